@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+/*
+ * From addresses and copied stacks to functions, files and lines, without ever waiting.
+ *
+ *      asynctop ──requests──> broker ──descriptors, requests──> worker
+ *               <──answers──         <──answers────────────────
+ *
+ * A target's ELF and DWARF are foreign input, so they are read in a process of their own, the worker: nobody, without
+ * capabilities, behind a seccomp filter under which it can open nothing. What it reads is opened for it by the broker,
+ * which keeps asynctop's privileges, looks at /proc/PID/maps and at no byte of a file but its first four. A worker that crashes
+ * or exceeds the time bound is replaced by the broker, a stuck broker (a hostile FUSE mount) by asynctop; the request
+ * that did it is answered SYMBOLS_FAILED, the others are answered as if nothing had happened.
+ *
+ * All calls are made by one thread. None of them waits but symbols_wait(). Strings in an answer are the target's words:
+ * they are ended, valid UTF-8 and free of control characters, and no more is promised of them.
+ */
+#ifndef ASYNCTOP_SYMBOLS_H
+#define ASYNCTOP_SYMBOLS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#define SYMBOLS_FRAMES 32   /* in an answer, inlined ones included */
+#define SYMBOLS_STACK 4096  /* bytes of a copied stack; what exceeds it is not looked at */
+#define SYMBOLS_PENDING 256 /* requests not yet answered */
+
+struct symbols;
+
+enum symbols_kind {
+	SYMBOLS_ADDRESS, /* where in the source is this address? */
+	SYMBOLS_SAMPLE,  /* who called whom on this stack, and which of them is the service's own code? */
+	SYMBOLS_PREPARE, /* read the process's modules now, so that its first sample is quick: answered without frames */
+};
+
+/* The user registers that the call-frame information of x86-64 may refer to. */
+struct symbols_registers {
+	uint64_t rip, rsp, rbp, rbx, r12, r13, r14, r15;
+};
+
+struct symbols_request {
+	uint64_t key;                       /* the caller's, handed back in the answer */
+	pid_t pid;                          /* of the process, as asynctop sees it */
+	enum symbols_kind kind;
+	bool returns;                       /* the address is where a call returns to: look at the call before it. In a
+	                                       sample: rip is (true in a system call, false in a page fault) */
+	uint64_t address;                   /* SYMBOLS_ADDRESS */
+	struct symbols_registers registers; /* SYMBOLS_SAMPLE */
+	const void *stack;                  /* SYMBOLS_SAMPLE: bytes at registers.rsp; copied by the call */
+	size_t stack_size;
+};
+
+enum symbols_status {
+	SYMBOLS_RESOLVED,   /* frames > 0; a frame may still lack its line (no DWARF) or its function (stripped) */
+	SYMBOLS_UNKNOWN,    /* no module of the process has this address */
+	SYMBOLS_NO_PROCESS, /* it is gone, and was never looked at before */
+	SYMBOLS_DENIED,     /* asynctop may not read this process's maps or files */
+	SYMBOLS_FAILED,     /* the worker or the broker died of this request or exceeded its time */
+};
+
+/* Whose code a frame is. */
+enum symbols_owner {
+	SYMBOLS_USER,   /* the service's, or a library's that is none of the following */
+	SYMBOLS_LIBC,   /* glibc or musl, libstdc++, sanitizer interceptors; dynamic or linked in */
+	SYMBOLS_LOADER,
+	SYMBOLS_SLEY,   /* the runtime; dynamic or linked in */
+	SYMBOLS_VDSO,
+	SYMBOLS_NOBODY, /* no file is mapped there */
+};
+
+struct symbols_frame {
+	uint64_t address;   /* in the process */
+	uint64_t offset;    /* in the module: what addr2line takes */
+	uint32_t line;      /* 0: not known */
+	uint8_t owner;      /* enum symbols_owner */
+	bool inlined;       /* into the next frame of the answer */
+	char module[64];    /* base name of the file; "" if none */
+	char function[128]; /* "" if not known */
+	char file[256];     /* "" if not known; relative to the directory of compilation where it lies in it */
+};
+
+struct symbols_answer {
+	uint64_t key;
+	pid_t pid;
+	enum symbols_kind kind;
+	enum symbols_status status;
+	bool truncated;   /* the chain ended with the copied bytes (or with SYMBOLS_FRAMES), not with the stack */
+	int location;     /* index of the innermost frame with owner SYMBOLS_USER, -1: none */
+	unsigned frames;  /* innermost first; the address itself is frame 0 (the last of its inlined frames) */
+	struct symbols_frame frame[SYMBOLS_FRAMES];
+};
+
+struct symbols_options {
+	size_t size;         /* sizeof(struct symbols_options) */
+	unsigned timeout_ms; /* the time bound of one request in the worker, 0: 5,000 */
+};
+
+/*
+ * Starts the broker and its worker. Best called early: they are forked, and keep nothing that the caller had open.
+ * `options` may be NULL. Returns NULL and sets errno if there is no memory or no process to be had.
+ */
+struct symbols *symbols_open(const struct symbols_options *options);
+
+/* Kills both and forgets what was not answered. NULL is allowed. */
+void symbols_close(struct symbols *symbols);
+
+/*
+ * Asks; the answer comes from symbols_collect(), not necessarily in the order of the questions.
+ * -EAGAIN: SYMBOLS_PENDING questions are open. -EINVAL: an unknown kind, or a sample without registers.rip.
+ */
+int symbols_submit(struct symbols *symbols, const struct symbols_request *request);
+
+/*
+ * Answers from what is known already: 1 and *answer filled, or 0 and the question is submitted unless the same one is
+ * open (its answer is for the cache and does not come from symbols_collect(); `key` is not used), or an error
+ * of symbols_submit(). For a screen that asks the same hundred questions at each tick.
+ */
+int symbols_lookup(struct symbols *symbols, const struct symbols_request *request, struct symbols_answer *answer);
+
+/* 1: *answer is the next one. 0: none yet. Also restarts what died, so call it at each tick. */
+int symbols_collect(struct symbols *symbols, struct symbols_answer *answer);
+
+/* Waits until symbols_collect() has an answer, none is open, or the time is over. Returns how many are not collected. */
+int symbols_wait(struct symbols *symbols, int timeout_ms);
+
+/* Readable when symbols_collect() has work; changes when the broker is restarted. */
+int symbols_descriptor(const struct symbols *symbols);
+
+/* Drops what is cached of a process, after its exec or exit. Cached answers otherwise live for some seconds. */
+void symbols_forget(struct symbols *symbols, pid_t pid);
+
+/* The processes behind it (worker 0 while there is none), and how often they died. */
+struct symbols_processes {
+	pid_t broker, worker;
+	unsigned restarts;
+};
+struct symbols_processes symbols_processes(const struct symbols *symbols);
+
+/* The innermost frame that is the service's own, or NULL. */
+static inline const struct symbols_frame *symbols_location(const struct symbols_answer *answer)
+{
+	return answer->location >= 0 ? &answer->frame[answer->location] : NULL;
+}
+
+/* "function at file:line", "function in module", "module+0x12ab" or "0x55..": as much as is known. Returns buffer. */
+const char *symbols_format(const struct symbols_frame *frame, char *buffer, size_t size);
+
+#endif
