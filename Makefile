@@ -1,0 +1,343 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# Copyright (c) 2026 the sley authors
+#
+# One Makefile, not recursive but for `demo` and `check`, which install packages before they build. It runs no program
+# while it is parsed, so that `make deps` works on a machine that has make and nothing else.
+#
+# Everything is built under $(BUILD); each combination of compiler and options has its own, so switching between them
+# rebuilds nothing. Files are found by wildcard:
+#
+#   runtime/**             libsley, twice: static (-fPIE) and shared (-fPIC)
+#   bpf/X.bpf.c            $(BUILD)/bpf/X.bpf.o and its skeleton X.skel.h
+#   tools/asynctop/*.c     $(BUILD)/asynctop; all but main.o also as an archive, for the tests
+#   tools/examples/X.c     $(BUILD)/examples/X, unless there is an X.h: then it is a module that examples may use
+#   tests/DIR/X.c          $(BUILD)/tests/DIR/X, a cmocka program, unless there is an X.h: then it is a module
+#   tests/DIR/X.planted.c  $(BUILD)/tests/DIR/X.planted, a service for a test to look at
+#   tests/bench/           $(BUILD)/bench, bench-raw-echo and bench-load
+
+# `make help` prints the lines that start with two hashes.
+##
+## Targets
+##   all        the libraries, asynctop, the examples, the benchmarks (default)
+##   demo       a service under load, and asynctop's verdict on it; LIVE=1: the live screen
+##   check      all tests; PART=gcc|clang|ucontext|asan|tsan: one part
+##   bench      the figures; ARGS="-r ROW[,ROW] -w WORKERS[,WORKERS]": some of them
+##   tests      builds the test programs
+##   install    DESTDIR= PREFIX=/usr/local
+##   deps       installs the Debian packages that are missing; PACKAGES="..." others than all
+##   clean      removes build/
+##
+## Options
+##   V=1        print commands
+##   CC=        gcc (default) or clang
+##   CONTEXT=   ucontext: glibc's context switch instead of ours
+##   SANITIZE=  address,undefined or thread (the latter with clang): libraries, unit and stress tests only
+##   DEBUG=1    checks of the runtime's invariants (DCHECK)
+##   WERROR=1   warnings are errors
+##   CFLAGS=    default -O2 -g
+##   BUILD=     the build directory; default build, and build/VARIANT for other than plain gcc builds
+
+MAKEFLAGS += -r --no-print-directory
+.SUFFIXES:
+.DELETE_ON_ERROR:
+.SECONDARY:
+.DEFAULT_GOAL := $(if $(SANITIZE),tests,all)
+
+VERSION := 0.1.0
+SOVERSION := 0
+
+# ---- options ----
+
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+CFLAGS ?= -O2 -g
+BPF_CLANG ?= clang
+OBJCOPY ?= objcopy
+PREFIX ?= /usr/local
+BINDIR ?= $(PREFIX)/bin
+LIBDIR ?= $(PREFIX)/lib
+INCLUDEDIR ?= $(PREFIX)/include
+MANDIR ?= $(PREFIX)/share/man
+
+empty :=
+space := $(empty) $(empty)
+comma := ,
+
+compiler := $(if $(findstring clang,$(notdir $(CC))),clang,gcc)
+variant := $(compiler) $(CONTEXT) $(subst $(comma), ,$(SANITIZE)) $(if $(filter 1,$(DEBUG)),debug)
+variant := $(subst $(space),-,$(strip $(variant)))
+BUILD ?= build$(if $(filter-out gcc,$(variant)),/$(variant))
+
+ifneq ($(filter-out ucontext,$(CONTEXT)),)
+$(error CONTEXT=$(CONTEXT): only ucontext is known; empty means the assembly)
+endif
+
+# bpftool and setcap live in /usr/sbin, which is not in everybody's path.
+export PATH := $(PATH):/usr/sbin:/sbin
+
+# ---- flags ----
+
+warnings := -Wall -Wextra -Wstrict-prototypes $(if $(filter 1,$(WERROR)),-Werror)
+flags := -std=gnu11 -D_GNU_SOURCE $(warnings) $(CFLAGS) -fno-omit-frame-pointer -pthread
+flags += $(if $(CONTEXT),-DSLEY_CONTEXT_UCONTEXT) $(if $(filter 1,$(DEBUG)),-DSLEY_DEBUG)
+ifdef SANITIZE
+sanitize := -fsanitize=$(SANITIZE)
+# gcc's flow analysis sees ghosts in instrumented code.
+flags += $(sanitize) -fno-sanitize-recover=all $(if $(filter gcc,$(compiler)),-Wno-maybe-uninitialized)
+endif
+link := $(sanitize) -pthread $(LDFLAGS)
+
+arch := $(firstword $(subst -, ,$(MAKE_HOST)))
+bpf_arch := $(patsubst x86_64,x86,$(patsubst aarch64,arm64,$(arch)))
+bpf_flags := -target bpf -mcpu=v3 -g -O2 $(warnings) -D__TARGET_ARCH_$(bpf_arch) -Ibpf -Iinclude \
+	-idirafter /usr/include/$(arch)-linux-gnu
+
+runtime_flags := -Iinclude -Iruntime -fvisibility=hidden
+asynctop_flags := -Iinclude -Ibpf -I$(BUILD)/bpf -Itools/asynctop
+example_flags := -Iinclude -Itools/examples
+test_flags := -Itests -I. -Iinclude -Iruntime -Ibpf -I$(BUILD)/bpf -Itools/asynctop -Itools/examples \
+	-I/usr/include/fuse3 -Wno-unused-parameter
+
+asynctop_libs := -lbpf -ldw -lelf -lz -lncursesw -ltinfo
+test_libs := -lcmocka -Wl,--as-needed
+observer_libs := $(asynctop_libs) -lfuse3
+
+# ---- files ----
+
+c_of = $(wildcard $(1)/*.c $(1)/*/*.c $(1)/*/*/*.c)
+modules_of = $(foreach c,$(1),$(if $(wildcard $(c:.c=.h)),$(c)))
+programs_of = $(filter-out $(call modules_of,$(1)) %.planted.c,$(1))
+planted_of = $(filter %.planted.c,$(1))
+object = $(patsubst %,$(BUILD)/obj/%.o,$(basename $(1)))
+pic = $(patsubst %,$(BUILD)/pic/%.o,$(basename $(1)))
+program = $(patsubst %.c,$(BUILD)/%,$(1))
+
+runtime := $(wildcard runtime/*.c runtime/*/*.c runtime/*/*.S)
+bpf := $(wildcard bpf/*.bpf.c)
+asynctop := $(call c_of,tools/asynctop)
+examples := $(wildcard tools/examples/*.c)
+bench := $(filter-out %/raw_echo.c %/load.c,$(wildcard tests/bench/*.c))
+unit := $(call c_of,tests/unit)
+stress := $(call c_of,tests/stress)
+observers := $(call c_of,tests/bpf) $(call c_of,tests/tools)
+support := $(call modules_of,$(wildcard tests/*.c) $(unit) $(stress) $(observers))
+
+skeletons := $(bpf:%.bpf.c=$(BUILD)/%.skel.h)
+libraries := $(if $(runtime),$(addprefix $(BUILD)/,libsley.a libsley.so))
+example_programs := $(patsubst tools/%.c,$(BUILD)/%,$(call programs_of,$(examples)))
+bench_programs := $(if $(wildcard tests/bench/bench.c),$(BUILD)/bench) \
+	$(if $(wildcard tests/bench/raw_echo.c),$(BUILD)/bench-raw-echo) \
+	$(if $(wildcard tests/bench/load.c),$(BUILD)/bench-load)
+asynctop_program := $(if $(wildcard tools/asynctop/main.c),$(BUILD)/asynctop)
+
+unit_programs := $(call program,$(call programs_of,$(unit)))
+stress_programs := $(call program,$(call programs_of,$(stress)))
+observer_programs := $(if $(SANITIZE),,$(call program,$(call programs_of,$(observers))))
+test_programs := $(unit_programs) $(stress_programs) $(observer_programs)
+planted_programs := $(call program,$(call planted_of,$(unit) $(stress) $(if $(SANITIZE),,$(observers))))
+
+# ---- how it looks ----
+
+# $(call quiet,WORD) before a command: prints WORD and the target instead of the command, unless V=1.
+quiet = $(if $(filter 1,$(V)),,@printf '  %-8s%s\n' '$(1)' '$@' && )
+quote = '$(subst ','\'',$(1))'
+
+# ---- targets ----
+
+.PHONY: all libs tests demo check bench install deps clean help list-tests FORCE
+
+all: $(libraries) $(asynctop_program) $(example_programs) $(bench_programs)
+libs: $(libraries)
+tests: $(libraries) $(test_programs) $(planted_programs)
+
+list-tests:
+	@printf '%s\n' $(test_programs:$(BUILD)/tests/%=%)
+
+help:
+	@sed -n 's/^## \{0,1\}//p' Makefile
+
+clean:
+	rm -rf build
+
+demo:
+	@$(MAKE) deps PACKAGES=$(call quote,$(BUILD_PACKAGES) $(DEMO_PACKAGES))
+	@$(MAKE) all
+	@SLEY_BUILD=$(abspath $(BUILD)) LIVE=$(LIVE) tools/demo.sh
+
+check:
+	@$(MAKE) deps
+	@PART=$(PART) tests/check/run
+
+bench: $(bench_programs) $(asynctop_program) $(example_programs)
+	@SLEY_BUILD=$(abspath $(BUILD)) $(BUILD)/bench $(ARGS)
+
+# ---- packages ----
+
+# To build, to run the demo, and what the tests need on top of both. libc6-dev: gcc only recommends it.
+BUILD_PACKAGES := gcc libc6-dev clang llvm bpftool libbpf-dev libelf-dev zlib1g-dev libdw-dev libncurses-dev
+DEMO_PACKAGES := libcap2-bin procps
+CHECK_PACKAGES := libclang-rt-14-dev libcmocka-dev libfuse3-dev fuse3 pkgconf curl tmux python3-jsonschema
+PACKAGES ?= $(BUILD_PACKAGES) $(DEMO_PACKAGES) $(CHECK_PACKAGES)
+
+# Asks dpkg alone; apt and the network are touched only if something is missing.
+apt_install = apt-get install -y --no-install-recommends
+deps:
+	@missing=; for package in $(PACKAGES); do \
+		dpkg-query -W -f '$${db:Status-Status}\n' $$package 2>/dev/null | grep -qx installed || \
+			missing="$$missing $$package"; \
+	done; \
+	[ -n "$$missing" ] || exit 0; \
+	if [ "$$(id -u)" = 0 ]; then sudo=; \
+	elif command -v sudo >/dev/null; then sudo=sudo; \
+	else \
+		echo "These packages are missing, and only root may install them:" >&2; \
+		echo "	apt-get update && $(apt_install)$$missing" >&2; \
+		exit 1; \
+	fi; \
+	echo "Installing:$$missing"; \
+	$$sudo apt-get update; \
+	$$sudo env DEBIAN_FRONTEND=noninteractive $(apt_install) $$missing || { \
+		echo "This failed; run it by hand:" >&2; \
+		echo "	$${sudo:+$$sudo }apt-get update && $${sudo:+$$sudo }$(apt_install)$$missing" >&2; \
+		exit 1; }
+
+# ---- stamps: what was compiled, with what ----
+
+# A stamp's file changes only when its text does, so a change of flags or of the list of sources rebuilds what it must.
+stamp = @mkdir -p $(@D) && printf '%s\n' $(call quote,$(1)) >$@.new && \
+	if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
+
+$(BUILD)/flags: FORCE
+	$(call stamp,$(CC) $(flags) $(link) $(bpf_flags))
+$(BUILD)/sources: FORCE
+	$(call stamp,$(runtime) $(asynctop) $(examples) $(bench) $(support))
+FORCE:
+
+# ---- objects ----
+
+compile = $(CC) $(flags) $(1) -MMD -MP -c -o $@ $<
+
+$(BUILD)/obj/runtime/%.o: runtime/%.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(call quiet,CC)$(call compile,$(runtime_flags) -fPIE)
+$(BUILD)/obj/runtime/%.o: runtime/%.S $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(call quiet,AS)$(call compile,$(runtime_flags) -fPIE)
+$(BUILD)/pic/runtime/%.o: runtime/%.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(call quiet,CC)$(call compile,$(runtime_flags) -fPIC)
+$(BUILD)/pic/runtime/%.o: runtime/%.S $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(call quiet,AS)$(call compile,$(runtime_flags) -fPIC)
+$(BUILD)/obj/tools/asynctop/%.o: tools/asynctop/%.c $(BUILD)/flags | $(skeletons)
+	@mkdir -p $(@D)
+	$(call quiet,CC)$(call compile,$(asynctop_flags) -fPIE)
+$(BUILD)/obj/tools/examples/%.o: tools/examples/%.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(call quiet,CC)$(call compile,$(example_flags) -fPIE)
+$(BUILD)/obj/tests/bpf/%.o $(BUILD)/obj/tests/tools/%.o: | $(skeletons)
+$(BUILD)/obj/tests/%.o: tests/%.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(call quiet,CC)$(call compile,$(test_flags) -fPIE)
+
+# ---- libsley ----
+
+# The archive for users is one object in which only sley_* is global, so that the runtime's own names cannot clash with
+# the service's. The tests link with the objects themselves.
+$(BUILD)/libsley.a: $(call object,$(runtime)) $(BUILD)/sources
+	$(call quiet,AR)$(CC) -r -nostdlib -o $(BUILD)/obj/libsley.o $(filter %.o,$^) && \
+		$(OBJCOPY) --wildcard --keep-global-symbol='sley_*' $(BUILD)/obj/libsley.o && \
+		rm -f $@ && $(AR) rcs $@ $(BUILD)/obj/libsley.o
+
+archive = rm -f $@ && $(AR) rcs $@ $(filter %.o,$^)
+$(BUILD)/obj/internal.a: $(call object,$(runtime)) $(BUILD)/sources
+	$(call quiet,AR)$(archive)
+
+$(BUILD)/libsley.map: Makefile
+	@mkdir -p $(@D) && echo 'SLEY_$(SOVERSION) { global: sley_*; local: *; };' >$@
+
+# Programs linked here find libsley.so.0 next to libsley.so.
+$(BUILD)/libsley.so: $(call pic,$(runtime)) $(BUILD)/libsley.map $(BUILD)/sources
+	$(call quiet,LD)$(CC) -shared -Wl,-soname,libsley.so.$(SOVERSION) -Wl,--version-script,$(BUILD)/libsley.map \
+		$(if $(SANITIZE),,-Wl,-z,defs) -o $@ $(filter %.o,$^) $(link) && \
+		ln -sf libsley.so $(BUILD)/libsley.so.$(SOVERSION)
+
+# ---- bpf ----
+
+# llvm-strip removes DWARF, which nobody reads there, and keeps BTF, which libbpf needs.
+$(BUILD)/bpf/%.bpf.o: bpf/%.bpf.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(call quiet,BPF)$(BPF_CLANG) $(bpf_flags) -MMD -MP -c -o $@ $< && llvm-strip -g $@
+$(BUILD)/bpf/%.skel.h: $(BUILD)/bpf/%.bpf.o
+	$(call quiet,SKEL)bpftool gen skeleton $< name $*_bpf >$@
+
+# ---- tools ----
+
+$(BUILD)/obj/asynctop.a: $(call object,$(filter-out %/main.c,$(asynctop))) $(BUILD)/sources
+	$(call quiet,AR)$(archive)
+$(BUILD)/asynctop: $(BUILD)/obj/tools/asynctop/main.o $(BUILD)/obj/asynctop.a
+	$(call quiet,LD)$(CC) -pie -o $@ $(filter %.o %.a,$^) $(link) $(asynctop_libs)
+
+$(BUILD)/obj/examples.a: $(call object,$(call modules_of,$(examples))) $(BUILD)/sources
+	$(call quiet,AR)$(archive)
+$(example_programs): $(BUILD)/%: $(BUILD)/obj/tools/%.o $(BUILD)/obj/examples.a $(BUILD)/libsley.a
+	@mkdir -p $(@D)
+	$(call quiet,LD)$(CC) -pie -o $@ $^ $(link)
+
+# ---- tests ----
+
+$(BUILD)/obj/tests/support.a: $(call object,$(support)) $(BUILD)/sources
+	$(call quiet,AR)$(archive)
+
+test_archives := $(BUILD)/obj/tests/support.a $(BUILD)/obj/examples.a $(BUILD)/obj/internal.a
+$(unit_programs) $(stress_programs): $(BUILD)/%: $(BUILD)/obj/%.o $(test_archives)
+	@mkdir -p $(@D)
+	$(call quiet,LD)$(CC) -pie -o $@ $^ $(link) $(test_libs)
+$(observer_programs): $(BUILD)/%: $(BUILD)/obj/%.o $(BUILD)/obj/asynctop.a $(test_archives)
+	@mkdir -p $(@D)
+	$(call quiet,LD)$(CC) -pie -o $@ $< $(BUILD)/obj/tests/support.a $(BUILD)/obj/asynctop.a \
+		$(BUILD)/obj/examples.a $(BUILD)/obj/internal.a $(link) $(test_libs) $(observer_libs)
+$(planted_programs): $(BUILD)/%: $(BUILD)/obj/%.o $(BUILD)/libsley.a
+	@mkdir -p $(@D)
+	$(call quiet,LD)$(CC) -pie -o $@ $^ $(link)
+
+$(BUILD)/bench: $(call object,$(bench)) $(BUILD)/obj/internal.a $(BUILD)/sources
+	$(call quiet,LD)$(CC) -pie -o $@ $(filter %.o %.a,$^) $(link) -lm
+$(BUILD)/bench-raw-echo: $(BUILD)/obj/tests/bench/raw_echo.o
+	$(call quiet,LD)$(CC) -pie -o $@ $^ $(link)
+$(BUILD)/bench-load: $(BUILD)/obj/tests/bench/load.o
+	$(call quiet,LD)$(CC) -pie -o $@ $^ $(link) -lm
+
+# ---- install ----
+
+define PKGCONFIG
+prefix=$(PREFIX)
+libdir=$(LIBDIR)
+includedir=$(INCLUDEDIR)
+
+Name: sley
+Description: green threads that you can see into
+Version: $(VERSION)
+Libs: -L$${libdir} -lsley
+Libs.private: -pthread
+Cflags: -I$${includedir}
+endef
+export PKGCONFIG
+
+install: $(libraries) $(asynctop_program)
+	install -d $(addprefix $(DESTDIR),$(BINDIR) $(LIBDIR)/pkgconfig $(INCLUDEDIR)/sley $(MANDIR)/man1)
+	install -m 644 include/sley.h $(DESTDIR)$(INCLUDEDIR)
+	install -m 644 include/sley/*.h $(DESTDIR)$(INCLUDEDIR)/sley
+	install -m 644 $(BUILD)/libsley.a $(DESTDIR)$(LIBDIR)
+	install -m 755 $(BUILD)/libsley.so $(DESTDIR)$(LIBDIR)/libsley.so.$(VERSION)
+	ln -sf libsley.so.$(VERSION) $(DESTDIR)$(LIBDIR)/libsley.so.$(SOVERSION)
+	ln -sf libsley.so.$(SOVERSION) $(DESTDIR)$(LIBDIR)/libsley.so
+	printf '%s\n' "$$PKGCONFIG" >$(DESTDIR)$(LIBDIR)/pkgconfig/sley.pc
+	install -m 755 $(BUILD)/asynctop $(DESTDIR)$(BINDIR)
+	install -m 644 $(wildcard tools/man/*.1) $(DESTDIR)$(MANDIR)/man1
+
+# ---- dependencies between files, as the compiler found them ----
+
+-include $(patsubst %.o,%.d,$(call object,$(filter %.c %.S,$(runtime) $(asynctop) $(examples) $(support) $(unit) \
+	$(stress) $(observers) $(wildcard tests/bench/*.c))) $(call pic,$(runtime))) $(bpf:%.bpf.c=$(BUILD)/%.bpf.d)
