@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+/*
+ * What all test programs share: cmocka with the headers that it wants first, skips, and a few helpers. The runner
+ * (tests/check/run) sets the environment that is read here:
+ *
+ *   SLEY_BUILD          the build directory; default: build
+ *   SLEY_TEST_SCALE     counts are divided by this where tests run under a sanitizer; default: 1
+ *   SLEY_REQUIRE_BPF=1  a skip is a failure: for machines that are known to have everything
+ *
+ * cmocka's assertions leave the test by longjmp, so they are good only on the thread and stack that runs the test. In a
+ * task, another thread or a forked child use REQUIRE().
+ */
+#ifndef TEST_H
+#define TEST_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+/* Ends the process if the condition is false: an assertion for tasks, threads and children. */
+#define REQUIRE(condition) ((condition) ? (void)0 : test_require_failed(#condition, __FILE__, __LINE__))
+__attribute__((noreturn)) void test_require_failed(const char *condition, const char *file, int line);
+
+/* Ends the test as one that cannot run here. Only on the test's own stack. */
+__attribute__((noreturn)) void test_skip(const char *reason);
+
+/* Skips the test unless the process is root. */
+void test_need_root(void);
+
+/* n, divided by SLEY_TEST_SCALE, but at least 1. */
+long test_scale(long n);
+
+/*
+ * The absolute path of a file of the build ("asynctop", "examples/httpd") or of the source tree, in one of a few static
+ * buffers.
+ */
+const char *test_build_path(const char *name);
+const char *test_source_path(const char *name);
+
+/* The number of the line of a source file ("tests/bpf/x.planted.c") that contains `needle`: there must be exactly one. */
+unsigned test_source_line(const char *file, const char *needle);
+
+/* CLOCK_MONOTONIC in nanoseconds. */
+int64_t test_now(void);
+
+/*
+ * Gives up root and every group for good: for use in a child. A program with file capabilities still gets them when it
+ * is executed. REQUIRE()s that it worked.
+ */
+void test_become_nobody(void);
+
+/*
+ * Runs a program (argv[0] is its path, or looked up in PATH), with its standard output in `output` (NUL-terminated, cut
+ * at `size`) and its standard error in ours. Its exit code, or 128 + the signal that ended it.
+ */
+int test_run(char *const argv[], char *output, size_t size);
+
+#endif
