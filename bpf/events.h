@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+/*
+ * The records that blocked.bpf.c shares with user space: fixed width, the same on both sides.
+ *
+ * A *block* is the time from the moment a task's thread is switched out asleep to the moment it is switched in for the
+ * last time before the task's code goes on: one system call or one page fault, however often it sleeps meanwhile.
+ */
+#ifndef SLEY_BPF_EVENTS_H
+#define SLEY_BPF_EVENTS_H
+
+#ifdef __bpf__
+#include "kernel.h"
+#else
+#include <stdint.h>
+#endif
+
+/* Why a worker's thread was switched out. X(name, text, help) */
+#define SWITCH_CAUSES(X) \
+	X(IDLE, "idle", "the runtime had nothing to do and waited") \
+	X(BLOCK, "block", "a task's system call slept") \
+	X(FAULT, "fault", "a page fault slept") \
+	X(PREEMPT, "preempt", "the kernel gave the CPU to another thread") \
+	X(RUNTIME, "runtime", "the runtime itself slept: a lock, memory") \
+	X(OUTSIDE, "outside", "the thread runs no sley code: before, between and after runs")
+
+enum switch_cause {
+#define SWITCH_CAUSE_ENUM(name, text, help) SWITCH_##name,
+	SWITCH_CAUSES(SWITCH_CAUSE_ENUM)
+#undef SWITCH_CAUSE_ENUM
+	SWITCH_CAUSE_COUNT,
+};
+
+#define NO_SITE UINT32_MAX        /* no task ran; site 0 is a site */
+#define SYSCALL_FAULT (-1)        /* block_record.syscall of a page fault */
+
+#define BLOCK_STACK_STEP 1024     /* the stack is copied in steps of this size */
+#define BLOCK_STACK_MAX 4096
+#define BLOCK_MEMORY_MAX 128
+
+/* User registers by their DWARF numbers; on x86-64: rax rdx rcx rbx rsi rdi rbp rsp r8-r15 rip. */
+#define BLOCK_REGS 17
+#define BLOCK_REG_SP 7
+#define BLOCK_REG_IP 16
+
+/* One block, with what is needed to say where it happened. Times are CLOCK_MONOTONIC ns. */
+struct block_record {
+	uint64_t number;           /* per worker, from 1: equal numbers of a worker are the same block */
+	uint64_t start_ns;
+	uint64_t end_ns;           /* 0: it has not ended */
+	uint64_t blocked_ns;       /* of end - start: asleep */
+	uint64_t cpu_ns;           /* of end - start: runnable, waiting for a CPU */
+	uint64_t task;             /* id of the task */
+	uint64_t dispatches;       /* the worker's tick then */
+	uint64_t elsewhere;        /* the worker's counters at the start, see struct sley_region_worker */
+	uint64_t elsewhere_ns;
+	uint64_t delayed_ns;       /* of all tasks that waited behind it; known when it is finished */
+	uint32_t delayed_tasks;    /* tasks that were ready on the worker when it began */
+	uint32_t process;          /* what tracer_watch() answered */
+	uint32_t site;             /* spawn site of the task */
+	uint16_t worker;           /* index of the worker's line */
+	uint16_t sleeps;           /* times that it was switched out; saturates */
+	int32_t syscall;           /* number, or SYSCALL_FAULT */
+	int32_t fd;                /* first argument if that is an open descriptor, else -1: whether the call takes one is not checked */
+	uint64_t inode;            /* of fd, at the start of the block */
+	uint64_t device;           /* as st_dev */
+	uint32_t fs_magic;         /* as statfs.f_type */
+	uint16_t fd_mode;          /* as st_mode */
+	uint16_t memory_size;      /* bytes in `memory` */
+	uint64_t args[6];
+	uint64_t regs[BLOCK_REGS];
+	uint64_t stack_top;        /* one past the highest address of the task's stack, as the process says */
+	uint32_t slot;             /* which state the worker has in the kernel's array */
+	uint32_t stack_size;       /* bytes in `stack`, copied from regs[BLOCK_REG_SP] upwards */
+	uint8_t memory[BLOCK_MEMORY_MAX]; /* what the call's pointer argument pointed to: a path with its NUL (possibly cut), an address, a time */
+	uint8_t stack[BLOCK_STACK_MAX];
+};
+
+_Static_assert(sizeof(struct block_record) == 456 + BLOCK_STACK_MAX, "the layout is the same on both sides");
+
+/* What blocks are added up by. */
+struct block_key {
+	uint32_t process;
+	uint32_t site;
+	int32_t syscall;
+	uint32_t reserved;
+};
+
+struct block_total {
+	uint64_t count;
+	uint64_t total_ns;         /* sum of end - start */
+	uint64_t blocked_ns;
+	uint64_t cpu_ns;
+	uint64_t max_ns;
+	uint64_t delayed_tasks;
+	uint64_t delayed_ns;
+	uint64_t sleeps;
+};
+
+/* What switches of a thread inside a task are counted by. */
+struct switch_key {
+	uint32_t process;
+	uint32_t worker;
+	uint32_t site;
+	uint32_t cause;            /* enum switch_cause */
+};
+
+/* What was lost, and why. X(name, help) */
+#define TRACE_DROPS(X) \
+	X(ring, "single events: the ring buffer was full") \
+	X(totals, "blocks: the table of (process, site, call) was full") \
+	X(samples, "stacks of longest blocks: their table was full") \
+	X(switches, "switches: the table of (process, worker, site, cause) was full") \
+	X(lines, "switches: the worker's line could not be read") \
+	X(workers, "workers: more than there is room for")
+
+struct trace_drops {
+#define TRACE_DROP_FIELD(name, help) uint64_t name;
+	TRACE_DROPS(TRACE_DROP_FIELD)
+#undef TRACE_DROP_FIELD
+};
+
+#endif

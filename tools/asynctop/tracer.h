@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+/*
+ * The tracer: what the kernel saw of the watched processes' workers. It loads bpf/blocked.bpf.c and reads its tables.
+ *
+ * Use: open one, watch each process, and at each tick call tracer_refresh() for each and tracer_poll() once, then read
+ * the tables. Reading takes a snapshot: blocks that are over but that the kernel has not added up yet are included, so
+ * counts are exact at any time. Not thread-safe. Everything the kernel holds is released with the tracer, also when
+ * its owner dies.
+ *
+ * Everything that stems from the traced process (ids, sites, registers, stack, memory) is as untrusted as its region.
+ */
+#ifndef ASYNCTOP_TRACER_H
+#define ASYNCTOP_TRACER_H
+
+#include "events.h"
+#include "sley/introspect.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct tracer;
+
+/* Zero means the default. */
+struct tracer_config {
+	uint64_t min_block_ns;  /* shorter blocks are no single events; they are in the totals all the same. Default 1 ms */
+	uint32_t ring_size;     /* bytes for single events between two polls, a power of two, at least a page. Default 2 MiB */
+	uint32_t max_workers;   /* of all watched processes together. Default 512 */
+	uint32_t max_totals;    /* keys (process, site, call). Default 1024 */
+	uint32_t max_switches;  /* keys (process, worker, site, cause). Default 16384 */
+};
+
+/*
+ * Loads and attaches the programs. `config` may be null.
+ * 0; -EPERM: no privilege; -ENOTSUP: the kernel lacks something (BTF, task storage); else what failed. `why` then gets
+ * one line without newline that says what is missing and how to get it.
+ */
+int tracer_open(struct tracer **, const struct tracer_config *config, char *why, size_t why_size);
+
+/* Null is fine. */
+void tracer_close(struct tracer *);
+
+/* A process to watch. The descriptors stay the caller's and must stay open until tracer_unwatch(). */
+struct tracer_target {
+	int pidfd;              /* of the process */
+	int region;             /* its memfd, open for reading */
+	uint64_t address;       /* header.address */
+	struct sley_region_table workers; /* header.workers, checked against the region's size by the caller */
+	uint32_t worker_count;  /* header.worker_count */
+};
+
+/*
+ * Starts watching: `*process` becomes its key in all that follows; keys are not reused. What happened before is not
+ * known. 0; -ESRCH: it is gone; -ENOMEM; -EINVAL: an impossible table.
+ */
+int tracer_watch(struct tracer *, const struct tracer_target *, uint32_t *process);
+
+/* To be called at each tick with the header's worker_count: finds threads that became workers since. As tracer_watch(). */
+int tracer_refresh(struct tracer *, uint32_t process, uint32_t worker_count);
+
+/* Stops watching and forgets what was recorded of it. */
+void tracer_unwatch(struct tracer *, uint32_t process);
+
+/* How many of its threads are watched now; 0 after it has ended or executed another program. */
+unsigned tracer_workers(struct tracer *, uint32_t process);
+
+typedef void tracer_block_fn(void *context, const struct block_record *);
+
+/*
+ * Calls `each` for every block of at least min_block_ns that ended since the last poll, of any watched process. Returns
+ * their number or a negative errno. Once per block, in each worker's order.
+ */
+int tracer_poll(struct tracer *, tracer_block_fn *each, void *context);
+
+/* A descriptor that polls readable when tracer_poll() should be called before the next tick: the ring is half full. */
+int tracer_fd(struct tracer *);
+
+/* Blocks added up by (process, site, call). `longest` (its stack included) is null when there was no room to keep it. */
+struct tracer_total {
+	struct block_key key;
+	struct block_total total;
+	const struct block_record *longest;
+};
+
+typedef void tracer_total_fn(void *context, const struct tracer_total *);
+
+/* Calls `each` for every total of the process, in no order. 0 or a negative errno. */
+int tracer_totals(struct tracer *, uint32_t process, tracer_total_fn *each, void *context);
+
+/*
+ * Calls `each` for every worker of the process that is blocked at this moment: end_ns is 0, and start_ns says since
+ * when. These are not in the totals yet. 0 or a negative errno.
+ */
+int tracer_blocked(struct tracer *, uint32_t process, tracer_block_fn *each, void *context);
+
+/* How often a worker's thread was switched out, by cause and by the spawn site of the task (NO_SITE: in no task). */
+struct tracer_switch {
+	struct switch_key key;
+	uint64_t count;
+};
+
+typedef void tracer_switch_fn(void *context, const struct tracer_switch *);
+
+/* Calls `each` for every count that is not zero. 0 or a negative errno. */
+int tracer_switches(struct tracer *, uint32_t process, tracer_switch_fn *each, void *context);
+
+struct trace_drops tracer_drops(struct tracer *);
+
+/* The programs' own cost, while kernel.bpf_stats_enabled is set: runs and ns in all since they were loaded. */
+struct tracer_cost {
+	uint64_t runs;
+	uint64_t ns;
+};
+struct tracer_cost tracer_cost(struct tracer *);
+
+#endif
