@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+/*
+ * Finding and opening processes that run sley.
+ *
+ * A sley process holds memfds whose links in /proc/PID/fd read "/memfd:sley (deleted)". A hostile process can make such
+ * a link lead elsewhere: to a FIFO or a FUSE file in its mount namespace, on which open or stat would hang. So a link
+ * is opened with O_PATH, which asks no file system, and taken only if its mount is the kernel's internal one for
+ * memfds, the mount of a memfd of our own. A region belongs to the process whose pid it names; forked children and
+ * tools hold the descriptor too.
+ *
+ * A process is held by a pidfd and by a descriptor of its /proc directory: neither ever means a later process that
+ * got the same number.
+ */
+#ifndef ASYNCTOP_PROCESS_H
+#define ASYNCTOP_PROCESS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "control.h"
+#include "region.h"
+
+enum process_status {
+	PROCESS_OK,
+	PROCESS_GONE,      /* no such process */
+	PROCESS_FOREIGN,   /* it does not run sley */
+	PROCESS_DENIED,    /* not ours to look into */
+	PROCESS_VERSION,   /* another version of the region */
+	PROCESS_INVALID,   /* its region contradicts itself */
+	PROCESS_ERROR,     /* errno: descriptors, memory */
+};
+
+struct process {
+	pid_t pid;
+	int pidfd;
+	int dir;           /* /proc/PID */
+	struct region region;
+	struct control control;
+	char why[192];     /* for every status but PROCESS_OK: a sentence about it, without the pid */
+};
+
+/* Opens process `pid`. With any other status than PROCESS_OK nothing is held, and p->why is set. */
+enum process_status process_open(struct process *p, pid_t pid);
+
+void process_close(struct process *p);
+
+/* Whether it still runs. */
+bool process_alive(const struct process *p);
+
+struct process_list {
+	pid_t *pids;
+	size_t count, room;
+	size_t denied;     /* processes that may not be looked into */
+};
+
+/* Lists processes that hold a descriptor named as the region is: candidates for process_open(). 0 or -errno. */
+int process_scan(struct process_list *list);
+
+void process_list_free(struct process_list *list);
+
+#endif
