@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# Copyright (c) 2026 the sley authors
+#
+# Runs test programs and keeps their results. The caller sets `out` (a directory for logs), `results` (a file) and `limit`
+# (seconds for a program), and has job control on (`set -m`), so that each program gets a process group of its own.
+# `group` is the one that runs.
+
+group=
+
+# record PART PROGRAM VERDICT TEST REASON
+record() {
+	local IFS=$'\t'
+	echo "$*" >>"$results"
+}
+
+# count VERDICT [PART [PROGRAM]]
+count() {
+	awk -F '\t' -v verdict="$1" -v part="${2-}" -v program="${3-}" \
+		'$3 == verdict && (part == "" || $1 == part) && (program == "" || $2 == program) { n++ } END { print n + 0 }' \
+		"$results"
+}
+
+show_tail() {
+	echo "    ---- the end of ${1#"$PWD"/}"
+	tail -n 100 "$1" | sed 's/^/    /'
+	echo "    ----"
+}
+
+# run_program PART NAME COMMAND...: with no input; killed with its whole group after `limit` seconds.
+run_program() {
+	local part=$1 name=$2 log=$out/$1/log/$2 start=$SECONDS status=0
+	shift 2
+	mkdir -p "$(dirname "$log")"
+	timeout --kill-after=10 "$limit" "$@" >"$log" 2>&1 </dev/null &
+	group=$!
+	wait "$group" 2>/dev/null || status=$?
+	kill -KILL -- "-$group" 2>/dev/null || : # what the program left behind
+	group=
+	awk -v part="$part" -v program="$name" -v status="$status" -v limit="$limit" \
+		-v require="${SLEY_REQUIRE_BPF:-0}" -f tests/check/verdicts.awk "$log" >>"$results"
+	printf '  %-9s%-40s%5d passed%4d failed%4d skipped%5d s\n' "$part" "$name" "$(count passed "$part" "$name")" \
+		"$(count failed "$part" "$name")" "$(count skipped "$part" "$name")" $((SECONDS - start))
+	[ "$(count failed "$part" "$name")" = 0 ] || show_tail "$log"
+}

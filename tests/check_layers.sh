@@ -1,0 +1,82 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-2-Clause
+# Copyright (c) 2026 the sley authors
+#
+# Checks that runtime/ keeps its layers: a folder is a layer, and a file includes its own layer or a lower one. Prints
+# each include that goes up, or that cannot be placed, and exits 1 if there is one.
+#
+# usage: tests/check_layers.sh [DIRECTORY]   (default: runtime)
+#
+# All layers may include the public headers (<sley.h>, <sley/...>) and the system's. Files of the directory itself
+# (runtime.c) stand on top of all. Nothing includes a .c file.
+set -eu
+
+directory=${1:-runtime}
+layers="base region context stack sched reactor sync io assist"
+
+[ -d "$directory" ] || {
+	echo "$0: no directory $directory" >&2
+	exit 2
+}
+
+find "$directory" -name '*.[chS]' -print0 | sort -z | xargs -0 -r awk -v directory="$directory" -v layers="$layers" '
+BEGIN {
+	n = split(layers, name, " ")
+	for (i = 1; i <= n; i++)
+		height[name[i]] = i
+	top = n + 1
+}
+
+# The height of a path below the directory: "sched/task.h" is as high as sched.
+function height_of(path) {
+	if (path !~ /\//)
+		return top
+	sub(/\/.*/, "", path)
+	return path in height ? height[path] : 0
+}
+
+function complain(text) {
+	printf "%s:%d: %s\n", FILENAME, FNR, text
+	bad = 1
+}
+
+FNR == 1 {
+	own = substr(FILENAME, length(directory) + 2)
+	folder = own
+	if (!sub(/\/[^\/]*$/, "", folder))
+		folder = ""
+	if (!height_of(own))
+		complain("is in no layer")
+}
+
+function exists(file,    line, found) {
+	found = (getline line < file) >= 0
+	close(file)
+	return found
+}
+
+# A name without a folder is looked for beside the file first, then at the top of the runtime.
+/^[ \t]*#[ \t]*include[ \t]*["<]/ {
+	path = $0
+	sub(/^[^"<]*/, "", path)
+	quoted = path ~ /^"/
+	path = substr(path, 2)
+	sub(/[">].*/, "", path)
+	layer = path
+	sub(/\/.*/, "", layer)
+	if (path ~ /^sley(\/|\.h$)/ || !quoted && (path !~ /\// || !(layer in height)))
+		next
+	if (path ~ /\.c$/)
+		complain("includes a .c file: " path)
+	if (path ~ /(^|\/)\.\.?\//)
+		complain("includes by a relative path: " path)
+	else if (path !~ /\// && folder != "" && exists(directory "/" folder "/" path))
+		next
+	else if (!height_of(path))
+		complain("includes what is in no layer: " path)
+	else if (height_of(path) > height_of(own))
+		complain("includes a higher layer: " path)
+}
+
+END { exit bad }
+' || exit 1 # not the code of xargs
