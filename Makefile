@@ -118,6 +118,7 @@ bpf := $(wildcard bpf/*.bpf.c)
 asynctop := $(call c_of,tools/asynctop)
 examples := $(wildcard tools/examples/*.c)
 bench := $(filter-out %/raw_echo.c %/load.c,$(wildcard tests/bench/*.c))
+bench_modules := $(call modules_of,$(filter-out %/bench.c,$(bench)))
 unit := $(call c_of,tests/unit)
 stress := $(call c_of,tests/stress)
 observers := $(call c_of,tests/bpf) $(call c_of,tests/tools)
@@ -205,7 +206,8 @@ deps:
 # ---- stamps: what was compiled, with what ----
 
 # A stamp's file changes only when its text does, so a change of flags or of the list of sources rebuilds what it must.
-stamp = @mkdir -p $(@D) && printf '%s\n' $(call quote,$(1)) >$@.new && \
+# It is written under `make -n` too, which would show everything as out of date else.
+stamp = +@mkdir -p $(@D) && printf '%s\n' $(call quote,$(1)) >$@.new && \
 	if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
 
 $(BUILD)/flags: FORCE
@@ -302,11 +304,13 @@ $(planted_programs): $(BUILD)/%: $(BUILD)/obj/%.o $(BUILD)/libsley.a
 	@mkdir -p $(@D)
 	$(call quiet,LD)$(CC) -pie -o $@ $^ $(link)
 
-$(BUILD)/bench: $(call object,$(bench)) $(BUILD)/obj/internal.a $(BUILD)/sources
-	$(call quiet,LD)$(CC) -pie -o $@ $(filter %.o %.a,$^) $(link) -lm
-$(BUILD)/bench-raw-echo: $(BUILD)/obj/tests/bench/raw_echo.o
+$(BUILD)/obj/tests/bench.a: $(call object,$(bench_modules)) $(BUILD)/sources
+	$(call quiet,AR)$(archive)
+$(BUILD)/bench: $(call object,$(filter-out $(bench_modules),$(bench))) $(BUILD)/obj/tests/bench.a $(BUILD)/obj/internal.a
+	$(call quiet,LD)$(CC) -pie -o $@ $^ $(link) -lm
+$(BUILD)/bench-raw-echo: $(BUILD)/obj/tests/bench/raw_echo.o $(BUILD)/obj/tests/bench.a
 	$(call quiet,LD)$(CC) -pie -o $@ $^ $(link)
-$(BUILD)/bench-load: $(BUILD)/obj/tests/bench/load.o
+$(BUILD)/bench-load: $(BUILD)/obj/tests/bench/load.o $(BUILD)/obj/tests/bench.a
 	$(call quiet,LD)$(CC) -pie -o $@ $^ $(link) -lm
 
 # ---- install ----

@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# Copyright (c) 2026 the sley authors
+#
+# What `make install` puts where, and that a service can be built from it with nothing but pkg-config.
+
+. tests/check/suite.sh
+
+root=$scratch/root
+prefix=/opt/sley
+lib=$root$prefix/lib
+export PKG_CONFIG_PATH=$lib/pkgconfig PKG_CONFIG_SYSROOT_DIR=$root
+
+# names FILE: the global symbols that it defines, a line each.
+names() {
+	nm -g --defined-only --format=posix $2 "$1" | awk 'NF > 1 && $2 != "A" { sub(/@.*/, "", $1); print $1 }' | sort -u
+}
+
+# public_names: what sley.h declares as API.
+public_names() {
+	${CC:-gcc} -E -P -D'SLEY_API=@API@' include/sley.h | tr -d '\n' | tr ';{}' '\n' | grep '__visibility__\|visibility' |
+		grep -o 'sley_[a-z0-9_]*(' | tr -d '(' | sort -u
+}
+
+# The whole list: nothing is missing, nothing else is there.
+files() {
+	(cd "$root" && find . ! -type d | sort) >"$scratch/found"
+	sort >"$scratch/expected" <<-END
+		.$prefix/bin/asynctop
+		.$prefix/include/sley.h
+		.$prefix/include/sley/introspect.h
+		.$prefix/lib/libsley.a
+		.$prefix/lib/libsley.so
+		.$prefix/lib/libsley.so.0
+		.$prefix/lib/libsley.so.0.1.0
+		.$prefix/lib/pkgconfig/sley.pc
+		.$prefix/share/man/man1/asynctop.1
+	END
+	diff "$scratch/expected" "$scratch/found"
+}
+
+# A program that needs most of the runtime.
+source_text='#include <stdio.h>
+#include <sley.h>
+
+static struct sley_chan *items;
+
+/* A name that the runtime might use too: it must not clash. */
+int context_switch(void) { return 1; }
+int task_new(void) { return 1; }
+int slot_acquire(void) { return 1; }
+
+static void producer(void *arg)
+{
+	for (int i = 1; i <= 10; i++)
+		sley_chan_send(items, &i, SLEY_NEVER);
+	sley_chan_close(items);
+}
+
+static int service(void *arg)
+{
+	int item, sum = 0;
+
+	sley_chan_new(&items, sizeof(int), 0);
+	sley_go(producer, NULL);
+	while (sley_chan_recv(items, &item, SLEY_NEVER) == 0)
+		sum += item;
+	return sum;
+}
+
+int main(void)
+{
+	int sum = 0, error = sley_run(service, NULL, NULL, &sum);
+
+	printf("%d %d\n", error, sum);
+	return 0;
+}'
+
+# build FLAGS...: builds it in $scratch.
+build() {
+	echo "$source_text" >"$scratch/service.c"
+	${CC:-gcc} -O2 -o "$scratch/service" "$scratch/service.c" "$@"
+}
+
+# The shared library by its soname, and it works.
+shared() {
+	build $(pkg-config --cflags --libs sley)
+	readelf -d "$scratch/service" | grep -q 'NEEDED.*\[libsley\.so\.0\]'
+	[ "$(LD_LIBRARY_PATH=$lib "$scratch/service")" = "0 55" ]
+}
+
+# A static program needs nothing.
+static() {
+	build -static $(pkg-config --static --cflags --libs sley)
+	[ "$(env -u LD_LIBRARY_PATH "$scratch/service")" = "0 55" ]
+	! readelf -d "$scratch/service" | grep NEEDED
+}
+
+# libsley.a into a dynamic program: beside libc, nothing.
+archive() {
+	build $(pkg-config --cflags sley) "$lib/libsley.a" -pthread
+	[ "$("$scratch/service")" = "0 55" ]
+	! readelf -d "$scratch/service" | grep NEEDED | grep -v 'libc\.so'
+}
+
+# The libraries define all that sley.h declares, and globally nothing else.
+symbols() {
+	public_names >"$scratch/public"
+	[ "$(wc -l <"$scratch/public")" -ge 30 ] || fail "only these are in sley.h: $(cat "$scratch/public")"
+	names "$lib/libsley.so" -D >"$scratch/shared"
+	names "$lib/libsley.a" "" >"$scratch/static"
+	diff "$scratch/public" "$scratch/shared"
+	diff "$scratch/public" "$scratch/static"
+}
+
+# The soname; libc is all that the library needs; no stack of it is executable.
+library() {
+	readelf -d "$lib/libsley.so" >"$scratch/dynamic"
+	contains "$scratch/dynamic" "soname: [libsley.so.0]"
+	! grep NEEDED "$scratch/dynamic" | grep -v 'libc\.so\|ld-linux'
+	! grep TEXTREL "$scratch/dynamic"
+	readelf -lW "$lib/libsley.so" | grep 'GNU_STACK.* RW '
+}
+
+# Each header stands alone, without GNU's extensions of the language, in C and in C++.
+headers() {
+	local header
+	for header in sley.h sley/introspect.h; do
+		echo "#include <$header>" >"$scratch/header.c"
+		${CC:-gcc} -std=c99 -D_GNU_SOURCE -Wall -Wextra -Werror -fsyntax-only $(pkg-config --cflags sley) "$scratch/header.c"
+		clang -x c++ -Wall -Wextra -Werror -fsyntax-only $(pkg-config --cflags sley) "$scratch/header.c"
+	done
+}
+
+# The tool starts from there.
+tool() {
+	"$root$prefix/bin/asynctop" --help >"$scratch/help"
+	contains "$scratch/help" "asynctop"
+}
+
+make -s install DESTDIR="$root" PREFIX="$prefix" BUILD="${SLEY_BUILD#"$PWD"/}" WERROR=1 >"$scratch/log" 2>&1 || {
+	cat "$scratch/log"
+	exit 1
+}
+run_suite files shared static archive symbols library headers tool

@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# Copyright (c) 2026 the sley authors
+#
+# The Makefile itself: that it parses with make alone, what `make deps` does where, and that it rebuilds what it must.
+
+. tests/check/suite.sh
+
+build=${SLEY_BUILD#"$PWD"/}
+
+# fake NAME TEXT: a program of that name in $scratch/bin, which says that it was called, and does TEXT.
+fake() {
+	mkdir -p "$scratch/bin"
+	cat >"$scratch/bin/$1" <<-END
+		#!/bin/sh
+		printf '%s\n' "$1 \$*" >>$scratch/called
+		$2
+	END
+	chmod 755 "$scratch/bin/$1"
+}
+
+# real NAME...: these programs in $scratch/bin as they are.
+real() {
+	local name
+	mkdir -p "$scratch/bin"
+	for name in "$@"; do
+		ln -sf "$(command -v "$name")" "$scratch/bin/$name"
+	done
+}
+
+called() {
+	[ ! -e "$scratch/called" ] || cat "$scratch/called"
+}
+
+# deps [COMMAND...]: `make deps` of a bare copy of the Makefile, with the programs of $scratch/bin only, by COMMAND.
+# Its output is in $scratch/output.
+deps() {
+	mkdir "$scratch/tree"
+	cp Makefile "$scratch/tree"
+	chmod 755 "${scratch%/*}" "$scratch" "$scratch/tree"
+	touch "$scratch/called"
+	chmod 666 "$scratch/called"
+	real make id grep sh
+	"$@" env PATH="$scratch/bin" make -C "$scratch/tree" deps >"$scratch/output" 2>&1
+}
+
+as_nobody() {
+	[ "$(id -u)" != 0 ] || set -- setpriv --reuid 65534 --regid 65534 --clear-groups "$@"
+	"$@"
+}
+
+# Parsing starts no program: not a compiler, not pkg-config, nothing.
+parses_with_make_alone() {
+	local name
+	for name in gcc cc clang pkg-config bpftool uname find ls dpkg-query nproc; do
+		fake $name 'exit 1'
+	done
+	real make
+	PATH=$scratch/bin expect 0 make -n clean >"$scratch/output" 2>&1
+	[ "$(cat "$scratch/output")" = "rm -rf build" ] || fail "$(cat "$scratch/output")"
+	[ -z "$(called)" ] || fail "called: $(called)"
+}
+
+# All there: dpkg is asked, and nothing else is done or said.
+deps_without_need() {
+	fake dpkg-query 'echo installed'
+	fake apt-get 'exit 1'
+	fake sudo 'exit 1'
+	expect 0 deps
+	[ -z "$(grep -v '^dpkg-query -W -f ' "$scratch/called")" ] || fail "called: $(called)"
+	[ -z "$(grep -v 'directory' "$scratch/output")" ] || fail "$(cat "$scratch/output")"
+}
+
+# A package that was removed but left its configuration is missing.
+deps_of_removed() {
+	fake dpkg-query 'echo config-files'
+	expect 2 deps as_nobody
+	contains "$scratch/output" "apt-get install"
+}
+
+# Somebody who is neither root nor has sudo is told the command, and it fails.
+deps_without_rights() {
+	fake dpkg-query '[ "$4" = gcc ] && echo installed'
+	fake apt-get 'exit 1'
+	expect 2 deps as_nobody
+	contains "$scratch/output" "Error 1"
+	contains "$scratch/output" "apt-get update && apt-get install -y --no-install-recommends libc6-dev clang"
+	! grep apt-get "$scratch/called" || fail "apt-get was called"
+}
+
+# By sudo, just what is missing.
+deps_by_sudo() {
+	fake dpkg-query '[ "$4" != llvm ] && echo installed'
+	fake sudo 'exit 0'
+	expect 0 deps as_nobody
+	contains "$scratch/called" "sudo apt-get update"
+	contains "$scratch/called" "apt-get install -y --no-install-recommends llvm"
+}
+
+# By root, without sudo; a failure of apt is one of make.
+deps_by_root() {
+	[ "$(id -u)" = 0 ] || skip "needs root"
+	fake dpkg-query '[ "$4" != llvm ] && echo installed'
+	fake apt-get '[ "$1" = update ]'
+	real env
+	expect 2 deps
+	contains "$scratch/called" "apt-get install -y --no-install-recommends llvm"
+	contains "$scratch/output" "run it by hand"
+}
+
+# Each option has a directory of its own.
+variants() {
+	local directory options
+	cp Makefile "$scratch"
+	while read -r directory options; do
+		make -s -C "$scratch" $options "$directory/flags" || fail "$options does not build in $directory"
+	done <<-END
+		build
+		build/clang CC=clang
+		build/gcc-ucontext CONTEXT=ucontext
+		build/clang-ucontext CC=clang CONTEXT=ucontext
+		build/gcc-address-undefined SANITIZE=address,undefined
+		build/clang-thread SANITIZE=thread CC=clang-14
+		build/gcc-debug DEBUG=1
+	END
+	expect 2 make -n CONTEXT=other clean
+}
+
+# Nothing is built twice, and a changed header rebuilds what includes it, and that only.
+rebuilds() {
+	make -n BUILD="$build" WERROR=1 >"$scratch/again"
+	! grep -e ' -o ' "$scratch/again" | cut -c 1-80 | head -n 3 | grep . || fail "this would be built again"
+	make -n BUILD="$build" WERROR=1 -W bpf/events.h >"$scratch/events"
+	contains "$scratch/events" "bpf/blocked.bpf.c"
+	contains "$scratch/events" "$build/asynctop "
+	! grep 'runtime/.*\.c' "$scratch/events"
+}
+
+run_suite parses_with_make_alone deps_without_need deps_of_removed deps_without_rights deps_by_sudo deps_by_root variants \
+	rebuilds
