@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+/* Reserved as PROT_NONE, which costs nothing under any overcommit mode, and made accessible step by step. */
+#include "base/arena.h"
+
+#include <errno.h>
+#include <stdint.h>
+#include <sys/mman.h>
+
+#include "base/compiler.h"
+
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23 /* Linux 5.14 */
+#endif
+
+#define STEP_SMALL ((size_t)64 << 10)
+#define STEP_HUGE ((size_t)2 << 20)
+
+int arena_reserve(struct arena *arena, size_t size)
+{
+	int saved = errno;
+	size = ROUND_UP(size, STEP_HUGE);
+	char *base = mmap(NULL, size + STEP_HUGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (base == MAP_FAILED) {
+		errno = saved;
+		return -ENOMEM;
+	}
+	/* aligned to the huge page, so that a step can be one */
+	char *aligned = (char *)ROUND_UP((uintptr_t)base, STEP_HUGE);
+	if (aligned > base)
+		munmap(base, (size_t)(aligned - base));
+	size_t tail = (size_t)(base + size + STEP_HUGE - (aligned + size));
+	if (tail)
+		munmap(aligned + size, tail);
+	madvise(aligned, size, MADV_HUGEPAGE);
+	errno = saved;
+	*arena = (struct arena){ .base = aligned, .reserved = size };
+	return 0;
+}
+
+int memory_populate(void *start, size_t size)
+{
+	int saved = errno;
+	int result = 0;
+	if (madvise(start, size, MADV_POPULATE_WRITE) != 0) {
+		if (errno == ENOMEM || errno == EFAULT || errno == EHWPOISON) {
+			result = -ENOMEM;
+		} else { /* an older kernel: fault page by page */
+			for (size_t i = 0; i < size; i += PAGE)
+				((volatile char *)start)[i] = 0;
+		}
+	}
+	errno = saved;
+	return result;
+}
+
+int arena_grow(struct arena *arena, size_t size)
+{
+	if (size <= arena->populated)
+		return 0;
+	if (size > arena->reserved)
+		return -ENOMEM;
+	/* small services stay small; once past a quarter of a huge page, whole huge pages are the cheapest */
+	size_t step = size <= STEP_HUGE / 4 ? STEP_SMALL : STEP_HUGE;
+	size_t target = MIN(ROUND_UP(size, step), arena->reserved);
+	int saved = errno;
+	char *start = arena->base + arena->populated;
+	size_t more = target - arena->populated;
+	int failed = mprotect(start, more, PROT_READ | PROT_WRITE);
+	errno = saved;
+	if (failed)
+		return -ENOMEM;
+	int result = memory_populate(start, more);
+	if (result == 0)
+		arena->populated = target;
+	return result;
+}
+
+void arena_free(struct arena *arena)
+{
+	if (arena->base)
+		munmap(arena->base, arena->reserved);
+	*arena = (struct arena){ 0 };
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+/*
+ * An arena: address space reserved at once, memory taken from its front in large steps that are populated ahead. A first
+ * touch of a page costs more than a hundred context switches, and one system call for 2 MiB is cheaper than 512 faults.
+ * What was handed out stays where it is until the arena is freed, so the objects in it are type-stable.
+ *
+ * Not locked: the owner's lock covers grow().
+ */
+#ifndef BASE_ARENA_H
+#define BASE_ARENA_H
+
+#include <stddef.h>
+
+struct arena {
+	char *base;
+	size_t reserved;
+	size_t populated; /* [base, base + populated) is readable, writable and was touched */
+};
+
+/* 0 or -ENOMEM. */
+int arena_reserve(struct arena *arena, size_t size);
+
+/* Makes at least [0, size) usable: 0 or -ENOMEM. Steps grow from 64 KiB to 2 MiB. */
+int arena_grow(struct arena *arena, size_t size);
+
+void arena_free(struct arena *arena);
+
+/* Touches [start, start + size), which must be mapped writable. 0 or -ENOMEM. */
+int memory_populate(void *start, size_t size);
+
+#define PAGE ((size_t)4096)
+
+#endif
