@@ -11,7 +11,8 @@
  *
  *      0            header (one page)
  *      workers      one 64-byte line per worker thread
- *      counters     one row of SLEY_COUNTERS per worker; a counter's value is the sum over the rows
+ *      counters     rows of SLEY_COUNTERS: row 0 of threads that are no workers, row i + 1 of worker i; a counter's value
+ *                   is the sum over the rows [0, worker_count]
  *      live         bitmap: bit i is set while task record i is in use
  *      sites        spawn sites, dense, [0, site_count)
  *      tasks        public task records, sparse: only those whose bit in `live` is set may be read
@@ -81,7 +82,7 @@ struct sley_region_header {
 	char name[32];         /* of the service: option `name`, else the command's; NUL-terminated */
 	/* these change during a run */
 	uint32_t phase;        /* enum sley_region_phase */
-	uint32_t worker_count; /* rows [0, worker_count) of workers and counters are in use */
+	uint32_t worker_count; /* workers [0, worker_count) are in use, and so many rows of counters and one more */
 	uint32_t site_count;   /* sites [0, site_count) are complete */
 	uint32_t task_high;    /* no record from here on was ever used */
 	uint32_t level;        /* enum sley_level in force */

@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+/*
+ * Making the two memfds. The order is what makes the region safe to share: size, map, fill in the constant part of the
+ * header, seal, and only then store the magic. After F_SEAL_FUTURE_WRITE nobody can get a second writable mapping, not
+ * even through /proc/PID/fd, and the first one is ours.
+ */
+#include "region/region.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/arena.h"
+#include "base/check.h"
+
+#ifndef F_SEAL_FUTURE_WRITE
+#define F_SEAL_FUTURE_WRITE 0x0010
+#endif
+
+struct region region;
+
+static struct sley_control *control;
+
+static struct sley_region_table place(uint64_t *end, size_t stride, size_t capacity)
+{
+	struct sley_region_table table = { .offset = *end, .stride = (uint32_t)stride, .capacity = (uint32_t)capacity };
+	*end = ROUND_UP(*end + stride * capacity, PAGE);
+	return table;
+}
+
+static void lay_out(struct sley_region_header *header, uint32_t max_tasks)
+{
+	uint64_t end = PAGE;
+	header->version = SLEY_REGION_VERSION;
+	header->header_size = sizeof(*header);
+	header->clock = CLOCK_MONOTONIC;
+	header->counter_count = SLEY_COUNTER_COUNT;
+	header->workers = place(&end, sizeof(struct sley_region_worker), SLEY_REGION_WORKERS);
+	header->counters = place(&end, COUNTER_STRIDE, SLEY_REGION_WORKERS + 1);
+	header->live = place(&end, sizeof(uint64_t), ROUND_UP(max_tasks, 64) / 64);
+	header->sites = place(&end, sizeof(struct sley_region_site), SLEY_REGION_SITES);
+	header->tasks = place(&end, sizeof(struct sley_region_task), max_tasks);
+	header->size = end;
+}
+
+/* A memfd of `size` bytes, mapped; 0 or a negative errno value. The mapping does not go into forked children. */
+static int memfd_map(const char *name, uint64_t size, int *fd, void **address)
+{
+	*fd = (int)syscall(SYS_memfd_create, name, 3u /* MFD_CLOEXEC | MFD_ALLOW_SEALING */);
+	if (*fd < 0)
+		return -errno;
+	if (ftruncate(*fd, (off_t)size) != 0)
+		goto fail;
+	*address = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, *fd, 0);
+	if (*address == MAP_FAILED)
+		goto fail;
+	madvise(*address, size, MADV_DONTFORK);
+	return 0;
+fail:;
+	int error = -errno;
+	close(*fd);
+	return error;
+}
+
+static int control_open(void)
+{
+	int fd;
+	void *address;
+	int error = memfd_map(SLEY_CONTROL_NAME, PAGE, &fd, &address);
+	if (error)
+		return error;
+	fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL);
+	control = address;
+	control->version = SLEY_REGION_VERSION;
+	store(&control->magic, SLEY_CONTROL_MAGIC, release);
+	return 0; /* the descriptor stays open: readers find the memfd through it */
+}
+
+static void publish(struct sley_region_header *header, int fd)
+{
+	char *base = (char *)header;
+	header->address = (uint64_t)(uintptr_t)base;
+	header->created_ns = clock_now();
+	header->pid = (int32_t)getpid();
+	header->site_count = 1;
+	region = (struct region){
+		.header = header,
+		.workers = (void *)(base + header->workers.offset),
+		.counters = (void *)(base + header->counters.offset),
+		.live = (void *)(base + header->live.offset),
+		.sites = (void *)(base + header->sites.offset),
+		.tasks = (void *)(base + header->tasks.offset),
+		.max_tasks = header->tasks.capacity,
+	};
+	snprintf(region.sites[0].file, sizeof(region.sites[0].file), "(more than %d spawn sites)", SLEY_REGION_SITES);
+	fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_FUTURE_WRITE | F_SEAL_SEAL);
+	store(&header->magic, SLEY_REGION_MAGIC, release); /* last: whoever sees it sees the rest */
+}
+
+int region_open(uint32_t max_tasks)
+{
+	if (region.header)
+		return 0;
+	int saved = errno;
+	struct sley_region_header plan = { 0 };
+	lay_out(&plan, max_tasks);
+	int error = control ? 0 : control_open();
+	if (error == 0) {
+		int fd;
+		void *address;
+		error = memfd_map(SLEY_REGION_NAME, plan.size, &fd, &address);
+		if (error == 0) {
+			*(struct sley_region_header *)address = plan;
+			publish(address, fd);
+		}
+	}
+	errno = saved;
+	return error;
+}
+
+void region_begin(const char *name, uintptr_t stacks_begin, uintptr_t stacks_end, size_t stack_size, unsigned slots)
+{
+	struct sley_region_header *header = region.header;
+	snprintf(header->name, sizeof(header->name), "%s", name);
+	header->stacks_begin = stacks_begin;
+	header->stacks_end = stacks_end;
+	header->stack_size = stack_size;
+	header->slots = slots;
+	store(&header->phase, SLEY_PHASE_RUNNING, release);
+}
+
+void region_end(void)
+{
+	store(&region.header->phase, SLEY_PHASE_NONE, release);
+	store(&region.level, SLEY_LEVEL_STATES, relaxed);
+	store(&region.header->level, SLEY_LEVEL_STATES, relaxed);
+}
+
+void region_control(int64_t now)
+{
+	/* foreign input: each word is read once and clamped */
+	int64_t lease = load(&control->lease_ns, relaxed);
+	unsigned level = load(&control->level, relaxed);
+	if (lease <= now || lease - now > SLEY_LEASE_MAX_NS)
+		level = SLEY_LEVEL_STATES;
+	level = MIN(level, (unsigned)SLEY_LEVEL_TIMES);
+	if (level != load(&region.level, relaxed)) {
+		store(&region.level, level, relaxed);
+		store(&region.header->level, level, relaxed);
+	}
+}

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+/*
+ * The runtime's side of the introspection region (include/sley/introspect.h): made once per process and kept, over all
+ * its runs, so that site numbers and a reader's mapping stay good. Everything here is only ever stored to.
+ */
+#ifndef REGION_REGION_H
+#define REGION_REGION_H
+
+#include <sley/introspect.h>
+#include <sley.h>
+
+#include "base/atomic.h"
+#include "base/clock.h"
+
+struct region {
+	struct sley_region_header *header; /* null before the first run */
+	struct sley_region_worker *workers;
+	uint64_t *counters;                /* rows of `counter_stride` bytes */
+	uint64_t *live;
+	struct sley_region_site *sites;
+	struct sley_region_task *tasks;
+	uint32_t max_tasks;
+	unsigned level;                    /* atomic; enum sley_level, written by the monitor */
+};
+
+/* One for the process. The pointers are constant once sley_run() has made it. */
+extern struct region region;
+
+#define COUNTER_STRIDE ((size_t)ROUND_UP(SLEY_COUNTER_COUNT * sizeof(uint64_t), CACHE_LINE))
+
+/* Makes the region for up to max_tasks tasks, unless the process has it already. 0 or a negative errno value. */
+int region_open(uint32_t max_tasks);
+
+/* Begins a run: name and the place of the stacks; phase RUNNING. region_end() undoes it. */
+void region_begin(const char *name, uintptr_t stacks_begin, uintptr_t stacks_end, size_t stack_size, unsigned slots);
+void region_end(void);
+
+/* The control word, clamped: sets region.level. By the monitor, at `now`. */
+void region_control(int64_t now);
+
+/* The number of a spawn site; registers it at first use. 0 when the table is full. Any thread. */
+uint32_t region_site_slow(struct sley_site *site);
+
+static inline uint32_t region_site(struct sley_site *site)
+{
+	uint32_t id = load(&site->id, acquire); /* pairs with the release in region_site_slow() */
+	return likely(id != 0) ? id : region_site_slow(site);
+}
+
+/* Whether times are wanted. Relaxed: a change may be seen late. */
+static inline int region_times(void)
+{
+	return unlikely(load(&region.level, relaxed) >= SLEY_LEVEL_TIMES);
+}
+
+/* A row of counters: that of worker i is i + 1. Row 0 is shared by all other threads: atomic adds. */
+static inline uint64_t *region_counters(unsigned row)
+{
+	return (uint64_t *)(void *)((char *)region.counters + row * COUNTER_STRIDE);
+}
+
+/* The largest image that a task of each site has had: what a newcomer of the site is expected to need. Atomic. */
+extern uint32_t region_site_live[SLEY_REGION_SITES];
+
+/* Marks record `index` as used or not; atomic, as 64 tasks share a word. */
+static inline void region_live_set(uint32_t index)
+{
+	fetch_or(&region.live[index / 64], (uint64_t)1 << (index % 64), release); /* after the record is whole */
+}
+
+static inline void region_live_clear(uint32_t index)
+{
+	fetch_and(&region.live[index / 64], ~((uint64_t)1 << (index % 64)), relaxed); /* a reader checks the id */
+}
+
+#endif
