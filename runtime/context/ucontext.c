@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+/*
+ * Contexts over glibc's ucontext: the portable backend, and a second opinion on the assembly in the tests. Two system
+ * calls for the signal mask make it slow.
+ *
+ * The ucontext_t of a stack that is not running lies on that stack, so that it is copied with it; it points into itself
+ * (fpregs), which is right again when the bytes are back at their addresses.
+ */
+#include "context/context.h"
+
+#if !defined(__x86_64__) || defined(SLEY_CONTEXT_UCONTEXT)
+
+#include <stdint.h>
+#include <ucontext.h>
+
+/*
+ * Below `here` lies only what the compiler put into the frame of context_switch; swapcontext has no frame of its own.
+ * That is far less than this; the check is in tests/unit/context/context.c, which clobbers all below sp.
+ */
+#define FRAME_SLACK 512
+
+static void *low_end(ucontext_t *here)
+{
+	return (void *)((uintptr_t)here - FRAME_SLACK);
+}
+
+static ucontext_t *ucontext_of(struct context *context)
+{
+	return (ucontext_t *)((uintptr_t)context->sp + FRAME_SLACK);
+}
+
+NOINLINE void context_switch(struct context *from, struct context *to)
+{
+	ucontext_t here;
+	from->sp = low_end(&here);
+	swapcontext(&here, ucontext_of(to));
+}
+
+void context_make(struct context *context, void *low, void *top, void (*entry)(void))
+{
+	/* the record at the top, the stack proper below it: [low, sp) is free for setcontext to run on */
+	uintptr_t place = ((uintptr_t)top - sizeof(ucontext_t)) & ~(uintptr_t)63;
+	ucontext_t *first = (ucontext_t *)place;
+	getcontext(first);
+	first->uc_stack.ss_sp = low;
+	first->uc_stack.ss_size = place - FRAME_SLACK - (uintptr_t)low;
+	first->uc_link = NULL;
+	makecontext(first, entry, 0);
+	context->sp = low_end(first);
+}
+
+#endif
