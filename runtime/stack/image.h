@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+/*
+ * Image allocator: right-sized blocks for the live bytes of copied-out stacks, and for values that travel between tasks.
+ *
+ * Size classes in steps of 32 bytes up to 512, 128 up to 2 KiB, 1 KiB up to 16 KiB; larger blocks are malloc's. Each
+ * worker keeps a cache of free blocks by class and trades batches with the central lists. Fresh blocks are cut from one
+ * arena that is populated ahead in large steps. The caller remembers the size; blocks have no header.
+ *
+ * Blocks up to 16 KiB are never given back to the kernel during a run, only reused.
+ */
+#ifndef STACK_IMAGE_H
+#define STACK_IMAGE_H
+
+#include <stddef.h>
+
+#include "base/lock.h"
+
+#define IMAGE_CLASSES 42
+#define IMAGE_MAX ((size_t)16 << 10)
+
+struct image_cache { /* owned by one worker */
+	struct {
+		void *head;
+		unsigned count;
+	} free[IMAGE_CLASSES];
+};
+
+/* Reserves the address space. 0 or -ENOMEM. */
+int images_open(void);
+
+/* Frees all blocks up to IMAGE_MAX at once; caches are void then. */
+void images_close(void);
+
+/* A block of at least n bytes, 16-byte aligned, or null. `cache` is null on threads that are no workers. */
+void *image_alloc(struct image_cache *cache, size_t n);
+
+/* Frees a block that was allocated for n bytes. Null does nothing. */
+void image_free(struct image_cache *cache, void *block, size_t n);
+
+/* The bytes that image_alloc(n) really gives. */
+size_t image_capacity(size_t n);
+
+/* For tests: while nonzero, every allocation fails. Atomic. */
+extern unsigned image_test_fail;
+
+#endif

@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+/*
+ * The pool of slots: one reserved range of [guard | stack] pairs, demand-paged. Exclusive slots are kept in a LIFO, so
+ * that a stack whose pages and cache lines are warm is the next to be used; workers trade batches with it.
+ *
+ * ASan keeps shadow state for every frame, which cannot be copied with the bytes: there every task has a slot of its own.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+
+#include "base/arena.h"
+#include "base/check.h"
+#include "base/lock.h"
+#include "stack/copy.h"
+#include "stack/slot.h"
+
+#ifndef MADV_GUARD_INSTALL
+#define MADV_GUARD_INSTALL 102 /* Linux 6.13: a guard that costs no mapping */
+#endif
+
+#ifdef SLEY_ASAN
+#define SHARING 0
+#else
+#define SHARING 1
+#endif
+
+/*
+ * 64 shared stacks: their hot ends fit the first-level cache of one worker and the second-level caches of many, and two
+ * workers seldom want the same one. Below 128 slots all are shared: too few to give away for good.
+ */
+#define SHARED_SLOTS 64
+#define SHARE_ALL_BELOW 128
+
+#define COLOURS 8
+#define COLOUR_STEP 320        /* 5 lines; the last one leaves most of the first page */
+#define PRIVATE_KEPT 64        /* private stacks kept for reuse */
+#define REFILL (SLOT_CACHE / 2)
+
+uintptr_t stacks_begin, stacks_size;
+size_t stack_size;
+
+static struct {
+	struct lock lock;      /* protects the lists and counts */
+	struct slot *free;     /* exclusive slots */
+	unsigned free_count;
+	struct slot *private;  /* kept for reuse */
+	unsigned private_count;
+	/* constant during a run */
+	struct slot *slots;
+	unsigned count, shared;
+	unsigned for_large;    /* exclusive slots that only tasks with large images may take */
+	struct stack_worker *worker[256];
+} pool;
+
+static void colour(struct slot *slot, char *end, size_t number)
+{
+	slot->top = end - number % COLOURS * COLOUR_STEP;
+}
+
+/* Makes the lowest STACK_GUARD bytes below `low` inaccessible. 0 or -ENOMEM. */
+static int guard(char *low)
+{
+	int saved = errno;
+	int failed = madvise(low - STACK_GUARD, STACK_GUARD, MADV_GUARD_INSTALL) != 0 &&
+		     mprotect(low - STACK_GUARD, STACK_GUARD, PROT_NONE) != 0;
+	errno = saved;
+	return failed ? -ENOMEM : 0;
+}
+
+static char *map_stacks(size_t size)
+{
+	int saved = errno;
+	char *base = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (base != MAP_FAILED)
+		madvise(base, size, MADV_NOHUGEPAGE); /* one touched line must not cost 2 MiB */
+	errno = saved;
+	return base == MAP_FAILED ? NULL : base;
+}
+
+int slots_open(unsigned count, size_t size)
+{
+	size_t stride = size + STACK_GUARD;
+	char *base = map_stacks(stride * count);
+	if (!base)
+		return -ENOMEM;
+	pool.slots = aligned_alloc(CACHE_LINE, sizeof(struct slot) * count);
+	if (!pool.slots) {
+		munmap(base, stride * count);
+		return -ENOMEM;
+	}
+	pool.count = count;
+	pool.shared = !SHARING ? 0 : count < SHARE_ALL_BELOW ? count : SHARED_SLOTS;
+	pool.for_large = SHARING ? (count - pool.shared) / 4 : 0;
+	for (unsigned i = count; i-- > 0;) {
+		struct slot *slot = &pool.slots[i];
+		*slot = (struct slot){ .low = base + i * stride + STACK_GUARD };
+		slot->kind = i < pool.shared ? SLOT_SHARED : SLOT_EXCLUSIVE;
+		colour(slot, slot->low + size, i);
+		if (slot->kind == SLOT_EXCLUSIVE) {
+			slot->next = pool.free;
+			pool.free = slot;
+			pool.free_count++;
+		}
+	}
+	stack_size = size;
+	stacks_begin = (uintptr_t)base;
+	stacks_size = stride * count;
+	return 0;
+}
+
+static void private_unmap(struct slot *slot)
+{
+	munmap(slot->low - STACK_GUARD, STACK_GUARD + stack_size);
+	free(slot);
+}
+
+void slots_close(void)
+{
+	while (pool.private) {
+		struct slot *slot = pool.private;
+		pool.private = slot->next;
+		private_unmap(slot);
+	}
+	for (unsigned i = 0; i < pool.count; i++)
+		stack_unpoison(pool.slots[i].low, pool.slots[i].top);
+	munmap((void *)stacks_begin, stacks_size);
+	free(pool.slots);
+	pool.slots = pool.free = NULL;
+	pool.free_count = pool.private_count = pool.count = 0;
+	stacks_begin = stacks_size = 0;
+}
+
+int stack_worker_init(struct stack_worker *worker, unsigned number)
+{
+	*worker = (struct stack_worker){ .number = number, .cursor = number * 7 };
+	worker->reserve = map_stacks(2 * stack_size);
+	pool.worker[number] = worker;
+	return worker->reserve ? 0 : -ENOMEM;
+}
+
+void stack_worker_fini(struct stack_worker *worker)
+{
+	if (worker->reserve)
+		munmap(worker->reserve, 2 * stack_size);
+	worker->reserve = NULL;
+}
+
+void stack_reserve_free(unsigned number)
+{
+	store(&pool.worker[number]->reserve_used, 0, release); /* pairs with the taking cas: the bytes were read */
+}
+
+/* Gets a batch of exclusive slots into the worker's cache; the last quarter of them only for large images. */
+static void refill(struct stack_worker *worker, bool large)
+{
+	lock_take(&pool.lock);
+	unsigned keep = large ? 0 : pool.for_large;
+	while (worker->free_count < REFILL && pool.free_count > keep) {
+		struct slot *slot = pool.free;
+		pool.free = slot->next;
+		pool.free_count--;
+		worker->free[worker->free_count++] = slot;
+	}
+	lock_drop(&pool.lock);
+}
+
+static struct slot *pick_shared(struct stack_worker *worker)
+{
+	if (pool.shared == 0)
+		return NULL;
+	struct slot *slot = NULL;
+	for (unsigned i = 0; i < pool.shared; i++) {
+		slot = &pool.slots[worker->cursor++ % pool.shared];
+		if (load(&slot->word, relaxed) == 0) /* a hint: it may be held by the time we want it */
+			break;
+	}
+	return slot;
+}
+
+struct slot *slot_pick(struct stack_worker *worker, bool large)
+{
+	struct slot *slot;
+	if (worker->free_count == 0)
+		refill(worker, large);
+	if (worker->free_count > 0)
+		slot = worker->free[--worker->free_count];
+	else
+		slot = pick_shared(worker);
+	if (slot && unlikely(!load(&slot->guarded, relaxed))) { /* two workers may both do it: it is idempotent */
+		if (guard(slot->low) != 0)
+			complain("no guard below a stack: %s", "vm.max_map_count is used up; raise it, or lower stack_slots");
+		store(&slot->guarded, 1, relaxed);
+	}
+	return slot;
+}
+
+struct slot *slot_private_new(void)
+{
+	lock_take(&pool.lock);
+	struct slot *slot = pool.private;
+	if (slot) {
+		pool.private = slot->next;
+		pool.private_count--;
+	}
+	lock_drop(&pool.lock);
+	if (slot)
+		return slot;
+	static unsigned made; /* atomic: spreads the colours */
+	slot = aligned_alloc(CACHE_LINE, sizeof(*slot));
+	char *base = slot ? map_stacks(STACK_GUARD + stack_size) : NULL;
+	if (!base || guard(base + STACK_GUARD) != 0) {
+		if (base)
+			munmap(base, STACK_GUARD + stack_size);
+		free(slot);
+		return NULL;
+	}
+	*slot = (struct slot){ .low = base + STACK_GUARD, .kind = SLOT_PRIVATE, .guarded = 1 };
+	colour(slot, slot->low + stack_size, fetch_add(&made, 1, relaxed));
+	return slot;
+}
+
+static void private_put(struct slot *slot)
+{
+	lock_take(&pool.lock);
+	bool keep = pool.private_count < PRIVATE_KEPT;
+	if (keep) {
+		slot->next = pool.private;
+		pool.private = slot;
+		pool.private_count++;
+	}
+	lock_drop(&pool.lock);
+	if (!keep)
+		private_unmap(slot);
+}
+
+void slot_put(struct stack_worker *worker, struct slot *slot)
+{
+	if (slot->kind == SLOT_PRIVATE) {
+		private_put(slot);
+	} else if (slot->kind == SLOT_EXCLUSIVE) {
+		if (worker->free_count == SLOT_CACHE) {
+			lock_take(&pool.lock);
+			while (worker->free_count > REFILL) {
+				struct slot *back = worker->free[--worker->free_count];
+				back->next = pool.free;
+				pool.free = back;
+				pool.free_count++;
+			}
+			lock_drop(&pool.lock);
+		}
+		worker->free[worker->free_count++] = slot;
+	}
+}
+
+void slot_abandon(struct tenant *tenant)
+{
+	if (tenant->image && !tenant->in_reserve)
+		image_free(NULL, tenant->image, tenant->live);
+	tenant->image = NULL;
+	if (tenant->slot && tenant->slot->kind == SLOT_PRIVATE) {
+		stack_unpoison(tenant->slot->low, tenant->slot->top);
+		private_unmap(tenant->slot);
+	}
+	tenant->slot = NULL;
+}

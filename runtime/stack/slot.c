@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+/* Holding, releasing and exchanging tenants. The pool of slots is in pool.c. */
+#include "stack/slot.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "stack/copy.h"
+
+#define HELD SLOT_HELD
+
+bool slot_hold(struct slot *slot, struct tenant *tenant)
+{
+	uintptr_t word = load(&slot->word, relaxed);
+	for (;;) {
+		if (word == 0) {
+			if (cas_weak(&slot->word, &word, HELD, acquire, relaxed))
+				return true;
+		} else {
+			tenant->next = (struct tenant *)(word & ~HELD);
+			if (cas_weak(&slot->word, &word, (uintptr_t)tenant | HELD, release, relaxed))
+				return false;
+		}
+	}
+}
+
+/* The waiters pushed since the last time, oldest first. */
+static struct tenant *take_waiters(struct slot *slot)
+{
+	struct tenant *lifo = (struct tenant *)(exchange(&slot->word, HELD, acquire) & ~HELD);
+	struct tenant *fifo = NULL;
+	while (lifo) {
+		struct tenant *next = lifo->next;
+		lifo->next = fifo;
+		fifo = lifo;
+		lifo = next;
+	}
+	return fifo;
+}
+
+struct tenant *slot_release(struct slot *slot)
+{
+	struct tenant *first = slot->fifo;
+	if (likely(!first)) {
+		uintptr_t word = HELD;
+		if (likely(cas(&slot->word, &word, 0, release, relaxed)))
+			return NULL;
+		first = take_waiters(slot);
+	}
+	slot->fifo = first->next;
+	first->next = NULL;
+	return first;
+}
+
+static void free_image(struct stack_worker *worker, struct tenant *tenant)
+{
+	if (unlikely(tenant->in_reserve))
+		stack_reserve_free(tenant->in_reserve - 1);
+	else
+		image_free(&worker->images, tenant->image, tenant->live);
+	tenant->image = NULL;
+	tenant->in_reserve = 0;
+}
+
+static void copy_in(struct slot *slot, struct tenant *tenant)
+{
+	DCHECK(tenant->live == slot_live(slot, tenant));
+	stack_copy(tenant->context.sp, tenant->image, tenant->live);
+}
+
+/*
+ * There is no memory for the resident's image. Progress is still possible where the newcomer's own image can take it
+ * (they swap through the second half of the reserve), or while this worker's reserve is free.
+ */
+NOINLINE static int enter_without_memory(struct stack_worker *worker, struct slot *slot, struct tenant *tenant)
+{
+	struct tenant *resident = slot->resident;
+	size_t live = slot_live(slot, resident);
+	size_t capacity = tenant->in_reserve ? stack_size : tenant->image ? image_capacity(tenant->live) : 0;
+	/* the size passed to image_free() must stay in the block's class; so a pooled image is swapped only within it */
+	if (tenant->image && live <= capacity &&
+	    (tenant->in_reserve || image_capacity(live) == image_capacity(tenant->live))) {
+		char *bounce = worker->reserve + stack_size;
+		stack_copy(bounce, resident->context.sp, live);
+		copy_in(slot, tenant);
+		stack_copy(tenant->image, bounce, live);
+		resident->image = tenant->image;
+		resident->in_reserve = tenant->in_reserve;
+		tenant->image = NULL;
+		tenant->in_reserve = 0;
+	} else {
+		unsigned expected = 0;
+		if (!cas(&worker->reserve_used, &expected, 1, acquire, relaxed)) /* pairs with stack_reserve_free() */
+			return -ENOMEM;
+		stack_copy(worker->reserve, resident->context.sp, live);
+		resident->image = worker->reserve;
+		resident->in_reserve = worker->number + 1;
+	}
+	resident->live = (uint32_t)live;
+	return 0;
+}
+
+int slot_enter(struct stack_worker *worker, struct tenant *tenant, struct tenant **evicted)
+{
+	struct slot *slot = tenant->slot;
+	struct tenant *resident = slot->resident;
+	*evicted = NULL;
+	if (likely(resident == tenant))
+		return 0;
+	if (resident) {
+		size_t live = slot_live(slot, resident);
+		void *image = image_alloc(&worker->images, live);
+		if (likely(image != NULL)) {
+			stack_copy(image, resident->context.sp, live);
+			resident->image = image;
+			resident->live = (uint32_t)live;
+		} else if (enter_without_memory(worker, slot, tenant) != 0) {
+			return -ENOMEM;
+		}
+		*evicted = resident;
+	}
+	if (tenant->image) {
+		copy_in(slot, tenant);
+		free_image(worker, tenant);
+	}
+	slot->resident = tenant;
+	return 0;
+}
+
+void slot_leave(struct tenant *tenant)
+{
+	struct slot *slot = tenant->slot;
+	DCHECK(slot->resident == tenant);
+	stack_unpoison(slot->low, slot->top);
+	slot->resident = NULL;
+	tenant->slot = NULL;
+}

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+/*
+ * Copying stacks: slots and their tenants.
+ *
+ *        low                         sp              top
+ *   guard |  pages never touched ...  | live bytes    |  guard of the next slot ...
+ *
+ * A slot is a stack. A task becomes its tenant at its first run, for life: its bytes must come back to the same
+ * addresses. At most one tenant is *resident*: its live bytes [sp, top) are in the slot. The others' are in images.
+ * Parking copies nothing; slot_enter() exchanges tenants when another one is to run.
+ *
+ * Invariants
+ *   1. Whoever runs on a slot, copies from or to it, or changes `resident` or `fifo`, holds it. A worker holds at most
+ *      one slot; a task that was granted a slot and sits in a run queue holds it too.
+ *   2. A tenant's context.sp, image and live belong to the holder of its slot, not to the tenant's own worker or waker.
+ *   3. waiters are there => the slot is held. So every waiter is found by a later slot_release().
+ *   4. The slot is released only when the switch away from it is complete (the worker does it on its own stack). So who
+ *      readies a task that is still on its way out just queues it: the worker that dequeues it finds the slot held and
+ *      leaves it with the waiters, and the release hands it on. Private stacks use the same protocol for that reason.
+ *
+ * `word` is 0 (free), HELD, or HELD | the last waiter pushed: a LIFO that slot_release() turns into `fifo`, so that
+ * waiters are served in the order in which they came. slot_hold()'s success (acquire) pairs with slot_release()'s drop
+ * (release): the new holder sees the stack bytes. Its push (release) pairs with the taking exchange (acquire).
+ *
+ * Release hands the slot on still held: no newcomer can barge, nothing is woken twice, and a slot occupies at most one
+ * place in the run queues. Rejected: dropping it and readying the first waiter, who then had to compete again.
+ *
+ * Slots are of three kinds. *Exclusive* ones serve one tenant at a time, taken while there are any: a task alone on its
+ * stack is never copied. *Shared* ones, a small hot set that stays in the cache, serve the rest. *Private* ones have one
+ * tenant for life outside the copying range.
+ */
+#ifndef STACK_SLOT_H
+#define STACK_SLOT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/compiler.h"
+#include "context/context.h"
+#include "stack/image.h"
+
+struct slot;
+
+#define SLOT_HELD ((uintptr_t)1)
+
+/* The stack's part of a task. */
+struct tenant {
+	struct tenant *next;     /* link of the one queue that it is in */
+	struct context context;  /* protected by the slot */
+	struct slot *slot;       /* set at the first run */
+	void *image;             /* protected by the slot; null while resident, or never run */
+	uint32_t live;           /* bytes in the image */
+	uint32_t in_reserve;     /* 1 + the number of the worker whose reserve the image is; 0: none */
+};
+
+enum slot_kind { SLOT_EXCLUSIVE, SLOT_SHARED, SLOT_PRIVATE };
+
+struct slot {
+	uintptr_t word;          /* atomic, see above */
+	struct tenant *fifo;     /* protected by the slot: waiters in order, before those in word */
+	struct tenant *resident; /* protected by the slot */
+	char *top;               /* constant, 16-byte aligned, staggered by some lines: tops must not share cache sets */
+	char *low;               /* constant */
+	struct slot *next;       /* of the free list; protected by its lock or the owner of the cache */
+	uint8_t kind;            /* enum slot_kind */
+	uint8_t guarded;         /* owned by the holder: the guard below is in place */
+} CACHE_ALIGNED;
+
+#define SLOT_CACHE 32
+
+/* What a worker needs for stacks. Owned by the worker, but for reserve_used. */
+struct stack_worker {
+	struct image_cache images;
+	struct slot *free[SLOT_CACHE]; /* exclusive slots */
+	unsigned free_count;
+	unsigned cursor;         /* next shared slot to try */
+	unsigned number;
+	char *reserve;           /* two halves of stack_size: an image of last resort, and a place to swap through */
+	unsigned reserve_used;   /* atomic: the first half holds an image */
+};
+
+/* The copying range, constant during a run. */
+extern uintptr_t stacks_begin, stacks_size;
+
+/* Whether `p` points into a copying stack, anybody's. One subtraction, one compare. */
+static inline bool stack_is_copying(const void *p)
+{
+	return unlikely((uintptr_t)p - stacks_begin < stacks_size);
+}
+
+/* Reserves `count` slots of `stack_size` bytes (a multiple of the page). 0 or -ENOMEM. */
+int slots_open(unsigned count, size_t stack_size);
+void slots_close(void);
+
+/* 0 or -ENOMEM. `number` is the worker's. */
+int stack_worker_init(struct stack_worker *worker, unsigned number);
+void stack_worker_fini(struct stack_worker *worker);
+
+/*
+ * A slot for a first run: an exclusive one, while there is one and (unless `large`) more than a reserve of them; else the
+ * next shared slot, preferably one that is not held. Null: there are no shared slots (ASan) and all exclusive ones are taken.
+ */
+struct slot *slot_pick(struct stack_worker *worker, bool large);
+
+/* A private slot: null when there is no memory. */
+struct slot *slot_private_new(void);
+
+/* Holds it if it is free. */
+static inline bool slot_try(struct slot *slot)
+{
+	uintptr_t expected = 0;
+	return cas(&slot->word, &expected, SLOT_HELD, acquire, relaxed); /* pairs with slot_release() */
+}
+
+/* Holds the slot for `tenant`: true; or leaves the tenant with its waiters: false, and the tenant is not the caller's any more. */
+bool slot_hold(struct slot *slot, struct tenant *tenant);
+
+/* Drops it: null; or the waiter that holds it from now on. */
+struct tenant *slot_release(struct slot *slot);
+
+/*
+ * Makes `tenant` resident; the slot is held for it. Never on the slot's own stack. *evicted is the tenant that was copied
+ * out, or null. -ENOMEM: the resident could not be saved, nothing has changed.
+ */
+int slot_enter(struct stack_worker *worker, struct tenant *tenant, struct tenant **evicted);
+
+/*
+ * The tenant has ended: its stack is left for good. With the slot held; after it the slot may be released. An exclusive
+ * or private slot must then be handed to slot_put(), after its release.
+ */
+void slot_leave(struct tenant *tenant);
+void slot_put(struct stack_worker *worker, struct slot *slot);
+
+/* Frees what an abandoned tenant holds (image, private slot). Only when no worker runs. */
+void slot_abandon(struct tenant *tenant);
+
+/* Bytes in use on the running task's stack: for tools, near enough. */
+static inline size_t slot_live_now(const struct slot *slot)
+{
+	return (size_t)(slot->top - (char *)__builtin_frame_address(0));
+}
+
+static inline size_t slot_live(const struct slot *slot, const struct tenant *tenant)
+{
+	return (size_t)(slot->top - (char *)tenant->context.sp);
+}
+
+/* The size of every stack, and of the guard below it. */
+extern size_t stack_size;
+#define STACK_GUARD ((size_t)64 << 10)
+
+#endif
