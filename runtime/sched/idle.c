@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+/*
+ * Idle workers: who sleeps, who searches, and who must be woken when there is work.
+ *
+ * A worker without work first *spins*: it searches the others' queues for some microseconds. Then it sleeps, on its own
+ * futex (`parked`) or, if nobody does yet, in the reactor, as the *poller*, until the earliest of all timers.
+ *
+ * No wake-up is lost:
+ *   who adds work:     push; fence; look at idle.count and idle.spinning
+ *   who goes to sleep: join the idle list (idle.count); fence; look at all queues
+ * One of the two sees the other. A push that finds a spinner wakes nobody, so a spinner that finds work wakes the next
+ * (idle_spin_end), and one that does not, looks once more after it joined the list.
+ *
+ *   who wakes W:       parked = 0; is W the poller? interrupt the reactor
+ *   W:                 become the poller; is parked still 1? wait in the reactor
+ * Both pairs are sequentially consistent, so either W does not wait or it is interrupted.
+ *
+ * So a wake-up costs a system call only when somebody sleeps and nobody searches.
+ */
+#include <stddef.h>
+
+#include "base/check.h"
+#include "base/futex.h"
+#include "sched/worker.h"
+
+static struct {
+	struct lock lock;       /* protects list and the workers' idle fields */
+	struct worker *list;    /* LIFO: the last to fall asleep has the warmest cache */
+	unsigned count;         /* atomic; written under lock */
+	unsigned spinning;      /* atomic */
+	struct worker *poller;  /* atomic: who waits in the reactor, or is about to */
+	int64_t poll_until;     /* atomic: when the poller will look by itself */
+} idle;
+
+void idle_open(void)
+{
+	idle.list = NULL;
+	idle.count = idle.spinning = 0;
+	idle.poller = NULL;
+	idle.poll_until = SLEY_NEVER;
+}
+
+unsigned idle_count(void)
+{
+	return load(&idle.count, relaxed);
+}
+
+bool idle_without_poller(void)
+{
+	return idle_count() > 0 && !load(&idle.poller, relaxed);
+}
+
+static void join(struct worker *worker)
+{
+	lock_take(&idle.lock);
+	worker->idle = true;
+	worker->idle_prev = NULL;
+	worker->idle_next = idle.list;
+	if (idle.list)
+		idle.list->idle_prev = worker;
+	idle.list = worker;
+	store(&worker->parked, 1, relaxed);
+	store(&idle.count, idle.count + 1, relaxed);
+	lock_drop(&idle.lock);
+}
+
+/* With the lock held. */
+static void unlink_worker(struct worker *worker)
+{
+	if (worker->idle_prev)
+		worker->idle_prev->idle_next = worker->idle_next;
+	else
+		idle.list = worker->idle_next;
+	if (worker->idle_next)
+		worker->idle_next->idle_prev = worker->idle_prev;
+	worker->idle = false;
+	store(&idle.count, idle.count - 1, relaxed);
+}
+
+static void rouse(struct worker *worker)
+{
+	store(&worker->parked, 0, seq_cst);
+	if (load(&idle.poller, seq_cst) == worker)
+		sched_hooks.interrupt();
+	else
+		futex_wake(&worker->parked, 1);
+	count_here(SLEY_COUNTER_wakes, 1);
+}
+
+/* Wakes one that sleeps on its futex, else the poller. It comes back as a spinner, for it is to search. */
+static void wake_one(void)
+{
+	lock_take(&idle.lock);
+	struct worker *worker = idle.list;
+	if (worker && worker == load(&idle.poller, relaxed) && worker->idle_next)
+		worker = worker->idle_next;
+	if (worker) {
+		unlink_worker(worker);
+		worker->spinning = true;
+		fetch_add(&idle.spinning, 1, relaxed);
+	}
+	lock_drop(&idle.lock);
+	if (worker)
+		rouse(worker);
+}
+
+void idle_notify(void)
+{
+	if (scheduler.count == 1 && worker_self())
+		return; /* the one worker is awake: it is us */
+	fence();
+	if (load(&idle.count, relaxed) > 0 && load(&idle.spinning, relaxed) == 0)
+		wake_one();
+}
+
+void idle_notify_worker(struct worker *worker)
+{
+	lock_take(&idle.lock);
+	bool asleep = worker->idle;
+	if (asleep)
+		unlink_worker(worker);
+	lock_drop(&idle.lock);
+	if (asleep)
+		rouse(worker);
+}
+
+void idle_wake_all(void)
+{
+	for (unsigned i = 0; i < scheduler.count; i++)
+		idle_notify_worker(worker_get(i));
+}
+
+bool idle_spin_begin(struct worker *worker)
+{
+	if (worker->spinning)
+		return true;
+	unsigned busy = scheduler.count - load(&idle.count, relaxed);
+	if (2 * load(&idle.spinning, relaxed) >= busy)
+		return false; /* half of those awake are enough */
+	worker->spinning = true;
+	fetch_add(&idle.spinning, 1, seq_cst);
+	return true;
+}
+
+void idle_spin_end(struct worker *worker, bool found)
+{
+	worker->spinning = false;
+	unsigned before = fetch_sub(&idle.spinning, 1, seq_cst);
+	if (found && before == 1)
+		idle_notify();
+}
+
+/* Work that this worker could do now. */
+static bool work_there(struct worker *worker)
+{
+	if (load(&scheduler.length, relaxed) > 0 || load(&worker->inbox_length, relaxed) > 0 ||
+	    load(&worker->next, relaxed) || load(&scheduler.stopping, relaxed))
+		return true;
+	for (unsigned i = 0; i < scheduler.count; i++) {
+		if (deque_length(&worker_get(i)->deque) > 0)
+			return true;
+	}
+	return false;
+}
+
+static sley_time earliest_timer(void)
+{
+	sley_time earliest = SLEY_NEVER;
+	for (unsigned i = 0; i < scheduler.count; i++)
+		earliest = MIN(earliest, load(&worker_get(i)->timers.earliest, relaxed));
+	return earliest;
+}
+
+static void poll_as_poller(struct worker *worker)
+{
+	sley_time until = earliest_timer();
+	store(&idle.poll_until, until, relaxed);
+	fence(); /* against sleep_parked(): whoever armed an earlier timer sees the poller, or the poller the timer */
+	if (earliest_timer() >= until && load(&worker->parked, seq_cst)) {
+		int64_t now = clock_now();
+		sched_hooks.poll(until == SLEY_NEVER ? SLEY_NEVER : MAX(until - now, 0));
+	}
+	store(&idle.poll_until, SLEY_NEVER, relaxed);
+	store(&idle.poller, NULL, seq_cst);
+	worker->polled = clock_now();
+	for (unsigned i = 0; i < scheduler.count; i++)
+		COUNT(worker, timers, timers_run(&worker_get(i)->timers, worker->polled));
+}
+
+static void sleep_parked(struct worker *worker)
+{
+	fence();
+	struct worker *poller = load(&idle.poller, relaxed);
+	if (poller && load(&worker->timers.earliest, relaxed) < load(&idle.poll_until, relaxed))
+		sched_hooks.interrupt(); /* it is to sleep no longer than our timer */
+	while (load(&worker->parked, acquire))
+		futex_wait(&worker->parked, 1, NULL);
+}
+
+void idle_wait(struct worker *worker)
+{
+	join(worker);
+	fence();
+	if (!work_there(worker)) {
+		struct worker *nobody = NULL;
+		store(&worker->line->mode, SLEY_WORKER_IDLE, relaxed);
+		if (cas(&idle.poller, &nobody, worker, seq_cst, relaxed))
+			poll_as_poller(worker);
+		else
+			sleep_parked(worker);
+		store(&worker->line->mode, SLEY_WORKER_RUNTIME, relaxed);
+	}
+	lock_take(&idle.lock);
+	if (worker->idle)
+		unlink_worker(worker);
+	lock_drop(&idle.lock);
+}

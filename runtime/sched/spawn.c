@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+/* The life of a task: spawn, join, yield, sleep, end. */
+#include <alloca.h>
+#include <errno.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "sched/fault.h"
+#include "sched/worker.h"
+
+#define CALLER __builtin_return_address(0)
+
+static struct image_cache *images_of(struct worker *worker)
+{
+	return worker ? &worker->stack.images : NULL;
+}
+
+static int check_spawn(const struct sley_task_options *options, const void *arg, size_t n)
+{
+	int error = scheduler_error();
+	if (error)
+		return error;
+	if (options && options->size != sizeof(*options))
+		return -EINVAL;
+	if (n == SLEY_BY_POINTER) {
+		if (stack_is_copying(arg))
+			return fault_report(arg, "sley_spawn", "argument", "pass it by value with sley_spawn_copy, or on the heap");
+	} else if (n > stack_size / 4) {
+		return -E2BIG;
+	}
+	return 0;
+}
+
+/* Fills in what the new task is to do; its block, if any, is off the spawner's stack from here on. */
+static int set_start(struct worker *worker, struct task *task, void (*fn)(void *), const void *arg, size_t n)
+{
+	task->start = (struct start){ .fn = fn, .arg = (void *)(uintptr_t)arg, .n = n };
+	if (n == SLEY_BY_POINTER || n == 0)
+		return 0;
+	task->start.arg = image_alloc(images_of(worker), n);
+	if (!task->start.arg)
+		return -ENOMEM;
+	memcpy(task->start.arg, arg, n);
+	return 0;
+}
+
+static int set_options(struct worker *worker, struct task *task, const struct sley_task_options *options)
+{
+	if (!options)
+		return 0;
+	if (options->pinned) {
+		task->flags |= TASK_PINNED;
+		task->home = (uint16_t)(worker ? worker->number : 0);
+	}
+	if (options->detached)
+		task->fate |= TASK_DETACHED;
+	if (options->private_stack && !(task->tenant.slot = slot_private_new()))
+		return -ENOMEM;
+	return 0;
+}
+
+sley_task sley_spawn_at(struct sley_site *site, const struct sley_task_options *options, void (*fn)(void *),
+			const void *arg, size_t n)
+{
+	int error = check_spawn(options, arg, n);
+	if (error)
+		return error;
+	struct worker *worker = worker_self();
+	struct task_cache *cache = worker ? &worker->tasks : NULL;
+	struct task *task = task_alloc(cache, &error);
+	if (!task)
+		return error;
+	task->site = region_site(site);
+	error = set_start(worker, task, fn, arg, n);
+	if (error == 0 && (error = set_options(worker, task, options)) != 0 && n != SLEY_BY_POINTER && n > 0)
+		image_free(images_of(worker), task->start.arg, n);
+	if (error) {
+		task_free(cache, task);
+		return error;
+	}
+	sley_task id = (sley_task)task->id; /* once it is ready it may end, and the entry be another's */
+	task_publish(task, task_self(), options ? options->name : NULL);
+	count_here(SLEY_COUNTER_spawned, 1);
+	if (region_times())
+		fetch_add(&region.sites[task->site].spawned, 1, relaxed);
+	task_ready_last(task);
+	return id;
+}
+
+int sley_go_at(struct sley_site *site, void (*fn)(void *), void *arg)
+{
+	static const struct sley_task_options detached = { .size = sizeof(detached), .detached = 1 };
+	sley_task id = sley_spawn_at(site, &detached, fn, arg, SLEY_BY_POINTER);
+	return id < 0 ? (int)id : 0;
+}
+
+/* The block that travelled by value is copied to where it is to live: the task's own stack, below this frame. */
+void task_main(void)
+{
+	struct worker *worker = worker_self();
+	struct task *task = worker->task;
+	fiber_enter(&task->fiber, &worker->fiber);
+	*sley_errno_location() = 0;
+	struct start start = task->start;
+	if (start.n != SLEY_BY_POINTER) {
+		void *block = alloca(start.n + 1);
+		if (start.n > 0) {
+			memcpy(block, start.arg, start.n);
+			image_free(images_of(worker), start.arg, start.n);
+		}
+		start.arg = block;
+	}
+	start.fn(start.arg);
+	worker_end();
+}
+
+void task_end(struct worker *worker, struct task *task)
+{
+	struct task *joiner;
+	fiber_fini(&task->fiber);
+	COUNT(worker, ended, 1);
+	task_to_ended(task);
+	lock_take(&task->lock);
+	task->fate |= TASK_ENDED;
+	bool detached = task->fate & TASK_DETACHED;
+	joiner = task->joiner;
+	task->joiner = NULL;
+	if (joiner && !wait_claim(joiner, CLAIM_EVENT))
+		joiner = NULL; /* its deadline was faster: it may join again */
+	lock_drop(&task->lock);
+	if (detached)
+		task_free(&worker->tasks, task);
+	else if (joiner)
+		task_ready(joiner);
+}
+
+/* Under target's lock: what stands in the way of joining it, or 0. */
+static int check_join(struct task *target, sley_task id)
+{
+	if ((sley_task)target->id != id || target->fate & TASK_UNUSED)
+		return -ESRCH;
+	if (target->fate & TASK_DETACHED || target->joiner)
+		return -EINVAL;
+	return 0;
+}
+
+int sley_join(sley_task id, sley_time deadline)
+{
+	struct task *task = task_self();
+	if (!task)
+		return outside_error();
+	if (id == (sley_task)task->id)
+		return -EDEADLK;
+	struct task *target = task_find(id);
+	if (!target)
+		return -ESRCH;
+	lock_take(&target->lock);
+	int error = check_join(target, id);
+	if (error == 0 && !(target->fate & TASK_ENDED)) {
+		wait_begin(task, SLEY_WAIT_JOIN, (uint64_t)id, CALLER);
+		target->joiner = task;
+		lock_drop(&target->lock);
+		enum claim who = wait_park(task, deadline);
+		lock_take(&target->lock);
+		if (who == CLAIM_DEADLINE) {
+			if (target->joiner == task)
+				target->joiner = NULL;
+			error = -ETIMEDOUT;
+		}
+	}
+	if (error == 0)
+		target->fate |= TASK_DETACHED; /* ours alone: no other join gets through from here on */
+	lock_drop(&target->lock);
+	if (error == 0)
+		task_free(&worker_self()->tasks, target);
+	return error;
+}
+
+sley_task sley_self(void)
+{
+	struct task *task = task_self();
+	return task ? (sley_task)task->id : 0;
+}
+
+void sley_set_name(const char *name)
+{
+	struct task *task = task_self();
+	if (task)
+		task_set_name(task, name);
+}
+
+void sley_yield(void)
+{
+	if (task_self())
+		worker_yield(CALLER);
+}
+
+int sley_sleep(sley_time until)
+{
+	struct task *task = task_self();
+	if (!task)
+		return outside_error();
+	if (until <= clock_now()) {
+		worker_yield(CALLER); /* a loop of sleeps that are over must not keep the others out */
+		return 0;
+	}
+	wait_begin(task, SLEY_WAIT_SLEEP, (uint64_t)until, CALLER);
+	wait_park(task, until);
+	return 0;
+}
+
+sley_time sley_now(void)
+{
+	return clock_now();
+}
+
+sley_time sley_in(sley_time duration)
+{
+	sley_time until;
+	if (__builtin_add_overflow(clock_now(), duration, &until))
+		return SLEY_NEVER;
+	return until;
+}
+
+/* Never inlined, and a barrier inside: a compiler that merges two calls across a wait would keep the old thread's errno. */
+NOINLINE int *sley_errno_location(void)
+{
+	COMPILER_BARRIER();
+	return __errno_location();
+}

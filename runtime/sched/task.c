@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+/* The table and the transitions. Free entries are reused LIFO, by worker, so that they are warm. */
+#include "sched/task.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/arena.h"
+#include "base/check.h"
+
+#define BATCH 32             /* entries that travel between a worker's cache and the table */
+#define RECORDS_AHEAD 4096u  /* public records are populated in steps of 256 KiB */
+#define RECORDS_FIRST 64u    /* the first page */
+
+static struct {
+	struct lock lock;       /* protects the rest */
+	struct arena arena;
+	struct task *free;
+	uint32_t high;          /* atomic: entries [0, high) were used; written under lock */
+	uint32_t populated;     /* public records touched */
+	uint32_t max;
+	uint64_t generation;    /* of fresh entries: above all that earlier runs used */
+} table;
+
+static struct task *entry(uint32_t index)
+{
+	return (struct task *)(void *)table.arena.base + index;
+}
+
+int tasks_open(uint32_t max)
+{
+	table.max = max;
+	return arena_reserve(&table.arena, (size_t)max * sizeof(struct task));
+}
+
+void tasks_close(void)
+{
+	uint64_t newest = table.generation;
+	for (uint32_t i = 0; i < table.high; i++) {
+		newest = MAX(newest, entry(i)->id >> SLEY_TASK_INDEX_BITS);
+		store(&region.tasks[i].id, 0, relaxed);
+		region_live_clear(i);
+	}
+	arena_free(&table.arena);
+	table.free = NULL;
+	table.high = 0;
+	table.generation = newest + 1;
+}
+
+/* Makes the record pages of [0, high) present, in steps. */
+static int populate_records(uint32_t high)
+{
+	while (table.populated < high) {
+		uint32_t step = table.populated < RECORDS_AHEAD ? RECORDS_FIRST : RECORDS_AHEAD;
+		uint32_t end = MIN(table.populated + step, ROUND_UP(region.max_tasks, RECORDS_FIRST));
+		uintptr_t begin = (uintptr_t)&region.tasks[table.populated];
+		size_t size = (end - table.populated) * sizeof(struct sley_region_task);
+		if (memory_populate((void *)begin, ROUND_UP(size, PAGE)) != 0)
+			return -ENOMEM;
+		table.populated = end;
+	}
+	return 0;
+}
+
+/* A fresh entry, with the lock held. */
+static struct task *fresh(int *error)
+{
+	uint32_t index = table.high;
+	*error = index == table.max ? -EAGAIN : -ENOMEM;
+	if (index == table.max || arena_grow(&table.arena, (index + 1) * sizeof(struct task)) != 0 ||
+	    populate_records(index + 1) != 0)
+		return NULL;
+	struct task *task = entry(index);
+	task->index = index;
+	task->fate = TASK_UNUSED;
+	task->id = table.generation << SLEY_TASK_INDEX_BITS | (index + 1);
+	store(&table.high, index + 1, release); /* pairs with task_find() */
+	store(&region.header->task_high, MAX(index + 1, region.header->task_high), relaxed);
+	return task;
+}
+
+/* Takes up to `most` entries; the list's length. */
+static unsigned refill(struct task **head, unsigned most, int *error)
+{
+	unsigned n = 0;
+	lock_take(&table.lock);
+	while (n < most) {
+		struct task *task = table.free;
+		if (task)
+			table.free = (struct task *)task->tenant.next;
+		else if (!(task = fresh(error)))
+			break;
+		task->tenant.next = &(*head)->tenant;
+		*head = task;
+		n++;
+	}
+	lock_drop(&table.lock);
+	return n;
+}
+
+struct task *task_alloc(struct task_cache *cache, int *error)
+{
+	struct task *task = NULL;
+	if (!cache) {
+		if (refill(&task, 1, error) == 0)
+			return NULL;
+	} else {
+		if (!cache->head && (cache->count = refill(&cache->head, BATCH, error)) == 0)
+			return NULL;
+		task = cache->head;
+		cache->head = (struct task *)task->tenant.next;
+		cache->count--;
+	}
+	task->tenant.next = NULL;
+	task->flags = task->fate = 0;
+	task->joiner = NULL;
+	return task;
+}
+
+static void give_back(struct task *head, unsigned n)
+{
+	lock_take(&table.lock);
+	while (n-- > 0) {
+		struct task *task = head;
+		head = (struct task *)task->tenant.next;
+		task->tenant.next = &table.free->tenant;
+		table.free = task;
+	}
+	lock_drop(&table.lock);
+}
+
+void task_free(struct task_cache *cache, struct task *task)
+{
+	struct sley_region_task *record = task_record(task);
+	task->state = SLEY_TASK_FREE;
+	store(&record->id, 0, relaxed);
+	region_live_clear(task->index);
+	lock_take(&task->lock); /* a stale join looks under it */
+	task->fate = TASK_UNUSED;
+	task->id += (uint64_t)1 << SLEY_TASK_INDEX_BITS;
+	lock_drop(&task->lock);
+	if (!cache) {
+		task->tenant.next = NULL;
+		give_back(task, 1);
+		return;
+	}
+	task->tenant.next = &cache->head->tenant;
+	cache->head = task;
+	if (++cache->count > 2 * BATCH) {
+		struct task *head = cache->head, *last = head;
+		for (unsigned i = 1; i < BATCH; i++)
+			last = (struct task *)last->tenant.next;
+		cache->head = (struct task *)last->tenant.next;
+		cache->count -= BATCH;
+		give_back(head, BATCH);
+	}
+}
+
+struct task *task_find(int64_t id)
+{
+	uint32_t index = (uint32_t)((uint64_t)id & SLEY_TASK_INDEX_MASK) - 1;
+	if (id <= 0 || index >= load(&table.high, acquire)) /* pairs with fresh(): the entry is there */
+		return NULL;
+	return entry(index);
+}
+
+void tasks_each(void (*fn)(struct task *, void *), void *arg)
+{
+	uint32_t high = load(&table.high, acquire);
+	for (uint32_t i = 0; i < high; i++)
+		fn(entry(i), arg);
+}
+
+/* ---- the public record ---- */
+
+static void copy_name(struct sley_region_task *record, const char *name)
+{
+	/* two words, so that a reader never sees more than one torn */
+	uint64_t words[2] = { 0 };
+	if (name)
+		memcpy(words, name, strnlen(name, sizeof(words)));
+	store((uint64_t *)(void *)record->name, words[0], relaxed);
+	store((uint64_t *)(void *)record->name + 1, words[1], relaxed);
+}
+
+void task_set_name(struct task *task, const char *name)
+{
+	copy_name(task_record(task), name);
+}
+
+static void since(struct sley_region_task *record)
+{
+	store(&record->since_ns, region_times() ? clock_now() : 0, relaxed);
+}
+
+void task_publish(struct task *task, struct task *parent, const char *name)
+{
+	struct sley_region_task *record = task_record(task);
+	*record = (struct sley_region_task){ .site = task->site };
+	record->parent = parent ? parent->index + 1 : 0;
+	if (name)
+		copy_name(record, name);
+	store(&record->id, task->id, release);
+	region_live_set(task->index);
+}
+
+void task_to_ready(struct task *task, unsigned worker)
+{
+	struct sley_region_task *record = task_record(task);
+	DCHECK(task->state == SLEY_TASK_FREE || task->state == SLEY_TASK_WAITING || task->state == SLEY_TASK_RUNNING ||
+	       task->state == SLEY_TASK_SLOT);
+	task->state = SLEY_TASK_READY;
+	task->ready_on = (uint16_t)worker;
+	store(&record->worker, (uint16_t)worker, relaxed);
+	store(&record->state, SLEY_TASK_READY, relaxed);
+	since(record);
+}
+
+void task_to_running(struct task *task, unsigned worker)
+{
+	struct sley_region_task *record = task_record(task);
+	DCHECK(task->state == SLEY_TASK_READY || task->state == SLEY_TASK_SLOT);
+	task->state = SLEY_TASK_RUNNING;
+	task->worker = (uint16_t)worker;
+	store(&record->worker, (uint16_t)worker, relaxed);
+	store(&record->state, SLEY_TASK_RUNNING, relaxed);
+	since(record);
+}
+
+void task_to_waiting(struct task *task, enum sley_wait_kind kind, uint64_t object, const void *pc)
+{
+	struct sley_region_task *record = task_record(task);
+	DCHECK(task->state == SLEY_TASK_RUNNING);
+	task->state = SLEY_TASK_WAITING;
+	store(&record->wait_kind, (uint8_t)kind, relaxed);
+	store(&record->wait_object, object, relaxed);
+	store(&record->wait_pc, (uint64_t)(uintptr_t)pc, relaxed);
+	store(&record->state, SLEY_TASK_WAITING, relaxed);
+	since(record);
+}
+
+void task_unwait(struct task *task)
+{
+	DCHECK(task->state == SLEY_TASK_WAITING);
+	task->state = SLEY_TASK_RUNNING;
+	store(&task_record(task)->state, SLEY_TASK_RUNNING, relaxed);
+	since(task_record(task));
+}
+
+void task_to_slot(struct task *task)
+{
+	DCHECK(task->state == SLEY_TASK_READY);
+	task->state = SLEY_TASK_SLOT;
+	store(&task_record(task)->state, SLEY_TASK_SLOT, relaxed);
+	since(task_record(task));
+}
+
+void task_to_granted(struct task *task, unsigned worker)
+{
+	task_to_ready(task, worker);
+	task->flags |= TASK_GRANTED;
+}
+
+void task_to_ended(struct task *task)
+{
+	DCHECK(task->state == SLEY_TASK_RUNNING);
+	task->state = SLEY_TASK_ENDED;
+	store(&task_record(task)->state, SLEY_TASK_ENDED, relaxed);
+	since(task_record(task));
+}

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+/*
+ * The task table. Entries are type-stable: never unmapped during a run, so a stale pointer finds a task entry, and a
+ * claim on an old wait fails by its number. What tools may see of a task is in its public record in the region.
+ *
+ * States (enum sley_task_state), who has the task, and who may change it:
+ *   FREE     the table's or a worker's free list. Whoever takes it from there.
+ *   READY    one run queue (run-next, deque, inbox, global), or a worker's hands. Who dequeues it. A task that is still on
+ *            its way out of a worker may be here already: its slot is held until it has left.
+ *   RUNNING  a worker, which holds its slot. The task itself: it begins a wait, yields or ends.
+ *   WAITING  the objects it waits on and the timers. Who wins the claim (sched/wait.h) makes it READY.
+ *   SLOT     the waiters of its slot, or the starved list. Who releases the slot.
+ *   ENDED    nobody; kept until it is joined. The joiner.
+ */
+#ifndef SCHED_TASK_H
+#define SCHED_TASK_H
+
+#include "base/lock.h"
+#include "context/fiber.h"
+#include "region/region.h"
+#include "sched/timer.h"
+#include "sched/wait.h"
+#include "stack/slot.h"
+
+/* flags */
+#define TASK_PINNED 1u
+#define TASK_GRANTED 2u  /* it sits in a run queue and holds its slot */
+#define TASK_STARTED 4u
+/* fate */
+#define TASK_DETACHED 1u /* nobody will join it, or somebody has */
+#define TASK_ENDED 2u    /* its function has returned and its stack is left */
+#define TASK_UNUSED 4u   /* the entry is free: its id is the next one that it will have */
+
+/* What a task that never ran is to do. */
+struct start {
+	void (*fn)(void *);
+	void *arg;
+	size_t n; /* SLEY_BY_POINTER, or the size of the block `arg` that travels by value */
+};
+
+struct task {
+	struct tenant tenant;   /* first: queues link tenants */
+	uint64_t id;            /* constant while the task lives; kept when it is free, for the next generation */
+	uint64_t claim;         /* atomic, see sched/wait.h */
+	uint32_t site;          /* constant */
+	uint16_t worker;        /* where it last ran; owned by the worker that runs it */
+	uint16_t ready_on;      /* the worker that made it ready; owned by whoever has it READY */
+	uint16_t home;          /* constant: of a pinned task */
+	uint8_t state;          /* enum sley_task_state, as above */
+	uint8_t flags;          /* owned like state */
+	uint8_t fate;           /* protected by lock: TASK_DETACHED, TASK_ENDED */
+	union {
+		struct start start; /* until the first run */
+		struct wait wait;   /* afterwards */
+	};
+	struct timer timer;
+	struct lock lock;       /* protects joiner, and the end against it */
+	uint32_t index;         /* constant: of this entry and its public record */
+	struct task *joiner;
+	struct fiber fiber;
+};
+
+/* Free entries that a worker keeps. Owned by it. */
+struct task_cache {
+	struct task *head;
+	unsigned count;
+};
+
+/* The table for up to `max` tasks. 0 or -ENOMEM. */
+int tasks_open(uint32_t max);
+void tasks_close(void);
+
+/* An entry with a new id, in no queue, record not published yet; null: -EAGAIN by *error when `max` are alive, else -ENOMEM. */
+struct task *task_alloc(struct task_cache *cache, int *error);
+void task_free(struct task_cache *cache, struct task *task);
+
+/* Fills in the public record. `parent` may be null. */
+void task_publish(struct task *task, struct task *parent, const char *name);
+
+/* The entry of an id, or null if none can have it. The caller checks its id under its lock. */
+struct task *task_find(int64_t id);
+
+/* Calls fn for every entry that was ever used. Only when no worker runs, or with racy reads in mind. */
+void tasks_each(void (*fn)(struct task *, void *), void *arg);
+
+static inline struct task *task_of(struct tenant *tenant)
+{
+	return CONTAINER_OF(tenant, struct task, tenant);
+}
+
+static inline struct sley_region_task *task_record(struct task *task)
+{
+	return &region.tasks[task->index];
+}
+
+void task_set_name(struct task *task, const char *name);
+
+/* The transitions. `worker` is the number of the one that acts; `now` is read only when times are wanted. */
+void task_to_ready(struct task *task, unsigned worker);
+void task_to_running(struct task *task, unsigned worker);
+void task_to_waiting(struct task *task, enum sley_wait_kind kind, uint64_t object, const void *pc);
+void task_to_slot(struct task *task);
+void task_to_granted(struct task *task, unsigned worker); /* READY, and it holds its slot */
+void task_to_ended(struct task *task);
+
+/* A wait was begun but the task goes on without having parked. */
+void task_unwait(struct task *task);
+
+#endif

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+#include "sched/timer.h"
+
+#include <stddef.h>
+
+#include "base/check.h"
+#include "sched/worker.h"
+
+/* Of two heaps the later root becomes the first child of the earlier. Both are roots: no siblings. */
+static struct timer *meld(struct timer *a, struct timer *b)
+{
+	if (!a || !b)
+		return a ? a : b;
+	if (b->deadline < a->deadline) {
+		struct timer *t = a;
+		a = b;
+		b = t;
+	}
+	b->next = a->child;
+	if (b->next)
+		b->next->prev = b;
+	b->prev = a;
+	a->child = b;
+	return a;
+}
+
+/* Pairs the siblings from left to right, then melds the pairs from right to left. Iterative: there may be a million. */
+static struct timer *meld_siblings(struct timer *first)
+{
+	struct timer *pairs = NULL;
+	while (first) {
+		struct timer *a = first, *b = a->next;
+		first = b ? b->next : NULL;
+		a->next = a->prev = NULL;
+		if (b)
+			b->next = b->prev = NULL;
+		a = meld(a, b);
+		a->next = pairs;
+		pairs = a;
+	}
+	struct timer *root = NULL;
+	while (pairs) {
+		struct timer *rest = pairs->next;
+		pairs->next = NULL;
+		root = meld(root, pairs);
+		pairs = rest;
+	}
+	return root;
+}
+
+static void set_root(struct timers *timers, struct timer *root)
+{
+	timers->root = root;
+	if (root)
+		root->next = root->prev = NULL;
+	/* relaxed: idle workers read it after a fence (sched/idle.c), busy ones only need it soon */
+	store(&timers->earliest, root ? root->deadline : SLEY_NEVER, relaxed);
+}
+
+void timers_init(struct timers *timers)
+{
+	*timers = (struct timers){ .earliest = SLEY_NEVER };
+}
+
+void timers_insert(struct timers *timers, struct timer *timer)
+{
+	timer->child = timer->next = timer->prev = NULL;
+	timer->armed = 1;
+	set_root(timers, meld(timers->root, timer));
+}
+
+void timers_remove(struct timers *timers, struct timer *timer)
+{
+	timer->armed = 0;
+	struct timer *below = meld_siblings(timer->child);
+	if (timer == timers->root) {
+		set_root(timers, below);
+		return;
+	}
+	if (timer->prev->child == timer)
+		timer->prev->child = timer->next;
+	else
+		timer->prev->next = timer->next;
+	if (timer->next)
+		timer->next->prev = timer->prev;
+	set_root(timers, meld(timers->root, below));
+}
+
+void timer_arm(struct task *task, sley_time deadline)
+{
+	struct worker *worker = worker_self();
+	struct timers *timers = &worker->timers;
+	task->timer.deadline = deadline;
+	task->timer.heap = (uint16_t)worker->number;
+	lock_take(&timers->lock);
+	timers_insert(timers, &task->timer);
+	lock_drop(&timers->lock);
+}
+
+void timer_cancel(struct task *task)
+{
+	struct timers *timers = &worker_get(task->timer.heap)->timers;
+	lock_take(&timers->lock);
+	if (task->timer.armed)
+		timers_remove(timers, &task->timer);
+	lock_drop(&timers->lock);
+}
+
+/*
+ * The number of the wait is read while the timer is still in the heap, under its lock: the task cannot have gone on to
+ * its next wait, as timer_cancel() needs that lock first. The claim comes after unlocking and fails if it is late.
+ */
+static struct task *expire(struct timers *timers, sley_time now, uint64_t *number)
+{
+	struct task *task = NULL;
+	lock_take(&timers->lock);
+	if (timers->root && timers->root->deadline <= now) {
+		task = CONTAINER_OF(timers->root, struct task, timer);
+		*number = wait_number(task);
+		timers_remove(timers, timers->root);
+	}
+	lock_drop(&timers->lock);
+	return task;
+}
+
+unsigned timers_run(struct timers *timers, sley_time now)
+{
+	unsigned n = 0;
+	uint64_t number;
+	struct task *task;
+	while (load(&timers->earliest, relaxed) <= now && (task = expire(timers, now, &number))) {
+		if (wait_claim_number(task, number, CLAIM_DEADLINE)) {
+			n++;
+			task_ready(task);
+		}
+	}
+	return n;
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+/*
+ * Timers: one heap of deadlines per worker, under its own lock so that any worker can run or cancel them.
+ *
+ * A pairing heap, intrusive in the task: arming is O(1), needs no memory and so cannot fail; expiry and cancelling are
+ * O(log n) amortised. Rejected: an array heap, which must grow in the middle of a wait, and a wheel, whose slots are
+ * coarser than the sub-millisecond deadlines that we keep.
+ * M. L. Fredman et al., "The pairing heap: a new form of self-adjusting heap", Algorithmica 1 (1986).
+ */
+#ifndef SCHED_TIMER_H
+#define SCHED_TIMER_H
+
+#include <stdint.h>
+
+#include <sley.h>
+
+#include "base/lock.h"
+
+struct task;
+
+struct timer {
+	struct timer *child, *next, *prev; /* protected by the heap's lock; prev is the parent of a first child */
+	sley_time deadline;
+	uint16_t heap;   /* number of the worker in whose heap it is */
+	uint8_t armed;   /* protected by the heap's lock: in the heap */
+};
+
+struct timers {
+	struct lock lock;
+	struct timer *root;  /* protected by lock */
+	sley_time earliest;  /* atomic: the root's deadline, or SLEY_NEVER; written under lock */
+};
+
+void timers_init(struct timers *timers);
+
+/* Arms the calling task's timer in its worker's heap. */
+void timer_arm(struct task *task, sley_time deadline);
+
+/* Takes the task's timer out of its heap, unless it has expired. */
+void timer_cancel(struct task *task);
+
+/* Claims and readies the tasks whose deadline has come; how many. By any worker. */
+unsigned timers_run(struct timers *timers, sley_time now);
+
+/* Heap operations, for tests. The lock is held. */
+void timers_insert(struct timers *timers, struct timer *timer);
+void timers_remove(struct timers *timers, struct timer *timer);
+
+#endif

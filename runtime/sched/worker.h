@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+/*
+ * Workers: the threads that run tasks. A worker's own stack is where the scheduler runs and where stacks are copied; it
+ * switches to a task and the task switches back, saying in `after` what is to be done once its stack has been left.
+ */
+#ifndef SCHED_WORKER_H
+#define SCHED_WORKER_H
+
+#include <pthread.h>
+
+#include "sched/deque.h"
+#include "sched/task.h"
+
+enum after {
+	AFTER_PARK,  /* nothing more: whoever claims the wait readies it */
+	AFTER_YIELD, /* to the end of the run queue */
+	AFTER_END,   /* its function has returned */
+};
+
+struct worker {
+	/* owned by the worker */
+	struct context context;       /* of its own stack, while a task runs */
+	struct task *task;            /* that runs now */
+	enum after after;
+	unsigned number;
+	unsigned next_streak;         /* dispatches from run-next and grants in a row */
+	uint64_t tick;                /* dispatches; atomic: the monitor reads it */
+	int64_t polled;               /* when it last looked at the reactor and the timers */
+	uint64_t *counters;           /* its row in the region */
+	struct sley_region_worker *line;
+	struct task_cache tasks;
+	struct stack_worker stack;
+	struct fiber fiber;
+	uint32_t random;
+	bool spinning;                /* counted in idle.spinning */
+	pthread_t thread;
+	/* atomic */
+	struct task *next;            /* run-next: made ready by the running task; anybody may take it */
+	unsigned poll_due;            /* set by the monitor: look at the reactor at the next dispatch */
+	unsigned parked CACHE_ALIGNED; /* futex: 1 while it sleeps in the parking place */
+	uint64_t seen_tick;           /* owned by the monitor */
+	struct deque deque;
+	struct timers timers;
+	/* tasks pinned to this worker; only it takes them out */
+	struct lock inbox_lock;       /* protects inbox and its tail */
+	struct task *inbox, *inbox_tail;
+	unsigned inbox_length;        /* atomic; written under inbox_lock */
+	/* idle place, protected by idle's lock */
+	struct worker *idle_next, *idle_prev;
+	bool idle;
+};
+
+/* How the layers below call up; runtime.c fills it in before any worker runs. */
+struct sched_hooks {
+	/* Waits up to `timeout` ns (0: not at all, SLEY_NEVER: for ever) for descriptors and readies tasks; how many. */
+	unsigned (*poll)(int64_t timeout);
+	void (*interrupt)(void);      /* ends a poll that waits; any thread */
+	void (*rearm)(int64_t now);   /* looks after descriptors waited for since long; by the monitor */
+	void (*tick)(void);           /* by the monitor, at every look */
+};
+extern struct sched_hooks sched_hooks;
+
+struct scheduler {
+	struct worker *workers;       /* constant during a run */
+	unsigned count;
+	unsigned running;             /* atomic: a run is under way */
+	unsigned forked;              /* atomic: this is a forked child of a process with a run */
+	unsigned stopping;            /* atomic: set once; workers leave when they see it */
+	/* the global queue: overflow, tasks from plain threads, and yields after a full share */
+	struct lock lock;             /* protects head and tail */
+	struct task *head, *tail;
+	unsigned length;              /* atomic; written under lock */
+	/* tasks for which there was no memory to run; retried when memory was freed and by the monitor */
+	struct lock starved_lock;     /* protects starved */
+	struct task *starved;
+	unsigned starved_count;       /* atomic */
+};
+extern struct scheduler scheduler;
+
+/* The worker that the calling thread is; null: none. Never inlined: a task may be on another thread after any wait. */
+struct worker *worker_self(void);
+
+/* The running task; null on a worker's own stack and on plain threads. */
+struct task *task_self(void);
+
+/* What a waiting call answers outside of a task: -EDEADLK, or -ECHILD in a forked child. */
+int outside_error(void);
+
+/* In a forked child: the calling thread is no worker there. */
+void worker_forked(void);
+
+static inline struct worker *worker_get(unsigned number)
+{
+	return &scheduler.workers[number];
+}
+
+/* What is wrong when there is no run: -ENOTCONN, or -ECHILD in a forked child. 0 during a run. */
+int scheduler_error(void);
+
+#define COUNT(worker, counter, n) bump(&(worker)->counters[SLEY_COUNTER_##counter], (uint64_t)(n))
+
+/* Counts for the calling thread, which may be no worker. */
+void count_here(enum sley_counter counter, uint64_t n);
+
+/* Makes a claimed or new task ready. Any thread; no lock of an object may be held by a caller who could be waited for. */
+void task_ready(struct task *task);
+
+/* As task_ready(), but behind what is ready already: for tasks spawned or woken in bulk. */
+void task_ready_last(struct task *task);
+
+/* The calling task leaves its worker; see enum after. worker_end() does not return. */
+void worker_park(void);
+void worker_yield(const void *pc);
+NORETURN void worker_end(void);
+
+/* Runs tasks until scheduler.stopping. By the thread that is to be the worker. */
+void worker_run(struct worker *worker);
+
+/* Tells that memory was freed that a starved task may want. Any thread. */
+void starved_retry(void);
+
+/* sched/idle.c: sleeping and waking */
+void idle_open(void);
+void idle_notify(void);                     /* there is new work that any worker can do */
+void idle_notify_worker(struct worker *);   /* there is work that only this one can do */
+void idle_wait(struct worker *);            /* sleeps until there is work, or a reason to look */
+bool idle_spin_begin(struct worker *);      /* whether to search actively */
+void idle_spin_end(struct worker *, bool found);
+void idle_wake_all(void);
+unsigned idle_count(void);
+bool idle_without_poller(void);            /* some sleep, and none of them in the reactor */
+
+/* sched/monitor.c */
+int monitor_start(void);
+void monitor_stop(void);
+
+/* sched/spawn.c: the entry of every task */
+void task_main(void);
+void task_end(struct worker *worker, struct task *task); /* on the worker's stack, after its stack was left */
+
+#endif
