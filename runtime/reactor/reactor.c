@@ -1,0 +1,437 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+#include "reactor/reactor.h"
+
+#include <errno.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/arena.h"
+#include "base/check.h"
+#include "sched/worker.h"
+
+#define EVENTS 256               /* per epoll_wait: as many as a deque holds */
+#define ENTRIES_LEAST (1u << 20)
+#define ENTRIES_MOST (1u << 22)
+#define REARM_AGE NS_PER_SEC
+#define REARM_MOST 2000          /* system calls per second that looking after old waits may cost */
+#define WAKE_DATA UINT64_MAX     /* the event that is only an interruption */
+#define EDGES ((uint32_t)(EPOLLIN | EPOLLOUT | EPOLLRDHUP) | (uint32_t)EPOLLET)
+
+/* Two to a cache line would make neighbours fight; one each. */
+struct entry {
+	struct lock lock;        /* protects the rest but for `ready` and `hung` */
+	uint32_t generation;
+	uint8_t flags;           /* FD_*; atomic: read without the lock */
+	uint8_t ready[2];        /* atomic, see the protocol */
+	uint8_t hung;            /* atomic: an end or an error has been seen */
+	uint8_t added;           /* it is (or was) known to epoll */
+	struct task *waiter[2];
+	int64_t since;           /* when the older of the waits began, roughly: the last poll's time */
+} CACHE_ALIGNED;
+
+static struct {
+	int epoll, event;
+	struct arena arena;
+	uint32_t entries;        /* capacity */
+	uint32_t high;           /* atomic: one past the highest number seen */
+	struct lock grow;        /* protects the arena's growth */
+	uint32_t cursor;         /* of reactor_rearm(); owned by the monitor */
+} reactor;
+
+/* ---- the table ---- */
+
+int reactor_open(void)
+{
+	struct rlimit limit = { 0 };
+	getrlimit(RLIMIT_NOFILE, &limit);
+	reactor.entries = (uint32_t)MIN(MAX(limit.rlim_max, ENTRIES_LEAST), ENTRIES_MOST);
+	reactor.high = reactor.cursor = 0;
+	if (arena_reserve(&reactor.arena, (size_t)reactor.entries * sizeof(struct entry)) != 0)
+		return -ENOMEM;
+	int error = -EMFILE;
+	reactor.epoll = epoll_create1(EPOLL_CLOEXEC);
+	reactor.event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	struct epoll_event event = { .events = EPOLLIN | (uint32_t)EPOLLET, .data.u64 = WAKE_DATA };
+	if (reactor.epoll >= 0 && reactor.event >= 0 &&
+	    epoll_ctl(reactor.epoll, EPOLL_CTL_ADD, reactor.event, &event) == 0)
+		return 0;
+	error = -errno;
+	reactor_close();
+	return error;
+}
+
+void reactor_close(void)
+{
+	if (reactor.epoll >= 0)
+		close(reactor.epoll);
+	if (reactor.event >= 0)
+		close(reactor.event);
+	arena_free(&reactor.arena);
+}
+
+static struct entry *at(uint32_t fd)
+{
+	return (struct entry *)(void *)reactor.arena.base + fd;
+}
+
+/* Makes entries up to fd usable. */
+static int grow(uint32_t fd)
+{
+	int error = 0;
+	if (fd >= reactor.entries)
+		return -EMFILE;
+	lock_take(&reactor.grow);
+	if (fd >= reactor.high) {
+		error = arena_grow(&reactor.arena, ((size_t)fd + 1) * sizeof(struct entry));
+		if (error == 0)
+			store(&reactor.high, fd + 1, release); /* pairs with find() */
+	}
+	lock_drop(&reactor.grow);
+	return error;
+}
+
+/* The entry, or null if the number was never seen. */
+static struct entry *find(int fd)
+{
+	return fd >= 0 && (uint32_t)fd < load(&reactor.high, acquire) ? at((uint32_t)fd) : NULL;
+}
+
+static int find_or_grow(int fd, struct entry **entry)
+{
+	if (fd < 0)
+		return -EBADF;
+	if (!(*entry = find(fd))) {
+		int error = grow((uint32_t)fd);
+		if (error)
+			return error;
+		*entry = at((uint32_t)fd);
+	}
+	return 0;
+}
+
+/* ---- registration; with the entry's lock held ---- */
+
+static uint32_t wanted(const struct entry *entry)
+{
+	if (entry->flags & FD_OWNED)
+		return EDGES;
+	return (entry->waiter[READING] ? (uint32_t)EPOLLIN | EPOLLRDHUP : 0) |
+	       (entry->waiter[WRITING] ? (uint32_t)EPOLLOUT : 0) | (uint32_t)EPOLLONESHOT;
+}
+
+/* Tells epoll what is wanted, whatever it knew: adds what it does not know, modifies what it does. */
+static int registration(int fd, struct entry *entry)
+{
+	struct epoll_event event = {
+		.events = wanted(entry),
+		.data.u64 = (uint64_t)entry->generation << 32 | (uint32_t)fd,
+	};
+	int saved = errno, error = 0;
+	int operation = entry->added ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
+	if (epoll_ctl(reactor.epoll, operation, fd, &event) != 0) {
+		error = -errno;
+		if (error == -ENOENT)
+			error = epoll_ctl(reactor.epoll, EPOLL_CTL_ADD, fd, &event) == 0 ? 0 : -errno;
+		else if (error == -EEXIST)
+			error = epoll_ctl(reactor.epoll, EPOLL_CTL_MOD, fd, &event) == 0 ? 0 : -errno;
+	}
+	errno = saved;
+	if (error == 0)
+		entry->added = 1;
+	return error == -EPERM ? -ENOTSUP : error == -ENOSPC ? -ENOMEM : error;
+}
+
+int reactor_own(int fd, unsigned flags)
+{
+	struct entry *entry;
+	int error = find_or_grow(fd, &entry);
+	if (error)
+		return error;
+	lock_take(&entry->lock);
+	/* a fresh descriptor: whatever the entry says is about one that was closed behind our back */
+	entry->generation++;
+	entry->added = 0;
+	store(&entry->hung, 0, relaxed);
+	store(&entry->ready[READING], 1, relaxed);
+	store(&entry->ready[WRITING], 1, relaxed);
+	store(&entry->flags, (uint8_t)(FD_OWNED | flags), relaxed);
+	error = registration(fd, entry);
+	if (error)
+		store(&entry->flags, 0, relaxed);
+	lock_drop(&entry->lock);
+	return error;
+}
+
+unsigned reactor_flags(int fd)
+{
+	struct entry *entry = find(fd);
+	return entry ? load(&entry->flags, relaxed) : 0; /* the caller owns the descriptor: nobody changes it meanwhile */
+}
+
+int reactor_close_fd(int fd)
+{
+	struct task *woken[2] = { NULL, NULL };
+	struct entry *entry = find(fd);
+	int saved = errno;
+	int result;
+	if (!entry) {
+		result = close(fd) == 0 ? 0 : -errno;
+		errno = saved;
+		return result;
+	}
+	lock_take(&entry->lock);
+	for (int d = READING; d <= WRITING; d++) {
+		if (entry->waiter[d] && wait_claim(entry->waiter[d], CLAIM_CLOSED))
+			woken[d] = entry->waiter[d];
+		entry->waiter[d] = NULL;
+	}
+	entry->generation++;
+	entry->added = 0;
+	store(&entry->flags, 0, relaxed);
+	/* under the lock: once it is closed the number may be another thread's new descriptor, and be owned */
+	result = close(fd) == 0 ? 0 : -errno;
+	lock_drop(&entry->lock);
+	errno = saved;
+	for (int d = READING; d <= WRITING; d++) {
+		if (woken[d])
+			task_ready(woken[d]);
+	}
+	return result;
+}
+
+/* ---- events ---- */
+
+/* What an event says of each direction. An error or a hang-up ends both. */
+static bool concerns(uint32_t events, int direction)
+{
+	uint32_t mask = direction == READING ? EPOLLIN | EPOLLRDHUP : EPOLLOUT;
+	return events & (mask | EPOLLERR | EPOLLHUP);
+}
+
+static unsigned deliver(const struct epoll_event *event)
+{
+	uint32_t fd = (uint32_t)event->data.u64;
+	struct entry *entry = find((int)fd);
+	struct task *woken[2] = { NULL, NULL };
+	unsigned n = 0;
+	if (!entry)
+		return 0;
+	lock_take(&entry->lock);
+	if (entry->generation == (uint32_t)(event->data.u64 >> 32)) {
+		if (event->events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+			store(&entry->hung, 1, relaxed);
+		for (int d = READING; d <= WRITING; d++) {
+			if (!concerns(event->events, d))
+				continue;
+			store(&entry->ready[d], 1, relaxed);
+			if (entry->waiter[d] && wait_claim(entry->waiter[d], CLAIM_EVENT))
+				woken[d] = entry->waiter[d];
+			entry->waiter[d] = NULL;
+		}
+		/* one-shot: it is disarmed now; the other direction's waiter still wants it */
+		if (!(entry->flags & FD_OWNED) && (entry->waiter[READING] || entry->waiter[WRITING]))
+			registration((int)fd, entry);
+	}
+	lock_drop(&entry->lock);
+	for (int d = READING; d <= WRITING; d++) {
+		if (woken[d]) {
+			task_ready(woken[d]);
+			n++;
+		}
+	}
+	return n;
+}
+
+static int wait_events(struct epoll_event *events, int64_t timeout)
+{
+	if (timeout == 0)
+		return epoll_wait(reactor.epoll, events, EVENTS, 0);
+	if (timeout == SLEY_NEVER)
+		return epoll_wait(reactor.epoll, events, EVENTS, -1);
+#ifdef SYS_epoll_pwait2
+	static unsigned missing; /* atomic: before Linux 5.11 */
+	if (!load(&missing, relaxed)) {
+		struct timespec t = clock_timespec(timeout);
+		int n = (int)syscall(SYS_epoll_pwait2, reactor.epoll, events, EVENTS, &t, NULL, 0);
+		if (n >= 0 || errno != ENOSYS)
+			return n;
+		store(&missing, 1, relaxed);
+	}
+#endif
+	int64_t ms = (timeout + NS_PER_MS - 1) / NS_PER_MS;
+	return epoll_wait(reactor.epoll, events, EVENTS, (int)MIN(ms, INT32_MAX));
+}
+
+unsigned reactor_poll(int64_t timeout)
+{
+	struct epoll_event events[EVENTS];
+	unsigned woken = 0;
+	int saved = errno;
+	int n = wait_events(events, timeout);
+	errno = saved;
+	count_here(SLEY_COUNTER_polls, 1);
+	for (int i = 0; i < n; i++) {
+		if (events[i].data.u64 != WAKE_DATA)
+			woken += deliver(&events[i]);
+	}
+	if (n > 0)
+		count_here(SLEY_COUNTER_events, (uint64_t)n);
+	return woken;
+}
+
+void reactor_interrupt(void)
+{
+	/* edge-triggered: every write is an event, so nobody need read it; it overflows after 2^64 of them */
+	uint64_t one = 1;
+	int saved = errno;
+	ssize_t ignored = write(reactor.event, &one, sizeof(one));
+	(void)ignored;
+	errno = saved;
+}
+
+/* ---- waiting ---- */
+
+bool reactor_begin_try(int fd, enum direction direction)
+{
+	struct entry *entry = find(fd);
+	if (!entry || !(load(&entry->flags, relaxed) & FD_OWNED))
+		return true;
+	if (load(&entry->ready[direction], relaxed)) {
+		exchange(&entry->ready[direction], 0, seq_cst); /* before the try, see the protocol */
+		return true;
+	}
+	return load(&entry->hung, relaxed) || !(load(&entry->flags, relaxed) & FD_STREAM);
+}
+
+void reactor_maybe_more(int fd, enum direction direction)
+{
+	struct entry *entry = find(fd);
+	if (entry)
+		store(&entry->ready[direction], 1, relaxed);
+}
+
+static int64_t roughly_now(void)
+{
+	struct worker *worker = worker_self();
+	return worker->polled ? worker->polled : clock_now();
+}
+
+/* With the lock held. 0: linked; 1: ready already; or an error. */
+static int link_waits(int fd, struct entry *entry, struct task *task, const bool wants[2])
+{
+	for (int d = READING; d <= WRITING; d++) {
+		if (wants[d] && entry->waiter[d])
+			return -EBUSY;
+	}
+	if (entry->flags & FD_OWNED) {
+		for (int d = READING; d <= WRITING; d++) {
+			if (wants[d] && load(&entry->ready[d], relaxed))
+				return 1;
+		}
+	}
+	for (int d = READING; d <= WRITING; d++) {
+		if (wants[d])
+			entry->waiter[d] = task;
+	}
+	entry->since = roughly_now();
+	if (entry->flags & FD_OWNED)
+		return 0;
+	int error = registration(fd, entry); /* it may fire at once: delivery needs the lock that we hold */
+	if (error) {
+		for (int d = READING; d <= WRITING; d++) {
+			if (wants[d])
+				entry->waiter[d] = NULL;
+		}
+	}
+	return error;
+}
+
+static void unlink_waits(struct entry *entry, struct task *task)
+{
+	lock_take(&entry->lock);
+	for (int d = READING; d <= WRITING; d++) {
+		if (entry->waiter[d] == task)
+			entry->waiter[d] = NULL;
+	}
+	lock_drop(&entry->lock);
+}
+
+static int wait_for(int fd, const bool wants[2], enum sley_wait_kind kind, sley_time deadline, const void *pc)
+{
+	struct task *task = task_self();
+	struct entry *entry;
+	int error = find_or_grow(fd, &entry);
+	if (error)
+		return error;
+	lock_take(&entry->lock);
+	wait_begin(task, kind, (uint64_t)fd, pc); /* before it is linked: from then on it can be claimed */
+	error = link_waits(fd, entry, task, wants);
+	if (error)
+		task_unwait(task);
+	lock_drop(&entry->lock);
+	if (error)
+		return error > 0 ? 0 : error;
+	enum claim who = wait_park(task, deadline);
+	/* an event for one direction leaves the other linked; a deadline leaves what it found */
+	if (who == CLAIM_DEADLINE || (wants[READING] && wants[WRITING]))
+		unlink_waits(entry, task);
+	return who == CLAIM_EVENT ? 0 : who == CLAIM_CLOSED ? -EBADF : -ETIMEDOUT;
+}
+
+int reactor_wait(int fd, enum direction direction, enum sley_wait_kind kind, sley_time deadline, const void *pc)
+{
+	const bool wants[2] = { direction == READING, direction == WRITING };
+	return wait_for(fd, wants, kind, deadline, pc);
+}
+
+int reactor_wait_any(int fd, bool reading, bool writing, sley_time deadline, const void *pc)
+{
+	const bool wants[2] = { reading, writing };
+	return wait_for(fd, wants, SLEY_WAIT_POLL, deadline, pc);
+}
+
+/* ---- old waits ---- */
+
+static bool rearm(int fd, struct entry *entry, int64_t now)
+{
+	struct task *woken[2] = { NULL, NULL };
+	bool called = false;
+	lock_take(&entry->lock);
+	if ((entry->waiter[READING] || entry->waiter[WRITING]) && now - entry->since >= REARM_AGE) {
+		called = true;
+		if (registration(fd, entry) != 0) { /* it is not open any more */
+			for (int d = READING; d <= WRITING; d++) {
+				if (entry->waiter[d] && wait_claim(entry->waiter[d], CLAIM_CLOSED))
+					woken[d] = entry->waiter[d];
+				entry->waiter[d] = NULL;
+			}
+			entry->generation++;
+			entry->added = 0;
+			store(&entry->flags, 0, relaxed);
+		}
+	}
+	lock_drop(&entry->lock);
+	for (int d = READING; d <= WRITING; d++) {
+		if (woken[d])
+			task_ready(woken[d]);
+	}
+	return called;
+}
+
+void reactor_rearm(int64_t now)
+{
+	uint32_t high = load(&reactor.high, acquire);
+	unsigned calls = 0;
+	for (uint32_t i = 0; i < high && calls < REARM_MOST; i++) {
+		uint32_t fd = (reactor.cursor + i) % high;
+		struct entry *entry = at(fd);
+		/* a racy look first: entries without waiters are most */
+		if ((load(&entry->waiter[READING], relaxed) || load(&entry->waiter[WRITING], relaxed)) &&
+		    rearm((int)fd, entry, now) && ++calls == REARM_MOST)
+			reactor.cursor = fd + 1;
+	}
+}

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+/*
+ * The reactor: epoll, and an entry per descriptor number.
+ *
+ * Entries are type-stable and carry a generation that sley_close() advances; an event brings number and generation, and a
+ * stale one is dropped. A direction of an entry has at most one waiter.
+ *
+ * Two kinds of descriptors:
+ *   owned    made by sley: registered once, edge-triggered, both directions. `ready[d]` says whether trying is worth it.
+ *   foreign  everything else: armed one-shot for each wait. Nothing is known of it between waits.
+ *
+ * The edge protocol of an owned descriptor. The poller sets ready[d] on every event, before it claims the waiter. A task
+ * clears ready[d] *before* it tries the system call, and sets it again if there may be more. So an edge that comes after
+ * the try is never lost, and one that came before it costs at most one call that answers EAGAIN. The clearing exchange is
+ * a full barrier, as is the kernel's locking of the socket.
+ *
+ *   task                                poller
+ *   ready = 0                           event
+ *   read() -> short or EAGAIN           ready = 1
+ *   lock; ready? retry : link; unlock   lock; waiter? claim it; unlock
+ *
+ * A stream that answered with less than was asked for is drained, so the next read parks without the call that must
+ * fail. That is not true of an end of stream or an error that came with the data: those events set `hung`, and from then
+ * on every call is tried first (epoll(7), "short read"; EPOLLRDHUP).
+ *
+ * A plain close() behind the runtime's back delivers no event, ever, and the number may be reused. So waits older than a
+ * second are looked at by the monitor (reactor_rearm), which modifies their registration: ENOENT adds it again, EBADF
+ * wakes the task with it.
+ *
+ * Lock order: an entry's lock is an object lock (base/lock.h). epoll_ctl() is called under it, the one exception to "no
+ * system call under a lock": it orders registration against close, is contended only by users of the same descriptor,
+ * and never sleeps for long.
+ */
+#ifndef REACTOR_REACTOR_H
+#define REACTOR_REACTOR_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <sley.h>
+
+#include "sched/wait.h"
+
+enum direction { READING, WRITING };
+
+/* What an owned descriptor is. */
+#define FD_OWNED 1u
+#define FD_STREAM 2u /* a short read means drained */
+
+/* 0 or a negative errno value. */
+int reactor_open(void);
+void reactor_close(void);
+
+/* For sched_hooks. */
+unsigned reactor_poll(int64_t timeout);
+void reactor_interrupt(void);
+void reactor_rearm(int64_t now);
+
+/* Takes a new descriptor over: registered, with the flags above. 0 or a negative errno value; it stays open. */
+int reactor_own(int fd, unsigned flags);
+
+/* Forgets the descriptor, closes it and wakes its waiters with CLAIM_CLOSED. The negative errno of close(2). */
+int reactor_close_fd(int fd);
+
+/* The flags of an entry: 0 for a foreign descriptor, or none at all. */
+unsigned reactor_flags(int fd);
+
+/* Whether a try is worth it; if so, the mark is cleared and the caller must try now. Always true for foreign ones. */
+bool reactor_begin_try(int fd, enum direction direction);
+
+/* After a try that took or gave what it could: there may be more. */
+void reactor_maybe_more(int fd, enum direction direction);
+
+/*
+ * Parks the calling task until the direction is worth a try: 0; -ETIMEDOUT; -EBADF: closed, or not open; -EBUSY: another
+ * task waits for it; -ENOTSUP: epoll does not take it (a regular file); -EMFILE: its number is beyond the table; -ENOMEM.
+ */
+int reactor_wait(int fd, enum direction direction, enum sley_wait_kind kind, sley_time deadline, const void *pc);
+
+/* The same for both directions at once: returns when either is. */
+int reactor_wait_any(int fd, bool reading, bool writing, sley_time deadline, const void *pc);
+
+#endif
