@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+/* Wait group: a count, and who waits for it to be zero. */
+#include <errno.h>
+
+#include "sched/fault.h"
+#include "sched/worker.h"
+
+static struct lock *inner(struct sley_group *group)
+{
+	return (struct lock *)&group->lock;
+}
+
+/* All claimed waiters, linked by their queue links. */
+static struct task *pop_all(struct sley_group *group)
+{
+	struct task *list = NULL, *last = NULL, *task;
+	while ((task = wait_pop(&group->waiters, CLAIM_EVENT))) {
+		task->tenant.next = NULL;
+		if (last)
+			last->tenant.next = &task->tenant;
+		else
+			list = task;
+		last = task;
+	}
+	return list;
+}
+
+int sley_group_add(struct sley_group *group, int64_t n)
+{
+	struct task *list = NULL;
+	int64_t sum;
+	int error = scheduler_error();
+	if (error || (error = fault_check(group, "sley_group_add", "group")) != 0)
+		return error;
+	lock_take(inner(group));
+	if (__builtin_add_overflow(group->count, n, &sum) || sum < 0) {
+		error = -EINVAL;
+	} else {
+		group->count = sum;
+		if (sum == 0)
+			list = pop_all(group);
+	}
+	lock_drop(inner(group));
+	while (list) {
+		struct task *next = (struct task *)list->tenant.next;
+		task_ready_last(list);
+		list = next;
+	}
+	return error;
+}
+
+int sley_group_done(struct sley_group *group)
+{
+	return sley_group_add(group, -1);
+}
+
+int sley_group_wait(struct sley_group *group, sley_time deadline)
+{
+	struct task *task = task_self();
+	if (!task)
+		return outside_error();
+	int error = fault_check(group, "sley_group_wait", "group");
+	if (error)
+		return error;
+	lock_take(inner(group));
+	if (group->count == 0) {
+		lock_drop(inner(group));
+		return 0;
+	}
+	wait_begin(task, SLEY_WAIT_GROUP, (uint64_t)(uintptr_t)group, __builtin_return_address(0));
+	wait_link(&group->waiters, &task->wait);
+	lock_drop(inner(group));
+	if (wait_park(task, deadline) == CLAIM_EVENT)
+		return 0;
+	lock_take(inner(group));
+	wait_unlink(&group->waiters, &task->wait);
+	lock_drop(inner(group));
+	return -ETIMEDOUT;
+}
