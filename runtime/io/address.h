@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+/* Addresses as text. */
+#ifndef IO_ADDRESS_H
+#define IO_ADDRESS_H
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+struct address {
+	union {
+		struct sockaddr any;
+		struct sockaddr_in in;
+		struct sockaddr_in6 in6;
+		struct sockaddr_un un;
+	};
+	socklen_t size;
+};
+
+/* "1.2.3.4:80", "[::1]:80", ":80" (all IPv6 and IPv4 addresses of this host), "unix:/path". 0 or -EINVAL. */
+int address_parse(struct address *address, const char *text);
+
+#endif
