@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+/* The tasks as text: sley_dump(), and the message about an overflowed stack. It reads what any reader would. */
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "runtime.h"
+#include "sched/worker.h"
+
+#define LINE 512
+
+static const char *const state_names[] = { "free", "ready", "running", "waiting", "slot", "ended" };
+
+static const char *const wait_names[] = {
+#define WAIT_NAME(name, text, object) text,
+	SLEY_WAITS(WAIT_NAME)
+#undef WAIT_NAME
+};
+
+static int put(int fd, const char *line, int n)
+{
+	size_t left = n < 0 ? 0 : (size_t)MIN(n, LINE - 1);
+	while (left > 0) {
+		ssize_t done = write(fd, line, left);
+		if (done < 0 && errno != EINTR)
+			return -errno;
+		if (done > 0) {
+			line += done;
+			left -= (size_t)done;
+		}
+	}
+	return 0;
+}
+
+static int put_worker(int fd, unsigned number)
+{
+	const struct sley_region_worker *w = &region.workers[number];
+	static const char *const modes[] = { "gone", "scheduling", "running", "idle" };
+	char line[LINE];
+	unsigned mode = load(&w->mode, relaxed);
+	return put(fd, line,
+		   snprintf(line, sizeof(line), "worker %u thread %u %s task %llu queue %u dispatches %llu\n", number,
+			    load(&w->tid, relaxed), modes[mode & 3], (unsigned long long)load(&w->task, relaxed),
+			    load(&w->queue, relaxed), (unsigned long long)load(&w->dispatches, relaxed)));
+}
+
+static int put_task(int fd, uint32_t index)
+{
+	const struct sley_region_task *t = &region.tasks[index];
+	const struct sley_region_site *site = &region.sites[load(&t->site, relaxed) % SLEY_REGION_SITES];
+	char line[LINE], wait[64] = "";
+	uint64_t id = load(&t->id, acquire);
+	unsigned state = load(&t->state, relaxed), kind = load(&t->wait_kind, relaxed);
+	if (id == 0 || state >= ARRAY_SIZE(state_names))
+		return 0;
+	if (state == SLEY_TASK_WAITING && kind > SLEY_WAIT_NONE && kind < SLEY_WAIT_KINDS)
+		snprintf(wait, sizeof(wait), " for %s %llu", wait_names[kind],
+			 (unsigned long long)load(&t->wait_object, relaxed));
+	return put(fd, line,
+		   snprintf(line, sizeof(line), "task %llu %.16s%s%s%s, worker %u, spawned at %s:%u as %s\n",
+			    (unsigned long long)id, t->name, t->name[0] ? " " : "", state_names[state], wait,
+			    load(&t->worker, relaxed), site->file, site->line, site->entry));
+}
+
+int sley_dump(int fd)
+{
+	int error = scheduler_error();
+	int saved = errno;
+	for (unsigned i = 0; error == 0 && i < scheduler.count; i++)
+		error = put_worker(fd, i);
+	uint32_t high = error ? 0 : load(&region.header->task_high, relaxed);
+	for (uint32_t word = 0; word < ROUND_UP(high, 64) / 64; word++) {
+		uint64_t bits = load(&region.live[word], acquire); /* pairs with region_live_set(): the record is whole */
+		for (; error == 0 && bits; bits &= bits - 1)
+			error = put_task(fd, word * 64 + (uint32_t)__builtin_ctzll(bits));
+	}
+	errno = saved;
+	return error;
+}
+
+bool dump_overflow(const void *address)
+{
+	struct task *task = task_self();
+	if (!task || !task->tenant.slot)
+		return false;
+	const char *low = task->tenant.slot->low;
+	if ((const char *)address >= low || (const char *)address < low - STACK_GUARD)
+		return false;
+	char line[LINE];
+	int n = snprintf(line, sizeof(line), "sley: the stack of %zu bytes overflowed: raise stack_size, or use less\n",
+			 stack_size);
+	put(STDERR_FILENO, line, n);
+	put_task(STDERR_FILENO, task->index);
+	return true;
+}

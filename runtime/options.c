@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+/* Options of sley_run(): what the caller gave, overridden by the environment, completed by defaults, checked. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/arena.h"
+#include "base/check.h"
+#include "base/cpus.h"
+#include "runtime.h"
+#include <sley/introspect.h>
+
+#define WORKERS_MOST SLEY_REGION_WORKERS
+#define TASKS_DEFAULT (1u << 21)
+#define SLOTS_DEFAULT 4096u
+#define SLOTS_MOST (1u << 20)
+#define STACK_DEFAULT ((size_t)256 << 10)
+#define STACK_LEAST ((size_t)16 << 10)
+#define STACK_MOST ((size_t)1 << 30)
+
+/* A number with an optional K, M or G from the environment into *value. False: there is something else there. */
+static bool from_environment(const char *name, size_t *value)
+{
+	const char *text = getenv(name);
+	char *end;
+	if (!text || !*text)
+		return true;
+	unsigned long long n = strtoull(text, &end, 10);
+	int shift = *end == 'K' ? 10 : *end == 'M' ? 20 : *end == 'G' ? 30 : 0;
+	end += shift != 0;
+	if (*end || text[0] < '0' || text[0] > '9' || n > SIZE_MAX >> shift) {
+		complain("%s=%s is not a number: remove it, or give one such as 4 or 256K", name, text);
+		return false;
+	}
+	*value = (size_t)n << shift;
+	return true;
+}
+
+static bool within(const char *what, size_t value, size_t least, size_t most)
+{
+	if (value >= least && value <= most)
+		return true;
+	complain("option %s is %zu: it must be from %zu to %zu", what, value, least, most);
+	return false;
+}
+
+int options_resolve(const struct sley_options *options, struct sley_options *result)
+{
+	struct sley_options given = { .size = sizeof(given) };
+	if (options && options->size != sizeof(given))
+		return -EINVAL;
+	if (options)
+		given = *options;
+	size_t workers = given.workers, tasks = given.max_tasks, slots = given.stack_slots, stack = given.stack_size;
+	if (!from_environment("SLEY_WORKERS", &workers) || !from_environment("SLEY_MAX_TASKS", &tasks) ||
+	    !from_environment("SLEY_STACK_SLOTS", &slots) || !from_environment("SLEY_STACK_SIZE", &stack))
+		return -EINVAL;
+	const char *name = getenv("SLEY_NAME");
+	workers = workers ? workers : MIN(cpus_available(), WORKERS_MOST);
+	tasks = tasks ? tasks : TASKS_DEFAULT;
+	slots = slots ? slots : SLOTS_DEFAULT;
+	stack = stack ? stack : STACK_DEFAULT;
+	if (!within("workers", workers, 1, WORKERS_MOST) ||
+	    !within("max_tasks", tasks, 1, SLEY_TASK_INDEX_MASK - 1) || !within("stack_slots", slots, 1, SLOTS_MOST) ||
+	    !within("stack_size", stack, STACK_LEAST, STACK_MOST) || given.flags & ~SLEY_RUN_DUMP_ON_SIGQUIT)
+		return -EINVAL;
+	*result = (struct sley_options){
+		.size = sizeof(*result),
+		.name = name && *name ? name : given.name ? given.name : program_invocation_short_name,
+		.workers = (unsigned)workers,
+		.max_tasks = (unsigned)tasks,
+		.stack_slots = (unsigned)slots,
+		.stack_size = ROUND_UP(stack, PAGE),
+		.flags = given.flags,
+	};
+	return 0;
+}

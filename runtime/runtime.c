@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+/*
+ * sley_run(): start and stop. The map of the library, in the order in which control flows through it:
+ *
+ *   runtime.c            start: options.c, then each layer's open(); the calling thread becomes worker 0
+ *   sched/worker.c       the loop of a worker: find a task, hold its slot, switch to it, land
+ *   sched/deque.h          its run queue; stealing
+ *   sched/idle.c           no work: spin, park, wait in the reactor; waking
+ *   sched/monitor.c        the thread that looks at what nobody else would see
+ *   stack/slot.c         which bytes are on the stack: holding, releasing and exchanging tenants
+ *   stack/pool.c           where stacks come from
+ *   stack/image.c          where the bytes of the others are
+ *   stack/overflow.c       naming the task whose stack was too small
+ *   context/x86_64.S     the switch (or ucontext.c)
+ *   sched/spawn.c        the task's own calls: spawn, join, yield, sleep, its end
+ *   sched/task.c           the table of tasks, their states and public records
+ *   sched/wait.c           the protocol of everything that waits
+ *   sched/timer.c          deadlines
+ *   sched/fault.c          refusing shared objects on copying stacks
+ *   reactor/reactor.c    descriptors that are waited for
+ *   io/io.c              read, write, poll; io/socket.c: listen, accept, dial, close; io/address.c
+ *   sync/                mutex, wait group, channel
+ *   region/region.c      what tools may see; site.c: spawn sites
+ *   dump.c               the same as text
+ *
+ * What is opened is closed in reverse order. The region alone stays for the process's life.
+ */
+#include "runtime.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "reactor/reactor.h"
+#include "sched/worker.h"
+#include "stack/overflow.h"
+
+static struct {
+	unsigned busy;              /* atomic: a run is being started, is under way, or is being ended */
+	int (*main)(void *);
+	void *arg;
+	int result;
+	unsigned dump_wanted;       /* atomic: SIGQUIT came */
+	struct sigaction old_quit;
+} run;
+
+/* ---- hooks ---- */
+
+static void on_quit(int signal)
+{
+	(void)signal;
+	store(&run.dump_wanted, 1, relaxed); /* the monitor does it: a dump is not signal-safe */
+}
+
+static void tick(void)
+{
+	if (exchange(&run.dump_wanted, 0, relaxed))
+		sley_dump(2);
+}
+
+/* In a forked child nothing of the run works: the other threads are gone and the region is not mapped. */
+static void in_child(void)
+{
+	if (load(&scheduler.running, relaxed)) {
+		store(&scheduler.running, 0, relaxed);
+		store(&scheduler.forked, 1, relaxed);
+		worker_forked();
+	}
+}
+
+static void register_fork(void)
+{
+	pthread_atfork(NULL, NULL, in_child);
+}
+
+/* ---- the first task ---- */
+
+static void main_entry(void *unused)
+{
+	(void)unused;
+	run.result = run.main(run.arg);
+	store(&scheduler.stopping, 1, release); /* pairs with find() in worker.c */
+	idle_wake_all();
+}
+
+static int spawn_main(void)
+{
+	static const struct sley_task_options options = {
+		.size = sizeof(options), .name = "main", .private_stack = 1, .detached = 1
+	};
+	sley_task id = sley_spawn_with(&options, main_entry, NULL, SLEY_BY_POINTER);
+	return id < 0 ? (int)id : 0;
+}
+
+/* ---- workers ---- */
+
+static void worker_init(struct worker *worker, unsigned number)
+{
+	worker->number = number;
+	worker->random = number * 2654435761u + 1;
+	worker->counters = region_counters(number + 1);
+	worker->line = &region.workers[number];
+	*worker->line = (struct sley_region_worker){ .index = (uint16_t)number };
+	timers_init(&worker->timers);
+}
+
+static void *worker_main(void *arg)
+{
+	void *alternate;
+	overflow_thread_enter(&alternate);
+	worker_run(arg);
+	overflow_thread_leave(alternate);
+	return NULL;
+}
+
+static int workers_open(unsigned count)
+{
+	size_t size = sizeof(struct worker) * count;
+	scheduler.workers = aligned_alloc(CACHE_LINE, ROUND_UP(size, CACHE_LINE));
+	if (!scheduler.workers)
+		return -ENOMEM;
+	memset((void *)scheduler.workers, 0, size);
+	scheduler.count = count;
+	for (unsigned i = 0; i < count; i++)
+		worker_init(worker_get(i), i);
+	for (unsigned i = 0; i < count; i++) {
+		int error = stack_worker_init(&worker_get(i)->stack, i);
+		if (error)
+			return error;
+	}
+	return 0;
+}
+
+static void workers_close(void)
+{
+	for (unsigned i = 0; scheduler.workers && i < scheduler.count; i++)
+		stack_worker_fini(&worker_get(i)->stack);
+	free(scheduler.workers);
+	scheduler.workers = NULL;
+	scheduler.count = 0;
+}
+
+/* Starts workers 1 and up; how many run then besides the first is in *started. */
+static int threads_start(unsigned *started)
+{
+	for (*started = 1; *started < scheduler.count; ++*started) {
+		struct worker *worker = worker_get(*started);
+		char name[16];
+		int error = pthread_create(&worker->thread, NULL, worker_main, worker);
+		if (error)
+			return -error;
+		snprintf(name, sizeof(name), "sley-%u", *started);
+		pthread_setname_np(worker->thread, name);
+	}
+	return 0;
+}
+
+static void threads_join(unsigned started)
+{
+	for (unsigned i = 1; i < started; i++)
+		pthread_join(worker_get(i)->thread, NULL);
+}
+
+/* ---- the run ---- */
+
+/* Everything is open: runs until main has returned. */
+static int run_workers(const struct sley_options *options)
+{
+	unsigned started = 1;
+	void *alternate;
+	int error = spawn_main();
+	if (error)
+		return error;
+	overflow_open(dump_overflow);
+	overflow_thread_enter(&alternate);
+	if (options->flags & SLEY_RUN_DUMP_ON_SIGQUIT) {
+		struct sigaction action = { .sa_handler = on_quit, .sa_flags = SA_RESTART };
+		sigaction(SIGQUIT, &action, &run.old_quit);
+	}
+	error = monitor_start();
+	if (error == 0) {
+		error = threads_start(&started);
+		if (error)
+			store(&scheduler.stopping, 1, release);
+		else
+			worker_run(worker_get(0));
+		idle_wake_all();
+		threads_join(started);
+		monitor_stop();
+	}
+	if (options->flags & SLEY_RUN_DUMP_ON_SIGQUIT)
+		sigaction(SIGQUIT, &run.old_quit, NULL);
+	overflow_thread_leave(alternate);
+	overflow_close();
+	return error;
+}
+
+static void abandon(struct task *task, void *unused)
+{
+	(void)unused;
+	if (task->fate & TASK_UNUSED)
+		return;
+	slot_abandon(&task->tenant);
+	fiber_fini(&task->fiber);
+	if (!(task->flags & TASK_STARTED) && task->start.n != SLEY_BY_POINTER && task->start.n > 0)
+		image_free(NULL, task->start.arg, task->start.n);
+}
+
+/* Opens layer by layer, runs, closes in reverse. */
+static int open_and_run(const struct sley_options *options)
+{
+	int error = region_open(options->max_tasks);
+	if (error)
+		return error;
+	unsigned max_tasks = MIN(options->max_tasks, region.max_tasks);
+	if ((error = images_open()) != 0)
+		return error;
+	if ((error = slots_open(options->stack_slots, options->stack_size)) != 0)
+		goto images;
+	if ((error = tasks_open(max_tasks)) != 0)
+		goto slots;
+	if ((error = reactor_open()) != 0)
+		goto tasks;
+	if ((error = workers_open(options->workers)) != 0)
+		goto workers;
+	idle_open();
+	region_begin(options->name, stacks_begin, stacks_begin + stacks_size, stack_size, options->stack_slots);
+	store(&region.header->worker_count, MAX(region.header->worker_count, scheduler.count), release);
+	store(&scheduler.stopping, 0, relaxed);
+	store(&scheduler.running, 1, release);
+	error = run_workers(options);
+	store(&scheduler.running, 0, release);
+	tasks_each(abandon, NULL);
+	region_end();
+workers:
+	workers_close();
+	reactor_close();
+tasks:
+	tasks_close();
+slots:
+	slots_close();
+images:
+	images_close();
+	scheduler = (struct scheduler){ .forked = scheduler.forked };
+	return error;
+}
+
+int sley_run(int (*main)(void *), void *arg, const struct sley_options *options, int *result)
+{
+	static const struct sched_hooks hooks = {
+		.poll = reactor_poll, .interrupt = reactor_interrupt, .rearm = reactor_rearm, .tick = tick
+	};
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	struct sley_options resolved;
+	unsigned free = 0;
+	if (load(&scheduler.forked, relaxed))
+		return -ECHILD;
+	if (worker_self())
+		return -EDEADLK;
+	int error = options_resolve(options, &resolved);
+	if (error)
+		return error;
+	if (!cas(&run.busy, &free, 1, acquire, relaxed)) /* pairs with the release below: one run after the other */
+		return -EBUSY;
+	pthread_once(&once, register_fork);
+	run.main = main;
+	run.arg = arg;
+	sched_hooks = hooks;
+	int saved = errno;
+	error = open_and_run(&resolved);
+	errno = saved;
+	store(&run.busy, 0, release);
+	if (error == 0 && result)
+		*result = run.result;
+	return error;
+}

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+/* What the files on top of all layers share. */
+#ifndef RUNTIME_H
+#define RUNTIME_H
+
+#include <stdbool.h>
+
+#include <sley.h>
+
+/* options.c: `options` (may be null) with the environment and the defaults worked in. 0 or -EINVAL. */
+int options_resolve(const struct sley_options *options, struct sley_options *result);
+
+/* dump.c: names the task whose guard `address` is in, on stderr. Signal-safe. */
+bool dump_overflow(const void *address);
+
+#endif
