@@ -3,12 +3,12 @@
 /*
  * From addresses and copied stacks to functions, files and lines, without ever waiting.
  *
- *      asynctop ──requests──> broker ──descriptors, requests──> worker
+ *      asynctop ──requests──> broker ──descriptors, requests──> reader
  *               <──answers──         <──answers────────────────
  *
- * A target's ELF and DWARF are foreign input, so they are read in a process of their own, the worker: nobody, without
+ * A target's ELF and DWARF are foreign input, so they are read in a process of their own, the reader: nobody, without
  * capabilities, behind a seccomp filter under which it can open nothing. What it reads is opened for it by the broker,
- * which keeps asynctop's privileges, looks at /proc/PID/maps and at no byte of a file but its first four. A worker that crashes
+ * which keeps asynctop's privileges, looks at /proc/PID/maps and at no byte of a file but its first four. A reader that crashes
  * or exceeds the time bound is replaced by the broker, a stuck broker (a hostile FUSE mount) by asynctop; the request
  * that did it is answered SYMBOLS_FAILED, the others are answered as if nothing had happened.
  *
@@ -57,7 +57,7 @@ enum symbols_status {
 	SYMBOLS_UNKNOWN,    /* no module of the process has this address */
 	SYMBOLS_NO_PROCESS, /* it is gone, and was never looked at before */
 	SYMBOLS_DENIED,     /* asynctop may not read this process's maps or files */
-	SYMBOLS_FAILED,     /* the worker or the broker died of this request or exceeded its time */
+	SYMBOLS_FAILED,     /* the reader or the broker died of this request or exceeded its time */
 };
 
 /* Whose code a frame is. */
@@ -94,12 +94,12 @@ struct symbols_answer {
 
 struct symbols_options {
 	size_t size;         /* sizeof(struct symbols_options) */
-	unsigned timeout_ms; /* the time bound of one request in the worker, 0: 5,000 */
+	unsigned timeout_ms; /* the time bound of one request in the reader, 0: 5,000 */
 };
 
 /*
- * Starts the broker and its worker. Best called early: they are forked, and keep nothing that the caller had open.
- * `options` may be NULL. Returns NULL and sets errno if there is no memory or no process to be had.
+ * Starts the broker and its reader. Best called early: they are forked, and keep nothing that the caller had open.
+ * `options` may be NULL. Returns NULL and sets errno if no process is to be had.
  */
 struct symbols *symbols_open(const struct symbols_options *options);
 
@@ -131,9 +131,9 @@ int symbols_descriptor(const struct symbols *symbols);
 /* Drops what is cached of a process, after its exec or exit. Cached answers otherwise live for some seconds. */
 void symbols_forget(struct symbols *symbols, pid_t pid);
 
-/* The processes behind it (worker 0 while there is none), and how often they died. */
+/* The processes behind it (reader 0 while there is none), and how often they died. */
 struct symbols_processes {
-	pid_t broker, worker;
+	pid_t broker, reader;
 	unsigned restarts;
 };
 struct symbols_processes symbols_processes(const struct symbols *symbols);
