@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# Copyright (c) 2026 the sley authors
+#
+# What README.md says: its example is extracted, built and run; its links and options exist.
+
+. tests/check/suite.sh
+
+# Tries ports until the server stays: it ends when its port is taken. Sets port and server.
+start_server() {
+	local tries
+	for tries in 1 2 3 4 5 6 7 8 9 10; do
+		port=$((20000 + RANDOM % 12000))
+		"$scratch/server" "127.0.0.1:$port" &
+		server=$!
+		while kill -0 $server 2>/dev/null; do
+			! (: <"/dev/tcp/127.0.0.1/$port") 2>/dev/null || return 0
+		done
+	done
+	fail "the server does not start"
+}
+
+# The example compiles without a warning, serves two connections at once, and ends when its port is taken.
+example() {
+	sed -n '/^```c$/,/^```$/p' README.md | sed '/^```/d' >"$scratch/server.c"
+	${CC:-gcc} -O2 -Wall -Wextra -Wno-unused-parameter -Werror -Iinclude -o "$scratch/server" "$scratch/server.c" \
+		"$SLEY_BUILD/libsley.a" -pthread
+	start_server
+	trap 'kill $server' EXIT
+	exec 3<>"/dev/tcp/127.0.0.1/$port" 4<>"/dev/tcp/127.0.0.1/$port"
+	echo "by the first" >&3
+	echo "by the second" >&4
+	read -r -t 30 answer <&4
+	[ "$answer" = "by the second" ]
+	read -r -t 30 answer <&3
+	[ "$answer" = "by the first" ]
+	expect 1 "$scratch/server" "127.0.0.1:$port"
+}
+
+# Every target of make that it names is one.
+targets() {
+	local target
+	grep -o '`\?make [a-z]\+' README.md | sed 's/.*make //' | sort -u >"$scratch/targets"
+	[ -s "$scratch/targets" ]
+	while read -r target; do
+		grep -q "^$target:" Makefile || fail "no target $target"
+	done <"$scratch/targets"
+}
+
+# Every file that it links to, or names in its map, exists.
+files() {
+	local file
+	grep -o '](\([^)#]*\))' README.md | tr -d ']()' >"$scratch/files"
+	grep -o '^| `[a-z]*/` ' README.md | tr -d '|` ' >>"$scratch/files"
+	[ "$(wc -l <"$scratch/files")" -ge 7 ]
+	while read -r file; do
+		[ -e "$file" ] || fail "no file $file"
+	done <"$scratch/files"
+}
+
+# Every option of asynctop that it shows is understood.
+options() {
+	local option
+	"$SLEY_BUILD/asynctop" --help >"$scratch/help"
+	for option in -p -b -d -n --json; do
+		grep -q -e "^ *$option\|asynctop $option" README.md || fail "$option is not in README.md"
+		contains "$scratch/help" "$option"
+	done
+}
+
+run_suite example targets files options
