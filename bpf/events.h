@@ -105,6 +105,49 @@ struct switch_key {
 	uint32_t cause;            /* enum switch_cause */
 };
 
+enum worker_phase {
+	WORKER_UNBLOCKED,          /* no block to report */
+	WORKER_BLOCKED,            /* switched out by the block */
+	WORKER_RESUMED,            /* it runs again: the block is over, unless the same call sleeps once more */
+};
+
+/*
+ * One watched thread. Written by the programs alone, and only from that thread's own switches and wake-ups, which never
+ * run at once; `live` is also set by the marking iterator. User space reads it through a mapping.
+ */
+struct worker_state {
+	uint32_t seq;              /* odd while `phase` and `block` change */
+	uint32_t phase;            /* enum worker_phase */
+	uint32_t live;             /* the thread exists and runs the program that was watched */
+	uint32_t uninterruptible;  /* its last sleep was */
+	uint64_t out_ns;           /* when it was switched out last, while blocked */
+	uint64_t wake_ns;          /* when it was woken since; 0: not yet */
+	uint64_t out_flags;        /* of its thread_info at the last switch out and in */
+	uint64_t in_flags;
+	uint64_t switches[SWITCH_CAUSE_COUNT]; /* in no task; those in a task are counted by switch_key */
+	struct block_record block;
+};
+
+/* Which argument of a system call is a pointer worth reading, and how many bytes (a multiple of 8 up to 128; 0: a string). 0: none. */
+#define POINTER_ARG(argument, bytes) ((uint8_t)((argument) + 1 + ((bytes) / 8 << 3)))
+#define POINTER_ARG_INDEX(code) (((code) & 7) - 1)
+#define POINTER_ARG_BYTES(code) ((uint32_t)(code) >> 3 << 3)
+#define POINTER_ARG_CALLS 512      /* system calls below this number are known */
+
+#define WATCH_WORKERS 256          /* of one process: SLEY_REGION_WORKERS */
+
+/* What the marking iterator is to do with the threads of a process: watch those named, and no other. */
+struct watch_request {
+	uint32_t process;
+	uint32_t count;
+	uint32_t marked;           /* answer: how many threads are watched now */
+	uint32_t reserved;
+	uint64_t threads[WATCH_WORKERS]; /* thread pointers */
+	uint64_t lines[WATCH_WORKERS];   /* addresses of the workers' lines in the process */
+	uint32_t slots[WATCH_WORKERS];   /* of their states */
+	uint16_t workers[WATCH_WORKERS]; /* indexes of the lines */
+};
+
 /* What was lost, and why. X(name, help) */
 #define TRACE_DROPS(X) \
 	X(ring, "single events: the ring buffer was full") \

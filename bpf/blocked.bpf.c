@@ -1,0 +1,425 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* Copyright (c) 2026 the sley authors */
+/*
+ * Which task blocked its thread, in which system call or page fault, where and for how long.
+ *
+ *   switch out ──► cause ──► count (process, worker, site, cause)
+ *       │            └─ block ──► worker_state.block: task, call, registers, stack, descriptor
+ *   wake-up ─────────────────────► wake_ns
+ *   switch in ───────────────────► end_ns, asleep, waiting for a CPU
+ *   next switch out: is it the same call, never returned? ── yes ──► the block goes on
+ *                                                         └─ no ───► totals, longest, events
+ *
+ * Nothing hangs on system calls themselves: what a thread is doing in the kernel is in its user registers, and these are
+ * read when it is switched out asleep. A host's unwatched threads pay for two lookups per switch that find nothing.
+ *
+ * Threads are marked by the iterator `watch`, which user space runs over the process when workers come and go. Marking
+ * in sched_switch itself was rejected: it would allocate memory under the run queue's lock and search the process's
+ * worker table there. Marks die with the thread; exec removes them.
+ *
+ * One call may sleep several times (fsync does), and one call may follow another that is its like (a loop of sleeps).
+ * What tells them apart is whether the thread was back in user mode. The kernel raises flags of a thread when it switches
+ * it out and clears them on the way back to user mode: TIF_NOTIFY_RESUME if the thread has restartable sequences
+ * (glibc's have; up to 6.18), TIF_NEED_FPU_LOAD on x86. Their numbers differ between versions, so user space finds out
+ * by watching itself which flags behave like that (`resume_flags`). Either may also be raised for another reason, by a
+ * closed file or by vector code in the kernel, hence all must have stayed. Where there is none, a sleep goes on with the
+ * block before if call, place and arguments are the same, the sleep before was uninterruptible and the thread ran for
+ * less than RESUME_GAP_NS between: a loop of fsync is then one block.
+ *
+ * The process's worker line is untrusted: it only makes that process's own figures wrong.
+ */
+#include "kernel.h"
+
+#pragma clang diagnostic ignored "-Wunused-parameter" /* BPF_PROG's own */
+
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_tracing.h>
+
+#include "delay.h"
+#include "events.h"
+#include "record.h"
+#include "sley/introspect.h"
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
+
+#define RESUME_GAP_NS 20000
+
+/* Policy, set by user space before loading; the sizes of the maps as well. */
+const volatile uint64_t min_block_ns = 1000000;
+const volatile uint64_t ring_wakeup_bytes = 1 << 20;
+
+/* Set by user space at run time. */
+uint64_t resume_flags = 0;
+struct watch_request request = {};
+
+struct trace_drops drops = {};
+
+/* A watched thread. */
+struct thread {
+	uint64_t line;
+	uint32_t slot;
+	uint32_t process;
+	uint16_t worker;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct thread);
+} threads SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 512);
+	__type(key, uint32_t);
+	__type(value, struct worker_state);
+} workers SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1024);
+	__type(key, struct block_key);
+	__type(value, struct block_total);
+} totals SEC(".maps");
+
+/* The longest block of each total. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1024);
+	__type(key, struct block_key);
+	__type(value, struct block_record);
+} samples SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 16384);
+	__type(key, struct switch_key);
+	__type(value, uint64_t);
+} switches SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 2 << 20);
+} events SEC(".maps");
+
+static void add(uint64_t *counter, uint64_t n)
+{
+	__sync_fetch_and_add(counter, n);
+}
+
+/* Brackets changes that a reader must see together. The fetching form is a full barrier. */
+static void change(struct worker_state *state)
+{
+	if (__sync_fetch_and_add(&state->seq, 1) == ~0u)
+		state->phase = WORKER_UNBLOCKED; /* uses the result, so that the fetching form is emitted */
+}
+
+static void forget(struct worker_state *state)
+{
+	change(state);
+	state->phase = WORKER_UNBLOCKED;
+	change(state);
+}
+
+/* ---- the end of a block ---- */
+
+static struct block_total *total_of(const struct block_key *key)
+{
+	struct block_total *total = bpf_map_lookup_elem(&totals, key);
+	struct block_total none = {};
+
+	if (total)
+		return total;
+	bpf_map_update_elem(&totals, key, &none, BPF_NOEXIST);
+	return bpf_map_lookup_elem(&totals, key);
+}
+
+/* Whether this is the longest so far; it is then recorded as such. */
+static bool raise_max(uint64_t *max, uint64_t value)
+{
+	uint64_t seen = *max;
+
+	for (int i = 0; i < 8 && value > seen; i++) {
+		uint64_t now = __sync_val_compare_and_swap(max, seen, value);
+
+		if (now == seen)
+			return true;
+		seen = now;
+	}
+	return false;
+}
+
+static void add_up(const struct block_record *block)
+{
+	struct block_key key = { .process = block->process, .site = block->site, .syscall = block->syscall };
+	uint64_t duration = block->end_ns - block->start_ns;
+	struct block_total *total = total_of(&key);
+
+	if (!total) {
+		add(&drops.totals, 1);
+		return;
+	}
+	add(&total->count, 1);
+	add(&total->total_ns, duration);
+	add(&total->blocked_ns, block->blocked_ns);
+	add(&total->cpu_ns, block->cpu_ns);
+	add(&total->delayed_tasks, block->delayed_tasks);
+	add(&total->delayed_ns, block->delayed_ns);
+	add(&total->sleeps, block->sleeps);
+	if (raise_max(&total->max_ns, duration) && bpf_map_update_elem(&samples, &key, block, BPF_ANY))
+		add(&drops.samples, 1);
+}
+
+/* User space reads the ring at its own pace; it is woken only when that may be too slow. */
+static void send(struct block_record *block)
+{
+	uint64_t wake = bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA) >= ring_wakeup_bytes ? BPF_RB_FORCE_WAKEUP :
+											      BPF_RB_NO_WAKEUP;
+	uint64_t size = block->stack_size;
+
+	if (size > BLOCK_STACK_MAX)
+		return;
+	if (bpf_ringbuf_output(&events, block, __builtin_offsetof(struct block_record, stack) + size, wake))
+		add(&drops.ring, 1);
+}
+
+static void finish(struct worker_state *state, const struct sley_region_worker *line)
+{
+	struct block_record *block = &state->block;
+
+	change(state);
+	weigh_delay(block, line);
+	add_up(block);
+	state->phase = WORKER_UNBLOCKED;
+	change(state);
+	if (block->end_ns - block->start_ns >= min_block_ns)
+		send(block);
+}
+
+/* ---- the start of a block ---- */
+
+static void fall_asleep(struct worker_state *state, uint64_t now, bool asleep, uint32_t task_state)
+{
+	state->phase = WORKER_BLOCKED;
+	state->uninterruptible = task_state & TASK_UNINTERRUPTIBLE;
+	state->out_ns = now;
+	state->wake_ns = asleep ? 0 : now; /* preempted: it only waits for a CPU */
+	state->block.end_ns = 0;
+	if (state->block.sleeps != UINT16_MAX)
+		state->block.sleeps++;
+}
+
+static void begin(struct worker_state *state, const struct thread *thread, struct task_struct *task,
+		  const struct pt_regs *regs, const struct sley_region_worker *line, uint32_t task_state)
+{
+	struct block_record *block = &state->block;
+	uint64_t now = bpf_ktime_get_ns();
+
+	change(state);
+	block->number++;
+	block->start_ns = now;
+	block->blocked_ns = 0;
+	block->cpu_ns = 0;
+	block->task = line->task;
+	block->dispatches = line->dispatches;
+	block->elsewhere = line->elsewhere;
+	block->elsewhere_ns = line->elsewhere_ns;
+	block->delayed_ns = 0;
+	block->delayed_tasks = line->queue;
+	block->process = thread->process;
+	block->site = line->site;
+	block->worker = thread->worker;
+	block->sleeps = 0;
+	block->syscall = regs->orig_ax;
+	block->stack_top = line->stack_top;
+	block->slot = thread->slot;
+	record_registers(block, regs);
+	record_descriptor(block, task);
+	record_memory(block);
+	record_stack(block);
+	fall_asleep(state, now, true, task_state);
+	change(state);
+}
+
+/* ---- switches ---- */
+
+static struct worker_state *state_of(const struct thread *thread)
+{
+	return bpf_map_lookup_elem(&workers, &thread->slot);
+}
+
+static enum switch_cause cause_of(const struct sley_region_worker *line, const struct pt_regs *regs, bool asleep)
+{
+	if (line->mode == SLEY_WORKER_GONE)
+		return SWITCH_OUTSIDE;
+	if (!asleep)
+		return SWITCH_PREEMPT;
+	if (line->mode == SLEY_WORKER_IDLE)
+		return SWITCH_IDLE;
+	if ((int32_t)regs->orig_ax == -1)
+		return SWITCH_FAULT;
+	return line->mode == SLEY_WORKER_TASK ? SWITCH_BLOCK : SWITCH_RUNTIME;
+}
+
+/* Counters of one worker have one writer. */
+static void count(struct worker_state *state, const struct thread *thread, const struct sley_region_worker *line,
+		  enum switch_cause cause)
+{
+	struct switch_key key = { thread->process, thread->worker, line->site, cause };
+	uint64_t one = 1, *counter;
+
+	if (line->mode != SLEY_WORKER_TASK) {
+		if ((uint32_t)cause < SWITCH_CAUSE_COUNT)
+			state->switches[cause]++;
+		return;
+	}
+	counter = bpf_map_lookup_elem(&switches, &key);
+	if (counter)
+		++*counter;
+	else if (bpf_map_update_elem(&switches, &key, &one, BPF_NOEXIST))
+		add(&drops.switches, 1);
+}
+
+/* Whether the thread is still in the call, or fault, of the block: it was not in user mode since. */
+static bool still_inside(const struct worker_state *state, const struct pt_regs *regs, uint64_t now)
+{
+	const struct block_record *block = &state->block;
+	uint64_t raised = state->in_flags & resume_flags;
+
+	if ((int32_t)regs->orig_ax != block->syscall || regs->ip != block->regs[BLOCK_REG_IP] ||
+	    regs->sp != block->regs[BLOCK_REG_SP] || regs->di != block->args[0] || regs->si != block->args[1] ||
+	    regs->dx != block->args[2])
+		return false;
+	if (raised)
+		return (state->out_flags & raised) == raised;
+	return state->uninterruptible && now - block->end_ns < RESUME_GAP_NS;
+}
+
+static void switched_out(const struct thread *thread, struct worker_state *state, struct task_struct *task, bool asleep,
+			 uint32_t task_state)
+{
+	const struct pt_regs *regs = (void *)bpf_task_pt_regs(task);
+	struct sley_region_worker line = {};
+	enum switch_cause cause;
+
+	state->out_flags = task->thread_info.flags;
+	if (bpf_probe_read_user(&line, sizeof(line), (void *)thread->line))
+		add(&drops.lines, 1);
+	cause = cause_of(&line, regs, asleep);
+	count(state, thread, &line, cause);
+	if (state->phase == WORKER_RESUMED) {
+		uint64_t now = bpf_ktime_get_ns();
+
+		if (still_inside(state, regs, now)) {
+			change(state);
+			fall_asleep(state, now, asleep, task_state);
+			change(state);
+			return;
+		}
+		finish(state, &line);
+	} else if (state->phase == WORKER_BLOCKED) {
+		forget(state); /* its switch in was not seen */
+	}
+	if (task->flags & PF_EXITING) {
+		state->live = 0;
+		return;
+	}
+	if (line.mode == SLEY_WORKER_TASK && (cause == SWITCH_BLOCK || cause == SWITCH_FAULT))
+		begin(state, thread, task, regs, &line, task_state);
+}
+
+static void switched_in(struct worker_state *state, struct task_struct *task)
+{
+	struct block_record *block = &state->block;
+	uint64_t now, wake;
+
+	state->in_flags = task->thread_info.flags;
+	if (state->phase != WORKER_BLOCKED)
+		return;
+	now = bpf_ktime_get_ns();
+	wake = state->wake_ns ?: now;
+	change(state);
+	state->phase = WORKER_RESUMED;
+	block->end_ns = now;
+	block->blocked_ns += wake - state->out_ns;
+	block->cpu_ns += now - wake;
+	change(state);
+}
+
+SEC("tp_btf/sched_switch")
+int BPF_PROG(on_switch, bool preempt, struct task_struct *prev, struct task_struct *next, unsigned int prev_state)
+{
+	struct worker_state *state;
+	struct thread *thread;
+
+	thread = bpf_task_storage_get(&threads, prev, NULL, 0);
+	state = thread ? state_of(thread) : NULL;
+	if (state)
+		switched_out(thread, state, prev, !preempt && prev_state, prev_state);
+	thread = bpf_task_storage_get(&threads, next, NULL, 0);
+	state = thread ? state_of(thread) : NULL;
+	if (state)
+		switched_in(state, next);
+	return 0;
+}
+
+/* Not sched_waking: that one may run before the switch out is over. */
+SEC("tp_btf/sched_wakeup")
+int BPF_PROG(on_wakeup, struct task_struct *task)
+{
+	struct thread *thread = bpf_task_storage_get(&threads, task, NULL, 0);
+	struct worker_state *state = thread ? state_of(thread) : NULL;
+
+	if (state && state->phase == WORKER_BLOCKED && !state->wake_ns)
+		state->wake_ns = bpf_ktime_get_ns();
+	return 0;
+}
+
+/* A new program in the old thread: its memory is not what was watched. The other threads are dead by now. */
+SEC("tp_btf/sched_process_exec")
+int BPF_PROG(on_exec, struct task_struct *task)
+{
+	struct thread *thread = bpf_task_storage_get(&threads, task, NULL, 0);
+	struct worker_state *state = thread ? state_of(thread) : NULL;
+
+	if (!state)
+		return 0;
+	state->live = 0;
+	forget(state);
+	bpf_task_storage_delete(&threads, task);
+	return 0;
+}
+
+/* ---- marking ---- */
+
+SEC("iter/task")
+int watch(struct bpf_iter__task *context)
+{
+	struct task_struct *task = context->task;
+	struct worker_state *state;
+	struct thread *thread;
+	uint64_t pointer;
+
+	if (!task)
+		return 0;
+	pointer = task->thread.fsbase;
+	for (uint32_t i = 0; i < WATCH_WORKERS && i < request.count; i++) {
+		if (request.threads[i] != pointer || task->flags & (PF_EXITING | PF_IO_WORKER))
+			continue;
+		thread = bpf_task_storage_get(&threads, task, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
+		state = bpf_map_lookup_elem(&workers, &request.slots[i]);
+		if (!thread || !state)
+			return 0;
+		thread->line = request.lines[i];
+		thread->process = request.process;
+		thread->worker = request.workers[i];
+		thread->slot = request.slots[i];
+		state->live = 1;
+		request.marked++;
+		return 0;
+	}
+	bpf_task_storage_delete(&threads, task);
+	return 0;
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+/* What a block delayed. For the programs, when they add a block up, and for user space, when it looks before that. */
+#ifndef SLEY_BPF_DELAY_H
+#define SLEY_BPF_DELAY_H
+
+#include "events.h"
+#include "sley/introspect.h"
+
+/*
+ * `line` is the worker's, read after the block's end. Of the tasks queued at the start some were begun by other workers
+ * meanwhile; see struct sley_region_worker for the sum. Beginnings between the end and the reading of the line count as
+ * if they were in time, so the delay is rather told too small. Sums wrap, as the runtime's do; differences are right.
+ */
+static inline void weigh_delay(struct block_record *block, const struct sley_region_worker *line)
+{
+	uint64_t duration = block->end_ns - block->start_ns;
+	uint64_t begun = line->elsewhere - block->elsewhere;
+	int64_t waited;
+
+	if (begun > block->delayed_tasks)
+		begun = block->delayed_tasks;
+	waited = line->elsewhere_ns - block->elsewhere_ns - begun * block->start_ns;
+	if (waited < 0)
+		waited = 0;
+	if (waited > (int64_t)(begun * duration))
+		waited = begun * duration;
+	block->delayed_ns = (block->delayed_tasks - begun) * duration + waited;
+}
+
+#endif

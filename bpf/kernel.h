@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+/*
+ * The part of the kernel's types that the programs use, instead of a whole vmlinux.h. The loader finds each field by its
+ * name in the running kernel's BTF, so order and what is left out do not matter. From Linux 6.1 on.
+ */
+#ifndef SLEY_BPF_KERNEL_H
+#define SLEY_BPF_KERNEL_H
+
+/* The names of registers in bpf_tracing.h, and fixed-width types, as if vmlinux.h were there. */
+#define __VMLINUX_H__
+#define __CLANG_STDINT_H
+
+typedef unsigned char uint8_t, __u8;
+typedef unsigned short uint16_t, __u16;
+typedef short int16_t, __s16;
+typedef unsigned int uint32_t, __u32, __be32, __wsum;
+typedef int int32_t, __s32;
+typedef unsigned long uint64_t, __be64;
+typedef long int64_t;
+typedef unsigned long long __u64;
+typedef long long __s64;
+typedef unsigned short __be16;
+typedef _Bool bool;
+
+#define true 1
+#define false 0
+#define NULL ((void *)0)
+#define UINT16_MAX 0xffff
+#define UINT32_MAX 0xffffffffu
+
+/* From linux/bpf.h. */
+enum {
+	BPF_MAP_TYPE_HASH = 1,
+	BPF_MAP_TYPE_ARRAY = 2,
+	BPF_MAP_TYPE_RINGBUF = 27,
+	BPF_MAP_TYPE_TASK_STORAGE = 29,
+	BPF_ANY = 0,
+	BPF_NOEXIST = 1,
+	BPF_F_NO_PREALLOC = 1,
+	BPF_F_MMAPABLE = 1024,
+	BPF_LOCAL_STORAGE_GET_F_CREATE = 1,
+	BPF_RB_NO_WAKEUP = 1,
+	BPF_RB_FORCE_WAKEUP = 2,
+	BPF_RB_AVAIL_DATA = 0,
+};
+
+#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+
+struct pt_regs {
+	unsigned long r15, r14, r13, r12, bp, bx, r11, r10, r9, r8, ax, cx, dx, si, di, orig_ax, ip, sp;
+};
+
+struct super_block {
+	uint32_t s_dev;
+	unsigned long s_magic;
+};
+
+struct inode {
+	uint16_t i_mode;
+	unsigned long i_ino;
+	struct super_block *i_sb;
+};
+
+struct file {
+	struct inode *f_inode;
+};
+
+struct fdtable {
+	unsigned int max_fds;
+	struct file **fd;
+};
+
+struct files_struct {
+	struct fdtable *fdt;
+};
+
+struct thread_info {
+	unsigned long flags;
+};
+
+struct thread_struct {
+	unsigned long fsbase;
+};
+
+struct task_struct {
+	struct thread_info thread_info;
+	unsigned int flags;
+	struct files_struct *files;
+	struct thread_struct thread;
+};
+
+struct bpf_iter__task {
+	struct task_struct *task;
+};
+
+#pragma clang attribute pop
+
+#define PF_EXITING 0x4
+#define PF_IO_WORKER 0x10
+#define TASK_UNINTERRUPTIBLE 0x2
+
+#endif

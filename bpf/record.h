@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+/*
+ * What is recorded of the thread that is being switched out: it is still the current one, so its user memory can be
+ * read, but nothing may sleep: memory that is not resident is not read.
+ */
+#ifndef SLEY_BPF_RECORD_H
+#define SLEY_BPF_RECORD_H
+
+#include "kernel.h"
+
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_helpers.h>
+
+#include "events.h"
+
+/* Set by user space before loading: by system call, its POINTER_ARG(). */
+const volatile uint8_t pointer_args[POINTER_ARG_CALLS] = {};
+
+/* The kernel's device number, as stat(2) encodes it. */
+static uint64_t stat_device(uint32_t device)
+{
+	uint64_t major = device >> 20, minor = device & 0xfffff;
+
+	return (minor & 0xff) | (major & 0xfff) << 8 | (minor & ~0xffULL) << 12 | (major & ~0xfffULL) << 32;
+}
+
+static void record_descriptor(struct block_record *block, struct task_struct *task)
+{
+	uint64_t fd = block->args[0];
+	struct file **table, *file = NULL;
+	struct fdtable *fdt;
+	struct inode *inode;
+
+	block->fd = -1;
+	if (block->syscall < 0 || fd >= 1 << 20)
+		return;
+	fdt = BPF_CORE_READ(task, files, fdt);
+	if (fd >= BPF_CORE_READ(fdt, max_fds))
+		return;
+	table = BPF_CORE_READ(fdt, fd);
+	if (bpf_probe_read_kernel(&file, sizeof(file), table + fd) || !file)
+		return;
+	inode = BPF_CORE_READ(file, f_inode);
+	block->fd = fd;
+	block->inode = BPF_CORE_READ(inode, i_ino);
+	block->fd_mode = BPF_CORE_READ(inode, i_mode);
+	block->device = stat_device(BPF_CORE_READ(inode, i_sb, s_dev));
+	block->fs_magic = BPF_CORE_READ(inode, i_sb, s_magic);
+}
+
+static void record_memory(struct block_record *block)
+{
+	uint32_t call = block->syscall, code, index;
+	long got;
+
+	block->memory_size = 0;
+	if (call >= POINTER_ARG_CALLS)
+		return;
+	code = pointer_args[call];
+	index = POINTER_ARG_INDEX(code);
+	if (!code || index >= 6)
+		return;
+	if (POINTER_ARG_BYTES(code)) {
+		uint32_t size = POINTER_ARG_BYTES(code);
+
+		if (size > BLOCK_MEMORY_MAX)
+			size = BLOCK_MEMORY_MAX;
+		got = bpf_probe_read_user(block->memory, size, (void *)block->args[index]) ? 0 : size;
+	} else {
+		got = bpf_probe_read_user_str(block->memory, BLOCK_MEMORY_MAX, (void *)block->args[index]);
+	}
+	if (got > 0)
+		block->memory_size = got;
+}
+
+static void record_registers(struct block_record *block, const struct pt_regs *regs)
+{
+	block->regs[0] = regs->ax;
+	block->regs[1] = regs->dx;
+	block->regs[2] = regs->cx;
+	block->regs[3] = regs->bx;
+	block->regs[4] = regs->si;
+	block->regs[5] = regs->di;
+	block->regs[6] = regs->bp;
+	block->regs[7] = regs->sp;
+	block->regs[8] = regs->r8;
+	block->regs[9] = regs->r9;
+	block->regs[10] = regs->r10;
+	block->regs[11] = regs->r11;
+	block->regs[12] = regs->r12;
+	block->regs[13] = regs->r13;
+	block->regs[14] = regs->r14;
+	block->regs[15] = regs->r15;
+	block->regs[16] = regs->ip;
+	block->args[0] = regs->di;
+	block->args[1] = regs->si;
+	block->args[2] = regs->dx;
+	block->args[3] = regs->r10;
+	block->args[4] = regs->r8;
+	block->args[5] = regs->r9;
+}
+
+/* Up to the end of the task's stack, in steps: what lies beyond a page that is not there is lost. */
+static void record_stack(struct block_record *block)
+{
+	uint64_t from = block->regs[BLOCK_REG_SP], left = block->stack_top - from;
+
+	block->stack_size = 0;
+	if (left > BLOCK_STACK_MAX)
+		left = BLOCK_STACK_MAX;
+#pragma unroll
+	for (int at = 0; at < BLOCK_STACK_MAX; at += BLOCK_STACK_STEP) {
+		uint32_t size = left > BLOCK_STACK_STEP ? BLOCK_STACK_STEP : left;
+
+		if (!size || bpf_probe_read_user(block->stack + at, size, (void *)(from + at)))
+			return;
+		block->stack_size = at + size;
+		left -= size;
+	}
+}
+
+#endif
