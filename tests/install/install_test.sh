@@ -15,10 +15,15 @@ names() {
 	nm -g --defined-only --format=posix $2 "$1" | awk 'NF > 1 && $2 != "A" { sub(/@.*/, "", $1); print $1 }' | sort -u
 }
 
-# public_names: what sley.h declares as API.
+# public_names: the functions that sley.h declares as API.
 public_names() {
-	${CC:-gcc} -E -P -D'SLEY_API=@API@' include/sley.h | tr -d '\n' | tr ';{}' '\n' | grep '__visibility__\|visibility' |
-		grep -o 'sley_[a-z0-9_]*(' | tr -d '(' | sort -u
+	sed 's/^#define SLEY_API.*/#define SLEY_API @API@/' include/sley.h | ${CC:-gcc} -E -P -x c -Iinclude - | tr -d '\n' |
+		tr ';{}' '\n' | grep -o '@API@.*' | grep -o 'sley_[a-z0-9_]*(' | tr -d '(' | sort -u
+}
+
+# none PATTERN: fails if a line of the input matches.
+none() {
+	! grep -e "$1" || fail "there should be no '$1'"
 }
 
 # The whole list: nothing is missing, nothing else is there.
@@ -92,14 +97,14 @@ shared() {
 static() {
 	build -static $(pkg-config --static --cflags --libs sley)
 	[ "$(env -u LD_LIBRARY_PATH "$scratch/service")" = "0 55" ]
-	! readelf -d "$scratch/service" | grep NEEDED
+	readelf -d "$scratch/service" | none NEEDED
 }
 
 # libsley.a into a dynamic program: beside libc, nothing.
 archive() {
 	build $(pkg-config --cflags sley) "$lib/libsley.a" -pthread
 	[ "$("$scratch/service")" = "0 55" ]
-	! readelf -d "$scratch/service" | grep NEEDED | grep -v 'libc\.so'
+	readelf -d "$scratch/service" | sed '/libc\.so/d' | none NEEDED
 }
 
 # The libraries define all that sley.h declares, and globally nothing else.
@@ -116,8 +121,8 @@ symbols() {
 library() {
 	readelf -d "$lib/libsley.so" >"$scratch/dynamic"
 	contains "$scratch/dynamic" "soname: [libsley.so.0]"
-	! grep NEEDED "$scratch/dynamic" | grep -v 'libc\.so\|ld-linux'
-	! grep TEXTREL "$scratch/dynamic"
+	sed '/libc\.so\|ld-linux/d' "$scratch/dynamic" | none NEEDED
+	none TEXTREL <"$scratch/dynamic"
 	readelf -lW "$lib/libsley.so" | grep 'GNU_STACK.* RW '
 }
 

@@ -132,7 +132,7 @@ rebuilds() {
 	make -n BUILD="$build" WERROR=1 -W bpf/events.h >"$scratch/events"
 	contains "$scratch/events" "bpf/blocked.bpf.c"
 	contains "$scratch/events" "$build/asynctop "
-	! grep 'runtime/.*\.c' "$scratch/events"
+	! grep 'runtime/.*\.c' "$scratch/events" || fail "the runtime does not include events.h"
 }
 
 run_suite parses_with_make_alone deps_without_need deps_of_removed deps_without_rights deps_by_sudo deps_by_root variants \
