@@ -55,7 +55,7 @@ int reactor_open(void)
 	int error = -EMFILE;
 	reactor.epoll = epoll_create1(EPOLL_CLOEXEC);
 	reactor.event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	struct epoll_event event = { .events = EPOLLIN | (uint32_t)EPOLLET, .data.u64 = WAKE_DATA };
+	struct epoll_event event = { .events = EPOLLIN, .data.u64 = WAKE_DATA };
 	if (reactor.epoll >= 0 && reactor.event >= 0 &&
 	    epoll_ctl(reactor.epoll, EPOLL_CTL_ADD, reactor.event, &event) == 0)
 		return 0;
@@ -266,18 +266,31 @@ static int wait_events(struct epoll_event *events, int64_t timeout)
 	return epoll_wait(reactor.epoll, events, EVENTS, (int)MIN(ms, INT32_MAX));
 }
 
+/*
+ * The interruption is level-triggered and only a poll that waits takes it back: a busy worker's look at the reactor must
+ * not swallow what was meant for the poller.
+ */
+static void take_interrupt(void)
+{
+	uint64_t count;
+	ssize_t ignored = read(reactor.event, &count, sizeof(count));
+	(void)ignored;
+}
+
 unsigned reactor_poll(int64_t timeout)
 {
 	struct epoll_event events[EVENTS];
 	unsigned woken = 0;
 	int saved = errno;
 	int n = wait_events(events, timeout);
-	errno = saved;
 	count_here(SLEY_COUNTER_polls, 1);
 	for (int i = 0; i < n; i++) {
 		if (events[i].data.u64 != WAKE_DATA)
 			woken += deliver(&events[i]);
+		else if (timeout != 0)
+			take_interrupt();
 	}
+	errno = saved;
 	if (n > 0)
 		count_here(SLEY_COUNTER_events, (uint64_t)n);
 	return woken;
@@ -285,7 +298,6 @@ unsigned reactor_poll(int64_t timeout)
 
 void reactor_interrupt(void)
 {
-	/* edge-triggered: every write is an event, so nobody need read it; it overflows after 2^64 of them */
 	uint64_t one = 1;
 	int saved = errno;
 	ssize_t ignored = write(reactor.event, &one, sizeof(one));
