@@ -96,22 +96,30 @@ int sley_go_at(struct sley_site *site, void (*fn)(void *), void *arg)
 }
 
 /* The block that travelled by value is copied to where it is to live: the task's own stack, below this frame. */
+NOINLINE static void call_by_value(struct worker *worker, const struct start *start)
+{
+	void (*fn)(void *) = start->fn;
+	size_t n = start->n;
+	void *from = start->arg;
+	void *block = alloca(n + 1);
+	if (n > 0) {
+		memcpy(block, from, n);
+		image_free(images_of(worker), from, n);
+	}
+	fn(block);
+}
+
+/* What is in these frames is live in every parked task. */
 void task_main(void)
 {
 	struct worker *worker = worker_self();
 	struct task *task = worker->task;
 	fiber_enter(&task->fiber, &worker->fiber);
 	*sley_errno_location() = 0;
-	struct start start = task->start;
-	if (start.n != SLEY_BY_POINTER) {
-		void *block = alloca(start.n + 1);
-		if (start.n > 0) {
-			memcpy(block, start.arg, start.n);
-			image_free(images_of(worker), start.arg, start.n);
-		}
-		start.arg = block;
-	}
-	start.fn(start.arg);
+	if (task->start.n != SLEY_BY_POINTER)
+		call_by_value(worker, &task->start);
+	else
+		task->start.fn(task->start.arg);
 	worker_end();
 }
 

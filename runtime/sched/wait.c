@@ -31,21 +31,25 @@ bool wait_claim(struct task *task, enum claim who)
 	return wait_claim_number(task, wait_number(task), who);
 }
 
+/* Arms the timer: true; or the deadline has passed and the wait is over: false. Apart, as its frame is not live bytes then. */
+NOINLINE static bool arm(struct task *task, sley_time deadline)
+{
+	if (deadline <= clock_now() && wait_claim(task, CLAIM_DEADLINE)) {
+		task_unwait(task);
+		return false;
+	}
+	timer_arm(task, deadline);
+	return true;
+}
+
 enum claim wait_park(struct task *task, sley_time deadline)
 {
-	bool armed = false;
-	if (deadline != SLEY_NEVER) {
-		if (deadline <= clock_now() && wait_claim(task, CLAIM_DEADLINE)) {
-			task_unwait(task);
-			return CLAIM_DEADLINE;
-		}
-		armed = true;
-		timer_arm(task, deadline);
-	}
+	if (deadline != SLEY_NEVER && !arm(task, deadline))
+		return CLAIM_DEADLINE;
 	worker_park();
 	enum claim who = (enum claim)(load(&task->claim, relaxed) & CLAIM_MASK);
 	DCHECK(who != CLAIM_NONE);
-	if (armed && who != CLAIM_DEADLINE)
+	if (who != CLAIM_DEADLINE && deadline != SLEY_NEVER)
 		timer_cancel(task);
 	return who;
 }

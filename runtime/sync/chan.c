@@ -157,41 +157,9 @@ int sley_chan_close(struct sley_chan *chan)
 
 /* ---- sending and receiving ---- */
 
-typedef int (*attempt)(struct sley_chan *, void *item, struct task **woken);
-
-static int attempt_send(struct sley_chan *chan, void *item, struct task **woken)
+static int wait_for_nothing(enum sley_wait_kind kind, sley_time deadline, const void *pc)
 {
-	return send_now(chan, item, woken);
-}
-
-static int try_now(struct sley_chan *chan, void *item, attempt attempt, const char *call)
-{
-	struct task *woken;
-	int error = scheduler_error();
-	if (error || (error = fault_check(chan, call, "channel")) != 0)
-		return error;
-	if (!chan)
-		return -EAGAIN;
-	lock_take(&chan->lock);
-	error = attempt(chan, item, &woken);
-	lock_drop(&chan->lock);
-	if (woken)
-		task_ready(woken);
-	return error;
-}
-
-int sley_chan_try_send(struct sley_chan *chan, const void *item)
-{
-	return try_now(chan, (void *)(uintptr_t)item, attempt_send, "sley_chan_try_send");
-}
-
-int sley_chan_try_recv(struct sley_chan *chan, void *item)
-{
-	return try_now(chan, item, recv_now, "sley_chan_try_recv");
-}
-
-static int wait_for_nothing(struct task *task, enum sley_wait_kind kind, sley_time deadline, const void *pc)
-{
+	struct task *task = task_self();
 	wait_begin(task, kind, 0, pc);
 	wait_park(task, deadline);
 	return -ETIMEDOUT;
@@ -202,9 +170,18 @@ static void free_block(struct sley_chan *chan, void *block)
 	image_free(&worker_self()->stack.images, block, chan->item);
 }
 
-/* Parks in `waiters`; the wait was begun; the lock is held, and dropped. */
-static enum claim park(struct sley_chan *chan, struct sley_waiters *waiters, struct task *task, sley_time deadline)
+/*
+ * Parks the task with what it could not do at once; the lock is held, and dropped. `block` holds the item if it is no
+ * word. The frames from here to the caller are live bytes of every task that waits on a channel: they are kept small.
+ */
+static int wait_in(struct sley_chan *chan, void *item, sley_time deadline, bool sending, void *block, const void *pc)
 {
+	struct task *task = task_self();
+	struct sley_waiters *waiters = sending ? &chan->senders : &chan->receivers;
+	wait_begin(task, sending ? SLEY_WAIT_SEND : SLEY_WAIT_RECV, (uint64_t)(uintptr_t)chan, pc);
+	task->wait.block = block;
+	if (sending)
+		copy(chan, held(chan, task), item);
 	wait_link(waiters, &task->wait);
 	lock_drop(&chan->lock);
 	enum claim who = wait_park(task, deadline);
@@ -213,67 +190,93 @@ static enum claim park(struct sley_chan *chan, struct sley_waiters *waiters, str
 		wait_unlink(waiters, &task->wait);
 		lock_drop(&chan->lock);
 	}
-	return who;
+	if (who == CLAIM_EVENT && !sending)
+		copy(chan, item, held(chan, task));
+	if (!in_word(chan))
+		free_block(chan, task->wait.block);
+	return who == CLAIM_EVENT ? 0 : who == CLAIM_CLOSED ? -EPIPE : -ETIMEDOUT;
+}
+
+/* What can be done at once; with -EAGAIN the lock is still held. */
+NOINLINE static int attempt_locked(struct sley_chan *chan, void *item, bool sending)
+{
+	struct task *woken;
+	lock_take(&chan->lock);
+	int error = sending ? send_now(chan, item, &woken) : recv_now(chan, item, &woken);
+	if (error == -EAGAIN)
+		return error;
+	lock_drop(&chan->lock);
+	if (woken)
+		task_ready(woken);
+	return error;
 }
 
 /*
- * Tries, and parks if nothing could be done. A large item needs a block, which is allocated without the lock; then what
- * could be done at once is tried again.
+ * A large item needs a block to wait in, which is allocated without the lock; then what could be done at once is tried
+ * again.
  */
-static int transfer(struct sley_chan *chan, void *item, sley_time deadline, attempt attempt, enum sley_wait_kind kind,
-		    const void *pc)
+static int transfer(struct sley_chan *chan, void *item, sley_time deadline, bool sending, const void *pc)
 {
-	struct task *task = task_self(), *woken;
+	if (unlikely(!chan))
+		return wait_for_nothing(sending ? SLEY_WAIT_SEND : SLEY_WAIT_RECV, deadline, pc);
+	int error = attempt_locked(chan, item, sending);
+	if (error != -EAGAIN)
+		return error;
 	void *block = NULL;
-	lock_take(&chan->lock);
-	int error = attempt(chan, item, &woken);
-	if (error == -EAGAIN && !in_word(chan)) {
+	if (!in_word(chan)) {
 		lock_drop(&chan->lock);
 		block = image_alloc(&worker_self()->stack.images, chan->item);
 		if (!block)
 			return -ENOMEM;
-		lock_take(&chan->lock);
-		error = attempt(chan, item, &woken);
+		error = attempt_locked(chan, item, sending);
+		if (error != -EAGAIN) {
+			free_block(chan, block);
+			return error;
+		}
 	}
-	if (error != -EAGAIN) {
-		lock_drop(&chan->lock);
-		if (woken)
-			task_ready(woken);
-		free_block(chan, block);
-		return error;
-	}
-	bool sending = kind == SLEY_WAIT_SEND;
-	wait_begin(task, kind, (uint64_t)(uintptr_t)chan, pc);
-	task->wait.block = block;
-	if (sending)
-		copy(chan, held(chan, task), item);
-	enum claim who = park(chan, sending ? &chan->senders : &chan->receivers, task, deadline);
-	if (who == CLAIM_EVENT && !sending)
-		copy(chan, item, held(chan, task));
-	free_block(chan, block);
-	return who == CLAIM_EVENT ? 0 : who == CLAIM_CLOSED ? -EPIPE : -ETIMEDOUT;
+	return wait_in(chan, item, deadline, sending, block, pc);
 }
 
-static int waiting_call(struct sley_chan *chan, void *item, sley_time deadline, attempt attempt, enum sley_wait_kind kind,
-			const char *call, const void *pc)
+static int try_now(struct sley_chan *chan, void *item, bool sending, const char *call)
 {
-	struct task *task = task_self();
-	if (!task)
-		return outside_error();
-	int error = fault_check(chan, call, "channel");
-	if (error)
+	int error = scheduler_error();
+	if (error || (error = fault_check(chan, call, "channel")) != 0)
 		return error;
-	return chan ? transfer(chan, item, deadline, attempt, kind, pc) : wait_for_nothing(task, kind, deadline, pc);
+	if (!chan)
+		return -EAGAIN;
+	error = attempt_locked(chan, item, sending);
+	if (error == -EAGAIN)
+		lock_drop(&chan->lock);
+	return error;
+}
+
+int sley_chan_try_send(struct sley_chan *chan, const void *item)
+{
+	return try_now(chan, (void *)(uintptr_t)item, true, "sley_chan_try_send");
+}
+
+int sley_chan_try_recv(struct sley_chan *chan, void *item)
+{
+	return try_now(chan, item, false, "sley_chan_try_recv");
+}
+
+static int check_waiting(struct sley_chan *chan, const char *call)
+{
+	return task_self() ? fault_check(chan, call, "channel") : outside_error();
 }
 
 int sley_chan_send(struct sley_chan *chan, const void *item, sley_time deadline)
 {
-	return waiting_call(chan, (void *)(uintptr_t)item, deadline, attempt_send, SLEY_WAIT_SEND, "sley_chan_send",
-			    __builtin_return_address(0));
+	int error = check_waiting(chan, "sley_chan_send");
+	if (error)
+		return error;
+	return transfer(chan, (void *)(uintptr_t)item, deadline, true, __builtin_return_address(0));
 }
 
 int sley_chan_recv(struct sley_chan *chan, void *item, sley_time deadline)
 {
-	return waiting_call(chan, item, deadline, recv_now, SLEY_WAIT_RECV, "sley_chan_recv",
-			    __builtin_return_address(0));
+	int error = check_waiting(chan, "sley_chan_recv");
+	if (error)
+		return error;
+	return transfer(chan, item, deadline, false, __builtin_return_address(0));
 }
