@@ -29,6 +29,8 @@ struct module {
 	bool static_libc;
 	struct range sley;        /* of code that is linked in: what lies between its known functions */
 	struct range libc;
+	struct range file;        /* of the source file whose symbols are being read */
+	uint64_t sley_run;        /* 0: not linked in */
 	char *sley_root;          /* directory of the runtime's sources, ends with a slash; NULL: no DWARF of it */
 };
 

@@ -69,26 +69,64 @@ static bool in_range(const struct range *r, uint64_t address)
 	return address >= r->begin && address < r->end;
 }
 
-/* Notes a function that is known to be of the runtime or of libc. A dot names a part that was moved elsewhere (".cold"). */
-static void note_function(struct module *m, const char *name, const GElf_Sym *symbol, uint64_t address, uint64_t *run)
+/* A function in a place of its own; a dot names a part that was moved elsewhere (".cold"). */
+static bool is_function(const GElf_Sym *symbol, const char *name)
 {
-	if (GELF_ST_TYPE(symbol->st_info) != STT_FUNC || symbol->st_shndx == SHN_UNDEF || strchr(name, '.'))
+	return GELF_ST_TYPE(symbol->st_info) == STT_FUNC && symbol->st_shndx != SHN_UNDEF && !strchr(name, '.');
+}
+
+static void note_known(struct module *m, const char *name, const GElf_Sym *symbol, uint64_t address)
+{
+	if (!is_function(symbol, name))
 		return;
 	if (begins(name, "sley_") && GELF_ST_BIND(symbol->st_info) == STB_GLOBAL) {
 		extend(&m->sley, address, symbol->st_size);
 		if (!strcmp(name, "sley_run"))
-			*run = address;
+			m->sley_run = address;
 	} else if (m->static_libc && (begins(name, "_IO_") || begins(name, "__libc_"))) {
 		extend(&m->libc, address, symbol->st_size);
 	}
 }
 
+/*
+ * The symbol table lists local functions by source file. A file with functions between the runtime's known ones is the
+ * runtime's, and so are its functions before the first and after the last of them.
+ */
+static void note_local(struct module *m, const char *name, const GElf_Sym *symbol, uint64_t address)
+{
+	bool file = GELF_ST_TYPE(symbol->st_info) == STT_FILE;
+
+	if (file)
+		m->file = (struct range){ 0 };
+	if (file || GELF_ST_BIND(symbol->st_info) != STB_LOCAL || !is_function(symbol, name))
+		return;
+	extend(&m->file, address, symbol->st_size);
+	if (m->file.begin < m->sley.end && m->file.end > m->sley.begin)
+		extend(&m->sley, m->file.begin, m->file.end - m->file.begin);
+}
+
+typedef void note_fn(struct module *m, const char *name, const GElf_Sym *symbol, uint64_t address);
+
+static void each_symbol(struct module *m, note_fn *note)
+{
+	int n = dwfl_module_getsymtab(m->dwfl);
+
+	for (int i = 1; i < n; i++) {
+		GElf_Sym symbol;
+		GElf_Addr address;
+		const char *name = dwfl_module_getsym_info(m->dwfl, i, &symbol, &address, NULL, NULL, NULL);
+
+		if (name)
+			note(m, name, &symbol, address);
+	}
+}
+
 /* The directory of the source of sley_run(), with its slash. */
-static char *find_sley_root(const struct module *m, uint64_t run)
+static char *find_sley_root(const struct module *m)
 {
 	Dwarf_Addr bias;
-	Dwarf_Die *unit = run ? module_unit(m, run, &bias) : NULL;
-	Dwarf_Line *line = unit ? dwarf_getsrc_die(unit, run - bias) : NULL;
+	Dwarf_Die *unit = m->sley_run ? module_unit(m, m->sley_run, &bias) : NULL;
+	Dwarf_Line *line = unit ? dwarf_getsrc_die(unit, m->sley_run - bias) : NULL;
 	const char *path = line ? dwarf_linesrc(line, NULL, NULL) : NULL;
 
 	return path && strchr(path, '/') ? strndup(path, (size_t)(strrchr(path, '/') + 1 - path)) : NULL;
@@ -105,9 +143,7 @@ static bool has_libc(const struct space *s)
 
 void module_classify(struct module *m)
 {
-	uint64_t run = 0;
 	Dwarf_Addr bias;
-	int n;
 
 	if (m->classified)
 		return;
@@ -116,16 +152,10 @@ void module_classify(struct module *m)
 		return;
 	m->has_dwarf = dwfl_module_nextcu(m->dwfl, NULL, &bias) != NULL;
 	m->static_libc = !has_libc(m->space);
-	n = dwfl_module_getsymtab(m->dwfl);
-	for (int i = 1; i < n; i++) {
-		GElf_Sym symbol;
-		GElf_Addr address;
-		const char *name = dwfl_module_getsym_info(m->dwfl, i, &symbol, &address, NULL, NULL, NULL);
-
-		if (name)
-			note_function(m, name, &symbol, address, &run);
-	}
-	m->sley_root = find_sley_root(m, run);
+	each_symbol(m, note_known);
+	m->sley_root = find_sley_root(m);
+	if (m->sley.end && !m->sley_root)
+		each_symbol(m, note_local);
 }
 
 enum symbols_owner module_owner(const struct module *m, uint64_t address, const char *path, const char *function)

@@ -246,11 +246,12 @@ static void add_address(struct space *s, struct message_answer *a, uint64_t addr
 static void answer_sample(struct space *s, const struct message_request *r, struct message_answer *a)
 {
 	struct chain c = { 0 };
+	unsigned i;
 
 	unwind(s, r, &c);
-	for (unsigned i = 0; i < c.count && !(a->frames == SYMBOLS_FRAMES && a->location >= 0); i++)
+	for (i = 0; i < c.count && !(a->frames == SYMBOLS_FRAMES && a->location >= 0); i++)
 		add_address(s, a, c.address[i], i > 0 || r->returns);
-	a->truncated |= s->truncated || c.count == CHAIN;
+	a->truncated |= s->truncated || i < c.count || c.count == CHAIN;
 }
 
 /* What a first sample would have to wait for: call-frame information of all, symbols and units of the service's own. */

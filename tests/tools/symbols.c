@@ -1,0 +1,443 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+/*
+ * The resolver on well-behaved processes: every chain of symbols.planted.c, compiled -O2 -fomit-frame-pointer in the
+ * ways that a service may be, gives the function and the line that the source says.
+ */
+#include "symbols_target.h"
+
+#include "tests/test.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+static const char *const plain_options[] = { "-DPLAIN", NULL };
+static const char *plain; /* compiled once */
+static struct symbols *symbols;
+static struct symbols_answer answer;
+
+static void assert_frame(const struct symbols_frame *f, const char *function, const char *mark)
+{
+	assert_string_equal(f->function, function);
+	assert_string_equal(f->file, PLANTED);
+	assert_int_equal(f->line, test_source_line(PLANTED, mark));
+	assert_int_equal(f->owner, SYMBOLS_USER);
+}
+
+static void assert_location(const char *function, const char *mark)
+{
+	if (answer.location < 0)
+		target_print(&answer);
+	assert_int_equal(answer.status, SYMBOLS_RESOLVED);
+	assert_true(answer.location >= 0 && answer.location < (int)answer.frames);
+	assert_frame(symbols_location(&answer), function, mark);
+	for (int i = 0; i < answer.location; i++)
+		assert_int_not_equal(answer.frame[i].owner, SYMBOLS_USER);
+}
+
+static void sample(const char *program, const char *chain, const char *argument)
+{
+	struct target t;
+
+	target_sample(symbols, &t, program, chain, argument, &answer);
+	target_kill(&t);
+}
+
+static void make_fifo(char *path, size_t size)
+{
+	snprintf(path, size, "%s/fifo", target_directory());
+	unlink(path);
+	assert_int_equal(mkfifo(path, 0600), 0);
+}
+
+/* The chain through fopen(): no frame pointers in libc's part. */
+static void sample_fopen(const char *program)
+{
+	struct symbols_request request;
+	struct target t;
+	char fifo[128];
+
+	make_fifo(fifo, sizeof(fifo));
+	target_start(&t, program, "fopen", fifo);
+	target_wait_blocked(&t, SYS_openat);
+	target_capture(&t, SYMBOLS_STACK, &request);
+	target_ask(symbols, &request, &answer);
+	target_kill(&t);
+}
+
+/* The whole chain is found, frame by frame, to where the thread began; the times are printed. */
+static void whole_chain(void **state)
+{
+	int64_t start = test_now(), times[3];
+	struct symbols_request request;
+	struct target t;
+
+	target_sample(symbols, &t, plain, "deep", NULL, &answer);
+	times[0] = test_now() - start;
+	assert_location("deep", "MARK deep */");
+	for (int i = 1; i < 10; i++)
+		assert_frame(&answer.frame[answer.location + i], "deep", "MARK recursion");
+	assert_frame(&answer.frame[answer.location + 10], "run_deep", "MARK deepest");
+	assert_int_equal(answer.frame[answer.frames - 1].owner, SYMBOLS_LIBC);
+	assert_false(answer.truncated);
+	target_capture(&t, SYMBOLS_STACK, &request);
+	request.registers.r15++; /* unknown to the cache of answers, and of no use to the unwinder here */
+	start = test_now();
+	target_ask(symbols, &request, &answer);
+	times[1] = test_now() - start;
+	start = test_now();
+	target_ask(symbols, &request, &answer);
+	times[2] = test_now() - start;
+	assert_location("deep", "MARK deep */");
+	target_kill(&t);
+	print_message("first sample %.1f ms with the start of the target, known executable %.0f us, same sample %.0f us\n",
+		      (double)times[0] / 1e6, (double)times[1] / 1e3, (double)times[2] / 1e3);
+}
+
+/* More frames than an answer holds: the innermost are there, and it says that it is cut. */
+static void long_chain_is_cut(void **state)
+{
+	sample(plain, "deeper", NULL);
+	assert_location("deep", "MARK deep */");
+	assert_int_equal(answer.frames, SYMBOLS_FRAMES);
+	assert_frame(&answer.frame[SYMBOLS_FRAMES - 1], "deep", "MARK recursion");
+	assert_true(answer.truncated);
+}
+
+/* A copy of 256 bytes gives the frames in it and says that it is cut; an empty one gives the address. */
+static void short_copy(void **state)
+{
+	struct symbols_request request;
+	struct target t;
+
+	target_start(&t, plain, "deep", NULL);
+	target_wait_blocked(&t, SYS_read);
+	target_capture(&t, 256, &request);
+	target_ask(symbols, &request, &answer);
+	assert_location("deep", "MARK deep */");
+	assert_true(answer.truncated);
+	assert_true(answer.frames < 8);
+	request.stack_size = 0;
+	target_ask(symbols, &request, &answer);
+	assert_int_equal(answer.status, SYMBOLS_RESOLVED);
+	assert_int_equal(answer.location, -1);
+	assert_true(answer.truncated);
+	target_kill(&t);
+}
+
+/* Frames of libc below the caller, and above a function that libc called back. */
+static void through_libc(void **state)
+{
+	bool found = false;
+
+	sample_fopen(plain);
+	assert_location("open_stream", "MARK fopen");
+	sample(plain, "qsort", NULL);
+	assert_location("compare", "MARK compare");
+	for (unsigned i = 0; i < answer.frames; i++) {
+		if (strcmp(answer.frame[i].function, "run_qsort"))
+			continue;
+		assert_frame(&answer.frame[i], "run_qsort", "MARK qsort");
+		assert_int_equal(answer.frame[i - 1].owner, SYMBOLS_LIBC);
+		found = true;
+	}
+	assert_true(found);
+}
+
+/* Inlined functions are frames of their own, each with its line. */
+static void inlined_functions(void **state)
+{
+	struct symbols_request request;
+	struct target t;
+
+	target_start(&t, plain, "inlined", NULL);
+	target_wait_blocked(&t, SYS_readv);
+	target_capture(&t, SYMBOLS_STACK, &request);
+	target_ask(symbols, &request, &answer);
+	target_kill(&t);
+	assert_location("inner", "MARK inner");
+	assert_frame(&answer.frame[answer.location + 1], "middle", "MARK middle");
+	assert_frame(&answer.frame[answer.location + 2], "run_inlined", "MARK outer");
+	assert_true(answer.frame[answer.location].inlined && answer.frame[answer.location + 1].inlined);
+	assert_false(answer.frame[answer.location + 2].inlined);
+}
+
+/* An address alone; and a thread that is in no call: rip is an instruction then, not a return address. */
+static void addresses(void **state)
+{
+	struct symbols_request request;
+	struct target t;
+
+	target_start(&t, plain, "spin", NULL);
+	do /* until it is in the loop and not on the way to it */
+		target_capture(&t, SYMBOLS_STACK, &request), target_ask(symbols, &request, &answer);
+	while (answer.location != 0);
+	assert_false(request.returns);
+	assert_location("run_spin", "MARK spin");
+	request = (struct symbols_request){ .pid = t.pid, .kind = SYMBOLS_ADDRESS, .address = request.registers.rip };
+	target_ask(symbols, &request, &answer);
+	assert_location("run_spin", "MARK spin");
+	assert_int_equal(answer.frames, 1);
+	request.address = 4096;
+	target_ask(symbols, &request, &answer);
+	assert_int_equal(answer.status, SYMBOLS_UNKNOWN);
+	assert_int_equal(answer.location, -1);
+	target_kill(&t);
+}
+
+/* However the executable is linked. */
+static void linked_otherwise(void **state)
+{
+	static const char *const no_pie[] = { "-DPLAIN", "-no-pie", NULL }, *const lto[] = { "-DPLAIN", "-flto", NULL },
+				 *const fixed[] = { "-DPLAIN", "-static", "-Wl,-w", NULL },
+				 *const indexless[] = { "-DPLAIN", "-gdwarf-4", "-gno-statement-frontiers", NULL };
+
+	sample_fopen(target_compile("no-pie", no_pie));
+	assert_location("open_stream", "MARK fopen");
+	sample_fopen(target_compile("lto", lto));
+	assert_location("open_stream", "MARK fopen");
+	sample_fopen(target_compile("static", fixed));
+	assert_location("open_stream", "MARK fopen");
+	sample_fopen(target_compile("dwarf4", indexless));
+	assert_location("open_stream", "MARK fopen");
+}
+
+/* clang writes no index of addresses (.debug_aranges). */
+static void without_aranges(void **state)
+{
+	char path[128];
+
+	sample_fopen(plain);
+	snprintf(path, sizeof(path), "%s/no-aranges", target_directory());
+	target_tool("objcopy", "--remove-section=.debug_aranges", plain, path);
+	sample_fopen(path);
+	assert_location("open_stream", "MARK fopen");
+}
+
+/* Without DWARF the function is named, without symbols the module and the offset; a static libc is told apart without DWARF too. */
+static void stripped(void **state)
+{
+	static const char *const fixed[] = { "-DPLAIN", "-static", "-g0", "-Wl,-w", NULL };
+	char path[128], text[128], expected[128];
+	uint64_t offset;
+
+	snprintf(path, sizeof(path), "%s/stripped", target_directory());
+	target_tool("objcopy", "-g", plain, path);
+	sample_fopen(path);
+	assert_string_equal(symbols_location(&answer)->function, "open_stream");
+	assert_int_equal(symbols_location(&answer)->line, 0);
+	assert_string_equal(symbols_format(symbols_location(&answer), text, sizeof(text)), "open_stream in stripped");
+	offset = symbols_location(&answer)->offset;
+	unlink(path);
+	target_tool("objcopy", "-S", plain, path);
+	sample_fopen(path);
+	assert_string_equal(symbols_location(&answer)->function, "");
+	assert_int_equal(symbols_location(&answer)->offset, offset);
+	snprintf(expected, sizeof(expected), "stripped+0x%lx", (unsigned long)offset);
+	assert_string_equal(symbols_format(symbols_location(&answer), text, sizeof(text)), expected);
+	sample_fopen(target_compile("static-g0", fixed));
+	assert_string_equal(symbols_location(&answer)->function, "open_stream");
+}
+
+/* Debug information in a file next to the executable, found by .gnu_debuglink; one that does not fit is not taken. */
+static void separate_debug(void **state)
+{
+	static const char *const others[] = { "-DPLAIN", "-O1", NULL };
+	char path[128], debug[128], link[160];
+
+	snprintf(path, sizeof(path), "%s/split", target_directory());
+	snprintf(debug, sizeof(debug), "%s/split.debug", target_directory());
+	snprintf(link, sizeof(link), "--add-gnu-debuglink=%s", debug);
+	target_tool("objcopy", "--only-keep-debug", plain, debug);
+	target_tool("objcopy", "-S", plain, path);
+	target_tool("objcopy", link, path, NULL);
+	sample_fopen(path);
+	assert_location("open_stream", "MARK fopen");
+	target_tool("objcopy", "--only-keep-debug", target_compile("other", others), debug);
+	target_copy(path, target_compile("split-again", others));
+	snprintf(path, sizeof(path), "%s/split-again", target_directory());
+	sample_fopen(path);
+	assert_string_equal(symbols_location(&answer)->function, "");
+}
+
+/* Deleted, or replaced by another program of the same name: what runs is what counts. */
+static void gone_from_disk(void **state)
+{
+	struct symbols_request request;
+	struct target t;
+	char path[128];
+
+	snprintf(path, sizeof(path), "%s/deleted", target_directory());
+	target_copy(plain, path);
+	target_start(&t, path, "deep", NULL);
+	target_wait_blocked(&t, SYS_read);
+	unlink(path);
+	target_capture(&t, SYMBOLS_STACK, &request);
+	target_ask(symbols, &request, &answer);
+	assert_location("deep", "MARK deep */");
+	target_kill(&t);
+	target_copy(plain, path);
+	target_start(&t, path, "deep", NULL);
+	target_wait_blocked(&t, SYS_read);
+	unlink(path);
+	target_copy("/bin/true", path);
+	target_capture(&t, SYMBOLS_STACK, &request);
+	target_ask(symbols, &request, &answer);
+	assert_location("deep", "MARK deep */");
+	target_kill(&t);
+}
+
+/* A library that was loaded, and a program that was executed, after the maps were read. */
+static void maps_change(void **state)
+{
+	static const char *const library[] = { "-DLIBRARY", "-shared", "-fPIC", NULL };
+	static const char *const no_pie[] = { "-DPLAIN", "-no-pie", "-DPADDING", NULL };
+	struct symbols_request request;
+	struct target t;
+	char text[16] = "";
+
+	target_sample(symbols, &t, plain, "dlopen", target_compile("library.so", library), &answer);
+	assert_location("deep", "MARK deep */");
+	target_continue(&t);
+	do { /* it leaves one read for the next */
+		target_wait_blocked(&t, SYS_read);
+		target_capture(&t, SYMBOLS_STACK, &request);
+		target_ask(symbols, &request, &answer);
+	} while (answer.location < 0 || !strcmp(symbols_location(&answer)->function, "deep"));
+	assert_location("library_call", "MARK library");
+	assert_string_equal(symbols_location(&answer)->module, "library.so");
+	target_kill(&t);
+
+	target_sample(symbols, &t, plain, "exec", target_compile("executed", no_pie), &answer);
+	target_continue(&t);
+	assert_true(read(t.output, text, sizeof(text) - 1) > 0);
+	t.tid = atoi(text);
+	target_wait_blocked(&t, SYS_read);
+	target_capture(&t, SYMBOLS_STACK, &request);
+	target_ask(symbols, &request, &answer);
+	assert_location("deep", "MARK deep */");
+	assert_string_equal(symbols_location(&answer)->module, "executed");
+	assert_frame(&answer.frame[answer.location + 10], "run_deep", "MARK deepest");
+	target_kill(&t);
+}
+
+/* The process ended between its block and the question: its image is still known if it was prepared. */
+static void dead_process(void **state)
+{
+	struct symbols_request request, prepare;
+	struct target t;
+
+	target_start(&t, plain, "deep", NULL);
+	target_wait_blocked(&t, SYS_read);
+	prepare = (struct symbols_request){ .pid = t.pid, .kind = SYMBOLS_PREPARE };
+	target_ask(symbols, &prepare, &answer);
+	assert_int_equal(answer.status, SYMBOLS_RESOLVED);
+	assert_int_equal(answer.frames, 0);
+	target_capture(&t, SYMBOLS_STACK, &request);
+	target_kill(&t);
+	target_ask(symbols, &request, &answer);
+	assert_location("deep", "MARK deep */");
+}
+
+/* symbols_lookup(): asked once, answered from the cache, and never through symbols_collect(). */
+static void lookup(void **state)
+{
+	struct symbols_request request;
+	struct target t;
+
+	target_start(&t, plain, "deep", NULL);
+	target_wait_blocked(&t, SYS_read);
+	target_capture(&t, SYMBOLS_STACK, &request);
+	symbols_forget(symbols, t.pid);
+	assert_int_equal(symbols_lookup(symbols, &request, &answer), 0);
+	assert_int_equal(symbols_lookup(symbols, &request, &answer), 0);
+	assert_int_equal(symbols_wait(symbols, 30000), 0);
+	assert_int_equal(symbols_collect(symbols, &answer), 0);
+	assert_int_equal(symbols_lookup(symbols, &request, &answer), 1);
+	assert_location("deep", "MARK deep */");
+	symbols_forget(symbols, t.pid);
+	assert_int_equal(symbols_lookup(symbols, &request, &answer), 0);
+	assert_int_equal(symbols_wait(symbols, 30000), 0);
+	target_kill(&t);
+}
+
+/* A chain from a task to its end, and one from a task through the runtime into libc. */
+static void assert_runtime(const char *program)
+{
+	struct symbols_request request;
+	struct target t;
+	bool runtime = false;
+
+	sample(program, "sley", NULL);
+	assert_location("deep", "MARK deep */");
+	assert_string_equal(answer.frame[answer.location + 1].function, "task");
+	for (unsigned i = (unsigned)answer.location + 2; i < answer.frames; i++) {
+		runtime = runtime || answer.frame[i].owner == SYMBOLS_SLEY;
+		assert_int_not_equal(answer.frame[i].owner, SYMBOLS_USER);
+	}
+	assert_true(runtime);
+	target_start(&t, program, "dump", NULL);
+	target_wait_blocked(&t, SYS_write);
+	target_capture(&t, SYMBOLS_STACK, &request);
+	target_ask(symbols, &request, &answer);
+	target_kill(&t);
+	assert_location("dump_main", "MARK dump");
+	assert_int_equal(answer.frame[answer.location - 1].owner, SYMBOLS_SLEY);
+}
+
+/* The runtime's frames are told apart from the service's: linked in with and without DWARF, and shared. */
+static void the_runtime_is_told_apart(void **state)
+{
+	char archive[128], shared[128], path[160];
+	const char *bare[] = { "-Iinclude", archive, NULL }, *dynamic[] = { "-Iinclude", "-L", shared, "-lsley", path, NULL };
+
+	assert_runtime(test_build_path("tests/tools/symbols.planted"));
+	snprintf(archive, sizeof(archive), "%s/libsley.a", target_directory());
+	target_tool("objcopy", "-g", test_build_path("libsley.a"), archive);
+	assert_runtime(target_compile("bare", bare));
+	snprintf(shared, sizeof(shared), "%s", test_build_path(""));
+	snprintf(path, sizeof(path), "-Wl,-rpath,%s", shared);
+	assert_runtime(target_compile("dynamic", dynamic));
+}
+
+static int set_up(void **state)
+{
+	symbols = symbols_open(NULL);
+	assert_non_null(symbols);
+	plain = target_compile("plain", plain_options);
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	symbols_close(symbols);
+	target_directory_remove();
+	return 0;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(whole_chain),
+		cmocka_unit_test(long_chain_is_cut),
+		cmocka_unit_test(short_copy),
+		cmocka_unit_test(through_libc),
+		cmocka_unit_test(inlined_functions),
+		cmocka_unit_test(addresses),
+		cmocka_unit_test(linked_otherwise),
+		cmocka_unit_test(without_aranges),
+		cmocka_unit_test(stripped),
+		cmocka_unit_test(separate_debug),
+		cmocka_unit_test(gone_from_disk),
+		cmocka_unit_test(maps_change),
+		cmocka_unit_test(dead_process),
+		cmocka_unit_test(lookup),
+		cmocka_unit_test(the_runtime_is_told_apart),
+	};
+
+	return cmocka_run_group_tests(tests, set_up, tear_down);
+}

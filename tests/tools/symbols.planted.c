@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+/*
+ * What tests/tools/symbols.c looks at: known chains of calls that block in a read of standard input.
+ *
+ *      symbols.planted CHAIN [ARGUMENT]
+ *
+ * prints "TID\n" and blocks; when a byte comes it goes on. The test finds lines by the comments that begin with MARK.
+ * It also compiles this file itself, in several ways: with -DPLAIN without sley, with -DLIBRARY as what CHAIN dlopen opens.
+ */
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#if !defined(PLAIN) && !defined(LIBRARY)
+#include <sley.h>
+#endif
+
+#define NOINLINE __attribute__((noinline))
+
+static volatile int sink; /* after a call, so that it is no tail call */
+
+#ifdef LIBRARY
+void library_call(void);
+void library_call(void)
+{
+	char byte;
+
+	sink = (int)read(STDIN_FILENO, &byte, 1); /* MARK library */
+}
+#else
+
+static const char *argument;
+
+static void announce(void)
+{
+	dprintf(STDOUT_FILENO, "%d\n", (int)gettid());
+}
+
+static NOINLINE void deep(int level)
+{
+	char byte, filler[64];
+
+	memset(filler, level, sizeof(filler));
+	sink = filler[level];
+	if (level > 0)
+		deep(level - 1); /* MARK recursion */
+	else
+		sink = (int)read(STDIN_FILENO, &byte, 1); /* MARK deep */
+	sink = filler[level / 2];
+}
+
+static void *run_deep(void *unused)
+{
+	announce();
+	deep(9); /* MARK deepest */
+	sink++;
+	return unused;
+}
+
+static void *run_deeper(void *unused)
+{
+	announce();
+	deep(39); /* more than fits into the copy */
+	sink++;
+	return unused;
+}
+
+/* libc opens the file: its own frames lie between this one and the system call. */
+static NOINLINE void open_stream(void)
+{
+	FILE *f = fopen(argument, "r"); /* MARK fopen */
+
+	sink = f != NULL;
+}
+
+static void *run_fopen(void *unused)
+{
+	announce();
+	open_stream();
+	sink++;
+	return unused;
+}
+
+/* libc calls back: the location is inside libc's caller and outside its frames. */
+static int compare(const void *a, const void *b)
+{
+	char byte;
+
+	sink = (int)read(STDIN_FILENO, &byte, 1); /* MARK compare */
+	return *(const int *)a - *(const int *)b;
+}
+
+static void *run_qsort(void *unused)
+{
+	int list[] = { 3, 1, 2 };
+
+	announce();
+	qsort(list, 3, sizeof(list[0]), compare); /* MARK qsort */
+	sink = list[0];
+	return unused;
+}
+
+static inline __attribute__((always_inline)) void inner(struct iovec *io)
+{
+	sink = (int)readv(STDIN_FILENO, io, 1); /* MARK inner */
+}
+
+static inline __attribute__((always_inline)) void middle(struct iovec *io)
+{
+	sink++;
+	inner(io); /* MARK middle */
+}
+
+static NOINLINE void *run_inlined(void *unused)
+{
+	char byte;
+	struct iovec io = { .iov_base = &byte, .iov_len = 1 };
+
+	announce();
+	middle(&io); /* MARK outer */
+	sink++;
+	return unused;
+}
+
+/* No call at all: the address is that of an instruction, not of a return. */
+static NOINLINE void *run_spin(void *unused)
+{
+	announce();
+	for (;;)
+		sink++; /* MARK spin */
+	return unused;
+}
+
+/* A library that comes after the resolver has seen the process. */
+static void *run_dlopen(void *unused)
+{
+	void (*call)(void);
+	void *library;
+
+	announce();
+	deep(0);
+	library = dlopen(argument, RTLD_NOW);
+	call = library ? (void (*)(void))dlsym(library, "library_call") : NULL;
+	if (call)
+		call();
+	sink++;
+	return unused;
+}
+
+/* Another program in the same process. */
+static void *run_exec(void *unused)
+{
+	announce();
+	deep(0);
+	execl(argument, argument, "deep", (char *)NULL);
+	return unused;
+}
+
+#ifndef PLAIN
+static void task(void *unused)
+{
+	deep(0);
+	sink++;
+	(void)unused;
+}
+
+static int sley_main(void *unused)
+{
+	sley_task t = sley_spawn(task, unused);
+
+	announce();
+	return sley_join(t, SLEY_NEVER);
+}
+
+static void *run_main(int (*main)(void *))
+{
+	struct sley_options options = { .size = sizeof(options), .workers = 1 };
+
+	sley_run(main, NULL, &options, NULL);
+	return NULL;
+}
+
+/* A task blocks its thread. */
+static void *run_sley(void *unused)
+{
+	(void)unused;
+	return run_main(sley_main);
+}
+
+/* The runtime itself blocks on behalf of its caller: a dump into a pipe that is full. */
+static int dump_main(void *unused)
+{
+	static const char filler[4096];
+	int ends[2];
+
+	if (pipe2(ends, O_NONBLOCK))
+		return 1;
+	while (write(ends[1], filler, sizeof(filler)) > 0)
+		sink++;
+	fcntl(ends[1], F_SETFL, 0);
+	announce();
+	sink = sley_dump(ends[1]); /* MARK dump */
+	(void)unused;
+	return 0;
+}
+
+static void *run_dump(void *unused)
+{
+	(void)unused;
+	return run_main(dump_main);
+}
+#endif
+
+static const struct chain {
+	const char *name;
+	void *(*run)(void *);
+} chains[] = {
+	{ "deep", run_deep },       { "deeper", run_deeper }, { "fopen", run_fopen }, { "qsort", run_qsort },
+	{ "inlined", run_inlined }, { "spin", run_spin },     { "dlopen", run_dlopen }, { "exec", run_exec },
+#ifndef PLAIN
+	{ "sley", run_sley },       { "dump", run_dump },
+#endif
+};
+
+int main(int argc, char **argv)
+{
+	pthread_t thread;
+
+	argument = argc > 2 ? argv[2] : NULL;
+	for (size_t i = 0; argc > 1 && i < sizeof(chains) / sizeof(chains[0]); i++) {
+		if (strcmp(chains[i].name, argv[1]))
+			continue;
+		if (pthread_create(&thread, NULL, chains[i].run, NULL))
+			return 1;
+		pthread_join(thread, NULL);
+		return 0;
+	}
+	fprintf(stderr, "symbols.planted: unknown chain\n");
+	return 2;
+}
+#endif
