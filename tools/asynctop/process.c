@@ -167,6 +167,7 @@ static enum process_status consider_region(struct process *p, int dir, const cha
 	if (weight(status) < weight(so_far))
 		return so_far;
 	*p = attempt;
+	snprintf(p->region_link, sizeof(p->region_link), "fd/%.20s", name);
 	return status;
 }
 
@@ -259,6 +260,11 @@ bool process_alive(const struct process *p)
 	struct pollfd pfd = { .fd = p->pidfd, .events = POLLIN };
 
 	return poll(&pfd, 1, 0) == 0;
+}
+
+bool process_current(const struct process *p)
+{
+	return process_alive(p) && link_is(p->dir, p->region_link, REGION_LINK);
 }
 
 /* ---- the whole machine ---- */

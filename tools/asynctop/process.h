@@ -38,6 +38,7 @@ struct process {
 	int dir;           /* /proc/PID */
 	struct region region;
 	struct control control;
+	char region_link[32]; /* its descriptor: "fd/N" */
 	char why[192];     /* for every status but PROCESS_OK: a sentence about it, without the pid */
 };
 
@@ -48,6 +49,9 @@ void process_close(struct process *p);
 
 /* Whether it still runs. */
 bool process_alive(const struct process *p);
+
+/* Whether it still runs the program whose region this is: it has neither ended nor executed another. */
+bool process_current(const struct process *p);
 
 struct process_list {
 	pid_t *pids;

@@ -7,8 +7,10 @@
  *	i int           u unsigned              x flags, hex     o mode, octal        O open flags
  *	t timespec      T timeval, as pointer   m milliseconds   F futex operation    a socket address
  *	l flock         w whence                c clock          k signal             P process
+ *	f pollfd array
  *
- * The kernel side keeps the memory of one pointer: the first path, address or time of the call.
+ * The kernel side keeps the memory of one pointer (tracer_pointers.c): the first path, address, time or pollfd array
+ * of the call.
  */
 #include "syscalls.h"
 
@@ -16,6 +18,7 @@
 #include <fcntl.h>
 #include <linux/futex.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -230,17 +233,55 @@ static bool put_address(struct text *out, const struct block_record *r)
 	return true;
 }
 
-/* Whether argument i is the one whose memory was kept. */
-static bool is_kept(const char *args, unsigned i)
+static bool put_polled(struct text *out, const struct block_record *r)
 {
-	return strchr("sta", args[i]) != NULL && strcspn(args, "sta") == i;
+	static const struct flag events[] = {
+		{ POLLIN, "POLLIN" }, { POLLPRI, "POLLPRI" }, { POLLOUT, "POLLOUT" }, { POLLRDHUP, "POLLRDHUP" },
+	};
+	size_t kept = memory_size(r) / sizeof(struct pollfd), n = r->args[1] < kept ? r->args[1] : kept;
+
+	if (kept == 0)
+		return false;
+	text_puts(out, "[");
+	for (size_t i = 0; i < n; i++) {
+		struct pollfd p;
+		const char *between = " ";
+
+		memcpy(&p, r->memory + i * sizeof(p), sizeof(p));
+		text_printf(out, "%s%d", i ? ", " : "", p.fd);
+		for (size_t k = 0; k < sizeof(events) / sizeof(events[0]); k++) {
+			if (p.events & (short)events[k].value) {
+				text_printf(out, "%s%s", between, events[k].name);
+				between = "|";
+			}
+		}
+	}
+	text_puts(out, n < r->args[1] ? ", ...]" : "]");
+	return true;
+}
+
+#define KEPT "staf"
+
+int syscall_kept(int number)
+{
+	const char *args = lookup(number)->args;
+	size_t i = strcspn(args, KEPT);
+
+	return args[i] != '\0' ? (int)i : -1;
 }
 
 static bool put_memory(struct text *out, const struct block_record *r, char kind)
 {
-	if (kind == 's')
+	switch (kind) {
+	case 's':
 		return put_path(out, r);
-	return kind == 't' ? put_timespec(out, r) : put_address(out, r);
+	case 't':
+		return put_timespec(out, r);
+	case 'f':
+		return put_polled(out, r);
+	default:
+		return put_address(out, r);
+	}
 }
 
 /* ---- one argument ---- */
@@ -301,7 +342,7 @@ bool syscall_arg(struct text *out, const struct block_record *r, unsigned i)
 	}
 	if (i >= strlen(args))
 		return false;
-	if (is_kept(args, i) && r->args[i] != 0 && put_memory(out, r, args[i]))
+	if (syscall_kept(r->syscall) == (int)i && r->args[i] != 0 && put_memory(out, r, args[i]))
 		return true;
 	put_plain(out, args[i], r->args[i]);
 	return true;

@@ -29,6 +29,9 @@ enum remedy syscall_remedy(int number);
 /* Which argument is the descriptor that the call works on: its index, or -1 for none. */
 int syscall_descriptor(int number);
 
+/* Which argument's memory is decoded, if the record has it: its index, or -1. */
+int syscall_kept(int number);
+
 /*
  * Argument `i` as text, appended to `out`: false when the call has no argument i. A path, an address or a time is
  * decoded from the record's memory when it is the argument that was kept, and printed as a pointer otherwise.

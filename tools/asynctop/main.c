@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+/*
+ * asynctop: see into processes that run sley.
+ *
+ *	options  ->  session: process.c region.c control.c   who is there, and their regions
+ *	                      tracer.c symbols.c             what the kernel saw, and where in the source that is
+ *	         ->  watch.c blockers.c select.c yields.c    a tick: all of that into a model
+ *	         ->  model.c verdict.c                       plain data, and sentences about it
+ *	         ->  table*.c view.c                         lines
+ *	         ->  ui.c screen.c                           a terminal
+ *	             report_text.c report_json.c             or a file
+ *
+ * This file is the two loops: reports at ticks, and the screen.
+ */
+#include <errno.h>
+#include <locale.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "report.h"
+#include "screen.h"
+#include "session.h"
+#include "ui.h"
+
+#define SYMBOLS_FIRST_MS 5000 /* what a report waits for source lines: at the first tick, and later */
+#define SYMBOLS_LATER_MS 1000
+
+static volatile sig_atomic_t stop_signal;
+
+static void on_stop(int signal_number)
+{
+	stop_signal = signal_number;
+}
+
+/* The stop signals arrive only in ppoll, so that none is lost between a look at the flag and the wait. */
+static void catch_stop(sigset_t *during_wait)
+{
+	static const int signals[] = { SIGINT, SIGTERM, SIGHUP };
+	struct sigaction action = { .sa_handler = on_stop };
+	sigset_t block;
+
+	sigemptyset(&block);
+	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++) {
+		sigaction(signals[i], &action, NULL);
+		sigaddset(&block, signals[i]);
+	}
+	sigaddset(&block, SIGWINCH);
+	sigprocmask(SIG_BLOCK, &block, during_wait);
+	sigdelset(during_wait, SIGWINCH);
+	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
+		sigdelset(during_wait, signals[i]);
+}
+
+enum { WAIT_FIRST, WAIT_INPUT = SESSION_DESCRIPTORS, WAIT_TARGET, WAITED };
+
+/*
+ * Waits until `deadline`, a key, the end of the -p target, or work of the session, which it does. False when a signal
+ * says to stop or the terminal is gone. *changed: what is shown has changed.
+ */
+static bool wait_until(struct session *s, int64_t deadline, bool input, const sigset_t *mask, bool *changed)
+{
+	int64_t left = deadline - session_now();
+	struct timespec timeout = { .tv_sec = left > 0 ? left / 1000000000 : 0, .tv_nsec = left > 0 ? left % 1000000000 : 0 };
+	struct pollfd fds[WAITED];
+	int work[SESSION_DESCRIPTORS], n;
+
+	session_descriptors(s, work);
+	for (int i = 0; i < SESSION_DESCRIPTORS; i++)
+		fds[WAIT_FIRST + i] = (struct pollfd){ .fd = work[i], .events = POLLIN };
+	fds[WAIT_INPUT] = (struct pollfd){ .fd = input ? STDIN_FILENO : -1, .events = POLLIN };
+	fds[WAIT_TARGET] = (struct pollfd){ .fd = -1, .events = POLLIN };
+	if (s->options->pid != 0 && s->count == 1)
+		fds[WAIT_TARGET].fd = s->watches[0]->process.pidfd;
+	n = ppoll(fds, WAITED, &timeout, mask);
+	if (n > 0 && (fds[0].revents || fds[1].revents))
+		*changed |= session_poll(s);
+	return stop_signal == 0 && !(n > 0 && fds[WAIT_INPUT].revents & (POLLHUP | POLLERR | POLLNVAL));
+}
+
+static bool target_ended(const struct session *s)
+{
+	return s->options->pid != 0 && s->count == 1 && !process_alive(&s->watches[0]->process);
+}
+
+/* ---- reports ---- */
+
+static int print(const struct text *t)
+{
+	if (fwrite(text_string(t), 1, t->length, stdout) == t->length && fflush(stdout) == 0)
+		return 0;
+	fprintf(stderr, "asynctop: writing: %s\n", strerror(errno));
+	return EXIT_RUNTIME;
+}
+
+static int report(const struct session *s, const struct options *o)
+{
+	struct text out = { 0 };
+	int status;
+
+	for (size_t i = 0; i < s->count; i++) {
+		const struct model *m = &s->watches[i]->model;
+
+		if (m->time_ns == 0)
+			continue;
+		if (o->output == OUTPUT_JSON)
+			report_json(&out, m);
+		else
+			report_text(&out, m, o->orders, o->rows);
+	}
+	status = print(&out);
+	text_free(&out);
+	return status;
+}
+
+static void tell_rejected(const struct session *s)
+{
+	for (size_t i = 0; i < s->rejected_count; i++)
+		fprintf(stderr, "asynctop: process %d is not shown: %s\n", (int)s->rejected[i].pid, s->rejected[i].why);
+}
+
+static int tell_status(const struct session *s)
+{
+	if (s->status != 0)
+		fprintf(stderr, "asynctop: %s\n", s->why);
+	return s->status;
+}
+
+static int run_reports(struct session *s, const struct options *o, const sigset_t *mask)
+{
+	int64_t next = session_now();
+	bool changed = false;
+
+	tell_rejected(s);
+	for (uint64_t tick = 0; o->ticks == TICKS_ENDLESS || tick < o->ticks; tick++) {
+		int status;
+
+		next += session_interval(s);
+		while (session_now() < next && !target_ended(s))
+			if (!wait_until(s, next, false, mask, &changed))
+				return EXIT_FINE;
+		session_tick(s);
+		session_resolve_all(s, tick == 0 ? SYMBOLS_FIRST_MS : SYMBOLS_LATER_MS);
+		status = report(s, o);
+		if (status != 0 || s->status != 0)
+			return status != 0 ? status : tell_status(s);
+		if (s->count == 0) {
+			fputs("asynctop: no process that runs sley is left\n", stderr);
+			return EXIT_TARGET;
+		}
+	}
+	return EXIT_FINE;
+}
+
+/* ---- the screen ---- */
+
+static void draw(struct ui *ui, const struct session *s)
+{
+	struct view v = { 0 };
+	int width, height;
+
+	screen_size(&width, &height);
+	ui_compose(ui, &v, s, width, height);
+	screen_draw(&v);
+	view_free(&v);
+}
+
+/* Takes all keys that are there. True when models are to be taken anew at once. */
+static bool take_keys(struct ui *ui, struct session *s, bool *changed)
+{
+	bool anew = false;
+	int key;
+
+	while ((key = screen_key()) != SCREEN_NO_KEY) {
+		*changed = true;
+		if (key != SCREEN_RESIZED)
+			anew |= ui_key(ui, key, s);
+	}
+	return anew;
+}
+
+/* While the picture is held, the leases go on, so that times are whole when it goes on. */
+static void hold(struct session *s)
+{
+	for (size_t i = 0; i < s->count; i++)
+		watch_renew(s->watches[i], &s->wish);
+}
+
+static int run_screen(struct session *s, const struct options *o, const sigset_t *mask)
+{
+	uint64_t ticks = 0;
+	int64_t next = 0;
+	struct ui ui;
+
+	ui_init(&ui, o);
+	if (screen_open(o->colour) != 0) {
+		fprintf(stderr, "asynctop: the terminal cannot be used (TERM=%s); try -b\n",
+			getenv("TERM") ? getenv("TERM") : "");
+		return EXIT_RUNTIME;
+	}
+	while (!ui.quit && s->status == 0) {
+		bool changed = false, due = session_now() >= next || target_ended(s);
+
+		if (due && ui.paused && !target_ended(s))
+			hold(s);
+		else if (due)
+			session_tick(s);
+		if (due) {
+			if (o->ticks != TICKS_ENDLESS && ticks++ >= o->ticks)
+				break;
+			next = session_now() + session_interval(s);
+		} else {
+			session_resolve(s);
+		}
+		draw(&ui, s);
+		while (!changed && session_now() < next && !target_ended(s)) {
+			if (!wait_until(s, next, true, mask, &changed))
+				ui.quit = true;
+			if (take_keys(&ui, s, &changed))
+				next = 0;
+			if (ui.quit)
+				break;
+		}
+	}
+	screen_close();
+	return tell_status(s);
+}
+
+/* ---- start and end ---- */
+
+/* Ends by the signal that asked for it, as the shell expects. On the screen, ^C is a way to quit. */
+static void end_by_signal(const struct options *o)
+{
+	if (stop_signal == 0 || (stop_signal == SIGINT && o->output == OUTPUT_SCREEN))
+		return;
+	signal(stop_signal, SIG_DFL);
+	raise(stop_signal);
+}
+
+int main(int argc, char **argv)
+{
+	struct options options;
+	struct session session;
+	sigset_t during_wait;
+	int status;
+
+	setlocale(LC_CTYPE, "");
+	switch (options_parse(&options, argc, argv, isatty(STDOUT_FILENO), stdout, stderr)) {
+	case OPTIONS_DONE:
+		return EXIT_FINE;
+	case OPTIONS_WRONG:
+		return EXIT_USAGE;
+	case OPTIONS_RUN:
+		break;
+	}
+	if (options.output == OUTPUT_SCREEN && !isatty(STDIN_FILENO))
+		options.output = OUTPUT_TEXT;
+	status = session_open(&session, &options);
+	if (status != EXIT_FINE) {
+		fprintf(stderr, "asynctop: %s\n", session.why);
+	} else {
+		catch_stop(&during_wait);
+		status = options.output == OUTPUT_SCREEN ? run_screen(&session, &options, &during_wait) :
+							   run_reports(&session, &options, &during_wait);
+	}
+	session_close(&session);
+	options_free(&options);
+	if (stop_signal != 0) {
+		sigprocmask(SIG_SETMASK, &during_wait, NULL);
+		end_by_signal(&options);
+	}
+	return status;
+}
