@@ -91,6 +91,6 @@ bool dump_overflow(const void *address)
 	int n = snprintf(line, sizeof(line), "sley: the stack of %zu bytes overflowed: raise stack_size, or use less\n",
 			 stack_size);
 	put(STDERR_FILENO, line, n);
-	put_task(STDERR_FILENO, task->index);
+	put_task(STDERR_FILENO, task_index(task));
 	return true;
 }

@@ -26,7 +26,7 @@
 #include "base/atomic.h"
 #include "base/compiler.h"
 
-#define DEQUE_SIZE 256u
+#define DEQUE_SIZE 1024u /* 8 KiB: 1,000 tasks that yield stay out of the global queue, which costs a lock and cold links */
 
 struct task;
 
@@ -65,6 +65,12 @@ static inline struct task *deque_pop(struct deque *deque)
 		if (likely(cas_weak(&deque->head, &head, head + 1, acq_rel, relaxed)))
 			return task;
 	}
+}
+
+/* Owner. The task `ahead` places behind the next one, or what was there once: only a hint. */
+static inline struct task *deque_peek(struct deque *deque, unsigned ahead)
+{
+	return load(&deque->ring[(load(&deque->head, relaxed) + ahead) % DEQUE_SIZE], relaxed);
 }
 
 /* Takes half (rounded up) into `loot`, oldest first; how many. Any thread. loot has DEQUE_SIZE / 2 places. */

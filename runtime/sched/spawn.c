@@ -51,7 +51,7 @@ static int set_options(struct worker *worker, struct task *task, const struct sl
 		return 0;
 	if (options->pinned) {
 		task->flags |= TASK_PINNED;
-		task->home = (uint16_t)(worker ? worker->number : 0);
+		task->worker = (uint16_t)(worker ? worker->number : 0);
 	}
 	if (options->detached)
 		task->fate |= TASK_DETACHED;
@@ -200,8 +200,7 @@ void sley_set_name(const char *name)
 
 void sley_yield(void)
 {
-	if (task_self())
-		worker_yield(CALLER);
+	worker_yield(CALLER);
 }
 
 int sley_sleep(sley_time until)

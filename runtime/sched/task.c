@@ -72,7 +72,6 @@ static struct task *fresh(int *error)
 	    populate_records(index + 1) != 0)
 		return NULL;
 	struct task *task = entry(index);
-	task->index = index;
 	task->fate = TASK_UNUSED;
 	task->id = table.generation << SLEY_TASK_INDEX_BITS | (index + 1);
 	store(&table.high, index + 1, release); /* pairs with task_find() */
@@ -135,7 +134,7 @@ void task_free(struct task_cache *cache, struct task *task)
 	struct sley_region_task *record = task_record(task);
 	task->state = SLEY_TASK_FREE;
 	store(&record->id, 0, relaxed);
-	region_live_clear(task->index);
+	region_live_clear(task_index(task));
 	lock_take(&task->lock); /* a stale join looks under it */
 	task->fate = TASK_UNUSED;
 	task->id += (uint64_t)1 << SLEY_TASK_INDEX_BITS;
@@ -189,83 +188,13 @@ void task_set_name(struct task *task, const char *name)
 	copy_name(task_record(task), name);
 }
 
-static void since(struct sley_region_task *record)
-{
-	store(&record->since_ns, region_times() ? clock_now() : 0, relaxed);
-}
-
 void task_publish(struct task *task, struct task *parent, const char *name)
 {
 	struct sley_region_task *record = task_record(task);
 	*record = (struct sley_region_task){ .site = task->site };
-	record->parent = parent ? parent->index + 1 : 0;
+	record->parent = parent ? task_index(parent) + 1 : 0;
 	if (name)
 		copy_name(record, name);
 	store(&record->id, task->id, release);
-	region_live_set(task->index);
-}
-
-void task_to_ready(struct task *task, unsigned worker)
-{
-	struct sley_region_task *record = task_record(task);
-	DCHECK(task->state == SLEY_TASK_FREE || task->state == SLEY_TASK_WAITING || task->state == SLEY_TASK_RUNNING ||
-	       task->state == SLEY_TASK_SLOT);
-	task->state = SLEY_TASK_READY;
-	task->ready_on = (uint16_t)worker;
-	store(&record->worker, (uint16_t)worker, relaxed);
-	store(&record->state, SLEY_TASK_READY, relaxed);
-	since(record);
-}
-
-void task_to_running(struct task *task, unsigned worker)
-{
-	struct sley_region_task *record = task_record(task);
-	DCHECK(task->state == SLEY_TASK_READY || task->state == SLEY_TASK_SLOT);
-	task->state = SLEY_TASK_RUNNING;
-	task->worker = (uint16_t)worker;
-	store(&record->worker, (uint16_t)worker, relaxed);
-	store(&record->state, SLEY_TASK_RUNNING, relaxed);
-	since(record);
-}
-
-void task_to_waiting(struct task *task, enum sley_wait_kind kind, uint64_t object, const void *pc)
-{
-	struct sley_region_task *record = task_record(task);
-	DCHECK(task->state == SLEY_TASK_RUNNING);
-	task->state = SLEY_TASK_WAITING;
-	store(&record->wait_kind, (uint8_t)kind, relaxed);
-	store(&record->wait_object, object, relaxed);
-	store(&record->wait_pc, (uint64_t)(uintptr_t)pc, relaxed);
-	store(&record->state, SLEY_TASK_WAITING, relaxed);
-	since(record);
-}
-
-void task_unwait(struct task *task)
-{
-	DCHECK(task->state == SLEY_TASK_WAITING);
-	task->state = SLEY_TASK_RUNNING;
-	store(&task_record(task)->state, SLEY_TASK_RUNNING, relaxed);
-	since(task_record(task));
-}
-
-void task_to_slot(struct task *task)
-{
-	DCHECK(task->state == SLEY_TASK_READY);
-	task->state = SLEY_TASK_SLOT;
-	store(&task_record(task)->state, SLEY_TASK_SLOT, relaxed);
-	since(task_record(task));
-}
-
-void task_to_granted(struct task *task, unsigned worker)
-{
-	task_to_ready(task, worker);
-	task->flags |= TASK_GRANTED;
-}
-
-void task_to_ended(struct task *task)
-{
-	DCHECK(task->state == SLEY_TASK_RUNNING);
-	task->state = SLEY_TASK_ENDED;
-	store(&task_record(task)->state, SLEY_TASK_ENDED, relaxed);
-	since(task_record(task));
+	region_live_set(task_index(task));
 }

@@ -16,6 +16,7 @@
 #ifndef SCHED_TASK_H
 #define SCHED_TASK_H
 
+#include "base/check.h"
 #include "base/lock.h"
 #include "context/fiber.h"
 #include "region/region.h"
@@ -39,27 +40,33 @@ struct start {
 	size_t n; /* SLEY_BY_POINTER, or the size of the block `arg` that travels by value */
 };
 
+/*
+ * Two cache lines. The first is all that a switch touches, unless the task waits.
+ */
 struct task {
 	struct tenant tenant;   /* first: queues link tenants */
 	uint64_t id;            /* constant while the task lives; kept when it is free, for the next generation */
 	uint64_t claim;         /* atomic, see sched/wait.h */
 	uint32_t site;          /* constant */
-	uint16_t worker;        /* where it last ran; owned by the worker that runs it */
+	struct lock lock;       /* protects id's change, fate and joiner */
+	uint16_t worker;        /* where it last ran, or is pinned to; owned by the worker that runs it */
 	uint16_t ready_on;      /* the worker that made it ready; owned by whoever has it READY */
-	uint16_t home;          /* constant: of a pinned task */
 	uint8_t state;          /* enum sley_task_state, as above */
 	uint8_t flags;          /* owned like state */
-	uint8_t fate;           /* protected by lock: TASK_DETACHED, TASK_ENDED */
+	uint8_t fate;           /* protected by lock: TASK_DETACHED, TASK_ENDED, TASK_UNUSED */
+	uint8_t timer_heap;     /* the worker in whose heap the timer is; owned by the task */
 	union {
 		struct start start; /* until the first run */
 		struct wait wait;   /* afterwards */
 	};
 	struct timer timer;
-	struct lock lock;       /* protects joiner, and the end against it */
-	uint32_t index;         /* constant: of this entry and its public record */
-	struct task *joiner;
+	struct task *joiner;    /* protected by lock */
 	struct fiber fiber;
-};
+} CACHE_ALIGNED;
+
+#if !defined(SLEY_TSAN) && !defined(SLEY_ASAN)
+_Static_assert(sizeof(struct task) == 2 * CACHE_LINE && offsetof(struct task, wait) == CACHE_LINE, "see above");
+#endif
 
 /* Free entries that a worker keeps. Owned by it. */
 struct task_cache {
@@ -89,22 +96,82 @@ static inline struct task *task_of(struct tenant *tenant)
 	return CONTAINER_OF(tenant, struct task, tenant);
 }
 
-static inline struct sley_region_task *task_record(struct task *task)
+/* The number of the entry, and of its public record. */
+static inline uint32_t task_index(const struct task *task)
 {
-	return &region.tasks[task->index];
+	return (uint32_t)(task->id & SLEY_TASK_INDEX_MASK) - 1;
+}
+
+static inline struct sley_region_task *task_record(const struct task *task)
+{
+	return &region.tasks[task_index(task)];
 }
 
 void task_set_name(struct task *task, const char *name);
 
-/* The transitions. `worker` is the number of the one that acts; `now` is read only when times are wanted. */
-void task_to_ready(struct task *task, unsigned worker);
-void task_to_running(struct task *task, unsigned worker);
-void task_to_waiting(struct task *task, enum sley_wait_kind kind, uint64_t object, const void *pc);
-void task_to_slot(struct task *task);
-void task_to_granted(struct task *task, unsigned worker); /* READY, and it holds its slot */
-void task_to_ended(struct task *task);
+/*
+ * The transitions, inline: they are on the way of every switch. `worker` is the number of the one that acts. The public
+ * record follows with relaxed stores: readers expect words of different age.
+ */
+static inline void task_enter_state(struct task *task, enum sley_task_state state)
+{
+	struct sley_region_task *record = task_record(task);
+	task->state = (uint8_t)state;
+	store(&record->state, (uint8_t)state, relaxed);
+	store(&record->since_ns, region_times() ? clock_now() : 0, relaxed);
+}
+
+static inline void task_to_ready(struct task *task, unsigned worker)
+{
+	DCHECK(task->state == SLEY_TASK_FREE || task->state == SLEY_TASK_WAITING || task->state == SLEY_TASK_RUNNING ||
+	       task->state == SLEY_TASK_SLOT);
+	task->ready_on = (uint16_t)worker;
+	store(&task_record(task)->worker, (uint16_t)worker, relaxed);
+	task_enter_state(task, SLEY_TASK_READY);
+}
+
+static inline void task_to_running(struct task *task, unsigned worker)
+{
+	DCHECK(task->state == SLEY_TASK_READY || task->state == SLEY_TASK_SLOT);
+	task->worker = (uint16_t)worker;
+	store(&task_record(task)->worker, (uint16_t)worker, relaxed);
+	task_enter_state(task, SLEY_TASK_RUNNING);
+}
+
+static inline void task_to_waiting(struct task *task, enum sley_wait_kind kind, uint64_t object, const void *pc)
+{
+	struct sley_region_task *record = task_record(task);
+	DCHECK(task->state == SLEY_TASK_RUNNING);
+	store(&record->wait_kind, (uint8_t)kind, relaxed);
+	store(&record->wait_object, object, relaxed);
+	store(&record->wait_pc, (uint64_t)(uintptr_t)pc, relaxed);
+	task_enter_state(task, SLEY_TASK_WAITING);
+}
 
 /* A wait was begun but the task goes on without having parked. */
-void task_unwait(struct task *task);
+static inline void task_unwait(struct task *task)
+{
+	DCHECK(task->state == SLEY_TASK_WAITING);
+	task_enter_state(task, SLEY_TASK_RUNNING);
+}
+
+static inline void task_to_slot(struct task *task)
+{
+	DCHECK(task->state == SLEY_TASK_READY);
+	task_enter_state(task, SLEY_TASK_SLOT);
+}
+
+/* READY, and it holds its slot. */
+static inline void task_to_granted(struct task *task, unsigned worker)
+{
+	task_to_ready(task, worker);
+	task->flags |= TASK_GRANTED;
+}
+
+static inline void task_to_ended(struct task *task)
+{
+	DCHECK(task->state == SLEY_TASK_RUNNING);
+	task_enter_state(task, SLEY_TASK_ENDED);
+}
 
 #endif

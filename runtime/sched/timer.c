@@ -66,16 +66,15 @@ void timers_init(struct timers *timers)
 void timers_insert(struct timers *timers, struct timer *timer)
 {
 	timer->child = timer->next = timer->prev = NULL;
-	timer->armed = 1;
 	set_root(timers, meld(timers->root, timer));
 }
 
 void timers_remove(struct timers *timers, struct timer *timer)
 {
-	timer->armed = 0;
 	struct timer *below = meld_siblings(timer->child);
 	if (timer == timers->root) {
 		set_root(timers, below);
+		timer->prev = NULL;
 		return;
 	}
 	if (timer->prev->child == timer)
@@ -84,6 +83,7 @@ void timers_remove(struct timers *timers, struct timer *timer)
 		timer->prev->next = timer->next;
 	if (timer->next)
 		timer->next->prev = timer->prev;
+	timer->prev = NULL;
 	set_root(timers, meld(timers->root, below));
 }
 
@@ -92,7 +92,7 @@ void timer_arm(struct task *task, sley_time deadline)
 	struct worker *worker = worker_self();
 	struct timers *timers = &worker->timers;
 	task->timer.deadline = deadline;
-	task->timer.heap = (uint16_t)worker->number;
+	task->timer_heap = (uint8_t)worker->number;
 	lock_take(&timers->lock);
 	timers_insert(timers, &task->timer);
 	lock_drop(&timers->lock);
@@ -100,9 +100,9 @@ void timer_arm(struct task *task, sley_time deadline)
 
 void timer_cancel(struct task *task)
 {
-	struct timers *timers = &worker_get(task->timer.heap)->timers;
+	struct timers *timers = &worker_get(task->timer_heap)->timers;
 	lock_take(&timers->lock);
-	if (task->timer.armed)
+	if (task->timer.prev || timers->root == &task->timer) /* else it has expired */
 		timers_remove(timers, &task->timer);
 	lock_drop(&timers->lock);
 }

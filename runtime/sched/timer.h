@@ -22,8 +22,6 @@ struct task;
 struct timer {
 	struct timer *child, *next, *prev; /* protected by the heap's lock; prev is the parent of a first child */
 	sley_time deadline;
-	uint16_t heap;   /* number of the worker in whose heap it is */
-	uint8_t armed;   /* protected by the heap's lock: in the heap */
 };
 
 struct timers {
@@ -43,7 +41,7 @@ void timer_cancel(struct task *task);
 /* Claims and readies the tasks whose deadline has come; how many. By any worker. */
 unsigned timers_run(struct timers *timers, sley_time now);
 
-/* Heap operations, for tests. The lock is held. */
+/* Heap operations. The lock is held. A timer that is not in the heap has no `prev` and is not the root. */
 void timers_insert(struct timers *timers, struct timer *timer);
 void timers_remove(struct timers *timers, struct timer *timer);
 

@@ -188,38 +188,39 @@ static struct task *inbox_take(struct worker *worker)
 	return task;
 }
 
-static void enqueue(struct task *task, bool last)
+/* By a worker, or by a plain thread (null). */
+static void enqueue(struct worker *worker, struct task *task, bool last)
 {
-	struct worker *worker = worker_self();
 	task_to_ready(task, worker ? worker->number : task->worker);
 	if (unlikely(task->flags & TASK_PINNED)) {
-		inbox_push(worker_get(task->home), task);
+		inbox_push(worker_get(task->worker), task);
 		return;
 	}
 	if (unlikely(!worker)) {
 		global_append(task, task, 1);
-	} else {
-		if (last)
-			push_last(worker, task);
-		else
-			push_next(worker, task);
-		publish_queue(worker);
-		/* run-next alone is no reason to wake anybody: this worker comes to it first, or the monitor sees that not */
-		if (deque_length(&worker->deque) == 0)
-			return;
+		idle_notify();
+		return;
 	}
-	idle_notify();
+	if (last)
+		push_last(worker, task);
+	else
+		push_next(worker, task);
+	publish_queue(worker);
+	/* run-next alone is no reason to wake anybody: this worker comes to it first, or the monitor sees that not */
+	if (scheduler.count > 1 && deque_length(&worker->deque) > 0)
+		idle_notify();
 }
 
 void task_ready(struct task *task)
 {
+	struct worker *worker = worker_self();
 	/* run-next is for hand-offs between tasks; what the reactor or a timer wakes comes in its order */
-	enqueue(task, !task_self());
+	enqueue(worker, task, !worker || !worker->task);
 }
 
 void task_ready_last(struct task *task)
 {
-	enqueue(task, true);
+	enqueue(worker_self(), task, true);
 }
 
 /* ---- starved tasks: see slot_enter() ---- */
@@ -337,23 +338,54 @@ static void poll_now(struct worker *worker)
 	sched_hooks.poll(0);
 }
 
+/*
+ * With a thousand tasks what a switch touches is not in the first-level cache any more. The next tasks are known, so their
+ * lines are fetched while others run: first the entry, and when that has come, the stack, the slot and the record. The
+ * fields read may be stale, or another worker may be writing them: they are hints, and entries are never unmapped. (Not
+ * under TSan, which cannot know that.)
+ */
+static void prefetch(struct worker *worker)
+{
+#ifndef SLEY_TSAN
+	const struct task *later = deque_peek(&worker->deque, 3), *next = deque_peek(&worker->deque, 0);
+	__builtin_prefetch(later);
+	if (!next)
+		return;
+	const char *sp = next->tenant.context.sp;
+	__builtin_prefetch(sp);
+	__builtin_prefetch(sp + CACHE_LINE);
+	__builtin_prefetch(sp + 2 * CACHE_LINE);
+	__builtin_prefetch(next->tenant.slot);
+	__builtin_prefetch(task_record(next));
+#else
+	(void)worker;
+#endif
+}
+
 static struct task *find_local(struct worker *worker)
 {
 	struct task *task = take_next(worker);
 	if (task)
 		return task;
 	worker->next_streak = 0;
-	task = inbox_take(worker);
-	return task ? task : deque_pop(&worker->deque);
+	if (unlikely((task = inbox_take(worker))))
+		return task;
+	task = deque_pop(&worker->deque);
+	if (task)
+		prefetch(worker);
+	return task;
 }
 
 /* A busy worker's duties towards the rest: the global queue, the reactor, its timers. */
 static struct task *find_fairly(struct worker *worker)
 {
-	if (unlikely(worker->tick % CLOCK_INTERVAL == 0 && clock_now() - worker->polled > POLL_INTERVAL) ||
-	    unlikely(load(&worker->poll_due, relaxed)))
+	if (unlikely(load(&worker->poll_due, relaxed)) ||
+	    unlikely(worker->tick % CLOCK_INTERVAL == 0 && clock_now() - worker->polled > POLL_INTERVAL))
 		poll_now(worker);
-	return unlikely(worker->tick % GLOBAL_INTERVAL == 0) ? global_take(worker) : NULL;
+	if (likely(--worker->until_global > 0))
+		return NULL;
+	worker->until_global = GLOBAL_INTERVAL;
+	return global_take(worker);
 }
 
 static struct task *find_elsewhere(struct worker *worker)
@@ -426,7 +458,7 @@ static bool hold(struct worker *worker, struct task *task)
 /* What a tool sees of a tenant that was copied out. */
 static void publish_image(struct worker *worker, struct task *task)
 {
-	size_t live = task->tenant.live;
+	size_t live = slot_live(task->tenant.slot, &task->tenant);
 	COUNT(worker, copies, 1);
 	COUNT(worker, copied_bytes, live);
 	store(&task_record(task)->image16, (uint16_t)MIN(image_capacity(live) / 16, UINT16_MAX), relaxed);
@@ -500,7 +532,7 @@ static struct task *land(struct worker *worker, struct task *task)
 	/* from the release on a parked task may run elsewhere: it is not ours to look at any more */
 	struct tenant *granted = slot_release(slot);
 	if (after == AFTER_YIELD) {
-		task_ready_last(task);
+		enqueue(worker, task, true);
 	} else if (after == AFTER_END) {
 		slot_put(&worker->stack, slot);
 		task_end(worker, task);
@@ -513,8 +545,8 @@ static struct task *land(struct worker *worker, struct task *task)
 static struct task *granted(struct worker *worker, struct task *task)
 {
 	task_to_granted(task, worker->number);
-	if (task->flags & TASK_PINNED && task->home != worker->number) {
-		inbox_push(worker_get(task->home), task);
+	if (task->flags & TASK_PINNED && task->worker != worker->number) {
+		inbox_push(worker_get(task->worker), task);
 		return NULL;
 	}
 	if (++worker->next_streak > NEXT_BUDGET) {
@@ -596,6 +628,8 @@ void worker_park(void)
 void worker_yield(const void *pc)
 {
 	struct worker *worker = worker_self();
+	if (!worker || !worker->task)
+		return;
 	struct sley_region_task *record = task_record(worker->task);
 	COUNT(worker, yields, 1);
 	if (region_times())

@@ -26,6 +26,7 @@ struct worker {
 	unsigned number;
 	unsigned next_streak;         /* dispatches from run-next and grants in a row */
 	uint64_t tick;                /* dispatches; atomic: the monitor reads it */
+	int until_global;             /* dispatches until it looks at the global queue first */
 	int64_t polled;               /* when it last looked at the reactor and the timers */
 	uint64_t *counters;           /* its row in the region */
 	struct sley_region_worker *line;
@@ -109,7 +110,7 @@ void task_ready(struct task *task);
 /* As task_ready(), but behind what is ready already: for tasks spawned or woken in bulk. */
 void task_ready_last(struct task *task);
 
-/* The calling task leaves its worker; see enum after. worker_end() does not return. */
+/* The calling task leaves its worker; see enum after. worker_end() does not return, worker_yield() does nothing elsewhere. */
 void worker_park(void);
 void worker_yield(const void *pc);
 NORETURN void worker_end(void);

@@ -4,6 +4,7 @@
 #ifndef STACK_COPY_H
 #define STACK_COPY_H
 
+#include <stdbool.h>
 #include <string.h>
 
 #include "base/compiler.h"
@@ -32,7 +33,14 @@ static inline void stack_unpoison(char *low, char *top)
 #endif
 }
 
-/* The reserve of worker `number` is empty again. */
-void stack_reserve_free(unsigned number);
+/* Whether the image is in a worker's reserve. */
+bool stack_reserve_has(const void *image);
+
+/* The worker's reserve, for one image; null: it is in use. */
+struct stack_worker;
+void *stack_reserve_take(struct stack_worker *worker);
+
+/* If the image is in a worker's reserve, that is empty again: true. */
+bool stack_reserve_free(void *image);
 
 #endif

@@ -51,7 +51,8 @@ static struct {
 	struct slot *slots;
 	unsigned count, shared;
 	unsigned for_large;    /* exclusive slots that only tasks with large images may take */
-	struct stack_worker *worker[256];
+	struct stack_worker *worker[256]; /* by number, null beyond the last */
+	unsigned reserves_used; /* atomic */
 } pool;
 
 static void colour(struct slot *slot, char *end, size_t number)
@@ -145,11 +146,43 @@ void stack_worker_fini(struct stack_worker *worker)
 	if (worker->reserve)
 		munmap(worker->reserve, 2 * stack_size);
 	worker->reserve = NULL;
+	pool.worker[worker->number] = NULL;
 }
 
-void stack_reserve_free(unsigned number)
+/* Which worker's reserve `image` is, or null. Reserves are used only when memory is short. */
+static struct stack_worker *reserve_owner(const void *image)
 {
-	store(&pool.worker[number]->reserve_used, 0, release); /* pairs with the taking cas: the bytes were read */
+	if (likely(load(&pool.reserves_used, relaxed) == 0)) /* we hold the image: had it been one, we would see it */
+		return NULL;
+	for (unsigned i = 0; i < ARRAY_SIZE(pool.worker) && pool.worker[i]; i++) {
+		if (pool.worker[i]->reserve == image)
+			return pool.worker[i];
+	}
+	return NULL;
+}
+
+bool stack_reserve_has(const void *image)
+{
+	return reserve_owner(image) != NULL;
+}
+
+void *stack_reserve_take(struct stack_worker *worker)
+{
+	unsigned expected = 0;
+	if (!cas(&worker->reserve_used, &expected, 1, acquire, relaxed)) /* pairs with stack_reserve_free() */
+		return NULL;
+	fetch_add(&pool.reserves_used, 1, relaxed);
+	return worker->reserve;
+}
+
+bool stack_reserve_free(void *image)
+{
+	struct stack_worker *owner = reserve_owner(image);
+	if (likely(!owner))
+		return false;
+	store(&owner->reserve_used, 0, release); /* pairs with the taking cas: the bytes were read */
+	fetch_sub(&pool.reserves_used, 1, relaxed);
+	return true;
 }
 
 /* Gets a batch of exclusive slots into the worker's cache; the last quarter of them only for large images. */
@@ -256,8 +289,8 @@ void slot_put(struct stack_worker *worker, struct slot *slot)
 
 void slot_abandon(struct tenant *tenant)
 {
-	if (tenant->image && !tenant->in_reserve)
-		image_free(NULL, tenant->image, tenant->live);
+	if (tenant->image && !stack_reserve_free(tenant->image))
+		image_free(NULL, tenant->image, slot_live(tenant->slot, tenant));
 	tenant->image = NULL;
 	if (tenant->slot && tenant->slot->kind == SLOT_PRIVATE) {
 		stack_unpoison(tenant->slot->low, tenant->slot->top);

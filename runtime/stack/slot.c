@@ -56,18 +56,14 @@ struct tenant *slot_release(struct slot *slot)
 
 static void free_image(struct stack_worker *worker, struct tenant *tenant)
 {
-	if (unlikely(tenant->in_reserve))
-		stack_reserve_free(tenant->in_reserve - 1);
-	else
-		image_free(&worker->images, tenant->image, tenant->live);
+	if (likely(!stack_reserve_free(tenant->image)))
+		image_free(&worker->images, tenant->image, slot_live(tenant->slot, tenant));
 	tenant->image = NULL;
-	tenant->in_reserve = 0;
 }
 
 static void copy_in(struct slot *slot, struct tenant *tenant)
 {
-	DCHECK(tenant->live == slot_live(slot, tenant));
-	stack_copy(tenant->context.sp, tenant->image, tenant->live);
+	stack_copy(tenant->context.sp, tenant->image, slot_live(slot, tenant));
 }
 
 /*
@@ -78,44 +74,35 @@ NOINLINE static int enter_without_memory(struct stack_worker *worker, struct slo
 {
 	struct tenant *resident = slot->resident;
 	size_t live = slot_live(slot, resident);
-	size_t capacity = tenant->in_reserve ? stack_size : tenant->image ? image_capacity(tenant->live) : 0;
-	/* the size passed to image_free() must stay in the block's class; so a pooled image is swapped only within it */
-	if (tenant->image && live <= capacity &&
-	    (tenant->in_reserve || image_capacity(live) == image_capacity(tenant->live))) {
+	/* a pooled block is freed by the size of what is in it, so it is swapped only within its class */
+	if (tenant->image && (stack_reserve_has(tenant->image) ||
+			      image_capacity(live) == image_capacity(slot_live(slot, tenant)))) {
 		char *bounce = worker->reserve + stack_size;
 		stack_copy(bounce, resident->context.sp, live);
 		copy_in(slot, tenant);
 		stack_copy(tenant->image, bounce, live);
 		resident->image = tenant->image;
-		resident->in_reserve = tenant->in_reserve;
 		tenant->image = NULL;
-		tenant->in_reserve = 0;
 	} else {
-		unsigned expected = 0;
-		if (!cas(&worker->reserve_used, &expected, 1, acquire, relaxed)) /* pairs with stack_reserve_free() */
+		void *reserve = stack_reserve_take(worker);
+		if (!reserve)
 			return -ENOMEM;
-		stack_copy(worker->reserve, resident->context.sp, live);
-		resident->image = worker->reserve;
-		resident->in_reserve = worker->number + 1;
+		stack_copy(reserve, resident->context.sp, live);
+		resident->image = reserve;
 	}
-	resident->live = (uint32_t)live;
 	return 0;
 }
 
-int slot_enter(struct stack_worker *worker, struct tenant *tenant, struct tenant **evicted)
+int slot_exchange(struct stack_worker *worker, struct tenant *tenant, struct tenant **evicted)
 {
 	struct slot *slot = tenant->slot;
 	struct tenant *resident = slot->resident;
-	*evicted = NULL;
-	if (likely(resident == tenant))
-		return 0;
 	if (resident) {
 		size_t live = slot_live(slot, resident);
 		void *image = image_alloc(&worker->images, live);
 		if (likely(image != NULL)) {
 			stack_copy(image, resident->context.sp, live);
 			resident->image = image;
-			resident->live = (uint32_t)live;
 		} else if (enter_without_memory(worker, slot, tenant) != 0) {
 			return -ENOMEM;
 		}

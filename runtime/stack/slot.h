@@ -50,9 +50,7 @@ struct tenant {
 	struct tenant *next;     /* link of the one queue that it is in */
 	struct context context;  /* protected by the slot */
 	struct slot *slot;       /* set at the first run */
-	void *image;             /* protected by the slot; null while resident, or never run */
-	uint32_t live;           /* bytes in the image */
-	uint32_t in_reserve;     /* 1 + the number of the worker whose reserve the image is; 0: none */
+	void *image;             /* protected by the slot: the bytes [context.sp, top); null while resident, or never run */
 };
 
 enum slot_kind { SLOT_EXCLUSIVE, SLOT_SHARED, SLOT_PRIVATE };
@@ -124,7 +122,13 @@ struct tenant *slot_release(struct slot *slot);
  * Makes `tenant` resident; the slot is held for it. Never on the slot's own stack. *evicted is the tenant that was copied
  * out, or null. -ENOMEM: the resident could not be saved, nothing has changed.
  */
-int slot_enter(struct stack_worker *worker, struct tenant *tenant, struct tenant **evicted);
+int slot_exchange(struct stack_worker *worker, struct tenant *tenant, struct tenant **evicted);
+
+static inline int slot_enter(struct stack_worker *worker, struct tenant *tenant, struct tenant **evicted)
+{
+	*evicted = NULL;
+	return likely(tenant->slot->resident == tenant) ? 0 : slot_exchange(worker, tenant, evicted);
+}
 
 /*
  * The tenant has ended: its stack is left for good. With the slot held; after it the slot may be released. An exclusive
