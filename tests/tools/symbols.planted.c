@@ -170,7 +170,7 @@ static void task(void *unused)
 	(void)unused;
 }
 
-static int sley_main(void *unused)
+static int spawn_main(void *unused)
 {
 	sley_task t = sley_spawn(task, unused);
 
@@ -190,7 +190,7 @@ static void *run_main(int (*main)(void *))
 static void *run_sley(void *unused)
 {
 	(void)unused;
-	return run_main(sley_main);
+	return run_main(spawn_main);
 }
 
 /* The runtime itself blocks on behalf of its caller: a dump into a pipe that is full. */

@@ -4,8 +4,6 @@
  * The resolver against processes that lie, files that are broken and helpers that die: every question is answered, a
  * healthy neighbour's is answered right, and what reads foreign bytes has nothing to lose.
  */
-#include "symbols_answer.h"
-#include "symbols_maps.h"
 #include "symbols_target.h"
 
 #include "tests/test.h"
@@ -16,9 +14,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -446,78 +442,6 @@ static void nothing_is_left(void **state)
 	close(ends[1]);
 }
 
-/* The broker's opening: a FIFO in place of a file does not stop it, and no link leads out of a process's root. */
-static void opening_is_careful(void **state)
-{
-	struct target_files files = { .vdso = -1 };
-	struct mapping m = { .start = 1, .end = 2 };
-	char root[128], path[160];
-	struct stat st;
-	int fd;
-
-	snprintf(root, sizeof(root), "%s/root", target_directory());
-	assert_int_equal(mkdir(root, 0755), 0);
-	files.proc = open("/proc/self", O_RDONLY | O_DIRECTORY);
-	files.root = open(root, O_PATH | O_DIRECTORY);
-	snprintf(path, sizeof(path), "%s/fifo", root);
-	assert_int_equal(mkfifo(path, 0600), 0);
-	assert_int_equal(stat(path, &st), 0);
-	m.inode = st.st_ino;
-	strcpy(m.path, "/fifo");
-	assert_int_equal(target_open(&files, &m), -1);
-	snprintf(path, sizeof(path), "%s/link", root);
-	assert_int_equal(symlink("/bin/true", path), 0);
-	assert_int_equal(stat("/bin/true", &st), 0);
-	m.inode = st.st_ino;
-	strcpy(m.path, "/link");
-	assert_int_equal(target_open(&files, &m), -1);
-	strcpy(m.path, "/../../../../bin/true");
-	assert_int_equal(target_open(&files, &m), -1);
-	assert_int_equal(target_open_debug(&files, "/x", WANT_LINK, "../../bin/true", 0), -ENOENT);
-	assert_int_equal(target_open_debug(&files, "/x", WANT_BUILD_ID, "../../../../bin/true", 0), -ENOENT);
-	assert_int_equal(target_open_debug(&files, "/x", WANT_DWZ, "../../../../bin/true", 0), -ENOENT);
-	close(files.root);
-	files.root = open("/", O_PATH | O_DIRECTORY);
-	strcpy(m.path, "/bin/true");
-	fd = target_open(&files, &m);
-	assert_true(fd >= 0); /* the same, where it is right */
-	close(fd);
-	m.inode++;
-	assert_int_equal(target_open(&files, &m), -1);
-	close(files.root);
-	close(files.proc);
-}
-
-/* Strings from the reader are ended and hold nothing that a terminal obeys; counts and indices are checked. */
-static void answers_are_cleaned(void **state)
-{
-	static struct message_answer m = { .head = { .type = MESSAGE_ANSWER }, .frames = 1 };
-	const struct symbols_request request = { .pid = 1, .key = 7 };
-	struct kept_answer *a;
-
-	m.head.size = message_answer_size(1);
-	memset(m.frame[0].file, 'x', sizeof(m.frame[0].file));
-	strcpy(m.frame[0].function, "a\033[2J\x7f\xc2\x9b\xff\xe2\x82\xac\xc0\xaf\xed\xa0\x80z\xe2\x82");
-	m.frame[0].owner = 99;
-	assert_true(message_answer_ok(&m));
-	a = answer_from(&m, &request);
-	assert_int_equal(strlen(a->frame[0].file), sizeof(a->frame[0].file) - 1);
-	assert_string_equal(a->frame[0].function, "a?[2J????\xe2\x82\xac?????z??");
-	assert_int_equal(a->frame[0].owner, SYMBOLS_NOBODY);
-	assert_int_equal(a->key, 7);
-	free(a);
-	m.location = 1;
-	assert_false(message_answer_ok(&m));
-	m.location = -2;
-	assert_false(message_answer_ok(&m));
-	m.location = 0;
-	m.frames = 2;
-	assert_false(message_answer_ok(&m));
-	m.frames = SYMBOLS_FRAMES + 1;
-	m.head.size = message_answer_size(SYMBOLS_FRAMES + 1);
-	assert_false(message_answer_ok(&m));
-}
-
 static int set_up(void **state)
 {
 	plain = target_compile("plain", (const char *const[]){ "-DPLAIN", NULL });
@@ -549,8 +473,6 @@ int main(void)
 		cmocka_unit_test(hung_helpers),
 		cmocka_unit_test(full_queue),
 		cmocka_unit_test(nothing_is_left),
-		cmocka_unit_test(opening_is_careful),
-		cmocka_unit_test(answers_are_cleaned),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);

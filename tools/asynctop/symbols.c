@@ -12,6 +12,7 @@
 #include "memory.h"
 #include "symbols_answer.h"
 #include "symbols_jail.h"
+#include "symbols_strikes.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -24,9 +25,7 @@
 
 #define TIMEOUT_MS 5000
 #define BROKER_SLACK_MS 1000         /* for its own work, above twice the reader's time */
-#define STRIKES 3                    /* failures after which a process is not asked about */
-#define STRIKE_LIFE_NS 60000000000   /* for so long */
-#define STRIKE_TABLE 32
+#define RETRY_NS 1000000000          /* between brokers that do not live */
 #define CORPSES 16
 #define COLLECT_AT_ONCE 32           /* answers taken from the socket in one call */
 
@@ -45,17 +44,13 @@ struct ready {
 	struct kept_answer *answer;
 };
 
-struct strike {
-	pid_t pid;
-	unsigned count;
-	int64_t until_ns;
-};
-
 struct symbols {
 	int socket;                      /* -1: no broker */
 	pid_t broker, reader;
 	unsigned timeout_ms;
 	unsigned restarts;
+	bool heard;                      /* this broker has said something */
+	int64_t retry_ns;                /* without a broker: not before */
 	uint64_t ids;
 	int64_t progress_ns;             /* the last answer, or the first question sent after all were answered */
 	struct question *open, **open_end;
@@ -63,7 +58,7 @@ struct symbols {
 	struct ready *ready, **ready_end;
 	unsigned ready_count;
 	pid_t corpse[CORPSES];           /* killed, not yet waited for: it may take its time to die */
-	struct strike strike[STRIKE_TABLE];
+	struct strikes strikes;
 	struct answer_cache cache;
 };
 
@@ -125,45 +120,8 @@ static bool start_broker(struct symbols *s)
 	}
 	s->socket = pair[0];
 	s->broker = pid;
+	s->heard = false;
 	return true;
-}
-
-/* Processes that harm the reader */
-
-static struct strike *find_strike(struct symbols *s, pid_t pid, int64_t now)
-{
-	struct strike *oldest = &s->strike[0];
-
-	for (unsigned i = 0; i < STRIKE_TABLE; i++) {
-		struct strike *k = &s->strike[i];
-
-		if (k->pid == pid && k->until_ns > now)
-			return k;
-		if (k->until_ns < oldest->until_ns)
-			oldest = k;
-	}
-	*oldest = (struct strike){ .pid = pid };
-	return oldest;
-}
-
-static void note_failure(struct symbols *s, pid_t pid)
-{
-	int64_t now = message_clock();
-	struct strike *k = find_strike(s, pid, now);
-
-	k->count++;
-	k->until_ns = now + STRIKE_LIFE_NS;
-}
-
-static bool is_struck(const struct symbols *s, pid_t pid)
-{
-	int64_t now = message_clock();
-
-	for (unsigned i = 0; i < STRIKE_TABLE; i++) {
-		if (s->strike[i].pid == pid && s->strike[i].count >= STRIKES && s->strike[i].until_ns > now)
-			return true;
-	}
-	return false;
 }
 
 /* Questions and answers */
@@ -195,8 +153,6 @@ static void settle(struct symbols *s, struct question **at, struct kept_answer *
 {
 	struct question *q = take_question(s, at);
 
-	if (answer->status == SYMBOLS_FAILED)
-		note_failure(s, answer->pid);
 	cache_keep(&s->cache, q->digest, answer, message_clock());
 	if (q->silent)
 		free(answer);
@@ -208,6 +164,13 @@ static void settle(struct symbols *s, struct question **at, struct kept_answer *
 static void fail_oldest(struct symbols *s)
 {
 	settle(s, &s->open, answer_failed(&s->open->request));
+}
+
+/* The same, and it is this question that did it. */
+static void blame_oldest(struct symbols *s)
+{
+	strikes_note(&s->strikes, s->open->request.pid, message_clock());
+	fail_oldest(s);
 }
 
 static void send_questions(struct symbols *s)
@@ -225,23 +188,34 @@ static void send_questions(struct symbols *s)
 		s->progress_ns = message_clock();
 }
 
+/* No broker is to be had for now. */
+static void give_up(struct symbols *s)
+{
+	stop_broker(s);
+	s->retry_ns = message_clock() + RETRY_NS;
+	while (s->open)
+		fail_oldest(s);
+}
+
 static void restart(struct symbols *s)
 {
 	stop_broker(s);
 	s->restarts++;
 	for (struct question *q = s->open; q; q = q->next)
 		q->sent = false;
-	if (!start_broker(s)) {
-		while (s->open)
-			fail_oldest(s);
-	}
+	if (!start_broker(s))
+		give_up(s);
 }
 
 static void broker_died(struct symbols *s)
 {
+	if (!s->heard) {
+		give_up(s);
+		return;
+	}
 	if (s->open && s->open->sent) {
 		if (s->open->retried)
-			fail_oldest(s);
+			blame_oldest(s);
 		else
 			s->open->retried = true;
 	}
@@ -253,6 +227,8 @@ static void take_answer(struct symbols *s, const struct message_answer *m)
 	s->progress_ns = message_clock();
 	for (struct question **q = &s->open; *q; q = &(*q)->next) {
 		if ((*q)->message.head.id == m->head.id) {
+			if (m->status == SYMBOLS_FAILED)
+				strikes_note(&s->strikes, (*q)->request.pid, s->progress_ns);
 			settle(s, q, answer_from(m, &(*q)->request));
 			return;
 		}
@@ -268,6 +244,7 @@ static void receive_answers(struct symbols *s)
 
 		if (got == -EAGAIN)
 			return;
+		s->heard |= got == 1;
 		if (got == 1 && message_answer_ok(&m.answer))
 			take_answer(s, &m.answer);
 		else if (got == 1 && m.head.type == MESSAGE_READER && m.head.size == sizeof(m.reader))
@@ -288,11 +265,11 @@ static bool is_late(const struct symbols *s)
 static void work(struct symbols *s)
 {
 	reap(s, WNOHANG);
-	if (s->socket < 0 && s->open)
+	if (s->socket < 0 && message_clock() >= s->retry_ns)
 		restart(s);
 	receive_answers(s);
 	if (is_late(s)) {
-		fail_oldest(s);
+		blame_oldest(s);
 		restart(s);
 	}
 	send_questions(s);
@@ -394,7 +371,7 @@ int symbols_submit(struct symbols *s, const struct symbols_request *request)
 		make_ready(s, answer_again(known, r.key));
 		return 0;
 	}
-	if (is_struck(s, r.pid)) {
+	if (strikes_out(&s->strikes, r.pid, message_clock())) {
 		make_ready(s, answer_failed(&r));
 		return 0;
 	}
@@ -426,7 +403,7 @@ int symbols_lookup(struct symbols *s, const struct symbols_request *request, str
 		answer_give(known, answer);
 		return 1;
 	}
-	if (is_open(s, digest, r.pid) || is_struck(s, r.pid))
+	if (is_open(s, digest, r.pid) || strikes_out(&s->strikes, r.pid, message_clock()))
 		return 0;
 	return add_question(s, &r, digest, true);
 }

@@ -37,6 +37,7 @@ struct process {
 	struct mapping *map;   /* NULL: not read */
 	size_t mappings;
 	int64_t read_ns;       /* when */
+	int64_t cost_ns;       /* how long that took: there may be tens of thousands of mappings */
 	unsigned slot;         /* its image, if images[slot].serial == serial */
 	uint64_t serial;
 };
@@ -66,7 +67,7 @@ enum symbols_status process_find(struct broker *broker, pid_t pid, struct proces
 bool process_covers(const struct process *process, uint64_t address);
 
 /*
- * Reads its maps unless that was done `age` ns ago. If they have changed or the reader lacks them, `*image` gets what is
+ * Reads its maps unless that was done less than `age` ns ago, or took more than a hundredth of the time since. If they have changed or the reader lacks them, `*image` gets what is
  * to be sent (descriptors in order, -1 where a file is not to be had), else `*image` is left alone. 0 or -errno.
  */
 struct new_image {

@@ -39,15 +39,18 @@ static void take_path(struct mapping *m, const char *path)
 /* False for a line that is no executable mapping of a file. */
 static bool parse_line(const char *line, struct mapping *m)
 {
+	const char *permissions = strchr(line, ' ');
 	char flags[5];
 	int path = 0;
 
+	if (!permissions || strnlen(permissions, 5) < 5 || permissions[3] != 'x')
+		return false; /* most of them, at a hundredth of the cost */
 	*m = (struct mapping){ 0 };
 	if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %4s %" SCNx64 " %*x:%*x %" SCNu64 " %n", &m->start, &m->end, flags,
 		   &m->offset, &m->inode, &path) != 5 || path == 0)
 		return false;
 	take_path(m, line + path);
-	return flags[2] == 'x' && m->start < m->end && (m->inode || !strcmp(m->path, "[vdso]"));
+	return m->start < m->end && (m->inode || !strcmp(m->path, "[vdso]"));
 }
 
 static FILE *open_stream(int directory, const char *name)

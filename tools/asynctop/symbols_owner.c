@@ -162,9 +162,11 @@ enum symbols_owner module_owner(const struct module *m, uint64_t address, const 
 {
 	if (m->owner != SYMBOLS_USER)
 		return m->owner;
+	if (begins(function, "sley_")) /* also what sley.h defines */
+		return SYMBOLS_SLEY;
 	if (path)
 		return m->sley_root && begins(path, m->sley_root) ? SYMBOLS_SLEY : SYMBOLS_USER;
-	if (begins(function, "sley_") || in_range(&m->sley, address))
+	if (in_range(&m->sley, address))
 		return SYMBOLS_SLEY;
 	if (in_range(&m->libc, address) || (m->static_libc && m->has_dwarf) || BEGINS_WITH_ANY(function, sanitizer_functions))
 		return SYMBOLS_LIBC;

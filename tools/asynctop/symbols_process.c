@@ -186,7 +186,7 @@ int process_refresh(struct broker *broker, struct process *p, int64_t age, struc
 	size_t count;
 	int error;
 
-	if (loaded && now - p->read_ns <= age)
+	if (loaded && (now - p->read_ns <= age || now - p->read_ns <= 100 * p->cost_ns))
 		return 0;
 	error = maps_read(p->files.proc, &map, &count);
 	if (!error && count == 0 && p->map) { /* it is exiting */
@@ -196,6 +196,7 @@ int process_refresh(struct broker *broker, struct process *p, int64_t age, struc
 	if (error)
 		return loaded ? 0 : error;
 	p->read_ns = now;
+	p->cost_ns = message_clock() - now;
 	if (loaded && same_maps(p, map, count)) {
 		free(map);
 		return 0;
