@@ -252,7 +252,8 @@ $(BUILD)/libsley.a: $(call object,$(runtime)) $(BUILD)/sources
 		$(OBJCOPY) --wildcard --keep-global-symbol='sley_*' $(BUILD)/obj/libsley.o && \
 		rm -f $@ && $(AR) rcs $@ $(BUILD)/obj/libsley.o
 
-archive = rm -f $@ && $(AR) rcs $@ $(filter %.o,$^)
+# q and not r, which would take objects of the same name in two folders for one.
+archive = rm -f $@ && $(AR) qcs $@ $(filter %.o,$^)
 $(BUILD)/obj/internal.a: $(call object,$(runtime)) $(BUILD)/sources
 	$(call quiet,AR)$(archive)
 
