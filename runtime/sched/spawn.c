@@ -136,6 +136,8 @@ void task_end(struct worker *worker, struct task *task)
 	task->joiner = NULL;
 	if (joiner && !wait_claim(joiner, CLAIM_EVENT))
 		joiner = NULL; /* its deadline was faster: it may join again */
+	if (joiner)
+		task->fate |= TASK_DETACHED; /* it is the joiner's from here on, who frees it when it comes to run */
 	lock_drop(&task->lock);
 	if (detached)
 		task_free(&worker->tasks, task);
