@@ -203,6 +203,17 @@ static struct blocker *entry_of(struct blockers *b, uint32_t site, int32_t sysca
 	return b->entries[b->count++] = e;
 }
 
+void blockers_event(struct blockers *b, const struct model *m, const struct block_record *r)
+{
+	struct blocker *e = entry_of(b, r->site, r->syscall);
+	uint64_t lasted = r->end_ns - r->start_ns;
+
+	if (r->end_ns < r->start_ns || lasted <= e->total.max_ns)
+		return;
+	e->total.max_ns = lasted;
+	consider(b, e, m, r);
+}
+
 static void read_total(void *context, const struct tracer_total *t)
 {
 	struct reading *reading = context;

@@ -28,6 +28,9 @@ struct blockers {
 void blockers_init(struct blockers *b, struct process *p, struct symbols *s, uint64_t *next_key);
 void blockers_free(struct blockers *b);
 
+/* A single block that is over: takes its picture if none of its kind was longer, while its task and file are likely there. */
+void blockers_event(struct blockers *b, const struct model *m, const struct block_record *r);
+
 /* Reads the tracer's tables of the process. `m` has its workers and sites. 0 or a negative errno. */
 int blockers_read(struct blockers *b, struct tracer *tracer, uint32_t process, const struct model *m);
 

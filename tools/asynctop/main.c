@@ -29,6 +29,7 @@
 
 #define SYMBOLS_FIRST_MS 5000 /* what a report waits for source lines: at the first tick, and later */
 #define SYMBOLS_LATER_MS 1000
+#define POLL_NS 50000000LL    /* single events are looked at so often: later their task may be gone, their file closed */
 
 static volatile sig_atomic_t stop_signal;
 
@@ -59,12 +60,12 @@ static void catch_stop(sigset_t *during_wait)
 enum { WAIT_FIRST, WAIT_INPUT = SESSION_DESCRIPTORS, WAIT_TARGET, WAITED };
 
 /*
- * Waits until `deadline`, a key, the end of the -p target, or work of the session, which it does. False when a signal
- * says to stop or the terminal is gone. *changed: what is shown has changed.
+ * Waits for a key, the end of the -p target, work of the session, or a while, at most until `deadline`, and does that
+ * work. False when a signal says to stop or the terminal is gone. *changed: what is shown has changed.
  */
 static bool wait_until(struct session *s, int64_t deadline, bool input, const sigset_t *mask, bool *changed)
 {
-	int64_t left = deadline - session_now();
+	int64_t left = (deadline < session_now() + POLL_NS ? deadline : session_now() + POLL_NS) - session_now();
 	struct timespec timeout = { .tv_sec = left > 0 ? left / 1000000000 : 0, .tv_nsec = left > 0 ? left % 1000000000 : 0 };
 	struct pollfd fds[WAITED];
 	int work[SESSION_DESCRIPTORS], n;
@@ -77,8 +78,7 @@ static bool wait_until(struct session *s, int64_t deadline, bool input, const si
 	if (s->options->pid != 0 && s->count == 1)
 		fds[WAIT_TARGET].fd = s->watches[0]->process.pidfd;
 	n = ppoll(fds, WAITED, &timeout, mask);
-	if (n > 0 && (fds[0].revents || fds[1].revents))
-		*changed |= session_poll(s);
+	*changed |= session_poll(s);
 	return stop_signal == 0 && !(n > 0 && fds[WAIT_INPUT].revents & (POLLHUP | POLLERR | POLLNVAL));
 }
 

@@ -15,12 +15,16 @@ static void block_free(struct model_block *b)
 	free(b->target_was);
 }
 
+void model_blocker_free(struct model_blocker *b)
+{
+	block_free(&b->longest);
+	free(b->verdict);
+}
+
 void model_free(struct model *m)
 {
-	for (uint32_t i = 0; i < m->blocker_count; i++) {
-		block_free(&m->blockers[i].longest);
-		free(m->blockers[i].verdict);
-	}
+	for (uint32_t i = 0; i < m->blocker_count; i++)
+		model_blocker_free(&m->blockers[i]);
 	free(m->sites);
 	free(m->workers);
 	free(m->tasks);
@@ -43,9 +47,12 @@ const char *model_site_text(const struct model *m, uint32_t site, char out[160])
 	const struct region_site *s = model_site(m, site);
 	const char *slash = strrchr(s->file, '/');
 
-	if (s->file[0] == '\0' || s->line == 0)
+	if (s->file[0] == '\0')
 		return "?";
-	snprintf(out, 160, "%s:%u", slash ? slash + 1 : s->file, s->line);
+	if (s->line == 0)
+		snprintf(out, 160, "%s", s->file);
+	else
+		snprintf(out, 160, "%s:%u", slash ? slash + 1 : s->file, s->line);
 	return out;
 }
 

@@ -108,6 +108,7 @@ struct model {
 	char service[40];        /* the name that the process gave itself */
 	int64_t time_ns;
 	int64_t interval_ns;     /* since the tick before; 0 at the first */
+	int64_t watched_ns;      /* since asynctop attached */
 	int64_t times_since_ns;  /* since when all changes of state are stamped; MODEL_UNKNOWN: they are not */
 	bool running;            /* a sley_run() is under way */
 	bool gone;
@@ -146,6 +147,9 @@ struct model {
 };
 
 void model_free(struct model *m);
+
+/* What one blocker owns. */
+void model_blocker_free(struct model_blocker *b);
 
 /* The site of that number, or one that reads "?". */
 const struct region_site *model_site(const struct model *m, uint32_t site);

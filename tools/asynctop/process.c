@@ -68,7 +68,7 @@ static long mount_of(int fd)
 	return last_number_after(AT_FDCWD, name, "\nmnt_id:\t");
 }
 
-/* The mount that all memfds are on: 0 when it cannot be told. */
+/* The mount that all memfds are on: -1 when it cannot be told. Numbers start with 0. */
 static long memfd_mount(void)
 {
 	static long mount = -1;
@@ -77,7 +77,7 @@ static long memfd_mount(void)
 	if (mount >= 0)
 		return mount;
 	fd = memfd_create("asynctop", MFD_CLOEXEC);
-	mount = fd < 0 ? 0 : mount_of(fd);
+	mount = fd < 0 ? -1 : mount_of(fd);
 	if (fd >= 0)
 		close(fd);
 	return mount;
@@ -93,7 +93,7 @@ static int open_memfd(int dir, const char *name, int flags)
 
 	if (handle < 0)
 		return -1;
-	if (memfd_mount() <= 0 || mount_of(handle) != memfd_mount() || fstat(handle, &st) != 0 || !S_ISREG(st.st_mode)) {
+	if (memfd_mount() < 0 || mount_of(handle) != memfd_mount() || fstat(handle, &st) != 0 || !S_ISREG(st.st_mode)) {
 		close(handle);
 		errno = ENOENT;
 		return -1;

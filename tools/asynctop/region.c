@@ -73,7 +73,7 @@ static enum region_status check_tables(struct region *r)
 	const struct table_rule rules[] = {
 		{ "worker", h->workers, sizeof(struct sley_region_worker), sizeof(struct sley_region_worker),
 		  SLEY_REGION_WORKERS },
-		{ "counter", h->counters, row, COUNTERS_MAX * 8, SLEY_REGION_WORKERS },
+		{ "counter", h->counters, row, COUNTERS_MAX * 8, SLEY_REGION_WORKERS + 1 },
 		{ "live", h->live, 8, 8, 1u << (SLEY_TASK_INDEX_BITS - 6) },
 		{ "site", h->sites, sizeof(struct sley_region_site), sizeof(struct sley_region_site), SLEY_REGION_SITES },
 		{ "task", h->tasks, sizeof(struct sley_region_task), sizeof(struct sley_region_task),
@@ -100,7 +100,7 @@ static enum region_status check_counts(struct region *r)
 {
 	const struct sley_region_header *h = &r->header;
 
-	if (h->worker_count > h->workers.capacity || h->worker_count > h->counters.capacity)
+	if (h->worker_count > h->workers.capacity || h->worker_count >= h->counters.capacity)
 		return invalid(r, "the number of workers", h->worker_count, h->workers.capacity);
 	if (h->site_count > h->sites.capacity)
 		return invalid(r, "the number of sites", h->site_count, h->sites.capacity);
@@ -207,7 +207,7 @@ int region_counters(struct region *r, uint64_t out[SLEY_COUNTER_COUNT])
 	uint64_t row[SLEY_COUNTER_COUNT];
 
 	memset(out, 0, SLEY_COUNTER_COUNT * sizeof(*out));
-	for (uint32_t i = 0; i < h->worker_count; i++) {
+	for (uint32_t i = 0; i <= h->worker_count; i++) {
 		if (!read_at(r->fd, row, known * sizeof(row[0]), h->counters.offset + (uint64_t)i * h->counters.stride))
 			return -1;
 		for (uint32_t k = 0; k < known; k++)

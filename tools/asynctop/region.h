@@ -51,7 +51,7 @@ enum region_status region_refresh(struct region *r);
 /* Copies worker lines [0, worker_count) to `out`, which holds SLEY_REGION_WORKERS. The number, or -1. */
 int region_workers(struct region *r, struct sley_region_worker *out);
 
-/* Adds up the counters over the workers' rows. 0 or -1. */
+/* Adds up the counters over their rows: the workers', and the other threads'. 0 or -1. */
 int region_counters(struct region *r, uint64_t out[SLEY_COUNTER_COUNT]);
 
 /* Copies sites [first, site_count) to `out[first..]`. The number of sites in all, or -1. `out` holds SLEY_REGION_SITES. */

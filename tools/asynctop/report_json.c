@@ -279,6 +279,7 @@ void report_json(struct text *out, const struct model *m)
 	json_string(&j, "service", m->service);
 	json_int(&j, "time_ns", m->time_ns);
 	json_int(&j, "interval_ns", m->interval_ns);
+	json_int(&j, "watched_ns", m->watched_ns);
 	json_bool(&j, "running", m->running);
 	json_bool(&j, "ended", m->gone);
 	put_source(&j, m);

@@ -10,6 +10,8 @@
 
 #include "view.h"
 
+#define EVENTS_MAX 10 /* single blocks only illustrate the totals */
+
 static void add_table(struct view *v, const struct model *m, enum table_id id, const struct order orders[TABLES],
 		      uint32_t limit)
 {
@@ -40,7 +42,7 @@ void report_text(struct text *out, const struct model *m, const struct order ord
 	for (unsigned i = 0; i < sizeof(always) / sizeof(always[0]); i++)
 		add_table(&v, m, always[i], orders, limit);
 	for (unsigned i = 0; i < sizeof(traced) / sizeof(traced[0]) && m->tiers[TIER_BPF].active; i++)
-		add_table(&v, m, traced[i], orders, limit);
+		add_table(&v, m, traced[i], orders, traced[i] == TABLE_EVENTS && limit > EVENTS_MAX ? EVENTS_MAX : limit);
 	if (m->blocker_count > 0) {
 		view_add(&v, STYLE_NORMAL, 0, "");
 		view_add(&v, STYLE_TITLE, 0, "verdicts");

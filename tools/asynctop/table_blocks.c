@@ -270,5 +270,5 @@ static const struct column event_columns[] = {
 const struct table table_events = {
 	.key = "events", .title = "single blocks", .none = "no single block was long enough (--min-block)",
 	.columns = event_columns, .count = sizeof(event_columns) / sizeof(event_columns[0]),
-	.row_size = sizeof(struct model_event), .sort = "ago", .rows = event_rows, .style = event_style,
+	.row_size = sizeof(struct model_event), .sort = "time", .rows = event_rows, .style = event_style,
 };

@@ -120,16 +120,17 @@ static const struct model_blocker *worst(const struct model *m)
 static void put_worst(struct text *t, const struct model *m)
 {
 	const struct model_blocker *b = worst(m);
-	char name[SYSCALL_NAME_MAX], max[TEXT_SHORT], delay[TEXT_SHORT];
+	char name[SYSCALL_NAME_MAX], max[TEXT_SHORT], delay[TEXT_SHORT], watched[TEXT_SHORT];
 
 	if (!m->tiers[TIER_BPF].active)
 		return;
+	text_duration(watched, m->watched_ns);
 	if (b == NULL) {
-		text_puts(t, "no task blocked its thread since asynctop attached");
+		text_printf(t, "in %s no task blocked its thread", watched);
 		return;
 	}
-	text_printf(t, "%u blocking call%s, worst: %s", m->blocker_count, m->blocker_count == 1 ? "" : "s",
-		    syscall_name(b->syscall, name));
+	text_printf(t, "in %s %u kind%s of blocking calls, worst: %s", watched, m->blocker_count,
+		    m->blocker_count == 1 ? "" : "s", syscall_name(b->syscall, name));
 	if (b->longest.place.text[0] != '\0')
 		text_printf(t, " in %s", b->longest.place.text);
 	text_printf(t, ", up to %s, delayed others by %s", text_duration(max, blocker_max_ns(b)),

@@ -50,6 +50,7 @@ struct watch *watch_new(struct process *p, struct watch_tools *tools, uint32_t r
 
 	w->process = *p;
 	w->tools = tools;
+	w->attached_ns = now_ns();
 	w->times_since_ns = MODEL_UNKNOWN;
 	w->event_room = rows;
 	w->events = xcalloc(rows, sizeof(*w->events));
@@ -251,8 +252,13 @@ static void copy_events(const struct watch *w, struct model *m)
 	m->events = xcalloc(n, sizeof(*m->events));
 	m->event_count = (uint32_t)n;
 	m->events_total = w->event_count;
-	for (uint64_t i = 0; i < n; i++)
-		m->events[i] = w->events[(w->event_count - 1 - i) % w->event_room];
+	for (uint64_t i = 0; i < n; i++) {
+		struct model_event *e = &m->events[i];
+
+		*e = w->events[(w->event_count - 1 - i) % w->event_room];
+		if (e->name[0] == '\0')
+			snprintf(e->name, sizeof(e->name), "%s", model_site(m, e->site)->entry);
+	}
 }
 
 static void read_tracer(struct watch *w, struct model *m)
@@ -284,10 +290,9 @@ void watch_event(struct watch *w, const struct block_record *r)
 		.blocked_ns = (int64_t)r->blocked_ns, .cpu_ns = (int64_t)r->cpu_ns,
 		.delayed_ns = (int64_t)r->delayed_ns, .delayed_tasks = r->delayed_tasks,
 	};
-	if (region_task(&w->process.region, r->task, &t))
+	if (region_task(&w->process.region, r->task, &t) && t.name[0] != '\0')
 		model_task_name(&w->model, &t, e->name);
-	else
-		snprintf(e->name, sizeof(e->name), "%s", model_site(&w->model, r->site)->entry);
+	blockers_event(&w->blockers, &w->model, r);
 }
 
 /* ---- a tick ---- */
@@ -320,6 +325,7 @@ enum watch_status watch_tick(struct watch *w, const struct watch_wish *wish, dou
 	if (region_refresh(region) != REGION_OK)
 		return WATCH_INVALID;
 	m.time_ns = now_ns();
+	m.watched_ns = m.time_ns - w->attached_ns;
 	m.interval_ns = before ? m.time_ns - before : 0;
 	m.running = region->header.phase == SLEY_PHASE_RUNNING;
 	snprintf(m.service, sizeof(m.service), "%s", region->name);

@@ -35,6 +35,7 @@ struct watch {
 	bool traced;
 	uint32_t key;              /* in the tracer */
 	char trace_why[512];
+	int64_t attached_ns;
 	int64_t times_since_ns;    /* since when the level is in force, as far as was seen */
 	struct model_event *events;/* a ring of `rows` */
 	uint32_t event_room;
