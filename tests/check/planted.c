@@ -29,6 +29,8 @@ static void bad(void **state)
 		test_skip("it was asked to");
 	else if (strcmp(what, "crash") == 0)
 		abort();
+	else if (strcmp(what, "require") == 0)
+		REQUIRE(what[0] == 'x');
 	else if (strcmp(what, "exit") == 0)
 		exit(0);
 }

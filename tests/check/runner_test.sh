@@ -71,6 +71,13 @@ crashing() {
 	contains "$results" "killed by signal 6 in the middle of it"
 }
 
+# A failed REQUIRE() says what was required.
+requiring() {
+	run require
+	counts 2 1 0
+	contains "$results" "REQUIRE(what[0] == 'x') failed"
+}
+
 # A program that leaves with success before its summary has not passed.
 exiting() {
 	run exit
@@ -115,4 +122,4 @@ child_goes_on() {
 }
 
 ${CC:-gcc} -D_GNU_SOURCE -I. -o "$planted" tests/check/planted.c tests/test.c -lcmocka || exit 1
-run_suite good failing skipping requires crashing exiting hanging status group_fails silent child_goes_on
+run_suite good failing skipping requires crashing requiring exiting hanging status group_fails silent child_goes_on

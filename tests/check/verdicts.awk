@@ -28,12 +28,14 @@ function ends(mark, verdict, reason,    at) {
 	running = 0
 }
 
-function how_it_ended() {
+function how_it_ended(    how) {
 	if (status == 124 || status == 137)
-		return "killed after " limit " seconds"
-	if (status > 128)
-		return "killed by signal " (status - 128)
-	return "exit code " status
+		how = "killed after " limit " seconds"
+	else if (status > 128)
+		how = "killed by signal " (status - 128)
+	else
+		how = "exit code " status
+	return last_words ? how " (" last_words ")" : how
 }
 
 { sub(/\r$/, "") }
@@ -57,6 +59,7 @@ function how_it_ended() {
 
 /skip: / { reason = substr($0, index($0, "skip: ") + 6) }
 /\[  ERROR   \] --- / { if (running && !message) message = substr($0, index($0, "] --- ") + 6) }
+/: REQUIRE\(.*\) failed|^SUMMARY: .*Sanitizer: / { last_words = $0 }
 
 {
 	ends("[       OK ]", "passed", "")
