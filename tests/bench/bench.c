@@ -10,10 +10,12 @@
 #include "bench.h"
 
 #include <math.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -23,6 +25,7 @@
 
 #define RUNS_MAX 99
 #define WORKERS_MAX 8
+#define RUN_SECONDS 180 /* a run that takes longer hangs, and is ended */
 
 static const struct bench_row *const *const tables[] = { bench_sched_rows, bench_park_rows, bench_server_rows };
 
@@ -82,6 +85,8 @@ static bool run_once(const struct bench_row *row, const struct bench_run *run, d
 		bench_fail("no child process");
 	if (pid == 0) {
 		close(ends[0]);
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		alarm(RUN_SECONDS);
 		for (unsigned i = 0; i < BENCH_VALUES; i++)
 			values[i] = NAN;
 		row->run(run, values);
@@ -91,7 +96,9 @@ static bool run_once(const struct bench_row *row, const struct bench_run *run, d
 	n = read(ends[0], values, size);
 	close(ends[0]);
 	waitpid(pid, &status, 0);
-	if (WIFSIGNALED(status))
+	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM)
+		fprintf(stderr, "bench: %s %s: not done within %d s\n", row->name, run->impl, RUN_SECONDS);
+	else if (WIFSIGNALED(status))
 		fprintf(stderr, "bench: %s %s: ended by signal %d\n", row->name, run->impl, WTERMSIG(status));
 	return n == (ssize_t)size && status == 0;
 }
