@@ -97,7 +97,7 @@ runtime_flags := -Iinclude -Iruntime -fvisibility=hidden
 asynctop_flags := -Iinclude -Ibpf -I$(BUILD)/bpf -Itools/asynctop
 example_flags := -Iinclude -Itools/examples
 test_flags := -Itests -I. -Iinclude -Iruntime -Ibpf -I$(BUILD)/bpf -Itools/asynctop -Itools/examples \
-	-I/usr/include/fuse3 -Wno-unused-parameter
+	-I/usr/include/fuse3 -Wno-unused-parameter $(if $(filter gcc,$(compiler)),-Wno-format-truncation)
 
 asynctop_libs := -lbpf -ldw -lelf -lz -lncursesw -ltinfo
 test_libs := -lcmocka -Wl,--as-needed
