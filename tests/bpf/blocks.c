@@ -1,0 +1,328 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+/*
+ * Ground truth: a service blocks on purpose and measures around its calls. What the tracer says must agree: every
+ * block counted once, the time within 10 % or 200 us by the sum, the task, the call and the source line named.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "tests/test.h"
+
+#include "symbols.h"
+#include "tests/bpf/planted.h"
+#include "tests/bpf/slowfs.h"
+
+#define SOURCE "tests/bpf/blocks.planted.c"
+#define COUNT "20"
+#define SLOW_US 20000
+
+struct truth {
+	long task, calls, blocks, sleeps, longest_sleeps, total_ns, longest_ns;
+};
+
+/* ---- one run of the planted service ---- */
+
+struct run {
+	struct tracer *tracer;
+	struct planted planted;
+	struct truth truth;
+	struct report report;
+};
+
+static void read_task(struct run *run)
+{
+	REQUIRE(sscanf(planted_answer(&run->planted), "task %ld", &run->truth.task) == 1);
+}
+
+static void read_truth(struct run *run)
+{
+	struct truth *t = &run->truth;
+
+	REQUIRE(sscanf(planted_answer(&run->planted),
+		       "calls %ld blocks %ld sleeps %ld longest_sleeps %ld total_ns %ld longest_ns %ld", &t->calls,
+		       &t->blocks, &t->sleeps, &t->longest_sleeps, &t->total_ns, &t->longest_ns) == 6);
+}
+
+/* Has a watched service block, to the end. */
+static void block(struct run *run, int syscall)
+{
+	planted_watch(&run->planted, run->tracer);
+	planted_order(&run->planted);
+	read_task(run);
+	read_truth(run);
+	planted_report(&run->planted, syscall, &run->report);
+}
+
+static void run_planted(struct run *run, const char *kind, const char *count, const char *path, int syscall)
+{
+	memset(run, 0, sizeof(*run));
+	run->tracer = planted_tracer(NULL);
+	planted_start_named(&run->planted, "blocks", kind, count, path);
+	block(run, syscall);
+}
+
+static void end_run(struct run *run)
+{
+	planted_stop(&run->planted, false);
+	tracer_close(run->tracer);
+}
+
+/* ---- what must hold ---- */
+
+static void check_time(const char *what, uint64_t seen, uint64_t measured)
+{
+	uint64_t allowed = measured / 10 > 200000 ? measured / 10 : 200000;
+	uint64_t off = seen > measured ? seen - measured : measured - seen;
+
+	print_message("%s: %.3f ms seen, %.3f ms measured\n", what, seen / 1e6, measured / 1e6);
+	assert_true(off <= allowed);
+}
+
+static void check_counts(const struct run *run)
+{
+	const struct block_total *total = &run->report.total;
+
+	assert_int_equal(run->report.keys, 1);
+	assert_true(run->truth.blocks >= 20);
+	assert_int_equal(total->count, run->truth.blocks);
+	check_time("total", total->total_ns, run->truth.total_ns);
+	check_time("longest", total->max_ns, run->truth.longest_ns);
+	assert_true(total->blocked_ns + total->cpu_ns <= total->total_ns);
+	assert_true(total->sleeps >= (uint64_t)run->truth.sleeps);
+}
+
+static void check_site(struct run *run)
+{
+	struct region_site site = planted_site(&run->planted, run->report.longest.site);
+
+	assert_string_equal(site.entry, "planted");
+	assert_int_equal(site.line, test_source_line(SOURCE, "/* SPAWNED */"));
+}
+
+/* The innermost frame that is the service's own. */
+static struct symbols_frame locate(const struct planted *planted, const struct block_record *block)
+{
+	const uint64_t *r = block->regs;
+	struct symbols_request request = {
+		.pid = planted->pid,
+		.kind = SYMBOLS_SAMPLE,
+		.returns = block->syscall != SYSCALL_FAULT,
+		.registers = { .rip = r[BLOCK_REG_IP], .rsp = r[BLOCK_REG_SP], .rbp = r[6], .rbx = r[3], .r12 = r[12],
+			       .r13 = r[13], .r14 = r[14], .r15 = r[15] },
+		.stack = block->stack,
+		.stack_size = block->stack_size,
+	};
+	struct symbols *symbols = symbols_open(NULL);
+	static struct symbols_answer answer;
+
+	REQUIRE(symbols && !symbols_submit(symbols, &request));
+	symbols_wait(symbols, 10000);
+	REQUIRE(symbols_collect(symbols, &answer) == 1);
+	symbols_close(symbols);
+	REQUIRE(symbols_location(&answer));
+	return *symbols_location(&answer);
+}
+
+static void check_line(const struct run *run, const char *function, unsigned line)
+{
+	struct symbols_frame frame = locate(&run->planted, &run->report.longest);
+
+	assert_string_equal(frame.function, function);
+	assert_int_equal(frame.line, line);
+}
+
+static void check_all(struct run *run, const char *kind)
+{
+	char function[64], marker[64];
+
+	snprintf(function, sizeof(function), "plant_%s", kind);
+	snprintf(marker, sizeof(marker), "/* PLANTED %s */", kind);
+	check_counts(run);
+	check_site(run);
+	assert_int_equal(run->report.longest.task, run->truth.task);
+	check_line(run, function, test_source_line(SOURCE, marker));
+}
+
+static void check_planted(const char *kind, const char *path, int syscall)
+{
+	struct run run;
+
+	run_planted(&run, kind, COUNT, path, syscall);
+	check_all(&run, kind);
+	end_run(&run);
+}
+
+/* ---- the tests ---- */
+
+/* A task sleeps in nanosleep (glibc calls clock_nanosleep). */
+static void test_nanosleep(void **state)
+{
+	check_planted("nanosleep", NULL, SYS_clock_nanosleep);
+}
+
+/* A task reads a pipe that another thread fills later. */
+static void test_pipe(void **state)
+{
+	check_planted("pipe", NULL, SYS_read);
+}
+
+/* A task waits on a futex. */
+static void test_futex(void **state)
+{
+	check_planted("futex", NULL, SYS_futex);
+}
+
+/* A task opens a FIFO that has no writer yet; the path is recorded with the block. */
+static void test_fifo(void **state)
+{
+	char directory[] = "/tmp/sley-fifo-XXXXXX", path[64];
+	struct run run;
+
+	test_need_root();
+	assert_non_null(mkdtemp(directory));
+	snprintf(path, sizeof(path), "%s/fifo", directory);
+	assert_int_equal(mkfifo(path, 0600), 0);
+	run_planted(&run, "fifo", COUNT, path, SYS_openat);
+	check_all(&run, "fifo");
+	assert_int_equal(run.report.longest.memory_size, strlen(path) + 1);
+	assert_string_equal((char *)run.report.longest.memory, path);
+	end_run(&run);
+	unlink(path);
+	rmdir(directory);
+}
+
+/* A task calls fsync on a file system that takes 20 ms for it; the descriptor's file is recorded with the block. */
+static void test_fsync(void **state)
+{
+	struct slowfs fs;
+	struct stat st;
+	struct run run;
+
+	test_need_root();
+	if (!slowfs_start(&fs, SLOW_US))
+		test_skip("FUSE does not work here");
+	run_planted(&run, "fsync", COUNT, fs.file, SYS_fsync);
+	assert_int_equal(stat(fs.file, &st), 0);
+	check_all(&run, "fsync");
+	assert_true(run.report.longest.fd >= 0);
+	assert_int_equal(run.report.longest.inode, st.st_ino);
+	assert_int_equal(run.report.longest.device, st.st_dev);
+	assert_int_equal(run.report.longest.fd_mode, st.st_mode);
+	end_run(&run);
+	slowfs_stop(&fs);
+}
+
+/* A task touches pages of a mapped file that have to be read first, from a file system that takes 20 ms for each. */
+static void test_fault(void **state)
+{
+	struct slowfs fs;
+	struct run run;
+
+	test_need_root();
+	if (!slowfs_start(&fs, SLOW_US))
+		test_skip("FUSE does not work here");
+	run_planted(&run, "fault", COUNT, fs.file, SYSCALL_FAULT);
+	check_all(&run, "fault");
+	end_run(&run);
+	slowfs_stop(&fs);
+}
+
+/* A hundred equal calls in a loop, nothing between them, are a hundred blocks. */
+static void test_loop(void **state)
+{
+	struct run run;
+
+	run_planted(&run, "nanosleep", "100", NULL, SYS_clock_nanosleep);
+	assert_int_equal(run.truth.blocks, 100);
+	assert_int_equal(run.report.total.count, 100);
+	end_run(&run);
+}
+
+/* One call that sleeps several times is one block: fsync on a disk, which waits for data, journal and flush in turn. */
+static void test_several_sleeps(void **state)
+{
+	const char *path = test_build_path("fsync.tmp");
+	struct run run;
+
+	run_planted(&run, "fsync", "100", path, SYS_fsync);
+	unlink(path);
+	print_message("fsync: %ld calls, %ld sleeps, %" PRIu64 " seen\n", run.truth.blocks, run.truth.sleeps,
+		      run.report.total.sleeps);
+	if (run.truth.longest_sleeps < 2) {
+		end_run(&run);
+		test_skip("no fsync here sleeps more than once");
+	}
+	assert_int_equal(run.report.total.count, run.truth.blocks);
+	assert_true(run.report.total.sleeps >= (uint64_t)run.truth.sleeps);
+	end_run(&run);
+}
+
+/* ---- moving the call ---- */
+
+#define MOVED_LINES 37
+
+/* A copy of the planted program's source with lines inserted at its start. */
+static void write_moved(const char *path)
+{
+	FILE *from = fopen(test_source_path(SOURCE), "re"), *to = fopen(path, "we");
+	int c;
+
+	REQUIRE(from && to);
+	for (int i = 0; i < MOVED_LINES; i++)
+		fputc('\n', to);
+	while ((c = getc(from)) != EOF)
+		fputc(c, to);
+	fclose(from);
+	REQUIRE(fclose(to) == 0);
+}
+
+static void compile_moved(const char *source, const char *program)
+{
+	char include[PATH_MAX + 2], output[256];
+	char *argv[] = { "cc", "-std=gnu11", "-D_GNU_SOURCE", "-O2", "-g", include, "-o", (char *)program, (char *)source,
+			 (char *)test_build_path("libsley.a"), "-pthread", NULL };
+
+	snprintf(include, sizeof(include), "-I%s", test_source_path("include"));
+	REQUIRE(test_run(argv, output, sizeof(output)) == 0);
+}
+
+/* The same program with the call on another line: the line that is named moves with it. */
+static void test_moved_call(void **state)
+{
+	char directory[] = "/tmp/sley-moved-XXXXXX", source[64], program[64];
+	char *argv[] = { program, "nanosleep", COUNT, NULL };
+	struct run run = { .tracer = planted_tracer(NULL) };
+
+	assert_non_null(mkdtemp(directory));
+	snprintf(source, sizeof(source), "%s/moved.c", directory);
+	snprintf(program, sizeof(program), "%s/moved", directory);
+	write_moved(source);
+	compile_moved(source, program);
+	planted_start(&run.planted, argv);
+	block(&run, SYS_clock_nanosleep);
+	check_counts(&run);
+	check_line(&run, "plant_nanosleep", test_source_line(SOURCE, "/* PLANTED nanosleep */") + MOVED_LINES);
+	end_run(&run);
+	unlink(source);
+	unlink(program);
+	rmdir(directory);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_nanosleep),   cmocka_unit_test(test_pipe),	   cmocka_unit_test(test_futex),
+		cmocka_unit_test(test_fifo),	    cmocka_unit_test(test_fsync),	   cmocka_unit_test(test_fault),
+		cmocka_unit_test(test_loop),	    cmocka_unit_test(test_several_sleeps), cmocka_unit_test(test_moved_call),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+/*
+ * A service with a mistake in it: a task that blocks its thread, in a way chosen by the first argument, and that
+ * measures itself what its calls took. Usage: blocks.planted KIND COUNT [PATH]
+ *
+ * It writes "ready", waits for a line, blocks COUNT times, writes what it measured, and waits for the end of its input.
+ * Waiting for input does not block the thread. Tests find the calls by the comments "PLANTED" and the kind's name.
+ */
+#include <sley.h>
+
+#include <fcntl.h>
+#include <linux/futex.h>
+#include <pthread.h>
+#include <semaphore.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#define PAUSE_NS 3000000
+
+/* What the planted calls took. A call that did not give up its CPU voluntarily has not blocked, and is not counted. */
+static struct {
+	long calls, blocks, sleeps, longest_sleeps;
+	int64_t total_ns, longest_ns;
+} truth;
+
+static const char *kind, *path;
+static long count;
+
+/* ---- measuring ---- */
+
+struct measure {
+	int64_t start_ns;
+	long sleeps;
+};
+
+static long voluntary_switches(void)
+{
+	struct rusage usage;
+
+	getrusage(RUSAGE_THREAD, &usage);
+	return usage.ru_nvcsw;
+}
+
+static struct measure measure_begin(void)
+{
+	struct measure m = { .sleeps = voluntary_switches() };
+
+	m.start_ns = sley_now();
+	return m;
+}
+
+static void measure_end(const struct measure *m)
+{
+	int64_t took = sley_now() - m->start_ns;
+	long sleeps = voluntary_switches() - m->sleeps;
+
+	truth.calls++;
+	if (!sleeps)
+		return;
+	truth.blocks++;
+	truth.sleeps += sleeps;
+	truth.total_ns += took;
+	if (sleeps > truth.longest_sleeps)
+		truth.longest_sleeps = sleeps;
+	if (took > truth.longest_ns)
+		truth.longest_ns = took;
+}
+
+/* ---- a thread that lets a blocked task go on after a pause, once per request ---- */
+
+static sem_t requests;
+static long released;
+static void (*release)(void);
+
+static void *releaser(void *unused)
+{
+	const struct timespec pause = { .tv_nsec = PAUSE_NS };
+
+	(void)unused;
+	for (;;) {
+		sem_wait(&requests);
+		nanosleep(&pause, NULL);
+		release();
+		__atomic_add_fetch(&released, 1, __ATOMIC_RELEASE);
+	}
+	return NULL;
+}
+
+/* Until it has let go `n` times: it may still be about to, when the call that it ended has returned. Does not block. */
+static void until_released(long n)
+{
+	while (__atomic_load_n(&released, __ATOMIC_ACQUIRE) < n)
+		__builtin_ia32_pause();
+}
+
+static void start_releaser(void (*with)(void))
+{
+	pthread_t thread;
+
+	release = with;
+	sem_init(&requests, 0, 0);
+	if (pthread_create(&thread, NULL, releaser, NULL))
+		abort();
+}
+
+/* ---- the mistakes ---- */
+
+static void plant_nanosleep(void)
+{
+	struct timespec pause = { .tv_nsec = PAUSE_NS };
+
+	for (long i = 0; i < count; i++) {
+		struct measure m = measure_begin();
+
+		nanosleep(&pause, NULL); /* PLANTED nanosleep */
+		measure_end(&m);
+	}
+}
+
+static int ends[2];
+
+static void write_byte(void)
+{
+	if (write(ends[1], "x", 1) != 1)
+		abort();
+}
+
+static void plant_pipe(void)
+{
+	char byte;
+
+	if (pipe(ends))
+		abort();
+	start_releaser(write_byte);
+	for (long i = 0; i < count; i++) {
+		struct measure m = measure_begin();
+
+		sem_post(&requests);
+		if (read(ends[0], &byte, 1) != 1) /* PLANTED pipe */
+			abort();
+		measure_end(&m);
+	}
+}
+
+static unsigned word;
+
+static void wake_word(void)
+{
+	__atomic_store_n(&word, 1, __ATOMIC_RELEASE);
+	syscall(SYS_futex, &word, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+}
+
+static void plant_futex(void)
+{
+	start_releaser(wake_word);
+	for (long i = 0; i < count; i++) {
+		struct measure m = measure_begin();
+
+		sem_post(&requests);
+		syscall(SYS_futex, &word, FUTEX_WAIT_PRIVATE, 0, NULL, NULL, 0); /* PLANTED futex */
+		measure_end(&m);
+		until_released(i + 1);
+		__atomic_store_n(&word, 0, __ATOMIC_RELAXED);
+	}
+}
+
+static void open_other_end(void)
+{
+	close(open(path, O_WRONLY | O_CLOEXEC));
+}
+
+static void plant_fifo(void)
+{
+	start_releaser(open_other_end);
+	for (long i = 0; i < count; i++) {
+		struct measure m = measure_begin();
+		int fd;
+
+		sem_post(&requests);
+		fd = open(path, O_RDONLY | O_CLOEXEC); /* PLANTED fifo */
+		measure_end(&m);
+		until_released(i + 1);
+		close(fd);
+	}
+}
+
+static void plant_fsync(void)
+{
+	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+
+	for (long i = 0; i < count; i++) {
+		struct measure m;
+
+		if (pwrite(fd, &i, sizeof(i), 0) != sizeof(i))
+			abort();
+		m = measure_begin();
+		fsync(fd); /* PLANTED fsync */
+		measure_end(&m);
+	}
+	close(fd);
+}
+
+static void plant_fault(void)
+{
+	size_t page = sysconf(_SC_PAGESIZE);
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	volatile char *map = mmap(NULL, count * page, PROT_READ, MAP_SHARED, fd, 0);
+	unsigned sum = 0;
+
+	if (map == MAP_FAILED || madvise((void *)map, count * page, MADV_RANDOM)) /* no read-ahead */
+		abort();
+	for (long i = 0; i < count; i++) {
+		struct measure m = measure_begin();
+
+		sum += map[i * page]; /* PLANTED fault */
+		measure_end(&m);
+	}
+	if (sum != 'x' * (unsigned)count)
+		abort();
+}
+
+static void plant_forever(void)
+{
+	char byte;
+
+	if (pipe(ends) || read(ends[0], &byte, 1)) /* PLANTED forever */
+		abort();
+}
+
+/* Starts this program anew, in the same process. */
+static void plant_exec(void)
+{
+	execl("/proc/self/exe", "blocks.planted", "nanosleep", "20", NULL);
+	abort();
+}
+
+static const struct {
+	const char *kind;
+	void (*plant)(void);
+} kinds[] = {
+	{ "nanosleep", plant_nanosleep }, { "pipe", plant_pipe },   { "futex", plant_futex },	  { "fifo", plant_fifo },
+	{ "fsync", plant_fsync },	  { "fault", plant_fault }, { "forever", plant_forever }, { "exec", plant_exec },
+};
+
+/* ---- the service ---- */
+
+static void planted(void *unused)
+{
+	(void)unused;
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		if (strcmp(kinds[i].kind, kind) == 0)
+			kinds[i].plant();
+}
+
+static void wait_for_input(void)
+{
+	char text[16];
+
+	sley_read(STDIN_FILENO, text, sizeof(text), SLEY_NEVER);
+}
+
+static int service(void *unused)
+{
+	struct sley_task_options options = { .size = sizeof(options), .name = "planted" };
+	sley_task task;
+
+	(void)unused;
+	dprintf(STDOUT_FILENO, "ready\n");
+	wait_for_input();
+	task = sley_spawn_with(&options, planted, NULL, SLEY_BY_POINTER); /* SPAWNED */
+	dprintf(STDOUT_FILENO, "task %ld\n", (long)task);
+	sley_join(task, SLEY_NEVER);
+	dprintf(STDOUT_FILENO, "calls %ld blocks %ld sleeps %ld longest_sleeps %ld total_ns %ld longest_ns %ld\n",
+		truth.calls, truth.blocks, truth.sleeps, truth.longest_sleeps, (long)truth.total_ns,
+		(long)truth.longest_ns);
+	wait_for_input();
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	struct sley_options options = { .size = sizeof(options), .workers = 2 };
+
+	if (argc < 3)
+		return 2;
+	kind = argv[1];
+	count = atol(argv[2]);
+	path = argc > 3 ? argv[3] : NULL;
+	return sley_run(service, NULL, &options, NULL) ? 1 : 0;
+}
