@@ -41,6 +41,7 @@
 
 static struct {
 	unsigned busy;              /* atomic: a run is being started, is under way, or is being ended */
+	struct sley_site *site;
 	int (*main)(void *);
 	void *arg;
 	int result;
@@ -92,7 +93,7 @@ static int spawn_main(void)
 	static const struct sley_task_options options = {
 		.size = sizeof(options), .name = "main", .private_stack = 1, .detached = 1
 	};
-	sley_task id = sley_spawn_with(&options, main_entry, NULL, SLEY_BY_POINTER);
+	sley_task id = sley_spawn_at(run.site, &options, main_entry, NULL, SLEY_BY_POINTER);
 	return id < 0 ? (int)id : 0;
 }
 
@@ -249,7 +250,7 @@ images:
 	return error;
 }
 
-int sley_run(int (*main)(void *), void *arg, const struct sley_options *options, int *result)
+int sley_run_at(struct sley_site *site, int (*main)(void *), void *arg, const struct sley_options *options, int *result)
 {
 	static const struct sched_hooks hooks = {
 		.poll = reactor_poll, .interrupt = reactor_interrupt, .rearm = reactor_rearm, .tick = tick
@@ -267,6 +268,7 @@ int sley_run(int (*main)(void *), void *arg, const struct sley_options *options,
 	if (!cas(&run.busy, &free, 1, acquire, relaxed)) /* pairs with the release below: one run after the other */
 		return -EBUSY;
 	pthread_once(&once, register_fork);
+	run.site = site;
 	run.main = main;
 	run.arg = arg;
 	sched_hooks = hooks;

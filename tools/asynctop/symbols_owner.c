@@ -81,7 +81,7 @@ static void note_known(struct module *m, const char *name, const GElf_Sym *symbo
 		return;
 	if (begins(name, "sley_") && GELF_ST_BIND(symbol->st_info) == STB_GLOBAL) {
 		extend(&m->sley, address, symbol->st_size);
-		if (!strcmp(name, "sley_run"))
+		if (!strcmp(name, "sley_run_at"))
 			m->sley_run = address;
 	} else if (m->static_libc && (begins(name, "_IO_") || begins(name, "__libc_"))) {
 		extend(&m->libc, address, symbol->st_size);
