@@ -14,6 +14,8 @@
  *     interrupted the runtime, returns -EDEADLK. "any thread" means: from a task or from any thread while sley_run() is
  *     under way (-ENOTCONN when it is not). Nothing here is async-signal-safe unless it says so. In a forked child
  *     every call returns -ECHILD.
+ *   - A call that waits lets other tasks run from time to time even if it never has to: after some 100 calls in a row
+ *     the task yields. So may only the calls that are documented with a deadline, and sley_yield().
  *   - A call that waits may continue on another thread. Code that caches a thread-local's address across it, holds an
  *     OS mutex or is inside a C++ catch block must not wait; option `pinned` keeps a task on one thread. `errno` is
  *     safe: see the end of this file.

@@ -119,6 +119,7 @@ static ssize_t run(struct operation op, bool full)
 		op.buffer = (char *)op.buffer + part;
 		op.n -= (size_t)part;
 	} while (full && done < n);
+	worker_spend(op.pc);
 	*sley_errno_location() = saved;
 	return part < 0 ? part : (ssize_t)done;
 }
@@ -184,6 +185,7 @@ int sley_poll(int fd, int events, sley_time deadline)
 		if (result)
 			break;
 	}
+	worker_spend(pc);
 	*sley_errno_location() = saved;
 	return result;
 }

@@ -100,6 +100,7 @@ int sley_accept(int listener, sley_time deadline)
 				break;
 		}
 	}
+	worker_spend(pc);
 	*sley_errno_location() = saved;
 	return result;
 }

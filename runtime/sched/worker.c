@@ -25,6 +25,7 @@
 #define CLOCK_INTERVAL 64      /* dispatches between two looks at the clock */
 #define POLL_INTERVAL (100 * NS_PER_US)
 #define NEXT_BUDGET 32
+#define TASK_BUDGET 128        /* calls without a wait in a row: some 100 us of reads that are always ready */
 
 struct scheduler scheduler;
 struct sched_hooks sched_hooks;
@@ -507,6 +508,7 @@ static void dispatch(struct worker *worker, struct task *task)
 		began_elsewhere(task);
 	task_to_running(task, worker->number);
 	worker->task = task;
+	worker->budget = TASK_BUDGET;
 	store(&worker->tick, worker->tick + 1, relaxed);
 	publish_queue(worker);
 	store(&line->dispatches, worker->tick, relaxed);
@@ -637,6 +639,13 @@ void worker_yield(const void *pc)
 	store(&record->wait_kind, SLEY_WAIT_NONE, relaxed);
 	store(&record->wait_pc, (uint64_t)(uintptr_t)pc, relaxed);
 	leave(worker, AFTER_YIELD);
+}
+
+void worker_spend(const void *pc)
+{
+	struct worker *worker = worker_self();
+	if (unlikely(worker->budget-- == 0))
+		worker_yield(pc);
 }
 
 void worker_end(void)

@@ -24,6 +24,7 @@ struct worker {
 	struct task *task;            /* that runs now */
 	enum after after;
 	unsigned number;
+	unsigned budget;              /* calls that its task may make without waiting until it yields */
 	unsigned next_streak;         /* dispatches from run-next and grants in a row */
 	uint64_t tick;                /* dispatches; atomic: the monitor reads it */
 	int until_global;             /* dispatches until it looks at the global queue first */
@@ -114,6 +115,12 @@ void task_ready_last(struct task *task);
 void worker_park(void);
 void worker_yield(const void *pc);
 NORETURN void worker_end(void);
+
+/*
+ * For a call that is documented to wait and did not have to: it costs one of the task's budget, and when that is spent
+ * the task yields. So a task whose calls are always ready cannot keep the others out.
+ */
+void worker_spend(const void *pc);
 
 /* Runs tasks until scheduler.stopping. By the thread that is to be the worker. */
 void worker_run(struct worker *worker);

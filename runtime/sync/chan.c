@@ -220,8 +220,10 @@ static int transfer(struct sley_chan *chan, void *item, sley_time deadline, bool
 	if (unlikely(!chan))
 		return wait_for_nothing(sending ? SLEY_WAIT_SEND : SLEY_WAIT_RECV, deadline, pc);
 	int error = attempt_locked(chan, item, sending);
-	if (error != -EAGAIN)
+	if (error != -EAGAIN) {
+		worker_spend(pc);
 		return error;
+	}
 	void *block = NULL;
 	if (!in_word(chan)) {
 		lock_drop(&chan->lock);

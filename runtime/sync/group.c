@@ -66,6 +66,7 @@ int sley_group_wait(struct sley_group *group, sley_time deadline)
 	lock_take(inner(group));
 	if (group->count == 0) {
 		lock_drop(inner(group));
+		worker_spend(__builtin_return_address(0));
 		return 0;
 	}
 	wait_begin(task, SLEY_WAIT_GROUP, (uint64_t)(uintptr_t)group, __builtin_return_address(0));

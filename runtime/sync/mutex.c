@@ -50,6 +50,7 @@ int sley_mutex_lock(struct sley_mutex *mutex, sley_time deadline)
 	int error = check(mutex, "sley_mutex_lock", &task);
 	if (error)
 		return error;
+	worker_spend(__builtin_return_address(0)); /* before: a task that yields with it held keeps others waiting */
 	lock_take(inner(mutex));
 	error = try_locked(mutex, task);
 	if (error != -EBUSY) {
