@@ -62,7 +62,7 @@ options() {
 	local option
 	"$SLEY_BUILD/asynctop" --help >"$scratch/help"
 	for option in -p -b -d -n --json; do
-		grep -q -e "^ *$option\|asynctop $option" README.md || fail "$option is not in README.md"
+		grep -q -e "^    asynctop .*$option " README.md || fail "$option is not in README.md"
 		contains "$scratch/help" "$option"
 	done
 }
