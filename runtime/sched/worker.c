@@ -363,13 +363,23 @@ static void prefetch(struct worker *worker)
 #endif
 }
 
+/* There are pinned tasks: they and the deque take turns, or pinned ones that yield would keep the others out. */
+static struct task *take_in_turn(struct worker *worker)
+{
+	struct task *task = NULL;
+	worker->deque_turn = !worker->deque_turn;
+	if (worker->deque_turn)
+		task = deque_pop(&worker->deque);
+	return task ? task : inbox_take(worker);
+}
+
 static struct task *find_local(struct worker *worker)
 {
 	struct task *task = take_next(worker);
 	if (task)
 		return task;
 	worker->next_streak = 0;
-	if (unlikely((task = inbox_take(worker))))
+	if (unlikely(load(&worker->inbox_length, relaxed) > 0) && (task = take_in_turn(worker)))
 		return task;
 	task = deque_pop(&worker->deque);
 	if (task)
@@ -419,11 +429,11 @@ static struct task *find(struct worker *worker)
 			task = find_local(worker);
 		if (!task)
 			task = find_elsewhere(worker);
-		if (task) {
-			if (worker->spinning)
-				idle_spin_end(worker, true);
+		/* woken as a spinner: also for nothing, else nobody would be woken any more */
+		if (worker->spinning)
+			idle_spin_end(worker, task != NULL);
+		if (task)
 			return task;
-		}
 		idle_wait(worker);
 	}
 	return NULL;

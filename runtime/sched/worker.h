@@ -36,6 +36,7 @@ struct worker {
 	struct fiber fiber;
 	uint32_t random;
 	bool spinning;                /* counted in idle.spinning */
+	bool deque_turn;              /* who was first the last time that there were pinned tasks */
 	pthread_t thread;
 	/* atomic */
 	struct task *next;            /* run-next: made ready by the running task; anybody may take it */
