@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+#include "tests/unit/run.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "region/region.h"
+
+void run_with(int (*main)(void *), void *arg, const struct sley_options *options)
+{
+	int result = -1;
+
+	assert_int_equal(sley_run(main, arg, options, &result), 0);
+	assert_int_equal(result, 0);
+}
+
+void run(int (*main)(void *), unsigned workers)
+{
+	struct sley_options options = { .size = sizeof(options), .workers = workers };
+
+	run_with(main, NULL, &options);
+}
+
+uint64_t counter(enum sley_counter which)
+{
+	uint64_t sum = 0;
+
+	for (unsigned row = 0; row <= load(&region.header->worker_count, acquire); row++)
+		sum += load(&region_counters(row)[which], relaxed);
+	return sum;
+}
+
+unsigned live_tasks(void)
+{
+	unsigned n = 0;
+
+	for (uint32_t word = 0; word < region.header->live.capacity; word++)
+		n += (unsigned)__builtin_popcountll(load(&region.live[word], relaxed));
+	return n;
+}
+
+const struct sley_region_task *record_of(sley_task task)
+{
+	return &region.tasks[((uint64_t)task & SLEY_TASK_INDEX_MASK) - 1];
+}
+
+void await_state(sley_task task, enum sley_task_state state, enum sley_wait_kind kind)
+{
+	const struct sley_region_task *record = record_of(task);
+	sley_time deadline = SOON;
+
+	while (load(&record->state, relaxed) != state ||
+	       (kind != SLEY_WAIT_NONE && load(&record->wait_kind, relaxed) != kind)) {
+		REQUIRE(sley_now() < deadline);
+		sley_yield();
+	}
+}
+
+static int captured = -1, original = -1;
+
+void capture_begin(void)
+{
+	fflush(stderr);
+	original = dup(STDERR_FILENO);
+	captured = memfd_create("stderr", MFD_CLOEXEC);
+	REQUIRE(original >= 0 && captured >= 0);
+	REQUIRE(dup2(captured, STDERR_FILENO) == STDERR_FILENO);
+}
+
+void capture_end(char *text, size_t size)
+{
+	fflush(stderr);
+	REQUIRE(dup2(original, STDERR_FILENO) == STDERR_FILENO);
+	ssize_t n = pread(captured, text, size - 1, 0);
+	text[n > 0 ? n : 0] = '\0';
+	close(captured);
+	close(original);
+}
+
+unsigned occurrences(const char *text, const char *needle)
+{
+	unsigned n = 0;
+
+	for (const char *p = text; (p = strstr(p, needle)); p += strlen(needle))
+		n++;
+	return n;
+}
+
+void scenario_main(int argc, char **argv, const struct scenario *scenarios)
+{
+	if (argc != 3 || strcmp(argv[1], "--scenario") != 0)
+		return;
+	for (; scenarios->name; scenarios++) {
+		if (strcmp(scenarios->name, argv[2]) == 0)
+			exit(scenarios->main());
+	}
+	fprintf(stderr, "no scenario is called %s\n", argv[2]);
+	exit(127);
+}
+
+int scenario_run(const char *name, char *text, size_t size)
+{
+	int ends[2], status;
+	size_t used = 0;
+	ssize_t n;
+
+	assert_int_equal(pipe(ends), 0);
+	pid_t child = fork();
+	assert_true(child >= 0);
+	if (child == 0) {
+		dup2(ends[1], STDERR_FILENO);
+		close(ends[0]);
+		close(ends[1]);
+		execl("/proc/self/exe", program_invocation_name, "--scenario", name, NULL);
+		_exit(127);
+	}
+	close(ends[1]);
+	char rest[512];
+	while ((n = read(ends[0], rest, sizeof(rest))) > 0) {
+		size_t keep = (size_t)n < size - 1 - used ? (size_t)n : size - 1 - used;
+		memcpy(text + used, rest, keep);
+		used += keep;
+	}
+	text[used] = '\0';
+	close(ends[0]);
+	assert_int_equal(waitpid(child, &status, 0), child);
+	return status;
+}

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+/*
+ * What the unit tests of the runtime share: runs whose main is checked, stderr as text, the region's counters, and
+ * scenarios, which are runs in a process of their own, for what a process does not survive or can do only once.
+ */
+#ifndef RUN_H
+#define RUN_H
+
+#include "tests/test.h"
+
+#include <sley.h>
+#include <sley/introspect.h>
+
+/* A deadline that only a bug meets. */
+#define SOON sley_in(SLEY_SEC(30))
+
+/* Runs `main` as the first task and asserts that the run went well and main returned 0. */
+void run(int (*main)(void *), unsigned workers);
+
+/* The same with all options. */
+void run_with(int (*main)(void *), void *arg, const struct sley_options *options);
+
+/* A counter of the region over all its rows, and how many tasks are alive by its bitmap. */
+uint64_t counter(enum sley_counter which);
+unsigned live_tasks(void);
+
+/* The public record of a living task. */
+const struct sley_region_task *record_of(sley_task task);
+
+/* Yields until the task's record shows the state (and the wait, unless NONE). REQUIRE()s that it comes soon. */
+void await_state(sley_task task, enum sley_task_state state, enum sley_wait_kind kind);
+
+/* Sends stderr into a file until capture_end(), which puts it into `text`, NUL-terminated, cut at `size`. */
+void capture_begin(void);
+void capture_end(char *text, size_t size);
+
+/* How often `needle` is in `text`. */
+unsigned occurrences(const char *text, const char *needle);
+
+/* A scenario: the process ends with what `main` returns. */
+struct scenario {
+	const char *name;
+	int (*main)(void);
+};
+
+/* First thing in main(): if the process was started for a scenario, runs it and ends. The list ends with a null name. */
+void scenario_main(int argc, char **argv, const struct scenario *scenarios);
+
+/* Starts this program again for the scenario; its wait(2) status, with its stderr in `text`. */
+int scenario_run(const char *name, char *text, size_t size);
+
+#endif

@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+/* Sleeping and waking: no wake-up is lost, whoever brings the work and whatever the idle worker is about to do. */
+#include "tests/unit/run.h"
+
+#include <pthread.h>
+#include <semaphore.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "base/atomic.h"
+#include "base/clock.h"
+#include "sched/worker.h"
+
+static struct sley_group under_way;
+static sem_t ran;
+
+static void post(void *arg)
+{
+	sem_post(&ran);
+}
+
+/* False: nobody ran the task. A bound that only a lost wake-up meets. */
+static bool wait_ran(void)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += 30;
+	while (sem_timedwait(&ran, &until) != 0) {
+		if (errno != EINTR)
+			return false;
+	}
+	return true;
+}
+
+/*
+ * Each spawn meets the workers in another moment of falling asleep:
+ *
+ *   plain thread                 worker
+ *   push to the global queue     takes the task, runs it, finds nothing, joins the idle list
+ *   fence                        looks at the queues once more
+ *   somebody idle? wake it       (woken for nothing: searches, sleeps again)
+ *   wait until it ran
+ *   push ...                     must be woken again
+ */
+static void *spawn_one_by_one(void *arg)
+{
+	long rounds = test_scale(50000);
+
+	for (long i = 0; i < rounds; i++) {
+		REQUIRE(sley_go(post, NULL) == 0);
+		REQUIRE(wait_ran());
+		for (unsigned spin = (unsigned)(i % 64) * 8; spin > 0; spin--)
+			cpu_relax();
+	}
+	REQUIRE(sley_group_done(&under_way) == 0);
+	return NULL;
+}
+
+/* Runs the thread with no task in the way: main itself waits for the thread, without a deadline. */
+static int with_thread(void *(*body)(void *))
+{
+	pthread_t thread;
+
+	REQUIRE(sem_init(&ran, 0, 0) == 0);
+	REQUIRE(sley_group_add(&under_way, 1) == 0);
+	REQUIRE(pthread_create(&thread, NULL, body, NULL) == 0);
+	REQUIRE(sley_group_wait(&under_way, SLEY_NEVER) == 0);
+	pthread_join(thread, NULL);
+	return 0;
+}
+
+static int main_plain(void *arg)
+{
+	return with_thread(spawn_one_by_one);
+}
+
+/* Every task that a plain thread spawns is run, with all workers idle, for 1, 2 and 4 workers. */
+static void test_plain_thread_wakes(void **state)
+{
+	run(main_plain, 1);
+	run(main_plain, 2);
+	run(main_plain, 4);
+}
+
+/* Looks like a spawner that was slow: the worker took its task long ago, and is woken for nothing. */
+static void *wake_for_nothing(void *arg)
+{
+	for (int i = 0; i < 100; i++) {
+		while (idle_count() < scheduler.count)
+			cpu_relax();
+		idle_notify();
+		while (idle_count() < scheduler.count)
+			cpu_relax();
+		REQUIRE(sley_go(post, NULL) == 0);
+		REQUIRE(wait_ran());
+	}
+	REQUIRE(sley_group_done(&under_way) == 0);
+	return NULL;
+}
+
+static int main_for_nothing(void *arg)
+{
+	return with_thread(wake_for_nothing);
+}
+
+/* A worker that was woken and found nothing can be woken again. */
+static void test_woken_for_nothing(void **state)
+{
+	run(main_for_nothing, 1);
+	run(main_for_nothing, 2);
+}
+
+static struct sley_chan *there, *back;
+
+static void echo(void *arg)
+{
+	uint64_t value;
+
+	while (sley_chan_recv(there, &value, SLEY_NEVER) == 0)
+		REQUIRE(sley_chan_send(back, &value, SLEY_NEVER) == 0);
+}
+
+static int main_ping(void *arg)
+{
+	long rounds = test_scale(30000);
+	uint64_t value;
+
+	REQUIRE(sley_chan_new(&there, sizeof(value), 0) == 0 && sley_chan_new(&back, sizeof(value), 0) == 0);
+	sley_task task = sley_spawn(echo, NULL);
+	for (long i = 0; i < rounds; i++) {
+		value = (uint64_t)i;
+		REQUIRE(sley_chan_send(there, &value, SOON) == 0);
+		REQUIRE(sley_chan_recv(back, &value, SOON) == 0);
+		REQUIRE(value == (uint64_t)i);
+		if (i % 16 == 0) /* let everybody fall asleep now and then; the timer wakes the poller */
+			sley_sleep(sley_in(SLEY_US(20)));
+	}
+	REQUIRE(sley_chan_close(there) == 0);
+	REQUIRE(sley_join(task, SLEY_NEVER) == 0);
+	REQUIRE(sley_chan_free(there) == 0 && sley_chan_free(back) == 0);
+	return 0;
+}
+
+/* Hand-offs between tasks on workers that fall asleep all the time are not lost. */
+static void test_hand_off(void **state)
+{
+	run(main_ping, 1);
+	run(main_ping, 2);
+	run(main_ping, 4);
+}
+
+static unsigned pinned_done;
+
+static void pinned_sleeper(void *arg)
+{
+	for (int i = 0; i < 50; i++)
+		REQUIRE(sley_sleep(sley_in(SLEY_US(10 + 37 * i % 500))) == 0);
+	fetch_add(&pinned_done, 1, relaxed);
+}
+
+static int main_pinned(void *arg)
+{
+	struct sley_task_options pinned = { .size = sizeof(pinned), .pinned = 1 };
+	sley_task tasks[20];
+
+	store(&pinned_done, 0, relaxed);
+	for (int i = 0; i < 20; i++)
+		REQUIRE((tasks[i] = sley_spawn_with(&pinned, pinned_sleeper, NULL, SLEY_BY_POINTER)) > 0);
+	for (int i = 0; i < 20; i++)
+		REQUIRE(sley_join(tasks[i], SOON) == 0);
+	REQUIRE(load(&pinned_done, relaxed) == 20);
+	return 0;
+}
+
+/* A timer run by another worker wakes the very worker that a task is pinned to. */
+static void test_pinned_wake(void **state)
+{
+	for (int i = 0; i < 5; i++)
+		run(main_pinned, 3);
+}
+
+static int main_poller(void *arg)
+{
+	sley_time begin = sley_now();
+	uint64_t polls = counter(SLEY_COUNTER_polls);
+
+	REQUIRE(sley_sleep(sley_in(SLEY_MS(400))) == 0);
+	polls = counter(SLEY_COUNTER_polls) - polls;
+	/* the poller sleeps until the timer; the monitor's few looks are all that may disturb it */
+	REQUIRE(polls < 50 * (1 + (uint64_t)(sley_now() - begin) / SLEY_MS(400)));
+	return 0;
+}
+
+/* Idle workers sleep: 400 ms of nothing take a few polls, not thousands. */
+static void test_idle_is_quiet(void **state)
+{
+	run(main_poller, 1);
+	run(main_poller, 4);
+}
+
+static int main_end(void *arg)
+{
+	return 0;
+}
+
+/* A run ends while its workers are anywhere between falling asleep and waking. */
+static void test_end(void **state)
+{
+	long rounds = test_scale(300);
+
+	for (long i = 0; i < rounds; i++)
+		run(main_end, 1 + (unsigned)i % 6);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_plain_thread_wakes),
+		cmocka_unit_test(test_woken_for_nothing),
+		cmocka_unit_test(test_hand_off),
+		cmocka_unit_test(test_pinned_wake),
+		cmocka_unit_test(test_idle_is_quiet),
+		cmocka_unit_test(test_end),
+	};
+
+	return cmocka_run_group_tests_name("idle", tests, NULL, NULL);
+}
