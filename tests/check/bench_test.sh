@@ -6,15 +6,40 @@
 
 . tests/check/suite.sh
 
-# Each line is `name impl workers value unit`, and each row of the list has one.
-rows() {
-	local row
-	"$SLEY_BUILD/bench" -q -n 1 >"$scratch/lines"
-	! grep -vE '^[a-z0-9_]+ [a-z0-9-]+ [0-9]+ -?[0-9.]+ [A-Za-z/%]+$' "$scratch/lines" || fail "a line has another form"
-	for row in switch yield1k park_create park_rss echo_c64_rps echo_c1000_rps asynctop_echo_overhead; do
-		grep -q "^$row sley [0-9]" "$scratch/lines" || fail "no line of row $row"
+# lines ARGUMENTS...: runs it; what it prints has the documented form.
+lines() {
+	"$SLEY_BUILD/bench" -n 1 "$@" >"$scratch/lines"
+	! grep -vE '^[a-z0-9_]+ [a-z0-9-]+ [0-9]+ -?[0-9.e+-]+ [A-Za-z/%]+$' "$scratch/lines" || fail "a line has another form"
+}
+
+# has IMPL WORKERS VALUE...: there is a line for each of these values.
+has() {
+	local value impl=$1 workers=$2
+	shift 2
+	for value in "$@"; do
+		grep -q "^$value $impl $workers [0-9-]" "$scratch/lines" || fail "no line of $value, $impl, $workers"
 	done
-	grep -q '^echo_c64_rps raw 1 ' "$scratch/lines" || fail "no line of the raw server"
+}
+
+# The rows inside of one process, with a hundredth of the work.
+in_process() {
+	lines -q -r switch,yield2,yield1k,yield100k,spawn_join,park,park_deep
+	has sley 1 switch yield2 yield1k yield100k spawn_join park_create park_rss park_wakejoin park_deep_create park_deep_rss
+	has sley 2 yield2 yield1k yield100k spawn_join park_create park_rss park_wakejoin
+}
+
+# The servers, whole: less would measure the start of their load alone.
+servers() {
+	lines -r echo_c64,idle_conn
+	has sley 1 echo_c64_rps echo_c64_p99_ms echo_c64_cpu idle_conn_rss
+	has raw 1 echo_c64_rps echo_c64_p99_ms echo_c64_cpu
+}
+
+# What asynctop costs can be measured.
+observed() {
+	[ "$(id -u)" = 0 ] || skip "needs root"
+	lines -q -r asynctop
+	has sley 1 asynctop_echo_overhead asynctop_own_cpu
 }
 
 # Rows and workers can be chosen; an unknown row is a matter of usage.
@@ -25,4 +50,4 @@ choice() {
 	expect 2 "$SLEY_BUILD/bench" -r none 2>/dev/null
 }
 
-run_suite rows choice
+run_suite in_process servers observed choice
