@@ -177,8 +177,8 @@ bench: $(bench_programs) $(asynctop_program) $(example_programs)
 
 # To build, to run the demo, and what the tests need on top of both. libc6-dev: gcc only recommends it.
 BUILD_PACKAGES := gcc libc6-dev clang llvm bpftool libbpf-dev libelf-dev zlib1g-dev libdw-dev libncurses-dev
-DEMO_PACKAGES := libcap2-bin procps
-CHECK_PACKAGES := libclang-rt-14-dev libcmocka-dev libfuse3-dev fuse3 pkgconf curl tmux python3-jsonschema
+DEMO_PACKAGES := libcap2-bin
+CHECK_PACKAGES := libclang-rt-14-dev libcmocka-dev libfuse3-dev fuse3 pkgconf python3 python3-jsonschema
 PACKAGES ?= $(BUILD_PACKAGES) $(DEMO_PACKAGES) $(CHECK_PACKAGES)
 
 # Asks dpkg alone; apt and the network are touched only if something is missing.
