@@ -1,0 +1,353 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+/*
+ * Copying stacks: many tasks on few slots, each with a pattern of its own in every frame, which it checks after every
+ * wait. A byte that was copied late, early, to the wrong place or from the wrong tenant is seen.
+ *
+ * ASan builds cannot share a stack between tasks: there each task gets a slot of its own, nothing is copied, and the
+ * tests that are about copying check the rest alone.
+ */
+#include "stress.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "stack/image.h"
+
+#ifdef SLEY_ASAN
+#define COPYING 0
+#define SLOTS(tasks) ((unsigned)(tasks) + 64)
+#else
+#define COPYING 1
+#define SLOTS(tasks) 4u
+#endif
+
+static struct sley_group all, gate;
+static struct sley_mutex mutex;
+static struct sley_chan *chan;
+static long tasks, verified; /* verified: atomic */
+static unsigned stop;        /* atomic: what goes on beside the tasks is to end */
+
+/* ---- patterns ---- */
+
+static uint64_t word_of(uint64_t id, unsigned depth, size_t i)
+{
+	return (id << 20 ^ depth) * 0x9e3779b97f4a7c15u + i;
+}
+
+static void fill(volatile uint64_t *frame, size_t n, uint64_t id, unsigned depth)
+{
+	for (size_t i = 0; i < n; i++)
+		frame[i] = word_of(id, depth, i);
+}
+
+static void verify(const volatile uint64_t *frame, size_t n, uint64_t id, unsigned depth)
+{
+	for (size_t i = 0; i < n; i++)
+		REQUIRE(frame[i] == word_of(id, depth, i));
+}
+
+/* ---- waits ---- */
+
+static void lock_and_yield(void)
+{
+	REQUIRE(sley_mutex_lock(&mutex, SLEY_NEVER) == 0);
+	sley_yield();
+	REQUIRE(sley_mutex_unlock(&mutex) == 0);
+}
+
+static void child(void *arg)
+{
+	const uint64_t *block = arg; /* on this task's own stack */
+	uint64_t frame[8];
+	fill(frame, 8, block[0], 99);
+	sley_yield();
+	verify(frame, 8, block[0], 99);
+	verify(block + 1, 30, block[0], 98);
+}
+
+/* A task that ends while others wait for its slot; its argument travels by value. */
+static void spawn_and_join(uint64_t id)
+{
+	uint64_t block[31] = { id };
+	fill(block + 1, 30, id, 98);
+	sley_task task = sley_spawn_copy(child, block, sizeof(block));
+	memset(block, 0, sizeof(block));
+	if (task > 0)
+		stress_join(task);
+	else
+		REQUIRE(task == -ENOMEM); /* images are made to fail */
+}
+
+/* Gives the slot away in one way or another. */
+static void wait_somehow(uint64_t id, uint32_t *seed)
+{
+	uint64_t item = id;
+	switch (stress_random(seed) % 8) {
+	case 0:
+		REQUIRE(sley_sleep(sley_in(SLEY_US(stress_random(seed) % 2000))) == 0);
+		break;
+	case 1:
+		lock_and_yield();
+		break;
+	case 2: /* sent by value through the ring, or taken out: whoever waits, another comes */
+		if (sley_chan_send(chan, &item, sley_in(SLEY_MS(1))) == 0)
+			REQUIRE(sley_chan_recv(chan, &item, SLEY_NEVER) == 0 && item < (uint64_t)tasks);
+		break;
+	case 3:
+		spawn_and_join(id);
+		break;
+	default:
+		sley_yield();
+	}
+}
+
+/* ---- the tasks ---- */
+
+struct walk {
+	uint64_t id;
+	uint32_t seed;
+	unsigned depth; /* to go down to */
+};
+
+/* One frame of `n` words, waits on the way down and on the way up, and everything is still there. */
+#define DESCEND(name, n) \
+	__attribute__((noinline)) static void name(struct walk *walk, unsigned depth) \
+	{ \
+		volatile uint64_t frame[n]; \
+		fill(frame, n, walk->id, depth); \
+		if (depth < walk->depth) \
+			descend(walk, depth + 1); \
+		else \
+			wait_somehow(walk->id, &walk->seed); \
+		verify(frame, n, walk->id, depth); \
+		if (depth % 4 == 0) { \
+			wait_somehow(walk->id, &walk->seed); \
+			verify(frame, n, walk->id, depth); \
+		} \
+	}
+
+static void descend(struct walk *walk, unsigned depth);
+DESCEND(descend_little, 3)
+DESCEND(descend_more, 40)
+DESCEND(descend_much, 700)
+
+static void descend(struct walk *walk, unsigned depth)
+{
+	uint32_t size = stress_random(&walk->seed) % 16;
+	if (size < 12)
+		descend_little(walk, depth);
+	else if (size < 15 || depth > 20)
+		descend_more(walk, depth);
+	else
+		descend_much(walk, depth);
+}
+
+/* Most are shallow; one in 50 goes down so far that its image is no pooled one. */
+static struct walk walk_of(uint64_t id)
+{
+	struct walk walk = { .id = id, .seed = (uint32_t)id };
+	walk.depth = stress_random(&walk.seed) % 50 ? stress_random(&walk.seed) % 5 : 10 + stress_random(&walk.seed) % 20;
+	return walk;
+}
+
+static void patterned(void *arg)
+{
+	struct walk walk = walk_of((uint64_t)(uintptr_t)arg);
+	volatile uint64_t frame[4];
+	fill(frame, 4, walk.id, 1000);
+	stress_wait(&gate); /* until all are there */
+	verify(frame, 4, walk.id, 1000);
+	descend(&walk, 0);
+	verify(frame, 4, walk.id, 1000);
+	fetch_add(&verified, 1, relaxed); /* read after the group has been waited for */
+	if (walk.id % 64 == 0)
+		stress_progress();
+	REQUIRE(sley_group_done(&all) == 0);
+}
+
+/* Every 16th has a stack of its own, every 16th is pinned, every 64th both. */
+static void spawn_patterned(long id)
+{
+	struct sley_task_options options = { .size = sizeof(options), .detached = 1 };
+	options.private_stack = id % 16 == 5 && id < 16000;
+	options.pinned = id % 16 == 6 || id % 64 == 5;
+	sley_task task;
+	while ((task = sley_spawn_with(&options, patterned, (void *)(intptr_t)id, SLEY_BY_POINTER)) == -ENOMEM)
+		sley_yield();
+	REQUIRE(task > 0);
+}
+
+static void patterns_body(void)
+{
+	verified = 0;
+	REQUIRE(sley_chan_new(&chan, sizeof(uint64_t), 4) == 0);
+	REQUIRE(sley_group_add(&gate, 1) == 0 && sley_group_add(&all, tasks) == 0);
+	for (long id = 0; id < tasks; id++) {
+		spawn_patterned(id);
+		if (id % 1000 == 0) {
+			stress_progress();
+			sley_yield(); /* it moves between workers, so that the pinned ones are spread */
+		}
+	}
+	REQUIRE(sley_group_done(&gate) == 0);
+	stress_wait(&all);
+	REQUIRE(verified == tasks);
+	REQUIRE(sley_chan_free(chan) == 0);
+}
+
+static void run_patterns(unsigned workers)
+{
+	STRESS_RUN(patterns_body, .workers = workers, .stack_slots = SLOTS(2 * tasks));
+}
+
+/*
+ * Proves that 100,000 tasks over 4 slots and 8 workers keep every byte of their stacks, shallow and deep, whatever they
+ * wait for and wherever they are resumed; and, from the region, that they were copied and that they moved.
+ */
+static void test_many_tasks_on_four_slots(void **state)
+{
+	tasks = test_scale(100000);
+	run_patterns(STRESS_WORKERS);
+	uint64_t copies = stress_counted(SLEY_COUNTER_copies), migrations = stress_counted(SLEY_COUNTER_migrations);
+	print_message("%ld tasks: %llu copies, %llu migrations, %llu waits for a slot\n", tasks, (unsigned long long)copies,
+		      (unsigned long long)migrations, (unsigned long long)stress_counted(SLEY_COUNTER_slot_waits));
+	assert_true(!COPYING || copies > 0);
+	assert_true(migrations > 0);
+}
+
+/* Proves the same with 1 to 8 workers, fewer tasks and so a denser mix of newcomers and tasks that end. */
+static void test_any_number_of_workers(void **state)
+{
+	tasks = test_scale(10000);
+	for (unsigned workers = 1; workers <= STRESS_WORKERS; workers++) {
+		run_patterns(workers);
+		assert_true(!COPYING || stress_counted(SLEY_COUNTER_copies) > 0);
+		assert_true(workers == 1 || stress_counted(SLEY_COUNTER_migrations) > 0);
+	}
+}
+
+/* ---- no memory for images ---- */
+
+/* Images fail and come back, at any moment. */
+static void break_images(unsigned number)
+{
+	uint32_t seed = number;
+	while (!load(&stop, acquire)) {
+		store(&image_test_fail, 1, relaxed); /* an allocation sees it or not: both are to work */
+		stress_spin(stress_random(&seed) % 20000);
+		store(&image_test_fail, 0, relaxed);
+		stress_spin(stress_random(&seed) % 20000);
+	}
+}
+
+static void failing_body(void)
+{
+	store(&stop, 0, relaxed);
+	stress_threads_start(1, break_images);
+	patterns_body();
+	store(&stop, 1, release);
+	stress_threads_join();
+}
+
+/*
+ * Proves that tasks keep their stacks and all get on while images cannot be allocated now and then: the newcomer waits,
+ * or they swap through a worker's reserve.
+ */
+static void test_images_that_fail(void **state)
+{
+	uint64_t failures = 0;
+	tasks = test_scale(2000);
+	for (unsigned workers = 1; workers <= STRESS_WORKERS; workers++) {
+		STRESS_RUN(failing_body, .workers = workers, .stack_slots = SLOTS(2 * tasks));
+		failures += stress_counted(SLEY_COUNTER_image_failures);
+	}
+	print_message("%llu images failed\n", (unsigned long long)failures);
+	assert_true(!COPYING || failures > 0);
+}
+
+/* Depends on nobody: so it must get through with the workers' reserves alone. */
+static void independent(void *arg)
+{
+	volatile uint64_t frame[50];
+	uint64_t id = (uint64_t)(uintptr_t)arg;
+	fill(frame, 50, id, 7);
+	for (int i = 0; i < 10; i++) {
+		sley_yield();
+		verify(frame, 50, id, 7);
+	}
+	stress_progress();
+	REQUIRE(sley_group_done(&all) == 0);
+}
+
+static void reserves_body(void)
+{
+	REQUIRE(sley_group_add(&all, tasks) == 0);
+	for (long id = 0; id < tasks; id++)
+		REQUIRE(sley_go(independent, (void *)(intptr_t)id) == 0);
+	store(&image_test_fail, 1, relaxed);
+	stress_wait(&all);
+	store(&image_test_fail, 0, relaxed);
+}
+
+/* Proves that the reserve of the workers is enough for progress when no image can be allocated at all. */
+static void test_reserves_alone(void **state)
+{
+	tasks = test_scale(500);
+	for (unsigned workers = 1; workers <= STRESS_WORKERS; workers++)
+		STRESS_RUN(reserves_body, .workers = workers, .stack_slots = SLOTS(tasks));
+}
+
+/* ---- who waits for a slot ---- */
+
+static void passing(void *arg)
+{
+	uint64_t id = (uint64_t)(uintptr_t)arg;
+	volatile uint64_t frame[20];
+	fill(frame, 20, id, 5);
+	if (id % 2)
+		stress_spin(50); /* keeps the slot while the others come for it */
+	if (id % 3 == 0)
+		sley_yield();
+	verify(frame, 20, id, 5);
+	REQUIRE(sley_group_done(&all) == 0);
+}
+
+static void one_slot_body(void)
+{
+	for (int round = 0; round < 10; round++) {
+		REQUIRE(sley_group_add(&all, tasks) == 0);
+		for (long id = 0; id < tasks; id++)
+			REQUIRE(sley_go(passing, (void *)(intptr_t)id) == 0);
+		stress_wait(&all);
+		stress_progress();
+	}
+}
+
+/*
+ * Proves that all who wait for the one slot get it, whether its holder parks, yields or ends.
+ *
+ *   worker 1: tenant A             worker 2: tenant B             worker 3: tenant C
+ *   runs                           slot held: pushes B
+ *   ends; releases: takes waiters                                 pushes C, finds the word changed, pushes again
+ *   is handed B, which holds it
+ *   runs B; releases: C
+ */
+static void test_one_slot(void **state)
+{
+	tasks = test_scale(10000);
+	for (unsigned workers = 1; workers <= STRESS_WORKERS; workers++)
+		STRESS_RUN(one_slot_body, .workers = workers, .stack_slots = COPYING ? 1 : SLOTS(tasks));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_many_tasks_on_four_slots),
+		cmocka_unit_test(test_any_number_of_workers),
+		cmocka_unit_test(test_images_that_fail),
+		cmocka_unit_test(test_reserves_alone),
+		cmocka_unit_test(test_one_slot),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
