@@ -64,7 +64,7 @@ static void sample_fopen(const char *program)
 	make_fifo(fifo, sizeof(fifo));
 	target_start(&t, program, "fopen", fifo);
 	target_wait_blocked(&t, SYS_openat);
-	target_capture(&t, SYMBOLS_STACK, &request);
+	target_capture(&t, SAMPLE, &request);
 	target_ask(symbols, &request, &answer);
 	target_kill(&t);
 }
@@ -84,7 +84,7 @@ static void whole_chain(void **state)
 	assert_frame(&answer.frame[answer.location + 10], "run_deep", "MARK deepest");
 	assert_int_equal(answer.frame[answer.frames - 1].owner, SYMBOLS_LIBC);
 	assert_false(answer.truncated);
-	target_capture(&t, SYMBOLS_STACK, &request);
+	target_capture(&t, SAMPLE, &request);
 	request.registers.r15++; /* unknown to the cache of answers, and of no use to the unwinder here */
 	start = test_now();
 	target_ask(symbols, &request, &answer);
@@ -129,6 +129,55 @@ static void short_copy(void **state)
 	target_kill(&t);
 }
 
+/* A frame that is larger than the copy ends the chain; a larger copy has it all. */
+static void wide_frame(void **state)
+{
+	struct symbols_request request;
+	struct target t;
+
+	target_start(&t, plain, "wide", NULL);
+	target_wait_blocked(&t, SYS_read);
+	target_capture(&t, SAMPLE, &request);
+	target_ask(symbols, &request, &answer);
+	assert_location("deep", "MARK deep */");
+	assert_frame(&answer.frame[answer.location + 1], "wide", "MARK wide */");
+	assert_int_equal(answer.frames, (unsigned)answer.location + 2);
+	assert_true(answer.truncated);
+	target_capture(&t, SYMBOLS_STACK, &request);
+	target_ask(symbols, &request, &answer);
+	assert_frame(&answer.frame[answer.location + 2], "run_wide", "MARK widest");
+	assert_false(answer.truncated);
+	target_kill(&t);
+}
+
+/*
+ * A copy that ends before the service's frame is extended from the process while it has not moved on: not if a byte
+ * differs, and not when it is dead.
+ */
+static void extended_copy(void **state)
+{
+	struct symbols_request request;
+	struct target t;
+	char fifo[128];
+
+	make_fifo(fifo, sizeof(fifo));
+	target_start(&t, plain, "fopen", fifo);
+	target_wait_blocked(&t, SYS_openat);
+	target_capture(&t, 128, &request);
+	target_ask(symbols, &request, &answer);
+	assert_location("open_stream", "MARK fopen");
+	((uint8_t *)request.stack)[0] ^= 1;
+	target_ask(symbols, &request, &answer);
+	assert_int_equal(answer.location, -1);
+	assert_true(answer.truncated);
+	((uint8_t *)request.stack)[0] ^= 1;
+	symbols_forget(symbols, t.pid);
+	target_kill(&t);
+	target_ask(symbols, &request, &answer);
+	assert_int_equal(answer.location, -1);
+	assert_true(answer.truncated);
+}
+
 /* Frames of libc below the caller, and above a function that libc called back. */
 static void through_libc(void **state)
 {
@@ -156,7 +205,7 @@ static void inlined_functions(void **state)
 
 	target_start(&t, plain, "inlined", NULL);
 	target_wait_blocked(&t, SYS_readv);
-	target_capture(&t, SYMBOLS_STACK, &request);
+	target_capture(&t, SAMPLE, &request);
 	target_ask(symbols, &request, &answer);
 	target_kill(&t);
 	assert_location("inner", "MARK inner");
@@ -174,7 +223,7 @@ static void addresses(void **state)
 
 	target_start(&t, plain, "spin", NULL);
 	do /* until it is in the loop and not on the way to it */
-		target_capture(&t, SYMBOLS_STACK, &request), target_ask(symbols, &request, &answer);
+		target_capture(&t, SAMPLE, &request), target_ask(symbols, &request, &answer);
 	while (answer.location != 0);
 	assert_false(request.returns);
 	assert_location("run_spin", "MARK spin");
@@ -276,7 +325,7 @@ static void gone_from_disk(void **state)
 	target_start(&t, path, "deep", NULL);
 	target_wait_blocked(&t, SYS_read);
 	unlink(path);
-	target_capture(&t, SYMBOLS_STACK, &request);
+	target_capture(&t, SAMPLE, &request);
 	target_ask(symbols, &request, &answer);
 	assert_location("deep", "MARK deep */");
 	target_kill(&t);
@@ -285,7 +334,7 @@ static void gone_from_disk(void **state)
 	target_wait_blocked(&t, SYS_read);
 	unlink(path);
 	target_copy("/bin/true", path);
-	target_capture(&t, SYMBOLS_STACK, &request);
+	target_capture(&t, SAMPLE, &request);
 	target_ask(symbols, &request, &answer);
 	assert_location("deep", "MARK deep */");
 	target_kill(&t);
@@ -305,7 +354,7 @@ static void maps_change(void **state)
 	target_continue(&t);
 	do { /* it leaves one read for the next */
 		target_wait_blocked(&t, SYS_read);
-		target_capture(&t, SYMBOLS_STACK, &request);
+		target_capture(&t, SAMPLE, &request);
 		target_ask(symbols, &request, &answer);
 	} while (answer.location < 0 || !strcmp(symbols_location(&answer)->function, "deep"));
 	assert_location("library_call", "MARK library");
@@ -317,7 +366,7 @@ static void maps_change(void **state)
 	assert_true(read(t.output, text, sizeof(text) - 1) > 0);
 	t.tid = atoi(text);
 	target_wait_blocked(&t, SYS_read);
-	target_capture(&t, SYMBOLS_STACK, &request);
+	target_capture(&t, SAMPLE, &request);
 	target_ask(symbols, &request, &answer);
 	assert_location("deep", "MARK deep */");
 	assert_string_equal(symbols_location(&answer)->module, "executed");
@@ -337,7 +386,7 @@ static void dead_process(void **state)
 	target_ask(symbols, &prepare, &answer);
 	assert_int_equal(answer.status, SYMBOLS_RESOLVED);
 	assert_int_equal(answer.frames, 0);
-	target_capture(&t, SYMBOLS_STACK, &request);
+	target_capture(&t, SAMPLE, &request);
 	target_kill(&t);
 	target_ask(symbols, &request, &answer);
 	assert_location("deep", "MARK deep */");
@@ -351,7 +400,7 @@ static void lookup(void **state)
 
 	target_start(&t, plain, "deep", NULL);
 	target_wait_blocked(&t, SYS_read);
-	target_capture(&t, SYMBOLS_STACK, &request);
+	target_capture(&t, SAMPLE, &request);
 	symbols_forget(symbols, t.pid);
 	assert_int_equal(symbols_lookup(symbols, &request, &answer), 0);
 	assert_int_equal(symbols_lookup(symbols, &request, &answer), 0);
@@ -382,7 +431,7 @@ static void assert_runtime(const char *program)
 	assert_true(runtime);
 	target_start(&t, program, "dump", NULL);
 	target_wait_blocked(&t, SYS_write);
-	target_capture(&t, SYMBOLS_STACK, &request);
+	target_capture(&t, SAMPLE, &request);
 	target_ask(symbols, &request, &answer);
 	target_kill(&t);
 	assert_location("dump_main", "MARK dump");
@@ -425,6 +474,8 @@ int main(void)
 		cmocka_unit_test(whole_chain),
 		cmocka_unit_test(long_chain_is_cut),
 		cmocka_unit_test(short_copy),
+		cmocka_unit_test(wide_frame),
+		cmocka_unit_test(extended_copy),
 		cmocka_unit_test(through_libc),
 		cmocka_unit_test(inlined_functions),
 		cmocka_unit_test(addresses),

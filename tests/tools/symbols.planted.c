@@ -71,6 +71,25 @@ static void *run_deeper(void *unused)
 	return unused;
 }
 
+/* A frame larger than a copied stack. */
+static NOINLINE void wide(void)
+{
+	char filler[6000];
+
+	memset(filler, 1, sizeof(filler));
+	sink = filler[sink & 1023];
+	deep(0); /* MARK wide */
+	sink = filler[sink & 511];
+}
+
+static void *run_wide(void *unused)
+{
+	announce();
+	wide(); /* MARK widest */
+	sink++;
+	return unused;
+}
+
 /* libc opens the file: its own frames lie between this one and the system call. */
 static NOINLINE void open_stream(void)
 {
@@ -132,8 +151,7 @@ static NOINLINE void *run_inlined(void *unused)
 static NOINLINE void *run_spin(void *unused)
 {
 	announce();
-	for (;;)
-		sink++; /* MARK spin */
+	for (;;) sink++; /* MARK spin */ /* one line, whichever instruction it is */
 	return unused;
 }
 
@@ -223,6 +241,7 @@ static const struct chain {
 } chains[] = {
 	{ "deep", run_deep },       { "deeper", run_deeper }, { "fopen", run_fopen }, { "qsort", run_qsort },
 	{ "inlined", run_inlined }, { "spin", run_spin },     { "dlopen", run_dlopen }, { "exec", run_exec },
+	{ "wide", run_wide },
 #ifndef PLAIN
 	{ "sley", run_sley },       { "dump", run_dump },
 #endif

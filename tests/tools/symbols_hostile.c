@@ -303,12 +303,12 @@ static void truncated_file(void **state)
 
 	target_start(&t, plain, "dlopen", library);
 	target_wait_blocked(&t, SYS_read);
-	target_capture(&t, SYMBOLS_STACK, &request);
+	target_capture(&t, SAMPLE, &request);
 	before = request.registers.rsp;
 	target_continue(&t);
 	while (request.registers.rsp == before) { /* until it reads in the library */
 		target_wait_blocked(&t, SYS_read);
-		target_capture(&t, SYMBOLS_STACK, &request);
+		target_capture(&t, SAMPLE, &request);
 	}
 	prepare.pid = t.pid;
 	target_ask(symbols, &prepare, &answer);
@@ -350,7 +350,7 @@ static void killed_helpers(void **state)
 /* They hang (are stopped): the question fails after its time, the following ones are answered. */
 static void hung_helpers(void **state)
 {
-	const struct symbols_options options = { .size = sizeof(options), .timeout_ms = 1000 };
+	const struct symbols_options options = { .size = sizeof(options), .timeout_ms = 2000 };
 	struct symbols *symbols = symbols_open(&options);
 
 	assert_healthy(symbols);
@@ -447,7 +447,7 @@ static int set_up(void **state)
 	plain = target_compile("plain", (const char *const[]){ "-DPLAIN", NULL });
 	target_start(&healthy, plain, "deep", NULL);
 	target_wait_blocked(&healthy, SYS_read);
-	target_capture(&healthy, SYMBOLS_STACK, &healthy_request);
+	target_capture(&healthy, SAMPLE, &healthy_request);
 	memcpy(healthy_stack, healthy_request.stack, healthy_request.stack_size);
 	healthy_request.stack = healthy_stack;
 	return 0;

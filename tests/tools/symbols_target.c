@@ -210,7 +210,7 @@ void target_sample(struct symbols *symbols, struct target *t, const char *progra
 
 	target_start(t, program, chain, argument);
 	target_wait_blocked(t, SYS_read);
-	target_capture(t, SYMBOLS_STACK, &request);
+	target_capture(t, SAMPLE, &request);
 	target_ask(symbols, &request, answer);
 }
 

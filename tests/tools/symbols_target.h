@@ -6,6 +6,7 @@
 
 #include "symbols.h"
 
+#define SAMPLE 4096 /* bytes of stack that a sample usually has */
 #define PLANTED "tests/tools/symbols.planted.c"
 
 /* A directory for the programs of a test run; target_directory_remove() deletes it and all in it. */
@@ -42,7 +43,7 @@ void target_capture(const struct target *target, size_t size, struct symbols_req
 /* Asks and waits for the answer; fails the test if none comes in a generous time. */
 void target_ask(struct symbols *symbols, const struct symbols_request *request, struct symbols_answer *answer);
 
-/* start, wait_blocked in read, capture 4 KB, ask: in one. The target stays. */
+/* start, wait_blocked in read, capture SAMPLE bytes, ask: in one. The target stays. */
 void target_sample(struct symbols *symbols, struct target *target, const char *program, const char *chain,
 		   const char *argument, struct symbols_answer *answer);
 

@@ -24,7 +24,7 @@
 #include <sys/types.h>
 
 #define SYMBOLS_FRAMES 32   /* in an answer, inlined ones included */
-#define SYMBOLS_STACK 4096  /* bytes of a copied stack; what exceeds it is not looked at */
+#define SYMBOLS_STACK 16384 /* bytes of a copied stack; what exceeds it is not looked at */
 #define SYMBOLS_PENDING 256 /* requests not yet answered */
 
 struct symbols;
@@ -48,7 +48,9 @@ struct symbols_request {
 	                                       sample: rip is (true in a system call, false in a page fault) */
 	uint64_t address;                   /* SYMBOLS_ADDRESS */
 	struct symbols_registers registers; /* SYMBOLS_SAMPLE */
-	const void *stack;                  /* SYMBOLS_SAMPLE: bytes at registers.rsp; copied by the call */
+	const void *stack;                  /* SYMBOLS_SAMPLE: bytes at registers.rsp; copied by the call. If they end before
+	                                       the service's own frame (getaddrinfo() needs some 5 KB), and the process's
+	                                       memory still begins with the same ones, more are read from there */
 	size_t stack_size;
 };
 

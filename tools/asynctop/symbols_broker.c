@@ -18,11 +18,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #define MAPS_AGE_NS 2000000000    /* what dlclose() and dlopen() put in the same place is noticed after this */
 #define MAPS_INTERVAL_NS 50000000 /* maps are not read more often, however wild the addresses */
+#define SAME_STACK 128            /* bytes that must agree before a stack is taken for the same */
 
 static void forget_images(struct broker *b)
 {
@@ -165,14 +167,51 @@ static int ask(struct broker *b, const struct process *p, struct message_request
 	return error;
 }
 
+/*
+ * Takes more of the stack from the process itself, if it has not moved on: what was copied is still there, byte by byte.
+ * So a block that lasts is located even if libc's frames fill the copy. False: there is no more to be had.
+ */
+static bool extend_stack(pid_t pid, struct message_request *request)
+{
+	static uint8_t now[SYMBOLS_STACK];
+	struct iovec local = { .iov_base = now, .iov_len = sizeof(now) };
+	struct iovec remote = { .iov_base = (void *)request->registers.rsp, .iov_len = sizeof(now) };
+	ssize_t n;
+
+	if (request->stack_size < SAME_STACK)
+		return false;
+	n = process_vm_readv(pid, &local, 1, &remote, 1, 0); /* less at the stack's end */
+	if (n < 0 || (size_t)n <= request->stack_size || memcmp(now, request->stack, request->stack_size))
+		return false;
+	memcpy(request->stack, now, (size_t)n);
+	request->stack_size = (uint64_t)n;
+	request->head.size = message_request_size((uint64_t)n);
+	return true;
+}
+
 static uint64_t innermost(const struct message_request *request)
 {
 	return request->kind == SYMBOLS_SAMPLE ? request->registers.rip : request->address;
 }
 
+/* After a first answer: the maps may have changed, or the copied stack may have been too short. */
+static int ask_again(struct broker *b, struct process *p, struct message_request *request, union message *answer, int64_t deadline)
+{
+	uint64_t serial = p->serial;
+	int error = 0;
+
+	if (answer->answer.uncovered)
+		error = load_image(b, p, MAPS_INTERVAL_NS, deadline);
+	if (!error && p->serial != serial)
+		error = ask(b, p, request, answer, deadline);
+	if (!error && request->kind == SYMBOLS_SAMPLE && answer->answer.truncated && answer->answer.location < 0 &&
+	    extend_stack(p->pid, request))
+		error = ask(b, p, request, answer, deadline);
+	return error;
+}
+
 static int resolve(struct broker *b, struct process *p, struct message_request *request, union message *answer, int64_t deadline)
 {
-	uint64_t serial;
 	int error = reader_start(b);
 
 	if (!error)
@@ -181,13 +220,7 @@ static int resolve(struct broker *b, struct process *p, struct message_request *
 		error = load_image(b, p, MAPS_INTERVAL_NS, deadline);
 	if (!error)
 		error = ask(b, p, request, answer, deadline);
-	if (error || !answer->answer.uncovered)
-		return error;
-	serial = p->serial;
-	error = load_image(b, p, MAPS_INTERVAL_NS, deadline);
-	if (!error && p->serial != serial)
-		error = ask(b, p, request, answer, deadline);
-	return error;
+	return error ? error : ask_again(b, p, request, answer, deadline);
 }
 
 static bool readers_fault(int error)

@@ -14,7 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define CHAIN 256       /* physical frames looked at: 4 KB of stack hold no more that make sense */
+#define CHAIN 256       /* physical frames looked at */
 #define NULL_PAGE 4096  /* a return address below it is an end */
 
 static struct space *slots[IMAGE_SLOTS];
