@@ -297,6 +297,49 @@ static bool still_inside(const struct worker_state *state, const struct pt_regs 
 	return state->uninterruptible && now - block->end_ns < RESUME_GAP_NS;
 }
 
+static void run_again(struct worker_state *state, uint64_t now)
+{
+	struct block_record *block = &state->block;
+	uint64_t wake = state->wake_ns ?: now;
+
+	change(state);
+	state->phase = WORKER_RESUMED;
+	block->end_ns = now;
+	block->blocked_ns += wake - state->out_ns;
+	block->cpu_ns += now - wake;
+	change(state);
+}
+
+/*
+ * Not every kernel shows every switch: some hide those out of a hypervisor's agent, and with them that the agent was
+ * followed by our thread. Then the time comes from the scheduler's account of how long the thread has run since.
+ */
+static uint64_t unseen_switch_in(const struct worker_state *state, const struct task_struct *task, uint64_t now)
+{
+	uint64_t earliest = state->wake_ns ?: state->out_ns;
+	uint64_t ran = task->se.sum_exec_runtime - task->se.prev_sum_exec_runtime;
+
+	return ran < now - earliest ? now - ran : earliest;
+}
+
+/* Ends the block before this switch out, unless the call goes on: then the answer is true. */
+static bool goes_on(struct worker_state *state, struct task_struct *task, const struct pt_regs *regs,
+		    const struct sley_region_worker *line, bool asleep, uint32_t task_state)
+{
+	uint64_t now = bpf_ktime_get_ns();
+
+	if (state->phase == WORKER_BLOCKED)
+		run_again(state, unseen_switch_in(state, task, now));
+	if (!still_inside(state, regs, now)) {
+		finish(state, line);
+		return false;
+	}
+	change(state);
+	fall_asleep(state, now, asleep, task_state);
+	change(state);
+	return true;
+}
+
 static void switched_out(const struct thread *thread, struct worker_state *state, struct task_struct *task, bool asleep,
 			 uint32_t task_state)
 {
@@ -309,43 +352,19 @@ static void switched_out(const struct thread *thread, struct worker_state *state
 		add(&drops.lines, 1);
 	cause = cause_of(&line, regs, asleep);
 	count(state, thread, &line, cause);
-	if (state->phase == WORKER_RESUMED) {
-		uint64_t now = bpf_ktime_get_ns();
-
-		if (still_inside(state, regs, now)) {
-			change(state);
-			fall_asleep(state, now, asleep, task_state);
-			change(state);
-			return;
-		}
-		finish(state, &line);
-	} else if (state->phase == WORKER_BLOCKED) {
-		forget(state); /* its switch in was not seen */
-	}
-	if (task->flags & PF_EXITING) {
-		state->live = 0;
+	if (state->phase != WORKER_UNBLOCKED && goes_on(state, task, regs, &line, asleep, task_state))
 		return;
-	}
-	if (line.mode == SLEY_WORKER_TASK && (cause == SWITCH_BLOCK || cause == SWITCH_FAULT))
+	if (task->flags & PF_EXITING)
+		state->live = 0;
+	else if (line.mode == SLEY_WORKER_TASK && (cause == SWITCH_BLOCK || cause == SWITCH_FAULT))
 		begin(state, thread, task, regs, &line, task_state);
 }
 
 static void switched_in(struct worker_state *state, struct task_struct *task)
 {
-	struct block_record *block = &state->block;
-	uint64_t now, wake;
-
 	state->in_flags = task->thread_info.flags;
-	if (state->phase != WORKER_BLOCKED)
-		return;
-	now = bpf_ktime_get_ns();
-	wake = state->wake_ns ?: now;
-	change(state);
-	state->phase = WORKER_RESUMED;
-	block->end_ns = now;
-	block->blocked_ns += wake - state->out_ns;
-	block->cpu_ns += now - wake;
-	change(state);
+	if (state->phase == WORKER_BLOCKED)
+		run_again(state, bpf_ktime_get_ns());
 }
 
 SEC("tp_btf/sched_switch")

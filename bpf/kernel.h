@@ -83,9 +83,15 @@ struct thread_struct {
 	unsigned long fsbase;
 };
 
+struct sched_entity {
+	uint64_t sum_exec_runtime;
+	uint64_t prev_sum_exec_runtime;
+};
+
 struct task_struct {
 	struct thread_info thread_info;
 	unsigned int flags;
+	struct sched_entity se;
 	struct files_struct *files;
 	struct thread_struct thread;
 };

@@ -58,6 +58,8 @@ struct tracer_process *tracer_find(struct tracer *, uint32_t process);
 bool tracer_read_state(struct tracer *, uint32_t slot, enum worker_phase phase, struct block_record *, uint32_t *seq);
 uint32_t tracer_state_seq(struct tracer *, uint32_t slot);
 
+bool tracer_read_line(const struct tracer_process *, uint32_t index, struct sley_region_worker *);
+
 /* Fills in what a block that the kernel has not added up yet delayed so far. */
 void tracer_weigh(const struct tracer_process *, struct block_record *);
 

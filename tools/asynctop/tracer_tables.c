@@ -205,6 +205,15 @@ int tracer_totals(struct tracer *tracer, uint32_t key, tracer_total_fn *each, vo
 
 /* ---- the others ---- */
 
+/* Whether the worker has gone on since: its switch in may have been hidden (see blocked.bpf.c). */
+static bool went_on(const struct tracer_process *process, const struct block_record *block)
+{
+	struct sley_region_worker line;
+
+	return tracer_read_line(process, block->worker, &line) &&
+	       (line.task != block->task || line.dispatches != block->dispatches);
+}
+
 int tracer_blocked(struct tracer *tracer, uint32_t key, tracer_block_fn *each, void *context)
 {
 	const struct tracer_process *process = tracer_find(tracer, key);
@@ -216,7 +225,8 @@ int tracer_blocked(struct tracer *tracer, uint32_t key, tracer_block_fn *each, v
 	for (unsigned i = 0; i < WATCH_WORKERS; i++) {
 		const struct tracer_worker *worker = &process->workers[i];
 
-		if (worker->used && tracer_read_state(tracer, worker->slot, WORKER_BLOCKED, &block, &seq))
+		if (worker->used && tracer_read_state(tracer, worker->slot, WORKER_BLOCKED, &block, &seq) &&
+		    !went_on(process, &block))
 			each(context, &block);
 	}
 	return 0;

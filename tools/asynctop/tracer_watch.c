@@ -81,7 +81,7 @@ static int run_iterator(struct tracer *tracer, int pidfd)
 	return error;
 }
 
-static bool read_line(const struct tracer_process *process, uint32_t index, struct sley_region_worker *line)
+bool tracer_read_line(const struct tracer_process *process, uint32_t index, struct sley_region_worker *line)
 {
 	const struct sley_region_table *table = &process->target.workers;
 
@@ -93,7 +93,7 @@ void tracer_weigh(const struct tracer_process *process, struct block_record *blo
 {
 	struct sley_region_worker line;
 
-	if (read_line(process, block->worker, &line))
+	if (tracer_read_line(process, block->worker, &line))
 		weigh_delay(block, &line);
 }
 
@@ -113,7 +113,7 @@ static bool read_table(struct tracer *tracer, struct tracer_process *process)
 		struct tracer_worker *worker = &process->workers[i];
 		struct sley_region_worker line;
 
-		if (!read_line(process, i, &line) || !outdated(tracer, worker, &line))
+		if (!tracer_read_line(process, i, &line) || !outdated(tracer, worker, &line))
 			continue;
 		changed = true;
 		worker->thread = line.thread;
