@@ -249,11 +249,9 @@ static int64_t delay_so_far(const struct model *m, const struct block_record *r)
 	return result > INT64_MAX ? INT64_MAX : (int64_t)result;
 }
 
-static void read_blocked(void *context, const struct block_record *r)
+void blockers_stuck(struct blockers *b, const struct model *m, const struct block_record *r)
 {
-	struct reading *reading = context;
-	const struct model *m = reading->model;
-	struct blocker *e = entry_of(reading->blockers, r->site, r->syscall);
+	struct blocker *e = entry_of(b, r->site, r->syscall);
 	int64_t lasted = m->time_ns - (int64_t)r->start_ns;
 
 	if (lasted < 0)
@@ -265,14 +263,26 @@ static void read_blocked(void *context, const struct block_record *r)
 	if (lasted > e->in_progress_ns)
 		e->in_progress_ns = lasted;
 	if (lasted > (int64_t)e->total.max_ns)
-		consider(reading->blockers, e, m, r);
+		consider(b, e, m, r);
+}
+
+static void read_blocked(void *context, const struct block_record *r)
+{
+	struct reading *reading = context;
+
+	blockers_stuck(reading->blockers, reading->model, r);
 }
 
 int blockers_read(struct blockers *b, struct tracer *tracer, uint32_t process, const struct model *m)
 {
 	struct reading reading = { b, m };
-	int status;
+	int status = tracer_totals(tracer, process, read_total, &reading);
 
+	return status == 0 ? tracer_blocked(tracer, process, read_blocked, &reading) : status;
+}
+
+void blockers_begin(struct blockers *b)
+{
 	for (size_t i = 0; i < b->count; i++) {
 		struct blocker *e = b->entries[i];
 
@@ -281,16 +291,16 @@ int blockers_read(struct blockers *b, struct tracer *tracer, uint32_t process, c
 		e->in_progress_delayed_tasks = 0;
 		e->in_progress_delayed_ns = 0;
 	}
-	status = tracer_totals(tracer, process, read_total, &reading);
-	if (status == 0)
-		status = tracer_blocked(tracer, process, read_blocked, &reading);
+}
+
+void blockers_end(struct blockers *b)
+{
 	for (size_t i = 0; i < b->count; i++) {
 		if (b->entries[i]->shown.taken)
 			take_target(b, &b->entries[i]->shown);
 		if (b->entries[i]->next.taken)
 			take_target(b, &b->entries[i]->next);
 	}
-	return status;
 }
 
 /* ---- into the model ---- */
@@ -334,8 +344,13 @@ void blockers_fill(struct blockers *b, struct model *m)
 	free(m->blockers);
 	m->blockers = xcalloc(b->count, sizeof(*m->blockers));
 	m->blocker_count = 0;
-	for (size_t i = 0; i < b->count; i++)
-		fill_one(&m->blockers[m->blocker_count++], b->entries[i], m);
+	for (size_t i = 0; i < b->count; i++) {
+		const struct blocker *e = b->entries[i];
+
+		/* What was only sampled and is over left no count. */
+		if (e->total.count > 0 || e->in_progress > 0)
+			fill_one(&m->blockers[m->blocker_count++], e, m);
+	}
 }
 
 void blockers_init(struct blockers *b, struct process *p, struct symbols *s, uint64_t *next_key)

@@ -31,8 +31,17 @@ void blockers_free(struct blockers *b);
 /* A single block that is over: takes its picture if none of its kind was longer, while its task and file are likely there. */
 void blockers_event(struct blockers *b, const struct model *m, const struct block_record *r);
 
+/* To be called first at each tick: forgets which blocks are under way. */
+void blockers_begin(struct blockers *b);
+
+/* A block that is under way and that the tracer does not know, with start_ns not later than it began to be seen. */
+void blockers_stuck(struct blockers *b, const struct model *m, const struct block_record *r);
+
 /* Reads the tracer's tables of the process. `m` has its workers and sites. 0 or a negative errno. */
 int blockers_read(struct blockers *b, struct tracer *tracer, uint32_t process, const struct model *m);
+
+/* To be called last at each tick: looks which descriptors are still open. */
+void blockers_end(struct blockers *b);
 
 /* Takes an answer if it is to one of its questions. */
 bool blockers_answer(struct blockers *b, const struct symbols_answer *answer);

@@ -52,6 +52,7 @@ struct model_worker {
 	struct sley_region_worker line;
 	uint64_t switches[SWITCH_CAUSE_COUNT];
 	char task_name[MODEL_NAME];
+	int64_t in_task_ns;      /* how long at least it has not come back from its task; MODEL_UNKNOWN: it runs none */
 	int64_t blocked_ns;      /* how long it has been in the call that blocks it now; MODEL_UNKNOWN: in none */
 	int32_t syscall;
 };

@@ -80,6 +80,7 @@ static void put_worker(struct json *j, const struct model *m, const struct model
 		json_null(j, "task");
 	json_string(j, "blocked_in", blocked ? syscall_name(w->syscall, name) : NULL);
 	put_known(j, "blocked_ns", w->blocked_ns);
+	put_known(j, "in_task_min_ns", w->in_task_ns);
 	json_uint(j, "dispatches", w->line.dispatches);
 	if (m->tiers[TIER_BPF].active)
 		put_switch_counts(j, w->switches);

@@ -41,8 +41,9 @@ void report_text(struct text *out, const struct model *m, const struct order ord
 	view_summary(&v, m, 0);
 	for (unsigned i = 0; i < sizeof(always) / sizeof(always[0]); i++)
 		add_table(&v, m, always[i], orders, limit);
-	for (unsigned i = 0; i < sizeof(traced) / sizeof(traced[0]) && m->tiers[TIER_BPF].active; i++)
-		add_table(&v, m, traced[i], orders, traced[i] == TABLE_EVENTS && limit > EVENTS_MAX ? EVENTS_MAX : limit);
+	for (unsigned i = 0; i < sizeof(traced) / sizeof(traced[0]); i++)
+		if (m->tiers[TIER_BPF].active || (traced[i] == TABLE_BLOCKERS && m->blocker_count > 0))
+			add_table(&v, m, traced[i], orders, traced[i] == TABLE_EVENTS && limit > EVENTS_MAX ? EVENTS_MAX : limit);
 	if (m->blocker_count > 0) {
 		view_add(&v, STYLE_NORMAL, 0, "");
 		view_add(&v, STYLE_TITLE, 0, "verdicts");

@@ -242,6 +242,8 @@ static bool take_answers(struct session *s)
 
 bool session_poll(struct session *s)
 {
+	for (size_t i = 0; i < s->count; i++)
+		watch_look(s->watches[i]);
 	if (s->tools.tracer != NULL)
 		(void)tracer_poll(s->tools.tracer, take_event, s);
 	return take_answers(s);

@@ -8,6 +8,8 @@
 
 /* ---- workers ---- */
 
+#define BUSY_NS 40000000 /* in one task without coming back: worth a word */
+
 static const struct model_worker *worker(const void *row)
 {
 	return row;
@@ -59,6 +61,8 @@ static void worker_call(struct text *out, const struct model *m, const void *row
 	if (blocked(row))
 		text_printf(out, "%s for %s", syscall_name(worker(row)->syscall, name),
 			    text_duration(time, worker(row)->blocked_ns));
+	else if (worker(row)->in_task_ns >= BUSY_NS)
+		text_printf(out, "computes for >%s", text_duration(time, worker(row)->in_task_ns));
 	else
 		text_puts(out, "-");
 }
@@ -144,7 +148,7 @@ static const struct column worker_columns[] = {
 	  worker_state, NULL, NULL },
 	{ "queue", "QUEUE", "tasks that are ready on it", 5, 8, TEXT_RIGHT, true, worker_queue, compare_queue, NULL },
 	{ "task", "RUNS TASK", "the task that it runs", 12, 44, TEXT_LEFT, false, worker_task, NULL, NULL },
-	{ "call", "BLOCKED IN", "the system call that blocks it, and for how long so far", 10, 32, TEXT_LEFT, true, worker_call,
+	{ "call", "BLOCKED IN", "the system call that blocks it, and for how long so far; or that it computes", 10, 32, TEXT_LEFT, true, worker_call,
 	  compare_call, NULL },
 	{ "dispatches", "TASKS RUN", "tasks that it resumed so far", 9, 9, TEXT_RIGHT, true, worker_dispatches,
 	  compare_dispatches, NULL },

@@ -97,19 +97,53 @@ static bool mount_device(int dir, uint64_t mount, dev_t *device)
 	return found;
 }
 
-static bool same_file(int dir, int handle, const struct block_record *r)
+static bool identify(int dir, int handle, uint64_t *inode, dev_t *device)
 {
 	struct identity id = read_identity(handle);
 	struct statx st;
-	dev_t device;
 
-	if (id.known && id.inode != r->inode)
-		return false;
-	if (id.known && mount_device(dir, id.mount, &device))
-		return device == (dev_t)r->device;
+	*inode = id.inode;
+	if (id.known && mount_device(dir, id.mount, device))
+		return true;
 	if (statx(handle, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_INO, &st) != 0)
 		return false;
-	return st.stx_ino == r->inode && makedev(st.stx_dev_major, st.stx_dev_minor) == (dev_t)r->device;
+	*inode = st.stx_ino;
+	*device = makedev(st.stx_dev_major, st.stx_dev_minor);
+	return true;
+}
+
+static bool same_file(int dir, int handle, const struct block_record *r)
+{
+	uint64_t inode;
+	dev_t device;
+
+	return identify(dir, handle, &inode, &device) && inode == r->inode && device == (dev_t)r->device;
+}
+
+static int open_handle(int dir, int fd)
+{
+	char name[32];
+
+	snprintf(name, sizeof(name), "fd/%d", fd);
+	return openat(dir, name, O_PATH | O_CLOEXEC);
+}
+
+void target_identify(int dir, struct block_record *r)
+{
+	int fd = syscall_descriptor(r->syscall) == 0 ? (int)r->args[0] : -1, handle;
+	struct statx st;
+	dev_t device;
+
+	r->fd = -1;
+	if (fd < 0 || (handle = open_handle(dir, fd)) < 0)
+		return;
+	if (identify(dir, handle, &r->inode, &device)) {
+		r->fd = fd;
+		r->device = device;
+	}
+	if (statx(handle, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_TYPE, &st) == 0)
+		r->fd_mode = st.stx_mode;
+	close(handle);
 }
 
 /* ---- sockets ---- */
@@ -202,14 +236,12 @@ static void put_link(struct text *out, int handle)
 
 bool target_name(struct text *out, int dir, const struct block_record *r)
 {
-	char name[32];
 	int handle;
 	bool same;
 
 	if (syscall_descriptor(r->syscall) < 0 || r->fd < 0)
 		return false;
-	snprintf(name, sizeof(name), "fd/%d", r->fd);
-	handle = openat(dir, name, O_PATH | O_CLOEXEC);
+	handle = open_handle(dir, r->fd);
 	same = handle >= 0 && same_file(dir, handle, r);
 	if (!same)
 		text_puts(out, TARGET_CLOSED);

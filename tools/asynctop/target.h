@@ -21,4 +21,7 @@
  */
 bool target_name(struct text *out, int dir, const struct block_record *r);
 
+/* Fills in descriptor, inode, device and mode of the call's descriptor as it is now. */
+void target_identify(int dir, struct block_record *r);
+
 #endif

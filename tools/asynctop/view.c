@@ -122,7 +122,7 @@ static void put_worst(struct text *t, const struct model *m)
 	const struct model_blocker *b = worst(m);
 	char name[SYSCALL_NAME_MAX], max[TEXT_SHORT], delay[TEXT_SHORT], watched[TEXT_SHORT];
 
-	if (!m->tiers[TIER_BPF].active)
+	if (!m->tiers[TIER_BPF].active && b == NULL)
 		return;
 	text_duration(watched, m->watched_ns);
 	if (b == NULL) {

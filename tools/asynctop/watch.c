@@ -10,8 +10,10 @@
 #include <time.h>
 
 #include "memory.h"
+#include "sampler.h"
 #include "yields.h"
 
+#define STUCK_NS 40000000   /* a task that has its thread so long is looked at */
 #define YIELDS_RESOLVED 128 /* places whose line is asked for */
 
 static int64_t now_ns(void)
@@ -91,6 +93,37 @@ void watch_renew(struct watch *w, const struct watch_wish *wish)
 		(void)tracer_refresh(w->tools->tracer, w->key, w->process.region.header.worker_count);
 }
 
+/* ---- between ticks ---- */
+
+static void see_dispatch(struct dispatch *d, const struct sley_region_worker *line, int64_t now)
+{
+	if (line->mode != SLEY_WORKER_TASK)
+		d->seen_ns = 0;
+	else if (d->seen_ns == 0 || d->line.dispatches != line->dispatches || d->line.task != line->task)
+		*d = (struct dispatch){ .line = *line, .seen_ns = now };
+}
+
+static void see_times(struct watch *w, int64_t now)
+{
+	if (w->process.region.header.level < SLEY_LEVEL_TIMES)
+		w->times_since_ns = MODEL_UNKNOWN;
+	else if (w->times_since_ns == MODEL_UNKNOWN)
+		w->times_since_ns = now;
+}
+
+void watch_look(struct watch *w)
+{
+	struct sley_region_worker lines[SLEY_REGION_WORKERS];
+	int n;
+
+	if (region_refresh(&w->process.region) != REGION_OK)
+		return;
+	see_times(w, now_ns());
+	n = region_workers(&w->process.region, lines);
+	for (int i = 0; i < n; i++)
+		see_dispatch(&w->dispatches[i], &lines[i], now_ns());
+}
+
 /* ---- parts of a model ---- */
 
 static void set_tier(struct model *m, enum model_tier_id id, const char *name, bool active, const char *why)
@@ -116,10 +149,7 @@ static void read_tiers(struct watch *w, struct model *m)
 	set_tier(m, TIER_SYMBOLS, "source lines", w->tools->symbols != NULL && !w->blockers.denied,
 		 w->tools->symbols == NULL ? w->tools->symbols_why :
 		 "the process's memory map or files may not be read; be its user or root");
-	if (!times)
-		w->times_since_ns = MODEL_UNKNOWN;
-	else if (w->times_since_ns == MODEL_UNKNOWN)
-		w->times_since_ns = m->time_ns;
+	see_times(w, m->time_ns);
 	m->times_since_ns = w->times_since_ns;
 }
 
@@ -148,6 +178,8 @@ static int read_workers(struct watch *w, struct model *m)
 
 		worker->line = lines[i];
 		worker->blocked_ns = MODEL_UNKNOWN;
+		see_dispatch(&w->dispatches[i], &lines[i], m->time_ns);
+		worker->in_task_ns = w->dispatches[i].seen_ns ? m->time_ns - w->dispatches[i].seen_ns : MODEL_UNKNOWN;
 		if (lines[i].task == 0)
 			continue;
 		if (region_task(&w->process.region, lines[i].task, &t))
@@ -279,6 +311,30 @@ static void read_tracer(struct watch *w, struct model *m)
 	copy_events(w, m);
 }
 
+/* Workers that do not come back from a task, in a call that the tracer did not see begin. */
+static void read_stuck(struct watch *w, struct model *m)
+{
+	static struct block_record r;
+
+	for (uint32_t i = 0; i < m->worker_count; i++) {
+		struct model_worker *worker = &m->workers[i];
+		const struct dispatch *d = &w->dispatches[i];
+
+		if (worker->in_task_ns < STUCK_NS || worker->blocked_ns != MODEL_UNKNOWN ||
+		    sampler_look(&w->process, &worker->line, &r) != SAMPLE_BLOCKED)
+			continue;
+		/* A number that no block of the tracer has. */
+		r.number = 1ULL << 63 | d->line.dispatches;
+		r.start_ns = (uint64_t)d->seen_ns;
+		r.delayed_tasks = d->line.queue;
+		r.elsewhere = d->line.elsewhere;
+		r.elsewhere_ns = d->line.elsewhere_ns;
+		worker->syscall = r.syscall;
+		worker->blocked_ns = worker->in_task_ns;
+		blockers_stuck(&w->blockers, m, &r);
+	}
+}
+
 void watch_event(struct watch *w, const struct block_record *r)
 {
 	struct model_event *e = &w->events[w->event_count++ % w->event_room];
@@ -336,7 +392,11 @@ enum watch_status watch_tick(struct watch *w, const struct watch_wish *wish, dou
 		snprintf(region->why, sizeof(region->why), "it cannot be read any more");
 		return WATCH_INVALID;
 	}
+	blockers_begin(&w->blockers);
 	read_tracer(w, &m);
+	if (!m.gone)
+		read_stuck(w, &m);
+	blockers_end(&w->blockers);
 	model_free(&w->model);
 	w->model = m;
 	if (!m.gone)

@@ -28,6 +28,12 @@ struct watch_wish {
 	int64_t interval_ns;
 };
 
+/* Since when a worker is in the same dispatch of the same task, as far as was seen. */
+struct dispatch {
+	struct sley_region_worker line; /* as it was then */
+	int64_t seen_ns;           /* 0: it runs no task */
+};
+
 struct watch {
 	struct process process;
 	struct watch_tools *tools;
@@ -37,6 +43,7 @@ struct watch {
 	char trace_why[512];
 	int64_t attached_ns;
 	int64_t times_since_ns;    /* since when the level is in force, as far as was seen */
+	struct dispatch dispatches[SLEY_REGION_WORKERS];
 	struct model_event *events;/* a ring of `rows` */
 	uint32_t event_room;
 	uint64_t event_count;      /* since the beginning */
@@ -55,6 +62,9 @@ void watch_free(struct watch *w);
 
 /* Keeps the lease alive, and the tracer in step with new workers; to be called more often than a lease lasts. */
 void watch_renew(struct watch *w, const struct watch_wish *wish);
+
+/* A look between ticks: since when times are stamped, and which workers do not come back from their tasks. */
+void watch_look(struct watch *w);
 
 /* Takes a new model. */
 enum watch_status watch_tick(struct watch *w, const struct watch_wish *wish, double tool_cpu);

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+/* Running the asynctop of this build as a user does, with what it wrote kept. Assertions are cmocka's. */
+#ifndef TESTS_TOOL_H
+#define TESTS_TOOL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#define TOOL_SECONDS 60 /* after which a run has hung: the test fails */
+
+struct tool {
+	pid_t pid;
+	int out_fd, err_fd;
+	int code;              /* exit code, or 128 + the signal that ended it */
+	char *out, *err;       /* what it wrote, NUL-terminated */
+	size_t out_size, err_size;
+};
+
+/* Starts "asynctop" with up to 15 arguments, ended by NULL. `nobody`: as that user, without capabilities. */
+void tool_start(struct tool *, bool nobody, const char *const *args);
+
+/* Waits until it ends. */
+void tool_finish(struct tool *);
+
+void tool_free(struct tool *);
+
+/* All of it: tool_run(&t, false, "-b", "-p", pid, NULL). */
+void tool_run(struct tool *, bool nobody, ...) __attribute__((sentinel));
+
+/* A number as text, in one of a few static buffers. */
+const char *tool_number(long n);
+
+/* Fails unless every byte is a printable one of UTF-8 or a newline: nothing that acts on a terminal. */
+void tool_assert_harmless(const char *bytes, size_t n);
+
+/* Fails unless every line of `json` is an object that the schema allows. */
+void tool_assert_schema(const char *json);
+
+#endif

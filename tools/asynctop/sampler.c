@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+/* Reading a sleeping thread by way of /proc. */
+#include "sampler.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "syscalls.h"
+#include "target.h"
+
+/* The line of /proc/PID/task/TID/syscall: "running", "-1 SP PC", or "NR ARG*6 SP PC". */
+static enum sample parse(const char *line, struct block_record *r)
+{
+	uint64_t v[8];
+	int number, n;
+
+	if (strncmp(line, "running", 7) == 0)
+		return SAMPLE_RUNNING;
+	n = sscanf(line, "%d %" SCNx64 " %" SCNx64 " %" SCNx64 " %" SCNx64 " %" SCNx64 " %" SCNx64 " %" SCNx64 " %" SCNx64,
+		   &number, &v[0], &v[1], &v[2], &v[3], &v[4], &v[5], &v[6], &v[7]);
+	if (n != 9 && n != 3)
+		return SAMPLE_NONE;
+	r->syscall = n == 9 ? number : SYSCALL_FAULT;
+	if (n == 9)
+		memcpy(r->args, v, sizeof(r->args));
+	r->regs[BLOCK_REG_SP] = v[n - 3];
+	r->regs[BLOCK_REG_IP] = v[n - 2];
+	return SAMPLE_BLOCKED;
+}
+
+static enum sample read_call(const struct process *p, uint32_t tid, struct block_record *r)
+{
+	char path[48], line[256];
+	int fd;
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "task/%u/syscall", tid);
+	fd = openat(p->dir, path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return SAMPLE_NONE;
+	n = read(fd, line, sizeof(line) - 1);
+	close(fd);
+	if (n <= 0)
+		return SAMPLE_NONE;
+	line[n] = '\0';
+	return parse(line, r);
+}
+
+/* A string that crosses into a page that is not there is read up to that page. */
+static size_t read_some(int mem, void *to, size_t n, uint64_t address)
+{
+	ssize_t got = pread(mem, to, n, (off_t)address);
+
+	if (got < 0 && address % 4096 + n > 4096)
+		got = pread(mem, to, 4096 - address % 4096, (off_t)address);
+	return got > 0 ? (size_t)got : 0;
+}
+
+static void read_memory(const struct process *p, const struct sley_region_worker *w, struct block_record *r)
+{
+	uint64_t sp = r->regs[BLOCK_REG_SP], n = w->stack_top > sp ? w->stack_top - sp : 0;
+	int mem = openat(p->dir, "mem", O_RDONLY | O_CLOEXEC), kept = syscall_kept(r->syscall);
+
+	if (mem < 0)
+		return;
+	r->stack_size = (uint32_t)read_some(mem, r->stack, n < BLOCK_STACK_MAX ? n : BLOCK_STACK_MAX, sp);
+	if (kept >= 0 && r->args[kept] != 0)
+		r->memory_size = (uint16_t)read_some(mem, r->memory, BLOCK_MEMORY_MAX, r->args[kept]);
+	close(mem);
+}
+
+/* Whether the line is still the same dispatch: what was read in between belongs to it. */
+static bool still(struct process *p, const struct sley_region_worker *w)
+{
+	struct sley_region_worker now;
+
+	return pread(p->region.fd, &now, sizeof(now), (off_t)(p->region.header.workers.offset + w->index * sizeof(now))) ==
+		       (ssize_t)sizeof(now) &&
+	       now.dispatches == w->dispatches && now.mode == SLEY_WORKER_TASK && now.task == w->task;
+}
+
+enum sample sampler_look(struct process *p, const struct sley_region_worker *w, struct block_record *r)
+{
+	enum sample sample;
+
+	memset(r, 0, sizeof(*r));
+	r->fd = -1;
+	r->task = w->task;
+	r->site = w->site;
+	r->worker = w->index;
+	r->dispatches = w->dispatches;
+	r->stack_top = w->stack_top;
+	sample = read_call(p, w->tid, r);
+	if (sample == SAMPLE_BLOCKED) {
+		read_memory(p, w, r);
+		target_identify(p->dir, r);
+	}
+	return still(p, w) ? sample : SAMPLE_NONE;
+}
