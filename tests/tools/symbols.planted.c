@@ -6,7 +6,7 @@
  *      symbols.planted CHAIN [ARGUMENT]
  *
  * prints "TID\n" and blocks; when a byte comes it goes on. The test finds lines by the comments that begin with MARK.
- * It also compiles this file itself, in several ways: with -DPLAIN without sley, with -DLIBRARY as what CHAIN dlopen opens.
+ * It also compiles this file itself, in several ways: with -DPLAIN without sley, with -DLIBRARY as what `dlopen` opens.
  */
 #include <dlfcn.h>
 #include <fcntl.h>
@@ -151,7 +151,8 @@ static NOINLINE void *run_inlined(void *unused)
 static NOINLINE void *run_spin(void *unused)
 {
 	announce();
-	for (;;) sink++; /* MARK spin */ /* one line, whichever instruction it is */
+	for (;;) /* MARK spin */
+		sink++;
 	return unused;
 }
 
@@ -239,11 +240,11 @@ static const struct chain {
 	const char *name;
 	void *(*run)(void *);
 } chains[] = {
-	{ "deep", run_deep },       { "deeper", run_deeper }, { "fopen", run_fopen }, { "qsort", run_qsort },
-	{ "inlined", run_inlined }, { "spin", run_spin },     { "dlopen", run_dlopen }, { "exec", run_exec },
-	{ "wide", run_wide },
+	{ "deep", run_deep },     { "deeper", run_deeper },   { "fopen", run_fopen },
+	{ "qsort", run_qsort },   { "inlined", run_inlined }, { "spin", run_spin },
+	{ "dlopen", run_dlopen }, { "exec", run_exec },       { "wide", run_wide },
 #ifndef PLAIN
-	{ "sley", run_sley },       { "dump", run_dump },
+	{ "sley", run_sley },     { "dump", run_dump },
 #endif
 };
 

@@ -19,7 +19,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define FUZZ_ROUNDS 60
+#define FUZZ_ROUNDS   60
 #define FUZZ_SECTIONS 48
 
 static const char *plain;
@@ -154,9 +154,16 @@ static void no_such_process(void **state)
 static uint64_t lie(void)
 {
 	const uint64_t some[] = {
-		healthy_request.registers.rip, healthy_request.registers.rsp, healthy_request.registers.rbp,
-		healthy_request.registers.rip + random_number() % 65536, ((uint64_t *)healthy_stack)[random_number() % 400],
-		healthy_request.registers.rsp + random_number() % 8192, random_number(), random_number() % 65536, 0, ~0ULL,
+		healthy_request.registers.rip,
+		healthy_request.registers.rsp,
+		healthy_request.registers.rbp,
+		healthy_request.registers.rip + random_number() % 65536,
+		((uint64_t *)healthy_stack)[random_number() % 400],
+		healthy_request.registers.rsp + random_number() % 8192,
+		random_number(),
+		random_number() % 65536,
+		0,
+		~0ULL,
 	};
 
 	return some[random_number() % (sizeof(some) / sizeof(some[0]))];
@@ -272,7 +279,8 @@ static void broken_files(void **state)
 	assert_int_equal(symbols_processes(symbols).restarts, 0);
 	assert_int_equal(resolved + failed, FUZZ_ROUNDS);
 	assert_true(whole < FUZZ_ROUNDS); /* what was broken is what is read */
-	print_message("%d broken files: %u resolved, %u of them whole; %u failed\n", FUZZ_ROUNDS, resolved, whole, failed);
+	print_message("%d broken files: %u resolved, %u of them whole; %u failed\n", FUZZ_ROUNDS, resolved, whole,
+		      failed);
 	symbols_close(symbols);
 }
 
@@ -289,14 +297,15 @@ static pid_t wait_for_reader(struct symbols *symbols, pid_t not_this)
 }
 
 /*
- * The file is cut while the reader has it mapped: its next look is a SIGBUS. The next reader finds no ELF file there, and
- * still names it.
+ * The file is cut while the reader has it mapped: its next look is a SIGBUS. The next reader finds no ELF file there,
+ * and still names it.
  */
 static void truncated_file(void **state)
 {
 	struct symbols *symbols = symbols_open(NULL);
 	struct symbols_request request, prepare = { .kind = SYMBOLS_PREPARE };
-	const char *library = target_compile("library.so", (const char *const[]){ "-DLIBRARY", "-shared", "-fPIC", NULL });
+	const char *library =
+		target_compile("library.so", (const char *const[]){ "-DLIBRARY", "-shared", "-fPIC", NULL });
 	struct target t;
 	uint64_t before;
 	pid_t reader;

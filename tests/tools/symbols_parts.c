@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
-/* Parts of the resolver that stand between a hostile process and asynctop: opening, cleaning, checking, striking out. */
+/* What stands between a hostile process and asynctop, part by part: opening, cleaning, checking, striking out. */
 #include "symbols_answer.h"
 #include "symbols_maps.h"
 #include "symbols_strikes.h"

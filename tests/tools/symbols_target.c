@@ -60,7 +60,8 @@ static char *in_directory(const char *name)
 const char *target_compile(const char *name, const char *const *options)
 {
 	char *path = in_directory(name), output[4096];
-	const char *argv[32] = { "gcc", "-O2", "-g", "-fomit-frame-pointer", "-pthread", "-D_GNU_SOURCE", "-o", path, PLANTED };
+	const char *argv[32] = { "gcc", "-O2", "-g",   "-fomit-frame-pointer", "-pthread", "-D_GNU_SOURCE",
+				 "-o",  path,  PLANTED };
 	int n = 9;
 
 	while (*options)
@@ -163,8 +164,14 @@ void target_kill(struct target *t)
 static void take_registers(struct symbols_registers *to, const struct user_regs_struct *from)
 {
 	*to = (struct symbols_registers){
-		.rip = from->rip, .rsp = from->rsp, .rbp = from->rbp, .rbx = from->rbx,
-		.r12 = from->r12, .r13 = from->r13, .r14 = from->r14, .r15 = from->r15,
+		.rip = from->rip,
+		.rsp = from->rsp,
+		.rbp = from->rbp,
+		.rbx = from->rbx,
+		.r12 = from->r12,
+		.r13 = from->r13,
+		.r14 = from->r14,
+		.r15 = from->r15,
 	};
 }
 
@@ -182,7 +189,9 @@ void target_capture(const struct target *t, size_t size, struct symbols_request 
 	n = process_vm_readv(t->pid, &local, 1, &remote, 1, 0); /* less at the stack's end */
 	assert_int_equal(ptrace(PTRACE_DETACH, t->tid, NULL, NULL), 0);
 	assert_true(n > 0);
-	*request = (struct symbols_request){ .pid = t->pid, .kind = SYMBOLS_SAMPLE, .stack = stack, .stack_size = (size_t)n };
+	*request = (struct symbols_request){
+		.pid = t->pid, .kind = SYMBOLS_SAMPLE, .stack = stack, .stack_size = (size_t)n
+	};
 	request->returns = (long)registers.orig_rax >= 0;
 	take_registers(&request->registers, &registers);
 }
@@ -203,8 +212,8 @@ void target_ask(struct symbols *symbols, const struct symbols_request *request, 
 	assert_int_equal(answer->pid, request->pid);
 }
 
-void target_sample(struct symbols *symbols, struct target *t, const char *program, const char *chain, const char *argument,
-		   struct symbols_answer *answer)
+void target_sample(struct symbols *symbols, struct target *t, const char *program, const char *chain,
+		   const char *argument, struct symbols_answer *answer)
 {
 	struct symbols_request request;
 
@@ -223,4 +232,23 @@ void target_print(const struct symbols_answer *a)
 		print_message("  #%u %d%s %s (%s+0x%lx)\n", i, a->frame[i].owner, a->frame[i].inlined ? " inlined" : "",
 			      symbols_format(&a->frame[i], text, sizeof(text)), a->frame[i].module,
 			      (unsigned long)a->frame[i].offset);
+}
+
+void target_assert_frame(const struct symbols_frame *f, const char *function, const char *mark)
+{
+	assert_string_equal(f->function, function);
+	assert_string_equal(f->file, PLANTED);
+	assert_int_equal(f->line, test_source_line(PLANTED, mark));
+	assert_int_equal(f->owner, SYMBOLS_USER);
+}
+
+void target_assert_location(const struct symbols_answer *a, const char *function, const char *mark)
+{
+	if (a->location < 0)
+		target_print(a);
+	assert_int_equal(a->status, SYMBOLS_RESOLVED);
+	assert_true(a->location >= 0 && a->location < (int)a->frames);
+	target_assert_frame(symbols_location(a), function, mark);
+	for (int i = 0; i < a->location; i++)
+		assert_int_not_equal(a->frame[i].owner, SYMBOLS_USER);
 }

@@ -6,7 +6,7 @@
 
 #include "symbols.h"
 
-#define SAMPLE 4096 /* bytes of stack that a sample usually has */
+#define SAMPLE  4096 /* bytes of stack that a sample usually has */
 #define PLANTED "tests/tools/symbols.planted.c"
 
 /* A directory for the programs of a test run; target_directory_remove() deletes it and all in it. */
@@ -46,6 +46,12 @@ void target_ask(struct symbols *symbols, const struct symbols_request *request, 
 /* start, wait_blocked in read, capture SAMPLE bytes, ask: in one. The target stays. */
 void target_sample(struct symbols *symbols, struct target *target, const char *program, const char *chain,
 		   const char *argument, struct symbols_answer *answer);
+
+/* This frame is in PLANTED, in this function, at the line with this comment. */
+void target_assert_frame(const struct symbols_frame *frame, const char *function, const char *mark);
+
+/* The same of the answer's location; and all frames inside of it belong to others. */
+void target_assert_location(const struct symbols_answer *answer, const char *function, const char *mark);
 
 void target_print(const struct symbols_answer *answer);
 

@@ -5,9 +5,9 @@
  *
  *   submit → [open: not sent yet → sent] → answer → [ready] → collect
  *
- * The broker answers in order, so the oldest question that was sent is the one being worked on. If no answer came for longer
- * than the broker may need, it is killed, the oldest question fails, and the others are sent to the next broker. If the
- * broker died, the oldest may be innocent and is sent once more.
+ * The broker answers in order, so the oldest question that was sent is the one being worked on. If no answer came for
+ * longer than the broker may need, it is killed, the oldest question fails, and the others are sent to the next broker.
+ * If the broker died, the oldest may be innocent and is sent once more.
  */
 #include "memory.h"
 #include "symbols_answer.h"
@@ -23,20 +23,20 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define TIMEOUT_MS 5000
-#define BROKER_SLACK_MS 1000         /* for its own work, above twice the reader's time */
-#define RETRY_NS 1000000000          /* between brokers that do not live */
-#define CORPSES 16
-#define COLLECT_AT_ONCE 32           /* answers taken from the socket in one call */
+#define TIMEOUT_MS      5000
+#define BROKER_SLACK_MS 1000       /* for its own work, above twice the reader's time */
+#define RETRY_NS        1000000000 /* between brokers that do not live */
+#define CORPSES         16
+#define COLLECT_AT_ONCE 32 /* answers taken from the socket in one call */
 
 struct question {
 	struct question *next;
-	struct symbols_request request;  /* its stack is in the message */
+	struct symbols_request request; /* its stack is in the message */
 	uint64_t digest;
 	bool sent;
-	bool silent;                     /* of symbols_lookup(): for the cache alone */
+	bool silent; /* of symbols_lookup(): for the cache alone */
 	bool retried;
-	struct message_request message;  /* allocated as long as it is sent */
+	struct message_request message; /* allocated as long as it is sent */
 };
 
 struct ready {
@@ -45,19 +45,19 @@ struct ready {
 };
 
 struct symbols {
-	int socket;                      /* -1: no broker */
+	int socket; /* -1: no broker */
 	pid_t broker, reader;
 	unsigned timeout_ms;
 	unsigned restarts;
-	bool heard;                      /* this broker has said something */
-	int64_t retry_ns;                /* without a broker: not before */
+	bool heard;       /* this broker has said something */
+	int64_t retry_ns; /* without a broker: not before */
 	uint64_t ids;
-	int64_t progress_ns;             /* the last answer, or the first question sent after all were answered */
+	int64_t progress_ns; /* the last answer, or the first question sent after all were answered */
 	struct question *open, **open_end;
 	unsigned open_count;
 	struct ready *ready, **ready_end;
 	unsigned ready_count;
-	pid_t corpse[CORPSES];           /* killed, not yet waited for: it may take its time to die */
+	pid_t corpse[CORPSES]; /* killed, not yet waited for: it may take its time to die */
 	struct strikes strikes;
 	struct answer_cache cache;
 };
@@ -284,7 +284,8 @@ struct symbols *symbols_open(const struct symbols_options *options)
 	s->socket = -1;
 	s->open_end = &s->open;
 	s->ready_end = &s->ready;
-	s->timeout_ms = options && options->size >= sizeof(*options) && options->timeout_ms ? options->timeout_ms : TIMEOUT_MS;
+	s->timeout_ms =
+		options && options->size >= sizeof(*options) && options->timeout_ms ? options->timeout_ms : TIMEOUT_MS;
 	if (!start_broker(s)) {
 		free(s);
 		return NULL;
@@ -322,7 +323,8 @@ static int add_question(struct symbols *s, const struct symbols_request *request
 	q->request.stack = NULL;
 	q->digest = digest;
 	q->silent = silent;
-	q->message.head = (struct message_head){ .type = MESSAGE_REQUEST, .size = message_request_size(stack), .id = ++s->ids };
+	q->message.head =
+		(struct message_head){ .type = MESSAGE_REQUEST, .size = message_request_size(stack), .id = ++s->ids };
 	q->message.pid = request->pid;
 	q->message.kind = request->kind;
 	q->message.returns = request->returns;

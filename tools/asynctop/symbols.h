@@ -8,9 +8,9 @@
  *
  * A target's ELF and DWARF are foreign input, so they are read in a process of their own, the reader: nobody, without
  * capabilities, behind a seccomp filter under which it can open nothing. What it reads is opened for it by the broker,
- * which keeps asynctop's privileges, looks at /proc/PID/maps and at no byte of a file but its first four. A reader that crashes
- * or exceeds the time bound is replaced by the broker, a stuck broker (a hostile FUSE mount) by asynctop; the request
- * that did it is answered SYMBOLS_FAILED, the others are answered as if nothing had happened.
+ * which keeps asynctop's privileges, looks at /proc/PID/maps and at no byte of a file but its first four. A reader that
+ * crashes or exceeds the time bound is replaced by the broker, a stuck broker (a hostile FUSE mount) by asynctop; the
+ * request that did it is answered SYMBOLS_FAILED, the others are answered as if nothing had happened.
  *
  * All calls are made by one thread. None of them waits but symbols_wait(). Strings in an answer are the target's words:
  * they are ended, valid UTF-8 and free of control characters, and no more is promised of them.
@@ -23,16 +23,16 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#define SYMBOLS_FRAMES 32   /* in an answer, inlined ones included */
-#define SYMBOLS_STACK 16384 /* bytes of a copied stack; what exceeds it is not looked at */
-#define SYMBOLS_PENDING 256 /* requests not yet answered */
+#define SYMBOLS_FRAMES  32    /* in an answer, inlined ones included */
+#define SYMBOLS_STACK   16384 /* bytes of a copied stack; what exceeds it is not looked at */
+#define SYMBOLS_PENDING 256   /* requests not yet answered */
 
 struct symbols;
 
 enum symbols_kind {
 	SYMBOLS_ADDRESS, /* where in the source is this address? */
 	SYMBOLS_SAMPLE,  /* who called whom on this stack, and which of them is the service's own code? */
-	SYMBOLS_PREPARE, /* read the process's modules now, so that its first sample is quick: answered without frames */
+	SYMBOLS_PREPARE, /* read the process's modules ahead of its first sample; answered without frames */
 };
 
 /* The user registers that the call-frame information of x86-64 may refer to. */
@@ -40,17 +40,19 @@ struct symbols_registers {
 	uint64_t rip, rsp, rbp, rbx, r12, r13, r14, r15;
 };
 
+/*
+ * If a sample ends before the service's own frame (getaddrinfo() alone has 5 KB of frames) and the process's
+ * memory still begins with the same ones, more are read from there: so a block that lasts is located all the same.
+ */
 struct symbols_request {
-	uint64_t key;                       /* the caller's, handed back in the answer */
-	pid_t pid;                          /* of the process, as asynctop sees it */
+	uint64_t key; /* the caller's, handed back in the answer */
+	pid_t pid;    /* of the process, as asynctop sees it */
 	enum symbols_kind kind;
 	bool returns;                       /* the address is where a call returns to: look at the call before it. In a
 	                                       sample: rip is (true in a system call, false in a page fault) */
 	uint64_t address;                   /* SYMBOLS_ADDRESS */
 	struct symbols_registers registers; /* SYMBOLS_SAMPLE */
-	const void *stack;                  /* SYMBOLS_SAMPLE: bytes at registers.rsp; copied by the call. If they end before
-	                                       the service's own frame (getaddrinfo() needs some 5 KB), and the process's
-	                                       memory still begins with the same ones, more are read from there */
+	const void *stack;                  /* SYMBOLS_SAMPLE: bytes at registers.rsp; copied by the call (see below) */
 	size_t stack_size;
 };
 
@@ -64,10 +66,10 @@ enum symbols_status {
 
 /* Whose code a frame is. */
 enum symbols_owner {
-	SYMBOLS_USER,   /* the service's, or a library's that is none of the following */
-	SYMBOLS_LIBC,   /* glibc or musl, libstdc++, sanitizer interceptors; dynamic or linked in */
+	SYMBOLS_USER, /* the service's, or a library's that is none of the following */
+	SYMBOLS_LIBC, /* glibc or musl, libstdc++, sanitizer interceptors; dynamic or linked in */
 	SYMBOLS_LOADER,
-	SYMBOLS_SLEY,   /* the runtime; dynamic or linked in */
+	SYMBOLS_SLEY, /* the runtime; dynamic or linked in */
 	SYMBOLS_VDSO,
 	SYMBOLS_NOBODY, /* no file is mapped there */
 };
@@ -88,9 +90,9 @@ struct symbols_answer {
 	pid_t pid;
 	enum symbols_kind kind;
 	enum symbols_status status;
-	bool truncated;   /* the chain ended with the copied bytes (or with SYMBOLS_FRAMES), not with the stack */
-	int location;     /* index of the innermost frame with owner SYMBOLS_USER, -1: none */
-	unsigned frames;  /* innermost first; the address itself is frame 0 (the last of its inlined frames) */
+	bool truncated;  /* the chain ended with the copied bytes (or with SYMBOLS_FRAMES), not with the stack */
+	int location;    /* index of the innermost frame with owner SYMBOLS_USER, -1: none */
+	unsigned frames; /* innermost first; the address itself is frame 0 (the last of its inlined frames) */
 	struct symbols_frame frame[SYMBOLS_FRAMES];
 };
 
@@ -124,7 +126,7 @@ int symbols_lookup(struct symbols *symbols, const struct symbols_request *reques
 /* 1: *answer is the next one. 0: none yet. Also restarts what died, so call it at each tick. */
 int symbols_collect(struct symbols *symbols, struct symbols_answer *answer);
 
-/* Waits until symbols_collect() has an answer, none is open, or the time is over. Returns how many are not collected. */
+/* Waits until symbols_collect() has an answer, nothing is open, or the time is over. How many are not collected. */
 int symbols_wait(struct symbols *symbols, int timeout_ms);
 
 /* Readable when symbols_collect() has work; changes when the broker is restarted. */

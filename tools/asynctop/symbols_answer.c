@@ -32,11 +32,21 @@ uint64_t request_digest(const struct symbols_request *r)
 	return digest_bytes(h, r->stack, r->stack_size);
 }
 
+/* What the first byte of a UTF-8 character says of its length; 0: it is none. */
+static size_t utf8_announced(unsigned char first)
+{
+	if (first < 0x80)
+		return 1;
+	if (first < 0xc2 || first >= 0xf8)
+		return 0;
+	return first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
+}
+
 /* Bytes of the UTF-8 character at s, 0 if there is none: no overlong forms, no surrogates. */
 static size_t utf8_length(const unsigned char *s)
 {
-	uint32_t low[] = { 0, 0, 0x80, 0x800, 0x10000 };
-	size_t n = s[0] < 0x80 ? 1 : s[0] >= 0xc2 && s[0] < 0xe0 ? 2 : (s[0] & 0xf0) == 0xe0 ? 3 : (s[0] & 0xf8) == 0xf0 ? 4 : 0;
+	static const uint32_t low[] = { 0, 0, 0x80, 0x800, 0x10000 };
+	size_t n = utf8_announced(s[0]);
 	uint32_t c = n > 1 ? s[0] & (0x7f >> n) : s[0];
 
 	for (size_t i = 1; i < n; i++) {
@@ -143,7 +153,9 @@ void cache_keep(struct answer_cache *cache, uint64_t digest, const struct kept_a
 		return;
 	free(e->answer);
 	*e = (struct cached_answer){
-		.digest = digest, .expires_ns = now + CACHE_LIFE_NS, .answer = answer_again(answer, answer->key),
+		.digest = digest,
+		.expires_ns = now + CACHE_LIFE_NS,
+		.answer = answer_again(answer, answer->key),
 	};
 }
 

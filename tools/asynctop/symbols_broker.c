@@ -22,9 +22,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define MAPS_AGE_NS 2000000000    /* what dlclose() and dlopen() put in the same place is noticed after this */
-#define MAPS_INTERVAL_NS 50000000 /* maps are not read more often, however wild the addresses */
-#define SAME_STACK 128            /* bytes that must agree before a stack is taken for the same */
+#define MAPS_AGE_NS      2000000000 /* what dlclose() and dlopen() put in the same place is noticed after this */
+#define MAPS_INTERVAL_NS 50000000   /* maps are not read more often, however wild the addresses */
+#define SAME_STACK       128        /* bytes that must agree before a stack is taken for the same */
 
 static void forget_images(struct broker *b)
 {
@@ -82,20 +82,27 @@ static int reader_start(struct broker *b)
 	return 0;
 }
 
-static int send_module(struct broker *b, unsigned slot, uint32_t i, const struct process *p, const struct new_image *image,
-		       int64_t deadline)
+static int send_module(struct broker *b, unsigned slot, uint32_t i, const struct process *p,
+		       const struct new_image *image, int64_t deadline)
 {
 	const struct file_key *key = &image->key->file[i];
 	struct message_module m = {
-		.head = { .type = MESSAGE_MODULE, .size = sizeof(m) }, .slot = slot, .index = i,
-		.start = key->start, .end = key->end, .offset = key->offset, .device = key->device, .inode = key->inode,
+		.head = { .type = MESSAGE_MODULE, .size = sizeof(m) },
+		.slot = slot,
+		.index = i,
+		.start = key->start,
+		.end = key->end,
+		.offset = key->offset,
+		.device = key->device,
+		.inode = key->inode,
 	};
 
 	memcpy(m.path, p->map[i].path, sizeof(m.path));
 	return message_send(b->reader.socket, &m, image->descriptor[i], deadline);
 }
 
-static int send_image(struct broker *b, unsigned slot, const struct process *p, const struct new_image *image, int64_t deadline)
+static int send_image(struct broker *b, unsigned slot, const struct process *p, const struct new_image *image,
+		      int64_t deadline)
 {
 	struct message_image m = { .head = { .type = MESSAGE_IMAGE, .size = sizeof(m) }, .slot = slot };
 	int error = message_send(b->reader.socket, &m, -1, deadline);
@@ -105,7 +112,7 @@ static int send_image(struct broker *b, unsigned slot, const struct process *p, 
 	return error;
 }
 
-/* Gives the reader the process's image unless it has it. 0, -EPIPE or -EAGAIN for the reader, else what /proc answered. */
+/* Gives the reader the process's image unless it has it. 0; -EPIPE, -EAGAIN: the reader; else what /proc answered. */
 static int load_image(struct broker *b, struct process *p, int64_t age, int64_t deadline)
 {
 	struct new_image *image = NULL;
@@ -144,7 +151,8 @@ static int answer_want(struct broker *b, const struct process *p, const struct m
 }
 
 /* Puts the question to the reader. 0 and *answer, -EPIPE: it died, -EAGAIN: it is late, -EPROTO: it talks nonsense. */
-static int ask(struct broker *b, const struct process *p, struct message_request *request, union message *answer, int64_t deadline)
+static int ask(struct broker *b, const struct process *p, struct message_request *request, union message *answer,
+	       int64_t deadline)
 {
 	int error;
 
@@ -168,7 +176,7 @@ static int ask(struct broker *b, const struct process *p, struct message_request
 }
 
 /*
- * Takes more of the stack from the process itself, if it has not moved on: what was copied is still there, byte by byte.
+ * Takes more of the stack from the process itself if it has not moved on: what was copied is still there, to the byte.
  * So a block that lasts is located even if libc's frames fill the copy. False: there is no more to be had.
  */
 static bool extend_stack(pid_t pid, struct message_request *request)
@@ -195,7 +203,8 @@ static uint64_t innermost(const struct message_request *request)
 }
 
 /* After a first answer: the maps may have changed, or the copied stack may have been too short. */
-static int ask_again(struct broker *b, struct process *p, struct message_request *request, union message *answer, int64_t deadline)
+static int ask_again(struct broker *b, struct process *p, struct message_request *request, union message *answer,
+		     int64_t deadline)
 {
 	uint64_t serial = p->serial;
 	int error = 0;
@@ -210,7 +219,8 @@ static int ask_again(struct broker *b, struct process *p, struct message_request
 	return error;
 }
 
-static int resolve(struct broker *b, struct process *p, struct message_request *request, union message *answer, int64_t deadline)
+static int resolve(struct broker *b, struct process *p, struct message_request *request, union message *answer,
+		   int64_t deadline)
 {
 	int error = reader_start(b);
 

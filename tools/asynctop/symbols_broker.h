@@ -25,34 +25,34 @@ struct image_key {
 };
 
 struct image {
-	uint64_t serial;       /* never the same again; 0: empty */
+	uint64_t serial; /* never the same again; 0: empty */
 	uint64_t used;
 	struct image_key *key;
 };
 
 struct process {
-	pid_t pid;             /* 0: free */
+	pid_t pid; /* 0: free */
 	uint64_t used;
 	struct target_files files;
-	struct mapping *map;   /* NULL: not read */
+	struct mapping *map; /* NULL: not read */
 	size_t mappings;
-	int64_t read_ns;       /* when */
-	int64_t cost_ns;       /* how long that took: there may be tens of thousands of mappings */
-	unsigned slot;         /* its image, if images[slot].serial == serial */
+	int64_t read_ns; /* when */
+	int64_t cost_ns; /* how long that took: there may be tens of thousands of mappings */
+	unsigned slot;   /* its image, if images[slot].serial == serial */
 	uint64_t serial;
 };
 
 /* The reader, as its parent knows it. */
 struct reader {
-	pid_t pid;             /* 0: none */
+	pid_t pid; /* 0: none */
 	int socket;
 };
 
 struct broker {
-	int socket;            /* to asynctop */
+	int socket; /* to asynctop */
 	int vdso;
 	unsigned timeout_ms;
-	uint64_t clock;        /* counts uses */
+	uint64_t clock; /* counts uses */
 	struct reader reader;
 	struct image image[IMAGE_SLOTS];
 	struct process process[BROKER_PROCESSES];
@@ -67,8 +67,9 @@ enum symbols_status process_find(struct broker *broker, pid_t pid, struct proces
 bool process_covers(const struct process *process, uint64_t address);
 
 /*
- * Reads its maps unless that was done less than `age` ns ago, or took more than a hundredth of the time since. If they have changed or the reader lacks them, `*image` gets what is
- * to be sent (descriptors in order, -1 where a file is not to be had), else `*image` is left alone. 0 or -errno.
+ * Reads its maps, unless that was done less than `age` ns ago or took more than a hundredth of the time since. If they
+ * have changed or the reader lacks them, `*image` gets what is to be sent (descriptors in order, -1 where a file is not
+ * to be had), else it is left alone. 0 or -errno.
  */
 struct new_image {
 	struct image_key *key; /* taken over by whoever sets it to NULL */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
-/* Separate debug information: libdw says what it lacks, the broker opens candidates, and only the one that fits is taken. */
+/* Separate debug information: libdw says what it lacks, the broker opens candidates, one that fits is taken. */
 #include "symbols_frames.h"
 
 #include <elfutils/libdwelf.h>
@@ -41,8 +41,8 @@ static bool has_checksum(int fd, GElf_Word crc)
 /* How to recognise the right file. */
 struct fit {
 	const unsigned char *id;
-	int length;        /* of the build id; not above 0: there is none */
-	bool linked;       /* crc is known */
+	int length;  /* of the build id; not above 0: there is none */
+	bool linked; /* crc is known */
 	GElf_Word crc;
 };
 

@@ -74,7 +74,7 @@ struct lookup {
 	uint64_t at;
 	Dwarf_Die *unit;
 	Dwarf_Files *files;
-	const char *path;  /* source position of the frame that is next */
+	const char *path; /* source position of the frame that is next */
 	int line;
 	unsigned count;
 	struct symbols_frame frame[ADDRESS_FRAMES];

@@ -8,51 +8,51 @@
 
 #include <elfutils/libdwfl.h>
 
-#define SPACE_CACHE 4096  /* resolved addresses kept; direct-mapped */
-#define ADDRESS_FRAMES 16 /* of one address: what is inlined deeper is left out */
+#define SPACE_CACHE    4096 /* resolved addresses kept; direct-mapped */
+#define ADDRESS_FRAMES 16   /* of one address: what is inlined deeper is left out */
 
 struct range {
 	uint64_t begin, end;
 };
 
 struct module {
-	Dwfl_Module *dwfl;        /* NULL: its file could not be read */
+	Dwfl_Module *dwfl; /* NULL: its file could not be read */
 	struct space *space;
-	uint32_t index;           /* of the mapping, for WANT */
+	uint32_t index; /* of the mapping, for WANT */
 	uint64_t device, inode;
-	uint64_t start, end;      /* of the mapping */
-	uint64_t bias;            /* what is to be added to the file's addresses */
+	uint64_t start, end; /* of the mapping */
+	uint64_t bias;       /* what is to be added to the file's addresses */
 	char name[64];
 	enum symbols_owner owner; /* by name; SYMBOLS_USER: look closer */
 	bool classified;          /* the following are known */
 	bool has_dwarf;
 	bool static_libc;
-	struct range sley;        /* of code that is linked in: what lies between its known functions */
+	struct range sley; /* of code that is linked in: what lies between its known functions */
 	struct range libc;
-	struct range file;        /* of the source file whose symbols are being read */
-	uint64_t sley_run;        /* 0: not linked in */
-	char *sley_root;          /* directory of the runtime's sources, ends with a slash; NULL: no DWARF of it */
+	struct range file; /* of the source file whose symbols are being read */
+	uint64_t sley_run; /* 0: not linked in */
+	char *sley_root;   /* directory of the runtime's sources, ends with a slash; NULL: no DWARF of it */
 };
 
 /* What one address stands for, innermost first. */
 struct place {
-	uint64_t address;         /* as looked up; 0: empty */
+	uint64_t address; /* as looked up; 0: empty */
 	unsigned frames;
 	struct symbols_frame *frame;
 };
 
 struct space {
 	Dwfl *dwfl;
-	bool complete;            /* all modules are reported */
-	bool attached;            /* can unwind */
+	bool complete;                        /* all modules are reported */
+	bool attached;                        /* can unwind */
 	const struct message_request *sample; /* what is being unwound */
-	bool truncated;           /* the unwinder asked for bytes past the copy */
+	bool truncated;                       /* the unwinder asked for bytes past the copy */
 	unsigned modules;
 	struct module module[IMAGE_MODULES];
 	struct place cache[SPACE_CACHE];
 };
 
-/* The frames of `address`; `returns`: it is where a call returns to. Never without a frame. Valid until the next call. */
+/* The frames of `address`, at least one; `returns`: a call returns to it. Valid until the next call. */
 const struct place *space_place(struct space *space, uint64_t address, bool returns);
 
 /* Whose code is at an address of a module (symbols_owner.c): `path` of its line, NULL if it has none. */

@@ -23,10 +23,10 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define NOBODY 65534
+#define NOBODY       65534
 #define MEMORY_LIMIT (4ULL << 30) /* address space: debug information is mapped, and may be large */
-#define CPU_LIMIT 3600            /* seconds in a life; a single request is bounded by the broker */
-#define FILES_LIMIT 4096
+#define CPU_LIMIT    3600         /* seconds in a life; a single request is bounded by the broker */
+#define FILES_LIMIT  4096
 
 #if defined(__x86_64__)
 #define JAIL_ARCH AUDIT_ARCH_X86_64
@@ -37,14 +37,16 @@
 #endif
 
 static const int allowed[] = {
-	SYS_read, SYS_pread64, SYS_recvmsg, SYS_sendmsg, SYS_close, SYS_fcntl, SYS_lseek, SYS_fstat, SYS_newfstatat,
-	SYS_mmap, SYS_munmap, SYS_mremap, SYS_mprotect, SYS_madvise, SYS_brk, SYS_futex, SYS_getrandom, SYS_ppoll,
-	SYS_clock_gettime, SYS_rt_sigreturn, SYS_rt_sigprocmask, SYS_restart_syscall, SYS_exit, SYS_exit_group,
+	SYS_read,           SYS_pread64,         SYS_recvmsg,  SYS_sendmsg,       SYS_close,
+	SYS_fcntl,          SYS_lseek,           SYS_fstat,    SYS_newfstatat,    SYS_mmap,
+	SYS_munmap,         SYS_mremap,          SYS_mprotect, SYS_madvise,       SYS_brk,
+	SYS_futex,          SYS_getrandom,       SYS_ppoll,    SYS_clock_gettime, SYS_rt_sigreturn,
+	SYS_rt_sigprocmask, SYS_restart_syscall, SYS_exit,     SYS_exit_group,
 };
 
-#define ALLOWED (sizeof(allowed) / sizeof(allowed[0]))
-#define LOAD(field) (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, field))
-#define ANSWER(action) (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, action)
+#define ALLOWED        (sizeof(allowed) / sizeof(allowed[0]))
+#define LOAD(field)    (struct sock_filter) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, field))
+#define ANSWER(action) (struct sock_filter) BPF_STMT(BPF_RET | BPF_K, action)
 
 static bool filter_calls(void)
 {
@@ -73,7 +75,7 @@ static bool drop_user(void)
 	       (!setgroups(0, NULL) && !setresgid(NOBODY, NOBODY, NOBODY) && !setresuid(NOBODY, NOBODY, NOBODY));
 }
 
-/* From every set, so that neither root's nor a file's capabilities remain; the bounding set needs CAP_SETPCAP itself. */
+/* From every set, so that neither root's nor a file's remain. (The bounding set needs CAP_SETPCAP itself.) */
 static bool drop_capabilities(void)
 {
 	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };

@@ -13,8 +13,9 @@
 int jail_detach(int keep, const char *name);
 
 /*
- * Gives up all privileges for good: another user if it is root, no capabilities, no new ones, bounded memory,
- * and no system call that opens or changes a file, or reaches another process. False if any of it failed: do not go on then.
+ * Gives up all privileges for good: another user if it is root, no capabilities, no new ones, bounded memory, and no
+ * system call that opens or changes a file or reaches another process. If it returns false, something of this failed:
+ * do not go on.
  */
 bool jail_enter(void);
 

@@ -47,7 +47,8 @@ static bool parse_line(const char *line, struct mapping *m)
 		return false; /* most of them, at a hundredth of the cost */
 	*m = (struct mapping){ 0 };
 	if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %4s %" SCNx64 " %*x:%*x %" SCNu64 " %n", &m->start, &m->end, flags,
-		   &m->offset, &m->inode, &path) != 5 || path == 0)
+		   &m->offset, &m->inode, &path) != 5 ||
+	    path == 0)
 		return false;
 	take_path(m, line + path);
 	return m->start < m->end && (m->inode || !strcmp(m->path, "[vdso]"));
@@ -98,7 +99,7 @@ static bool is_elf(int fd)
 	return pread(fd, magic, SELFMAG, 0) == SELFMAG && !memcmp(magic, ELFMAG, SELFMAG);
 }
 
-/* Takes an O_PATH descriptor, returns one for reading if it is a regular ELF file (with that inode, unless 0), or -1. */
+/* Takes an O_PATH descriptor: gives one for reading if it is a regular ELF file (of that inode, unless 0), or -1. */
 static int reopen(int path, uint64_t inode)
 {
 	struct stat st;

@@ -25,9 +25,9 @@ int maps_read(int proc, struct mapping **mappings, size_t *count);
 
 /* What a process's files are opened through. The broker keeps one per process. */
 struct target_files {
-	int proc;              /* /proc/PID; answers ESRCH when the process is gone, even if the number is used again */
-	int root;              /* its root directory, -1: not accessible */
-	int vdso;              /* a copy of the vdso, -1: none */
+	int proc; /* /proc/PID; answers ESRCH when the process is gone, even if the number is used again */
+	int root; /* its root directory, -1: not accessible */
+	int vdso; /* a copy of the vdso, -1: none */
 	struct stat executable;
 };
 
@@ -42,7 +42,8 @@ int target_open(const struct target_files *files, const struct mapping *mapping)
  * The `nth` place of separate debug information of the module at `path`: a descriptor, -1 if there is none, and
  * -ENOENT past the last place. Looks into the process's root first, then into our own.
  */
-int target_open_debug(const struct target_files *files, const char *path, enum want how, const char *name, unsigned nth);
+int target_open_debug(const struct target_files *files, const char *path, enum want how, const char *name,
+		      unsigned nth);
 
 /* The kernel's vdso as an ELF file in a memfd, or -1. It is the same in every process. */
 int vdso_copy(void);

@@ -33,12 +33,14 @@ static bool begins_with_any(const char *s, const char *const *prefix, size_t n)
 #define BEGINS_WITH_ANY(s, list) begins_with_any(s, list, sizeof(list) / sizeof((list)[0]))
 
 static const char *const libc_names[] = {
-	"libc.so", "libc-", "libc.musl-", "libpthread.", "libpthread-", "librt.", "librt-", "libdl.", "libdl-", "libm.",
-	"libm-", "libmvec", "libutil.", "libanl", "libresolv", "libnss_", "libBrokenLocale", "libstdc++.", "libc++.",
-	"libc++abi.", "libgcc_s.", "libasan.", "libtsan.", "libubsan.", "liblsan.", "libclang_rt.",
+	"libc.so",   "libc-",    "libc.musl-",      "libpthread.", "libpthread-",  "librt.",     "librt-",
+	"libdl.",    "libdl-",   "libm.",           "libm-",       "libmvec",      "libutil.",   "libanl",
+	"libresolv", "libnss_",  "libBrokenLocale", "libstdc++.",  "libc++.",      "libc++abi.", "libgcc_s.",
+	"libasan.",  "libtsan.", "libubsan.",       "liblsan.",    "libclang_rt.",
 };
 static const char *const loader_names[] = { "ld-linux", "ld-musl-", "ld-2.", "ld64.", "ld.so" };
-static const char *const sanitizer_functions[] = { "__interceptor_", "___interceptor_", "__sanitizer", "__asan", "__tsan" };
+static const char *const sanitizer_functions[] = { "__interceptor_", "___interceptor_", "__sanitizer", "__asan",
+						   "__tsan" };
 
 void module_name_owner(struct module *m, const char *path)
 {
@@ -168,7 +170,8 @@ enum symbols_owner module_owner(const struct module *m, uint64_t address, const 
 		return m->sley_root && begins(path, m->sley_root) ? SYMBOLS_SLEY : SYMBOLS_USER;
 	if (in_range(&m->sley, address))
 		return SYMBOLS_SLEY;
-	if (in_range(&m->libc, address) || (m->static_libc && m->has_dwarf) || BEGINS_WITH_ANY(function, sanitizer_functions))
+	if (in_range(&m->libc, address) || (m->static_libc && m->has_dwarf) ||
+	    BEGINS_WITH_ANY(function, sanitizer_functions))
 		return SYMBOLS_LIBC;
 	return SYMBOLS_USER;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
-/* What the broker knows of processes. /proc/PID is held open: it does not lead to a later process of the same number. */
+/* What the broker knows of processes. /proc/PID is held open: it never leads to a later process of that number. */
 #include "symbols_broker.h"
 
 #include <errno.h>

@@ -16,10 +16,10 @@
 
 #include "symbols.h"
 
-#define IMAGE_SLOTS 8      /* address spaces that the reader keeps at hand */
-#define IMAGE_MODULES 512  /* executable mappings of one */
-#define MODULE_PATH 512
-#define WANT_NAME 256
+#define IMAGE_SLOTS   8   /* address spaces that the reader keeps at hand */
+#define IMAGE_MODULES 512 /* executable mappings of one */
+#define MODULE_PATH   512
+#define WANT_NAME     256
 
 enum message_type {
 	MESSAGE_REQUEST,

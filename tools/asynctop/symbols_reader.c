@@ -14,8 +14,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#define CHAIN 256       /* physical frames looked at */
-#define NULL_PAGE 4096  /* a return address below it is an end */
+#define CHAIN     256  /* physical frames looked at */
+#define NULL_PAGE 4096 /* a return address below it is an end */
 
 static struct space *slots[IMAGE_SLOTS];
 static int broker;          /* its socket */
@@ -26,15 +26,17 @@ int reader_want(const struct module *m, enum want how, const char *name, unsigne
 	static union message reply;
 	struct message_want w = {
 		.head = { .type = MESSAGE_WANT, .size = sizeof(w), .id = request_id },
-		.index = m->index, .how = how, .nth = nth,
+		.index = m->index,
+		.how = how,
+		.nth = nth,
 	};
 	int fd = -1;
 
 	if (strlen(name) >= sizeof(w.name))
 		return -ENOENT;
 	memcpy(w.name, name, strlen(name));
-	if (message_send(broker, &w, -1, MESSAGE_FOREVER) || message_receive(broker, &reply, &fd, MESSAGE_FOREVER) != 1 ||
-	    reply.head.type != MESSAGE_FILE)
+	if (message_send(broker, &w, -1, MESSAGE_FOREVER) ||
+	    message_receive(broker, &reply, &fd, MESSAGE_FOREVER) != 1 || reply.head.type != MESSAGE_FILE)
 		_exit(1);
 	return reply.file.end ? -ENOENT : fd;
 }
@@ -90,7 +92,8 @@ static bool find_bias(int fd, const struct message_module *m, uint64_t *bias)
 static bool is_reported(const struct space *s, const struct message_module *m, uint64_t bias)
 {
 	for (unsigned i = 0; i < s->modules; i++) {
-		if (s->module[i].device == m->device && s->module[i].inode == m->inode && s->module[i].bias == bias && m->inode)
+		if (s->module[i].device == m->device && s->module[i].inode == m->inode && s->module[i].bias == bias &&
+		    m->inode)
 			return true;
 	}
 	return false;
@@ -119,8 +122,13 @@ static void add_module(struct space *s, struct message_module *m, int fd)
 	m->path[sizeof(m->path) - 1] = '\0';
 	if (!s->complete && s->modules < IMAGE_MODULES && !is_reported(s, m, bias)) {
 		*module = (struct module){
-			.space = s, .index = m->index, .device = m->device, .inode = m->inode, .bias = bias,
-			.start = m->start, .end = m->end,
+			.space = s,
+			.index = m->index,
+			.device = m->device,
+			.inode = m->inode,
+			.bias = bias,
+			.start = m->start,
+			.end = m->end,
 		};
 		module_name_owner(module, m->path);
 		if (readable && report_module(module, m, fd))

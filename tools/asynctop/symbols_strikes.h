@@ -11,9 +11,9 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#define STRIKES_OUT 3 /* failures, each within STRIKE_LIFE_NS of the one before */
+#define STRIKES_OUT    3 /* failures, each within STRIKE_LIFE_NS of the one before */
 #define STRIKE_LIFE_NS 60000000000
-#define STRIKE_TABLE 32
+#define STRIKE_TABLE   32
 
 struct strikes {
 	struct strike {
