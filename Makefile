@@ -97,7 +97,8 @@ runtime_flags := -Iinclude -Iruntime -fvisibility=hidden
 asynctop_flags := -Iinclude -Ibpf -I$(BUILD)/bpf -Itools/asynctop
 example_flags := -Iinclude -Itools/examples
 test_flags := -Itests -I. -Iinclude -Iruntime -Ibpf -I$(BUILD)/bpf -Itools/asynctop -Itools/examples \
-	-I/usr/include/fuse3 -Wno-unused-parameter $(if $(filter gcc,$(compiler)),-Wno-format-truncation)
+	-I/usr/include/fuse3 -Wno-unused-parameter -Wno-missing-field-initializers \
+	$(if $(filter gcc,$(compiler)),-Wno-format-truncation)
 
 asynctop_libs := -lbpf -ldw -lelf -lz -lncursesw -ltinfo
 test_libs := -lcmocka -Wl,--as-needed
@@ -122,7 +123,8 @@ bench_modules := $(call modules_of,$(filter-out %/bench.c,$(bench)))
 unit := $(call c_of,tests/unit)
 stress := $(call c_of,tests/stress)
 observers := $(call c_of,tests/bpf) $(call c_of,tests/tools)
-support := $(call modules_of,$(wildcard tests/*.c) $(unit) $(stress) $(observers))
+support := $(call modules_of,$(wildcard tests/*.c) $(unit) $(stress))
+observer_support := $(call modules_of,$(observers))
 
 skeletons := $(bpf:%.bpf.c=$(BUILD)/%.skel.h)
 libraries := $(if $(runtime),$(addprefix $(BUILD)/,libsley.a libsley.so))
@@ -213,7 +215,7 @@ stamp = +@mkdir -p $(@D) && printf '%s\n' $(call quote,$(1)) >$@.new && \
 $(BUILD)/flags: FORCE
 	$(call stamp,$(CC) $(flags) $(link) $(bpf_flags))
 $(BUILD)/sources: FORCE
-	$(call stamp,$(runtime) $(asynctop) $(examples) $(bench) $(support))
+	$(call stamp,$(runtime) $(asynctop) $(examples) $(bench) $(support) $(observer_support))
 FORCE:
 
 # ---- objects ----
@@ -292,15 +294,18 @@ $(example_programs): $(BUILD)/%: $(BUILD)/obj/tools/%.o $(BUILD)/obj/examples.a 
 
 $(BUILD)/obj/tests/support.a: $(call object,$(support)) $(BUILD)/sources
 	$(call quiet,AR)$(archive)
+$(BUILD)/obj/tests/observer_support.a: $(call object,$(observer_support)) $(BUILD)/sources
+	$(call quiet,AR)$(archive)
 
-test_archives := $(BUILD)/obj/tests/support.a $(BUILD)/obj/examples.a $(BUILD)/obj/internal.a
-$(unit_programs) $(stress_programs): $(BUILD)/%: $(BUILD)/obj/%.o $(test_archives)
+# In the order in which they use each other.
+archives := $(BUILD)/obj/tests/support.a $(BUILD)/obj/examples.a $(BUILD)/obj/internal.a
+$(unit_programs) $(stress_programs): $(BUILD)/%: $(BUILD)/obj/%.o $(archives)
 	@mkdir -p $(@D)
 	$(call quiet,LD)$(CC) -pie -o $@ $^ $(link) $(test_libs)
-$(observer_programs): $(BUILD)/%: $(BUILD)/obj/%.o $(BUILD)/obj/asynctop.a $(test_archives)
+archives := $(BUILD)/obj/tests/observer_support.a $(BUILD)/obj/asynctop.a $(archives)
+$(observer_programs): $(BUILD)/%: $(BUILD)/obj/%.o $(archives)
 	@mkdir -p $(@D)
-	$(call quiet,LD)$(CC) -pie -o $@ $< $(BUILD)/obj/tests/support.a $(BUILD)/obj/asynctop.a \
-		$(BUILD)/obj/examples.a $(BUILD)/obj/internal.a $(link) $(test_libs) $(observer_libs)
+	$(call quiet,LD)$(CC) -pie -o $@ $^ $(link) $(test_libs) $(observer_libs)
 $(planted_programs): $(BUILD)/%: $(BUILD)/obj/%.o $(BUILD)/libsley.a
 	@mkdir -p $(@D)
 	$(call quiet,LD)$(CC) -pie -o $@ $^ $(link)
@@ -344,5 +349,5 @@ install: $(libraries) $(asynctop_program)
 
 # ---- dependencies between files, as the compiler found them ----
 
--include $(patsubst %.o,%.d,$(call object,$(filter %.c %.S,$(runtime) $(asynctop) $(examples) $(support) $(unit) \
-	$(stress) $(observers) $(wildcard tests/bench/*.c))) $(call pic,$(runtime))) $(bpf:%.bpf.c=$(BUILD)/%.bpf.d)
+-include $(patsubst %.o,%.d,$(call object,$(filter %.c %.S,$(runtime) $(asynctop) $(examples) $(unit) \
+	$(stress) $(observers) $(wildcard tests/*.c tests/bench/*.c))) $(call pic,$(runtime))) $(bpf:%.bpf.c=$(BUILD)/%.bpf.d)
