@@ -134,7 +134,7 @@ static void print_values(const struct bench_row *row, const struct bench_run *ru
 {
 	for (unsigned v = 0; row->values[v].name; v++)
 		if (is_chosen(row->values[v].name) || is_chosen(row->name))
-			printf("%s %s %u %.4g %s\n", row->values[v].name, run->impl, run->workers, median(results[v], runs),
+			printf("%s %s %u %.6g %s\n", row->values[v].name, run->impl, run->workers, median(results[v], runs),
 			       row->values[v].unit);
 	fflush(stdout);
 }

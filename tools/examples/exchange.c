@@ -128,7 +128,6 @@ static ssize_t wait_for_input(struct exchange *x)
 	if (!idle && x->deadline == SLEY_NEVER)
 		x->deadline = sley_in(x->times->request);
 	if (idle) {
-		sley_set_name("idle");
 		atomic_store(x->idle, true);
 		if (atomic_load(x->stopping))
 			return 0;

@@ -138,7 +138,7 @@ static void serve_hash(struct exchange *x)
 
 static const struct route {
 	const char *path;
-	const char *task_name; /* what asynctop shows while a request for it is served */
+	const char *task_name; /* what asynctop shows, until the connection's next request */
 	void (*serve)(struct exchange *);
 } routes[] = {
 	{ "/", "GET /", serve_hello },
