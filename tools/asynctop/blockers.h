@@ -34,7 +34,10 @@ void blockers_event(struct blockers *b, const struct model *m, const struct bloc
 /* To be called first at each tick: forgets which blocks are under way. */
 void blockers_begin(struct blockers *b);
 
-/* A block that is under way and that the tracer does not know, with start_ns not later than it began to be seen. */
+/* Marks the number of a block whose beginning was not seen: its start_ns is when it was seen first. */
+#define BLOCKERS_BEGAN_BEFORE (1ULL << 63)
+
+/* A block that is under way. */
 void blockers_stuck(struct blockers *b, const struct model *m, const struct block_record *r);
 
 /* Reads the tracer's tables of the process. `m` has its workers and sites. 0 or a negative errno. */

@@ -34,6 +34,7 @@ void filter_free(struct filter *f)
 {
 	free(f->glob);
 	f->glob = NULL;
+	text_free(&f->cell);
 }
 
 void filter_forget(struct filter *f)
@@ -41,15 +42,11 @@ void filter_forget(struct filter *f)
 	memset(f->known, 0, sizeof(f->known));
 }
 
-static bool match_cell(const struct filter *f, const struct model *m, const struct sley_region_task *t)
+static bool match_cell(struct filter *f, const struct model *m, const struct sley_region_task *t)
 {
-	struct text cell = { 0 };
-	bool matches;
-
-	f->column->cell(&cell, m, t);
-	matches = fnmatch(f->glob, text_string(&cell), 0) == 0;
-	text_free(&cell);
-	return matches;
+	text_clear(&f->cell);
+	f->column->cell(&f->cell, m, t);
+	return fnmatch(f->glob, text_string(&f->cell), 0) == 0;
 }
 
 bool filter_match(struct filter *f, const struct model *m, const struct sley_region_task *t)

@@ -187,7 +187,7 @@ static void yield_function(struct text *out, const struct model *m, const void *
 static void yield_kind(struct text *out, const struct model *m, const void *row)
 {
 	(void)m;
-	text_puts(out, yield(row)->pc == 0 ? "not yet run" :
+	text_puts(out, yield(row)->pc == 0 ? "none yet" :
 		       yield(row)->kind == SLEY_WAIT_NONE ? "yield" : wait_kind_text(yield(row)->kind));
 }
 

@@ -135,8 +135,9 @@ void verdict_put(struct text *out, const struct model *m, const struct model_blo
 	char time[TEXT_SHORT];
 
 	put_task(out, m, b);
-	text_printf(out, " %s worker %u for %s%s in ", still ? "is blocking" : "blocked", b->longest.worker,
-		    text_duration(time, blocker_max_ns(b)), still ? " so far" : "");
+	text_printf(out, " %s worker %u for %s%s%s in ", still ? "is blocking" : "blocked", b->longest.worker,
+		    still && b->longest.began_before ? "at least " : "", text_duration(time, blocker_max_ns(b)),
+		    still ? " so far" : "");
 	if (b->longest.task != 0)
 		verdict_put_call(out, &b->longest);
 	else

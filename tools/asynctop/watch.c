@@ -323,8 +323,7 @@ static void read_stuck(struct watch *w, struct model *m)
 		if (worker->in_task_ns < STUCK_NS || worker->blocked_ns != MODEL_UNKNOWN ||
 		    sampler_look(&w->process, &worker->line, &r) != SAMPLE_BLOCKED)
 			continue;
-		/* A number that no block of the tracer has. */
-		r.number = 1ULL << 63 | d->line.dispatches;
+		r.number = BLOCKERS_BEGAN_BEFORE | d->line.dispatches;
 		r.start_ns = (uint64_t)d->seen_ns;
 		r.delayed_tasks = d->line.queue;
 		r.elsewhere = d->line.elsewhere;
@@ -353,6 +352,19 @@ void watch_event(struct watch *w, const struct block_record *r)
 
 /* ---- a tick ---- */
 
+/* A call that is the last thing a function does returns to its caller: here, to the runtime. */
+static void resolve_yield(const struct model *m, struct model_yield *y, const struct symbols_frame *frame)
+{
+	const struct region_site *site = model_site(m, y->site);
+
+	if (frame->owner != SYMBOLS_SLEY) {
+		place_from_frame(&y->place, frame);
+		return;
+	}
+	snprintf(y->place.function, sizeof(y->place.function), "%s", site->entry);
+	snprintf(y->place.text, sizeof(y->place.text), "%s, at its end", site->entry);
+}
+
 void watch_resolve(struct watch *w)
 {
 	struct model *m = &w->model;
@@ -365,7 +377,7 @@ void watch_resolve(struct watch *w)
 
 		if (m->yields[i].pc != 0 && m->yields[i].place.text[0] == '\0' &&
 		    symbols_lookup(w->tools->symbols, &where, &answer) == 1 && answer.frames > 0)
-			place_from_frame(&m->yields[i].place, &answer.frame[0]);
+			resolve_yield(m, &m->yields[i], &answer.frame[0]);
 	}
 	blockers_fill(&w->blockers, m);
 }
