@@ -211,8 +211,10 @@ static void fall_asleep(struct worker_state *state, uint64_t now, bool asleep, u
 		state->block.sleeps++;
 }
 
-static void begin(struct worker_state *state, const struct thread *thread, struct task_struct *task,
-		  const struct pt_regs *regs, const struct sley_region_worker *line, uint32_t task_state)
+/* Of the current thread, or of `other`, which is the task too. */
+static __always_inline void begin(struct worker_state *state, const struct thread *thread, struct task_struct *task,
+				  const struct pt_regs *regs, const struct sley_region_worker *line,
+				  uint32_t task_state, struct task_struct *other)
 {
 	struct block_record *block = &state->block;
 	uint64_t now = bpf_ktime_get_ns();
@@ -235,10 +237,11 @@ static void begin(struct worker_state *state, const struct thread *thread, struc
 	block->syscall = regs->orig_ax;
 	block->stack_top = line->stack_top;
 	block->slot = thread->slot;
+	block->flags = other ? BLOCK_EARLY : 0;
 	record_registers(block, regs);
 	record_descriptor(block, task);
-	record_memory(block);
-	record_stack(block);
+	record_memory(block, other);
+	record_stack(block, other);
 	fall_asleep(state, now, true, task_state);
 	change(state);
 }
@@ -357,7 +360,7 @@ static void switched_out(const struct thread *thread, struct worker_state *state
 	if (task->flags & PF_EXITING)
 		state->live = 0;
 	else if (line.mode == SLEY_WORKER_TASK && (cause == SWITCH_BLOCK || cause == SWITCH_FAULT))
-		begin(state, thread, task, regs, &line, task_state);
+		begin(state, thread, task, regs, &line, task_state, NULL);
 }
 
 static void switched_in(struct worker_state *state, struct task_struct *task)
@@ -440,5 +443,49 @@ int watch(struct bpf_iter__task *context)
 		return 0;
 	}
 	bpf_task_storage_delete(&threads, task);
+	return 0;
+}
+
+/* ---- threads that are blocked already ---- */
+
+static uint64_t switches_of(const struct task_struct *task)
+{
+	return task->nvcsw + task->nivcsw;
+}
+
+/*
+ * Run once after `watch`: a service that is stuck is the one that people look at. It may sleep, even for ever if the
+ * stack lies in a mapped file that nobody answers for, so user space runs it where it can be killed.
+ *
+ * The thread may wake up meanwhile. If it was switched in before the block was complete, that is seen, and there is no
+ * block; a switch in that is on its way just then leaves a block that ends with the next switch out.
+ */
+SEC("iter.s/task")
+int catch_blocked(struct bpf_iter__task *context)
+{
+	struct task_struct *task = context->task;
+	struct sley_region_worker line = {};
+	struct worker_state *state;
+	const struct pt_regs *regs;
+	struct thread *thread;
+	enum switch_cause cause;
+	uint64_t before;
+
+	if (!task)
+		return 0;
+	thread = bpf_task_storage_get(&threads, task, NULL, 0);
+	state = thread ? state_of(thread) : NULL;
+	before = switches_of(task);
+	if (!state || state->phase != WORKER_UNBLOCKED || task->on_cpu || !task->__state)
+		return 0;
+	if (bpf_copy_from_user_task(&line, sizeof(line), (void *)thread->line, task, 0))
+		return 0;
+	regs = (void *)bpf_task_pt_regs(task);
+	cause = cause_of(&line, regs, true);
+	if (line.mode != SLEY_WORKER_TASK || (cause != SWITCH_BLOCK && cause != SWITCH_FAULT))
+		return 0;
+	begin(state, thread, task, regs, &line, task->__state, task);
+	if (task->on_cpu || switches_of(task) != before)
+		forget(state);
 	return 0;
 }

@@ -38,6 +38,8 @@ enum switch_cause {
 #define BLOCK_STACK_MAX 4096
 #define BLOCK_MEMORY_MAX 128
 
+#define BLOCK_EARLY 1u            /* it was under way when the watching began: start_ns is that moment */
+
 /* User registers by their DWARF numbers; on x86-64: rax rdx rcx rbx rsi rdi rbp rsp r8-r15 rip. */
 #define BLOCK_REGS 17
 #define BLOCK_REG_SP 7
@@ -72,11 +74,13 @@ struct block_record {
 	uint64_t stack_top;        /* one past the highest address of the task's stack, as the process says */
 	uint32_t slot;             /* which state the worker has in the kernel's array */
 	uint32_t stack_size;       /* bytes in `stack`, copied from regs[BLOCK_REG_SP] upwards */
+	uint32_t flags;            /* BLOCK_* */
+	uint32_t reserved;
 	uint8_t memory[BLOCK_MEMORY_MAX]; /* what the call's pointer argument pointed to: a path with its NUL (possibly cut), an address, a time */
 	uint8_t stack[BLOCK_STACK_MAX];
 };
 
-_Static_assert(sizeof(struct block_record) == 456 + BLOCK_STACK_MAX, "the layout is the same on both sides");
+_Static_assert(sizeof(struct block_record) == 464 + BLOCK_STACK_MAX, "the layout is the same on both sides");
 
 /* What blocks are added up by. */
 struct block_key {

@@ -90,7 +90,9 @@ struct sched_entity {
 
 struct task_struct {
 	struct thread_info thread_info;
-	unsigned int flags;
+	unsigned int flags, __state;
+	int on_cpu;
+	unsigned long nvcsw, nivcsw;
 	struct sched_entity se;
 	struct files_struct *files;
 	struct thread_struct thread;

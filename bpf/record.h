@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /*
- * What is recorded of the thread that is being switched out: it is still the current one, so its user memory can be
- * read, but nothing may sleep: memory that is not resident is not read.
+ * What is recorded of a thread that blocks. When it is being switched out it is still the current one, so its user
+ * memory can be read, but nothing may sleep: memory that is not resident is not read. The iterator that looks at threads
+ * blocked already reads the memory of `other`, and may sleep.
  */
 #ifndef SLEY_BPF_RECORD_H
 #define SLEY_BPF_RECORD_H
@@ -49,9 +50,29 @@ static void record_descriptor(struct block_record *block, struct task_struct *ta
 	block->fs_magic = BPF_CORE_READ(inode, i_sb, s_magic);
 }
 
-static void record_memory(struct block_record *block)
+static __always_inline long read_user(void *to, uint32_t size, uint64_t from, struct task_struct *other)
 {
-	uint32_t call = block->syscall, code, index;
+	return other ? bpf_copy_from_user_task(to, size, (void *)from, other, 0) :
+		       bpf_probe_read_user(to, size, (void *)from);
+}
+
+/* The length with the NUL, or a negative errno. There is no string copy from another task. */
+static __always_inline long read_string(uint8_t to[BLOCK_MEMORY_MAX], uint64_t from, struct task_struct *other)
+{
+	if (!other)
+		return bpf_probe_read_user_str(to, BLOCK_MEMORY_MAX, (void *)from);
+	if (read_user(to, BLOCK_MEMORY_MAX, from, other))
+		return -1;
+	for (int i = 0; i < BLOCK_MEMORY_MAX; i++)
+		if (!to[i])
+			return i + 1;
+	to[BLOCK_MEMORY_MAX - 1] = 0;
+	return BLOCK_MEMORY_MAX;
+}
+
+static __always_inline void record_memory(struct block_record *block, struct task_struct *other)
+{
+	uint32_t call = block->syscall, code, index, size;
 	long got;
 
 	block->memory_size = 0;
@@ -59,17 +80,15 @@ static void record_memory(struct block_record *block)
 		return;
 	code = pointer_args[call];
 	index = POINTER_ARG_INDEX(code);
+	size = POINTER_ARG_BYTES(code);
 	if (!code || index >= 6)
 		return;
-	if (POINTER_ARG_BYTES(code)) {
-		uint32_t size = POINTER_ARG_BYTES(code);
-
-		if (size > BLOCK_MEMORY_MAX)
-			size = BLOCK_MEMORY_MAX;
-		got = bpf_probe_read_user(block->memory, size, (void *)block->args[index]) ? 0 : size;
-	} else {
-		got = bpf_probe_read_user_str(block->memory, BLOCK_MEMORY_MAX, (void *)block->args[index]);
-	}
+	if (size > BLOCK_MEMORY_MAX)
+		size = BLOCK_MEMORY_MAX;
+	if (size)
+		got = read_user(block->memory, size, block->args[index], other) ? 0 : size;
+	else
+		got = read_string(block->memory, block->args[index], other);
 	if (got > 0)
 		block->memory_size = got;
 }
@@ -102,7 +121,7 @@ static void record_registers(struct block_record *block, const struct pt_regs *r
 }
 
 /* Up to the end of the task's stack, in steps: what lies beyond a page that is not there is lost. */
-static void record_stack(struct block_record *block)
+static __always_inline void record_stack(struct block_record *block, struct task_struct *other)
 {
 	uint64_t from = block->regs[BLOCK_REG_SP], left = block->stack_top - from;
 
@@ -113,7 +132,7 @@ static void record_stack(struct block_record *block)
 	for (int at = 0; at < BLOCK_STACK_MAX; at += BLOCK_STACK_STEP) {
 		uint32_t size = left > BLOCK_STACK_STEP ? BLOCK_STACK_STEP : left;
 
-		if (!size || bpf_probe_read_user(block->stack + at, size, (void *)(from + at)))
+		if (!size || read_user(block->stack + at, size, from + at, other))
 			return;
 		block->stack_size = at + size;
 		left -= size;

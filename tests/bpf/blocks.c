@@ -21,7 +21,7 @@
 #include "tests/bpf/slowfs.h"
 
 #define SOURCE "tests/bpf/blocks.planted.c"
-#define COUNT "20"
+#define COUNT "25" /* at least 20 of them will block */
 #define SLOW_US 20000
 
 struct truth {
@@ -91,6 +91,7 @@ static void check_counts(const struct run *run)
 	const struct block_total *total = &run->report.total;
 
 	assert_int_equal(run->report.keys, 1);
+	assert_true(run->truth.blocks >= run->truth.calls * 9 / 10);
 	assert_true(run->truth.blocks >= 20);
 	assert_int_equal(total->count, run->truth.blocks);
 	check_time("total", total->total_ns, run->truth.total_ns);
@@ -241,8 +242,9 @@ static void test_loop(void **state)
 	struct run run;
 
 	run_planted(&run, "nanosleep", "100", NULL, SYS_clock_nanosleep);
-	assert_int_equal(run.truth.blocks, 100);
-	assert_int_equal(run.report.total.count, 100);
+	assert_int_equal(run.truth.calls, 100);
+	assert_true(run.truth.blocks > 90); /* a sleep whose time is over before it begins is no block */
+	assert_int_equal(run.report.total.count, run.truth.blocks);
 	end_run(&run);
 }
 

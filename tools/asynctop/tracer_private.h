@@ -70,6 +70,12 @@ int tracer_read_switches(struct tracer *);
 /* Deletes the entries of a process from all tables. */
 void tracer_forget_tables(struct tracer *, uint32_t process);
 
+/* Walks over the process's threads: marks and unmarks them as bss->request says. */
+int tracer_mark_threads(struct tracer *, int pidfd);
+
+/* Walks over them again: those that are blocked at this moment get a block that begins now. */
+int tracer_catch_blocked(struct tracer *, int pidfd);
+
 /* Finds out by which thread flags the kernel marks a thread that was switched out and not yet back in user mode. */
 int tracer_calibrate(struct tracer *);
 

@@ -6,8 +6,6 @@
  */
 #include "tracer_private.h"
 
-#include <bpf/bpf.h>
-#include <bpf/libbpf.h>
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -55,31 +53,6 @@ static void release_slots(struct tracer *tracer, struct tracer_process *process)
 }
 
 /* ---- marking ---- */
-
-/* Runs the iterator `watch` over the threads of the process; what it is to do is in `request`. */
-static int run_iterator(struct tracer *tracer, int pidfd)
-{
-	union bpf_iter_link_info info = { .task.pid_fd = pidfd };
-	LIBBPF_OPTS(bpf_iter_attach_opts, options, .link_info = &info, .link_info_len = sizeof(info));
-	struct bpf_link *link = bpf_program__attach_iter(tracer->bpf->progs.watch, &options);
-	char nothing[64];
-	int iterator, error = 0;
-	ssize_t n;
-
-	if (!link)
-		return -errno;
-	iterator = bpf_iter_create(bpf_link__fd(link));
-	if (iterator < 0) {
-		error = -errno;
-	} else {
-		while ((n = read(iterator, nothing, sizeof(nothing))) > 0)
-			;
-		error = n < 0 ? -errno : 0;
-		close(iterator);
-	}
-	bpf_link__destroy(link);
-	return error;
-}
 
 bool tracer_read_line(const struct tracer_process *process, uint32_t index, struct sley_region_worker *line)
 {
@@ -150,13 +123,13 @@ static int mark(struct tracer *tracer, struct tracer_process *process)
 	int error;
 
 	write_request(tracer, process, request);
-	error = run_iterator(tracer, process->target.pidfd);
+	error = tracer_mark_threads(tracer, process->target.pidfd);
 	if (error)
 		return error;
 	if (process->marked && !request->marked)
 		return -ESRCH;
 	process->marked |= request->marked > 0;
-	return 0;
+	return request->marked ? tracer_catch_blocked(tracer, process->target.pidfd) : 0;
 }
 
 /* ---- the interface ---- */
@@ -208,7 +181,7 @@ void tracer_unwatch(struct tracer *tracer, uint32_t key)
 	if (!process)
 		return;
 	memset((void *)&tracer->bpf->bss->request, 0, sizeof(struct watch_request));
-	run_iterator(tracer, process->target.pidfd);
+	tracer_mark_threads(tracer, process->target.pidfd);
 	release_slots(tracer, process);
 	tracer_forget_tables(tracer, key);
 	while (*link != process)
