@@ -23,16 +23,16 @@
 
 #include <sley.h>
 
-#define RUNS_MAX 99
+#define RUNS_MAX    99
 #define WORKERS_MAX 8
 #define RUN_SECONDS 180 /* a run that takes longer hangs, and is ended */
 
 static const struct bench_row *const *const tables[] = { bench_sched_rows, bench_park_rows, bench_server_rows };
 
 static struct {
-	const char *rows;             /* a comma-separated list; null: all */
+	const char *rows; /* a comma-separated list; null: all */
 	unsigned workers[WORKERS_MAX];
-	unsigned worker_count;        /* 0: the row's default */
+	unsigned worker_count; /* 0: the row's default */
 	unsigned runs;
 	bool quick;
 } option = { .runs = 5 };
@@ -130,12 +130,13 @@ static bool is_chosen(const char *name)
 	return option.rows == NULL;
 }
 
-static void print_values(const struct bench_row *row, const struct bench_run *run, double results[][RUNS_MAX], unsigned runs)
+static void print_values(const struct bench_row *row, const struct bench_run *run, double results[][RUNS_MAX],
+			 unsigned runs)
 {
 	for (unsigned v = 0; row->values[v].name; v++)
 		if (is_chosen(row->values[v].name) || is_chosen(row->name))
-			printf("%s %s %u %.6g %s\n", row->values[v].name, run->impl, run->workers, median(results[v], runs),
-			       row->values[v].unit);
+			printf("%s %s %u %.6g %s\n", row->values[v].name, run->impl, run->workers,
+			       median(results[v], runs), row->values[v].unit);
 	fflush(stdout);
 }
 
@@ -249,12 +250,23 @@ static void parse(int argc, char **argv)
 
 	while ((o = getopt(argc, argv, "r:w:n:ql")) != -1) {
 		switch (o) {
-		case 'r': option.rows = optarg; break;
-		case 'w': parse_workers(optarg); break;
-		case 'n': option.runs = number(optarg, &end, RUNS_MAX); break;
-		case 'q': option.quick = true; break;
-		case 'l': list_rows(); exit(0);
-		default: usage();
+		case 'r':
+			option.rows = optarg;
+			break;
+		case 'w':
+			parse_workers(optarg);
+			break;
+		case 'n':
+			option.runs = number(optarg, &end, RUNS_MAX);
+			break;
+		case 'q':
+			option.quick = true;
+			break;
+		case 'l':
+			list_rows();
+			exit(0);
+		default:
+			usage();
 		}
 	}
 	if (optind != argc)

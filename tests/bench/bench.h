@@ -22,16 +22,16 @@ struct bench_run {
 
 struct bench_row {
 	const char *name;
-	const char *impls[3];      /* the first is sley's; ended by null */
+	const char *impls[3]; /* the first is sley's; ended by null */
 	struct {
 		const char *name, *unit;
 	} values[BENCH_VALUES + 1]; /* ended by null */
 	enum {
-		BENCH_NO_WORKERS,  /* run once, whatever -w says: no scheduler is in it */
-		BENCH_WORKERS,     /* by default with 1 and with 2 */
-		BENCH_ONE_CPU,     /* the server has one CPU: by default with 1 */
+		BENCH_NO_WORKERS, /* run once, whatever -w says: no scheduler is in it */
+		BENCH_WORKERS,    /* by default with 1 and with 2 */
+		BENCH_ONE_CPU,    /* the server has one CPU: by default with 1 */
 	} kind;
-	unsigned runs;             /* 0: as -n says */
+	unsigned runs; /* 0: as -n says */
 	void (*run)(const struct bench_run *, double *values);
 };
 

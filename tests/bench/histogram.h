@@ -6,7 +6,7 @@
 
 #include <stdint.h>
 
-#define HISTOGRAM_STEPS 64
+#define HISTOGRAM_STEPS   64
 #define HISTOGRAM_BUCKETS (HISTOGRAM_STEPS * 36) /* up to 2^41 ns, 36 minutes; longer ones count as that */
 
 struct histogram {

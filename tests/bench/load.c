@@ -28,12 +28,12 @@
 #include <time.h>
 #include <unistd.h>
 
-#define EVENTS 512
-#define HEAD_MAX 512       /* of an HTTP answer */
-#define PATHS 9            /* the main one, and those of the mix */
+#define EVENTS      512
+#define HEAD_MAX    512 /* of an HTTP answer */
+#define PATHS       9   /* the main one, and those of the mix */
 #define REQUEST_MAX 65536
-#define RECEIVE 65536
-#define SECOND 1000000000LL
+#define RECEIVE     65536
+#define SECOND      1000000000LL
 
 struct path {
 	const char *name;
@@ -44,10 +44,10 @@ struct path {
 };
 
 struct connection {
-	int fd;              /* -1: given up */
+	int fd; /* -1: given up */
 	unsigned path;
 	int64_t sent_at;
-	size_t left;         /* bytes of the answer still to come, once known */
+	size_t left; /* bytes of the answer still to come, once known */
 	bool in_body;
 	size_t head_length;
 	char head[HEAD_MAX];
@@ -58,8 +58,8 @@ static struct {
 	unsigned connections;
 	size_t size;
 	double seconds, warm_up;
-	double rate;         /* requests per second over all connections; 0: no limit */
-	pid_t server;        /* whose CPU time is to be told; 0: nobody's */
+	double rate;  /* requests per second over all connections; 0: no limit */
+	pid_t server; /* whose CPU time is to be told; 0: nobody's */
 	struct sockaddr_in address;
 } option = { .connections = 64, .size = 512, .seconds = 5, .warm_up = 1 };
 
@@ -304,7 +304,8 @@ static uint64_t report(void)
 {
 	uint64_t total = 0;
 
-	printf("connections %u\nseconds %.2f\nerrors %llu\n", option.connections, option.seconds, (unsigned long long)errors);
+	printf("connections %u\nseconds %.2f\nerrors %llu\n", option.connections, option.seconds,
+	       (unsigned long long)errors);
 	print_latency("", "", paths[0].latency, option.seconds);
 	for (unsigned i = 0; i < path_count; i++) {
 		total += paths[i].latency->count;
@@ -370,7 +371,8 @@ static void parse_address(char *text)
 		refuse("not ADDRESS:PORT", text);
 	*colon = '\0';
 	option.address.sin_port = htons((uint16_t)number(colon + 1, 1, 65535));
-	if (inet_pton(AF_INET, text, &option.address.sin_addr) != 1 || ntohl(option.address.sin_addr.s_addr) >> 24 != 127)
+	if (inet_pton(AF_INET, text, &option.address.sin_addr) != 1 ||
+	    ntohl(option.address.sin_addr.s_addr) >> 24 != 127)
 		refuse("only addresses in 127.0.0.0/8 are loaded", text);
 }
 
@@ -387,15 +389,34 @@ static void parse(int argc, char **argv)
 
 	while ((o = getopt_long(argc, argv, "c:t:u:s:", longs, NULL)) != -1) {
 		switch (o) {
-		case 'c': option.connections = (unsigned)number(optarg, 1, 100000); break;
-		case 't': option.seconds = number(optarg, 0.01, 3600); break;
-		case 'u': option.warm_up = number(optarg, 0, 60); break;
-		case 's': option.size = (size_t)number(optarg, 1, REQUEST_MAX); break;
-		case 'h': option.http = true; paths[0].name = optarg; break;
-		case 'm': add_path(optarg); break;
-		case 'p': option.server = (pid_t)number(optarg, 1, 1 << 22); break;
-		case 'r': option.rate = number(optarg, 1, 1e9); break;
-		default: fputs(usage, stderr); exit(2);
+		case 'c':
+			option.connections = (unsigned)number(optarg, 1, 100000);
+			break;
+		case 't':
+			option.seconds = number(optarg, 0.01, 3600);
+			break;
+		case 'u':
+			option.warm_up = number(optarg, 0, 60);
+			break;
+		case 's':
+			option.size = (size_t)number(optarg, 1, REQUEST_MAX);
+			break;
+		case 'h':
+			option.http = true;
+			paths[0].name = optarg;
+			break;
+		case 'm':
+			add_path(optarg);
+			break;
+		case 'p':
+			option.server = (pid_t)number(optarg, 1, 1 << 22);
+			break;
+		case 'r':
+			option.rate = number(optarg, 1, 1e9);
+			break;
+		default:
+			fputs(usage, stderr);
+			exit(2);
 		}
 	}
 	if (optind != argc - 1)
@@ -418,7 +439,8 @@ static void make_requests(void)
 		for (size_t at = 0; at < option.size; at++)
 			p->request[at] = (char)('a' + at % 23);
 		if (option.http)
-			p->length = (size_t)snprintf(p->request, REQUEST_MAX, "GET %s HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", p->name);
+			p->length = (size_t)snprintf(p->request, REQUEST_MAX,
+						     "GET %s HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", p->name);
 		if (option.http && p->length >= REQUEST_MAX)
 			refuse("the path is too long", p->name);
 	}

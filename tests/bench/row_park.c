@@ -18,7 +18,7 @@
 #include <sley.h>
 
 #define TASKS 1000000
-#define LIVE 200
+#define LIVE  200
 
 struct park {
 	unsigned tasks;

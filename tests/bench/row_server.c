@@ -19,7 +19,7 @@
 #include <unistd.h>
 
 #define SERVER_CPU 0
-#define LOAD_CPU 1
+#define LOAD_CPU   1
 
 static bool is_raw(const struct bench_run *run)
 {
@@ -72,8 +72,19 @@ static void run_load(struct load *load)
 {
 	char path[4096], connections[16], address[32], server[16];
 	char *argv[] = {
-		path, "-c", connections, "-t", load->quick ? "0.2" : "4", "-u", load->quick ? "0.1" : "1",
-		"--server", server, address, load->http ? "--http" : NULL, "/", NULL,
+		path,
+		"-c",
+		connections,
+		"-t",
+		load->quick ? "0.2" : "4",
+		"-u",
+		load->quick ? "0.1" : "1",
+		"--server",
+		server,
+		address,
+		load->http ? "--http" : NULL,
+		"/",
+		NULL,
 	};
 	struct process generator;
 

@@ -37,7 +37,8 @@ static int run_demo(const char *settings, char *output)
 	char line[8192];
 	char *argv[] = { "sh", "-c", line, NULL };
 
-	snprintf(line, sizeof(line), "LIVE= SLEY_BUILD='%s' %s exec tools/demo.sh 2>&1", test_build_path("."), settings);
+	snprintf(line, sizeof(line), "LIVE= SLEY_BUILD='%s' %s exec tools/demo.sh 2>&1", test_build_path("."),
+		 settings);
 	return test_run(argv, output, OUTPUT);
 }
 

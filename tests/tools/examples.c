@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 #define GET(path) "GET " path " HTTP/1.1\r\nHost: a\r\n\r\n"
-#define TEXT 4096
+#define TEXT      4096
 
 static struct service service;
 static char log_path[64];
@@ -142,9 +142,19 @@ static void test_echo_port_in_use(void **state)
 static void test_usage(void **state)
 {
 	static const char *const bad[] = {
-		"examples/echo", "examples/echo x", "examples/echo 70000", "examples/echo 0 1", "examples/echo 0 -w 0",
-		"examples/echo 0 -x", "examples/httpd", "examples/httpd x", "examples/httpd 0 --log", "examples/httpd 0 -w 257",
-		"examples/httpd 0 --drain -1", "examples/httpd 0 --nonsense", "examples/httpd 0 1",
+		"examples/echo",
+		"examples/echo x",
+		"examples/echo 70000",
+		"examples/echo 0 1",
+		"examples/echo 0 -w 0",
+		"examples/echo 0 -x",
+		"examples/httpd",
+		"examples/httpd x",
+		"examples/httpd 0 --log",
+		"examples/httpd 0 -w 257",
+		"examples/httpd 0 --drain -1",
+		"examples/httpd 0 --nonsense",
+		"examples/httpd 0 1",
 	};
 	char text[TEXT];
 
@@ -289,8 +299,12 @@ static void test_pipelining(void **state)
 	(void)state;
 	start_httpd(0, NULL, NULL, NULL, NULL);
 	fd = service_connect(&service);
-	service_send_text(fd, GET("/") GET("/sleep?ms=50") "GET /nothing HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello"
-			  "GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n" GET("/hash?mb=1"));
+	service_send_text(
+		fd,
+		GET("/") GET(
+			"/sleep?ms=50") "GET /nothing HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello"
+					"GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n" GET(
+						"/hash?mb=1"));
 	assert_int_equal(service_response(fd, text, sizeof(text)), 200);
 	assert_non_null(strstr(text, "hello"));
 	assert_int_equal(service_response(fd, text, sizeof(text)), 200);

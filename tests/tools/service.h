@@ -11,9 +11,9 @@
 #include <sys/types.h>
 
 struct service {
-	pid_t pid;      /* 0: ended */
+	pid_t pid; /* 0: ended */
 	unsigned port;
-	int output;     /* its standard output */
+	int output; /* its standard output */
 };
 
 /*

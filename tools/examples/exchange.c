@@ -13,7 +13,7 @@
 
 #define RESPONSE_MAX 512   /* any one response: they are all short */
 #define LINGER_BYTES 65536 /* what is read and dropped after the last answer */
-#define DATES 16
+#define DATES        16
 
 /* ---- output ---- */
 
@@ -68,21 +68,27 @@ static void put_date(struct exchange *x)
 
 static const char *status_line(unsigned status)
 {
-	switch (status) {
-	case 200: return "HTTP/1.1 200 OK";
-	case 404: return "HTTP/1.1 404 Not Found";
-	case 405: return "HTTP/1.1 405 Method Not Allowed\r\nAllow: GET, HEAD";
-	case 408: return "HTTP/1.1 408 Request Timeout";
-	case 413: return "HTTP/1.1 413 Content Too Large";
-	case 414: return "HTTP/1.1 414 URI Too Long";
-	case 417: return "HTTP/1.1 417 Expectation Failed";
-	case 431: return "HTTP/1.1 431 Request Header Fields Too Large";
-	case 500: return "HTTP/1.1 500 Internal Server Error";
-	case 501: return "HTTP/1.1 501 Not Implemented";
-	case 503: return "HTTP/1.1 503 Service Unavailable";
-	case 505: return "HTTP/1.1 505 HTTP Version Not Supported";
-	default: return "HTTP/1.1 400 Bad Request";
-	}
+	static const struct {
+		unsigned status;
+		const char *line;
+	} lines[] = {
+		{ 200, "HTTP/1.1 200 OK" },
+		{ 404, "HTTP/1.1 404 Not Found" },
+		{ 405, "HTTP/1.1 405 Method Not Allowed\r\nAllow: GET, HEAD" },
+		{ 408, "HTTP/1.1 408 Request Timeout" },
+		{ 413, "HTTP/1.1 413 Content Too Large" },
+		{ 414, "HTTP/1.1 414 URI Too Long" },
+		{ 417, "HTTP/1.1 417 Expectation Failed" },
+		{ 431, "HTTP/1.1 431 Request Header Fields Too Large" },
+		{ 500, "HTTP/1.1 500 Internal Server Error" },
+		{ 501, "HTTP/1.1 501 Not Implemented" },
+		{ 505, "HTTP/1.1 505 HTTP Version Not Supported" },
+	};
+
+	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
+		if (lines[i].status == status)
+			return lines[i].line;
+	return "HTTP/1.1 400 Bad Request";
 }
 
 void exchange_respond(struct exchange *x, unsigned status, const char *text)

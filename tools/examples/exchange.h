@@ -17,7 +17,7 @@
 
 #include <sley.h>
 
-#define EXCHANGE_INPUT 1024
+#define EXCHANGE_INPUT  1024
 #define EXCHANGE_OUTPUT 1024
 
 /* Durations. */
@@ -35,12 +35,12 @@ struct exchange {
 	bool (*is_served)(const struct http_parser *); /* false: it will be answered with an error */
 	/* the request that was read, and whether its answer is the last */
 	struct http_parser parser;
-	bool closing;                /* may be set by the owner too, before it responds */
+	bool closing; /* may be set by the owner too, before it responds */
 	/* private */
-	bool broken;                 /* nothing more can be sent */
-	sley_time deadline;          /* of the request under way; SLEY_NEVER until it has begun */
-	const char *next;            /* input that is not parsed yet */
-	size_t left, filled;         /* filled: bytes in output */
+	bool broken;         /* nothing more can be sent */
+	sley_time deadline;  /* of the request under way; SLEY_NEVER until it has begun */
+	const char *next;    /* input that is not parsed yet */
+	size_t left, filled; /* filled: bytes in output */
 	char input[EXCHANGE_INPUT];
 	char output[EXCHANGE_OUTPUT];
 };

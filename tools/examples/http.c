@@ -38,17 +38,17 @@ enum state {
 	STATE_TARGET,
 	STATE_VERSION,
 	STATE_LINE_LF,
-	STATE_FIELD,     /* from here ... */
+	STATE_FIELD, /* from here ... */
 	STATE_NAME,
 	STATE_SPACE,
 	STATE_VALUE,
 	STATE_VALUE_LF,
-	STATE_HEAD_LF,   /* ... to here bytes count against limits.field_bytes */
+	STATE_HEAD_LF, /* ... to here bytes count against limits.field_bytes */
 	STATE_SIZE,
 	STATE_SIZE_LF,
 	STATE_CHUNK_CR,
 	STATE_CHUNK_LF,
-	STATE_HEAD,      /* from here on http_next() does not call a step */
+	STATE_HEAD, /* from here on http_next() does not call a step */
 	STATE_PLAIN_BODY,
 	STATE_CHUNK,
 	STATE_END,
@@ -415,21 +415,11 @@ static void on_chunk_lf(struct http_parser *p, unsigned char c)
 /* ---- the machine ---- */
 
 static void (*const steps[])(struct http_parser *, unsigned char) = {
-	[STATE_START] = on_start,
-	[STATE_START_LF] = on_start_lf,
-	[STATE_METHOD] = on_method,
-	[STATE_TARGET] = on_target,
-	[STATE_VERSION] = on_version,
-	[STATE_LINE_LF] = on_line_lf,
-	[STATE_FIELD] = on_field,
-	[STATE_NAME] = on_name,
-	[STATE_SPACE] = on_space,
-	[STATE_VALUE] = on_value,
-	[STATE_VALUE_LF] = on_value_lf,
-	[STATE_HEAD_LF] = on_head_lf,
-	[STATE_SIZE] = on_size,
-	[STATE_SIZE_LF] = on_size_lf,
-	[STATE_CHUNK_CR] = on_chunk_cr,
+	[STATE_START] = on_start,       [STATE_START_LF] = on_start_lf, [STATE_METHOD] = on_method,
+	[STATE_TARGET] = on_target,     [STATE_VERSION] = on_version,   [STATE_LINE_LF] = on_line_lf,
+	[STATE_FIELD] = on_field,       [STATE_NAME] = on_name,         [STATE_SPACE] = on_space,
+	[STATE_VALUE] = on_value,       [STATE_VALUE_LF] = on_value_lf, [STATE_HEAD_LF] = on_head_lf,
+	[STATE_SIZE] = on_size,         [STATE_SIZE_LF] = on_size_lf,   [STATE_CHUNK_CR] = on_chunk_cr,
 	[STATE_CHUNK_LF] = on_chunk_lf,
 };
 

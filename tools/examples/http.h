@@ -30,8 +30,8 @@
 
 /* RFC 9112 recommends 8,000. A connection's state lies on a task's stack here, and no path of the server has over 6. */
 #define HTTP_TARGET_MAX 1024
-#define HTTP_NAME_MAX 20   /* of the fields that are interpreted; others may be longer */
-#define HTTP_VALUE_MAX 256 /* the same */
+#define HTTP_NAME_MAX   20  /* of the fields that are interpreted; others may be longer */
+#define HTTP_VALUE_MAX  256 /* the same */
 
 /* X(name): the methods of RFC 9110 and PATCH. */
 #define HTTP_METHODS(X) X(GET) X(HEAD) X(POST) X(PUT) X(DELETE) X(CONNECT) X(OPTIONS) X(TRACE) X(PATCH)
@@ -52,11 +52,11 @@ enum http_event {
 };
 
 struct http_limits {
-	size_t target;     /* bytes of the request target, up to HTTP_TARGET_MAX: 414 */
-	size_t fields;     /* field lines, those of the trailer included: 431 */
-	size_t field_bytes;/* bytes of all of them: 431 */
-	size_t extension;  /* bytes of all chunk extensions: 413 */
-	uint64_t body;     /* bytes of the decoded body: 413 */
+	size_t target;      /* bytes of the request target, up to HTTP_TARGET_MAX: 414 */
+	size_t fields;      /* field lines, those of the trailer included: 431 */
+	size_t field_bytes; /* bytes of all of them: 431 */
+	size_t extension;   /* bytes of all chunk extensions: 413 */
+	uint64_t body;      /* bytes of the decoded body: 413 */
 };
 
 extern const struct http_limits http_default_limits;
@@ -64,18 +64,18 @@ extern const struct http_limits http_default_limits;
 struct http_parser {
 	/* valid from HTTP_HEAD on */
 	enum http_method method;
-	const char *path;      /* absolute, as received (not decoded), NUL-terminated; "*" for OPTIONS; "" for CONNECT */
-	const char *query;     /* what follows '?', else "" */
-	unsigned minor;        /* HTTP/1.minor */
-	bool keep_alive;       /* the connection persists after this request */
-	bool expect_continue;  /* the client waits for 100 before it sends the body */
+	const char *path;     /* absolute, as received (not decoded), NUL-terminated; "*" for OPTIONS; "" for CONNECT */
+	const char *query;    /* what follows '?', else "" */
+	unsigned minor;       /* HTTP/1.minor */
+	bool keep_alive;      /* the connection persists after this request */
+	bool expect_continue; /* the client waits for 100 before it sends the body */
 	bool has_body;
 	/* valid at HTTP_BODY */
-	const char *piece;     /* points into the bytes that were passed */
+	const char *piece; /* points into the bytes that were passed */
 	size_t piece_length;
 	/* valid at HTTP_ERROR */
 	unsigned status;
-	const char *reason;    /* one English sentence without its full stop */
+	const char *reason; /* one English sentence without its full stop */
 	/* private */
 	const struct http_limits *limits;
 	unsigned state;

@@ -9,9 +9,9 @@
 
 /* ---- characters ---- */
 
-#define C(c) (1ULL << ((c) & 63))
-#define DIGITS 0x03ff000000000000ULL /* in low */
-#define ALPHAS 0x07fffffe07fffffeULL /* in high */
+#define C(c)       (1ULL << ((c)&63))
+#define DIGITS     0x03ff000000000000ULL /* in low */
+#define ALPHAS     0x07fffffe07fffffeULL /* in high */
 #define SUB_DELIMS (C('!') | C('$') | C('&') | C('\'') | C('(') | C(')') | C('*') | C('+') | C(',') | C(';') | C('='))
 
 const struct text_set text_token = {
@@ -19,7 +19,8 @@ const struct text_set text_token = {
 	ALPHAS | C('^') | C('_') | C('`') | C('|') | C('~'),
 };
 const struct text_set text_host = { DIGITS | SUB_DELIMS | C('%') | C('-') | C('.'), ALPHAS | C('_') | C('~') };
-const struct text_set text_uri = { /* of a path and a query */
+const struct text_set text_uri = {
+	/* of a path and a query */
 	DIGITS | SUB_DELIMS | C('%') | C('-') | C('.') | C('/') | C(':') | C('?'),
 	ALPHAS | C('@') | C('_') | C('~'),
 };

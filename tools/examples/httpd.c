@@ -36,8 +36,8 @@
 
 /* A connection's place in the table. fd and next_free are protected by table.lock. */
 struct connection {
-	int fd;                      /* -1: the place is free */
-	atomic_bool idle;            /* waits for the next request: may be ended at once */
+	int fd;           /* -1: the place is free */
+	atomic_bool idle; /* waits for the next request: may be ended at once */
 	struct connection *next_free;
 };
 
@@ -201,7 +201,11 @@ static void serve_connection(void *arg)
 {
 	struct connection *c = arg;
 	struct exchange x = {
-		.fd = c->fd, .times = &option.times, .idle = &c->idle, .stopping = &stopping, .is_served = is_served,
+		.fd = c->fd,
+		.times = &option.times,
+		.idle = &c->idle,
+		.stopping = &stopping,
+		.is_served = is_served,
 	};
 
 	while (exchange_read(&x))
@@ -295,8 +299,10 @@ static int listen_failed(int error)
 {
 	if (error != EADDRINUSE)
 		return fail(option.address, error);
-	fprintf(stderr, "httpd: %s is in use: end the process that has it (`ss -ltnp` shows it), or take another port "
-		"(0: any that is free)\n", option.address);
+	fprintf(stderr,
+		"httpd: %s is in use: end the process that has it (`ss -ltnp` shows it), or take another port "
+		"(0: any that is free)\n",
+		option.address);
 	return 1;
 }
 
@@ -355,7 +361,8 @@ __attribute__((noreturn)) static void usage(void)
 	      "  --max-connections  more are answered 503 (10000)\n"
 	      "  --idle MS          closes connections that wait so long for a request (60000)\n"
 	      "  --request MS       a request must be complete, and an answer taken, in this time (10000)\n"
-	      "  --drain MS         how long SIGTERM waits for requests under way (10000)\n", stderr);
+	      "  --drain MS         how long SIGTERM waits for requests under way (10000)\n",
+	      stderr);
 	exit(2);
 }
 
@@ -372,24 +379,34 @@ static long number(const char *text, long low, long high)
 static void parse(int argc, char **argv)
 {
 	static const struct option longs[] = {
-		{ "log", required_argument, NULL, 'l' },
-		{ "max-connections", required_argument, NULL, 'c' },
-		{ "idle", required_argument, NULL, 'i' },
-		{ "request", required_argument, NULL, 'r' },
-		{ "drain", required_argument, NULL, 'd' },
-		{ 0 },
+		{ "log", required_argument, NULL, 'l' },   { "max-connections", required_argument, NULL, 'c' },
+		{ "idle", required_argument, NULL, 'i' },  { "request", required_argument, NULL, 'r' },
+		{ "drain", required_argument, NULL, 'd' }, { 0 },
 	};
 	int o;
 
 	while ((o = getopt_long(argc, argv, "w:", longs, NULL)) != -1) {
 		switch (o) {
-		case 'w': option.workers = (unsigned)number(optarg, 1, 256); break;
-		case 'l': option.log_path = optarg; break;
-		case 'c': option.max_connections = (unsigned)number(optarg, 1, 1000000); break;
-		case 'i': option.times.idle = SLEY_MS(number(optarg, 1, 86400000)); break;
-		case 'r': option.times.request = SLEY_MS(number(optarg, 1, 86400000)); break;
-		case 'd': option.drain = SLEY_MS(number(optarg, 0, 86400000)); break;
-		default: usage();
+		case 'w':
+			option.workers = (unsigned)number(optarg, 1, 256);
+			break;
+		case 'l':
+			option.log_path = optarg;
+			break;
+		case 'c':
+			option.max_connections = (unsigned)number(optarg, 1, 1000000);
+			break;
+		case 'i':
+			option.times.idle = SLEY_MS(number(optarg, 1, 86400000));
+			break;
+		case 'r':
+			option.times.request = SLEY_MS(number(optarg, 1, 86400000));
+			break;
+		case 'd':
+			option.drain = SLEY_MS(number(optarg, 0, 86400000));
+			break;
+		default:
+			usage();
 		}
 	}
 	if (optind != argc - 1)
