@@ -556,18 +556,20 @@ static struct task *land(struct worker *worker, struct task *task)
 /* A granted task that cannot run here and now waits in a queue, holding its slot. */
 static struct task *granted(struct worker *worker, struct task *task)
 {
+	bool pinned = task->flags & TASK_PINNED;
 	task_to_granted(task, worker->number);
-	if (task->flags & TASK_PINNED && task->worker != worker->number) {
+	if (!pinned || task->worker == worker->number) {
+		if (++worker->next_streak <= NEXT_BUDGET)
+			return task;
+		worker->next_streak = 0;
+	}
+	if (pinned) { /* never into a deque, where others steal */
 		inbox_push(worker_get(task->worker), task);
 		return NULL;
 	}
-	if (++worker->next_streak > NEXT_BUDGET) {
-		worker->next_streak = 0;
-		push_last(worker, task);
-		idle_notify();
-		return NULL;
-	}
-	return task;
+	push_last(worker, task);
+	idle_notify();
+	return NULL;
 }
 
 /* Runs the task, and whoever is granted a slot that way. */
