@@ -22,7 +22,8 @@
 #define STRESS_WORKERS 8
 
 /* Runs body() as the main task under the watchdog. Options as for sley_run(): STRESS_RUN(body, .workers = 2). */
-#define STRESS_RUN(body, ...) stress_run(body, &(struct sley_options){ .size = sizeof(struct sley_options), __VA_ARGS__ })
+#define STRESS_RUN(body, ...) \
+	stress_run(body, &(struct sley_options){ .size = sizeof(struct sley_options), ##__VA_ARGS__ })
 void stress_run(void (*body)(void), const struct sley_options *options);
 
 /* A piece of work is done. Any thread. */
