@@ -428,16 +428,32 @@ static void test_real_blockers(void **state)
 	stop_service(&s);
 }
 
+static void expect_stuck(const struct service *s, bool nobody, const char *fifo)
+{
+	unsigned sticks = test_source_line("tests/tools/planted.planted.c", "PLANTED: sticks");
+	char want[256];
+	struct tool t;
+
+	tool_run(&t, nobody, "-b", "-d", "1", "-p", tool_number(s->pid), NULL);
+	expect(&t, 0, "\"stuck\" (spawned at planted.planted.c:");
+	snprintf(want, sizeof(want), "<%s>, 0x", fifo);
+	expect(&t, 0, want);
+	snprintf(want, sizeof(want), "called in stick at tests/tools/planted.planted.c:%u;", sticks);
+	expect(&t, 0, want);
+	expect(&t, 0, " for at least ");
+	expect(&t, 0, "so far in read(");
+	expect(&t, 0, "sley_read() would have parked the task");
+	tool_free(&t);
+}
+
 /*
- * A call that began before asynctop attached, and that never ends: found without capabilities, with its line and its file. The
- * service is nobody's too, as its memory map and stack are read.
+ * A call that began before asynctop attached, and that never ends, with its line and its file: found with and without
+ * capabilities.
  */
 static void test_stuck_before(void **state)
 {
-	unsigned sticks = test_source_line("tests/tools/planted.planted.c", "PLANTED: sticks");
-	char directory[] = "/tmp/asynctop-XXXXXX", fifo[64], want[256];
+	char directory[] = "/tmp/asynctop-XXXXXX", fifo[64];
 	struct service s;
-	struct tool t;
 
 	assert_non_null(mkdtemp(directory));
 	snprintf(fifo, sizeof(fifo), "%s/fifo", directory);
@@ -447,18 +463,52 @@ static void test_stuck_before(void **state)
 		assert_int_equal(chmod(fifo, 0666), 0);
 	}
 	s = start_service_as(geteuid() == 0, "10", fifo);
-	tool_run(&t, geteuid() == 0, "-b", "-d", "1", "-p", tool_number(s.pid), NULL);
-	expect(&t, 0, "\"stuck\" (spawned at planted.planted.c:");
-	snprintf(want, sizeof(want), "<%s>, 0x", fifo);
-	expect(&t, 0, want);
-	snprintf(want, sizeof(want), "called in stick at tests/tools/planted.planted.c:%u;", sticks);
-	expect(&t, 0, want);
-	expect(&t, 0, "so far in read(");
-	expect(&t, 0, "sley_read() would have parked the task");
-	tool_free(&t);
+	expect_stuck(&s, geteuid() == 0, fifo);
+	expect_stuck(&s, false, fifo);
 	stop_service(&s);
 	unlink(fifo);
 	rmdir(directory);
+}
+
+static void copy_file(const char *from, const char *to)
+{
+	char *cp[] = { "cp", (char *)from, (char *)to, NULL };
+	char output[16];
+
+	assert_int_equal(test_run(cp, output, sizeof(output)), 0);
+}
+
+/* What the line about missing privilege says to do does it: with the two capabilities on the file, nobody sees blocks. */
+static void test_with_capabilities(void **state)
+{
+	char directory[] = "/tmp/asynctop-XXXXXX", program[64], output[16];
+	char *setcap[] = { "/usr/sbin/setcap", "cap_bpf,cap_perfmon=ep", program, NULL };
+	struct service s;
+	struct tool t;
+	int set;
+
+	test_need_root();
+	assert_non_null(mkdtemp(directory));
+	assert_int_equal(chmod(directory, 0755), 0);
+	snprintf(program, sizeof(program), "%s/asynctop", directory);
+	copy_file(test_build_path("asynctop"), program);
+	set = test_run(setcap, output, sizeof(output));
+	if (set == 0) {
+		s = start_service_as(true, "10", NULL);
+		tool_program = program;
+		tool_run(&t, true, "-b", "-d", "0.5", "-p", tool_number(s.pid), NULL);
+		tool_program = NULL;
+		stop_service(&s);
+	}
+	unlink(program);
+	rmdir(directory);
+	if (set != 0)
+		test_skip("setcap does not work on /tmp here");
+	if (strstr(t.out, "blocking calls: ") != NULL && strstr(t.out, "not permitted") == NULL)
+		test_skip("eBPF cannot be used here");
+	expect(&t, 0, "\"culprit\"");
+	expect(&t, 0, "called in block at tests/tools/planted.planted.c:");
+	tool_free(&t);
 }
 
 int main(void)
@@ -482,6 +532,7 @@ int main(void)
 		cmocka_unit_test(test_real_tasks),
 		cmocka_unit_test(test_real_blockers),
 		cmocka_unit_test(test_stuck_before),
+		cmocka_unit_test(test_with_capabilities),
 	};
 
 	setenv("LC_ALL", "C.UTF-8", 1);

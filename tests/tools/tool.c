@@ -17,9 +17,11 @@
 
 #define ARGS_MAX 16
 
+const char *tool_program;
+
 void tool_start(struct tool *t, bool nobody, const char *const *args)
 {
-	const char *argv[ARGS_MAX + 1] = { test_build_path("asynctop") };
+	const char *argv[ARGS_MAX + 1] = { tool_program ? tool_program : test_build_path("asynctop") };
 	int out[2], err[2], n = 1;
 
 	*t = (struct tool){ 0 };

@@ -10,6 +10,9 @@
 
 #define TOOL_SECONDS 60 /* after which a run has hung: the test fails */
 
+/* The program to run: null for this build's. */
+extern const char *tool_program;
+
 struct tool {
 	pid_t pid;
 	int out_fd, err_fd;

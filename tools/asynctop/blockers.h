@@ -21,6 +21,7 @@ struct blockers {
 	struct symbols *symbols; /* NULL: places stay unknown */
 	struct blocker **entries;
 	size_t count, room;
+	int64_t attached_ns;     /* what is said to have begun before may have begun earlier */
 	uint64_t *next_key;      /* shared by all processes: names of questions */
 	bool denied;             /* the last question was answered so */
 };

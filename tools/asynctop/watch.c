@@ -52,7 +52,6 @@ struct watch *watch_new(struct process *p, struct watch_tools *tools, uint32_t r
 
 	w->process = *p;
 	w->tools = tools;
-	w->attached_ns = now_ns();
 	w->times_since_ns = MODEL_UNKNOWN;
 	w->event_room = rows;
 	w->events = xcalloc(rows, sizeof(*w->events));
@@ -60,6 +59,7 @@ struct watch *watch_new(struct process *p, struct watch_tools *tools, uint32_t r
 	if (tools->symbols != NULL)
 		(void)symbols_submit(tools->symbols, &prepare);
 	attach(w);
+	w->attached_ns = w->blockers.attached_ns = now_ns();
 	return w;
 }
 
