@@ -39,20 +39,15 @@
 #include "events.h"
 #include "record.h"
 #include "sley/introspect.h"
+#include "totals.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
 #define RESUME_GAP_NS 20000
 
-/* Policy, set by user space before loading; the sizes of the maps as well. */
-const volatile uint64_t min_block_ns = 1000000;
-const volatile uint64_t ring_wakeup_bytes = 1 << 20;
-
 /* Set by user space at run time. */
 uint64_t resume_flags = 0;
 struct watch_request request = {};
-
-struct trace_drops drops = {};
 
 /* A watched thread. */
 struct thread {
@@ -79,35 +74,10 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 1024);
-	__type(key, struct block_key);
-	__type(value, struct block_total);
-} totals SEC(".maps");
-
-/* The longest block of each total. */
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 1024);
-	__type(key, struct block_key);
-	__type(value, struct block_record);
-} samples SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 16384);
 	__type(key, struct switch_key);
 	__type(value, uint64_t);
 } switches SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_RINGBUF);
-	__uint(max_entries, 2 << 20);
-} events SEC(".maps");
-
-static void add(uint64_t *counter, uint64_t n)
-{
-	__sync_fetch_and_add(counter, n);
-}
 
 /* Brackets changes that a reader must see together. The fetching form is a full barrier. */
 static void change(struct worker_state *state)
@@ -125,66 +95,6 @@ static void forget(struct worker_state *state)
 
 /* ---- the end of a block ---- */
 
-static struct block_total *total_of(const struct block_key *key)
-{
-	struct block_total *total = bpf_map_lookup_elem(&totals, key);
-	struct block_total none = {};
-
-	if (total)
-		return total;
-	bpf_map_update_elem(&totals, key, &none, BPF_NOEXIST);
-	return bpf_map_lookup_elem(&totals, key);
-}
-
-/* Whether this is the longest so far; it is then recorded as such. */
-static bool raise_max(uint64_t *max, uint64_t value)
-{
-	uint64_t seen = *max;
-
-	for (int i = 0; i < 8 && value > seen; i++) {
-		uint64_t now = __sync_val_compare_and_swap(max, seen, value);
-
-		if (now == seen)
-			return true;
-		seen = now;
-	}
-	return false;
-}
-
-static void add_up(const struct block_record *block)
-{
-	struct block_key key = { .process = block->process, .site = block->site, .syscall = block->syscall };
-	uint64_t duration = block->end_ns - block->start_ns;
-	struct block_total *total = total_of(&key);
-
-	if (!total) {
-		add(&drops.totals, 1);
-		return;
-	}
-	add(&total->count, 1);
-	add(&total->total_ns, duration);
-	add(&total->blocked_ns, block->blocked_ns);
-	add(&total->cpu_ns, block->cpu_ns);
-	add(&total->delayed_tasks, block->delayed_tasks);
-	add(&total->delayed_ns, block->delayed_ns);
-	add(&total->sleeps, block->sleeps);
-	if (raise_max(&total->max_ns, duration) && bpf_map_update_elem(&samples, &key, block, BPF_ANY))
-		add(&drops.samples, 1);
-}
-
-/* User space reads the ring at its own pace; it is woken only when that may be too slow. */
-static void send(struct block_record *block)
-{
-	uint64_t wake = bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA) >= ring_wakeup_bytes ? BPF_RB_FORCE_WAKEUP :
-											      BPF_RB_NO_WAKEUP;
-	uint64_t size = block->stack_size;
-
-	if (size > BLOCK_STACK_MAX)
-		return;
-	if (bpf_ringbuf_output(&events, block, __builtin_offsetof(struct block_record, stack) + size, wake))
-		add(&drops.ring, 1);
-}
-
 static void finish(struct worker_state *state, const struct sley_region_worker *line)
 {
 	struct block_record *block = &state->block;
@@ -194,8 +104,7 @@ static void finish(struct worker_state *state, const struct sley_region_worker *
 	add_up(block);
 	state->phase = WORKER_UNBLOCKED;
 	change(state);
-	if (block->end_ns - block->start_ns >= min_block_ns)
-		send(block);
+	report(block);
 }
 
 /* ---- the start of a block ---- */
@@ -251,6 +160,13 @@ static __always_inline void begin(struct worker_state *state, const struct threa
 static struct worker_state *state_of(const struct thread *thread)
 {
 	return bpf_map_lookup_elem(&workers, &thread->slot);
+}
+
+/* A process that makes up sites must not fill the tables with them. */
+static void bound_site(struct sley_region_worker *line)
+{
+	if (line->site >= SLEY_REGION_SITES)
+		line->site = 0;
 }
 
 static enum switch_cause cause_of(const struct sley_region_worker *line, const struct pt_regs *regs, bool asleep)
@@ -353,6 +269,7 @@ static void switched_out(const struct thread *thread, struct worker_state *state
 	state->out_flags = task->thread_info.flags;
 	if (bpf_probe_read_user(&line, sizeof(line), (void *)thread->line))
 		add(&drops.lines, 1);
+	bound_site(&line);
 	cause = cause_of(&line, regs, asleep);
 	count(state, thread, &line, cause);
 	if (state->phase != WORKER_UNBLOCKED && goes_on(state, task, regs, &line, asleep, task_state))
@@ -480,6 +397,7 @@ int catch_blocked(struct bpf_iter__task *context)
 		return 0;
 	if (bpf_copy_from_user_task(&line, sizeof(line), (void *)thread->line, task, 0))
 		return 0;
+	bound_site(&line);
 	regs = (void *)bpf_task_pt_regs(task);
 	cause = cause_of(&line, regs, true);
 	if (line.mode != SLEY_WORKER_TASK || (cause != SWITCH_BLOCK && cause != SWITCH_FAULT))
