@@ -66,11 +66,9 @@ static void tick(void)
 /* In a forked child nothing of the run works: the other threads are gone and the region is not mapped. */
 static void in_child(void)
 {
-	if (load(&scheduler.running, relaxed)) {
-		store(&scheduler.running, 0, relaxed);
-		store(&scheduler.forked, 1, relaxed);
-		worker_forked();
-	}
+	store(&scheduler.running, 0, relaxed);
+	store(&scheduler.forked, 1, relaxed);
+	worker_forked();
 }
 
 static void register_fork(void)
