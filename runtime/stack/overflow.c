@@ -19,9 +19,11 @@ static void chain(int signal, siginfo_t *info, void *context)
 		previous.sa_sigaction(signal, info, context);
 	} else if (previous.sa_handler != SIG_DFL && previous.sa_handler != SIG_IGN) {
 		previous.sa_handler(signal);
-	} else {
+	} else if (info->si_code > 0 || previous.sa_handler == SIG_DFL) {
 		struct sigaction action = { .sa_handler = SIG_DFL };
 		sigaction(signal, &action, NULL);
+		if (info->si_code <= 0)
+			raise(signal); /* sent by somebody: nothing faults again */
 	}
 }
 
