@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+/* A stack that overflows: the process says whose it was and dies as ever. Each case is a process of its own. */
+#include "tests/unit/run.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/compiler.h"
+
+/* Deeper and deeper, in small steps. */
+NOINLINE static int recurse(int n, volatile char *above)
+{
+	volatile char frame[512];
+
+	frame[0] = above[0];
+	int below = n == 0 ? 0 : recurse(n - 1, frame);
+	return below + frame[0];
+}
+
+static void overflow_it(void *arg)
+{
+	char first = 0;
+
+	sley_yield();
+	exit(recurse(1 << 30, &first) != 0);
+}
+
+static void be_victim(void)
+{
+	struct sley_task_options options = { .size = sizeof(options), .name = "deep" };
+	sley_task task = sley_spawn_with(&options, overflow_it, NULL, SLEY_BY_POINTER); /* the victim's site */
+
+	fprintf(stderr, "victim is %lld\n", (long long)task);
+	sley_join(task, SLEY_NEVER);
+}
+
+static int main_overflow(void *arg)
+{
+	be_victim();
+	return 0;
+}
+
+static int run_overflow(void)
+{
+	struct sley_options options = { .size = sizeof(options), .workers = 2, .stack_size = 128 << 10 };
+
+	return sley_run(main_overflow, NULL, &options, NULL);
+}
+
+static int main_overflow_private(void *arg)
+{
+	struct sley_task_options options = { .size = sizeof(options), .name = "deep", .private_stack = 1 };
+	sley_task task = sley_spawn_with(&options, overflow_it, NULL, SLEY_BY_POINTER);
+
+	sley_join(task, SLEY_NEVER);
+	return 0;
+}
+
+static int scenario_private(void)
+{
+	return sley_run(main_overflow_private, NULL, NULL, NULL);
+}
+
+static void service_handler(int signal, siginfo_t *info, void *context)
+{
+	static const char text[] = "the service's handler\n";
+
+	if (write(STDERR_FILENO, text, sizeof(text) - 1) > 0 && signal == SIGSEGV && info->si_addr && context)
+		_exit(42);
+}
+
+static void old_handler(int signal)
+{
+	_exit(signal == SIGSEGV ? 43 : 44);
+}
+
+static int scenario_chained(void)
+{
+	struct sigaction action = { .sa_sigaction = service_handler, .sa_flags = SA_SIGINFO | SA_ONSTACK };
+
+	sigaction(SIGSEGV, &action, NULL);
+	return run_overflow();
+}
+
+static int scenario_chained_old(void)
+{
+	struct sigaction action = { .sa_handler = old_handler, .sa_flags = SA_ONSTACK };
+
+	sigaction(SIGSEGV, &action, NULL);
+	return run_overflow();
+}
+
+static int main_other_fault(void *arg)
+{
+	volatile char *nowhere = mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	return *nowhere;
+}
+
+static int scenario_other_fault(void)
+{
+	return sley_run(main_other_fault, NULL, NULL, NULL);
+}
+
+static int main_sent(void *arg)
+{
+	kill(getpid(), SIGSEGV);
+	sley_sleep(sley_in(SLEY_SEC(20)));
+	return 0;
+}
+
+static int scenario_sent(void)
+{
+	return sley_run(main_sent, NULL, NULL, NULL);
+}
+
+static int main_nothing(void *arg)
+{
+	return 0;
+}
+
+/* The service's handlers are there again after the run; one that it installed during the run stays. */
+static int main_install(void *arg)
+{
+	signal(SIGSEGV, old_handler);
+	return 0;
+}
+
+static int scenario_restored(void)
+{
+	struct sigaction action = { .sa_sigaction = service_handler, .sa_flags = SA_SIGINFO | SA_ONSTACK }, now;
+	stack_t stack;
+
+	sigaction(SIGSEGV, &action, NULL);
+	if (sley_run(main_nothing, NULL, NULL, NULL) != 0 || sigaction(SIGSEGV, NULL, &now) != 0 ||
+	    now.sa_sigaction != service_handler)
+		return 1;
+	if (sley_run(main_install, NULL, NULL, NULL) != 0 || sigaction(SIGSEGV, NULL, &now) != 0 ||
+	    now.sa_handler != old_handler)
+		return 2;
+	return sigaltstack(NULL, &stack) == 0 && stack.ss_flags & SS_DISABLE ? 0 : 3;
+}
+
+static const struct scenario scenarios[] = {
+	{ "overflow", run_overflow },
+	{ "private", scenario_private },
+	{ "chained", scenario_chained },
+	{ "chained_old", scenario_chained_old },
+	{ "other_fault", scenario_other_fault },
+	{ "sent", scenario_sent },
+	{ "restored", scenario_restored },
+	{ NULL, NULL },
+};
+
+/* The sanitizers have handlers of their own, which come next and end the process in their way. */
+#if defined(SLEY_ASAN) || defined(SLEY_TSAN)
+#define SEGV_IS_DEFAULT 0
+#else
+#define SEGV_IS_DEFAULT 1
+#endif
+
+static void assert_killed(int status)
+{
+	if (SEGV_IS_DEFAULT) {
+		assert_true(WIFSIGNALED(status));
+		assert_int_equal(WTERMSIG(status), SIGSEGV);
+	} else {
+		assert_false(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+	}
+}
+
+/* stderr names the task by id and name, its spawn site and the size of its stack; then the process dies by SIGSEGV. */
+static void test_named(void **state)
+{
+	char text[8192], expected[128];
+	long long id = 0;
+
+	assert_killed(scenario_run("overflow", text, sizeof(text)));
+	assert_int_equal(occurrences(text, "sley: the stack of 131072 bytes overflowed"), 1);
+	assert_int_equal(sscanf(text, "victim is %lld", &id), 1);
+	snprintf(expected, sizeof(expected), "task %lld deep", id);
+	assert_non_null(strstr(text, expected));
+	snprintf(expected, sizeof(expected), "spawned at %s:%u as overflow_it", __FILE__,
+		 test_source_line("tests/unit/stack/overflow.c", "/* the victim's " "site */"));
+	assert_non_null(strstr(text, expected));
+}
+
+/* The same for a private stack. */
+static void test_private(void **state)
+{
+	char text[8192];
+
+	assert_killed(scenario_run("private", text, sizeof(text)));
+	assert_int_equal(occurrences(text, "sley: the stack of 262144 bytes overflowed"), 1);
+	assert_non_null(strstr(text, " deep "));
+}
+
+/* The service's own handler is called afterwards, with what it was to get, of either kind. */
+static void test_chained(void **state)
+{
+	char text[8192];
+
+	int status = scenario_run("chained", text, sizeof(text));
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 42);
+	assert_int_equal(occurrences(text, "overflowed"), 1);
+	assert_true(strstr(text, "overflowed") < strstr(text, "the service's handler"));
+	status = scenario_run("chained_old", text, sizeof(text));
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 43);
+}
+
+/* Any other fault says nothing of stacks and dies as ever. */
+static void test_other_fault(void **state)
+{
+	char text[8192];
+
+	assert_killed(scenario_run("other_fault", text, sizeof(text)));
+	assert_int_equal(occurrences(text, "overflowed"), 0);
+}
+
+/* A SIGSEGV that somebody sent kills as ever. */
+static void test_sent(void **state)
+{
+	char text[8192];
+
+	assert_killed(scenario_run("sent", text, sizeof(text)));
+	assert_int_equal(occurrences(text, "overflowed"), 0);
+}
+
+/* After a run the handlers and the alternate stack are the service's again. */
+static void test_restored(void **state)
+{
+	char text[8192];
+
+	if (!SEGV_IS_DEFAULT) { /* they have an alternate stack of their own */
+		int status = scenario_run("restored", text, sizeof(text));
+		assert_true(WIFEXITED(status));
+		assert_true(WEXITSTATUS(status) == 0 || WEXITSTATUS(status) == 3);
+		return;
+	}
+	assert_int_equal(scenario_run("restored", text, sizeof(text)), 0);
+}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_named),
+		cmocka_unit_test(test_private),
+		cmocka_unit_test(test_chained),
+		cmocka_unit_test(test_other_fault),
+		cmocka_unit_test(test_sent),
+		cmocka_unit_test(test_restored),
+	};
+
+	scenario_main(argc, argv, scenarios);
+	return cmocka_run_group_tests_name("overflow", tests, NULL, NULL);
+}

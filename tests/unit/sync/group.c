@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+/* The wait group. */
+#include "tests/unit/run.h"
+
+#include <pthread.h>
+
+#include "base/atomic.h"
+
+static struct sley_group group;
+static unsigned woken;
+
+static void wait_for_it(void *arg)
+{
+	REQUIRE(sley_group_wait(&group, SLEY_NEVER) == 0);
+	fetch_add(&woken, 1, relaxed);
+}
+
+static int main_wakes_all(void *arg)
+{
+	sley_task tasks[20];
+
+	woken = 0;
+	REQUIRE(sley_group_wait(&group, 0) == 0); /* zero already */
+	REQUIRE(sley_group_add(&group, 3) == 0);
+	for (int i = 0; i < 20; i++) {
+		tasks[i] = sley_spawn(wait_for_it, NULL);
+		await_state(tasks[i], SLEY_TASK_WAITING, SLEY_WAIT_GROUP);
+	}
+	REQUIRE(sley_group_done(&group) == 0 && sley_group_done(&group) == 0);
+	sley_yield();
+	REQUIRE(woken == 0);
+	REQUIRE(sley_group_done(&group) == 0);
+	for (int i = 0; i < 20; i++)
+		REQUIRE(sley_join(tasks[i], SLEY_NEVER) == 0);
+	REQUIRE(woken == 20);
+	return 0;
+}
+
+/* All waiters wake when the count is zero, none before. */
+static void test_wakes_all(void **state)
+{
+	run(main_wakes_all, 1);
+	run(main_wakes_all, 3);
+}
+
+static int main_limits(void *arg)
+{
+	REQUIRE(sley_group_done(&group) == -EINVAL);
+	REQUIRE(sley_group_add(&group, INT64_MIN) == -EINVAL);
+	REQUIRE(sley_group_add(&group, INT64_MAX) == 0);
+	REQUIRE(sley_group_add(&group, 1) == -EINVAL);
+	REQUIRE(sley_group_add(&group, INT64_MAX) == -EINVAL);
+	REQUIRE(sley_group_wait(&group, sley_in(SLEY_MS(1))) == -ETIMEDOUT); /* unchanged by those that failed */
+	REQUIRE(sley_group_add(&group, -INT64_MAX) == 0);
+	REQUIRE(sley_group_wait(&group, 0) == 0);
+	REQUIRE(sley_group_add(&group, 2) == 0);
+	REQUIRE(sley_group_add(&group, -3) == -EINVAL);
+	REQUIRE(sley_group_wait(&group, 0) == -ETIMEDOUT);
+	REQUIRE(sley_group_add(&group, -2) == 0);
+	return 0;
+}
+
+/* Below zero and overflow are refused and change nothing; a wait has its deadline. */
+static void test_limits(void **state)
+{
+	run(main_limits, 1);
+}
+
+/* Outside of a run, add has no run to work in; wait is for tasks. */
+static void test_outside(void **state)
+{
+	assert_int_equal(sley_group_add(&group, 1), -ENOTCONN);
+	assert_int_equal(sley_group_done(&group), -ENOTCONN);
+	assert_int_equal(sley_group_wait(&group, SLEY_NEVER), -EDEADLK);
+}
+
+static int from_thread;
+
+static void *plain_thread(void *unused)
+{
+	from_thread = sley_group_wait(&group, SLEY_NEVER);
+	for (int i = 0; i < 1000; i++)
+		REQUIRE(sley_group_done(&group) == 0);
+	return NULL;
+}
+
+static int main_plain(void *arg)
+{
+	pthread_t thread;
+
+	REQUIRE(sley_group_add(&group, 1000) == 0);
+	REQUIRE(pthread_create(&thread, NULL, plain_thread, NULL) == 0);
+	REQUIRE(sley_group_wait(&group, SLEY_NEVER) == 0);
+	pthread_join(thread, NULL);
+	REQUIRE(from_thread == -EDEADLK);
+	return 0;
+}
+
+/* A plain thread may add, and wakes waiters so; it may not wait. */
+static void test_plain_thread(void **state)
+{
+	run(main_plain, 1);
+	run(main_plain, 2);
+}
+
+static void work(void *arg)
+{
+	if ((uintptr_t)arg % 3 == 0)
+		sley_yield();
+	REQUIRE(sley_group_done(&group) == 0);
+}
+
+static void wait_with_deadline(void *arg)
+{
+	int error = sley_group_wait(&group, sley_in(SLEY_US((uintptr_t)arg * 5)));
+
+	REQUIRE(error == 0 || error == -ETIMEDOUT);
+}
+
+static int main_rounds(void *arg)
+{
+	long rounds = test_scale(2000);
+
+	for (long i = 0; i < rounds; i++) {
+		sley_task waiters[4];
+		REQUIRE(sley_group_add(&group, 8) == 0);
+		for (uintptr_t k = 0; k < 4; k++)
+			waiters[k] = sley_spawn(wait_with_deadline, (void *)k);
+		for (uintptr_t k = 0; k < 8; k++)
+			REQUIRE(sley_go(work, (void *)k) == 0);
+		REQUIRE(sley_group_wait(&group, SLEY_NEVER) == 0);
+		for (int k = 0; k < 4; k++)
+			REQUIRE(sley_join(waiters[k], SLEY_NEVER) == 0);
+	}
+	return 0;
+}
+
+/* The last done against waiters whose deadline passes: everybody comes back, round after round. */
+static void test_rounds(void **state)
+{
+	run(main_rounds, 1);
+	run(main_rounds, 2);
+	run(main_rounds, 4);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_outside),
+		cmocka_unit_test(test_wakes_all),
+		cmocka_unit_test(test_limits),
+		cmocka_unit_test(test_plain_thread),
+		cmocka_unit_test(test_rounds),
+	};
+
+	return cmocka_run_group_tests_name("group", tests, NULL, NULL);
+}
