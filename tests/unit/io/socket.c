@@ -1,0 +1,359 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+/* listen, accept, dial and close, over TCP and Unix sockets, with each error that they document. */
+#include "tests/unit/run.h"
+
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/atomic.h"
+
+static char unix_address[128];
+
+/* The address of a listener that chose its port itself. */
+static void address_of(int listener, char *text, size_t size)
+{
+	struct sockaddr_in6 a;
+	socklen_t n = sizeof(a);
+
+	REQUIRE(getsockname(listener, (struct sockaddr *)&a, &n) == 0);
+	if (a.sin6_family == AF_INET)
+		snprintf(text, size, "127.0.0.1:%u", ntohs(((struct sockaddr_in *)&a)->sin_port));
+	else if (a.sin6_family == AF_INET6)
+		snprintf(text, size, "[::1]:%u", ntohs(a.sin6_port));
+	else
+		snprintf(text, size, "%s", unix_address);
+}
+
+static bool has_ipv6(void)
+{
+	int fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0;
+}
+
+static void check_flags(int fd, bool tcp)
+{
+	int on = 0;
+	socklen_t n = sizeof(on);
+
+	REQUIRE(fcntl(fd, F_GETFD) & FD_CLOEXEC);
+	REQUIRE(fcntl(fd, F_GETFL) & O_NONBLOCK);
+	if (tcp)
+		REQUIRE(getsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, &n) == 0 && on);
+}
+
+struct conversation {
+	int listener;
+	char address[128];
+};
+
+static void serve_one(void *arg)
+{
+	struct conversation *c = arg;
+	char buffer[100];
+
+	int fd = sley_accept(c->listener, SLEY_NEVER);
+	REQUIRE(fd >= 0);
+	check_flags(fd, strncmp(c->address, "unix:", 5) != 0);
+	ssize_t n;
+	while ((n = sley_read(fd, buffer, sizeof(buffer), SLEY_NEVER)) > 0)
+		REQUIRE(sley_write_full(fd, buffer, (size_t)n, SLEY_NEVER) == n);
+	REQUIRE(n == 0);
+	REQUIRE(sley_close(fd) == 0);
+}
+
+static void converse(const char *address)
+{
+	struct conversation *c = malloc(sizeof(*c));
+	char sent[1000], back[1000];
+
+	c->listener = sley_listen(address, 0);
+	REQUIRE(c->listener >= 0);
+	check_flags(c->listener, false);
+	address_of(c->listener, c->address, sizeof(c->address));
+	sley_task server = sley_spawn(serve_one, c);
+	int fd = sley_dial(c->address, SOON);
+	REQUIRE(fd >= 0);
+	check_flags(fd, strncmp(c->address, "unix:", 5) != 0);
+	for (size_t i = 0; i < sizeof(sent); i++)
+		sent[i] = (char)(i * 7);
+	REQUIRE(sley_write_full(fd, sent, sizeof(sent), SOON) == sizeof(sent));
+	REQUIRE(sley_read_full(fd, back, sizeof(back), SOON) == sizeof(back));
+	REQUIRE(memcmp(sent, back, sizeof(sent)) == 0);
+	REQUIRE(shutdown(fd, SHUT_WR) == 0);
+	REQUIRE(sley_read(fd, back, sizeof(back), SOON) == 0);
+	REQUIRE(sley_join(server, SOON) == 0);
+	REQUIRE(sley_close(fd) == 0 && sley_close(c->listener) == 0);
+	free(c);
+}
+
+static int main_converse(void *arg)
+{
+	converse("127.0.0.1:0");
+	if (has_ipv6()) {
+		converse("[::1]:0");
+		converse(":0");
+	}
+	unlink(unix_address + 5);
+	converse(unix_address);
+	unlink(unix_address + 5);
+	return 0;
+}
+
+/* A conversation over each kind of address; descriptors are non-blocking, close-on-exec and without Nagle's delay. */
+static void test_converse(void **state)
+{
+	run(main_converse, 1);
+	run(main_converse, 2);
+}
+
+static int main_listen_errors(void *arg)
+{
+	char address[128];
+
+	REQUIRE(sley_listen("localhost:80", 0) == -EINVAL);
+	REQUIRE(sley_listen(NULL, 0) == -EINVAL);
+	REQUIRE(sley_dial("localhost:80", SOON) == -EINVAL);
+	int first = sley_listen("127.0.0.1:0", 1);
+	REQUIRE(first >= 0);
+	address_of(first, address, sizeof(address));
+	int next = dup(first);
+	close(next);
+	REQUIRE(sley_listen(address, 0) == -EADDRINUSE);
+	REQUIRE(sley_listen("unix:/nonexistent/directory/socket", 0) == -ENOENT);
+	REQUIRE(sley_listen("192.0.2.1:1", 0) == -EADDRNOTAVAIL); /* not one of this host */
+	unlink(unix_address + 5);
+	int unix_listener = sley_listen(unix_address, 0);
+	REQUIRE(unix_listener >= 0 && sley_listen(unix_address, 0) == -EADDRINUSE);
+	REQUIRE(sley_close(unix_listener) == 0);
+	REQUIRE(sley_dial(unix_address, SOON) == -ECONNREFUSED); /* the name is there, nobody listens */
+	unlink(unix_address + 5);
+	REQUIRE(sley_dial(unix_address, SOON) == -ENOENT);
+	REQUIRE(sley_close(first) == 0);
+	REQUIRE(sley_dial(address, SOON) == -ECONNREFUSED);
+	first = sley_listen(address, 0); /* at once: SO_REUSEADDR */
+	REQUIRE(first == next || first >= 0);
+	REQUIRE(sley_close(first) == 0);
+	int after = dup(2);
+	REQUIRE(after <= next); /* no failed call kept a descriptor */
+	close(after);
+	return 0;
+}
+
+/* Port in use, no such place, nobody there: the kernel's answer, and no descriptor is left behind. */
+static void test_listen_errors(void **state)
+{
+	run(main_listen_errors, 1);
+}
+
+static int main_accept_errors(void *arg)
+{
+	int ends[2];
+
+	int listener = sley_listen("127.0.0.1:0", 0);
+	REQUIRE(sley_accept(listener, 0) == -ETIMEDOUT);
+	REQUIRE(sley_accept(listener, sley_in(SLEY_MS(1))) == -ETIMEDOUT);
+	REQUIRE(sley_accept(-1, SOON) == -EBADF);
+	REQUIRE(sley_accept(9999, SOON) == -EBADF);
+	REQUIRE(pipe(ends) == 0 && write(ends[1], "x", 1) == 1);
+	REQUIRE(sley_accept(ends[0], SOON) == -ENOTSOCK);
+	REQUIRE(sley_close(ends[0]) == 0 && sley_close(ends[1]) == 0);
+	int file = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+	REQUIRE(sley_accept(file, SOON) == -ENOTSUP);
+	REQUIRE(sley_close(file) == 0);
+	REQUIRE(sley_close(listener) == 0);
+	REQUIRE(sley_accept(listener, SOON) == -EBADF);
+	REQUIRE(sley_close(listener) == -EBADF);
+	REQUIRE(sley_close(-1) == -EBADF);
+	return 0;
+}
+
+/* Deadlines, and descriptors that are no listeners or not open. */
+static void test_accept_errors(void **state)
+{
+	run(main_accept_errors, 1);
+}
+
+static struct rlimit limit_descriptors(rlim_t most)
+{
+	struct rlimit old, low;
+
+	REQUIRE(getrlimit(RLIMIT_NOFILE, &old) == 0);
+	low = old;
+	low.rlim_cur = most;
+	REQUIRE(setrlimit(RLIMIT_NOFILE, &low) == 0);
+	return old;
+}
+
+static int main_no_descriptors(void *arg)
+{
+	char address[128], byte;
+
+	int listener = sley_listen("127.0.0.1:0", 0);
+	REQUIRE(listener >= 0);
+	address_of(listener, address, sizeof(address));
+	int clients[2] = { sley_dial(address, SOON), sley_dial(address, SOON) };
+	REQUIRE(clients[0] >= 0 && clients[1] >= 0);
+	int next = dup(2);
+	close(next);
+	struct rlimit old = limit_descriptors((rlim_t)next);
+	for (int i = 0; i < 3; i++) {
+		REQUIRE(sley_accept(listener, SOON) == -EMFILE);
+		REQUIRE(sley_dial(address, SOON) == -EMFILE);
+		REQUIRE(sley_listen("127.0.0.1:0", 0) == -EMFILE);
+	}
+	REQUIRE(setrlimit(RLIMIT_NOFILE, &old) == 0);
+	/* the connections stayed queued: no event comes for them any more, and none is needed */
+	int servers[2] = { sley_accept(listener, SOON), sley_accept(listener, SOON) };
+	for (int i = 0; i < 2; i++) {
+		REQUIRE(servers[i] >= 0);
+		REQUIRE(sley_write(servers[i], "x", 1, SOON) == 1);
+		REQUIRE(sley_read(clients[i], &byte, 1, SOON) == 1);
+	}
+	for (int i = 0; i < 2; i++)
+		REQUIRE(sley_close(servers[i]) == 0 && sley_close(clients[i]) == 0);
+	REQUIRE(sley_close(listener) == 0);
+	return 0;
+}
+
+/* No descriptors left: -EMFILE from each call that makes one; accept leaves the connection queued; the service goes on. */
+static void test_no_descriptors(void **state)
+{
+	run(main_no_descriptors, 1);
+	run(main_no_descriptors, 2);
+}
+
+static unsigned accepted;
+
+static void accept_some(void *arg)
+{
+	int fd;
+
+	while ((fd = sley_accept((int)(intptr_t)arg, SLEY_NEVER)) >= 0) {
+		fetch_add(&accepted, 1, relaxed);
+		REQUIRE(sley_close(fd) == 0);
+	}
+	REQUIRE(fd == -EBADF);
+}
+
+static void dial_some(void *arg)
+{
+	char byte;
+
+	for (int i = 0; i < 50; i++) {
+		int fd = sley_dial(arg, SOON);
+		REQUIRE(fd >= 0);
+		ssize_t n = sley_read(fd, &byte, 1, SOON);
+		REQUIRE(n == 0 || n == -ECONNRESET);
+		REQUIRE(sley_close(fd) == 0);
+	}
+}
+
+static int main_burst(void *arg)
+{
+	static char address[128];
+	sley_task dialers[20];
+
+	accepted = 0;
+	int listener = sley_listen("127.0.0.1:0", 0);
+	address_of(listener, address, sizeof(address));
+	sley_task acceptor = sley_spawn(accept_some, (void *)(intptr_t)listener);
+	for (int i = 0; i < 20; i++)
+		dialers[i] = sley_spawn(dial_some, address);
+	for (int i = 0; i < 20; i++)
+		REQUIRE(sley_join(dialers[i], SLEY_NEVER) == 0);
+	REQUIRE(accepted == 1000);
+	await_state(acceptor, SLEY_TASK_WAITING, SLEY_WAIT_ACCEPT);
+	REQUIRE(sley_close(listener) == 0); /* wakes the acceptor */
+	REQUIRE(sley_join(acceptor, SOON) == 0);
+	return 0;
+}
+
+/* Connections that come in bursts on one edge are all accepted; closing a listener ends its acceptor with -EBADF. */
+static void test_burst(void **state)
+{
+	run(main_burst, 1);
+	run(main_burst, 3);
+}
+
+/* A listener that another made, which may block the thread that accepts too early. */
+static int main_foreign_listener(void *arg)
+{
+	char address[128];
+	struct sockaddr_in any = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+
+	int listener = socket(AF_INET, SOCK_STREAM, 0);
+	REQUIRE(bind(listener, (struct sockaddr *)&any, sizeof(any)) == 0 && listen(listener, 10) == 0);
+	address_of(listener, address, sizeof(address));
+	REQUIRE(sley_accept(listener, sley_in(SLEY_MS(1))) == -ETIMEDOUT);
+	int client = sley_dial(address, SOON), server = sley_accept(listener, SOON);
+	REQUIRE(client >= 0 && server >= 0);
+	check_flags(server, true);
+	REQUIRE(sley_close(client) == 0 && sley_close(server) == 0 && sley_close(listener) == 0);
+	return 0;
+}
+
+/* accept takes a blocking listener that was made elsewhere, and does not block its thread. */
+static void test_foreign_listener(void **state)
+{
+	run(main_foreign_listener, 1);
+}
+
+static int main_dial_deadline(void *arg)
+{
+	char address[128];
+	int fds[64], n = 0, error = 0;
+
+	/* a full queue: the kernel drops further SYNs, so that the connect waits for its retry */
+	int listener = sley_listen("127.0.0.1:0", 1);
+	address_of(listener, address, sizeof(address));
+	while (n < 64 && (error = sley_dial(address, sley_in(SLEY_MS(30)))) >= 0)
+		fds[n++] = error;
+	REQUIRE(error == -ETIMEDOUT);
+	while (n > 0)
+		REQUIRE(sley_close(fds[--n]) == 0);
+	REQUIRE(sley_close(listener) == 0);
+	return 0;
+}
+
+/* A connect that nobody answers ends at its deadline. */
+static void test_dial_deadline(void **state)
+{
+	run(main_dial_deadline, 1);
+}
+
+/* Outside of a run and of a task. */
+static void test_outside(void **state)
+{
+	assert_int_equal(sley_listen("127.0.0.1:0", 0), -ENOTCONN);
+	assert_int_equal(sley_close(2), -ENOTCONN);
+	assert_int_equal(sley_accept(0, SLEY_NEVER), -EDEADLK);
+	assert_int_equal(sley_dial("127.0.0.1:1", SLEY_NEVER), -EDEADLK);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_outside),
+		cmocka_unit_test(test_converse),
+		cmocka_unit_test(test_listen_errors),
+		cmocka_unit_test(test_accept_errors),
+		cmocka_unit_test(test_no_descriptors),
+		cmocka_unit_test(test_burst),
+		cmocka_unit_test(test_foreign_listener),
+		cmocka_unit_test(test_dial_deadline),
+	};
+
+	snprintf(unix_address, sizeof(unix_address), "unix:/tmp/sley-test-%d", getpid());
+	return cmocka_run_group_tests_name("socket", tests, NULL, NULL);
+}
