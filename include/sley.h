@@ -215,8 +215,9 @@ SLEY_API ssize_t sley_write_full(int fd, const void *buffer, size_t n, sley_time
 SLEY_API int sley_poll(int fd, int events, sley_time deadline);
 
 /*
- * Closes a descriptor and wakes tasks that wait for it with -EBADF. Use it for every descriptor that sley has seen: a plain
- * close() tells the runtime nothing. Any thread. 0 or the negative errno of close(2).
+ * Closes a descriptor and wakes tasks that wait for it with -EBADF; none of them gets what its number is reused for. A
+ * call that is being made but does not wait yet cannot be told apart from a later one. Use it for every descriptor that sley
+ * has seen: a plain close() tells the runtime nothing. Any thread. 0 or the negative errno of close(2).
  */
 SLEY_API int sley_close(int fd);
 

@@ -27,6 +27,7 @@ struct operation {
 	const void *pc;
 	bool ready;     /* a foreign descriptor was seen ready since the last attempt */
 	bool no_socket; /* it answered ENOTSOCK */
+	struct hold hold;
 };
 
 static ssize_t negative_errno(ssize_t n)
@@ -94,7 +95,8 @@ static ssize_t transfer(struct operation *op)
 		if (n != -EAGAIN)
 			return n;
 		int error = reactor_wait(op->fd, op->direction,
-					 op->direction == READING ? SLEY_WAIT_READ : SLEY_WAIT_WRITE, op->deadline, op->pc);
+					 op->direction == READING ? SLEY_WAIT_READ : SLEY_WAIT_WRITE, op->deadline, op->pc,
+					 &op->hold);
 		if (error)
 			return error;
 		op->ready = true;
@@ -119,6 +121,7 @@ static ssize_t run(struct operation op, bool full)
 		op.buffer = (char *)op.buffer + part;
 		op.n -= (size_t)part;
 	} while (full && done < n);
+	reactor_let_go(op.fd, &op.hold);
 	worker_spend(op.pc);
 	*sley_errno_location() = saved;
 	return part < 0 ? part : (ssize_t)done;
@@ -170,6 +173,7 @@ int sley_poll(int fd, int events, sley_time deadline)
 		return -EINVAL;
 	const void *pc = __builtin_return_address(0);
 	bool reading = events & POLLIN, writing = events & POLLOUT;
+	struct hold hold = { 0 };
 	int saved = errno, result;
 	for (;;) {
 		/* the marks are cleared before the look, as before any try; what it finds is not used up, so they come back */
@@ -181,10 +185,11 @@ int sley_poll(int fd, int events, sley_time deadline)
 		}
 		if (result != 0)
 			break;
-		result = reactor_wait_any(fd, reading, writing, deadline, pc);
+		result = reactor_wait_any(fd, reading, writing, deadline, pc, &hold);
 		if (result)
 			break;
 	}
+	reactor_let_go(fd, &hold);
 	worker_spend(pc);
 	*sley_errno_location() = saved;
 	return result;

@@ -77,6 +77,7 @@ int sley_accept(int listener, sley_time deadline)
 		return outside_error();
 	const void *pc = __builtin_return_address(0);
 	bool owned = reactor_flags(listener) & FD_OWNED;
+	struct hold hold = { 0 };
 	int saved = errno, result;
 	for (;;) {
 		/* a foreign listener may be a blocking one: wait first */
@@ -91,7 +92,7 @@ int sley_accept(int listener, sley_time deadline)
 			continue;
 		if (result != -EAGAIN)
 			break;
-		result = reactor_wait(listener, READING, SLEY_WAIT_ACCEPT, deadline, pc);
+		result = reactor_wait(listener, READING, SLEY_WAIT_ACCEPT, deadline, pc, &hold);
 		if (result)
 			break;
 		if (!owned) {
@@ -100,13 +101,14 @@ int sley_accept(int listener, sley_time deadline)
 				break;
 		}
 	}
+	reactor_let_go(listener, &hold);
 	worker_spend(pc);
 	*sley_errno_location() = saved;
 	return result;
 }
 
 /* Waits for a connect that is under way. */
-static int finish_connect(int fd, sley_time deadline, const void *pc)
+static int finish_connect(int fd, sley_time deadline, const void *pc, struct hold *hold)
 {
 	int error = 0;
 	socklen_t size = sizeof(error);
@@ -120,7 +122,7 @@ static int finish_connect(int fd, sley_time deadline, const void *pc)
 			return -error;
 		if (getpeername(fd, (struct sockaddr *)&peer, &peer_size) == 0)
 			return 0;
-		int result = reactor_wait(fd, WRITING, SLEY_WAIT_DIAL, deadline, pc);
+		int result = reactor_wait(fd, WRITING, SLEY_WAIT_DIAL, deadline, pc, hold);
 		if (result)
 			return result;
 	}
@@ -135,9 +137,11 @@ static int dial(const struct address *address, sley_time deadline, const void *p
 	if (error && error != -EINPROGRESS)
 		return abandon(fd, error);
 	bool pending = error != 0;
+	struct hold hold = { 0 };
 	error = reactor_own(fd, FD_STREAM);
 	if (error == 0 && pending)
-		error = finish_connect(fd, deadline, pc);
+		error = finish_connect(fd, deadline, pc, &hold);
+	reactor_let_go(fd, &hold);
 	if (error)
 		return abandon(fd, error);
 	reactor_maybe_more(fd, WRITING);

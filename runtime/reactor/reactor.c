@@ -23,12 +23,13 @@
 
 /* Two to a cache line would make neighbours fight; one each. */
 struct entry {
-	struct lock lock;        /* protects the rest but for `ready` and `hung` */
-	uint32_t generation;
+	struct lock lock;        /* protects the rest but for what is atomic */
 	uint8_t flags;           /* FD_*; atomic: read without the lock */
 	uint8_t ready[2];        /* atomic, see the protocol */
 	uint8_t hung;            /* atomic: an end or an error has been seen */
 	uint8_t added;           /* it is (or was) known to epoll */
+	uint8_t closing;         /* closed, and close(2) is left to the last call that holds it */
+	uint64_t life;           /* atomic: generation << 32 | calls that hold it; the generation is written under lock */
 	struct task *waiter[2];
 	int64_t since;           /* when the older of the waits began, roughly: the last poll's time */
 } CACHE_ALIGNED;
@@ -113,6 +114,61 @@ static int find_or_grow(int fd, struct entry **entry)
 	return 0;
 }
 
+/* ---- lives: see reactor.h ---- */
+
+#define GENERATION ((uint64_t)1 << 32)
+
+static uint32_t generation(const struct entry *entry)
+{
+	return (uint32_t)(load(&entry->life, relaxed) >> 32); /* changes under the lock, and hold_on() looks again */
+}
+
+/* With the lock held: whoever waited for the number or holds it has not to do with what it becomes. How many hold it. */
+static uint32_t next_generation(struct entry *entry)
+{
+	entry->added = 0;
+	return (uint32_t)fetch_add(&entry->life, GENERATION, acq_rel);
+}
+
+/* 0; or -EBADF: it is not the descriptor any more that was waited for. */
+static int hold_on(struct entry *entry, struct hold *hold)
+{
+	uint64_t life = load(&entry->life, relaxed);
+	do {
+		if ((uint32_t)(life >> 32) != hold->generation)
+			return -EBADF;
+	} while (!cas_weak(&entry->life, &life, life + 1, acquire, relaxed)); /* pairs with next_generation() */
+	hold->held = true;
+	return 0;
+}
+
+/* The last call that held a closed descriptor has let go. */
+static void close_late(int fd, struct entry *entry)
+{
+	lock_take(&entry->lock);
+	if (entry->closing) {
+		entry->closing = 0;
+		close(fd);
+	}
+	lock_drop(&entry->lock);
+}
+
+static void let_go(int fd, struct entry *entry, struct hold *hold)
+{
+	if (!hold->held)
+		return;
+	hold->held = false;
+	uint64_t life = fetch_sub(&entry->life, 1, acq_rel);
+	if (unlikely((uint32_t)(life >> 32) != hold->generation) && (uint32_t)life == 1)
+		close_late(fd, entry);
+}
+
+void reactor_let_go(int fd, struct hold *hold)
+{
+	if (hold->held)
+		let_go(fd, at((uint32_t)fd), hold);
+}
+
 /* ---- registration; with the entry's lock held ---- */
 
 static uint32_t wanted(const struct entry *entry)
@@ -128,7 +184,7 @@ static int registration(int fd, struct entry *entry)
 {
 	struct epoll_event event = {
 		.events = wanted(entry),
-		.data.u64 = (uint64_t)entry->generation << 32 | (uint32_t)fd,
+		.data.u64 = (uint64_t)generation(entry) << 32 | (uint32_t)fd,
 	};
 	int saved = errno, error = 0;
 	int operation = entry->added ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
@@ -153,8 +209,8 @@ int reactor_own(int fd, unsigned flags)
 		return error;
 	lock_take(&entry->lock);
 	/* a fresh descriptor: whatever the entry says is about one that was closed behind our back */
-	entry->generation++;
-	entry->added = 0;
+	next_generation(entry);
+	entry->closing = 0;
 	store(&entry->hung, 0, relaxed);
 	store(&entry->ready[READING], 1, relaxed);
 	store(&entry->ready[WRITING], 1, relaxed);
@@ -184,16 +240,19 @@ int reactor_close_fd(int fd)
 		return result;
 	}
 	lock_take(&entry->lock);
+	if (entry->closing) {
+		lock_drop(&entry->lock);
+		return -EBADF;
+	}
 	for (int d = READING; d <= WRITING; d++) {
 		if (entry->waiter[d] && wait_claim(entry->waiter[d], CLAIM_CLOSED))
 			woken[d] = entry->waiter[d];
 		entry->waiter[d] = NULL;
 	}
-	entry->generation++;
-	entry->added = 0;
 	store(&entry->flags, 0, relaxed);
 	/* under the lock: once it is closed the number may be another thread's new descriptor, and be owned */
-	result = close(fd) == 0 ? 0 : -errno;
+	entry->closing = next_generation(entry) > 0;
+	result = entry->closing || close(fd) == 0 ? 0 : -errno;
 	lock_drop(&entry->lock);
 	errno = saved;
 	for (int d = READING; d <= WRITING; d++) {
@@ -221,7 +280,7 @@ static unsigned deliver(const struct epoll_event *event)
 	if (!entry)
 		return 0;
 	lock_take(&entry->lock);
-	if (entry->generation == (uint32_t)(event->data.u64 >> 32)) {
+	if (generation(entry) == (uint32_t)(event->data.u64 >> 32)) {
 		if (event->events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
 			store(&entry->hung, 1, relaxed);
 		for (int d = READING; d <= WRITING; d++) {
@@ -333,8 +392,12 @@ static int64_t roughly_now(void)
 }
 
 /* With the lock held. 0: linked; 1: ready already; or an error. */
-static int link_waits(int fd, struct entry *entry, struct task *task, const bool wants[2])
+static int link_waits(int fd, struct entry *entry, struct task *task, const bool wants[2], struct hold *hold)
 {
+	if (entry->closing || (hold->waited && hold->generation != generation(entry)))
+		return -EBADF;
+	hold->generation = generation(entry);
+	hold->waited = true;
 	for (int d = READING; d <= WRITING; d++) {
 		if (wants[d] && entry->waiter[d])
 			return -EBUSY;
@@ -372,38 +435,41 @@ static void unlink_waits(struct entry *entry, struct task *task)
 	lock_drop(&entry->lock);
 }
 
-static int wait_for(int fd, const bool wants[2], enum sley_wait_kind kind, sley_time deadline, const void *pc)
+static int wait_for(int fd, const bool wants[2], enum sley_wait_kind kind, sley_time deadline, const void *pc,
+		    struct hold *hold)
 {
 	struct task *task = task_self();
 	struct entry *entry;
 	int error = find_or_grow(fd, &entry);
 	if (error)
 		return error;
+	let_go(fd, entry, hold); /* a wait holds nothing: it is to end when the descriptor is closed */
 	lock_take(&entry->lock);
 	wait_begin(task, kind, (uint64_t)fd, pc); /* before it is linked: from then on it can be claimed */
-	error = link_waits(fd, entry, task, wants);
+	error = link_waits(fd, entry, task, wants, hold);
 	if (error)
 		task_unwait(task);
 	lock_drop(&entry->lock);
 	if (error)
-		return error > 0 ? 0 : error;
+		return error > 0 ? hold_on(entry, hold) : error;
 	enum claim who = wait_park(task, deadline);
 	/* an event for one direction leaves the other linked; a deadline leaves what it found */
 	if (who == CLAIM_DEADLINE || (wants[READING] && wants[WRITING]))
 		unlink_waits(entry, task);
-	return who == CLAIM_EVENT ? 0 : who == CLAIM_CLOSED ? -EBADF : -ETIMEDOUT;
+	return who == CLAIM_EVENT ? hold_on(entry, hold) : who == CLAIM_CLOSED ? -EBADF : -ETIMEDOUT;
 }
 
-int reactor_wait(int fd, enum direction direction, enum sley_wait_kind kind, sley_time deadline, const void *pc)
+int reactor_wait(int fd, enum direction direction, enum sley_wait_kind kind, sley_time deadline, const void *pc,
+		 struct hold *hold)
 {
 	const bool wants[2] = { direction == READING, direction == WRITING };
-	return wait_for(fd, wants, kind, deadline, pc);
+	return wait_for(fd, wants, kind, deadline, pc, hold);
 }
 
-int reactor_wait_any(int fd, bool reading, bool writing, sley_time deadline, const void *pc)
+int reactor_wait_any(int fd, bool reading, bool writing, sley_time deadline, const void *pc, struct hold *hold)
 {
 	const bool wants[2] = { reading, writing };
-	return wait_for(fd, wants, SLEY_WAIT_POLL, deadline, pc);
+	return wait_for(fd, wants, SLEY_WAIT_POLL, deadline, pc, hold);
 }
 
 /* ---- old waits ---- */
@@ -421,8 +487,7 @@ static bool rearm(int fd, struct entry *entry, int64_t now)
 					woken[d] = entry->waiter[d];
 				entry->waiter[d] = NULL;
 			}
-			entry->generation++;
-			entry->added = 0;
+			next_generation(entry);
 			store(&entry->flags, 0, relaxed);
 		}
 	}

@@ -28,6 +28,17 @@
  * second are looked at by the monitor (reactor_rearm), which modifies their registration: ENOENT adds it again, EBADF
  * wakes the task with it.
  *
+ * A number that is closed and reused while a call is about to use it again after a wait would read another connection's
+ * data. So a call holds on to the descriptor from the end of a wait until its try is over: `life` has the generation and
+ * the number of those calls in one word, a close that finds some leaves the close(2) to the last of them, and one that
+ * comes late finds the generation changed and answers EBADF. Before its first wait a call is not protected: nobody can know
+ * that it is there, so closing then is a mistake of the service.
+ *
+ *   task, after its event                       sley_close()
+ *   life: same generation? users + 1  : EBADF   life: generation + 1; users? closing = 1 : close(2)
+ *   read()
+ *   users - 1: last, and closing? close(2)
+ *
  * Lock order: an entry's lock is an object lock (base/lock.h). epoll_ctl() is called under it, the one exception to "no
  * system call under a lock": it orders registration against close, is contended only by users of the same descriptor,
  * and never sleeps for long.
@@ -48,6 +59,13 @@ enum direction { READING, WRITING };
 #define FD_OWNED 1u
 #define FD_STREAM 2u /* a short read means drained */
 
+/* What a call remembers of its waits. Zero at first. */
+struct hold {
+	uint32_t generation; /* of the descriptor that it waited for */
+	bool waited;
+	bool held;           /* counted in the entry's life */
+};
+
 /* 0 or a negative errno value. */
 int reactor_open(void);
 void reactor_close(void);
@@ -60,7 +78,10 @@ void reactor_rearm(int64_t now);
 /* Takes a new descriptor over: registered, with the flags above. 0 or a negative errno value; it stays open. */
 int reactor_own(int fd, unsigned flags);
 
-/* Forgets the descriptor, closes it and wakes its waiters with CLAIM_CLOSED. The negative errno of close(2). */
+/*
+ * Forgets the descriptor, closes it and wakes its waiters with CLAIM_CLOSED. The negative errno of close(2), which is not
+ * known (0) if a call that holds it is to close it.
+ */
 int reactor_close_fd(int fd);
 
 /* The flags of an entry: 0 for a foreign descriptor, or none at all. */
@@ -73,12 +94,17 @@ bool reactor_begin_try(int fd, enum direction direction);
 void reactor_maybe_more(int fd, enum direction direction);
 
 /*
- * Parks the calling task until the direction is worth a try: 0; -ETIMEDOUT; -EBADF: closed, or not open; -EBUSY: another
- * task waits for it; -ENOTSUP: epoll does not take it (a regular file); -EMFILE: its number is beyond the table; -ENOMEM.
+ * Parks the calling task until the direction is worth a try: 0, and the descriptor is held; -ETIMEDOUT; -EBADF: closed,
+ * or not open; -EBUSY: another task waits for it; -ENOTSUP: epoll does not take it (a regular file); -EMFILE: its number is
+ * beyond the table; -ENOMEM. `hold` is the call's, which lets go by reactor_let_go() before it returns.
  */
-int reactor_wait(int fd, enum direction direction, enum sley_wait_kind kind, sley_time deadline, const void *pc);
+int reactor_wait(int fd, enum direction direction, enum sley_wait_kind kind, sley_time deadline, const void *pc,
+		 struct hold *hold);
 
 /* The same for both directions at once: returns when either is. */
-int reactor_wait_any(int fd, bool reading, bool writing, sley_time deadline, const void *pc);
+int reactor_wait_any(int fd, bool reading, bool writing, sley_time deadline, const void *pc, struct hold *hold);
+
+/* The try is over. May be called at any time. */
+void reactor_let_go(int fd, struct hold *hold);
 
 #endif
