@@ -90,7 +90,7 @@ static unsigned refill(struct task **head, unsigned most, int *error)
 			table.free = (struct task *)task->tenant.next;
 		else if (!(task = fresh(error)))
 			break;
-		task->tenant.next = &(*head)->tenant;
+		task->tenant.next = tenant_of(*head);
 		*head = task;
 		n++;
 	}
@@ -123,7 +123,7 @@ static void give_back(struct task *head, unsigned n)
 	while (n-- > 0) {
 		struct task *task = head;
 		head = (struct task *)task->tenant.next;
-		task->tenant.next = &table.free->tenant;
+		task->tenant.next = tenant_of(table.free);
 		table.free = task;
 	}
 	lock_drop(&table.lock);
@@ -144,7 +144,7 @@ void task_free(struct task_cache *cache, struct task *task)
 		give_back(task, 1);
 		return;
 	}
-	task->tenant.next = &cache->head->tenant;
+	task->tenant.next = tenant_of(cache->head);
 	cache->head = task;
 	if (++cache->count > 2 * BATCH) {
 		struct task *head = cache->head, *last = head;

@@ -96,6 +96,12 @@ static inline struct task *task_of(struct tenant *tenant)
 	return CONTAINER_OF(tenant, struct task, tenant);
 }
 
+/* The same the other way, for links: null stays null (the tenant is the first member, and null has no members to take). */
+static inline struct tenant *tenant_of(struct task *task)
+{
+	return (struct tenant *)task;
+}
+
 /* The number of the entry, and of its public record. */
 static inline uint32_t task_index(const struct task *task)
 {

@@ -232,7 +232,7 @@ static void starve(struct worker *worker, struct task *task)
 	if (task->state != SLEY_TASK_SLOT)
 		task_to_slot(task);
 	lock_take(&scheduler.starved_lock);
-	task->tenant.next = &scheduler.starved->tenant;
+	task->tenant.next = tenant_of(scheduler.starved);
 	scheduler.starved = task;
 	store(&scheduler.starved_count, scheduler.starved_count + 1, relaxed);
 	lock_drop(&scheduler.starved_lock);

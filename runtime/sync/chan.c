@@ -144,7 +144,7 @@ int sley_chan_close(struct sley_chan *chan)
 	chan->closed = 1;
 	/* claimed tasks are nobody else's: their queue links are free */
 	while ((task = wait_pop(&chan->senders, CLAIM_CLOSED)) || (task = wait_pop(&chan->receivers, CLAIM_CLOSED))) {
-		task->tenant.next = &list->tenant;
+		task->tenant.next = tenant_of(list);
 		list = task;
 	}
 	lock_drop(&chan->lock);
