@@ -10,9 +10,13 @@
 
 #define BYTES_PER_TASK 600
 
-#ifdef SLEY_ASAN
-#define TASKS MIN(test_scale(1000000), 20000) /* each has a stack of its own there, and a guard that may cost a mapping */
+/* Under the sanitizers a task costs up to two mappings (its own stack and guard, or a shadow stack) of 65,530. */
+#if defined(SLEY_ASAN)
+#define TASKS MIN(test_scale(1000000), 20000)
 #define SLOTS ((unsigned)TASKS + 64)
+#elif defined(SLEY_TSAN)
+#define TASKS MIN(test_scale(1000000), 20000)
+#define SLOTS 0
 #else
 #define TASKS test_scale(1000000)
 #define SLOTS 0 /* the default */

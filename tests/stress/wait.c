@@ -10,6 +10,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "sched/task.h"
+
 #define ROUNDS test_scale(4000)
 
 /* About now: before, at or after the moment when the other side acts. */
@@ -330,6 +332,7 @@ static void test_deadline_against_join(void **state)
 /* ---- descriptors: event, deadline and close ---- */
 
 static int socket_ends[2];
+static sley_task reader; /* of the round; atomic */
 static long outcomes[4];    /* atomic: data, timed out, closed, end of stream */
 
 static void one_reader(void *arg)
@@ -351,9 +354,13 @@ static void one_writer(void *arg)
 	REQUIRE(send(socket_ends[1], &number, sizeof(number), MSG_NOSIGNAL) == sizeof(number) || errno == EPIPE);
 }
 
+/* Only a call that waits (or has waited) may be closed under: before that the number could be another's already. */
 static void one_closer(void *arg)
 {
 	uint32_t seed = (uint32_t)(uintptr_t)arg + 12345;
+	struct sley_region_task *record = task_record(task_find(load(&reader, relaxed)));
+	while (load(&record->wait_kind, relaxed) != SLEY_WAIT_READ && load(&record->state, relaxed) != SLEY_TASK_ENDED)
+		sley_yield();
 	stress_spin(stress_random(&seed) % 1500);
 	REQUIRE(sley_close(socket_ends[0]) == 0);
 }
@@ -363,8 +370,9 @@ static void socket_body(void)
 {
 	for (long i = 1; i <= ROUNDS; i++) {
 		REQUIRE(socketpair(AF_UNIX, SOCK_STREAM, 0, socket_ends) == 0);
+		store(&reader, stress_spawn(one_reader, (void *)(intptr_t)i), relaxed);
 		sley_task task[] = {
-			stress_spawn(one_reader, (void *)(intptr_t)i),
+			reader,
 			stress_spawn(i % 4 ? one_writer : one_closer, (void *)(intptr_t)i),
 			stress_spawn(i % 4 ? one_closer : one_writer, (void *)(intptr_t)i),
 		};
