@@ -115,6 +115,12 @@ void tool_run(struct tool *t, bool nobody, ...)
 	tool_finish(t);
 }
 
+void tool_expect(const struct tool *t, int code, const char *part)
+{
+	if (t->code != code || (strstr(t->out, part) == NULL && strstr(t->err, part) == NULL))
+		fail_msg("exit code %d and \"%s\" were expected, this came: %d\n%s\n%s", code, part, t->code, t->out, t->err);
+}
+
 const char *tool_number(long n)
 {
 	static char buffers[8][24];

@@ -32,6 +32,9 @@ void tool_free(struct tool *);
 /* All of it: tool_run(&t, false, "-b", "-p", pid, NULL). */
 void tool_run(struct tool *, bool nobody, ...) __attribute__((sentinel));
 
+/* Fails unless it ended with that code and wrote that text on either output. */
+void tool_expect(const struct tool *, int code, const char *part);
+
 /* A number as text, in one of a few static buffers. */
 const char *tool_number(long n);
 

@@ -89,7 +89,7 @@ static void take_picture(struct blockers *b, struct picture *p, const struct mod
 	block->worker = r->worker;
 	block->syscall = r->syscall;
 	block->fd_mode = r->fd_mode;
-	block->began_before = (r->number & BLOCKERS_BEGAN_BEFORE) != 0 || (int64_t)r->start_ns <= b->attached_ns;
+	block->began_before = (r->flags & BLOCK_EARLY) != 0;
 	take_name(b, m, block, r->site);
 	for (unsigned i = 0; i < SYSCALL_ARGS; i++) {
 		struct text arg = { 0 };

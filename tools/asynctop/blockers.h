@@ -21,7 +21,6 @@ struct blockers {
 	struct symbols *symbols; /* NULL: places stay unknown */
 	struct blocker **entries;
 	size_t count, room;
-	int64_t attached_ns;     /* what is said to have begun before may have begun earlier */
 	uint64_t *next_key;      /* shared by all processes: names of questions */
 	bool denied;             /* the last question was answered so */
 };
@@ -35,8 +34,8 @@ void blockers_event(struct blockers *b, const struct model *m, const struct bloc
 /* To be called first at each tick: forgets which blocks are under way. */
 void blockers_begin(struct blockers *b);
 
-/* Marks the number of a block whose beginning was not seen: its start_ns is when it was seen first. */
-#define BLOCKERS_BEGAN_BEFORE (1ULL << 63)
+/* Marks the number of a block that the tracer does not know, so that it is none of the tracer's. */
+#define BLOCKERS_SAMPLED (1ULL << 63)
 
 /* A block that is under way. */
 void blockers_stuck(struct blockers *b, const struct model *m, const struct block_record *r);

@@ -241,37 +241,38 @@ static void end_by_signal(const struct options *o)
 	raise(stop_signal);
 }
 
-int main(int argc, char **argv)
+static int run(const struct options *o)
 {
-	struct options options;
 	struct session session;
 	sigset_t during_wait;
-	int status;
+	int status = session_open(&session, o);
 
-	setlocale(LC_CTYPE, "");
-	switch (options_parse(&options, argc, argv, isatty(STDOUT_FILENO), stdout, stderr)) {
-	case OPTIONS_DONE:
-		return EXIT_FINE;
-	case OPTIONS_WRONG:
-		return EXIT_USAGE;
-	case OPTIONS_RUN:
-		break;
-	}
-	if (options.output == OUTPUT_SCREEN && !isatty(STDIN_FILENO))
-		options.output = OUTPUT_TEXT;
-	status = session_open(&session, &options);
 	if (status != EXIT_FINE) {
 		fprintf(stderr, "asynctop: %s\n", session.why);
 	} else {
 		catch_stop(&during_wait);
-		status = options.output == OUTPUT_SCREEN ? run_screen(&session, &options, &during_wait) :
-							   run_reports(&session, &options, &during_wait);
+		status = o->output == OUTPUT_SCREEN ? run_screen(&session, o, &during_wait) :
+						      run_reports(&session, o, &during_wait);
 	}
 	session_close(&session);
-	options_free(&options);
 	if (stop_signal != 0) {
 		sigprocmask(SIG_SETMASK, &during_wait, NULL);
-		end_by_signal(&options);
+		end_by_signal(o);
 	}
+	return status;
+}
+
+int main(int argc, char **argv)
+{
+	struct options options;
+	enum options_result parsed;
+	int status;
+
+	setlocale(LC_CTYPE, "");
+	parsed = options_parse(&options, argc, argv, isatty(STDOUT_FILENO), stdout, stderr);
+	if (options.output == OUTPUT_SCREEN && !isatty(STDIN_FILENO))
+		options.output = OUTPUT_TEXT;
+	status = parsed == OPTIONS_RUN ? run(&options) : parsed == OPTIONS_DONE ? EXIT_FINE : EXIT_USAGE;
+	options_free(&options);
 	return status;
 }

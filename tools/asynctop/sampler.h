@@ -18,8 +18,8 @@ enum sample {
 };
 
 /*
- * Looks at the thread of worker line `w`, which runs a task. Fills task, site, worker, syscall, arguments, descriptor, memory,
- * instruction and stack pointers and the stack of *r, and leaves times and counts to the caller.
+ * Looks at the thread of worker line `w`, which runs a task. Fills task, site, worker, syscall, arguments, descriptor,
+ * memory, instruction and stack pointers and the stack of *r, and leaves times and counts to the caller.
  */
 enum sample sampler_look(struct process *p, const struct sley_region_worker *w, struct block_record *r);
 

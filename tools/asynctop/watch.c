@@ -59,7 +59,7 @@ struct watch *watch_new(struct process *p, struct watch_tools *tools, uint32_t r
 	if (tools->symbols != NULL)
 		(void)symbols_submit(tools->symbols, &prepare);
 	attach(w);
-	w->attached_ns = w->blockers.attached_ns = now_ns();
+	w->attached_ns = now_ns();
 	return w;
 }
 
@@ -323,7 +323,8 @@ static void read_stuck(struct watch *w, struct model *m)
 		if (worker->in_task_ns < STUCK_NS || worker->blocked_ns != MODEL_UNKNOWN ||
 		    sampler_look(&w->process, &worker->line, &r) != SAMPLE_BLOCKED)
 			continue;
-		r.number = BLOCKERS_BEGAN_BEFORE | d->line.dispatches;
+		r.number = BLOCKERS_SAMPLED | d->line.dispatches;
+		r.flags = BLOCK_EARLY;
 		r.start_ns = (uint64_t)d->seen_ns;
 		r.delayed_tasks = d->line.queue;
 		r.elsewhere = d->line.elsewhere;

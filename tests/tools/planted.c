@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+/* asynctop on a real service with planted mistakes, with and without privileges. */
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "fake_region.h"
+#include "tests/test.h"
+#include "tool.h"
+
+struct service {
+	pid_t pid;
+	int input;
+};
+
+static struct service start_service_as(bool nobody, const char *tasks, const char *fifo)
+{
+	int in[2], out[2];
+	char line[16] = "";
+	struct service s;
+
+	assert_int_equal(pipe2(in, O_CLOEXEC), 0);
+	assert_int_equal(pipe2(out, O_CLOEXEC), 0);
+	s.pid = fork();
+	if (s.pid == 0) {
+		if (nobody)
+			test_become_nobody();
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		dup2(in[0], STDIN_FILENO);
+		dup2(out[1], STDOUT_FILENO);
+		execl(test_build_path("tests/tools/planted.planted"), "planted", tasks, fifo, NULL);
+		_exit(127);
+	}
+	close(in[0]);
+	close(out[1]);
+	assert_int_equal(read(out[0], line, sizeof(line)), 6);
+	assert_string_equal(line, "ready\n");
+	close(out[0]);
+	s.input = in[1];
+	return s;
+}
+
+static struct service start_service(const char *tasks, const char *fifo)
+{
+	return start_service_as(false, tasks, fifo);
+}
+
+static void stop_service(struct service *s)
+{
+	close(s->input);
+	fake_stop(s->pid);
+}
+
+/* A real service with parked tasks: all are counted, the place where tasks wait is the planted line. */
+static void test_real_tasks(void **state)
+{
+	struct service s = start_service("20000", NULL);
+	unsigned line = test_source_line("tests/tools/planted.planted.c", "PLANTED: where \"polite\" waits");
+	char want[128];
+	struct tool t;
+
+	tool_run(&t, false, "--json", "-d", "1", "-p", tool_number(s.pid), NULL);
+	tool_expect(&t, 0, "\"service\":\"planted\"");
+	tool_expect(&t, 0, "\"tasks_total\":20003");
+	snprintf(want, sizeof(want), "\"kind\":\"sleep\",\"location\":{\"file\":\"tests/tools/planted.planted.c\",\"line\":%u,"
+		 "\"function\":\"cooperate\"", line);
+	tool_expect(&t, 0, want);
+	tool_assert_schema(t.out);
+	tool_free(&t);
+	tool_run(&t, false, "--json", "-d", "0.1", "-F", "name=polite", "-p", tool_number(s.pid), NULL);
+	tool_expect(&t, 0, "\"tasks_matched\":1,");
+	tool_expect(&t, 0, "\"name\":\"polite\"");
+	tool_free(&t);
+	stop_service(&s);
+}
+
+/* With privilege, the verdict names the planted call: task, spawn site, call with its time, line; and one under way. */
+static void test_real_blockers(void **state)
+{
+	unsigned blocks = test_source_line("tests/tools/planted.planted.c", "PLANTED: blocks");
+	unsigned spawns = test_source_line("tests/tools/planted.planted.c", "PLANTED: spawns the culprit");
+	struct service s;
+	char want[256];
+	struct tool t;
+
+	test_need_root();
+	s = start_service("10", NULL);
+	tool_run(&t, false, "-b", "-d", "1.5", "-p", tool_number(s.pid), NULL);
+	if (strstr(t.out, "blocking calls: ") != NULL) {
+		stop_service(&s);
+		test_skip("eBPF cannot be used here");
+	}
+	snprintf(want, sizeof(want), "\"culprit\" (spawned at planted.planted.c:%u by run) blocked worker ", spawns);
+	tool_expect(&t, 0, want);
+	snprintf(want, sizeof(want), "nanosleep({0.02 s}, NULL), called in block at tests/tools/planted.planted.c:%u;", blocks);
+	if (strstr(t.out, want) == NULL)
+		snprintf(want, sizeof(want), "clock_nanosleep(CLOCK_REALTIME, 0, {0.02 s}, NULL), called in block at "
+			 "tests/tools/planted.planted.c:%u;", blocks);
+	tool_expect(&t, 0, want);
+	tool_expect(&t, 0, "sley_sleep() would have parked the task");
+	tool_free(&t);
+	tool_run(&t, false, "--json", "-d", "1", "-p", tool_number(s.pid), NULL);
+	tool_expect(&t, 0, "\"bpf\":{\"state\":\"active\"");
+	snprintf(want, sizeof(want), "\"line\":%u,\"function\":\"block\"", blocks);
+	tool_expect(&t, 0, want);
+	tool_assert_schema(t.out);
+	tool_free(&t);
+	stop_service(&s);
+}
+
+static void expect_stuck(const struct service *s, bool nobody, const char *fifo)
+{
+	unsigned sticks = test_source_line("tests/tools/planted.planted.c", "PLANTED: sticks");
+	char want[256];
+	struct tool t;
+
+	tool_run(&t, nobody, "-b", "-d", "1", "-p", tool_number(s->pid), NULL);
+	tool_expect(&t, 0, "\"stuck\" (spawned at planted.planted.c:");
+	snprintf(want, sizeof(want), "<%s>, 0x", fifo);
+	tool_expect(&t, 0, want);
+	snprintf(want, sizeof(want), "called in stick at tests/tools/planted.planted.c:%u;", sticks);
+	tool_expect(&t, 0, want);
+	tool_expect(&t, 0, " for at least ");
+	tool_expect(&t, 0, "so far in read(");
+	tool_expect(&t, 0, "sley_read() would have parked the task");
+	tool_free(&t);
+}
+
+/*
+ * A call that began before asynctop attached, and that never ends, with its line and its file: found with and without
+ * capabilities.
+ */
+static void test_stuck_before(void **state)
+{
+	char directory[] = "/tmp/asynctop-XXXXXX", fifo[64];
+	struct service s;
+
+	assert_non_null(mkdtemp(directory));
+	snprintf(fifo, sizeof(fifo), "%s/fifo", directory);
+	assert_int_equal(mkfifo(fifo, 0600), 0);
+	if (geteuid() == 0) {
+		assert_int_equal(chmod(directory, 0755), 0);
+		assert_int_equal(chmod(fifo, 0666), 0);
+	}
+	s = start_service_as(geteuid() == 0, "10", fifo);
+	expect_stuck(&s, geteuid() == 0, fifo);
+	expect_stuck(&s, false, fifo);
+	stop_service(&s);
+	unlink(fifo);
+	rmdir(directory);
+}
+
+static void copy_file(const char *from, const char *to)
+{
+	char *cp[] = { "cp", (char *)from, (char *)to, NULL };
+	char output[16];
+
+	assert_int_equal(test_run(cp, output, sizeof(output)), 0);
+}
+
+/* What the line about missing privilege says to do does it: with the two capabilities on the file, nobody sees blocks. */
+static void test_with_capabilities(void **state)
+{
+	char directory[] = "/tmp/asynctop-XXXXXX", program[64], output[16];
+	char *setcap[] = { "/usr/sbin/setcap", "cap_bpf,cap_perfmon=ep", program, NULL };
+	struct service s;
+	struct tool t;
+	int set;
+
+	test_need_root();
+	assert_non_null(mkdtemp(directory));
+	assert_int_equal(chmod(directory, 0755), 0);
+	snprintf(program, sizeof(program), "%s/asynctop", directory);
+	copy_file(test_build_path("asynctop"), program);
+	set = test_run(setcap, output, sizeof(output));
+	if (set == 0) {
+		s = start_service_as(true, "10", NULL);
+		tool_program = program;
+		tool_run(&t, true, "-b", "-d", "0.5", "-p", tool_number(s.pid), NULL);
+		tool_program = NULL;
+		stop_service(&s);
+	}
+	unlink(program);
+	rmdir(directory);
+	if (set != 0)
+		test_skip("setcap does not work on /tmp here");
+	if (strstr(t.out, "blocking calls: ") != NULL && strstr(t.out, "not permitted") == NULL)
+		test_skip("eBPF cannot be used here");
+	tool_expect(&t, 0, "\"culprit\"");
+	tool_expect(&t, 0, "called in block at tests/tools/planted.planted.c:");
+	tool_free(&t);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_real_tasks),
+		cmocka_unit_test(test_real_blockers),
+		cmocka_unit_test(test_stuck_before),
+		cmocka_unit_test(test_with_capabilities),
+	};
+
+	setenv("LC_ALL", "C.UTF-8", 1);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+/* System calls as a person would write them, and the sentences about those that block. */
+#include <fcntl.h>
+#include <linux/futex.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
+
+#include "tests/test.h"
+#include "tracer_private.h"
+#include "verdict.h"
+
+/* ---- system calls ---- */
+
+static void expect_call(const struct block_record *r, const char *call)
+{
+	struct model_block b = { .syscall = r->syscall };
+	struct text t = { 0 };
+
+	for (unsigned i = 0; i < SYSCALL_ARGS; i++) {
+		struct text arg = { 0 };
+
+		if (!syscall_arg(&arg, r, i))
+			break;
+		b.args[b.arg_count++] = arg.data;
+	}
+	verdict_put_call(&t, &b);
+	assert_string_equal(text_string(&t), call);
+	for (unsigned i = 0; i < b.arg_count; i++)
+		free(b.args[i]);
+	text_free(&t);
+}
+
+static struct block_record record(int32_t syscall, uint64_t a, uint64_t b, uint64_t c, uint64_t d)
+{
+	return (struct block_record){ .syscall = syscall, .args = { a, b, c, d } };
+}
+
+static void keep(struct block_record *r, const void *memory, size_t n)
+{
+	memcpy(r->memory, memory, n);
+	r->memory_size = (uint16_t)n;
+}
+
+/* Arguments read as a person would write them. */
+static void test_decoding(void **state)
+{
+	struct block_record r = record(SYS_fsync, 7, 0, 0, 0);
+	struct timespec time = { 1, 500000000 };
+	struct sockaddr_in in = { .sin_family = AF_INET, .sin_port = htons(80), .sin_addr.s_addr = htonl(0x7f000001) };
+	struct sockaddr_un un = { .sun_family = AF_UNIX, .sun_path = "/run/x" };
+	struct pollfd fds[2] = { { 3, POLLIN, 0 }, { 4, POLLIN | POLLOUT, 0 } };
+
+	expect_call(&r, "fsync(7)");
+	r = record(SYS_read, 3, 0x7f00, 512, 0);
+	expect_call(&r, "read(3, 0x7f00, 512)");
+	r = record(SYS_nanosleep, 0x7f00, 0, 0, 0);
+	expect_call(&r, "nanosleep(0x7f00, NULL)");
+	keep(&r, &time, sizeof(time));
+	expect_call(&r, "nanosleep({1.5 s}, NULL)");
+	r = record(SYS_openat, (uint64_t)AT_FDCWD, 0x1000, O_WRONLY | O_CREAT | O_APPEND, 0644);
+	keep(&r, "/var/log/x", 11);
+	expect_call(&r, "openat(AT_FDCWD, \"/var/log/x\", O_WRONLY|O_CREAT|O_APPEND, 0644)");
+	keep(&r, "/var/log/x", 4);
+	expect_call(&r, "openat(AT_FDCWD, \"/var\"..., O_WRONLY|O_CREAT|O_APPEND, 0644)");
+	r = record(SYS_connect, 5, 0x1000, sizeof(in), 0);
+	keep(&r, &in, sizeof(in));
+	expect_call(&r, "connect(5, 127.0.0.1:80, 16)");
+	keep(&r, &un, 20);
+	expect_call(&r, "connect(5, unix:/run/x, 16)");
+	r = record(SYS_futex, 0x1000, FUTEX_WAIT_PRIVATE, 2, 0);
+	expect_call(&r, "futex(0x1000, FUTEX_WAIT_PRIVATE, 2, NULL, NULL)");
+	r = record(SYS_flock, 4, 2, 0, 0);
+	expect_call(&r, "flock(4, LOCK_EX)");
+	r = record(SYS_poll, 0x1000, 2, 0xffffffff, 0);
+	keep(&r, fds, sizeof(fds));
+	expect_call(&r, "poll([3 POLLIN, 4 POLLIN|POLLOUT], 2, -1)");
+	r = record(SYS_clock_nanosleep, 1, 1, 0x1000, 0);
+	keep(&r, &time, sizeof(time));
+	expect_call(&r, "clock_nanosleep(CLOCK_MONOTONIC, 1, {1.5 s}, NULL)");
+	r = record(SYSCALL_FAULT, 0, 0, 0, 0);
+	expect_call(&r, "page fault");
+	r = record(4000, 1, 2, 3, 4);
+	expect_call(&r, "syscall 4000(1, 2, 3, 4, 0, 0)");
+}
+
+/* Sizes and times that a process may have made up are not taken for what they are not. */
+static void test_decoding_nonsense(void **state)
+{
+	struct block_record r = record(SYS_nanosleep, 0x1000, 0, 0, 0);
+	struct timespec time = { 1, -1 };
+
+	keep(&r, &time, sizeof(time));
+	expect_call(&r, "nanosleep(0x1000, NULL)");
+	r.memory_size = 3;
+	expect_call(&r, "nanosleep(0x1000, NULL)");
+	r = record(SYS_openat, 3, 0x1000, 0, 0);
+	memset(r.memory, 'x', sizeof(r.memory));
+	r.memory_size = UINT16_MAX;
+	r.args[2] = UINT64_MAX;
+	r.syscall = SYS_connect;
+	r.memory[0] = AF_INET6;
+	r.memory[1] = 0;
+	r.memory_size = 4;
+	expect_call(&r, "connect(3, 0x1000, -1)");
+	r = record(-77, 0, 0, 0, 0);
+	expect_call(&r, "syscall -77(0, 0, 0, 0, 0, 0)");
+}
+
+/* The kernel side and the decoder agree on which argument's memory is kept, or a path would be read as a time. */
+static void test_kept_arguments(void **state)
+{
+	uint8_t codes[POINTER_ARG_CALLS] = { 0 };
+	unsigned both = 0;
+
+	tracer_fill_pointer_args(codes);
+	for (int call = 0; call < POINTER_ARG_CALLS; call++) {
+		char name[SYSCALL_NAME_MAX];
+
+		if (codes[call] == 0 || syscall_kept(call) < 0)
+			continue;
+		both++;
+		if (syscall_kept(call) != POINTER_ARG_INDEX(codes[call]))
+			fail_msg("%s: argument %d is decoded, %d is kept", syscall_name(call, name), syscall_kept(call),
+				 POINTER_ARG_INDEX(codes[call]));
+	}
+	assert_true(both > 20);
+}
+
+/* ---- verdicts ---- */
+
+static struct region_site sites[] = {
+	{ .file = "(more)" },
+	{ .line = 120, .file = "/src/httpd.c", .function = "accept_loop", .entry = "serve" },
+};
+
+static char *verdict(const struct model_blocker *b)
+{
+	const struct model m = { .sites = sites, .site_count = 2 };
+	struct text t = { 0 };
+
+	verdict_put(&t, &m, b);
+	return t.data;
+}
+
+static struct model_blocker blocker(int32_t syscall)
+{
+	struct model_blocker b = { .site = 1, .syscall = syscall };
+
+	b.longest = (struct model_block){ .task = 16777218, .name = "conn", .worker = 1, .syscall = syscall, .resolved = true };
+	strcpy(b.longest.place.text, "append_line at httpd.c:88");
+	b.total = (struct block_total){ .count = 1, .total_ns = 21300000, .max_ns = 21300000 };
+	return b;
+}
+
+/* Everything that the person on call needs is in the sentence. */
+static void test_verdict(void **state)
+{
+	struct model_blocker b = blocker(SYS_fsync);
+	char *text;
+
+	b.longest.args[0] = "7";
+	b.longest.arg_count = 1;
+	b.longest.target = "/srv/httpd.log";
+	b.longest.fd_mode = S_IFREG;
+	b.total.count = 212;
+	b.total.total_ns = 2410000000;
+	b.total.delayed_tasks = 1337;
+	b.total.delayed_ns = 12900000000;
+	text = verdict(&b);
+	assert_string_equal(text,
+		"task 16777218 \"conn\" (spawned at httpd.c:120 by accept_loop) blocked worker 1 for 21.3ms in "
+		"fsync(7</srv/httpd.log>), called in append_line at httpd.c:88; its site's tasks did this 212 times for 2.41s in "
+		"all; 1337 ready tasks waited 12.90s behind it; sley cannot wait for disks yet: let a thread of your own make the "
+		"call and answer with sley_chan_try_send(), while the task waits in sley_chan_recv().");
+	free(text);
+}
+
+static void expect_in_verdict(const struct model_blocker *b, const char *part)
+{
+	char *text = verdict(b);
+
+	if (strstr(text, part) == NULL)
+		fail_msg("\"%s\" is not in: %s", part, text);
+	free(text);
+}
+
+/* Blocks under way, closed files, CPU shortage, unknown places and sites read as what they are. */
+static void test_verdict_cases(void **state)
+{
+	struct model_blocker b = blocker(SYS_read);
+
+	b.longest.args[0] = "7";
+	b.longest.arg_count = 1;
+	b.longest.target = "(closed)";
+	expect_in_verdict(&b, "read(7<(closed)>)");
+	b.longest.target_was = "/var/x";
+	expect_in_verdict(&b, "read(7<(closed), was /var/x>)");
+	b.total.cpu_ns = 15000000;
+	expect_in_verdict(&b, "without a free CPU");
+	b.total.cpu_ns = 4000000;
+	expect_in_verdict(&b, "4.0ms of it waiting for a CPU");
+	b.in_progress = 1;
+	b.in_progress_ns = 90000000000;
+	expect_in_verdict(&b, "is blocking worker 1 for 1m30s so far in read(");
+	expect_in_verdict(&b, "did this 2 times");
+	b.in_progress_delayed_tasks = 1;
+	b.in_progress_delayed_ns = 5000000;
+	expect_in_verdict(&b, "1 ready task waited 5.0ms behind it");
+	b.longest.place.text[0] = '\0';
+	expect_in_verdict(&b, "called from a place that could not be found out");
+	b.site = 77;
+	expect_in_verdict(&b, "spawned at ?");
+	b.longest = (struct model_block){ .syscall = SYS_read };
+	expect_in_verdict(&b, "a task running ? (spawned at ?)");
+}
+
+/* Each kind of call gets the sley call that would not have blocked; files, for which there is none, the way round. */
+static void test_remedies(void **state)
+{
+	static const struct {
+		int32_t syscall;
+		uint16_t mode;
+		const char *remedy;
+	} rows[] = {
+		{ SYS_read, S_IFIFO, "sley_read()" }, { SYS_read, S_IFREG, "regular files" },
+		{ SYS_recvfrom, S_IFSOCK, "sley_read()" }, { SYS_write, S_IFSOCK, "sley_write()" },
+		{ SYS_write, S_IFREG, "regular files" }, { SYS_sendmsg, S_IFSOCK, "sley_write()" },
+		{ SYS_accept4, S_IFSOCK, "sley_accept()" }, { SYS_connect, S_IFSOCK, "sley_dial()" },
+		{ SYS_nanosleep, 0, "sley_sleep()" }, { SYS_clock_nanosleep, 0, "sley_sleep()" },
+		{ SYS_poll, 0, "sley_poll()" }, { SYS_epoll_wait, 0, "sley_poll()" }, { SYS_futex, 0, "sley_mutex_lock()" },
+		{ SYS_wait4, 0, "pidfd" }, { SYS_flock, S_IFREG, "LOCK_NB" }, { SYS_openat, 0, "O_NONBLOCK" },
+		{ SYS_fsync, S_IFREG, "sley_chan_recv()" }, { SYS_unlinkat, 0, "sley_chan_recv()" },
+		{ SYS_sched_yield, 0, "sley_yield()" }, { SYSCALL_FAULT, 0, "MADV_POPULATE_READ" },
+		{ 4000, 0, "sley_chan_recv()" },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		const struct model_block b = { .syscall = rows[i].syscall, .fd_mode = rows[i].mode };
+		struct text t = { 0 };
+
+		verdict_put_remedy(&t, &b);
+		if (t.data == NULL || strstr(t.data, rows[i].remedy) == NULL)
+			fail_msg("system call %d: %s", rows[i].syscall, text_string(&t));
+		text_free(&t);
+	}
+}
+
+/* Every sley_* call that a remedy names is declared in sley.h: a verdict never sends anybody after a call there is not. */
+static void test_remedies_name_real_calls(void **state)
+{
+	static char header[1 << 17];
+	FILE *file = fopen(test_source_path("include/sley.h"), "r");
+	unsigned names = 0;
+
+	assert_non_null(file);
+	header[fread(header, 1, sizeof(header) - 1, file)] = '\0';
+	fclose(file);
+	for (int call = SYSCALL_FAULT; call < 460; call++) {
+		const struct model_block b = { .syscall = call };
+		struct text t = { 0 };
+		char *at;
+
+		verdict_put_remedy(&t, &b);
+		for (at = t.data; (at = strstr(at, "sley_")) != NULL; at++) {
+			size_t n = strspn(at, "abcdefghijklmnopqrstuvwxyz_") + 1;
+			char name[64];
+
+			snprintf(name, n + 1 < sizeof(name) ? n + 1 : sizeof(name), "%s", at);
+			if (strstr(header, name) == NULL)
+				fail_msg("%s is not in sley.h", name);
+			names++;
+		}
+		text_free(&t);
+	}
+	assert_true(names > 100);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_decoding),
+		cmocka_unit_test(test_decoding_nonsense),
+		cmocka_unit_test(test_kept_arguments),
+		cmocka_unit_test(test_verdict),
+		cmocka_unit_test(test_verdict_cases),
+		cmocka_unit_test(test_remedies),
+		cmocka_unit_test(test_remedies_name_real_calls),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
