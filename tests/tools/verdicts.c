@@ -215,6 +215,8 @@ static void test_verdict_cases(void **state)
 	expect_in_verdict(&b, "1 ready task waited 5.0ms behind it");
 	b.longest.place.text[0] = '\0';
 	expect_in_verdict(&b, "called from a place that could not be found out");
+	strcpy(b.longest.runtime, "lock_slow");
+	expect_in_verdict(&b, "sley itself waited there, in lock_slow(): nothing in the service to change.");
 	b.site = 77;
 	expect_in_verdict(&b, "spawned at ?");
 	b.longest = (struct model_block){ .syscall = SYS_read };

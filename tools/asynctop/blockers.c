@@ -160,9 +160,21 @@ void place_from_frame(struct model_place *place, const struct symbols_frame *fra
 	symbols_format(frame, place->text, sizeof(place->text));
 }
 
+/* Who called libc: sley, on behalf of the service, or the service itself. */
+static void find_runtime(struct model_block *block, const struct symbols_answer *a)
+{
+	unsigned i = 0;
+
+	while (i < a->frames && i < SYMBOLS_FRAMES && a->frame[i].owner != SYMBOLS_SLEY && a->frame[i].owner != SYMBOLS_USER)
+		i++;
+	if (i < a->frames && i < SYMBOLS_FRAMES && a->frame[i].owner == SYMBOLS_SLEY)
+		snprintf(block->runtime, sizeof(block->runtime), "%.60s", a->frame[i].function);
+}
+
 static void use_answer(struct model_block *block, const struct symbols_answer *a)
 {
 	place_from_frame(&block->place, symbols_location(a));
+	find_runtime(block, a);
 	block->frames = 0;
 	for (unsigned i = 0; i < a->frames && i < SYMBOLS_FRAMES && block->frames < MODEL_FRAMES; i++)
 		place_from_frame(&block->stack[block->frames++], &a->frame[i]);

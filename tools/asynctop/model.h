@@ -77,6 +77,7 @@ struct model_block {
 	struct model_place place;
 	struct model_place stack[MODEL_FRAMES]; /* innermost first, of all owners */
 	unsigned frames;
+	char runtime[64];        /* the function of sley's that made the call; "": none, the service or a library did */
 	bool began_before;       /* asynctop attached: it is longer than is known */
 	bool resolved;           /* place and stack are final, even if empty */
 };

@@ -48,6 +48,10 @@ void verdict_put_remedy(struct text *out, const struct model_block *b)
 	enum remedy remedy = syscall_remedy(b->syscall);
 	bool file = S_ISREG(b->fd_mode) || S_ISDIR(b->fd_mode) || S_ISBLK(b->fd_mode);
 
+	if (b->runtime[0] != '\0') {
+		text_printf(out, "sley itself waited there, in %s(): nothing in the service to change", b->runtime);
+		return;
+	}
 	if (file && remedy == REMEDY_READ)
 		remedy = REMEDY_PREAD;
 	if (file && (remedy == REMEDY_WRITE || remedy == REMEDY_COPY))
