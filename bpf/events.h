@@ -63,7 +63,7 @@ struct block_record {
 	uint16_t worker;           /* index of the worker's line */
 	uint16_t sleeps;           /* times that it was switched out; saturates */
 	int32_t syscall;           /* number, or SYSCALL_FAULT */
-	int32_t fd;                /* first argument if that is an open descriptor, else -1: whether the call takes one is not checked */
+	int32_t fd;                /* first argument if that is an open descriptor, whether the call takes one or not; else -1 */
 	uint64_t inode;            /* of fd, at the start of the block */
 	uint64_t device;           /* as st_dev */
 	uint32_t fs_magic;         /* as statfs.f_type */
@@ -76,7 +76,7 @@ struct block_record {
 	uint32_t stack_size;       /* bytes in `stack`, copied from regs[BLOCK_REG_SP] upwards */
 	uint32_t flags;            /* BLOCK_* */
 	uint32_t reserved;
-	uint8_t memory[BLOCK_MEMORY_MAX]; /* what the call's pointer argument pointed to: a path with its NUL (possibly cut), an address, a time */
+	uint8_t memory[BLOCK_MEMORY_MAX]; /* what a pointer argument led to: a path with its NUL (if not cut), an address, a time */
 	uint8_t stack[BLOCK_STACK_MAX];
 };
 
@@ -132,7 +132,10 @@ struct worker_state {
 	struct block_record block;
 };
 
-/* Which argument of a system call is a pointer worth reading, and how many bytes (a multiple of 8 up to 128; 0: a string). 0: none. */
+/*
+ * Which argument of a system call is a pointer worth reading, and how many bytes (a multiple of 8 up to 128; 0: a
+ * string). A code of 0: none.
+ */
 #define POINTER_ARG(argument, bytes) ((uint8_t)((argument) + 1 + ((bytes) / 8 << 3)))
 #define POINTER_ARG_INDEX(code) (((code) & 7) - 1)
 #define POINTER_ARG_BYTES(code) ((uint32_t)(code) >> 3 << 3)

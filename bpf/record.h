@@ -52,8 +52,8 @@ static void record_descriptor(struct block_record *block, struct task_struct *ta
 
 static __always_inline long read_user(void *to, uint32_t size, uint64_t from, struct task_struct *other)
 {
-	return other ? bpf_copy_from_user_task(to, size, (void *)from, other, 0) :
-		       bpf_probe_read_user(to, size, (void *)from);
+	return other ? bpf_copy_from_user_task(to, size, (void *)from, other, 0)
+		     : bpf_probe_read_user(to, size, (void *)from);
 }
 
 /* The length with the NUL, or a negative errno. There is no string copy from another task. */

@@ -88,11 +88,14 @@ static void add_up(const struct block_record *block)
 		add(&drops.samples, 1);
 }
 
-/* The longer ones are single events. User space reads the ring at its own pace; it is woken only when that may be too slow. */
+/*
+ * The longer ones are single events. User space reads the ring at its own pace, and is woken only when that may be too
+ * slow.
+ */
 static void report(struct block_record *block)
 {
-	uint64_t wake = bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA) >= ring_wakeup_bytes ? BPF_RB_FORCE_WAKEUP :
-											      BPF_RB_NO_WAKEUP;
+	uint64_t wake = bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA) >= ring_wakeup_bytes ? BPF_RB_FORCE_WAKEUP
+											   : BPF_RB_NO_WAKEUP;
 	uint64_t size = block->stack_size;
 
 	if (size > BLOCK_STACK_MAX || block->end_ns - block->start_ns < min_block_ns)

@@ -20,8 +20,8 @@
 #include "tests/bpf/planted.h"
 #include "tests/bpf/slowfs.h"
 
-#define SOURCE "tests/bpf/blocks.planted.c"
-#define COUNT "25" /* at least 20 of them will block */
+#define SOURCE  "tests/bpf/blocks.planted.c"
+#define COUNT   "25" /* at least 20 of them will block */
 #define SLOW_US 20000
 
 struct truth {
@@ -116,8 +116,14 @@ static struct symbols_frame locate(const struct planted *planted, const struct b
 		.pid = planted->pid,
 		.kind = SYMBOLS_SAMPLE,
 		.returns = block->syscall != SYSCALL_FAULT,
-		.registers = { .rip = r[BLOCK_REG_IP], .rsp = r[BLOCK_REG_SP], .rbp = r[6], .rbx = r[3], .r12 = r[12],
-			       .r13 = r[13], .r14 = r[14], .r15 = r[15] },
+		.registers = { .rip = r[BLOCK_REG_IP],
+			       .rsp = r[BLOCK_REG_SP],
+			       .rbp = r[6],
+			       .rbx = r[3],
+			       .r12 = r[12],
+			       .r13 = r[13],
+			       .r14 = r[14],
+			       .r15 = r[15] },
 		.stack = block->stack,
 		.stack_size = block->stack_size,
 	};
@@ -289,8 +295,11 @@ static void write_moved(const char *path)
 static void compile_moved(const char *source, const char *program)
 {
 	char include[PATH_MAX + 2], output[256];
-	char *argv[] = { "cc", "-std=gnu11", "-D_GNU_SOURCE", "-O2", "-g", include, "-o", (char *)program, (char *)source,
-			 (char *)test_build_path("libsley.a"), "-pthread", NULL };
+	char *argv[] = {
+		"cc",       "-std=gnu11", "-D_GNU_SOURCE", "-O2",          "-g",
+		include,    "-o",         (char *)program, (char *)source, (char *)test_build_path("libsley.a"),
+		"-pthread", NULL
+	};
 
 	snprintf(include, sizeof(include), "-I%s", test_source_path("include"));
 	REQUIRE(test_run(argv, output, sizeof(output)) == 0);
@@ -321,9 +330,11 @@ static void test_moved_call(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_nanosleep),   cmocka_unit_test(test_pipe),	   cmocka_unit_test(test_futex),
-		cmocka_unit_test(test_fifo),	    cmocka_unit_test(test_fsync),	   cmocka_unit_test(test_fault),
-		cmocka_unit_test(test_loop),	    cmocka_unit_test(test_several_sleeps), cmocka_unit_test(test_moved_call),
+		cmocka_unit_test(test_nanosleep),  cmocka_unit_test(test_pipe),
+		cmocka_unit_test(test_futex),      cmocka_unit_test(test_fifo),
+		cmocka_unit_test(test_fsync),      cmocka_unit_test(test_fault),
+		cmocka_unit_test(test_loop),       cmocka_unit_test(test_several_sleeps),
+		cmocka_unit_test(test_moved_call),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

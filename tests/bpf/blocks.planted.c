@@ -245,8 +245,9 @@ static const struct {
 	const char *kind;
 	void (*plant)(void);
 } kinds[] = {
-	{ "nanosleep", plant_nanosleep }, { "pipe", plant_pipe },   { "futex", plant_futex },	  { "fifo", plant_fifo },
-	{ "fsync", plant_fsync },	  { "fault", plant_fault }, { "forever", plant_forever }, { "exec", plant_exec },
+	{ "nanosleep", plant_nanosleep }, { "pipe", plant_pipe },   { "futex", plant_futex },
+	{ "fifo", plant_fifo },           { "fsync", plant_fsync }, { "fault", plant_fault },
+	{ "forever", plant_forever },     { "exec", plant_exec },
 };
 
 /* ---- the service ---- */

@@ -9,7 +9,7 @@
 #include <sys/types.h>
 
 #define SLOWFS_PAGES 64
-#define SLOWFS_BYTE 'x' /* that the file is full of */
+#define SLOWFS_BYTE  'x' /* that the file is full of */
 
 struct slowfs {
 	pid_t pid;

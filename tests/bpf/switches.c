@@ -94,8 +94,8 @@ static void check_close(const char *what, unsigned worker, uint64_t seen, uint64
 {
 	uint64_t off = seen > counted ? seen - counted : counted - seen;
 
-	print_message("worker %u: %" PRIu64 " %s switches seen, %" PRIu64 " counted by the kernel\n", worker, seen, what,
-		      counted);
+	print_message("worker %u: %" PRIu64 " %s switches seen, %" PRIu64 " counted by the kernel\n", worker, seen,
+		      what, counted);
 	assert_true(off <= counted / 100 + 2); /* the two are not read at the same moment */
 }
 
@@ -186,9 +186,9 @@ static void test_sums(void **state)
 }
 
 struct long_blocks {
-	int memory;             /* of the process */
+	int memory; /* of the process */
 	unsigned calls, faults;
-	unsigned unreal;        /* calls that were none: no system call instruction there */
+	unsigned unreal; /* calls that were none: no system call instruction there */
 };
 
 /* Whether the thread's code is just behind a `syscall` instruction. */
@@ -225,8 +225,8 @@ static int open_memory(const struct planted *planted)
 
 /*
  * Tasks that only use the runtime's calls do not block, unless really: there is no block of 1 ms or more but in a system
- * call that the code at that place makes (the runtime's own: on a crowded machine one of its locks may have to wait), or in a
- * page fault that the kernel says it had to read from a disk.
+ * call that the code at that place makes (the runtime's own: on a crowded machine one of its locks may have to wait), or
+ * in a page fault that the kernel says it had to read from a disk.
  */
 static void test_cooperative(void **state)
 {

@@ -3,8 +3,8 @@
 /*
  * A busy service: tasks that sleep, talk over channels and sockets, lock and yield. Usage: switches.planted MIX SECONDS
  *
- * MIX "cooperative": that is all. MIX "mixed": one task also blocks its thread and one computes for long. It says "ready", waits
- * for a line, works for SECONDS and says "done".
+ * MIX "cooperative": that is all. MIX "mixed": one task also blocks its thread and one computes for long. It says
+ * "ready", waits for a line, works for SECONDS and says "done".
  */
 #include <sley.h>
 

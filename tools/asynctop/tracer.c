@@ -14,8 +14,8 @@
 #include <unistd.h>
 
 #define CAP_SYS_ADMIN_BIT 21
-#define CAP_PERFMON_BIT 38
-#define CAP_BPF_BIT 39
+#define CAP_PERFMON_BIT   38
+#define CAP_BPF_BIT       39
 
 static struct tracer_config with_defaults(const struct tracer_config *given)
 {
@@ -55,7 +55,8 @@ static int explain(int error, char *why, size_t why_size)
 		if (readlink("/proc/self/exe", path, sizeof(path) - 1) < 0)
 			strcpy(path, "asynctop");
 		snprintf(why, why_size,
-			 "no privilege to watch the kernel: run as root, or once: setcap cap_bpf,cap_perfmon=ep %s", path);
+			 "no privilege to watch the kernel: run as root, or once: setcap cap_bpf,cap_perfmon=ep %s",
+			 path);
 	} else if (error == -EPERM) {
 		snprintf(why, why_size, "the kernel forbids eBPF in spite of CAP_BPF and CAP_PERFMON (lockdown?)");
 	} else if (error != -ENOMEM && access("/sys/kernel/btf/vmlinux", R_OK)) {
@@ -125,9 +126,9 @@ static int allocate(struct tracer *tracer)
 	tracer->switch_keys = calloc(config->max_switches, sizeof(*tracer->switch_keys));
 	tracer->switch_counts = calloc(config->max_switches, sizeof(*tracer->switch_counts));
 	return tracer->slot_used && tracer->reported && tracer->total_keys && tracer->totals && tracer->switch_keys &&
-			       tracer->switch_counts ?
-		       0 :
-		       -ENOMEM;
+			       tracer->switch_counts
+		       ? 0
+		       : -ENOMEM;
 }
 
 static int give_event(void *context, void *data, size_t size);

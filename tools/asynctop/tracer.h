@@ -52,7 +52,8 @@ struct tracer_target {
 
 /*
  * Starts watching: `*process` becomes its key in all that follows; keys are not reused. What happened before is not
- * known, but for blocks that are under way: they are recorded as if they began now (BLOCK_EARLY). 0; -ESRCH: it is gone; -ENOMEM; -EINVAL: an impossible table.
+ * known, but for blocks that are under way: they are recorded as if they began now (BLOCK_EARLY).
+ * 0; -ESRCH: it is gone; -ENOMEM; -EINVAL: an impossible table.
  */
 int tracer_watch(struct tracer *, const struct tracer_target *, uint32_t *process);
 

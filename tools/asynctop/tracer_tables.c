@@ -16,7 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define READ_TRIES 64
+#define READ_TRIES     64
 #define SNAPSHOT_TRIES 8
 
 static uint32_t load_acquire(const uint32_t *word)
@@ -162,8 +162,8 @@ static void give_total(struct tracer *tracer, struct tracer_total *total, struct
 {
 	unsigned kept = 0;
 
-	if (total->total.count && !bpf_map_lookup_elem(bpf_map__fd(tracer->bpf->maps.samples), &total->key,
-						      &tracer->sample))
+	if (total->total.count &&
+	    !bpf_map_lookup_elem(bpf_map__fd(tracer->bpf->maps.samples), &total->key, &tracer->sample))
 		total->longest = &tracer->sample;
 	for (unsigned i = 0; i < pending->count; i++)
 		if (same_key(&total->key, &pending->blocks[i]))
@@ -276,7 +276,8 @@ struct tracer_cost tracer_cost(struct tracer *tracer)
 	struct tracer_cost cost = { 0, 0 };
 	struct bpf_program *program;
 
-	bpf_object__for_each_program(program, tracer->bpf->obj) {
+	bpf_object__for_each_program(program, tracer->bpf->obj)
+	{
 		struct bpf_prog_info info = { 0 };
 		uint32_t size = sizeof(info);
 

@@ -71,7 +71,8 @@ void tracer_weigh(const struct tracer_process *process, struct block_record *blo
 }
 
 /* Whether the line's thread is another than the one that was marked, or that one is no longer there. */
-static bool outdated(const struct tracer *tracer, const struct tracer_worker *worker, const struct sley_region_worker *line)
+static bool outdated(const struct tracer *tracer, const struct tracer_worker *worker,
+		     const struct sley_region_worker *line)
 {
 	return line->thread != worker->thread || line->tid != worker->tid ||
 	       (worker->used && line->thread && !tracer->states[worker->slot].live);
@@ -203,7 +204,7 @@ unsigned tracer_workers(struct tracer *tracer, uint32_t key)
 /* ---- calibration ---- */
 
 #define CALIBRATION_SLEEPS 5
-#define CALIBRATION_TRIES 3
+#define CALIBRATION_TRIES  3
 
 /* The flags that the kernel raised in each of some sleeps of the calling thread, which were clear before each. */
 static uint64_t flags_of_sleeps(struct tracer *tracer, uint32_t slot)
