@@ -2,13 +2,13 @@
 /* Copyright (c) 2026 the sley authors */
 /* asynctop as a user runs it, on fake processes: exit codes, privileges, deaths, text and JSON. */
 #include <fcntl.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "fake_region.h"
@@ -218,44 +218,6 @@ static void test_without_privilege(void **state)
 
 /* ---- deaths ---- */
 
-/* The target dies while it is watched: its last state is printed, then code 3, at once and not after the interval. */
-static void test_target_dies(void **state)
-{
-	pid_t pid = fake_start(&(struct fake_options){ 0 });
-	const char *args[] = { "-b", "-n", "100", "-d", "30", "-p", tool_number(pid), NULL };
-	struct tool t;
-
-	tool_start(&t, false, args);
-	nanosleep(&(struct timespec){ .tv_nsec = 500000000 }, NULL); /* it may as well die earlier */
-	fake_stop(pid);
-	tool_finish(&t);
-	assert_int_equal(t.code, 3);
-	tool_free(&t);
-}
-
-/* Without -p, a process that is gone disappears and the others stay. */
-static void test_one_of_two_dies(void **state)
-{
-	pid_t a = fake_start(&(struct fake_options){ 0 }), b = fake_start(&(struct fake_options){ 0 });
-	const char *args[] = { "-b", "-n", "3", "-d", "0.5", NULL };
-	char line[64], *last;
-	struct tool t;
-
-	tool_start(&t, false, args);
-	nanosleep(&(struct timespec){ .tv_nsec = 700000000 }, NULL);
-	fake_stop(a);
-	tool_finish(&t);
-	assert_int_equal(t.code, 0);
-	snprintf(line, sizeof(line), "fake, process %d:", b);
-	for (char *at = last = t.out; (at = strstr(at, line)) != NULL; at++)
-		last = at;
-	assert_ptr_not_equal(last, t.out);
-	snprintf(line, sizeof(line), "fake, process %d:", a);
-	assert_null(strstr(last, line));
-	tool_free(&t);
-	fake_stop(b);
-}
-
 /* Reads the control word of a fake: its descriptor is one of the first. */
 static int64_t lease_of(pid_t pid)
 {
@@ -277,6 +239,65 @@ static int64_t lease_of(pid_t pid)
 	return 0;
 }
 
+/* Waits until the tool has attached: it asks for a lease then. */
+static void await_lease(pid_t pid)
+{
+	int64_t end = test_now() + TOOL_SECONDS * 1000000000LL;
+
+	while (lease_of(pid) == 0) {
+		assert_true(test_now() < end);
+		sched_yield();
+	}
+}
+
+/* Waits until the tool has begun to write. */
+static void await_output(const struct tool *t)
+{
+	struct pollfd p = { .fd = t->out_fd, .events = POLLIN };
+
+	assert_int_equal(poll(&p, 1, TOOL_SECONDS * 1000), 1);
+}
+
+/* The target dies while it is watched: its last state is printed, then code 3, at once and not after the interval. */
+static void test_target_dies(void **state)
+{
+	pid_t pid = fake_start(&(struct fake_options){ 0 });
+	const char *args[] = { "-b", "-n", "100", "-d", "3000", "-p", tool_number(pid), NULL };
+	struct tool t;
+
+	tool_start(&t, false, args);
+	await_lease(pid);
+	fake_stop(pid);
+	tool_finish(&t);
+	tool_expect(&t, 3, "has ended");
+	tool_expect(&t, 3, "(ended): 2 workers, 5 tasks");
+	tool_free(&t);
+}
+
+/* Without -p, a process that is gone disappears and the others stay. */
+static void test_one_of_two_dies(void **state)
+{
+	pid_t a = fake_start(&(struct fake_options){ 0 }), b = fake_start(&(struct fake_options){ 0 });
+	const char *args[] = { "-b", "-n", "3", "-d", "0.3", NULL };
+	char line[64], *last;
+	struct tool t;
+
+	tool_start(&t, false, args);
+	await_output(&t);
+	fake_stop(a);
+	tool_finish(&t);
+	assert_int_equal(t.code, 0);
+	snprintf(line, sizeof(line), "fake, process %d:", b);
+	for (char *at = last = t.out; (at = strstr(at, line)) != NULL; at++)
+		last = at;
+	assert_ptr_not_equal(last, t.out);
+	snprintf(line, sizeof(line), "fake, process %d:", a);
+	assert_non_null(strstr(t.out, line));
+	assert_null(strstr(last, line));
+	tool_free(&t);
+	fake_stop(b);
+}
+
 /* A tool that ends gives its lease back; one that is killed leaves one that is over soon. */
 static void test_lease(void **state)
 {
@@ -289,8 +310,7 @@ static void test_lease(void **state)
 	tool_free(&t);
 	assert_int_equal(lease_of(pid), 0);
 	tool_start(&t, false, args);
-	while (lease_of(pid) == 0)
-		sched_yield();
+	await_lease(pid);
 	kill(t.pid, SIGKILL);
 	tool_finish(&t);
 	assert_int_equal(t.code, 128 + SIGKILL);
@@ -307,9 +327,7 @@ static void test_signal(void **state)
 	struct tool t;
 
 	tool_start(&t, false, args);
-	while (lease_of(pid) == 0)
-		sched_yield();
-	nanosleep(&(struct timespec){ .tv_nsec = 300000000 }, NULL);
+	await_output(&t);
 	kill(t.pid, SIGTERM);
 	tool_finish(&t);
 	assert_int_equal(t.code, 128 + SIGTERM);
