@@ -14,8 +14,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "sched/task.h"
-
 /* ---- streams of words ---- */
 
 #define PIECE 6000
@@ -322,7 +320,7 @@ static void reads_one(void *arg)
 /* Once a task waits in a call, and only then, another may close the descriptor: before, the number may be reused before the call. */
 static void until_waits(sley_task task)
 {
-	while (load(&task_record(task_find(task))->state, relaxed) != SLEY_TASK_WAITING)
+	while (load(&stress_record(task)->state, relaxed) != SLEY_TASK_WAITING)
 		sley_yield();
 }
 

@@ -17,6 +17,9 @@
 #elif defined(SLEY_TSAN)
 #define TASKS MIN(test_scale(1000000), 20000)
 #define SLOTS 0
+#elif defined(SLEY_CONTEXT_UCONTEXT) /* a parked task keeps a ucontext_t of 1 KiB there */
+#define TASKS test_scale(200000)
+#define SLOTS 0
 #else
 #define TASKS test_scale(1000000)
 #define SLOTS 0 /* the default */

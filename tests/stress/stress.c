@@ -137,6 +137,11 @@ uint64_t stress_counter(enum sley_counter counter)
 	return sum;
 }
 
+struct sley_region_task *stress_record(sley_task task)
+{
+	return &region.tasks[((uint64_t)task & SLEY_TASK_INDEX_MASK) - 1];
+}
+
 /* ---- runs ---- */
 
 static void (*body_to_run)(void);

@@ -35,6 +35,9 @@ uint64_t stress_counter(enum sley_counter counter);
 /* How much it grew since the last STRESS_RUN() began. */
 uint64_t stress_counted(enum sley_counter counter);
 
+/* The public record of a task that has not been joined. Its words are atomic. */
+struct sley_region_task *stress_record(sley_task task);
+
 /* A run of random numbers of its own for each seed. */
 static inline uint32_t stress_random(uint32_t *state)
 {

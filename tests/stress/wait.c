@@ -10,8 +10,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "sched/task.h"
-
 #define ROUNDS test_scale(4000)
 
 /* About now: before, at or after the moment when the other side acts. */
@@ -333,6 +331,7 @@ static void test_deadline_against_join(void **state)
 
 static int socket_ends[2];
 static sley_task reader; /* of the round; atomic */
+static unsigned read_over; /* atomic: its read has returned */
 static long outcomes[4];    /* atomic: data, timed out, closed, end of stream */
 
 static void one_reader(void *arg)
@@ -340,6 +339,7 @@ static void one_reader(void *arg)
 	uint32_t seed = (uint32_t)(uintptr_t)arg;
 	long number = -1;
 	ssize_t n = sley_read(socket_ends[0], &number, sizeof(number), sley_in(SLEY_US(stress_random(&seed) % 150)));
+	store(&read_over, 1, release);
 	REQUIRE(n == sizeof(number) || n == 0 || n == -ETIMEDOUT || n == -EBADF);
 	if (n > 0)
 		REQUIRE(number == (long)(intptr_t)arg);
@@ -358,8 +358,8 @@ static void one_writer(void *arg)
 static void one_closer(void *arg)
 {
 	uint32_t seed = (uint32_t)(uintptr_t)arg + 12345;
-	struct sley_region_task *record = task_record(task_find(load(&reader, relaxed)));
-	while (load(&record->wait_kind, relaxed) != SLEY_WAIT_READ && load(&record->state, relaxed) != SLEY_TASK_ENDED)
+	struct sley_region_task *record = stress_record(load(&reader, relaxed));
+	while (load(&record->wait_kind, relaxed) != SLEY_WAIT_READ && !load(&read_over, acquire))
 		sley_yield();
 	stress_spin(stress_random(&seed) % 1500);
 	REQUIRE(sley_close(socket_ends[0]) == 0);
@@ -370,6 +370,7 @@ static void socket_body(void)
 {
 	for (long i = 1; i <= ROUNDS; i++) {
 		REQUIRE(socketpair(AF_UNIX, SOCK_STREAM, 0, socket_ends) == 0);
+		read_over = 0;
 		store(&reader, stress_spawn(one_reader, (void *)(intptr_t)i), relaxed);
 		sley_task task[] = {
 			reader,
