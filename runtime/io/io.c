@@ -72,7 +72,8 @@ static ssize_t foreign_now(struct operation *op)
 
 static ssize_t owned_now(const struct operation *op, unsigned flags)
 {
-	if (!reactor_begin_try(op->fd, op->direction))
+	/* without the time to wait for the event it is tried all the same: the event may be there, and not collected yet */
+	if (!reactor_begin_try(op->fd, op->direction) && (op->deadline == SLEY_NEVER || op->deadline > clock_now()))
 		return -EAGAIN;
 	ssize_t n = socket_now(op);
 	/* all that was asked for: there may be more. A short one has drained a stream, and filled its buffer */

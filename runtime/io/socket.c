@@ -26,6 +26,12 @@ static int stream_socket(const struct address *address)
 	return fd;
 }
 
+/* What a connection is to the reactor; see there about Unix sockets. */
+static unsigned stream_flags(sa_family_t family)
+{
+	return family == AF_UNIX ? 0 : FD_STREAM;
+}
+
 /* Closes what could not be finished; returns the error. */
 static int abandon(int fd, int error)
 {
@@ -62,12 +68,14 @@ int sley_listen(const char *text, int backlog)
 /* One attempt: a registered descriptor, or a negative errno value. */
 static int accept_now(int listener, bool inherits)
 {
-	int fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	struct sockaddr peer = { 0 };
+	socklen_t size = sizeof(peer);
+	int fd = accept4(listener, &peer, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
 	if (fd < 0)
 		return -errno;
 	if (!inherits)
 		set_option(fd, IPPROTO_TCP, TCP_NODELAY);
-	int error = reactor_own(fd, FD_STREAM);
+	int error = reactor_own(fd, stream_flags(peer.sa_family));
 	return error ? abandon(fd, error) : fd;
 }
 
@@ -138,7 +146,7 @@ static int dial(const struct address *address, sley_time deadline, const void *p
 		return abandon(fd, error);
 	bool pending = error != 0;
 	struct hold hold = { 0 };
-	error = reactor_own(fd, FD_STREAM);
+	error = reactor_own(fd, stream_flags(address->any.sa_family));
 	if (error == 0 && pending)
 		error = finish_connect(fd, deadline, pc, &hold);
 	reactor_let_go(fd, &hold);

@@ -19,14 +19,14 @@
 #define REARM_AGE NS_PER_SEC
 #define REARM_MOST 2000          /* system calls per second that looking after old waits may cost */
 #define WAKE_DATA UINT64_MAX     /* the event that is only an interruption */
-#define EDGES ((uint32_t)(EPOLLIN | EPOLLOUT | EPOLLRDHUP) | (uint32_t)EPOLLET)
+#define EDGES ((uint32_t)(EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLPRI) | (uint32_t)EPOLLET)
 
 /* Two to a cache line would make neighbours fight; one each. */
 struct entry {
 	struct lock lock;        /* protects the rest but for what is atomic */
 	uint8_t flags;           /* FD_*; atomic: read without the lock */
 	uint8_t ready[2];        /* atomic, see the protocol */
-	uint8_t hung;            /* atomic: an end or an error has been seen */
+	uint8_t hung;            /* atomic: an end, an error or urgent data has been seen */
 	uint8_t added;           /* it is (or was) known to epoll */
 	uint8_t closing;         /* closed, and close(2) is left to the last call that holds it */
 	uint64_t life;           /* atomic: generation << 32 | calls that hold it; the generation is written under lock */
@@ -201,14 +201,34 @@ static int registration(int fd, struct entry *entry)
 	return error == -EPERM ? -ENOTSUP : error == -ENOSPC ? -ENOMEM : error;
 }
 
+/* Ends all waits, as the descriptor is gone; with the lock held. `woken` are to be made ready after unlocking. */
+static void end_waits(struct entry *entry, struct task *woken[2])
+{
+	for (int d = READING; d <= WRITING; d++) {
+		if (entry->waiter[d] && wait_claim(entry->waiter[d], CLAIM_CLOSED))
+			woken[d] = entry->waiter[d];
+		entry->waiter[d] = NULL;
+	}
+}
+
+static void ready_both(struct task *const woken[2])
+{
+	for (int d = READING; d <= WRITING; d++) {
+		if (woken[d])
+			task_ready(woken[d]);
+	}
+}
+
 int reactor_own(int fd, unsigned flags)
 {
+	struct task *woken[2] = { NULL, NULL };
 	struct entry *entry;
 	int error = find_or_grow(fd, &entry);
 	if (error)
 		return error;
 	lock_take(&entry->lock);
 	/* a fresh descriptor: whatever the entry says is about one that was closed behind our back */
+	end_waits(entry, woken);
 	next_generation(entry);
 	entry->closing = 0;
 	store(&entry->hung, 0, relaxed);
@@ -219,6 +239,7 @@ int reactor_own(int fd, unsigned flags)
 	if (error)
 		store(&entry->flags, 0, relaxed);
 	lock_drop(&entry->lock);
+	ready_both(woken);
 	return error;
 }
 
@@ -244,21 +265,14 @@ int reactor_close_fd(int fd)
 		lock_drop(&entry->lock);
 		return -EBADF;
 	}
-	for (int d = READING; d <= WRITING; d++) {
-		if (entry->waiter[d] && wait_claim(entry->waiter[d], CLAIM_CLOSED))
-			woken[d] = entry->waiter[d];
-		entry->waiter[d] = NULL;
-	}
+	end_waits(entry, woken);
 	store(&entry->flags, 0, relaxed);
 	/* under the lock: once it is closed the number may be another thread's new descriptor, and be owned */
 	entry->closing = next_generation(entry) > 0;
 	result = entry->closing || close(fd) == 0 ? 0 : -errno;
 	lock_drop(&entry->lock);
 	errno = saved;
-	for (int d = READING; d <= WRITING; d++) {
-		if (woken[d])
-			task_ready(woken[d]);
-	}
+	ready_both(woken);
 	return result;
 }
 
@@ -267,7 +281,7 @@ int reactor_close_fd(int fd)
 /* What an event says of each direction. An error or a hang-up ends both. */
 static bool concerns(uint32_t events, int direction)
 {
-	uint32_t mask = direction == READING ? EPOLLIN | EPOLLRDHUP : EPOLLOUT;
+	uint32_t mask = direction == READING ? EPOLLIN | EPOLLRDHUP | EPOLLPRI : EPOLLOUT;
 	return events & (mask | EPOLLERR | EPOLLHUP);
 }
 
@@ -281,7 +295,7 @@ static unsigned deliver(const struct epoll_event *event)
 		return 0;
 	lock_take(&entry->lock);
 	if (generation(entry) == (uint32_t)(event->data.u64 >> 32)) {
-		if (event->events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+		if (event->events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR | EPOLLPRI))
 			store(&entry->hung, 1, relaxed);
 		for (int d = READING; d <= WRITING; d++) {
 			if (!concerns(event->events, d))
@@ -482,20 +496,13 @@ static bool rearm(int fd, struct entry *entry, int64_t now)
 	if ((entry->waiter[READING] || entry->waiter[WRITING]) && now - entry->since >= REARM_AGE) {
 		called = true;
 		if (registration(fd, entry) != 0) { /* it is not open any more */
-			for (int d = READING; d <= WRITING; d++) {
-				if (entry->waiter[d] && wait_claim(entry->waiter[d], CLAIM_CLOSED))
-					woken[d] = entry->waiter[d];
-				entry->waiter[d] = NULL;
-			}
+			end_waits(entry, woken);
 			next_generation(entry);
 			store(&entry->flags, 0, relaxed);
 		}
 	}
 	lock_drop(&entry->lock);
-	for (int d = READING; d <= WRITING; d++) {
-		if (woken[d])
-			task_ready(woken[d]);
-	}
+	ready_both(woken);
 	return called;
 }
 

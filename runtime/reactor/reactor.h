@@ -21,8 +21,9 @@
  *   lock; ready? retry : link; unlock   lock; waiter? claim it; unlock
  *
  * A stream that answered with less than was asked for is drained, so the next read parks without the call that must
- * fail. That is not true of an end of stream or an error that came with the data: those events set `hung`, and from then
- * on every call is tried first (epoll(7), "short read"; EPOLLRDHUP).
+ * fail. That is not true of an end of stream or an error that came with the data, nor of urgent data, at which a read
+ * stops: those events set `hung`, and from then on every call is tried first (epoll(7), "short read"; EPOLLRDHUP). A read of
+ * a Unix socket also stops at a descriptor that the peer passed, which no event tells: those sockets are not FD_STREAM.
  *
  * A plain close() behind the runtime's back delivers no event, ever, and the number may be reused. So waits older than a
  * second are looked at by the monitor (reactor_rearm), which modifies their registration: ENOENT adds it again, EBADF
