@@ -1,0 +1,482 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+/* read, write and poll, on every kind of descriptor: own sockets, and what others made, blocking or not. */
+#include "tests/unit/run.h"
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include "base/atomic.h"
+
+/* ---- two ends, one task each ---- */
+
+#define TOTAL ((size_t)test_scale(1 << 20))
+
+struct end {
+	int fd;
+	size_t part;
+};
+
+static void write_pattern(void *arg)
+{
+	struct end *e = arg;
+	unsigned char bytes[5000];
+	size_t done = 0;
+
+	while (done < TOTAL) {
+		size_t n = e->part < TOTAL - done ? e->part : TOTAL - done;
+		for (size_t i = 0; i < n; i++)
+			bytes[i] = (unsigned char)((done + i) * 31 >> 3);
+		if (e->part % 2) {
+			REQUIRE(sley_write_full(e->fd, bytes, n, SLEY_NEVER) == (ssize_t)n);
+			done += n;
+		} else {
+			ssize_t w = sley_write(e->fd, bytes, n, SLEY_NEVER);
+			REQUIRE(w > 0 && (size_t)w <= n);
+			done += (size_t)w;
+		}
+	}
+	REQUIRE(sley_close(e->fd) == 0);
+}
+
+static void read_pattern(void *arg)
+{
+	struct end *e = arg;
+	unsigned char bytes[5000];
+	size_t done = 0;
+	ssize_t n;
+
+	while ((n = sley_read(e->fd, bytes, e->part, SLEY_NEVER)) > 0) {
+		for (ssize_t i = 0; i < n; i++)
+			REQUIRE(bytes[i] == (unsigned char)((done + (size_t)i) * 31 >> 3));
+		done += (size_t)n;
+	}
+	REQUIRE(n == 0 && done == TOTAL);
+	REQUIRE(sley_close(e->fd) == 0);
+}
+
+static void transfer(int from, int to, size_t write_part, size_t read_part)
+{
+	struct end *ends = calloc(2, sizeof(*ends));
+
+	ends[0] = (struct end){ to, write_part };
+	ends[1] = (struct end){ from, read_part };
+	sley_task tasks[] = { sley_spawn(write_pattern, &ends[0]), sley_spawn(read_pattern, &ends[1]) };
+	REQUIRE(sley_join(tasks[0], SLEY_NEVER) == 0 && sley_join(tasks[1], SLEY_NEVER) == 0);
+	free(ends);
+}
+
+static int main_transfer(void *arg)
+{
+	static const size_t parts[][2] = { { 1000, 333 }, { 333, 5000 }, { 4999, 4999 } };
+	int fd[2];
+
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+		REQUIRE(pipe(fd) == 0); /* blocking: a read or write too early would stop the one thread for ever */
+		transfer(fd[0], fd[1], parts[i][0], parts[i][1]);
+		REQUIRE(pipe2(fd, O_NONBLOCK) == 0);
+		transfer(fd[0], fd[1], parts[i][0], parts[i][1]);
+		REQUIRE(socketpair(AF_UNIX, SOCK_STREAM, 0, fd) == 0);
+		transfer(fd[0], fd[1], parts[i][0], parts[i][1]);
+		REQUIRE(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fd) == 0);
+		transfer(fd[0], fd[1], parts[i][0], parts[i][1]);
+	}
+	return 0;
+}
+
+/* Foreign pipes and sockets, blocking and not: every byte comes through, and the only worker is never blocked. */
+static void test_transfer(void **state)
+{
+	run(main_transfer, 1);
+	run(main_transfer, 2);
+}
+
+/* ---- own stream sockets ---- */
+
+static int listener;
+static char address[64];
+
+static void listen_at(bool tcp)
+{
+	struct sockaddr_in name;
+	socklen_t size = sizeof(name);
+
+	snprintf(address, sizeof(address), "unix:/tmp/sley-test-io-%d", getpid());
+	unlink(address + 5);
+	listener = sley_listen(tcp ? "127.0.0.1:0" : address, 0);
+	REQUIRE(listener >= 0);
+	if (tcp) {
+		REQUIRE(getsockname(listener, (struct sockaddr *)&name, &size) == 0);
+		snprintf(address, sizeof(address), "127.0.0.1:%u", ntohs(name.sin_port));
+	}
+}
+
+static void stop_listening(void)
+{
+	REQUIRE(sley_close(listener) == 0);
+	if (address[0] == 'u')
+		unlink(address + 5);
+}
+
+static void own_pair(int fd[2])
+{
+	fd[0] = sley_dial(address, SOON);
+	fd[1] = sley_accept(listener, SOON);
+	REQUIRE(fd[0] >= 0 && fd[1] >= 0);
+}
+
+static void check_own(bool tcp)
+{
+	int fd[2];
+	char bytes[10];
+
+	listen_at(tcp);
+	own_pair(fd);
+	transfer(fd[0], fd[1], 333, 5000);
+	own_pair(fd);
+	transfer(fd[0], fd[1], 4999, 1000);
+	own_pair(fd);
+	REQUIRE(sley_write(fd[0], "abc", 3, SOON) == 3);
+	REQUIRE(shutdown(fd[0], SHUT_WR) == 0);
+	REQUIRE(sley_read_full(fd[1], bytes, sizeof(bytes), SOON) == 3); /* fewer: the end */
+	REQUIRE(sley_read_full(fd[1], bytes, sizeof(bytes), SOON) == 0);
+	REQUIRE(sley_read(fd[1], bytes, sizeof(bytes), SOON) == 0);
+	REQUIRE(sley_close(fd[0]) == 0);
+	if (tcp) /* the first write is answered with a reset, which its result cannot tell */
+		REQUIRE(sley_write(fd[1], "x", 1, SOON) == 1 && sley_poll(fd[1], POLLIN, SOON) & POLLERR);
+	REQUIRE(sley_write(fd[1], "x", 1, SOON) == -EPIPE && sley_write_full(fd[1], "x", 1, SOON) == -EPIPE);
+	REQUIRE(sley_close(fd[1]) == 0);
+	stop_listening();
+}
+
+static int main_own(void *arg)
+{
+	check_own(false);
+	check_own(true);
+	return 0;
+}
+
+/* Own sockets: all bytes; read_full stops at the end of the stream; a gone peer is -EPIPE and no signal. */
+static void test_own(void **state)
+{
+	run(main_own, 1);
+	run(main_own, 2);
+}
+
+static int main_passed_deadline(void *arg)
+{
+	int fd[2];
+	char bytes[100];
+
+	listen_at(true);
+	for (int i = 0; i < 100; i++) {
+		own_pair(fd);
+		REQUIRE(sley_write(fd[0], "ab", 2, SOON) == 2);
+		REQUIRE(sley_read(fd[1], bytes, sizeof(bytes), SOON) == 2);
+		REQUIRE(sley_read(fd[1], bytes, sizeof(bytes), 0) == -ETIMEDOUT);
+		REQUIRE(sley_write(fd[0], "cd", 2, SOON) == 2);
+		REQUIRE(sley_read(fd[1], bytes, sizeof(bytes), 0) == 2); /* it is there: no wait, no -ETIMEDOUT */
+		REQUIRE(sley_write(fd[0], "ef", 2, SOON) == 2);
+		REQUIRE(sley_poll(fd[1], POLLIN, 0) == POLLIN);
+		REQUIRE(sley_read(fd[1], bytes, sizeof(bytes), sley_now() - 1) == 2);
+		REQUIRE(sley_close(fd[0]) == 0 && sley_close(fd[1]) == 0);
+	}
+	stop_listening();
+	return 0;
+}
+
+/* A call that finds its work ready succeeds even if the deadline has passed. */
+static void test_passed_deadline(void **state)
+{
+	run(main_passed_deadline, 1);
+	run(main_passed_deadline, 2);
+}
+
+/* ---- other files ---- */
+
+static int main_eventfd(void *arg)
+{
+	uint64_t value = 5;
+
+	int fd = eventfd(0, EFD_CLOEXEC); /* blocking */
+	REQUIRE(fd >= 0);
+	REQUIRE(sley_read(fd, &value, sizeof(value), 0) == -ETIMEDOUT);
+	REQUIRE(sley_read(fd, &value, sizeof(value), sley_in(SLEY_MS(1))) == -ETIMEDOUT);
+	REQUIRE(sley_write(fd, &value, sizeof(value), SOON) == sizeof(value));
+	value = 0;
+	REQUIRE(sley_read(fd, &value, sizeof(value), SOON) == sizeof(value) && value == 5);
+	value = UINT64_MAX - 1;
+	REQUIRE(sley_write(fd, &value, sizeof(value), SOON) == sizeof(value));
+	REQUIRE(sley_poll(fd, POLLOUT, sley_in(SLEY_MS(1))) == -ETIMEDOUT); /* full */
+	REQUIRE(sley_close(fd) == 0);
+	return 0;
+}
+
+static int main_timerfd(void *arg)
+{
+	struct itimerspec soon = { .it_value.tv_nsec = 2000000 };
+	uint64_t expired = 0;
+
+	int fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC); /* blocking */
+	REQUIRE(fd >= 0 && timerfd_settime(fd, 0, &soon, NULL) == 0);
+	REQUIRE(sley_read(fd, &expired, sizeof(expired), SOON) == sizeof(expired) && expired == 1);
+	REQUIRE(sley_close(fd) == 0);
+	return 0;
+}
+
+static void type_line(void *arg)
+{
+	REQUIRE(sley_sleep(sley_in(SLEY_MS(1))) == 0);
+	REQUIRE(sley_write_full(*(int *)arg, "line\n", 5, SLEY_NEVER) == 5);
+}
+
+static int main_tty(void *arg)
+{
+	char name[64], line[100];
+	int *terminal = malloc(sizeof(*terminal));
+
+	*terminal = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+	REQUIRE(*terminal >= 0 && grantpt(*terminal) == 0 && unlockpt(*terminal) == 0);
+	REQUIRE(ptsname_r(*terminal, name, sizeof(name)) == 0);
+	int tty = open(name, O_RDWR | O_NOCTTY | O_CLOEXEC);
+	REQUIRE(tty >= 0);
+	REQUIRE(sley_read(tty, line, sizeof(line), sley_in(SLEY_MS(1))) == -ETIMEDOUT);
+	sley_task task = sley_spawn(type_line, terminal);
+	REQUIRE(sley_read(tty, line, sizeof(line), SOON) == 5 && memcmp(line, "line\n", 5) == 0);
+	REQUIRE(sley_join(task, SLEY_NEVER) == 0);
+	REQUIRE(sley_write_full(tty, "answer\n", 7, SOON) == 7);
+	REQUIRE(sley_read(*terminal, line, sizeof(line), SOON) > 0);
+	REQUIRE(sley_close(tty) == 0 && sley_close(*terminal) == 0);
+	free(terminal);
+	return 0;
+}
+
+/* A blocking eventfd: reads, writes, deadlines. */
+static void test_eventfd(void **state)
+{
+	run(main_eventfd, 1);
+}
+
+/* A blocking timerfd. */
+static void test_timerfd(void **state)
+{
+	run(main_timerfd, 1);
+}
+
+/* A terminal and its other side, blocking. */
+static void test_tty(void **state)
+{
+	run(main_tty, 1);
+}
+
+static int main_datagrams(void *arg)
+{
+	char bytes[100];
+	int fd[2];
+
+	REQUIRE(socketpair(AF_UNIX, SOCK_DGRAM, 0, fd) == 0);
+	for (int i = 1; i <= 5; i++)
+		REQUIRE(sley_write(fd[0], "datagram", (size_t)i, SOON) == i);
+	for (int i = 1; i <= 5; i++) /* a short read does not mean that there is no more */
+		REQUIRE(sley_read(fd[1], bytes, sizeof(bytes), 0) == i);
+	REQUIRE(sley_read(fd[1], bytes, sizeof(bytes), 0) == -ETIMEDOUT);
+	REQUIRE(sley_close(fd[0]) == 0 && sley_close(fd[1]) == 0);
+	return 0;
+}
+
+/* Datagrams keep their bounds. */
+static void test_datagrams(void **state)
+{
+	run(main_datagrams, 1);
+}
+
+static int main_refused(void *arg)
+{
+	char byte = 0;
+
+	int file = open("/proc/self/exe", O_RDONLY | O_CLOEXEC), directory = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	REQUIRE(sley_read(file, &byte, 1, SOON) == -ENOTSUP);
+	REQUIRE(sley_read_full(file, &byte, 1, SOON) == -ENOTSUP);
+	REQUIRE(sley_write(file, &byte, 1, SOON) == -ENOTSUP);
+	REQUIRE(sley_write_full(file, &byte, 1, SOON) == -ENOTSUP);
+	REQUIRE(sley_read(directory, &byte, 1, SOON) == -ENOTSUP);
+	REQUIRE(sley_close(file) == 0 && sley_close(directory) == 0);
+	REQUIRE(sley_read(file, &byte, 1, SOON) == -EBADF);
+	REQUIRE(sley_read(-1, &byte, 1, SOON) == -EBADF && sley_write(-1, &byte, 1, SOON) == -EBADF);
+	REQUIRE(sley_read(INT32_MAX, &byte, 1, SOON) == -EBADF);
+	REQUIRE(sley_poll(-1, POLLIN, SOON) == -EBADF && sley_poll(file, POLLIN, SOON) == -EBADF);
+	REQUIRE(sley_read(-1, &byte, 0, SOON) == 0 && sley_write(-1, &byte, 0, SOON) == 0); /* nothing to do */
+	int ends[2];
+	REQUIRE(pipe(ends) == 0);
+	REQUIRE(sley_poll(ends[0], 0, SOON) == -EINVAL && sley_poll(ends[0], POLLPRI, SOON) == -EINVAL);
+	REQUIRE(sley_poll(ends[0], POLLIN | POLLHUP, SOON) == -EINVAL);
+	REQUIRE(sley_write(ends[0], &byte, 1, sley_in(SLEY_MS(20))) < 0); /* the wrong end */
+	REQUIRE(sley_close(ends[0]) == 0 && sley_close(ends[1]) == 0);
+	return 0;
+}
+
+/* Regular files and directories are -ENOTSUP, what is not open -EBADF, other events -EINVAL. */
+static void test_refused(void **state)
+{
+	run(main_refused, 1);
+}
+
+/* ---- poll ---- */
+
+static void write_byte(void *arg)
+{
+	REQUIRE(sley_sleep(sley_in(SLEY_MS(1))) == 0);
+	REQUIRE(write(*(int *)arg, "x", 1) == 1);
+}
+
+static int main_poll(void *arg)
+{
+	char byte;
+	int fd[2], *peer = malloc(sizeof(*peer));
+
+	listen_at(false);
+	for (int own = 0; own < 2; own++) {
+		if (own)
+			own_pair(fd);
+		else
+			REQUIRE(socketpair(AF_UNIX, SOCK_STREAM, 0, fd) == 0);
+		REQUIRE(sley_poll(fd[0], POLLIN, sley_in(SLEY_MS(1))) == -ETIMEDOUT);
+		REQUIRE(sley_poll(fd[0], POLLOUT, 0) == POLLOUT);
+		REQUIRE(sley_poll(fd[0], POLLIN | POLLOUT, SOON) == POLLOUT);
+		*peer = fd[1];
+		sley_task task = sley_spawn(write_byte, peer);
+		REQUIRE(sley_poll(fd[0], POLLIN, SOON) == POLLIN);
+		REQUIRE(sley_poll(fd[0], POLLIN | POLLOUT, SOON) == (POLLIN | POLLOUT));
+		REQUIRE(sley_poll(fd[0], POLLIN, 0) == POLLIN); /* looking uses nothing up */
+		REQUIRE(sley_read(fd[0], &byte, 1, 0) == 1);
+		REQUIRE(sley_poll(fd[0], POLLIN, 0) == -ETIMEDOUT);
+		REQUIRE(sley_join(task, SLEY_NEVER) == 0);
+		REQUIRE(sley_close(fd[1]) == 0);
+		REQUIRE(sley_poll(fd[0], POLLIN, SOON) == (POLLIN | POLLHUP)); /* asked for or not */
+		REQUIRE(sley_close(fd[0]) == 0);
+	}
+	stop_listening();
+	free(peer);
+	return 0;
+}
+
+/* What holds, now or after a wait, for own and foreign sockets; looking takes nothing away. */
+static void test_poll(void **state)
+{
+	run(main_poll, 1);
+	run(main_poll, 2);
+}
+
+/* ---- errno, signals, outside ---- */
+
+static void interrupt(int signal)
+{
+}
+
+static unsigned interrupting;
+
+static void *send_signals(void *target)
+{
+	while (load(&interrupting, acquire)) {
+		pthread_kill(*(pthread_t *)target, SIGUSR1);
+		usleep(100);
+	}
+	return NULL;
+}
+
+static int main_signals(void *arg)
+{
+	struct sigaction action = { .sa_handler = interrupt }; /* no SA_RESTART */
+	pthread_t self = pthread_self(), thread;
+	int fd[2];
+
+	REQUIRE(sigaction(SIGUSR1, &action, NULL) == 0);
+	interrupting = 1;
+	REQUIRE(pthread_create(&thread, NULL, send_signals, &self) == 0);
+	for (int i = 0; i < 5; i++) {
+		REQUIRE(pipe(fd) == 0);
+		transfer(fd[0], fd[1], 4999, 1000);
+		REQUIRE(sley_sleep(sley_in(SLEY_MS(5))) == 0);
+	}
+	store(&interrupting, 0, release);
+	pthread_join(thread, NULL);
+	return 0;
+}
+
+/* Signals that interrupt system calls are not seen in results. */
+static void test_signals(void **state)
+{
+	run(main_signals, 1);
+}
+
+static int main_errno(void *arg)
+{
+	char byte;
+	int fd[2];
+
+	listen_at(false);
+	errno = 4711;
+	REQUIRE(sley_accept(listener, 0) == -ETIMEDOUT);
+	REQUIRE(sley_listen(address, 0) == -EADDRINUSE);
+	REQUIRE(sley_dial("127.0.0.1:1", SOON) == -ECONNREFUSED);
+	own_pair(fd);
+	REQUIRE(sley_read(fd[0], &byte, 1, 0) == -ETIMEDOUT);
+	REQUIRE(sley_read(-1, &byte, 1, 0) == -EBADF);
+	REQUIRE(sley_poll(-1, POLLIN, 0) == -EBADF);
+	REQUIRE(sley_close(-1) == -EBADF);
+	REQUIRE(sley_close(fd[0]) == 0);
+	REQUIRE(sley_write(fd[1], "x", 1, 0) == -EPIPE);
+	REQUIRE(sley_close(fd[1]) == 0);
+	stop_listening();
+	REQUIRE(errno == 4711);
+	return 0;
+}
+
+/* errno is not set by any of these calls. */
+static void test_errno(void **state)
+{
+	run(main_errno, 1);
+}
+
+/* Outside of a task each of them is -EDEADLK. */
+static void test_outside(void **state)
+{
+	char byte = 0;
+
+	assert_int_equal(sley_read(0, &byte, 1, SLEY_NEVER), -EDEADLK);
+	assert_int_equal(sley_write(1, &byte, 1, SLEY_NEVER), -EDEADLK);
+	assert_int_equal(sley_read_full(0, &byte, 1, SLEY_NEVER), -EDEADLK);
+	assert_int_equal(sley_write_full(1, &byte, 1, SLEY_NEVER), -EDEADLK);
+	assert_int_equal(sley_poll(0, POLLIN, SLEY_NEVER), -EDEADLK);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_outside),
+		cmocka_unit_test(test_transfer),
+		cmocka_unit_test(test_own),
+		cmocka_unit_test(test_passed_deadline),
+		cmocka_unit_test(test_eventfd),
+		cmocka_unit_test(test_timerfd),
+		cmocka_unit_test(test_tty),
+		cmocka_unit_test(test_datagrams),
+		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_poll),
+		cmocka_unit_test(test_signals),
+		cmocka_unit_test(test_errno),
+	};
+
+	return cmocka_run_group_tests_name("io", tests, NULL, NULL);
+}

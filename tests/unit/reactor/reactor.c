@@ -1,0 +1,548 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+/* Waiting for descriptors: the edge protocol, who may wait, and what closing does, by sley_close() and behind its back. */
+#include "reactor/reactor.h"
+
+#include "tests/unit/run.h"
+
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/atomic.h"
+
+/* What needs the monitor to look after old waits (those of a second and more) was not delivered by its event. */
+#define BEFORE_REARM sley_in(SLEY_MS(500))
+
+/* A connection over TCP: `ours` was dialled by sley, `theirs` is a plain blocking socket. */
+struct connection {
+	int ours, theirs;
+};
+
+static struct connection connect_pair(void)
+{
+	struct sockaddr_in any = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	socklen_t size = sizeof(any);
+	struct connection c;
+	char address[64];
+
+	int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	REQUIRE(bind(listener, (struct sockaddr *)&any, sizeof(any)) == 0 && listen(listener, 1) == 0);
+	REQUIRE(getsockname(listener, (struct sockaddr *)&any, &size) == 0);
+	snprintf(address, sizeof(address), "127.0.0.1:%u", ntohs(any.sin_port));
+	c.ours = sley_dial(address, SOON);
+	c.theirs = accept(listener, NULL, NULL);
+	REQUIRE(c.ours >= 0 && c.theirs >= 0);
+	close(listener);
+	return c;
+}
+
+static void disconnect(struct connection c)
+{
+	REQUIRE(sley_close(c.ours) == 0);
+	close(c.theirs);
+}
+
+/* What a task read, one result after the other. */
+struct reader {
+	int fd;
+	unsigned count;      /* atomic */
+	ssize_t result[100];
+};
+
+static void read_to_end(void *arg)
+{
+	struct reader *r = arg;
+	char buffer[100];
+	ssize_t n;
+
+	do {
+		n = sley_read(r->fd, buffer, sizeof(buffer), SLEY_NEVER);
+		r->result[r->count] = n;
+		fetch_add(&r->count, 1, release);
+	} while (n > 0);
+}
+
+static void await_count(struct reader *r, unsigned count)
+{
+	sley_time deadline = SOON;
+
+	while (load(&r->count, acquire) < count) {
+		REQUIRE(sley_now() < deadline);
+		sley_yield();
+	}
+}
+
+static int main_edges(void *arg)
+{
+	struct reader *r = calloc(1, sizeof(*r));
+	struct connection c = connect_pair();
+	char bytes[250] = { 0 };
+
+	r->fd = c.ours;
+	sley_task task = sley_spawn(read_to_end, r);
+	/* each write finds the reader parked after a short read, or about to */
+	for (unsigned i = 0; i < 50; i++) {
+		REQUIRE(write(c.theirs, bytes, 10) == 10);
+		await_count(r, i + 1);
+		REQUIRE(r->result[i] == 10);
+	}
+	/* more than it asks for at once: no new edge comes for the rest */
+	REQUIRE(write(c.theirs, bytes, 250) == 250);
+	await_count(r, 53);
+	REQUIRE(r->result[50] == 100 && r->result[51] == 100 && r->result[52] == 50);
+	/* exactly what it asks for: it must find out that there is no more */
+	REQUIRE(write(c.theirs, bytes, 100) == 100);
+	await_count(r, 54);
+	await_state(task, SLEY_TASK_WAITING, SLEY_WAIT_READ);
+	REQUIRE(write(c.theirs, bytes, 1) == 1);
+	await_count(r, 55);
+	REQUIRE(shutdown(c.theirs, SHUT_WR) == 0);
+	REQUIRE(sley_join(task, SOON) == 0);
+	REQUIRE(r->result[55] == 0);
+	disconnect(c);
+	free(r);
+	return 0;
+}
+
+/* Short reads, reads that leave a rest and reads that leave nothing: each byte is delivered on its edge. */
+static void test_edges(void **state)
+{
+	run(main_edges, 1);
+	run(main_edges, 2);
+}
+
+/*
+ * The end of the stream comes with the data, on one edge:
+ *
+ *   peer                 poller              task
+ *   data, FIN
+ *                        event: ready, hung
+ *                                            read: short, so ready is cleared
+ *                                            read: must be tried, as no other edge will come
+ */
+static int main_hung(void *arg)
+{
+	for (int i = 0; i < 200; i++) {
+		struct connection c = connect_pair();
+		char buffer[100];
+		REQUIRE(write(c.theirs, "data", 4) == 4);
+		REQUIRE(shutdown(c.theirs, SHUT_WR) == 0);
+		if (i % 4 == 0) /* the event is collected first */
+			REQUIRE(sley_poll(c.ours, POLLIN, SOON) > 0);
+		if (i % 4 == 1)
+			reactor_poll(0);
+		REQUIRE(sley_read(c.ours, buffer, sizeof(buffer), SOON) == 4);
+		if (i % 4 == 2)
+			reactor_poll(0);
+		REQUIRE(sley_read(c.ours, buffer, sizeof(buffer), SOON) == 0);
+		REQUIRE(sley_read(c.ours, buffer, sizeof(buffer), SOON) == 0); /* and it stays so */
+		disconnect(c);
+	}
+	return 0;
+}
+
+/* An end of the stream that came together with the data is found, whenever its event was collected. */
+static void test_hung(void **state)
+{
+	run(main_hung, 1);
+	run(main_hung, 2);
+}
+
+static int main_reset(void *arg)
+{
+	struct linger at_once = { 1, 0 };
+	struct connection c = connect_pair();
+	struct reader *r = calloc(1, sizeof(*r));
+
+	r->fd = c.ours;
+	sley_task task = sley_spawn(read_to_end, r);
+	await_state(task, SLEY_TASK_WAITING, SLEY_WAIT_READ);
+	REQUIRE(setsockopt(c.theirs, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once)) == 0);
+	close(c.theirs); /* RST */
+	REQUIRE(sley_join(task, SOON) == 0);
+	REQUIRE(r->result[0] == -ECONNRESET);
+	REQUIRE(sley_write(c.ours, "x", 1, SOON) == -EPIPE); /* and no SIGPIPE */
+	REQUIRE(sley_close(c.ours) == 0);
+	free(r);
+	return 0;
+}
+
+/* A reset wakes the reader with its error. */
+static void test_reset(void **state)
+{
+	run(main_reset, 1);
+}
+
+static int main_urgent(void *arg)
+{
+	for (int i = 0; i < 20; i++) {
+		struct connection c = connect_pair();
+		char buffer[100];
+		/* reads stop at the urgent mark: short, but there is more */
+		REQUIRE(send(c.theirs, "ab", 2, 0) == 2 && send(c.theirs, "!", 1, MSG_OOB) == 1);
+		REQUIRE(send(c.theirs, "cdef", 4, 0) == 4);
+		if (i % 2)
+			reactor_poll(0);
+		REQUIRE(sley_read(c.ours, buffer, sizeof(buffer), SOON) == 2);
+		REQUIRE(sley_read_full(c.ours, buffer, 4, BEFORE_REARM) == 4);
+		REQUIRE(memcmp(buffer, "cdef", 4) == 0);
+		disconnect(c);
+	}
+	return 0;
+}
+
+/* A read that was short because of urgent data is not taken for one that drained the stream. */
+static void test_urgent(void **state)
+{
+	run(main_urgent, 1);
+}
+
+static void send_descriptor(int socket, int fd, const char *bytes, size_t n)
+{
+	struct iovec v = { (void *)(uintptr_t)bytes, n };
+	char control[CMSG_SPACE(sizeof(fd))] = { 0 };
+	struct msghdr message = { .msg_iov = &v, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control) };
+	struct cmsghdr *c = CMSG_FIRSTHDR(&message);
+
+	c->cmsg_level = SOL_SOCKET;
+	c->cmsg_type = SCM_RIGHTS;
+	c->cmsg_len = CMSG_LEN(sizeof(fd));
+	memcpy(CMSG_DATA(c), &fd, sizeof(fd));
+	REQUIRE(sendmsg(socket, &message, 0) == (ssize_t)n);
+}
+
+static int main_descriptors(void *arg)
+{
+	char address[64], buffer[100];
+	struct sockaddr_un name = { .sun_family = AF_UNIX };
+
+	snprintf(name.sun_path, sizeof(name.sun_path), "/tmp/sley-test-reactor-%d", getpid());
+	snprintf(address, sizeof(address), "unix:%s", name.sun_path);
+	unlink(name.sun_path);
+	int listener = sley_listen(address, 0);
+	REQUIRE(listener >= 0);
+	int theirs = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	REQUIRE(connect(theirs, (struct sockaddr *)&name, sizeof(name)) == 0);
+	int ours = sley_accept(listener, SOON);
+	REQUIRE(ours >= 0);
+	reactor_poll(0);
+	for (int i = 0; i < 20; i++) {
+		send_descriptor(theirs, 2, "ab", 2); /* reads stop behind it: short, but there is more */
+		REQUIRE(write(theirs, "cd", 2) == 2);
+		reactor_poll(0);
+		size_t got = 0;
+		while (got < 4) {
+			ssize_t n = sley_read(ours, buffer, sizeof(buffer), BEFORE_REARM);
+			REQUIRE(n > 0);
+			got += (size_t)n;
+		}
+	}
+	REQUIRE(sley_close(ours) == 0 && sley_close(listener) == 0);
+	close(theirs);
+	unlink(name.sun_path);
+	return 0;
+}
+
+/* Nor is one on a Unix socket that stopped at a descriptor that the peer passed. */
+static void test_passed_descriptors(void **state)
+{
+	run(main_descriptors, 1);
+}
+
+/* ---- writing ---- */
+
+static void write_much(void *arg)
+{
+	static char bytes[4 << 20];
+
+	REQUIRE(sley_write_full(*(int *)arg, bytes, sizeof(bytes), SLEY_NEVER) == sizeof(bytes));
+}
+
+static int main_write(void *arg)
+{
+	struct connection c = connect_pair();
+	static char buffer[64 << 10];
+	size_t got = 0;
+	int *fd = malloc(sizeof(*fd));
+
+	*fd = c.ours;
+	sley_task task = sley_spawn(write_much, fd);
+	await_state(task, SLEY_TASK_WAITING, SLEY_WAIT_WRITE);
+	while (got < 4 << 20) {
+		ssize_t n = recv(c.theirs, buffer, sizeof(buffer), MSG_DONTWAIT);
+		REQUIRE(n > 0 || (n < 0 && errno == EAGAIN));
+		got += n > 0 ? (size_t)n : 0;
+		sley_yield();
+	}
+	REQUIRE(sley_join(task, SOON) == 0);
+	REQUIRE(sley_write(c.ours, buffer, 0, 0) == 0);
+	static char flood[8 << 20];
+	REQUIRE(sley_write_full(c.ours, flood, sizeof(flood), sley_in(SLEY_MS(5))) == -ETIMEDOUT);
+	disconnect(c);
+	free(fd);
+	return 0;
+}
+
+/* A writer that fills the connection waits, and goes on as the peer reads; its deadline ends it. */
+static void test_write(void **state)
+{
+	run(main_write, 1);
+	run(main_write, 2);
+}
+
+/* ---- who may wait ---- */
+
+struct waiting {
+	int fd;
+	ssize_t result;
+};
+
+static void wait_to_read(void *arg)
+{
+	struct waiting *w = arg;
+	char byte;
+
+	w->result = sley_read(w->fd, &byte, 1, SLEY_NEVER);
+}
+
+static void wait_to_write(void *arg)
+{
+	struct waiting *w = arg;
+	static char bytes[8 << 20];
+
+	w->result = sley_write_full(w->fd, bytes, sizeof(bytes), SLEY_NEVER);
+}
+
+static void check_busy(int fd, int peer)
+{
+	struct waiting *read = calloc(1, sizeof(*read)), *write = calloc(1, sizeof(*write));
+	static char bytes[64 << 10];
+	char byte;
+
+	read->fd = write->fd = fd;
+	sley_task reader = sley_spawn(wait_to_read, read), writer = sley_spawn(wait_to_write, write);
+	await_state(reader, SLEY_TASK_WAITING, SLEY_WAIT_READ);
+	await_state(writer, SLEY_TASK_WAITING, SLEY_WAIT_WRITE);
+	REQUIRE(sley_read(fd, &byte, 1, SOON) == -EBUSY);
+	REQUIRE(sley_poll(fd, POLLIN, SOON) == -EBUSY);
+	REQUIRE(sley_poll(fd, POLLOUT, SOON) == -EBUSY);
+	REQUIRE(sley_poll(fd, POLLIN | POLLOUT, SOON) == -EBUSY);
+	REQUIRE(send(peer, "x", 1, 0) == 1); /* ends the one, leaves the other */
+	REQUIRE(sley_join(reader, SOON) == 0 && read->result == 1);
+	REQUIRE(sley_read(fd, &byte, 1, sley_in(SLEY_MS(1))) == -ETIMEDOUT); /* free for the next */
+	while (record_of(writer)->state != SLEY_TASK_ENDED) {
+		ssize_t n = recv(peer, bytes, sizeof(bytes), MSG_DONTWAIT);
+		REQUIRE(n != 0);
+		sley_yield();
+	}
+	REQUIRE(sley_join(writer, SOON) == 0 && write->result == 8 << 20);
+	free(read);
+	free(write);
+}
+
+static int main_busy(void *arg)
+{
+	struct connection c = connect_pair();
+	int pair[2];
+
+	check_busy(c.ours, c.theirs);
+	REQUIRE(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == 0);
+	check_busy(pair[0], pair[1]);
+	disconnect(c);
+	REQUIRE(sley_close(pair[0]) == 0 && sley_close(pair[1]) == 0);
+	return 0;
+}
+
+/* One task may wait to read and another to write; a third gets -EBUSY and disturbs neither. Own and foreign descriptors. */
+static void test_busy(void **state)
+{
+	run(main_busy, 1);
+	run(main_busy, 2);
+}
+
+/* ---- closing ---- */
+
+static int main_close(void *arg)
+{
+	struct waiting *read = calloc(1, sizeof(*read)), *write = calloc(1, sizeof(*write));
+	int pair[2];
+
+	for (int foreign = 0; foreign < 2; foreign++) {
+		struct connection c = connect_pair();
+		REQUIRE(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == 0);
+		read->fd = write->fd = foreign ? pair[0] : c.ours;
+		sley_task reader = sley_spawn(wait_to_read, read), writer = sley_spawn(wait_to_write, write);
+		await_state(reader, SLEY_TASK_WAITING, SLEY_WAIT_READ);
+		await_state(writer, SLEY_TASK_WAITING, SLEY_WAIT_WRITE);
+		REQUIRE(sley_close(read->fd) == 0);
+		REQUIRE(sley_join(reader, SOON) == 0 && sley_join(writer, SOON) == 0);
+		REQUIRE(read->result == -EBADF && write->result == -EBADF);
+		REQUIRE(sley_close(foreign ? c.ours : pair[0]) == 0 && sley_close(pair[1]) == 0);
+		close(c.theirs);
+	}
+	free(read);
+	free(write);
+	return 0;
+}
+
+/* sley_close() wakes both waiters with -EBADF. */
+static void test_close(void **state)
+{
+	run(main_close, 1);
+	run(main_close, 3);
+}
+
+static int main_plain_close(void *arg)
+{
+	struct waiting *own = calloc(1, sizeof(*own)), *foreign = calloc(1, sizeof(*foreign));
+	struct connection c = connect_pair();
+	int pair[2];
+
+	REQUIRE(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == 0);
+	own->fd = c.ours;
+	foreign->fd = pair[0];
+	sley_task tasks[] = { sley_spawn(wait_to_read, own), sley_spawn(wait_to_read, foreign) };
+	await_state(tasks[0], SLEY_TASK_WAITING, SLEY_WAIT_READ);
+	await_state(tasks[1], SLEY_TASK_WAITING, SLEY_WAIT_READ);
+	sley_time begin = sley_now();
+	close(c.ours);
+	close(pair[0]);
+	REQUIRE(sley_join(tasks[0], SOON) == 0 && sley_join(tasks[1], SOON) == 0);
+	REQUIRE(own->result == -EBADF && foreign->result == -EBADF);
+	REQUIRE(sley_now() - begin < SLEY_SEC(5)); /* a wait of a second, looks each second, and a loaded machine */
+	close(c.theirs);
+	close(pair[1]);
+	free(own);
+	free(foreign);
+	return 0;
+}
+
+/* A descriptor that was closed behind the runtime's back, which no event tells: the monitor finds out and wakes with -EBADF. */
+static void test_plain_close(void **state)
+{
+	run(main_plain_close, 1);
+}
+
+/* Numbers are reused at once: another descriptor gets the one that was just closed. */
+static int main_reuse(void *arg)
+{
+	long rounds = test_scale(2000);
+	char byte;
+
+	for (long i = 0; i < rounds; i++) {
+		struct connection c = connect_pair();
+		/* an event of the old descriptor that nobody has collected yet */
+		REQUIRE(write(c.theirs, "o", 1) == 1);
+		int number = c.ours;
+		disconnect(c);
+		struct connection next = connect_pair();
+		REQUIRE(next.ours == number || next.theirs == number || i > 0);
+		REQUIRE(sley_read(next.ours, &byte, 1, 0) == -ETIMEDOUT);
+		REQUIRE(write(next.theirs, "n", 1) == 1);
+		REQUIRE(sley_read(next.ours, &byte, 1, SOON) == 1 && byte == 'n');
+		disconnect(next);
+	}
+	return 0;
+}
+
+/* A reused number never delivers an old descriptor's event or bytes. */
+static void test_reuse(void **state)
+{
+	run(main_reuse, 1);
+	run(main_reuse, 2);
+}
+
+static int main_reuse_waited(void *arg)
+{
+	struct waiting *old = calloc(1, sizeof(*old));
+	struct connection c = connect_pair();
+	char byte;
+
+	old->fd = c.ours;
+	sley_task task = sley_spawn(wait_to_read, old);
+	await_state(task, SLEY_TASK_WAITING, SLEY_WAIT_READ);
+	struct connection spare = connect_pair();
+	close(c.ours); /* behind its back, and the number goes to a new connection at once */
+	REQUIRE(dup2(spare.ours, c.ours) == c.ours);
+	REQUIRE(reactor_own(c.ours, FD_STREAM) == 0); /* as accept() and dial() do with a number that they got */
+	struct connection next = { c.ours, spare.theirs };
+	/* the old waiter must neither keep the new connection's reader out nor get its bytes */
+	REQUIRE(sley_join(task, BEFORE_REARM) == 0 && old->result == -EBADF);
+	REQUIRE(write(next.theirs, "n", 1) == 1);
+	REQUIRE(sley_read(next.ours, &byte, 1, SOON) == 1 && byte == 'n');
+	disconnect(next);
+	REQUIRE(sley_close(spare.ours) == 0);
+	close(c.theirs);
+	free(old);
+	return 0;
+}
+
+/* Who waits for a number that was closed behind the runtime's back and is now a new connection gets -EBADF, and nothing of it. */
+static void test_reuse_waited(void **state)
+{
+	run(main_reuse_waited, 1);
+}
+
+/* ---- many ---- */
+
+static int main_many(void *arg)
+{
+	enum { MANY = 200 };
+	struct waiting *w = calloc(MANY, sizeof(*w));
+	sley_task tasks[MANY];
+	int (*pairs)[2] = calloc(MANY, sizeof(*pairs));
+
+	for (int round = 0; round < 20; round++) {
+		for (int i = 0; i < MANY; i++) {
+			if (round == 0)
+				REQUIRE(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pairs[i]) == 0);
+			w[i].fd = pairs[i][0];
+			tasks[i] = sley_spawn(wait_to_read, &w[i]);
+		}
+		for (int i = 0; i < MANY; i++)
+			REQUIRE(write(pairs[(i * 7) % MANY][1], "x", 1) == 1);
+		for (int i = 0; i < MANY; i++)
+			REQUIRE(sley_join(tasks[i], SOON) == 0 && w[i].result == 1);
+	}
+	for (int i = 0; i < MANY; i++)
+		REQUIRE(sley_close(pairs[i][0]) == 0 && sley_close(pairs[i][1]) == 0);
+	REQUIRE(counter(SLEY_COUNTER_events) > 0 && counter(SLEY_COUNTER_polls) > 0);
+	free(w);
+	free(pairs);
+	return 0;
+}
+
+/* One-shot waits for many descriptors at once, armed again each round: each event comes once. */
+static void test_many(void **state)
+{
+	run(main_many, 1);
+	run(main_many, 3);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_edges),
+		cmocka_unit_test(test_hung),
+		cmocka_unit_test(test_reset),
+		cmocka_unit_test(test_urgent),
+		cmocka_unit_test(test_passed_descriptors),
+		cmocka_unit_test(test_write),
+		cmocka_unit_test(test_busy),
+		cmocka_unit_test(test_close),
+		cmocka_unit_test(test_plain_close),
+		cmocka_unit_test(test_reuse),
+		cmocka_unit_test(test_reuse_waited),
+		cmocka_unit_test(test_many),
+	};
+
+	return cmocka_run_group_tests_name("reactor", tests, NULL, NULL);
+}
