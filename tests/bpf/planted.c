@@ -70,6 +70,7 @@ void planted_watch(struct planted *planted, struct tracer *tracer)
 					.region = planted->process.region.fd,
 					.address = header->address,
 					.workers = header->workers,
+					.tasks = header->tasks,
 					.worker_count = header->worker_count };
 
 	planted->tracer = tracer;

@@ -105,7 +105,6 @@ struct run {
 	struct planted planted;
 	struct switches before[WORKERS], after[WORKERS];
 	struct counts counts_before, counts;
-	struct tracer_cost cost;
 	unsigned long faults;
 };
 
@@ -150,17 +149,17 @@ static void check_sums(const struct run *run)
 	assert_true(switched > 1000);
 }
 
-static unsigned long sysctl_stats(const char *value)
+/* Sets whether the kernel measures programs, and returns whether it did. */
+static char set_bpf_stats(char value)
 {
 	FILE *file = fopen("/proc/sys/kernel/bpf_stats_enabled", "r+e");
-	unsigned long old = 0;
+	int old = '0';
 
 	if (!file)
-		return 0;
-	if (fscanf(file, "%lu", &old) == 1) {
-		rewind(file);
-		fputs(value, file);
-	}
+		return old;
+	old = getc(file);
+	rewind(file);
+	putc(value, file);
 	fclose(file);
 	return old;
 }
@@ -170,12 +169,13 @@ static void test_sums(void **state)
 {
 	struct run run;
 	struct tracer_cost cost;
+	char measured;
 
 	memset(&run, 0, sizeof(run));
 	test_need_root();
-	sysctl_stats("1");
+	measured = set_bpf_stats('1');
 	run_load(&run, "mixed", "5");
-	sysctl_stats("0");
+	set_bpf_stats(measured);
 	check_sums(&run);
 	assert_true(run.counts.causes[SWITCH_BLOCK] > 1000);
 	assert_true(run.counts.causes[SWITCH_IDLE] > 0);

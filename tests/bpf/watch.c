@@ -3,12 +3,14 @@
 /* Privileges, and processes that are not watched, end, execute another program or never come back from a call. */
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/capability.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -17,7 +19,9 @@
 
 #include "tests/test.h"
 
+#include "tests/bpf/fake.h"
 #include "tests/bpf/planted.h"
+#include "tests/bpf/slowfs.h"
 
 #define NOBODY 65534
 
@@ -323,13 +327,87 @@ static void test_blocked_before(void **state)
 	tracer_close(tracer);
 }
 
+/* ---- memory that does not answer ---- */
+
+#define SILENCE_US 4000000
+
+/* A process that has the file mapped, never touched, and sleeps. Its answer is the address. */
+static pid_t start_mapper(const char *path, uint64_t *address)
+{
+	int ends[2], fd = open(path, O_RDONLY | O_CLOEXEC);
+	void *map;
+	pid_t child;
+
+	REQUIRE(fd >= 0 && !pipe(ends));
+	child = fork();
+	REQUIRE(child >= 0);
+	if (!child) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		map = mmap(NULL, 4096, PROT_READ, MAP_SHARED, fd, 0);
+		REQUIRE(write(ends[1], &map, sizeof(map)) == sizeof(map));
+		for (;;)
+			pause();
+	}
+	REQUIRE(read(ends[0], address, sizeof(*address)) == sizeof(*address));
+	close(ends[0]);
+	close(ends[1]);
+	close(fd);
+	return child;
+}
+
+/* Until it sleeps. */
+static void wait_asleep(pid_t pid)
+{
+	char path[32], state = 0;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	while (state != 'S') {
+		file = fopen(path, "re");
+		REQUIRE(file && fscanf(file, "%*d (%*[^)]) %c", &state) == 1);
+		fclose(file);
+	}
+}
+
+/*
+ * A process may say that its workers' lines lie in a file that nobody answers for. Looking at its threads must not wait
+ * for that. The child shares the thread pointer of its parent, so the parent's fake line names it.
+ */
+static void test_silent_memory(void **state)
+{
+	struct slowfs fs;
+	struct fake fake;
+	uint32_t key;
+	int64_t from;
+	pid_t child;
+
+	tracer = planted_tracer(NULL);
+	if (!slowfs_start(&fs, SILENCE_US))
+		test_skip("FUSE does not work here");
+	fake_open(&fake);
+	child = start_mapper(fs.file, &fake.target.address);
+	wait_asleep(child);
+	close(fake.target.pidfd);
+	fake.target.pidfd = syscall(SYS_pidfd_open, child, 0);
+	from = test_now();
+	assert_int_equal(tracer_watch(tracer, &fake.target, &key), 0);
+	assert_int_equal(tracer_workers(tracer, key), 1);
+	assert_true(test_now() - from < SILENCE_US * 1000LL / 2);
+	tracer_unwatch(tracer, key);
+	tracer_close(tracer);
+	kill(child, SIGKILL);
+	waitpid(child, NULL, 0);
+	fake_close(&fake);
+	slowfs_stop(&fs);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_nobody),         cmocka_unit_test(test_two_capabilities),
 		cmocka_unit_test(test_exec),           cmocka_unit_test(test_exit),
 		cmocka_unit_test(test_unwatched),      cmocka_unit_test(test_forever),
-		cmocka_unit_test(test_blocked_before),
+		cmocka_unit_test(test_blocked_before), cmocka_unit_test(test_silent_memory),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
