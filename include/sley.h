@@ -211,7 +211,10 @@ SLEY_API ssize_t sley_write(int fd, const void *buffer, size_t n, sley_time dead
 SLEY_API ssize_t sley_read_full(int fd, void *buffer, size_t n, sley_time deadline);
 SLEY_API ssize_t sley_write_full(int fd, const void *buffer, size_t n, sley_time deadline);
 
-/* Waits for POLLIN or POLLOUT or both: the events that hold (POLLERR and POLLHUP too, asked for or not). -EINVAL: others. */
+/*
+ * Waits for POLLIN or POLLOUT or both: the events that hold (POLLERR and POLLHUP too, asked for or not). -EINVAL: others.
+ * A regular file is always ready, as with poll(2).
+ */
 SLEY_API int sley_poll(int fd, int events, sley_time deadline);
 
 /*
