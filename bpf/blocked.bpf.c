@@ -52,6 +52,8 @@ struct watch_request request = {};
 /* A watched thread. */
 struct thread {
 	uint64_t line;
+	uint64_t records;
+	uint32_t record_count;
 	uint32_t slot;
 	uint32_t process;
 	uint16_t worker;
@@ -147,6 +149,7 @@ static __always_inline void begin(struct worker_state *state, const struct threa
 	block->stack_top = line->stack_top;
 	block->slot = thread->slot;
 	block->flags = other ? BLOCK_EARLY : 0;
+	record_name(block, thread->records, thread->record_count, other);
 	record_registers(block, regs);
 	record_descriptor(block, task);
 	record_memory(block, other);
@@ -352,6 +355,8 @@ int watch(struct bpf_iter__task *context)
 		if (!thread || !state)
 			return 0;
 		thread->line = request.lines[i];
+		thread->records = request.records;
+		thread->record_count = request.record_count;
 		thread->process = request.process;
 		thread->worker = request.workers[i];
 		thread->slot = request.slots[i];

@@ -40,6 +40,8 @@ enum switch_cause {
 
 #define BLOCK_EARLY 1u            /* it was under way when the watching began: start_ns is that moment */
 
+#define BLOCK_NAME 16             /* as in struct sley_region_task */
+
 /* User registers by their DWARF numbers; on x86-64: rax rdx rcx rbx rsi rdi rbp rsp r8-r15 rip. */
 #define BLOCK_REGS 17
 #define BLOCK_REG_SP 7
@@ -76,11 +78,12 @@ struct block_record {
 	uint32_t stack_size;       /* bytes in `stack`, copied from regs[BLOCK_REG_SP] upwards */
 	uint32_t flags;            /* BLOCK_* */
 	uint32_t reserved;
+	char name[BLOCK_NAME];     /* the task's at that moment, not necessarily terminated; empty: it has none */
 	uint8_t memory[BLOCK_MEMORY_MAX]; /* what a pointer argument led to: a path with its NUL (if not cut), an address, a time */
 	uint8_t stack[BLOCK_STACK_MAX];
 };
 
-_Static_assert(sizeof(struct block_record) == 464 + BLOCK_STACK_MAX, "the layout is the same on both sides");
+_Static_assert(sizeof(struct block_record) == 480 + BLOCK_STACK_MAX, "the layout is the same on both sides");
 
 /* What blocks are added up by. */
 struct block_key {
@@ -148,7 +151,8 @@ struct watch_request {
 	uint32_t process;
 	uint32_t count;
 	uint32_t marked;           /* answer: how many threads are watched now */
-	uint32_t reserved;
+	uint32_t record_count;     /* the public task records: how many there may be, and where they are in the process */
+	uint64_t records;
 	uint64_t threads[WATCH_WORKERS]; /* thread pointers */
 	uint64_t lines[WATCH_WORKERS];   /* addresses of the workers' lines in the process */
 	uint32_t slots[WATCH_WORKERS];   /* of their states */

@@ -14,6 +14,7 @@
 #include <bpf/bpf_helpers.h>
 
 #include "events.h"
+#include "sley/introspect.h"
 
 /* Set by user space before loading: by system call, its POINTER_ARG(). */
 const volatile uint8_t pointer_args[POINTER_ARG_CALLS] = {};
@@ -54,6 +55,17 @@ static __always_inline long read_user(void *to, uint32_t size, uint64_t from, st
 {
 	return other ? bpf_copy_from_user_task(to, size, (void *)from, other, 0)
 		     : bpf_probe_read_user(to, size, (void *)from);
+}
+
+/* A service may rename its tasks at every request, so the name is taken now and not when somebody asks. */
+static __always_inline void record_name(struct block_record *block, uint64_t records, uint32_t count,
+					struct task_struct *other)
+{
+	uint64_t index = (block->task & SLEY_TASK_INDEX_MASK) - 1;
+	uint64_t name = records + index * sizeof(struct sley_region_task) + __builtin_offsetof(struct sley_region_task, name);
+
+	if (index >= count || read_user(block->name, sizeof(block->name), name, other))
+		__builtin_memset(block->name, 0, sizeof(block->name));
 }
 
 /* The length with the NUL, or a negative errno. There is no string copy from another task. */

@@ -105,6 +105,7 @@ static void check_site(struct run *run)
 	struct region_site site = planted_site(&run->planted, run->report.longest.site);
 
 	assert_string_equal(site.entry, "planted");
+	assert_memory_equal(run->report.longest.name, "planted", sizeof("planted"));
 	assert_int_equal(site.line, test_source_line(SOURCE, "/* SPAWNED */"));
 }
 

@@ -258,6 +258,7 @@ static void planted(void *unused)
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
 		if (strcmp(kinds[i].kind, kind) == 0)
 			kinds[i].plant();
+	sley_set_name("renamed"); /* before anybody asks: the block's is the name that it had then */
 }
 
 static void wait_for_input(void)

@@ -49,17 +49,6 @@ static char *text_take(struct text *t)
 	return t->data != NULL ? t->data : xstrdup("");
 }
 
-/* The name while the task lives; later only its site's function is known. */
-static void take_name(struct blockers *b, const struct model *m, struct model_block *block, uint32_t site)
-{
-	struct sley_region_task t;
-
-	if (region_task(&b->process->region, block->task, &t))
-		model_task_name(m, &t, block->name);
-	else
-		snprintf(block->name, sizeof(block->name), "%s", model_site(m, site)->entry);
-}
-
 static void take_target(struct blockers *b, struct picture *p)
 {
 	struct text name = { 0 };
@@ -90,7 +79,10 @@ static void take_picture(struct blockers *b, struct picture *p, const struct mod
 	block->syscall = r->syscall;
 	block->fd_mode = r->fd_mode;
 	block->began_before = (r->flags & BLOCK_EARLY) != 0;
-	take_name(b, m, block, r->site);
+	if (r->name[0] != '\0')
+		snprintf(block->name, sizeof(block->name), "%.*s", BLOCK_NAME, r->name);
+	else
+		snprintf(block->name, sizeof(block->name), "%s", model_site(m, r->site)->entry);
 	for (unsigned i = 0; i < SYSCALL_ARGS; i++) {
 		struct text arg = { 0 };
 

@@ -47,6 +47,7 @@ struct tracer_target {
 	int region;             /* its memfd, open for reading */
 	uint64_t address;       /* header.address */
 	struct sley_region_table workers; /* header.workers, checked against the region's size by the caller */
+	struct sley_region_table tasks;   /* header.tasks, checked too; all zero: names are not taken */
 	uint32_t worker_count;  /* header.worker_count */
 };
 

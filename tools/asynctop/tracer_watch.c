@@ -104,6 +104,8 @@ static void write_request(struct tracer *tracer, const struct tracer_process *pr
 
 	memset(request, 0, sizeof(*request));
 	request->process = process->key;
+	request->record_count = process->target.tasks.capacity;
+	request->records = process->target.address + process->target.tasks.offset;
 	for (unsigned i = 0; i < WATCH_WORKERS; i++) {
 		const struct tracer_worker *worker = &process->workers[i];
 

@@ -31,7 +31,7 @@ static void attach(struct watch *w)
 	const struct sley_region_header *h = &w->process.region.header;
 	const struct tracer_target target = {
 		.pidfd = w->process.pidfd, .region = w->process.region.fd, .address = h->address,
-		.workers = h->workers, .worker_count = h->worker_count,
+		.workers = h->workers, .tasks = h->tasks, .worker_count = h->worker_count,
 	};
 	int status;
 
@@ -319,6 +319,7 @@ static void read_stuck(struct watch *w, struct model *m)
 	for (uint32_t i = 0; i < m->worker_count; i++) {
 		struct model_worker *worker = &m->workers[i];
 		const struct dispatch *d = &w->dispatches[i];
+		struct sley_region_task t;
 
 		if (worker->in_task_ns < STUCK_NS || worker->blocked_ns != MODEL_UNKNOWN ||
 		    sampler_look(&w->process, &worker->line, &r) != SAMPLE_BLOCKED)
@@ -329,6 +330,9 @@ static void read_stuck(struct watch *w, struct model *m)
 		r.delayed_tasks = d->line.queue;
 		r.elsewhere = d->line.elsewhere;
 		r.elsewhere_ns = d->line.elsewhere_ns;
+		memset(r.name, 0, sizeof(r.name));
+		if (region_task(&w->process.region, r.task, &t))
+			memcpy(r.name, t.name, sizeof(r.name));
 		worker->syscall = r.syscall;
 		worker->blocked_ns = worker->in_task_ns;
 		blockers_stuck(&w->blockers, m, &r);
@@ -338,7 +342,6 @@ static void read_stuck(struct watch *w, struct model *m)
 void watch_event(struct watch *w, const struct block_record *r)
 {
 	struct model_event *e = &w->events[w->event_count++ % w->event_room];
-	struct sley_region_task t;
 
 	*e = (struct model_event){
 		.task = r->task, .site = r->site, .worker = r->worker, .syscall = r->syscall,
@@ -346,8 +349,7 @@ void watch_event(struct watch *w, const struct block_record *r)
 		.blocked_ns = (int64_t)r->blocked_ns, .cpu_ns = (int64_t)r->cpu_ns,
 		.delayed_ns = (int64_t)r->delayed_ns, .delayed_tasks = r->delayed_tasks,
 	};
-	if (region_task(&w->process.region, r->task, &t) && t.name[0] != '\0')
-		model_task_name(&w->model, &t, e->name);
+	snprintf(e->name, sizeof(e->name), "%.*s", BLOCK_NAME, r->name);
 	blockers_event(&w->blockers, &w->model, r);
 }
 
