@@ -311,6 +311,7 @@ static int main_refused(void *arg)
 	REQUIRE(sley_write(file, &byte, 1, SOON) == -ENOTSUP);
 	REQUIRE(sley_write_full(file, &byte, 1, SOON) == -ENOTSUP);
 	REQUIRE(sley_read(directory, &byte, 1, SOON) == -ENOTSUP);
+	REQUIRE(sley_poll(file, POLLIN, SOON) == POLLIN); /* always ready, as with poll(2) */
 	REQUIRE(sley_close(file) == 0 && sley_close(directory) == 0);
 	REQUIRE(sley_read(file, &byte, 1, SOON) == -EBADF);
 	REQUIRE(sley_read(-1, &byte, 1, SOON) == -EBADF && sley_write(-1, &byte, 1, SOON) == -EBADF);

@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+/* Where slots come from: kinds, the order in which they are given out, guards, and private stacks. */
+#include "stack/slot.h"
+
+#include "tests/unit/run.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define SIZE ((size_t)64 << 10)
+#define SLOTS 1000
+
+static struct stack_worker worker;
+
+static int open_pool(void **state)
+{
+	return slots_open(SLOTS, SIZE) || stack_worker_init(&worker, 0);
+}
+
+static int close_pool(void **state)
+{
+	stack_worker_fini(&worker);
+	slots_close();
+	return 0;
+}
+
+/* Whether the kernel can read a byte there: asked without a fault of our own. */
+static bool readable(const char *p)
+{
+	int ends[2];
+
+	assert_int_equal(pipe(ends), 0);
+	ssize_t n = write(ends[1], p, 1);
+	assert_true(n == 1 || errno == EFAULT);
+	close(ends[0]);
+	close(ends[1]);
+	return n == 1;
+}
+
+static void check_guard(const struct slot *slot)
+{
+	assert_true(readable(slot->low) && readable(slot->top - 1));
+	assert_false(readable(slot->low - 1));
+	assert_false(readable(slot->low - STACK_GUARD));
+	assert_false(readable(slot->low - STACK_GUARD / 2));
+}
+
+/* Every slot that is given out has its guard below it, is in the copying range, and is as large as was asked for. */
+static void test_guards(void **state)
+{
+	for (int i = 0; i < SLOTS; i++) {
+		struct slot *slot = slot_pick(&worker, true);
+		assert_non_null(slot);
+		assert_true(slot->kind != SLOT_PRIVATE);
+		assert_true(stack_is_copying(slot->low) && stack_is_copying(slot->top - 1));
+		assert_int_equal((uintptr_t)slot->low % 4096, 0);
+		assert_int_equal((uintptr_t)slot->top % 16, 0);
+		assert_true(slot->top > slot->low + SIZE - 4096 && slot->top <= slot->low + SIZE);
+		memset(slot->top - 100, 1, 100);
+		if (i % 50 == 0)
+			check_guard(slot);
+	}
+}
+
+/* The check of addresses is exact at both ends of the range. */
+static void test_range(void **state)
+{
+	int here;
+
+	assert_true(stack_is_copying((void *)stacks_begin));
+	assert_false(stack_is_copying((void *)(stacks_begin - 1)));
+	assert_true(stack_is_copying((void *)(stacks_begin + stacks_size - 1)));
+	assert_false(stack_is_copying((void *)(stacks_begin + stacks_size)));
+	assert_false(stack_is_copying(NULL));
+	assert_false(stack_is_copying(&here));
+	assert_false(stack_is_copying(&worker));
+}
+
+/* Exclusive slots are given out first, each once; a reserve of them is kept for large images; then shared ones, in turn. */
+static void test_order(void **state)
+{
+	struct slot *slots[SLOTS];
+	unsigned exclusive = 0, large = 0;
+
+	for (;;) {
+		struct slot *slot = slot_pick(&worker, false);
+		if (!slot || slot->kind != SLOT_EXCLUSIVE)
+			break;
+		for (unsigned i = 0; i < exclusive; i++)
+			assert_ptr_not_equal(slots[i], slot);
+		slots[exclusive++] = slot;
+	}
+	assert_true(exclusive > SLOTS / 2);
+#ifdef SLEY_ASAN /* none are shared: a task then waits until one is free */
+	assert_int_equal(exclusive, SLOTS);
+	assert_null(slot_pick(&worker, false));
+	assert_null(slot_pick(&worker, true));
+#else
+	struct slot *first = slot_pick(&worker, false), *second = slot_pick(&worker, false);
+	assert_int_equal(first->kind, SLOT_SHARED);
+	assert_ptr_not_equal(first, second);
+	assert_true(slot_try(first)); /* one that is held is passed over */
+	for (int i = 0; i < 500; i++)
+		assert_ptr_not_equal(slot_pick(&worker, false), first);
+	assert_null(slot_release(first));
+	while (slot_pick(&worker, true)->kind == SLOT_EXCLUSIVE)
+		large++;
+	assert_true(large > 0);
+	assert_true(exclusive + large < SLOTS);
+#endif
+	/* what is put back is the next to be had */
+	slot_put(&worker, slots[0]);
+	assert_ptr_equal(slot_pick(&worker, false), slots[0]);
+	for (unsigned i = 0; i < exclusive; i++)
+		slot_put(&worker, slots[i]);
+	unsigned again = 0;
+	while (again < exclusive && slot_pick(&worker, true)->kind == SLOT_EXCLUSIVE)
+		again++;
+	assert_int_equal(again, exclusive);
+	(void)large;
+}
+
+/* Tops are staggered, so that they do not all fight for the same cache sets. */
+static void test_colours(void **state)
+{
+	bool seen[4096 / 64] = { false };
+	unsigned colours = 0;
+
+	for (int i = 0; i < 100; i++) {
+		struct slot *slot = slot_pick(&worker, true);
+		unsigned set = (uintptr_t)slot->top % 4096 / 64;
+		colours += !seen[set];
+		seen[set] = true;
+	}
+	assert_true(colours >= 4);
+}
+
+/* A private stack has a guard, lies outside the copying range, and is reused; each of many is another one. */
+static void test_private(void **state)
+{
+	struct slot *slots[200];
+
+	for (int i = 0; i < 200; i++) {
+		slots[i] = slot_private_new();
+		assert_non_null(slots[i]);
+		assert_int_equal(slots[i]->kind, SLOT_PRIVATE);
+		assert_false(stack_is_copying(slots[i]->low) || stack_is_copying(slots[i]->top - 1));
+		memset(slots[i]->top - 1000, i, 1000);
+		check_guard(slots[i]);
+	}
+	for (int i = 0; i < 200; i++)
+		assert_int_equal((unsigned char)slots[i]->top[-1], i);
+	struct slot *last = slots[0];
+	slot_put(&worker, last);
+	assert_ptr_equal(slot_private_new(), last);
+	for (int i = 0; i < 200; i++)
+		slot_put(&worker, slots[i]);
+}
+
+/* One slot alone, and the smallest stacks, work. */
+static void test_smallest(void **state)
+{
+	assert_int_equal(slots_open(1, 16 << 10), 0);
+	assert_int_equal(stack_worker_init(&worker, 0), 0);
+	struct slot *slot = slot_pick(&worker, false);
+	assert_non_null(slot);
+	check_guard(slot);
+	stack_worker_fini(&worker);
+	slots_close();
+	assert_int_equal(stacks_size, 0);
+	assert_false(stack_is_copying(slot));
+}
+
+/* More address space than there is: -ENOMEM, and nothing is left behind. */
+static void test_too_much(void **state)
+{
+	assert_int_equal(slots_open(1 << 20, (size_t)1 << 30), -ENOMEM);
+	assert_int_equal(open_pool(NULL), 0);
+	assert_int_equal(close_pool(NULL), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_guards, open_pool, close_pool),
+		cmocka_unit_test_setup_teardown(test_range, open_pool, close_pool),
+		cmocka_unit_test_setup_teardown(test_order, open_pool, close_pool),
+		cmocka_unit_test_setup_teardown(test_colours, open_pool, close_pool),
+		cmocka_unit_test_setup_teardown(test_private, open_pool, close_pool),
+		cmocka_unit_test(test_smallest),
+		cmocka_unit_test(test_too_much),
+	};
+
+	return cmocka_run_group_tests_name("pool", tests, NULL, NULL);
+}
