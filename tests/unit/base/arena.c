@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+/* Arenas: address space that is taken into use step by step. */
+#include "base/arena.h"
+
+#include "tests/test.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+
+#include "base/compiler.h"
+
+static size_t resident(struct arena *arena)
+{
+	static unsigned char pages[(64u << 20) / 4096];
+	size_t n = 0;
+
+	assert_int_equal(mincore(arena->base, arena->reserved, pages), 0);
+	for (size_t i = 0; i < arena->reserved / PAGE; i++)
+		n += pages[i] & 1;
+	return n * PAGE;
+}
+
+/* What was grown is zero, writable, populated ahead and where it was; the rest costs nothing. */
+static void test_grow(void **state)
+{
+	struct arena arena;
+
+	assert_int_equal(arena_reserve(&arena, 64u << 20), 0);
+	assert_int_equal(arena.populated, 0);
+	assert_int_equal(resident(&arena), 0);
+	char *base = arena.base;
+	size_t before = 0;
+	for (size_t size = 1; size < 20u << 20; size = size * 3 + 1000) {
+		assert_int_equal(arena_grow(&arena, size), 0);
+		assert_ptr_equal(arena.base, base);
+		assert_true(arena.populated >= size && arena.populated <= size + (2u << 20));
+		assert_true(resident(&arena) >= arena.populated);
+		for (size_t i = before; i < size; i++)
+			assert_int_equal(base[i], 0);
+		memset(base + before, 0x5a, size - before);
+		before = size;
+	}
+	for (size_t i = 0; i < before; i++)
+		assert_int_equal(base[i], 0x5a);
+	assert_int_equal(arena_grow(&arena, 1), 0); /* less than there is: nothing */
+	arena_free(&arena);
+	assert_null(arena.base);
+	arena_free(&arena); /* twice does no harm */
+}
+
+/* Small at first: 64 KiB steps, so that a small service stays small. */
+static void test_steps(void **state)
+{
+	struct arena arena;
+
+	assert_int_equal(arena_reserve(&arena, 64u << 20), 0);
+	assert_int_equal(arena_grow(&arena, 1), 0);
+	assert_int_equal(arena.populated, 64u << 10);
+	assert_int_equal(arena_grow(&arena, (64u << 10) + 1), 0);
+	assert_int_equal(arena.populated, 128u << 10);
+	assert_int_equal(arena_grow(&arena, 3u << 20), 0);
+	assert_int_equal(arena.populated, 4u << 20);
+	arena_free(&arena);
+}
+
+/* Beyond what was reserved: -ENOMEM, and the rest is as it was. So for more address space than there is. */
+static void test_limits(void **state)
+{
+	struct arena arena, none;
+
+	assert_int_equal(arena_reserve(&arena, 5u << 20), 0);
+	assert_true(arena.reserved >= 5u << 20);
+	assert_int_equal((uintptr_t)arena.base % (2u << 20), 0);
+	errno = 77;
+	assert_int_equal(arena_grow(&arena, arena.reserved + 1), -ENOMEM);
+	assert_int_equal(arena_grow(&arena, arena.reserved), 0);
+	arena.base[arena.reserved - 1] = 1;
+	assert_int_equal(arena_reserve(&none, (size_t)1 << 60), -ENOMEM);
+	assert_int_equal(errno, 77);
+	arena_free(&arena);
+}
+
+#if !defined(SLEY_ASAN) && !defined(SLEY_TSAN)
+/* No memory to grow: -ENOMEM, what was there stays usable, and with memory it grows. */
+static void test_no_memory(void **state)
+{
+	struct arena arena;
+	struct rlimit old, low;
+
+	assert_int_equal(arena_reserve(&arena, 64u << 20), 0);
+	assert_int_equal(arena_grow(&arena, 1000), 0);
+	assert_int_equal(getrlimit(RLIMIT_DATA, &old), 0);
+	low = old;
+	low.rlim_cur = 4096;
+	assert_int_equal(setrlimit(RLIMIT_DATA, &low), 0);
+	int error = arena_grow(&arena, 10u << 20);
+	assert_int_equal(setrlimit(RLIMIT_DATA, &old), 0);
+	assert_int_equal(error, -ENOMEM);
+	arena.base[999] = 1;
+	assert_int_equal(arena_grow(&arena, 10u << 20), 0);
+	arena.base[(10u << 20) - 1] = 1;
+	arena_free(&arena);
+}
+#endif
+
+/* Populating touches every page of a mapping, and says so if it cannot. */
+static void test_populate(void **state)
+{
+	char *map = mmap(NULL, 16 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	unsigned char pages[16];
+
+	assert_ptr_not_equal(map, MAP_FAILED);
+	assert_int_equal(memory_populate(map, 16 * PAGE), 0);
+	assert_int_equal(mincore(map, 16 * PAGE, pages), 0);
+	for (int i = 0; i < 16; i++)
+		assert_true(pages[i] & 1);
+	munmap(map, 16 * PAGE);
+	assert_int_equal(memory_populate(map, 16 * PAGE), -ENOMEM);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_grow),
+		cmocka_unit_test(test_steps),
+		cmocka_unit_test(test_limits),
+#if !defined(SLEY_ASAN) && !defined(SLEY_TSAN)
+		cmocka_unit_test(test_no_memory),
+#endif
+		cmocka_unit_test(test_populate),
+	};
+
+	return cmocka_run_group_tests_name("arena", tests, NULL, NULL);
+}

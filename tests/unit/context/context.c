@@ -1,0 +1,312 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+/*
+ * The context switch, either backend: registers and alignment kept, stacks that can be moved away and back, and frames that an
+ * unwinder walks to their end.
+ */
+#include "context/context.h"
+
+#include "tests/unit/run.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unwind.h>
+
+#include "context/fiber.h"
+
+#define STACK ((size_t)256 << 10)
+
+/* Two sides of a switch, as worker and task are. */
+static struct context outside, inside;
+static struct fiber outside_fiber, inside_fiber;
+static char *low, *top;
+
+static void go_in(void)
+{
+	fiber_leave(&outside_fiber, &inside_fiber, false);
+	context_switch(&outside, &inside);
+	fiber_enter(&outside_fiber, &inside_fiber);
+}
+
+static void go_out(bool last)
+{
+	fiber_leave(&inside_fiber, &outside_fiber, last);
+	context_switch(&inside, &outside);
+	fiber_enter(&inside_fiber, &outside_fiber);
+}
+
+static void make(void (*entry)(void))
+{
+	fiber_init_thread(&outside_fiber);
+	fiber_init(&inside_fiber, low, top);
+	context_make(&inside, low, top, entry);
+	assert_true((char *)inside.sp >= low && (char *)inside.sp < top);
+}
+
+static int map_stack(void **state)
+{
+	low = mmap(NULL, STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	top = low + STACK;
+	return low == MAP_FAILED;
+}
+
+static int unmap_stack(void **state)
+{
+	fiber_fini(&inside_fiber);
+	return munmap(low, STACK);
+}
+
+/* ---- entry ---- */
+
+static uintptr_t entry_frame;
+static unsigned entered;
+
+static void align_entry(void)
+{
+	fiber_enter(&inside_fiber, &outside_fiber);
+	_Alignas(16) volatile char aligned[16] = { 0 };
+	entry_frame = (uintptr_t)__builtin_frame_address(0);
+	entered++;
+	REQUIRE((uintptr_t)aligned % 16 == 0);
+	/* the compiler may use aligned vector moves for these: they fault if the ABI's alignment is wrong */
+	volatile double sum = aligned[0] + 1.5;
+	REQUIRE(sum == 1.5);
+	go_out(true);
+	abort();
+}
+
+/* A new context runs its entry on its own stack, with the stack aligned as after a call. */
+static void test_entry(void **state)
+{
+	entered = 0;
+	make(align_entry);
+	go_in();
+	assert_int_equal(entered, 1);
+	assert_true(entry_frame > (uintptr_t)low && entry_frame < (uintptr_t)top);
+	assert_int_equal(entry_frame % 16, 0); /* rbp after the prologue: the return address and itself are 16 bytes */
+}
+
+/* ---- registers ---- */
+
+/* Keeps a value in each callee-saved register across the call, and says whether they came back. */
+#if defined(__x86_64__)
+NOINLINE static bool registers_kept(void (*call)(void), uint64_t seed)
+{
+	uint64_t out[5], *place = out, first = seed;
+
+	__asm__ volatile("movq %[seed], %%rbx\n\t"
+			 "leaq 1(%[seed]), %%r12\n\t"
+			 "leaq 2(%[seed]), %%r13\n\t"
+			 "leaq 3(%[seed]), %%r14\n\t"
+			 "leaq 4(%[seed]), %%r15\n\t"
+			 "movq %%rsp, %%rax\n\t"
+			 "subq $136, %%rsp\n\t" /* beyond the red zone */
+			 "andq $-16, %%rsp\n\t"
+			 "pushq %%rax\n\t"
+			 "pushq %[out]\n\t"
+			 "call *%[call]\n\t"
+			 "popq %%rax\n\t"
+			 "popq %%rsp\n\t"
+			 "movq %%rbx, 0(%%rax)\n\t"
+			 "movq %%r12, 8(%%rax)\n\t"
+			 "movq %%r13, 16(%%rax)\n\t"
+			 "movq %%r14, 24(%%rax)\n\t"
+			 "movq %%r15, 32(%%rax)\n\t"
+			 : [seed] "+D"(first), [out] "+S"(place), [call] "+d"(call)
+			 :
+			 : "rax", "rbx", "rcx", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "memory", "cc", "xmm0", "xmm1",
+			   "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7");
+	for (uint64_t i = 0; i < 5; i++) {
+		if (out[i] != seed + i)
+			return false;
+	}
+	return true;
+}
+#else
+NOINLINE static bool registers_kept(void (*call)(void), uint64_t seed)
+{
+	volatile uint64_t before = seed;
+	call();
+	return before == seed;
+}
+#endif
+
+static void out_once(void)
+{
+	go_out(false);
+}
+
+static bool kept_inside;
+
+static void check_inside(void)
+{
+	fiber_enter(&inside_fiber, &outside_fiber);
+	kept_inside = true;
+	for (uint64_t i = 0; i < 1000; i++)
+		kept_inside &= registers_kept(out_once, 0x1111111111111111u * (i % 15));
+	go_out(true);
+	abort();
+}
+
+/* Callee-saved registers are each side's own, over 1,000 switches to and fro. */
+static void test_registers(void **state)
+{
+	make(check_inside);
+	for (uint64_t i = 0; i < 1000; i++)
+		assert_true(registers_kept(go_in, ~(uint64_t)i * 3));
+	go_in();
+	assert_true(kept_inside);
+}
+
+/* ---- copying: what a slot does ---- */
+
+static unsigned rounds_inside;
+
+static void count_rounds(void)
+{
+	volatile unsigned frame[100];
+
+	fiber_enter(&inside_fiber, &outside_fiber);
+	for (unsigned i = 0; i < 100; i++)
+		frame[i] = i * 7;
+	for (;;) {
+		rounds_inside++;
+		for (unsigned i = 0; i < 100; i++)
+			REQUIRE(frame[i] == i * 7);
+		go_out(false);
+	}
+}
+
+#ifndef SLEY_ASAN /* its shadow is not copied */
+__attribute__((no_sanitize("thread"))) static void copy_bytes(volatile char *to, const volatile char *from, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		to[i] = from[i];
+}
+
+__attribute__((no_sanitize("thread"))) static void clobber(volatile char *from, size_t n, char with)
+{
+	for (size_t i = 0; i < n; i++)
+		from[i] = with;
+}
+
+/*
+ * Only [sp, top) is the context: with those bytes copied away, the whole stack overwritten, and only they copied back, it goes
+ * on. This is what FRAME_SLACK of the ucontext backend promises.
+ */
+static void test_copied(void **state)
+{
+	static char image[STACK];
+
+	rounds_inside = 0;
+	make(count_rounds);
+	for (unsigned i = 1; i <= 200; i++) {
+		go_in();
+		assert_int_equal(rounds_inside, i);
+		size_t live = (size_t)(top - (char *)inside.sp);
+		assert_true(live < 8192);
+		copy_bytes(image, inside.sp, live);
+		clobber(low, STACK, (char)(i % 2 ? 0xcc : 0));
+		copy_bytes(inside.sp, image, live);
+	}
+}
+#endif
+
+/* ---- unwinding ---- */
+
+struct walk {
+	unsigned frames;
+	bool saw_entry, ended;
+	void *entry;
+};
+
+static _Unwind_Reason_Code step(struct _Unwind_Context *context, void *arg)
+{
+	struct walk *walk = arg;
+
+	walk->frames++;
+	if (_Unwind_FindEnclosingFunction((void *)_Unwind_GetIP(context)) == walk->entry)
+		walk->saw_entry = true;
+	return walk->frames < 100 ? _URC_NO_REASON : _URC_NORMAL_STOP;
+}
+
+static struct walk walked;
+static _Unwind_Reason_Code walk_result;
+
+NOINLINE static void walk_deeper(int depth)
+{
+	if (depth > 0) {
+		walk_deeper(depth - 1);
+		COMPILER_BARRIER(); /* no tail call */
+		return;
+	}
+	walk_result = _Unwind_Backtrace(step, &walked);
+}
+
+static void walk_inside(void)
+{
+	fiber_enter(&inside_fiber, &outside_fiber);
+	walk_deeper(10);
+	go_out(true);
+	abort();
+}
+
+/* An unwinder walks from a context's code to its entry and ends there, by itself. */
+static void test_unwind(void **state)
+{
+	walked = (struct walk){ .entry = (void *)walk_inside };
+	make(walk_inside);
+	go_in();
+	assert_int_equal(walk_result, _URC_END_OF_STACK);
+	assert_true(walked.saw_entry);
+	assert_in_range(walked.frames, 11, 20);
+}
+
+static void walk_in_task(void *arg)
+{
+	sley_yield();
+	walked = (struct walk){ 0 };
+	walk_result = _Unwind_Backtrace(step, &walked);
+	REQUIRE(walk_result == _URC_END_OF_STACK);
+	REQUIRE(walked.frames >= 2 && walked.frames < 20);
+}
+
+static void walk_by_value(void *arg)
+{
+	walk_in_task(arg);
+	COMPILER_BARRIER();
+}
+
+static int main_walk(void *arg)
+{
+	struct sley_task_options private = { .size = sizeof(private), .private_stack = 1 };
+	char block[1000] = { 0 };
+
+	REQUIRE(sley_join(sley_spawn(walk_in_task, NULL), SLEY_NEVER) == 0);
+	REQUIRE(sley_join(sley_spawn_copy(walk_by_value, block, sizeof(block)), SLEY_NEVER) == 0);
+	REQUIRE(sley_join(sley_spawn_with(&private, walk_in_task, NULL, SLEY_BY_POINTER), SLEY_NEVER) == 0);
+	walk_in_task(NULL);
+	return 0;
+}
+
+/* So does one in a task, on a copying and on a private stack. */
+static void test_unwind_task(void **state)
+{
+	run(main_walk, 1);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_entry, map_stack, unmap_stack),
+		cmocka_unit_test_setup_teardown(test_registers, map_stack, unmap_stack),
+#ifndef SLEY_ASAN
+		cmocka_unit_test_setup_teardown(test_copied, map_stack, unmap_stack),
+#endif
+		cmocka_unit_test_setup_teardown(test_unwind, map_stack, unmap_stack),
+		cmocka_unit_test(test_unwind_task),
+	};
+
+	return cmocka_run_group_tests_name("context", tests, NULL, NULL);
+}
