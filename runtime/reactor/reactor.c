@@ -30,7 +30,7 @@ struct entry {
 	uint8_t added;           /* it is (or was) known to epoll */
 	uint8_t closing;         /* closed, and close(2) is left to the last call that holds it */
 	uint64_t life;           /* atomic: generation << 32 | calls that hold it; the generation is written under lock */
-	struct task *waiter[2];
+	struct task *waiter[2];  /* atomic: the monitor looks without the lock first */
 	int64_t since;           /* when the older of the waits began, roughly: the last poll's time */
 } CACHE_ALIGNED;
 
@@ -207,7 +207,7 @@ static void end_waits(struct entry *entry, struct task *woken[2])
 	for (int d = READING; d <= WRITING; d++) {
 		if (entry->waiter[d] && wait_claim(entry->waiter[d], CLAIM_CLOSED))
 			woken[d] = entry->waiter[d];
-		entry->waiter[d] = NULL;
+		store(&entry->waiter[d], NULL, relaxed);
 	}
 }
 
@@ -303,7 +303,7 @@ static unsigned deliver(const struct epoll_event *event)
 			store(&entry->ready[d], 1, relaxed);
 			if (entry->waiter[d] && wait_claim(entry->waiter[d], CLAIM_EVENT))
 				woken[d] = entry->waiter[d];
-			entry->waiter[d] = NULL;
+			store(&entry->waiter[d], NULL, relaxed);
 		}
 		/* one-shot: it is disarmed now; the other direction's waiter still wants it */
 		if (!(entry->flags & FD_OWNED) && (entry->waiter[READING] || entry->waiter[WRITING]))
@@ -424,7 +424,7 @@ static int link_waits(int fd, struct entry *entry, struct task *task, const bool
 	}
 	for (int d = READING; d <= WRITING; d++) {
 		if (wants[d])
-			entry->waiter[d] = task;
+			store(&entry->waiter[d], task, relaxed);
 	}
 	entry->since = roughly_now();
 	if (entry->flags & FD_OWNED)
@@ -433,7 +433,7 @@ static int link_waits(int fd, struct entry *entry, struct task *task, const bool
 	if (error) {
 		for (int d = READING; d <= WRITING; d++) {
 			if (wants[d])
-				entry->waiter[d] = NULL;
+				store(&entry->waiter[d], NULL, relaxed);
 		}
 	}
 	return error;
@@ -444,7 +444,7 @@ static void unlink_waits(struct entry *entry, struct task *task)
 	lock_take(&entry->lock);
 	for (int d = READING; d <= WRITING; d++) {
 		if (entry->waiter[d] == task)
-			entry->waiter[d] = NULL;
+			store(&entry->waiter[d], NULL, relaxed);
 	}
 	lock_drop(&entry->lock);
 }
