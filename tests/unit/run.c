@@ -49,12 +49,17 @@ const struct sley_region_task *record_of(sley_task task)
 	return &region.tasks[((uint64_t)task & SLEY_TASK_INDEX_MASK) - 1];
 }
 
+enum sley_task_state state_of(sley_task task)
+{
+	return (enum sley_task_state)load(&record_of(task)->state, relaxed);
+}
+
 void await_state(sley_task task, enum sley_task_state state, enum sley_wait_kind kind)
 {
 	const struct sley_region_task *record = record_of(task);
 	sley_time deadline = SOON;
 
-	while (load(&record->state, relaxed) != state ||
+	while (state_of(task) != state ||
 	       (kind != SLEY_WAIT_NONE && load(&record->wait_kind, relaxed) != kind)) {
 		REQUIRE(sley_now() < deadline);
 		sley_yield();

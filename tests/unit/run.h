@@ -28,6 +28,9 @@ unsigned live_tasks(void);
 /* The public record of a living task. */
 const struct sley_region_task *record_of(sley_task task);
 
+/* Its state there, as it is now. */
+enum sley_task_state state_of(sley_task task);
+
 /* Yields until the task's record shows the state (and the wait, unless NONE). REQUIRE()s that it comes soon. */
 void await_state(sley_task task, enum sley_task_state state, enum sley_wait_kind kind);
 

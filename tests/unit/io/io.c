@@ -379,6 +379,31 @@ static void test_poll(void **state)
 	run(main_poll, 2);
 }
 
+static int main_short(void *arg)
+{
+	sley_time least = SLEY_NEVER;
+	char byte;
+	int fd[2];
+
+	REQUIRE(socketpair(AF_UNIX, SOCK_STREAM, 0, fd) == 0);
+	for (int i = 0; i < 50; i++) {
+		sley_time begin = sley_now();
+		REQUIRE(sley_read(fd[0], &byte, 1, begin + SLEY_US(100)) == -ETIMEDOUT);
+		sley_time took = sley_now() - begin;
+		REQUIRE(took >= SLEY_US(100));
+		least = took < least ? took : least;
+	}
+	REQUIRE(least < SLEY_MS(1));
+	REQUIRE(sley_close(fd[0]) == 0 && sley_close(fd[1]) == 0);
+	return 0;
+}
+
+/* A deadline of a tenth of a millisecond is kept: the best of 50 takes less than one. */
+static void test_short(void **state)
+{
+	run(main_short, 1);
+}
+
 /* ---- errno, signals, outside ---- */
 
 static void interrupt(int signal)
@@ -475,6 +500,7 @@ int main(void)
 		cmocka_unit_test(test_datagrams),
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_poll),
+		cmocka_unit_test(test_short),
 		cmocka_unit_test(test_signals),
 		cmocka_unit_test(test_errno),
 	};

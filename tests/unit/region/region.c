@@ -207,15 +207,15 @@ static int main_control(void *arg)
 
 	REQUIRE(fd >= 0 && control != MAP_FAILED);
 	REQUIRE(control->magic == SLEY_CONTROL_MAGIC && control->version == SLEY_REGION_VERSION);
-	REQUIRE(region.header->level == SLEY_LEVEL_STATES);
+	REQUIRE(load(&region.header->level, relaxed) == SLEY_LEVEL_STATES);
 	REQUIRE(record_of(sley_self())->since_ns == 0);
 	/* no lease, one that is over, one too far in the future: nothing */
 	ask(control, SLEY_LEVEL_TIMES, 0);
 	REQUIRE(sley_sleep(sley_in(SLEY_MS(300))) == 0); /* more than one look of an idle monitor */
-	REQUIRE(region.header->level == SLEY_LEVEL_STATES);
+	REQUIRE(load(&region.header->level, relaxed) == SLEY_LEVEL_STATES);
 	ask(control, SLEY_LEVEL_TIMES, sley_in(SLEY_LEASE_MAX_NS + SLEY_SEC(100)));
 	REQUIRE(sley_sleep(sley_in(SLEY_MS(300))) == 0);
-	REQUIRE(region.header->level <= SLEY_LEVEL_TIMES);
+	REQUIRE(load(&region.header->level, relaxed) <= SLEY_LEVEL_TIMES);
 	ask(control, SLEY_LEVEL_STATES, 0);
 	await_level(SLEY_LEVEL_STATES);
 	/* a lease: the level rises, times and totals are kept */

@@ -143,7 +143,7 @@ static int main_records(void *arg)
 	check_wait(by_chan, SLEY_WAIT_RECV, (uint64_t)(uintptr_t)chan);
 	check_wait(joiner, SLEY_WAIT_JOIN, (uint64_t)sleeper);
 	await_state(ended, SLEY_TASK_ENDED, SLEY_WAIT_NONE);
-	REQUIRE(record_of(sley_self())->state == SLEY_TASK_RUNNING);
+	REQUIRE(state_of(sley_self()) == SLEY_TASK_RUNNING);
 	REQUIRE(strcmp(record_of(sley_self())->name, "main") == 0);
 	REQUIRE(live_tasks() == 7);
 	REQUIRE(sley_mutex_unlock(&mutex) == 0 && sley_group_done(&group) == 0 && sley_chan_close(chan) == 0);
@@ -152,7 +152,7 @@ static int main_records(void *arg)
 	REQUIRE(sley_join(ended, SLEY_NEVER) == 0);
 	REQUIRE(live_tasks() == 1);
 	sley_task fresh = sley_spawn(nothing, NULL); /* one worker: it has not run yet */
-	REQUIRE(record_of(fresh)->state == SLEY_TASK_READY && record_of(fresh)->wait_kind == SLEY_WAIT_NONE);
+	REQUIRE(state_of(fresh) == SLEY_TASK_READY && record_of(fresh)->wait_kind == SLEY_WAIT_NONE);
 	REQUIRE(sley_join(fresh, SLEY_NEVER) == 0);
 	REQUIRE(sley_chan_free(chan) == 0);
 	return 0;
@@ -206,7 +206,7 @@ static int main_slot_wait(void *arg)
 		tasks[i] = sley_spawn(yields, &stop);
 	sley_time deadline = SOON;
 	/* two workers, one slot: who is not on it waits for it */
-	while (record_of(tasks[0])->state != SLEY_TASK_SLOT && record_of(tasks[1])->state != SLEY_TASK_SLOT) {
+	while (state_of(tasks[0]) != SLEY_TASK_SLOT && state_of(tasks[1]) != SLEY_TASK_SLOT) {
 		REQUIRE(sley_now() < deadline);
 		cpu_relax();
 	}
