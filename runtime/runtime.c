@@ -5,7 +5,8 @@
  *
  *   runtime.c            start: options.c, then each layer's open(); the calling thread becomes worker 0
  *   sched/worker.c       the loop of a worker: find a task, hold its slot, switch to it, land
- *   sched/deque.h          its run queue; stealing
+ *   sched/queue.c          where ready tasks are, and how it finds the next; stealing
+ *   sched/deque.h          its own run queue
  *   sched/idle.c           no work: spin, park, wait in the reactor; waking
  *   sched/monitor.c        the thread that looks at what nobody else would see
  *   stack/slot.c         which bytes are on the stack: holding, releasing and exchanging tenants
@@ -82,7 +83,7 @@ static void main_entry(void *unused)
 {
 	(void)unused;
 	run.result = run.main(run.arg);
-	store(&scheduler.stopping, 1, release); /* pairs with find() in worker.c */
+	store(&scheduler.stopping, 1, release); /* pairs with queue_find() */
 	idle_wake_all();
 }
 

@@ -1,0 +1,403 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+/*
+ * Queues, in the order in which they are looked at: every 61st dispatch the global queue first, so that overflow is not
+ * starved; then run-next; the inbox and the deque; the global queue; the reactor and the timers; other workers' deques,
+ * timers and run-next. A busy worker looks at the reactor and the timers every POLL_INTERVAL.
+ *
+ * Run-next makes a pair that hands work to each other fast; after NEXT_BUDGET dispatches in a row through it the task
+ * goes to the end of the deque instead, so that the pair cannot starve the rest. The same budget bounds grants.
+ */
+#include "sched/queue.h"
+
+#include "base/check.h"
+
+#define GLOBAL_INTERVAL 61     /* a prime, so as not to fall in step with a program's own pattern (Go's figure) */
+#define CLOCK_INTERVAL 64      /* dispatches between two looks at the clock */
+#define POLL_INTERVAL (100 * NS_PER_US)
+#define NEXT_BUDGET 32
+
+/* ---- the queues ---- */
+
+static void global_append(struct task *first, struct task *last, unsigned n)
+{
+	last->tenant.next = NULL;
+	lock_take(&scheduler.lock);
+	if (scheduler.tail)
+		scheduler.tail->tenant.next = &first->tenant;
+	else
+		scheduler.head = first;
+	scheduler.tail = last;
+	store(&scheduler.length, scheduler.length + n, relaxed);
+	lock_drop(&scheduler.lock);
+}
+
+/* Takes this worker's fair share of the global queue: one to run now, the rest into its deque. */
+static struct task *global_take(struct worker *worker)
+{
+	if (load(&scheduler.length, relaxed) == 0)
+		return NULL;
+	lock_take(&scheduler.lock);
+	unsigned share = MIN(scheduler.length / scheduler.count + 1, DEQUE_SIZE / 2);
+	struct task *first = scheduler.head;
+	unsigned n = 0;
+	while (scheduler.head && n < share) {
+		struct task *task = scheduler.head;
+		struct tenant *next = task->tenant.next; /* once it is in the deque it may be anybody's */
+		if (n > 0 && !deque_push(&worker->deque, task))
+			break;
+		scheduler.head = (struct task *)next;
+		n++;
+	}
+	if (!scheduler.head)
+		scheduler.tail = NULL;
+	store(&scheduler.length, scheduler.length - n, relaxed);
+	lock_drop(&scheduler.lock);
+	return first;
+}
+
+/* The deque is full: half of it and `task` go to the global queue. */
+static void overflow(struct worker *worker, struct task *task)
+{
+	struct task *batch[DEQUE_SIZE / 2];
+	unsigned n = deque_steal(&worker->deque, batch);
+	for (unsigned i = 0; i + 1 < n; i++)
+		batch[i]->tenant.next = &batch[i + 1]->tenant;
+	if (n == 0) {
+		global_append(task, task, 1);
+	} else {
+		batch[n - 1]->tenant.next = &task->tenant;
+		global_append(batch[0], task, n + 1);
+	}
+	COUNT(worker, overflows, 1);
+}
+
+static void push_last(struct worker *worker, struct task *task)
+{
+	if (unlikely(!deque_push(&worker->deque, task)))
+		overflow(worker, task);
+}
+
+/* Release: a thief that takes it sees the task; pairs with the exchanges in take_next() and steal_next(). */
+static void push_next(struct worker *worker, struct task *task)
+{
+	struct task *old = exchange(&worker->next, task, acq_rel);
+	if (old)
+		push_last(worker, old);
+}
+
+static struct task *take_next(struct worker *worker)
+{
+	if (!load(&worker->next, relaxed))
+		return NULL;
+	struct task *task = exchange(&worker->next, NULL, acquire);
+	if (task && ++worker->next_streak > NEXT_BUDGET) {
+		worker->next_streak = 0;
+		push_last(worker, task);
+		return NULL;
+	}
+	return task;
+}
+
+static void inbox_push(struct worker *worker, struct task *task)
+{
+	task->tenant.next = NULL;
+	lock_take(&worker->inbox_lock);
+	if (worker->inbox_tail)
+		worker->inbox_tail->tenant.next = &task->tenant;
+	else
+		worker->inbox = task;
+	worker->inbox_tail = task;
+	store(&worker->inbox_length, worker->inbox_length + 1, relaxed);
+	lock_drop(&worker->inbox_lock);
+	idle_notify_worker(worker);
+}
+
+static struct task *inbox_take(struct worker *worker)
+{
+	if (load(&worker->inbox_length, relaxed) == 0)
+		return NULL;
+	lock_take(&worker->inbox_lock);
+	struct task *task = worker->inbox;
+	if (task) {
+		worker->inbox = (struct task *)task->tenant.next;
+		if (!worker->inbox)
+			worker->inbox_tail = NULL;
+		store(&worker->inbox_length, worker->inbox_length - 1, relaxed);
+	}
+	lock_drop(&worker->inbox_lock);
+	return task;
+}
+
+/* By a worker, or by a plain thread (null). */
+static void enqueue(struct worker *worker, struct task *task, bool last)
+{
+	task_to_ready(task, worker ? worker->number : task->worker);
+	if (unlikely(task->flags & TASK_PINNED)) {
+		inbox_push(worker_get(task->worker), task);
+		return;
+	}
+	if (unlikely(!worker)) {
+		global_append(task, task, 1);
+		idle_notify();
+		return;
+	}
+	if (last)
+		push_last(worker, task);
+	else
+		push_next(worker, task);
+	queue_publish(worker);
+	/* run-next alone is no reason to wake anybody: this worker comes to it first, or the monitor sees that not */
+	if (scheduler.count > 1 && deque_length(&worker->deque) > 0)
+		idle_notify();
+}
+
+void task_ready(struct task *task)
+{
+	struct worker *worker = worker_self();
+	/* run-next is for hand-offs between tasks; what the reactor or a timer wakes comes in its order */
+	enqueue(worker, task, !worker || !worker->task);
+}
+
+void task_ready_last(struct task *task)
+{
+	enqueue(worker_self(), task, true);
+}
+
+void queue_last(struct worker *worker, struct task *task)
+{
+	enqueue(worker, task, true);
+}
+
+struct task *queue_granted(struct worker *worker, struct task *task)
+{
+	bool pinned = task->flags & TASK_PINNED;
+	task_to_granted(task, worker->number);
+	if (!pinned || task->worker == worker->number) {
+		if (++worker->next_streak <= NEXT_BUDGET)
+			return task;
+		worker->next_streak = 0;
+	}
+	if (pinned) { /* never into a deque, where others steal */
+		inbox_push(worker_get(task->worker), task);
+		return NULL;
+	}
+	push_last(worker, task);
+	idle_notify();
+	return NULL;
+}
+
+/* ---- starved tasks: see slot_enter() ---- */
+
+void queue_starve(struct worker *worker, struct task *task)
+{
+	COUNT(worker, image_failures, 1);
+	if (task->state != SLEY_TASK_SLOT)
+		task_to_slot(task);
+	lock_take(&scheduler.starved_lock);
+	task->tenant.next = tenant_of(scheduler.starved);
+	scheduler.starved = task;
+	store(&scheduler.starved_count, scheduler.starved_count + 1, relaxed);
+	lock_drop(&scheduler.starved_lock);
+}
+
+void starved_retry(void)
+{
+	if (likely(load(&scheduler.starved_count, relaxed) == 0))
+		return;
+	lock_take(&scheduler.starved_lock);
+	struct task *task = scheduler.starved;
+	scheduler.starved = NULL;
+	store(&scheduler.starved_count, 0, relaxed);
+	lock_drop(&scheduler.starved_lock);
+	while (task) {
+		struct task *next = (struct task *)task->tenant.next;
+		task_ready_last(task);
+		task = next;
+	}
+}
+
+/* ---- stealing ---- */
+
+/* Work of another worker: half of its deque, the rest of which goes into ours. */
+static struct task *steal_from(struct worker *worker, struct worker *victim)
+{
+	struct task *loot[DEQUE_SIZE / 2];
+	unsigned n = deque_steal(&victim->deque, loot);
+	if (n == 0)
+		return NULL;
+	for (unsigned i = 1; i < n; i++)
+		push_last(worker, loot[i]);
+	COUNT(worker, steals, 1);
+	COUNT(worker, stolen, n);
+	queue_publish(victim);
+	return loot[0];
+}
+
+/*
+ * Run-next of a worker that does not get to it. A task that has just been handed over is left alone: its worker will run
+ * it within a microsecond, and taking it would move it between processors for nothing.
+ */
+static struct task *steal_next(struct worker *worker, struct worker *victim)
+{
+	uint64_t tick = load(&victim->tick, relaxed);
+	if (!load(&victim->next, relaxed))
+		return NULL;
+	for (int i = 0; i < 100; i++)
+		cpu_relax();
+	if (load(&victim->tick, relaxed) != tick)
+		return NULL;
+	struct task *task = exchange(&victim->next, NULL, acquire);
+	if (task) {
+		COUNT(worker, steals, 1);
+		COUNT(worker, stolen, 1);
+		queue_publish(victim);
+	}
+	return task;
+}
+
+static uint32_t next_random(struct worker *worker)
+{
+	worker->random ^= worker->random << 13; /* xorshift32, G. Marsaglia 2003 */
+	worker->random ^= worker->random >> 17;
+	worker->random ^= worker->random << 5;
+	return worker->random;
+}
+
+static struct task *steal(struct worker *worker, bool with_next)
+{
+	unsigned start = next_random(worker) % scheduler.count;
+	for (unsigned i = 0; i < scheduler.count; i++) {
+		struct worker *victim = worker_get((start + i) % scheduler.count);
+		struct task *task = NULL;
+		if (victim == worker)
+			continue;
+		task = steal_from(worker, victim);
+		if (!task && with_next)
+			task = steal_next(worker, victim);
+		if (task)
+			return task;
+	}
+	return NULL;
+}
+
+/* ---- finding work ---- */
+
+/* All workers' timers: one may be blocked in a task. */
+static void run_all_timers(int64_t now)
+{
+	for (unsigned i = 0; i < scheduler.count; i++) {
+		struct timers *timers = &worker_get(i)->timers;
+		if (load(&timers->earliest, relaxed) <= now)
+			count_here(SLEY_COUNTER_timers, timers_run(timers, now));
+	}
+}
+
+static void poll_now(struct worker *worker)
+{
+	worker->polled = clock_now();
+	store(&worker->poll_due, 0, relaxed);
+	if (load(&worker->timers.earliest, relaxed) <= worker->polled)
+		COUNT(worker, timers, timers_run(&worker->timers, worker->polled));
+	sched_hooks.poll(0);
+}
+
+/*
+ * With a thousand tasks what a switch touches is not in the first-level cache any more. The next tasks are known, so their
+ * lines are fetched while others run: first the entry, and when that has come, the stack, the slot and the record. The
+ * fields read may be stale, or another worker may be writing them: they are hints, and entries are never unmapped. (Not
+ * under TSan, which cannot know that.)
+ */
+static void prefetch(struct worker *worker)
+{
+#ifndef SLEY_TSAN
+	const struct task *later = deque_peek(&worker->deque, 3), *next = deque_peek(&worker->deque, 0);
+	__builtin_prefetch(later);
+	if (!next)
+		return;
+	const char *sp = next->tenant.context.sp;
+	__builtin_prefetch(sp);
+	__builtin_prefetch(sp + CACHE_LINE);
+	__builtin_prefetch(sp + 2 * CACHE_LINE);
+	__builtin_prefetch(next->tenant.slot);
+	__builtin_prefetch(task_record(next));
+#else
+	(void)worker;
+#endif
+}
+
+/* There are pinned tasks: they and the deque take turns, or pinned ones that yield would keep the others out. */
+static struct task *take_in_turn(struct worker *worker)
+{
+	struct task *task = NULL;
+	worker->deque_turn = !worker->deque_turn;
+	if (worker->deque_turn)
+		task = deque_pop(&worker->deque);
+	return task ? task : inbox_take(worker);
+}
+
+static struct task *find_local(struct worker *worker)
+{
+	struct task *task = take_next(worker);
+	if (task)
+		return task;
+	worker->next_streak = 0;
+	if (unlikely(load(&worker->inbox_length, relaxed) > 0) && (task = take_in_turn(worker)))
+		return task;
+	task = deque_pop(&worker->deque);
+	if (task)
+		prefetch(worker);
+	return task;
+}
+
+/* A busy worker's duties towards the rest: the global queue, the reactor, its timers. */
+static struct task *find_fairly(struct worker *worker)
+{
+	if (unlikely(load(&worker->poll_due, relaxed)) ||
+	    unlikely(worker->tick % CLOCK_INTERVAL == 0 && clock_now() - worker->polled > POLL_INTERVAL))
+		poll_now(worker);
+	if (likely(--worker->until_global > 0))
+		return NULL;
+	worker->until_global = GLOBAL_INTERVAL;
+	return global_take(worker);
+}
+
+static struct task *find_elsewhere(struct worker *worker)
+{
+	struct task *task = global_take(worker);
+	if (task)
+		return task;
+	poll_now(worker);
+	if ((task = find_local(worker)))
+		return task;
+	if (scheduler.count > 1 && idle_spin_begin(worker)) {
+		for (int round = 0; !task && round < 4; round++) {
+			run_all_timers(worker->polled);
+			task = find_local(worker);
+			if (!task)
+				task = steal(worker, round == 3);
+			if (!task)
+				task = global_take(worker);
+		}
+		idle_spin_end(worker, task != NULL);
+	}
+	return task;
+}
+
+struct task *queue_find(struct worker *worker)
+{
+	while (!load(&scheduler.stopping, acquire)) {
+		struct task *task = find_fairly(worker);
+		if (!task)
+			task = find_local(worker);
+		if (!task)
+			task = find_elsewhere(worker);
+		/* woken as a spinner: also for nothing, else nobody would be woken any more */
+		if (worker->spinning)
+			idle_spin_end(worker, task != NULL);
+		if (task)
+			return task;
+		idle_wait(worker);
+	}
+	return NULL;
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+/* Where ready tasks are, and how a worker finds the next one. For worker.c. */
+#ifndef SCHED_QUEUE_H
+#define SCHED_QUEUE_H
+
+#include "sched/worker.h"
+
+/* The next task for the worker, which sleeps until there is one. Null: the run is over. */
+struct task *queue_find(struct worker *worker);
+
+/* Makes a task that the worker has in its hands ready, behind what is ready already. */
+void queue_last(struct worker *worker, struct task *task);
+
+/*
+ * A task was granted the slot that the worker's last one left: the task, to be run now; or null: it may not run here, or
+ * the worker has run enough of them in a row, and it waits in a queue, holding its slot.
+ */
+struct task *queue_granted(struct worker *worker, struct task *task);
+
+/* There was no memory to run the task: it waits until some is freed (starved_retry()). */
+void queue_starve(struct worker *worker, struct task *task);
+
+/* Tells tools how many tasks are ready on the worker. By it, or by a thief. */
+static inline void queue_publish(struct worker *worker)
+{
+	unsigned n = deque_length(&worker->deque) + (load(&worker->next, relaxed) != NULL);
+	store(&worker->line->queue, n, relaxed);
+}
+
+#endif
