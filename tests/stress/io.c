@@ -126,7 +126,9 @@ static void run_stream(void *arg)
 {
 	struct stream stream = *(struct stream *)arg; /* the copy is shared: this task's stack is a private one */
 	sley_task task[] = {
-		stress_spawn(write_stream, &stream), stress_spawn(read_stream, &stream), stress_spawn(echo_stream, &stream),
+		stress_spawn(write_stream, &stream),
+		stress_spawn(read_stream, &stream),
+		stress_spawn(echo_stream, &stream),
 	};
 	for (int i = 0; i < 3; i++)
 		stress_join(task[i]);
@@ -176,8 +178,8 @@ static void streams_body(void)
 
 /*
  * Proves that streams over sockets of both kinds (made by sley, and foreign) come back whole, however they are cut and
- * however many reads and writes time out: one that times out has taken and given nothing. A reader and a writer wait for
- * the same descriptor at once.
+ * however many reads and writes time out: one that times out has taken and given nothing. A reader and a writer wait
+ * for the same descriptor at once.
  */
 static void test_streams(void **state)
 {
@@ -188,7 +190,7 @@ static void test_streams(void **state)
 /* ---- connections that come and go ---- */
 
 #define CLIENTS 40
-#define WORDS 400
+#define WORDS   400
 
 static long whole, cut; /* atomic: connections by how they ended */
 static int churn_listener;
@@ -287,8 +289,8 @@ static void churn_body(void)
 }
 
 /*
- * Proves that connections that are opened and closed all the time, by either side and with words under way, while others
- * wait with deadlines, get their own words in order and nobody else's, although numbers are reused at once.
+ * Proves that connections that are opened and closed all the time, by either side and with words under way, while
+ * others wait with deadlines, get their own words in order and nobody else's, although numbers are reused at once.
  */
 static void test_connections_come_and_go(void **state)
 {
@@ -317,7 +319,10 @@ static void reads_one(void *arg)
 	fetch_add(n == 8 ? &reused.had : &reused.closed, 1, relaxed);
 }
 
-/* Once a task waits in a call, and only then, another may close the descriptor: before, the number may be reused before the call. */
+/*
+ * Once a task waits in a call, and only then, another may close the descriptor: before, the number may be reused
+ * before the call.
+ */
 static void until_waits(sley_task task)
 {
 	while (load(&stress_record(task)->state, relaxed) != SLEY_TASK_WAITING)
@@ -376,8 +381,8 @@ static void reuse_body(void)
 }
 
 /*
- * Proves that a read whose descriptor is closed under it ends with its own data or -EBADF, and never takes a word of the
- * connection that has the number next.
+ * Proves that a read whose descriptor is closed under it ends with its own data or -EBADF, and never takes a word of
+ * the connection that has the number next.
  *
  *   reader, worker 1              main, worker 2
  *   waits for 7

@@ -94,7 +94,10 @@ static void test_million(void **state)
 #endif
 }
 
-/* Proves that the memory of a million tasks serves the next million, in the same process, with any number of workers. */
+/*
+ * Proves that the memory of a million tasks serves the next million, in the same process, with any number of
+ * workers.
+ */
 static void test_again(void **state)
 {
 	tasks = TASKS;

@@ -16,8 +16,8 @@
 #define LOCKERS 8
 
 static struct sley_mutex mutex;
-static long counter;        /* protected by mutex */
-static long locked_by;      /* protected by mutex: 0, or the number of who holds it */
+static long counter;   /* protected by mutex */
+static long locked_by; /* protected by mutex: 0, or the number of who holds it */
 
 static void locker(void *arg)
 {
@@ -101,7 +101,10 @@ static void pairs_body(void)
 		REQUIRE(sley_chan_free(there[i]) == 0 && sley_chan_free(back[i]) == 0);
 }
 
-/* Proves that pairs of tasks that wait for each other through channels, buffered and not, never miss a turn or mix items. */
+/*
+ * Proves that pairs of tasks that wait for each other through channels, buffered and not, never miss a turn or mix
+ * items.
+ */
 static void test_channel_pairs(void **state)
 {
 	for (unsigned workers = 1; workers <= STRESS_WORKERS; workers++)
@@ -191,7 +194,7 @@ static void test_joins(void **state)
 
 /* ---- woken before it has left its stack ---- */
 
-#define HOT_PAIRS 4
+#define HOT_PAIRS  4
 #define HOT_ROUNDS test_scale(12000)
 
 static struct sley_chan *hot[HOT_PAIRS];
@@ -208,7 +211,10 @@ static void hot_sleeper(void *arg)
 	REQUIRE(last + 1 == HOT_ROUNDS);
 }
 
-/* Sends the moment somebody waits (the channel has no buffer, so the call succeeds only then), and gets out of the way. */
+/*
+ * Sends the moment somebody waits (the channel has no buffer, so the call succeeds only then), and gets out of the
+ * way.
+ */
 static void hot_waker(void *arg)
 {
 	struct sley_chan *chan = arg;
@@ -240,8 +246,8 @@ static void held_body(void)
 }
 
 /*
- * Proves that a task which is woken before it has left its stack is resumed once it has, and not earlier. Every task here
- * has a slot of its own, so a slot that was found held (counter slot_waits) was this race.
+ * Proves that a task which is woken before it has left its stack is resumed once it has, and not earlier. Every task
+ * here has a slot of its own, so a slot that was found held (counter slot_waits) was this race.
  *
  *   sleeper, worker 1              waker, worker 2
  *   links its node, unlocks

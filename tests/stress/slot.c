@@ -15,10 +15,10 @@
 #include "stack/image.h"
 
 #ifdef SLEY_ASAN
-#define COPYING 0
+#define COPYING      0
 #define SLOTS(tasks) ((unsigned)(tasks) + 64)
 #else
-#define COPYING 1
+#define COPYING      1
 #define SLOTS(tasks) 4u
 #endif
 
@@ -147,7 +147,8 @@ static void descend(struct walk *walk, unsigned depth)
 static struct walk walk_of(uint64_t id)
 {
 	struct walk walk = { .id = id, .seed = (uint32_t)id };
-	walk.depth = stress_random(&walk.seed) % 50 ? stress_random(&walk.seed) % 5 : 10 + stress_random(&walk.seed) % 20;
+	walk.depth =
+		stress_random(&walk.seed) % 50 ? stress_random(&walk.seed) % 5 : 10 + stress_random(&walk.seed) % 20;
 	return walk;
 }
 
@@ -210,8 +211,9 @@ static void test_many_tasks_on_four_slots(void **state)
 	tasks = test_scale(100000);
 	run_patterns(STRESS_WORKERS);
 	uint64_t copies = stress_counted(SLEY_COUNTER_copies), migrations = stress_counted(SLEY_COUNTER_migrations);
-	print_message("%ld tasks: %llu copies, %llu migrations, %llu waits for a slot\n", tasks, (unsigned long long)copies,
-		      (unsigned long long)migrations, (unsigned long long)stress_counted(SLEY_COUNTER_slot_waits));
+	print_message("%ld tasks: %llu copies, %llu migrations, %llu waits for a slot\n", tasks,
+		      (unsigned long long)copies, (unsigned long long)migrations,
+		      (unsigned long long)stress_counted(SLEY_COUNTER_slot_waits));
 	assert_true(!COPYING || copies > 0);
 	assert_true(migrations > 0);
 }

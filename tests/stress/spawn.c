@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /*
- * Spawn and join storms at the limit of the task table: -EAGAIN is an answer, entries are reused at once, and an id that
- * is over never means another task.
+ * Spawn and join storms at the limit of the task table: -EAGAIN is an answer, entries are reused at once, and an id
+ * that is over never means another task.
  */
 #include "stress.h"
 
@@ -102,7 +102,8 @@ static void storms_body(void)
 
 /*
  * Proves that tasks and plain threads that spawn and join at once, more than the table holds, start each task that was
- * not refused exactly once, and join each once: a second join answers -ESRCH although the entry is another task's by then.
+ * not refused exactly once, and join each once: a second join answers -ESRCH although the entry is another task's by
+ * then.
  */
 static void test_storms(void **state)
 {
@@ -158,8 +159,8 @@ static void test_full_table(void **state)
 
 #define RIVALS 4
 
-static sley_task wanted;  /* what the rivals join; written before they start */
-static long won, lost;    /* atomic */
+static sley_task wanted; /* what the rivals join; written before they start */
+static long won, lost;   /* atomic */
 
 static void rival(void *arg)
 {

@@ -99,7 +99,8 @@ static void overflow_body(void)
 {
 	REQUIRE(sley_group_add(&all, total) == 0);
 	for (long i = 0; i < total; i++)
-		REQUIRE(i % 2 ? sley_go(leaf, (void *)(intptr_t)i) == 0 : sley_go(yielding_leaf, (void *)(intptr_t)i) == 0);
+		REQUIRE(i % 2 ? sley_go(leaf, (void *)(intptr_t)i) == 0
+			      : sley_go(yielding_leaf, (void *)(intptr_t)i) == 0);
 	stress_wait(&all);
 }
 
@@ -219,7 +220,7 @@ static void rescued_body(void)
 	sley_task other = stress_spawn(sleeper, NULL);
 	freed = 0;
 	for (long i = 1; i <= test_scale(40); i++) {
-		/* handed over to a sleeper, which is in run-next then, and the thread is not given away until it has run */
+		/* the sleeper is in run-next then; the thread is not given away until it has run */
 		REQUIRE(sley_chan_send(handed, &i, SLEY_NEVER) == 0);
 		while (load(&freed, acquire) != i)
 			cpu_relax();

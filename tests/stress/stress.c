@@ -15,7 +15,7 @@
 
 #include "sched/worker.h"
 
-#define PATIENCE 60 /* seconds without progress */
+#define PATIENCE   60 /* seconds without progress */
 #define DUMP_SHOWN ((size_t)32 << 10)
 
 /* ---- the watchdog ---- */
@@ -129,7 +129,8 @@ uint64_t stress_counter(enum sley_counter counter)
 	assert_true((uint32_t)counter < header.counter_count);
 	assert_true(header.worker_count < header.counters.capacity);
 	for (uint32_t row = 0; row <= header.worker_count; row++) {
-		off_t place = (off_t)(header.counters.offset + (uint64_t)row * header.counters.stride + counter * sizeof(value));
+		off_t place = (off_t)(header.counters.offset + (uint64_t)row * header.counters.stride +
+				      counter * sizeof(value));
 		assert_int_equal(pread(fd, &value, sizeof(value), place), sizeof(value));
 		sum += value;
 	}

@@ -3,8 +3,8 @@
 /*
  * What the stress programs share: a run under a watchdog, random numbers, and the counters as a reader sees them.
  *
- * A lost wake-up shows as a hang. Every test calls stress_progress() whenever a piece of its work is done; if none is for
- * a minute the watchdog, a plain thread, prints what the tasks wait for and aborts.
+ * A lost wake-up shows as a hang. Every test calls stress_progress() whenever a piece of its work is done; if none is
+ * for a minute the watchdog, a plain thread, prints what the tasks wait for and aborts.
  *
  * Objects that tasks share are statics: they must not lie on a copying stack.
  */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /*
- * Ends of waits that race: event, deadline and close come at the same moment, many times over. Exactly one of them wins,
- * and both sides know which: what one counts as given, the other counts as got.
+ * Ends of waits that race: event, deadline and close come at the same moment, many times over. Exactly one of them
+ * wins, and both sides know which: what one counts as given, the other counts as got.
  */
 #include "stress.h"
 
@@ -105,8 +105,8 @@ static void chan_deadlines_body(void)
 }
 
 /*
- * Proves that a deadline and a hand-over that come together end a wait once: every item whose send succeeded is received
- * once and in its sender's order, and none whose send timed out.
+ * Proves that a deadline and a hand-over that come together end a wait once: every item whose send succeeded is
+ * received once and in its sender's order, and none whose send timed out.
  *
  *   sender, waiting                timer                         receiver
  *   node linked                    claims: deadline              pops the node, cannot claim it: takes the next
@@ -269,7 +269,10 @@ static void group_deadlines_body(void)
 	stress_wait(&group);
 }
 
-/* Proves that a group's waiters that time out while its count comes to zero leave it whole, and that both outcomes occur. */
+/*
+ * Proves that a group's waiters that time out while its count comes to zero leave it whole, and that both outcomes
+ * occur.
+ */
 static void test_deadline_against_group(void **state)
 {
 	timeouts[0] = timeouts[1] = 0;
@@ -330,9 +333,9 @@ static void test_deadline_against_join(void **state)
 /* ---- descriptors: event, deadline and close ---- */
 
 static int socket_ends[2];
-static sley_task reader; /* of the round; atomic */
+static sley_task reader;   /* of the round; atomic */
 static unsigned read_over; /* atomic: its read has returned */
-static long outcomes[4];    /* atomic: data, timed out, closed, end of stream */
+static long outcomes[4];   /* atomic: data, timed out, closed, end of stream */
 
 static void one_reader(void *arg)
 {
@@ -385,8 +388,8 @@ static void socket_body(void)
 }
 
 /*
- * Proves that a read which data, its deadline and a close end at the same moment answers one of them, once. Every outcome
- * occurs, and none but these.
+ * Proves that a read which data, its deadline and a close end at the same moment answers one of them, once. Every
+ * outcome occurs, and none but these.
  */
 static void test_descriptor_races(void **state)
 {
