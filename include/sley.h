@@ -23,8 +23,9 @@
  * Copying stacks. By default a task's stack is shared with other tasks and copied out while they run. So no other task
  * or thread may use a pointer into it. A task's own buffers are legal in every call it makes itself; what must be
  * shared goes on the heap, into a static, onto a private stack (sley_task_options.private_stack, and the main task's),
- * or travels by value (sley_spawn_copy, channels). What can only be wrong is refused with -EFAULT, and once per spawn site one
- * line on stderr names the task, the place and the remedy: a spawn argument, or a mutex, group or channel pointer, that lies on a copying stack.
+ * or travels by value (sley_spawn_copy, channels). What can only be wrong is refused with -EFAULT, and once per spawn
+ * site one line on stderr names the task, the place and the remedy: a spawn argument, or a mutex, group or channel
+ * pointer, that lies on a copying stack.
  */
 #ifndef SLEY_H
 #define SLEY_H
@@ -42,12 +43,12 @@ extern "C" {
 
 /* ---- time ---- */
 
-typedef int64_t sley_time;             /* CLOCK_MONOTONIC, ns */
+typedef int64_t sley_time; /* CLOCK_MONOTONIC, ns */
 
-#define SLEY_NEVER INT64_MAX
-#define SLEY_US(n) ((sley_time)(n) * 1000)
-#define SLEY_MS(n) ((sley_time)(n) * 1000000)
-#define SLEY_SEC(n) ((sley_time)(n) * 1000000000)
+#define SLEY_NEVER  INT64_MAX
+#define SLEY_US(n)  ((sley_time)(n)*1000)
+#define SLEY_MS(n)  ((sley_time)(n)*1000000)
+#define SLEY_SEC(n) ((sley_time)(n)*1000000000)
 
 /* The time now. Any thread, signal handlers too, outside of sley_run() too. */
 SLEY_API sley_time sley_now(void);
@@ -77,18 +78,18 @@ struct sley_site {
  * environment overrides: SLEY_WORKERS, SLEY_STACK_SIZE, SLEY_STACK_SLOTS, SLEY_MAX_TASKS, SLEY_NAME.
  */
 struct sley_options {
-	size_t size;           /* sizeof(struct sley_options), so that it can grow */
-	const char *name;      /* of the service, up to 31 bytes, copied; default: the command's */
-	unsigned workers;      /* threads that run tasks, up to 256; default: as many as the affinity mask and the cgroup's
+	size_t size;        /* sizeof(struct sley_options), so that it can grow */
+	const char *name;   /* of the service, up to 31 bytes, copied; default: the command's */
+	unsigned workers;   /* threads that run tasks, up to 256; default: as many as the affinity mask and the cgroup's
 				* CPU quota allow */
-	unsigned max_tasks;    /* tasks alive at once, up to 2^24 - 2; default 2^21. Address space, not memory. A later run
+	unsigned max_tasks; /* tasks alive at once, up to 2^24 - 2; default 2^21. Address space, not memory. A later run
 				* of the process gets at most as many as its first. */
-	unsigned stack_slots;  /* copying stacks; default 4096 */
-	size_t stack_size;     /* bytes of each stack, rounded up to pages, 16 KiB to 1 GiB; default 256 KiB */
-	unsigned flags;        /* SLEY_RUN_* */
+	unsigned stack_slots; /* copying stacks; default 4096 */
+	size_t stack_size;    /* bytes of each stack, rounded up to pages, 16 KiB to 1 GiB; default 256 KiB */
+	unsigned flags;       /* SLEY_RUN_* */
 };
 
-#define SLEY_RUN_DUMP_ON_SIGQUIT 1u    /* SIGQUIT prints sley_dump() on stderr instead of ending the process */
+#define SLEY_RUN_DUMP_ON_SIGQUIT 1u /* SIGQUIT prints sley_dump() on stderr instead of ending the process */
 
 /*
  * Runs `main(arg)` as the first task, on a private stack, and the tasks it spawns; returns when `main` has returned.
@@ -96,9 +97,11 @@ struct sley_options {
  * again and their memory is released; so have them end first if they own anything. A task that is in a blocking system
  * call or computes is waited for up to the point where it would park. May be called again afterwards.
  *
- * A macro, as it records its place in the source: the spawn site of the first task. `options` may be null. `*result` (may be null) receives what `main` returned.
+ * A macro, as it records its place in the source: the spawn site of the first task. `options` may be null. `*result`
+ * (may be null) receives what `main` returned.
  * 0; -EINVAL: an option is out of range; -EDEADLK: called from a task; -EBUSY: a run is under way in this process;
- * -ECHILD: in a child forked from a process that had called it; -ENOMEM, -EMFILE, -ENFILE, -EAGAIN (threads): resources.
+ * -ECHILD: in a child forked from a process that had called it; -ENOMEM, -EMFILE, -ENFILE, -EAGAIN (threads):
+ * resources.
  */
 #define sley_run(main, arg, options, result) sley_run_at(SLEY_SITE(#main), (main), (arg), (options), (result))
 
@@ -106,8 +109,8 @@ SLEY_API int sley_run_at(struct sley_site *site, int (*main)(void *arg), void *a
 			 int *result);
 
 /*
- * Writes all tasks as text to descriptor `fd`: a line per worker and per task with its id, name, state, wait, spawn site.
- * It blocks the thread while it writes. Any thread. 0, or the negative errno of write(2).
+ * Writes all tasks as text to descriptor `fd`: a line per worker and per task with its id, name, state, wait, spawn
+ * site. It blocks the thread while it writes. Any thread. 0, or the negative errno of write(2).
  */
 SLEY_API int sley_dump(int fd);
 
@@ -117,10 +120,10 @@ SLEY_API int sley_dump(int fd);
 typedef int64_t sley_task;
 
 struct sley_task_options {
-	size_t size;           /* sizeof(struct sley_task_options) */
-	const char *name;      /* up to 16 bytes, copied; default: none, tools show the entry function */
+	size_t size;                /* sizeof(struct sley_task_options) */
+	const char *name;           /* up to 16 bytes, copied; default: none, tools show the entry function */
 	unsigned private_stack : 1; /* a stack of its own, at once: pointers into it stay good while the task lives */
-	unsigned pinned : 1;   /* runs on one worker for life: the spawner's, or worker 0 if spawned by a plain thread */
+	unsigned pinned : 1; /* runs on one worker for life: the spawner's, or worker 0 if spawned by a plain thread */
 	unsigned detached : 1; /* nobody will join it: its id ends with it */
 };
 
@@ -178,8 +181,9 @@ SLEY_API int sley_sleep(sley_time until);
  *
  * Descriptors that these calls make are non-blocking and close-on-exec. The calls also take descriptors made
  * elsewhere, blocking or not: sockets are read and written with MSG_DONTWAIT and everything else that epoll accepts is
- * waited for first, so the thread is not blocked. One task may wait to read and another to write; one more gets -EBUSY. Regular files, which no poller can
- * wait for, get -ENOTSUP: use the thread-blocking call and know that asynctop will show it. All are for tasks, else -EDEADLK.
+ * waited for first, so the thread is not blocked. One task may wait to read and another to write; one more gets
+ * -EBUSY. Regular files, which no poller can wait for, get -ENOTSUP: use the thread-blocking call and know that
+ * asynctop will show it. All are for tasks, else -EDEADLK.
  *
  * Common errors: -EBADF: not open, or closed meanwhile by sley_close(); -EBUSY: another task waits for the same
  * descriptor and direction; -ENOTSUP: a regular file or directory; -ETIMEDOUT; -ENOMEM; -EMFILE and -ENFILE where a
@@ -212,22 +216,22 @@ SLEY_API ssize_t sley_read_full(int fd, void *buffer, size_t n, sley_time deadli
 SLEY_API ssize_t sley_write_full(int fd, const void *buffer, size_t n, sley_time deadline);
 
 /*
- * Waits for POLLIN or POLLOUT or both: the events that hold (POLLERR and POLLHUP too, asked for or not). -EINVAL: others.
- * A regular file is always ready, as with poll(2).
+ * Waits for POLLIN or POLLOUT or both: the events that hold (POLLERR and POLLHUP too, asked for or not). -EINVAL:
+ * others. A regular file is always ready, as with poll(2).
  */
 SLEY_API int sley_poll(int fd, int events, sley_time deadline);
 
 /*
  * Closes a descriptor and wakes tasks that wait for it with -EBADF; none of them gets what its number is reused for. A
- * call that is being made but does not wait yet cannot be told apart from a later one. Use it for every descriptor that sley
- * has seen: a plain close() tells the runtime nothing. Any thread. 0 or the negative errno of close(2).
+ * call that is being made but does not wait yet cannot be told apart from a later one. Use it for every descriptor
+ * that sley has seen: a plain close() tells the runtime nothing. Any thread. 0 or the negative errno of close(2).
  */
 SLEY_API int sley_close(int fd);
 
 /* ---- synchronisation ----
  *
- * They wait the task, never the thread. Zero bytes are a valid initial state, so statics need no initialiser. The object
- * must not lie on a copying stack: -EFAULT. The waiting calls are for tasks, else -EDEADLK.
+ * They wait the task, never the thread. Zero bytes are a valid initial state, so statics need no initialiser. The
+ * object must not lie on a copying stack: -EFAULT. The waiting calls are for tasks, else -EDEADLK.
  */
 
 struct sley_waiters { /* private */
@@ -241,7 +245,9 @@ struct sley_mutex { /* fields are private */
 	struct sley_waiters waiters;
 };
 
+/* clang-format off */
 #define SLEY_MUTEX_INIT { 0 }
+/* clang-format on */
 
 /* Locks it. 0; -ETIMEDOUT; -EDEADLK also: the caller holds it already; -EFAULT. */
 SLEY_API int sley_mutex_lock(struct sley_mutex *, sley_time deadline);
@@ -259,9 +265,14 @@ struct sley_group { /* fields are private */
 	struct sley_waiters waiters;
 };
 
+/* clang-format off */
 #define SLEY_GROUP_INIT { 0 }
+/* clang-format on */
 
-/* Adds n (may be negative) to the count; at zero the waiters wake. Any thread. 0; -EINVAL: below zero or overflow, unchanged; -EFAULT. */
+/*
+ * Adds n (may be negative) to the count; at zero the waiters wake. Any thread. 0; -EINVAL: below zero or overflow,
+ * unchanged; -EFAULT.
+ */
 SLEY_API int sley_group_add(struct sley_group *, int64_t n);
 
 /* sley_group_add(group, -1). */
@@ -295,7 +306,10 @@ SLEY_API int sley_chan_recv(struct sley_chan *, void *item, sley_time deadline);
 SLEY_API int sley_chan_try_send(struct sley_chan *, const void *item);
 SLEY_API int sley_chan_try_recv(struct sley_chan *, void *item);
 
-/* No more sends; what is buffered can still be received. Wakes all waiters. Any thread. 0; -EPIPE: closed already; -EFAULT. */
+/*
+ * No more sends; what is buffered can still be received. Wakes all waiters. Any thread. 0; -EPIPE: closed already;
+ * -EFAULT.
+ */
 SLEY_API int sley_chan_close(struct sley_chan *);
 
 /* ---- errno ----

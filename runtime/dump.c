@@ -71,7 +71,8 @@ int sley_dump(int fd)
 		error = put_worker(fd, i);
 	uint32_t high = error ? 0 : load(&region.header->task_high, relaxed);
 	for (uint32_t word = 0; word < ROUND_UP(high, 64) / 64; word++) {
-		uint64_t bits = load(&region.live[word], acquire); /* pairs with region_live_set(): the record is whole */
+		uint64_t bits =
+			load(&region.live[word], acquire); /* pairs with region_live_set(): the record is whole */
 		for (; error == 0 && bits; bits &= bits - 1)
 			error = put_task(fd, word * 64 + (uint32_t)__builtin_ctzll(bits));
 	}

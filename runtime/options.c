@@ -10,13 +10,13 @@
 #include "runtime.h"
 #include <sley/introspect.h>
 
-#define WORKERS_MOST SLEY_REGION_WORKERS
+#define WORKERS_MOST  SLEY_REGION_WORKERS
 #define TASKS_DEFAULT (1u << 21)
 #define SLOTS_DEFAULT 4096u
-#define SLOTS_MOST (1u << 20)
+#define SLOTS_MOST    (1u << 20)
 #define STACK_DEFAULT ((size_t)256 << 10)
-#define STACK_LEAST ((size_t)16 << 10)
-#define STACK_MOST ((size_t)1 << 30)
+#define STACK_LEAST   ((size_t)16 << 10)
+#define STACK_MOST    ((size_t)1 << 30)
 
 /* A number with an optional K, M or G from the environment into *value. False: there is something else there. */
 static bool from_environment(const char *name, size_t *value)
@@ -60,13 +60,15 @@ int options_resolve(const struct sley_options *options, struct sley_options *res
 	tasks = tasks ? tasks : TASKS_DEFAULT;
 	slots = slots ? slots : SLOTS_DEFAULT;
 	stack = stack ? stack : STACK_DEFAULT;
-	if (!within("workers", workers, 1, WORKERS_MOST) ||
-	    !within("max_tasks", tasks, 1, SLEY_TASK_INDEX_MASK - 1) || !within("stack_slots", slots, 1, SLOTS_MOST) ||
-	    !within("stack_size", stack, STACK_LEAST, STACK_MOST) || given.flags & ~SLEY_RUN_DUMP_ON_SIGQUIT)
+	if (!within("workers", workers, 1, WORKERS_MOST) || !within("max_tasks", tasks, 1, SLEY_TASK_INDEX_MASK - 1) ||
+	    !within("stack_slots", slots, 1, SLOTS_MOST) || !within("stack_size", stack, STACK_LEAST, STACK_MOST) ||
+	    given.flags & ~SLEY_RUN_DUMP_ON_SIGQUIT)
 		return -EINVAL;
 	*result = (struct sley_options){
 		.size = sizeof(*result),
-		.name = name && *name ? name : given.name ? given.name : program_invocation_short_name,
+		.name = name && *name ? name
+			: given.name  ? given.name
+				      : program_invocation_short_name,
 		.workers = (unsigned)workers,
 		.max_tasks = (unsigned)tasks,
 		.stack_slots = (unsigned)slots,

@@ -41,12 +41,12 @@
 #include "stack/overflow.h"
 
 static struct {
-	unsigned busy;              /* atomic: a run is being started, is under way, or is being ended */
+	unsigned busy; /* atomic: a run is being started, is under way, or is being ended */
 	struct sley_site *site;
 	int (*main)(void *);
 	void *arg;
 	int result;
-	unsigned dump_wanted;       /* atomic: SIGQUIT came */
+	unsigned dump_wanted; /* atomic: SIGQUIT came */
 	struct sigaction old_quit;
 } run;
 
@@ -241,7 +241,7 @@ workers:
 	reactor_close();
 tasks:
 	tasks_close();
-slots:
+	slots:
 	slots_close();
 images:
 	images_close();

@@ -11,7 +11,8 @@
  *
  *      0            header (one page)
  *      workers      one 64-byte line per worker thread
- *      counters     rows of SLEY_COUNTERS: row 0 of threads that are no workers, row i + 1 of worker i; a counter's value
+ *      counters     rows of SLEY_COUNTERS: row 0 of threads that are no workers, row i + 1 of worker i; a counter's
+ *      value
  *                   is the sum over the rows [0, worker_count]
  *      live         bitmap: bit i is set while task record i is in use
  *      sites        spawn sites, dense, [0, site_count)
@@ -34,18 +35,18 @@
 
 #include <stdint.h>
 
-#define SLEY_REGION_NAME "sley"           /* memfd_create() names */
-#define SLEY_CONTROL_NAME "sley-control"
-#define SLEY_REGION_MAGIC 0x316e677279656c73ULL  /* "sleyrgn1" in little endian */
-#define SLEY_CONTROL_MAGIC 0x316c746379656c73ULL /* "sleyctl1" */
+#define SLEY_REGION_NAME    "sley" /* memfd_create() names */
+#define SLEY_CONTROL_NAME   "sley-control"
+#define SLEY_REGION_MAGIC   0x316e677279656c73ULL /* "sleyrgn1" in little endian */
+#define SLEY_CONTROL_MAGIC  0x316c746379656c73ULL /* "sleyctl1" */
 #define SLEY_REGION_VERSION 1
 
 /* A task id is generation << SLEY_TASK_INDEX_BITS | (index + 1), where index is the number of the task's record. */
 #define SLEY_TASK_INDEX_BITS 24
 #define SLEY_TASK_INDEX_MASK ((1u << SLEY_TASK_INDEX_BITS) - 1)
 
-#define SLEY_REGION_WORKERS 256           /* capacity of the worker table */
-#define SLEY_REGION_SITES 4096            /* site 0 stands for all that found no place */
+#define SLEY_REGION_WORKERS 256  /* capacity of the worker table */
+#define SLEY_REGION_SITES   4096 /* site 0 stands for all that found no place */
 
 /* Where a table lies in the region: record i at offset + i * stride. */
 struct sley_region_table {
@@ -55,7 +56,7 @@ struct sley_region_table {
 };
 
 enum sley_region_phase {
-	SLEY_PHASE_NONE,    /* no sley_run() is under way */
+	SLEY_PHASE_NONE, /* no sley_run() is under way */
 	SLEY_PHASE_RUNNING,
 };
 
@@ -63,12 +64,12 @@ enum sley_region_phase {
 struct sley_region_header {
 	uint64_t magic;
 	uint32_t version;
-	uint32_t header_size;  /* sizeof(struct sley_region_header) */
-	uint64_t size;         /* of the whole region */
-	uint64_t address;      /* where the process has it mapped */
+	uint32_t header_size; /* sizeof(struct sley_region_header) */
+	uint64_t size;        /* of the whole region */
+	uint64_t address;     /* where the process has it mapped */
 	int64_t created_ns;
-	int32_t pid;           /* in the process's own pid namespace */
-	uint32_t clock;        /* CLOCK_MONOTONIC */
+	int32_t pid;    /* in the process's own pid namespace */
+	uint32_t clock; /* CLOCK_MONOTONIC */
 	struct sley_region_table workers;
 	struct sley_region_table counters;
 	struct sley_region_table live;
@@ -76,10 +77,10 @@ struct sley_region_header {
 	struct sley_region_table tasks;
 	uint64_t stacks_begin; /* the reserved range of the copying slots; 0, 0 before the first run */
 	uint64_t stacks_end;
-	uint64_t stack_size;   /* of one slot, without its guard */
-	uint32_t slots;        /* copying slots in that range */
-	uint32_t counter_count;/* counters in a row */
-	char name[32];         /* of the service: option `name`, else the command's; NUL-terminated */
+	uint64_t stack_size;    /* of one slot, without its guard */
+	uint32_t slots;         /* copying slots in that range */
+	uint32_t counter_count; /* counters in a row */
+	char name[32];          /* of the service: option `name`, else the command's; NUL-terminated */
 	/* these change during a run */
 	uint32_t phase;        /* enum sley_region_phase */
 	uint32_t worker_count; /* workers [0, worker_count) are in use, and so many rows of counters and one more */
@@ -97,9 +98,9 @@ enum sley_worker_mode {
 };
 
 /*
- * One worker thread. A line of its own, so that one 64-byte read by an eBPF program gets it whole. Written by the worker
- * alone, but for `queue`, which a thief also stores after stealing here, and the two `elsewhere` words, which the
- * others add to.
+ * One worker thread. A line of its own, so that one 64-byte read by an eBPF program gets it whole. Written by the
+ * worker alone, but for `queue`, which a thief also stores after stealing here, and the two `elsewhere` words, which
+ * the others add to.
  *
  * `elsewhere` makes what a block delayed countable: with q tasks queued at its start s, and k of them begun by other
  * workers at times t_i before its end e, the block delayed q tasks for (q - k) * (e - s) + (sum of t_i) - k * s.
@@ -147,7 +148,7 @@ enum sley_wait_kind {
 #define SLEY_WAIT_ENUM(name, text, object) SLEY_WAIT_##name,
 	SLEY_WAITS(SLEY_WAIT_ENUM)
 #undef SLEY_WAIT_ENUM
-	SLEY_WAIT_KINDS,
+		SLEY_WAIT_KINDS,
 };
 
 /*
@@ -155,30 +156,30 @@ enum sley_wait_kind {
  * it last gave its thread back to the runtime. A task that called sley_yield() has its wait_pc there and kind NONE.
  */
 struct sley_region_task {
-	uint64_t id;           /* 0 while the record changes owner */
-	uint8_t state;         /* enum sley_task_state */
-	uint8_t wait_kind;     /* enum sley_wait_kind */
-	uint16_t worker;       /* which runs it, or made it ready */
-	uint32_t site;         /* where it was spawned */
+	uint64_t id;       /* 0 while the record changes owner */
+	uint8_t state;     /* enum sley_task_state */
+	uint8_t wait_kind; /* enum sley_wait_kind */
+	uint16_t worker;   /* which runs it, or made it ready */
+	uint32_t site;     /* where it was spawned */
 	uint64_t wait_object;
-	uint64_t wait_pc;      /* return address of the sley call that waited or yielded last */
-	int64_t since_ns;      /* when `state` was entered; 0: not known (level below SLEY_LEVEL_TIMES then) */
-	uint32_t parent;       /* index of the task that spawned it, plus 1; 0: none */
-	uint16_t live16;       /* live stack bytes when it last parked, in units of 16, saturating */
-	uint16_t image16;      /* size of its image block in units of 16, 0: resident or never copied out */
-	char name[16];         /* NUL-padded, not necessarily terminated */
+	uint64_t wait_pc; /* return address of the sley call that waited or yielded last */
+	int64_t since_ns; /* when `state` was entered; 0: not known (level below SLEY_LEVEL_TIMES then) */
+	uint32_t parent;  /* index of the task that spawned it, plus 1; 0: none */
+	uint16_t live16;  /* live stack bytes when it last parked, in units of 16, saturating */
+	uint16_t image16; /* size of its image block in units of 16, 0: resident or never copied out */
+	char name[16];    /* NUL-padded, not necessarily terminated */
 };
 
 /* One spawn site. Strings are NUL-terminated, cut at the end of the text's least telling part (a path at its front). */
 struct sley_region_site {
 	uint32_t line;
 	uint32_t reserved;
-	uint64_t spawned;      /* atomic adds; these three count while the level is at least SLEY_LEVEL_TIMES */
-	uint64_t waits;        /* times that a task of this site parked */
-	uint64_t yields;       /* times that one yielded */
+	uint64_t spawned; /* atomic adds; these three count while the level is at least SLEY_LEVEL_TIMES */
+	uint64_t waits;   /* times that a task of this site parked */
+	uint64_t yields;  /* times that one yielded */
 	char file[112];
-	char function[56];     /* that spawns */
-	char entry[56];        /* that the task runs */
+	char function[56]; /* that spawns */
+	char entry[56];    /* that the task runs */
 };
 
 /* Counters, each with what it counts. X(name, help) */
@@ -205,19 +206,20 @@ enum sley_counter {
 #define SLEY_COUNTER_ENUM(name, help) SLEY_COUNTER_##name,
 	SLEY_COUNTERS(SLEY_COUNTER_ENUM)
 #undef SLEY_COUNTER_ENUM
-	SLEY_COUNTER_COUNT,
+		SLEY_COUNTER_COUNT,
 };
 
 enum sley_level {
-	SLEY_LEVEL_STATES,     /* always: states, waits, sites, counters */
-	SLEY_LEVEL_TIMES,      /* since_ns, elsewhere_ns and the sites' totals: a clock reading per change of state */
+	SLEY_LEVEL_STATES, /* always: states, waits, sites, counters */
+	SLEY_LEVEL_TIMES,  /* since_ns, elsewhere_ns and the sites' totals: a clock reading per change of state */
 };
 
 /*
  * The control page. Any process that may open it for writing asks for a level by storing `level` and then `lease_ns`,
- * the time until which it wants it. The runtime looks at it every few milliseconds when busy and at least four times a second when idle, clamps both (level to the highest it knows,
- * the lease to SLEY_LEASE_MAX_NS from now) and falls back to SLEY_LEVEL_STATES when the lease is over: a tool that
- * dies leaves nothing on. Two tools that ask at once share the page: the later lease wins.
+ * the time until which it wants it. The runtime looks at it every few milliseconds when busy and at least four times
+ * a second when idle, clamps both (level to the highest it knows, the lease to SLEY_LEASE_MAX_NS from now) and falls
+ * back to SLEY_LEVEL_STATES when the lease is over: a tool that dies leaves nothing on. Two tools that ask at once
+ * share the page: the later lease wins.
  */
 #define SLEY_LEASE_MAX_NS 60000000000LL
 

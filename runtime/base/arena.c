@@ -14,7 +14,7 @@
 #endif
 
 #define STEP_SMALL ((size_t)64 << 10)
-#define STEP_HUGE ((size_t)2 << 20)
+#define STEP_HUGE  ((size_t)2 << 20)
 
 int arena_reserve(struct arena *arena, size_t size)
 {

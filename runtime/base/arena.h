@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /*
- * An arena: address space reserved at once, memory taken from its front in large steps that are populated ahead. A first
- * touch of a page costs more than a hundred context switches, and one system call for 2 MiB is cheaper than 512 faults.
- * What was handed out stays where it is until the arena is freed, so the objects in it are type-stable.
+ * An arena: address space reserved at once, memory taken from its front in large steps that are populated ahead. A
+ * first touch of a page costs more than a hundred context switches, and one system call for 2 MiB is cheaper than 512
+ * faults. What was handed out stays where it is until the arena is freed, so the objects in it are type-stable.
  *
  * Not locked: the owner's lock covers grow().
  */

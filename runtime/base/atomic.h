@@ -15,12 +15,12 @@
 #define acq_rel __ATOMIC_ACQ_REL
 #define seq_cst __ATOMIC_SEQ_CST
 
-#define load(object, order) __atomic_load_n(object, order)
-#define store(object, value, order) __atomic_store_n(object, value, order)
-#define exchange(object, value, order) __atomic_exchange_n(object, value, order)
+#define load(object, order)             __atomic_load_n(object, order)
+#define store(object, value, order)     __atomic_store_n(object, value, order)
+#define exchange(object, value, order)  __atomic_exchange_n(object, value, order)
 #define fetch_add(object, value, order) __atomic_fetch_add(object, value, order)
 #define fetch_sub(object, value, order) __atomic_fetch_sub(object, value, order)
-#define fetch_or(object, value, order) __atomic_fetch_or(object, value, order)
+#define fetch_or(object, value, order)  __atomic_fetch_or(object, value, order)
 #define fetch_and(object, value, order) __atomic_fetch_and(object, value, order)
 
 /* On failure `expected` has the current value, read relaxed for a release success and acquire for the others. */

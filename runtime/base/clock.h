@@ -7,8 +7,8 @@
 #include <stdint.h>
 #include <time.h>
 
-#define NS_PER_US 1000LL
-#define NS_PER_MS 1000000LL
+#define NS_PER_US  1000LL
+#define NS_PER_MS  1000000LL
 #define NS_PER_SEC 1000000000LL
 
 static inline int64_t clock_now(void)

@@ -9,18 +9,18 @@
 
 #define CACHE_LINE 64
 
-#define likely(x) __builtin_expect(!!(x), 1)
-#define unlikely(x) __builtin_expect(!!(x), 0)
-#define NOINLINE __attribute__((noinline))
-#define NORETURN __attribute__((noreturn))
+#define likely(x)          __builtin_expect(!!(x), 1)
+#define unlikely(x)        __builtin_expect(!!(x), 0)
+#define NOINLINE           __attribute__((noinline))
+#define NORETURN           __attribute__((noreturn))
 #define PRINTF(text, args) __attribute__((format(printf, text, args)))
-#define CACHE_ALIGNED __attribute__((aligned(CACHE_LINE)))
+#define CACHE_ALIGNED      __attribute__((aligned(CACHE_LINE)))
 
 #define CONTAINER_OF(pointer, type, member) ((type *)(void *)((char *)(pointer)-offsetof(type, member)))
-#define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
-#define ROUND_UP(n, to) (((n) + (to)-1) / (to) * (to))
-#define MIN(a, b) ((a) < (b) ? (a) : (b))
-#define MAX(a, b) ((a) > (b) ? (a) : (b))
+#define ARRAY_SIZE(a)                       (sizeof(a) / sizeof((a)[0]))
+#define ROUND_UP(n, to)                     (((n) + (to)-1) / (to) * (to))
+#define MIN(a, b)                           ((a) < (b) ? (a) : (b))
+#define MAX(a, b)                           ((a) > (b) ? (a) : (b))
 
 /* Nothing that the compiler knows of memory is carried across this. */
 #define COMPILER_BARRIER() __asm__ volatile("" ::: "memory")

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /*
- * The quota is looked up where a container sees it: at the root of its cgroup namespace (v2 cpu.max, v1 cfs_quota_us), and
- * in the process's own v2 group.
+ * The quota is looked up where a container sees it: at the root of its cgroup namespace (v2 cpu.max, v1
+ * cfs_quota_us), and in the process's own v2 group.
  */
 #include "base/cpus.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /*
- * Contexts: a stack that is not running is one pointer, its lowest live address. What must be kept to go on (callee-saved
- * registers and the return address) lies on the stack itself, so copying [sp, top) moves a whole context.
+ * Contexts: a stack that is not running is one pointer, its lowest live address. What must be kept to go on
+ * (callee-saved registers and the return address) lies on the stack itself, so copying [sp, top) moves a whole context.
  *
  * The floating-point control words are the worker's, not the context's: saving them costs as much as the rest.
  * The signal mask is the thread's.

@@ -2,7 +2,8 @@
 /* Copyright (c) 2026 the sley authors */
 /*
  * Switching contexts with the sanitizers told: a fiber is a context plus what they keep for it. Without a sanitizer it
- * costs nothing. ThreadSanitizer's own fibres carry happens-before along the switch, as the thread's program order does.
+ * costs nothing. ThreadSanitizer's own fibres carry happens-before along the switch, as the thread's program order
+ * does.
  */
 #ifndef CONTEXT_FIBER_H
 #define CONTEXT_FIBER_H
@@ -75,8 +76,8 @@ static inline void fiber_leave(struct fiber *from, struct fiber *to, bool last)
 }
 
 /*
- * First thing on the stack that was switched to: `self` is its fiber, `from` the one that was left. A macro, as `from` is
- * looked up anew after the switch, which costs a call that only ASan needs.
+ * First thing on the stack that was switched to: `self` is its fiber, `from` the one that was left. A macro, as
+ * `from` is looked up anew after the switch, which costs a call that only ASan needs.
  */
 #ifdef SLEY_ASAN
 /* Where the other stack lies is how a thread's own stack is learnt. */

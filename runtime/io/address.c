@@ -3,9 +3,9 @@
 #include "io/address.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
-#include <errno.h>
 #include <string.h>
 
 /* Decimal, 0 to 65535, nothing else; -1 if not. */
@@ -73,5 +73,6 @@ int address_parse(struct address *address, const char *text)
 		return -EINVAL;
 	memcpy(host, text, n);
 	host[n] = 0;
-	return bracketed ? parse_in6(address, host, htons((uint16_t)port)) : parse_in(address, host, htons((uint16_t)port));
+	return bracketed ? parse_in6(address, host, htons((uint16_t)port))
+			 : parse_in(address, host, htons((uint16_t)port));
 }

@@ -3,10 +3,11 @@
 /*
  * Reading, writing and polling descriptors.
  *
- * An owned descriptor is a non-blocking socket: try, and wait when it says EAGAIN. Of a foreign one nothing is known, not
- * even that it is the file that had this number a moment ago. If it is a socket, MSG_DONTWAIT keeps the thread from
+ * An owned descriptor is a non-blocking socket: try, and wait when it says EAGAIN. Of a foreign one nothing is known,
+ * not even that it is the file that had this number a moment ago. If it is a socket, MSG_DONTWAIT keeps the thread from
  * blocking. Otherwise its readiness is waited for first, and then the call must not block either: RWF_NOWAIT where the
- * file has it; else read() after EPOLLIN, and writes of at most PIPE_BUF bytes after EPOLLOUT, which a pipe then takes whole.
+ * file has it; else read() after EPOLLIN, and writes of at most PIPE_BUF bytes after EPOLLOUT, which a pipe then
+ * takes whole.
  */
 #include <errno.h>
 #include <limits.h>
@@ -95,9 +96,9 @@ static ssize_t transfer(struct operation *op)
 		}
 		if (n != -EAGAIN)
 			return n;
-		int error = reactor_wait(op->fd, op->direction,
-					 op->direction == READING ? SLEY_WAIT_READ : SLEY_WAIT_WRITE, op->deadline, op->pc,
-					 &op->hold);
+		int error =
+			reactor_wait(op->fd, op->direction, op->direction == READING ? SLEY_WAIT_READ : SLEY_WAIT_WRITE,
+				     op->deadline, op->pc, &op->hold);
 		if (error)
 			return error;
 		op->ready = true;
@@ -178,7 +179,8 @@ int sley_poll(int fd, int events, sley_time deadline)
 	int saved = errno, result;
 	for (;;) {
 		/* the marks are cleared before the look, as before any try; what it finds is not used up, so they come back */
-		bool marked[2] = { reading && reactor_begin_try(fd, READING), writing && reactor_begin_try(fd, WRITING) };
+		bool marked[2] = { reading && reactor_begin_try(fd, READING),
+				   writing && reactor_begin_try(fd, WRITING) };
 		result = poll_now(fd, events);
 		for (int d = READING; result != 0 && d <= WRITING; d++) {
 			if (marked[d])

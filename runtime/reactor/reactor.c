@@ -13,34 +13,34 @@
 #include "base/check.h"
 #include "sched/worker.h"
 
-#define EVENTS 256               /* per epoll_wait: as many as a deque holds */
+#define EVENTS        256 /* per epoll_wait: as many as a deque holds */
 #define ENTRIES_LEAST (1u << 20)
-#define ENTRIES_MOST (1u << 22)
-#define REARM_AGE NS_PER_SEC
-#define REARM_MOST 2000          /* system calls per second that looking after old waits may cost */
-#define WAKE_DATA UINT64_MAX     /* the event that is only an interruption */
-#define EDGES ((uint32_t)(EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLPRI) | (uint32_t)EPOLLET)
+#define ENTRIES_MOST  (1u << 22)
+#define REARM_AGE     NS_PER_SEC
+#define REARM_MOST    2000       /* system calls per second that looking after old waits may cost */
+#define WAKE_DATA     UINT64_MAX /* the event that is only an interruption */
+#define EDGES         ((uint32_t)(EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLPRI) | (uint32_t)EPOLLET)
 
 /* Two to a cache line would make neighbours fight; one each. */
 struct entry {
-	struct lock lock;        /* protects the rest but for what is atomic */
-	uint8_t flags;           /* FD_*; atomic: read without the lock */
-	uint8_t ready[2];        /* atomic, see the protocol */
-	uint8_t hung;            /* atomic: an end, an error or urgent data has been seen */
-	uint8_t added;           /* it is (or was) known to epoll */
-	uint8_t closing;         /* closed, and close(2) is left to the last call that holds it */
-	uint64_t life;           /* atomic: generation << 32 | calls that hold it; the generation is written under lock */
-	struct task *waiter[2];  /* atomic: the monitor looks without the lock first */
-	int64_t since;           /* when the older of the waits began, roughly: the last poll's time */
+	struct lock lock; /* protects the rest but for what is atomic */
+	uint8_t flags;    /* FD_*; atomic: read without the lock */
+	uint8_t ready[2]; /* atomic, see the protocol */
+	uint8_t hung;     /* atomic: an end, an error or urgent data has been seen */
+	uint8_t added;    /* it is (or was) known to epoll */
+	uint8_t closing;  /* closed, and close(2) is left to the last call that holds it */
+	uint64_t life;    /* atomic: generation << 32 | calls that hold it; the generation is written under lock */
+	struct task *waiter[2]; /* atomic: the monitor looks without the lock first */
+	int64_t since;          /* when the older of the waits began, roughly: the last poll's time */
 } CACHE_ALIGNED;
 
 static struct {
 	int epoll, event;
 	struct arena arena;
-	uint32_t entries;        /* capacity */
-	uint32_t high;           /* atomic: one past the highest number seen */
-	struct lock grow;        /* protects the arena's growth */
-	uint32_t cursor;         /* of reactor_rearm(); owned by the monitor */
+	uint32_t entries; /* capacity */
+	uint32_t high;    /* atomic: one past the highest number seen */
+	struct lock grow; /* protects the arena's growth */
+	uint32_t cursor;  /* of reactor_rearm(); owned by the monitor */
 } reactor;
 
 /* ---- the table ---- */
@@ -123,7 +123,9 @@ static uint32_t generation(const struct entry *entry)
 	return (uint32_t)(load(&entry->life, relaxed) >> 32); /* changes under the lock, and hold_on() looks again */
 }
 
-/* With the lock held: whoever waited for the number or holds it has not to do with what it becomes. How many hold it. */
+/*
+ * With the lock held: whoever waited for the number or holds it has not to do with what it becomes. How many hold it.
+ */
 static uint32_t next_generation(struct entry *entry)
 {
 	entry->added = 0;
@@ -246,7 +248,8 @@ int reactor_own(int fd, unsigned flags)
 unsigned reactor_flags(int fd)
 {
 	struct entry *entry = find(fd);
-	return entry ? load(&entry->flags, relaxed) : 0; /* the caller owns the descriptor: nobody changes it meanwhile */
+	return entry ? load(&entry->flags, relaxed)
+		     : 0; /* the caller owns the descriptor: nobody changes it meanwhile */
 }
 
 int reactor_close_fd(int fd)
@@ -340,8 +343,8 @@ static int wait_events(struct epoll_event *events, int64_t timeout)
 }
 
 /*
- * The interruption is level-triggered and only a poll that waits takes it back: a busy worker's look at the reactor must
- * not swallow what was meant for the poller.
+ * The interruption is level-triggered and only a poll that waits takes it back: a busy worker's look at the reactor
+ * must not swallow what was meant for the poller.
  */
 static void take_interrupt(void)
 {

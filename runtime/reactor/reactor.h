@@ -3,17 +3,18 @@
 /*
  * The reactor: epoll, and an entry per descriptor number.
  *
- * Entries are type-stable and carry a generation that sley_close() advances; an event brings number and generation, and a
- * stale one is dropped. A direction of an entry has at most one waiter.
+ * Entries are type-stable and carry a generation that sley_close() advances; an event brings number and generation,
+ * and a stale one is dropped. A direction of an entry has at most one waiter.
  *
  * Two kinds of descriptors:
- *   owned    made by sley: registered once, edge-triggered, both directions. `ready[d]` says whether trying is worth it.
+ *   owned    made by sley: registered once, edge-triggered, both directions. `ready[d]` says whether trying is worth
+ *   it.
  *   foreign  everything else: armed one-shot for each wait. Nothing is known of it between waits.
  *
- * The edge protocol of an owned descriptor. The poller sets ready[d] on every event, before it claims the waiter. A task
- * clears ready[d] *before* it tries the system call, and sets it again if there may be more. So an edge that comes after
- * the try is never lost, and one that came before it costs at most one call that answers EAGAIN. The clearing exchange is
- * a full barrier, as is the kernel's locking of the socket.
+ * The edge protocol of an owned descriptor. The poller sets ready[d] on every event, before it claims the waiter. A
+ * task clears ready[d] *before* it tries the system call, and sets it again if there may be more. So an edge that
+ * comes after the try is never lost, and one that came before it costs at most one call that answers EAGAIN. The
+ * clearing exchange is a full barrier, as is the kernel's locking of the socket.
  *
  *   task                                poller
  *   ready = 0                           event
@@ -22,18 +23,19 @@
  *
  * A stream that answered with less than was asked for is drained, so the next read parks without the call that must
  * fail. That is not true of an end of stream or an error that came with the data, nor of urgent data, at which a read
- * stops: those events set `hung`, and from then on every call is tried first (epoll(7), "short read"; EPOLLRDHUP). A read of
- * a Unix socket also stops at a descriptor that the peer passed, which no event tells: those sockets are not FD_STREAM.
+ * stops: those events set `hung`, and from then on every call is tried first (epoll(7), "short read"; EPOLLRDHUP). A
+ * read of a Unix socket also stops at a descriptor that the peer passed, which no event tells: those sockets are not
+ * FD_STREAM.
  *
- * A plain close() behind the runtime's back delivers no event, ever, and the number may be reused. So waits older than a
- * second are looked at by the monitor (reactor_rearm), which modifies their registration: ENOENT adds it again, EBADF
- * wakes the task with it.
+ * A plain close() behind the runtime's back delivers no event, ever, and the number may be reused. So waits older
+ * than a second are looked at by the monitor (reactor_rearm), which modifies their registration: ENOENT adds it
+ * again, EBADF wakes the task with it.
  *
  * A number that is closed and reused while a call is about to use it again after a wait would read another connection's
- * data. So a call holds on to the descriptor from the end of a wait until its try is over: `life` has the generation and
- * the number of those calls in one word, a close that finds some leaves the close(2) to the last of them, and one that
- * comes late finds the generation changed and answers EBADF. Before its first wait a call is not protected: nobody can know
- * that it is there, so closing then is a mistake of the service.
+ * data. So a call holds on to the descriptor from the end of a wait until its try is over: `life` has the generation
+ * and the number of those calls in one word, a close that finds some leaves the close(2) to the last of them, and one
+ * that comes late finds the generation changed and answers EBADF. Before its first wait a call is not protected:
+ * nobody can know that it is there, so closing then is a mistake of the service.
  *
  *   task, after its event                       sley_close()
  *   life: same generation? users + 1  : EBADF   life: generation + 1; users? closing = 1 : close(2)
@@ -57,14 +59,14 @@
 enum direction { READING, WRITING };
 
 /* What an owned descriptor is. */
-#define FD_OWNED 1u
+#define FD_OWNED  1u
 #define FD_STREAM 2u /* a short read means drained */
 
 /* What a call remembers of its waits. Zero at first. */
 struct hold {
 	uint32_t generation; /* of the descriptor that it waited for */
 	bool waited;
-	bool held;           /* counted in the entry's life */
+	bool held; /* counted in the entry's life */
 };
 
 /* 0 or a negative errno value. */
@@ -80,8 +82,8 @@ void reactor_rearm(int64_t now);
 int reactor_own(int fd, unsigned flags);
 
 /*
- * Forgets the descriptor, closes it and wakes its waiters with CLAIM_CLOSED. The negative errno of close(2), which is not
- * known (0) if a call that holds it is to close it.
+ * Forgets the descriptor, closes it and wakes its waiters with CLAIM_CLOSED. The negative errno of close(2), which is
+ * not known (0) if a call that holds it is to close it.
  */
 int reactor_close_fd(int fd);
 
@@ -96,8 +98,8 @@ void reactor_maybe_more(int fd, enum direction direction);
 
 /*
  * Parks the calling task until the direction is worth a try: 0, and the descriptor is held; -ETIMEDOUT; -EBADF: closed,
- * or not open; -EBUSY: another task waits for it; -ENOTSUP: epoll does not take it (a regular file); -EMFILE: its number is
- * beyond the table; -ENOMEM. `hold` is the call's, which lets go by reactor_let_go() before it returns.
+ * or not open; -EBUSY: another task waits for it; -ENOTSUP: epoll does not take it (a regular file); -EMFILE: its
+ * number is beyond the table; -ENOMEM. `hold` is the call's, which lets go by reactor_let_go() before it returns.
  */
 int reactor_wait(int fd, enum direction direction, enum sley_wait_kind kind, sley_time deadline, const void *pc,
 		 struct hold *hold);

@@ -7,8 +7,8 @@
 #ifndef REGION_REGION_H
 #define REGION_REGION_H
 
-#include <sley/introspect.h>
 #include <sley.h>
+#include <sley/introspect.h>
 
 #include "base/atomic.h"
 #include "base/clock.h"
@@ -16,12 +16,12 @@
 struct region {
 	struct sley_region_header *header; /* null before the first run */
 	struct sley_region_worker *workers;
-	uint64_t *counters;                /* rows of `counter_stride` bytes */
+	uint64_t *counters; /* rows of `counter_stride` bytes */
 	uint64_t *live;
 	struct sley_region_site *sites;
 	struct sley_region_task *tasks;
 	uint32_t max_tasks;
-	unsigned level;                    /* atomic; enum sley_level, written by the monitor */
+	unsigned level; /* atomic; enum sley_level, written by the monitor */
 };
 
 /* One for the process. The pointers are constant once sley_run() has made it. */

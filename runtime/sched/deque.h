@@ -13,8 +13,8 @@
  *   steal      yes    yes    yes
  *
  * The owner alone writes tail (release: publishes the place; pairs with steal's acquire). Pop and steal advance head by
- * compare-and-swap (release: the reads of the places are over; pairs with push's acquire of head before it reuses them).
- * A thief reads places before its swap; if they were reused meanwhile, head has moved and the swap fails.
+ * compare-and-swap (release: the reads of the places are over; pairs with push's acquire of head before it reuses
+ * them). A thief reads places before its swap; if they were reused meanwhile, head has moved and the swap fails.
  *
  * After the run queue of Go's runtime (proc.go: runqput, runqget, runqgrab).
  */
@@ -26,13 +26,14 @@
 #include "base/atomic.h"
 #include "base/compiler.h"
 
-#define DEQUE_SIZE 1024u /* 8 KiB: 1,000 tasks that yield stay out of the global queue, which costs a lock and cold links */
+#define DEQUE_SIZE \
+	1024u /* 8 KiB: 1,000 tasks that yield stay out of the global queue, which costs a lock and cold links */
 
 struct task;
 
 struct deque {
-	unsigned head CACHE_ALIGNED; /* atomic */
-	unsigned tail CACHE_ALIGNED; /* atomic; written by the owner */
+	unsigned head CACHE_ALIGNED;   /* atomic */
+	unsigned tail CACHE_ALIGNED;   /* atomic; written by the owner */
 	struct task *ring[DEQUE_SIZE]; /* atomic places */
 };
 

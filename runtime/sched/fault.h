@@ -7,7 +7,8 @@
 #include "stack/slot.h"
 
 /*
- * Reports `p`, handed to `call` as `what`: one line on stderr, once per spawn site of the calling task. Returns -EFAULT.
+ * Reports `p`, handed to `call` as `what`: one line on stderr, once per spawn site of the calling task. Returns
+ * -EFAULT.
  */
 int fault_report(const void *p, const char *call, const char *what, const char *remedy);
 

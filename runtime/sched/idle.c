@@ -25,12 +25,12 @@
 #include "sched/worker.h"
 
 static struct {
-	struct lock lock;       /* protects list and the workers' idle fields */
-	struct worker *list;    /* LIFO: the last to fall asleep has the warmest cache */
-	unsigned count;         /* atomic; written under lock */
-	unsigned spinning;      /* atomic */
-	struct worker *poller;  /* atomic: who waits in the reactor, or is about to */
-	int64_t poll_until;     /* atomic: when the poller will look by itself */
+	struct lock lock;      /* protects list and the workers' idle fields */
+	struct worker *list;   /* LIFO: the last to fall asleep has the warmest cache */
+	unsigned count;        /* atomic; written under lock */
+	unsigned spinning;     /* atomic */
+	struct worker *poller; /* atomic: who waits in the reactor, or is about to */
+	int64_t poll_until;    /* atomic: when the poller will look by itself */
 } idle;
 
 void idle_open(void)

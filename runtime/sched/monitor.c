@@ -15,13 +15,13 @@
 #include "base/futex.h"
 #include "sched/worker.h"
 
-#define TICK_BUSY (10 * NS_PER_MS)
-#define TICK_IDLE (250 * NS_PER_MS)
+#define TICK_BUSY      (10 * NS_PER_MS)
+#define TICK_IDLE      (250 * NS_PER_MS)
 #define REARM_INTERVAL NS_PER_SEC
 
 static struct {
 	pthread_t thread;
-	unsigned stop;   /* atomic, futex */
+	unsigned stop; /* atomic, futex */
 	int64_t rearmed;
 } monitor;
 

@@ -12,10 +12,10 @@
 
 #include "base/check.h"
 
-#define GLOBAL_INTERVAL 61     /* a prime, so as not to fall in step with a program's own pattern (Go's figure) */
-#define CLOCK_INTERVAL 64      /* dispatches between two looks at the clock */
-#define POLL_INTERVAL (100 * NS_PER_US)
-#define NEXT_BUDGET 32
+#define GLOBAL_INTERVAL 61 /* a prime, so as not to fall in step with a program's own pattern (Go's figure) */
+#define CLOCK_INTERVAL  64 /* dispatches between two looks at the clock */
+#define POLL_INTERVAL   (100 * NS_PER_US)
+#define NEXT_BUDGET     32
 
 /* ---- the queues ---- */
 
@@ -235,8 +235,8 @@ static struct task *steal_from(struct worker *worker, struct worker *victim)
 }
 
 /*
- * Run-next of a worker that does not get to it. A task that has just been handed over is left alone: its worker will run
- * it within a microsecond, and taking it would move it between processors for nothing.
+ * Run-next of a worker that does not get to it. A task that has just been handed over is left alone: its worker will
+ * run it within a microsecond, and taking it would move it between processors for nothing.
  */
 static struct task *steal_next(struct worker *worker, struct worker *victim)
 {
@@ -303,10 +303,10 @@ static void poll_now(struct worker *worker)
 }
 
 /*
- * With a thousand tasks what a switch touches is not in the first-level cache any more. The next tasks are known, so their
- * lines are fetched while others run: first the entry, and when that has come, the stack, the slot and the record. The
- * fields read may be stale, or another worker may be writing them: they are hints, and entries are never unmapped. (Not
- * under TSan, which cannot know that.)
+ * With a thousand tasks what a switch touches is not in the first-level cache any more. The next tasks are known, so
+ * their lines are fetched while others run: first the entry, and when that has come, the stack, the slot and the
+ * record. The fields read may be stale, or another worker may be writing them: they are hints, and entries are never
+ * unmapped. (Not under TSan, which cannot know that.)
  */
 static void prefetch(struct worker *worker)
 {

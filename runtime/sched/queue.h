@@ -13,8 +13,8 @@ struct task *queue_find(struct worker *worker);
 void queue_last(struct worker *worker, struct task *task);
 
 /*
- * A task was granted the slot that the worker's last one left: the task, to be run now; or null: it may not run here, or
- * the worker has run enough of them in a row, and it waits in a queue, holding its slot.
+ * A task was granted the slot that the worker's last one left: the task, to be run now; or null: it may not run here,
+ * or the worker has run enough of them in a row, and it waits in a queue, holding its slot.
  */
 struct task *queue_granted(struct worker *worker, struct task *task);
 

@@ -25,7 +25,8 @@ static int check_spawn(const struct sley_task_options *options, const void *arg,
 		return -EINVAL;
 	if (n == SLEY_BY_POINTER) {
 		if (stack_is_copying(arg))
-			return fault_report(arg, "sley_spawn", "argument", "pass it by value with sley_spawn_copy, or on the heap");
+			return fault_report(arg, "sley_spawn", "argument",
+					    "pass it by value with sley_spawn_copy, or on the heap");
 	} else if (n > stack_size / 4) {
 		return -E2BIG;
 	}
@@ -232,7 +233,10 @@ sley_time sley_in(sley_time duration)
 	return until;
 }
 
-/* Never inlined, and a barrier inside: a compiler that merges two calls across a wait would keep the old thread's errno. */
+/*
+ * Never inlined, and a barrier inside: a compiler that merges two calls across a wait would keep the old thread's
+ * errno.
+ */
 NOINLINE int *sley_errno_location(void)
 {
 	COMPILER_BARRIER();

@@ -9,18 +9,18 @@
 #include "base/arena.h"
 #include "base/check.h"
 
-#define BATCH 32             /* entries that travel between a worker's cache and the table */
-#define RECORDS_AHEAD 4096u  /* public records are populated in steps of 256 KiB */
-#define RECORDS_FIRST 64u    /* the first page */
+#define BATCH         32    /* entries that travel between a worker's cache and the table */
+#define RECORDS_AHEAD 4096u /* public records are populated in steps of 256 KiB */
+#define RECORDS_FIRST 64u   /* the first page */
 
 static struct {
-	struct lock lock;       /* protects the rest */
+	struct lock lock; /* protects the rest */
 	struct arena arena;
 	struct task *free;
-	uint32_t high;          /* atomic: entries [0, high) were used; written under lock */
-	uint32_t populated;     /* public records touched */
+	uint32_t high;      /* atomic: entries [0, high) were used; written under lock */
+	uint32_t populated; /* public records touched */
 	uint32_t max;
-	uint64_t generation;    /* of fresh entries: above all that earlier runs used */
+	uint64_t generation; /* of fresh entries: above all that earlier runs used */
 } table;
 
 static struct task *entry(uint32_t index)

@@ -6,7 +6,8 @@
  *
  * States (enum sley_task_state), who has the task, and who may change it:
  *   FREE     the table's or a worker's free list. Whoever takes it from there.
- *   READY    one run queue (run-next, deque, inbox, global), or a worker's hands. Who dequeues it. A task that is still on
+ *   READY    one run queue (run-next, deque, inbox, global), or a worker's hands. Who dequeues it. A task that is
+ *   still on
  *            its way out of a worker may be here already: its slot is held until it has left.
  *   RUNNING  a worker, which holds its slot. The task itself: it begins a wait, yields or ends.
  *   WAITING  the objects it waits on and the timers. Who wins the claim (sched/wait.h) makes it READY.
@@ -25,13 +26,13 @@
 #include "stack/slot.h"
 
 /* flags */
-#define TASK_PINNED 1u
-#define TASK_GRANTED 2u  /* it sits in a run queue and holds its slot */
+#define TASK_PINNED  1u
+#define TASK_GRANTED 2u /* it sits in a run queue and holds its slot */
 #define TASK_STARTED 4u
 /* fate */
 #define TASK_DETACHED 1u /* nobody will join it, or somebody has */
-#define TASK_ENDED 2u    /* its function has returned and its stack is left */
-#define TASK_UNUSED 4u   /* the entry is free: its id is the next one that it will have */
+#define TASK_ENDED    2u /* its function has returned and its stack is left */
+#define TASK_UNUSED   4u /* the entry is free: its id is the next one that it will have */
 
 /* What a task that never ran is to do. */
 struct start {
@@ -44,23 +45,23 @@ struct start {
  * Two cache lines. The first is all that a switch touches, unless the task waits.
  */
 struct task {
-	struct tenant tenant;   /* first: queues link tenants */
-	uint64_t id;            /* constant while the task lives; kept when it is free, for the next generation */
-	uint64_t claim;         /* atomic, see sched/wait.h */
-	uint32_t site;          /* constant */
-	struct lock lock;       /* protects id's change, fate and joiner */
-	uint16_t worker;        /* where it last ran, or is pinned to; owned by the worker that runs it */
-	uint16_t ready_on;      /* the worker that made it ready; owned by whoever has it READY */
-	uint8_t state;          /* enum sley_task_state, as above */
-	uint8_t flags;          /* owned like state */
-	uint8_t fate;           /* protected by lock: TASK_DETACHED, TASK_ENDED, TASK_UNUSED */
-	uint8_t timer_heap;     /* the worker in whose heap the timer is; owned by the task */
+	struct tenant tenant; /* first: queues link tenants */
+	uint64_t id;          /* constant while the task lives; kept when it is free, for the next generation */
+	uint64_t claim;       /* atomic, see sched/wait.h */
+	uint32_t site;        /* constant */
+	struct lock lock;     /* protects id's change, fate and joiner */
+	uint16_t worker;      /* where it last ran, or is pinned to; owned by the worker that runs it */
+	uint16_t ready_on;    /* the worker that made it ready; owned by whoever has it READY */
+	uint8_t state;        /* enum sley_task_state, as above */
+	uint8_t flags;        /* owned like state */
+	uint8_t fate;         /* protected by lock: TASK_DETACHED, TASK_ENDED, TASK_UNUSED */
+	uint8_t timer_heap;   /* the worker in whose heap the timer is; owned by the task */
 	union {
 		struct start start; /* until the first run */
 		struct wait wait;   /* afterwards */
 	};
 	struct timer timer;
-	struct task *joiner;    /* protected by lock */
+	struct task *joiner; /* protected by lock */
 	struct fiber fiber;
 } CACHE_ALIGNED;
 
@@ -78,7 +79,10 @@ struct task_cache {
 int tasks_open(uint32_t max);
 void tasks_close(void);
 
-/* An entry with a new id, in no queue, record not published yet; null: -EAGAIN by *error when `max` are alive, else -ENOMEM. */
+/*
+ * An entry with a new id, in no queue, record not published yet; null: -EAGAIN by *error when `max` are alive, else
+ * -ENOMEM.
+ */
 struct task *task_alloc(struct task_cache *cache, int *error);
 void task_free(struct task_cache *cache, struct task *task);
 
@@ -96,7 +100,10 @@ static inline struct task *task_of(struct tenant *tenant)
 	return CONTAINER_OF(tenant, struct task, tenant);
 }
 
-/* The same the other way, for links: null stays null (the tenant is the first member, and null has no members to take). */
+/*
+ * The same the other way, for links: null stays null (the tenant is the first member, and null has no members to
+ * take).
+ */
 static inline struct tenant *tenant_of(struct task *task)
 {
 	return (struct tenant *)task;

@@ -26,8 +26,8 @@ struct timer {
 
 struct timers {
 	struct lock lock;
-	struct timer *root;  /* protected by lock */
-	sley_time earliest;  /* atomic: the root's deadline, or SLEY_NEVER; written under lock */
+	struct timer *root; /* protected by lock */
+	sley_time earliest; /* atomic: the root's deadline, or SLEY_NEVER; written under lock */
 };
 
 void timers_init(struct timers *timers);

@@ -31,7 +31,10 @@ bool wait_claim(struct task *task, enum claim who)
 	return wait_claim_number(task, wait_number(task), who);
 }
 
-/* Arms the timer: true; or the deadline has passed and the wait is over: false. Apart, as its frame is not live bytes then. */
+/*
+ * Arms the timer: true; or the deadline has passed and the wait is over: false. Apart, as its frame is not live bytes
+ * then.
+ */
 NOINLINE static bool arm(struct task *task, sley_time deadline)
 {
 	if (deadline <= clock_now() && wait_claim(task, CLAIM_DEADLINE)) {

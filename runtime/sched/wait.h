@@ -5,8 +5,8 @@
  *
  * A wait is numbered. task->claim = number << CLAIM_BITS | claimant, and a wait that nobody has ended has claimant
  * CLAIM_NONE. Whoever wants to end it (event, deadline, close) swaps its own name in by compare-and-swap against the
- * number it knows: exactly one wins, and a late one cannot end the *next* wait, whose number is another. The winner, and
- * nobody else, makes the task ready.
+ * number it knows: exactly one wins, and a late one cannot end the *next* wait, whose number is another. The winner,
+ * and nobody else, makes the task ready.
  *
  * A wait goes:
  *     lock the object; nothing there
@@ -53,7 +53,10 @@ struct wait {
 /* Begins a wait of the calling task. */
 void wait_begin(struct task *task, enum sley_wait_kind kind, uint64_t object, const void *pc);
 
-/* Ends the wait, for `who`: true, and the caller must task_ready() it. With the object's lock held and the node linked until now. */
+/*
+ * Ends the wait, for `who`: true, and the caller must task_ready() it. With the object's lock held and the node
+ * linked until now.
+ */
 bool wait_claim(struct task *task, enum claim who);
 
 /* The number of the current wait, for wait_claim_number(): for claimants whose knowledge may be old. */

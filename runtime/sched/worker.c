@@ -16,12 +16,15 @@
 #include "base/check.h"
 #include "sched/queue.h"
 
-#define TASK_BUDGET 128        /* calls without a wait in a row: some 100 us of reads that are always ready */
+#define TASK_BUDGET 128 /* calls without a wait in a row: some 100 us of reads that are always ready */
 
 struct scheduler scheduler;
 struct sched_hooks sched_hooks;
 
-/* initial-exec: one instruction to find it; the library is small enough for the static TLS reserve when it is dlopened */
+/*
+ * initial-exec: one instruction to find it; the library is small enough for the static TLS reserve when it is
+ * dlopened
+ */
 static __thread struct worker *self __attribute__((tls_model("initial-exec")));
 
 NOINLINE struct worker *worker_self(void)

@@ -20,35 +20,35 @@ enum after {
 
 struct worker {
 	/* owned by the worker */
-	struct context context;       /* of its own stack, while a task runs */
-	struct task *task;            /* that runs now */
+	struct context context; /* of its own stack, while a task runs */
+	struct task *task;      /* that runs now */
 	enum after after;
 	unsigned number;
-	unsigned budget;              /* calls that its task may make without waiting until it yields */
-	unsigned next_streak;         /* dispatches from run-next and grants in a row */
-	uint64_t tick;                /* dispatches; atomic: the monitor reads it */
-	int until_global;             /* dispatches until it looks at the global queue first */
-	int64_t polled;               /* when it last looked at the reactor and the timers */
-	uint64_t *counters;           /* its row in the region */
+	unsigned budget;      /* calls that its task may make without waiting until it yields */
+	unsigned next_streak; /* dispatches from run-next and grants in a row */
+	uint64_t tick;        /* dispatches; atomic: the monitor reads it */
+	int until_global;     /* dispatches until it looks at the global queue first */
+	int64_t polled;       /* when it last looked at the reactor and the timers */
+	uint64_t *counters;   /* its row in the region */
 	struct sley_region_worker *line;
 	struct task_cache tasks;
 	struct stack_worker stack;
 	struct fiber fiber;
 	uint32_t random;
-	bool spinning;                /* counted in idle.spinning */
-	bool deque_turn;              /* who was first the last time that there were pinned tasks */
+	bool spinning;   /* counted in idle.spinning */
+	bool deque_turn; /* who was first the last time that there were pinned tasks */
 	pthread_t thread;
 	/* atomic */
-	struct task *next;            /* run-next: made ready by the running task; anybody may take it */
-	unsigned poll_due;            /* set by the monitor: look at the reactor at the next dispatch */
+	struct task *next;             /* run-next: made ready by the running task; anybody may take it */
+	unsigned poll_due;             /* set by the monitor: look at the reactor at the next dispatch */
 	unsigned parked CACHE_ALIGNED; /* futex: 1 while it sleeps in the parking place */
-	uint64_t seen_tick;           /* owned by the monitor */
+	uint64_t seen_tick;            /* owned by the monitor */
 	struct deque deque;
 	struct timers timers;
 	/* tasks pinned to this worker; only it takes them out */
-	struct lock inbox_lock;       /* protects inbox and its tail */
+	struct lock inbox_lock; /* protects inbox and its tail */
 	struct task *inbox, *inbox_tail;
-	unsigned inbox_length;        /* atomic; written under inbox_lock */
+	unsigned inbox_length; /* atomic; written under inbox_lock */
 	/* idle place, protected by idle's lock */
 	struct worker *idle_next, *idle_prev;
 	bool idle;
@@ -58,26 +58,26 @@ struct worker {
 struct sched_hooks {
 	/* Waits up to `timeout` ns (0: not at all, SLEY_NEVER: for ever) for descriptors and readies tasks; how many. */
 	unsigned (*poll)(int64_t timeout);
-	void (*interrupt)(void);      /* ends a poll that waits; any thread */
-	void (*rearm)(int64_t now);   /* looks after descriptors waited for since long; by the monitor */
-	void (*tick)(void);           /* by the monitor, at every look */
+	void (*interrupt)(void);    /* ends a poll that waits; any thread */
+	void (*rearm)(int64_t now); /* looks after descriptors waited for since long; by the monitor */
+	void (*tick)(void);         /* by the monitor, at every look */
 };
 extern struct sched_hooks sched_hooks;
 
 struct scheduler {
-	struct worker *workers;       /* constant during a run */
+	struct worker *workers; /* constant during a run */
 	unsigned count;
-	unsigned running;             /* atomic: a run is under way */
-	unsigned forked;              /* atomic: this is a forked child of a process with a run */
-	unsigned stopping;            /* atomic: set once; workers leave when they see it */
+	unsigned running;  /* atomic: a run is under way */
+	unsigned forked;   /* atomic: this is a forked child of a process with a run */
+	unsigned stopping; /* atomic: set once; workers leave when they see it */
 	/* the global queue: overflow, tasks from plain threads, and yields after a full share */
-	struct lock lock;             /* protects head and tail */
+	struct lock lock; /* protects head and tail */
 	struct task *head, *tail;
-	unsigned length;              /* atomic; written under lock */
+	unsigned length; /* atomic; written under lock */
 	/* tasks for which there was no memory to run; retried when memory was freed and by the monitor */
-	struct lock starved_lock;     /* protects starved */
+	struct lock starved_lock; /* protects starved */
 	struct task *starved;
-	unsigned starved_count;       /* atomic */
+	unsigned starved_count; /* atomic */
 };
 extern struct scheduler scheduler;
 
@@ -106,13 +106,19 @@ int scheduler_error(void);
 /* Counts for the calling thread, which may be no worker. */
 void count_here(enum sley_counter counter, uint64_t n);
 
-/* Makes a claimed or new task ready. Any thread; no lock of an object may be held by a caller who could be waited for. */
+/*
+ * Makes a claimed or new task ready. Any thread; no lock of an object may be held by a caller who could be waited
+ * for.
+ */
 void task_ready(struct task *task);
 
 /* As task_ready(), but behind what is ready already: for tasks spawned or woken in bulk. */
 void task_ready_last(struct task *task);
 
-/* The calling task leaves its worker; see enum after. worker_end() does not return, worker_yield() does nothing elsewhere. */
+/*
+ * The calling task leaves its worker; see enum after. worker_end() does not return, worker_yield() does nothing
+ * elsewhere.
+ */
 void worker_park(void);
 void worker_yield(const void *pc);
 NORETURN void worker_end(void);
@@ -131,14 +137,14 @@ void starved_retry(void);
 
 /* sched/idle.c: sleeping and waking */
 void idle_open(void);
-void idle_notify(void);                     /* there is new work that any worker can do */
-void idle_notify_worker(struct worker *);   /* there is work that only this one can do */
-void idle_wait(struct worker *);            /* sleeps until there is work, or a reason to look */
-bool idle_spin_begin(struct worker *);      /* whether to search actively */
+void idle_notify(void);                   /* there is new work that any worker can do */
+void idle_notify_worker(struct worker *); /* there is work that only this one can do */
+void idle_wait(struct worker *);          /* sleeps until there is work, or a reason to look */
+bool idle_spin_begin(struct worker *);    /* whether to search actively */
 void idle_spin_end(struct worker *, bool found);
 void idle_wake_all(void);
 unsigned idle_count(void);
-bool idle_without_poller(void);            /* some sleep, and none of them in the reactor */
+bool idle_without_poller(void); /* some sleep, and none of them in the reactor */
 
 /* sched/monitor.c */
 int monitor_start(void);

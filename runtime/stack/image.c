@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
-/* Caches are LIFO, so that a block that was just read is the next to be written: it is still in the processor's cache. */
+/*
+ * Caches are LIFO, so that a block that was just read is the next to be written: it is still in the processor's
+ * cache.
+ */
 #include "stack/image.h"
 
 #include <errno.h>
@@ -9,9 +12,9 @@
 #include "base/arena.h"
 #include "base/check.h"
 
-#define BATCH 32             /* blocks that travel between a cache and the central list at once */
-#define CUT ((size_t)16 << 10) /* fresh blocks are cut from the arena in pieces of this size */
-#define RESERVED ((size_t)64 << 30)
+#define BATCH          32                 /* blocks that travel between a cache and the central list at once */
+#define CUT            ((size_t)16 << 10) /* fresh blocks are cut from the arena in pieces of this size */
+#define RESERVED       ((size_t)64 << 30)
 #define RESERVED_LEAST ((size_t)1 << 30)
 
 struct block {
@@ -21,7 +24,7 @@ struct block {
 static struct {
 	struct lock lock; /* protects the rest */
 	struct arena arena;
-	size_t used;      /* bytes cut from the arena */
+	size_t used; /* bytes cut from the arena */
 	struct block *free[IMAGE_CLASSES];
 } central;
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /*
- * Image allocator: right-sized blocks for the live bytes of copied-out stacks, and for values that travel between tasks.
+ * Image allocator: right-sized blocks for the live bytes of copied-out stacks, and for values that travel between
+ * tasks.
  *
  * Size classes in steps of 32 bytes up to 512, 128 up to 2 KiB, 1 KiB up to 16 KiB; larger blocks are malloc's. Each
  * worker keeps a cache of free blocks by class and trades batches with the central lists. Fresh blocks are cut from one
@@ -17,7 +18,7 @@
 #include "base/lock.h"
 
 #define IMAGE_CLASSES 42
-#define IMAGE_MAX ((size_t)16 << 10)
+#define IMAGE_MAX     ((size_t)16 << 10)
 
 struct image_cache { /* owned by one worker */
 	struct {

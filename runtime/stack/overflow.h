@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /*
- * Naming the task whose stack overflowed. SIGSEGV is handled on an alternate stack for that alone; whatever the fault, it
- * then goes to the handler that the service had, or kills the process as ever. Nothing is repaired.
+ * Naming the task whose stack overflowed. SIGSEGV is handled on an alternate stack for that alone; whatever the
+ * fault, it then goes to the handler that the service had, or kills the process as ever. Nothing is repaired.
  */
 #ifndef STACK_OVERFLOW_H
 #define STACK_OVERFLOW_H

@@ -4,7 +4,8 @@
  * The pool of slots: one reserved range of [guard | stack] pairs, demand-paged. Exclusive slots are kept in a LIFO, so
  * that a stack whose pages and cache lines are warm is the next to be used; workers trade batches with it.
  *
- * ASan keeps shadow state for every frame, which cannot be copied with the bytes: there every task has a slot of its own.
+ * ASan keeps shadow state for every frame, which cannot be copied with the bytes: there every task has a slot of its
+ * own.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -30,29 +31,29 @@
  * 64 shared stacks: their hot ends fit the first-level cache of one worker and the second-level caches of many, and two
  * workers seldom want the same one. Below 128 slots all are shared: too few to give away for good.
  */
-#define SHARED_SLOTS 64
+#define SHARED_SLOTS    64
 #define SHARE_ALL_BELOW 128
 
-#define COLOURS 8
-#define COLOUR_STEP 320        /* 5 lines; the last one leaves most of the first page */
-#define PRIVATE_KEPT 64        /* private stacks kept for reuse */
-#define REFILL (SLOT_CACHE / 2)
+#define COLOURS      8
+#define COLOUR_STEP  320 /* 5 lines; the last one leaves most of the first page */
+#define PRIVATE_KEPT 64  /* private stacks kept for reuse */
+#define REFILL       (SLOT_CACHE / 2)
 
 uintptr_t stacks_begin, stacks_size;
 size_t stack_size;
 
 static struct {
-	struct lock lock;      /* protects the lists and counts */
-	struct slot *free;     /* exclusive slots */
+	struct lock lock;  /* protects the lists and counts */
+	struct slot *free; /* exclusive slots */
 	unsigned free_count;
-	struct slot *private;  /* kept for reuse */
+	struct slot *private; /* kept for reuse */
 	unsigned private_count;
 	/* constant during a run */
 	struct slot *slots;
 	unsigned count, shared;
-	unsigned for_large;    /* exclusive slots that only tasks with large images may take */
+	unsigned for_large;               /* exclusive slots that only tasks with large images may take */
 	struct stack_worker *worker[256]; /* by number, null beyond the last */
-	unsigned reserves_used; /* atomic */
+	unsigned reserves_used;           /* atomic */
 } pool;
 
 static void colour(struct slot *slot, char *end, size_t number)
@@ -223,7 +224,8 @@ struct slot *slot_pick(struct stack_worker *worker, bool large)
 		slot = pick_shared(worker);
 	if (slot && unlikely(!load(&slot->guarded, relaxed))) { /* two workers may both do it: it is idempotent */
 		if (guard(slot->low) != 0)
-			complain("no guard below a stack: %s", "vm.max_map_count is used up; raise it, or lower stack_slots");
+			complain("no guard below a stack: %s",
+				 "vm.max_map_count is used up; raise it, or lower stack_slots");
 		store(&slot->guarded, 1, relaxed);
 	}
 	return slot;

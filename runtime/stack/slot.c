@@ -75,8 +75,8 @@ NOINLINE static int enter_without_memory(struct stack_worker *worker, struct slo
 	struct tenant *resident = slot->resident;
 	size_t live = slot_live(slot, resident);
 	/* a pooled block is freed by the size of what is in it, so it is swapped only within its class */
-	if (tenant->image && (stack_reserve_has(tenant->image) ||
-			      image_capacity(live) == image_capacity(slot_live(slot, tenant)))) {
+	if (tenant->image &&
+	    (stack_reserve_has(tenant->image) || image_capacity(live) == image_capacity(slot_live(slot, tenant)))) {
 		char *bounce = worker->reserve + stack_size;
 		stack_copy(bounce, resident->context.sp, live);
 		copy_in(slot, tenant);

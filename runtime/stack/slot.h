@@ -27,8 +27,8 @@
  * place in the run queues. Rejected: dropping it and readying the first waiter, who then had to compete again.
  *
  * Slots are of three kinds. *Exclusive* ones serve one tenant at a time, taken while there are any: a task alone on its
- * stack is never copied. *Shared* ones, a small hot set that stays in the cache, serve the rest. *Private* ones have one
- * tenant for life outside the copying range.
+ * stack is never copied. *Shared* ones, a small hot set that stays in the cache, serve the rest. *Private* ones have
+ * one tenant for life outside the copying range.
  */
 #ifndef STACK_SLOT_H
 #define STACK_SLOT_H
@@ -47,10 +47,10 @@ struct slot;
 
 /* The stack's part of a task. */
 struct tenant {
-	struct tenant *next;     /* link of the one queue that it is in */
-	struct context context;  /* protected by the slot */
-	struct slot *slot;       /* set at the first run */
-	void *image;             /* protected by the slot: the bytes [context.sp, top); null while resident, or never run */
+	struct tenant *next;    /* link of the one queue that it is in */
+	struct context context; /* protected by the slot */
+	struct slot *slot;      /* set at the first run */
+	void *image; /* protected by the slot: the bytes [context.sp, top); null while resident, or never run */
 };
 
 enum slot_kind { SLOT_EXCLUSIVE, SLOT_SHARED, SLOT_PRIVATE };
@@ -59,11 +59,11 @@ struct slot {
 	uintptr_t word;          /* atomic, see above */
 	struct tenant *fifo;     /* protected by the slot: waiters in order, before those in word */
 	struct tenant *resident; /* protected by the slot */
-	char *top;               /* constant, 16-byte aligned, staggered by some lines: tops must not share cache sets */
-	char *low;               /* constant */
-	struct slot *next;       /* of the free list; protected by its lock or the owner of the cache */
-	uint8_t kind;            /* enum slot_kind */
-	uint8_t guarded;         /* owned by the holder: the guard below is in place */
+	char *top;         /* constant, 16-byte aligned, staggered by some lines: tops must not share cache sets */
+	char *low;         /* constant */
+	struct slot *next; /* of the free list; protected by its lock or the owner of the cache */
+	uint8_t kind;      /* enum slot_kind */
+	uint8_t guarded;   /* owned by the holder: the guard below is in place */
 } CACHE_ALIGNED;
 
 #define SLOT_CACHE 32
@@ -73,10 +73,10 @@ struct stack_worker {
 	struct image_cache images;
 	struct slot *free[SLOT_CACHE]; /* exclusive slots */
 	unsigned free_count;
-	unsigned cursor;         /* next shared slot to try */
+	unsigned cursor; /* next shared slot to try */
 	unsigned number;
-	char *reserve;           /* two halves of stack_size: an image of last resort, and a place to swap through */
-	unsigned reserve_used;   /* atomic: the first half holds an image */
+	char *reserve;         /* two halves of stack_size: an image of last resort, and a place to swap through */
+	unsigned reserve_used; /* atomic: the first half holds an image */
 };
 
 /* The copying range, constant during a run. */
@@ -97,8 +97,9 @@ int stack_worker_init(struct stack_worker *worker, unsigned number);
 void stack_worker_fini(struct stack_worker *worker);
 
 /*
- * A slot for a first run: an exclusive one, while there is one and (unless `large`) more than a reserve of them; else the
- * next shared slot, preferably one that is not held. Null: there are no shared slots (ASan) and all exclusive ones are taken.
+ * A slot for a first run: an exclusive one, while there is one and (unless `large`) more than a reserve of them; else
+ * the next shared slot, preferably one that is not held. Null: there are no shared slots (ASan) and all exclusive
+ * ones are taken.
  */
 struct slot *slot_pick(struct stack_worker *worker, bool large);
 
@@ -112,15 +113,18 @@ static inline bool slot_try(struct slot *slot)
 	return cas(&slot->word, &expected, SLOT_HELD, acquire, relaxed); /* pairs with slot_release() */
 }
 
-/* Holds the slot for `tenant`: true; or leaves the tenant with its waiters: false, and the tenant is not the caller's any more. */
+/*
+ * Holds the slot for `tenant`: true; or leaves the tenant with its waiters: false, and the tenant is not the caller's
+ * any more.
+ */
 bool slot_hold(struct slot *slot, struct tenant *tenant);
 
 /* Drops it: null; or the waiter that holds it from now on. */
 struct tenant *slot_release(struct slot *slot);
 
 /*
- * Makes `tenant` resident; the slot is held for it. Never on the slot's own stack. *evicted is the tenant that was copied
- * out, or null. -ENOMEM: the resident could not be saved, nothing has changed.
+ * Makes `tenant` resident; the slot is held for it. Never on the slot's own stack. *evicted is the tenant that was
+ * copied out, or null. -ENOMEM: the resident could not be saved, nothing has changed.
  */
 int slot_exchange(struct stack_worker *worker, struct tenant *tenant, struct tenant **evicted);
 

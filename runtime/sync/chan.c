@@ -10,7 +10,8 @@
  *
  * An item whose sender or receiver is parked is held off the stack: in the wait node if it is a word, else in a block
  * that the waiting task allocated before it waited. It belongs to the object while the node is linked, to the claimant
- * from the claim to task_ready(), then to the task again. (Go's chan.go writes into the other's stack; ours may be away.)
+ * from the claim to task_ready(), then to the task again. (Go's chan.go writes into the other's stack; ours may be
+ * away.)
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -22,9 +23,9 @@
 #define ITEM_MAX ((size_t)64 << 10)
 
 struct sley_chan {
-	struct lock lock;              /* protects the rest but for the constants */
+	struct lock lock; /* protects the rest but for the constants */
 	unsigned closed;
-	size_t item, capacity;         /* constant */
+	size_t item, capacity; /* constant */
 	size_t head, count;
 	struct sley_waiters senders, receivers;
 	char ring[];
@@ -102,7 +103,8 @@ int sley_chan_new(struct sley_chan **result, size_t item, size_t capacity)
 	size_t size;
 	if (item > ITEM_MAX)
 		return -EINVAL;
-	if (__builtin_mul_overflow(item, capacity, &size) || __builtin_add_overflow(size, sizeof(struct sley_chan), &size))
+	if (__builtin_mul_overflow(item, capacity, &size) ||
+	    __builtin_add_overflow(size, sizeof(struct sley_chan), &size))
 		return -EOVERFLOW;
 	struct sley_chan *chan = calloc(1, size);
 	if (!chan)
