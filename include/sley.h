@@ -95,7 +95,8 @@ struct sley_options {
  * Runs `main(arg)` as the first task, on a private stack, and the tasks it spawns; returns when `main` has returned.
  * The calling thread becomes worker 0. Tasks that are still alive then are abandoned where they stand: they never run
  * again and their memory is released; so have them end first if they own anything. A task that is in a blocking system
- * call or computes is waited for up to the point where it would park. May be called again afterwards.
+ * call or computes is waited for up to the point where it would park. May be called again afterwards; a mutex, group or
+ * channel on which an abandoned task waited must not be used again then (a channel may be freed).
  *
  * A macro, as it records its place in the source: the spawn site of the first task. `options` may be null. `*result`
  * (may be null) receives what `main` returned.
@@ -131,7 +132,8 @@ struct sley_task_options {
  * Starts fn(arg) as a task and returns its id. The id stays valid until the task has been joined: join it, or use
  * sley_go(). `arg` is handed on as it is; it must not point into a copying stack (see above). Never waits. Any thread.
  *
- * -EAGAIN: max_tasks are alive; -ENOMEM; -EFAULT: arg lies on a copying stack: spawn_copy, or heap.
+ * -EAGAIN: max_tasks are alive, or up to 64 fewer for each other worker, which keeps as many entries at hand;
+ * -ENOMEM; -EFAULT: arg lies on a copying stack: spawn_copy, or heap.
  */
 #define sley_spawn(fn, arg) sley_spawn_at(SLEY_SITE(#fn), NULL, (fn), (arg), SLEY_BY_POINTER)
 
@@ -199,7 +201,10 @@ SLEY_API int sley_listen(const char *address, int backlog);
 /* The next connection of a listener: its descriptor. TCP_NODELAY is set on it. -EMFILE leaves the connection queued. */
 SLEY_API int sley_accept(int listener, sley_time deadline);
 
-/* Connects a stream socket: its descriptor. TCP_NODELAY is set on it. */
+/*
+ * Connects a stream socket: its descriptor. TCP_NODELAY is set on it. -EAGAIN: the backlog of a Unix listener is full,
+ * which no event tells the end of.
+ */
 SLEY_API int sley_dial(const char *address, sley_time deadline);
 
 /* Reads what there is, up to n bytes: the count, 0 at the end of the stream (or n == 0). */
