@@ -102,7 +102,7 @@ void tool_free(struct tool *t)
 	free(t->err);
 }
 
-void tool_run(struct tool *t, bool nobody, ...)
+void tool_run(struct tool *t, int nobody, ...)
 {
 	const char *args[ARGS_MAX] = { NULL };
 	va_list list;

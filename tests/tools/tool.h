@@ -29,8 +29,8 @@ void tool_finish(struct tool *);
 
 void tool_free(struct tool *);
 
-/* All of it: tool_run(&t, false, "-b", "-p", pid, NULL). */
-void tool_run(struct tool *, bool nobody, ...) __attribute__((sentinel));
+/* All of it: tool_run(&t, false, "-b", "-p", pid, NULL). `nobody` is a truth value: an int, as va_start() wants. */
+void tool_run(struct tool *, int nobody, ...) __attribute__((sentinel));
 
 /* Fails unless it ended with that code and wrote that text on either output. */
 void tool_expect(const struct tool *, int code, const char *part);
