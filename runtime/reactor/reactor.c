@@ -359,6 +359,7 @@ unsigned reactor_poll(int64_t timeout)
 	unsigned woken = 0;
 	int saved = errno;
 	int n = wait_events(events, timeout);
+	worker_slept();
 	count_here(SLEY_COUNTER_polls, 1);
 	for (int i = 0; i < n; i++) {
 		if (events[i].data.u64 != WAKE_DATA)

@@ -196,6 +196,7 @@ static void sleep_parked(struct worker *worker)
 		sched_hooks.interrupt(); /* it is to sleep no longer than our timer */
 	while (load(&worker->parked, acquire))
 		futex_wait(&worker->parked, 1, NULL);
+	worker_slept();
 }
 
 void idle_wait(struct worker *worker)

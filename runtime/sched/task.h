@@ -122,6 +122,9 @@ static inline struct sley_region_task *task_record(const struct task *task)
 
 void task_set_name(struct task *task, const char *name);
 
+/* The time, for stamps: see worker.c. */
+int64_t worker_stamp(void);
+
 /*
  * The transitions, inline: they are on the way of every switch. `worker` is the number of the one that acts. The public
  * record follows with relaxed stores: readers expect words of different age.
@@ -131,7 +134,7 @@ static inline void task_enter_state(struct task *task, enum sley_task_state stat
 	struct sley_region_task *record = task_record(task);
 	task->state = (uint8_t)state;
 	store(&record->state, (uint8_t)state, relaxed);
-	store(&record->since_ns, region_times() ? clock_now() : 0, relaxed);
+	store(&record->since_ns, region_times() ? worker_stamp() : 0, relaxed);
 }
 
 static inline void task_to_ready(struct task *task, unsigned worker)

@@ -51,6 +51,26 @@ int outside_error(void)
 	return load(&scheduler.forked, relaxed) ? -ECHILD : -EDEADLK;
 }
 
+/*
+ * Reading the clock for every change of state would cost an echo server 1 % while somebody looks. A pass of the scheduler
+ * takes less than a microsecond, so its stamps share one reading: that of the task that just began to wait, or the first
+ * after a sleep. In a task time passes, and it is read anew.
+ */
+NOINLINE int64_t worker_stamp(void)
+{
+	struct worker *worker = worker_self();
+	if (!worker)
+		return clock_now();
+	if (worker->task || worker->stamp == 0)
+		worker->stamp = clock_now();
+	return worker->stamp;
+}
+
+void worker_slept(void)
+{
+	worker_self()->stamp = 0;
+}
+
 void worker_forked(void)
 {
 	self = NULL;
@@ -143,6 +163,7 @@ static void dispatch(struct worker *worker, struct task *task)
 	if (unlikely(task->ready_on != worker->number))
 		began_elsewhere(task);
 	task_to_running(task, worker->number);
+	worker->stamp = 0;
 	worker->task = task;
 	worker->budget = TASK_BUDGET;
 	store(&worker->tick, worker->tick + 1, relaxed);
@@ -229,6 +250,8 @@ NOINLINE static void leave(struct worker *worker, enum after after)
 	struct task *task = worker->task;
 	int saved = *sley_errno_location();
 	worker->after = after;
+	if (after != AFTER_PARK) /* what parks has just been stamped */
+		worker->stamp = 0;
 	size_t live = slot_live_now(task->tenant.slot);
 	store(&task_record(task)->live16, (uint16_t)MIN(live / 16, UINT16_MAX), relaxed);
 	fiber_leave(&task->fiber, &worker->fiber, after == AFTER_END);

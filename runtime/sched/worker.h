@@ -28,6 +28,7 @@ struct worker {
 	unsigned next_streak; /* dispatches from run-next and grants in a row */
 	uint64_t tick;        /* dispatches; atomic: the monitor reads it */
 	int until_global;     /* dispatches until it looks at the global queue first */
+	int64_t stamp;      /* the time as it was last read for a stamp; 0: not since time has passed */
 	int64_t polled;       /* when it last looked at the reactor and the timers */
 	uint64_t *counters;   /* its row in the region */
 	struct sley_region_worker *line;
@@ -89,6 +90,9 @@ struct task *task_self(void);
 
 /* What a waiting call answers outside of a task: -EDEADLK, or -ECHILD in a forked child. */
 int outside_error(void);
+
+/* On a worker's own stack: it has slept, or may have; its last stamp is old. */
+void worker_slept(void);
 
 /* In a forked child: the calling thread is no worker there. */
 void worker_forked(void);
