@@ -11,9 +11,10 @@
  *   - Deadlines are absolute, CLOCK_MONOTONIC nanoseconds: sley_in(SLEY_MS(50)), or SLEY_NEVER. A call that finds its
  *     work ready succeeds even if the deadline has passed; only a wait ends with -ETIMEDOUT.
  *   - "task" means: from a task. Such a call made from a thread that runs no task, or from a signal handler that
- *     interrupted the runtime, returns -EDEADLK. "any thread" means: from a task or from any thread while sley_run() is
+ *     interrupted the scheduler on a worker's own stack, returns -EDEADLK; in a handler that interrupted a task it is
+ *     not found out, and must not be made. "any thread" means: from a task or from any thread while sley_run() is
  *     under way (-ENOTCONN when it is not). Nothing here is async-signal-safe unless it says so. In a forked child
- *     every call returns -ECHILD.
+ *     every call that needs the run returns -ECHILD.
  *   - A call that waits lets other tasks run from time to time even if it never has to: after some 100 calls in a row
  *     the task yields. So may only the calls that are documented with a deadline, and sley_yield().
  *   - A call that waits may continue on another thread. Code that caches a thread-local's address across it, holds an
