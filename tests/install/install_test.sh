@@ -17,7 +17,7 @@ names() {
 
 # public_names: the functions that sley.h declares as API.
 public_names() {
-	sed 's/^#define SLEY_API.*/#define SLEY_API @API@/' include/sley.h | ${CC:-gcc} -E -P -x c -Iinclude - | tr -d '\n' |
+	echo '#include <sley.h>' | ${CC:-gcc} -E -P -x c -DSLEY_API=@API@ -Iinclude - | tr -d '\n' |
 		tr ';{}' '\n' | grep -o '@API@.*' | grep -o 'sley_[a-z0-9_]*(' | tr -d '(' | sort -u
 }
 
@@ -29,10 +29,10 @@ none() {
 # The whole list: nothing is missing, nothing else is there.
 files() {
 	(cd "$root" && find . ! -type d | sort) >"$scratch/found"
-	sort >"$scratch/expected" <<-END
+	(cd include && find sley -name '*.h' | sed "s|^|.$prefix/include/|") >"$scratch/sub"
+	sort - "$scratch/sub" >"$scratch/expected" <<-END
 		.$prefix/bin/asynctop
 		.$prefix/include/sley.h
-		.$prefix/include/sley/introspect.h
 		.$prefix/lib/libsley.a
 		.$prefix/lib/libsley.so
 		.$prefix/lib/libsley.so.0
@@ -129,7 +129,7 @@ library() {
 # Each header stands alone, without GNU's extensions of the language, in C and in C++.
 headers() {
 	local header
-	for header in sley.h sley/introspect.h; do
+	for header in sley.h $(cd include && echo sley/*.h); do
 		echo "#include <$header>" >"$scratch/header.c"
 		${CC:-gcc} -std=c99 -D_GNU_SOURCE -Wall -Wextra -Werror -fsyntax-only $(pkg-config --cflags sley) "$scratch/header.c"
 		clang -x c++ -Wall -Wextra -Werror -fsyntax-only $(pkg-config --cflags sley) "$scratch/header.c"

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+/* Starting the runtime, and looking at it. */
+#ifndef SLEY_RUNTIME_H
+#define SLEY_RUNTIME_H
+
+#include <sley/base.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/*
+ * Options of sley_run(). Zero means the default, so `{ .size = sizeof(struct sley_options) }` is complete. The
+ * environment overrides: SLEY_WORKERS, SLEY_STACK_SIZE, SLEY_STACK_SLOTS, SLEY_MAX_TASKS, SLEY_NAME.
+ */
+struct sley_options {
+	size_t size;        /* sizeof(struct sley_options), so that it can grow */
+	const char *name;   /* of the service, up to 31 bytes, copied; default: the command's */
+	unsigned workers;   /* threads that run tasks, up to 256; default: as many as the affinity mask and the cgroup's
+				* CPU quota allow */
+	unsigned max_tasks; /* tasks alive at once, up to 2^24 - 2; default 2^21. Address space, not memory. A later run
+				* of the process gets at most as many as its first. */
+	unsigned stack_slots; /* copying stacks; default 4096 */
+	size_t stack_size;    /* bytes of each stack, rounded up to pages, 16 KiB to 1 GiB; default 256 KiB */
+	unsigned flags;       /* SLEY_RUN_* */
+};
+
+#define SLEY_RUN_DUMP_ON_SIGQUIT 1u /* SIGQUIT prints sley_dump() on stderr instead of ending the process */
+
+/*
+ * Runs `main(arg)` as the first task, on a private stack, and the tasks it spawns; returns when `main` has returned.
+ * The calling thread becomes worker 0. Tasks that are still alive then are abandoned where they stand: they never run
+ * again and their memory is released; so have them end first if they own anything. A task that is in a blocking system
+ * call or computes is waited for up to the point where it would park. May be called again afterwards; a mutex, group or
+ * channel on which an abandoned task waited must not be used again then (a channel may be freed).
+ *
+ * A macro, as it records its place in the source: the spawn site of the first task. `options` may be null. `*result`
+ * (may be null) receives what `main` returned.
+ * 0; -EINVAL: an option is out of range; -EDEADLK: called from a task; -EBUSY: a run is under way in this process;
+ * -ECHILD: in a child forked from a process that had called it; -ENOMEM, -EMFILE, -ENFILE, -EAGAIN (threads):
+ * resources.
+ */
+#define sley_run(main, arg, options, result) sley_run_at(SLEY_SITE(#main), (main), (arg), (options), (result))
+
+SLEY_API int sley_run_at(struct sley_site *site, int (*main)(void *arg), void *arg, const struct sley_options *options,
+			 int *result);
+
+/*
+ * Writes all tasks as text to descriptor `fd`: a line per worker and per task with its id, name, state, wait, spawn
+ * site. It blocks the thread while it writes. Any thread. 0, or the negative errno of write(2).
+ */
+SLEY_API int sley_dump(int fd);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
