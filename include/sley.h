@@ -9,7 +9,7 @@
  * What holds for every call
  *   - Results: 0, a count or an id on success; a negative errno value on failure. `errno` itself is not set.
  *   - Deadlines are absolute, CLOCK_MONOTONIC nanoseconds: sley_in(SLEY_MS(50)), or SLEY_NEVER. A call that finds its
- *     work ready succeeds even if the deadline has passed; only a wait ends with -ETIMEDOUT.
+ *     work ready succeeds even if the deadline has passed; only a wait ends with -ETIMEDOUT. In the same way every wait of a task that was cancelled ends with -ECANCELED.
  *   - "task" means: from a task. Such a call made from a thread that runs no task, or from a signal handler that
  *     interrupted the scheduler on a worker's own stack, returns -EDEADLK; in a handler that interrupted a task it is
  *     not found out, and must not be made. "any thread" means: from a task or from any thread while sley_run() is

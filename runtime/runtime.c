@@ -15,13 +15,15 @@
  *   stack/overflow.c       naming the task whose stack was too small
  *   context/x86_64.S     the switch (or ucontext.c)
  *   sched/spawn.c        the task's own calls: spawn, join, yield, sleep, its end
+ *   sched/cancel.c         cancelling it
  *   sched/task.c           the table of tasks, their states and public records
  *   sched/wait.c           the protocol of everything that waits
+ *   sched/thread.c         plain threads that wait
  *   sched/timer.c          deadlines
  *   sched/fault.c          refusing shared objects on copying stacks
  *   reactor/reactor.c    descriptors that are waited for
  *   io/io.c              read, write, poll; io/socket.c: listen, accept, dial, close; io/address.c
- *   sync/                mutex, wait group, channel
+ *   sync/                mutex, wait group; channel (chan.c), select
  *   region/region.c      what tools may see; site.c: spawn sites
  *   dump.c               the same as text
  *
@@ -37,6 +39,7 @@
 
 #include "base/check.h"
 #include "reactor/reactor.h"
+#include "sched/thread.h"
 #include "sched/worker.h"
 #include "stack/overflow.h"
 
@@ -231,9 +234,11 @@ static int open_and_run(const struct sley_options *options)
 	region_begin(options->name, stacks_begin, stacks_begin + stacks_size, stack_size, options->stack_slots);
 	store(&region.header->worker_count, MAX(region.header->worker_count, scheduler.count), release);
 	store(&scheduler.stopping, 0, relaxed);
+	threads_open();
 	store(&scheduler.running, 1, release);
 	error = run_workers(options);
 	store(&scheduler.running, 0, release);
+	threads_close();
 	tasks_each(abandon, NULL);
 	region_end();
 workers:

@@ -24,11 +24,16 @@ SLEY_API int sley_chan_free(struct sley_chan *);
 
 /*
  * Sends a copy of the item, in FIFO order among senders. A null channel never becomes ready. 0; -EPIPE: it is closed
- * (also while waiting); -ETIMEDOUT; -ENOMEM: to hold a large item while waiting; -EFAULT. Task.
+ * (also while waiting); -ETIMEDOUT; -ENOMEM: to hold a large item while waiting; -EFAULT. Task, or any thread, which
+ * then blocks; -ENOTCONN there: the run is over.
  */
 SLEY_API int sley_chan_send(struct sley_chan *, const void *item, sley_time deadline);
 
-/* Receives an item into `item`. 0; -EPIPE: it is closed and drained; -ETIMEDOUT; -ENOMEM; -EFAULT. Task. */
+/*
+ * Receives an item into `item`. 0; -EPIPE: it is closed and drained; -ETIMEDOUT; -ENOMEM; -EFAULT. Task or any thread,
+ * as above. All there is, until it is closed:
+ *     while (sley_chan_recv(chan, &item, SLEY_NEVER) == 0)
+ */
 SLEY_API int sley_chan_recv(struct sley_chan *, void *item, sley_time deadline);
 
 /* The same without waiting, from any thread: -EAGAIN where they would wait. */
@@ -37,9 +42,36 @@ SLEY_API int sley_chan_try_recv(struct sley_chan *, void *item);
 
 /*
  * No more sends; what is buffered can still be received. Wakes all waiters. Any thread. 0; -EPIPE: closed already;
- * -EFAULT.
+ * -EINVAL: null; -EFAULT.
  */
 SLEY_API int sley_chan_close(struct sley_chan *);
+
+/* ---- select ---- */
+
+enum sley_op { SLEY_RECV, SLEY_SEND };
+
+/* One of the operations that a select chooses from. The item belongs to the caller, and may lie on its stack. */
+struct sley_case {
+	struct sley_chan *chan; /* null: never ready */
+	int op;                 /* enum sley_op */
+	int error;              /* set for the case that was done: 0; -EPIPE: the channel is closed */
+	union {
+		void *into;       /* SLEY_RECV */
+		const void *from; /* SLEY_SEND: copied when the call is made */
+	};
+};
+
+/*
+ * Does one of the n operations, the first that can be done; of several that can, each is as likely as the others. A
+ * channel may be in several cases; a select never meets itself. With n == 0, or null channels alone, it waits for the
+ * deadline. Task, or any thread, which then blocks.
+ * The index of the case that was done, whose `error` says how; -ETIMEDOUT; -EINVAL: n or an op; -ENOMEM; -EFAULT: a
+ * channel on a copying stack; -ENOTCONN: a plain thread's, and the run is over.
+ */
+SLEY_API int sley_select(struct sley_case *cases, int n, sley_time deadline);
+
+/* The same without waiting (Go's default case): -EAGAIN if none can be done. Any thread. */
+SLEY_API int sley_try_select(struct sley_case *cases, int n);
 
 #ifdef __cplusplus
 }

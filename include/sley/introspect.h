@@ -142,7 +142,8 @@ enum sley_task_state {
 	X(MUTEX, "mutex", address) \
 	X(SEND, "send", address) /* of the channel */ \
 	X(RECV, "recv", address) \
-	X(GROUP, "group", address)
+	X(GROUP, "group", address) \
+	X(SELECT, "select", none)
 
 enum sley_wait_kind {
 #define SLEY_WAIT_ENUM(name, text, object) SLEY_WAIT_##name,

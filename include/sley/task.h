@@ -69,8 +69,29 @@ SLEY_API void sley_set_name(const char *name);
 /* Lets the other ready tasks run first. Task; elsewhere no effect. */
 SLEY_API void sley_yield(void);
 
-/* Parks the task until the time has come. 0, or -EDEADLK outside of a task. */
+/* Parks the task until the time has come. 0; -EDEADLK outside of a task; -ETIMEDOUT: the task's own deadline came first. */
 SLEY_API int sley_sleep(sley_time until);
+
+/*
+ * Cancels a task, for good: the wait that it is in, and all that it begins from now on, end with -ECANCELED. What it can
+ * do without waiting it still does, so nothing that was received is lost; a task that never waits asks
+ * sley_cancelled(). Never waits itself. Any thread. 0, also if it was cancelled before or has ended; -ESRCH: no such
+ * task: stale, or joined.
+ */
+SLEY_API int sley_cancel(sley_task task);
+
+/* 1: the calling task has been cancelled, masked or not; 0: not, or no task. Any thread. */
+SLEY_API int sley_cancelled(void);
+
+/*
+ * While masked, the calling task's waits are neither cancelled nor ended by a deadline that it inherited; a cancellation
+ * that comes meanwhile ends the first wait after it. For cleaning up. Returns what was before, so that sections nest:
+ *     int old = sley_cancel_mask(1);
+ *     ...
+ *     sley_cancel_mask(old);
+ * 0 or 1; -EDEADLK: no task. Task.
+ */
+SLEY_API int sley_cancel_mask(int masked);
 
 #ifdef __cplusplus
 }

@@ -409,8 +409,8 @@ static int64_t roughly_now(void)
 	return worker->polled ? worker->polled : clock_now();
 }
 
-/* With the lock held. 0: linked; 1: ready already; or an error. */
-static int link_waits(int fd, struct entry *entry, struct task *task, const bool wants[2], struct hold *hold)
+/* With the lock held. 0: it may wait; 1: ready already; or an error. */
+static int check_waits(struct entry *entry, const bool wants[2], struct hold *hold)
 {
 	if (entry->closing || (hold->waited && hold->generation != generation(entry)))
 		return -EBADF;
@@ -426,6 +426,12 @@ static int link_waits(int fd, struct entry *entry, struct task *task, const bool
 				return 1;
 		}
 	}
+	return 0;
+}
+
+/* With the lock held: links the wait that was begun. An error: it is not linked. */
+static int link_waits(int fd, struct entry *entry, struct task *task, const bool wants[2])
+{
 	for (int d = READING; d <= WRITING; d++) {
 		if (wants[d])
 			store(&entry->waiter[d], task, relaxed);
@@ -463,18 +469,22 @@ static int wait_for(int fd, const bool wants[2], enum sley_wait_kind kind, sley_
 		return error;
 	let_go(fd, entry, hold); /* a wait holds nothing: it is to end when the descriptor is closed */
 	lock_take(&entry->lock);
-	wait_begin(task, kind, (uint64_t)fd, pc); /* before it is linked: from then on it can be claimed */
-	error = link_waits(fd, entry, task, wants, hold);
-	if (error)
-		task_unwait(task);
+	error = check_waits(entry, wants, hold);
+	bool begun = error == 0;
+	if (begun) {
+		wait_begin(task, kind, (uint64_t)fd, pc); /* before it is linked: from then on it can be claimed */
+		error = link_waits(fd, entry, task, wants);
+	}
 	lock_drop(&entry->lock);
+	if (error && begun)
+		wait_abort(task);
 	if (error)
 		return error > 0 ? hold_on(entry, hold) : error;
 	enum claim who = wait_park(task, deadline);
-	/* an event for one direction leaves the other linked; a deadline leaves what it found */
-	if (who == CLAIM_DEADLINE || (wants[READING] && wants[WRITING]))
+	/* an event for one direction leaves the other linked; a deadline or a canceller leaves what it found */
+	if ((who != CLAIM_EVENT && who != CLAIM_CLOSED) || (wants[READING] && wants[WRITING]))
 		unlink_waits(entry, task);
-	return who == CLAIM_EVENT ? hold_on(entry, hold) : who == CLAIM_CLOSED ? -EBADF : -ETIMEDOUT;
+	return who == CLAIM_EVENT ? hold_on(entry, hold) : who == CLAIM_CLOSED ? -EBADF : wait_error(who);
 }
 
 int reactor_wait(int fd, enum direction direction, enum sley_wait_kind kind, sley_time deadline, const void *pc,

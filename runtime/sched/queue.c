@@ -11,6 +11,7 @@
 #include "sched/queue.h"
 
 #include "base/check.h"
+#include "sched/thread.h"
 
 #define GLOBAL_INTERVAL 61 /* a prime, so as not to fall in step with a program's own pattern (Go's figure) */
 #define CLOCK_INTERVAL  64 /* dispatches between two looks at the clock */
@@ -154,6 +155,10 @@ static void enqueue(struct worker *worker, struct task *task, bool last)
 
 void task_ready(struct task *task)
 {
+	if (unlikely(task->flags & TASK_THREAD)) {
+		thread_wake(task);
+		return;
+	}
 	struct worker *worker = worker_self();
 	/* run-next is for hand-offs between tasks; what the reactor or a timer wakes comes in its order */
 	enqueue(worker, task, !worker || !worker->task);
@@ -161,7 +166,19 @@ void task_ready(struct task *task)
 
 void task_ready_last(struct task *task)
 {
-	enqueue(worker_self(), task, true);
+	if (unlikely(task->flags & TASK_THREAD))
+		thread_wake(task);
+	else
+		enqueue(worker_self(), task, true);
+}
+
+void task_ready_list(struct task *list)
+{
+	while (list) {
+		struct task *next = (struct task *)list->tenant.next;
+		task_ready_last(list);
+		list = next;
+	}
 }
 
 void queue_last(struct worker *worker, struct task *task)
@@ -256,17 +273,9 @@ static struct task *steal_next(struct worker *worker, struct worker *victim)
 	return task;
 }
 
-static uint32_t next_random(struct worker *worker)
-{
-	worker->random ^= worker->random << 13; /* xorshift32, G. Marsaglia 2003 */
-	worker->random ^= worker->random >> 17;
-	worker->random ^= worker->random << 5;
-	return worker->random;
-}
-
 static struct task *steal(struct worker *worker, bool with_next)
 {
-	unsigned start = next_random(worker) % scheduler.count;
+	unsigned start = random_here() % scheduler.count;
 	for (unsigned i = 0; i < scheduler.count; i++) {
 		struct worker *victim = worker_get((start + i) % scheduler.count);
 		struct task *task = NULL;

@@ -11,11 +11,6 @@
 
 #define CALLER __builtin_return_address(0)
 
-static struct image_cache *images_of(struct worker *worker)
-{
-	return worker ? &worker->stack.images : NULL;
-}
-
 static int check_spawn(const struct sley_task_options *options, const void *arg, size_t n)
 {
 	int error = scheduler_error();
@@ -34,12 +29,12 @@ static int check_spawn(const struct sley_task_options *options, const void *arg,
 }
 
 /* Fills in what the new task is to do; its block, if any, is off the spawner's stack from here on. */
-static int set_start(struct worker *worker, struct task *task, void (*fn)(void *), const void *arg, size_t n)
+static int set_start(struct task *task, void (*fn)(void *), const void *arg, size_t n)
 {
 	task->start = (struct start){ .fn = fn, .arg = (void *)(uintptr_t)arg, .n = n };
 	if (n == SLEY_BY_POINTER || n == 0)
 		return 0;
-	task->start.arg = image_alloc(images_of(worker), n);
+	task->start.arg = image_alloc(images_here(), n);
 	if (!task->start.arg)
 		return -ENOMEM;
 	memcpy(task->start.arg, arg, n);
@@ -52,7 +47,7 @@ static int set_options(struct worker *worker, struct task *task, const struct sl
 		return 0;
 	if (options->pinned) {
 		task->flags |= TASK_PINNED;
-		task->worker = (uint16_t)(worker ? worker->number : 0);
+		task->worker = (uint8_t)(worker ? worker->number : 0);
 	}
 	if (options->detached)
 		task->fate |= TASK_DETACHED;
@@ -61,8 +56,8 @@ static int set_options(struct worker *worker, struct task *task, const struct sl
 	return 0;
 }
 
-sley_task sley_spawn_at(struct sley_site *site, const struct sley_task_options *options, void (*fn)(void *),
-			const void *arg, size_t n)
+int spawn_new(struct task **result, struct sley_site *site, const struct sley_task_options *options, void (*fn)(void *),
+	      const void *arg, size_t n)
 {
 	int error = check_spawn(options, arg, n);
 	if (error)
@@ -72,20 +67,36 @@ sley_task sley_spawn_at(struct sley_site *site, const struct sley_task_options *
 	struct task *task = task_alloc(cache, &error);
 	if (!task)
 		return error;
-	task->site = region_site(site);
-	error = set_start(worker, task, fn, arg, n);
+	task->site = (uint16_t)region_site(site);
+	error = set_start(task, fn, arg, n);
 	if (error == 0 && (error = set_options(worker, task, options)) != 0 && n != SLEY_BY_POINTER && n > 0)
-		image_free(images_of(worker), task->start.arg, n);
+		image_free(images_here(), task->start.arg, n);
 	if (error) {
 		task_free(cache, task);
 		return error;
 	}
-	sley_task id = (sley_task)task->id; /* once it is ready it may end, and the entry be another's */
 	task_publish(task, task_self(), options ? options->name : NULL);
+	*result = task;
+	return 0;
+}
+
+void spawn_start(struct task *task)
+{
 	count_here(SLEY_COUNTER_spawned, 1);
 	if (region_times())
 		fetch_add(&region.sites[task->site].spawned, 1, relaxed);
 	task_ready_last(task);
+}
+
+sley_task sley_spawn_at(struct sley_site *site, const struct sley_task_options *options, void (*fn)(void *),
+			const void *arg, size_t n)
+{
+	struct task *task;
+	int error = spawn_new(&task, site, options, fn, arg, n);
+	if (error)
+		return error;
+	sley_task id = (sley_task)task->id; /* once it is ready it may end, and the entry be another's */
+	spawn_start(task);
 	return id;
 }
 
@@ -97,7 +108,7 @@ int sley_go_at(struct sley_site *site, void (*fn)(void *), void *arg)
 }
 
 /* The block that travelled by value is copied to where it is to live: the task's own stack, below this frame. */
-NOINLINE static void call_by_value(struct worker *worker, const struct start *start)
+NOINLINE static void call_by_value(const struct start *start)
 {
 	void (*fn)(void *) = start->fn;
 	size_t n = start->n;
@@ -105,7 +116,7 @@ NOINLINE static void call_by_value(struct worker *worker, const struct start *st
 	void *block = alloca(n + 1);
 	if (n > 0) {
 		memcpy(block, from, n);
-		image_free(images_of(worker), from, n);
+		image_free(images_here(), from, n);
 	}
 	fn(block);
 }
@@ -118,25 +129,40 @@ void task_main(void)
 	fiber_enter(&task->fiber, &worker->fiber);
 	*sley_errno_location() = 0;
 	if (task->start.n != SLEY_BY_POINTER)
-		call_by_value(worker, &task->start);
+		call_by_value(&task->start);
 	else
 		task->start.fn(task->start.arg);
 	worker_end();
 }
 
+/*
+ * Tells those who want to know that the task has ended. With its lock held, but not while one is told: it has not
+ * ended for others before all are.
+ */
+static void tell(struct task *task)
+{
+	struct watch *watch;
+	while (task->extra && (watch = task->extra->watches)) {
+		task_unwatch(task, watch);
+		lock_drop(&task->lock);
+		watch->ended(watch, task);
+		lock_take(&task->lock);
+	}
+}
+
 void task_end(struct worker *worker, struct task *task)
 {
-	struct task *joiner;
 	fiber_fini(&task->fiber);
 	COUNT(worker, ended, 1);
 	task_to_ended(task);
 	lock_take(&task->lock);
+	tell(task);
 	task->fate |= TASK_ENDED;
 	bool detached = task->fate & TASK_DETACHED;
-	joiner = task->joiner;
-	task->joiner = NULL;
+	struct task *joiner = task->joiner ? task_at(task->joiner - 1) : NULL;
+	task->joiner = 0;
 	if (joiner && !wait_claim(joiner, CLAIM_EVENT))
-		joiner = NULL; /* its deadline was faster: it may join again */
+		joiner = NULL; /* its deadline or a canceller was faster: it may join again */
 	if (joiner)
 		task->fate |= TASK_DETACHED; /* it is the joiner's from here on, who frees it when it comes to run */
 	lock_drop(&task->lock);
@@ -156,6 +182,21 @@ static int check_join(struct task *target, sley_task id)
 	return 0;
 }
 
+/* Waits for its end; with target's lock held, but not while it waits. 0: it has ended. */
+static int wait_for_end(struct task *task, struct task *target, sley_time deadline, const void *pc)
+{
+	wait_begin(task, SLEY_WAIT_JOIN, target->id, pc);
+	target->joiner = task_index(task) + 1;
+	lock_drop(&target->lock);
+	enum claim who = wait_park(task, deadline);
+	lock_take(&target->lock);
+	if (who == CLAIM_EVENT)
+		return 0;
+	if (target->joiner == task_index(task) + 1)
+		target->joiner = 0;
+	return wait_error(who);
+}
+
 int sley_join(sley_task id, sley_time deadline)
 {
 	struct task *task = task_self();
@@ -168,18 +209,8 @@ int sley_join(sley_task id, sley_time deadline)
 		return -ESRCH;
 	lock_take(&target->lock);
 	int error = check_join(target, id);
-	if (error == 0 && !(target->fate & TASK_ENDED)) {
-		wait_begin(task, SLEY_WAIT_JOIN, (uint64_t)id, CALLER);
-		target->joiner = task;
-		lock_drop(&target->lock);
-		enum claim who = wait_park(task, deadline);
-		lock_take(&target->lock);
-		if (who == CLAIM_DEADLINE) {
-			if (target->joiner == task)
-				target->joiner = NULL;
-			error = -ETIMEDOUT;
-		}
-	}
+	if (error == 0 && !(target->fate & TASK_ENDED))
+		error = wait_for_end(task, target, deadline, CALLER);
 	if (error == 0)
 		target->fate |= TASK_DETACHED; /* ours alone: no other join gets through from here on */
 	lock_drop(&target->lock);
@@ -216,8 +247,10 @@ int sley_sleep(sley_time until)
 		return 0;
 	}
 	wait_begin(task, SLEY_WAIT_SLEEP, (uint64_t)until, CALLER);
-	wait_park(task, until);
-	return 0;
+	enum claim who = wait_park(task, until);
+	if (who == CLAIM_DEADLINE)
+		return clock_now() >= until ? 0 : -ETIMEDOUT; /* the task's own came first */
+	return wait_error(who);
 }
 
 sley_time sley_now(void)

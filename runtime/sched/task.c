@@ -8,6 +8,7 @@
 
 #include "base/arena.h"
 #include "base/check.h"
+#include "sched/worker.h"
 
 #define BATCH         32    /* entries that travel between a worker's cache and the table */
 #define RECORDS_AHEAD 4096u /* public records are populated in steps of 256 KiB */
@@ -23,7 +24,7 @@ static struct {
 	uint64_t generation; /* of fresh entries: above all that earlier runs used */
 } table;
 
-static struct task *entry(uint32_t index)
+struct task *task_at(uint32_t index)
 {
 	return (struct task *)(void *)table.arena.base + index;
 }
@@ -38,7 +39,7 @@ void tasks_close(void)
 {
 	uint64_t newest = table.generation;
 	for (uint32_t i = 0; i < table.high; i++) {
-		newest = MAX(newest, entry(i)->id >> SLEY_TASK_INDEX_BITS);
+		newest = MAX(newest, task_at(i)->id >> SLEY_TASK_INDEX_BITS);
 		store(&region.tasks[i].id, 0, relaxed);
 		region_live_clear(i);
 	}
@@ -71,8 +72,9 @@ static struct task *fresh(int *error)
 	if (index == table.max || arena_grow(&table.arena, (index + 1) * sizeof(struct task)) != 0 ||
 	    populate_records(index + 1) != 0)
 		return NULL;
-	struct task *task = entry(index);
+	struct task *task = task_at(index);
 	task->fate = TASK_UNUSED;
+	task->claim = CLAIM_EVENT; /* it does not wait */
 	task->id = table.generation << SLEY_TASK_INDEX_BITS | (index + 1);
 	store(&table.high, index + 1, release); /* pairs with task_find() */
 	store(&region.header->task_high, MAX(index + 1, region.header->task_high), relaxed);
@@ -113,7 +115,8 @@ struct task *task_alloc(struct task_cache *cache, int *error)
 	}
 	task->tenant.next = NULL;
 	task->flags = task->fate = 0;
-	task->joiner = NULL;
+	task->joiner = 0;
+	store(&task->claim, load(&task->claim, relaxed) & ~(CLAIM_CANCEL | CLAIM_MASKED), relaxed);
 	return task;
 }
 
@@ -129,9 +132,49 @@ static void give_back(struct task *head, unsigned n)
 	lock_drop(&table.lock);
 }
 
+struct task_extra *task_extra_get(struct image_cache *cache, struct task *task)
+{
+	struct task_extra *extra = task->extra;
+	if (extra || !(extra = image_alloc(cache, sizeof(*extra))))
+		return extra;
+	*extra = (struct task_extra){ .deadline = SLEY_NEVER };
+	store(&task->extra, extra, release); /* pairs with task_extra() */
+	return extra;
+}
+
+void task_watch(struct task *task, struct watch *watch)
+{
+	struct task_extra *extra = task->extra;
+	DCHECK(!(task->fate & (TASK_ENDED | TASK_UNUSED)));
+	watch->prev = NULL;
+	watch->next = extra->watches;
+	if (watch->next)
+		watch->next->prev = watch;
+	extra->watches = watch;
+}
+
+bool task_unwatch(struct task *task, struct watch *watch)
+{
+	if (watch->prev == watch)
+		return false;
+	if (watch->prev)
+		watch->prev->next = watch->next;
+	else
+		task->extra->watches = watch->next;
+	if (watch->next)
+		watch->next->prev = watch->prev;
+	watch->prev = watch; /* out of the list */
+	return true;
+}
+
 void task_free(struct task_cache *cache, struct task *task)
 {
 	struct sley_region_task *record = task_record(task);
+	if (unlikely(task->extra != NULL)) {
+		struct worker *worker = worker_self();
+		image_free(worker ? &worker->stack.images : NULL, task->extra, sizeof(*task->extra));
+		store(&task->extra, NULL, relaxed);
+	}
 	task->state = SLEY_TASK_FREE;
 	store(&record->id, 0, relaxed);
 	region_live_clear(task_index(task));
@@ -161,14 +204,14 @@ struct task *task_find(int64_t id)
 	uint32_t index = (uint32_t)((uint64_t)id & SLEY_TASK_INDEX_MASK) - 1;
 	if (id <= 0 || index >= load(&table.high, acquire)) /* pairs with fresh(): the entry is there */
 		return NULL;
-	return entry(index);
+	return task_at(index);
 }
 
 void tasks_each(void (*fn)(struct task *, void *), void *arg)
 {
 	uint32_t high = load(&table.high, acquire);
 	for (uint32_t i = 0; i < high; i++)
-		fn(entry(i), arg);
+		fn(task_at(i), arg);
 }
 
 /* ---- the public record ---- */

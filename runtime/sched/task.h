@@ -25,10 +25,13 @@
 #include "sched/wait.h"
 #include "stack/slot.h"
 
+_Static_assert(SLEY_REGION_WORKERS <= 256 && SLEY_REGION_SITES <= 65536, "struct task keeps them in so many bits");
+
 /* flags */
 #define TASK_PINNED  1u
 #define TASK_GRANTED 2u /* it sits in a run queue and holds its slot */
 #define TASK_STARTED 4u
+#define TASK_THREAD  8u /* a plain thread that waits, see sched/thread.h; constant */
 /* fate */
 #define TASK_DETACHED 1u /* nobody will join it, or somebody has */
 #define TASK_ENDED    2u /* its function has returned and its stack is left */
@@ -41,6 +44,19 @@ struct start {
 	size_t n; /* SLEY_BY_POINTER, or the size of the block `arg` that travels by value */
 };
 
+/* To be called when a task has ended: see task_watch(). */
+struct watch {
+	struct watch *next, *prev; /* protected by the task's lock; prev is the watch itself: it is not in the list */
+	/* On a worker's own stack (or any thread), without locks, after the task's stack was left. It owns the watch. */
+	void (*ended)(struct watch *watch, struct task *task);
+};
+
+/* What few tasks have. Made when it is first needed, kept until the entry is freed. */
+struct task_extra {
+	sley_time deadline;    /* of every wait; owned by the task, or by its spawner before it is ready */
+	struct watch *watches; /* protected by the task's lock */
+};
+
 /*
  * Two cache lines. The first is all that a switch touches, unless the task waits.
  */
@@ -48,10 +64,11 @@ struct task {
 	struct tenant tenant; /* first: queues link tenants */
 	uint64_t id;          /* constant while the task lives; kept when it is free, for the next generation */
 	uint64_t claim;       /* atomic, see sched/wait.h */
-	uint32_t site;        /* constant */
-	struct lock lock;     /* protects id's change, fate and joiner */
-	uint16_t worker;      /* where it last ran, or is pinned to; owned by the worker that runs it */
-	uint16_t ready_on;    /* the worker that made it ready; owned by whoever has it READY */
+	struct lock lock;     /* protects id's change, fate, joiner and watches */
+	uint32_t joiner;      /* protected by lock: index + 1 of the task that joins it, 0: none */
+	uint16_t site;        /* constant */
+	uint8_t worker;       /* where it last ran, or is pinned to; owned by the worker that runs it */
+	uint8_t ready_on;     /* the worker that made it ready; owned by whoever has it READY */
 	uint8_t state;        /* enum sley_task_state, as above */
 	uint8_t flags;        /* owned like state */
 	uint8_t fate;         /* protected by lock: TASK_DETACHED, TASK_ENDED, TASK_UNUSED */
@@ -61,7 +78,7 @@ struct task {
 		struct wait wait;   /* afterwards */
 	};
 	struct timer timer;
-	struct task *joiner; /* protected by lock */
+	struct task_extra *extra; /* atomic; set once, under lock: see task_extra_get() */
 	struct fiber fiber;
 } CACHE_ALIGNED;
 
@@ -89,8 +106,27 @@ void task_free(struct task_cache *cache, struct task *task);
 /* Fills in the public record. `parent` may be null. */
 void task_publish(struct task *task, struct task *parent, const char *name);
 
+/* What it has besides; null: nothing. */
+static inline struct task_extra *task_extra(struct task *task)
+{
+	return load(&task->extra, acquire); /* pairs with task_extra_get() */
+}
+
+/* The same, made if need be. Null: no memory. With the task's lock held, or before it is ready. */
+struct task_extra *task_extra_get(struct image_cache *cache, struct task *task);
+
+/*
+ * Has watch->ended called once when the task ends. With its lock held and its id checked; it has an extra, and has not
+ * ended. unwatch, under the same lock: takes it back: true; false: it has been called, or is about to be.
+ */
+void task_watch(struct task *task, struct watch *watch);
+bool task_unwatch(struct task *task, struct watch *watch);
+
 /* The entry of an id, or null if none can have it. The caller checks its id under its lock. */
 struct task *task_find(int64_t id);
+
+/* The entry number `index`, which was used. */
+struct task *task_at(uint32_t index);
 
 /* Calls fn for every entry that was ever used. Only when no worker runs, or with racy reads in mind. */
 void tasks_each(void (*fn)(struct task *, void *), void *arg);
@@ -141,7 +177,7 @@ static inline void task_to_ready(struct task *task, unsigned worker)
 {
 	DCHECK(task->state == SLEY_TASK_FREE || task->state == SLEY_TASK_WAITING || task->state == SLEY_TASK_RUNNING ||
 	       task->state == SLEY_TASK_SLOT);
-	task->ready_on = (uint16_t)worker;
+	task->ready_on = (uint8_t)worker;
 	store(&task_record(task)->worker, (uint16_t)worker, relaxed);
 	task_enter_state(task, SLEY_TASK_READY);
 }
@@ -149,7 +185,7 @@ static inline void task_to_ready(struct task *task, unsigned worker)
 static inline void task_to_running(struct task *task, unsigned worker)
 {
 	DCHECK(task->state == SLEY_TASK_READY || task->state == SLEY_TASK_SLOT);
-	task->worker = (uint16_t)worker;
+	task->worker = (uint8_t)worker;
 	store(&task_record(task)->worker, (uint16_t)worker, relaxed);
 	task_enter_state(task, SLEY_TASK_RUNNING);
 }

@@ -3,10 +3,10 @@
 /*
  * The one park/ready protocol and the one wait node.
  *
- * A wait is numbered. task->claim = number << CLAIM_BITS | claimant, and a wait that nobody has ended has claimant
- * CLAIM_NONE. Whoever wants to end it (event, deadline, close) swaps its own name in by compare-and-swap against the
- * number it knows: exactly one wins, and a late one cannot end the *next* wait, whose number is another. The winner,
- * and nobody else, makes the task ready.
+ * A wait is numbered. task->claim = number << CLAIM_BITS | flags | claimant, and a wait that nobody has ended has
+ * claimant CLAIM_NONE. Whoever wants to end it (event, deadline, cancellation, close) swaps its own name in by
+ * compare-and-swap against the number it knows: exactly one wins, and a late one cannot end the *next* wait, whose
+ * number is another. The winner, and nobody else, makes the task ready. A task that does not wait has a claimant.
  *
  * A wait goes:
  *     lock the object; nothing there
@@ -21,7 +21,18 @@
  * The task may be claimed and queued by another worker before it has left its stack; its slot is held until it has
  * (stack/slot.h, invariant 4), so there is no state between running and parked, and nothing spins for it.
  *
- * Nodes are in the task, not on its stack: that may hold another tenant's bytes while it is parked.
+ * Cancellation is a flag in the same word, so that it cannot slip between a look and a wait:
+ *     canceller                            task
+ *     claim |= CANCEL                      wait_begin(): claim += one wait
+ *     claim the wait, if there is one      wait_park(): CANCEL? claim the wait itself
+ * Both are read-modify-writes of one word: whichever is second sees the other. MASKED, which only the task itself
+ * changes, and only while it does not wait, keeps both from doing so. Rejected: a flag of its own, which costs a full
+ * fence in every wait or a membarrier(2) in every cancellation.
+ *
+ * Nodes are in the task, not on its stack: that may hold another tenant's bytes while it is parked. A wait for one of
+ * several objects (select) has a node for each, apart from the task and off the stack: struct wait_apart.
+ *
+ * A plain thread waits by the same protocol, as a task without a stack: see sched/thread.h.
  */
 #ifndef SCHED_WAIT_H
 #define SCHED_WAIT_H
@@ -38,20 +49,37 @@ enum claim {
 	CLAIM_NONE,
 	CLAIM_EVENT,
 	CLAIM_DEADLINE,
+	CLAIM_CANCELLED,
 	CLAIM_CLOSED, /* the object was closed */
+	CLAIM_OVER,   /* the run is over; threads only */
 };
-#define CLAIM_BITS 8
+#define CLAIM_BITS   8
+#define CLAIM_WHO    ((uint64_t)0x0f)
+#define CLAIM_MASKED ((uint64_t)0x40)
+#define CLAIM_CANCEL ((uint64_t)0x80)
 
 struct wait {
-	struct wait *next, *prev; /* protected by the object's lock; next == the node itself: not linked */
-	union {                   /* a value on its way, owned by the object while the node is linked */
+	struct wait *next; /* protected by the object's lock; the node itself: not linked */
+	struct wait *prev; /* the same; lowest bit: the node is a wait_apart. Not linked: the node itself if it won */
+	union {            /* a value on its way, owned by the object while the node is linked */
 		void *block;
 		uint64_t word;
 	};
 };
 
+struct wait_apart {
+	struct wait wait;
+	struct task *owner;
+};
+
 /* Begins a wait of the calling task. */
 void wait_begin(struct task *task, enum sley_wait_kind kind, uint64_t object, const void *pc);
+
+/*
+ * The task finds that it need not wait after all, and is linked nowhere. Without locks: if it is being cancelled at this
+ * moment, the canceller makes it ready, and it parks until that has happened.
+ */
+void wait_abort(struct task *task);
 
 /*
  * Ends the wait, for `who`: true, and the caller must task_ready() it. With the object's lock held and the node
@@ -63,14 +91,45 @@ bool wait_claim(struct task *task, enum claim who);
 uint64_t wait_number(struct task *task);
 bool wait_claim_number(struct task *task, uint64_t number, enum claim who);
 
-/* Parks the calling task until its wait is claimed, by `deadline` at the latest: who won. */
+/*
+ * Marks the task as cancelled, and ends its wait, if there is one that is not masked: true, and the caller must
+ * task_ready() it. The task must not end meanwhile: under its lock, with its id checked.
+ */
+bool wait_cancel(struct task *task);
+
+/*
+ * Parks the calling task until its wait is claimed, by `deadline` and the one that it inherited at the latest: who won.
+ */
 enum claim wait_park(struct task *task, sley_time deadline);
+
+/* What a call answers whose wait ended by other than an event: -ETIMEDOUT, -ECANCELED, -EPIPE (closed), -ENOTCONN. */
+int wait_error(enum claim who);
+
+/* Whether the wait would end at once, as the task was cancelled: for waits that cannot be taken back. */
+bool wait_is_cancelled(struct task *task);
 
 /* A FIFO of nodes inside an object, protected by its lock. Zero bytes are an empty one. */
 void wait_link(struct sley_waiters *waiters, struct wait *wait);
+void wait_link_first(struct sley_waiters *waiters, struct wait *wait);
+void wait_link_apart(struct sley_waiters *waiters, struct wait_apart *apart);
 void wait_unlink(struct sley_waiters *waiters, struct wait *wait);
 
-/* Pops nodes until one could be claimed for `who`: its task, or null when none is left. */
+/* Pops nodes until the wait of one could be claimed for `who`: that one, or null when none is left. */
+struct wait *wait_pop_node(struct sley_waiters *waiters, enum claim who);
+
+/* The same: its task. */
 struct task *wait_pop(struct sley_waiters *waiters, enum claim who);
+
+/* Pops all: the tasks whose waits could be claimed, in order, linked by their queue links. For task_ready_list(). */
+struct task *wait_pop_all(struct sley_waiters *waiters, enum claim who);
+
+/* The task of a node that is linked, or was popped. */
+struct task *wait_owner(const struct wait *wait);
+
+/* Of a node apart, after its wait: whether it is the one that was popped for the claim that won. */
+static inline bool wait_won(const struct wait *wait)
+{
+	return ((uintptr_t)wait->prev & ~(uintptr_t)1) == (uintptr_t)wait;
+}
 
 #endif

@@ -39,6 +39,27 @@ NOINLINE struct task *task_self(void)
 	return self ? self->task : NULL;
 }
 
+NOINLINE struct image_cache *images_here(void)
+{
+	COMPILER_BARRIER();
+	return self ? &self->stack.images : NULL;
+}
+
+static uint32_t xorshift(uint32_t *state) /* xorshift32, G. Marsaglia 2003 */
+{
+	*state ^= *state << 13;
+	*state ^= *state >> 17;
+	*state ^= *state << 5;
+	return *state;
+}
+
+NOINLINE uint32_t random_here(void)
+{
+	static __thread uint32_t others = 0x9e3779b9;
+	COMPILER_BARRIER();
+	return xorshift(self ? &self->random : &others);
+}
+
 int scheduler_error(void)
 {
 	if (likely(load(&scheduler.running, acquire))) /* pairs with runtime.c: the structures are whole */

@@ -35,7 +35,7 @@ struct worker {
 	struct task_cache tasks;
 	struct stack_worker stack;
 	struct fiber fiber;
-	uint32_t random;
+	uint32_t random; /* never 0 */
 	bool spinning;   /* counted in idle.spinning */
 	bool deque_turn; /* who was first the last time that there were pinned tasks */
 	pthread_t thread;
@@ -97,6 +97,12 @@ void worker_slept(void);
 /* In a forked child: the calling thread is no worker there. */
 void worker_forked(void);
 
+/* The calling thread's cache of blocks; null: it is no worker. Not to be kept across a wait. */
+struct image_cache *images_here(void);
+
+/* Random numbers for choices that are to be fair. Any thread. */
+uint32_t random_here(void);
+
 static inline struct worker *worker_get(unsigned number)
 {
 	return &scheduler.workers[number];
@@ -115,6 +121,9 @@ void count_here(enum sley_counter counter, uint64_t n);
  * for.
  */
 void task_ready(struct task *task);
+
+/* The same for a list of them, linked by their queue links, behind what is ready already. */
+void task_ready_list(struct task *list);
 
 /* As task_ready(), but behind what is ready already: for tasks spawned or woken in bulk. */
 void task_ready_last(struct task *task);
@@ -154,7 +163,15 @@ bool idle_without_poller(void); /* some sleep, and none of them in the reactor *
 int monitor_start(void);
 void monitor_stop(void);
 
-/* sched/spawn.c: the entry of every task */
+/*
+ * sched/spawn.c: a task in two steps: it is all there, and nobody else knows of it yet; and it becomes ready. 0 or an
+ * error of sley_spawn().
+ */
+int spawn_new(struct task **task, struct sley_site *site, const struct sley_task_options *options, void (*fn)(void *),
+	      const void *arg, size_t n);
+void spawn_start(struct task *task);
+
+/* The entry of every task. */
 void task_main(void);
 void task_end(struct worker *worker, struct task *task); /* on the worker's stack, after its stack was left */
 

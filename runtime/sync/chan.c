@@ -1,77 +1,40 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
-/*
- * Channels: a ring of items, a FIFO of senders and one of receivers, under one short lock.
- *
- * Invariants, with the lock free:
- *   - receivers wait => the ring is empty and no senders wait
- *   - senders wait   => the ring is full (or there is none) and no receivers wait
- *   - closed         => nobody waits
- *
- * An item whose sender or receiver is parked is held off the stack: in the wait node if it is a word, else in a block
- * that the waiting task allocated before it waited. It belongs to the object while the node is linked, to the claimant
- * from the claim to task_ready(), then to the task again. (Go's chan.go writes into the other's stack; ours may be
- * away.)
- */
+#include "sync/chan.h"
+
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "sched/fault.h"
-#include "sched/worker.h"
+#include "sched/thread.h"
 
 #define ITEM_MAX ((size_t)64 << 10)
 
-struct sley_chan {
-	struct lock lock; /* protects the rest but for the constants */
-	unsigned closed;
-	size_t item, capacity; /* constant */
-	size_t head, count;
-	struct sley_waiters senders, receivers;
-	char ring[];
-};
-
-/* ---- items ---- */
-
-static bool in_word(const struct sley_chan *chan)
-{
-	return chan->item <= sizeof(uint64_t);
-}
-
-static void *held(const struct sley_chan *chan, struct task *task)
-{
-	return in_word(chan) ? &task->wait.word : task->wait.block;
-}
-
-static void copy(const struct sley_chan *chan, void *to, const void *from)
-{
-	if (chan->item > 0)
-		memcpy(to, from, chan->item);
-}
+/* ---- what can be done at once; with the lock held ---- */
 
 static void ring_push(struct sley_chan *chan, const void *item)
 {
 	size_t place = (chan->head + chan->count) % chan->capacity;
-	copy(chan, chan->ring + place * chan->item, item);
+	chan_copy(chan, chan->ring + place * chan->item, item);
 	chan->count++;
 }
 
 static void ring_pop(struct sley_chan *chan, void *item)
 {
-	copy(chan, item, chan->ring + chan->head * chan->item);
+	chan_copy(chan, item, chan->ring + chan->head * chan->item);
 	chan->head = (chan->head + 1) % chan->capacity;
 	chan->count--;
 }
 
-/* ---- what can be done at once; with the lock held. *woken is to be made ready after unlocking ---- */
-
-static int send_now(struct sley_chan *chan, const void *item, struct task **woken)
+int chan_send_now(struct sley_chan *chan, const void *item, struct task **woken)
 {
+	struct wait *receiver;
 	*woken = NULL;
 	if (chan->closed)
 		return -EPIPE;
-	if ((*woken = wait_pop(&chan->receivers, CLAIM_EVENT))) {
-		copy(chan, held(chan, *woken), item);
+	if ((receiver = wait_pop_node(&chan->receivers, CLAIM_EVENT))) {
+		chan_copy(chan, chan_held(chan, receiver), item);
+		*woken = wait_owner(receiver);
 		return 0;
 	}
 	if (chan->count == chan->capacity)
@@ -80,20 +43,32 @@ static int send_now(struct sley_chan *chan, const void *item, struct task **woke
 	return 0;
 }
 
-static int recv_now(struct sley_chan *chan, void *item, struct task **woken)
+int chan_recv_now(struct sley_chan *chan, void *item, struct task **woken)
 {
+	struct wait *sender;
 	*woken = NULL;
 	if (chan->count > 0) {
 		ring_pop(chan, item);
-		if ((*woken = wait_pop(&chan->senders, CLAIM_EVENT)))
-			ring_push(chan, held(chan, *woken));
-		return 0;
+		if ((sender = wait_pop_node(&chan->senders, CLAIM_EVENT)))
+			ring_push(chan, chan_held(chan, sender));
+	} else if ((sender = wait_pop_node(&chan->senders, CLAIM_EVENT))) {
+		chan_copy(chan, item, chan_held(chan, sender));
+	} else {
+		return chan->closed ? -EPIPE : -EAGAIN;
 	}
-	if ((*woken = wait_pop(&chan->senders, CLAIM_EVENT))) {
-		copy(chan, item, held(chan, *woken));
-		return 0;
-	}
-	return chan->closed ? -EPIPE : -EAGAIN;
+	if (sender)
+		*woken = wait_owner(sender);
+	return 0;
+}
+
+bool chan_can_send(const struct sley_chan *chan)
+{
+	return chan->closed || chan->receivers.head || chan->count < chan->capacity;
+}
+
+bool chan_can_recv(const struct sley_chan *chan)
+{
+	return chan->closed || chan->senders.head || chan->count > 0;
 }
 
 /* ---- making and ending ---- */
@@ -134,70 +109,58 @@ int sley_chan_free(struct sley_chan *chan)
 
 int sley_chan_close(struct sley_chan *chan)
 {
-	struct task *task, *list = NULL;
 	int error = scheduler_error();
 	if (error || (error = fault_check(chan, "sley_chan_close", "channel")) != 0)
 		return error;
+	if (!chan)
+		return -EINVAL;
 	lock_take(&chan->lock);
 	if (chan->closed) {
 		lock_drop(&chan->lock);
 		return -EPIPE;
 	}
 	chan->closed = 1;
-	/* claimed tasks are nobody else's: their queue links are free */
-	while ((task = wait_pop(&chan->senders, CLAIM_CLOSED)) || (task = wait_pop(&chan->receivers, CLAIM_CLOSED))) {
-		task->tenant.next = tenant_of(list);
-		list = task;
-	}
+	struct task *senders = wait_pop_all(&chan->senders, CLAIM_CLOSED);
+	struct task *receivers = wait_pop_all(&chan->receivers, CLAIM_CLOSED);
 	lock_drop(&chan->lock);
-	while (list) {
-		struct task *next = (struct task *)list->tenant.next;
-		task_ready_last(list);
-		list = next;
-	}
+	task_ready_list(senders);
+	task_ready_list(receivers);
 	return 0;
 }
 
 /* ---- sending and receiving ---- */
 
-static int wait_for_nothing(enum sley_wait_kind kind, sley_time deadline, const void *pc)
+static int wait_for_nothing(struct task *task, enum sley_wait_kind kind, sley_time deadline, const void *pc)
 {
-	struct task *task = task_self();
 	wait_begin(task, kind, 0, pc);
-	wait_park(task, deadline);
-	return -ETIMEDOUT;
-}
-
-static void free_block(struct sley_chan *chan, void *block)
-{
-	image_free(&worker_self()->stack.images, block, chan->item);
+	return wait_error(wait_park(task, deadline));
 }
 
 /*
  * Parks the task with what it could not do at once; the lock is held, and dropped. `block` holds the item if it is no
  * word. The frames from here to the caller are live bytes of every task that waits on a channel: they are kept small.
  */
-static int wait_in(struct sley_chan *chan, void *item, sley_time deadline, bool sending, void *block, const void *pc)
+static int wait_in(struct task *task, struct sley_chan *chan, void *item, sley_time deadline, bool sending, void *block,
+		   const void *pc)
 {
-	struct task *task = task_self();
 	struct sley_waiters *waiters = sending ? &chan->senders : &chan->receivers;
 	wait_begin(task, sending ? SLEY_WAIT_SEND : SLEY_WAIT_RECV, (uint64_t)(uintptr_t)chan, pc);
 	task->wait.block = block;
 	if (sending)
-		copy(chan, held(chan, task), item);
+		chan_copy(chan, chan_held(chan, &task->wait), item);
 	wait_link(waiters, &task->wait);
 	lock_drop(&chan->lock);
 	enum claim who = wait_park(task, deadline);
-	if (who == CLAIM_DEADLINE) {
+	if (who != CLAIM_EVENT && who != CLAIM_CLOSED) {
 		lock_take(&chan->lock);
 		wait_unlink(waiters, &task->wait);
 		lock_drop(&chan->lock);
 	}
 	if (who == CLAIM_EVENT && !sending)
-		copy(chan, item, held(chan, task));
-	if (!in_word(chan))
-		free_block(chan, task->wait.block);
-	return who == CLAIM_EVENT ? 0 : who == CLAIM_CLOSED ? -EPIPE : -ETIMEDOUT;
+		chan_copy(chan, item, chan_held(chan, &task->wait));
+	if (!chan_in_word(chan))
+		image_free(images_here(), task->wait.block, chan->item);
+	return wait_error(who);
 }
 
 /* What can be done at once; with -EAGAIN the lock is still held. */
@@ -205,7 +168,7 @@ NOINLINE static int attempt_locked(struct sley_chan *chan, void *item, bool send
 {
 	struct task *woken;
 	lock_take(&chan->lock);
-	int error = sending ? send_now(chan, item, &woken) : recv_now(chan, item, &woken);
+	int error = sending ? chan_send_now(chan, item, &woken) : chan_recv_now(chan, item, &woken);
 	if (error == -EAGAIN)
 		return error;
 	lock_drop(&chan->lock);
@@ -218,28 +181,39 @@ NOINLINE static int attempt_locked(struct sley_chan *chan, void *item, bool send
  * A large item needs a block to wait in, which is allocated without the lock; then what could be done at once is tried
  * again.
  */
-static int transfer(struct sley_chan *chan, void *item, sley_time deadline, bool sending, const void *pc)
+static int transfer(struct task *task, struct sley_chan *chan, void *item, sley_time deadline, bool sending,
+		    const void *pc)
 {
 	if (unlikely(!chan))
-		return wait_for_nothing(sending ? SLEY_WAIT_SEND : SLEY_WAIT_RECV, deadline, pc);
+		return wait_for_nothing(task, sending ? SLEY_WAIT_SEND : SLEY_WAIT_RECV, deadline, pc);
 	int error = attempt_locked(chan, item, sending);
-	if (error != -EAGAIN) {
-		worker_spend(pc);
+	if (error != -EAGAIN)
 		return error;
-	}
 	void *block = NULL;
-	if (!in_word(chan)) {
+	if (!chan_in_word(chan)) {
 		lock_drop(&chan->lock);
-		block = image_alloc(&worker_self()->stack.images, chan->item);
+		block = image_alloc(images_here(), chan->item);
 		if (!block)
 			return -ENOMEM;
 		error = attempt_locked(chan, item, sending);
 		if (error != -EAGAIN) {
-			free_block(chan, block);
+			image_free(images_here(), block, chan->item);
 			return error;
 		}
 	}
-	return wait_in(chan, item, deadline, sending, block, pc);
+	return wait_in(task, chan, item, deadline, sending, block, pc);
+}
+
+/* From a plain thread, which waits itself. Apart: a thread's record is no part of a task's live bytes. */
+NOINLINE static int transfer_of_thread(struct sley_chan *chan, void *item, sley_time deadline, bool sending)
+{
+	struct thread thread;
+	int error = thread_enter(&thread);
+	if (error)
+		return error;
+	error = transfer(&thread.task, chan, item, deadline, sending, NULL);
+	thread_leave(&thread);
+	return error;
 }
 
 static int try_now(struct sley_chan *chan, void *item, bool sending, const char *call)
@@ -265,23 +239,26 @@ int sley_chan_try_recv(struct sley_chan *chan, void *item)
 	return try_now(chan, item, false, "sley_chan_try_recv");
 }
 
-static int check_waiting(struct sley_chan *chan, const char *call)
-{
-	return task_self() ? fault_check(chan, call, "channel") : outside_error();
-}
-
 int sley_chan_send(struct sley_chan *chan, const void *item, sley_time deadline)
 {
-	int error = check_waiting(chan, "sley_chan_send");
-	if (error)
+	struct task *task = task_self();
+	int error = fault_check(chan, "sley_chan_send", "channel");
+	if (unlikely(error))
 		return error;
-	return transfer(chan, (void *)(uintptr_t)item, deadline, true, __builtin_return_address(0));
+	if (unlikely(!task))
+		return transfer_of_thread(chan, (void *)(uintptr_t)item, deadline, true);
+	worker_spend(__builtin_return_address(0));
+	return transfer(task, chan, (void *)(uintptr_t)item, deadline, true, __builtin_return_address(0));
 }
 
 int sley_chan_recv(struct sley_chan *chan, void *item, sley_time deadline)
 {
-	int error = check_waiting(chan, "sley_chan_recv");
-	if (error)
+	struct task *task = task_self();
+	int error = fault_check(chan, "sley_chan_recv", "channel");
+	if (unlikely(error))
 		return error;
-	return transfer(chan, item, deadline, false, __builtin_return_address(0));
+	if (unlikely(!task))
+		return transfer_of_thread(chan, item, deadline, false);
+	worker_spend(__builtin_return_address(0));
+	return transfer(task, chan, item, deadline, false, __builtin_return_address(0));
 }

@@ -11,21 +11,6 @@ static struct lock *inner(struct sley_group *group)
 	return (struct lock *)&group->lock;
 }
 
-/* All claimed waiters, linked by their queue links. */
-static struct task *pop_all(struct sley_group *group)
-{
-	struct task *list = NULL, *last = NULL, *task;
-	while ((task = wait_pop(&group->waiters, CLAIM_EVENT))) {
-		task->tenant.next = NULL;
-		if (last)
-			last->tenant.next = &task->tenant;
-		else
-			list = task;
-		last = task;
-	}
-	return list;
-}
-
 int sley_group_add(struct sley_group *group, int64_t n)
 {
 	struct task *list = NULL;
@@ -39,14 +24,10 @@ int sley_group_add(struct sley_group *group, int64_t n)
 	} else {
 		group->count = sum;
 		if (sum == 0)
-			list = pop_all(group);
+			list = wait_pop_all(&group->waiters, CLAIM_EVENT);
 	}
 	lock_drop(inner(group));
-	while (list) {
-		struct task *next = (struct task *)list->tenant.next;
-		task_ready_last(list);
-		list = next;
-	}
+	task_ready_list(list);
 	return error;
 }
 
@@ -72,10 +53,11 @@ int sley_group_wait(struct sley_group *group, sley_time deadline)
 	wait_begin(task, SLEY_WAIT_GROUP, (uint64_t)(uintptr_t)group, __builtin_return_address(0));
 	wait_link(&group->waiters, &task->wait);
 	lock_drop(inner(group));
-	if (wait_park(task, deadline) == CLAIM_EVENT)
+	enum claim who = wait_park(task, deadline);
+	if (who == CLAIM_EVENT)
 		return 0;
 	lock_take(inner(group));
 	wait_unlink(&group->waiters, &task->wait);
 	lock_drop(inner(group));
-	return -ETIMEDOUT;
+	return wait_error(who);
 }

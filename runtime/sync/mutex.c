@@ -60,12 +60,13 @@ int sley_mutex_lock(struct sley_mutex *mutex, sley_time deadline)
 	wait_begin(task, SLEY_WAIT_MUTEX, (uint64_t)(uintptr_t)mutex, __builtin_return_address(0));
 	wait_link(&mutex->waiters, &task->wait);
 	lock_drop(inner(mutex));
-	if (wait_park(task, deadline) == CLAIM_EVENT)
+	enum claim who = wait_park(task, deadline);
+	if (who == CLAIM_EVENT)
 		return 0; /* it was handed to us: owner is set */
 	lock_take(inner(mutex));
 	wait_unlink(&mutex->waiters, &task->wait);
 	lock_drop(inner(mutex));
-	return -ETIMEDOUT;
+	return wait_error(who);
 }
 
 int sley_mutex_unlock(struct sley_mutex *mutex)

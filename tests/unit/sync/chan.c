@@ -332,44 +332,94 @@ static void test_no_memory(void **state)
 
 /* ---- other threads, and after a run ---- */
 
-static int thread_answers[2];
-
 static void *plain_thread(void *unused)
 {
 	uint64_t item = 0;
 
-	thread_answers[0] = sley_chan_send(chan, &item, SLEY_NEVER);
-	thread_answers[1] = sley_chan_recv(chan, &item, SLEY_NEVER);
+	REQUIRE(sley_chan_recv(chan, &item, 0) == -ETIMEDOUT);
+	REQUIRE(sley_chan_recv(chan, &item, sley_in(SLEY_MS(1))) == -ETIMEDOUT);
+	for (uint64_t i = 0; i < 1000; i++)
+		REQUIRE(sley_chan_send(chan, &i, SLEY_NEVER) == 0);
 	for (uint64_t i = 0; i < 1000;) {
 		int error = sley_chan_try_send(chan, &i);
 		REQUIRE(error == 0 || error == -EAGAIN);
 		i += error == 0;
 	}
+	for (uint64_t i = 0; i < 1000; i++)
+		REQUIRE(sley_chan_recv(chan, &item, SLEY_NEVER) == 0 && item == i);
 	REQUIRE(sley_chan_close(chan) == 0);
+	REQUIRE(sley_chan_recv(chan, &item, SLEY_NEVER) == -EPIPE);
+	REQUIRE(sley_chan_send(chan, &item, SLEY_NEVER) == -EPIPE);
 	return NULL;
 }
 
-static int main_plain(void *arg)
+static int main_plain(void *capacity)
 {
 	pthread_t thread;
 	uint64_t item;
 
-	REQUIRE(sley_chan_new(&chan, sizeof(item), 4) == 0);
+	REQUIRE(sley_chan_new(&chan, sizeof(item), (uintptr_t)capacity) == 0);
 	REQUIRE(pthread_create(&thread, NULL, plain_thread, NULL) == 0);
+	for (uint64_t i = 0; i < 2000; i++) {
+		if (i % 100 == 0)
+			sley_sleep(sley_in(SLEY_US(100))); /* lets the thread fall asleep now and then */
+		REQUIRE(sley_chan_recv(chan, &item, SOON) == 0 && item == i % 1000);
+	}
 	for (uint64_t i = 0; i < 1000; i++)
-		REQUIRE(sley_chan_recv(chan, &item, SOON) == 0 && item == i);
-	REQUIRE(sley_chan_recv(chan, &item, SOON) == -EPIPE);
+		REQUIRE(sley_chan_send(chan, &i, SOON) == 0);
 	pthread_join(thread, NULL);
-	REQUIRE(thread_answers[0] == -EDEADLK && thread_answers[1] == -EDEADLK);
+	REQUIRE(sley_chan_recv(chan, &item, SOON) == -EPIPE);
 	REQUIRE(sley_chan_free(chan) == 0);
 	return 0;
 }
 
-/* A plain thread may try and close, which wakes tasks; it may not wait. */
+/* A plain thread may send, receive, try and close; it waits itself, and is woken by tasks as they are by it. */
 static void test_plain_thread(void **state)
 {
-	run(main_plain, 1);
-	run(main_plain, 2);
+	for (unsigned workers = 1; workers <= 2; workers++) {
+		for (uintptr_t capacity = 0; capacity < 5; capacity += 4) {
+			struct sley_options options = { .size = sizeof(options), .workers = workers };
+			run_with(main_plain, (void *)capacity, &options);
+		}
+	}
+}
+
+static unsigned waiting_threads;
+
+static void *stranded(void *sending)
+{
+	uint64_t item[4] = { 0 };
+
+	fetch_add(&waiting_threads, 1, relaxed);
+	return (void *)(intptr_t)(sending ? sley_chan_send(chan, item, SLEY_NEVER) : sley_chan_recv(chan, item, SOON));
+}
+
+static pthread_t strands[2];
+
+static int main_strand(void *sending)
+{
+	REQUIRE(sley_chan_new(&chan, 32, 0) == 0);
+	waiting_threads = 0;
+	for (int i = 0; i < 2; i++)
+		REQUIRE(pthread_create(&strands[i], NULL, stranded, sending) == 0);
+	while (load(&waiting_threads, relaxed) < 2)
+		sley_yield();
+	return 0;
+}
+
+/* Threads that wait, or are about to, when the run ends are told so, and nothing that they use is gone before they have left. */
+static void test_run_ends(void **state)
+{
+	for (int round = 0; round < test_scale(200); round++) {
+		struct sley_options options = { .size = sizeof(options), .workers = 2 };
+		run_with(main_strand, (void *)(uintptr_t)(round % 2), &options);
+		for (int i = 0; i < 2; i++) {
+			void *answer;
+			assert_int_equal(pthread_join(strands[i], &answer), 0);
+			assert_int_equal((intptr_t)answer, -ENOTCONN);
+		}
+		assert_int_equal(sley_chan_free(chan), 0);
+	}
 }
 
 static void receive_for_ever(void *arg)
@@ -393,8 +443,8 @@ static void test_outside(void **state)
 	uint64_t item = 0;
 
 	run(main_abandon, 1);
-	assert_int_equal(sley_chan_send(chan, &item, SLEY_NEVER), -EDEADLK);
-	assert_int_equal(sley_chan_recv(chan, &item, SLEY_NEVER), -EDEADLK);
+	assert_int_equal(sley_chan_send(chan, &item, SLEY_NEVER), -ENOTCONN);
+	assert_int_equal(sley_chan_recv(chan, &item, SLEY_NEVER), -ENOTCONN);
 	assert_int_equal(sley_chan_try_send(chan, &item), -ENOTCONN);
 	assert_int_equal(sley_chan_try_recv(chan, &item), -ENOTCONN);
 	assert_int_equal(sley_chan_close(chan), -ENOTCONN);
@@ -413,6 +463,7 @@ int main(void)
 		cmocka_unit_test(test_close),
 		cmocka_unit_test(test_no_memory),
 		cmocka_unit_test(test_plain_thread),
+		cmocka_unit_test(test_run_ends),
 		cmocka_unit_test(test_outside),
 	};
 

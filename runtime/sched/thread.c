@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+#include "sched/thread.h"
+
+#include <errno.h>
+#include <limits.h>
+
+#include "base/clock.h"
+#include "base/futex.h"
+#include "sched/worker.h"
+
+static struct {
+	struct lock lock; /* protects list */
+	struct thread *list;
+	unsigned count; /* atomic, futex; written under lock */
+	unsigned over;  /* atomic */
+} threads;
+
+void threads_open(void)
+{
+	store(&threads.over, 0, relaxed);
+}
+
+unsigned threads_inside(void)
+{
+	return load(&threads.count, relaxed);
+}
+
+int thread_enter(struct thread *thread)
+{
+	if (worker_self())
+		return -EDEADLK;
+	*thread = (struct thread){ .task = { .flags = TASK_THREAD, .claim = CLAIM_EVENT } };
+	lock_take(&threads.lock);
+	int error = scheduler_error();
+	if (error == 0) {
+		thread->prev = NULL;
+		thread->next = threads.list;
+		if (thread->next)
+			thread->next->prev = thread;
+		threads.list = thread;
+		store(&threads.count, threads.count + 1, relaxed);
+	}
+	lock_drop(&threads.lock);
+	return error;
+}
+
+void thread_leave(struct thread *thread)
+{
+	lock_take(&threads.lock);
+	if (thread->prev)
+		thread->prev->next = thread->next;
+	else
+		threads.list = thread->next;
+	if (thread->next)
+		thread->next->prev = thread->prev;
+	store(&threads.count, threads.count - 1, release); /* pairs with threads_close(): all that it did is done */
+	bool last = threads.count == 0;
+	lock_drop(&threads.lock);
+	if (last)
+		futex_wake(&threads.count, INT_MAX);
+}
+
+enum claim thread_park(struct task *task, sley_time deadline)
+{
+	struct thread *thread = CONTAINER_OF(task, struct thread, task);
+	fence(); /* see thread.h */
+	if (load(&threads.over, relaxed) && wait_claim(task, CLAIM_OVER))
+		return CLAIM_OVER;
+	while (!load(&thread->woken, acquire)) { /* pairs with thread_wake() */
+		if (deadline == SLEY_NEVER) {
+			futex_wait(&thread->woken, 0, NULL);
+			continue;
+		}
+		int64_t left = deadline - clock_now();
+		if (left <= 0 && wait_claim(task, CLAIM_DEADLINE))
+			return CLAIM_DEADLINE;
+		struct timespec time = clock_timespec(left > 0 ? left : NS_PER_MS);
+		futex_wait(&thread->woken, 0, &time);
+	}
+	store(&thread->woken, 0, relaxed); /* whoever wakes it next has to claim its next wait first */
+	return (enum claim)(load(&task->claim, relaxed) & CLAIM_WHO);
+}
+
+/* Once `woken` is set the thread may be gone, and its stack with it: a wake-up of that address then wakes nobody. */
+void thread_wake(struct task *task)
+{
+	unsigned *woken = &CONTAINER_OF(task, struct thread, task)->woken;
+	store(woken, 1, release);
+	futex_wake(woken, 1);
+}
+
+void threads_close(void)
+{
+	struct task *list = NULL;
+	store(&threads.over, 1, relaxed);
+	fence(); /* see thread.h */
+	lock_take(&threads.lock);
+	for (struct thread *thread = threads.list; thread; thread = thread->next) {
+		if (wait_claim(&thread->task, CLAIM_OVER)) {
+			thread->task.tenant.next = tenant_of(list);
+			list = &thread->task;
+		}
+	}
+	lock_drop(&threads.lock);
+	task_ready_list(list);
+	unsigned inside;
+	while ((inside = load(&threads.count, acquire)) > 0)
+		futex_wait(&threads.count, inside, NULL);
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+/*
+ * Plain threads that wait: for what tasks send, or resolve. Such a thread is a task without a stack: it has the claim
+ * and the wait node, so that objects need not know the difference, and task_ready() wakes it from its futex.
+ *
+ * When the run ends, those that still wait are told (CLAIM_OVER), and the run's memory stays until they have left:
+ *     threads_close(): over = 1; claim each; wait until none is inside
+ *     thread_park():   (the wait can be claimed); over? claim it oneself : sleep
+ */
+#ifndef SCHED_THREAD_H
+#define SCHED_THREAD_H
+
+#include "sched/task.h"
+
+struct thread {
+	struct task task;           /* first */
+	unsigned woken;             /* atomic, futex */
+	struct thread *next, *prev; /* protected by the list's lock */
+};
+
+/*
+ * Makes `thread`, which lies on the calling thread's stack, the one that waits. 0; -ENOTCONN or -ECHILD: there is no
+ * run; -EDEADLK: it is a worker, on its own stack.
+ */
+int thread_enter(struct thread *thread);
+void thread_leave(struct thread *thread);
+
+/* What wait_park() is for threads. */
+enum claim thread_park(struct task *task, sley_time deadline);
+
+/* What task_ready() is for threads. */
+void thread_wake(struct task *task);
+
+/* How many are inside. Any thread. */
+unsigned threads_inside(void);
+
+/* The run begins, and is over. */
+void threads_open(void);
+void threads_close(void);
+
+#endif

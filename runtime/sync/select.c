@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+/*
+ * Select: the first of several channel operations that can be done, as in Go's select.go: all channels are locked, in
+ * the order of their addresses; of the cases that can be done at once a random one is; else a node of each is linked,
+ * and the task parks with one claim for all of them.
+ *
+ * With all locks held nobody can claim the task through one channel while it looks at another, so two selects that meet
+ * need no second claim that could fail after the first (one claim apiece, rejected: neither can be taken back).
+ *
+ * Everything is off the stack, in one record: nodes (struct wait_apart), the locking order, and a block for each
+ * operation whose item is no word. A record for n cases costs 40 n bytes while it waits.
+ */
+#include <errno.h>
+
+#include "sched/fault.h"
+#include "sched/thread.h"
+#include "sync/chan.h"
+
+#define CASES_MAX 65535
+
+struct select {
+	struct task *task;
+	struct sley_case *cases; /* the caller's: only looked at while the task runs */
+	unsigned n;
+	unsigned channels; /* that are not null */
+	uint16_t *order;   /* of the cases with a channel, by its address */
+	struct wait_apart nodes[];
+};
+
+static struct sley_chan *channel(const struct select *select, unsigned i)
+{
+	return select->cases[select->order[i]].chan;
+}
+
+/* ---- the record ---- */
+
+static size_t record_size(unsigned n)
+{
+	return sizeof(struct select) + n * (sizeof(struct wait_apart) + sizeof(uint16_t));
+}
+
+/* Lets the element sink to its place in the heap of [0, n). */
+static void sift_down(const struct select *select, unsigned at, unsigned n)
+{
+	uint16_t *order = select->order, moving = order[at];
+	unsigned below;
+	while ((below = 2 * at + 1) < n) {
+		if (below + 1 < n && channel(select, below + 1) > channel(select, below))
+			below++;
+		if (select->cases[moving].chan >= channel(select, below))
+			break;
+		order[at] = order[below];
+		at = below;
+	}
+	order[at] = moving;
+}
+
+/* Heapsort, as it needs no memory: J. W. J. Williams, "Algorithm 232", CACM 7 (1964). */
+static void sort(const struct select *select)
+{
+	unsigned n = select->channels;
+	for (unsigned i = n / 2; i-- > 0;)
+		sift_down(select, i, n);
+	while (n > 1) {
+		uint16_t last = select->order[--n];
+		select->order[n] = select->order[0];
+		select->order[0] = last;
+		sift_down(select, 0, n);
+	}
+}
+
+static struct select *record_new(struct task *task, struct sley_case *cases, unsigned n)
+{
+	struct select *select = image_alloc(images_here(), record_size(n));
+	if (!select)
+		return NULL;
+	*select = (struct select){ .task = task, .cases = cases, .n = n, .order = (uint16_t *)&select->nodes[n] };
+	for (unsigned i = 0; i < n; i++) {
+		struct wait_apart *node = &select->nodes[i];
+		node->owner = task;
+		node->wait = (struct wait){ .next = &node->wait };
+		if (cases[i].chan)
+			select->order[select->channels++] = (uint16_t)i;
+	}
+	sort(select);
+	return select;
+}
+
+static void record_free(struct select *select)
+{
+	for (unsigned i = 0; i < select->n; i++) {
+		struct sley_chan *chan = select->cases[i].chan;
+		if (chan && !chan_in_word(chan))
+			image_free(images_here(), select->nodes[i].wait.block, chan->item);
+	}
+	image_free(images_here(), select, record_size(select->n));
+}
+
+/* The blocks for items that are no words. False: no memory. */
+static bool allocate_blocks(struct select *select)
+{
+	for (unsigned i = 0; i < select->n; i++) {
+		struct sley_chan *chan = select->cases[i].chan;
+		if (chan && !chan_in_word(chan) &&
+		    !(select->nodes[i].wait.block = image_alloc(images_here(), chan->item)))
+			return false;
+	}
+	return true;
+}
+
+/* ---- locking: each channel once, although it may be in several cases ---- */
+
+static void lock_all(const struct select *select)
+{
+	for (unsigned i = 0; i < select->channels; i++) {
+		if (i == 0 || channel(select, i) != channel(select, i - 1))
+			lock_take(&channel(select, i)->lock);
+	}
+}
+
+static void unlock_all(const struct select *select)
+{
+	for (unsigned i = select->channels; i-- > 0;) {
+		if (i == 0 || channel(select, i) != channel(select, i - 1))
+			lock_drop(&channel(select, i)->lock);
+	}
+}
+
+/* ---- what can be done at once; with all locks held ---- */
+
+static bool can(const struct sley_case *c)
+{
+	return c->op == SLEY_SEND ? chan_can_send(c->chan) : chan_can_recv(c->chan);
+}
+
+/* One of the cases that can be done, each as likely as the others; null: none. */
+static struct sley_case *choose(const struct select *select)
+{
+	struct sley_case *chosen = NULL;
+	unsigned found = 0;
+	for (unsigned i = 0; i < select->channels; i++) {
+		struct sley_case *c = &select->cases[select->order[i]];
+		if (can(c) && (++found == 1 || random_here() % found == 0))
+			chosen = c;
+	}
+	return chosen;
+}
+
+/* The case that was done, and who is to be made ready; null: none could be. */
+static struct sley_case *do_one(const struct select *select, struct task **woken)
+{
+	struct sley_case *c;
+	/* a waiter may have been claimed by another between the look and the pop: then its node is gone, and we look again */
+	while ((c = choose(select))) {
+		c->error = c->op == SLEY_SEND ? chan_send_now(c->chan, c->from, woken)
+					      : chan_recv_now(c->chan, c->into, woken);
+		if (c->error != -EAGAIN)
+			return c;
+	}
+	return NULL;
+}
+
+/* ---- waiting ---- */
+
+static struct sley_waiters *waiters_of(const struct sley_case *c)
+{
+	return c->op == SLEY_SEND ? &c->chan->senders : &c->chan->receivers;
+}
+
+/* With all locks held. */
+static void link_all(struct select *select)
+{
+	for (unsigned i = 0; i < select->channels; i++) {
+		struct sley_case *c = &select->cases[select->order[i]];
+		struct wait_apart *node = &select->nodes[select->order[i]];
+		if (c->op == SLEY_SEND)
+			chan_copy(c->chan, chan_held(c->chan, &node->wait), c->from);
+		wait_link_apart(waiters_of(c), node);
+	}
+}
+
+/* The case whose node was popped for the claim that won; null: a deadline or a canceller won. Nothing is linked then. */
+static struct sley_case *unlink_all(struct select *select)
+{
+	struct sley_case *won = NULL;
+	lock_all(select);
+	for (unsigned i = 0; i < select->channels; i++) {
+		struct sley_case *c = &select->cases[select->order[i]];
+		struct wait *wait = &select->nodes[select->order[i]].wait;
+		wait_unlink(waiters_of(c), wait);
+		if (wait_won(wait))
+			won = c;
+	}
+	unlock_all(select);
+	return won;
+}
+
+/* All locks are held, and dropped. The index of the case, or the error. */
+NOINLINE static int wait_for_one(struct select *select, sley_time deadline, const void *pc)
+{
+	wait_begin(select->task, SLEY_WAIT_SELECT, 0, pc);
+	link_all(select);
+	unlock_all(select);
+	enum claim who = wait_park(select->task, deadline);
+	struct sley_case *c = unlink_all(select);
+	if (who != CLAIM_EVENT && who != CLAIM_CLOSED)
+		return wait_error(who);
+	struct wait *wait = &select->nodes[c - select->cases].wait;
+	c->error = wait_error(who);
+	if (c->op == SLEY_RECV && c->error == 0)
+		chan_copy(c->chan, c->into, chan_held(c->chan, wait));
+	return (int)(c - select->cases);
+}
+
+/* ---- the calls ---- */
+
+static int check(const struct sley_case *cases, int n)
+{
+	if (n < 0 || n > CASES_MAX || (n > 0 && !cases))
+		return -EINVAL;
+	for (int i = 0; i < n; i++) {
+		if (cases[i].op != SLEY_SEND && cases[i].op != SLEY_RECV)
+			return -EINVAL;
+		int error = fault_check(cases[i].chan, "sley_select", "channel");
+		if (error)
+			return error;
+	}
+	return 0;
+}
+
+/* `wait`: park if none can be done at once, else -EAGAIN. */
+static int run(struct task *task, struct sley_case *cases, int n, bool wait, sley_time deadline, const void *pc)
+{
+	struct task *woken = NULL;
+	int result = -ENOMEM;
+	struct select *select = record_new(task, cases, (unsigned)n);
+	if (!select)
+		return -ENOMEM;
+	if (wait && !allocate_blocks(select))
+		goto out;
+	lock_all(select);
+	struct sley_case *c = do_one(select, &woken);
+	if (!c && wait) {
+		result = wait_for_one(select, deadline, pc);
+		goto out;
+	}
+	unlock_all(select);
+	if (woken)
+		task_ready(woken);
+	result = c ? (int)(c - cases) : -EAGAIN;
+out:
+	record_free(select);
+	return result;
+}
+
+NOINLINE static int run_in_thread(struct sley_case *cases, int n, sley_time deadline)
+{
+	struct thread thread;
+	int error = thread_enter(&thread);
+	if (error)
+		return error;
+	error = run(&thread.task, cases, n, true, deadline, NULL);
+	thread_leave(&thread);
+	return error;
+}
+
+int sley_select(struct sley_case *cases, int n, sley_time deadline)
+{
+	struct task *task = task_self();
+	int error = check(cases, n);
+	if (error)
+		return error;
+	if (!task)
+		return run_in_thread(cases, n, deadline);
+	worker_spend(__builtin_return_address(0));
+	return run(task, cases, n, true, deadline, __builtin_return_address(0));
+}
+
+int sley_try_select(struct sley_case *cases, int n)
+{
+	int error = scheduler_error();
+	if (error || (error = check(cases, n)) != 0)
+		return error;
+	return run(NULL, cases, n, false, 0, NULL);
+}
