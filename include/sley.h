@@ -36,6 +36,7 @@
 #include <sley/base.h>
 #include <sley/chan.h>
 #include <sley/io.h>
+#include <sley/offload.h>
 #include <sley/runtime.h>
 #include <sley/sync.h>
 #include <sley/task.h>

@@ -18,6 +18,12 @@
 #define STACK_LEAST   ((size_t)16 << 10)
 #define STACK_MOST    ((size_t)1 << 30)
 
+#define OFFLOAD_DEFAULT 256u /* a call that blocks takes a thread; Tokio has 512, libuv 4 */
+#define OFFLOAD_MOST    (1u << 14)
+#define COMPUTE_MOST    1024u
+#define QUEUE_DEFAULT   1024u
+#define QUEUE_MOST      (1u << 20)
+
 /* A number with an optional K, M or G from the environment into *value. False: there is something else there. */
 static bool from_environment(const char *name, size_t *value)
 {
@@ -42,6 +48,25 @@ static bool within(const char *what, size_t value, size_t least, size_t most)
 		return true;
 	complain("option %s is %zu: it must be from %zu to %zu", what, value, least, most);
 	return false;
+}
+
+/* The limits of the pools of threads. */
+static bool resolve_offload(const struct sley_options *given, struct sley_options *result)
+{
+	size_t threads = given->offload_threads, compute = given->compute_threads, queue = given->offload_queue;
+	if (!from_environment("SLEY_OFFLOAD_THREADS", &threads) || !from_environment("SLEY_COMPUTE_THREADS", &compute) ||
+	    !from_environment("SLEY_OFFLOAD_QUEUE", &queue))
+		return false;
+	threads = threads ? threads : OFFLOAD_DEFAULT;
+	compute = compute ? compute : MIN(cpus_available(), COMPUTE_MOST);
+	queue = queue ? queue : QUEUE_DEFAULT;
+	if (!within("offload_threads", threads, 1, OFFLOAD_MOST) ||
+	    !within("compute_threads", compute, 1, COMPUTE_MOST) || !within("offload_queue", queue, 1, QUEUE_MOST))
+		return false;
+	result->offload_threads = (unsigned)threads;
+	result->compute_threads = (unsigned)compute;
+	result->offload_queue = (unsigned)queue;
+	return true;
 }
 
 int options_resolve(const struct sley_options *options, struct sley_options *result)
@@ -75,5 +100,5 @@ int options_resolve(const struct sley_options *options, struct sley_options *res
 		.stack_size = ROUND_UP(stack, PAGE),
 		.flags = given.flags,
 	};
-	return 0;
+	return resolve_offload(&given, result) ? 0 : -EINVAL;
 }

@@ -23,6 +23,7 @@
  *   sched/fault.c          refusing shared objects on copying stacks
  *   reactor/reactor.c    descriptors that are waited for
  *   io/io.c              read, write, poll; io/socket.c: listen, accept, dial, close; io/address.c
+ *   io/offload.c         functions run by the pools of threads (io/pool.c); io/submit.c: by tasks, for plain threads
  *   sync/                mutex, wait group; channel (chan.c), select
  *   region/region.c      what tools may see; site.c: spawn sites
  *   dump.c               the same as text
@@ -38,6 +39,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "io/offload.h"
 #include "reactor/reactor.h"
 #include "sched/thread.h"
 #include "sched/worker.h"
@@ -235,10 +237,14 @@ static int open_and_run(const struct sley_options *options)
 	store(&region.header->worker_count, MAX(region.header->worker_count, scheduler.count), release);
 	store(&scheduler.stopping, 0, relaxed);
 	threads_open();
+	offload_open(options->offload_threads, options->compute_threads, options->offload_queue);
 	store(&scheduler.running, 1, release);
 	error = run_workers(options);
+	threads_close(); /* an offloaded function may be among them */
+	offload_close();
 	store(&scheduler.running, 0, release);
 	threads_close();
+	submit_close();
 	tasks_each(abandon, NULL);
 	region_end();
 workers:

@@ -143,7 +143,8 @@ enum sley_task_state {
 	X(SEND, "send", address) /* of the channel */ \
 	X(RECV, "recv", address) \
 	X(GROUP, "group", address) \
-	X(SELECT, "select", none)
+	X(SELECT, "select", none) \
+	X(OFFLOAD, "offload", address) /* of the function */
 
 enum sley_wait_kind {
 #define SLEY_WAIT_ENUM(name, text, object) SLEY_WAIT_##name,

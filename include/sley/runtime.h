@@ -12,7 +12,8 @@ extern "C" {
 
 /*
  * Options of sley_run(). Zero means the default, so `{ .size = sizeof(struct sley_options) }` is complete. The
- * environment overrides: SLEY_WORKERS, SLEY_STACK_SIZE, SLEY_STACK_SLOTS, SLEY_MAX_TASKS, SLEY_NAME.
+ * environment overrides: SLEY_WORKERS, SLEY_STACK_SIZE, SLEY_STACK_SLOTS, SLEY_MAX_TASKS, SLEY_NAME,
+ * SLEY_OFFLOAD_THREADS, SLEY_COMPUTE_THREADS, SLEY_OFFLOAD_QUEUE.
  */
 struct sley_options {
 	size_t size;        /* sizeof(struct sley_options), so that it can grow */
@@ -24,6 +25,10 @@ struct sley_options {
 	unsigned stack_slots; /* copying stacks; default 4096 */
 	size_t stack_size;    /* bytes of each stack, rounded up to pages, 16 KiB to 1 GiB; default 256 KiB */
 	unsigned flags;       /* SLEY_RUN_* */
+	/* see sley/offload.h */
+	unsigned offload_threads; /* at most, for calls that block, up to 16384; default 256 */
+	unsigned compute_threads; /* at most, for calls that compute, up to 1024; default: as many as workers' default */
+	unsigned offload_queue;   /* calls of either kind that may be queued, up to 2^20; default 1024 */
 };
 
 #define SLEY_RUN_DUMP_ON_SIGQUIT 1u /* SIGQUIT prints sley_dump() on stderr instead of ending the process */
@@ -32,8 +37,9 @@ struct sley_options {
  * Runs `main(arg)` as the first task, on a private stack, and the tasks it spawns; returns when `main` has returned.
  * The calling thread becomes worker 0. Tasks that are still alive then are abandoned where they stand: they never run
  * again and their memory is released; so have them end first if they own anything. A task that is in a blocking system
- * call or computes is waited for up to the point where it would park. May be called again afterwards; a mutex, group or
- * channel on which an abandoned task waited must not be used again then (a channel may be freed).
+ * call or computes is waited for up to the point where it would park, and an offloaded call that is running up to its
+ * end. May be called again afterwards; a mutex, group or channel on which an abandoned task waited must not be used
+ * again then (a channel may be freed).
  *
  * A macro, as it records its place in the source: the spawn site of the first task. `options` may be null. `*result`
  * (may be null) receives what `main` returned.

@@ -102,10 +102,10 @@ NOINLINE static bool arm(struct task *task, sley_time deadline)
 	return true;
 }
 
-/* The deadline in force: the call's, or the one that the task inherited, unless it has them masked. */
-NOINLINE static sley_time inherited(struct task *task, struct task_extra *extra, sley_time deadline)
+NOINLINE sley_time wait_deadline(struct task *task, sley_time deadline)
 {
-	return load(&task->claim, relaxed) & CLAIM_MASKED ? deadline : MIN(deadline, extra->deadline);
+	struct task_extra *extra = task_extra(task);
+	return !extra || load(&task->claim, relaxed) & CLAIM_MASKED ? deadline : MIN(deadline, extra->deadline);
 }
 
 enum claim wait_park(struct task *task, sley_time deadline)
@@ -114,9 +114,8 @@ enum claim wait_park(struct task *task, sley_time deadline)
 		return thread_park(task, deadline);
 	if (unlikely(wait_is_cancelled(task)) && claim_own(task, CLAIM_CANCELLED))
 		return CLAIM_CANCELLED;
-	struct task_extra *extra = task_extra(task);
-	if (unlikely(extra != NULL))
-		deadline = inherited(task, extra, deadline);
+	if (unlikely(task_extra(task) != NULL))
+		deadline = wait_deadline(task, deadline);
 	if (deadline != SLEY_NEVER && !arm(task, deadline))
 		return CLAIM_DEADLINE;
 	worker_park();

@@ -108,6 +108,9 @@ int wait_error(enum claim who);
 /* Whether the wait would end at once, as the task was cancelled: for waits that cannot be taken back. */
 bool wait_is_cancelled(struct task *task);
 
+/* The deadline in force: the call's, or the one that the task inherited, unless it has them masked. */
+sley_time wait_deadline(struct task *task, sley_time deadline);
+
 /* A FIFO of nodes inside an object, protected by its lock. Zero bytes are an empty one. */
 void wait_link(struct sley_waiters *waiters, struct wait *wait);
 void wait_link_first(struct sley_waiters *waiters, struct wait *wait);

@@ -73,6 +73,44 @@ static void test_limits(void **state)
 	assert_int_equal(resolve(&o, &result), -EINVAL);
 }
 
+/* The same for the pools of offloaded calls. */
+static void test_offload_limits(void **state)
+{
+	struct sley_options result, o = { .size = sizeof(o) };
+
+	o.offload_threads = 1u << 14;
+	o.compute_threads = 1024;
+	o.offload_queue = 1u << 20;
+	assert_int_equal(resolve(&o, &result), 0);
+	assert_int_equal(result.offload_threads, 1 << 14);
+	assert_int_equal(result.compute_threads, 1024);
+	assert_int_equal(result.offload_queue, 1 << 20);
+	o.offload_threads++;
+	assert_int_equal(resolve(&o, &result), -EINVAL);
+	o.offload_threads = (unsigned)-1;
+	assert_int_equal(resolve(&o, &result), -EINVAL);
+	o.offload_threads = 1;
+	o.compute_threads++;
+	assert_int_equal(resolve(&o, &result), -EINVAL);
+	o.compute_threads = 1;
+	o.offload_queue++;
+	assert_int_equal(resolve(&o, &result), -EINVAL);
+	o.offload_queue = 1;
+	assert_int_equal(resolve(&o, &result), 0);
+	setenv("SLEY_OFFLOAD_THREADS", "7", 1);
+	setenv("SLEY_COMPUTE_THREADS", "8", 1);
+	setenv("SLEY_OFFLOAD_QUEUE", "9K", 1);
+	assert_int_equal(resolve(&o, &result), 0);
+	assert_int_equal(result.offload_threads, 7);
+	assert_int_equal(result.compute_threads, 8);
+	assert_int_equal(result.offload_queue, 9 << 10);
+	setenv("SLEY_OFFLOAD_QUEUE", "-1", 1);
+	assert_int_equal(resolve(&o, &result), -EINVAL);
+	unsetenv("SLEY_OFFLOAD_THREADS");
+	unsetenv("SLEY_COMPUTE_THREADS");
+	unsetenv("SLEY_OFFLOAD_QUEUE");
+}
+
 /* Zero and null mean the documented defaults. */
 static void test_defaults(void **state)
 {
@@ -84,6 +122,9 @@ static void test_defaults(void **state)
 		assert_int_equal(result.stack_slots, 4096);
 		assert_int_equal(result.stack_size, 256 << 10);
 		assert_int_equal(result.flags, 0);
+		assert_int_equal(result.offload_threads, 256);
+		assert_int_equal(result.offload_queue, 1024);
+		assert_true(result.compute_threads >= 1 && result.compute_threads <= 1024);
 		assert_true(result.workers >= 1 && result.workers <= 256);
 		assert_string_equal(result.name, program_invocation_short_name);
 	}
@@ -414,6 +455,8 @@ static int check_child(void)
 	       : sley_chan_try_recv(chan, &byte) != -ECHILD              ? 23
 	       : sley_chan_close(chan) != -ECHILD                        ? 24
 	       : sley_dump(2) != -ECHILD                                 ? 25
+	       : sley_offload(nothing, NULL, 0, SLEY_NEVER) != -ECHILD   ? 27
+	       : sley_submit(nothing, NULL, 0, SLEY_NEVER) != -ECHILD    ? 28
 	       : sley_self() != 0                                        ? 26
 									 : (sley_yield(), sley_set_name("child"), 0);
 }
@@ -548,6 +591,7 @@ int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_limits),
+		cmocka_unit_test(test_offload_limits),
 		cmocka_unit_test(test_defaults),
 		cmocka_unit_test(test_environment),
 		cmocka_unit_test(test_results),

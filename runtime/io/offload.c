@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+/* Offloaded calls: the task's side. The pools themselves, and who owns a job when, are in pool.h. */
+#include "io/offload.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "sched/worker.h"
+
+/*
+ * Queues a job for the block, and begins the task's wait for it. While there is no place in the queue the task waits
+ * for one, without a job: a full queue bounds the copies that there are.
+ */
+static int begin(const struct offload *what, struct task *task, const void *block, size_t n, sley_time deadline,
+		 struct job **result)
+{
+	struct pool *pool = &pools[what->pool];
+	bool handed = false;
+	for (;;) {
+		struct job *job = job_new(what->fn, what->dropped, block, n);
+		if (!job && handed)
+			pool_return_place(pool);
+		if (!job)
+			return -ENOMEM;
+		*result = job;
+		if (pool_add(pool, job, task, handed, &what->wait))
+			return 0;
+		job_free(job);
+		int error = pool_wait_for_place(pool, task, &what->wait, deadline);
+		if (error)
+			return error;
+		handed = true;
+	}
+}
+
+/* The wait is over: the result, unless the job was given up. */
+static int end(const struct offload *what, struct job *job, void *block, enum claim who)
+{
+	if (!pool_take_back(&pools[what->pool], job))
+		return wait_error(who);
+	int error = job->stage == JOB_QUEUED ? wait_error(who) : job->error;
+	if (error == 0 && job->n > 0)
+		memcpy(block, job->block, job->n);
+	else if (error && job->dropped)
+		job->dropped(job->block);
+	job_free(job);
+	return error;
+}
+
+/* It always waits, and what it begins cannot be taken back: so a call that is too late begins nothing. */
+static int too_late(struct task *task, sley_time deadline)
+{
+	deadline = wait_deadline(task, deadline);
+	if (deadline != SLEY_NEVER && deadline <= clock_now())
+		return -ETIMEDOUT;
+	return wait_is_cancelled(task) ? -ECANCELED : 0;
+}
+
+int offload_run(const struct offload *what, void *block, size_t n, sley_time deadline)
+{
+	struct task *task = task_self();
+	struct job *job;
+	int error = task ? too_late(task, deadline) : outside_error();
+	if (error == 0)
+		error = begin(what, task, block, n, deadline, &job);
+	if (error == 0)
+		return end(what, job, block, wait_park(task, deadline));
+	if (what->dropped)
+		what->dropped(block);
+	return error;
+}
+
+static int offload_checked(const struct sley_offload_options *options, void (*fn)(void *), void *block, size_t n,
+			   sley_time deadline, const void *pc)
+{
+	const struct offload what = {
+		.fn = fn,
+		.dropped = options ? options->dropped : NULL,
+		.wait = { SLEY_WAIT_OFFLOAD, (uint64_t)(uintptr_t)fn, pc },
+		.pool = options && options->cpu ? POOL_COMPUTE : POOL_BLOCKING,
+	};
+	if (!fn || (!block && n > 0))
+		return -EINVAL;
+	if (n <= SLEY_OFFLOAD_MAX)
+		return offload_run(&what, block, n, deadline);
+	if (what.dropped)
+		what.dropped(block);
+	return -E2BIG;
+}
+
+int sley_offload(void (*fn)(void *), void *block, size_t n, sley_time deadline)
+{
+	return offload_checked(NULL, fn, block, n, deadline, __builtin_return_address(0));
+}
+
+int sley_offload_with(const struct sley_offload_options *options, void (*fn)(void *), void *block, size_t n,
+		      sley_time deadline)
+{
+	if (options && options->size != sizeof(*options))
+		return -EINVAL;
+	return offload_checked(options, fn, block, n, deadline, __builtin_return_address(0));
+}
+
+void offload_open(unsigned threads, unsigned compute_threads, unsigned queue)
+{
+	pool_open(&pools[POOL_BLOCKING], "sley-offload", threads, queue);
+	pool_open(&pools[POOL_COMPUTE], "sley-compute", compute_threads, queue);
+}
+
+void offload_close(void)
+{
+	for (unsigned i = 0; i < POOLS; i++)
+		pool_stop(&pools[i]);
+}
+
+unsigned offload_active(void)
+{
+	unsigned n = 0;
+	for (unsigned i = 0; i < POOLS; i++)
+		n += load(&pools[i].active, acquire); /* pairs with retire(): what a call made ready is in a queue */
+	return n;
+}

@@ -1,0 +1,463 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+#include "io/pool.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/futex.h"
+#include "sched/worker.h"
+
+#define STACK ((size_t)1 << 20) /* of a thread: getaddrinfo's modules want some 100 KiB; pages are touched on demand */
+
+struct pool_thread {
+	pthread_t id; /* set by the thread itself */
+	struct pool *pool;
+	struct pool_thread *next, *prev; /* protected by the pool's lock: of the idle list */
+	bool idle;                       /* the same: it is in that list */
+	unsigned woken;                  /* atomic, futex; set under the pool's lock */
+};
+
+struct pool pools[POOLS];
+int64_t pool_idle_time = 10 * NS_PER_SEC;
+unsigned pool_test_fail;
+
+/* ---- jobs ---- */
+
+struct job *job_new(void (*fn)(void *), void (*dropped)(void *), const void *block, size_t n)
+{
+	struct job *job = image_alloc(images_here(), sizeof(*job) + n);
+	if (!job)
+		return NULL;
+	*job = (struct job){ .fn = fn, .dropped = dropped, .n = n };
+	if (n > 0)
+		memcpy(job->block, block, n);
+	return job;
+}
+
+void job_free(struct job *job)
+{
+	image_free(images_here(), job, sizeof(*job) + job->n);
+}
+
+static void drop(struct job *job)
+{
+	if (job->dropped)
+		job->dropped(job->block);
+	job_free(job);
+}
+
+static void append(struct job_list *list, struct job *job)
+{
+	job->next = NULL;
+	job->prev = list->tail;
+	if (list->tail)
+		list->tail->next = job;
+	else
+		list->head = job;
+	list->tail = job;
+}
+
+static void take_out(struct job_list *list, struct job *job)
+{
+	if (job->prev)
+		job->prev->next = job->next;
+	else
+		list->head = job->next;
+	if (job->next)
+		job->next->prev = job->prev;
+	else
+		list->tail = job->prev;
+}
+
+/* With the lock held: a job leaves the queue, and its place is handed on: whom to make ready, or null. */
+static struct task *unqueue(struct pool *pool, struct job *job)
+{
+	take_out(&pool->queued, job);
+	pool->length--;
+	struct task *waiter = wait_pop(&pool->waiters, CLAIM_EVENT);
+	if (waiter)
+		pool->handed++;
+	return waiter;
+}
+
+static void ready_if(struct task *task)
+{
+	if (task)
+		task_ready_last(task);
+}
+
+/* The end of a job has had its effect: from here on the idle runtime need not wait for it. */
+static void retire(struct pool *pool)
+{
+	fetch_sub(&pool->active, 1, release);
+}
+
+/* ---- idle threads; with the lock held ---- */
+
+static void rest(struct pool_thread *thread)
+{
+	struct pool *pool = thread->pool;
+	thread->idle = true;
+	thread->prev = NULL;
+	thread->next = pool->idle;
+	if (thread->next)
+		thread->next->prev = thread;
+	pool->idle = thread;
+	pool->resting++;
+	store(&thread->woken, 0, relaxed);
+}
+
+static void rise(struct pool_thread *thread)
+{
+	struct pool *pool = thread->pool;
+	if (thread->prev)
+		thread->prev->next = thread->next;
+	else
+		pool->idle = thread->next;
+	if (thread->next)
+		thread->next->prev = thread->prev;
+	thread->idle = false;
+	pool->resting--;
+}
+
+/*
+ * The thread to wake, or null. From here on it may wake by itself and end, so what remains to be done without the lock
+ * is futex_wake() of an address that may be anything by then, which does no harm.
+ */
+static unsigned *rouse(struct pool *pool)
+{
+	struct pool_thread *thread = pool->idle;
+	if (!thread)
+		return NULL;
+	rise(thread);
+	pool->coming++;
+	store(&thread->woken, 1, release); /* pairs with sleep_idle() */
+	return &thread->woken;
+}
+
+/* Sleeps until it is woken; false: it has idled for long enough. */
+static bool sleep_idle(struct pool_thread *thread)
+{
+	struct pool *pool = thread->pool;
+	int64_t left, until = clock_now() + load(&pool_idle_time, relaxed);
+	rest(thread);
+	lock_drop(&pool->lock);
+	while (!load(&thread->woken, acquire) && (left = until - clock_now()) > 0) {
+		struct timespec time = clock_timespec(left);
+		futex_wait(&thread->woken, 0, &time);
+	}
+	lock_take(&pool->lock);
+	if (!thread->idle)
+		return true;
+	rise(thread);
+	return false;
+}
+
+/* ---- threads ---- */
+
+static void start(struct pool *pool);
+
+/* With the lock held: whether a thread is to be started, by start() without it. */
+static bool must_start(struct pool *pool)
+{
+	if (pool->length <= pool->coming || pool->idle || pool->starting || pool->stopping ||
+	    pool->threads >= pool->limit)
+		return false;
+	pool->starting = true;
+	pool->coming++;
+	store(&pool->threads, pool->threads + 1, relaxed);
+	return true;
+}
+
+/* The thread has ended but for joining the one that did so before it. The lock is held, and dropped. */
+static void leave(struct pool_thread *thread)
+{
+	struct pool *pool = thread->pool;
+	struct pool_thread *before = pool->ended;
+	pool->ended = thread;
+	store(&pool->threads, pool->threads - 1, release); /* pairs with pool_stop() */
+	bool last = pool->stopping && pool->threads == 0;
+	lock_drop(&pool->lock);
+	if (last)
+		futex_wake(&pool->threads, 1);
+	if (before) {
+		pthread_join(before->id, NULL);
+		free(before);
+	}
+}
+
+/* The next job, which is RUNNING; the lock is held, and dropped. Null: the thread is to leave, the lock is held. */
+static struct job *next_job(struct pool_thread *thread)
+{
+	struct pool *pool = thread->pool;
+	struct job *job;
+	while (!(job = pool->queued.head)) {
+		if (pool->stopping)
+			return NULL;
+		bool woken = sleep_idle(thread);
+		pool->coming -= woken;
+		if (!woken && !pool->queued.head)
+			return NULL;
+	}
+	struct task *waiter = unqueue(pool, job);
+	job->stage = JOB_RUNNING;
+	append(&pool->taken, job);
+	bool more = must_start(pool);
+	lock_drop(&pool->lock);
+	ready_if(waiter);
+	if (more)
+		start(pool);
+	return job;
+}
+
+/*
+ * The job's function has returned; the lock is free, and held afterwards. What its task adds at once finds this thread
+ * on its way back to the queue, and wakes or starts no other.
+ */
+static void finish(struct pool *pool, struct job *job)
+{
+	lock_take(&pool->lock);
+	job->stage = JOB_ENDED;
+	struct task *task = job->task;
+	if (!task)
+		take_out(&pool->taken, job);
+	bool back_soon = task != NULL;
+	pool->coming += back_soon;
+	/* from the claim on the job is the task's; also if it lost, when the task is on its way to the lock */
+	bool claimed = task && wait_claim(task, CLAIM_EVENT);
+	lock_drop(&pool->lock);
+	if (!task)
+		drop(job);
+	else if (claimed)
+		task_ready_last(task);
+	retire(pool);
+	lock_take(&pool->lock);
+	pool->coming -= back_soon;
+}
+
+static void *thread_main(void *arg)
+{
+	struct pool_thread *thread = arg;
+	struct pool *pool = thread->pool;
+	struct job *job;
+	thread->id = pthread_self();
+	pthread_setname_np(thread->id, pool->name);
+	lock_take(&pool->lock);
+	pool->starting = false;
+	pool->coming--;
+	while ((job = next_job(thread))) {
+		job->fn(job->block);
+		finish(pool, job);
+	}
+	leave(thread);
+	return NULL;
+}
+
+/* All but those that a fault of the thread itself raises: blocked, they would end the process without its handler. */
+static void signals_of_threads(sigset_t *set)
+{
+	static const int own[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS };
+	sigfillset(set);
+	for (unsigned i = 0; i < ARRAY_SIZE(own); i++)
+		sigdelset(set, own[i]);
+}
+
+static int create(struct pool_thread *thread)
+{
+	pthread_t id;
+	pthread_attr_t attributes;
+	sigset_t blocked, old;
+	if (load(&pool_test_fail, relaxed))
+		return EAGAIN;
+	signals_of_threads(&blocked);
+	pthread_attr_init(&attributes);
+	pthread_attr_setstacksize(&attributes, STACK);
+	pthread_sigmask(SIG_SETMASK, &blocked, &old);
+	int error = pthread_create(&id, &attributes, thread_main, thread);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	pthread_attr_destroy(&attributes);
+	return error;
+}
+
+/* Without a thread nothing that is queued can ever run: it all ends with the error. The lock is held, and dropped. */
+static void fail_all(struct pool *pool, int error)
+{
+	struct task *list = NULL, *task;
+	struct job *job;
+	unsigned n = 0;
+	while ((job = pool->queued.head)) {
+		if ((task = unqueue(pool, job))) {
+			task->tenant.next =
+				tenant_of(list); /* a claimed task is nobody else's: its queue link is free */
+			list = task;
+		}
+		job->error = error;
+		job->stage = JOB_ENDED;
+		append(&pool->taken, job);
+		n++;
+		if (wait_claim(job->task, CLAIM_EVENT)) {
+			job->task->tenant.next = tenant_of(list);
+			list = job->task;
+		}
+	}
+	lock_drop(&pool->lock);
+	task_ready_list(list);
+	fetch_sub(&pool->active, n, release);
+}
+
+/* One thread less is coming. Those that there are will do its work; one that has begun to idle meanwhile, at once. */
+static void start_failed(struct pool *pool, int error)
+{
+	lock_take(&pool->lock);
+	pool->starting = false;
+	pool->coming--;
+	store(&pool->threads, pool->threads - 1, relaxed);
+	if (pool->threads == 0) {
+		fail_all(pool, error);
+		return;
+	}
+	unsigned *woken = pool->length > pool->coming ? rouse(pool) : NULL;
+	lock_drop(&pool->lock);
+	if (woken)
+		futex_wake(woken, 1);
+}
+
+/* Starts the thread that must_start() wants. errno is the task's, and stays. */
+static void start(struct pool *pool)
+{
+	int saved = errno;
+	struct pool_thread *thread = calloc(1, sizeof(*thread));
+	int error = ENOMEM;
+	if (thread) {
+		thread->pool = pool;
+		error = create(thread);
+	}
+	errno = saved;
+	if (error == 0)
+		return;
+	free(thread);
+	start_failed(pool, -error);
+}
+
+/* ---- the task's side ---- */
+
+bool pool_add(struct pool *pool, struct job *job, struct task *task, bool handed, const struct pool_wait *wait)
+{
+	lock_take(&pool->lock);
+	pool->handed -= handed;
+	if (pool->length + pool->handed >= pool->places) {
+		lock_drop(&pool->lock);
+		return false;
+	}
+	wait_begin(task, wait->kind, wait->object, wait->pc); /* before it is queued: from then on it can be claimed */
+	job->task = task;
+	append(&pool->queued, job);
+	pool->length++;
+	fetch_add(&pool->active, 1, relaxed);
+	unsigned *woken = pool->length > pool->coming ? rouse(pool) : NULL;
+	bool more = must_start(pool);
+	lock_drop(&pool->lock);
+	if (woken)
+		futex_wake(woken, 1);
+	else if (more)
+		start(pool);
+	return true;
+}
+
+bool pool_take_back(struct pool *pool, struct job *job)
+{
+	struct task *waiter = NULL;
+	lock_take(&pool->lock);
+	bool ours = job->stage != JOB_RUNNING;
+	if (job->stage == JOB_QUEUED) {
+		waiter = unqueue(pool, job);
+		retire(pool);
+	} else if (job->stage == JOB_ENDED) {
+		take_out(&pool->taken, job);
+	} else {
+		job->task = NULL;
+	}
+	lock_drop(&pool->lock);
+	ready_if(waiter);
+	return ours;
+}
+
+int pool_wait_for_place(struct pool *pool, struct task *task, const struct pool_wait *wait, sley_time deadline)
+{
+	lock_take(&pool->lock);
+	if (pool->length + pool->handed < pool->places) {
+		pool->handed++;
+		lock_drop(&pool->lock);
+		return 0;
+	}
+	wait_begin(task, wait->kind, wait->object, wait->pc);
+	wait_link(&pool->waiters, &task->wait);
+	lock_drop(&pool->lock);
+	enum claim who = wait_park(task, deadline);
+	if (who == CLAIM_EVENT)
+		return 0;
+	lock_take(&pool->lock);
+	wait_unlink(&pool->waiters, &task->wait);
+	lock_drop(&pool->lock);
+	return wait_error(who);
+}
+
+void pool_return_place(struct pool *pool)
+{
+	lock_take(&pool->lock);
+	struct task *waiter = wait_pop(&pool->waiters, CLAIM_EVENT);
+	if (!waiter)
+		pool->handed--;
+	lock_drop(&pool->lock);
+	ready_if(waiter);
+}
+
+/* ---- start and stop ---- */
+
+void pool_open(struct pool *pool, const char *name, unsigned limit, unsigned places)
+{
+	*pool = (struct pool){ .name = name, .limit = limit, .places = places };
+}
+
+static void drop_all(struct job_list *list)
+{
+	struct job *job;
+	while ((job = list->head)) {
+		take_out(list, job);
+		drop(job);
+	}
+}
+
+void pool_stop(struct pool *pool)
+{
+	unsigned *woken, threads;
+	lock_take(&pool->lock);
+	pool->stopping = true;
+	struct job_list never = pool->queued;
+	pool->queued = (struct job_list){ 0 };
+	for (struct job *job = pool->taken.head; job; job = job->next) {
+		if (job->stage == JOB_RUNNING)
+			job->task = NULL; /* it was abandoned */
+	}
+	lock_drop(&pool->lock);
+	do {
+		lock_take(&pool->lock);
+		woken = rouse(pool);
+		lock_drop(&pool->lock);
+		if (woken)
+			futex_wake(woken, 1);
+	} while (woken);
+	while ((threads = load(&pool->threads, acquire)) > 0) /* pairs with leave() */
+		futex_wait(&pool->threads, threads, NULL);
+	if (pool->ended) {
+		pthread_join(pool->ended->id, NULL);
+		free(pool->ended);
+	}
+	drop_all(&never);
+	drop_all(&pool->taken); /* ended, and their tasks were abandoned before they took them */
+}

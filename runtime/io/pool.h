@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+/*
+ * Pools of threads that run functions for tasks: one for what blocks, one for what computes.
+ *
+ * A job is a function and a copy of its block. It is in the pool's lists from pool_add() until it is taken back:
+ *
+ *   QUEUED    in `queued`, oldest first. A thread takes it, or its task removes it: it never runs.
+ *   RUNNING   in `taken`. The thread has it. The task may give it up (`task` = null): then it is the thread's, which
+ *             hands the block to `dropped` and frees it.
+ *   ENDED     in `taken`. It is the task's, which removes and frees it.
+ *
+ * Stage, lists and `task` change under the pool's lock alone, so for a job that is cancelled, or whose deadline comes,
+ * exactly one of these holds: it never ran, its result is taken, or it ran and was dropped:
+ *
+ *   task                                       thread
+ *   (its wait ends by deadline or canceller)   lock; QUEUED -> RUNNING; unlock
+ *   lock; QUEUED?  remove it: it never runs    fn(block)
+ *         RUNNING? task = null: dropped        lock; RUNNING -> ENDED; task? claim its wait; unlock
+ *         ENDED?   take the result             claimed? task_ready() : no task? dropped(block), free
+ *   unlock
+ *
+ * fn runs without any lock. A job that lost the claim is ENDED all the same: its task, which is on its way to the lock,
+ * takes the result, and the call succeeds.
+ *
+ * Threads. Whoever adds a job, and finds fewer threads on their way to the queue than jobs in it, wakes an idle one, which
+ * was busy last, so that the others grow old and end. If there is none, and fewer than `limit`, one is started; but one at a time: a started thread that finds more work than
+ * threads on their way starts the next. So a thousand short calls are done by a few threads, while calls that block get
+ * a thread each within some tens of microseconds. A thread that ends joins the one that ended before it; pool_stop()
+ * joins the last.
+ *
+ * The queue has `places`. A task that finds none waits, FIFO, with its block still its own; whoever frees a place hands
+ * it on, counted in `handed` until it is used.
+ *
+ * Lock: the pool's is an object lock (base/lock.h). Threads are started and woken without it.
+ */
+#ifndef IO_POOL_H
+#define IO_POOL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "sched/task.h"
+
+enum job_stage { JOB_QUEUED, JOB_RUNNING, JOB_ENDED };
+
+struct job {
+	struct job *next, *prev; /* protected by the pool's lock */
+	struct task *task;       /* protected by the pool's lock: who waits; null: it was given up */
+	/* constant */
+	void (*fn)(void *);
+	void (*dropped)(void *);
+	size_t n;
+	int error;     /* why it could not be run; set before it is ENDED */
+	uint8_t stage; /* protected by the pool's lock: enum job_stage */
+	char block[] __attribute__((aligned(16)));
+};
+
+struct job_list {
+	struct job *head, *tail;
+};
+
+/* What the calling task shows while it waits. */
+struct pool_wait {
+	enum sley_wait_kind kind;
+	uint64_t object;
+	const void *pc;
+};
+
+struct pool_thread;
+
+struct pool {
+	const char *name; /* of its threads */
+	struct lock lock; /* protects the rest */
+	unsigned limit, places;
+	struct job_list queued, taken;
+	unsigned length; /* of queued */
+	unsigned handed;
+	struct sley_waiters waiters; /* for a place */
+	struct pool_thread *idle;    /* LIFO */
+	struct pool_thread *ended;   /* the last that ended: not joined yet */
+	unsigned threads;            /* atomic, futex of pool_stop(); written under lock */
+	unsigned resting;            /* idle ones */
+	unsigned coming; /* will look at the queue without being woken: woken, started, or done with a job */
+	bool starting;
+	bool stopping;
+	unsigned active; /* atomic: jobs whose end may still ready a task; written under lock */
+};
+
+enum pool_kind { POOL_BLOCKING, POOL_COMPUTE, POOLS };
+extern struct pool pools[POOLS];
+
+/* `limit` threads at most, `places` in the queue. No thread is started before it is needed. */
+void pool_open(struct pool *pool, const char *name, unsigned limit, unsigned places);
+
+/*
+ * When no worker runs: what is queued never runs, what runs is waited for, and the threads end. All blocks that their
+ * tasks have not taken go to `dropped`.
+ */
+void pool_stop(struct pool *pool);
+
+/*
+ * Queues the job of the calling task, whose wait begins with it: true; false: the queue is full. `handed`: the caller
+ * was handed a place.
+ */
+bool pool_add(struct pool *pool, struct job *job, struct task *task, bool handed, const struct pool_wait *wait);
+
+/*
+ * The wait of pool_add() is over. True: the job is the caller's again, with its stage; false: it is running, and was
+ * given up.
+ */
+bool pool_take_back(struct pool *pool, struct job *job);
+
+/* Waits for a place: 0: it was handed one; or what ended the wait. */
+int pool_wait_for_place(struct pool *pool, struct task *task, const struct pool_wait *wait, sley_time deadline);
+
+/* It does not need the place that it was handed. */
+void pool_return_place(struct pool *pool);
+
+/* A job for a block of n bytes, copied from `block`. Null: no memory. */
+struct job *job_new(void (*fn)(void *), void (*dropped)(void *), const void *block, size_t n);
+void job_free(struct job *job);
+
+/* How long a thread idles before it ends, ns. Atomic; tests change it. */
+extern int64_t pool_idle_time;
+
+/* For tests: while nonzero, no thread can be started. Atomic. */
+extern unsigned pool_test_fail;
+
+#endif

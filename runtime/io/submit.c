@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+/*
+ * Functions that plain threads have run as tasks. The submission, with its copy of the block, is the thread's and the
+ * task's; the last that leaves it frees it. It is in a list, from which the end of the run takes what abandoned tasks
+ * will never leave.
+ *
+ *   thread                                     task
+ *   spawn; lock; ENDED? : wait; unlock         lock; GIVEN_UP? leave : RUNNING; unlock
+ *   lock; ENDED?   take the result             fn(block)
+ *         RUNNING? cancel the task; give up    lock; ENDED; wake the thread; leave; unlock
+ *         QUEUED?  give up: fn never runs
+ *         leave; unlock
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "io/offload.h"
+#include "sched/thread.h"
+#include "sched/worker.h"
+
+enum stage { QUEUED, RUNNING, ENDED, GIVEN_UP };
+
+struct submission {
+	struct submission *next, *prev; /* protected by the list's lock */
+	struct lock lock;               /* protects the rest but for the constants */
+	struct sley_waiters waiters;    /* the thread */
+	enum stage stage;
+	unsigned holders;
+	void (*fn)(void *);
+	char block[] __attribute__((aligned(16)));
+};
+
+static struct {
+	struct lock lock; /* protects head */
+	struct submission *head;
+} all;
+
+static struct submission *submission_new(void (*fn)(void *), const void *block, size_t n)
+{
+	int saved = errno;
+	struct submission *s = malloc(sizeof(*s) + n);
+	errno = saved;
+	if (!s)
+		return NULL;
+	*s = (struct submission){ .fn = fn, .holders = 2 };
+	if (n > 0)
+		memcpy(s->block, block, n);
+	lock_take(&all.lock);
+	s->next = all.head;
+	if (s->next)
+		s->next->prev = s;
+	all.head = s;
+	lock_drop(&all.lock);
+	return s;
+}
+
+static void submission_free(struct submission *s)
+{
+	lock_take(&all.lock);
+	if (s->prev)
+		s->prev->next = s->next;
+	else
+		all.head = s->next;
+	if (s->next)
+		s->next->prev = s->prev;
+	lock_drop(&all.lock);
+	free(s);
+}
+
+/* The lock is held, and dropped. */
+static void leave(struct submission *s)
+{
+	bool last = --s->holders == 0;
+	lock_drop(&s->lock);
+	if (last)
+		submission_free(s);
+}
+
+/* The task. */
+static void run(void *arg)
+{
+	struct submission *s = arg;
+	struct task *thread = NULL;
+	lock_take(&s->lock);
+	if (s->stage == QUEUED) {
+		s->stage = RUNNING;
+		lock_drop(&s->lock);
+		s->fn(s->block);
+		lock_take(&s->lock);
+		s->stage = ENDED;
+		thread = wait_pop(&s->waiters, CLAIM_EVENT);
+	}
+	leave(s);
+	if (thread)
+		task_ready(thread);
+}
+
+/* With the lock held, but not while it waits. 0: fn has ended; or what ended the wait. */
+static int wait_for_end(struct submission *s, struct task *thread, sley_time deadline)
+{
+	if (s->stage == ENDED)
+		return 0;
+	wait_begin(thread, SLEY_WAIT_NONE, 0, NULL);
+	wait_link(&s->waiters, &thread->wait);
+	lock_drop(&s->lock);
+	enum claim who = wait_park(thread, deadline);
+	lock_take(&s->lock);
+	wait_unlink(&s->waiters, &thread->wait);
+	return s->stage == ENDED ? 0 : wait_error(who);
+}
+
+static int submit(struct thread *thread, struct sley_site *site, struct submission *s, void *block, size_t n,
+		  sley_time deadline)
+{
+	static const struct sley_task_options detached = { .size = sizeof(detached), .detached = 1 };
+	sley_task task = sley_spawn_at(site, &detached, run, s, SLEY_BY_POINTER);
+	if (task < 0) {
+		submission_free(s);
+		return (int)task;
+	}
+	lock_take(&s->lock);
+	int error = wait_for_end(s, &thread->task, deadline);
+	bool running = s->stage == RUNNING;
+	if (error == 0 && n > 0)
+		memcpy(block, s->block, n);
+	if (s->stage == QUEUED)
+		s->stage = GIVEN_UP;
+	leave(s);
+	if (running)
+		sley_cancel(task); /* or it has ended meanwhile */
+	return error;
+}
+
+int sley_submit_at(struct sley_site *site, void (*fn)(void *), void *block, size_t n, sley_time deadline)
+{
+	struct thread thread;
+	if (task_self())
+		return -EDEADLK;
+	if (!fn || (!block && n > 0))
+		return -EINVAL;
+	if (n > SLEY_OFFLOAD_MAX)
+		return -E2BIG;
+	int error = thread_enter(&thread);
+	if (error)
+		return error;
+	struct submission *s = NULL;
+	if (deadline != SLEY_NEVER && deadline <= clock_now())
+		error = -ETIMEDOUT;
+	else if (!(s = submission_new(fn, block, n)))
+		error = -ENOMEM;
+	if (s)
+		error = submit(&thread, site, s, block, n, deadline);
+	thread_leave(&thread);
+	return error;
+}
+
+void submit_close(void)
+{
+	while (all.head)
+		submission_free(all.head);
+}

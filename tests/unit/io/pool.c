@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+/* The pools' threads: how many there are, when they start and end, and what happens when none can be started. */
+#include "io/pool.h"
+
+#include "tests/unit/run.h"
+
+#include <dirent.h>
+#include <semaphore.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/atomic.h"
+#include "io/offload.h"
+
+#define LIMIT 6
+
+static sem_t gate;
+static unsigned inside, most, done; /* atomic */
+
+/* Waits for the gate, in the thread. */
+static void pass_gate(void *block)
+{
+	unsigned n = fetch_add(&inside, 1, acq_rel) + 1, seen = load(&most, relaxed);
+
+	while (n > seen && !cas(&most, &seen, n, relaxed, relaxed))
+		;
+	while (sem_wait(&gate) != 0)
+		;
+	fetch_sub(&inside, 1, relaxed);
+}
+
+static void do_nothing(void *block)
+{
+}
+
+static int call_error[64];
+
+static void call_gate(void *arg)
+{
+	call_error[(intptr_t)arg] = sley_offload(pass_gate, NULL, 0, SLEY_NEVER);
+	fetch_add(&done, 1, release);
+}
+
+static void call_nothing(void *arg)
+{
+	call_error[(intptr_t)arg] = sley_offload(do_nothing, NULL, 0, SLEY_NEVER);
+	fetch_add(&done, 1, release);
+}
+
+static void await(const unsigned *word, unsigned n)
+{
+	sley_time deadline = SOON;
+
+	while (load(word, acquire) != n) {
+		REQUIRE(sley_now() < deadline);
+		sley_yield();
+	}
+}
+
+/* The threads of the process whose name begins so. */
+static unsigned count_threads(const char *name)
+{
+	DIR *dir = opendir("/proc/self/task");
+	struct dirent *entry;
+	unsigned n = 0;
+
+	REQUIRE(dir != NULL);
+	while ((entry = readdir(dir))) {
+		char path[300], text[32] = "";
+		snprintf(path, sizeof(path), "/proc/self/task/%s/comm", entry->d_name);
+		FILE *file = fopen(path, "r");
+		if (!file)
+			continue; /* it has ended */
+		if (fgets(text, sizeof(text), file) && strncmp(text, name, strlen(name)) == 0)
+			n++;
+		fclose(file);
+	}
+	closedir(dir);
+	return n;
+}
+
+static void begin(void)
+{
+	inside = most = done = 0;
+	sem_init(&gate, 0, 0);
+	memset(call_error, 0x55, sizeof(call_error));
+}
+
+static struct pool *const pool = &pools[POOL_BLOCKING];
+
+static unsigned threads(void)
+{
+	return load(&pool->threads, relaxed);
+}
+
+static void await_resting(unsigned n)
+{
+	sley_time deadline = SOON;
+	unsigned resting;
+
+	do {
+		REQUIRE(sley_now() < deadline);
+		sley_yield();
+		lock_take(&pool->lock);
+		resting = pool->resting;
+		lock_drop(&pool->lock);
+	} while (resting != n);
+}
+
+static int main_grow(void *arg)
+{
+	enum { CALLS = 3 * LIMIT };
+
+	REQUIRE(count_threads("sley-offload") == 0 && threads() == 0); /* none before the first call */
+	for (intptr_t i = 0; i < CALLS; i++)
+		REQUIRE(sley_go(call_gate, (void *)i) == 0);
+	await(&inside, LIMIT); /* one each, up to the limit */
+	REQUIRE(count_threads("sley-offload") == LIMIT);
+	for (unsigned i = 0; i < CALLS; i++)
+		sem_post(&gate);
+	await(&done, CALLS);
+	REQUIRE(most == LIMIT && threads() == LIMIT);
+	for (unsigned i = 0; i < CALLS; i++)
+		REQUIRE(call_error[i] == 0);
+	return 0;
+}
+
+/* Calls that block get a thread each, but no more than the limit; after the run there is none. */
+static void test_grow(void **state)
+{
+	struct sley_options o = { .size = sizeof(o), .offload_threads = LIMIT };
+
+	for (o.workers = 1; o.workers <= 2; o.workers++) {
+		begin();
+		run_with(main_grow, NULL, &o);
+		assert_int_equal(count_threads("sley-offload"), 0);
+	}
+}
+
+static int main_reuse(void *arg)
+{
+	for (unsigned i = 0; i < 200; i++) {
+		REQUIRE(sley_offload(do_nothing, NULL, 0, SOON) == 0);
+		if (i % 2)
+			await_resting(1);
+	}
+	REQUIRE(threads() == 1);
+	return 0;
+}
+
+/* For one call after the other a thread is enough, whether it idles already or is on its way to. */
+static void test_reuse(void **state)
+{
+	run(main_reuse, 1);
+	run(main_reuse, 2);
+}
+
+static int main_shrink(void *arg)
+{
+	for (unsigned round = 0; round < 3; round++) {
+		begin();
+		store(&pool_idle_time, SLEY_SEC(600), relaxed);
+		for (intptr_t i = 0; i < LIMIT; i++)
+			REQUIRE(sley_go(call_gate, (void *)i) == 0);
+		await(&inside, LIMIT);
+		store(&pool_idle_time, SLEY_MS(1), relaxed);
+		for (unsigned i = 0; i < LIMIT; i++)
+			sem_post(&gate);
+		await(&done, LIMIT);
+		await(&pool->threads, 0); /* all have ended */
+		store(&pool_idle_time, SLEY_SEC(600), relaxed);
+		REQUIRE(sley_offload(do_nothing, NULL, 0, SOON) == 0); /* and come back */
+		await_resting(1);
+		REQUIRE(threads() == 1);
+	}
+	return 0;
+}
+
+/* Idle threads end after a while; those that slept longest first. New work finds new ones. */
+static void test_shrink(void **state)
+{
+	struct sley_options o = { .size = sizeof(o), .workers = 1, .offload_threads = LIMIT };
+	int64_t before = pool_idle_time;
+
+	run_with(main_shrink, NULL, &o);
+	pool_idle_time = before;
+}
+
+/*
+ * Threads that idle for no time at all, against calls that come at that moment:
+ *   thread: time is over -- lock: idle? leave
+ *   task:              lock: idle? wake it
+ */
+static int main_race_idle(void *arg)
+{
+	for (long i = 0; i < test_scale(5000); i++) {
+		store(&pool_idle_time, SLEY_US(i % 50), relaxed);
+		REQUIRE(sley_offload(do_nothing, NULL, 0, SOON) == 0);
+		for (long spin = i * 7 % 700; spin > 0; spin--)
+			cpu_relax();
+	}
+	return 0;
+}
+
+static void test_race_idle(void **state)
+{
+	int64_t before = pool_idle_time;
+
+	run(main_race_idle, 1);
+	run(main_race_idle, 2);
+	pool_idle_time = before;
+}
+
+static int main_no_thread(void *arg)
+{
+	store(&pool_test_fail, 1, relaxed);
+	for (intptr_t i = 0; i < 32; i++)
+		REQUIRE(sley_go(call_nothing, (void *)i) == 0);
+	await(&done, 32); /* also those that waited for a place */
+	for (unsigned i = 0; i < 32; i++)
+		REQUIRE(call_error[i] == -EAGAIN);
+	lock_take(&pool->lock);
+	REQUIRE(pool->threads == 0 && pool->coming == 0 && pool->length == 0 && pool->handed == 0);
+	lock_drop(&pool->lock);
+	store(&pool_test_fail, 0, relaxed);
+	REQUIRE(sley_offload(do_nothing, NULL, 0, SOON) == 0);
+	return 0;
+}
+
+/* No thread can be started, and there is none: -EAGAIN. Later it works. */
+static void test_no_thread(void **state)
+{
+	struct sley_options o = { .size = sizeof(o), .offload_queue = 2 };
+
+	for (o.workers = 1; o.workers <= 2; o.workers++) {
+		begin();
+		run_with(main_no_thread, NULL, &o);
+	}
+}
+
+static int main_few_threads(void *arg)
+{
+	REQUIRE(sley_offload(do_nothing, NULL, 0, SOON) == 0); /* there is one */
+	store(&pool_test_fail, 1, relaxed);
+	for (intptr_t i = 0; i < 32; i++)
+		REQUIRE(sley_go(call_gate, (void *)i) == 0);
+	await(&inside, 1);
+	for (unsigned i = 0; i < 32; i++)
+		sem_post(&gate);
+	await(&done, 32);
+	for (unsigned i = 0; i < 32; i++)
+		REQUIRE(call_error[i] == 0);
+	REQUIRE(most == 1 && threads() == 1);
+	store(&pool_test_fail, 0, relaxed);
+	return 0;
+}
+
+/* No further thread can be started: those that there are do all the work. */
+static void test_few_threads(void **state)
+{
+	struct sley_options o = { .size = sizeof(o), .offload_queue = 2 };
+
+	for (o.workers = 1; o.workers <= 2; o.workers++) {
+		begin();
+		run_with(main_few_threads, NULL, &o);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_grow),      cmocka_unit_test(test_reuse),     cmocka_unit_test(test_shrink),
+		cmocka_unit_test(test_race_idle), cmocka_unit_test(test_no_thread), cmocka_unit_test(test_few_threads),
+	};
+
+	return cmocka_run_group_tests_name("io/pool", tests, NULL, NULL);
+}
