@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /* The tasks as text: sley_dump(), and the message about an overflowed stack. It reads what any reader would. */
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -50,6 +51,8 @@ static int put_task(int fd, uint32_t index)
 	const struct sley_region_task *t = &region.tasks[index];
 	const struct sley_region_site *site = &region.sites[load(&t->site, relaxed) % SLEY_REGION_SITES];
 	char line[LINE], wait[64] = "";
+	uint64_t name[2] = { load((const uint64_t *)(const void *)t->name, relaxed),
+			     load((const uint64_t *)(const void *)t->name + 1, relaxed) };
 	uint64_t id = load(&t->id, acquire);
 	unsigned state = load(&t->state, relaxed), kind = load(&t->wait_kind, relaxed);
 	if (id == 0 || state >= ARRAY_SIZE(state_names))
@@ -59,25 +62,36 @@ static int put_task(int fd, uint32_t index)
 			 (unsigned long long)load(&t->wait_object, relaxed));
 	return put(fd, line,
 		   snprintf(line, sizeof(line), "task %llu %.16s%s%s%s, worker %u, spawned at %s:%u as %s\n",
-			    (unsigned long long)id, t->name, t->name[0] ? " " : "", state_names[state], wait,
+			    (unsigned long long)id, (const char *)name, name[0] ? " " : "", state_names[state], wait,
 			    load(&t->worker, relaxed), site->file, site->line, site->entry));
+}
+
+int dump_tasks(int fd, unsigned most)
+{
+	int error = 0, saved = errno;
+	unsigned n = 0;
+	char line[LINE];
+	for (unsigned i = 0; error == 0 && i < scheduler.count; i++)
+		error = put_worker(fd, i);
+	uint32_t high = load(&region.header->task_high, relaxed);
+	for (uint32_t word = 0; word < ROUND_UP(high, 64) / 64; word++) {
+		uint64_t bits =
+			load(&region.live[word], acquire); /* pairs with region_live_set(): the record is whole */
+		for (; error == 0 && bits; bits &= bits - 1) {
+			if (n++ < most)
+				error = put_task(fd, word * 64 + (uint32_t)__builtin_ctzll(bits));
+		}
+	}
+	if (error == 0 && n > most)
+		error = put(fd, line, snprintf(line, sizeof(line), "and %u more\n", n - most));
+	errno = saved;
+	return error;
 }
 
 int sley_dump(int fd)
 {
 	int error = scheduler_error();
-	int saved = errno;
-	for (unsigned i = 0; error == 0 && i < scheduler.count; i++)
-		error = put_worker(fd, i);
-	uint32_t high = error ? 0 : load(&region.header->task_high, relaxed);
-	for (uint32_t word = 0; word < ROUND_UP(high, 64) / 64; word++) {
-		uint64_t bits =
-			load(&region.live[word], acquire); /* pairs with region_live_set(): the record is whole */
-		for (; error == 0 && bits; bits &= bits - 1)
-			error = put_task(fd, word * 64 + (uint32_t)__builtin_ctzll(bits));
-	}
-	errno = saved;
-	return error;
+	return error ? error : dump_tasks(fd, UINT_MAX);
 }
 
 bool dump_overflow(const void *address)

@@ -37,6 +37,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/check.h"
 #include "io/offload.h"
@@ -45,12 +46,15 @@
 #include "sched/worker.h"
 #include "stack/overflow.h"
 
+#define DEADLOCK_TASKS 100 /* named when a run has deadlocked */
+
 static struct {
 	unsigned busy; /* atomic: a run is being started, is under way, or is being ended */
 	struct sley_site *site;
 	int (*main)(void *);
 	void *arg;
 	int result;
+	bool deadlocked;      /* written by the monitor, read when it has ended */
 	unsigned dump_wanted; /* atomic: SIGQUIT came */
 	struct sigaction old_quit;
 } run;
@@ -67,6 +71,23 @@ static void tick(void)
 {
 	if (exchange(&run.dump_wanted, 0, relaxed))
 		sley_dump(2);
+}
+
+static bool expecting(void)
+{
+	return offload_active() > 0 || reactor_expecting();
+}
+
+/* Nothing can ever happen again. */
+static void deadlock(void)
+{
+	complain(
+		"nothing can happen any more: every task waits for another one, and no thread, timer or descriptor is left "
+		"that could wake one. sley_run() returns -EDEADLK. The tasks:");
+	dump_tasks(STDERR_FILENO, DEADLOCK_TASKS);
+	run.deadlocked = true;
+	store(&scheduler.stopping, 1, release); /* pairs with queue_find() */
+	idle_wake_all();
 }
 
 /* In a forked child nothing of the run works: the other threads are gone and the region is not mapped. */
@@ -116,6 +137,7 @@ static void worker_init(struct worker *worker, unsigned number)
 static void *worker_main(void *arg)
 {
 	void *alternate;
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL); /* as in sley_run_at() */
 	overflow_thread_enter(&alternate);
 	worker_run(arg);
 	overflow_thread_leave(alternate);
@@ -196,6 +218,8 @@ static int run_workers(const struct sley_options *options)
 		idle_wake_all();
 		threads_join(started);
 		monitor_stop();
+		if (error == 0 && run.deadlocked)
+			error = -EDEADLK;
 	}
 	if (options->flags & SLEY_RUN_DUMP_ON_SIGQUIT)
 		sigaction(SIGQUIT, &run.old_quit, NULL);
@@ -262,9 +286,12 @@ images:
 
 int sley_run_at(struct sley_site *site, int (*main)(void *), void *arg, const struct sley_options *options, int *result)
 {
-	static const struct sched_hooks hooks = {
-		.poll = reactor_poll, .interrupt = reactor_interrupt, .rearm = reactor_rearm, .tick = tick
-	};
+	static const struct sched_hooks hooks = { .poll = reactor_poll,
+						  .interrupt = reactor_interrupt,
+						  .rearm = reactor_rearm,
+						  .tick = tick,
+						  .expecting = expecting,
+						  .deadlock = deadlock };
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	struct sley_options resolved;
 	unsigned free = 0;
@@ -281,12 +308,17 @@ int sley_run_at(struct sley_site *site, int (*main)(void *), void *arg, const st
 	run.site = site;
 	run.main = main;
 	run.arg = arg;
+	run.deadlocked = false;
 	sched_hooks = hooks;
-	int saved = errno;
+	int saved = errno, cancel;
+	/* a thread cancelled in a task would unwind that task's stack, and leave its slot held for ever */
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
 	error = open_and_run(&resolved);
-	errno = saved;
+	int main_result = run.result;
 	store(&run.busy, 0, release);
 	if (error == 0 && result)
-		*result = run.result;
+		*result = main_result;
+	pthread_setcancelstate(cancel, NULL);
+	errno = saved;
 	return error;
 }

@@ -11,6 +11,9 @@
 /* options.c: `options` (may be null) with the environment and the defaults worked in. 0 or -EINVAL. */
 int options_resolve(const struct sley_options *options, struct sley_options *result);
 
+/* dump.c: the workers, and up to `most` tasks, as sley_dump() writes them. 0 or the negative errno of write(2). */
+int dump_tasks(int fd, unsigned most);
+
 /* dump.c: names the task whose guard `address` is in, on stderr. Signal-safe. */
 bool dump_overflow(const void *address);
 

@@ -43,7 +43,16 @@ struct sley_options {
  *
  * A macro, as it records its place in the source: the spawn site of the first task. `options` may be null. `*result`
  * (may be null) receives what `main` returned.
- * 0; -EINVAL: an option is out of range; -EDEADLK: called from a task; -EBUSY: a run is under way in this process;
+ *
+ * A run in which nothing can ever happen again ends, too: every task waits for another one, and no timer, descriptor,
+ * offloaded call or other thread of the process is left that could wake one. The waiting tasks are named on stderr, and
+ * the answer is -EDEADLK. A process with threads of its own that could call in is never found out that way.
+ *
+ * Cancelling a thread of the runtime (pthread_cancel), the caller's included, has no effect before sley_run() returns.
+ * exit() in a task ends the process as anywhere, its handlers running on that task's stack, and nobody waits for the
+ * other tasks. Signal handlers run on whatever stack the thread is on, a task's 256 KiB if need be.
+ *
+ * 0; -EINVAL: an option is out of range; -EDEADLK: called from a task, or as above; -EBUSY: a run is under way in this process;
  * -ECHILD: in a child forked from a process that had called it; -ENOMEM, -EMFILE, -ENFILE, -EAGAIN (threads):
  * resources.
  */

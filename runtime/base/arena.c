@@ -9,6 +9,10 @@
 
 #include "base/compiler.h"
 
+#ifdef SLEY_ASAN
+#include <sanitizer/lsan_interface.h>
+#endif
+
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23 /* Linux 5.14 */
 #endif
@@ -54,6 +58,18 @@ int memory_populate(void *start, size_t size)
 	return result;
 }
 
+/* The leak checker looks for pointers in what malloc gave, and not in here; it must, if exit() is called during a run. */
+static void tell_leak_checker(const struct arena *arena, size_t before, size_t now)
+{
+	(void)arena, (void)before, (void)now;
+#ifdef SLEY_ASAN
+	if (before > 0)
+		__lsan_unregister_root_region(arena->base, before);
+	if (now > 0)
+		__lsan_register_root_region(arena->base, now);
+#endif
+}
+
 int arena_grow(struct arena *arena, size_t size)
 {
 	if (size <= arena->populated)
@@ -71,13 +87,16 @@ int arena_grow(struct arena *arena, size_t size)
 	if (failed)
 		return -ENOMEM;
 	int result = memory_populate(start, more);
-	if (result == 0)
+	if (result == 0) {
+		tell_leak_checker(arena, arena->populated, target);
 		arena->populated = target;
+	}
 	return result;
 }
 
 void arena_free(struct arena *arena)
 {
+	tell_leak_checker(arena, arena->populated, 0);
 	if (arena->base)
 		munmap(arena->base, arena->reserved);
 	*arena = (struct arena){ 0 };

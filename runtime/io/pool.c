@@ -183,6 +183,7 @@ static void leave(struct pool_thread *thread)
 	store(&pool->threads, pool->threads - 1, release); /* pairs with pool_stop() */
 	bool last = pool->stopping && pool->threads == 0;
 	lock_drop(&pool->lock);
+	fetch_sub(&scheduler.threads, 1, relaxed);
 	if (last)
 		futex_wake(&pool->threads, 1);
 	if (before) {
@@ -247,6 +248,7 @@ static void *thread_main(void *arg)
 	struct job *job;
 	thread->id = pthread_self();
 	pthread_setname_np(thread->id, pool->name);
+	fetch_add(&scheduler.threads, 1, relaxed); /* for sched/deadlock.c: a thread of the runtime's own */
 	lock_take(&pool->lock);
 	pool->starting = false;
 	pool->coming--;

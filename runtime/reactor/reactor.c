@@ -533,3 +533,13 @@ void reactor_rearm(int64_t now)
 			reactor.cursor = fd + 1;
 	}
 }
+
+bool reactor_expecting(void)
+{
+	uint32_t high = load(&reactor.high, acquire);
+	for (uint32_t fd = 0; fd < high; fd++) {
+		if (load(&at(fd)->waiter[READING], relaxed) || load(&at(fd)->waiter[WRITING], relaxed))
+			return true;
+	}
+	return false;
+}

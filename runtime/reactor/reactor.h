@@ -77,6 +77,7 @@ void reactor_close(void);
 unsigned reactor_poll(int64_t timeout);
 void reactor_interrupt(void);
 void reactor_rearm(int64_t now);
+bool reactor_expecting(void); /* whether a task waits for a descriptor; looks at all entries */
 
 /* Takes a new descriptor over: registered, with the flags above. 0 or a negative errno value; it stays open. */
 int reactor_own(int fd, unsigned flags);

@@ -31,6 +31,7 @@ static struct {
 	unsigned spinning;     /* atomic */
 	struct worker *poller; /* atomic: who waits in the reactor, or is about to */
 	int64_t poll_until;    /* atomic: when the poller will look by itself */
+	uint64_t rounds;       /* atomic; written under lock */
 } idle;
 
 void idle_open(void)
@@ -39,11 +40,22 @@ void idle_open(void)
 	idle.count = idle.spinning = 0;
 	idle.poller = NULL;
 	idle.poll_until = SLEY_NEVER;
+	idle.rounds = 0;
 }
 
 unsigned idle_count(void)
 {
 	return load(&idle.count, relaxed);
+}
+
+uint64_t idle_rounds(void)
+{
+	return load(&idle.rounds, relaxed);
+}
+
+void idle_nudge(void)
+{
+	sched_hooks.interrupt();
 }
 
 bool idle_without_poller(void)
@@ -62,6 +74,7 @@ static void join(struct worker *worker)
 	idle.list = worker;
 	store(&worker->parked, 1, relaxed);
 	store(&idle.count, idle.count + 1, relaxed);
+	store(&idle.rounds, idle.rounds + 1, relaxed);
 	lock_drop(&idle.lock);
 }
 

@@ -3,8 +3,8 @@
 /*
  * The monitor: a thread that looks every few milliseconds, less often while all workers sleep, at what nobody else can
  * be relied on to see: the control word of the region, a worker stuck in one task while there is work in its queue or
- * its timers, idle workers none of which waits in the reactor, tasks that wait for memory, and descriptors that were
- * closed behind the runtime's back.
+ * its timers, idle workers none of which waits in the reactor, tasks that wait for memory, descriptors that were closed
+ * behind the runtime's back, and a run in which nothing can ever happen again (deadlock.c).
  *
  * It runs no tasks. It has all signals blocked.
  */
@@ -18,6 +18,12 @@
 #define TICK_BUSY      (10 * NS_PER_MS)
 #define TICK_IDLE      (250 * NS_PER_MS)
 #define REARM_INTERVAL NS_PER_SEC
+
+#ifdef SLEY_TSAN
+#define SANITIZER_THREADS 1u /* it has one of its own */
+#else
+#define SANITIZER_THREADS 0u
+#endif
 
 static struct {
 	pthread_t thread;
@@ -54,6 +60,8 @@ static void look(int64_t now)
 	}
 	if (sched_hooks.tick)
 		sched_hooks.tick();
+	if (deadlock_look())
+		sched_hooks.deadlock();
 }
 
 static void *monitor_main(void *unused)
@@ -75,6 +83,7 @@ int monitor_start(void)
 	monitor.rearmed = clock_now();
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
+	store(&scheduler.threads, SANITIZER_THREADS + 1, relaxed);
 	int error = pthread_create(&monitor.thread, NULL, monitor_main, NULL);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	if (error == 0)

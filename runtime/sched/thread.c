@@ -14,6 +14,7 @@ static struct {
 	struct thread *list;
 	unsigned count; /* atomic, futex; written under lock */
 	unsigned over;  /* atomic */
+	unsigned stuck; /* atomic */
 } threads;
 
 void threads_open(void)
@@ -21,9 +22,9 @@ void threads_open(void)
 	store(&threads.over, 0, relaxed);
 }
 
-unsigned threads_inside(void)
+unsigned threads_stuck(void)
 {
-	return load(&threads.count, relaxed);
+	return load(&threads.stuck, relaxed);
 }
 
 int thread_enter(struct thread *thread)
@@ -61,24 +62,39 @@ void thread_leave(struct thread *thread)
 		futex_wake(&threads.count, INT_MAX);
 }
 
+/* Values of `woken`. STUCK: it waits without a deadline, and is counted in threads.stuck. */
+enum { ASLEEP, WOKEN, STUCK };
+
+/* Counted before the claimant can know of it, and taken back by whoever finds the other: the claimant, or here. */
+static void count_stuck(struct thread *thread)
+{
+	unsigned expected = ASLEEP;
+	fetch_add(&threads.stuck, 1, relaxed);
+	if (!cas(&thread->woken, &expected, STUCK, relaxed, relaxed))
+		fetch_sub(&threads.stuck, 1, relaxed);
+}
+
 enum claim thread_park(struct task *task, sley_time deadline)
 {
 	struct thread *thread = CONTAINER_OF(task, struct thread, task);
+	unsigned woken;
 	fence(); /* see thread.h */
 	if (load(&threads.over, relaxed) && wait_claim(task, CLAIM_OVER))
 		return CLAIM_OVER;
-	while (!load(&thread->woken, acquire)) { /* pairs with thread_wake() */
+	if (deadline == SLEY_NEVER)
+		count_stuck(thread);
+	while ((woken = load(&thread->woken, acquire)) != WOKEN) { /* pairs with thread_wake() */
 		if (deadline == SLEY_NEVER) {
-			futex_wait(&thread->woken, 0, NULL);
+			futex_wait(&thread->woken, woken, NULL);
 			continue;
 		}
 		int64_t left = deadline - clock_now();
 		if (left <= 0 && wait_claim(task, CLAIM_DEADLINE))
 			return CLAIM_DEADLINE;
 		struct timespec time = clock_timespec(left > 0 ? left : NS_PER_MS);
-		futex_wait(&thread->woken, 0, &time);
+		futex_wait(&thread->woken, woken, &time);
 	}
-	store(&thread->woken, 0, relaxed); /* whoever wakes it next has to claim its next wait first */
+	store(&thread->woken, ASLEEP, relaxed); /* whoever wakes it next has to claim its next wait first */
 	return (enum claim)(load(&task->claim, relaxed) & CLAIM_WHO);
 }
 
@@ -86,7 +102,8 @@ enum claim thread_park(struct task *task, sley_time deadline)
 void thread_wake(struct task *task)
 {
 	unsigned *woken = &CONTAINER_OF(task, struct thread, task)->woken;
-	store(woken, 1, release);
+	if (exchange(woken, WOKEN, acq_rel) == STUCK)
+		fetch_sub(&threads.stuck, 1, relaxed);
 	futex_wake(woken, 1);
 }
 

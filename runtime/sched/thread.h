@@ -32,8 +32,8 @@ enum claim thread_park(struct task *task, sley_time deadline);
 /* What task_ready() is for threads. */
 void thread_wake(struct task *task);
 
-/* How many are inside. Any thread. */
-unsigned threads_inside(void);
+/* How many wait without a deadline, and have not been claimed. */
+unsigned threads_stuck(void);
 
 /* The run begins, and is over. */
 void threads_open(void);

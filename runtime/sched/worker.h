@@ -62,6 +62,8 @@ struct sched_hooks {
 	void (*interrupt)(void);    /* ends a poll that waits; any thread */
 	void (*rearm)(int64_t now); /* looks after descriptors waited for since long; by the monitor */
 	void (*tick)(void);         /* by the monitor, at every look */
+	bool (*expecting)(void);    /* whether something outside of the scheduler may still make a task ready */
+	void (*deadlock)(void);     /* nothing can ever happen again; by the monitor */
 };
 extern struct sched_hooks sched_hooks;
 
@@ -71,6 +73,7 @@ struct scheduler {
 	unsigned running;  /* atomic: a run is under way */
 	unsigned forked;   /* atomic: this is a forked child of a process with a run */
 	unsigned stopping; /* atomic: set once; workers leave when they see it */
+	unsigned threads;  /* atomic: of the runtime's own, beside the workers */
 	/* the global queue: overflow, tasks from plain threads, and yields after a full share */
 	struct lock lock; /* protects head and tail */
 	struct task *head, *tail;
@@ -157,7 +160,12 @@ bool idle_spin_begin(struct worker *);    /* whether to search actively */
 void idle_spin_end(struct worker *, bool found);
 void idle_wake_all(void);
 unsigned idle_count(void);
+uint64_t idle_rounds(void);     /* times that a worker went to sleep */
+void idle_nudge(void);          /* the poller looks around, and sleeps again if there is nothing */
 bool idle_without_poller(void); /* some sleep, and none of them in the reactor */
+
+/* sched/deadlock.c: by the monitor, at every look: whether nothing can ever happen again. */
+bool deadlock_look(void);
 
 /* sched/monitor.c */
 int monitor_start(void);
