@@ -28,6 +28,14 @@ in_process() {
 	has sley 2 yield2 yield1k yield100k spawn_join park_create park_rss park_wakejoin
 }
 
+# What tasks do together.
+together() {
+	local rows="chan_pingpong chan_1x1 chan_4x1 chan_4x4 skynet mutex select offload timers"
+	lines -q -r "${rows// /,}"
+	has sley 1 ${rows/timers/timers_cpu timers_rss}
+	has sley 2 ${rows/timers/timers_cpu timers_rss}
+}
+
 # The servers, whole: less would measure the start of their load alone.
 servers() {
 	lines -r echo_c64,idle_conn
@@ -50,4 +58,4 @@ choice() {
 	expect 2 "$SLEY_BUILD/bench" -r none 2>/dev/null
 }
 
-run_suite in_process servers observed choice
+run_suite in_process together servers observed choice

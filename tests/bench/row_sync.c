@@ -1,0 +1,394 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+/* Rows of what tasks do together: channels, select, the mutex, offloaded calls, and a million timers. */
+#include "bench.h"
+#include "process.h"
+
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <sley.h>
+
+/* What must not fail here, does not. */
+static void must(int error)
+{
+	if (error < 0)
+		bench_fail("a call answered %d", error);
+}
+
+static struct sley_chan *channel(size_t capacity)
+{
+	struct sley_chan *chan = NULL;
+
+	must(sley_chan_new(&chan, sizeof(int64_t), capacity));
+	return chan;
+}
+
+static int finish(sley_task *ids, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		must(ids[i] < 0 ? (int)ids[i] : 0);
+		must(sley_join(ids[i], SLEY_NEVER));
+	}
+	return 0;
+}
+
+/* ---- chan_pingpong: round trips of two tasks over two unbuffered channels ---- */
+
+static struct sley_chan *ping, *pong;
+
+struct work {
+	unsigned rounds; /* in all */
+	unsigned senders, receivers;
+	double ns;
+};
+
+static void pong_task(void *arg)
+{
+	const struct work *w = arg;
+	int64_t item;
+
+	for (unsigned i = 0; i < w->rounds; i++) {
+		must(sley_chan_recv(ping, &item, SLEY_NEVER));
+		must(sley_chan_send(pong, &item, SLEY_NEVER));
+	}
+}
+
+static void ping_task(void *arg)
+{
+	const struct work *w = arg;
+
+	for (int64_t i = 0, item; i < w->rounds; i++) {
+		must(sley_chan_send(ping, &i, SLEY_NEVER));
+		must(sley_chan_recv(pong, &item, SLEY_NEVER));
+	}
+}
+
+static int pingpong_main(void *arg)
+{
+	struct work *w = arg;
+	int64_t start = bench_now();
+
+	ping = channel(0);
+	pong = channel(0);
+	finish((sley_task[]){ sley_spawn(pong_task, w), sley_spawn(ping_task, w) }, 2);
+	w->ns = (double)(bench_now() - start);
+	return 0;
+}
+
+static void run_pingpong(const struct bench_run *run, double *values)
+{
+	struct work w = { .rounds = bench_count(run, 2000000) };
+
+	bench_in_tasks(run, pingpong_main, &w);
+	values[0] = w.ns / w.rounds;
+}
+
+/* ---- chan_NxM: N senders, M receivers, items of 8 bytes, capacity 128 ---- */
+
+static struct sley_chan *items;
+
+static void send_task(void *arg)
+{
+	const struct work *w = arg;
+
+	for (int64_t i = 0; i < w->rounds / w->senders; i++)
+		must(sley_chan_send(items, &i, SLEY_NEVER));
+}
+
+static void recv_task(void *arg)
+{
+	int64_t item;
+
+	(void)arg;
+	while (sley_chan_recv(items, &item, SLEY_NEVER) == 0)
+		continue;
+}
+
+static int flow_main(void *arg)
+{
+	struct work *w = arg;
+	sley_task senders[4], receivers[4];
+	int64_t start = bench_now();
+
+	items = channel(128);
+	for (unsigned i = 0; i < w->receivers; i++)
+		receivers[i] = sley_spawn(recv_task, w);
+	for (unsigned i = 0; i < w->senders; i++)
+		senders[i] = sley_spawn(send_task, w);
+	finish(senders, w->senders);
+	must(sley_chan_close(items));
+	finish(receivers, w->receivers);
+	w->ns = (double)(bench_now() - start);
+	return 0;
+}
+
+static void run_flow(const struct bench_run *run, double *values, unsigned senders, unsigned receivers)
+{
+	struct work w = { .rounds = bench_count(run, 10000000), .senders = senders, .receivers = receivers };
+
+	bench_in_tasks(run, flow_main, &w);
+	values[0] = w.ns / w.rounds;
+}
+
+static void run_1x1(const struct bench_run *run, double *values)
+{
+	run_flow(run, values, 1, 1);
+}
+
+static void run_4x1(const struct bench_run *run, double *values)
+{
+	run_flow(run, values, 4, 1);
+}
+
+static void run_4x4(const struct bench_run *run, double *values)
+{
+	run_flow(run, values, 4, 4);
+}
+
+/* ---- skynet: a tree of tasks, ten to a parent, a million leaves; sums by unbuffered channel ---- */
+
+struct branch {
+	struct sley_chan *up;
+	int64_t number, size;
+};
+
+static void skynet_task(void *arg)
+{
+	const struct branch *b = arg;
+	int64_t sum = b->number;
+
+	if (b->size > 1) {
+		struct sley_chan *chan = channel(0);
+		struct branch child = { .up = chan, .size = b->size / 10 };
+		sum = 0;
+		for (int i = 0; i < 10; i++) {
+			child.number = b->number + i * child.size;
+			sley_task id =
+				sley_spawn_with((&(struct sley_task_options){ .size = sizeof(struct sley_task_options),
+									      .detached = 1 }),
+						skynet_task, &child, sizeof(child));
+			must(id < 0 ? (int)id : 0);
+		}
+		for (int64_t i = 0, part; i < 10; i++, sum += part)
+			must(sley_chan_recv(chan, &part, SLEY_NEVER));
+		must(sley_chan_free(chan));
+	}
+	must(sley_chan_send(b->up, &sum, SLEY_NEVER));
+}
+
+static int skynet_main(void *arg)
+{
+	struct work *w = arg;
+	struct branch root = { .up = channel(0), .size = w->rounds };
+	int64_t sum, start = bench_now(), n = w->rounds;
+	sley_task id = sley_spawn_copy(skynet_task, &root, sizeof(root));
+
+	must(sley_chan_recv(root.up, &sum, SLEY_NEVER));
+	w->ns = (double)(bench_now() - start);
+	finish(&id, 1);
+	return sum != n * (n - 1) / 2;
+}
+
+static void run_skynet(const struct bench_run *run, double *values)
+{
+	struct work w = { .rounds = bench_count(run, 1000000) };
+
+	bench_in_tasks(run, skynet_main, &w);
+	values[0] = w.ns / 1e6;
+}
+
+/* ---- mutex: 8 tasks lock, increment, unlock ---- */
+
+#define LOCKERS 8
+
+static struct sley_mutex mutex;
+static uint64_t counted;
+
+static void lock_task(void *arg)
+{
+	const struct work *w = arg;
+
+	for (unsigned i = 0; i < w->rounds / LOCKERS; i++) {
+		must(sley_mutex_lock(&mutex, SLEY_NEVER));
+		counted++;
+		must(sley_mutex_unlock(&mutex));
+	}
+}
+
+static int mutex_main(void *arg)
+{
+	struct work *w = arg;
+	sley_task ids[LOCKERS];
+	int64_t start = bench_now();
+
+	for (unsigned i = 0; i < LOCKERS; i++)
+		ids[i] = sley_spawn(lock_task, w);
+	finish(ids, LOCKERS);
+	w->ns = (double)(bench_now() - start);
+	return counted != w->rounds / LOCKERS * LOCKERS;
+}
+
+static void run_mutex(const struct bench_run *run, double *values)
+{
+	struct work w = { .rounds = bench_count(run, LOCKERS * 1000000) };
+
+	bench_in_tasks(run, mutex_main, &w);
+	values[0] = w.ns / w.rounds;
+}
+
+/* ---- select: one task receives from four senders, an unbuffered channel each ---- */
+
+#define SELECTED 4
+
+static struct sley_chan *selected[SELECTED];
+
+static void select_send_task(void *arg)
+{
+	const struct work *w = arg;
+	static unsigned next; /* atomic: each takes one */
+	struct sley_chan *chan = selected[__atomic_fetch_add(&next, 1, __ATOMIC_RELAXED)];
+
+	for (int64_t i = 0; i < w->rounds / SELECTED; i++)
+		must(sley_chan_send(chan, &i, SLEY_NEVER));
+}
+
+static void select_task(void *arg)
+{
+	const struct work *w = arg;
+	struct sley_case cases[SELECTED];
+	int64_t item;
+
+	for (unsigned i = 0; i < SELECTED; i++)
+		cases[i] = (struct sley_case){ .chan = selected[i], .op = SLEY_RECV, .into = &item };
+	for (unsigned i = 0; i < w->rounds / SELECTED * SELECTED; i++)
+		must(sley_select(cases, SELECTED, SLEY_NEVER));
+}
+
+static int select_main(void *arg)
+{
+	struct work *w = arg;
+	sley_task ids[SELECTED + 1];
+	int64_t start = bench_now();
+
+	for (unsigned i = 0; i < SELECTED; i++)
+		selected[i] = channel(0);
+	for (unsigned i = 0; i < SELECTED; i++)
+		ids[i] = sley_spawn(select_send_task, w);
+	ids[SELECTED] = sley_spawn(select_task, w);
+	finish(ids, SELECTED + 1);
+	w->ns = (double)(bench_now() - start);
+	return 0;
+}
+
+static void run_select(const struct bench_run *run, double *values)
+{
+	struct work w = { .rounds = bench_count(run, 2000000) };
+
+	bench_in_tasks(run, select_main, &w);
+	values[0] = w.ns / w.rounds;
+}
+
+/* ---- offload: a call of nothing on another thread, and back ---- */
+
+static void offloaded(void *arg)
+{
+	(void)arg;
+}
+
+static int offload_main(void *arg)
+{
+	struct work *w = arg;
+	char block[64] = { 0 };
+	int64_t start = bench_now();
+
+	for (unsigned i = 0; i < w->rounds; i++)
+		must(sley_offload(offloaded, block, sizeof(block), SLEY_NEVER));
+	w->ns = (double)(bench_now() - start);
+	return 0;
+}
+
+static void run_offload(const struct bench_run *run, double *values)
+{
+	struct work w = { .rounds = bench_count(run, 200000) };
+
+	bench_in_tasks(run, offload_main, &w);
+	values[0] = w.ns / w.rounds;
+}
+
+/* ---- timers: a million tasks sleep 1 to 1,000 ms ---- */
+
+struct timers {
+	unsigned tasks;
+	sley_task *ids;
+	int64_t before, peak; /* resident bytes */
+	double cpu_ms;
+};
+
+static void sleep_task(void *arg)
+{
+	must(sley_sleep(sley_in(SLEY_MS((intptr_t)arg))));
+}
+
+static double cpu_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+	return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
+}
+
+static int timers_main(void *arg)
+{
+	struct timers *t = arg;
+	double start = cpu_ms();
+	uint32_t random = 1;
+
+	for (unsigned i = 0; i < t->tasks; i++) {
+		random = random * 1664525 + 1013904223;
+		t->ids[i] = sley_spawn(sleep_task, (void *)(intptr_t)(1 + (random >> 8) % 1000));
+	}
+	must(sley_sleep(sley_in(SLEY_MS(1)))); /* most have begun to sleep */
+	t->peak = process_resident(getpid());
+	finish(t->ids, t->tasks);
+	t->cpu_ms = cpu_ms() - start;
+	return 0;
+}
+
+static void run_timers(const struct bench_run *run, double *values)
+{
+	struct timers t = { .tasks = bench_count(run, 1000000) };
+
+	t.ids = malloc(t.tasks * sizeof(*t.ids));
+	if (!t.ids)
+		bench_fail("no memory");
+	for (unsigned i = 0; i < t.tasks; i++)
+		t.ids[i] = 1; /* touched before it counts */
+	t.before = process_resident(getpid());
+	bench_in_tasks(run, timers_main, &t);
+	values[0] = t.cpu_ms;
+	values[1] = (double)(t.peak - t.before) / (1 << 20);
+}
+
+/* ---- the rows ---- */
+
+#define ROW(id, function, ...) \
+	static const struct bench_row row_##id = { \
+		.name = #id, .impls = { "sley" }, .values = { __VA_ARGS__ }, .kind = BENCH_WORKERS, .run = function \
+	}
+
+ROW(chan_pingpong, run_pingpong, { "chan_pingpong", "ns/roundtrip" });
+ROW(chan_1x1, run_1x1, { "chan_1x1", "ns/item" });
+ROW(chan_4x1, run_4x1, { "chan_4x1", "ns/item" });
+ROW(chan_4x4, run_4x4, { "chan_4x4", "ns/item" });
+ROW(skynet, run_skynet, { "skynet", "ms" });
+ROW(mutex, run_mutex, { "mutex", "ns/op" });
+ROW(select, run_select, { "select", "ns/item" });
+ROW(offload, run_offload, { "offload", "ns/call" });
+ROW(timers, run_timers, { "timers_cpu", "ms" }, { "timers_rss", "MiB" });
+
+const struct bench_row *const bench_sync_rows[] = {
+	&row_chan_pingpong, &row_chan_1x1, &row_chan_4x1, &row_chan_4x4, &row_skynet,
+	&row_mutex,         &row_select,   &row_offload,  &row_timers,   NULL,
+};
