@@ -35,6 +35,7 @@
 
 #include <sley/base.h>
 #include <sley/chan.h>
+#include <sley/file.h>
 #include <sley/io.h>
 #include <sley/offload.h>
 #include <sley/runtime.h>

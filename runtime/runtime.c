@@ -23,6 +23,7 @@
  *   sched/fault.c          refusing shared objects on copying stacks
  *   reactor/reactor.c    descriptors that are waited for
  *   io/io.c              read, write, poll; io/socket.c: listen, accept, dial, close; io/address.c
+ *   io/file.c            files through the pools: open ones, io/path.c: by name, io/directory.c; io/request.c: how
  *   io/offload.c         functions run by the pools of threads (io/pool.c); io/submit.c: by tasks, for plain threads
  *   sync/                mutex, wait group; channel (chan.c), select
  *   region/region.c      what tools may see; site.c: spawn sites

@@ -3,6 +3,7 @@
 #include "reactor/reactor.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/resource.h>
@@ -163,6 +164,26 @@ static void let_go(int fd, struct entry *entry, struct hold *hold)
 	uint64_t life = fetch_sub(&entry->life, 1, acq_rel);
 	if (unlikely((uint32_t)(life >> 32) != hold->generation) && (uint32_t)life == 1)
 		close_late(fd, entry);
+}
+
+int reactor_hold(int fd, struct hold *hold)
+{
+	struct entry *entry;
+	int saved = errno, error = 0;
+	if (!find(fd) && fcntl(fd, F_GETFD) < 0) /* not a whole table for a number that is no descriptor */
+		error = -EBADF;
+	errno = saved;
+	if (error || (error = find_or_grow(fd, &entry)) != 0)
+		return error;
+	lock_take(&entry->lock);
+	if (entry->closing) {
+		error = -EBADF;
+	} else {
+		*hold = (struct hold){ .generation = generation(entry), .waited = true, .held = true };
+		fetch_add(&entry->life, 1, acquire); /* under the lock, so the generation is this one */
+	}
+	lock_drop(&entry->lock);
+	return error;
 }
 
 void reactor_let_go(int fd, struct hold *hold)

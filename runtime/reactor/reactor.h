@@ -108,6 +108,12 @@ int reactor_wait(int fd, enum direction direction, enum sley_wait_kind kind, sle
 /* The same for both directions at once: returns when either is. */
 int reactor_wait_any(int fd, bool reading, bool writing, sley_time deadline, const void *pc, struct hold *hold);
 
+/*
+ * Holds the descriptor as it is now, without a wait: its number is not reused before reactor_let_go(), by any thread.
+ * 0; -EBADF; -EMFILE; -ENOMEM.
+ */
+int reactor_hold(int fd, struct hold *hold);
+
 /* The try is over. May be called at any time. */
 void reactor_let_go(int fd, struct hold *hold);
 
