@@ -175,12 +175,12 @@ static int scenario_stopped(void)
 	return sley_run(main_stopped, NULL, &options, &result) != 0 || result != 0;
 }
 
-/* Stops and continues the process again and again, until it ends by itself: its status. */
+/* Stops and continues the process a hundred times, or until it ends; then lets it end by itself: its status. */
 static int stop_and_go(pid_t child)
 {
 	int status;
 
-	for (int i = 0;; i++) {
+	for (int i = 0; i < 100; i++) {
 		kill(child, SIGSTOP);
 		REQUIRE(waitpid(child, &status, WUNTRACED) == child);
 		if (!WIFSTOPPED(status))
@@ -189,6 +189,8 @@ static int stop_and_go(pid_t child)
 		kill(child, SIGCONT);
 		usleep(i % 7 * 500);
 	}
+	REQUIRE(waitpid(child, &status, 0) == child);
+	return status;
 }
 
 /* SIGSTOP in the middle of anything: after SIGCONT all goes on, deadlines that passed meanwhile included. */
