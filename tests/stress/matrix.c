@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+/*
+ * Every call that waits, in every way that a wait can go:
+ *
+ *   ready      what it waits for is there already
+ *   later      it comes while the call waits
+ *   deadline   it never comes
+ *   past       the deadline has passed already: no wait, but what is ready is still done
+ *   cancelled  the task is cancelled while it waits
+ *   before     the task was cancelled before: no wait, but what is ready is still done
+ *   masked     it is cancelled while it waits, which it has masked; then it comes
+ *   closed     the object is closed while it waits
+ *   thread     a plain thread makes the call: it waits as a task does, or is told that it must not
+ *
+ * A row is a call (tests/stress/matrix_rows.c), a cell of the matrix a run with so many workers and stacks: few stacks, so that every
+ * wait is copied out by the tasks that churn beside it, or one for each. Both context backends run it (make check). What
+ * each outcome leaves behind must be as if nobody had waited: the next one starts from there.
+ */
+#include "tests/stress/matrix_rows.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "tests/stress/stress.h"
+
+#define CHURNERS 6
+
+static struct {
+	const struct matrix_row *row;
+	sley_time deadline;
+	int result;
+	bool mask;
+	unsigned go; /* atomic: the call may be made */
+} call;
+
+static unsigned stop_churning;
+
+/* ---- the caller ---- */
+
+static void make_call(void *arg)
+{
+	char frame[512]; /* is whole again after the wait */
+
+	memset(frame, 0x5a, sizeof(frame));
+	if (call.mask)
+		REQUIRE(sley_cancel_mask(1) == 0);
+	while (!load(&call.go, acquire))
+		sley_yield();
+	call.result = call.row->call(call.deadline);
+	for (unsigned i = 0; i < sizeof(frame); i++)
+		REQUIRE(frame[i] == 0x5a);
+}
+
+static sley_task start(const struct matrix_row *row, sley_time deadline, bool mask, bool go)
+{
+	call.row = row;
+	call.deadline = deadline;
+	call.mask = mask;
+	call.result = 1000000;
+	store(&call.go, go, release);
+	return stress_started(sley_spawn(make_call, NULL));
+}
+
+/* Yields until the task waits for what the row says. */
+static void until_it_waits(sley_task task, const struct matrix_row *row)
+{
+	const struct sley_region_task *record = stress_record(task);
+
+	while (load(&record->state, relaxed) != SLEY_TASK_WAITING || load(&record->wait_kind, relaxed) != row->kind)
+		sley_yield();
+}
+
+/* The call has ended with this answer; if it was another, that is said. */
+static void check(const char *way, int expected)
+{
+	stress_progress();
+	if (call.result != expected)
+		fprintf(stderr, "%s, %s: %d instead of %d\n", call.row->name, way, call.result, expected);
+	REQUIRE(call.result == expected);
+	if (expected == call.row->done && call.row->reset)
+		call.row->reset();
+}
+
+static void expect(sley_task task, const char *way, int expected)
+{
+	stress_join(task);
+	check(way, expected);
+}
+
+/* ---- the ways ---- */
+
+static void way_ready(const struct matrix_row *row)
+{
+	if (!row->ready)
+		return;
+	row->ready();
+	expect(start(row, SLEY_NEVER, false, true), "ready", row->done);
+	if (row->always_waits)
+		return;
+	row->ready();
+	expect(start(row, sley_now() - 1, false, true), "ready, deadline past", row->done);
+}
+
+static void way_later(const struct matrix_row *row)
+{
+	if (!row->ready)
+		return;
+	for (int i = 0; i < 2; i++) {
+		sley_task task = start(row, i ? sley_in(SLEY_SEC(600)) : SLEY_NEVER, false, true);
+		until_it_waits(task, row);
+		row->ready();
+		expect(task, "later", row->done);
+	}
+}
+
+static void way_deadline(const struct matrix_row *row)
+{
+	sley_time deadline = sley_in(SLEY_US(200));
+
+	expect(start(row, deadline, false, true), "deadline", -ETIMEDOUT);
+	REQUIRE(sley_now() >= deadline);
+	expect(start(row, sley_now() - 1, false, true), "deadline past", -ETIMEDOUT);
+	expect(start(row, 0, false, true), "deadline 0", -ETIMEDOUT);
+	expect(start(row, INT64_MIN, false, true), "least deadline", -ETIMEDOUT);
+}
+
+static void way_cancelled(const struct matrix_row *row)
+{
+	sley_task task = start(row, SLEY_NEVER, false, true);
+
+	until_it_waits(task, row);
+	REQUIRE(sley_cancel(task) == 0);
+	expect(task, "cancelled", -ECANCELED);
+	task = start(row, SLEY_NEVER, false, false);
+	REQUIRE(sley_cancel(task) == 0);
+	store(&call.go, 1, release);
+	expect(task, "cancelled before", -ECANCELED);
+	if (row->always_waits || !row->ready)
+		return;
+	row->ready();
+	task = start(row, SLEY_NEVER, false, false);
+	REQUIRE(sley_cancel(task) == 0);
+	store(&call.go, 1, release);
+	expect(task, "cancelled, but ready", row->done);
+}
+
+static void way_masked(const struct matrix_row *row)
+{
+	if (!row->ready)
+		return;
+	sley_task task = start(row, SLEY_NEVER, true, true);
+
+	until_it_waits(task, row);
+	REQUIRE(sley_cancel(task) == 0);
+	for (int i = 0; i < 10; i++)
+		sley_yield();
+	REQUIRE(load(&stress_record(task)->state, relaxed) == SLEY_TASK_WAITING);
+	row->ready();
+	expect(task, "masked", row->done);
+}
+
+static void way_closed(const struct matrix_row *row)
+{
+	if (!row->close)
+		return;
+	sley_task task = start(row, SLEY_NEVER, false, true);
+	until_it_waits(task, row);
+	row->close();
+	expect(task, "closed", row->closed);
+	row->reopen();
+}
+
+/* ---- a plain thread ---- */
+
+static void call_in_thread(unsigned number)
+{
+	call.result = call.row->call(call.deadline);
+}
+
+/* Makes the call in a thread; what it waits for comes while it does, or just before. */
+static void in_thread(const struct matrix_row *row, const char *way, sley_time deadline, bool ready, int expected)
+{
+	call.row = row;
+	call.deadline = deadline;
+	call.result = 1000000;
+	stress_threads_start(1, call_in_thread);
+	if (ready) {
+		sley_yield();
+		row->ready();
+	}
+	stress_threads_join();
+	check(way, expected);
+}
+
+static void way_thread(const struct matrix_row *row)
+{
+	if (row->in_thread) {
+		in_thread(row, "thread", SLEY_NEVER, false, row->in_thread);
+		return;
+	}
+	if (row->ready)
+		in_thread(row, "thread, later", SLEY_NEVER, true, row->done);
+	in_thread(row, "thread, deadline", sley_in(SLEY_US(200)), false, -ETIMEDOUT);
+	in_thread(row, "thread, deadline past", 0, false, -ETIMEDOUT);
+}
+
+/* ---- the runs ---- */
+
+/* Comes and goes on the same stacks, so that whoever waits there is copied out. */
+static void churn(void *arg)
+{
+	char mine[256];
+
+	while (!load(&stop_churning, relaxed)) {
+		memset(mine, (int)(uintptr_t)arg, sizeof(mine));
+		sley_yield();
+		for (unsigned i = 0; i < sizeof(mine); i++)
+			REQUIRE(mine[i] == (char)(uintptr_t)arg);
+		if (sley_self() % 3 == 0)
+			sley_sleep(sley_in(SLEY_US(50)));
+	}
+}
+
+static void run_row(const struct matrix_row *row)
+{
+	row->open();
+	for (long round = 0; round < test_scale(row->rounds ? row->rounds : 10); round++) {
+		way_ready(row);
+		way_later(row);
+		way_deadline(row);
+		way_cancelled(row);
+		way_masked(row);
+		way_closed(row);
+		way_thread(row);
+	}
+	row->end();
+}
+
+static void body(void)
+{
+	sley_task churners[CHURNERS];
+
+	store(&stop_churning, 0, relaxed);
+	for (uintptr_t i = 0; i < CHURNERS; i++)
+		churners[i] = stress_spawn(churn, (void *)(i + 1));
+	for (const struct matrix_row *row = matrix_rows; row->name; row++)
+		run_row(row);
+	store(&stop_churning, 1, relaxed);
+	for (int i = 0; i < CHURNERS; i++)
+		stress_join(churners[i]);
+}
+
+#define CELL(count, slots) \
+	static void test_##count##_workers_##slots##_stacks(void **state) \
+	{ \
+		STRESS_RUN(body, .workers = count, .stack_slots = slots); \
+	}
+
+CELL(1, 4)
+CELL(1, 1024)
+CELL(2, 4)
+CELL(2, 1024)
+CELL(8, 4)
+CELL(8, 1024)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_1_workers_4_stacks), cmocka_unit_test(test_1_workers_1024_stacks),
+		cmocka_unit_test(test_2_workers_4_stacks), cmocka_unit_test(test_2_workers_1024_stacks),
+		cmocka_unit_test(test_8_workers_4_stacks), cmocka_unit_test(test_8_workers_1024_stacks),
+	};
+
+	return cmocka_run_group_tests_name("matrix", tests, NULL, NULL);
+}

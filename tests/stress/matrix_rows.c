@@ -1,0 +1,437 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+#include "tests/stress/matrix_rows.h"
+
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "tests/stress/stress.h"
+
+/* ---- tasks ---- */
+
+static sley_task target;
+static struct sley_chan *leave;
+
+static void wait_to_leave(void *arg)
+{
+	REQUIRE(sley_chan_recv(leave, NULL, SLEY_NEVER) == 0);
+}
+
+static void join_reset(void)
+{
+	target = stress_spawn(wait_to_leave, NULL);
+}
+
+static void join_open(void)
+{
+	REQUIRE(sley_chan_new(&leave, 0, 1) == 0);
+	join_reset();
+}
+
+static void join_ready(void)
+{
+	REQUIRE(sley_chan_send(leave, NULL, SLEY_NEVER) == 0);
+	while (load(&stress_record(target)->state, relaxed) != SLEY_TASK_ENDED && /* or joined already */
+	       load(&stress_record(target)->id, relaxed) == (uint64_t)target)
+		sley_yield();
+}
+
+static int join_call(sley_time deadline)
+{
+	return sley_join(target, deadline);
+}
+
+static void join_end(void)
+{
+	join_ready();
+	stress_join(target);
+	REQUIRE(sley_chan_free(leave) == 0);
+}
+
+static void nothing(void)
+{
+}
+
+static int sleep_call(sley_time deadline)
+{
+	int error = sley_sleep(deadline);
+
+	return error == 0 ? -ETIMEDOUT : error; /* what is a deadline to others is its aim */
+}
+
+/* ---- mutex and group ---- */
+
+static struct sley_mutex mutex;
+static struct sley_group group;
+
+static void mutex_hold(void)
+{
+	REQUIRE(sley_mutex_lock(&mutex, SLEY_NEVER) == 0);
+}
+
+static void mutex_ready(void)
+{
+	REQUIRE(sley_mutex_unlock(&mutex) == 0);
+}
+
+static int mutex_call(sley_time deadline)
+{
+	int error = sley_mutex_lock(&mutex, deadline);
+
+	if (error == 0)
+		REQUIRE(sley_mutex_unlock(&mutex) == 0);
+	return error;
+}
+
+static void group_more(void)
+{
+	REQUIRE(sley_group_add(&group, 1) == 0);
+}
+
+static void group_ready(void)
+{
+	REQUIRE(sley_group_done(&group) == 0);
+}
+
+static int group_call(sley_time deadline)
+{
+	return sley_group_wait(&group, deadline);
+}
+
+/* ---- channels: small and large items ---- */
+
+#define LARGE 200
+
+static struct sley_chan *chan, *other;
+static char item[LARGE];
+
+static void chan_open_of(size_t size, bool full)
+{
+	memset(item, 7, sizeof(item));
+	REQUIRE(sley_chan_new(&chan, size, 1) == 0 && sley_chan_new(&other, size, 0) == 0);
+	if (full)
+		REQUIRE(sley_chan_send(chan, item, SLEY_NEVER) == 0);
+}
+
+static void recv_open(void)
+{
+	chan_open_of(8, false);
+}
+
+static void recv_open_large(void)
+{
+	chan_open_of(LARGE, false);
+}
+
+static void send_open(void)
+{
+	chan_open_of(8, true);
+}
+
+static void send_open_large(void)
+{
+	chan_open_of(LARGE, true);
+}
+
+static void chan_end(void)
+{
+	REQUIRE(sley_chan_free(chan) == 0 && sley_chan_free(other) == 0);
+}
+
+static void chan_close(void)
+{
+	REQUIRE(sley_chan_close(chan) == 0);
+}
+
+static void recv_reopen(void)
+{
+	chan_end();
+	recv_open();
+}
+
+static void recv_reopen_large(void)
+{
+	chan_end();
+	recv_open_large();
+}
+
+static void send_reopen(void)
+{
+	chan_end();
+	send_open();
+}
+
+static void send_reopen_large(void)
+{
+	chan_end();
+	send_open_large();
+}
+
+static void recv_ready(void)
+{
+	REQUIRE(sley_chan_send(chan, item, SLEY_NEVER) == 0);
+}
+
+static void send_ready(void)
+{
+	char here[LARGE];
+
+	REQUIRE(sley_chan_recv(chan, here, SLEY_NEVER) == 0);
+	REQUIRE(here[0] == 7 && here[7] == 7);
+}
+
+static int recv_call(sley_time deadline)
+{
+	char here[LARGE] = { 0 };
+	int error = sley_chan_recv(chan, here, deadline);
+
+	REQUIRE(here[0] == (error ? 0 : 7));
+	return error;
+}
+
+static int recv_call_large(sley_time deadline)
+{
+	char here[LARGE] = { 0 };
+	int error = sley_chan_recv(chan, here, deadline);
+
+	REQUIRE(here[0] == (error ? 0 : 7) && here[LARGE - 1] == here[0]);
+	return error;
+}
+
+static int send_call(sley_time deadline)
+{
+	char here[LARGE];
+
+	memset(here, 7, sizeof(here));
+	return sley_chan_send(chan, here, deadline);
+}
+
+static int null_call(sley_time deadline)
+{
+	return sley_chan_recv(NULL, NULL, deadline);
+}
+
+static int select_recv_call(sley_time deadline)
+{
+	char here[2][LARGE];
+	struct sley_case cases[] = { { .chan = other, .op = SLEY_RECV, .into = here[0] },
+				     { .op = SLEY_SEND, .from = here[0] },
+				     { .chan = chan, .op = SLEY_RECV, .into = here[1] } };
+	int which = sley_select(cases, 3, deadline);
+
+	if (which >= 0 && cases[which].error == 0)
+		REQUIRE(here[1][0] == 7);
+	return which >= 0 && cases[which].error ? cases[which].error : which;
+}
+
+static int select_send_call(sley_time deadline)
+{
+	char here[2][LARGE];
+	struct sley_case cases[] = { { .chan = chan, .op = SLEY_SEND, .from = here[1] },
+				     { .chan = other, .op = SLEY_RECV, .into = here[0] } };
+
+	memset(here, 7, sizeof(here));
+	int which = sley_select(cases, 2, deadline);
+	return which >= 0 && cases[which].error ? cases[which].error : which;
+}
+
+static int select_none_call(sley_time deadline)
+{
+	return sley_select(NULL, 0, deadline);
+}
+
+/* ---- descriptors ---- */
+
+static int ends[2];
+static struct sockaddr_un address;
+
+static void pair_open(void)
+{
+	REQUIRE(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0);
+}
+
+static void pair_end(void)
+{
+	REQUIRE(sley_close(ends[0]) == 0);
+	REQUIRE(close(ends[1]) == 0);
+}
+
+static void end_close(void)
+{
+	REQUIRE(sley_close(ends[0]) == 0);
+}
+
+static void pair_reopen(void)
+{
+	REQUIRE(close(ends[1]) == 0);
+	pair_open();
+}
+
+static void read_ready(void)
+{
+	REQUIRE(send(ends[1], "7", 1, MSG_DONTWAIT) == 1);
+}
+
+static int read_call(sley_time deadline)
+{
+	char here[16];
+	ssize_t n = sley_read(ends[0], here, sizeof(here), deadline);
+
+	REQUIRE(n < 0 || here[0] == '7');
+	return (int)n;
+}
+
+static int poll_call(sley_time deadline)
+{
+	char here[16];
+	int events = sley_poll(ends[0], POLLIN, deadline);
+
+	if (events > 0)
+		REQUIRE(recv(ends[0], here, sizeof(here), MSG_DONTWAIT) == 1);
+	return events;
+}
+
+static void write_fill(void)
+{
+	while (send(ends[0], item, sizeof(item), MSG_DONTWAIT) > 0)
+		continue;
+}
+
+static void write_open(void)
+{
+	pair_open();
+	write_fill();
+}
+
+static void write_reopen(void)
+{
+	REQUIRE(close(ends[1]) == 0);
+	write_open();
+}
+
+static void write_ready(void)
+{
+	char here[4096];
+
+	while (recv(ends[1], here, sizeof(here), MSG_DONTWAIT) > 0)
+		continue;
+}
+
+static int write_call(sley_time deadline)
+{
+	return (int)sley_write(ends[0], "7", 1, deadline);
+}
+
+static int connected;
+
+static void accept_open(void)
+{
+	char text[128];
+	static unsigned number;
+
+	address = (struct sockaddr_un){ .sun_family = AF_UNIX };
+	snprintf(address.sun_path, sizeof(address.sun_path), "/tmp/sley-matrix-%d-%u", (int)getpid(), number++);
+	snprintf(text, sizeof(text), "unix:%s", address.sun_path);
+	ends[0] = sley_listen(text, 0);
+	REQUIRE(ends[0] >= 0);
+}
+
+static void accept_end(void)
+{
+	REQUIRE(unlink(address.sun_path) == 0);
+	REQUIRE(sley_close(ends[0]) == 0);
+}
+
+static void accept_close(void)
+{
+	REQUIRE(sley_close(ends[0]) == 0);
+	REQUIRE(unlink(address.sun_path) == 0);
+}
+
+static void accept_ready(void)
+{
+	connected = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	REQUIRE(connected >= 0 && connect(connected, (struct sockaddr *)&address, sizeof(address)) == 0);
+}
+
+static int accept_call(sley_time deadline)
+{
+	int fd = sley_accept(ends[0], deadline);
+
+	if (fd < 0)
+		return fd;
+	REQUIRE(sley_close(fd) == 0 && close(connected) == 0);
+	return 0;
+}
+
+/* ---- offload ---- */
+
+/* Each call has a gate of its own, which its function waits at; also one that was given up, so it is opened then. */
+static unsigned gates[1 << 16]; /* atomic */
+static unsigned gate;
+
+static void pass_gate(void *block)
+{
+	while (!load(*(unsigned **)block, acquire))
+		usleep(100);
+}
+
+static void offload_open(void)
+{
+	memset(gates, 0, sizeof(gates));
+	gate = 0;
+}
+
+static void offload_ready(void)
+{
+	store(&gates[gate], 1, release);
+}
+
+static int offload_call(sley_time deadline)
+{
+	unsigned *mine = &gates[gate];
+	int error = sley_offload(pass_gate, &mine, sizeof(mine), deadline);
+
+	store(mine, 1, release);
+	gate++;
+	return error;
+}
+
+const struct matrix_row matrix_rows[] = {
+	{ "join", SLEY_WAIT_JOIN, join_open, join_end, join_call, join_ready, join_reset, .in_thread = -EDEADLK },
+	{ "sleep", SLEY_WAIT_SLEEP, nothing, nothing, sleep_call, .in_thread = -EDEADLK },
+	{ "mutex_lock", SLEY_WAIT_MUTEX, mutex_hold, mutex_ready, mutex_call, mutex_ready, mutex_hold,
+	  .in_thread = -EDEADLK },
+	{ "group_wait", SLEY_WAIT_GROUP, group_more, group_ready, group_call, group_ready, group_more,
+	  .in_thread = -EDEADLK },
+	{ "chan_recv", SLEY_WAIT_RECV, recv_open, chan_end, recv_call, recv_ready, NULL, chan_close, recv_reopen,
+	  .closed = -EPIPE },
+	{ "chan_recv, large", SLEY_WAIT_RECV, recv_open_large, chan_end, recv_call_large, recv_ready, NULL, chan_close,
+	  recv_reopen_large, .closed = -EPIPE },
+	{ "chan_send", SLEY_WAIT_SEND, send_open, chan_end, send_call, send_ready, NULL, chan_close, send_reopen,
+	  .closed = -EPIPE },
+	{ "chan_send, large", SLEY_WAIT_SEND, send_open_large, chan_end, send_call, send_ready, NULL, chan_close,
+	  send_reopen_large, .closed = -EPIPE },
+	{ "chan_recv, null", SLEY_WAIT_RECV, nothing, nothing, null_call },
+	{ "select, receiving", SLEY_WAIT_SELECT, recv_open, chan_end, select_recv_call, recv_ready, NULL, chan_close,
+	  recv_reopen, .done = 2, .closed = -EPIPE },
+	{ "select, sending large", SLEY_WAIT_SELECT, send_open_large, chan_end, select_send_call, send_ready, NULL,
+	  chan_close, send_reopen_large, .done = 0, .closed = -EPIPE },
+	{ "select, nothing", SLEY_WAIT_SELECT, nothing, nothing, select_none_call },
+	{ "read", SLEY_WAIT_READ, pair_open, pair_end, read_call, read_ready, NULL, end_close, pair_reopen, .done = 1,
+	  .closed = -EBADF, .in_thread = -EDEADLK },
+	{ "poll", SLEY_WAIT_POLL, pair_open, pair_end, poll_call, read_ready, NULL, end_close, pair_reopen,
+	  .done = POLLIN, .closed = -EBADF, .in_thread = -EDEADLK },
+	{ "write", SLEY_WAIT_WRITE, write_open, pair_end, write_call, write_ready, write_fill, end_close, write_reopen,
+	  .done = 1, .closed = -EBADF, .in_thread = -EDEADLK },
+	{ "accept", SLEY_WAIT_ACCEPT, accept_open, accept_end, accept_call, accept_ready, NULL, accept_close,
+	  accept_open, .closed = -EBADF, .in_thread = -EDEADLK },
+	{ "offload", SLEY_WAIT_OFFLOAD, offload_open, nothing, offload_call, offload_ready, .in_thread = -EDEADLK,
+	  .always_waits = true },
+	{ NULL },
+};
