@@ -26,7 +26,8 @@
  * shared goes on the heap, into a static, onto a private stack (sley_task_options.private_stack, and the main task's),
  * or travels by value (sley_spawn_copy, channels). What can only be wrong is refused with -EFAULT, and once per spawn
  * site one line on stderr names the task, the place and the remedy: a spawn argument, or a mutex, group or channel
- * pointer, that lies on a copying stack.
+ * pointer, that lies on a copying stack. SLEY_STACK_CHECK=strict in the environment finds the rest in tests: see
+ * SLEY_RUN_STRICT_STACKS.
  */
 #ifndef SLEY_H
 #define SLEY_H

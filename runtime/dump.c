@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
-/* The tasks as text: sley_dump(), and the message about an overflowed stack. It reads what any reader would. */
+/* The tasks as text. It reads what any reader would. */
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
@@ -46,7 +46,7 @@ static int put_worker(int fd, unsigned number)
 			    load(&w->queue, relaxed), (unsigned long long)load(&w->dispatches, relaxed)));
 }
 
-static int put_task(int fd, uint32_t index)
+int dump_task(int fd, uint32_t index)
 {
 	const struct sley_region_task *t = &region.tasks[index];
 	const struct sley_region_site *site = &region.sites[load(&t->site, relaxed) % SLEY_REGION_SITES];
@@ -79,7 +79,7 @@ int dump_tasks(int fd, unsigned most)
 			load(&region.live[word], acquire); /* pairs with region_live_set(): the record is whole */
 		for (; error == 0 && bits; bits &= bits - 1) {
 			if (n++ < most)
-				error = put_task(fd, word * 64 + (uint32_t)__builtin_ctzll(bits));
+				error = dump_task(fd, word * 64 + (uint32_t)__builtin_ctzll(bits));
 		}
 	}
 	if (error == 0 && n > most)
@@ -92,20 +92,4 @@ int sley_dump(int fd)
 {
 	int error = scheduler_error();
 	return error ? error : dump_tasks(fd, UINT_MAX);
-}
-
-bool dump_overflow(const void *address)
-{
-	struct task *task = task_self();
-	if (!task || !task->tenant.slot)
-		return false;
-	const char *low = task->tenant.slot->low;
-	if ((const char *)address >= low || (const char *)address < low - STACK_GUARD)
-		return false;
-	char line[LINE];
-	int n = snprintf(line, sizeof(line), "sley: the stack of %zu bytes overflowed: raise stack_size, or use less\n",
-			 stack_size);
-	put(STDERR_FILENO, line, n);
-	put_task(STDERR_FILENO, task_index(task));
-	return true;
 }

@@ -42,6 +42,23 @@ static bool from_environment(const char *name, size_t *value)
 	return true;
 }
 
+/* SLEY_STACK_CHECK: "strict" sets the flag, "off" clears it. False: there is something else there. */
+static bool stack_check(unsigned *flags)
+{
+	const char *text = getenv("SLEY_STACK_CHECK");
+	if (!text || !*text)
+		return true;
+	if (strcmp(text, "strict") == 0) {
+		*flags |= SLEY_RUN_STRICT_STACKS;
+	} else if (strcmp(text, "off") == 0) {
+		*flags &= ~SLEY_RUN_STRICT_STACKS;
+	} else {
+		complain("SLEY_STACK_CHECK=%s is unknown: remove it, or give strict or off", text);
+		return false;
+	}
+	return true;
+}
+
 static bool within(const char *what, size_t value, size_t least, size_t most)
 {
 	if (value >= least && value <= most)
@@ -78,7 +95,8 @@ int options_resolve(const struct sley_options *options, struct sley_options *res
 		given = *options;
 	size_t workers = given.workers, tasks = given.max_tasks, slots = given.stack_slots, stack = given.stack_size;
 	if (!from_environment("SLEY_WORKERS", &workers) || !from_environment("SLEY_MAX_TASKS", &tasks) ||
-	    !from_environment("SLEY_STACK_SLOTS", &slots) || !from_environment("SLEY_STACK_SIZE", &stack))
+	    !from_environment("SLEY_STACK_SLOTS", &slots) || !from_environment("SLEY_STACK_SIZE", &stack) ||
+	    !stack_check(&given.flags))
 		return -EINVAL;
 	const char *name = getenv("SLEY_NAME");
 	workers = workers ? workers : MIN(cpus_available(), WORKERS_MOST);
@@ -87,7 +105,7 @@ int options_resolve(const struct sley_options *options, struct sley_options *res
 	stack = stack ? stack : STACK_DEFAULT;
 	if (!within("workers", workers, 1, WORKERS_MOST) || !within("max_tasks", tasks, 1, SLEY_TASK_INDEX_MASK - 1) ||
 	    !within("stack_slots", slots, 1, SLOTS_MOST) || !within("stack_size", stack, STACK_LEAST, STACK_MOST) ||
-	    given.flags & ~SLEY_RUN_DUMP_ON_SIGQUIT)
+	    given.flags & ~(SLEY_RUN_DUMP_ON_SIGQUIT | SLEY_RUN_STRICT_STACKS))
 		return -EINVAL;
 	*result = (struct sley_options){
 		.size = sizeof(*result),

@@ -12,7 +12,8 @@
  *   stack/slot.c         which bytes are on the stack: holding, releasing and exchanging tenants
  *   stack/pool.c           where stacks come from
  *   stack/image.c          where the bytes of the others are
- *   stack/overflow.c       naming the task whose stack was too small
+ *   stack/strict.c         stacks that nobody else can touch, in strict mode
+ *   stack/overflow.c       catching who touches a guard or a parked stack; crash.c: naming the tasks
  *   context/x86_64.S     the switch (or ucontext.c)
  *   sched/spawn.c        the task's own calls: spawn, join, yield, sleep, its end
  *   sched/cancel.c         cancelling it
@@ -46,6 +47,7 @@
 #include "sched/thread.h"
 #include "sched/worker.h"
 #include "stack/overflow.h"
+#include "stack/strict.h"
 
 #define DEADLOCK_TASKS 100 /* named when a run has deadlocked */
 
@@ -203,7 +205,7 @@ static int run_workers(const struct sley_options *options)
 	int error = spawn_main();
 	if (error)
 		return error;
-	overflow_open(dump_overflow);
+	overflow_open(crash_name);
 	overflow_thread_enter(&alternate);
 	if (options->flags & SLEY_RUN_DUMP_ON_SIGQUIT) {
 		struct sigaction action = { .sa_handler = on_quit, .sa_flags = SA_RESTART };
@@ -249,7 +251,11 @@ static int open_and_run(const struct sley_options *options)
 	unsigned max_tasks = MIN(options->max_tasks, region.max_tasks);
 	if ((error = images_open()) != 0)
 		return error;
-	if ((error = slots_open(options->stack_slots, options->stack_size)) != 0)
+	if (options->flags & SLEY_RUN_STRICT_STACKS)
+		error = strict_open(max_tasks, options->stack_size);
+	else
+		error = slots_open(options->stack_slots, options->stack_size);
+	if (error)
 		goto images;
 	if ((error = tasks_open(max_tasks)) != 0)
 		goto slots;
@@ -258,7 +264,7 @@ static int open_and_run(const struct sley_options *options)
 	if ((error = workers_open(options->workers)) != 0)
 		goto workers;
 	idle_open();
-	region_begin(options->name, stacks_begin, stacks_begin + stacks_size, stack_size, options->stack_slots);
+	region_begin(options->name, stacks_begin, stacks_begin + stacks_size, stack_size, slots_count());
 	store(&region.header->worker_count, MAX(region.header->worker_count, scheduler.count), release);
 	store(&scheduler.stopping, 0, relaxed);
 	threads_open();

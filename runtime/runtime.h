@@ -14,7 +14,11 @@ int options_resolve(const struct sley_options *options, struct sley_options *res
 /* dump.c: the workers, and up to `most` tasks, as sley_dump() writes them. 0 or the negative errno of write(2). */
 int dump_tasks(int fd, unsigned most);
 
-/* dump.c: names the task whose guard `address` is in, on stderr. Signal-safe. */
-bool dump_overflow(const void *address);
+/* dump.c: a line about the task with this record. 0, or the negative errno of write(2). */
+int dump_task(int fd, uint32_t index);
+
+/* crash.c: names who overflowed its stack, or touched another's, on stderr. Signal-safe. */
+struct fault;
+bool crash_name(const struct fault *fault);
 
 #endif

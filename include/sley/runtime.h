@@ -13,7 +13,8 @@ extern "C" {
 /*
  * Options of sley_run(). Zero means the default, so `{ .size = sizeof(struct sley_options) }` is complete. The
  * environment overrides: SLEY_WORKERS, SLEY_STACK_SIZE, SLEY_STACK_SLOTS, SLEY_MAX_TASKS, SLEY_NAME,
- * SLEY_OFFLOAD_THREADS, SLEY_COMPUTE_THREADS, SLEY_OFFLOAD_QUEUE.
+ * SLEY_OFFLOAD_THREADS, SLEY_COMPUTE_THREADS, SLEY_OFFLOAD_QUEUE,
+ * SLEY_STACK_CHECK (strict or off: SLEY_RUN_STRICT_STACKS).
  */
 struct sley_options {
 	size_t size;        /* sizeof(struct sley_options), so that it can grow */
@@ -32,6 +33,21 @@ struct sley_options {
 };
 
 #define SLEY_RUN_DUMP_ON_SIGQUIT 1u /* SIGQUIT prints sley_dump() on stderr instead of ending the process */
+
+/*
+ * Strict mode, for tests. Every task has stack addresses of its own (stack_slots does not count), which cannot be
+ * accessed while it is parked or after it has ended: whoever follows a pointer there raises SIGSEGV, after a line on stderr
+ * that names the task whose stack it was, the one that touched it, and the remedy. Addresses are used again as late as
+ * possible. A system call that is handed such a pointer answers EFAULT. Private stacks stay accessible: pointers into them are good
+ * while the task lives.
+ *
+ * Blocks that travel by value (sley_spawn_copy(), sent items) are searched for addresses of live bytes of the sender's own
+ * copying stack: one line on stderr per spawn site of a sender names it, the offset and the remedy. Such a block travels
+ * all the same: a stale word may look like an address, and one that nobody follows is no mistake.
+ *
+ * It costs two mprotect(2) for each time that a task is resumed, but works with any number of tasks.
+ */
+#define SLEY_RUN_STRICT_STACKS 2u
 
 /*
  * Runs `main(arg)` as the first task, on a private stack, and the tasks it spawns; returns when `main` has returned.

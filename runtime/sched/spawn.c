@@ -38,6 +38,7 @@ static int set_start(struct task *task, void (*fn)(void *), const void *arg, siz
 	if (!task->start.arg)
 		return -ENOMEM;
 	memcpy(task->start.arg, arg, n);
+	fault_search(arg, n, "sley_spawn_copy", "block");
 	return 0;
 }
 

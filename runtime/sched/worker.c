@@ -161,6 +161,7 @@ static int enter(struct worker *worker, struct task *task)
 	}
 	if (unlikely(!(task->flags & TASK_STARTED))) {
 		task->flags |= TASK_STARTED;
+		slot_bind(slot, task->id, task->site);
 		fiber_init(&task->fiber, slot->low, slot->top);
 		context_make(&task->tenant.context, slot->low, slot->top, task_main);
 	} else if (task->worker != worker->number) {
@@ -209,6 +210,7 @@ static struct task *land(struct worker *worker, struct task *task)
 	enum after after = worker->after;
 	if (after == AFTER_END)
 		slot_leave(&task->tenant);
+	slot_hide(slot);
 	/* from the release on a parked task may run elsewhere: it is not ours to look at any more */
 	struct tenant *granted = slot_release(slot);
 	if (after == AFTER_YIELD) {

@@ -5,11 +5,12 @@
 #include <signal.h>
 #include <stddef.h>
 #include <sys/mman.h>
+#include <ucontext.h>
 
 #define ALTERNATE ((size_t)64 << 10)
 
 static struct sigaction previous;
-static bool (*name_overflow)(const void *);
+static bool (*name_fault)(const struct fault *);
 static bool installed;
 
 /* On to the service's handler. One that was ignored or default is put back, and the instruction faults again. */
@@ -27,17 +28,34 @@ static void chain(int signal, siginfo_t *info, void *context)
 	}
 }
 
+/* What the machine says besides. */
+static void decode(struct fault *fault, const ucontext_t *context)
+{
+#if defined(__x86_64__)
+	const greg_t *registers = context->uc_mcontext.gregs;
+	fault->pc = (const void *)registers[REG_RIP];
+	fault->kind = registers[REG_ERR] & 2 ? FAULT_WRITE : FAULT_READ;
+#elif defined(__aarch64__)
+	fault->pc = (const void *)context->uc_mcontext.pc;
+#else
+	(void)fault, (void)context;
+#endif
+}
+
 static void on_fault(int signal, siginfo_t *info, void *context)
 {
-	if (info->si_code > 0) /* from the kernel, so si_addr means something */
-		name_overflow(info->si_addr);
+	if (info->si_code > 0) { /* from the kernel, so si_addr means something */
+		struct fault fault = { .address = info->si_addr };
+		decode(&fault, context);
+		name_fault(&fault);
+	}
 	chain(signal, info, context);
 }
 
-void overflow_open(bool (*name)(const void *))
+void overflow_open(bool (*name)(const struct fault *))
 {
 	struct sigaction action = { .sa_sigaction = on_fault, .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER };
-	name_overflow = name;
+	name_fault = name;
 	sigemptyset(&action.sa_mask);
 	installed = sigaction(SIGSEGV, &action, &previous) == 0;
 }

@@ -1,16 +1,25 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /*
- * Naming the task whose stack overflowed. SIGSEGV is handled on an alternate stack for that alone; whatever the
- * fault, it then goes to the handler that the service had, or kills the process as ever. Nothing is repaired.
+ * Catching who touches what no code may: the guard below a stack, and in strict mode a stack whose task is parked.
+ * SIGSEGV is handled on an alternate stack to say whose it was, and for that alone; whatever the fault, it then goes to
+ * the handler that the service had, or kills the process as ever. Nothing is repaired.
  */
 #ifndef STACK_OVERFLOW_H
 #define STACK_OVERFLOW_H
 
 #include <stdbool.h>
 
-/* `name` writes a line on stderr about the fault at `address` if that is a guard of a task's stack. Signal-safe. */
-void overflow_open(bool (*name)(const void *address));
+enum fault_kind { FAULT_UNKNOWN, FAULT_READ, FAULT_WRITE };
+
+struct fault {
+	const void *address;
+	const void *pc; /* of the instruction; null: unknown */
+	enum fault_kind kind;
+};
+
+/* `name` writes a line on stderr about the fault if it knows something of its address. Signal-safe. */
+void overflow_open(bool (*name)(const struct fault *fault));
 void overflow_close(void);
 
 /* Gives the calling worker thread an alternate stack, unless it has one. `*place` is to be passed to the other. */

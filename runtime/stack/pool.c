@@ -13,9 +13,9 @@
 
 #include "base/arena.h"
 #include "base/check.h"
-#include "base/lock.h"
 #include "stack/copy.h"
-#include "stack/slot.h"
+#include "stack/pool.h"
+#include "stack/strict.h"
 
 #ifndef MADV_GUARD_INSTALL
 #define MADV_GUARD_INSTALL 102 /* Linux 6.13: a guard that costs no mapping */
@@ -42,21 +42,9 @@
 uintptr_t stacks_begin, stacks_size;
 size_t stack_size;
 
-static struct {
-	struct lock lock;  /* protects the lists and counts */
-	struct slot *free; /* exclusive slots */
-	unsigned free_count;
-	struct slot *private; /* kept for reuse */
-	unsigned private_count;
-	/* constant during a run */
-	struct slot *slots;
-	unsigned count, shared;
-	unsigned for_large;               /* exclusive slots that only tasks with large images may take */
-	struct stack_worker *worker[256]; /* by number, null beyond the last */
-	unsigned reserves_used;           /* atomic */
-} pool;
+struct pool pool;
 
-static void colour(struct slot *slot, char *end, size_t number)
+void slot_colour(struct slot *slot, char *end, size_t number)
 {
 	slot->top = end - number % COLOURS * COLOUR_STEP;
 }
@@ -99,13 +87,14 @@ int slots_open(unsigned count, size_t size)
 		struct slot *slot = &pool.slots[i];
 		*slot = (struct slot){ .low = base + i * stride + STACK_GUARD };
 		slot->kind = i < pool.shared ? SLOT_SHARED : SLOT_EXCLUSIVE;
-		colour(slot, slot->low + size, i);
+		slot_colour(slot, slot->low + size, i);
 		if (slot->kind == SLOT_EXCLUSIVE) {
 			slot->next = pool.free;
 			pool.free = slot;
 			pool.free_count++;
 		}
 	}
+	pool.made = count;
 	stack_size = size;
 	stacks_begin = (uintptr_t)base;
 	stacks_size = stride * count;
@@ -125,13 +114,24 @@ void slots_close(void)
 		pool.private = slot->next;
 		private_unmap(slot);
 	}
-	for (unsigned i = 0; i < pool.count; i++)
+	for (unsigned i = 0; i < pool.made; i++)
 		stack_unpoison(pool.slots[i].low, pool.slots[i].top);
 	munmap((void *)stacks_begin, stacks_size);
-	free(pool.slots);
+	if (stack_strict)
+		strict_close();
+	else
+		free(pool.slots);
 	pool.slots = pool.free = NULL;
-	pool.free_count = pool.private_count = pool.count = 0;
+	pool.free_count = pool.private_count = pool.count = pool.made = 0;
 	stacks_begin = stacks_size = 0;
+}
+
+struct slot *slot_of(const void *p)
+{
+	if (!stack_is_copying(p))
+		return NULL;
+	size_t number = ((uintptr_t)p - stacks_begin) / (stack_size + STACK_GUARD);
+	return number < load(&pool.made, acquire) ? &pool.slots[number] : NULL; /* pairs with strict_pick() */
 }
 
 int stack_worker_init(struct stack_worker *worker, unsigned number)
@@ -216,6 +216,8 @@ static struct slot *pick_shared(struct stack_worker *worker)
 struct slot *slot_pick(struct stack_worker *worker, bool large)
 {
 	struct slot *slot;
+	if (unlikely(stack_strict))
+		return strict_pick();
 	if (worker->free_count == 0)
 		refill(worker, large);
 	if (worker->free_count > 0)
@@ -252,7 +254,7 @@ struct slot *slot_private_new(void)
 		return NULL;
 	}
 	*slot = (struct slot){ .low = base + STACK_GUARD, .kind = SLOT_PRIVATE, .guarded = 1 };
-	colour(slot, slot->low + stack_size, fetch_add(&made, 1, relaxed));
+	slot_colour(slot, slot->low + stack_size, fetch_add(&made, 1, relaxed));
 	return slot;
 }
 
@@ -274,6 +276,8 @@ void slot_put(struct stack_worker *worker, struct slot *slot)
 {
 	if (slot->kind == SLOT_PRIVATE) {
 		private_put(slot);
+	} else if (slot->kind == SLOT_STRICT) {
+		strict_put(slot);
 	} else if (slot->kind == SLOT_EXCLUSIVE) {
 		if (worker->free_count == SLOT_CACHE) {
 			lock_take(&pool.lock);

@@ -8,6 +8,7 @@
 
 #include "base/check.h"
 #include "stack/copy.h"
+#include "stack/strict.h"
 
 #define HELD SLOT_HELD
 
@@ -97,6 +98,11 @@ int slot_exchange(struct stack_worker *worker, struct tenant *tenant, struct ten
 {
 	struct slot *slot = tenant->slot;
 	struct tenant *resident = slot->resident;
+	if (unlikely(slot->kind == SLOT_STRICT)) {
+		int error = strict_show(slot);
+		slot->resident = error ? NULL : tenant;
+		return error;
+	}
 	if (resident) {
 		size_t live = slot_live(slot, resident);
 		void *image = image_alloc(&worker->images, live);

@@ -28,7 +28,8 @@
  *
  * Slots are of three kinds. *Exclusive* ones serve one tenant at a time, taken while there are any: a task alone on its
  * stack is never copied. *Shared* ones, a small hot set that stays in the cache, serve the rest. *Private* ones have
- * one tenant for life outside the copying range.
+ * one tenant for life outside the copying range. *Strict* ones take the place of the first two in strict mode, see
+ * strict.h.
  */
 #ifndef STACK_SLOT_H
 #define STACK_SLOT_H
@@ -50,10 +51,10 @@ struct tenant {
 	struct tenant *next;    /* link of the one queue that it is in */
 	struct context context; /* protected by the slot */
 	struct slot *slot;      /* set at the first run */
-	void *image; /* protected by the slot: the bytes [context.sp, top); null while resident, or never run */
+	void *image; /* protected by the slot: the bytes [context.sp, top); null while they are in the slot, or never run */
 };
 
-enum slot_kind { SLOT_EXCLUSIVE, SLOT_SHARED, SLOT_PRIVATE };
+enum slot_kind { SLOT_EXCLUSIVE, SLOT_SHARED, SLOT_PRIVATE, SLOT_STRICT };
 
 struct slot {
 	uintptr_t word;          /* atomic, see above */
@@ -62,6 +63,8 @@ struct slot {
 	char *top;         /* constant, 16-byte aligned, staggered by some lines: tops must not share cache sets */
 	char *low;         /* constant */
 	struct slot *next; /* of the free list; protected by its lock or the owner of the cache */
+	uint64_t owner;    /* atomic, written by the holder: the tenant that was bound to it last, by its task's id */
+	uint32_t site;     /* the same: where that was spawned */
 	uint8_t kind;      /* enum slot_kind */
 	uint8_t guarded;   /* owned by the holder: the guard below is in place */
 } CACHE_ALIGNED;
@@ -88,6 +91,9 @@ static inline bool stack_is_copying(const void *p)
 	return unlikely((uintptr_t)p - stacks_begin < stacks_size);
 }
 
+/* Whether this is a run in strict mode (strict.h). Constant during a run. */
+extern bool stack_strict;
+
 /* Reserves `count` slots of `stack_size` bytes (a multiple of the page). 0 or -ENOMEM. */
 int slots_open(unsigned count, size_t stack_size);
 void slots_close(void);
@@ -97,9 +103,15 @@ int stack_worker_init(struct stack_worker *worker, unsigned number);
 void stack_worker_fini(struct stack_worker *worker);
 
 /*
+ * The slot in whose stack or guard `p` points; null: in none of the copying range's, or in one that was never used. Any
+ * thread, signal handlers too. The slots of the range stay where they are during a run.
+ */
+struct slot *slot_of(const void *p);
+
+/*
  * A slot for a first run: an exclusive one, while there is one and (unless `large`) more than a reserve of them; else
- * the next shared slot, preferably one that is not held. Null: there are no shared slots (ASan) and all exclusive
- * ones are taken.
+ * the next shared slot, preferably one that is not held. Null: there are no shared slots (ASan, strict mode) and all
+ * others are taken.
  */
 struct slot *slot_pick(struct stack_worker *worker, bool large);
 
@@ -134,6 +146,21 @@ static inline int slot_enter(struct stack_worker *worker, struct tenant *tenant,
 	return likely(tenant->slot->resident == tenant) ? 0 : slot_exchange(worker, tenant, evicted);
 }
 
+/* At the first run of a tenant, with the slot held: whose it is, for messages. */
+static inline void slot_bind(struct slot *slot, uint64_t owner, uint32_t site)
+{
+	store(&slot->owner, owner, relaxed);
+	store(&slot->site, site, relaxed);
+}
+
+/* The stack was left; its slot is still held. In strict mode it becomes inaccessible. */
+void strict_hide(struct slot *slot);
+static inline void slot_hide(struct slot *slot)
+{
+	if (unlikely(slot->kind == SLOT_STRICT))
+		strict_hide(slot);
+}
+
 /*
  * The tenant has ended: its stack is left for good. With the slot held; after it the slot may be released. An exclusive
  * or private slot must then be handed to slot_put(), after its release.
@@ -158,5 +185,11 @@ static inline size_t slot_live(const struct slot *slot, const struct tenant *ten
 /* The size of every stack, and of the guard below it. */
 extern size_t stack_size;
 #define STACK_GUARD ((size_t)64 << 10)
+
+/* How many slots the copying range has. */
+static inline unsigned slots_count(void)
+{
+	return (unsigned)(stacks_size / (stack_size + STACK_GUARD));
+}
 
 #endif

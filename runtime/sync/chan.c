@@ -223,6 +223,8 @@ static int try_now(struct sley_chan *chan, void *item, bool sending, const char 
 		return error;
 	if (!chan)
 		return -EAGAIN;
+	if (sending)
+		chan_search(chan, item, call);
 	error = attempt_locked(chan, item, sending);
 	if (error == -EAGAIN)
 		lock_drop(&chan->lock);
@@ -245,6 +247,7 @@ int sley_chan_send(struct sley_chan *chan, const void *item, sley_time deadline)
 	int error = fault_check(chan, "sley_chan_send", "channel");
 	if (unlikely(error))
 		return error;
+	chan_search(chan, item, "sley_chan_send");
 	if (unlikely(!task))
 		return transfer_of_thread(chan, (void *)(uintptr_t)item, deadline, true);
 	worker_spend(__builtin_return_address(0));

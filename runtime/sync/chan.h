@@ -21,6 +21,7 @@
 
 #include <string.h>
 
+#include "sched/fault.h"
 #include "sched/worker.h"
 
 struct sley_chan {
@@ -47,6 +48,13 @@ static inline void chan_copy(const struct sley_chan *chan, void *to, const void 
 {
 	if (chan->item > 0)
 		memcpy(to, from, chan->item);
+}
+
+/* Strict mode: whether what is to be sent holds addresses that nobody else may use. */
+static inline void chan_search(const struct sley_chan *chan, const void *item, const char *call)
+{
+	if (unlikely(stack_strict) && chan)
+		fault_search_block(item, chan->item, call, "item");
 }
 
 /*

@@ -225,6 +225,8 @@ static int check(const struct sley_case *cases, int n)
 		int error = fault_check(cases[i].chan, "sley_select", "channel");
 		if (error)
 			return error;
+		if (cases[i].op == SLEY_SEND)
+			chan_search(cases[i].chan, cases[i].from, "sley_select");
 	}
 	return 0;
 }

@@ -2,6 +2,7 @@
 /* Copyright (c) 2026 the sley authors */
 #include "tests/unit/run.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/compiler.h"
 #include "region/region.h"
 
 void run_with(int (*main)(void *), void *arg, const struct sley_options *options)
@@ -135,4 +137,20 @@ int scenario_run(const char *name, char *text, size_t size)
 	close(ends[0]);
 	assert_int_equal(waitpid(child, &status, 0), child);
 	return status;
+}
+
+void assert_segv(int status)
+{
+#if defined(SLEY_ASAN) || defined(SLEY_TSAN)
+	assert_false(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+#else
+	assert_true(WIFSIGNALED(status));
+	assert_int_equal(WTERMSIG(status), SIGSEGV);
+#endif
+}
+
+void assert_said(const char *text, const char *needle, unsigned times)
+{
+	if (occurrences(text, needle) != times)
+		fail_msg("'%s' is there %u times, not %u, in:\n%s", needle, occurrences(text, needle), times, text);
 }

@@ -53,4 +53,10 @@ void scenario_main(int argc, char **argv, const struct scenario *scenarios);
 /* Starts this program again for the scenario; its wait(2) status, with its stderr in `text`. */
 int scenario_run(const char *name, char *text, size_t size);
 
+/* Asserts that by this status it died of SIGSEGV. (The sanitizers have handlers of their own, which end it their way.) */
+void assert_segv(int status);
+
+/* Asserts that `needle` is in the text so many times; else the text is shown. */
+void assert_said(const char *text, const char *needle, unsigned times);
+
 #endif

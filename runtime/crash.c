@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+/*
+ * What is said before the process dies of a fault in the copying range: by a task that overflowed its own stack, or by
+ * anybody who touched the stack of another task. Runs in the handler of SIGSEGV, so it only formats and writes.
+ */
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "runtime.h"
+#include "sched/fault.h"
+#include "sched/worker.h"
+#include "stack/overflow.h"
+
+#define LINE 1024
+
+static void say(const char *line, int n)
+{
+	ssize_t unused = n > 0 ? write(STDERR_FILENO, line, (size_t)MIN(n, LINE - 1)) : 0;
+	(void)unused;
+}
+
+static bool name_overflow(const struct task *task, const struct fault *fault)
+{
+	const char *address = fault->address, *low = task->tenant.slot->low;
+	if (address >= low || address < low - STACK_GUARD)
+		return false;
+	char line[LINE];
+	say(line, snprintf(line, sizeof(line),
+			   "sley: the stack of %zu bytes overflowed: raise stack_size, or use less\n", stack_size));
+	dump_task(STDERR_FILENO, task_index(task));
+	return true;
+}
+
+/* Who is here: a task, a worker between tasks, a plain thread. */
+static const char *toucher(char text[TASK_TEXT])
+{
+	const struct task *task = task_self();
+	if (task)
+		return task_text(text, task->id, task->site);
+	if (worker_self()) {
+		snprintf(text, TASK_TEXT, "worker %u", worker_self()->number);
+	} else {
+		char name[16] = "";
+		prctl(PR_GET_NAME, name);
+		snprintf(text, TASK_TEXT, "thread %ld %s, which runs no task", (long)syscall(SYS_gettid), name);
+	}
+	return text;
+}
+
+/* Where the owner of a stack is now. */
+static const char *whereabouts(uint64_t owner)
+{
+	uint32_t index = (uint32_t)(owner & SLEY_TASK_INDEX_MASK) - 1;
+	if (index >= region.max_tasks || load(&region.tasks[index].id, relaxed) != owner ||
+	    load(&region.tasks[index].state, relaxed) == SLEY_TASK_ENDED)
+		return "has ended";
+	return load(&region.tasks[index].state, relaxed) == SLEY_TASK_RUNNING ? "runs" : "is parked";
+}
+
+static bool name_stray(const struct fault *fault)
+{
+	static const char *const verbs[] = { "touched", "read", "wrote" };
+	struct slot *slot = slot_of(fault->address);
+	uint64_t owner = slot ? load(&slot->owner, relaxed) : 0;
+	if (owner == 0)
+		return false;
+	char line[LINE], who[TASK_TEXT], whose[TASK_TEXT];
+	const char *place = (const char *)fault->address < slot->low ? "the guard below the stack" : "the stack";
+	say(line, snprintf(line, sizeof(line),
+			   "sley: %s, %s %p at pc %p, which is on %s of %s, which %s: a copying stack is for its own "
+			   "task alone: put what is shared on the heap, into a static or onto a private stack, or pass "
+			   "it by value\n",
+			   toucher(who), verbs[fault->kind], fault->address, fault->pc, place,
+			   task_text(whose, owner, load(&slot->site, relaxed)), whereabouts(owner)));
+	return true;
+}
+
+bool crash_name(const struct fault *fault)
+{
+	const struct task *task = task_self();
+	if (task && task->tenant.slot && name_overflow(task, fault))
+		return true;
+	return name_stray(fault);
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+/* The pool of slots, for the files of this layer: pool.c, strict.c, pages.c. */
+#ifndef STACK_POOL_H
+#define STACK_POOL_H
+
+#include "base/lock.h"
+#include "stack/slot.h"
+
+struct pool {
+	struct lock lock;  /* protects the lists and counts */
+	struct slot *free; /* exclusive slots: a LIFO; in strict mode those that had a tenant: a FIFO */
+	struct slot *free_last;
+	unsigned free_count;
+	struct slot *private; /* kept for reuse */
+	unsigned private_count;
+	unsigned made; /* atomic: slots [0, made) have been used or may be; in strict mode written under lock */
+	/* constant during a run */
+	struct slot *slots;
+	unsigned count, shared;
+	unsigned for_large;               /* exclusive slots that only tasks with large images may take */
+	struct stack_worker *worker[256]; /* by number, null beyond the last */
+	unsigned reserves_used;           /* atomic */
+};
+extern struct pool pool;
+
+/* Where slot `number` of the copying range begins: its guard. */
+static inline char *slot_place(unsigned number)
+{
+	return (char *)stacks_begin + number * (stack_size + STACK_GUARD);
+}
+
+/* Sets the top of a stack that ends at `end`, staggered. */
+void slot_colour(struct slot *slot, char *end, size_t number);
+
+#endif

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+#include "stack/strict.h"
+
+#include <errno.h>
+#include <sys/mman.h>
+
+#include "base/arena.h"
+#include "base/check.h"
+#include "stack/pool.h"
+
+/*
+ * Stacks that were left rest at least until so many others have been. Without a bound a service that spawns for ever
+ * would use up the address space, and page tables with it.
+ */
+#define RESTING 16384u
+
+bool stack_strict;
+
+static void *reserve(size_t size, int protection)
+{
+	void *base = mmap(NULL, size, protection, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	return base == MAP_FAILED ? NULL : base;
+}
+
+/* One page of the range is touched, so that the whole of it has the kernel's anon_vma and all its parts can merge. */
+static int touch_first(char *base)
+{
+	if (mprotect(base, PAGE, PROT_READ | PROT_WRITE) != 0)
+		return -ENOMEM;
+	*(volatile char *)base = 0;
+	return mprotect(base, PAGE, PROT_NONE) == 0 ? 0 : -ENOMEM;
+}
+
+/* The stacks, inaccessible, and their slots, zero and not touched. */
+static int map(unsigned count, size_t size)
+{
+	size_t whole = (size + STACK_GUARD) * count;
+	char *base = reserve(whole, PROT_NONE);
+	if (!base)
+		return -ENOMEM;
+	pool.slots = reserve(sizeof(struct slot) * count, PROT_READ | PROT_WRITE);
+	if (!pool.slots || touch_first(base) != 0) {
+		munmap(base, whole);
+		if (pool.slots)
+			munmap(pool.slots, sizeof(struct slot) * count);
+		pool.slots = NULL;
+		return -ENOMEM;
+	}
+	madvise(base, whole, MADV_NOHUGEPAGE);
+	pool.count = count;
+	pool.made = 0;
+	stack_size = size;
+	stacks_begin = (uintptr_t)base;
+	stacks_size = whole;
+	return 0;
+}
+
+int strict_open(unsigned most, size_t size)
+{
+	int error = -ENOMEM;
+	for (unsigned count = most; error && count > 0; count /= 2)
+		error = map(count, size);
+	stack_strict = error == 0;
+	return error;
+}
+
+void strict_close(void)
+{
+	munmap(pool.slots, sizeof(struct slot) * pool.count);
+	stack_strict = false;
+}
+
+static struct slot *make(unsigned number)
+{
+	struct slot *slot = &pool.slots[number];
+	slot->low = slot_place(number) + STACK_GUARD;
+	slot->kind = SLOT_STRICT;
+	slot->guarded = 1; /* what lies between the stacks is never accessible */
+	slot_colour(slot, slot->low + stack_size, number);
+	return slot;
+}
+
+struct slot *strict_pick(void)
+{
+	struct slot *slot = NULL;
+	lock_take(&pool.lock);
+	if (pool.made < pool.count && pool.free_count < RESTING) {
+		slot = make(pool.made);
+		store(&pool.made, pool.made + 1, release); /* pairs with slot_of(): it is whole */
+	} else if (pool.free) {
+		slot = pool.free;
+		pool.free = slot->next;
+		pool.free_count--;
+	}
+	lock_drop(&pool.lock);
+	return slot;
+}
+
+void strict_put(struct slot *slot)
+{
+	madvise(slot->low, stack_size, MADV_DONTNEED);
+	slot->next = NULL;
+	lock_take(&pool.lock);
+	if (pool.free)
+		pool.free_last->next = slot;
+	else
+		pool.free = slot;
+	pool.free_last = slot;
+	pool.free_count++;
+	lock_drop(&pool.lock);
+}
+
+int strict_show(struct slot *slot)
+{
+	return mprotect(slot->low, stack_size, PROT_READ | PROT_WRITE) == 0 ? 0 : -ENOMEM;
+}
+
+void strict_hide(struct slot *slot)
+{
+	static unsigned told; /* atomic */
+	if (mprotect(slot->low, stack_size, PROT_NONE) != 0 && !exchange(&told, 1, relaxed))
+		complain("strict mode: a parked stack stays accessible: vm.max_map_count is used up; raise it");
+	slot->resident = NULL;
+}

@@ -1,0 +1,690 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+/*
+ * Strict mode. Each rule that a program can break is a scenario: a process of its own, which dies, and whose last words
+ * name both tasks. What looks similar and is legal, runs on.
+ */
+#include "tests/unit/run.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/atomic.h"
+#include "stack/slot.h"
+
+#define THIS "tests/unit/stack/strict.c"
+
+static int *stray;       /* into the victim's stack; atomic */
+static sley_task victim; /* whose it is */
+static struct sley_chan *never;
+static struct sley_group group;
+
+static int run_strict(int (*main)(void *))
+{
+	struct sley_options options = { .size = sizeof(options), .workers = 2, .flags = SLEY_RUN_STRICT_STACKS };
+	int result = -1;
+	int error = sley_run(main, NULL, &options, &result);
+
+	return error ? 100 : result;
+}
+
+/* The pointer, of which the compiler knows nothing any more: it would warn of what is done here. */
+static void *launder(void *pointer)
+{
+	__asm__ volatile("" : "+r"(pointer));
+	return pointer;
+}
+
+/* ---- rules ---- */
+
+static void be_victim(void *arg)
+{
+	int local = 42;
+
+	store(&stray, (int *)launder(&local), release);
+	if (arg)
+		sley_chan_recv(never, &local, SLEY_NEVER);
+}
+
+/* It is parked when its slot was released; its record says so before. */
+static void await_release(const void *address)
+{
+	struct slot *slot = slot_of(address);
+	sley_time deadline = SOON;
+
+	while (load(&slot->word, acquire) != 0) {
+		REQUIRE(sley_now() < deadline);
+		sley_yield();
+	}
+}
+
+static void start_victim(void *parks)
+{
+	struct sley_task_options options = { .size = sizeof(options), .name = "victim" };
+
+	REQUIRE(sley_chan_new(&never, sizeof(int), 0) == 0);
+	victim = sley_spawn_with(&options, be_victim, parks, SLEY_BY_POINTER); /* the victim's site */
+	REQUIRE(victim > 0);
+	if (parks)
+		await_state(victim, SLEY_TASK_WAITING, SLEY_WAIT_RECV);
+	else
+		await_state(victim, SLEY_TASK_ENDED, SLEY_WAIT_NONE);
+	await_release(load(&stray, acquire));
+	fprintf(stderr, "victim is %lld, address is %p\n", (long long)victim, (void *)load(&stray, acquire));
+}
+
+/* Of tasks and threads. It exits only if nothing stops it. */
+static void touch(void *writes)
+{
+	volatile int *p = stray;
+	int value = 0;
+
+	fprintf(stderr, "toucher is %lld\n", (long long)(sley_self() ? sley_self() : syscall(SYS_gettid)));
+	if (writes)
+		*p = 1;
+	else
+		value = *p;
+	exit(value ? 3 : 4);
+}
+
+static void touch_in_task(void *writes)
+{
+	struct sley_task_options options = { .size = sizeof(options), .name = "toucher" };
+
+	sley_join(sley_spawn_with(&options, touch, writes, SLEY_BY_POINTER), SLEY_NEVER); /* the toucher's site */
+}
+
+static int main_read(void *arg)
+{
+	start_victim(&group);
+	touch_in_task(NULL);
+	return 0;
+}
+
+static int main_write(void *arg)
+{
+	start_victim(&group);
+	touch_in_task(&group);
+	return 0;
+}
+
+static int main_ended(void *arg)
+{
+	start_victim(NULL);
+	touch_in_task(NULL);
+	return 0;
+}
+
+static int main_from_private(void *arg)
+{
+	start_victim(&group);
+	touch(NULL); /* main's stack is private, and no excuse */
+	return 0;
+}
+
+static void *touch_in_thread(void *arg)
+{
+	pthread_setname_np(pthread_self(), "outsider");
+	touch(arg);
+	return NULL;
+}
+
+static int main_thread(void *arg)
+{
+	pthread_t thread;
+
+	start_victim(&group);
+	REQUIRE(pthread_create(&thread, NULL, touch_in_thread, NULL) == 0);
+	pthread_join(thread, NULL);
+	return 0;
+}
+
+static int scenario_read(void)
+{
+	return run_strict(main_read);
+}
+
+static int scenario_write(void)
+{
+	return run_strict(main_write);
+}
+
+static int scenario_ended(void)
+{
+	return run_strict(main_ended);
+}
+
+static int scenario_from_private(void)
+{
+	return run_strict(main_from_private);
+}
+
+static int scenario_thread(void)
+{
+	return run_strict(main_thread);
+}
+
+/* By the environment alone. */
+static int scenario_environment(void)
+{
+	setenv("SLEY_STACK_CHECK", "strict", 1);
+	return sley_run(main_read, NULL, NULL, NULL);
+}
+
+/* Where the two were spawned, as they say it. */
+static void site_text(char text[200], const char *marker, const char *entry)
+{
+	char needle[64];
+
+	snprintf(needle, sizeof(needle),
+		 "/* the %s's "
+		 "site */",
+		 marker);
+	snprintf(text, 200, "spawned at %s:%u as %s", __FILE__, test_source_line(THIS, needle), entry);
+}
+
+/* Runs the scenario and checks its last words: who touched what of whose, where both were spawned, and the remedy. */
+static void check_death(const char *scenario, const char *verb, const char *who, const char *victim_is)
+{
+	char text[8192], site[200], expected[512];
+	long long toucher_id = 0, victim_id = 0;
+	void *address = NULL;
+
+	assert_segv(scenario_run(scenario, text, sizeof(text)));
+	const char *first = strstr(text, "victim is "), *second = strstr(text, "toucher is ");
+	assert_true(first && sscanf(first, "victim is %lld, address is %p", &victim_id, &address) == 2);
+	assert_true(second && sscanf(second, "toucher is %lld", &toucher_id) == 1);
+	if (strcmp(who, "toucher") == 0) {
+		site_text(site, "toucher", "touch");
+		snprintf(expected, sizeof(expected), "sley: task %lld toucher, %s, %s %p ", toucher_id, site, verb,
+			 address);
+	} else {
+		snprintf(expected, sizeof(expected), who, toucher_id);
+	}
+	assert_said(text, expected, 1);
+	snprintf(expected, sizeof(expected), "%s %p ", verb, address);
+	assert_said(text, expected, 1);
+	site_text(site, "victim", "be_victim");
+	snprintf(expected, sizeof(expected), "on the stack of task %lld victim, %s, which %s: ", victim_id, site,
+		 victim_is);
+	assert_said(text, expected, 1);
+	assert_said(text, "put what is shared on the heap, into a static or onto a private stack, or pass it by value",
+		    1);
+}
+
+#if defined(__x86_64__)
+#define READ  "read"
+#define WROTE "wrote"
+#else
+#define READ  "touched"
+#define WROTE "touched"
+#endif
+
+/* A task reads what a parked one has on its stack. */
+static void test_read(void **state)
+{
+	check_death("read", READ, "toucher", "is parked");
+}
+
+/* A task writes there. */
+static void test_write(void **state)
+{
+	check_death("write", WROTE, "toucher", "is parked");
+}
+
+/* A stack that was left for good is as forbidden. (The task has not been joined, so its name is still known.) */
+static void test_ended(void **state)
+{
+	check_death("ended", READ, "toucher", "has ended");
+}
+
+/* So it is for a task whose own stack is private. */
+static void test_from_private(void **state)
+{
+	check_death("from_private", READ, "sley: task %lld main, spawned at ", "is parked");
+}
+
+/* And for a thread that is no worker, which is named by its number and name. */
+static void test_thread(void **state)
+{
+	check_death("thread", READ, "sley: thread %lld outsider, which runs no task, ", "is parked");
+}
+
+/* SLEY_STACK_CHECK=strict does it without a change of the program. */
+static void test_environment(void **state)
+{
+	check_death("environment", READ, "toucher", "is parked");
+}
+
+static const struct scenario scenarios[] = {
+	{ "read", scenario_read },
+	{ "write", scenario_write },
+	{ "ended", scenario_ended },
+	{ "from_private", scenario_from_private },
+	{ "thread", scenario_thread },
+	{ "environment", scenario_environment },
+	{ NULL, NULL },
+};
+
+/* ---- the environment ---- */
+
+static int main_is_strict(void *strict)
+{
+	REQUIRE(stack_strict == (strict != NULL));
+	return 0;
+}
+
+/* It overrides the option both ways; what is neither is refused, and said. */
+static void test_options(void **state)
+{
+	struct sley_options on = { .size = sizeof(on), .flags = SLEY_RUN_STRICT_STACKS }, off = { .size = sizeof(off) };
+	char text[1000];
+
+	unsetenv("SLEY_STACK_CHECK");
+	run_with(main_is_strict, NULL, &off);
+	run_with(main_is_strict, &on, &on);
+	setenv("SLEY_STACK_CHECK", "", 1);
+	run_with(main_is_strict, &on, &on);
+	setenv("SLEY_STACK_CHECK", "off", 1);
+	run_with(main_is_strict, NULL, &on);
+	setenv("SLEY_STACK_CHECK", "strict", 1);
+	run_with(main_is_strict, &on, &off);
+	setenv("SLEY_STACK_CHECK", "stricter", 1);
+	capture_begin();
+	int error = sley_run(main_is_strict, NULL, NULL, NULL);
+	capture_end(text, sizeof(text));
+	unsetenv("SLEY_STACK_CHECK");
+	assert_int_equal(error, -EINVAL);
+	assert_said(text, "SLEY_STACK_CHECK=stricter", 1);
+}
+
+/* ---- what is legal ---- */
+
+static void keep(void *arg)
+{
+	unsigned id = *(unsigned *)arg; /* a block on its own stack */
+	volatile unsigned frame[100];
+
+	for (unsigned i = 0; i < 100; i++)
+		frame[i] = id * 1000 + i;
+	for (int round = 0; round < 3; round++) {
+		if (round == 1)
+			REQUIRE(sley_group_wait(&group, SLEY_NEVER) == 0);
+		else
+			sley_yield();
+		for (unsigned i = 0; i < 100; i++)
+			REQUIRE(frame[i] == id * 1000 + i);
+	}
+	REQUIRE(*(unsigned *)arg == id);
+}
+
+/* Mappings of the copying range. */
+static unsigned mappings(void)
+{
+	FILE *maps = fopen("/proc/self/maps", "r");
+	char line[512];
+	unsigned n = 0;
+
+	REQUIRE(maps);
+	while (fgets(line, sizeof(line), maps)) {
+		unsigned long begin, end;
+		REQUIRE(sscanf(line, "%lx-%lx", &begin, &end) == 2);
+		n += begin >= stacks_begin && end <= stacks_begin + stacks_size;
+	}
+	fclose(maps);
+	return n;
+}
+
+static int main_many(void *arg)
+{
+	static sley_task tasks[10000];
+	long count = test_scale(10000);
+
+	REQUIRE(sley_group_add(&group, 1) == 0);
+	for (long i = 0; i < count; i++) {
+		unsigned id = (unsigned)i;
+		REQUIRE((tasks[i] = sley_spawn_copy(keep, &id, sizeof(id))) > 0);
+	}
+	for (long i = 0; i < count; i++)
+		await_state(tasks[i], SLEY_TASK_WAITING, SLEY_WAIT_GROUP);
+	REQUIRE(mappings() <= 5); /* two workers */
+	REQUIRE(sley_group_done(&group) == 0);
+	for (long i = 0; i < count; i++)
+		REQUIRE(sley_join(tasks[i], SLEY_NEVER) == 0);
+	return 0;
+}
+
+/* Ten thousand parked tasks keep their bytes and cost no mappings; nothing is ever copied. */
+static void test_many(void **state)
+{
+	uint64_t copies = counter(SLEY_COUNTER_copies);
+
+	assert_int_equal(run_strict(main_many), 0);
+	assert_int_equal(counter(SLEY_COUNTER_copies), copies);
+}
+
+static void tell_address(void *arg)
+{
+	int local = 0;
+
+	*(void **)arg = launder(&local); /* a word of main's private stack */
+}
+
+static int compare_pointers(const void *a, const void *b)
+{
+	const char *x = *(char *const *)a, *y = *(char *const *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+static int main_reuse(void *arg)
+{
+	static void *seen[2000];
+
+	for (int i = 0; i < 2000; i++) {
+		void *address = NULL;
+		sley_task task = sley_spawn(tell_address, &address);
+		REQUIRE(task > 0 && sley_join(task, SLEY_NEVER) == 0);
+		seen[i] = address;
+	}
+	qsort(seen, 2000, sizeof(*seen), compare_pointers);
+	for (int i = 1; i < 2000; i++)
+		REQUIRE(seen[i] != seen[i - 1]);
+	return 0;
+}
+
+/* The addresses of a task that ended are not another's soon, so that a stale pointer keeps finding nothing. */
+static void test_reuse(void **state)
+{
+	assert_int_equal(run_strict(main_reuse), 0);
+}
+
+static int main_few(void *arg)
+{
+	for (int i = 0; i < 100; i++) {
+		void *address = NULL;
+		sley_task task = sley_spawn(tell_address, &address);
+		REQUIRE(task > 0 && sley_join(task, SLEY_NEVER) == 0 && address);
+	}
+	return 0;
+}
+
+/* But when there are no more than so many tasks, they are. */
+static void test_few(void **state)
+{
+	struct sley_options options = {
+		.size = sizeof(options), .workers = 1, .max_tasks = 3, .flags = SLEY_RUN_STRICT_STACKS
+	};
+
+	run_with(main_few, NULL, &options);
+}
+
+static int main_system_call(void *arg)
+{
+	int ends[2];
+
+	start_victim(&group);
+	REQUIRE(pipe(ends) == 0 && write(ends[1], "x", 1) == 1);
+	REQUIRE(read(ends[0], stray, 1) == -1 && errno == EFAULT);
+	REQUIRE(write(ends[1], stray, 1) == -1 && errno == EFAULT);
+	close(ends[0]);
+	close(ends[1]);
+	return 0;
+}
+
+/* A system call does not die of it but answers EFAULT. */
+static void test_system_call(void **state)
+{
+	char text[1000];
+
+	capture_begin();
+	assert_int_equal(run_strict(main_system_call), 0);
+	capture_end(text, sizeof(text));
+}
+
+static void add_one(void *arg)
+{
+	++*(int *)arg;
+}
+
+static void share_private(void *arg)
+{
+	int value = 0;
+
+	for (int i = 0; i < 3; i++)
+		REQUIRE(sley_join(sley_spawn(add_one, &value), SLEY_NEVER) == 0);
+	REQUIRE(value == 3);
+}
+
+static int main_private(void *arg)
+{
+	struct sley_task_options private = { .size = sizeof(private), .private_stack = 1 };
+
+	share_private(NULL);
+	sley_task task = sley_spawn_with(&private, share_private, NULL, SLEY_BY_POINTER);
+	return sley_join(task, SLEY_NEVER);
+}
+
+/* Private stacks are shared while their tasks are parked, as in every mode. */
+static void test_private(void **state)
+{
+	assert_int_equal(run_strict(main_private), 0);
+}
+
+/* ---- blocks that travel by value ---- */
+
+struct letter {
+	char text[20]; /* so that the pointer is not at the front, and there is a hole */
+	const void *pointer;
+};
+
+static struct sley_chan *letters, *words;
+
+static void nothing(void *arg)
+{
+}
+
+static void drain(void *arg)
+{
+	struct letter letter;
+	int n = (int)(intptr_t)arg;
+
+	while (n-- > 0)
+		REQUIRE(sley_chan_recv(letters, &letter, SLEY_NEVER) == 0);
+}
+
+/* What each sender sends to be told, and how; each is a site of its own. */
+enum { BY_SPAWN, BY_SEND, BY_TRY_SEND, BY_SELECT, WAYS };
+
+/* Sends the letter; it must arrive in every way. */
+static void send_by(int way, struct letter *letter)
+{
+	struct letter back = { 0 };
+	struct sley_case cases[] = { { .op = SLEY_SEND, .chan = letters, .from = letter } };
+
+	switch (way) {
+	case BY_SPAWN:
+		REQUIRE(sley_join(sley_spawn_copy(nothing, letter, sizeof(*letter)), SLEY_NEVER) == 0);
+		return;
+	case BY_SEND:
+		REQUIRE(sley_chan_send(letters, letter, SLEY_NEVER) == 0);
+		break;
+	case BY_TRY_SEND:
+		REQUIRE(sley_chan_try_send(letters, letter) == 0);
+		break;
+	case BY_SELECT:
+		REQUIRE(sley_select(cases, 1, SLEY_NEVER) == 0);
+	}
+	REQUIRE(sley_chan_recv(letters, &back, SLEY_NEVER) == 0 && back.pointer == letter->pointer);
+}
+
+static void send_own_address(void *arg)
+{
+	int value = 5;
+	struct letter letter = { .pointer = &value };
+
+	for (int i = 0; i < 3; i++)
+		send_by((int)(intptr_t)arg, &letter);
+	REQUIRE(value == 5);
+}
+
+static int main_letters(void *arg)
+{
+	struct sley_task_options options = { .size = sizeof(options), .name = "sender" };
+	sley_task task = 0;
+
+	REQUIRE(sley_chan_new(&letters, sizeof(struct letter), 1) == 0);
+	switch ((int)(intptr_t)arg) {
+	case BY_SPAWN:
+		task = sley_spawn_with(&options, send_own_address, arg, SLEY_BY_POINTER); /* the spawner's site */
+		break;
+	case BY_SEND:
+		task = sley_spawn_with(&options, send_own_address, arg, SLEY_BY_POINTER); /* the sender's site */
+		break;
+	case BY_TRY_SEND:
+		task = sley_spawn_with(&options, send_own_address, arg, SLEY_BY_POINTER); /* the trier's site */
+		break;
+	case BY_SELECT:
+		task = sley_spawn_with(&options, send_own_address, arg, SLEY_BY_POINTER); /* the selector's site */
+	}
+	fprintf(stderr, "sender is %lld\n", (long long)task);
+	REQUIRE(sley_join(task, SLEY_NEVER) == 0);
+	return sley_chan_free(letters);
+}
+
+static void run_letters(int way, unsigned flags, char *text, size_t size)
+{
+	struct sley_options options = { .size = sizeof(options), .workers = 1, .flags = flags };
+
+	capture_begin();
+	run_with(main_letters, (void *)(intptr_t)way, &options);
+	capture_end(text, size);
+}
+
+/*
+ * In each way that a block travels, an address of the sender's own stack is said once for its site, with the offset; and
+ * the block arrives. Not in other modes.
+ */
+static void test_letters(void **state)
+{
+	static const char *const calls[] = { "sley_spawn_copy: the block", "sley_chan_send: the item",
+					     "sley_chan_try_send: the item", "sley_select: the item" };
+	static const char *const markers[] = { "spawner", "sender", "trier", "selector" };
+	char text[4096], site[200], expected[400];
+
+	for (int way = 0; way < WAYS; way++) {
+		long long id = 0;
+		run_letters(way, 0, text, sizeof(text));
+		assert_said(text, "holds", 0);
+		run_letters(way, SLEY_RUN_STRICT_STACKS, text, sizeof(text));
+		assert_said(text, "holds", 1);
+		assert_int_equal(sscanf(text, "sender is %lld", &id), 1);
+		snprintf(expected, sizeof(expected), "sley: %s holds at offset %zu the address 0x", calls[way],
+			 offsetof(struct letter, pointer));
+		assert_said(text, expected, 1);
+		site_text(site, markers[way], "send_own_address");
+		snprintf(expected, sizeof(expected), "(task %lld sender, %s): ", id, site);
+		assert_said(text, expected, 1);
+		assert_said(text, "put what it points to on the heap", 1);
+	}
+}
+
+static void send_word(void *arg)
+{
+	int value = 0;
+	void *word = &value;
+
+	REQUIRE(sley_chan_send(words, &word, SLEY_NEVER) == 0);
+}
+
+static int main_word(void *arg)
+{
+	REQUIRE(sley_chan_new(&words, sizeof(void *), 1) == 0);
+	REQUIRE(sley_join(sley_spawn(send_word, NULL), SLEY_NEVER) == 0);
+	return sley_chan_free(words);
+}
+
+/* The smallest item that can hold an address. */
+static void test_word(void **state)
+{
+	char text[1000];
+
+	capture_begin();
+	assert_int_equal(run_strict(main_word), 0);
+	capture_end(text, sizeof(text));
+	assert_said(text, "sley_chan_send: the item holds at offset 0 ", 1);
+}
+
+/* Not inlined: its frame is below those of the calls that are made afterwards. */
+__attribute__((noinline)) static uintptr_t dead_address(void)
+{
+	volatile char local[3000];
+
+	local[0] = 0;
+	return (uintptr_t)launder((void *)local);
+}
+
+static void send_legal(void *arg)
+{
+	static int shared;
+	struct letter letter = { .text = "text" };
+	const void *pointers[] = { NULL,       &shared, letters, stray, (void *)dead_address(), (void *)stacks_begin,
+				   (void *)-1L };
+
+	for (size_t i = 0; i < sizeof(pointers) / sizeof(*pointers); i++) {
+		letter.pointer = pointers[i];
+		for (int way = 0; way < WAYS; way++)
+			send_by(way, &letter);
+	}
+	/* too short for an address */
+	REQUIRE(sley_join(sley_spawn_copy(nothing, &letter, sizeof(void *) - 1), SLEY_NEVER) == 0);
+	REQUIRE(sley_join(sley_spawn_copy(nothing, &letter, 0), SLEY_NEVER) == 0);
+}
+
+static int main_legal(void *arg)
+{
+	int value = 0; /* main's stack is private: its address may travel */
+	struct letter letter = { .pointer = &value };
+
+	stray = &value;
+	REQUIRE(sley_chan_new(&letters, sizeof(struct letter), 1) == 0);
+	for (int way = 0; way < WAYS; way++)
+		send_by(way, &letter);
+	REQUIRE(sley_join(sley_spawn(send_legal, NULL), SLEY_NEVER) == 0);
+	sley_task task = sley_spawn(drain, (void *)1);
+	REQUIRE(sley_chan_send(letters, &letter, SLEY_NEVER) == 0 && sley_join(task, SLEY_NEVER) == 0);
+	return sley_chan_free(letters);
+}
+
+/* The heap, statics, private stacks, and stale words that point below all live frames are nothing to report. */
+static void test_legal(void **state)
+{
+	char text[4096];
+
+	capture_begin();
+	assert_int_equal(run_strict(main_legal), 0);
+	capture_end(text, sizeof(text));
+	assert_string_equal(text, "");
+}
+
+int main(int argc, char **argv)
+{
+	scenario_main(argc, argv, scenarios);
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_read),        cmocka_unit_test(test_write),
+		cmocka_unit_test(test_ended),       cmocka_unit_test(test_from_private),
+		cmocka_unit_test(test_thread),      cmocka_unit_test(test_environment),
+		cmocka_unit_test(test_options),     cmocka_unit_test(test_many),
+		cmocka_unit_test(test_reuse),       cmocka_unit_test(test_few),
+		cmocka_unit_test(test_system_call), cmocka_unit_test(test_private),
+		cmocka_unit_test(test_letters),     cmocka_unit_test(test_word),
+		cmocka_unit_test(test_legal),
+	};
+
+	return cmocka_run_group_tests_name("strict", tests, NULL, NULL);
+}
