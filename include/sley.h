@@ -38,6 +38,7 @@
 #include <sley/chan.h>
 #include <sley/file.h>
 #include <sley/io.h>
+#include <sley/local.h>
 #include <sley/offload.h>
 #include <sley/runtime.h>
 #include <sley/sync.h>

@@ -17,6 +17,7 @@
  *   context/x86_64.S     the switch (or ucontext.c)
  *   sched/spawn.c        the task's own calls: spawn, join, yield, sleep, its end
  *   sched/cancel.c         cancelling it
+ *   sched/cleanup.c        what it does when its function has returned; local.c: its values
  *   sched/task.c           the table of tasks, their states and public records
  *   sched/wait.c           the protocol of everything that waits
  *   sched/thread.c         plain threads that wait
@@ -44,6 +45,7 @@
 #include "base/check.h"
 #include "io/offload.h"
 #include "reactor/reactor.h"
+#include "sched/cleanup.h"
 #include "sched/thread.h"
 #include "sched/worker.h"
 #include "stack/overflow.h"
@@ -112,6 +114,7 @@ static void main_entry(void *unused)
 {
 	(void)unused;
 	run.result = run.main(run.arg);
+	cleanup_finish(); /* while the run goes on: it may wait */
 	store(&scheduler.stopping, 1, release); /* pairs with queue_find() */
 	idle_wake_all();
 }

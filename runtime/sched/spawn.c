@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "sched/cleanup.h"
 #include "sched/fault.h"
 #include "sched/worker.h"
 
@@ -120,6 +121,7 @@ NOINLINE static void call_by_value(const struct start *start)
 		image_free(images_here(), from, n);
 	}
 	fn(block);
+	cleanup_finish();
 }
 
 /* What is in these frames is live in every parked task. */
@@ -129,10 +131,12 @@ void task_main(void)
 	struct task *task = worker->task;
 	fiber_enter(&task->fiber, &worker->fiber);
 	*sley_errno_location() = 0;
-	if (task->start.n != SLEY_BY_POINTER)
+	if (task->start.n != SLEY_BY_POINTER) {
 		call_by_value(&task->start);
-	else
+	} else {
 		task->start.fn(task->start.arg);
+		cleanup_finish();
+	}
 	worker_end();
 }
 

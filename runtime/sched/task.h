@@ -51,10 +51,22 @@ struct watch {
 	void (*ended)(struct watch *watch, struct task *task);
 };
 
+struct cleanup;
+struct local;
+struct sley_child;
+
 /* What few tasks have. Made when it is first needed, kept until the entry is freed. */
 struct task_extra {
-	sley_time deadline;    /* of every wait; owned by the task, or by its spawner before it is ready */
-	struct watch *watches; /* protected by the task's lock */
+	/* owned by the task, or by its spawner before it is ready */
+	sley_time deadline;       /* of every wait */
+	struct cleanup *cleanups; /* see sched/cleanup.h */
+	struct local *locals;     /* see sched/local.c */
+	struct sley_child *child; /* of the scope that it is in, see sync/scope.h; null: none */
+	int result;               /* a scope's child: what its function returned */
+	bool destroying;          /* a destructor of its locals is running */
+	/* protected by the task's lock */
+	bool cancelled; /* it had been, when it ended; valid from then on */
+	struct watch *watches;
 };
 
 /*

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+#include "sched/cleanup.h"
+
+#include <errno.h>
+
+#include "sched/worker.h"
+
+/* What sley_cleanup_push() makes. */
+struct pushed {
+	struct cleanup cleanup; /* first */
+	void (*fn)(void *);
+	void *arg;
+};
+
+struct task_extra *cleanup_extra(struct task *task)
+{
+	struct task_extra *extra = task_extra(task);
+	if (extra)
+		return extra;
+	lock_take(&task->lock);
+	extra = task_extra_get(images_here(), task);
+	lock_drop(&task->lock);
+	return extra;
+}
+
+void cleanup_link(struct task_extra *extra, struct cleanup *cleanup)
+{
+	cleanup->next = extra->cleanups;
+	extra->cleanups = cleanup;
+}
+
+void cleanup_unlink(struct task_extra *extra, struct cleanup *cleanup)
+{
+	struct cleanup **link = &extra->cleanups;
+	while (*link != cleanup)
+		link = &(*link)->next;
+	*link = cleanup->next;
+}
+
+/* Freed first: fn may wait, and a task that waits should own little. */
+static void run_pushed(struct cleanup *cleanup)
+{
+	struct pushed pushed = *CONTAINER_OF(cleanup, struct pushed, cleanup);
+	image_free(images_here(), cleanup, sizeof(pushed));
+	pushed.fn(pushed.arg);
+}
+
+/* Runs the latest: true; or there is none. */
+static bool run_latest(struct task_extra *extra)
+{
+	struct cleanup *cleanup = extra->cleanups;
+	if (!cleanup)
+		return false;
+	extra->cleanups = cleanup->next;
+	cleanup->run(cleanup);
+	return true;
+}
+
+void cleanup_finish(void)
+{
+	struct task_extra *extra = task_extra(task_self());
+	if (likely(!extra) || (!extra->cleanups && !extra->locals))
+		return;
+	sley_cancel_mask(1);
+	while (run_latest(extra) || local_destroy(extra))
+		;
+}
+
+int sley_cleanup_push(void (*fn)(void *), void *arg)
+{
+	struct task *task = task_self();
+	if (!task)
+		return outside_error();
+	if (!fn)
+		return -EINVAL;
+	struct task_extra *extra = cleanup_extra(task);
+	struct pushed *pushed = extra ? image_alloc(images_here(), sizeof(*pushed)) : NULL;
+	if (!pushed)
+		return -ENOMEM;
+	*pushed = (struct pushed){ .cleanup.run = run_pushed, .fn = fn, .arg = arg };
+	cleanup_link(extra, &pushed->cleanup);
+	return 0;
+}
+
+int sley_cleanup_pop(int run)
+{
+	struct task *task = task_self();
+	if (!task)
+		return outside_error();
+	struct task_extra *extra = task_extra(task);
+	struct cleanup *cleanup = extra ? extra->cleanups : NULL;
+	if (!cleanup)
+		return -ENOENT;
+	if (cleanup->run != run_pushed)
+		return -EBUSY;
+	if (run) {
+		int masked = sley_cancel_mask(1);
+		run_latest(extra);
+		sley_cancel_mask(masked);
+	} else {
+		extra->cleanups = cleanup->next;
+		image_free(images_here(), cleanup, sizeof(struct pushed));
+	}
+	return 0;
+}

@@ -1,0 +1,307 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+/* Cleanups: in which order, how often, masked, and what they may still use. */
+#include "tests/unit/run.h"
+
+#include <string.h>
+
+#include "base/atomic.h"
+#include "stack/image.h"
+
+static char order[16];
+static unsigned ran; /* atomic */
+
+static void note(void *letter)
+{
+	size_t n = strlen(order);
+
+	REQUIRE(n + 1 < sizeof(order));
+	order[n] = (char)(uintptr_t)letter;
+	order[n + 1] = '\0';
+}
+
+static void push(char letter)
+{
+	REQUIRE(sley_cleanup_push(note, (void *)(uintptr_t)letter) == 0);
+}
+
+/* Runs fn(arg) as a task, waits for its end, and returns what note() wrote meanwhile. */
+static const char *notes_of(void (*fn)(void *), void *arg)
+{
+	order[0] = '\0';
+	REQUIRE(sley_join(sley_spawn(fn, arg), SOON) == 0);
+	return order;
+}
+
+/* ---- order ---- */
+
+static void push_more(void *arg)
+{
+	note((void *)'m');
+	push('x');
+	push('y');
+}
+
+static void pushes(void *arg)
+{
+	push('1');
+	push('2');
+	REQUIRE(sley_cleanup_push(push_more, NULL) == 0);
+	push('3');
+}
+
+static void pops(void *arg)
+{
+	push('1');
+	push('2');
+	push('3');
+	REQUIRE(sley_cleanup_pop(0) == 0);
+	REQUIRE(strcmp(order, "") == 0);
+	REQUIRE(sley_cleanup_pop(1) == 0);
+	REQUIRE(strcmp(order, "2") == 0);
+}
+
+static void pops_all(void *arg)
+{
+	push('1');
+	REQUIRE(sley_cleanup_pop(1) == 0);
+	REQUIRE(sley_cleanup_pop(1) == -ENOENT);
+}
+
+static int main_order(void *arg)
+{
+	REQUIRE(strcmp(notes_of(pushes, NULL), "3myx21") == 0);
+	REQUIRE(strcmp(notes_of(pops, NULL), "21") == 0);
+	REQUIRE(strcmp(notes_of(pops_all, NULL), "1") == 0);
+	return 0;
+}
+
+/* The latest first, each once, those that a cleanup pushes too; popping takes back the latest. */
+static void test_order(void **state)
+{
+	run(main_order, 1);
+	run(main_order, 2);
+}
+
+/* ---- masked ---- */
+
+static void waits(void *arg)
+{
+	struct sley_chan *chan = arg;
+	int item;
+
+	REQUIRE(sley_cancelled() == 1);
+	REQUIRE(sley_chan_recv(chan, &item, sley_in(SLEY_MS(1))) == -ETIMEDOUT);
+	REQUIRE(sley_cancel_mask(1) == 1);
+	note((void *)'w');
+}
+
+static void is_cancelled(void *chan)
+{
+	int item;
+
+	REQUIRE(sley_cleanup_push(waits, chan) == 0);
+	REQUIRE(sley_chan_recv(chan, &item, SLEY_NEVER) == -ECANCELED);
+	REQUIRE(sley_cleanup_push(waits, chan) == 0);
+	REQUIRE(sley_cleanup_pop(1) == 0);
+	REQUIRE(sley_chan_recv(chan, &item, SLEY_NEVER) == -ECANCELED); /* and as it was afterwards */
+}
+
+static int main_masked(void *arg)
+{
+	struct sley_chan *chan;
+
+	order[0] = '\0';
+	REQUIRE(sley_chan_new(&chan, sizeof(int), 0) == 0);
+	sley_task task = sley_spawn(is_cancelled, chan);
+	await_state(task, SLEY_TASK_WAITING, SLEY_WAIT_RECV);
+	REQUIRE(sley_cancel(task) == 0);
+	REQUIRE(sley_join(task, SOON) == 0);
+	REQUIRE(strcmp(order, "ww") == 0);
+	REQUIRE(sley_chan_free(chan) == 0);
+	return 0;
+}
+
+/* A cleanup of a cancelled task waits as if it were not, and can see that it is. */
+static void test_masked(void **state)
+{
+	run(main_masked, 1);
+	run(main_masked, 2);
+}
+
+/* ---- the end comes afterwards ---- */
+
+static struct sley_group gate;
+
+static void waits_for_gate(void *arg)
+{
+	REQUIRE(sley_group_wait(&gate, SOON) == 0);
+	store(&ran, 1, relaxed);
+}
+
+static void slow_end(void *arg)
+{
+	REQUIRE(sley_cleanup_push(waits_for_gate, NULL) == 0);
+}
+
+static int main_end(void *arg)
+{
+	store(&ran, 0, relaxed);
+	REQUIRE(sley_group_add(&gate, 1) == 0);
+	sley_task task = sley_spawn(slow_end, NULL);
+	await_state(task, SLEY_TASK_WAITING, SLEY_WAIT_GROUP);
+	REQUIRE(sley_join(task, sley_in(SLEY_MS(1))) == -ETIMEDOUT);
+	REQUIRE(sley_group_done(&gate) == 0);
+	REQUIRE(sley_join(task, SOON) == 0);
+	REQUIRE(load(&ran, relaxed) == 1);
+	return 0;
+}
+
+/* A task has not ended before its cleanups have. */
+static void test_end(void **state)
+{
+	run(main_end, 1);
+	run(main_end, 2);
+}
+
+static void count(void *arg)
+{
+	fetch_add(&ran, 1, relaxed);
+}
+
+static void needs_another(void *arg)
+{
+	sley_task task = sley_spawn(count, NULL);
+
+	REQUIRE(sley_join(task, SOON) == 0);
+}
+
+static int main_of_main(void *arg)
+{
+	REQUIRE(sley_cleanup_push(count, NULL) == 0);
+	REQUIRE(sley_cleanup_push(needs_another, NULL) == 0);
+	return 0;
+}
+
+/* The main task's run while other tasks still do. */
+static void test_main(void **state)
+{
+	ran = 0;
+	run(main_of_main, 2);
+	assert_int_equal(ran, 2);
+}
+
+/* ---- what is still there ---- */
+
+static void check_block(void *arg)
+{
+	const char *block = arg;
+
+	for (int i = 0; i < 100; i++)
+		REQUIRE(block[i] == 'b');
+	note((void *)'b');
+}
+
+static void by_value(void *block)
+{
+	REQUIRE(sley_cleanup_push(check_block, block) == 0);
+}
+
+static int main_block(void *arg)
+{
+	char block[100];
+
+	memset(block, 'b', sizeof(block));
+	order[0] = '\0';
+	sley_task task = sley_spawn_copy(by_value, block, sizeof(block));
+	memset(block, 'x', sizeof(block));
+	REQUIRE(sley_join(task, SOON) == 0);
+	REQUIRE(strcmp(order, "b") == 0);
+	return 0;
+}
+
+/* The block that travelled by value lives until the cleanups have run. */
+static void test_block(void **state)
+{
+	run(main_block, 2);
+}
+
+/* ---- refused ---- */
+
+static int main_refused(void *arg)
+{
+	REQUIRE(sley_cleanup_push(NULL, NULL) == -EINVAL);
+	REQUIRE(sley_cleanup_pop(1) == -ENOENT);
+	store(&image_test_fail, 1, relaxed);
+	REQUIRE(sley_cleanup_push(count, NULL) == -ENOMEM);
+	store(&image_test_fail, 0, relaxed);
+	REQUIRE(sley_cleanup_push(count, NULL) == 0);
+	REQUIRE(sley_cleanup_pop(0) == 0);
+	return 0;
+}
+
+/* No function, none to pop, no memory; outside of a task. */
+static void test_refused(void **state)
+{
+	run(main_refused, 1);
+	assert_int_equal(sley_cleanup_push(count, NULL), -EDEADLK);
+	assert_int_equal(sley_cleanup_pop(1), -EDEADLK);
+}
+
+/* ---- many, ended in every way ---- */
+
+#define TASKS 200
+
+static unsigned runs[TASKS]; /* atomic */
+
+static void count_own(void *number)
+{
+	fetch_add(&runs[(uintptr_t)number], 1, relaxed);
+}
+
+static void ends_some_way(void *number)
+{
+	REQUIRE(sley_cleanup_push(count_own, number) == 0);
+	if ((uintptr_t)number % 3 == 0)
+		sley_sleep(SLEY_NEVER);
+	if ((uintptr_t)number % 3 == 1)
+		sley_yield();
+}
+
+static int main_many(void *arg)
+{
+	sley_task tasks[TASKS];
+
+	memset(runs, 0, sizeof(runs));
+	for (uintptr_t i = 0; i < TASKS; i++)
+		tasks[i] = sley_spawn(ends_some_way, (void *)i);
+	for (unsigned i = 0; i < TASKS; i++)
+		REQUIRE(sley_cancel(tasks[i]) == 0);
+	for (unsigned i = 0; i < TASKS; i++) {
+		REQUIRE(sley_join(tasks[i], SOON) == 0);
+		REQUIRE(load(&runs[i], relaxed) == 1);
+	}
+	return 0;
+}
+
+/* Tasks that end by themselves and tasks that are cancelled, on four slots: each cleanup once. */
+static void test_many(void **state)
+{
+	struct sley_options options = { .size = sizeof(options), .workers = 4, .stack_slots = 4 };
+
+#ifdef SLEY_ASAN
+	options.stack_slots = TASKS + 64;
+#endif
+	run_with(main_many, NULL, &options);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_order), cmocka_unit_test(test_masked), cmocka_unit_test(test_end),
+		cmocka_unit_test(test_main),  cmocka_unit_test(test_block),  cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_many),
+	};
+
+	return cmocka_run_group_tests_name("cleanup", tests, NULL, NULL);
+}
