@@ -41,6 +41,7 @@
 #include <sley/local.h>
 #include <sley/offload.h>
 #include <sley/runtime.h>
+#include <sley/signal.h>
 #include <sley/sync.h>
 #include <sley/task.h>
 

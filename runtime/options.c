@@ -7,6 +7,7 @@
 #include "base/arena.h"
 #include "base/check.h"
 #include "base/cpus.h"
+#include "io/signal.h"
 #include "runtime.h"
 #include <sley/introspect.h>
 
@@ -86,6 +87,17 @@ static bool resolve_offload(const struct sley_options *given, struct sley_option
 	return true;
 }
 
+static int resolve_signals(const struct sley_options *given, struct sley_options *result)
+{
+	bool dump = given->flags & SLEY_RUN_DUMP_ON_SIGQUIT;
+	result->signals = given->signals;
+	if (!given->signals)
+		return 0;
+	if (dump && sigismember(given->signals, SIGQUIT) == 1)
+		return -EINVAL;
+	return signals_check(given->signals);
+}
+
 int options_resolve(const struct sley_options *options, struct sley_options *result)
 {
 	struct sley_options given = { .size = sizeof(given) };
@@ -118,5 +130,5 @@ int options_resolve(const struct sley_options *options, struct sley_options *res
 		.stack_size = ROUND_UP(stack, PAGE),
 		.flags = given.flags,
 	};
-	return resolve_offload(&given, result) ? 0 : -EINVAL;
+	return resolve_offload(&given, result) ? resolve_signals(&given, result) : -EINVAL;
 }

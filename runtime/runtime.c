@@ -27,6 +27,7 @@
  *   io/io.c              read, write, poll; io/socket.c: listen, accept, dial, close; io/address.c
  *   io/file.c            files through the pools: open ones, io/path.c: by name, io/directory.c; io/request.c: how
  *   io/offload.c         functions run by the pools of threads (io/pool.c); io/submit.c: by tasks, for plain threads
+ *   io/signal.c          signals as values
  *   sync/                mutex, wait group; channel (chan.c), select
  *   region/region.c      what tools may see; site.c: spawn sites
  *   dump.c               the same as text
@@ -44,6 +45,7 @@
 
 #include "base/check.h"
 #include "io/offload.h"
+#include "io/signal.h"
 #include "reactor/reactor.h"
 #include "sched/cleanup.h"
 #include "sched/thread.h"
@@ -200,14 +202,25 @@ static void threads_join(unsigned started)
 
 /* ---- the run ---- */
 
+/* Blocks what is to be taken as values, in this thread and so in all that it starts. `before` is for after the run. */
+static void signals_block(const struct sley_options *options, sigset_t *before)
+{
+	sigset_t blocked;
+	pthread_sigmask(SIG_BLOCK, options->signals, before); /* null changes nothing */
+	pthread_sigmask(SIG_BLOCK, NULL, &blocked);
+	signals_open(&blocked);
+}
+
 /* Everything is open: runs until main has returned. */
 static int run_workers(const struct sley_options *options)
 {
 	unsigned started = 1;
 	void *alternate;
+	sigset_t mask;
 	int error = spawn_main();
 	if (error)
 		return error;
+	signals_block(options, &mask);
 	overflow_open(crash_name);
 	overflow_thread_enter(&alternate);
 	if (options->flags & SLEY_RUN_DUMP_ON_SIGQUIT) {
@@ -231,6 +244,7 @@ static int run_workers(const struct sley_options *options)
 		sigaction(SIGQUIT, &run.old_quit, NULL);
 	overflow_thread_leave(alternate);
 	overflow_close();
+	pthread_sigmask(SIG_SETMASK, &mask, NULL);
 	return error;
 }
 

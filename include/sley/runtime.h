@@ -5,6 +5,7 @@
 #define SLEY_RUNTIME_H
 
 #include <sley/base.h>
+#include <signal.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -30,6 +31,12 @@ struct sley_options {
 	unsigned offload_threads; /* at most, for calls that block, up to 16384; default 256 */
 	unsigned compute_threads; /* at most, for calls that compute, up to 1024; default: as many as workers' default */
 	unsigned offload_queue;   /* calls of either kind that may be queued, up to 2^20; default 1024 */
+	/*
+	 * Signals that are to be taken as values (see sley/signal.h): blocked in the threads of the runtime, and in the
+	 * calling one until sley_run() returns. One that was sent and not taken by then has its effect then. Null: none.
+	 * -EINVAL: one that cannot be taken, or SIGQUIT with SLEY_RUN_DUMP_ON_SIGQUIT.
+	 */
+	const sigset_t *signals;
 };
 
 #define SLEY_RUN_DUMP_ON_SIGQUIT 1u /* SIGQUIT prints sley_dump() on stderr instead of ending the process */

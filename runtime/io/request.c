@@ -27,7 +27,7 @@ int request_new(struct request **result, ssize_t (*run)(struct request *), int f
 		return -ENOMEM;
 	*request = (struct request){ .run = run, .fd = fd, .n = n, .size = size };
 	request->data = (char *)(ROUND_UP((uintptr_t)(request + 1), alignment));
-	int error = fd == -1 ? 0 : reactor_hold(fd, &request->hold);
+	int error = fd == -1 ? 0 : reactor_hold_now(fd, &request->hold);
 	if (error)
 		image_free(images_here(), request, size);
 	else

@@ -8,7 +8,7 @@
  * to the pool meanwhile, and to the task again when that went well; else it is dropped: what the call gave is undone, and
  * the request freed.
  *
- * A request for a descriptor holds it (reactor_hold()), so that the number is not another file's when the thread comes
+ * A request for a descriptor holds it (reactor_hold_now()), so that the number is not another file's when the thread comes
  * to it.
  */
 #ifndef IO_REQUEST_H

@@ -166,7 +166,7 @@ static void let_go(int fd, struct entry *entry, struct hold *hold)
 		close_late(fd, entry);
 }
 
-int reactor_hold(int fd, struct hold *hold)
+int reactor_hold_now(int fd, struct hold *hold)
 {
 	struct entry *entry;
 	int saved = errno, error = 0;

@@ -112,7 +112,7 @@ int reactor_wait_any(int fd, bool reading, bool writing, sley_time deadline, con
  * Holds the descriptor as it is now, without a wait: its number is not reused before reactor_let_go(), by any thread.
  * 0; -EBADF; -EMFILE; -ENOMEM.
  */
-int reactor_hold(int fd, struct hold *hold);
+int reactor_hold_now(int fd, struct hold *hold);
 
 /* The try is over. May be called at any time. */
 void reactor_let_go(int fd, struct hold *hold);

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+/* Signals as values, by signalfd. Which are blocked is what they were when the run began: see sley/signal.h. */
+#include "io/signal.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <sys/signalfd.h>
+
+#include "base/compiler.h"
+#include "sched/worker.h"
+
+static sigset_t blocked; /* constant during a run */
+
+void signals_open(const sigset_t *mask)
+{
+	blocked = *mask;
+}
+
+static bool can_be_taken(int signal)
+{
+	static const int not [] = { SIGKILL, SIGSTOP, SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS };
+	for (unsigned i = 0; i < ARRAY_SIZE(not ); i++) {
+		if (signal == not [i])
+			return false;
+	}
+	return true;
+}
+
+int signals_check(const sigset_t *set)
+{
+	for (int s = 1; s <= SIGRTMAX; s++) {
+		if (sigismember(set, s) == 1 && !can_be_taken(s))
+			return -EINVAL;
+	}
+	return 0;
+}
+
+/* Whether the run can have them as values: 0 or an error. */
+static int check_set(const sigset_t *set)
+{
+	bool empty = true, free = false;
+	int error = signals_check(set);
+	for (int s = 1; s <= SIGRTMAX; s++) {
+		if (sigismember(set, s) != 1)
+			continue;
+		empty = false;
+		free |= sigismember(&blocked, s) != 1;
+	}
+	return error ? error : empty ? -EINVAL : free ? -EPERM : 0;
+}
+
+int sley_signal_open(const sigset_t *set)
+{
+	int error = scheduler_error();
+	if (error == 0)
+		error = set ? check_set(set) : -EFAULT;
+	if (error)
+		return error;
+	int saved = errno;
+	int fd = signalfd(-1, set, SFD_NONBLOCK | SFD_CLOEXEC);
+	int result = fd >= 0 ? fd : -errno;
+	errno = saved;
+	return result;
+}
+
+int sley_signal_next(int fd, struct signalfd_siginfo *info, sley_time deadline)
+{
+	struct signalfd_siginfo mine;
+	ssize_t n = sley_read(fd, &mine, sizeof(mine), deadline);
+	if (n < 0)
+		return (int)n;
+	if (n != sizeof(mine) || mine.ssi_signo == 0 || mine.ssi_signo > (uint32_t)SIGRTMAX)
+		return -EINVAL;
+	if (info)
+		*info = mine;
+	return (int)mine.ssi_signo;
+}
