@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /*
- * The sentence, and the table of remedies. A remedy names a call that include/sley.h has today; where it has none, it
- * says so and gives the way round with the calls it has.
+ * The sentence, and the table of remedies. A remedy names a call that sley's headers have; where there is none of its
+ * kind, the pool's.
  */
 #include "verdict.h"
 
@@ -10,37 +10,35 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define HAND_OVER                                                                                                       \
-	"let a thread of your own make the call and answer with sley_chan_try_send(), while the task waits in "          \
-	"sley_chan_recv()"
-#define NO_CALL "sley has no call for this yet: " HAND_OVER
+#define OFFLOAD    "sley_offload() would have made the call on a thread of the pool while the task waits"
+#define PARKS(call) call " would have parked the task instead of the thread"
 
 static const char *const remedies[REMEDY_COUNT] = {
-	[REMEDY_HAND] = NO_CALL,
-	[REMEDY_READ] = "sley_read() would have parked the task instead of the thread",
-	[REMEDY_WRITE] = "sley_write() would have parked the task instead of the thread",
-	[REMEDY_PREAD] = "sley cannot wait for regular files yet: " HAND_OVER,
-	[REMEDY_PWRITE] = "sley cannot wait for regular files yet: " HAND_OVER,
-	[REMEDY_OPEN] = "a FIFO opened with O_NONBLOCK and waited for with sley_poll() does not block; for files sley has no "
-			"call yet: " HAND_OVER,
-	[REMEDY_CLOSE] = "closing it waits for its data to be written or its peer (SO_LINGER): " HAND_OVER,
-	[REMEDY_FILE] = "sley cannot wait for file systems yet: " HAND_OVER,
-	[REMEDY_POLL] = "sley_poll() would have parked the task instead of the thread: one task for each descriptor (a host "
-			"name's lookup in libc ends here too: look it up in a thread of your own)",
-	[REMEDY_SLEEP] = "sley_sleep() would have parked the task instead of the thread",
-	[REMEDY_LOCK] = "sley_mutex_lock(), sley_group_wait() and channels would have parked the task instead of the thread",
-	[REMEDY_DIAL] = "sley_dial() would have parked the task instead of the thread",
-	[REMEDY_ACCEPT] = "sley_accept() would have parked the task instead of the thread",
+	[REMEDY_HAND] = OFFLOAD,
+	[REMEDY_READ] = PARKS("sley_read()"),
+	[REMEDY_WRITE] = PARKS("sley_write()"),
+	[REMEDY_PREAD] = PARKS("sley_pread()"),
+	[REMEDY_PWRITE] = PARKS("sley_pwrite()"),
+	[REMEDY_OPEN] = PARKS("sley_open()") " (a FIFO: open it with O_NONBLOCK and wait with sley_poll())",
+	[REMEDY_CLOSE] = "closing it waits for its data to be written or its peer (SO_LINGER): " OFFLOAD,
+	[REMEDY_FILE] = PARKS("its namesake in sley/file.h, such as sley_stat() or sley_unlink(),"),
+	[REMEDY_POLL] = PARKS("sley_poll()") ": one task for each descriptor (a host name's lookup in libc ends here too: "
+					     "make it with sley_offload())",
+	[REMEDY_SLEEP] = PARKS("sley_sleep()"),
+	[REMEDY_LOCK] = PARKS("sley_mutex_lock(), sley_group_wait() or a channel"),
+	[REMEDY_DIAL] = PARKS("sley_dial()"),
+	[REMEDY_ACCEPT] = PARKS("sley_accept()"),
 	[REMEDY_COPY] = "sley_read() and sley_write() in a loop would have parked the task instead of the thread",
-	[REMEDY_SYNC] = "sley cannot wait for disks yet: " HAND_OVER,
-	[REMEDY_FLOCK] = "ask for the lock without waiting (LOCK_NB, F_SETLK) and sley_sleep() between attempts",
+	[REMEDY_SYNC] = PARKS("sley_fsync()"),
+	[REMEDY_FLOCK] = "ask for the lock without waiting (LOCK_NB, F_SETLK) and sley_sleep() between attempts, or wait for "
+			 "it in sley_offload()",
 	[REMEDY_CHILD] = "wait for the child's pidfd with sley_poll() and reap it with WNOHANG",
-	[REMEDY_SIGNAL] = "read a signalfd with sley_read() instead",
+	[REMEDY_SIGNAL] = PARKS("sley_signal_next()"),
 	[REMEDY_MEMORY] = "threads that change the address space wait for each other: map once and reuse, no sley call helps",
 	[REMEDY_RANDOM] = "the kernel's random numbers were not ready or many: draw them once into a pool",
 	[REMEDY_YIELD] = "sley_yield() lets other tasks run; this call only other threads",
-	[REMEDY_FAULT] = "the page was not in memory: populate it before (MADV_POPULATE_READ, mlock()) or read the file in a "
-			 "thread of your own",
+	[REMEDY_FAULT] = "the page was not in memory: populate it before (MADV_POPULATE_READ, mlock()), or touch it in "
+			 "sley_offload()",
 };
 
 void verdict_put_remedy(struct text *out, const struct model_block *b)
