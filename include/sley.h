@@ -42,6 +42,7 @@
 #include <sley/offload.h>
 #include <sley/runtime.h>
 #include <sley/signal.h>
+#include <sley/socket.h>
 #include <sley/sync.h>
 #include <sley/task.h>
 

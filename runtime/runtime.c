@@ -23,8 +23,11 @@
  *   sched/thread.c         plain threads that wait
  *   sched/timer.c          deadlines
  *   sched/fault.c          refusing shared objects on copying stacks
- *   reactor/reactor.c    descriptors that are waited for
- *   io/io.c              read, write, poll; io/socket.c: listen, accept, dial, close; io/address.c
+ *   reactor/reactor.c    descriptors that are waited for; entry.c: the table of them
+ *   io/operation.c       what all calls on descriptors share: try, wait, try again
+ *   io/io.c                read, write; poll.c: poll; splice.c: sendfile, splice; descriptor.c: pipe, own, close
+ *   io/socket.c            making sockets, accept; connect.c: connect, dial; message.c: send, recv; address.c: as text
+ *   io/sigpipe.c           writing without SIGPIPE; system.h: the system calls
  *   io/file.c            files through the pools: open ones, io/path.c: by name, io/directory.c; io/request.c: how
  *   io/offload.c         functions run by the pools of threads (io/pool.c); io/submit.c: by tasks, for plain threads
  *   io/signal.c          signals as values

@@ -1,23 +1,28 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /*
- * Descriptors.
+ * Descriptors of any kind. sley/socket.h has what only sockets have, sley/buffer.h buffered reading and writing.
  *
- * Descriptors that these calls make are non-blocking and close-on-exec. The calls also take descriptors made
- * elsewhere, blocking or not: sockets are read and written with MSG_DONTWAIT and everything else that epoll accepts is
- * waited for first, so the thread is not blocked. One task may wait to read and another to write; one more gets
- * -EBUSY. Regular files, which no poller can wait for, get -ENOTSUP: use the thread-blocking call and know that
- * asynctop will show it. All are for tasks, else -EDEADLK.
+ * Two kinds. *Own* descriptors are those that sley made (listen, accept, dial, socket, pipe ...) and those that
+ * sley_own() took over: non-blocking, known to the runtime, with the fewest system calls. All others are *foreign*, and
+ * may be blocking ones: they are asked not to block (sockets; pipes, eventfd, timerfd), or waited for before they are
+ * used (inotify, terminals), so the thread is not blocked. Regular files and whatever else no poller can wait for are
+ * read and written as sley/file.h says, at their position.
+ *
+ * One task may wait to read and another to write; one more gets -EBUSY. All calls are for tasks, else -EDEADLK, unless
+ * their comment says "any thread". Descriptors that sley makes are close-on-exec.
+ *
+ * Nothing here raises SIGPIPE: a reader that is gone is -EPIPE.
  *
  * Common errors: -EBADF: not open, or closed meanwhile by sley_close(); -EBUSY: another task waits for the same
- * descriptor and direction; -ENOTSUP: a regular file or directory; -ETIMEDOUT; -ENOMEM; -EMFILE and -ENFILE where a
- * descriptor is made; else what the system call itself answers.
- *
- * Addresses are text: "127.0.0.1:8080", "[::1]:8080", ":8080" (any address) or "unix:/path". Port 0 lets the kernel
- * choose (ask getsockname). Host names are -EINVAL: resolve them first.
+ * descriptor and direction; -ENOTSUP: a regular file where one cannot be; -EINVAL: more than SSIZE_MAX bytes; -EFAULT: a buffer
+ * that is none; -ETIMEDOUT; -ENOMEM; -EMFILE and -ENFILE where a descriptor is made; else what the system call itself
+ * answers. Buffers may lie on the calling task's own stack.
  */
 #ifndef SLEY_IO_H
 #define SLEY_IO_H
+
+#include <sys/uio.h>
 
 #include <sley/base.h>
 
@@ -25,22 +30,12 @@
 extern "C" {
 #endif
 
-/* A listening stream socket. SO_REUSEADDR is set. backlog 0: SOMAXCONN. Also from any thread. */
-SLEY_API int sley_listen(const char *address, int backlog);
-
-/* The next connection of a listener: its descriptor. TCP_NODELAY is set on it. -EMFILE leaves the connection queued. */
-SLEY_API int sley_accept(int listener, sley_time deadline);
-
-/*
- * Connects a stream socket: its descriptor. TCP_NODELAY is set on it. -EAGAIN: the backlog of a Unix listener is full,
- * which no event tells the end of.
- */
-SLEY_API int sley_dial(const char *address, sley_time deadline);
+/* ---- reading and writing ---- */
 
 /* Reads what there is, up to n bytes: the count, 0 at the end of the stream (or n == 0). */
 SLEY_API ssize_t sley_read(int fd, void *buffer, size_t n, sley_time deadline);
 
-/* Writes what fits, at least a byte unless n == 0: the count. Never raises SIGPIPE for a socket (-EPIPE). */
+/* Writes what fits, at least a byte unless n == 0: the count. */
 SLEY_API ssize_t sley_write(int fd, const void *buffer, size_t n, sley_time deadline);
 
 /*
@@ -51,10 +46,47 @@ SLEY_API ssize_t sley_read_full(int fd, void *buffer, size_t n, sley_time deadli
 SLEY_API ssize_t sley_write_full(int fd, const void *buffer, size_t n, sley_time deadline);
 
 /*
+ * sley_read() and sley_write() with `count` buffers, used in order. -EINVAL: count is negative or above IOV_MAX (1,024), or
+ * the sizes add up to more than SSIZE_MAX.
+ */
+SLEY_API ssize_t sley_readv(int fd, const struct iovec *buffers, int count, sley_time deadline);
+SLEY_API ssize_t sley_writev(int fd, const struct iovec *buffers, int count, sley_time deadline);
+
+/*
+ * Moves up to n bytes of the file `in` to the socket, pipe or file `out` without copying them to the process: the
+ * count, 0 at the end of the file. From *offset on, which is advanced, or (null) from the file's own position on, which
+ * is. Waits for `out` alone: if `in` has to be read from a disk, that blocks the thread, and asynctop shows it. A
+ * foreign `out` that is blocking takes a page at a time: sley_own() it. -EINVAL: `in` is no file that can be mapped.
+ */
+SLEY_API ssize_t sley_sendfile(int out, int in, off_t *offset, size_t n, sley_time deadline);
+
+/*
+ * Moves up to n bytes from `in` to `out`, of which at least one is a pipe: the count, 0 at the end of the stream.
+ * Offsets are for sides that have a position and null for the others; `flags` are SPLICE_F_MOVE and SPLICE_F_MORE. Waits
+ * for either side, so -EBUSY may be about either. A foreign socket that is blocking is served a page at a time.
+ * -EINVAL: no pipe, or twice the same. -ESPIPE: an offset for what has none.
+ */
+SLEY_API ssize_t sley_splice(int in, off_t *in_offset, int out, off_t *out_offset, size_t n, unsigned flags,
+			     sley_time deadline);
+
+/*
  * Waits for POLLIN or POLLOUT or both: the events that hold (POLLERR and POLLHUP too, asked for or not). -EINVAL:
  * others. A regular file is always ready, as with poll(2).
  */
 SLEY_API int sley_poll(int fd, int events, sley_time deadline);
+
+/* ---- making, taking over, closing ---- */
+
+/* A pipe: own descriptors, fd[0] to read and fd[1] to write. 0. Any thread. -EFAULT: fd is null. */
+SLEY_API int sley_pipe(int fd[2]);
+
+/*
+ * Makes a foreign descriptor an own one: a socket or listener that was inherited or came over a socket, an eventfd, a
+ * pipe. It becomes non-blocking, and so do its duplicates, in other processes too: not for a terminal that is shared with
+ * a shell. For it once, before any task waits for it (that one would get -EBADF); to be closed by sley_close(). 0.
+ * -ENOTSUP: a regular file or directory. Any thread.
+ */
+SLEY_API int sley_own(int fd);
 
 /*
  * Closes a descriptor and wakes tasks that wait for it with -EBADF; none of them gets what its number is reused for. A

@@ -1,213 +1,247 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /*
- * Reading, writing and polling descriptors.
+ * Reading and writing descriptors.
  *
- * An owned descriptor is a non-blocking socket: try, and wait when it says EAGAIN. Of a foreign one nothing is known,
- * not even that it is the file that had this number a moment ago. If it is a socket, MSG_DONTWAIT keeps the thread from
- * blocking. Otherwise its readiness is waited for first, and then the call must not block either: RWF_NOWAIT where the
- * file has it; else read() after EPOLLIN, and writes of at most PIPE_BUF bytes after EPOLLOUT, which a pipe then
- * takes whole.
+ * An owned descriptor is non-blocking: it is just tried. A foreign one is tried as a socket with MSG_DONTWAIT, which
+ * keeps the thread from blocking, then as another file with RWF_NOWAIT. Where the file has not that, its readiness is
+ * waited for first: then read() does not block, nor do writes of at most PIPE_BUF bytes, which a pipe takes whole.
+ * What cannot be waited for, as epoll does not take it, is a regular file or the like: it goes to the pool (file.c).
  */
-#include <errno.h>
 #include <limits.h>
-#include <poll.h>
-#include <sys/socket.h>
-#include <sys/syscall.h>
-#include <sys/uio.h>
-#include <unistd.h>
+#include <sys/stat.h>
 
-#include "reactor/reactor.h"
+#include "io/operation.h"
+#include "io/request.h"
+#include "io/sigpipe.h"
+#include "io/system.h"
 #include "sched/worker.h"
 
-struct operation {
-	int fd;
-	enum direction direction;
-	void *buffer;
-	size_t n;
-	sley_time deadline;
-	const void *pc;
-	bool ready;     /* a foreign descriptor was seen ready since the last attempt */
-	bool no_socket; /* it answered ENOTSOCK */
-	struct hold hold;
+struct transfer {
+	struct operation op;
+	union {
+		void *buffer;
+		const struct iovec *vector;
+	};
+	int count;  /* of the vector; 0: it is a buffer of op.n bytes */
+	bool blind; /* a foreign file that cannot tell whether it would block */
 };
 
-static ssize_t negative_errno(ssize_t n)
+/* ---- attempts ---- */
+
+static ssize_t socket_now(struct transfer *t)
 {
-	return n >= 0 ? n : -errno;
+	struct operation *op = &t->op;
+	if (t->count == 0 && op->direction == READING)
+		return sys_recvfrom(op->fd, t->buffer, op->n, MSG_DONTWAIT, NULL, NULL);
+	if (t->count == 0)
+		return sys_sendto(op->fd, t->buffer, op->n, MSG_DONTWAIT | MSG_NOSIGNAL, NULL, 0);
+	struct msghdr message = { .msg_iov = (struct iovec *)(uintptr_t)t->vector, .msg_iovlen = (size_t)t->count };
+	if (op->direction == READING)
+		return sys_recvmsg(op->fd, &message, MSG_DONTWAIT);
+	return sys_sendmsg(op->fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
 /*
- * Not recv() and send(): in a process with threads these turn cancellation on and off around the call, four locked
- * instructions a request, and a thread cancelled there would take a task's stack with it. The sanitizers need them: they
- * look at the buffers, and take what one task sends for ordered before what another receives.
+ * An owned file is non-blocking, and yet it is told not to block: its number may have been closed behind our back, and
+ * be that of a blocking file now, which would hold up the thread.
  */
-#if defined(SLEY_TSAN) || defined(SLEY_ASAN)
-#define sys_recv recv
-#define sys_send send
-#else
-#define sys_recv(fd, buffer, n, flags) syscall(SYS_recvfrom, fd, buffer, n, flags, NULL, NULL)
-#define sys_send(fd, buffer, n, flags) syscall(SYS_sendto, fd, buffer, n, flags, NULL, 0)
-#endif
-
-/* A socket, owned or not. */
-static ssize_t socket_now(const struct operation *op)
+static ssize_t owned_file_now(struct transfer *t, unsigned flags)
 {
-	if (op->direction == READING)
-		return negative_errno(sys_recv(op->fd, op->buffer, op->n, MSG_DONTWAIT));
-	return negative_errno(sys_send(op->fd, op->buffer, op->n, MSG_DONTWAIT | MSG_NOSIGNAL));
+	struct iovec whole = { t->buffer, t->op.n };
+	const struct iovec *vector = t->count ? t->vector : &whole;
+	int fd = t->op.fd, count = t->count ? t->count : 1;
+	bool reading = t->op.direction == READING;
+	if (!(flags & FD_PLAIN)) {
+		ssize_t n =
+			reading ? sys_preadv2(fd, vector, count, RWF_NOWAIT) : sigpipe_writev_nowait(fd, vector, count);
+		if (n != -EOPNOTSUPP && n != -ENOSYS)
+			return n;
+		reactor_set_plain(fd);
+	}
+	if (reading)
+		return sys_readv(fd, vector, (long)count);
+	return flags & FD_PIPE ? sigpipe_writev(fd, vector, count) : sys_writev(fd, vector, (long)count);
 }
 
-/* Any other file, once epoll has said that it is ready. */
-static ssize_t file_now(const struct operation *op)
+static bool is_pipe(int fd)
 {
-	struct iovec v = { op->buffer, op->n };
-	ssize_t n = negative_errno(op->direction == READING ? preadv2(op->fd, &v, 1, -1, RWF_NOWAIT)
-							    : pwritev2(op->fd, &v, 1, -1, RWF_NOWAIT));
-	if (n != -EOPNOTSUPP && n != -EINVAL && n != -ENOSYS)
-		return n;
-	if (op->direction == READING)
-		return negative_errno(read(op->fd, op->buffer, op->n));
-	return negative_errno(write(op->fd, op->buffer, op->n < PIPE_BUF ? op->n : PIPE_BUF));
+	struct stat status;
+	return fstat(fd, &status) == 0 && S_ISFIFO(status.st_mode);
 }
 
-static ssize_t foreign_now(struct operation *op)
+/* One that cannot be told not to block: what it takes without, once it was seen ready. */
+static ssize_t write_a_little(int fd, const struct iovec *vector, int count)
 {
-	if (!op->no_socket) {
-		ssize_t n = socket_now(op);
+	while (count > 1 && vector->iov_len == 0) {
+		vector++;
+		count--;
+	}
+	struct iovec part = { vector->iov_base, MIN(vector->iov_len, PIPE_BUF) };
+	return is_pipe(fd) ? sigpipe_writev(fd, &part, 1) : sys_writev(fd, &part, 1L);
+}
+
+static ssize_t foreign_file_now(struct transfer *t)
+{
+	struct iovec whole = { t->buffer, t->op.n };
+	const struct iovec *vector = t->count ? t->vector : &whole;
+	int fd = t->op.fd, count = t->count ? t->count : 1;
+	bool reading = t->op.direction == READING;
+	if (!t->blind) {
+		ssize_t n =
+			reading ? sys_preadv2(fd, vector, count, RWF_NOWAIT) : sigpipe_writev_nowait(fd, vector, count);
+		t->blind = n == -EOPNOTSUPP || n == -EINVAL || n == -ENOSYS;
+		if (!t->blind)
+			return n;
+	}
+	if (operation_unready(&t->op))
+		return -EAGAIN;
+	return reading ? sys_readv(fd, vector, (long)count) : write_a_little(fd, vector, count);
+}
+
+static ssize_t foreign_now(struct transfer *t)
+{
+	if (!t->op.no_socket) {
+		ssize_t n = socket_now(t);
 		if (n != -ENOTSOCK)
 			return n;
-		op->no_socket = true;
+		t->op.no_socket = true;
 	}
-	if (!op->ready)
-		return -EAGAIN;
-	op->ready = false;
-	return file_now(op);
+	return foreign_file_now(t);
 }
 
-static ssize_t owned_now(const struct operation *op, unsigned flags)
+static ssize_t transfer_now(struct operation *op, unsigned flags)
 {
-	/* without the time to wait for the event it is tried all the same: the event may be there, and not collected yet */
-	if (!reactor_begin_try(op->fd, op->direction) && (op->deadline == SLEY_NEVER || op->deadline > clock_now()))
-		return -EAGAIN;
-	ssize_t n = socket_now(op);
-	/* all that was asked for: there may be more. A short one has drained a stream, and filled its buffer */
-	if (n == (ssize_t)op->n || (n >= 0 && !(flags & FD_STREAM)))
-		reactor_maybe_more(op->fd, op->direction);
-	return n;
+	struct transfer *t = CONTAINER_OF(op, struct transfer, op);
+	if (likely((flags & (FD_OWNED | FD_FILE)) == FD_OWNED))
+		return socket_now(t);
+	return flags & FD_OWNED ? owned_file_now(t, flags) : foreign_now(t);
 }
 
-/* Until something has been transferred, or cannot be. */
-static ssize_t transfer(struct operation *op)
+/* ---- buffers ---- */
+
+#define TRANSFER(way, bytes, size) \
+	(&(struct transfer){ .op = { .fd = fd, \
+				     .direction = (way), \
+				     .kind = (way) == READING ? SLEY_WAIT_READ : SLEY_WAIT_WRITE, \
+				     .n = (size), \
+				     .deadline = deadline, \
+				     .pc = __builtin_return_address(0) }, \
+			     .buffer = (void *)(uintptr_t)(bytes) })
+
+/* `full`: until all bytes are through, or the stream ends. */
+static ssize_t run_buffer(struct transfer *t, size_t n, bool full)
 {
-	for (;;) {
-		unsigned flags = reactor_flags(op->fd);
-		ssize_t n = flags & FD_OWNED ? owned_now(op, flags) : foreign_now(op);
-		if (n == -EINTR) {
-			if (flags & FD_OWNED)
-				reactor_maybe_more(op->fd, op->direction);
-			continue;
-		}
-		if (n != -EAGAIN)
-			return n;
-		int error =
-			reactor_wait(op->fd, op->direction, op->direction == READING ? SLEY_WAIT_READ : SLEY_WAIT_WRITE,
-				     op->deadline, op->pc, &op->hold);
-		if (error)
-			return error;
-		op->ready = true;
+	size_t done = 0;
+	while (done < n) {
+		t->op.n = MIN(n - done, TRANSFER_MAX);
+		ssize_t part = operation_try(&t->op, transfer_now);
+		if (part == -ENOTSUP)
+			part = file_transfer(t->op.fd, (enum direction)t->op.direction, t->buffer, n - done,
+					     t->op.deadline, t->op.pc);
+		if (part < 0)
+			return part;
+		done += (size_t)part;
+		t->buffer = (char *)t->buffer + part;
+		if (part == 0 || !full)
+			break;
 	}
+	return (ssize_t)done;
 }
 
-/* `full`: until all n bytes are through, or the stream ends. */
-static ssize_t run(struct operation op, bool full)
+static ssize_t run(struct transfer *t, bool full)
 {
 	if (!task_self())
 		return outside_error();
-	if (op.n == 0)
+	if (t->op.n > SSIZE_MAX)
+		return -EINVAL;
+	if (t->op.n == 0)
 		return 0;
 	int saved = errno;
-	size_t done = 0, n = op.n;
-	ssize_t part;
-	do {
-		part = transfer(&op);
-		if (part <= 0)
-			break;
-		done += (size_t)part;
-		op.buffer = (char *)op.buffer + part;
-		op.n -= (size_t)part;
-	} while (full && done < n);
-	reactor_let_go(op.fd, &op.hold);
-	worker_spend(op.pc);
-	*sley_errno_location() = saved;
-	return part < 0 ? part : (ssize_t)done;
+	ssize_t n = run_buffer(t, t->op.n, full);
+	operation_end(&t->op, saved);
+	return n;
 }
-
-#define OPERATION(way, bytes, size) \
-	((struct operation){ .fd = fd, \
-			     .direction = (way), \
-			     .buffer = (void *)(uintptr_t)(bytes), \
-			     .n = (size), \
-			     .deadline = deadline, \
-			     .pc = __builtin_return_address(0) })
 
 ssize_t sley_read(int fd, void *buffer, size_t n, sley_time deadline)
 {
-	return run(OPERATION(READING, buffer, n), false);
+	return run(TRANSFER(READING, buffer, n), false);
 }
 
 ssize_t sley_write(int fd, const void *buffer, size_t n, sley_time deadline)
 {
-	return run(OPERATION(WRITING, buffer, n), false);
+	return run(TRANSFER(WRITING, buffer, n), false);
 }
 
 ssize_t sley_read_full(int fd, void *buffer, size_t n, sley_time deadline)
 {
-	return run(OPERATION(READING, buffer, n), true);
+	return run(TRANSFER(READING, buffer, n), true);
 }
 
 ssize_t sley_write_full(int fd, const void *buffer, size_t n, sley_time deadline)
 {
-	return run(OPERATION(WRITING, buffer, n), true);
+	return run(TRANSFER(WRITING, buffer, n), true);
 }
 
-/* What holds now: poll(2) without waiting. */
-static int poll_now(int fd, int events)
+/* ---- vectors ---- */
+
+/* The bytes of a vector; -EINVAL: more than a call can answer. */
+static ssize_t vector_size(const struct iovec *vector, int count)
 {
-	struct pollfd p = { .fd = fd, .events = (short)events };
-	int n = poll(&p, 1, 0);
-	if (n < 0)
-		return errno == EINTR ? 0 : -errno;
-	return n > 0 && p.revents & POLLNVAL ? -EBADF : p.revents;
+	size_t size = 0;
+	if (count < 0 || count > IOV_MAX)
+		return -EINVAL;
+	if (count > 0 && !vector)
+		return -EFAULT;
+	for (int i = 0; i < count; i++) {
+		if (vector[i].iov_len > SSIZE_MAX - size)
+			return -EINVAL;
+		size += vector[i].iov_len;
+	}
+	return (ssize_t)size;
 }
 
-int sley_poll(int fd, int events, sley_time deadline)
+/* A buffer at a time. */
+static ssize_t file_vector(struct transfer *t)
+{
+	ssize_t done = 0;
+	for (int i = 0; i < t->count; i++) {
+		const struct iovec *v = &t->vector[i];
+		ssize_t n = file_transfer(t->op.fd, (enum direction)t->op.direction, v->iov_base, v->iov_len,
+					  t->op.deadline, t->op.pc);
+		if (n < 0)
+			return done > 0 ? done : n;
+		done += n;
+		if ((size_t)n < v->iov_len)
+			break;
+	}
+	return done;
+}
+
+static ssize_t run_vector(struct transfer *t, const struct iovec *vector, int count)
 {
 	if (!task_self())
 		return outside_error();
-	if (events == 0 || events & ~(POLLIN | POLLOUT))
-		return -EINVAL;
-	const void *pc = __builtin_return_address(0);
-	bool reading = events & POLLIN, writing = events & POLLOUT;
-	struct hold hold = { 0 };
-	int saved = errno, result;
-	for (;;) {
-		/* the marks are cleared before the look, as before any try; what it finds is not used up, so they come back */
-		bool marked[2] = { reading && reactor_begin_try(fd, READING),
-				   writing && reactor_begin_try(fd, WRITING) };
-		result = poll_now(fd, events);
-		for (int d = READING; result != 0 && d <= WRITING; d++) {
-			if (marked[d])
-				reactor_maybe_more(fd, (enum direction)d);
-		}
-		if (result != 0)
-			break;
-		result = reactor_wait_any(fd, reading, writing, deadline, pc, &hold);
-		if (result)
-			break;
-	}
-	reactor_let_go(fd, &hold);
-	worker_spend(pc);
-	*sley_errno_location() = saved;
-	return result;
+	ssize_t size = vector_size(vector, count);
+	if (size <= 0)
+		return size;
+	t->vector = vector;
+	t->count = count;
+	t->op.n = MIN((size_t)size, TRANSFER_MAX);
+	int saved = errno;
+	ssize_t n = operation_try(&t->op, transfer_now);
+	if (n == -ENOTSUP)
+		n = file_vector(t);
+	operation_end(&t->op, saved);
+	return n;
+}
+
+ssize_t sley_readv(int fd, const struct iovec *vector, int count, sley_time deadline)
+{
+	return run_vector(TRANSFER(READING, NULL, 0), vector, count);
+}
+
+ssize_t sley_writev(int fd, const struct iovec *vector, int count, sley_time deadline)
+{
+	return run_vector(TRANSFER(WRITING, NULL, 0), vector, count);
 }

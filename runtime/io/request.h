@@ -17,6 +17,7 @@
 #include <sys/stat.h>
 
 #include "io/offload.h"
+#include "io/system.h"
 #include "reactor/reactor.h"
 
 struct request {
@@ -57,12 +58,6 @@ ssize_t request_finish(struct request *request, const struct pool_wait *wait, sl
  */
 int request_for_path(struct request **result, ssize_t (*run)(struct request *), const char *path, const char *other,
 		     size_t room);
-
-/* What a system call answered, as a result. */
-static inline ssize_t negative_errno(ssize_t n)
-{
-	return n >= 0 ? n : -errno;
-}
 
 /* How a call shows while it waits: as an offloaded one, of the public function `call`. */
 #define CALL_WAIT(call) \

@@ -1,54 +1,98 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
-/* Sockets that sley makes: listen, accept, dial, close. They are owned by the reactor from the start. */
-#include <errno.h>
+/* Sockets that sley makes: they are owned by the reactor from the start. */
+#include "io/socket.h"
+
 #include <netinet/tcp.h>
-#include <unistd.h>
+#include <string.h>
 
 #include "io/address.h"
-#include "reactor/reactor.h"
+#include "io/operation.h"
+#include "io/system.h"
 #include "sched/worker.h"
 
-static void set_option(int fd, int level, int option)
+/* ---- making ---- */
+
+unsigned socket_flags(int domain, int type, int protocol)
+{
+	bool tcp = (domain == AF_INET || domain == AF_INET6) && type == SOCK_STREAM &&
+		   (protocol == 0 || protocol == IPPROTO_TCP);
+	return tcp ? FD_STREAM : 0;
+}
+
+void socket_set(int fd, int level, int option)
 {
 	int on = 1;
-	setsockopt(fd, level, option, &on, sizeof(on)); /* fails only where it makes no sense, as on a Unix socket */
+	setsockopt(fd, level, option, &on, sizeof(on));
 }
 
-/* A fresh stream socket for the address, or a negative errno value. */
-static int stream_socket(const struct address *address)
-{
-	int fd = socket(address->any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return -errno;
-	if (address->any.sa_family != AF_UNIX)
-		set_option(fd, IPPROTO_TCP, TCP_NODELAY); /* a listener's is inherited by what it accepts */
-	return fd;
-}
-
-/* What a connection is to the reactor; see there about Unix sockets. */
-static unsigned stream_flags(sa_family_t family)
-{
-	return family == AF_UNIX ? 0 : FD_STREAM;
-}
-
-/* Closes what could not be finished; returns the error. */
-static int abandon(int fd, int error)
+int socket_abandon(int fd, int error)
 {
 	reactor_close_fd(fd);
 	return error;
 }
 
+int socket_new(int domain, int type, int protocol, unsigned more_flags)
+{
+	unsigned flags = socket_flags(domain, type, protocol);
+	int fd = socket(domain, type | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol);
+	if (fd < 0)
+		return -errno;
+	if (flags & FD_STREAM)
+		socket_set(fd, IPPROTO_TCP, TCP_NODELAY); /* a listener's is inherited by what it accepts */
+	int error = reactor_own(fd, flags | more_flags);
+	return error ? socket_abandon(fd, error) : fd;
+}
+
+int sley_socket(int domain, int type, int protocol)
+{
+	int error = scheduler_error();
+	if (error)
+		return error;
+	if (type & (SOCK_NONBLOCK | SOCK_CLOEXEC))
+		type &= ~(SOCK_NONBLOCK | SOCK_CLOEXEC); /* they are set anyway */
+	int saved = errno;
+	int fd = socket_new(domain, type, protocol, 0);
+	errno = saved;
+	return fd;
+}
+
+int sley_socketpair(int type, int fd[2])
+{
+	int error = scheduler_error();
+	if (error)
+		return error;
+	if (!fd)
+		return -EFAULT;
+	int ends[2], saved = errno;
+	if (socketpair(AF_UNIX, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends) != 0) {
+		error = -errno;
+		errno = saved;
+		return error;
+	}
+	for (int i = 0; i < 2 && error == 0; i++)
+		error = reactor_own(ends[i], 0);
+	for (int i = 0; i < 2; i++) {
+		if (error)
+			reactor_close_fd(ends[i]);
+		else
+			fd[i] = ends[i];
+	}
+	errno = saved;
+	return error;
+}
+
+/* ---- listening ---- */
+
 static int listen_on(const struct address *address, int backlog)
 {
-	int fd = stream_socket(address);
+	int fd = socket_new(address->any.sa_family, SOCK_STREAM, 0, FD_LISTENER);
 	if (fd < 0)
 		return fd;
-	set_option(fd, SOL_SOCKET, SO_REUSEADDR);
+	socket_set(fd, SOL_SOCKET, SO_REUSEADDR);
 	if (bind(fd, &address->any, address->size) != 0 || listen(fd, backlog > 0 ? backlog : SOMAXCONN) != 0)
-		return abandon(fd, -errno);
-	int error = reactor_own(fd, 0);
-	return error ? abandon(fd, error) : fd;
+		return socket_abandon(fd, -errno);
+	return fd;
 }
 
 int sley_listen(const char *text, int backlog)
@@ -65,113 +109,107 @@ int sley_listen(const char *text, int backlog)
 	return fd;
 }
 
-/* One attempt: a registered descriptor, or a negative errno value. */
-static int accept_now(int listener, bool inherits)
+static int packet_listen_on(const struct address *address)
 {
-	struct sockaddr peer = { 0 };
-	socklen_t size = sizeof(peer);
-	int fd = accept4(listener, &peer, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	if (!inherits)
-		set_option(fd, IPPROTO_TCP, TCP_NODELAY);
-	int error = reactor_own(fd, stream_flags(peer.sa_family));
-	return error ? abandon(fd, error) : fd;
-}
-
-int sley_accept(int listener, sley_time deadline)
-{
-	if (!task_self())
-		return outside_error();
-	const void *pc = __builtin_return_address(0);
-	bool owned = reactor_flags(listener) & FD_OWNED;
-	struct hold hold = { 0 };
-	int saved = errno, result;
-	for (;;) {
-		/* a foreign listener may be a blocking one: wait first */
-		if (owned && reactor_begin_try(listener, READING))
-			result = accept_now(listener, true);
-		else
-			result = -EAGAIN;
-		/* more may be queued, but for EAGAIN; ECONNABORTED is one that gave up while it was queued */
-		if (result != -EAGAIN)
-			reactor_maybe_more(listener, READING);
-		if (result == -ECONNABORTED || result == -EINTR)
-			continue;
-		if (result != -EAGAIN)
-			break;
-		result = reactor_wait(listener, READING, SLEY_WAIT_ACCEPT, deadline, pc, &hold);
-		if (result)
-			break;
-		if (!owned) {
-			result = accept_now(listener, false);
-			if (result != -EAGAIN && result != -ECONNABORTED)
-				break;
-		}
-	}
-	reactor_let_go(listener, &hold);
-	worker_spend(pc);
-	*sley_errno_location() = saved;
-	return result;
-}
-
-/* Waits for a connect that is under way. */
-static int finish_connect(int fd, sley_time deadline, const void *pc, struct hold *hold)
-{
-	int error = 0;
-	socklen_t size = sizeof(error);
-	struct sockaddr_storage peer;
-	socklen_t peer_size = sizeof(peer);
-	for (;;) {
-		reactor_begin_try(fd, WRITING);
-		if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) != 0)
-			return -errno;
-		if (error)
-			return -error;
-		if (getpeername(fd, (struct sockaddr *)&peer, &peer_size) == 0)
-			return 0;
-		int result = reactor_wait(fd, WRITING, SLEY_WAIT_DIAL, deadline, pc, hold);
-		if (result)
-			return result;
-	}
-}
-
-static int dial(const struct address *address, sley_time deadline, const void *pc)
-{
-	int fd = stream_socket(address);
-	if (fd < 0)
-		return fd;
-	int error = connect(fd, &address->any, address->size) == 0 ? 0 : -errno;
-	if (error && error != -EINPROGRESS)
-		return abandon(fd, error);
-	bool pending = error != 0;
-	struct hold hold = { 0 };
-	error = reactor_own(fd, stream_flags(address->any.sa_family));
-	if (error == 0 && pending)
-		error = finish_connect(fd, deadline, pc, &hold);
-	reactor_let_go(fd, &hold);
-	if (error)
-		return abandon(fd, error);
-	reactor_maybe_more(fd, WRITING);
+	int fd = socket_new(address->any.sa_family, SOCK_DGRAM, 0, 0);
+	if (fd >= 0 && bind(fd, &address->any, address->size) != 0)
+		return socket_abandon(fd, -errno);
 	return fd;
 }
 
-int sley_dial(const char *text, sley_time deadline)
+int sley_packet_listen(const char *text)
 {
 	struct address address;
-	if (!task_self())
-		return outside_error();
-	int error = address_parse(&address, text);
+	int error = scheduler_error();
+	if (error == 0)
+		error = address_parse(&address, text);
 	if (error)
 		return error;
 	int saved = errno;
-	int fd = dial(&address, deadline, __builtin_return_address(0));
-	*sley_errno_location() = saved;
+	int fd = packet_listen_on(&address);
+	errno = saved;
 	return fd;
 }
 
-int sley_close(int fd)
+/* ---- accepting ---- */
+
+struct accept {
+	struct operation op;
+	struct sockaddr *peer; /* the caller's, or null */
+	socklen_t *size;
+};
+
+/* What a new connection is. All but those of sley_listen() and TCP's are asked, which costs a system call. */
+static unsigned connection_flags(int fd, unsigned listener, sa_family_t family)
+{
+	int protocol = IPPROTO_TCP;
+	socklen_t size = sizeof(protocol);
+	if (family != AF_INET && family != AF_INET6)
+		return 0;
+	if (!(listener & FD_LISTENER))
+		socket_set(fd, IPPROTO_TCP, TCP_NODELAY);
+	if (!(listener & FD_STREAM) && getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &size) != 0)
+		return 0;
+	return socket_flags(family, SOCK_STREAM, protocol);
+}
+
+/* A registered descriptor, or a negative errno value. */
+static ssize_t accept_now(struct operation *op, unsigned flags)
+{
+	struct accept *a = CONTAINER_OF(op, struct accept, op);
+	struct sockaddr_storage peer = { 0 };
+	socklen_t size = sizeof(peer);
+	if (!(flags & FD_OWNED) && operation_unready(op)) /* it may be a blocking one */
+		return -EAGAIN;
+	int fd = (int)sys_accept4(op->fd, (struct sockaddr *)&peer, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	if (fd == -ECONNABORTED || fd == -EINTR) /* one that gave up while it was queued: the next */
+		return flags & FD_OWNED ? -EINTR : -EAGAIN;
+	if (fd < 0)
+		return fd;
+	int error = reactor_own(fd, connection_flags(fd, flags, peer.ss_family));
+	if (error)
+		return socket_abandon(fd, error);
+	if (a->peer) {
+		memcpy(a->peer, &peer, MIN(*a->size, size));
+		*a->size = size;
+	}
+	return fd;
+}
+
+static int run_accept(struct accept *a)
+{
+	return (int)operation_run(&a->op, accept_now);
+}
+
+#define ACCEPT(...) \
+	(&(struct accept){ .op = { .fd = listener, \
+				   .direction = READING, \
+				   .kind = SLEY_WAIT_ACCEPT, \
+				   .deadline = deadline, \
+				   .pc = __builtin_return_address(0) }, \
+			   __VA_ARGS__ })
+
+int sley_accept(int listener, sley_time deadline)
+{
+	return run_accept(ACCEPT());
+}
+
+int sley_accept_from(int listener, struct sockaddr *peer, socklen_t *size, sley_time deadline)
+{
+	if (peer && !size)
+		return -EFAULT;
+	return run_accept(ACCEPT(.peer = peer, .size = size));
+}
+
+/* ---- half close ---- */
+
+int sley_shutdown(int fd, int how)
 {
 	int error = scheduler_error();
-	return error ? error : reactor_close_fd(fd);
+	if (error)
+		return error;
+	int saved = errno;
+	error = shutdown(fd, how) == 0 ? 0 : -errno;
+	errno = saved;
+	return error;
 }

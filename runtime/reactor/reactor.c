@@ -6,53 +6,28 @@
 #include <fcntl.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
-#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "base/arena.h"
 #include "base/check.h"
+#include "reactor/entry.h"
 #include "sched/worker.h"
 
-#define EVENTS        256 /* per epoll_wait: as many as a deque holds */
-#define ENTRIES_LEAST (1u << 20)
-#define ENTRIES_MOST  (1u << 22)
-#define REARM_AGE     NS_PER_SEC
-#define REARM_MOST    2000       /* system calls per second that looking after old waits may cost */
-#define WAKE_DATA     UINT64_MAX /* the event that is only an interruption */
-#define EDGES         ((uint32_t)(EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLPRI) | (uint32_t)EPOLLET)
-
-/* Two to a cache line would make neighbours fight; one each. */
-struct entry {
-	struct lock lock; /* protects the rest but for what is atomic */
-	uint8_t flags;    /* FD_*; atomic: read without the lock */
-	uint8_t ready[2]; /* atomic, see the protocol */
-	uint8_t hung;     /* atomic: an end, an error or urgent data has been seen */
-	uint8_t added;    /* it is (or was) known to epoll */
-	uint8_t closing;  /* closed, and close(2) is left to the last call that holds it */
-	uint64_t life;    /* atomic: generation << 32 | calls that hold it; the generation is written under lock */
-	struct task *waiter[2]; /* atomic: the monitor looks without the lock first */
-	int64_t since;          /* when the older of the waits began, roughly: the last poll's time */
-} CACHE_ALIGNED;
+#define EVENTS     256 /* per epoll_wait: as many as a deque holds */
+#define REARM_AGE  NS_PER_SEC
+#define REARM_MOST 2000       /* system calls per second that looking after old waits may cost */
+#define WAKE_DATA  UINT64_MAX /* the event that is only an interruption */
+#define EDGES      ((uint32_t)(EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLPRI) | (uint32_t)EPOLLET)
 
 static struct {
 	int epoll, event;
-	struct arena arena;
-	uint32_t entries; /* capacity */
-	uint32_t high;    /* atomic: one past the highest number seen */
-	struct lock grow; /* protects the arena's growth */
-	uint32_t cursor;  /* of reactor_rearm(); owned by the monitor */
+	uint32_t cursor; /* of reactor_rearm(); owned by the monitor */
 } reactor;
-
-/* ---- the table ---- */
 
 int reactor_open(void)
 {
-	struct rlimit limit = { 0 };
-	getrlimit(RLIMIT_NOFILE, &limit);
-	reactor.entries = (uint32_t)MIN(MAX(limit.rlim_max, ENTRIES_LEAST), ENTRIES_MOST);
-	reactor.high = reactor.cursor = 0;
-	if (arena_reserve(&reactor.arena, (size_t)reactor.entries * sizeof(struct entry)) != 0)
+	reactor.cursor = 0;
+	if (entries_open() != 0)
 		return -ENOMEM;
 	int error = -EMFILE;
 	reactor.epoll = epoll_create1(EPOLL_CLOEXEC);
@@ -72,124 +47,7 @@ void reactor_close(void)
 		close(reactor.epoll);
 	if (reactor.event >= 0)
 		close(reactor.event);
-	arena_free(&reactor.arena);
-}
-
-static struct entry *at(uint32_t fd)
-{
-	return (struct entry *)(void *)reactor.arena.base + fd;
-}
-
-/* Makes entries up to fd usable. */
-static int grow(uint32_t fd)
-{
-	int error = 0;
-	if (fd >= reactor.entries)
-		return -EMFILE;
-	lock_take(&reactor.grow);
-	if (fd >= reactor.high) {
-		error = arena_grow(&reactor.arena, ((size_t)fd + 1) * sizeof(struct entry));
-		if (error == 0)
-			store(&reactor.high, fd + 1, release); /* pairs with find() */
-	}
-	lock_drop(&reactor.grow);
-	return error;
-}
-
-/* The entry, or null if the number was never seen. */
-static struct entry *find(int fd)
-{
-	return fd >= 0 && (uint32_t)fd < load(&reactor.high, acquire) ? at((uint32_t)fd) : NULL;
-}
-
-static int find_or_grow(int fd, struct entry **entry)
-{
-	if (fd < 0)
-		return -EBADF;
-	if (!(*entry = find(fd))) {
-		int error = grow((uint32_t)fd);
-		if (error)
-			return error;
-		*entry = at((uint32_t)fd);
-	}
-	return 0;
-}
-
-/* ---- lives: see reactor.h ---- */
-
-#define GENERATION ((uint64_t)1 << 32)
-
-static uint32_t generation(const struct entry *entry)
-{
-	return (uint32_t)(load(&entry->life, relaxed) >> 32); /* changes under the lock, and hold_on() looks again */
-}
-
-/*
- * With the lock held: whoever waited for the number or holds it has not to do with what it becomes. How many hold it.
- */
-static uint32_t next_generation(struct entry *entry)
-{
-	entry->added = 0;
-	return (uint32_t)fetch_add(&entry->life, GENERATION, acq_rel);
-}
-
-/* 0; or -EBADF: it is not the descriptor any more that was waited for. */
-static int hold_on(struct entry *entry, struct hold *hold)
-{
-	uint64_t life = load(&entry->life, relaxed);
-	do {
-		if ((uint32_t)(life >> 32) != hold->generation)
-			return -EBADF;
-	} while (!cas_weak(&entry->life, &life, life + 1, acquire, relaxed)); /* pairs with next_generation() */
-	hold->held = true;
-	return 0;
-}
-
-/* The last call that held a closed descriptor has let go. */
-static void close_late(int fd, struct entry *entry)
-{
-	lock_take(&entry->lock);
-	if (entry->closing) {
-		entry->closing = 0;
-		close(fd);
-	}
-	lock_drop(&entry->lock);
-}
-
-static void let_go(int fd, struct entry *entry, struct hold *hold)
-{
-	if (!hold->held)
-		return;
-	hold->held = false;
-	uint64_t life = fetch_sub(&entry->life, 1, acq_rel);
-	if (unlikely((uint32_t)(life >> 32) != hold->generation) && (uint32_t)life == 1)
-		close_late(fd, entry);
-}
-
-int reactor_hold_now(int fd, struct hold *hold)
-{
-	struct entry *entry;
-	int saved = errno, error = 0;
-	if (!find(fd) && fcntl(fd, F_GETFD) < 0) /* not a whole table for a number that is no descriptor */
-		error = -EBADF;
-	errno = saved;
-	if (error || (error = find_or_grow(fd, &entry)) != 0)
-		return error;
-	lock_take(&entry->lock);
-	if (entry->closing) {
-		error = -EBADF;
-	} else {
-		*hold = (struct hold){ .generation = generation(entry), .waited = true, .held = true };
-		fetch_add(&entry->life, 1, acquire); /* under the lock, so the generation is this one */
-	}
-	lock_drop(&entry->lock);
-	return error;
-}
-
-void reactor_let_go(int fd, struct hold *hold)
-{
-	if (hold->held)
-		let_go(fd, at((uint32_t)fd), hold);
+	entries_close();
 }
 
 /* ---- registration; with the entry's lock held ---- */
@@ -207,7 +65,7 @@ static int registration(int fd, struct entry *entry)
 {
 	struct epoll_event event = {
 		.events = wanted(entry),
-		.data.u64 = (uint64_t)generation(entry) << 32 | (uint32_t)fd,
+		.data.u64 = (uint64_t)entry_generation(entry) << 32 | (uint32_t)fd,
 	};
 	int saved = errno, error = 0;
 	int operation = entry->added ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
@@ -246,37 +104,99 @@ int reactor_own(int fd, unsigned flags)
 {
 	struct task *woken[2] = { NULL, NULL };
 	struct entry *entry;
-	int error = find_or_grow(fd, &entry);
+	int error = entry_get(fd, &entry);
 	if (error)
 		return error;
 	lock_take(&entry->lock);
 	/* a fresh descriptor: whatever the entry says is about one that was closed behind our back */
 	end_waits(entry, woken);
-	next_generation(entry);
+	entry_next_generation(entry);
 	entry->closing = 0;
 	store(&entry->hung, 0, relaxed);
 	store(&entry->ready[READING], 1, relaxed);
 	store(&entry->ready[WRITING], 1, relaxed);
 	store(&entry->flags, (uint8_t)(FD_OWNED | flags), relaxed);
+	lock_drop(&entry->lock);
+	ready_both(woken);
+	return 0;
+}
+
+int reactor_own_file(int fd, unsigned flags)
+{
+	int error = reactor_own(fd, FD_FILE | flags);
+	if (error)
+		return error;
+	struct entry *entry = &entries.first[fd];
+	lock_take(&entry->lock);
 	error = registration(fd, entry);
 	if (error)
 		store(&entry->flags, 0, relaxed);
 	lock_drop(&entry->lock);
-	ready_both(woken);
 	return error;
+}
+
+void reactor_disown(int fd)
+{
+	struct task *woken[2] = { NULL, NULL };
+	struct entry *entry = &entries.first[fd];
+	lock_take(&entry->lock);
+	end_waits(entry, woken);
+	entry_next_generation(entry);
+	store(&entry->flags, 0, relaxed);
+	lock_drop(&entry->lock);
+	ready_both(woken);
+}
+
+void reactor_let_go(int fd, struct hold *hold)
+{
+	if (hold->held)
+		entry_let_go(fd, &entries.first[fd], hold);
+}
+
+int reactor_hold_now(int fd, struct hold *hold)
+{
+	struct entry *entry;
+	int saved = errno, error = 0;
+	if (!entry_find(fd) && fcntl(fd, F_GETFD) < 0) /* not a whole table for a number that is no descriptor */
+		error = -EBADF;
+	errno = saved;
+	if (error || (error = entry_get(fd, &entry)) != 0)
+		return error;
+	lock_take(&entry->lock);
+	if (entry->closing) {
+		error = -EBADF;
+	} else {
+		*hold = (struct hold){ .generation = entry_generation(entry), .waited = true, .held = true };
+		fetch_add(&entry->life, 1, acquire); /* under the lock, so the generation is this one */
+	}
+	lock_drop(&entry->lock);
+	return error;
+}
+
+int reactor_hold_again(int fd, struct hold *hold)
+{
+	return hold->held ? 0 : hold->waited ? entry_hold(&entries.first[fd], hold) : -EBADF;
 }
 
 unsigned reactor_flags(int fd)
 {
-	struct entry *entry = find(fd);
-	return entry ? load(&entry->flags, relaxed)
-		     : 0; /* the caller owns the descriptor: nobody changes it meanwhile */
+	struct entry *entry = entry_find(fd);
+	return entry ? load(&entry->flags, relaxed) : 0; /* the caller owns it: nobody changes it meanwhile */
+}
+
+void reactor_set_plain(int fd)
+{
+	struct entry *entry = entry_find(fd);
+	lock_take(&entry->lock);
+	if (entry->flags & FD_FILE)
+		store(&entry->flags, (uint8_t)(entry->flags | FD_PLAIN), relaxed);
+	lock_drop(&entry->lock);
 }
 
 int reactor_close_fd(int fd)
 {
 	struct task *woken[2] = { NULL, NULL };
-	struct entry *entry = find(fd);
+	struct entry *entry = entry_find(fd);
 	int saved = errno;
 	int result;
 	if (!entry) {
@@ -292,7 +212,7 @@ int reactor_close_fd(int fd)
 	end_waits(entry, woken);
 	store(&entry->flags, 0, relaxed);
 	/* under the lock: once it is closed the number may be another thread's new descriptor, and be owned */
-	entry->closing = next_generation(entry) > 0;
+	entry->closing = entry_next_generation(entry) > 0;
 	result = entry->closing || close(fd) == 0 ? 0 : -errno;
 	lock_drop(&entry->lock);
 	errno = saved;
@@ -312,13 +232,13 @@ static bool concerns(uint32_t events, int direction)
 static unsigned deliver(const struct epoll_event *event)
 {
 	uint32_t fd = (uint32_t)event->data.u64;
-	struct entry *entry = find((int)fd);
+	struct entry *entry = entry_find((int)fd);
 	struct task *woken[2] = { NULL, NULL };
 	unsigned n = 0;
 	if (!entry)
 		return 0;
 	lock_take(&entry->lock);
-	if (generation(entry) == (uint32_t)(event->data.u64 >> 32)) {
+	if (entry_generation(entry) == (uint32_t)(event->data.u64 >> 32)) {
 		if (event->events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR | EPOLLPRI))
 			store(&entry->hung, 1, relaxed);
 		for (int d = READING; d <= WRITING; d++) {
@@ -407,7 +327,7 @@ void reactor_interrupt(void)
 
 bool reactor_begin_try(int fd, enum direction direction)
 {
-	struct entry *entry = find(fd);
+	struct entry *entry = entry_find(fd);
 	if (!entry || !(load(&entry->flags, relaxed) & FD_OWNED))
 		return true;
 	if (load(&entry->ready[direction], relaxed)) {
@@ -419,7 +339,7 @@ bool reactor_begin_try(int fd, enum direction direction)
 
 void reactor_maybe_more(int fd, enum direction direction)
 {
-	struct entry *entry = find(fd);
+	struct entry *entry = entry_find(fd);
 	if (entry)
 		store(&entry->ready[direction], 1, relaxed);
 }
@@ -433,9 +353,9 @@ static int64_t roughly_now(void)
 /* With the lock held. 0: it may wait; 1: ready already; or an error. */
 static int check_waits(struct entry *entry, const bool wants[2], struct hold *hold)
 {
-	if (entry->closing || (hold->waited && hold->generation != generation(entry)))
+	if (entry->closing || (hold->waited && hold->generation != entry_generation(entry)))
 		return -EBADF;
-	hold->generation = generation(entry);
+	hold->generation = entry_generation(entry);
 	hold->waited = true;
 	for (int d = READING; d <= WRITING; d++) {
 		if (wants[d] && entry->waiter[d])
@@ -458,7 +378,7 @@ static int link_waits(int fd, struct entry *entry, struct task *task, const bool
 			store(&entry->waiter[d], task, relaxed);
 	}
 	entry->since = roughly_now();
-	if (entry->flags & FD_OWNED)
+	if (entry->flags & FD_OWNED && entry->added)
 		return 0;
 	int error = registration(fd, entry); /* it may fire at once: delivery needs the lock that we hold */
 	if (error) {
@@ -485,10 +405,10 @@ static int wait_for(int fd, const bool wants[2], enum sley_wait_kind kind, sley_
 {
 	struct task *task = task_self();
 	struct entry *entry;
-	int error = find_or_grow(fd, &entry);
+	int error = entry_get(fd, &entry);
 	if (error)
 		return error;
-	let_go(fd, entry, hold); /* a wait holds nothing: it is to end when the descriptor is closed */
+	entry_let_go(fd, entry, hold); /* a wait holds nothing: it is to end when the descriptor is closed */
 	lock_take(&entry->lock);
 	error = check_waits(entry, wants, hold);
 	bool begun = error == 0;
@@ -500,12 +420,12 @@ static int wait_for(int fd, const bool wants[2], enum sley_wait_kind kind, sley_
 	if (error && begun)
 		wait_abort(task);
 	if (error)
-		return error > 0 ? hold_on(entry, hold) : error;
+		return error > 0 ? entry_hold(entry, hold) : error;
 	enum claim who = wait_park(task, deadline);
 	/* an event for one direction leaves the other linked; a deadline or a canceller leaves what it found */
 	if ((who != CLAIM_EVENT && who != CLAIM_CLOSED) || (wants[READING] && wants[WRITING]))
 		unlink_waits(entry, task);
-	return who == CLAIM_EVENT ? hold_on(entry, hold) : who == CLAIM_CLOSED ? -EBADF : wait_error(who);
+	return who == CLAIM_EVENT ? entry_hold(entry, hold) : who == CLAIM_CLOSED ? -EBADF : wait_error(who);
 }
 
 int reactor_wait(int fd, enum direction direction, enum sley_wait_kind kind, sley_time deadline, const void *pc,
@@ -532,7 +452,7 @@ static bool rearm(int fd, struct entry *entry, int64_t now)
 		called = true;
 		if (registration(fd, entry) != 0) { /* it is not open any more */
 			end_waits(entry, woken);
-			next_generation(entry);
+			entry_next_generation(entry);
 			store(&entry->flags, 0, relaxed);
 		}
 	}
@@ -543,11 +463,11 @@ static bool rearm(int fd, struct entry *entry, int64_t now)
 
 void reactor_rearm(int64_t now)
 {
-	uint32_t high = load(&reactor.high, acquire);
+	uint32_t high = entries_high();
 	unsigned calls = 0;
 	for (uint32_t i = 0; i < high && calls < REARM_MOST; i++) {
 		uint32_t fd = (reactor.cursor + i) % high;
-		struct entry *entry = at(fd);
+		struct entry *entry = &entries.first[fd];
 		/* a racy look first: entries without waiters are most */
 		if ((load(&entry->waiter[READING], relaxed) || load(&entry->waiter[WRITING], relaxed)) &&
 		    rearm((int)fd, entry, now) && ++calls == REARM_MOST)
@@ -557,9 +477,10 @@ void reactor_rearm(int64_t now)
 
 bool reactor_expecting(void)
 {
-	uint32_t high = load(&reactor.high, acquire);
+	uint32_t high = entries_high();
 	for (uint32_t fd = 0; fd < high; fd++) {
-		if (load(&at(fd)->waiter[READING], relaxed) || load(&at(fd)->waiter[WRITING], relaxed))
+		const struct entry *entry = &entries.first[fd];
+		if (load(&entry->waiter[READING], relaxed) || load(&entry->waiter[WRITING], relaxed))
 			return true;
 	}
 	return false;

@@ -7,8 +7,9 @@
  * and a stale one is dropped. A direction of an entry has at most one waiter.
  *
  * Two kinds of descriptors:
- *   owned    made by sley: registered once, edge-triggered, both directions. `ready[d]` says whether trying is worth
- *   it.
+ *   owned    made by sley or adopted by it, and non-blocking: registered once, at its first wait, edge-triggered, both
+ *   directions. `ready[d]` says whether trying is worth it. Until it is registered no event comes, and none is lost:
+ *   registering reports what is there.
  *   foreign  everything else: armed one-shot for each wait. Nothing is known of it between waits.
  *
  * The edge protocol of an owned descriptor. The poller sets ready[d] on every event, before it claims the waiter. A
@@ -59,8 +60,12 @@
 enum direction { READING, WRITING };
 
 /* What an owned descriptor is. */
-#define FD_OWNED  1u
-#define FD_STREAM 2u /* a short read means drained */
+#define FD_OWNED    1u
+#define FD_STREAM   2u  /* a short read means drained, a short write full */
+#define FD_FILE     4u  /* no socket */
+#define FD_PIPE     8u  /* one whose write may raise SIGPIPE */
+#define FD_PLAIN    32u /* a file that knows no RWF_NOWAIT */
+#define FD_LISTENER 16u /* of sley_listen(): what it accepts has the options that it needs */
 
 /* What a call remembers of its waits. Zero at first. */
 struct hold {
@@ -79,8 +84,14 @@ void reactor_interrupt(void);
 void reactor_rearm(int64_t now);
 bool reactor_expecting(void); /* whether a task waits for a descriptor; looks at all entries */
 
-/* Takes a new descriptor over: registered, with the flags above. 0 or a negative errno value; it stays open. */
+/* Takes a new descriptor over, with the flags above. 0 or a negative errno value; it stays open. */
 int reactor_own(int fd, unsigned flags);
+
+/* The same for one that is no socket, registered at once: -ENOTSUP if epoll does not take it. */
+int reactor_own_file(int fd, unsigned flags);
+
+/* It turned out not to be what was owned: closed behind our back, and the number reused. Its waiters get -EBADF. */
+void reactor_disown(int fd);
 
 /*
  * Forgets the descriptor, closes it and wakes its waiters with CLAIM_CLOSED. The negative errno of close(2), which is
@@ -91,6 +102,9 @@ int reactor_close_fd(int fd);
 /* The flags of an entry: 0 for a foreign descriptor, or none at all. */
 unsigned reactor_flags(int fd);
 
+/* An owned file turned out not to know RWF_NOWAIT. */
+void reactor_set_plain(int fd);
+
 /* Whether a try is worth it; if so, the mark is cleared and the caller must try now. Always true for foreign ones. */
 bool reactor_begin_try(int fd, enum direction direction);
 
@@ -98,9 +112,10 @@ bool reactor_begin_try(int fd, enum direction direction);
 void reactor_maybe_more(int fd, enum direction direction);
 
 /*
- * Parks the calling task until the direction is worth a try: 0, and the descriptor is held; -ETIMEDOUT; -EBADF: closed,
- * or not open; -EBUSY: another task waits for it; -ENOTSUP: epoll does not take it (a regular file); -EMFILE: its
- * number is beyond the table; -ENOMEM. `hold` is the call's, which lets go by reactor_let_go() before it returns.
+ * Parks the calling task until the direction is worth a try: 0, and the descriptor is held; -ETIMEDOUT or -ECANCELED;
+ * -EBADF: closed, or not open; -EBUSY: another task waits for it; -ENOTSUP: epoll does not take it (a regular file);
+ * -EMFILE: its number is beyond the table; -ENOMEM. `hold` is the call's, which lets go by reactor_let_go() before it
+ * returns.
  */
 int reactor_wait(int fd, enum direction direction, enum sley_wait_kind kind, sley_time deadline, const void *pc,
 		 struct hold *hold);
@@ -113,6 +128,12 @@ int reactor_wait_any(int fd, bool reading, bool writing, sley_time deadline, con
  * 0; -EBADF; -EMFILE; -ENOMEM.
  */
 int reactor_hold_now(int fd, struct hold *hold);
+
+/*
+ * Holds the descriptor after a wait that ended by other than an event, for a last try: 0; or -EBADF: it is not the one
+ * that was waited for, or was not waited for.
+ */
+int reactor_hold_again(int fd, struct hold *hold);
 
 /* The try is over. May be called at any time. */
 void reactor_let_go(int fd, struct hold *hold);

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+/*
+ * Sockets: TCP, UDP, Unix stream and datagram, and whatever else socket(2) makes. What sley/io.h says of descriptors
+ * holds here too. Sockets that these calls make are non-blocking, close-on-exec and have no Nagle's delay.
+ *
+ * Addresses are text: "127.0.0.1:8080", "[::1]:8080", ":8080" (any address) or "unix:/path". Port 0 lets the kernel
+ * choose (ask getsockname). Host names are -EINVAL: resolve them first. Or they are a struct sockaddr, of any family.
+ */
+#ifndef SLEY_SOCKET_H
+#define SLEY_SOCKET_H
+
+#include <sys/socket.h>
+
+#include <sley/base.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- streams ---- */
+
+/* A listening stream socket. SO_REUSEADDR is set. backlog 0: SOMAXCONN. Any thread. */
+SLEY_API int sley_listen(const char *address, int backlog);
+
+/*
+ * The next connection of a listener: its descriptor. -EMFILE leaves the connection queued. A foreign listener that is
+ * blocking and shared with other processes may block the thread: sley_own() it.
+ */
+SLEY_API int sley_accept(int listener, sley_time deadline);
+
+/*
+ * The same, and the peer's address in *peer, of which *size bytes are there; *size becomes what it has, which is more if it
+ * was cut. A null peer is sley_accept(). -EFAULT: a peer without a size.
+ */
+SLEY_API int sley_accept_from(int listener, struct sockaddr *peer, socklen_t *size, sley_time deadline);
+
+/*
+ * Connects a stream socket: its descriptor. -EAGAIN: the backlog of a Unix listener is full, which no event tells the
+ * end of.
+ */
+SLEY_API int sley_dial(const char *address, sley_time deadline);
+
+/*
+ * Ends one direction of a connection: SHUT_WR (the peer reads the end of the stream), SHUT_RD or SHUT_RDWR. Tasks that wait
+ * for it go on with what the kernel says now. 0, -ENOTCONN, -ENOTSOCK, -EINVAL. Any thread.
+ */
+SLEY_API int sley_shutdown(int fd, int how);
+
+/* ---- datagrams ---- */
+
+/*
+ * A datagram socket that is bound to the address: receives by sley_recvfrom(), answers by sley_sendto(). No other option
+ * is set. Any thread.
+ */
+SLEY_API int sley_packet_listen(const char *address);
+
+/*
+ * A datagram socket that sends to the address and receives from nowhere else, by sley_send() and sley_recv(). A Unix one
+ * gets a name from the kernel, so that it can be answered. Does not wait. Any thread.
+ */
+SLEY_API int sley_packet_dial(const char *address);
+
+/* ---- any kind ---- */
+
+/* socket(2), whose errors it has; SOCK_NONBLOCK and SOCK_CLOEXEC need not be given. Any thread. */
+SLEY_API int sley_socket(int domain, int type, int protocol);
+
+/* A pair of connected Unix sockets, type SOCK_STREAM, SOCK_DGRAM or SOCK_SEQPACKET. 0. Any thread. -EFAULT: fd is null. */
+SLEY_API int sley_socketpair(int type, int fd[2]);
+
+/*
+ * Connects a socket of any kind, own or foreign, to an address of its family. 0. After a failure it is only good for
+ * closing, but for -ETIMEDOUT and -ECANCELED of the wait: the same call again goes on waiting. -EAGAIN: as sley_dial();
+ * -EISCONN; -ENOTSOCK; -EAFNOSUPPORT.
+ */
+SLEY_API int sley_connect(int fd, const struct sockaddr *address, socklen_t size, sley_time deadline);
+
+/*
+ * recv(2), recvfrom(2) and recvmsg(2), send(2), sendto(2) and sendmsg(2): waiting the task instead of the thread, and with
+ * their flags, but
+ *   - with MSG_DONTWAIT, MSG_OOB (receiving) or MSG_ERRQUEUE they do not wait, as the kernel's do not: -EAGAIN;
+ *   - sley_recvmsg() makes the descriptors that it receives close-on-exec; they are foreign (sley_own());
+ *   - MSG_ZEROCOPY is -EINVAL.
+ * They make the system call even for no bytes: so datagrams without any are sent and received. -EAGAIN from a sending call
+ * with an address: the queue of a Unix datagram socket is full, which no event tells the end of; connected ones wait for it.
+ * -ENOTSOCK; -EMSGSIZE: too large for a datagram, or more than IOV_MAX buffers; -ECONNREFUSED: of an earlier datagram.
+ */
+SLEY_API ssize_t sley_recv(int fd, void *buffer, size_t n, int flags, sley_time deadline);
+SLEY_API ssize_t sley_recvfrom(int fd, void *buffer, size_t n, int flags, struct sockaddr *from, socklen_t *size,
+			       sley_time deadline);
+SLEY_API ssize_t sley_recvmsg(int fd, struct msghdr *message, int flags, sley_time deadline);
+SLEY_API ssize_t sley_send(int fd, const void *buffer, size_t n, int flags, sley_time deadline);
+SLEY_API ssize_t sley_sendto(int fd, const void *buffer, size_t n, int flags, const struct sockaddr *to, socklen_t size,
+			     sley_time deadline);
+SLEY_API ssize_t sley_sendmsg(int fd, const struct msghdr *message, int flags, sley_time deadline);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+/*
+ * Connecting. Each attempt is connect(2) itself: the first begins it, and a later one says how it went, as the kernel
+ * remembers in the socket that a connection is under way.
+ */
+#include <fcntl.h>
+#include <stddef.h>
+
+#include "io/address.h"
+#include "io/operation.h"
+#include "io/socket.h"
+#include "io/system.h"
+#include "sched/worker.h"
+
+struct connect {
+	struct operation op;
+	const struct sockaddr *address;
+	socklen_t size;
+	bool again; /* not the first attempt */
+};
+
+/* A foreign socket may be a blocking one: it is not for the moment of the call. */
+static ssize_t connect_foreign(const struct connect *c)
+{
+	int mode = fcntl(c->op.fd, F_GETFL);
+	if (mode < 0)
+		return -errno;
+	if (mode & O_NONBLOCK)
+		return sys_connect(c->op.fd, c->address, c->size);
+	fcntl(c->op.fd, F_SETFL, mode | O_NONBLOCK);
+	ssize_t error = sys_connect(c->op.fd, c->address, c->size);
+	fcntl(c->op.fd, F_SETFL, mode);
+	return error;
+}
+
+/* Whether the peer is on this host, as far as the address tells. */
+static bool is_loopback(const struct sockaddr *address, socklen_t size)
+{
+	const struct sockaddr_in *in = (const void *)address;
+	const struct sockaddr_in6 *in6 = (const void *)address;
+	if (size >= sizeof(*in) && in->sin_family == AF_INET)
+		return ntohl(in->sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
+	return size >= sizeof(*in6) && in6->sin6_family == AF_INET6 && IN6_IS_ADDR_LOOPBACK(&in6->sin6_addr);
+}
+
+static ssize_t connect_once(const struct connect *c, unsigned flags)
+{
+	return flags & FD_OWNED ? sys_connect(c->op.fd, c->address, c->size) : connect_foreign(c);
+}
+
+static ssize_t connect_now(struct operation *op, unsigned flags)
+{
+	struct connect *c = CONTAINER_OF(op, struct connect, op);
+	bool again = c->again;
+	c->again = true;
+	ssize_t error = connect_once(c, flags);
+	/* over loopback the whole handshake is made within the call, which says EINPROGRESS all the same */
+	if (error == -EINPROGRESS && !again && is_loopback(c->address, c->size)) {
+		again = true;
+		error = connect_once(c, flags);
+	}
+	switch (error) {
+	case -EINPROGRESS:
+	case -EALREADY:
+	case -EINTR:
+		return -EAGAIN;
+	case -EAGAIN:
+		op->at_once = true; /* the backlog of a Unix listener is full, which no event tells the end of */
+		return error;
+	case -EISCONN:
+		return again ? 0 : error;
+	default:
+		return error;
+	}
+}
+
+/* In a task. */
+static int connect_to(int fd, const struct sockaddr *address, socklen_t size, sley_time deadline, const void *pc)
+{
+	struct connect c = {
+		.op = { .fd = fd, .direction = WRITING, .kind = SLEY_WAIT_DIAL, .deadline = deadline, .pc = pc },
+		.address = address,
+		.size = size,
+	};
+	return (int)operation_run(&c.op, connect_now);
+}
+
+int sley_connect(int fd, const struct sockaddr *address, socklen_t size, sley_time deadline)
+{
+	return connect_to(fd, address, size, deadline, __builtin_return_address(0));
+}
+
+static int dial(const struct address *address, int type, sley_time deadline, const void *pc)
+{
+	int fd = socket_new(address->any.sa_family, type, 0, 0);
+	if (fd < 0)
+		return fd;
+	int error = connect_to(fd, &address->any, address->size, deadline, pc);
+	return error ? socket_abandon(fd, error) : fd;
+}
+
+int sley_dial(const char *text, sley_time deadline)
+{
+	struct address address;
+	if (!task_self())
+		return outside_error();
+	int error = address_parse(&address, text);
+	if (error)
+		return error;
+	int saved = errno;
+	int fd = dial(&address, SOCK_STREAM, deadline, __builtin_return_address(0));
+	*sley_errno_location() = saved;
+	return fd;
+}
+
+/* Gives a Unix socket a name by which it can be answered: the kernel chooses one that is in no directory. */
+static int name_itself(int fd, const struct address *address)
+{
+	const struct sockaddr_un none = { .sun_family = AF_UNIX };
+	if (address->any.sa_family != AF_UNIX)
+		return 0;
+	return bind(fd, (const struct sockaddr *)&none, offsetof(struct sockaddr_un, sun_path)) == 0 ? 0 : -errno;
+}
+
+static int packet_dial(const struct address *address)
+{
+	int fd = socket_new(address->any.sa_family, SOCK_DGRAM, 0, 0);
+	if (fd < 0)
+		return fd;
+	int error = name_itself(fd, address);
+	if (error == 0)
+		error = connect(fd, &address->any, address->size) == 0 ? 0
+								       : -errno; /* sends nothing, waits for nothing */
+	return error ? socket_abandon(fd, error) : fd;
+}
+
+int sley_packet_dial(const char *text)
+{
+	struct address address;
+	int error = scheduler_error();
+	if (error == 0)
+		error = address_parse(&address, text);
+	if (error)
+		return error;
+	int saved = errno;
+	int fd = packet_dial(&address);
+	errno = saved;
+	return fd;
+}

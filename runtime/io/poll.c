@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+/* Waiting for readiness alone. */
+#include <errno.h>
+#include <poll.h>
+
+#include "reactor/reactor.h"
+#include "sched/worker.h"
+
+/* What holds now: poll(2) without waiting. */
+static int poll_now(int fd, int events)
+{
+	struct pollfd p = { .fd = fd, .events = (short)events };
+	int n;
+	do
+		n = poll(&p, 1, 0);
+	while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return -errno;
+	return n > 0 && p.revents & POLLNVAL ? -EBADF : p.revents;
+}
+
+int sley_poll(int fd, int events, sley_time deadline)
+{
+	if (!task_self())
+		return outside_error();
+	if (events == 0 || events & ~(POLLIN | POLLOUT))
+		return -EINVAL;
+	const void *pc = __builtin_return_address(0);
+	bool reading = events & POLLIN, writing = events & POLLOUT;
+	struct hold hold = { 0 };
+	int saved = errno, result;
+	for (;;) {
+		/* the marks are cleared before the look, as before any try; what it finds is not used up, so they come back */
+		bool marked[2] = { reading && reactor_begin_try(fd, READING),
+				   writing && reactor_begin_try(fd, WRITING) };
+		result = poll_now(fd, events);
+		for (int d = READING; result != 0 && d <= WRITING; d++) {
+			if (marked[d])
+				reactor_maybe_more(fd, (enum direction)d);
+		}
+		if (result != 0)
+			break;
+		result = reactor_wait_any(fd, reading, writing, deadline, pc, &hold);
+		if (result)
+			break;
+	}
+	reactor_let_go(fd, &hold);
+	worker_spend(pc);
+	*sley_errno_location() = saved;
+	return result;
+}

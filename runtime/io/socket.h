@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+/* Making sockets. */
+#ifndef IO_SOCKET_H
+#define IO_SOCKET_H
+
+#include <stdbool.h>
+
+/* What a socket is to the reactor: FD_STREAM for TCP alone, see there. */
+unsigned socket_flags(int domain, int type, int protocol);
+
+/* A new socket, non-blocking and owned, without Nagle's delay if it is TCP's; or a negative errno value. */
+int socket_new(int domain, int type, int protocol, unsigned more_flags);
+
+/* Sets an option that is on or off, and does nothing where it makes no sense. */
+void socket_set(int fd, int level, int option);
+
+/* Closes what could not be finished; returns the error. */
+int socket_abandon(int fd, int error);
+
+#endif

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+/*
+ * The system calls that operations make, answering negative errno values.
+ *
+ * Not libc's recv(), send() and so on: in a process with threads these turn cancellation on and off around the call,
+ * four locked instructions a request, and a thread cancelled there would take a task's stack with it. The sanitizers need
+ * them: they look at the buffers, and take what one task sends for ordered before what another receives.
+ */
+#ifndef IO_SYSTEM_H
+#define IO_SYSTEM_H
+
+#include <errno.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include <sley.h>
+
+#include "base/compiler.h"
+
+static inline ssize_t negative_errno(ssize_t n)
+{
+	return n >= 0 ? n : -errno;
+}
+
+#if defined(SLEY_TSAN) || defined(SLEY_ASAN)
+#define sys_recvfrom(fd, buffer, n, flags, address, size) negative_errno(recvfrom(fd, buffer, n, flags, address, size))
+#define sys_sendto(fd, buffer, n, flags, address, size)   negative_errno(sendto(fd, buffer, n, flags, address, size))
+#define sys_recvmsg(fd, message, flags)                   negative_errno(recvmsg(fd, message, flags))
+#define sys_sendmsg(fd, message, flags)                   negative_errno(sendmsg(fd, message, flags))
+#define sys_readv(fd, vector, count)                      negative_errno(readv(fd, vector, count))
+#define sys_writev(fd, vector, count)                     negative_errno(writev(fd, vector, count))
+#define sys_preadv2(fd, vector, count, flags)             negative_errno(preadv2(fd, vector, count, -1, flags))
+#define sys_pwritev2(fd, vector, count, flags)            negative_errno(pwritev2(fd, vector, count, -1, flags))
+#define sys_accept4(fd, address, size, flags)             negative_errno(accept4(fd, address, size, flags))
+#define sys_connect(fd, address, size)                    negative_errno(connect(fd, address, size))
+#else
+#define sys_recvfrom(fd, buffer, n, flags, address, size) \
+	negative_errno(syscall(SYS_recvfrom, fd, buffer, n, flags, address, size))
+#define sys_sendto(fd, buffer, n, flags, address, size) \
+	negative_errno(syscall(SYS_sendto, fd, buffer, n, flags, address, size))
+#define sys_recvmsg(fd, message, flags) negative_errno(syscall(SYS_recvmsg, fd, message, flags))
+#define sys_sendmsg(fd, message, flags) negative_errno(syscall(SYS_sendmsg, fd, message, flags))
+#define sys_readv(fd, vector, count)    negative_errno(syscall(SYS_readv, fd, vector, count))
+#define sys_writev(fd, vector, count)   negative_errno(syscall(SYS_writev, fd, vector, count))
+#define sys_preadv2(fd, vector, count, flags) \
+	negative_errno(syscall(SYS_preadv2, fd, vector, (long)(count), -1L, -1L, flags))
+#define sys_pwritev2(fd, vector, count, flags) \
+	negative_errno(syscall(SYS_pwritev2, fd, vector, (long)(count), -1L, -1L, flags))
+#define sys_accept4(fd, address, size, flags) negative_errno(syscall(SYS_accept4, fd, address, size, flags))
+#define sys_connect(fd, address, size)        negative_errno(syscall(SYS_connect, fd, address, size))
+#endif
+
+#endif

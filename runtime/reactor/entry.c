@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+#include "reactor/entry.h"
+
+#include <errno.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "base/arena.h"
+
+#define ENTRIES_LEAST (1u << 20)
+#define ENTRIES_MOST  (1u << 22)
+
+struct entries entries;
+
+static struct {
+	struct arena arena;
+	uint32_t capacity;
+	struct lock grow; /* protects the arena's growth */
+} table;
+
+int entries_open(void)
+{
+	struct rlimit limit = { 0 };
+	getrlimit(RLIMIT_NOFILE, &limit);
+	table.capacity = (uint32_t)MIN(MAX(limit.rlim_max, ENTRIES_LEAST), ENTRIES_MOST);
+	int error = arena_reserve(&table.arena, (size_t)table.capacity * sizeof(struct entry));
+	entries = (struct entries){ .first = (void *)table.arena.base };
+	return error;
+}
+
+void entries_close(void)
+{
+	arena_free(&table.arena);
+}
+
+/* Makes entries up to fd usable. */
+static int grow(uint32_t fd)
+{
+	int error = 0;
+	if (fd >= table.capacity)
+		return -EMFILE;
+	lock_take(&table.grow);
+	if (fd >= entries.high) {
+		error = arena_grow(&table.arena, ((size_t)fd + 1) * sizeof(struct entry));
+		if (error == 0)
+			store(&entries.high, fd + 1, release); /* pairs with entries_high() */
+	}
+	lock_drop(&table.grow);
+	return error;
+}
+
+int entry_get(int fd, struct entry **entry)
+{
+	if (fd < 0)
+		return -EBADF;
+	if (!(*entry = entry_find(fd))) {
+		int error = grow((uint32_t)fd);
+		if (error)
+			return error;
+		*entry = &entries.first[fd];
+	}
+	return 0;
+}
+
+/* ---- lives ---- */
+
+#define GENERATION ((uint64_t)1 << 32)
+
+uint32_t entry_next_generation(struct entry *entry)
+{
+	entry->added = 0;
+	return (uint32_t)fetch_add(&entry->life, GENERATION, acq_rel);
+}
+
+int entry_hold(struct entry *entry, struct hold *hold)
+{
+	uint64_t life = load(&entry->life, relaxed);
+	do {
+		if ((uint32_t)(life >> 32) != hold->generation)
+			return -EBADF;
+	} while (!cas_weak(&entry->life, &life, life + 1, acquire, relaxed)); /* pairs with entry_next_generation() */
+	hold->held = true;
+	return 0;
+}
+
+/* The last call that held a closed descriptor has let go. */
+static void close_late(int fd, struct entry *entry)
+{
+	lock_take(&entry->lock);
+	if (entry->closing) {
+		entry->closing = 0;
+		close(fd);
+	}
+	lock_drop(&entry->lock);
+}
+
+void entry_let_go(int fd, struct entry *entry, struct hold *hold)
+{
+	if (!hold->held)
+		return;
+	hold->held = false;
+	uint64_t life = fetch_sub(&entry->life, 1, acq_rel);
+	if (unlikely((uint32_t)(life >> 32) != hold->generation) && (uint32_t)life == 1)
+		close_late(fd, entry);
+}

@@ -1,0 +1,384 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+/* Connecting sockets of every kind, half close, and who is at the other end. */
+#include "tests/unit/run.h"
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/compiler.h"
+
+static struct sockaddr_in loopback(in_port_t port)
+{
+	return (struct sockaddr_in){ .sin_family = AF_INET,
+				     .sin_port = port,
+				     .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+}
+
+static struct sockaddr_in name_of(int fd)
+{
+	struct sockaddr_in a;
+	socklen_t size = sizeof(a);
+
+	REQUIRE(getsockname(fd, (struct sockaddr *)&a, &size) == 0);
+	return a;
+}
+
+static int connect_in(int fd, struct sockaddr_in a, sley_time deadline)
+{
+	return sley_connect(fd, (struct sockaddr *)&a, sizeof(a), deadline);
+}
+
+/* ---- kinds ---- */
+
+static void converse(int client, int server)
+{
+	char byte;
+
+	REQUIRE(sley_write(client, "a", 1, SOON) == 1 && sley_read(server, &byte, 1, SOON) == 1 && byte == 'a');
+	REQUIRE(sley_write(server, "b", 1, SOON) == 1 && sley_read(client, &byte, 1, SOON) == 1 && byte == 'b');
+	REQUIRE(sley_read(client, &byte, 1, sley_in(SLEY_US(100))) == -ETIMEDOUT);
+}
+
+static void check_connect(int client, int listener)
+{
+	struct sockaddr_in peer;
+	socklen_t size = sizeof(peer);
+	bool blocking = !(fcntl(client, F_GETFL) & O_NONBLOCK);
+
+	REQUIRE(connect_in(client, name_of(listener), SOON) == 0);
+	REQUIRE(blocking == !(fcntl(client, F_GETFL) & O_NONBLOCK)); /* as it was */
+	int server = sley_accept_from(listener, (struct sockaddr *)&peer, &size, SOON);
+	REQUIRE(server >= 0 && size == sizeof(peer) && peer.sin_port == name_of(client).sin_port);
+	REQUIRE(connect_in(client, name_of(listener), SOON) == -EISCONN);
+	converse(client, server);
+	REQUIRE(sley_close(client) == 0 && sley_close(server) == 0);
+}
+
+static int main_connect(void *arg)
+{
+	int on = 0;
+	socklen_t size = sizeof(on);
+
+	int listener = sley_listen("127.0.0.1:0", 0);
+	REQUIRE(listener >= 0);
+	int client = sley_socket(AF_INET, SOCK_STREAM, 0);
+	REQUIRE(fcntl(client, F_GETFD) & FD_CLOEXEC && fcntl(client, F_GETFL) & O_NONBLOCK);
+	REQUIRE(getsockopt(client, IPPROTO_TCP, TCP_NODELAY, &on, &size) == 0 && on);
+	check_connect(client, listener);
+	check_connect(sley_socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_TCP), listener);
+	check_connect(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), listener);
+	check_connect(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), listener);
+	client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	REQUIRE(sley_own(client) == 0);
+	check_connect(client, listener);
+	client = sley_socket(AF_INET, SOCK_STREAM, 0);
+	REQUIRE(sley_poll(client, POLLIN, SOON) > 0); /* it is registered before it is connected: hung up, says epoll */
+	check_connect(client, listener);
+	REQUIRE(sley_close(listener) == 0);
+	return 0;
+}
+
+/* Own and foreign TCP sockets, blocking ones too, which stay so; the listener is told who it is. */
+static void test_connect(void **state)
+{
+	run(main_connect, 1);
+	run(main_connect, 2);
+}
+
+static int main_other_listeners(void *arg)
+{
+	struct sockaddr_in any = loopback(0);
+	int on = 0;
+	socklen_t size = sizeof(on);
+
+	for (int how = 0; how < 3; how++) {
+		int listener = how == 0 ? sley_socket(AF_INET, SOCK_STREAM, 0)
+					: socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+		REQUIRE(bind(listener, (struct sockaddr *)&any, sizeof(any)) == 0 && listen(listener, 10) == 0);
+		REQUIRE(how != 2 || sley_own(listener) == 0);
+		REQUIRE(sley_accept(listener, 0) == -ETIMEDOUT);
+		int client = sley_socket(AF_INET, SOCK_STREAM, 0);
+		REQUIRE(connect_in(client, name_of(listener), SOON) == 0);
+		REQUIRE(sley_poll(listener, POLLIN, SOON) == POLLIN);
+		int server = sley_accept(listener, 0); /* it is there: no wait */
+		REQUIRE(server >= 0);
+		REQUIRE(getsockopt(server, IPPROTO_TCP, TCP_NODELAY, &on, &size) == 0 && on);
+		converse(client, server);
+		REQUIRE(sley_close(client) == 0 && sley_close(server) == 0 && sley_close(listener) == 0);
+	}
+	return 0;
+}
+
+/* Listeners that sley_listen() has not made: own, foreign and taken over. */
+static void test_other_listeners(void **state)
+{
+	run(main_other_listeners, 1);
+	run(main_other_listeners, 2);
+}
+
+static int main_unix(void *arg)
+{
+	struct sockaddr_un name = { .sun_family = AF_UNIX }, peer;
+	static const int types[] = { SOCK_STREAM, SOCK_SEQPACKET };
+	socklen_t size = sizeof(peer);
+
+	snprintf(name.sun_path, sizeof(name.sun_path), "/tmp/sley-test-connect-%d", getpid());
+	for (size_t i = 0; i < ARRAY_SIZE(types); i++) {
+		unlink(name.sun_path);
+		int listener = sley_socket(AF_UNIX, types[i], 0), client = sley_socket(AF_UNIX, types[i], 0);
+		REQUIRE(sley_connect(client, (struct sockaddr *)&name, sizeof(name), SOON) == -ENOENT);
+		REQUIRE(bind(listener, (struct sockaddr *)&name, sizeof(name)) == 0);
+		REQUIRE(sley_connect(client, (struct sockaddr *)&name, sizeof(name), SOON) == -ECONNREFUSED);
+		REQUIRE(listen(listener, 0) == 0);
+		REQUIRE(sley_connect(client, (struct sockaddr *)&name, sizeof(name), SOON) == 0);
+		int more = sley_socket(AF_UNIX, types[i], 0); /* a backlog of none has room for one */
+		REQUIRE(sley_connect(more, (struct sockaddr *)&name, sizeof(name), SOON) == -EAGAIN);
+		int server = sley_accept_from(listener, (struct sockaddr *)&peer, &size, SOON);
+		REQUIRE(server >= 0 && size == sizeof(sa_family_t)); /* it has no name */
+		REQUIRE(sley_connect(more, (struct sockaddr *)&name, sizeof(name), SOON) == 0);
+		converse(client, server);
+		REQUIRE(sley_close(client) == 0 && sley_close(server) == 0);
+		REQUIRE(sley_close(more) == 0 && sley_close(listener) == 0);
+	}
+	unlink(name.sun_path);
+	return 0;
+}
+
+/* Unix streams and sequenced packets; a full backlog is -EAGAIN. */
+static void test_unix(void **state)
+{
+	run(main_unix, 1);
+}
+
+/* ---- who waits ---- */
+
+/* A listener whose queue is full: further connects wait for the retry of a dropped SYN. */
+struct full {
+	int listener;
+	int clients[64];
+	int count;
+	struct sockaddr_in name;
+};
+
+static struct full *fill(void)
+{
+	struct full *f = calloc(1, sizeof(*f));
+	int error;
+
+	f->listener = sley_listen("127.0.0.1:0", 1);
+	REQUIRE(f->listener >= 0);
+	f->name = name_of(f->listener);
+	do {
+		REQUIRE(f->count < 64);
+		f->clients[f->count] = sley_socket(AF_INET, SOCK_STREAM, 0);
+		error = connect_in(f->clients[f->count++], f->name, sley_in(SLEY_MS(30)));
+	} while (error == 0);
+	REQUIRE(error == -ETIMEDOUT);
+	return f;
+}
+
+struct connecting {
+	int fd;
+	struct sockaddr_in name;
+	int result;
+};
+
+static void connect_one(void *arg)
+{
+	struct connecting *c = arg;
+	c->result = connect_in(c->fd, c->name, SLEY_NEVER);
+}
+
+static sley_task spawn_connecting(struct connecting *c, bool own)
+{
+	c->fd = own ? sley_socket(AF_INET, SOCK_STREAM, 0) : socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	sley_task task = sley_spawn(connect_one, c);
+	await_state(task, SLEY_TASK_WAITING, SLEY_WAIT_DIAL);
+	return task;
+}
+
+static int main_waits(void *arg)
+{
+	struct full *f = fill();
+	struct connecting *c = calloc(1, sizeof(*c));
+	int last = f->clients[f->count - 1];
+
+	c->name = f->name;
+	for (int own = 0; own < 2; own++) {
+		sley_task task = spawn_connecting(c, own);
+		REQUIRE(connect_in(c->fd, f->name, SOON) == -EBUSY);
+		REQUIRE(connect_in(c->fd, f->name, 0) == -EBUSY);
+		REQUIRE(sley_cancel(task) == 0 && sley_join(task, SOON) == 0 && c->result == -ECANCELED);
+		REQUIRE(connect_in(c->fd, f->name, 0) == -ETIMEDOUT); /* it is under way still */
+		REQUIRE(sley_close(c->fd) == 0);
+		task = spawn_connecting(c, own);
+		REQUIRE(sley_close(c->fd) == 0);
+		REQUIRE(sley_join(task, SOON) == 0 && c->result == -EBADF);
+	}
+	/* the same call again goes on: when the queue has room the retry of the kernel gets through */
+	for (int i = 0; i < f->count - 1; i++) {
+		int server = sley_accept(f->listener, SOON);
+		REQUIRE(server >= 0 && sley_close(server) == 0);
+	}
+	REQUIRE(connect_in(last, f->name, SOON) == 0);
+	for (int i = 0; i < f->count; i++)
+		REQUIRE(sley_close(f->clients[i]) == 0);
+	REQUIRE(sley_close(f->listener) == 0);
+	free(f);
+	free(c);
+	return 0;
+}
+
+/* A connect that waits: cancelled, closed, twice, at its deadline and continued. */
+static void test_waits(void **state)
+{
+	run(main_waits, 1);
+}
+
+/* ---- errors ---- */
+
+static int main_errors(void *arg)
+{
+	struct sockaddr_in none = loopback(htons(1));
+	struct sockaddr_un other = { .sun_family = AF_UNIX, .sun_path = "/x" };
+	int ends[2];
+
+	REQUIRE(sley_socket(-1, SOCK_STREAM, 0) == -EAFNOSUPPORT);
+	REQUIRE(sley_socket(AF_INET, 77, 0) == -EINVAL);
+	REQUIRE(sley_socketpair(77, ends) < 0 && sley_socketpair(SOCK_STREAM, NULL) == -EFAULT);
+	REQUIRE(connect_in(-1, none, SOON) == -EBADF);
+	int fd = sley_socket(AF_INET, SOCK_STREAM, 0);
+	REQUIRE(sley_connect(fd, NULL, 16, SOON) == -EFAULT);
+	REQUIRE(sley_connect(fd, (struct sockaddr *)&none, 3, SOON) == -EINVAL);
+	REQUIRE(sley_connect(fd, (struct sockaddr *)&other, sizeof(other), SOON) == -EAFNOSUPPORT);
+	REQUIRE(connect_in(fd, none, SOON) == -ECONNREFUSED);
+	REQUIRE(sley_close(fd) == 0);
+	fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	REQUIRE(connect_in(fd, none, SOON) == -ECONNREFUSED);
+	REQUIRE(!(fcntl(fd, F_GETFL) & O_NONBLOCK) && sley_close(fd) == 0);
+	REQUIRE(sley_pipe(ends) == 0 && connect_in(ends[1], none, SOON) == -ENOTSOCK);
+	REQUIRE(sley_close(ends[0]) == 0 && sley_close(ends[1]) == 0);
+	REQUIRE(pipe(ends) == 0 && connect_in(ends[1], none, SOON) == -ENOTSOCK);
+	REQUIRE(sley_accept_from(ends[0], (struct sockaddr *)&none, NULL, SOON) == -EFAULT);
+	REQUIRE(sley_close(ends[0]) == 0 && sley_close(ends[1]) == 0);
+	return 0;
+}
+
+/* What the kernel refuses is refused with its error, at once. */
+static void test_errors(void **state)
+{
+	int ends[2];
+	struct sockaddr_in none = loopback(htons(1));
+
+	assert_int_equal(sley_socket(AF_INET, SOCK_STREAM, 0), -ENOTCONN);
+	assert_int_equal(sley_socketpair(SOCK_STREAM, ends), -ENOTCONN);
+	assert_int_equal(sley_shutdown(0, SHUT_WR), -ENOTCONN);
+	assert_int_equal(connect_in(0, none, SLEY_NEVER), -EDEADLK);
+	assert_int_equal(sley_accept_from(0, NULL, NULL, SLEY_NEVER), -EDEADLK);
+	run(main_errors, 1);
+}
+
+/* ---- accept_from ---- */
+
+static int main_cut(void *arg)
+{
+	char small[4];
+	socklen_t size = sizeof(small);
+
+	int listener = sley_listen("127.0.0.1:0", 0);
+	int client = sley_socket(AF_INET, SOCK_STREAM, 0);
+	REQUIRE(connect_in(client, name_of(listener), SOON) == 0);
+	memset(small, 0x55, sizeof(small));
+	int server = sley_accept_from(listener, (struct sockaddr *)small, &size, SOON);
+	struct sockaddr_in peer = name_of(client);
+	REQUIRE(server >= 0 && size == sizeof(peer) && memcmp(small, &peer, sizeof(small)) == 0);
+	REQUIRE(sley_close(client) == 0 && sley_close(server) == 0 && sley_close(listener) == 0);
+	return 0;
+}
+
+/* An address that has no room is cut, and its size is told. */
+static void test_cut(void **state)
+{
+	run(main_cut, 1);
+}
+
+/* ---- half close ---- */
+
+static void read_to_end(void *arg)
+{
+	struct connecting *c = arg;
+	char byte;
+	c->result = (int)sley_read(c->fd, &byte, 1, SLEY_NEVER);
+}
+
+static void check_shutdown(int ends[2])
+{
+	struct connecting *c = calloc(1, sizeof(*c));
+	char bytes[10];
+
+	c->fd = ends[1];
+	sley_task task = sley_spawn(read_to_end, c);
+	await_state(task, SLEY_TASK_WAITING, SLEY_WAIT_READ);
+	REQUIRE(sley_shutdown(ends[0], SHUT_WR) == 0); /* the peer reads the end */
+	REQUIRE(sley_join(task, SOON) == 0 && c->result == 0);
+	REQUIRE(sley_write(ends[0], "x", 1, SOON) == -EPIPE);
+	REQUIRE(sley_write(ends[1], "still", 5, SOON) == 5); /* the other direction is open */
+	REQUIRE(sley_read(ends[0], bytes, 10, SOON) == 5);
+	c->fd = ends[0];
+	task = sley_spawn(read_to_end, c);
+	await_state(task, SLEY_TASK_WAITING, SLEY_WAIT_READ);
+	REQUIRE(sley_shutdown(ends[0], SHUT_RD) == 0); /* and so does one that waits at this end */
+	REQUIRE(sley_join(task, SOON) == 0 && c->result == 0);
+	REQUIRE(sley_close(ends[0]) == 0 && sley_close(ends[1]) == 0);
+	free(c);
+}
+
+static int main_shutdown(void *arg)
+{
+	int ends[2];
+
+	REQUIRE(socketpair(AF_UNIX, SOCK_STREAM, 0, ends) == 0);
+	check_shutdown(ends);
+	REQUIRE(sley_socketpair(SOCK_STREAM, ends) == 0);
+	check_shutdown(ends);
+	int listener = sley_listen("127.0.0.1:0", 0);
+	ends[0] = sley_socket(AF_INET, SOCK_STREAM, 0);
+	REQUIRE(sley_shutdown(ends[0], SHUT_WR) == -ENOTCONN);
+	REQUIRE(connect_in(ends[0], name_of(listener), SOON) == 0);
+	ends[1] = sley_accept(listener, SOON);
+	REQUIRE(sley_shutdown(ends[0], 77) == -EINVAL);
+	check_shutdown(ends);
+	REQUIRE(sley_close(listener) == 0);
+	REQUIRE(sley_shutdown(-1, SHUT_WR) == -EBADF);
+	REQUIRE(sley_pipe(ends) == 0 && sley_shutdown(ends[0], SHUT_RD) == -ENOTSOCK);
+	REQUIRE(sley_close(ends[0]) == 0 && sley_close(ends[1]) == 0);
+	return 0;
+}
+
+/* Each direction ends by itself, and who waits for it is woken, at either end. */
+static void test_shutdown(void **state)
+{
+	run(main_shutdown, 1);
+	run(main_shutdown, 2);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_connect),  cmocka_unit_test(test_other_listeners), cmocka_unit_test(test_unix),
+		cmocka_unit_test(test_waits),    cmocka_unit_test(test_errors),          cmocka_unit_test(test_cut),
+		cmocka_unit_test(test_shutdown),
+	};
+
+	return cmocka_run_group_tests_name("connect", tests, NULL, NULL);
+}
