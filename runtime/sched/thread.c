@@ -27,11 +27,21 @@ unsigned threads_stuck(void)
 	return load(&threads.stuck, relaxed);
 }
 
+/* The index bits of a task's id are never 0. */
+uint64_t thread_id(void)
+{
+	static uint64_t last; /* atomic; relaxed: the number alone matters */
+	static __thread uint64_t id __attribute__((tls_model("initial-exec")));
+	if (id == 0)
+		id = (fetch_add(&last, 1, relaxed) + 1) << SLEY_TASK_INDEX_BITS;
+	return id;
+}
+
 int thread_enter(struct thread *thread)
 {
 	if (worker_self())
 		return -EDEADLK;
-	*thread = (struct thread){ .task = { .flags = TASK_THREAD, .claim = CLAIM_EVENT } };
+	*thread = (struct thread){ .task = { .id = thread_id(), .flags = TASK_THREAD, .claim = CLAIM_EVENT } };
 	lock_take(&threads.lock);
 	int error = scheduler_error();
 	if (error == 0) {

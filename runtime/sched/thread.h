@@ -26,6 +26,9 @@ struct thread {
 int thread_enter(struct thread *thread);
 void thread_leave(struct thread *thread);
 
+/* What a thread is known by where a task is by its id: as large, never 0, and no task ever has it. Any thread. */
+uint64_t thread_id(void);
+
 /* What wait_park() is for threads. */
 enum claim thread_park(struct task *task, sley_time deadline);
 

@@ -25,24 +25,24 @@ struct sched_hooks sched_hooks;
  * initial-exec: one instruction to find it; the library is small enough for the static TLS reserve when it is
  * dlopened
  */
-static __thread struct worker *self __attribute__((tls_model("initial-exec")));
+__thread struct worker *this_worker __attribute__((tls_model("initial-exec")));
 
 NOINLINE struct worker *worker_self(void)
 {
 	COMPILER_BARRIER();
-	return self;
+	return this_worker;
 }
 
 NOINLINE struct task *task_self(void)
 {
 	COMPILER_BARRIER();
-	return self ? self->task : NULL;
+	return this_worker ? this_worker->task : NULL;
 }
 
 NOINLINE struct image_cache *images_here(void)
 {
 	COMPILER_BARRIER();
-	return self ? &self->stack.images : NULL;
+	return this_worker ? &this_worker->stack.images : NULL;
 }
 
 static uint32_t xorshift(uint32_t *state) /* xorshift32, G. Marsaglia 2003 */
@@ -57,7 +57,7 @@ NOINLINE uint32_t random_here(void)
 {
 	static __thread uint32_t others = 0x9e3779b9;
 	COMPILER_BARRIER();
-	return xorshift(self ? &self->random : &others);
+	return xorshift(this_worker ? &this_worker->random : &others);
 }
 
 int scheduler_error(void)
@@ -94,7 +94,7 @@ void worker_slept(void)
 
 void worker_forked(void)
 {
-	self = NULL;
+	this_worker = NULL;
 }
 
 void count_here(enum sley_counter counter, uint64_t n)
@@ -250,7 +250,7 @@ static void run(struct worker *worker, struct task *task)
 void worker_run(struct worker *worker)
 {
 	struct task *task;
-	self = worker;
+	this_worker = worker;
 	fiber_init_thread(&worker->fiber);
 	store(&worker->line->thread, (uint64_t)(uintptr_t)__builtin_thread_pointer(), relaxed);
 	store(&worker->line->tid, (uint32_t)syscall(SYS_gettid), relaxed);
@@ -259,7 +259,7 @@ void worker_run(struct worker *worker)
 		run(worker, task);
 	store(&worker->line->mode, SLEY_WORKER_GONE, relaxed);
 	store(&worker->line->thread, 0, relaxed);
-	self = NULL;
+	this_worker = NULL;
 }
 
 /* ---- a task's side of the switch ---- */

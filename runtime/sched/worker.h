@@ -85,7 +85,12 @@ struct scheduler {
 };
 extern struct scheduler scheduler;
 
-/* The worker that the calling thread is; null: none. Never inlined: a task may be on another thread after any wait. */
+/*
+ * The worker that the calling thread is; null: none. A task may be on another thread after any wait, so it is read by a
+ * function that is never inlined. The variable itself is for calls on a fast path that end without a wait, or in a tail
+ * call to a function (NOINLINE) that may wait.
+ */
+extern __thread struct worker *this_worker __attribute__((tls_model("initial-exec")));
 struct worker *worker_self(void);
 
 /* The running task; null on a worker's own stack and on plain threads. */

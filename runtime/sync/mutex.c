@@ -1,90 +1,241 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /*
- * Mutex: a flag, an owner and a FIFO of waiters under the object's own short lock. Unlock hands it to the first waiter
- * directly, so it is never free while somebody waits and nobody starves.
+ * Mutex. One word says who holds it, so that locking and unlocking are one compare-and-swap each while nobody waits:
+ *
+ *     word = owner's id, 0: free | QUEUED: the owner must look at the waiters when it unlocks
+ *
+ * Those who find it held wait in a FIFO under the object's own short lock. What then happens is the model of Go's
+ * sync.Mutex. Unlock wakes the first waiter, but does not give it the mutex: a *woken* waiter competes with whoever
+ * comes meanwhile, and goes back to the front if it loses. So a task that locks and unlocks in a loop goes on without a
+ * switch, and while a waiter is woken the others, and QUEUED, need not be looked at. Against starvation a waiter that
+ * has waited for STARVING is handed the mutex: the word goes from one owner to the next and is never free in between.
+ * Rejected: handing over always, which costs a switch for every time that somebody waits; and a mode as a state of the
+ * mutex (Go's): the age of the first waiter says the same.
+ *
+ * Invariants, with the lock free
+ *   - waiters, none of them woken => QUEUED
+ *   - free => not QUEUED. So a waiter that is woken finds the word 0, or an owner that came after
+ *   - woken => the task that was woken has not yet been under the lock: it will, and sets QUEUED again for the others
+ * QUEUED is set under the lock by compare-and-swap, so either the owner's fast unlock fails, or the one who would wait
+ * finds the mutex free:
+ *     waits: lock; owner? cas(owner, owner | QUEUED); link; unlock     owner: cas(me, 0), fails: lock; pop
+ *
+ * Its memory may be gone as soon as the word is 0: somebody else may have locked it then, found that it is the last
+ * user, and freed it. So unlock touches it no more, not even its lock.
  */
+#include "sync/mutex.h"
+
 #include <errno.h>
 
+#include "base/clock.h"
 #include "sched/fault.h"
-#include "sched/worker.h"
+#include "sched/thread.h"
+#include "sync/park.h"
+
+#define QUEUED   ((uint64_t)1 << 63) /* ids are positive */
+#define STARVING NS_PER_MS
 
 static struct lock *inner(struct sley_mutex *mutex)
 {
 	return (struct lock *)&mutex->lock;
 }
 
-static int check(struct sley_mutex *mutex, const char *call, struct task **task)
+static uint64_t owner(struct sley_mutex *mutex)
 {
-	*task = task_self();
-	if (!*task)
-		return outside_error();
-	return fault_check(mutex, call, "mutex");
+	return load(&mutex->word, relaxed) & ~QUEUED; /* nobody but me makes it me, or changes it then */
 }
 
-/* With the inner lock held: 0, -EBUSY or -EDEADLK. */
-static int try_locked(struct sley_mutex *mutex, struct task *task)
+bool mutex_is_mine(struct sley_mutex *mutex, uint64_t me)
 {
-	if (mutex->held)
-		return mutex->owner == (sley_task)task->id ? -EDEADLK : -EBUSY;
-	mutex->held = 1;
-	mutex->owner = (sley_task)task->id;
+	return owner(mutex) == me;
+}
+
+/* Acquire pairs with the releases in free_it() and hand_over(). */
+static bool take(struct sley_mutex *mutex, uint64_t me)
+{
+	uint64_t free = 0;
+	return likely(cas(&mutex->word, &free, me, acquire, relaxed));
+}
+
+static bool free_it(struct sley_mutex *mutex, uint64_t me)
+{
+	return likely(cas(&mutex->word, &me, 0, release, relaxed)); /* pairs with take() and take_or_mark() */
+}
+
+/* ---- with the lock held ---- */
+
+/* Takes it: true; or its owner will look at the waiters, of whom the caller is to be one: false. */
+static bool take_or_mark(struct sley_mutex *mutex, uint64_t me)
+{
+	uint64_t queued = mutex->woken ? 0 : QUEUED, word = load(&mutex->word, relaxed), next;
+	do {
+		next = word ? word | queued : me | (mutex->waiters.head ? queued : 0);
+	} while (!cas_weak(&mutex->word, &word, next, acquire, relaxed));
+	return word == 0;
+}
+
+/* The first waiter has waited for so long that it is to get the mutex. */
+static bool is_starving(const struct wait *first, int64_t now)
+{
+	return now - (int64_t)first->word >= STARVING;
+}
+
+static void hand_over(struct sley_mutex *mutex, struct task *next)
+{
+	uint64_t queued = mutex->waiters.head ? QUEUED : 0;
+	store(&mutex->word, next->id | queued, release); /* pairs with the acquire after its wait in wait_for_it() */
+}
+
+/* ---- locking ---- */
+
+/* wait.word is the time since when it waits. */
+NOINLINE static int wait_for_it(struct task *task, void *object, int64_t unused, sley_time deadline, const void *pc)
+{
+	struct sley_mutex *mutex = object;
+	void (*link)(struct sley_waiters *, struct wait *) = wait_link;
+	(void)unused;
+	if (mutex_is_mine(mutex, task->id))
+		return -EDEADLK;
+	task->wait.word = (uint64_t)clock_now();
+	lock_take(inner(mutex));
+	while (!take_or_mark(mutex, task->id)) {
+		wait_begin(task, SLEY_WAIT_MUTEX, (uint64_t)(uintptr_t)mutex, pc);
+		link(&mutex->waiters, &task->wait);
+		lock_drop(inner(mutex));
+		enum claim who = wait_park(task, deadline);
+		if (who == CLAIM_EVENT && (load(&mutex->word, acquire) & ~QUEUED) == task->id)
+			return 0; /* handed over */
+		lock_take(inner(mutex));
+		if (who != CLAIM_EVENT) {
+			wait_unlink(&mutex->waiters, &task->wait);
+			lock_drop(inner(mutex));
+			return wait_error(who);
+		}
+		mutex->woken = 0;
+		link = wait_link_first;
+	}
+	lock_drop(inner(mutex));
 	return 0;
 }
 
-int sley_mutex_trylock(struct sley_mutex *mutex)
+/* The task's budget is spent. Before it locks: one that yields with the mutex held keeps others waiting. */
+NOINLINE static int lock_after_yield(struct task *task, struct sley_mutex *mutex, sley_time deadline, const void *pc)
 {
-	struct task *task;
-	int error = check(mutex, "sley_mutex_trylock", &task);
-	if (error)
+	worker_yield(pc);
+	return take(mutex, task->id) ? 0 : wait_for_it(task, mutex, 0, deadline, pc);
+}
+
+/* The id for which a thread that runs no task calls; 0, and *error. */
+static uint64_t thread_caller(int *error)
+{
+	*error = worker_self() ? outside_error() : scheduler_error();
+	return *error ? 0 : thread_id();
+}
+
+NOINLINE static int lock_in_thread(struct sley_mutex *mutex, sley_time deadline)
+{
+	int error;
+	uint64_t me = thread_caller(&error);
+	if (me == 0 || take(mutex, me))
 		return error;
-	lock_take(inner(mutex));
-	error = try_locked(mutex, task);
-	lock_drop(inner(mutex));
-	return error;
+	return park_thread(wait_for_it, mutex, 0, deadline);
 }
 
 int sley_mutex_lock(struct sley_mutex *mutex, sley_time deadline)
 {
-	struct task *task;
-	int error = check(mutex, "sley_mutex_lock", &task);
+	struct worker *worker = this_worker;
+	if (unlikely(stack_is_copying(mutex)))
+		return fault_check(mutex, "sley_mutex_lock", "mutex");
+	if (unlikely(!worker || !worker->task))
+		return lock_in_thread(mutex, deadline);
+	if (unlikely(worker->budget == 0))
+		return lock_after_yield(worker->task, mutex, deadline, __builtin_return_address(0));
+	worker->budget--;
+	if (take(mutex, worker->task->id))
+		return 0;
+	return wait_for_it(worker->task, mutex, 0, deadline, __builtin_return_address(0));
+}
+
+int mutex_lock_again(struct task *task, struct sley_mutex *mutex, const void *pc)
+{
+	if (take(mutex, task->id))
+		return 0;
+	uint64_t old = fetch_or(&task->claim, CLAIM_MASKED, relaxed);
+	int error = wait_for_it(task, mutex, 0, SLEY_NEVER, pc);
+	if (!(old & CLAIM_MASKED))
+		fetch_and(&task->claim, ~CLAIM_MASKED, relaxed);
+	return error;
+}
+
+int sley_mutex_trylock(struct sley_mutex *mutex)
+{
+	struct task *task = task_self();
+	int error = fault_check(mutex, "sley_mutex_trylock", "mutex");
 	if (error)
 		return error;
-	worker_spend(__builtin_return_address(0)); /* before: a task that yields with it held keeps others waiting */
-	lock_take(inner(mutex));
-	error = try_locked(mutex, task);
-	if (error != -EBUSY) {
-		lock_drop(inner(mutex));
+	uint64_t me = task ? task->id : thread_caller(&error);
+	if (me == 0 || take(mutex, me))
 		return error;
+	return mutex_is_mine(mutex, me) ? -EDEADLK : -EBUSY;
+}
+
+/* ---- unlocking ---- */
+
+/* The owner's, whose word is QUEUED. The lock is held, and dropped. True: done; false: it has to be freed still. */
+static bool pass_on(struct sley_mutex *mutex, uint64_t me, int64_t now, struct task **next)
+{
+	struct wait *first = mutex->woken ? NULL : mutex->waiters.head;
+	bool starving = first && is_starving(first, now);
+	*next = first ? wait_pop(&mutex->waiters, CLAIM_EVENT) : NULL;
+	if (*next && starving) {
+		hand_over(mutex, *next);
+		lock_drop(inner(mutex));
+		return true;
 	}
-	wait_begin(task, SLEY_WAIT_MUTEX, (uint64_t)(uintptr_t)mutex, __builtin_return_address(0));
-	wait_link(&mutex->waiters, &task->wait);
+	if (*next)
+		mutex->woken = 1;
+	store(&mutex->word, me, relaxed); /* not QUEUED; others change an owned word only under the lock */
 	lock_drop(inner(mutex));
-	enum claim who = wait_park(task, deadline);
-	if (who == CLAIM_EVENT)
-		return 0; /* it was handed to us: owner is set */
-	lock_take(inner(mutex));
-	wait_unlink(&mutex->waiters, &task->wait);
-	lock_drop(inner(mutex));
-	return wait_error(who);
+	return false;
+}
+
+NOINLINE static int unlock_slow(struct sley_mutex *mutex, uint64_t me)
+{
+	struct task *next = NULL;
+	int error = fault_check(mutex, "sley_mutex_unlock", "mutex");
+	if (error)
+		return error;
+	if (!mutex_is_mine(mutex, me))
+		return -EPERM;
+	int64_t now = clock_now();
+	bool done = false;
+	while (!done && !free_it(mutex, me)) {
+		lock_take(inner(mutex));
+		done = pass_on(mutex, me, now, &next);
+	}
+	if (next)
+		task_ready(next);
+	return 0;
+}
+
+int mutex_unlock(struct sley_mutex *mutex, uint64_t me)
+{
+	return free_it(mutex, me) ? 0 : unlock_slow(mutex, me);
+}
+
+NOINLINE static int unlock_in_thread(struct sley_mutex *mutex)
+{
+	int error;
+	uint64_t me = thread_caller(&error);
+	return me ? mutex_unlock(mutex, me) : error;
 }
 
 int sley_mutex_unlock(struct sley_mutex *mutex)
 {
-	struct task *task;
-	int error = check(mutex, "sley_mutex_unlock", &task);
-	if (error)
-		return error;
-	lock_take(inner(mutex));
-	if (!mutex->held || mutex->owner != (sley_task)task->id) {
-		lock_drop(inner(mutex));
-		return -EPERM;
-	}
-	struct task *next = wait_pop(&mutex->waiters, CLAIM_EVENT);
-	mutex->held = next != NULL;
-	mutex->owner = next ? (sley_task)next->id : 0;
-	lock_drop(inner(mutex));
-	if (next)
-		task_ready(next);
-	return 0;
+	struct worker *worker = this_worker;
+	if (unlikely(!worker || !worker->task))
+		return unlock_in_thread(mutex);
+	uint64_t me = worker->task->id;
+	return free_it(mutex, me) ? 0 : unlock_slow(mutex, me);
 }

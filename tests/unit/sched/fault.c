@@ -43,7 +43,7 @@ static void refused(void *arg)
 	REQUIRE(sley_chan_close(chan) == -EFAULT);
 	REQUIRE(sley_chan_free(chan) == -EFAULT);
 	REQUIRE(counter(SLEY_COUNTER_faults) - faults == 15);
-	REQUIRE(mutex.held == 0 && group.count == 0); /* untouched */
+	REQUIRE(mutex.word == 0 && group.count == 0); /* untouched */
 }
 
 static int main_refused(void *arg)

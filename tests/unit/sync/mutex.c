@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
-/* The mutex: exclusion, order of service, and each answer that its calls document. */
+/* The mutex: exclusion, order of service, barging and its end, and each answer that its calls document. */
 #include "tests/unit/run.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 
 #include "base/atomic.h"
@@ -26,27 +27,49 @@ static void contend(void *arg)
 	}
 }
 
-static int main_exclusion(void *arg)
+static void *contend_thread(void *unused)
+{
+	contend(NULL);
+	return NULL;
+}
+
+static int main_exclusion(void *threads)
 {
 	enum { TASKS = 8 };
 	sley_task tasks[TASKS];
+	pthread_t thread[2];
+	uintptr_t n = (uintptr_t)threads;
 
 	plain = 0;
+	for (uintptr_t i = 0; i < n; i++)
+		REQUIRE(pthread_create(&thread[i], NULL, contend_thread, NULL) == 0);
 	for (int i = 0; i < TASKS; i++)
 		tasks[i] = sley_spawn(contend, NULL);
 	for (int i = 0; i < TASKS; i++)
 		REQUIRE(sley_join(tasks[i], SLEY_NEVER) == 0);
-	REQUIRE(plain == TASKS * (uint64_t)test_scale(20000));
+	for (uintptr_t i = 0; i < n; i++)
+		REQUIRE(pthread_join(thread[i], NULL) == 0);
+	REQUIRE(plain == (TASKS + n) * (uint64_t)test_scale(20000));
 	return 0;
 }
 
-/* At most one task is inside, also when the holder gives its thread away. */
+static void exclusion(unsigned workers, uintptr_t threads)
+{
+	struct sley_options options = { .size = sizeof(options), .workers = workers };
+
+	run_with(main_exclusion, (void *)threads, &options);
+}
+
+/* At most one task is inside, also when the holder gives its thread away, and plain threads compete with tasks. */
 static void test_exclusion(void **state)
 {
-	run(main_exclusion, 1);
-	run(main_exclusion, 2);
-	run(main_exclusion, 4);
+	for (unsigned workers = 1; workers <= 4; workers *= 2) {
+		exclusion(workers, 0);
+		exclusion(workers, 2);
+	}
 }
+
+/* ---- order ---- */
 
 static unsigned order[50];
 
@@ -75,12 +98,174 @@ static int main_order(void *arg)
 	return 0;
 }
 
-/* Waiters are served in the order in which they came. */
+/* Where nobody barges, waiters get it in the order in which they came. */
 static void test_order(void **state)
 {
 	run(main_order, 1);
 	run(main_order, 3);
 }
+
+static sley_task start_waiter(uintptr_t number)
+{
+	sley_task task = sley_spawn(enter_once, (void *)number);
+
+	await_state(task, SLEY_TASK_WAITING, SLEY_WAIT_MUTEX);
+	return task;
+}
+
+static int main_barging(void *arg)
+{
+	int barged = -EBUSY;
+
+	/* on a loaded machine a waiter may have waited for more than 1 ms by then; not every time */
+	for (int i = 0; i < 1000 && barged != 0; i++) {
+		entered = 0;
+		REQUIRE(sley_mutex_lock(&mutex, SLEY_NEVER) == 0);
+		sley_task task = start_waiter(0);
+		REQUIRE(sley_mutex_unlock(&mutex) == 0);
+		barged = sley_mutex_trylock(&mutex);
+		REQUIRE(barged == 0 || barged == -EBUSY);
+		if (barged == 0) {
+			sley_yield(); /* the waiter finds it held, and waits on */
+			REQUIRE(entered == 0);
+			REQUIRE(sley_mutex_unlock(&mutex) == 0);
+		}
+		REQUIRE(sley_join(task, SLEY_NEVER) == 0 && entered == 1);
+	}
+	REQUIRE(barged == 0);
+	return 0;
+}
+
+/* Newcomers barge: after an unlock it is free, although somebody waits. Fails if unlock always handed it over. */
+static void test_barging(void **state)
+{
+	run(main_barging, 1);
+}
+
+static int main_starvation(void *arg)
+{
+	sley_task tasks[3];
+
+	entered = 0;
+	REQUIRE(sley_mutex_lock(&mutex, SLEY_NEVER) == 0);
+	for (uintptr_t i = 0; i < 3; i++)
+		tasks[i] = start_waiter(i);
+	REQUIRE(sley_mutex_unlock(&mutex) == 0); /* may wake the first one: then it finds that we were faster */
+	if (sley_mutex_trylock(&mutex) == 0) {
+		sley_yield();
+		await_state(tasks[0], SLEY_TASK_WAITING, SLEY_WAIT_MUTEX);
+		REQUIRE(sley_sleep(sley_in(SLEY_MS(2))) == 0);
+		REQUIRE(entered == 0);
+		REQUIRE(sley_mutex_unlock(&mutex) == 0);
+		REQUIRE(sley_mutex_trylock(&mutex) == -EBUSY); /* handed over, though the waiter has not run */
+	}
+	for (int i = 0; i < 3; i++)
+		REQUIRE(sley_join(tasks[i], SLEY_NEVER) == 0);
+	REQUIRE(order[0] == 0 && order[1] == 1 && order[2] == 2); /* who lost a race went back to the front */
+	return 0;
+}
+
+static unsigned barges, stop_barging;
+
+static void barge_for_ever(void *arg)
+{
+	while (!load(&stop_barging, relaxed)) {
+		REQUIRE(sley_mutex_lock(&mutex, SLEY_NEVER) == 0);
+		sley_yield(); /* with it held: whoever is woken finds it held */
+		REQUIRE(sley_mutex_unlock(&mutex) == 0);
+		barges++;
+	}
+}
+
+static int main_endurance(void *arg)
+{
+	stop_barging = barges = 0;
+	sley_task task = sley_spawn(barge_for_ever, NULL);
+	while (barges == 0)
+		sley_yield();
+	for (int i = 0; i < 20; i++) {
+		REQUIRE(sley_mutex_lock(&mutex, SOON) == 0);
+		REQUIRE(sley_mutex_unlock(&mutex) == 0);
+		sley_yield();
+	}
+	store(&stop_barging, 1, relaxed);
+	REQUIRE(sley_join(task, SLEY_NEVER) == 0);
+	return 0;
+}
+
+/*
+ * The end of barging: who has waited for 1 ms is handed the mutex, and gets it even if another takes it back at once
+ * each time and holds it whenever the waiter runs. Fails without starvation mode (the second part then by its deadline).
+ *
+ *   hog                           waiter
+ *   unlock: wakes it
+ *   lock; yield
+ *                                 finds it held: goes back to the front
+ *   (1 ms later) unlock: hands over
+ *   lock: waits                   has it
+ */
+static void test_starvation(void **state)
+{
+	run(main_starvation, 1);
+	run(main_endurance, 1);
+}
+
+/* ---- a woken waiter that gives up ---- */
+
+static int first_answer;
+
+static void enter_hastily(void *patience)
+{
+	first_answer = sley_mutex_lock(&mutex, sley_in((sley_time)(intptr_t)patience));
+	if (first_answer == 0)
+		REQUIRE(sley_mutex_unlock(&mutex) == 0);
+}
+
+/* False: by chance the waiter was starving already. */
+static bool give_up(bool cancel)
+{
+	sley_time patience = cancel ? SLEY_SEC(30) : SLEY_MS(20);
+
+	entered = 0;
+	REQUIRE(sley_mutex_lock(&mutex, SLEY_NEVER) == 0);
+	sley_time now = sley_now();
+	sley_task first = sley_spawn(enter_hastily, (void *)(intptr_t)patience);
+	await_state(first, SLEY_TASK_WAITING, SLEY_WAIT_MUTEX);
+	sley_task second = start_waiter(1);
+	REQUIRE(sley_mutex_unlock(&mutex) == 0);
+	bool barged = sley_mutex_trylock(&mutex) == 0;
+	if (barged) {
+		if (cancel)
+			REQUIRE(sley_cancel(first) == 0);
+		while (!cancel && sley_now() < now + SLEY_MS(100))
+			;
+		REQUIRE(sley_join(first, SOON) == 0);
+		REQUIRE(first_answer == (cancel ? -ECANCELED : -ETIMEDOUT));
+		REQUIRE(sley_mutex_unlock(&mutex) == 0);
+	} else {
+		REQUIRE(sley_join(first, SOON) == 0);
+	}
+	REQUIRE(sley_join(second, SOON) == 0 && entered == 1);
+	return barged;
+}
+
+static int main_giving_up(void *arg)
+{
+	for (int cancel = 0; cancel < 2; cancel++) {
+		int tries = 0;
+		while (!give_up(cancel))
+			REQUIRE(++tries < 200);
+	}
+	return 0;
+}
+
+/* Who was woken, finds it held and cannot wait any more: the next unlock wakes the one behind it. */
+static void test_giving_up(void **state)
+{
+	run(main_giving_up, 1);
+}
+
+/* ---- answers ---- */
 
 static void other_task(void *arg)
 {
@@ -112,13 +297,94 @@ static void test_answers(void **state)
 	run(main_answers, 2);
 }
 
-/* Outside of a task: -EDEADLK, and the mutex is as it was. */
+/* Outside of a run: -ENOTCONN, and the mutex is as it was. */
 static void test_outside(void **state)
 {
-	assert_int_equal(sley_mutex_lock(&mutex, SLEY_NEVER), -EDEADLK);
-	assert_int_equal(sley_mutex_trylock(&mutex), -EDEADLK);
-	assert_int_equal(sley_mutex_unlock(&mutex), -EDEADLK);
-	assert_int_equal(mutex.held, 0);
+	assert_int_equal(sley_mutex_lock(&mutex, SLEY_NEVER), -ENOTCONN);
+	assert_int_equal(sley_mutex_trylock(&mutex), -ENOTCONN);
+	assert_int_equal(sley_mutex_unlock(&mutex), -ENOTCONN);
+	assert_int_equal(mutex.word, 0);
+}
+
+static void *answers_in_thread(void *unused)
+{
+	REQUIRE(sley_mutex_trylock(&mutex) == -EBUSY);
+	REQUIRE(sley_mutex_unlock(&mutex) == -EPERM);
+	REQUIRE(sley_mutex_lock(&mutex, 0) == -ETIMEDOUT);
+	REQUIRE(sley_mutex_lock(&mutex, sley_in(SLEY_MS(1))) == -ETIMEDOUT);
+	fetch_add(&inside, 1, release);
+	REQUIRE(sley_mutex_lock(&mutex, SOON) == 0);
+	REQUIRE(sley_mutex_lock(&mutex, SOON) == -EDEADLK && sley_mutex_trylock(&mutex) == -EDEADLK);
+	fetch_add(&inside, 1, release);
+	while (load(&inside, acquire) == 2)
+		;
+	REQUIRE(sley_mutex_unlock(&mutex) == 0 && sley_mutex_unlock(&mutex) == -EPERM);
+	REQUIRE(sley_mutex_trylock(&mutex) == 0); /* and ends with it held: nobody else can unlock it */
+	fetch_add(&inside, 1, release);
+	return NULL;
+}
+
+static int main_thread_answers(void *arg)
+{
+	pthread_t thread;
+
+	inside = 0;
+	REQUIRE(sley_mutex_lock(&mutex, SLEY_NEVER) == 0);
+	REQUIRE(pthread_create(&thread, NULL, answers_in_thread, NULL) == 0);
+	while (load(&inside, acquire) == 0)
+		sley_yield();
+	REQUIRE(sley_sleep(sley_in(SLEY_MS(2))) == 0); /* likely it waits by now; both ways are right */
+	REQUIRE(sley_mutex_unlock(&mutex) == 0);
+	while (load(&inside, acquire) == 1)
+		sley_yield();
+	REQUIRE(sley_mutex_trylock(&mutex) == -EBUSY && sley_mutex_unlock(&mutex) == -EPERM);
+	fetch_add(&inside, 1, release);
+	while (load(&inside, acquire) < 4)
+		sley_yield();
+	pthread_join(thread, NULL);
+	REQUIRE(sley_mutex_lock(&mutex, sley_in(SLEY_MS(1))) == -ETIMEDOUT);
+	REQUIRE(sley_mutex_unlock(&mutex) == -EPERM);
+	mutex = (struct sley_mutex)SLEY_MUTEX_INIT;
+	inside = 0;
+	return 0;
+}
+
+/* The same answers for plain threads, which own it as tasks do. */
+static void test_thread_answers(void **state)
+{
+	run(main_thread_answers, 1);
+	run(main_thread_answers, 2);
+}
+
+static unsigned locking;
+
+static void *strand(void *unused)
+{
+	store(&locking, 1, relaxed);
+	REQUIRE(sley_mutex_lock(&mutex, SOON) == -ENOTCONN);
+	return NULL;
+}
+
+static pthread_t stranded;
+
+static int main_strand(void *arg)
+{
+	locking = 0;
+	REQUIRE(sley_mutex_lock(&mutex, SLEY_NEVER) == 0);
+	REQUIRE(pthread_create(&stranded, NULL, strand, NULL) == 0);
+	while (!load(&locking, relaxed))
+		sley_yield();
+	return 0;
+}
+
+/* A thread that waits when the run ends is told so. */
+static void test_run_ends(void **state)
+{
+	for (long i = 0; i < test_scale(50); i++) {
+		run(main_strand, 1);
+		assert_int_equal(pthread_join(stranded, NULL), 0);
+		mutex = (struct sley_mutex)SLEY_MUTEX_INIT;
+	}
 }
 
 static unsigned got, gave_up;
@@ -162,7 +428,7 @@ static int main_impatient(void *arg)
  *   holder                        waiter's timer
  *   unlock: pops the waiter
  *                                 claims it
- *   claims: fails, pops the next  (and nobody owns it who has left)
+ *   claims: fails, pops the next  (and nobody is woken, or owns it, who has left)
  */
 static void test_deadlines(void **state)
 {
@@ -173,11 +439,11 @@ static void test_deadlines(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_outside),
-		cmocka_unit_test(test_exclusion),
-		cmocka_unit_test(test_order),
-		cmocka_unit_test(test_answers),
-		cmocka_unit_test(test_deadlines),
+		cmocka_unit_test(test_outside),    cmocka_unit_test(test_exclusion),
+		cmocka_unit_test(test_order),      cmocka_unit_test(test_barging),
+		cmocka_unit_test(test_starvation), cmocka_unit_test(test_giving_up),
+		cmocka_unit_test(test_answers),    cmocka_unit_test(test_thread_answers),
+		cmocka_unit_test(test_run_ends),   cmocka_unit_test(test_deadlines),
 	};
 
 	return cmocka_run_group_tests_name("mutex", tests, NULL, NULL);

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+#include "sync/park.h"
+
+#include "sched/thread.h"
+
+/* Apart from the calls, as a thread's record is no part of a task's live bytes. */
+int park_thread(park_fn *call, void *object, int64_t n, sley_time deadline)
+{
+	struct thread thread;
+	int error = thread_enter(&thread);
+	if (error)
+		return error;
+	error = call(&thread.task, object, n, deadline, NULL);
+	thread_leave(&thread);
+	return error;
+}

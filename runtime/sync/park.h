@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+/* What the objects that wait in one list have in common: how a call is made by a task or a thread, and how it parks. */
+#ifndef SYNC_PARK_H
+#define SYNC_PARK_H
+
+#include "sched/worker.h"
+
+/* A call that may wait, for a task or what a plain thread has in its place. */
+typedef int park_fn(struct task *task, void *object, int64_t n, sley_time deadline, const void *pc);
+
+/* Makes it for the calling thread, which is no task. An error of thread_enter(), or what it answers. */
+int park_thread(park_fn *call, void *object, int64_t n, sley_time deadline);
+
+/* Makes it for whoever calls. */
+static inline int park_call(park_fn *call, void *object, int64_t n, sley_time deadline, const void *pc)
+{
+	struct task *task = task_self();
+	if (unlikely(!task))
+		return park_thread(call, object, n, deadline);
+	worker_spend(pc);
+	return call(task, object, n, deadline, pc);
+}
+
+/*
+ * Parks the task, whose wait has begun, in the list. The object's lock is held, and dropped; held again if other than
+ * an event ended the wait, with the task out of the list.
+ */
+static inline enum claim park(struct task *task, struct lock *lock, struct sley_waiters *waiters, sley_time deadline)
+{
+	wait_link(waiters, &task->wait);
+	lock_drop(lock);
+	enum claim who = wait_park(task, deadline);
+	if (who != CLAIM_EVENT) {
+		lock_take(lock);
+		wait_unlink(waiters, &task->wait);
+	}
+	return who;
+}
+
+/* Tasks whose waits were claimed under an object's lock, to be made ready after it, in order. */
+struct woken {
+	struct task *first, *last;
+};
+
+static inline void woken_add(struct woken *woken, struct task *task)
+{
+	task->tenant.next = NULL; /* a claimed task is nobody else's: its queue link is free */
+	if (woken->last)
+		woken->last->tenant.next = &task->tenant;
+	else
+		woken->first = task;
+	woken->last = task;
+}
+
+/* One goes on at once, as after any hand-over; several come in their order. */
+static inline void woken_ready(const struct woken *woken)
+{
+	if (woken->first == woken->last) {
+		if (woken->first)
+			task_ready(woken->first);
+	} else {
+		task_ready_list(woken->first);
+	}
+}
+
+#endif
