@@ -11,6 +11,8 @@
 #   bpf/X.bpf.c            $(BUILD)/bpf/X.bpf.o and its skeleton X.skel.h
 #   tools/asynctop/*.c     $(BUILD)/asynctop; all but main.o also as an archive, for the tests
 #   tools/examples/X.c     $(BUILD)/examples/X, unless there is an X.h: then it is a module that examples may use
+#   tools/examples/third_party/X.c
+#                          the same for examples that need more than libsley: what X links with is in libs_X
 #   tests/DIR/X.c          $(BUILD)/tests/DIR/X, a cmocka program, unless there is an X.h: then it is a module
 #   tests/DIR/X.planted.c  $(BUILD)/tests/DIR/X.planted, a service for a test to look at
 #   tests/bench/           $(BUILD)/bench, bench-raw-echo and bench-load
@@ -23,6 +25,7 @@
 ##   check      all tests; PART=gcc|clang|ucontext|asan|tsan: one part
 ##   bench      the figures; ARGS="-r ROW[,ROW] -w WORKERS[,WORKERS]": some of them
 ##   tests      builds the test programs
+##   examples   builds all examples, also those with OpenSSL, libcurl and hiredis, which `all` leaves out
 ##   install    DESTDIR= PREFIX=/usr/local
 ##   deps       installs the Debian packages that are missing; PACKAGES="..." others than all
 ##   clean      removes build/
@@ -103,6 +106,10 @@ test_flags := -Itests -I. -Iinclude -Iruntime -Ibpf -I$(BUILD)/bpf -Itools/async
 asynctop_libs := -lbpf -ldw -lelf -lz -lncursesw -ltinfo
 test_libs := -lcmocka -Wl,--as-needed
 observer_libs := $(asynctop_libs) -lfuse3
+libs_tls_server := -lssl -lcrypto
+libs_tls_client := $(libs_tls_server)
+libs_curl_fetch := -lcurl
+libs_redis_tasks := -lhiredis
 
 # ---- files ----
 
@@ -118,6 +125,7 @@ runtime := $(wildcard runtime/*.c runtime/*/*.c runtime/*/*.S)
 bpf := $(wildcard bpf/*.bpf.c)
 asynctop := $(call c_of,tools/asynctop)
 examples := $(wildcard tools/examples/*.c)
+third_party := $(wildcard tools/examples/third_party/*.c)
 bench := $(filter-out %/raw_echo.c %/load.c,$(wildcard tests/bench/*.c))
 bench_modules := $(call modules_of,$(filter-out %/bench.c,$(bench)))
 unit := $(call c_of,tests/unit)
@@ -129,6 +137,7 @@ observer_support := $(call modules_of,$(observers))
 skeletons := $(bpf:%.bpf.c=$(BUILD)/%.skel.h)
 libraries := $(if $(runtime),$(addprefix $(BUILD)/,libsley.a libsley.so))
 example_programs := $(patsubst tools/%.c,$(BUILD)/%,$(call programs_of,$(examples)))
+third_party_programs := $(patsubst tools/%.c,$(BUILD)/%,$(call programs_of,$(third_party)))
 bench_programs := $(if $(wildcard tests/bench/bench.c),$(BUILD)/bench) \
 	$(if $(wildcard tests/bench/raw_echo.c),$(BUILD)/bench-raw-echo) \
 	$(if $(wildcard tests/bench/load.c),$(BUILD)/bench-load)
@@ -148,11 +157,12 @@ quote = '$(subst ','\'',$(1))'
 
 # ---- targets ----
 
-.PHONY: all libs tests demo check bench install deps clean help list-tests FORCE
+.PHONY: all libs tests examples demo check bench install deps clean help list-tests FORCE
 
 all: $(libraries) $(asynctop_program) $(example_programs) $(bench_programs)
 libs: $(libraries)
-tests: $(libraries) $(test_programs) $(planted_programs)
+examples: $(example_programs) $(third_party_programs)
+tests: $(libraries) $(test_programs) $(planted_programs) $(if $(SANITIZE),,examples)
 
 list-tests:
 	@printf '%s\n' $(test_programs:$(BUILD)/tests/%=%)
@@ -180,7 +190,9 @@ bench: $(bench_programs) $(asynctop_program) $(example_programs)
 # To build, to run the demo, and what the tests need on top of both. libc6-dev: gcc only recommends it.
 BUILD_PACKAGES := gcc libc6-dev clang llvm bpftool libbpf-dev libelf-dev zlib1g-dev libdw-dev libncurses-dev
 DEMO_PACKAGES := libcap2-bin
-CHECK_PACKAGES := libclang-rt-14-dev libcmocka-dev libfuse3-dev fuse3 pkgconf python3 python3-jsonschema
+THIRD_PARTY_PACKAGES := libssl-dev libcurl4-openssl-dev libhiredis-dev
+CHECK_PACKAGES := libclang-rt-14-dev libcmocka-dev libfuse3-dev fuse3 pkgconf python3 python3-jsonschema redis-tools \
+	$(THIRD_PARTY_PACKAGES)
 PACKAGES ?= $(BUILD_PACKAGES) $(DEMO_PACKAGES) $(CHECK_PACKAGES)
 
 # Asks dpkg alone; apt and the network are touched only if something is missing.
@@ -215,7 +227,7 @@ stamp = +@mkdir -p $(@D) && printf '%s\n' $(call quote,$(1)) >$@.new && \
 $(BUILD)/flags: FORCE
 	$(call stamp,$(CC) $(flags) $(link) $(bpf_flags))
 $(BUILD)/sources: FORCE
-	$(call stamp,$(runtime) $(asynctop) $(examples) $(bench) $(support) $(observer_support))
+	$(call stamp,$(runtime) $(asynctop) $(examples) $(third_party) $(bench) $(support) $(observer_support))
 FORCE:
 
 # ---- objects ----
@@ -286,9 +298,12 @@ $(BUILD)/asynctop: $(BUILD)/obj/tools/asynctop/main.o $(BUILD)/obj/asynctop.a
 
 $(BUILD)/obj/examples.a: $(call object,$(call modules_of,$(examples))) $(BUILD)/sources
 	$(call quiet,AR)$(archive)
-$(example_programs): $(BUILD)/%: $(BUILD)/obj/tools/%.o $(BUILD)/obj/examples.a $(BUILD)/libsley.a
+$(BUILD)/obj/third_party.a: $(call object,$(call modules_of,$(third_party))) $(BUILD)/sources
+	$(call quiet,AR)$(archive)
+$(third_party_programs): $(BUILD)/obj/third_party.a
+$(example_programs) $(third_party_programs): $(BUILD)/%: $(BUILD)/obj/tools/%.o $(BUILD)/obj/examples.a $(BUILD)/libsley.a
 	@mkdir -p $(@D)
-	$(call quiet,LD)$(CC) -pie -o $@ $^ $(link)
+	$(call quiet,LD)$(CC) -pie -o $@ $^ $(link) $(libs_$(@F))
 
 # ---- tests ----
 
@@ -349,5 +364,6 @@ install: $(libraries) $(asynctop_program)
 
 # ---- dependencies between files, as the compiler found them ----
 
--include $(patsubst %.o,%.d,$(call object,$(filter %.c %.S,$(runtime) $(asynctop) $(examples) $(unit) \
-	$(stress) $(observers) $(wildcard tests/*.c tests/bench/*.c))) $(call pic,$(runtime))) $(bpf:%.bpf.c=$(BUILD)/%.bpf.d)
+-include $(patsubst %.o,%.d,$(call object,$(filter %.c %.S,$(runtime) $(asynctop) $(examples) \
+	$(third_party) $(unit) $(stress) $(observers) $(wildcard tests/*.c tests/bench/*.c))) $(call pic,$(runtime))) \
+	$(bpf:%.bpf.c=$(BUILD)/%.bpf.d)

@@ -66,6 +66,16 @@ void service_signal(struct service *s, int signal)
 	assert_int_equal(kill(s->pid, signal), 0);
 }
 
+void service_receive_output(const struct service *s, char *text, size_t size)
+{
+	size_t got = 0;
+	ssize_t n;
+
+	while (got + 1 < size && (n = read(s->output, text + got, size - got - 1)) > 0)
+		got += (size_t)n;
+	text[got] = '\0';
+}
+
 int service_wait(struct service *s)
 {
 	int status;

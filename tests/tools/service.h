@@ -25,6 +25,9 @@ void service_start(struct service *, unsigned files, char *const argv[]);
 /* Sends the signal. */
 void service_signal(struct service *, int signal);
 
+/* Reads what it writes on its standard output until it closes that: as text, cut at `size`. */
+void service_receive_output(const struct service *, char *text, size_t size);
+
 /* Waits until it has ended: its exit code, or 128 + the signal that ended it. */
 int service_wait(struct service *);
 

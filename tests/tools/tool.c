@@ -15,7 +15,7 @@
 
 #include "tests/test.h"
 
-#define ARGS_MAX 16
+#define ARGS_MAX 256
 
 const char *tool_program;
 
@@ -74,7 +74,7 @@ static void read_all(struct tool *t)
 
 		if (left <= 0 || poll(fds, 2, (int)left) == 0) {
 			kill(t->pid, SIGKILL);
-			fail_msg("asynctop did not end within %d s", TOOL_SECONDS);
+			fail_msg("it did not end within %d s", TOOL_SECONDS);
 		}
 		if (fds[0].revents && !take(t->out_fd, &t->out, &t->out_size))
 			fds[0].fd = -1;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
-/* Running the asynctop of this build as a user does, with what it wrote kept. Assertions are cmocka's. */
+/* Running asynctop, or another program of this build, as a user does, with what it wrote kept. Assertions are cmocka's. */
 #ifndef TESTS_TOOL_H
 #define TESTS_TOOL_H
 
@@ -10,7 +10,7 @@
 
 #define TOOL_SECONDS 60 /* after which a run has hung: the test fails */
 
-/* The program to run: null for this build's. */
+/* The program to run: null for asynctop. */
 extern const char *tool_program;
 
 struct tool {
@@ -21,7 +21,7 @@ struct tool {
 	size_t out_size, err_size;
 };
 
-/* Starts "asynctop" with up to 15 arguments, ended by NULL. `nobody`: as that user, without capabilities. */
+/* Starts it with up to 255 arguments, ended by NULL. `nobody`: as that user, without capabilities. */
 void tool_start(struct tool *, bool nobody, const char *const *args);
 
 /* Waits until it ends. */
