@@ -61,9 +61,11 @@ int dump_task(int fd, uint32_t index)
 		snprintf(wait, sizeof(wait), " for %s %llu", wait_names[kind],
 			 (unsigned long long)load(&t->wait_object, relaxed));
 	return put(fd, line,
-		   snprintf(line, sizeof(line), "task %llu %.16s%s%s%s, worker %u, spawned at %s:%u as %s\n",
+		   snprintf(line, sizeof(line),
+			    "task %llu %.16s%s%s%s, worker %u, stack %u live, %u KiB deepest, spawned at %s:%u as %s\n",
 			    (unsigned long long)id, (const char *)name, name[0] ? " " : "", state_names[state], wait,
-			    load(&t->worker, relaxed), site->file, site->line, site->entry));
+			    load(&t->worker, relaxed), load(&t->live16, relaxed) * 16u,
+			    SLEY_TASK_DEEPEST(load(&t->parent_deepest, relaxed)) * 4, site->file, site->line, site->entry));
 }
 
 int dump_tasks(int fd, unsigned most)

@@ -12,6 +12,7 @@
  *   stack/slot.c         which bytes are on the stack: holding, releasing and exchanging tenants
  *   stack/pool.c           where stacks come from
  *   stack/image.c          where the bytes of the others are
+ *   stack/pages.c          giving back what deep calls touched
  *   stack/strict.c         stacks that nobody else can touch, in strict mode
  *   stack/overflow.c       catching who touches a guard or a parked stack; crash.c: naming the tasks
  *   context/x86_64.S     the switch (or ucontext.c)
@@ -22,6 +23,7 @@
  *   sched/wait.c           the protocol of everything that waits
  *   sched/thread.c         plain threads that wait
  *   sched/timer.c          deadlines
+ *   sched/depth.c          how deep stacks are and were; when pages are given back
  *   sched/fault.c          refusing shared objects on copying stacks
  *   reactor/reactor.c    descriptors that are waited for; entry.c: the table of them
  *   io/operation.c       what all calls on descriptors share: try, wait, try again

@@ -39,7 +39,7 @@
 #define SLEY_CONTROL_NAME   "sley-control"
 #define SLEY_REGION_MAGIC   0x316e677279656c73ULL /* "sleyrgn1" in little endian */
 #define SLEY_CONTROL_MAGIC  0x316c746379656c73ULL /* "sleyctl1" */
-#define SLEY_REGION_VERSION 1
+#define SLEY_REGION_VERSION 2
 
 /* A task id is generation << SLEY_TASK_INDEX_BITS | (index + 1), where index is the number of the task's record. */
 #define SLEY_TASK_INDEX_BITS 24
@@ -166,16 +166,27 @@ struct sley_region_task {
 	uint64_t wait_object;
 	uint64_t wait_pc; /* return address of the sley call that waited or yielded last */
 	int64_t since_ns; /* when `state` was entered; 0: not known (level below SLEY_LEVEL_TIMES then) */
-	uint32_t parent;  /* index of the task that spawned it, plus 1; 0: none */
+	uint32_t parent_deepest; /* two numbers: SLEY_TASK_PARENT() and SLEY_TASK_DEEPEST() of it */
 	uint16_t live16;  /* live stack bytes when it last parked, in units of 16, saturating */
 	uint16_t image16; /* size of its image block in units of 16, 0: resident or never copied out */
 	char name[16];    /* NUL-padded, not necessarily terminated */
 };
 
+/* The index of the task that spawned it, plus 1; 0: none. */
+#define SLEY_TASK_PARENT(word) ((word)&SLEY_TASK_INDEX_MASK)
+
+/*
+ * The deepest that its stack is known to have been, in pages of 4096 bytes, saturating at 255: what it parked with, and
+ * what the runtime saw when it looked in idle time. A call that came and went since then, or that others on the same
+ * stack may have made, is not in it.
+ */
+#define SLEY_TASK_DEEPEST(word) ((word) >> SLEY_TASK_INDEX_BITS)
+
 /* One spawn site. Strings are NUL-terminated, cut at the end of the text's least telling part (a path at its front). */
 struct sley_region_site {
 	uint32_t line;
-	uint32_t reserved;
+	uint16_t live16;  /* the most live bytes that a task of it has parked with, in units of 16, saturating */
+	uint16_t deepest; /* the deepest that the stack of one is known to have been, in pages of 4096, saturating */
 	uint64_t spawned; /* atomic adds; these three count while the level is at least SLEY_LEVEL_TIMES */
 	uint64_t waits;   /* times that a task of this site parked */
 	uint64_t yields;  /* times that one yielded */
@@ -202,7 +213,8 @@ struct sley_region_site {
 	X(events, "events that they returned") \
 	X(wakes, "system calls made to wake an idle worker") \
 	X(timers, "deadlines that passed before their wait was over") \
-	X(faults, "calls refused because a shared address was on a copying stack")
+	X(faults, "calls refused because a shared address was on a copying stack") \
+	X(given_back, "bytes of stacks given back to the kernel in idle time")
 
 enum sley_counter {
 #define SLEY_COUNTER_ENUM(name, help) SLEY_COUNTER_##name,

@@ -85,8 +85,8 @@ SLEY_API int sley_run_at(struct sley_site *site, int (*main)(void *arg), void *a
 			 int *result);
 
 /*
- * Writes all tasks as text to descriptor `fd`: a line per worker and per task with its id, name, state, wait, spawn
- * site. It blocks the thread while it writes. Any thread. 0, or the negative errno of write(2).
+ * Writes all tasks as text to descriptor `fd`: a line per worker and per task with its id, name, state, wait, live
+ * stack bytes and how deep the stack has been as far as is known, and spawn site. It blocks the thread while it writes. Any thread. 0, or the negative errno of write(2).
  */
 SLEY_API int sley_dump(int fd);
 

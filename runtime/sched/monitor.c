@@ -4,7 +4,7 @@
  * The monitor: a thread that looks every few milliseconds, less often while all workers sleep, at what nobody else can
  * be relied on to see: the control word of the region, a worker stuck in one task while there is work in its queue or
  * its timers, idle workers none of which waits in the reactor, tasks that wait for memory, descriptors that were closed
- * behind the runtime's back, and a run in which nothing can ever happen again (deadlock.c).
+ * behind the runtime's back, stacks that were deeper than they are (depth.c), and a run in which nothing can ever happen again (deadlock.c).
  *
  * It runs no tasks. It has all signals blocked.
  */
@@ -13,6 +13,7 @@
 #include <signal.h>
 
 #include "base/futex.h"
+#include "sched/depth.h"
 #include "sched/worker.h"
 
 #define TICK_BUSY      (10 * NS_PER_MS)
@@ -58,6 +59,7 @@ static void look(int64_t now)
 		monitor.rearmed = now;
 		sched_hooks.rearm(now);
 	}
+	depth_look(now);
 	if (sched_hooks.tick)
 		sched_hooks.tick();
 	if (deadlock_look())
@@ -81,6 +83,7 @@ int monitor_start(void)
 	sigset_t all, old;
 	monitor.stop = 0;
 	monitor.rearmed = clock_now();
+	depth_open(monitor.rearmed);
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
 	store(&scheduler.threads, SANITIZER_THREADS + 1, relaxed);

@@ -204,6 +204,17 @@ struct task *queue_granted(struct worker *worker, struct task *task)
 	return NULL;
 }
 
+void queue_granted_outside(struct task *task)
+{
+	task_to_granted(task, task->worker);
+	if (task->flags & TASK_PINNED) {
+		inbox_push(worker_get(task->worker), task);
+	} else {
+		global_append(task, task, 1);
+		idle_notify();
+	}
+}
+
 /* ---- starved tasks: see slot_enter() ---- */
 
 void queue_starve(struct worker *worker, struct task *task)

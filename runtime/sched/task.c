@@ -235,7 +235,7 @@ void task_publish(struct task *task, struct task *parent, const char *name)
 {
 	struct sley_region_task *record = task_record(task);
 	*record = (struct sley_region_task){ .site = task->site };
-	record->parent = parent ? task_index(parent) + 1 : 0;
+	record->parent_deepest = parent ? task_index(parent) + 1 : 0;
 	if (name)
 		copy_name(record, name);
 	store(&record->id, task->id, release);

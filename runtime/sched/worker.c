@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/check.h"
+#include "sched/depth.h"
 #include "sched/queue.h"
 
 #define TASK_BUDGET 128 /* calls without a wait in a row: some 100 us of reads that are always ready */
@@ -276,7 +277,7 @@ NOINLINE static void leave(struct worker *worker, enum after after)
 	if (after != AFTER_PARK) /* what parks has just been stamped */
 		worker->stamp = 0;
 	size_t live = slot_live_now(task->tenant.slot);
-	store(&task_record(task)->live16, (uint16_t)MIN(live / 16, UINT16_MAX), relaxed);
+	depth_parked(task, live);
 	fiber_leave(&task->fiber, &worker->fiber, after == AFTER_END);
 	context_switch(&task->tenant.context, &worker->context);
 	fiber_enter(&task->fiber, &worker_self()->fiber);

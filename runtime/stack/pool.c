@@ -101,19 +101,112 @@ int slots_open(unsigned count, size_t size)
 	return 0;
 }
 
+/* ---- private slots ---- */
+
+/* At the end of the list of all. With the lock held. */
+static void private_link(struct private_slot *private)
+{
+	private->next = NULL;
+	private->prev = pool.newest;
+	if (pool.newest)
+		pool.newest->next = private;
+	else
+		pool.oldest = private;
+	pool.newest = private;
+}
+
+static void private_unlink(struct private_slot *private)
+{
+	if (private->prev)
+	private->prev->next = private->next;
+	else pool.oldest = private->next;
+	if (private->next)
+	private->next->prev = private->prev;
+	else pool.newest = private->prev;
+}
+
+/* It is in no list. */
 static void private_unmap(struct slot *slot)
 {
 	munmap(slot->low - STACK_GUARD, STACK_GUARD + stack_size);
 	free(slot);
 }
 
+static struct slot *private_make(void)
+{
+	static unsigned made; /* atomic: spreads the colours */
+	struct private_slot *private = aligned_alloc(CACHE_LINE, sizeof(*private));
+	char *base = private ? map_stacks(STACK_GUARD + stack_size) : NULL;
+	if (!base || guard(base + STACK_GUARD) != 0) {
+		if (base)
+			munmap(base, STACK_GUARD + stack_size);
+		free(private);
+		return NULL;
+	}
+	struct slot *slot = &private->slot;
+	*slot = (struct slot){ .low = base + STACK_GUARD, .kind = SLOT_PRIVATE, .guarded = 1 };
+	slot_colour(slot, slot->low + stack_size, fetch_add(&made, 1, relaxed));
+	lock_take(&pool.lock);
+	private_link(private);
+	lock_drop(&pool.lock);
+	return slot;
+}
+
+struct slot *slot_private_new(void)
+{
+	lock_take(&pool.lock);
+	struct slot *slot = pool.private;
+	if (slot) {
+		pool.private = slot->next;
+		pool.private_count--;
+	}
+	lock_drop(&pool.lock);
+	return slot ? slot : private_make();
+}
+
+static void private_put(struct slot *slot)
+{
+	lock_take(&pool.lock);
+	/* it is released, but may be held again to give back its pages: then it must not be unmapped yet, and is kept */
+	bool keep = pool.private_count < PRIVATE_KEPT || !slot_try(slot);
+	if (keep) {
+		slot->next = pool.private;
+		pool.private = slot;
+		pool.private_count++;
+	} else {
+		private_unlink((struct private_slot *)slot);
+	}
+	lock_drop(&pool.lock);
+	if (!keep)
+		private_unmap(slot);
+}
+
+unsigned slots_hold_private(struct slot **held, unsigned most)
+{
+	unsigned n = 0;
+	lock_take(&pool.lock);
+	struct private_slot *last = pool.newest, *private = NULL;
+	while (n < most && private != last) {
+		private = pool.oldest;
+		private_unlink(private);
+		private_link(private);
+		if (slot_try(&private->slot))
+			held[n++] = &private->slot;
+	}
+	lock_drop(&pool.lock);
+	return n;
+}
+
+/* ---- the range ---- */
+
 void slots_close(void)
 {
-	while (pool.private) {
-		struct slot *slot = pool.private;
-		pool.private = slot->next;
-		private_unmap(slot);
+	while (pool.oldest) { /* kept ones: those of tasks were abandoned */
+		struct private_slot *private = pool.oldest;
+		private_unlink(private);
+		private_unmap(&private->slot);
 	}
+	pool.private = NULL;
 	for (unsigned i = 0; i < pool.made; i++)
 		stack_unpoison(pool.slots[i].low, pool.slots[i].top);
 	munmap((void *)stacks_begin, stacks_size);
@@ -132,6 +225,16 @@ struct slot *slot_of(const void *p)
 		return NULL;
 	size_t number = ((uintptr_t)p - stacks_begin) / (stack_size + STACK_GUARD);
 	return number < load(&pool.made, acquire) ? &pool.slots[number] : NULL; /* pairs with strict_pick() */
+}
+
+unsigned slots_made(void)
+{
+	return load(&pool.made, acquire); /* pairs with strict_pick() */
+}
+
+struct slot *slot_at(unsigned number)
+{
+	return &pool.slots[number];
 }
 
 int stack_worker_init(struct stack_worker *worker, unsigned number)
@@ -233,45 +336,6 @@ struct slot *slot_pick(struct stack_worker *worker, bool large)
 	return slot;
 }
 
-struct slot *slot_private_new(void)
-{
-	lock_take(&pool.lock);
-	struct slot *slot = pool.private;
-	if (slot) {
-		pool.private = slot->next;
-		pool.private_count--;
-	}
-	lock_drop(&pool.lock);
-	if (slot)
-		return slot;
-	static unsigned made; /* atomic: spreads the colours */
-	slot = aligned_alloc(CACHE_LINE, sizeof(*slot));
-	char *base = slot ? map_stacks(STACK_GUARD + stack_size) : NULL;
-	if (!base || guard(base + STACK_GUARD) != 0) {
-		if (base)
-			munmap(base, STACK_GUARD + stack_size);
-		free(slot);
-		return NULL;
-	}
-	*slot = (struct slot){ .low = base + STACK_GUARD, .kind = SLOT_PRIVATE, .guarded = 1 };
-	slot_colour(slot, slot->low + stack_size, fetch_add(&made, 1, relaxed));
-	return slot;
-}
-
-static void private_put(struct slot *slot)
-{
-	lock_take(&pool.lock);
-	bool keep = pool.private_count < PRIVATE_KEPT;
-	if (keep) {
-		slot->next = pool.private;
-		pool.private = slot;
-		pool.private_count++;
-	}
-	lock_drop(&pool.lock);
-	if (!keep)
-		private_unmap(slot);
-}
-
 void slot_put(struct stack_worker *worker, struct slot *slot)
 {
 	if (slot->kind == SLOT_PRIVATE) {
@@ -300,6 +364,7 @@ void slot_abandon(struct tenant *tenant)
 	tenant->image = NULL;
 	if (tenant->slot && tenant->slot->kind == SLOT_PRIVATE) {
 		stack_unpoison(tenant->slot->low, tenant->slot->top);
+		private_unlink((struct private_slot *)tenant->slot);
 		private_unmap(tenant->slot);
 	}
 	tenant->slot = NULL;

@@ -7,12 +7,18 @@
 #include "base/lock.h"
 #include "stack/slot.h"
 
+struct private_slot {
+	struct slot slot;
+	struct private_slot *next, *prev; /* of all; protected by the pool's lock */
+};
+
 struct pool {
 	struct lock lock;  /* protects the lists and counts */
 	struct slot *free; /* exclusive slots: a LIFO; in strict mode those that had a tenant: a FIFO */
 	struct slot *free_last;
 	unsigned free_count;
-	struct slot *private; /* kept for reuse */
+	struct slot *private;                 /* kept for reuse */
+	struct private_slot *oldest, *newest; /* all private ones, in the order in which they were looked at */
 	unsigned private_count;
 	unsigned made; /* atomic: slots [0, made) have been used or may be; in strict mode written under lock */
 	/* constant during a run */

@@ -12,7 +12,8 @@
  *
  * Invariants
  *   1. Whoever runs on a slot, copies from or to it, or changes `resident` or `fifo`, holds it. A worker holds at most
- *      one slot; a task that was granted a slot and sits in a run queue holds it too.
+ *      one slot; a task that was granted a slot and sits in a run queue holds it too, and so does the monitor while it
+ *      gives back pages (pages.c).
  *   2. A tenant's context.sp, image and live belong to the holder of its slot, not to the tenant's own worker or waker.
  *   3. waiters are there => the slot is held. So every waiter is found by a later slot_release().
  *   4. The slot is released only when the switch away from it is complete (the worker does it on its own stack). So who
@@ -56,6 +57,14 @@ struct tenant {
 
 enum slot_kind { SLOT_EXCLUSIVE, SLOT_SHARED, SLOT_PRIVATE, SLOT_STRICT };
 
+/* Whose calls may have touched pages since slot_trim() looked last. */
+enum slot_since {
+	SINCE_NOBODY,
+	SINCE_ONE,   /* its owner's alone */
+	SINCE_SITE,  /* those of several tasks, all of the site */
+	SINCE_MIXED, /* those of tasks of several sites */
+};
+
 struct slot {
 	uintptr_t word;          /* atomic, see above */
 	struct tenant *fifo;     /* protected by the slot: waiters in order, before those in word */
@@ -67,6 +76,8 @@ struct slot {
 	uint32_t site;     /* the same: where that was spawned */
 	uint8_t kind;      /* enum slot_kind */
 	uint8_t guarded;   /* owned by the holder: the guard below is in place */
+	uint8_t since;     /* protected by the slot: enum slot_since */
+	uint8_t kept;      /* atomic, written by the holder: pages from the top down that slot_trim() left, saturating */
 } CACHE_ALIGNED;
 
 #define SLOT_CACHE 32
@@ -108,6 +119,10 @@ void stack_worker_fini(struct stack_worker *worker);
  */
 struct slot *slot_of(const void *p);
 
+/* How many slots of the range have been used or may be, and each of them. */
+unsigned slots_made(void);
+struct slot *slot_at(unsigned number);
+
 /*
  * A slot for a first run: an exclusive one, while there is one and (unless `large`) more than a reserve of them; else
  * the next shared slot, preferably one that is not held. Null: there are no shared slots (ASan, strict mode) and all
@@ -146,9 +161,13 @@ static inline int slot_enter(struct stack_worker *worker, struct tenant *tenant,
 	return likely(tenant->slot->resident == tenant) ? 0 : slot_exchange(worker, tenant, evicted);
 }
 
-/* At the first run of a tenant, with the slot held: whose it is, for messages. */
+/* At the first run of a tenant, with the slot held: whose it is from now on. */
 static inline void slot_bind(struct slot *slot, uint64_t owner, uint32_t site)
 {
+	if (slot->since == SINCE_NOBODY)
+		slot->since = SINCE_ONE;
+	else
+		slot->since = slot->since != SINCE_MIXED && slot->site == site ? SINCE_SITE : SINCE_MIXED;
 	store(&slot->owner, owner, relaxed);
 	store(&slot->site, site, relaxed);
 }
@@ -167,6 +186,19 @@ static inline void slot_hide(struct slot *slot)
  */
 void slot_leave(struct tenant *tenant);
 void slot_put(struct stack_worker *worker, struct slot *slot);
+
+/*
+ * Gives the pages of [low, top) back that lie well below the live bytes, with the slot held, and not in strict mode: the
+ * bytes given back. *pages is how deep the stack was found: from the top down to the lowest page that is resident, or 0 if not
+ * deeper than the last time; *since, whose calls may have been so deep. In pages.c.
+ */
+size_t slot_trim(struct slot *slot, unsigned *pages, enum slot_since *since);
+
+/* Whether slot_trim() would find or give back anything. The slot need not be held, and may change meanwhile. */
+bool slot_wants_trim(const struct slot *slot);
+
+/* Holds some private slots, those that were looked at the longest ago, and says how many. */
+unsigned slots_hold_private(struct slot **held, unsigned most);
 
 /* Frees what an abandoned tenant holds (image, private slot). Only when no worker runs. */
 void slot_abandon(struct tenant *tenant);

@@ -123,6 +123,8 @@ static void test_text(void **state)
 	tool_expect(&t, 0, "fd 7");
 	tool_expect(&t, 0, "app.c:20");
 	tool_expect(&t, 0, "for 59m");
+	tool_expect(&t, 0, "DEEPEST  OF SITE");
+	tool_expect(&t, 0, " 12.0KiB   1.2MiB"); /* three pages */
 	tool_expect(&t, 0, "task 16777218");
 	tool_assert_harmless(t.out, t.out_size);
 	tool_free(&t);
@@ -144,6 +146,10 @@ static void test_json(void **state)
 	tool_expect(&t, 0, "\"tasks_total\":5,\"tasks_matched\":5");
 	tool_expect(&t, 0, "{\"id\":16777218,\"name\":\"reader\",\"state\":\"waiting\",\"worker\":1,"
 		      "\"wait\":{\"kind\":\"read\",\"object\":7}");
+	tool_expect(&t, 0, "\"stack_bytes\":640,\"stack_deepest_bytes\":12288,\"site_stack_bytes\":1600,"
+		      "\"site_stack_deepest_bytes\":1228800,");
+	tool_expect(&t, 0, "\"stack_bytes\":0,\"stack_deepest_bytes\":null,\"site_stack_bytes\":0,"
+		      "\"site_stack_deepest_bytes\":null,");
 	tool_expect(&t, 0, "\"spawned\":5");
 	tool_assert_schema(t.out);
 	tool_free(&t);

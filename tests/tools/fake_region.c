@@ -96,7 +96,8 @@ static void make_tasks(struct fake *f)
 		{ .state = SLEY_TASK_WAITING, .wait_kind = SLEY_WAIT_READ, .wait_object = 7, .worker = 1, .site = 2,
 		  .wait_pc = 0x1000, .name = "reader", .since_ns = test_now() },
 		{ .state = SLEY_TASK_WAITING, .wait_kind = SLEY_WAIT_SLEEP, .site = 2, .wait_pc = 0x2000,
-		  .wait_object = (uint64_t)test_now() + 3600000000000ULL, .live16 = 40 },
+		  .wait_object = (uint64_t)test_now() + 3600000000000ULL, .live16 = 40,
+		  .parent_deepest = 3u << SLEY_TASK_INDEX_BITS | 2 },
 		{ .state = SLEY_TASK_WAITING, .wait_kind = SLEY_WAIT_JOIN, .wait_object = fake_id(1), .site = 2,
 		  .wait_pc = 0x3000, .name = "joiner" },
 		{ .state = SLEY_TASK_READY, .worker = 1, .site = 2, .name = "ready" },
@@ -117,7 +118,8 @@ static void make_rest(struct fake *f)
 	f->counters[SLEY_COUNTER_spawned] = 1;                          /* the row of other threads */
 	f->counters[SLEY_COUNTER_COUNT + SLEY_COUNTER_spawned] = 4;     /* worker 0 */
 	f->sites[1] = (struct sley_region_site){ .line = 10, .file = "src/app.c", .function = "main", .entry = "serve" };
-	f->sites[2] = (struct sley_region_site){ .line = 20, .file = "src/app.c", .function = "serve", .entry = "work" };
+	f->sites[2] = (struct sley_region_site){ .line = 20, .file = "src/app.c", .function = "serve", .entry = "work",
+						   .live16 = 100, .deepest = 300 };
 	f->control_fd = memfd(SLEY_CONTROL_NAME);
 	f->control = map(f->control_fd, PAGE);
 	f->control->magic = SLEY_CONTROL_MAGIC;

@@ -30,7 +30,7 @@
 #define FATAL_LIES(X) \
 	X(no_magic, 3, "has not started sley", f->header->magic = 0) \
 	X(other_magic, 3, "has not started sley", f->header->magic ^= 1) \
-	X(newer_version, 5, "version is 2", f->header->version = 2) \
+	X(newer_version, 5, "version is 99", f->header->version = 99) \
 	X(version_zero, 5, "version is 0", f->header->version = 0) \
 	X(header_size, 3, "size of its header", f->header->header_size = 8) \
 	X(bigger_than_file, 3, "its size", f->header->size += 4096) \
@@ -77,7 +77,7 @@
 	X(object, 0, "reader", f->tasks[1].wait_object = UINT64_MAX) \
 	X(deadline, 0, "never", f->tasks[2].wait_object = UINT64_MAX) \
 	X(deadline_past, 0, "now", f->tasks[2].wait_object = 0) \
-	X(join_cycle, 0, "joiner", f->tasks[3].wait_object = fake_id(3); f->tasks[3].parent = 4) \
+	X(join_cycle, 0, "joiner", f->tasks[3].wait_object = fake_id(3); f->tasks[3].parent_deepest = 4) \
 	X(name_unterminated, 0, "ABCDEFGHIJKLMNOP", memcpy(f->tasks[1].name, "ABCDEFGHIJKLMNOP", 16)) \
 	X(name_escape, 0, "\\x1b]0;x\\x07", memcpy(f->tasks[1].name, "\33]0;x\7\33[2J", 11)) \
 	X(name_newline, 0, "a\\x0ab", memcpy(f->tasks[1].name, "a\nb", 4)) \

@@ -526,6 +526,10 @@ static int main_dump(void *arg)
 	snprintf(expected, sizeof(expected), "spawned at %s:%u as wait_for_group\n", __FILE__,
 		 line_of_waiter);
 	REQUIRE(strstr(text, expected) != NULL);
+	const struct sley_region_task *record = record_of(task);
+	snprintf(expected, sizeof(expected), ", stack %u live, %u KiB deepest, spawned", record->live16 * 16u,
+		 SLEY_TASK_DEEPEST(record->parent_deepest) * 4);
+	REQUIRE(record->live16 > 0 && strstr(text, expected) != NULL);
 	snprintf(expected, sizeof(expected), "task %lld main running", (long long)sley_self());
 	REQUIRE(strstr(text, expected) != NULL);
 	close(fd);

@@ -219,7 +219,7 @@ int region_counters(struct region *r, uint64_t out[SLEY_COUNTER_COUNT])
 static void copy_site(struct region_site *to, const struct sley_region_site *from)
 {
 	*to = (struct region_site){
-		.line = from->line, .spawned = from->spawned, .waits = from->waits, .yields = from->yields,
+		.line = from->line, .stack = from->live16 * 16u, .deepest = from->deepest * 4096u, .spawned = from->spawned, .waits = from->waits, .yields = from->yields,
 	};
 	memcpy(to->file, from->file, sizeof(to->file) - 1);
 	memcpy(to->function, from->function, sizeof(to->function) - 1);

@@ -34,6 +34,8 @@ struct region {
 /* Strings end; `line` 0 means that the place is unknown. */
 struct region_site {
 	uint32_t line;
+	uint32_t stack;   /* the most live bytes that a task of it parked with */
+	uint32_t deepest; /* the deepest that the stack of one is known to have been, bytes; 0: unknown */
 	uint64_t spawned, waits, yields;
 	char file[112];
 	char function[56];

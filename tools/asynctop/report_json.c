@@ -123,6 +123,11 @@ static void put_wait(struct json *j, const struct sley_region_task *t)
 	json_end_object(j);
 }
 
+static void put_deepest(struct json *j, const char *key, uint32_t bytes)
+{
+	put_known(j, key, bytes > 0 ? (int64_t)bytes : -1);
+}
+
 static void put_task(struct json *j, const struct model *m, const struct sley_region_task *t)
 {
 	char name[MODEL_NAME];
@@ -137,6 +142,9 @@ static void put_task(struct json *j, const struct model *m, const struct sley_re
 	put_known(j, "in_state_ns", model_in_state(m, t));
 	json_int(j, "in_state_min_ns", model_in_state_min(m, t));
 	json_uint(j, "stack_bytes", t->live16 * 16u);
+	put_deepest(j, "stack_deepest_bytes", SLEY_TASK_DEEPEST(t->parent_deepest) * 4096u);
+	json_uint(j, "site_stack_bytes", model_site(m, t->site)->stack);
+	put_deepest(j, "site_stack_deepest_bytes", model_site(m, t->site)->deepest);
 	put_site(j, "site", m, t->site);
 	json_end_object(j);
 }

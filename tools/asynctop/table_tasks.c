@@ -108,6 +108,30 @@ static void cell_stack(struct text *out, const struct model *m, const void *row)
 	text_puts(out, text_size(size, task(row)->live16 * 16u));
 }
 
+/* In bytes; 0: unknown. */
+static uint32_t deepest(const void *row)
+{
+	return SLEY_TASK_DEEPEST(task(row)->parent_deepest) * 4096u;
+}
+
+static void put_deepest(struct text *out, uint32_t bytes)
+{
+	char size[TEXT_SHORT];
+
+	text_puts(out, bytes > 0 ? text_size(size, bytes) : "-");
+}
+
+static void cell_deepest(struct text *out, const struct model *m, const void *row)
+{
+	(void)m;
+	put_deepest(out, deepest(row));
+}
+
+static void cell_site_deepest(struct text *out, const struct model *m, const void *row)
+{
+	put_deepest(out, model_site(m, task(row)->site)->deepest);
+}
+
 static void cell_site(struct text *out, const struct model *m, const void *row)
 {
 	char site[160];
@@ -204,6 +228,17 @@ static int compare_stack(const struct model *m, const void *a, const void *b)
 	return compare_u64(task(a)->live16, task(b)->live16);
 }
 
+static int compare_deepest(const struct model *m, const void *a, const void *b)
+{
+	(void)m;
+	return compare_u64(deepest(a), deepest(b));
+}
+
+static int compare_site_deepest(const struct model *m, const void *a, const void *b)
+{
+	return compare_u64(model_site(m, task(a)->site)->deepest, model_site(m, task(b)->site)->deepest);
+}
+
 static int compare_site(const struct model *m, const void *a, const void *b)
 {
 	return compare_sites(m, task(a)->site, task(b)->site);
@@ -246,6 +281,10 @@ static const struct column columns[] = {
 	{ "site", "SPAWNED AT", "where it was spawned", 10, 40, TEXT_TAIL, false, cell_site, compare_site, domain_site },
 	{ "function", "RUNS", "the function that it was spawned to run", 6, 30, TEXT_LEFT, false, cell_function,
 	  compare_function, domain_site },
+	{ "deepest", "DEEPEST", "how deep its stack has been, as far as is known", 7, 9, TEXT_RIGHT, true, cell_deepest,
+	  compare_deepest, NULL },
+	{ "of_site", "OF SITE", "the same over all tasks that were spawned there", 7, 9, TEXT_RIGHT, true,
+	  cell_site_deepest, compare_site_deepest, domain_site },
 };
 
 const struct table table_tasks = {

@@ -120,7 +120,7 @@ static void check_wait(sley_task task, enum sley_wait_kind kind, uint64_t object
 	REQUIRE(record->id == (uint64_t)task);
 	REQUIRE(record->wait_object == object);
 	REQUIRE(record->wait_pc != 0 && record->live16 > 0 && record->image16 == 0);
-	REQUIRE(record->parent == ((uint64_t)sley_self() & SLEY_TASK_INDEX_MASK));
+	REQUIRE(SLEY_TASK_PARENT(record->parent_deepest) == ((uint64_t)sley_self() & SLEY_TASK_INDEX_MASK));
 }
 
 static int main_records(void *arg)

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+/*
+ * Pages that deep calls left behind: finding how deep a stack has been, and giving them back.
+ *
+ *        low                    lowest resident     floor   sp            top
+ *         |  never touched        |  left behind ... | KEEP  | live bytes  |
+ *                                  <- given back  ->
+ *
+ * Only with the slot held, so no worker runs on it or copies it, no handler of a signal runs there, and the resident's
+ * sp is what it parked with: all below is dead, and its next call finds zeroes there instead of garbage. The sp of the
+ * others does not matter: their bytes are in images. The holder is the monitor; whoever wants the slot meanwhile waits
+ * for it as for any holder.
+ *
+ * Which tenant was so deep cannot be seen from the pages. So a slot remembers who has been on it since the last look,
+ * and how many pages that left (`kept`): what is found to be deeper was touched by those, and is put down to a task or
+ * a site only if there is but one.
+ */
+#include <sys/mman.h>
+
+#include "base/arena.h"
+#include "base/check.h"
+#include "stack/pool.h"
+
+#define KEEP   ((size_t)2) /* pages below the live bytes that stay: the next calls want them */
+#define WINDOW 1024        /* pages that are asked for at once */
+
+static char *page_of(const void *p)
+{
+	return (char *)((uintptr_t)p & ~(PAGE - 1));
+}
+
+/* The lowest page of [low, end) that is resident, or end. */
+static char *lowest_resident(char *low, char *end)
+{
+	unsigned char resident[WINDOW];
+	while (low < end) {
+		size_t n = MIN((size_t)(end - low) / PAGE, WINDOW);
+		if (mincore(low, n * PAGE, resident) != 0)
+			return end; /* the system call is forbidden, say: then nothing is given back */
+		for (size_t i = 0; i < n; i++) {
+			if (resident[i] & 1)
+				return low + i * PAGE;
+		}
+		low += n * PAGE;
+	}
+	return end;
+}
+
+static char *end_of(const struct slot *slot)
+{
+	return slot->low + stack_size;
+}
+
+static unsigned pages_above(const struct slot *slot, const char *lowest)
+{
+	return (unsigned)((size_t)(end_of(slot) - lowest) / PAGE);
+}
+
+bool slot_wants_trim(const struct slot *slot)
+{
+	if (load(&slot->owner, relaxed) == 0)
+		return false; /* it was never used */
+	unsigned pages = pages_above(slot, lowest_resident(slot->low, end_of(slot)));
+	/* the page of the top is part of most live bytes, so these are left if nothing is deep */
+	return pages > KEEP + 1 || pages > load(&slot->kept, relaxed);
+}
+
+size_t slot_trim(struct slot *slot, unsigned *pages, enum slot_since *since)
+{
+	CHECK(slot->kind != SLOT_STRICT); /* nobody is resident there, but what is there is live */
+	char *lowest = lowest_resident(slot->low, end_of(slot));
+	char *live = page_of(slot->resident ? (char *)slot->resident->context.sp : slot->top - 1);
+	char *floor = live - MIN(KEEP * PAGE, (size_t)(live - slot->low));
+	size_t given = 0;
+	*pages = pages_above(slot, lowest);
+	*since = (enum slot_since)slot->since;
+	if (*pages <= slot->kept)
+		*pages = 0;
+	if (lowest < floor && madvise(lowest, (size_t)(floor - lowest), MADV_DONTNEED) == 0) {
+		given = (size_t)(floor - lowest);
+		lowest = floor;
+	}
+	store(&slot->kept, (uint8_t)MIN(pages_above(slot, lowest), UINT8_MAX), relaxed);
+	if (slot->kind != SLOT_SHARED) /* the other tenants of a shared one come back without being bound again */
+		slot->since = slot->resident ? SINCE_ONE : SINCE_NOBODY;
+	return given;
+}
