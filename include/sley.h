@@ -40,6 +40,7 @@
 #include <sley/io.h>
 #include <sley/local.h>
 #include <sley/offload.h>
+#include <sley/process.h>
 #include <sley/runtime.h>
 #include <sley/signal.h>
 #include <sley/socket.h>

@@ -32,7 +32,7 @@
  *   io/sigpipe.c           writing without SIGPIPE; system.h: the system calls
  *   io/file.c            files through the pools: open ones, io/path.c: by name, io/directory.c; io/request.c: how
  *   io/offload.c         functions run by the pools of threads (io/pool.c); io/submit.c: by tasks, for plain threads
- *   io/signal.c          signals as values
+ *   io/process.c         child processes; io/signal.c: signals as values
  *   sync/                mutex, wait group (park.c: what such objects share); channel (chan.c), select
  *   region/region.c      what tools may see; site.c: spawn sites
  *   dump.c               the same as text

@@ -144,7 +144,8 @@ enum sley_task_state {
 	X(RECV, "recv", address) \
 	X(GROUP, "group", address) \
 	X(SELECT, "select", none) \
-	X(OFFLOAD, "offload", address) /* of the function */
+	X(OFFLOAD, "offload", address) /* of the function */ \
+	X(PROCESS, "process", fd) /* its pidfd */
 
 enum sley_wait_kind {
 #define SLEY_WAIT_ENUM(name, text, object) SLEY_WAIT_##name,

@@ -1,0 +1,367 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+/*
+ * Child processes. The spawn, with copies of all that it needs, is made by a thread of the pool: posix_spawn(3) holds the
+ * thread until the child has executed its program. What it made is the task's, or undone: the child killed and reaped.
+ *
+ * The descriptors that become the child's 0, 1 and 2 are 3 and up in us, so that no duplicate overwrites the source of
+ * another, and close-on-exec.
+ */
+#include <sley/process.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <spawn.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "io/offload.h"
+#include "reactor/reactor.h"
+#include "sched/worker.h"
+
+#define STRINGS_MOST ((size_t)8 << 20)
+#define ENDS         3
+
+enum { IN, OUT, ERR };
+
+struct launch {
+	char **argv, **env; /* the latter null: ours */
+	char *cwd;          /* or null */
+	int given[ENDS];    /* SLEY_STDIO_*, or a descriptor, which is held */
+	struct hold holds[ENDS];
+	bool group;
+	/* on the thread, and given */
+	int child[ENDS]; /* what becomes the child's; -1: its own */
+	int ours[ENDS];  /* -1: none */
+	pid_t pid;       /* 0: none was started */
+	int pidfd;
+	int error;
+	char strings[] __attribute__((aligned(16))); /* of all that; pointers among them */
+};
+
+/* ---- copies ---- */
+
+/* The bytes that the list and its strings take; *count: how many there are. */
+static size_t list_size(char *const *list, size_t *count)
+{
+	size_t size = sizeof(char *);
+	for (*count = 0; list && list[*count]; ++*count) {
+		size += sizeof(char *) + strlen(list[*count]) + 1;
+		if (size > STRINGS_MOST)
+			break;
+	}
+	return size;
+}
+
+/* Copies it to *place, which is moved on: pointers first. */
+static char **list_copy(char *const *list, size_t count, char **place)
+{
+	char **copy = (char **)(void *)*place;
+	char *string = *place + (count + 1) * sizeof(char *);
+	for (size_t i = 0; i < count; i++) {
+		copy[i] = string;
+		string = stpcpy(string, list[i]) + 1;
+	}
+	copy[count] = NULL;
+	size_t used = (size_t)(string - *place);
+	*place += ROUND_UP(used, sizeof(char *));
+	return copy;
+}
+
+static int launch_new(struct launch **result, char *const *argv, const struct sley_process_options *options)
+{
+	size_t arguments, variables, cwd = options->cwd ? strnlen(options->cwd, PATH_MAX) + 1 : 0;
+	size_t size = list_size(argv, &arguments) + list_size(options->env, &variables);
+	if (cwd > PATH_MAX)
+		return -ENAMETOOLONG;
+	if (size > STRINGS_MOST)
+		return -E2BIG;
+	int saved = errno;
+	struct launch *launch = malloc(sizeof(*launch) + size + 2 * sizeof(char *) + cwd);
+	errno = saved;
+	if (!launch)
+		return -ENOMEM;
+	*launch = (struct launch){ .given = { options->in, options->out, options->err },
+				   .group = options->group,
+				   .child = { -1, -1, -1 },
+				   .ours = { -1, -1, -1 },
+				   .pidfd = -1,
+				   .error = -ECANCELED };
+	char *place = launch->strings;
+	launch->argv = list_copy(argv, arguments, &place);
+	if (options->env)
+		launch->env = list_copy(options->env, variables, &place);
+	if (cwd)
+		launch->cwd = memcpy(place, options->cwd, cwd);
+	*result = launch;
+	return 0;
+}
+
+static void launch_free(struct launch *launch)
+{
+	for (int i = 0; i < ENDS; i++)
+		reactor_let_go(launch->given[i], &launch->holds[i]);
+	free(launch);
+}
+
+/* ---- on the thread ---- */
+
+/* The same, 3 or higher and close-on-exec; it is closed if it is another. */
+static int lift(int fd)
+{
+	if (fd > ERR)
+		return fd;
+	int high = fcntl(fd, F_DUPFD_CLOEXEC, ERR + 1);
+	int error = errno;
+	close(fd);
+	errno = error;
+	return high;
+}
+
+static int make_pipe(struct launch *launch, int i)
+{
+	int ends[2];
+	if (pipe2(ends, O_CLOEXEC) != 0)
+		return -errno;
+	launch->ours[i] = lift(ends[i == IN]);
+	launch->child[i] = lift(ends[i != IN]);
+	if (launch->ours[i] < 0 || launch->child[i] < 0 || fcntl(launch->ours[i], F_SETFL, O_NONBLOCK) != 0)
+		return -errno;
+	return 0;
+}
+
+/* Makes or finds what is to be the child's descriptor i. */
+static int make_end(struct launch *launch, int i)
+{
+	int given = launch->given[i];
+	if (given == SLEY_STDIO_PIPE)
+		return make_pipe(launch, i);
+	if (given == SLEY_STDIO_NULL)
+		launch->child[i] = lift(open("/dev/null", O_RDWR | O_CLOEXEC));
+	else if (given > 0) /* a duplicate: ours is to be close-on-exec, whatever the given one is */
+		launch->child[i] = fcntl(given, F_DUPFD_CLOEXEC, ERR + 1);
+	else
+		return 0;
+	return launch->child[i] < 0 ? -errno : 0;
+}
+
+static int add_actions(const struct launch *launch, posix_spawn_file_actions_t *actions)
+{
+	int error = 0;
+	if (launch->cwd)
+		error = posix_spawn_file_actions_addchdir_np(actions, launch->cwd);
+	for (int i = 0; i < ENDS && error == 0; i++) {
+		if (launch->child[i] >= 0)
+			error = posix_spawn_file_actions_adddup2(actions, launch->child[i], i);
+	}
+	if (error == 0 && launch->given[ERR] == SLEY_STDIO_OUT)
+		error = posix_spawn_file_actions_adddup2(actions, OUT, ERR);
+	return error ? error : posix_spawn_file_actions_addclosefrom_np(actions, ERR + 1);
+}
+
+static void set_attributes(const struct launch *launch, posix_spawnattr_t *attributes)
+{
+	sigset_t none, pipe_alone;
+	sigemptyset(&none);
+	sigemptyset(&pipe_alone);
+	sigaddset(&pipe_alone, SIGPIPE);
+	posix_spawnattr_setsigmask(attributes, &none);
+	posix_spawnattr_setsigdefault(attributes, &pipe_alone);
+	posix_spawnattr_setflags(attributes, (short)(POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF |
+						     (launch->group ? POSIX_SPAWN_SETPGROUP : 0)));
+}
+
+static int start(struct launch *launch)
+{
+	posix_spawn_file_actions_t actions;
+	posix_spawnattr_t attributes;
+	posix_spawn_file_actions_init(&actions);
+	posix_spawnattr_init(&attributes);
+	set_attributes(launch, &attributes);
+	int error = add_actions(launch, &actions);
+	if (error == 0)
+		error = posix_spawnp(&launch->pid, launch->argv[0], &actions, &attributes, launch->argv,
+				     launch->env ? launch->env : environ);
+	if (error)
+		launch->pid = 0;
+	posix_spawnattr_destroy(&attributes);
+	posix_spawn_file_actions_destroy(&actions);
+	return -error;
+}
+
+static void close_all(int fds[ENDS])
+{
+	for (int i = 0; i < ENDS; i++) {
+		if (fds[i] >= 0)
+			close(fds[i]);
+		fds[i] = -1;
+	}
+}
+
+/* The child is not wanted: it is killed, which takes no time. Its own children live. */
+static void kill_child(struct launch *launch)
+{
+	close_all(launch->ours);
+	if (launch->pid) {
+		kill(launch->pid, SIGKILL); /* nobody has waited for it, so the number is its own */
+		while (waitpid(launch->pid, NULL, 0) < 0 && errno == EINTR)
+			;
+	}
+	if (launch->pidfd >= 0)
+		close(launch->pidfd);
+	launch->pid = 0;
+	launch->pidfd = -1;
+}
+
+static void run(void *block)
+{
+	struct launch *launch = *(struct launch **)block;
+	int error = 0;
+	for (int i = 0; i < ENDS && error == 0; i++)
+		error = make_end(launch, i);
+	if (error == 0)
+		error = start(launch);
+	close_all(launch->child);
+	if (error == 0 && (launch->pidfd = (int)syscall(SYS_pidfd_open, launch->pid, 0)) < 0)
+		error = -errno;
+	launch->error = error;
+	if (error)
+		kill_child(launch);
+}
+
+static void dropped(void *block)
+{
+	struct launch *launch = *(struct launch **)block;
+	kill_child(launch);
+	launch_free(launch);
+}
+
+/* ---- the calls ---- */
+
+static int check_stdio(const struct sley_process_options *options)
+{
+	return options->size != sizeof(*options) || options->in < SLEY_STDIO_NULL || options->out < SLEY_STDIO_NULL ||
+			       options->err < SLEY_STDIO_OUT
+		       ? -EINVAL
+		       : 0;
+}
+
+/* Those of the caller's that are given are not to be others by the time the thread comes to them. */
+static int hold_given(struct launch *launch)
+{
+	int error = 0;
+	for (int i = 0; i < ENDS && error == 0; i++) {
+		if (launch->given[i] > 0)
+			error = reactor_hold_now(launch->given[i], &launch->holds[i]);
+	}
+	return error;
+}
+
+int sley_process_spawn(struct sley_process *process, const char *const argv[],
+		       const struct sley_process_options *options, sley_time deadline)
+{
+	static const struct sley_process_options defaults = { .size = sizeof(defaults) };
+	const struct offload what = { run,
+				      dropped,
+				      { SLEY_WAIT_OFFLOAD, (uint64_t)(uintptr_t)sley_process_spawn,
+					__builtin_return_address(0) },
+				      POOL_BLOCKING };
+	struct launch *launch;
+	if (!task_self())
+		return outside_error();
+	if (!process || !argv)
+		return -EFAULT;
+	*process = (struct sley_process){ .pidfd = -1, .in = -1, .out = -1, .err = -1 };
+	options = options ? options : &defaults;
+	int error = argv[0] ? check_stdio(options) : -EINVAL;
+	if (error == 0)
+		error = launch_new(&launch, (char *const *)argv, options);
+	if (error)
+		return error;
+	error = hold_given(launch);
+	if (error) {
+		launch_free(launch);
+		return error;
+	}
+	error = offload_run(&what, &launch, sizeof(launch), deadline);
+	if (error)
+		return error;
+	error = launch->error;
+	if (error == 0)
+		*process = (struct sley_process){ .pid = launch->pid,
+						  .pidfd = launch->pidfd,
+						  .in = launch->ours[IN],
+						  .out = launch->ours[OUT],
+						  .err = launch->ours[ERR] };
+	launch_free(launch);
+	return error;
+}
+
+/* Reaps it if it has ended: 1; 0: it has not; or an error. */
+static int reap(struct sley_process *process)
+{
+	siginfo_t info = { 0 };
+	if (waitid((idtype_t)P_PIDFD, (id_t)process->pidfd, &info, WEXITED | WNOHANG) != 0)
+		return errno == ECHILD ? -ESRCH : -errno;
+	if (info.si_pid == 0)
+		return 0;
+	process->status = info.si_code == CLD_EXITED ? (info.si_status & 0xff) << 8
+						     : info.si_status | (info.si_code == CLD_DUMPED ? WCOREFLAG : 0);
+	process->ended = 1;
+	return 1;
+}
+
+int sley_process_wait(struct sley_process *process, int *status, sley_time deadline)
+{
+	const void *pc = __builtin_return_address(0);
+	if (!task_self())
+		return outside_error();
+	if (!process)
+		return -EFAULT;
+	struct hold hold = { 0 };
+	int saved = errno, result = process->ended ? 1 : process->pidfd < 0 ? -EBADF : 0;
+	while (result == 0 && (result = reap(process)) == 0)
+		result = reactor_wait(process->pidfd, READING, SLEY_WAIT_PROCESS, deadline, pc, &hold);
+	reactor_let_go(process->pidfd, &hold);
+	worker_spend(pc);
+	*sley_errno_location() = saved;
+	if (result < 0)
+		return result;
+	if (status)
+		*status = process->status;
+	return 0;
+}
+
+int sley_process_kill(const struct sley_process *process, int signal)
+{
+	int error = scheduler_error();
+	if (error)
+		return error;
+	if (!process)
+		return -EFAULT;
+	if (process->ended)
+		return -ESRCH;
+	int saved = errno;
+	error = syscall(SYS_pidfd_send_signal, process->pidfd, signal, NULL, 0) == 0 ? 0 : -errno;
+	errno = saved;
+	return error;
+}
+
+int sley_process_close(struct sley_process *process)
+{
+	int error = scheduler_error();
+	if (error)
+		return error;
+	if (!process)
+		return -EFAULT;
+	int *const all[] = { &process->pidfd, &process->in, &process->out, &process->err };
+	for (unsigned i = 0; i < ARRAY_SIZE(all); i++) {
+		if (*all[i] >= 0)
+			reactor_close_fd(*all[i]);
+		*all[i] = -1;
+	}
+	return 0;
+}
