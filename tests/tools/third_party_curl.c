@@ -87,8 +87,8 @@ static void check_body(unsigned number)
 }
 
 /*
- * The server answers the first request when it has the last: so all are under way at the same time, on two threads. Each
- * gets the bytes that it asked for.
+ * The server answers the first request when it has the last: so all are under way at the same time, on two threads.
+ * Each gets the bytes that it asked for.
  */
 static void test_contents(void **state)
 {
@@ -146,8 +146,8 @@ static void test_sending(void **state)
 }
 
 /*
- * More transfers than connections, to a server that turns away what is more than four: they take turns on the connections
- * that curl keeps, and so the descriptors change hands.
+ * More transfers than connections, to a server that turns away what is more than four: they take turns on the
+ * connections that curl keeps, and so the descriptors change hands.
  */
 static void test_kept_connections(void **state)
 {

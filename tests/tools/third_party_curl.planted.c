@@ -2,8 +2,9 @@
 /* Copyright (c) 2026 the sley authors */
 /*
  * An HTTP server that answers no request before REQUESTS are there: who gets an answer had them all under way at once.
- * Usage: third_party_curl.planted REQUESTS. GET /SEED/LENGTH is answered with the LENGTH bytes SEED, SEED + 7, SEED + 14
- * ...; POST with its own body, but for `Expect: 100-continue`, which it ignores. It says where it listens, and runs until SIGTERM.
+ * Usage: third_party_curl.planted REQUESTS. GET /SEED/LENGTH is answered with the LENGTH bytes SEED, SEED + 7, SEED +
+ * 14 ...; POST with its own body, but for `Expect: 100-continue`, which it ignores. It says where it listens, and runs
+ * until SIGTERM.
  */
 #include <netinet/in.h>
 #include <stdbool.h>

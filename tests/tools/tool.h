@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
-/* Running asynctop, or another program of this build, as a user does, with what it wrote kept. Assertions are cmocka's. */
+/* Running asynctop or another program of this build as a user does, with what it wrote kept. Assertions: cmocka's. */
 #ifndef TESTS_TOOL_H
 #define TESTS_TOOL_H
 

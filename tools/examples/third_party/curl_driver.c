@@ -15,15 +15,15 @@
  *
  * The library gets an epoll of its own, and one task waits for that: an epoll is a descriptor which is readable while
  * one of its own is ready. So however the set changes, a single sley_poll() waits for all of it, and the timer is that
- * call's deadline. The alternative, a task with a sley_poll() for each of curl's descriptors, was rejected: curl changes its
- * mind about a descriptor while its task is parked, takes the descriptor back into its cache and out again, and closes it
- * itself; each of these would have to find and cancel the task. This way sley never sees curl's descriptors, and curl
- * may close() them.
+ * call's deadline. The alternative, a task with a sley_poll() for each of curl's descriptors, was rejected: curl
+ * changes its mind about a descriptor while its task is parked, takes the descriptor back into its cache and out again,
+ * and closes it itself; each of these would have to find and cancel the task. This way sley never sees curl's
+ * descriptors, and curl may close() them.
  *
- * A CURLM may be used by one thread at a time. The driver task alone uses it: the others hand their handles over through
- * a channel, whose bound makes them wait when there are too many, and get them back through `done`. The task may change
- * threads, but only in sley_poll(), where it is not inside curl. It is one task, so curl's own work (TLS, say) takes one
- * CPU at most; a service for which that is too little starts several drivers.
+ * A CURLM may be used by one thread at a time. The driver task alone uses it: the others hand their handles over
+ * through a channel, whose bound makes them wait when there are too many, and get them back through `done`. The task
+ * may change threads, but only in sley_poll(), where it is not inside curl. It is one task, so curl's own work (TLS,
+ * say) takes one CPU at most; a service for which that is too little starts several drivers.
  *
  * A `struct transfer` is on the heap, because both tasks use it. The one that waits frees it, once the driver has let
  * go of it for good: it has finished, or (channel closed) has answered that it gave up.

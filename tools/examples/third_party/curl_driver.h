@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /*
- * libcurl for tasks: curl_driver_perform() is what curl_easy_perform() is to a thread. However many tasks call it, their
- * transfers run side by side and share curl's cache of connections.
+ * libcurl for tasks: curl_driver_perform() is what curl_easy_perform() is to a thread. However many tasks call it,
+ * their transfers run side by side and share curl's cache of connections.
  *
  * Before: curl_global_init(), and SIGPIPE ignored. Each handle needs CURLOPT_NOSIGNAL, or curl sets up an alarm for a
  * whole process.
@@ -24,8 +24,8 @@ void curl_driver_stop(struct curl_driver *);
 
 /*
  * Does the transfer of a handle and waits until it is over: 0, and curl's answer in *result. -ETIMEDOUT, -ECANCELED (as
- * for any wait of a task): it was given up; -ENOMEM. In each case the handle is the caller's again on return, and may be
- * used once more. It uses CURLOPT_PRIVATE.
+ * for any wait of a task): it was given up; -ENOMEM. In each case the handle is the caller's again on return, and may
+ * be used once more. It uses CURLOPT_PRIVATE.
  *
  * While it waits, another task calls the handle's callbacks and fills its buffers. So whatever the handle was given a
  * pointer to (CURLOPT_WRITEDATA, _ERRORBUFFER, _POSTFIELDS, lists) must not lie on the caller's copying stack: heap, a

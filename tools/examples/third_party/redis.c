@@ -6,9 +6,9 @@
  * around them, with a non-blocking socket and sley_poll() where it would block. The asynchronous interface of hiredis
  * (redisAsyncContext) was rejected: it has a callback for each reply, and what a task wants is the reply.
  *
- * Stack: redisBufferRead() has a buffer of 16 KiB in its frame. It is gone when it returns, so it never is part of what a
- * parked task has alive; and it fits into the stack of a task well (256 KiB by default). All that hiredis keeps is on the
- * heap. Thread-locals: it has none but errno, which is read on the thread that it was set on, before any wait.
+ * Stack: redisBufferRead() has a buffer of 16 KiB in its frame. It is gone when it returns, so it never is part of what
+ * a parked task has alive; and it fits into the stack of a task well (256 KiB by default). All that hiredis keeps is on
+ * the heap. Thread-locals: it has none but errno, which is read on the thread that it was set on, before any wait.
  */
 #include "redis.h"
 

@@ -37,8 +37,8 @@ void redis_close(redisContext *);
 int redis_command(redisContext *, redisReply **, sley_time deadline, const char *format, ...);
 
 /*
- * The next reply, in the order of the commands; what redisAppendCommand() has gathered is sent first. So n commands go out
- * together and cost one round trip:
+ * The next reply, in the order of the commands; what redisAppendCommand() has gathered is sent first. So n commands go
+ * out together and cost one round trip:
  *
  *	redisAppendCommand(c, "INCR %s", key);	n times
  *	redis_reply(c, &reply, deadline);	n times

@@ -2,9 +2,9 @@
 /* Copyright (c) 2026 the sley authors */
 /*
  * redis_tasks ADDRESS [options]: many tasks share a few connections to a redis server. Each stores a value of its own
- * under sley:NUMBER, counts itself in sley:count, reads its value back, and reports to the list sley:done. One more task
- * takes the reports with BLPOP, a command that has no end until there is one, and holds up nobody meanwhile. How hiredis
- * and sley work together is in redis.c.
+ * under sley:NUMBER, counts itself in sley:count, reads its value back, and reports to the list sley:done. One more
+ * task takes the reports with BLPOP, a command that has no end until there is one, and holds up nobody meanwhile. How
+ * hiredis and sley work together is in redis.c.
  *
  *	ADDRESS         127.0.0.1:PORT, or unix:/PATH
  *	-n TASKS        (500)
@@ -121,7 +121,7 @@ static bool report(redisContext *c, const struct value *v)
 	return is_done("RPUSH", redis_command(c, &reply, soon(), "RPUSH sley:done %u", v->number), &reply);
 }
 
-/* Others use the connection between the steps. After a failed one it may have a second reply to come: not used again. */
+/* Others use the connection between the steps. After a failed one a second reply may be due: it is not used again. */
 static bool step(bool (*what)(redisContext *, const struct value *), const struct value *v)
 {
 	redisContext *c;

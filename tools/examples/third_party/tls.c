@@ -12,13 +12,13 @@
  *   OpenSSL's error queue belongs to the thread, and the tasks of a thread share it. SSL_get_error() looks into it, so
  *   what another task left there would turn a WANT_READ into a failure; and after a wait this task may be on another
  *   thread, whose queue says nothing about its call. So attempt() clears the queue, calls, and reads the queue, with
- *   nothing in between that can wait. sley never takes the thread away in between: tasks change in calls that wait only.
+ *   nothing in between that can wait. sley does not take the thread away by itself: tasks change in calls that wait.
  *   What is to be known later is copied: tls.error.
  *
  *   Pointers into the task's stack. While this task is parked, other tasks use its stack's addresses, so nobody else
- *   may follow a pointer to there. OpenSSL keeps its data on the heap; the one exception is the buffer of an SSL_write()
- *   that is to be repeated, whose address it remembers to compare it with that of the repetition. Our stack is back at
- *   the same addresses then, with the same bytes, so a buffer on it may be given.
+ *   may follow a pointer to there. OpenSSL keeps its data on the heap. The one exception is the buffer of an
+ *   SSL_write() that is to be repeated, whose address it remembers, to compare it with that of the repetition. Our
+ *   stack is back at the same addresses then, with the same bytes, so a buffer on it may be given.
  *
  *   OpenSSL's mutexes, in the SSL_CTX that all share, are held inside its calls only. So no task waits with one.
  *

@@ -11,7 +11,8 @@
  *	tls_close(&t);
  *
  * A struct tls belongs to one task at a time and may lie on its stack. `fd` is a non-blocking socket, as sley_accept()
- * and sley_dial() make them. An SSL_CTX is shared by all. The process must ignore SIGPIPE: OpenSSL writes with write(2).
+ * and sley_dial() make them. An SSL_CTX is shared by all. The process must ignore SIGPIPE: OpenSSL writes with
+ * write(2).
  *
  * Errors: -EPROTO: this is no TLS, the certificate is refused, or the stream ended without the peer saying so:
  * tls_reason(); -ETIMEDOUT; -ENOMEM; what the socket answers. After any of them the connection is only good for
