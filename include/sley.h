@@ -37,6 +37,7 @@
 #include <sley/base.h>
 #include <sley/chan.h>
 #include <sley/file.h>
+#include <sley/future.h>
 #include <sley/io.h>
 #include <sley/local.h>
 #include <sley/offload.h>

@@ -34,6 +34,8 @@
  *   io/offload.c         functions run by the pools of threads (io/pool.c); io/submit.c: by tasks, for plain threads
  *   io/process.c         child processes; io/signal.c: signals as values
  *   sync/                mutex, wait group (park.c: what such objects share); channel (chan.c), select
+ *   sync/future.c        values that will be there later; completed by a task (async.c), by whoever holds the promise
+ *                          (promise.c), or by other futures (derivation.c): then.c, combine.c
  *   region/region.c      what tools may see; site.c: spawn sites
  *   dump.c               the same as text
  *
@@ -289,6 +291,7 @@ static int open_and_run(const struct sley_options *options)
 	region_begin(options->name, stacks_begin, stacks_begin + stacks_size, stack_size, slots_count());
 	store(&region.header->worker_count, MAX(region.header->worker_count, scheduler.count), release);
 	store(&scheduler.stopping, 0, relaxed);
+	scheduler.run++;
 	threads_open();
 	offload_open(options->offload_threads, options->compute_threads, options->offload_queue);
 	store(&scheduler.running, 1, release);
@@ -309,7 +312,7 @@ tasks:
 	slots_close();
 images:
 	images_close();
-	scheduler = (struct scheduler){ .forked = scheduler.forked };
+	scheduler = (struct scheduler){ .forked = scheduler.forked, .run = scheduler.run };
 	return error;
 }
 

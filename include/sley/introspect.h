@@ -145,7 +145,9 @@ enum sley_task_state {
 	X(GROUP, "group", address) \
 	X(SELECT, "select", none) \
 	X(OFFLOAD, "offload", address) /* of the function */ \
-	X(PROCESS, "process", fd) /* its pidfd */
+	X(PROCESS, "process", fd) /* its pidfd */ \
+	X(FUTURE, "future", address) \
+	X(GENERATOR, "generator", address)
 
 enum sley_wait_kind {
 #define SLEY_WAIT_ENUM(name, text, object) SLEY_WAIT_##name,

@@ -72,6 +72,17 @@ void thread_leave(struct thread *thread)
 		futex_wake(&threads.count, INT_MAX);
 }
 
+int thread_visit(struct thread *thread)
+{
+	return task_self() ? 0 : thread_enter(thread);
+}
+
+void thread_depart(struct thread *thread)
+{
+	if (!task_self())
+		thread_leave(thread);
+}
+
 /* Values of `woken`. STUCK: it waits without a deadline, and is counted in threads.stuck. */
 enum { ASLEEP, WOKEN, STUCK };
 

@@ -29,6 +29,13 @@ void thread_leave(struct thread *thread);
 /* What a thread is known by where a task is by its id: as large, never 0, and no task ever has it. Any thread. */
 uint64_t thread_id(void);
 
+/*
+ * For a call from any thread that looks at tasks: 0, and the run and its memory last until thread_depart(). A task needs
+ * nothing for that; a plain thread enters.
+ */
+int thread_visit(struct thread *thread);
+void thread_depart(struct thread *thread);
+
 /* What wait_park() is for threads. */
 enum claim thread_park(struct task *task, sley_time deadline);
 

@@ -74,6 +74,7 @@ struct scheduler {
 	unsigned forked;   /* atomic: this is a forked child of a process with a run */
 	unsigned stopping; /* atomic: set once; workers leave when they see it */
 	unsigned threads;  /* atomic: of the runtime's own, beside the workers */
+	unsigned run;      /* constant during a run: its number in this process */
 	/* the global queue: overflow, tasks from plain threads, and yields after a full share */
 	struct lock lock; /* protects head and tail */
 	struct task *head, *tail;

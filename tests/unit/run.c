@@ -68,6 +68,16 @@ void await_state(sley_task task, enum sley_task_state state, enum sley_wait_kind
 	}
 }
 
+void await_live(unsigned n)
+{
+	sley_time deadline = SOON;
+
+	while (live_tasks() != n) {
+		REQUIRE(sley_now() < deadline);
+		sley_yield();
+	}
+}
+
 static int captured = -1, original = -1;
 
 void capture_begin(void)

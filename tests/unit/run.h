@@ -34,6 +34,9 @@ enum sley_task_state state_of(sley_task task);
 /* Yields until the task's record shows the state (and the wait, unless NONE). REQUIRE()s that it comes soon. */
 void await_state(sley_task task, enum sley_task_state state, enum sley_wait_kind kind);
 
+/* Yields until `n` tasks are alive. REQUIRE()s that it comes soon. */
+void await_live(unsigned n);
+
 /* Sends stderr into a file until capture_end(), which puts it into `text`, NUL-terminated, cut at `size`. */
 void capture_begin(void);
 void capture_end(char *text, size_t size);

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+/* The argument of a function that is to run later: n bytes by value, kept with what is to call it, or a pointer. */
+#ifndef SYNC_ARGUMENT_H
+#define SYNC_ARGUMENT_H
+
+#include <errno.h>
+#include <string.h>
+
+#include <sley.h>
+
+#include "sched/fault.h"
+
+/* The bytes to keep it in. */
+static inline size_t argument_size(size_t n)
+{
+	return n == SLEY_BY_POINTER ? 0 : n;
+}
+
+/* 0; -EINVAL: no function, or no bytes; -EFAULT: a pointer into a copying stack. */
+static inline int argument_check(const void *fn, const void *arg, size_t n, const char *call)
+{
+	if (!fn || (!arg && n > 0 && n != SLEY_BY_POINTER))
+		return -EINVAL;
+	if (n == SLEY_BY_POINTER && stack_is_copying(arg))
+		return fault_report(arg, call, "argument", "pass it by value, or on the heap");
+	return 0;
+}
+
+/* Keeps it in `block`: what the function gets. */
+static inline void *argument_keep(void *block, const void *arg, size_t n)
+{
+	if (n == SLEY_BY_POINTER)
+		return (void *)(uintptr_t)arg;
+	return n > 0 ? memcpy(block, arg, n) : block;
+}
+
+#endif

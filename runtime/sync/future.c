@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+#include "sync/future.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sched/fault.h"
+#include "sync/derivation.h"
+
+/* ---- making and freeing ---- */
+
+struct sley_future *future_new(size_t size, int *error)
+{
+	size_t bytes;
+	*error = -EOVERFLOW;
+	if (__builtin_add_overflow(sizeof(struct sley_future), size, &bytes) || bytes > PTRDIFF_MAX)
+		return NULL;
+	int saved = errno;
+	struct sley_future *future = calloc(1, bytes);
+	errno = saved;
+	*error = future ? 0 : -ENOMEM;
+	if (!future)
+		return NULL;
+	future->refs = FUTURE_HANDLE + FUTURE_PRODUCER;
+	future->run = scheduler.run;
+	future->which = -1;
+	future->size = size;
+	return future;
+}
+
+void future_release(struct sley_future *future, uint64_t what)
+{
+	/* release: what we did with it; acquire: what all others did */
+	if (fetch_sub(&future->refs, what, acq_rel) == what)
+		free(future);
+}
+
+void future_drop(struct sley_future *future, struct todo *todo)
+{
+	uint64_t refs = load(&future->refs, acquire);
+	while (future->stops && future_state(future) == FUTURE_PENDING) {
+		if (refs / FUTURE_HANDLE == 1) { /* the only handle, so there will be no others */
+			future->unwanted = todo->unwanted;
+			todo->unwanted = future;
+			return;
+		}
+		if (cas_weak(&future->refs, &refs, refs - FUTURE_HANDLE, acq_rel, acquire))
+			return;
+	}
+	future_release(future, FUTURE_HANDLE);
+}
+
+/* Its run is over, and so are its producers, but for promises. Nothing is looked at that belonged to the run. */
+static void drop_after_run(struct sley_future *future)
+{
+	if (future->promised)
+		future_release(future, FUTURE_HANDLE);
+	else if (fetch_sub(&future->refs, FUTURE_HANDLE, acq_rel) / FUTURE_HANDLE == 1)
+		free(future);
+}
+
+int future_enter(const struct sley_future *future, const char *call, struct thread *thread)
+{
+	if (!future)
+		return -EINVAL;
+	int error = fault_check(future, call, "future");
+	if (error || (error = thread_visit(thread)) != 0)
+		return error;
+	if (future->run == scheduler.run)
+		return 0;
+	thread_depart(thread);
+	return -ENOTCONN;
+}
+
+/* ---- completing ---- */
+
+void todo_add(struct todo *todo, struct link *link)
+{
+	link->next = NULL;
+	if (todo->first)
+		todo->last->next = link;
+	else
+		todo->first = link;
+	todo->last = link;
+}
+
+/* All links of the future. With its lock held. */
+static void todo_take(struct todo *todo, struct sley_future *future)
+{
+	struct link *links = future->links;
+	if (!links)
+		return;
+	if (todo->first)
+		todo->last->next = links;
+	else
+		todo->first = links;
+	todo->last = links->prev;
+	future->links = NULL;
+}
+
+static void wake(struct task *list)
+{
+	if (list && !list->tenant.next)
+		task_ready(list); /* by run-next: who completed it is about to end, or to wait */
+	else
+		task_ready_list(list);
+}
+
+void future_publish(struct sley_future *future, int error, struct todo *todo)
+{
+	lock_take(&future->lock);
+	future->error = error;
+	store(&future->state, FUTURE_DONE, release); /* pairs with future_state() */
+	struct task *waiters = wait_pop_all(&future->waiters, CLAIM_EVENT);
+	todo_take(todo, future);
+	lock_drop(&future->lock);
+	wake(waiters);
+}
+
+bool future_end(struct sley_future *future, int error, struct todo *todo)
+{
+	if (!future_claim(future))
+		return false;
+	future_publish(future, error, todo);
+	return true;
+}
+
+bool future_cancel(struct sley_future *future, struct todo *todo)
+{
+	if (!future_end(future, -ECANCELED, todo))
+		return false;
+	lock_take(&future->lock);
+	sley_task task = future->task; /* if it is set later, that task finds the future complete: see then.c */
+	lock_drop(&future->lock);
+	if (task)
+		sley_cancel(task);
+	if (future->derivation) {
+		derivation_detach(future->derivation, todo);
+		derivation_put(future->derivation, todo);
+	}
+	return true;
+}
+
+void todo_run(struct todo *todo)
+{
+	for (;;) {
+		struct link *link = todo->first;
+		struct sley_future *future = todo->unwanted;
+		if (link) {
+			todo->first = link->next;
+			link->derivation->run(link, todo);
+		} else if (future) {
+			todo->unwanted = future->unwanted;
+			future->unwanted = NULL;
+			future_cancel(future, todo);
+			future_release(future, FUTURE_HANDLE);
+		} else {
+			return;
+		}
+	}
+}
+
+/* ---- waiting ---- */
+
+static int outcome(const struct sley_future *future, void *result)
+{
+	if (future->error == 0 && result && future->size > 0)
+		memcpy(result, future->value, future->size);
+	return future->error;
+}
+
+/* 0: it is complete; or what ended the wait. */
+static int wait_for(struct task *task, struct sley_future *future, sley_time deadline, const void *pc)
+{
+	lock_take(&future->lock);
+	if (future_state(future) == FUTURE_DONE) {
+		lock_drop(&future->lock);
+		return 0;
+	}
+	wait_begin(task, SLEY_WAIT_FUTURE, (uint64_t)(uintptr_t)future, pc);
+	wait_link(&future->waiters, &task->wait);
+	lock_drop(&future->lock);
+	enum claim who = wait_park(task, deadline);
+	if (who == CLAIM_EVENT)
+		return 0;
+	lock_take(&future->lock);
+	wait_unlink(&future->waiters, &task->wait);
+	lock_drop(&future->lock);
+	return wait_error(who);
+}
+
+/* Apart, as its frame is no live bytes then. */
+NOINLINE static void drop(struct sley_future *future)
+{
+	struct todo todo = { 0 };
+	future_drop(future, &todo);
+	todo_run(&todo);
+}
+
+/* With a handle of its own: who waits, is safe from the owner's freeing his. */
+static int await(struct task *task, struct sley_future *future, void *result, sley_time deadline, const void *pc)
+{
+	future_hold(future);
+	int error = wait_for(task, future, deadline, pc);
+	if (error == 0)
+		error = outcome(future, result);
+	drop(future);
+	return error;
+}
+
+NOINLINE static int await_in_thread(struct sley_future *future, void *result, sley_time deadline)
+{
+	struct thread thread;
+	int error = future_enter(future, "sley_await", &thread);
+	if (error)
+		return error;
+	error = await(&thread.task, future, result, deadline, NULL);
+	thread_depart(&thread);
+	return error;
+}
+
+int sley_await(struct sley_future *future, void *result, sley_time deadline)
+{
+	struct task *task = task_self();
+	int error = future ? fault_check(future, "sley_await", "future") : -EINVAL;
+	if (unlikely(error))
+		return error;
+	if (future_state(future) == FUTURE_DONE) {
+		if (task)
+			worker_spend(__builtin_return_address(0));
+		return outcome(future, result);
+	}
+	if (unlikely(!task))
+		return await_in_thread(future, result, deadline);
+	if (unlikely(future->run != scheduler.run))
+		return -ENOTCONN;
+	return await(task, future, result, deadline, __builtin_return_address(0));
+}
+
+/* ---- the other calls ---- */
+
+int sley_future_ready(const struct sley_future *future)
+{
+	int error = future ? fault_check(future, "sley_future_ready", "future") : -EINVAL;
+	return error ? error : future_state(future) == FUTURE_DONE;
+}
+
+int64_t sley_future_which(const struct sley_future *future)
+{
+	int error = sley_future_ready(future);
+	if (error <= 0)
+		return error ? error : -EAGAIN;
+	return future->which >= 0 ? future->which : -EINVAL;
+}
+
+int sley_future_cancel(struct sley_future *future)
+{
+	struct thread thread;
+	struct todo todo = { 0 };
+	int error = future_enter(future, "sley_future_cancel", &thread);
+	if (error)
+		return error;
+	if (!future_cancel(future, &todo))
+		error = -EALREADY;
+	todo_run(&todo);
+	thread_depart(&thread);
+	return error;
+}
+
+struct sley_future *sley_future_ref(struct sley_future *future)
+{
+	if (future)
+		future_hold(future);
+	return future;
+}
+
+int sley_future_free(struct sley_future *future)
+{
+	struct thread thread;
+	int error = future ? future_enter(future, "sley_future_free", &thread) : 0;
+	if (!future)
+		return 0;
+	if (error == 0) {
+		drop(future);
+		thread_depart(&thread);
+	} else if (future_is_over(error)) {
+		drop_after_run(future);
+		error = 0;
+	}
+	return error;
+}

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+/* Promises: a promise is a producer's reference to a future, and nothing else. */
+#include <errno.h>
+#include <string.h>
+
+#include "sched/fault.h"
+#include "sync/future.h"
+
+static struct sley_future *future_of(struct sley_promise *promise)
+{
+	return (struct sley_future *)(void *)promise;
+}
+
+int sley_promise_new(struct sley_promise **promise, struct sley_future **future, size_t size)
+{
+	struct thread thread;
+	int error = promise && future ? thread_visit(&thread) : -EINVAL;
+	if (error)
+		return error;
+	struct sley_future *made = future_new(size, &error);
+	if (made) {
+		made->promised = true;
+		*future = made;
+		*promise = (struct sley_promise *)(void *)made;
+	}
+	thread_depart(&thread);
+	return error;
+}
+
+int sley_promise_resolve(struct sley_promise *promise, const void *value)
+{
+	struct sley_future *future = future_of(promise);
+	struct thread thread;
+	struct todo todo = { 0 };
+	int error = future_enter(future, "sley_promise_resolve", &thread);
+	if (error)
+		return error;
+	if (!value && future->size > 0) {
+		error = -EINVAL;
+	} else if (!future_claim(future)) {
+		error = -EALREADY;
+	} else {
+		if (future->size > 0)
+			memcpy(future->value, value, future->size);
+		future_publish(future, 0, &todo);
+		todo_run(&todo);
+	}
+	thread_depart(&thread);
+	return error;
+}
+
+int sley_promise_reject(struct sley_promise *promise, int reason)
+{
+	struct sley_future *future = future_of(promise);
+	struct thread thread;
+	struct todo todo = { 0 };
+	if (reason >= 0)
+		return -EINVAL;
+	int error = future_enter(future, "sley_promise_reject", &thread);
+	if (error)
+		return error;
+	if (!future_end(future, reason, &todo))
+		error = -EALREADY;
+	todo_run(&todo);
+	thread_depart(&thread);
+	return error;
+}
+
+struct sley_promise *sley_promise_ref(struct sley_promise *promise)
+{
+	if (promise)
+		fetch_add(&future_of(promise)->refs, FUTURE_PRODUCER, relaxed); /* as future_hold() */
+	return promise;
+}
+
+static void drop(struct sley_future *future)
+{
+	struct todo todo = { 0 };
+	uint64_t refs = load(&future->refs, acquire);
+	while ((refs & (FUTURE_HANDLE - 1)) > FUTURE_PRODUCER) { /* there are others */
+		if (cas_weak(&future->refs, &refs, refs - FUTURE_PRODUCER, acq_rel, acquire))
+			return;
+	}
+	future_end(future, -EOWNERDEAD, &todo);
+	todo_run(&todo);
+	future_release(future, FUTURE_PRODUCER);
+}
+
+int sley_promise_free(struct sley_promise *promise)
+{
+	struct sley_future *future = future_of(promise);
+	struct thread thread;
+	int error = future ? future_enter(future, "sley_promise_free", &thread) : 0;
+	if (!future)
+		return 0;
+	if (error == 0) {
+		drop(future);
+		thread_depart(&thread);
+	} else if (future_is_over(error)) {
+		future_release(future, FUTURE_PRODUCER);
+		error = 0;
+	}
+	return error;
+}

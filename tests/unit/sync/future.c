@@ -1,0 +1,640 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+/* Futures: awaiting, looking, cancelling, freeing; and each of these against their completion. */
+#include "tests/unit/run.h"
+
+#include <pthread.h>
+#include <string.h>
+
+#include "base/atomic.h"
+#include "base/compiler.h"
+#include "sync/future.h"
+
+static struct sley_future *future;
+static struct sley_promise *promise;
+static uint32_t seed; /* of the round of a race */
+
+static void make(size_t size)
+{
+	REQUIRE(sley_promise_new(&promise, &future, size) == 0);
+}
+
+static void unmake(void)
+{
+	REQUIRE(sley_promise_free(promise) == 0 && sley_future_free(future) == 0);
+}
+
+/* Moves one side of a race, `salt`, against the other: on one worker by yields, on several by time. */
+static void stagger(uint32_t salt)
+{
+	uint32_t x = (seed + salt) * 2654435761u;
+
+	for (uint32_t i = x >> 25; i > 0; i--)
+		cpu_relax();
+	if (x & 256)
+		sley_yield();
+}
+
+static bool is_awaited(void)
+{
+	lock_take(&future->lock);
+	bool awaited = future->waiters.head;
+	lock_drop(&future->lock);
+	return awaited;
+}
+
+/* With 1, 2 and 4 workers, and with so few stacks that whoever waits is copied out. */
+static void run_all(int (*main)(void *))
+{
+	struct sley_options few = { .size = sizeof(few), .workers = 2, .stack_slots = 2 };
+
+	run(main, 1);
+	run(main, 2);
+	run(main, 4);
+#ifndef SLEY_ASAN
+	run_with(main, NULL, &few);
+	few.workers = 1;
+	run_with(main, NULL, &few);
+#else
+	(void)few;
+#endif
+}
+
+/* ---- awaiting ---- */
+
+#define AWAITERS 40
+#define LARGE    3000
+
+static unsigned got;
+
+static void await_value(void *size)
+{
+	char value[LARGE + 1];
+	size_t n = (size_t)(uintptr_t)size;
+
+	memset(value, 0x55, sizeof(value));
+	REQUIRE(sley_await(future, value, SLEY_NEVER) == 0);
+	for (size_t i = 0; i < n; i++)
+		REQUIRE((unsigned char)value[i] == (unsigned char)(i + n));
+	REQUIRE(value[n] == 0x55); /* not a byte more */
+	fetch_add(&got, 1, relaxed);
+}
+
+static void await_error(void *size)
+{
+	char value[LARGE] = { 0x55 };
+
+	REQUIRE(sley_await(future, value, SLEY_NEVER) == -EBADMSG);
+	REQUIRE(value[0] == 0x55);
+	fetch_add(&got, 1, relaxed);
+}
+
+static void await_in_all(void (*body)(void *), size_t size, int error)
+{
+	char value[LARGE];
+	sley_task tasks[AWAITERS];
+
+	got = 0;
+	make(size);
+	for (size_t i = 0; i < size; i++)
+		value[i] = (char)(i + size);
+	for (unsigned i = 0; i < AWAITERS; i++) {
+		tasks[i] = sley_spawn_at(SLEY_SITE("body"), NULL, body, (void *)(uintptr_t)size, SLEY_BY_POINTER);
+		await_state(tasks[i], SLEY_TASK_WAITING, SLEY_WAIT_FUTURE);
+	}
+	REQUIRE(got == 0 && sley_future_ready(future) == 0);
+	REQUIRE((error ? sley_promise_reject(promise, error) : sley_promise_resolve(promise, value)) == 0);
+	memset(value, 0, sizeof(value)); /* ours again */
+	for (unsigned i = 0; i < AWAITERS; i++)
+		REQUIRE(sley_join(tasks[i], SLEY_NEVER) == 0);
+	REQUIRE(got == AWAITERS && sley_future_ready(future) == 1);
+	body((void *)(uintptr_t)size); /* and once more, without a wait */
+	unmake();
+}
+
+static int main_await(void *arg)
+{
+	static const size_t sizes[] = { 0, 1, 8, 100, LARGE };
+
+	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
+		await_in_all(await_value, sizes[i], 0);
+		await_in_all(await_error, sizes[i], -EBADMSG);
+	}
+	return 0;
+}
+
+/* Any number of tasks await one future; each gets the whole value, into its own stack, or the error and nothing. */
+static void test_await(void **state)
+{
+	run_all(main_await);
+}
+
+static int main_deadlines(void *arg)
+{
+	uint64_t value = 7, result = 0;
+
+	make(sizeof(value));
+	REQUIRE(sley_await(future, &result, 0) == -ETIMEDOUT);
+	REQUIRE(sley_await(future, &result, sley_in(SLEY_MS(1))) == -ETIMEDOUT);
+	REQUIRE(sley_future_ready(future) == 0);
+	REQUIRE(sley_promise_resolve(promise, &value) == 0);
+	REQUIRE(sley_await(future, &result, 0) == 0 && result == 7); /* it is there: the deadline does not matter */
+	REQUIRE(sley_await(future, NULL, 0) == 0);
+	unmake();
+	make(0);
+	REQUIRE(sley_promise_reject(promise, -ETIMEDOUT) == 0);
+	REQUIRE(sley_await(future, NULL, SLEY_NEVER) == -ETIMEDOUT); /* its own: */
+	REQUIRE(sley_future_ready(future) == 1);
+	unmake();
+	return 0;
+}
+
+/* The deadline is the wait's; the future goes on, and its own error is told apart. */
+static void test_deadlines(void **state)
+{
+	run(main_deadlines, 1);
+}
+
+static void await_cancelled(void *arg)
+{
+	uint64_t result = 0;
+
+	REQUIRE(sley_await(future, &result, SLEY_NEVER) == -ECANCELED);
+	REQUIRE(sley_future_ready(future) == 0);
+	REQUIRE(sley_await(future, &result, SLEY_NEVER) == -ECANCELED);
+	int old = sley_cancel_mask(1);
+	store(&got, 1, release);
+	REQUIRE(sley_await(future, &result, SLEY_NEVER) == 0 && result == 9);
+	sley_cancel_mask(old);
+	REQUIRE(sley_await(future, &result, SLEY_NEVER) == 0 && result == 9); /* not a wait */
+}
+
+static int main_cancelled_awaiter(void *arg)
+{
+	uint64_t value = 9;
+
+	got = 0;
+	make(sizeof(value));
+	sley_task task = sley_spawn(await_cancelled, NULL);
+	await_state(task, SLEY_TASK_WAITING, SLEY_WAIT_FUTURE);
+	REQUIRE(sley_cancel(task) == 0);
+	while (!load(&got, acquire) || !is_awaited())
+		sley_yield();
+	REQUIRE(sley_promise_resolve(promise, &value) == 0);
+	REQUIRE(sley_join(task, SLEY_NEVER) == 0);
+	unmake();
+	return 0;
+}
+
+/* Cancelling a task that awaits ends its wait and leaves the future alone. */
+static void test_cancelled_awaiter(void **state)
+{
+	run(main_cancelled_awaiter, 1);
+	run(main_cancelled_awaiter, 2);
+}
+
+/* ---- cancelling the future ---- */
+
+static void await_rejected(void *arg)
+{
+	REQUIRE(sley_await(future, NULL, SLEY_NEVER) == -ECANCELED);
+	REQUIRE(sley_cancelled() == 0 && sley_future_ready(future) == 1);
+}
+
+static int main_cancel(void *arg)
+{
+	make(0);
+	sley_task task = sley_spawn(await_rejected, NULL);
+	await_state(task, SLEY_TASK_WAITING, SLEY_WAIT_FUTURE);
+	REQUIRE(sley_future_cancel(future) == 0);
+	REQUIRE(sley_join(task, SLEY_NEVER) == 0);
+	REQUIRE(sley_future_cancel(future) == -EALREADY);
+	REQUIRE(sley_promise_resolve(promise, NULL) == -EALREADY);
+	REQUIRE(sley_promise_reject(promise, -EIO) == -EALREADY);
+	REQUIRE(sley_await(future, NULL, 0) == -ECANCELED);
+	unmake();
+	make(0);
+	REQUIRE(sley_promise_resolve(promise, NULL) == 0);
+	REQUIRE(sley_future_cancel(future) == -EALREADY && sley_await(future, NULL, 0) == 0);
+	unmake();
+	return 0;
+}
+
+/* A cancelled future is rejected with -ECANCELED, at once and for good; a complete one cannot be cancelled. */
+static void test_cancel(void **state)
+{
+	run(main_cancel, 1);
+	run(main_cancel, 2);
+}
+
+/* ---- ownership ---- */
+
+static int main_handles(void *arg)
+{
+	uint64_t value = 3, result;
+
+	make(sizeof(value));
+	struct sley_future *other = sley_future_ref(future);
+	REQUIRE(other == future);
+	REQUIRE(sley_future_free(future) == 0);
+	REQUIRE(sley_promise_resolve(promise, &value) == 0);
+	REQUIRE(sley_promise_free(promise) == 0);
+	REQUIRE(sley_await(other, &result, 0) == 0 && result == 3);
+	REQUIRE(sley_future_free(other) == 0);
+	make(0); /* without a handle on its future a promise is still good for its owner */
+	REQUIRE(sley_future_free(future) == 0);
+	REQUIRE(sley_promise_resolve(promise, NULL) == 0);
+	REQUIRE(sley_promise_free(promise) == 0);
+	REQUIRE(sley_future_free(NULL) == 0 && sley_future_ref(NULL) == NULL);
+	return 0;
+}
+
+/* Handles are independent. (That nothing is leaked or freed twice is for AddressSanitizer to say.) */
+static void test_handles(void **state)
+{
+	run(main_handles, 1);
+}
+
+static void await_and_count(void *arg)
+{
+	uint64_t result;
+
+	REQUIRE(sley_await(future, &result, SLEY_NEVER) == 0 && result == 12);
+	fetch_add(&got, 1, relaxed);
+}
+
+static int main_free_while_awaited(void *arg)
+{
+	uint64_t value = 12;
+	sley_task tasks[3];
+
+	got = 0;
+	make(sizeof(value));
+	for (int i = 0; i < 3; i++) {
+		tasks[i] = sley_spawn(await_and_count, NULL);
+		await_state(tasks[i], SLEY_TASK_WAITING, SLEY_WAIT_FUTURE);
+	}
+	REQUIRE(sley_future_free(future) == 0); /* the only handle that anybody has: who waits is safe */
+	REQUIRE(sley_promise_resolve(promise, &value) == 0);
+	REQUIRE(sley_promise_free(promise) == 0);
+	for (int i = 0; i < 3; i++)
+		REQUIRE(sley_join(tasks[i], SLEY_NEVER) == 0);
+	REQUIRE(got == 3);
+	return 0;
+}
+
+/* Freeing the handle that tasks wait with: they still get the value. */
+static void test_free_while_awaited(void **state)
+{
+	run(main_free_while_awaited, 1);
+	run(main_free_while_awaited, 3);
+}
+
+/* ---- plain threads, and the end of the run ---- */
+
+static void *thread_awaits(void *arg)
+{
+	uint64_t result = 0;
+
+	REQUIRE(sley_await(future, &result, 0) == -ETIMEDOUT);
+	REQUIRE(sley_await(future, &result, sley_in(SLEY_MS(1))) == -ETIMEDOUT);
+	fetch_add(&got, 1, release);
+	REQUIRE(sley_await(future, &result, SOON) == 0 && result == 5);
+	REQUIRE(sley_await(future, &result, 0) == 0);
+	return NULL;
+}
+
+static void await_five(void *arg)
+{
+	uint64_t result = 0;
+
+	REQUIRE(sley_await(future, &result, SLEY_NEVER) == 0 && result == 5);
+}
+
+static int main_threads(void *arg)
+{
+	pthread_t threads[4];
+	uint64_t value = 5;
+
+	got = 0;
+	make(sizeof(value));
+	for (int i = 0; i < 4; i++)
+		REQUIRE(pthread_create(&threads[i], NULL, thread_awaits, NULL) == 0);
+	while (load(&got, acquire) < 4)
+		sley_sleep(sley_in(SLEY_US(100)));
+	sley_task task = sley_spawn(await_five, NULL);
+	await_state(task, SLEY_TASK_WAITING, SLEY_WAIT_FUTURE);
+	REQUIRE(sley_promise_resolve(promise, &value) == 0);
+	REQUIRE(sley_join(task, SLEY_NEVER) == 0);
+	for (int i = 0; i < 4; i++)
+		pthread_join(threads[i], NULL);
+	unmake();
+	return 0;
+}
+
+static struct sley_future *left[4];
+static struct sley_promise *left_promises[4];
+static pthread_t stranded_thread;
+
+static void *thread_is_stranded(void *arg)
+{
+	return (void *)(intptr_t)sley_await(left[0], NULL, SLEY_NEVER);
+}
+
+static int sleep_for_ever(void *arg, void *result)
+{
+	return sley_sleep(SLEY_NEVER);
+}
+
+static int main_leaves(void *arg)
+{
+	uint64_t value = 77;
+
+	for (int i = 0; i < 3; i++)
+		REQUIRE(sley_promise_new(&left_promises[i], &left[i], sizeof(value)) == 0);
+	REQUIRE(sley_promise_resolve(left_promises[1], &value) == 0);
+	REQUIRE(sley_async(&left[3], sleep_for_ever, NULL, SLEY_BY_POINTER, sizeof(value)) == 0);
+	future = left[0];
+	REQUIRE(pthread_create(&stranded_thread, NULL, thread_is_stranded, NULL) == 0);
+	while (!is_awaited())
+		sley_yield();
+	return 0;
+}
+
+/* What futures of an earlier run answer. */
+static void look_at_what_is_left(int error)
+{
+	uint64_t value = 0;
+	struct sley_future *made;
+
+	assert_int_equal(sley_await(left[0], &value, 0), error);
+	assert_int_equal(sley_future_ready(left[0]), 0);
+	assert_int_equal(sley_future_cancel(left[0]), error);
+	assert_int_equal(sley_promise_resolve(left_promises[0], &value), error);
+	assert_int_equal(sley_promise_reject(left_promises[0], -EIO), error);
+	assert_int_equal(sley_future_all(&made, left, 4), error);
+	assert_int_equal(sley_future_timeout(&made, left[1], SLEY_NEVER), error);
+	assert_int_equal(sley_await(left[1], &value, 0), 0);
+	assert_int_equal(value, 77);
+}
+
+static int main_later(void *arg)
+{
+	look_at_what_is_left(-ENOTCONN);
+	assert_int_equal(sley_future_free(left[2]), 0);
+	assert_int_equal(sley_promise_free(left_promises[2]), 0);
+	return 0;
+}
+
+/*
+ * At the end of the run a plain thread that awaits is told. Then what is complete can still be had, all else is refused,
+ * in a later run too, and everything can be freed: in a run, outside of one, future first or promise first.
+ */
+static void test_after_the_run(void **state)
+{
+	struct sley_promise *none = NULL;
+	void *result;
+
+	run(main_leaves, 2);
+	assert_int_equal(pthread_join(stranded_thread, &result), 0);
+	assert_int_equal((intptr_t)result, -ENOTCONN);
+	look_at_what_is_left(-ENOTCONN);
+	run(main_later, 1);
+	assert_int_equal(sley_promise_free(left_promises[0]), 0);
+	assert_int_equal(sley_future_free(left[0]), 0);
+	assert_int_equal(sley_future_free(left[1]), 0);
+	assert_int_equal(sley_promise_free(left_promises[1]), 0);
+	assert_int_equal(sley_future_free(left[3]), 0); /* its task was abandoned */
+	assert_int_equal(sley_promise_new(&none, &left[0], 8), -ENOTCONN);
+	assert_null(none);
+}
+
+/* Plain threads await and block, among tasks that do. */
+static void test_threads(void **state)
+{
+	run(main_threads, 1);
+	run(main_threads, 2);
+}
+
+/* ---- bad input ---- */
+
+static int main_bad(void *arg)
+{
+	REQUIRE(sley_await(NULL, NULL, 0) == -EINVAL && sley_future_ready(NULL) == -EINVAL);
+	REQUIRE(sley_future_cancel(NULL) == -EINVAL && sley_future_which(NULL) == -EINVAL);
+	make(0);
+	REQUIRE(sley_future_which(future) == -EAGAIN);
+	REQUIRE(sley_promise_resolve(promise, NULL) == 0 && sley_future_which(future) == -EINVAL);
+	unmake();
+	return 0;
+}
+
+static void use_stack(void *arg)
+{
+	char block[sizeof(struct sley_future)] = { 0 };
+	struct sley_future *on_stack = (void *)block;
+
+	REQUIRE(sley_await(on_stack, NULL, 0) == -EFAULT && sley_future_ready(on_stack) == -EFAULT);
+	REQUIRE(sley_future_cancel(on_stack) == -EFAULT && sley_future_free(on_stack) == -EFAULT);
+	REQUIRE(sley_promise_free((void *)block) == -EFAULT);
+}
+
+static int main_bad_stack(void *arg)
+{
+	sley_task task = sley_spawn(use_stack, NULL);
+
+	REQUIRE(sley_join(task, SLEY_NEVER) == 0);
+	return 0;
+}
+
+/* Null futures, and what cannot be one. */
+static void test_bad(void **state)
+{
+	char text[2048];
+
+	run(main_bad, 1);
+	capture_begin();
+	run(main_bad_stack, 1);
+	capture_end(text, sizeof(text));
+	assert_int_equal(occurrences(text, "the future"), 1);
+}
+
+/* ---- races ----
+ *
+ * The other side is a task; both begin at once and are staggered at random. What must hold is the same in each order:
+ * every call gets exactly one of the answers that it may get, they fit each other, and all tasks end.
+ */
+
+#define ROUNDS test_scale(20000)
+
+static sley_task waiter;
+static int answer;
+static uint64_t result;
+
+static void resolve(void *arg)
+{
+	uint64_t value = 1;
+
+	stagger(1);
+	answer = sley_promise_resolve(promise, &value);
+}
+
+static int main_resolve_deadline(void *arg)
+{
+	unsigned counts[2] = { 0, 0 };
+
+	for (long i = 0; i < ROUNDS; i++) {
+		seed++;
+		make(sizeof(result));
+		result = 0;
+		sley_task other = sley_spawn(resolve, NULL);
+		stagger(2);
+		/* claimed by the resolver, or by the timer, which may itself come before or after */
+		int error = sley_await(future, &result, i % 4 == 0 ? 0 : sley_in(SLEY_US(i % 5)));
+		REQUIRE((error == 0 && result == 1) || (error == -ETIMEDOUT && result == 0));
+		counts[error == 0]++;
+		REQUIRE(sley_await(future, &result, SOON) == 0 && result == 1);
+		REQUIRE(sley_join(other, SLEY_NEVER) == 0 && answer == 0);
+		unmake();
+	}
+	REQUIRE(counts[0] > 0 && counts[1] > 0);
+	return 0;
+}
+
+/*
+ *     resolver                       awaiter
+ *     lock; DONE; pop; claim EVENT   begin; link; unlock; park; the timer claims DEADLINE
+ *     ready, unless it lost          lock; unlink, unless popped
+ */
+static void test_resolve_deadline(void **state)
+{
+	run_all(main_resolve_deadline);
+}
+
+static void await_once(void *arg)
+{
+	int error = sley_await(future, &result, SLEY_NEVER);
+
+	REQUIRE((error == 0 && result == 1) || (error == -ECANCELED && result == 0));
+	answer = error;
+}
+
+static int main_resolve_cancelled(void *arg)
+{
+	uint64_t value = 1;
+	unsigned counts[2] = { 0, 0 };
+
+	for (long i = 0; i < ROUNDS; i++) {
+		seed++;
+		make(sizeof(result));
+		result = 0;
+		waiter = sley_spawn(await_once, NULL);
+		stagger(3);
+		if (i % 2) {
+			REQUIRE(sley_cancel(waiter) == 0);
+			stagger(4);
+			REQUIRE(sley_promise_resolve(promise, &value) == 0);
+		} else {
+			REQUIRE(sley_promise_resolve(promise, &value) == 0);
+			REQUIRE(sley_cancel(waiter) == 0);
+		}
+		REQUIRE(sley_join(waiter, SLEY_NEVER) == 0);
+		counts[answer == 0]++;
+		unmake();
+	}
+	REQUIRE(counts[0] > 0 && counts[1] > 0);
+	return 0;
+}
+
+/* The awaiting task is cancelled while the future is resolved: it gets the one or the other, and ends. */
+static void test_resolve_cancelled(void **state)
+{
+	run_all(main_resolve_cancelled);
+}
+
+static void cancel_future(void *arg)
+{
+	stagger(5);
+	answer = sley_future_cancel(future);
+}
+
+static int main_resolve_cancel(void *arg)
+{
+	uint64_t value = 1;
+	unsigned counts[2] = { 0, 0 };
+
+	for (long i = 0; i < ROUNDS; i++) {
+		seed++;
+		make(sizeof(result));
+		result = 0;
+		sley_task other = sley_spawn(cancel_future, NULL);
+		stagger(6);
+		int resolved = sley_promise_resolve(promise, &value);
+		int error = sley_await(future, &result, SLEY_NEVER);
+		REQUIRE(sley_join(other, SLEY_NEVER) == 0);
+		REQUIRE(resolved == 0 ? answer == -EALREADY && error == 0 && result == 1
+				      : resolved == -EALREADY && answer == 0 && error == -ECANCELED && result == 0);
+		counts[error == 0]++;
+		unmake();
+	}
+	REQUIRE(counts[0] > 0 && counts[1] > 0);
+	return 0;
+}
+
+/* Both claim; exactly one wins, the other is told, and whoever awaits sees the winner's outcome. */
+static void test_resolve_cancel(void **state)
+{
+	run_all(main_resolve_cancel);
+}
+
+static void await_by_ref(void *arg)
+{
+	int error = sley_await(arg, &result, SLEY_NEVER);
+
+	REQUIRE(error == 0 && result == 1);
+	REQUIRE(sley_future_free(arg) == 0);
+}
+
+static int main_resolve_free(void *arg)
+{
+	for (long i = 0; i < ROUNDS; i++) {
+		seed++;
+		make(sizeof(result));
+		result = 0;
+		sley_task other = sley_spawn(resolve, NULL);
+		sley_task second = sley_spawn(await_by_ref, sley_future_ref(future));
+		stagger(7);
+		REQUIRE(sley_future_free(future) == 0);
+		REQUIRE(sley_join(other, SLEY_NEVER) == 0 && answer == 0);
+		REQUIRE(sley_promise_free(promise) == 0);
+		REQUIRE(sley_join(second, SLEY_NEVER) == 0);
+	}
+	return 0;
+}
+
+/* The owner frees, another awaits by a handle of its own, a third resolves: the last one frees the memory. */
+static void test_resolve_free(void **state)
+{
+	run_all(main_resolve_free);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_await),
+		cmocka_unit_test(test_deadlines),
+		cmocka_unit_test(test_cancelled_awaiter),
+		cmocka_unit_test(test_cancel),
+		cmocka_unit_test(test_handles),
+		cmocka_unit_test(test_free_while_awaited),
+		cmocka_unit_test(test_threads),
+		cmocka_unit_test(test_after_the_run),
+		cmocka_unit_test(test_bad),
+		cmocka_unit_test(test_resolve_deadline),
+		cmocka_unit_test(test_resolve_cancelled),
+		cmocka_unit_test(test_resolve_cancel),
+		cmocka_unit_test(test_resolve_free),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+/* Promises: completing a future from anywhere, once; and promises that are dropped. */
+#include "tests/unit/run.h"
+
+#include <pthread.h>
+#include <string.h>
+
+#include "base/atomic.h"
+#include "base/compiler.h"
+
+static struct sley_future *future;
+static struct sley_promise *promise;
+static uint32_t seed;
+
+static void stagger(uint32_t *state)
+{
+	*state = *state * 1664525 + 1013904223;
+	for (uint32_t i = *state >> 25; i > 0; i--)
+		cpu_relax();
+	if (*state >> 8 & 1)
+		sley_yield();
+}
+
+static int main_once(void *arg)
+{
+	uint64_t value = 4, result = 0;
+
+	REQUIRE(sley_promise_new(&promise, &future, sizeof(value)) == 0);
+	REQUIRE(sley_promise_resolve(promise, NULL) == -EINVAL);
+	REQUIRE(sley_promise_reject(promise, 0) == -EINVAL && sley_promise_reject(promise, 1) == -EINVAL);
+	REQUIRE(sley_future_ready(future) == 0); /* none of these did anything */
+	REQUIRE(sley_promise_resolve(promise, &value) == 0);
+	value = 5;
+	REQUIRE(sley_promise_resolve(promise, &value) == -EALREADY);
+	REQUIRE(sley_promise_reject(promise, -EIO) == -EALREADY);
+	REQUIRE(sley_await(future, &result, 0) == 0 && result == 4);
+	REQUIRE(sley_promise_free(promise) == 0);
+	REQUIRE(sley_await(future, &result, 0) == 0 && result == 4); /* freeing changes nothing then */
+	REQUIRE(sley_future_free(future) == 0);
+
+	REQUIRE(sley_promise_new(&promise, &future, 0) == 0);
+	REQUIRE(sley_promise_reject(promise, -EIO) == 0);
+	REQUIRE(sley_promise_resolve(promise, NULL) == -EALREADY);
+	REQUIRE(sley_await(future, NULL, 0) == -EIO);
+	REQUIRE(sley_promise_free(promise) == 0 && sley_future_free(future) == 0);
+	return 0;
+}
+
+/* Resolved or rejected once; the second is told and changes nothing. */
+static void test_once(void **state)
+{
+	run(main_once, 1);
+}
+
+static int main_dropped(void *arg)
+{
+	REQUIRE(sley_promise_new(&promise, &future, 8) == 0);
+	REQUIRE(sley_promise_ref(promise) == promise);
+	REQUIRE(sley_promise_free(promise) == 0);
+	REQUIRE(sley_future_ready(future) == 0); /* another owner may still complete it */
+	REQUIRE(sley_promise_free(promise) == 0);
+	REQUIRE(sley_await(future, NULL, 0) == -EOWNERDEAD);
+	REQUIRE(sley_future_free(future) == 0);
+	REQUIRE(sley_promise_free(NULL) == 0 && sley_promise_ref(NULL) == NULL);
+	return 0;
+}
+
+/* A promise that everybody dropped rejects with -EOWNERDEAD. */
+static void test_dropped(void **state)
+{
+	run(main_dropped, 1);
+}
+
+static int main_bad(void *arg)
+{
+	struct sley_promise *p = NULL;
+	struct sley_future *f = NULL;
+
+	REQUIRE(sley_promise_new(NULL, &f, 8) == -EINVAL && sley_promise_new(&p, NULL, 8) == -EINVAL);
+	REQUIRE(sley_promise_new(&p, &f, SIZE_MAX) == -EOVERFLOW);
+	REQUIRE(sley_promise_new(&p, &f, SIZE_MAX / 2) == -EOVERFLOW);
+#if !defined(SLEY_ASAN) && !defined(SLEY_TSAN) /* they end the process instead */
+	REQUIRE(sley_promise_new(&p, &f, (size_t)1 << 60) == -ENOMEM);
+#endif
+	REQUIRE(!p && !f); /* unchanged */
+	REQUIRE(sley_promise_resolve(NULL, NULL) == -EINVAL && sley_promise_reject(NULL, -EIO) == -EINVAL);
+	return 0;
+}
+
+static void test_bad(void **state)
+{
+	run(main_bad, 1);
+}
+
+/* ---- from plain threads ---- */
+
+#define PROMISES 200
+
+static struct sley_promise *promises[PROMISES];
+static struct sley_future *futures[PROMISES];
+
+/* Every third is resolved, rejected, dropped. */
+static void *complete_all(void *arg)
+{
+	for (uint64_t i = 0; i < PROMISES; i++) {
+		if (i % 3 == 0)
+			REQUIRE(sley_promise_resolve(promises[i], &i) == 0);
+		else if (i % 3 == 1)
+			REQUIRE(sley_promise_reject(promises[i], -(int)i) == 0);
+		REQUIRE(sley_promise_free(promises[i]) == 0);
+	}
+	return NULL;
+}
+
+static int main_threads(void *arg)
+{
+	pthread_t thread;
+	uint64_t result = 0;
+
+	for (int i = 0; i < PROMISES; i++)
+		REQUIRE(sley_promise_new(&promises[i], &futures[i], sizeof(uint64_t)) == 0);
+	REQUIRE(pthread_create(&thread, NULL, complete_all, NULL) == 0);
+	for (uint64_t i = 0; i < PROMISES; i++) {
+		int error = sley_await(futures[i], &result, SOON);
+		if (i % 3 == 0)
+			REQUIRE(error == 0 && result == i);
+		else
+			REQUIRE(error == (i % 3 == 1 ? -(int)i : -EOWNERDEAD));
+		REQUIRE(sley_future_free(futures[i]) == 0);
+	}
+	pthread_join(thread, NULL);
+	return 0;
+}
+
+static void *from_outside(void *arg)
+{
+	struct sley_promise *p;
+	struct sley_future *f;
+	uint64_t value = 8, result = 0;
+
+	REQUIRE(sley_promise_new(&p, &f, sizeof(value)) == 0);
+	REQUIRE(sley_promise_resolve(p, &value) == 0);
+	REQUIRE(sley_await(f, &result, SLEY_NEVER) == 0 && result == 8);
+	REQUIRE(sley_promise_free(p) == 0 && sley_future_free(f) == 0);
+	return NULL;
+}
+
+static int main_from_outside(void *arg)
+{
+	pthread_t thread;
+
+	REQUIRE(pthread_create(&thread, NULL, from_outside, NULL) == 0);
+	pthread_join(thread, NULL);
+	return 0;
+}
+
+/* A plain thread completes what tasks await; and makes and awaits futures itself. */
+static void test_threads(void **state)
+{
+	run(main_threads, 1);
+	run(main_threads, 2);
+	run(main_from_outside, 1);
+}
+
+/* ---- races ---- */
+
+#define ROUNDS test_scale(20000)
+
+static int answers[2];
+
+/* By task `number`, who owns a handle. */
+static void resolve_and_drop(void *number)
+{
+	uint64_t who = (uintptr_t)number;
+	uint32_t state = seed + (uint32_t)who * 77777;
+
+	stagger(&state);
+	answers[who] = sley_promise_resolve(promise, &who);
+	REQUIRE(sley_promise_free(promise) == 0);
+}
+
+static int main_two_resolvers(void *arg)
+{
+	uint64_t result = 9;
+
+	for (long i = 0; i < ROUNDS; i++) {
+		seed++;
+		REQUIRE(sley_promise_new(&promise, &future, sizeof(result)) == 0);
+		sley_promise_ref(promise);
+		sley_task one = sley_spawn(resolve_and_drop, (void *)0), two = sley_spawn(resolve_and_drop, (void *)1);
+		REQUIRE(sley_await(future, &result, SLEY_NEVER) == 0);
+		REQUIRE(sley_join(one, SLEY_NEVER) == 0 && sley_join(two, SLEY_NEVER) == 0);
+		REQUIRE(result < 2 && answers[result] == 0 && answers[1 - result] == -EALREADY);
+		REQUIRE(sley_future_free(future) == 0);
+	}
+	return 0;
+}
+
+/* Of two resolvers one succeeds, its value is what the future has, and the other is told. */
+static void test_two_resolvers(void **state)
+{
+	run(main_two_resolvers, 1);
+	run(main_two_resolvers, 2);
+	run(main_two_resolvers, 4);
+}
+
+static void drop(void *number)
+{
+	uint32_t state = seed + (uint32_t)(uintptr_t)number * 77777;
+
+	stagger(&state);
+	REQUIRE(sley_promise_free(promise) == 0);
+}
+
+static int main_two_droppers(void *arg)
+{
+	for (long i = 0; i < ROUNDS; i++) {
+		seed++;
+		REQUIRE(sley_promise_new(&promise, &future, 0) == 0);
+		sley_promise_ref(promise);
+		sley_task one = sley_spawn(drop, (void *)0), two = sley_spawn(drop, (void *)1);
+		REQUIRE(sley_await(future, NULL, SLEY_NEVER) == -EOWNERDEAD);
+		REQUIRE(sley_join(one, SLEY_NEVER) == 0 && sley_join(two, SLEY_NEVER) == 0);
+		REQUIRE(sley_future_free(future) == 0);
+	}
+	return 0;
+}
+
+/* Two owners drop at once: neither may think that the other still has it, or who awaits would wait for ever. */
+static void test_two_droppers(void **state)
+{
+	run(main_two_droppers, 1);
+	run(main_two_droppers, 2);
+	run(main_two_droppers, 4);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_once),          cmocka_unit_test(test_dropped),
+		cmocka_unit_test(test_bad),           cmocka_unit_test(test_threads),
+		cmocka_unit_test(test_two_resolvers), cmocka_unit_test(test_two_droppers),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
