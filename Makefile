@@ -22,7 +22,7 @@
 ## Targets
 ##   all        the libraries, asynctop, the examples, the benchmarks (default)
 ##   demo       a service under load, and asynctop's verdict on it; LIVE=1: the live screen
-##   check      all tests; PART=gcc|clang|ucontext|asan|tsan: one part
+##   check      all tests; PART=gcc|clang|ucontext|asan|tsan|aarch64: one part
 ##   bench      the figures; ARGS="-r ROW[,ROW] -w WORKERS[,WORKERS]": some of them
 ##   tests      builds the test programs
 ##   examples   builds all examples, also those with OpenSSL, libcurl and hiredis, which `all` leaves out
@@ -35,6 +35,8 @@
 ##   CC=        gcc (default) or clang
 ##   CONTEXT=   ucontext: glibc's context switch instead of ours
 ##   SANITIZE=  address,undefined or thread (the latter with clang): libraries, unit and stress tests only
+##   CROSS=     aarch64-linux-gnu-: cross-compiles with that gcc; libraries, unit and stress tests only
+##   CROSS_ROOT= where CROSS finds libcmocka, as in tests/check/arm64_root.sh
 ##   DEBUG=1    checks of the runtime's invariants (DCHECK)
 ##   WERROR=1   warnings are errors
 ##   CFLAGS=    default -O2 -g
@@ -44,13 +46,18 @@ MAKEFLAGS += -r --no-print-directory
 .SUFFIXES:
 .DELETE_ON_ERROR:
 .SECONDARY:
-.DEFAULT_GOAL := $(if $(SANITIZE),tests,all)
+.DEFAULT_GOAL := $(if $(SANITIZE)$(CROSS),tests,all)
 
 VERSION := 0.1.0
 SOVERSION := 0
 
 # ---- options ----
 
+ifdef CROSS
+CC := $(CROSS)gcc
+AR := $(CROSS)ar
+OBJCOPY := $(CROSS)objcopy
+endif
 ifeq ($(origin CC),default)
 CC := gcc
 endif
@@ -68,7 +75,8 @@ space := $(empty) $(empty)
 comma := ,
 
 compiler := $(if $(findstring clang,$(notdir $(CC))),clang,gcc)
-variant := $(compiler) $(CONTEXT) $(subst $(comma), ,$(SANITIZE)) $(if $(filter 1,$(DEBUG)),debug)
+cross_arch := $(firstword $(subst -, ,$(CROSS)))
+variant := $(compiler) $(cross_arch) $(CONTEXT) $(subst $(comma), ,$(SANITIZE)) $(if $(filter 1,$(DEBUG)),debug)
 variant := $(subst $(space),-,$(strip $(variant)))
 BUILD ?= build$(if $(filter-out gcc,$(variant)),/$(variant))
 
@@ -90,6 +98,10 @@ sanitize := -fsanitize=$(SANITIZE)
 flags += $(sanitize) -fno-sanitize-recover=all $(if $(filter gcc,$(compiler)),-Wno-maybe-uninitialized)
 endif
 link := $(sanitize) -pthread $(LDFLAGS)
+ifdef CROSS_ROOT
+flags += -isystem $(CROSS_ROOT)/usr/include
+link += -L$(CROSS_ROOT)/usr/lib/$(CROSS:-=)
+endif
 
 arch := $(firstword $(subst -, ,$(MAKE_HOST)))
 bpf_arch := $(patsubst x86_64,x86,$(patsubst aarch64,arm64,$(arch)))
@@ -145,9 +157,9 @@ asynctop_program := $(if $(wildcard tools/asynctop/main.c),$(BUILD)/asynctop)
 
 unit_programs := $(call program,$(call programs_of,$(unit)))
 stress_programs := $(call program,$(call programs_of,$(stress)))
-observer_programs := $(if $(SANITIZE),,$(call program,$(call programs_of,$(observers))))
+observer_programs := $(if $(SANITIZE)$(CROSS),,$(call program,$(call programs_of,$(observers))))
 test_programs := $(unit_programs) $(stress_programs) $(observer_programs)
-planted_programs := $(call program,$(call planted_of,$(unit) $(stress) $(if $(SANITIZE),,$(observers))))
+planted_programs := $(call program,$(call planted_of,$(unit) $(stress) $(if $(SANITIZE)$(CROSS),,$(observers))))
 
 # ---- how it looks ----
 
@@ -162,7 +174,7 @@ quote = '$(subst ','\'',$(1))'
 all: $(libraries) $(asynctop_program) $(example_programs) $(bench_programs)
 libs: $(libraries)
 examples: $(example_programs) $(third_party_programs)
-tests: $(libraries) $(test_programs) $(planted_programs) $(if $(SANITIZE),,examples)
+tests: $(libraries) $(test_programs) $(planted_programs) $(if $(SANITIZE)$(CROSS),,examples)
 
 list-tests:
 	@printf '%s\n' $(test_programs:$(BUILD)/tests/%=%)
@@ -192,7 +204,7 @@ BUILD_PACKAGES := gcc libc6-dev clang llvm bpftool libbpf-dev libelf-dev zlib1g-
 DEMO_PACKAGES := libcap2-bin
 THIRD_PARTY_PACKAGES := libssl-dev libcurl4-openssl-dev libhiredis-dev
 CHECK_PACKAGES := libclang-rt-14-dev libcmocka-dev libfuse3-dev fuse3 pkgconf python3 python3-jsonschema redis-tools \
-	$(THIRD_PARTY_PACKAGES)
+	gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user $(THIRD_PARTY_PACKAGES)
 PACKAGES ?= $(BUILD_PACKAGES) $(DEMO_PACKAGES) $(CHECK_PACKAGES)
 
 # Asks dpkg alone; apt and the network are touched only if something is missing.

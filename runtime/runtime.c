@@ -15,7 +15,7 @@
  *   stack/pages.c          giving back what deep calls touched
  *   stack/strict.c         stacks that nobody else can touch, in strict mode
  *   stack/overflow.c       catching who touches a guard or a parked stack; crash.c: naming the tasks
- *   context/x86_64.S     the switch (or ucontext.c)
+ *   context/x86_64.S     the switch (or aarch64.S, or ucontext.c)
  *   sched/spawn.c        the task's own calls: spawn, join, yield, sleep, its end
  *   sched/cancel.c         cancelling it
  *   sched/cleanup.c        what it does when its function has returned; local.c: its values

@@ -30,6 +30,12 @@ void test_skip(const char *reason)
 	abort(); /* skip() does not return, but does not say so */
 }
 
+void test_need_kernel(const char *why)
+{
+	if (getenv("SLEY_TEST_EMULATOR"))
+		test_skip(why);
+}
+
 void test_need_root(void)
 {
 	if (geteuid() != 0)

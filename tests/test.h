@@ -6,6 +6,7 @@
  *
  *   SLEY_BUILD          the build directory; default: build
  *   SLEY_TEST_SCALE     counts are divided by this where tests run under a sanitizer; default: 1
+ *   SLEY_TEST_EMULATOR  a program that runs this one, which is another machine's
  *   SLEY_REQUIRE_BPF=1  a skip is a failure: for machines that are known to have everything
  *
  * cmocka's assertions leave the test by longjmp, so they are good only on the thread and stack that runs the test. In a
@@ -28,6 +29,9 @@ __attribute__((noreturn)) void test_require_failed(const char *condition, const 
 
 /* Ends the test as one that cannot run here. Only on the test's own stack. */
 __attribute__((noreturn)) void test_skip(const char *reason);
+
+/* Skips the test if an emulator runs it (SLEY_TEST_EMULATOR), which does not do what the kernel does: `why`. */
+void test_need_kernel(const char *why);
 
 /* Skips the test unless the process is root. */
 void test_need_root(void);

@@ -7,7 +7,7 @@
  * The floating-point control words are the worker's, not the context's: saving them costs as much as the rest.
  * The signal mask is the thread's.
  *
- * Backends: x86_64.S, and ucontext.c over glibc's (make CONTEXT=ucontext, and every other machine).
+ * Backends: x86_64.S, aarch64.S, and ucontext.c over glibc's (make CONTEXT=ucontext, and every other machine).
  */
 #ifndef CONTEXT_CONTEXT_H
 #define CONTEXT_CONTEXT_H

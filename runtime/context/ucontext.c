@@ -2,21 +2,22 @@
 /* Copyright (c) 2026 the sley authors */
 /*
  * Contexts over glibc's ucontext: the portable backend, and a second opinion on the assembly in the tests. Two system
- * calls for the signal mask make it slow.
+ * calls for the signal mask make it slow, and that mask and the floating-point control words are the context's here.
  *
  * The ucontext_t of a stack that is not running lies on that stack, so that it is copied with it; it points into itself
  * (fpregs), which is right again when the bytes are back at their addresses.
  */
 #include "context/context.h"
 
-#if !defined(__x86_64__) || defined(SLEY_CONTEXT_UCONTEXT)
+#if (!defined(__x86_64__) && !defined(__aarch64__)) || defined(SLEY_CONTEXT_UCONTEXT)
 
 #include <stdint.h>
 #include <ucontext.h>
 
 /*
  * Below `here` lies only what the compiler put into the frame of context_switch; swapcontext has no frame of its own.
- * That is far less than this; the check is in tests/unit/context/context.c, which clobbers all below sp.
+ * That is far less than this. How much it is the compiler does not say: tests/unit/context/context.c clobbers all below sp
+ * between switches, in each of the builds.
  */
 #define FRAME_SLACK 512
 
@@ -37,6 +38,18 @@ NOINLINE void context_switch(struct context *from, struct context *to)
 	swapcontext(&here, ucontext_of(to));
 }
 
+/* What follows frame pointers must not go on into the frames of the maker, which getcontext() saw. */
+static void end_frame_chain(ucontext_t *first)
+{
+#if defined(__x86_64__)
+	first->uc_mcontext.gregs[REG_RBP] = 0;
+#elif defined(__aarch64__)
+	first->uc_mcontext.regs[29] = 0;
+#else
+	(void)first;
+#endif
+}
+
 void context_make(struct context *context, void *low, void *top, void (*entry)(void))
 {
 	/* the record at the top, the stack proper below it: [low, sp) is free for setcontext to run on */
@@ -46,6 +59,7 @@ void context_make(struct context *context, void *low, void *top, void (*entry)(v
 	first->uc_stack.ss_sp = low;
 	first->uc_stack.ss_size = place - FRAME_SLACK - (uintptr_t)low;
 	first->uc_link = NULL;
+	end_frame_chain(first);
 	makecontext(first, entry, 0);
 	context->sp = low_end(first);
 }

@@ -121,6 +121,7 @@ variants() {
 		build/gcc-address-undefined SANITIZE=address,undefined
 		build/clang-thread SANITIZE=thread CC=clang-14
 		build/gcc-debug DEBUG=1
+		build/gcc-aarch64 CROSS=aarch64-linux-gnu-
 	END
 	expect 2 make -n CONTEXT=other clean
 }

@@ -120,6 +120,16 @@ void scenario_main(int argc, char **argv, const struct scenario *scenarios)
 	exit(127);
 }
 
+void scenario_exec(const char *name)
+{
+	const char *emulator = getenv("SLEY_TEST_EMULATOR");
+
+	if (emulator) /* the kernel does not start another machine's program */
+		execl(emulator, emulator, program_invocation_name, "--scenario", name, NULL);
+	else
+		execl("/proc/self/exe", program_invocation_name, "--scenario", name, NULL);
+}
+
 int scenario_run(const char *name, char *text, size_t size)
 {
 	int ends[2], status;
@@ -133,7 +143,7 @@ int scenario_run(const char *name, char *text, size_t size)
 		dup2(ends[1], STDERR_FILENO);
 		close(ends[0]);
 		close(ends[1]);
-		execl("/proc/self/exe", program_invocation_name, "--scenario", name, NULL);
+		scenario_exec(name);
 		_exit(127);
 	}
 	close(ends[1]);

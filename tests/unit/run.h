@@ -53,6 +53,9 @@ struct scenario {
 /* First thing in main(): if the process was started for a scenario, runs it and ends. The list ends with a null name. */
 void scenario_main(int argc, char **argv, const struct scenario *scenarios);
 
+/* Becomes this program again, for the scenario: for use in a forked child. Returns if that fails. */
+void scenario_exec(const char *name);
+
 /* Starts this program again for the scenario; its wait(2) status, with its stderr in `text`. */
 int scenario_run(const char *name, char *text, size_t size);
 

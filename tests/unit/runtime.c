@@ -318,6 +318,7 @@ static void test_abandon(void **state)
 	struct sley_options few = { .size = sizeof(few), .workers = 2, .stack_slots = 8 };
 	long pages = 0;
 
+	test_need_kernel("/proc/self/statm is qemu's");
 	for (int i = 0; i < 30; i++) {
 #ifndef SLEY_ASAN
 		run_with(main_abandon, NULL, &few);
@@ -402,6 +403,7 @@ static void test_no_resources(void **state)
 {
 	char text[4096];
 
+	test_need_kernel("qemu-user does not keep RLIMIT_AS");
 	int status = scenario_run("no_descriptors", text, sizeof(text));
 	assert_int_equal(status, 0);
 #if !defined(SLEY_ASAN) && !defined(SLEY_TSAN) /* they need terabytes, and threads */

@@ -28,6 +28,7 @@ static void test_grow(void **state)
 {
 	struct arena arena;
 
+	test_need_kernel("qemu-user drops MADV_POPULATE_WRITE");
 	assert_int_equal(arena_reserve(&arena, 64u << 20), 0);
 	assert_int_equal(arena.populated, 0);
 	assert_int_equal(resident(&arena), 0);
@@ -90,6 +91,7 @@ static void test_no_memory(void **state)
 	struct arena arena;
 	struct rlimit old, low;
 
+	test_need_kernel("qemu-user does not keep RLIMIT_DATA");
 	assert_int_equal(arena_reserve(&arena, 64u << 20), 0);
 	assert_int_equal(arena_grow(&arena, 1000), 0);
 	assert_int_equal(getrlimit(RLIMIT_DATA, &old), 0);
@@ -112,6 +114,7 @@ static void test_populate(void **state)
 	char *map = mmap(NULL, 16 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	unsigned char pages[16];
 
+	test_need_kernel("qemu-user drops MADV_POPULATE_WRITE");
 	assert_ptr_not_equal(map, MAP_FAILED);
 	assert_int_equal(memory_populate(map, 16 * PAGE), 0);
 	assert_int_equal(mincore(map, 16 * PAGE, pages), 0);

@@ -84,7 +84,8 @@ static void test_entry(void **state)
 	go_in();
 	assert_int_equal(entered, 1);
 	assert_true(entry_frame > (uintptr_t)low && entry_frame < (uintptr_t)top);
-	assert_int_equal(entry_frame % 16, 0); /* rbp after the prologue: the return address and itself are 16 bytes */
+	/* x86-64: the return address and rbp are 16 bytes; aarch64: the stack pointer is aligned at all times */
+	assert_int_equal(entry_frame % 16, 0);
 }
 
 /* ---- registers ---- */
@@ -118,6 +119,65 @@ NOINLINE static bool registers_kept(void (*call)(void), uint64_t seed)
 			 : "rax", "rbx", "rcx", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "memory", "cc", "xmm0", "xmm1",
 			   "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7");
 	for (uint64_t i = 0; i < 5; i++) {
+		if (out[i] != seed + i)
+			return false;
+	}
+	return true;
+}
+#elif defined(__aarch64__)
+NOINLINE static bool registers_kept(void (*call)(void), uint64_t seed)
+{
+	uint64_t out[18]; /* x19 to x28, d8 to d15 */
+	register uint64_t first __asm__("x0") = seed;
+	register uint64_t *place __asm__("x1") = out;
+	register void (*function)(void) __asm__("x2") = call;
+
+	__asm__ volatile("stp x1, xzr, [sp, #-16]!\n\t" /* there is no red zone */
+			 "mov x19, x0\n\t"
+			 "add x20, x0, #1\n\t"
+			 "add x21, x0, #2\n\t"
+			 "add x22, x0, #3\n\t"
+			 "add x23, x0, #4\n\t"
+			 "add x24, x0, #5\n\t"
+			 "add x25, x0, #6\n\t"
+			 "add x26, x0, #7\n\t"
+			 "add x27, x0, #8\n\t"
+			 "add x28, x0, #9\n\t"
+			 "add x3, x0, #10\n\t"
+			 "fmov d8, x3\n\t"
+			 "add x3, x0, #11\n\t"
+			 "fmov d9, x3\n\t"
+			 "add x3, x0, #12\n\t"
+			 "fmov d10, x3\n\t"
+			 "add x3, x0, #13\n\t"
+			 "fmov d11, x3\n\t"
+			 "add x3, x0, #14\n\t"
+			 "fmov d12, x3\n\t"
+			 "add x3, x0, #15\n\t"
+			 "fmov d13, x3\n\t"
+			 "add x3, x0, #16\n\t"
+			 "fmov d14, x3\n\t"
+			 "add x3, x0, #17\n\t"
+			 "fmov d15, x3\n\t"
+			 "blr x2\n\t"
+			 "ldp x1, xzr, [sp], #16\n\t"
+			 "stp x19, x20, [x1]\n\t"
+			 "stp x21, x22, [x1, #16]\n\t"
+			 "stp x23, x24, [x1, #32]\n\t"
+			 "stp x25, x26, [x1, #48]\n\t"
+			 "stp x27, x28, [x1, #64]\n\t"
+			 "stp d8, d9, [x1, #80]\n\t"
+			 "stp d10, d11, [x1, #96]\n\t"
+			 "stp d12, d13, [x1, #112]\n\t"
+			 "stp d14, d15, [x1, #128]\n\t"
+			 : "+r"(first), "+r"(place), "+r"(function)
+			 :
+			 : "x3", "x4", "x5", "x6", "x7", "x8", "x9", "x10", "x11", "x12", "x13", "x14", "x15", "x16", "x17", "x18",
+			   "x19", "x20", "x21", "x22", "x23", "x24", "x25", "x26", "x27", "x28", "x30", "memory", "cc", "v0",
+			   "v1", "v2", "v3", "v4", "v5", "v6", "v7", "v8", "v9", "v10", "v11", "v12", "v13", "v14", "v15", "v16",
+			   "v17", "v18", "v19", "v20", "v21", "v22", "v23", "v24", "v25", "v26", "v27", "v28", "v29", "v30",
+			   "v31");
+	for (uint64_t i = 0; i < 18; i++) {
 		if (out[i] != seed + i)
 			return false;
 	}
@@ -205,7 +265,7 @@ static void test_copied(void **state)
 		go_in();
 		assert_int_equal(rounds_inside, i);
 		size_t live = (size_t)(top - (char *)inside.sp);
-		assert_true(live < 8192);
+		assert_true(live < 16384); /* ucontext_t has 5 KiB on aarch64, and there are two */
 		copy_bytes(image, inside.sp, live);
 		clobber(low, STACK, (char)(i % 2 ? 0xcc : 0));
 		copy_bytes(inside.sp, image, live);
@@ -244,6 +304,31 @@ NOINLINE static void walk_deeper(int depth)
 	walk_result = _Unwind_Backtrace(step, &walked);
 }
 
+static unsigned frames_seen;
+static bool frames_end_well;
+
+NOINLINE static void follow_frame_pointers(int depth)
+{
+	if (depth > 0) {
+		follow_frame_pointers(depth - 1);
+		COMPILER_BARRIER();
+		return;
+	}
+	void **frame = __builtin_frame_address(0);
+	frames_seen = 0;
+	while ((char *)frame >= low && (char *)frame < top && frames_seen++ < 100)
+		frame = *frame;
+	frames_end_well = frame == NULL;
+}
+
+static void count_frame_pointers(void)
+{
+	fiber_enter(&inside_fiber, &outside_fiber);
+	follow_frame_pointers(10);
+	go_out(true);
+	abort();
+}
+
 static void walk_inside(void)
 {
 	fiber_enter(&inside_fiber, &outside_fiber);
@@ -261,6 +346,15 @@ static void test_unwind(void **state)
 	assert_int_equal(walk_result, _URC_END_OF_STACK);
 	assert_true(walked.saw_entry);
 	assert_in_range(walked.frames, 11, 20);
+}
+
+/* So does one that follows frame pointers: they end in a null one, in the entry's frame. */
+static void test_frame_pointers(void **state)
+{
+	make(count_frame_pointers);
+	go_in();
+	assert_true(frames_end_well);
+	assert_in_range(frames_seen, 11, 20);
 }
 
 static void walk_in_task(void *arg)
@@ -305,6 +399,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_copied, map_stack, unmap_stack),
 #endif
 		cmocka_unit_test_setup_teardown(test_unwind, map_stack, unmap_stack),
+		cmocka_unit_test_setup_teardown(test_frame_pointers, map_stack, unmap_stack),
 		cmocka_unit_test(test_unwind_task),
 	};
 

@@ -87,6 +87,7 @@ static void test_seals(void **state)
 	int status;
 
 	run(main_nothing, 1);
+	test_need_kernel("qemu-user drops MADV_REMOVE");
 	pid_t owner = getpid();
 	int fd = find_memfd(SLEY_REGION_NAME);
 	int expected = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL | 0x10 /* F_SEAL_FUTURE_WRITE */;

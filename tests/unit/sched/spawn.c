@@ -216,6 +216,7 @@ static int main_no_memory(void *arg)
 /* No memory for a task or a private stack: -ENOMEM from the call, and the service goes on. */
 static void test_no_memory(void **state)
 {
+	test_need_kernel("qemu-user does not keep RLIMIT_DATA");
 	run(main_no_memory, 1);
 }
 #endif

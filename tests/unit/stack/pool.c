@@ -50,6 +50,7 @@ static void check_guard(const struct slot *slot)
 /* Every slot that is given out has its guard below it, is in the copying range, and is as large as was asked for. */
 static void test_guards(void **state)
 {
+	test_need_kernel("qemu-user drops MADV_GUARD_INSTALL");
 	for (int i = 0; i < SLOTS; i++) {
 		struct slot *slot = slot_pick(&worker, true);
 		assert_non_null(slot);
@@ -142,6 +143,7 @@ static void test_private(void **state)
 {
 	struct slot *slots[200];
 
+	test_need_kernel("qemu-user drops MADV_GUARD_INSTALL");
 	for (int i = 0; i < 200; i++) {
 		slots[i] = slot_private_new();
 		assert_non_null(slots[i]);
@@ -162,6 +164,7 @@ static void test_private(void **state)
 /* One slot alone, and the smallest stacks, work. */
 static void test_smallest(void **state)
 {
+	test_need_kernel("qemu-user drops MADV_GUARD_INSTALL");
 	assert_int_equal(slots_open(1, 16 << 10), 0);
 	assert_int_equal(stack_worker_init(&worker, 0), 0);
 	struct slot *slot = slot_pick(&worker, false);
