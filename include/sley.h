@@ -35,6 +35,7 @@
 #include <errno.h>
 
 #include <sley/base.h>
+#include <sley/buffer.h>
 #include <sley/chan.h>
 #include <sley/file.h>
 #include <sley/future.h>

@@ -29,6 +29,7 @@
  *   io/operation.c       what all calls on descriptors share: try, wait, try again
  *   io/io.c                read, write; poll.c: poll; splice.c: sendfile, splice; descriptor.c: pipe, own, close
  *   io/socket.c            making sockets, accept; connect.c: connect, dial; message.c: send, recv; address.c: as text
+ *   io/reader.c            buffered reading; writer.c: and writing
  *   io/sigpipe.c           writing without SIGPIPE; system.h: the system calls
  *   io/file.c            files through the pools: open ones, io/path.c: by name, io/directory.c; io/request.c: how
  *   io/offload.c         functions run by the pools of threads (io/pool.c); io/submit.c: by tasks, for plain threads

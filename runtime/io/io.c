@@ -8,6 +8,8 @@
  * waited for first: then read() does not block, nor do writes of at most PIPE_BUF bytes, which a pipe takes whole.
  * What cannot be waited for, as epoll does not take it, is a regular file or the like: it goes to the pool (file.c).
  */
+#include "io/io.h"
+
 #include <limits.h>
 #include <sys/stat.h>
 
@@ -120,13 +122,13 @@ static ssize_t transfer_now(struct operation *op, unsigned flags)
 
 /* ---- buffers ---- */
 
-#define TRANSFER(way, bytes, size) \
+#define TRANSFER(way, bytes, size, caller) \
 	(&(struct transfer){ .op = { .fd = fd, \
 				     .direction = (way), \
 				     .kind = (way) == READING ? SLEY_WAIT_READ : SLEY_WAIT_WRITE, \
 				     .n = (size), \
 				     .deadline = deadline, \
-				     .pc = __builtin_return_address(0) }, \
+				     .pc = (caller) }, \
 			     .buffer = (void *)(uintptr_t)(bytes) })
 
 /* `full`: until all bytes are through, or the stream ends. */
@@ -163,24 +165,36 @@ static ssize_t run(struct transfer *t, bool full)
 	return n;
 }
 
+#define CALLER __builtin_return_address(0)
+
+ssize_t io_read(int fd, void *buffer, size_t n, sley_time deadline, const void *pc)
+{
+	return run(TRANSFER(READING, buffer, n, pc), false);
+}
+
+ssize_t io_read_full(int fd, void *buffer, size_t n, sley_time deadline, const void *pc)
+{
+	return run(TRANSFER(READING, buffer, n, pc), true);
+}
+
 ssize_t sley_read(int fd, void *buffer, size_t n, sley_time deadline)
 {
-	return run(TRANSFER(READING, buffer, n), false);
+	return run(TRANSFER(READING, buffer, n, CALLER), false);
 }
 
 ssize_t sley_write(int fd, const void *buffer, size_t n, sley_time deadline)
 {
-	return run(TRANSFER(WRITING, buffer, n), false);
+	return run(TRANSFER(WRITING, buffer, n, CALLER), false);
 }
 
 ssize_t sley_read_full(int fd, void *buffer, size_t n, sley_time deadline)
 {
-	return run(TRANSFER(READING, buffer, n), true);
+	return run(TRANSFER(READING, buffer, n, CALLER), true);
 }
 
 ssize_t sley_write_full(int fd, const void *buffer, size_t n, sley_time deadline)
 {
-	return run(TRANSFER(WRITING, buffer, n), true);
+	return run(TRANSFER(WRITING, buffer, n, CALLER), true);
 }
 
 /* ---- vectors ---- */
@@ -236,12 +250,17 @@ static ssize_t run_vector(struct transfer *t, const struct iovec *vector, int co
 	return n;
 }
 
+ssize_t io_writev(int fd, const struct iovec *vector, int count, sley_time deadline, const void *pc)
+{
+	return run_vector(TRANSFER(WRITING, NULL, 0, pc), vector, count);
+}
+
 ssize_t sley_readv(int fd, const struct iovec *vector, int count, sley_time deadline)
 {
-	return run_vector(TRANSFER(READING, NULL, 0), vector, count);
+	return run_vector(TRANSFER(READING, NULL, 0, CALLER), vector, count);
 }
 
 ssize_t sley_writev(int fd, const struct iovec *vector, int count, sley_time deadline)
 {
-	return run_vector(TRANSFER(WRITING, NULL, 0), vector, count);
+	return run_vector(TRANSFER(WRITING, NULL, 0, CALLER), vector, count);
 }
