@@ -24,7 +24,8 @@ struct block {
 static struct {
 	struct lock lock; /* protects the rest */
 	struct arena arena;
-	size_t used; /* bytes cut from the arena */
+	size_t used;  /* bytes cut from the arena */
+	size_t taken; /* blocks that are in no list here */
 	struct block *free[IMAGE_CLASSES];
 } central;
 
@@ -66,7 +67,7 @@ int images_open(void)
 void images_close(void)
 {
 	arena_free(&central.arena);
-	central.used = 0;
+	central.used = central.taken = 0;
 	for (unsigned i = 0; i < IMAGE_CLASSES; i++)
 		central.free[i] = NULL;
 }
@@ -101,6 +102,7 @@ static unsigned take(unsigned class, struct block **head, unsigned most)
 		*head = b;
 		n++;
 	}
+	central.taken += n;
 	lock_drop(&central.lock);
 	return n;
 }
@@ -108,6 +110,7 @@ static unsigned take(unsigned class, struct block **head, unsigned most)
 static void give(unsigned class, struct block **head, unsigned n)
 {
 	lock_take(&central.lock);
+	central.taken -= n;
 	while (n-- > 0) {
 		struct block *b = *head;
 		*head = b->next;
@@ -117,9 +120,25 @@ static void give(unsigned class, struct block **head, unsigned n)
 	lock_drop(&central.lock);
 }
 
+size_t images_taken(void)
+{
+	lock_take(&central.lock);
+	size_t taken = central.taken;
+	lock_drop(&central.lock);
+	return taken;
+}
+
+static bool test_fails(void)
+{
+	unsigned n = load(&image_test_fail, relaxed);
+	if (n > 1)
+		store(&image_test_fail, n - 1, relaxed);
+	return n == 1;
+}
+
 void *image_alloc(struct image_cache *cache, size_t n)
 {
-	if (unlikely(load(&image_test_fail, relaxed)))
+	if (unlikely(load(&image_test_fail, relaxed)) && test_fails())
 		return NULL;
 	if (unlikely(n > IMAGE_MAX)) {
 		int saved = errno;

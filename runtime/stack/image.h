@@ -39,10 +39,13 @@ void *image_alloc(struct image_cache *cache, size_t n);
 /* Frees a block that was allocated for n bytes. Null does nothing. */
 void image_free(struct image_cache *cache, void *block, size_t n);
 
+/* Blocks that are in use or in caches. */
+size_t images_taken(void);
+
 /* The bytes that image_alloc(n) really gives. */
 size_t image_capacity(size_t n);
 
-/* For tests: while nonzero, every allocation fails. Atomic. */
+/* For tests: 1: every allocation fails; n: all do after the next n - 1; 0: they are as ever. Atomic. */
 extern unsigned image_test_fail;
 
 #endif
