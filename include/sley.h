@@ -44,6 +44,7 @@
 #include <sley/offload.h>
 #include <sley/process.h>
 #include <sley/runtime.h>
+#include <sley/scope.h>
 #include <sley/signal.h>
 #include <sley/socket.h>
 #include <sley/sync.h>

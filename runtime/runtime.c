@@ -37,6 +37,8 @@
  *   sync/                mutex, wait group (park.c: what such objects share); channel (chan.c), select
  *   sync/future.c        values that will be there later; completed by a task (async.c), by whoever holds the promise
  *                          (promise.c), or by other futures (derivation.c): then.c, combine.c
+ *   sync/scope.c         scopes: waiting for their children and cancelling them
+ *   sync/child.c           a child's life; supervise.c: starting again what has failed
  *   region/region.c      what tools may see; site.c: spawn sites
  *   dump.c               the same as text
  *

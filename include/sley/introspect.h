@@ -147,7 +147,8 @@ enum sley_task_state {
 	X(OFFLOAD, "offload", address) /* of the function */ \
 	X(PROCESS, "process", fd) /* its pidfd */ \
 	X(FUTURE, "future", address) \
-	X(GENERATOR, "generator", address)
+	X(GENERATOR, "generator", address) \
+	X(SCOPE, "scope", address)
 
 enum sley_wait_kind {
 #define SLEY_WAIT_ENUM(name, text, object) SLEY_WAIT_##name,

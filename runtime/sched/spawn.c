@@ -90,6 +90,17 @@ void spawn_start(struct task *task)
 	task_ready_last(task);
 }
 
+void spawn_drop(struct task *task)
+{
+	struct worker *worker = worker_self();
+	if (task->start.n != SLEY_BY_POINTER && task->start.n > 0)
+		image_free(images_here(), task->start.arg, task->start.n);
+	if (task->tenant.slot) /* a private one; nobody was on it */
+		slot_put(worker ? &worker->stack : NULL, task->tenant.slot);
+	task->tenant.slot = NULL;
+	task_free(worker ? &worker->tasks : NULL, task);
+}
+
 sley_task sley_spawn_at(struct sley_site *site, const struct sley_task_options *options, void (*fn)(void *),
 			const void *arg, size_t n)
 {
@@ -147,6 +158,8 @@ void task_main(void)
 static void tell(struct task *task)
 {
 	struct watch *watch;
+	if (task->extra)
+		task->extra->cancelled = load(&task->claim, relaxed) & CLAIM_CANCEL;
 	while (task->extra && (watch = task->extra->watches)) {
 		task_unwatch(task, watch);
 		lock_drop(&task->lock);

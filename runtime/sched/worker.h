@@ -184,6 +184,7 @@ void monitor_stop(void);
 int spawn_new(struct task **task, struct sley_site *site, const struct sley_task_options *options, void (*fn)(void *),
 	      const void *arg, size_t n);
 void spawn_start(struct task *task);
+void spawn_drop(struct task *task); /* instead of the second: it never was */
 
 /* The entry of every task. */
 void task_main(void);

@@ -1,0 +1,340 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+/* The life of a scope's child: its spawn, its function, its end, and its result. See sync/scope.h. */
+#include <errno.h>
+#include <string.h>
+
+#include "sched/fault.h"
+#include "sync/scope.h"
+
+/* ---- lists ---- */
+
+void children_add(struct children *list, struct sley_child *child)
+{
+	child->next = NULL;
+	child->prev = list->tail;
+	if (list->tail)
+		list->tail->next = child;
+	else
+		list->head = child;
+	list->tail = child;
+}
+
+void children_remove(struct children *list, struct sley_child *child)
+{
+	if (child->prev)
+		child->prev->next = child->next;
+	else
+		list->head = child->next;
+	if (child->next)
+		child->next->prev = child->prev;
+	else
+		list->tail = child->prev;
+}
+
+/* ---- its function ---- */
+
+/* By the child's task: what a failure has for consequences, while its own cleanups are still to come. */
+static void failed(struct sley_scope *scope, struct sley_child *child, int error)
+{
+	if (scope->restart)
+		return; /* the owner decides, once it has ended */
+	lock_take(&scope->lock);
+	if (!scope->error)
+		scope->error = error;
+	if (!scope->keep_going && !child->told)
+		scope_move(scope, child); /* it has failed, and was not cancelled */
+	lock_drop(&scope->lock);
+	if (!scope->keep_going)
+		scope_fail(scope, error);
+}
+
+/* Apart from child_main(), where what is kept for it would be live bytes of every child that waits. */
+NOINLINE static void returned(int result, const void *block)
+{
+	struct task_extra *extra = task_extra(task_self());
+	struct sley_child *child = extra->child;
+	extra->result = result;
+	if (child->flags & CHILD_BACK && child->spec->n > 0)
+		memcpy(child->spec->arg, block, child->spec->n);
+	if (result < 0)
+		failed(child->scope, child, result);
+}
+
+static void child_main(void *arg)
+{
+	returned(task_extra(task_self())->child->fn(arg), arg);
+}
+
+/* ---- its end ---- */
+
+static void child_free(struct sley_child *child)
+{
+	struct spec *spec = child->spec;
+	if (spec && spec->n != SLEY_BY_POINTER && spec->n > 0)
+		image_free(images_here(), spec->arg, spec->n);
+	if (spec)
+		image_free(images_here(), spec, sizeof(*spec));
+	image_free(images_here(), child, sizeof(*child));
+}
+
+void child_free_kept(struct sley_scope *scope)
+{
+	struct sley_child *child;
+	while ((child = scope->kept.head)) {
+		scope->kept.head = child->later;
+		child_free(child);
+	}
+}
+
+/* What it is now that it has ended. With the lock held. */
+static enum child_state state_after(struct sley_scope *scope, const struct sley_child *child)
+{
+	if (!scope->restart || scope->cancelled)
+		return CHILD_ENDED;
+	if (child->told)
+		return CHILD_STOPPED;
+	return child->result < 0 || child->flags & CHILD_ALWAYS ? CHILD_FAILED : CHILD_ENDED;
+}
+
+/* Its task has ended; see struct watch. */
+static void child_ended(struct watch *watch, struct task *task)
+{
+	struct sley_child *child = CONTAINER_OF(watch, struct sley_child, watch);
+	struct sley_scope *scope = child->scope;
+	bool kept = child->flags & CHILD_KEPT;
+	lock_take(&scope->lock);
+	children_remove(child->told ? &scope->told : &scope->running, child);
+	child->task = NULL;
+	child->result = task->extra->result;
+	child->state = (uint8_t)state_after(scope, child);
+	scope->failed += child->state == CHILD_FAILED;
+	child->told = false;
+	scope->count--;
+	struct task *owner = scope_wake(scope);
+	lock_drop(&scope->lock);
+	/* from here on the scope may be gone, and with it a child that it keeps */
+	if (!kept)
+		child_free(child);
+	if (owner)
+		task_ready(owner);
+}
+
+/* ---- its spawn ---- */
+
+/* The first half: counts the child that is to come. 0 or -ECANCELED. */
+static int reserve(struct sley_scope *scope)
+{
+	bool cancelled = wait_is_cancelled(scope->owner);
+	if (unlikely(cancelled))
+		scope_fail(scope, -ECANCELED);
+	lock_take(&scope->lock);
+	cancelled = scope->cancelled;
+	if (!cancelled)
+		scope->count++;
+	lock_drop(&scope->lock);
+	return cancelled ? -ECANCELED : 0;
+}
+
+/* It does not come. */
+static void unreserve(struct sley_scope *scope)
+{
+	lock_take(&scope->lock);
+	scope->count--;
+	struct task *owner = scope_wake(scope);
+	lock_drop(&scope->lock);
+	if (owner)
+		task_ready_last(owner);
+}
+
+/* Makes the task what a child's is. 0 or -ENOMEM. */
+static int adopt(struct sley_child *child, struct task *task)
+{
+	lock_take(&task->lock);
+	struct task_extra *extra = task_extra_get(images_here(), task);
+	if (extra) {
+		extra->deadline = child->scope->deadline;
+		extra->child = child;
+		child->watch.ended = child_ended;
+		task_watch(task, &child->watch);
+	}
+	lock_drop(&task->lock);
+	return extra ? 0 : -ENOMEM;
+}
+
+static void keep(struct sley_scope *scope, struct sley_child *child)
+{
+	if (scope->kept.tail)
+		scope->kept.tail->later = child;
+	else
+		scope->kept.head = child;
+	scope->kept.tail = child;
+}
+
+/* The second half. A scope that was cancelled in between cancels the child, which nobody else has told. */
+static void enlist(struct sley_scope *scope, struct sley_child *child, struct task *task)
+{
+	struct task *list = NULL; /* stays empty: the task does not wait yet */
+	lock_take(&scope->lock);
+	if (child->state == CHILD_NEW && child->flags & CHILD_KEPT)
+		keep(scope, child);
+	child->task = task;
+	child->state = CHILD_RUNS;
+	children_add(&scope->running, child);
+	if (scope->cancelled)
+		scope_tell(scope, child, &list);
+	lock_drop(&scope->lock);
+}
+
+sley_task child_start(struct sley_child *child, struct sley_site *site, const struct sley_task_options *options,
+		      const void *arg, size_t n)
+{
+	struct sley_scope *scope = child->scope;
+	struct task *task;
+	int error = reserve(scope);
+	if (error)
+		return error;
+	error = spawn_new(&task, site, options, child_main, arg, n);
+	if (error == 0 && (error = adopt(child, task)) != 0)
+		spawn_drop(task);
+	if (error) {
+		unreserve(scope);
+		return error;
+	}
+	sley_task id = (sley_task)task->id;
+	enlist(scope, child, task);
+	spawn_start(task);
+	return id;
+}
+
+/* What a child that is kept with its block or its beginning needs. Null: no memory. */
+static struct spec *spec_new(struct sley_site *site, const struct sley_task_options *options, const void *arg, size_t n)
+{
+	struct spec *spec = image_alloc(images_here(), sizeof(*spec));
+	if (!spec)
+		return NULL;
+	*spec = (struct spec){ .site = site, .arg = (void *)(uintptr_t)arg, .n = n, .options = *options };
+	if (options->name) {
+		strncpy(spec->name, options->name, sizeof(spec->name) - 1);
+		spec->options.name = spec->name;
+	}
+	if (n == SLEY_BY_POINTER || n == 0)
+		return spec;
+	spec->arg = image_alloc(images_here(), n);
+	if (!spec->arg) {
+		image_free(images_here(), spec, sizeof(*spec));
+		return NULL;
+	}
+	memcpy(spec->arg, arg, n);
+	return spec;
+}
+
+/* ---- the calls ---- */
+
+static const struct sley_child_options no_options = { .size = sizeof(no_options) };
+
+static int check_spawn(struct sley_scope *scope, const struct sley_child_options *options, int (*fn)(void *), size_t n)
+{
+	int error = scheduler_error();
+	if (error)
+		return error;
+	if (!scope || !fn)
+		return -EINVAL;
+	if ((error = fault_check(scope, "sley_scope_spawn", "scope")) != 0)
+		return error;
+	if (options->size != sizeof(*options) || (options->task && options->task->size != sizeof(*options->task)))
+		return -EINVAL;
+	if (options->copy_back && (!options->child || n == SLEY_BY_POINTER || scope->restart))
+		return -EINVAL;
+	if ((options->copy_back || scope->restart) && n != SLEY_BY_POINTER && n > KEPT_MAX)
+		return -E2BIG;
+	return 0;
+}
+
+/* The child's record, and what is kept for it. Null: no memory. */
+static struct sley_child *child_new(struct sley_scope *scope, const struct sley_child_options *options,
+				    int (*fn)(void *))
+{
+	struct sley_child *child = image_alloc(images_here(), sizeof(*child));
+	if (!child)
+		return NULL;
+	*child = (struct sley_child){ .scope = scope, .fn = fn };
+	if (options->child || scope->restart)
+		child->flags |= CHILD_KEPT;
+	if (options->always)
+		child->flags |= CHILD_ALWAYS;
+	if (options->copy_back)
+		child->flags |= CHILD_BACK;
+	return child;
+}
+
+sley_task sley_scope_spawn_at(struct sley_site *site, struct sley_scope *scope,
+			      const struct sley_child_options *options, int (*fn)(void *), const void *arg, size_t n)
+{
+	if (!options)
+		options = &no_options;
+	int error = check_spawn(scope, options, fn, n);
+	if (error)
+		return error;
+	struct sley_task_options task_options = { .size = sizeof(task_options) };
+	if (options->task)
+		task_options = *options->task;
+	task_options.detached = 1;
+	struct sley_child *child = child_new(scope, options, fn);
+	if (!child)
+		return -ENOMEM;
+	if ((options->copy_back || scope->restart) && !(child->spec = spec_new(site, &task_options, arg, n))) {
+		child_free(child);
+		return -ENOMEM;
+	}
+	sley_task id = child_start(child, site, &task_options, arg, n);
+	if (id < 0)
+		child_free(child);
+	else if (options->child)
+		*options->child = child;
+	return id;
+}
+
+/* 0, or -EINVAL. */
+static int copy_block(const struct sley_child *child, void *block, size_t n)
+{
+	if (!(child->flags & CHILD_BACK) || n != child->spec->n)
+		return -EINVAL;
+	if (n > 0)
+		memcpy(block, child->spec->arg, n);
+	return 0;
+}
+
+int sley_child_result(struct sley_child *child, int *result, void *block, size_t n)
+{
+	int error = scheduler_error();
+	if (error)
+		return error;
+	if (!child || !result)
+		return -EINVAL;
+	struct sley_scope *scope = child->scope;
+	lock_take(&scope->lock);
+	bool runs = child->state == CHILD_RUNS;
+	int value = child->result;
+	lock_drop(&scope->lock);
+	if (runs)
+		return -EAGAIN;
+	if (block && (error = copy_block(child, block, n)) != 0)
+		return error;
+	*result = value;
+	return 0;
+}
+
+sley_task sley_child_task(struct sley_child *child)
+{
+	int error = scheduler_error();
+	if (error)
+		return error;
+	if (!child)
+		return -EINVAL;
+	struct sley_scope *scope = child->scope;
+	lock_take(&scope->lock);
+	sley_task id = child->task ? (sley_task)child->task->id : -ESRCH;
+	lock_drop(&scope->lock);
+	return id;
+}

@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+/* Scopes: opening, waiting, closing, cancelling. See sync/scope.h. */
+#include "sync/scope.h"
+
+#include <errno.h>
+
+#include "sched/fault.h"
+
+#define BATCH            64u /* children that are cancelled under one holding of the lock */
+#define RESTARTS_DEFAULT 3u
+#define RESTARTS_MAX     1024u
+#define WITHIN_DEFAULT   SLEY_SEC(5)
+
+/* ---- opening ---- */
+
+static int check_options(const struct sley_scope_options *options)
+{
+	if (!options)
+		return 0;
+	if (options->size != sizeof(*options) || options->restarts > RESTARTS_MAX || options->within < 0)
+		return -EINVAL;
+	return 0;
+}
+
+static size_t ring_size(const struct sley_scope *scope)
+{
+	return scope->restarts * sizeof(*scope->restarted);
+}
+
+/* Takes the options over, with the defaults worked in. 0 or -ENOMEM. */
+static int set_options(struct sley_scope *scope, const struct sley_scope_options *options)
+{
+	if (options->deadline)
+		scope->deadline = options->deadline;
+	scope->keep_going = options->keep_going;
+	if (!(scope->restart = options->restart))
+		return 0;
+	scope->restarts = options->restarts ? options->restarts : RESTARTS_DEFAULT;
+	scope->within = options->within ? options->within : WITHIN_DEFAULT;
+	scope->restarted = image_alloc(images_here(), ring_size(scope));
+	if (!scope->restarted)
+		return -ENOMEM;
+	for (unsigned i = 0; i < scope->restarts; i++)
+		scope->restarted[i] = INT64_MIN;
+	return 0;
+}
+
+static void scope_free(struct sley_scope *scope)
+{
+	child_free_kept(scope);
+	if (scope->restarted)
+		image_free(images_here(), scope->restarted, ring_size(scope));
+	image_free(images_here(), scope, sizeof(*scope));
+}
+
+static int wait_for_all(struct sley_scope *scope, sley_time deadline, const void *pc);
+
+/* The owner has left it open. */
+static void close_abandoned(struct cleanup *cleanup)
+{
+	struct sley_scope *scope = CONTAINER_OF(cleanup, struct sley_scope, cleanup);
+	scope_fail(scope, -ECANCELED);
+	wait_for_all(scope, SLEY_NEVER, NULL);
+	scope_free(scope);
+}
+
+int sley_scope_open(struct sley_scope **result, const struct sley_scope_options *options)
+{
+	struct task *task = task_self();
+	if (!task)
+		return outside_error();
+	int error = check_options(options);
+	if (error)
+		return error;
+	struct task_extra *extra = cleanup_extra(task);
+	struct sley_scope *scope = extra ? image_alloc(images_here(), sizeof(*scope)) : NULL;
+	if (!scope)
+		return -ENOMEM;
+	*scope = (struct sley_scope){ .owner = task, .deadline = SLEY_NEVER, .cleanup.run = close_abandoned };
+	if (options && (error = set_options(scope, options)) != 0) {
+		scope_free(scope);
+		return error;
+	}
+	scope->deadline = wait_deadline(task, scope->deadline);
+	cleanup_link(extra, &scope->cleanup);
+	*result = scope;
+	return 0;
+}
+
+/* ---- waiting ---- */
+
+bool scope_is_due(const struct sley_scope *scope)
+{
+	if (scope->stopping)
+		return !scope->told.head;
+	return scope->count == 0 || (scope->failed > 0 && !scope->cancelled);
+}
+
+struct task *scope_wake(struct sley_scope *scope)
+{
+	return scope_is_due(scope) ? wait_pop(&scope->waiters, CLAIM_EVENT) : NULL;
+}
+
+int scope_await(struct sley_scope *scope, sley_time deadline, const void *pc)
+{
+	struct task *task = scope->owner;
+	lock_take(&scope->lock);
+	if (scope_is_due(scope)) {
+		lock_drop(&scope->lock);
+		return 0;
+	}
+	wait_begin(task, SLEY_WAIT_SCOPE, (uint64_t)(uintptr_t)scope, pc);
+	wait_link(&scope->waiters, &task->wait);
+	lock_drop(&scope->lock);
+	enum claim who = wait_park(task, deadline);
+	if (who == CLAIM_EVENT)
+		return 0;
+	lock_take(&scope->lock);
+	wait_unlink(&scope->waiters, &task->wait);
+	lock_drop(&scope->lock);
+	return wait_error(who);
+}
+
+/* Whether all children have ended, and none is to be started again. */
+static bool is_over(struct sley_scope *scope)
+{
+	lock_take(&scope->lock);
+	bool over = scope->count == 0 && (scope->failed == 0 || scope->cancelled);
+	lock_drop(&scope->lock);
+	return over;
+}
+
+/* The children are cancelled, and nothing stops us from waiting for them. */
+static void wait_masked(struct sley_scope *scope, const void *pc)
+{
+	int masked = sley_cancel_mask(1);
+	while (!is_over(scope))
+		scope_await(scope, SLEY_NEVER, pc);
+	sley_cancel_mask(masked);
+}
+
+static int wait_for_all(struct sley_scope *scope, sley_time deadline, const void *pc)
+{
+	deadline = MIN(deadline, scope->deadline);
+	while (!is_over(scope)) {
+		int error = scope_await(scope, deadline, pc);
+		if (error == 0)
+			error = supervise(scope, deadline, pc);
+		if (error) {
+			scope_fail(scope, error);
+			wait_masked(scope, pc);
+		}
+	}
+	lock_take(&scope->lock);
+	int answer = scope->error;
+	lock_drop(&scope->lock);
+	return answer;
+}
+
+/* Whether the calling task may wait for it: 0, or the answer. */
+static int check_owner(struct sley_scope *scope, const char *call)
+{
+	struct task *task = task_self();
+	if (!task)
+		return outside_error();
+	if (!scope)
+		return -EINVAL;
+	int error = fault_check(scope, call, "scope");
+	if (error)
+		return error;
+	return scope->owner == task ? 0 : -EPERM;
+}
+
+int sley_scope_wait(struct sley_scope *scope, sley_time deadline)
+{
+	int error = check_owner(scope, "sley_scope_wait");
+	if (error)
+		return error;
+	worker_spend(__builtin_return_address(0));
+	return wait_for_all(scope, deadline, __builtin_return_address(0));
+}
+
+int sley_scope_close(struct sley_scope *scope, sley_time deadline)
+{
+	int error = check_owner(scope, "sley_scope_close");
+	if (error)
+		return error;
+	worker_spend(__builtin_return_address(0));
+	error = wait_for_all(scope, deadline, __builtin_return_address(0));
+	cleanup_unlink(task_extra(scope->owner), &scope->cleanup);
+	scope_free(scope);
+	return error;
+}
+
+/* ---- cancelling ---- */
+
+void scope_move(struct sley_scope *scope, struct sley_child *child)
+{
+	children_remove(&scope->running, child);
+	children_add(&scope->told, child);
+	child->told = true;
+}
+
+void scope_tell(struct sley_scope *scope, struct sley_child *child, struct task **list)
+{
+	scope_move(scope, child);
+	if (wait_cancel(child->task)) {
+		child->task->tenant.next = tenant_of(*list);
+		*list = child->task;
+	}
+}
+
+/* Cancels some: true; or none is left that has not been. */
+static bool tell_some(struct sley_scope *scope)
+{
+	struct task *list = NULL;
+	lock_take(&scope->lock);
+	for (unsigned i = 0; i < BATCH && scope->running.head; i++)
+		scope_tell(scope, scope->running.head, &list);
+	bool more = scope->running.head != NULL;
+	lock_drop(&scope->lock);
+	task_ready_list(list);
+	return more;
+}
+
+void scope_fail(struct sley_scope *scope, int error)
+{
+	lock_take(&scope->lock);
+	if (!scope->error)
+		scope->error = error;
+	scope->cancelled = true;
+	lock_drop(&scope->lock);
+	while (tell_some(scope))
+		;
+}
+
+int sley_scope_cancel(struct sley_scope *scope)
+{
+	int error = scheduler_error();
+	if (error)
+		return error;
+	if (!scope)
+		return -EINVAL;
+	error = fault_check(scope, "sley_scope_cancel", "scope");
+	if (error)
+		return error;
+	scope_fail(scope, -ECANCELED);
+	return 0;
+}
+
+sley_time sley_deadline(void)
+{
+	struct task *task = task_self();
+	struct task_extra *extra = task ? task_extra(task) : NULL;
+	return extra ? extra->deadline : SLEY_NEVER;
+}

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+/*
+ * Restarting what has failed, in the owner's wait. One failure is handled after the other, the first in start order
+ * first; those that happen while others are being stopped are handled with them.
+ *
+ *   owner                                       a child
+ *   the first CHILD_FAILED, by `kept`           ends badly: CHILD_FAILED, failed++, owner is due
+ *   once more than the limit? -ELOOP
+ *   all, or the later ones: tell them           told: ends somehow: CHILD_STOPPED
+ *   wait until `told` is empty
+ *   in the order of `kept`: start what is FAILED or STOPPED
+ *
+ * Rejected: a task of the scope's own that does this at any time. It would be a second owner, who is told of the first
+ * one's cancellation late, and costs a stack; a service has nothing better to do than to wait for its supervisor.
+ */
+#include <errno.h>
+
+#include "sync/scope.h"
+
+#define BATCH 64u /* children that are looked at under one holding of the lock */
+
+/* Counts a restart, if the limit allows one now. The ring's next place has the oldest of those that count. */
+static bool may_restart(struct sley_scope *scope)
+{
+	int64_t now = clock_now();
+	int64_t *oldest = &scope->restarted[scope->restarted_next];
+	if (*oldest > now - scope->within)
+		return false;
+	*oldest = now;
+	scope->restarted_next = (scope->restarted_next + 1) % scope->restarts;
+	return true;
+}
+
+static struct sley_child *first_failed(struct sley_scope *scope)
+{
+	struct sley_child *child = NULL;
+	lock_take(&scope->lock);
+	if (scope->failed > 0 && !scope->cancelled) {
+		child = scope->kept.head;
+		while (child->state != CHILD_FAILED)
+			child = child->later;
+	}
+	lock_drop(&scope->lock);
+	return child;
+}
+
+/* Cancels some of those that run, from `child` on; where to go on, or null. */
+static struct sley_child *tell_from(struct sley_scope *scope, struct sley_child *child)
+{
+	struct task *list = NULL;
+	lock_take(&scope->lock);
+	for (unsigned i = 0; i < BATCH && child; i++, child = child->later) {
+		if (child->state == CHILD_RUNS && !child->told)
+			scope_tell(scope, child, &list);
+	}
+	lock_drop(&scope->lock);
+	task_ready_list(list);
+	return child;
+}
+
+static void set_stopping(struct sley_scope *scope, bool stopping)
+{
+	lock_take(&scope->lock);
+	scope->stopping = stopping;
+	lock_drop(&scope->lock);
+}
+
+static bool has_told(struct sley_scope *scope)
+{
+	lock_take(&scope->lock);
+	bool told = scope->told.head != NULL;
+	lock_drop(&scope->lock);
+	return told;
+}
+
+/* Cancels those that run, from `first` on, and waits for their ends. 0, or what ended the wait. */
+static int stop(struct sley_scope *scope, struct sley_child *first, sley_time deadline, const void *pc)
+{
+	int error = 0;
+	set_stopping(scope, true);
+	while (first)
+		first = tell_from(scope, first);
+	while (error == 0 && has_told(scope))
+		error = scope_await(scope, deadline, pc);
+	set_stopping(scope, false);
+	return error;
+}
+
+/* The next, from `child` on, that is to be started again: from here on that is the caller's to do. Or null. */
+static struct sley_child *take_next(struct sley_scope *scope, struct sley_child *child)
+{
+	lock_take(&scope->lock);
+	while (child && child->state != CHILD_FAILED && child->state != CHILD_STOPPED)
+		child = child->later;
+	if (child) {
+		scope->failed -= child->state == CHILD_FAILED;
+		child->state = CHILD_ENDED;
+	}
+	lock_drop(&scope->lock);
+	return child;
+}
+
+/* 0, or what its spawn answers. */
+static int start_again(struct sley_child *child)
+{
+	const struct spec *spec = child->spec;
+	sley_task id = child_start(child, spec->site, &spec->options, spec->arg, spec->n);
+	return id < 0 ? (int)id : 0;
+}
+
+static struct sley_child *first_kept(struct sley_scope *scope)
+{
+	lock_take(&scope->lock);
+	struct sley_child *first = scope->kept.head;
+	lock_drop(&scope->lock);
+	return first;
+}
+
+int supervise(struct sley_scope *scope, sley_time deadline, const void *pc)
+{
+	struct sley_child *child = first_failed(scope);
+	if (!child)
+		return 0;
+	if (!may_restart(scope))
+		return -ELOOP;
+	if (scope->restart == SLEY_RESTART_ONE)
+		return start_again(take_next(scope, child));
+	if (scope->restart == SLEY_RESTART_ALL)
+		child = first_kept(scope);
+	int error = stop(scope, child, deadline, pc);
+	while (error == 0 && (child = take_next(scope, child)))
+		error = start_again(child);
+	return error;
+}

@@ -1,0 +1,613 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+/* Scopes: children end before they do, whatever ends the wait; cancellation and deadlines go down the tree. */
+#include "tests/unit/run.h"
+
+#include <pthread.h>
+#include <string.h>
+
+#include "base/atomic.h"
+#include "stack/image.h"
+
+static unsigned ended, started; /* atomic */
+static struct sley_group gate;
+static struct sley_chan *never; /* nobody sends on it */
+
+/* Waits until so many children are in a wait, or at least begun. */
+static void await_started(unsigned n)
+{
+	sley_time deadline = SOON;
+
+	while (load(&started, acquire) < n) {
+		REQUIRE(sley_now() < deadline);
+		sley_yield();
+	}
+}
+
+static int works(void *result)
+{
+	fetch_add(&started, 1, release);
+	sley_yield();
+	fetch_add(&ended, 1, relaxed);
+	return (int)(intptr_t)result;
+}
+
+/* Ends only when it is cancelled, and takes its time then. */
+static int waits(void *arg)
+{
+	char item;
+
+	fetch_add(&started, 1, release);
+	int error = sley_chan_recv(never, &item, SLEY_NEVER);
+	for (int i = 0; i < 5; i++)
+		sley_yield();
+	fetch_add(&ended, 1, relaxed);
+	return error;
+}
+
+static int waits_for_gate(void *arg)
+{
+	fetch_add(&started, 1, release);
+	int error = sley_group_wait(&gate, SLEY_NEVER);
+	fetch_add(&ended, 1, relaxed);
+	return error;
+}
+
+static struct sley_scope *open_scope(const struct sley_scope_options *options)
+{
+	struct sley_scope *scope;
+
+	REQUIRE(sley_scope_open(&scope, options) == 0);
+	return scope;
+}
+
+static void spawn_some(struct sley_scope *scope, int (*fn)(void *), unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		REQUIRE(sley_scope_spawn(scope, fn, NULL) > 0);
+}
+
+/* A run of `main` on 1, 2 and 4 workers, with everything as at the start. */
+static void run_each(int (*main)(void *))
+{
+	for (unsigned workers = 1; workers <= 4; workers *= 2) {
+		ended = started = 0;
+		assert_int_equal(sley_chan_new(&never, 1, 0), 0);
+		run(main, workers);
+		assert_int_equal(sley_chan_free(never), 0);
+	}
+}
+
+/* ---- waiting ---- */
+
+static int main_wait(void *arg)
+{
+	struct sley_scope *scope = open_scope(NULL);
+
+	REQUIRE(sley_scope_wait(scope, 0) == 0); /* nothing to wait for */
+	for (unsigned round = 1; round <= 3; round++) {
+		spawn_some(scope, works, 10);
+		REQUIRE(sley_scope_wait(scope, SOON) == 0);
+		REQUIRE(load(&ended, relaxed) == round * 10);
+	}
+	REQUIRE(sley_scope_close(scope, 0) == 0);
+
+	scope = open_scope(NULL);
+	spawn_some(scope, works, 10);
+	REQUIRE(sley_scope_close(scope, SLEY_NEVER) == 0);
+	REQUIRE(load(&ended, relaxed) == 40);
+	return 0;
+}
+
+/* Waiting and closing are over when all children have ended; a scope that was waited for takes more. */
+static void test_wait(void **state)
+{
+	run_each(main_wait);
+}
+
+static int spawns_sibling(void *scope)
+{
+	if (fetch_add(&started, 1, relaxed) < 50)
+		REQUIRE(sley_scope_spawn(scope, spawns_sibling, scope) > 0);
+	for (int i = 0; i < 3; i++)
+		sley_yield();
+	fetch_add(&ended, 1, relaxed);
+	return 0;
+}
+
+static int main_siblings(void *arg)
+{
+	struct sley_scope *scope = open_scope(NULL);
+
+	REQUIRE(sley_scope_spawn(scope, spawns_sibling, scope) > 0);
+	REQUIRE(sley_scope_close(scope, SOON) == 0);
+	REQUIRE(load(&ended, relaxed) == 51);
+	return 0;
+}
+
+/* A child may spawn into the scope that it is in: the wait is for those, too. */
+static void test_siblings(void **state)
+{
+	run_each(main_siblings);
+}
+
+/* ---- the first error ---- */
+
+static int main_first_error(void *arg)
+{
+	struct sley_scope *scope = open_scope(NULL);
+
+	spawn_some(scope, waits, 10);
+	await_started(10);
+	REQUIRE(sley_scope_spawn(scope, works, (void *)(intptr_t)-EIO) > 0);
+	REQUIRE(sley_scope_wait(scope, SOON) == -EIO);
+	REQUIRE(load(&ended, relaxed) == 11);
+	REQUIRE(sley_scope_spawn(scope, works, NULL) == -ECANCELED);
+	REQUIRE(sley_scope_wait(scope, SOON) == -EIO && sley_scope_close(scope, SOON) == -EIO);
+	return 0;
+}
+
+/* A child's failure cancels the others, and is what the scope answers from then on. */
+static void test_first_error(void **state)
+{
+	run_each(main_first_error);
+}
+
+static int main_keep_going(void *arg)
+{
+	struct sley_scope_options options = { .size = sizeof(options), .keep_going = 1 };
+	struct sley_scope *scope = open_scope(&options);
+
+	REQUIRE(sley_group_add(&gate, 1) == 0);
+	spawn_some(scope, waits_for_gate, 10);
+	REQUIRE(sley_scope_spawn(scope, works, (void *)(intptr_t)-EIO) > 0);
+	while (load(&ended, acquire) < 1)
+		sley_yield();
+	REQUIRE(sley_scope_spawn(scope, works, (void *)(intptr_t)-ENOENT) > 0);
+	while (load(&ended, acquire) < 2)
+		sley_yield();
+	REQUIRE(sley_group_done(&gate) == 0);
+	REQUIRE(sley_scope_wait(scope, SOON) == -EIO);
+	REQUIRE(load(&ended, relaxed) == 12);
+	REQUIRE(sley_scope_spawn(scope, works, NULL) > 0);
+	REQUIRE(sley_scope_close(scope, SOON) == -EIO);
+	REQUIRE(load(&ended, relaxed) == 13);
+	return 0;
+}
+
+/* With keep_going the others go on, and the first error is still answered. */
+static void test_keep_going(void **state)
+{
+	run_each(main_keep_going);
+}
+
+/* ---- cancelling a scope ---- */
+
+static void *cancel_from_thread(void *scope)
+{
+	REQUIRE(sley_scope_cancel(scope) == 0);
+	return NULL;
+}
+
+static void cancel_from_task(void *scope)
+{
+	REQUIRE(sley_scope_cancel(scope) == 0);
+}
+
+static int cancel_from_child(void *scope)
+{
+	REQUIRE(sley_scope_cancel(scope) == 0);
+	REQUIRE(sley_cancelled() == 1);
+	fetch_add(&ended, 1, relaxed);
+	return 0;
+}
+
+static int main_cancel(void *arg)
+{
+	for (int from = 0; from < 4; from++) {
+		struct sley_scope *scope = open_scope(NULL);
+		pthread_t thread;
+
+		ended = started = 0;
+		spawn_some(scope, waits, 200);
+		await_started(from == 3 ? 0 : 200); /* or some before they have run at all */
+		if (from == 0)
+			REQUIRE(pthread_create(&thread, NULL, cancel_from_thread, scope) == 0);
+		else if (from == 1)
+			REQUIRE(sley_go(cancel_from_task, scope) == 0);
+		else if (from == 2)
+			REQUIRE(sley_scope_spawn(scope, cancel_from_child, scope) > 0);
+		else
+			REQUIRE(sley_scope_cancel(scope) == 0 && sley_scope_cancel(scope) == 0);
+		REQUIRE(sley_scope_wait(scope, SOON) == -ECANCELED);
+		REQUIRE(load(&ended, relaxed) == 200 + (from == 2));
+		if (from == 0)
+			REQUIRE(pthread_join(thread, NULL) == 0);
+		REQUIRE(sley_scope_spawn(scope, works, NULL) == -ECANCELED);
+		REQUIRE(sley_cancelled() == 0); /* the owner is not */
+		REQUIRE(sley_scope_close(scope, SOON) == -ECANCELED);
+	}
+	return 0;
+}
+
+/* From a thread, a task, a child and the owner: every child ends, and the scope takes no more. */
+static void test_cancel(void **state)
+{
+	run_each(main_cancel);
+}
+
+/* ---- the owner is cancelled ---- */
+
+static void owner_waits(void *close)
+{
+	struct sley_scope *scope = open_scope(NULL);
+
+	spawn_some(scope, waits, 10);
+	if (close) {
+		REQUIRE(sley_scope_close(scope, SLEY_NEVER) == -ECANCELED);
+	} else {
+		REQUIRE(sley_scope_wait(scope, SLEY_NEVER) == -ECANCELED);
+		REQUIRE(sley_scope_close(scope, SLEY_NEVER) == -ECANCELED);
+	}
+	REQUIRE(load(&ended, relaxed) == 10);
+	REQUIRE(sley_cancelled() == 1 && sley_cancel_mask(0) == 0);
+}
+
+static int main_owner_cancelled(void *arg)
+{
+	for (uintptr_t close = 0; close < 2; close++) {
+		ended = started = 0;
+		sley_task owner = sley_spawn(owner_waits, (void *)close);
+		await_started(10);
+		await_state(owner, SLEY_TASK_WAITING, SLEY_WAIT_SCOPE);
+		REQUIRE(sley_cancel(owner) == 0);
+		REQUIRE(sley_join(owner, SOON) == 0);
+	}
+	return 0;
+}
+
+/* The wait of a cancelled owner cancels the children, and is still for all of them. */
+static void test_owner_cancelled(void **state)
+{
+	run_each(main_owner_cancelled);
+}
+
+static void owner_spawns(void *arg)
+{
+	struct sley_scope *scope = open_scope(NULL);
+
+	spawn_some(scope, waits, 3);
+	await_started(3);
+	while (!sley_cancelled())
+		sley_yield();
+	REQUIRE(sley_scope_spawn(scope, works, NULL) == -ECANCELED);
+	while (load(&ended, acquire) < 3)
+		sley_yield(); /* they were cancelled by that */
+	REQUIRE(sley_cancel_mask(1) == 0);
+	struct sley_scope *cleanup = open_scope(NULL);
+	spawn_some(cleanup, works, 3);
+	REQUIRE(sley_scope_close(cleanup, SOON) == 0);
+	REQUIRE(sley_scope_close(scope, SOON) == -ECANCELED);
+	REQUIRE(load(&ended, relaxed) == 6);
+}
+
+static int main_owner_spawns(void *arg)
+{
+	sley_task owner = sley_spawn(owner_spawns, NULL);
+
+	await_started(3);
+	REQUIRE(sley_cancel(owner) == 0);
+	REQUIRE(sley_join(owner, SOON) == 0);
+	return 0;
+}
+
+/* Spawning by a cancelled owner is refused and cancels the scope; in a masked section scopes work as ever. */
+static void test_owner_spawns(void **state)
+{
+	run_each(main_owner_spawns);
+}
+
+static void owner_is_masked(void *arg)
+{
+	struct sley_scope *scope = open_scope(NULL);
+
+	REQUIRE(sley_cancel_mask(1) == 0);
+	spawn_some(scope, waits_for_gate, 3);
+	REQUIRE(sley_scope_close(scope, SLEY_NEVER) == 0);
+	REQUIRE(sley_cancel_mask(1) == 1); /* as it was */
+	REQUIRE(sley_cancelled() == 1);
+}
+
+static int main_owner_masked(void *arg)
+{
+	REQUIRE(sley_group_add(&gate, 1) == 0);
+	sley_task owner = sley_spawn(owner_is_masked, NULL);
+	await_started(3);
+	await_state(owner, SLEY_TASK_WAITING, SLEY_WAIT_SCOPE);
+	REQUIRE(sley_cancel(owner) == 0);
+	for (int i = 0; i < 50; i++)
+		sley_yield();
+	REQUIRE(state_of(owner) == SLEY_TASK_WAITING && load(&ended, relaxed) == 0);
+	REQUIRE(sley_group_done(&gate) == 0);
+	REQUIRE(sley_join(owner, SOON) == 0);
+	REQUIRE(load(&ended, relaxed) == 3);
+	return 0;
+}
+
+/* A masked owner that is cancelled leaves its children alone. */
+static void test_owner_masked(void **state)
+{
+	run_each(main_owner_masked);
+}
+
+/* ---- down the tree ---- */
+
+static int tree(void *depth)
+{
+	struct sley_scope *scope;
+
+	if (!depth)
+		return waits(NULL);
+	scope = open_scope(NULL);
+	for (int i = 0; i < 3; i++)
+		REQUIRE(sley_scope_spawn(scope, tree, (void *)((uintptr_t)depth - 1)) > 0);
+	int error = sley_scope_close(scope, SLEY_NEVER);
+	fetch_add(&ended, 1, relaxed);
+	return error;
+}
+
+static int main_tree(void *arg)
+{
+	struct sley_scope *scope = open_scope(NULL);
+
+	REQUIRE(sley_scope_spawn(scope, tree, (void *)4) > 0);
+	await_started(81);
+	REQUIRE(sley_scope_cancel(scope) == 0);
+	REQUIRE(sley_scope_close(scope, SOON) == -ECANCELED);
+	REQUIRE(load(&ended, relaxed) == 81 + 27 + 9 + 3 + 1);
+	return 0;
+}
+
+/* Cancelling the root reaches every leaf, and the root's end is the last. */
+static void test_tree(void **state)
+{
+	run_each(main_tree);
+}
+
+/* ---- deadlines ---- */
+
+static int main_wait_deadline(void *arg)
+{
+	struct sley_scope *scope = open_scope(NULL);
+
+	spawn_some(scope, waits, 10);
+	await_started(10);
+	REQUIRE(sley_scope_wait(scope, sley_in(SLEY_MS(1))) == -ETIMEDOUT);
+	REQUIRE(load(&ended, relaxed) == 10);
+	REQUIRE(sley_scope_spawn(scope, works, NULL) == -ECANCELED);
+	REQUIRE(sley_scope_close(scope, 0) == -ETIMEDOUT);
+	scope = open_scope(NULL);
+	spawn_some(scope, waits, 10);
+	REQUIRE(sley_scope_close(scope, 0) == -ETIMEDOUT); /* at once */
+	REQUIRE(load(&ended, relaxed) == 20);
+	return 0;
+}
+
+/* A wait whose time is over cancels the children, and is still for all of them. */
+static void test_wait_deadline(void **state)
+{
+	run_each(main_wait_deadline);
+}
+
+static sley_time inner_deadline;
+
+/* Once the time is over, the owner's wait is, too, and the children are cancelled. */
+static bool is_over(int error)
+{
+	return error == -ETIMEDOUT || error == -ECANCELED;
+}
+
+static int inherits(void *arg)
+{
+	struct sley_scope_options later = { .size = sizeof(later), .deadline = sley_in(SLEY_SEC(3600)) };
+	struct sley_scope *scope = open_scope(&later);
+	char item;
+
+	REQUIRE(sley_deadline() == inner_deadline);
+	REQUIRE(is_over(sley_chan_recv(never, &item, SLEY_NEVER)));
+	REQUIRE(sley_now() >= inner_deadline);
+	REQUIRE(is_over(sley_sleep(SLEY_NEVER)));
+	sley_scope_spawn(scope, waits, NULL); /* for this one, too, if it is started at all */
+	REQUIRE(is_over(sley_scope_wait(scope, SLEY_NEVER)));
+	REQUIRE(sley_cancel_mask(1) == 0);
+	REQUIRE(sley_chan_recv(never, &item, sley_in(SLEY_MS(1))) == -ETIMEDOUT);
+	REQUIRE(sley_sleep(sley_in(SLEY_MS(1))) == 0); /* masked: not the inherited one */
+	REQUIRE(sley_cancel_mask(0) == 1);
+	REQUIRE(is_over(sley_scope_close(scope, SLEY_NEVER)));
+	return -ETIMEDOUT;
+}
+
+static int has_own(void *arg)
+{
+	struct sley_scope_options sooner = { .size = sizeof(sooner), .deadline = sley_in(SLEY_MS(2)) };
+	struct sley_scope *scope = open_scope(&sooner);
+
+	REQUIRE(sley_deadline() != sooner.deadline); /* it is the children's */
+	inner_deadline = sooner.deadline;
+	REQUIRE(sley_scope_spawn(scope, inherits, NULL) > 0);
+	REQUIRE(sley_scope_close(scope, SLEY_NEVER) == -ETIMEDOUT);
+	return 0;
+}
+
+static int main_inherited(void *arg)
+{
+	struct sley_scope_options options = { .size = sizeof(options), .deadline = SOON };
+	struct sley_scope *scope = open_scope(&options);
+
+	REQUIRE(sley_deadline() == SLEY_NEVER);
+	REQUIRE(sley_scope_spawn(scope, has_own, NULL) > 0);
+	REQUIRE(sley_scope_close(scope, SLEY_NEVER) == 0);
+	return 0;
+}
+
+/* The earlier of the scope's deadline and the one above ends every wait of a child, and bounds the scopes below. */
+static void test_inherited(void **state)
+{
+	run_each(main_inherited);
+	assert_true(sley_deadline() == SLEY_NEVER);
+}
+
+/* ---- left open ---- */
+
+static void note_cleanup(void *expected)
+{
+	REQUIRE(load(&ended, relaxed) == (uintptr_t)expected);
+	fetch_add(&started, 1000, relaxed);
+}
+
+static void leaves_open(void *arg)
+{
+	REQUIRE(sley_cleanup_push(note_cleanup, (void *)6) == 0);
+	spawn_some(open_scope(NULL), waits, 3);
+	REQUIRE(sley_cleanup_push(note_cleanup, (void *)3) == 0);
+	spawn_some(open_scope(NULL), waits, 3);
+	REQUIRE(sley_cleanup_push(note_cleanup, (void *)0) == 0);
+	await_started(6);
+	REQUIRE(sley_cleanup_pop(1) == 0);
+	REQUIRE(sley_cleanup_pop(1) == -EBUSY);
+}
+
+static int child_leaves_open(void *arg)
+{
+	leaves_open(arg);
+	return 0;
+}
+
+static int main_left_open(void *arg)
+{
+	sley_task owner = sley_spawn(leaves_open, NULL);
+
+	REQUIRE(sley_join(owner, SOON) == 0);
+	REQUIRE(load(&ended, relaxed) == 6 && load(&started, relaxed) == 3006);
+	ended = started = 0;
+	struct sley_scope *scope = open_scope(NULL);
+	REQUIRE(sley_scope_spawn(scope, child_leaves_open, NULL) > 0);
+	REQUIRE(sley_scope_close(scope, SOON) == 0);
+	REQUIRE(load(&ended, relaxed) == 6 && load(&started, relaxed) == 3006);
+	ended = started = 0;
+	leaves_open(NULL); /* and the main task's */
+	return 0;
+}
+
+/* Scopes left open are closed before their owner's end is told, each in its turn among the cleanups. */
+static void test_left_open(void **state)
+{
+	run_each(main_left_open);
+	assert_int_equal(ended, 6);
+	assert_int_equal(started, 3006);
+}
+
+static int main_order(void *arg)
+{
+	struct sley_scope *outer = open_scope(NULL), *inner = open_scope(NULL), *last = open_scope(NULL);
+
+	spawn_some(outer, works, 2);
+	spawn_some(inner, waits, 2);
+	spawn_some(last, works, 2);
+	REQUIRE(sley_scope_close(outer, SOON) == 0);
+	REQUIRE(sley_scope_close(last, SOON) == 0);
+	REQUIRE(sley_scope_cancel(inner) == 0);
+	REQUIRE(sley_scope_close(inner, SOON) == -ECANCELED);
+	REQUIRE(sley_cleanup_pop(0) == -ENOENT);
+	return 0;
+}
+
+/* A task may have several open, and close them in any order. */
+static void test_order(void **state)
+{
+	run_each(main_order);
+}
+
+/* ---- refused ---- */
+
+static void not_owner(void *scope)
+{
+	REQUIRE(sley_scope_wait(scope, SOON) == -EPERM);
+	REQUIRE(sley_scope_close(scope, SOON) == -EPERM);
+}
+
+static void on_stack(void *arg)
+{
+	char place[256] = { 0 };
+
+	REQUIRE(sley_scope_wait((void *)place, SOON) == -EFAULT);
+	REQUIRE(sley_scope_close((void *)place, SOON) == -EFAULT);
+	REQUIRE(sley_scope_cancel((void *)place) == -EFAULT);
+	REQUIRE(sley_scope_spawn((void *)place, works, NULL) == -EFAULT);
+}
+
+static void check_options(void)
+{
+	struct sley_scope_options options = { .size = sizeof(options) - 1 };
+	struct sley_scope *scope;
+
+	REQUIRE(sley_scope_open(&scope, &options) == -EINVAL);
+	options = (struct sley_scope_options){ .size = sizeof(options), .restarts = 1025 };
+	REQUIRE(sley_scope_open(&scope, &options) == -EINVAL);
+	options = (struct sley_scope_options){ .size = sizeof(options), .within = -1 };
+	REQUIRE(sley_scope_open(&scope, &options) == -EINVAL);
+	options = (struct sley_scope_options){ .size = sizeof(options), .deadline = 1 }; /* long ago */
+	REQUIRE(sley_scope_open(&scope, &options) == 0);
+	REQUIRE(sley_scope_spawn(scope, waits, NULL) > 0);
+	REQUIRE(sley_scope_close(scope, SOON) == -ETIMEDOUT);
+}
+
+static int main_refused(void *arg)
+{
+	struct sley_scope *scope;
+	char text[4096];
+
+	check_options();
+	REQUIRE(sley_scope_wait(NULL, SOON) == -EINVAL && sley_scope_close(NULL, SOON) == -EINVAL);
+	REQUIRE(sley_scope_cancel(NULL) == -EINVAL);
+	store(&image_test_fail, 1, relaxed);
+	REQUIRE(sley_scope_open(&scope, NULL) == -ENOMEM);
+	store(&image_test_fail, 0, relaxed);
+	scope = open_scope(NULL);
+	REQUIRE(sley_join(sley_spawn(not_owner, scope), SOON) == 0);
+	REQUIRE(sley_scope_close(scope, SOON) == 0);
+	capture_begin();
+	REQUIRE(sley_join(sley_spawn(on_stack, NULL), SOON) == 0);
+	capture_end(text, sizeof(text));
+	REQUIRE(occurrences(text, "sley_scope_wait: the scope") == 1);
+	return 0;
+}
+
+/* Null, another's, on a copying stack, options out of range, no memory; outside of a task and of a run. */
+static void test_refused(void **state)
+{
+	struct sley_scope *scope;
+
+	assert_int_equal(sley_chan_new(&never, 1, 0), 0);
+	run(main_refused, 2);
+	assert_int_equal(sley_chan_free(never), 0);
+	assert_int_equal(sley_scope_open(&scope, NULL), -EDEADLK);
+	assert_int_equal(sley_scope_wait(NULL, 0), -EDEADLK);
+	assert_int_equal(sley_scope_close(NULL, 0), -EDEADLK);
+	assert_int_equal(sley_scope_cancel(NULL), -ENOTCONN);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_wait),         cmocka_unit_test(test_siblings),
+		cmocka_unit_test(test_first_error),  cmocka_unit_test(test_keep_going),
+		cmocka_unit_test(test_cancel),       cmocka_unit_test(test_owner_cancelled),
+		cmocka_unit_test(test_owner_spawns), cmocka_unit_test(test_owner_masked),
+		cmocka_unit_test(test_tree),         cmocka_unit_test(test_wait_deadline),
+		cmocka_unit_test(test_inherited),    cmocka_unit_test(test_left_open),
+		cmocka_unit_test(test_order),        cmocka_unit_test(test_refused),
+	};
+
+	return cmocka_run_group_tests_name("scope", tests, NULL, NULL);
+}
