@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -369,6 +370,136 @@ static int accept_call(sley_time deadline)
 	return 0;
 }
 
+/* ---- the other calls on descriptors ---- */
+
+static int readv_call(sley_time deadline)
+{
+	char here[2][8];
+	struct iovec parts[] = { { here[0], 0 }, { here[1], 8 } };
+
+	return (int)sley_readv(ends[0], parts, 2, deadline);
+}
+
+static int recv_bytes_call(sley_time deadline)
+{
+	char here[8];
+
+	return (int)sley_recv(ends[0], here, sizeof(here), 0, deadline);
+}
+
+static int recvmsg_call(sley_time deadline)
+{
+	char here[8], control[64];
+	struct iovec part = { here, sizeof(here) };
+	struct msghdr message = {
+		.msg_iov = &part, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control)
+	};
+
+	return (int)sley_recvmsg(ends[0], &message, 0, deadline);
+}
+
+static int reader_call(sley_time deadline)
+{
+	char buffer[64];
+	const char *bytes;
+	struct sley_reader reader;
+
+	REQUIRE(sley_reader_init(&reader, ends[0], buffer, sizeof(buffer)) == 0);
+	int n = (int)sley_reader_until(&reader, '7', &bytes, deadline);
+	sley_reader_fini(&reader);
+	return n;
+}
+
+static int writev_call(sley_time deadline)
+{
+	struct iovec part = { (char[]){ '7' }, 1 };
+
+	return (int)sley_writev(ends[0], &part, 1, deadline);
+}
+
+static int send_bytes_call(sley_time deadline)
+{
+	return (int)sley_send(ends[0], "7", 1, 0, deadline);
+}
+
+static int sendmsg_call(sley_time deadline)
+{
+	struct iovec part = { (char[]){ '7' }, 1 };
+	struct msghdr message = { .msg_iov = &part, .msg_iovlen = 1 };
+
+	return (int)sley_sendmsg(ends[0], &message, 0, deadline);
+}
+
+static void packet_open(void)
+{
+	REQUIRE(sley_socketpair(SOCK_DGRAM, ends) == 0);
+}
+
+static void packet_end(void)
+{
+	REQUIRE(sley_close(ends[0]) == 0 && sley_close(ends[1]) == 0);
+}
+
+static void packet_reopen(void)
+{
+	REQUIRE(sley_close(ends[1]) == 0);
+	packet_open();
+}
+
+static int recvfrom_call(sley_time deadline)
+{
+	char here[8];
+	struct sockaddr_storage from;
+	socklen_t size = sizeof(from);
+
+	return (int)sley_recvfrom(ends[0], here, sizeof(here), 0, (struct sockaddr *)&from, &size, deadline);
+}
+
+/* ---- futures ---- */
+
+static struct sley_promise *promise;
+static struct sley_future *future;
+
+static void await_open(void)
+{
+	REQUIRE(sley_promise_new(&promise, &future, LARGE) == 0);
+}
+
+static void await_end(void)
+{
+	REQUIRE(sley_promise_free(promise) == 0 && sley_future_free(future) == 0);
+}
+
+static void await_ready(void)
+{
+	char value[LARGE];
+
+	memset(value, 7, sizeof(value));
+	REQUIRE(sley_promise_resolve(promise, value) == 0);
+}
+
+static void await_reset(void)
+{
+	await_end();
+	await_open();
+}
+
+/* The promise is broken. */
+static void await_close(void)
+{
+	REQUIRE(sley_promise_free(promise) == 0);
+	promise = NULL;
+}
+
+static int await_call(sley_time deadline)
+{
+	char value[LARGE] = { 0 };
+	int error = sley_await(future, value, deadline);
+
+	REQUIRE(value[0] == (error ? 0 : 7) && value[LARGE - 1] == value[0]);
+	return error;
+}
+
 /* ---- offload ---- */
 
 /* Each call has a gate of its own, which its function waits at; also one that was given up, so it is opened then. */
@@ -405,8 +536,7 @@ static int offload_call(sley_time deadline)
 const struct matrix_row matrix_rows[] = {
 	{ "join", SLEY_WAIT_JOIN, join_open, join_end, join_call, join_ready, join_reset, .in_thread = -EDEADLK },
 	{ "sleep", SLEY_WAIT_SLEEP, nothing, nothing, sleep_call, .in_thread = -EDEADLK },
-	{ "mutex_lock", SLEY_WAIT_MUTEX, mutex_hold, mutex_ready, mutex_call, mutex_ready, mutex_hold,
-	  .in_thread = -EDEADLK },
+	{ "mutex_lock", SLEY_WAIT_MUTEX, mutex_hold, mutex_ready, mutex_call, mutex_ready, mutex_hold },
 	{ "group_wait", SLEY_WAIT_GROUP, group_more, group_ready, group_call, group_ready, group_more,
 	  .in_thread = -EDEADLK },
 	{ "chan_recv", SLEY_WAIT_RECV, recv_open, chan_end, recv_call, recv_ready, NULL, chan_close, recv_reopen,
@@ -431,6 +561,24 @@ const struct matrix_row matrix_rows[] = {
 	  .done = 1, .closed = -EBADF, .in_thread = -EDEADLK },
 	{ "accept", SLEY_WAIT_ACCEPT, accept_open, accept_end, accept_call, accept_ready, NULL, accept_close,
 	  accept_open, .closed = -EBADF, .in_thread = -EDEADLK },
+	{ "readv", SLEY_WAIT_READ, pair_open, pair_end, readv_call, read_ready, NULL, end_close, pair_reopen, .done = 1,
+	  .closed = -EBADF, .in_thread = -EDEADLK },
+	{ "recv", SLEY_WAIT_READ, pair_open, pair_end, recv_bytes_call, read_ready, NULL, end_close, pair_reopen,
+	  .done = 1, .closed = -EBADF, .in_thread = -EDEADLK },
+	{ "recvmsg", SLEY_WAIT_READ, pair_open, pair_end, recvmsg_call, read_ready, NULL, end_close, pair_reopen,
+	  .done = 1, .closed = -EBADF, .in_thread = -EDEADLK },
+	{ "reader_until", SLEY_WAIT_READ, pair_open, pair_end, reader_call, read_ready, NULL, end_close, pair_reopen,
+	  .done = 1, .closed = -EBADF, .in_thread = -EDEADLK },
+	{ "writev", SLEY_WAIT_WRITE, write_open, pair_end, writev_call, write_ready, write_fill, end_close,
+	  write_reopen, .done = 1, .closed = -EBADF, .in_thread = -EDEADLK },
+	{ "send", SLEY_WAIT_WRITE, write_open, pair_end, send_bytes_call, write_ready, write_fill, end_close,
+	  write_reopen, .done = 1, .closed = -EBADF, .in_thread = -EDEADLK },
+	{ "sendmsg", SLEY_WAIT_WRITE, write_open, pair_end, sendmsg_call, write_ready, write_fill, end_close,
+	  write_reopen, .done = 1, .closed = -EBADF, .in_thread = -EDEADLK },
+	{ "recvfrom, datagrams", SLEY_WAIT_READ, packet_open, packet_end, recvfrom_call, read_ready, NULL, end_close,
+	  packet_reopen, .done = 1, .closed = -EBADF, .in_thread = -EDEADLK },
+	{ "await", SLEY_WAIT_FUTURE, await_open, await_end, await_call, await_ready, await_reset, await_close,
+	  await_reset, .closed = -EOWNERDEAD },
 	{ "offload", SLEY_WAIT_OFFLOAD, offload_open, nothing, offload_call, offload_ready, .in_thread = -EDEADLK,
 	  .always_waits = true },
 	{ NULL },
