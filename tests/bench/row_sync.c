@@ -317,6 +317,39 @@ static void run_offload(const struct bench_run *run, double *values)
 	values[0] = w.ns / w.rounds;
 }
 
+/* ---- future: a function as a task, and its result awaited ---- */
+
+static int double_it(void *arg, void *result)
+{
+	*(int64_t *)result = 2 * *(const int64_t *)arg;
+	return 0;
+}
+
+static int future_main(void *arg)
+{
+	struct work *w = arg;
+	int64_t start = bench_now();
+
+	for (int64_t i = 0, twice; i < w->rounds; i++) {
+		struct sley_future *future;
+		must(sley_async(&future, double_it, &i, sizeof(i), sizeof(twice)));
+		must(sley_await(future, &twice, SLEY_NEVER));
+		must(sley_future_free(future));
+		if (twice != 2 * i)
+			return 1;
+	}
+	w->ns = (double)(bench_now() - start);
+	return 0;
+}
+
+static void run_future(const struct bench_run *run, double *values)
+{
+	struct work w = { .rounds = bench_count(run, 2000000) };
+
+	bench_in_tasks(run, future_main, &w);
+	values[0] = w.ns / w.rounds;
+}
+
 /* ---- timers: a million tasks sleep 1 to 1,000 ms ---- */
 
 struct timers {
@@ -386,9 +419,10 @@ ROW(skynet, run_skynet, { "skynet", "ms" });
 ROW(mutex, run_mutex, { "mutex", "ns/op" });
 ROW(select, run_select, { "select", "ns/item" });
 ROW(offload, run_offload, { "offload", "ns/call" });
+ROW(future, run_future, { "future", "ns/roundtrip" });
 ROW(timers, run_timers, { "timers_cpu", "ms" }, { "timers_rss", "MiB" });
 
 const struct bench_row *const bench_sync_rows[] = {
-	&row_chan_pingpong, &row_chan_1x1, &row_chan_4x1, &row_chan_4x4, &row_skynet,
-	&row_mutex,         &row_select,   &row_offload,  &row_timers,   NULL,
+	&row_chan_pingpong, &row_chan_1x1, &row_chan_4x1, &row_chan_4x4, &row_skynet, &row_mutex,
+	&row_select,        &row_offload,  &row_future,   &row_timers,   NULL,
 };
