@@ -34,7 +34,8 @@
  *   io/file.c            files through the pools: open ones, io/path.c: by name, io/directory.c; io/request.c: how
  *   io/offload.c         functions run by the pools of threads (io/pool.c); io/submit.c: by tasks, for plain threads
  *   io/process.c         child processes; io/signal.c: signals as values
- *   sync/                mutex, wait group (park.c: what such objects share); channel (chan.c), select
+ *   sync/                mutex, condition (cond.c), rwlock, semaphore (sem.c), once, group, barrier: park.c
+ *                          has what they share; channel (chan.c), select
  *   sync/future.c        values that will be there later; completed by a task (async.c), by whoever holds the promise
  *                          (promise.c), or by other futures (derivation.c): then.c, combine.c
  *   sync/scope.c         scopes: waiting for their children and cancelling them

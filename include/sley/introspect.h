@@ -148,7 +148,13 @@ enum sley_task_state {
 	X(PROCESS, "process", fd) /* its pidfd */ \
 	X(FUTURE, "future", address) \
 	X(GENERATOR, "generator", address) \
-	X(SCOPE, "scope", address)
+	X(SCOPE, "scope", address) \
+	X(COND, "cond", address) \
+	X(RDLOCK, "rdlock", address) \
+	X(WRLOCK, "wrlock", address) \
+	X(SEM, "sem", address) \
+	X(ONCE, "once", address) \
+	X(BARRIER, "barrier", address)
 
 enum sley_wait_kind {
 #define SLEY_WAIT_ENUM(name, text, object) SLEY_WAIT_##name,

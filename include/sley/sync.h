@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /*
- * Synchronisation: mutex, wait group.
+ * Synchronisation: mutex, condition, readers-writer lock, semaphore, once, wait group, barrier.
  *
  * They wait the task, never the thread. Plain threads may use them too, while there is a run; such a thread blocks, and
  * what tasks do wakes it. When the run ends its wait ends with -ENOTCONN.
  *
  * The objects are embedded wherever they are needed. Zero bytes are a valid initial state, so statics need no
- * initialiser. They must not lie on a copying stack: -EFAULT. They own nothing, so there is no call to end one: its memory
- * may go as soon as nobody holds it, waits on it or will call it again. A call that has made this true for another task is
- * done with the memory by then: the last user of a mutex may free it right after it has unlocked it, even if the unlock
- * that let it in is still under way.
+ * initialiser. They must not lie on a copying stack: -EFAULT. They own nothing, so there is no call to end one: its
+ * memory may go as soon as nobody holds it, waits on it or will call it again. A call that has made this true for
+ * another task is done with the memory by then: the last user of a mutex may free it right after it has unlocked it,
+ * even if the unlock that let it in is still under way.
  */
 #ifndef SLEY_SYNC_H
 #define SLEY_SYNC_H
@@ -25,14 +25,16 @@ struct sley_waiters { /* private */
 	void *head, *tail;
 };
 
+/* ---- mutex ---- */
+
 /*
  * A mutex is owned by the task, or thread, that locked it.
  *
  * Who waits is woken in the order in which they came, but not given it: a task that comes meanwhile may take it first
  * (it barges), and the waiter goes back to the front. That is what makes it fast: a task that locks and unlocks in a
  * loop need not be switched from at each turn. It ends after 1 ms: a waiter at the front that has waited for so long is
- * handed the mutex by the next unlock, and newcomers cannot get in between. So a waiter that has n others before it gets
- * the mutex after at most 1 ms and n + 2 times that somebody holds it, if the scheduler runs it when it is ready.
+ * handed the mutex by the next unlock, and newcomers cannot get in between. So a waiter that has n others before it
+ * gets the mutex after at most 1 ms and n + 2 times that somebody holds it, if the scheduler runs it when it is ready.
  */
 struct sley_mutex { /* fields are private */
 	uint64_t word;
@@ -44,7 +46,9 @@ struct sley_mutex { /* fields are private */
 #define SLEY_MUTEX_INIT { 0 }
 /* clang-format on */
 
-/* Locks it. 0; -ETIMEDOUT; -EDEADLK also: the caller holds it already; -EFAULT. Task, or any thread, which then blocks. */
+/*
+ * Locks it. 0; -ETIMEDOUT; -EDEADLK also: the caller holds it already; -EFAULT. Task, or any thread, which then blocks.
+ */
 SLEY_API int sley_mutex_lock(struct sley_mutex *, sley_time deadline);
 
 /* Locks it if it is free, even if others wait for it. 0; -EBUSY; -EDEADLK: the caller holds it; -EFAULT. Any thread. */
@@ -56,7 +60,134 @@ SLEY_API int sley_mutex_trylock(struct sley_mutex *);
  */
 SLEY_API int sley_mutex_unlock(struct sley_mutex *);
 
-/* A wait group: counts work that is under way, and lets tasks wait until there is none. */
+/* ---- condition: waiting for a change of what a mutex protects ---- */
+
+struct sley_cond { /* fields are private */
+	unsigned lock;
+	struct sley_waiters waiters;
+};
+
+/* clang-format off */
+#define SLEY_COND_INIT { 0 }
+/* clang-format on */
+
+/*
+ * Unlocks the mutex, which the caller holds, waits for a signal, and locks it again. Nothing comes in between: a signal
+ * by whoever locks the mutex next is not missed. It returns with the mutex held *in every case*, also when the deadline
+ * passed or the task was cancelled: it waits for the mutex regardless of both. No wake-up is spurious, but others may
+ * have had the mutex between the signal and the return, so what is waited for is looked at again:
+ *     while (!ready)
+ *             if ((error = sley_cond_wait(&cond, &mutex, deadline)) != 0)
+ *                     break;
+ * 0: it was signalled, even if the deadline has passed or the task was cancelled by then; -ETIMEDOUT; -ECANCELED;
+ * -EPERM: the caller does not hold the mutex; -EFAULT. Task, or any thread, which then blocks; there only -ENOTCONN,
+ * the run is over, may come without the mutex.
+ */
+SLEY_API int sley_cond_wait(struct sley_cond *, struct sley_mutex *, sley_time deadline);
+
+/*
+ * Wakes the one that has waited longest, or all. Who gave up at the same moment does not use up a signal. Without
+ * waiters it is nothing. The mutex may be held or not. 0; -EFAULT. Any thread.
+ */
+SLEY_API int sley_cond_signal(struct sley_cond *);
+SLEY_API int sley_cond_broadcast(struct sley_cond *);
+
+/* ---- readers-writer lock ---- */
+
+/*
+ * Held by one writer, or by any number of readers. Readers and writers take turns: a reader that comes while a writer
+ * waits, waits behind it; a writer that unlocks lets in all readers that wait then, and only after these the next
+ * writer. So neither starves: a reader waits for the readers before it and one writer, a writer for the writers before
+ * it and one turn of readers for each. Readers do not wait for readers as long as no writer waits. Writers get it in
+ * the order in which they came.
+ *
+ * It knows its writer, but not which tasks its readers are. So a task must not lock it for reading twice: if a writer
+ * comes in between, both wait for ever; nor for writing while it reads. That cannot be found out.
+ */
+struct sley_rwlock { /* fields are private */
+	unsigned lock;
+	int64_t readers;
+	sley_task writer;
+	struct sley_waiters readers_waiting, writers_waiting;
+};
+
+/* clang-format off */
+#define SLEY_RWLOCK_INIT { 0 }
+/* clang-format on */
+
+/*
+ * Lock it for reading, for writing. 0; -ETIMEDOUT; -EDEADLK also: the caller has locked it for writing; -EFAULT. Task,
+ * or any thread, which then blocks.
+ */
+SLEY_API int sley_rwlock_rdlock(struct sley_rwlock *, sley_time deadline);
+SLEY_API int sley_rwlock_wrlock(struct sley_rwlock *, sley_time deadline);
+
+/* The same without waiting: -EBUSY where they would wait. Any thread. */
+SLEY_API int sley_rwlock_tryrdlock(struct sley_rwlock *);
+SLEY_API int sley_rwlock_trywrlock(struct sley_rwlock *);
+
+/*
+ * Unlocks what the caller has locked: for writing if it is the writer, else for reading. 0; -EPERM: another is the
+ * writer, or nobody holds it; -EFAULT. Any thread.
+ */
+SLEY_API int sley_rwlock_unlock(struct sley_rwlock *);
+
+/* ---- semaphore ---- */
+
+struct sley_sem { /* fields are private */
+	unsigned lock;
+	int64_t count;
+	struct sley_waiters waiters;
+};
+
+/* With n permits, n >= 0. Zero bytes are one with none. */
+/* clang-format off */
+#define SLEY_SEM_INIT(n) { 0, (n), { 0, 0 } }
+/* clang-format on */
+
+/*
+ * Takes n permits, all at once, in the order in which callers came: who wants few does not pass who wants many and came
+ * before, so nobody starves. n == 0 succeeds at once. One that gives up has taken none. 0; -ETIMEDOUT; -EINVAL: n < 0;
+ * -EFAULT. Task, or any thread, which then blocks.
+ */
+SLEY_API int sley_sem_acquire(struct sley_sem *, int64_t n, sley_time deadline);
+
+/* The same without waiting: -EAGAIN where it would wait. Any thread. */
+SLEY_API int sley_sem_try_acquire(struct sley_sem *, int64_t n);
+
+/*
+ * Gives n permits, which need not have been taken before, and wakes those who can have theirs now. 0; -EINVAL: n < 0;
+ * -EOVERFLOW: more than INT64_MAX of them, unchanged; -EFAULT. Any thread.
+ */
+SLEY_API int sley_sem_release(struct sley_sem *, int64_t n);
+
+/* ---- once ---- */
+
+struct sley_once { /* fields are private */
+	uint64_t state;
+	unsigned lock;
+	struct sley_waiters waiters;
+};
+
+/* clang-format off */
+#define SLEY_ONCE_INIT { 0 }
+/* clang-format on */
+
+/*
+ * Runs fn(arg) in the calling task unless it has been done, and returns when it has been: callers that come while one
+ * runs it wait for that. Done is when fn has returned 0. If it returns anything else, sley_once() returns that to its
+ * caller, and the next one in line, or the next that comes, runs its own fn.
+ *
+ * fn may wait. If its caller is cancelled, its waits end as any others, and what fn returns decides; one that is to be
+ * done in any case masks it (sley_cancel_mask()). The deadline is for the wait alone, fn is not bounded by it.
+ * 0: done; what fn returned; -ETIMEDOUT, -ECANCELED: another still runs it; -EDEADLK also: called from fn; -EINVAL: fn
+ * is null; -EFAULT. Task, or any thread, which then blocks or runs it.
+ */
+SLEY_API int sley_once(struct sley_once *, int (*fn)(void *arg), void *arg, sley_time deadline);
+
+/* ---- wait group ---- */
+
+/* Counts work that is under way, and lets tasks wait until there is none. */
 struct sley_group { /* fields are private */
 	unsigned lock;
 	int64_t count;
@@ -76,8 +207,37 @@ SLEY_API int sley_group_add(struct sley_group *, int64_t n);
 /* sley_group_add(group, -1). */
 SLEY_API int sley_group_done(struct sley_group *);
 
-/* Waits until the count is zero. 0; -ETIMEDOUT; -EFAULT. */
+/*
+ * Waits until the count is zero; that it was, even if work was added since. 0; -ETIMEDOUT; -EFAULT. Task, or any
+ * thread, which then blocks.
+ */
 SLEY_API int sley_group_wait(struct sley_group *, sley_time deadline);
+
+/* ---- barrier ---- */
+
+struct sley_barrier { /* fields are private */
+	unsigned lock, parties, arrived;
+	uint64_t round;
+	struct sley_waiters waiters;
+};
+
+/* For n parties, n >= 1. */
+/* clang-format off */
+#define SLEY_BARRIER_INIT(n) { 0, (n), 0, 0, { 0, 0 } }
+/* clang-format on */
+
+#define SLEY_BARRIER_SERIAL 1 /* what one of the parties gets in each round */
+
+/*
+ * Waits until all parties have called it, then begins anew, for the next round.
+ *
+ * A party that gives up takes its arrival back: it is as if it had not come, the others wait on, and it may come again.
+ * If the round was complete before it could, it has passed like the others, and gets 0 (a cancellation then ends its
+ * next wait). To have the others fail too is what a scope is for, or cancelling them.
+ * 0; SLEY_BARRIER_SERIAL: the last one, the others are awake; -ETIMEDOUT; -ECANCELED; -EINVAL: it has no parties (zero
+ * bytes); -EFAULT. Task, or any thread, which then blocks.
+ */
+SLEY_API int sley_barrier_wait(struct sley_barrier *, sley_time deadline);
 
 #ifdef __cplusplus
 }

@@ -4,7 +4,7 @@
 #include <errno.h>
 
 #include "sched/fault.h"
-#include "sched/worker.h"
+#include "sync/park.h"
 
 static struct lock *inner(struct sley_group *group)
 {
@@ -36,28 +36,24 @@ int sley_group_done(struct sley_group *group)
 	return sley_group_add(group, -1);
 }
 
-int sley_group_wait(struct sley_group *group, sley_time deadline)
+static int wait_for_zero(struct task *task, void *object, int64_t unused, sley_time deadline, const void *pc)
 {
-	struct task *task = task_self();
-	if (!task)
-		return outside_error();
-	int error = fault_check(group, "sley_group_wait", "group");
-	if (error)
-		return error;
+	struct sley_group *group = object;
+	(void)unused;
 	lock_take(inner(group));
 	if (group->count == 0) {
 		lock_drop(inner(group));
-		worker_spend(__builtin_return_address(0));
 		return 0;
 	}
-	wait_begin(task, SLEY_WAIT_GROUP, (uint64_t)(uintptr_t)group, __builtin_return_address(0));
-	wait_link(&group->waiters, &task->wait);
-	lock_drop(inner(group));
-	enum claim who = wait_park(task, deadline);
-	if (who == CLAIM_EVENT)
-		return 0;
-	lock_take(inner(group));
-	wait_unlink(&group->waiters, &task->wait);
-	lock_drop(inner(group));
+	wait_begin(task, SLEY_WAIT_GROUP, (uint64_t)(uintptr_t)group, pc);
+	enum claim who = park(task, inner(group), &group->waiters, deadline);
+	if (who != CLAIM_EVENT)
+		lock_drop(inner(group));
 	return wait_error(who);
+}
+
+int sley_group_wait(struct sley_group *group, sley_time deadline)
+{
+	int error = fault_check(group, "sley_group_wait", "group");
+	return error ? error : park_call(wait_for_zero, group, 0, deadline, __builtin_return_address(0));
 }

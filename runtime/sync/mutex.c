@@ -30,7 +30,6 @@
 
 #include "base/clock.h"
 #include "sched/fault.h"
-#include "sched/thread.h"
 #include "sync/park.h"
 
 #define QUEUED   ((uint64_t)1 << 63) /* ids are positive */
@@ -126,17 +125,10 @@ NOINLINE static int lock_after_yield(struct task *task, struct sley_mutex *mutex
 	return take(mutex, task->id) ? 0 : wait_for_it(task, mutex, 0, deadline, pc);
 }
 
-/* The id for which a thread that runs no task calls; 0, and *error. */
-static uint64_t thread_caller(int *error)
-{
-	*error = worker_self() ? outside_error() : scheduler_error();
-	return *error ? 0 : thread_id();
-}
-
 NOINLINE static int lock_in_thread(struct sley_mutex *mutex, sley_time deadline)
 {
 	int error;
-	uint64_t me = thread_caller(&error);
+	uint64_t me = park_caller(&error);
 	if (me == 0 || take(mutex, me))
 		return error;
 	return park_thread(wait_for_it, mutex, 0, deadline);
@@ -170,11 +162,10 @@ int mutex_lock_again(struct task *task, struct sley_mutex *mutex, const void *pc
 
 int sley_mutex_trylock(struct sley_mutex *mutex)
 {
-	struct task *task = task_self();
 	int error = fault_check(mutex, "sley_mutex_trylock", "mutex");
 	if (error)
 		return error;
-	uint64_t me = task ? task->id : thread_caller(&error);
+	uint64_t me = park_caller(&error);
 	if (me == 0 || take(mutex, me))
 		return error;
 	return mutex_is_mine(mutex, me) ? -EDEADLK : -EBUSY;
@@ -227,7 +218,7 @@ int mutex_unlock(struct sley_mutex *mutex, uint64_t me)
 NOINLINE static int unlock_in_thread(struct sley_mutex *mutex)
 {
 	int error;
-	uint64_t me = thread_caller(&error);
+	uint64_t me = park_caller(&error);
 	return me ? mutex_unlock(mutex, me) : error;
 }
 

@@ -12,7 +12,10 @@ bool mutex_is_mine(struct sley_mutex *mutex, uint64_t me);
 /* Unlocks it for `me`. 0 or -EPERM. Never waits. */
 int mutex_unlock(struct sley_mutex *mutex, uint64_t me);
 
-/* Locks it, whatever has become of deadlines, and cancelled or not. 0; -ENOTCONN: a plain thread's, and the run is over. */
+/*
+ * Locks it, whatever has become of deadlines, and cancelled or not. 0; -ENOTCONN: a plain thread's, and the run is
+ * over.
+ */
 int mutex_lock_again(struct task *task, struct sley_mutex *mutex, const void *pc);
 
 #endif

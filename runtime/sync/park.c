@@ -15,3 +15,13 @@ int park_thread(park_fn *call, void *object, int64_t n, sley_time deadline)
 	thread_leave(&thread);
 	return error;
 }
+
+uint64_t park_caller(int *error)
+{
+	struct task *task = task_self();
+	*error = 0;
+	if (task)
+		return task->id;
+	*error = worker_self() ? outside_error() : scheduler_error();
+	return *error ? 0 : thread_id();
+}

@@ -12,6 +12,11 @@ typedef int park_fn(struct task *task, void *object, int64_t n, sley_time deadli
 /* Makes it for the calling thread, which is no task. An error of thread_enter(), or what it answers. */
 int park_thread(park_fn *call, void *object, int64_t n, sley_time deadline);
 
+/*
+ * The id by which objects know their owner, for whoever calls: a task's, or a thread's. 0, and the error, for others.
+ */
+uint64_t park_caller(int *error);
+
 /* Makes it for whoever calls. */
 static inline int park_call(park_fn *call, void *object, int64_t n, sley_time deadline, const void *pc)
 {

@@ -67,21 +67,23 @@ static void test_limits(void **state)
 	run(main_limits, 1);
 }
 
-/* Outside of a run, add has no run to work in; wait is for tasks. */
+/* Outside of a run, there is no run to work in. */
 static void test_outside(void **state)
 {
 	assert_int_equal(sley_group_add(&group, 1), -ENOTCONN);
 	assert_int_equal(sley_group_done(&group), -ENOTCONN);
-	assert_int_equal(sley_group_wait(&group, SLEY_NEVER), -EDEADLK);
+	assert_int_equal(sley_group_wait(&group, SLEY_NEVER), -ENOTCONN);
 }
 
-static int from_thread;
+static struct sley_group back;
 
 static void *plain_thread(void *unused)
 {
-	from_thread = sley_group_wait(&group, SLEY_NEVER);
+	REQUIRE(sley_group_wait(&group, sley_in(SLEY_MS(1))) == -ETIMEDOUT);
 	for (int i = 0; i < 1000; i++)
 		REQUIRE(sley_group_done(&group) == 0);
+	REQUIRE(sley_group_wait(&group, SOON) == 0);
+	REQUIRE(sley_group_wait(&back, SOON) == 0);
 	return NULL;
 }
 
@@ -89,15 +91,16 @@ static int main_plain(void *arg)
 {
 	pthread_t thread;
 
-	REQUIRE(sley_group_add(&group, 1000) == 0);
+	REQUIRE(sley_group_add(&group, 1000) == 0 && sley_group_add(&back, 1) == 0);
 	REQUIRE(pthread_create(&thread, NULL, plain_thread, NULL) == 0);
 	REQUIRE(sley_group_wait(&group, SLEY_NEVER) == 0);
+	REQUIRE(sley_sleep(sley_in(SLEY_MS(2))) == 0); /* likely the thread waits by now; both ways are right */
+	REQUIRE(sley_group_done(&back) == 0);
 	pthread_join(thread, NULL);
-	REQUIRE(from_thread == -EDEADLK);
 	return 0;
 }
 
-/* A plain thread may add, and wakes waiters so; it may not wait. */
+/* A plain thread may add, and wakes waiters so, and wait, and is woken. */
 static void test_plain_thread(void **state)
 {
 	run(main_plain, 1);
@@ -147,11 +150,8 @@ static void test_rounds(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_outside),
-		cmocka_unit_test(test_wakes_all),
-		cmocka_unit_test(test_limits),
-		cmocka_unit_test(test_plain_thread),
-		cmocka_unit_test(test_rounds),
+		cmocka_unit_test(test_outside),      cmocka_unit_test(test_wakes_all), cmocka_unit_test(test_limits),
+		cmocka_unit_test(test_plain_thread), cmocka_unit_test(test_rounds),
 	};
 
 	return cmocka_run_group_tests_name("group", tests, NULL, NULL);

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+/*
+ * Barrier: counts those who have arrived in this round, who wait in a list until the last one comes.
+ *
+ * Who gives up takes its arrival back, under the lock, so it counts until then:
+ *     party                        its timer               the last one
+ *     waits                        claims: deadline
+ *                                                          arrives: the round is complete, with the party in it
+ *     lock: the round is over: 0
+ * Several waits cannot be claimed all or none, so the last one asks no claim whether a party is still there.
+ */
+#include <errno.h>
+
+#include "sched/fault.h"
+#include "sync/park.h"
+
+static struct lock *inner(struct sley_barrier *barrier)
+{
+	return (struct lock *)&barrier->lock;
+}
+
+/* The lock is held, and dropped. */
+static int complete(struct sley_barrier *barrier)
+{
+	barrier->arrived = 0;
+	barrier->round++;
+	struct task *list = wait_pop_all(&barrier->waiters, CLAIM_EVENT);
+	lock_drop(inner(barrier));
+	task_ready_list(list);
+	return SLEY_BARRIER_SERIAL;
+}
+
+static int arrive(struct task *task, void *object, int64_t unused, sley_time deadline, const void *pc)
+{
+	struct sley_barrier *barrier = object;
+	(void)unused;
+	lock_take(inner(barrier));
+	if (barrier->parties == 0) {
+		lock_drop(inner(barrier));
+		return -EINVAL;
+	}
+	if (++barrier->arrived == barrier->parties)
+		return complete(barrier);
+	uint64_t round = barrier->round;
+	wait_begin(task, SLEY_WAIT_BARRIER, (uint64_t)(uintptr_t)barrier, pc);
+	enum claim who = park(task, inner(barrier), &barrier->waiters, deadline);
+	if (who == CLAIM_EVENT)
+		return 0;
+	bool over = barrier->round != round;
+	if (!over)
+		barrier->arrived--;
+	lock_drop(inner(barrier));
+	return over ? 0 : wait_error(who);
+}
+
+int sley_barrier_wait(struct sley_barrier *barrier, sley_time deadline)
+{
+	int error = fault_check(barrier, "sley_barrier_wait", "barrier");
+	return error ? error : park_call(arrive, barrier, 0, deadline, __builtin_return_address(0));
+}

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+/*
+ * Condition: a FIFO of waiters under the object's own short lock.
+ *
+ * A waiter is linked before it unlocks the mutex, so whoever changes the state under the mutex and signals finds it:
+ *     waiter: (mutex held) link; unlock the mutex; park        other: lock the mutex; change; signal: pops the waiter
+ * A signal is a claim like any other: if a deadline or a cancellation was faster it goes to the next waiter, so none is
+ * lost with somebody who did not get it; and a wait that a signal won answers 0, whatever else came meanwhile.
+ *
+ * Rejected: moving the waiters of a broadcast to the mutex's own queue instead of waking them (FUTEX_REQUEUE), which
+ * saves each a switch: a wait would have to change its object, and its deadline, while others look at it.
+ */
+#include <errno.h>
+
+#include "sched/fault.h"
+#include "sync/mutex.h"
+#include "sync/park.h"
+
+static struct lock *inner(struct sley_cond *cond)
+{
+	return (struct lock *)&cond->lock;
+}
+
+static int wait_for_signal(struct task *task, void *object, int64_t mutex_address, sley_time deadline, const void *pc)
+{
+	struct sley_cond *cond = object;
+	struct sley_mutex *mutex = (struct sley_mutex *)(intptr_t)mutex_address;
+	if (!mutex_is_mine(mutex, task->id))
+		return -EPERM;
+	lock_take(inner(cond));
+	wait_begin(task, SLEY_WAIT_COND, (uint64_t)(uintptr_t)cond, pc);
+	wait_link(&cond->waiters, &task->wait);
+	lock_drop(inner(cond));
+	mutex_unlock(mutex, task->id);
+	enum claim who = wait_park(task, deadline);
+	if (who != CLAIM_EVENT) {
+		lock_take(inner(cond));
+		wait_unlink(&cond->waiters, &task->wait);
+		lock_drop(inner(cond));
+	}
+	int error = mutex_lock_again(task, mutex, pc);
+	return error ? error : wait_error(who);
+}
+
+int sley_cond_wait(struct sley_cond *cond, struct sley_mutex *mutex, sley_time deadline)
+{
+	int error = fault_check(cond, "sley_cond_wait", "condition");
+	if (error || (error = fault_check(mutex, "sley_cond_wait", "mutex")) != 0)
+		return error;
+	return park_call(wait_for_signal, cond, (int64_t)(intptr_t)mutex, deadline, __builtin_return_address(0));
+}
+
+int sley_cond_signal(struct sley_cond *cond)
+{
+	int error = scheduler_error();
+	if (error || (error = fault_check(cond, "sley_cond_signal", "condition")) != 0)
+		return error;
+	lock_take(inner(cond));
+	struct task *task = wait_pop(&cond->waiters, CLAIM_EVENT);
+	lock_drop(inner(cond));
+	if (task)
+		task_ready(task);
+	return 0;
+}
+
+int sley_cond_broadcast(struct sley_cond *cond)
+{
+	int error = scheduler_error();
+	if (error || (error = fault_check(cond, "sley_cond_broadcast", "condition")) != 0)
+		return error;
+	lock_take(inner(cond));
+	struct task *list = wait_pop_all(&cond->waiters, CLAIM_EVENT);
+	lock_drop(inner(cond));
+	task_ready_list(list);
+	return 0;
+}

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+/*
+ * Once: state = 0: not yet; the id of who runs the function; or DONE, which is looked at without a lock. If the
+ * function fails, the first waiter is handed the part of the runner.
+ */
+#include <errno.h>
+
+#include "sched/fault.h"
+#include "sync/park.h"
+
+#define DONE   ((uint64_t)1 << 63) /* ids are positive */
+#define RUNNER 1                   /* the caller is to run the function */
+
+static struct lock *inner(struct sley_once *once)
+{
+	return (struct lock *)&once->lock;
+}
+
+static int enter(struct task *task, void *object, int64_t unused, sley_time deadline, const void *pc)
+{
+	struct sley_once *once = object;
+	(void)unused;
+	lock_take(inner(once));
+	uint64_t state = once->state;
+	if (state == 0)
+		store(&once->state, task->id, relaxed);
+	if (state == 0 || state == DONE || state == task->id) {
+		lock_drop(inner(once));
+		return state == 0 ? RUNNER : state == DONE ? 0 : -EDEADLK;
+	}
+	wait_begin(task, SLEY_WAIT_ONCE, (uint64_t)(uintptr_t)once, pc);
+	enum claim who = park(task, inner(once), &once->waiters, deadline);
+	if (who == CLAIM_EVENT) /* acquire: what the function did; pairs with leave() */
+		return load(&once->state, acquire) == DONE ? 0 : RUNNER;
+	lock_drop(inner(once));
+	return wait_error(who);
+}
+
+static void leave(struct sley_once *once, bool done)
+{
+	struct task *list = NULL, *next = NULL;
+	bool alone = scheduler_error() != 0; /* a thread that outlived the run: nobody waits any more */
+	lock_take(inner(once));
+	if (!alone && !done)
+		next = wait_pop(&once->waiters, CLAIM_EVENT);
+	store(&once->state, done ? DONE : next ? next->id : 0, release); /* pairs with the acquires of DONE */
+	if (!alone && done)
+		list = wait_pop_all(&once->waiters, CLAIM_EVENT);
+	lock_drop(inner(once));
+	if (next)
+		task_ready(next);
+	task_ready_list(list);
+}
+
+int sley_once(struct sley_once *once, int (*fn)(void *), void *arg, sley_time deadline)
+{
+	int error = fault_check(once, "sley_once", "once");
+	if (error)
+		return error;
+	if (load(&once->state, acquire) == DONE)
+		return 0;
+	if (!fn)
+		return -EINVAL;
+	error = park_call(enter, once, 0, deadline, __builtin_return_address(0));
+	if (error != RUNNER)
+		return error;
+	error = fn(arg);
+	leave(once, error == 0);
+	return error;
+}

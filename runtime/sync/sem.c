@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+/*
+ * Semaphore: a count of permits, and a FIFO of those who wait for some of them. wait.word is how many.
+ *
+ * Invariant, with the lock free: the first waiter wants more than there are. So whoever adds permits, or leaves the
+ * queue without any, grants what is possible now. Nobody passes the first waiter, or one who wants many would starve.
+ */
+#include <errno.h>
+
+#include "sched/fault.h"
+#include "sync/park.h"
+
+static struct lock *inner(struct sley_sem *sem)
+{
+	return (struct lock *)&sem->lock;
+}
+
+/* With the lock held. */
+static bool take(struct sley_sem *sem, int64_t n)
+{
+	if (n > 0 && (sem->waiters.head || sem->count < n))
+		return false;
+	sem->count -= n;
+	return true;
+}
+
+/* With the lock held. Waits that somebody else has ended meanwhile get nothing. */
+static void grant(struct sley_sem *sem, struct woken *woken)
+{
+	struct wait *first;
+	while ((first = sem->waiters.head) && (int64_t)first->word <= sem->count) {
+		struct task *task = wait_owner(first);
+		int64_t n = (int64_t)first->word; /* once claimed it is the task's */
+		wait_unlink(&sem->waiters, first);
+		if (!wait_claim(task, CLAIM_EVENT))
+			continue;
+		sem->count -= n;
+		woken_add(woken, task);
+	}
+}
+
+static int acquire_for(struct task *task, void *object, int64_t n, sley_time deadline, const void *pc)
+{
+	struct sley_sem *sem = object;
+	struct woken woken = { NULL, NULL };
+	lock_take(inner(sem));
+	if (take(sem, n)) {
+		lock_drop(inner(sem));
+		return 0;
+	}
+	wait_begin(task, SLEY_WAIT_SEM, (uint64_t)(uintptr_t)sem, pc);
+	task->wait.word = (uint64_t)n;
+	enum claim who = park(task, inner(sem), &sem->waiters, deadline);
+	if (who == CLAIM_EVENT)
+		return 0;
+	grant(sem, &woken); /* those behind may want less */
+	lock_drop(inner(sem));
+	woken_ready(&woken);
+	return wait_error(who);
+}
+
+int sley_sem_acquire(struct sley_sem *sem, int64_t n, sley_time deadline)
+{
+	int error = fault_check(sem, "sley_sem_acquire", "semaphore");
+	if (error)
+		return error;
+	return n < 0 ? -EINVAL : park_call(acquire_for, sem, n, deadline, __builtin_return_address(0));
+}
+
+int sley_sem_try_acquire(struct sley_sem *sem, int64_t n)
+{
+	int error = scheduler_error();
+	if (error || (error = fault_check(sem, "sley_sem_try_acquire", "semaphore")) != 0)
+		return error;
+	if (n < 0)
+		return -EINVAL;
+	lock_take(inner(sem));
+	bool taken = take(sem, n);
+	lock_drop(inner(sem));
+	return taken ? 0 : -EAGAIN;
+}
+
+int sley_sem_release(struct sley_sem *sem, int64_t n)
+{
+	struct woken woken = { NULL, NULL };
+	int64_t sum;
+	int error = scheduler_error();
+	if (error || (error = fault_check(sem, "sley_sem_release", "semaphore")) != 0)
+		return error;
+	if (n < 0)
+		return -EINVAL;
+	lock_take(inner(sem));
+	if (__builtin_add_overflow(sem->count, n, &sum)) {
+		error = -EOVERFLOW;
+	} else {
+		sem->count = sum;
+		grant(sem, &woken);
+	}
+	lock_drop(inner(sem));
+	woken_ready(&woken);
+	return error;
+}
