@@ -25,10 +25,11 @@
  *   sched/timer.c          deadlines
  *   sched/depth.c          how deep stacks are and were; when pages are given back
  *   sched/fault.c          refusing shared objects on copying stacks
- *   reactor/reactor.c    descriptors that are waited for; entry.c: the table of them
+ *   reactor/reactor.c    descriptors that are waited for; own.c: taken over, held, closed; entry.c: the table of them
  *   io/operation.c       what all calls on descriptors share: try, wait, try again
  *   io/io.c                read, write; poll.c: poll; splice.c: sendfile, splice; descriptor.c: pipe, own, close
  *   io/socket.c            making sockets, accept; connect.c: connect, dial; message.c: send, recv; address.c: as text
+ *   io/zerocopy.c          sending without a copy
  *   io/reader.c            buffered reading; writer.c: and writing
  *   io/sigpipe.c           writing without SIGPIPE; system.h: the system calls
  *   io/file.c            files through the pools: open ones, io/path.c: by name, io/directory.c; io/request.c: how

@@ -95,6 +95,30 @@ SLEY_API ssize_t sley_sendto(int fd, const void *buffer, size_t n, int flags, co
 			     sley_time deadline);
 SLEY_API ssize_t sley_sendmsg(int fd, const struct msghdr *message, int flags, sley_time deadline);
 
+/* ---- without a copy ---- */
+
+/*
+ * Sends n bytes on an own TCP or UDP socket as sley_write_full() does, but lets the kernel read them where they are
+ * (MSG_ZEROCOPY), after the call too: until sley_zerocopy_wait() has returned they must neither be changed nor freed,
+ * whatever this call answers. n; -EINVAL: a foreign descriptor, or no socket; -EOPNOTSUPP: a Unix socket, or a kernel before
+ * 4.14; -EFAULT: a buffer on a copying stack.
+ *
+ * Worth it for large pieces on a real network device that can gather. Over loopback, and to other hosts' virtual devices,
+ * the kernel copies all the same, later and at a higher price: there it never wins (the bench row `zerocopy` shows it, for
+ * every size), and so no other call does it by itself. SO_ZEROCOPY is set on the socket, whose error queue belongs to
+ * these two calls from then on.
+ */
+SLEY_API ssize_t sley_send_zerocopy(int fd, const void *buffer, size_t n, sley_time deadline);
+
+/*
+ * Waits until the kernel has released all that was sent so: 0; or 1: it has, but made a copy of some of it (a hint not to
+ * do it on this socket). Waits in the place of a writer: -EBUSY. After -ETIMEDOUT or -ECANCELED the buffers are the kernel's
+ * still: call it again (with cancellation masked). They come back when the peer has acknowledged the bytes; or at once
+ * when the connection is given up by sley_connect() to an address of family AF_UNSPEC. Before closing: afterwards
+ * nobody can tell.
+ */
+SLEY_API int sley_zerocopy_wait(int fd, sley_time deadline);
+
 #ifdef __cplusplus
 }
 #endif

@@ -75,7 +75,6 @@ static ssize_t connect_now(struct operation *op, unsigned flags)
 	}
 }
 
-/* In a task. */
 static int connect_to(int fd, const struct sockaddr *address, socklen_t size, sley_time deadline, const void *pc)
 {
 	struct connect c = {
@@ -83,6 +82,9 @@ static int connect_to(int fd, const struct sockaddr *address, socklen_t size, sl
 		.address = address,
 		.size = size,
 	};
+	if (!task_self())
+		return outside_error();
+	reactor_maybe_more(fd, WRITING); /* what is known of its room does not tell of this */
 	return (int)operation_run(&c.op, connect_now);
 }
 

@@ -31,6 +31,7 @@ int entries_open(void)
 
 void entries_close(void)
 {
+	entries = (struct entries){ 0 };
 	arena_free(&table.arena);
 }
 

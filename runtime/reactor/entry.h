@@ -21,6 +21,7 @@ struct entry {
 	uint64_t life;    /* atomic: generation << 32 | calls that hold it; the generation is written under lock */
 	struct task *waiter[2]; /* atomic: the monitor looks without the lock first */
 	int64_t since;          /* when the older of the waits began, roughly: the last poll's time */
+	struct unreleased unreleased;
 } CACHE_ALIGNED;
 
 /* Reserves the table. 0 or -ENOMEM. */
@@ -45,6 +46,15 @@ static inline struct entry *entry_find(int fd)
 
 /* The entry, made if need be: 0; -EBADF: negative; -EMFILE: beyond the table; -ENOMEM. */
 int entry_get(int fd, struct entry **entry);
+
+/* ---- waits and registration: reactor.c, with the lock held ---- */
+
+/* Tells epoll what is wanted, whatever it knew: adds what it does not know, modifies what it does. */
+int entry_register(int fd, struct entry *entry);
+
+/* Ends all waits, as the descriptor is gone. `woken` are to be made ready after unlocking. */
+void entry_end_waits(struct entry *entry, struct task *woken[2]);
+void entry_ready(struct task *const woken[2]);
 
 /* ---- lives: see reactor.h ---- */
 

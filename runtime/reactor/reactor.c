@@ -3,7 +3,6 @@
 #include "reactor/reactor.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/syscall.h>
@@ -60,8 +59,7 @@ static uint32_t wanted(const struct entry *entry)
 	       (entry->waiter[WRITING] ? (uint32_t)EPOLLOUT : 0) | (uint32_t)EPOLLONESHOT;
 }
 
-/* Tells epoll what is wanted, whatever it knew: adds what it does not know, modifies what it does. */
-static int registration(int fd, struct entry *entry)
+int entry_register(int fd, struct entry *entry)
 {
 	struct epoll_event event = {
 		.events = wanted(entry),
@@ -82,8 +80,7 @@ static int registration(int fd, struct entry *entry)
 	return error == -EPERM ? -ENOTSUP : error == -ENOSPC ? -ENOMEM : error;
 }
 
-/* Ends all waits, as the descriptor is gone; with the lock held. `woken` are to be made ready after unlocking. */
-static void end_waits(struct entry *entry, struct task *woken[2])
+void entry_end_waits(struct entry *entry, struct task *woken[2])
 {
 	for (int d = READING; d <= WRITING; d++) {
 		if (entry->waiter[d] && wait_claim(entry->waiter[d], CLAIM_CLOSED))
@@ -92,7 +89,7 @@ static void end_waits(struct entry *entry, struct task *woken[2])
 	}
 }
 
-static void ready_both(struct task *const woken[2])
+void entry_ready(struct task *const woken[2])
 {
 	for (int d = READING; d <= WRITING; d++) {
 		if (woken[d])
@@ -100,131 +97,24 @@ static void ready_both(struct task *const woken[2])
 	}
 }
 
-int reactor_own(int fd, unsigned flags)
-{
-	struct task *woken[2] = { NULL, NULL };
-	struct entry *entry;
-	int error = entry_get(fd, &entry);
-	if (error)
-		return error;
-	lock_take(&entry->lock);
-	/* a fresh descriptor: whatever the entry says is about one that was closed behind our back */
-	end_waits(entry, woken);
-	entry_next_generation(entry);
-	entry->closing = 0;
-	store(&entry->hung, 0, relaxed);
-	store(&entry->ready[READING], 1, relaxed);
-	store(&entry->ready[WRITING], 1, relaxed);
-	store(&entry->flags, (uint8_t)(FD_OWNED | flags), relaxed);
-	lock_drop(&entry->lock);
-	ready_both(woken);
-	return 0;
-}
-
-int reactor_own_file(int fd, unsigned flags)
-{
-	int error = reactor_own(fd, FD_FILE | flags);
-	if (error)
-		return error;
-	struct entry *entry = &entries.first[fd];
-	lock_take(&entry->lock);
-	error = registration(fd, entry);
-	if (error)
-		store(&entry->flags, 0, relaxed);
-	lock_drop(&entry->lock);
-	return error;
-}
-
-void reactor_disown(int fd)
-{
-	struct task *woken[2] = { NULL, NULL };
-	struct entry *entry = &entries.first[fd];
-	lock_take(&entry->lock);
-	end_waits(entry, woken);
-	entry_next_generation(entry);
-	store(&entry->flags, 0, relaxed);
-	lock_drop(&entry->lock);
-	ready_both(woken);
-}
-
-void reactor_let_go(int fd, struct hold *hold)
-{
-	if (hold->held)
-		entry_let_go(fd, &entries.first[fd], hold);
-}
-
-int reactor_hold_now(int fd, struct hold *hold)
-{
-	struct entry *entry;
-	int saved = errno, error = 0;
-	if (!entry_find(fd) && fcntl(fd, F_GETFD) < 0) /* not a whole table for a number that is no descriptor */
-		error = -EBADF;
-	errno = saved;
-	if (error || (error = entry_get(fd, &entry)) != 0)
-		return error;
-	lock_take(&entry->lock);
-	if (entry->closing) {
-		error = -EBADF;
-	} else {
-		*hold = (struct hold){ .generation = entry_generation(entry), .waited = true, .held = true };
-		fetch_add(&entry->life, 1, acquire); /* under the lock, so the generation is this one */
-	}
-	lock_drop(&entry->lock);
-	return error;
-}
-
-int reactor_hold_again(int fd, struct hold *hold)
-{
-	return hold->held ? 0 : hold->waited ? entry_hold(&entries.first[fd], hold) : -EBADF;
-}
-
-unsigned reactor_flags(int fd)
-{
-	struct entry *entry = entry_find(fd);
-	return entry ? load(&entry->flags, relaxed) : 0; /* the caller owns it: nobody changes it meanwhile */
-}
-
-void reactor_set_plain(int fd)
-{
-	struct entry *entry = entry_find(fd);
-	lock_take(&entry->lock);
-	if (entry->flags & FD_FILE)
-		store(&entry->flags, (uint8_t)(entry->flags | FD_PLAIN), relaxed);
-	lock_drop(&entry->lock);
-}
-
-int reactor_close_fd(int fd)
-{
-	struct task *woken[2] = { NULL, NULL };
-	struct entry *entry = entry_find(fd);
-	int saved = errno;
-	int result;
-	if (!entry) {
-		result = close(fd) == 0 ? 0 : -errno;
-		errno = saved;
-		return result;
-	}
-	lock_take(&entry->lock);
-	if (entry->closing) {
-		lock_drop(&entry->lock);
-		return -EBADF;
-	}
-	end_waits(entry, woken);
-	store(&entry->flags, 0, relaxed);
-	/* under the lock: once it is closed the number may be another thread's new descriptor, and be owned */
-	entry->closing = entry_next_generation(entry) > 0;
-	result = entry->closing || close(fd) == 0 ? 0 : -errno;
-	lock_drop(&entry->lock);
-	errno = saved;
-	ready_both(woken);
-	return result;
-}
-
 /* ---- events ---- */
 
-/* What an event says of each direction. An error or a hang-up ends both. */
-static bool concerns(uint32_t events, int direction)
+/* What ends a stream, or may have stopped a read. */
+static bool is_hung(const struct entry *entry, uint32_t events)
 {
+	uint32_t mask = EPOLLRDHUP | EPOLLHUP | EPOLLPRI;
+	return events & mask || (events & EPOLLERR && !(entry->flags & FD_ZEROCOPY));
+}
+
+/*
+ * What an event says of each direction. An error or a hang-up ends both; but an error alone of a stream that sends
+ * without copies is a notification for the writer: a stream that failed is hung up too.
+ */
+static bool concerns(const struct entry *entry, uint32_t events, int direction)
+{
+	uint32_t notified = FD_ZEROCOPY | FD_STREAM;
+	if (direction == READING && (entry->flags & notified) == notified && !is_hung(entry, events))
+		events &= ~(uint32_t)EPOLLERR;
 	uint32_t mask = direction == READING ? EPOLLIN | EPOLLRDHUP | EPOLLPRI : EPOLLOUT;
 	return events & (mask | EPOLLERR | EPOLLHUP);
 }
@@ -239,10 +129,10 @@ static unsigned deliver(const struct epoll_event *event)
 		return 0;
 	lock_take(&entry->lock);
 	if (entry_generation(entry) == (uint32_t)(event->data.u64 >> 32)) {
-		if (event->events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR | EPOLLPRI))
+		if (is_hung(entry, event->events))
 			store(&entry->hung, 1, relaxed);
 		for (int d = READING; d <= WRITING; d++) {
-			if (!concerns(event->events, d))
+			if (!concerns(entry, event->events, d))
 				continue;
 			store(&entry->ready[d], 1, relaxed);
 			if (entry->waiter[d] && wait_claim(entry->waiter[d], CLAIM_EVENT))
@@ -251,7 +141,7 @@ static unsigned deliver(const struct epoll_event *event)
 		}
 		/* one-shot: it is disarmed now; the other direction's waiter still wants it */
 		if (!(entry->flags & FD_OWNED) && (entry->waiter[READING] || entry->waiter[WRITING]))
-			registration((int)fd, entry);
+			entry_register((int)fd, entry);
 	}
 	lock_drop(&entry->lock);
 	for (int d = READING; d <= WRITING; d++) {
@@ -380,7 +270,7 @@ static int link_waits(int fd, struct entry *entry, struct task *task, const bool
 	entry->since = roughly_now();
 	if (entry->flags & FD_OWNED && entry->added)
 		return 0;
-	int error = registration(fd, entry); /* it may fire at once: delivery needs the lock that we hold */
+	int error = entry_register(fd, entry); /* it may fire at once: delivery needs the lock that we hold */
 	if (error) {
 		for (int d = READING; d <= WRITING; d++) {
 			if (wants[d])
@@ -450,14 +340,14 @@ static bool rearm(int fd, struct entry *entry, int64_t now)
 	lock_take(&entry->lock);
 	if ((entry->waiter[READING] || entry->waiter[WRITING]) && now - entry->since >= REARM_AGE) {
 		called = true;
-		if (registration(fd, entry) != 0) { /* it is not open any more */
-			end_waits(entry, woken);
+		if (entry_register(fd, entry) != 0) { /* it is not open any more */
+			entry_end_waits(entry, woken);
 			entry_next_generation(entry);
 			store(&entry->flags, 0, relaxed);
 		}
 	}
 	lock_drop(&entry->lock);
-	ready_both(woken);
+	entry_ready(woken);
 	return called;
 }
 

@@ -64,8 +64,18 @@ enum direction { READING, WRITING };
 #define FD_STREAM   2u  /* a short read means drained, a short write full */
 #define FD_FILE     4u  /* no socket */
 #define FD_PIPE     8u  /* one whose write may raise SIGPIPE */
-#define FD_PLAIN    32u /* a file that knows no RWF_NOWAIT */
 #define FD_LISTENER 16u /* of sley_listen(): what it accepts has the options that it needs */
+#define FD_PLAIN    32u /* a file that knows no RWF_NOWAIT */
+#define FD_ZEROCOPY 64u /* a socket that sends without copies: its error queue has notifications */
+
+/*
+ * What was sent without a copy and the kernel still reads: counters of calls. Atomic, for want of better: one task writes
+ * to a descriptor, but nothing keeps two from it. Of the FD_ZEROCOPY descriptor; zero when it is taken over.
+ */
+struct unreleased {
+	uint32_t sent, released;
+	uint32_t copied; /* of the released ones, since it was last asked: the kernel made a copy after all */
+};
 
 /* What a call remembers of its waits. Zero at first. */
 struct hold {
@@ -104,6 +114,15 @@ unsigned reactor_flags(int fd);
 
 /* An owned file turned out not to know RWF_NOWAIT. */
 void reactor_set_plain(int fd);
+
+/*
+ * An owned socket sends without a copy from now on: its error queue has notifications, so an error alone concerns its
+ * writer, and not the reader of a stream.
+ */
+void reactor_set_zerocopy(int fd);
+
+/* Of an owned descriptor. */
+struct unreleased *reactor_unreleased(int fd);
 
 /* Whether a try is worth it; if so, the mark is cleared and the caller must try now. Always true for foreign ones. */
 bool reactor_begin_try(int fd, enum direction direction);

@@ -28,7 +28,7 @@
 #define RUN_SECONDS 180 /* a run that takes longer hangs, and is ended */
 
 static const struct bench_row *const *const tables[] = { bench_sched_rows, bench_sync_rows, bench_park_rows,
-							 bench_server_rows };
+							 bench_server_rows, bench_zerocopy_rows };
 
 static struct {
 	const char *rows; /* a comma-separated list; null: all */

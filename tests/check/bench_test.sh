@@ -36,6 +36,13 @@ together() {
 	has sley 2 ${rows/timers/timers_cpu timers_rss}
 }
 
+# Sending without a copy, and with one.
+zerocopy() {
+	lines -q -r zerocopy
+	has sley 1 zerocopy_4k zerocopy_64k zerocopy_256k zerocopy_1m
+	has copy 1 zerocopy_4k zerocopy_64k zerocopy_256k zerocopy_1m
+}
+
 # The servers, whole: less would measure the start of their load alone.
 servers() {
 	lines -r echo_c64,idle_conn
@@ -58,4 +65,4 @@ choice() {
 	expect 2 "$SLEY_BUILD/bench" -r none 2>/dev/null
 }
 
-run_suite in_process together servers observed choice
+run_suite in_process together zerocopy servers observed choice

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+/* Descriptors as those who use them see them: taken over, held, closed. */
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "reactor/entry.h"
+
+int reactor_own(int fd, unsigned flags)
+{
+	struct task *woken[2] = { NULL, NULL };
+	struct entry *entry;
+	int error = entry_get(fd, &entry);
+	if (error)
+		return error;
+	lock_take(&entry->lock);
+	/* a fresh descriptor: whatever the entry says is about one that was closed behind our back */
+	entry_end_waits(entry, woken);
+	entry_next_generation(entry);
+	entry->closing = 0;
+	entry->unreleased = (struct unreleased){ 0 };
+	store(&entry->hung, 0, relaxed);
+	store(&entry->ready[READING], 1, relaxed);
+	store(&entry->ready[WRITING], 1, relaxed);
+	store(&entry->flags, (uint8_t)(FD_OWNED | flags), relaxed);
+	lock_drop(&entry->lock);
+	entry_ready(woken);
+	return 0;
+}
+
+int reactor_own_file(int fd, unsigned flags)
+{
+	int error = reactor_own(fd, FD_FILE | flags);
+	if (error)
+		return error;
+	struct entry *entry = &entries.first[fd];
+	lock_take(&entry->lock);
+	error = entry_register(fd, entry);
+	if (error)
+		store(&entry->flags, 0, relaxed);
+	lock_drop(&entry->lock);
+	return error;
+}
+
+void reactor_disown(int fd)
+{
+	struct task *woken[2] = { NULL, NULL };
+	struct entry *entry = &entries.first[fd];
+	lock_take(&entry->lock);
+	entry_end_waits(entry, woken);
+	entry_next_generation(entry);
+	store(&entry->flags, 0, relaxed);
+	lock_drop(&entry->lock);
+	entry_ready(woken);
+}
+
+void reactor_let_go(int fd, struct hold *hold)
+{
+	if (hold->held)
+		entry_let_go(fd, &entries.first[fd], hold);
+}
+
+int reactor_hold_now(int fd, struct hold *hold)
+{
+	struct entry *entry;
+	int saved = errno, error = 0;
+	if (!entry_find(fd) && fcntl(fd, F_GETFD) < 0) /* not a whole table for a number that is no descriptor */
+		error = -EBADF;
+	errno = saved;
+	if (error || (error = entry_get(fd, &entry)) != 0)
+		return error;
+	lock_take(&entry->lock);
+	if (entry->closing) {
+		error = -EBADF;
+	} else {
+		*hold = (struct hold){ .generation = entry_generation(entry), .waited = true, .held = true };
+		fetch_add(&entry->life, 1, acquire); /* under the lock, so the generation is this one */
+	}
+	lock_drop(&entry->lock);
+	return error;
+}
+
+int reactor_hold_again(int fd, struct hold *hold)
+{
+	return hold->held ? 0 : hold->waited ? entry_hold(&entries.first[fd], hold) : -EBADF;
+}
+
+unsigned reactor_flags(int fd)
+{
+	struct entry *entry = entry_find(fd);
+	return entry ? load(&entry->flags, relaxed) : 0; /* the caller owns it: nobody changes it meanwhile */
+}
+
+void reactor_set_plain(int fd)
+{
+	struct entry *entry = entry_find(fd);
+	lock_take(&entry->lock);
+	if (entry->flags & FD_FILE)
+		store(&entry->flags, (uint8_t)(entry->flags | FD_PLAIN), relaxed);
+	lock_drop(&entry->lock);
+}
+
+void reactor_set_zerocopy(int fd)
+{
+	struct entry *entry = &entries.first[fd];
+	lock_take(&entry->lock);
+	store(&entry->flags, (uint8_t)(entry->flags | FD_ZEROCOPY), relaxed);
+	lock_drop(&entry->lock);
+}
+
+struct unreleased *reactor_unreleased(int fd)
+{
+	return &entries.first[fd].unreleased;
+}
+
+int reactor_close_fd(int fd)
+{
+	struct task *woken[2] = { NULL, NULL };
+	struct entry *entry = entry_find(fd);
+	int saved = errno;
+	int result;
+	if (!entry) {
+		result = close(fd) == 0 ? 0 : -errno;
+		errno = saved;
+		return result;
+	}
+	lock_take(&entry->lock);
+	if (entry->closing) {
+		lock_drop(&entry->lock);
+		return -EBADF;
+	}
+	entry_end_waits(entry, woken);
+	store(&entry->flags, 0, relaxed);
+	/* under the lock: once it is closed the number may be another thread's new descriptor, and be owned */
+	entry->closing = entry_next_generation(entry) > 0;
+	result = entry->closing || close(fd) == 0 ? 0 : -errno;
+	lock_drop(&entry->lock);
+	errno = saved;
+	entry_ready(woken);
+	return result;
+}
