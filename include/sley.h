@@ -27,7 +27,9 @@
  * or travels by value (sley_spawn_copy, channels). What can only be wrong is refused with -EFAULT, and once per spawn
  * site one line on stderr names the task, the place and the remedy: a spawn argument, or a mutex, group or channel
  * pointer, that lies on a copying stack. SLEY_STACK_CHECK=strict in the environment finds the rest in tests: see
- * SLEY_RUN_STRICT_STACKS.
+ * SLEY_RUN_STRICT_STACKS. A task that blocks its thread by other means than these calls keeps its stack, and the tasks
+ * that share it wait; if it blocks for what only a task can give (a raw read of a pipe that a task writes), it needs a
+ * private stack. One that has kept a stack that others want for a second is named on stderr, once per spawn site.
  */
 #ifndef SLEY_H
 #define SLEY_H

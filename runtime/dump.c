@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "runtime.h"
-#include "sched/worker.h"
+#include "sched/hold.h"
 
 #define LINE 512
 
@@ -46,6 +46,15 @@ static int put_worker(int fd, unsigned number)
 			    load(&w->queue, relaxed), (unsigned long long)load(&w->dispatches, relaxed)));
 }
 
+/* Who has the stack that the task wants. */
+static void put_holder(char *text, size_t size, uint32_t index)
+{
+	struct slot *slot = hold_slot(task_at(index));
+	struct worker *worker = slot ? hold_worker(slot) : NULL;
+	if (worker)
+		snprintf(text, size, " taken by task %llu", (unsigned long long)load(&worker->line->task, relaxed));
+}
+
 int dump_task(int fd, uint32_t index)
 {
 	const struct sley_region_task *t = &region.tasks[index];
@@ -60,6 +69,8 @@ int dump_task(int fd, uint32_t index)
 	if (state == SLEY_TASK_WAITING && kind > SLEY_WAIT_NONE && kind < SLEY_WAIT_KINDS)
 		snprintf(wait, sizeof(wait), " for %s %llu", wait_names[kind],
 			 (unsigned long long)load(&t->wait_object, relaxed));
+	if (state == SLEY_TASK_SLOT)
+		put_holder(wait, sizeof(wait), index);
 	return put(fd, line,
 		   snprintf(line, sizeof(line),
 			    "task %llu %.16s%s%s%s, worker %u, stack %u live, %u KiB deepest, spawned at %s:%u as %s\n",

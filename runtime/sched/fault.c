@@ -9,12 +9,9 @@
 #include "base/check.h"
 #include "sched/worker.h"
 
-/* One bit per spawn site that has been told. Atomic. */
-typedef uint64_t told_sites[SLEY_REGION_SITES / 64];
 static told_sites told_refused, told_searched;
 
-/* Whether this is the first time for the site. */
-static bool first_time(told_sites told, uint32_t site)
+bool fault_first_time(told_sites told, uint32_t site)
 {
 	uint64_t bit = (uint64_t)1 << site % 64;
 	return !(fetch_or(&told[site / 64], bit, relaxed) & bit);
@@ -25,13 +22,14 @@ const char *task_text(char text[TASK_TEXT], uint64_t id, uint32_t site)
 	const struct sley_region_site *place = &region.sites[site % SLEY_REGION_SITES];
 	uint64_t name[2] = { 0 };
 	uint32_t index = (uint32_t)(id & SLEY_TASK_INDEX_MASK) - 1;
-	if (index < region.max_tasks && load(&region.tasks[index].id, relaxed) == id) { /* else it is another's by now */
+	if (index < region.max_tasks &&
+	    load(&region.tasks[index].id, relaxed) == id) { /* else it is another's by now */
 		const uint64_t *words = (const uint64_t *)(const void *)region.tasks[index].name;
 		name[0] = load(&words[0], relaxed);
 		name[1] = load(&words[1], relaxed);
 	}
-	snprintf(text, TASK_TEXT, "task %llu%s%.16s, spawned at %s:%u as %s", (unsigned long long)id, name[0] ? " " : "",
-		 (const char *)name, place->file, place->line, place->entry);
+	snprintf(text, TASK_TEXT, "task %llu%s%.16s, spawned at %s:%u as %s", (unsigned long long)id,
+		 name[0] ? " " : "", (const char *)name, place->file, place->line, place->entry);
 	return text;
 }
 
@@ -40,7 +38,7 @@ int fault_report(const void *p, const char *call, const char *what, const char *
 	struct task *task = task_self();
 	uint32_t site = task ? task->site : 0;
 	count_here(SLEY_COUNTER_faults, 1);
-	if (!first_time(told_refused, site))
+	if (!fault_first_time(told_refused, site))
 		return -EFAULT;
 	char text[TASK_TEXT];
 	complain("%s: the %s %p lies on a copying stack, where it is no longer when its task is parked (%s): %s", call,
@@ -63,7 +61,7 @@ void fault_search_block(const void *block, size_t n, const char *call, const cha
 		if (word - low >= top - low)
 			continue;
 		char text[TASK_TEXT];
-		if (first_time(told_searched, task->site))
+		if (fault_first_time(told_searched, task->site))
 			complain("%s: the %s holds at offset %zu the address %p, which is on the sender's copying "
 				 "stack (%s): nobody else may use it: put what it points to on the heap, into a "
 				 "static or onto a private stack, or send the value itself",

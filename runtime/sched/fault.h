@@ -7,6 +7,7 @@
 #ifndef SCHED_FAULT_H
 #define SCHED_FAULT_H
 
+#include "region/region.h"
 #include "stack/slot.h"
 
 /*
@@ -18,6 +19,12 @@ int fault_report(const void *p, const char *call, const char *what, const char *
 /* "task 7 name, spawned at file.c:12 as function" in `text`, which is returned. Signal-safe. */
 #define TASK_TEXT 256
 const char *task_text(char text[TASK_TEXT], uint64_t id, uint32_t site);
+
+/* One bit per spawn site that has been told. Atomic. */
+typedef uint64_t told_sites[SLEY_REGION_SITES / 64];
+
+/* Whether this is the first time for the site: messages come once for each. */
+bool fault_first_time(told_sites told, uint32_t site);
 
 #define SHARED_REMEDY "put it on the heap, into a static, or onto a private stack"
 

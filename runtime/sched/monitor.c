@@ -14,6 +14,7 @@
 
 #include "base/futex.h"
 #include "sched/depth.h"
+#include "sched/hold.h"
 #include "sched/worker.h"
 
 #define TICK_BUSY      (10 * NS_PER_MS)
@@ -38,6 +39,7 @@ static bool is_stuck(struct worker *worker, int64_t now)
 	uint64_t tick = load(&worker->tick, relaxed);
 	bool same = tick == worker->seen_tick && load(&worker->line->mode, relaxed) == SLEY_WORKER_TASK;
 	worker->seen_tick = tick;
+	hold_look(worker, same, now);
 	return same && (deque_length(&worker->deque) > 0 || load(&worker->next, relaxed) ||
 			load(&worker->timers.earliest, relaxed) <= now);
 }

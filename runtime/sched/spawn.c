@@ -53,8 +53,11 @@ static int set_options(struct worker *worker, struct task *task, const struct sl
 	}
 	if (options->detached)
 		task->fate |= TASK_DETACHED;
-	if (options->private_stack && !(task->tenant.slot = slot_private_new()))
-		return -ENOMEM;
+	if (options->private_stack) {
+		struct slot *slot = slot_private_new();
+		store(&task->tenant.slot, slot, relaxed);
+		return slot ? 0 : -ENOMEM;
+	}
 	return 0;
 }
 

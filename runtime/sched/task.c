@@ -234,10 +234,18 @@ void task_set_name(struct task *task, const char *name)
 void task_publish(struct task *task, struct task *parent, const char *name)
 {
 	struct sley_region_task *record = task_record(task);
-	*record = (struct sley_region_task){ .site = task->site };
-	record->parent_deepest = parent ? task_index(parent) + 1 : 0;
-	if (name)
-		copy_name(record, name);
+	/* one by one, as the monitor may be reading what the record said before */
+	store(&record->state, SLEY_TASK_FREE, relaxed);
+	store(&record->wait_kind, SLEY_WAIT_NONE, relaxed);
+	store(&record->worker, 0, relaxed);
+	store(&record->site, task->site, relaxed);
+	store(&record->wait_object, 0, relaxed);
+	store(&record->wait_pc, 0, relaxed);
+	store(&record->since_ns, 0, relaxed);
+	store(&record->parent_deepest, parent ? task_index(parent) + 1 : 0, relaxed);
+	store(&record->live16, 0, relaxed);
+	store(&record->image16, 0, relaxed);
+	copy_name(record, name);
 	store(&record->id, task->id, release);
 	region_live_set(task_index(task));
 }

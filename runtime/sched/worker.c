@@ -114,7 +114,7 @@ static bool find_slot(struct worker *worker, struct task *task)
 {
 	if (!task->tenant.slot) {
 		bool large = load(&region_site_live[task->site], relaxed) > 1024;
-		task->tenant.slot = slot_pick(&worker->stack, large);
+		store(&task->tenant.slot, slot_pick(&worker->stack, large), relaxed);
 	}
 	return task->tenant.slot != NULL;
 }

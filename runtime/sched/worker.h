@@ -43,7 +43,9 @@ struct worker {
 	struct task *next;             /* run-next: made ready by the running task; anybody may take it */
 	unsigned poll_due;             /* set by the monitor: look at the reactor at the next dispatch */
 	unsigned parked CACHE_ALIGNED; /* futex: 1 while it sleeps in the parking place */
-	uint64_t seen_tick;            /* owned by the monitor */
+	uint64_t seen_tick;            /* owned by the monitor, as the next two: its tick at the last look */
+	int64_t held_since;            /* when it was first seen */
+	bool hold_told;                /* that it holds a slot for long: see hold.c */
 	struct deque deque;
 	struct timers timers;
 	/* tasks pinned to this worker; only it takes them out */

@@ -232,6 +232,11 @@ unsigned slots_made(void)
 	return load(&pool.made, acquire); /* pairs with strict_pick() */
 }
 
+bool slot_in_range(const struct slot *slot)
+{
+	return (uintptr_t)slot - (uintptr_t)pool.slots < sizeof(struct slot) * pool.count;
+}
+
 struct slot *slot_at(unsigned number)
 {
 	return &pool.slots[number];

@@ -50,7 +50,7 @@ struct tenant *slot_release(struct slot *slot)
 			return NULL;
 		first = take_waiters(slot);
 	}
-	slot->fifo = first->next;
+	store(&slot->fifo, first->next, relaxed);
 	first->next = NULL;
 	return first;
 }
@@ -128,5 +128,5 @@ void slot_leave(struct tenant *tenant)
 	DCHECK(slot->resident == tenant);
 	stack_unpoison(slot->low, slot->top);
 	slot->resident = NULL;
-	tenant->slot = NULL;
+	store(&tenant->slot, NULL, relaxed);
 }

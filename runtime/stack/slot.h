@@ -51,7 +51,7 @@ struct slot;
 struct tenant {
 	struct tenant *next;    /* link of the one queue that it is in */
 	struct context context; /* protected by the slot */
-	struct slot *slot;      /* set at the first run */
+	struct slot *slot;      /* atomic; set at the first run, by who owns the task then */
 	void *image; /* protected by the slot: the bytes [context.sp, top); null while they are in the slot, or never run */
 };
 
@@ -67,7 +67,7 @@ enum slot_since {
 
 struct slot {
 	uintptr_t word;          /* atomic, see above */
-	struct tenant *fifo;     /* protected by the slot: waiters in order, before those in word */
+	struct tenant *fifo;     /* atomic, written by the holder: waiters in order, before those in word */
 	struct tenant *resident; /* protected by the slot */
 	char *top;         /* constant, 16-byte aligned, staggered by some lines: tops must not share cache sets */
 	char *low;         /* constant */
@@ -118,6 +118,15 @@ void stack_worker_fini(struct stack_worker *worker);
  * thread, signal handlers too. The slots of the range stay where they are during a run.
  */
 struct slot *slot_of(const void *p);
+
+/* Whether it is one of the range's. Any pointer. */
+bool slot_in_range(const struct slot *slot);
+
+/* Whether tenants wait for it. Any thread, but only of slots of the range: it may change meanwhile. */
+static inline bool slot_has_waiters(const struct slot *slot)
+{
+	return load(&slot->word, relaxed) & ~SLOT_HELD || load(&slot->fifo, relaxed);
+}
 
 /* How many slots of the range have been used or may be, and each of them. */
 unsigned slots_made(void);
