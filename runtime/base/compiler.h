@@ -12,6 +12,7 @@
 #define likely(x)          __builtin_expect(!!(x), 1)
 #define unlikely(x)        __builtin_expect(!!(x), 0)
 #define NOINLINE           __attribute__((noinline))
+#define ALWAYS_INLINE      inline __attribute__((always_inline))
 #define NORETURN           __attribute__((noreturn))
 #define PRINTF(text, args) __attribute__((format(printf, text, args)))
 #define CACHE_ALIGNED      __attribute__((aligned(CACHE_LINE)))

@@ -12,27 +12,32 @@
 
 /* ---- what can be done at once; with the lock held ---- */
 
-static void ring_push(struct sley_chan *chan, const void *item)
+static ALWAYS_INLINE void ring_push(struct sley_chan *chan, const void *item)
 {
-	size_t place = (chan->head + chan->count) % chan->capacity;
-	chan_copy(chan, chan->ring + place * chan->item, item);
+	chan_copy(chan, chan->ring + chan->tail * chan->item, item);
+	chan->tail = chan->tail + 1 == chan->capacity ? 0 : chan->tail + 1;
 	chan->count++;
 }
 
-static void ring_pop(struct sley_chan *chan, void *item)
+static ALWAYS_INLINE void ring_pop(struct sley_chan *chan, void *item)
 {
 	chan_copy(chan, item, chan->ring + chan->head * chan->item);
-	chan->head = (chan->head + 1) % chan->capacity;
+	chan->head = chan->head + 1 == chan->capacity ? 0 : chan->head + 1;
 	chan->count--;
 }
 
-int chan_send_now(struct sley_chan *chan, const void *item, struct task **woken)
+/* Most lists are empty, which is seen without a call. */
+static inline struct wait *pop(struct sley_waiters *waiters)
+{
+	return waiters->head ? wait_pop_node(waiters, CLAIM_EVENT) : NULL;
+}
+
+static ALWAYS_INLINE int send_now(struct sley_chan *chan, const void *item, struct task **woken)
 {
 	struct wait *receiver;
-	*woken = NULL;
-	if (chan->closed)
+	if (unlikely(chan->closed))
 		return -EPIPE;
-	if ((receiver = wait_pop_node(&chan->receivers, CLAIM_EVENT))) {
+	if ((receiver = pop(&chan->receivers))) {
 		chan_copy(chan, chan_held(chan, receiver), item);
 		*woken = wait_owner(receiver);
 		return 0;
@@ -43,15 +48,14 @@ int chan_send_now(struct sley_chan *chan, const void *item, struct task **woken)
 	return 0;
 }
 
-int chan_recv_now(struct sley_chan *chan, void *item, struct task **woken)
+static ALWAYS_INLINE int recv_now(struct sley_chan *chan, void *item, struct task **woken)
 {
 	struct wait *sender;
-	*woken = NULL;
 	if (chan->count > 0) {
 		ring_pop(chan, item);
-		if ((sender = wait_pop_node(&chan->senders, CLAIM_EVENT)))
+		if ((sender = pop(&chan->senders)))
 			ring_push(chan, chan_held(chan, sender));
-	} else if ((sender = wait_pop_node(&chan->senders, CLAIM_EVENT))) {
+	} else if ((sender = pop(&chan->senders))) {
 		chan_copy(chan, item, chan_held(chan, sender));
 	} else {
 		return chan->closed ? -EPIPE : -EAGAIN;
@@ -59,6 +63,18 @@ int chan_recv_now(struct sley_chan *chan, void *item, struct task **woken)
 	if (sender)
 		*woken = wait_owner(sender);
 	return 0;
+}
+
+int chan_send_now(struct sley_chan *chan, const void *item, struct task **woken)
+{
+	*woken = NULL;
+	return send_now(chan, item, woken);
+}
+
+int chan_recv_now(struct sley_chan *chan, void *item, struct task **woken)
+{
+	*woken = NULL;
+	return recv_now(chan, item, woken);
 }
 
 bool chan_can_send(const struct sley_chan *chan)
@@ -163,12 +179,12 @@ static int wait_in(struct task *task, struct sley_chan *chan, void *item, sley_t
 	return wait_error(who);
 }
 
-/* What can be done at once; with -EAGAIN the lock is still held. */
-NOINLINE static int attempt_locked(struct sley_chan *chan, void *item, bool sending)
+/* What can be done at once; with -EAGAIN the lock is still held. Inline where the rest is a tail call. */
+static ALWAYS_INLINE int attempt(struct sley_chan *chan, void *item, bool sending)
 {
-	struct task *woken;
+	struct task *woken = NULL;
 	lock_take(&chan->lock);
-	int error = sending ? chan_send_now(chan, item, &woken) : chan_recv_now(chan, item, &woken);
+	int error = sending ? send_now(chan, item, &woken) : recv_now(chan, item, &woken);
 	if (error == -EAGAIN)
 		return error;
 	lock_drop(&chan->lock);
@@ -177,31 +193,40 @@ NOINLINE static int attempt_locked(struct sley_chan *chan, void *item, bool send
 	return error;
 }
 
-/*
- * A large item needs a block to wait in, which is allocated without the lock; then what could be done at once is tried
- * again.
- */
-static int transfer(struct task *task, struct sley_chan *chan, void *item, sley_time deadline, bool sending,
-		    const void *pc)
+NOINLINE static int attempt_locked(struct sley_chan *chan, void *item, bool sending)
 {
-	if (unlikely(!chan))
-		return wait_for_nothing(task, sending ? SLEY_WAIT_SEND : SLEY_WAIT_RECV, deadline, pc);
-	int error = attempt_locked(chan, item, sending);
-	if (error != -EAGAIN)
-		return error;
+	return attempt(chan, item, sending);
+}
+
+/*
+ * What could not be done at once; the lock is held, and dropped. A large item needs a block to wait in, which is
+ * allocated without the lock; then what could be done at once is tried again.
+ */
+NOINLINE static int park_in(struct task *task, struct sley_chan *chan, void *item, sley_time deadline, bool sending,
+			    const void *pc)
+{
 	void *block = NULL;
 	if (!chan_in_word(chan)) {
 		lock_drop(&chan->lock);
 		block = image_alloc(images_here(), chan->item);
 		if (!block)
 			return -ENOMEM;
-		error = attempt_locked(chan, item, sending);
+		int error = attempt_locked(chan, item, sending);
 		if (error != -EAGAIN) {
 			image_free(images_here(), block, chan->item);
 			return error;
 		}
 	}
 	return wait_in(task, chan, item, deadline, sending, block, pc);
+}
+
+static int transfer(struct task *task, struct sley_chan *chan, void *item, sley_time deadline, bool sending,
+		    const void *pc)
+{
+	if (unlikely(!chan))
+		return wait_for_nothing(task, sending ? SLEY_WAIT_SEND : SLEY_WAIT_RECV, deadline, pc);
+	int error = attempt_locked(chan, item, sending);
+	return error == -EAGAIN ? park_in(task, chan, item, deadline, sending, pc) : error;
 }
 
 /* From a plain thread, which waits itself. Apart: a thread's record is no part of a task's live bytes. */
@@ -214,6 +239,26 @@ NOINLINE static int transfer_of_thread(struct sley_chan *chan, void *item, sley_
 	error = transfer(&thread.task, chan, item, deadline, sending, NULL);
 	thread_leave(&thread);
 	return error;
+}
+
+/* A thread's call, one with a null channel, or that of a task whose budget is spent. */
+NOINLINE static int transfer_otherwise(struct sley_chan *chan, void *item, sley_time deadline, bool sending,
+				       const void *pc)
+{
+	struct task *task = task_self();
+	if (!task)
+		return transfer_of_thread(chan, item, deadline, sending);
+	worker_spend(pc);
+	return transfer(task, chan, item, deadline, sending, pc);
+}
+
+/* Whether the call is none of these: then it has been paid for. */
+static inline bool is_plain(struct worker *worker, const struct sley_chan *chan)
+{
+	if (unlikely(!worker || !worker->task || !chan || worker->budget == 0))
+		return false;
+	worker->budget--;
+	return true;
 }
 
 static int try_now(struct sley_chan *chan, void *item, bool sending, const char *call)
@@ -241,27 +286,32 @@ int sley_chan_try_recv(struct sley_chan *chan, void *item)
 	return try_now(chan, item, false, "sley_chan_try_recv");
 }
 
-int sley_chan_send(struct sley_chan *chan, const void *item, sley_time deadline)
+int sley_chan_send(struct sley_chan *chan, const void *from, sley_time deadline)
 {
-	struct task *task = task_self();
-	int error = fault_check(chan, "sley_chan_send", "channel");
-	if (unlikely(error))
-		return error;
+	struct worker *worker = this_worker;
+	void *item = (void *)(uintptr_t)from;
+	if (unlikely(stack_is_copying(chan)))
+		return fault_check(chan, "sley_chan_send", "channel");
 	chan_search(chan, item, "sley_chan_send");
-	if (unlikely(!task))
-		return transfer_of_thread(chan, (void *)(uintptr_t)item, deadline, true);
-	worker_spend(__builtin_return_address(0));
-	return transfer(task, chan, (void *)(uintptr_t)item, deadline, true, __builtin_return_address(0));
+	if (!is_plain(worker, chan))
+		return transfer_otherwise(chan, item, deadline, true, __builtin_return_address(0));
+	struct task *task = worker->task;
+	int error = attempt(chan, item, true);
+	if (error != -EAGAIN)
+		return error;
+	return park_in(task, chan, item, deadline, true, __builtin_return_address(0));
 }
 
 int sley_chan_recv(struct sley_chan *chan, void *item, sley_time deadline)
 {
-	struct task *task = task_self();
-	int error = fault_check(chan, "sley_chan_recv", "channel");
-	if (unlikely(error))
+	struct worker *worker = this_worker;
+	if (unlikely(stack_is_copying(chan)))
+		return fault_check(chan, "sley_chan_recv", "channel");
+	if (!is_plain(worker, chan))
+		return transfer_otherwise(chan, item, deadline, false, __builtin_return_address(0));
+	struct task *task = worker->task;
+	int error = attempt(chan, item, false);
+	if (error != -EAGAIN)
 		return error;
-	if (unlikely(!task))
-		return transfer_of_thread(chan, item, deadline, false);
-	worker_spend(__builtin_return_address(0));
-	return transfer(task, chan, item, deadline, false, __builtin_return_address(0));
+	return park_in(task, chan, item, deadline, false, __builtin_return_address(0));
 }

@@ -28,7 +28,7 @@ struct sley_chan {
 	struct lock lock; /* protects the rest but for the constants */
 	unsigned closed;
 	size_t item, capacity; /* constant */
-	size_t head, count;
+	size_t head, tail, count; /* of the ring: the next to receive, the next free place */
 	struct sley_waiters senders, receivers;
 	char ring[];
 };
@@ -46,7 +46,9 @@ static inline void *chan_held(const struct sley_chan *chan, struct wait *wait)
 
 static inline void chan_copy(const struct sley_chan *chan, void *to, const void *from)
 {
-	if (chan->item > 0)
+	if (likely(chan->item == sizeof(uint64_t)))
+		memcpy(to, from, sizeof(uint64_t)); /* a load and a store */
+	else if (chan->item > 0)
 		memcpy(to, from, chan->item);
 }
 
