@@ -333,12 +333,17 @@ static void expect(struct series u, struct series v)
 	}
 }
 
+/* A task that is cancelled still does what it can at once, also start others: so until there are no more. */
 static void take_down(void)
 {
-	for (unsigned i = 0; i < load(&web.tasks, acquire); i++)
-		REQUIRE(sley_cancel(web.task[i]) == 0);
-	for (unsigned i = 0; i < web.tasks; i++)
-		stress_join(web.task[i]);
+	for (unsigned i = 0; i < load(&web.tasks, acquire); i++) {
+		sley_task task;
+		while ((task = load(&web.task[i], acquire)) == 0)
+			sley_yield();
+		REQUIRE(sley_cancel(task) == 0);
+		stress_join(task);
+		web.task[i] = 0;
+	}
 	for (unsigned i = 0; i < web.chans; i++)
 		REQUIRE(sley_chan_free(web.chan[i]) == 0); /* not -EBUSY: cancelled waits are linked nowhere */
 	web.tasks = web.chans = 0;
