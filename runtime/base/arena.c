@@ -37,9 +37,17 @@ int arena_reserve(struct arena *arena, size_t size)
 	if (tail)
 		munmap(aligned + size, tail);
 	madvise(aligned, size, MADV_HUGEPAGE);
+	memory_dump(aligned, size, false);
 	errno = saved;
 	*arena = (struct arena){ .base = aligned, .reserved = size };
 	return 0;
+}
+
+void memory_dump(void *start, size_t size, bool dump)
+{
+	int saved = errno;
+	madvise(start, size, dump ? MADV_DODUMP : MADV_DONTDUMP);
+	errno = saved;
 }
 
 int memory_populate(void *start, size_t size)
@@ -86,6 +94,7 @@ int arena_grow(struct arena *arena, size_t size)
 	errno = saved;
 	if (failed)
 		return -ENOMEM;
+	memory_dump(start, more, true);
 	int result = memory_populate(start, more);
 	if (result == 0) {
 		tell_leak_checker(arena, arena->populated, target);

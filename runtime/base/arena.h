@@ -10,6 +10,7 @@
 #ifndef BASE_ARENA_H
 #define BASE_ARENA_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct arena {
@@ -25,6 +26,12 @@ int arena_reserve(struct arena *arena, size_t size);
 int arena_grow(struct arena *arena, size_t size);
 
 void arena_free(struct arena *arena);
+
+/*
+ * Whether core dumps have [start, start + size), whole pages. What is reserved and not used yet must be out of them: gdb's
+ * generate-core-file reads every page of a mapping, and reading makes some of it present. An arena sees to that itself.
+ */
+void memory_dump(void *start, size_t size, bool dump);
 
 /* Touches [start, start + size), which must be mapped writable. 0 or -ENOMEM. */
 int memory_populate(void *start, size_t size);

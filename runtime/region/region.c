@@ -118,6 +118,7 @@ int region_open(uint32_t max_tasks)
 		if (error == 0) {
 			*(struct sley_region_header *)address = plan;
 			publish(address, fd);
+			memory_dump(region.tasks, plan.size - plan.tasks.offset, false); /* until populated: sched/task.c */
 		}
 	}
 	errno = saved;

@@ -59,6 +59,7 @@ static int populate_records(uint32_t high)
 		size_t size = (end - table.populated) * sizeof(struct sley_region_task);
 		if (memory_populate((void *)begin, ROUND_UP(size, PAGE)) != 0)
 			return -ENOMEM;
+		memory_dump((void *)begin, ROUND_UP(size, PAGE), true);
 		table.populated = end;
 	}
 	return 0;

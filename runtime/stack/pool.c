@@ -39,6 +39,9 @@
 #define PRIVATE_KEPT 64  /* private stacks kept for reuse */
 #define REFILL       (SLOT_CACHE / 2)
 
+#define MAPPED_GUARDS 1024
+#define DUMP_STEP     64u /* stacks that are put into core dumps at once */
+
 uintptr_t stacks_begin, stacks_size;
 size_t stack_size;
 
@@ -49,14 +52,31 @@ void slot_colour(struct slot *slot, char *end, size_t number)
 	slot->top = end - number % COLOURS * COLOUR_STEP;
 }
 
-/* Makes the lowest STACK_GUARD bytes below `low` inaccessible. 0 or -ENOMEM. */
-static int guard(char *low)
+/*
+ * Makes the lowest STACK_GUARD bytes below `low` inaccessible, the number-th guard of its kind. 0 or -ENOMEM.
+ *
+ * The first ones are mappings of their own although the kernel may have a cheaper way: gdb's generate-core-file stops in a
+ * mapping where a page cannot be read, and would lose all the stacks behind such a guard.
+ */
+static int guard(char *low, unsigned number)
 {
 	int saved = errno;
-	int failed = madvise(low - STACK_GUARD, STACK_GUARD, MADV_GUARD_INSTALL) != 0 &&
-		     mprotect(low - STACK_GUARD, STACK_GUARD, PROT_NONE) != 0;
+	char *start = low - STACK_GUARD;
+	int failed = (number < MAPPED_GUARDS || madvise(start, STACK_GUARD, MADV_GUARD_INSTALL) != 0) &&
+		     mprotect(start, STACK_GUARD, PROT_NONE) != 0;
 	errno = saved;
 	return failed ? -ENOMEM : 0;
+}
+
+void slot_dump(unsigned number)
+{
+	unsigned from = load(&pool.dumped, relaxed), to = MIN(ROUND_UP(number + 1, DUMP_STEP), pool.count);
+	if (to <= from)
+		return;
+	/* two workers may do it at once: it is idempotent */
+	memory_dump(slot_place(from), (to - from) * (stack_size + STACK_GUARD), true);
+	while (from < to && !cas_weak(&pool.dumped, &from, to, relaxed, relaxed))
+		;
 }
 
 static char *map_stacks(size_t size)
@@ -94,6 +114,8 @@ int slots_open(unsigned count, size_t size)
 			pool.free_count++;
 		}
 	}
+	memory_dump(base, stride * count, false);
+	pool.dumped = 0;
 	pool.made = count;
 	stack_size = size;
 	stacks_begin = (uintptr_t)base;
@@ -134,10 +156,11 @@ static void private_unmap(struct slot *slot)
 
 static struct slot *private_make(void)
 {
-	static unsigned made; /* atomic: spreads the colours */
+	static unsigned made; /* atomic: spreads the colours, and counts the guards */
 	struct private_slot *private = aligned_alloc(CACHE_LINE, sizeof(*private));
 	char *base = private ? map_stacks(STACK_GUARD + stack_size) : NULL;
-	if (!base || guard(base + STACK_GUARD) != 0) {
+	unsigned number = fetch_add(&made, 1, relaxed);
+	if (!base || guard(base + STACK_GUARD, number) != 0) {
 		if (base)
 			munmap(base, STACK_GUARD + stack_size);
 		free(private);
@@ -145,7 +168,7 @@ static struct slot *private_make(void)
 	}
 	struct slot *slot = &private->slot;
 	*slot = (struct slot){ .low = base + STACK_GUARD, .kind = SLOT_PRIVATE, .guarded = 1 };
-	slot_colour(slot, slot->low + stack_size, fetch_add(&made, 1, relaxed));
+	slot_colour(slot, slot->low + stack_size, number);
 	lock_take(&pool.lock);
 	private_link(private);
 	lock_drop(&pool.lock);
@@ -333,7 +356,9 @@ struct slot *slot_pick(struct stack_worker *worker, bool large)
 	else
 		slot = pick_shared(worker);
 	if (slot && unlikely(!load(&slot->guarded, relaxed))) { /* two workers may both do it: it is idempotent */
-		if (guard(slot->low) != 0)
+		unsigned number = (unsigned)(slot - pool.slots);
+		slot_dump(number);
+		if (guard(slot->low, number) != 0)
 			complain("no guard below a stack: %s",
 				 "vm.max_map_count is used up; raise it, or lower stack_slots");
 		store(&slot->guarded, 1, relaxed);

@@ -20,7 +20,8 @@ struct pool {
 	struct slot *private;                 /* kept for reuse */
 	struct private_slot *oldest, *newest; /* all private ones, in the order in which they were looked at */
 	unsigned private_count;
-	unsigned made; /* atomic: slots [0, made) have been used or may be; in strict mode written under lock */
+	unsigned dumped; /* atomic: slots [0, dumped) are in core dumps */
+	unsigned made;   /* atomic: slots [0, made) have been used or may be; in strict mode written under lock */
 	/* constant during a run */
 	struct slot *slots;
 	unsigned count, shared;
@@ -35,6 +36,9 @@ static inline char *slot_place(unsigned number)
 {
 	return (char *)stacks_begin + number * (stack_size + STACK_GUARD);
 }
+
+/* Slot `number` of the range is about to be used: core dumps have it from now on, and some more. */
+void slot_dump(unsigned number);
 
 /* Sets the top of a stack that ends at `end`, staggered. */
 void slot_colour(struct slot *slot, char *end, size_t number);

@@ -48,8 +48,9 @@ static int map(unsigned count, size_t size)
 		return -ENOMEM;
 	}
 	madvise(base, whole, MADV_NOHUGEPAGE);
+	memory_dump(base, whole, false);
 	pool.count = count;
-	pool.made = 0;
+	pool.made = pool.dumped = 0;
 	stack_size = size;
 	stacks_begin = (uintptr_t)base;
 	stacks_size = whole;
@@ -94,6 +95,8 @@ struct slot *strict_pick(void)
 		pool.free_count--;
 	}
 	lock_drop(&pool.lock);
+	if (slot)
+		slot_dump((unsigned)(slot - pool.slots));
 	return slot;
 }
 

@@ -352,7 +352,7 @@ static int main_many(void *arg)
 	}
 	for (long i = 0; i < count; i++)
 		await_state(tasks[i], SLEY_TASK_WAITING, SLEY_WAIT_GROUP);
-	REQUIRE(mappings() <= 5); /* two workers */
+	REQUIRE(mappings() <= 6); /* two workers, and what is not used yet, which core dumps leave out */
 	REQUIRE(sley_group_done(&group) == 0);
 	for (long i = 0; i < count; i++)
 		REQUIRE(sley_join(tasks[i], SLEY_NEVER) == 0);
