@@ -69,6 +69,7 @@ BINDIR ?= $(PREFIX)/bin
 LIBDIR ?= $(PREFIX)/lib
 INCLUDEDIR ?= $(PREFIX)/include
 MANDIR ?= $(PREFIX)/share/man
+DATADIR ?= $(PREFIX)/share/sley
 
 empty :=
 space := $(empty) $(empty)
@@ -204,7 +205,7 @@ BUILD_PACKAGES := gcc libc6-dev clang llvm bpftool libbpf-dev libelf-dev zlib1g-
 DEMO_PACKAGES := libcap2-bin
 THIRD_PARTY_PACKAGES := libssl-dev libcurl4-openssl-dev libhiredis-dev
 CHECK_PACKAGES := libclang-rt-14-dev libcmocka-dev libfuse3-dev fuse3 pkgconf python3 python3-jsonschema redis-tools \
-	gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user $(THIRD_PARTY_PACKAGES)
+	gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user gdb $(THIRD_PARTY_PACKAGES)
 PACKAGES ?= $(BUILD_PACKAGES) $(DEMO_PACKAGES) $(CHECK_PACKAGES)
 
 # Asks dpkg alone; apt and the network are touched only if something is missing.
@@ -363,7 +364,7 @@ endef
 export PKGCONFIG
 
 install: $(libraries) $(asynctop_program)
-	install -d $(addprefix $(DESTDIR),$(BINDIR) $(LIBDIR)/pkgconfig $(INCLUDEDIR)/sley $(MANDIR)/man1)
+	install -d $(addprefix $(DESTDIR),$(BINDIR) $(LIBDIR)/pkgconfig $(INCLUDEDIR)/sley $(MANDIR)/man1 $(DATADIR))
 	install -m 644 include/sley.h $(DESTDIR)$(INCLUDEDIR)
 	install -m 644 include/sley/*.h $(DESTDIR)$(INCLUDEDIR)/sley
 	install -m 644 $(BUILD)/libsley.a $(DESTDIR)$(LIBDIR)
@@ -373,6 +374,7 @@ install: $(libraries) $(asynctop_program)
 	printf '%s\n' "$$PKGCONFIG" >$(DESTDIR)$(LIBDIR)/pkgconfig/sley.pc
 	install -m 755 $(BUILD)/asynctop $(DESTDIR)$(BINDIR)
 	install -m 644 $(wildcard tools/man/*.1) $(DESTDIR)$(MANDIR)/man1
+	install -m 644 $(wildcard tools/gdb/*.py) $(DESTDIR)$(DATADIR)
 
 # ---- dependencies between files, as the compiler found them ----
 

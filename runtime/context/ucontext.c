@@ -12,6 +12,7 @@
 #if (!defined(__x86_64__) && !defined(__aarch64__)) || defined(SLEY_CONTEXT_UCONTEXT)
 
 #include <stdint.h>
+#include <stdlib.h>
 #include <ucontext.h>
 
 /*
@@ -19,7 +20,7 @@
  * That is far less than this. How much it is the compiler does not say: tests/unit/context/context.c clobbers all below sp
  * between switches, in each of the builds.
  */
-#define FRAME_SLACK 512
+enum { FRAME_SLACK = 512 }; /* no macro: tools/gdb finds it in the debug information */
 
 static void *low_end(ucontext_t *here)
 {
@@ -50,6 +51,21 @@ static void end_frame_chain(ucontext_t *first)
 #endif
 }
 
+/*
+ * The end of every call chain: it says so. glibc's own is not recognised by gdb, which looks up the instruction before a
+ * return address, and there is none before its first one.
+ */
+NOINLINE NORETURN static void context_entry(void (*entry)(void))
+{
+#if defined(__x86_64__)
+	__asm__ volatile(".cfi_undefined rip");
+#elif defined(__aarch64__)
+	__asm__ volatile(".cfi_undefined x30");
+#endif
+	entry();
+	abort();
+}
+
 void context_make(struct context *context, void *low, void *top, void (*entry)(void))
 {
 	/* the record at the top, the stack proper below it: [low, sp) is free for setcontext to run on */
@@ -60,7 +76,7 @@ void context_make(struct context *context, void *low, void *top, void (*entry)(v
 	first->uc_stack.ss_size = place - FRAME_SLACK - (uintptr_t)low;
 	first->uc_link = NULL;
 	end_frame_chain(first);
-	makecontext(first, entry, 0);
+	makecontext(first, (void (*)(void))context_entry, 1, entry);
 	context->sp = low_end(first);
 }
 

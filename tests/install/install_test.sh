@@ -39,6 +39,8 @@ files() {
 		.$prefix/lib/libsley.so.0.1.0
 		.$prefix/lib/pkgconfig/sley.pc
 		.$prefix/share/man/man1/asynctop.1
+		.$prefix/share/sley/sley-gdb.py
+		.$prefix/share/sley/sley_core.py
 	END
 	diff "$scratch/expected" "$scratch/found"
 }
