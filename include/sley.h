@@ -41,6 +41,7 @@
 #include <sley/chan.h>
 #include <sley/file.h>
 #include <sley/future.h>
+#include <sley/generator.h>
 #include <sley/io.h>
 #include <sley/local.h>
 #include <sley/offload.h>

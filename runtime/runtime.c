@@ -40,6 +40,7 @@
  *                          has what they share; channel (chan.c), select
  *   sync/future.c        values that will be there later; completed by a task (async.c), by whoever holds the promise
  *                          (promise.c), or by other futures (derivation.c): then.c, combine.c
+ *   sync/generator.c     functions that give items one at a time
  *   sync/scope.c         scopes: waiting for their children and cancelling them
  *   sync/child.c           a child's life; supervise.c: starting again what has failed
  *   region/region.c      what tools may see; site.c: spawn sites

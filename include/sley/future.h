@@ -21,7 +21,8 @@
  * the value in `*result`, or the error. Positive values are a mistake and reject with -EINVAL. `result` is off the
  * stack and zeroed. A callback must not be the owner of what `arg` points to: it never runs if its future is cancelled
  * before, or (map, and_then) if the source is rejected, or if no task can be had for it, which rejects its future with
- * -EAGAIN or -ENOMEM. The function of sley_async() always runs.
+ * -EAGAIN or -ENOMEM. The function of sley_async() always runs. What a function has left to do when it returns (open
+ * scopes, cleanups, see sley/local.h) is done before its future is complete.
  *
  * The argument is n bytes that are copied, off the stack, aligned for any type, and live until the function returns;
  * `arg` may lie anywhere then. Or, with n == SLEY_BY_POINTER, it is `arg` itself, which must not point into a copying

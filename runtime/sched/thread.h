@@ -11,6 +11,8 @@
 #ifndef SCHED_THREAD_H
 #define SCHED_THREAD_H
 
+#include <errno.h>
+
 #include "sched/task.h"
 
 struct thread {
@@ -35,6 +37,12 @@ uint64_t thread_id(void);
  */
 int thread_visit(struct thread *thread);
 void thread_depart(struct thread *thread);
+
+/* What these answered: the run is over. */
+static inline bool run_is_over(int error)
+{
+	return error == -ENOTCONN || error == -ECHILD;
+}
 
 /* What wait_park() is for threads. */
 enum claim thread_park(struct task *task, sley_time deadline);

@@ -28,11 +28,14 @@ static inline int argument_check(const void *fn, const void *arg, size_t n, cons
 }
 
 /* Keeps it in `block`: what the function gets. */
-static inline void *argument_keep(void *block, const void *arg, size_t n)
+static inline void *argument_keep(void *block, const void *arg, size_t n, const char *call)
 {
 	if (n == SLEY_BY_POINTER)
 		return (void *)(uintptr_t)arg;
-	return n > 0 ? memcpy(block, arg, n) : block;
+	if (n == 0)
+		return block;
+	fault_search(arg, n, call, "argument");
+	return memcpy(block, arg, n);
 }
 
 #endif

@@ -3,6 +3,7 @@
 /* Futures that a task completes: sley_async(), and sley_future_timeout(), which needs a task for its timer. */
 #include <errno.h>
 
+#include "sched/cleanup.h"
 #include "sync/argument.h"
 #include "sync/future.h"
 
@@ -20,6 +21,7 @@ NOINLINE static void job_end(struct job *job, int error)
 {
 	struct todo todo = { 0 };
 	struct sley_future *future = job->future;
+	cleanup_finish(); /* before anybody is told */
 	image_free(images_here(), job, job->size);
 	future_end(future, future_result(error), &todo);
 	future_release(future, FUTURE_PRODUCER);
@@ -43,7 +45,7 @@ static struct job *job_new(struct sley_future *future, int (*fn)(void *, void *)
 	if (!job)
 		return NULL;
 	*job = (struct job){ .future = future, .fn = fn, .size = size };
-	job->arg = argument_keep(job->block, arg, n);
+	job->arg = argument_keep(job->block, arg, n, "sley_async");
 	return job;
 }
 

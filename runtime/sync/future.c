@@ -285,7 +285,7 @@ int sley_future_free(struct sley_future *future)
 	if (error == 0) {
 		drop(future);
 		thread_depart(&thread);
-	} else if (future_is_over(error)) {
+	} else if (run_is_over(error)) {
 		drop_after_run(future);
 		error = 0;
 	}

@@ -69,12 +69,6 @@ struct sley_future *future_new(size_t size, int *error);
  */
 int future_enter(const struct sley_future *future, const char *call, struct thread *thread);
 
-/* What it answered: the run is over. */
-static inline bool future_is_over(int error)
-{
-	return error == -ENOTCONN || error == -ECHILD;
-}
-
 static inline enum future_state future_state(const struct sley_future *future)
 {
 	return (enum future_state)load(&future->state, acquire); /* pairs with future_publish() */

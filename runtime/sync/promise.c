@@ -43,6 +43,7 @@ int sley_promise_resolve(struct sley_promise *promise, const void *value)
 	} else {
 		if (future->size > 0)
 			memcpy(future->value, value, future->size);
+		fault_search(value, future->size, "sley_promise_resolve", "value");
 		future_publish(future, 0, &todo);
 		todo_run(&todo);
 	}
@@ -97,7 +98,7 @@ int sley_promise_free(struct sley_promise *promise)
 	if (error == 0) {
 		drop(future);
 		thread_depart(&thread);
-	} else if (future_is_over(error)) {
+	} else if (run_is_over(error)) {
 		future_release(future, FUTURE_PRODUCER);
 		error = 0;
 	}

@@ -13,10 +13,12 @@
  */
 #include <errno.h>
 
+#include "sched/cleanup.h"
 #include "sync/argument.h"
 #include "sync/derivation.h"
 
 enum then_kind { THEN, MAP, AND_THEN };
+static const char *const names[] = { "sley_future_then", "sley_future_map", "sley_future_and_then" };
 
 union callback {
 	int (*then)(void *arg, int error, const void *value, void *result);
@@ -93,6 +95,7 @@ static void end(struct then *then, int error, struct todo *todo)
 NOINLINE static void end_in_task(struct then *then, int error)
 {
 	struct todo todo = { 0 };
+	cleanup_finish(); /* before anybody is told */
 	end(then, error, &todo);
 	todo_run(&todo);
 }
@@ -146,18 +149,18 @@ static int then_new(struct sley_site *site, struct sley_future **future, struct 
 	then->site = site;
 	then->kind = kind;
 	then->fn = fn;
-	then->arg = argument_keep(then->block, arg, n);
+	then->arg = argument_keep(then->block, arg, n, names[kind]);
 	*future = derivation->future;
 	derivation_attach(derivation, &todo);
 	return 0;
 }
 
 static int then_call(struct sley_site *site, struct sley_future **future, struct sley_future *source,
-		     enum then_kind kind, union callback fn, const void *arg, size_t n, size_t value, const char *name)
+		     enum then_kind kind, union callback fn, const void *arg, size_t n, size_t value)
 {
 	struct thread thread;
-	int error = future ? argument_check((const void *)(uintptr_t)fn.map, arg, n, name) : -EINVAL;
-	if (error || (error = future_enter(source, name, &thread)) != 0)
+	int error = future ? argument_check((const void *)(uintptr_t)fn.map, arg, n, names[kind]) : -EINVAL;
+	if (error || (error = future_enter(source, names[kind], &thread)) != 0)
 		return error;
 	error = then_new(site, future, source, kind, fn, arg, n, value);
 	thread_depart(&thread);
@@ -168,14 +171,14 @@ int sley_future_then_at(struct sley_site *site, struct sley_future **future, str
 			int (*fn)(void *, int, const void *, void *), const void *arg, size_t n, size_t size)
 {
 	union callback callback = { .then = fn };
-	return then_call(site, future, source, THEN, callback, arg, n, size, "sley_future_then");
+	return then_call(site, future, source, THEN, callback, arg, n, size);
 }
 
 int sley_future_map_at(struct sley_site *site, struct sley_future **future, struct sley_future *source,
 		       int (*fn)(void *, const void *, void *), const void *arg, size_t n, size_t size)
 {
 	union callback callback = { .map = fn };
-	return then_call(site, future, source, MAP, callback, arg, n, size, "sley_future_map");
+	return then_call(site, future, source, MAP, callback, arg, n, size);
 }
 
 int sley_future_and_then_at(struct sley_site *site, struct sley_future **future, struct sley_future *source,
@@ -183,5 +186,5 @@ int sley_future_and_then_at(struct sley_site *site, struct sley_future **future,
 			    size_t size)
 {
 	union callback callback = { .and_then = fn };
-	return then_call(site, future, source, AND_THEN, callback, arg, n, size, "sley_future_and_then");
+	return then_call(site, future, source, AND_THEN, callback, arg, n, size);
 }

@@ -350,6 +350,41 @@ static void run_future(const struct bench_run *run, double *values)
 	values[0] = w.ns / w.rounds;
 }
 
+/* ---- generator: an item of a generator ---- */
+
+static int count(void *arg)
+{
+	unsigned rounds = *(const unsigned *)arg;
+
+	for (int64_t i = 0; i < rounds; i++)
+		must(sley_gen_yield(&i));
+	return 0;
+}
+
+static int generator_main(void *arg)
+{
+	struct work *w = arg;
+	struct sley_gen *gen;
+	int64_t start = bench_now(), item, sum = 0;
+	int end;
+
+	must(sley_gen_new(&gen, count, &w->rounds, sizeof(w->rounds), sizeof(item)));
+	while ((end = sley_gen_next(gen, &item, SLEY_NEVER)) == 0)
+		sum += item;
+	must(end);
+	must(sley_gen_free(gen, SLEY_NEVER));
+	w->ns = (double)(bench_now() - start);
+	return sum == (int64_t)w->rounds * (w->rounds - 1) / 2 ? 0 : 1;
+}
+
+static void run_generator(const struct bench_run *run, double *values)
+{
+	struct work w = { .rounds = bench_count(run, 5000000) };
+
+	bench_in_tasks(run, generator_main, &w);
+	values[0] = w.ns / w.rounds;
+}
+
 /* ---- timers: a million tasks sleep 1 to 1,000 ms ---- */
 
 struct timers {
@@ -420,9 +455,10 @@ ROW(mutex, run_mutex, { "mutex", "ns/op" });
 ROW(select, run_select, { "select", "ns/item" });
 ROW(offload, run_offload, { "offload", "ns/call" });
 ROW(future, run_future, { "future", "ns/roundtrip" });
+ROW(generator, run_generator, { "generator", "ns/item" });
 ROW(timers, run_timers, { "timers_cpu", "ms" }, { "timers_rss", "MiB" });
 
 const struct bench_row *const bench_sync_rows[] = {
-	&row_chan_pingpong, &row_chan_1x1, &row_chan_4x1, &row_chan_4x4, &row_skynet, &row_mutex,
-	&row_select,        &row_offload,  &row_future,   &row_timers,   NULL,
+	&row_chan_pingpong, &row_chan_1x1, &row_chan_4x1, &row_chan_4x4,  &row_skynet, &row_mutex,
+	&row_select,        &row_offload,  &row_future,   &row_generator, &row_timers, NULL,
 };

@@ -1,0 +1,382 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+/*
+ * Generators: a task that runs while its consumer waits, and waits while its consumer runs.
+ *
+ *     next                                          yield
+ *     an item there? take it                        an item there? wait until another is wanted
+ *     begin to wait; consumer = me                  copy the item; there = 1; claim the consumer
+ *     claim the body, unless it runs already        begin to wait; body = me
+ *     ready it, park                                ready the consumer, park
+ *
+ * Both are made ready by run-next, so a step is two switches on one worker. A waiter is named by `body` or `consumer`
+ * while its wait may be claimed: set and cleared under the lock, like a linked node; there is never more than one.
+ *
+ * `there` keeps an item from being lost or overwritten. It is set with the lock held, by the body alone, and cleared by
+ * the consumer when it has copied the item, also without the lock. While it is set the body does not store another: it
+ * may run again although nobody wanted more, if it is cancelled. And a consumer whose wait was ended by its deadline
+ * leaves the body running, whose item then is there for the next call.
+ *
+ * Rejected: a stack that the consumer's task switches to itself. It would save the scheduler's part of a step, but the
+ * generator could not wait then, as its frames are not the ones that are saved for the consumer.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "sched/cleanup.h"
+#include "sched/thread.h"
+#include "sched/worker.h"
+#include "sync/argument.h"
+
+#define ITEM_MAX ((size_t)64 << 10)
+
+struct sley_gen {
+	struct lock lock; /* protects the rest, but for what is constant or says otherwise */
+	unsigned refs;    /* atomic: the owner's, and the body's since it was started */
+	bool busy;        /* a call of the consumer's is under way, whose alone it is; cleared without the lock */
+	bool there;       /* atomic, see above */
+	bool dropped;     /* being freed */
+	bool ended;
+	int outcome;           /* when ended: SLEY_END or an error */
+	unsigned run;          /* constant: of which it is */
+	sley_task id;          /* of its task, 0: not started */
+	struct task *body;     /* waits in yield */
+	struct task *consumer; /* waits in next, or in free */
+	/* constant */
+	struct sley_site *site;
+	int (*fn)(void *);
+	void *arg;
+	size_t item;
+	char *place; /* of the item, behind the argument */
+	char block[] __attribute__((aligned(16)));
+};
+
+static void put(struct sley_gen *gen)
+{
+	if (fetch_sub(&gen->refs, 1, acq_rel) == 1)
+		free(gen);
+}
+
+/* ---- claims; with the lock held ---- */
+
+static struct task *claim(struct task **waiter, enum claim who)
+{
+	struct task *task = *waiter;
+	*waiter = NULL;
+	return task && wait_claim(task, who) ? task : NULL;
+}
+
+/*
+ * Parks the task, whose wait has begun, and which is named by `waiter`: the lock is held, and dropped. Others are made
+ * ready first: `woken`, which may be null. 0, or what ended the wait, which then is taken back.
+ */
+static int park(struct task *task, struct sley_gen *gen, struct task **waiter, struct task *woken, sley_time deadline)
+{
+	*waiter = task;
+	lock_drop(&gen->lock);
+	if (woken)
+		task_ready(woken);
+	enum claim who = wait_park(task, deadline);
+	if (likely(who == CLAIM_EVENT))
+		return 0;
+	lock_take(&gen->lock);
+	if (*waiter == task)
+		*waiter = NULL;
+	lock_drop(&gen->lock);
+	return wait_error(who);
+}
+
+/* ---- the body ---- */
+
+/* Until another item is wanted. The lock is held, and dropped. */
+static int wait_for_next(struct task *task, struct sley_gen *gen, struct task *consumer, const void *pc)
+{
+	wait_begin(task, SLEY_WAIT_GENERATOR, (uint64_t)(uintptr_t)gen, pc);
+	return park(task, gen, &gen->body, consumer, SLEY_NEVER);
+}
+
+static int yield(struct task *task, struct sley_gen *gen, const void *item, const void *pc)
+{
+	lock_take(&gen->lock);
+	while (unlikely(load(&gen->there, acquire) && !gen->dropped)) { /* pairs with take_item() */
+		int error = wait_for_next(task, gen, NULL, pc);
+		if (error)
+			return error;
+		lock_take(&gen->lock);
+	}
+	if (unlikely(gen->dropped)) {
+		lock_drop(&gen->lock);
+		return -ECANCELED;
+	}
+	if (gen->item > 0)
+		memcpy(gen->place, item, gen->item);
+	store(&gen->there, true, relaxed); /* the consumer sees it by the lock, or by its claim */
+	return wait_for_next(task, gen, claim(&gen->consumer, CLAIM_EVENT), pc);
+}
+
+int sley_gen_yield(const void *item)
+{
+	struct task *task = task_self();
+	if (!task)
+		return outside_error();
+	struct task_extra *extra = task_extra(task);
+	if (!extra || !extra->generator)
+		return -EPERM;
+	fault_search(item, extra->generator->item, "sley_gen_yield", "item");
+	return yield(task, extra->generator, item, __builtin_return_address(0));
+}
+
+static void body_end(struct sley_gen *gen, int error)
+{
+	cleanup_finish(); /* before anybody is told */
+	lock_take(&gen->lock);
+	gen->ended = true;
+	gen->outcome = error < 0 ? error : error == 0 ? SLEY_END : -EINVAL;
+	struct task *consumer = claim(&gen->consumer, CLAIM_EVENT);
+	lock_drop(&gen->lock);
+	if (consumer)
+		task_ready(consumer);
+	put(gen);
+}
+
+static void body_main(void *arg)
+{
+	struct sley_gen *gen = arg;
+	body_end(gen, gen->fn(gen->arg));
+}
+
+/* Its task, not yet ready. By the consumer, whose call is under way. */
+static int body_new(struct sley_gen *gen, struct task **body)
+{
+	static const struct sley_task_options detached = { .size = sizeof(detached), .detached = 1 };
+	int error = spawn_new(body, gen->site, &detached, body_main, gen, SLEY_BY_POINTER);
+	if (error)
+		return error;
+	struct task_extra *extra = task_extra_get(images_here(), *body);
+	if (!extra) {
+		spawn_drop(*body);
+		return -ENOMEM;
+	}
+	extra->generator = gen;
+	fetch_add(&gen->refs, 1, relaxed);
+	return 0;
+}
+
+/* ---- the consumer ---- */
+
+/* An item that is there. By the consumer, whose call is under way. */
+static void take_item(struct sley_gen *gen, void *item)
+{
+	if (gen->item > 0 && item)
+		memcpy(item, gen->place, gen->item);
+	store(&gen->there, false, release); /* pairs with yield(), which overwrites it */
+}
+
+static void leave(struct sley_gen *gen)
+{
+	store(&gen->busy, false, release); /* pairs with enter(): what it was used for is done */
+}
+
+/* For a call of the consumer's: 0 and the lock is held. */
+static int enter(struct task *task, struct sley_gen *gen)
+{
+	lock_take(&gen->lock);
+	int error = load(&gen->busy, acquire) ? -EBUSY : task->id && task->id == (uint64_t)gen->id ? -EDEADLK : 0;
+	if (error == 0)
+		gen->busy = true;
+	else
+		lock_drop(&gen->lock);
+	return error;
+}
+
+/*
+ * The first time. The lock is held, and held again when it has started: the body may have run meanwhile, and may even
+ * have ended.
+ */
+NOINLINE static int start(struct sley_gen *gen)
+{
+	struct task *body;
+	lock_drop(&gen->lock);
+	int error = body_new(gen, &body);
+	if (error)
+		return error;
+	gen->id = (sley_task)body->id;
+	spawn_start(body);
+	lock_take(&gen->lock);
+	return 0;
+}
+
+/* Waits until the body has yielded or ended. The lock is held, and dropped. 0, or what ended the wait. */
+static int wait_for_body(struct task *task, struct sley_gen *gen, enum claim claiming, sley_time deadline,
+			 const void *pc)
+{
+	wait_begin(task, SLEY_WAIT_GENERATOR, (uint64_t)(uintptr_t)gen, pc);
+	return park(task, gen, &gen->consumer, claim(&gen->body, claiming), deadline);
+}
+
+static int next(struct task *task, struct sley_gen *gen, void *item, sley_time deadline, const void *pc)
+{
+	int error = enter(task, gen);
+	if (unlikely(error))
+		return error;
+	if (unlikely(!gen->id) && (error = start(gen)) != 0) {
+		leave(gen);
+		return error;
+	}
+	if (likely(!gen->there && !gen->ended))
+		error = wait_for_body(task, gen, CLAIM_EVENT, deadline, pc);
+	else
+		lock_drop(&gen->lock);
+	if (likely(error == 0)) {
+		if (likely(load(&gen->there, acquire)))
+			take_item(gen, item);
+		else
+			error = gen->outcome;
+	}
+	leave(gen);
+	return error;
+}
+
+/* Lets the body end, and waits for that. 0, or what ended the wait. */
+static int drop(struct task *task, struct sley_gen *gen, sley_time deadline, const void *pc)
+{
+	gen->dropped = true;
+	lock_drop(&gen->lock);
+	sley_cancel(gen->id);
+	lock_take(&gen->lock);
+	if (!gen->ended) /* and it has masked cancellation, perhaps, but not this: nobody will ever want its item */
+		return wait_for_body(task, gen, CLAIM_CANCELLED, deadline, pc);
+	lock_drop(&gen->lock);
+	return 0;
+}
+
+/* ---- the calls ---- */
+
+static struct sley_gen *gen_alloc(size_t n, size_t item, int *error)
+{
+	size_t place, size;
+	*error = -EOVERFLOW;
+	if (__builtin_add_overflow(sizeof(struct sley_gen) + 15, argument_size(n), &place) ||
+	    __builtin_add_overflow(place, item, &size))
+		return NULL;
+	int saved = errno;
+	struct sley_gen *gen = malloc(size);
+	errno = saved;
+	*error = gen ? 0 : -ENOMEM;
+	if (gen)
+		*gen = (struct sley_gen){ .refs = 1, .run = scheduler.run, .item = item };
+	return gen;
+}
+
+int sley_gen_new_at(struct sley_site *site, struct sley_gen **result, int (*fn)(void *), const void *arg, size_t n,
+		    size_t item)
+{
+	struct thread thread;
+	int error = argument_check((const void *)(uintptr_t)fn, arg, n, "sley_gen_new");
+	if (error || !result || item > ITEM_MAX)
+		return error ? error : -EINVAL;
+	if ((error = thread_visit(&thread)) != 0)
+		return error;
+	struct sley_gen *gen = gen_alloc(n, item, &error);
+	if (gen) {
+		gen->site = site;
+		gen->fn = fn;
+		gen->arg = argument_keep(gen->block, arg, n, "sley_gen_new");
+		gen->place = gen->block + ROUND_UP(argument_size(n), 16);
+		*result = gen;
+	}
+	thread_depart(&thread);
+	return error;
+}
+
+static int check(const struct sley_gen *gen, const char *call)
+{
+	return gen ? fault_check(gen, call, "generator") : -EINVAL;
+}
+
+/* From a plain thread, which waits itself. Apart: a thread's record is no part of a task's live bytes. */
+NOINLINE static int next_in_thread(struct sley_gen *gen, void *item, sley_time deadline)
+{
+	struct thread thread;
+	int error = thread_enter(&thread);
+	if (error)
+		return error;
+	error = gen->run == scheduler.run ? next(&thread.task, gen, item, deadline, NULL) : -ENOTCONN;
+	thread_leave(&thread);
+	return error;
+}
+
+int sley_gen_next(struct sley_gen *gen, void *item, sley_time deadline)
+{
+	struct task *task = task_self();
+	int error = check(gen, "sley_gen_next");
+	if (unlikely(error))
+		return error;
+	if (unlikely(!task))
+		return next_in_thread(gen, item, deadline);
+	if (unlikely(gen->run != scheduler.run))
+		return -ENOTCONN;
+	worker_spend(__builtin_return_address(0));
+	return next(task, gen, item, deadline, __builtin_return_address(0));
+}
+
+int sley_gen_ended(struct sley_gen *gen)
+{
+	int error = check(gen, "sley_gen_ended");
+	if (error)
+		return error;
+	lock_take(&gen->lock);
+	bool ended = gen->ended && !load(&gen->there, relaxed);
+	lock_drop(&gen->lock);
+	return ended;
+}
+
+/* During the run. */
+static int free_now(struct task *task, struct sley_gen *gen, sley_time deadline, const void *pc)
+{
+	int error = enter(task, gen);
+	if (error)
+		return error;
+	if (gen->id && !gen->ended)
+		error = drop(task, gen, deadline, pc);
+	else
+		lock_drop(&gen->lock);
+	if (error == -ENOTCONN) { /* the run ended while a thread waited: its body never runs again */
+		free(gen);
+		return 0;
+	}
+	put(gen);
+	return error;
+}
+
+NOINLINE static int free_in_thread(struct sley_gen *gen, sley_time deadline)
+{
+	struct thread thread;
+	int error = thread_enter(&thread);
+	if (run_is_over(error)) { /* its body never runs again */
+		free(gen);
+		return 0;
+	}
+	if (error)
+		return error;
+	if (gen->run == scheduler.run)
+		error = free_now(&thread.task, gen, deadline, NULL);
+	else
+		free(gen);
+	thread_leave(&thread);
+	return error;
+}
+
+int sley_gen_free(struct sley_gen *gen, sley_time deadline)
+{
+	struct task *task = task_self();
+	int error = gen ? check(gen, "sley_gen_free") : 0;
+	if (!gen || error)
+		return error;
+	if (!task)
+		return free_in_thread(gen, deadline);
+	if (gen->run == scheduler.run)
+		return free_now(task, gen, deadline, __builtin_return_address(0));
+	free(gen);
+	return 0;
+}
