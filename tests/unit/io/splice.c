@@ -260,6 +260,48 @@ static void test_file(void **state)
 	run(main_file, 1);
 }
 
+/* ---- closed on one side while the other is waited for ---- */
+
+static void splice_once(void *arg)
+{
+	struct copying *c = arg;
+	c->error = (int)sley_splice(c->in, NULL, c->out, NULL, 8, 0, SLEY_NEVER);
+}
+
+static int main_closed(void *arg)
+{
+	struct copying *c = calloc(1, sizeof(*c));
+	static char bytes[1 << 20];
+	int in[2], out[2], next[2];
+
+	REQUIRE(sley_socketpair(SOCK_STREAM, in) == 0 && sley_pipe(out) == 0);
+	while (write(out[1], bytes, 4096) > 0)
+		;
+	*c = (struct copying){ in[0], out[1] };
+	sley_task task = sley_spawn(splice_once, c);
+	await_state(task, SLEY_TASK_WAITING, SLEY_WAIT_READ); /* first for what is to be read */
+	REQUIRE(write(in[1], "12345678", 8) == 8);
+	await_state(task, SLEY_TASK_WAITING, SLEY_WAIT_WRITE); /* then for room */
+	REQUIRE(sley_close(in[0]) == 0);
+	REQUIRE(sley_socketpair(SOCK_STREAM, next) == 0 && next[0] == in[0] && write(next[1], "notyours", 8) == 8);
+	while (read(out[0], bytes, sizeof(bytes)) > 0)
+		;
+	REQUIRE(sley_join(task, SOON) == 0 && c->error == -EBADF);
+	REQUIRE(sley_read(next[0], bytes, 10, 0) == 8 && memcmp(bytes, "notyours", 8) == 0);
+	REQUIRE(sley_read(out[0], bytes, 10, 0) == -ETIMEDOUT);
+	REQUIRE(sley_close(next[0]) == 0 && sley_close(next[1]) == 0 && sley_close(in[1]) == 0);
+	REQUIRE(sley_close(out[0]) == 0 && sley_close(out[1]) == 0);
+	free(c);
+	return 0;
+}
+
+/* The side that is not waited for is closed and its number reused: nothing of the new one is moved. */
+static void test_closed(void **state)
+{
+	run(main_closed, 1);
+	run(main_closed, 2);
+}
+
 /* ---- bad input ---- */
 
 static int main_bad(void *arg)
@@ -298,7 +340,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_sendfile), cmocka_unit_test(test_then_write), cmocka_unit_test(test_splice),
-		cmocka_unit_test(test_file),     cmocka_unit_test(test_bad),
+		cmocka_unit_test(test_file),     cmocka_unit_test(test_closed),     cmocka_unit_test(test_bad),
 	};
 
 	return cmocka_run_group_tests_name("splice", tests, NULL, NULL);
