@@ -6,7 +6,7 @@
  * else's children are reaped, and no number of a process that is gone is ever signalled.
  *
  * A child gets descriptors 0, 1 and 2 and no other, an empty signal mask, and SIGPIPE as it is by default. Pipes are
- * blocking at its end; a descriptor of ours that it is given is as it is, O_NONBLOCK included. SIGCHLD must
+ * own descriptors at our end and blocking at its; a descriptor of ours that it is given is as it is, O_NONBLOCK included. SIGCHLD must
  * not be ignored (SIG_IGN), nor the children be reaped by other code: their status is lost then (-ESRCH).
  */
 #ifndef SLEY_PROCESS_H

@@ -27,7 +27,7 @@ extern "C" {
 #endif
 
 /*
- * A descriptor that has the signals of the set as values; close it with sley_close(). With several for the same signal,
+ * An own descriptor that has the signals of the set as values; close it with sley_close(). With several for the same signal,
  * each signal goes to one of them. Any thread.
  * -EINVAL: an empty set, or SIGKILL, SIGSTOP or one that a fault raises (SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS);
  * -EPERM: one of the set was not blocked when sley_run() was called, nor is it in option `signals`; -EFAULT: null;

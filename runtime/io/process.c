@@ -130,7 +130,7 @@ static int make_pipe(struct launch *launch, int i)
 	launch->child[i] = lift(ends[i != IN]);
 	if (launch->ours[i] < 0 || launch->child[i] < 0 || fcntl(launch->ours[i], F_SETFL, O_NONBLOCK) != 0)
 		return -errno;
-	return 0;
+	return reactor_own(launch->ours[i], FD_FILE | FD_PIPE | FD_STREAM);
 }
 
 /* Makes or finds what is to be the child's descriptor i. */
@@ -196,7 +196,7 @@ static void close_all(int fds[ENDS])
 {
 	for (int i = 0; i < ENDS; i++) {
 		if (fds[i] >= 0)
-			close(fds[i]);
+			reactor_close_fd(fds[i]);
 		fds[i] = -1;
 	}
 }

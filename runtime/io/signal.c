@@ -8,6 +8,7 @@
 #include <sys/signalfd.h>
 
 #include "base/compiler.h"
+#include "reactor/reactor.h"
 #include "sched/worker.h"
 
 static sigset_t blocked; /* constant during a run */
@@ -59,9 +60,11 @@ int sley_signal_open(const sigset_t *set)
 		return error;
 	int saved = errno;
 	int fd = signalfd(-1, set, SFD_NONBLOCK | SFD_CLOEXEC);
-	int result = fd >= 0 ? fd : -errno;
+	error = fd >= 0 ? reactor_own_file(fd, 0) : -errno;
+	if (error && fd >= 0)
+		reactor_close_fd(fd);
 	errno = saved;
-	return result;
+	return error ? error : fd;
 }
 
 int sley_signal_next(int fd, struct signalfd_siginfo *info, sley_time deadline)
