@@ -35,6 +35,7 @@
  *   io/sigpipe.c           writing without SIGPIPE; system.h: the system calls
  *   io/file.c            files through the pools: open ones, io/path.c: by name, io/directory.c; io/request.c: how
  *   io/offload.c         functions run by the pools of threads (io/pool.c); io/submit.c: by tasks, for plain threads
+ *   io/name.c            resolving names, and the cache; dial.c: happy eyeballs; addresses.c: lists of addresses
  *   io/process.c         child processes; io/signal.c: signals as values
  *   sync/                mutex, condition (cond.c), rwlock, semaphore (sem.c), once, group, barrier: park.c
  *                          has what they share; channel (chan.c), select
@@ -58,6 +59,7 @@
 #include <unistd.h>
 
 #include "base/check.h"
+#include "io/name.h"
 #include "io/offload.h"
 #include "io/signal.h"
 #include "reactor/reactor.h"
@@ -308,6 +310,7 @@ static int open_and_run(const struct sley_options *options)
 	store(&scheduler.running, 0, release);
 	threads_close();
 	submit_close();
+	names_close();
 	tasks_each(abandon, NULL);
 	region_end();
 workers:

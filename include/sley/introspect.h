@@ -154,7 +154,8 @@ enum sley_task_state {
 	X(WRLOCK, "wrlock", address) \
 	X(SEM, "sem", address) \
 	X(ONCE, "once", address) \
-	X(BARRIER, "barrier", address)
+	X(BARRIER, "barrier", address) \
+	X(RESOLVE, "resolve", none)
 
 enum sley_wait_kind {
 #define SLEY_WAIT_ENUM(name, text, object) SLEY_WAIT_##name,

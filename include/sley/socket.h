@@ -5,7 +5,8 @@
  * holds here too. Sockets that these calls make are non-blocking, close-on-exec and have no Nagle's delay.
  *
  * Addresses are text: "127.0.0.1:8080", "[::1]:8080", ":8080" (any address) or "unix:/path". Port 0 lets the kernel
- * choose (ask getsockname). Host names are -EINVAL: resolve them first. Or they are a struct sockaddr, of any family.
+ * choose (ask getsockname). Host names are for sley_dial() alone; elsewhere -EINVAL: resolve them first (sley/name.h). Or
+ * addresses are a struct sockaddr, of any family.
  */
 #ifndef SLEY_SOCKET_H
 #define SLEY_SOCKET_H
@@ -36,7 +37,8 @@ SLEY_API int sley_accept(int listener, sley_time deadline);
 SLEY_API int sley_accept_from(int listener, struct sockaddr *peer, socklen_t *size, sley_time deadline);
 
 /*
- * Connects a stream socket: its descriptor. -EAGAIN: the backlog of a Unix listener is full, which no event tells the
+ * Connects a stream socket: its descriptor. Also by name: "localhost:8080", "example.com:https" is what sley_dial_host()
+ * does, with its errors; a name of digits and dots alone is a wrong address. -EAGAIN: the backlog of a Unix listener is full, which no event tells the
  * end of.
  */
 SLEY_API int sley_dial(const char *address, sley_time deadline);

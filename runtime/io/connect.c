@@ -8,6 +8,7 @@
 #include <stddef.h>
 
 #include "io/address.h"
+#include "io/name.h"
 #include "io/operation.h"
 #include "io/socket.h"
 #include "io/system.h"
@@ -75,7 +76,7 @@ static ssize_t connect_now(struct operation *op, unsigned flags)
 	}
 }
 
-static int connect_to(int fd, const struct sockaddr *address, socklen_t size, sley_time deadline, const void *pc)
+int socket_connect(int fd, const struct sockaddr *address, socklen_t size, sley_time deadline, const void *pc)
 {
 	struct connect c = {
 		.op = { .fd = fd, .direction = WRITING, .kind = SLEY_WAIT_DIAL, .deadline = deadline, .pc = pc },
@@ -90,7 +91,7 @@ static int connect_to(int fd, const struct sockaddr *address, socklen_t size, sl
 
 int sley_connect(int fd, const struct sockaddr *address, socklen_t size, sley_time deadline)
 {
-	return connect_to(fd, address, size, deadline, __builtin_return_address(0));
+	return socket_connect(fd, address, size, deadline, __builtin_return_address(0));
 }
 
 static int dial(const struct address *address, int type, sley_time deadline, const void *pc)
@@ -98,7 +99,7 @@ static int dial(const struct address *address, int type, sley_time deadline, con
 	int fd = socket_new(address->any.sa_family, type, 0, 0);
 	if (fd < 0)
 		return fd;
-	int error = connect_to(fd, &address->any, address->size, deadline, pc);
+	int error = socket_connect(fd, &address->any, address->size, deadline, pc);
 	return error ? socket_abandon(fd, error) : fd;
 }
 
@@ -107,9 +108,8 @@ int sley_dial(const char *text, sley_time deadline)
 	struct address address;
 	if (!task_self())
 		return outside_error();
-	int error = address_parse(&address, text);
-	if (error)
-		return error;
+	if (address_parse(&address, text) != 0)
+		return dial_name(text, deadline, __builtin_return_address(0));
 	int saved = errno;
 	int fd = dial(&address, SOCK_STREAM, deadline, __builtin_return_address(0));
 	*sley_errno_location() = saved;

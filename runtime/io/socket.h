@@ -4,6 +4,7 @@
 #ifndef IO_SOCKET_H
 #define IO_SOCKET_H
 
+#include <sley/socket.h>
 #include <stdbool.h>
 
 /* What a socket is to the reactor: FD_STREAM for TCP alone, see there. */
@@ -14,6 +15,9 @@ int socket_new(int domain, int type, int protocol, unsigned more_flags);
 
 /* Sets an option that is on or off, and does nothing where it makes no sense. */
 void socket_set(int fd, int level, int option);
+
+/* sley_connect() of the calling task, for the call at `pc`. */
+int socket_connect(int fd, const struct sockaddr *address, socklen_t size, sley_time deadline, const void *pc);
 
 /* Closes what could not be finished; returns the error. */
 int socket_abandon(int fd, int error);

@@ -123,7 +123,7 @@ static int main_listen_errors(void *arg)
 
 	REQUIRE(sley_listen("localhost:80", 0) == -EINVAL);
 	REQUIRE(sley_listen(NULL, 0) == -EINVAL);
-	REQUIRE(sley_dial("localhost:80", SOON) == -EINVAL);
+	REQUIRE(sley_dial("1.2.3:80", SOON) == -EINVAL);
 	int first = sley_listen("127.0.0.1:0", 1);
 	REQUIRE(first >= 0);
 	address_of(first, address, sizeof(address));

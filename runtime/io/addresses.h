@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+/* Lists of addresses, as getaddrinfo(3) makes them. */
+#ifndef IO_ADDRESSES_H
+#define IO_ADDRESSES_H
+
+#include <netdb.h>
+#include <stddef.h>
+
+/* Copies the list into one block of malloc(), which begins with its first; null if it is empty. 0 or -ENOMEM. */
+int addresses_copy(const struct addrinfo *list, struct addrinfo **copy);
+
+/*
+ * Puts up to `most` addresses of the list into `order`, in the order of RFC 8305, section 4: families in turn, beginning
+ * with that of the first, and in the list's order within each. How many.
+ */
+size_t addresses_interleave(const struct addrinfo *list, const struct addrinfo **order, size_t most);
+
+#endif

@@ -1,0 +1,468 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+/*
+ * Resolving names, and the answers that are kept.
+ *
+ * An entry is a question and, sooner or later, its answer. It is *listed* from when it is made until it is too old, has
+ * to make room for another, or all are forgotten. It is freed when it is not listed and nobody has it.
+ *
+ *   ASKED      the task that made it has it, and offloads the question; others that ask the same wait on it
+ *   ANSWERED   by the thread, which wakes all
+ *   ABANDONED  the question was never put, as that task gave up while it was queued: the others ask anew
+ *
+ * The thread answers whether the task that began waits still or not; so a deadline ends that task's call, and not the
+ * others'. Answers are copied to each that asks: they are the askers' own.
+ *
+ * Lock: the cache's is an object lock (base/lock.h). Memory is taken and freed without it.
+ */
+#include "io/name.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "io/addresses.h"
+#include "io/offload.h"
+#include "sched/worker.h"
+
+#define KEPT_ADDRESSES (10 * NS_PER_SEC)
+#define KEPT_NO_NAME   (3 * NS_PER_SEC)
+#define KEPT_FAILURE   NS_PER_SEC
+#define HOST_MOST      1024
+#define SERVICE_MOST   64
+
+struct question {
+	const char *host, *service; /* either may be null */
+	bool hinted;
+	int flags, family, type, protocol; /* the hints */
+};
+
+enum stage { ASKED, ANSWERED, ABANDONED };
+
+struct entry {
+	struct entry *next, *prev; /* protected by the cache's lock, as all but the question */
+	unsigned holders;          /* the list, tasks, and the offloaded call */
+	bool listed;
+	enum stage stage;
+	int error;
+	struct addrinfo *addresses; /* constant once it is ANSWERED */
+	int64_t expires;
+	struct sley_waiters waiters; /* for its answer */
+	struct question question;    /* constant */
+	char strings[];
+};
+
+static struct {
+	struct lock lock;           /* protects the rest */
+	struct entry *first, *last; /* of the listed ones: asked for last, and longest ago */
+	struct entry *unlisted;     /* that somebody has still */
+	int (*get)(const char *, const char *, const struct addrinfo *, struct addrinfo **);
+	void (*free)(struct addrinfo *);
+} cache;
+
+int64_t names_test_later;
+unsigned names_count;
+
+static int64_t now(void)
+{
+	return clock_now() + load(&names_test_later, relaxed);
+}
+
+/* ---- entries ---- */
+
+static bool same_text(const char *a, const char *b)
+{
+	return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
+static bool same_question(const struct question *a, const struct question *b)
+{
+	return a->hinted == b->hinted && a->flags == b->flags && a->family == b->family && a->type == b->type &&
+	       a->protocol == b->protocol && same_text(a->host, b->host) && same_text(a->service, b->service);
+}
+
+static struct entry *entry_new(const struct question *question)
+{
+	size_t host = question->host ? strlen(question->host) + 1 : 0;
+	size_t service = question->service ? strlen(question->service) + 1 : 0;
+	int saved = errno;
+	struct entry *entry = malloc(sizeof(*entry) + host + service);
+	errno = saved;
+	if (!entry)
+		return NULL;
+	*entry = (struct entry){ .question = *question };
+	if (host)
+		entry->question.host = memcpy(entry->strings, question->host, host);
+	if (service)
+		entry->question.service = memcpy(entry->strings + host, question->service, service);
+	return entry;
+}
+
+static void entry_free(struct entry *entry)
+{
+	if (!entry)
+		return;
+	free(entry->addresses);
+	free(entry);
+}
+
+/* ---- the lists; with the lock held ---- */
+
+static void take_out(struct entry *entry)
+{
+	struct entry **head = entry->listed ? &cache.first : &cache.unlisted;
+	if (entry->prev)
+		entry->prev->next = entry->next;
+	else
+		*head = entry->next;
+	if (entry->next)
+		entry->next->prev = entry->prev;
+	else if (entry->listed)
+		cache.last = entry->prev;
+}
+
+static void put_first(struct entry *entry)
+{
+	struct entry **head = entry->listed ? &cache.first : &cache.unlisted;
+	entry->prev = NULL;
+	entry->next = *head;
+	if (entry->next)
+		entry->next->prev = entry;
+	else if (entry->listed)
+		cache.last = entry;
+	*head = entry;
+}
+
+/* One that had the entry has it no more. What is to be freed, or null. */
+static struct entry *let_go(struct entry *entry)
+{
+	if (--entry->holders > 0)
+		return NULL;
+	take_out(entry);
+	return entry;
+}
+
+static void list(struct entry *entry)
+{
+	entry->listed = true;
+	entry->holders++;
+	put_first(entry);
+	store(&names_count, names_count + 1, relaxed);
+}
+
+static struct entry *unlist(struct entry *entry)
+{
+	take_out(entry);
+	entry->listed = false;
+	put_first(entry);
+	store(&names_count, names_count - 1, relaxed);
+	return let_go(entry);
+}
+
+/* The listed entry for the question, or null. One that is too old is unlisted: *old is to be freed then. */
+static struct entry *find(const struct question *question, struct entry **old)
+{
+	struct entry *entry = cache.first;
+	while (entry && !same_question(&entry->question, question))
+		entry = entry->next;
+	if (!entry || entry->stage == ASKED || entry->expires > now())
+		return entry;
+	*old = unlist(entry);
+	return NULL;
+}
+
+/* ---- on the thread ---- */
+
+static int error_of(int code)
+{
+	switch (code) {
+	case 0:
+		return 0;
+	case EAI_NONAME:
+	case EAI_NODATA:
+	case EAI_ADDRFAMILY:
+		return -ENOENT;
+	case EAI_AGAIN:
+		return -EAGAIN;
+	case EAI_SERVICE:
+	case EAI_FAMILY:
+	case EAI_SOCKTYPE:
+		return -ENOTSUP;
+	case EAI_BADFLAGS:
+		return -EINVAL;
+	case EAI_MEMORY:
+		return -ENOMEM;
+	case EAI_SYSTEM:
+		return errno > 0 ? -errno : -EIO;
+	default:
+		return -EIO;
+	}
+}
+
+static int64_t kept(int error)
+{
+	switch (error) {
+	case 0:
+		return KEPT_ADDRESSES;
+	case -ENOENT:
+	case -ENOTSUP:
+		return KEPT_NO_NAME;
+	case -EAGAIN:
+	case -EIO:
+		return KEPT_FAILURE;
+	default: /* of this process, not of the name */
+		return 0;
+	}
+}
+
+/* The entry's stage is over: wakes those that wait for it. */
+static void settle(struct entry *entry, enum stage stage, int error, struct addrinfo *addresses)
+{
+	struct entry *old = NULL;
+	lock_take(&cache.lock);
+	entry->stage = stage;
+	entry->error = error;
+	entry->addresses = addresses;
+	entry->expires = now() + kept(error);
+	if (entry->listed && (stage == ABANDONED || kept(error) == 0))
+		old = unlist(entry); /* null: the call has it */
+	struct task *woken = wait_pop_all(&entry->waiters, CLAIM_EVENT);
+	lock_drop(&cache.lock);
+	DCHECK(!old);
+	task_ready_list(woken);
+}
+
+static void resolve(void *block)
+{
+	struct entry *entry = *(struct entry **)block;
+	const struct question *q = &entry->question;
+	struct addrinfo *list = NULL, *addresses = NULL;
+	struct addrinfo hints = {
+		.ai_flags = q->flags, .ai_family = q->family, .ai_socktype = q->type, .ai_protocol = q->protocol
+	};
+	lock_take(&cache.lock);
+	int (*get)(const char *, const char *, const struct addrinfo *, struct addrinfo **) = cache.get;
+	void (*free)(struct addrinfo *) = cache.free;
+	lock_drop(&cache.lock);
+	int error = error_of((get ? get : getaddrinfo)(q->host, q->service, q->hinted ? &hints : NULL, &list));
+	if (error == 0) {
+		error = list ? addresses_copy(list, &addresses) : -ENOENT;
+		if (list)
+			(free ? free : freeaddrinfo)(list);
+	}
+	settle(entry, ANSWERED, error, addresses);
+}
+
+static void leave_entry(struct entry *entry)
+{
+	lock_take(&cache.lock);
+	struct entry *old = let_go(entry);
+	lock_drop(&cache.lock);
+	entry_free(old);
+}
+
+/* The task that put the question has given up. */
+static void dropped(void *block)
+{
+	struct entry *entry = *(struct entry **)block;
+	lock_take(&cache.lock);
+	bool never = entry->stage == ASKED;
+	lock_drop(&cache.lock);
+	if (never)
+		settle(entry, ABANDONED, -ECANCELED, NULL);
+	leave_entry(entry);
+}
+
+/* ---- asking ---- */
+
+/* The task begins the call for a new entry, and waits for its answer. */
+static int ask(struct entry *entry, sley_time deadline, const void *pc)
+{
+	const struct offload what = { resolve, dropped, { SLEY_WAIT_RESOLVE, 0, pc }, POOL_BLOCKING };
+	int error = offload_run(&what, &entry, sizeof(entry), deadline);
+	if (error == 0)
+		leave_entry(entry); /* as the call's holder */
+	return error;
+}
+
+/* Waits for the answer that another asked for; the lock is held, and dropped. */
+static int wait_for_answer(struct entry *entry, sley_time deadline, const void *pc)
+{
+	struct task *task = task_self();
+	wait_begin(task, SLEY_WAIT_RESOLVE, 0, pc);
+	wait_link(&entry->waiters, &task->wait);
+	lock_drop(&cache.lock);
+	enum claim who = wait_park(task, deadline);
+	if (who == CLAIM_EVENT)
+		return 0;
+	lock_take(&cache.lock);
+	wait_unlink(&entry->waiters, &task->wait);
+	lock_drop(&cache.lock);
+	return wait_error(who);
+}
+
+/*
+ * The entry for the question, which the caller has then, once there is an answer or an error. `fresh` is for the case that
+ * there is none; *used: it is the one. Returns null if there is none and no fresh one was given.
+ */
+static struct entry *obtain(const struct question *question, struct entry *fresh, sley_time deadline, const void *pc,
+			    int *error)
+{
+	struct entry *old = NULL, *pushed = NULL;
+	lock_take(&cache.lock);
+	struct entry *entry = find(question, &old);
+	*error = 0;
+	if (!entry && fresh) {
+		entry = fresh;
+		entry->holders = 2; /* the caller and the call */
+		list(entry);
+		if (names_count > NAMES_MOST)
+			pushed = unlist(cache.last);
+		lock_drop(&cache.lock);
+		*error = ask(entry, deadline, pc);
+	} else if (entry) {
+		entry->holders++;
+		if (entry != cache.first) {
+			take_out(entry);
+			put_first(entry);
+		}
+		if (entry->stage == ASKED)
+			*error = wait_for_answer(entry, deadline, pc);
+		else
+			lock_drop(&cache.lock);
+	} else {
+		lock_drop(&cache.lock);
+	}
+	entry_free(old);
+	entry_free(pushed);
+	return entry;
+}
+
+/* The answer of an entry that was obtained: a copy. 1: it was abandoned. */
+static int answer(struct entry *entry, struct addrinfo **result)
+{
+	lock_take(&cache.lock);
+	enum stage stage = entry->stage;
+	int error = entry->error;
+	lock_drop(&cache.lock);
+	if (stage == ABANDONED)
+		return 1;
+	return error ? error : addresses_copy(entry->addresses, result);
+}
+
+int name_resolve(const char *host, const char *service, const struct addrinfo *hints, struct addrinfo **result,
+		 sley_time deadline, const void *pc)
+{
+	struct question question = { .host = host, .service = service, .hinted = hints != NULL };
+	struct entry *fresh = NULL;
+	int error;
+	if (hints) {
+		question.flags = hints->ai_flags;
+		question.family = hints->ai_family;
+		question.type = hints->ai_socktype;
+		question.protocol = hints->ai_protocol;
+	}
+	for (;;) {
+		struct entry *entry = obtain(&question, fresh, deadline, pc, &error);
+		if (!entry) {
+			if (!(fresh = entry_new(&question)))
+				return -ENOMEM;
+			continue;
+		}
+		if (entry == fresh)
+			fresh = NULL;
+		if (error == 0)
+			error = answer(entry, result);
+		leave_entry(entry);
+		if (error <= 0)
+			break;
+	}
+	entry_free(fresh);
+	return error;
+}
+
+static bool is_too_long(const char *text, size_t most)
+{
+	return text && strnlen(text, most + 1) > most;
+}
+
+int name_check(const char *host, const char *service)
+{
+	return is_too_long(host, HOST_MOST) || is_too_long(service, SERVICE_MOST) ? -ENAMETOOLONG : 0;
+}
+
+int sley_resolve(const char *host, const char *service, const struct addrinfo *hints, struct addrinfo **result,
+		 sley_time deadline)
+{
+	if (!task_self())
+		return outside_error();
+	if (!result)
+		return -EFAULT;
+	*result = NULL;
+	if (!host && !service)
+		return -EINVAL;
+	int error = name_check(host, service);
+	if (error == 0)
+		error = name_resolve(host, service, hints, result, deadline, __builtin_return_address(0));
+	worker_spend(__builtin_return_address(0));
+	return error;
+}
+
+void sley_resolve_free(struct addrinfo *addresses)
+{
+	free(addresses);
+}
+
+/* ---- the cache as a whole ---- */
+
+/* With the lock held: unlists all. What is to be freed, by their next. */
+static struct entry *unlist_all(void)
+{
+	struct entry *list = NULL;
+	while (cache.first) {
+		struct entry *old = unlist(cache.first);
+		if (old) {
+			old->next = list;
+			list = old;
+		}
+	}
+	return list;
+}
+
+static void free_list(struct entry *list)
+{
+	while (list) {
+		struct entry *next = list->next;
+		entry_free(list);
+		list = next;
+	}
+}
+
+void sley_resolve_flush(void)
+{
+	lock_take(&cache.lock);
+	struct entry *list = unlist_all();
+	lock_drop(&cache.lock);
+	free_list(list);
+}
+
+int sley_resolver_set(int (*get)(const char *, const char *, const struct addrinfo *, struct addrinfo **),
+		      void (*free)(struct addrinfo *))
+{
+	if (!get != !free)
+		return -EINVAL;
+	lock_take(&cache.lock);
+	cache.get = get;
+	cache.free = free;
+	struct entry *list = unlist_all();
+	lock_drop(&cache.lock);
+	free_list(list);
+	return 0;
+}
+
+void names_close(void)
+{
+	sley_resolve_flush();
+	free_list(cache.unlisted); /* of tasks that were abandoned */
+	cache.unlisted = NULL;
+}
