@@ -45,6 +45,7 @@
 #include <sley/io.h>
 #include <sley/local.h>
 #include <sley/name.h>
+#include <sley/monitor.h>
 #include <sley/offload.h>
 #include <sley/process.h>
 #include <sley/runtime.h>

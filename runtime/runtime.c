@@ -44,6 +44,7 @@
  *   sync/generator.c     functions that give items one at a time
  *   sync/scope.c         scopes: waiting for their children and cancelling them
  *   sync/child.c           a child's life; supervise.c: starting again what has failed
+ *   sync/monitor.c       being told how tasks end; link.c: being cancelled with them
  *   region/region.c      what tools may see; site.c: spawn sites
  *   dump.c               the same as text
  *

@@ -155,7 +155,8 @@ enum sley_task_state {
 	X(SEM, "sem", address) \
 	X(ONCE, "once", address) \
 	X(BARRIER, "barrier", address) \
-	X(RESOLVE, "resolve", none)
+	X(RESOLVE, "resolve", none) \
+	X(MONITOR, "monitor", address)
 
 enum sley_wait_kind {
 #define SLEY_WAIT_ENUM(name, text, object) SLEY_WAIT_##name,

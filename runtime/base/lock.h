@@ -5,7 +5,7 @@
  * without burning its CPU. Critical sections are short: no system call and no unpopulated memory under one.
  *
  * Lock order (a thread that holds one may take only those to the right of it):
- *   object (mutex, channel, group, scope, future, generator, task join, reactor entry; several channels: by address; a scope before a task) < threads < timers < queue (global, inbox) < table, images, slots
+ *   object (mutex, channel, group, scope, monitor, future, generator, task join, reactor entry; several channels: by address; a scope or monitor before a task) < threads < timers < queue (global, inbox) < table, images, slots
  */
 #ifndef BASE_LOCK_H
 #define BASE_LOCK_H

@@ -168,6 +168,20 @@ bool task_unwatch(struct task *task, struct watch *watch)
 	return true;
 }
 
+void task_outcome(struct task *task, struct sley_end *end)
+{
+	struct task_extra *extra = task->extra;
+	bool is_child = extra && extra->child;
+	bool cancelled = extra ? extra->cancelled : (load(&task->claim, relaxed) & CLAIM_CANCEL) != 0;
+	*end = (struct sley_end){ .task = (sley_task)task->id, .reason = SLEY_END_RETURNED };
+	if (is_child)
+		end->result = extra->result;
+	if (cancelled && (!is_child || end->result < 0))
+		end->reason = SLEY_END_CANCELLED;
+	else if (end->result < 0)
+		end->reason = SLEY_END_FAILED;
+}
+
 void task_free(struct task_cache *cache, struct task *task)
 {
 	struct sley_region_task *record = task_record(task);

@@ -135,6 +135,9 @@ struct task_extra *task_extra_get(struct image_cache *cache, struct task *task);
 void task_watch(struct task *task, struct watch *watch);
 bool task_unwatch(struct task *task, struct watch *watch);
 
+/* How it ended. While its watches are told, or with its lock held and TASK_ENDED. */
+void task_outcome(struct task *task, struct sley_end *end);
+
 /* The entry of an id, or null if none can have it. The caller checks its id under its lock. */
 struct task *task_find(int64_t id);
 

@@ -1,0 +1,374 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+/*
+ * Monitors: a list of watches on tasks that live, and a FIFO of those whose task has ended, which are the messages.
+ *
+ * The monitor's lock comes before a task's. A watch that is in `watching` has not come to its watch_ended() yet, which
+ * needs the monitor's lock, so its task's entry has not been freed: it may be looked at without checking its id.
+ * Whoever frees the monitor cannot stop a watch_ended() that waits for the lock. So each watch holds the monitor until
+ * then, and the last of them frees its memory.
+ *
+ * A message that somebody waits for is handed to him in his wait node. So nobody who comes later takes it, and when no
+ * task is watched any more, those who are left over can be told.
+ */
+#include <errno.h>
+
+#include "sched/fault.h"
+#include "sched/thread.h"
+#include "sched/worker.h"
+
+#define BATCH 64u /* watches that are taken back under one holding of the lock */
+
+struct watching {
+	struct watch watch;
+	struct sley_monitor *monitor;
+	struct task *task; /* while it is in `watching` */
+	/* protected by the monitor's lock */
+	struct watching *next, *prev; /* of `watching`; next: of `messages` */
+	struct sley_end end;          /* in `messages` */
+};
+
+struct sley_monitor {
+	struct lock lock; /* protects the rest */
+	bool closed;      /* it was freed */
+	size_t holders;   /* watches that have not ended, and the user */
+	struct watching *watching;
+	struct watching *messages, *last;
+	struct sley_waiters waiters;
+};
+
+/* ---- lists ---- */
+
+static void add_watching(struct sley_monitor *monitor, struct watching *w)
+{
+	w->prev = NULL;
+	w->next = monitor->watching;
+	if (w->next)
+		w->next->prev = w;
+	monitor->watching = w;
+	monitor->holders++;
+}
+
+static void remove_watching(struct sley_monitor *monitor, struct watching *w)
+{
+	if (w->prev)
+		w->prev->next = w->next;
+	else
+		monitor->watching = w->next;
+	if (w->next)
+		w->next->prev = w->prev;
+}
+
+static void add_message(struct sley_monitor *monitor, struct watching *w)
+{
+	w->next = NULL;
+	if (monitor->messages)
+		monitor->last->next = w;
+	else
+		monitor->messages = w;
+	monitor->last = w;
+}
+
+static struct watching *take_message(struct sley_monitor *monitor)
+{
+	struct watching *w = monitor->messages;
+	if (w)
+		monitor->messages = w->next;
+	return w;
+}
+
+static void watching_free(struct watching *w)
+{
+	image_free(images_here(), w, sizeof(*w));
+}
+
+static void monitor_free(struct sley_monitor *monitor)
+{
+	image_free(images_here(), monitor, sizeof(*monitor));
+}
+
+/* ---- a task has ended ---- */
+
+/* Those who wait for what will never come; empty unless nothing is watched. With the lock held. */
+static struct task *left_over(struct sley_monitor *monitor)
+{
+	return monitor->watching ? NULL : wait_pop_all(&monitor->waiters, CLAIM_EVENT);
+}
+
+/* Hands it to the first who waits, or puts it to the messages. With the lock held. */
+static struct task *deliver(struct sley_monitor *monitor, struct watching *w)
+{
+	struct task *receiver = wait_pop(&monitor->waiters, CLAIM_EVENT);
+	if (receiver)
+		receiver->wait.block = w;
+	else
+		add_message(monitor, w);
+	return receiver;
+}
+
+static void watch_ended(struct watch *watch, struct task *task)
+{
+	struct watching *w = CONTAINER_OF(watch, struct watching, watch);
+	struct sley_monitor *monitor = w->monitor;
+	struct task *receiver = NULL, *rest = NULL;
+	lock_take(&monitor->lock);
+	bool closed = monitor->closed, last = --monitor->holders == 0;
+	if (!closed) {
+		remove_watching(monitor, w);
+		task_outcome(task, &w->end);
+		receiver = deliver(monitor, w);
+		rest = left_over(monitor);
+	}
+	lock_drop(&monitor->lock);
+	if (receiver)
+		task_ready(receiver);
+	task_ready_list(rest);
+	if (closed)
+		watching_free(w);
+	if (last)
+		monitor_free(monitor);
+}
+
+/* ---- adding and removing ---- */
+
+/* With both locks held. 0, or -ESRCH or -ENOMEM; *receiver is to be made ready. */
+static int add_locked(struct sley_monitor *monitor, struct watching *w, sley_task id, struct task **receiver)
+{
+	struct task *task = w->task;
+	if ((sley_task)task->id != id || task->fate & TASK_UNUSED)
+		return -ESRCH;
+	if (task->fate & TASK_ENDED) {
+		if (task->fate & TASK_DETACHED)
+			return -ESRCH; /* it is being freed */
+		task_outcome(task, &w->end);
+		*receiver = deliver(monitor, w);
+		return 0;
+	}
+	if (!task_extra_get(images_here(), task))
+		return -ENOMEM;
+	task_watch(task, &w->watch);
+	add_watching(monitor, w);
+	return 0;
+}
+
+static int add(struct sley_monitor *monitor, sley_task id)
+{
+	struct task *task = task_find(id), *receiver = NULL;
+	if (!task)
+		return -ESRCH;
+	struct watching *w = image_alloc(images_here(), sizeof(*w));
+	if (!w)
+		return -ENOMEM;
+	*w = (struct watching){ .watch.ended = watch_ended, .monitor = monitor, .task = task };
+	lock_take(&monitor->lock);
+	lock_take(&task->lock);
+	int error = add_locked(monitor, w, id, &receiver);
+	lock_drop(&task->lock);
+	lock_drop(&monitor->lock);
+	if (error)
+		watching_free(w);
+	if (receiver)
+		task_ready(receiver);
+	return error;
+}
+
+/* Takes back a watch of the monitor on the task: that, or null. With both locks held. */
+static struct watching *take_back(struct sley_monitor *monitor, struct task *task, sley_task id)
+{
+	if ((sley_task)task->id != id || task->fate & TASK_UNUSED || !task->extra)
+		return NULL;
+	for (struct watch *watch = task->extra->watches; watch; watch = watch->next) {
+		struct watching *w = CONTAINER_OF(watch, struct watching, watch);
+		if (watch->ended == watch_ended && w->monitor == monitor) {
+			task_unwatch(task, watch);
+			remove_watching(monitor, w);
+			monitor->holders--;
+			return w;
+		}
+	}
+	return NULL;
+}
+
+static int take_out(struct sley_monitor *monitor, sley_task id)
+{
+	struct task *task = task_find(id), *rest = NULL;
+	if (!task)
+		return -ENOENT;
+	lock_take(&monitor->lock);
+	lock_take(&task->lock);
+	struct watching *w = take_back(monitor, task, id);
+	lock_drop(&task->lock);
+	if (w)
+		rest = left_over(monitor);
+	lock_drop(&monitor->lock);
+	if (!w)
+		return -ENOENT;
+	watching_free(w);
+	task_ready_list(rest);
+	return 0;
+}
+
+/* ---- the end ---- */
+
+/* Takes back some watches of a monitor that is closed; those that cannot be come to their own end. True: there are more. */
+static bool close_some(struct sley_monitor *monitor)
+{
+	struct watching *list = NULL, *w;
+	lock_take(&monitor->lock);
+	for (unsigned i = 0; i < BATCH && (w = monitor->watching); i++) {
+		remove_watching(monitor, w);
+		lock_take(&w->task->lock);
+		bool taken = task_unwatch(w->task, &w->watch);
+		lock_drop(&w->task->lock);
+		if (!taken)
+			continue;
+		monitor->holders--;
+		w->next = list;
+		list = w;
+	}
+	bool more = monitor->watching;
+	lock_drop(&monitor->lock);
+	while ((w = list)) {
+		list = w->next;
+		watching_free(w);
+	}
+	return more;
+}
+
+static int end(struct sley_monitor *monitor)
+{
+	struct watching *w;
+	lock_take(&monitor->lock);
+	bool busy = monitor->waiters.head;
+	monitor->closed = !busy;
+	lock_drop(&monitor->lock);
+	if (busy)
+		return -EBUSY;
+	while (close_some(monitor))
+		;
+	while ((w = take_message(monitor))) /* nobody adds any more */
+		watching_free(w);
+	lock_take(&monitor->lock);
+	bool last = --monitor->holders == 0;
+	lock_drop(&monitor->lock);
+	if (last)
+		monitor_free(monitor);
+	return 0;
+}
+
+/* ---- waiting ---- */
+
+/* With the lock held, and dropped. *w is the message, if the answer is 0. */
+static int wait_locked(struct task *task, struct sley_monitor *monitor, struct watching **w, sley_time deadline,
+		       const void *pc)
+{
+	wait_begin(task, SLEY_WAIT_MONITOR, (uint64_t)(uintptr_t)monitor, pc);
+	task->wait.block = NULL;
+	wait_link(&monitor->waiters, &task->wait);
+	lock_drop(&monitor->lock);
+	enum claim who = wait_park(task, deadline);
+	if (who == CLAIM_EVENT) {
+		*w = task->wait.block;
+		return *w ? 0 : -ENOENT;
+	}
+	lock_take(&monitor->lock);
+	wait_unlink(&monitor->waiters, &task->wait);
+	lock_drop(&monitor->lock);
+	return wait_error(who);
+}
+
+static int receive(struct task *task, struct sley_monitor *monitor, struct sley_end *end, sley_time deadline,
+		   const void *pc)
+{
+	int error = 0;
+	lock_take(&monitor->lock);
+	struct watching *w = take_message(monitor);
+	if (w || !monitor->watching)
+		lock_drop(&monitor->lock);
+	else
+		error = wait_locked(task, monitor, &w, deadline, pc);
+	if (error)
+		return error;
+	if (!w)
+		return -ENOENT;
+	*end = w->end;
+	watching_free(w);
+	return 0;
+}
+
+/* Apart: a thread's record is no part of a task's live bytes. */
+NOINLINE static int receive_of_thread(struct sley_monitor *monitor, struct sley_end *end, sley_time deadline)
+{
+	struct thread thread;
+	int error = thread_enter(&thread);
+	if (error)
+		return error;
+	error = receive(&thread.task, monitor, end, deadline, NULL);
+	thread_leave(&thread);
+	return error;
+}
+
+/* ---- the calls ---- */
+
+int sley_monitor_new(struct sley_monitor **result)
+{
+	struct thread thread;
+	int error = thread_visit(&thread);
+	if (error)
+		return error;
+	struct sley_monitor *monitor = image_alloc(images_here(), sizeof(*monitor));
+	if (monitor) {
+		*monitor = (struct sley_monitor){ .holders = 1 };
+		*result = monitor;
+	}
+	thread_depart(&thread);
+	return monitor ? 0 : -ENOMEM;
+}
+
+/* A call that does not wait, with a task's id or without. */
+static int call(struct sley_monitor *monitor, const char *name, int (*fn)(struct sley_monitor *, sley_task),
+		sley_task id)
+{
+	struct thread thread;
+	int error = monitor ? fault_check(monitor, name, "monitor") : -EINVAL;
+	if (error || (error = thread_visit(&thread)) != 0)
+		return error;
+	error = fn(monitor, id);
+	thread_depart(&thread);
+	return error;
+}
+
+static int end_call(struct sley_monitor *monitor, sley_task unused)
+{
+	(void)unused;
+	return end(monitor);
+}
+
+int sley_monitor_free(struct sley_monitor *monitor)
+{
+	return monitor ? call(monitor, "sley_monitor_free", end_call, 0) : 0;
+}
+
+int sley_monitor_add(struct sley_monitor *monitor, sley_task task)
+{
+	return call(monitor, "sley_monitor_add", add, task);
+}
+
+int sley_monitor_remove(struct sley_monitor *monitor, sley_task task)
+{
+	return call(monitor, "sley_monitor_remove", take_out, task);
+}
+
+int sley_monitor_wait(struct sley_monitor *monitor, struct sley_end *end, sley_time deadline)
+{
+	struct task *task = task_self();
+	if (!monitor || !end)
+		return -EINVAL;
+	int error = fault_check(monitor, "sley_monitor_wait", "monitor");
+	if (error)
+		return error;
+	if (unlikely(!task))
+		return receive_of_thread(monitor, end, deadline);
+	worker_spend(__builtin_return_address(0));
+	return receive(task, monitor, end, deadline, __builtin_return_address(0));
+}

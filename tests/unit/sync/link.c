@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+/* Links: which ends cancel the other, which do not, and what takes a link back. */
+#include "tests/unit/run.h"
+
+#include "base/atomic.h"
+#include "stack/image.h"
+
+static struct sley_group gate;
+static unsigned linked; /* atomic */
+
+static void run_each(int (*main)(void *))
+{
+	run(main, 1);
+	run(main, 2);
+	run(main, 4);
+}
+
+static void at_gate(void *arg)
+{
+	sley_group_wait(&gate, SLEY_NEVER);
+}
+
+static void waits(void *arg)
+{
+	sley_sleep(SLEY_NEVER);
+}
+
+/* Links itself with the task, then waits for ever; ends only if it is cancelled. */
+static void links_and_waits(void *task)
+{
+	REQUIRE(sley_task_link((sley_task)(intptr_t)task) == 0);
+	REQUIRE(sley_task_link((sley_task)(intptr_t)task) == 0); /* again: no change */
+	fetch_add(&linked, 1, release);
+	REQUIRE(sley_sleep(SLEY_NEVER) == -ECANCELED);
+}
+
+static sley_task start_linked(sley_task other)
+{
+	unsigned before = load(&linked, relaxed);
+	sley_task task = sley_spawn(links_and_waits, (void *)(intptr_t)other);
+
+	while (load(&linked, acquire) == before)
+		sley_yield();
+	return task;
+}
+
+/* ---- which ends ---- */
+
+static int main_cancelled(void *arg)
+{
+	for (int which = 0; which < 2; which++) {
+		sley_task one = sley_spawn(waits, NULL), two = start_linked(one), three = start_linked(two);
+		REQUIRE(sley_cancel(which == 0 ? one : three) == 0);
+		REQUIRE(sley_join(one, SOON) == 0 && sley_join(two, SOON) == 0 && sley_join(three, SOON) == 0);
+	}
+	return 0;
+}
+
+/* The end of a cancelled task cancels the linked one, in either direction, and so on. */
+static void test_cancelled(void **state)
+{
+	run_each(main_cancelled);
+}
+
+static int main_returned(void *arg)
+{
+	REQUIRE(sley_group_add(&gate, 1) == 0);
+	sley_task one = sley_spawn(at_gate, NULL), two = start_linked(one);
+	REQUIRE(sley_group_done(&gate) == 0);
+	REQUIRE(sley_join(one, SOON) == 0);
+	await_state(two, SLEY_TASK_WAITING, SLEY_WAIT_SLEEP);
+	REQUIRE(sley_join(two, sley_in(SLEY_MS(1))) == -ETIMEDOUT);
+	REQUIRE(sley_cancel(two) == 0);
+	REQUIRE(sley_join(two, SOON) == 0);
+	return 0;
+}
+
+/* A task that returns does no harm, and what is left of the link does none either. */
+static void test_returned(void **state)
+{
+	run_each(main_returned);
+}
+
+static int at_gate_then(void *result)
+{
+	sley_group_wait(&gate, SLEY_NEVER);
+	return (int)(intptr_t)result;
+}
+
+static int main_children(void *arg)
+{
+	struct sley_scope_options options = { .size = sizeof(options), .keep_going = 1 };
+	struct sley_scope *scope;
+
+	REQUIRE(sley_scope_open(&scope, &options) == 0);
+	REQUIRE(sley_group_add(&gate, 1) == 0);
+	sley_task good = sley_scope_spawn(scope, at_gate_then, (void *)1);
+	sley_task bad = sley_scope_spawn(scope, at_gate_then, (void *)(intptr_t)-EIO);
+	sley_task of_good = start_linked(good), of_bad = start_linked(bad);
+	REQUIRE(sley_group_done(&gate) == 0);
+	REQUIRE(sley_scope_close(scope, SOON) == -EIO);
+	REQUIRE(sley_join(of_bad, SOON) == 0);
+	REQUIRE(sley_join(of_good, sley_in(SLEY_MS(1))) == -ETIMEDOUT);
+	REQUIRE(sley_cancel(of_good) == 0 && sley_join(of_good, SOON) == 0);
+	return 0;
+}
+
+/* A scope's child that fails cancels those that are linked with it; one that succeeds does not. */
+static void test_children(void **state)
+{
+	run_each(main_children);
+}
+
+/* ---- taken back ---- */
+
+static void unlinks(void *task)
+{
+	sley_task other = (sley_task)(intptr_t)task;
+
+	REQUIRE(sley_task_unlink(other) == -ENOENT);
+	REQUIRE(sley_task_link(other) == 0);
+	REQUIRE(sley_task_unlink(other) == 0);
+	REQUIRE(sley_task_unlink(other) == -ENOENT);
+	REQUIRE(sley_cancel(other) == 0);
+	REQUIRE(sley_join(other, SOON) == 0);
+	REQUIRE(sley_cancelled() == 0);
+}
+
+static sley_task linker; /* atomic */
+
+static void is_linked_then_unlinks(void *arg)
+{
+	while (load(&linked, acquire) == 0 || load(&linker, relaxed) == 0)
+		sley_yield();
+	REQUIRE(sley_task_unlink(load(&linker, relaxed)) == 0);
+	REQUIRE(sley_task_unlink(load(&linker, relaxed)) == -ENOENT);
+	REQUIRE(sley_cancel(sley_self()) == 0);
+}
+
+static int main_unlink(void *arg)
+{
+	sley_task task = sley_spawn(unlinks, (void *)(intptr_t)sley_spawn(waits, NULL));
+
+	REQUIRE(sley_join(task, SOON) == 0);
+	linked = 0;
+	linker = 0;
+	task = sley_spawn(is_linked_then_unlinks, NULL);
+	sley_task other = sley_spawn(links_and_waits, (void *)(intptr_t)task);
+	store(&linker, other, relaxed);
+	REQUIRE(sley_join(task, SOON) == 0);
+	await_state(other, SLEY_TASK_WAITING, SLEY_WAIT_SLEEP);
+	REQUIRE(sley_cancel(other) == 0 && sley_join(other, SOON) == 0);
+	return 0;
+}
+
+/* Either of them takes the link back; then a failure is the failing one's own. */
+static void test_unlink(void **state)
+{
+	run_each(main_unlink);
+}
+
+/* ---- masked ---- */
+
+static void masked(void *task)
+{
+	sley_task other = (sley_task)(intptr_t)task;
+
+	REQUIRE(sley_cancel_mask(1) == 0);
+	REQUIRE(sley_task_link(other) == 0);
+	REQUIRE(sley_cancel(other) == 0);
+	REQUIRE(sley_join(other, SOON) == 0); /* by then its end has been told */
+	REQUIRE(sley_cancelled() == 1);
+	REQUIRE(sley_sleep(sley_in(SLEY_MS(1))) == 0);
+	REQUIRE(sley_cancel_mask(0) == 1);
+	REQUIRE(sley_sleep(SLEY_NEVER) == -ECANCELED);
+}
+
+static int main_masked(void *arg)
+{
+	REQUIRE(sley_join(sley_spawn(masked, (void *)(intptr_t)sley_spawn(waits, NULL)), SOON) == 0);
+	return 0;
+}
+
+/* It is a cancellation like any other: it can be masked, and is told before a join of the task returns. */
+static void test_masked(void **state)
+{
+	run_each(main_masked);
+}
+
+/* ---- refused ---- */
+
+static int main_refused(void *arg)
+{
+	sley_task task = sley_spawn(waits, NULL);
+
+	REQUIRE(sley_task_link(sley_self()) == -EINVAL);
+	REQUIRE(sley_task_link(0) == -ESRCH && sley_task_link(-1) == -ESRCH && sley_task_link(INT64_MAX) == -ESRCH);
+	REQUIRE(sley_task_unlink(0) == -ENOENT && sley_task_unlink(sley_self()) == -ENOENT);
+	for (unsigned good = 0; good < 3; good++) { /* the link, our extra, the other's extra */
+		store(&image_test_fail, good + 1, relaxed);
+		REQUIRE(sley_task_link(task) == -ENOMEM);
+		store(&image_test_fail, 0, relaxed);
+		REQUIRE(sley_task_unlink(task) == -ENOENT);
+	}
+	REQUIRE(sley_cancel(task) == 0);
+	await_state(task, SLEY_TASK_ENDED, SLEY_WAIT_NONE);
+	while (sley_task_link(task) == 0) /* its end is about to be told */
+		REQUIRE(sley_task_unlink(task) == 0 || sley_cancelled());
+	REQUIRE(sley_task_link(task) == -ESRCH);
+	REQUIRE(sley_join(task, SOON) == 0);
+	REQUIRE(sley_task_link(task) == -ESRCH);
+	return 0;
+}
+
+/* Itself, stale and ended ones, no memory; outside of a task. */
+static void test_refused(void **state)
+{
+	run(main_refused, 1);
+	assert_int_equal(sley_task_link(1), -EDEADLK);
+	assert_int_equal(sley_task_unlink(1), -EDEADLK);
+}
+
+/* ---- raced ---- */
+
+static unsigned spared, cancelled; /* atomic */
+
+static void links_or_not(void *task)
+{
+	sley_task other = (sley_task)(intptr_t)task;
+	int error = sley_task_link(other);
+
+	REQUIRE(error == 0 || error == -ESRCH);
+	if (error == 0 && other % 2)
+		sley_yield();
+	bool was = sley_cancelled();
+	if (error == 0 && sley_task_unlink(other) == 0) {
+		was = was || sley_cancelled();
+		for (int i = 0; i < 3; i++)
+			sley_yield();
+		REQUIRE(sley_cancelled() == was); /* not after the link was taken back */
+	}
+	fetch_add(sley_cancelled() ? &cancelled : &spared, 1, relaxed);
+}
+
+static int main_race(void *arg)
+{
+	long rounds = test_scale(20000);
+
+	spared = cancelled = 0;
+	for (long i = 0; i < rounds; i++) {
+		sley_task one = sley_spawn(waits, NULL);
+		sley_task two = sley_spawn(links_or_not, (void *)(intptr_t)one);
+		for (long k = i % 3; k > 0; k--)
+			sley_yield();
+		REQUIRE(sley_cancel(one) == 0);
+		REQUIRE(sley_join(one, SOON) == 0 && sley_join(two, SOON) == 0);
+	}
+	REQUIRE(spared + cancelled == (unsigned)rounds);
+	return 0;
+}
+
+/*
+ * Unlinking against the end: once it has returned 0 no cancellation comes of the link.
+ *
+ *   the failing task's worker             the other task
+ *   takes its own half out
+ *                                         sley_task_unlink(): takes its own half back
+ *   the other's half: gone; no cancel
+ */
+static void test_unlink_race(void **state)
+{
+	run_each(main_race);
+}
+
+static void links_back(void *arg)
+{
+	sley_task *other = arg;
+
+	sley_task_link(load(other, relaxed)); /* may have ended */
+	if (sley_self() % 3 == 0)
+		sley_cancel(sley_self());
+}
+
+static int main_both(void *arg)
+{
+	static sley_task pair[2]; /* atomic */
+
+	for (long i = test_scale(20000); i > 0; i--) {
+		store(&pair[1], 0, relaxed);
+		store(&pair[0], sley_spawn(links_back, &pair[1]), relaxed);
+		store(&pair[1], sley_spawn(links_back, &pair[0]), relaxed);
+		if (i % 2)
+			sley_yield();
+		REQUIRE(sley_join(pair[0], SOON) == 0 && sley_join(pair[1], SOON) == 0);
+	}
+	return 0;
+}
+
+/* Two tasks link each other and end at once, some with a failure: both ends are told, and nothing is left. */
+static void test_both_end(void **state)
+{
+	run_each(main_both);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_cancelled), cmocka_unit_test(test_returned),    cmocka_unit_test(test_children),
+		cmocka_unit_test(test_unlink),    cmocka_unit_test(test_masked),      cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_both_end),  cmocka_unit_test(test_unlink_race),
+	};
+
+	return cmocka_run_group_tests_name("link", tests, NULL, NULL);
+}
