@@ -674,6 +674,51 @@ static int await_call(sley_time deadline)
 	return error;
 }
 
+/* ---- monitors ---- */
+
+static struct sley_monitor *monitor;
+static sley_task watched;
+
+static void watched_main(void *arg)
+{
+	REQUIRE(sley_group_wait(&group, SLEY_NEVER) == 0);
+}
+
+static void watch(void)
+{
+	group_more();
+	watched = sley_spawn(watched_main, NULL);
+	REQUIRE(sley_monitor_add(monitor, watched) == 0);
+}
+
+static void monitor_open(void)
+{
+	REQUIRE(sley_monitor_new(&monitor) == 0);
+	watch();
+}
+
+/* The message is there when the task has been joined. */
+static void monitor_ready(void)
+{
+	group_ready();
+	REQUIRE(sley_join(watched, SLEY_NEVER) == 0);
+}
+
+static void monitor_end(void)
+{
+	monitor_ready();
+	REQUIRE(sley_monitor_free(monitor) == 0);
+}
+
+static int monitor_call(sley_time deadline)
+{
+	struct sley_end end;
+	int error = sley_monitor_wait(monitor, &end, deadline);
+
+	REQUIRE(error || (end.task == watched && end.reason == SLEY_END_RETURNED));
+	return error;
+}
+
 /* ---- offload ---- */
 
 /* Each call has a gate of its own, which its function waits at; also one that was given up, so it is opened then. */
@@ -760,6 +805,7 @@ const struct matrix_row matrix_rows[] = {
 	  packet_reopen, .done = 1, .closed = -EBADF, .in_thread = -EDEADLK },
 	{ "await", SLEY_WAIT_FUTURE, await_open, await_end, await_call, await_ready, await_reset, await_close,
 	  await_reset, .closed = -EOWNERDEAD },
+	{ "monitor_wait", SLEY_WAIT_MONITOR, monitor_open, monitor_end, monitor_call, monitor_ready, watch },
 	{ "offload", SLEY_WAIT_OFFLOAD, offload_open, nothing, offload_call, offload_ready, .in_thread = -EDEADLK,
 	  .always_waits = true },
 	{ NULL },
