@@ -44,8 +44,8 @@
 #include <sley/generator.h>
 #include <sley/io.h>
 #include <sley/local.h>
-#include <sley/name.h>
 #include <sley/monitor.h>
+#include <sley/name.h>
 #include <sley/offload.h>
 #include <sley/process.h>
 #include <sley/runtime.h>

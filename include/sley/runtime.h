@@ -73,7 +73,8 @@ struct sley_options {
  *
  * Cancelling a thread of the runtime (pthread_cancel), the caller's included, has no effect before sley_run() returns.
  * exit() in a task ends the process as anywhere, its handlers running on that task's stack, and nobody waits for the
- * other tasks. Signal handlers run on whatever stack the thread is on, a task's 256 KiB if need be.
+ * other tasks. A stop (SIGSTOP) stops everything; deadlines that pass meanwhile end their waits after SIGCONT. Signal
+ * handlers run on whatever stack the thread is on, a task's 256 KiB if need be.
  *
  * 0; -EINVAL: an option is out of range; -EDEADLK: called from a task, or as above; -EBUSY: a run is under way in this process;
  * -ECHILD: in a child forked from a process that had called it; -ENOMEM, -EMFILE, -ENFILE, -EAGAIN (threads):

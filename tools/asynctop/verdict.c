@@ -10,7 +10,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define OFFLOAD    "sley_offload() would have made the call on a thread of the pool while the task waits"
+#define OFFLOAD     "sley_offload() would have made the call on a thread of the pool while the task waits"
 #define PARKS(call) call " would have parked the task instead of the thread"
 
 static const char *const remedies[REMEDY_COUNT] = {
@@ -22,19 +22,23 @@ static const char *const remedies[REMEDY_COUNT] = {
 	[REMEDY_OPEN] = PARKS("sley_open()") " (a FIFO: open it with O_NONBLOCK and wait with sley_poll())",
 	[REMEDY_CLOSE] = "closing it waits for its data to be written or its peer (SO_LINGER): " OFFLOAD,
 	[REMEDY_FILE] = PARKS("its namesake in sley/file.h, such as sley_stat() or sley_unlink(),"),
-	[REMEDY_POLL] = PARKS("sley_poll()") ": one task for each descriptor (a host name's lookup in libc ends here too: "
-					     "make it with sley_offload())",
+	[REMEDY_POLL] =
+		PARKS("sley_poll()") ": one task for each descriptor (a host name's lookup in libc ends here too: "
+				     "sley_resolve())",
 	[REMEDY_SLEEP] = PARKS("sley_sleep()"),
 	[REMEDY_LOCK] = PARKS("sley_mutex_lock(), sley_group_wait() or a channel"),
 	[REMEDY_DIAL] = PARKS("sley_dial()"),
 	[REMEDY_ACCEPT] = PARKS("sley_accept()"),
-	[REMEDY_COPY] = "sley_read() and sley_write() in a loop would have parked the task instead of the thread",
+	[REMEDY_COPY] = PARKS("sley_sendfile() or sley_splice()"),
 	[REMEDY_SYNC] = PARKS("sley_fsync()"),
-	[REMEDY_FLOCK] = "ask for the lock without waiting (LOCK_NB, F_SETLK) and sley_sleep() between attempts, or wait for "
-			 "it in sley_offload()",
-	[REMEDY_CHILD] = "wait for the child's pidfd with sley_poll() and reap it with WNOHANG",
+	[REMEDY_FLOCK] =
+		"ask for the lock without waiting (LOCK_NB, F_SETLK) and sley_sleep() between attempts, or wait for "
+		"it in sley_offload()",
+	[REMEDY_CHILD] =
+		"sley_process_wait() would have parked the task instead of the thread (a child that others started: sley_poll() its pidfd and reap it with WNOHANG)",
 	[REMEDY_SIGNAL] = PARKS("sley_signal_next()"),
-	[REMEDY_MEMORY] = "threads that change the address space wait for each other: map once and reuse, no sley call helps",
+	[REMEDY_MEMORY] =
+		"threads that change the address space wait for each other: map once and reuse, no sley call helps",
 	[REMEDY_RANDOM] = "the kernel's random numbers were not ready or many: draw them once into a pool",
 	[REMEDY_YIELD] = "sley_yield() lets other tasks run; this call only other threads",
 	[REMEDY_FAULT] = "the page was not in memory: populate it before (MADV_POPULATE_READ, mlock()), or touch it in "
@@ -113,7 +117,8 @@ static void put_sum(struct text *out, const struct model_blocker *b)
 		text_printf(out, "; its site's tasks did this %" PRIu64 " times for %s in all",
 			    b->total.count + b->in_progress, text_duration(total, blocker_total_ns(b)));
 	if (b->total.cpu_ns > b->total.total_ns / 2)
-		text_printf(out, ", %s of it ready to go on but without a free CPU, so look at the machine's load first",
+		text_printf(out,
+			    ", %s of it ready to go on but without a free CPU, so look at the machine's load first",
 			    text_duration(cpu, (int64_t)b->total.cpu_ns));
 	else if (b->total.cpu_ns > b->total.total_ns / 10)
 		text_printf(out, ", %s of it waiting for a CPU", text_duration(cpu, (int64_t)b->total.cpu_ns));
