@@ -46,6 +46,13 @@ SLEY_API int sley_chan_try_recv(struct sley_chan *, void *item);
  */
 SLEY_API int sley_chan_close(struct sley_chan *);
 
+/*
+ * How many items are buffered, and how many can be. For figures: others may have changed it before the call returns. 0
+ * for a null channel. Any thread, outside of sley_run() too.
+ */
+SLEY_API size_t sley_chan_length(struct sley_chan *);
+SLEY_API size_t sley_chan_capacity(struct sley_chan *);
+
 /* ---- select ---- */
 
 enum sley_op { SLEY_RECV, SLEY_SEND };

@@ -123,6 +123,23 @@ int sley_chan_free(struct sley_chan *chan)
 	return 0;
 }
 
+size_t sley_chan_length(struct sley_chan *chan)
+{
+	if (!chan || fault_check(chan, "sley_chan_length", "channel"))
+		return 0;
+	lock_take(&chan->lock);
+	size_t n = chan->count;
+	lock_drop(&chan->lock);
+	return n;
+}
+
+size_t sley_chan_capacity(struct sley_chan *chan)
+{
+	if (!chan || fault_check(chan, "sley_chan_capacity", "channel"))
+		return 0;
+	return chan->capacity;
+}
+
 int sley_chan_close(struct sley_chan *chan)
 {
 	int error = scheduler_error();

@@ -76,12 +76,15 @@ static struct select *record_new(struct task *task, struct sley_case *cases, uns
 	if (!select)
 		return NULL;
 	*select = (struct select){ .task = task, .cases = cases, .n = n, .order = (uint16_t *)&select->nodes[n] };
+	/* from a random one on, so that of several cases with one channel none is always the first in its queue */
+	unsigned at = n > 0 ? random_here() % n : 0;
 	for (unsigned i = 0; i < n; i++) {
-		struct wait_apart *node = &select->nodes[i];
+		struct wait_apart *node = &select->nodes[at];
 		node->owner = task;
 		node->wait = (struct wait){ .next = &node->wait };
-		if (cases[i].chan)
-			select->order[select->channels++] = (uint16_t)i;
+		if (cases[at].chan)
+			select->order[select->channels++] = (uint16_t)at;
+		at = at + 1 == n ? 0 : at + 1;
 	}
 	sort(select);
 	return select;
