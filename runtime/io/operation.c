@@ -6,6 +6,7 @@
 #include <poll.h>
 
 #include "base/compiler.h"
+#include "reactor/entry.h"
 #include "sched/worker.h"
 
 /* One that was asked for less than there is, or failed for another reason than that there is nothing, leaves a rest. */
@@ -14,14 +15,15 @@ static bool leaves_rest(const struct operation *op, unsigned flags, ssize_t n)
 	return n != -EAGAIN && !(n >= 0 && (size_t)n < op->n && flags & FD_STREAM);
 }
 
-static ssize_t try_now(struct operation *op, unsigned flags, attempt *attempt)
+/* `entry` is null for a number that was never seen. */
+static inline ssize_t try_now(struct operation *op, struct entry *entry, unsigned flags, attempt *attempt)
 {
 	ssize_t n;
 	do
 		n = attempt(op, flags);
 	while (n == -EINTR);
 	if (flags & FD_OWNED && leaves_rest(op, flags, n))
-		reactor_maybe_more(op->fd, (enum direction)op->direction);
+		entry_maybe_more(entry, op->direction);
 	return n;
 }
 
@@ -35,25 +37,36 @@ static bool is_ready(int fd, enum direction direction)
 /* After a wait that ended with `error`. */
 static ssize_t last_try(struct operation *op, attempt *attempt, ssize_t error)
 {
-	unsigned flags = reactor_flags(op->fd);
 	if ((error != -ETIMEDOUT && error != -ECANCELED) || reactor_hold_again(op->fd, &op->hold) != 0)
 		return error;
+	struct entry *entry = entry_find(op->fd);
+	unsigned flags = load(&entry->flags, relaxed);
 	if (!(flags & FD_OWNED))
 		op->ready = is_ready(op->fd, (enum direction)op->direction);
-	ssize_t n = try_now(op, flags, attempt);
+	ssize_t n = try_now(op, entry, flags, attempt);
 	return n == -EAGAIN ? error : n;
+}
+
+/* One round of trying: -EAGAIN: a wait is due. */
+static inline ssize_t try_once(struct operation *op, attempt *attempt)
+{
+	struct entry *entry = entry_find(op->fd);
+	unsigned flags = entry ? load(&entry->flags, relaxed) : 0; /* the caller owns it: nobody changes them meanwhile */
+	op->skipped = flags & FD_OWNED && !entry_begin_try(entry, flags, op->direction) && !op->at_once;
+	if (op->skipped)
+		return -EAGAIN;
+	ssize_t n = try_now(op, entry, flags, attempt);
+	if (unlikely(n == -ENOTSOCK) && (flags & (FD_OWNED | FD_FILE)) == FD_OWNED) {
+		reactor_disown(op->fd);
+		return try_now(op, entry, 0, attempt);
+	}
+	return n;
 }
 
 ssize_t operation_try(struct operation *op, attempt *attempt)
 {
 	for (;;) {
-		unsigned flags = reactor_flags(op->fd);
-		op->skipped = !reactor_begin_try(op->fd, (enum direction)op->direction) && !op->at_once;
-		ssize_t n = op->skipped ? -EAGAIN : try_now(op, flags, attempt);
-		if (unlikely(n == -ENOTSOCK) && (flags & (FD_OWNED | FD_FILE)) == FD_OWNED) {
-			reactor_disown(op->fd);
-			continue;
-		}
+		ssize_t n = try_once(op, attempt);
 		if (n != -EAGAIN || op->at_once)
 			return n;
 		int error = reactor_wait(op->fd, (enum direction)op->direction, (enum sley_wait_kind)op->kind,

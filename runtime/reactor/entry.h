@@ -44,6 +44,23 @@ static inline struct entry *entry_find(int fd)
 	return fd >= 0 && (uint32_t)fd < entries_high() ? &entries.first[fd] : NULL;
 }
 
+/* ---- the marks of an owned descriptor: the edge protocol of reactor.h ---- */
+
+/* Whether a try is worth it; if so, the mark is cleared. */
+static inline bool entry_begin_try(struct entry *entry, unsigned flags, int direction)
+{
+	if (load(&entry->ready[direction], relaxed)) {
+		exchange(&entry->ready[direction], 0, seq_cst); /* before the try, see the protocol */
+		return true;
+	}
+	return load(&entry->hung, relaxed) || !(flags & FD_STREAM);
+}
+
+static inline void entry_maybe_more(struct entry *entry, int direction)
+{
+	store(&entry->ready[direction], 1, relaxed);
+}
+
 /* The entry, made if need be: 0; -EBADF: negative; -EMFILE: beyond the table; -ENOMEM. */
 int entry_get(int fd, struct entry **entry);
 

@@ -218,20 +218,15 @@ void reactor_interrupt(void)
 bool reactor_begin_try(int fd, enum direction direction)
 {
 	struct entry *entry = entry_find(fd);
-	if (!entry || !(load(&entry->flags, relaxed) & FD_OWNED))
-		return true;
-	if (load(&entry->ready[direction], relaxed)) {
-		exchange(&entry->ready[direction], 0, seq_cst); /* before the try, see the protocol */
-		return true;
-	}
-	return load(&entry->hung, relaxed) || !(load(&entry->flags, relaxed) & FD_STREAM);
+	unsigned flags = entry ? load(&entry->flags, relaxed) : 0;
+	return !(flags & FD_OWNED) || entry_begin_try(entry, flags, direction);
 }
 
 void reactor_maybe_more(int fd, enum direction direction)
 {
 	struct entry *entry = entry_find(fd);
 	if (entry)
-		store(&entry->ready[direction], 1, relaxed);
+		entry_maybe_more(entry, direction);
 }
 
 static int64_t roughly_now(void)
