@@ -4,20 +4,20 @@
  * Descriptors of any kind. sley/socket.h has what only sockets have, sley/buffer.h buffered reading and writing.
  *
  * Two kinds. *Own* descriptors are those that sley made (listen, accept, dial, socket, pipe ...) and those that
- * sley_own() took over: non-blocking, known to the runtime, with the fewest system calls. All others are *foreign*, and
- * may be blocking ones: they are asked not to block (sockets; pipes, eventfd, timerfd), or waited for before they are
- * used (inotify, terminals), so the thread is not blocked. Regular files and whatever else no poller can wait for are
- * read and written as sley/file.h says, at their position.
+ * sley_own() took over: non-blocking, known to the runtime, with the fewest system calls. All others are *foreign*,
+ * and may be blocking ones: they are asked not to block (sockets; pipes, eventfd, timerfd), or waited for before they
+ * are used (inotify, terminals), so the thread is not blocked. Regular files and whatever else no poller can wait for
+ * are read and written as sley/file.h says, at their position.
  *
- * One task may wait to read and another to write; one more gets -EBUSY. All calls are for tasks, else -EDEADLK, unless
- * their comment says "any thread". Descriptors that sley makes are close-on-exec.
+ * One task may wait to read and another to write; one more gets -EBUSY. All calls are for tasks, else -EDEADLK,
+ * unless their comment says "any thread". Descriptors that sley makes are close-on-exec.
  *
  * Nothing here raises SIGPIPE: a reader that is gone is -EPIPE.
  *
  * Common errors: -EBADF: not open, or closed meanwhile by sley_close(); -EBUSY: another task waits for the same
- * descriptor and direction; -ENOTSUP: a regular file where one cannot be; -EINVAL: more than SSIZE_MAX bytes; -EFAULT: a buffer
- * that is none; -ETIMEDOUT; -ENOMEM; -EMFILE and -ENFILE where a descriptor is made; else what the system call itself
- * answers. Buffers may lie on the calling task's own stack.
+ * descriptor and direction; -ENOTSUP: a regular file where one cannot be; -EINVAL: more than SSIZE_MAX bytes;
+ * -EFAULT: a buffer that is none; -ETIMEDOUT; -ENOMEM; -EMFILE and -ENFILE where a descriptor is made; else what the
+ * system call itself answers. Buffers may lie on the calling task's own stack.
  */
 #ifndef SLEY_IO_H
 #define SLEY_IO_H
@@ -46,8 +46,8 @@ SLEY_API ssize_t sley_read_full(int fd, void *buffer, size_t n, sley_time deadli
 SLEY_API ssize_t sley_write_full(int fd, const void *buffer, size_t n, sley_time deadline);
 
 /*
- * sley_read() and sley_write() with `count` buffers, used in order. -EINVAL: count is negative or above IOV_MAX (1,024), or
- * the sizes add up to more than SSIZE_MAX.
+ * sley_read() and sley_write() with `count` buffers, used in order. -EINVAL: count is negative or above IOV_MAX
+ * (1,024), or the sizes add up to more than SSIZE_MAX.
  */
 SLEY_API ssize_t sley_readv(int fd, const struct iovec *buffers, int count, sley_time deadline);
 SLEY_API ssize_t sley_writev(int fd, const struct iovec *buffers, int count, sley_time deadline);
@@ -62,8 +62,8 @@ SLEY_API ssize_t sley_sendfile(int out, int in, off_t *offset, size_t n, sley_ti
 
 /*
  * Moves up to n bytes from `in` to `out`, of which at least one is a pipe: the count, 0 at the end of the stream.
- * Offsets are for sides that have a position and null for the others; `flags` are SPLICE_F_MOVE and SPLICE_F_MORE. Waits
- * for either side, so -EBUSY may be about either. A foreign socket that is blocking is served a page at a time.
+ * Offsets are for sides that have a position and null for the others; `flags` are SPLICE_F_MOVE and SPLICE_F_MORE.
+ * Waits for either side, so -EBUSY may be about either. A foreign socket that is blocking is served a page at a time.
  * -EINVAL: no pipe, or twice the same. -ESPIPE: an offset for what has none.
  */
 SLEY_API ssize_t sley_splice(int in, off_t *in_offset, int out, off_t *out_offset, size_t n, unsigned flags,
@@ -82,9 +82,9 @@ SLEY_API int sley_pipe(int fd[2]);
 
 /*
  * Makes a foreign descriptor an own one: a socket or listener that was inherited or came over a socket, an eventfd, a
- * pipe. It becomes non-blocking, and so do its duplicates, in other processes too: not for a terminal that is shared with
- * a shell. For it once, before any task waits for it (that one would get -EBADF); to be closed by sley_close(). 0.
- * -ENOTSUP: a regular file or directory. Any thread.
+ * pipe. It becomes non-blocking, and so do its duplicates, in other processes too: not for a terminal that is shared
+ * with a shell. Call it once, before any task waits for it (that one would get -EBADF), and close it by sley_close().
+ * 0. -ENOTSUP: a regular file or directory. Any thread.
  */
 SLEY_API int sley_own(int fd);
 

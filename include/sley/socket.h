@@ -5,8 +5,8 @@
  * holds here too. Sockets that these calls make are non-blocking, close-on-exec and have no Nagle's delay.
  *
  * Addresses are text: "127.0.0.1:8080", "[::1]:8080", ":8080" (any address) or "unix:/path". Port 0 lets the kernel
- * choose (ask getsockname). Host names are for sley_dial() alone; elsewhere -EINVAL: resolve them first (sley/name.h). Or
- * addresses are a struct sockaddr, of any family.
+ * choose (ask getsockname). Host names are for sley_dial() alone; elsewhere -EINVAL: resolve them first
+ * (sley/name.h). Or addresses are a struct sockaddr, of any family.
  */
 #ifndef SLEY_SOCKET_H
 #define SLEY_SOCKET_H
@@ -31,35 +31,35 @@ SLEY_API int sley_listen(const char *address, int backlog);
 SLEY_API int sley_accept(int listener, sley_time deadline);
 
 /*
- * The same, and the peer's address in *peer, of which *size bytes are there; *size becomes what it has, which is more if it
- * was cut. A null peer is sley_accept(). -EFAULT: a peer without a size.
+ * The same, and the peer's address in *peer, of which *size bytes are there; *size becomes what it has, which is more
+ * if it was cut. A null peer is sley_accept(). -EFAULT: a peer without a size.
  */
 SLEY_API int sley_accept_from(int listener, struct sockaddr *peer, socklen_t *size, sley_time deadline);
 
 /*
- * Connects a stream socket: its descriptor. Also by name: "localhost:8080", "example.com:https" is what sley_dial_host()
- * does, with its errors; a name of digits and dots alone is a wrong address. -EAGAIN: the backlog of a Unix listener is full, which no event tells the
- * end of.
+ * Connects a stream socket: its descriptor. Also by name: "localhost:8080", "example.com:https" is what
+ * sley_dial_host() does, with its errors; a name of digits and dots alone is a wrong address. -EAGAIN: the backlog of
+ * a Unix listener is full, which no event tells the end of.
  */
 SLEY_API int sley_dial(const char *address, sley_time deadline);
 
 /*
- * Ends one direction of a connection: SHUT_WR (the peer reads the end of the stream), SHUT_RD or SHUT_RDWR. Tasks that wait
- * for it go on with what the kernel says now. 0, -ENOTCONN, -ENOTSOCK, -EINVAL. Any thread.
+ * Ends one direction of a connection: SHUT_WR (the peer reads the end of the stream), SHUT_RD or SHUT_RDWR. Tasks
+ * that wait for it go on with what the kernel says now. 0, -ENOTCONN, -ENOTSOCK, -EINVAL. Any thread.
  */
 SLEY_API int sley_shutdown(int fd, int how);
 
 /* ---- datagrams ---- */
 
 /*
- * A datagram socket that is bound to the address: receives by sley_recvfrom(), answers by sley_sendto(). No other option
- * is set. Any thread.
+ * A datagram socket that is bound to the address: receives by sley_recvfrom(), answers by sley_sendto(). No other
+ * option is set. Any thread.
  */
 SLEY_API int sley_packet_listen(const char *address);
 
 /*
- * A datagram socket that sends to the address and receives from nowhere else, by sley_send() and sley_recv(). A Unix one
- * gets a name from the kernel, so that it can be answered. Does not wait. Any thread.
+ * A datagram socket that sends to the address and receives from nowhere else, by sley_send() and sley_recv(). A Unix
+ * one gets a name from the kernel, so that it can be answered. Does not wait. Any thread.
  */
 SLEY_API int sley_packet_dial(const char *address);
 
@@ -68,7 +68,10 @@ SLEY_API int sley_packet_dial(const char *address);
 /* socket(2), whose errors it has; SOCK_NONBLOCK and SOCK_CLOEXEC need not be given. Any thread. */
 SLEY_API int sley_socket(int domain, int type, int protocol);
 
-/* A pair of connected Unix sockets, type SOCK_STREAM, SOCK_DGRAM or SOCK_SEQPACKET. 0. Any thread. -EFAULT: fd is null. */
+/*
+ * A pair of connected Unix sockets, type SOCK_STREAM, SOCK_DGRAM or SOCK_SEQPACKET. 0. Any thread. -EFAULT: fd is
+ * null.
+ */
 SLEY_API int sley_socketpair(int type, int fd[2]);
 
 /*
@@ -79,14 +82,15 @@ SLEY_API int sley_socketpair(int type, int fd[2]);
 SLEY_API int sley_connect(int fd, const struct sockaddr *address, socklen_t size, sley_time deadline);
 
 /*
- * recv(2), recvfrom(2) and recvmsg(2), send(2), sendto(2) and sendmsg(2): waiting the task instead of the thread, and with
- * their flags, but
+ * recv(2), recvfrom(2) and recvmsg(2), send(2), sendto(2) and sendmsg(2): waiting the task instead of the thread, and
+ * with their flags, but
  *   - with MSG_DONTWAIT, MSG_OOB (receiving) or MSG_ERRQUEUE they do not wait, as the kernel's do not: -EAGAIN;
  *   - sley_recvmsg() makes the descriptors that it receives close-on-exec; they are foreign (sley_own());
  *   - MSG_ZEROCOPY is -EINVAL.
- * They make the system call even for no bytes: so datagrams without any are sent and received. -EAGAIN from a sending call
- * with an address: the queue of a Unix datagram socket is full, which no event tells the end of; connected ones wait for it.
- * -ENOTSOCK; -EMSGSIZE: too large for a datagram, or more than IOV_MAX buffers; -ECONNREFUSED: of an earlier datagram.
+ * They make the system call even for no bytes: so datagrams without any are sent and received. -EAGAIN from a sending
+ * call with an address: the queue of a Unix datagram socket is full, which no event tells the end of; connected ones
+ * wait for it. -ENOTSOCK; -EMSGSIZE: too large for a datagram, or more than IOV_MAX buffers; -ECONNREFUSED: of an
+ * earlier datagram.
  */
 SLEY_API ssize_t sley_recv(int fd, void *buffer, size_t n, int flags, sley_time deadline);
 SLEY_API ssize_t sley_recvfrom(int fd, void *buffer, size_t n, int flags, struct sockaddr *from, socklen_t *size,
@@ -102,22 +106,22 @@ SLEY_API ssize_t sley_sendmsg(int fd, const struct msghdr *message, int flags, s
 /*
  * Sends n bytes on an own TCP or UDP socket as sley_write_full() does, but lets the kernel read them where they are
  * (MSG_ZEROCOPY), after the call too: until sley_zerocopy_wait() has returned they must neither be changed nor freed,
- * whatever this call answers. n; -EINVAL: a foreign descriptor, or no socket; -EOPNOTSUPP: a Unix socket, or a kernel before
- * 4.14; -EFAULT: a buffer on a copying stack.
+ * whatever this call answers. n; -EINVAL: a foreign descriptor, or no socket; -EOPNOTSUPP: a Unix socket, or a kernel
+ * before 4.14; -EFAULT: a buffer on a copying stack.
  *
- * Worth it for large pieces on a real network device that can gather. Over loopback, and to other hosts' virtual devices,
- * the kernel copies all the same, later and at a higher price: there it never wins (the bench row `zerocopy` shows it, for
- * every size), and so no other call does it by itself. SO_ZEROCOPY is set on the socket, whose error queue belongs to
- * these two calls from then on.
+ * Worth it for large pieces on a network device that can gather. Over loopback, and over devices between containers,
+ * the kernel copies all the same, later and at a higher price. Over loopback it wins at no size (bench row `zerocopy`),
+ * which is why no other call does it by itself. SO_ZEROCOPY is set on the socket, whose error queue belongs to these
+ * two calls from then on.
  */
 SLEY_API ssize_t sley_send_zerocopy(int fd, const void *buffer, size_t n, sley_time deadline);
 
 /*
- * Waits until the kernel has released all that was sent so: 0; or 1: it has, but made a copy of some of it (a hint not to
- * do it on this socket). Waits in the place of a writer: -EBUSY. After -ETIMEDOUT or -ECANCELED the buffers are the kernel's
- * still: call it again (with cancellation masked). They come back when the peer has acknowledged the bytes; or at once
- * when the connection is given up by sley_connect() to an address of family AF_UNSPEC. Before closing: afterwards
- * nobody can tell.
+ * Waits until the kernel has released all that was sent so: 0; or 1: it has, but made a copy of some of it (a hint
+ * not to do it on this socket). Waits in the place of a writer: -EBUSY. After -ETIMEDOUT or -ECANCELED the buffers
+ * are the kernel's still: call it again (with cancellation masked). They come back when the peer has acknowledged the
+ * bytes; or at once when the connection is given up by sley_connect() to an address of family AF_UNSPEC. Before
+ * closing: afterwards nobody can tell.
  */
 SLEY_API int sley_zerocopy_wait(int fd, sley_time deadline);
 

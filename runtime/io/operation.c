@@ -51,7 +51,7 @@ static ssize_t last_try(struct operation *op, attempt *attempt, ssize_t error)
 static inline ssize_t try_once(struct operation *op, attempt *attempt)
 {
 	struct entry *entry = entry_find(op->fd);
-	unsigned flags = entry ? load(&entry->flags, relaxed) : 0; /* the caller owns it: nobody changes them meanwhile */
+	unsigned flags = entry ? load(&entry->flags, relaxed) : 0; /* the caller owns it: they do not change */
 	op->skipped = flags & FD_OWNED && !entry_begin_try(entry, flags, op->direction) && !op->at_once;
 	if (op->skipped)
 		return -EAGAIN;

@@ -4,12 +4,12 @@
  * What all operations on descriptors have in common: try, wait if it has to, try again.
  *
  * An owned descriptor is non-blocking: it is tried at once, unless the reactor knows that it would say EAGAIN. Of a
- * foreign one nothing is known, not even that it is the file that had this number a moment ago: the attempt itself must
- * take care that it does not block, and if only waiting can tell, answers as operation_unready() does.
+ * foreign one nothing is known, not even that it is the file that had this number a moment ago: the attempt itself
+ * must take care that it does not block, and if only waiting can tell, answers as operation_unready() does.
  *
  * A call that finds its work ready succeeds whatever its deadline, and although the task was cancelled. So where a
- * wait ends by one of these and the attempt before it was skipped, it is made after all: the event may be there, and not
- * collected yet. Of a foreign descriptor poll(2) tells then.
+ * wait ends by one of these and the attempt before it was skipped, it is made after all: the event may be there, and
+ * not collected yet. Of a foreign descriptor poll(2) tells then.
  */
 #ifndef IO_OPERATION_H
 #define IO_OPERATION_H
@@ -30,7 +30,9 @@ struct operation {
 	struct hold hold;
 };
 
-/* One attempt: what the call answers; -EAGAIN: it has to wait. `flags` are the reactor's: 0 for a foreign descriptor. */
+/*
+ * One attempt: what the call answers; -EAGAIN: it has to wait. `flags` are the reactor's: 0 for a foreign descriptor.
+ */
 typedef ssize_t attempt(struct operation *, unsigned flags);
 
 /* For an attempt that may block unless the descriptor was seen ready: true, and it is to answer -EAGAIN; or false. */

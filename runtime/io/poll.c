@@ -31,7 +31,10 @@ int sley_poll(int fd, int events, sley_time deadline)
 	struct hold hold = { 0 };
 	int saved = errno, result;
 	for (;;) {
-		/* the marks are cleared before the look, as before any try; what it finds is not used up, so they come back */
+		/*
+		 * the marks are cleared before the look, as before any try; what it finds is not used up, so they
+		 * come back
+		 */
 		bool marked[2] = { reading && reactor_begin_try(fd, READING),
 				   writing && reactor_begin_try(fd, WRITING) };
 		result = poll_now(fd, events);

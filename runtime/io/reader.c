@@ -192,8 +192,8 @@ int sley_reader_line(struct sley_reader *r, char **line, size_t *length, sley_ti
 		return (int)n;
 	if (text[n - 1] == '\n')
 		n -= n > 1 && text[n - 2] == '\r' ? 2 : 1;
-	text[n] =
-		'\0'; /* where the "\n" was; without one the stream has ended, which took room for another byte to find out */
+	/* where the "\n" was; without one the stream has ended, which took room for another byte to find out */
+	text[n] = '\0';
 	*line = text;
 	if (length)
 		*length = (size_t)n;

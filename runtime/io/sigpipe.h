@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /*
- * Writing without SIGPIPE where the system call has no flag for it. A signal that a write raises goes to its own thread:
- * blocked around the call, and taken back if the call says EPIPE, it is never delivered. That costs two system calls.
+ * Writing without SIGPIPE where the system call has no flag for it. A signal that a write raises goes to its own
+ * thread: blocked around the call, and taken back if the call says EPIPE, it is never delivered. That costs two
+ * system calls.
  */
 #ifndef IO_SIGPIPE_H
 #define IO_SIGPIPE_H

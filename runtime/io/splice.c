@@ -3,12 +3,12 @@
 /*
  * Moving bytes between descriptors inside the kernel.
  *
- * Both calls block if the descriptor itself does not say otherwise. Owned ones are non-blocking; a foreign one is asked,
- * and one that may block is waited for before each attempt, which then moves no more than PIPE_BUF bytes, as with all
- * writes to what is not known (io.c).
+ * Both calls block if the descriptor itself does not say otherwise. Owned ones are non-blocking; a foreign one is
+ * asked, and one that may block is waited for before each attempt, which then moves no more than PIPE_BUF bytes, as
+ * with all writes to what is not known (io.c).
  *
- * splice() says EAGAIN without telling for which side. So both marks are cleared before the attempt, as before any, and
- * after EAGAIN poll(2) tells: the mark of a side that is ready comes back, the other side is waited for.
+ * splice() says EAGAIN without telling for which side. So both marks are cleared before the attempt, as before any,
+ * and after EAGAIN poll(2) tells: the mark of a side that is ready comes back, the other side is waited for.
  */
 #include <fcntl.h>
 #include <limits.h>

@@ -4,8 +4,8 @@
  * The system calls that operations make, answering negative errno values.
  *
  * Not libc's recv(), send() and so on: in a process with threads these turn cancellation on and off around the call,
- * four locked instructions a request, and a thread cancelled there would take a task's stack with it. The sanitizers need
- * them: they look at the buffers, and take what one task sends for ordered before what another receives.
+ * four locked instructions a request, and a thread cancelled there would take a task's stack with it. The sanitizers
+ * need them: they look at the buffers, and take what one task sends for ordered before what another receives.
  */
 #ifndef IO_SYSTEM_H
 #define IO_SYSTEM_H

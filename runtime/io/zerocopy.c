@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /*
- * Sending without a copy (MSG_ZEROCOPY): the kernel reads the caller's pages until the peer has acknowledged them, and says
- * so in the socket's error queue. Each sending system call is one of a range of numbers there; as they are only waited for
- * all together, it is enough to count them.
+ * Sending without a copy (MSG_ZEROCOPY): the kernel reads the caller's pages until the peer has acknowledged them,
+ * and says so in the socket's error queue. Each sending system call is one of a range of numbers there; as they are
+ * only waited for all together, it is enough to count them.
  *
  * The error queue raises EPOLLERR, which the reactor takes for the writer's (FD_ZEROCOPY). Who waits for the release
  * waits in the direction of writing, so a second writer is -EBUSY as ever. An edge may have come before the last

@@ -69,8 +69,8 @@ enum direction { READING, WRITING };
 #define FD_ZEROCOPY 64u /* a socket that sends without copies: its error queue has notifications */
 
 /*
- * What was sent without a copy and the kernel still reads: counters of calls. Atomic, for want of better: one task writes
- * to a descriptor, but nothing keeps two from it. Of the FD_ZEROCOPY descriptor; zero when it is taken over.
+ * What was sent without a copy and the kernel still reads: counters of calls. Atomic, for want of better: one task
+ * writes to a descriptor, but nothing keeps two from it. Of the FD_ZEROCOPY descriptor; zero when it is taken over.
  */
 struct unreleased {
 	uint32_t sent, released;

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /*
- * The row of sending without a copy, by size of the piece: sley_send_zerocopy() against sley_write_full(), over loopback
- * TCP to a process that throws the bytes away. What is measured is the CPU time of the sender, in milliseconds per GB:
- * sending, copying, and with zerocopy pinning the pages and taking the notifications too.
+ * The row of sending without a copy, by size of the piece: sley_send_zerocopy() against sley_write_full(), over
+ * loopback TCP to a process that throws the bytes away. What is measured is the CPU time of the sender, in
+ * milliseconds per GB: sending, copying, and with zerocopy pinning the pages and taking the notifications too.
  *
- * Over loopback the kernel makes the copy after all, when the bytes arrive (SO_EE_CODE_ZEROCOPY_COPIED), in the sender's
- * time. So this is what the threshold of an automatic choice would have to be found from on this machine.
+ * Over loopback the kernel makes the copy after all, when the bytes arrive (SO_EE_CODE_ZEROCOPY_COPIED), in the
+ * sender's time. So this is what the threshold of an automatic choice would have to be found from on this machine.
  */
 #include "bench.h"
 

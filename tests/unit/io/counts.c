@@ -4,8 +4,8 @@
  * How many system calls an operation makes: no call that it does not need.
  *
  * Each case runs in a process of its own with one worker, which is traced: between two marks every system call of the
- * worker is counted, but for what the scheduler makes (epoll_wait, futex, clocks) and for plain read() and write(), which
- * are the test's own, as a peer that costs nothing.
+ * worker is counted, but for what the scheduler makes (epoll_wait, futex, clocks) and for plain read() and write(),
+ * which are the test's own, as a peer that costs nothing.
  */
 #include "tests/unit/run.h"
 

@@ -66,7 +66,10 @@ static int main_plain_close(void *arg)
 	return 0;
 }
 
-/* A descriptor that was closed behind the runtime's back, which no event tells: the monitor finds out and wakes with -EBADF. */
+/*
+ * A descriptor that was closed behind the runtime's back, which no event tells: the monitor finds out and wakes with
+ * -EBADF.
+ */
 static void test_plain_close(void **state)
 {
 	run(main_plain_close, 1);
@@ -126,7 +129,10 @@ static int main_reuse_waited(void *arg)
 	return 0;
 }
 
-/* Who waits for a number that was closed behind the runtime's back and is now a new connection gets -EBADF, and nothing of it. */
+/*
+ * Who waits for a number that was closed behind the runtime's back and is now a new connection gets -EBADF, and
+ * nothing of it.
+ */
 static void test_reuse_waited(void **state)
 {
 	run(main_reuse_waited, 1);

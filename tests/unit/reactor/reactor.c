@@ -312,7 +312,10 @@ static int main_busy(void *arg)
 	return 0;
 }
 
-/* One task may wait to read and another to write; a third gets -EBUSY and disturbs neither. Own and foreign descriptors. */
+/*
+ * One task may wait to read and another to write; a third gets -EBUSY and disturbs neither. Own and foreign
+ * descriptors.
+ */
 static void test_busy(void **state)
 {
 	run(main_busy, 1);
