@@ -52,6 +52,7 @@
 #include <sley/scope.h>
 #include <sley/signal.h>
 #include <sley/socket.h>
+#include <sley/stream.h>
 #include <sley/sync.h>
 #include <sley/task.h>
 

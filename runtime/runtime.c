@@ -42,6 +42,7 @@
  *   sync/future.c        values that will be there later; completed by a task (async.c), by whoever holds the promise
  *                          (promise.c), or by other futures (derivation.c): then.c, combine.c
  *   sync/generator.c     functions that give items one at a time
+ *   sync/stream.c        items over time: from sync/source.c and io/listener.c, changed on their way (sync/buffered.c)
  *   sync/scope.c         scopes: waiting for their children and cancelling them
  *   sync/child.c           a child's life; supervise.c: starting again what has failed
  *   sync/monitor.c       being told how tasks end; link.c: being cancelled with them

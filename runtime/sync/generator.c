@@ -20,6 +20,8 @@
  * Rejected: a stack that the consumer's task switches to itself. It would save the scheduler's part of a step, but the
  * generator could not wait then, as its frames are not the ones that are saved for the consumer.
  */
+#include "sync/generator.h"
+
 #include <errno.h>
 #include <stdlib.h>
 
@@ -329,6 +331,11 @@ int sley_gen_ended(struct sley_gen *gen)
 	bool ended = gen->ended && !load(&gen->there, relaxed);
 	lock_drop(&gen->lock);
 	return ended;
+}
+
+size_t generator_item(const struct sley_gen *gen)
+{
+	return gen->item;
 }
 
 /* During the run. */
