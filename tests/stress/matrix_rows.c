@@ -674,6 +674,102 @@ static int await_call(sley_time deadline)
 	return error;
 }
 
+/* ---- generators: one that waits at a gate for each item ---- */
+
+static struct sley_gen *gen;
+static struct sley_chan *gen_gate;
+static sley_task gen_body; /* atomic */
+
+static int gen_main(void *arg)
+{
+	char value[LARGE];
+	int error = 0;
+
+	store(&gen_body, sley_self(), release);
+	memset(value, 7, sizeof(value));
+	while (error == 0 && (error = sley_chan_recv(gen_gate, NULL, SLEY_NEVER)) == 0)
+		error = sley_gen_yield(value);
+	return error;
+}
+
+/* Sends it to its gate. */
+static void gen_reset(void)
+{
+	REQUIRE(sley_gen_next(gen, NULL, 0) == -ETIMEDOUT);
+}
+
+static void gen_open(void)
+{
+	store(&gen_body, 0, relaxed);
+	REQUIRE(sley_chan_new(&gen_gate, 0, 1) == 0);
+	REQUIRE(sley_gen_new(&gen, gen_main, NULL, 0, LARGE) == 0);
+	gen_reset();
+}
+
+static void gen_end(void)
+{
+	REQUIRE(sley_gen_free(gen, SLEY_NEVER) == 0 && sley_chan_free(gen_gate) == 0);
+}
+
+/* Its item is there, or taken by who waits for it. */
+static void gen_ready(void)
+{
+	sley_task body;
+
+	REQUIRE(sley_chan_send(gen_gate, NULL, SLEY_NEVER) == 0);
+	while ((body = load(&gen_body, acquire)) == 0 ||
+	       load(&stress_record(body)->state, relaxed) != SLEY_TASK_WAITING ||
+	       load(&stress_record(body)->wait_kind, relaxed) != SLEY_WAIT_GENERATOR)
+		sley_yield();
+}
+
+static int gen_call(sley_time deadline)
+{
+	char value[LARGE] = { 0 };
+	int error = sley_gen_next(gen, value, deadline);
+
+	REQUIRE(value[0] == (error ? 0 : 7) && value[LARGE - 1] == value[0]);
+	return error;
+}
+
+/* ---- streams ---- */
+
+static struct sley_stream *stream;
+
+static int add_one(void *arg, const void *from, void *to)
+{
+	*(uint64_t *)to = *(const uint64_t *)from + 1;
+	return 0;
+}
+
+static void stream_open(void)
+{
+	recv_open();
+	REQUIRE(sley_stream_from_chan(&stream, chan) == 0);
+	REQUIRE(sley_stream_map(stream, add_one, NULL, 0, sizeof(uint64_t)) == 0);
+}
+
+static void stream_end(void)
+{
+	REQUIRE(sley_stream_free(stream, SLEY_NEVER) == 0);
+	chan_end();
+}
+
+static void stream_reopen(void)
+{
+	stream_end();
+	stream_open();
+}
+
+static int stream_call(sley_time deadline)
+{
+	uint64_t value = 0;
+	int error = sley_stream_next(stream, &value, deadline);
+
+	REQUIRE(value == (error ? 0 : 0x0707070707070708));
+	return error;
+}
+
 /* ---- monitors ---- */
 
 static struct sley_monitor *monitor;
@@ -805,6 +901,9 @@ const struct matrix_row matrix_rows[] = {
 	  packet_reopen, .done = 1, .closed = -EBADF, .in_thread = -EDEADLK },
 	{ "await", SLEY_WAIT_FUTURE, await_open, await_end, await_call, await_ready, await_reset, await_close,
 	  await_reset, .closed = -EOWNERDEAD },
+	{ "gen_next", SLEY_WAIT_GENERATOR, gen_open, gen_end, gen_call, gen_ready, gen_reset },
+	{ "stream_next", SLEY_WAIT_RECV, stream_open, stream_end, stream_call, recv_ready, NULL, chan_close,
+	  stream_reopen, .closed = SLEY_END },
 	{ "monitor_wait", SLEY_WAIT_MONITOR, monitor_open, monitor_end, monitor_call, monitor_ready, watch },
 	{ "offload", SLEY_WAIT_OFFLOAD, offload_open, nothing, offload_call, offload_ready, .in_thread = -EDEADLK,
 	  .always_waits = true },
