@@ -73,7 +73,8 @@ SLEY_API int sley_future_ready(const struct sley_future *);
 /*
  * Rejects it with -ECANCELED, unless it is complete already. The task behind it, if there is one, is cancelled
  * (sley_cancel()): it may still run for a while, to clean up, and what it returns is thrown away. A callback that has
- * not begun never will. Futures that it was made from go on: they belong to others. 0; -EALREADY: it was complete.
+ * not begun never will. Futures that it was made from go on: they belong to others. 0; -EALREADY: it was complete, or is
+ * just being completed by another thread.
  */
 SLEY_API int sley_future_cancel(struct sley_future *);
 
@@ -93,7 +94,7 @@ SLEY_API int sley_promise_new(struct sley_promise **, struct sley_future **, siz
 
 /*
  * Completes the future, with a copy of the value (null if its size is 0) or with a negative error. Never waits, and
- * runs no callback itself. 0; -EALREADY: it is complete already, or was cancelled: unchanged; -EINVAL: a null value
+ * runs no callback itself. 0; -EALREADY: it is complete already, or just being completed, or was cancelled: unchanged; -EINVAL: a null value
  * although the size is not 0, or an error that is not negative.
  */
 SLEY_API int sley_promise_resolve(struct sley_promise *, const void *value);

@@ -44,7 +44,7 @@ void future_drop(struct sley_future *future, struct todo *todo)
 		if (refs / FUTURE_HANDLE == 1) { /* the only handle, so there will be no others */
 			future->unwanted = todo->unwanted;
 			todo->unwanted = future;
-			return;
+			return; /* it may still be completed by a source at this moment */
 		}
 		if (cas_weak(&future->refs, &refs, refs - FUTURE_HANDLE, acq_rel, acquire))
 			return;
@@ -153,7 +153,6 @@ void todo_run(struct todo *todo)
 			link->derivation->run(link, todo);
 		} else if (future) {
 			todo->unwanted = future->unwanted;
-			future->unwanted = NULL;
 			future_cancel(future, todo);
 			future_release(future, FUTURE_HANDLE);
 		} else {

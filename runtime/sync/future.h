@@ -45,10 +45,8 @@ struct sley_future {
 	int64_t which;    /* like error; see sley_future_which() */
 	size_t size;      /* constant */
 	struct sley_waiters waiters;
-	union {
-		struct link *links;           /* its prev is the last one */
-		struct sley_future *unwanted; /* without handles, and so without links: the next one, see struct todo */
-	};
+	struct link *links;            /* its prev is the last one */
+	struct sley_future *unwanted;  /* whose last handle that is: the next one of struct todo */
 	sley_task task;                /* that is to complete it, 0: none */
 	struct derivation *derivation; /* constant; good while PENDING, and for who claims it: see derivation.h */
 	char value[] __attribute__((aligned(16)));

@@ -497,6 +497,56 @@ static void test_races(void **state)
 	run_all(main_races);
 }
 
+#define WIDE 100
+
+static struct sley_future *wide[WIDE];
+static struct sley_promise *wide_promises[WIDE];
+
+static void resolve_one(void *which)
+{
+	uint64_t value = 1;
+
+	stagger(44);
+	REQUIRE(sley_promise_resolve(wide_promises[(uintptr_t)which], &value) == 0);
+}
+
+static int main_attach_race(void *arg)
+{
+	for (int i = 0; i < WIDE; i++)
+		REQUIRE(sley_promise_new(&wide_promises[i], &wide[i], 8) == 0);
+	for (long round = 0; round < ROUNDS; round++) {
+		uintptr_t which = (uintptr_t)round % 3;
+		seed++;
+		sley_task task = sley_spawn(resolve_one, (void *)which);
+		stagger(45);
+		REQUIRE(sley_future_race(&combined, wide, WIDE) == 0);
+		REQUIRE(sley_join(task, SLEY_NEVER) == 0);
+		REQUIRE(sley_await(combined, NULL, 0) == 0 && sley_future_which(combined) == (int64_t)which);
+		REQUIRE(sley_future_free(combined) == 0);
+		for (int i = 0; i < WIDE; i++) /* none was linked too late to be unlinked */
+			REQUIRE(wide[i]->links == NULL);
+		REQUIRE(sley_promise_free(wide_promises[which]) == 0 && sley_future_free(wide[which]) == 0);
+		REQUIRE(sley_promise_new(&wide_promises[which], &wide[which], 8) == 0);
+	}
+	for (int i = 0; i < WIDE; i++)
+		REQUIRE(sley_promise_free(wide_promises[i]) == 0 && sley_future_free(wide[i]) == 0);
+	return 0;
+}
+
+/*
+ * One of the first sources is completed while the race is still being linked to the others, which live on:
+ *     completer                           combining
+ *     claim; publish                      link 0 .. 40
+ *     unlink 1 .. 40                      link 41 .. 99
+ *                                         complete? unlink all that is left
+ */
+static void test_attach_race(void **state)
+{
+	run(main_attach_race, 1);
+	run(main_attach_race, 2);
+	run(main_attach_race, 4);
+}
+
 static void drop_combined(void *arg)
 {
 	stagger(77);
@@ -535,7 +585,7 @@ int main(void)
 		cmocka_unit_test(test_outcomes), cmocka_unit_test(test_sizes),     cmocka_unit_test(test_bad),
 		cmocka_unit_test(test_twice),    cmocka_unit_test(test_dropped),   cmocka_unit_test(test_derived),
 		cmocka_unit_test(test_nested),   cmocka_unit_test(test_wide),      cmocka_unit_test(test_threads),
-		cmocka_unit_test(test_races),    cmocka_unit_test(test_drop_race),
+		cmocka_unit_test(test_races),    cmocka_unit_test(test_drop_race), cmocka_unit_test(test_attach_race),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -436,6 +436,7 @@ static void test_drop(void **state)
 /* ---- a generator that is cancelled ---- */
 
 static sley_task body;
+static unsigned stage;
 
 static int give_until_cancelled(void *arg)
 {
@@ -465,6 +466,79 @@ static int main_cancelled(void *arg)
 static void test_cancelled(void **state)
 {
 	run_all(main_cancelled);
+}
+
+static int give_stubbornly(void *arg)
+{
+	uint64_t item = 1;
+
+	body = sley_self();
+	REQUIRE(sley_sleep(sley_in(SLEY_MS(1))) == 0);
+	REQUIRE(sley_gen_yield(&item) == -ECANCELED); /* nobody has taken it yet */
+	for (item = 2; item < 5; item++)
+		REQUIRE(sley_gen_yield(&item) == -ECANCELED); /* no place for another */
+	store(&stage, 1, release);
+	return 0;
+}
+
+static int main_stubborn(void *arg)
+{
+	uint64_t item;
+
+	stage = 0;
+	REQUIRE(sley_gen_new(&gen, give_stubbornly, NULL, 0, 8) == 0);
+	REQUIRE(sley_gen_next(gen, &item, 0) == -ETIMEDOUT);
+	while (body == 0)
+		sley_yield();
+	await_state(body, SLEY_TASK_WAITING, SLEY_WAIT_GENERATOR);
+	REQUIRE(sley_cancel(body) == 0);
+	while (!load(&stage, acquire))
+		sley_yield();
+	REQUIRE(sley_gen_ended(gen) == 0); /* there still is an item: */
+	REQUIRE(sley_gen_next(gen, &item, SLEY_NEVER) == 0 && item == 1);
+	REQUIRE(sley_gen_next(gen, &item, SLEY_NEVER) == SLEY_END);
+	REQUIRE(sley_gen_free(gen, SLEY_NEVER) == 0);
+	return 0;
+}
+
+/* A cancelled generator that goes on yielding does not overwrite the item that was not taken yet. */
+static void test_stubborn(void **state)
+{
+	body = 0;
+	run(main_stubborn, 1);
+}
+
+static int give_later(void *arg)
+{
+	uint64_t item = 6;
+
+	while (load(&stage, acquire) == 0)
+		sley_sleep(sley_in(SLEY_US(200)));
+	int error = sley_gen_yield(&item);
+	REQUIRE(sley_sleep(SLEY_NEVER) == -ECANCELED); /* not ended by a next that is none of its business */
+	return error;
+}
+
+static int main_stale(void *arg)
+{
+	uint64_t item;
+
+	stage = 0;
+	REQUIRE(sley_gen_new(&gen, give_later, NULL, 0, 8) == 0);
+	REQUIRE(sley_gen_next(gen, &item, sley_in(SLEY_US(500))) == -ETIMEDOUT);
+	store(&stage, 1, release);
+	sley_time until = sley_in(SLEY_MS(30)); /* while we sleep it yields: that is no reason to wake us */
+	REQUIRE(sley_sleep(until) == 0 && sley_now() >= until);
+	REQUIRE(sley_gen_next(gen, &item, SLEY_NEVER) == 0 && item == 6);
+	REQUIRE(sley_gen_next(gen, &item, sley_in(SLEY_MS(1))) == -ETIMEDOUT);
+	REQUIRE(sley_gen_free(gen, SOON) == 0);
+	return 0;
+}
+
+/* A consumer that gave up is not woken, whatever it waits for then. */
+static void test_stale(void **state)
+{
+	run_all(main_stale);
 }
 
 /* ---- misuse ---- */
@@ -499,8 +573,6 @@ static int main_busy(void *arg)
 	REQUIRE(sley_gen_free(gen, SOON) == 0);
 	return 0;
 }
-
-static unsigned stage;
 
 static int call_itself(void *arg)
 {
@@ -787,6 +859,8 @@ int main(void)
 		cmocka_unit_test(test_cancelled_consumer),
 		cmocka_unit_test(test_drop),
 		cmocka_unit_test(test_cancelled),
+		cmocka_unit_test(test_stubborn),
+		cmocka_unit_test(test_stale),
 		cmocka_unit_test(test_busy),
 		cmocka_unit_test(test_bad),
 		cmocka_unit_test(test_threads),

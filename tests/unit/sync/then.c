@@ -251,6 +251,25 @@ static int main_cancel_before(void *arg)
 	return 0;
 }
 
+static int main_cancel_started(void *arg)
+{
+	struct sley_future *future;
+	uint64_t value = 1;
+	int returned = 0;
+
+	calls = 0;
+	make(8);
+	REQUIRE(sley_promise_resolve(promise, &value) == 0);
+	REQUIRE(sley_future_map(&future, source, double_it, &returned, sizeof(returned), 8) == 0);
+	REQUIRE(live_tasks() == 2); /* it has its task, which is ready */
+	REQUIRE(sley_future_cancel(future) == 0);
+	REQUIRE(take(future, &value) == -ECANCELED);
+	await_live(1);
+	REQUIRE(calls == 0);
+	unmake();
+	return 0;
+}
+
 static struct sley_future *inner;
 static sley_task callback;
 
@@ -321,6 +340,7 @@ static int main_cancel_during(void *arg)
 static void test_cancel(void **state)
 {
 	run_all(main_cancel_before);
+	run(main_cancel_started, 1);
 	run_all(main_cancel_during);
 }
 
