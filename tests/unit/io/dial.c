@@ -224,32 +224,32 @@ static int result; /* of dial_in_task() */
 
 static void dial_in_task(void *arg)
 {
-	result = dial(SLEY_NEVER);
+	result = sley_dial_host("here", "80", SLEY_NEVER);
+}
+
+/* The first host answers when the dialling task has come so far that there are so many descriptors more. */
+static void check_late(unsigned descriptors)
+{
+	struct host *first = add_host(AF_INET, SILENT);
+
+	add_host(AF_INET, SILENT);
+	unsigned before = open_descriptors();
+	sley_task task = sley_spawn(dial_in_task, NULL);
+	await_state(task, SLEY_TASK_WAITING, SLEY_WAIT_DIAL);
+	await_descriptors(before + descriptors);
+	wake_host(first);
+	REQUIRE(sley_join(task, SOON) == 0);
+	REQUIRE(result >= 0 && is_peer(result, first) && open_descriptors() == before + 1);
+	REQUIRE(sley_close(result) == 0);
+	remove_hosts();
 }
 
 static int main_late(void *arg)
 {
-	/* the first answers when the second is being tried already, and has not been given up */
-	store(&dial_attempt_delay, SLEY_MS(1), relaxed);
-	struct host *first = add_host(AF_INET, SILENT);
-	add_host(AF_INET, SILENT);
-	unsigned before = open_descriptors();
-	sley_task task = sley_spawn(dial_in_task, NULL);
-	await_descriptors(before + 3); /* two sockets and the set that they are in */
-	wake_host(first);
-	REQUIRE(sley_join(task, SOON) == 0);
-	REQUIRE(result >= 0 && is_peer(result, first) && sley_close(result) == 0);
-	remove_hosts();
-	/* and while it is alone */
 	store(&dial_attempt_delay, FOR_EVER, relaxed);
-	first = add_host(AF_INET, SILENT);
-	add_host(AF_INET, SILENT);
-	task = sley_spawn(dial_in_task, NULL);
-	await_state(task, SLEY_TASK_WAITING, SLEY_WAIT_DIAL);
-	wake_host(first);
-	REQUIRE(sley_join(task, SOON) == 0);
-	REQUIRE(result >= 0 && is_peer(result, first) && sley_close(result) == 0);
-	remove_hosts();
+	check_late(1); /* it is alone */
+	store(&dial_attempt_delay, SLEY_MS(1), relaxed);
+	check_late(3); /* two sockets, and the set that they are in */
 	return 0;
 }
 
@@ -303,14 +303,16 @@ static int main_nobody(void *arg)
 	add_host(AF_INET, SILENT);
 	store(&dial_attempt_delay, FOR_EVER, relaxed);
 	REQUIRE(dial(sley_in(SLEY_MS(20))) == -ETIMEDOUT); /* before it is time for the second */
+	unsigned before = open_descriptors();
 	sley_task task = sley_spawn(dial_in_task, NULL);
 	await_state(task, SLEY_TASK_WAITING, SLEY_WAIT_DIAL);
 	REQUIRE(sley_cancel(task) == 0 && sley_join(task, SOON) == 0 && result == -ECANCELED);
+	REQUIRE(open_descriptors() == before);
 	store(&dial_attempt_delay, SLEY_MS(1), relaxed);
-	unsigned before = open_descriptors();
 	task = sley_spawn(dial_in_task, NULL);
 	await_descriptors(before + 3);
 	REQUIRE(sley_cancel(task) == 0 && sley_join(task, SOON) == 0 && result == -ECANCELED);
+	REQUIRE(open_descriptors() == before);
 	remove_hosts();
 	return 0;
 }
