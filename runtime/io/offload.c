@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "sched/fault.h"
 #include "sched/worker.h"
 
 /*
@@ -82,8 +83,10 @@ static int offload_checked(const struct sley_offload_options *options, void (*fn
 	};
 	if (!fn || (!block && n > 0))
 		return -EINVAL;
-	if (n <= SLEY_OFFLOAD_MAX)
+	if (n <= SLEY_OFFLOAD_MAX) {
+		fault_search(block, n, "sley_offload", "block");
 		return offload_run(&what, block, n, deadline);
+	}
 	if (what.dropped)
 		what.dropped(block);
 	return -E2BIG;

@@ -304,6 +304,36 @@ static void test_fork(void **state)
 	assert_int_equal(began, 0);
 }
 
+static void hand_over_pointer(void *arg)
+{
+	int64_t local = 0;
+	int64_t *pointers[] = { NULL, arg ? arg : &local };
+
+	REQUIRE(sley_offload(note_nothing, pointers, sizeof(pointers), SOON) == 0);
+}
+
+static int main_pointer(void *arg)
+{
+	REQUIRE(sley_join(sley_spawn(hand_over_pointer, arg), SOON) == 0);
+	return 0;
+}
+
+/* In strict mode, a block that holds an address of the caller's copying stack is reported; one of the heap is fine. */
+static void test_pointer(void **state)
+{
+	struct sley_options o = { .size = sizeof(o), .workers = 1, .flags = SLEY_RUN_STRICT_STACKS };
+	char text[1000];
+
+	for (int heap = 0; heap <= 1; heap++) {
+		int64_t *word = malloc(sizeof(*word));
+		capture_begin();
+		run_with(main_pointer, heap ? word : NULL, &o);
+		capture_end(text, sizeof(text));
+		assert_int_equal(occurrences(text, "sley_offload: the block holds at offset 8 "), !heap);
+		free(word);
+	}
+}
+
 /* ---- deadlines and cancellation ---- */
 
 struct call {
@@ -676,7 +706,7 @@ static int main_race_cancel(void *arg)
 	static struct race race;
 
 	for (long i = 0; i < RACES; i++) {
-		race = (struct race){ .spin = (unsigned)(i * 7 % 2000), .deadline = SLEY_NEVER };
+		race = (struct race){ .spin = (unsigned)(i % 3 ? i * 7 % 2000 : 4000), .deadline = SLEY_NEVER };
 		sley_task task = sley_spawn(race_call, &race);
 		for (long yields = i % 4; yields > 0; yields--)
 			sley_yield();
@@ -694,7 +724,7 @@ static int main_race_deadline(void *arg)
 	static struct race race;
 
 	for (long i = 0; i < RACES; i++) {
-		race = (struct race){ .spin = (unsigned)(i * 7 % 2000), .deadline = sley_in(SLEY_US(i % 60)) };
+		race = (struct race){ .spin = (unsigned)(i % 3 ? i * 7 % 2000 : 4000), .deadline = sley_in(SLEY_US(i % 60)) };
 		sley_task task = sley_spawn(race_call, &race);
 		REQUIRE(sley_join(task, SOON) == 0);
 		settle(&race, -ETIMEDOUT);
@@ -781,6 +811,7 @@ int main(void)
 		cmocka_unit_test(test_thread),
 		cmocka_unit_test(test_bad_input),
 		cmocka_unit_test(test_fork),
+		cmocka_unit_test(test_pointer),
 		cmocka_unit_test(test_give_up),
 		cmocka_unit_test(test_cancelled_before),
 		cmocka_unit_test(test_full),
