@@ -640,7 +640,7 @@ static void test_end_untaken(void **state)
  *   canceller:    ^ here, or anywhere
  */
 struct race {
-	unsigned ran, dropped; /* atomic */
+	unsigned began, ran, dropped; /* atomic */
 	int error;
 	unsigned spin;
 	sley_time deadline;
@@ -655,6 +655,7 @@ static void race_run(void *block)
 {
 	struct race_block *b = block;
 
+	fetch_add(&b->race->began, 1, release);
 	for (unsigned i = 0; i < b->race->spin; i++)
 		cpu_relax();
 	b->done = 1;
@@ -706,11 +707,13 @@ static int main_race_cancel(void *arg)
 	static struct race race;
 
 	for (long i = 0; i < RACES; i++) {
-		race = (struct race){ .spin = (unsigned)(i % 3 ? i * 7 % 2000 : 4000), .deadline = SLEY_NEVER };
+		race = (struct race){ .spin = (unsigned)(i * 7 % 2000), .deadline = SLEY_NEVER };
 		sley_task task = sley_spawn(race_call, &race);
 		for (long yields = i % 4; yields > 0; yields--)
 			sley_yield();
-		for (long spin = i * 13 % 1500; spin > 0; spin--)
+		while (i % 4 == 3 && load(&race.began, acquire) == 0) /* against its end; else against its start */
+			sley_yield();
+		for (long spin = i % 4 == 3 ? i % 16 * 100 : i * 13 % 1500; spin > 0; spin--)
 			cpu_relax();
 		REQUIRE(sley_cancel(task) == 0);
 		REQUIRE(sley_join(task, SOON) == 0);
@@ -724,7 +727,7 @@ static int main_race_deadline(void *arg)
 	static struct race race;
 
 	for (long i = 0; i < RACES; i++) {
-		race = (struct race){ .spin = (unsigned)(i % 3 ? i * 7 % 2000 : 4000), .deadline = sley_in(SLEY_US(i % 60)) };
+		race = (struct race){ .spin = (unsigned)(i * 7 % 2000), .deadline = sley_in(SLEY_US(i % 60)) };
 		sley_task task = sley_spawn(race_call, &race);
 		REQUIRE(sley_join(task, SOON) == 0);
 		settle(&race, -ETIMEDOUT);
