@@ -77,10 +77,10 @@ struct sley_child_options {
  * Never waits. By the owner, by the scope's children and whatever they start and wait for, and by any thread that knows
  * that the scope is open.
  *
- * -ECANCELED: the scope is cancelled, or its owner is, not masked: then the scope is from here on; -EINVAL: the scope or
- * fn is null, an options' size is not one that a release of sley had, or copy_back without `child`, with
- * SLEY_BY_POINTER, or in a scope that restarts; -E2BIG also: n is above 16 KiB and the block is to be kept, for copy_back
- * or to start again; and what sley_spawn_with() answers.
+ * -ECANCELED: the scope is cancelled, by an earlier child's failure perhaps, which is for the scope's answer to tell; or its
+ * owner is, not masked: then the scope is from here on; -EINVAL: the scope or fn is null, an options' size is not one that
+ * a release of sley had, or copy_back without `child`, with SLEY_BY_POINTER, or in a scope that restarts; -E2BIG also: n is
+ * above 16 KiB and the block is to be kept, for copy_back or to start again; and what sley_spawn_with() answers.
  */
 #define sley_scope_spawn(scope, fn, arg) \
 	sley_scope_spawn_at(SLEY_SITE(#fn), (scope), NULL, (fn), (arg), SLEY_BY_POINTER)
