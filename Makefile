@@ -7,14 +7,15 @@
 # Everything is built under $(BUILD); each combination of compiler and options has its own, so switching between them
 # rebuilds nothing. Files are found by wildcard:
 #
-#   runtime/**             libsley, twice: static (-fPIE) and shared (-fPIC)
+#   runtime/**             libsley, twice: static (-fPIE) and shared (-fPIC); and libsley-debug, see there
 #   bpf/X.bpf.c            $(BUILD)/bpf/X.bpf.o and its skeleton X.skel.h
 #   tools/asynctop/*.c     $(BUILD)/asynctop; all but main.o also as an archive, for the tests
 #   tools/examples/X.c     $(BUILD)/examples/X, unless there is an X.h: then it is a module that examples may use
 #   tools/examples/third_party/X.c
 #                          the same for examples that need more than libsley: what X links with is in libs_X
 #   tests/DIR/X.c          $(BUILD)/tests/DIR/X, a cmocka program, unless there is an X.h: then it is a module
-#   tests/DIR/X.planted.c  $(BUILD)/tests/DIR/X.planted, a service for a test to look at
+#   tests/DIR/X.planted.c  $(BUILD)/tests/DIR/X.planted, a service for a test to look at; X.debug.planted.c: with the
+#                          debug library
 #   tests/bench/           $(BUILD)/bench, bench-raw-echo and bench-load
 
 # `make help` prints the lines that start with two hashes.
@@ -132,6 +133,7 @@ programs_of = $(filter-out $(call modules_of,$(1)) %.planted.c,$(1))
 planted_of = $(filter %.planted.c,$(1))
 object = $(patsubst %,$(BUILD)/obj/%.o,$(basename $(1)))
 pic = $(patsubst %,$(BUILD)/pic/%.o,$(basename $(1)))
+debug = $(patsubst %,$(BUILD)/debug/%.o,$(basename $(1)))
 program = $(patsubst %.c,$(BUILD)/%,$(1))
 
 runtime := $(wildcard runtime/*.c runtime/*/*.c runtime/*/*.S)
@@ -148,7 +150,8 @@ support := $(call modules_of,$(wildcard tests/*.c) $(unit) $(stress))
 observer_support := $(call modules_of,$(observers))
 
 skeletons := $(bpf:%.bpf.c=$(BUILD)/%.skel.h)
-libraries := $(if $(runtime),$(addprefix $(BUILD)/,libsley.a libsley.so))
+libraries := $(if $(runtime),$(addprefix $(BUILD)/,libsley.a libsley.so \
+	$(if $(SANITIZE)$(CROSS),,libsley-debug.a libsley-debug.so)))
 example_programs := $(patsubst tools/%.c,$(BUILD)/%,$(call programs_of,$(examples)))
 third_party_programs := $(patsubst tools/%.c,$(BUILD)/%,$(call programs_of,$(third_party)))
 bench_programs := $(if $(wildcard tests/bench/bench.c),$(BUILD)/bench) \
@@ -259,6 +262,12 @@ $(BUILD)/pic/runtime/%.o: runtime/%.c $(BUILD)/flags
 $(BUILD)/pic/runtime/%.o: runtime/%.S $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(call quiet,AS)$(call compile,$(runtime_flags) -fPIC)
+$(BUILD)/debug/runtime/%.o: runtime/%.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(call quiet,CC)$(call compile,$(runtime_flags) -fPIC -DSLEY_DEBUG)
+$(BUILD)/debug/runtime/%.o: runtime/%.S $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(call quiet,AS)$(call compile,$(runtime_flags) -fPIC)
 $(BUILD)/obj/tools/asynctop/%.o: tools/asynctop/%.c $(BUILD)/flags | $(skeletons)
 	@mkdir -p $(@D)
 	$(call quiet,CC)$(call compile,$(asynctop_flags) -fPIE)
@@ -292,6 +301,23 @@ $(BUILD)/libsley.so: $(call pic,$(runtime)) $(BUILD)/libsley.map $(BUILD)/source
 	$(call quiet,LD)$(CC) -shared -Wl,-soname,libsley.so.$(SOVERSION) -Wl,--version-script,$(BUILD)/libsley.map \
 		$(if $(SANITIZE),,-Wl,-z,defs) -o $@ $(filter %.o,$^) $(link) && \
 		ln -sf libsley.so $(BUILD)/libsley.so.$(SOVERSION)
+
+# The debug library: the runtime's invariants are checked, and locks of the C library that a task holds while it waits
+# are reported. For that it defines their functions (runtime/sched/held.c), which must be found in the place of libc's:
+# so they are global, and the shared library's symbols have no version, which matches every one. Not for programs that
+# are linked statically with libc.
+interposed := pthread_mutex_* pthread_rwlock_* pthread_spin_* mtx_*
+$(BUILD)/libsley-debug.a: $(call debug,$(runtime)) $(BUILD)/sources
+	$(call quiet,AR)$(CC) -r -nostdlib -o $(BUILD)/debug/libsley.o $(filter %.o,$^) && \
+		$(OBJCOPY) --wildcard --keep-global-symbol='sley_*' $(interposed:%=--keep-global-symbol='%') \
+			$(BUILD)/debug/libsley.o && \
+		rm -f $@ && $(AR) rcs $@ $(BUILD)/debug/libsley.o
+$(BUILD)/libsley-debug.map: Makefile
+	@mkdir -p $(@D) && echo '{ global: sley_*; $(interposed:%=%;) local: *; };' >$@
+$(BUILD)/libsley-debug.so: $(call debug,$(runtime)) $(BUILD)/libsley-debug.map $(BUILD)/sources
+	$(call quiet,LD)$(CC) -shared -Wl,-soname,libsley-debug.so.$(SOVERSION) \
+		-Wl,--version-script,$(BUILD)/libsley-debug.map -Wl,-z,defs -o $@ $(filter %.o,$^) $(link) && \
+		ln -sf libsley-debug.so $(BUILD)/libsley-debug.so.$(SOVERSION)
 
 # ---- bpf ----
 
@@ -334,7 +360,9 @@ archives := $(BUILD)/obj/tests/observer_support.a $(BUILD)/obj/asynctop.a $(arch
 $(observer_programs): $(BUILD)/%: $(BUILD)/obj/%.o $(archives)
 	@mkdir -p $(@D)
 	$(call quiet,LD)$(CC) -pie -o $@ $^ $(link) $(test_libs) $(observer_libs)
-$(planted_programs): $(BUILD)/%: $(BUILD)/obj/%.o $(BUILD)/libsley.a
+$(filter-out %.debug.planted,$(planted_programs)): $(BUILD)/%: $(BUILD)/obj/%.o $(BUILD)/libsley.a
+$(filter %.debug.planted,$(planted_programs)): $(BUILD)/%: $(BUILD)/obj/%.o $(BUILD)/libsley-debug.a
+$(planted_programs):
 	@mkdir -p $(@D)
 	$(call quiet,LD)$(CC) -pie -o $@ $^ $(link)
 
@@ -362,16 +390,20 @@ Libs.private: -pthread
 Cflags: -I$${includedir}
 endef
 export PKGCONFIG
+shared_links = ln -sf $(1).so.$(VERSION) $(DESTDIR)$(LIBDIR)/$(1).so.$(SOVERSION) && \
+	ln -sf $(1).so.$(SOVERSION) $(DESTDIR)$(LIBDIR)/$(1).so
 
 install: $(libraries) $(asynctop_program)
 	install -d $(addprefix $(DESTDIR),$(BINDIR) $(LIBDIR)/pkgconfig $(INCLUDEDIR)/sley $(MANDIR)/man1 $(DATADIR))
 	install -m 644 include/sley.h $(DESTDIR)$(INCLUDEDIR)
 	install -m 644 include/sley/*.h $(DESTDIR)$(INCLUDEDIR)/sley
-	install -m 644 $(BUILD)/libsley.a $(DESTDIR)$(LIBDIR)
+	install -m 644 $(BUILD)/libsley.a $(BUILD)/libsley-debug.a $(DESTDIR)$(LIBDIR)
 	install -m 755 $(BUILD)/libsley.so $(DESTDIR)$(LIBDIR)/libsley.so.$(VERSION)
-	ln -sf libsley.so.$(VERSION) $(DESTDIR)$(LIBDIR)/libsley.so.$(SOVERSION)
-	ln -sf libsley.so.$(SOVERSION) $(DESTDIR)$(LIBDIR)/libsley.so
+	install -m 755 $(BUILD)/libsley-debug.so $(DESTDIR)$(LIBDIR)/libsley-debug.so.$(VERSION)
+	$(call shared_links,libsley)
+	$(call shared_links,libsley-debug)
 	printf '%s\n' "$$PKGCONFIG" >$(DESTDIR)$(LIBDIR)/pkgconfig/sley.pc
+	printf '%s\n' "$$PKGCONFIG" | sed 's/^Name: sley/&-debug/; s/-lsley/&-debug/' >$(DESTDIR)$(LIBDIR)/pkgconfig/sley-debug.pc
 	install -m 755 $(BUILD)/asynctop $(DESTDIR)$(BINDIR)
 	install -m 644 $(wildcard tools/man/*.1) $(DESTDIR)$(MANDIR)/man1
 	install -m 644 $(wildcard tools/gdb/*.py) $(DESTDIR)$(DATADIR)
@@ -379,5 +411,6 @@ install: $(libraries) $(asynctop_program)
 # ---- dependencies between files, as the compiler found them ----
 
 -include $(patsubst %.o,%.d,$(call object,$(filter %.c %.S,$(runtime) $(asynctop) $(examples) \
-	$(third_party) $(unit) $(stress) $(observers) $(wildcard tests/*.c tests/bench/*.c))) $(call pic,$(runtime))) \
+	$(third_party) $(unit) $(stress) $(observers) $(wildcard tests/*.c tests/bench/*.c))) $(call pic,$(runtime)) \
+	$(call debug,$(runtime))) \
 	$(bpf:%.bpf.c=$(BUILD)/%.bpf.d)

@@ -18,8 +18,9 @@
  *   - A call that waits lets other tasks run from time to time even if it never has to: after some 100 calls in a row
  *     the task yields. So may only the calls that are documented with a deadline, and sley_yield().
  *   - A call that waits may continue on another thread. Code that caches a thread-local's address across it, holds an
- *     OS mutex or is inside a C++ catch block must not wait; option `pinned` keeps a task on one thread. `errno` is
- *     safe: see the end of this file.
+ *     OS mutex or is inside a C++ catch block must not wait; option `pinned` keeps a task on one thread. Linked with
+ *     libsley-debug instead of libsley, a program says who waits with a mutex, rwlock or spin lock of libc held.
+ *     `errno` is safe: see the end of this file.
  *
  * Copying stacks. By default a task's stack is shared with other tasks and copied out while they run. So no other task
  * or thread may use a pointer into it. A task's own buffers are legal in every call it makes itself; what must be

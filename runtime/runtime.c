@@ -25,6 +25,7 @@
  *   sched/timer.c          deadlines
  *   sched/depth.c          how deep stacks are and were; when pages are given back
  *   sched/hold.c           who keeps a stack that others want
+ *   sched/held.c           locks of libc that a task holds while it waits; in the debug library
  *   sched/fault.c          refusing shared objects on copying stacks
  *   reactor/reactor.c    descriptors that are waited for; own.c: taken over, held, closed; entry.c: the table of them
  *   io/operation.c       what all calls on descriptors share: try, wait, try again

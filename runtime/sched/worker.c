@@ -15,6 +15,7 @@
 
 #include "base/check.h"
 #include "sched/depth.h"
+#include "sched/held.h"
 #include "sched/queue.h"
 
 #define TASK_BUDGET 128 /* calls without a wait in a row: some 100 us of reads that are always ready */
@@ -278,6 +279,7 @@ NOINLINE static void leave(struct worker *worker, enum after after)
 		worker->stamp = 0;
 	size_t live = slot_live_now(task->tenant.slot);
 	depth_parked(task, live);
+	held_check(task, after == AFTER_END);
 	fiber_leave(&task->fiber, &worker->fiber, after == AFTER_END);
 	context_switch(&task->tenant.context, &worker->context);
 	fiber_enter(&task->fiber, &worker_self()->fiber);

@@ -33,10 +33,15 @@ files() {
 	sort - "$scratch/sub" >"$scratch/expected" <<-END
 		.$prefix/bin/asynctop
 		.$prefix/include/sley.h
+		.$prefix/lib/libsley-debug.a
+		.$prefix/lib/libsley-debug.so
+		.$prefix/lib/libsley-debug.so.0
+		.$prefix/lib/libsley-debug.so.0.1.0
 		.$prefix/lib/libsley.a
 		.$prefix/lib/libsley.so
 		.$prefix/lib/libsley.so.0
 		.$prefix/lib/libsley.so.0.1.0
+		.$prefix/lib/pkgconfig/sley-debug.pc
 		.$prefix/lib/pkgconfig/sley.pc
 		.$prefix/share/man/man1/asynctop.1
 		.$prefix/share/sley/sley-gdb.py
@@ -119,6 +124,51 @@ symbols() {
 	diff "$scratch/public" "$scratch/static"
 }
 
+# The debug libraries define the same, and the locks of libc.
+debug_symbols() {
+	local kind
+	public_names >"$scratch/public"
+	names "$lib/libsley-debug.so" -D >"$scratch/shared"
+	names "$lib/libsley-debug.a" "" >"$scratch/static"
+	for kind in shared static; do
+		grep -v '^pthread_\|^mtx_' "$scratch/$kind" | diff "$scratch/public" -
+		grep '^pthread_\|^mtx_' "$scratch/$kind" >"$scratch/$kind-locks"
+		contains "$scratch/$kind-locks" pthread_mutex_lock
+	done
+	diff "$scratch/shared-locks" "$scratch/static-locks"
+}
+
+# A program that is linked with either says that it waits with a mutex held.
+debug() {
+	local source_text='#include <pthread.h>
+#include <sley.h>
+
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+
+static int service(void *arg)
+{
+	pthread_mutex_lock(&mutex);
+	sley_yield();
+	return pthread_mutex_unlock(&mutex);
+}
+
+int main(void)
+{
+	int result = 1;
+
+	return sley_run(service, NULL, NULL, &result) || result;
+}'
+	build $(pkg-config --cflags --libs sley)
+	LD_LIBRARY_PATH=$lib "$scratch/service" 2>"$scratch/said"
+	[ ! -s "$scratch/said" ] || fail "the normal library says $(cat "$scratch/said")"
+	build $(pkg-config --cflags --libs sley-debug)
+	LD_LIBRARY_PATH=$lib "$scratch/service" 2>"$scratch/said"
+	contains "$scratch/said" "waits at service+"
+	build $(pkg-config --cflags sley-debug) "$lib/libsley-debug.a" -pthread
+	"$scratch/service" 2>"$scratch/said"
+	contains "$scratch/said" "waits at service+"
+}
+
 # The soname; libc is all that the library needs; no stack of it is executable.
 library() {
 	readelf -d "$lib/libsley.so" >"$scratch/dynamic"
@@ -148,4 +198,4 @@ make -s install DESTDIR="$root" PREFIX="$prefix" BUILD="${SLEY_BUILD#"$PWD"/}" W
 	cat "$scratch/log"
 	exit 1
 }
-run_suite files shared static archive symbols library headers tool
+run_suite files shared static archive symbols debug_symbols debug library headers tool
