@@ -273,7 +273,6 @@ static void abandon(struct task *task, void *unused)
 	if (task->fate & TASK_UNUSED)
 		return;
 	slot_abandon(&task->tenant);
-	fiber_fini(&task->fiber);
 	if (!(task->flags & TASK_STARTED) && task->start.n != SLEY_BY_POINTER && task->start.n > 0)
 		image_free(NULL, task->start.arg, task->start.n);
 }

@@ -173,7 +173,6 @@ static void tell(struct task *task)
 
 void task_end(struct worker *worker, struct task *task)
 {
-	fiber_fini(&task->fiber);
 	COUNT(worker, ended, 1);
 	task_to_ended(task);
 	lock_take(&task->lock);

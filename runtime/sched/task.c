@@ -42,6 +42,7 @@ void tasks_close(void)
 		newest = MAX(newest, task_at(i)->id >> SLEY_TASK_INDEX_BITS);
 		store(&region.tasks[i].id, 0, relaxed);
 		region_live_clear(i);
+		fiber_fini(&task_at(i)->fiber);
 	}
 	arena_free(&table.arena);
 	table.free = NULL;

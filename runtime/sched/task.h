@@ -92,7 +92,7 @@ struct task {
 	};
 	struct timer timer;
 	struct task_extra *extra; /* atomic; set once, under lock: see task_extra_get() */
-	struct fiber fiber;
+	struct fiber fiber; /* kept when it is free */
 } CACHE_ALIGNED;
 
 #if !defined(SLEY_TSAN) && !defined(SLEY_ASAN)

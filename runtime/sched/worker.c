@@ -280,6 +280,8 @@ NOINLINE static void leave(struct worker *worker, enum after after)
 	size_t live = slot_live_now(task->tenant.slot);
 	depth_parked(task, live);
 	held_check(task, after == AFTER_END);
+	if (after == AFTER_END)
+		fiber_abandon_frames(3); /* task_main(), worker_end() and this */
 	fiber_leave(&task->fiber, &worker->fiber, after == AFTER_END);
 	context_switch(&task->tenant.context, &worker->context);
 	fiber_enter(&task->fiber, &worker_self()->fiber);

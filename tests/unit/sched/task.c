@@ -228,12 +228,45 @@ static void test_slot_states(void **state)
 }
 #endif
 
+static int main_reused(void *arg)
+{
+	uint64_t entry = 0;
+#ifdef SLEY_TSAN
+	const struct task *task = NULL;
+	const void *fiber = NULL;
+#endif
+
+	for (int i = 0; i < 100000; i++) {
+		sley_task id = sley_spawn(nothing, NULL);
+		REQUIRE(id > 0 && sley_join(id, SOON) == 0);
+		if (i == 0) {
+			entry = (uint64_t)id & SLEY_TASK_INDEX_MASK;
+#ifdef SLEY_TSAN
+			task = task_at((uint32_t)entry - 1);
+			fiber = task->fiber.tsan;
+#endif
+		}
+		REQUIRE(((uint64_t)id & SLEY_TASK_INDEX_MASK) == entry);
+	}
+#ifdef SLEY_TSAN
+	REQUIRE(fiber && task->fiber.tsan == fiber);
+#endif
+	return 0;
+}
+
+/* An entry serves any number of tasks, with the same fibre of ThreadSanitizer, which has room for 65,536 frames. */
+static void test_reused(void **state)
+{
+	run(main_reused, 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_unique),
 		cmocka_unit_test(test_find),
 		cmocka_unit_test(test_records),
+		cmocka_unit_test(test_reused),
 #ifndef SLEY_ASAN
 		cmocka_unit_test(test_slot_states),
 #endif
