@@ -33,16 +33,16 @@ ssize_t sigpipe_end(const struct sigpipe *s, ssize_t n)
 
 ssize_t sigpipe_writev(int fd, const struct iovec *vector, int count)
 {
-	static unsigned missing; /* atomic: the kernel does not know the flag */
+	static unsigned missing; /* atomic: the kernel, or qemu, does not know the flag or the call */
 	if (!load(&missing, relaxed)) {
 		ssize_t n = sys_pwritev2(fd, vector, count, RWF_NOSIGNAL);
-		if (n != -EOPNOTSUPP)
+		if (n != -EOPNOTSUPP && n != -ENOSYS)
 			return n;
 		store(&missing, 1, relaxed);
 	}
 	struct sigpipe s;
 	sigpipe_begin(&s);
-	return sigpipe_end(&s, sys_pwritev2(fd, vector, count, 0));
+	return sigpipe_end(&s, sys_writev(fd, vector, (long)count));
 }
 
 ssize_t sigpipe_writev_nowait(int fd, const struct iovec *vector, int count)
