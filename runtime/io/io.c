@@ -80,7 +80,14 @@ static ssize_t write_a_little(int fd, const struct iovec *vector, int count)
 		count--;
 	}
 	struct iovec part = { vector->iov_base, MIN(vector->iov_len, PIPE_BUF) };
-	return is_pipe(fd) ? sigpipe_writev(fd, &part, 1) : sys_writev(fd, &part, 1L);
+	int whole = 0;
+	for (size_t room = PIPE_BUF; whole < count && vector[whole].iov_len <= room; whole++)
+		room -= vector[whole].iov_len;
+	if (whole == 0) {
+		vector = &part;
+		whole = 1;
+	}
+	return is_pipe(fd) ? sigpipe_writev(fd, vector, whole) : sys_writev(fd, vector, (long)whole);
 }
 
 static ssize_t foreign_file_now(struct transfer *t)

@@ -47,7 +47,7 @@ void tasks_close(void)
 	arena_free(&table.arena);
 	table.free = NULL;
 	table.high = 0;
-	table.generation = newest + 1;
+	table.generation = (newest + 1) & (INT64_MAX >> SLEY_TASK_INDEX_BITS);
 }
 
 /* Makes the record pages of [0, high) present, in steps. */
@@ -196,7 +196,7 @@ void task_free(struct task_cache *cache, struct task *task)
 	region_live_clear(task_index(task));
 	lock_take(&task->lock); /* a stale join looks under it */
 	task->fate = TASK_UNUSED;
-	task->id += (uint64_t)1 << SLEY_TASK_INDEX_BITS;
+	task->id = (task->id + ((uint64_t)1 << SLEY_TASK_INDEX_BITS)) & INT64_MAX; /* ids are positive */
 	lock_drop(&task->lock);
 	if (!cache) {
 		task->tenant.next = NULL;

@@ -59,9 +59,19 @@ static void stay(void *arg)
 	char frame[3000]; /* more than a page of the stack */
 
 	memset(frame, 1, sizeof(frame));
-	frames[(uintptr_t)arg] = frame;
+	store(&frames[(uintptr_t)arg], frame, relaxed);
 	sley_sleep(SLEY_NEVER);
 	REQUIRE(frame[0] == 1);
+}
+
+/* It looks into what is the parked task's. */
+__attribute__((no_sanitize("thread"))) static void check_dumped(sley_task id, const char *frame)
+{
+	struct task *task = task_find(id);
+
+	REQUIRE(is_dumped(frame) && is_dumped(frame + 2999));
+	REQUIRE(is_dumped(record_of(id)) && is_dumped(task) && is_dumped(task->tenant.slot));
+	REQUIRE(!task->tenant.image || is_dumped(task->tenant.image));
 }
 
 static int main_used(void *arg)
@@ -76,12 +86,8 @@ static int main_used(void *arg)
 	for (int i = 0; i < TASKS; i++)
 		await_state(tasks[i], SLEY_TASK_WAITING, SLEY_WAIT_SLEEP);
 	read_mappings();
-	for (int i = 0; i < TASKS; i++) {
-		struct task *task = task_find(tasks[i]);
-		REQUIRE(is_dumped(frames[i]) && is_dumped((const char *)frames[i] + 2999));
-		REQUIRE(is_dumped(record_of(tasks[i])) && is_dumped(task) && is_dumped(task->tenant.slot));
-		REQUIRE(!task->tenant.image || is_dumped(task->tenant.image));
-	}
+	for (int i = 0; i < TASKS; i++)
+		check_dumped(tasks[i], load(&frames[i], relaxed));
 	return 0;
 }
 

@@ -529,9 +529,9 @@ static int main_dump(void *arg)
 		 line_of_waiter);
 	REQUIRE(strstr(text, expected) != NULL);
 	const struct sley_region_task *record = record_of(task);
-	snprintf(expected, sizeof(expected), ", stack %u live, %u KiB deepest, spawned", record->live16 * 16u,
-		 SLEY_TASK_DEEPEST(record->parent_deepest) * 4);
-	REQUIRE(record->live16 > 0 && strstr(text, expected) != NULL);
+	snprintf(expected, sizeof(expected), ", stack %u live, %u KiB deepest, spawned", load(&record->live16, relaxed) * 16u,
+		 SLEY_TASK_DEEPEST(load(&record->parent_deepest, relaxed)) * 4);
+	REQUIRE(load(&record->live16, relaxed) > 0 && strstr(text, expected) != NULL);
 	snprintf(expected, sizeof(expected), "task %lld main running", (long long)sley_self());
 	REQUIRE(strstr(text, expected) != NULL);
 	close(fd);

@@ -14,6 +14,7 @@
 
 #include "base/compiler.h"
 
+#define NO_ZEROCOPY "qemu-user does not know SO_ZEROCOPY"
 #define SIZE ((size_t)1 << 20)
 
 static int ends[2];
@@ -91,6 +92,7 @@ static int main_send(void *arg)
 /* Every byte arrives, and the buffer is released, after one call and after several. */
 static void test_send(void **state)
 {
+	test_need_kernel(NO_ZEROCOPY);
 	run(main_send, 1);
 	run(main_send, 2);
 }
@@ -163,6 +165,7 @@ static int main_stuck(void *arg)
 /* The release waits for the peer: deadline, cancellation, close, a second waiter; a dead connection releases. */
 static void test_stuck(void **state)
 {
+	test_need_kernel(NO_ZEROCOPY);
 	run(main_stuck, 1);
 	run(main_stuck, 2);
 }
@@ -210,6 +213,7 @@ static int main_reader(void *arg)
 /* Notifications do not wake the socket's reader; data and errors do. */
 static void test_reader(void **state)
 {
+	test_need_kernel(NO_ZEROCOPY);
 	run(main_reader, 1);
 }
 
@@ -244,6 +248,7 @@ static int main_datagrams(void *arg)
 /* UDP. */
 static void test_datagrams(void **state)
 {
+	test_need_kernel(NO_ZEROCOPY);
 	run(main_datagrams, 1);
 }
 
@@ -289,6 +294,7 @@ static int main_no_memory(void *arg)
 /* Where there is no memory for a notification the bytes are copied after all. */
 static void test_no_memory(void **state)
 {
+	test_need_kernel(NO_ZEROCOPY);
 	int fd = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
 	if (fd < 0)
@@ -340,6 +346,7 @@ static int main_bad(void *arg)
 /* Each mistake has its code; a buffer on a copying stack is reported. */
 static void test_bad(void **state)
 {
+	test_need_kernel(NO_ZEROCOPY);
 	assert_int_equal(sley_send_zerocopy(0, "x", 1, SLEY_NEVER), -EDEADLK);
 	assert_int_equal(sley_zerocopy_wait(0, SLEY_NEVER), -EDEADLK);
 	run(main_bad, 1);

@@ -14,10 +14,12 @@
 /* Runs the planted service; all that it says is in `text`. */
 static void run_planted(const char *how, char *text, size_t size)
 {
+	const char *emulator = getenv("SLEY_TEST_EMULATOR");
 	char command[1000];
 	char *argv[] = { "sh", "-c", command, NULL };
 
-	snprintf(command, sizeof(command), "%s %s 2>&1", test_build_path("tests/unit/sched/held.debug.planted"), how);
+	snprintf(command, sizeof(command), "%s %s %s 2>&1", emulator ? emulator : "",
+		 test_build_path("tests/unit/sched/held.debug.planted"), how);
 	int code = test_run(argv, text, (int)size);
 	if (code != 0)
 		fail_msg("it ended with %d:\n%s", code, text);

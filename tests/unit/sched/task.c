@@ -228,6 +228,28 @@ static void test_slot_states(void **state)
 }
 #endif
 
+static int main_wrapped(void *arg)
+{
+	sley_task id = sley_spawn(nothing, NULL), next;
+	struct task *task = task_find(id);
+
+	REQUIRE(id > 0 && sley_join(id, SOON) == 0);
+	task->id |= INT64_MAX & ~(uint64_t)SLEY_TASK_INDEX_MASK; /* it is free, and the next to be used */
+	id = sley_spawn(nothing, NULL);
+	REQUIRE(id > 0 && task_find(id) == task && id >> SLEY_TASK_INDEX_BITS == INT64_MAX >> SLEY_TASK_INDEX_BITS);
+	REQUIRE(sley_join(id, SOON) == 0);
+	next = sley_spawn(nothing, NULL);
+	REQUIRE(next > 0 && task_find(next) == task && next >> SLEY_TASK_INDEX_BITS == 0);
+	REQUIRE(sley_join(id, SOON) == -ESRCH && sley_join(next, SOON) == 0);
+	return 0;
+}
+
+/* Ids stay positive when an entry has served as many tasks as there are generations. */
+static void test_wrapped(void **state)
+{
+	run(main_wrapped, 1);
+}
+
 static int main_reused(void *arg)
 {
 	uint64_t entry = 0;
@@ -266,7 +288,7 @@ int main(void)
 		cmocka_unit_test(test_unique),
 		cmocka_unit_test(test_find),
 		cmocka_unit_test(test_records),
-		cmocka_unit_test(test_reused),
+		cmocka_unit_test(test_reused), cmocka_unit_test(test_wrapped),
 #ifndef SLEY_ASAN
 		cmocka_unit_test(test_slot_states),
 #endif

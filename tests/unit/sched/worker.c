@@ -323,34 +323,67 @@ static void test_pinned(void **state)
 		run(main_pinned, 3);
 }
 
+struct caller {
+	struct sley_chan *chan;
+	unsigned begun; /* atomic */
+};
+
+static void call_back(void *arg)
+{
+	struct caller *caller = arg;
+	sley_time deadline = SOON;
+	char item = 0;
+
+	store(&caller->begun, 1, release);
+	while (sley_chan_try_send(caller->chan, &item) != 0) { /* until it is waiting */
+		REQUIRE(sley_now() < deadline);
+		cpu_relax();
+	}
+}
+
+/* Parks, and is made ready from another worker: nobody else is free to run call_back() before it parks. */
 static void wander(void *arg)
 {
+	static struct sley_mutex one_at_a_time = SLEY_MUTEX_INIT;
+	struct caller *caller = arg;
 	int on_stack[50];
-	pid_t threads[2] = { gettid(), 0 };
+	pid_t before = gettid(), now = before;
 	sley_time deadline = SOON;
+	char item;
 
 	for (int i = 0; i < 50; i++)
 		on_stack[i] = i * i;
-	while (!threads[1]) {
+	REQUIRE(sley_mutex_lock(&one_at_a_time, SOON) == 0);
+	while (now == before) {
 		REQUIRE(sley_now() < deadline);
-		sley_sleep(sley_in(SLEY_US(20))); /* whoever runs the timer gets it */
-		if (gettid() != threads[0])
-			threads[1] = gettid();
+		store(&caller->begun, 0, relaxed);
+		sley_task task = sley_spawn(call_back, caller);
+		sley_time patience = sley_in(SLEY_MS(10)); /* it may have come onto this task's slot */
+		while (!load(&caller->begun, acquire) && sley_now() < patience)
+			cpu_relax();
+		REQUIRE(sley_chan_recv(caller->chan, &item, SOON) == 0);
+		now = gettid();
+		REQUIRE(sley_join(task, SOON) == 0);
 	}
+	REQUIRE(sley_mutex_unlock(&one_at_a_time) == 0);
 	for (int i = 0; i < 50; i++)
 		REQUIRE(on_stack[i] == i * i);
 }
 
 static int main_migrate(void *arg)
 {
+	struct caller *caller = calloc(1, sizeof(*caller));
 	sley_task tasks[8];
 	uint64_t before = counter(SLEY_COUNTER_migrations);
 
+	REQUIRE(sley_chan_new(&caller->chan, 1, 0) == 0);
 	for (int i = 0; i < 8; i++)
-		tasks[i] = sley_spawn(wander, NULL);
+		tasks[i] = sley_spawn(wander, caller);
 	for (int i = 0; i < 8; i++)
 		REQUIRE(sley_join(tasks[i], SLEY_NEVER) == 0);
 	REQUIRE(counter(SLEY_COUNTER_migrations) >= before + 8);
+	REQUIRE(sley_chan_free(caller->chan) == 0);
+	free(caller);
 	return 0;
 }
 

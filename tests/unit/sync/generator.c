@@ -800,7 +800,7 @@ static int main_drop_race(void *arg)
 		REQUIRE(i % 2 == 0 || load(&cleaned, relaxed) >= (unsigned)i / 2 + 1);
 	}
 	await_live(1);
-	REQUIRE(cleaned == (unsigned)ROUNDS); /* once each */
+	REQUIRE(load(&cleaned, relaxed) == (unsigned)ROUNDS); /* once each */
 	return 0;
 }
 
@@ -813,7 +813,7 @@ static void test_drop_race(void **state)
 static void cancel_body(void *task)
 {
 	stagger(200);
-	sley_cancel((sley_task)(intptr_t)task);
+	sley_cancel(*(sley_task *)task);
 }
 
 static int main_cancel_race(void *arg)
@@ -824,7 +824,7 @@ static int main_cancel_race(void *arg)
 		fetch_add(&seed, 1, relaxed);
 		REQUIRE(sley_gen_new(&gen, give_until_cancelled, NULL, 0, 8) == 0);
 		REQUIRE(sley_gen_next(gen, &item, SLEY_NEVER) == 0 && item == 0);
-		sley_task task = sley_spawn(cancel_body, (void *)(intptr_t)body);
+		sley_task task = sley_spawn_copy(cancel_body, &body, sizeof(body));
 		uint64_t expected = 1;
 		while ((error = sley_gen_next(gen, &item, SLEY_NEVER)) == 0) {
 			REQUIRE(item == expected);

@@ -277,7 +277,7 @@ static void links_back(void *arg)
 {
 	sley_task *other = arg;
 
-	sley_task_link(load(other, relaxed)); /* may have ended */
+	sley_task_link(load(other, acquire)); /* may have ended */
 	if (sley_self() % 3 == 0)
 		sley_cancel(sley_self());
 }
@@ -288,8 +288,8 @@ static int main_both(void *arg)
 
 	for (long i = test_scale(20000); i > 0; i--) {
 		store(&pair[1], 0, relaxed);
-		store(&pair[0], sley_spawn(links_back, &pair[1]), relaxed);
-		store(&pair[1], sley_spawn(links_back, &pair[0]), relaxed);
+		store(&pair[0], sley_spawn(links_back, &pair[1]), release);
+		store(&pair[1], sley_spawn(links_back, &pair[0]), release);
 		if (i % 2)
 			sley_yield();
 		REQUIRE(sley_join(pair[0], SOON) == 0 && sley_join(pair[1], SOON) == 0);
