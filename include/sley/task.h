@@ -23,7 +23,9 @@ struct sley_task_options {
 
 /*
  * Starts fn(arg) as a task and returns its id. The id stays valid until the task has been joined: join it, or use
- * sley_go(). `arg` is handed on as it is; it must not point into a copying stack (see above). Never waits. Any thread.
+ * sley_go(). `arg` is handed on as it is; it must not point into a copying stack (see above). So do not hand on a large
+ * number in place of a pointer, such as a task's id, which may look like such an address: spawn_copy is for those. Never
+ * waits. Any thread.
  *
  * -EAGAIN: max_tasks are alive, or up to 64 fewer for each other worker, which keeps as many entries at hand;
  * -ENOMEM; -EFAULT: arg lies on a copying stack: spawn_copy, or heap.
