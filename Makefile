@@ -362,6 +362,8 @@ $(observer_programs): $(BUILD)/%: $(BUILD)/obj/%.o $(archives)
 	$(call quiet,LD)$(CC) -pie -o $@ $^ $(link) $(test_libs) $(observer_libs)
 $(filter-out %.debug.planted,$(planted_programs)): $(BUILD)/%: $(BUILD)/obj/%.o $(BUILD)/libsley.a
 $(filter %.debug.planted,$(planted_programs)): $(BUILD)/%: $(BUILD)/obj/%.o $(BUILD)/libsley-debug.a
+# A test's planted program is there when the test is.
+$(foreach p,$(planted_programs),$(eval $(basename $(p:.debug.planted=.planted)): | $(p)))
 $(planted_programs):
 	@mkdir -p $(@D)
 	$(call quiet,LD)$(CC) -pie -o $@ $^ $(link)

@@ -11,6 +11,12 @@
 
 #define WAITS 64
 
+#ifdef SLEY_ASAN /* there a stack is for one task */
+#define FEW_STACKS 128
+#else
+#define FEW_STACKS 16
+#endif
+
 static const struct race {
 	void (*waiter)(void *number);
 	void (*sides[2])(unsigned number);
@@ -150,7 +156,7 @@ static void cancel_body(void)
 static void test_cancellation_against_completion(void **state)
 {
 	STRESS_RUN(cancel_body, .workers = 2);
-	STRESS_RUN(cancel_body, .workers = 4, .stack_slots = 16);
+	STRESS_RUN(cancel_body, .workers = 4, .stack_slots = FEW_STACKS);
 }
 
 static void deadline_body(void)
@@ -165,7 +171,7 @@ static void deadline_body(void)
 static void test_deadline_against_event(void **state)
 {
 	STRESS_RUN(deadline_body, .workers = 2);
-	STRESS_RUN(deadline_body, .workers = 4, .stack_slots = 16);
+	STRESS_RUN(deadline_body, .workers = 4, .stack_slots = FEW_STACKS);
 }
 
 static void close_body(void)
@@ -180,7 +186,7 @@ static void close_body(void)
 static void test_close_against_wait(void **state)
 {
 	STRESS_RUN(close_body, .workers = 2);
-	STRESS_RUN(close_body, .workers = 4, .stack_slots = 16);
+	STRESS_RUN(close_body, .workers = 4, .stack_slots = FEW_STACKS);
 }
 
 /* ---- join against end ---- */
@@ -233,7 +239,7 @@ static void join_body(void)
 static void test_join_against_end(void **state)
 {
 	STRESS_RUN(join_body, .workers = 2);
-	STRESS_RUN(join_body, .workers = 4, .stack_slots = 16);
+	STRESS_RUN(join_body, .workers = 4, .stack_slots = FEW_STACKS);
 }
 
 int main(void)

@@ -211,7 +211,7 @@ static int main_full(void *arg)
 	uint64_t value = 1;
 
 	for (int own = 0; own < 2; own++) {
-		c->fd = eventfd(0, EFD_CLOEXEC);
+		c->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK); /* a foreign one that blocks would block the thread */
 		REQUIRE(!own || sley_own(c->fd) == 0);
 		REQUIRE(sley_write(c->fd, &value, sizeof(value), 0) == sizeof(value));
 		sley_task task = sley_spawn(add_much, c);
