@@ -14,6 +14,7 @@
  */
 #include <sys/stat.h>
 
+#include "sched/global.h"
 #include "sched/thread.h"
 #include "sched/worker.h"
 
@@ -45,7 +46,7 @@ static bool worker_is_empty(struct worker *worker)
 
 static bool nothing_to_do(void)
 {
-	if (idle_count() != scheduler.count || load(&scheduler.length, relaxed) > 0 ||
+	if (idle_count() != scheduler.count || load(&global_length, relaxed) > 0 ||
 	    load(&scheduler.starved_count, relaxed) > 0 || load(&scheduler.stopping, relaxed))
 		return false;
 	for (unsigned i = 0; i < scheduler.count; i++) {

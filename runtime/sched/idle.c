@@ -22,6 +22,7 @@
 
 #include "base/check.h"
 #include "base/futex.h"
+#include "sched/global.h"
 #include "sched/worker.h"
 
 static struct {
@@ -167,7 +168,7 @@ void idle_spin_end(struct worker *worker, bool found)
 /* Work that this worker could do now. */
 static bool work_there(struct worker *worker)
 {
-	if (load(&scheduler.length, relaxed) > 0 || load(&worker->inbox_length, relaxed) > 0 ||
+	if (load(&global_length, relaxed) > 0 || load(&worker->inbox_length, relaxed) > 0 ||
 	    load(&worker->next, relaxed) || load(&scheduler.stopping, relaxed))
 		return true;
 	for (unsigned i = 0; i < scheduler.count; i++) {

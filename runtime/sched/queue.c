@@ -11,6 +11,7 @@
 #include "sched/queue.h"
 
 #include "base/check.h"
+#include "sched/global.h"
 #include "sched/thread.h"
 
 #define GLOBAL_INTERVAL 61 /* a prime, so as not to fall in step with a program's own pattern (Go's figure) */
@@ -20,56 +21,26 @@
 
 /* ---- the queues ---- */
 
-static void global_append(struct task *first, struct task *last, unsigned n)
+/* This worker's fair share of the global queue: one to run now, the rest into its deque. */
+static struct task *take_share(struct worker *worker)
 {
-	last->tenant.next = NULL;
-	lock_take(&scheduler.lock);
-	if (scheduler.tail)
-		scheduler.tail->tenant.next = &first->tenant;
-	else
-		scheduler.head = first;
-	scheduler.tail = last;
-	store(&scheduler.length, scheduler.length + n, relaxed);
-	lock_drop(&scheduler.lock);
-}
-
-/* Takes this worker's fair share of the global queue: one to run now, the rest into its deque. */
-static struct task *global_take(struct worker *worker)
-{
-	if (load(&scheduler.length, relaxed) == 0)
+	struct task *batch[DEQUE_SIZE / 2];
+	if (load(&global_length, relaxed) == 0)
 		return NULL;
-	lock_take(&scheduler.lock);
-	unsigned share = MIN(scheduler.length / scheduler.count + 1, DEQUE_SIZE / 2);
-	struct task *first = scheduler.head;
-	unsigned n = 0;
-	while (scheduler.head && n < share) {
-		struct task *task = scheduler.head;
-		struct tenant *next = task->tenant.next; /* once it is in the deque it may be anybody's */
-		if (n > 0 && !deque_push(&worker->deque, task))
-			break;
-		scheduler.head = (struct task *)next;
-		n++;
-	}
-	if (!scheduler.head)
-		scheduler.tail = NULL;
-	store(&scheduler.length, scheduler.length - n, relaxed);
-	lock_drop(&scheduler.lock);
-	return first;
+	unsigned room = DEQUE_SIZE - deque_length(&worker->deque); /* thieves only make more */
+	unsigned n = global_take(batch, scheduler.count, MIN(room + 1, DEQUE_SIZE / 2));
+	for (unsigned i = 1; i < n; i++)
+		deque_push(&worker->deque, batch[i]);
+	return n ? batch[0] : NULL;
 }
 
 /* The deque is full: half of it and `task` go to the global queue. */
 static void overflow(struct worker *worker, struct task *task)
 {
-	struct task *batch[DEQUE_SIZE / 2];
+	struct task *batch[DEQUE_SIZE / 2 + 1];
 	unsigned n = deque_steal(&worker->deque, batch);
-	for (unsigned i = 0; i + 1 < n; i++)
-		batch[i]->tenant.next = &batch[i + 1]->tenant;
-	if (n == 0) {
-		global_append(task, task, 1);
-	} else {
-		batch[n - 1]->tenant.next = &task->tenant;
-		global_append(batch[0], task, n + 1);
-	}
+	batch[n] = task;
+	global_put(batch, n + 1);
 	COUNT(worker, overflows, 1);
 }
 
@@ -139,7 +110,7 @@ static void enqueue(struct worker *worker, struct task *task, bool last)
 		return;
 	}
 	if (unlikely(!worker)) {
-		global_append(task, task, 1);
+		global_put(&task, 1);
 		idle_notify();
 		return;
 	}
@@ -210,7 +181,7 @@ void queue_granted_outside(struct task *task)
 	if (task->flags & TASK_PINNED) {
 		inbox_push(worker_get(task->worker), task);
 	} else {
-		global_append(task, task, 1);
+		global_put(&task, 1);
 		idle_notify();
 	}
 }
@@ -335,10 +306,14 @@ static void prefetch(struct worker *worker)
 	__builtin_prefetch(later);
 	if (!next)
 		return;
-	const char *sp = next->tenant.context.sp;
+	const char *image = next->tenant.image, *sp = next->tenant.context.sp;
 	__builtin_prefetch(sp);
 	__builtin_prefetch(sp + CACHE_LINE);
 	__builtin_prefetch(sp + 2 * CACHE_LINE);
+	if (image) {
+		for (int i = 0; i < 6; i++) /* the live bytes of most tasks */
+			__builtin_prefetch(image + i * CACHE_LINE);
+	}
 	__builtin_prefetch(next->tenant.slot);
 	__builtin_prefetch(task_record(next));
 #else
@@ -379,12 +354,12 @@ static struct task *find_fairly(struct worker *worker)
 	if (likely(--worker->until_global > 0))
 		return NULL;
 	worker->until_global = GLOBAL_INTERVAL;
-	return global_take(worker);
+	return take_share(worker);
 }
 
 static struct task *find_elsewhere(struct worker *worker)
 {
-	struct task *task = global_take(worker);
+	struct task *task = take_share(worker);
 	if (task)
 		return task;
 	poll_now(worker);
@@ -397,7 +372,7 @@ static struct task *find_elsewhere(struct worker *worker)
 			if (!task)
 				task = steal(worker, round == 3);
 			if (!task)
-				task = global_take(worker);
+				task = take_share(worker);
 		}
 		idle_spin_end(worker, task != NULL);
 	}

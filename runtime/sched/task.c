@@ -8,6 +8,7 @@
 
 #include "base/arena.h"
 #include "base/check.h"
+#include "sched/global.h"
 #include "sched/worker.h"
 
 #define BATCH         32    /* entries that travel between a worker's cache and the table */
@@ -32,7 +33,10 @@ struct task *task_at(uint32_t index)
 int tasks_open(uint32_t max)
 {
 	table.max = max;
-	return arena_reserve(&table.arena, (size_t)max * sizeof(struct task));
+	int error = arena_reserve(&table.arena, (size_t)max * sizeof(struct task));
+	if (error == 0 && (error = global_open(max)) != 0)
+		arena_free(&table.arena);
+	return error;
 }
 
 void tasks_close(void)
@@ -45,6 +49,7 @@ void tasks_close(void)
 		fiber_fini(&task_at(i)->fiber);
 	}
 	arena_free(&table.arena);
+	global_close();
 	table.free = NULL;
 	table.high = 0;
 	table.generation = (newest + 1) & (INT64_MAX >> SLEY_TASK_INDEX_BITS);
@@ -72,7 +77,7 @@ static struct task *fresh(int *error)
 	uint32_t index = table.high;
 	*error = index == table.max ? -EAGAIN : -ENOMEM;
 	if (index == table.max || arena_grow(&table.arena, (index + 1) * sizeof(struct task)) != 0 ||
-	    populate_records(index + 1) != 0)
+	    populate_records(index + 1) != 0 || global_reserve(index + 1) != 0)
 		return NULL;
 	struct task *task = task_at(index);
 	task->fate = TASK_UNUSED;

@@ -77,10 +77,6 @@ struct scheduler {
 	unsigned stopping; /* atomic: set once; workers leave when they see it */
 	unsigned threads;  /* atomic: of the runtime's own, beside the workers */
 	unsigned run;      /* constant during a run: its number in this process */
-	/* the global queue: overflow, tasks from plain threads, and yields after a full share */
-	struct lock lock; /* protects head and tail */
-	struct task *head, *tail;
-	unsigned length; /* atomic; written under lock */
 	/* tasks for which there was no memory to run; retried when memory was freed and by the monitor */
 	struct lock starved_lock; /* protects starved */
 	struct task *starved;
