@@ -18,8 +18,8 @@ struct chunk {
 };
 
 /*
- * Chunks from first to last are full but for the ends: `begin` are taken from the first, `end` are in the last. So n tasks
- * need n / CHUNK + 2 of them.
+ * Chunks from first to last are full but for the ends: `begin` are taken from the first, `end` are in the last. So n
+ * tasks need n / CHUNK + 2 of them.
  */
 static struct {
 	struct lock lock; /* protects what follows, up to `made` */

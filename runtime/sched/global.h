@@ -3,8 +3,8 @@
 /*
  * The global queue: what overflows from a worker's deque, and what threads that are no workers make ready. FIFO.
  *
- * It keeps the numbers of tasks in chunks of a page. It does not link the tasks: walking such a list misses the cache at
- * every step, with the lock held, and half of a run in which tasks spawn tasks went there.
+ * It keeps the numbers of tasks in chunks of a page. It does not link the tasks: walking such a list misses the cache
+ * at every step, with the lock held, and half of a run in which tasks spawn tasks went there.
  */
 #ifndef SCHED_GLOBAL_H
 #define SCHED_GLOBAL_H

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /*
- * Queues, in the order in which they are looked at: every 61st dispatch the global queue first, so that overflow is not
- * starved; then run-next; the inbox and the deque; the global queue; the reactor and the timers; other workers' deques,
- * timers and run-next. A busy worker looks at the reactor and the timers every POLL_INTERVAL.
+ * Queues, in the order in which they are looked at: the global queue first, when what the deque held at the last such
+ * look may have been run, so that overflow waits no longer than what is at the end of the deque; then run-next; the
+ * inbox and the deque; the global queue; the reactor and the timers; other workers' deques, timers and run-next. A
+ * busy worker looks at the reactor and the timers every POLL_INTERVAL.
  *
  * Run-next makes a pair that hands work to each other fast; after NEXT_BUDGET dispatches in a row through it the task
  * goes to the end of the deque instead, so that the pair cannot starve the rest. The same budget bounds grants.
@@ -14,7 +15,7 @@
 #include "sched/global.h"
 #include "sched/thread.h"
 
-#define GLOBAL_INTERVAL 61 /* a prime, so as not to fall in step with a program's own pattern (Go's figure) */
+#define GLOBAL_INTERVAL 61 /* at least; a prime, so as not to fall in step with a program's own pattern (Go's figure) */
 #define CLOCK_INTERVAL  64 /* dispatches between two looks at the clock */
 #define POLL_INTERVAL   (100 * NS_PER_US)
 #define NEXT_BUDGET     32
@@ -353,8 +354,10 @@ static struct task *find_fairly(struct worker *worker)
 		poll_now(worker);
 	if (likely(--worker->until_global > 0))
 		return NULL;
-	worker->until_global = GLOBAL_INTERVAL;
-	return take_share(worker);
+	struct task *task = take_share(worker);
+	/* more often, and tasks that spawn tasks would be run breadth first, with all of them alive at the same time */
+	worker->until_global = MAX(GLOBAL_INTERVAL, deque_length(&worker->deque));
+	return task;
 }
 
 static struct task *find_elsewhere(struct worker *worker)

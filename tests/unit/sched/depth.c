@@ -100,8 +100,9 @@ static int main_parked(void *arg)
 	await_state(small, SLEY_TASK_WAITING, SLEY_WAIT_GROUP);
 	await_state(large, SLEY_TASK_WAITING, SLEY_WAIT_GROUP);
 	await_state(largest, SLEY_TASK_WAITING, SLEY_WAIT_GROUP);
-	/* the record says so when it leaves its stack, a moment after it says that it waits */
-	for (sley_time deadline = SOON; load(&record_of(largest)->live16, relaxed) < 100000 / 16;) {
+	/* a task leaves its stack a moment after it says that it waits; the site's depth is what is noted last */
+	for (sley_time deadline = SOON; deepest(large) < 12 || load(&site_of(small)->deepest, relaxed) < 1 ||
+					load(&site_of(largest)->deepest, relaxed) < 24;) {
 		REQUIRE(sley_now() < deadline);
 		sley_yield();
 	}
