@@ -8,6 +8,7 @@
 
 #include "runtime.h"
 #include "sched/hold.h"
+#include "sched/thread.h"
 
 #define LINE 512
 
@@ -103,6 +104,11 @@ int dump_tasks(int fd, unsigned most)
 
 int sley_dump(int fd)
 {
-	int error = scheduler_error();
-	return error ? error : dump_tasks(fd, UINT_MAX);
+	struct thread visitor;
+	int error = thread_visit(&visitor);
+	if (error)
+		return error;
+	error = dump_tasks(fd, UINT_MAX);
+	thread_depart(&visitor);
+	return error;
 }

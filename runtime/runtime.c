@@ -307,7 +307,7 @@ static int open_and_run(const struct sley_options *options)
 	offload_open(options->offload_threads, options->compute_threads, options->offload_queue);
 	store(&scheduler.running, 1, release);
 	error = run_workers(options);
-	threads_close(); /* an offloaded function may be among them */
+	threads_end(); /* an offloaded function may be among them */
 	offload_close();
 	store(&scheduler.running, 0, release);
 	threads_close();
@@ -324,7 +324,10 @@ tasks:
 	slots_close();
 images:
 	images_close();
-	scheduler = (struct scheduler){ .forked = scheduler.forked, .run = scheduler.run };
+	/* one by one: plain threads look at `running` at any time */
+	store(&scheduler.threads, 0, relaxed);
+	scheduler.starved = NULL;
+	store(&scheduler.starved_count, 0, relaxed);
 	return error;
 }
 

@@ -6,8 +6,9 @@
 #include <unistd.h>
 
 #include "reactor/entry.h"
+#include "sched/thread.h"
 
-int reactor_own(int fd, unsigned flags)
+static int own(int fd, unsigned flags)
 {
 	struct task *woken[2] = { NULL, NULL };
 	struct entry *entry;
@@ -29,9 +30,20 @@ int reactor_own(int fd, unsigned flags)
 	return 0;
 }
 
-int reactor_own_file(int fd, unsigned flags)
+int reactor_own(int fd, unsigned flags)
 {
-	int error = reactor_own(fd, FD_FILE | flags);
+	struct thread visitor;
+	int error = thread_visit(&visitor);
+	if (error)
+		return error;
+	error = own(fd, flags);
+	thread_depart(&visitor);
+	return error;
+}
+
+static int own_file(int fd, unsigned flags)
+{
+	int error = own(fd, FD_FILE | flags);
 	if (error)
 		return error;
 	struct entry *entry = &entries.first[fd];
@@ -40,6 +52,17 @@ int reactor_own_file(int fd, unsigned flags)
 	if (error)
 		store(&entry->flags, 0, relaxed);
 	lock_drop(&entry->lock);
+	return error;
+}
+
+int reactor_own_file(int fd, unsigned flags)
+{
+	struct thread visitor;
+	int error = thread_visit(&visitor);
+	if (error)
+		return error;
+	error = own_file(fd, flags);
+	thread_depart(&visitor);
 	return error;
 }
 
@@ -114,17 +137,17 @@ struct unreleased *reactor_unreleased(int fd)
 	return &entries.first[fd].unreleased;
 }
 
-int reactor_close_fd(int fd)
+static int close_plainly(int fd)
+{
+	int saved = errno;
+	int result = close(fd) == 0 ? 0 : -errno;
+	errno = saved;
+	return result;
+}
+
+static int close_entry(int fd, struct entry *entry)
 {
 	struct task *woken[2] = { NULL, NULL };
-	struct entry *entry = entry_find(fd);
-	int saved = errno;
-	int result;
-	if (!entry) {
-		result = close(fd) == 0 ? 0 : -errno;
-		errno = saved;
-		return result;
-	}
 	lock_take(&entry->lock);
 	if (entry->closing) {
 		lock_drop(&entry->lock);
@@ -134,9 +157,19 @@ int reactor_close_fd(int fd)
 	store(&entry->flags, 0, relaxed);
 	/* under the lock: once it is closed the number may be another thread's new descriptor, and be owned */
 	entry->closing = entry_next_generation(entry) > 0;
-	result = entry->closing || close(fd) == 0 ? 0 : -errno;
+	int result = entry->closing ? 0 : close_plainly(fd);
 	lock_drop(&entry->lock);
-	errno = saved;
 	entry_ready(woken);
+	return result;
+}
+
+int reactor_close_fd(int fd)
+{
+	struct thread visitor;
+	if (thread_visit(&visitor) != 0)
+		return close_plainly(fd); /* the run is over, and nobody waits any more */
+	struct entry *entry = entry_find(fd);
+	int result = entry ? close_entry(fd, entry) : close_plainly(fd);
+	thread_depart(&visitor);
 	return result;
 }

@@ -3,16 +3,15 @@
 /* Cancelling tasks, and masking it. The protocol is in sched/wait.h. */
 #include <errno.h>
 
+#include "sched/thread.h"
 #include "sched/worker.h"
 
-int sley_cancel(sley_task id)
+static int cancel(sley_task id)
 {
-	int error = scheduler_error();
-	if (error)
-		return error;
 	struct task *target = task_find(id);
 	if (!target)
 		return -ESRCH;
+	int error = 0;
 	bool claimed = false;
 	lock_take(&target->lock);
 	if ((sley_task)target->id != id || target->fate & TASK_UNUSED)
@@ -22,6 +21,17 @@ int sley_cancel(sley_task id)
 	lock_drop(&target->lock);
 	if (claimed)
 		task_ready_last(target);
+	return error;
+}
+
+int sley_cancel(sley_task id)
+{
+	struct thread visitor;
+	int error = thread_visit(&visitor);
+	if (error)
+		return error;
+	error = cancel(id);
+	thread_depart(&visitor);
 	return error;
 }
 

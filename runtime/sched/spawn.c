@@ -8,6 +8,7 @@
 #include "base/check.h"
 #include "sched/cleanup.h"
 #include "sched/fault.h"
+#include "sched/thread.h"
 #include "sched/worker.h"
 
 #define CALLER __builtin_return_address(0)
@@ -107,12 +108,17 @@ void spawn_drop(struct task *task)
 sley_task sley_spawn_at(struct sley_site *site, const struct sley_task_options *options, void (*fn)(void *),
 			const void *arg, size_t n)
 {
+	struct thread visitor;
 	struct task *task;
-	int error = spawn_new(&task, site, options, fn, arg, n);
-	if (error)
-		return error;
-	sley_task id = (sley_task)task->id; /* once it is ready it may end, and the entry be another's */
-	spawn_start(task);
+	sley_task id = thread_visit(&visitor);
+	if (id)
+		return id;
+	id = spawn_new(&task, site, options, fn, arg, n);
+	if (id == 0) {
+		id = (sley_task)task->id; /* once it is ready it may end, and the entry be another's */
+		spawn_start(task);
+	}
+	thread_depart(&visitor);
 	return id;
 }
 

@@ -41,9 +41,12 @@ int thread_enter(struct thread *thread)
 {
 	if (worker_self())
 		return -EDEADLK;
+	int error = scheduler_error(); /* in a forked child the lock may be one that nobody drops */
+	if (error)
+		return error;
 	*thread = (struct thread){ .task = { .id = thread_id(), .flags = TASK_THREAD, .claim = CLAIM_EVENT } };
 	lock_take(&threads.lock);
-	int error = scheduler_error();
+	error = scheduler_error();
 	if (error == 0) {
 		thread->prev = NULL;
 		thread->next = threads.list;
@@ -74,12 +77,12 @@ void thread_leave(struct thread *thread)
 
 int thread_visit(struct thread *thread)
 {
-	return task_self() ? 0 : thread_enter(thread);
+	return worker_self() ? 0 : thread_enter(thread);
 }
 
 void thread_depart(struct thread *thread)
 {
-	if (!task_self())
+	if (!worker_self())
 		thread_leave(thread);
 }
 
@@ -128,7 +131,7 @@ void thread_wake(struct task *task)
 	futex_wake(woken, 1);
 }
 
-void threads_close(void)
+void threads_end(void)
 {
 	struct task *list = NULL;
 	store(&threads.over, 1, relaxed);
@@ -142,7 +145,12 @@ void threads_close(void)
 	}
 	lock_drop(&threads.lock);
 	task_ready_list(list);
+}
+
+void threads_close(void)
+{
 	unsigned inside;
+	threads_end(); /* who came since, and found the run still there */
 	while ((inside = load(&threads.count, acquire)) > 0)
 		futex_wait(&threads.count, inside, NULL);
 }

@@ -5,7 +5,7 @@
  * and the wait node, so that objects need not know the difference, and task_ready() wakes it from its futex.
  *
  * When the run ends, those that still wait are told (CLAIM_OVER), and the run's memory stays until they have left:
- *     threads_close(): over = 1; claim each; wait until none is inside
+ *     threads_end(): over = 1; claim each
  *     thread_park():   (the wait can be claimed); over? claim it oneself : sleep
  */
 #ifndef SCHED_THREAD_H
@@ -32,8 +32,8 @@ void thread_leave(struct thread *thread);
 uint64_t thread_id(void);
 
 /*
- * For a call from any thread that looks at tasks: 0, and the run and its memory last until thread_depart(). A task needs
- * nothing for that; a plain thread enters.
+ * For a call from any thread that looks at what is the run's: 0, and the run and its memory last until thread_depart().
+ * A worker needs nothing for that; a plain thread enters.
  */
 int thread_visit(struct thread *thread);
 void thread_depart(struct thread *thread);
@@ -53,8 +53,11 @@ void thread_wake(struct task *task);
 /* How many wait without a deadline, and have not been claimed. */
 unsigned threads_stuck(void);
 
-/* The run begins, and is over. */
+/* The run begins; it ends: those that wait are told. */
 void threads_open(void);
+void threads_end(void);
+
+/* The run is over, and nobody enters any more: waits until all have left. */
 void threads_close(void);
 
 #endif
