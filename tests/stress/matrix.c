@@ -13,18 +13,25 @@
  *   closed     the object is closed while it waits
  *   thread     a plain thread makes the call: it waits as a task does, or is told that it must not
  *
- * A row is a call (tests/stress/matrix_rows.c), a cell of the matrix a run with so many workers and stacks: few stacks, so that every
- * wait is copied out by the tasks that churn beside it, or one for each. Both context backends run it (make check). What
- * each outcome leaves behind must be as if nobody had waited: the next one starts from there.
+ * A row is a call (matrix_rows_*.c), a cell of the matrix a run with so many workers and stacks: few stacks, so that
+ * every wait is copied out by the tasks that churn beside it, or one for each. Both context backends run it (make
+ * check). What each outcome leaves behind must be as if nobody had waited: the next one starts from there.
  */
-#include "tests/stress/matrix_rows.h"
-
 #include <stdio.h>
 #include <string.h>
 
+#include "tests/stress/matrix_rows_chan.h"
+#include "tests/stress/matrix_rows_io.h"
+#include "tests/stress/matrix_rows_pool.h"
+#include "tests/stress/matrix_rows_socket.h"
+#include "tests/stress/matrix_rows_sync.h"
+#include "tests/stress/matrix_rows_tasks.h"
 #include "tests/stress/stress.h"
 
 #define CHURNERS 6
+
+static const struct matrix_row *const tables[] = { matrix_rows_tasks, matrix_rows_sync,   matrix_rows_chan,
+						   matrix_rows_io,    matrix_rows_socket, matrix_rows_pool };
 
 static struct {
 	const struct matrix_row *row;
@@ -244,8 +251,9 @@ static void body(void)
 	store(&stop_churning, 0, relaxed);
 	for (uintptr_t i = 0; i < CHURNERS; i++)
 		churners[i] = stress_spawn(churn, (void *)(i + 1));
-	for (const struct matrix_row *row = matrix_rows; row->name; row++)
-		run_row(row);
+	for (unsigned i = 0; i < ARRAY_SIZE(tables); i++)
+		for (const struct matrix_row *row = tables[i]; row->name; row++)
+			run_row(row);
 	store(&stop_churning, 1, relaxed);
 	for (int i = 0; i < CHURNERS; i++)
 		stress_join(churners[i]);
