@@ -270,11 +270,12 @@ int sley_process_spawn(struct sley_process *process, const char *const argv[],
 					__builtin_return_address(0) },
 				      POOL_BLOCKING };
 	struct launch *launch;
+	if (process)
+		*process = (struct sley_process){ .pidfd = -1, .in = -1, .out = -1, .err = -1 };
 	if (!task_self())
 		return outside_error();
 	if (!process || !argv)
 		return -EFAULT;
-	*process = (struct sley_process){ .pidfd = -1, .in = -1, .out = -1, .err = -1 };
 	options = options ? options : &defaults;
 	int error = argv[0] ? check_stdio(options) : -EINVAL;
 	if (error == 0)
