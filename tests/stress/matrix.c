@@ -17,12 +17,15 @@
  * every wait is copied out by the tasks that churn beside it, or one for each. Both context backends run it (make
  * check). What each outcome leaves behind must be as if nobody had waited: the next one starts from there.
  */
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "tests/stress/matrix_rows_chan.h"
+#include "tests/stress/matrix_rows_file.h"
 #include "tests/stress/matrix_rows_io.h"
 #include "tests/stress/matrix_rows_pool.h"
+#include "tests/stress/matrix_rows_process.h"
 #include "tests/stress/matrix_rows_socket.h"
 #include "tests/stress/matrix_rows_sync.h"
 #include "tests/stress/matrix_rows_tasks.h"
@@ -31,7 +34,8 @@
 #define CHURNERS 6
 
 static const struct matrix_row *const tables[] = { matrix_rows_tasks, matrix_rows_sync,   matrix_rows_chan,
-						   matrix_rows_io,    matrix_rows_socket, matrix_rows_pool };
+						   matrix_rows_io,    matrix_rows_socket, matrix_rows_pool,
+						   matrix_rows_file,  matrix_rows_process };
 
 static struct {
 	const struct matrix_row *row;
@@ -259,10 +263,11 @@ static void body(void)
 		stress_join(churners[i]);
 }
 
+/* The pool for what blocks has one thread, so that a row can keep it from every other call. */
 #define CELL(count, slots) \
 	static void test_##count##_workers_##slots##_stacks(void **state) \
 	{ \
-		STRESS_RUN(body, .workers = count, .stack_slots = slots); \
+		STRESS_RUN(body, .workers = count, .stack_slots = slots, .offload_threads = 1); \
 	}
 
 CELL(1, 4)
@@ -280,5 +285,11 @@ int main(void)
 		cmocka_unit_test(test_8_workers_4_stacks), cmocka_unit_test(test_8_workers_1024_stacks),
 	};
 
+	sigset_t taken;
+
+	/* those of the rows, before there is any thread that they could end the process in */
+	sigemptyset(&taken);
+	sigaddset(&taken, SIGUSR1);
+	pthread_sigmask(SIG_BLOCK, &taken, NULL);
 	return cmocka_run_group_tests_name("matrix", tests, NULL, NULL);
 }

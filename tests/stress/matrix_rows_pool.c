@@ -3,9 +3,12 @@
 /* Rows of what is done by the pool for what blocks. */
 #include "tests/stress/matrix_rows_pool.h"
 
+#include <netinet/in.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "tests/stress/matrix_pool.h"
 #include "tests/stress/stress.h"
 
 /* ---- offload ---- */
@@ -41,8 +44,110 @@ static int offload_call(sley_time deadline)
 	return error;
 }
 
+/* ---- names: the call that asks, and one that waits for the answer to another's question ---- */
+
+static char host[16];
+static unsigned hosts;
+static sley_task asker;
+static unsigned asked, may_answer; /* atomic */
+
+static int get(const char *name, const char *service, const struct addrinfo *hints, struct addrinfo **result)
+{
+	static struct sockaddr_in in = { .sin_family = AF_INET };
+	static struct addrinfo answer = { .ai_family = AF_INET, .ai_addr = (void *)&in, .ai_addrlen = sizeof(in) };
+
+	store(&asked, 1, release);
+	while (!load(&may_answer, acquire))
+		usleep(100);
+	*result = &answer;
+	return 0;
+}
+
+static void put(struct addrinfo *result)
+{
+}
+
+static int resolve_call(sley_time deadline)
+{
+	struct addrinfo *result;
+	int error = sley_resolve(host, NULL, NULL, &result, deadline);
+
+	REQUIRE(error ? !result : result->ai_family == AF_INET && !result->ai_next);
+	sley_resolve_free(result);
+	return error;
+}
+
+/* Nobody has been asked for the next host yet. */
+static void next_host(void)
+{
+	snprintf(host, sizeof(host), "host-%u", hosts++);
+	store(&asked, 0, relaxed);
+	store(&may_answer, 0, relaxed);
+}
+
+static void ask_open(void)
+{
+	REQUIRE(sley_resolver_set(get, put) == 0);
+	pool_keep();
+	next_host();
+}
+
+static void ask_ready(void)
+{
+	store(&may_answer, 1, release);
+	pool_let_go();
+}
+
+static void ask_reset(void)
+{
+	next_host();
+	pool_keep();
+}
+
+static void ask_end(void)
+{
+	pool_let_go();
+	REQUIRE(sley_resolver_set(NULL, NULL) == 0);
+}
+
+static void ask(void *arg)
+{
+	REQUIRE(resolve_call(SLEY_NEVER) == 0);
+}
+
+static void shared_reset(void)
+{
+	next_host();
+	asker = stress_spawn(ask, NULL);
+	while (!load(&asked, acquire))
+		sley_yield();
+}
+
+static void shared_open(void)
+{
+	REQUIRE(sley_resolver_set(get, put) == 0);
+	shared_reset();
+}
+
+/* The answer is kept when who asked has it. */
+static void shared_ready(void)
+{
+	store(&may_answer, 1, release);
+	stress_join(asker);
+}
+
+static void shared_end(void)
+{
+	shared_ready();
+	REQUIRE(sley_resolver_set(NULL, NULL) == 0);
+}
+
 const struct matrix_row matrix_rows_pool[] = {
 	{ "offload", SLEY_WAIT_OFFLOAD, offload_open, nothing, offload_call, offload_ready, .in_thread = -EDEADLK,
 	  .always_waits = true },
+	{ "resolve", SLEY_WAIT_RESOLVE, ask_open, ask_end, resolve_call, ask_ready, ask_reset, .in_thread = -EDEADLK,
+	  .always_waits = true },
+	{ "resolve, shared", SLEY_WAIT_RESOLVE, shared_open, shared_end, resolve_call, shared_ready, shared_reset,
+	  .in_thread = -EDEADLK },
 	{ NULL },
 };
