@@ -114,11 +114,12 @@ static void undo_read(struct request *r)
 ssize_t sley_dir_read(const char *path, struct sley_dir_entry **entries, sley_time deadline)
 {
 	struct request *request;
+	if (entries)
+		*entries = NULL;
 	if (!task_self())
 		return outside_error();
 	if (!entries)
 		return -EFAULT;
-	*entries = NULL;
 	ssize_t result = request_for_path(&request, run_read, path, NULL, 0);
 	if (result)
 		return result;

@@ -394,11 +394,12 @@ int name_check(const char *host, const char *service)
 int sley_resolve(const char *host, const char *service, const struct addrinfo *hints, struct addrinfo **result,
 		 sley_time deadline)
 {
+	if (result)
+		*result = NULL;
 	if (!task_self())
 		return outside_error();
 	if (!result)
 		return -EFAULT;
-	*result = NULL;
 	if (!host && !service)
 		return -EINVAL;
 	int error = name_check(host, service);
