@@ -166,7 +166,8 @@ static void way_masked(const struct matrix_row *row)
 	REQUIRE(sley_cancel(task) == 0);
 	for (int i = 0; i < 10; i++)
 		sley_yield();
-	REQUIRE(load(&stress_record(task)->state, relaxed) == SLEY_TASK_WAITING);
+	/* it waits, or looks again for a moment because of an event from before connect(2) */
+	REQUIRE(load(&stress_record(task)->state, relaxed) != SLEY_TASK_ENDED);
 	row->ready();
 	expect(task, "masked", row->done);
 }
@@ -263,11 +264,17 @@ static void body(void)
 		stress_join(churners[i]);
 }
 
+#ifdef SLEY_ASAN /* there a slot is for one task, and those that churn keep theirs */
+#define SLOTS(n) MAX(n, 4 * CHURNERS)
+#else
+#define SLOTS(n) (n)
+#endif
+
 /* The pool for what blocks has one thread, so that a row can keep it from every other call. */
 #define CELL(count, slots) \
 	static void test_##count##_workers_##slots##_stacks(void **state) \
 	{ \
-		STRESS_RUN(body, .workers = count, .stack_slots = slots, .offload_threads = 1); \
+		STRESS_RUN(body, .workers = count, .stack_slots = SLOTS(slots), .offload_threads = 1); \
 	}
 
 CELL(1, 4)

@@ -3,6 +3,9 @@
 /* Rows of what only sockets have. */
 #include "tests/stress/matrix_rows_socket.h"
 
+#include <linux/filter.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -52,6 +55,142 @@ static int accept_call(sley_time deadline)
 		return fd;
 	REQUIRE(sley_close(fd) == 0 && close(connected) == 0);
 	return 0;
+}
+
+static int accept_from_call(sley_time deadline)
+{
+	struct sockaddr_storage peer;
+	socklen_t size = sizeof(peer);
+	int fd = sley_accept_from(ends[0], (struct sockaddr *)&peer, &size, deadline);
+
+	if (fd < 0)
+		return fd;
+	REQUIRE(peer.ss_family == AF_UNIX && sley_close(fd) == 0 && close(connected) == 0);
+	return 0;
+}
+
+/* ---- connecting ---- */
+
+/*
+ * A host that does not answer, and then does at once: a listener whose filter drops whatever arrives. To let one who
+ * waits in, a second socket at the listener's address connects to his in turn (a simultaneous open, RFC 9293, 3.5),
+ * as his own attempt would be repeated only after a second.
+ *
+ *      caller                           listener, filtered
+ *      SYN_SENT   ---- SYN --------->   dropped
+ *                                       second socket
+ *      SYN_RECV  <---- SYN ----------   SYN_SENT
+ *                 ---- SYN, ACK ---->   ESTABLISHED
+ *      ESTABLISHED <-- ACK ----------
+ */
+static struct sockaddr_in place;
+static char place_text[32], port_text[8];
+static int silent = -1, meeting = -1;
+
+/* A socket at the place; beside others there. */
+static int socket_there(void)
+{
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), on = 1;
+	struct linger reset = { .l_onoff = 1 };
+
+	REQUIRE(fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) == 0);
+	REQUIRE(setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset)) == 0); /* leaves no TIME_WAIT */
+	REQUIRE(bind(fd, (struct sockaddr *)&place, sizeof(place)) == 0);
+	return fd;
+}
+
+static void silence(void)
+{
+	struct sock_filter drop = BPF_STMT(BPF_RET | BPF_K, 0);
+	struct sock_fprog program = { .len = 1, .filter = &drop };
+
+	REQUIRE(setsockopt(silent, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program)) == 0);
+}
+
+static void dial_open(void)
+{
+	socklen_t size = sizeof(place);
+
+	place = (struct sockaddr_in){ .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	silent = socket_there();
+	REQUIRE(getsockname(silent, (struct sockaddr *)&place, &size) == 0 && listen(silent, 64) == 0);
+	snprintf(port_text, sizeof(port_text), "%u", ntohs(place.sin_port));
+	snprintf(place_text, sizeof(place_text), "127.0.0.1:%s", port_text);
+	silence();
+}
+
+static void dial_end(void)
+{
+	REQUIRE(close(silent) == 0);
+}
+
+/* The port of the one that waits to be let in; 0: nobody does. */
+static unsigned waiting_port(void)
+{
+	char line[256];
+	unsigned port = 0, local, remote, state;
+	FILE *sockets = fopen("/proc/self/net/tcp", "re");
+
+	REQUIRE(sockets);
+	while (port == 0 && fgets(line, sizeof(line), sockets))
+		if (sscanf(line, " %*u: %*x:%x %*x:%x %x", &local, &remote, &state) == 3 && state == TCP_SYN_SENT &&
+		    remote == ntohs(place.sin_port))
+			port = local;
+	fclose(sockets);
+	return port;
+}
+
+static void dial_ready(void)
+{
+	struct sockaddr_in caller = place;
+	unsigned port = waiting_port();
+	int none = 0;
+
+	REQUIRE(setsockopt(silent, SOL_SOCKET, SO_DETACH_FILTER, &none, sizeof(none)) == 0);
+	if (port == 0)
+		return;
+	caller.sin_port = htons((uint16_t)port);
+	meeting = socket_there();
+	REQUIRE(connect(meeting, (struct sockaddr *)&caller, sizeof(caller)) == 0);
+}
+
+static void dial_reset(void)
+{
+	if (meeting < 0)
+		meeting = accept(silent, NULL, NULL);
+	REQUIRE(close(meeting) == 0);
+	meeting = -1;
+	silence();
+}
+
+/* Resets the connection, so that its port is free again. */
+static int hang_up(int fd)
+{
+	struct linger reset = { .l_onoff = 1 };
+
+	if (fd < 0)
+		return fd;
+	REQUIRE(setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset)) == 0);
+	return sley_close(fd);
+}
+
+static int dial_call(sley_time deadline)
+{
+	return hang_up(sley_dial(place_text, deadline));
+}
+
+static int dial_host_call(sley_time deadline)
+{
+	return hang_up(sley_dial_host("127.0.0.1", port_text, deadline));
+}
+
+static int connect_call(sley_time deadline)
+{
+	int fd = sley_socket(AF_INET, SOCK_STREAM, 0);
+	int error = sley_connect(fd, (struct sockaddr *)&place, sizeof(place), deadline);
+
+	REQUIRE(fd >= 0 && hang_up(fd) == 0);
+	return error;
 }
 
 /* ---- messages ---- */
@@ -112,6 +251,11 @@ static int recvfrom_call(sley_time deadline)
 	return (int)sley_recvfrom(ends[0], here, sizeof(here), 0, (struct sockaddr *)&from, &size, deadline);
 }
 
+static int sendto_call(sley_time deadline)
+{
+	return (int)sley_sendto(ends[0], "7", 1, 0, NULL, 0, deadline);
+}
+
 const struct matrix_row matrix_rows_socket[] = {
 	{ "accept", SLEY_WAIT_ACCEPT, accept_open, accept_end, accept_call, accept_ready, NULL, accept_close,
 	  accept_open, .closed = -EBADF, .in_thread = -EDEADLK },
@@ -125,5 +269,13 @@ const struct matrix_row matrix_rows_socket[] = {
 	  pair_reopen_full, .done = 1, .closed = -EBADF, .in_thread = -EDEADLK },
 	{ "recvfrom, datagrams", SLEY_WAIT_READ, packet_open, packet_end, recvfrom_call, pair_give, NULL, pair_close,
 	  packet_reopen, .done = 1, .closed = -EBADF, .in_thread = -EDEADLK },
+	{ "accept_from", SLEY_WAIT_ACCEPT, accept_open, accept_end, accept_from_call, accept_ready, NULL, accept_close,
+	  accept_open, .closed = -EBADF, .in_thread = -EDEADLK },
+	{ "sendto", SLEY_WAIT_WRITE, pair_open_full, pair_end, sendto_call, pair_drain, pair_fill, pair_close,
+	  pair_reopen_full, .done = 1, .closed = -EBADF, .in_thread = -EDEADLK },
+	{ "dial", SLEY_WAIT_DIAL, dial_open, dial_end, dial_call, dial_ready, dial_reset, .in_thread = -EDEADLK },
+	{ "dial_host", SLEY_WAIT_DIAL, dial_open, dial_end, dial_host_call, dial_ready, dial_reset,
+	  .in_thread = -EDEADLK, .always_waits = true },
+	{ "connect", SLEY_WAIT_DIAL, dial_open, dial_end, connect_call, dial_ready, dial_reset, .in_thread = -EDEADLK },
 	{ NULL },
 };
