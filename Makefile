@@ -38,6 +38,7 @@
 ##   SANITIZE=  address,undefined or thread (the latter with clang): libraries, unit and stress tests only
 ##   CROSS=     aarch64-linux-gnu-: cross-compiles with that gcc; libraries, unit and stress tests only
 ##   CROSS_ROOT= where CROSS finds libcmocka, as in tests/check/arm64_root.sh
+##   VALGRIND=1 memcheck is told of stacks and their copies, for services that run under it; needs its headers to build
 ##   DEBUG=1    checks of the runtime's invariants (DCHECK)
 ##   WERROR=1   warnings are errors
 ##   CFLAGS=    default -O2 -g
@@ -78,7 +79,8 @@ comma := ,
 
 compiler := $(if $(findstring clang,$(notdir $(CC))),clang,gcc)
 cross_arch := $(firstword $(subst -, ,$(CROSS)))
-variant := $(compiler) $(cross_arch) $(CONTEXT) $(subst $(comma), ,$(SANITIZE)) $(if $(filter 1,$(DEBUG)),debug)
+variant := $(compiler) $(cross_arch) $(CONTEXT) $(subst $(comma), ,$(SANITIZE)) $(if $(filter 1,$(DEBUG)),debug) \
+	$(if $(filter 1,$(VALGRIND)),valgrind)
 variant := $(subst $(space),-,$(strip $(variant)))
 BUILD ?= build$(if $(filter-out gcc,$(variant)),/$(variant))
 
@@ -93,7 +95,8 @@ export PATH := $(PATH):/usr/sbin:/sbin
 
 warnings := -Wall -Wextra -Wstrict-prototypes $(if $(filter 1,$(WERROR)),-Werror)
 flags := -std=gnu11 -D_GNU_SOURCE $(warnings) $(CFLAGS) -fno-omit-frame-pointer -pthread
-flags += $(if $(CONTEXT),-DSLEY_CONTEXT_UCONTEXT) $(if $(filter 1,$(DEBUG)),-DSLEY_DEBUG)
+flags += $(if $(CONTEXT),-DSLEY_CONTEXT_UCONTEXT) $(if $(filter 1,$(DEBUG)),-DSLEY_DEBUG) \
+	$(if $(filter 1,$(VALGRIND)),-DSLEY_VALGRIND)
 ifdef SANITIZE
 sanitize := -fsanitize=$(SANITIZE)
 # gcc's flow analysis sees ghosts in instrumented code.
@@ -208,7 +211,7 @@ BUILD_PACKAGES := gcc libc6-dev clang llvm bpftool libbpf-dev libelf-dev zlib1g-
 DEMO_PACKAGES := libcap2-bin
 THIRD_PARTY_PACKAGES := libssl-dev libcurl4-openssl-dev libhiredis-dev
 CHECK_PACKAGES := libclang-rt-14-dev libcmocka-dev libfuse3-dev fuse3 pkgconf python3 python3-jsonschema redis-tools \
-	gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user gdb $(THIRD_PARTY_PACKAGES)
+	gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user gdb valgrind $(THIRD_PARTY_PACKAGES)
 PACKAGES ?= $(BUILD_PACKAGES) $(DEMO_PACKAGES) $(CHECK_PACKAGES)
 
 # Asks dpkg alone; apt and the network are touched only if something is missing.

@@ -8,6 +8,9 @@
  * They are kept and used again: clang's takes 7 us to make one, and gcc 12's dies when there are 8,128 at once. So one task
  * of a fibre happens before the next: it did already, as both pass through the table's locks or one worker's hands.
  *
+ * Memcheck (make VALGRIND=1) takes a stack pointer that moves into another registered stack for a switch; the stack's
+ * part of what it must know is in stack/copy.h.
+ *
  * All of it is inlined, also without optimisation: a function of its own would enter on one fibre and return on another.
  */
 #ifndef CONTEXT_FIBER_H
@@ -24,6 +27,11 @@
 #include <sanitizer/tsan_interface.h>
 /* What the compiler calls at the end of each function. Under a name that gcc does not know otherwise. */
 void fiber_tsan_func_exit(void) __asm__("__tsan_func_exit");
+#endif
+
+#ifdef SLEY_VALGRIND
+#include <valgrind/memcheck.h>
+#define FIBER_FIRST ((size_t)4096) /* more than context_make() writes */
 #endif
 
 #define FIBER_INLINE static inline __attribute__((always_inline))
@@ -61,6 +69,10 @@ FIBER_INLINE void fiber_init(struct fiber *fiber, void *low, void *top)
 #endif
 #ifdef SLEY_ASAN
 	*fiber = (struct fiber){ .bottom = low, .size = (size_t)((char *)top - (char *)low) };
+#endif
+#ifdef SLEY_VALGRIND
+	(void)VALGRIND_MAKE_MEM_NOACCESS(low, (size_t)((char *)top - (char *)low) - FIBER_FIRST);
+	(void)VALGRIND_MAKE_MEM_UNDEFINED((char *)top - FIBER_FIRST, FIBER_FIRST);
 #endif
 }
 

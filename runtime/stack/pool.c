@@ -39,6 +39,12 @@
 #define PRIVATE_KEPT 64  /* private stacks kept for reuse */
 #define REFILL       (SLOT_CACHE / 2)
 
+#ifdef SLEY_VALGRIND
+#define TOP_FREE 512 /* nearer than that to the end of a stack, Valgrind does not look for callers */
+#else
+#define TOP_FREE 0
+#endif
+
 #define MAPPED_GUARDS 1024
 #define DUMP_STEP     64u /* stacks that are put into core dumps at once */
 
@@ -49,7 +55,7 @@ struct pool pool;
 
 void slot_colour(struct slot *slot, char *end, size_t number)
 {
-	slot->top = end - number % COLOURS * COLOUR_STEP;
+	slot->top = end - TOP_FREE - number % COLOURS * COLOUR_STEP;
 }
 
 /*
@@ -77,6 +83,24 @@ void slot_dump(unsigned number)
 	memory_dump(slot_place(from), (to - from) * (stack_size + STACK_GUARD), true);
 	while (from < to && !cas_weak(&pool.dumped, &from, to, relaxed, relaxed))
 		;
+}
+
+/* Memcheck learns of a stack when it is used first. With the lock held. */
+void slot_register(struct slot *slot)
+{
+	(void)slot;
+#ifdef SLEY_VALGRIND
+	if (slot->known == 0)
+		slot->known = stack_register(slot->low, stack_size);
+#endif
+}
+
+static void deregister(struct slot *slot)
+{
+	(void)slot;
+#ifdef SLEY_VALGRIND
+	stack_deregister(slot->known);
+#endif
 }
 
 static char *map_stacks(size_t size)
@@ -150,6 +174,7 @@ static void private_unlink(struct private_slot *private)
 /* It is in no list. */
 static void private_unmap(struct slot *slot)
 {
+	deregister(slot);
 	munmap(slot->low - STACK_GUARD, STACK_GUARD + stack_size);
 	free(slot);
 }
@@ -170,6 +195,7 @@ static struct slot *private_make(void)
 	*slot = (struct slot){ .low = base + STACK_GUARD, .kind = SLOT_PRIVATE, .guarded = 1 };
 	slot_colour(slot, slot->low + stack_size, number);
 	lock_take(&pool.lock);
+	slot_register(slot);
 	private_link(private);
 	lock_drop(&pool.lock);
 	return slot;
@@ -230,8 +256,10 @@ void slots_close(void)
 		private_unmap(&private->slot);
 	}
 	pool.private = NULL;
-	for (unsigned i = 0; i < pool.made; i++)
+	for (unsigned i = 0; i < pool.made; i++) {
 		stack_unpoison(pool.slots[i].low, pool.slots[i].top);
+		deregister(&pool.slots[i]);
+	}
 	munmap((void *)stacks_begin, stacks_size);
 	if (stack_strict)
 		strict_close();
@@ -358,6 +386,11 @@ struct slot *slot_pick(struct stack_worker *worker, bool large)
 	if (slot && unlikely(!load(&slot->guarded, relaxed))) { /* two workers may both do it: it is idempotent */
 		unsigned number = (unsigned)(slot - pool.slots);
 		slot_dump(number);
+#ifdef SLEY_VALGRIND
+		lock_take(&pool.lock);
+		slot_register(slot);
+		lock_drop(&pool.lock);
+#endif
 		if (guard(slot->low, number) != 0)
 			complain("no guard below a stack: %s",
 				 "vm.max_map_count is used up; raise it, or lower stack_slots");

@@ -40,6 +40,9 @@ static inline char *slot_place(unsigned number)
 /* Slot `number` of the range is about to be used: core dumps have it from now on, and some more. */
 void slot_dump(unsigned number);
 
+/* Tells memcheck of a stack (make VALGRIND=1), once. With the lock held. */
+void slot_register(struct slot *slot);
+
 /* Sets the top of a stack that ends at `end`, staggered. */
 void slot_colour(struct slot *slot, char *end, size_t number);
 

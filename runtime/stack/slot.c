@@ -64,7 +64,9 @@ static void free_image(struct stack_worker *worker, struct tenant *tenant)
 
 static void copy_in(struct slot *slot, struct tenant *tenant)
 {
-	stack_copy(tenant->context.sp, tenant->image, slot_live(slot, tenant));
+	size_t live = slot_live(slot, tenant);
+	stack_expect(tenant->context.sp, live);
+	stack_copy(tenant->context.sp, tenant->image, live);
 }
 
 /*
@@ -116,6 +118,8 @@ int slot_exchange(struct stack_worker *worker, struct tenant *tenant, struct ten
 	}
 	if (tenant->image) {
 		copy_in(slot, tenant);
+		if (resident)
+			stack_bury(resident->context.sp, tenant->context.sp);
 		free_image(worker, tenant);
 	}
 	slot->resident = tenant;
@@ -127,6 +131,7 @@ void slot_leave(struct tenant *tenant)
 	struct slot *slot = tenant->slot;
 	DCHECK(slot->resident == tenant);
 	stack_unpoison(slot->low, slot->top);
+	stack_bury(slot->low, slot->top);
 	slot->resident = NULL;
 	store(&tenant->slot, NULL, relaxed);
 }

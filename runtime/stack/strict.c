@@ -79,6 +79,7 @@ static struct slot *make(unsigned number)
 	slot->kind = SLOT_STRICT;
 	slot->guarded = 1; /* what lies between the stacks is never accessible */
 	slot_colour(slot, slot->low + stack_size, number);
+	slot_register(slot);
 	return slot;
 }
 
