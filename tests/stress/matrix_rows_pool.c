@@ -44,6 +44,18 @@ static int offload_call(sley_time deadline)
 	return error;
 }
 
+/* The same by the pool for what computes. */
+static int compute_call(sley_time deadline)
+{
+	static const struct sley_offload_options options = { .size = sizeof(options), .cpu = 1 };
+	unsigned *mine = &gates[gate];
+	int error = sley_offload_with(&options, pass_gate, &mine, sizeof(mine), deadline);
+
+	store(mine, 1, release);
+	gate++;
+	return error;
+}
+
 /* ---- names: the call that asks, and one that waits for the answer to another's question ---- */
 
 static char host[16];
@@ -145,6 +157,8 @@ static void shared_end(void)
 const struct matrix_row matrix_rows_pool[] = {
 	{ "offload", SLEY_WAIT_OFFLOAD, offload_open, nothing, offload_call, offload_ready, .in_thread = -EDEADLK,
 	  .always_waits = true },
+	{ "offload, computing", SLEY_WAIT_OFFLOAD, offload_open, nothing, compute_call, offload_ready,
+	  .in_thread = -EDEADLK, .always_waits = true },
 	{ "resolve", SLEY_WAIT_RESOLVE, ask_open, ask_end, resolve_call, ask_ready, ask_reset, .in_thread = -EDEADLK,
 	  .always_waits = true },
 	{ "resolve, shared", SLEY_WAIT_RESOLVE, shared_open, shared_end, resolve_call, shared_ready, shared_reset,

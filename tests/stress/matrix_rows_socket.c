@@ -4,9 +4,11 @@
 #include "tests/stress/matrix_rows_socket.h"
 
 #include <linux/filter.h>
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -256,6 +258,64 @@ static int sendto_call(sley_time deadline)
 	return (int)sley_sendto(ends[0], "7", 1, 0, NULL, 0, deadline);
 }
 
+/* ---- without a copy: the kernel releases the bytes when the peer has made room for them ---- */
+
+static char lent[4096];
+
+/* Sends until the peer has room for no more, and then what is lent. */
+static void lend(void)
+{
+	static const char filling[4096];
+	int unsent = 0;
+
+	while (unsent == 0) {
+		REQUIRE(send(ends[0], filling, sizeof(filling), MSG_DONTWAIT) > 0);
+		REQUIRE(ioctl(ends[0], SIOCOUTQNSD, &unsent) == 0);
+	}
+	REQUIRE(sley_send_zerocopy(ends[0], lent, sizeof(lent), SLEY_NEVER) == sizeof(lent));
+}
+
+static void lend_open(void)
+{
+	int listener = sley_listen("127.0.0.1:0", 0), most = 1 << 20;
+	struct sockaddr_in in = { .sin_family = AF_INET };
+	socklen_t size = sizeof(in);
+
+	REQUIRE(listener >= 0 && getsockname(listener, (struct sockaddr *)&in, &size) == 0);
+	ends[0] = sley_socket(AF_INET, SOCK_STREAM, 0);
+	REQUIRE(setsockopt(ends[0], SOL_SOCKET, SO_SNDBUF, &most, sizeof(most)) == 0);
+	REQUIRE(sley_connect(ends[0], (struct sockaddr *)&in, sizeof(in), SLEY_NEVER) == 0);
+	ends[1] = accept(listener, NULL, NULL);
+	REQUIRE(ends[1] >= 0 && sley_close(listener) == 0);
+	lend();
+}
+
+/* The peer reads all; nothing is left on its way. */
+static void lend_ready(void)
+{
+	int left = 1;
+
+	while (left > 0) {
+		pair_drain();
+		REQUIRE(ioctl(ends[0], SIOCOUTQ, &left) == 0);
+		sley_yield();
+	}
+	pair_drain();
+}
+
+static void lend_reopen(void)
+{
+	REQUIRE(close(ends[1]) == 0);
+	lend_open();
+}
+
+static int zerocopy_wait_call(sley_time deadline)
+{
+	int result = sley_zerocopy_wait(ends[0], deadline);
+
+	return result == 1 ? 0 : result; /* whether it was copied after all */
+}
+
 const struct matrix_row matrix_rows_socket[] = {
 	{ "accept", SLEY_WAIT_ACCEPT, accept_open, accept_end, accept_call, accept_ready, NULL, accept_close,
 	  accept_open, .closed = -EBADF, .in_thread = -EDEADLK },
@@ -277,5 +337,7 @@ const struct matrix_row matrix_rows_socket[] = {
 	{ "dial_host", SLEY_WAIT_DIAL, dial_open, dial_end, dial_host_call, dial_ready, dial_reset,
 	  .in_thread = -EDEADLK, .always_waits = true },
 	{ "connect", SLEY_WAIT_DIAL, dial_open, dial_end, connect_call, dial_ready, dial_reset, .in_thread = -EDEADLK },
+	{ "zerocopy_wait", SLEY_WAIT_WRITE, lend_open, pair_end, zerocopy_wait_call, lend_ready, lend, pair_close,
+	  lend_reopen, .closed = -EBADF, .in_thread = -EDEADLK, .rounds = 3 },
 	{ NULL },
 };

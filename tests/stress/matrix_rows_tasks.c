@@ -222,22 +222,42 @@ static int slow_main(void *arg)
 	return error;
 }
 
-/* A call that does not wait for the end leaves a generator behind, which must not take what is meant for the next. */
-static int gen_free_call(sley_time deadline)
+static struct sley_gen *slow_generator(void)
 {
 	struct sley_gen *slow;
-	unsigned before = load(&cleaned, acquire);
-	int mask = sley_self() > 0 ? sley_cancel_mask(1) : 0;
 
 	REQUIRE(sley_gen_new(&slow, slow_main, NULL, 0, 1) == 0 && sley_gen_next(slow, NULL, SLEY_NEVER) == 0);
+	return slow;
+}
+
+/* A call that does not wait for the end leaves a generator behind, which must not take what is meant for the next. */
+static int free_call(bool as_stream, sley_time deadline)
+{
+	struct sley_stream *of_it = NULL;
+	unsigned before = load(&cleaned, acquire);
+	int mask = sley_self() > 0 ? sley_cancel_mask(1) : 0;
+	struct sley_gen *slow = slow_generator();
+
+	if (as_stream)
+		REQUIRE(sley_stream_from_gen(&of_it, slow) == 0);
 	if (sley_self() > 0)
 		sley_cancel_mask(mask);
-	int error = sley_gen_free(slow, deadline);
+	int error = as_stream ? sley_stream_free(of_it, deadline) : sley_gen_free(slow, deadline);
 	if (error)
 		REQUIRE(sley_chan_send(leave, NULL, 0) == 0);
 	while (load(&cleaned, acquire) == before)
 		sley_yield();
 	return error;
+}
+
+static int gen_free_call(sley_time deadline)
+{
+	return free_call(false, deadline);
+}
+
+static int stream_free_call(sley_time deadline)
+{
+	return free_call(true, deadline);
 }
 
 /* ---- monitors ---- */
@@ -297,6 +317,8 @@ const struct matrix_row matrix_rows_tasks[] = {
 	  await_reset, .closed = -EOWNERDEAD },
 	{ "gen_next", SLEY_WAIT_GENERATOR, gen_open, gen_end, gen_call, gen_ready, gen_reset },
 	{ "gen_free", SLEY_WAIT_GENERATOR, scope_open, scope_end, gen_free_call, scope_ready, .always_waits = true },
+	{ "stream_free", SLEY_WAIT_GENERATOR, scope_open, scope_end, stream_free_call, scope_ready,
+	  .always_waits = true },
 	{ "monitor_wait", SLEY_WAIT_MONITOR, monitor_open, monitor_end, monitor_call, monitor_ready, watch },
 	{ NULL },
 };
