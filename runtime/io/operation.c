@@ -34,6 +34,12 @@ static bool is_ready(int fd, enum direction direction)
 	return poll(&p, 1, 0) > 0 && !(p.revents & POLLNVAL);
 }
 
+/* After an event, which may be that of an earlier wait: where an attempt in vain would block the thread, it is asked. */
+static bool is_seen_ready(const struct operation *op)
+{
+	return !op->skipped || reactor_flags(op->fd) & FD_OWNED || is_ready(op->fd, (enum direction)op->direction);
+}
+
 /* After a wait that ended with `error`. */
 static ssize_t last_try(struct operation *op, attempt *attempt, ssize_t error)
 {
@@ -73,7 +79,7 @@ ssize_t operation_try(struct operation *op, attempt *attempt)
 					 op->deadline, op->pc, &op->hold);
 		if (error)
 			return op->skipped ? last_try(op, attempt, error) : error;
-		op->ready = true;
+		op->ready = is_seen_ready(op);
 	}
 }
 

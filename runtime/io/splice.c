@@ -111,6 +111,16 @@ static bool side_worth_trying(struct splice *s, int d)
 	return side->blocking ? side->ready : reactor_begin_try(side->fd, (enum direction)d);
 }
 
+/* What poll(2) says: ready or not, by direction. */
+static void sides_look(const struct splice *s, bool ready[2])
+{
+	struct pollfd p[2] = { { .fd = s->side[READING].fd, .events = POLLIN },
+			       { .fd = s->side[WRITING].fd, .events = POLLOUT } };
+	poll(p, 2, 0);
+	for (int d = READING; d <= WRITING; d++)
+		ready[d] = p[d].revents;
+}
+
 static int side_wait(struct splice *s, int d)
 {
 	struct side *side = &s->side[d], *other = &s->side[!d];
@@ -122,6 +132,12 @@ static int side_wait(struct splice *s, int d)
 		error = 0;
 	}
 	side->ready = error == 0;
+	if (side->ready && side->blocking) {
+		/* the event may be that of an earlier wait, and an attempt in vain blocks the thread */
+		bool ready[2];
+		sides_look(s, ready);
+		side->ready = ready[d];
+	}
 	return error == 0 && other->hold.waited ? reactor_hold_again(other->fd, &other->hold) : error;
 }
 
@@ -149,16 +165,6 @@ static ssize_t splice_now(struct splice *s)
 								  s->flags | SPLICE_F_NONBLOCK)));
 	} while (moved == -EINTR);
 	return moved;
-}
-
-/* What poll(2) says: ready or not, by direction. */
-static void sides_look(const struct splice *s, bool ready[2])
-{
-	struct pollfd p[2] = { { .fd = s->side[READING].fd, .events = POLLIN },
-			       { .fd = s->side[WRITING].fd, .events = POLLOUT } };
-	poll(p, 2, 0);
-	for (int d = READING; d <= WRITING; d++)
-		ready[d] = p[d].revents;
 }
 
 /* After EAGAIN: waits for the side that is to blame. */
