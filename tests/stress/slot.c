@@ -9,6 +9,7 @@
  */
 #include "stress.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -344,6 +345,104 @@ static void test_one_slot(void **state)
 		STRESS_RUN(one_slot_body, .workers = workers, .stack_slots = COPYING ? 1 : SLOTS(tasks));
 }
 
+/* ---- cancellation ---- */
+
+#define VICTIMS 20000
+static sley_task victims[VICTIMS];
+static struct sley_chan *pairs;
+
+/* For ever, or until another comes, or about now. */
+static void wait_and_be_cancelled(uint64_t id, uint32_t *seed)
+{
+	uint64_t pair[2] = { id, ~id }; /* larger than a word: it travels in a block */
+	int error;
+
+	switch (stress_random(seed) % 4) {
+	case 0:
+		error = sley_sleep(sley_in(SLEY_US(stress_random(seed) % 1000)));
+		break;
+	case 1:
+		error = sley_chan_send(pairs, pair, SLEY_NEVER);
+		break;
+	case 2:
+		error = sley_chan_recv(pairs, pair, SLEY_NEVER);
+		break;
+	default:
+		error = sley_group_wait(&gate, SLEY_NEVER);
+	}
+	REQUIRE(error == 0 || error == -ECANCELED);
+	REQUIRE(pair[1] == ~pair[0]);
+}
+
+static void be_cancelled(void *arg)
+{
+	uint64_t id = (uint64_t)(uintptr_t)arg;
+	uint32_t seed = (uint32_t)id;
+	volatile uint64_t frame[60];
+
+	fill(frame, 60, id, 11);
+	while (!sley_cancelled()) {
+		wait_and_be_cancelled(id, &seed);
+		verify(frame, 60, id, 11);
+	}
+	int old = sley_cancel_mask(1);
+	REQUIRE(old == 0 && sley_sleep(sley_in(SLEY_US(1))) == 0); /* its cleanup waits, so the slot goes once more */
+	verify(frame, 60, id, 11);
+	REQUIRE(sley_cancel_mask(old) == 1 && sley_sleep(SLEY_NEVER) == -ECANCELED);
+	verify(frame, 60, id, 11);
+	fetch_add(&verified, 1, relaxed);
+}
+
+static void cancel_all(void *from)
+{
+	for (long i = 0; i < tasks; i++) {
+		REQUIRE(sley_cancel(victims[((long)(intptr_t)from + i) % tasks]) == 0);
+		if (i % 16 == 0) {
+			stress_progress();
+			sley_yield();
+		}
+	}
+}
+
+static void cancelled_body(void)
+{
+	sley_task cancellers[2];
+
+	verified = 0;
+	REQUIRE(sley_chan_new(&pairs, 2 * sizeof(uint64_t), 0) == 0);
+	REQUIRE(sley_group_add(&gate, 1) == 0);
+	for (long id = 0; id < tasks; id++)
+		victims[id] = stress_spawn(be_cancelled, (void *)(intptr_t)id);
+	for (long i = 0; i < 2; i++)
+		cancellers[i] = stress_spawn(cancel_all, (void *)(intptr_t)(tasks / 2 * i));
+	stress_join(cancellers[0]); /* before the victims, whose ids must not be stale */
+	stress_join(cancellers[1]);
+	for (long id = 0; id < tasks; id++) {
+		stress_join(victims[id]);
+		stress_progress();
+	}
+	REQUIRE(verified == tasks);
+	REQUIRE(sley_group_done(&gate) == 0 && sley_chan_free(pairs) == 0);
+}
+
+/*
+ * Proves that a cancelled task finds its frames, whether the cancellation comes before its first run, on its way out, in
+ * the slot, in an image or while it waits for the slot, and whatever ends the wait at the same moment.
+ *
+ *   worker 1: victim               worker 2: canceller              worker 3: co-tenant
+ *   links its node, leaves
+ *                                  claims its wait, readies it      takes it: the slot is held, it waits for that
+ *   lands, releases: handed on                                      or finds it free: copies the resident out
+ */
+static void test_cancelled(void **state)
+{
+	tasks = MIN(test_scale(VICTIMS), VICTIMS);
+	for (unsigned workers = 1; workers <= STRESS_WORKERS; workers *= 2) {
+		STRESS_RUN(cancelled_body, .workers = workers, .stack_slots = SLOTS(tasks));
+		assert_true(!COPYING || stress_counted(SLEY_COUNTER_copies) > 0);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -352,6 +451,7 @@ int main(void)
 		cmocka_unit_test(test_images_that_fail),
 		cmocka_unit_test(test_reserves_alone),
 		cmocka_unit_test(test_one_slot),
+		cmocka_unit_test(test_cancelled),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
