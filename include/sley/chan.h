@@ -19,7 +19,11 @@ struct sley_chan;
  */
 SLEY_API int sley_chan_new(struct sley_chan **, size_t item, size_t capacity);
 
-/* Frees it. 0; -EBUSY: a task waits on it; -EFAULT. Null is 0. */
+/*
+ * Frees it, also right after it was closed. 0; -EBUSY: somebody waits on it, or is on the way out of a select or of a
+ * wait that was given up, and has to look at it again: not freed; -EFAULT. Null is 0. A call that is only about to begin
+ * cannot be seen.
+ */
 SLEY_API int sley_chan_free(struct sley_chan *);
 
 /*

@@ -129,6 +129,12 @@ struct task *wait_pop_all(struct sley_waiters *waiters, enum claim who);
 /* The task of a node that is linked, or was popped. */
 struct task *wait_owner(const struct wait *wait);
 
+/* Whether the node, linked or not, is one apart. */
+static inline bool wait_is_apart(const struct wait *wait)
+{
+	return ((uintptr_t)wait->prev & 1) != 0;
+}
+
 /* Of a node apart, after its wait: whether it is the one that was popped for the claim that won. */
 static inline bool wait_won(const struct wait *wait)
 {

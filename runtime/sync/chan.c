@@ -7,6 +7,7 @@
 
 #include "sched/fault.h"
 #include "sched/thread.h"
+#include "sync/park.h"
 
 #define ITEM_MAX ((size_t)64 << 10)
 
@@ -27,9 +28,12 @@ static ALWAYS_INLINE void ring_pop(struct sley_chan *chan, void *item)
 }
 
 /* Most lists are empty, which is seen without a call. */
-static inline struct wait *pop(struct sley_waiters *waiters)
+static inline struct wait *pop(struct sley_chan *chan, struct sley_waiters *waiters, enum claim who)
 {
-	return waiters->head ? wait_pop_node(waiters, CLAIM_EVENT) : NULL;
+	struct wait *wait = waiters->head ? wait_pop_node(waiters, who) : NULL;
+	if (wait && !wait_is_apart(wait))
+		chan->inside--;
+	return wait;
 }
 
 static ALWAYS_INLINE int send_now(struct sley_chan *chan, const void *item, struct task **woken)
@@ -37,7 +41,7 @@ static ALWAYS_INLINE int send_now(struct sley_chan *chan, const void *item, stru
 	struct wait *receiver;
 	if (unlikely(chan->closed))
 		return -EPIPE;
-	if ((receiver = pop(&chan->receivers))) {
+	if ((receiver = pop(chan, &chan->receivers, CLAIM_EVENT))) {
 		chan_copy(chan, chan_held(chan, receiver), item);
 		*woken = wait_owner(receiver);
 		return 0;
@@ -53,9 +57,9 @@ static ALWAYS_INLINE int recv_now(struct sley_chan *chan, void *item, struct tas
 	struct wait *sender;
 	if (chan->count > 0) {
 		ring_pop(chan, item);
-		if ((sender = pop(&chan->senders)))
+		if ((sender = pop(chan, &chan->senders, CLAIM_EVENT)))
 			ring_push(chan, chan_held(chan, sender));
-	} else if ((sender = pop(&chan->senders))) {
+	} else if ((sender = pop(chan, &chan->senders, CLAIM_EVENT))) {
 		chan_copy(chan, item, chan_held(chan, sender));
 	} else {
 		return chan->closed ? -EPIPE : -EAGAIN;
@@ -115,7 +119,7 @@ int sley_chan_free(struct sley_chan *chan)
 		return error;
 	lock_take(&chan->lock);
 	/* outside of a run nobody waits: what is linked then was abandoned with its run, and is not looked at */
-	bool busy = scheduler_error() == 0 && (chan->senders.head || chan->receivers.head);
+	bool busy = scheduler_error() == 0 && chan->inside > 0;
 	lock_drop(&chan->lock);
 	if (busy)
 		return -EBUSY;
@@ -140,8 +144,17 @@ size_t sley_chan_capacity(struct sley_chan *chan)
 	return chan->capacity;
 }
 
+/* All whose waits this ends, to be made ready. With the lock held. */
+static void pop_all(struct sley_chan *chan, struct sley_waiters *waiters, struct woken *woken)
+{
+	struct wait *wait;
+	while ((wait = pop(chan, waiters, CLAIM_CLOSED)))
+		woken_add(woken, wait_owner(wait));
+}
+
 int sley_chan_close(struct sley_chan *chan)
 {
+	struct woken woken = { NULL, NULL };
 	int error = scheduler_error();
 	if (error || (error = fault_check(chan, "sley_chan_close", "channel")) != 0)
 		return error;
@@ -153,11 +166,10 @@ int sley_chan_close(struct sley_chan *chan)
 		return -EPIPE;
 	}
 	chan->closed = 1;
-	struct task *senders = wait_pop_all(&chan->senders, CLAIM_CLOSED);
-	struct task *receivers = wait_pop_all(&chan->receivers, CLAIM_CLOSED);
+	pop_all(chan, &chan->senders, &woken);
+	pop_all(chan, &chan->receivers, &woken);
 	lock_drop(&chan->lock);
-	task_ready_list(senders);
-	task_ready_list(receivers);
+	task_ready_list(woken.first);
 	return 0;
 }
 
@@ -177,22 +189,26 @@ static int wait_in(struct task *task, struct sley_chan *chan, void *item, sley_t
 		   const void *pc)
 {
 	struct sley_waiters *waiters = sending ? &chan->senders : &chan->receivers;
+	size_t size = chan->item;
 	wait_begin(task, sending ? SLEY_WAIT_SEND : SLEY_WAIT_RECV, (uint64_t)(uintptr_t)chan, pc);
 	task->wait.block = block;
 	if (sending)
 		chan_copy(chan, chan_held(chan, &task->wait), item);
 	wait_link(waiters, &task->wait);
+	chan->inside++;
 	lock_drop(&chan->lock);
 	enum claim who = wait_park(task, deadline);
 	if (who != CLAIM_EVENT && who != CLAIM_CLOSED) {
 		lock_take(&chan->lock);
 		wait_unlink(waiters, &task->wait);
+		chan->inside--;
 		lock_drop(&chan->lock);
 	}
+	/* the channel may be gone */
 	if (who == CLAIM_EVENT && !sending)
-		chan_copy(chan, item, chan_held(chan, &task->wait));
-	if (!chan_in_word(chan))
-		image_free(images_here(), task->wait.block, chan->item);
+		item_copy(size, item, item_in_word(size) ? &task->wait.word : task->wait.block);
+	if (!item_in_word(size))
+		image_free(images_here(), task->wait.block, size);
 	return wait_error(who);
 }
 

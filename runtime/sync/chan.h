@@ -30,12 +30,22 @@ struct sley_chan {
 	size_t item, capacity; /* constant */
 	size_t head, tail, count; /* of the ring: the next to receive, the next free place */
 	struct sley_waiters senders, receivers;
+	/*
+	 * Waits that will look at the channel again, linked or not: those of selects, and of the others all but those that
+	 * an event or the close has ended. The channel must not be freed before they have.
+	 */
+	size_t inside;
 	char ring[];
 };
 
+static inline bool item_in_word(size_t item)
+{
+	return item <= sizeof(uint64_t);
+}
+
 static inline bool chan_in_word(const struct sley_chan *chan)
 {
-	return chan->item <= sizeof(uint64_t);
+	return item_in_word(chan->item);
 }
 
 /* Where the item of a waiting node is. */
@@ -44,12 +54,17 @@ static inline void *chan_held(const struct sley_chan *chan, struct wait *wait)
 	return chan_in_word(chan) ? &wait->word : wait->block;
 }
 
+static inline void item_copy(size_t item, void *to, const void *from)
+{
+	if (likely(item == sizeof(uint64_t)))
+		memcpy(to, from, sizeof(uint64_t)); /* a load and a store */
+	else if (item > 0)
+		memcpy(to, from, item);
+}
+
 static inline void chan_copy(const struct sley_chan *chan, void *to, const void *from)
 {
-	if (likely(chan->item == sizeof(uint64_t)))
-		memcpy(to, from, sizeof(uint64_t)); /* a load and a store */
-	else if (chan->item > 0)
-		memcpy(to, from, chan->item);
+	item_copy(chan->item, to, from);
 }
 
 /* Strict mode: whether what is to be sent holds addresses that nobody else may use. */

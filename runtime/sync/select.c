@@ -92,12 +92,20 @@ static struct select *record_new(struct task *task, struct sley_case *cases, uns
 
 static void record_free(struct select *select)
 {
-	for (unsigned i = 0; i < select->n; i++) {
-		struct sley_chan *chan = select->cases[i].chan;
-		if (chan && !chan_in_word(chan))
-			image_free(images_here(), select->nodes[i].wait.block, chan->item);
-	}
 	image_free(images_here(), select, record_size(select->n));
+}
+
+static void free_block(struct select *select, unsigned i)
+{
+	struct sley_chan *chan = select->cases[i].chan;
+	if (chan && !chan_in_word(chan))
+		image_free(images_here(), select->nodes[i].wait.block, chan->item);
+}
+
+static void free_blocks(struct select *select)
+{
+	for (unsigned i = 0; i < select->n; i++)
+		free_block(select, i);
 }
 
 /* The blocks for items that are no words. False: no memory. */
@@ -180,11 +188,15 @@ static void link_all(struct select *select)
 		if (c->op == SLEY_SEND)
 			chan_copy(c->chan, chan_held(c->chan, &node->wait), c->from);
 		wait_link_apart(waiters_of(c), node);
+		c->chan->inside++;
 	}
 }
 
-/* The case whose node was popped for the claim that won; null: a deadline or a canceller won. Nothing is linked then. */
-static struct sley_case *unlink_all(struct select *select)
+/*
+ * The case whose node was popped for the claim that won, with its item; null: a deadline or a canceller won. Nothing is
+ * linked then, there are no blocks any more, and the channels may be gone.
+ */
+static struct sley_case *unlink_all(struct select *select, enum claim who)
 {
 	struct sley_case *won = NULL;
 	lock_all(select);
@@ -192,8 +204,13 @@ static struct sley_case *unlink_all(struct select *select)
 		struct sley_case *c = &select->cases[select->order[i]];
 		struct wait *wait = &select->nodes[select->order[i]].wait;
 		wait_unlink(waiters_of(c), wait);
-		if (wait_won(wait))
+		if (wait_won(wait)) {
 			won = c;
+			if (c->op == SLEY_RECV && who == CLAIM_EVENT)
+				chan_copy(c->chan, c->into, chan_held(c->chan, wait));
+		}
+		free_block(select, select->order[i]);
+		c->chan->inside--;
 	}
 	unlock_all(select);
 	return won;
@@ -206,13 +223,10 @@ NOINLINE static int wait_for_one(struct select *select, sley_time deadline, cons
 	link_all(select);
 	unlock_all(select);
 	enum claim who = wait_park(select->task, deadline);
-	struct sley_case *c = unlink_all(select);
+	struct sley_case *c = unlink_all(select, who);
 	if (who != CLAIM_EVENT && who != CLAIM_CLOSED)
 		return wait_error(who);
-	struct wait *wait = &select->nodes[c - select->cases].wait;
 	c->error = wait_error(who);
-	if (c->op == SLEY_RECV && c->error == 0)
-		chan_copy(c->chan, c->into, chan_held(c->chan, wait));
 	return (int)(c - select->cases);
 }
 
@@ -248,13 +262,15 @@ static int run(struct task *task, struct sley_case *cases, int n, bool wait, sle
 	struct sley_case *c = do_one(select, &woken);
 	if (!c && wait) {
 		result = wait_for_one(select, deadline, pc);
-		goto out;
+		goto out_waited;
 	}
 	unlock_all(select);
 	if (woken)
 		task_ready(woken);
 	result = c ? (int)(c - cases) : -EAGAIN;
 out:
+	free_blocks(select);
+out_waited:
 	record_free(select);
 	return result;
 }
