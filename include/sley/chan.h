@@ -14,15 +14,16 @@ extern "C" {
 struct sley_chan;
 
 /*
- * Makes a channel. `item` bytes each, up to 64 KiB (0 is legal: a signal); `capacity` items are buffered, 0: each send
- * meets a receive. 0; -EINVAL; -EOVERFLOW: item * capacity; -ENOMEM. Any thread, outside of sley_run() too.
+ * Makes a channel. `item` bytes each, up to 64 KiB (0 is legal: a signal); `capacity` items are buffered, 0: each
+ * send meets a receive. 0; -EINVAL: null, or a larger item; -EOVERFLOW: item * capacity; -ENOMEM. Any thread,
+ * outside of sley_run() too.
  */
 SLEY_API int sley_chan_new(struct sley_chan **, size_t item, size_t capacity);
 
 /*
- * Frees it, also right after it was closed. 0; -EBUSY: somebody waits on it, or is on the way out of a select or of a
- * wait that was given up, and has to look at it again: not freed; -EFAULT. Null is 0. A call that is only about to begin
- * cannot be seen.
+ * Frees it, also right after it was closed. 0; -EBUSY: somebody waits on it, or is on the way out of a select or of
+ * a wait that was given up, and has to look at it again: not freed; -EFAULT. Null is 0. A call that is only about to
+ * begin cannot be seen.
  */
 SLEY_API int sley_chan_free(struct sley_chan *);
 

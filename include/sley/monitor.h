@@ -34,7 +34,7 @@ struct sley_end {
  */
 struct sley_monitor;
 
-/* Any thread. 0; -ENOMEM. */
+/* Any thread. 0; -EINVAL: null; -ENOMEM. */
 SLEY_API int sley_monitor_new(struct sley_monitor **);
 
 /* Ends it; tasks that it watches are not told of that, and messages in it are dropped. Null does nothing. Any thread.

@@ -58,7 +58,7 @@ struct sley_scope_options {
 /*
  * Opens a scope for the calling task. `options` may be null. Its children are all that uses its memory, some 160 bytes
  * each beside the task. Task.
- * 0; -EINVAL: options->size is not one that a release of sley had, or another option is out of range; -ENOMEM.
+ * 0; -EINVAL: null, options->size is not one that a release of sley had, or another option is out of range; -ENOMEM.
  */
 SLEY_API int sley_scope_open(struct sley_scope **, const struct sley_scope_options *);
 

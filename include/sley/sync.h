@@ -7,10 +7,10 @@
  * what tasks do wakes it. When the run ends its wait ends with -ENOTCONN.
  *
  * The objects are embedded wherever they are needed. Zero bytes are a valid initial state, so statics need no
- * initialiser. They must not lie on a copying stack: -EFAULT. They own nothing, so there is no call to end one: its
- * memory may go as soon as nobody holds it, waits on it or will call it again. A call that has made this true for
- * another task is done with the memory by then: the last user of a mutex may free it right after it has unlocked it,
- * even if the unlock that let it in is still under way.
+ * initialiser. They must not lie on a copying stack: -EFAULT. A null object is -EINVAL. They own nothing, so there
+ * is no call to end one: its memory may go as soon as nobody holds it, waits on it or will call it again. A call
+ * that has made this true for another task is done with the memory by then: the last user of a mutex may free it
+ * right after it has unlocked it, even if the unlock that let it in is still under way.
  */
 #ifndef SLEY_SYNC_H
 #define SLEY_SYNC_H

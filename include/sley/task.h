@@ -28,7 +28,7 @@ struct sley_task_options {
  * waits. Any thread.
  *
  * -EAGAIN: max_tasks are alive, or up to 64 fewer for each other worker, which keeps as many entries at hand;
- * -ENOMEM; -EFAULT: arg lies on a copying stack: spawn_copy, or heap.
+ * -ENOMEM; -EINVAL: fn is null; -EFAULT: arg lies on a copying stack: spawn_copy, or heap.
  */
 #define sley_spawn(fn, arg) sley_spawn_at(SLEY_SITE(#fn), NULL, (fn), (arg), SLEY_BY_POINTER)
 
@@ -38,7 +38,7 @@ struct sley_task_options {
 /*
  * As sley_spawn(), but the task gets a copy of the n bytes at `arg`, aligned for any type: fn's argument points to them
  * on the task's own stack, and they live until fn returns. `arg` may lie anywhere. n at most a quarter of the stack
- * size, else -E2BIG.
+ * size, else -E2BIG. -EINVAL also: arg is null and n is not 0.
  */
 #define sley_spawn_copy(fn, arg, n) sley_spawn_at(SLEY_SITE(#fn), NULL, (fn), (arg), (n))
 

@@ -7,6 +7,8 @@
 #ifndef SCHED_FAULT_H
 #define SCHED_FAULT_H
 
+#include <errno.h>
+
 #include "region/region.h"
 #include "stack/slot.h"
 
@@ -32,6 +34,12 @@ bool fault_first_time(told_sites told, uint32_t site);
 static inline int fault_check(const void *object, const char *call, const char *what)
 {
 	return likely(!stack_is_copying(object)) ? 0 : fault_report(object, call, what, SHARED_REMEDY);
+}
+
+/* The same for what must be there: -EINVAL for null. */
+static inline int fault_object(const void *object, const char *call, const char *what)
+{
+	return likely(object != NULL) ? fault_check(object, call, what) : -EINVAL;
 }
 
 /* Reports the first word of the block that is the address of something live on the calling task's copying stack. */

@@ -13,12 +13,12 @@
 
 #define CALLER __builtin_return_address(0)
 
-static int check_spawn(const struct sley_task_options *options, const void *arg, size_t n)
+static int check_spawn(const struct sley_task_options *options, void (*fn)(void *), const void *arg, size_t n)
 {
 	int error = scheduler_error();
 	if (error)
 		return error;
-	if (options && options->size != sizeof(*options))
+	if (!fn || (options && options->size != sizeof(*options)) || (!arg && n > 0 && n != SLEY_BY_POINTER))
 		return -EINVAL;
 	if (n == SLEY_BY_POINTER) {
 		if (stack_is_copying(arg))
@@ -65,7 +65,7 @@ static int set_options(struct worker *worker, struct task *task, const struct sl
 int spawn_new(struct task **result, struct sley_site *site, const struct sley_task_options *options, void (*fn)(void *),
 	      const void *arg, size_t n)
 {
-	int error = check_spawn(options, arg, n);
+	int error = check_spawn(options, fn, arg, n);
 	if (error)
 		return error;
 	struct worker *worker = worker_self();

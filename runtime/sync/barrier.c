@@ -56,6 +56,6 @@ static int arrive(struct task *task, void *object, int64_t unused, sley_time dea
 
 int sley_barrier_wait(struct sley_barrier *barrier, sley_time deadline)
 {
-	int error = fault_check(barrier, "sley_barrier_wait", "barrier");
+	int error = fault_object(barrier, "sley_barrier_wait", "barrier");
 	return error ? error : park_call(arrive, barrier, 0, deadline, __builtin_return_address(0));
 }

@@ -96,7 +96,7 @@ bool chan_can_recv(const struct sley_chan *chan)
 int sley_chan_new(struct sley_chan **result, size_t item, size_t capacity)
 {
 	size_t size;
-	if (item > ITEM_MAX)
+	if (!result || item > ITEM_MAX)
 		return -EINVAL;
 	if (__builtin_mul_overflow(item, capacity, &size) ||
 	    __builtin_add_overflow(size, sizeof(struct sley_chan), &size))

@@ -45,8 +45,8 @@ static int wait_for_signal(struct task *task, void *object, int64_t mutex_addres
 
 int sley_cond_wait(struct sley_cond *cond, struct sley_mutex *mutex, sley_time deadline)
 {
-	int error = fault_check(cond, "sley_cond_wait", "condition");
-	if (error || (error = fault_check(mutex, "sley_cond_wait", "mutex")) != 0)
+	int error = fault_object(cond, "sley_cond_wait", "condition");
+	if (error || (error = fault_object(mutex, "sley_cond_wait", "mutex")) != 0)
 		return error;
 	return park_call(wait_for_signal, cond, (int64_t)(intptr_t)mutex, deadline, __builtin_return_address(0));
 }
@@ -54,7 +54,7 @@ int sley_cond_wait(struct sley_cond *cond, struct sley_mutex *mutex, sley_time d
 int sley_cond_signal(struct sley_cond *cond)
 {
 	int error = scheduler_error();
-	if (error || (error = fault_check(cond, "sley_cond_signal", "condition")) != 0)
+	if (error || (error = fault_object(cond, "sley_cond_signal", "condition")) != 0)
 		return error;
 	lock_take(inner(cond));
 	struct task *task = wait_pop(&cond->waiters, CLAIM_EVENT);
@@ -67,7 +67,7 @@ int sley_cond_signal(struct sley_cond *cond)
 int sley_cond_broadcast(struct sley_cond *cond)
 {
 	int error = scheduler_error();
-	if (error || (error = fault_check(cond, "sley_cond_broadcast", "condition")) != 0)
+	if (error || (error = fault_object(cond, "sley_cond_broadcast", "condition")) != 0)
 		return error;
 	lock_take(inner(cond));
 	struct task *list = wait_pop_all(&cond->waiters, CLAIM_EVENT);

@@ -16,7 +16,7 @@ int sley_group_add(struct sley_group *group, int64_t n)
 	struct task *list = NULL;
 	int64_t sum;
 	int error = scheduler_error();
-	if (error || (error = fault_check(group, "sley_group_add", "group")) != 0)
+	if (error || (error = fault_object(group, "sley_group_add", "group")) != 0)
 		return error;
 	lock_take(inner(group));
 	if (__builtin_add_overflow(group->count, n, &sum) || sum < 0) {
@@ -54,6 +54,6 @@ static int wait_for_zero(struct task *task, void *object, int64_t unused, sley_t
 
 int sley_group_wait(struct sley_group *group, sley_time deadline)
 {
-	int error = fault_check(group, "sley_group_wait", "group");
+	int error = fault_object(group, "sley_group_wait", "group");
 	return error ? error : park_call(wait_for_zero, group, 0, deadline, __builtin_return_address(0));
 }

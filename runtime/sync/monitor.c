@@ -313,7 +313,7 @@ NOINLINE static int receive_of_thread(struct sley_monitor *monitor, struct sley_
 int sley_monitor_new(struct sley_monitor **result)
 {
 	struct thread thread;
-	int error = thread_visit(&thread);
+	int error = result ? thread_visit(&thread) : -EINVAL;
 	if (error)
 		return error;
 	struct sley_monitor *monitor = image_alloc(images_here(), sizeof(*monitor));

@@ -137,8 +137,8 @@ NOINLINE static int lock_in_thread(struct sley_mutex *mutex, sley_time deadline)
 int sley_mutex_lock(struct sley_mutex *mutex, sley_time deadline)
 {
 	struct worker *worker = this_worker;
-	if (unlikely(stack_is_copying(mutex)))
-		return fault_check(mutex, "sley_mutex_lock", "mutex");
+	if (unlikely(!mutex || stack_is_copying(mutex)))
+		return fault_object(mutex, "sley_mutex_lock", "mutex");
 	if (unlikely(!worker || !worker->task))
 		return lock_in_thread(mutex, deadline);
 	if (unlikely(worker->budget == 0))
@@ -162,7 +162,7 @@ int mutex_lock_again(struct task *task, struct sley_mutex *mutex, const void *pc
 
 int sley_mutex_trylock(struct sley_mutex *mutex)
 {
-	int error = fault_check(mutex, "sley_mutex_trylock", "mutex");
+	int error = fault_object(mutex, "sley_mutex_trylock", "mutex");
 	if (error)
 		return error;
 	uint64_t me = park_caller(&error);
@@ -194,7 +194,7 @@ static bool pass_on(struct sley_mutex *mutex, uint64_t me, int64_t now, struct t
 NOINLINE static int unlock_slow(struct sley_mutex *mutex, uint64_t me)
 {
 	struct task *next = NULL;
-	int error = fault_check(mutex, "sley_mutex_unlock", "mutex");
+	int error = fault_object(mutex, "sley_mutex_unlock", "mutex");
 	if (error)
 		return error;
 	if (!mutex_is_mine(mutex, me))
@@ -225,6 +225,8 @@ NOINLINE static int unlock_in_thread(struct sley_mutex *mutex)
 int sley_mutex_unlock(struct sley_mutex *mutex)
 {
 	struct worker *worker = this_worker;
+	if (unlikely(!mutex))
+		return -EINVAL;
 	if (unlikely(!worker || !worker->task))
 		return unlock_in_thread(mutex);
 	uint64_t me = worker->task->id;

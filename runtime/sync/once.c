@@ -55,7 +55,7 @@ static void leave(struct sley_once *once, bool done)
 
 int sley_once(struct sley_once *once, int (*fn)(void *), void *arg, sley_time deadline)
 {
-	int error = fault_check(once, "sley_once", "once");
+	int error = fault_object(once, "sley_once", "once");
 	if (error)
 		return error;
 	if (load(&once->state, acquire) == DONE)

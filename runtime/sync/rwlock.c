@@ -96,19 +96,19 @@ static int lock_for(struct task *task, void *object, int64_t writing, sley_time 
 
 int sley_rwlock_rdlock(struct sley_rwlock *rwlock, sley_time deadline)
 {
-	int error = fault_check(rwlock, "sley_rwlock_rdlock", "rwlock");
+	int error = fault_object(rwlock, "sley_rwlock_rdlock", "rwlock");
 	return error ? error : park_call(lock_for, rwlock, false, deadline, __builtin_return_address(0));
 }
 
 int sley_rwlock_wrlock(struct sley_rwlock *rwlock, sley_time deadline)
 {
-	int error = fault_check(rwlock, "sley_rwlock_wrlock", "rwlock");
+	int error = fault_object(rwlock, "sley_rwlock_wrlock", "rwlock");
 	return error ? error : park_call(lock_for, rwlock, true, deadline, __builtin_return_address(0));
 }
 
 static int try_now(struct sley_rwlock *rwlock, bool writing, const char *call)
 {
-	int error = fault_check(rwlock, call, "rwlock");
+	int error = fault_object(rwlock, call, "rwlock");
 	if (error)
 		return error;
 	uint64_t me = park_caller(&error);
@@ -136,7 +136,7 @@ int sley_rwlock_trywrlock(struct sley_rwlock *rwlock)
 int sley_rwlock_unlock(struct sley_rwlock *rwlock)
 {
 	struct woken woken = { NULL, NULL };
-	int error = fault_check(rwlock, "sley_rwlock_unlock", "rwlock");
+	int error = fault_object(rwlock, "sley_rwlock_unlock", "rwlock");
 	if (error)
 		return error;
 	uint64_t me = park_caller(&error);

@@ -70,7 +70,7 @@ int sley_scope_open(struct sley_scope **result, const struct sley_scope_options 
 	struct task *task = task_self();
 	if (!task)
 		return outside_error();
-	int error = check_options(options);
+	int error = result ? check_options(options) : -EINVAL;
 	if (error)
 		return error;
 	struct task_extra *extra = cleanup_extra(task);

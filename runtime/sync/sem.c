@@ -62,7 +62,7 @@ static int acquire_for(struct task *task, void *object, int64_t n, sley_time dea
 
 int sley_sem_acquire(struct sley_sem *sem, int64_t n, sley_time deadline)
 {
-	int error = fault_check(sem, "sley_sem_acquire", "semaphore");
+	int error = fault_object(sem, "sley_sem_acquire", "semaphore");
 	if (error)
 		return error;
 	return n < 0 ? -EINVAL : park_call(acquire_for, sem, n, deadline, __builtin_return_address(0));
@@ -71,7 +71,7 @@ int sley_sem_acquire(struct sley_sem *sem, int64_t n, sley_time deadline)
 int sley_sem_try_acquire(struct sley_sem *sem, int64_t n)
 {
 	int error = scheduler_error();
-	if (error || (error = fault_check(sem, "sley_sem_try_acquire", "semaphore")) != 0)
+	if (error || (error = fault_object(sem, "sley_sem_try_acquire", "semaphore")) != 0)
 		return error;
 	if (n < 0)
 		return -EINVAL;
@@ -86,7 +86,7 @@ int sley_sem_release(struct sley_sem *sem, int64_t n)
 	struct woken woken = { NULL, NULL };
 	int64_t sum;
 	int error = scheduler_error();
-	if (error || (error = fault_check(sem, "sley_sem_release", "semaphore")) != 0)
+	if (error || (error = fault_object(sem, "sley_sem_release", "semaphore")) != 0)
 		return error;
 	if (n < 0)
 		return -EINVAL;

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+/* Null where an object, a function, or a place for a result has to be: a code, from tasks and from plain threads. */
+#include "tests/unit/run.h"
+
+#include <errno.h>
+#include <pthread.h>
+
+static int nothing(void *arg)
+{
+	return 0;
+}
+
+static void objects(void)
+{
+	static struct sley_cond cond;
+
+	REQUIRE(sley_mutex_lock(NULL, SOON) == -EINVAL && sley_mutex_trylock(NULL) == -EINVAL);
+	REQUIRE(sley_mutex_unlock(NULL) == -EINVAL);
+	REQUIRE(sley_cond_wait(&cond, NULL, SOON) == -EINVAL && sley_cond_wait(NULL, NULL, SOON) == -EINVAL);
+	REQUIRE(sley_cond_signal(NULL) == -EINVAL && sley_cond_broadcast(NULL) == -EINVAL);
+	REQUIRE(sley_rwlock_rdlock(NULL, SOON) == -EINVAL && sley_rwlock_wrlock(NULL, SOON) == -EINVAL);
+	REQUIRE(sley_rwlock_tryrdlock(NULL) == -EINVAL && sley_rwlock_trywrlock(NULL) == -EINVAL);
+	REQUIRE(sley_rwlock_unlock(NULL) == -EINVAL);
+	REQUIRE(sley_sem_acquire(NULL, 1, SOON) == -EINVAL && sley_sem_try_acquire(NULL, 1) == -EINVAL);
+	REQUIRE(sley_sem_release(NULL, 1) == -EINVAL);
+	REQUIRE(sley_once(NULL, nothing, NULL, SOON) == -EINVAL);
+	REQUIRE(sley_group_add(NULL, 1) == -EINVAL && sley_group_done(NULL) == -EINVAL);
+	REQUIRE(sley_group_wait(NULL, SOON) == -EINVAL && sley_barrier_wait(NULL, SOON) == -EINVAL);
+	REQUIRE(sley_chan_close(NULL) == -EINVAL);
+}
+
+static void takes_block(void *arg)
+{
+}
+
+static void places_and_functions(void)
+{
+	void (*none)(void *) = NULL;
+	unsigned before = live_tasks();
+
+	REQUIRE(sley_spawn(none, NULL) == -EINVAL && sley_go(none, NULL) == -EINVAL);
+	REQUIRE(sley_spawn_copy(takes_block, NULL, 8) == -EINVAL);
+	REQUIRE(live_tasks() == before);
+	REQUIRE(sley_chan_new(NULL, 8, 1) == -EINVAL && sley_monitor_new(NULL) == -EINVAL);
+}
+
+static void *in_thread(void *unused)
+{
+	objects();
+	places_and_functions();
+	return unused;
+}
+
+static int main_null(void *arg)
+{
+	pthread_t thread;
+
+	objects();
+	places_and_functions();
+	REQUIRE(sley_scope_open(NULL, NULL) == -EINVAL);
+	REQUIRE(pthread_create(&thread, NULL, in_thread, NULL) == 0);
+	pthread_join(thread, NULL);
+	return 0;
+}
+
+/* Each has its code, nothing is begun, and the run goes on. */
+static void test_null(void **state)
+{
+	run(main_null, 1);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_null),
+	};
+
+	return cmocka_run_group_tests_name("null", tests, NULL, NULL);
+}
