@@ -238,6 +238,7 @@ static int main_errors(void *arg)
 	REQUIRE(sley_pread(fd, NULL, 0, 0, SOON) == 0 && sley_fstat(fd, NULL, SOON) == -EFAULT);
 	REQUIRE(sley_pwrite(reader, bytes, 1, 0, SOON) == -EBADF);
 	REQUIRE(sley_pread(ends[0], bytes, 1, 0, SOON) == -ESPIPE);
+	REQUIRE(sley_pwrite(ends[1], bytes, 1, 0, SOON) == -ESPIPE);
 	REQUIRE(sley_ftruncate(fd, -1, SOON) == -EINVAL && sley_ftruncate(reader, 0, SOON) == -EINVAL);
 	REQUIRE(sley_ftruncate(fd, 1000, SOON) == 0 && sley_fstat(fd, &stat, SOON) == 0 && stat.st_size == 1000);
 	REQUIRE(full < 0 || sley_pwrite(full, bytes, 1, 0, SOON) == -ENOSPC);

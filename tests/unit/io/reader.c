@@ -135,6 +135,7 @@ static int main_lines(void *arg)
 	REQUIRE(sley_reader_line(&reader, &line, NULL, SOON) == 1 && strcmp(line, "") == 0);
 	/* one that does not fit stays, and can be taken in parts */
 	give("0123456789\nlast");
+	REQUIRE(sley_reader_until(&reader, '\n', (const char **)&line, SOON) == -ENOBUFS);
 	REQUIRE(sley_reader_line(&reader, &line, NULL, SOON) == -ENOBUFS);
 	REQUIRE(sley_reader_line(&reader, &line, NULL, SOON) == -ENOBUFS);
 	REQUIRE(sley_reader_skip(&reader, 1, SOON) == 1);
