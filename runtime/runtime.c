@@ -346,7 +346,7 @@ int sley_run_at(struct sley_site *site, int (*main)(void *), void *arg, const st
 		return -ECHILD;
 	if (worker_self())
 		return -EDEADLK;
-	int error = options_resolve(options, &resolved);
+	int error = main ? options_resolve(options, &resolved) : -EINVAL;
 	if (error)
 		return error;
 	if (!cas(&run.busy, &free, 1, acquire, relaxed)) /* pairs with the release below: one run after the other */

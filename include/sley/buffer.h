@@ -6,7 +6,8 @@
  *
  * Readers and writers belong to one task at a time. They are embedded, and they and their buffers may lie anywhere,
  * on that task's own stack too; such a one no other task may use. A call that has to read or write is for tasks, else
- * -EDEADLK; its errors are those of sley_read() or sley_writev() and those given below.
+ * -EDEADLK; its errors are those of sley_read() or sley_writev() and those given below. -EFAULT: null where a reader, a
+ * writer, or a place for what is found must be.
  */
 #ifndef SLEY_BUFFER_H
 #define SLEY_BUFFER_H

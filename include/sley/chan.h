@@ -29,8 +29,8 @@ SLEY_API int sley_chan_free(struct sley_chan *);
 
 /*
  * Sends a copy of the item, in FIFO order among senders. A null channel never becomes ready. 0; -EPIPE: it is closed
- * (also while waiting); -ETIMEDOUT; -ENOMEM: to hold a large item while waiting; -EFAULT. Task, or any thread, which
- * then blocks; -ENOTCONN there: the run is over.
+ * (also while waiting); -ETIMEDOUT; -ENOMEM: to hold a large item while waiting; -EFAULT: also a null item, unless
+ * items have no bytes. Task, or any thread, which then blocks; -ENOTCONN there: the run is over.
  */
 SLEY_API int sley_chan_send(struct sley_chan *, const void *item, sley_time deadline);
 
@@ -78,7 +78,7 @@ struct sley_case {
  * channel may be in several cases; a select never meets itself. With n == 0, or null channels alone, it waits for the
  * deadline. Task, or any thread, which then blocks.
  * The index of the case that was done, whose `error` says how; -ETIMEDOUT; -EINVAL: n or an op; -ENOMEM; -EFAULT: a
- * channel on a copying stack; -ENOTCONN: a plain thread's, and the run is over.
+ * channel on a copying stack, or a null item; -ENOTCONN: a plain thread's, and the run is over.
  */
 SLEY_API int sley_select(struct sley_case *cases, int n, sley_time deadline);
 

@@ -64,7 +64,8 @@ SLEY_API int sley_gen_ended(struct sley_gen *);
 /*
  * Within a generator, at any depth of calls of its task: hands a copy of the item to the consumer and waits until the
  * next one is wanted. 0; -ECANCELED: the generator is being freed, or its task was cancelled: clean up and return;
- * -ETIMEDOUT: its task's own deadline; -EPERM: the calling task is no generator; -EDEADLK: no task.
+ * -ETIMEDOUT: its task's own deadline; -EPERM: the calling task is no generator; -EFAULT: null, unless items have no
+ * bytes; -EDEADLK: no task.
  */
 SLEY_API int sley_gen_yield(const void *item);
 

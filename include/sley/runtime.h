@@ -76,7 +76,7 @@ struct sley_options {
  * other tasks. A stop (SIGSTOP) stops everything; deadlines that pass meanwhile end their waits after SIGCONT. Signal
  * handlers run on whatever stack the thread is on, a task's 256 KiB if need be.
  *
- * 0; -EINVAL: an option is out of range; -EDEADLK: called from a task, or as above; -EBUSY: a run is under way in this process;
+ * 0; -EINVAL: main is null, or an option is out of range; -EDEADLK: called from a task, or as above; -EBUSY: a run is under way in this process;
  * -ECHILD: in a child forked from a process that had called it; -ENOMEM, -EMFILE, -ENFILE, -EAGAIN (threads):
  * resources.
  */

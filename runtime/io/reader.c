@@ -19,6 +19,8 @@
 
 int sley_reader_init(struct sley_reader *reader, int fd, void *buffer, size_t size)
 {
+	if (!reader)
+		return -EFAULT;
 	if ((buffer && size == 0) || size > SSIZE_MAX)
 		return -EINVAL;
 	*reader = (struct sley_reader){ .fd = fd, .buffer = buffer, .size = size ? size : DEFAULT_SIZE };
@@ -31,6 +33,8 @@ int sley_reader_init(struct sley_reader *reader, int fd, void *buffer, size_t si
 
 void sley_reader_fini(struct sley_reader *reader)
 {
+	if (!reader)
+		return;
 	if (reader->allocated)
 		free(reader->buffer);
 	*reader = (struct sley_reader){ .fd = -1 };
@@ -38,7 +42,7 @@ void sley_reader_fini(struct sley_reader *reader)
 
 size_t sley_reader_buffered(const struct sley_reader *reader)
 {
-	return reader->end - reader->begin;
+	return reader ? reader->end - reader->begin : 0;
 }
 
 /* ---- filling ---- */
@@ -85,6 +89,8 @@ static size_t take(struct sley_reader *r, void *bytes, size_t n)
 
 ssize_t sley_reader_read(struct sley_reader *r, void *bytes, size_t n, sley_time deadline)
 {
+	if (!r || (!bytes && n > 0))
+		return -EFAULT;
 	if (n > SSIZE_MAX)
 		return -EINVAL;
 	if (r->begin == r->end && n >= r->size)
@@ -107,6 +113,8 @@ static ssize_t read_much(struct sley_reader *r, void *bytes, size_t n, sley_time
 
 ssize_t sley_reader_read_full(struct sley_reader *r, void *bytes, size_t n, sley_time deadline)
 {
+	if (!r || (!bytes && n > 0))
+		return -EFAULT;
 	if (n > SSIZE_MAX)
 		return -EINVAL;
 	if (n > r->size)
@@ -117,6 +125,8 @@ ssize_t sley_reader_read_full(struct sley_reader *r, void *bytes, size_t n, sley
 
 ssize_t sley_reader_peek(struct sley_reader *r, const char **bytes, size_t n, sley_time deadline)
 {
+	if (!r || !bytes)
+		return -EFAULT;
 	if (n > r->size)
 		return -ENOBUFS;
 	if (r->begin > 0 && n > r->size - r->begin) { /* they are to be in one piece */
@@ -132,6 +142,8 @@ ssize_t sley_reader_peek(struct sley_reader *r, const char **bytes, size_t n, sl
 ssize_t sley_reader_skip(struct sley_reader *r, size_t n, sley_time deadline)
 {
 	size_t done = 0;
+	if (!r)
+		return -EFAULT;
 	if (n > SSIZE_MAX)
 		return -EINVAL;
 	for (;;) {
@@ -178,6 +190,8 @@ static ssize_t until(struct sley_reader *r, char delimiter, char **bytes, sley_t
 ssize_t sley_reader_until(struct sley_reader *r, char delimiter, const char **bytes, sley_time deadline)
 {
 	char *found;
+	if (!r || !bytes)
+		return -EFAULT;
 	ssize_t n = until(r, delimiter, &found, deadline, CALLER);
 	if (n >= 0)
 		*bytes = found;
@@ -187,6 +201,8 @@ ssize_t sley_reader_until(struct sley_reader *r, char delimiter, const char **by
 int sley_reader_line(struct sley_reader *r, char **line, size_t *length, sley_time deadline)
 {
 	char *text;
+	if (!r || !line)
+		return -EFAULT;
 	ssize_t n = until(r, '\n', &text, deadline, CALLER);
 	if (n <= 0)
 		return (int)n;

@@ -17,6 +17,8 @@
 
 int sley_writer_init(struct sley_writer *writer, int fd, void *buffer, size_t size)
 {
+	if (!writer)
+		return -EFAULT;
 	if ((buffer && size == 0) || size > SSIZE_MAX)
 		return -EINVAL;
 	*writer = (struct sley_writer){ .fd = fd, .buffer = buffer, .size = size ? size : DEFAULT_SIZE };
@@ -29,6 +31,8 @@ int sley_writer_init(struct sley_writer *writer, int fd, void *buffer, size_t si
 
 void sley_writer_fini(struct sley_writer *writer)
 {
+	if (!writer)
+		return;
 	if (writer->allocated)
 		free(writer->buffer);
 	*writer = (struct sley_writer){ .fd = -1 };
@@ -36,7 +40,7 @@ void sley_writer_fini(struct sley_writer *writer)
 
 size_t sley_writer_buffered(const struct sley_writer *writer)
 {
-	return writer->end - writer->begin;
+	return writer ? writer->end - writer->begin : 0;
 }
 
 /* ---- what all is made of ---- */
@@ -86,6 +90,8 @@ ssize_t sley_writer_write(struct sley_writer *w, const void *bytes, size_t n, sl
 {
 	const char *rest = bytes;
 	size_t left = n;
+	if (!w || (!bytes && n > 0))
+		return -EFAULT;
 	if (n > SSIZE_MAX)
 		return -EINVAL;
 	while (left > 0 && !make_room(w, left)) {
@@ -104,7 +110,7 @@ ssize_t sley_writer_write(struct sley_writer *w, const void *bytes, size_t n, sl
 
 int sley_writer_flush(struct sley_writer *w, sley_time deadline)
 {
-	return flush(w, deadline, CALLER);
+	return w ? flush(w, deadline, CALLER) : -EFAULT;
 }
 
 /* Formats to where there is room: the length, which may be more than fits. Apart, for the parked stack's sake. */
@@ -136,6 +142,8 @@ static int print(struct sley_writer *w, sley_time deadline, const void *pc, cons
 
 int sley_writer_print(struct sley_writer *w, sley_time deadline, const char *format, ...)
 {
+	if (!w || !format)
+		return -EFAULT;
 	va_list arguments;
 	int saved = errno;
 	va_start(arguments, format);

@@ -274,11 +274,13 @@ NOINLINE static int transfer_of_thread(struct sley_chan *chan, void *item, sley_
 	return error;
 }
 
-/* A thread's call, one with a null channel, or that of a task whose budget is spent. */
+/* A thread's call, one with a null channel or no item, or that of a task whose budget is spent. */
 NOINLINE static int transfer_otherwise(struct sley_chan *chan, void *item, sley_time deadline, bool sending,
 				       const void *pc)
 {
 	struct task *task = task_self();
+	if (chan_lacks(chan, item))
+		return -EFAULT;
 	if (!task)
 		return transfer_of_thread(chan, item, deadline, sending);
 	worker_spend(pc);
@@ -286,9 +288,9 @@ NOINLINE static int transfer_otherwise(struct sley_chan *chan, void *item, sley_
 }
 
 /* Whether the call is none of these: then it has been paid for. */
-static inline bool is_plain(struct worker *worker, const struct sley_chan *chan)
+static inline bool is_plain(struct worker *worker, const struct sley_chan *chan, const void *item)
 {
-	if (unlikely(!worker || !worker->task || !chan || worker->budget == 0))
+	if (unlikely(!worker || !worker->task || !chan || !item || worker->budget == 0))
 		return false;
 	worker->budget--;
 	return true;
@@ -301,6 +303,8 @@ static int try_now(struct sley_chan *chan, void *item, bool sending, const char 
 		return error;
 	if (!chan)
 		return -EAGAIN;
+	if (chan_lacks(chan, item))
+		return -EFAULT;
 	if (sending)
 		chan_search(chan, item, call);
 	error = attempt_locked(chan, item, sending);
@@ -326,7 +330,7 @@ int sley_chan_send(struct sley_chan *chan, const void *from, sley_time deadline)
 	if (unlikely(stack_is_copying(chan)))
 		return fault_check(chan, "sley_chan_send", "channel");
 	chan_search(chan, item, "sley_chan_send");
-	if (!is_plain(worker, chan))
+	if (!is_plain(worker, chan, item))
 		return transfer_otherwise(chan, item, deadline, true, __builtin_return_address(0));
 	struct task *task = worker->task;
 	int error = attempt(chan, item, true);
@@ -340,7 +344,7 @@ int sley_chan_recv(struct sley_chan *chan, void *item, sley_time deadline)
 	struct worker *worker = this_worker;
 	if (unlikely(stack_is_copying(chan)))
 		return fault_check(chan, "sley_chan_recv", "channel");
-	if (!is_plain(worker, chan))
+	if (!is_plain(worker, chan, item))
 		return transfer_otherwise(chan, item, deadline, false, __builtin_return_address(0));
 	struct task *task = worker->task;
 	int error = attempt(chan, item, false);

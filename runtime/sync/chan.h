@@ -67,10 +67,16 @@ static inline void chan_copy(const struct sley_chan *chan, void *to, const void 
 	item_copy(chan->item, to, from);
 }
 
+/* Whether there is no item where one must be: bad input. */
+static inline bool chan_lacks(const struct sley_chan *chan, const void *item)
+{
+	return chan && !item && chan->item > 0;
+}
+
 /* Strict mode: whether what is to be sent holds addresses that nobody else may use. */
 static inline void chan_search(const struct sley_chan *chan, const void *item, const char *call)
 {
-	if (unlikely(stack_strict) && chan)
+	if (unlikely(stack_strict) && chan && item)
 		fault_search_block(item, chan->item, call, "item");
 }
 

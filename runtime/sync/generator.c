@@ -124,6 +124,8 @@ int sley_gen_yield(const void *item)
 	struct task_extra *extra = task_extra(task);
 	if (!extra || !extra->generator)
 		return -EPERM;
+	if (!item && extra->generator->item > 0)
+		return -EFAULT;
 	fault_search(item, extra->generator->item, "sley_gen_yield", "item");
 	return yield(task, extra->generator, item, __builtin_return_address(0));
 }

@@ -242,6 +242,8 @@ static int check(const struct sley_case *cases, int n)
 		int error = fault_check(cases[i].chan, "sley_select", "channel");
 		if (error)
 			return error;
+		if (chan_lacks(cases[i].chan, cases[i].from)) /* or `into`, in the same place */
+			return -EFAULT;
 		if (cases[i].op == SLEY_SEND)
 			chan_search(cases[i].chan, cases[i].from, "sley_select");
 	}

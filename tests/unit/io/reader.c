@@ -241,7 +241,7 @@ static void test_cut(void **state)
 static int main_bad(void *arg)
 {
 	struct sley_reader r;
-	char byte;
+	char byte, *line;
 	const char *there;
 
 	REQUIRE(sley_reader_init(&r, 0, &byte, 0) == -EINVAL && sley_reader_init(&r, 0, NULL, SIZE_MAX) == -EINVAL);
@@ -249,7 +249,18 @@ static int main_bad(void *arg)
 	REQUIRE(sley_reader_init(&r, 0, NULL, SSIZE_MAX) == -ENOMEM);
 	sley_reader_fini(&r);
 #endif
+	REQUIRE(sley_reader_init(NULL, 0, &byte, 1) == -EFAULT && sley_reader_buffered(NULL) == 0);
+	sley_reader_fini(NULL);
 	REQUIRE(sley_reader_init(&r, -1, &byte, 1) == 0);
+	REQUIRE(sley_reader_read(NULL, &byte, 1, SOON) == -EFAULT && sley_reader_read(&r, NULL, 1, SOON) == -EFAULT);
+	REQUIRE(sley_reader_read_full(NULL, &byte, 1, SOON) == -EFAULT &&
+		sley_reader_read_full(&r, NULL, 1, SOON) == -EFAULT);
+	REQUIRE(sley_reader_peek(NULL, &there, 1, SOON) == -EFAULT && sley_reader_peek(&r, NULL, 1, SOON) == -EFAULT);
+	REQUIRE(sley_reader_until(NULL, 'x', &there, SOON) == -EFAULT &&
+		sley_reader_until(&r, 'x', NULL, SOON) == -EFAULT);
+	REQUIRE(sley_reader_line(NULL, &line, NULL, SOON) == -EFAULT &&
+		sley_reader_line(&r, NULL, NULL, SOON) == -EFAULT);
+	REQUIRE(sley_reader_skip(NULL, 1, SOON) == -EFAULT);
 	REQUIRE(sley_reader_read(&r, &byte, 1, SOON) == -EBADF && sley_reader_until(&r, 'x', &there, SOON) == -EBADF);
 	REQUIRE(sley_reader_read(&r, &byte, SIZE_MAX, SOON) == -EINVAL);
 	REQUIRE(sley_reader_read_full(&r, &byte, SIZE_MAX, SOON) == -EINVAL &&

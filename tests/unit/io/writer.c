@@ -170,7 +170,11 @@ static int main_bad(void *arg)
 	char byte;
 
 	REQUIRE(sley_writer_init(&w, 0, &byte, 0) == -EINVAL && sley_writer_init(&w, 0, NULL, SIZE_MAX) == -EINVAL);
+	REQUIRE(sley_writer_init(NULL, 0, &byte, 1) == -EFAULT && sley_writer_buffered(NULL) == 0);
+	sley_writer_fini(NULL);
 	REQUIRE(sley_writer_init(&w, -1, &byte, 1) == 0);
+	REQUIRE(sley_writer_write(NULL, "x", 1, SOON) == -EFAULT && sley_writer_write(&w, NULL, 1, SOON) == -EFAULT);
+	REQUIRE(sley_writer_print(NULL, SOON, "x") == -EFAULT && sley_writer_flush(NULL, SOON) == -EFAULT);
 	REQUIRE(sley_writer_write(&w, "x", 1, SOON) == 1 && sley_writer_flush(&w, SOON) == -EBADF);
 	REQUIRE(sley_writer_write(&w, "x", SIZE_MAX, SOON) == -EINVAL &&
 		sley_writer_write(&w, "xy", 2, SOON) == -EBADF);

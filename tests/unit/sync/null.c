@@ -45,10 +45,48 @@ static void places_and_functions(void)
 	REQUIRE(sley_chan_new(NULL, 8, 1) == -EINVAL && sley_monitor_new(NULL) == -EINVAL);
 }
 
+/* An item of no bytes may be null, any other not. */
+static void items(void)
+{
+	struct sley_chan *chan, *empty;
+
+	REQUIRE(sley_chan_new(&chan, 8, 1) == 0 && sley_chan_new(&empty, 0, 1) == 0);
+	struct sley_case cases[2] = { { .chan = empty, .op = SLEY_RECV }, { .chan = chan, .op = SLEY_SEND } };
+	REQUIRE(sley_chan_send(chan, NULL, SOON) == -EFAULT && sley_chan_try_send(chan, NULL) == -EFAULT);
+	REQUIRE(sley_chan_recv(chan, NULL, SOON) == -EFAULT && sley_chan_try_recv(chan, NULL) == -EFAULT);
+	REQUIRE(sley_select(cases, 2, SOON) == -EFAULT && sley_try_select(cases, 2) == -EFAULT);
+	cases[1].op = SLEY_RECV;
+	REQUIRE(sley_select(cases, 2, SOON) == -EFAULT);
+	REQUIRE(sley_chan_length(chan) == 0);
+	REQUIRE(sley_chan_send(empty, NULL, SOON) == 0 && sley_select(cases, 1, SOON) == 0);
+	REQUIRE(sley_chan_try_send(empty, NULL) == 0 && sley_chan_try_recv(empty, NULL) == 0);
+	REQUIRE(sley_chan_send(empty, NULL, SOON) == 0 && sley_chan_recv(empty, NULL, SOON) == 0);
+	REQUIRE(sley_chan_free(chan) == 0 && sley_chan_free(empty) == 0);
+}
+
+static int yield_null(void *arg)
+{
+	int value = 5;
+
+	REQUIRE(sley_gen_yield(NULL) == -EFAULT);
+	return sley_gen_yield(&value);
+}
+
+static void generator(void)
+{
+	struct sley_gen *gen;
+	int value = 0;
+
+	REQUIRE(sley_gen_new(&gen, yield_null, NULL, 0, sizeof(int)) == 0);
+	REQUIRE(sley_gen_next(gen, &value, SOON) == 0 && value == 5);
+	REQUIRE(sley_gen_free(gen, SOON) == 0);
+}
+
 static void *in_thread(void *unused)
 {
 	objects();
 	places_and_functions();
+	items();
 	return unused;
 }
 
@@ -58,6 +96,8 @@ static int main_null(void *arg)
 
 	objects();
 	places_and_functions();
+	items();
+	generator();
 	REQUIRE(sley_scope_open(NULL, NULL) == -EINVAL);
 	REQUIRE(pthread_create(&thread, NULL, in_thread, NULL) == 0);
 	pthread_join(thread, NULL);
@@ -67,6 +107,11 @@ static int main_null(void *arg)
 /* Each has its code, nothing is begun, and the run goes on. */
 static void test_null(void **state)
 {
+	int (*none)(void *) = NULL;
+	int result = 7;
+
+	assert_int_equal(sley_run(none, NULL, NULL, &result), -EINVAL);
+	assert_int_equal(result, 7);
 	run(main_null, 1);
 }
 
