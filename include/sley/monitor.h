@@ -38,7 +38,7 @@ struct sley_monitor;
 SLEY_API int sley_monitor_new(struct sley_monitor **);
 
 /* Ends it; tasks that it watches are not told of that, and messages in it are dropped. Null does nothing. Any thread.
- * 0; -EBUSY: somebody waits for a message of it. */
+ * 0; -EBUSY: somebody waits for a message of it, or has given that up and not run since. */
 SLEY_API int sley_monitor_free(struct sley_monitor *);
 
 /*

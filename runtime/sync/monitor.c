@@ -32,6 +32,7 @@ struct sley_monitor {
 	struct lock lock; /* protects the rest */
 	bool closed;      /* it was freed */
 	size_t holders;   /* watches that have not ended, and the user */
+	size_t inside;    /* waits that will look at it again, linked or not: all but those that an event has ended */
 	struct watching *watching;
 	struct watching *messages, *last;
 	struct sley_waiters waiters;
@@ -92,17 +93,22 @@ static void monitor_free(struct sley_monitor *monitor)
 /* Those who wait for what will never come; empty unless nothing is watched. With the lock held. */
 static struct task *left_over(struct sley_monitor *monitor)
 {
-	return monitor->watching ? NULL : wait_pop_all(&monitor->waiters, CLAIM_EVENT);
+	struct task *list = monitor->watching ? NULL : wait_pop_all(&monitor->waiters, CLAIM_EVENT);
+	for (struct task *task = list; task; task = (struct task *)task->tenant.next)
+		monitor->inside--;
+	return list;
 }
 
 /* Hands it to the first who waits, or puts it to the messages. With the lock held. */
 static struct task *deliver(struct sley_monitor *monitor, struct watching *w)
 {
 	struct task *receiver = wait_pop(&monitor->waiters, CLAIM_EVENT);
-	if (receiver)
+	if (receiver) {
+		monitor->inside--;
 		receiver->wait.block = w;
-	else
+	} else {
 		add_message(monitor, w);
+	}
 	return receiver;
 }
 
@@ -239,7 +245,7 @@ static int end(struct sley_monitor *monitor)
 {
 	struct watching *w;
 	lock_take(&monitor->lock);
-	bool busy = monitor->waiters.head;
+	bool busy = monitor->inside > 0;
 	monitor->closed = !busy;
 	lock_drop(&monitor->lock);
 	if (busy)
@@ -265,6 +271,7 @@ static int wait_locked(struct task *task, struct sley_monitor *monitor, struct w
 	wait_begin(task, SLEY_WAIT_MONITOR, (uint64_t)(uintptr_t)monitor, pc);
 	task->wait.block = NULL;
 	wait_link(&monitor->waiters, &task->wait);
+	monitor->inside++;
 	lock_drop(&monitor->lock);
 	enum claim who = wait_park(task, deadline);
 	if (who == CLAIM_EVENT) {
@@ -273,6 +280,7 @@ static int wait_locked(struct task *task, struct sley_monitor *monitor, struct w
 	}
 	lock_take(&monitor->lock);
 	wait_unlink(&monitor->waiters, &task->wait);
+	monitor->inside--;
 	lock_drop(&monitor->lock);
 	return wait_error(who);
 }

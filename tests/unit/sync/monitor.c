@@ -285,6 +285,36 @@ static void test_cancelled(void **state)
 	run_each(main_cancelled);
 }
 
+static void is_cancelled_once(void *monitor)
+{
+	struct sley_end end;
+
+	REQUIRE(sley_monitor_wait(monitor, &end, SLEY_NEVER) == -ECANCELED);
+}
+
+static int main_given_up(void *arg)
+{
+	struct sley_monitor *monitor = new_monitor();
+	sley_task task = sley_spawn(waits, NULL);
+
+	REQUIRE(sley_monitor_add(monitor, task) == 0);
+	sley_task receiver = sley_spawn(is_cancelled_once, monitor);
+	await_state(receiver, SLEY_TASK_WAITING, SLEY_WAIT_MONITOR);
+	REQUIRE(sley_cancel(receiver) == 0);
+	REQUIRE(sley_monitor_remove(monitor, task) == 0);   /* takes it off the list of those who wait */
+	REQUIRE(sley_monitor_free(monitor) == -EBUSY); /* and it has not run since */
+	REQUIRE(sley_join(receiver, SOON) == 0);
+	REQUIRE(sley_monitor_free(monitor) == 0);
+	REQUIRE(sley_cancel(task) == 0 && sley_join(task, SOON) == 0);
+	return 0;
+}
+
+/* One that has given up, and was taken off the list by somebody else, has to look at the monitor again. */
+static void test_given_up(void **state)
+{
+	run(main_given_up, 1);
+}
+
 /* ---- plain threads ---- */
 
 static void *thread_monitors(void *task)
@@ -498,7 +528,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_plain),       cmocka_unit_test(test_children),  cmocka_unit_test(test_failed),
 		cmocka_unit_test(test_ended),       cmocka_unit_test(test_remove),    cmocka_unit_test(test_several),
-		cmocka_unit_test(test_cancelled),   cmocka_unit_test(test_thread),    cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_cancelled),   cmocka_unit_test(test_given_up), cmocka_unit_test(test_thread),    cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_remove_race), cmocka_unit_test(test_free_race), cmocka_unit_test(test_collect),
 	};
 
