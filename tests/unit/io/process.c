@@ -359,6 +359,7 @@ static int main_errors(void *arg)
 /* Each error is the caller's to see, and leaves neither descriptors nor children. */
 static void test_errors(void **state)
 {
+	test_need_kernel("qemu-user does not wait for what vfork(2) started");
 	struct sley_process process = { .pidfd = -1 };
 
 	run(main_errors, 1);
