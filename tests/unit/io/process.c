@@ -16,6 +16,8 @@
 #include "base/atomic.h"
 #include "io/offload.h"
 
+#define NO_FORK "a process with threads that qemu-user forks may hang"
+
 #define OPTIONS(...)   (&(struct sley_process_options){ .size = sizeof(struct sley_process_options), ##__VA_ARGS__ })
 #define ARGUMENTS(...) ((const char *const[]){ __VA_ARGS__, NULL })
 #define SHELL(script)  ARGUMENTS("sh", "-c", script)
@@ -102,6 +104,7 @@ static int main_status(void *arg)
 /* Exit codes and signals; a status that another has taken, and a process that was closed, are said to be so. */
 static void test_status(void **state)
 {
+	test_need_kernel(NO_FORK);
 	run(main_status, 1);
 	run(main_status, 2);
 }
@@ -141,6 +144,7 @@ static int main_wait(void *arg)
 /* A wait for a child ends by its end, the deadline or a cancellation, and leaves the child alone. */
 static void test_wait(void **state)
 {
+	test_need_kernel(NO_FORK);
 	run(main_wait, 1);
 	run(main_wait, 2);
 }
@@ -188,6 +192,7 @@ static int main_pipes(void *arg)
 /* Pipes, /dev/null, and both outputs together. */
 static void test_pipes(void **state)
 {
+	test_need_kernel(NO_FORK);
 	run(main_pipes, 1);
 	run(main_pipes, 2);
 }
@@ -247,6 +252,7 @@ static int main_given(void *arg)
 /* Descriptors of ours, in every order. */
 static void test_given(void **state)
 {
+	test_need_kernel(NO_FORK);
 	run(main_given, 1);
 }
 
@@ -289,7 +295,7 @@ static int main_surroundings(void *arg)
 /* Environment, directory, descriptors, signals and process group. */
 static void test_surroundings(void **state)
 {
-	test_need_kernel("qemu-user does not wait for what vfork(2) started");
+	test_need_kernel(NO_FORK);
 	sigset_t set;
 	struct sley_options o = { .size = sizeof(o), .workers = 2, .signals = &set };
 	struct sigaction ignore = { .sa_handler = SIG_IGN }, pipe_before, hup_before;
@@ -359,7 +365,7 @@ static int main_errors(void *arg)
 /* Each error is the caller's to see, and leaves neither descriptors nor children. */
 static void test_errors(void **state)
 {
-	test_need_kernel("qemu-user does not wait for what vfork(2) started");
+	test_need_kernel(NO_FORK);
 	struct sley_process process = { .pidfd = -1 };
 
 	run(main_errors, 1);
@@ -404,6 +410,7 @@ static int main_many(void *arg)
 /* Many children at once: each is the one that its task talks to. */
 static void test_many(void **state)
 {
+	test_need_kernel(NO_FORK);
 	run(main_many, 1);
 	run(main_many, 2);
 }
@@ -441,6 +448,7 @@ static int main_race(void *arg)
 
 static void test_race(void **state)
 {
+	test_need_kernel(NO_FORK);
 	run(main_race, 1);
 	run(main_race, 2);
 }
