@@ -11,8 +11,8 @@
  * Ownership. A call that stores a future in `*future` gives the caller a handle on it, to be freed with
  * sley_future_free() when the caller wants to know no more. No call takes a handle over: a future that was given to
  * then(), all(), ... may be freed right afterwards, or awaited, or given to others too. Any number of tasks and threads
- * may await one future; all get the value. Two owners have a handle each (sley_future_ref()). A handle must not be freed
- * while another call that was given it has yet to begin; a call that waits already is safe.
+ * may await one future; all get the value. Two owners have a handle each (sley_future_ref()). A handle must not be
+ * freed while another call that was given it has yet to begin; a call that waits already is safe.
  *
  * Freeing the last handle detaches: the function runs on, and what it returns is thrown away. To stop it, cancel first.
  * Futures made by all, any, race and timeout have no effect of their own: with their last handle they are gone at once.
@@ -73,8 +73,8 @@ SLEY_API int sley_future_ready(const struct sley_future *);
 /*
  * Rejects it with -ECANCELED, unless it is complete already. The task behind it, if there is one, is cancelled
  * (sley_cancel()): it may still run for a while, to clean up, and what it returns is thrown away. A callback that has
- * not begun never will. Futures that it was made from go on: they belong to others. 0; -EALREADY: it was complete, or is
- * just being completed by another thread.
+ * not begun never will. Futures that it was made from go on: they belong to others. 0; -EALREADY: it was complete, or
+ * is just being completed by another thread.
  */
 SLEY_API int sley_future_cancel(struct sley_future *);
 
@@ -94,8 +94,8 @@ SLEY_API int sley_promise_new(struct sley_promise **, struct sley_future **, siz
 
 /*
  * Completes the future, with a copy of the value (null if its size is 0) or with a negative error. Never waits, and
- * runs no callback itself. 0; -EALREADY: it is complete already, or just being completed, or was cancelled: unchanged; -EINVAL: a null value
- * although the size is not 0, or an error that is not negative.
+ * runs no callback itself. 0; -EALREADY: it is complete already, or just being completed, or was cancelled: unchanged;
+ * -EINVAL: a null value although the size is not 0, or an error that is not negative.
  */
 SLEY_API int sley_promise_resolve(struct sley_promise *, const void *value);
 SLEY_API int sley_promise_reject(struct sley_promise *, int error);
@@ -127,9 +127,9 @@ SLEY_API int sley_promise_free(struct sley_promise *);
 	sley_future_map_at(SLEY_SITE(#fn), (future), (source), (fn), (arg), (n), (size))
 
 /*
- * As map, but int fn(void *arg, const void *value, struct sley_future **next) does not return a result but the future of
- * one, of `size` bytes, which `*future` is completed with in turn. The handle in `*next` is taken over, if fn returns 0.
- * Cancelling `*future` cancels the next one as well, unless somebody else has a handle on it.
+ * As map, but int fn(void *arg, const void *value, struct sley_future **next) does not return a result but the future
+ * of one, of `size` bytes, which `*future` is completed with in turn. The handle in `*next` is taken over, if fn
+ * returns 0. Cancelling `*future` cancels the next one as well, unless somebody else has a handle on it.
  */
 #define sley_future_and_then(future, source, fn, arg, n, size) \
 	sley_future_and_then_at(SLEY_SITE(#fn), (future), (source), (fn), (arg), (n), (size))
@@ -161,8 +161,8 @@ SLEY_API int sley_future_any(struct sley_future **, struct sley_future *const *f
 SLEY_API int sley_future_race(struct sley_future **, struct sley_future *const *futures, size_t n);
 
 /*
- * The index of the future that has decided an any or a race, or has rejected an all. -EAGAIN: it is pending; -EINVAL: it
- * is of another kind, an all that was resolved, or was cancelled.
+ * The index of the future that has decided an any or a race, or has rejected an all. -EAGAIN: it is pending; -EINVAL:
+ * it is of another kind, an all that was resolved, or was cancelled.
  */
 SLEY_API int64_t sley_future_which(const struct sley_future *);
 

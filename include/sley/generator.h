@@ -19,8 +19,8 @@
  *     sley_gen_free(gen, SLEY_NEVER);
  *
  * It runs as a task, which is started by the first sley_gen_next() and runs only while one is under way: never ahead of
- * its consumer. It may wait for whatever tasks wait for. Items are copied, off the stack. When fn has returned, its open
- * scopes and cleanups (sley/local.h) come first, then the consumer is told.
+ * its consumer. It may wait for whatever tasks wait for. Items are copied, off the stack. When fn has returned, its
+ * open scopes and cleanups (sley/local.h) come first, then the consumer is told.
  */
 #ifndef SLEY_GENERATOR_H
 #define SLEY_GENERATOR_H
@@ -70,8 +70,8 @@ SLEY_API int sley_gen_ended(struct sley_gen *);
 SLEY_API int sley_gen_yield(const void *item);
 
 /*
- * Frees it, also before its end: then its yield returns -ECANCELED, and its task is cancelled (sley_cancel()), so that it
- * cleans up as anything cancelled does; if it never ran, it never will. Waits until it has ended, `deadline` at the
+ * Frees it, also before its end: then its yield returns -ECANCELED, and its task is cancelled (sley_cancel()), so that
+ * it cleans up as anything cancelled does; if it never ran, it never will. Waits until it has ended, `deadline` at the
  * latest (0: not at all); if it has not, that is answered, and its memory goes with its end. Null is 0.
  * 0; -ETIMEDOUT, -ECANCELED: freed, but not ended yet; -EBUSY: a task is in sley_gen_next(): not freed; -EDEADLK: from
  * within the generator: not freed; -EFAULT. Task, or any thread, which then blocks; also when the run is over.

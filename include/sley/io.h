@@ -6,8 +6,8 @@
  * Two kinds. *Own* descriptors are those that sley made (listen, accept, dial, socket, pipe ...) and those that
  * sley_own() took over: non-blocking, known to the runtime, with the fewest system calls. All others are *foreign*,
  * and may be blocking ones: they are asked not to block (sockets; pipes, eventfd, timerfd), or waited for before they
- * are used (inotify, terminals), so the thread is not blocked. (But for a blocking eventfd that has room, and not for the
- * value that is written: it counts as ready. sley_own() it.) Regular files and whatever else no poller can wait for
+ * are used (inotify, terminals), so the thread is not blocked. (But for a blocking eventfd that has room, and not for
+ * the value that is written: it counts as ready. sley_own() it.) Regular files and whatever else no poller can wait for
  * are read and written as sley/file.h says, at their position.
  *
  * One task may wait to read and another to write; one more gets -EBUSY. All calls are for tasks, else -EDEADLK,

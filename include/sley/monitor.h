@@ -42,8 +42,9 @@ SLEY_API int sley_monitor_new(struct sley_monitor **);
 SLEY_API int sley_monitor_free(struct sley_monitor *);
 
 /*
- * There will be one message of the task's end; at once if it has ended and was not joined. Adding it twice makes two. Any
- * thread. 0; -EINVAL: the monitor is null; -ESRCH: no such task: stale, joined, or ended without anybody to join it;
+ * There will be one message of the task's end; at once if it has ended and was not joined. Adding it twice makes two.
+ * Any thread. 0; -EINVAL: the monitor is null; -ESRCH: no such task: stale, joined, or ended without anybody to join
+ * it;
  * -ENOMEM; -EFAULT.
  */
 SLEY_API int sley_monitor_add(struct sley_monitor *, sley_task task);
@@ -55,8 +56,8 @@ SLEY_API int sley_monitor_add(struct sley_monitor *, sley_task task);
 SLEY_API int sley_monitor_remove(struct sley_monitor *, sley_task task);
 
 /*
- * Receives the next message, oldest first; waits for it if need be, a plain thread by blocking. Several that wait get one
- * each in the order in which they came. 0; -ENOENT: there is none, and no task is watched of which one could come;
+ * Receives the next message, oldest first; waits for it if need be, a plain thread by blocking. Several that wait get
+ * one each in the order in which they came. 0; -ENOENT: there is none, and no task is watched of which one could come;
  * -ETIMEDOUT; -EINVAL: a null; -EFAULT.
  */
 SLEY_API int sley_monitor_wait(struct sley_monitor *, struct sley_end *end, sley_time deadline);

@@ -33,7 +33,8 @@ struct sley_options {
 	unsigned offload_queue;   /* calls of either kind that may be queued, up to 2^20; default 1024 */
 	/*
 	 * Signals that are to be taken as values (see sley/signal.h): blocked in the threads of the runtime, and in the
-	 * calling one until sley_run() returns. One that was sent and not taken by then has its effect then. Null: none.
+	 * calling one until sley_run() returns. One that was sent and not taken by then has its effect
+	 * then. Null: none.
 	 * -EINVAL: one that cannot be taken, or SIGQUIT with SLEY_RUN_DUMP_ON_SIGQUIT.
 	 */
 	const sigset_t *signals;
@@ -43,14 +44,14 @@ struct sley_options {
 
 /*
  * Strict mode, for tests. Every task has stack addresses of its own (stack_slots does not count), which cannot be
- * accessed while it is parked or after it has ended: whoever follows a pointer there raises SIGSEGV, after a line on stderr
- * that names the task whose stack it was, the one that touched it, and the remedy. Addresses are used again as late as
- * possible. A system call that is handed such a pointer answers EFAULT. Private stacks stay accessible: pointers into them are good
- * while the task lives.
+ * accessed while it is parked or after it has ended: whoever follows a pointer there raises SIGSEGV, after a line on
+ * stderr that names the task whose stack it was, the one that touched it, and the remedy. Addresses are used again as
+ * late as possible. A system call that is handed such a pointer answers EFAULT. Private stacks stay accessible:
+ * pointers into them are good while the task lives.
  *
- * Blocks that travel by value (sley_spawn_copy(), sent items) are searched for addresses of live bytes of the sender's own
- * copying stack: one line on stderr per spawn site of a sender names it, the offset and the remedy. Such a block travels
- * all the same: a stale word may look like an address, and one that nobody follows is no mistake.
+ * Blocks that travel by value (sley_spawn_copy(), sent items) are searched for addresses of live bytes of the sender's
+ * own copying stack: one line on stderr per spawn site of a sender names it, the offset and the remedy. Such a block
+ * travels all the same: a stale word may look like an address, and one that nobody follows is no mistake.
  *
  * It costs two mprotect(2) for each time that a task is resumed, but works with any number of tasks.
  */
@@ -76,9 +77,9 @@ struct sley_options {
  * other tasks. A stop (SIGSTOP) stops everything; deadlines that pass meanwhile end their waits after SIGCONT. Signal
  * handlers run on whatever stack the thread is on, a task's 256 KiB if need be.
  *
- * 0; -EINVAL: main is null, or an option is out of range; -EDEADLK: called from a task, or as above; -EBUSY: a run is under way in this process;
- * -ECHILD: in a child forked from a process that had called it; -ENOMEM, -EMFILE, -ENFILE, -EAGAIN (threads):
- * resources.
+ * 0; -EINVAL: main is null, or an option is out of range; -EDEADLK: called from a task, or as above; -EBUSY: a run is
+ * under way in this process; -ECHILD: in a child forked from a process that had called it; -ENOMEM, -EMFILE, -ENFILE,
+ * -EAGAIN: resources; the last for threads, or as other threads have spawned max_tasks tasks already.
  */
 #define sley_run(main, arg, options, result) sley_run_at(SLEY_SITE(#main), (main), (arg), (options), (result))
 
@@ -87,7 +88,8 @@ SLEY_API int sley_run_at(struct sley_site *site, int (*main)(void *arg), void *a
 
 /*
  * Writes all tasks as text to descriptor `fd`: a line per worker and per task with its id, name, state, wait, live
- * stack bytes and how deep the stack has been as far as is known, and spawn site. It blocks the thread while it writes. Any thread. 0, or the negative errno of write(2).
+ * stack bytes and how deep the stack has been as far as is known, and spawn site. It blocks the thread while it writes.
+ * Any thread. 0, or the negative errno of write(2).
  */
 SLEY_API int sley_dump(int fd);
 

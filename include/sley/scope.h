@@ -77,10 +77,11 @@ struct sley_child_options {
  * Never waits. By the owner, by the scope's children and whatever they start and wait for, and by any thread that knows
  * that the scope is open.
  *
- * -ECANCELED: the scope is cancelled, by an earlier child's failure perhaps, which is for the scope's answer to tell; or its
- * owner is, not masked: then the scope is from here on; -EINVAL: the scope or fn is null, an options' size is not one that
- * a release of sley had, or copy_back without `child`, with SLEY_BY_POINTER, or in a scope that restarts; -E2BIG also: n is
- * above 16 KiB and the block is to be kept, for copy_back or to start again; and what sley_spawn_with() answers.
+ * -ECANCELED: the scope is cancelled, by an earlier child's failure perhaps, which is for the scope's answer to tell;
+ * or its owner is, not masked: then the scope is from here on; -EINVAL: the scope or fn is null, an options' size is
+ * not one that a release of sley had, or copy_back without `child`, with SLEY_BY_POINTER, or in a scope that restarts;
+ * -E2BIG also: n is above 16 KiB and the block is to be kept, for copy_back or to start again; and what
+ * sley_spawn_with() answers.
  */
 #define sley_scope_spawn(scope, fn, arg) \
 	sley_scope_spawn_at(SLEY_SITE(#fn), (scope), NULL, (fn), (arg), SLEY_BY_POINTER)
@@ -92,9 +93,9 @@ SLEY_API sley_task sley_scope_spawn_at(struct sley_site *site, struct sley_scope
 				       int (*fn)(void *), const void *arg, size_t n);
 
 /*
- * Waits until the scope has no children any more, those included that are spawned meanwhile. If the deadline passes, the
- * scope's or the calling task's own included, or the task is cancelled, the scope is cancelled, and the call waits on,
- * masked, for the ends of all. Unless it was cancelled the scope may get further children afterwards. The owner.
+ * Waits until the scope has no children any more, those included that are spawned meanwhile. If the deadline passes,
+ * the scope's or the calling task's own included, or the task is cancelled, the scope is cancelled, and the call waits
+ * on, masked, for the ends of all. Unless it was cancelled the scope may get further children afterwards. The owner.
  *
  * The scope's answer: 0, or what came first: a child's negative result, -ECANCELED (the scope or its owner was
  * cancelled), -ETIMEDOUT, or a failure of supervision. It stays the same then. -EINVAL: the scope is null; -EPERM: the
@@ -127,17 +128,17 @@ SLEY_API sley_time sley_deadline(void);
 
 /*
  * Supervision, after Erlang's. A scope with option `restart` does not end when a child fails, but starts it again: from
- * the start, with the argument and the options that it was spawned with, a block as it was then. A child that returned 0
- * or more has done its work and stays ended, unless its option `always` is set. SLEY_RESTART_ALL and _REST cancel the
+ * the start, with the argument and the options that it was spawned with, a block as it was then. A child that returned
+ * 0 or more has done its work and stays ended, unless its option `always` is set. SLEY_RESTART_ALL and _REST cancel the
  * others (the later ones) that have not ended, wait for their ends, then start them and the failed ones in the order in
  * which they were first spawned: whatever a child that was cancelled so returns, it is started again.
  *
  * At most `restarts` restarts, each of one or of many, are made `within` a time. When one more is needed, the scope
- * ends: the others are cancelled, and it answers -ELOOP. It also ends with what a spawn answers that failed, and when it
- * is cancelled or its time is over; then nothing is started again.
+ * ends: the others are cancelled, and it answers -ELOOP. It also ends with what a spawn answers that failed, and when
+ * it is cancelled or its time is over; then nothing is started again.
  *
- * All this is done by the owner, in sley_scope_wait() and sley_scope_close(): a child that fails meanwhile waits for its
- * restart until the owner waits. What was spawned into such a scope is kept until it is closed, so a task for every
+ * All this is done by the owner, in sley_scope_wait() and sley_scope_close(): a child that fails meanwhile waits for
+ * its restart until the owner waits. What was spawned into such a scope is kept until it is closed, so a task for every
  * request belongs into another one, which a child of this one opens.
  */
 

@@ -66,7 +66,8 @@ SLEY_API int sley_stream_ticker(struct sley_stream **, sley_time interval);
 
 /*
  * The connections that a listening socket accepts: an item is a descriptor (int), the consumer's to close. It ends when
- * the listener is closed; freeing the stream closes it. Tasks only. -EINVAL also: it does not listen; -EBADF; -ENOTSOCK.
+ * the listener is closed; freeing the stream closes it. Tasks only. -EINVAL also: it does not listen; -EBADF;
+ * -ENOTSOCK.
  */
 SLEY_API int sley_stream_from_listener(struct sley_stream **, int listener);
 
@@ -90,10 +91,10 @@ SLEY_API int sley_stream_filter(struct sley_stream *, int (*fn)(void *arg, const
 SLEY_API int sley_stream_take(struct sley_stream *, uint64_t most);
 
 /*
- * As map, but up to `most` calls of fn are under way at once, each in a task of its own; their results come in the order
- * of the items. From the first call for an item on, items are taken ahead of the consumer, in a task of the stream's:
- * never are more than `most` begun, or done and not yet consumed. An item for which no task can be had is lost, and its
- * place is taken by -EAGAIN or -ENOMEM.
+ * As map, but up to `most` calls of fn are under way at once, each in a task of its own; their results come in the
+ * order of the items. From the first call for an item on, items are taken ahead of the consumer, in a task of the
+ * stream's: never are more than `most` begun, or done and not yet consumed. An item for which no task can be had is
+ * lost, and its place is taken by -EAGAIN or -ENOMEM.
  *
  * When the stream is freed early, the calls that are under way are cancelled, and waited for. Results that nobody
  * consumed are given to discard(), which may be null, to free what they own.
@@ -111,15 +112,15 @@ SLEY_API int sley_stream_buffered_at(struct sley_site *site, struct sley_stream 
 
 /*
  * Waits for the next item and stores it at `item`. 0; SLEY_END; -ETIMEDOUT; -EBUSY: another task is in a call;
- * -EINVAL: null; -EFAULT; -ENOTCONN; else an error of the source or of a function on the way. Task, or any thread, which
- * then blocks, where the source is for any thread.
+ * -EINVAL: null; -EFAULT; -ENOTCONN; else an error of the source or of a function on the way. Task, or any thread,
+ * which then blocks, where the source is for any thread.
  */
 SLEY_API int sley_stream_next(struct sley_stream *, void *item, sley_time deadline);
 
 /*
  * Calls int fn(void *arg, void *item) for each item, in the calling task: `arg` and what it points to may be its own.
- * 0: the stream has ended; what fn returned, if that was not 0: it is not called again; or the error for which there was
- * no item (-ENOMEM also). `deadline` is for all items together.
+ * 0: the stream has ended; what fn returned, if that was not 0: it is not called again; or the error for which there
+ * was no item (-ENOMEM also). `deadline` is for all items together.
  */
 SLEY_API int sley_stream_for_each(struct sley_stream *, int (*fn)(void *arg, void *item), void *arg,
 				  sley_time deadline);

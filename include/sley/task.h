@@ -24,8 +24,8 @@ struct sley_task_options {
 /*
  * Starts fn(arg) as a task and returns its id. The id stays valid until the task has been joined: join it, or use
  * sley_go(). `arg` is handed on as it is; it must not point into a copying stack (see above). So do not hand on a large
- * number in place of a pointer, such as a task's id, which may look like such an address: spawn_copy is for those. Never
- * waits. Any thread.
+ * number in place of a pointer, such as a task's id, which may look like such an address: spawn_copy is for those.
+ * Never waits. Any thread.
  *
  * -EAGAIN: max_tasks are alive, or up to 64 fewer for each other worker, which keeps as many entries at hand;
  * -ENOMEM; -EINVAL: fn is null; -EFAULT: arg lies on a copying stack: spawn_copy, or heap.
@@ -75,8 +75,8 @@ SLEY_API void sley_yield(void);
 SLEY_API int sley_sleep(sley_time until);
 
 /*
- * Cancels a task, for good: the wait that it is in, and all that it begins from now on, end with -ECANCELED. What it can
- * do without waiting it still does, so nothing that was received is lost; a task that never waits asks
+ * Cancels a task, for good: the wait that it is in, and all that it begins from now on, end with -ECANCELED. What it
+ * can do without waiting it still does, so nothing that was received is lost; a task that never waits asks
  * sley_cancelled(). Never waits itself. Any thread. 0, also if it was cancelled before or has ended; -ESRCH: no such
  * task: stale, or joined.
  */
@@ -86,8 +86,9 @@ SLEY_API int sley_cancel(sley_task task);
 SLEY_API int sley_cancelled(void);
 
 /*
- * While masked, the calling task's waits are neither cancelled nor ended by a deadline that it inherited; a cancellation
- * that comes meanwhile ends the first wait after it. For cleaning up. Returns what was before, so that sections nest:
+ * While masked, the calling task's waits are neither cancelled nor ended by a deadline that it inherited; a
+ * cancellation that comes meanwhile ends the first wait after it. For cleaning up. Returns what was before, so that
+ * sections nest:
  *     int old = sley_cancel_mask(1);
  *     ...
  *     sley_cancel_mask(old);

@@ -5,13 +5,15 @@
  * costs nothing. ThreadSanitizer's own fibres carry happens-before along the switch, as the thread's program order
  * does.
  *
- * They are kept and used again: clang's takes 7 us to make one, and gcc 12's dies when there are 8,128 at once. So one task
- * of a fibre happens before the next: it did already, as both pass through the table's locks or one worker's hands.
+ * They are kept and used again: clang's takes 7 us to make one, and gcc 12's dies when there are 8,128 at once. So one
+ * task of a fibre happens before the next: it did already, as both pass through the table's locks or one worker's
+ * hands.
  *
  * Memcheck (make VALGRIND=1) takes a stack pointer that moves into another registered stack for a switch; the stack's
  * part of what it must know is in stack/copy.h.
  *
- * All of it is inlined, also without optimisation: a function of its own would enter on one fibre and return on another.
+ * All of it is inlined, also without optimisation: a function of its own would enter on one fibre and return on
+ * another.
  */
 #ifndef CONTEXT_FIBER_H
 #define CONTEXT_FIBER_H
@@ -88,8 +90,8 @@ FIBER_INLINE void fiber_fini(struct fiber *fiber)
 }
 
 /*
- * The running context never returns from its last `frames` functions, the caller's included. ThreadSanitizer counts frames
- * in and out, and has room for 65,536.
+ * The running context never returns from its last `frames` functions, the caller's included. ThreadSanitizer counts
+ * frames in and out, and has room for 65,536.
  */
 FIBER_INLINE void fiber_abandon_frames(unsigned frames)
 {

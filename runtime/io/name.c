@@ -302,8 +302,8 @@ static int wait_for_answer(struct entry *entry, sley_time deadline, const void *
 }
 
 /*
- * The entry for the question, which the caller has then, once there is an answer or an error. `fresh` is for the case that
- * there is none; *used: it is the one. Returns null if there is none and no fresh one was given.
+ * The entry for the question, which the caller has then, once there is an answer or an error. `fresh` is for the case
+ * that there is none; *used: it is the one. Returns null if there is none and no fresh one was given.
  */
 static struct entry *obtain(const struct question *question, struct entry *fresh, sley_time deadline, const void *pc,
 			    int *error)

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /*
- * Child processes. The spawn, with copies of all that it needs, is made by a thread of the pool: posix_spawn(3) holds the
- * thread until the child has executed its program. What it made is the task's, or undone: the child killed and reaped.
+ * Child processes. The spawn, with copies of all that it needs, is made by a thread of the pool: posix_spawn(3) holds
+ * the thread until the child has executed its program. What it made is the task's, or undone: the child killed and
+ * reaped.
  *
  * The descriptors that become the child's 0, 1 and 2 are 3 and up in us, so that no duplicate overwrites the source of
  * another, and close-on-exec.

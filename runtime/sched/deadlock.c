@@ -9,8 +9,9 @@
  * cannot be read, it is never found out. A signal handler cannot call in, as no call is async-signal-safe.
  *
  * The words are read one after the other, so a poller that has taken an event and not yet queued its task could be
- * missed. Therefore two looks must agree, and in between the poller is sent around once: it went to sleep again (rounds)
- * with empty hands, and no task was resumed. All others sleep in their futex, and who wakes them is somebody else.
+ * missed. Therefore two looks must agree, and in between the poller is sent around once: it went to sleep again
+ * (rounds) with empty hands, and no task was resumed. All others sleep in their futex, and who wakes them is somebody
+ * else.
  */
 #include <sys/stat.h>
 

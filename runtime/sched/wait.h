@@ -76,8 +76,8 @@ struct wait_apart {
 void wait_begin(struct task *task, enum sley_wait_kind kind, uint64_t object, const void *pc);
 
 /*
- * The task finds that it need not wait after all, and is linked nowhere. Without locks: if it is being cancelled at this
- * moment, the canceller makes it ready, and it parks until that has happened.
+ * The task finds that it need not wait after all, and is linked nowhere. Without locks: if it is being cancelled at
+ * this moment, the canceller makes it ready, and it parks until that has happened.
  */
 void wait_abort(struct task *task);
 

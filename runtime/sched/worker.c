@@ -75,9 +75,9 @@ int outside_error(void)
 }
 
 /*
- * Reading the clock for every change of state would cost an echo server 1 % while somebody looks. A pass of the scheduler
- * takes less than a microsecond, so its stamps share one reading: that of the task that just began to wait, or the first
- * after a sleep. In a task time passes, and it is read anew.
+ * Reading the clock for every change of state would cost an echo server 1 % while somebody looks. A pass of the
+ * scheduler takes less than a microsecond, so its stamps share one reading: that of the task that just began to wait,
+ * or the first after a sleep. In a task time passes, and it is read anew.
  */
 NOINLINE int64_t worker_stamp(void)
 {

@@ -61,8 +61,8 @@ void slot_colour(struct slot *slot, char *end, size_t number)
 /*
  * Makes the lowest STACK_GUARD bytes below `low` inaccessible, the number-th guard of its kind. 0 or -ENOMEM.
  *
- * The first ones are mappings of their own although the kernel may have a cheaper way: gdb's generate-core-file stops in a
- * mapping where a page cannot be read, and would lose all the stacks behind such a guard.
+ * The first ones are mappings of their own although the kernel may have a cheaper way: gdb's generate-core-file stops
+ * in a mapping where a page cannot be read, and would lose all the stacks behind such a guard.
  */
 static int guard(char *low, unsigned number)
 {

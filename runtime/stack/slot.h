@@ -200,9 +200,9 @@ void slot_leave(struct tenant *tenant);
 void slot_put(struct stack_worker *worker, struct slot *slot);
 
 /*
- * Gives the pages of [low, top) back that lie well below the live bytes, with the slot held, and not in strict mode: the
- * bytes given back. *pages is how deep the stack was found: from the top down to the lowest page that is resident, or 0 if not
- * deeper than the last time; *since, whose calls may have been so deep. In pages.c.
+ * Gives the pages of [low, top) back that lie well below the live bytes, with the slot held, and not in strict mode:
+ * the bytes given back. *pages is how deep the stack was found: from the top down to the lowest page that is resident,
+ * or 0 if not deeper than the last time; *since, whose calls may have been so deep. In pages.c.
  */
 size_t slot_trim(struct slot *slot, unsigned *pages, enum slot_since *since);
 

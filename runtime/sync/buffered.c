@@ -15,8 +15,8 @@
  * So both wait for what they need, and a slow source does not keep calls from running, nor a slow call the source from
  * being asked. Rejected: asking for items in the consumer's own task, which can wait for one of these only.
  *
- * Once the feeder has started, it lasts as long as the stage: when the source has ended, it waits to be dropped. Then it
- * is cancelled; it cancels the calls that are under way, waits for them, as a call owns its item, and drops what is
+ * Once the feeder has started, it lasts as long as the stage: when the source has ended, it waits to be dropped. Then
+ * it is cancelled; it cancels the calls that are under way, waits for them, as a call owns its item, and drops what is
  * below. The record belongs to both: who leaves last frees it.
  */
 #include <errno.h>

@@ -31,8 +31,8 @@ struct sley_chan {
 	size_t head, tail, count; /* of the ring: the next to receive, the next free place */
 	struct sley_waiters senders, receivers;
 	/*
-	 * Waits that will look at the channel again, linked or not: those of selects, and of the others all but those that
-	 * an event or the close has ended. The channel must not be freed before they have.
+	 * Waits that will look at the channel again, linked or not: those of selects, and of the others all but those
+	 * that an event or the close has ended. The channel must not be freed before they have.
 	 */
 	size_t inside;
 	char ring[];

@@ -15,9 +15,9 @@
  * So a chain or a tree of futures of any depth needs no recursion, and no two future's locks are ever held together.
  *
  * References. Handles are what users and links have; producers are those who may complete it: a task, the holder of the
- * promise, a derivation. The future's memory goes with the last of both. A future that `stops` is cancelled when its last
- * handle is dropped while it is pending, as nothing but its value would come of it; or a race against a future that
- * lives on would stay linked there for ever.
+ * promise, a derivation. The future's memory goes with the last of both. A future that `stops` is cancelled when its
+ * last handle is dropped while it is pending, as nothing but its value would come of it; or a race against a future
+ * that lives on would stay linked there for ever.
  *
  * Futures are malloc'ed, as handles may be freed after the run; all else that is here is not needed then.
  */

@@ -164,8 +164,8 @@ struct filter {
 };
 
 /*
- * A source that is always ready, none of whose items come through, would keep the consumer here for ever: so it is as if
- * each item had been waited for.
+ * A source that is always ready, none of whose items come through, would keep the consumer here for ever: so it is as
+ * if each item had been waited for.
  */
 static int pause_between(sley_time deadline, const void *pc)
 {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /*
- * Streams: a pile of stages, each of which asks the one below it for items. The one at the bottom is the source; the one
- * on top is what the consumer asks. So the depth of calls is the height of the pile, and all runs in the consumer's task,
- * but for what lies below a buffered stage (buffered.c).
+ * Streams: a pile of stages, each of which asks the one below it for items. The one at the bottom is the source; the
+ * one on top is what the consumer asks. So the depth of calls is the height of the pile, and all runs in the consumer's
+ * task, but for what lies below a buffered stage (buffered.c).
  *
  * Whoever is in a call of the stream has it busy, and alone looks at its stages.
  */
@@ -37,7 +37,8 @@ int stage_next(struct stage *stage, void *item, sley_time deadline);
 int stage_free(struct stage *stage, sley_time deadline);
 
 /*
- * A zeroed block of `size` bytes that begins with a stage, and has room behind it for `more`. Null: *error is -ENOMEM or
+ * A zeroed block of `size` bytes that begins with a stage, and has room behind it for `more`. Null: *error is -ENOMEM
+ * or
  * -EOVERFLOW.
  */
 void *stage_new(size_t size, size_t more, int *error);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /*
- * Channels in use: the programs in which Go's tests (test/chan, test/ken, runtime/chan_test.go) exercise its channels, as
- * cases of our own, each with 1, 2 and 8 workers and with few and many stacks. What they test of the language has no
+ * Channels in use: the programs in which Go's tests (test/chan, test/ken, runtime/chan_test.go) exercise its channels,
+ * as cases of our own, each with 1, 2 and 8 workers and with few and many stacks. What they test of the language has no
  * counterpart in C: directions of channel types, evaluation order of cases, statements as expressions.
  */
 #include "stress.h"
@@ -418,7 +418,8 @@ static void always_ready_body(void)
 }
 
 /*
- * Proves that select looks at its channels at one moment, not one after the other: b becomes ready before a ceases to be.
+ * Proves that select looks at its channels at one moment, not one after the other: b becomes ready before a ceases to
+ * be.
  *
  *   select (wrong)          the other
  *   a: looks later

@@ -2,8 +2,8 @@
 /* Copyright (c) 2026 the sley authors */
 /*
  * What can happen to a scope at the same moment: each pair is raced many times, the outcomes are counted, and in every
- * one of them each child that was spawned has begun and ended before the scope is closed. The memory of a closed scope is
- * the next one's at once, so an end that came too late would show there.
+ * one of them each child that was spawned has begun and ended before the scope is closed. The memory of a closed scope
+ * is the next one's at once, so an end that came too late would show there.
  */
 #include "stress.h"
 

@@ -426,8 +426,8 @@ static void cancelled_body(void)
 }
 
 /*
- * Proves that a cancelled task finds its frames, whether the cancellation comes before its first run, on its way out, in
- * the slot, in an image or while it waits for the slot, and whatever ends the wait at the same moment.
+ * Proves that a cancelled task finds its frames, whether the cancellation comes before its first run, on its way out,
+ * in the slot, in an image or while it waits for the slot, and whatever ends the wait at the same moment.
  *
  *   worker 1: victim               worker 2: canceller              worker 3: co-tenant
  *   links its node, leaves

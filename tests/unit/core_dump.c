@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /*
- * What core dumps have: all that is in use, and not what is only reserved. gdb's generate-core-file reads and writes every
- * page of a mapping that is not marked (dd in smaps), also those that were never touched: that would be tens of gigabytes.
+ * What core dumps have: all that is in use, and not what is only reserved. gdb's generate-core-file reads and writes
+ * every page of a mapping that is not marked (dd in smaps), also those that were never touched: that would be tens of
+ * gigabytes.
  */
 #include "tests/unit/run.h"
 

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /*
- * fetch HOST:PORT[/PATH]...: gets each document by HTTP/1.0 and prints what it is told, all at the same time; each has ten
- * seconds, from the first question for the host's address to the last byte.
+ * fetch HOST:PORT[/PATH]...: gets each document by HTTP/1.0 and prints what it is told, all at the same time; each has
+ * ten seconds, from the first question for the host's address to the last byte.
  *
- * The host is a name, whose addresses are tried as RFC 8305 says, or an address. One deadline serves all calls. Exit code:
- * 0; 1: one could not be fetched; 2: usage.
+ * The host is a name, whose addresses are tried as RFC 8305 says, or an address. One deadline serves all calls. Exit
+ * code: 0; 1: one could not be fetched; 2: usage.
  */
 #include <stdio.h>
 #include <stdlib.h>

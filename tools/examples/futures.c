@@ -2,7 +2,8 @@
 /* Copyright (c) 2026 the sley authors */
 /*
  * futures LATENCY...: asks several shops for a price at once, each of which answers after so many milliseconds (0: it
- * cannot be reached), and gives them two seconds. Prints what the first one said, each shop's answer, and the best price.
+ * cannot be reached), and gives them two seconds. Prints what the first one said, each shop's answer, and the best
+ * price.
  *
  * It shows fanning out (sley_async), a timeout for each, a step on each result (map), and the first of several (any).
  *

@@ -6,8 +6,8 @@
  * longer than SECONDS is killed, with all that it started. SIGINT or SIGTERM end what is running, and nothing more is
  * started.
  *
- * A task per command, which talks to its child process by a pipe and waits for it; and one that waits for signals as for
- * any other event. Exit code: 0; 1: a command failed, or there was a signal; 2: usage.
+ * A task per command, which talks to its child process by a pipe and waits for it; and one that waits for signals as
+ * for any other event. Exit code: 0; 1: a command failed, or there was a signal; 2: usage.
  */
 #include <signal.h>
 #include <stdarg.h>

@@ -4,9 +4,9 @@
  * sums DIRECTORY: a checksum (FNV-1a, 64 bits), the size and the name of each file below the directory, in the order in
  * which they are known. Symbolic links are not followed.
  *
- * A task for each directory and each file, of which some at a time have it open; reading waits for the disk and not for a
- * thread, and the sums are computed by the threads of the pool that is for computing. Exit code: 0; 1: something could
- * not be read; 2: usage.
+ * A task for each directory and each file, of which some at a time have it open; reading waits for the disk and not for
+ * a thread, and the sums are computed by the threads of the pool that is for computing. Exit code: 0; 1: something
+ * could not be read; 2: usage.
  */
 #include <dirent.h>
 #include <fcntl.h>
@@ -62,8 +62,8 @@ static void add_part(void *block)
 }
 
 /*
- * The bytes may be freed only when the thread has done with them. It has, when the call returns: it has no deadline, and
- * nobody cancels this task. (Where that cannot be said, option `dropped` tells when they are free.)
+ * The bytes may be freed only when the thread has done with them. It has, when the call returns: it has no deadline,
+ * and nobody cancels this task. (Where that cannot be said, option `dropped` tells when they are free.)
  */
 static int sum_open(int fd, unsigned char *bytes, struct part *part, off_t *size)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /*
- * Connecting by name, over the loopback addresses that a resolver of the test's own gives. A host that does not answer is
- * a listener whose backlog is full: the kernel drops what wants to connect, as if it had never come.
+ * Connecting by name, over the loopback addresses that a resolver of the test's own gives. A host that does not answer
+ * is a listener whose backlog is full: the kernel drops what wants to connect, as if it had never come.
  */
 #include "io/name.h"
 

@@ -51,8 +51,8 @@ static unsigned planted_line(const char *marker)
 }
 
 /*
- * One line in all for the spawn site, though three tasks do it: task, spawn site, where it waits, which mutex, where that
- * was locked, and the remedy. The places are exact.
+ * One line in all for the spawn site, though three tasks do it: task, spawn site, where it waits, which mutex, where
+ * that was locked, and the remedy. The places are exact.
  */
 static void test_line(void **state)
 {
