@@ -28,6 +28,25 @@ void run(int (*main)(void *), unsigned workers)
 	run_with(main, NULL, &options);
 }
 
+void run_each(int (*main)(void *))
+{
+	for (unsigned workers = 1; workers <= 4; workers *= 2)
+		run(main, workers);
+}
+
+void run_all(int (*main)(void *))
+{
+	struct sley_options few = { .size = sizeof(few), .stack_slots = 2 };
+
+	run_each(main);
+#ifndef SLEY_ASAN
+	for (few.workers = 1; few.workers <= 2; few.workers++)
+		run_with(main, NULL, &few);
+#else
+	(void)few;
+#endif
+}
+
 uint64_t counter(enum sley_counter which)
 {
 	uint64_t sum = 0;

@@ -21,6 +21,10 @@ void run(int (*main)(void *), unsigned workers);
 /* The same with all options. */
 void run_with(int (*main)(void *), void *arg, const struct sley_options *options);
 
+/* run() with 1, 2 and 4 workers; run_all(): also with 1 and 2 on two stacks, unless ASan gives each task its own. */
+void run_each(int (*main)(void *));
+void run_all(int (*main)(void *));
+
 /* A counter of the region over all its rows, and how many tasks are alive by its bitmap. */
 uint64_t counter(enum sley_counter which);
 unsigned live_tasks(void);

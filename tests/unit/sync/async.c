@@ -12,20 +12,6 @@
 #include "stack/image.h"
 #include "sync/future.h"
 
-static void run_all(int (*main)(void *))
-{
-	struct sley_options few = { .size = sizeof(few), .workers = 2, .stack_slots = 2 };
-
-	run(main, 1);
-	run(main, 2);
-	run(main, 4);
-#ifndef SLEY_ASAN
-	run_with(main, NULL, &few);
-#else
-	(void)few;
-#endif
-}
-
 /* ---- results and arguments ---- */
 
 struct pair {

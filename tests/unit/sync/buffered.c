@@ -12,20 +12,6 @@
 static struct sley_stream *stream;
 static uint32_t seed;
 
-static void run_all(int (*main)(void *))
-{
-	struct sley_options few = { .size = sizeof(few), .workers = 2, .stack_slots = 4 };
-
-	run(main, 1);
-	run(main, 2);
-	run(main, 4);
-#ifndef SLEY_ASAN
-	run_with(main, NULL, &few);
-#else
-	(void)few;
-#endif
-}
-
 /* ---- a source of numbers, and calls that are counted ---- */
 
 static unsigned asked, source_dropped, running, most_running, began, ended, discarded;

@@ -44,20 +44,6 @@ static void reject(unsigned i)
 	REQUIRE(sley_promise_reject(promises[i], -(int)(10 + i)) == 0);
 }
 
-static void run_all(int (*main)(void *))
-{
-	struct sley_options few = { .size = sizeof(few), .workers = 2, .stack_slots = 2 };
-
-	run(main, 1);
-	run(main, 2);
-	run(main, 4);
-#ifndef SLEY_ASAN
-	run_with(main, NULL, &few);
-#else
-	(void)few;
-#endif
-}
-
 /* Nothing is left linked at the sources, and nobody has a handle on them but us. */
 static void expect_unlinked(void)
 {

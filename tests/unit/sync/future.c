@@ -44,22 +44,6 @@ static bool is_awaited(void)
 }
 
 /* With 1, 2 and 4 workers, and with so few stacks that whoever waits is copied out. */
-static void run_all(int (*main)(void *))
-{
-	struct sley_options few = { .size = sizeof(few), .workers = 2, .stack_slots = 2 };
-
-	run(main, 1);
-	run(main, 2);
-	run(main, 4);
-#ifndef SLEY_ASAN
-	run_with(main, NULL, &few);
-	few.workers = 1;
-	run_with(main, NULL, &few);
-#else
-	(void)few;
-#endif
-}
-
 /* ---- awaiting ---- */
 
 #define AWAITERS 40

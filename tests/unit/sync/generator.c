@@ -14,20 +14,15 @@
 
 static struct sley_gen *gen;
 
-static void run_all(int (*main)(void *))
+static void run_tight(int (*main)(void *))
 {
-	struct sley_options few = { .size = sizeof(few), .workers = 2, .stack_slots = 2 };
+	struct sley_options one = { .size = sizeof(one), .workers = 1, .stack_slots = 1 };
 
-	run(main, 1);
-	run(main, 2);
-	run(main, 4);
+	run_all(main);
 #ifndef SLEY_ASAN
-	run_with(main, NULL, &few);
-	few.workers = 1;
-	few.stack_slots = 1;
-	run_with(main, NULL, &few);
+	run_with(main, NULL, &one);
 #else
-	(void)few;
+	(void)one;
 #endif
 }
 
@@ -95,7 +90,7 @@ static int main_items(void *arg)
 /* Items of all sizes arrive whole; the end and errors are told apart, and stay. */
 static void test_items(void **state)
 {
-	run_all(main_items);
+	run_tight(main_items);
 }
 
 static unsigned steps;
@@ -133,7 +128,7 @@ static int main_lazy(void *arg)
 /* It runs when it is asked, and only as far as it is asked. */
 static void test_lazy(void **state)
 {
-	run_all(main_lazy);
+	run_tight(main_lazy);
 }
 
 /* In order, by recursion: yields from any depth. */
@@ -180,7 +175,7 @@ static int main_many(void *arg)
 /* Many at once, in turns, each with a stack of its own. */
 static void test_many(void **state)
 {
-	run_all(main_many);
+	run_tight(main_many);
 }
 
 /* The primes by a generator for each, that filters what the one before it gives. */
@@ -232,7 +227,7 @@ static int main_sieve(void *arg)
 /* Generators that consume generators, and drop them in turn. */
 static void test_sieve(void **state)
 {
-	run_all(main_sieve);
+	run_tight(main_sieve);
 }
 
 /* ---- waiting on both sides ---- */
@@ -272,7 +267,7 @@ static int main_io(void *arg)
 /* A generator that waits for a descriptor. */
 static void test_io(void **state)
 {
-	run_all(main_io);
+	run_tight(main_io);
 }
 
 static int sleep_and_give(void *arg)
@@ -310,7 +305,7 @@ static int main_deadlines(void *arg)
  */
 static void test_deadlines(void **state)
 {
-	run_all(main_deadlines);
+	run_tight(main_deadlines);
 }
 
 static void consume_cancelled(void *arg)
@@ -343,7 +338,7 @@ static int main_cancelled_consumer(void *arg)
 /* A consumer that is cancelled leaves the generator as it is, for others. */
 static void test_cancelled_consumer(void **state)
 {
-	run_all(main_cancelled_consumer);
+	run_tight(main_cancelled_consumer);
 }
 
 /* ---- early drop ---- */
@@ -429,8 +424,8 @@ static int main_drop_waiting(void *arg)
 /* Dropped early: yield, or whatever it waits for, returns -ECANCELED, and it cleans up, also where it has masked that. */
 static void test_drop(void **state)
 {
-	run_all(main_drop);
-	run_all(main_drop_waiting);
+	run_tight(main_drop);
+	run_tight(main_drop_waiting);
 }
 
 /* ---- a generator that is cancelled ---- */
@@ -465,7 +460,7 @@ static int main_cancelled(void *arg)
 /* Cancelled by its id: it ends as it likes, and its consumer is told how. */
 static void test_cancelled(void **state)
 {
-	run_all(main_cancelled);
+	run_tight(main_cancelled);
 }
 
 static int give_stubbornly(void *arg)
@@ -538,7 +533,7 @@ static int main_stale(void *arg)
 /* A consumer that gave up is not woken, whatever it waits for then. */
 static void test_stale(void **state)
 {
-	run_all(main_stale);
+	run_tight(main_stale);
 }
 
 /* ---- misuse ---- */
@@ -807,7 +802,7 @@ static int main_drop_race(void *arg)
 /* Freed while it runs on another worker, yields there, or waits: it ends once, and cleans up once. */
 static void test_drop_race(void **state)
 {
-	run_all(main_drop_race);
+	run_tight(main_drop_race);
 }
 
 static void cancel_body(void *task)
@@ -844,7 +839,7 @@ static int main_cancel_race(void *arg)
  */
 static void test_cancel_race(void **state)
 {
-	run_all(main_cancel_race);
+	run_tight(main_cancel_race);
 }
 
 int main(void)

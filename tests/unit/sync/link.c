@@ -9,13 +9,6 @@
 static struct sley_group gate;
 static unsigned linked; /* atomic */
 
-static void run_each(int (*main)(void *))
-{
-	run(main, 1);
-	run(main, 2);
-	run(main, 4);
-}
-
 static void at_gate(void *arg)
 {
 	sley_group_wait(&gate, SLEY_NEVER);

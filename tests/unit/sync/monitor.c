@@ -18,13 +18,6 @@ static struct sley_monitor *new_monitor(void)
 	return monitor;
 }
 
-static void run_each(int (*main)(void *))
-{
-	run(main, 1);
-	run(main, 2);
-	run(main, 4);
-}
-
 static void nothing(void *arg)
 {
 }

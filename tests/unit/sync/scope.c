@@ -68,7 +68,7 @@ static void spawn_some(struct sley_scope *scope, int (*fn)(void *), unsigned n)
 }
 
 /* A run of `main` on 1, 2 and 4 workers, with everything as at the start. */
-static void run_each(int (*main)(void *))
+static void run_fresh(int (*main)(void *))
 {
 	for (unsigned workers = 1; workers <= 4; workers *= 2) {
 		ended = started = 0;
@@ -102,7 +102,7 @@ static int main_wait(void *arg)
 /* Waiting and closing are over when all children have ended; a scope that was waited for takes more. */
 static void test_wait(void **state)
 {
-	run_each(main_wait);
+	run_fresh(main_wait);
 }
 
 static int spawns_sibling(void *scope)
@@ -128,7 +128,7 @@ static int main_siblings(void *arg)
 /* A child may spawn into the scope that it is in: the wait is for those, too. */
 static void test_siblings(void **state)
 {
-	run_each(main_siblings);
+	run_fresh(main_siblings);
 }
 
 /* ---- the first error ---- */
@@ -150,7 +150,7 @@ static int main_first_error(void *arg)
 /* A child's failure cancels the others, and is what the scope answers from then on. */
 static void test_first_error(void **state)
 {
-	run_each(main_first_error);
+	run_fresh(main_first_error);
 }
 
 static int main_keep_going(void *arg)
@@ -178,7 +178,7 @@ static int main_keep_going(void *arg)
 /* With keep_going the others go on, and the first error is still answered. */
 static void test_keep_going(void **state)
 {
-	run_each(main_keep_going);
+	run_fresh(main_keep_going);
 }
 
 /* ---- cancelling a scope ---- */
@@ -233,7 +233,7 @@ static int main_cancel(void *arg)
 /* From a thread, a task, a child and the owner: every child ends, and the scope takes no more. */
 static void test_cancel(void **state)
 {
-	run_each(main_cancel);
+	run_fresh(main_cancel);
 }
 
 /* ---- the owner is cancelled ---- */
@@ -269,7 +269,7 @@ static int main_owner_cancelled(void *arg)
 /* The wait of a cancelled owner cancels the children, and is still for all of them. */
 static void test_owner_cancelled(void **state)
 {
-	run_each(main_owner_cancelled);
+	run_fresh(main_owner_cancelled);
 }
 
 static void owner_spawns(void *arg)
@@ -304,7 +304,7 @@ static int main_owner_spawns(void *arg)
 /* Spawning by a cancelled owner is refused and cancels the scope; in a masked section scopes work as ever. */
 static void test_owner_spawns(void **state)
 {
-	run_each(main_owner_spawns);
+	run_fresh(main_owner_spawns);
 }
 
 static void owner_is_masked(void *arg)
@@ -337,7 +337,7 @@ static int main_owner_masked(void *arg)
 /* A masked owner that is cancelled leaves its children alone. */
 static void test_owner_masked(void **state)
 {
-	run_each(main_owner_masked);
+	run_fresh(main_owner_masked);
 }
 
 /* ---- down the tree ---- */
@@ -371,7 +371,7 @@ static int main_tree(void *arg)
 /* Cancelling the root reaches every leaf, and the root's end is the last. */
 static void test_tree(void **state)
 {
-	run_each(main_tree);
+	run_fresh(main_tree);
 }
 
 /* ---- deadlines ---- */
@@ -396,7 +396,7 @@ static int main_wait_deadline(void *arg)
 /* A wait whose time is over cancels the children, and is still for all of them. */
 static void test_wait_deadline(void **state)
 {
-	run_each(main_wait_deadline);
+	run_fresh(main_wait_deadline);
 }
 
 static sley_time inner_deadline;
@@ -453,7 +453,7 @@ static int main_inherited(void *arg)
 /* The earlier of the scope's deadline and the one above ends every wait of a child, and bounds the scopes below. */
 static void test_inherited(void **state)
 {
-	run_each(main_inherited);
+	run_fresh(main_inherited);
 	assert_true(sley_deadline() == SLEY_NEVER);
 }
 
@@ -502,7 +502,7 @@ static int main_left_open(void *arg)
 /* Scopes left open are closed before their owner's end is told, each in its turn among the cleanups. */
 static void test_left_open(void **state)
 {
-	run_each(main_left_open);
+	run_fresh(main_left_open);
 	assert_int_equal(ended, 6);
 	assert_int_equal(started, 3006);
 }
@@ -525,7 +525,7 @@ static int main_order(void *arg)
 /* A task may have several open, and close them in any order. */
 static void test_order(void **state)
 {
-	run_each(main_order);
+	run_fresh(main_order);
 }
 
 /* ---- refused ---- */

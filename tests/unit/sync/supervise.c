@@ -150,13 +150,6 @@ static void finish_all(void)
 		finish(i);
 }
 
-static void run_each(int (*main)(void *))
-{
-	run(main, 1);
-	run(main, 2);
-	run(main, 4);
-}
-
 /* ---- policies ---- */
 
 static void act_one(sley_task task)

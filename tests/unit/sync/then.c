@@ -24,20 +24,6 @@ static void unmake(void)
 	REQUIRE(sley_promise_free(promise) == 0 && sley_future_free(source) == 0);
 }
 
-static void run_all(int (*main)(void *))
-{
-	struct sley_options few = { .size = sizeof(few), .workers = 2, .stack_slots = 2 };
-
-	run(main, 1);
-	run(main, 2);
-	run(main, 4);
-#ifndef SLEY_ASAN
-	run_with(main, NULL, &few);
-#else
-	(void)few;
-#endif
-}
-
 /* Awaits a word and frees the future. */
 static int take(struct sley_future *future, uint64_t *word)
 {
