@@ -62,6 +62,8 @@ int offload_run(const struct offload *what, void *block, size_t n, sley_time dea
 {
 	struct task *task = task_self();
 	struct job *job;
+	if (task)
+		worker_spend(what->wait.pc); /* who is always too late must not keep the others out */
 	int error = task ? too_late(task, deadline) : outside_error();
 	if (error == 0)
 		error = begin(what, task, block, n, deadline, &job);

@@ -228,6 +228,7 @@ int sley_join(sley_task id, sley_time deadline)
 	struct task *task = task_self();
 	if (!task)
 		return outside_error();
+	worker_spend(CALLER);
 	if (id == (sley_task)task->id)
 		return -EDEADLK;
 	struct task *target = task_find(id);

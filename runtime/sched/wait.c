@@ -108,16 +108,23 @@ NOINLINE sley_time wait_deadline(struct task *task, sley_time deadline)
 	return !extra || load(&task->claim, relaxed) & CLAIM_MASKED ? deadline : MIN(deadline, extra->deadline);
 }
 
+/* The task ended its wait before it parked. A loop of such calls must not keep the others out. */
+static enum claim unparked(const struct task *task, enum claim who)
+{
+	worker_spend((const void *)(uintptr_t)load(&task_record(task)->wait_pc, relaxed));
+	return who;
+}
+
 enum claim wait_park(struct task *task, sley_time deadline)
 {
 	if (unlikely(task->flags & TASK_THREAD))
 		return thread_park(task, deadline);
 	if (unlikely(wait_is_cancelled(task)) && claim_own(task, CLAIM_CANCELLED))
-		return CLAIM_CANCELLED;
+		return unparked(task, CLAIM_CANCELLED);
 	if (unlikely(task_extra(task) != NULL))
 		deadline = wait_deadline(task, deadline);
 	if (deadline != SLEY_NEVER && !arm(task, deadline))
-		return CLAIM_DEADLINE;
+		return unparked(task, CLAIM_DEADLINE);
 	worker_park();
 	enum claim who = (enum claim)(load(&task->claim, relaxed) & CLAIM_WHO);
 	DCHECK(who != CLAIM_NONE);

@@ -7,6 +7,7 @@
  *   later      it comes while the call waits
  *   deadline   it never comes
  *   past       the deadline has passed already: no wait, but what is ready is still done
+ *   polled     the same again and again: other tasks have their turns between such calls
  *   cancelled  the task is cancelled while it waits
  *   before     the task was cancelled before: no wait, but what is ready is still done
  *   masked     it is cancelled while it waits, which it has masked; then it comes
@@ -136,6 +137,29 @@ static void way_deadline(const struct matrix_row *row)
 	expect(start(row, INT64_MIN, false, true), "least deadline", -ETIMEDOUT);
 }
 
+static void poll(void *turn)
+{
+	do
+		call.result = call.row->call(0);
+	while (call.result == -ETIMEDOUT && !load((unsigned *)turn, relaxed));
+}
+
+static void take_turn(void *turn)
+{
+	store((unsigned *)turn, 1, relaxed);
+}
+
+static void way_polled(const struct matrix_row *row)
+{
+	static unsigned turn;
+
+	turn = 0;
+	call.row = row;
+	sley_task task = stress_spawn(poll, &turn), other = stress_spawn(take_turn, &turn);
+	stress_join(other);
+	expect(task, "polled", -ETIMEDOUT);
+}
+
 static void way_cancelled(const struct matrix_row *row)
 {
 	sley_task task = start(row, SLEY_NEVER, false, true);
@@ -241,6 +265,7 @@ static void run_row(const struct matrix_row *row)
 		way_ready(row);
 		way_later(row);
 		way_deadline(row);
+		way_polled(row);
 		way_cancelled(row);
 		way_masked(row);
 		way_closed(row);
