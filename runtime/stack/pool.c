@@ -23,8 +23,10 @@
 
 #ifdef SLEY_ASAN
 #define SHARING 0
+#define KEPT    0 /* what one worker keeps, another would have to do without */
 #else
 #define SHARING 1
+#define KEPT    (SLOT_CACHE - 1) /* exclusive slots, by a worker for its next tasks */
 #endif
 
 /*
@@ -37,7 +39,7 @@
 #define COLOURS      8
 #define COLOUR_STEP  320 /* 5 lines; the last one leaves most of the first page */
 #define PRIVATE_KEPT 64  /* private stacks kept for reuse */
-#define REFILL       (SLOT_CACHE / 2)
+#define REFILL       ((KEPT + 1) / 2)
 
 #ifdef SLEY_VALGRIND
 #define TOP_FREE 512 /* nearer than that to the end of a stack, Valgrind does not look for callers */
@@ -164,11 +166,13 @@ static void private_link(struct private_slot *private)
 static void private_unlink(struct private_slot *private)
 {
 	if (private->prev)
-	private->prev->next = private->next;
-	else pool.oldest = private->next;
+		private->prev->next = private->next;
+	else
+		pool.oldest = private->next;
 	if (private->next)
-	private->next->prev = private->prev;
-	else pool.newest = private->prev;
+		private->next->prev = private->prev;
+	else
+		pool.newest = private->prev;
 }
 
 /* It is in no list. */
@@ -350,7 +354,7 @@ static void refill(struct stack_worker *worker, bool large)
 {
 	lock_take(&pool.lock);
 	unsigned keep = large ? 0 : pool.for_large;
-	while (worker->free_count < REFILL && pool.free_count > keep) {
+	while (worker->free_count < MAX(REFILL, 1) && pool.free_count > keep) {
 		struct slot *slot = pool.free;
 		pool.free = slot->next;
 		pool.free_count--;
@@ -406,7 +410,8 @@ void slot_put(struct stack_worker *worker, struct slot *slot)
 	} else if (slot->kind == SLOT_STRICT) {
 		strict_put(slot);
 	} else if (slot->kind == SLOT_EXCLUSIVE) {
-		if (worker->free_count == SLOT_CACHE) {
+		worker->free[worker->free_count++] = slot;
+		if (worker->free_count > KEPT) {
 			lock_take(&pool.lock);
 			while (worker->free_count > REFILL) {
 				struct slot *back = worker->free[--worker->free_count];
@@ -416,7 +421,6 @@ void slot_put(struct stack_worker *worker, struct slot *slot)
 			}
 			lock_drop(&pool.lock);
 		}
-		worker->free[worker->free_count++] = slot;
 	}
 }
 

@@ -123,6 +123,25 @@ static void test_order(void **state)
 	(void)large;
 }
 
+/* What one worker had and gave back keeps no other from a slot, even if that was all there is. */
+static void test_two_workers(void **state)
+{
+	struct stack_worker other;
+	struct slot *slots[SLOTS];
+	unsigned n = 0;
+
+	assert_int_equal(stack_worker_init(&other, 1), 0);
+	while (n < SLOTS && (slots[n] = slot_pick(&worker, true)) && slots[n]->kind == SLOT_EXCLUSIVE)
+		n++;
+	for (unsigned i = 0; i < n; i++) {
+		slot_put(&worker, slots[i]);
+		struct slot *had = slot_pick(&other, true);
+		assert_non_null(had);
+		slot_put(&other, had);
+	}
+	stack_worker_fini(&other);
+}
+
 /* Tops are staggered, so that they do not all fight for the same cache sets. */
 static void test_colours(void **state)
 {
@@ -190,6 +209,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_guards, open_pool, close_pool),
 		cmocka_unit_test_setup_teardown(test_range, open_pool, close_pool),
 		cmocka_unit_test_setup_teardown(test_order, open_pool, close_pool),
+		cmocka_unit_test_setup_teardown(test_two_workers, open_pool, close_pool),
 		cmocka_unit_test_setup_teardown(test_colours, open_pool, close_pool),
 		cmocka_unit_test_setup_teardown(test_private, open_pool, close_pool),
 		cmocka_unit_test(test_smallest),
