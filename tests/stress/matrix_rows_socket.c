@@ -148,12 +148,13 @@ static void dial_ready(void)
 	unsigned port = waiting_port();
 	int none = 0;
 
+	if (port != 0) {
+		caller.sin_port = htons((uint16_t)port);
+		meeting = socket_there();
+		REQUIRE(connect(meeting, (struct sockaddr *)&caller, sizeof(caller)) == 0);
+	}
+	/* only now: its next attempt, a second after the first, must not get in before we have met it */
 	REQUIRE(setsockopt(silent, SOL_SOCKET, SO_DETACH_FILTER, &none, sizeof(none)) == 0);
-	if (port == 0)
-		return;
-	caller.sin_port = htons((uint16_t)port);
-	meeting = socket_there();
-	REQUIRE(connect(meeting, (struct sockaddr *)&caller, sizeof(caller)) == 0);
 }
 
 static void dial_reset(void)
