@@ -2,6 +2,7 @@
 /* Copyright (c) 2026 the sley authors */
 #include "tests/unit/run.h"
 
+#include <dirent.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -95,6 +96,22 @@ void await_live(unsigned n)
 		REQUIRE(sley_now() < deadline);
 		sley_yield();
 	}
+}
+
+unsigned open_descriptors(void)
+{
+	DIR *dir = opendir("/proc/self/fd");
+	struct dirent *entry;
+	unsigned n = 0;
+
+	REQUIRE(dir != NULL);
+	while ((entry = readdir(dir))) {
+		char target[16];
+		ssize_t size = readlinkat(dirfd(dir), entry->d_name, target, sizeof(target));
+		n += size > 0 && strncmp(target, "/proc/", MIN(size, 6)) != 0;
+	}
+	closedir(dir);
+	return n;
 }
 
 static int captured = -1, original = -1;

@@ -41,6 +41,12 @@ void await_state(sley_task task, enum sley_task_state state, enum sley_wait_kind
 /* Yields until `n` tasks are alive. REQUIRE()s that it comes soon. */
 void await_live(unsigned n);
 
+/*
+ * How many descriptors are open, without those of /proc: the runtime's monitor has one for a moment when it looks at
+ * what a blocked thread does.
+ */
+unsigned open_descriptors(void);
+
 /* Sends stderr into a file until capture_end(), which puts it into `text`, NUL-terminated, cut at `size`. */
 void capture_begin(void);
 void capture_end(char *text, size_t size);

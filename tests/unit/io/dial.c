@@ -9,7 +9,6 @@
 #include "tests/unit/run.h"
 
 #include <arpa/inet.h>
-#include <dirent.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -127,18 +126,6 @@ static bool is_peer(int fd, const struct host *host)
 
 	REQUIRE(getpeername(fd, (void *)&peer, &size) == 0);
 	return size == host->size && memcmp(&peer, &host->address, size) == 0;
-}
-
-static unsigned open_descriptors(void)
-{
-	DIR *dir = opendir("/proc/self/fd");
-	unsigned n = 0;
-
-	REQUIRE(dir != NULL);
-	while (readdir(dir))
-		n++;
-	closedir(dir);
-	return n;
 }
 
 static void await_descriptors(unsigned n)

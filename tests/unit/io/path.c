@@ -180,18 +180,6 @@ static void test_errors(void **state)
 
 /* ---- opens that are given up ---- */
 
-static unsigned open_descriptors(void)
-{
-	DIR *dir = opendir("/proc/self/fd");
-	unsigned n = 0;
-
-	REQUIRE(dir != NULL);
-	while (readdir(dir))
-		n++;
-	closedir(dir);
-	return n;
-}
-
 static int main_fifo(void *arg)
 {
 	sley_time deadline = SOON;

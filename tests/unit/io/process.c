@@ -3,7 +3,6 @@
 /* Child processes: what they get, how they end, and that none is left of a spawn that was given up. */
 #include "tests/unit/run.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <semaphore.h>
 #include <signal.h>
@@ -58,18 +57,6 @@ static void output_of(const char *const *argv, struct sley_process_options optio
 	read_all(process.out, text, size);
 	REQUIRE(wait_for(&process) == 0);
 	REQUIRE(sley_process_close(&process) == 0);
-}
-
-static unsigned open_descriptors(void)
-{
-	DIR *dir = opendir("/proc/self/fd");
-	unsigned n = 0;
-
-	REQUIRE(dir != NULL);
-	while (readdir(dir))
-		n++;
-	closedir(dir);
-	return n;
 }
 
 /* ---- ends ---- */
