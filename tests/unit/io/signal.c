@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -239,6 +240,14 @@ static int main_refused(void *arg)
 	REQUIRE(sley_signal_open(&two) == -EPERM); /* SIGUSR2 is not blocked */
 	REQUIRE(pthread_sigmask(SIG_BLOCK, &two, NULL) == 0);
 	REQUIRE(sley_signal_open(&two) == -EPERM); /* it is in this worker, but who knows the others */
+	set = set_of(SIGUSR1, 0);
+	struct rlimit old, low;
+	REQUIRE(getrlimit(RLIMIT_NOFILE, &old) == 0);
+	low = old;
+	low.rlim_cur = 3;
+	REQUIRE(setrlimit(RLIMIT_NOFILE, &low) == 0);
+	int error = sley_signal_open(&set);
+	REQUIRE(setrlimit(RLIMIT_NOFILE, &old) == 0 && error == -EMFILE);
 	set = set_of(SIGUSR2, 0);
 	REQUIRE(pthread_sigmask(SIG_UNBLOCK, &set, NULL) == 0);
 	REQUIRE(pipe(ends) == 0 && write(ends[1], byte, sizeof(byte)) == sizeof(byte));

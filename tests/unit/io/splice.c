@@ -304,6 +304,13 @@ static void test_closed(void **state)
 
 /* ---- bad input ---- */
 
+static void read_one(void *fd)
+{
+	char byte;
+
+	REQUIRE(sley_read((int)(intptr_t)fd, &byte, 1, SOON) == 1);
+}
+
 static int main_bad(void *arg)
 {
 	int ends[2], sockets[2], file = pattern_file();
@@ -322,6 +329,10 @@ static int main_bad(void *arg)
 	REQUIRE(sley_splice(sockets[0], NULL, sockets[1], NULL, 1, 0, SOON) == -EINVAL); /* no pipe */
 	REQUIRE(sley_splice(ends[0], NULL, ends[1], NULL, 1, 0, SOON) == -EINVAL);       /* twice the same */
 	REQUIRE(sley_splice(ends[0], NULL, sockets[0], NULL, 1, 0x8000, SOON) == -EINVAL);
+	sley_task reader = sley_spawn(read_one, (void *)(intptr_t)ends[0]);
+	await_state(reader, SLEY_TASK_WAITING, SLEY_WAIT_READ);
+	REQUIRE(sley_splice(ends[0], NULL, sockets[0], NULL, 1, 0, SOON) == -EBUSY);
+	REQUIRE(write(ends[1], "1", 1) == 1 && sley_join(reader, SOON) == 0);
 	offset = 0;
 	REQUIRE(sley_splice(ends[0], &offset, sockets[0], NULL, 1, 0, SOON) == -ESPIPE);
 	REQUIRE(sley_splice(ends[0], NULL, sockets[0], NULL, 0, 0, SOON) == 0);

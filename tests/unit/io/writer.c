@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#include <wchar.h>
 
 #include "base/compiler.h"
 
@@ -42,6 +43,7 @@ static int main_write(void *arg)
 	REQUIRE(sley_writer_write(&w, "more than fits it", 17, SOON) == 17);
 	REQUIRE(strcmp(output(ends[0]), "more than fits it") == 0 && sley_writer_buffered(&w) == 0);
 	/* texts */
+	REQUIRE(sley_writer_print(&w, SOON, "%lc", (wint_t)0x7fffffff) == -EINVAL && sley_writer_buffered(&w) == 0);
 	REQUIRE(sley_writer_print(&w, SOON, "%d-%s", 12, "abc") == 6 && sley_writer_buffered(&w) == 6);
 	REQUIRE(sley_writer_print(&w, SOON, "%s", "z") == 1 && sley_writer_buffered(&w) == 7);
 	REQUIRE(sley_writer_print(&w, SOON, "%s", "1234567") == 7); /* no room beside the others: these go out */

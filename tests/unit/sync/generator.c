@@ -407,6 +407,46 @@ static void cancelled_owner(void *arg)
 	REQUIRE(error == -ECANCELED || error == 0);
 }
 
+static struct sley_chan *leave;
+
+/* Its cleanup waits until it is told to go on. */
+static int give_and_linger(void *arg)
+{
+	REQUIRE(sley_gen_yield(&cleaned) == -ECANCELED);
+	REQUIRE(sley_cancel_mask(1) == 0 && sley_chan_recv(leave, NULL, SOON) == 0);
+	fetch_add(&cleaned, 1, relaxed);
+	return 0;
+}
+
+static void make_lingering(void)
+{
+	unsigned item;
+
+	REQUIRE(sley_gen_new(&gen, give_and_linger, NULL, 0, sizeof(item)) == 0);
+	REQUIRE(sley_gen_next(gen, &item, SOON) == 0);
+}
+
+static void frees(void *arg)
+{
+	REQUIRE(sley_gen_free(gen, SLEY_NEVER) == -ECANCELED);
+}
+
+static int main_drop_lingering(void *arg)
+{
+	cleaned = 0;
+	REQUIRE(sley_chan_new(&leave, 0, 2) == 0);
+	make_lingering();
+	REQUIRE(sley_gen_free(gen, sley_in(SLEY_MS(1))) == -ETIMEDOUT);
+	make_lingering();
+	sley_task task = sley_spawn(frees, NULL);
+	await_state(task, SLEY_TASK_WAITING, SLEY_WAIT_GENERATOR);
+	REQUIRE(sley_cancel(task) == 0 && sley_join(task, SOON) == 0);
+	REQUIRE(load(&cleaned, relaxed) == 0 && sley_chan_send(leave, NULL, 0) == 0 && sley_chan_send(leave, NULL, 0) == 0);
+	await_live(1);
+	REQUIRE(load(&cleaned, relaxed) == 2 && sley_chan_free(leave) == 0);
+	return 0;
+}
+
 static int main_drop_waiting(void *arg)
 {
 	uint64_t item;
@@ -426,6 +466,7 @@ static void test_drop(void **state)
 {
 	run_tight(main_drop);
 	run_tight(main_drop_waiting);
+	run_tight(main_drop_lingering);
 }
 
 /* ---- a generator that is cancelled ---- */

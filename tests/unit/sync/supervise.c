@@ -535,10 +535,16 @@ static int spoils_block(void *arg)
 static int main_block(void *arg)
 {
 	struct sley_scope *scope = open_with(OPTIONS(.restart = SLEY_RESTART_ONE));
+	static char large[(16 << 10) + 1];
 	char block[1000], name[16] = "the service";
 	struct sley_task_options task = { .size = sizeof(task), .name = name };
 	struct sley_child_options options = { .size = sizeof(options), .task = &task };
 
+	/* what is kept is bounded; what cannot be kept is not begun */
+	REQUIRE(sley_scope_spawn_copy(scope, spoils_block, large, sizeof(large)) == -E2BIG);
+	REQUIRE(sley_scope_spawn_copy(NULL, spoils_block, block, 1) == -EINVAL);
+	REQUIRE(sley_scope_spawn_copy(scope, (int (*)(void *))NULL, block, 1) == -EINVAL);
+	REQUIRE(children[0].starts == 0);
 	memset(block, 'b', sizeof(block));
 	REQUIRE(sley_scope_spawn_with(scope, &options, spoils_block, block, sizeof(block)) > 0);
 	memset(block, 'o', sizeof(block));
