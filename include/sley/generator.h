@@ -19,8 +19,8 @@
  *     sley_gen_free(gen, SLEY_NEVER);
  *
  * It runs as a task, which is started by the first sley_gen_next() and runs only while one is under way: never ahead of
- * its consumer. It may wait for whatever tasks wait for. Items are copied, off the stack. When fn has returned, its
- * open scopes and cleanups (sley/local.h) come first, then the consumer is told.
+ * its consumer, whose scope and deadline are not its own. It may wait for whatever tasks wait for. Items are copied, off
+ * the stack. When fn has returned, its open scopes and cleanups (sley/local.h) come first, then the consumer is told.
  */
 #ifndef SLEY_GENERATOR_H
 #define SLEY_GENERATOR_H
@@ -64,8 +64,7 @@ SLEY_API int sley_gen_ended(struct sley_gen *);
 /*
  * Within a generator, at any depth of calls of its task: hands a copy of the item to the consumer and waits until the
  * next one is wanted. 0; -ECANCELED: the generator is being freed, or its task was cancelled: clean up and return;
- * -ETIMEDOUT: its task's own deadline; -EPERM: the calling task is no generator; -EFAULT: null, unless items have no
- * bytes; -EDEADLK: no task.
+ * -EPERM: the calling task is no generator; -EFAULT: null, unless items have no bytes; -EDEADLK: no task.
  */
 SLEY_API int sley_gen_yield(const void *item);
 

@@ -10,6 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/atomic.h"
@@ -308,13 +311,39 @@ static int fails(const char *const *argv, const struct sley_process_options *opt
 	return error;
 }
 
+static int fails_without_descriptors(const char *const *argv, const struct sley_process_options *options)
+{
+	struct rlimit old, low;
+	int next = dup(2);
+
+	REQUIRE(close(next) == 0 && getrlimit(RLIMIT_NOFILE, &old) == 0);
+	low = old;
+	low.rlim_cur = (rlim_t)next;
+	REQUIRE(setrlimit(RLIMIT_NOFILE, &low) == 0);
+	int error = fails(argv, options);
+	REQUIRE(setrlimit(RLIMIT_NOFILE, &old) == 0);
+	return error;
+}
+
+/* An executable file that is no program, not even a script: its name. */
+static void make_no_program(char name[32])
+{
+	strcpy(name, "/tmp/sley-test-XXXXXX");
+	int fd = mkstemp(name);
+
+	REQUIRE(fd >= 0 && write(fd, "\x7f", 1) == 1 && fchmod(fd, 0700) == 0 && close(fd) == 0);
+}
+
 static int main_errors(void *arg)
 {
 	struct sley_process process;
 	struct sley_process_options wrong = *OPTIONS();
 	const char *const *true_argv = ARGUMENTS("true");
 	char *large = malloc((8 << 20) + 1), long_name[5000];
+	char script[32];
 	int closed = dup(2);
+
+	make_no_program(script);
 
 	close(closed);
 	wrong.size--;
@@ -340,11 +369,15 @@ static int main_errors(void *arg)
 	large[4 << 20] = '\0';
 	REQUIRE(fails(ARGUMENTS("true", large), NULL) == -E2BIG); /* the kernel's own limit */
 	REQUIRE(fails(true_argv, OPTIONS(.env = (char *const[]){ large, large + 100, NULL })) == -E2BIG);
+	REQUIRE(fails(ARGUMENTS(script), NULL) == -ENOEXEC);
+	REQUIRE(fails_without_descriptors(true_argv, OPTIONS(.in = SLEY_STDIO_PIPE)) == -EMFILE);
+	REQUIRE(fails_without_descriptors(true_argv, NULL) == -EMFILE); /* it was started by then, and is killed */
 	REQUIRE(sley_process_spawn(&process, true_argv, NULL, 0) == -ETIMEDOUT && process.pidfd == -1);
 	REQUIRE(sley_process_wait(NULL, NULL, SOON) == -EFAULT && sley_process_kill(NULL, 0) == -EFAULT);
 	REQUIRE(sley_process_close(NULL) == -EFAULT);
 	REQUIRE(open_descriptors() == before);
 	REQUIRE(waitpid(-1, NULL, WNOHANG) == -1 && errno == ECHILD); /* no child is left of all that */
+	REQUIRE(unlink(script) == 0);
 	free(large);
 	return 0;
 }
@@ -360,6 +393,35 @@ static void test_errors(void **state)
 	assert_int_equal(sley_process_wait(&process, NULL, SOON), -EDEADLK);
 	assert_int_equal(sley_process_kill(&process, 0), -ENOTCONN);
 	assert_int_equal(sley_process_close(&process), -ENOTCONN);
+}
+
+/* As another user, in this thread alone (setresuid(2) would do it in all). */
+static int kill_as_nobody(const struct sley_process *process)
+{
+	REQUIRE(syscall(SYS_setresuid, 65534, 65534, 0) == 0);
+	int error = sley_process_kill(process, SIGKILL);
+	REQUIRE(syscall(SYS_setresuid, 0, 0, 0) == 0);
+	return error;
+}
+
+static int main_not_allowed(void *arg)
+{
+	struct sley_process process = spawn(ARGUMENTS("cat"), OPTIONS(.in = SLEY_STDIO_PIPE));
+
+	REQUIRE(kill_as_nobody(&process) == -EPERM);
+	REQUIRE(sley_close(process.in) == 0);
+	process.in = -1;
+	REQUIRE(wait_for(&process) == 0);
+	REQUIRE(sley_process_close(&process) == 0);
+	return 0;
+}
+
+/* Who may not signal the child gets -EPERM, and nothing has happened to it. */
+static void test_not_allowed(void **state)
+{
+	test_need_kernel(NO_FORK);
+	test_need_root();
+	run(main_not_allowed, 1);
 }
 
 /* ---- many, and given up ---- */
@@ -445,7 +507,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_status), cmocka_unit_test(test_wait),         cmocka_unit_test(test_pipes),
 		cmocka_unit_test(test_given),  cmocka_unit_test(test_surroundings), cmocka_unit_test(test_errors),
-		cmocka_unit_test(test_many),   cmocka_unit_test(test_race),
+		cmocka_unit_test(test_many),   cmocka_unit_test(test_not_allowed),  cmocka_unit_test(test_race),
 	};
 
 	return cmocka_run_group_tests_name("io/process", tests, NULL, NULL);

@@ -117,6 +117,20 @@ static void test_converse(void **state)
 	run(main_converse, 2);
 }
 
+/* Dials until the backlog is full, which is not waited for; closes all. */
+static void fill_backlog(int listener)
+{
+	int fds[10], n = 0;
+
+	REQUIRE(listener >= 0);
+	while (n < 10 && (fds[n] = sley_dial(unix_address, SOON)) >= 0)
+		n++;
+	REQUIRE(n > 0 && n < 10 && fds[n] == -EAGAIN);
+	while (n-- > 0)
+		REQUIRE(sley_close(fds[n]) == 0);
+	REQUIRE(sley_close(listener) == 0);
+}
+
 static int main_listen_errors(void *arg)
 {
 	char address[128];
@@ -136,6 +150,8 @@ static int main_listen_errors(void *arg)
 	int unix_listener = sley_listen(unix_address, 0);
 	REQUIRE(unix_listener >= 0 && sley_listen(unix_address, 0) == -EADDRINUSE);
 	REQUIRE(sley_close(unix_listener) == 0);
+	unlink(unix_address + 5);
+	fill_backlog(sley_listen(unix_address, 1));
 	REQUIRE(sley_dial(unix_address, SOON) == -ECONNREFUSED); /* the name is there, nobody listens */
 	unlink(unix_address + 5);
 	REQUIRE(sley_dial(unix_address, SOON) == -ENOENT);

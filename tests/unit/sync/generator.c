@@ -479,6 +479,7 @@ static int give_until_cancelled(void *arg)
 	uint64_t i = 0;
 	int error;
 
+	REQUIRE(sley_deadline() == SLEY_NEVER); /* not its consumer's */
 	body = sley_self();
 	while ((error = sley_gen_yield(&i)) == 0)
 		i++;
@@ -486,10 +487,11 @@ static int give_until_cancelled(void *arg)
 	return -ENOLINK;
 }
 
-static int main_cancelled(void *arg)
+static int consume_as_child(void *arg)
 {
 	uint64_t item;
 
+	REQUIRE(sley_deadline() != SLEY_NEVER);
 	REQUIRE(sley_gen_new(&gen, give_until_cancelled, NULL, 0, 8) == 0);
 	REQUIRE(sley_gen_next(gen, &item, SLEY_NEVER) == 0 && item == 0);
 	REQUIRE(sley_cancel(body) == 0);
@@ -498,7 +500,17 @@ static int main_cancelled(void *arg)
 	return 0;
 }
 
-/* Cancelled by its id: it ends as it likes, and its consumer is told how. */
+static int main_cancelled(void *arg)
+{
+	struct sley_scope_options options = { .size = sizeof(options), .deadline = SOON };
+	struct sley_scope *scope;
+
+	REQUIRE(sley_scope_open(&scope, &options) == 0 && sley_scope_spawn(scope, consume_as_child, NULL) > 0);
+	REQUIRE(sley_scope_close(scope, SLEY_NEVER) == 0);
+	return 0;
+}
+
+/* Cancelled by its id: it ends as it likes, and its consumer is told how. The consumer's deadline is not its own. */
 static void test_cancelled(void **state)
 {
 	run_tight(main_cancelled);

@@ -457,6 +457,34 @@ static void test_inherited(void **state)
 	assert_true(sley_deadline() == SLEY_NEVER);
 }
 
+static int sleep_error;
+
+static int sleeps(void *arg)
+{
+	store(&sleep_error, sley_sleep(SLEY_NEVER), release);
+	return 0;
+}
+
+static int main_sleep(void *arg)
+{
+	struct sley_scope_options options = { .size = sizeof(options), .deadline = sley_in(SLEY_MS(2)) };
+	struct sley_scope *scope = open_scope(&options);
+
+	sleep_error = 1;
+	REQUIRE(sley_scope_spawn(scope, sleeps, NULL) > 0);
+	while (load(&sleep_error, acquire) == 1) /* nobody cancels it: its own deadline alone ends the sleep */
+		sley_yield();
+	REQUIRE(sleep_error == -ETIMEDOUT && sley_now() >= options.deadline);
+	REQUIRE(sley_scope_close(scope, SLEY_NEVER) == 0);
+	return 0;
+}
+
+/* A sleep that the inherited deadline cuts short says so. */
+static void test_sleep(void **state)
+{
+	run_each(main_sleep);
+}
+
 /* ---- left open ---- */
 
 static void note_cleanup(void *expected)
@@ -606,6 +634,7 @@ int main(void)
 		cmocka_unit_test(test_owner_spawns), cmocka_unit_test(test_owner_masked),
 		cmocka_unit_test(test_tree),         cmocka_unit_test(test_wait_deadline),
 		cmocka_unit_test(test_inherited),    cmocka_unit_test(test_left_open),
+		cmocka_unit_test(test_sleep),
 		cmocka_unit_test(test_order),        cmocka_unit_test(test_refused),
 	};
 

@@ -121,10 +121,51 @@ static int main_gen(void *arg)
 	return 0;
 }
 
-/* What it gives, in step; dropped early, it has cleaned up when the stream is freed. */
+/* Its cleanup waits until it is told to go on. */
+static int give_and_linger(void *arg)
+{
+	uint64_t item = 1;
+
+	REQUIRE(sley_gen_yield(&item) == -ECANCELED);
+	REQUIRE(sley_cancel_mask(1) == 0 && sley_chan_recv(chan, NULL, SOON) == 0);
+	fetch_add(&cleaned, 1, relaxed);
+	return 0;
+}
+
+static void make_lingering(void)
+{
+	uint64_t item;
+
+	REQUIRE(sley_gen_new(&gen, give_and_linger, NULL, 0, sizeof(item)) == 0);
+	REQUIRE(sley_stream_from_gen(&stream, gen) == 0 && sley_stream_next(stream, &item, SOON) == 0);
+}
+
+static void frees(void *arg)
+{
+	REQUIRE(sley_stream_free(stream, SLEY_NEVER) == -ECANCELED);
+}
+
+static int main_lingering(void *arg)
+{
+	cleaned = 0;
+	REQUIRE(sley_chan_new(&chan, 0, 2) == 0);
+	make_lingering();
+	REQUIRE(sley_stream_free(stream, sley_in(SLEY_MS(1))) == -ETIMEDOUT);
+	make_lingering();
+	sley_task task = sley_spawn(frees, NULL);
+	await_state(task, SLEY_TASK_WAITING, SLEY_WAIT_GENERATOR);
+	REQUIRE(sley_cancel(task) == 0 && sley_join(task, SOON) == 0 && load(&cleaned, relaxed) == 0);
+	REQUIRE(sley_chan_send(chan, NULL, 0) == 0 && sley_chan_send(chan, NULL, 0) == 0);
+	await_live(1);
+	REQUIRE(load(&cleaned, relaxed) == 2 && sley_chan_free(chan) == 0);
+	return 0;
+}
+
+/* What it gives, in step; dropped early, it has cleaned up when the stream is freed, unless the free is given up. */
 static void test_gen(void **state)
 {
 	run_all(main_gen);
+	run_all(main_lingering);
 }
 
 /* ---- a ticker ---- */
