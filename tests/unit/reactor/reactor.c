@@ -15,6 +15,7 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <sys/un.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include "base/atomic.h"
@@ -358,6 +359,75 @@ static void test_many(void **state)
 	run(main_many, 3);
 }
 
+/* ---- an event that is used up ---- */
+
+static int pipe_to[2];
+
+static void wait_for_count(void *arg)
+{
+	struct waiting *waiting = arg;
+	uint64_t count;
+
+	waiting->result = sley_read(waiting->fd, &count, sizeof(count), SOON);
+}
+
+static void wait_to_splice(void *arg)
+{
+	struct waiting *waiting = arg;
+
+	waiting->result = sley_splice(waiting->fd, NULL, pipe_to[1], NULL, sizeof(uint64_t), 0, SOON);
+}
+
+/* With one worker: between the event and the task that it wakes, what there was is read by somebody else. */
+static void check_used_up(void (*wait)(void *), int from, int to)
+{
+	struct waiting *waiting = calloc(1, sizeof(*waiting));
+	uint64_t one = 1;
+
+	waiting->fd = from;
+	sley_task task = sley_spawn(wait, waiting);
+	await_state(task, SLEY_TASK_WAITING, SLEY_WAIT_READ);
+	REQUIRE(write(to, &one, sizeof(one)) == sizeof(one));
+	await_state(task, SLEY_TASK_READY, SLEY_WAIT_NONE); /* queued behind us */
+	REQUIRE(read(from, &one, sizeof(one)) == sizeof(one) && one == 1);
+	await_state(task, SLEY_TASK_WAITING, SLEY_WAIT_READ); /* else it has blocked our thread */
+	REQUIRE(write(to, &one, sizeof(one)) == sizeof(one));
+	REQUIRE(sley_join(task, SOON) == 0 && waiting->result == sizeof(one));
+	free(waiting);
+}
+
+/* A terminal: reading it blocks, however it is done. */
+static void terminal(int ends[2])
+{
+	struct termios raw;
+
+	ends[0] = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+	REQUIRE(ends[0] >= 0 && unlockpt(ends[0]) == 0);
+	ends[1] = open(ptsname(ends[0]), O_RDWR | O_NOCTTY | O_CLOEXEC);
+	REQUIRE(ends[1] >= 0 && tcgetattr(ends[1], &raw) == 0);
+	cfmakeraw(&raw);
+	REQUIRE(tcsetattr(ends[1], TCSANOW, &raw) == 0);
+}
+
+static int main_used_up(void *arg)
+{
+	int ends[2];
+
+	terminal(ends);
+	REQUIRE(pipe2(pipe_to, O_CLOEXEC) == 0);
+	check_used_up(wait_for_count, ends[0], ends[1]);
+	check_used_up(wait_to_splice, ends[0], ends[1]);
+	for (int i = 0; i < 2; i++)
+		REQUIRE(close(ends[i]) == 0 && close(pipe_to[i]) == 0);
+	return 0;
+}
+
+/* Who was woken for a foreign descriptor that blocks, but finds nothing any more, waits again and not in the kernel. */
+static void test_used_up(void **state)
+{
+	run(main_used_up, 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -369,6 +439,7 @@ int main(void)
 		cmocka_unit_test(test_write),
 		cmocka_unit_test(test_busy),
 		cmocka_unit_test(test_many),
+		cmocka_unit_test(test_used_up),
 	};
 
 	return cmocka_run_group_tests_name("reactor", tests, NULL, NULL);
