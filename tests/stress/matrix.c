@@ -262,6 +262,11 @@ static void run_row(const struct matrix_row *row)
 {
 	row->open();
 	for (long round = 0; round < test_scale(row->rounds ? row->rounds : 10); round++) {
+		if (row->in_task) {
+			expect(start(row, SLEY_NEVER, false, true), "task", row->in_task);
+			way_thread(row);
+			continue;
+		}
 		way_ready(row);
 		way_later(row);
 		way_deadline(row);

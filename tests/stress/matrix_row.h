@@ -23,6 +23,7 @@ struct matrix_row {
 	int done;          /* the answer of a call that was done */
 	int closed;        /* and of one whose object was closed */
 	int in_thread;     /* what a plain thread gets at once; 0: it waits as a task does */
+	int in_task;       /* the same of a task */
 	bool always_waits; /* it is never done at once: a deadline in the past or a cancellation comes first */
 	long rounds;       /* 0: as many as the others */
 };

@@ -5,6 +5,7 @@
 
 #include <linux/filter.h>
 #include <linux/sockios.h>
+#include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
@@ -13,6 +14,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "io/name.h"
 #include "tests/stress/matrix_pair.h"
 #include "tests/stress/stress.h"
 
@@ -101,12 +103,12 @@ static int socket_there(void)
 	return fd;
 }
 
-static void silence(void)
+static void silence(int fd)
 {
 	struct sock_filter drop = BPF_STMT(BPF_RET | BPF_K, 0);
 	struct sock_fprog program = { .len = 1, .filter = &drop };
 
-	REQUIRE(setsockopt(silent, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program)) == 0);
+	REQUIRE(setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program)) == 0);
 }
 
 static void dial_open(void)
@@ -118,7 +120,7 @@ static void dial_open(void)
 	REQUIRE(getsockname(silent, (struct sockaddr *)&place, &size) == 0 && listen(silent, 64) == 0);
 	snprintf(port_text, sizeof(port_text), "%u", ntohs(place.sin_port));
 	snprintf(place_text, sizeof(place_text), "127.0.0.1:%s", port_text);
-	silence();
+	silence(silent);
 }
 
 static void dial_end(void)
@@ -163,7 +165,7 @@ static void dial_reset(void)
 		meeting = accept(silent, NULL, NULL);
 	REQUIRE(close(meeting) == 0);
 	meeting = -1;
-	silence();
+	silence(silent);
 }
 
 /* Resets the connection, so that its port is free again. */
@@ -185,6 +187,57 @@ static int dial_call(sley_time deadline)
 static int dial_host_call(sley_time deadline)
 {
 	return hang_up(sley_dial_host("127.0.0.1", port_text, deadline));
+}
+
+/* ---- a host with two addresses: the first never answers, both are dialled at once, and the second is let in ---- */
+
+static int silent_for_ever = -1;
+static int64_t old_delay;
+
+static int get_both(const char *name, const char *service, const struct addrinfo *hints, struct addrinfo **result)
+{
+	static struct sockaddr_in first;
+	static struct addrinfo list[2];
+	socklen_t size = sizeof(first);
+
+	REQUIRE(getsockname(silent_for_ever, (struct sockaddr *)&first, &size) == 0);
+	for (int i = 0; i < 2; i++)
+		list[i] = (struct addrinfo){ .ai_family = AF_INET,
+					     .ai_socktype = SOCK_STREAM,
+					     .ai_addr = (void *)(i ? &place : &first),
+					     .ai_addrlen = size };
+	list[0].ai_next = &list[1];
+	*result = list;
+	return 0;
+}
+
+static void put_both(struct addrinfo *list)
+{
+}
+
+static void raced_open(void)
+{
+	place = (struct sockaddr_in){ .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	silent_for_ever = socket_there();
+	silence(silent_for_ever);
+	REQUIRE(listen(silent_for_ever, 1) == 0);
+	dial_open();
+	REQUIRE(sley_resolver_set(get_both, put_both) == 0);
+	old_delay = load(&dial_attempt_delay, relaxed);
+	store(&dial_attempt_delay, 0, relaxed);
+}
+
+static int raced_call(sley_time deadline)
+{
+	return hang_up(sley_dial_host("both", "raced", deadline));
+}
+
+static void raced_end(void)
+{
+	store(&dial_attempt_delay, old_delay, relaxed);
+	REQUIRE(sley_resolver_set(NULL, NULL) == 0);
+	REQUIRE(close(silent_for_ever) == 0);
+	dial_end();
 }
 
 static int connect_call(sley_time deadline)
@@ -336,6 +389,8 @@ const struct matrix_row matrix_rows_socket[] = {
 	  pair_reopen_full, .done = 1, .closed = -EBADF, .in_thread = -EDEADLK },
 	{ "dial", SLEY_WAIT_DIAL, dial_open, dial_end, dial_call, dial_ready, dial_reset, .in_thread = -EDEADLK },
 	{ "dial_host", SLEY_WAIT_DIAL, dial_open, dial_end, dial_host_call, dial_ready, dial_reset,
+	  .in_thread = -EDEADLK, .always_waits = true },
+	{ "dial_host, raced", SLEY_WAIT_DIAL, raced_open, raced_end, raced_call, dial_ready, dial_reset,
 	  .in_thread = -EDEADLK, .always_waits = true },
 	{ "connect", SLEY_WAIT_DIAL, dial_open, dial_end, connect_call, dial_ready, dial_reset, .in_thread = -EDEADLK },
 	{ "zerocopy_wait", SLEY_WAIT_WRITE, lend_open, pair_end, zerocopy_wait_call, lend_ready, lend, pair_close,
