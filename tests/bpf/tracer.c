@@ -109,24 +109,42 @@ static unsigned sleep_and_see(long us)
 	return test_now() - from >= LONG_NS;
 }
 
-/* A reader between two switches and after them sees the same single events, each once, in order. */
-static void test_events_once(void **state)
+/* How many the reader between two switches was given. */
+static unsigned poll_between_and_after(void)
 {
 	const struct tracer_config config = { .min_block_ns = LONG_NS };
-	unsigned count = 0, expected;
+	unsigned count = 0, expected, between;
 
 	start_fake(&config);
 	run_task();
 	expected = sleep_and_see(LONG_NS / 1000 * 3 / 2);
-	assert_int_equal(tracer_poll(tracer, count_block, &count), 1);
-	assert_int_equal(tracer_poll(tracer, count_block, &count), 0);
+	tracer_poll(tracer, count_block, &count);
+	tracer_poll(tracer, count_block, &count);
+	between = count;
+	assert_true(between <= expected);
 	expected += sleep_and_see(1000);
 	expected += sleep_and_see(LONG_NS / 1000 * 3 / 2);
 	end_task();
-	assert_int_equal(tracer_poll(tracer, count_block, &count), expected - 1);
+	assert_int_equal(tracer_poll(tracer, count_block, &count), expected - between);
 	assert_int_equal(count, expected);
 	assert_int_equal(sleeps().count, 3);
 	stop_fake();
+	return between;
+}
+
+/*
+ * A reader between two switches and after them sees the same single events, each once, in order. Some kernels do not
+ * show every switch in (see unseen_switch_in()): until the next one out the block is not over then, so the reader
+ * between sees it most times, not each time.
+ */
+static void test_events_once(void **state)
+{
+	enum { ROUNDS = 10 };
+	unsigned between = 0;
+
+	for (int i = 0; i < ROUNDS; i++)
+		between += poll_between_and_after();
+	assert_true(between > ROUNDS / 2);
 }
 
 /* A ring that is too small drops events, and says how many. */
