@@ -475,7 +475,8 @@ static int main_sleep(void *arg)
 	while (load(&sleep_error, acquire) == 1) /* nobody cancels it: its own deadline alone ends the sleep */
 		sley_yield();
 	REQUIRE(sleep_error == -ETIMEDOUT && sley_now() >= options.deadline);
-	REQUIRE(sley_scope_close(scope, SLEY_NEVER) == 0);
+	int error = sley_scope_close(scope, SLEY_NEVER);
+	REQUIRE(error == 0 || is_over(error)); /* the child may be on its last steps, after the deadline */
 	return 0;
 }
 
