@@ -62,7 +62,7 @@ unsigned live_tasks(void)
 	unsigned n = 0;
 
 	for (uint32_t word = 0; word < region.header->live.capacity; word++)
-		n += (unsigned)__builtin_popcountll(load(&region.live[word], relaxed));
+		n += (unsigned)__builtin_popcountll(load(&region.live[word], acquire));
 	return n;
 }
 

@@ -25,7 +25,7 @@ void run_with(int (*main)(void *), void *arg, const struct sley_options *options
 void run_each(int (*main)(void *));
 void run_all(int (*main)(void *));
 
-/* A counter of the region over all its rows, and how many tasks are alive by its bitmap. */
+/* A counter of the region over all its rows, and how many tasks are alive by its bitmap: what others did can be read. */
 uint64_t counter(enum sley_counter which);
 unsigned live_tasks(void);
 
