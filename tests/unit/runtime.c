@@ -517,6 +517,9 @@ static int main_dump(void *arg)
 	line_of_waiter = __LINE__ + 1;
 	sley_task task = sley_spawn_with(&options, wait_for_group, NULL, SLEY_BY_POINTER);
 	await_state(task, SLEY_TASK_WAITING, SLEY_WAIT_GROUP);
+	const struct sley_region_task *record = record_of(task);
+	while (SLEY_TASK_DEEPEST(load(&record->parent_deepest, relaxed)) == 0)
+		sley_yield(); /* it leaves its stack, whose size is noted then, a moment after it says that it waits */
 	REQUIRE(sley_dump(fd) == 0);
 	ssize_t n = pread(fd, text, sizeof(text) - 1, 0);
 	REQUIRE(n > 0);
@@ -528,7 +531,6 @@ static int main_dump(void *arg)
 	snprintf(expected, sizeof(expected), "spawned at %s:%u as wait_for_group\n", __FILE__,
 		 line_of_waiter);
 	REQUIRE(strstr(text, expected) != NULL);
-	const struct sley_region_task *record = record_of(task);
 	snprintf(expected, sizeof(expected), ", stack %u live, %u KiB deepest, spawned", load(&record->live16, relaxed) * 16u,
 		 SLEY_TASK_DEEPEST(load(&record->parent_deepest, relaxed)) * 4);
 	REQUIRE(load(&record->live16, relaxed) > 0 && strstr(text, expected) != NULL);
