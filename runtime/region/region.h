@@ -71,7 +71,8 @@ static inline void region_live_set(uint32_t index)
 
 static inline void region_live_clear(uint32_t index)
 {
-	fetch_and(&region.live[index / 64], ~((uint64_t)1 << (index % 64)), release); /* who sees it gone sees what it did */
+	/* pairs with acquire loads of the word: who sees the task gone sees what it did */
+	fetch_and(&region.live[index / 64], ~((uint64_t)1 << (index % 64)), release);
 }
 
 #endif

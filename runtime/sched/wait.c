@@ -108,7 +108,10 @@ NOINLINE sley_time wait_deadline(struct task *task, sley_time deadline)
 	return !extra || load(&task->claim, relaxed) & CLAIM_MASKED ? deadline : MIN(deadline, extra->deadline);
 }
 
-/* The task ended its wait before it parked. A loop of such calls must not keep the others out. */
+/*
+ * The task ended its wait before it parked. A loop of such calls must not keep the others out. It may yield here with its
+ * node linked: the wait is claimed, so who pops the node loses, and the caller unlinks it as after any lost wait.
+ */
 static enum claim unparked(const struct task *task, enum claim who)
 {
 	worker_spend((const void *)(uintptr_t)load(&task_record(task)->wait_pc, relaxed));
