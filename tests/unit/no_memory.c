@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
-/* Every call that allocates answers -ENOMEM when there is no memory, changes nothing, and works when there is some again. */
+/* Without memory calls that allocate answer -ENOMEM and change nothing; with some again they work. */
 #include "tests/unit/run.h"
 
 #include <pthread.h>
@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <unistd.h>
 
 #include "base/atomic.h"
 #include "base/compiler.h"

@@ -108,7 +108,7 @@ unsigned open_descriptors(void)
 	while ((entry = readdir(dir))) {
 		char target[16];
 		ssize_t size = readlinkat(dirfd(dir), entry->d_name, target, sizeof(target));
-		n += size > 0 && strncmp(target, "/proc/", MIN(size, 6)) != 0;
+		n += size > 0 && (size < 6 || memcmp(target, "/proc/", 6) != 0);
 	}
 	closedir(dir);
 	return n;
