@@ -23,7 +23,7 @@
 ## Targets
 ##   all        the libraries, asynctop, the examples, the benchmarks (default)
 ##   demo       a service under load, and asynctop's verdict on it; LIVE=1: the live screen
-##   check      all tests; PART=gcc|clang|ucontext|asan|tsan|aarch64: one part
+##   check      all tests; PART=gcc|clang|debug|ucontext|asan|tsan|aarch64: one part
 ##   bench      the figures; ARGS="-r ROW[,ROW] -w WORKERS[,WORKERS]": some of them
 ##   tests      builds the test programs
 ##   examples   builds all examples, also those with OpenSSL, libcurl and hiredis, which `all` leaves out
