@@ -36,6 +36,16 @@ good() {
 	counts 5 0 0
 }
 
+# How long each program took is known, and the longest comes first.
+times() {
+	run good
+	took self hour 3600500000
+	took other minute 61234567
+	longest 2 >"$scratch/longest"
+	[ "$(awk '{ print $1, $3, $4 }' "$scratch/longest" | tr '\n' ',')" = "3600.50 self hour,61.23 other minute," ]
+	[ "$(cut -f 3 "$scratch/times" | head -n 1)" = planted ]
+}
+
 # A failing test is one failure, with its message, and its output is shown.
 failing() {
 	run fail
@@ -122,4 +132,4 @@ child_goes_on() {
 }
 
 ${CC:-gcc} -D_GNU_SOURCE -I. -o "$planted" tests/check/planted.c tests/test.c -lcmocka || exit 1
-run_suite good failing skipping requires crashing requiring exiting hanging status group_fails silent child_goes_on
+run_suite good times failing skipping requires crashing requiring exiting hanging status group_fails silent child_goes_on
