@@ -10,6 +10,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/text.h"
 #include "runtime.h"
 #include "sched/fault.h"
 #include "sched/worker.h"
@@ -19,8 +20,8 @@
 
 static void say(const char *line, int n)
 {
-	ssize_t unused = n > 0 ? write(STDERR_FILENO, line, (size_t)MIN(n, LINE - 1)) : 0;
-	(void)unused;
+	if (n > 0)
+		text_write_line(STDERR_FILENO, line, (size_t)MIN(n, LINE - 1));
 }
 
 static bool name_overflow(const struct task *task, const struct fault *fault)
@@ -30,7 +31,7 @@ static bool name_overflow(const struct task *task, const struct fault *fault)
 		return false;
 	char line[LINE];
 	say(line, snprintf(line, sizeof(line),
-			   "sley: the stack of %zu bytes overflowed: raise stack_size, or use less\n", stack_size));
+			   "sley: the stack of %zu bytes overflowed: raise stack_size, or use less", stack_size));
 	dump_task(STDERR_FILENO, task_index(task));
 	return true;
 }
@@ -73,7 +74,7 @@ static bool name_stray(const struct fault *fault)
 	say(line, snprintf(line, sizeof(line),
 			   "sley: %s, %s %p at pc %p, which is on %s of %s, which %s: a copying stack is for its own "
 			   "task alone: put what is shared on the heap, into a static or onto a private stack, or pass "
-			   "it by value\n",
+			   "it by value",
 			   toucher(who), verbs[fault->kind], fault->address, fault->pc, place,
 			   task_text(whose, owner, load(&slot->site, relaxed)), whereabouts(owner)));
 	return true;

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/text.h"
 #include "runtime.h"
 #include "sched/hold.h"
 #include "sched/thread.h"
@@ -22,17 +23,7 @@ static const char *const wait_names[] = {
 
 static int put(int fd, const char *line, int n)
 {
-	size_t left = n < 0 ? 0 : (size_t)MIN(n, LINE - 1);
-	while (left > 0) {
-		ssize_t done = write(fd, line, left);
-		if (done < 0 && errno != EINTR)
-			return -errno;
-		if (done > 0) {
-			line += done;
-			left -= (size_t)done;
-		}
-	}
-	return 0;
+	return n < 0 ? 0 : text_write_line(fd, line, (size_t)MIN(n, LINE - 1));
 }
 
 static int put_worker(int fd, unsigned number)
@@ -42,7 +33,7 @@ static int put_worker(int fd, unsigned number)
 	char line[LINE];
 	unsigned mode = load(&w->mode, relaxed);
 	return put(fd, line,
-		   snprintf(line, sizeof(line), "worker %u thread %u %s task %llu queue %u dispatches %llu\n", number,
+		   snprintf(line, sizeof(line), "worker %u thread %u %s task %llu queue %u dispatches %llu", number,
 			    load(&w->tid, relaxed), modes[mode & 3], (unsigned long long)load(&w->task, relaxed),
 			    load(&w->queue, relaxed), (unsigned long long)load(&w->dispatches, relaxed)));
 }
@@ -74,7 +65,7 @@ int dump_task(int fd, uint32_t index)
 		put_holder(wait, sizeof(wait), index);
 	return put(fd, line,
 		   snprintf(line, sizeof(line),
-			    "task %llu %.16s%s%s%s, worker %u, stack %u live, %u KiB deepest, spawned at %s:%u as %s\n",
+			    "task %llu %.16s%s%s%s, worker %u, stack %u live, %u KiB deepest, spawned at %s:%u as %s",
 			    (unsigned long long)id, (const char *)name, name[0] ? " " : "", state_names[state], wait,
 			    load(&t->worker, relaxed), load(&t->live16, relaxed) * 16u,
 			    SLEY_TASK_DEEPEST(load(&t->parent_deepest, relaxed)) * 4, site->file, site->line, site->entry));
@@ -97,7 +88,7 @@ int dump_tasks(int fd, unsigned most)
 		}
 	}
 	if (error == 0 && n > most)
-		error = put(fd, line, snprintf(line, sizeof(line), "and %u more\n", n - most));
+		error = put(fd, line, snprintf(line, sizeof(line), "and %u more", n - most));
 	errno = saved;
 	return error;
 }

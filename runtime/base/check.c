@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/text.h"
+
 void complain(const char *format, ...)
 {
 	char line[512];
@@ -15,12 +17,10 @@ void complain(const char *format, ...)
 	int n = snprintf(line, sizeof(line), "sley: ");
 
 	va_start(args, format);
-	int more = vsnprintf(line + n, sizeof(line) - (size_t)n - 1, format, args);
+	int more = vsnprintf(line + n, sizeof(line) - (size_t)n, format, args);
 	va_end(args);
-	n += more < 0 ? 0 : MIN(more, (int)sizeof(line) - n - 2);
-	line[n++] = '\n';
-	ssize_t ignored = write(STDERR_FILENO, line, (size_t)n);
-	(void)ignored;
+	n += more < 0 ? 0 : MIN(more, (int)sizeof(line) - n - 1);
+	text_write_line(STDERR_FILENO, line, (size_t)n);
 }
 
 void check_failed(const char *file, int line, const char *what)

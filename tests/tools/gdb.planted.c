@@ -5,8 +5,8 @@
  *
  * Task i is called "t<i>" and has called 1 + i % 7 functions: the k-th is turn_left() if bit k of i is set, else
  * turn_right(). The last one parks in one of four ways, by i % 4. Two have stacks of their own. When all are parked, main
- * spawns one called "late", which never runs as there is but one worker, and blocks that in a call of its own. It writes
- * "ready" before, and runs until its input ends.
+ * spawns one that never runs as there is but one worker, and blocks that in a call of its own. It writes "ready" before,
+ * and runs until its input ends. The name of the one that never runs is to steer the terminal, and to make a line of its own.
  */
 #include <sley.h>
 
@@ -131,7 +131,7 @@ static NOINLINE int block(void)
 static int run(void *arg)
 {
 	const struct sley_task_options private = { .size = sizeof(private), .private_stack = 1, .detached = 1 };
-	const struct sley_task_options late = { .size = sizeof(late), .name = "late", .detached = 1 };
+	const struct sley_task_options late = { .size = sizeof(late), .name = "\33[1mlate\nt7", .detached = 1 };
 	uintptr_t tasks = *(uintptr_t *)arg;
 
 	if (sley_chan_new(&chan, 100, 0) != 0 || sley_mutex_lock(&mutex, SLEY_NEVER) != 0 ||

@@ -549,6 +549,28 @@ static int main_dump(void *arg)
 	return 0;
 }
 
+/* A name that is to steer the terminal, and to make lines of its own, is shown as its bytes. */
+static int main_dump_name(void *arg)
+{
+	char text[2048];
+	int fd = memfd_create("dump", MFD_CLOEXEC);
+
+	sley_set_name("\33[31m\nfake 9\33]0");
+	REQUIRE(sley_dump(fd) == 0);
+	ssize_t n = pread(fd, text, sizeof(text) - 1, 0);
+	REQUIRE(n > 0);
+	text[n] = '\0';
+	REQUIRE(occurrences(text, "\n") == 1 + 1); /* a worker, a task */
+	REQUIRE(occurrences(text, " \\x1b[31m\\x0afake 9\\x1b]0 running") == 1 && !strchr(text, '\33'));
+	close(fd);
+	return 0;
+}
+
+static void test_dump_name(void **state)
+{
+	run(main_dump_name, 1);
+}
+
 /* A line per worker and per task with what the header promises; the error of write(2) comes back. */
 static void test_dump(void **state)
 {
@@ -610,6 +632,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_no_resources),
 		cmocka_unit_test(test_fork),
 		cmocka_unit_test(test_dump),
+		cmocka_unit_test(test_dump_name),
 		cmocka_unit_test(test_quit),
 	};
 

@@ -25,6 +25,7 @@ import os
 import struct
 import sys
 import tempfile
+import unicodedata
 
 import gdb
 
@@ -83,7 +84,14 @@ class Fields:
 
     def text(self, data, base, path):
         offset, size = self.places[path]
-        return data[base + offset:base + offset + size].split(b"\0")[0].decode("utf-8", "replace")
+        return printable(data[base + offset:base + offset + size].split(b"\0")[0])
+
+
+def printable(data):
+    """Text from the process, which may be hostile: what could steer the terminal or break the line as \\xNN."""
+    plain = lambda c: c.isprintable() and unicodedata.category(c)[0] != "M"
+    return "".join(c if plain(c) else "".join("\\x%02x" % byte for byte in c.encode())
+                   for c in data.decode("utf-8", "backslashreplace"))
 
 
 def enum_names(name, prefix):
