@@ -10,6 +10,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/check.h"
 #include "base/text.h"
 #include "runtime.h"
 #include "sched/fault.h"
@@ -21,7 +22,7 @@
 static void say(const char *line, int n)
 {
 	if (n > 0)
-		text_write_line(STDERR_FILENO, line, (size_t)MIN(n, LINE - 1));
+		text_write_line(complaint_fd(), line, (size_t)MIN(n, LINE - 1));
 }
 
 static bool name_overflow(const struct task *task, const struct fault *fault)
@@ -32,7 +33,7 @@ static bool name_overflow(const struct task *task, const struct fault *fault)
 	char line[LINE];
 	say(line, snprintf(line, sizeof(line),
 			   "sley: the stack of %zu bytes overflowed: raise stack_size, or use less", stack_size));
-	dump_task(STDERR_FILENO, task_index(task));
+	dump_task(complaint_fd(), task_index(task));
 	return true;
 }
 

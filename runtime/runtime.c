@@ -96,7 +96,7 @@ static void on_quit(int signal)
 static void tick(void)
 {
 	if (exchange(&run.dump_wanted, 0, relaxed))
-		sley_dump(2);
+		sley_dump(complaint_fd());
 }
 
 static bool expecting(void)
@@ -110,7 +110,7 @@ static void deadlock(void)
 	complain(
 		"nothing can happen any more: every task waits for another one, and no thread, timer or descriptor is left "
 		"that could wake one. sley_run() returns -EDEADLK. The tasks:");
-	dump_tasks(STDERR_FILENO, DEADLOCK_TASKS);
+	dump_tasks(complaint_fd(), DEADLOCK_TASKS);
 	run.deadlocked = true;
 	store(&scheduler.stopping, 1, release); /* pairs with queue_find() */
 	idle_wake_all();
@@ -346,6 +346,8 @@ int sley_run_at(struct sley_site *site, int (*main)(void *), void *arg, const st
 		return -ECHILD;
 	if (worker_self())
 		return -EDEADLK;
+	if (!load(&run.busy, relaxed)) /* a run that is under way has asked */
+		complaints_open();
 	int error = main ? options_resolve(options, &resolved) : -EINVAL;
 	if (error)
 		return error;

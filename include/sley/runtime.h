@@ -77,6 +77,9 @@ struct sley_options {
  * other tasks. A stop (SIGSTOP) stops everything; deadlines that pass meanwhile end their waits after SIGCONT. Signal
  * handlers run on whatever stack the thread is on, a task's 256 KiB if need be.
  *
+ * What the runtime says on stderr goes to descriptor 2 as it was when the run began: if that was not open, nothing is
+ * said, as the number is some file's of the service by then. The runtime's own descriptors are 3 and up.
+ *
  * 0; -EINVAL: main is null, or an option is out of range; -EDEADLK: called from a task, or as above; -EBUSY: a run is
  * under way in this process; -ECHILD: in a child forked from a process that had called it; -ENOMEM, -EMFILE, -ENFILE,
  * -EAGAIN: resources; the last for threads, or as other threads have spawned max_tasks tasks already.

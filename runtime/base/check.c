@@ -3,24 +3,43 @@
 /* The runtime's few words on stderr. */
 #include "base/check.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/atomic.h"
 #include "base/text.h"
+
+static unsigned no_stderr; /* atomic: a run began without */
+
+void complaints_open(void)
+{
+	int saved = errno;
+	store(&no_stderr, fcntl(STDERR_FILENO, F_GETFD) < 0, relaxed);
+	errno = saved;
+}
+
+int complaint_fd(void)
+{
+	return load(&no_stderr, relaxed) ? -1 : STDERR_FILENO;
+}
 
 void complain(const char *format, ...)
 {
 	char line[512];
 	va_list args;
+	int saved = errno;
 	int n = snprintf(line, sizeof(line), "sley: ");
 
 	va_start(args, format);
 	int more = vsnprintf(line + n, sizeof(line) - (size_t)n, format, args);
 	va_end(args);
 	n += more < 0 ? 0 : MIN(more, (int)sizeof(line) - n - 1);
-	text_write_line(STDERR_FILENO, line, (size_t)n);
+	text_write_line(complaint_fd(), line, (size_t)n);
+	errno = saved;
 }
 
 void check_failed(const char *file, int line, const char *what)

@@ -14,6 +14,7 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
+#include "base/descriptor.h"
 #include "io/addresses.h"
 #include "io/name.h"
 #include "io/socket.h"
@@ -56,7 +57,7 @@ static int failed(struct dial *d, size_t i, int error)
 /* Attempt i goes on beside others. */
 static int join_set(struct dial *d, size_t i)
 {
-	if (d->epoll < 0 && (d->epoll = epoll_create1(EPOLL_CLOEXEC)) < 0)
+	if (d->epoll < 0 && (d->epoll = descriptor_lift(epoll_create1(EPOLL_CLOEXEC))) < 0)
 		return -errno;
 	struct epoll_event event = { .events = EPOLLOUT, .data.u64 = i };
 	if (epoll_ctl(d->epoll, EPOLL_CTL_ADD, d->fds[i], &event) != 0)

@@ -19,6 +19,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/descriptor.h"
 #include "io/offload.h"
 #include "reactor/reactor.h"
 #include "sched/worker.h"
@@ -110,25 +111,13 @@ static void launch_free(struct launch *launch)
 
 /* ---- on the thread ---- */
 
-/* The same, 3 or higher and close-on-exec; it is closed if it is another. */
-static int lift(int fd)
-{
-	if (fd > ERR)
-		return fd;
-	int high = fcntl(fd, F_DUPFD_CLOEXEC, ERR + 1);
-	int error = errno;
-	close(fd);
-	errno = error;
-	return high;
-}
-
 static int make_pipe(struct launch *launch, int i)
 {
 	int ends[2];
 	if (pipe2(ends, O_CLOEXEC) != 0)
 		return -errno;
-	launch->ours[i] = lift(ends[i == IN]);
-	launch->child[i] = lift(ends[i != IN]);
+	launch->ours[i] = descriptor_lift(ends[i == IN]);
+	launch->child[i] = descriptor_lift(ends[i != IN]);
 	if (launch->ours[i] < 0 || launch->child[i] < 0 || fcntl(launch->ours[i], F_SETFL, O_NONBLOCK) != 0)
 		return -errno;
 	return reactor_own(launch->ours[i], FD_FILE | FD_PIPE | FD_STREAM);
@@ -141,7 +130,7 @@ static int make_end(struct launch *launch, int i)
 	if (given == SLEY_STDIO_PIPE)
 		return make_pipe(launch, i);
 	if (given == SLEY_STDIO_NULL)
-		launch->child[i] = lift(open("/dev/null", O_RDWR | O_CLOEXEC));
+		launch->child[i] = descriptor_lift(open("/dev/null", O_RDWR | O_CLOEXEC));
 	else if (given > 0) /* a duplicate: ours is to be close-on-exec, whatever the given one is */
 		launch->child[i] = fcntl(given, F_DUPFD_CLOEXEC, ERR + 1);
 	else
@@ -226,7 +215,7 @@ static void run(void *block)
 	if (error == 0)
 		error = start(launch);
 	close_all(launch->child);
-	if (error == 0 && (launch->pidfd = (int)syscall(SYS_pidfd_open, launch->pid, 0)) < 0)
+	if (error == 0 && (launch->pidfd = descriptor_lift((int)syscall(SYS_pidfd_open, launch->pid, 0))) < 0)
 		error = -errno;
 	launch->error = error;
 	if (error)

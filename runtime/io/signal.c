@@ -8,6 +8,7 @@
 #include <sys/signalfd.h>
 
 #include "base/compiler.h"
+#include "base/descriptor.h"
 #include "reactor/reactor.h"
 #include "sched/worker.h"
 
@@ -59,7 +60,7 @@ int sley_signal_open(const sigset_t *set)
 	if (error)
 		return error;
 	int saved = errno;
-	int fd = signalfd(-1, set, SFD_NONBLOCK | SFD_CLOEXEC);
+	int fd = descriptor_lift(signalfd(-1, set, SFD_NONBLOCK | SFD_CLOEXEC));
 	error = fd >= 0 ? reactor_own_file(fd, 0) : -errno;
 	if (error && fd >= 0)
 		reactor_close_fd(fd);

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/check.h"
+#include "base/descriptor.h"
 #include "reactor/entry.h"
 #include "sched/worker.h"
 
@@ -28,14 +29,15 @@ int reactor_open(void)
 	reactor.cursor = 0;
 	if (entries_open() != 0)
 		return -ENOMEM;
-	int error = -EMFILE;
-	reactor.epoll = epoll_create1(EPOLL_CLOEXEC);
-	reactor.event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	reactor.event = -1;
+	reactor.epoll = descriptor_lift(epoll_create1(EPOLL_CLOEXEC));
+	if (reactor.epoll >= 0)
+		reactor.event = descriptor_lift(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
 	struct epoll_event event = { .events = EPOLLIN, .data.u64 = WAKE_DATA };
-	if (reactor.epoll >= 0 && reactor.event >= 0 &&
+	if (reactor.event >= 0 &&
 	    epoll_ctl(reactor.epoll, EPOLL_CTL_ADD, reactor.event, &event) == 0)
 		return 0;
-	error = -errno;
+	int error = -errno;
 	reactor_close();
 	return error;
 }

@@ -18,6 +18,7 @@
 
 #include "base/arena.h"
 #include "base/check.h"
+#include "base/descriptor.h"
 
 #ifndef F_SEAL_FUTURE_WRITE
 #define F_SEAL_FUTURE_WRITE 0x0010
@@ -52,7 +53,7 @@ static void lay_out(struct sley_region_header *header, uint32_t max_tasks)
 /* A memfd of `size` bytes, mapped; 0 or a negative errno value. The mapping does not go into forked children. */
 static int memfd_map(const char *name, uint64_t size, int *fd, void **address)
 {
-	*fd = (int)syscall(SYS_memfd_create, name, 3u /* MFD_CLOEXEC | MFD_ALLOW_SEALING */);
+	*fd = descriptor_lift((int)syscall(SYS_memfd_create, name, 3u /* MFD_CLOEXEC | MFD_ALLOW_SEALING */));
 	if (*fd < 0)
 		return -errno;
 	if (ftruncate(*fd, (off_t)size) != 0)

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/check.h"
+#include "base/descriptor.h"
 #include "sched/fault.h"
 
 int64_t hold_long = NS_PER_SEC;
@@ -51,7 +52,7 @@ static const char *call_of(char text[40], uint32_t tid)
 	char path[64], line[32] = "";
 	long number;
 	snprintf(path, sizeof(path), "/proc/self/task/%u/syscall", tid);
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	int fd = descriptor_lift(open(path, O_RDONLY | O_CLOEXEC));
 	if (fd >= 0) {
 		ssize_t n = read(fd, line, sizeof(line) - 1);
 		line[n > 0 ? n : 0] = '\0';
