@@ -35,7 +35,7 @@
  *   io/reader.c            buffered reading; writer.c: and writing
  *   io/sigpipe.c           writing without SIGPIPE; system.h: the system calls
  *   io/file.c            files through the pools: open ones, io/path.c: by name, io/directory.c; io/request.c: how
- *   io/offload.c         functions run by the pools of threads (io/pool.c); io/submit.c: by tasks, for plain threads
+ *   io/offload.c         functions run by the pools of threads (io/pool.c, io/job.c); io/submit.c: by tasks, for plain threads
  *   io/name.c            resolving names, and the cache; dial.c: happy eyeballs; addresses.c: lists of addresses
  *   io/process.c         child processes; io/signal.c: signals as values
  *   sync/                mutex, condition (cond.c), rwlock, semaphore (sem.c), once, group, barrier: park.c

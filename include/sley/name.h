@@ -6,7 +6,8 @@
  * Names are resolved by getaddrinfo(3), or what the service puts in its place, on a thread of the pool for what blocks.
  * Its answers are kept for a while, as it does not say how long they hold: addresses for ten seconds, "no such name" for
  * three, a failure of the moment for one; others not at all. Up to 256 are kept, those asked for last. Tasks that ask for
- * the same at the same time share one call; it goes on when the one that began it gives up.
+ * the same at the same time share one call; it goes on when the one that began it gives up. The call has the signal mask
+ * that an offloaded function has (sley/offload.h).
  */
 #ifndef SLEY_NAME_H
 #define SLEY_NAME_H

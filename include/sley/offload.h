@@ -7,8 +7,14 @@
  * its worker waiting. sley_offload() runs it on a thread of a pool while the task waits. There are two pools with limits
  * of their own, so that neither kind of work keeps the other out: one for what blocks (option offload_threads of
  * sley_run(), default 256) and one for what computes (compute_threads, default: the CPUs). Their threads are started
- * when they are needed and end after ten idle seconds. They have a stack of 1 MiB, and all signals blocked but those
- * that a fault of their own raises (SIGSEGV and its kin).
+ * when they are needed and end after ten idle seconds. They have a stack of 1 MiB.
+ *
+ * Offloaded functions run with the signal mask that all threads of the run have: that of the thread that called
+ * sley_run(), and option `signals` blocked. So a program that one starts (system(3), popen(3), fork(2)) can be ended as one
+ * that main() starts; a handler of the service's may run on the thread, and interrupt its system calls (EINTR), as
+ * on any thread; and writing to a pipe that nobody reads raises SIGPIPE. What the function does to the mask ends with it.
+ * Signals in option `signals` are never delivered there: they stay values (sley/signal.h). Calls of sley's own that a
+ * pool makes (files, processes) have all signals blocked, and no handler interrupts them.
  *
  * The other way round, sley_submit() lets any thread have a function run as a task, and waits for it.
  */

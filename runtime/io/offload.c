@@ -19,7 +19,7 @@ static int begin(const struct offload *what, struct task *task, const void *bloc
 	struct pool *pool = &pools[what->pool];
 	bool handed = false;
 	for (;;) {
-		struct job *job = job_new(what->fn, what->dropped, block, n);
+		struct job *job = job_new(what, block, n);
 		if (!job && handed)
 			pool_return_place(pool);
 		if (!job)
@@ -82,6 +82,7 @@ static int offload_checked(const struct sley_offload_options *options, void (*fn
 		.dropped = options ? options->dropped : NULL,
 		.wait = { SLEY_WAIT_OFFLOAD, (uint64_t)(uintptr_t)fn, pc },
 		.pool = options && options->cpu ? POOL_COMPUTE : POOL_BLOCKING,
+		.service = true,
 	};
 	if (!fn || (!block && n > 0))
 		return -EINVAL;

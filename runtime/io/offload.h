@@ -6,13 +6,6 @@
 
 #include "io/pool.h"
 
-struct offload {
-	void (*fn)(void *block);
-	void (*dropped)(void *block); /* may be null */
-	struct pool_wait wait;        /* kind NONE: as an offloaded call */
-	enum pool_kind pool;
-};
-
 /*
  * sley_offload_with() for any wait kind. The whole effect on the block is: 0: it came back as fn left it; else
  * `dropped` has got it or will, once.

@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -28,56 +27,10 @@ unsigned pool_test_fail;
 
 /* ---- jobs ---- */
 
-struct job *job_new(void (*fn)(void *), void (*dropped)(void *), const void *block, size_t n)
-{
-	struct job *job = image_alloc(images_here(), sizeof(*job) + n);
-	if (!job)
-		return NULL;
-	*job = (struct job){ .fn = fn, .dropped = dropped, .n = n };
-	if (n > 0)
-		memcpy(job->block, block, n);
-	return job;
-}
-
-void job_free(struct job *job)
-{
-	image_free(images_here(), job, sizeof(*job) + job->n);
-}
-
-static void drop(struct job *job)
-{
-	if (job->dropped)
-		job->dropped(job->block);
-	job_free(job);
-}
-
-static void append(struct job_list *list, struct job *job)
-{
-	job->next = NULL;
-	job->prev = list->tail;
-	if (list->tail)
-		list->tail->next = job;
-	else
-		list->head = job;
-	list->tail = job;
-}
-
-static void take_out(struct job_list *list, struct job *job)
-{
-	if (job->prev)
-		job->prev->next = job->next;
-	else
-		list->head = job->next;
-	if (job->next)
-		job->next->prev = job->prev;
-	else
-		list->tail = job->prev;
-}
-
 /* With the lock held: a job leaves the queue, and its place is handed on: whom to make ready, or null. */
 static struct task *unqueue(struct pool *pool, struct job *job)
 {
-	take_out(&pool->queued, job);
+	job_take_out(&pool->queued, job);
 	pool->length--;
 	struct task *waiter = wait_pop(&pool->waiters, CLAIM_EVENT);
 	if (waiter)
@@ -207,7 +160,7 @@ static struct job *next_job(struct pool_thread *thread)
 	}
 	struct task *waiter = unqueue(pool, job);
 	job->stage = JOB_RUNNING;
-	append(&pool->taken, job);
+	job_append(&pool->taken, job);
 	bool more = must_start(pool);
 	lock_drop(&pool->lock);
 	ready_if(waiter);
@@ -226,14 +179,14 @@ static void finish(struct pool *pool, struct job *job)
 	job->stage = JOB_ENDED;
 	struct task *task = job->task;
 	if (!task)
-		take_out(&pool->taken, job);
+		job_take_out(&pool->taken, job);
 	bool back_soon = task != NULL;
 	pool->coming += back_soon;
 	/* from the claim on the job is the task's; also if it lost, when the task is on its way to the lock */
 	bool claimed = task && wait_claim(task, CLAIM_EVENT);
 	lock_drop(&pool->lock);
 	if (!task)
-		drop(job);
+		job_drop(job, true);
 	else if (claimed)
 		task_ready_last(task);
 	retire(pool);
@@ -253,20 +206,11 @@ static void *thread_main(void *arg)
 	pool->starting = false;
 	pool->coming--;
 	while ((job = next_job(thread))) {
-		job->fn(job->block);
+		job_run(job);
 		finish(pool, job);
 	}
 	leave(thread);
 	return NULL;
-}
-
-/* All but those that a fault of the thread itself raises: blocked, they would end the process without its handler. */
-static void signals_of_threads(sigset_t *set)
-{
-	static const int own[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS };
-	sigfillset(set);
-	for (unsigned i = 0; i < ARRAY_SIZE(own); i++)
-		sigdelset(set, own[i]);
 }
 
 static int create(struct pool_thread *thread)
@@ -276,7 +220,7 @@ static int create(struct pool_thread *thread)
 	sigset_t blocked, old;
 	if (load(&pool_test_fail, relaxed))
 		return EAGAIN;
-	signals_of_threads(&blocked);
+	job_signals(&blocked);
 	pthread_attr_init(&attributes);
 	pthread_attr_setstacksize(&attributes, STACK);
 	pthread_sigmask(SIG_SETMASK, &blocked, &old);
@@ -300,7 +244,7 @@ static void fail_all(struct pool *pool, int error)
 		}
 		job->error = error;
 		job->stage = JOB_ENDED;
-		append(&pool->taken, job);
+		job_append(&pool->taken, job);
 		n++;
 		if (wait_claim(job->task, CLAIM_EVENT)) {
 			job->task->tenant.next = tenant_of(list);
@@ -358,7 +302,7 @@ bool pool_add(struct pool *pool, struct job *job, struct task *task, bool handed
 	}
 	wait_begin(task, wait->kind, wait->object, wait->pc); /* before it is queued: from then on it can be claimed */
 	job->task = task;
-	append(&pool->queued, job);
+	job_append(&pool->queued, job);
 	pool->length++;
 	fetch_add(&pool->active, 1, relaxed);
 	unsigned *woken = pool->length > pool->coming ? rouse(pool) : NULL;
@@ -380,7 +324,7 @@ bool pool_take_back(struct pool *pool, struct job *job)
 		waiter = unqueue(pool, job);
 		retire(pool);
 	} else if (job->stage == JOB_ENDED) {
-		take_out(&pool->taken, job);
+		job_take_out(&pool->taken, job);
 	} else {
 		job->task = NULL;
 	}
@@ -430,8 +374,8 @@ static void drop_all(struct job_list *list)
 {
 	struct job *job;
 	while ((job = list->head)) {
-		take_out(list, job);
-		drop(job);
+		job_take_out(list, job);
+		job_drop(job, false);
 	}
 }
 

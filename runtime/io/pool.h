@@ -37,35 +37,7 @@
 #ifndef IO_POOL_H
 #define IO_POOL_H
 
-#include <stdbool.h>
-#include <stddef.h>
-
-#include "sched/task.h"
-
-enum job_stage { JOB_QUEUED, JOB_RUNNING, JOB_ENDED };
-
-struct job {
-	struct job *next, *prev; /* protected by the pool's lock */
-	struct task *task;       /* protected by the pool's lock: who waits; null: it was given up */
-	/* constant */
-	void (*fn)(void *);
-	void (*dropped)(void *);
-	size_t n;
-	int error;     /* why it could not be run; set before it is ENDED */
-	uint8_t stage; /* protected by the pool's lock: enum job_stage */
-	char block[] __attribute__((aligned(16)));
-};
-
-struct job_list {
-	struct job *head, *tail;
-};
-
-/* What the calling task shows while it waits. */
-struct pool_wait {
-	enum sley_wait_kind kind;
-	uint64_t object;
-	const void *pc;
-};
+#include "io/job.h"
 
 struct pool_thread;
 
@@ -87,7 +59,6 @@ struct pool {
 	unsigned active; /* atomic: jobs whose end may still ready a task; written under lock */
 };
 
-enum pool_kind { POOL_BLOCKING, POOL_COMPUTE, POOLS };
 extern struct pool pools[POOLS];
 
 /* `limit` threads at most, `places` in the queue. No thread is started before it is needed. */
@@ -116,10 +87,6 @@ int pool_wait_for_place(struct pool *pool, struct task *task, const struct pool_
 
 /* It does not need the place that it was handed. */
 void pool_return_place(struct pool *pool);
-
-/* A job for a block of n bytes, copied from `block`. Null: no memory. */
-struct job *job_new(void (*fn)(void *), void (*dropped)(void *), const void *block, size_t n);
-void job_free(struct job *job);
 
 /* How long a thread idles before it ends, ns. Atomic; tests change it. */
 extern int64_t pool_idle_time;

@@ -258,7 +258,8 @@ int sley_process_spawn(struct sley_process *process, const char *const argv[],
 				      dropped,
 				      { SLEY_WAIT_OFFLOAD, (uint64_t)(uintptr_t)sley_process_spawn,
 					__builtin_return_address(0) },
-				      POOL_BLOCKING };
+				      POOL_BLOCKING,
+				      false };
 	struct launch *launch;
 	if (process)
 		*process = (struct sley_process){ .pidfd = -1, .in = -1, .out = -1, .err = -1 };

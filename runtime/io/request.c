@@ -60,7 +60,7 @@ static void dropped(void *block)
 
 int request_make(struct request **request, const struct pool_wait *wait, sley_time deadline)
 {
-	const struct offload what = { run, dropped, *wait, POOL_BLOCKING };
+	const struct offload what = { run, dropped, *wait, POOL_BLOCKING, false };
 	(*request)->result = -ECANCELED; /* nothing to undo */
 	int error = offload_run(&what, request, sizeof(*request), deadline);
 	if (error)

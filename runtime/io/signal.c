@@ -19,6 +19,11 @@ void signals_open(const sigset_t *mask)
 	blocked = *mask;
 }
 
+const sigset_t *signals_blocked(void)
+{
+	return &blocked;
+}
+
 static bool can_be_taken(int signal)
 {
 	static const int not [] = { SIGKILL, SIGSTOP, SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS };

@@ -10,6 +10,9 @@
 /* A run begins, with these signals blocked in all of its threads. */
 void signals_open(const sigset_t *mask);
 
+/* Those signals. */
+const sigset_t *signals_blocked(void);
+
 /* Whether all of the set can be blocked and taken as values: 0 or -EINVAL. */
 int signals_check(const sigset_t *set);
 

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+#include "io/job.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <string.h>
+
+#include "io/signal.h"
+#include "sched/worker.h"
+
+struct job *job_new(const struct offload *what, const void *block, size_t n)
+{
+	struct job *job = image_alloc(images_here(), sizeof(*job) + n);
+	if (!job)
+		return NULL;
+	*job = (struct job){ .fn = what->fn, .dropped = what->dropped, .n = n, .service = what->service };
+	if (n > 0)
+		memcpy(job->block, block, n);
+	return job;
+}
+
+void job_free(struct job *job)
+{
+	image_free(images_here(), job, sizeof(*job) + job->n);
+}
+
+void job_signals(sigset_t *set)
+{
+	static const int own[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS };
+	sigfillset(set);
+	for (unsigned i = 0; i < ARRAY_SIZE(own); i++)
+		sigdelset(set, own[i]);
+}
+
+/* fn is one of its two, on a thread of a pool. */
+static void call(struct job *job, void (*fn)(void *))
+{
+	sigset_t blocked;
+	if (!job->service) {
+		fn(job->block);
+		return;
+	}
+	pthread_sigmask(SIG_SETMASK, signals_blocked(), NULL);
+	fn(job->block);
+	job_signals(&blocked);
+	pthread_sigmask(SIG_SETMASK, &blocked, NULL);
+}
+
+void job_run(struct job *job)
+{
+	call(job, job->fn);
+}
+
+void job_drop(struct job *job, bool pooled)
+{
+	if (job->dropped && pooled)
+		call(job, job->dropped);
+	else if (job->dropped)
+		job->dropped(job->block);
+	job_free(job);
+}
+
+void job_append(struct job_list *list, struct job *job)
+{
+	job->next = NULL;
+	job->prev = list->tail;
+	if (list->tail)
+		list->tail->next = job;
+	else
+		list->head = job;
+	list->tail = job;
+}
+
+void job_take_out(struct job_list *list, struct job *job)
+{
+	if (job->prev)
+		job->prev->next = job->next;
+	else
+		list->head = job->next;
+	if (job->next)
+		job->next->prev = job->prev;
+	else
+		list->tail = job->prev;
+}
