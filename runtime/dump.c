@@ -95,11 +95,10 @@ int dump_tasks(int fd, unsigned most)
 
 int sley_dump(int fd)
 {
-	struct thread visitor;
-	int error = thread_visit(&visitor);
+	int error = thread_visit();
 	if (error)
 		return error;
 	error = dump_tasks(fd, UINT_MAX);
-	thread_depart(&visitor);
+	thread_depart();
 	return error;
 }

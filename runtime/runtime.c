@@ -309,7 +309,7 @@ static int open_and_run(const struct sley_options *options)
 	error = run_workers(options);
 	threads_end(); /* an offloaded function may be among them */
 	offload_close();
-	store(&scheduler.running, 0, release);
+	store(&scheduler.running, 0, seq_cst); /* see thread.h */
 	threads_close();
 	submit_close();
 	names_close();

@@ -152,7 +152,7 @@ int sley_submit_at(struct sley_site *site, void (*fn)(void *), void *block, size
 		error = -ENOMEM;
 	if (s)
 		error = submit(&thread, site, s, block, n, deadline);
-	thread_leave(&thread);
+	thread_leave();
 	return error;
 }
 

@@ -32,12 +32,11 @@ static int own(int fd, unsigned flags)
 
 int reactor_own(int fd, unsigned flags)
 {
-	struct thread visitor;
-	int error = thread_visit(&visitor);
+	int error = thread_visit();
 	if (error)
 		return error;
 	error = own(fd, flags);
-	thread_depart(&visitor);
+	thread_depart();
 	return error;
 }
 
@@ -57,12 +56,11 @@ static int own_file(int fd, unsigned flags)
 
 int reactor_own_file(int fd, unsigned flags)
 {
-	struct thread visitor;
-	int error = thread_visit(&visitor);
+	int error = thread_visit();
 	if (error)
 		return error;
 	error = own_file(fd, flags);
-	thread_depart(&visitor);
+	thread_depart();
 	return error;
 }
 
@@ -165,11 +163,10 @@ static int close_entry(int fd, struct entry *entry)
 
 int reactor_close_fd(int fd)
 {
-	struct thread visitor;
-	if (thread_visit(&visitor) != 0)
+	if (thread_visit() != 0)
 		return close_plainly(fd); /* the run is over, and nobody waits any more */
 	struct entry *entry = entry_find(fd);
 	int result = entry ? close_entry(fd, entry) : close_plainly(fd);
-	thread_depart(&visitor);
+	thread_depart();
 	return result;
 }

@@ -26,12 +26,11 @@ static int cancel(sley_task id)
 
 int sley_cancel(sley_task id)
 {
-	struct thread visitor;
-	int error = thread_visit(&visitor);
+	int error = thread_visit();
 	if (error)
 		return error;
 	error = cancel(id);
-	thread_depart(&visitor);
+	thread_depart();
 	return error;
 }
 

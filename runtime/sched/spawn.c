@@ -15,9 +15,6 @@
 
 static int check_spawn(const struct sley_task_options *options, void (*fn)(void *), const void *arg, size_t n)
 {
-	int error = scheduler_error();
-	if (error)
-		return error;
 	if (!fn || (options && options->size != sizeof(*options)) || (!arg && n > 0 && n != SLEY_BY_POINTER))
 		return -EINVAL;
 	if (n == SLEY_BY_POINTER) {
@@ -108,9 +105,8 @@ void spawn_drop(struct task *task)
 sley_task sley_spawn_at(struct sley_site *site, const struct sley_task_options *options, void (*fn)(void *),
 			const void *arg, size_t n)
 {
-	struct thread visitor;
 	struct task *task;
-	sley_task id = thread_visit(&visitor);
+	sley_task id = thread_visit();
 	if (id)
 		return id;
 	id = spawn_new(&task, site, options, fn, arg, n);
@@ -118,7 +114,7 @@ sley_task sley_spawn_at(struct sley_site *site, const struct sley_task_options *
 		id = (sley_task)task->id; /* once it is ready it may end, and the entry be another's */
 		spawn_start(task);
 	}
-	thread_depart(&visitor);
+	thread_depart();
 	return id;
 }
 

@@ -7,20 +7,23 @@
 
 #include "base/clock.h"
 #include "base/futex.h"
+#include "base/race.h"
 #include "sched/worker.h"
 
+#define SHARDS 64u
+
 static struct {
-	struct lock lock; /* protects list */
+	struct lock lock; /* protects list and over */
 	struct thread *list;
-	unsigned count; /* atomic, futex; written under lock */
-	unsigned over;  /* atomic */
-	unsigned stuck; /* atomic */
+	bool over;
+	unsigned stuck;   /* atomic */
+	unsigned closing; /* atomic: the end of the run waits for visits */
 } threads;
 
-void threads_open(void)
-{
-	store(&threads.over, 0, relaxed);
-}
+/* Visits under way. */
+static struct shard {
+	unsigned inside; /* atomic, futex */
+} CACHE_ALIGNED shards[SHARDS];
 
 unsigned threads_stuck(void)
 {
@@ -37,29 +40,65 @@ uint64_t thread_id(void)
 	return id;
 }
 
+/* ---- visits; their order is in thread.h ---- */
+
+static struct shard *own_shard(void)
+{
+	return &shards[(thread_id() >> SLEY_TASK_INDEX_BITS) % SHARDS];
+}
+
+int thread_visit_plain(void)
+{
+	fetch_add(&own_shard()->inside, 1, seq_cst);
+	if (likely(load(&scheduler.running, seq_cst))) {
+		RACE_POINT(thread_visits);
+		return 0;
+	}
+	thread_depart_plain();
+	return load(&scheduler.forked, relaxed) ? -ECHILD : -ENOTCONN;
+}
+
+void thread_depart_plain(void)
+{
+	unsigned *inside = &own_shard()->inside;
+	if (fetch_sub(inside, 1, seq_cst) == 1 && unlikely(load(&threads.closing, seq_cst)))
+		futex_wake(inside, INT_MAX);
+}
+
 int thread_enter(struct thread *thread)
 {
 	if (worker_self())
 		return -EDEADLK;
-	int error = scheduler_error(); /* in a forked child the lock may be one that nobody drops */
-	if (error)
-		return error;
-	*thread = (struct thread){ .task = { .id = thread_id(), .flags = TASK_THREAD, .claim = CLAIM_EVENT } };
+	int error = thread_visit_plain();
+	if (error == 0)
+		*thread = (struct thread){ .task = { .id = thread_id(), .flags = TASK_THREAD, .claim = CLAIM_EVENT } };
+	return error;
+}
+
+void thread_leave(void)
+{
+	thread_depart_plain();
+}
+
+/* ---- waiting ---- */
+
+/* True: it is in the list; or the run is over. */
+static bool enlist(struct thread *thread)
+{
 	lock_take(&threads.lock);
-	error = scheduler_error();
-	if (error == 0) {
+	bool over = threads.over;
+	if (!over) {
 		thread->prev = NULL;
 		thread->next = threads.list;
 		if (thread->next)
 			thread->next->prev = thread;
 		threads.list = thread;
-		store(&threads.count, threads.count + 1, relaxed);
 	}
 	lock_drop(&threads.lock);
-	return error;
+	return !over;
 }
 
-void thread_leave(struct thread *thread)
+static void delist(struct thread *thread)
 {
 	lock_take(&threads.lock);
 	if (thread->prev)
@@ -68,22 +107,7 @@ void thread_leave(struct thread *thread)
 		threads.list = thread->next;
 	if (thread->next)
 		thread->next->prev = thread->prev;
-	store(&threads.count, threads.count - 1, release); /* pairs with threads_close(): all that it did is done */
-	bool last = threads.count == 0;
 	lock_drop(&threads.lock);
-	if (last)
-		futex_wake(&threads.count, INT_MAX);
-}
-
-int thread_visit(struct thread *thread)
-{
-	return worker_self() ? 0 : thread_enter(thread);
-}
-
-void thread_depart(struct thread *thread)
-{
-	if (!worker_self())
-		thread_leave(thread);
 }
 
 /* Values of `woken`. STUCK: it waits without a deadline, and is counted in threads.stuck. */
@@ -98,28 +122,37 @@ static void count_stuck(struct thread *thread)
 		fetch_sub(&threads.stuck, 1, relaxed);
 }
 
-enum claim thread_park(struct task *task, sley_time deadline)
+/* Until the wait has been claimed; the deadline claims it here. */
+static enum claim sleep_until(struct thread *thread, sley_time deadline)
 {
-	struct thread *thread = CONTAINER_OF(task, struct thread, task);
 	unsigned woken;
-	fence(); /* see thread.h */
-	if (load(&threads.over, relaxed) && wait_claim(task, CLAIM_OVER))
-		return CLAIM_OVER;
-	if (deadline == SLEY_NEVER)
-		count_stuck(thread);
 	while ((woken = load(&thread->woken, acquire)) != WOKEN) { /* pairs with thread_wake() */
 		if (deadline == SLEY_NEVER) {
 			futex_wait(&thread->woken, woken, NULL);
 			continue;
 		}
 		int64_t left = deadline - clock_now();
-		if (left <= 0 && wait_claim(task, CLAIM_DEADLINE))
+		if (left <= 0 && wait_claim(&thread->task, CLAIM_DEADLINE))
 			return CLAIM_DEADLINE;
 		struct timespec time = clock_timespec(left > 0 ? left : NS_PER_MS);
 		futex_wait(&thread->woken, woken, &time);
 	}
 	store(&thread->woken, ASLEEP, relaxed); /* whoever wakes it next has to claim its next wait first */
-	return (enum claim)(load(&task->claim, relaxed) & CLAIM_WHO);
+	return (enum claim)(load(&thread->task.claim, relaxed) & CLAIM_WHO);
+}
+
+enum claim thread_park(struct task *task, sley_time deadline)
+{
+	struct thread *thread = CONTAINER_OF(task, struct thread, task);
+	bool listed = enlist(thread);
+	if (!listed && wait_claim(task, CLAIM_OVER))
+		return CLAIM_OVER;
+	if (deadline == SLEY_NEVER)
+		count_stuck(thread);
+	enum claim who = sleep_until(thread, deadline);
+	if (listed)
+		delist(thread);
+	return who;
 }
 
 /* Once `woken` is set the thread may be gone, and its stack with it: a wake-up of that address then wakes nobody. */
@@ -131,12 +164,19 @@ void thread_wake(struct task *task)
 	futex_wake(woken, 1);
 }
 
+/* ---- the run ---- */
+
+void threads_open(void)
+{
+	threads.over = false;
+	store(&threads.closing, 0, relaxed);
+}
+
 void threads_end(void)
 {
 	struct task *list = NULL;
-	store(&threads.over, 1, relaxed);
-	fence(); /* see thread.h */
 	lock_take(&threads.lock);
+	threads.over = true;
 	for (struct thread *thread = threads.list; thread; thread = thread->next) {
 		if (wait_claim(&thread->task, CLAIM_OVER)) {
 			thread->task.tenant.next = tenant_of(list);
@@ -150,7 +190,10 @@ void threads_end(void)
 void threads_close(void)
 {
 	unsigned inside;
-	threads_end(); /* who came since, and found the run still there */
-	while ((inside = load(&threads.count, acquire)) > 0)
-		futex_wait(&threads.count, inside, NULL);
+	RACE_POINT(threads_close);
+	store(&threads.closing, 1, seq_cst);
+	for (unsigned i = 0; i < SHARDS; i++) {
+		while ((inside = load(&shards[i].inside, seq_cst)) > 0)
+			futex_wait(&shards[i].inside, inside, NULL);
+	}
 }

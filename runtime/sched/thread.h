@@ -1,19 +1,29 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /*
- * Plain threads that wait: for what tasks send, or resolve. Such a thread is a task without a stack: it has the claim
- * and the wait node, so that objects need not know the difference, and task_ready() wakes it from its futex.
+ * Plain threads in calls, and those of them that wait: for what tasks send, or resolve.
  *
- * When the run ends, those that still wait are told (CLAIM_OVER), and the run's memory stays until they have left:
- *     threads_end(): over = 1; claim each
- *     thread_park():   (the wait can be claimed); over? claim it oneself : sleep
+ * A call from any thread looks at what is the run's: tasks that wait on an object, the entries of descriptors. So it is
+ * a visit, and the run's memory stays until all visits are over. A worker needs nothing for that: it is joined before.
+ *     a visit:  inside++; is the run there? yes: the call; inside--; closing? wake
+ *                                           no: inside--
+ *     the end:  running = 0; closing = 1; wait until `inside` is 0
+ * All of these are sequentially consistent, so either the visit finds no run, or the end finds the visit; and either the
+ * visit that leaves finds `closing`, or the end finds that it has left. The count is sharded, each thread has a shard
+ * and each shard a cache line, or the calls of many threads on many objects would all meet at one word. Rejected: a
+ * word of each thread's own, stored without a locked instruction, with membarrier(2) at the end: threads would have to
+ * be listed, and taken off the list when they exit.
+ *
+ * A thread that waits is a task without a stack: it has the claim and the wait node, so that objects need not know the
+ * difference, and task_ready() wakes it from its futex. It is listed while it sleeps. When the run ends, those in the
+ * list are told (CLAIM_OVER); `over` changes under the list's lock, so who comes later tells itself.
  */
 #ifndef SCHED_THREAD_H
 #define SCHED_THREAD_H
 
 #include <errno.h>
 
-#include "sched/task.h"
+#include "sched/worker.h"
 
 struct thread {
 	struct task task;           /* first */
@@ -22,21 +32,21 @@ struct thread {
 };
 
 /*
- * Makes `thread`, which lies on the calling thread's stack, the one that waits. 0; -ENOTCONN or -ECHILD: there is no
- * run; -EDEADLK: it is a worker, on its own stack.
+ * For a call from any thread that looks at what is the run's: 0, and the run and its memory last until thread_depart();
+ * -ENOTCONN or -ECHILD: there is no run. The call must not wait in between. It may make others.
+ */
+static inline int thread_visit(void);
+static inline void thread_depart(void);
+
+/*
+ * A visit that may wait: makes `thread`, which lies on the calling thread's stack, the one that waits. Its errors;
+ * -EDEADLK: it is a worker, on its own stack.
  */
 int thread_enter(struct thread *thread);
-void thread_leave(struct thread *thread);
+void thread_leave(void);
 
 /* What a thread is known by where a task is by its id: as large, never 0, and no task ever has it. Any thread. */
 uint64_t thread_id(void);
-
-/*
- * For a call from any thread that looks at what is the run's: 0, and the run and its memory last until thread_depart().
- * A worker needs nothing for that; a plain thread enters.
- */
-int thread_visit(struct thread *thread);
-void thread_depart(struct thread *thread);
 
 /* What these answered: the run is over. */
 static inline bool run_is_over(int error)
@@ -57,7 +67,22 @@ unsigned threads_stuck(void);
 void threads_open(void);
 void threads_end(void);
 
-/* The run is over, and nobody enters any more: waits until all have left. */
+/* The run is over, `running` is 0: waits until all visits are. */
 void threads_close(void);
+
+/* The plain threads' part of a visit. */
+int thread_visit_plain(void);
+void thread_depart_plain(void);
+
+static inline int thread_visit(void)
+{
+	return likely(this_worker) ? 0 : thread_visit_plain();
+}
+
+static inline void thread_depart(void)
+{
+	if (unlikely(!this_worker))
+		thread_depart_plain();
+}
 
 #endif

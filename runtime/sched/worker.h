@@ -177,7 +177,7 @@ void monitor_stop(void);
 
 /*
  * sched/spawn.c: a task in two steps: it is all there, and nobody else knows of it yet; and it becomes ready. 0 or an
- * error of sley_spawn().
+ * error of sley_spawn(). By tasks, and in visits of plain threads.
  */
 int spawn_new(struct task **task, struct sley_site *site, const struct sley_task_options *options, void (*fn)(void *),
 	      const void *arg, size_t n);

@@ -87,12 +87,11 @@ int future_async(struct sley_site *site, struct sley_future **result, int (*fn)(
 int sley_async_at(struct sley_site *site, struct sley_future **future, int (*fn)(void *, void *), const void *arg,
 		  size_t n, size_t size)
 {
-	struct thread thread;
 	int error = future ? argument_check((const void *)(uintptr_t)fn, arg, n, "sley_async") : -EINVAL;
-	if (error || (error = thread_visit(&thread)) != 0)
+	if (error || (error = thread_visit()) != 0)
 		return error;
 	error = future_async(site, future, fn, arg, n, size, false);
-	thread_depart(&thread);
+	thread_depart();
 	return error;
 }
 
@@ -114,15 +113,14 @@ static int wait_until(void *arg, void *result)
 int sley_future_timeout_at(struct sley_site *site, struct sley_future **future, struct sley_future *source,
 			   sley_time deadline)
 {
-	struct thread thread;
 	struct timeout timeout = { source, deadline };
-	int error = future ? future_enter(source, "sley_future_timeout", &thread) : -EINVAL;
+	int error = future ? future_enter(source, "sley_future_timeout") : -EINVAL;
 	if (error)
 		return error;
 	future_hold(source);
 	error = future_async(site, future, wait_until, &timeout, sizeof(timeout), source->size, true);
 	if (error)
 		future_release(source, FUTURE_HANDLE); /* the caller has one: it is not the last */
-	thread_depart(&thread);
+	thread_depart();
 	return error;
 }

@@ -117,10 +117,13 @@ int sley_chan_free(struct sley_chan *chan)
 	int error = fault_check(chan, "sley_chan_free", "channel");
 	if (error)
 		return error;
+	bool run = thread_visit() == 0;
 	lock_take(&chan->lock);
 	/* outside of a run nobody waits: what is linked then was abandoned with its run, and is not looked at */
-	bool busy = scheduler_error() == 0 && chan->inside > 0;
+	bool busy = run && chan->inside > 0;
 	lock_drop(&chan->lock);
+	if (run)
+		thread_depart();
 	if (busy)
 		return -EBUSY;
 	free(chan);
@@ -152,14 +155,12 @@ static void pop_all(struct sley_chan *chan, struct sley_waiters *waiters, struct
 		woken_add(woken, wait_owner(wait));
 }
 
-int sley_chan_close(struct sley_chan *chan)
+static int close_now(struct sley_chan *chan)
 {
 	struct woken woken = { NULL, NULL };
-	int error = scheduler_error();
-	if (error || (error = fault_check(chan, "sley_chan_close", "channel")) != 0)
+	int error = fault_object(chan, "sley_chan_close", "channel");
+	if (error)
 		return error;
-	if (!chan)
-		return -EINVAL;
 	lock_take(&chan->lock);
 	if (chan->closed) {
 		lock_drop(&chan->lock);
@@ -171,6 +172,16 @@ int sley_chan_close(struct sley_chan *chan)
 	lock_drop(&chan->lock);
 	task_ready_list(woken.first);
 	return 0;
+}
+
+int sley_chan_close(struct sley_chan *chan)
+{
+	int error = thread_visit();
+	if (error)
+		return error;
+	error = close_now(chan);
+	thread_depart();
+	return error;
 }
 
 /* ---- sending and receiving ---- */
@@ -270,7 +281,7 @@ NOINLINE static int transfer_of_thread(struct sley_chan *chan, void *item, sley_
 	if (error)
 		return error;
 	error = transfer(&thread.task, chan, item, deadline, sending, NULL);
-	thread_leave(&thread);
+	thread_leave();
 	return error;
 }
 
@@ -298,8 +309,8 @@ static inline bool is_plain(struct worker *worker, const struct sley_chan *chan,
 
 static int try_now(struct sley_chan *chan, void *item, bool sending, const char *call)
 {
-	int error = scheduler_error();
-	if (error || (error = fault_check(chan, call, "channel")) != 0)
+	int error = fault_check(chan, call, "channel");
+	if (error)
 		return error;
 	if (!chan)
 		return -EAGAIN;
@@ -315,12 +326,22 @@ static int try_now(struct sley_chan *chan, void *item, bool sending, const char 
 
 int sley_chan_try_send(struct sley_chan *chan, const void *item)
 {
-	return try_now(chan, (void *)(uintptr_t)item, true, "sley_chan_try_send");
+	int error = thread_visit();
+	if (error)
+		return error;
+	error = try_now(chan, (void *)(uintptr_t)item, true, "sley_chan_try_send");
+	thread_depart();
+	return error;
 }
 
 int sley_chan_try_recv(struct sley_chan *chan, void *item)
 {
-	return try_now(chan, item, false, "sley_chan_try_recv");
+	int error = thread_visit();
+	if (error)
+		return error;
+	error = try_now(chan, item, false, "sley_chan_try_recv");
+	thread_depart();
+	return error;
 }
 
 int sley_chan_send(struct sley_chan *chan, const void *from, sley_time deadline)

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "sched/fault.h"
+#include "sched/thread.h"
 #include "sync/scope.h"
 
 /* ---- lists ---- */
@@ -235,12 +236,8 @@ static const struct sley_child_options no_options = { .size = sizeof(no_options)
 
 static int check_spawn(struct sley_scope *scope, const struct sley_child_options *options, int (*fn)(void *), size_t n)
 {
-	int error = scheduler_error();
+	int error = scope && fn ? fault_check(scope, "sley_scope_spawn", "scope") : -EINVAL;
 	if (error)
-		return error;
-	if (!scope || !fn)
-		return -EINVAL;
-	if ((error = fault_check(scope, "sley_scope_spawn", "scope")) != 0)
 		return error;
 	if (options->size != sizeof(*options) || (options->task && options->task->size != sizeof(*options->task)))
 		return -EINVAL;
@@ -268,11 +265,9 @@ static struct sley_child *child_new(struct sley_scope *scope, const struct sley_
 	return child;
 }
 
-sley_task sley_scope_spawn_at(struct sley_site *site, struct sley_scope *scope,
-			      const struct sley_child_options *options, int (*fn)(void *), const void *arg, size_t n)
+static sley_task spawn(struct sley_site *site, struct sley_scope *scope, const struct sley_child_options *options,
+		       int (*fn)(void *), const void *arg, size_t n)
 {
-	if (!options)
-		options = &no_options;
 	int error = check_spawn(scope, options, fn, n);
 	if (error)
 		return error;
@@ -295,6 +290,17 @@ sley_task sley_scope_spawn_at(struct sley_site *site, struct sley_scope *scope,
 	return id;
 }
 
+sley_task sley_scope_spawn_at(struct sley_site *site, struct sley_scope *scope,
+			      const struct sley_child_options *options, int (*fn)(void *), const void *arg, size_t n)
+{
+	sley_task id = thread_visit();
+	if (id)
+		return id;
+	id = spawn(site, scope, options ? options : &no_options, fn, arg, n);
+	thread_depart();
+	return id;
+}
+
 /* 0, or -EINVAL. */
 static int copy_block(const struct sley_child *child, void *block, size_t n)
 {
@@ -305,36 +311,45 @@ static int copy_block(const struct sley_child *child, void *block, size_t n)
 	return 0;
 }
 
-int sley_child_result(struct sley_child *child, int *result, void *block, size_t n)
+/* 0, or -EAGAIN or -EINVAL. */
+static int get_result(struct sley_child *child, int *result, void *block, size_t n)
 {
-	int error = scheduler_error();
-	if (error)
-		return error;
-	if (!child || !result)
-		return -EINVAL;
 	struct sley_scope *scope = child->scope;
 	lock_take(&scope->lock);
 	bool runs = child->state == CHILD_RUNS;
 	int value = child->result;
 	lock_drop(&scope->lock);
-	if (runs)
-		return -EAGAIN;
-	if (block && (error = copy_block(child, block, n)) != 0)
-		return error;
-	*result = value;
-	return 0;
+	int error = runs ? -EAGAIN : block ? copy_block(child, block, n) : 0;
+	if (error == 0)
+		*result = value;
+	return error;
 }
 
-sley_task sley_child_task(struct sley_child *child)
+int sley_child_result(struct sley_child *child, int *result, void *block, size_t n)
 {
-	int error = scheduler_error();
+	int error = thread_visit();
 	if (error)
 		return error;
-	if (!child)
-		return -EINVAL;
+	error = child && result ? get_result(child, result, block, n) : -EINVAL;
+	thread_depart();
+	return error;
+}
+
+static sley_task get_task(struct sley_child *child)
+{
 	struct sley_scope *scope = child->scope;
 	lock_take(&scope->lock);
 	sley_task id = child->task ? (sley_task)child->task->id : -ESRCH;
 	lock_drop(&scope->lock);
+	return id;
+}
+
+sley_task sley_child_task(struct sley_child *child)
+{
+	sley_task id = thread_visit();
+	if (id)
+		return id;
+	id = child ? get_task(child) : -EINVAL;
+	thread_depart();
 	return id;
 }

@@ -99,17 +99,17 @@ static int combine_new(struct sley_future **future, struct sley_future *const *f
 }
 
 /* All of them, as future_enter() does for one. */
-static int enter(struct sley_future *const *futures, size_t n, const char *call, struct thread *thread)
+static int enter(struct sley_future *const *futures, size_t n, const char *call)
 {
 	for (size_t i = 0; i < n; i++) {
 		int error = futures[i] ? fault_check(futures[i], call, "future") : -EINVAL;
 		if (error)
 			return error;
 	}
-	int error = thread_visit(thread);
+	int error = thread_visit();
 	for (size_t i = 0; i < n && error == 0; i++) {
 		if (futures[i]->run != scheduler.run) {
-			thread_depart(thread);
+			thread_depart();
 			error = -ENOTCONN;
 		}
 	}
@@ -119,14 +119,13 @@ static int enter(struct sley_future *const *futures, size_t n, const char *call,
 static int combine_call(struct sley_future **future, struct sley_future *const *futures, size_t n,
 			enum combine_kind kind, const char *name)
 {
-	struct thread thread;
 	if (!future || (!futures && n > 0) || (n == 0 && kind != ALL))
 		return -EINVAL;
-	int error = enter(futures, n, name, &thread);
+	int error = enter(futures, n, name);
 	if (error)
 		return error;
 	error = combine_new(future, futures, n, kind);
-	thread_depart(&thread);
+	thread_depart();
 	return error;
 }
 

@@ -53,25 +53,27 @@ int sley_cond_wait(struct sley_cond *cond, struct sley_mutex *mutex, sley_time d
 
 int sley_cond_signal(struct sley_cond *cond)
 {
-	int error = scheduler_error();
-	if (error || (error = fault_object(cond, "sley_cond_signal", "condition")) != 0)
+	int error = fault_object(cond, "sley_cond_signal", "condition");
+	if (error || (error = thread_visit()) != 0)
 		return error;
 	lock_take(inner(cond));
 	struct task *task = wait_pop(&cond->waiters, CLAIM_EVENT);
 	lock_drop(inner(cond));
 	if (task)
 		task_ready(task);
+	thread_depart();
 	return 0;
 }
 
 int sley_cond_broadcast(struct sley_cond *cond)
 {
-	int error = scheduler_error();
-	if (error || (error = fault_object(cond, "sley_cond_broadcast", "condition")) != 0)
+	int error = fault_object(cond, "sley_cond_broadcast", "condition");
+	if (error || (error = thread_visit()) != 0)
 		return error;
 	lock_take(inner(cond));
 	struct task *list = wait_pop_all(&cond->waiters, CLAIM_EVENT);
 	lock_drop(inner(cond));
 	task_ready_list(list);
+	thread_depart();
 	return 0;
 }

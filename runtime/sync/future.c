@@ -61,16 +61,16 @@ static void drop_after_run(struct sley_future *future)
 		free(future);
 }
 
-int future_enter(const struct sley_future *future, const char *call, struct thread *thread)
+int future_enter(const struct sley_future *future, const char *call)
 {
 	if (!future)
 		return -EINVAL;
 	int error = fault_check(future, call, "future");
-	if (error || (error = thread_visit(thread)) != 0)
+	if (error || (error = thread_visit()) != 0)
 		return error;
 	if (future->run == scheduler.run)
 		return 0;
-	thread_depart(thread);
+	thread_depart();
 	return -ENOTCONN;
 }
 
@@ -212,11 +212,11 @@ static int await(struct task *task, struct sley_future *future, void *result, sl
 NOINLINE static int await_in_thread(struct sley_future *future, void *result, sley_time deadline)
 {
 	struct thread thread;
-	int error = future_enter(future, "sley_await", &thread);
+	int error = thread_enter(&thread);
 	if (error)
 		return error;
-	error = await(&thread.task, future, result, deadline, NULL);
-	thread_depart(&thread);
+	error = future->run == scheduler.run ? await(&thread.task, future, result, deadline, NULL) : -ENOTCONN;
+	thread_leave();
 	return error;
 }
 
@@ -256,15 +256,14 @@ int64_t sley_future_which(const struct sley_future *future)
 
 int sley_future_cancel(struct sley_future *future)
 {
-	struct thread thread;
 	struct todo todo = { 0 };
-	int error = future_enter(future, "sley_future_cancel", &thread);
+	int error = future_enter(future, "sley_future_cancel");
 	if (error)
 		return error;
 	if (!future_cancel(future, &todo))
 		error = -EALREADY;
 	todo_run(&todo);
-	thread_depart(&thread);
+	thread_depart();
 	return error;
 }
 
@@ -277,13 +276,12 @@ struct sley_future *sley_future_ref(struct sley_future *future)
 
 int sley_future_free(struct sley_future *future)
 {
-	struct thread thread;
-	int error = future ? future_enter(future, "sley_future_free", &thread) : 0;
+	int error = future ? future_enter(future, "sley_future_free") : 0;
 	if (!future)
 		return 0;
 	if (error == 0) {
 		drop(future);
-		thread_depart(&thread);
+		thread_depart();
 	} else if (run_is_over(error)) {
 		drop_after_run(future);
 		error = 0;

@@ -65,7 +65,7 @@ struct sley_future *future_new(size_t size, int *error);
  * For a call from any thread: 0, and the run does not end before thread_depart(); -EINVAL: null, -EFAULT, or no run, or
  * another one than the future's (-ENOTCONN).
  */
-int future_enter(const struct sley_future *future, const char *call, struct thread *thread);
+int future_enter(const struct sley_future *future, const char *call);
 
 static inline enum future_state future_state(const struct sley_future *future)
 {

@@ -275,11 +275,10 @@ static struct sley_gen *gen_alloc(size_t n, size_t item, int *error)
 int sley_gen_new_at(struct sley_site *site, struct sley_gen **result, int (*fn)(void *), const void *arg, size_t n,
 		    size_t item)
 {
-	struct thread thread;
 	int error = argument_check((const void *)(uintptr_t)fn, arg, n, "sley_gen_new");
 	if (error || !result || item > ITEM_MAX)
 		return error ? error : -EINVAL;
-	if ((error = thread_visit(&thread)) != 0)
+	if ((error = thread_visit()) != 0)
 		return error;
 	struct sley_gen *gen = gen_alloc(n, item, &error);
 	if (gen) {
@@ -289,7 +288,7 @@ int sley_gen_new_at(struct sley_site *site, struct sley_gen **result, int (*fn)(
 		gen->place = gen->block + ROUND_UP(argument_size(n), 16);
 		*result = gen;
 	}
-	thread_depart(&thread);
+	thread_depart();
 	return error;
 }
 
@@ -306,7 +305,7 @@ NOINLINE static int next_in_thread(struct sley_gen *gen, void *item, sley_time d
 	if (error)
 		return error;
 	error = gen->run == scheduler.run ? next(&thread.task, gen, item, deadline, NULL) : -ENOTCONN;
-	thread_leave(&thread);
+	thread_leave();
 	return error;
 }
 
@@ -372,7 +371,7 @@ NOINLINE static int free_in_thread(struct sley_gen *gen, sley_time deadline)
 		error = free_now(&thread.task, gen, deadline, NULL);
 	else
 		free(gen);
-	thread_leave(&thread);
+	thread_leave();
 	return error;
 }
 

@@ -15,8 +15,8 @@ int sley_group_add(struct sley_group *group, int64_t n)
 {
 	struct task *list = NULL;
 	int64_t sum;
-	int error = scheduler_error();
-	if (error || (error = fault_object(group, "sley_group_add", "group")) != 0)
+	int error = fault_object(group, "sley_group_add", "group");
+	if (error || (error = thread_visit()) != 0)
 		return error;
 	lock_take(inner(group));
 	if (__builtin_add_overflow(group->count, n, &sum) || sum < 0) {
@@ -28,6 +28,7 @@ int sley_group_add(struct sley_group *group, int64_t n)
 	}
 	lock_drop(inner(group));
 	task_ready_list(list);
+	thread_depart();
 	return error;
 }
 

@@ -312,7 +312,7 @@ NOINLINE static int receive_of_thread(struct sley_monitor *monitor, struct sley_
 	if (error)
 		return error;
 	error = receive(&thread.task, monitor, end, deadline, NULL);
-	thread_leave(&thread);
+	thread_leave();
 	return error;
 }
 
@@ -320,8 +320,7 @@ NOINLINE static int receive_of_thread(struct sley_monitor *monitor, struct sley_
 
 int sley_monitor_new(struct sley_monitor **result)
 {
-	struct thread thread;
-	int error = result ? thread_visit(&thread) : -EINVAL;
+	int error = result ? thread_visit() : -EINVAL;
 	if (error)
 		return error;
 	struct sley_monitor *monitor = image_alloc(images_here(), sizeof(*monitor));
@@ -329,7 +328,7 @@ int sley_monitor_new(struct sley_monitor **result)
 		*monitor = (struct sley_monitor){ .holders = 1 };
 		*result = monitor;
 	}
-	thread_depart(&thread);
+	thread_depart();
 	return monitor ? 0 : -ENOMEM;
 }
 
@@ -337,12 +336,11 @@ int sley_monitor_new(struct sley_monitor **result)
 static int call(struct sley_monitor *monitor, const char *name, int (*fn)(struct sley_monitor *, sley_task),
 		sley_task id)
 {
-	struct thread thread;
 	int error = monitor ? fault_check(monitor, name, "monitor") : -EINVAL;
-	if (error || (error = thread_visit(&thread)) != 0)
+	if (error || (error = thread_visit()) != 0)
 		return error;
 	error = fn(monitor, id);
-	thread_depart(&thread);
+	thread_depart();
 	return error;
 }
 

@@ -129,9 +129,11 @@ NOINLINE static int lock_in_thread(struct sley_mutex *mutex, sley_time deadline)
 {
 	int error;
 	uint64_t me = park_caller(&error);
-	if (me == 0 || take(mutex, me))
+	if (me == 0)
 		return error;
-	return park_thread(wait_for_it, mutex, 0, deadline);
+	bool taken = take(mutex, me);
+	thread_depart();
+	return taken ? 0 : park_thread(wait_for_it, mutex, 0, deadline);
 }
 
 int sley_mutex_lock(struct sley_mutex *mutex, sley_time deadline)
@@ -166,9 +168,12 @@ int sley_mutex_trylock(struct sley_mutex *mutex)
 	if (error)
 		return error;
 	uint64_t me = park_caller(&error);
-	if (me == 0 || take(mutex, me))
+	if (me == 0)
 		return error;
-	return mutex_is_mine(mutex, me) ? -EDEADLK : -EBUSY;
+	if (!take(mutex, me))
+		error = mutex_is_mine(mutex, me) ? -EDEADLK : -EBUSY;
+	thread_depart();
+	return error;
 }
 
 /* ---- unlocking ---- */
@@ -219,7 +224,11 @@ NOINLINE static int unlock_in_thread(struct sley_mutex *mutex)
 {
 	int error;
 	uint64_t me = park_caller(&error);
-	return me ? mutex_unlock(mutex, me) : error;
+	if (me == 0)
+		return error;
+	error = mutex_unlock(mutex, me);
+	thread_depart();
+	return error;
 }
 
 int sley_mutex_unlock(struct sley_mutex *mutex)

@@ -40,7 +40,7 @@ static int enter(struct task *task, void *object, int64_t unused, sley_time dead
 static void leave(struct sley_once *once, bool done)
 {
 	struct task *list = NULL, *next = NULL;
-	bool alone = scheduler_error() != 0; /* a thread that outlived the run: nobody waits any more */
+	bool alone = thread_visit() != 0; /* a thread that outlived the run: nobody waits any more */
 	lock_take(inner(once));
 	if (!alone && !done)
 		next = wait_pop(&once->waiters, CLAIM_EVENT);
@@ -51,6 +51,8 @@ static void leave(struct sley_once *once, bool done)
 	if (next)
 		task_ready(next);
 	task_ready_list(list);
+	if (!alone)
+		thread_depart();
 }
 
 int sley_once(struct sley_once *once, int (*fn)(void *), void *arg, sley_time deadline)

@@ -2,8 +2,6 @@
 /* Copyright (c) 2026 the sley authors */
 #include "sync/park.h"
 
-#include "sched/thread.h"
-
 /* Apart from the calls, as a thread's record is no part of a task's live bytes. */
 int park_thread(park_fn *call, void *object, int64_t n, sley_time deadline)
 {
@@ -12,7 +10,7 @@ int park_thread(park_fn *call, void *object, int64_t n, sley_time deadline)
 	if (error)
 		return error;
 	error = call(&thread.task, object, n, deadline, NULL);
-	thread_leave(&thread);
+	thread_leave();
 	return error;
 }
 
@@ -22,6 +20,6 @@ uint64_t park_caller(int *error)
 	*error = 0;
 	if (task)
 		return task->id;
-	*error = worker_self() ? outside_error() : scheduler_error();
+	*error = worker_self() ? outside_error() : thread_visit();
 	return *error ? 0 : thread_id();
 }

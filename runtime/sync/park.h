@@ -4,7 +4,7 @@
 #ifndef SYNC_PARK_H
 #define SYNC_PARK_H
 
-#include "sched/worker.h"
+#include "sched/thread.h"
 
 /* A call that may wait, for a task or what a plain thread has in its place. */
 typedef int park_fn(struct task *task, void *object, int64_t n, sley_time deadline, const void *pc);
@@ -13,7 +13,8 @@ typedef int park_fn(struct task *task, void *object, int64_t n, sley_time deadli
 int park_thread(park_fn *call, void *object, int64_t n, sley_time deadline);
 
 /*
- * The id by which objects know their owner, for whoever calls: a task's, or a thread's. 0, and the error, for others.
+ * The id by which objects know their owner, for whoever calls: a task's, or a thread's, whose visit begins: the caller
+ * departs. 0, and the error, for others.
  */
 uint64_t park_caller(int *error);
 

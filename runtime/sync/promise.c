@@ -14,8 +14,7 @@ static struct sley_future *future_of(struct sley_promise *promise)
 
 int sley_promise_new(struct sley_promise **promise, struct sley_future **future, size_t size)
 {
-	struct thread thread;
-	int error = promise && future ? thread_visit(&thread) : -EINVAL;
+	int error = promise && future ? thread_visit() : -EINVAL;
 	if (error)
 		return error;
 	struct sley_future *made = future_new(size, &error);
@@ -24,16 +23,15 @@ int sley_promise_new(struct sley_promise **promise, struct sley_future **future,
 		*future = made;
 		*promise = (struct sley_promise *)(void *)made;
 	}
-	thread_depart(&thread);
+	thread_depart();
 	return error;
 }
 
 int sley_promise_resolve(struct sley_promise *promise, const void *value)
 {
 	struct sley_future *future = future_of(promise);
-	struct thread thread;
 	struct todo todo = { 0 };
-	int error = future_enter(future, "sley_promise_resolve", &thread);
+	int error = future_enter(future, "sley_promise_resolve");
 	if (error)
 		return error;
 	if (!value && future->size > 0) {
@@ -47,24 +45,23 @@ int sley_promise_resolve(struct sley_promise *promise, const void *value)
 		future_publish(future, 0, &todo);
 		todo_run(&todo);
 	}
-	thread_depart(&thread);
+	thread_depart();
 	return error;
 }
 
 int sley_promise_reject(struct sley_promise *promise, int reason)
 {
 	struct sley_future *future = future_of(promise);
-	struct thread thread;
 	struct todo todo = { 0 };
 	if (reason >= 0)
 		return -EINVAL;
-	int error = future_enter(future, "sley_promise_reject", &thread);
+	int error = future_enter(future, "sley_promise_reject");
 	if (error)
 		return error;
 	if (!future_end(future, reason, &todo))
 		error = -EALREADY;
 	todo_run(&todo);
-	thread_depart(&thread);
+	thread_depart();
 	return error;
 }
 
@@ -91,13 +88,12 @@ static void drop(struct sley_future *future)
 int sley_promise_free(struct sley_promise *promise)
 {
 	struct sley_future *future = future_of(promise);
-	struct thread thread;
-	int error = future ? future_enter(future, "sley_promise_free", &thread) : 0;
+	int error = future ? future_enter(future, "sley_promise_free") : 0;
 	if (!future)
 		return 0;
 	if (error == 0) {
 		drop(future);
-		thread_depart(&thread);
+		thread_depart();
 	} else if (run_is_over(error)) {
 		future_release(future, FUTURE_PRODUCER);
 		error = 0;

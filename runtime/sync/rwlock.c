@@ -120,6 +120,7 @@ static int try_now(struct sley_rwlock *rwlock, bool writing, const char *call)
 	else if (!take(rwlock, me, writing))
 		error = -EBUSY;
 	lock_drop(inner(rwlock));
+	thread_depart();
 	return error;
 }
 
@@ -150,5 +151,6 @@ int sley_rwlock_unlock(struct sley_rwlock *rwlock)
 		error = -EPERM;
 	lock_drop(inner(rwlock));
 	woken_ready(&woken);
+	thread_depart();
 	return error;
 }

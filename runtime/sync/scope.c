@@ -6,6 +6,7 @@
 #include <errno.h>
 
 #include "sched/fault.h"
+#include "sched/thread.h"
 
 #define BATCH            64u /* children that are cancelled under one holding of the lock */
 #define RESTARTS_DEFAULT 3u
@@ -237,16 +238,14 @@ void scope_fail(struct sley_scope *scope, int error)
 
 int sley_scope_cancel(struct sley_scope *scope)
 {
-	int error = scheduler_error();
+	int error = thread_visit();
 	if (error)
 		return error;
-	if (!scope)
-		return -EINVAL;
-	error = fault_check(scope, "sley_scope_cancel", "scope");
-	if (error)
-		return error;
-	scope_fail(scope, -ECANCELED);
-	return 0;
+	error = fault_object(scope, "sley_scope_cancel", "scope");
+	if (error == 0)
+		scope_fail(scope, -ECANCELED);
+	thread_depart();
+	return error;
 }
 
 sley_time sley_deadline(void)

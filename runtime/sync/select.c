@@ -284,7 +284,7 @@ NOINLINE static int run_in_thread(struct sley_case *cases, int n, sley_time dead
 	if (error)
 		return error;
 	error = run(&thread.task, cases, n, true, deadline, NULL);
-	thread_leave(&thread);
+	thread_leave();
 	return error;
 }
 
@@ -302,8 +302,10 @@ int sley_select(struct sley_case *cases, int n, sley_time deadline)
 
 int sley_try_select(struct sley_case *cases, int n)
 {
-	int error = scheduler_error();
-	if (error || (error = check(cases, n)) != 0)
+	int error = check(cases, n);
+	if (error || (error = thread_visit()) != 0)
 		return error;
-	return run(NULL, cases, n, false, 0, NULL);
+	error = run(NULL, cases, n, false, 0, NULL);
+	thread_depart();
+	return error;
 }

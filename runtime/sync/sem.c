@@ -70,14 +70,15 @@ int sley_sem_acquire(struct sley_sem *sem, int64_t n, sley_time deadline)
 
 int sley_sem_try_acquire(struct sley_sem *sem, int64_t n)
 {
-	int error = scheduler_error();
-	if (error || (error = fault_object(sem, "sley_sem_try_acquire", "semaphore")) != 0)
+	int error = fault_object(sem, "sley_sem_try_acquire", "semaphore");
+	if (error == 0 && n < 0)
+		error = -EINVAL;
+	if (error || (error = thread_visit()) != 0)
 		return error;
-	if (n < 0)
-		return -EINVAL;
 	lock_take(inner(sem));
 	bool taken = take(sem, n);
 	lock_drop(inner(sem));
+	thread_depart();
 	return taken ? 0 : -EAGAIN;
 }
 
@@ -85,11 +86,11 @@ int sley_sem_release(struct sley_sem *sem, int64_t n)
 {
 	struct woken woken = { NULL, NULL };
 	int64_t sum;
-	int error = scheduler_error();
-	if (error || (error = fault_object(sem, "sley_sem_release", "semaphore")) != 0)
+	int error = fault_object(sem, "sley_sem_release", "semaphore");
+	if (error == 0 && n < 0)
+		error = -EINVAL;
+	if (error || (error = thread_visit()) != 0)
 		return error;
-	if (n < 0)
-		return -EINVAL;
 	lock_take(inner(sem));
 	if (__builtin_add_overflow(sem->count, n, &sum)) {
 		error = -EOVERFLOW;
@@ -99,5 +100,6 @@ int sley_sem_release(struct sley_sem *sem, int64_t n)
 	}
 	lock_drop(inner(sem));
 	woken_ready(&woken);
+	thread_depart();
 	return error;
 }

@@ -158,12 +158,11 @@ static int then_new(struct sley_site *site, struct sley_future **future, struct 
 static int then_call(struct sley_site *site, struct sley_future **future, struct sley_future *source,
 		     enum then_kind kind, union callback fn, const void *arg, size_t n, size_t value)
 {
-	struct thread thread;
 	int error = future ? argument_check((const void *)(uintptr_t)fn.map, arg, n, names[kind]) : -EINVAL;
-	if (error || (error = future_enter(source, names[kind], &thread)) != 0)
+	if (error || (error = future_enter(source, names[kind])) != 0)
 		return error;
 	error = then_new(site, future, source, kind, fn, arg, n, value);
-	thread_depart(&thread);
+	thread_depart();
 	return error;
 }
 
