@@ -56,6 +56,7 @@ struct thread {
 	uint32_t record_count;
 	uint32_t slot;
 	uint32_t process;
+	uint32_t place;
 	uint16_t worker;
 };
 
@@ -74,13 +75,6 @@ struct {
 	__type(value, struct worker_state);
 } workers SEC(".maps");
 
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 16384);
-	__type(key, struct switch_key);
-	__type(value, uint64_t);
-} switches SEC(".maps");
-
 /* Brackets changes that a reader must see together. The fetching form is a full barrier. */
 static void change(struct worker_state *state)
 {
@@ -97,16 +91,16 @@ static void forget(struct worker_state *state)
 
 /* ---- the end of a block ---- */
 
-static void finish(struct worker_state *state, const struct sley_region_worker *line)
+static void finish(const struct thread *thread, struct worker_state *state, const struct sley_region_worker *line)
 {
 	struct block_record *block = &state->block;
 
 	change(state);
 	weigh_delay(block, line);
-	add_up(block);
+	add_up(thread->place, block);
 	state->phase = WORKER_UNBLOCKED;
 	change(state);
-	report(block);
+	report(thread->place, block);
 }
 
 /* ---- the start of a block ---- */
@@ -191,17 +185,20 @@ static void count(struct worker_state *state, const struct thread *thread, const
 {
 	struct switch_key key = { thread->process, thread->worker, line->site, cause };
 	uint64_t one = 1, *counter;
+	uint32_t place = thread->place;
+	void *table;
 
 	if (line->mode != SLEY_WORKER_TASK) {
 		if ((uint32_t)cause < SWITCH_CAUSE_COUNT)
 			state->switches[cause]++;
 		return;
 	}
-	counter = bpf_map_lookup_elem(&switches, &key);
+	table = bpf_map_lookup_elem(&switches, &place);
+	counter = table ? bpf_map_lookup_elem(table, &key) : NULL;
 	if (counter)
 		++*counter;
-	else if (bpf_map_update_elem(&switches, &key, &one, BPF_NOEXIST))
-		add(&drops.switches, 1);
+	else if (!table || bpf_map_update_elem(table, &key, &one, BPF_NOEXIST))
+		DROP(place, switches);
 }
 
 /* Whether the thread is still in the call, or fault, of the block: it was not in user mode since. */
@@ -245,15 +242,15 @@ static uint64_t unseen_switch_in(const struct worker_state *state, const struct 
 }
 
 /* Ends the block before this switch out, unless the call goes on: then the answer is true. */
-static bool goes_on(struct worker_state *state, struct task_struct *task, const struct pt_regs *regs,
-		    const struct sley_region_worker *line, bool asleep, uint32_t task_state)
+static bool goes_on(const struct thread *thread, struct worker_state *state, struct task_struct *task,
+		    const struct pt_regs *regs, const struct sley_region_worker *line, bool asleep, uint32_t task_state)
 {
 	uint64_t now = bpf_ktime_get_ns();
 
 	if (state->phase == WORKER_BLOCKED)
 		run_again(state, unseen_switch_in(state, task, now));
 	if (!still_inside(state, regs, now)) {
-		finish(state, line);
+		finish(thread, state, line);
 		return false;
 	}
 	change(state);
@@ -271,11 +268,11 @@ static void switched_out(const struct thread *thread, struct worker_state *state
 
 	state->out_flags = task->thread_info.flags;
 	if (bpf_probe_read_user(&line, sizeof(line), (void *)thread->line))
-		add(&drops.lines, 1);
+		DROP(thread->place, lines);
 	bound_site(&line);
 	cause = cause_of(&line, regs, asleep);
 	count(state, thread, &line, cause);
-	if (state->phase != WORKER_UNBLOCKED && goes_on(state, task, regs, &line, asleep, task_state))
+	if (state->phase != WORKER_UNBLOCKED && goes_on(thread, state, task, regs, &line, asleep, task_state))
 		return;
 	if (task->flags & PF_EXITING)
 		state->live = 0;
@@ -358,6 +355,7 @@ int watch(struct bpf_iter__task *context)
 		thread->records = request.records;
 		thread->record_count = request.record_count;
 		thread->process = request.process;
+		thread->place = request.place;
 		thread->worker = request.workers[i];
 		thread->slot = request.slots[i];
 		state->live = 1;

@@ -145,10 +145,13 @@ struct worker_state {
 #define POINTER_ARG_CALLS 512      /* system calls below this number are known */
 
 #define WATCH_WORKERS 256          /* of one process: SLEY_REGION_WORKERS */
+#define WATCH_PROCESSES 64         /* at a time */
 
 /* What the marking iterator is to do with the threads of a process: watch those named, and no other. */
 struct watch_request {
 	uint32_t process;
+	uint32_t place;            /* of the process's tables and account, below WATCH_PROCESSES */
+	uint32_t reserved;
 	uint32_t count;
 	uint32_t marked;           /* answer: how many threads are watched now */
 	uint32_t record_count;     /* the public task records: how many there may be, and where they are in the process */
@@ -159,19 +162,25 @@ struct watch_request {
 	uint16_t workers[WATCH_WORKERS]; /* indexes of the lines */
 };
 
-/* What was lost, and why. X(name, help) */
+/* What was lost of a process, and why. X(name, help) */
 #define TRACE_DROPS(X) \
-	X(ring, "single events: the ring buffer was full") \
-	X(totals, "blocks: the table of (process, site, call) was full") \
-	X(samples, "stacks of longest blocks: their table was full") \
-	X(switches, "switches: the table of (process, worker, site, cause) was full") \
+	X(ring, "single events: the process's share of the ring buffer was used up") \
+	X(totals, "blocks: the process's table of (site, call) was full") \
+	X(samples, "longest blocks: the process's room for their stacks was used up") \
+	X(switches, "switches: the process's table of (worker, site, cause) was full") \
 	X(lines, "switches: the worker's line could not be read") \
-	X(workers, "workers: more than there is room for")
+	X(workers, "workers: more than the process's share of the room for them")
 
 struct trace_drops {
 #define TRACE_DROP_FIELD(name, help) uint64_t name;
 	TRACE_DROPS(TRACE_DROP_FIELD)
 #undef TRACE_DROP_FIELD
+};
+
+/* What a watched process has used of what all share, and what it has lost. */
+struct process_account {
+	uint64_t ring_bytes;       /* put into the ring since user space emptied it last, which sets this back */
+	struct trace_drops drops;
 };
 
 #endif

@@ -10,27 +10,71 @@
 
 #include "events.h"
 
-/* Set by user space before loading; the sizes of the maps as well. */
+/* Set by user space before loading. */
 const volatile uint64_t min_block_ns = 1000000;
-const volatile uint64_t ring_wakeup_bytes = 1 << 20;
 
-struct trace_drops drops = {};
+/* Set by user space at run time: how many bytes of the ring a process may fill between two polls. */
+uint64_t ring_share = 0;
+
+/*
+ * Every watched process has tables of its own, made by user space and found by the process's place: none can fill
+ * another's, and what one has lost is told with it. One table for all with quotas was rejected: user space would have to
+ * read all of it to show one process, and to search it when a process goes. (Sizes and not types of keys and values:
+ * clang 14 emits no type that only the table of a table names.)
+ */
+struct totals_table {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1);
+	__uint(key_size, sizeof(struct block_key));
+	__uint(value_size, sizeof(struct block_total));
+};
+
+/* The longest block of each total. Entries are large, so they are made as they are needed. */
+struct samples_table {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(key_size, sizeof(struct block_key));
+	__uint(value_size, sizeof(struct block_record));
+};
+
+struct switches_table {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1);
+	__uint(key_size, sizeof(struct switch_key));
+	__uint(value_size, sizeof(uint64_t));
+};
 
 struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 1024);
-	__type(key, struct block_key);
-	__type(value, struct block_total);
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, WATCH_PROCESSES);
+	__uint(key_size, sizeof(uint32_t));
+	__array(values, struct totals_table);
 } totals SEC(".maps");
 
-/* The longest block of each total. */
 struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 1024);
-	__type(key, struct block_key);
-	__type(value, struct block_record);
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, WATCH_PROCESSES);
+	__uint(key_size, sizeof(uint32_t));
+	__array(values, struct samples_table);
 } samples SEC(".maps");
 
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, WATCH_PROCESSES);
+	__uint(key_size, sizeof(uint32_t));
+	__array(values, struct switches_table);
+} switches SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, WATCH_PROCESSES);
+	__type(key, uint32_t);
+	__type(value, struct process_account);
+} accounts SEC(".maps");
+
+/* All processes'; each has its share. */
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 2 << 20);
@@ -41,15 +85,25 @@ static void add(uint64_t *counter, uint64_t n)
 	__sync_fetch_and_add(counter, n);
 }
 
-static struct block_total *total_of(const struct block_key *key)
+/* Counts one as lost of the process at that place. */
+#define DROP(place, name) \
+	do { \
+		uint32_t place_ = (place); \
+		struct process_account *account_ = bpf_map_lookup_elem(&accounts, &place_); \
+\
+		if (account_) \
+			add(&account_->drops.name, 1); \
+	} while (0)
+
+static struct block_total *total_of(void *table, const struct block_key *key)
 {
-	struct block_total *total = bpf_map_lookup_elem(&totals, key);
+	struct block_total *total = bpf_map_lookup_elem(table, key);
 	struct block_total none = {};
 
 	if (total)
 		return total;
-	bpf_map_update_elem(&totals, key, &none, BPF_NOEXIST);
-	return bpf_map_lookup_elem(&totals, key);
+	bpf_map_update_elem(table, key, &none, BPF_NOEXIST);
+	return bpf_map_lookup_elem(table, key);
 }
 
 /* Whether this is the longest so far; it is then recorded as such. */
@@ -67,14 +121,23 @@ static bool raise_max(uint64_t *max, uint64_t value)
 	return false;
 }
 
-static void add_up(const struct block_record *block)
+static void keep_longest(uint32_t place, const struct block_key *key, const struct block_record *block)
+{
+	void *table = bpf_map_lookup_elem(&samples, &place);
+
+	if (!table || bpf_map_update_elem(table, key, block, BPF_ANY))
+		DROP(place, samples);
+}
+
+static void add_up(uint32_t place, const struct block_record *block)
 {
 	struct block_key key = { .process = block->process, .site = block->site, .syscall = block->syscall };
 	uint64_t duration = block->end_ns - block->start_ns;
-	struct block_total *total = total_of(&key);
+	void *table = bpf_map_lookup_elem(&totals, &place);
+	struct block_total *total = table ? total_of(table, &key) : NULL;
 
 	if (!total) {
-		add(&drops.totals, 1);
+		DROP(place, totals);
 		return;
 	}
 	add(&total->count, 1);
@@ -84,24 +147,28 @@ static void add_up(const struct block_record *block)
 	add(&total->delayed_tasks, block->delayed_tasks);
 	add(&total->delayed_ns, block->delayed_ns);
 	add(&total->sleeps, block->sleeps);
-	if (raise_max(&total->max_ns, duration) && bpf_map_update_elem(&samples, &key, block, BPF_ANY))
-		add(&drops.samples, 1);
+	if (raise_max(&total->max_ns, duration))
+		keep_longest(place, &key, block);
 }
 
 /*
  * The longer ones are single events. User space reads the ring at its own pace, and is woken only when that may be too
- * slow.
+ * slow for a process's share. Records of different workers of a process may be added at once: the share is then passed by
+ * a few of them.
  */
-static void report(struct block_record *block)
+static void report(uint32_t place, struct block_record *block)
 {
-	uint64_t wake = bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA) >= ring_wakeup_bytes ? BPF_RB_FORCE_WAKEUP
-											   : BPF_RB_NO_WAKEUP;
-	uint64_t size = block->stack_size;
+	struct process_account *account = bpf_map_lookup_elem(&accounts, &place);
+	uint64_t size = block->stack_size, bytes = __builtin_offsetof(struct block_record, stack) + size, wake;
 
-	if (size > BLOCK_STACK_MAX || block->end_ns - block->start_ns < min_block_ns)
+	if (!account || size > BLOCK_STACK_MAX || block->end_ns - block->start_ns < min_block_ns)
 		return;
-	if (bpf_ringbuf_output(&events, block, __builtin_offsetof(struct block_record, stack) + size, wake))
-		add(&drops.ring, 1);
+	wake = account->ring_bytes + bytes >= ring_share / 2 ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP;
+	if (account->ring_bytes + bytes > ring_share ||
+	    bpf_ringbuf_output(&events, block, __builtin_offsetof(struct block_record, stack) + size, wake))
+		add(&account->drops.ring, 1);
+	else
+		add(&account->ring_bytes, bytes);
 }
 
 #endif

@@ -242,7 +242,7 @@ static void test_cooperative(void **state)
 	assert_true(tracer_poll(run.planted.tracer, classify, &blocks) >= 0);
 	close(blocks.memory);
 	check_sums(&run);
-	assert_int_equal(tracer_drops(run.planted.tracer).ring, 0);
+	assert_int_equal(tracer_drops(run.planted.tracer, run.planted.key).ring, 0);
 	assert_int_equal(blocks.unreal, 0);
 	assert_true(blocks.calls <= 30); /* one a second */
 	assert_true(blocks.faults <= run.faults);

@@ -161,8 +161,8 @@ static void test_ring_drops(void **state)
 	end_task();
 	tracer_poll(tracer, count_block, &count);
 	assert_int_equal(sleeps().count, 50);
-	assert_true(tracer_drops(tracer).ring > 0);
-	assert_int_equal(count + tracer_drops(tracer).ring, 50);
+	assert_true(tracer_drops(tracer, key).ring > 0);
+	assert_int_equal(count + tracer_drops(tracer, key).ring, 50);
 	stop_fake();
 }
 
@@ -178,7 +178,7 @@ static void test_table_drops(void **state)
 		sleep_us(1000);
 	}
 	end_task();
-	assert_true(tracer_drops(tracer).totals >= 32 - 4 - 4); /* the kernel keeps a few spare entries per CPU */
+	assert_true(tracer_drops(tracer, key).totals >= 32 - 4 - 4); /* the kernel keeps a few spare entries per CPU */
 	stop_fake();
 }
 
@@ -221,7 +221,7 @@ static void test_unreadable_line(void **state)
 	assert_int_equal(tracer_watch(tracer, &fake.target, &key), 0);
 	for (int i = 0; i < 10; i++)
 		sleep_us(1000);
-	assert_true(tracer_drops(tracer).lines >= 10);
+	assert_true(tracer_drops(tracer, key).lines >= 10);
 	assert_int_equal(sleeps().count, 0);
 	stop_fake();
 }

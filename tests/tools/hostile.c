@@ -356,6 +356,33 @@ static void test_forked_child(void **state)
 	fake_stop(pid);
 }
 
+/* One user's processes, as many as may be, do not keep another's from being watched, and do not fill the screen. */
+static void test_many_processes(void **state)
+{
+	enum { MANY = 90 };
+	pid_t crowd[MANY], mine;
+	char line[64];
+	struct tool t;
+
+	test_need_root();
+	for (int i = 0; i < MANY; i++)
+		crowd[i] = fake_start(&(struct fake_options){ .nobody = true });
+	mine = fake_start(&(struct fake_options){ .lie = NULL });
+	tool_run(&t, false, "-b", "-d", "0.05", NULL);
+	assert_int_equal(t.code, 0);
+	snprintf(line, sizeof(line), "fake, process %d:", mine);
+	assert_non_null(strstr(t.out, line));
+	assert_non_null(strstr(t.err, "is not shown: more processes run sley than are watched at a time"));
+	assert_non_null(strstr(t.err, "more are not shown"));
+	tool_free(&t);
+	tool_run(&t, false, "-b", "-d", "0.05", "-p", tool_number(crowd[MANY - 1]), NULL);
+	assert_int_equal(t.code, 0);
+	tool_free(&t);
+	for (int i = 0; i < MANY; i++)
+		fake_stop(crowd[i]);
+	fake_stop(mine);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -367,6 +394,7 @@ int main(void)
 		cmocka_unit_test(test_all_live),
 		cmocka_unit_test(test_fifo_in_disguise),
 		cmocka_unit_test(test_forked_child),
+		cmocka_unit_test(test_many_processes),
 	};
 
 	setenv("LC_ALL", "C.UTF-8", 1);

@@ -12,11 +12,24 @@
 #include "target.h"
 #include "verdict.h"
 
+/*
+ * What a process can make asynctop keep of its blocks: 24 KiB of pictures for each of the first PICTURED_MOST kinds, and
+ * 8 KiB that are shown for each kind that the kernel counts, of which there are at most BLOCKERS_MOST: 10 MiB in all.
+ */
+#define BLOCKERS_MOST 512
+#define PICTURED_MOST 256
+
 /* A block as it was first seen. */
 struct picture {
 	bool taken;
 	struct block_record record;
 	struct model_block block;
+};
+
+struct pictures {
+	struct picture shown;  /* complete */
+	struct picture next;   /* taken, its stack is being resolved under `key` */
+	uint64_t key;
 };
 
 struct blocker {
@@ -27,9 +40,7 @@ struct blocker {
 	int64_t in_progress_ns;
 	uint64_t in_progress_delayed_tasks;
 	int64_t in_progress_delayed_ns;
-	struct picture shown;  /* complete */
-	struct picture next;   /* taken, its stack is being resolved under `key` */
-	uint64_t key;
+	struct pictures *pictures; /* NULL: there are none yet, or no room for them */
 };
 
 /* ---- pictures ---- */
@@ -116,7 +127,7 @@ static struct symbols_request stack_question(const struct blockers *b, const str
 	};
 }
 
-static void promote(struct blocker *e)
+static void promote(struct pictures *e)
 {
 	picture_clear(&e->shown);
 	e->shown = e->next;
@@ -124,21 +135,35 @@ static void promote(struct blocker *e)
 	e->shown.block.resolved = true;
 }
 
+/* NULL: there is no room, and the one that they were for is lost. */
+static struct pictures *pictures_of(struct blockers *b, struct blocker *e)
+{
+	if (e->pictures != NULL)
+		return e->pictures;
+	if (b->pictured == PICTURED_MOST) {
+		b->unpictured++;
+		return NULL;
+	}
+	b->pictured++;
+	return e->pictures = xcalloc(1, sizeof(*e->pictures));
+}
+
 /* Takes a picture of `r` unless it is there already, or the one before is still being resolved. */
 static void consider(struct blockers *b, struct blocker *e, const struct model *m, const struct block_record *r)
 {
+	struct pictures *pictures = pictures_of(b, e);
 	struct symbols_request question;
 
-	if (e->next.taken || same_block(&e->shown, r))
+	if (pictures == NULL || pictures->next.taken || same_block(&pictures->shown, r))
 		return;
-	e->key = ++*b->next_key;
-	question = stack_question(b, r, e->key);
+	pictures->key = ++*b->next_key;
+	question = stack_question(b, r, pictures->key);
 	if (b->symbols != NULL && symbols_submit(b->symbols, &question) == -EAGAIN)
 		return;
-	take_picture(b, &e->next, m, r);
+	take_picture(b, &pictures->next, m, r);
 	/* Without a symbol reader, or with registers it cannot use, there will be no answer. */
 	if (b->symbols == NULL || question.registers.rip == 0)
-		promote(e);
+		promote(pictures);
 }
 
 void place_from_frame(struct model_place *place, const struct symbols_frame *frame)
@@ -175,9 +200,9 @@ static void use_answer(struct model_block *block, const struct symbols_answer *a
 bool blockers_answer(struct blockers *b, const struct symbols_answer *answer)
 {
 	for (size_t i = 0; i < b->count; i++) {
-		struct blocker *e = b->entries[i];
+		struct pictures *e = b->entries[i]->pictures;
 
-		if (!e->next.taken || e->key != answer->key)
+		if (e == NULL || !e->next.taken || e->key != answer->key)
 			continue;
 		use_answer(&e->next.block, answer);
 		b->denied = answer->status == SYMBOLS_DENIED;
@@ -194,6 +219,7 @@ struct reading {
 	const struct model *model;
 };
 
+/* NULL: there are too many. The kernel has no room for more either, and says so. */
 static struct blocker *entry_of(struct blockers *b, uint32_t site, int32_t syscall)
 {
 	struct blocker *e;
@@ -201,6 +227,8 @@ static struct blocker *entry_of(struct blockers *b, uint32_t site, int32_t sysca
 	for (size_t i = 0; i < b->count; i++)
 		if (b->entries[i]->site == site && b->entries[i]->syscall == syscall)
 			return b->entries[i];
+	if (b->count == BLOCKERS_MOST)
+		return NULL;
 	b->entries = xgrow(b->entries, b->count, &b->room, sizeof(*b->entries));
 	e = xcalloc(1, sizeof(*e));
 	e->site = site;
@@ -213,7 +241,7 @@ void blockers_event(struct blockers *b, const struct model *m, const struct bloc
 	struct blocker *e = entry_of(b, r->site, r->syscall);
 	uint64_t lasted = r->end_ns - r->start_ns;
 
-	if (r->end_ns < r->start_ns || lasted <= e->total.max_ns)
+	if (e == NULL || r->end_ns < r->start_ns || lasted <= e->total.max_ns)
 		return;
 	e->total.max_ns = lasted;
 	consider(b, e, m, r);
@@ -224,6 +252,8 @@ static void read_total(void *context, const struct tracer_total *t)
 	struct reading *reading = context;
 	struct blocker *e = entry_of(reading->blockers, t->key.site, t->key.syscall);
 
+	if (e == NULL)
+		return;
 	e->total = t->total;
 	if (t->longest != NULL)
 		consider(reading->blockers, e, reading->model, t->longest);
@@ -259,6 +289,8 @@ void blockers_stuck(struct blockers *b, const struct model *m, const struct bloc
 	struct blocker *e = entry_of(b, r->site, r->syscall);
 	int64_t lasted = m->time_ns - (int64_t)r->start_ns;
 
+	if (e == NULL)
+		return;
 	if (lasted < 0)
 		lasted = 0;
 	e->in_progress++;
@@ -301,10 +333,12 @@ void blockers_begin(struct blockers *b)
 void blockers_end(struct blockers *b)
 {
 	for (size_t i = 0; i < b->count; i++) {
-		if (b->entries[i]->shown.taken)
-			take_target(b, &b->entries[i]->shown);
-		if (b->entries[i]->next.taken)
-			take_target(b, &b->entries[i]->next);
+		struct pictures *pictures = b->entries[i]->pictures;
+
+		if (pictures != NULL && pictures->shown.taken)
+			take_target(b, &pictures->shown);
+		if (pictures != NULL && pictures->next.taken)
+			take_target(b, &pictures->next);
 	}
 }
 
@@ -333,10 +367,10 @@ static void fill_one(struct model_blocker *to, const struct blocker *e, const st
 		.in_progress_ns = e->in_progress_ns, .in_progress_delayed_tasks = e->in_progress_delayed_tasks,
 		.in_progress_delayed_ns = e->in_progress_delayed_ns,
 	};
-	if (e->shown.taken)
-		copy_block(&to->longest, &e->shown.block);
-	else if (e->next.taken)
-		copy_block(&to->longest, &e->next.block);
+	if (e->pictures != NULL && e->pictures->shown.taken)
+		copy_block(&to->longest, &e->pictures->shown.block);
+	else if (e->pictures != NULL && e->pictures->next.taken)
+		copy_block(&to->longest, &e->pictures->next.block);
 	to->longest.syscall = e->syscall;
 	verdict_put(&verdict, m, to);
 	to->verdict = text_take(&verdict);
@@ -366,8 +400,13 @@ void blockers_init(struct blockers *b, struct process *p, struct symbols *s, uin
 void blockers_free(struct blockers *b)
 {
 	for (size_t i = 0; i < b->count; i++) {
-		picture_clear(&b->entries[i]->shown);
-		picture_clear(&b->entries[i]->next);
+		struct pictures *pictures = b->entries[i]->pictures;
+
+		if (pictures != NULL) {
+			picture_clear(&pictures->shown);
+			picture_clear(&pictures->next);
+		}
+		free(pictures);
 		free(b->entries[i]);
 	}
 	free(b->entries);

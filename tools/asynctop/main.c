@@ -119,8 +119,10 @@ static int report(const struct session *s, const struct options *o)
 
 static void tell_rejected(const struct session *s)
 {
-	for (size_t i = 0; i < s->rejected_count; i++)
-		fprintf(stderr, "asynctop: process %d is not shown: %s\n", (int)s->rejected[i].pid, s->rejected[i].why);
+	char line[256];
+
+	for (size_t i = 0; session_rejected(s, i, line, sizeof(line)); i++)
+		fprintf(stderr, "asynctop: %s\n", line);
 }
 
 static int tell_status(const struct session *s)

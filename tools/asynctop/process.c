@@ -218,6 +218,7 @@ static enum process_status open_handles(struct process *p)
 	p->dir = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (p->dir < 0)
 		return fail_errno(p, errno, "open of its /proc directory");
+	p->uid = last_number_after(p->dir, "status", "\nUid:\t");
 	if (!process_alive(p))
 		return fail(p, PROCESS_GONE, "it has ended");
 	return PROCESS_OK;

@@ -34,6 +34,7 @@ enum process_status {
 
 struct process {
 	pid_t pid;
+	long uid;          /* of its user; -1: not known */
 	int pidfd;
 	int dir;           /* /proc/PID */
 	struct region region;

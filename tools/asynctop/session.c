@@ -94,10 +94,85 @@ static void reject(struct session *s, pid_t pid, enum process_status status, con
 {
 	struct rejected *r;
 
-	s->rejected = xgrow(s->rejected, s->rejected_count, &s->rejected_room, sizeof(*s->rejected));
+	if (s->rejected_count == SESSION_REJECTED) {
+		s->rejected_more++;
+		return;
+	}
 	r = &s->rejected[s->rejected_count++];
 	*r = (struct rejected){ .pid = pid, .status = status };
 	snprintf(r->why, sizeof(r->why), "%s", why);
+}
+
+bool session_rejected(const struct session *s, size_t i, char *line, size_t size)
+{
+	if (i < s->rejected_count)
+		snprintf(line, size, "process %d is not shown: %s", (int)s->rejected[i].pid, s->rejected[i].why);
+	else if (i == s->rejected_count && s->rejected_more > 0)
+		snprintf(line, size, "%zu more are not shown", s->rejected_more);
+	else
+		return false;
+	return true;
+}
+
+/* ---- no user's processes keep out another's ---- */
+
+static size_t watches_of(const struct session *s, long uid)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < s->count; i++)
+		n += s->watches[i]->process.uid == uid;
+	return n;
+}
+
+/* The user of whom most processes are watched. */
+static long most_watched_user(const struct session *s)
+{
+	long most = s->watches[0]->process.uid;
+
+	for (size_t i = 1; i < s->count; i++)
+		if (watches_of(s, s->watches[i]->process.uid) > watches_of(s, most))
+			most = s->watches[i]->process.uid;
+	return most;
+}
+
+static size_t newest_watch_of(const struct session *s, long uid)
+{
+	size_t newest = s->count;
+
+	for (size_t i = 0; i < s->count; i++)
+		if (s->watches[i]->process.uid == uid &&
+		    (newest == s->count || s->watches[i]->attached_ns > s->watches[newest]->attached_ns))
+			newest = i;
+	return newest;
+}
+
+static void stop_watching(struct session *s, size_t i)
+{
+	watch_free(s->watches[i]);
+	memmove(&s->watches[i], &s->watches[i + 1], (--s->count - i) * sizeof(*s->watches));
+}
+
+#define TOO_MANY "more processes run sley than are watched at a time: -p PID watches one of them"
+
+/*
+ * Whether there is room for one more of this user. When there is none, it is taken from the user who has most of it, as
+ * long as that one has no less than this one afterwards.
+ */
+static bool make_room(struct session *s, long uid)
+{
+	long most;
+	size_t i;
+
+	if (s->count < SESSION_PROCESSES)
+		return true;
+	most = most_watched_user(s);
+	if (watches_of(s, most) <= watches_of(s, uid) + 1)
+		return false;
+	i = newest_watch_of(s, most);
+	reject(s, s->watches[i]->process.pid, PROCESS_OK, TOO_MANY);
+	stop_watching(s, i);
+	return true;
 }
 
 static void watch_process(struct session *s, struct process *p)
@@ -125,7 +200,7 @@ static int scan(struct session *s)
 	int64_t start = session_now(), cpu = cpu_now();
 	int status = process_scan(&s->candidates);
 
-	s->rejected_count = 0;
+	s->rejected_count = s->rejected_more = 0;
 	for (size_t i = 0; status == 0 && i < s->candidates.count; i++) {
 		pid_t pid = s->candidates.pids[i];
 		struct process p;
@@ -134,10 +209,14 @@ static int scan(struct session *s)
 		if (is_watched(s, pid))
 			continue;
 		opened = process_open(&p, pid);
-		if (opened == PROCESS_OK)
+		if (opened == PROCESS_OK && make_room(s, p.uid)) {
 			watch_process(s, &p);
-		else if (opened != PROCESS_FOREIGN && opened != PROCESS_GONE)
+		} else if (opened == PROCESS_OK) {
+			reject(s, pid, opened, TOO_MANY);
+			process_close(&p);
+		} else if (opened != PROCESS_FOREIGN && opened != PROCESS_GONE) {
 			reject(s, pid, opened, p.why);
+		}
 	}
 	s->scan_cost_ns = cpu_now() - cpu;
 	s->next_scan_ns = start + (s->scan_cost_ns * SCAN_SHARE > SCAN_EVERY_NS ? s->scan_cost_ns * SCAN_SHARE :
@@ -202,7 +281,6 @@ void session_close(struct session *s)
 	for (size_t i = 0; i < s->count; i++)
 		watch_free(s->watches[i]);
 	free(s->watches);
-	free(s->rejected);
 	process_list_free(&s->candidates);
 	tracer_close(s->tools.tracer);
 	symbols_close(s->tools.symbols);
@@ -268,8 +346,7 @@ static void drop(struct session *s, size_t i, enum watch_status status)
 	}
 	if (status == WATCH_INVALID)
 		reject(s, w->process.pid, PROCESS_INVALID, w->process.region.why);
-	watch_free(w);
-	memmove(&s->watches[i], &s->watches[i + 1], (--s->count - i) * sizeof(*s->watches));
+	stop_watching(s, i);
 }
 
 void session_tick(struct session *s)

@@ -12,6 +12,9 @@
 
 #define SESSION_DESCRIPTORS 2
 
+#define SESSION_PROCESSES WATCH_PROCESSES /* watched at a time */
+#define SESSION_REJECTED 16               /* of those that are not, told by name */
+
 /* A process that has a region and is not watched, and why. */
 struct rejected {
 	pid_t pid;
@@ -25,8 +28,9 @@ struct session {
 	struct watch_wish wish;
 	struct watch **watches;    /* by pid */
 	size_t count, room;
-	struct rejected *rejected;
-	size_t rejected_count, rejected_room;
+	struct rejected rejected[SESSION_REJECTED];
+	size_t rejected_count;
+	size_t rejected_more;      /* beyond these */
 	struct process_list candidates;
 	int64_t next_scan_ns;
 	int64_t scan_cost_ns;
@@ -60,6 +64,9 @@ void session_resolve_all(struct session *s, int timeout_ms);
 
 /* The time between ticks: longer than asked for when a tick takes a good part of it. */
 int64_t session_interval(const struct session *s);
+
+/* Whether of a rejected process a line is to be told: number `i`, until there is none. */
+bool session_rejected(const struct session *s, size_t i, char *line, size_t size);
 
 int64_t session_now(void);
 

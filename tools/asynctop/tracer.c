@@ -23,9 +23,10 @@ static struct tracer_config with_defaults(const struct tracer_config *given)
 
 	config.min_block_ns = config.min_block_ns ?: 1000000;
 	config.ring_size = config.ring_size ?: 2 << 20;
-	config.max_workers = config.max_workers ?: 512;
-	config.max_totals = config.max_totals ?: 1024;
-	config.max_switches = config.max_switches ?: 16384;
+	config.max_workers = config.max_workers ?: 1024;
+	config.max_totals = config.max_totals ?: 512;
+	config.max_samples = config.max_samples ?: (config.max_totals + 1) / 2;
+	config.max_switches = config.max_switches ?: 4096;
 	return config;
 }
 
@@ -87,12 +88,8 @@ static int load(struct tracer *tracer)
 		return -errno;
 	tracer->bpf = bpf;
 	bpf->rodata->min_block_ns = config->min_block_ns;
-	bpf->rodata->ring_wakeup_bytes = config->ring_size / 2;
 	tracer_fill_pointer_args((uint8_t *)bpf->rodata->pointer_args);
 	error = bpf_map__set_max_entries(bpf->maps.workers, config->max_workers) ?:
-		bpf_map__set_max_entries(bpf->maps.totals, config->max_totals) ?:
-		bpf_map__set_max_entries(bpf->maps.samples, config->max_totals) ?:
-		bpf_map__set_max_entries(bpf->maps.switches, config->max_switches) ?:
 		bpf_map__set_max_entries(bpf->maps.events, config->ring_size);
 	if (error)
 		return error;
@@ -101,18 +98,30 @@ static int load(struct tracer *tracer)
 	return blocked_bpf__load(bpf) ?: blocked_bpf__attach(bpf);
 }
 
-static int map_states(struct tracer *tracer)
+static size_t page_up(size_t size)
 {
 	size_t page = sysconf(_SC_PAGESIZE);
-	void *states;
 
-	tracer->states_size = (tracer->config.max_workers * sizeof(struct worker_state) + page - 1) / page * page;
-	states = mmap(NULL, tracer->states_size, PROT_READ | PROT_WRITE, MAP_SHARED,
-		      bpf_map__fd(tracer->bpf->maps.workers), 0);
-	if (states == MAP_FAILED)
-		return -errno;
-	tracer->states = states;
-	return 0;
+	return (size + page - 1) / page * page;
+}
+
+static void *map_array(const struct bpf_map *map, size_t size)
+{
+	void *array = mmap(NULL, page_up(size), PROT_READ | PROT_WRITE, MAP_SHARED, bpf_map__fd(map), 0);
+
+	return array == MAP_FAILED ? NULL : array;
+}
+
+static size_t states_size(const struct tracer *tracer)
+{
+	return tracer->config.max_workers * sizeof(struct worker_state);
+}
+
+static int map_arrays(struct tracer *tracer)
+{
+	tracer->states = map_array(tracer->bpf->maps.workers, states_size(tracer));
+	tracer->accounts = map_array(tracer->bpf->maps.accounts, WATCH_PROCESSES * sizeof(*tracer->accounts));
+	return tracer->states && tracer->accounts ? 0 : -errno;
 }
 
 static int allocate(struct tracer *tracer)
@@ -120,6 +129,7 @@ static int allocate(struct tracer *tracer)
 	const struct tracer_config *config = &tracer->config;
 
 	tracer->slot_used = calloc(config->max_workers, sizeof(*tracer->slot_used));
+	tracer->slots_free = config->max_workers;
 	tracer->reported = calloc(config->max_workers, sizeof(*tracer->reported));
 	tracer->total_keys = calloc(config->max_totals, sizeof(*tracer->total_keys));
 	tracer->totals = calloc(config->max_totals, sizeof(*tracer->totals));
@@ -149,7 +159,7 @@ int tracer_open(struct tracer **out, const struct tracer_config *config, char *w
 		return explain(-ENOMEM, why, why_size);
 	tracer->config = with_defaults(config);
 	print = libbpf_set_print(discard);
-	error = allocate(tracer) ?: load(tracer) ?: map_states(tracer) ?: open_ring(tracer) ?: tracer_calibrate(tracer);
+	error = allocate(tracer) ?: load(tracer) ?: map_arrays(tracer) ?: open_ring(tracer) ?: tracer_calibrate(tracer);
 	libbpf_set_print(print);
 	if (error) {
 		tracer_close(tracer);
@@ -167,7 +177,9 @@ void tracer_close(struct tracer *tracer)
 		tracer_unwatch(tracer, tracer->processes->key);
 	ring_buffer__free(tracer->ring);
 	if (tracer->states)
-		munmap(tracer->states, tracer->states_size);
+		munmap(tracer->states, page_up(states_size(tracer)));
+	if (tracer->accounts)
+		munmap(tracer->accounts, page_up(WATCH_PROCESSES * sizeof(*tracer->accounts)));
 	blocked_bpf__destroy(tracer->bpf);
 	free(tracer->slot_used);
 	free(tracer->reported);
@@ -224,6 +236,9 @@ int tracer_poll(struct tracer *tracer, tracer_block_fn *each, void *context)
 	tracer->poll_each = each;
 	tracer->poll_context = context;
 	tracer->poll_count = 0;
+	/* before the ring is read: what comes in between is counted and may be read as well, so no share is passed */
+	for (struct tracer_process *process = tracer->processes; process; process = process->next)
+		__atomic_store_n(&tracer->accounts[process->place].ring_bytes, 0, __ATOMIC_RELAXED);
 	error = ring_buffer__consume(tracer->ring);
 	for (struct tracer_process *process = tracer->processes; process; process = process->next)
 		give_pending(tracer, process);

@@ -25,11 +25,19 @@ struct tracer;
 /* Zero means the default. */
 struct tracer_config {
 	uint64_t min_block_ns;  /* shorter blocks are no single events; they are in the totals all the same. Default 1 ms */
+	/* shared by the watched processes: each is sure of the same part of it, and no more is taken than is free */
 	uint32_t ring_size;     /* bytes for single events between two polls, a power of two, at least a page. Default 2 MiB */
-	uint32_t max_workers;   /* of all watched processes together. Default 512 */
-	uint32_t max_totals;    /* keys (process, site, call). Default 1024 */
-	uint32_t max_switches;  /* keys (process, worker, site, cause). Default 16384 */
+	uint32_t max_workers;   /* Default 1024 */
+	/* of each process */
+	uint32_t max_totals;    /* keys (site, call). Default 512 */
+	uint32_t max_samples;   /* longest blocks with their stacks. Default half of max_totals */
+	uint32_t max_switches;  /* keys (worker, site, cause). Default 4096 */
 };
+
+/*
+ * At most WATCH_PROCESSES are watched at a time. So the kernel's memory is bounded: 5 MiB for workers, 2 MiB for the
+ * ring, and for each process 0.3 MiB, and up to 1.2 MiB of samples.
+ */
 
 /*
  * Loads and attaches the programs. `config` may be null.
@@ -54,7 +62,7 @@ struct tracer_target {
 /*
  * Starts watching: `*process` becomes its key in all that follows; keys are not reused. What happened before is not
  * known, but for blocks that are under way: they are recorded as if they began now (BLOCK_EARLY).
- * 0; -ESRCH: it is gone; -ENOMEM; -EINVAL: an impossible table.
+ * 0; -ESRCH: it is gone; -ENOMEM; -EINVAL: an impossible table; -ENOSPC: WATCH_PROCESSES are watched already.
  */
 int tracer_watch(struct tracer *, const struct tracer_target *, uint32_t *process);
 
@@ -107,7 +115,8 @@ typedef void tracer_switch_fn(void *context, const struct tracer_switch *);
 /* Calls `each` for every count that is not zero. 0 or a negative errno. */
 int tracer_switches(struct tracer *, uint32_t process, tracer_switch_fn *each, void *context);
 
-struct trace_drops tracer_drops(struct tracer *);
+/* What was lost of the process. All zero if it is not watched. */
+struct trace_drops tracer_drops(struct tracer *, uint32_t process);
 
 /* The programs' own cost, while kernel.bpf_stats_enabled is set: runs and ns in all since they were loaded. */
 struct tracer_cost {

@@ -17,9 +17,17 @@ struct tracer_worker {
 	bool used;
 };
 
+/* A process's own tables in the kernel: descriptors. */
+struct tracer_tables {
+	int totals, samples, switches;
+};
+
 struct tracer_process {
 	struct tracer_process *next;
 	uint32_t key;
+	uint32_t place;         /* of its tables and account in the kernel's arrays */
+	uint64_t workers_dropped;
+	struct tracer_tables tables;
 	bool marked;            /* some thread was, once */
 	struct tracer_target target;
 	struct tracer_worker workers[WATCH_WORKERS];
@@ -30,12 +38,14 @@ struct tracer {
 	struct blocked_bpf *bpf;
 	struct ring_buffer *ring;
 	struct worker_state *states;    /* config.max_workers of them, shared with the kernel */
-	size_t states_size;
+	struct process_account *accounts; /* WATCH_PROCESSES of them, shared with the kernel */
 	bool *slot_used;
+	uint32_t slots_free;
 	uint64_t *reported;             /* by slot: number of the last block that tracer_poll() gave out */
 	struct tracer_process *processes;
+	uint32_t process_count;
+	bool place_used[WATCH_PROCESSES];
 	uint32_t last_key;
-	uint64_t workers_dropped;
 	struct block_key *total_keys;   /* room for whole tables */
 	struct block_total *totals;
 	struct switch_key *switch_keys;
@@ -63,12 +73,9 @@ bool tracer_read_line(const struct tracer_process *, uint32_t index, struct sley
 /* Fills in what a block that the kernel has not added up yet delayed so far. */
 void tracer_weigh(const struct tracer_process *, struct block_record *);
 
-/* Reads a table whole: the number of entries, or a negative errno. */
-int tracer_read_totals(struct tracer *);
-int tracer_read_switches(struct tracer *);
-
-/* Deletes the entries of a process from all tables. */
-void tracer_forget_tables(struct tracer *, uint32_t process);
+/* Makes the tables of a process and puts them in its place: 0 or a negative errno. To be closed also then. */
+int tracer_open_tables(struct tracer *, struct tracer_process *);
+void tracer_close_tables(struct tracer *, struct tracer_process *);
 
 /* Walks over the process's threads: marks and unmarks them as bss->request says. */
 int tracer_mark_threads(struct tracer *, int pidfd);

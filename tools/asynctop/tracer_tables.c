@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define READ_TRIES     64
 #define SNAPSHOT_TRIES 8
@@ -53,38 +54,80 @@ bool tracer_read_state(struct tracer *tracer, uint32_t slot, enum worker_phase p
 /* ---- whole tables ---- */
 
 /* With room for all entries one call does; the table is then at its end (-ENOENT). */
-static int read_table(const struct bpf_map *map, void *keys, void *values)
+static int read_table(int table, uint32_t room, void *keys, void *values)
 {
-	uint32_t count = bpf_map__max_entries(map), batch;
-	int error = bpf_map_lookup_batch(bpf_map__fd(map), NULL, &batch, keys, values, &count, NULL);
+	uint32_t count = room, batch;
+	int error = bpf_map_lookup_batch(table, NULL, &batch, keys, values, &count, NULL);
 
 	return error && error != -ENOENT ? error : (int)count;
 }
 
-int tracer_read_totals(struct tracer *tracer)
+static int read_totals(struct tracer *tracer, const struct tracer_process *process)
 {
-	return read_table(tracer->bpf->maps.totals, tracer->total_keys, tracer->totals);
+	return read_table(process->tables.totals, tracer->config.max_totals, tracer->total_keys, tracer->totals);
 }
 
-int tracer_read_switches(struct tracer *tracer)
+static int read_switches(struct tracer *tracer, const struct tracer_process *process)
 {
-	return read_table(tracer->bpf->maps.switches, tracer->switch_keys, tracer->switch_counts);
+	return read_table(process->tables.switches, tracer->config.max_switches, tracer->switch_keys,
+			  tracer->switch_counts);
 }
 
-void tracer_forget_tables(struct tracer *tracer, uint32_t process)
-{
-	int n = tracer_read_totals(tracer);
+/* ---- a process's own ---- */
 
-	for (int i = 0; i < n; i++) {
-		if (tracer->total_keys[i].process != process)
-			continue;
-		bpf_map_delete_elem(bpf_map__fd(tracer->bpf->maps.samples), &tracer->total_keys[i]);
-		bpf_map_delete_elem(bpf_map__fd(tracer->bpf->maps.totals), &tracer->total_keys[i]);
-	}
-	n = tracer_read_switches(tracer);
-	for (int i = 0; i < n; i++)
-		if (tracer->switch_keys[i].process == process)
-			bpf_map_delete_elem(bpf_map__fd(tracer->bpf->maps.switches), &tracer->switch_keys[i]);
+/* A hash table in `place` of the array of tables: its descriptor, or a negative errno. */
+static int open_table(const struct bpf_map *array, uint32_t place, uint32_t key_size, uint32_t value_size,
+		      uint32_t entries, uint32_t flags)
+{
+	LIBBPF_OPTS(bpf_map_create_opts, options, .map_flags = flags);
+	int table = bpf_map_create(BPF_MAP_TYPE_HASH, NULL, key_size, value_size, entries, &options), error;
+
+	if (table < 0)
+		return -errno;
+	error = bpf_map_update_elem(bpf_map__fd(array), &place, &table, BPF_ANY);
+	if (!error)
+		return table;
+	close(table);
+	return error;
+}
+
+static void close_table(int *table)
+{
+	if (*table >= 0)
+		close(*table);
+	*table = -1;
+}
+
+int tracer_open_tables(struct tracer *tracer, struct tracer_process *process)
+{
+	const struct tracer_config *config = &tracer->config;
+	const struct blocked_bpf *bpf = tracer->bpf;
+	struct tracer_tables *tables = &process->tables;
+
+	*tables = (struct tracer_tables){ -1, -1, -1 };
+	tables->totals = open_table(bpf->maps.totals, process->place, sizeof(struct block_key),
+				    sizeof(struct block_total), config->max_totals, 0);
+	if (tables->totals < 0)
+		return tables->totals;
+	tables->samples = open_table(bpf->maps.samples, process->place, sizeof(struct block_key),
+				     sizeof(struct block_record), config->max_samples, BPF_F_NO_PREALLOC);
+	if (tables->samples < 0)
+		return tables->samples;
+	tables->switches = open_table(bpf->maps.switches, process->place, sizeof(struct switch_key), sizeof(uint64_t),
+				      config->max_switches, 0);
+	return tables->switches < 0 ? tables->switches : 0;
+}
+
+/*
+ * The place keeps them until the next process's are put there: every change of it waits for all programs that run, some
+ * 10 ms. One that runs just now may still add to them, where nobody reads it.
+ */
+void tracer_close_tables(struct tracer *tracer, struct tracer_process *process)
+{
+	close_table(&process->tables.totals);
+	close_table(&process->tables.samples);
+	close_table(&process->tables.switches);
+	memset(&tracer->accounts[process->place], 0, sizeof(struct process_account));
 }
 
 /* ---- totals ---- */
@@ -126,7 +169,7 @@ static int read_snapshot(struct tracer *tracer, const struct tracer_process *pro
 
 	for (int i = 0; i < SNAPSHOT_TRIES; i++) {
 		read_pending(tracer, process, pending, seqs);
-		n = tracer_read_totals(tracer);
+		n = read_totals(tracer, process);
 		if (n < 0 || unchanged(tracer, process, seqs))
 			break;
 	}
@@ -157,13 +200,13 @@ static void add_pending(struct tracer_total *total, const struct block_record *b
 }
 
 /* Gives out one total with the pending blocks of its key, which it takes out of `pending`. */
-static void give_total(struct tracer *tracer, struct tracer_total *total, struct pending *pending,
-		       tracer_total_fn *each, void *context)
+static void give_total(struct tracer *tracer, const struct tracer_process *process, struct tracer_total *total,
+		       struct pending *pending, tracer_total_fn *each, void *context)
 {
 	unsigned kept = 0;
 
 	if (total->total.count &&
-	    !bpf_map_lookup_elem(bpf_map__fd(tracer->bpf->maps.samples), &total->key, &tracer->sample))
+	    !bpf_map_lookup_elem(process->tables.samples, &total->key, &tracer->sample))
 		total->longest = &tracer->sample;
 	for (unsigned i = 0; i < pending->count; i++)
 		if (same_key(&total->key, &pending->blocks[i]))
@@ -190,14 +233,13 @@ int tracer_totals(struct tracer *tracer, uint32_t key, tracer_total_fn *each, vo
 	for (int i = 0; i < n; i++) {
 		struct tracer_total total = { tracer->total_keys[i], tracer->totals[i], NULL };
 
-		if (total.key.process == key)
-			give_total(tracer, &total, pending, each, context);
+		give_total(tracer, process, &total, pending, each, context);
 	}
 	while (n >= 0 && pending->count) {
 		const struct block_record *first = &pending->blocks[0];
 		struct tracer_total total = { .key = { key, first->site, first->syscall, 0 } };
 
-		give_total(tracer, &total, pending, each, context);
+		give_total(tracer, process, &total, pending, each, context);
 	}
 	free(pending);
 	return n < 0 ? n : 0;
@@ -252,22 +294,24 @@ int tracer_switches(struct tracer *tracer, uint32_t key, tracer_switch_fn *each,
 
 	if (!process)
 		return -ESRCH;
-	n = tracer_read_switches(tracer);
+	n = read_switches(tracer, process);
 	for (int i = 0; i < n; i++)
-		if (tracer->switch_keys[i].process == key)
-			each(context, &(struct tracer_switch){ tracer->switch_keys[i], tracer->switch_counts[i] });
+		each(context, &(struct tracer_switch){ tracer->switch_keys[i], tracer->switch_counts[i] });
 	for (unsigned i = 0; i < WATCH_WORKERS; i++)
 		if (process->workers[i].used)
 			give_taskless(tracer, process, i, each, context);
 	return n < 0 ? n : 0;
 }
 
-struct trace_drops tracer_drops(struct tracer *tracer)
+struct trace_drops tracer_drops(struct tracer *tracer, uint32_t key)
 {
-	struct trace_drops drops;
+	const struct tracer_process *process = tracer_find(tracer, key);
+	struct trace_drops drops = { 0 };
 
-	memcpy(&drops, (void *)&tracer->bpf->bss->drops, sizeof(drops));
-	drops.workers += tracer->workers_dropped;
+	if (!process)
+		return drops;
+	memcpy(&drops, &tracer->accounts[process->place].drops, sizeof(drops));
+	drops.workers += process->workers_dropped;
 	return drops;
 }
 

@@ -3,6 +3,10 @@
 /*
  * Which threads are watched: the process's worker table names them by their thread pointers, and an iterator over the
  * process's threads marks those in the kernel. It is run only when the table has changed.
+ *
+ * The states of workers are shared by all processes. When none is free, a process that asks gets one of the process that
+ * has the most, as long as that has more than itself afterwards: so a process with few workers is always watched whole,
+ * whatever another says of itself.
  */
 #include "tracer_private.h"
 
@@ -26,14 +30,60 @@ struct tracer_process *tracer_find(struct tracer *tracer, uint32_t key)
 
 /* ---- slots ---- */
 
-static bool take_slot(struct tracer *tracer, struct tracer_worker *worker)
+static unsigned slots_of(const struct tracer_process *process)
 {
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < WATCH_WORKERS; i++)
+		n += process->workers[i].used;
+	return n;
+}
+
+static struct tracer_process *process_with_most_slots(struct tracer *tracer)
+{
+	struct tracer_process *most = tracer->processes;
+
+	for (struct tracer_process *process = most; process; process = process->next)
+		if (slots_of(process) > slots_of(most))
+			most = process;
+	return most;
+}
+
+static void release_slot(struct tracer *tracer, struct tracer_worker *worker)
+{
+	worker->used = false;
+	tracer->slot_used[worker->slot] = false;
+	tracer->slots_free++;
+}
+
+static int mark(struct tracer *tracer, struct tracer_process *process);
+
+/* Makes a slot free that another process has and is not entitled to. */
+static void reclaim_slot(struct tracer *tracer, const struct tracer_process *wants)
+{
+	struct tracer_process *most = process_with_most_slots(tracer);
+	unsigned i = WATCH_WORKERS;
+
+	if (slots_of(most) <= slots_of(wants) + 1)
+		return;
+	while (!most->workers[--i].used)
+		;
+	release_slot(tracer, &most->workers[i]);
+	most->workers_dropped++;
+	mark(tracer, most); /* its thread is to use the slot no more */
+}
+
+static bool take_slot(struct tracer *tracer, struct tracer_process *process, struct tracer_worker *worker)
+{
+	if (!tracer->slots_free)
+		reclaim_slot(tracer, process);
 	for (uint32_t slot = 0; slot < tracer->config.max_workers; slot++) {
 		struct worker_state *state = &tracer->states[slot];
 
 		if (tracer->slot_used[slot])
 			continue;
 		tracer->slot_used[slot] = true;
+		tracer->slots_free--;
 		state->phase = WORKER_UNBLOCKED;
 		state->live = 0;
 		memset(state->switches, 0, sizeof(state->switches));
@@ -41,7 +91,7 @@ static bool take_slot(struct tracer *tracer, struct tracer_worker *worker)
 		worker->used = true;
 		return true;
 	}
-	tracer->workers_dropped++;
+	process->workers_dropped++;
 	return false;
 }
 
@@ -49,7 +99,7 @@ static void release_slots(struct tracer *tracer, struct tracer_process *process)
 {
 	for (unsigned i = 0; i < WATCH_WORKERS; i++)
 		if (process->workers[i].used)
-			tracer->slot_used[process->workers[i].slot] = false;
+			release_slot(tracer, &process->workers[i]);
 }
 
 /* ---- marking ---- */
@@ -75,7 +125,8 @@ static bool outdated(const struct tracer *tracer, const struct tracer_worker *wo
 		     const struct sley_region_worker *line)
 {
 	return line->thread != worker->thread || line->tid != worker->tid ||
-	       (worker->used && line->thread && !tracer->states[worker->slot].live);
+	       (worker->used && line->thread && !tracer->states[worker->slot].live) ||
+	       (!worker->used && line->thread && tracer->slots_free);
 }
 
 /* Takes over the lines of the table. Returns whether a thread has to be marked or unmarked. */
@@ -93,7 +144,7 @@ static bool read_table(struct tracer *tracer, struct tracer_process *process)
 		worker->thread = line.thread;
 		worker->tid = line.tid;
 		if (line.thread && !worker->used)
-			take_slot(tracer, worker);
+			take_slot(tracer, process, worker);
 	}
 	return changed;
 }
@@ -104,6 +155,7 @@ static void write_request(struct tracer *tracer, const struct tracer_process *pr
 
 	memset(request, 0, sizeof(*request));
 	request->process = process->key;
+	request->place = process->place;
 	request->record_count = process->target.tasks.capacity;
 	request->records = process->target.address + process->target.tasks.offset;
 	for (unsigned i = 0; i < WATCH_WORKERS; i++) {
@@ -153,6 +205,49 @@ int tracer_refresh(struct tracer *tracer, uint32_t key, uint32_t worker_count)
 	return read_table(tracer, process) ? mark(tracer, process) : 0;
 }
 
+/* Every process is sure of the same part of the ring. */
+static void share_ring(struct tracer *tracer)
+{
+	uint32_t n = tracer->process_count ?: 1;
+
+	__atomic_store_n(&tracer->bpf->bss->ring_share, tracer->config.ring_size / n, __ATOMIC_RELAXED);
+}
+
+/* Puts the process among the others, with tables and an account. 0 or a negative errno: then it is not there. */
+static int add_process(struct tracer *tracer, struct tracer_process *process)
+{
+	int error;
+
+	while (process->place < WATCH_PROCESSES && tracer->place_used[process->place])
+		process->place++;
+	if (process->place == WATCH_PROCESSES)
+		return -ENOSPC;
+	error = tracer_open_tables(tracer, process);
+	if (error) {
+		tracer_close_tables(tracer, process);
+		return error;
+	}
+	tracer->place_used[process->place] = true;
+	process->next = tracer->processes;
+	tracer->processes = process;
+	tracer->process_count++;
+	share_ring(tracer);
+	return 0;
+}
+
+static void remove_process(struct tracer *tracer, struct tracer_process *process)
+{
+	struct tracer_process **link = &tracer->processes;
+
+	while (*link != process)
+		link = &(*link)->next;
+	*link = process->next;
+	tracer->process_count--;
+	share_ring(tracer);
+	tracer_close_tables(tracer, process);
+	tracer->place_used[process->place] = false;
+}
+
 int tracer_watch(struct tracer *tracer, const struct tracer_target *target, uint32_t *key)
 {
 	struct tracer_process *process;
@@ -165,8 +260,11 @@ int tracer_watch(struct tracer *tracer, const struct tracer_target *target, uint
 		return -ENOMEM;
 	process->key = ++tracer->last_key;
 	process->target = *target;
-	process->next = tracer->processes;
-	tracer->processes = process;
+	error = add_process(tracer, process);
+	if (error) {
+		free(process);
+		return error;
+	}
 	error = tracer_refresh(tracer, process->key, target->worker_count);
 	if (error) {
 		tracer_unwatch(tracer, process->key);
@@ -179,17 +277,13 @@ int tracer_watch(struct tracer *tracer, const struct tracer_target *target, uint
 void tracer_unwatch(struct tracer *tracer, uint32_t key)
 {
 	struct tracer_process *process = tracer_find(tracer, key);
-	struct tracer_process **link = &tracer->processes;
 
 	if (!process)
 		return;
 	memset((void *)&tracer->bpf->bss->request, 0, sizeof(struct watch_request));
 	tracer_mark_threads(tracer, process->target.pidfd);
 	release_slots(tracer, process);
-	tracer_forget_tables(tracer, key);
-	while (*link != process)
-		link = &(*link)->next;
-	*link = process->next;
+	remove_process(tracer, process);
 	free(process);
 }
 
@@ -253,7 +347,6 @@ int tracer_calibrate(struct tracer *tracer)
 	if (!error) {
 		tracer->bpf->bss->resume_flags = find_flags(tracer, key);
 		tracer_unwatch(tracer, key);
-		memset((void *)&tracer->bpf->bss->drops, 0, sizeof(struct trace_drops));
 	}
 	if (target.region >= 0)
 		close(target.region);

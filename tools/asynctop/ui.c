@@ -223,12 +223,10 @@ static void add_help(struct view *v, int width)
 
 static void add_rejected(struct view *v, const struct session *s, int width)
 {
-	for (size_t i = 0; i < s->rejected_count; i++) {
-		char line[256];
+	char line[256];
 
-		snprintf(line, sizeof(line), "process %d is not shown: %s", (int)s->rejected[i].pid, s->rejected[i].why);
+	for (size_t i = 0; session_rejected(s, i, line, sizeof(line)); i++)
 		view_add(v, STYLE_ALERT, width, line);
-	}
 }
 
 static void add_tabs(struct view *v, const struct ui *ui, const struct session *s, int width)

@@ -307,7 +307,8 @@ static void read_tracer(struct watch *w, struct model *m)
 		status = tracer_blocked(tracer, w->key, read_blocked, m);
 	if (status < 0)
 		set_tier(m, TIER_BPF, "blocking calls", false, strerror(-status));
-	m->drops = tracer_drops(tracer);
+	m->drops = tracer_drops(tracer, w->key);
+	m->drops.samples += w->blockers.unpictured;
 	copy_events(w, m);
 }
 
