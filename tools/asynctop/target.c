@@ -22,6 +22,7 @@
 
 #include "memory.h"
 #include "syscalls.h"
+#include "target_unix.h"
 
 #define PROC_FILE_MAX (4 << 20) /* of a table in /proc that is searched */
 
@@ -191,26 +192,6 @@ static bool find_inet(struct text *out, int dir, const char *protocol, uint64_t 
 	return found;
 }
 
-static bool find_unix(struct text *out, int dir, uint64_t inode)
-{
-	char *list = slurp(dir, "net/unix"), *line;
-	bool found = false;
-
-	for (line = list; line != NULL && !found; line = strchr(line, '\n')) {
-		uint64_t n;
-		int path = 0;
-
-		line += *line == '\n';
-		if (sscanf(line, "%*s %*s %*s %*s %*s %*s %" SCNu64 "%n", &n, &path) != 1 || n != inode)
-			continue;
-		text_puts(out, "unix");
-		text_put(out, line + path, strcspn(line + path, "\n"));
-		found = true;
-	}
-	free(list);
-	return found;
-}
-
 static bool put_socket(struct text *out, int dir, uint64_t inode)
 {
 	static const char *const protocols[] = { "tcp", "tcp6", "udp", "udp6" };
@@ -218,7 +199,7 @@ static bool put_socket(struct text *out, int dir, uint64_t inode)
 	for (size_t i = 0; i < sizeof(protocols) / sizeof(protocols[0]); i++)
 		if (find_inet(out, dir, protocols[i], inode))
 			return true;
-	return find_unix(out, dir, inode);
+	return target_unix(out, dir, inode);
 }
 
 /* ---- the name ---- */
