@@ -2,8 +2,9 @@
 /* Copyright (c) 2026 the sley authors */
 /*
  * Child processes: started without blocking the thread (by posix_spawn(3) on one of the pool), talked to by pipes, and
- * waited for as any other event is, by a pidfd (Linux 5.4). A child is waited for by its own descriptor alone: nobody
- * else's children are reaped, and no number of a process that is gone is ever signalled.
+ * waited for as any other event is, by a pidfd. A child is waited for by its own descriptor alone: nobody else's children
+ * are reaped, and no number of a process that is gone is ever signalled. Where there are no pidfds (before Linux 5.4, or
+ * a filter of system calls keeps them out) pidfd is -1, and the wait looks at the child every 20 ms.
  *
  * A child gets descriptors 0, 1 and 2 and no other, an empty signal mask, and SIGPIPE as it is by default. Pipes are
  * own descriptors at our end and blocking at its; a descriptor of ours that it is given is as it is, O_NONBLOCK included. SIGCHLD must
@@ -23,11 +24,12 @@ extern "C" {
 /* A child. The caller's, by value; one task at a time uses it. */
 struct sley_process {
 	pid_t pid;
-	int pidfd;
+	int pidfd; /* -1: closed, or not to be had, see below */
 	int in;  /* our end of the pipe to its standard input, -1: none; to be closed by sley_close() and set to -1 */
 	int out; /* the same from its standard output */
 	int err; /* and from its standard error */
 	/* private */
+	int numbered;
 	int ended;
 	int status;
 };
@@ -52,7 +54,7 @@ struct sley_process_options {
  *
  * 0, and *process is filled in; -ENOENT, -EACCES, -ENOEXEC ...: what execve(2) or chdir(2) answers; -EFAULT: null; -EINVAL:
  * no argv[0], an option; -E2BIG: more than 8 MiB of arguments and environment, or what execve(2) does not take; -EBADF: a
- * descriptor; -EMFILE, -ENFILE, -EAGAIN, -ENOMEM: resources; -ENOSYS: the kernel has no pidfds; -ETIMEDOUT, -ECANCELED: if
+ * descriptor; -EMFILE, -ENFILE, -EAGAIN, -ENOMEM: resources; -ETIMEDOUT, -ECANCELED: if
  * the child was started by then, it is killed. *process is zero with descriptors of -1 on failure. Task.
  */
 SLEY_API int sley_process_spawn(struct sley_process *process, const char *const argv[],

@@ -7,7 +7,9 @@
 #include <stdint.h>
 #include <sys/mman.h>
 
+#include "base/atomic.h"
 #include "base/compiler.h"
+#include "base/missing.h"
 
 #ifdef SLEY_ASAN
 #include <sanitizer/lsan_interface.h>
@@ -50,20 +52,25 @@ void memory_dump(void *start, size_t size, bool dump)
 	errno = saved;
 }
 
+static void touch(char *start, size_t size)
+{
+	for (size_t i = 0; i < size; i += PAGE)
+		fetch_or(&start[i], 0, relaxed); /* what is there stays */
+}
+
 int memory_populate(void *start, size_t size)
 {
+	static unsigned missing; /* atomic: before Linux 5.14, or filtered */
 	int saved = errno;
-	int result = 0;
-	if (madvise(start, size, MADV_POPULATE_WRITE) != 0) {
-		if (errno == ENOMEM || errno == EFAULT || errno == EHWPOISON) {
-			result = -ENOMEM;
-		} else { /* an older kernel: fault page by page */
-			for (size_t i = 0; i < size; i += PAGE)
-				((volatile char *)start)[i] = 0;
-		}
-	}
+	int failed = load(&missing, relaxed) || madvise(start, size, MADV_POPULATE_WRITE) == 0 ? 0 : errno;
 	errno = saved;
-	return result;
+	if (failed == ENOMEM || failed == EFAULT || failed == EHWPOISON)
+		return -ENOMEM;
+	if (failed == EINVAL || is_missing(failed))
+		store(&missing, 1, relaxed);
+	if (failed || load(&missing, relaxed))
+		touch(start, size);
+	return 0;
 }
 
 /* The leak checker looks for pointers in what malloc gave, and not in here; it must, if exit() is called during a run. */

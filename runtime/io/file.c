@@ -16,6 +16,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "io/nowait.h"
 #include "io/request.h"
 #include "sched/worker.h"
 
@@ -74,8 +75,8 @@ static ssize_t step_now(struct transfer *t, size_t n)
 	struct iovec cut = { (char *)t->part->iov_base + t->skip, MIN(first, PART) };
 	const struct iovec *v = n <= PART && t->skip == 0 ? t->part : &cut;
 	int count = v == &cut ? 1 : t->parts;
-	ssize_t done = negative_errno(t->direction == READING ? preadv2(t->fd, v, count, t->offset, RWF_NOWAIT)
-							      : pwritev2(t->fd, v, count, t->offset, RWF_NOWAIT));
+	ssize_t done = t->direction == READING ? nowait_readv(t->fd, v, count, t->offset)
+					       : nowait_writev(t->fd, v, count, t->offset);
 	if (done > 0)
 		advance(t, (size_t)done, NULL);
 	return done;
@@ -121,7 +122,7 @@ static ssize_t step_pooled(struct transfer *t, size_t n, sley_time deadline, con
 /* Whether RWF_NOWAIT failed, or may have, for what it is and not for what the file is. */
 static bool must_block(struct transfer *t, ssize_t n)
 {
-	if (n == -EOPNOTSUPP || n == -ENOSYS || n == -EINVAL)
+	if (n == -EOPNOTSUPP || n == -EINVAL)
 		t->blind = true;
 	return n == -EAGAIN || t->blind;
 }

@@ -13,6 +13,7 @@
 #include <limits.h>
 #include <sys/stat.h>
 
+#include "io/nowait.h"
 #include "io/operation.h"
 #include "io/request.h"
 #include "io/sigpipe.h"
@@ -44,6 +45,11 @@ static ssize_t socket_now(struct transfer *t)
 	return sys_sendmsg(op->fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
+static ssize_t file_now(int fd, bool reading, const struct iovec *vector, int count)
+{
+	return reading ? nowait_readv(fd, vector, count, -1) : nowait_writev_nosignal(fd, vector, count);
+}
+
 /*
  * An owned file is non-blocking, and yet it is told not to block: its number may have been closed behind our back, and
  * be that of a blocking file now, which would hold up the thread.
@@ -55,9 +61,8 @@ static ssize_t owned_file_now(struct transfer *t, unsigned flags)
 	int fd = t->op.fd, count = t->count ? t->count : 1;
 	bool reading = t->op.direction == READING;
 	if (!(flags & FD_PLAIN)) {
-		ssize_t n =
-			reading ? sys_preadv2(fd, vector, count, RWF_NOWAIT) : sigpipe_writev_nowait(fd, vector, count);
-		if (n != -EOPNOTSUPP && n != -ENOSYS)
+		ssize_t n = file_now(fd, reading, vector, count);
+		if (n != -EOPNOTSUPP)
 			return n;
 		reactor_set_plain(fd);
 	}
@@ -97,9 +102,8 @@ static ssize_t foreign_file_now(struct transfer *t)
 	int fd = t->op.fd, count = t->count ? t->count : 1;
 	bool reading = t->op.direction == READING;
 	if (!t->blind) {
-		ssize_t n =
-			reading ? sys_preadv2(fd, vector, count, RWF_NOWAIT) : sigpipe_writev_nowait(fd, vector, count);
-		t->blind = n == -EOPNOTSUPP || n == -EINVAL || n == -ENOSYS;
+		ssize_t n = file_now(fd, reading, vector, count);
+		t->blind = n == -EOPNOTSUPP || n == -EINVAL;
 		if (!t->blind)
 			return n;
 	}

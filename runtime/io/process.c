@@ -20,12 +20,15 @@
 #include <unistd.h>
 
 #include "base/descriptor.h"
+#include "base/missing.h"
 #include "io/offload.h"
 #include "reactor/reactor.h"
 #include "sched/worker.h"
 
 #define STRINGS_MOST ((size_t)8 << 20)
 #define ENDS         3
+#define PAUSE_LEAST  NS_PER_MS
+#define PAUSE_MOST   (20 * NS_PER_MS)
 
 enum { IN, OUT, ERR };
 
@@ -206,6 +209,21 @@ static void kill_child(struct launch *launch)
 	launch->pidfd = -1;
 }
 
+/* Where the call is missing the child is known by its number alone: pidfd stays -1. */
+static int open_pidfd(struct launch *launch)
+{
+	static unsigned missing; /* atomic: before Linux 5.3, or filtered */
+	if (load(&missing, relaxed))
+		return 0;
+	launch->pidfd = descriptor_lift((int)syscall(SYS_pidfd_open, launch->pid, 0));
+	if (launch->pidfd >= 0)
+		return 0;
+	if (!is_missing(errno))
+		return -errno;
+	store(&missing, 1, relaxed);
+	return 0;
+}
+
 static void run(void *block)
 {
 	struct launch *launch = *(struct launch **)block;
@@ -215,8 +233,8 @@ static void run(void *block)
 	if (error == 0)
 		error = start(launch);
 	close_all(launch->child);
-	if (error == 0 && (launch->pidfd = descriptor_lift((int)syscall(SYS_pidfd_open, launch->pid, 0))) < 0)
-		error = -errno;
+	if (error == 0)
+		error = open_pidfd(launch);
 	launch->error = error;
 	if (error)
 		kill_child(launch);
@@ -287,23 +305,57 @@ int sley_process_spawn(struct sley_process *process, const char *const argv[],
 						  .pidfd = launch->pidfd,
 						  .in = launch->ours[IN],
 						  .out = launch->ours[OUT],
-						  .err = launch->ours[ERR] };
+						  .err = launch->ours[ERR],
+						  .numbered = launch->pidfd < 0 };
 	launch_free(launch);
 	return error;
+}
+
+static bool is_closed(const struct sley_process *process)
+{
+	return process->pidfd < 0 && !process->numbered;
+}
+
+/* By its number: for a child without a pidfd, or where waitid(2) does not know one (Linux 5.3) or is filtered. */
+static int reap_numbered(struct sley_process *process)
+{
+	pid_t pid = waitpid(process->pid, &process->status, WNOHANG);
+	if (pid < 0)
+		return errno == ECHILD ? -ESRCH : -errno;
+	process->ended = pid > 0;
+	return process->ended;
 }
 
 /* Reaps it if it has ended: 1; 0: it has not; or an error. */
 static int reap(struct sley_process *process)
 {
 	siginfo_t info = { 0 };
+	if (process->numbered)
+		return reap_numbered(process);
 	if (waitid((idtype_t)P_PIDFD, (id_t)process->pidfd, &info, WEXITED | WNOHANG) != 0)
-		return errno == ECHILD ? -ESRCH : -errno;
+		return errno == ECHILD                        ? -ESRCH
+		       : errno == EINVAL || is_missing(errno) ? reap_numbered(process)
+							      : -errno;
 	if (info.si_pid == 0)
 		return 0;
 	process->status = info.si_code == CLD_EXITED ? (info.si_status & 0xff) << 8
 						     : info.si_status | (info.si_code == CLD_DUMPED ? WCOREFLAG : 0);
 	process->ended = 1;
 	return 1;
+}
+
+/* A while, longer each time, as no event tells of a child without a pidfd. 0, or why the wait is over. */
+static int pause_for(int64_t *pause, sley_time deadline, const void *pc)
+{
+	struct task *task = task_self();
+	sley_time until;
+	deadline = wait_deadline(task, deadline);
+	if (__builtin_add_overflow(clock_now(), *pause, &until))
+		until = SLEY_NEVER;
+	wait_begin(task, SLEY_WAIT_PROCESS, (uint64_t)-1, pc);
+	enum claim who = wait_park(task, MIN(until, deadline));
+	*pause = MIN(*pause * 2, PAUSE_MOST);
+	return who == CLAIM_DEADLINE ? clock_now() >= deadline ? -ETIMEDOUT : 0 : wait_error(who);
 }
 
 int sley_process_wait(struct sley_process *process, int *status, sley_time deadline)
@@ -314,9 +366,12 @@ int sley_process_wait(struct sley_process *process, int *status, sley_time deadl
 	if (!process)
 		return -EFAULT;
 	struct hold hold = { 0 };
-	int saved = errno, result = process->ended ? 1 : process->pidfd < 0 ? -EBADF : 0;
+	int saved = errno, result = process->ended ? 1 : is_closed(process) ? -EBADF : 0;
+	int64_t pause = PAUSE_LEAST;
 	while (result == 0 && (result = reap(process)) == 0)
-		result = reactor_wait(process->pidfd, READING, SLEY_WAIT_PROCESS, deadline, pc, &hold);
+		result = process->numbered
+				 ? pause_for(&pause, deadline, pc)
+				 : reactor_wait(process->pidfd, READING, SLEY_WAIT_PROCESS, deadline, pc, &hold);
 	reactor_let_go(process->pidfd, &hold);
 	worker_spend(pc);
 	*sley_errno_location() = saved;
@@ -325,6 +380,24 @@ int sley_process_wait(struct sley_process *process, int *status, sley_time deadl
 	if (status)
 		*status = process->status;
 	return 0;
+}
+
+/* As long as it is our child and not reaped its number is no other's. */
+static int signal_numbered(const struct sley_process *process, int signal)
+{
+	siginfo_t info;
+	if (waitid(P_PID, (id_t)process->pid, &info, WEXITED | WNOHANG | WNOWAIT) != 0 && errno == ECHILD)
+		return -ESRCH;
+	return kill(process->pid, signal) == 0 ? 0 : -errno;
+}
+
+static int send_signal(const struct sley_process *process, int signal)
+{
+	if (process->numbered)
+		return signal_numbered(process, signal);
+	if (syscall(SYS_pidfd_send_signal, process->pidfd, signal, NULL, 0) == 0)
+		return 0;
+	return is_missing(errno) ? signal_numbered(process, signal) : -errno; /* the child's own EPERM comes again */
 }
 
 int sley_process_kill(const struct sley_process *process, int signal)
@@ -337,7 +410,7 @@ int sley_process_kill(const struct sley_process *process, int signal)
 	if (process->ended)
 		return -ESRCH;
 	int saved = errno;
-	error = syscall(SYS_pidfd_send_signal, process->pidfd, signal, NULL, 0) == 0 ? 0 : -errno;
+	error = is_closed(process) ? -EBADF : send_signal(process, signal);
 	errno = saved;
 	return error;
 }
@@ -355,5 +428,6 @@ int sley_process_close(struct sley_process *process)
 			reactor_close_fd(*all[i]);
 		*all[i] = -1;
 	}
+	process->numbered = 0;
 	return 0;
 }

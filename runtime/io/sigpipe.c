@@ -3,11 +3,8 @@
 #include "io/sigpipe.h"
 
 #include "base/atomic.h"
+#include "base/missing.h"
 #include "io/system.h"
-
-#ifndef RWF_NOSIGNAL
-#define RWF_NOSIGNAL 0x00000100 /* Linux 6.18 */
-#endif
 
 void sigpipe_begin(struct sigpipe *s)
 {
@@ -33,20 +30,14 @@ ssize_t sigpipe_end(const struct sigpipe *s, ssize_t n)
 
 ssize_t sigpipe_writev(int fd, const struct iovec *vector, int count)
 {
-	static unsigned missing; /* atomic: the kernel, or qemu, does not know the flag or the call */
+	static unsigned missing; /* atomic: the kernel, qemu or a filter does not know the flag or the call */
 	if (!load(&missing, relaxed)) {
-		ssize_t n = sys_pwritev2(fd, vector, count, RWF_NOSIGNAL);
-		if (n != -EOPNOTSUPP && n != -ENOSYS)
+		ssize_t n = sys_pwritev2(fd, vector, count, -1, RWF_NOSIGNAL);
+		if (n != -EOPNOTSUPP && (n >= 0 || !is_missing((int)-n))) /* pipes never answer EPERM */
 			return n;
 		store(&missing, 1, relaxed);
 	}
 	struct sigpipe s;
 	sigpipe_begin(&s);
 	return sigpipe_end(&s, sys_writev(fd, vector, (long)count));
-}
-
-ssize_t sigpipe_writev_nowait(int fd, const struct iovec *vector, int count)
-{
-	ssize_t n = sys_pwritev2(fd, vector, count, RWF_NOWAIT | RWF_NOSIGNAL);
-	return n == -ENOSYS ? -EOPNOTSUPP : n;
 }

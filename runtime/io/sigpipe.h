@@ -13,6 +13,10 @@
 #include <sys/types.h>
 #include <sys/uio.h>
 
+#ifndef RWF_NOSIGNAL
+#define RWF_NOSIGNAL 0x00000100 /* Linux 6.18 */
+#endif
+
 struct sigpipe {
 	sigset_t old;
 };
@@ -23,8 +27,5 @@ ssize_t sigpipe_end(const struct sigpipe *s, ssize_t n);
 
 /* Writes to a pipe or FIFO. */
 ssize_t sigpipe_writev(int fd, const struct iovec *vector, int count);
-
-/* Writes to any file, and answers -EOPNOTSUPP if the kernel cannot do so without blocking and without the signal. */
-ssize_t sigpipe_writev_nowait(int fd, const struct iovec *vector, int count);
 
 #endif

@@ -10,6 +10,7 @@
 
 #include "base/check.h"
 #include "base/descriptor.h"
+#include "base/missing.h"
 #include "reactor/entry.h"
 #include "sched/worker.h"
 
@@ -162,11 +163,11 @@ static int wait_events(struct epoll_event *events, int64_t timeout)
 	if (timeout == SLEY_NEVER)
 		return epoll_wait(reactor.epoll, events, EVENTS, -1);
 #ifdef SYS_epoll_pwait2
-	static unsigned missing; /* atomic: before Linux 5.11 */
+	static unsigned missing; /* atomic: before Linux 5.11, or filtered */
 	if (!load(&missing, relaxed)) {
 		struct timespec t = clock_timespec(timeout);
 		int n = (int)syscall(SYS_epoll_pwait2, reactor.epoll, events, EVENTS, &t, NULL, 0);
-		if (n >= 0 || errno != ENOSYS)
+		if (n >= 0 || !is_missing(errno))
 			return n;
 		store(&missing, 1, relaxed);
 	}

@@ -13,6 +13,7 @@
 
 #include "base/arena.h"
 #include "base/check.h"
+#include "base/missing.h"
 #include "stack/copy.h"
 #include "stack/pool.h"
 #include "stack/strict.h"
@@ -68,10 +69,16 @@ void slot_colour(struct slot *slot, char *end, size_t number)
  */
 static int guard(char *low, unsigned number)
 {
-	int saved = errno;
+	static unsigned missing; /* atomic: before Linux 6.13, or filtered */
+	int saved = errno, failed = -1;
 	char *start = low - STACK_GUARD;
-	int failed = (number < MAPPED_GUARDS || madvise(start, STACK_GUARD, MADV_GUARD_INSTALL) != 0) &&
-		     mprotect(start, STACK_GUARD, PROT_NONE) != 0;
+	if (number >= MAPPED_GUARDS && !load(&missing, relaxed)) {
+		failed = madvise(start, STACK_GUARD, MADV_GUARD_INSTALL);
+		if (failed && (errno == EINVAL || is_missing(errno)))
+			store(&missing, 1, relaxed);
+	}
+	if (failed)
+		failed = mprotect(start, STACK_GUARD, PROT_NONE);
 	errno = saved;
 	return failed ? -ENOMEM : 0;
 }

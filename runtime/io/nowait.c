@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+#include "io/nowait.h"
+
+#include "base/atomic.h"
+#include "base/missing.h"
+#include "io/sigpipe.h"
+#include "io/system.h"
+
+static unsigned no_reading, no_writing; /* atomic: the call is missing */
+
+/* Files answer EPERM, too (a sealed one, to a write): no descriptor at all is EBADF unless the call is missing. */
+static bool reading_is_missing(void)
+{
+	return is_missing((int)-sys_preadv2(-1, NULL, 0, -1, RWF_NOWAIT));
+}
+
+static bool writing_is_missing(void)
+{
+	return is_missing((int)-sys_pwritev2(-1, NULL, 0, -1, RWF_NOWAIT));
+}
+
+ssize_t nowait_readv(int fd, const struct iovec *vector, int count, off_t offset)
+{
+	if (load(&no_reading, relaxed))
+		return -EOPNOTSUPP;
+	ssize_t n = sys_preadv2(fd, vector, count, offset, RWF_NOWAIT);
+	if (unlikely(n < 0) && is_missing((int)-n) && reading_is_missing()) {
+		store(&no_reading, 1, relaxed);
+		n = -EOPNOTSUPP;
+	}
+	return n;
+}
+
+static ssize_t write_with(int fd, const struct iovec *vector, int count, off_t offset, int flags)
+{
+	if (load(&no_writing, relaxed))
+		return -EOPNOTSUPP;
+	ssize_t n = sys_pwritev2(fd, vector, count, offset, flags);
+	if (unlikely(n < 0) && is_missing((int)-n) && writing_is_missing()) {
+		store(&no_writing, 1, relaxed);
+		n = -EOPNOTSUPP;
+	}
+	return n;
+}
+
+ssize_t nowait_writev(int fd, const struct iovec *vector, int count, off_t offset)
+{
+	return write_with(fd, vector, count, offset, RWF_NOWAIT);
+}
+
+ssize_t nowait_writev_nosignal(int fd, const struct iovec *vector, int count)
+{
+	return write_with(fd, vector, count, -1, RWF_NOWAIT | RWF_NOSIGNAL);
+}
