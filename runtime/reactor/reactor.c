@@ -11,6 +11,7 @@
 #include "base/check.h"
 #include "base/descriptor.h"
 #include "base/missing.h"
+#include "base/race.h"
 #include "reactor/entry.h"
 #include "sched/worker.h"
 
@@ -147,6 +148,7 @@ static unsigned deliver(const struct epoll_event *event)
 			entry_register((int)fd, entry);
 	}
 	lock_drop(&entry->lock);
+	RACE_POINT(event_taken);
 	for (int d = READING; d <= WRITING; d++) {
 		if (woken[d]) {
 			task_ready(woken[d]);

@@ -8,10 +8,19 @@
  * the runtime's own, or itself waits for a task without a deadline. Threads are counted in /proc/self/task; where that
  * cannot be read, it is never found out. A signal handler cannot call in, as no call is async-signal-safe.
  *
- * The words are read one after the other, so a poller that has taken an event and not yet queued its task could be
- * missed. Therefore two looks must agree, and in between the poller is sent around once: it went to sleep again
- * (rounds) with empty hands, and no task was resumed. All others sleep in their futex, and who wakes them is somebody
- * else.
+ * Work in somebody's hands is in no queue, so for each who can have some there is a word that says so, and whoever empties
+ * his hands puts the work into a queue, and wakes a worker for it, before he says that they are empty:
+ *   a worker            is no idle one: between two tasks, with what it has stolen, with a timer or an event that it has
+ *                       taken out. The poller leaves the idle list before it takes anything out (sched/idle.c).
+ *   an offload thread   its job is counted as active until whoever waited for it is ready.
+ *   a plain thread      is one of the process's threads, and not counted among those that wait. What it takes out in a
+ *                       call, or has been given, it has before its next wait is counted (count_stuck()).
+ *   the monitor         is the one who looks here, with empty hands.
+ * A descriptor that is ready counts as waited for until its waiter is claimed; by a worker, or one of the above.
+ *
+ * The words are read one after the other, so the idle list must be the same before and after: then all workers slept
+ * throughout, and whatever was made ready meanwhile would have woken one. Of threads that come, wake each other and go
+ * at the very moment the words could still tell a lie. Therefore two looks must agree, and no worker wake in between.
  */
 #include <sys/stat.h>
 
@@ -21,16 +30,8 @@
 
 static struct {
 	bool suspected;
-	uint64_t ticks, rounds;
+	uint64_t changes; /* of the idle list */
 } look; /* owned by the monitor */
-
-static uint64_t ticks(void)
-{
-	uint64_t sum = 0;
-	for (unsigned i = 0; i < scheduler.count; i++)
-		sum += load(&worker_get(i)->tick, relaxed);
-	return sum;
-}
 
 /* Threads of the process, from the links of their directory; 0: unknown. */
 static unsigned threads_of_process(void)
@@ -45,6 +46,14 @@ static bool worker_is_empty(struct worker *worker)
 	       load(&worker->inbox_length, relaxed) == 0 && load(&worker->timers.earliest, relaxed) == SLEY_NEVER;
 }
 
+/* Whether every thread of the process is one of the runtime's own or waits for a task, also while they are counted. */
+static bool only_ours(void)
+{
+	unsigned stuck = threads_stuck();
+	return threads_of_process() == scheduler.count + load(&scheduler.threads, relaxed) + stuck &&
+	       threads_stuck() == stuck;
+}
+
 static bool nothing_to_do(void)
 {
 	if (idle_count() != scheduler.count || load(&global_length, relaxed) > 0 ||
@@ -56,21 +65,20 @@ static bool nothing_to_do(void)
 	}
 	if (sched_hooks.expecting && sched_hooks.expecting())
 		return false;
-	return threads_of_process() == scheduler.count + load(&scheduler.threads, relaxed) + threads_stuck();
+	return only_ours();
 }
 
 bool deadlock_look(void)
 {
-	bool suspected = look.suspected;
-	uint64_t ticks_before = look.ticks, rounds_before = look.rounds;
-	if (!sched_hooks.deadlock || !(look.suspected = nothing_to_do()))
-		return false;
-	look.ticks = ticks();
-	look.rounds = idle_rounds();
-	if (suspected && look.ticks == ticks_before && look.rounds != rounds_before) {
+	uint64_t changes = idle_changes();
+	bool suspected = look.suspected && look.changes == changes;
+	look.changes = changes;
+	look.suspected = sched_hooks.deadlock && nothing_to_do();
+	fence(); /* pairs with idle_leave(): if anything was seen as taken out, the change is seen too */
+	if (idle_changes() != changes)
 		look.suspected = false;
-		return true;
-	}
-	idle_nudge();
-	return false;
+	bool found = suspected && look.suspected;
+	if (found)
+		look.suspected = false; /* for the next run */
+	return found;
 }

@@ -17,6 +17,10 @@
  * Both pairs are sequentially consistent, so either W does not wait or it is interrupted.
  *
  * So a wake-up costs a system call only when somebody sleeps and nobody searches.
+ *
+ * A worker in the list has empty hands. The poller leaves the list and its post when the reactor has returned, before it
+ * takes an event or a timer out (worker_slept(), idle_leave()): what it takes out nobody else can see until it is in a
+ * queue, and whoever counts sleepers meanwhile, to find a deadlock or somebody to wake, must not count it.
  */
 #include <stddef.h>
 
@@ -32,7 +36,7 @@ static struct {
 	unsigned spinning;     /* atomic */
 	struct worker *poller; /* atomic: who waits in the reactor, or is about to */
 	int64_t poll_until;    /* atomic: when the poller will look by itself */
-	uint64_t rounds;       /* atomic; written under lock */
+	uint64_t changes;      /* atomic; of the list, in all runs; written under lock */
 } idle;
 
 void idle_open(void)
@@ -41,7 +45,6 @@ void idle_open(void)
 	idle.count = idle.spinning = 0;
 	idle.poller = NULL;
 	idle.poll_until = SLEY_NEVER;
-	idle.rounds = 0;
 }
 
 unsigned idle_count(void)
@@ -49,14 +52,9 @@ unsigned idle_count(void)
 	return load(&idle.count, relaxed);
 }
 
-uint64_t idle_rounds(void)
+uint64_t idle_changes(void)
 {
-	return load(&idle.rounds, relaxed);
-}
-
-void idle_nudge(void)
-{
-	sched_hooks.interrupt();
+	return load(&idle.changes, acquire); /* pairs with change() */
 }
 
 bool idle_without_poller(void)
@@ -64,8 +62,16 @@ bool idle_without_poller(void)
 	return idle_count() > 0 && !load(&idle.poller, relaxed);
 }
 
+/* With the lock held: the list is another. */
+static void change(unsigned count)
+{
+	store(&idle.count, count, relaxed);
+	store(&idle.changes, idle.changes + 1, release);
+}
+
 static void join(struct worker *worker)
 {
+	worker->asleep = true;
 	lock_take(&idle.lock);
 	worker->idle = true;
 	worker->idle_prev = NULL;
@@ -74,8 +80,7 @@ static void join(struct worker *worker)
 		idle.list->idle_prev = worker;
 	idle.list = worker;
 	store(&worker->parked, 1, relaxed);
-	store(&idle.count, idle.count + 1, relaxed);
-	store(&idle.rounds, idle.rounds + 1, relaxed);
+	change(idle.count + 1);
 	lock_drop(&idle.lock);
 }
 
@@ -89,7 +94,7 @@ static void unlink_worker(struct worker *worker)
 	if (worker->idle_next)
 		worker->idle_next->idle_prev = worker->idle_prev;
 	worker->idle = false;
-	store(&idle.count, idle.count - 1, relaxed);
+	change(idle.count - 1);
 }
 
 static void rouse(struct worker *worker)
@@ -186,6 +191,21 @@ static sley_time earliest_timer(void)
 	return earliest;
 }
 
+void idle_leave(struct worker *worker)
+{
+	worker->asleep = false;
+	if (load(&idle.poller, relaxed) == worker) {
+		store(&idle.poll_until, SLEY_NEVER, relaxed);
+		store(&idle.poller, NULL, seq_cst);
+	}
+	lock_take(&idle.lock);
+	if (worker->idle)
+		unlink_worker(worker);
+	lock_drop(&idle.lock);
+	store(&worker->line->mode, SLEY_WORKER_RUNTIME, relaxed);
+	fence(); /* against deadlock_look(): whoever sees what it takes out now, sees that it has left */
+}
+
 static void poll_as_poller(struct worker *worker)
 {
 	sley_time until = earliest_timer();
@@ -195,8 +215,8 @@ static void poll_as_poller(struct worker *worker)
 		int64_t now = clock_now();
 		sched_hooks.poll(until == SLEY_NEVER ? SLEY_NEVER : MAX(until - now, 0));
 	}
-	store(&idle.poll_until, SLEY_NEVER, relaxed);
-	store(&idle.poller, NULL, seq_cst);
+	if (worker->asleep)
+		idle_leave(worker);
 	worker->polled = clock_now();
 	for (unsigned i = 0; i < scheduler.count; i++)
 		COUNT(worker, timers, timers_run(&worker_get(i)->timers, worker->polled));
@@ -224,10 +244,7 @@ void idle_wait(struct worker *worker)
 			poll_as_poller(worker);
 		else
 			sleep_parked(worker);
-		store(&worker->line->mode, SLEY_WORKER_RUNTIME, relaxed);
 	}
-	lock_take(&idle.lock);
-	if (worker->idle)
-		unlink_worker(worker);
-	lock_drop(&idle.lock);
+	if (worker->asleep)
+		idle_leave(worker);
 }

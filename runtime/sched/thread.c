@@ -27,7 +27,7 @@ static struct shard {
 
 unsigned threads_stuck(void)
 {
-	return load(&threads.stuck, relaxed);
+	return load(&threads.stuck, acquire); /* pairs with count_stuck() */
 }
 
 /* The index bits of a task's id are never 0. */
@@ -113,13 +113,17 @@ static void delist(struct thread *thread)
 /* Values of `woken`. STUCK: it waits without a deadline, and is counted in threads.stuck. */
 enum { ASLEEP, WOKEN, STUCK };
 
-/* Counted before the claimant can know of it, and taken back by whoever finds the other: the claimant, or here. */
+/*
+ * Counted after the claimant can know of it, who may take it back first: for a moment too few are counted then, and never
+ * one that is awake (sched/deadlock.c). Release: whoever sees it counted sees what it made ready before.
+ */
 static void count_stuck(struct thread *thread)
 {
 	unsigned expected = ASLEEP;
-	fetch_add(&threads.stuck, 1, relaxed);
-	if (!cas(&thread->woken, &expected, STUCK, relaxed, relaxed))
-		fetch_sub(&threads.stuck, 1, relaxed);
+	if (cas(&thread->woken, &expected, STUCK, relaxed, relaxed)) {
+		RACE_POINT(thread_counts);
+		fetch_add(&threads.stuck, 1, release);
+	}
 }
 
 /* Until the wait has been claimed; the deadline claims it here. */

@@ -5,6 +5,7 @@
 #include <stddef.h>
 
 #include "base/check.h"
+#include "base/race.h"
 #include "sched/worker.h"
 
 /* Of two heaps the later root becomes the first child of the earlier. Both are roots: no siblings. */
@@ -130,6 +131,7 @@ unsigned timers_run(struct timers *timers, sley_time now)
 	uint64_t number;
 	struct task *task;
 	while (load(&timers->earliest, relaxed) <= now && (task = expire(timers, now, &number))) {
+		RACE_POINT(timer_taken);
 		if (wait_claim_number(task, number, CLAIM_DEADLINE)) {
 			n++;
 			task_ready(task);

@@ -91,7 +91,10 @@ NOINLINE int64_t worker_stamp(void)
 
 void worker_slept(void)
 {
-	worker_self()->stamp = 0;
+	struct worker *worker = worker_self();
+	worker->stamp = 0;
+	if (worker->asleep)
+		idle_leave(worker);
 }
 
 void worker_forked(void)

@@ -37,6 +37,7 @@ struct worker {
 	struct fiber fiber;
 	uint32_t random; /* never 0 */
 	bool spinning;   /* counted in idle.spinning */
+	bool asleep;     /* between idle_wait()'s beginning and idle_leave() */
 	bool deque_turn; /* who was first the last time that there were pinned tasks */
 	pthread_t thread;
 	/* atomic */
@@ -98,7 +99,9 @@ struct task *task_self(void);
 /* What a waiting call answers outside of a task: -EDEADLK, or -ECHILD in a forked child. */
 int outside_error(void);
 
-/* On a worker's own stack: it has slept, or may have; its last stamp is old. */
+/*
+ * On a worker's own stack: it has slept, or may have; its last stamp is old. Before it takes out anything that woke it.
+ */
 void worker_slept(void);
 
 /* In a forked child: the calling thread is no worker there. */
@@ -164,8 +167,8 @@ bool idle_spin_begin(struct worker *);    /* whether to search actively */
 void idle_spin_end(struct worker *, bool found);
 void idle_wake_all(void);
 unsigned idle_count(void);
-uint64_t idle_rounds(void);     /* times that a worker went to sleep */
-void idle_nudge(void);          /* the poller looks around, and sleeps again if there is nothing */
+uint64_t idle_changes(void);    /* times that a worker fell asleep, woke or was woken */
+void idle_leave(struct worker *); /* its sleep is over, and its hands may be full from here on */
 bool idle_without_poller(void); /* some sleep, and none of them in the reactor */
 
 /* sched/deadlock.c: by the monitor, at every look: whether nothing can ever happen again. */

@@ -8,11 +8,13 @@
 
 #include <pthread.h>
 #include <string.h>
+#include <sys/timerfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/atomic.h"
 #include "sched/worker.h"
+#include "tests/race.h"
 
 #define LOOKS SLEY_MS(1100) /* four of them */
 
@@ -216,6 +218,101 @@ static void test_not_found(void **state)
 		run(mains[i], 1 + i % 2);
 }
 
+/* ---- not found, though all that is left to do is in somebody's hands ---- */
+
+#if RACE_POINTS
+static struct {
+	const char *point;
+	unsigned looks;
+} held;
+
+/*
+ * By the monitor, before it looks for a deadlock: whoever stands at the point is kept there for some looks. Nobody else
+ * can do that: any other thread would be a hope.
+ */
+static void hold_for_some_looks(void)
+{
+	if (race_reached(held.point) && ++held.looks == 5)
+		race_go(held.point);
+}
+
+static void hold_at(const char *point)
+{
+	held.point = point;
+	held.looks = 0;
+	race_stop(point);
+	store(&sched_hooks.tick, hold_for_some_looks, release);
+}
+
+static int main_timer_held(void *arg)
+{
+	hold_at("timer_taken");
+	REQUIRE(sley_sleep(sley_in(SLEY_MS(1))) == 0);
+	REQUIRE(held.looks >= 5);
+	return 0;
+}
+
+/* A timer was taken out of the heap by a worker that stalls before its task is ready. */
+static void test_timer_held(void **state)
+{
+	for (unsigned workers = 1; workers <= 4; workers *= 2)
+		run(main_timer_held, workers);
+}
+
+static int main_event_held(void *arg)
+{
+	struct itimerspec soon = { .it_value.tv_nsec = SLEY_MS(1) };
+	uint64_t times;
+	int fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+
+	REQUIRE(fd >= 0 && timerfd_settime(fd, 0, &soon, NULL) == 0);
+	hold_at("event_taken");
+	REQUIRE(sley_read(fd, &times, sizeof(times), SLEY_NEVER) == sizeof(times));
+	REQUIRE(held.looks >= 5);
+	return close(fd);
+}
+
+/* The same with an event of the reactor. */
+static void test_event_held(void **state)
+{
+	for (unsigned workers = 1; workers <= 4; workers *= 2)
+		run(main_event_held, workers);
+}
+
+static void *receive_then_done(void *unused)
+{
+	char byte;
+
+	REQUIRE(sley_chan_recv(chan, &byte, SLEY_NEVER) == 0);
+	REQUIRE(sley_group_done(&group) == 0);
+	return NULL;
+}
+
+static int main_thread_held(void *arg)
+{
+	char byte = 0;
+
+	group = (struct sley_group)SLEY_GROUP_INIT;
+	REQUIRE(sley_chan_new(&chan, 1, 0) == 0 && sley_group_add(&group, 1) == 0);
+	hold_at("thread_counts");
+	REQUIRE(pthread_create(&thread, NULL, receive_then_done, NULL) == 0);
+	while (!race_reached("thread_counts") && held.looks == 0)
+		sley_yield();
+	REQUIRE(sley_chan_send(chan, &byte, SLEY_NEVER) == 0);
+	REQUIRE(sley_group_wait(&group, SLEY_NEVER) == 0);
+	REQUIRE(held.looks >= 5);
+	REQUIRE(pthread_join(thread, NULL) == 0);
+	return sley_chan_free(chan);
+}
+
+/* A plain thread was given what it waits for, and stalls between that and its call's return. */
+static void test_thread_held(void **state)
+{
+	run(main_thread_held, 1);
+	run(main_thread_held, 2);
+}
+#endif
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -223,6 +320,11 @@ int main(void)
 		cmocka_unit_test(test_thread_stuck),
 		cmocka_unit_test(test_many),
 		cmocka_unit_test(test_not_found),
+#if RACE_POINTS
+		cmocka_unit_test(test_timer_held),
+		cmocka_unit_test(test_event_held),
+		cmocka_unit_test(test_thread_held),
+#endif
 	};
 
 	return cmocka_run_group_tests_name("deadlock", tests, NULL, NULL);

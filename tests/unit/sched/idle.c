@@ -6,7 +6,9 @@
 #include <pthread.h>
 #include <semaphore.h>
 #include <stdlib.h>
+#include <sys/timerfd.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/atomic.h"
 #include "base/clock.h"
@@ -200,6 +202,46 @@ static void test_idle_is_quiet(void **state)
 	run(main_poller, 4);
 }
 
+static unsigned stop;
+
+static void compute(void *arg)
+{
+	sley_time deadline = SOON;
+
+	while (!load(&stop, acquire)) {
+		REQUIRE(sley_now() < deadline);
+		cpu_relax();
+	}
+}
+
+static int main_events(void *arg)
+{
+	struct sley_task_options pinned = { .size = sizeof(pinned), .pinned = 1 };
+	struct itimerspec often = { { .tv_nsec = SLEY_US(200) }, { .tv_nsec = SLEY_US(200) } };
+	uint64_t times, wakes = 0, events = 100;
+	int fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+
+	REQUIRE(fd >= 0 && timerfd_settime(fd, 0, &often, NULL) == 0);
+	store(&stop, 0, relaxed);
+	sley_task task = sley_spawn_with(&pinned, compute, NULL, SLEY_BY_POINTER);
+	for (uint64_t i = 0; i < 10 + events; i++) {
+		if (i == 10) /* from here on this worker computes, and the other has seen that */
+			wakes = counter(SLEY_COUNTER_wakes);
+		REQUIRE(sley_read(fd, &times, sizeof(times), SOON) == sizeof(times));
+	}
+	wakes = counter(SLEY_COUNTER_wakes) - wakes;
+	store(&stop, 1, release);
+	REQUIRE(wakes < events / 2); /* the monitor may have found the poller between two sleeps */
+	REQUIRE(sley_join(task, SOON) == 0);
+	return close(fd);
+}
+
+/* The poller, which is the only worker that sleeps, wakes nobody for what it readies itself. */
+static void test_poller_alone(void **state)
+{
+	run(main_events, 2);
+}
+
 static int main_end(void *arg)
 {
 	return 0;
@@ -222,6 +264,7 @@ int main(void)
 		cmocka_unit_test(test_hand_off),
 		cmocka_unit_test(test_pinned_wake),
 		cmocka_unit_test(test_idle_is_quiet),
+		cmocka_unit_test(test_poller_alone),
 		cmocka_unit_test(test_end),
 	};
 
