@@ -8,6 +8,7 @@
 
 #include "base/arena.h"
 #include "base/check.h"
+#include "base/race.h"
 #include "sched/global.h"
 #include "sched/worker.h"
 
@@ -191,18 +192,18 @@ void task_outcome(struct task *task, struct sley_end *end)
 void task_free(struct task_cache *cache, struct task *task)
 {
 	struct sley_region_task *record = task_record(task);
-	if (unlikely(task->extra != NULL)) {
-		struct worker *worker = worker_self();
-		image_free(worker ? &worker->stack.images : NULL, task->extra, sizeof(*task->extra));
-		store(&task->extra, NULL, relaxed);
-	}
+	RACE_POINT(task_is_freed);
 	task->state = SLEY_TASK_FREE;
 	store(&record->id, 0, relaxed);
 	region_live_clear(task_index(task));
-	lock_take(&task->lock); /* a stale join looks under it */
+	lock_take(&task->lock); /* who has a stale id looks under it, at the extra too */
+	struct task_extra *extra = task->extra;
+	store(&task->extra, NULL, relaxed);
 	task->fate = TASK_UNUSED;
 	task->id = (task->id + ((uint64_t)1 << SLEY_TASK_INDEX_BITS)) & INT64_MAX; /* ids are positive */
 	lock_drop(&task->lock);
+	if (unlikely(extra != NULL))
+		image_free(images_here(), extra, sizeof(*extra));
 	if (!cache) {
 		task->tenant.next = NULL;
 		give_back(task, 1);

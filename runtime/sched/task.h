@@ -91,7 +91,7 @@ struct task {
 		struct wait wait;   /* afterwards */
 	};
 	struct timer timer;
-	struct task_extra *extra; /* atomic; set once, under lock: see task_extra_get() */
+	struct task_extra *extra; /* atomic; set once, and freed, under lock: see task_extra_get() */
 	struct fiber fiber; /* kept when it is free */
 } CACHE_ALIGNED;
 

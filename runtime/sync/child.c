@@ -126,26 +126,14 @@ static void child_ended(struct watch *watch, struct task *task)
 /* The first half: counts the child that is to come. 0 or -ECANCELED. */
 static int reserve(struct sley_scope *scope)
 {
-	bool cancelled = wait_is_cancelled(scope->owner);
-	if (unlikely(cancelled))
+	int error = scope_count(scope);
+	if (unlikely(error == 0 && wait_is_cancelled(scope->owner))) {
 		scope_fail(scope, -ECANCELED);
-	lock_take(&scope->lock);
-	cancelled = scope->cancelled;
-	if (!cancelled)
-		scope->count++;
-	lock_drop(&scope->lock);
-	return cancelled ? -ECANCELED : 0;
-}
-
-/* It does not come. */
-static void unreserve(struct sley_scope *scope)
-{
-	lock_take(&scope->lock);
-	scope->count--;
-	struct task *owner = scope_wake(scope);
-	lock_drop(&scope->lock);
-	if (owner)
-		task_ready_last(owner);
+		error = -ECANCELED;
+	}
+	if (error)
+		scope_discount(scope);
+	return error;
 }
 
 /* Makes the task what a child's is. 0 or -ENOMEM. */
@@ -199,7 +187,7 @@ sley_task child_start(struct sley_child *child, struct sley_site *site, const st
 	if (error == 0 && (error = adopt(child, task)) != 0)
 		spawn_drop(task);
 	if (error) {
-		unreserve(scope);
+		scope_discount(scope);
 		return error;
 	}
 	sley_task id = (sley_task)task->id;

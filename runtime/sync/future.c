@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/race.h"
 #include "sched/fault.h"
 #include "sync/derivation.h"
 
@@ -113,6 +114,7 @@ void future_publish(struct sley_future *future, int error, struct todo *todo)
 	lock_take(&future->lock);
 	future->error = error;
 	store(&future->state, FUTURE_DONE, release); /* pairs with future_state() */
+	RACE_POINT(future_is_done_and_locked);
 	struct task *waiters = wait_pop_all(&future->waiters, CLAIM_EVENT);
 	todo_take(todo, future);
 	lock_drop(&future->lock);
@@ -260,8 +262,10 @@ int sley_future_cancel(struct sley_future *future)
 	int error = future_enter(future, "sley_future_cancel");
 	if (error)
 		return error;
+	future_hold(future); /* who sees it cancelled may drop the caller's handle */
 	if (!future_cancel(future, &todo))
 		error = -EALREADY;
+	future_drop(future, &todo);
 	todo_run(&todo);
 	thread_depart();
 	return error;

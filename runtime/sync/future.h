@@ -79,7 +79,10 @@ static inline bool future_claim(struct sley_future *future)
 	return cas(&future->state, &pending, FUTURE_CLAIMED, acq_rel, relaxed);
 }
 
-/* It is DONE: wakes who waits; its links are to do. By who claimed it. */
+/*
+ * It is DONE: wakes who waits; its links are to do. By who claimed it, with a reference of his own: who sees it DONE may
+ * drop all others at once.
+ */
 void future_publish(struct sley_future *future, int error, struct todo *todo);
 
 /* Claims and publishes it, its value being written already: false: it was complete. */

@@ -13,6 +13,7 @@
  */
 #include <errno.h>
 
+#include "base/race.h"
 #include "sched/fault.h"
 #include "sched/thread.h"
 #include "sched/worker.h"
@@ -183,6 +184,7 @@ static struct watching *take_back(struct sley_monitor *monitor, struct task *tas
 {
 	if ((sley_task)task->id != id || task->fate & TASK_UNUSED || !task->extra)
 		return NULL;
+	RACE_POINT(monitor_takes_back_locked);
 	for (struct watch *watch = task->extra->watches; watch; watch = watch->next) {
 		struct watching *w = CONTAINER_OF(watch, struct watching, watch);
 		if (watch->ended == watch_ended && w->monitor == monitor) {

@@ -3,9 +3,14 @@
 /*
  * Once: state = 0: not yet; the id of who runs the function; or DONE, which is looked at without a lock. If the
  * function fails, the first waiter is handed the part of the runner.
+ *
+ * The memory may be gone as soon as somebody has been told that it is done. So who sees DONE without the lock looks
+ * whether the lock is free, too: DONE is stored under it, and its drop is the last access of who stored it.
+ *     leave(): lock = 1; state = DONE; wake; lock = 0        state == DONE? lock == 0?
  */
 #include <errno.h>
 
+#include "base/race.h"
 #include "sched/fault.h"
 #include "sync/park.h"
 
@@ -45,6 +50,7 @@ static void leave(struct sley_once *once, bool done)
 	if (!alone && !done)
 		next = wait_pop(&once->waiters, CLAIM_EVENT);
 	store(&once->state, done ? DONE : next ? next->id : 0, release); /* pairs with the acquires of DONE */
+	RACE_POINT(once_is_done_and_locked);
 	if (!alone && done)
 		list = wait_pop_all(&once->waiters, CLAIM_EVENT);
 	lock_drop(inner(once));
@@ -55,12 +61,18 @@ static void leave(struct sley_once *once, bool done)
 		thread_depart();
 }
 
+/* Both acquire: the lock is read after the state, and what its holder did is over; pairs with leave() and its drop. */
+static bool is_done(struct sley_once *once)
+{
+	return load(&once->state, acquire) == DONE && load(&once->lock, acquire) == 0;
+}
+
 int sley_once(struct sley_once *once, int (*fn)(void *), void *arg, sley_time deadline)
 {
 	int error = fault_object(once, "sley_once", "once");
 	if (error)
 		return error;
-	if (load(&once->state, acquire) == DONE)
+	if (likely(is_done(once)))
 		return 0;
 	if (!fn)
 		return -EINVAL;

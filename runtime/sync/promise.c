@@ -27,6 +27,28 @@ int sley_promise_new(struct sley_promise **promise, struct sley_future **future,
 	return error;
 }
 
+/*
+ * For a call that completes the future: a reference of the call's own. Who sees the future complete may free it and the
+ * promise, the same that the call was given.
+ */
+static void hold(struct sley_future *future)
+{
+	fetch_add(&future->refs, FUTURE_PRODUCER, relaxed); /* as future_hold() */
+}
+
+static int resolve(struct sley_future *future, const void *value, struct todo *todo)
+{
+	if (!value && future->size > 0)
+		return -EINVAL;
+	if (!future_claim(future))
+		return -EALREADY;
+	if (future->size > 0)
+		memcpy(future->value, value, future->size);
+	fault_search(value, future->size, "sley_promise_resolve", "value");
+	future_publish(future, 0, todo);
+	return 0;
+}
+
 int sley_promise_resolve(struct sley_promise *promise, const void *value)
 {
 	struct sley_future *future = future_of(promise);
@@ -34,17 +56,10 @@ int sley_promise_resolve(struct sley_promise *promise, const void *value)
 	int error = future_enter(future, "sley_promise_resolve");
 	if (error)
 		return error;
-	if (!value && future->size > 0) {
-		error = -EINVAL;
-	} else if (!future_claim(future)) {
-		error = -EALREADY;
-	} else {
-		if (future->size > 0)
-			memcpy(future->value, value, future->size);
-		fault_search(value, future->size, "sley_promise_resolve", "value");
-		future_publish(future, 0, &todo);
-		todo_run(&todo);
-	}
+	hold(future);
+	error = resolve(future, value, &todo);
+	future_release(future, FUTURE_PRODUCER);
+	todo_run(&todo);
 	thread_depart();
 	return error;
 }
@@ -58,8 +73,10 @@ int sley_promise_reject(struct sley_promise *promise, int reason)
 	int error = future_enter(future, "sley_promise_reject");
 	if (error)
 		return error;
+	hold(future);
 	if (!future_end(future, reason, &todo))
 		error = -EALREADY;
+	future_release(future, FUTURE_PRODUCER);
 	todo_run(&todo);
 	thread_depart();
 	return error;
@@ -68,7 +85,7 @@ int sley_promise_reject(struct sley_promise *promise, int reason)
 struct sley_promise *sley_promise_ref(struct sley_promise *promise)
 {
 	if (promise)
-		fetch_add(&future_of(promise)->refs, FUTURE_PRODUCER, relaxed); /* as future_hold() */
+		hold(future_of(promise));
 	return promise;
 }
 

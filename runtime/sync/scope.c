@@ -5,6 +5,7 @@
 
 #include <errno.h>
 
+#include "base/race.h"
 #include "sched/fault.h"
 #include "sched/thread.h"
 
@@ -232,8 +233,36 @@ void scope_fail(struct sley_scope *scope, int error)
 		scope->error = error;
 	scope->cancelled = true;
 	lock_drop(&scope->lock);
+	RACE_POINT(scope_is_cancelled);
 	while (tell_some(scope))
 		;
+}
+
+int scope_count(struct sley_scope *scope)
+{
+	lock_take(&scope->lock);
+	bool cancelled = scope->cancelled;
+	scope->count++;
+	lock_drop(&scope->lock);
+	return cancelled ? -ECANCELED : 0;
+}
+
+void scope_discount(struct sley_scope *scope)
+{
+	lock_take(&scope->lock);
+	scope->count--;
+	struct task *owner = scope_wake(scope);
+	lock_drop(&scope->lock);
+	if (owner)
+		task_ready_last(owner);
+}
+
+/* Counted, as children that see the cancellation may end before all is done, and the owner then close the scope. */
+static void cancel(struct sley_scope *scope)
+{
+	scope_count(scope);
+	scope_fail(scope, -ECANCELED);
+	scope_discount(scope);
 }
 
 int sley_scope_cancel(struct sley_scope *scope)
@@ -243,7 +272,7 @@ int sley_scope_cancel(struct sley_scope *scope)
 		return error;
 	error = fault_object(scope, "sley_scope_cancel", "scope");
 	if (error == 0)
-		scope_fail(scope, -ECANCELED);
+		cancel(scope);
 	thread_depart();
 	return error;
 }

@@ -12,8 +12,8 @@
  * Invariants, with the lock free
  *   - A child that is linked has a task that has not been freed, and its claim can be cancelled without the task's lock:
  *     child_ended() comes before the entry is freed, and needs the scope's lock.
- *   - count = the children that are linked, and those between the two halves of a spawn. While it is not 0 the scope
- *     is not freed, so whoever is counted, or has counted one, may use it.
+ *   - count = the children that are linked, those between the two halves of a spawn, and who is cancelling it from
+ *     outside. While it is not 0 the scope is not freed, so whoever is counted, or has counted one, may use it.
  *   - cancelled, and no spawn in its middle: => `running` is empty, or somebody is moving it to `told`.
  *
  * A child that ends after the count became 0 has nothing of the scope in its hands: the lock's drop is its last access.
@@ -111,8 +111,12 @@ struct task *scope_wake(struct sley_scope *scope);
 /* Waits until it is due. By the owner. 0, or what ended the wait. */
 int scope_await(struct sley_scope *scope, sley_time deadline, const void *pc);
 
-/* It answers `error` unless it has one, and its children are cancelled. By whoever may use it. */
+/* It answers `error` unless it has one, and its children are cancelled. By the owner, or who is counted. */
 void scope_fail(struct sley_scope *scope, int error);
+
+/* Counts the caller, or the child that is to come, in: 0, or -ECANCELED if it is cancelled; and out. */
+int scope_count(struct sley_scope *scope);
+void scope_discount(struct sley_scope *scope);
 
 /* From `running` to `told`. With the lock held. */
 void scope_move(struct sley_scope *scope, struct sley_child *child);

@@ -4,9 +4,12 @@
 #include "tests/unit/run.h"
 
 #include <pthread.h>
+#include <sched.h>
 
 #include "base/atomic.h"
+#include "sched/task.h"
 #include "stack/image.h"
+#include "tests/race.h"
 
 static struct sley_group gate;
 
@@ -516,6 +519,57 @@ static void test_collect(void **state)
 	run_each(main_collect);
 }
 
+#if RACE_POINTS
+
+static struct sley_monitor *asked;
+static sley_task ending;
+
+static void *removes(void *unused)
+{
+	REQUIRE(sley_monitor_remove(asked, ending) == -ENOENT);
+	return NULL;
+}
+
+static int main_extra(void *unused)
+{
+	static const struct sley_task_options detached = { .size = sizeof(detached), .detached = 1 };
+	struct sley_monitor *other = new_monitor();
+	pthread_t thread;
+
+	asked = new_monitor();
+	gate = (struct sley_group)SLEY_GROUP_INIT;
+	REQUIRE(sley_group_add(&gate, 1) == 0);
+	ending = sley_spawn_with(&detached, at_gate, NULL, SLEY_BY_POINTER);
+	REQUIRE(sley_monitor_add(other, ending) == 0 && sley_monitor_remove(other, ending) == 0);
+	race_stop("task_is_freed");
+	race_stop("monitor_takes_back_locked");
+	REQUIRE(sley_group_done(&gate) == 0);
+	race_wait("task_is_freed");
+	REQUIRE(pthread_create(&thread, NULL, removes, NULL) == 0);
+	race_wait("monitor_takes_back_locked");
+	race_go("task_is_freed");
+	for (int i = 0; i < 1000; i++)
+		sched_yield();
+	REQUIRE(task_extra(task_find(ending)) != NULL);
+	race_go("monitor_takes_back_locked");
+	REQUIRE(pthread_join(thread, NULL) == 0);
+	REQUIRE(sley_monitor_free(other) == 0 && sley_monitor_free(asked) == 0);
+	return 0;
+}
+
+/*
+ *   a task has ended                     sley_monitor_remove()
+ *   its entry is to be freed
+ *                                        lock; the id is the task's; it has an extra
+ *   lock: waits; frees the extra         looks through its watches; unlock
+ */
+static void test_extra(void **state)
+{
+	run(main_extra, 2);
+}
+
+#endif
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -523,6 +577,9 @@ int main(void)
 		cmocka_unit_test(test_ended),       cmocka_unit_test(test_remove),    cmocka_unit_test(test_several),
 		cmocka_unit_test(test_cancelled),   cmocka_unit_test(test_given_up), cmocka_unit_test(test_thread),    cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_remove_race), cmocka_unit_test(test_free_race), cmocka_unit_test(test_collect),
+#if RACE_POINTS
+		cmocka_unit_test(test_extra),
+#endif
 	};
 
 	return cmocka_run_group_tests_name("monitor", tests, NULL, NULL);

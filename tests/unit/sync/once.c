@@ -4,8 +4,11 @@
 #include "tests/unit/run.h"
 
 #include <pthread.h>
+#include <sched.h>
+#include <string.h>
 
 #include "base/atomic.h"
+#include "tests/race.h"
 
 static struct sley_once once;
 static struct sley_chan *gate; /* what the function waits for */
@@ -263,11 +266,65 @@ static void test_answers(void **state)
 	assert_int_equal(sley_once(&once, set, NULL, 0), -ENOTCONN);
 }
 
+#if RACE_POINTS
+
+/* ---- the memory goes ---- */
+
+static unsigned told; /* atomic */
+
+static void *reuse(void *unused)
+{
+	REQUIRE(sley_once(&once, set, NULL, SOON) == 0);
+	memset(&once, 0xff, sizeof(once));
+	store(&told, 1, relaxed);
+	return NULL;
+}
+
+static int main_reuse(void *unused)
+{
+	struct sley_once other;
+	pthread_t thread;
+
+	reset();
+	told = 0;
+	race_stop("once_is_done_and_locked");
+	sley_task runner = sley_spawn(call, NULL);
+	race_wait("once_is_done_and_locked");
+	REQUIRE(pthread_create(&thread, NULL, reuse, NULL) == 0);
+	for (int i = 0; i < 1000 && !load(&told, relaxed); i++)
+		sched_yield();
+	race_go("once_is_done_and_locked");
+	REQUIRE(pthread_join(thread, NULL) == 0);
+	join(runner);
+	memset(&other, 0xff, sizeof(other));
+	REQUIRE(memcmp(&once, &other, sizeof(once)) == 0);
+	return 0;
+}
+
+/*
+ *   runs the function                    another caller
+ *   state = DONE
+ *                                        DONE: it is told, and the memory becomes something else's
+ *   looks for those who wait; unlocks: not in that
+ */
+static void test_memory(void **state)
+{
+	run(main_reuse, 2);
+}
+
+#endif
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_answers), cmocka_unit_test(test_once),  cmocka_unit_test(test_failing),
-		cmocka_unit_test(test_cancel),  cmocka_unit_test(test_races),
+		cmocka_unit_test(test_answers),
+		cmocka_unit_test(test_once),
+		cmocka_unit_test(test_failing),
+		cmocka_unit_test(test_cancel),
+		cmocka_unit_test(test_races),
+#if RACE_POINTS
+		cmocka_unit_test(test_memory),
+#endif
 	};
 
 	return cmocka_run_group_tests_name("once", tests, NULL, NULL);

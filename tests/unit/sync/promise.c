@@ -3,11 +3,15 @@
 /* Promises: completing a future from anywhere, once; and promises that are dropped. */
 #include "tests/unit/run.h"
 
+#include <errno.h>
 #include <pthread.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/atomic.h"
 #include "base/compiler.h"
+#include "sync/future.h"
+#include "tests/race.h"
 
 static struct sley_future *future;
 static struct sley_promise *promise;
@@ -235,12 +239,83 @@ static void test_two_droppers(void **state)
 	run(main_two_droppers, 4);
 }
 
+#if RACE_POINTS
+
+/* ---- the memory goes ---- */
+
+static void resolve_it(void *unused)
+{
+	REQUIRE(sley_promise_resolve(promise, NULL) == 0);
+}
+
+static void reject_it(void *unused)
+{
+	REQUIRE(sley_promise_reject(promise, -EIO) == 0);
+}
+
+static void cancel_it(void *unused)
+{
+	REQUIRE(sley_future_cancel(future) == 0);
+}
+
+/* Whoever saw that the future is complete frees it and the promise, and the memory becomes something else's. */
+static void free_at_once(void (*completes)(void *), int answer)
+{
+	static char *blocks[16], same[sizeof(struct sley_future)];
+	size_t n = sizeof(blocks) / sizeof(*blocks);
+
+	REQUIRE(sley_promise_new(&promise, &future, 0) == 0);
+	race_stop("future_is_done_and_locked");
+	sley_task task = sley_spawn(completes, NULL);
+	race_wait("future_is_done_and_locked");
+	REQUIRE(sley_await(future, NULL, SLEY_NEVER) == answer);
+	REQUIRE(sley_future_free(future) == 0 && sley_promise_free(promise) == 0);
+	memset(same, 0xff, sizeof(same));
+	for (size_t i = 0; i < n; i++) {
+		REQUIRE((blocks[i] = malloc(sizeof(same))) != NULL);
+		memset(blocks[i], 0xff, sizeof(same));
+	}
+	race_go("future_is_done_and_locked");
+	REQUIRE(sley_join(task, SOON) == 0);
+	for (size_t i = 0; i < n; i++) {
+		REQUIRE(memcmp(blocks[i], same, sizeof(same)) == 0);
+		free(blocks[i]);
+	}
+}
+
+static int main_memory(void *unused)
+{
+	free_at_once(resolve_it, 0);
+	free_at_once(reject_it, -EIO);
+	free_at_once(cancel_it, -ECANCELED);
+	return 0;
+}
+
+/*
+ *   completes it                         awaits it
+ *   state = DONE
+ *                                        DONE: frees the future and the promise
+ *   wakes who waits; unlocks: the reference is its own
+ */
+static void test_memory(void **state)
+{
+	run(main_memory, 2);
+}
+
+#endif
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_once),          cmocka_unit_test(test_dropped),
-		cmocka_unit_test(test_bad),           cmocka_unit_test(test_threads),
-		cmocka_unit_test(test_two_resolvers), cmocka_unit_test(test_two_droppers),
+		cmocka_unit_test(test_once),
+		cmocka_unit_test(test_dropped),
+		cmocka_unit_test(test_bad),
+		cmocka_unit_test(test_threads),
+		cmocka_unit_test(test_two_resolvers),
+		cmocka_unit_test(test_two_droppers),
+#if RACE_POINTS
+		cmocka_unit_test(test_memory),
+#endif
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -8,6 +8,7 @@
 
 #include "base/atomic.h"
 #include "stack/image.h"
+#include "tests/race.h"
 
 static unsigned ended, started; /* atomic */
 static struct sley_group gate;
@@ -626,6 +627,81 @@ static void test_refused(void **state)
 	assert_int_equal(sley_scope_cancel(NULL), -ENOTCONN);
 }
 
+#if RACE_POINTS
+
+/* ---- who cancels it from outside is done with it before it is closed ---- */
+
+static struct sley_scope *_Atomic cancelled;
+static unsigned closed; /* atomic */
+
+static int ends(void *unused)
+{
+	return 0;
+}
+
+/* It sees that the scope is cancelled before it has been told. */
+static int sees(void *unused)
+{
+	sley_time deadline = SOON;
+	int64_t id;
+
+	while ((id = sley_scope_spawn(cancelled, ends, NULL)) >= 0) {
+		REQUIRE(sley_now() < deadline);
+		sley_yield();
+	}
+	return 0;
+}
+
+static void closes(void *unused)
+{
+	struct sley_scope *scope;
+
+	REQUIRE(sley_scope_open(&scope, NULL) == 0);
+	cancelled = scope;
+	REQUIRE(sley_scope_spawn(scope, sees, NULL) > 0);
+	REQUIRE(sley_scope_close(scope, SLEY_NEVER) == -ECANCELED);
+	store(&closed, 1, relaxed);
+}
+
+static void *cancels(void *scope)
+{
+	REQUIRE(sley_scope_cancel(scope) == 0);
+	return NULL;
+}
+
+static int main_cancelled_outside(void *unused)
+{
+	pthread_t thread;
+
+	cancelled = NULL;
+	closed = 0;
+	sley_task owner = sley_spawn(closes, NULL);
+	while (!cancelled)
+		sley_yield();
+	race_stop("scope_is_cancelled");
+	REQUIRE(pthread_create(&thread, NULL, cancels, cancelled) == 0);
+	race_wait("scope_is_cancelled");
+	for (int i = 0; i < 1000; i++)
+		sley_yield();
+	REQUIRE(!load(&closed, relaxed));
+	race_go("scope_is_cancelled");
+	REQUIRE(pthread_join(thread, NULL) == 0 && sley_join(owner, SOON) == 0);
+	return 0;
+}
+
+/*
+ *   a plain thread                       the scope
+ *   cancelled = true
+ *                                        its children see that, and end; its owner would close it
+ *   looks for children to tell
+ */
+static void test_cancelled_outside(void **state)
+{
+	run(main_cancelled_outside, 2);
+}
+
+#endif
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -637,6 +713,9 @@ int main(void)
 		cmocka_unit_test(test_inherited),    cmocka_unit_test(test_left_open),
 		cmocka_unit_test(test_sleep),
 		cmocka_unit_test(test_order),        cmocka_unit_test(test_refused),
+#if RACE_POINTS
+		cmocka_unit_test(test_cancelled_outside),
+#endif
 	};
 
 	return cmocka_run_group_tests_name("scope", tests, NULL, NULL);
