@@ -97,6 +97,7 @@ static void tick(void)
 {
 	if (exchange(&run.dump_wanted, 0, relaxed))
 		sley_dump(complaint_fd());
+	offload_retry();
 }
 
 static bool expecting(void)

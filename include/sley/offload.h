@@ -16,7 +16,13 @@
  * Signals in option `signals` are never delivered there: they stay values (sley/signal.h). Calls of sley's own that a
  * pool makes (files, processes) have all signals blocked, and no handler interrupts them.
  *
- * The other way round, sley_submit() lets any thread have a function run as a task, and waits for it.
+ * The other way round, sley_submit() lets any thread have a function run as a task, and waits for it: an offloaded function
+ * too, whose task may offload in turn, to any depth. A function that waits by a call of sley for what a task does leaves
+ * its place in the pool meanwhile: calls of a task that it has submitted are made before others, whether the queue is full
+ * or not; and if all threads of the pool wait so, more are started for what is queued. So a pool never waits for itself,
+ * and has more threads than its limit as long as some wait (the limit holds for those that do not). A function that waits
+ * in another way (a pthread condition, a pipe) for another call of its pool keeps its place: with as many of these as the
+ * pool has threads they wait for ever.
  */
 #ifndef SLEY_OFFLOAD_H
 #define SLEY_OFFLOAD_H
@@ -59,7 +65,8 @@ struct sley_offload_options {
  * when all that is running has ended.
  *
  * 0; -ETIMEDOUT; -EINVAL: fn is null, or block and n is not 0; -E2BIG: n is above SLEY_OFFLOAD_MAX; -ENOMEM; -EAGAIN:
- * there is no thread, and none can be started. Task: a plain thread calls fn itself.
+ * there is no thread, or all wait for tasks, and none can be started. Task: a plain thread, or an offloaded function,
+ * calls fn itself (-EDEADLK).
  */
 SLEY_API int sley_offload(void (*fn)(void *block), void *block, size_t n, sley_time deadline);
 

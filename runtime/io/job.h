@@ -46,6 +46,7 @@ struct job {
 	size_t n;
 	bool service;  /* both are the service's, or call what is: they run with the run's signal mask */
 	int error;     /* why it could not be run; set before it is ENDED */
+	bool nested;   /* a thread of a pool waits for its task; set before it is QUEUED */
 	uint8_t stage; /* protected by the pool's lock: enum job_stage */
 	char block[] __attribute__((aligned(16)));
 };

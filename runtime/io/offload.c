@@ -120,6 +120,12 @@ void offload_close(void)
 		pool_stop(&pools[i]);
 }
 
+void offload_retry(void)
+{
+	for (unsigned i = 0; i < POOLS; i++)
+		pool_retry(&pools[i]);
+}
+
 unsigned offload_active(void)
 {
 	unsigned n = 0;

@@ -9,11 +9,13 @@
 
 #include "base/clock.h"
 #include "base/futex.h"
+#include "sched/thread.h"
 #include "sched/worker.h"
 
 #define STACK ((size_t)1 << 20) /* of a thread: getaddrinfo's modules want some 100 KiB; pages are touched on demand */
 
 struct pool_thread {
+	struct thread_host host;
 	pthread_t id; /* set by the thread itself */
 	struct pool *pool;
 	struct pool_thread *next, *prev; /* protected by the pool's lock: of the idle list */
@@ -27,9 +29,26 @@ unsigned pool_test_fail;
 
 /* ---- jobs ---- */
 
+/* With the lock held: the next to be run; null: none. */
+static struct job *first(const struct pool *pool)
+{
+	return pool->nested.head ? pool->nested.head : pool->queued.head;
+}
+
+/* With the lock held: whether there are more jobs than threads on their way to them. */
+static bool needs_threads(const struct pool *pool)
+{
+	return pool->length + pool->nested_length > pool->coming;
+}
+
 /* With the lock held: a job leaves the queue, and its place is handed on: whom to make ready, or null. */
 static struct task *unqueue(struct pool *pool, struct job *job)
 {
+	if (job->nested) {
+		job_take_out(&pool->nested, job);
+		pool->nested_length--;
+		return NULL;
+	}
 	job_take_out(&pool->queued, job);
 	pool->length--;
 	struct task *waiter = wait_pop(&pool->waiters, CLAIM_EVENT);
@@ -118,13 +137,45 @@ static void start(struct pool *pool);
 /* With the lock held: whether a thread is to be started, by start() without it. */
 static bool must_start(struct pool *pool)
 {
-	if (pool->length <= pool->coming || pool->idle || pool->starting || pool->stopping ||
-	    pool->threads >= pool->limit)
+	unsigned at_work = pool->threads - pool->away;
+	if (!needs_threads(pool) || pool->idle || pool->starting || pool->stopping)
+		return false;
+	if (pool->threads >= pool->limit && at_work > 0 && !(pool->nested.head && at_work < pool->limit))
 		return false;
 	pool->starting = true;
+	store(&pool->short_of, 0, relaxed);
 	pool->coming++;
 	store(&pool->threads, pool->threads + 1, relaxed);
 	return true;
+}
+
+/* The thread waits for a task; that wait is over. */
+static void on_away(struct thread_host *host, bool forever)
+{
+	struct pool *pool = CONTAINER_OF(host, struct pool_thread, host)->pool;
+	lock_take(&pool->lock);
+	pool->away++;
+	bool more = must_start(pool);
+	lock_drop(&pool->lock);
+	if (more)
+		start(pool);
+	if (forever) {
+		fetch_sub(&pool->active, 1, relaxed);
+		fetch_sub(&scheduler.threads, 1, relaxed); /* it is in threads_stuck() */
+	}
+}
+
+static void on_back(struct thread_host *host, bool forever)
+{
+	struct pool *pool = CONTAINER_OF(host, struct pool_thread, host)->pool;
+	if (forever) {
+		fetch_add(&pool->active, 1, relaxed);
+		fetch_add(&scheduler.threads, 1,
+			  release); /* after `active`: deadlock_look() reads them the other way round */
+	}
+	lock_take(&pool->lock);
+	pool->away--;
+	lock_drop(&pool->lock);
 }
 
 /* The thread has ended but for joining the one that did so before it. The lock is held, and dropped. */
@@ -135,7 +186,10 @@ static void leave(struct pool_thread *thread)
 	pool->ended = thread;
 	store(&pool->threads, pool->threads - 1, release); /* pairs with pool_stop() */
 	bool last = pool->stopping && pool->threads == 0;
+	unsigned *woken = needs_threads(pool) ? rouse(pool) : NULL; /* it was one too many, and counted as coming */
 	lock_drop(&pool->lock);
+	if (woken)
+		futex_wake(woken, 1);
 	fetch_sub(&scheduler.threads, 1, relaxed);
 	if (last)
 		futex_wake(&pool->threads, 1);
@@ -150,12 +204,14 @@ static struct job *next_job(struct pool_thread *thread)
 {
 	struct pool *pool = thread->pool;
 	struct job *job;
-	while (!(job = pool->queued.head)) {
+	if (pool->threads - pool->away > pool->limit)
+		return NULL; /* those that were away are back */
+	while (!(job = first(pool))) {
 		if (pool->stopping)
 			return NULL;
 		bool woken = sleep_idle(thread);
 		pool->coming -= woken;
-		if (!woken && !pool->queued.head)
+		if (!woken && !first(pool))
 			return NULL;
 	}
 	struct task *waiter = unqueue(pool, job);
@@ -201,6 +257,8 @@ static void *thread_main(void *arg)
 	struct job *job;
 	thread->id = pthread_self();
 	pthread_setname_np(thread->id, pool->name);
+	thread->host = (struct thread_host){ on_away, on_back };
+	thread_host = &thread->host;
 	fetch_add(&scheduler.threads, 1, relaxed); /* for sched/deadlock.c: a thread of the runtime's own */
 	lock_take(&pool->lock);
 	pool->starting = false;
@@ -236,7 +294,7 @@ static void fail_all(struct pool *pool, int error)
 	struct task *list = NULL, *task;
 	struct job *job;
 	unsigned n = 0;
-	while ((job = pool->queued.head)) {
+	while ((job = first(pool))) {
 		if ((task = unqueue(pool, job))) {
 			task->tenant.next =
 				tenant_of(list); /* a claimed task is nobody else's: its queue link is free */
@@ -256,18 +314,19 @@ static void fail_all(struct pool *pool, int error)
 	fetch_sub(&pool->active, n, release);
 }
 
-/* One thread less is coming. Those that there are will do its work; one that has begun to idle meanwhile, at once. */
+/* One thread less is coming. Those at work will do what it was for; one that has begun to idle meanwhile, at once. */
 static void start_failed(struct pool *pool, int error)
 {
 	lock_take(&pool->lock);
 	pool->starting = false;
 	pool->coming--;
 	store(&pool->threads, pool->threads - 1, relaxed);
-	if (pool->threads == 0) {
+	if (pool->threads == pool->away) {
 		fail_all(pool, error);
 		return;
 	}
-	unsigned *woken = pool->length > pool->coming ? rouse(pool) : NULL;
+	unsigned *woken = needs_threads(pool) ? rouse(pool) : NULL;
+	store(&pool->short_of, !woken && needs_threads(pool), relaxed);
 	lock_drop(&pool->lock);
 	if (woken)
 		futex_wake(woken, 1);
@@ -290,22 +349,39 @@ static void start(struct pool *pool)
 	start_failed(pool, -error);
 }
 
+void pool_retry(struct pool *pool)
+{
+	if (!load(&pool->short_of, relaxed)) /* seen at the next look */
+		return;
+	lock_take(&pool->lock);
+	bool more = must_start(pool);
+	lock_drop(&pool->lock);
+	if (more)
+		start(pool);
+}
+
 /* ---- the task's side ---- */
 
 bool pool_add(struct pool *pool, struct job *job, struct task *task, bool handed, const struct pool_wait *wait)
 {
+	job->nested = task->flags & TASK_NESTED;
 	lock_take(&pool->lock);
 	pool->handed -= handed;
-	if (pool->length + pool->handed >= pool->places) {
+	if (!job->nested && pool->length + pool->handed >= pool->places) {
 		lock_drop(&pool->lock);
 		return false;
 	}
 	wait_begin(task, wait->kind, wait->object, wait->pc); /* before it is queued: from then on it can be claimed */
 	job->task = task;
-	job_append(&pool->queued, job);
-	pool->length++;
+	if (job->nested) {
+		job_append(&pool->nested, job);
+		pool->nested_length++;
+	} else {
+		job_append(&pool->queued, job);
+		pool->length++;
+	}
 	fetch_add(&pool->active, 1, relaxed);
-	unsigned *woken = pool->length > pool->coming ? rouse(pool) : NULL;
+	unsigned *woken = needs_threads(pool) ? rouse(pool) : NULL;
 	bool more = must_start(pool);
 	lock_drop(&pool->lock);
 	if (woken)
@@ -384,8 +460,8 @@ void pool_stop(struct pool *pool)
 	unsigned *woken, threads;
 	lock_take(&pool->lock);
 	pool->stopping = true;
-	struct job_list never = pool->queued;
-	pool->queued = (struct job_list){ 0 };
+	struct job_list never[] = { pool->queued, pool->nested };
+	pool->queued = pool->nested = (struct job_list){ 0 };
 	for (struct job *job = pool->taken.head; job; job = job->next) {
 		if (job->stage == JOB_RUNNING)
 			job->task = NULL; /* it was abandoned */
@@ -404,6 +480,7 @@ void pool_stop(struct pool *pool)
 		pthread_join(pool->ended->id, NULL);
 		free(pool->ended);
 	}
-	drop_all(&never);
+	drop_all(&never[0]);
+	drop_all(&never[1]);
 	drop_all(&pool->taken); /* ended, and their tasks were abandoned before they took them */
 }

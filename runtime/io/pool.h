@@ -5,7 +5,7 @@
  *
  * A job is a function and a copy of its block. It is in the pool's lists from pool_add() until it is taken back:
  *
- *   QUEUED    in `queued`, oldest first. A thread takes it, or its task removes it: it never runs.
+ *   QUEUED    in `queued` or `nested`, oldest first. A thread takes it, or its task removes it: it never runs.
  *   RUNNING   in `taken`. The thread has it. The task may give it up (`task` = null): then it is the thread's, which
  *             hands the block to `dropped` and frees it.
  *   ENDED     in `taken`. It is the task's, which removes and frees it.
@@ -29,6 +29,21 @@
  * a thread each within some tens of microseconds. A thread that ends joins the one that ended before it; pool_stop()
  * joins the last.
  *
+ * Threads that wait for tasks. A function may wait for a task, by sley_submit() or at a channel, and that task may
+ * offload in turn: if all threads do so, none is left for what they wait for. So a thread that waits for a task is
+ * *away* (sched/thread.h tells), and
+ *   - if all threads are away, one more is started for what is queued, whatever `limit` says: something goes on always;
+ *   - calls of a task that sley_submit() made for a thread of a pool are *nested*: they are taken before all others, need no
+ *     place in the queue, and have `limit` threads beside those that are away.
+ * So there is about a thread for each call that waits; they are given back when it is over: a thread that finds more than
+ * `limit` beside those that are away ends. Rejected: running what is queued on the waiting thread itself, whose own call
+ * could end only after it; and refusing nested calls, which are what sley_submit() is for.
+ * Of a thread that is away without a deadline nothing can come by itself: it does not count as `active`, so the end of
+ * all things is found (sched/deadlock.c).
+ *
+ * Where no thread can be started, what is queued ends with that error if all that there are are away; else these will do
+ * it, and the monitor tries again (pool_retry()).
+ *
  * The queue has `places`. A task that finds none waits, FIFO, with its block still its own; whoever frees a place hands
  * it on, counted in `handed` until it is used.
  *
@@ -45,18 +60,20 @@ struct pool {
 	const char *name; /* of its threads */
 	struct lock lock; /* protects the rest */
 	unsigned limit, places;
-	struct job_list queued, taken;
-	unsigned length; /* of queued */
+	struct job_list queued, nested, taken;
+	unsigned length, nested_length;
 	unsigned handed;
 	struct sley_waiters waiters; /* for a place */
 	struct pool_thread *idle;    /* LIFO */
 	struct pool_thread *ended;   /* the last that ended: not joined yet */
 	unsigned threads;            /* atomic, futex of pool_stop(); written under lock */
 	unsigned resting;            /* idle ones */
-	unsigned coming; /* will look at the queue without being woken: woken, started, or done with a job */
+	unsigned away;
+	unsigned short_of; /* atomic, written under lock: a thread that is wanted could not be started */
+	unsigned coming;   /* will look at the queue without being woken: woken, started, or done with a job */
 	bool starting;
 	bool stopping;
-	unsigned active; /* atomic: jobs whose end may still ready a task; written under lock */
+	unsigned active; /* atomic: jobs whose end may still ready a task */
 };
 
 extern struct pool pools[POOLS];
@@ -84,6 +101,9 @@ bool pool_take_back(struct pool *pool, struct job *job);
 
 /* Waits for a place: 0: it was handed one; or what ended the wait. */
 int pool_wait_for_place(struct pool *pool, struct task *task, const struct pool_wait *wait, sley_time deadline);
+
+/* Starts a thread if one is wanted that could not be started. By the monitor. */
+void pool_retry(struct pool *pool);
 
 /* It does not need the place that it was handed. */
 void pool_return_place(struct pool *pool);

@@ -115,13 +115,17 @@ static int submit(struct thread *thread, struct sley_site *site, struct submissi
 		  sley_time deadline)
 {
 	static const struct sley_task_options detached = { .size = sizeof(detached), .detached = 1 };
-	sley_task task = sley_spawn_at(site, &detached, run, s, SLEY_BY_POINTER);
-	if (task < 0) {
+	struct task *fresh;
+	int error = spawn_new(&fresh, site, &detached, run, s, SLEY_BY_POINTER);
+	if (error) {
 		submission_free(s);
-		return (int)task;
+		return error;
 	}
+	sley_task task = (sley_task)fresh->id; /* once it is ready it may end, and the entry be another's */
+	fresh->flags |= thread_host ? TASK_NESTED : 0;
+	spawn_start(fresh);
 	lock_take(&s->lock);
-	int error = wait_for_end(s, &thread->task, deadline);
+	error = wait_for_end(s, &thread->task, deadline);
 	bool running = s->stage == RUNNING;
 	if (error == 0 && n > 0)
 		memcpy(block, s->block, n);

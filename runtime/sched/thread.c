@@ -25,6 +25,8 @@ static struct shard {
 	unsigned inside; /* atomic, futex */
 } CACHE_ALIGNED shards[SHARDS];
 
+__thread struct thread_host *thread_host __attribute__((tls_model("initial-exec")));
+
 unsigned threads_stuck(void)
 {
 	return load(&threads.stuck, acquire); /* pairs with count_stuck() */
@@ -151,9 +153,14 @@ enum claim thread_park(struct task *task, sley_time deadline)
 	bool listed = enlist(thread);
 	if (!listed && wait_claim(task, CLAIM_OVER))
 		return CLAIM_OVER;
+	struct thread_host *host = thread_host;
+	if (host)
+		host->away(host, deadline == SLEY_NEVER);
 	if (deadline == SLEY_NEVER)
 		count_stuck(thread);
 	enum claim who = sleep_until(thread, deadline);
+	if (host)
+		host->back(host, deadline == SLEY_NEVER);
 	if (listed)
 		delist(thread);
 	return who;

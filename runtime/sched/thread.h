@@ -54,6 +54,18 @@ static inline bool run_is_over(int error)
 	return error == -ENOTCONN || error == -ECHILD;
 }
 
+/*
+ * For a thread that others count on: it is told when the thread is about to wait for a task, and when that wait is over.
+ * Without locks. `forever`: there is no deadline, so what ends the wait can only be a task, or another thread.
+ */
+struct thread_host {
+	void (*away)(struct thread_host *host, bool forever);
+	void (*back)(struct thread_host *host, bool forever);
+};
+
+/* The calling thread's; null: nobody counts on it. */
+extern __thread struct thread_host *thread_host __attribute__((tls_model("initial-exec")));
+
 /* What wait_park() is for threads. */
 enum claim thread_park(struct task *task, sley_time deadline);
 

@@ -269,11 +269,206 @@ static void test_few_threads(void **state)
 	}
 }
 
+/* ---- functions that wait for tasks ---- */
+
+/* A chain of calls: fn on a thread submits a task, which offloads the next, in turn to both pools or to the one. */
+struct chain {
+	unsigned depth;
+	bool cpu, other;
+	unsigned sum;
+};
+
+static void on_thread(void *block);
+
+static void as_task(void *block)
+{
+	struct chain *chain = block;
+	struct sley_offload_options o = { .size = sizeof(o), .cpu = chain->cpu };
+
+	REQUIRE(sley_offload_with(&o, on_thread, chain, sizeof(*chain), SLEY_NEVER) == 0);
+}
+
+static void on_thread(void *block)
+{
+	struct chain *chain = block;
+
+	chain->sum++;
+	if (chain->depth-- == 0)
+		return;
+	chain->cpu ^= chain->other;
+	REQUIRE(sley_submit(as_task, chain, sizeof(*chain), SLEY_NEVER) == 0);
+}
+
+static void call_chain(void *arg)
+{
+	uintptr_t kind = (uintptr_t)arg;
+	struct chain chain = { .depth = 3, .cpu = kind & 1, .other = kind & 2 };
+
+	as_task(&chain);
+	REQUIRE(chain.sum == 4);
+	fetch_add(&done, 1, release);
+}
+
+/* At most `limit` threads that are not away are left in the pool. */
+static void check_calm(struct pool *p)
+{
+	lock_take(&p->lock);
+	REQUIRE(p->away == 0 && p->coming == 0 && p->length == 0 && p->nested_length == 0 && p->handed == 0);
+	lock_drop(&p->lock);
+}
+
+static int main_nested(void *arg)
+{
+	enum { CALLS = 12 };
+
+	for (uintptr_t kind = 0; kind < 4; kind++) {
+		done = 0;
+		for (unsigned i = 0; i < CALLS; i++)
+			REQUIRE(sley_go(call_chain, (void *)kind) == 0);
+		await(&done, CALLS);
+	}
+	REQUIRE(sley_sleep(sley_in(SLEY_MS(1))) == 0);
+	sley_time deadline = SOON;
+	while (offload_active() > 0) {
+		REQUIRE(sley_now() < deadline);
+		sley_yield();
+	}
+	return 0;
+}
+
+static int main_nested_calm(void *arg)
+{
+	REQUIRE(main_nested(arg) == 0);
+	for (unsigned i = 0; i < 4; i++) /* the calls that follow find the limit again */
+		REQUIRE(sley_offload(do_nothing, NULL, 0, SOON) == 0);
+	await_resting(1);
+	check_calm(pool);
+	return 0;
+}
+
+/* Calls that wait for tasks whose calls wait for a thread: to any depth, of one pool and between both. */
+static void test_nested(void **state)
+{
+	struct sley_options o = { .size = sizeof(o), .offload_threads = 1, .compute_threads = 1, .offload_queue = 1 };
+
+	for (o.workers = 1; o.workers <= 4; o.workers *= 2) {
+		begin();
+		run_with(main_nested, NULL, &o);
+	}
+	o.workers = 1;
+	begin();
+	int64_t before = pool_idle_time;
+	run_with(main_nested_calm, NULL, &o);
+	pool_idle_time = before;
+}
+
+static struct sley_chan *gate_chan;
+
+static void wait_for_item(void *block)
+{
+	fetch_add(&inside, 1, release);
+	*(int *)block = sley_chan_recv(gate_chan, NULL, SLEY_NEVER);
+}
+
+static void call_wait(void *arg)
+{
+	int error = 1;
+
+	call_error[(intptr_t)arg] = sley_offload(wait_for_item, &error, sizeof(error), SLEY_NEVER);
+	REQUIRE(error == 0);
+	fetch_add(&done, 1, release);
+}
+
+static int main_wait(void *arg)
+{
+	REQUIRE(sley_chan_new(&gate_chan, 0, 0) == 0);
+	for (intptr_t i = 0; i < 3 * LIMIT; i++)
+		REQUIRE(sley_go(call_wait, (void *)i) == 0);
+	await(&inside, 3 * LIMIT);
+	REQUIRE(sley_offload(do_nothing, NULL, 0, SOON) == 0);
+	for (unsigned i = 0; i < 3 * LIMIT; i++)
+		REQUIRE(sley_chan_send(gate_chan, NULL, SOON) == 0);
+	await(&done, 3 * LIMIT);
+	sley_time deadline = SOON;
+	while (threads() > LIMIT) { /* those that are too many end when they are back */
+		REQUIRE(sley_now() < deadline);
+		sley_yield();
+	}
+	REQUIRE(sley_chan_free(gate_chan) == 0);
+	return 0;
+}
+
+/* Threads that all wait at a channel: the next call finds one all the same, and afterwards there are not too many. */
+static void test_all_away(void **state)
+{
+	struct sley_options o = { .size = sizeof(o), .offload_threads = LIMIT };
+
+	for (o.workers = 1; o.workers <= 2; o.workers++) {
+		begin();
+		run_with(main_wait, NULL, &o);
+	}
+}
+
+static int main_away_failed(void *arg)
+{
+	REQUIRE(sley_chan_new(&gate_chan, 0, 0) == 0);
+	REQUIRE(sley_go(call_wait, (void *)0) == 0);
+	await(&inside, 1);
+	store(&pool_test_fail, 1, relaxed);
+	REQUIRE(sley_go(call_nothing, (void *)1) == 0);
+	REQUIRE(sley_go(call_nothing, (void *)2) == 0);
+	await(&done, 2);
+	REQUIRE(call_error[1] == -EAGAIN && call_error[2] == -EAGAIN);
+	store(&pool_test_fail, 0, relaxed);
+	REQUIRE(sley_offload(do_nothing, NULL, 0, SOON) == 0);
+	REQUIRE(sley_chan_send(gate_chan, NULL, SOON) == 0);
+	await(&done, 3);
+	REQUIRE(call_error[0] == 0);
+	REQUIRE(sley_chan_free(gate_chan) == 0);
+	return 0;
+}
+
+/* No thread can be started, and those that there are wait for tasks: -EAGAIN, for all that is queued. */
+static void test_away_failed(void **state)
+{
+	struct sley_options o = { .size = sizeof(o), .workers = 1, .offload_threads = 1 };
+
+	begin();
+	run_with(main_away_failed, NULL, &o);
+}
+
+static int main_retry(void *arg)
+{
+	REQUIRE(sley_go(call_gate, (void *)0) == 0);
+	await(&inside, 1);
+	store(&pool_test_fail, 1, relaxed);
+	REQUIRE(sley_go(call_nothing, (void *)1) == 0);
+	await(&pool->short_of, 1); /* it tried in vain: the call waits for the first one */
+	REQUIRE(load(&done, relaxed) == 0);
+	store(&pool_test_fail, 0, relaxed);
+	await(&done, 1); /* although nobody has come since */
+	REQUIRE(call_error[1] == 0 && load(&inside, relaxed) == 1);
+	sem_post(&gate);
+	await(&done, 2);
+	return 0;
+}
+
+/* A thread that could not be started is started as soon as one can be. */
+static void test_retry(void **state)
+{
+	struct sley_options o = { .size = sizeof(o), .workers = 1, .offload_threads = 2 };
+
+	begin();
+	run_with(main_retry, NULL, &o);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_grow),      cmocka_unit_test(test_reuse),     cmocka_unit_test(test_shrink),
 		cmocka_unit_test(test_race_idle), cmocka_unit_test(test_no_thread), cmocka_unit_test(test_few_threads),
+		cmocka_unit_test(test_nested),    cmocka_unit_test(test_all_away),  cmocka_unit_test(test_away_failed),
+		cmocka_unit_test(test_retry),
 	};
 
 	return cmocka_run_group_tests_name("io/pool", tests, NULL, NULL);

@@ -128,6 +128,31 @@ static void test_many(void **state)
 	assert_int_equal(occurrences(text, "and 401 more"), 1);
 }
 
+static void receive_forever(void *block)
+{
+	*(int *)block = sley_chan_recv(chan, NULL, SLEY_NEVER);
+}
+
+static int main_offloaded(void *arg)
+{
+	int error = 0;
+
+	REQUIRE(sley_chan_new(&chan, 0, 0) == 0);
+	sley_offload(receive_forever, &error, sizeof(error), SLEY_NEVER);
+	return 1; /* it never comes back */
+}
+
+/* An offloaded function waits for a task, and no task is left that could come: its call is no hope. */
+static void test_found_offloaded(void **state)
+{
+	char text[10000];
+
+	for (unsigned workers = 1; workers <= 2; workers++) {
+		expect_deadlock(main_offloaded, workers, text, sizeof(text));
+		assert_int_equal(sley_chan_free(chan), 0);
+	}
+}
+
 /* ---- not found ---- */
 
 static int main_timer(void *arg)
@@ -317,6 +342,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_found),
+		cmocka_unit_test(test_found_offloaded),
 		cmocka_unit_test(test_thread_stuck),
 		cmocka_unit_test(test_many),
 		cmocka_unit_test(test_not_found),
