@@ -160,12 +160,6 @@ context_make:
 	.cfi_endproc
 	.size	context_make, . - context_make
 
-/* Says that all of this file may run with BTI and PAC: a program has them only if each of its objects says so. */
-	.section .note.gnu.property, "a", %note
-	.p2align 3
-	.word	4, 16, 5 /* sizes of name and description, NT_GNU_PROPERTY_TYPE_0 */
-	.asciz	"GNU"
-	.word	0xc0000000, 4, 3, 0 /* GNU_PROPERTY_AARCH64_FEATURE_1_AND: BTI, PAC */
-
 #endif
-	.section .note.GNU-stack, "", %progbits
+
+#include "context/property.h"

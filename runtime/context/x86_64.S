@@ -11,8 +11,9 @@
  *         +8  r14
  *   sp -> +0  r15
  *
- * The target is jumped to, not returned to: the return-address predictor would be wrong every time. CFI is complete, so
- * debuggers and unwinders walk a parked stack through this function like through any call.
+ * The target is jumped to, not returned to: the return-address predictor would be wrong every time. What lies behind a
+ * call is no marked target of indirect branches, so the jump is a `notrack` one. CFI is complete, so debuggers and
+ * unwinders walk a parked stack through this function like through any call.
  */
 #if defined(__x86_64__) && !defined(SLEY_CONTEXT_UCONTEXT)
 
@@ -67,7 +68,7 @@ context_switch:
 	popq	%rcx
 	.cfi_adjust_cfa_offset -8
 	.cfi_register rip, rcx
-	jmp	*%rcx
+	notrack jmp	*%rcx
 	.cfi_endproc
 	.size	context_switch, . - context_switch
 
@@ -113,4 +114,5 @@ context_make:
 	.size	context_make, . - context_make
 
 #endif
-	.section .note.GNU-stack, "", @progbits
+
+#include "context/property.h"

@@ -178,6 +178,18 @@ library() {
 	readelf -lW "$lib/libsley.so" | grep 'GNU_STACK.* RW '
 }
 
+# A program built with branch targets enforced keeps that: each object of assembly says that it may run so.
+branch_targets() {
+	local file
+	[ "$(uname -m)" = x86_64 ] || skip "the notes are looked at on x86-64"
+	for file in runtime/context/*.S; do
+		${CC:-gcc} -fcf-protection -Iruntime -c -o "$scratch/object.o" "$file"
+		readelf -n "$scratch/object.o" >"$scratch/notes"
+		contains "$scratch/notes" "x86 feature: IBT"
+		none SHSTK <"$scratch/notes"
+	done
+}
+
 # Each header stands alone, without GNU's extensions of the language, in C and in C++.
 headers() {
 	local header
@@ -198,4 +210,4 @@ make -s install DESTDIR="$root" PREFIX="$prefix" BUILD="${SLEY_BUILD#"$PWD"/}" W
 	cat "$scratch/log"
 	exit 1
 }
-run_suite files shared static archive symbols debug_symbols debug library headers tool
+run_suite files shared static archive symbols debug_symbols debug library branch_targets headers tool
