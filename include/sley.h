@@ -17,10 +17,13 @@
  *     every call that needs the run returns -ECHILD.
  *   - A call that waits lets other tasks run from time to time even if it never has to: after some 100 calls in a row
  *     the task yields. So may only the calls that are documented with a deadline, and sley_yield().
- *   - A call that waits may continue on another thread. Code that caches a thread-local's address across it, holds an
- *     OS mutex or is inside a C++ catch block must not wait; option `pinned` keeps a task on one thread. Linked with
- *     libsley-debug instead of libsley, a program says who waits with a mutex, rwlock or spin lock of libc held.
- *     `errno` is safe: see the end of this file.
+ *   - A call that waits may continue on another thread. Code that caches a thread-local's address across it or holds an
+ *     OS mutex must not wait; option `pinned` keeps a task on one thread. Linked with libsley-debug instead of libsley,
+ *     a program says who waits with a mutex, rwlock or spin lock of libc held.
+ *   - Some of what a thread has is each task's own. `errno`: see the end of this file. The floating-point control words
+ *     (rounding, denormals, traps): a new task has those that the caller of sley_run() had; which exceptions have
+ *     occurred is not kept over a wait. The C++ exceptions that are being thrown and handled: a task may wait in a catch
+ *     block, and in a destructor while the stack is unwound, provided that the C++ library was loaded before sley_run().
  *
  * Copying stacks. By default a task's stack is shared with other tasks and copied out while they run. So no other task
  * or thread may use a pointer into it. A task's own buffers are legal in every call it makes itself; what must be

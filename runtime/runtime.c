@@ -16,6 +16,7 @@
  *   stack/strict.c         stacks that nobody else can touch, in strict mode
  *   stack/overflow.c       catching who touches a guard or a parked stack; crash.c: naming the tasks
  *   context/x86_64.S     the switch (or aarch64.S, or ucontext.c)
+ *   context/control.h      floating-point control words; exceptions.c: C++ exceptions: a task's, although the thread has them
  *   sched/spawn.c        the task's own calls: spawn, join, yield, sleep, its end
  *   sched/cancel.c         cancelling it
  *   sched/cleanup.c        what it does when its function has returned; local.c: its values
@@ -355,6 +356,7 @@ int sley_run_at(struct sley_site *site, int (*main)(void *), void *arg, const st
 	if (!cas(&run.busy, &free, 1, acquire, relaxed)) /* pairs with the release below: one run after the other */
 		return -EBUSY;
 	pthread_once(&once, register_fork);
+	exceptions_open();
 	run.site = site;
 	run.main = main;
 	run.arg = arg;

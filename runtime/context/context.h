@@ -4,8 +4,7 @@
  * Contexts: a stack that is not running is one pointer, its lowest live address. What must be kept to go on
  * (callee-saved registers and the return address) lies on the stack itself, so copying [sp, top) moves a whole context.
  *
- * The floating-point control words are the worker's, not the context's: saving them costs as much as the rest.
- * The signal mask is the thread's.
+ * The floating-point control words are left alone: see control.h. The signal mask is the thread's.
  *
  * Backends: x86_64.S, aarch64.S, and ucontext.c over glibc's (make CONTEXT=ucontext, and every other machine).
  */

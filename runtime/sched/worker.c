@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/check.h"
+#include "context/control.h"
 #include "sched/depth.h"
 #include "sched/held.h"
 #include "sched/queue.h"
@@ -257,6 +258,10 @@ void worker_run(struct worker *worker)
 	struct task *task;
 	this_worker = worker;
 	fiber_init_thread(&worker->fiber);
+	worker->control = control_get();
+	worker->exceptions = exceptions_here();
+	struct exceptions callers = *worker->exceptions; /* sley_run() may be called in a catch block */
+	*worker->exceptions = (struct exceptions){ 0 };
 	store(&worker->line->thread, (uint64_t)(uintptr_t)__builtin_thread_pointer(), relaxed);
 	store(&worker->line->tid, (uint32_t)syscall(SYS_gettid), relaxed);
 	store(&worker->line->mode, SLEY_WORKER_RUNTIME, release);
@@ -264,6 +269,7 @@ void worker_run(struct worker *worker)
 		run(worker, task);
 	store(&worker->line->mode, SLEY_WORKER_GONE, relaxed);
 	store(&worker->line->thread, 0, relaxed);
+	*worker->exceptions = callers;
 	this_worker = NULL;
 }
 
@@ -273,7 +279,7 @@ void worker_run(struct worker *worker)
  * errno is the task's: it waits on the task's own stack. Never inlined: everything about the thread is looked up anew
  * after the switch.
  */
-NOINLINE static void leave(struct worker *worker, enum after after)
+NOINLINE static void leave_stack(struct worker *worker, enum after after)
 {
 	struct task *task = worker->task;
 	int saved = *sley_errno_location();
@@ -289,6 +295,38 @@ NOINLINE static void leave(struct worker *worker, enum after after)
 	context_switch(&task->tenant.context, &worker->context);
 	fiber_enter(&task->fiber, &worker_self()->fiber);
 	*sley_errno_location() = saved;
+}
+
+/* Whether the running task has changed what it shares with the worker's own code: see leave_carrying(). */
+static ALWAYS_INLINE bool carries(const struct worker *worker)
+{
+	return unlikely(control_get() != worker->control) || unlikely(!exceptions_none(worker->exceptions));
+}
+
+/* The thread's part of what belongs to the task is as the worker's own code has it, and a new task finds it. */
+static void put_down(struct worker *worker)
+{
+	control_set(worker->control);
+	*worker->exceptions = (struct exceptions){ 0 };
+}
+
+/* What belongs to the task and is the thread's while it runs waits on the task's own stack. */
+NOINLINE static void leave_carrying(struct worker *worker, enum after after)
+{
+	uint32_t control = control_get();
+	struct exceptions exceptions = *worker->exceptions;
+	put_down(worker);
+	leave_stack(worker, after);
+	control_set(control);
+	*worker_self()->exceptions = exceptions;
+}
+
+static void leave(struct worker *worker, enum after after)
+{
+	if (carries(worker))
+		leave_carrying(worker, after);
+	else
+		leave_stack(worker, after);
 }
 
 void worker_park(void)
@@ -323,6 +361,9 @@ void worker_spend(const void *pc)
 
 void worker_end(void)
 {
-	leave(worker_self(), AFTER_END);
+	struct worker *worker = worker_self();
+	if (carries(worker))
+		put_down(worker);
+	leave_stack(worker, AFTER_END);
 	check_failed(__FILE__, __LINE__, "a task that ended runs");
 }

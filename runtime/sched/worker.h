@@ -9,6 +9,7 @@
 
 #include <pthread.h>
 
+#include "context/exceptions.h"
 #include "sched/deque.h"
 #include "sched/task.h"
 
@@ -22,6 +23,8 @@ struct worker {
 	/* owned by the worker */
 	struct context context; /* of its own stack, while a task runs */
 	struct task *task;      /* that runs now */
+	uint32_t control;       /* floating-point control words of its own code, constant in a run */
+	struct exceptions *exceptions; /* the thread's, constant in a run; empty but for a task that has some */
 	enum after after;
 	unsigned number;
 	unsigned budget;      /* calls that its task may make without waiting until it yields */

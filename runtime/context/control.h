@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+/*
+ * The floating-point control words: how to round, what to do with denormals, which exceptions trap. They are
+ * callee-saved, so they belong to a context. The flags of exceptions that have occurred are not: every call may change
+ * them.
+ *
+ * They are looked at once in a turn of a task, as it leaves its stack; the worker, which comes next, is known to have
+ * its own. Rejected: keeping them in each context_switch(). To read MXCSR takes 4 ns on an AMD EPYC, as much as the rest
+ * of the switch.
+ */
+#ifndef CONTEXT_CONTROL_H
+#define CONTEXT_CONTROL_H
+
+#include <stdint.h>
+
+#if defined(__x86_64__)
+
+#define MXCSR_FLAGS 0x3fu
+
+/* MXCSR without its flags in the lower half, the control word of the x87 in the upper one. */
+static inline uint32_t control_get(void)
+{
+	uint32_t mxcsr;
+	uint16_t x87;
+	__asm__ volatile("stmxcsr %0" : "=m"(mxcsr) : : "memory");
+	__asm__ volatile("fnstcw %0" : "=m"(x87) : : "memory");
+	return (mxcsr & ~MXCSR_FLAGS & 0xffff) | (uint32_t)x87 << 16;
+}
+
+static inline void control_set(uint32_t control)
+{
+	uint32_t mxcsr;
+	uint16_t x87 = (uint16_t)(control >> 16);
+	__asm__ volatile("stmxcsr %0" : "=m"(mxcsr) : : "memory");
+	mxcsr = (mxcsr & MXCSR_FLAGS) | (control & 0xffff);
+	__asm__ volatile("ldmxcsr %0" : : "m"(mxcsr) : "memory");
+	__asm__ volatile("fldcw %0" : : "m"(x87) : "memory");
+}
+
+#elif defined(__aarch64__)
+
+/* FPCR, whose upper half is reserved. */
+static inline uint32_t control_get(void)
+{
+	uint64_t fpcr;
+	__asm__ volatile("mrs %0, fpcr" : "=r"(fpcr) : : "memory");
+	return (uint32_t)fpcr;
+}
+
+static inline void control_set(uint32_t control)
+{
+	__asm__ volatile("msr fpcr, %0" : : "r"((uint64_t)control) : "memory");
+}
+
+#else /* glibc's ucontext keeps them */
+
+static inline uint32_t control_get(void)
+{
+	return 0;
+}
+
+static inline void control_set(uint32_t control)
+{
+	(void)control;
+}
+
+#endif
+
+#endif

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+/* Floating-point control words are the task's. */
+#include "context/control.h"
+
+#include "tests/unit/run.h"
+
+#include "base/atomic.h"
+
+/* Two ways to be other than the default, each in one word alone where there are two. */
+#if defined(__x86_64__)
+#define ROUND_UP_SSE 0x4000u
+#define WAYS         { ROUND_UP_SSE, 0x8000u /* flush to zero */, 0x0800u << 16 /* x87: round up */ }
+#elif defined(__aarch64__)
+#define WAYS { 1u << 22 /* round up */, 1u << 24 /* flush to zero */, 1u << 25 /* default NaN */ }
+#else
+#define WAYS { 0, 0, 0 }
+#endif
+
+static const uint32_t ways[] = WAYS;
+static uint32_t common; /* of the thread that calls sley_run() */
+
+static void test_set(void **state)
+{
+	uint32_t before = control_get();
+
+	for (unsigned i = 0; i < 3; i++) {
+		control_set(before ^ ways[i]);
+		uint32_t now = control_get();
+		control_set(before);
+		assert_int_equal(now, before ^ ways[i]);
+		assert_int_equal(control_get(), before);
+	}
+}
+
+static void keep_own(void *arg)
+{
+	uint32_t mine = common ^ ways[*(unsigned *)arg];
+
+	REQUIRE(control_get() == common); /* whoever ran before */
+	control_set(mine);
+	for (unsigned i = 0; i < 50; i++) {
+		if (i % 2)
+			sley_yield();
+		else
+			REQUIRE(sley_sleep(sley_in(SLEY_US(10))) == 0);
+		REQUIRE(control_get() == mine);
+	} /* and ends with them */
+}
+
+static void keep_common(void *arg)
+{
+	for (unsigned i = 0; i < 100; i++) {
+		REQUIRE(control_get() == common);
+		sley_yield();
+	}
+}
+
+static int main_keep(void *arg)
+{
+	sley_task tasks[32];
+
+	for (unsigned i = 0; i < 32; i++) {
+		unsigned way = i / 2 % 3;
+		tasks[i] = i % 2 ? sley_spawn_copy(keep_own, &way, sizeof(way)) : sley_spawn(keep_common, NULL);
+		REQUIRE(tasks[i] > 0);
+	}
+	for (unsigned i = 0; i < 32; i++)
+		REQUIRE(sley_join(tasks[i], SLEY_NEVER) == 0);
+	REQUIRE(control_get() == common);
+	return 0;
+}
+
+/* A task keeps its own over waits and changes of stack and thread, and nobody else sees them. */
+static void test_kept(void **state)
+{
+	common = control_get();
+	run_all(main_keep);
+	assert_int_equal(control_get(), common);
+}
+
+/* A new task has those that the caller of sley_run() has, not the default, nor its spawner's. */
+static void test_inherited(void **state)
+{
+	uint32_t before = control_get();
+
+	common = before ^ ways[1];
+	control_set(common);
+	run_each(main_keep);
+	uint32_t now = control_get();
+	control_set(before);
+	assert_int_equal(now, common);
+}
+
+static int main_changed(void *arg)
+{
+	control_set(common ^ ways[0]);
+	sley_task task = sley_spawn(keep_common, NULL);
+	REQUIRE(sley_join(task, SLEY_NEVER) == 0);
+	REQUIRE(control_get() == (common ^ ways[0]));
+	return 0;
+}
+
+static void test_spawner(void **state)
+{
+	common = control_get();
+	run_each(main_changed);
+	assert_int_equal(control_get(), common);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_set),
+		cmocka_unit_test(test_kept),
+		cmocka_unit_test(test_inherited),
+		cmocka_unit_test(test_spawner),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
