@@ -22,6 +22,7 @@
 #define OFFLOAD_DEFAULT 256u /* a call that blocks takes a thread; Tokio has 512, libuv 4 */
 #define OFFLOAD_MOST    (1u << 14)
 #define COMPUTE_MOST    1024u
+#define NAMES_MOST      1024u
 #define QUEUE_DEFAULT   1024u
 #define QUEUE_MOST      (1u << 20)
 
@@ -72,18 +73,23 @@ static bool within(const char *what, size_t value, size_t least, size_t most)
 static bool resolve_offload(const struct sley_options *given, struct sley_options *result)
 {
 	size_t threads = given->offload_threads, compute = given->compute_threads, queue = given->offload_queue;
-	if (!from_environment("SLEY_OFFLOAD_THREADS", &threads) || !from_environment("SLEY_COMPUTE_THREADS", &compute) ||
-	    !from_environment("SLEY_OFFLOAD_QUEUE", &queue))
+	size_t names = given->name_threads;
+	if (!from_environment("SLEY_OFFLOAD_THREADS", &threads) ||
+	    !from_environment("SLEY_COMPUTE_THREADS", &compute) || !from_environment("SLEY_OFFLOAD_QUEUE", &queue) ||
+	    !from_environment("SLEY_NAME_THREADS", &names))
 		return false;
 	threads = threads ? threads : OFFLOAD_DEFAULT;
 	compute = compute ? compute : MIN(cpus_available(), COMPUTE_MOST);
+	names = names ? names : OFFLOAD_DEFAULT;
 	queue = queue ? queue : QUEUE_DEFAULT;
 	if (!within("offload_threads", threads, 1, OFFLOAD_MOST) ||
-	    !within("compute_threads", compute, 1, COMPUTE_MOST) || !within("offload_queue", queue, 1, QUEUE_MOST))
+	    !within("compute_threads", compute, 1, COMPUTE_MOST) || !within("name_threads", names, 1, NAMES_MOST) ||
+	    !within("offload_queue", queue, 1, QUEUE_MOST))
 		return false;
 	result->offload_threads = (unsigned)threads;
 	result->compute_threads = (unsigned)compute;
 	result->offload_queue = (unsigned)queue;
+	result->name_threads = (unsigned)names;
 	return true;
 }
 

@@ -306,7 +306,7 @@ static int open_and_run(const struct sley_options *options)
 	store(&scheduler.stopping, 0, relaxed);
 	scheduler.run++;
 	threads_open();
-	offload_open(options->offload_threads, options->compute_threads, options->offload_queue);
+	offload_open(options);
 	store(&scheduler.running, 1, release);
 	error = run_workers(options);
 	threads_end(); /* an offloaded function may be among them */

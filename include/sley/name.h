@@ -3,8 +3,12 @@
 /*
  * Host names: to addresses, and to connections.
  *
- * Names are resolved by getaddrinfo(3), or what the service puts in its place, on a thread of the pool for what blocks.
- * Its answers are kept for a while, as it does not say how long they hold: addresses for ten seconds, "no such name" for
+ * Names are resolved by getaddrinfo(3), or what the service puts in its place, on a thread of a pool of its own: at
+ * most name_threads at a time (option of sley_run(), default 256), so neither do names wait behind files that block, nor
+ * anything else behind names whose servers do not answer. A call that finds all of them busy is queued; it is not
+ * made when nobody waits for it any more.
+ *
+ * Answers are kept for a while, as getaddrinfo() does not say how long they hold: addresses for ten seconds, "no such name" for
  * three, a failure of the moment for one; others not at all. Up to 256 are kept, those asked for last. Tasks that ask for
  * the same at the same time share one call; it goes on when the one that began it gives up. The call has the signal mask
  * that an offloaded function has (sley/offload.h).

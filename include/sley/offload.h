@@ -4,9 +4,10 @@
  * Work for other threads, and from other threads.
  *
  * What blocks a thread (a library's synchronous call, a slow file system) or computes for long keeps the other tasks of
- * its worker waiting. sley_offload() runs it on a thread of a pool while the task waits. There are two pools with limits
- * of their own, so that neither kind of work keeps the other out: one for what blocks (option offload_threads of
- * sley_run(), default 256) and one for what computes (compute_threads, default: the CPUs). Their threads are started
+ * its worker waiting. sley_offload() runs it on a thread of a pool while the task waits. There are pools with limits of
+ * their own, so that no kind of work keeps another out: one for what blocks (option offload_threads of sley_run(), default
+ * 256; files and starting processes are among it), one for what computes (compute_threads, default: the CPUs), and one
+ * for names alone (name_threads, default 256; see sley/name.h). Their threads are started
  * when they are needed and end after ten idle seconds. They have a stack of 1 MiB.
  *
  * Offloaded functions run with the signal mask that all threads of the run have: that of the thread that called

@@ -14,7 +14,7 @@ extern "C" {
 /*
  * Options of sley_run(). Zero means the default, so `{ .size = sizeof(struct sley_options) }` is complete. The
  * environment overrides: SLEY_WORKERS, SLEY_STACK_SIZE, SLEY_STACK_SLOTS, SLEY_MAX_TASKS, SLEY_NAME,
- * SLEY_OFFLOAD_THREADS, SLEY_COMPUTE_THREADS, SLEY_OFFLOAD_QUEUE,
+ * SLEY_OFFLOAD_THREADS, SLEY_COMPUTE_THREADS, SLEY_OFFLOAD_QUEUE, SLEY_NAME_THREADS,
  * SLEY_STACK_CHECK (strict or off: SLEY_RUN_STRICT_STACKS).
  */
 struct sley_options {
@@ -30,7 +30,7 @@ struct sley_options {
 	/* see sley/offload.h */
 	unsigned offload_threads; /* at most, for calls that block, up to 16384; default 256 */
 	unsigned compute_threads; /* at most, for calls that compute, up to 1024; default: as many as workers' default */
-	unsigned offload_queue;   /* calls of either kind that may be queued, up to 2^20; default 1024 */
+	unsigned offload_queue;   /* calls of each kind that may be queued, up to 2^20; default 1024 */
 	/*
 	 * Signals that are to be taken as values (see sley/signal.h): blocked in the threads of the runtime, and in the
 	 * calling one until sley_run() returns. One that was sent and not taken by then has its effect
@@ -38,6 +38,7 @@ struct sley_options {
 	 * -EINVAL: one that cannot be taken, or SIGQUIT with SLEY_RUN_DUMP_ON_SIGQUIT.
 	 */
 	const sigset_t *signals;
+	unsigned name_threads; /* at most, that resolve names, up to 1024; default 256 (see sley/name.h) */
 };
 
 #define SLEY_RUN_DUMP_ON_SIGQUIT 1u /* SIGQUIT prints sley_dump() on stderr instead of ending the process */

@@ -24,7 +24,7 @@ struct pool_wait {
 	const void *pc;
 };
 
-enum pool_kind { POOL_BLOCKING, POOL_COMPUTE, POOLS };
+enum pool_kind { POOL_BLOCKING, POOL_COMPUTE, POOL_NAMES, POOLS };
 
 /* A call that is to be offloaded. */
 struct offload {

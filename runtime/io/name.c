@@ -278,7 +278,7 @@ static void dropped(void *block)
 /* The task begins the call for a new entry, and waits for its answer. */
 static int ask(struct entry *entry, sley_time deadline, const void *pc)
 {
-	const struct offload what = { resolve, dropped, { SLEY_WAIT_RESOLVE, 0, pc }, POOL_BLOCKING, true };
+	const struct offload what = { resolve, dropped, { SLEY_WAIT_RESOLVE, 0, pc }, POOL_NAMES, true };
 	int error = offload_run(&what, &entry, sizeof(entry), deadline);
 	if (error == 0)
 		leave_entry(entry); /* as the call's holder */

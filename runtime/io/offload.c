@@ -108,10 +108,11 @@ int sley_offload_with(const struct sley_offload_options *options, void (*fn)(voi
 	return offload_checked(options, fn, block, n, deadline, __builtin_return_address(0));
 }
 
-void offload_open(unsigned threads, unsigned compute_threads, unsigned queue)
+void offload_open(const struct sley_options *o)
 {
-	pool_open(&pools[POOL_BLOCKING], "sley-offload", threads, queue);
-	pool_open(&pools[POOL_COMPUTE], "sley-compute", compute_threads, queue);
+	pool_open(&pools[POOL_BLOCKING], "sley-offload", o->offload_threads, o->offload_queue);
+	pool_open(&pools[POOL_COMPUTE], "sley-compute", o->compute_threads, o->offload_queue);
+	pool_open(&pools[POOL_NAMES], "sley-names", o->name_threads, o->offload_queue);
 }
 
 void offload_close(void)

@@ -13,7 +13,7 @@
 int offload_run(const struct offload *what, void *block, size_t n, sley_time deadline);
 
 /* The pools of a run. close: when no worker runs any more. */
-void offload_open(unsigned threads, unsigned compute_threads, unsigned queue);
+void offload_open(const struct sley_options *options);
 void offload_close(void);
 
 /* Tries again what the pools could not do. By the monitor, at every look. */

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /*
- * Pools of threads that run functions for tasks: one for what blocks, one for what computes.
+ * Pools of threads that run functions for tasks: one for what blocks, one for what computes, one for names. Each has
+ * threads and a queue of its own, so that none keeps another out: a name's server that does not answer holds its thread
+ * for half a minute, and a file system that does not, for longer.
  *
  * A job is a function and a copy of its block. It is in the pool's lists from pool_add() until it is taken back:
  *

@@ -80,10 +80,12 @@ static void test_offload_limits(void **state)
 
 	o.offload_threads = 1u << 14;
 	o.compute_threads = 1024;
+	o.name_threads = 1024;
 	o.offload_queue = 1u << 20;
 	assert_int_equal(resolve(&o, &result), 0);
 	assert_int_equal(result.offload_threads, 1 << 14);
 	assert_int_equal(result.compute_threads, 1024);
+	assert_int_equal(result.name_threads, 1024);
 	assert_int_equal(result.offload_queue, 1 << 20);
 	o.offload_threads++;
 	assert_int_equal(resolve(&o, &result), -EINVAL);
@@ -93,6 +95,9 @@ static void test_offload_limits(void **state)
 	o.compute_threads++;
 	assert_int_equal(resolve(&o, &result), -EINVAL);
 	o.compute_threads = 1;
+	o.name_threads++;
+	assert_int_equal(resolve(&o, &result), -EINVAL);
+	o.name_threads = 1;
 	o.offload_queue++;
 	assert_int_equal(resolve(&o, &result), -EINVAL);
 	o.offload_queue = 1;
@@ -100,15 +105,18 @@ static void test_offload_limits(void **state)
 	setenv("SLEY_OFFLOAD_THREADS", "7", 1);
 	setenv("SLEY_COMPUTE_THREADS", "8", 1);
 	setenv("SLEY_OFFLOAD_QUEUE", "9K", 1);
+	setenv("SLEY_NAME_THREADS", "10", 1);
 	assert_int_equal(resolve(&o, &result), 0);
 	assert_int_equal(result.offload_threads, 7);
 	assert_int_equal(result.compute_threads, 8);
+	assert_int_equal(result.name_threads, 10);
 	assert_int_equal(result.offload_queue, 9 << 10);
 	setenv("SLEY_OFFLOAD_QUEUE", "-1", 1);
 	assert_int_equal(resolve(&o, &result), -EINVAL);
 	unsetenv("SLEY_OFFLOAD_THREADS");
 	unsetenv("SLEY_COMPUTE_THREADS");
 	unsetenv("SLEY_OFFLOAD_QUEUE");
+	unsetenv("SLEY_NAME_THREADS");
 }
 
 /* Zero and null mean the documented defaults. */
@@ -123,6 +131,7 @@ static void test_defaults(void **state)
 		assert_int_equal(result.stack_size, 256 << 10);
 		assert_int_equal(result.flags, 0);
 		assert_int_equal(result.offload_threads, 256);
+		assert_int_equal(result.name_threads, 256);
 		assert_int_equal(result.offload_queue, 1024);
 		assert_true(result.compute_threads >= 1 && result.compute_threads <= 1024);
 		assert_true(result.workers >= 1 && result.workers <= 256);

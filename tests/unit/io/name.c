@@ -295,33 +295,28 @@ static void test_shared(void **state)
 	}
 }
 
-static void wait_at_gate(void *block)
-{
-	fetch_add(&inside, 1, release);
-	while (sem_wait(&gate) != 0)
-		;
-}
-
 static void occupy(void *arg)
 {
-	REQUIRE(sley_offload(wait_at_gate, NULL, 0, SLEY_NEVER) == 0);
+	REQUIRE(ask("other") == 1);
 }
 
 static int main_never_put(void *arg)
 {
+	store(&slow, 1, relaxed);
 	sley_task busy = sley_spawn(occupy, NULL), tasks[4];
 
 	await_inside(1);
+	store(&slow, 0, relaxed);
 	for (intptr_t i = 0; i < 4; i++)
 		tasks[i] = start_asking(i);
 	REQUIRE(sley_cancel(tasks[0]) == 0 && sley_join(tasks[0], SOON) == 0 && answers[0] == -ECANCELED);
 	REQUIRE(sley_cancel(tasks[1]) == 0 && sley_join(tasks[1], SOON) == 0 && answers[1] == -ECANCELED);
-	REQUIRE(load(&calls, relaxed) == 0);
+	REQUIRE(load(&calls, relaxed) == 1);
 	sem_post(&gate);
 	REQUIRE(sley_join(busy, SOON) == 0);
 	for (unsigned i = 2; i < 4; i++)
-		REQUIRE(sley_join(tasks[i], SOON) == 0 && answers[i] == 1);
-	REQUIRE(load(&calls, relaxed) == 1);
+		REQUIRE(sley_join(tasks[i], SOON) == 0 && answers[i] == 2);
+	REQUIRE(load(&calls, relaxed) == 2);
 	return 0;
 }
 
@@ -329,9 +324,55 @@ static int main_never_put(void *arg)
 static void test_never_put(void **state)
 {
 	for (unsigned workers = 1; workers <= 2; workers++) {
-		struct sley_options o = { .size = sizeof(o), .workers = workers, .offload_threads = 1 };
+		struct sley_options o = { .size = sizeof(o), .workers = workers, .name_threads = 1 };
 		reset();
 		run_with(main_never_put, NULL, &o);
+	}
+}
+
+static void wait_at_gate(void *block)
+{
+	fetch_add(&inside, 1, release);
+	while (sem_wait(&gate) != 0)
+		;
+}
+
+static void block_offload(void *cpu)
+{
+	struct sley_offload_options o = { .size = sizeof(o), .cpu = cpu != NULL };
+
+	REQUIRE(sley_offload_with(&o, wait_at_gate, NULL, 0, SLEY_NEVER) == 0);
+}
+
+static int main_own_threads(void *arg)
+{
+	struct stat status;
+
+	REQUIRE(sley_go(block_offload, NULL) == 0 && sley_go(block_offload, &gate) == 0);
+	await_inside(2);
+	REQUIRE(ask("a") == 1); /* behind no file */
+	REQUIRE(sley_dial_host("fail-2", "1", SOON) == -ENOENT);
+	sem_post(&gate);
+	sem_post(&gate);
+	store(&slow, 1, relaxed);
+	sley_task asking = start_asking(0);
+	await_inside(3);
+	REQUIRE(sley_stat("/", &status, SOON) == 0); /* behind no name */
+	sem_post(&gate);
+	REQUIRE(sley_join(asking, SOON) == 0);
+	return 0;
+}
+
+/* Names wait for what blocks or computes as little as that waits for names. */
+static void test_own_threads(void **state)
+{
+	struct sley_options o = {
+		.size = sizeof(o), .offload_threads = 1, .compute_threads = 1, .name_threads = 1, .offload_queue = 1
+	};
+
+	for (o.workers = 1; o.workers <= 2; o.workers++) {
+		reset();
+		run_with(main_own_threads, NULL, &o);
 	}
 }
 
@@ -435,7 +476,7 @@ static void test_race(void **state)
 {
 	for (unsigned workers = 1; workers <= 2; workers++) {
 		struct sley_options o = {
-			.size = sizeof(o), .workers = workers, .offload_threads = 3, .offload_queue = 2
+			.size = sizeof(o), .workers = workers, .name_threads = 3, .offload_queue = 2
 		};
 		reset();
 		stop = 0;
@@ -472,10 +513,10 @@ static void test_real(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_answers),   cmocka_unit_test(test_errors),    cmocka_unit_test(test_kept),
-		cmocka_unit_test(test_bound),     cmocka_unit_test(test_shared),    cmocka_unit_test(test_never_put),
-		cmocka_unit_test(test_forgotten), cmocka_unit_test(test_abandoned), cmocka_unit_test(test_race),
-		cmocka_unit_test(test_real),
+		cmocka_unit_test(test_answers),     cmocka_unit_test(test_errors),    cmocka_unit_test(test_kept),
+		cmocka_unit_test(test_bound),       cmocka_unit_test(test_shared),    cmocka_unit_test(test_never_put),
+		cmocka_unit_test(test_forgotten),   cmocka_unit_test(test_abandoned), cmocka_unit_test(test_race),
+		cmocka_unit_test(test_own_threads), cmocka_unit_test(test_real),
 	};
 
 	return cmocka_run_group_tests_name("io/name", tests, NULL, NULL);
