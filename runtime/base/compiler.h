@@ -14,6 +14,7 @@
 #define NOINLINE           __attribute__((noinline))
 #define ALWAYS_INLINE      inline __attribute__((always_inline))
 #define NORETURN           __attribute__((noreturn))
+#define HIDDEN             __attribute__((visibility("hidden"))) /* data: addressed directly in the shared library too */
 #define PRINTF(text, args) __attribute__((format(printf, text, args)))
 #define CACHE_ALIGNED      __attribute__((aligned(CACHE_LINE)))
 

@@ -7,6 +7,7 @@
 #ifndef REACTOR_ENTRY_H
 #define REACTOR_ENTRY_H
 
+#include "base/compiler.h"
 #include "base/lock.h"
 #include "reactor/reactor.h"
 
@@ -28,7 +29,7 @@ struct entry {
 int entries_open(void);
 void entries_close(void);
 
-extern struct entries {
+extern HIDDEN struct entries {
 	struct entry *first; /* constant during a run */
 	uint32_t high;       /* atomic: one past the highest number ever seen; entries below it are usable */
 } entries;

@@ -12,6 +12,7 @@
 
 #include "base/atomic.h"
 #include "base/clock.h"
+#include "base/compiler.h"
 
 struct region {
 	struct sley_region_header *header; /* null before the first run */
@@ -25,7 +26,7 @@ struct region {
 };
 
 /* One for the process. The pointers are constant once sley_run() has made it. */
-extern struct region region;
+extern HIDDEN struct region region;
 
 #define COUNTER_STRIDE ((size_t)ROUND_UP(SLEY_COUNTER_COUNT * sizeof(uint64_t), CACHE_LINE))
 
@@ -61,7 +62,7 @@ static inline uint64_t *region_counters(unsigned row)
 }
 
 /* The largest image that a task of each site has had: what a newcomer of the site is expected to need. Atomic. */
-extern uint32_t region_site_live[SLEY_REGION_SITES];
+extern HIDDEN uint32_t region_site_live[SLEY_REGION_SITES];
 
 /* Marks record `index` as used or not; atomic, as 64 tasks share a word. */
 static inline void region_live_set(uint32_t index)

@@ -11,9 +11,11 @@
 
 #include <stdint.h>
 
+#include "base/compiler.h"
+
 struct task;
 
-extern unsigned global_length; /* atomic; written with the queue's lock held */
+extern HIDDEN unsigned global_length; /* atomic; written with the queue's lock held */
 
 /* For up to `max` tasks. 0 or -ENOMEM. */
 int global_open(uint32_t max);

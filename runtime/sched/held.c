@@ -30,7 +30,7 @@ struct held {
 static __thread struct { /* owned by the thread */
 	unsigned count;
 	struct held locks[MOST];
-} note __attribute__((tls_model("initial-exec")));
+} note;
 
 NOINLINE static void take(const void *lock, const void *pc, const char *kind)
 {

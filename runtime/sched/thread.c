@@ -25,7 +25,7 @@ static struct shard {
 	unsigned inside; /* atomic, futex */
 } CACHE_ALIGNED shards[SHARDS];
 
-__thread struct thread_host *thread_host __attribute__((tls_model("initial-exec")));
+__thread struct thread_host *thread_host;
 
 unsigned threads_stuck(void)
 {
@@ -36,7 +36,7 @@ unsigned threads_stuck(void)
 uint64_t thread_id(void)
 {
 	static uint64_t last; /* atomic; relaxed: the number alone matters */
-	static __thread uint64_t id __attribute__((tls_model("initial-exec")));
+	static __thread uint64_t id;
 	if (id == 0)
 		id = (fetch_add(&last, 1, relaxed) + 1) << SLEY_TASK_INDEX_BITS;
 	return id;

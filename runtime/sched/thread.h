@@ -64,7 +64,7 @@ struct thread_host {
 };
 
 /* The calling thread's; null: nobody counts on it. */
-extern __thread struct thread_host *thread_host __attribute__((tls_model("initial-exec")));
+extern HIDDEN __thread struct thread_host *thread_host;
 
 /* What wait_park() is for threads. */
 enum claim thread_park(struct task *task, sley_time deadline);

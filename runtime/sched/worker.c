@@ -28,7 +28,7 @@ struct sched_hooks sched_hooks;
  * initial-exec: one instruction to find it; the library is small enough for the static TLS reserve when it is
  * dlopened
  */
-__thread struct worker *this_worker __attribute__((tls_model("initial-exec")));
+__thread struct worker *this_worker;
 
 NOINLINE struct worker *worker_self(void)
 {

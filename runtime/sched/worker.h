@@ -9,6 +9,7 @@
 
 #include <pthread.h>
 
+#include "base/compiler.h"
 #include "context/exceptions.h"
 #include "sched/deque.h"
 #include "sched/task.h"
@@ -71,7 +72,7 @@ struct sched_hooks {
 	bool (*expecting)(void);    /* whether something outside of the scheduler may still make a task ready */
 	void (*deadlock)(void);     /* nothing can ever happen again; by the monitor */
 };
-extern struct sched_hooks sched_hooks;
+extern HIDDEN struct sched_hooks sched_hooks;
 
 struct scheduler {
 	struct worker *workers; /* constant during a run */
@@ -86,14 +87,14 @@ struct scheduler {
 	struct task *starved;
 	unsigned starved_count; /* atomic */
 };
-extern struct scheduler scheduler;
+extern HIDDEN struct scheduler scheduler;
 
 /*
  * The worker that the calling thread is; null: none. A task may be on another thread after any wait, so it is read by a
  * function that is never inlined. The variable itself is for calls on a fast path that end without a wait, or in a tail
  * call to a function (NOINLINE) that may wait.
  */
-extern __thread struct worker *this_worker __attribute__((tls_model("initial-exec")));
+extern HIDDEN __thread struct worker *this_worker;
 struct worker *worker_self(void);
 
 /* The running task; null on a worker's own stack and on plain threads. */

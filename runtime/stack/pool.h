@@ -4,6 +4,7 @@
 #ifndef STACK_POOL_H
 #define STACK_POOL_H
 
+#include "base/compiler.h"
 #include "base/lock.h"
 #include "stack/slot.h"
 
@@ -29,7 +30,7 @@ struct pool {
 	struct stack_worker *worker[256]; /* by number, null beyond the last */
 	unsigned reserves_used;           /* atomic */
 };
-extern struct pool pool;
+extern HIDDEN struct pool pool;
 
 /* Where slot `number` of the copying range begins: its guard. */
 static inline char *slot_place(unsigned number)

@@ -97,7 +97,7 @@ struct stack_worker {
 };
 
 /* The copying range, constant during a run. */
-extern uintptr_t stacks_begin, stacks_size;
+extern HIDDEN uintptr_t stacks_begin, stacks_size;
 
 /* Whether `p` points into a copying stack, anybody's. One subtraction, one compare. */
 static inline bool stack_is_copying(const void *p)
@@ -106,7 +106,7 @@ static inline bool stack_is_copying(const void *p)
 }
 
 /* Whether this is a run in strict mode (strict.h). Constant during a run. */
-extern bool stack_strict;
+extern HIDDEN bool stack_strict;
 
 /* Reserves `count` slots of `stack_size` bytes (a multiple of the page). 0 or -ENOMEM. */
 int slots_open(unsigned count, size_t stack_size);
@@ -227,7 +227,7 @@ static inline size_t slot_live(const struct slot *slot, const struct tenant *ten
 }
 
 /* The size of every stack, and of the guard below it. */
-extern size_t stack_size;
+extern HIDDEN size_t stack_size;
 #define STACK_GUARD ((size_t)64 << 10)
 
 /* How many slots the copying range has. */

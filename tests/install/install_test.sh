@@ -190,6 +190,24 @@ branch_targets() {
 	done
 }
 
+# Every binary: its tables are read-only once it is relocated, which is before it runs; its stack cannot be executed;
+# arrays on the stack have canaries, and calls of libc that are told their size check it. The tool's addresses are random.
+hardened() {
+	local file
+	for file in "$lib/libsley.so" "$lib/libsley-debug.so" "$root$prefix/bin/asynctop"; do
+		readelf -lW "$file" >"$scratch/segments"
+		contains "$scratch/segments" GNU_RELRO
+		grep -q 'GNU_STACK.* RW ' "$scratch/segments" || fail "$(cat "$scratch/segments")"
+		readelf -dW "$file" | grep -q 'FLAGS_1.*NOW' || fail "$file binds lazily"
+		readelf -hW "$file" | grep -q 'Type: *DYN' || fail "$file has a fixed address"
+		nm -D --undefined-only "$file" >"$scratch/undefined"
+		contains "$scratch/undefined" __stack_chk_fail
+		contains "$scratch/undefined" __snprintf_chk
+		[ "$(uname -m)" != x86_64 ] || objdump -d --no-show-raw-insn "$file" >"$scratch/code"
+		[ "$(uname -m)" != x86_64 ] || [ "$(grep -c endbr64 "$scratch/code")" -gt 100 ] || fail "no branch targets in $file"
+	done
+}
+
 # Each header stands alone, without GNU's extensions of the language, in C and in C++.
 headers() {
 	local header
@@ -210,4 +228,4 @@ make -s install DESTDIR="$root" PREFIX="$prefix" BUILD="${SLEY_BUILD#"$PWD"/}" W
 	cat "$scratch/log"
 	exit 1
 }
-run_suite files shared static archive symbols debug_symbols debug library branch_targets headers tool
+run_suite files shared static archive symbols debug_symbols debug library branch_targets hardened headers tool

@@ -136,5 +136,34 @@ rebuilds() {
 	! grep -e '-o .*runtime/.*\.c$' "$scratch/events" || fail "the runtime does not include events.h"
 }
 
+# commands OPTION...: how everything would be compiled and linked, in $scratch/commands.
+commands() {
+	env "$@" make -n BUILD="$scratch/build" all | grep -v 'mkdir -p' >"$scratch/commands"
+	[ "$(grep -c ' -c -o ' "$scratch/commands")" -gt 100 ]
+}
+
+# CPPFLAGS, CFLAGS and LDFLAGS of the environment are in every command that they are for.
+flags_from_environment() {
+	commands CPPFLAGS=-DTHE_CPP CFLAGS=-DTHE_C LDFLAGS=-Wl,--the-ld
+	! grep -e ' -c -o ' "$scratch/commands" | grep -v -e '-target bpf' | grep -v -e ' -DTHE_CPP -DTHE_C ' ||
+		fail "compiled without them"
+	grep -E -e ' (-shared|-pie) ' "$scratch/commands" >"$scratch/links"
+	[ "$(wc -l <"$scratch/links")" -ge 5 ]
+	[ "$(grep -c -e ' -Wl,--the-ld' "$scratch/commands")" = "$(wc -l <"$scratch/links")" ] || fail "linked without them"
+}
+
+# _FORTIFY_SOURCE is given where it works, once.
+fortified() {
+	commands CFLAGS=-O2
+	[ "$(grep -c -e '-D_FORTIFY_SOURCE=3' "$scratch/commands")" = "$(grep -e ' -c -o ' "$scratch/commands" |
+		grep -vc -e '-target bpf')" ]
+	commands CFLAGS=-O2 CPPFLAGS=-D_FORTIFY_SOURCE=2
+	! grep -q -e '-D_FORTIFY_SOURCE=3' "$scratch/commands" || fail "over the packager's"
+	commands CFLAGS="-O2 -O0"
+	! grep -q -e '-D_FORTIFY_SOURCE' "$scratch/commands" || fail "without optimisation"
+	make -n BUILD="$scratch/build" CC=gcc SANITIZE=address libs >"$scratch/commands"
+	! grep -q -e '-D_FORTIFY_SOURCE' "$scratch/commands" || fail "with a sanitizer"
+}
+
 run_suite parses_with_make_alone deps_without_need deps_of_removed deps_without_rights deps_by_sudo deps_by_root variants \
-	rebuilds
+	rebuilds flags_from_environment fortified
