@@ -17,8 +17,13 @@
  *
  * Common errors: -EBADF: not open, or closed meanwhile by sley_close(); -EBUSY: another task waits for the same
  * descriptor and direction; -ENOTSUP: a regular file where one cannot be; -EINVAL: more than SSIZE_MAX bytes;
- * -EFAULT: a buffer that is none; -ETIMEDOUT; -ENOMEM; -EMFILE and -ENFILE where a descriptor is made; else what the
+ * -EFAULT: a buffer that is none, see below; -ETIMEDOUT; -ENOMEM; -EMFILE and -ENFILE where a descriptor is made; else what the
  * system call itself answers. Buffers may lie on the calling task's own stack.
+ *
+ * A buffer of which only a part can be accessed is used up to there: the answer is the count, -EFAULT if it is 0. What
+ * was not read stays to be read at once by the next call, and the next write of the rest is -EFAULT at once. (The *_full
+ * calls answer -EFAULT, as for any failure after a part.) What comes from a disk, and whatever else a pool of threads
+ * reads or writes, is copied by the task: there it is SIGSEGV, as it is with memcpy(3).
  */
 #ifndef SLEY_IO_H
 #define SLEY_IO_H

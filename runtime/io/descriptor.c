@@ -17,7 +17,7 @@ static int pipe_new(int fd[2])
 	if (pipe2(ends, O_NONBLOCK | O_CLOEXEC) != 0)
 		return -errno;
 	for (int i = 0; i < 2 && error == 0; i++)
-		error = reactor_own(ends[i], FD_FILE | FD_PIPE | FD_STREAM);
+		error = reactor_own(ends[i], FD_FILE | FD_PIPE);
 	for (int i = 0; i < 2; i++) {
 		if (error)
 			reactor_close_fd(ends[i]);
@@ -55,7 +55,6 @@ static int own_file(int fd)
 	struct stat status;
 	if (fstat(fd, &status) != 0)
 		return -errno;
-	/* not FD_STREAM: the other end may write packets, at whose bounds a read is short */
 	return reactor_own_file(fd, S_ISFIFO(status.st_mode) ? FD_PIPE : 0);
 }
 

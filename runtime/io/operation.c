@@ -9,10 +9,18 @@
 #include "reactor/entry.h"
 #include "sched/worker.h"
 
-/* One that was asked for less than there is, or failed for another reason than that there is nothing, leaves a rest. */
+#define TRUSTED ((size_t)4096) /* bytes of a short read */
+
+/*
+ * One that was asked for less than there is, or failed for another reason than that there is nothing, leaves a rest.
+ * So may a short one that came to the end of the memory that the buffer lies in, and no event tells of that rest: so
+ * only a short read of less than a page is trusted. After much one call more weighs little. A write is short when the
+ * descriptor is full, which is rare.
+ */
 static bool leaves_rest(const struct operation *op, unsigned flags, ssize_t n)
 {
-	return n != -EAGAIN && !(n >= 0 && (size_t)n < op->n && flags & FD_STREAM);
+	bool drained = flags & FD_STREAM && op->direction == READING && n >= 0 && (size_t)n < MIN(op->n, TRUSTED);
+	return n != -EAGAIN && !drained;
 }
 
 /* `entry` is null for a number that was never seen. */

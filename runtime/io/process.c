@@ -123,7 +123,7 @@ static int make_pipe(struct launch *launch, int i)
 	launch->child[i] = descriptor_lift(ends[i != IN]);
 	if (launch->ours[i] < 0 || launch->child[i] < 0 || fcntl(launch->ours[i], F_SETFL, O_NONBLOCK) != 0)
 		return -errno;
-	return reactor_own(launch->ours[i], FD_FILE | FD_PIPE | FD_STREAM);
+	return reactor_own(launch->ours[i], FD_FILE | FD_PIPE);
 }
 
 /* Makes or finds what is to be the child's descriptor i. */

@@ -26,7 +26,7 @@
  * fail. That is not true of an end of stream or an error that came with the data, nor of urgent data, at which a read
  * stops: those events set `hung`, and from then on every call is tried first (epoll(7), "short read"; EPOLLRDHUP). A
  * read of a Unix socket also stops at a descriptor that the peer passed, which no event tells: those sockets are not
- * FD_STREAM.
+ * FD_STREAM. Nor are pipes: whoever has the other end may make it one of packets (O_DIRECT), at whose bounds a read stops.
  *
  * A plain close() behind the runtime's back delivers no event, ever, and the number may be reused. So waits older
  * than a second are looked at by the monitor (reactor_rearm), which modifies their registration: ENOENT adds it
@@ -61,7 +61,7 @@ enum direction { READING, WRITING };
 
 /* What an owned descriptor is. */
 #define FD_OWNED    1u
-#define FD_STREAM   2u  /* a short read means drained, a short write full */
+#define FD_STREAM   2u  /* a short read means drained */
 #define FD_FILE     4u  /* no socket */
 #define FD_PIPE     8u  /* one whose write may raise SIGPIPE */
 #define FD_LISTENER 16u /* of sley_listen(): what it accepts has the options that it needs */
