@@ -69,6 +69,17 @@ static void change(unsigned count)
 	store(&idle.changes, idle.changes + 1, release);
 }
 
+/*
+ * It may be long in that task, so another one that sleeps takes the post now. Mostly one has been woken already, by what
+ * the reactor brought; but not for a pinned task.
+ */
+void idle_replace_poller(struct worker *worker)
+{
+	worker->was_poller = false;
+	if (idle_without_poller()) /* after the fence of idle_leave(): whoever still found the post taken is in the list */
+		idle_notify();
+}
+
 static void join(struct worker *worker)
 {
 	worker->asleep = true;
@@ -195,6 +206,7 @@ void idle_leave(struct worker *worker)
 {
 	worker->asleep = false;
 	if (load(&idle.poller, relaxed) == worker) {
+		worker->was_poller = true;
 		store(&idle.poll_until, SLEY_NEVER, relaxed);
 		store(&idle.poller, NULL, seq_cst);
 	}

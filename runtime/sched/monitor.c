@@ -13,6 +13,7 @@
 #include <signal.h>
 
 #include "base/futex.h"
+#include "base/race.h"
 #include "sched/depth.h"
 #include "sched/hold.h"
 #include "sched/worker.h"
@@ -75,6 +76,7 @@ static void *monitor_main(void *unused)
 		bool all_idle = idle_count() == scheduler.count;
 		struct timespec tick = clock_timespec(all_idle ? TICK_IDLE : TICK_BUSY);
 		futex_wait(&monitor.stop, 0, &tick);
+		RACE_POINT(monitor_looks);
 		look(clock_now());
 	}
 	return NULL;

@@ -4,7 +4,8 @@
  * Queues, in the order in which they are looked at: the global queue first, when what the deque held at the last such
  * look may have been run, so that overflow waits no longer than what is at the end of the deque; then run-next; the
  * inbox and the deque; the global queue; the reactor and the timers; other workers' deques, timers and run-next. A
- * busy worker looks at the reactor and the timers every POLL_INTERVAL.
+ * busy worker looks at the reactor and the timers every POLL_INTERVAL, and whether another one seems to be blocked: it
+ * relieves that one of what others can do.
  *
  * Run-next makes a pair that hands work to each other fast; after NEXT_BUDGET dispatches in a row through it the task
  * goes to the end of the deque instead, so that the pair cannot starve the rest. The same budget bounds grants.
@@ -16,8 +17,9 @@
 #include "sched/thread.h"
 
 #define GLOBAL_INTERVAL 61 /* at least; a prime, so as not to fall in step with a program's own pattern (Go's figure) */
-#define CLOCK_INTERVAL  64 /* dispatches between two looks at the clock */
+#define CLOCK_INTERVAL  64 /* dispatches between two looks at the clock, at most */
 #define POLL_INTERVAL   (100 * NS_PER_US)
+#define LONG_TASK       NS_PER_MS /* a worker that is so long in one task may be blocked there */
 #define NEXT_BUDGET     32
 
 /* ---- the queues ---- */
@@ -287,7 +289,7 @@ static void run_all_timers(int64_t now)
 
 static void poll_now(struct worker *worker)
 {
-	worker->polled = clock_now();
+	worker->polled = worker->clocked = clock_now();
 	store(&worker->poll_due, 0, relaxed);
 	if (load(&worker->timers.earliest, relaxed) <= worker->polled)
 		COUNT(worker, timers, timers_run(&worker->timers, worker->polled));
@@ -346,12 +348,55 @@ static struct task *find_local(struct worker *worker)
 	return task;
 }
 
-/* A busy worker's duties towards the rest: the global queue, the reactor, its timers. */
+/*
+ * After so many dispatches as take about half the interval, as the last ones went: one, if tasks run for long. A look at
+ * the clock costs as much as a switch.
+ */
+static bool poll_is_due(struct worker *worker)
+{
+	if (likely(--worker->until_clock > 0))
+		return false;
+	int64_t now = clock_now(), spent = MAX(now - worker->clocked, 1);
+	int64_t fitting = MAX(worker->clock_interval, 1) * (POLL_INTERVAL / 2) / spent;
+	worker->clocked = now;
+	worker->until_clock = worker->clock_interval = (int)MAX(MIN(fitting, CLOCK_INTERVAL), 1);
+	return now - worker->polled > POLL_INTERVAL;
+}
+
+/*
+ * Looks at another worker, any: has it been in the same task for long, with work that we can do? Its timers; its queue. If the two words do not belong together, as two looked at the same time, it is relieved too early.
+ */
+static void relieve_another(struct worker *worker)
+{
+	unsigned distance = 1 + random_here() % (scheduler.count - 1);
+	struct worker *other = worker_get((worker->number + distance) % scheduler.count);
+	uint64_t tick = load(&other->tick, relaxed);
+	if (load(&other->known_tick, relaxed) != tick) {
+		store(&other->known_since, worker->polled, relaxed);
+		store(&other->known_tick, tick, relaxed);
+		return;
+	}
+	if (worker->polled - load(&other->known_since, relaxed) < LONG_TASK)
+		return;
+	if (load(&other->timers.earliest, relaxed) <= worker->polled)
+		COUNT(worker, timers, timers_run(&other->timers, worker->polled));
+	struct task *task = steal_from(worker, other);
+	if (!task)
+		task = steal_next(worker, other);
+	if (task) {
+		push_last(worker, task);
+		idle_notify();
+	}
+}
+
+/* A busy worker's duties towards the rest: the global queue, the reactor, its timers, workers that are blocked. */
 static struct task *find_fairly(struct worker *worker)
 {
-	if (unlikely(load(&worker->poll_due, relaxed)) ||
-	    unlikely(worker->tick % CLOCK_INTERVAL == 0 && clock_now() - worker->polled > POLL_INTERVAL))
+	if (unlikely(load(&worker->poll_due, relaxed)) || unlikely(poll_is_due(worker))) {
 		poll_now(worker);
+		if (scheduler.count > 1)
+			relieve_another(worker);
+	}
 	if (likely(--worker->until_global > 0))
 		return NULL;
 	struct task *task = take_share(worker);
@@ -393,8 +438,11 @@ struct task *queue_find(struct worker *worker)
 		/* woken as a spinner: also for nothing, else nobody would be woken any more */
 		if (worker->spinning)
 			idle_spin_end(worker, task != NULL);
-		if (task)
+		if (task) {
+			if (unlikely(worker->was_poller))
+				idle_replace_poller(worker);
 			return task;
+		}
 		idle_wait(worker);
 	}
 	return NULL;

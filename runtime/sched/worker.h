@@ -34,6 +34,9 @@ struct worker {
 	int until_global;     /* dispatches until it looks at the global queue first */
 	int64_t stamp;      /* the time as it was last read for a stamp; 0: not since time has passed */
 	int64_t polled;       /* when it last looked at the reactor and the timers */
+	int64_t clocked;      /* when it last read the clock to find out whether it is to look again */
+	int until_clock;      /* dispatches until it does so again */
+	int clock_interval;   /* what that was at first */
 	uint64_t *counters;   /* its row in the region */
 	struct sley_region_worker *line;
 	struct task_cache tasks;
@@ -42,6 +45,7 @@ struct worker {
 	uint32_t random; /* never 0 */
 	bool spinning;   /* counted in idle.spinning */
 	bool asleep;     /* between idle_wait()'s beginning and idle_leave() */
+	bool was_poller; /* it left the reactor, and has run no task since */
 	bool deque_turn; /* who was first the last time that there were pinned tasks */
 	pthread_t thread;
 	/* atomic */
@@ -51,6 +55,8 @@ struct worker {
 	uint64_t seen_tick;            /* owned by the monitor, as the next two: its tick at the last look */
 	int64_t held_since;            /* when it was first seen */
 	bool hold_told;                /* that it holds a slot for long: see hold.c */
+	uint64_t known_tick;           /* atomic: its tick as another worker saw it, at known_since; written by any of them */
+	int64_t known_since;           /* atomic */
 	struct deque deque;
 	struct timers timers;
 	/* tasks pinned to this worker; only it takes them out */
@@ -174,6 +180,7 @@ unsigned idle_count(void);
 uint64_t idle_changes(void);    /* times that a worker fell asleep, woke or was woken */
 void idle_leave(struct worker *); /* its sleep is over, and its hands may be full from here on */
 bool idle_without_poller(void); /* some sleep, and none of them in the reactor */
+void idle_replace_poller(struct worker *); /* it was the poller, and has found a task to run */
 
 /* sched/deadlock.c: by the monitor, at every look: whether nothing can ever happen again. */
 bool deadlock_look(void);

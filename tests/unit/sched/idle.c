@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <semaphore.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
@@ -13,6 +14,7 @@
 #include "base/atomic.h"
 #include "base/clock.h"
 #include "sched/worker.h"
+#include "tests/race.h"
 
 static struct sley_group under_way;
 static sem_t ran;
@@ -242,6 +244,90 @@ static void test_poller_alone(void **state)
 	run(main_events, 2);
 }
 
+#if RACE_POINTS
+static struct {
+	struct sley_chan *chan;
+	unsigned on;    /* the worker to which the waiter is pinned, plus 1 */
+	unsigned begun; /* atomic: it has been woken, and computes */
+} waiters[2];
+static int event_pipe[2];
+
+/* Its worker never comes back to the reactor until another one has been there. */
+static void wait_then_compute(void *arg)
+{
+	uintptr_t i = (uintptr_t)arg;
+
+	REQUIRE(sley_chan_recv(waiters[i].chan, NULL, SLEY_NEVER) == 0);
+	store(&waiters[i].begun, 1, release);
+	compute(NULL);
+}
+
+/* Two of these run at the same time, so on two workers. */
+static void spawn_waiter(void *arg)
+{
+	struct sley_task_options pinned = { .size = sizeof(pinned), .pinned = 1, .detached = 1 };
+	sley_time deadline = SOON;
+	uintptr_t i = (uintptr_t)arg;
+
+	REQUIRE(sley_chan_new(&waiters[i].chan, 0, 0) == 0);
+	REQUIRE(sley_spawn_with(&pinned, wait_then_compute, arg, SLEY_BY_POINTER) > 0);
+	store(&waiters[i].on, worker_self()->number + 1, release);
+	while (!load(&waiters[1 - i].on, acquire)) {
+		REQUIRE(sley_now() < deadline);
+		cpu_relax();
+	}
+	REQUIRE(waiters[0].on != waiters[1].on);
+}
+
+/* One of the two workers is the poller, and gets a pinned task. */
+static void *wake_each(void *unused)
+{
+	for (int i = 0; i < 2; i++) {
+		store(&stop, 0, relaxed);
+		while (idle_count() < 2)
+			cpu_relax();
+		REQUIRE(sley_chan_send(waiters[i].chan, NULL, SOON) == 0);
+		while (!load(&waiters[i].begun, acquire))
+			cpu_relax();
+		REQUIRE(write(event_pipe[1], "x", 1) == 1);
+		while (!load(&stop, acquire))
+			cpu_relax();
+	}
+	return NULL;
+}
+
+static int main_replaced(void *arg)
+{
+	pthread_t thread;
+	char byte;
+
+	memset(waiters, 0, sizeof(waiters));
+	REQUIRE(pipe(event_pipe) == 0);
+	sley_task tasks[] = { sley_spawn(spawn_waiter, NULL), sley_spawn(spawn_waiter, (void *)1) };
+	REQUIRE(sley_join(tasks[0], SOON) == 0 && sley_join(tasks[1], SOON) == 0);
+	race_stop("monitor_looks"); /* it would find out that nobody is in the reactor */
+	race_wait("monitor_looks");
+	REQUIRE(pthread_create(&thread, NULL, wake_each, NULL) == 0);
+	for (int i = 0; i < 2; i++) {
+		REQUIRE(sley_read(event_pipe[0], &byte, 1, SLEY_NEVER) == 1);
+		store(&stop, 1, release);
+	}
+	REQUIRE(pthread_join(thread, NULL) == 0);
+	race_go("monitor_looks");
+	while (live_tasks() > 1)
+		sley_yield();
+	for (int i = 0; i < 2; i++)
+		REQUIRE(sley_chan_free(waiters[i].chan) == 0 && close(event_pipe[i]) == 0);
+	return 0;
+}
+
+/* A poller that a pinned task takes away is replaced by another idle worker, without the monitor. */
+static void test_poller_is_replaced(void **state)
+{
+	run(main_replaced, 2);
+}
+#endif
+
 static int main_end(void *arg)
 {
 	return 0;
@@ -265,6 +351,9 @@ int main(void)
 		cmocka_unit_test(test_pinned_wake),
 		cmocka_unit_test(test_idle_is_quiet),
 		cmocka_unit_test(test_poller_alone),
+#if RACE_POINTS
+		cmocka_unit_test(test_poller_is_replaced),
+#endif
 		cmocka_unit_test(test_end),
 	};
 

@@ -259,6 +259,72 @@ static void test_run_next_is_taken(void **state)
 		run(main_run_next_is_taken, 2);
 }
 
+static struct sley_chan *handed;
+static unsigned relieved; /* how many of the blocked worker's three tasks have run */
+
+static void await_relief(void)
+{
+	sley_time deadline = SOON;
+
+	while (load(&relieved, acquire) < 3) {
+		REQUIRE(sley_now() < deadline);
+		cpu_relax();
+	}
+}
+
+static void relief(void *arg)
+{
+	fetch_add(&relieved, 1, acq_rel);
+}
+
+static void sleep_then_relief(void *arg)
+{
+	REQUIRE(sley_sleep(sley_in(SLEY_MS(5))) == 0);
+	relief(NULL);
+}
+
+static void receive_then_relief(void *arg)
+{
+	REQUIRE(sley_chan_recv(handed, NULL, SLEY_NEVER) == 0);
+	relief(NULL);
+}
+
+/* Pinned: leaves a timer, a task in its worker's deque and one in run-next, and never comes back to them. */
+static void block_with_work(void *arg)
+{
+	sley_task sleeper = sley_spawn(sleep_then_relief, NULL), receiver = sley_spawn(receive_then_relief, NULL);
+
+	await_state(sleeper, SLEY_TASK_WAITING, SLEY_WAIT_SLEEP);
+	await_state(receiver, SLEY_TASK_WAITING, SLEY_WAIT_RECV);
+	REQUIRE(sley_spawn(relief, NULL) > 0);
+	REQUIRE(sley_chan_send(handed, NULL, SLEY_NEVER) == 0);
+	await_relief();
+	REQUIRE(sley_join(sleeper, SOON) == 0 && sley_join(receiver, SOON) == 0);
+}
+
+static int main_blocked(void *arg)
+{
+	struct sley_task_options pinned = { .size = sizeof(pinned), .pinned = 1 };
+
+	flag = 0;
+	store(&relieved, 0, relaxed);
+	REQUIRE(sley_chan_new(&handed, 0, 0) == 0);
+	sley_task busy[] = { sley_spawn(yield_until_flag, NULL), sley_spawn(yield_until_flag, NULL) };
+	sley_task blocker = sley_spawn_with(&pinned, block_with_work, NULL, SLEY_BY_POINTER);
+	REQUIRE(sley_join(blocker, SOON) == 0);
+	store(&flag, 1, release);
+	REQUIRE(sley_join(busy[0], SOON) == 0 && sley_join(busy[1], SOON) == 0);
+	return sley_chan_free(handed);
+}
+
+/* A worker that never comes back to its timers and queues is relieved of them by one that is never idle. */
+static void test_blocked_is_relieved(void **state)
+{
+	for (int i = 0; i < 5; i++)
+		run(main_blocked, 2);
+	run(main_blocked, 4);
+}
+
 /* ---- who runs on whom ---- */
 
 static void stay(void *arg)
@@ -452,6 +518,7 @@ int main(void)
 		cmocka_unit_test(test_busy_timers),
 		cmocka_unit_test(test_sleeping_workers_timers),
 		cmocka_unit_test(test_run_next_is_taken),
+		cmocka_unit_test(test_blocked_is_relieved),
 		cmocka_unit_test(test_pinned),
 		cmocka_unit_test(test_migrate),
 		cmocka_unit_test(test_private),
