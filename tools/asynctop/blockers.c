@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "look.h"
 #include "memory.h"
 #include "target.h"
 #include "verdict.h"
@@ -63,9 +64,11 @@ static char *text_take(struct text *t)
 static void take_target(struct blockers *b, struct picture *p)
 {
 	struct text name = { 0 };
-	bool open = target_name(&name, b->process->dir, &p->record);
+	int open = look_name(b->process->pid, b->process->dir, &name, &p->record);
 	char *was = open ? NULL : p->block.target_was;
 
+	if (open < 0) /* it cannot be told: it stays as it was */
+		return;
 	/* What it was is known if it was open at some tick before. */
 	if (!open && was == NULL && p->block.target != NULL && strcmp(p->block.target, TARGET_CLOSED) != 0)
 		was = p->block.target, p->block.target = NULL;

@@ -8,20 +8,26 @@
 #define ASYNCTOP_CONTROL_H
 
 #include <stdint.h>
+#include <sys/types.h>
 
 struct control {
+	pid_t pid;         /* of the process */
 	int fd;            /* -1: could not be opened */
 	int error;         /* errno of that, 0: there is no such page */
 	int64_t lease_ns;  /* the lease this tool wrote last */
 };
 
-/* Takes `fd` if it is a control page of this version: 0; else -1, and the caller still owns it. */
-int control_open(struct control *c, int fd);
+/* Takes `fd`, a memfd of process `pid`, if it is a control page of this version: 0; else -1, and the caller still owns it. */
+int control_open(struct control *c, pid_t pid, int fd);
 
-/* Asks for SLEY_LEVEL_TIMES until now + for_ns. 0 or -errno. */
+/* Asks for SLEY_LEVEL_TIMES until now + for_ns. 0, -EDEADLK if writing to the page blocks (look.h), or -errno. */
 int control_renew(struct control *c, int64_t now_ns, int64_t for_ns);
 
 /* Gives the lease back, unless another tool has taken it over, and closes. */
 void control_close(struct control *c);
+
+/* What the looker does of that: asks for the level until then; gives the lease back if it still is this one. */
+int control_store(int page, uint32_t level, int64_t lease_ns);
+int control_release(int page, int64_t lease_ns);
 
 #endif

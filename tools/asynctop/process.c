@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -31,11 +32,11 @@ static bool link_is(int dir, const char *name, const char *want)
 	return n == (ssize_t)strlen(want) && memcmp(target, want, (size_t)n) == 0;
 }
 
-/* Reads the number after `key` in the small file `name` under `dir`; with several numbers, the last. -1: none. */
-static long last_number_after(int dir, const char *name, const char *key)
+/* Reads the number after `key` in the small file `name`; with several numbers, the last. -1: none. */
+static long last_number_after(const char *name, const char *key)
 {
 	char buffer[4096], *at, *end;
-	int fd = openat(dir, name, O_RDONLY | O_CLOEXEC);
+	int fd = open(name, O_RDONLY | O_CLOEXEC);
 	ssize_t n;
 	long value = -1;
 
@@ -60,12 +61,17 @@ static long last_number_after(int dir, const char *name, const char *key)
 	return value;
 }
 
-static long mount_of(int fd)
+static long fdinfo(int fd, const char *key)
 {
 	char name[64];
 
 	snprintf(name, sizeof(name), "/proc/self/fdinfo/%d", fd);
-	return last_number_after(AT_FDCWD, name, "\nmnt_id:\t");
+	return last_number_after(name, key);
+}
+
+static long mount_of(int fd)
+{
+	return fdinfo(fd, "\nmnt_id:\t");
 }
 
 /* The mount that all memfds are on: -1 when it cannot be told. Numbers start with 0. */
@@ -83,17 +89,19 @@ static long memfd_mount(void)
 	return mount;
 }
 
-/* Opens descriptor `name` of the process whose fd directory is `dir`, if it is a memfd. -1 with errno. */
+/*
+ * Opens descriptor `name` of the process whose fd directory is `dir`, if it is a memfd: on that mount are regular files
+ * only. -1 with errno.
+ */
 static int open_memfd(int dir, const char *name, int flags)
 {
 	char path[64];
-	struct stat st;
 	int handle = openat(dir, name, O_PATH | O_CLOEXEC);
 	int fd;
 
 	if (handle < 0)
 		return -1;
-	if (memfd_mount() < 0 || mount_of(handle) != memfd_mount() || fstat(handle, &st) != 0 || !S_ISREG(st.st_mode)) {
+	if (memfd_mount() < 0 || mount_of(handle) != memfd_mount()) {
 		close(handle);
 		errno = ENOENT;
 		return -1;
@@ -133,7 +141,7 @@ static enum process_status try_region(struct process *p, int fd)
 {
 	struct region region;
 	enum region_status status = region_open(&region, fd);
-	long own_pid = last_number_after(p->dir, "status", "\nNSpid:\t");
+	long own_pid = fdinfo(p->pidfd, "\nNSpid:\t");
 
 	if (status == REGION_NONE)
 		return fail(p, PROCESS_FOREIGN, "it has not started sley");
@@ -177,7 +185,7 @@ static void consider_control(struct process *p, int dir, const char *name)
 
 	if (fd < 0)
 		p->control.error = errno;
-	else if (control_open(&p->control, fd) != 0)
+	else if (control_open(&p->control, p->pid, fd) != 0)
 		close(fd);
 }
 
@@ -206,6 +214,34 @@ static DIR *open_fds(int proc)
 	return dir;
 }
 
+/* The part that every kernel with it knows of; <linux/pidfd.h> may be older. */
+struct pidfd_info {
+	uint64_t mask, cgroup;
+	uint32_t pid, tgid, ppid, ruid, rgid, euid, egid, suid, sgid, fsuid, fsgid;
+	int32_t exit_code;
+};
+#define PIDFD_INFO _IOWR(0xff, 11, struct pidfd_info)
+
+/*
+ * /proc/PID/status says it too, but reading that may have us take down the memory of a process that is ending. Before
+ * Linux 6.13 there is the directory's owner, which is root for a process that may not be traced.
+ */
+long process_user(pid_t pid)
+{
+	struct pidfd_info info = { 0 };
+	int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+	char path[32];
+	struct stat st;
+	bool known = pidfd >= 0 && ioctl(pidfd, PIDFD_INFO, &info) == 0;
+
+	if (pidfd >= 0)
+		close(pidfd);
+	if (known)
+		return info.ruid;
+	snprintf(path, sizeof(path), "/proc/%d", (int)pid);
+	return stat(path, &st) == 0 ? (long)st.st_uid : -1;
+}
+
 static enum process_status open_handles(struct process *p)
 {
 	char path[32];
@@ -218,7 +254,7 @@ static enum process_status open_handles(struct process *p)
 	p->dir = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (p->dir < 0)
 		return fail_errno(p, errno, "open of its /proc directory");
-	p->uid = last_number_after(p->dir, "status", "\nUid:\t");
+	p->uid = process_user(p->pid);
 	if (!process_alive(p))
 		return fail(p, PROCESS_GONE, "it has ended");
 	return PROCESS_OK;

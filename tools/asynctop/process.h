@@ -5,8 +5,8 @@
  *
  * A sley process holds memfds whose links in /proc/PID/fd read "/memfd:sley (deleted)". A hostile process can make such
  * a link lead elsewhere: to a FIFO or a FUSE file in its mount namespace, on which open or stat would hang. So a link
- * is opened with O_PATH, which asks no file system, and taken only if its mount is the kernel's internal one for
- * memfds, the mount of a memfd of our own. A region belongs to the process whose pid it names; forked children and
+ * is opened with O_PATH, which asks no file system that an unprivileged user can mount, and taken only if its mount is
+ * the kernel's internal one for memfds, the mount of a memfd of our own. A region belongs to the process whose pid it names; forked children and
  * tools hold the descriptor too.
  *
  * A process is held by a pidfd and by a descriptor of its /proc directory: neither ever means a later process that
@@ -53,6 +53,9 @@ bool process_alive(const struct process *p);
 
 /* Whether it still runs the program whose region this is: it has neither ended nor executed another. */
 bool process_current(const struct process *p);
+
+/* The number of its user, or -1. */
+long process_user(pid_t pid);
 
 struct process_list {
 	pid_t *pids;

@@ -9,8 +9,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "look.h"
 #include "syscalls.h"
 #include "target.h"
+
+#define PAGE 4096
 
 /* The line of /proc/PID/task/TID/syscall: "running", "-1 SP PC", or "NR ARG*6 SP PC". */
 static enum sample parse(const char *line, struct block_record *r)
@@ -32,14 +35,14 @@ static enum sample parse(const char *line, struct block_record *r)
 	return SAMPLE_BLOCKED;
 }
 
-static enum sample read_call(const struct process *p, uint32_t tid, struct block_record *r)
+static enum sample read_call(int dir, uint32_t tid, struct block_record *r)
 {
 	char path[48], line[256];
 	int fd;
 	ssize_t n;
 
 	snprintf(path, sizeof(path), "task/%u/syscall", tid);
-	fd = openat(p->dir, path, O_RDONLY | O_CLOEXEC);
+	fd = openat(dir, path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return SAMPLE_NONE;
 	n = read(fd, line, sizeof(line) - 1);
@@ -50,21 +53,28 @@ static enum sample read_call(const struct process *p, uint32_t tid, struct block
 	return parse(line, r);
 }
 
-/* A string that crosses into a page that is not there is read up to that page. */
-static size_t read_some(int mem, void *to, size_t n, uint64_t address)
+/* By pages, up to the first that is not there. */
+static size_t read_some(int mem, uint8_t *to, size_t n, uint64_t address)
 {
-	ssize_t got = pread(mem, to, n, (off_t)address);
+	size_t done = 0;
 
-	if (got < 0 && address % 4096 + n > 4096)
-		got = pread(mem, to, 4096 - address % 4096, (off_t)address);
-	return got > 0 ? (size_t)got : 0;
+	while (done < n) {
+		size_t in_page = PAGE - (address + done) % PAGE, some = n - done < in_page ? n - done : in_page;
+		ssize_t got = pread(mem, to + done, some, (off_t)(address + done));
+
+		if (got <= 0)
+			break;
+		done += (size_t)got;
+	}
+	return done;
 }
 
-static void read_memory(const struct process *p, const struct sley_region_worker *w, struct block_record *r)
+void sampler_memory(int dir, struct block_record *r)
 {
-	uint64_t sp = r->regs[BLOCK_REG_SP], n = w->stack_top > sp ? w->stack_top - sp : 0;
-	int mem = openat(p->dir, "mem", O_RDONLY | O_CLOEXEC), kept = syscall_kept(r->syscall);
+	uint64_t sp = r->regs[BLOCK_REG_SP], n = r->stack_top > sp ? r->stack_top - sp : 0;
+	int mem = openat(dir, "mem", O_RDONLY | O_CLOEXEC), kept = syscall_kept(r->syscall);
 
+	r->stack_size = r->memory_size = 0;
 	if (mem < 0)
 		return;
 	r->stack_size = (uint32_t)read_some(mem, r->stack, n < BLOCK_STACK_MAX ? n : BLOCK_STACK_MAX, sp);
@@ -72,6 +82,19 @@ static void read_memory(const struct process *p, const struct sley_region_worker
 		r->memory_size = (uint16_t)read_some(mem, r->memory, BLOCK_MEMORY_MAX, r->args[kept]);
 	close(mem);
 }
+
+enum sample sampler_read(int dir, uint32_t tid, struct block_record *r)
+{
+	enum sample sample = read_call(dir, tid, r);
+
+	if (sample != SAMPLE_BLOCKED)
+		return sample;
+	sampler_memory(dir, r);
+	target_identify(dir, r);
+	return sample;
+}
+
+/* ---- asynctop's end ---- */
 
 /* Whether the line is still the same dispatch: what was read in between belongs to it. */
 static bool still(struct process *p, const struct sley_region_worker *w)
@@ -85,7 +108,7 @@ static bool still(struct process *p, const struct sley_region_worker *w)
 
 enum sample sampler_look(struct process *p, const struct sley_region_worker *w, struct block_record *r)
 {
-	enum sample sample;
+	uint32_t sample;
 
 	memset(r, 0, sizeof(*r));
 	r->fd = -1;
@@ -94,10 +117,7 @@ enum sample sampler_look(struct process *p, const struct sley_region_worker *w, 
 	r->worker = w->index;
 	r->dispatches = w->dispatches;
 	r->stack_top = w->stack_top;
-	sample = read_call(p, w->tid, r);
-	if (sample == SAMPLE_BLOCKED) {
-		read_memory(p, w, r);
-		target_identify(p->dir, r);
-	}
-	return still(p, w) ? sample : SAMPLE_NONE;
+	if (look_call(p->pid, p->dir, w->tid, r, &sample) || !still(p, w))
+		return SAMPLE_NONE;
+	return (enum sample)sample;
 }

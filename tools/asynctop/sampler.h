@@ -3,7 +3,8 @@
 /*
  * What a thread is stuck in, without the kernel's help: /proc/PID/task/TID/syscall says in which call it sleeps, and
  * /proc/PID/mem has its stack. This finds a block that began before asynctop attached, which the tracer cannot know,
- * and it is all there is without capabilities. It sees only what is there at a tick.
+ * and it is all there is without capabilities. It sees only what is there at a tick. Both may block: the looker reads
+ * them.
  */
 #ifndef ASYNCTOP_SAMPLER_H
 #define ASYNCTOP_SAMPLER_H
@@ -22,5 +23,14 @@ enum sample {
  * memory, instruction and stack pointers and the stack of *r, and leaves times and counts to the caller.
  */
 enum sample sampler_look(struct process *p, const struct sley_region_worker *w, struct block_record *r);
+
+/*
+ * What the looker does of that; `dir` is a descriptor of /proc/PID. Of a thread: syscall, arguments, descriptor,
+ * instruction and stack pointers, and what sampler_memory() fills in.
+ */
+enum sample sampler_read(int dir, uint32_t tid, struct block_record *r);
+
+/* The stack from the stack pointer to stack_top, and what the call's pointer argument leads to. */
+void sampler_memory(int dir, struct block_record *r);
 
 #endif

@@ -14,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "look.h"
 #include "memory.h"
 
 #define SCAN_EVERY_NS 2000000000LL
@@ -284,6 +285,7 @@ void session_close(struct session *s)
 	process_list_free(&s->candidates);
 	tracer_close(s->tools.tracer);
 	symbols_close(s->tools.symbols);
+	look_close();
 	*s = (struct session){ 0 };
 }
 

@@ -6,27 +6,25 @@
  *   submit → [open: not sent yet → sent] → answer → [ready] → collect
  *
  * The broker answers in order, so the oldest question that was sent is the one being worked on. If no answer came for
- * longer than the broker may need, it is killed, the oldest question fails, and the others are sent to the next broker.
- * If the broker died, the oldest may be innocent and is sent once more.
+ * longer than the broker may need, or if it is blocked (child.h), it is killed, the oldest question fails, and the
+ * others are sent to the next broker. If the broker died, the oldest may be innocent and is sent once more.
  */
+#include "abandoned.h"
+#include "child.h"
 #include "memory.h"
 #include "symbols_answer.h"
-#include "symbols_jail.h"
 #include "symbols_strikes.h"
 
 #include <errno.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/wait.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #define TIMEOUT_MS      5000
 #define BROKER_SLACK_MS 1000       /* for its own work, above twice the reader's time */
 #define RETRY_NS        1000000000 /* between brokers that do not live */
-#define CORPSES         16
 #define COLLECT_AT_ONCE 32 /* answers taken from the socket in one call */
 
 struct question {
@@ -45,8 +43,9 @@ struct ready {
 };
 
 struct symbols {
-	int socket; /* -1: no broker */
-	pid_t broker, reader;
+	struct child broker;
+	pid_t reader;
+	int reader_pidfd; /* -1: none */
 	unsigned timeout_ms;
 	unsigned restarts;
 	bool heard;       /* this broker has said something */
@@ -57,71 +56,39 @@ struct symbols {
 	unsigned open_count;
 	struct ready *ready, **ready_end;
 	unsigned ready_count;
-	pid_t corpse[CORPSES]; /* killed, not yet waited for: it may take its time to die */
 	struct strikes strikes;
 	struct answer_cache cache;
 };
 
 /* The broker's life */
 
-static void reap(struct symbols *s, int flags)
+static void set_reader(struct symbols *s, pid_t reader)
 {
-	for (unsigned i = 0; i < CORPSES; i++) {
-		if (s->corpse[i] && waitpid(s->corpse[i], NULL, flags) != 0)
-			s->corpse[i] = 0;
-	}
+	if (s->reader_pidfd >= 0)
+		close(s->reader_pidfd);
+	s->reader = reader;
+	s->reader_pidfd = reader > 0 ? (int)syscall(SYS_pidfd_open, reader, 0) : -1;
 }
 
-static void bury(struct symbols *s, pid_t pid)
+/* `because`: the process that blocks it, or 0. Its reader ends with it. */
+static void stop_broker(struct symbols *s, pid_t because)
 {
-	reap(s, WNOHANG);
-	for (unsigned i = 0; i < CORPSES; i++) {
-		if (!s->corpse[i]) {
-			s->corpse[i] = pid;
-			break;
-		}
-	}
-	reap(s, WNOHANG);
+	pid_t broker = s->broker.pid;
+
+	child_end(&s->broker);
+	abandoned_child(broker, because);
+	set_reader(s, 0);
 }
 
-static void stop_broker(struct symbols *s)
+static _Noreturn void broker_process(int socket, const void *timeout_ms)
 {
-	if (s->socket < 0)
-		return;
-	close(s->socket);
-	s->socket = -1;
-	kill(s->broker, SIGKILL); /* its reader ends with it */
-	bury(s, s->broker);
-	s->broker = s->reader = 0;
-}
-
-static _Noreturn void broker_process(int socket, unsigned timeout_ms)
-{
-	socket = jail_detach(socket, "asynctop-broker");
-	if (socket < 0)
-		_exit(1);
-	broker_main(socket, timeout_ms);
+	broker_main(socket, *(const unsigned *)timeout_ms);
 }
 
 static bool start_broker(struct symbols *s)
 {
-	int pair[2];
-	pid_t pid;
-
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair))
-		return false;
-	pid = fork();
-	if (pid == 0)
-		broker_process(pair[1], s->timeout_ms);
-	close(pair[1]);
-	if (pid < 0) {
-		close(pair[0]);
-		return false;
-	}
-	s->socket = pair[0];
-	s->broker = pid;
 	s->heard = false;
-	return true;
+	return child_start(&s->broker, "asynctop-broker", broker_process, &s->timeout_ms) == 0;
 }
 
 /* Questions and answers */
@@ -161,45 +128,47 @@ static void settle(struct symbols *s, struct question **at, struct kept_answer *
 	free(q);
 }
 
-static void fail_oldest(struct symbols *s)
+static void fail_oldest(struct symbols *s, enum symbols_status status)
 {
-	settle(s, &s->open, answer_failed(&s->open->request));
+	settle(s, &s->open, answer_failed(&s->open->request, status));
 }
 
 /* The same, and it is this question that did it. */
 static void blame_oldest(struct symbols *s)
 {
 	strikes_note(&s->strikes, s->open->request.pid, message_clock());
-	fail_oldest(s);
+	fail_oldest(s, SYMBOLS_FAILED);
 }
 
 static void send_questions(struct symbols *s)
 {
 	bool idle = !s->open || !s->open->sent;
 
-	for (struct question *q = s->open; q && s->socket >= 0; q = q->next) {
+	for (struct question *q = s->open; q && s->broker.pid; q = q->next) {
 		if (q->sent)
 			continue;
-		if (message_send(s->socket, &q->message, -1, 0))
+		if (message_send(s->broker.socket, &q->message, -1, 0))
 			break; /* full: at the next tick; closed: receiving finds out */
 		q->sent = true;
 	}
-	if (idle)
+	if (idle) {
 		s->progress_ns = message_clock();
+		child_expect(&s->broker);
+	}
 }
 
 /* No broker is to be had for now. */
 static void give_up(struct symbols *s)
 {
-	stop_broker(s);
+	stop_broker(s, 0);
 	s->retry_ns = message_clock() + RETRY_NS;
 	while (s->open)
-		fail_oldest(s);
+		fail_oldest(s, SYMBOLS_FAILED);
 }
 
-static void restart(struct symbols *s)
+static void restart(struct symbols *s, pid_t because)
 {
-	stop_broker(s);
+	stop_broker(s, because);
 	s->restarts++;
 	for (struct question *q = s->open; q; q = q->next)
 		q->sent = false;
@@ -219,14 +188,45 @@ static void broker_died(struct symbols *s)
 		else
 			s->open->retried = true;
 	}
-	restart(s);
+	restart(s, 0);
+}
+
+/* What was asked of a process before it was known that reading it blocks. */
+static void fail_blocked(struct symbols *s)
+{
+	for (struct question **q = &s->open; *q;) {
+		if (abandoned_why((*q)->request.pid))
+			settle(s, q, answer_failed(&(*q)->request, SYMBOLS_BLOCKED));
+		else
+			q = &(*q)->next;
+	}
+}
+
+static void broker_blocked(struct symbols *s)
+{
+	restart(s, s->open->request.pid);
+	fail_blocked(s);
+	send_questions(s);
+}
+
+/* The broker has left its reader for another; this is about the one before. */
+static void reader_blocked(struct symbols *s, pid_t because)
+{
+	int pidfd = s->reader_pidfd;
+
+	s->reader_pidfd = -1;
+	set_reader(s, 0);
+	abandoned_grandchild(pidfd, because);
 }
 
 static void take_answer(struct symbols *s, const struct message_answer *m)
 {
 	s->progress_ns = message_clock();
+	child_expect(&s->broker);
 	for (struct question **q = &s->open; *q; q = &(*q)->next) {
 		if ((*q)->message.head.id == m->head.id) {
+			if (m->status == SYMBOLS_BLOCKED)
+				reader_blocked(s, (*q)->request.pid);
 			if (m->status == SYMBOLS_FAILED)
 				strikes_note(&s->strikes, (*q)->request.pid, s->progress_ns);
 			settle(s, q, answer_from(m, &(*q)->request));
@@ -239,8 +239,8 @@ static void receive_answers(struct symbols *s)
 {
 	union message m;
 
-	for (int i = 0; i < COLLECT_AT_ONCE && s->socket >= 0; i++) {
-		int got = message_receive(s->socket, &m, NULL, 0);
+	for (int i = 0; i < COLLECT_AT_ONCE && s->broker.pid; i++) {
+		int got = message_receive(s->broker.socket, &m, NULL, 0);
 
 		if (got == -EAGAIN)
 			return;
@@ -248,7 +248,7 @@ static void receive_answers(struct symbols *s)
 		if (got == 1 && message_answer_ok(&m.answer))
 			take_answer(s, &m.answer);
 		else if (got == 1 && m.head.type == MESSAGE_READER && m.head.size == sizeof(m.reader))
-			s->reader = m.reader.pid;
+			set_reader(s, m.reader.pid);
 		else
 			broker_died(s);
 	}
@@ -264,13 +264,14 @@ static bool is_late(const struct symbols *s)
 /* All that can be done without waiting. */
 static void work(struct symbols *s)
 {
-	reap(s, WNOHANG);
-	if (s->socket < 0 && message_clock() >= s->retry_ns)
-		restart(s);
+	if (!s->broker.pid && message_clock() >= s->retry_ns)
+		restart(s, 0);
 	receive_answers(s);
 	if (is_late(s)) {
 		blame_oldest(s);
-		restart(s);
+		restart(s, 0);
+	} else if (s->open && s->open->sent && child_blocked(&s->broker)) {
+		broker_blocked(s);
 	}
 	send_questions(s);
 }
@@ -281,7 +282,7 @@ struct symbols *symbols_open(const struct symbols_options *options)
 {
 	struct symbols *s = xcalloc(1, sizeof(*s));
 
-	s->socket = -1;
+	s->reader_pidfd = -1;
 	s->open_end = &s->open;
 	s->ready_end = &s->ready;
 	s->timeout_ms =
@@ -297,7 +298,7 @@ void symbols_close(struct symbols *s)
 {
 	if (!s)
 		return;
-	stop_broker(s);
+	stop_broker(s, 0);
 	while (s->open)
 		free(take_question(s, &s->open));
 	while (s->ready) {
@@ -373,8 +374,12 @@ int symbols_submit(struct symbols *s, const struct symbols_request *request)
 		make_ready(s, answer_again(known, r.key));
 		return 0;
 	}
+	if (abandoned_why(r.pid)) {
+		make_ready(s, answer_failed(&r, SYMBOLS_BLOCKED));
+		return 0;
+	}
 	if (strikes_out(&s->strikes, r.pid, message_clock())) {
-		make_ready(s, answer_failed(&r));
+		make_ready(s, answer_failed(&r, SYMBOLS_FAILED));
 		return 0;
 	}
 	return add_question(s, &r, digest, false);
@@ -405,7 +410,7 @@ int symbols_lookup(struct symbols *s, const struct symbols_request *request, str
 		answer_give(known, answer);
 		return 1;
 	}
-	if (is_open(s, digest, r.pid) || strikes_out(&s->strikes, r.pid, message_clock()))
+	if (is_open(s, digest, r.pid) || abandoned_why(r.pid) || strikes_out(&s->strikes, r.pid, message_clock()))
 		return 0;
 	return add_question(s, &r, digest, true);
 }
@@ -448,7 +453,7 @@ int symbols_wait(struct symbols *s, int timeout_ms)
 		work(s);
 		if (s->ready || !s->open || left_ms <= 0)
 			return (int)(s->open_count + s->ready_count);
-		p.fd = s->socket;
+		p.fd = s->broker.pid ? s->broker.socket : -1;
 		if (wants_to_send(s))
 			p.events |= POLLOUT;
 		poll(&p, 1, left_ms < 100 ? (int)left_ms : 100); /* in between, is_late() is to be asked */
@@ -457,7 +462,7 @@ int symbols_wait(struct symbols *s, int timeout_ms)
 
 int symbols_descriptor(const struct symbols *s)
 {
-	return s->socket;
+	return s->broker.pid ? s->broker.socket : -1;
 }
 
 void symbols_forget(struct symbols *s, pid_t pid)
@@ -467,5 +472,5 @@ void symbols_forget(struct symbols *s, pid_t pid)
 
 struct symbols_processes symbols_processes(const struct symbols *s)
 {
-	return (struct symbols_processes){ .broker = s->broker, .reader = s->reader, .restarts = s->restarts };
+	return (struct symbols_processes){ .broker = s->broker.pid, .reader = s->reader, .restarts = s->restarts };
 }

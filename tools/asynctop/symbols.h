@@ -9,8 +9,13 @@
  * A target's ELF and DWARF are foreign input, so they are read in a process of their own, the reader: nobody, without
  * capabilities, behind a seccomp filter under which it can open nothing. What it reads is opened for it by the broker,
  * which keeps asynctop's privileges, looks at /proc/PID/maps and at no byte of a file but its first four. A reader that
- * crashes or exceeds the time bound is replaced by the broker, a stuck broker (a hostile FUSE mount) by asynctop; the
- * request that did it is answered SYMBOLS_FAILED, the others are answered as if nothing had happened.
+ * crashes or exceeds the time bound is replaced by the broker; the request that did it is answered SYMBOLS_FAILED, the
+ * others are answered as if nothing had happened.
+ *
+ * Both touch what may block for ever, each in its way. The broker: stat of /proc/PID/exe, lookups below the process's
+ * root, opening and the first bytes of its files, map_files, maps (the process's memory lock; an exec under way), its
+ * stack. The reader: faults on its files' pages. A blocked reader is left by the broker, a blocked broker by asynctop
+ * (child.h); the request is answered SYMBOLS_BLOCKED, and its process is not asked about again (abandoned.h).
  *
  * All calls are made by one thread. None of them waits but symbols_wait(). Strings in an answer are the target's words:
  * they are ended, valid UTF-8 and free of control characters, and no more is promised of them.
@@ -62,6 +67,7 @@ enum symbols_status {
 	SYMBOLS_NO_PROCESS, /* it is gone, and was never looked at before */
 	SYMBOLS_DENIED,     /* asynctop may not read this process's maps or files */
 	SYMBOLS_FAILED,     /* the reader or the broker died of this request or exceeded its time */
+	SYMBOLS_BLOCKED,    /* reading this process's memory or files blocks: see abandoned_why() */
 };
 
 /* Whose code a frame is. */

@@ -108,11 +108,11 @@ struct kept_answer *answer_from(const struct message_answer *m, const struct sym
 	return a;
 }
 
-struct kept_answer *answer_failed(const struct symbols_request *r)
+struct kept_answer *answer_failed(const struct symbols_request *r, enum symbols_status status)
 {
 	struct kept_answer *a = allocate(r, 0);
 
-	a->status = SYMBOLS_FAILED;
+	a->status = status;
 	return a;
 }
 

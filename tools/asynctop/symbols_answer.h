@@ -35,7 +35,7 @@ uint64_t request_digest(const struct symbols_request *request);
 struct kept_answer *answer_from(const struct message_answer *message, const struct symbols_request *request);
 
 /* For a request that got no answer. */
-struct kept_answer *answer_failed(const struct symbols_request *request);
+struct kept_answer *answer_failed(const struct symbols_request *request, enum symbols_status status);
 
 /* The same answer to another who asks. */
 struct kept_answer *answer_again(const struct kept_answer *answer, uint64_t key);

@@ -17,9 +17,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/uio.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #define MAPS_AGE_NS      2000000000 /* what dlclose() and dlopen() put in the same place is noticed after this */
@@ -38,17 +36,14 @@ static void reader_stop(struct broker *b)
 {
 	if (!b->reader.pid)
 		return;
-	kill(b->reader.pid, SIGKILL);
-	waitpid(b->reader.pid, NULL, 0);
-	close(b->reader.socket);
-	b->reader = (struct reader){ 0 };
+	child_end(&b->reader);
 	forget_images(b);
 }
 
-static _Noreturn void reader_process(int socket)
+static _Noreturn void reader_process(int socket, const void *unused)
 {
-	socket = jail_detach(socket, "asynctop-reader");
-	if (socket < 0 || !jail_enter())
+	(void)unused;
+	if (!jail_enter())
 		_exit(1);
 	reader_main(socket);
 }
@@ -62,24 +57,14 @@ static void tell_reader(struct broker *b)
 
 static int reader_start(struct broker *b)
 {
-	int pair[2];
-	pid_t pid;
+	int error;
 
 	if (b->reader.pid)
 		return 0;
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair))
-		return -errno;
-	pid = fork();
-	if (pid == 0)
-		reader_process(pair[1]);
-	close(pair[1]);
-	if (pid < 0) {
-		close(pair[0]);
-		return -EAGAIN;
-	}
-	b->reader = (struct reader){ .pid = pid, .socket = pair[0] };
-	tell_reader(b);
-	return 0;
+	error = child_start(&b->reader, "asynctop-reader", reader_process, NULL);
+	if (!error)
+		tell_reader(b);
+	return error;
 }
 
 static int send_module(struct broker *b, unsigned slot, uint32_t i, const struct process *p,
@@ -98,21 +83,21 @@ static int send_module(struct broker *b, unsigned slot, uint32_t i, const struct
 	};
 
 	memcpy(m.path, p->map[i].path, sizeof(m.path));
-	return message_send(b->reader.socket, &m, image->descriptor[i], deadline);
+	return child_send(&b->reader, &m, image->descriptor[i], deadline);
 }
 
 static int send_image(struct broker *b, unsigned slot, const struct process *p, const struct new_image *image,
 		      int64_t deadline)
 {
 	struct message_image m = { .head = { .type = MESSAGE_IMAGE, .size = sizeof(m) }, .slot = slot };
-	int error = message_send(b->reader.socket, &m, -1, deadline);
+	int error = child_send(&b->reader, &m, -1, deadline);
 
 	for (uint32_t i = 0; i < p->mappings && !error; i++)
 		error = send_module(b, slot, i, p, image, deadline);
 	return error;
 }
 
-/* Gives the reader the process's image unless it has it. 0; -EPIPE, -EAGAIN: the reader; else what /proc answered. */
+/* Gives the reader the process's image unless it has it. 0; see readers_fault(); else what /proc answered. */
 static int load_image(struct broker *b, struct process *p, int64_t age, int64_t deadline)
 {
 	struct new_image *image = NULL;
@@ -144,13 +129,16 @@ static int answer_want(struct broker *b, const struct process *p, const struct m
 	if (want->index < p->mappings && want->how <= WANT_DWZ && memchr(want->name, 0, sizeof(want->name)))
 		fd = target_open_debug(&p->files, p->map[want->index].path, want->how, want->name, want->nth);
 	m.end = fd == -ENOENT;
-	error = message_send(b->reader.socket, &m, fd < 0 ? -1 : fd, deadline);
+	error = child_send(&b->reader, &m, fd < 0 ? -1 : fd, deadline);
 	if (fd >= 0)
 		close(fd);
 	return error;
 }
 
-/* Puts the question to the reader. 0 and *answer, -EPIPE: it died, -EAGAIN: it is late, -EPROTO: it talks nonsense. */
+/*
+ * Puts the question to the reader. 0 and *answer, -EPIPE: it died, -EAGAIN: it is late, -EDEADLK: it is blocked by what
+ * it reads, -EPROTO: it talks nonsense.
+ */
 static int ask(struct broker *b, const struct process *p, struct message_request *request, union message *answer,
 	       int64_t deadline)
 {
@@ -158,9 +146,10 @@ static int ask(struct broker *b, const struct process *p, struct message_request
 
 	request->slot = p->slot;
 	b->image[p->slot].used = ++b->clock;
-	error = message_send(b->reader.socket, request, -1, deadline);
+	child_expect(&b->reader);
+	error = child_send(&b->reader, request, -1, deadline);
 	while (!error) {
-		int got = message_receive(b->reader.socket, answer, NULL, deadline);
+		int got = child_receive(&b->reader, answer, deadline);
 
 		if (got <= 0)
 			return got == 0 ? -EPIPE : got;
@@ -235,7 +224,7 @@ static int resolve(struct broker *b, struct process *p, struct message_request *
 
 static bool readers_fault(int error)
 {
-	return error == -EPIPE || error == -EAGAIN || error == -EPROTO;
+	return error == -EPIPE || error == -EAGAIN || error == -EDEADLK || error == -EPROTO;
 }
 
 static enum symbols_status serve(struct broker *b, struct message_request *request, union message *answer)
@@ -254,6 +243,8 @@ static enum symbols_status serve(struct broker *b, struct message_request *reque
 	}
 	if (!error)
 		return SYMBOLS_RESOLVED;
+	if (error == -EDEADLK)
+		return SYMBOLS_BLOCKED;
 	if (error == -EACCES || error == -EPERM)
 		return SYMBOLS_DENIED;
 	return error == -ESRCH || error == -ENOENT ? SYMBOLS_NO_PROCESS : SYMBOLS_FAILED;
@@ -278,6 +269,7 @@ _Noreturn void broker_main(int socket, unsigned timeout_ms)
 	static struct broker broker;
 	static union message message;
 
+	signal(SIGCHLD, SIG_IGN); /* a reader that was left is reaped when it dies, whenever that is */
 	broker.socket = socket;
 	broker.timeout_ms = timeout_ms;
 	broker.vdso = vdso_copy();

@@ -4,6 +4,7 @@
 #ifndef ASYNCTOP_SYMBOLS_BROKER_H
 #define ASYNCTOP_SYMBOLS_BROKER_H
 
+#include "child.h"
 #include "symbols_maps.h"
 
 #include <sys/types.h>
@@ -42,18 +43,12 @@ struct process {
 	uint64_t serial;
 };
 
-/* The reader, as its parent knows it. */
-struct reader {
-	pid_t pid; /* 0: none */
-	int socket;
-};
-
 struct broker {
 	int socket; /* to asynctop */
 	int vdso;
 	unsigned timeout_ms;
 	uint64_t clock; /* counts uses */
-	struct reader reader;
+	struct child reader;
 	struct image image[IMAGE_SLOTS];
 	struct process process[BROKER_PROCESSES];
 };

@@ -136,5 +136,5 @@ bool message_answer_ok(const struct message_answer *answer)
 {
 	return answer->head.type == MESSAGE_ANSWER && answer->head.size >= message_answer_size(0) &&
 	       answer->frames <= SYMBOLS_FRAMES && answer->head.size == message_answer_size(answer->frames) &&
-	       answer->status <= SYMBOLS_FAILED && answer->location >= -1 && answer->location < (int)answer->frames;
+	       answer->status <= SYMBOLS_BLOCKED && answer->location >= -1 && answer->location < (int)answer->frames;
 }

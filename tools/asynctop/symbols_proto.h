@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /*
- * What asynctop, the broker and the reader say to each other, over SOCK_SEQPACKET pairs: one message, one packet.
+ * What asynctop and its children say to each other, over SOCK_SEQPACKET pairs: one message, one packet.
  *
+ *   asynctop ↔ looker   LOOK (with a descriptor; comes back with the answer)
  *   asynctop → broker   REQUEST
  *   broker → asynctop   ANSWER, READER (a new reader was started)
  *   broker → reader     IMAGE (forget what the slot held), MODULE (with a descriptor), REQUEST, FILE (answers WANT)
@@ -14,12 +15,14 @@
 #ifndef ASYNCTOP_SYMBOLS_PROTO_H
 #define ASYNCTOP_SYMBOLS_PROTO_H
 
+#include "events.h"
 #include "symbols.h"
 
 #define IMAGE_SLOTS   8   /* address spaces that the reader keeps at hand */
 #define IMAGE_MODULES 512 /* executable mappings of one */
 #define MODULE_PATH   512
 #define WANT_NAME     256
+#define LOOK_TEXT     4200 /* a path, and what may stand before it */
 
 enum message_type {
 	MESSAGE_REQUEST,
@@ -29,6 +32,7 @@ enum message_type {
 	MESSAGE_MODULE,
 	MESSAGE_WANT,
 	MESSAGE_FILE,
+	MESSAGE_LOOK,
 };
 
 struct message_head {
@@ -101,6 +105,28 @@ struct message_file {
 	uint32_t end; /* there is no such place: do not ask for the next */
 };
 
+enum look {
+	LOOK_CALL,
+	LOOK_MEMORY,
+	LOOK_NAME,
+	LOOK_LEASE,
+	LOOK_RELEASE,
+};
+
+/* See look.h for what is asked; of each the fields that it has. */
+struct message_look {
+	struct message_head head;
+	uint32_t what;
+	int32_t result;
+	uint32_t tid;
+	uint32_t sample;
+	uint32_t level;
+	uint32_t text_length;
+	int64_t lease_ns;
+	struct block_record record;
+	char text[LOOK_TEXT];
+};
+
 union message {
 	struct message_head head;
 	struct message_request request;
@@ -110,6 +136,7 @@ union message {
 	struct message_module module;
 	struct message_want want;
 	struct message_file file;
+	struct message_look look;
 };
 
 #define MESSAGE_FOREVER INT64_MAX

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "abandoned.h"
 #include "memory.h"
 #include "sampler.h"
 #include "yields.h"
@@ -74,6 +75,7 @@ void watch_free(struct watch *w)
 	blockers_free(&w->blockers);
 	model_free(&w->model);
 	process_close(&w->process);
+	abandoned_forget(w->process.pid);
 	free(w->events);
 	free(w);
 }
@@ -133,12 +135,27 @@ static void set_tier(struct model *m, enum model_tier_id id, const char *name, b
 	snprintf(m->tiers[id].why, sizeof(m->tiers[id].why), "%s", active ? "" : why);
 }
 
+/* Lines come of the process's files, which may turn out to block after the rest of the model was taken. */
+static void tell_symbols(const struct watch *w, struct model *m)
+{
+	const char *why = abandoned_why(w->process.pid);
+
+	if (w->tools->symbols == NULL)
+		why = w->tools->symbols_why;
+	else if (why == NULL && w->blockers.denied)
+		why = "the process's memory map or files may not be read; be its user or root";
+	set_tier(m, TIER_SYMBOLS, "source lines", why == NULL, why);
+}
+
 static void read_tiers(struct watch *w, struct model *m)
 {
 	bool times = w->process.region.header.level >= SLEY_LEVEL_TIMES;
+	const char *blocks = abandoned_why(w->process.pid);
 	char why[128];
 
-	if (w->process.control.fd >= 0)
+	if (w->process.control.fd >= 0 && blocks != NULL)
+		snprintf(why, sizeof(why), "%s", blocks);
+	else if (w->process.control.fd >= 0)
 		snprintf(why, sizeof(why), "the process has not answered the request for them yet");
 	else
 		snprintf(why, sizeof(why), "the control page cannot be opened: %s; be the process's user or root",
@@ -146,9 +163,7 @@ static void read_tiers(struct watch *w, struct model *m)
 	set_tier(m, TIER_REGION, "region", true, "");
 	set_tier(m, TIER_TIMES, "times", times, why);
 	set_tier(m, TIER_BPF, "blocking calls", w->traced, w->trace_why);
-	set_tier(m, TIER_SYMBOLS, "source lines", w->tools->symbols != NULL && !w->blockers.denied,
-		 w->tools->symbols == NULL ? w->tools->symbols_why :
-		 "the process's memory map or files may not be read; be its user or root");
+	tell_symbols(w, m);
 	see_times(w, m->time_ns);
 	m->times_since_ns = w->times_since_ns;
 }
@@ -384,6 +399,7 @@ void watch_resolve(struct watch *w)
 			resolve_yield(m, &m->yields[i], &answer.frame[0]);
 	}
 	blockers_fill(&w->blockers, m);
+	tell_symbols(w, m);
 }
 
 /* What is left to read of a process that has ended is its last state: the region and the tracer still have it. */

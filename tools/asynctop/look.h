@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+/*
+ * Looking at watched processes where that may block: done by a child, the looker, which is asked here and waited for.
+ *
+ * What asynctop itself does to a watched process never waits for it:
+ *   its region     pread and lseek of a descriptor that is known to be a memfd (process.h). Not stat, and not write:
+ *                  they take the inode's lock, which the process may hold, writing to the memfd out of a page that
+ *                  never comes.
+ *   /proc/PID      its descriptors' links and fdinfo, the owner of the directory: kernel memory. (Since Linux 6.18 links
+ *                  wait for an exec that is under way.)
+ *                  Not status, stat and the like, though they say no more: a reader of these may be the last user of
+ *                  the memory of a process that is ending, and has to take it down, its files' dirty pages included.
+ *   the tracer     its programs in the scheduler read what is resident, or nothing.
+ * What may wait is the looker's: task/TID/syscall (an exec under way), memory (a page that never comes), what a
+ * descriptor is (a network file system that is asked whether the name still holds), the lease (the inode's lock); and
+ * the resolver's (symbols.h).
+ *
+ * All calls are made by one thread and take at most about CHILD_SLEEP_NS; one that takes longer has its process noted
+ * (abandoned.h), and the next process has a looker of its own. `dir` is a descriptor of /proc/PID.
+ */
+#ifndef ASYNCTOP_LOOK_H
+#define ASYNCTOP_LOOK_H
+
+#include "events.h"
+#include "text.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/*
+ * What the thread is in, as sampler_read(). 0 or -errno, -EDEADLK: this process is not to be read (abandoned_why()). So
+ * do the others answer.
+ */
+int look_call(pid_t pid, int dir, uint32_t tid, struct block_record *r, uint32_t *sample);
+
+/* Fills in stack and memory of a record that has the rest, as sampler_memory(). */
+int look_memory(pid_t pid, int dir, struct block_record *r);
+
+/* As target_name(): 1 or 0. */
+int look_name(pid_t pid, int dir, struct text *out, const struct block_record *r);
+
+/* Writes a control page, as control_store() and control_release(). */
+int look_lease(pid_t pid, int page, uint32_t level, int64_t lease_ns);
+int look_release(pid_t pid, int page, int64_t lease_ns);
+
+/* Ends the looker, which is started when it is needed. */
+void look_close(void);
+
+#endif
