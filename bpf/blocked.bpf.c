@@ -48,6 +48,8 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 /* Set by user space at run time. */
 uint64_t resume_flags = 0;
 struct watch_request request = {};
+struct sleeper sleepers[WATCH_WORKERS] = {}; /* as `request` lists them */
+struct early_block early = {};
 
 /* A watched thread. */
 struct thread {
@@ -116,10 +118,10 @@ static void fall_asleep(struct worker_state *state, uint64_t now, bool asleep, u
 		state->block.sleeps++;
 }
 
-/* Of the current thread, or of `other`, which is the task too. */
+/* Of the current thread, or of one of which `known` is all that can be read. */
 static __always_inline void begin(struct worker_state *state, const struct thread *thread, struct task_struct *task,
 				  const struct pt_regs *regs, const struct sley_region_worker *line,
-				  uint32_t task_state, struct task_struct *other)
+				  uint32_t task_state, const struct early_block *known)
 {
 	struct block_record *block = &state->block;
 	uint64_t now = bpf_ktime_get_ns();
@@ -142,12 +144,16 @@ static __always_inline void begin(struct worker_state *state, const struct threa
 	block->syscall = regs->orig_ax;
 	block->stack_top = line->stack_top;
 	block->slot = thread->slot;
-	block->flags = other ? BLOCK_EARLY : 0;
-	record_name(block, thread->records, thread->record_count, other);
+	block->flags = known ? BLOCK_EARLY : 0;
 	record_registers(block, regs);
 	record_descriptor(block, task);
-	record_memory(block, other);
-	record_stack(block, other);
+	if (known) {
+		record_early(block, known);
+	} else {
+		record_name(block, thread->records, thread->record_count);
+		record_memory(block);
+		record_stack(block);
+	}
 	fall_asleep(state, now, true, task_state);
 	change(state);
 }
@@ -368,45 +374,87 @@ int watch(struct bpf_iter__task *context)
 
 /* ---- threads that are blocked already ---- */
 
+/*
+ * A service that is stuck is the one that people look at, so after `watch` the blocks are caught that are under way. A
+ * thread that sleeps is not the current one, and its memory cannot be read without sleeping. So it takes two walks:
+ *
+ *	look_blocked     who sleeps, in what, and how often it was switched before
+ *	user space       its line, from the region; its stack and memory, by a child that may be blocked by them
+ *	catch_blocked    if it was not switched since, all that belongs together, and is a block that begins now
+ *
+ * The thread may wake up meanwhile. If it was switched in before the block was complete, that is seen, and there is no
+ * block; a switch in that is on its way just then leaves a block that ends with the next switch out.
+ */
 static uint64_t switches_of(const struct task_struct *task)
 {
 	return task->nvcsw + task->nivcsw;
 }
 
-/*
- * Run once after `watch`: a service that is stuck is the one that people look at. It may sleep, even for ever if the
- * stack lies in a mapped file that nobody answers for, so user space runs it where it can be killed.
- *
- * The thread may wake up meanwhile. If it was switched in before the block was complete, that is seen, and there is no
- * block; a switch in that is on its way just then leaves a block that ends with the next switch out.
- */
-SEC("iter.s/task")
-int catch_blocked(struct bpf_iter__task *context)
+/* The marked thread's state, if it sleeps and is in no block. */
+static struct worker_state *sleeping(struct task_struct *task, struct thread *thread)
+{
+	struct worker_state *state = thread ? state_of(thread) : NULL;
+
+	return state && state->phase == WORKER_UNBLOCKED && !task->on_cpu && task->__state ? state : NULL;
+}
+
+SEC("iter/task")
+int look_blocked(struct bpf_iter__task *context)
 {
 	struct task_struct *task = context->task;
-	struct sley_region_worker line = {};
-	struct worker_state *state;
 	const struct pt_regs *regs;
+	struct sleeper *sleeper;
 	struct thread *thread;
-	enum switch_cause cause;
-	uint64_t before;
 
 	if (!task)
 		return 0;
 	thread = bpf_task_storage_get(&threads, task, NULL, 0);
-	state = thread ? state_of(thread) : NULL;
-	before = switches_of(task);
-	if (!state || state->phase != WORKER_UNBLOCKED || task->on_cpu || !task->__state)
+	if (!thread || !sleeping(task, thread))
 		return 0;
-	if (bpf_copy_from_user_task(&line, sizeof(line), (void *)thread->line, task, 0))
+	for (uint32_t i = 0; i < WATCH_WORKERS && i < request.count; i++) {
+		if (request.slots[i] != thread->slot)
+			continue;
+		regs = (void *)bpf_task_pt_regs(task);
+		sleeper = &sleepers[i];
+		sleeper->switches = switches_of(task);
+		sleeper->syscall = regs->orig_ax;
+		sleeper->sp = regs->sp;
+		sleeper->args[0] = regs->di;
+		sleeper->args[1] = regs->si;
+		sleeper->args[2] = regs->dx;
+		sleeper->args[3] = regs->r10;
+		sleeper->args[4] = regs->r8;
+		sleeper->args[5] = regs->r9;
+		return 0;
+	}
+	return 0;
+}
+
+SEC("iter/task")
+int catch_blocked(struct bpf_iter__task *context)
+{
+	struct task_struct *task = context->task;
+	struct sley_region_worker line = early.line;
+	struct worker_state *state;
+	const struct pt_regs *regs;
+	struct thread *thread;
+	enum switch_cause cause;
+
+	if (!task)
+		return 0;
+	thread = bpf_task_storage_get(&threads, task, NULL, 0);
+	if (!thread || thread->slot != early.slot || switches_of(task) != early.switches)
+		return 0;
+	state = sleeping(task, thread);
+	if (!state)
 		return 0;
 	bound_site(&line);
 	regs = (void *)bpf_task_pt_regs(task);
 	cause = cause_of(&line, regs, true);
 	if (line.mode != SLEY_WORKER_TASK || (cause != SWITCH_BLOCK && cause != SWITCH_FAULT))
 		return 0;
-	begin(state, thread, task, regs, &line, task->__state, task);
-	if (task->on_cpu || switches_of(task) != before)
+	begin(state, thread, task, regs, &line, task->__state, &early);
+	if (task->on_cpu || switches_of(task) != early.switches)
 		forget(state);
 	return 0;
 }

@@ -15,6 +15,8 @@
 #include <stdint.h>
 #endif
 
+#include "sley/introspect.h"
+
 /* Why a worker's thread was switched out. X(name, text, help) */
 #define SWITCH_CAUSES(X) \
 	X(IDLE, "idle", "the runtime had nothing to do and waited") \
@@ -160,6 +162,30 @@ struct watch_request {
 	uint64_t lines[WATCH_WORKERS];   /* addresses of the workers' lines in the process */
 	uint32_t slots[WATCH_WORKERS];   /* of their states */
 	uint16_t workers[WATCH_WORKERS]; /* indexes of the lines */
+};
+
+/* Of one of those threads, as `look_blocked` found it: asleep in user mode's call or fault. */
+struct sleeper {
+	uint64_t switches;         /* its context switches so far; 0: it does not sleep */
+	uint64_t sp;
+	uint64_t args[6];
+	int32_t syscall;
+	uint32_t reserved;
+};
+
+/*
+ * One of them, for `catch_blocked`: what user space has read of it since, from its region and, where that was to be had,
+ * its memory. All of it is of this sleep if the thread still has as many context switches.
+ */
+struct early_block {
+	uint64_t switches;
+	uint32_t slot;
+	uint32_t stack_size;
+	uint32_t memory_size;
+	struct sley_region_worker line;
+	char name[BLOCK_NAME];
+	uint8_t memory[BLOCK_MEMORY_MAX];
+	uint8_t stack[BLOCK_STACK_MAX];
 };
 
 /* What was lost of a process, and why. X(name, help) */

@@ -2,8 +2,11 @@
 /* Copyright (c) 2026 the sley authors */
 /*
  * What is recorded of a thread that blocks. When it is being switched out it is still the current one, so its user
- * memory can be read, but nothing may sleep: memory that is not resident is not read. The iterator that looks at threads
- * blocked already reads the memory of `other`, and may sleep.
+ * memory can be read, but nothing may sleep: memory that is not resident is not read. Of a thread that is blocked
+ * already nothing can be read without sleeping, so user space gives what it could read.
+ *
+ * No program here sleeps. One that does while it reads a page which a process's own file system never gives, sleeps for
+ * ever, and with it everything in the kernel that waits until no such program runs: taking out a uprobe, for one.
  */
 #ifndef SLEY_BPF_RECORD_H
 #define SLEY_BPF_RECORD_H
@@ -51,38 +54,17 @@ static void record_descriptor(struct block_record *block, struct task_struct *ta
 	block->fs_magic = BPF_CORE_READ(inode, i_sb, s_magic);
 }
 
-static __always_inline long read_user(void *to, uint32_t size, uint64_t from, struct task_struct *other)
-{
-	return other ? bpf_copy_from_user_task(to, size, (void *)from, other, 0)
-		     : bpf_probe_read_user(to, size, (void *)from);
-}
-
 /* A service may rename its tasks at every request, so the name is taken now and not when somebody asks. */
-static __always_inline void record_name(struct block_record *block, uint64_t records, uint32_t count,
-					struct task_struct *other)
+static __always_inline void record_name(struct block_record *block, uint64_t records, uint32_t count)
 {
 	uint64_t index = (block->task & SLEY_TASK_INDEX_MASK) - 1;
 	uint64_t name = records + index * sizeof(struct sley_region_task) + __builtin_offsetof(struct sley_region_task, name);
 
-	if (index >= count || read_user(block->name, sizeof(block->name), name, other))
+	if (index >= count || bpf_probe_read_user(block->name, sizeof(block->name), (void *)name))
 		__builtin_memset(block->name, 0, sizeof(block->name));
 }
 
-/* The length with the NUL, or a negative errno. There is no string copy from another task. */
-static __always_inline long read_string(uint8_t to[BLOCK_MEMORY_MAX], uint64_t from, struct task_struct *other)
-{
-	if (!other)
-		return bpf_probe_read_user_str(to, BLOCK_MEMORY_MAX, (void *)from);
-	if (read_user(to, BLOCK_MEMORY_MAX, from, other))
-		return -1;
-	for (int i = 0; i < BLOCK_MEMORY_MAX; i++)
-		if (!to[i])
-			return i + 1;
-	to[BLOCK_MEMORY_MAX - 1] = 0;
-	return BLOCK_MEMORY_MAX;
-}
-
-static __always_inline void record_memory(struct block_record *block, struct task_struct *other)
+static __always_inline void record_memory(struct block_record *block)
 {
 	uint32_t call = block->syscall, code, index, size;
 	long got;
@@ -98,9 +80,9 @@ static __always_inline void record_memory(struct block_record *block, struct tas
 	if (size > BLOCK_MEMORY_MAX)
 		size = BLOCK_MEMORY_MAX;
 	if (size)
-		got = read_user(block->memory, size, block->args[index], other) ? 0 : size;
+		got = bpf_probe_read_user(block->memory, size, (void *)block->args[index]) ? 0 : size;
 	else
-		got = read_string(block->memory, block->args[index], other);
+		got = bpf_probe_read_user_str(block->memory, BLOCK_MEMORY_MAX, (void *)block->args[index]);
 	if (got > 0)
 		block->memory_size = got;
 }
@@ -133,7 +115,7 @@ static void record_registers(struct block_record *block, const struct pt_regs *r
 }
 
 /* Up to the end of the task's stack, in steps: what lies beyond a page that is not there is lost. */
-static __always_inline void record_stack(struct block_record *block, struct task_struct *other)
+static __always_inline void record_stack(struct block_record *block)
 {
 	uint64_t from = block->regs[BLOCK_REG_SP], left = block->stack_top - from;
 
@@ -144,11 +126,23 @@ static __always_inline void record_stack(struct block_record *block, struct task
 	for (int at = 0; at < BLOCK_STACK_MAX; at += BLOCK_STACK_STEP) {
 		uint32_t size = left > BLOCK_STACK_STEP ? BLOCK_STACK_STEP : left;
 
-		if (!size || read_user(block->stack + at, size, from + at, other))
+		if (!size || bpf_probe_read_user(block->stack + at, size, (void *)(from + at)))
 			return;
 		block->stack_size = at + size;
 		left -= size;
 	}
+}
+
+/* What user space read of a thread that is blocked already. */
+static __always_inline void record_early(struct block_record *block, const struct early_block *early)
+{
+	uint32_t stack = early->stack_size, memory = early->memory_size;
+
+	__builtin_memcpy(block->name, early->name, sizeof(block->name));
+	bpf_probe_read_kernel(block->stack, sizeof(block->stack), early->stack);
+	bpf_probe_read_kernel(block->memory, sizeof(block->memory), early->memory);
+	block->stack_size = stack <= BLOCK_STACK_MAX ? stack : 0;
+	block->memory_size = memory <= BLOCK_MEMORY_MAX ? memory : 0;
 }
 
 #endif

@@ -94,6 +94,7 @@ static int load(struct tracer *tracer)
 	if (error)
 		return error;
 	bpf_program__set_autoattach(bpf->progs.watch, false); /* run by hand, per process */
+	bpf_program__set_autoattach(bpf->progs.look_blocked, false);
 	bpf_program__set_autoattach(bpf->progs.catch_blocked, false);
 	return blocked_bpf__load(bpf) ?: blocked_bpf__attach(bpf);
 }

@@ -6,14 +6,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
-#include <linux/sched.h>
-#include <poll.h>
-#include <signal.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
-
-#define CATCH_TIMEOUT_MS 200
 
 /* The walk is made by reading; there is nothing to read. */
 static int drain(int iterator)
@@ -26,34 +19,7 @@ static int drain(int iterator)
 	return n < 0 ? -errno : 0;
 }
 
-/*
- * The same in a child, because the program may have to wait for the process's memory, and for ever if the process wants
- * that; not even a kill ends such a wait at once, so a child that does not come back is not waited for. It is made
- * without the C library's fork: no handlers run, and no SIGCHLD is sent for it.
- */
-static int drain_in_child(int iterator)
-{
-	int pidfd = -1;
-	struct clone_args arguments = { .flags = CLONE_PIDFD, .pidfd = (uint64_t)&pidfd };
-	long child = syscall(SYS_clone3, &arguments, sizeof(arguments));
-	struct pollfd ended;
-	siginfo_t how;
-
-	if (child < 0)
-		return -errno;
-	if (!child)
-		_exit(drain(iterator) ? 1 : 0);
-	ended = (struct pollfd){ .fd = pidfd, .events = POLLIN };
-	if (poll(&ended, 1, CATCH_TIMEOUT_MS) != 1) {
-		syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0);
-		poll(&ended, 1, CATCH_TIMEOUT_MS);
-	}
-	waitid(P_PIDFD, pidfd, &how, WEXITED | WNOHANG | __WALL);
-	close(pidfd);
-	return 0;
-}
-
-static int iterate(struct bpf_program *program, int pidfd, int (*walk)(int iterator))
+static int iterate(struct bpf_program *program, int pidfd)
 {
 	union bpf_iter_link_info info = { .task.pid_fd = pidfd };
 	LIBBPF_OPTS(bpf_iter_attach_opts, options, .link_info = &info, .link_info_len = sizeof(info));
@@ -63,7 +29,7 @@ static int iterate(struct bpf_program *program, int pidfd, int (*walk)(int itera
 	if (!link)
 		return -errno;
 	iterator = bpf_iter_create(bpf_link__fd(link));
-	error = iterator < 0 ? -errno : walk(iterator);
+	error = iterator < 0 ? -errno : drain(iterator);
 	if (iterator >= 0)
 		close(iterator);
 	bpf_link__destroy(link);
@@ -72,10 +38,15 @@ static int iterate(struct bpf_program *program, int pidfd, int (*walk)(int itera
 
 int tracer_mark_threads(struct tracer *tracer, int pidfd)
 {
-	return iterate(tracer->bpf->progs.watch, pidfd, drain);
+	return iterate(tracer->bpf->progs.watch, pidfd);
 }
 
-int tracer_catch_blocked(struct tracer *tracer, int pidfd)
+int tracer_look_blocked(struct tracer *tracer, int pidfd)
 {
-	return iterate(tracer->bpf->progs.catch_blocked, pidfd, drain_in_child);
+	return iterate(tracer->bpf->progs.look_blocked, pidfd);
+}
+
+int tracer_catch_early(struct tracer *tracer, int pidfd)
+{
+	return iterate(tracer->bpf->progs.catch_blocked, pidfd);
 }

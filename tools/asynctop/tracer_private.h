@@ -80,8 +80,12 @@ void tracer_close_tables(struct tracer *, struct tracer_process *);
 /* Walks over the process's threads: marks and unmarks them as bss->request says. */
 int tracer_mark_threads(struct tracer *, int pidfd);
 
-/* Walks over them again: those that are blocked at this moment get a block that begins now. */
-int tracer_catch_blocked(struct tracer *, int pidfd);
+/* Walks over them again: writes down in bss->sleepers those of the request that sleep; makes bss->early a block. */
+int tracer_look_blocked(struct tracer *, int pidfd);
+int tracer_catch_early(struct tracer *, int pidfd);
+
+/* After marking: those that are blocked at this moment get a block that begins now. 0 or a negative errno. */
+int tracer_catch_blocked(struct tracer *, const struct tracer_process *);
 
 /* Finds out by which thread flags the kernel marks a thread that was switched out and not yet back in user mode. */
 int tracer_calibrate(struct tracer *);

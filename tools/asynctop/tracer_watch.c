@@ -184,7 +184,7 @@ static int mark(struct tracer *tracer, struct tracer_process *process)
 	if (process->marked && !request->marked)
 		return -ESRCH;
 	process->marked |= request->marked > 0;
-	return request->marked ? tracer_catch_blocked(tracer, process->target.pidfd) : 0;
+	return request->marked ? tracer_catch_blocked(tracer, process) : 0;
 }
 
 /* ---- the interface ---- */
