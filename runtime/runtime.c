@@ -25,6 +25,7 @@
  *   sched/thread.c         plain threads that wait
  *   sched/timer.c          deadlines
  *   sched/depth.c          how deep stacks are and were; when pages are given back
+ *   sched/memory.c         when memory that nobody has needed for a while is given back; base/slab.c: how
  *   sched/hold.c           who keeps a stack that others want
  *   sched/held.c           locks of libc that a task holds while it waits; in the debug library
  *   sched/fault.c          refusing shared objects on copying stacks

@@ -226,7 +226,7 @@ struct sley_region_site {
 	X(wakes, "system calls made to wake an idle worker") \
 	X(timers, "deadlines that passed before their wait was over") \
 	X(faults, "calls refused because a shared address was on a copying stack") \
-	X(given_back, "bytes of stacks given back to the kernel in idle time") \
+	X(given_back, "bytes of deep stacks and unused memory given back to the kernel") \
 	X(slot_blocks, "times that a task kept its stack for a second while others that share it wanted to run")
 
 enum sley_counter {

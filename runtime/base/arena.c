@@ -85,6 +85,33 @@ static void tell_leak_checker(const struct arena *arena, size_t before, size_t n
 #endif
 }
 
+/* Makes [0, target) accessible. 0 or -ENOMEM. */
+static int extend(struct arena *arena, size_t target)
+{
+	int saved = errno;
+	char *start = arena->base + arena->populated;
+	size_t more = target - arena->populated;
+	int failed = mprotect(start, more, PROT_READ | PROT_WRITE);
+	errno = saved;
+	if (failed)
+		return -ENOMEM;
+	memory_dump(start, more, true);
+	return 0;
+}
+
+int arena_open(struct arena *arena, size_t size)
+{
+	int saved = errno;
+	int error = extend(arena, size);
+	if (error)
+		return error;
+	madvise(arena->base, size, MADV_NOHUGEPAGE);
+	errno = saved;
+	tell_leak_checker(arena, arena->populated, size);
+	arena->populated = size;
+	return 0;
+}
+
 int arena_grow(struct arena *arena, size_t size)
 {
 	if (size <= arena->populated)
@@ -94,15 +121,9 @@ int arena_grow(struct arena *arena, size_t size)
 	/* small services stay small; once past a quarter of a huge page, whole huge pages are the cheapest */
 	size_t step = size <= STEP_HUGE / 4 ? STEP_SMALL : STEP_HUGE;
 	size_t target = MIN(ROUND_UP(size, step), arena->reserved);
-	int saved = errno;
-	char *start = arena->base + arena->populated;
-	size_t more = target - arena->populated;
-	int failed = mprotect(start, more, PROT_READ | PROT_WRITE);
-	errno = saved;
-	if (failed)
-		return -ENOMEM;
-	memory_dump(start, more, true);
-	int result = memory_populate(start, more);
+	int result = extend(arena, target);
+	if (result == 0)
+		result = memory_populate(arena->base + arena->populated, target - arena->populated);
 	if (result == 0) {
 		tell_leak_checker(arena, arena->populated, target);
 		arena->populated = target;

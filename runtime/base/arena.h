@@ -5,7 +5,7 @@
  * first touch of a page costs more than a hundred context switches, and one system call for 2 MiB is cheaper than 512
  * faults. What was handed out stays where it is until the arena is freed, so the objects in it are type-stable.
  *
- * Not locked: the owner's lock covers grow().
+ * Not locked: the owner sees to it that one thread at a time grows it.
  */
 #ifndef BASE_ARENA_H
 #define BASE_ARENA_H
@@ -16,7 +16,7 @@
 struct arena {
 	char *base;
 	size_t reserved;
-	size_t populated; /* [base, base + populated) is readable, writable and was touched */
+	size_t populated; /* [base, base + populated) is readable and writable, and was touched but for arena_open() */
 };
 
 /* 0 or -ENOMEM. */
@@ -24,6 +24,9 @@ int arena_reserve(struct arena *arena, size_t size);
 
 /* Makes at least [0, size) usable: 0 or -ENOMEM. Steps grow from 64 KiB to 2 MiB. */
 int arena_grow(struct arena *arena, size_t size);
+
+/* Makes [0, size) of an arena that has not grown yet accessible, without touching it, for small pages. 0 or -ENOMEM. */
+int arena_open(struct arena *arena, size_t size);
 
 void arena_free(struct arena *arena);
 

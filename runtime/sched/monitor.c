@@ -16,6 +16,7 @@
 #include "base/race.h"
 #include "sched/depth.h"
 #include "sched/hold.h"
+#include "sched/memory.h"
 #include "sched/worker.h"
 
 #define TICK_BUSY      (10 * NS_PER_MS)
@@ -63,6 +64,7 @@ static void look(int64_t now)
 		sched_hooks.rearm(now);
 	}
 	depth_look(now);
+	memory_look(now);
 	if (sched_hooks.tick)
 		sched_hooks.tick();
 	if (deadlock_look())
@@ -88,6 +90,7 @@ int monitor_start(void)
 	monitor.stop = 0;
 	monitor.rearmed = clock_now();
 	depth_open(monitor.rearmed);
+	memory_open(monitor.rearmed);
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
 	store(&scheduler.threads, SANITIZER_THREADS + 1, relaxed);

@@ -14,6 +14,7 @@
 
 #include "base/check.h"
 #include "sched/global.h"
+#include "sched/memory.h"
 #include "sched/thread.h"
 
 #define GLOBAL_INTERVAL 61 /* at least; a prime, so as not to fall in step with a program's own pattern (Go's figure) */
@@ -293,6 +294,8 @@ static void poll_now(struct worker *worker)
 	store(&worker->poll_due, 0, relaxed);
 	if (load(&worker->timers.earliest, relaxed) <= worker->polled)
 		COUNT(worker, timers, timers_run(&worker->timers, worker->polled));
+	if (unlikely(load(&worker->empty_due, relaxed)))
+		worker_empty(worker);
 	sched_hooks.poll(0);
 }
 

@@ -51,10 +51,12 @@ struct worker {
 	/* atomic */
 	struct task *next;             /* run-next: made ready by the running task; anybody may take it */
 	unsigned poll_due;             /* set by the monitor: look at the reactor at the next dispatch */
+	unsigned empty_due;            /* the same: give back what the caches have, see sched/memory.c */
 	unsigned parked CACHE_ALIGNED; /* futex: 1 while it sleeps in the parking place */
-	uint64_t seen_tick;            /* owned by the monitor, as the next two: its tick at the last look */
+	uint64_t seen_tick;            /* owned by the monitor, as the next three: its tick at the last look */
 	int64_t held_since;            /* when it was first seen */
 	bool hold_told;                /* that it holds a slot for long: see hold.c */
+	uint64_t emptied_tick;         /* when its caches were to be emptied last */
 	uint64_t known_tick;           /* atomic: its tick as another worker saw it, at known_since; written by any of them */
 	int64_t known_since;           /* atomic */
 	struct deque deque;

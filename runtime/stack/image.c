@@ -9,25 +9,17 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "base/arena.h"
+#include "base/atomic.h"
 #include "base/check.h"
 
-#define BATCH          32                 /* blocks that travel between a cache and the central list at once */
-#define CUT            ((size_t)16 << 10) /* fresh blocks are cut from the arena in pieces of this size */
+#define BATCH          32u                /* blocks that travel between a cache and the slabs at once, at most */
+#define BATCH_BYTES    ((size_t)64 << 10) /* and so many bytes of large ones */
 #define RESERVED       ((size_t)64 << 30)
 #define RESERVED_LEAST ((size_t)1 << 30)
 
-struct block {
-	struct block *next;
-};
+_Static_assert(IMAGE_CLASSES <= SLAB_CLASSES && 2 * IMAGE_MAX <= SLAB, "slabs have room for them");
 
-static struct {
-	struct lock lock; /* protects the rest */
-	struct arena arena;
-	size_t used;  /* bytes cut from the arena */
-	size_t taken; /* blocks that are in no list here */
-	struct block *free[IMAGE_CLASSES];
-} central;
+struct slabs images;
 
 unsigned image_test_fail;
 
@@ -37,7 +29,9 @@ static unsigned class_of(size_t n)
 		return n == 0 ? 0 : (unsigned)((n - 1) / 32);
 	if (n <= 2048)
 		return 16 + (unsigned)((n - 513) / 128);
-	return 28 + (unsigned)((n - 2049) / 1024);
+	if (n <= 16384)
+		return 28 + (unsigned)((n - 2049) / 1024);
+	return 42 + (unsigned)((n - 16385) / 4096);
 }
 
 static size_t class_size(unsigned class)
@@ -46,7 +40,9 @@ static size_t class_size(unsigned class)
 		return (class + 1) * 32;
 	if (class < 28)
 		return 512 + (class - 15) * 128;
-	return 2048 + (class - 27) * 1024;
+	if (class < 42)
+		return 2048 + (class - 27) * 1024;
+	return 16384 + (class - 41) * 4096;
 }
 
 size_t image_capacity(size_t n)
@@ -54,11 +50,17 @@ size_t image_capacity(size_t n)
 	return n > IMAGE_MAX ? n : class_size(class_of(n));
 }
 
+static unsigned batch_of(unsigned class)
+{
+	return (unsigned)MIN(MAX(BATCH_BYTES / class_size(class), 1), BATCH);
+}
+
 int images_open(void)
 {
+	static const struct slab_kind kind = { .size = class_size };
 	/* a limit on address space (ulimit -v) may allow less */
 	for (size_t size = RESERVED; size >= RESERVED_LEAST; size /= 2) {
-		if (arena_reserve(&central.arena, size) == 0)
+		if (slabs_open(&images, &kind, size) == 0)
 			return 0;
 	}
 	return -ENOMEM;
@@ -66,66 +68,12 @@ int images_open(void)
 
 void images_close(void)
 {
-	arena_free(&central.arena);
-	central.used = central.taken = 0;
-	for (unsigned i = 0; i < IMAGE_CLASSES; i++)
-		central.free[i] = NULL;
-}
-
-/* Cuts fresh blocks into the central list. With the lock held: growing populates, but that is a rare large step. */
-static void cut(unsigned class)
-{
-	size_t size = class_size(class);
-	size_t n = MAX(CUT / size, 1);
-	if (arena_grow(&central.arena, central.used + n * size) != 0)
-		return;
-	char *p = central.arena.base + central.used;
-	central.used += n * size;
-	for (size_t i = n; i-- > 0;) { /* from the end, so that the list is in address order */
-		struct block *b = (void *)(p + i * size);
-		b->next = central.free[class];
-		central.free[class] = b;
-	}
-}
-
-/* Moves up to `most` blocks from the central list to `*head`; how many. */
-static unsigned take(unsigned class, struct block **head, unsigned most)
-{
-	unsigned n = 0;
-	lock_take(&central.lock);
-	if (!central.free[class])
-		cut(class);
-	while (n < most && central.free[class]) {
-		struct block *b = central.free[class];
-		central.free[class] = b->next;
-		b->next = *head;
-		*head = b;
-		n++;
-	}
-	central.taken += n;
-	lock_drop(&central.lock);
-	return n;
-}
-
-static void give(unsigned class, struct block **head, unsigned n)
-{
-	lock_take(&central.lock);
-	central.taken -= n;
-	while (n-- > 0) {
-		struct block *b = *head;
-		*head = b->next;
-		b->next = central.free[class];
-		central.free[class] = b;
-	}
-	lock_drop(&central.lock);
+	slabs_close(&images);
 }
 
 size_t images_taken(void)
 {
-	lock_take(&central.lock);
-	size_t taken = central.taken;
-	lock_drop(&central.lock);
-	return taken;
+	return slabs_taken(&images);
 }
 
 static bool test_fails(void)
@@ -149,16 +97,27 @@ void *image_alloc(struct image_cache *cache, size_t n)
 	unsigned class = class_of(n);
 	struct block *b = NULL;
 	if (!cache)
-		return take(class, &b, 1) ? b : NULL;
+		return slabs_take(&images, class, &b, 1) ? b : NULL;
 	b = cache->free[class].head;
 	if (unlikely(!b)) {
-		cache->free[class].count = take(class, &b, BATCH);
+		cache->free[class].count = slabs_take(&images, class, &b, batch_of(class));
 		if (!b)
 			return NULL;
 	}
 	cache->free[class].head = b->next;
 	cache->free[class].count--;
 	return b;
+}
+
+/* The class has more free blocks than the cache is to keep, or it is not known yet how many that are. */
+NOINLINE static void spill(struct image_cache *cache, unsigned class)
+{
+	unsigned batch = batch_of(class);
+	cache->free[class].most = 2 * batch;
+	if (cache->free[class].count <= 2 * batch)
+		return;
+	slabs_give(&images, &cache->free[class].head, batch);
+	cache->free[class].count -= batch;
 }
 
 void image_free(struct image_cache *cache, void *block, size_t n)
@@ -171,17 +130,22 @@ void image_free(struct image_cache *cache, void *block, size_t n)
 	}
 	unsigned class = class_of(n);
 	struct block *b = block;
-	b->next = NULL;
 	if (!cache) {
-		give(class, &b, 1);
+		slabs_give(&images, &b, 1);
 		return;
 	}
 	b->next = cache->free[class].head;
 	cache->free[class].head = b;
-	if (unlikely(++cache->free[class].count > 2 * BATCH)) {
-		struct block *head = b;
-		give(class, &head, BATCH);
-		cache->free[class].head = head;
-		cache->free[class].count -= BATCH;
+	if (unlikely(++cache->free[class].count > cache->free[class].most))
+		spill(cache, class);
+}
+
+void image_cache_empty(struct image_cache *cache)
+{
+	for (unsigned class = 0; class < IMAGE_CLASSES; class++) {
+		if (cache->free[class].count == 0)
+			continue;
+		slabs_give(&images, &cache->free[class].head, cache->free[class].count);
+		cache->free[class].count = 0;
 	}
 }

@@ -25,6 +25,8 @@
 #define KEEP   ((size_t)2) /* pages below the live bytes that stay: the next calls want them */
 #define WINDOW 1024        /* pages that are asked for at once */
 
+#define FREE_MOST 1024u /* stacks that lose all pages in one call */
+
 static char *page_of(const void *p)
 {
 	return (char *)((uintptr_t)p & ~(PAGE - 1));
@@ -84,5 +86,61 @@ size_t slot_trim(struct slot *slot, unsigned *pages, enum slot_since *since)
 	store(&slot->kept, (uint8_t)MIN(pages_above(slot, lowest), UINT8_MAX), relaxed);
 	if (slot->kind != SLOT_SHARED) /* the other tenants of a shared one come back without being bound again */
 		slot->since = slot->resident ? SINCE_ONE : SINCE_NOBODY;
+	return given;
+}
+
+/* ---- stacks that nobody has ---- */
+
+void slots_age(void)
+{
+	lock_take(&pool.lock);
+	pool.surplus = decay_step(&pool.decay, pool.warm_count);
+	lock_drop(&pool.lock);
+}
+
+/* The free slot whose pages have been unused the longest, taken off the ring; null: none has to lose them. */
+static struct slot *take_surplus(void)
+{
+	struct slot *slot = NULL;
+	lock_take(&pool.lock);
+	if (pool.surplus > 0) {
+		slot = &pool.slots[pool.warm[pool.warm_first]];
+		pool.warm_first = (pool.warm_first + 1) % pool.count;
+		pool.surplus--;
+		decay_note(&pool.decay, --pool.warm_count);
+		pool.free_count--;
+	}
+	lock_drop(&pool.lock);
+	return slot;
+}
+
+static void put_bare(struct slot *slot)
+{
+	lock_take(&pool.lock);
+	slot->next = pool.free;
+	pool.free = slot;
+	pool.free_count++;
+	lock_drop(&pool.lock);
+}
+
+/*
+ * Nobody can want such a slot, as it is in no list meanwhile and has no tenant; it is held all the same, as whoever
+ * gives back pages does (slot.h, invariant 1).
+ */
+size_t slots_trim_free(void)
+{
+	size_t given = 0;
+	struct slot *slot;
+	for (unsigned n = 0; n < FREE_MOST && (slot = take_surplus()); n++) {
+		CHECK(slot_try(slot) && !slot->resident);
+		unsigned pages = MAX(load(&slot->kept, relaxed), 1);
+		if (madvise(slot->low, stack_size, MADV_DONTNEED) == 0)
+			given += pages * PAGE;
+		store(&slot->owner, 0, relaxed); /* as if it had never been used */
+		store(&slot->kept, 0, relaxed);
+		slot->since = SINCE_NOBODY;
+		CHECK(!slot_release(slot));
+		put_bare(slot);
+	}
 	return given;
 }

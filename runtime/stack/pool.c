@@ -2,7 +2,8 @@
 /* Copyright (c) 2026 the sley authors */
 /*
  * The pool of slots: one reserved range of [guard | stack] pairs, demand-paged. Exclusive slots are kept in a LIFO, so
- * that a stack whose pages and cache lines are warm is the next to be used; workers trade batches with it.
+ * that a stack whose pages and cache lines are warm is the next to be used; workers trade batches with it. Those at its
+ * other end that nobody has needed for some seconds lose their pages (slots_trim_free()).
  *
  * ASan keeps shadow state for every frame, which cannot be copied with the bytes: there every task has a slot of its
  * own.
@@ -129,10 +130,15 @@ int slots_open(unsigned count, size_t size)
 	if (!base)
 		return -ENOMEM;
 	pool.slots = aligned_alloc(CACHE_LINE, sizeof(struct slot) * count);
-	if (!pool.slots) {
+	pool.warm = malloc(sizeof(*pool.warm) * count);
+	if (!pool.slots || !pool.warm) {
 		munmap(base, stride * count);
+		free(pool.slots);
+		free(pool.warm);
 		return -ENOMEM;
 	}
+	pool.warm_first = pool.warm_count = pool.surplus = 0;
+	pool.decay = (struct decay){ 0 };
 	pool.count = count;
 	pool.shared = !SHARING ? 0 : count < SHARE_ALL_BELOW ? count : SHARED_SLOTS;
 	pool.for_large = SHARING ? (count - pool.shared) / 4 : 0;
@@ -275,7 +281,8 @@ void slots_close(void)
 	if (stack_strict)
 		strict_close();
 	else
-		free(pool.slots);
+		free(pool.slots), free(pool.warm);
+	pool.warm = NULL;
 	pool.slots = pool.free = NULL;
 	pool.free_count = pool.private_count = pool.count = pool.made = 0;
 	stacks_begin = stacks_size = 0;
@@ -356,18 +363,47 @@ bool stack_reserve_free(void *image)
 	return true;
 }
 
+/* An exclusive slot, one with pages if there is one. There is one; with the lock held. */
+static struct slot *take_free(void)
+{
+	struct slot *slot = pool.free;
+	pool.free_count--;
+	if (pool.warm_count > 0) {
+		slot = &pool.slots[pool.warm[(pool.warm_first + --pool.warm_count) % pool.count]];
+		pool.surplus = MIN(pool.surplus, pool.warm_count);
+		decay_note(&pool.decay, pool.warm_count);
+	} else {
+		pool.free = slot->next;
+	}
+	return slot;
+}
+
 /* Gets a batch of exclusive slots into the worker's cache; the last quarter of them only for large images. */
 static void refill(struct stack_worker *worker, bool large)
 {
 	lock_take(&pool.lock);
 	unsigned keep = large ? 0 : pool.for_large;
-	while (worker->free_count < MAX(REFILL, 1) && pool.free_count > keep) {
-		struct slot *slot = pool.free;
-		pool.free = slot->next;
-		pool.free_count--;
-		worker->free[worker->free_count++] = slot;
+	while (worker->free_count < MAX(REFILL, 1) && pool.free_count > keep)
+		worker->free[worker->free_count++] = take_free();
+	lock_drop(&pool.lock);
+}
+
+/* Gives back all but `keep` of the worker's exclusive slots. */
+static void give_free(struct stack_worker *worker, unsigned keep)
+{
+	lock_take(&pool.lock);
+	while (worker->free_count > keep) {
+		struct slot *slot = worker->free[--worker->free_count];
+		pool.warm[(pool.warm_first + pool.warm_count++) % pool.count] = (uint32_t)(slot - pool.slots);
+		pool.free_count++;
 	}
 	lock_drop(&pool.lock);
+}
+
+void stack_worker_empty(struct stack_worker *worker)
+{
+	image_cache_empty(&worker->images);
+	give_free(worker, 0);
 }
 
 static struct slot *pick_shared(struct stack_worker *worker)
@@ -418,16 +454,8 @@ void slot_put(struct stack_worker *worker, struct slot *slot)
 		strict_put(slot);
 	} else if (slot->kind == SLOT_EXCLUSIVE) {
 		worker->free[worker->free_count++] = slot;
-		if (worker->free_count > KEPT) {
-			lock_take(&pool.lock);
-			while (worker->free_count > REFILL) {
-				struct slot *back = worker->free[--worker->free_count];
-				back->next = pool.free;
-				pool.free = back;
-				pool.free_count++;
-			}
-			lock_drop(&pool.lock);
-		}
+		if (worker->free_count > KEPT)
+			give_free(worker, REFILL);
 	}
 }
 

@@ -5,6 +5,7 @@
 #define STACK_POOL_H
 
 #include "base/compiler.h"
+#include "base/decay.h"
 #include "base/lock.h"
 #include "stack/slot.h"
 
@@ -15,9 +16,14 @@ struct private_slot {
 
 struct pool {
 	struct lock lock;  /* protects the lists and counts */
-	struct slot *free; /* exclusive slots: a LIFO; in strict mode those that had a tenant: a FIFO */
+	/* exclusive slots that nobody has: those with pages, of which the last to come is the next to go, in a ring; and... */
+	uint32_t *warm;
+	unsigned warm_first, warm_count;
+	unsigned surplus; /* of them, to lose their pages */
+	struct decay decay;
+	struct slot *free; /* ... those without. In strict mode those that had a tenant: a FIFO */
 	struct slot *free_last;
-	unsigned free_count;
+	unsigned free_count; /* of both */
 	struct slot *private;                 /* kept for reuse */
 	struct private_slot *oldest, *newest; /* all private ones, in the order in which they were looked at */
 	unsigned private_count;

@@ -199,6 +199,16 @@ static inline void slot_hide(struct slot *slot)
 void slot_leave(struct tenant *tenant);
 void slot_put(struct stack_worker *worker, struct slot *slot);
 
+/* Gives what the worker keeps of blocks and slots back to all. By the worker. */
+void stack_worker_empty(struct stack_worker *worker);
+
+/*
+ * Stacks that nobody has: a step of decay (base/decay.h), and giving back all pages of those that nobody has needed for
+ * long: the bytes. By one thread, the one that trims.
+ */
+void slots_age(void);
+size_t slots_trim_free(void);
+
 /*
  * Gives the pages of [low, top) back that lie well below the live bytes, with the slot held, and not in strict mode:
  * the bytes given back. *pages is how deep the stack was found: from the top down to the lowest page that is resident,

@@ -1,0 +1,449 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+#include "base/slab.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "base/check.h"
+
+#define PIECE     ((uint32_t)16 << 10) /* of the first slabs */
+#define AHEAD     2u                   /* with fewer slabs in stock growth begins */
+#define TRIM_MOST 256u                 /* groups that one call of slabs_trim() looks at */
+
+int slabs_open(struct slabs *slabs, const struct slab_kind *kind, size_t limit)
+{
+	*slabs = (struct slabs){ .kind = kind, .limit = limit, .count = (unsigned)((limit + SLAB - 1) / SLAB) };
+	size_t places = MAX(ROUND_UP(slabs->count, SLAB_GROUP), SLAB_SMALL);
+	int error = arena_reserve(&slabs->memory, places * SLAB);
+	if (error)
+		return error;
+	if ((error = arena_reserve(&slabs->descriptors, places * sizeof(struct slab))) != 0 ||
+	    (error = arena_open(&slabs->memory, SLAB_SMALL * SLAB)) != 0 ||
+	    (error = arena_grow(&slabs->descriptors, SLAB_SMALL * sizeof(struct slab))) != 0) {
+		slabs_close(slabs);
+		return error;
+	}
+	slabs->base = slabs->memory.base;
+	slabs->all = (struct slab *)(void *)slabs->descriptors.base;
+	return 0;
+}
+
+void slabs_close(struct slabs *slabs)
+{
+	arena_free(&slabs->descriptors);
+	arena_free(&slabs->memory);
+	*slabs = (struct slabs){ 0 };
+}
+
+/* ---- lists, with the lock held ---- */
+
+static void link_first(struct slab_list *list, struct slab *slab)
+{
+	slab->prev = NULL;
+	slab->next = list->first;
+	if (list->first)
+		list->first->prev = slab;
+	else
+		list->last = slab;
+	list->first = slab;
+}
+
+static void unlink_slab(struct slab_list *list, struct slab *slab)
+{
+	if (slab->prev)
+		slab->prev->next = slab->next;
+	else
+		list->first = slab->next;
+	if (slab->next)
+		slab->next->prev = slab->prev;
+	else
+		list->last = slab->prev;
+}
+
+/* Nobody uses it, and its pages are populated if they are to be. */
+static void stock(struct slabs *slabs, struct slab *slab)
+{
+	slab->state = SLAB_WARM;
+	link_first(&slabs->stock, slab);
+	slabs->stocked++;
+	slabs->leavable += slab->ready > 0;
+}
+
+static void unstock(struct slabs *slabs, struct slab *slab)
+{
+	unlink_slab(&slabs->stock, slab);
+	slabs->leavable -= slab->ready > 0;
+	decay_note(&slabs->decay, --slabs->stocked);
+}
+
+static void cool(struct slabs *slabs, struct slab *slab)
+{
+	slab->state = SLAB_COLD;
+	link_first(&slabs->cold, slab);
+	slabs->colds++;
+}
+
+static void open_slab(struct slabs *slabs, struct slab *slab)
+{
+	link_first(&slabs->open[slab->class], slab);
+	slab->linked = 1;
+}
+
+static void close_slab(struct slabs *slabs, struct slab *slab)
+{
+	unlink_slab(&slabs->open[slab->class], slab);
+	slab->linked = 0;
+}
+
+/* ---- taking and giving ---- */
+
+/* Whether there is one of the first slabs that was never used: these are stock without more ado. */
+static bool has_small(const struct slabs *slabs)
+{
+	return slabs->made < MIN(SLAB_SMALL, slabs->count);
+}
+
+/* A slab of the stock becomes one of the class; null: there is none. */
+static struct slab *assign(struct slabs *slabs, unsigned class)
+{
+	struct slab *slab = slabs->stock.first;
+	if (!slab && has_small(slabs)) {
+		slab = &slabs->all[slabs->made++];
+		stock(slabs, slab);
+	}
+	if (!slab)
+		return NULL;
+	unstock(slabs, slab);
+	slabs->surplus = MIN(slabs->surplus, slabs->stocked);
+	slab->state = SLAB_USED;
+	slab->class = (uint8_t)class;
+	slab->size = (uint32_t)slabs->kind->size(class);
+	slab->end = (uint32_t)MIN(SLAB, slabs->limit - (size_t)(slab - slabs->all) * SLAB);
+	slab->cut = 0;
+	slab->free = NULL;
+	open_slab(slabs, slab);
+	return slab;
+}
+
+static bool is_full(const struct slab *slab)
+{
+	return !slab->free && slab->cut + slab->size > slab->end;
+}
+
+/* A block of a slab that has blocks to be had; null: the next one is not populated yet. */
+static struct block *take_one(struct slabs *slabs, struct slab *slab)
+{
+	struct block *block = slab->free;
+	if (block) {
+		slab->free = block->next;
+	} else {
+		if (slab->cut + slab->size > slab->ready)
+			return NULL;
+		block = (void *)(slab_memory(slabs, slab) + slab->cut);
+		slab->cut += slab->size;
+		if (slabs->kind->cut)
+			slabs->kind->cut(slab, block);
+	}
+	slab->taken++;
+	if (is_full(slab))
+		close_slab(slabs, slab);
+	return block;
+}
+
+/* From what is there, with the lock held. A slab that waits to be populated is the last of its class. */
+static unsigned take_there(struct slabs *slabs, unsigned class, struct block **list, unsigned most)
+{
+	unsigned n = 0;
+	while (n < most) {
+		struct slab *slab = slabs->open[class].first;
+		if (!slab && !(slab = assign(slabs, class)))
+			break;
+		struct block *block = take_one(slabs, slab);
+		if (!block)
+			break;
+		block->next = *list;
+		*list = block;
+		n++;
+	}
+	slabs->taken += n;
+	return n;
+}
+
+/* ---- growing: with the growth lock held, and the other one only to tell ---- */
+
+/* The next piece of the class's slab, which waits for it. */
+static int grow_piece(struct slabs *slabs, struct slab *slab, uint32_t end)
+{
+	char *memory = slab_memory(slabs, slab);
+	size_t before = (size_t)(memory - slabs->base) + slab->ready;
+	uint32_t more = MAX(PIECE, (uint32_t)ROUND_UP(end - slab->ready, PAGE));
+	more = MIN(more, (uint32_t)SLAB - slab->ready);
+	int error = slabs->kind->grow ? slabs->kind->grow(before + more) : 0;
+	if (!error)
+		error = memory_populate(memory + slab->ready, more);
+	lock_take(&slabs->lock);
+	if (!error) {
+		slabs->leavable += slab->state == SLAB_WARM && slab->ready == 0;
+		slab->ready += more;
+	}
+	slab->growing = 0;
+	lock_drop(&slabs->lock);
+	return error;
+}
+
+/* Cold slabs that lie next to each other in one group, taken off their list; how many. */
+static unsigned take_cold(struct slabs *slabs, struct slab **first)
+{
+	unsigned n = 0;
+	lock_take(&slabs->lock);
+	struct slab *slab = *first = slabs->cold.first;
+	while (slab && slab == *first + n && (n == 0 || (size_t)(slab - slabs->all) % SLAB_GROUP != 0)) {
+		unlink_slab(&slabs->cold, slab);
+		slabs->colds--;
+		slab->state = SLAB_LEAVING;
+		slab = slabs->cold.first;
+		n++;
+	}
+	lock_drop(&slabs->lock);
+	return n;
+}
+
+/* Slabs that were never used; how many. */
+static unsigned take_fresh(struct slabs *slabs, struct slab **first)
+{
+	size_t begin = slabs->memory.populated, end = begin + SLAB_GROUP * SLAB;
+	*first = &slabs->all[begin / SLAB];
+	if (begin >= slabs->limit || (slabs->kind->grow && slabs->kind->grow(end) != 0) ||
+	    arena_grow(&slabs->descriptors, end / SLAB * sizeof(struct slab)) != 0 ||
+	    arena_grow(&slabs->memory, end) != 0)
+		return 0;
+	return MIN(SLAB_GROUP, slabs->count - (unsigned)(begin / SLAB));
+}
+
+/* Makes cold slabs, or fresh ones, stock. */
+static int grow_group(struct slabs *slabs)
+{
+	struct slab *first;
+	bool fresh = false;
+	unsigned n = take_cold(slabs, &first);
+	int error = 0;
+	if (n > 0)
+		error = memory_populate(slab_memory(slabs, first), n * SLAB);
+	else if (!(fresh = (n = take_fresh(slabs, &first)) > 0))
+		return -ENOMEM;
+	lock_take(&slabs->lock);
+	if (fresh)
+		slabs->made += n;
+	while (n-- > 0) { /* from the end, so that the first is the next to be used */
+		first[n].ready = error ? 0 : SLAB;
+		if (!error) {
+			stock(slabs, &first[n]);
+		} else {
+			cool(slabs, &first[n]);
+		}
+	}
+	lock_drop(&slabs->lock);
+	return error;
+}
+
+/* Whether the class has something now, or else what slab waits for its next piece, which must reach `*end`. */
+static bool look_again(struct slabs *slabs, unsigned class, struct slab **waiting, uint32_t *end)
+{
+	lock_take(&slabs->lock);
+	struct slab *slab = slabs->open[class].first;
+	bool there = slab ? slab->free || slab->cut + slab->size <= slab->ready
+			  : slabs->stock.first || has_small(slabs);
+	*waiting = there ? NULL : slab;
+	if (*waiting) {
+		*end = slab->cut + slab->size;
+		slab->growing = 1;
+	}
+	lock_drop(&slabs->lock);
+	return there;
+}
+
+/* There is nothing for the class: makes something, or waits for who does. */
+static int grow(struct slabs *slabs, unsigned class)
+{
+	struct slab *waiting;
+	uint32_t end;
+	int error = 0;
+	lock_take(&slabs->growth);
+	if (!look_again(slabs, class, &waiting, &end))
+		error = waiting ? grow_piece(slabs, waiting, end) : grow_group(slabs);
+	lock_drop(&slabs->growth);
+	return error;
+}
+
+/* Whether it is time to grow, before there is nothing left. With the lock held. */
+static bool runs_low(const struct slabs *slabs)
+{
+	return slabs->made >= SLAB_SMALL && slabs->stocked < AHEAD &&
+	       (slabs->cold.first || (slabs->made > SLAB_SMALL && slabs->made < slabs->count));
+}
+
+unsigned slabs_take(struct slabs *slabs, unsigned class, struct block **list, unsigned most)
+{
+	unsigned n;
+	bool low;
+	do {
+		lock_take(&slabs->lock);
+		n = take_there(slabs, class, list, most);
+		low = runs_low(slabs);
+		lock_drop(&slabs->lock);
+	} while (unlikely(n == 0) && grow(slabs, class) == 0);
+	if (unlikely(low && n > 0) && lock_try(&slabs->growth)) {
+		grow_group(slabs); /* if it fails, who finds nothing will tell */
+		lock_drop(&slabs->growth);
+	}
+	return n;
+}
+
+void slabs_give(struct slabs *slabs, struct block **list, unsigned n)
+{
+	lock_take(&slabs->lock);
+	slabs->taken -= n;
+	while (n-- > 0) {
+		struct block *block = *list;
+		*list = block->next;
+		struct slab *slab = &slabs->all[(size_t)((char *)block - slabs->base) / SLAB];
+		DCHECK(slab->state == SLAB_USED && slab->taken > 0);
+		if (slabs->kind->back)
+			slabs->kind->back(slab, block);
+		block->next = slab->free;
+		slab->free = block;
+		if (--slab->taken == 0) {
+			if (slab->linked)
+				close_slab(slabs, slab);
+			stock(slabs, slab);
+		} else if (!slab->linked) {
+			open_slab(slabs, slab);
+		}
+	}
+	lock_drop(&slabs->lock);
+}
+
+size_t slabs_taken(struct slabs *slabs)
+{
+	lock_take(&slabs->lock);
+	size_t taken = slabs->taken;
+	lock_drop(&slabs->lock);
+	return taken;
+}
+
+/* ---- giving back ---- */
+
+void slabs_age(struct slabs *slabs)
+{
+	lock_take(&slabs->lock);
+	slabs->surplus = decay_step(&slabs->decay, slabs->stocked);
+	lock_drop(&slabs->lock);
+}
+
+bool slabs_are_large(struct slabs *slabs)
+{
+	lock_take(&slabs->lock);
+	bool large = slabs->made - slabs->colds > SLAB_SMALL;
+	lock_drop(&slabs->lock);
+	return large;
+}
+
+static bool can_leave(const struct slab *slab)
+{
+	return slab->state == SLAB_WARM && slab->ready > 0 && !slab->growing;
+}
+
+/*
+ * Takes what can leave of a group out of the stock, as far as it is surplus: the mask of its slabs. `whole`: all of it
+ * or nothing, as a huge page that loses a part of itself has to be split first.
+ */
+static unsigned take_leaving(struct slabs *slabs, struct slab *group, bool whole)
+{
+	unsigned mask = 0, n = 0;
+	lock_take(&slabs->lock);
+	for (unsigned i = 0; i < SLAB_GROUP; i++)
+		n += can_leave(&group[i]);
+	if (n > 0 && (n == SLAB_GROUP || !whole) && (!whole || slabs->surplus >= n)) {
+		for (unsigned i = 0; i < SLAB_GROUP && slabs->surplus > 0; i++) {
+			if (!can_leave(&group[i]))
+				continue;
+			unstock(slabs, &group[i]);
+			group[i].state = SLAB_LEAVING;
+			slabs->surplus--;
+			mask |= 1u << i;
+		}
+	}
+	lock_drop(&slabs->lock);
+	return mask;
+}
+
+/* Which of them do leave. */
+static unsigned ask(struct slabs *slabs, struct slab *group, unsigned mask)
+{
+	for (unsigned i = 0; slabs->kind->leave && i < SLAB_GROUP; i++) {
+		if (mask & 1u << i && !slabs->kind->leave(&group[i], slab_memory(slabs, &group[i])))
+			mask &= ~(1u << i);
+	}
+	return mask;
+}
+
+/* Run by run, so that a whole group is one call, and is a huge page again when it comes back. */
+static void give_pages(char *memory, unsigned mask)
+{
+	for (unsigned i = 0, n; i < SLAB_GROUP; i += n) {
+		for (n = 0; i + n < SLAB_GROUP && mask & 1u << (i + n); n++)
+			;
+		if (n > 0)
+			madvise(memory + i * SLAB, n * SLAB, MADV_DONTNEED);
+		else
+			n = 1;
+	}
+}
+
+/* The first slabs are stock without pages, too: theirs come by pieces. */
+static void put_away(struct slabs *slabs, struct slab *group, unsigned taken, unsigned left)
+{
+	lock_take(&slabs->lock);
+	for (unsigned i = SLAB_GROUP; i-- > 0;) { /* from the end, so that they are found in order: take_cold() */
+		if (!(taken & 1u << i))
+			continue;
+		if (left & 1u << i)
+			group[i].ready = 0;
+		if (!(left & 1u << i) || &group[i] < slabs->all + SLAB_SMALL) {
+			stock(slabs, &group[i]);
+		} else {
+			cool(slabs, &group[i]);
+		}
+	}
+	lock_drop(&slabs->lock);
+}
+
+static size_t trim_group(struct slabs *slabs, struct slab *group, bool whole)
+{
+	unsigned taken = take_leaving(slabs, group, whole);
+	if (taken == 0)
+		return 0;
+	unsigned left = ask(slabs, group, taken);
+	give_pages(slab_memory(slabs, group), left);
+	put_away(slabs, group, taken, left);
+	return (size_t)__builtin_popcount(left) * SLAB;
+}
+
+size_t slabs_trim(struct slabs *slabs)
+{
+	size_t given = 0;
+	lock_take(&slabs->lock);
+	unsigned made = slabs->surplus > 0 && slabs->leavable > 0 ? slabs->made : 0;
+	lock_drop(&slabs->lock);
+	/* from the end, so that what stays in use gathers at the front; whole groups first */
+	for (unsigned round = 0, most = TRIM_MOST; round < 2 && made > 0; round++) {
+		for (unsigned i = (made - 1) / SLAB_GROUP + 1; i-- > 0 && most > 0;) {
+			size_t bytes = trim_group(slabs, &slabs->all[i * SLAB_GROUP], round == 0);
+			most -= bytes > 0;
+			given += bytes;
+		}
+	}
+	return given;
+}

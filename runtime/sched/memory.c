@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+/*
+ * After a burst of tasks their memory is free: images in slabs (base/slab.h), stacks in the pool, and some of both in
+ * the workers' caches. The monitor gives back what has been free for DECAY_STEPS steps (base/decay.h),
+ * so about two seconds; a load that repeats each second keeps its memory populated.
+ *
+ * A block in a cache keeps a whole slab from being free. The caches are their workers', who use them without a lock, so
+ * each is emptied by its worker, when the monitor has said so: a busy one when it polls, one that sleeps is woken for
+ * it. Once, as one that has run nothing since has an empty cache. One that is in a task, blocked or busy, does it when
+ * it comes back. Rejected: that the monitor takes the caches of workers that sleep. It would have to keep them from
+ * waking up meanwhile.
+ *
+ * What stays, for each task of the highest number that was ever alive: its entry in the table, its public record (64
+ * bytes: the sealed region cannot lose any), and 4 bytes of the global queue. And what malloc() keeps of freed objects.
+ */
+#include "sched/memory.h"
+
+int64_t memory_interval = DECAY_INTERVAL;
+
+static int64_t aged; /* owned by the monitor: when it last was a step */
+
+void memory_open(int64_t now)
+{
+	aged = now;
+}
+
+void worker_empty(struct worker *worker)
+{
+	store(&worker->empty_due, 0, relaxed);
+	stack_worker_empty(&worker->stack);
+}
+
+static void ask_workers(void)
+{
+	for (unsigned i = 0; i < scheduler.count; i++) {
+		struct worker *worker = worker_get(i);
+		uint64_t tick = load(&worker->tick, relaxed);
+		if (tick == worker->emptied_tick)
+			continue;
+		worker->emptied_tick = tick;
+		store(&worker->empty_due, 1, relaxed); /* the lock of the idle list orders it for one that sleeps */
+		idle_notify_worker(worker);
+	}
+}
+
+void memory_look(int64_t now)
+{
+	if (now - aged >= load(&memory_interval, relaxed)) {
+		aged = now;
+		slabs_age(&images);
+		slots_age();
+		if (slabs_are_large(&images))
+			ask_workers();
+	}
+	size_t given = slabs_trim(&images) + slots_trim_free();
+	if (given > 0)
+		count_here(SLEY_COUNTER_given_back, given);
+}

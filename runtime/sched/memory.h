@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+/* Giving memory back that nobody has needed for a while. */
+#ifndef SCHED_MEMORY_H
+#define SCHED_MEMORY_H
+
+#include "sched/worker.h"
+
+/* Before a run, which begins now. */
+void memory_open(int64_t now);
+
+/* By the monitor, at `now`. */
+void memory_look(int64_t now);
+
+/* By the worker, whose empty_due is set: gives its caches back. */
+void worker_empty(struct worker *worker);
+
+/* Time between two steps of decay; for tests. Nanoseconds; atomic. */
+extern int64_t memory_interval;
+
+#endif

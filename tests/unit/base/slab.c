@@ -1,0 +1,348 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+/* Slabs: memory that one class has freed serves another, and goes back to the kernel when nobody has wanted it for long. */
+#include "base/slab.h"
+
+#include "tests/test.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+
+#include "base/atomic.h"
+#include "base/compiler.h"
+
+static size_t size_of(unsigned class)
+{
+	return (class + 1) * 1024;
+}
+
+static const struct slab_kind kind = { .size = size_of };
+static struct slabs slabs;
+
+static int open_slabs(void **state)
+{
+	return slabs_open(&slabs, &kind, (size_t)1 << 30);
+}
+
+static int close_slabs(void **state)
+{
+	slabs_close(&slabs);
+	return 0;
+}
+
+/* Bytes that are resident. */
+static size_t resident(void)
+{
+	static unsigned char pages[(1u << 30) / 4096];
+	size_t size = slabs.memory.populated, n = 0;
+
+	assert_true(size / PAGE <= sizeof(pages));
+	assert_int_equal(mincore(slabs.base, size, pages), 0);
+	for (size_t i = 0; i < size / PAGE; i++)
+		n += pages[i] & 1;
+	return n * PAGE;
+}
+
+static struct block *take(unsigned class, unsigned n)
+{
+	struct block *list = NULL;
+
+	while (n > 0) {
+		unsigned got = slabs_take(&slabs, class, &list, n);
+		assert_in_range(got, 1, n);
+		n -= got;
+	}
+	return list;
+}
+
+static unsigned give(struct block *list)
+{
+	unsigned n = 0;
+
+	for (; list; n++)
+		slabs_give(&slabs, &list, 1);
+	return n;
+}
+
+/* Classes one after the other need no more memory than the largest. */
+static void test_share(void **state)
+{
+	enum { BYTES = 12 << 20 };
+
+	give(take(0, BYTES / size_of(0)));
+	size_t most = slabs.memory.populated;
+	assert_true(most >= BYTES && most < BYTES + (6u << 20));
+	for (unsigned class = 0; class < 32; class++)
+		give(take(class, BYTES / size_of(class) * 9 / 10));
+	assert_int_equal(slabs.memory.populated, most);
+	assert_int_equal(slabs_taken(&slabs), 0);
+}
+
+/* One block keeps its slab, and no other. */
+static void test_straggler(void **state)
+{
+	struct block *list = take(3, 5000), *last = list;
+
+	list = list->next;
+	last->next = NULL;
+	give(list);
+	assert_int_equal(slabs_taken(&slabs), 1);
+	assert_int_equal(slabs.stocked, slabs.made - 1);
+	memset((char *)last + sizeof(*last), 1, size_of(3) - sizeof(*last));
+	give(last);
+	assert_int_equal(slabs.stocked, slabs.made);
+}
+
+/* So many steps in which nothing happens. */
+static size_t pass(unsigned steps)
+{
+	size_t given = 0;
+
+	while (steps-- > 0) {
+		slabs_age(&slabs);
+		given += slabs_trim(&slabs);
+	}
+	return given;
+}
+
+/* What was free all the time goes back, all of it; and comes back, zero and in its old place, when it is wanted. */
+static void test_leave(void **state)
+{
+	enum { BYTES = 40 << 20 };
+
+	test_need_kernel("qemu-user drops MADV_POPULATE_WRITE");
+	size_t before = resident();
+	for (unsigned round = 0; round < 3; round++) {
+		struct block *list = take(round, BYTES / size_of(round));
+		for (struct block *b = list; b; b = b->next)
+			memset((char *)b + sizeof(*b), 0xaa, size_of(round) - sizeof(*b));
+		assert_true(resident() >= BYTES);
+		pass(3 * DECAY_STEPS); /* in use, but for what had been made ready ahead */
+		assert_true(resident() >= BYTES);
+		give(list);
+		assert_int_equal(pass(DECAY_STEPS), 0); /* it was in use during the first */
+		assert_true(pass(1) >= BYTES);
+		assert_true(resident() <= before + PAGE);
+		assert_int_equal(pass(3 * DECAY_STEPS), 0); /* there is no more */
+		assert_true(slabs.memory.populated < BYTES + (6u << 20));
+	}
+	assert_false(slabs_are_large(&slabs));
+}
+
+/* A load that comes back within DECAY_STEPS steps never loses what it needs; and what it does not need leaves. */
+static void test_steady(void **state)
+{
+	give(take(5, 9000));
+	for (unsigned round = 0; round < 10; round++) {
+		struct block *list = take(5, 3000);
+		unsigned stocked = slabs.stocked;
+		pass(1);
+		give(list);
+		pass(DECAY_STEPS - 1);
+		assert_true(slabs.stocked >= 3000 * size_of(5) / SLAB);
+		if (round > 3)
+			assert_true(stocked <= 4 * SLAB_GROUP);
+	}
+}
+
+/* Slabs that stay in use in the middle of what leaves keep their bytes. */
+static void test_scattered(void **state)
+{
+	enum { BLOCKS = 30000 };
+	struct block *kept[BLOCKS / 1000], *rest = NULL, *list = take(0, BLOCKS);
+
+	for (unsigned i = 0; i < BLOCKS; i++) {
+		struct block *b = list;
+		list = b->next;
+		if (i % 1000 == 0) {
+			kept[i / 1000] = b;
+			memset((char *)b, (int)(i / 1000), size_of(0));
+		} else {
+			b->next = rest;
+			rest = b;
+		}
+	}
+	give(rest);
+	size_t given = pass(DECAY_STEPS + 1);
+	assert_true(given >= (BLOCKS / 128 - 2 * ARRAY_SIZE(kept)) * SLAB);
+	give(take(7, 3000)); /* over what has left */
+	for (unsigned i = 0; i < ARRAY_SIZE(kept); i++) {
+		for (unsigned j = 0; j < size_of(0); j++)
+			assert_int_equal(((unsigned char *)kept[i])[j], i);
+		kept[i]->next = NULL;
+		give(kept[i]);
+	}
+	assert_int_equal(slabs_taken(&slabs), 0);
+}
+
+/* No block reaches beyond the limit; what is freed can be had again. */
+static void test_limit(void **state)
+{
+	struct slabs few;
+	struct block *list = NULL;
+	unsigned n = 0, got;
+
+	assert_int_equal(slabs_open(&few, &kind, 5 * (SLAB_SMALL + 5) * size_of(0) + SLAB_SMALL * SLAB + 100), 0);
+	while ((got = slabs_take(&few, 0, &list, 100)) > 0)
+		n += got;
+	assert_int_equal(n, few.limit / size_of(0));
+	for (struct block *b = list; b; b = b->next)
+		assert_true((char *)b + size_of(0) <= few.base + few.limit);
+	slabs_give(&few, &list, 3);
+	list = NULL;
+	assert_int_equal(slabs_take(&few, 0, &list, 100), 3);
+	slabs_close(&few);
+}
+
+#if !defined(SLEY_ASAN) && !defined(SLEY_TSAN)
+/* No memory to grow: nothing, and what is there goes on; with memory it grows. */
+static void test_no_memory(void **state)
+{
+	struct rlimit old, low;
+	struct block *list = NULL, *more = NULL;
+
+	test_need_kernel("qemu-user does not keep RLIMIT_DATA");
+	list = take(0, 1);
+	assert_int_equal(getrlimit(RLIMIT_DATA, &old), 0);
+	low = old;
+	low.rlim_cur = 4096; /* 0 would be ignored */
+	assert_int_equal(setrlimit(RLIMIT_DATA, &low), 0);
+	while (slabs_take(&slabs, 0, &list, 32) > 0)
+		;
+	assert_int_equal(slabs_taken(&slabs), SLAB_SMALL * SLAB / size_of(0));
+	slabs_give(&slabs, &list, 1);
+	assert_int_equal(slabs_take(&slabs, 0, &list, 32), 1);
+	assert_int_equal(setrlimit(RLIMIT_DATA, &old), 0);
+	assert_int_equal(slabs_take(&slabs, 0, &more, 32), 32);
+	give(list);
+	give(more);
+}
+#endif
+
+/* ---- threads ---- */
+
+static unsigned stop; /* atomic */
+
+struct owned {
+	struct block *block;
+	unsigned class;
+	unsigned char mark;
+};
+
+static void check(const struct owned *o)
+{
+	const unsigned char *bytes = (void *)o->block;
+
+	REQUIRE(bytes[sizeof(void *)] == o->mark && bytes[size_of(o->class) - 1] == o->mark);
+}
+
+/* Bursts of blocks of random classes: each keeps its bytes while it is owned. */
+static void *exercise(void *arg)
+{
+	enum { OWNED = 500 };
+	struct owned owned[OWNED];
+	unsigned seed = (unsigned)(uintptr_t)arg;
+
+	for (long round = test_scale(100); round > 0; round--) {
+		for (unsigned i = 0; i < OWNED; i++) {
+			struct owned *o = &owned[i];
+			seed = seed * 1664525 + 1013904223;
+			*o = (struct owned){ .class = (seed >> 20) % 32, .mark = (unsigned char)(seed >> 8) };
+			REQUIRE(slabs_take(&slabs, o->class, &o->block, 1) == 1);
+			memset((char *)o->block + sizeof(void *), o->mark, size_of(o->class) - sizeof(void *));
+		}
+		for (unsigned i = 0; i < OWNED; i++) {
+			check(&owned[i]);
+			slabs_give(&slabs, &owned[i].block, 1);
+		}
+	}
+	return NULL;
+}
+
+/* Takes away all that is free, whenever it is, as no monitor would. */
+static void *age(void *unused)
+{
+	while (!load(&stop, relaxed)) {
+		lock_take(&slabs.lock);
+		slabs.surplus = slabs.stocked;
+		lock_drop(&slabs.lock);
+		slabs_trim(&slabs);
+	}
+	return NULL;
+}
+
+/* Threads take and give blocks while free memory goes back to the kernel all the time. */
+static void test_threads(void **state)
+{
+	pthread_t threads[3], ager;
+
+	stop = 0;
+	assert_int_equal(pthread_create(&ager, NULL, age, NULL), 0);
+	for (uintptr_t i = 0; i < ARRAY_SIZE(threads); i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, exercise, (void *)(i + 1)), 0);
+	for (unsigned i = 0; i < ARRAY_SIZE(threads); i++)
+		pthread_join(threads[i], NULL);
+	store(&stop, 1, relaxed);
+	pthread_join(ager, NULL);
+	assert_int_equal(slabs_taken(&slabs), 0);
+}
+
+static void *take_one(void *arg)
+{
+	struct block *block = NULL;
+
+	REQUIRE(slabs_take(&slabs, 0, &block, 1) == 1);
+	slabs_give(&slabs, &block, 1);
+	store((unsigned *)arg, 1, release); /* pairs with test_growth() */
+	return NULL;
+}
+
+/* While somebody populates, the others have what is there. (The growth lock is held here as he would.) */
+static void test_growth(void **state)
+{
+	struct block *list = take(0, 1);
+	unsigned done = 0; /* atomic */
+	pthread_t thread;
+
+	lock_take(&slabs.growth);
+	assert_int_equal(pthread_create(&thread, NULL, take_one, &done), 0);
+	pthread_join(thread, NULL);
+	assert_int_equal(load(&done, acquire), 1); /* pairs with take_one() */
+	lock_drop(&slabs.growth);
+	give(list);
+}
+
+/* Past the first slabs the stock grows before it is used up. */
+static void test_ahead(void **state)
+{
+	take(0, (unsigned)(SLAB_SMALL * SLAB / size_of(0)) + 1);
+	for (unsigned i = 0; i < 20 * SLAB_GROUP; i++) {
+		assert_true(slabs.stocked > 0);
+		take(0, SLAB / size_of(0));
+	}
+}
+
+int main(void)
+{
+#define TEST(test) cmocka_unit_test_setup_teardown(test, open_slabs, close_slabs)
+	const struct CMUnitTest tests[] = {
+		TEST(test_share),
+		TEST(test_straggler),
+		TEST(test_leave),
+		TEST(test_steady),
+		TEST(test_scattered),
+		TEST(test_limit),
+#if !defined(SLEY_ASAN) && !defined(SLEY_TSAN)
+		TEST(test_no_memory),
+#endif
+		TEST(test_threads),
+		TEST(test_growth),
+		TEST(test_ahead),
+	};
+
+	return cmocka_run_group_tests_name("slab", tests, NULL, NULL);
+}
