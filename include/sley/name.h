@@ -26,7 +26,8 @@ extern "C" {
 
 /*
  * The addresses of a host and a service, either of which may be null, in the order of preference: as getaddrinfo(3), whose
- * `hints` (may be null) are copied. *result is to be given to sley_resolve_free(), not to freeaddrinfo(); null on failure.
+ * `hints` (may be null) are copied. *result is the caller's own, to be given to sley_resolve_free(), or to
+ * glibc's freeaddrinfo(); null on failure.
  *
  * 0; -ENOENT: no such host, or none of that kind (EAI_NONAME, EAI_NODATA, EAI_ADDRFAMILY); -EAGAIN: a failure of the moment
  * (EAI_AGAIN), or no thread can be started; -EIO: a failure (EAI_FAIL); -ENOTSUP: no such service, family or type

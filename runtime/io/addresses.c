@@ -7,52 +7,48 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/compiler.h"
-
-#define ALIGNMENT sizeof(void *)
-
-static size_t name_size(const struct addrinfo *a)
+/* Null: no memory. */
+static struct addrinfo *copy_one(const struct addrinfo *from)
 {
-	return a->ai_canonname ? strlen(a->ai_canonname) + 1 : 0;
-}
-
-static size_t size_of(const struct addrinfo *a)
-{
-	return sizeof(*a) + ROUND_UP((size_t)a->ai_addrlen, ALIGNMENT) + ROUND_UP(name_size(a), ALIGNMENT);
-}
-
-/* Copies one to the place, which is moved on. */
-static struct addrinfo *copy_one(const struct addrinfo *from, char **place)
-{
-	struct addrinfo *to = (struct addrinfo *)(void *)*place;
-	char *address = *place + sizeof(*to), *name = address + ROUND_UP((size_t)from->ai_addrlen, ALIGNMENT);
+	struct addrinfo *to = malloc(sizeof(*to) + from->ai_addrlen);
+	char *name = from->ai_canonname ? strdup(from->ai_canonname) : NULL;
+	if (!to || (from->ai_canonname && !name)) {
+		free(to);
+		free(name);
+		return NULL;
+	}
 	*to = *from;
 	to->ai_next = NULL;
-	to->ai_addr = from->ai_addr ? memcpy(address, from->ai_addr, from->ai_addrlen) : NULL;
-	to->ai_canonname = from->ai_canonname ? memcpy(name, from->ai_canonname, name_size(from)) : NULL;
-	*place += size_of(from);
+	to->ai_addr = from->ai_addr ? memcpy(to + 1, from->ai_addr, from->ai_addrlen) : NULL;
+	to->ai_canonname = name;
 	return to;
 }
 
 int addresses_copy(const struct addrinfo *list, struct addrinfo **copy)
 {
-	size_t size = 0;
-	*copy = NULL;
-	for (const struct addrinfo *a = list; a; a = a->ai_next)
-		size += size_of(a);
-	if (size == 0)
-		return 0;
-	int saved = errno;
-	char *place = malloc(size);
-	errno = saved;
-	if (!place)
-		return -ENOMEM;
-	struct addrinfo **link = copy;
-	for (const struct addrinfo *a = list; a; a = a->ai_next) {
-		*link = copy_one(a, &place);
-		link = &(*link)->ai_next;
+	struct addrinfo *result = NULL, **link = &result;
+	int saved = errno, error = 0;
+	for (const struct addrinfo *a = list; a && error == 0; a = a->ai_next) {
+		if ((*link = copy_one(a)))
+			link = &(*link)->ai_next;
+		else
+			error = -ENOMEM;
 	}
-	return 0;
+	errno = saved;
+	if (error)
+		addresses_free(result);
+	*copy = error ? NULL : result;
+	return error;
+}
+
+void addresses_free(struct addrinfo *list)
+{
+	while (list) {
+		struct addrinfo *next = list->ai_next;
+		free(list->ai_canonname);
+		free(list);
+		list = next;
+	}
 }
 
 /* The next of the list, itself included, that is of the family, or (`other`) is not. */

@@ -7,8 +7,12 @@
 #include <netdb.h>
 #include <stddef.h>
 
-/* Copies the list into one block of malloc(), which begins with its first; null if it is empty. 0 or -ENOMEM. */
+/*
+ * Copies the list; null if it is empty. 0 or -ENOMEM. Each address is a block of malloc(), and its name another: so glibc's
+ * freeaddrinfo() frees it as well as addresses_free() does.
+ */
 int addresses_copy(const struct addrinfo *list, struct addrinfo **copy);
+void addresses_free(struct addrinfo *list);
 
 /*
  * Puts up to `most` addresses of the list into `order`, in the order of RFC 8305, section 4: families in turn, beginning

@@ -102,7 +102,7 @@ static void entry_free(struct entry *entry)
 {
 	if (!entry)
 		return;
-	free(entry->addresses);
+	addresses_free(entry->addresses);
 	free(entry);
 }
 
@@ -411,7 +411,7 @@ int sley_resolve(const char *host, const char *service, const struct addrinfo *h
 
 void sley_resolve_free(struct addrinfo *addresses)
 {
-	free(addresses);
+	addresses_free(addresses);
 }
 
 /* ---- the cache as a whole ---- */

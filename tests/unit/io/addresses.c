@@ -28,11 +28,12 @@ static void test_copy(void **state)
 				  .ai_addrlen = sizeof(in),
 				  .ai_canonname = name,
 				  .ai_next = &second };
-	struct addrinfo *copy = (void *)name;
+	struct addrinfo *copy = (void *)name, *again;
 
 	assert_int_equal(addresses_copy(NULL, &copy), 0);
 	assert_null(copy);
 	assert_int_equal(addresses_copy(&first, &copy), 0);
+	assert_int_equal(addresses_copy(copy, &again), 0);
 	in.sin_port = in6.sin6_port = 0;
 	name[0] = '\0';
 	first = second = (struct addrinfo){ 0 };
@@ -45,7 +46,10 @@ static void test_copy(void **state)
 	assert_true(next->ai_family == AF_INET6 && next->ai_addrlen == sizeof(in6) && !next->ai_canonname);
 	next = next->ai_next;
 	assert_true(next->ai_family == 9 && !next->ai_addr && !next->ai_canonname && !next->ai_next);
-	free(copy); /* all of it */
+	addresses_free(copy);
+	assert_string_equal(again->ai_canonname, "canonical");
+	freeaddrinfo(again); /* by habit */
+	addresses_free(NULL);
 }
 
 /* What interleaving makes of a list of families, as text: "6a 4a 6b ...". */

@@ -109,6 +109,9 @@ static int main_answers(void *arg)
 	sley_resolve_free(list);
 	REQUIRE(sley_resolve(NULL, "http", NULL, &list, SOON) == 0 && list->ai_canonname == NULL);
 	sley_resolve_free(list);
+	REQUIRE(sley_resolve("a", "http", NULL, &list, SOON) == 0);
+	freeaddrinfo(list);
+	REQUIRE(ask("a") == 1); /* what is kept is not what was freed */
 	REQUIRE(load(&calls, relaxed) == 4 && load(&frees, relaxed) == 4);
 	sley_resolve_free(NULL);
 	return 0;
