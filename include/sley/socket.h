@@ -39,7 +39,8 @@ SLEY_API int sley_accept_from(int listener, struct sockaddr *peer, socklen_t *si
 /*
  * Connects a stream socket: its descriptor. Also by name: "localhost:8080", "example.com:https" is what
  * sley_dial_host() does, with its errors; a name of digits and dots alone is a wrong address. -EAGAIN: the backlog of
- * a Unix listener is full, which no event tells the end of.
+ * a Unix listener is full, which no event tells the end of. -ECONNREFUSED also: nobody listens on a port of this host, and
+ * the kernel gave it to the new socket itself, which is then connected to itself.
  */
 SLEY_API int sley_dial(const char *address, sley_time deadline);
 
@@ -76,8 +77,8 @@ SLEY_API int sley_socketpair(int type, int fd[2]);
 
 /*
  * Connects a socket of any kind, own or foreign, to an address of its family. 0. After a failure it is only good for
- * closing, but for -ETIMEDOUT and -ECANCELED of the wait: the same call again goes on waiting. -EAGAIN: as sley_dial();
- * -EISCONN; -ENOTSOCK; -EAFNOSUPPORT.
+ * closing, but for -ETIMEDOUT and -ECANCELED of the wait: the same call again goes on waiting. -EAGAIN and
+ * -ECONNREFUSED: as sley_dial(); -EISCONN; -ENOTSOCK; -EAFNOSUPPORT.
  */
 SLEY_API int sley_connect(int fd, const struct sockaddr *address, socklen_t size, sley_time deadline);
 

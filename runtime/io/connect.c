@@ -4,8 +4,10 @@
  * Connecting. Each attempt is connect(2) itself: the first begins it, and a later one says how it went, as the kernel
  * remembers in the socket that a connection is under way.
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <stddef.h>
+#include <string.h>
 
 #include "io/address.h"
 #include "io/name.h"
@@ -76,6 +78,26 @@ static ssize_t connect_now(struct operation *op, unsigned flags)
 	}
 }
 
+/*
+ * A TCP socket that is dialed to a port of this host, on which nobody listens, may be given that port itself: its SYN meets
+ * it, as a peer's that dials at the same time would, and it is connected to itself.
+ */
+bool socket_is_own_peer(int fd, const struct sockaddr *to)
+{
+	struct sockaddr_storage own = { 0 }, peer = { 0 };
+	socklen_t own_size = sizeof(own), peer_size = sizeof(peer), size = sizeof(int);
+	int type = 0, saved = errno;
+	/* the port comes first in both, and at the same place; mostly that is all that is looked at */
+	bool is = (to->sa_family == AF_INET || to->sa_family == AF_INET6) &&
+		  getsockname(fd, (struct sockaddr *)&own, &own_size) == 0 &&
+		  ((const struct sockaddr_in *)(const void *)to)->sin_port == ((struct sockaddr_in *)&own)->sin_port &&
+		  getpeername(fd, (struct sockaddr *)&peer, &peer_size) == 0 && own_size == peer_size &&
+		  memcmp(&own, &peer, own_size) == 0 && getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0 &&
+		  type == SOCK_STREAM;
+	errno = saved;
+	return is;
+}
+
 int socket_connect(int fd, const struct sockaddr *address, socklen_t size, sley_time deadline, const void *pc)
 {
 	struct connect c = {
@@ -86,7 +108,8 @@ int socket_connect(int fd, const struct sockaddr *address, socklen_t size, sley_
 	if (!task_self())
 		return outside_error();
 	reactor_maybe_more(fd, WRITING); /* what is known of its room does not tell of this */
-	return (int)operation_run(&c.op, connect_now);
+	int error = (int)operation_run(&c.op, connect_now);
+	return error == 0 && socket_is_own_peer(fd, address) ? -ECONNREFUSED : error;
 }
 
 int sley_connect(int fd, const struct sockaddr *address, socklen_t size, sley_time deadline)

@@ -86,7 +86,7 @@ static int attempt_look(struct dial *d, size_t i)
 {
 	ssize_t error = sys_connect(d->fds[i], d->order[i]->ai_addr, d->order[i]->ai_addrlen);
 	if (error == 0 || error == -EISCONN)
-		return d->fds[i];
+		return socket_is_own_peer(d->fds[i], d->order[i]->ai_addr) ? failed(d, i, -ECONNREFUSED) : d->fds[i];
 	return error == -EALREADY || error == -EINPROGRESS || error == -EINTR ? UNDECIDED : failed(d, i, (int)error);
 }
 

@@ -19,6 +19,9 @@ void socket_set(int fd, int level, int option);
 /* sley_connect() of the calling task, for the call at `pc`. */
 int socket_connect(int fd, const struct sockaddr *address, socklen_t size, sley_time deadline, const void *pc);
 
+/* Whether it is a stream socket that was connected to the address `to`, and that is itself. */
+bool socket_is_own_peer(int fd, const struct sockaddr *to);
+
 /* Closes what could not be finished; returns the error. */
 int socket_abandon(int fd, int error);
 

@@ -3,11 +3,16 @@
 #include "tests/unit/run.h"
 
 #include <dirent.h>
+#include <fcntl.h>
+#include <net/if.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -81,8 +86,7 @@ void await_state(sley_task task, enum sley_task_state state, enum sley_wait_kind
 	const struct sley_region_task *record = record_of(task);
 	sley_time deadline = SOON;
 
-	while (state_of(task) != state ||
-	       (kind != SLEY_WAIT_NONE && load(&record->wait_kind, relaxed) != kind)) {
+	while (state_of(task) != state || (kind != SLEY_WAIT_NONE && load(&record->wait_kind, relaxed) != kind)) {
 		REQUIRE(sley_now() < deadline);
 		sley_yield();
 	}
@@ -209,4 +213,43 @@ void assert_said(const char *text, const char *needle, unsigned times)
 {
 	if (occurrences(text, needle) != times)
 		fail_msg("'%s' is there %u times, not %u, in:\n%s", needle, occurrences(text, needle), times, text);
+}
+
+/* ---- networks ---- */
+
+bool own_network(void)
+{
+	struct ifreq request = { .ifr_name = "lo", .ifr_flags = IFF_UP | IFF_RUNNING };
+
+	if (unshare(CLONE_NEWNET) != 0)
+		return false;
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	bool up = fd >= 0 && ioctl(fd, SIOCSIFFLAGS, &request) == 0;
+	close(fd);
+	return up;
+}
+
+bool own_network_set(const char *file, const char *value)
+{
+	char path[100];
+
+	snprintf(path, sizeof(path), "/proc/sys/net/%s", file);
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	bool written = fd >= 0 && write(fd, value, strlen(value)) == (ssize_t)strlen(value);
+	if (fd >= 0)
+		close(fd);
+	return written;
+}
+
+void scenario_needs_network(const char *name)
+{
+	char text[1000];
+
+	test_need_kernel("it has no networks of one's own");
+	int status = scenario_run(name, text, sizeof(text));
+	if (WIFEXITED(status) && WEXITSTATUS(status) == CANNOT)
+		test_skip("no network of one's own can be made here, or none with these settings");
+	if (status != 0)
+		print_error("%s", text);
+	assert_int_equal(status, 0);
 }

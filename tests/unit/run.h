@@ -69,6 +69,17 @@ void scenario_exec(const char *name);
 /* Starts this program again for the scenario; its wait(2) status, with its stderr in `text`. */
 int scenario_run(const char *name, char *text, size_t size);
 
+/*
+ * For a scenario: moves the process into a network of its own, whose loopback device is up. False: it may not. set: writes
+ * a setting of that network, a file below /proc/sys/net.
+ */
+#define CANNOT 77 /* what a scenario then ends with */
+bool own_network(void);
+bool own_network_set(const char *file, const char *value);
+
+/* Runs the scenario and asserts that it ended with 0; skips the test if it cannot be run here. */
+void scenario_needs_network(const char *name);
+
 /* Asserts that by this status it died of SIGSEGV. (The sanitizers have handlers of their own, which end it their way.) */
 void assert_segv(int status);
 

@@ -372,12 +372,125 @@ static void test_shutdown(void **state)
 	run(main_shutdown, 2);
 }
 
-int main(void)
+/* ---- connected to itself ---- */
+
+static void bind_to(int fd, in_port_t port)
 {
+	struct sockaddr_in a = loopback(port);
+
+	REQUIRE(fd >= 0 && bind(fd, (struct sockaddr *)&a, sizeof(a)) == 0);
+}
+
+static int main_own_peer(void *arg)
+{
+	struct sockaddr_in6 any6 = { .sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT };
+	socklen_t size = sizeof(any6);
+
+	for (int how = 0; how < 3; how++) { /* own, foreign and blocking, any address */
+		int fd = how == 1 ? socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)
+				  : sley_socket(AF_INET, SOCK_STREAM, 0);
+		bind_to(fd, 0);
+		struct sockaddr_in to = name_of(fd);
+		to.sin_addr.s_addr = how == 2 ? INADDR_ANY : to.sin_addr.s_addr;
+		errno = EDOM;
+		REQUIRE(connect_in(fd, to, SOON) == -ECONNREFUSED && errno == EDOM);
+		REQUIRE(sley_close(fd) == 0);
+	}
+	int fd = sley_socket(AF_INET6, SOCK_STREAM, 0);
+	if (fd >= 0 && bind(fd, (struct sockaddr *)&any6, size) == 0) {
+		REQUIRE(getsockname(fd, (struct sockaddr *)&any6, &size) == 0);
+		REQUIRE(sley_connect(fd, (struct sockaddr *)&any6, size, SOON) == -ECONNREFUSED);
+	}
+	REQUIRE(fd < 0 || sley_close(fd) == 0);
+	fd = sley_socket(AF_INET, SOCK_DGRAM, 0); /* of datagrams it may be meant */
+	bind_to(fd, 0);
+	REQUIRE(connect_in(fd, name_of(fd), SOON) == 0);
+	REQUIRE(sley_close(fd) == 0);
+	return 0;
+}
+
+/* A TCP socket that the kernel has connected to itself was not connected: nobody listens. */
+static void test_own_peer(void **state)
+{
+	run(main_own_peer, 1);
+}
+
+static int get_loopback_twice(const char *host, const char *service, const struct addrinfo *hints,
+			      struct addrinfo **result)
+{
+	static struct sockaddr_in in[2];
+	static struct addrinfo list[2];
+
+	for (int i = 0; i < 2; i++) {
+		in[i] = loopback(htons((in_port_t)atoi(service)));
+		list[i] = (struct addrinfo){ .ai_family = AF_INET,
+					     .ai_addr = (struct sockaddr *)&in[i],
+					     .ai_addrlen = sizeof(in[i]),
+					     .ai_next = i == 0 ? &list[1] : NULL };
+	}
+	*result = list;
+	return 0;
+}
+
+static void free_nothing(struct addrinfo *list)
+{
+}
+
+/* Text with the one port that the kernel can give to sockets from now on, which none had before. */
+static const char *only_port(const char *host)
+{
+	static unsigned port = 40000;
+	static char text[32];
+	char range[20];
+
+	port++;
+	snprintf(range, sizeof(range), "%u %u", port, port);
+	REQUIRE(own_network_set("ipv4/ip_local_port_range", range));
+	snprintf(text, sizeof(text), "%s%u", host, port);
+	return text;
+}
+
+static int main_one_port(void *arg)
+{
+	unsigned before = open_descriptors();
+
+	REQUIRE(sley_dial(only_port("127.0.0.1:"), SOON) == -ECONNREFUSED);
+	REQUIRE(sley_dial(only_port("[::1]:"), SOON) == -ECONNREFUSED);
+	REQUIRE(sley_resolver_set(get_loopback_twice, free_nothing) == 0);
+	REQUIRE(sley_dial_host("twice", only_port(""), SOON) == -ECONNREFUSED);
+	REQUIRE(sley_dial(only_port("twice:"), SOON) == -ECONNREFUSED);
+	REQUIRE(open_descriptors() == before);
+	int listener = sley_listen("127.0.0.1:40000", 0);
+	only_port("");
+	int fd = sley_dial("127.0.0.1:40000", SOON);
+	REQUIRE(listener >= 0 && fd >= 0 && name_of(fd).sin_port != htons(40000));
+	return 0;
+}
+
+static int dials_itself(void)
+{
+	if (!own_network() || !own_network_set("ipv4/ip_local_port_range", "40000 40000"))
+		return CANNOT;
+	run(main_one_port, 1);
+	return 0;
+}
+
+static void test_dials_itself(void **state)
+{
+	scenario_needs_network("dials_itself");
+}
+
+static const struct scenario scenarios[] = { { "dials_itself", dials_itself }, { NULL, NULL } };
+
+int main(int argc, char **argv)
+{
+	scenario_main(argc, argv, scenarios);
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_connect),  cmocka_unit_test(test_other_listeners), cmocka_unit_test(test_unix),
-		cmocka_unit_test(test_waits),    cmocka_unit_test(test_errors),          cmocka_unit_test(test_cut),
-		cmocka_unit_test(test_shutdown),
+		cmocka_unit_test(test_connect),      cmocka_unit_test(test_other_listeners),
+		cmocka_unit_test(test_unix),         cmocka_unit_test(test_waits),
+		cmocka_unit_test(test_errors),       cmocka_unit_test(test_cut),
+		cmocka_unit_test(test_shutdown),     cmocka_unit_test(test_own_peer),
+		cmocka_unit_test(test_dials_itself),
 	};
 
 	return cmocka_run_group_tests_name("connect", tests, NULL, NULL);
