@@ -27,7 +27,9 @@
 ##   bench      the figures; ARGS="-r ROW[,ROW] -w WORKERS[,WORKERS]": some of them
 ##   tests      builds the test programs
 ##   examples   builds all examples, also those with OpenSSL, libcurl and hiredis, which `all` leaves out
-##   install    DESTDIR= PREFIX=/usr/local
+##   install    the libraries, headers and tools; DESTDIR= PREFIX=/usr/local
+##   install-lib  without the tools: needs neither clang nor bpftool; SANITIZE=...: libsley-asan, -ubsan or -tsan
+##   uninstall  removes what either of them puts there, with the same DESTDIR and PREFIX
 ##   deps       installs the Debian packages that are missing; PACKAGES="..." others than all
 ##   clean      removes build/
 ##
@@ -102,6 +104,8 @@ fortify := $(if $(optimised),$(if $(SANITIZE)$(findstring _FORTIFY_SOURCE,$(CPPF
 target_arch := $(or $(cross_arch),$(firstword $(subst -, ,$(MAKE_HOST))))
 branches := $(if $(filter x86_64,$(target_arch)),-fcf-protection)$(if $(filter aarch64,$(target_arch)),-mbranch-protection=standard)
 hardening := -fstack-protector-strong $(branches) $(fortify)
+# The same bytes wherever it is built: no path of the tree is in them.
+no_paths := $(if $(filter /%,$(BUILD)),-ffile-prefix-map=$(BUILD)=build) -ffile-prefix-map=$(CURDIR)=.
 flags := -std=gnu11 -D_GNU_SOURCE $(warnings) $(hardening) $(CPPFLAGS) $(CFLAGS) -fno-omit-frame-pointer -pthread
 flags += $(if $(CONTEXT),-DSLEY_CONTEXT_UCONTEXT) $(if $(filter 1,$(DEBUG)),-DSLEY_DEBUG) \
 	$(if $(filter 1,$(VALGRIND)),-DSLEY_VALGRIND)
@@ -118,15 +122,15 @@ endif
 
 arch := $(firstword $(subst -, ,$(MAKE_HOST)))
 bpf_arch := $(patsubst x86_64,x86,$(patsubst aarch64,arm64,$(arch)))
-bpf_flags := -target bpf -mcpu=v3 -g -O2 $(warnings) -D__TARGET_ARCH_$(bpf_arch) -Ibpf -Iinclude \
+bpf_flags := -target bpf $(no_paths) -mcpu=v3 -g -O2 $(warnings) -D__TARGET_ARCH_$(bpf_arch) -Ibpf -Iinclude \
 	-idirafter /usr/include/$(arch)-linux-gnu
 
-runtime_flags := -Iinclude -Iruntime -fvisibility=hidden -fPIC -ftls-model=initial-exec
+runtime_flags := -Iinclude -Iruntime $(no_paths) -fvisibility=hidden -fPIC -ftls-model=initial-exec
 # Where every instruction counts only functions with arrays of characters get a canary. For all whose locals have their
 # address taken it costs 5 % of a read and a write of a pipe, and 2 % of a spawn and of a yield, in instructions.
 hot := $(foreach d,context stack sched reactor sync,runtime/$(d)/%) $(foreach f,io operation sigpipe,runtime/io/$(f).%)
 hot_flags := -fstack-protector
-asynctop_flags := -Iinclude -Ibpf -I$(BUILD)/bpf -Itools/asynctop
+asynctop_flags := $(no_paths) -Iinclude -Ibpf -I$(BUILD)/bpf -Itools/asynctop
 example_flags := -Iinclude -Itools/examples
 # Where there is a canary gcc forgets values of parameters that tests of gdb and of asynctop look for.
 test_flags := -fno-stack-protector -Itests -I. -Iinclude -Iruntime -Ibpf -I$(BUILD)/bpf -Itools/asynctop -Itools/examples \
@@ -143,7 +147,7 @@ libs_redis_tasks := -lhiredis
 
 # ---- files ----
 
-c_of = $(wildcard $(1)/*.c $(1)/*/*.c $(1)/*/*/*.c)
+c_of = $(sort $(wildcard $(1)/*.c $(1)/*/*.c $(1)/*/*/*.c))
 modules_of = $(foreach c,$(1),$(if $(wildcard $(c:.c=.h)),$(c)))
 programs_of = $(filter-out $(call modules_of,$(1)) %.planted.c,$(1))
 planted_of = $(filter %.planted.c,$(1))
@@ -151,7 +155,7 @@ object = $(patsubst %,$(BUILD)/obj/%.o,$(basename $(1)))
 debug = $(patsubst %,$(BUILD)/debug/%.o,$(basename $(1)))
 program = $(patsubst %.c,$(BUILD)/%,$(1))
 
-runtime := $(wildcard runtime/*.c runtime/*/*.c runtime/*/*.S)
+runtime := $(sort $(wildcard runtime/*.c runtime/*/*.c runtime/*/*.S))
 bpf := $(wildcard bpf/*.bpf.c)
 asynctop := $(call c_of,tools/asynctop)
 examples := $(wildcard tools/examples/*.c)
@@ -188,7 +192,7 @@ quote = '$(subst ','\'',$(1))'
 
 # ---- targets ----
 
-.PHONY: all libs tests examples demo check bench install deps clean help list-tests FORCE
+.PHONY: all libs tests examples demo check bench install install-lib install-tools uninstall deps clean help list-tests FORCE
 
 all: $(libraries) $(asynctop_program) $(example_programs) $(bench_programs)
 libs: $(libraries)
@@ -299,21 +303,25 @@ $(BUILD)/obj/tests/%.o: tests/%.c $(BUILD)/flags
 $(BUILD)/libsley.a: $(call object,$(runtime)) $(BUILD)/sources
 	$(call quiet,AR)$(CC) -r -nostdlib -o $(BUILD)/obj/libsley.o $(filter %.o,$^) && \
 		$(OBJCOPY) --wildcard --keep-global-symbol='sley_*' $(BUILD)/obj/libsley.o && \
-		rm -f $@ && $(AR) rcs $@ $(BUILD)/obj/libsley.o
+		rm -f $@ && $(AR) rcsD $@ $(BUILD)/obj/libsley.o
 
 # q and not r, which would take objects of the same name in two folders for one.
-archive = rm -f $@ && $(AR) qcs $@ $(filter %.o,$^)
+archive = rm -f $@ && $(AR) qcsD $@ $(filter %.o,$^)
 $(BUILD)/obj/internal.a: $(call object,$(runtime)) $(BUILD)/sources
 	$(call quiet,AR)$(archive)
 
 $(BUILD)/libsley.map: Makefile
 	@mkdir -p $(@D) && echo 'SLEY_$(SOVERSION) { global: sley_*; local: *; };' >$@
 
-# Programs linked here find libsley.so.0 next to libsley.so.
+# The name under which it is installed, and found by programs: that of a sanitized library says so. Programs linked here
+# find libsley.so.0 next to libsley.so. It stays where it is once loaded: tasks run its code, and threads do.
+installed_suffix := $(if $(SANITIZE),-$(firstword $(patsubst address%,asan,$(filter address%,$(SANITIZE))) \
+	$(patsubst thread%,tsan,$(filter thread%,$(SANITIZE))) ubsan))
+installed := libsley$(installed_suffix)
+shared = $(CC) -shared -Wl,-soname,$(1).so.$(SOVERSION) -Wl,--version-script,$(BUILD)/$(2).map -Wl,-z,nodelete \
+	$(if $(SANITIZE),,-Wl,-z,defs) -o $@ $(filter %.o,$^) $(link) && ln -sf $(2).so $(BUILD)/$(1).so.$(SOVERSION)
 $(BUILD)/libsley.so: $(call object,$(runtime)) $(BUILD)/libsley.map $(BUILD)/sources
-	$(call quiet,LD)$(CC) -shared -Wl,-soname,libsley.so.$(SOVERSION) -Wl,--version-script,$(BUILD)/libsley.map \
-		$(if $(SANITIZE),,-Wl,-z,defs) -o $@ $(filter %.o,$^) $(link) && \
-		ln -sf libsley.so $(BUILD)/libsley.so.$(SOVERSION)
+	$(call quiet,LD)$(call shared,$(installed),libsley)
 
 # The debug library: the runtime's invariants are checked, and locks of the C library that a task holds while it waits
 # are reported. For that it defines their functions (runtime/sched/held.c), which must be found in the place of libc's:
@@ -324,13 +332,11 @@ $(BUILD)/libsley-debug.a: $(call debug,$(runtime)) $(BUILD)/sources
 	$(call quiet,AR)$(CC) -r -nostdlib -o $(BUILD)/debug/libsley.o $(filter %.o,$^) && \
 		$(OBJCOPY) --wildcard --keep-global-symbol='sley_*' $(interposed:%=--keep-global-symbol='%') \
 			$(BUILD)/debug/libsley.o && \
-		rm -f $@ && $(AR) rcs $@ $(BUILD)/debug/libsley.o
+		rm -f $@ && $(AR) rcsD $@ $(BUILD)/debug/libsley.o
 $(BUILD)/libsley-debug.map: Makefile
 	@mkdir -p $(@D) && echo '{ global: sley_*; $(interposed:%=%;) local: *; };' >$@
 $(BUILD)/libsley-debug.so: $(call debug,$(runtime)) $(BUILD)/libsley-debug.map $(BUILD)/sources
-	$(call quiet,LD)$(CC) -shared -Wl,-soname,libsley-debug.so.$(SOVERSION) \
-		-Wl,--version-script,$(BUILD)/libsley-debug.map -Wl,-z,defs -o $@ $(filter %.o,$^) $(link) && \
-		ln -sf libsley-debug.so $(BUILD)/libsley-debug.so.$(SOVERSION)
+	$(call quiet,LD)$(call shared,libsley-debug,libsley-debug)
 
 # ---- bpf ----
 
@@ -392,36 +398,47 @@ $(BUILD)/bench-load: $(BUILD)/obj/tests/bench/load.o $(BUILD)/obj/tests/bench.a
 
 # ---- install ----
 
-define PKGCONFIG
-prefix=$(PREFIX)
-libdir=$(LIBDIR)
-includedir=$(INCLUDEDIR)
-
-Name: sley
-Description: green threads that you can see into
-Version: $(VERSION)
-Libs: -L$${libdir} -lsley
-Libs.private: -pthread
-Cflags: -I$${includedir}
+# $(call install_library,FILE,SUFFIX): $(BUILD)/FILE.a and FILE.so as libsley and the suffix. A program needs the same
+# sanitizers as the library.
+define install_library
+install -m 644 $(BUILD)/$(1).a $(DESTDIR)$(LIBDIR)/libsley$(2).a
+install -m 755 $(BUILD)/$(1).so $(DESTDIR)$(LIBDIR)/libsley$(2).so.$(VERSION)
+ln -sf libsley$(2).so.$(VERSION) $(DESTDIR)$(LIBDIR)/libsley$(2).so.$(SOVERSION)
+ln -sf libsley$(2).so.$(SOVERSION) $(DESTDIR)$(LIBDIR)/libsley$(2).so
+printf '%s\n' 'prefix=$(PREFIX)' 'libdir=$(LIBDIR)' 'includedir=$(INCLUDEDIR)' '' 'Name: sley$(2)' \
+	'Description: green threads that you can see into' 'Version: $(VERSION)' \
+	'Libs: -L$${libdir} -lsley$(2) $(sanitize)' 'Libs.private: -pthread' 'Cflags: -I$${includedir} $(sanitize)' | \
+	sed 's/ *$$//' >$(DESTDIR)$(LIBDIR)/pkgconfig/sley$(2).pc
 endef
-export PKGCONFIG
-shared_links = ln -sf $(1).so.$(VERSION) $(DESTDIR)$(LIBDIR)/$(1).so.$(SOVERSION) && \
-	ln -sf $(1).so.$(SOVERSION) $(DESTDIR)$(LIBDIR)/$(1).so
 
-install: $(libraries) $(asynctop_program)
-	install -d $(addprefix $(DESTDIR),$(BINDIR) $(LIBDIR)/pkgconfig $(INCLUDEDIR)/sley $(MANDIR)/man1 $(DATADIR))
+# Only what is linked with the shared library needs the loader's cache, which only root may write.
+install-lib: $(libraries)
+	install -d $(addprefix $(DESTDIR),$(LIBDIR)/pkgconfig $(INCLUDEDIR)/sley)
 	install -m 644 include/sley.h $(DESTDIR)$(INCLUDEDIR)
 	install -m 644 include/sley/*.h $(DESTDIR)$(INCLUDEDIR)/sley
-	install -m 644 $(BUILD)/libsley.a $(BUILD)/libsley-debug.a $(DESTDIR)$(LIBDIR)
-	install -m 755 $(BUILD)/libsley.so $(DESTDIR)$(LIBDIR)/libsley.so.$(VERSION)
-	install -m 755 $(BUILD)/libsley-debug.so $(DESTDIR)$(LIBDIR)/libsley-debug.so.$(VERSION)
-	$(call shared_links,libsley)
-	$(call shared_links,libsley-debug)
-	printf '%s\n' "$$PKGCONFIG" >$(DESTDIR)$(LIBDIR)/pkgconfig/sley.pc
-	printf '%s\n' "$$PKGCONFIG" | sed 's/^Name: sley/&-debug/; s/-lsley/&-debug/' >$(DESTDIR)$(LIBDIR)/pkgconfig/sley-debug.pc
+	$(call install_library,libsley,$(installed_suffix))
+	$(if $(SANITIZE)$(CROSS),,$(call install_library,libsley-debug,-debug))
+	@[ -n "$(DESTDIR)" ] || ldconfig 2>/dev/null || \
+		echo "The loader does not know libsley.so in $(LIBDIR) yet: run ldconfig as root, or link with -Wl,-rpath,$(LIBDIR)"
+
+install: install-lib $(if $(SANITIZE)$(CROSS),,install-tools)
+
+install-tools: $(asynctop_program)
+	install -d $(addprefix $(DESTDIR),$(BINDIR) $(MANDIR)/man1 $(DATADIR))
 	install -m 755 $(BUILD)/asynctop $(DESTDIR)$(BINDIR)
 	install -m 644 $(wildcard tools/man/*.1) $(DESTDIR)$(MANDIR)/man1
 	install -m 644 $(wildcard tools/gdb/*.py) $(DESTDIR)$(DATADIR)
+
+installed_libraries := $(foreach name,sley sley-debug sley-asan sley-tsan sley-ubsan,$(addprefix $(LIBDIR)/,lib$(name).a \
+	lib$(name).so lib$(name).so.$(SOVERSION) lib$(name).so.$(VERSION) pkgconfig/$(name).pc))
+uninstall:
+	rm -f $(addprefix $(DESTDIR),$(installed_libraries) $(BINDIR)/asynctop \
+		$(patsubst tools/man/%,$(MANDIR)/man1/%,$(wildcard tools/man/*.1)) \
+		$(patsubst tools/gdb/%,$(DATADIR)/%,$(wildcard tools/gdb/*.py)) \
+		$(patsubst include/%,$(INCLUDEDIR)/%,$(wildcard include/sley.h include/sley/*.h)))
+	for directory in $(addprefix $(DESTDIR),$(INCLUDEDIR)/sley $(DATADIR)); do \
+		[ ! -d "$$directory" ] || rmdir --ignore-fail-on-non-empty "$$directory"; \
+	done
 
 # ---- dependencies between files, as the compiler found them ----
 

@@ -169,10 +169,11 @@ int main(void)
 	contains "$scratch/said" "waits at service+"
 }
 
-# The soname; libc is all that the library needs; no stack of it is executable.
+# The soname; it is never unloaded; libc is all that it needs; no stack of it is executable.
 library() {
 	readelf -d "$lib/libsley.so" >"$scratch/dynamic"
 	contains "$scratch/dynamic" "soname: [libsley.so.0]"
+	contains "$scratch/dynamic" NODELETE
 	sed '/libc\.so\|ld-linux/d' "$scratch/dynamic" | none NEEDED
 	none TEXTREL <"$scratch/dynamic"
 	readelf -lW "$lib/libsley.so" | grep 'GNU_STACK.* RW '
@@ -218,6 +219,50 @@ headers() {
 	done
 }
 
+# The libraries can be installed where there is neither clang nor bpftool, and a sanitized one beside the normal one.
+libraries_alone() {
+	commands() {
+		make -n BUILD="$scratch/build" "$@" install-lib DESTDIR=/nowhere | grep -v '/flags\|/sources' >"$scratch/commands"
+	}
+	commands CC=gcc
+	contains "$scratch/commands" /nowhere/usr/local/lib/libsley.so.0.1.0
+	none 'clang\|bpf\|llvm\|asynctop' <"$scratch/commands"
+	for suffix in "address,undefined asan" "undefined ubsan" "thread tsan"; do
+		set -- $suffix
+		commands CC=clang SANITIZE="$1"
+		contains "$scratch/commands" "-soname,libsley-$2.so.0 "
+		contains "$scratch/commands" "/nowhere/usr/local/lib/libsley-$2.a"
+		contains "$scratch/commands" "/nowhere/usr/local/lib/pkgconfig/sley-$2.pc"
+		contains "$scratch/commands" "-lsley-$2 -fsanitize=$1'"
+		none 'lib/libsley\.\|lib/pkgconfig/sley\.pc\|libsley-debug' <"$scratch/commands"
+	done
+}
+
+# What was installed goes, and what is not ours stays.
+uninstall() {
+	local copy=$scratch/copy
+	cp -r "$root" "$copy"
+	touch "$copy$prefix/bin/other" "$copy$prefix/include/sley/other.h"
+	make -s uninstall DESTDIR="$copy" PREFIX="$prefix"
+	[ "$(cd "$copy" && find . ! -type d | sort | tr '\n' ' ')" = \
+		".$prefix/bin/other .$prefix/include/sley/other.h " ] || fail "$(find "$copy" ! -type d)"
+	[ ! -e "$copy$prefix/share/sley" ] || fail "a directory of ours is left"
+	make -s uninstall DESTDIR="$copy" PREFIX="$prefix"
+}
+
+# Built in another directory, everything has the same bytes.
+reproducible() {
+	local file build=${SLEY_BUILD#"$PWD"/} copy=$scratch/copy
+	[ "$build" != "$SLEY_BUILD" ] || skip "the build is outside of the tree"
+	mkdir "$copy"
+	cp -r Makefile include runtime bpf tools "$copy"
+	make -s -j"$(nproc)" -C "$copy" WERROR=1 BUILD="$build" "$build/libsley.a" "$build/libsley.so" "$build/asynctop" \
+		>"$scratch/make" 2>&1 || fail "$(cat "$scratch/make")"
+	for file in libsley.a libsley.so bpf/blocked.bpf.o asynctop; do
+		cmp "$SLEY_BUILD/$file" "$copy/$build/$file" || fail "$file differs"
+	done
+}
+
 # The tool starts from there.
 tool() {
 	"$root$prefix/bin/asynctop" --help >"$scratch/help"
@@ -228,4 +273,5 @@ make -s install DESTDIR="$root" PREFIX="$prefix" BUILD="${SLEY_BUILD#"$PWD"/}" W
 	cat "$scratch/log"
 	exit 1
 }
-run_suite files shared static archive symbols debug_symbols debug library branch_targets hardened headers tool
+run_suite files shared static archive symbols debug_symbols debug library branch_targets hardened headers \
+	libraries_alone uninstall reproducible tool
