@@ -4,9 +4,11 @@
 
 #include <errno.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/arena.h"
+#include "base/race.h"
 
 #define ENTRIES_LEAST (1u << 20)
 #define ENTRIES_MOST  (1u << 22)
@@ -16,7 +18,8 @@ struct entries entries;
 static struct {
 	struct arena arena;
 	uint32_t capacity;
-	struct lock grow; /* protects the arena's growth */
+	struct lock
+		grow; /* one thread at a time makes the table larger, over system calls: who waits wants just that */
 } table;
 
 int entries_open(void)
@@ -85,15 +88,42 @@ int entry_hold(struct entry *entry, struct hold *hold)
 	return 0;
 }
 
+/*
+ * The kernel sends what is left of a lingering socket before close(2) returns, for as long as SO_LINGER says, and
+ * O_NONBLOCK does not count. Without the option it does the same afterwards. A linger of 0 s, which aborts, stays.
+ */
+static void end_linger(int fd)
+{
+	static const struct linger off;
+	struct linger linger = { 0 };
+	socklen_t size = sizeof(linger);
+	if (getsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, &size) == 0 && linger.l_onoff && linger.l_linger > 0)
+		setsockopt(fd, SOL_SOCKET, SO_LINGER, &off, sizeof(off));
+}
+
+int entry_close(int fd, struct entry *entry, unsigned flags)
+{
+	int saved = errno;
+	RACE_POINT(closing);
+	if (!(flags & FD_FILE))
+		end_linger(fd);
+	int result = close(fd) == 0 ? 0 : -errno;
+	errno = saved;
+	/* a wait that began after the others were ended, and before close(2): no event would tell it */
+	if (entry)
+		entry_rearm(fd, entry, INT64_MAX);
+	return result;
+}
+
 /* The last call that held a closed descriptor has let go. */
 static void close_late(int fd, struct entry *entry)
 {
 	lock_take(&entry->lock);
-	if (entry->closing) {
-		entry->closing = 0;
-		close(fd);
-	}
+	bool ours = entry->closing;
+	entry->closing = 0;
 	lock_drop(&entry->lock);
+	if (ours)
+		entry_close(fd, entry, 0);
 }
 
 void entry_let_go(int fd, struct entry *entry, struct hold *hold)

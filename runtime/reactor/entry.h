@@ -74,6 +74,18 @@ int entry_register(int fd, struct entry *entry);
 void entry_end_waits(struct entry *entry, struct task *woken[2]);
 void entry_ready(struct task *const woken[2]);
 
+/*
+ * Registers the waits again that began by `since`, as the number may have become another descriptor's, or nobody's: then
+ * they end. Whether there were some. Without the lock.
+ */
+bool entry_rearm(int fd, struct entry *entry, int64_t since);
+
+/*
+ * close(2), without the lock: it may take its time, and the number may be another thread's before it returns. Nobody is
+ * kept waiting by SO_LINGER. `entry` may be null; `flags` are those that it had. 0 or the negative errno of close(2).
+ */
+int entry_close(int fd, struct entry *entry, unsigned flags);
+
 /* ---- lives: see reactor.h ---- */
 
 static inline uint32_t entry_generation(const struct entry *entry)

@@ -135,14 +135,6 @@ struct unreleased *reactor_unreleased(int fd)
 	return &entries.first[fd].unreleased;
 }
 
-static int close_plainly(int fd)
-{
-	int saved = errno;
-	int result = close(fd) == 0 ? 0 : -errno;
-	errno = saved;
-	return result;
-}
-
 static int close_entry(int fd, struct entry *entry)
 {
 	struct task *woken[2] = { NULL, NULL };
@@ -152,21 +144,22 @@ static int close_entry(int fd, struct entry *entry)
 		return -EBADF;
 	}
 	entry_end_waits(entry, woken);
+	unsigned flags = entry->flags;
+	/* all of it before close(2): then the number may be another thread's new descriptor, and be owned */
 	store(&entry->flags, 0, relaxed);
-	/* under the lock: once it is closed the number may be another thread's new descriptor, and be owned */
-	entry->closing = entry_next_generation(entry) > 0;
-	int result = entry->closing ? 0 : close_plainly(fd);
+	bool held = entry_next_generation(entry) > 0;
+	entry->closing = held;
 	lock_drop(&entry->lock);
 	entry_ready(woken);
-	return result;
+	return held ? 0 : entry_close(fd, entry, flags);
 }
 
 int reactor_close_fd(int fd)
 {
 	if (thread_visit() != 0)
-		return close_plainly(fd); /* the run is over, and nobody waits any more */
+		return entry_close(fd, NULL, 0); /* the run is over, and nobody waits any more */
 	struct entry *entry = entry_find(fd);
-	int result = entry ? close_entry(fd, entry) : close_plainly(fd);
+	int result = entry ? close_entry(fd, entry) : entry_close(fd, NULL, 0);
 	thread_depart();
 	return result;
 }

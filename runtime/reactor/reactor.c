@@ -36,8 +36,7 @@ int reactor_open(void)
 	if (reactor.epoll >= 0)
 		reactor.event = descriptor_lift(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
 	struct epoll_event event = { .events = EPOLLIN, .data.u64 = WAKE_DATA };
-	if (reactor.event >= 0 &&
-	    epoll_ctl(reactor.epoll, EPOLL_CTL_ADD, reactor.event, &event) == 0)
+	if (reactor.event >= 0 && epoll_ctl(reactor.epoll, EPOLL_CTL_ADD, reactor.event, &event) == 0)
 		return 0;
 	int error = -errno;
 	reactor_close();
@@ -333,12 +332,12 @@ int reactor_wait_any(int fd, bool reading, bool writing, sley_time deadline, con
 
 /* ---- old waits ---- */
 
-static bool rearm(int fd, struct entry *entry, int64_t now)
+bool entry_rearm(int fd, struct entry *entry, int64_t since)
 {
 	struct task *woken[2] = { NULL, NULL };
 	bool called = false;
 	lock_take(&entry->lock);
-	if ((entry->waiter[READING] || entry->waiter[WRITING]) && now - entry->since >= REARM_AGE) {
+	if ((entry->waiter[READING] || entry->waiter[WRITING]) && entry->since <= since) {
 		called = true;
 		if (entry_register(fd, entry) != 0) { /* it is not open any more */
 			entry_end_waits(entry, woken);
@@ -360,7 +359,7 @@ void reactor_rearm(int64_t now)
 		struct entry *entry = &entries.first[fd];
 		/* a racy look first: entries without waiters are most */
 		if ((load(&entry->waiter[READING], relaxed) || load(&entry->waiter[WRITING], relaxed)) &&
-		    rearm((int)fd, entry, now) && ++calls == REARM_MOST)
+		    entry_rearm((int)fd, entry, now - REARM_AGE) && ++calls == REARM_MOST)
 			reactor.cursor = fd + 1;
 	}
 }

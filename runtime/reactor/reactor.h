@@ -43,6 +43,9 @@
  *   read()
  *   users - 1: last, and closing? close(2)
  *
+ * close(2) is called without a lock, after all that the entry says of the descriptor is gone. A wait that begins just
+ * before it would get no event: the closer looks for such waits afterwards, and has them registered again.
+ *
  * Lock order: an entry's lock is an object lock (base/lock.h). epoll_ctl() is called under it, the one exception to "no
  * system call under a lock": it orders registration against close, is contended only by users of the same descriptor,
  * and never sleeps for long.

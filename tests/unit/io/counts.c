@@ -203,7 +203,7 @@ static const struct one {
 	{ "unix_echo", unix_echo, "recv 20 send 10" },
 	{ "foreign_echo", foreign_echo, "recv 20 send 10 epoll_ctl 10" },
 	{ "pipe_echo", pipe_echo, "readv 20 writev 10" },
-	{ "connection", connection, "recv 1 send 1 socket 1 connect 2 accept 1 setsockopt 1 close 2" },
+	{ "connection", connection, "recv 1 send 1 socket 1 connect 2 accept 1 getsockopt 2 setsockopt 1 close 2" },
 	{ "ready", ready, "recv 2 send 2 recvmsg 2 sendmsg 2 poll 1 shutdown 1" },
 	{ "files", files, "recv 1 readv 3 writev 1 sendfile 1 splice 1 fcntl 2 fstat 1" },
 	{ "buffered", buffered, "recv 1 sendmsg 1" },

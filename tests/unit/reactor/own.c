@@ -10,6 +10,7 @@
 
 #include "base/atomic.h"
 #include "reactor/reactor.h"
+#include "tests/race.h"
 
 static int main_close(void *arg)
 {
@@ -189,12 +190,122 @@ static void test_reuse_cancelled(void **state)
 	run(main_reuse_cancelled, 1);
 }
 
+/* ---- close(2) itself ---- */
+
+#define LINGER 60 /* seconds: longer than SOON */
+
+/* A socket with more to send than the peer takes. */
+static struct connection lingering(int seconds)
+{
+	struct connection c = connect_pair();
+	struct linger linger = { 1, seconds };
+	static char bytes[1 << 16];
+
+	REQUIRE(setsockopt(c.ours, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger)) == 0);
+	while (send(c.ours, bytes, sizeof(bytes), MSG_DONTWAIT) > 0)
+		;
+	return c;
+}
+
+/* By sley_close(); by the last call that holds it; and as a foreign one. */
+static int main_linger(void *arg)
+{
+	sley_time deadline = SOON;
+	struct hold hold = { 0 };
+	struct connection c = lingering(LINGER);
+	int copy = dup(c.ours);
+
+	REQUIRE(sley_close(c.ours) == 0);
+	REQUIRE(sley_close(copy) == 0);
+	close(c.theirs);
+
+	c = lingering(LINGER);
+	REQUIRE(reactor_hold_now(c.ours, &hold) == 0);
+	REQUIRE(sley_close(c.ours) == 0);
+	reactor_let_go(c.ours, &hold);
+	REQUIRE(sley_close(c.ours) == -EBADF);
+	close(c.theirs);
+
+	c = lingering(LINGER);
+	reactor_disown(c.ours);
+	REQUIRE(sley_close(c.ours) == 0);
+	close(c.theirs);
+	REQUIRE(sley_now() < deadline);
+
+	/* no time at all: the peer gets an error, and not the end */
+	char bytes[4096];
+	ssize_t n;
+	c = lingering(0);
+	REQUIRE(sley_close(c.ours) == 0);
+	while ((n = recv(c.theirs, bytes, sizeof(bytes), 0)) > 0)
+		;
+	REQUIRE(n < 0 && errno == ECONNRESET);
+	close(c.theirs);
+	return 0;
+}
+
+/* A lingering socket keeps nobody waiting that closes it. */
+static void test_linger(void **state)
+{
+	run_each(main_linger);
+}
+
+#if RACE_POINTS
+
+static void close_it(void *fd)
+{
+	REQUIRE(sley_close(*(int *)fd) == 0);
+}
+
+/*
+ * closer                                  others
+ * waits are ended, the lock is left
+ *                                         reader: begins to wait for the number
+ * close(2)
+ * looks again: the reader gets -EBADF
+ */
+static int main_late_wait(void *arg)
+{
+	static struct connection c;
+	struct waiting *w = calloc(1, sizeof(*w));
+
+	c = connect_pair();
+	w->fd = c.ours;
+	race_stop("closing");
+	sley_task closer = sley_spawn(close_it, &c.ours);
+	race_wait("closing"); /* this worker is not the one that is stopped */
+	sley_task reader = sley_spawn(wait_to_read, w);
+	await_state(reader, SLEY_TASK_WAITING, SLEY_WAIT_READ);
+	sley_time deadline = BEFORE_REARM;
+	race_go("closing");
+	REQUIRE(sley_join(closer, SOON) == 0 && sley_join(reader, SOON) == 0);
+	REQUIRE(w->result == -EBADF && sley_now() < deadline);
+	close(c.theirs);
+	free(w);
+	return 0;
+}
+
+/* close(2) is called without the lock, and a wait that slips in before it is not forgotten. */
+static void test_late_wait(void **state)
+{
+	run(main_late_wait, 2);
+	run(main_late_wait, 4);
+}
+
+#endif
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_close),           cmocka_unit_test(test_plain_close),
-		cmocka_unit_test(test_reuse),           cmocka_unit_test(test_reuse_waited),
+		cmocka_unit_test(test_close),
+		cmocka_unit_test(test_plain_close),
+		cmocka_unit_test(test_reuse),
+		cmocka_unit_test(test_reuse_waited),
 		cmocka_unit_test(test_reuse_cancelled),
+		cmocka_unit_test(test_linger),
+#if RACE_POINTS
+		cmocka_unit_test(test_late_wait),
+#endif
 	};
 
 	return cmocka_run_group_tests_name("own", tests, NULL, NULL);
