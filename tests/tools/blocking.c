@@ -114,6 +114,37 @@ static void lock_region(struct fake *f)
 	lock(f->fd);
 }
 
+static void move_up(int *fd)
+{
+	int up = fcntl(*fd, F_DUPFD_CLOEXEC, 100);
+
+	REQUIRE(up >= 0);
+	close(*fd);
+	*fd = up;
+}
+
+/* What it opens later is closed before these. */
+static void leave_low_numbers(struct fake *f)
+{
+	move_up(&f->fd);
+	move_up(&f->control_fd);
+}
+
+/* Executes a program, and never gets further than the closing of a file. */
+static void never_executes(struct fake *f)
+{
+	claim(f);
+	silent_page();
+	execl("/bin/true", "true", NULL);
+	abort();
+}
+
+static void executes_when_watched(struct fake *f)
+{
+	if (*(volatile int64_t *)&f->control->lease_ns != 0)
+		never_executes(f);
+}
+
 /* Somebody waits for the file system. */
 static void until_asked(void)
 {
@@ -249,6 +280,51 @@ static void test_control_page(void **state)
 	check_fake(lock_control, true);
 }
 
+/* Not even its descriptors' names are to be had then: it is told as one that is not shown, and the others are. */
+static void test_exec(void **state)
+{
+	struct service fine;
+	char want[128];
+	struct tool t;
+	pid_t pid;
+
+	need_silence("/bin/true", false);
+	pid = fake_start(&(struct fake_options){
+		.lie = leave_low_numbers, .each = never_executes, .nobody = true });
+	until_asked();
+	fine = start_service(test_build_path(STICKY));
+	tool_run(&t, false, "--json", "-d", "0.4", NULL);
+	assert_int_equal(t.code, 0);
+	snprintf(want, sizeof(want), "process %d is not shown: " MESSAGE, pid);
+	assert_non_null(strstr(t.err, want));
+	assert_whole(&t, fine.pid);
+	tool_free(&t);
+	tool_run(&t, false, "-b", "-p", tool_number(pid), NULL);
+	assert_int_equal(t.code, 3);
+	assert_non_null(strstr(t.err, MESSAGE));
+	tool_free(&t);
+	stop_service(&fine);
+	slowfs_stop(&fs);
+	fake_stop(pid);
+}
+
+/* One that was watched before is shown on, as its region is. */
+static void test_exec_when_watched(void **state)
+{
+	struct tool t;
+	pid_t pid;
+
+	need_silence("/bin/true", false);
+	pid = fake_start(&(struct fake_options){
+		.lie = leave_low_numbers, .each = executes_when_watched, .nobody = true });
+	tool_run(&t, false, "--json", "-n", "3", "-d", "0.3", "-p", tool_number(pid), NULL);
+	assert_int_equal(t.code, 0);
+	assert_non_null(strstr(t.out, MESSAGE));
+	tool_free(&t);
+	slowfs_stop(&fs);
+	fake_stop(pid);
+}
+
 /* Nothing of the region's needs the lock: the process is shown, and read. */
 static void test_region(void **state)
 {
@@ -295,6 +371,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_stack),
 		cmocka_unit_test(test_control_page),
+		cmocka_unit_test(test_exec),
+		cmocka_unit_test(test_exec_when_watched),
 		cmocka_unit_test(test_region),
 		cmocka_unit_test(test_executable_pages),
 		cmocka_unit_test(test_executable_attributes),

@@ -142,12 +142,12 @@ int child_send(struct child *c, const void *message, int descriptor, int64_t dea
 	return again;
 }
 
-int child_receive(struct child *c, union message *message, int64_t deadline)
+int child_receive(struct child *c, union message *message, int *descriptor, int64_t deadline)
 {
 	int got, again = 1;
 
 	while (again == 1) {
-		got = message_receive(c->socket, message, NULL, next_look(deadline));
+		got = message_receive(c->socket, message, descriptor, next_look(deadline));
 		if (got != -EAGAIN)
 			return got;
 		again = give_up(c, deadline);

@@ -40,11 +40,8 @@ void child_end(struct child *);
 void child_expect(struct child *);
 bool child_blocked(struct child *);
 
-/*
- * As message_send() and message_receive() (no descriptor), while the child is expected to read and to answer: -EDEADLK
- * if it is blocked.
- */
+/* As message_send() and message_receive(), while the child is expected to read and to answer: -EDEADLK if it is blocked. */
 int child_send(struct child *, const void *message, int descriptor, int64_t deadline);
-int child_receive(struct child *, union message *, int64_t deadline);
+int child_receive(struct child *, union message *, int *descriptor, int64_t deadline);
 
 #endif

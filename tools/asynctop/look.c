@@ -4,7 +4,9 @@
 #include "look.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "abandoned.h"
@@ -17,8 +19,17 @@
 #define PATIENCE_NS 5000000000 /* for a child that gets no CPU */
 
 static struct child looker;
+static int64_t cpu_before, cpu_ns; /* of the lookers before; of this one */
 
 /* ---- the child ---- */
+
+static int64_t own_cpu(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
 
 static int name_target(int dir, struct message_look *m)
 {
@@ -31,9 +42,29 @@ static int name_target(int dir, struct message_look *m)
 	return same;
 }
 
-static int look(int descriptor, struct message_look *m)
+static int region(int dir, struct message_look *m, int *answer)
+{
+	struct found found;
+
+	find_region(dir, (long)m->own_pid, &found);
+	*answer = found.fd;
+	m->status = found.status;
+	snprintf(m->link, sizeof(m->link), "%s", found.link);
+	snprintf(m->why, sizeof(m->why), "%s", found.why);
+	return 0;
+}
+
+static int look(int descriptor, struct message_look *m, int *answer)
 {
 	switch (m->what) {
+	case LOOK_NAMED:
+		return find_named(descriptor);
+	case LOOK_REGION:
+		return region(descriptor, m, answer);
+	case LOOK_CONTROL:
+		return find_control(descriptor, answer);
+	case LOOK_CURRENT:
+		return find_current(descriptor, m->link);
 	case LOOK_CALL:
 		m->sample = sampler_read(descriptor, m->tid, &m->record);
 		return 0;
@@ -53,15 +84,19 @@ static int look(int descriptor, struct message_look *m)
 static _Noreturn void looker_main(int socket, const void *unused)
 {
 	static union message m;
-	int descriptor;
+	int descriptor, error = 0;
 
 	(void)unused;
-	while (message_receive(socket, &m, &descriptor, MESSAGE_FOREVER) == 1 && m.head.type == MESSAGE_LOOK) {
-		m.look.result = look(descriptor, &m.look);
+	while (!error && message_receive(socket, &m, &descriptor, MESSAGE_FOREVER) == 1 && m.head.type == MESSAGE_LOOK) {
+		int answer = -1;
+
+		m.look.result = look(descriptor, &m.look, &answer);
+		m.look.cpu_ns = own_cpu();
+		error = message_send(socket, &m, answer, MESSAGE_FOREVER);
 		if (descriptor >= 0)
 			close(descriptor);
-		if (message_send(socket, &m, -1, MESSAGE_FOREVER))
-			break;
+		if (answer >= 0)
+			close(answer);
 	}
 	_exit(0);
 }
@@ -74,6 +109,8 @@ static void leave(pid_t because)
 
 	child_end(&looker);
 	abandoned_child(child, because);
+	cpu_before += cpu_ns;
+	cpu_ns = 0;
 }
 
 void look_close(void)
@@ -81,7 +118,12 @@ void look_close(void)
 	leave(0);
 }
 
-static int exchange(union message *m, int descriptor)
+int64_t look_cpu(void)
+{
+	return cpu_before + cpu_ns;
+}
+
+static int exchange(union message *m, int descriptor, int *got)
 {
 	int64_t deadline = message_clock() + PATIENCE_NS;
 	int error = looker.pid ? 0 : child_start(&looker, "asynctop-looker", looker_main, NULL);
@@ -91,36 +133,80 @@ static int exchange(union message *m, int descriptor)
 		error = child_send(&looker, m, descriptor, deadline);
 	}
 	if (!error)
-		error = child_receive(&looker, m, deadline);
+		error = child_receive(&looker, m, got, deadline);
 	return error == 1 ? 0 : error == 0 ? -EPIPE : error;
 }
 
-/* A looker that died may have been killed by anybody: then another is asked. */
-static int ask(pid_t pid, int descriptor, const struct message_look *question, union message *m)
+/* *got: the descriptor that came with the answer, or -1. A looker that died may have been killed by anybody. */
+static int ask_for(pid_t pid, int descriptor, const struct message_look *question, union message *m, int *got)
 {
 	int error = -EPIPE;
 
+	*got = -1;
 	if (abandoned_why(pid))
 		return -EDEADLK;
 	for (int try = 0; try < 2 && error == -EPIPE; try++) {
 		m->look = *question;
 		m->look.head = (struct message_head){ .type = MESSAGE_LOOK, .size = sizeof(m->look) };
-		error = exchange(m, descriptor);
+		error = exchange(m, descriptor, got);
 		if (error)
 			leave(error == -EDEADLK ? pid : 0);
 	}
-	return error ? error : m->look.result;
+	if (error)
+		return error;
+	cpu_ns = m->look.cpu_ns;
+	return m->look.result;
 }
 
 static union message answer;
+static struct message_look question;
+
+static int ask(pid_t pid, int descriptor)
+{
+	int got, result = ask_for(pid, descriptor, &question, &answer, &got);
+
+	if (got >= 0)
+		close(got);
+	return result;
+}
+
+int look_named(pid_t pid, int dir)
+{
+	question = (struct message_look){ .what = LOOK_NAMED };
+	return ask(pid, dir);
+}
+
+int look_region(pid_t pid, int dir, long own_pid, struct found *found)
+{
+	int error;
+
+	question = (struct message_look){ .what = LOOK_REGION, .own_pid = own_pid };
+	error = ask_for(pid, dir, &question, &answer, &found->fd);
+	found->status = (enum process_status)answer.look.status;
+	snprintf(found->link, sizeof(found->link), "%s", answer.look.link);
+	snprintf(found->why, sizeof(found->why), "%s", answer.look.why);
+	return error;
+}
+
+int look_control(pid_t pid, int dir, int *fd)
+{
+	question = (struct message_look){ .what = LOOK_CONTROL };
+	return ask_for(pid, dir, &question, &answer, fd);
+}
+
+int look_current(pid_t pid, int dir, const char *link)
+{
+	question = (struct message_look){ .what = LOOK_CURRENT };
+	snprintf(question.link, sizeof(question.link), "%s", link);
+	return ask(pid, dir);
+}
 
 int look_call(pid_t pid, int dir, uint32_t tid, struct block_record *r, uint32_t *sample)
 {
-	static struct message_look m;
 	int error;
 
-	m = (struct message_look){ .what = LOOK_CALL, .tid = tid, .record = *r };
-	error = ask(pid, dir, &m, &answer);
+	question = (struct message_look){ .what = LOOK_CALL, .tid = tid, .record = *r };
+	error = ask(pid, dir);
 	if (error)
 		return error;
 	*r = answer.look.record;
@@ -130,11 +216,10 @@ int look_call(pid_t pid, int dir, uint32_t tid, struct block_record *r, uint32_t
 
 int look_memory(pid_t pid, int dir, struct block_record *r)
 {
-	static struct message_look m;
 	int error;
 
-	m = (struct message_look){ .what = LOOK_MEMORY, .record = *r };
-	error = ask(pid, dir, &m, &answer);
+	question = (struct message_look){ .what = LOOK_MEMORY, .record = *r };
+	error = ask(pid, dir);
 	if (!error)
 		*r = answer.look.record;
 	return error;
@@ -142,11 +227,10 @@ int look_memory(pid_t pid, int dir, struct block_record *r)
 
 int look_name(pid_t pid, int dir, struct text *out, const struct block_record *r)
 {
-	static struct message_look m;
 	int same;
 
-	m = (struct message_look){ .what = LOOK_NAME, .record = *r };
-	same = ask(pid, dir, &m, &answer);
+	question = (struct message_look){ .what = LOOK_NAME, .record = *r };
+	same = ask(pid, dir);
 	if (same >= 0)
 		text_put(out, answer.look.text, answer.look.text_length);
 	return same;
@@ -154,16 +238,12 @@ int look_name(pid_t pid, int dir, struct text *out, const struct block_record *r
 
 int look_lease(pid_t pid, int page, uint32_t level, int64_t lease_ns)
 {
-	static struct message_look m;
-
-	m = (struct message_look){ .what = LOOK_LEASE, .level = level, .lease_ns = lease_ns };
-	return ask(pid, page, &m, &answer);
+	question = (struct message_look){ .what = LOOK_LEASE, .level = level, .lease_ns = lease_ns };
+	return ask(pid, page);
 }
 
 int look_release(pid_t pid, int page, int64_t lease_ns)
 {
-	static struct message_look m;
-
-	m = (struct message_look){ .what = LOOK_RELEASE, .lease_ns = lease_ns };
-	return ask(pid, page, &m, &answer);
+	question = (struct message_look){ .what = LOOK_RELEASE, .lease_ns = lease_ns };
+	return ask(pid, page);
 }

@@ -7,14 +7,17 @@
  *   its region     pread and lseek of a descriptor that is known to be a memfd (process.h). Not stat, and not write:
  *                  they take the inode's lock, which the process may hold, writing to the memfd out of a page that
  *                  never comes.
- *   /proc/PID      its descriptors' links and fdinfo, the owner of the directory: kernel memory. (Since Linux 6.18 links
- *                  wait for an exec that is under way.)
- *                  Not status, stat and the like, though they say no more: a reader of these may be the last user of
- *                  the memory of a process that is ending, and has to take it down, its files' dirty pages included.
- *   the tracer     its programs in the scheduler read what is resident, or nothing.
- * What may wait is the looker's: task/TID/syscall (an exec under way), memory (a page that never comes), what a
- * descriptor is (a network file system that is asked whether the name still holds), the lease (the inode's lock); and
- * the resolver's (symbols.h).
+ *   its pidfd      whether it has ended, its numbers, its user.
+ *   /proc          the list of processes and their directories themselves, opened for their names only.
+ *   the tracer     its programs read what is resident, or nothing.
+ * All the rest may wait, and is the looker's, which has the memfds found and opened, names and reads:
+ *   links of descriptors, task/TID/syscall     for an exec under way, which may wait for a file that it closes
+ *   status, stat and whatever has numbers of   as the last user of the memory of a process that is ending, one has to
+ *   its memory                                 take it down, its files' dirty pages included
+ *   memory                                     for a page that never comes
+ *   what a descriptor is                       for a network file system that is asked whether the name still holds
+ *   the lease                                  for the inode's lock
+ * and the resolver's (symbols.h).
  *
  * All calls are made by one thread and take at most about CHILD_SLEEP_NS; one that takes longer has its process noted
  * (abandoned.h), and the next process has a looker of its own. `dir` is a descriptor of /proc/PID.
@@ -23,6 +26,7 @@
 #define ASYNCTOP_LOOK_H
 
 #include "events.h"
+#include "process_find.h"
 #include "text.h"
 
 #include <stdbool.h>
@@ -44,6 +48,15 @@ int look_name(pid_t pid, int dir, struct text *out, const struct block_record *r
 /* Writes a control page, as control_store() and control_release(). */
 int look_lease(pid_t pid, int page, uint32_t level, int64_t lease_ns);
 int look_release(pid_t pid, int page, int64_t lease_ns);
+
+/* As find_named(), find_region(), find_control() and find_current(). The first and the last: 1 or 0. */
+int look_named(pid_t pid, int dir);
+int look_region(pid_t pid, int dir, long own_pid, struct found *);
+int look_control(pid_t pid, int dir, int *fd);
+int look_current(pid_t pid, int dir, const char *link);
+
+/* CPU time that lookers have used, ns. */
+int64_t look_cpu(void);
 
 /* Ends the looker, which is started when it is needed. */
 void look_close(void);

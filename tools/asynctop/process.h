@@ -3,11 +3,9 @@
 /*
  * Finding and opening processes that run sley.
  *
- * A sley process holds memfds whose links in /proc/PID/fd read "/memfd:sley (deleted)". A hostile process can make such
- * a link lead elsewhere: to a FIFO or a FUSE file in its mount namespace, on which open or stat would hang. So a link
- * is opened with O_PATH, which asks no file system that an unprivileged user can mount, and taken only if its mount is
- * the kernel's internal one for memfds, the mount of a memfd of our own. A region belongs to the process whose pid it names; forked children and
- * tools hold the descriptor too.
+ * A sley process holds memfds whose links in /proc/PID/fd read "/memfd:sley (deleted)". The looker finds and opens them
+ * (process_find.h). A region belongs to the process whose pid it names; forked children and tools hold the descriptor
+ * too.
  *
  * A process is held by a pidfd and by a descriptor of its /proc directory: neither ever means a later process that
  * got the same number.
@@ -30,6 +28,7 @@ enum process_status {
 	PROCESS_VERSION,   /* another version of the region */
 	PROCESS_INVALID,   /* its region contradicts itself */
 	PROCESS_ERROR,     /* errno: descriptors, memory */
+	PROCESS_BLOCKED,   /* looking into it blocks (abandoned.h) */
 };
 
 struct process {
@@ -51,7 +50,10 @@ void process_close(struct process *p);
 /* Whether it still runs. */
 bool process_alive(const struct process *p);
 
-/* Whether it still runs the program whose region this is: it has neither ended nor executed another. */
+/*
+ * Whether it still runs the program whose region this is: it has neither ended nor executed another. True, too, if that
+ * cannot be told because looking blocks.
+ */
 bool process_current(const struct process *p);
 
 /* The number of its user, or -1. */

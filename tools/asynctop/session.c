@@ -34,7 +34,7 @@ static int64_t cpu_now(void)
 	struct rusage self;
 
 	getrusage(RUSAGE_SELF, &self);
-	return ((int64_t)self.ru_utime.tv_sec + self.ru_stime.tv_sec) * 1000000000 +
+	return look_cpu() + ((int64_t)self.ru_utime.tv_sec + self.ru_stime.tv_sec) * 1000000000 +
 	       ((int64_t)self.ru_utime.tv_usec + self.ru_stime.tv_usec) * 1000;
 }
 

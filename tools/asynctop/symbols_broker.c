@@ -149,7 +149,7 @@ static int ask(struct broker *b, const struct process *p, struct message_request
 	child_expect(&b->reader);
 	error = child_send(&b->reader, request, -1, deadline);
 	while (!error) {
-		int got = child_receive(&b->reader, answer, deadline);
+		int got = child_receive(&b->reader, answer, NULL, deadline);
 
 		if (got <= 0)
 			return got == 0 ? -EPIPE : got;

@@ -3,7 +3,7 @@
 /*
  * What asynctop and its children say to each other, over SOCK_SEQPACKET pairs: one message, one packet.
  *
- *   asynctop ↔ looker   LOOK (with a descriptor; comes back with the answer)
+ *   asynctop ↔ looker   LOOK (with a descriptor; comes back with the answer, and another)
  *   asynctop → broker   REQUEST
  *   broker → asynctop   ANSWER, READER (a new reader was started)
  *   broker → reader     IMAGE (forget what the slot held), MODULE (with a descriptor), REQUEST, FILE (answers WANT)
@@ -22,6 +22,8 @@
 #define IMAGE_MODULES 512 /* executable mappings of one */
 #define MODULE_PATH   512
 #define WANT_NAME     256
+#define LOOK_LINK     32
+#define LOOK_WHY      192
 #define LOOK_TEXT     4200 /* a path, and what may stand before it */
 
 enum message_type {
@@ -106,6 +108,10 @@ struct message_file {
 };
 
 enum look {
+	LOOK_NAMED,
+	LOOK_REGION,
+	LOOK_CONTROL,
+	LOOK_CURRENT,
 	LOOK_CALL,
 	LOOK_MEMORY,
 	LOOK_NAME,
@@ -122,7 +128,12 @@ struct message_look {
 	uint32_t sample;
 	uint32_t level;
 	uint32_t text_length;
+	int64_t own_pid;
+	int64_t cpu_ns; /* that the looker has used */
 	int64_t lease_ns;
+	uint32_t status; /* enum process_status */
+	char link[LOOK_LINK];
+	char why[LOOK_WHY];
 	struct block_record record;
 	char text[LOOK_TEXT];
 };
