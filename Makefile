@@ -323,11 +323,11 @@ shared = $(CC) -shared -Wl,-soname,$(1).so.$(SOVERSION) -Wl,--version-script,$(B
 $(BUILD)/libsley.so: $(call object,$(runtime)) $(BUILD)/libsley.map $(BUILD)/sources
 	$(call quiet,LD)$(call shared,$(installed),libsley)
 
-# The debug library: the runtime's invariants are checked, and locks of the C library that a task holds while it waits
-# are reported. For that it defines their functions (runtime/sched/held.c), which must be found in the place of libc's:
+# The debug library: the runtime's invariants are checked, and locks of the C and C++ libraries that a task holds while it
+# waits are reported. For that it defines their functions (runtime/sched/held.c), which must be found in the place of libc's:
 # so they are global, and the shared library's symbols have no version, which matches every one. Not for programs that
 # are linked statically with libc.
-interposed := pthread_mutex_* pthread_rwlock_* pthread_spin_* mtx_*
+interposed := pthread_mutex_* pthread_rwlock_* pthread_spin_* mtx_* __cxa_guard_*
 $(BUILD)/libsley-debug.a: $(call debug,$(runtime)) $(BUILD)/sources
 	$(call quiet,AR)$(CC) -r -nostdlib -o $(BUILD)/debug/libsley.o $(filter %.o,$^) && \
 		$(OBJCOPY) --wildcard --keep-global-symbol='sley_*' $(interposed:%=--keep-global-symbol='%') \

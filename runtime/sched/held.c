@@ -11,6 +11,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <threads.h>
@@ -20,6 +21,8 @@
 
 #define MOST  8 /* locks that are noted; more are too many to be a mistake with one */
 #define PLACE 256
+
+#define STATIC "guard of a C++ static"
 
 struct held {
 	const void *lock;
@@ -74,14 +77,17 @@ void held_check(struct task *task, bool ends)
 	if (likely(note.count == 0))
 		return;
 	const struct held *held = &note.locks[note.count - 1];
+	bool is_static = strcmp(held->kind, STATIC) == 0;
 	const void *pc = (const void *)(uintptr_t)load(&task_record(task)->wait_pc, relaxed);
 	note.count = 0;
 	if (fault_first_time(told, task->site))
 		complain(
 			"%s, %s%s with the %s %p held, which it locked at %s: other threads stop at it meanwhile, and it may "
-			"go on on a thread that does not own it: unlock it before, or use a lock of sley",
+			"go on on a thread that does not own it: %s",
 			task_text(who, task->id, task->site), ends ? "ends" : "waits at ",
-			ends ? "" : place_of(waits, pc), held->kind, held->lock, place_of(locked, held->pc));
+			ends ? "" : place_of(waits, pc), held->kind, held->lock, place_of(locked, held->pc),
+			is_static ? "initialise it before tasks need it, or by sley_once()" :
+				    "unlock it before, or use a lock of sley");
 }
 
 /* ---- the functions of libc ---- */
@@ -150,5 +156,64 @@ MTX(mtx_lock, (mtx_t * mutex), (mutex))
 MTX(mtx_trylock, (mtx_t * mutex), (mutex))
 MTX(mtx_timedlock, (mtx_t *restrict mutex, const struct timespec *restrict time), (mutex, time))
 UNLOCK(mtx_unlock, mtx_t *)
+
+/* ---- those of the C++ library ---- */
+
+/*
+ * Around the initialiser of a static variable of a function, as the C++ ABI has it (Itanium, 3.3.3): 1: the caller is to
+ * run it; 0: it has been run. A C++ library that is linked statically cannot be found behind these: then they are all
+ * that there is, and keep to the ABI, by which the first byte is set when the variable is initialised.
+ */
+int __cxa_guard_acquire(uint64_t *guard);
+void __cxa_guard_release(uint64_t *guard);
+void __cxa_guard_abort(uint64_t *guard);
+
+/* Waits for another thread's initialiser, or becomes the one that runs it. */
+static int acquire_ours(unsigned char *bytes)
+{
+	unsigned char idle = 0;
+	while (!load(&bytes[0], acquire)) { /* pairs with release_ours() */
+		idle = 0;
+		if (cas(&bytes[1], &idle, 1, acquire, relaxed))
+			return load(&bytes[0], acquire) ? (store(&bytes[1], 0, release), 0) : 1;
+		sched_yield();
+	}
+	return 0;
+}
+
+static void release_ours(unsigned char *bytes, bool done)
+{
+	store(&bytes[0], done, release);
+	store(&bytes[1], 0, release);
+}
+
+INTERPOSED int __cxa_guard_acquire(uint64_t *guard)
+{
+	LIBC(__cxa_guard_acquire)
+	int first = next ? next(guard) : acquire_ours((unsigned char *)guard);
+	if (first)
+		take(guard, __builtin_return_address(0), STATIC);
+	return first;
+}
+
+INTERPOSED void __cxa_guard_release(uint64_t *guard)
+{
+	LIBC(__cxa_guard_release)
+	drop(guard);
+	if (next)
+		next(guard);
+	else
+		release_ours((unsigned char *)guard, true);
+}
+
+INTERPOSED void __cxa_guard_abort(uint64_t *guard)
+{
+	LIBC(__cxa_guard_abort)
+	drop(guard);
+	if (next)
+		next(guard);
+	else
+		release_ours((unsigned char *)guard, false);
+}
 
 #endif

@@ -5,7 +5,8 @@
  *
  * A task that waits with a pthread mutex held may wake on another thread, which does not own the mutex, and meanwhile
  * every thread that wants it stops: also the one that would have to wake the task. So the debug library
- * (libsley-debug) has the lock and unlock functions of POSIX and C11 as its own, which call those of libc and note what
+ * (libsley-debug) has the lock and unlock functions of POSIX and C11, and those by which C++ initialises a static variable
+ * of a function once, as its own, which call those of libc and note what
  * the running task took; a task that waits, yields or ends with something on the note is told on stderr, once per spawn
  * site. Not under ThreadSanitizer, which needs the same functions for itself.
  */

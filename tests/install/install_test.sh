@@ -131,8 +131,8 @@ debug_symbols() {
 	names "$lib/libsley-debug.so" -D >"$scratch/shared"
 	names "$lib/libsley-debug.a" "" >"$scratch/static"
 	for kind in shared static; do
-		grep -v '^pthread_\|^mtx_' "$scratch/$kind" | diff "$scratch/public" -
-		grep '^pthread_\|^mtx_' "$scratch/$kind" >"$scratch/$kind-locks"
+		grep -v '^pthread_\|^mtx_\|^__cxa_guard_' "$scratch/$kind" | diff "$scratch/public" -
+		grep '^pthread_\|^mtx_\|^__cxa_guard_' "$scratch/$kind" >"$scratch/$kind-locks"
 		contains "$scratch/$kind-locks" pthread_mutex_lock
 	done
 	diff "$scratch/shared-locks" "$scratch/static-locks"

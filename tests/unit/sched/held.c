@@ -97,6 +97,7 @@ static void test_functions(void **state)
 		{ "clockrdlock", "rwlock" }, { "clockwrlock", "rwlock" }, { "spin", "spin lock" },
 		{ "spin-try", "spin lock" }, { "mtx", "mutex" },          { "mtx-try", "mutex" },
 		{ "mtx-timed", "mutex" },    { "recursive", "mutex" },    { "second", "mutex" },
+		{ "static", "guard of a C++ static" },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(ways); i++)

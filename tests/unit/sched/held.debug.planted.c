@@ -16,7 +16,13 @@ static pthread_rwlock_t rwlock = PTHREAD_RWLOCK_INITIALIZER;
 static pthread_spinlock_t spin;
 static pthread_cond_t cond = PTHREAD_COND_INITIALIZER;
 static mtx_t mtx;
+static uint64_t guard, other_guard; /* of C++ statics */
 static const char *how;
+
+/* What a C++ compiler calls around the initialiser of a static variable of a function; in the debug library. */
+int __cxa_guard_acquire(uint64_t *guard);
+void __cxa_guard_release(uint64_t *guard);
+void __cxa_guard_abort(uint64_t *guard);
 
 static void must(int result)
 {
@@ -82,6 +88,8 @@ static void hold(void *arg)
 		must(mtx_trylock(held = &mtx));
 	} else if (strcmp(how, "mtx-timed") == 0) {
 		must(mtx_timedlock(held = &mtx, &real));
+	} else if (strcmp(how, "static") == 0) {
+		must(__cxa_guard_acquire(held = &guard) != 1);
 	} else if (strcmp(how, "recursive") == 0) {
 		must(pthread_mutex_lock(held = &recursive));
 		must(pthread_mutex_lock(&recursive));
@@ -105,6 +113,8 @@ static void hold(void *arg)
 		must(pthread_rwlock_unlock(&rwlock));
 	else if (held == (void *)&spin)
 		must(pthread_spin_unlock(&spin));
+	else if (held == &guard)
+		__cxa_guard_abort(&guard);
 	else
 		must(mtx_unlock(&mtx));
 }
@@ -145,6 +155,15 @@ static void inherit(void *arg)
 	must(pthread_mutex_unlock(&robust));
 }
 
+static void initialise(void)
+{
+	must(__cxa_guard_acquire(&other_guard) != 1);
+	__cxa_guard_abort(&other_guard); /* an exception */
+	must(__cxa_guard_acquire(&other_guard) != 1);
+	__cxa_guard_release(&other_guard);
+	must(__cxa_guard_acquire(&other_guard));
+}
+
 /* Locks, failures and a condition, and nothing held at any wait. */
 static void behave(void *arg)
 {
@@ -169,6 +188,7 @@ static void *lock_elsewhere(void *stop)
 		must(pthread_mutex_lock(&other));
 		must(pthread_mutex_unlock(&other));
 	}
+	initialise();
 	must(pthread_mutex_lock(&other)); /* for good: a thread may */
 	return NULL;
 }
