@@ -84,6 +84,8 @@ static bool name_stray(const struct fault *fault)
 bool crash_name(const struct fault *fault)
 {
 	const struct task *task = task_self();
+	if (load(&scheduler.forked, relaxed)) /* there the region is not mapped */
+		return false;
 	if (task && task->tenant.slot && name_overflow(task, fault))
 		return true;
 	return name_stray(fault);

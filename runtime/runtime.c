@@ -27,6 +27,7 @@
  *   sched/depth.c          how deep stacks are and were; when pages are given back
  *   sched/memory.c         when memory that nobody has needed for a while is given back; base/slab.c: how
  *   sched/hold.c           who keeps a stack that others want
+ *   sched/quit.c           threads of the runtime that the service's code ends
  *   sched/held.c           locks of libc that a task holds while it waits; in the debug library
  *   sched/fault.c          refusing shared objects on copying stacks
  *   reactor/reactor.c    descriptors that are waited for; own.c: taken over, held, closed; entry.c: the table of them
@@ -69,6 +70,7 @@
 #include "io/signal.h"
 #include "reactor/reactor.h"
 #include "sched/cleanup.h"
+#include "sched/quit.h"
 #include "sched/thread.h"
 #include "sched/worker.h"
 #include "stack/overflow.h"
@@ -97,6 +99,7 @@ static void on_quit(int signal)
 
 static void tick(void)
 {
+	overflow_rearm();
 	if (exchange(&run.dump_wanted, 0, relaxed))
 		sley_dump(complaint_fd());
 	offload_retry();
@@ -125,6 +128,7 @@ static void in_child(void)
 	store(&scheduler.running, 0, relaxed);
 	store(&scheduler.forked, 1, relaxed);
 	worker_forked();
+	quit_allow();
 }
 
 static void register_fork(void)
@@ -169,7 +173,9 @@ static void *worker_main(void *arg)
 	void *alternate;
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL); /* as in sley_run_at() */
 	overflow_thread_enter(&alternate);
+	quit_forbid();
 	worker_run(arg);
+	quit_allow();
 	overflow_thread_leave(alternate);
 	return NULL;
 }
@@ -251,11 +257,13 @@ static int run_workers(const struct sley_options *options)
 	}
 	error = monitor_start();
 	if (error == 0) {
+		quit_forbid();
 		error = threads_start(&started);
 		if (error)
 			store(&scheduler.stopping, 1, release);
 		else
 			worker_run(worker_get(0));
+		quit_allow();
 		idle_wake_all();
 		threads_join(started);
 		monitor_stop();
@@ -307,11 +315,13 @@ static int open_and_run(const struct sley_options *options)
 	store(&scheduler.stopping, 0, relaxed);
 	scheduler.run++;
 	threads_open();
+	quit_open();
 	offload_open(options);
 	store(&scheduler.running, 1, release);
 	error = run_workers(options);
 	threads_end(); /* an offloaded function may be among them */
 	offload_close();
+	quit_close();
 	store(&scheduler.running, 0, seq_cst); /* see thread.h */
 	threads_close();
 	submit_close();

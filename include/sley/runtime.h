@@ -58,6 +58,8 @@ struct sley_options {
  */
 #define SLEY_RUN_STRICT_STACKS 2u
 
+#define SLEY_EXIT_FORKED 70 /* of a forked child that returns from a task's function */
+
 /*
  * Runs `main(arg)` as the first task, on a private stack, and the tasks it spawns; returns when `main` has returned.
  * The calling thread becomes worker 0. Tasks that are still alive then are abandoned where they stand: they never run
@@ -77,6 +79,15 @@ struct sley_options {
  * exit() in a task ends the process as anywhere, its handlers running on that task's stack, and nobody waits for the
  * other tasks. A stop (SIGSTOP) stops everything; deadlines that pass meanwhile end their waits after SIGCONT. Signal
  * handlers run on whatever stack the thread is on, a task's 256 KiB if need be.
+ *
+ * pthread_exit() and thrd_exit() in a task, or a cancellation that it has enabled, end the process with SIGABRT, after a
+ * line on stderr that names the task: its thread is not its own. So they do in a function of sley_offload().
+ *
+ * The action for SIGSEGV is the runtime's during the run. It names on stderr whose stack has overflowed, and then has the
+ * kernel do what it had done without sley: the service's own handler is called, with its flags and its mask.
+ *
+ * A child that a task has forked is to end by exec or _exit(). One that returns from the function of the task, or from
+ * `main`, ends with the exit code SLEY_EXIT_FORKED, after a line on stderr.
  *
  * What the runtime says on stderr goes to descriptor 2 as it was when the run began: if that was not open, nothing is
  * said, as the number is some file's of the service by then. The runtime's own descriptors are 3 and up.

@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/futex.h"
+#include "sched/quit.h"
 #include "sched/thread.h"
 #include "sched/worker.h"
 
@@ -259,6 +260,7 @@ static void *thread_main(void *arg)
 	pthread_setname_np(thread->id, pool->name);
 	thread->host = (struct thread_host){ on_away, on_back };
 	thread_host = &thread->host;
+	quit_forbid();
 	fetch_add(&scheduler.threads, 1, relaxed); /* for sched/deadlock.c: a thread of the runtime's own */
 	lock_take(&pool->lock);
 	pool->starting = false;
@@ -267,6 +269,7 @@ static void *thread_main(void *arg)
 		job_run(job);
 		finish(pool, job);
 	}
+	quit_allow();
 	leave(thread);
 	return NULL;
 }

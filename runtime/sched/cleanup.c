@@ -3,6 +3,7 @@
 #include "sched/cleanup.h"
 
 #include <errno.h>
+#include <unistd.h>
 
 #include "sched/worker.h"
 
@@ -57,9 +58,26 @@ static bool run_latest(struct task_extra *extra)
 	return true;
 }
 
+/* The stack is a copy of the task's, but there is no worker that it could be left for. */
+NOINLINE static void end_forked_child(void)
+{
+	complain("the forked child %ld returns from a task's function, and there is nothing that it could return to: it "
+		 "ends with exit code %d: end it by exec or _exit()",
+		 (long)getpid(), SLEY_EXIT_FORKED);
+	_exit(SLEY_EXIT_FORKED);
+}
+
+struct task *cleanup_returned(void)
+{
+	struct task *task = task_self();
+	if (unlikely(!task))
+		end_forked_child();
+	return task;
+}
+
 void cleanup_finish(void)
 {
-	struct task_extra *extra = task_extra(task_self());
+	struct task_extra *extra = task_extra(cleanup_returned());
 	if (likely(!extra) || (!extra->cleanups && !extra->locals))
 		return;
 	sley_cancel_mask(1);

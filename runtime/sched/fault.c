@@ -37,6 +37,8 @@ int fault_report(const void *p, const char *call, const char *what, const char *
 {
 	struct task *task = task_self();
 	uint32_t site = task ? task->site : 0;
+	if (load(&scheduler.forked, relaxed)) /* a copy of the stack is the child's alone; nor is the region there */
+		return -ECHILD;
 	count_here(SLEY_COUNTER_faults, 1);
 	if (!fault_first_time(told_refused, site))
 		return -EFAULT;

@@ -108,7 +108,7 @@ void count_here(enum sley_counter counter, uint64_t n)
 	struct worker *worker = worker_self();
 	if (worker)
 		bump(&worker->counters[counter], n);
-	else
+	else if (!load(&scheduler.forked, relaxed)) /* there the region is not mapped */
 		fetch_add(&region_counters(0)[counter], n, relaxed);
 }
 

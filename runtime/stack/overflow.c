@@ -1,31 +1,43 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
+/*
+ * The service's action is put back and the fault is left to happen again: so the kernel itself does with it all that the
+ * action's flags and mask say, on the stack that they say. Rejected: calling the service's handler from here, which would
+ * have to do as the kernel does for each flag, and cannot for SA_ONSTACK. If the service survives the fault, as one does
+ * that handles it to map memory, the monitor puts ours into place again.
+ */
 #include "stack/overflow.h"
 
 #include <signal.h>
 #include <stddef.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <ucontext.h>
+#include <unistd.h>
+
+#include "base/atomic.h"
 
 #define ALTERNATE ((size_t)64 << 10)
 
-static struct sigaction previous;
+static struct sigaction previous; /* the service's; constant during a run */
 static bool (*name_fault)(const struct fault *);
 static bool installed;
+static unsigned passed;    /* atomic: the service's action is in place */
+static unsigned defaulted; /* atomic: the service's is the default by now: SA_RESETHAND, or it set it so */
 
-/* On to the service's handler. One that was ignored or default is put back, and the instruction faults again. */
-static void chain(int signal, siginfo_t *info, void *context)
+static const struct sigaction *services(void)
 {
-	if (previous.sa_flags & SA_SIGINFO) {
-		previous.sa_sigaction(signal, info, context);
-	} else if (previous.sa_handler != SIG_DFL && previous.sa_handler != SIG_IGN) {
-		previous.sa_handler(signal);
-	} else if (info->si_code > 0 || previous.sa_handler == SIG_DFL) {
-		struct sigaction action = { .sa_handler = SIG_DFL };
-		sigaction(signal, &action, NULL);
-		if (info->si_code <= 0)
-			raise(signal); /* sent by somebody: nothing faults again */
-	}
+	static const struct sigaction by_default = { .sa_handler = SIG_DFL };
+	return load(&defaulted, relaxed) ? &by_default : &previous;
+}
+
+/* On to the service's action, which comes to act when this handler returns. */
+static void pass_on(int signal, siginfo_t *info)
+{
+	sigaction(signal, services(), NULL);
+	store(&passed, 1, relaxed); /* a hint for the monitor, which asks the kernel what is in place */
+	if (info->si_code <= 0) /* sent by somebody: no instruction faults again */
+		syscall(SYS_rt_tgsigqueueinfo, getpid(), syscall(SYS_gettid), signal, info);
 }
 
 /* What the machine says besides. */
@@ -49,15 +61,37 @@ static void on_fault(int signal, siginfo_t *info, void *context)
 		decode(&fault, context);
 		name_fault(&fault);
 	}
-	chain(signal, info, context);
+	pass_on(signal, info);
+}
+
+/* SIGSEGV is blocked meanwhile: a fault in here ends the process, and one that is sent anew waits for the end. */
+static bool put_ours(struct sigaction *before)
+{
+	struct sigaction action = { .sa_sigaction = on_fault, .sa_flags = SA_SIGINFO | SA_ONSTACK };
+	sigemptyset(&action.sa_mask);
+	return sigaction(SIGSEGV, &action, before) == 0;
 }
 
 void overflow_open(bool (*name)(const struct fault *))
 {
-	struct sigaction action = { .sa_sigaction = on_fault, .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER };
 	name_fault = name;
-	sigemptyset(&action.sa_mask);
-	installed = sigaction(SIGSEGV, &action, &previous) == 0;
+	store(&passed, 0, relaxed);
+	store(&defaulted, 0, relaxed);
+	installed = put_ours(&previous);
+}
+
+void overflow_rearm(void)
+{
+	struct sigaction now;
+	if (likely(!load(&passed, relaxed)))
+		return;
+	store(&passed, 0, relaxed);
+	if (!put_ours(&now))
+		return;
+	if (now.sa_handler == SIG_DFL)
+		store(&defaulted, 1, relaxed);
+	else if (now.sa_sigaction != previous.sa_sigaction && now.sa_sigaction != on_fault)
+		sigaction(SIGSEGV, &now, NULL); /* one that the service installed meanwhile stays */
 }
 
 void overflow_close(void)
@@ -65,7 +99,7 @@ void overflow_close(void)
 	struct sigaction now;
 	/* a handler that the service installed meanwhile stays */
 	if (installed && sigaction(SIGSEGV, NULL, &now) == 0 && now.sa_sigaction == on_fault)
-		sigaction(SIGSEGV, &previous, NULL);
+		sigaction(SIGSEGV, services(), NULL);
 	installed = false;
 }
 

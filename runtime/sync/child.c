@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "sched/cleanup.h"
 #include "sched/fault.h"
 #include "sched/thread.h"
 #include "sync/scope.h"
@@ -53,7 +54,7 @@ static void failed(struct sley_scope *scope, struct sley_child *child, int error
 /* Apart from child_main(), where what is kept for it would be live bytes of every child that waits. */
 NOINLINE static void returned(int result, const void *block)
 {
-	struct task_extra *extra = task_extra(task_self());
+	struct task_extra *extra = task_extra(cleanup_returned());
 	struct sley_child *child = extra->child;
 	extra->result = result;
 	if (child->flags & CHILD_BACK && child->spec->n > 0)

@@ -296,15 +296,110 @@ static void test_fork(void **state)
 	run(main_fork, 2);
 }
 
+/* ---- a forked child that returns ---- */
+
+/* Forks, and says in the parent how the child ended: by its exit code, or 1000 and the status. */
+static int fork_here(void)
+{
+	int status;
+
+	pid_t child = fork();
+	if (child == 0)
+		return 0;
+	REQUIRE(child > 0 && waitpid(child, &status, 0) == child);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + status;
+}
+
+static int returned; /* atomic: what fork_here() said last */
+
+static void fork_in_task(void *arg)
+{
+	store(&returned, fork_here(), relaxed);
+}
+
+static int fork_in_child(void *arg)
+{
+	store(&returned, fork_here(), relaxed);
+	return 0;
+}
+
+static int fork_in_future(void *arg, void *result)
+{
+	return fork_in_child(NULL);
+}
+
+static int fork_in_callback(void *arg, int error, const void *value, void *result)
+{
+	return fork_in_child(NULL);
+}
+
+static void assert_returned(void)
+{
+	REQUIRE(load(&returned, relaxed) == SLEY_EXIT_FORKED);
+	store(&returned, 0, relaxed);
+}
+
+static int main_fork_returns(void *arg)
+{
+	struct sley_scope *scope;
+	struct sley_future *future, *then;
+	struct sley_gen *gen;
+	char block[8] = { 0 };
+
+	REQUIRE(sley_join(sley_spawn(fork_in_task, NULL), SOON) == 0);
+	assert_returned();
+	REQUIRE(sley_join(sley_spawn_copy(fork_in_task, block, sizeof(block)), SOON) == 0);
+	assert_returned();
+	REQUIRE(sley_scope_open(&scope, NULL) == 0);
+	REQUIRE(sley_scope_spawn(scope, fork_in_child, NULL) >= 0);
+	REQUIRE(sley_scope_close(scope, SOON) == 0);
+	assert_returned();
+	REQUIRE(sley_async(&future, fork_in_future, NULL, 0, 0) == 0);
+	REQUIRE(sley_await(future, NULL, SOON) == 0);
+	assert_returned();
+	REQUIRE(sley_future_then(&then, future, fork_in_callback, NULL, 0, 0) == 0);
+	REQUIRE(sley_await(then, NULL, SOON) == 0);
+	assert_returned();
+	sley_future_free(then);
+	sley_future_free(future);
+	REQUIRE(sley_gen_new(&gen, fork_in_child, NULL, 0, 0) == 0);
+	REQUIRE(sley_gen_next(gen, NULL, SOON) == SLEY_END);
+	REQUIRE(sley_gen_free(gen, SOON) == 0);
+	assert_returned();
+	store(&returned, fork_here(), relaxed);
+	return 0;
+}
+
+static int scenario_fork_returns(void)
+{
+	int error = sley_run(main_fork_returns, NULL, NULL, NULL);
+
+	assert_returned();
+	return error;
+}
+
+/* A forked child that returns from a function that the runtime called says so, and ends with the documented code. */
+static void test_fork_returns(void **state)
+{
+	char text[8192];
+
+	test_need_kernel("a process with threads that qemu-user forks may hang");
+	int status = scenario_run("fork_returns", text, sizeof(text));
+	if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
+		fail_msg("status %x: %s", status, text);
+	assert_said(text, "returns from a task's function", 7);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct scenario scenarios[] = { { "exit", scenario_exit },
 						     { "stopped", scenario_stopped },
+						     { "fork_returns", scenario_fork_returns },
 						     { NULL, NULL } };
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_signals), cmocka_unit_test(test_cancelled_thread),
 		cmocka_unit_test(test_stopped), cmocka_unit_test(test_exit),
-		cmocka_unit_test(test_fork),
+		cmocka_unit_test(test_fork),    cmocka_unit_test(test_fork_returns),
 	};
 
 	scenario_main(argc, argv, scenarios);

@@ -114,6 +114,127 @@ static int scenario_sent(void)
 	return sley_run(main_sent, NULL, NULL, NULL);
 }
 
+/* ---- a handler with flags and a mask ---- */
+
+static void report(int signal, siginfo_t *info, void *context)
+{
+	static const char text[] = "report\n";
+	ssize_t unused = write(STDERR_FILENO, text, sizeof(text) - 1);
+	(void)unused;
+}
+
+static void report_and_raise(int signal, siginfo_t *info, void *context)
+{
+	report(signal, info, context);
+	raise(signal);
+}
+
+static int run_reporter(void (*handler)(int, siginfo_t *, void *), int flags, int (*main)(void *))
+{
+	struct sigaction action = { .sa_sigaction = handler, .sa_flags = SA_SIGINFO | flags };
+
+	sigemptyset(&action.sa_mask);
+	sigaddset(&action.sa_mask, SIGUSR1);
+	sigaction(SIGSEGV, &action, NULL);
+	return sley_run(main, NULL, NULL, NULL);
+}
+
+static int scenario_once(void)
+{
+	return run_reporter(report, SA_RESETHAND, main_other_fault);
+}
+
+static int scenario_once_raise(void)
+{
+	return run_reporter(report_and_raise, SA_RESETHAND | SA_NODEFER | SA_ONSTACK, main_other_fault);
+}
+
+static int scenario_once_sent(void)
+{
+	return run_reporter(report_and_raise, SA_RESETHAND, main_sent);
+}
+
+static int scenario_ignored(void)
+{
+	signal(SIGSEGV, SIG_IGN);
+	return sley_run(main_other_fault, NULL, NULL, NULL);
+}
+
+static int main_sent_ignored(void *arg)
+{
+	return kill(getpid(), SIGSEGV) != 0;
+}
+
+static int scenario_sent_ignored(void)
+{
+	int result = 1;
+
+	signal(SIGSEGV, SIG_IGN);
+	return sley_run(main_sent_ignored, NULL, NULL, &result) != 0 || result != 0;
+}
+
+static volatile char *barrier; /* a page that a handler makes accessible */
+static char *stack_of_main;
+static volatile int repairs, blocked, on_own_stack;
+
+static void repair(int signal, siginfo_t *info, void *context)
+{
+	sigset_t mask;
+	char here;
+
+	pthread_sigmask(SIG_SETMASK, NULL, &mask);
+	blocked = sigismember(&mask, SIGSEGV) + 2 * sigismember(&mask, SIGUSR1);
+	on_own_stack = &here < stack_of_main && &here > stack_of_main - (64 << 10);
+	repairs += info->si_addr == (void *)(uintptr_t)barrier;
+	mprotect((void *)(uintptr_t)barrier, 4096, PROT_READ | PROT_WRITE);
+}
+
+static int main_repair(void *flags)
+{
+	sley_time deadline = SOON;
+	struct sigaction now;
+	sigset_t mask;
+	char here;
+
+	stack_of_main = &here;
+	barrier = mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	for (int i = 1; i <= 2; i++) {
+		*barrier = 1;
+		REQUIRE(repairs == i);
+		mprotect((void *)(uintptr_t)barrier, 4096, PROT_NONE);
+		pthread_sigmask(SIG_SETMASK, NULL, &mask);
+		REQUIRE(!sigismember(&mask, SIGSEGV) && !sigismember(&mask, SIGUSR1));
+		do { /* until the runtime's is there again */
+			REQUIRE(sley_now() < deadline && sley_sleep(sley_in(SLEY_MS(1))) == 0);
+			sigaction(SIGSEGV, NULL, &now);
+		} while (now.sa_sigaction == repair);
+	}
+	return blocked + 4 * on_own_stack;
+}
+
+static int run_repair(int flags)
+{
+	struct sigaction action = { .sa_sigaction = repair, .sa_flags = SA_SIGINFO | flags }, now;
+	int result = -1;
+
+	sigemptyset(&action.sa_mask);
+	sigaddset(&action.sa_mask, SIGUSR1);
+	sigaction(SIGSEGV, &action, NULL);
+	REQUIRE(sley_run(main_repair, NULL, NULL, &result) == 0);
+	REQUIRE(sigaction(SIGSEGV, NULL, &now) == 0 && now.sa_sigaction == repair);
+	return result;
+}
+
+static int scenario_repair(void)
+{
+	return run_repair(0);
+}
+
+static int scenario_repair_flags(void)
+{
+	return run_repair(SA_NODEFER | SA_ONSTACK);
+}
+
 static int main_nothing(void *arg)
 {
 	return 0;
@@ -149,6 +270,13 @@ static const struct scenario scenarios[] = {
 	{ "other_fault", scenario_other_fault },
 	{ "sent", scenario_sent },
 	{ "restored", scenario_restored },
+	{ "once", scenario_once },
+	{ "once_raise", scenario_once_raise },
+	{ "once_sent", scenario_once_sent },
+	{ "ignored", scenario_ignored },
+	{ "sent_ignored", scenario_sent_ignored },
+	{ "repair", scenario_repair },
+	{ "repair_flags", scenario_repair_flags },
 	{ NULL, NULL },
 };
 
@@ -214,6 +342,44 @@ static void test_sent(void **state)
 	assert_said(text, "overflowed", 0);
 }
 
+/* A handler for one time is called once, whether it returns, raises the signal or was called for a signal that was sent. */
+static void test_once(void **state)
+{
+	static const char *const names[] = { "once", "once_raise", "once_sent" };
+	char text[8192];
+
+	for (unsigned i = 0; i < 3; i++) {
+		assert_segv(scenario_run(names[i], text, sizeof(text)));
+		assert_said(text, "report", 1);
+	}
+}
+
+/* Whoever ignores the signal dies of a fault, and not of one that is sent. */
+static void test_ignored(void **state)
+{
+	char text[8192];
+
+	assert_segv(scenario_run("ignored", text, sizeof(text)));
+	int status = scenario_run("sent_ignored", text, sizeof(text));
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 0);
+}
+
+/* A handler that goes on is called each time, with the mask and on the stack that it asked for. */
+static void test_repaired(void **state)
+{
+	char text[8192];
+
+	int status = scenario_run("repair", text, sizeof(text));
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 1 + 2 + 4);
+#ifndef SLEY_TSAN /* it blocks all signals in a handler */
+	status = scenario_run("repair_flags", text, sizeof(text));
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 2);
+#endif
+}
+
 /* After a run the handlers and the alternate stack are the service's again. */
 static void test_restored(void **state)
 {
@@ -236,6 +402,9 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_chained),
 		cmocka_unit_test(test_other_fault),
 		cmocka_unit_test(test_sent),
+		cmocka_unit_test(test_once),
+		cmocka_unit_test(test_ignored),
+		cmocka_unit_test(test_repaired),
 		cmocka_unit_test(test_restored),
 	};
 
