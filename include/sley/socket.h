@@ -87,7 +87,12 @@ SLEY_API int sley_connect(int fd, const struct sockaddr *address, socklen_t size
  * with their flags, but
  *   - with MSG_DONTWAIT, MSG_OOB (receiving) or MSG_ERRQUEUE they do not wait, as the kernel's do not: -EAGAIN;
  *   - sley_recvmsg() makes the descriptors that it receives close-on-exec; they are foreign (sley_own());
- *   - MSG_ZEROCOPY is -EINVAL.
+ *   - with MSG_WAITALL a stream socket is waited for until all bytes are there: n, as sley_read_full(); fewer at its end,
+ *     and with descriptors or credentials that came with the last of them. A failure after part of the bytes answers the
+ *     error, and the part is lost. Elsewhere, and where they do not wait, it has no effect; with MSG_PEEK it is -EINVAL;
+ *   - sending to a stream takes what fits, as sley_write() does, not all: sley_write_full() is for that;
+ *   - with MSG_FASTOPEN, where the data cannot go with the SYN, they wait for the connection and send then;
+ *   - MSG_ZEROCOPY is -EINVAL: see sley_send_zerocopy().
  * They make the system call even for no bytes: so datagrams without any are sent and received. -EAGAIN from a sending
  * call with an address: the queue of a Unix datagram socket is full, which no event tells the end of; connected ones
  * wait for it. -ENOTSOCK; -EMSGSIZE: too large for a datagram, or more than IOV_MAX buffers; -ECONNREFUSED: of an

@@ -24,6 +24,10 @@ struct message {
 		socklen_t *from_size;
 		socklen_t to_size;
 	};
+	/* MSG_WAITALL; 0: without */
+	size_t whole; /* bytes asked for */
+	size_t done;
+	int gathered; /* msg_flags of what is done */
 };
 
 /* With these the kernel does not wait, whatever the socket is. */
@@ -34,13 +38,92 @@ struct message {
 
 /* ---- attempts ---- */
 
+static ssize_t recv_once(struct message *m)
+{
+	if (m->vectored)
+		return sys_recvmsg(m->op.fd, m->header, m->flags);
+	return sys_recvfrom(m->op.fd, m->buffer, m->n, m->flags, m->from, m->from_size);
+}
+
+/* The buffers behind those bytes that are done: the rest of one (`cut`), or all that follow. */
+static void set_rest(const struct message *m, struct msghdr *rest, struct iovec *cut)
+{
+	size_t skip = m->done;
+	*rest = *m->header;
+	while (rest->msg_iovlen > 0 && skip >= rest->msg_iov->iov_len) {
+		skip -= rest->msg_iov->iov_len;
+		rest->msg_iov++;
+		rest->msg_iovlen--;
+	}
+	if (skip == 0)
+		return;
+	*cut = (struct iovec){ (char *)rest->msg_iov->iov_base + skip, rest->msg_iov->iov_len - skip };
+	rest->msg_iov = cut;
+	rest->msg_iovlen = 1;
+}
+
+/* Whether descriptors or credentials came: more bytes might come with others, so these are given out first. */
+static bool has_passed(struct msghdr *header)
+{
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(header); c; c = CMSG_NXTHDR(header, c)) {
+		if (c->cmsg_level == SOL_SOCKET && (c->cmsg_type == SCM_RIGHTS || c->cmsg_type == SCM_CREDENTIALS))
+			return true;
+	}
+	return false;
+}
+
+/* Once more, for the rest; *last: no more is to be taken. The header is changed by what was taken, for the last time. */
+static ssize_t recv_rest(struct message *m, bool *last)
+{
+	struct msghdr rest;
+	struct iovec cut;
+	if (!m->vectored)
+		return sys_recvfrom(m->op.fd, (char *)m->buffer + m->done, m->n - m->done, m->flags, m->from,
+				    m->from_size);
+	set_rest(m, &rest, &cut);
+	ssize_t n = sys_recvmsg(m->op.fd, &rest, m->flags);
+	if (n < 0)
+		return n;
+	m->gathered |= rest.msg_flags;
+	*last = n == 0 || m->done + (size_t)n >= m->whole || has_passed(&rest);
+	if (*last) {
+		m->header->msg_namelen = rest.msg_namelen;
+		m->header->msg_controllen = rest.msg_controllen;
+		m->header->msg_flags = m->gathered;
+	}
+	return n;
+}
+
+static bool is_stream(int fd)
+{
+	int type = 0, saved = errno;
+	socklen_t size = sizeof(type);
+	bool is = getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0 && type == SOCK_STREAM;
+	errno = saved;
+	return is;
+}
+
+/* MSG_WAITALL: takes what there is until all is there, the stream ends, or nothing is there. */
+static ssize_t recv_all(struct message *m)
+{
+	bool last = false;
+	while (!last) {
+		ssize_t n = recv_rest(m, &last);
+		if (n == -EINTR)
+			continue;
+		if (n < 0)
+			return n;
+		m->done += (size_t)n;
+		last |= n == 0 || m->done >= m->whole;
+	}
+	return (ssize_t)m->done;
+}
+
 static ssize_t recv_now(struct operation *op, unsigned flags)
 {
 	struct message *m = CONTAINER_OF(op, struct message, op);
 	(void)flags;
-	if (m->vectored)
-		return sys_recvmsg(op->fd, m->header, m->flags);
-	return sys_recvfrom(op->fd, m->buffer, m->n, m->flags, m->from, m->from_size);
+	return m->whole > 0 ? recv_all(m) : recv_once(m);
 }
 
 /*
@@ -60,6 +143,12 @@ static ssize_t send_now(struct operation *op, unsigned flags)
 				: sys_sendto(op->fd, m->buffer, m->n, m->flags, m->to, m->to_size);
 	if (n == -EAGAIN && is_named_unix(m->to, m->to_size))
 		op->at_once = true;
+	if (n == -EINPROGRESS &&
+	    m->flags & MSG_FASTOPEN) { /* nothing could be sent with the SYN: when it is connected */
+		m->flags &= ~MSG_FASTOPEN;
+		m->to = NULL;
+		return -EAGAIN;
+	}
 	return n;
 }
 
@@ -76,9 +165,11 @@ static ssize_t send_now(struct operation *op, unsigned flags)
 
 static ssize_t run_recv(struct message *m)
 {
-	if (m->n > SSIZE_MAX)
+	if (m->n > SSIZE_MAX || (m->flags & MSG_WAITALL && m->flags & MSG_PEEK))
 		return -EINVAL;
 	m->op.at_once = m->flags & RECV_AT_ONCE;
+	if (m->flags & MSG_WAITALL && !m->op.at_once && is_stream(m->op.fd))
+		m->whole = m->n;
 	m->op.n = m->flags & RECV_UNTOLD ? 0 : MIN(m->n, TRANSFER_MAX);
 	m->flags |= MSG_DONTWAIT | MSG_CMSG_CLOEXEC;
 	return operation_run(&m->op, recv_now);
@@ -124,6 +215,8 @@ static ssize_t run_send(struct message *m)
 		return -EINVAL;
 	m->op.at_once = m->flags & MSG_DONTWAIT;
 	m->op.n = MIN(m->n, TRANSFER_MAX);
+	if (m->flags & MSG_FASTOPEN && task_self())
+		reactor_maybe_more(m->op.fd, WRITING); /* what is known of its room does not tell of this */
 	m->flags |= MSG_DONTWAIT | MSG_NOSIGNAL;
 	return operation_run(&m->op, send_now);
 }

@@ -201,8 +201,18 @@ static bool last_attempt(struct splice *s, int error)
 	return true;
 }
 
+/* Without waiting. */
+static ssize_t splice_at_once(struct splice *s)
+{
+	bool ready[2];
+	sides_look(s, ready);
+	return ready[READING] && ready[WRITING] ? splice_now(s) : -EAGAIN;
+}
+
 static ssize_t splice_sides(struct splice *s)
 {
+	if (s->flags & SPLICE_F_NONBLOCK)
+		return splice_at_once(s);
 	for (;;) {
 		int error = sides_wait(s);
 		if (error && !last_attempt(s, error))

@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -208,7 +209,7 @@ static void check_flags(int ends[2])
 	REQUIRE(sley_recv(ends[0], bytes, 10, MSG_PEEK, 0) == -ETIMEDOUT);
 	REQUIRE(sley_send(ends[1], "gh", 2, MSG_DONTWAIT, SOON) == 2);
 	REQUIRE(sley_recv(ends[0], bytes, 10, MSG_PEEK, SOON) == 2);
-	REQUIRE(sley_recv(ends[0], bytes, 10, MSG_WAITALL, SOON) == 2); /* no more than there is: read_full does that */
+	REQUIRE(sley_recv(ends[0], bytes, 10, 0, SOON) == 2); /* no more than there is */
 	static char much[1 << 16];
 	ssize_t n;
 	while ((n = sley_send(ends[1], much, sizeof(much), MSG_DONTWAIT, SOON)) > 0)
@@ -459,6 +460,146 @@ static void test_bad(void **state)
 	run(main_bad, 1);
 }
 
+/* ---- MSG_WAITALL ---- */
+
+/* Sends "abc", and the rest of "abcdefgh" once that was taken. */
+static void send_parts(void *arg)
+{
+	int fd = *(int *)arg, left;
+
+	REQUIRE(sley_write_full(fd, "abc", 3, SOON) == 3);
+	for (sley_time deadline = SOON; ioctl(((int *)arg)[1], FIONREAD, &left) == 0 && left > 0;) {
+		REQUIRE(sley_now() < deadline);
+		sley_yield();
+	}
+	REQUIRE(sley_write_full(fd, "defgh", 5, SOON) == 5);
+}
+
+static ssize_t recv_vector(int fd, char *bytes, void *control, size_t *control_size, int flags, sley_time deadline)
+{
+	struct iovec v[4] = { { bytes, 2 }, { NULL, 0 }, { bytes + 2, 3 }, { bytes + 5, 3 } };
+	struct msghdr m = {
+		.msg_iov = v, .msg_iovlen = 4, .msg_control = control, .msg_controllen = control ? *control_size : 0
+	};
+	ssize_t n = sley_recvmsg(fd, &m, flags, deadline);
+
+	REQUIRE(m.msg_iov == v && m.msg_iovlen == 4 && v[2].iov_len == 3); /* the caller's are as they were */
+	if (control)
+		*control_size = m.msg_controllen;
+	return n;
+}
+
+static void check_whole(int ends[2])
+{
+	char bytes[8];
+	struct sockaddr_storage from;
+	socklen_t size;
+
+	for (int how = 0; how < 3; how++) {
+		sley_task sender = sley_spawn(send_parts, ends);
+		ssize_t n;
+		memset(bytes, 0, sizeof(bytes));
+		size = sizeof(from);
+		if (how == 0)
+			n = sley_recv(ends[1], bytes, 8, MSG_WAITALL, SOON);
+		else if (how == 1)
+			n = sley_recvfrom(ends[1], bytes, 8, MSG_WAITALL, (struct sockaddr *)&from, &size, SOON);
+		else
+			n = recv_vector(ends[1], bytes, NULL, NULL, MSG_WAITALL, SOON);
+		REQUIRE(n == 8 && memcmp(bytes, "abcdefgh", 8) == 0);
+		REQUIRE(sley_join(sender, SOON) == 0);
+	}
+	REQUIRE(sley_recv(ends[1], bytes, 8, MSG_WAITALL | MSG_PEEK, SOON) == -EINVAL);
+	REQUIRE(sley_write_full(ends[0], "abc", 3, SOON) == 3);
+	REQUIRE(sley_poll(ends[1], POLLIN, SOON) == POLLIN);
+	REQUIRE(sley_recv(ends[1], bytes, 8, MSG_WAITALL | MSG_DONTWAIT, SOON) == 3);
+	REQUIRE(sley_recv(ends[1], bytes, 8, MSG_WAITALL, 0) == -ETIMEDOUT);
+	REQUIRE(sley_write_full(ends[0], "abc", 3, SOON) == 3);
+	REQUIRE(sley_recv(ends[1], bytes, 8, MSG_WAITALL, sley_in(SLEY_MS(1))) == -ETIMEDOUT); /* and "abc" is lost */
+	REQUIRE(sley_write_full(ends[0], "xy", 2, SOON) == 2 && sley_shutdown(ends[0], SHUT_WR) == 0);
+	REQUIRE(sley_recv(ends[1], bytes, 8, MSG_WAITALL, SOON) == 2 && bytes[0] == 'x');
+	REQUIRE(sley_recv(ends[1], bytes, 8, MSG_WAITALL, SOON) == 0);
+	REQUIRE(sley_close(ends[0]) == 0 && sley_close(ends[1]) == 0);
+}
+
+/* Descriptors end it, so that those of the next bytes are not mixed up with them. */
+static void check_passed(int ends[2])
+{
+	union {
+		struct cmsghdr header;
+		char bytes[CMSG_SPACE(sizeof(int))];
+	} control = { .header = { CMSG_LEN(sizeof(int)), SOL_SOCKET, SCM_RIGHTS } };
+	struct iovec v = { "de", 2 };
+	struct msghdr m = {
+		.msg_iov = &v, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control.bytes)
+	};
+	char bytes[8];
+	int fd;
+	size_t size = sizeof(control.bytes);
+
+	memcpy(CMSG_DATA(&control.header), &ends[0], sizeof(int));
+	REQUIRE(sley_write_full(ends[0], "abc", 3, SOON) == 3 && sley_sendmsg(ends[0], &m, 0, SOON) == 2);
+	REQUIRE(sley_write_full(ends[0], "fgh", 3, SOON) == 3);
+	REQUIRE(recv_vector(ends[1], bytes, &control, &size, MSG_WAITALL, SOON) == 5 && memcmp(bytes, "abcde", 5) == 0);
+	REQUIRE(size >= CMSG_LEN(sizeof(int)) && control.header.cmsg_type == SCM_RIGHTS);
+	memcpy(&fd, CMSG_DATA(&control.header), sizeof(int));
+	REQUIRE(close(fd) == 0);
+	REQUIRE(sley_recv(ends[1], bytes, 3, MSG_WAITALL, SOON) == 3 && memcmp(bytes, "fgh", 3) == 0);
+}
+
+static int main_whole(void *arg)
+{
+	int ends[2];
+	char bytes[8];
+
+	tcp_pair(ends);
+	check_whole(ends);
+	REQUIRE(sley_socketpair(SOCK_STREAM, ends) == 0);
+	check_passed(ends);
+	check_whole(ends);
+	REQUIRE(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0); /* foreign, and blocking */
+	check_whole(ends);
+	for (int type = SOCK_DGRAM; type <= SOCK_SEQPACKET; type += SOCK_SEQPACKET - SOCK_DGRAM) {
+		REQUIRE(sley_socketpair(type, ends) == 0);
+		REQUIRE(sley_send(ends[0], "abc", 3, 0, SOON) == 3 && sley_send(ends[0], "de", 2, 0, SOON) == 2);
+		REQUIRE(sley_recv(ends[1], bytes, 8, MSG_WAITALL, SOON) == 3); /* a message is whole */
+		REQUIRE(recv_vector(ends[1], bytes, NULL, NULL, MSG_WAITALL, SOON) == 2);
+		REQUIRE(sley_close(ends[0]) == 0 && sley_close(ends[1]) == 0);
+	}
+	return 0;
+}
+
+/* All bytes, in however many parts they come; what cannot be so is said. */
+static void test_whole(void **state)
+{
+	run(main_whole, 1);
+	run(main_whole, 2);
+}
+
+static int main_fast_open(void *arg)
+{
+	struct sockaddr_in a;
+	socklen_t size = sizeof(a);
+	char bytes[8];
+
+	int listener = sley_listen("127.0.0.1:0", 0), client = sley_socket(AF_INET, SOCK_STREAM, 0);
+	REQUIRE(getsockname(listener, (struct sockaddr *)&a, &size) == 0);
+	ssize_t n = sley_sendto(client, "abc", 3, MSG_FASTOPEN, (struct sockaddr *)&a, size, SOON);
+	if (n == -EOPNOTSUPP) /* switched off here */
+		return 0;
+	REQUIRE(n == 3);
+	int server = sley_accept(listener, SOON);
+	REQUIRE(server >= 0 && sley_recv(server, bytes, 3, MSG_WAITALL, SOON) == 3 && memcmp(bytes, "abc", 3) == 0);
+	REQUIRE(sley_close(client) == 0 && sley_close(server) == 0 && sley_close(listener) == 0);
+	return 0;
+}
+
+/* Sending with the connection, to a server that does not know the client: it waits until it can be sent. */
+static void test_fast_open(void **state)
+{
+	run(main_fast_open, 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -466,6 +607,7 @@ int main(void)
 		cmocka_unit_test(test_full),      cmocka_unit_test(test_flags),
 		cmocka_unit_test(test_urgent),    cmocka_unit_test(test_error_queue),
 		cmocka_unit_test(test_passing),   cmocka_unit_test(test_bad),
+		cmocka_unit_test(test_whole),     cmocka_unit_test(test_fast_open),
 	};
 
 	return cmocka_run_group_tests_name("message", tests, NULL, NULL);

@@ -347,11 +347,36 @@ static void test_bad(void **state)
 	run(main_bad, 1);
 }
 
+static int main_at_once(void *arg)
+{
+	for (int foreign = 0; foreign <= 1; foreign++) {
+		int from[2], to[2];
+		char byte;
+
+		foreign ? foreign_pipe(from) : own_pipe(from);
+		foreign ? foreign_sockets(to) : own_sockets(to);
+		REQUIRE(sley_splice(from[0], NULL, to[0], NULL, 10, SPLICE_F_NONBLOCK, SOON) == -EAGAIN);
+		REQUIRE(sley_write(from[1], "a", 1, SOON) == 1);
+		REQUIRE(sley_splice(from[0], NULL, to[0], NULL, 10, SPLICE_F_NONBLOCK, SOON) == 1);
+		REQUIRE(sley_read(to[1], &byte, 1, SOON) == 1 && byte == 'a');
+		for (int i = 0; i < 2; i++)
+			REQUIRE(sley_close(from[i]) == 0 && sley_close(to[i]) == 0);
+	}
+	return 0;
+}
+
+/* SPLICE_F_NONBLOCK does not wait. */
+static void test_at_once(void **state)
+{
+	run(main_at_once, 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_sendfile), cmocka_unit_test(test_then_write), cmocka_unit_test(test_splice),
 		cmocka_unit_test(test_file),     cmocka_unit_test(test_closed),     cmocka_unit_test(test_bad),
+		cmocka_unit_test(test_at_once),
 	};
 
 	return cmocka_run_group_tests_name("splice", tests, NULL, NULL);
