@@ -16,6 +16,7 @@
 
 #include "tests/bpf/fake.h"
 #include "tests/bpf/planted.h"
+#include "tracer_private.h"
 
 static void sleep_us(long us)
 {
@@ -287,13 +288,30 @@ static void test_waiting_for_cpu(void **state)
 	stop_fake();
 }
 
+/* A program that sleeps may sleep for ever in a process's memory, and then much of the kernel waits for it. */
+static void test_no_program_sleeps(void **state)
+{
+	struct blocked_bpf *bpf = blocked_bpf__open();
+	struct bpf_program *program;
+	unsigned programs = 0;
+
+	assert_non_null(bpf);
+	bpf_object__for_each_program(program, bpf->obj)
+	{
+		assert_null(strstr(bpf_program__section_name(program), ".s/"));
+		programs++;
+	}
+	assert_true(programs >= 6);
+	blocked_bpf__destroy(bpf);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_only_in_tasks),   cmocka_unit_test(test_events_once),
 		cmocka_unit_test(test_ring_drops),      cmocka_unit_test(test_table_drops),
 		cmocka_unit_test(test_delay),           cmocka_unit_test(test_unreadable_line),
-		cmocka_unit_test(test_waiting_for_cpu),
+		cmocka_unit_test(test_waiting_for_cpu), cmocka_unit_test(test_no_program_sleeps),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -335,6 +335,7 @@ static void test_blocked_before(void **state)
 	block = wait_until_blocked(&planted);
 	check_forever(&block, task);
 	assert_int_equal(block.flags & BLOCK_EARLY, BLOCK_EARLY);
+	assert_memory_equal(block.name, "planted", sizeof("planted"));
 	planted_stop(&planted, true);
 	tracer_close(tracer);
 }
