@@ -47,7 +47,7 @@ SLEY_API void sley_resolve_flush(void);
 /*
  * Puts functions in the place of getaddrinfo() and freeaddrinfo(), with the same contract; both null: those again. They are
  * called on threads of the pool, several at a time. Forgets all answers. 0; -EINVAL: one of them alone is null. Any thread,
- * outside of sley_run() too.
+ * outside of sley_run() too; -ECHILD in a forked child.
  */
 SLEY_API int sley_resolver_set(int (*get)(const char *host, const char *service, const struct addrinfo *hints,
 					  struct addrinfo **result),

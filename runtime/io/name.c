@@ -21,6 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/race.h"
 #include "io/addresses.h"
 #include "io/offload.h"
 #include "sched/worker.h"
@@ -441,7 +442,10 @@ static void free_list(struct entry *list)
 
 void sley_resolve_flush(void)
 {
+	if (load(&scheduler.forked, relaxed)) /* nobody asks there, and the lock may be held for ever */
+		return;
 	lock_take(&cache.lock);
+	RACE_POINT(resolve_flush_locked);
 	struct entry *list = unlist_all();
 	lock_drop(&cache.lock);
 	free_list(list);
@@ -452,6 +456,8 @@ int sley_resolver_set(int (*get)(const char *, const char *, const struct addrin
 {
 	if (!get != !free)
 		return -EINVAL;
+	if (load(&scheduler.forked, relaxed)) /* as above */
+		return -ECHILD;
 	lock_take(&cache.lock);
 	cache.get = get;
 	cache.free = free;

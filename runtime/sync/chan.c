@@ -17,14 +17,14 @@ static ALWAYS_INLINE void ring_push(struct sley_chan *chan, const void *item)
 {
 	chan_copy(chan, chan->ring + chan->tail * chan->item, item);
 	chan->tail = chan->tail + 1 == chan->capacity ? 0 : chan->tail + 1;
-	chan->count++;
+	store(&chan->count, chan->count + 1, relaxed);
 }
 
 static ALWAYS_INLINE void ring_pop(struct sley_chan *chan, void *item)
 {
 	chan_copy(chan, item, chan->ring + chan->head * chan->item);
 	chan->head = chan->head + 1 == chan->capacity ? 0 : chan->head + 1;
-	chan->count--;
+	store(&chan->count, chan->count - 1, relaxed);
 }
 
 /* Most lists are empty, which is seen without a call. */
@@ -117,15 +117,18 @@ int sley_chan_free(struct sley_chan *chan)
 	int error = fault_check(chan, "sley_chan_free", "channel");
 	if (error)
 		return error;
-	bool run = thread_visit() == 0;
-	lock_take(&chan->lock);
-	/* outside of a run nobody waits: what is linked then was abandoned with its run, and is not looked at */
-	bool busy = run && chan->inside > 0;
-	lock_drop(&chan->lock);
-	if (run)
+	/*
+	 * Outside of a run nobody waits, and nobody has the lock but who had it when this child was forked, and never drops
+	 * it: what is linked then was abandoned with its run.
+	 */
+	if (thread_visit() == 0) {
+		lock_take(&chan->lock);
+		bool busy = chan->inside > 0;
+		lock_drop(&chan->lock);
 		thread_depart();
-	if (busy)
-		return -EBUSY;
+		if (busy)
+			return -EBUSY;
+	}
 	free(chan);
 	return 0;
 }
@@ -134,10 +137,7 @@ size_t sley_chan_length(struct sley_chan *chan)
 {
 	if (!chan || fault_check(chan, "sley_chan_length", "channel"))
 		return 0;
-	lock_take(&chan->lock);
-	size_t n = chan->count;
-	lock_drop(&chan->lock);
-	return n;
+	return load(&chan->count, relaxed);
 }
 
 size_t sley_chan_capacity(struct sley_chan *chan)

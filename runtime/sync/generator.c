@@ -38,7 +38,7 @@ struct sley_gen {
 	bool busy;        /* a call of the consumer's is under way, whose alone it is; cleared without the lock */
 	bool there;       /* atomic, see above */
 	bool dropped;     /* being freed */
-	bool ended;
+	bool ended;            /* atomic; written under the lock */
 	int outcome;           /* when ended: SLEY_END or an error */
 	unsigned run;          /* constant: of which it is */
 	sley_task id;          /* of its task, 0: not started */
@@ -134,8 +134,8 @@ static void body_end(struct sley_gen *gen, int error)
 {
 	cleanup_finish(); /* before anybody is told */
 	lock_take(&gen->lock);
-	gen->ended = true;
 	gen->outcome = error < 0 ? error : error == 0 ? SLEY_END : -EINVAL;
+	store(&gen->ended, true, release); /* pairs with sley_gen_ended(): the last item is there */
 	struct task *consumer = claim(&gen->consumer, CLAIM_EVENT);
 	lock_drop(&gen->lock);
 	if (consumer)
@@ -328,10 +328,8 @@ int sley_gen_ended(struct sley_gen *gen)
 	int error = check(gen, "sley_gen_ended");
 	if (error)
 		return error;
-	lock_take(&gen->lock);
-	bool ended = gen->ended && !load(&gen->there, relaxed);
-	lock_drop(&gen->lock);
-	return ended;
+	/* in this order: once it has ended no item comes. No lock: in a forked child it may be held for ever */
+	return load(&gen->ended, acquire) && !load(&gen->there, relaxed);
 }
 
 size_t generator_item(const struct sley_gen *gen)

@@ -45,7 +45,12 @@ static int enter(struct task *task, void *object, int64_t unused, sley_time dead
 static void leave(struct sley_once *once, bool done)
 {
 	struct task *list = NULL, *next = NULL;
-	bool alone = thread_visit() != 0; /* a thread that outlived the run: nobody waits any more */
+	int error = thread_visit();
+	bool alone = error != 0; /* a thread that outlived the run: nobody waits any more */
+	if (error == -ECHILD) {  /* nobody else is there, but the lock may be held */
+		store(&once->state, done ? DONE : 0, relaxed);
+		return;
+	}
 	lock_take(inner(once));
 	if (!alone && !done)
 		next = wait_pop(&once->waiters, CLAIM_EVENT);
