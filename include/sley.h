@@ -9,12 +9,16 @@
  * What holds for every call
  *   - Results: 0, a count or an id on success; a negative errno value on failure. `errno` itself is not set.
  *   - Deadlines are absolute, CLOCK_MONOTONIC nanoseconds: sley_in(SLEY_MS(50)), or SLEY_NEVER. A call that finds its
- *     work ready succeeds even if the deadline has passed; only a wait ends with -ETIMEDOUT. In the same way every wait of a task that was cancelled ends with -ECANCELED.
+ *     work ready succeeds even if the deadline has passed; only a wait ends with -ETIMEDOUT. In the same way every wait of a task that was cancelled ends with -ECANCELED. A
+ *     call that goes on part by part (sley_read_full(), sley_stream_for_each()) looks at both between two parts, too,
+ *     as if it had to wait for the next.
  *   - "task" means: from a task. Such a call made from a thread that runs no task, or from a signal handler that
  *     interrupted the scheduler on a worker's own stack, returns -EDEADLK; in a handler that interrupted a task it is
  *     not found out, and must not be made. "any thread" means: from a task or from any thread while sley_run() is
  *     under way (-ENOTCONN when it is not). Nothing here is async-signal-safe unless it says so. In a forked child
  *     every call that needs the run returns -ECHILD.
+ *   - Calls that record where they are made are macros. A function given to one that has a comma in it, as a lambda of C++
+ *     may, is put in parentheses: sley_go(([](void *) { int i, j; ... }), arg).
  *   - A call that waits lets other tasks run from time to time even if it never has to: after some 100 calls in a row
  *     the task yields. So may only the calls that are documented with a deadline, and sley_yield().
  *   - A call that waits may continue on another thread. Code that caches a thread-local's address across it or holds an

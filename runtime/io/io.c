@@ -158,6 +158,9 @@ static ssize_t run_buffer(struct transfer *t, size_t n, bool full)
 		t->buffer = (char *)t->buffer + part;
 		if (part == 0 || !full)
 			break;
+		int error = done < n ? wait_between(t->op.deadline, t->op.pc) : 0;
+		if (error)
+			return error;
 	}
 	return (ssize_t)done;
 }

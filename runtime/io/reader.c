@@ -13,6 +13,7 @@
 
 #include "base/compiler.h"
 #include "io/io.h"
+#include "sched/wait.h"
 
 #define DEFAULT_SIZE ((size_t)8 << 10)
 #define CALLER       __builtin_return_address(0)
@@ -72,6 +73,9 @@ static ssize_t fill_to(struct sley_reader *r, size_t n, sley_time deadline, cons
 			return more;
 		if (more == 0)
 			break;
+		int error = r->end - r->begin < n ? wait_between(deadline, pc) : 0;
+		if (error)
+			return error;
 	}
 	return (ssize_t)(r->end - r->begin);
 }
@@ -153,8 +157,12 @@ ssize_t sley_reader_skip(struct sley_reader *r, size_t n, sley_time deadline)
 		if (done == n)
 			return (ssize_t)n;
 		ssize_t more = fill(r, deadline, CALLER);
-		if (more <= 0)
-			return more < 0 ? more : (ssize_t)done;
+		if (more == 0)
+			return (ssize_t)done;
+		if (more > 0 && r->end - r->begin < n - done)
+			more = wait_between(deadline, CALLER);
+		if (more < 0)
+			return more;
 	}
 }
 
@@ -175,8 +183,10 @@ static ssize_t until(struct sley_reader *r, char delimiter, char **bytes, sley_t
 		}
 		if (n == r->size)
 			return -ENOBUFS;
+		ssize_t more = n > 0 && seen > 0 ? wait_between(deadline, pc) : 0;
 		seen = n;
-		ssize_t more = fill(r, deadline, pc);
+		if (more == 0)
+			more = fill(r, deadline, pc);
 		if (more < 0)
 			return more;
 		if (more == 0)

@@ -11,6 +11,7 @@
 
 #include "base/compiler.h"
 #include "io/io.h"
+#include "sched/wait.h"
 
 #define DEFAULT_SIZE ((size_t)8 << 10)
 #define CALLER       __builtin_return_address(0)
@@ -78,6 +79,8 @@ static int flush(struct sley_writer *w, sley_time deadline, const void *pc)
 {
 	while (w->begin < w->end) {
 		ssize_t n = write_some(w, NULL, 0, deadline, pc);
+		if (n == 0 && w->begin < w->end)
+			n = wait_between(deadline, pc);
 		if (n < 0)
 			return (int)n;
 	}
@@ -100,6 +103,9 @@ ssize_t sley_writer_write(struct sley_writer *w, const void *bytes, size_t n, sl
 			return written;
 		rest += written;
 		left -= (size_t)written;
+		int error = left > 0 && !make_room(w, left) ? wait_between(deadline, CALLER) : 0;
+		if (error)
+			return error;
 	}
 	if (left > 0) {
 		memcpy(w->buffer + w->end, rest, left);

@@ -102,6 +102,9 @@ static ssize_t send_all(struct zerocopy *z, size_t n)
 			return part;
 		done += (size_t)part;
 		z->bytes += part;
+		int error = done < n ? wait_between(z->op.deadline, z->op.pc) : 0;
+		if (error)
+			return error;
 	}
 	return (ssize_t)n;
 }

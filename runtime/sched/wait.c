@@ -98,7 +98,7 @@ NOINLINE static bool arm(struct task *task, sley_time deadline)
 {
 	if (deadline <= clock_now() && claim_own(task, CLAIM_DEADLINE))
 		return false;
-	timer_arm(task, deadline);
+	timer_arm(task, MAX(deadline, 0)); /* of the past if another was faster: no difference to it overflows */
 	return true;
 }
 
@@ -106,6 +106,18 @@ NOINLINE sley_time wait_deadline(struct task *task, sley_time deadline)
 {
 	struct task_extra *extra = task_extra(task);
 	return !extra || load(&task->claim, relaxed) & CLAIM_MASKED ? deadline : MIN(deadline, extra->deadline);
+}
+
+int wait_between(sley_time deadline, const void *pc)
+{
+	struct task *task = task_self();
+	if (task) {
+		worker_spend(pc);
+		if (wait_is_cancelled(task))
+			return -ECANCELED;
+		deadline = wait_deadline(task, deadline);
+	}
+	return deadline != SLEY_NEVER && deadline <= clock_now() ? -ETIMEDOUT : 0;
 }
 
 /*

@@ -108,6 +108,13 @@ int wait_error(enum claim who);
 /* Whether the wait would end at once, as the task was cancelled: for waits that cannot be taken back. */
 bool wait_is_cancelled(struct task *task);
 
+/*
+ * Between two parts of a call that did not have to wait for the one: as if it had waited for the next. Or a call whose
+ * parts are always ready would see neither its deadline nor a cancellation, and keep the others out. 0; -ECANCELED;
+ * -ETIMEDOUT. Any thread.
+ */
+int wait_between(sley_time deadline, const void *pc);
+
 /* The deadline in force: the call's, or the one that the task inherited, unless it has them masked. */
 sley_time wait_deadline(struct task *task, sley_time deadline);
 

@@ -163,22 +163,6 @@ struct filter {
 	char block[] __attribute__((aligned(16)));
 };
 
-/*
- * A source that is always ready, none of whose items come through, would keep the consumer here for ever: so it is as
- * if each item had been waited for.
- */
-static int pause_between(sley_time deadline, const void *pc)
-{
-	struct task *task = task_self();
-	if (task) {
-		worker_spend(pc);
-		if (wait_is_cancelled(task))
-			return -ECANCELED;
-		deadline = wait_deadline(task, deadline);
-	}
-	return deadline != SLEY_NEVER && deadline <= clock_now() ? -ETIMEDOUT : 0;
-}
-
 static int filter_next(struct stage *stage, void *item, sley_time deadline)
 {
 	struct filter *filter = CONTAINER_OF(stage, struct filter, stage);
@@ -187,7 +171,7 @@ static int filter_next(struct stage *stage, void *item, sley_time deadline)
 		int verdict = filter->fn(filter->arg, item);
 		if (verdict != 0)
 			return verdict < 0 ? verdict : 0;
-		error = pause_between(deadline, __builtin_return_address(0));
+		error = wait_between(deadline, __builtin_return_address(0));
 	}
 	return error;
 }
@@ -262,10 +246,8 @@ static int each(struct stage *top, void *item, int (*fn)(void *, void *), void *
 		int error = stage_next(top, item, deadline);
 		if (error)
 			return error == SLEY_END ? 0 : error;
-		if ((error = fn(arg, item)) != 0)
+		if ((error = fn(arg, item)) != 0 || (error = wait_between(deadline, pc)) != 0)
 			return error;
-		if (task_self())
-			worker_spend(pc);
 	}
 }
 

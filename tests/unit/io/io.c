@@ -512,6 +512,36 @@ static void test_outside(void **state)
 	assert_int_equal(sley_poll(0, POLLIN, SLEY_NEVER), -EDEADLK);
 }
 
+static void reads_on(void *fd)
+{
+	char bytes[2];
+
+	REQUIRE(sley_cancel(sley_self()) == 0);
+	REQUIRE(sley_read_full(*(int *)fd, bytes, 2, SLEY_NEVER) == -ECANCELED);
+}
+
+static int main_parts(void *unused)
+{
+	static int fd[2];
+	char bytes[2];
+
+	REQUIRE(sley_socketpair(SOCK_SEQPACKET, fd) == 0);
+	for (int i = 0; i < 5; i++)
+		REQUIRE(sley_write(fd[1], "x", 1, SOON) == 1);
+	REQUIRE(sley_read_full(fd[0], bytes, 1, 0) == 1);
+	REQUIRE(sley_read_full(fd[0], bytes, 2, 0) == -ETIMEDOUT);
+	REQUIRE(sley_join(sley_spawn(reads_on, fd), SOON) == 0);
+	REQUIRE(sley_read_full(fd[0], bytes, 2, SOON) == 2);
+	REQUIRE(sley_close(fd[0]) == 0 && sley_close(fd[1]) == 0);
+	return 0;
+}
+
+/* Bytes that are there in parts: between two of these the deadline and a cancellation are seen. */
+static void test_parts(void **state)
+{
+	run(main_parts, 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -529,6 +559,7 @@ int main(void)
 		cmocka_unit_test(test_short),
 		cmocka_unit_test(test_signals),
 		cmocka_unit_test(test_errno),
+		cmocka_unit_test(test_parts),
 	};
 
 	return cmocka_run_group_tests_name("io", tests, NULL, NULL);

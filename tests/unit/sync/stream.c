@@ -409,12 +409,60 @@ static void test_threads(void **state)
 	unmake();
 }
 
+/* ---- a source that is always ready ---- */
+
+#define ENOUGH 100000
+
+static int count_items(void *seen, void *item)
+{
+	return ++*(unsigned *)seen < ENOUGH ? 0 : 77;
+}
+
+static int cancel_self(void *seen, void *item)
+{
+	if (++*(unsigned *)seen == 3)
+		REQUIRE(sley_cancel(sley_self()) == 0);
+	return *(unsigned *)seen < ENOUGH ? 0 : 77;
+}
+
+static void cancelled(void *unused)
+{
+	static unsigned seen;
+
+	seen = 0;
+	make(UINT64_MAX);
+	REQUIRE(sley_stream_for_each(stream, cancel_self, &seen, SLEY_NEVER) == -ECANCELED && seen == 3);
+	expect(3);
+	unmake();
+}
+
+static int main_ready(void *unused)
+{
+	static unsigned seen;
+
+	seen = 0;
+	make(UINT64_MAX);
+	REQUIRE(sley_stream_for_each(stream, count_items, &seen, sley_now()) == -ETIMEDOUT && seen == 1);
+	expect(1);
+	unmake();
+	sley_task task = sley_spawn(cancelled, NULL);
+	REQUIRE(sley_join(task, SOON) == 0);
+	return 0;
+}
+
+/* Deadline and cancellation are seen between two items, as if the second had been waited for; none is lost. */
+static void test_ready(void **state)
+{
+	run(main_ready, 1);
+	run(main_ready, 2);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_source),  cmocka_unit_test(test_stages),   cmocka_unit_test(test_positive),
 		cmocka_unit_test(test_filter),  cmocka_unit_test(test_for_each), cmocka_unit_test(test_misuse),
-		cmocka_unit_test(test_threads),
+		cmocka_unit_test(test_threads), cmocka_unit_test(test_ready),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
