@@ -8,20 +8,64 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#ifdef __cplusplus
-extern "C" {
-#endif
-
 #ifndef SLEY_API
 #define SLEY_API __attribute__((visibility("default")))
 #endif
 
 typedef int64_t sley_time; /* CLOCK_MONOTONIC, ns */
 
-#define SLEY_NEVER  INT64_MAX
-#define SLEY_US(n)  ((sley_time)(n)*1000)
-#define SLEY_MS(n)  ((sley_time)(n)*1000000)
-#define SLEY_SEC(n) ((sley_time)(n)*1000000000)
+#define SLEY_NEVER INT64_MAX
+
+/*
+ * n microseconds, milliseconds, seconds, as a duration: n is of any arithmetic type, SLEY_SEC(0.5) is half a second,
+ * rounded to the next nanosecond. What does not fit saturates: a duration of INT64_MAX or INT64_MIN. n is evaluated
+ * once. With a constant n they are constant expressions, which may initialise a static; an integer one makes an integer
+ * constant expression. C99, or C++11.
+ */
+#define SLEY_US(n)  SLEY_TIME_(n, 1000)
+#define SLEY_MS(n)  SLEY_TIME_(n, 1000000)
+#define SLEY_SEC(n) SLEY_TIME_(n, 1000000000)
+
+/* Private, down to sley_now(); the type holds each 64-bit number of each unit. */
+__extension__ typedef __int128 sley_wide_;
+
+#define SLEY_CLAMP_(x, integer) \
+	((x) > (integer)INT64_MAX ? INT64_MAX : (x) < (integer)INT64_MIN ? INT64_MIN : (sley_time)(x))
+#define SLEY_WHOLE_(n, unit) SLEY_CLAMP_((sley_wide_)(n) * (unit), sley_wide_)
+#define SLEY_REAL_(n, unit)  SLEY_CLAMP_((long double)(n) * (unit) + ((long double)(n) < 0 ? -0.5L : 0.5L), long double)
+
+#ifdef __cplusplus
+extern "C++" { /* also where a program includes this as C */
+template <class number> constexpr sley_time sley_time_(number n, int unit)
+{
+	return static_cast<number>(0.5) > static_cast<number>(0) ? SLEY_REAL_(n, unit) : SLEY_WHOLE_(n, unit);
+}
+}
+#define SLEY_TIME_(n, unit) sley_time_((n), (unit))
+#else
+static inline sley_time sley_whole_(sley_wide_ n, int unit)
+{
+	return SLEY_WHOLE_(n, unit);
+}
+static inline sley_time sley_real_(long double n, int unit)
+{
+	return SLEY_REAL_(n, unit);
+}
+#define SLEY_IS_REAL_(n) \
+	(__builtin_types_compatible_p(__typeof__((n) + 0), double) || \
+	 __builtin_types_compatible_p(__typeof__((n) + 0), float) || \
+	 __builtin_types_compatible_p(__typeof__((n) + 0), long double))
+/* of the four the compiler keeps one, before it looks at what is constant */
+#define SLEY_TIME_(n, unit) \
+	__builtin_choose_expr( \
+		__builtin_constant_p(n), \
+		__builtin_choose_expr(SLEY_IS_REAL_(n), SLEY_REAL_(n, unit), SLEY_WHOLE_(n, unit)), \
+		__builtin_choose_expr(SLEY_IS_REAL_(n), sley_real_((long double)(n), unit), sley_whole_((sley_wide_)(n), unit)))
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
 
 /* The time now. Any thread, signal handlers too, outside of sley_run() too. */
 SLEY_API sley_time sley_now(void);

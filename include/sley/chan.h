@@ -67,7 +67,7 @@ struct sley_case {
 	struct sley_chan *chan; /* null: never ready */
 	int op;                 /* enum sley_op */
 	int error;              /* set for the case that was done: 0; -EPIPE: the channel is closed */
-	union {
+	__extension__ union {
 		void *into;       /* SLEY_RECV */
 		const void *from; /* SLEY_SEND: copied when the call is made */
 	};

@@ -183,7 +183,13 @@ struct sley_once { /* fields are private */
  * 0: done; what fn returned; -ETIMEDOUT, -ECANCELED: another still runs it; -EDEADLK also: called from fn; -EINVAL: fn
  * is null; -EFAULT. Task, or any thread, which then blocks or runs it.
  */
+#ifdef __cplusplus
+/* There a function would hide the type of its name, which then needed `struct`: so it has another, for the same symbol. */
+SLEY_API int sley_once_(struct sley_once *, int (*fn)(void *arg), void *arg, sley_time deadline) __asm__("sley_once");
+#define sley_once(...) sley_once_(__VA_ARGS__)
+#else
 SLEY_API int sley_once(struct sley_once *, int (*fn)(void *arg), void *arg, sley_time deadline);
+#endif
 
 /* ---- wait group ---- */
 

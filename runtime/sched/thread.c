@@ -137,10 +137,11 @@ static enum claim sleep_until(struct thread *thread, sley_time deadline)
 			futex_wait(&thread->woken, woken, NULL);
 			continue;
 		}
-		int64_t left = deadline - clock_now();
-		if (left <= 0 && wait_claim(&thread->task, CLAIM_DEADLINE))
+		int64_t now = clock_now();
+		bool over = deadline <= now; /* and not a difference, which may not fit */
+		if (over && wait_claim(&thread->task, CLAIM_DEADLINE))
 			return CLAIM_DEADLINE;
-		struct timespec time = clock_timespec(left > 0 ? left : NS_PER_MS);
+		struct timespec time = clock_timespec(over ? NS_PER_MS : deadline - now);
 		futex_wait(&thread->woken, woken, &time);
 	}
 	store(&thread->woken, ASLEEP, relaxed); /* whoever wakes it next has to claim its next wait first */

@@ -263,6 +263,38 @@ reproducible() {
 	done
 }
 
+# Durations are constants, a type is known by its name alone, a lambda can be given, and nothing of it warns.
+languages() {
+	cat >"$scratch/language.c" <<'EOF'
+#include <sley.h>
+static const sley_time half = SLEY_SEC(0.5), most = SLEY_SEC(INT64_MAX);
+enum { few = SLEY_US(3) };
+#ifdef __cplusplus
+static sley_once once;
+static int run(void) { return sley_once(&once, [](void *) { return 0; }, NULL, sley_in(SLEY_MS(1.5f))); }
+int start(void);
+int start(void) { return sley_go(([](void *) { int i = 0, j = i; (void)j; }), NULL); }
+#else
+static struct sley_once once = SLEY_ONCE_INIT;
+static int nothing(void *arg) { return arg != NULL; }
+static int run(void) { return (&sley_once)(&once, nothing, NULL, sley_in(SLEY_MS(1.5f))); }
+#endif
+int main(int n, char **arguments)
+{
+	return half == 500000000 && most == SLEY_NEVER && few == 3000 && SLEY_SEC(n++) == 1000000000 && n == 2 && arguments &&
+	       run() < 0 ? 0 : 1;
+}
+EOF
+	cp "$scratch/language.c" "$scratch/language.cc"
+	local standard flags="-Wall -Wextra -Wpedantic -Wconversion -Werror -Wno-long-long -D_GNU_SOURCE $(pkg-config --cflags sley)"
+	${CC:-gcc} -std=c99 $flags "$scratch/language.c" -o "$scratch/language" "$lib/libsley.so"
+	LD_LIBRARY_PATH=$lib "$scratch/language"
+	for standard in c++11 c++20; do
+		clang -x c++ -std=$standard $flags "$scratch/language.cc" -o "$scratch/language" -x none "$lib/libsley.so"
+		LD_LIBRARY_PATH=$lib "$scratch/language"
+	done
+}
+
 # The tool starts from there.
 tool() {
 	"$root$prefix/bin/asynctop" --help >"$scratch/help"
@@ -273,5 +305,5 @@ make -s install DESTDIR="$root" PREFIX="$prefix" BUILD="${SLEY_BUILD#"$PWD"/}" W
 	cat "$scratch/log"
 	exit 1
 }
-run_suite files shared static archive symbols debug_symbols debug library branch_targets hardened headers \
+run_suite files shared static archive symbols debug_symbols debug library branch_targets hardened headers languages \
 	libraries_alone uninstall reproducible tool

@@ -3,6 +3,9 @@
 /* The heap of timers against a model, and deadlines as tasks see them. */
 #include "tests/unit/run.h"
 
+#include <errno.h>
+#include <limits.h>
+#include <pthread.h>
 #include <stdlib.h>
 
 #include "base/atomic.h"
@@ -226,6 +229,59 @@ static void test_short(void **state)
 	run(main_short, 2);
 }
 
+/* ---- durations ---- */
+
+static const sley_time statics[] = { SLEY_SEC(0.5), SLEY_SEC(INT64_MAX), SLEY_MS(INT64_MIN), SLEY_SEC(0.3) };
+enum { CONSTANT = SLEY_US(3) };
+
+/* Constants and variables of any type, at and beyond what fits. */
+static void test_durations(void **state)
+{
+	int i = 3;
+	unsigned large = UINT_MAX;
+	unsigned long larger = ULONG_MAX;
+	long long largest = LLONG_MAX, fits = INT64_MAX / 1000000000;
+	double real = 2.5, huge = -1e300;
+
+	assert_true(statics[0] == 500000000 && statics[1] == SLEY_NEVER && statics[2] == INT64_MIN);
+	assert_true(statics[3] == 300000000 && CONSTANT == 3000);
+	assert_true(SLEY_SEC(i++) == 3000000000 && i == 4);
+	assert_true(SLEY_SEC(large) == 4294967295000000000 && SLEY_US(larger) == SLEY_NEVER);
+	assert_true(SLEY_SEC(largest) == SLEY_NEVER && SLEY_SEC(-largest) == INT64_MIN);
+	assert_true(SLEY_SEC(fits) == fits * 1000000000 && SLEY_SEC(fits + 1) == SLEY_NEVER);
+	assert_true(SLEY_SEC(real) == 2500000000 && SLEY_MS(-real) == -2500000 && SLEY_SEC(huge) == INT64_MIN);
+	assert_true(sley_in(SLEY_SEC(largest)) == SLEY_NEVER && sley_in(INT64_MIN) < 0);
+}
+
+static void *waits_until(void *deadline)
+{
+	sley_time until = *(sley_time *)deadline;
+
+	REQUIRE(sley_chan_recv(NULL, NULL, until) == -ETIMEDOUT);
+	REQUIRE(sley_select(NULL, 0, until) == -ETIMEDOUT);
+	return NULL;
+}
+
+static int main_past(void *unused)
+{
+	static sley_time deadlines[] = { INT64_MIN, INT64_MIN + 1, -1, 0, 1 };
+
+	for (size_t i = 0; i < sizeof(deadlines) / sizeof(*deadlines); i++) {
+		pthread_t thread;
+		waits_until(&deadlines[i]);
+		REQUIRE(pthread_create(&thread, NULL, waits_until, &deadlines[i]) == 0);
+		REQUIRE(pthread_join(thread, NULL) == 0);
+	}
+	return 0;
+}
+
+/* A deadline before time began has passed, for tasks and threads. */
+static void test_past(void **state)
+{
+	run(main_past, 1);
+	run(main_past, 2);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -234,6 +290,8 @@ int main(void)
 		cmocka_unit_test(test_order),
 		cmocka_unit_test(test_cancel),
 		cmocka_unit_test(test_short),
+		cmocka_unit_test(test_durations),
+		cmocka_unit_test(test_past),
 	};
 
 	return cmocka_run_group_tests_name("timer", tests, NULL, NULL);
