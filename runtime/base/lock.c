@@ -14,9 +14,14 @@ void lock_slow(struct lock *lock)
 			return;
 		cpu_relax();
 	}
-	/* From here on the word is 2 while we hold it, as we cannot know whether others sleep too. */
+	/*
+	 * From here on the word is 2 while we hold it, as we cannot know whether others sleep too. A sleep ends by
+	 * itself: the lock of an entry of the task table may become zero with its page (sched/task.c), and who waits for
+	 * it with an id from long ago would sleep for ever.
+	 */
+	static const struct timespec longest = { .tv_nsec = 50 * 1000 * 1000 };
 	while (exchange(&lock->word, 2, acquire) != 0)
-		futex_wait(&lock->word, 2, NULL);
+		futex_wait(&lock->word, 2, &longest);
 }
 
 void lock_wake(struct lock *lock)

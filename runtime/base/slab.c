@@ -3,6 +3,7 @@
 #include "base/slab.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -133,9 +134,9 @@ static bool is_full(const struct slab *slab)
 }
 
 /* A block of a slab that has blocks to be had; null: the next one is not populated yet. */
-static struct block *take_one(struct slabs *slabs, struct slab *slab)
+static struct slab_block *take_one(struct slabs *slabs, struct slab *slab)
 {
-	struct block *block = slab->free;
+	struct slab_block *block = slab->free;
 	if (block) {
 		slab->free = block->next;
 	} else {
@@ -153,14 +154,14 @@ static struct block *take_one(struct slabs *slabs, struct slab *slab)
 }
 
 /* From what is there, with the lock held. A slab that waits to be populated is the last of its class. */
-static unsigned take_there(struct slabs *slabs, unsigned class, struct block **list, unsigned most)
+static unsigned take_there(struct slabs *slabs, unsigned class, struct slab_block **list, unsigned most)
 {
 	unsigned n = 0;
 	while (n < most) {
 		struct slab *slab = slabs->open[class].first;
 		if (!slab && !(slab = assign(slabs, class)))
 			break;
-		struct block *block = take_one(slabs, slab);
+		struct slab_block *block = take_one(slabs, slab);
 		if (!block)
 			break;
 		block->next = *list;
@@ -215,11 +216,22 @@ static unsigned take_fresh(struct slabs *slabs, struct slab **first)
 {
 	size_t begin = slabs->memory.populated, end = begin + SLAB_GROUP * SLAB;
 	*first = &slabs->all[begin / SLAB];
-	if (begin >= slabs->limit || (slabs->kind->grow && slabs->kind->grow(end) != 0) ||
+	if ((slabs->kind->grow && slabs->kind->grow(end) != 0) ||
 	    arena_grow(&slabs->descriptors, end / SLAB * sizeof(struct slab)) != 0 ||
 	    arena_grow(&slabs->memory, end) != 0)
 		return 0;
 	return MIN(SLAB_GROUP, slabs->count - (unsigned)(begin / SLAB));
+}
+
+/* Whether slabs are about to be cold or stock, or are by now: they were on their way when nothing was found. */
+static bool something_comes(struct slabs *slabs)
+{
+	lock_take(&slabs->lock);
+	bool comes = slabs->leaving > 0 || slabs->cold.first || slabs->stock.first;
+	lock_drop(&slabs->lock);
+	if (comes)
+		sched_yield();
+	return comes;
 }
 
 /* Makes cold slabs, or fresh ones, stock. */
@@ -231,6 +243,8 @@ static int grow_group(struct slabs *slabs)
 	int error = 0;
 	if (n > 0)
 		error = memory_populate(slab_memory(slabs, first), n * SLAB);
+	else if (slabs->memory.populated >= slabs->limit)
+		return something_comes(slabs) ? 0 : -EAGAIN;
 	else if (!(fresh = (n = take_fresh(slabs, &first)) > 0))
 		return -ENOMEM;
 	lock_take(&slabs->lock);
@@ -284,7 +298,7 @@ static bool runs_low(const struct slabs *slabs)
 	       (slabs->cold.first || (slabs->made > SLAB_SMALL && slabs->made < slabs->count));
 }
 
-unsigned slabs_take(struct slabs *slabs, unsigned class, struct block **list, unsigned most)
+unsigned slabs_take_or(struct slabs *slabs, unsigned class, struct slab_block **list, unsigned most, int *error)
 {
 	unsigned n;
 	bool low;
@@ -293,7 +307,7 @@ unsigned slabs_take(struct slabs *slabs, unsigned class, struct block **list, un
 		n = take_there(slabs, class, list, most);
 		low = runs_low(slabs);
 		lock_drop(&slabs->lock);
-	} while (unlikely(n == 0) && grow(slabs, class) == 0);
+	} while (unlikely(n == 0) && (*error = grow(slabs, class)) == 0);
 	if (unlikely(low && n > 0) && lock_try(&slabs->growth)) {
 		grow_group(slabs); /* if it fails, who finds nothing will tell */
 		lock_drop(&slabs->growth);
@@ -301,12 +315,12 @@ unsigned slabs_take(struct slabs *slabs, unsigned class, struct block **list, un
 	return n;
 }
 
-void slabs_give(struct slabs *slabs, struct block **list, unsigned n)
+void slabs_give(struct slabs *slabs, struct slab_block **list, unsigned n)
 {
 	lock_take(&slabs->lock);
 	slabs->taken -= n;
 	while (n-- > 0) {
-		struct block *block = *list;
+		struct slab_block *block = *list;
 		*list = block->next;
 		struct slab *slab = &slabs->all[(size_t)((char *)block - slabs->base) / SLAB];
 		DCHECK(slab->state == SLAB_USED && slab->taken > 0);
@@ -317,6 +331,7 @@ void slabs_give(struct slabs *slabs, struct block **list, unsigned n)
 		if (--slab->taken == 0) {
 			if (slab->linked)
 				close_slab(slabs, slab);
+			slab->again = 1;
 			stock(slabs, slab);
 		} else if (!slab->linked) {
 			open_slab(slabs, slab);
@@ -372,6 +387,7 @@ static unsigned take_leaving(struct slabs *slabs, struct slab *group, bool whole
 			unstock(slabs, &group[i]);
 			group[i].state = SLAB_LEAVING;
 			slabs->surplus--;
+			slabs->leaving++;
 			mask |= 1u << i;
 		}
 	}
@@ -409,6 +425,7 @@ static void put_away(struct slabs *slabs, struct slab *group, unsigned taken, un
 	for (unsigned i = SLAB_GROUP; i-- > 0;) { /* from the end, so that they are found in order: take_cold() */
 		if (!(taken & 1u << i))
 			continue;
+		slabs->leaving--;
 		if (left & 1u << i)
 			group[i].ready = 0;
 		if (!(left & 1u << i) || &group[i] < slabs->all + SLAB_SMALL) {

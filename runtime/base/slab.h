@@ -34,15 +34,15 @@
 #define SLAB_CLASSES 54u
 
 /* A free block. */
-struct block {
-	struct block *next;
+struct slab_block {
+	struct slab_block *next;
 };
 
 enum slab_state { SLAB_WARM, SLAB_USED, SLAB_LEAVING, SLAB_COLD };
 
 struct slab {                 /* protected by the lock of the slabs */
 	struct slab *next, *prev; /* of the stock, or of the slabs of its class with blocks to be had; null: the ends */
-	struct block *free;       /* blocks that came back */
+	struct slab_block *free;       /* blocks that came back */
 	uint64_t newest[2];       /* for the owner of the slabs; zero at first, and kept */
 	uint32_t ready;           /* bytes from the front that are populated */
 	uint32_t size;            /* of a block */
@@ -52,6 +52,7 @@ struct slab {                 /* protected by the lock of the slabs */
 	uint8_t class;
 	uint8_t state;   /* enum slab_state */
 	uint8_t linked;  /* among those of its class */
+	uint8_t again;   /* it is assigned for another time: its blocks were used before */
 	uint8_t growing; /* its next piece is being populated: it must not leave */
 };
 
@@ -65,7 +66,7 @@ struct slab_kind {
 	/* under the lock, for each: it is in use for the first time since its slab was assigned; it comes back */
 	void (*cut)(struct slab *slab, void *block);
 	void (*back)(struct slab *slab, void *block);
-	/* without it: memory from the first up to that byte is about to be used: 0 or -ENOMEM */
+	/* without it, but with the growth lock: memory from the first up to that byte is about to be used: 0 or -ENOMEM */
 	int (*grow)(size_t end);
 	/* without it: the slab, which nobody uses, is to lose its bytes; false: not now */
 	bool (*leave)(struct slab *slab, void *memory);
@@ -84,6 +85,7 @@ struct slabs {
 	unsigned leavable; /* of them, those that have pages */
 	unsigned surplus;  /* slabs in stock that are still to be given back */
 	unsigned colds;
+	unsigned leaving; /* slabs that are just losing their pages */
 	unsigned made;     /* slabs that were ever usable */
 	size_t taken;      /* blocks in use */
 	struct decay decay;
@@ -97,11 +99,20 @@ struct slabs {
 int slabs_open(struct slabs *slabs, const struct slab_kind *kind, size_t limit);
 void slabs_close(struct slabs *slabs);
 
-/* Pushes up to `most` blocks of a class onto *list: how many, at least one unless there is no memory. */
-unsigned slabs_take(struct slabs *slabs, unsigned class, struct block **list, unsigned most);
+/*
+ * Pushes up to `most` blocks of a class onto *list: how many. 0: *error is -ENOMEM, or -EAGAIN if all up to the limit
+ * are in use.
+ */
+unsigned slabs_take_or(struct slabs *slabs, unsigned class, struct slab_block **list, unsigned most, int *error);
+
+static inline unsigned slabs_take(struct slabs *slabs, unsigned class, struct slab_block **list, unsigned most)
+{
+	int error;
+	return slabs_take_or(slabs, class, list, most, &error);
+}
 
 /* Gives n blocks from the front of *list back. */
-void slabs_give(struct slabs *slabs, struct block **list, unsigned n);
+void slabs_give(struct slabs *slabs, struct slab_block **list, unsigned n);
 
 /* Blocks in use. */
 size_t slabs_taken(struct slabs *slabs);

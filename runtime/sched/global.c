@@ -27,7 +27,7 @@ static struct {
 	struct chunk *first, *last;
 	struct chunk *free;
 	uint32_t made; /* chunks of the arena that were ever used */
-	/* protected by the table's lock; what it has grown to is seen by whoever has got a task */
+	/* protected by the table's growth lock; what it has grown to is seen by whoever has got a task */
 	struct arena arena CACHE_ALIGNED;
 } queue;
 

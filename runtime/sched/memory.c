@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /*
- * After a burst of tasks their memory is free: images in slabs (base/slab.h), stacks in the pool, and some of both in
- * the workers' caches. The monitor gives back what has been free for DECAY_STEPS steps (base/decay.h),
+ * After a burst of tasks their memory is free: images and table entries in slabs (base/slab.h), stacks in the pool, and
+ * some of each in the workers' caches. The monitor gives back what has been free for DECAY_STEPS steps (base/decay.h),
  * so about two seconds; a load that repeats each second keeps its memory populated.
  *
  * A block in a cache keeps a whole slab from being free. The caches are their workers', who use them without a lock, so
@@ -11,8 +11,8 @@
  * it comes back. Rejected: that the monitor takes the caches of workers that sleep. It would have to keep them from
  * waking up meanwhile.
  *
- * What stays, for each task of the highest number that was ever alive: its entry in the table, its public record (64
- * bytes: the sealed region cannot lose any), and 4 bytes of the global queue. And what malloc() keeps of freed objects.
+ * What stays, for each task of the highest number that was ever alive: its public record (64 bytes: the sealed region
+ * cannot lose any), and 4 bytes of the global queue. And what malloc() keeps of freed objects.
  */
 #include "sched/memory.h"
 
@@ -29,6 +29,7 @@ void worker_empty(struct worker *worker)
 {
 	store(&worker->empty_due, 0, relaxed);
 	stack_worker_empty(&worker->stack);
+	task_cache_empty(&worker->tasks);
 }
 
 static void ask_workers(void)
@@ -49,11 +50,12 @@ void memory_look(int64_t now)
 	if (now - aged >= load(&memory_interval, relaxed)) {
 		aged = now;
 		slabs_age(&images);
+		slabs_age(&task_slabs);
 		slots_age();
-		if (slabs_are_large(&images))
+		if (slabs_are_large(&images) || slabs_are_large(&task_slabs))
 			ask_workers();
 	}
-	size_t given = slabs_trim(&images) + slots_trim_free();
+	size_t given = slabs_trim(&images) + slabs_trim(&task_slabs) + slots_trim_free();
 	if (given > 0)
 		count_here(SLEY_COUNTER_given_back, given);
 }

@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
-/* The table and the transitions. Free entries are reused LIFO, by worker, so that they are warm. */
+/*
+ * The table. Free entries are reused LIFO, by worker, so that they are warm; the others are in slabs, which lose their
+ * pages when none of their entries has been needed for some seconds. An entry that then comes back must be none that
+ * anybody remembers: its slab keeps the newest generation and the highest number of a wait that any of them has had.
+ */
 #include "sched/task.h"
 
 #include <errno.h>
@@ -16,44 +20,76 @@
 #define RECORDS_AHEAD 4096u /* public records are populated in steps of 256 KiB */
 #define RECORDS_FIRST 64u   /* the first page */
 
+struct slabs task_slabs;
+
 static struct {
-	struct lock lock; /* protects the rest */
-	struct arena arena;
-	struct task *free;
-	uint32_t high;      /* atomic: entries [0, high) were used; written under lock */
-	uint32_t populated; /* public records touched */
 	uint32_t max;
 	uint64_t generation; /* of fresh entries: above all that earlier runs used */
+	uint32_t high;       /* atomic: entries [0, high) were used; written under the lock of the slabs */
+	uint32_t populated;  /* public records touched; protected by their growth lock */
 } table;
 
 struct task *task_at(uint32_t index)
 {
-	return (struct task *)(void *)table.arena.base + index;
+	return (struct task *)(void *)task_slabs.base + index;
 }
 
-int tasks_open(uint32_t max)
+/* ---- what the slabs keep of the entries: see struct slab ---- */
+
+enum newest {
+	NEWEST_GENERATION, /* no entry of the slab has had this one or a later one */
+	NEWEST_WAIT,       /* nor a wait with a higher number */
+};
+
+#define GENERATIONS (INT64_MAX >> SLEY_TASK_INDEX_BITS)
+
+static uint64_t generation_of(const struct task *task)
 {
-	table.max = max;
-	int error = arena_reserve(&table.arena, (size_t)max * sizeof(struct task));
-	if (error == 0 && (error = global_open(max)) != 0)
-		arena_free(&table.arena);
-	return error;
+	return task->id >> SLEY_TASK_INDEX_BITS;
 }
 
-void tasks_close(void)
+/* They wrap. */
+static bool is_later(uint64_t generation, uint64_t than)
 {
-	uint64_t newest = table.generation;
-	for (uint32_t i = 0; i < table.high; i++) {
-		newest = MAX(newest, task_at(i)->id >> SLEY_TASK_INDEX_BITS);
-		store(&region.tasks[i].id, 0, relaxed);
-		region_live_clear(i);
-		fiber_fini(&task_at(i)->fiber);
+	return ((generation - than) & GENERATIONS) <= GENERATIONS / 2;
+}
+
+static size_t entry_size(unsigned class)
+{
+	(void)class;
+	return sizeof(struct task);
+}
+
+/*
+ * An entry is in use for the first time since its slab was stock: its bytes are old, or zero. Somebody may know it from
+ * an earlier life, and look at its id under its lock. That is the last lock here, as he takes no other one: the id is
+ * not his.
+ */
+static void entry_cut(struct slab *slab, void *block)
+{
+	struct task *task = block;
+	uint32_t index = (uint32_t)(task - task_at(0));
+	if (slab->newest[NEWEST_GENERATION] == 0)
+		slab->newest[NEWEST_GENERATION] = table.generation;
+	store(&task->claim, slab->newest[NEWEST_WAIT] << CLAIM_BITS | CLAIM_EVENT, relaxed); /* it does not wait */
+	if (slab->again)
+		lock_take(&task->lock);
+	task->fate = TASK_UNUSED;
+	task->id = slab->newest[NEWEST_GENERATION] << SLEY_TASK_INDEX_BITS | (index + 1);
+	if (slab->again)
+		lock_drop(&task->lock);
+	if (index >= table.high) {
+		store(&table.high, index + 1, release); /* pairs with task_find() */
+		store(&region.header->task_high, MAX(index + 1, region.header->task_high), relaxed);
 	}
-	arena_free(&table.arena);
-	global_close();
-	table.free = NULL;
-	table.high = 0;
-	table.generation = (newest + 1) & (INT64_MAX >> SLEY_TASK_INDEX_BITS);
+}
+
+static void entry_back(struct slab *slab, void *block)
+{
+	const struct task *task = block;
+	if (is_later(generation_of(task), slab->newest[NEWEST_GENERATION]))
+		slab->newest[NEWEST_GENERATION] = generation_of(task);
+	slab->newest[NEWEST_WAIT] = MAX(slab->newest[NEWEST_WAIT], load(&task->claim, relaxed) >> CLAIM_BITS);
 }
 
 /* Makes the record pages of [0, high) present, in steps. */
@@ -72,55 +108,89 @@ static int populate_records(uint32_t high)
 	return 0;
 }
 
-/* A fresh entry, with the lock held. */
-static struct task *fresh(int *error)
+/* What entries need besides, before they are used. */
+static int entries_grow(size_t end)
 {
-	uint32_t index = table.high;
-	*error = index == table.max ? -EAGAIN : -ENOMEM;
-	if (index == table.max || arena_grow(&table.arena, (index + 1) * sizeof(struct task)) != 0 ||
-	    populate_records(index + 1) != 0 || global_reserve(index + 1) != 0)
-		return NULL;
-	struct task *task = task_at(index);
-	task->fate = TASK_UNUSED;
-	task->claim = CLAIM_EVENT; /* it does not wait */
-	task->id = table.generation << SLEY_TASK_INDEX_BITS | (index + 1);
-	store(&table.high, index + 1, release); /* pairs with task_find() */
-	store(&region.header->task_high, MAX(index + 1, region.header->task_high), relaxed);
-	return task;
+	uint32_t entries = (uint32_t)MIN(end / sizeof(struct task), table.max);
+	int error = populate_records(entries);
+	return error ? error : global_reserve(entries);
 }
 
-/* Takes up to `most` entries; the list's length. */
-static unsigned refill(struct task **head, unsigned most, int *error)
+/*
+ * The slab is about to become zero. Someone with an old id may hold the lock of an entry just now, to find that out;
+ * then the slab stays. All locks are taken, and it is the zeroes that drop them: so whoever comes meanwhile waits, and
+ * goes on afterwards, at the latest when his sleep ends (lock_slow()).
+ */
+static bool entries_leave(struct slab *slab, void *memory)
 {
-	unsigned n = 0;
-	lock_take(&table.lock);
-	while (n < most) {
-		struct task *task = table.free;
-		if (task)
-			table.free = (struct task *)task->tenant.next;
-		else if (!(task = fresh(error)))
-			break;
-		task->tenant.next = tenant_of(*head);
-		*head = task;
-		n++;
+	struct task *first = memory;
+	uint32_t n = slab->ready / sizeof(struct task), i = 0;
+	while (i < n && lock_try(&first[i].lock))
+		i++;
+	if (i < n) {
+		while (i-- > 0)
+			lock_drop(&first[i].lock);
+		return false;
 	}
-	lock_drop(&table.lock);
-	return n;
+	for (i = 0; i < n; i++)
+		fiber_fini(&first[i].fiber);
+	return true;
+}
+
+int tasks_open(uint32_t max)
+{
+	static const struct slab_kind kind = {
+		.size = entry_size, .cut = entry_cut, .back = entry_back, .grow = entries_grow, .leave = entries_leave
+	};
+	table.max = max;
+	int error = global_open(max);
+	if (error == 0 && (error = slabs_open(&task_slabs, &kind, (size_t)max * sizeof(struct task))) != 0)
+		global_close();
+	return error;
+}
+
+void tasks_close(void)
+{
+	uint64_t newest = table.generation;
+	for (uint32_t i = 0; i < table.high; i++) {
+		if (is_later(generation_of(task_at(i)), newest))
+			newest = generation_of(task_at(i));
+		store(&region.tasks[i].id, 0, relaxed);
+		region_live_clear(i);
+		fiber_fini(&task_at(i)->fiber);
+	}
+	for (unsigned i = 0; i < task_slabs.made; i++) {
+		if (is_later(task_slabs.all[i].newest[NEWEST_GENERATION], newest))
+			newest = task_slabs.all[i].newest[NEWEST_GENERATION];
+	}
+	slabs_close(&task_slabs);
+	global_close();
+	table.high = 0;
+	table.generation = (newest + 1) & GENERATIONS;
+}
+
+/* ---- taking and giving ---- */
+
+/* Takes up to `most` entries; the list's length. */
+static unsigned refill(struct slab_block **head, unsigned most, int *error)
+{
+	return slabs_take_or(&task_slabs, 0, head, most, error);
 }
 
 struct task *task_alloc(struct task_cache *cache, int *error)
 {
-	struct task *task = NULL;
+	struct slab_block *block = NULL;
 	if (!cache) {
-		if (refill(&task, 1, error) == 0)
+		if (refill(&block, 1, error) == 0)
 			return NULL;
 	} else {
 		if (!cache->head && (cache->count = refill(&cache->head, BATCH, error)) == 0)
 			return NULL;
-		task = cache->head;
-		cache->head = (struct task *)task->tenant.next;
+		block = cache->head;
+		cache->head = block->next;
 		cache->count--;
 	}
+	struct task *task = (struct task *)(void *)block;
 	task->tenant.next = NULL;
 	task->flags = task->fate = 0;
 	task->joiner = 0;
@@ -128,16 +198,10 @@ struct task *task_alloc(struct task_cache *cache, int *error)
 	return task;
 }
 
-static void give_back(struct task *head, unsigned n)
+void task_cache_empty(struct task_cache *cache)
 {
-	lock_take(&table.lock);
-	while (n-- > 0) {
-		struct task *task = head;
-		head = (struct task *)task->tenant.next;
-		task->tenant.next = tenant_of(table.free);
-		table.free = task;
-	}
-	lock_drop(&table.lock);
+	slabs_give(&task_slabs, &cache->head, cache->count);
+	cache->count = 0;
 }
 
 struct task_extra *task_extra_get(struct image_cache *cache, struct task *task)
@@ -204,27 +268,23 @@ void task_free(struct task_cache *cache, struct task *task)
 	lock_drop(&task->lock);
 	if (unlikely(extra != NULL))
 		image_free(images_here(), extra, sizeof(*extra));
+	struct slab_block *block = (struct slab_block *)(void *)task;
 	if (!cache) {
-		task->tenant.next = NULL;
-		give_back(task, 1);
+		slabs_give(&task_slabs, &block, 1);
 		return;
 	}
-	task->tenant.next = tenant_of(cache->head);
-	cache->head = task;
+	block->next = cache->head;
+	cache->head = block;
 	if (++cache->count > 2 * BATCH) {
-		struct task *head = cache->head, *last = head;
-		for (unsigned i = 1; i < BATCH; i++)
-			last = (struct task *)last->tenant.next;
-		cache->head = (struct task *)last->tenant.next;
+		slabs_give(&task_slabs, &cache->head, BATCH);
 		cache->count -= BATCH;
-		give_back(head, BATCH);
 	}
 }
 
 struct task *task_find(int64_t id)
 {
 	uint32_t index = (uint32_t)((uint64_t)id & SLEY_TASK_INDEX_MASK) - 1;
-	if (id <= 0 || index >= load(&table.high, acquire)) /* pairs with fresh(): the entry is there */
+	if (id <= 0 || index >= load(&table.high, acquire)) /* pairs with entry_cut(): the entry is there */
 		return NULL;
 	return task_at(index);
 }
@@ -232,8 +292,10 @@ struct task *task_find(int64_t id)
 void tasks_each(void (*fn)(struct task *, void *), void *arg)
 {
 	uint32_t high = load(&table.high, acquire);
-	for (uint32_t i = 0; i < high; i++)
-		fn(task_at(i), arg);
+	for (uint32_t i = 0; i < high; i++) {
+		if (task_at(i)->id != 0) /* its page was not given back */
+			fn(task_at(i), arg);
+	}
 }
 
 /* ---- the public record ---- */

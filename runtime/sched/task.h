@@ -2,7 +2,9 @@
 /* Copyright (c) 2026 the sley authors */
 /*
  * The task table. Entries are type-stable: never unmapped during a run, so a stale pointer finds a task entry, and a
- * claim on an old wait fails by its number. What tools may see of a task is in its public record in the region.
+ * claim on an old wait fails by its number. An entry that was free for long may be zero, as its page was given back:
+ * then it has no id that anybody knows and nobody holds its lock. What tools may see of a task is in its public record
+ * in the region.
  *
  * States (enum sley_task_state), who has the task, and who may change it:
  *   FREE     the table's or a worker's free list. Whoever takes it from there.
@@ -19,6 +21,7 @@
 
 #include "base/check.h"
 #include "base/lock.h"
+#include "base/slab.h"
 #include "context/fiber.h"
 #include "region/region.h"
 #include "sched/timer.h"
@@ -71,6 +74,12 @@ struct task_extra {
 	struct watch *watches;
 };
 
+#if !defined(SLEY_TSAN) && !defined(SLEY_ASAN)
+#define TASK_ALIGNED CACHE_ALIGNED
+#else
+#define TASK_ALIGNED __attribute__((aligned(256)))
+#endif
+
 /*
  * Two cache lines. The first is all that a switch touches, unless the task waits.
  */
@@ -93,8 +102,10 @@ struct task {
 	};
 	struct timer timer;
 	struct task_extra *extra; /* atomic; set once, and freed, under lock: see task_extra_get() */
-	struct fiber fiber; /* kept when it is free */
-} CACHE_ALIGNED;
+	struct fiber fiber; /* kept when it is free, unless its page is given back */
+} TASK_ALIGNED;
+
+_Static_assert(SLAB % sizeof(struct task) == 0, "entries are an array across slabs");
 
 #if !defined(SLEY_TSAN) && !defined(SLEY_ASAN)
 _Static_assert(sizeof(struct task) == 2 * CACHE_LINE && offsetof(struct task, wait) == CACHE_LINE, "see above");
@@ -102,7 +113,7 @@ _Static_assert(sizeof(struct task) == 2 * CACHE_LINE && offsetof(struct task, wa
 
 /* Free entries that a worker keeps. Owned by it. */
 struct task_cache {
-	struct task *head;
+	struct slab_block *head;
 	unsigned count;
 };
 
@@ -116,6 +127,12 @@ void tasks_close(void);
  */
 struct task *task_alloc(struct task_cache *cache, int *error);
 void task_free(struct task_cache *cache, struct task *task);
+
+/* Gives the free entries of the cache back. By its owner. */
+void task_cache_empty(struct task_cache *cache);
+
+/* The table's memory: see base/slab.h. */
+extern struct slabs task_slabs;
 
 /* Fills in the public record. `parent` may be null. */
 void task_publish(struct task *task, struct task *parent, const char *name);

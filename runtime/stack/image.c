@@ -95,7 +95,7 @@ void *image_alloc(struct image_cache *cache, size_t n)
 		return block;
 	}
 	unsigned class = class_of(n);
-	struct block *b = NULL;
+	struct slab_block *b = NULL;
 	if (!cache)
 		return slabs_take(&images, class, &b, 1) ? b : NULL;
 	b = cache->free[class].head;
@@ -129,7 +129,7 @@ void image_free(struct image_cache *cache, void *block, size_t n)
 		return;
 	}
 	unsigned class = class_of(n);
-	struct block *b = block;
+	struct slab_block *b = block;
 	if (!cache) {
 		slabs_give(&images, &b, 1);
 		return;

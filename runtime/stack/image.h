@@ -20,7 +20,7 @@
 
 struct image_cache { /* owned by one worker; zero at first */
 	struct {
-		struct block *head;
+		struct slab_block *head;
 		unsigned count;
 		unsigned most; /* beyond which a batch goes back; 0: not known yet */
 	} free[IMAGE_CLASSES];

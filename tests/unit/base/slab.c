@@ -47,9 +47,9 @@ static size_t resident(void)
 	return n * PAGE;
 }
 
-static struct block *take(unsigned class, unsigned n)
+static struct slab_block *take(unsigned class, unsigned n)
 {
-	struct block *list = NULL;
+	struct slab_block *list = NULL;
 
 	while (n > 0) {
 		unsigned got = slabs_take(&slabs, class, &list, n);
@@ -59,7 +59,7 @@ static struct block *take(unsigned class, unsigned n)
 	return list;
 }
 
-static unsigned give(struct block *list)
+static unsigned give(struct slab_block *list)
 {
 	unsigned n = 0;
 
@@ -85,7 +85,7 @@ static void test_share(void **state)
 /* One block keeps its slab, and no other. */
 static void test_straggler(void **state)
 {
-	struct block *list = take(3, 5000), *last = list;
+	struct slab_block *list = take(3, 5000), *last = list;
 
 	list = list->next;
 	last->next = NULL;
@@ -117,8 +117,8 @@ static void test_leave(void **state)
 	test_need_kernel("qemu-user drops MADV_POPULATE_WRITE");
 	size_t before = resident();
 	for (unsigned round = 0; round < 3; round++) {
-		struct block *list = take(round, BYTES / size_of(round));
-		for (struct block *b = list; b; b = b->next)
+		struct slab_block *list = take(round, BYTES / size_of(round));
+		for (struct slab_block *b = list; b; b = b->next)
 			memset((char *)b + sizeof(*b), 0xaa, size_of(round) - sizeof(*b));
 		assert_true(resident() >= BYTES);
 		pass(3 * DECAY_STEPS); /* in use, but for what had been made ready ahead */
@@ -138,7 +138,7 @@ static void test_steady(void **state)
 {
 	give(take(5, 9000));
 	for (unsigned round = 0; round < 10; round++) {
-		struct block *list = take(5, 3000);
+		struct slab_block *list = take(5, 3000);
 		unsigned stocked = slabs.stocked;
 		pass(1);
 		give(list);
@@ -153,10 +153,10 @@ static void test_steady(void **state)
 static void test_scattered(void **state)
 {
 	enum { BLOCKS = 30000 };
-	struct block *kept[BLOCKS / 1000], *rest = NULL, *list = take(0, BLOCKS);
+	struct slab_block *kept[BLOCKS / 1000], *rest = NULL, *list = take(0, BLOCKS);
 
 	for (unsigned i = 0; i < BLOCKS; i++) {
-		struct block *b = list;
+		struct slab_block *b = list;
 		list = b->next;
 		if (i % 1000 == 0) {
 			kept[i / 1000] = b;
@@ -183,14 +183,14 @@ static void test_scattered(void **state)
 static void test_limit(void **state)
 {
 	struct slabs few;
-	struct block *list = NULL;
+	struct slab_block *list = NULL;
 	unsigned n = 0, got;
 
 	assert_int_equal(slabs_open(&few, &kind, 5 * (SLAB_SMALL + 5) * size_of(0) + SLAB_SMALL * SLAB + 100), 0);
 	while ((got = slabs_take(&few, 0, &list, 100)) > 0)
 		n += got;
 	assert_int_equal(n, few.limit / size_of(0));
-	for (struct block *b = list; b; b = b->next)
+	for (struct slab_block *b = list; b; b = b->next)
 		assert_true((char *)b + size_of(0) <= few.base + few.limit);
 	slabs_give(&few, &list, 3);
 	list = NULL;
@@ -203,7 +203,7 @@ static void test_limit(void **state)
 static void test_no_memory(void **state)
 {
 	struct rlimit old, low;
-	struct block *list = NULL, *more = NULL;
+	struct slab_block *list = NULL, *more = NULL;
 
 	test_need_kernel("qemu-user does not keep RLIMIT_DATA");
 	list = take(0, 1);
@@ -228,7 +228,7 @@ static void test_no_memory(void **state)
 static unsigned stop; /* atomic */
 
 struct owned {
-	struct block *block;
+	struct slab_block *block;
 	unsigned class;
 	unsigned char mark;
 };
@@ -293,7 +293,7 @@ static void test_threads(void **state)
 
 static void *take_one(void *arg)
 {
-	struct block *block = NULL;
+	struct slab_block *block = NULL;
 
 	REQUIRE(slabs_take(&slabs, 0, &block, 1) == 1);
 	slabs_give(&slabs, &block, 1);
@@ -304,7 +304,7 @@ static void *take_one(void *arg)
 /* While somebody populates, the others have what is there. (The growth lock is held here as he would.) */
 static void test_growth(void **state)
 {
-	struct block *list = take(0, 1);
+	struct slab_block *list = take(0, 1);
 	unsigned done = 0; /* atomic */
 	pthread_t thread;
 

@@ -95,6 +95,18 @@ static int main_sizes(void *unused)
 	return 0;
 }
 
+/* Many tasks with little each. */
+static int main_many(void *unused)
+{
+	size_t before;
+
+	burst(10, 100);
+	before = resident();
+	REQUIRE(burst(60000, 300) > before + 30 * MIB);
+	await_resident(allowed(before), SLEY_SEC(30));
+	return 0;
+}
+
 /* With the time that a service has. */
 static int main_five_seconds(void *unused)
 {
@@ -140,6 +152,11 @@ static void test_sizes(void **state)
 	in_child(main_sizes, 2, 20 * NS_PER_MS);
 }
 
+static void test_many(void **state)
+{
+	in_child(main_many, 2, 20 * NS_PER_MS);
+}
+
 static void test_five_seconds(void **state)
 {
 	in_child(main_five_seconds, 1, DECAY_INTERVAL);
@@ -177,6 +194,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_sizes),
+		cmocka_unit_test(test_many),
 		cmocka_unit_test(test_five_seconds),
 		cmocka_unit_test(test_asked),
 	};

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/atomic.h"
+#include "sched/memory.h"
 #include "sched/worker.h"
 
 static void nothing(void *arg)
@@ -62,6 +63,73 @@ static void test_unique(void **state)
 
 	run_with(main_unique, &old, &options);
 	run_with(main_stale, &old, &options);
+}
+
+/* Takes the pages of all free entries but a few away, as the monitor does after some time. */
+static void lose_pages(void)
+{
+	worker_empty(worker_self());
+	for (unsigned i = 0; i <= DECAY_STEPS; i++) {
+		slabs_age(&task_slabs);
+		slabs_trim(&task_slabs);
+	}
+}
+
+static int main_given_back(void *arg)
+{
+	enum { ROUNDS = 4, AT_ONCE = 5000 };
+	static sley_task ids[ROUNDS * AT_ONCE];
+
+	for (int r = 0; r < ROUNDS; r++) {
+		for (int i = 0; i < AT_ONCE; i++)
+			REQUIRE((ids[r * AT_ONCE + i] = sley_spawn(nothing, NULL)) > 0);
+		for (int i = 0; i < AT_ONCE; i++)
+			REQUIRE(sley_join(ids[r * AT_ONCE + i], SLEY_NEVER) == 0);
+		lose_pages();
+		/* in the last half of what was used all are free */
+		REQUIRE(task_at((uint32_t)(ids[r * AT_ONCE + AT_ONCE / 2] & SLEY_TASK_INDEX_MASK) - 1)->id == 0);
+		for (int i = 0; i < (r + 1) * AT_ONCE; i++)
+			REQUIRE(sley_join(ids[i], SLEY_NEVER) == -ESRCH && sley_cancel(ids[i]) == -ESRCH);
+	}
+	qsort(ids, ROUNDS * AT_ONCE, sizeof(ids[0]), compare);
+	for (int i = 1; i < ROUNDS * AT_ONCE; i++)
+		REQUIRE(ids[i] != ids[i - 1]);
+	return 0;
+}
+
+/* Ids are never used twice, also if the entry's page was given back in between, and with it the last id. */
+static void test_given_back(void **state)
+{
+	store(&memory_interval, SLEY_SEC(1000), relaxed);
+	run(main_given_back, 1);
+	store(&memory_interval, DECAY_INTERVAL, relaxed);
+}
+
+/* The pages of a slab are not given back while somebody holds the lock of an entry. */
+static int main_lock_held(void *arg)
+{
+	enum { AT_ONCE = 5000 };
+	static sley_task ids[AT_ONCE];
+
+	for (int i = 0; i < AT_ONCE; i++)
+		REQUIRE((ids[i] = sley_spawn(nothing, NULL)) > 0);
+	struct task *task = task_find(ids[AT_ONCE / 2]), *other = task_find(ids[AT_ONCE / 4]);
+	for (int i = 0; i < AT_ONCE; i++)
+		REQUIRE(sley_join(ids[i], SLEY_NEVER) == 0);
+	lock_take(&task->lock);
+	lose_pages();
+	REQUIRE(task->id != 0 && other->id == 0 && other->lock.word == 0);
+	lock_drop(&task->lock);
+	lose_pages();
+	REQUIRE(task->id == 0);
+	return 0;
+}
+
+static void test_lock_held(void **state)
+{
+	store(&memory_interval, SLEY_SEC(1000), relaxed);
+	run(main_lock_held, 1);
+	store(&memory_interval, DECAY_INTERVAL, relaxed);
 }
 
 static int main_find(void *arg)
@@ -286,6 +354,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_unique),
+		cmocka_unit_test(test_given_back),
+		cmocka_unit_test(test_lock_held),
 		cmocka_unit_test(test_find),
 		cmocka_unit_test(test_records),
 		cmocka_unit_test(test_reused), cmocka_unit_test(test_wrapped),
