@@ -20,6 +20,8 @@
 
 #include <sley/base.h>
 
+struct addrinfo; /* strict C hides the one of netdb.h */
+
 #ifdef __cplusplus
 extern "C" {
 #endif

@@ -6,6 +6,7 @@
 
 #include <sley/base.h>
 #include <signal.h>
+#include <sys/select.h> /* sigset_t, in strict C too */
 
 #ifdef __cplusplus
 extern "C" {

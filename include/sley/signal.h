@@ -18,6 +18,7 @@
 #define SLEY_SIGNAL_H
 
 #include <signal.h>
+#include <sys/select.h> /* sigset_t, in strict C too */
 #include <sley/base.h>
 
 struct signalfd_siginfo;

@@ -209,13 +209,34 @@ hardened() {
 	done
 }
 
-# Each header stands alone, without GNU's extensions of the language, in C and in C++.
+# compiles LANGUAGE STANDARD HEADER...: both compilers take them in this order, and warn of nothing.
+compiles() {
+	local compiler language=$1 standard=$2 warnings="-Wall -Wextra -Wpedantic -Wconversion -Wcast-qual -Wundef"
+	shift 2
+	case $language in
+	c) warnings="$warnings -Wshadow -Wstrict-prototypes -Wmissing-prototypes" ;;
+	c++) warnings="$warnings -Wshadow -Wnon-virtual-dtor" ;;
+	esac
+	printf '#include <%s>\n' "$@" >"$scratch/header.c"
+	for compiler in gcc clang; do
+		$compiler -x $language -std=$standard $warnings -Werror -fsyntax-only $(pkg-config --cflags sley) \
+			"$scratch/header.c" || fail "$compiler -std=$standard: $*"
+	done
+}
+
+# Each header stands alone in strict C and in C++, without GNU's extensions of the language or of the library; and all of
+# them together in every standard.
 headers() {
-	local header
+	local header standard
 	for header in sley.h $(cd include && echo sley/*.h); do
-		echo "#include <$header>" >"$scratch/header.c"
-		${CC:-gcc} -std=c99 -D_GNU_SOURCE -Wall -Wextra -Werror -fsyntax-only $(pkg-config --cflags sley) "$scratch/header.c"
-		clang -x c++ -Wall -Wextra -Werror -fsyntax-only $(pkg-config --cflags sley) "$scratch/header.c"
+		compiles c c99 "$header"
+		compiles c++ c++11 "$header"
+	done
+	for standard in c11 c17 c2x gnu11; do
+		compiles c $standard sley.h sley/introspect.h
+	done
+	for standard in c++14 c++17 c++20 gnu++17; do
+		compiles c++ $standard sley.h sley/introspect.h
 	done
 }
 
