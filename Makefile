@@ -24,6 +24,8 @@
 ##   all        the libraries, asynctop, the examples, the benchmarks (default)
 ##   demo       a service under load, and asynctop's verdict on it; LIVE=1: the live screen
 ##   check      all tests; PART=gcc|clang|debug|ucontext|asan|tsan|aarch64: one part
+##   check-deep the same with the full counts under sanitizers too, for hours
+##   figures    measures them all, for half an hour on a quiet machine, and writes them into README.md
 ##   bench      the figures; ARGS="-r ROW[,ROW] -w WORKERS[,WORKERS]": some of them
 ##   tests      builds the test programs
 ##   examples   builds all examples, also those with OpenSSL, libcurl and hiredis, which `all` leaves out
@@ -192,7 +194,7 @@ quote = '$(subst ','\'',$(1))'
 
 # ---- targets ----
 
-.PHONY: all libs tests examples demo check bench install install-lib install-tools uninstall deps clean help list-tests FORCE
+.PHONY: all libs tests examples demo check check-deep bench figures install install-lib install-tools uninstall deps clean help list-tests FORCE
 
 all: $(libraries) $(asynctop_program) $(example_programs) $(bench_programs)
 libs: $(libraries)
@@ -216,6 +218,16 @@ demo:
 check:
 	@$(MAKE) deps
 	@PART=$(PART) tests/check/run
+
+check-deep:
+	@$(MAKE) deps
+	@SLEY_CHECK_DEEP=1 PART=$(PART) tests/check/run
+
+# Measured whole first: README.md is as it was if a row fails.
+figures: $(bench_programs) $(asynctop_program) $(example_programs)
+	SLEY_BUILD=$(abspath $(BUILD)) $(BUILD)/bench >$(BUILD)/figures
+	awk -f tests/bench/figures.awk $(BUILD)/figures README.md >$(BUILD)/README.md
+	cp $(BUILD)/README.md README.md
 
 bench: $(bench_programs) $(asynctop_program) $(example_programs)
 	@SLEY_BUILD=$(abspath $(BUILD)) $(BUILD)/bench $(ARGS)

@@ -57,6 +57,24 @@ observed() {
 	has sley 1 asynctop_echo_overhead asynctop_own_cpu
 }
 
+# README.md's table is made of a whole measurement, and of nothing less.
+figures() {
+	local value workers
+	for workers in 1 2; do
+		for value in switch yield2 yield1k yield100k park_create park_rss park_wakejoin spawn_join chan_pingpong chan_1x1 \
+			select mutex generator future skynet echo_c64_rps echo_c1000_rps http_rps asynctop_echo_overhead asynctop_own_cpu; do
+			printf '%s %s %s 123456 x\n' $value sley $workers $value raw $workers $value ucontext $workers
+		done
+	done >"$scratch/lines"
+	awk -f tests/bench/figures.awk "$scratch/lines" README.md >"$scratch/README.md"
+	sed '/^<!-- figures: begin/,/^<!-- figures: end/d' README.md >"$scratch/rest"
+	sed '/^<!-- figures: begin/,/^<!-- figures: end/d' "$scratch/README.md" | cmp - "$scratch/rest"
+	[ "$(sed -n '/^<!-- figures: begin/,/^<!-- figures: end/p' "$scratch/README.md" | grep -c '^|.*123')" = 19 ]
+	contains "$scratch/README.md" "| echo_c1000 | 123,500 | | 123,500: 1.00 |"
+	grep -v '^mutex sley 2' "$scratch/lines" >"$scratch/less"
+	expect 1 awk -f tests/bench/figures.awk "$scratch/less" README.md >"$scratch/README.md" 2>/dev/null
+}
+
 # Rows and workers can be chosen; an unknown row is a matter of usage.
 choice() {
 	"$SLEY_BUILD/bench" -q -n 1 -r yield1k,spawn_join -w 1,2 >"$scratch/lines"
@@ -65,4 +83,4 @@ choice() {
 	expect 2 "$SLEY_BUILD/bench" -r none 2>/dev/null
 }
 
-run_suite in_process together zerocopy servers observed choice
+run_suite in_process together zerocopy servers observed figures choice

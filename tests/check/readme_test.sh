@@ -5,12 +5,19 @@
 
 . tests/check/suite.sh
 
-# Tries ports until the server stays: it ends when its port is taken. Sets port and server.
+# build_server: from the example, without a warning.
+build_server() {
+	sed -n '/^```c$/,/^```$/p' README.md | sed '/^```/d' >"$scratch/server.c"
+	${CC:-gcc} -O2 -Wall -Wextra -Wno-unused-parameter -Werror -Iinclude -o "$scratch/server" "$scratch/server.c" \
+		"$SLEY_BUILD/libsley.a" -pthread
+}
+
+# start_server [WRAPPER...]: tries ports until the server stays: it ends when its port is taken. Sets port and server.
 start_server() {
 	local tries
 	for tries in 1 2 3 4 5 6 7 8 9 10; do
 		port=$((20000 + RANDOM % 12000))
-		"$scratch/server" "127.0.0.1:$port" &
+		"$@" "$scratch/server" "127.0.0.1:$port" &
 		server=$!
 		while kill -0 $server 2>/dev/null; do
 			! (: <"/dev/tcp/127.0.0.1/$port") 2>/dev/null || return 0
@@ -19,11 +26,9 @@ start_server() {
 	fail "the server does not start"
 }
 
-# The example compiles without a warning, serves two connections at once, and ends when its port is taken.
+# The example compiles, serves two connections at once, and ends when its port is taken.
 example() {
-	sed -n '/^```c$/,/^```$/p' README.md | sed '/^```/d' >"$scratch/server.c"
-	${CC:-gcc} -O2 -Wall -Wextra -Wno-unused-parameter -Werror -Iinclude -o "$scratch/server" "$scratch/server.c" \
-		"$SLEY_BUILD/libsley.a" -pthread
+	build_server
 	start_server
 	trap 'kill $server' EXIT
 	exec 3<>"/dev/tcp/127.0.0.1/$port" 4<>"/dev/tcp/127.0.0.1/$port"
@@ -34,6 +39,26 @@ example() {
 	read -r -t 30 answer <&3
 	[ "$answer" = "by the first" ]
 	expect 1 "$scratch/server" "127.0.0.1:$port"
+}
+
+# Out of descriptors it goes on, and serves who waited when others have left.
+out_of_descriptors() {
+	local connection last connections=() i
+	build_server
+	start_server bash -c 'ulimit -n 24; exec "$@"' -
+	trap 'kill $server' EXIT
+	for i in {1..30}; do
+		exec {connection}<>"/dev/tcp/127.0.0.1/$port"
+		connections+=("$connection")
+	done
+	last=${connections[29]}
+	echo "by the last" >&"$last"
+	for connection in "${connections[@]:0:29}"; do
+		exec {connection}>&-
+	done
+	read -r -t 30 answer <&"$last"
+	[ "$answer" = "by the last" ]
+	kill -0 $server
 }
 
 # Every target of make that it names is one.
@@ -67,4 +92,4 @@ options() {
 	done
 }
 
-run_suite example targets files options
+run_suite example out_of_descriptors targets files options
