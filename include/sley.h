@@ -38,6 +38,10 @@
  * SLEY_RUN_STRICT_STACKS. A task that blocks its thread by other means than these calls keeps its stack, and the tasks
  * that share it wait; if it blocks for what only a task can give (a raw read of a pipe that a task writes), it needs a
  * private stack. One that has kept a stack that others want for a second is named on stderr, once per spawn site.
+ *
+ * One copy. A process has one runtime: a plugin links libsley.so, and so does the program that loads it. With libsley.a
+ * in one of them and another copy in the other, each is a runtime of its own: to one a task of the other is a thread that
+ * runs no task, so its calls answer -EDEADLK, or -ENOTCONN. A line on stderr names the two when the second is loaded.
  */
 #ifndef SLEY_H
 #define SLEY_H

@@ -52,6 +52,7 @@
  *   sync/monitor.c       being told how tasks end; link.c: being cancelled with them
  *   region/region.c      what tools may see; site.c: spawn sites
  *   dump.c               the same as text
+ *   copies.c             finding another copy of all this in the process
  *
  * What is opened is closed in reverse order. The region alone stays for the process's life.
  */

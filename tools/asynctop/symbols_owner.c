@@ -38,6 +38,8 @@ static const char *const libc_names[] = {
 	"libresolv", "libnss_",  "libBrokenLocale", "libstdc++.",  "libc++.",      "libc++abi.", "libgcc_s.",
 	"libasan.",  "libtsan.", "libubsan.",       "liblsan.",    "libclang_rt.",
 };
+static const char *const sley_names[] = { "libsley.so", "libsley-debug.so", "libsley-asan.so", "libsley-tsan.so",
+					 "libsley-ubsan.so", "libsley_assist.so" };
 static const char *const loader_names[] = { "ld-linux", "ld-musl-", "ld-2.", "ld64.", "ld.so" };
 static const char *const sanitizer_functions[] = { "__interceptor_", "___interceptor_", "__sanitizer", "__asan",
 						   "__tsan" };
@@ -54,7 +56,7 @@ void module_name_owner(struct module *m, const char *path)
 		m->owner = SYMBOLS_LIBC;
 	else if (BEGINS_WITH_ANY(base, loader_names))
 		m->owner = SYMBOLS_LOADER;
-	else if (begins(base, "libsley.so") || begins(base, "libsley_assist.so"))
+	else if (BEGINS_WITH_ANY(base, sley_names))
 		m->owner = SYMBOLS_SLEY;
 }
 

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+/*
+ * Finds a second copy of the runtime in the process: a program that contains libsley.a, and a plugin that contains
+ * another or links libsley.so. Each has workers and tasks of its own. To one, a task of the other is a thread that runs
+ * no task: its calls answer -EDEADLK or -ENOTCONN, and nothing says why. So it is said when the second one is loaded.
+ *
+ * Only the loader sees both. They cannot find each other by name: a program does not export its symbols, nor does a
+ * plugin that is loaded with RTLD_LOCAL. So each copy has an ELF note, which says where its mark lies.
+ *
+ * Two copies are no fault where the loader has bound their public names to the same functions: a plugin that contains
+ * libsley.a, in a program that links libsley.so, calls the latter.
+ */
+#include <elf.h>
+#include <link.h>
+#include <string.h>
+
+#include <sley.h>
+
+#include "base/check.h"
+
+/* The same in every release: copies of different ones meet. */
+struct mark {
+	__typeof__(&sley_run_at) run; /* the function that calls of it in this object reach; filled in by the loader */
+	uint32_t told;                /* it was said that there is another */
+};
+
+HIDDEN struct mark copies_mark = { .run = sley_run_at };
+
+#define OWNER "sley"
+#define MARK  1 /* type of the note; its descriptor is the distance from itself to the mark */
+
+__asm__("	.pushsection .note.sley, \"a\", %note\n"
+	"	.balign	4\n"
+	"	.long	5, 4, 1\n"
+	"	.asciz	\"sley\"\n"
+	"	.balign	4\n"
+	"	.long	copies_mark - .\n"
+	"	.popsection\n");
+
+struct search {
+	const char *own, *other; /* the objects' paths; empty: the program */
+	struct mark *mark;       /* of the other */
+};
+
+static void note_found(struct search *search, const char *object, const void *descriptor)
+{
+	int32_t distance;
+
+	memcpy(&distance, descriptor, sizeof(distance));
+	struct mark *mark = (struct mark *)((uintptr_t)descriptor + (uintptr_t)(intptr_t)distance);
+	if (mark == &copies_mark) {
+		search->own = object;
+	} else if (mark->run != copies_mark.run) {
+		search->other = object;
+		search->mark = mark;
+	}
+}
+
+/* The notes of one segment. */
+static void search_notes(struct search *search, const char *object, const char *notes, size_t size, size_t align)
+{
+	ElfW(Nhdr) note;
+
+	while (size >= sizeof(note)) {
+		memcpy(&note, notes, sizeof(note));
+		size_t name = sizeof(note), descriptor = ROUND_UP(name + note.n_namesz, align);
+		size_t end = ROUND_UP(descriptor + note.n_descsz, align);
+		if (end > size)
+			break;
+		if (note.n_type == MARK && note.n_namesz == sizeof(OWNER) && note.n_descsz == sizeof(int32_t) &&
+		    memcmp(notes + name, OWNER, sizeof(OWNER)) == 0)
+			note_found(search, object, notes + descriptor);
+		notes += end;
+		size -= end;
+	}
+}
+
+static int search_object(struct dl_phdr_info *info, size_t size, void *search)
+{
+	(void)size;
+	for (unsigned i = 0; i < info->dlpi_phnum; i++) {
+		const ElfW(Phdr) *segment = &info->dlpi_phdr[i];
+		if (segment->p_type == PT_NOTE)
+			search_notes(search, info->dlpi_name, (const char *)(info->dlpi_addr + segment->p_vaddr),
+				     segment->p_memsz, segment->p_align == 8 ? 8 : 4);
+	}
+	return 0;
+}
+
+/* When this object is loaded: then all that were before, or are at the same time, are bound. */
+__attribute__((constructor)) static void copies_look(void)
+{
+	struct search search = { .own = "" };
+
+	dl_iterate_phdr(search_object, &search);
+	if (!search.mark || search.mark->told || copies_mark.told)
+		return;
+	copies_mark.told = search.mark->told = 1;
+	complain("two copies of the runtime are in this process, in %s and in %s: the tasks of one are none to the other. "
+		 "Link what is loaded, and the program, with libsley.so",
+		 search.other[0] ? search.other : "the program", search.own[0] ? search.own : "the program");
+}
