@@ -4,7 +4,9 @@
  * Sockets: TCP, UDP, Unix stream and datagram, and whatever else socket(2) makes. What sley/io.h says of descriptors
  * holds here too. Sockets that these calls make are non-blocking, close-on-exec and have no Nagle's delay.
  *
- * Addresses are text: "127.0.0.1:8080", "[::1]:8080", ":8080" (any address) or "unix:/path". Port 0 lets the kernel
+ * Addresses are text: "127.0.0.1:8080", "[::1]:8080", ":8080" or "unix:/path". ":8080" is any
+ * address of IPv6 and IPv4, of the one that the host has if it lacks the other, whatever net.ipv6.bindv6only says; dialed,
+ * it is this host ("[::]:8080" is IPv6's, with IPv4 or not as that setting says). Port 0 lets the kernel
  * choose (ask getsockname). Host names are for sley_dial() alone; elsewhere -EINVAL: resolve them first
  * (sley/name.h). Or addresses are a struct sockaddr, of any family.
  */
@@ -25,7 +27,11 @@ extern "C" {
 SLEY_API int sley_listen(const char *address, int backlog);
 
 /*
- * The next connection of a listener: its descriptor. -EMFILE leaves the connection queued. A foreign listener that is
+ * The next connection of a listener: its descriptor. Connections that failed while they were queued are passed over. Where
+ * no descriptor or memory is left (EMFILE, ENFILE, ENOBUFS, ENOMEM), connections stay queued and it tries again, after 1 ms
+ * at first and 100 ms at last, until there is; a line on stderr says so once in a run. It answers that error, and not
+ * -ETIMEDOUT, if there is none by the deadline: with a deadline that has passed, at once. So with SLEY_NEVER an error is
+ * the listener's (-EBADF: closed), and a loop may end at it. A foreign listener that is
  * blocking and shared with other processes may block the thread: sley_own() it.
  */
 SLEY_API int sley_accept(int listener, sley_time deadline);

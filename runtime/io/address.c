@@ -62,6 +62,7 @@ int address_parse(struct address *address, const char *text)
 	size_t n = colon ? (size_t)(colon - text) : 0;
 	if (port < 0)
 		return -EINVAL;
+	address->unbound = n == 0;
 	if (n == 0)
 		return parse_in6(address, "::", htons((uint16_t)port));
 	bool bracketed = text[0] == '[' && text[n - 1] == ']';
@@ -75,4 +76,11 @@ int address_parse(struct address *address, const char *text)
 	host[n] = 0;
 	return bracketed ? parse_in6(address, host, htons((uint16_t)port))
 			 : parse_in(address, host, htons((uint16_t)port));
+}
+
+void address_to_in(struct address *address)
+{
+	in_port_t port = address->in6.sin6_port;
+	memset(address, 0, sizeof(*address));
+	parse_in(address, "0.0.0.0", port);
 }

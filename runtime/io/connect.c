@@ -117,12 +117,18 @@ int sley_connect(int fd, const struct sockaddr *address, socklen_t size, sley_ti
 	return socket_connect(fd, address, size, deadline, __builtin_return_address(0));
 }
 
-static int dial(const struct address *address, int type, sley_time deadline, const void *pc)
+struct dial {
+	sley_time deadline;
+	const void *pc;
+};
+
+static int dial(const struct address *address, void *with)
 {
-	int fd = socket_new(address->any.sa_family, type, 0, 0);
+	const struct dial *d = with;
+	int fd = socket_new(address->any.sa_family, SOCK_STREAM, 0, 0);
 	if (fd < 0)
 		return fd;
-	int error = socket_connect(fd, &address->any, address->size, deadline, pc);
+	int error = socket_connect(fd, &address->any, address->size, d->deadline, d->pc);
 	return error ? socket_abandon(fd, error) : fd;
 }
 
@@ -133,8 +139,9 @@ int sley_dial(const char *text, sley_time deadline)
 		return outside_error();
 	if (address_parse(&address, text) != 0)
 		return dial_name(text, deadline, __builtin_return_address(0));
+	struct dial with = { deadline, __builtin_return_address(0) };
 	int saved = errno;
-	int fd = dial(&address, SOCK_STREAM, deadline, __builtin_return_address(0));
+	int fd = socket_for(&address, dial, &with);
 	*sley_errno_location() = saved;
 	return fd;
 }
@@ -148,8 +155,9 @@ static int name_itself(int fd, const struct address *address)
 	return bind(fd, (const struct sockaddr *)&none, offsetof(struct sockaddr_un, sun_path)) == 0 ? 0 : -errno;
 }
 
-static int packet_dial(const struct address *address)
+static int packet_dial(const struct address *address, void *unused)
 {
+	(void)unused;
 	int fd = socket_new(address->any.sa_family, SOCK_DGRAM, 0, 0);
 	if (fd < 0)
 		return fd;
@@ -169,7 +177,7 @@ int sley_packet_dial(const char *text)
 	if (error)
 		return error;
 	int saved = errno;
-	int fd = packet_dial(&address);
+	int fd = socket_for(&address, packet_dial, NULL);
 	errno = saved;
 	return fd;
 }

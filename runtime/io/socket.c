@@ -6,6 +6,8 @@
 #include <netinet/tcp.h>
 #include <string.h>
 
+#include "base/check.h"
+#include "base/clock.h"
 #include "io/address.h"
 #include "io/operation.h"
 #include "io/system.h"
@@ -84,12 +86,33 @@ int sley_socketpair(int type, int fd[2])
 
 /* ---- listening ---- */
 
-static int listen_on(const struct address *address, int backlog)
+int socket_for(struct address *address, int (*make)(const struct address *address, void *with), void *with)
 {
+	int fd = make(address, with);
+	bool absent = fd == -EAFNOSUPPORT || fd == -EPROTONOSUPPORT || fd == -EADDRNOTAVAIL || fd == -EPERM ||
+		      fd == -EACCES || fd == -ENETUNREACH || fd == -ECONNREFUSED;
+	if (!absent || !address->unbound)
+		return fd;
+	address_to_in(address);
+	return make(address, with);
+}
+
+/* ":port" is for IPv4 too, whatever net.ipv6.bindv6only says. */
+static void take_both(int fd, const struct address *address)
+{
+	int off = 0;
+	if (address->unbound)
+		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off));
+}
+
+static int listen_on(const struct address *address, void *with)
+{
+	int backlog = *(const int *)with;
 	int fd = socket_new(address->any.sa_family, SOCK_STREAM, 0, FD_LISTENER);
 	if (fd < 0)
 		return fd;
 	socket_set(fd, SOL_SOCKET, SO_REUSEADDR);
+	take_both(fd, address);
 	if (bind(fd, &address->any, address->size) != 0 || listen(fd, backlog > 0 ? backlog : SOMAXCONN) != 0)
 		return socket_abandon(fd, -errno);
 	return fd;
@@ -104,14 +127,17 @@ int sley_listen(const char *text, int backlog)
 	if (error)
 		return error;
 	int saved = errno;
-	int fd = listen_on(&address, backlog);
+	int fd = socket_for(&address, listen_on, &backlog);
 	errno = saved;
 	return fd;
 }
 
-static int packet_listen_on(const struct address *address)
+static int packet_listen_on(const struct address *address, void *unused)
 {
+	(void)unused;
 	int fd = socket_new(address->any.sa_family, SOCK_DGRAM, 0, 0);
+	if (fd >= 0)
+		take_both(fd, address);
 	if (fd >= 0 && bind(fd, &address->any, address->size) != 0)
 		return socket_abandon(fd, -errno);
 	return fd;
@@ -126,12 +152,15 @@ int sley_packet_listen(const char *text)
 	if (error)
 		return error;
 	int saved = errno;
-	int fd = packet_listen_on(&address);
+	int fd = socket_for(&address, packet_listen_on, NULL);
 	errno = saved;
 	return fd;
 }
 
 /* ---- accepting ---- */
+
+#define PAUSE_LEAST NS_PER_MS /* between attempts while there is a shortage */
+#define PAUSE_MOST  (100 * NS_PER_MS)
 
 struct accept {
 	struct operation op;
@@ -153,6 +182,26 @@ static unsigned connection_flags(int fd, unsigned listener, sa_family_t family)
 	return socket_flags(family, SOCK_STREAM, protocol);
 }
 
+/* Of a connection that failed while it was queued, as accept(2) hands on its error: the next. */
+static bool is_gone(int error)
+{
+	switch (error) {
+	case -ECONNABORTED:
+	case -ECONNRESET:
+	case -EINTR:
+	case -EPROTO:
+	case -ENOPROTOOPT:
+	case -ENONET:
+	case -ENETDOWN:
+	case -ENETUNREACH:
+	case -EHOSTDOWN:
+	case -EHOSTUNREACH:
+		return true;
+	default:
+		return false;
+	}
+}
+
 /* A registered descriptor, or a negative errno value. */
 static ssize_t accept_now(struct operation *op, unsigned flags)
 {
@@ -162,7 +211,7 @@ static ssize_t accept_now(struct operation *op, unsigned flags)
 	if (!(flags & FD_OWNED) && operation_unready(op)) /* it may be a blocking one */
 		return -EAGAIN;
 	int fd = (int)sys_accept4(op->fd, (struct sockaddr *)&peer, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
-	if (fd == -ECONNABORTED || fd == -EINTR) /* one that gave up while it was queued: the next */
+	if (is_gone(fd))
 		return flags & FD_OWNED ? -EINTR : -EAGAIN;
 	if (fd < 0)
 		return fd;
@@ -176,9 +225,39 @@ static ssize_t accept_now(struct operation *op, unsigned flags)
 	return fd;
 }
 
+static bool is_shortage(int error)
+{
+	return error == -EMFILE || error == -ENFILE || error == -ENOBUFS || error == -ENOMEM;
+}
+
+/* Once in a run. */
+static void complain_of(int error)
+{
+	static unsigned told; /* atomic: the number of the run */
+	if (exchange(&told, scheduler.run, relaxed) != scheduler.run)
+		complain(
+			"sley_accept: no %s is left: connections stay queued, and are tried again, until one is; raise the "
+			"limit, or close what is not needed",
+			error == -EMFILE || error == -ENFILE ? "descriptor" : "memory");
+}
+
+/*
+ * A shortage ends when others close what they have, which no event tells of. The connection stays queued, and the listener
+ * ready: so a service that just calls again would burn its CPU, and one that takes it for the end would be gone.
+ */
 static int run_accept(struct accept *a)
 {
-	return (int)operation_run(&a->op, accept_now);
+	sley_time deadline = a->op.deadline;
+	for (int64_t pause = PAUSE_LEAST;; pause = MIN(2 * pause, PAUSE_MOST)) {
+		int fd = (int)operation_run(&a->op, accept_now);
+		if (!is_shortage(fd) || wait_deadline(task_self(), deadline) <= clock_now())
+			return fd;
+		a->op.hold = (struct hold){ 0 };
+		complain_of(fd);
+		int error = sley_sleep(MIN(sley_in(pause), deadline));
+		if (error)
+			return error == -ETIMEDOUT ? fd : error;
+	}
 }
 
 #define ACCEPT(...) \

@@ -13,6 +13,13 @@ unsigned socket_flags(int domain, int type, int protocol);
 /* A new socket, non-blocking and owned, without Nagle's delay if it is TCP's; or a negative errno value. */
 int socket_new(int domain, int type, int protocol, unsigned more_flags);
 
+/*
+ * make(address, with), and where the address is ":port" and that failed for want of IPv6, the same for IPv4. What it
+ * answers: a descriptor or an error.
+ */
+struct address;
+int socket_for(struct address *address, int (*make)(const struct address *address, void *with), void *with);
+
 /* Sets an option that is on or off, and does nothing where it makes no sense. */
 void socket_set(int fd, int level, int option);
 

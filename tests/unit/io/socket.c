@@ -3,14 +3,20 @@
 /* listen, accept, dial and close, over TCP and Unix sockets, with each error that they document. */
 #include "tests/unit/run.h"
 
+#include <arpa/inet.h>
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/atomic.h"
@@ -211,6 +217,18 @@ static struct rlimit limit_descriptors(rlim_t most)
 	return old;
 }
 
+static int patient_fd;
+
+static void accept_patiently(void *listener)
+{
+	patient_fd = sley_accept(*(int *)listener, SLEY_NEVER);
+}
+
+static void accept_cancelled(void *listener)
+{
+	REQUIRE(sley_accept(*(int *)listener, SLEY_NEVER) == -ECANCELED);
+}
+
 static int main_no_descriptors(void *arg)
 {
 	char address[128], byte;
@@ -224,13 +242,19 @@ static int main_no_descriptors(void *arg)
 	close(next);
 	struct rlimit old = limit_descriptors((rlim_t)next);
 	for (int i = 0; i < 3; i++) {
-		REQUIRE(sley_accept(listener, SOON) == -EMFILE);
+		REQUIRE(sley_accept(listener, i == 0 ? sley_in(SLEY_MS(3)) : 0) == -EMFILE);
 		REQUIRE(sley_dial(address, SOON) == -EMFILE);
 		REQUIRE(sley_listen("127.0.0.1:0", 0) == -EMFILE);
 	}
+	sley_task cancelled = sley_spawn(accept_cancelled, &listener);
+	await_state(cancelled, SLEY_TASK_WAITING, SLEY_WAIT_SLEEP);
+	REQUIRE(sley_cancel(cancelled) == 0 && sley_join(cancelled, SOON) == 0);
+	sley_task patient = sley_spawn(accept_patiently, &listener);
+	await_state(patient, SLEY_TASK_WAITING, SLEY_WAIT_SLEEP);
 	REQUIRE(setrlimit(RLIMIT_NOFILE, &old) == 0);
+	REQUIRE(sley_join(patient, SOON) == 0);
 	/* the connections stayed queued: no event comes for them any more, and none is needed */
-	int servers[2] = { sley_accept(listener, SOON), sley_accept(listener, SOON) };
+	int servers[2] = { patient_fd, sley_accept(listener, SOON) };
 	for (int i = 0; i < 2; i++) {
 		REQUIRE(servers[i] >= 0);
 		REQUIRE(sley_write(servers[i], "x", 1, SOON) == 1);
@@ -242,11 +266,20 @@ static int main_no_descriptors(void *arg)
 	return 0;
 }
 
-/* No descriptors left: -EMFILE from each call that makes one; accept leaves the connection queued; the service goes on. */
+/*
+ * No descriptors left: -EMFILE from each call that makes one, but accept waits for one as long as it may, and says so
+ * once; the connections stay queued, and the service goes on.
+ */
 static void test_no_descriptors(void **state)
 {
-	run(main_no_descriptors, 1);
-	run(main_no_descriptors, 2);
+	char text[2000];
+
+	for (unsigned workers = 1; workers <= 2; workers++) {
+		capture_begin();
+		run(main_no_descriptors, workers);
+		capture_end(text, sizeof(text));
+		assert_said(text, "sley_accept: no descriptor is left", 1);
+	}
 }
 
 static unsigned accepted;
@@ -357,8 +390,109 @@ static void test_outside(void **state)
 	assert_int_equal(sley_dial("127.0.0.1:1", SLEY_NEVER), -EDEADLK);
 }
 
-int main(void)
+/* ---- any address ---- */
+
+/* A connection from `address` to the listener, and a datagram to the other; both by the port of `fd`. */
+static void check_reached(int listener, int packets, const char *host)
 {
+	struct sockaddr_in6 a;
+	socklen_t size = sizeof(a);
+	char address[64], byte;
+
+	REQUIRE(getsockname(listener, (struct sockaddr *)&a, &size) == 0); /* the port is at the same place in both */
+	snprintf(address, sizeof(address), "%s:%u", host, ntohs(a.sin6_port));
+	int fd = sley_dial(address, SOON);
+	REQUIRE(fd >= 0 && sley_close(fd) == 0);
+	REQUIRE((fd = sley_accept(listener, SOON)) >= 0 && sley_close(fd) == 0);
+	size = sizeof(a);
+	REQUIRE(getsockname(packets, (struct sockaddr *)&a, &size) == 0);
+	snprintf(address, sizeof(address), "%s:%u", host, ntohs(a.sin6_port));
+	fd = sley_packet_dial(address);
+	REQUIRE(fd >= 0 && sley_send(fd, "x", 1, 0, SOON) == 1 && sley_recv(packets, &byte, 1, 0, SOON) == 1);
+	REQUIRE(sley_close(fd) == 0);
+}
+
+static bool without_v6;
+
+static int main_any_address(void *arg)
+{
+	int listener = sley_listen(":0", 0), packets = sley_packet_listen(":0");
+
+	REQUIRE(listener >= 0 && packets >= 0);
+	check_reached(listener, packets, "127.0.0.1");
+	check_reached(listener, packets, "");
+	if (!without_v6)
+		check_reached(listener, packets, "[::1]");
+	REQUIRE(without_v6 == (sley_listen("[::1]:0", 0) < 0));
+	REQUIRE(sley_close(listener) == 0 && sley_close(packets) == 0);
+	listener = sley_listen("127.0.0.1:0", 0); /* dialed, it is this host, by either */
+	packets = sley_packet_listen(without_v6 ? "127.0.0.1:0" : "[::1]:0");
+	check_reached(listener, packets, "");
+	return 0;
+}
+
+/* Sockets of IPv6 cannot be made, as where the kernel has none. */
+static int no_v6(void)
+{
+	struct sock_filter program[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_socket, 0, 3),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[0])),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AF_INET6, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EAFNOSUPPORT),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog filter = { sizeof(program) / sizeof(program[0]), program };
+
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) != 0)
+		return CANNOT;
+	without_v6 = true;
+	run(main_any_address, 1);
+	return 0;
+}
+
+/* Sockets of IPv6 are for IPv6 alone, if nobody says otherwise. */
+static int v6_only(void)
+{
+	if (!own_network() || !own_network_set("ipv6/bindv6only", "1"))
+		return CANNOT;
+	run(main_any_address, 1);
+	return 0;
+}
+
+/* No device has IPv6. */
+static int v6_disabled(void)
+{
+	if (!own_network() || !own_network_set("ipv6/conf/all/disable_ipv6", "1"))
+		return CANNOT;
+	without_v6 = true;
+	run(main_any_address, 1);
+	return 0;
+}
+
+/* ":port" is what there is of IPv6 and IPv4. */
+static void test_no_v6(void **state)
+{
+	scenario_needs_network("no_v6");
+}
+
+static void test_v6_only(void **state)
+{
+	scenario_needs_network("v6_only");
+}
+
+static void test_v6_disabled(void **state)
+{
+	scenario_needs_network("v6_disabled");
+}
+
+static const struct scenario scenarios[] = {
+	{ "no_v6", no_v6 }, { "v6_only", v6_only }, { "v6_disabled", v6_disabled }, { NULL, NULL }
+};
+
+int main(int argc, char **argv)
+{
+	scenario_main(argc, argv, scenarios);
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_outside),
 		cmocka_unit_test(test_converse),
@@ -368,6 +502,9 @@ int main(void)
 		cmocka_unit_test(test_burst),
 		cmocka_unit_test(test_foreign_listener),
 		cmocka_unit_test(test_dial_deadline),
+		cmocka_unit_test(test_no_v6),
+		cmocka_unit_test(test_v6_only),
+		cmocka_unit_test(test_v6_disabled),
 	};
 
 	snprintf(unix_address, sizeof(unix_address), "unix:/tmp/sley-test-%d", getpid());
