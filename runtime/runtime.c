@@ -28,7 +28,8 @@
  *   sched/memory.c         when memory that nobody has needed for a while is given back; base/slab.c: how
  *   sched/hold.c           who keeps a stack that others want
  *   sched/quit.c           threads of the runtime that the service's code ends
- *   sched/held.c           locks of libc that a task holds while it waits; in the debug library
+ *   sched/held.c           locks of libc that a task holds while it waits, owned.c: of sley, when it ends, at which
+ *                          places (place.c); in the debug library
  *   sched/fault.c          refusing shared objects on copying stacks
  *   reactor/reactor.c    descriptors that are waited for; own.c: taken over, held, closed; entry.c: the table of them
  *   io/operation.c       what all calls on descriptors share: try, wait, try again

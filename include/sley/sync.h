@@ -28,7 +28,8 @@ struct sley_waiters { /* private */
 /* ---- mutex ---- */
 
 /*
- * A mutex is owned by the task, or thread, that locked it.
+ * A mutex is owned by the task, or thread, that locked it. One that ends without unlocking it leaves it locked; linked
+ * with libsley-debug, a program says which task did, and where it locked it. The same holds for a readers-writer lock.
  *
  * Who waits is woken in the order in which they came, but not given it: a task that comes meanwhile may take it first
  * (it barges), and the waiter goes back to the front. That is what makes it fast: a task that locks and unlocks in a

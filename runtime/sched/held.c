@@ -17,10 +17,10 @@
 #include <threads.h>
 
 #include "sched/fault.h"
+#include "sched/place.h"
 #include "sched/worker.h"
 
 #define MOST  8 /* locks that are noted; more are too many to be a mistake with one */
-#define PLACE 256
 
 #define STATIC "guard of a C++ static"
 
@@ -51,23 +51,6 @@ NOINLINE static void drop(const void *lock)
 		return;
 	memmove(&note.locks[i - 1], &note.locks[i], (note.count - i) * sizeof(*note.locks));
 	note.count--;
-}
-
-/* "program+0x1234 (function+0x56)": for addr2line. The byte before a return address is in the line of the call. */
-static const char *place_of(char text[PLACE], const void *pc)
-{
-	Dl_info info;
-	const char *call = (const char *)pc - 1;
-	if (!dladdr(call, &info)) {
-		snprintf(text, PLACE, "%p", (const void *)call);
-		return text;
-	}
-	const char *slash = strrchr(info.dli_fname, '/');
-	int n = snprintf(text, PLACE, "%s+%#tx", slash ? slash + 1 : info.dli_fname,
-			 call - (const char *)info.dli_fbase);
-	if (info.dli_sname && n < PLACE)
-		snprintf(text + n, PLACE - (size_t)n, " (%s)", info.dli_sname);
-	return text;
 }
 
 void held_check(struct task *task, bool ends)

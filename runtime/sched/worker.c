@@ -17,6 +17,7 @@
 #include "context/control.h"
 #include "sched/depth.h"
 #include "sched/held.h"
+#include "sched/owned.h"
 #include "sched/queue.h"
 
 #define TASK_BUDGET 128 /* calls without a wait in a row: some 100 us of reads that are always ready */
@@ -289,6 +290,8 @@ NOINLINE static void leave_stack(struct worker *worker, enum after after)
 	size_t live = slot_live_now(task->tenant.slot);
 	depth_parked(task, live);
 	held_check(task, after == AFTER_END);
+	if (after == AFTER_END)
+		owned_check(task);
 	if (after == AFTER_END)
 		fiber_abandon_frames(3); /* task_main(), worker_end() and this */
 	fiber_leave(&task->fiber, &worker->fiber, after == AFTER_END);

@@ -14,6 +14,7 @@
 #include <errno.h>
 
 #include "sched/fault.h"
+#include "sched/owned.h"
 #include "sync/mutex.h"
 #include "sync/park.h"
 
@@ -32,6 +33,7 @@ static int wait_for_signal(struct task *task, void *object, int64_t mutex_addres
 	wait_begin(task, SLEY_WAIT_COND, (uint64_t)(uintptr_t)cond, pc);
 	wait_link(&cond->waiters, &task->wait);
 	lock_drop(inner(cond));
+	owned_drop(task, mutex);
 	mutex_unlock(mutex, task->id);
 	enum claim who = wait_park(task, deadline);
 	if (who != CLAIM_EVENT) {

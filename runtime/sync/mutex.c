@@ -30,6 +30,7 @@
 
 #include "base/clock.h"
 #include "sched/fault.h"
+#include "sched/owned.h"
 #include "sync/park.h"
 
 #define QUEUED   ((uint64_t)1 << 63) /* ids are positive */
@@ -118,11 +119,19 @@ NOINLINE static int wait_for_it(struct task *task, void *object, int64_t unused,
 	return 0;
 }
 
+/* What a task's call answers: in the debug library it is noted who has the mutex. */
+static ALWAYS_INLINE int noted(int error, const struct task *task, const struct sley_mutex *mutex, const void *pc)
+{
+	if (error == 0)
+		owned_take(task, mutex, "mutex", pc);
+	return error;
+}
+
 /* The task's budget is spent. Before it locks: one that yields with the mutex held keeps others waiting. */
 NOINLINE static int lock_after_yield(struct task *task, struct sley_mutex *mutex, sley_time deadline, const void *pc)
 {
 	worker_yield(pc);
-	return take(mutex, task->id) ? 0 : wait_for_it(task, mutex, 0, deadline, pc);
+	return noted(take(mutex, task->id) ? 0 : wait_for_it(task, mutex, 0, deadline, pc), task, mutex, pc);
 }
 
 NOINLINE static int lock_in_thread(struct sley_mutex *mutex, sley_time deadline)
@@ -146,20 +155,23 @@ int sley_mutex_lock(struct sley_mutex *mutex, sley_time deadline)
 	if (unlikely(worker->budget == 0))
 		return lock_after_yield(worker->task, mutex, deadline, __builtin_return_address(0));
 	worker->budget--;
-	if (take(mutex, worker->task->id))
-		return 0;
-	return wait_for_it(worker->task, mutex, 0, deadline, __builtin_return_address(0));
+	struct task *task = worker->task;
+	if (take(mutex, task->id))
+		return noted(0, task, mutex, __builtin_return_address(0));
+	return noted(wait_for_it(task, mutex, 0, deadline, __builtin_return_address(0)), task, mutex,
+		     __builtin_return_address(0));
 }
 
 int mutex_lock_again(struct task *task, struct sley_mutex *mutex, const void *pc)
 {
-	if (take(mutex, task->id))
-		return 0;
-	uint64_t old = fetch_or(&task->claim, CLAIM_MASKED, relaxed);
-	int error = wait_for_it(task, mutex, 0, SLEY_NEVER, pc);
-	if (!(old & CLAIM_MASKED))
-		fetch_and(&task->claim, ~CLAIM_MASKED, relaxed);
-	return error;
+	int error = 0;
+	if (!take(mutex, task->id)) {
+		uint64_t old = fetch_or(&task->claim, CLAIM_MASKED, relaxed);
+		error = wait_for_it(task, mutex, 0, SLEY_NEVER, pc);
+		if (!(old & CLAIM_MASKED))
+			fetch_and(&task->claim, ~CLAIM_MASKED, relaxed);
+	}
+	return task->flags & TASK_THREAD ? error : noted(error, task, mutex, pc);
 }
 
 int sley_mutex_trylock(struct sley_mutex *mutex)
@@ -172,6 +184,8 @@ int sley_mutex_trylock(struct sley_mutex *mutex)
 		return error;
 	if (!take(mutex, me))
 		error = mutex_is_mine(mutex, me) ? -EDEADLK : -EBUSY;
+	else if (task_self())
+		noted(0, task_self(), mutex, __builtin_return_address(0));
 	thread_depart();
 	return error;
 }
@@ -239,5 +253,6 @@ int sley_mutex_unlock(struct sley_mutex *mutex)
 	if (unlikely(!worker || !worker->task))
 		return unlock_in_thread(mutex);
 	uint64_t me = worker->task->id;
+	owned_drop(worker->task, mutex);
 	return free_it(mutex, me) ? 0 : unlock_slow(mutex, me);
 }

@@ -17,6 +17,7 @@
 #include <errno.h>
 
 #include "sched/fault.h"
+#include "sched/owned.h"
 #include "sync/park.h"
 
 static struct lock *inner(struct sley_rwlock *rwlock)
@@ -94,16 +95,27 @@ static int lock_for(struct task *task, void *object, int64_t writing, sley_time 
 	return wait_error(who);
 }
 
+/* What a call answers: in the debug library it is noted which task has the lock. */
+static int noted(int error, const struct sley_rwlock *rwlock, const void *pc)
+{
+	const struct task *task = error ? NULL : task_self();
+	if (task)
+		owned_take(task, rwlock, "rwlock", pc);
+	return error;
+}
+
 int sley_rwlock_rdlock(struct sley_rwlock *rwlock, sley_time deadline)
 {
 	int error = fault_object(rwlock, "sley_rwlock_rdlock", "rwlock");
-	return error ? error : park_call(lock_for, rwlock, false, deadline, __builtin_return_address(0));
+	const void *pc = __builtin_return_address(0);
+	return error ? error : noted(park_call(lock_for, rwlock, false, deadline, pc), rwlock, pc);
 }
 
 int sley_rwlock_wrlock(struct sley_rwlock *rwlock, sley_time deadline)
 {
 	int error = fault_object(rwlock, "sley_rwlock_wrlock", "rwlock");
-	return error ? error : park_call(lock_for, rwlock, true, deadline, __builtin_return_address(0));
+	const void *pc = __builtin_return_address(0);
+	return error ? error : noted(park_call(lock_for, rwlock, true, deadline, pc), rwlock, pc);
 }
 
 static int try_now(struct sley_rwlock *rwlock, bool writing, const char *call)
@@ -126,12 +138,12 @@ static int try_now(struct sley_rwlock *rwlock, bool writing, const char *call)
 
 int sley_rwlock_tryrdlock(struct sley_rwlock *rwlock)
 {
-	return try_now(rwlock, false, "sley_rwlock_tryrdlock");
+	return noted(try_now(rwlock, false, "sley_rwlock_tryrdlock"), rwlock, __builtin_return_address(0));
 }
 
 int sley_rwlock_trywrlock(struct sley_rwlock *rwlock)
 {
-	return try_now(rwlock, true, "sley_rwlock_trywrlock");
+	return noted(try_now(rwlock, true, "sley_rwlock_trywrlock"), rwlock, __builtin_return_address(0));
 }
 
 int sley_rwlock_unlock(struct sley_rwlock *rwlock)
@@ -143,6 +155,8 @@ int sley_rwlock_unlock(struct sley_rwlock *rwlock)
 	uint64_t me = park_caller(&error);
 	if (me == 0)
 		return error;
+	if (task_self())
+		owned_drop(task_self(), rwlock);
 	lock_take(inner(rwlock));
 	bool writing = rwlock->writer == (sley_task)me;
 	if (writing || rwlock->readers > 0)

@@ -436,6 +436,55 @@ static void test_deadlines(void **state)
 	run(main_impatient, 4);
 }
 
+#ifdef SLEY_DEBUG
+
+static struct sley_mutex left_locked[2], unlocked;
+static struct sley_rwlock left_rwlock;
+static struct sley_cond never_signalled;
+
+static void ends_locked(void *which)
+{
+	REQUIRE(sley_mutex_lock(which, SOON) == 0);
+}
+
+static void ends_reading(void *unused)
+{
+	REQUIRE(sley_rwlock_rdlock(&left_rwlock, SOON) == 0);
+}
+
+/* By all ways of locking, and by waiting for a condition. */
+static void ends_unlocked(void *unused)
+{
+	REQUIRE(sley_mutex_trylock(&unlocked) == 0);
+	REQUIRE(sley_cond_wait(&never_signalled, &unlocked, sley_now()) == -ETIMEDOUT);
+	REQUIRE(sley_mutex_unlock(&unlocked) == 0);
+	REQUIRE(sley_rwlock_trywrlock(&left_rwlock) == 0 && sley_rwlock_unlock(&left_rwlock) == 0);
+}
+
+static int main_ends(void *unused)
+{
+	static char text[4096];
+
+	capture_begin();
+	REQUIRE(sley_join(sley_spawn(ends_unlocked, NULL), SOON) == 0);
+	for (int i = 0; i < 2; i++)
+		REQUIRE(sley_join(sley_spawn(ends_locked, &left_locked[i]), SOON) == 0);
+	REQUIRE(sley_join(sley_spawn(ends_reading, NULL), SOON) == 0);
+	capture_end(text, sizeof(text));
+	REQUIRE(occurrences(text, "ends with the") == 2); /* once for each place of a spawn */
+	REQUIRE(occurrences(text, "ends with the mutex") == 1 && occurrences(text, "as ends_locked, ends") == 1);
+	REQUIRE(occurrences(text, "ends with the rwlock") == 1 && occurrences(text, "which it locked at ") == 2);
+	return 0;
+}
+
+/* A task that ends with one locked is named. */
+static void test_ends_locked(void **state)
+{
+	run(main_ends, 2);
+}
+
+#endif
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -444,6 +493,9 @@ int main(void)
 		cmocka_unit_test(test_starvation), cmocka_unit_test(test_giving_up),
 		cmocka_unit_test(test_answers),    cmocka_unit_test(test_thread_answers),
 		cmocka_unit_test(test_run_ends),   cmocka_unit_test(test_deadlines),
+#ifdef SLEY_DEBUG
+		cmocka_unit_test(test_ends_locked),
+#endif
 	};
 
 	return cmocka_run_group_tests_name("mutex", tests, NULL, NULL);
