@@ -5,9 +5,9 @@
  * for at most a while, and is then killed and left alone.
  *
  * Not even a kill ends a wait for a page that a file system has been asked for and does not give. So whoever waits for
- * the answer looks whether the child sleeps: it has nothing to wait for but what it reads. One that is in the same sleep
- * for CHILD_SLEEP_NS is blocked by what it reads. One that computes, or that gets no CPU, is not: it has until the
- * deadline. (A deadline alone is either too short for a loaded machine or too long for those who wait in line.)
+ * the answer looks whether the child sleeps: it has nothing to wait for but what it reads. One that is in the same
+ * sleep for CHILD_SLEEP_NS is blocked by what it reads. One that computes, or that gets no CPU, is not: it has until
+ * the deadline. (A deadline alone is either too short for a loaded machine or too long for those who wait in line.)
  */
 #ifndef ASYNCTOP_CHILD_H
 #define ASYNCTOP_CHILD_H
@@ -40,7 +40,7 @@ void child_end(struct child *);
 void child_expect(struct child *);
 bool child_blocked(struct child *);
 
-/* As message_send() and message_receive(), while the child is expected to read and to answer: -EDEADLK if it is blocked. */
+/* As message_send() and message_receive(), of a child that is to read and to answer: -EDEADLK if it is blocked. */
 int child_send(struct child *, const void *message, int descriptor, int64_t deadline);
 int child_receive(struct child *, union message *, int *descriptor, int64_t deadline);
 

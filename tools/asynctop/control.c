@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /*
- * Leases on the control page. Only pread and pwrite: a page that was cut short gives an error, not a signal. A write takes
- * the lock of the page's inode, which the process may hold for ever: so it is the looker's.
+ * Leases on the control page. Only pread and pwrite: a page that was cut short gives an error, not a signal. A write
+ * takes the lock of the page's inode, which the process may hold for ever: so it is the looker's.
  */
 #include "control.h"
 
@@ -62,7 +62,8 @@ int control_release(int page, int64_t lease_ns)
 {
 	int64_t current, none = 0;
 
-	if (pread(page, &current, sizeof(current), offsetof(struct sley_control, lease_ns)) != (ssize_t)sizeof(current) ||
+	if (pread(page, &current, sizeof(current), offsetof(struct sley_control, lease_ns)) !=
+		    (ssize_t)sizeof(current) ||
 	    current != lease_ns)
 		return 0;
 	return store(page, &none, sizeof(none), offsetof(struct sley_control, lease_ns));

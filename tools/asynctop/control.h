@@ -17,7 +17,7 @@ struct control {
 	int64_t lease_ns;  /* the lease this tool wrote last */
 };
 
-/* Takes `fd`, a memfd of process `pid`, if it is a control page of this version: 0; else -1, and the caller still owns it. */
+/* Takes memfd `fd` of process `pid` if it is a control page of this version: 0; else -1, and the caller owns it. */
 int control_open(struct control *c, pid_t pid, int fd);
 
 /* Asks for SLEY_LEVEL_TIMES until now + for_ns. 0, -EDEADLK if writing to the page blocks (look.h), or -errno. */

@@ -108,7 +108,8 @@ static int open_memfd(int dir, const char *name, int flags)
 
 /* ---- the region ---- */
 
-static void say(struct found *f, enum process_status status, const char *format, ...) __attribute__((format(printf, 3, 4)));
+static void say(struct found *f, enum process_status status, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
 
 static void say(struct found *f, enum process_status status, const char *format, ...)
 {

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /*
- * What the looker does for process.h: reading the links of a process's descriptors, which waits for an exec that is under
- * way (Linux 6.18), and opening what they lead to. `dir` is a descriptor of /proc/PID.
+ * What the looker does for process.h: reading the links of a process's descriptors, which waits for an exec that is
+ * under way (Linux 6.18), and opening what they lead to. `dir` is a descriptor of /proc/PID.
  *
  * A hostile process can make such a link lead elsewhere than to a memfd: to a FIFO or a FUSE file in its mount
  * namespace, on which open or stat would hang. So a link is opened with O_PATH, which asks no file system that an
- * unprivileged user can mount, and taken only if its mount is the kernel's internal one for memfds, the mount of a memfd
- * of our own.
+ * unprivileged user can mount, and taken only if its mount is the kernel's internal one for memfds, the mount of a
+ * memfd of our own.
  */
 #ifndef ASYNCTOP_PROCESS_FIND_H
 #define ASYNCTOP_PROCESS_FIND_H
