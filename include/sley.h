@@ -42,6 +42,14 @@
  * One copy. A process has one runtime: a plugin links libsley.so, and so does the program that loads it. With libsley.a
  * in one of them and another copy in the other, each is a runtime of its own: to one a task of the other is a thread that
  * runs no task, so its calls answer -EDEADLK, or -ENOTCONN. A line on stderr names the two when the second is loaded.
+ *
+ * Code that switches stacks by itself (ucontext, coroutines, a signal's alternate stack) may make a call that waits only
+ * in a task with a private stack: with another one the process ends, after a line on stderr that names the task.
+ *
+ * Below each stack lies a guard of 64 KiB: who overflows into it is named on stderr, and the process dies of SIGSEGV. A
+ * frame that is larger than that (a local array, alloca()) can jump over it, onto another task's stack, unseen. Compile
+ * services with -fstack-clash-protection: then every frame touches each of its pages, and so the guard. Strict mode finds
+ * such a frame without it, unless it lands on the stack of a task that runs at that moment.
  */
 #ifndef SLEY_H
 #define SLEY_H

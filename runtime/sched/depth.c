@@ -7,6 +7,9 @@
  */
 #include "sched/depth.h"
 
+#include <stdlib.h>
+
+#include "sched/fault.h"
 #include "sched/queue.h"
 
 #define ROUNDS       32u /* looks to see all slots */
@@ -40,9 +43,30 @@ static void raise_task(struct sley_region_task *record, unsigned pages)
 		store(&record->parent_deepest, SLEY_TASK_PARENT(word) | pages << SLEY_TASK_INDEX_BITS, relaxed);
 }
 
+/* What is on the slot cannot be saved: where its live bytes begin is not known, or they are not all on it. */
+NOINLINE static void end_astray(const struct task *task)
+{
+	const struct slot *slot = task->tenant.slot;
+	const char *here = __builtin_frame_address(0);
+	char who[TASK_TEXT];
+	bool over = here < slot->low && stack_is_copying(here);
+	complain("%s, waits (pc %#llx) with its stack pointer at %p, which is not on its stack: %s",
+		 task_text(who, task->id, task->site), (unsigned long long)load(&task_record(task)->wait_pc, relaxed), here,
+		 over ? "a frame has jumped over the guard and overflowed it: make the frame smaller or the stack larger "
+			"(stack_size), and compile with -fstack-clash-protection" :
+			"what switches stacks by itself or runs on a signal's stack may wait in tasks with a private stack "
+			"alone (private_stack)");
+	abort();
+}
+
 void depth_changed(struct task *task, size_t live)
 {
 	struct sley_region_task *record = task_record(task);
+	if (unlikely(live > stack_size)) {
+		if (task->tenant.slot->kind != SLOT_PRIVATE)
+			end_astray(task);
+		return;
+	}
 	unsigned pages = (unsigned)(ROUND_UP(live, 4096) / 4096);
 	store(&record->live16, (uint16_t)MIN(live / 16, UINT16_MAX), relaxed);
 	raise_task(record, pages);

@@ -10,13 +10,17 @@
 
 #include "sched/task.h"
 
-/* The task parked with another number of live bytes than the last time. */
+/* The task parked with another number of live bytes than the last time, or with more than can be recorded. */
 void depth_changed(struct task *task, size_t live);
 
-/* The task parks with so many live bytes. */
+/*
+ * The task parks with so many live bytes. If its stack pointer is not in its slot, the number is more than the slot has:
+ * it waits on a stack that the service switched to, or a frame has jumped over the guard. On a copying stack that ends
+ * the process, after a line; with a private one it is the service's business what lies where.
+ */
 static inline void depth_parked(struct task *task, size_t live)
 {
-	if (unlikely(load(&task_record(task)->live16, relaxed) != MIN(live / 16, UINT16_MAX)))
+	if (unlikely(load(&task_record(task)->live16, relaxed) != live / 16))
 		depth_changed(task, live);
 }
 

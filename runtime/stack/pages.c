@@ -68,11 +68,18 @@ bool slot_wants_trim(const struct slot *slot)
 	return pages > KEEP + 1 || pages > load(&slot->kept, relaxed);
 }
 
+/* The page from which on the bytes are live. All are while the tenant waits on a stack of its own: see depth_parked(). */
+static char *lowest_live(const struct slot *slot)
+{
+	char *sp = slot->resident ? (char *)slot->resident->context.sp : slot->top - 1;
+	return page_of(sp >= slot->low && sp < slot->top ? sp : slot->low);
+}
+
 size_t slot_trim(struct slot *slot, unsigned *pages, enum slot_since *since)
 {
 	CHECK(slot->kind != SLOT_STRICT); /* nobody is resident there, but what is there is live */
 	char *lowest = lowest_resident(slot->low, end_of(slot));
-	char *live = page_of(slot->resident ? (char *)slot->resident->context.sp : slot->top - 1);
+	char *live = lowest_live(slot);
 	char *floor = live - MIN(KEEP * PAGE, (size_t)(live - slot->low));
 	size_t given = 0;
 	*pages = pages_above(slot, lowest);

@@ -8,7 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
+#include <ucontext.h>
 #include <unistd.h>
 
 #include "base/compiler.h"
@@ -112,6 +114,117 @@ static int main_sent(void *arg)
 static int scenario_sent(void)
 {
 	return sley_run(main_sent, NULL, NULL, NULL);
+}
+
+/* ---- a wait on another stack ---- */
+
+struct coroutine {
+	ucontext_t self, caller;
+	int rounds;
+	char stack[64 << 10];
+};
+
+static struct coroutine *coroutine_of_main;
+
+static void sleep_in_coroutine(void)
+{
+	struct coroutine *coroutine = coroutine_of_main;
+
+	for (int i = 0; i < 5; i++) {
+		REQUIRE(sley_sleep(sley_in(SLEY_US(100))) == 0);
+		coroutine->rounds++;
+	}
+	swapcontext(&coroutine->self, &coroutine->caller);
+}
+
+static void yield_in_coroutine(void)
+{
+	sley_yield();
+	_exit(1);
+}
+
+static void run_coroutine(void (*body)(void))
+{
+	struct coroutine *coroutine = coroutine_of_main = calloc(1, sizeof(*coroutine));
+
+	REQUIRE(coroutine && getcontext(&coroutine->self) == 0);
+	coroutine->self.uc_stack = (stack_t){ .ss_sp = coroutine->stack, .ss_size = sizeof(coroutine->stack) };
+	makecontext(&coroutine->self, body, 0);
+	swapcontext(&coroutine->caller, &coroutine->self);
+}
+
+static void sleep_astray(void *arg)
+{
+	run_coroutine(sleep_in_coroutine);
+}
+
+static void yield_astray(void *arg)
+{
+	run_coroutine(yield_in_coroutine);
+}
+
+static int main_astray(void *fn)
+{
+	sley_task task = sley_spawn(*(void (**)(void *))fn, NULL); /* the stray's site */
+
+	return sley_join(task, SLEY_NEVER);
+}
+
+static int run_astray(void (*fn)(void *), unsigned flags)
+{
+	struct sley_options options = { .size = sizeof(options), .workers = 2, .flags = flags };
+	struct rlimit none = { 0, 0 };
+
+	setrlimit(RLIMIT_CORE, &none);
+	return sley_run(main_astray, &fn, &options, NULL);
+}
+
+static int scenario_astray(void)
+{
+	return run_astray(sleep_astray, 0);
+}
+
+static int scenario_astray_yield(void)
+{
+	return run_astray(yield_astray, 0);
+}
+
+static int scenario_astray_strict(void)
+{
+	return run_astray(sleep_astray, SLEY_RUN_STRICT_STACKS);
+}
+
+/* The main task's stack is private. */
+static int main_coroutine(void *arg)
+{
+	run_coroutine(sleep_in_coroutine);
+	return coroutine_of_main->rounds;
+}
+
+static int scenario_astray_private(void)
+{
+	int rounds = 0, error = sley_run(main_coroutine, NULL, NULL, &rounds);
+
+	free(coroutine_of_main);
+	return error ? 100 : rounds;
+}
+
+NOINLINE static void wait_far_below(void)
+{
+	char far[400 << 10];
+
+	__asm__ volatile("" : : "r"(far) : "memory");
+	sley_yield();
+}
+
+static void jump_over_guard(void *arg)
+{
+	wait_far_below();
+}
+
+static int scenario_jump(void)
+{
+	return run_astray(jump_over_guard, 0);
 }
 
 /* ---- a handler with flags and a mask ---- */
@@ -270,6 +383,11 @@ static const struct scenario scenarios[] = {
 	{ "other_fault", scenario_other_fault },
 	{ "sent", scenario_sent },
 	{ "restored", scenario_restored },
+	{ "astray", scenario_astray },
+	{ "astray_yield", scenario_astray_yield },
+	{ "astray_strict", scenario_astray_strict },
+	{ "astray_private", scenario_astray_private },
+	{ "jump", scenario_jump },
 	{ "once", scenario_once },
 	{ "once_raise", scenario_once_raise },
 	{ "once_sent", scenario_once_sent },
@@ -342,6 +460,45 @@ static void test_sent(void **state)
 	assert_said(text, "overflowed", 0);
 }
 
+#if !defined(SLEY_ASAN) && !defined(SLEY_TSAN) /* they do not know the coroutine's stack */
+static void assert_astray(const char *name, const char *remedy)
+{
+	char text[8192], expected[200];
+
+	int status = scenario_run(name, text, sizeof(text));
+	if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGABRT)
+		fail_msg("%s: status %x: %s", name, status, text);
+	snprintf(expected, sizeof(expected), "spawned at %s:%u as ", __FILE__,
+		 test_source_line("tests/unit/stack/overflow.c", "/* the stray's " "site */"));
+	assert_said(text, expected, 1);
+	assert_said(text, remedy, 1);
+}
+
+/* A wait on a stack that is not the task's ends the process with a line, on any kind of copying stack. */
+static void test_astray(void **state)
+{
+	assert_astray("astray", "private_stack");
+	assert_astray("astray_yield", "private_stack");
+	assert_astray("astray_strict", "private_stack");
+}
+
+/* With a private stack it works. */
+static void test_astray_private(void **state)
+{
+	char text[8192];
+
+	int status = scenario_run("astray_private", text, sizeof(text));
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 5);
+}
+
+/* A frame that jumped over the guard is named by its first wait, before it is copied. */
+static void test_jump(void **state)
+{
+	assert_astray("jump", "-fstack-clash-protection");
+}
+#endif
+
 /* A handler for one time is called once, whether it returns, raises the signal or was called for a signal that was sent. */
 static void test_once(void **state)
 {
@@ -402,6 +559,11 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_chained),
 		cmocka_unit_test(test_other_fault),
 		cmocka_unit_test(test_sent),
+#if !defined(SLEY_ASAN) && !defined(SLEY_TSAN)
+		cmocka_unit_test(test_astray),
+		cmocka_unit_test(test_astray_private),
+		cmocka_unit_test(test_jump),
+#endif
 		cmocka_unit_test(test_once),
 		cmocka_unit_test(test_ignored),
 		cmocka_unit_test(test_repaired),
