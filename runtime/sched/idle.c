@@ -7,14 +7,16 @@
  * futex (`parked`) or, if nobody does yet, in the reactor, as the *poller*, until the earliest of all timers.
  *
  * No wake-up is lost:
- *   who adds work:     push; fence; look at idle.count and idle.spinning
- *   who goes to sleep: join the idle list (idle.count); fence; look at all queues
+ *   who adds work:     push; fence; look at scheduler.sleeping and idle.spinning
+ *   who goes to sleep: join the idle list (scheduler.sleeping); fence; look at all queues
  * One of the two sees the other. A push that finds a spinner wakes nobody, so a spinner that finds work wakes the next
  * (idle_spin_end), and one that does not, looks once more after it joined the list.
  *
  *   who wakes W:       parked = 0; is W the poller? interrupt the reactor
  *   W:                 become the poller; is parked still 1? wait in the reactor
  * Both pairs are sequentially consistent, so either W does not wait or it is interrupted.
+ *
+ * Run-next is no such work: see hand_over() in queue.c.
  *
  * So a wake-up costs a system call only when somebody sleeps and nobody searches.
  *
@@ -32,7 +34,6 @@
 static struct {
 	struct lock lock;      /* protects list and the workers' idle fields */
 	struct worker *list;   /* LIFO: the last to fall asleep has the warmest cache */
-	unsigned count;        /* atomic; written under lock */
 	unsigned spinning;     /* atomic */
 	struct worker *poller; /* atomic: who waits in the reactor, or is about to */
 	int64_t poll_until;    /* atomic: when the poller will look by itself */
@@ -42,14 +43,10 @@ static struct {
 void idle_open(void)
 {
 	idle.list = NULL;
-	idle.count = idle.spinning = 0;
+	idle.spinning = 0;
+	store(&scheduler.sleeping, 0, relaxed);
 	idle.poller = NULL;
 	idle.poll_until = SLEY_NEVER;
-}
-
-unsigned idle_count(void)
-{
-	return load(&idle.count, relaxed);
 }
 
 uint64_t idle_changes(void)
@@ -65,7 +62,7 @@ bool idle_without_poller(void)
 /* With the lock held: the list is another. */
 static void change(unsigned count)
 {
-	store(&idle.count, count, relaxed);
+	store(&scheduler.sleeping, count, relaxed);
 	store(&idle.changes, idle.changes + 1, release);
 }
 
@@ -91,7 +88,7 @@ static void join(struct worker *worker)
 		idle.list->idle_prev = worker;
 	idle.list = worker;
 	store(&worker->parked, 1, relaxed);
-	change(idle.count + 1);
+	change(scheduler.sleeping + 1);
 	lock_drop(&idle.lock);
 }
 
@@ -105,7 +102,7 @@ static void unlink_worker(struct worker *worker)
 	if (worker->idle_next)
 		worker->idle_next->idle_prev = worker->idle_prev;
 	worker->idle = false;
-	change(idle.count - 1);
+	change(scheduler.sleeping - 1);
 }
 
 static void rouse(struct worker *worker)
@@ -140,7 +137,7 @@ void idle_notify(void)
 	if (scheduler.count == 1 && worker_self())
 		return; /* the one worker is awake: it is us */
 	fence();
-	if (load(&idle.count, relaxed) > 0 && load(&idle.spinning, relaxed) == 0)
+	if (idle_count() > 0 && load(&idle.spinning, relaxed) == 0)
 		wake_one();
 }
 
@@ -165,7 +162,7 @@ bool idle_spin_begin(struct worker *worker)
 {
 	if (worker->spinning)
 		return true;
-	unsigned busy = scheduler.count - load(&idle.count, relaxed);
+	unsigned busy = scheduler.count - idle_count();
 	if (2 * load(&idle.spinning, relaxed) >= busy)
 		return false; /* half of those awake are enough */
 	worker->spinning = true;
@@ -181,15 +178,21 @@ void idle_spin_end(struct worker *worker, bool found)
 		idle_notify();
 }
 
-/* Work that this worker could do now. */
+/*
+ * Work that this worker could do now. What others have handed over is none: they come to it at once, and if not, the
+ * monitor sees it, which they do not ask to watch before they see that somebody sleeps.
+ */
 static bool work_there(struct worker *worker)
 {
 	if (load(&global_length, relaxed) > 0 || load(&worker->inbox_length, relaxed) > 0 ||
 	    load(&worker->next, relaxed) || load(&scheduler.stopping, relaxed))
 		return true;
 	for (unsigned i = 0; i < scheduler.count; i++) {
-		if (deque_length(&worker_get(i)->deque) > 0)
+		struct worker *other = worker_get(i);
+		if (deque_length(&other->deque) > 0)
 			return true;
+		if (load(&other->next, relaxed))
+			monitor_watch();
 	}
 	return false;
 }
@@ -215,7 +218,10 @@ void idle_leave(struct worker *worker)
 		unlink_worker(worker);
 	lock_drop(&idle.lock);
 	store(&worker->line->mode, SLEY_WORKER_RUNTIME, relaxed);
-	fence(); /* against deadlock_look(): whoever sees what it takes out now, sees that it has left */
+	/* against deadlock_look(): whoever sees what it takes out now, sees that it has left; and against rest() there */
+	fence();
+	if (unlikely(load(&scheduler.resting, relaxed)) && exchange(&scheduler.resting, 0, relaxed))
+		monitor_wake();
 }
 
 static void poll_as_poller(struct worker *worker)

@@ -1,10 +1,24 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /*
- * The monitor: a thread that looks every few milliseconds, less often while all workers sleep, at what nobody else can
- * be relied on to see: the control word of the region, a worker stuck in one task while there is work in its queue or
- * its timers, idle workers none of which waits in the reactor, tasks that wait for memory, descriptors that were closed
- * behind the runtime's back, stacks that were deeper than they are (depth.c), and a run in which nothing can ever happen again (deadlock.c).
+ * The monitor: a thread that looks now and then at what nobody else can be relied on to see: the control word of the
+ * region, a worker stuck in one task while there is work in its queue or its timers, idle workers none of which waits in
+ * the reactor, tasks that wait for memory, descriptors that were closed behind the runtime's back, stacks that were
+ * deeper than they are (depth.c), and a run in which nothing can ever happen again (deadlock.c).
+ *
+ * A look costs some 10 us of a processor, so it comes no more often than somebody needs it:
+ *   resting    all workers sleep, and did at the last look: TICK_REST. The first worker that wakes, wakes the monitor.
+ *   otherwise  TICK.
+ *   watching   a task was handed over that its worker may not come to, while another one sleeps: TICK_WATCH, for some
+ *              looks. The first such hand-over wakes the monitor, the next ones find it watching (queue.c).
+ *   timers     of workers that are awake, while another one sleeps: when they are late. Arming one that would be late
+ *              before the next look wakes the monitor.
+ * So it is woken once for each of its longer sleeps, and a service whose workers all compute, or all sleep, or hand
+ * nothing over has 100, 4 and 100 looks in a second.
+ *
+ * It publishes what it promises (`watched`, `resting`, `next_look`), and looks once more at what would need an earlier
+ * look before it sleeps; whoever brings that does it first, and then looks at the promise. All of this is sequentially
+ * consistent, and `asleep` is 1 from before.
  *
  * It runs no tasks. It has all signals blocked.
  */
@@ -19,8 +33,10 @@
 #include "sched/memory.h"
 #include "sched/worker.h"
 
-#define TICK_BUSY      (10 * NS_PER_MS)
-#define TICK_IDLE      (250 * NS_PER_MS)
+#define TICK           (10 * NS_PER_MS)
+#define TICK_REST      (250 * NS_PER_MS)
+#define TICK_WATCH     (600 * NS_PER_US)
+#define WATCH_LOOKS    4u /* without another hand-over at the moment of the last, that many and no more */
 #define REARM_INTERVAL NS_PER_SEC
 
 #ifdef SLEY_TSAN
@@ -31,19 +47,53 @@
 
 static struct {
 	pthread_t thread;
-	unsigned stop; /* atomic, futex */
+	unsigned stop;   /* atomic */
+	unsigned asleep; /* atomic, futex: 1 while it sleeps, or is about to */
+	/* owned by the monitor */
 	int64_t rearmed;
+	uint64_t changes; /* of the idle list, at the last look */
+	unsigned watched; /* looks since it was to watch */
 } monitor;
 
-/* Whether this worker has been in the same task since the last look, with work waiting for it. */
+void monitor_wake(void)
+{
+	if (exchange(&monitor.asleep, 0, seq_cst))
+		futex_wake(&monitor.asleep, 1);
+}
+
+void monitor_watch(void)
+{
+	if (!exchange(&scheduler.watched, 1, seq_cst))
+		monitor_wake();
+}
+
+/* ---- looking ---- */
+
+/* A task has just been handed over here, and the worker does not come to it: as long as a thief would wait, too. */
+static bool keeps_next(struct worker *worker, uint64_t tick)
+{
+	for (int i = 0; i < 100 && load(&worker->tick, relaxed) == tick; i++)
+		cpu_relax();
+	return load(&worker->tick, relaxed) == tick && load(&worker->next, relaxed);
+}
+
+/*
+ * Whether there is work with this worker that it does not come to: it has been in the same task since the last look, or
+ * for as long as can be waited for here, or its timers are late.
+ */
 static bool is_stuck(struct worker *worker, int64_t now)
 {
 	uint64_t tick = load(&worker->tick, relaxed);
-	bool same = tick == worker->seen_tick && load(&worker->line->mode, relaxed) == SLEY_WORKER_TASK;
+	bool in_task = load(&worker->line->mode, relaxed) == SLEY_WORKER_TASK;
+	bool same = in_task && tick == worker->seen_tick;
+	sley_time earliest = load(&worker->timers.earliest, relaxed);
 	worker->seen_tick = tick;
 	hold_look(worker, same, now);
-	return same && (deque_length(&worker->deque) > 0 || load(&worker->next, relaxed) ||
-			load(&worker->timers.earliest, relaxed) <= now);
+	if (!in_task || idle_count() == 0)
+		return false;
+	if (same)
+		return deque_length(&worker->deque) > 0 || load(&worker->next, relaxed) || earliest <= now;
+	return earliest <= now - NS_PER_MS || (load(&worker->next, relaxed) && keeps_next(worker, tick));
 }
 
 static void look(int64_t now)
@@ -71,13 +121,81 @@ static void look(int64_t now)
 		sched_hooks.deadlock();
 }
 
+/* ---- when to look ---- */
+
+static bool handed_over(void)
+{
+	for (unsigned i = 0; i < scheduler.count; i++) {
+		if (load(&worker_get(i)->next, seq_cst))
+			return idle_count() > 0;
+	}
+	return false;
+}
+
+/* Whether it goes on watching. */
+static bool watch(void)
+{
+	if (!load(&scheduler.watched, relaxed))
+		return false;
+	if (monitor.watched++ < WATCH_LOOKS)
+		return true;
+	monitor.watched = 0;
+	store(&scheduler.watched, 0, seq_cst);
+	if (!handed_over())
+		return false;
+	store(&scheduler.watched, 1, relaxed);
+	return true;
+}
+
+/* Whether nothing has run since the last look, and whoever wakes from here on wakes the monitor. */
+static bool rest(void)
+{
+	uint64_t changes = idle_changes(), before = monitor.changes;
+	monitor.changes = changes;
+	if (idle_count() != scheduler.count || changes != before)
+		return false;
+	store(&scheduler.resting, 1, seq_cst);
+	fence(); /* pairs with idle_leave() */
+	if (idle_changes() == changes)
+		return true;
+	store(&scheduler.resting, 0, relaxed);
+	return false;
+}
+
+/* The earliest timer that nobody may be waiting for: those that sleep do not know of it. */
+static sley_time earliest_awake(void)
+{
+	sley_time earliest = SLEY_NEVER;
+	for (unsigned i = 0; idle_count() > 0 && i < scheduler.count; i++) {
+		struct worker *worker = worker_get(i);
+		if (load(&worker->line->mode, relaxed) != SLEY_WORKER_IDLE)
+			earliest = MIN(earliest, load(&worker->timers.earliest, relaxed));
+	}
+	return earliest;
+}
+
+/* When to look next. It has promised that when it returns, and whoever finds it too late wakes it. */
+static int64_t promise(int64_t now)
+{
+	store(&scheduler.next_look, SLEY_NEVER, seq_cst);
+	int64_t next = now + (watch() ? TICK_WATCH : rest() ? TICK_REST : TICK);
+	sley_time earliest = earliest_awake();
+	if (earliest < next - TIMER_LATE)
+		next = MAX(earliest, now) + TIMER_LATE;
+	store(&scheduler.next_look, next, seq_cst);
+	return next;
+}
+
 static void *monitor_main(void *unused)
 {
 	(void)unused;
 	while (!load(&monitor.stop, acquire)) {
-		bool all_idle = idle_count() == scheduler.count;
-		struct timespec tick = clock_timespec(all_idle ? TICK_IDLE : TICK_BUSY);
-		futex_wait(&monitor.stop, 0, &tick);
+		store(&monitor.asleep, 1, seq_cst);
+		int64_t now = clock_now();
+		struct timespec time = clock_timespec(promise(now) - now);
+		if (!load(&monitor.stop, seq_cst)) /* pairs with monitor_stop() */
+			futex_wait(&monitor.asleep, 1, &time);
+		store(&scheduler.resting, 0, relaxed);
 		RACE_POINT(monitor_looks);
 		look(clock_now());
 	}
@@ -87,8 +205,11 @@ static void *monitor_main(void *unused)
 int monitor_start(void)
 {
 	sigset_t all, old;
-	monitor.stop = 0;
+	monitor.stop = monitor.asleep = monitor.watched = 0;
 	monitor.rearmed = clock_now();
+	store(&scheduler.watched, 0, relaxed);
+	store(&scheduler.resting, 0, relaxed);
+	store(&scheduler.next_look, 0, relaxed);
 	depth_open(monitor.rearmed);
 	memory_open(monitor.rearmed);
 	sigfillset(&all);
@@ -103,7 +224,7 @@ int monitor_start(void)
 
 void monitor_stop(void)
 {
-	store(&monitor.stop, 1, release);
-	futex_wake(&monitor.stop, 1);
+	store(&monitor.stop, 1, seq_cst);
+	monitor_wake();
 	pthread_join(monitor.thread, NULL);
 }

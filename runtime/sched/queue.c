@@ -9,6 +9,11 @@
  *
  * Run-next makes a pair that hands work to each other fast; after NEXT_BUDGET dispatches in a row through it the task
  * goes to the end of the deque instead, so that the pair cannot starve the rest. The same budget bounds grants.
+ *
+ * What is in run-next is for this worker, who mostly comes to it within a microsecond: waking another one for each
+ * hand-over would cost more than most of them. But a task that has computed for long will probably go on doing so, and
+ * whoever got what it made could compute at the same time. So a sleeping worker is woken when a task hands over that has
+ * run for QUICK_TASK; and whatever else stays in run-next the monitor finds within a millisecond.
  */
 #include "sched/queue.h"
 
@@ -22,6 +27,8 @@
 #define POLL_INTERVAL   (100 * NS_PER_US)
 #define LONG_TASK       NS_PER_MS /* a worker that is so long in one task may be blocked there */
 #define NEXT_BUDGET     32
+#define QUICK_TASK      (20 * NS_PER_US) /* some times what waking a worker costs its waker */
+#define QUICK_MOST      12u
 
 /* ---- the queues ---- */
 
@@ -54,10 +61,13 @@ static void push_last(struct worker *worker, struct task *task)
 		overflow(worker, task);
 }
 
-/* Release: a thief that takes it sees the task; pairs with the exchanges in take_next() and steal_next(). */
+/*
+ * Release: a thief that takes it sees the task; pairs with the exchanges in take_next() and steal_next(). seq_cst: before
+ * the looks of hand_over().
+ */
 static void push_next(struct worker *worker, struct task *task)
 {
-	struct task *old = exchange(&worker->next, task, acq_rel);
+	struct task *old = exchange(&worker->next, task, seq_cst);
 	if (old)
 		push_last(worker, old);
 }
@@ -105,6 +115,43 @@ static struct task *inbox_take(struct worker *worker)
 	return task;
 }
 
+/*
+ * Whether the running task has run for long: since its worker last handed over or looked around, which was before its
+ * dispatch or is as good. Reading the clock costs a tenth of a hand-over, so while they come in quick succession most of
+ * them are believed to be quick; after that, one must have been measured from the one before it.
+ */
+static bool ran_long(struct worker *worker)
+{
+	if (worker->quick > 0) {
+		worker->quick--;
+		return false;
+	}
+	int64_t now = clock_now(), since = MAX(worker->handed, worker->polled);
+	bool measured = worker->quick_most == 0;
+	worker->handed = now;
+	if (now - since < QUICK_TASK) {
+		worker->quick = worker->quick_most = MIN(2 * worker->quick_most + 1, QUICK_MOST);
+		return false;
+	}
+	worker->quick_most = 0;
+	return measured;
+}
+
+/*
+ * A task is in run-next, and nothing in the deque, while others sleep.
+ *     here:                  run-next = task; looks at `sleeping`, `watched`
+ *     who falls asleep:      sleeping + 1; looks at run-next: monitor_watch()
+ *     monitor, to look less: watched = 0; looks at run-next
+ * All are sequentially consistent, so it does not stay there unseen.
+ */
+static void hand_over(struct worker *worker)
+{
+	if (ran_long(worker))
+		idle_notify();
+	else if (unlikely(!load(&scheduler.watched, seq_cst)))
+		monitor_watch();
+}
+
 /* By a worker, or by a plain thread (null). */
 static void enqueue(struct worker *worker, struct task *task, bool last)
 {
@@ -123,9 +170,12 @@ static void enqueue(struct worker *worker, struct task *task, bool last)
 	else
 		push_next(worker, task);
 	queue_publish(worker);
-	/* run-next alone is no reason to wake anybody: this worker comes to it first, or the monitor sees that not */
-	if (scheduler.count > 1 && deque_length(&worker->deque) > 0)
+	if (scheduler.count == 1)
+		return;
+	if (deque_length(&worker->deque) > 0)
 		idle_notify();
+	else if (idle_count() > 0)
+		hand_over(worker);
 }
 
 void task_ready(struct task *task)
@@ -352,13 +402,11 @@ static struct task *find_local(struct worker *worker)
 }
 
 /*
- * After so many dispatches as take about half the interval, as the last ones went: one, if tasks run for long. A look at
- * the clock costs as much as a switch.
+ * `until_clock` is over. It is set anew, to so many dispatches as take about half the interval, as the last ones
+ * went: one, if tasks run for long. A look at the clock costs as much as a switch.
  */
 static bool poll_is_due(struct worker *worker)
 {
-	if (likely(--worker->until_clock > 0))
-		return false;
 	int64_t now = clock_now(), spent = MAX(now - worker->clocked, 1);
 	int64_t fitting = MAX(worker->clock_interval, 1) * (POLL_INTERVAL / 2) / spent;
 	worker->clocked = now;
@@ -395,7 +443,7 @@ static void relieve_another(struct worker *worker)
 /* A busy worker's duties towards the rest: the global queue, the reactor, its timers, workers that are blocked. */
 static struct task *find_fairly(struct worker *worker)
 {
-	if (unlikely(load(&worker->poll_due, relaxed)) || unlikely(poll_is_due(worker))) {
+	if (unlikely(load(&worker->poll_due, relaxed)) || (unlikely(--worker->until_clock <= 0) && poll_is_due(worker))) {
 		poll_now(worker);
 		if (scheduler.count > 1)
 			relieve_another(worker);

@@ -97,6 +97,9 @@ void timer_arm(struct task *task, sley_time deadline)
 	lock_take(&timers->lock);
 	timers_insert(timers, &task->timer);
 	lock_drop(&timers->lock);
+	/* this worker may be blocked then, and whoever waits in the reactor not know of it */
+	if (idle_count() > 0 && deadline < load(&scheduler.next_look, seq_cst) - TIMER_LATE)
+		monitor_wake();
 }
 
 void timer_cancel(struct task *task)

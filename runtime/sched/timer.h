@@ -15,7 +15,10 @@
 
 #include <sley.h>
 
+#include "base/clock.h"
 #include "base/lock.h"
+
+#define TIMER_LATE (NS_PER_MS + 200 * NS_PER_US) /* it is the monitor's then: its worker does not come to it */
 
 struct task;
 

@@ -37,6 +37,9 @@ struct worker {
 	int64_t clocked;      /* when it last read the clock to find out whether it is to look again */
 	int until_clock;      /* dispatches until it does so again */
 	int clock_interval;   /* what that was at first */
+	int64_t handed;       /* when a task of it handed over to another, as far as the clock was read then */
+	unsigned quick;       /* hand-overs for which it is not to be read */
+	unsigned quick_most;  /* what that was at first */
 	uint64_t *counters;   /* its row in the region */
 	struct sley_region_worker *line;
 	struct task_cache tasks;
@@ -85,6 +88,11 @@ extern HIDDEN struct sched_hooks sched_hooks;
 struct scheduler {
 	struct worker *workers; /* constant during a run */
 	unsigned count;
+	unsigned sleeping; /* atomic: workers in the idle list; written under its lock */
+	/* atomic: what the monitor promises, see sched/monitor.c */
+	unsigned watched;  /* it looks twice in a millisecond */
+	unsigned resting;  /* it looks rarely, as all workers sleep */
+	int64_t next_look; /* when it looks at the latest */
 	unsigned running;  /* atomic: a run is under way */
 	unsigned forked;   /* atomic: this is a forked child of a process with a run */
 	unsigned stopping; /* atomic: set once; workers leave when they see it */
@@ -178,11 +186,16 @@ void idle_wait(struct worker *);          /* sleeps until there is work, or a re
 bool idle_spin_begin(struct worker *);    /* whether to search actively */
 void idle_spin_end(struct worker *, bool found);
 void idle_wake_all(void);
-unsigned idle_count(void);
 uint64_t idle_changes(void);    /* times that a worker fell asleep, woke or was woken */
 void idle_leave(struct worker *); /* its sleep is over, and its hands may be full from here on */
 bool idle_without_poller(void); /* some sleep, and none of them in the reactor */
 void idle_replace_poller(struct worker *); /* it was the poller, and has found a task to run */
+
+static inline unsigned idle_count(void)
+{
+	/* seq_cst: pairs with idle_wait(), which looks for what was handed over; for free where loads are ordered */
+	return load(&scheduler.sleeping, seq_cst);
+}
 
 /* sched/deadlock.c: by the monitor, at every look: whether nothing can ever happen again. */
 bool deadlock_look(void);
@@ -190,6 +203,8 @@ bool deadlock_look(void);
 /* sched/monitor.c */
 int monitor_start(void);
 void monitor_stop(void);
+void monitor_wake(void);  /* it looks, and thinks anew when to look again */
+void monitor_watch(void); /* it is to watch what is handed over, for some milliseconds */
 
 /*
  * sched/spawn.c: a task in two steps: it is all there, and nobody else knows of it yet; and it becomes ready. 0 or an

@@ -283,9 +283,9 @@ static void spawn_waiter(void *arg)
 static void *wake_each(void *unused)
 {
 	for (int i = 0; i < 2; i++) {
-		store(&stop, 0, relaxed);
-		while (idle_count() < 2)
+		while (idle_count() < 2) /* so who computed before has seen the stop */
 			cpu_relax();
+		store(&stop, 0, relaxed);
 		REQUIRE(sley_chan_send(waiters[i].chan, NULL, SOON) == 0);
 		while (!load(&waiters[i].begun, acquire))
 			cpu_relax();

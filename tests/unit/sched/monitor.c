@@ -11,6 +11,7 @@
 
 #include "base/atomic.h"
 #include "sched/worker.h"
+#include "tests/race.h"
 
 static unsigned flag;
 
@@ -100,6 +101,102 @@ static void test_stuck_reactor(void **state)
 		run(main_stuck_reactor, 2);
 }
 
+static int main_wakes_monitor(void *arg)
+{
+	unsigned soon = 0;
+
+	for (int i = 0; i < 5; i++) {
+		REQUIRE(sley_sleep(sley_in(SLEY_MS(30))) == 0); /* all sleep: it rests after two looks */
+		sley_time begin = sley_now();
+		while (load(&scheduler.next_look, seq_cst) > sley_in(SLEY_MS(20)))
+			cpu_relax();
+		soon += sley_now() - begin < SLEY_MS(50);
+	}
+	REQUIRE(soon >= 3); /* on a busy machine some are late */
+	return 0;
+}
+
+/* The first worker that wakes, wakes the monitor. */
+static void test_woken_with_the_first(void **state)
+{
+	run(main_wakes_monitor, 1);
+	run(main_wakes_monitor, 2);
+}
+
+#if RACE_POINTS
+static struct {
+	struct sley_chan *there, *back;
+} pair;
+
+static void receive_and_raise(void *chan)
+{
+	REQUIRE(sley_chan_recv(chan, NULL, SLEY_NEVER) == 0);
+	store(&flag, 1, release);
+}
+
+static void compute_then_hand_over(void *chan)
+{
+	for (sley_time end = sley_in(SLEY_MS(2)); sley_now() < end;)
+		cpu_relax();
+	REQUIRE(sley_chan_send(chan, NULL, SLEY_NEVER) == 0);
+	spin_until_flag(NULL);
+}
+
+static int main_announced(void *arg)
+{
+	struct sley_chan *chan;
+
+	flag = 0;
+	REQUIRE(sley_chan_new(&chan, 0, 0) == 0);
+	sley_task receiver = sley_spawn(receive_and_raise, chan);
+	await_state(receiver, SLEY_TASK_WAITING, SLEY_WAIT_RECV);
+	race_stop("monitor_looks");
+	race_wait("monitor_looks");
+	sley_task sender = sley_spawn(compute_then_hand_over, chan);
+	REQUIRE(sley_join(sender, SOON) == 0 && sley_join(receiver, SOON) == 0);
+	race_go("monitor_looks");
+	return sley_chan_free(chan);
+}
+
+/* A task that has computed for long and hands over wakes the other worker, which sleeps, without the monitor. */
+static void test_announced(void **state)
+{
+	for (int i = 0; i < 5; i++)
+		run(main_announced, 2);
+}
+
+static void answer(void *arg)
+{
+	while (sley_chan_recv(pair.there, NULL, SLEY_NEVER) == 0)
+		REQUIRE(sley_chan_send(pair.back, NULL, SLEY_NEVER) == 0);
+}
+
+static int main_quick(void *arg)
+{
+	uint64_t wakes = 0;
+	const uint64_t rounds = 50000;
+
+	REQUIRE(sley_chan_new(&pair.there, 0, 0) == 0 && sley_chan_new(&pair.back, 0, 0) == 0);
+	sley_task task = sley_spawn(answer, NULL);
+	for (uint64_t i = 0; i < 100 + rounds; i++) {
+		if (i == 100) /* the other worker sleeps by now */
+			wakes = counter(SLEY_COUNTER_wakes);
+		REQUIRE(sley_chan_send(pair.there, NULL, SLEY_NEVER) == 0);
+		REQUIRE(sley_chan_recv(pair.back, NULL, SLEY_NEVER) == 0);
+	}
+	wakes = counter(SLEY_COUNTER_wakes) - wakes;
+	REQUIRE(wakes < rounds / 1000); /* each time that the worker was preempted may wake one */
+	REQUIRE(sley_chan_close(pair.there) == 0 && sley_join(task, SOON) == 0);
+	return sley_chan_free(pair.there) | sley_chan_free(pair.back);
+}
+
+/* A pair that hands over quickly wakes nobody. */
+static void test_quick_wakes_nobody(void **state)
+{
+	run(main_quick, 2);
+}
+#endif
+
 static int main_signals(void *arg)
 {
 	DIR *threads = opendir("/proc/self/task");
@@ -139,6 +236,11 @@ int main(void)
 		cmocka_unit_test(test_stuck_queue),
 		cmocka_unit_test(test_stuck_timer),
 		cmocka_unit_test(test_stuck_reactor),
+		cmocka_unit_test(test_woken_with_the_first),
+#if RACE_POINTS
+		cmocka_unit_test(test_announced),
+		cmocka_unit_test(test_quick_wakes_nobody),
+#endif
 		cmocka_unit_test(test_signals),
 	};
 
