@@ -62,8 +62,9 @@ SLEY_API int sley_resolver_set(int (*get)(const char *host, const char *service,
  * wait for a slow answer about one of the families does not apply: getaddrinfo() gives both at once.) Up to 16 addresses
  * are tried.
  *
- * A descriptor; when all have failed, the error of the one that failed first; else those of sley_resolve() and sley_dial(). -EINVAL also:
- * host or service is null, or a number of a port beyond 65535. Task.
+ * A descriptor; when all have failed, the error of the one that failed first, but for -EAFNOSUPPORT if another is known;
+ * else those of sley_resolve() and sley_dial(). -EINVAL also: host or service is null, or a number of a port beyond 65535.
+ * Task.
  */
 SLEY_API int sley_dial_host(const char *host, const char *service, sley_time deadline);
 

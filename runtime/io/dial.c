@@ -49,7 +49,8 @@ static int failed(struct dial *d, size_t i, int error)
 	if (d->fds[i] >= 0)
 		reactor_close_fd(d->fds[i]);
 	d->fds[i] = -1;
-	d->error = d->error ? d->error : error;
+	if (d->error == 0 || d->error == -EAFNOSUPPORT) /* that this host lacks a family says nothing of the other */
+		d->error = error;
 	d->due = 0;
 	return UNDECIDED;
 }

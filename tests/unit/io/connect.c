@@ -480,17 +480,45 @@ static void test_dials_itself(void **state)
 	scenario_needs_network("dials_itself");
 }
 
+static int get_unknown_first(const char *host, const char *service, const struct addrinfo *hints,
+			     struct addrinfo **result)
+{
+	get_loopback_twice(host, service, hints, result);
+	(*result)->ai_family = AF_MAX;
+	return 0;
+}
+
+static int main_unknown_first(void *arg)
+{
+	char port[8];
+	int fd = sley_socket(AF_INET, SOCK_STREAM, 0);
+
+	bind_to(fd, 0); /* and does not listen */
+	snprintf(port, sizeof(port), "%u", ntohs(name_of(fd).sin_port));
+	REQUIRE(sley_resolver_set(get_unknown_first, free_nothing) == 0);
+	REQUIRE(sley_dial_host("both", port, SOON) == -ECONNREFUSED);
+	REQUIRE(sley_resolver_set(NULL, NULL) == 0);
+	REQUIRE(sley_close(fd) == 0);
+	return 0;
+}
+
+/* An address of a family that the host lacks does not hide what is wrong with the others. */
+static void test_unknown_first(void **state)
+{
+	run(main_unknown_first, 1);
+}
+
 static const struct scenario scenarios[] = { { "dials_itself", dials_itself }, { NULL, NULL } };
 
 int main(int argc, char **argv)
 {
 	scenario_main(argc, argv, scenarios);
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_connect),      cmocka_unit_test(test_other_listeners),
-		cmocka_unit_test(test_unix),         cmocka_unit_test(test_waits),
-		cmocka_unit_test(test_errors),       cmocka_unit_test(test_cut),
-		cmocka_unit_test(test_shutdown),     cmocka_unit_test(test_own_peer),
-		cmocka_unit_test(test_dials_itself),
+		cmocka_unit_test(test_connect),       cmocka_unit_test(test_other_listeners),
+		cmocka_unit_test(test_unix),          cmocka_unit_test(test_waits),
+		cmocka_unit_test(test_errors),        cmocka_unit_test(test_cut),
+		cmocka_unit_test(test_shutdown),      cmocka_unit_test(test_own_peer),
+		cmocka_unit_test(test_unknown_first), cmocka_unit_test(test_dials_itself),
 	};
 
 	return cmocka_run_group_tests_name("connect", tests, NULL, NULL);
