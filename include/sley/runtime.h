@@ -90,6 +90,9 @@ struct sley_options {
  * A child that a task has forked is to end by exec or _exit(). One that returns from the function of the task, or from
  * `main`, ends with the exit code SLEY_EXIT_FORKED, after a line on stderr.
  *
+ * Where no memfd is to be had (a filter, a limit on the size of files) the run is one that tools cannot see, said once
+ * on stderr; all else works.
+ *
  * What the runtime says on stderr goes to descriptor 2 as it was when the run began: if that was not open, nothing is
  * said, as the number is some file's of the service by then. The runtime's own descriptors are 3 and up.
  *

@@ -3,6 +3,7 @@
 #include "reactor/entry.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -54,12 +55,20 @@ static int grow(uint32_t fd)
 	return error;
 }
 
+static bool is_open(int fd)
+{
+	int saved = errno;
+	bool open = fcntl(fd, F_GETFD) >= 0;
+	errno = saved;
+	return open;
+}
+
 int entry_get(int fd, struct entry **entry)
 {
 	if (fd < 0)
 		return -EBADF;
 	if (!(*entry = entry_find(fd))) {
-		int error = grow((uint32_t)fd);
+		int error = is_open(fd) ? grow((uint32_t)fd) : -EBADF; /* not a whole table for what is no descriptor */
 		if (error)
 			return error;
 		*entry = &entries.first[fd];

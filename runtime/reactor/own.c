@@ -2,7 +2,6 @@
 /* Copyright (c) 2026 the sley authors */
 /* Descriptors as those who use them see them: taken over, held, closed. */
 #include <errno.h>
-#include <fcntl.h>
 #include <unistd.h>
 
 #include "reactor/entry.h"
@@ -85,11 +84,8 @@ void reactor_let_go(int fd, struct hold *hold)
 int reactor_hold_now(int fd, struct hold *hold)
 {
 	struct entry *entry;
-	int saved = errno, error = 0;
-	if (!entry_find(fd) && fcntl(fd, F_GETFD) < 0) /* not a whole table for a number that is no descriptor */
-		error = -EBADF;
-	errno = saved;
-	if (error || (error = entry_get(fd, &entry)) != 0)
+	int error = entry_get(fd, &entry);
+	if (error)
 		return error;
 	lock_take(&entry->lock);
 	if (entry->closing) {

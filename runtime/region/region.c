@@ -4,14 +4,18 @@
  * Making the two memfds. The order is what makes the region safe to share: size, map, fill in the constant part of the
  * header, seal, and only then store the magic. After F_SEAL_FUTURE_WRITE nobody can get a second writable mapping, not
  * even through /proc/PID/fd, and the first one is ours.
+ *
+ * Where no memfd is to be had the same memory is private to the process: everything works but what other processes do.
  */
 #include "region/region.h"
 
 #include <fcntl.h>
 #include <limits.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -50,12 +54,23 @@ static void lay_out(struct sley_region_header *header, uint32_t max_tasks)
 	header->size = end;
 }
 
+/* A memfd counts as a file, and ftruncate(2) past the limit raises SIGXFSZ. */
+static bool exceeds_limit(uint64_t size)
+{
+	struct rlimit limit;
+	return getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur < size;
+}
+
 /* A memfd of `size` bytes, mapped; 0 or a negative errno value. The mapping does not go into forked children. */
 static int memfd_map(const char *name, uint64_t size, int *fd, void **address)
 {
 	*fd = descriptor_lift((int)syscall(SYS_memfd_create, name, 3u /* MFD_CLOEXEC | MFD_ALLOW_SEALING */));
 	if (*fd < 0)
 		return -errno;
+	if (exceeds_limit(size)) {
+		errno = EFBIG;
+		goto fail;
+	}
 	if (ftruncate(*fd, (off_t)size) != 0)
 		goto fail;
 	*address = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, *fd, 0);
@@ -69,11 +84,31 @@ fail:;
 	return error;
 }
 
+/* The same, or private memory and -1 for *fd. */
+static int memory_map(const char *name, uint64_t size, int *fd, void **address)
+{
+	static bool told;
+	int error = memfd_map(name, size, fd, address);
+	if (error == 0)
+		return 0;
+	*fd = -1;
+	*address = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (*address == MAP_FAILED)
+		return -ENOMEM;
+	madvise(*address, size, MADV_DONTFORK);
+	if (!told)
+		complain("no memfd of %llu bytes is to be had (%s), so asynctop cannot see this process: allow "
+			 "memfd_create(2), and files of that size (ulimit -f)",
+			 (unsigned long long)size, strerror(-error));
+	told = true;
+	return 0;
+}
+
 static int control_open(void)
 {
 	int fd;
 	void *address;
-	int error = memfd_map(SLEY_CONTROL_NAME, PAGE, &fd, &address);
+	int error = memory_map(SLEY_CONTROL_NAME, PAGE, &fd, &address);
 	if (error)
 		return error;
 	fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL);
@@ -115,11 +150,12 @@ int region_open(uint32_t max_tasks)
 	if (error == 0) {
 		int fd;
 		void *address;
-		error = memfd_map(SLEY_REGION_NAME, plan.size, &fd, &address);
+		error = memory_map(SLEY_REGION_NAME, plan.size, &fd, &address);
 		if (error == 0) {
 			*(struct sley_region_header *)address = plan;
 			publish(address, fd);
-			memory_dump(region.tasks, plan.size - plan.tasks.offset, false); /* until populated: sched/task.c */
+			memory_dump(region.tasks, plan.size - plan.tasks.offset,
+				    false); /* until populated: sched/task.c */
 		}
 	}
 	errno = saved;

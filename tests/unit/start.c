@@ -4,14 +4,20 @@
 #include "tests/unit/run.h"
 
 #include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
-#include "runtime/base/check.h"
+#include "base/check.h"
+#include "tests/unit/refuse.h"
 
 /* ---- standard descriptors ---- */
 
@@ -39,6 +45,13 @@ static void echo(void *arg)
 
 	REQUIRE(sley_read(*fd, &c, 1, SOON) == 1);
 	REQUIRE(sley_write(*fd, &c, 1, SOON) == 1);
+}
+
+static void read_one(void *arg)
+{
+	char c;
+
+	REQUIRE(sley_read(*(int *)arg, &c, 1, SOON) == 1);
 }
 
 static void by_pointer(void *arg)
@@ -128,7 +141,113 @@ static void test_closed(void **state)
 	assert_int_equal(scenario_run("closed", text, sizeof(text)), 0);
 }
 
+/* ---- no memfd ---- */
+
+static int main_unseen(void *arg)
+{
+	static int pair[2];
+	char text[4096] = "", c = 'x';
+
+	REQUIRE(sley_pipe(pair) == 0);
+	sley_task task = sley_spawn(read_one, &pair[0]);
+	await_state(task, SLEY_TASK_WAITING, SLEY_WAIT_READ);
+	FILE *file = tmpfile();
+	if (file) {
+		REQUIRE(sley_dump(fileno(file)) == 0);
+		REQUIRE(pread(fileno(file), text, sizeof(text) - 1, 0) > 0);
+		REQUIRE(occurrences(text, "read_one") > 0);
+		fclose(file);
+	}
+	REQUIRE(sley_write(pair[1], &c, 1, SOON) == 1 && sley_join(task, SOON) == 0);
+	sley_close(pair[0]);
+	sley_close(pair[1]);
+	return 0;
+}
+
+/* Twice: it is said once. */
+static int run_unseen(void)
+{
+	for (int i = 0; i < 2; i++) {
+		int result = -1, error = sley_run(main_unseen, NULL, NULL, &result);
+		if (error || result)
+			return 1;
+	}
+	return 0;
+}
+
+static int scenario_no_memfd(void)
+{
+	static const struct call memfd_create = { "memfd_create", SYS_memfd_create, 0, 0 };
+
+	refuse(&memfd_create, atoi(getenv("REFUSED_WITH")));
+	return run_unseen();
+}
+
+static int scenario_file_size(void)
+{
+	struct rlimit low = { 1 << 20, 1 << 20 };
+
+	REQUIRE(setrlimit(RLIMIT_FSIZE, &low) == 0);
+	return run_unseen();
+}
+
+/* However it comes that there is no memfd, the run is just not seen by tools. */
+static void test_no_memfd(void **state)
+{
+	static const char *const errors[] = { "1" /* EPERM */, "38" /* ENOSYS */, "24" /* EMFILE */,
+					      "23" /* ENFILE */ };
+	char text[4096];
+
+	test_need_kernel("qemu-user knows no filters");
+	for (unsigned i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {
+		setenv("REFUSED_WITH", errors[i], 1);
+		assert_int_equal(scenario_run("no_memfd", text, sizeof(text)), 0);
+		assert_said(text, "asynctop cannot see this process", 1);
+	}
+	assert_int_equal(scenario_run("file_size", text, sizeof(text)), 0);
+	assert_said(text, "asynctop cannot see this process", 1);
+}
+
+/* ---- descriptors that are none ---- */
+
+static int main_no_descriptor(void *arg)
+{
+	const int numbers[] = { -1, INT_MIN, INT_MAX, 1 << 24, 1 << 22, 5000 };
+	char bytes[8];
+	struct iovec v = { bytes, sizeof(bytes) };
+	struct msghdr message = { .msg_iov = &v, .msg_iovlen = 1 };
+	struct rusage before, after;
+
+	getrusage(RUSAGE_SELF, &before);
+	for (unsigned i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+		int fd = numbers[i];
+		REQUIRE(sley_read(fd, bytes, 8, SOON) == -EBADF && sley_write(fd, bytes, 8, SOON) == -EBADF);
+		REQUIRE(sley_readv(fd, &v, 1, SOON) == -EBADF && sley_writev(fd, &v, 1, SOON) == -EBADF);
+		REQUIRE(sley_recv(fd, bytes, 8, 0, SOON) == -EBADF && sley_send(fd, bytes, 8, 0, SOON) == -EBADF);
+		REQUIRE(sley_recvmsg(fd, &message, 0, SOON) == -EBADF);
+		REQUIRE(sley_sendmsg(fd, &message, 0, SOON) == -EBADF);
+		REQUIRE(sley_accept(fd, SOON) == -EBADF);
+		REQUIRE(sley_poll(fd, POLLIN, SOON) == -EBADF);
+		REQUIRE(sley_own(fd) == -EBADF && sley_close(fd) == -EBADF);
+		REQUIRE(sley_pread(fd, bytes, 8, 0, SOON) == -EBADF && sley_fsync(fd, SOON) == -EBADF);
+		REQUIRE(sley_sendfile(fd, fd, NULL, 8, SOON) == -EBADF);
+		REQUIRE(sley_splice(fd, NULL, fd, NULL, 8, 0, SOON) == -EBADF);
+		REQUIRE(sley_dump(fd) == -EBADF);
+	}
+	getrusage(RUSAGE_SELF, &after);
+	REQUIRE(after.ru_maxrss - before.ru_maxrss < 4096); /* KiB: no table was made for them */
+	return 0;
+}
+
+/* -EBADF, at once, and nothing is allocated for a number that is high. */
+static void test_no_descriptor(void **state)
+{
+	run(main_no_descriptor, 2);
+}
+
 static const struct scenario scenarios[] = {
+	{ "no_memfd", scenario_no_memfd },
+	{ "file_size", scenario_file_size },
 	{ "closed", scenario_closed },
 	{ NULL, NULL },
 };
@@ -137,6 +256,8 @@ int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_closed),
+		cmocka_unit_test(test_no_memfd),
+		cmocka_unit_test(test_no_descriptor),
 	};
 
 	scenario_main(argc, argv, scenarios);
