@@ -7,6 +7,7 @@
  *   sched/worker.c       the loop of a worker: find a task, hold its slot, switch to it, land
  *   sched/queue.c          where ready tasks are, and how it finds the next; stealing
  *   sched/deque.h          its own run queue
+ *   sched/starved.c        ready, but without memory to run
  *   sched/idle.c           no work: spin, park, wait in the reactor; waking
  *   sched/monitor.c        the thread that looks at what nobody else would see
  *   stack/slot.c         which bytes are on the stack: holding, releasing and exchanging tenants
@@ -73,6 +74,7 @@
 #include "reactor/reactor.h"
 #include "sched/cleanup.h"
 #include "sched/quit.h"
+#include "sched/starved.h"
 #include "sched/thread.h"
 #include "sched/worker.h"
 #include "stack/overflow.h"
@@ -341,8 +343,7 @@ images:
 	images_close();
 	/* one by one: plain threads look at `running` at any time */
 	store(&scheduler.threads, 0, relaxed);
-	scheduler.starved = NULL;
-	store(&scheduler.starved_count, 0, relaxed);
+	starved_close();
 	return error;
 }
 

@@ -26,6 +26,7 @@
 
 #include "sched/global.h"
 #include "sched/thread.h"
+#include "sched/starved.h"
 #include "sched/worker.h"
 
 static struct {
@@ -57,7 +58,7 @@ static bool only_ours(void)
 static bool nothing_to_do(void)
 {
 	if (idle_count() != scheduler.count || load(&global_length, relaxed) > 0 ||
-	    load(&scheduler.starved_count, relaxed) > 0 || load(&scheduler.stopping, relaxed))
+	    load(&starved_count, relaxed) > 0 || load(&scheduler.stopping, relaxed))
 		return false;
 	for (unsigned i = 0; i < scheduler.count; i++) {
 		if (!worker_is_empty(worker_get(i)))

@@ -31,6 +31,7 @@
 #include "sched/depth.h"
 #include "sched/hold.h"
 #include "sched/memory.h"
+#include "sched/starved.h"
 #include "sched/worker.h"
 
 #define TICK           (10 * NS_PER_MS)
@@ -107,7 +108,7 @@ static void look(int64_t now)
 	/* also without a stuck one: an idle worker that looks around becomes the poller if there is none */
 	if (stuck || idle_without_poller())
 		idle_notify();
-	starved_retry();
+	starved_look();
 	region_control(now);
 	if (now - monitor.rearmed >= REARM_INTERVAL) {
 		monitor.rearmed = now;

@@ -240,36 +240,6 @@ void queue_granted_outside(struct task *task)
 	}
 }
 
-/* ---- starved tasks: see slot_enter() ---- */
-
-void queue_starve(struct worker *worker, struct task *task)
-{
-	COUNT(worker, image_failures, 1);
-	if (task->state != SLEY_TASK_SLOT)
-		task_to_slot(task);
-	lock_take(&scheduler.starved_lock);
-	task->tenant.next = tenant_of(scheduler.starved);
-	scheduler.starved = task;
-	store(&scheduler.starved_count, scheduler.starved_count + 1, relaxed);
-	lock_drop(&scheduler.starved_lock);
-}
-
-void starved_retry(void)
-{
-	if (likely(load(&scheduler.starved_count, relaxed) == 0))
-		return;
-	lock_take(&scheduler.starved_lock);
-	struct task *task = scheduler.starved;
-	scheduler.starved = NULL;
-	store(&scheduler.starved_count, 0, relaxed);
-	lock_drop(&scheduler.starved_lock);
-	while (task) {
-		struct task *next = (struct task *)task->tenant.next;
-		task_ready_last(task);
-		task = next;
-	}
-}
-
 /* ---- stealing ---- */
 
 /* Work of another worker: half of its deque, the rest of which goes into ours. */

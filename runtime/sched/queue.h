@@ -21,9 +21,6 @@ struct task *queue_granted(struct worker *worker, struct task *task);
 /* The same by a thread that is no worker: it waits in a queue, holding its slot. */
 void queue_granted_outside(struct task *task);
 
-/* There was no memory to run the task: it waits until some is freed (starved_retry()). */
-void queue_starve(struct worker *worker, struct task *task);
-
 /* Tells tools how many tasks are ready on the worker. By it, or by a thief. */
 static inline void queue_publish(struct worker *worker)
 {

@@ -19,6 +19,7 @@
 #include "sched/held.h"
 #include "sched/owned.h"
 #include "sched/queue.h"
+#include "sched/starved.h"
 
 #define TASK_BUDGET 128 /* calls without a wait in a row: some 100 us of reads that are always ready */
 
@@ -162,10 +163,10 @@ static int enter(struct worker *worker, struct task *task)
 		return error;
 	if (evicted)
 		publish_image(worker, task_of(evicted));
-	if (was_out) {
+	if (was_out)
 		store(&task_record(task)->image16, 0, relaxed);
-		starved_retry();
-	}
+	if (was_out || evicted)
+		starved_retry(slot);
 	if (unlikely(!(task->flags & TASK_STARTED))) {
 		task->flags |= TASK_STARTED;
 		slot_bind(slot, task->id, task->site);
@@ -225,7 +226,7 @@ static struct task *land(struct worker *worker, struct task *task)
 	} else if (after == AFTER_END) {
 		slot_put(&worker->stack, slot);
 		task_end(worker, task);
-		starved_retry();
+		starved_retry(slot);
 	}
 	return granted ? task_of(granted) : NULL;
 }
@@ -236,7 +237,7 @@ static void run(struct worker *worker, struct task *task)
 	while (task) {
 		struct task *next = NULL;
 		if (unlikely(!find_slot(worker, task))) {
-			queue_starve(worker, task);
+			starved_add(worker, task);
 			return;
 		}
 		if (!hold(worker, task))
@@ -246,7 +247,7 @@ static void run(struct worker *worker, struct task *task)
 			dispatch(worker, task);
 			next = land(worker, task);
 		} else {
-			queue_starve(worker, task);
+			starved_add(worker, task);
 			struct tenant *waiter = slot_release(slot);
 			next = waiter ? task_of(waiter) : NULL;
 		}

@@ -98,10 +98,6 @@ struct scheduler {
 	unsigned stopping; /* atomic: set once; workers leave when they see it */
 	unsigned threads;  /* atomic: of the runtime's own, beside the workers */
 	unsigned run;      /* constant during a run: its number in this process */
-	/* tasks for which there was no memory to run; retried when memory was freed and by the monitor */
-	struct lock starved_lock; /* protects starved */
-	struct task *starved;
-	unsigned starved_count; /* atomic */
 };
 extern HIDDEN struct scheduler scheduler;
 
@@ -174,9 +170,6 @@ void worker_spend(const void *pc);
 
 /* Runs tasks until scheduler.stopping. By the thread that is to be the worker. */
 void worker_run(struct worker *worker);
-
-/* Tells that memory was freed that a starved task may want. Any thread. */
-void starved_retry(void);
 
 /* sched/idle.c: sleeping and waking */
 void idle_open(void);

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "base/atomic.h"
+#include "sched/starved.h"
 #include "stack/copy.h"
 
 #define TENANTS 6
@@ -404,6 +405,64 @@ static int main_starved_to_the_end(void *arg)
 	return 0;
 }
 
+static void hold_and_end(void *gate)
+{
+	REQUIRE(sley_group_wait(gate, SLEY_NEVER) == 0);
+}
+
+static void sleep_and_end(void *arg)
+{
+	REQUIRE(sley_sleep(sley_in(SLEY_US(50))) == 0);
+	fetch_add(&turns, 1, relaxed);
+}
+
+/*
+ * Three tasks take both stacks and the only reserve; all others starve. One of the three ends, and so do, one by one,
+ * those of its stack. Those of the other stack cannot run all that time.
+ */
+static int main_retries(void *arg)
+{
+	enum { N = 400 };
+	static sley_task tasks[N], holders[3];
+	static struct sley_group gates[2];
+
+	turns = 0;
+	REQUIRE(sley_group_add(&gates[0], 1) == 0 && sley_group_add(&gates[1], 1) == 0);
+	store(&image_test_fail, 1, relaxed);
+	for (int i = 0; i < 3; i++) {
+		REQUIRE((holders[i] = sley_spawn(hold_and_end, &gates[i == 1])) > 0);
+		await_state(holders[i], SLEY_TASK_WAITING, SLEY_WAIT_GROUP);
+	}
+	for (int i = 0; i < N; i++)
+		REQUIRE((tasks[i] = sley_spawn(sleep_and_end, NULL)) > 0);
+	while (load(&starved_count, relaxed) < N)
+		sley_yield();
+	uint64_t failures = counter(SLEY_COUNTER_image_failures);
+	int64_t began = sley_now();
+	REQUIRE(sley_group_done(&gates[1]) == 0);
+	while (load(&turns, relaxed) < N / 4)
+		sley_yield();
+	failures = counter(SLEY_COUNTER_image_failures) - failures;
+	/* some for each that has ended; and the monitor's, at every look */
+	REQUIRE(failures <= 4 * N + (uint64_t)(sley_now() - began) / 1000000);
+	REQUIRE(sley_group_done(&gates[0]) == 0);
+	for (int i = 0; i < N; i++)
+		REQUIRE(sley_join(tasks[i], SOON) == 0);
+	for (int i = 0; i < 3; i++)
+		REQUIRE(sley_join(holders[i], SOON) == 0);
+	store(&image_test_fail, 0, relaxed);
+	return 0;
+}
+
+/* What is freed for one task is tried for some, not for all that starve. */
+static void test_retries(void **state)
+{
+	struct sley_options options = { .size = sizeof(options), .stack_slots = 2 };
+
+	options.workers = 1;
+	run_with(main_retries, NULL, &options);
+}
+
 /* Tasks that do not need each other all end even if there is never any memory for an image. */
 static void test_starved_to_the_end(void **state)
 {
@@ -429,6 +488,7 @@ int main(void)
 		cmocka_unit_test(test_patterns),
 		cmocka_unit_test(test_starved),
 		cmocka_unit_test(test_starved_to_the_end),
+		cmocka_unit_test(test_retries),
 #endif
 	};
 
