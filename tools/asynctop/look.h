@@ -4,9 +4,9 @@
  * Looking at watched processes where that may block: done by a child, the looker, which is asked here and waited for.
  *
  * What asynctop itself does to a watched process never waits for it:
- *   its region     pread and lseek of a descriptor that is known to be a memfd (process.h). Not stat, and not write:
- *                  they take the inode's lock, which the process may hold, writing to the memfd out of a page that
- *                  never comes.
+ *   its region     pread and lseek of a descriptor that is known to be a memfd (process_find.h). Not write, and not
+ *                  stat, which did so in Linux 6.12-rc: that takes the inode's lock, which the process may hold, writing
+ *                  to the memfd out of a page that never comes.
  *   its pidfd      whether it has ended, its numbers, its user.
  *   /proc          the list of processes and their directories themselves, opened for their names only.
  *   the tracer     its programs read what is resident, or nothing.

@@ -113,7 +113,7 @@ static enum region_status check_counts(struct region *r)
 static enum region_status check_file(struct region *r)
 {
 	const struct sley_region_header *h = &r->header;
-	off_t size = lseek(r->fd, 0, SEEK_END); /* stat would take the inode's lock: see look.h */
+	off_t size = lseek(r->fd, 0, SEEK_END); /* and not stat: see look.h */
 	int seals = fcntl(r->fd, F_GET_SEALS);
 
 	if (seals < 0 || (seals & (F_SEAL_SHRINK | F_SEAL_GROW)) != (F_SEAL_SHRINK | F_SEAL_GROW)) {
