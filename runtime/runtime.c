@@ -31,6 +31,7 @@
  *   sched/quit.c           threads of the runtime that the service's code ends
  *   sched/held.c           locks of libc that a task holds while it waits, owned.c: of sley, when it ends, at which
  *                          places (place.c); in the debug library
+ *   sched/relative.c       deadlines that are durations, in the debug library; forgotten.c: tasks that nobody joins
  *   sched/fault.c          refusing shared objects on copying stacks
  *   reactor/reactor.c    descriptors that are waited for; own.c: taken over, held, closed; entry.c: the table of them
  *   io/operation.c       what all calls on descriptors share: try, wait, try again

@@ -27,7 +27,8 @@ struct sley_task_options {
  * number in place of a pointer, such as a task's id, which may look like such an address: spawn_copy is for those.
  * Never waits. Any thread.
  *
- * -EAGAIN: max_tasks are alive, or up to 64 fewer for each other worker, which keeps as many entries at hand;
+ * -EAGAIN: max_tasks are alive, or up to 64 fewer for each other worker, which keeps as many entries at hand. One that
+ * has ended is alive until it is joined: if most are such, a line on stderr says once where they were spawned;
  * -ENOMEM; -EINVAL: fn is null; -EFAULT: arg lies on a copying stack: spawn_copy, or heap.
  */
 #define sley_spawn(fn, arg) sley_spawn_at(SLEY_SITE(#fn), NULL, (fn), (arg), SLEY_BY_POINTER)

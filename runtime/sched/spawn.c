@@ -8,6 +8,7 @@
 #include "base/check.h"
 #include "sched/cleanup.h"
 #include "sched/fault.h"
+#include "sched/relative.h"
 #include "sched/thread.h"
 #include "sched/worker.h"
 
@@ -266,6 +267,7 @@ int sley_sleep(sley_time until)
 	if (!task)
 		return outside_error();
 	if (until <= clock_now()) {
+		relative_check(task, until, CALLER);
 		worker_yield(CALLER); /* a loop of sleeps that are over must not keep the others out */
 		return 0;
 	}

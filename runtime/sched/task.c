@@ -13,6 +13,7 @@
 #include "base/arena.h"
 #include "base/check.h"
 #include "base/race.h"
+#include "sched/forgotten.h"
 #include "sched/global.h"
 #include "sched/worker.h"
 
@@ -143,6 +144,7 @@ int tasks_open(uint32_t max)
 		.size = entry_size, .cut = entry_cut, .back = entry_back, .grow = entries_grow, .leave = entries_leave
 	};
 	table.max = max;
+	forgotten_open(max);
 	int error = global_open(max);
 	if (error == 0 && (error = slabs_open(&task_slabs, &kind, (size_t)max * sizeof(struct task))) != 0)
 		global_close();
@@ -177,15 +179,22 @@ static unsigned refill(struct slab_block **head, unsigned most, int *error)
 	return slabs_take_or(&task_slabs, 0, head, most, error);
 }
 
+static struct task *none(int error)
+{
+	if (error == -EAGAIN)
+		forgotten_report();
+	return NULL;
+}
+
 struct task *task_alloc(struct task_cache *cache, int *error)
 {
 	struct slab_block *block = NULL;
 	if (!cache) {
 		if (refill(&block, 1, error) == 0)
-			return NULL;
+			return none(*error);
 	} else {
 		if (!cache->head && (cache->count = refill(&cache->head, BATCH, error)) == 0)
-			return NULL;
+			return none(*error);
 		block = cache->head;
 		cache->head = block->next;
 		cache->count--;

@@ -5,6 +5,7 @@
 #include <errno.h>
 
 #include "base/check.h"
+#include "sched/relative.h"
 #include "sched/thread.h"
 #include "sched/worker.h"
 
@@ -96,8 +97,10 @@ void wait_abort(struct task *task)
  */
 NOINLINE static bool arm(struct task *task, sley_time deadline)
 {
-	if (deadline <= clock_now() && claim_own(task, CLAIM_DEADLINE))
+	if (deadline <= clock_now() && claim_own(task, CLAIM_DEADLINE)) {
+		relative_check(task, deadline, (const void *)(uintptr_t)load(&task_record(task)->wait_pc, relaxed));
 		return false;
+	}
 	timer_arm(task, MAX(deadline, 0)); /* of the past if another was faster: no difference to it overflows */
 	return true;
 }

@@ -609,6 +609,37 @@ static void test_plain_thread(void **state)
 	run(main_plain, 2);
 }
 
+static void ends(void *unused)
+{
+}
+
+static int main_forgotten(void *unused)
+{
+	static char text[1024];
+	sley_task task;
+
+	capture_begin();
+	for (int run = 0; run < 2; run++) {
+		sley_time deadline = SOON;
+		while ((task = sley_spawn(ends, NULL)) > 0) {
+			REQUIRE(sley_now() < deadline);
+			sley_yield();
+		}
+		REQUIRE(task == -EAGAIN);
+	}
+	capture_end(text, sizeof(text));
+	REQUIRE(occurrences(text, "no task can be spawned: of 200, ") == 1 && occurrences(text, " as ends: join them") == 1);
+	return 0;
+}
+
+/* Nobody joins them, until there is room for no other: it is said where they come from, once. */
+static void test_forgotten(void **state)
+{
+	struct sley_options options = { .size = sizeof(options), .workers = 1, .max_tasks = 200 };
+
+	run_with(main_forgotten, NULL, &options);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -631,6 +662,7 @@ int main(void)
 		cmocka_unit_test(test_self),
 		cmocka_unit_test(test_errno),
 		cmocka_unit_test(test_plain_thread),
+		cmocka_unit_test(test_forgotten),
 	};
 
 	return cmocka_run_group_tests_name("spawn", tests, NULL, NULL);

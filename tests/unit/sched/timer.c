@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "base/atomic.h"
+#include "sched/relative.h"
 #include "sched/worker.h"
 
 #define TIMERS 1000
@@ -282,6 +283,50 @@ static void test_past(void **state)
 	run(main_past, 2);
 }
 
+#ifdef SLEY_DEBUG
+
+static void sleeps_for(void *unused)
+{
+	REQUIRE(sley_sleep(SLEY_MS(5)) == 0);
+}
+
+static void receives_for(void *unused)
+{
+	for (int i = 0; i < 2; i++)
+		REQUIRE(sley_chan_recv(NULL, NULL, SLEY_MS(5)) == -ETIMEDOUT);
+}
+
+static void is_right(void *unused)
+{
+	REQUIRE(sley_sleep(0) == 0 && sley_sleep(-1) == 0 && sley_sleep(sley_now()) == 0);
+	REQUIRE(sley_sleep(sley_in(SLEY_MS(1))) == 0);
+}
+
+static int main_relative(void *unused)
+{
+	static char text[4096];
+	int64_t most = relative_most;
+
+	relative_most = sley_now() / 2; /* as if the machine had been up for an hour */
+	capture_begin();
+	REQUIRE(sley_join(sley_spawn(sleeps_for, NULL), SOON) == 0);
+	REQUIRE(sley_join(sley_spawn(receives_for, NULL), SOON) == 0);
+	REQUIRE(sley_join(sley_spawn(is_right, NULL), SOON) == 0);
+	capture_end(text, sizeof(text));
+	relative_most = most;
+	REQUIRE(occurrences(text, "sley_in(SLEY_MS(5))") == 2);
+	REQUIRE(occurrences(text, "as sleeps_for, waits at ") == 1 && occurrences(text, "as receives_for, waits at ") == 1);
+	return 0;
+}
+
+/* A duration where a deadline must be is named, once for each spawn site. */
+static void test_relative(void **state)
+{
+	run(main_relative, 1);
+}
+
+#endif
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -292,6 +337,9 @@ int main(void)
 		cmocka_unit_test(test_short),
 		cmocka_unit_test(test_durations),
 		cmocka_unit_test(test_past),
+#ifdef SLEY_DEBUG
+		cmocka_unit_test(test_relative),
+#endif
 	};
 
 	return cmocka_run_group_tests_name("timer", tests, NULL, NULL);
