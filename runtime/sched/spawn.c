@@ -106,7 +106,7 @@ void spawn_drop(struct task *task)
 sley_task sley_spawn_at(struct sley_site *site, const struct sley_task_options *options, void (*fn)(void *),
 			const void *arg, size_t n)
 {
-	struct task *task;
+	struct task *task = NULL; /* gcc -O3 takes it for read before it is set else */
 	sley_task id = thread_visit();
 	if (id)
 		return id;
