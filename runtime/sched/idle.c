@@ -208,6 +208,7 @@ static sley_time earliest_timer(void)
 void idle_leave(struct worker *worker)
 {
 	worker->asleep = false;
+	worker->until_clock = MAX(worker->until_clock, 2); /* if it finds nothing at hand, it looks around anyway */
 	if (load(&idle.poller, relaxed) == worker) {
 		worker->was_poller = true;
 		store(&idle.poll_until, SLEY_NEVER, relaxed);
