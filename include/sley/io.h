@@ -69,7 +69,8 @@ SLEY_API ssize_t sley_sendfile(int out, int in, off_t *offset, size_t n, sley_ti
 /*
  * Moves up to n bytes from `in` to `out`, of which at least one is a pipe: the count, 0 at the end of the stream.
  * Offsets are for sides that have a position and null for the others; `flags` are SPLICE_F_MOVE, SPLICE_F_MORE
- * and SPLICE_F_NONBLOCK, with which it does not wait, but answers -EAGAIN. Waits for either side, so -EBUSY may be about either. A foreign socket that is blocking is served a page at a time.
+ * and SPLICE_F_NONBLOCK, with which it does not wait, but answers -EAGAIN. Waits for either side, so -EBUSY may be about
+ * either. A foreign socket that is blocking is served a page at a time.
  * -EINVAL: no pipe, or twice the same. -ESPIPE: an offset for what has none.
  */
 SLEY_API ssize_t sley_splice(int in, off_t *in_offset, int out, off_t *out_offset, size_t n, unsigned flags,
