@@ -28,7 +28,7 @@
  *   sched/depth.c          how deep stacks are and were; when pages are given back
  *   sched/memory.c         when memory that nobody has needed for a while is given back; base/slab.c: how
  *   sched/hold.c           who keeps a stack that others want
- *   sched/quit.c           threads of the runtime that the service's code ends
+ *   sched/quit.c           threads of the runtime that the service's code ends; shield.c: exceptions that end its calls
  *   sched/held.c           locks of libc that a task holds while it waits, owned.c: of sley, when it ends, at which
  *                          places (place.c); in the debug library
  *   sched/relative.c       deadlines that are durations, in the debug library; forgotten.c: tasks that nobody joins

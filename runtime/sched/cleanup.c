@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <unistd.h>
 
+#include "sched/shield.h"
 #include "sched/worker.h"
 
 /* What sley_cleanup_push() makes. */
@@ -101,8 +102,10 @@ int sley_cleanup_push(void (*fn)(void *), void *arg)
 	return 0;
 }
 
+SHIELD(sley_cleanup_pop)
 int sley_cleanup_pop(int run)
 {
+	SHIELDED(sley_cleanup_pop);
 	struct task *task = task_self();
 	if (!task)
 		return outside_error();

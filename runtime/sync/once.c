@@ -12,6 +12,7 @@
 
 #include "base/race.h"
 #include "sched/fault.h"
+#include "sched/shield.h"
 #include "sync/park.h"
 
 #define DONE   ((uint64_t)1 << 63) /* ids are positive */
@@ -72,8 +73,10 @@ static bool is_done(struct sley_once *once)
 	return load(&once->state, acquire) == DONE && load(&once->lock, acquire) == 0;
 }
 
+SHIELD(sley_once)
 int sley_once(struct sley_once *once, int (*fn)(void *), void *arg, sley_time deadline)
 {
+	SHIELDED(sley_once);
 	int error = fault_object(once, "sley_once", "once");
 	if (error)
 		return error;

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "sched/shield.h"
 #include "sched/worker.h"
 #include "sync/argument.h"
 
@@ -225,8 +226,10 @@ int sley_stream_take(struct sley_stream *stream, uint64_t most)
 
 /* ---- consuming ---- */
 
+SHIELD(sley_stream_next)
 int sley_stream_next(struct sley_stream *stream, void *item, sley_time deadline)
 {
+	SHIELDED(sley_stream_next);
 	int error = stream_enter(stream, "sley_stream_next");
 	if (error)
 		return error;
@@ -251,8 +254,10 @@ static int each(struct stage *top, void *item, int (*fn)(void *, void *), void *
 	}
 }
 
+SHIELD(sley_stream_for_each)
 int sley_stream_for_each(struct sley_stream *stream, int (*fn)(void *, void *), void *arg, sley_time deadline)
 {
+	SHIELDED(sley_stream_for_each);
 	int error = fn ? stream_enter(stream, "sley_stream_for_each") : -EINVAL;
 	if (error)
 		return error;
@@ -264,8 +269,10 @@ int sley_stream_for_each(struct sley_stream *stream, int (*fn)(void *, void *), 
 	return error;
 }
 
+SHIELD(sley_stream_free)
 int sley_stream_free(struct sley_stream *stream, sley_time deadline)
 {
+	SHIELDED(sley_stream_free);
 	int error = stream ? stream_enter(stream, "sley_stream_free") : 0;
 	if (!stream || error)
 		return error;

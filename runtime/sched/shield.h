@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+/*
+ * Calls that run the service's code and have something to do after it: give back an object, unmask. An exception that
+ * passed through would leave that undone for ever. So it ends the process, with a line that names the call and the task.
+ *
+ * SHIELD(call) stands before the function, SHIELDED(call) in it, which gives the function's frame a personality routine:
+ * the unwinder calls that before it leaves the frame. Rejected: cleanups of the compiler's (-fexceptions), which need
+ * libgcc. An exception for which there is no handler at all does not come so far: it ends in std::terminate().
+ */
+#ifndef SCHED_SHIELD_H
+#define SCHED_SHIELD_H
+
+#include <stdint.h>
+#include <unwind.h>
+
+/* What the routine does: continues the search for a handler; ends the process when one was found. */
+_Unwind_Reason_Code shield_pass(const char *call, _Unwind_Action actions);
+
+/* Not static: the linker takes routines for the same that have no symbol of their own. */
+#define SHIELD(call) \
+	_Unwind_Reason_Code shield_##call(int version, _Unwind_Action actions, uint64_t class, \
+					  struct _Unwind_Exception *exception, struct _Unwind_Context *context) \
+	{ \
+		(void)version, (void)class, (void)exception, (void)context; \
+		return shield_pass(#call, actions); \
+	}
+
+/* 0x1b: relative to its place, 4 bytes. */
+#define SHIELDED(call) __asm__ volatile(".cfi_personality 0x1b, shield_" #call)
+
+#endif
