@@ -4,7 +4,24 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <unistd.h>
+
+#include "base/compiler.h"
+
+#define TABLE_SIZE 16384u /* descriptors: 130 KiB of the kernel's memory; a table twice as large stalls once */
+
+void descriptors_presize(int fd)
+{
+	struct rlimit limit = { 0 };
+	int saved = errno;
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur > 0) {
+		int high = fcntl(fd, F_DUPFD_CLOEXEC, (int)MIN(limit.rlim_cur, TABLE_SIZE) - 1);
+		if (high >= 0)
+			close(high);
+	}
+	errno = saved;
+}
 
 int descriptor_lift(int fd)
 {

@@ -36,8 +36,10 @@ int reactor_open(void)
 	if (reactor.epoll >= 0)
 		reactor.event = descriptor_lift(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
 	struct epoll_event event = { .events = EPOLLIN, .data.u64 = WAKE_DATA };
-	if (reactor.event >= 0 && epoll_ctl(reactor.epoll, EPOLL_CTL_ADD, reactor.event, &event) == 0)
+	if (reactor.event >= 0 && epoll_ctl(reactor.epoll, EPOLL_CTL_ADD, reactor.event, &event) == 0) {
+		descriptors_presize(reactor.event);
 		return 0;
+	}
 	int error = -errno;
 	reactor_close();
 	return error;

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -44,10 +45,44 @@ static void test_lift(void **state)
 	assert_int_equal(status, 0);
 }
 
+/* In a child, whose table of descriptors is its own. How many are in it is in /proc/self/status. */
+static void child_presize(void)
+{
+	struct rlimit limit;
+	char line[256];
+	unsigned size = 0, next = (unsigned)dup(0);
+
+	close((int)next);
+	REQUIRE(getrlimit(RLIMIT_NOFILE, &limit) == 0);
+	descriptors_presize(0);
+	FILE *status = fopen("/proc/self/status", "re");
+	REQUIRE(status);
+	while (fgets(line, sizeof(line), status))
+		sscanf(line, "FDSize: %u", &size);
+	fclose(status);
+	REQUIRE(size >= (limit.rlim_cur < 16384 ? limit.rlim_cur : 16384));
+	REQUIRE(dup(0) == (int)next); /* none is left open */
+	_exit(0);
+}
+
+static void test_presize(void **state)
+{
+	int status;
+	test_need_kernel("qemu-user has a table of its own");
+	pid_t pid = fork();
+
+	assert_true(pid >= 0);
+	if (pid == 0)
+		child_presize();
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_lift),
+		cmocka_unit_test(test_presize),
 	};
 
 	return cmocka_run_group_tests_name("descriptor", tests, NULL, NULL);
