@@ -19,8 +19,7 @@ struct entries entries;
 static struct {
 	struct arena arena;
 	uint32_t capacity;
-	struct lock
-		grow; /* one thread at a time makes the table larger, over system calls: who waits wants just that */
+	struct lock grow; /* one thread at a time makes the table larger, over system calls: who waits wants just that */
 } table;
 
 int entries_open(void)
@@ -55,6 +54,8 @@ static int grow(uint32_t fd)
 	return error;
 }
 
+#define UNASKED 1024 /* below this, entries are made without asking whether the number is a descriptor */
+
 static bool is_open(int fd)
 {
 	int saved = errno;
@@ -68,7 +69,9 @@ int entry_get(int fd, struct entry **entry)
 	if (fd < 0)
 		return -EBADF;
 	if (!(*entry = entry_find(fd))) {
-		int error = is_open(fd) ? grow((uint32_t)fd) : -EBADF; /* not a whole table for what is no descriptor */
+		/* not a large table for what is no descriptor; of a low number the call itself will say so */
+		bool worth = fd < UNASKED || is_open(fd);
+		int error = worth ? grow((uint32_t)fd) : -EBADF;
 		if (error)
 			return error;
 		*entry = &entries.first[fd];
