@@ -84,6 +84,15 @@ static int guard(char *low, unsigned number)
 	return failed ? -ENOMEM : 0;
 }
 
+/* Once in the process: when one mapping could not be made, hundreds more cannot. */
+static void tell_unguarded(void)
+{
+	static unsigned told; /* atomic */
+	if (!exchange(&told, 1, relaxed))
+		complain("stacks without a guard below them, whose overflow is not found: vm.max_map_count is used up; "
+			 "raise it, or lower stack_slots");
+}
+
 void slot_dump(unsigned number)
 {
 	unsigned from = load(&pool.dumped, relaxed), to = MIN(ROUND_UP(number + 1, DUMP_STEP), pool.count);
@@ -439,8 +448,7 @@ struct slot *slot_pick(struct stack_worker *worker, bool large)
 		lock_drop(&pool.lock);
 #endif
 		if (guard(slot->low, number) != 0)
-			complain("no guard below a stack: %s",
-				 "vm.max_map_count is used up; raise it, or lower stack_slots");
+			tell_unguarded();
 		store(&slot->guarded, 1, relaxed);
 	}
 	return slot;

@@ -5,9 +5,14 @@
 
 #include "tests/unit/run.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
+
+#include "tests/unit/refuse.h"
 
 #define SIZE ((size_t)64 << 10)
 #define SLOTS 1000
@@ -63,6 +68,35 @@ static void test_guards(void **state)
 		if (i % 50 == 0)
 			check_guard(slot);
 	}
+}
+
+/* Without room for guards stacks are given out all the same, and that is said, once. The filter is for good: in a child. */
+static void test_no_guard(void **state)
+{
+	static const struct call map = { "mprotect", SYS_mprotect, 2, STACK_GUARD };
+	char said[4096];
+	int ends[2], status;
+
+	test_need_kernel("qemu-user knows no filters");
+	assert_int_equal(pipe(ends), 0);
+	pid_t child = fork();
+	if (child == 0) {
+		dup2(ends[1], STDERR_FILENO);
+		refuse(&map, ENOMEM);
+		for (int i = 0; i < 3; i++)
+			REQUIRE(slot_pick(&worker, true) != NULL);
+		_exit(0);
+	}
+	close(ends[1]);
+	assert_int_equal(waitpid(child, &status, 0), child);
+	ssize_t n = read(ends[0], said, sizeof(said) - 1);
+	close(ends[0]);
+	said[n > 0 ? n : 0] = '\0';
+	assert_int_equal(status, 0);
+	char *first = strstr(said, "stacks without a guard");
+	assert_non_null(first);
+	assert_non_null(strstr(first, "vm.max_map_count"));
+	assert_null(strstr(first + 1, "stacks without a guard"));
 }
 
 /* The check of addresses is exact at both ends of the range. */
@@ -207,6 +241,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_guards, open_pool, close_pool),
+		cmocka_unit_test_setup_teardown(test_no_guard, open_pool, close_pool),
 		cmocka_unit_test_setup_teardown(test_range, open_pool, close_pool),
 		cmocka_unit_test_setup_teardown(test_order, open_pool, close_pool),
 		cmocka_unit_test_setup_teardown(test_two_workers, open_pool, close_pool),
