@@ -142,14 +142,14 @@ class Runtime:
 
     def tasks(self):
         """All that are alive, in the order of the table."""
-        table = variable("sched/task.c", "table")
-        high, base = int(table["high"]), int(table["arena"]["base"])
+        high, base = int(variable("sched/task.c", "table")["high"]), int(variable("sched/task.c", "task_slabs")["base"])
         size = self.task.size
         for first in range(0, high, ENTRIES_AT_ONCE):
             count = min(ENTRIES_AT_ONCE, high - first)
             data = memory(base + first * size, count * size)
             for offset in range(0, count * size, size):
-                if not self.task.take(data, offset, "fate") & UNUSED:
+                # all zero: its page was given back
+                if self.task.take(data, offset, "id") and not self.task.take(data, offset, "fate") & UNUSED:
                     yield Task(self, base + first * size + offset, data, offset)
 
     def bounds(self, task):
