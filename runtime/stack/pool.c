@@ -146,8 +146,6 @@ int slots_open(unsigned count, size_t size)
 		free(pool.warm);
 		return -ENOMEM;
 	}
-	pool.warm_first = pool.warm_count = pool.surplus = 0;
-	pool.decay = (struct decay){ 0 };
 	pool.count = count;
 	pool.shared = !SHARING ? 0 : count < SHARE_ALL_BELOW ? count : SHARED_SLOTS;
 	pool.for_large = SHARING ? (count - pool.shared) / 4 : 0;
@@ -292,6 +290,8 @@ void slots_close(void)
 	else
 		free(pool.slots), free(pool.warm);
 	pool.warm = NULL;
+	pool.warm_first = pool.warm_count = pool.surplus = 0;
+	pool.decay = (struct decay){ 0 }; /* the next run's stacks may be strict ones, which have no ring */
 	pool.slots = pool.free = NULL;
 	pool.free_count = pool.private_count = pool.count = pool.made = 0;
 	stacks_begin = stacks_size = 0;

@@ -10,6 +10,8 @@
 
 #include "base/arena.h"
 #include "base/atomic.h"
+#include "base/decay.h"
+#include "stack/strict.h"
 
 #define SIZE ((size_t)256 << 10)
 #define KEPT 3 /* pages that stay if nothing is live: that of the top, and two */
@@ -250,6 +252,29 @@ static void test_private(void **state)
 		assert_null(slot_release(held[k]));
 }
 
+/* What one run's stacks are to lose is nothing to the next run, which has others, or strict ones. */
+static void test_next_run(void **state)
+{
+	assert_int_equal(open_slots(NULL), 0);
+	pick(SLOT_EXCLUSIVE); /* a batch of them, of which the worker keeps the rest */
+	stack_worker_empty(&worker);
+	for (int i = 0; i <= DECAY_STEPS; i++)
+		slots_age();
+	close_slots(NULL);
+
+	assert_int_equal(strict_open(100, SIZE), 0);
+	assert_int_equal(slots_trim_free(), 0);
+	slots_age();
+	assert_int_equal(slots_trim_free(), 0);
+	slots_close();
+
+	assert_int_equal(open_slots(NULL), 0);
+	assert_int_equal(slots_trim_free(), 0);
+	slots_age();
+	assert_int_equal(slots_trim_free(), 0);
+	close_slots(NULL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -262,6 +287,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_shared, open_slots, close_slots),
 #endif
 		cmocka_unit_test_setup_teardown(test_private, open_slots, close_slots),
+		cmocka_unit_test(test_next_run),
 	};
 
 	return cmocka_run_group_tests_name("pages", tests, NULL, NULL);
