@@ -117,9 +117,19 @@ struct tracer *planted_tracer(const struct tracer_config *config)
 }
 
 struct selection {
+	struct planted *planted;
 	int syscall;
 	struct report *report;
 };
+
+/*
+ * Page faults that nobody has planted sleep as well, in whatever task comes to a page that the kernel has taken back:
+ * those of the planted function alone are known.
+ */
+static bool is_planted(struct planted *planted, uint32_t site)
+{
+	return strcmp(planted_site(planted, site).entry, "planted") == 0;
+}
 
 static void select_total(void *context, const struct tracer_total *one)
 {
@@ -127,6 +137,8 @@ static void select_total(void *context, const struct tracer_total *one)
 	struct report *report = selection->report;
 
 	if (selection->syscall != ANY_SYSCALL && one->key.syscall != selection->syscall)
+		return;
+	if (selection->syscall == SYSCALL_FAULT && !is_planted(selection->planted, one->key.site))
 		return;
 	report->keys++;
 	report->total.count += one->total.count;
@@ -142,7 +154,7 @@ static void select_total(void *context, const struct tracer_total *one)
 
 void planted_report(struct planted *planted, int syscall, struct report *report)
 {
-	struct selection selection = { syscall, report };
+	struct selection selection = { planted, syscall, report };
 
 	memset(report, 0, sizeof(*report));
 	REQUIRE(tracer_totals(planted->tracer, planted->key, select_total, &selection) == 0);
