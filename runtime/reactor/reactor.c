@@ -181,13 +181,18 @@ static int wait_events(struct epoll_event *events, int64_t timeout)
 
 /*
  * The interruption is level-triggered and only a poll that waits takes it back: a busy worker's look at the reactor
- * must not swallow what was meant for the poller.
+ * must not swallow what was meant for the poller. Nor must a poller swallow what was meant for the next one, so it takes
+ * it back before it leaves its post (worker_slept()).
  */
-static void take_interrupt(void)
+static void take_interrupt(const struct epoll_event *events, int n)
 {
-	uint64_t count;
-	ssize_t ignored = read(reactor.event, &count, sizeof(count));
-	(void)ignored;
+	for (int i = 0; i < n; i++) {
+		uint64_t count;
+		ssize_t ignored = 0;
+		if (events[i].data.u64 == WAKE_DATA)
+			ignored = read(reactor.event, &count, sizeof(count));
+		(void)ignored;
+	}
 }
 
 unsigned reactor_poll(int64_t timeout)
@@ -196,13 +201,15 @@ unsigned reactor_poll(int64_t timeout)
 	unsigned woken = 0;
 	int saved = errno;
 	int n = wait_events(events, timeout);
+	if (timeout != 0)
+		take_interrupt(events, n);
 	worker_slept();
+	if (timeout != 0)
+		RACE_POINT(poller_has_left);
 	count_here(SLEY_COUNTER_polls, 1);
 	for (int i = 0; i < n; i++) {
 		if (events[i].data.u64 != WAKE_DATA)
 			woken += deliver(&events[i]);
-		else if (timeout != 0)
-			take_interrupt();
 	}
 	errno = saved;
 	if (n > 0)

@@ -28,6 +28,7 @@
 
 #include "base/check.h"
 #include "base/futex.h"
+#include "base/race.h"
 #include "sched/global.h"
 #include "sched/worker.h"
 
@@ -232,6 +233,7 @@ static void poll_as_poller(struct worker *worker)
 	fence(); /* against sleep_parked(): whoever armed an earlier timer sees the poller, or the poller the timer */
 	if (earliest_timer() >= until && load(&worker->parked, seq_cst)) {
 		int64_t now = clock_now();
+		RACE_POINT(poller_is_to_wait);
 		sched_hooks.poll(until == SLEY_NEVER ? SLEY_NEVER : MAX(until - now, 0));
 	}
 	if (worker->asleep)

@@ -326,6 +326,74 @@ static void test_poller_is_replaced(void **state)
 {
 	run(main_replaced, 2);
 }
+
+static void await_begun(int i)
+{
+	sley_time deadline = SOON;
+
+	while (!load(&waiters[i].begun, acquire)) {
+		REQUIRE(sley_now() < deadline);
+		cpu_relax();
+	}
+}
+
+/*
+ *   one worker                            the other                      this thread
+ *   is the poller, and is interrupted
+ *   leaves its post
+ *                                         is the next poller, and
+ *                                         about to wait                  interrupts it: a pinned task
+ *   goes on
+ *                                         waits, but not for long
+ */
+static void *interrupt_both(void *unused)
+{
+	while (idle_count() < 2)
+		cpu_relax();
+	race_stop("poller_has_left");
+	sched_hooks.interrupt();
+	race_wait("poller_has_left");
+	race_stop("poller_is_to_wait");
+	idle_notify();
+	race_wait("poller_is_to_wait");
+	for (int i = 0; i < 2; i++)
+		REQUIRE(sley_chan_send(waiters[i].chan, NULL, SOON) == 0);
+	race_go("poller_has_left");
+	while (!load(&waiters[0].begun, acquire) && !load(&waiters[1].begun, acquire))
+		cpu_relax();
+	race_go("poller_is_to_wait");
+	await_begun(0);
+	await_begun(1);
+	store(&stop, 1, release);
+	REQUIRE(write(event_pipe[1], "x", 1) == 1);
+	return NULL;
+}
+
+static int main_two_pollers(void *arg)
+{
+	pthread_t thread;
+	char byte;
+
+	memset(waiters, 0, sizeof(waiters));
+	store(&stop, 0, relaxed);
+	REQUIRE(pipe(event_pipe) == 0);
+	sley_task tasks[] = { sley_spawn(spawn_waiter, NULL), sley_spawn(spawn_waiter, (void *)1) };
+	REQUIRE(sley_join(tasks[0], SOON) == 0 && sley_join(tasks[1], SOON) == 0);
+	REQUIRE(pthread_create(&thread, NULL, interrupt_both, NULL) == 0);
+	REQUIRE(sley_read(event_pipe[0], &byte, 1, SLEY_NEVER) == 1);
+	REQUIRE(pthread_join(thread, NULL) == 0);
+	while (live_tasks() > 1)
+		sley_yield();
+	for (int i = 0; i < 2; i++)
+		REQUIRE(sley_chan_free(waiters[i].chan) == 0 && close(event_pipe[i]) == 0);
+	return 0;
+}
+
+/* A poller that was interrupted does not take away the interruption of the next one. */
+static void test_interrupt_is_kept(void **state)
+{
+	run(main_two_pollers, 2);
+}
 #endif
 
 static int main_end(void *arg)
@@ -353,6 +421,7 @@ int main(void)
 		cmocka_unit_test(test_poller_alone),
 #if RACE_POINTS
 		cmocka_unit_test(test_poller_is_replaced),
+		cmocka_unit_test(test_interrupt_is_kept),
 #endif
 		cmocka_unit_test(test_end),
 	};
