@@ -62,6 +62,8 @@ static size_t burst(unsigned tasks, size_t live)
 	return most;
 }
 
+#if !defined(SLEY_ASAN) && !defined(SLEY_TSAN) /* their own memory is most of what is resident */
+
 static size_t allowed(size_t before)
 {
 	return before + (before / 10 > 8 * MIB ? before / 10 : 8 * MIB);
@@ -130,9 +132,6 @@ static int in_run(int (*main)(void *), unsigned workers)
 /* Runs it in a process of its own, with up to so many workers; steps of decay of so many ns. */
 static void in_child(int (*main)(void *), unsigned most, int64_t interval)
 {
-#if defined(SLEY_ASAN) || defined(SLEY_TSAN)
-	test_skip("the sanitizers' own memory is most of what is resident");
-#endif
 	test_need_kernel("qemu-user has memory of its own for what it translates");
 	for (unsigned workers = 1; workers <= most; workers++) {
 		int status;
@@ -162,6 +161,8 @@ static void test_five_seconds(void **state)
 	in_child(main_five_seconds, 1, DECAY_INTERVAL);
 }
 
+#endif
+
 /* ---- driven by hand ---- */
 
 static unsigned caches(void)
@@ -175,8 +176,8 @@ static unsigned caches(void)
 
 static int main_asked(void *unused)
 {
-	burst(20000, 600);
-	REQUIRE(caches() > 0);
+	burst(200, 600); /* as many as have stacks where these are not shared */
+	REQUIRE(caches() > 32);
 	store(&worker_self()->empty_due, 1, relaxed);
 	while (load(&worker_self()->empty_due, relaxed)) /* a worker does it when it polls */
 		sley_yield();
@@ -193,9 +194,11 @@ static void test_asked(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+#if !defined(SLEY_ASAN) && !defined(SLEY_TSAN)
 		cmocka_unit_test(test_sizes),
 		cmocka_unit_test(test_many),
 		cmocka_unit_test(test_five_seconds),
+#endif
 		cmocka_unit_test(test_asked),
 	};
 
