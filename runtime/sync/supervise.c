@@ -16,6 +16,7 @@
  */
 #include <errno.h>
 
+#include "base/race.h"
 #include "sync/scope.h"
 
 #define BATCH 64u /* children that are looked at under one holding of the lock */
@@ -87,18 +88,23 @@ static int stop(struct sley_scope *scope, struct sley_child *first, sley_time de
 	return error;
 }
 
-/* The next, from `child` on, that is to be started again: from here on that is the caller's to do. Or null. */
-static struct sley_child *take_next(struct sley_scope *scope, struct sley_child *child)
+/*
+ * The next, from *child on, that is to be started again: from here on that is the caller's to do. Or null. *child is
+ * then the one after it: the one that was started may have failed once more by the next call, which is another failure.
+ */
+static struct sley_child *take_next(struct sley_scope *scope, struct sley_child **child)
 {
 	lock_take(&scope->lock);
-	while (child && child->state != CHILD_FAILED && child->state != CHILD_STOPPED)
-		child = child->later;
-	if (child) {
-		scope->failed -= child->state == CHILD_FAILED;
-		child->state = CHILD_ENDED;
+	struct sley_child *next = *child;
+	while (next && next->state != CHILD_FAILED && next->state != CHILD_STOPPED)
+		next = next->later;
+	if (next) {
+		scope->failed -= next->state == CHILD_FAILED;
+		next->state = CHILD_ENDED;
+		*child = next->later;
 	}
 	lock_drop(&scope->lock);
-	return child;
+	return next;
 }
 
 /* 0, or what its spawn answers. */
@@ -125,11 +131,14 @@ int supervise(struct sley_scope *scope, sley_time deadline, const void *pc)
 	if (!may_restart(scope))
 		return -ELOOP;
 	if (scope->restart == SLEY_RESTART_ONE)
-		return start_again(take_next(scope, child));
+		return start_again(take_next(scope, &child));
 	if (scope->restart == SLEY_RESTART_ALL)
 		child = first_kept(scope);
 	int error = stop(scope, child, deadline, pc);
-	while (error == 0 && (child = take_next(scope, child)))
-		error = start_again(child);
+	struct sley_child *next;
+	while (error == 0 && (next = take_next(scope, &child))) {
+		error = start_again(next);
+		RACE_POINT(supervise_has_started);
+	}
 	return error;
 }

@@ -3,12 +3,14 @@
 /* Supervision: who is started again after which end, in which order, and when it is too much. */
 #include "tests/unit/run.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/atomic.h"
 #include "base/lock.h"
 #include "stack/image.h"
+#include "tests/race.h"
 
 #define CHILDREN 4u
 
@@ -385,6 +387,39 @@ static void test_window(void **state)
 	run_each(main_window);
 }
 
+#if RACE_POINTS
+/* While the owner stands between two children that it starts again, the first of them fails once more. */
+static void *let_it_fail(void *unused)
+{
+	race_wait("supervise_has_started");
+	while (live_tasks() > 1)
+		cpu_relax();
+	race_go("supervise_has_started");
+	return unused;
+}
+
+static int main_fails_again(void *arg)
+{
+	struct sley_scope *scope = open_with(OPTIONS(.restart = SLEY_RESTART_ALL, .restarts = 1, .within = SLEY_NEVER));
+	pthread_t thread;
+
+	race_stop("supervise_has_started");
+	REQUIRE(pthread_create(&thread, NULL, let_it_fail, NULL) == 0);
+	REQUIRE(sley_scope_spawn(scope, fails, (void *)0) > 0);
+	REQUIRE(sley_scope_wait(scope, SOON) == -ELOOP);
+	REQUIRE(children[0].starts == 2);
+	REQUIRE(pthread_join(thread, NULL) == 0);
+	REQUIRE(sley_scope_close(scope, SOON) == -ELOOP);
+	return 0;
+}
+
+/* A failure of a child that was just started again counts, however quick it is. */
+static void test_fails_again(void **state)
+{
+	run(main_fails_again, 2);
+}
+#endif
+
 static int both_fail(void *number)
 {
 	unsigned start = fetch_add(&children[(uintptr_t)number].starts, 1, relaxed);
@@ -650,6 +685,9 @@ int main(void)
 		cmocka_unit_test(test_one),       cmocka_unit_test(test_all),
 		cmocka_unit_test(test_rest),      cmocka_unit_test(test_all_loosely),
 		cmocka_unit_test(test_always),    cmocka_unit_test(test_by_id),
+#if RACE_POINTS
+		cmocka_unit_test(test_fails_again),
+#endif
 		cmocka_unit_test(test_limit),     cmocka_unit_test(test_window),
 		cmocka_unit_test(test_at_once),   cmocka_unit_test(test_ends),
 		cmocka_unit_test(test_block),     cmocka_unit_test(test_while_stopping),
