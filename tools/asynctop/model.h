@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /*
- * The model: what is known about one process at one tick, as plain data. The sources fill it (collect.c), the views,
+ * The model: what is known about one process at one tick, as plain data. The sources fill it (watch.c), the views,
  * the JSON writer and the verdicts read it and nothing else.
  *
  * Strings are the process's own, ended but not cleaned; whoever writes them out does that. Numbers are in range.
