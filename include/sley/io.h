@@ -100,7 +100,9 @@ SLEY_API int sley_own(int fd);
  * call that is being made but does not wait yet cannot be told apart from a later one. Use it for every descriptor
  * that sley has seen: a plain close() tells the runtime nothing. It does not wait: a socket with a linger time
  * (SO_LINGER) is closed as one without, so the kernel sends the rest afterwards; that resets the option, which
- * duplicates share. A time of 0 aborts the connection as ever. Any thread. 0 or the negative errno of close(2).
+ * duplicates share. A time of 0 aborts the connection as ever. On return the address can be bound again and a pipe's
+ * peer sees its end, unless a duplicate or a call that is still being made keeps it open. Any thread. 0 or the negative
+ * errno of close(2).
  */
 SLEY_API int sley_close(int fd);
 

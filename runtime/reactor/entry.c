@@ -113,10 +113,12 @@ static void end_linger(int fd)
 		setsockopt(fd, SOL_SOCKET, SO_LINGER, &off, sizeof(off));
 }
 
-int entry_close(int fd, struct entry *entry, unsigned flags)
+int entry_close(int fd, struct entry *entry, unsigned flags, bool added)
 {
 	int saved = errno;
 	RACE_POINT(closing);
+	if (added)
+		entry_deregister(fd);
 	if (!(flags & FD_FILE))
 		end_linger(fd);
 	int result = close(fd) == 0 ? 0 : -errno;
@@ -135,7 +137,7 @@ static void close_late(int fd, struct entry *entry)
 	entry->closing = 0;
 	lock_drop(&entry->lock);
 	if (ours)
-		entry_close(fd, entry, 0);
+		entry_close(fd, entry, 0, true);
 }
 
 void entry_let_go(int fd, struct entry *entry, struct hold *hold)

@@ -70,6 +70,13 @@ int entry_get(int fd, struct entry **entry);
 /* Tells epoll what is wanted, whatever it knew: adds what it does not know, modifies what it does. */
 int entry_register(int fd, struct entry *entry);
 
+/*
+ * Before close(2), without the lock. epoll_wait(2) keeps the files that it looks at open for as long as it looks, so
+ * close(2) alone may return while the peer of a pipe still has a reader and an address is still in use; this waits for
+ * such a look. And a duplicate, here or in another process, would keep the dead number's events coming.
+ */
+void entry_deregister(int fd);
+
 /* Ends all waits, as the descriptor is gone. `woken` are to be made ready after unlocking. */
 void entry_end_waits(struct entry *entry, struct task *woken[2]);
 void entry_ready(struct task *const woken[2]);
@@ -82,9 +89,10 @@ bool entry_rearm(int fd, struct entry *entry, int64_t since);
 
 /*
  * close(2), without the lock: it may take its time, and the number may be another thread's before it returns. Nobody is
- * kept waiting by SO_LINGER. `entry` may be null; `flags` are those that it had. 0 or the negative errno of close(2).
+ * kept waiting by SO_LINGER. `entry` may be null; `flags` are those that it had; `added`: epoll may know it. 0 or the
+ * negative errno of close(2).
  */
-int entry_close(int fd, struct entry *entry, unsigned flags);
+int entry_close(int fd, struct entry *entry, unsigned flags, bool added);
 
 /* ---- lives: see reactor.h ---- */
 

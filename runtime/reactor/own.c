@@ -141,21 +141,22 @@ static int close_entry(int fd, struct entry *entry)
 	}
 	entry_end_waits(entry, woken);
 	unsigned flags = entry->flags;
+	bool added = entry->added;
 	/* all of it before close(2): then the number may be another thread's new descriptor, and be owned */
 	store(&entry->flags, 0, relaxed);
 	bool held = entry_next_generation(entry) > 0;
 	entry->closing = held;
 	lock_drop(&entry->lock);
 	entry_ready(woken);
-	return held ? 0 : entry_close(fd, entry, flags);
+	return held ? 0 : entry_close(fd, entry, flags, added);
 }
 
 int reactor_close_fd(int fd)
 {
 	if (thread_visit() != 0)
-		return entry_close(fd, NULL, 0); /* the run is over, and nobody waits any more */
+		return entry_close(fd, NULL, 0, false); /* the run is over, and nobody waits any more */
 	struct entry *entry = entry_find(fd);
-	int result = entry ? close_entry(fd, entry) : entry_close(fd, NULL, 0);
+	int result = entry ? close_entry(fd, entry) : entry_close(fd, NULL, 0, false);
 	thread_depart();
 	return result;
 }

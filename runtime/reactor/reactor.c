@@ -85,6 +85,13 @@ int entry_register(int fd, struct entry *entry)
 	return error == -EPERM ? -ENOTSUP : error == -ENOSPC ? -ENOMEM : error;
 }
 
+void entry_deregister(int fd)
+{
+	int saved = errno;
+	epoll_ctl(reactor.epoll, EPOLL_CTL_DEL, fd, NULL);
+	errno = saved;
+}
+
 void entry_end_waits(struct entry *entry, struct task *woken[2])
 {
 	for (int d = READING; d <= WRITING; d++) {

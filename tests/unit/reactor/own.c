@@ -4,13 +4,16 @@
 #include "tests/unit/reactor/connection.h"
 #include "tests/unit/run.h"
 
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/atomic.h"
 #include "reactor/reactor.h"
 #include "tests/race.h"
+#include "tests/test.h"
 
 static int main_close(void *arg)
 {
@@ -74,6 +77,62 @@ static int main_plain_close(void *arg)
 static void test_plain_close(void **state)
 {
 	run(main_plain_close, 1);
+}
+
+/* How often the epoll instance of this process watches the number. */
+static unsigned watched(int number)
+{
+	char name[64], link[64], line[256];
+	unsigned count = 0;
+
+	for (int fd = 0; fd < 64; fd++) {
+		snprintf(name, sizeof(name), "/proc/self/fd/%d", fd);
+		ssize_t size = readlink(name, link, sizeof(link));
+		if (size < 0 || !memmem(link, (size_t)size, "[eventpoll]", 11))
+			continue;
+		snprintf(name, sizeof(name), "/proc/self/fdinfo/%d", fd);
+		FILE *info = fopen(name, "re");
+		REQUIRE(info);
+		while (fgets(line, sizeof(line), info)) {
+			int watched;
+			count += sscanf(line, "tfd: %d", &watched) == 1 && watched == number;
+		}
+		fclose(info);
+	}
+	return count;
+}
+
+static int main_duplicate(void *arg)
+{
+	char byte;
+
+	for (int foreign = 0; foreign < 2; foreign++) {
+		int pair[2];
+		if (foreign)
+			REQUIRE(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == 0);
+		else
+			REQUIRE(sley_socketpair(SOCK_STREAM, pair) == 0);
+		REQUIRE(sley_read(pair[0], &byte, 1, sley_in(SLEY_MS(1))) == -ETIMEDOUT);
+		int duplicate = dup(pair[0]);
+		REQUIRE(watched(pair[0]) == 1);
+		REQUIRE(sley_close(pair[0]) == 0);
+		REQUIRE(watched(pair[0]) == 0);
+		close(duplicate);
+		REQUIRE(sley_close(pair[1]) == 0);
+	}
+	return 0;
+}
+
+/*
+ * What sley_close() closes leaves the epoll instance first: a duplicate keeps no events of the dead number coming, and
+ * no epoll_wait(2) that is just looking at the file keeps it open (tests/unit/io/message.c saw that once: a pipe
+ * that had a reader after its last one was closed).
+ */
+static void test_duplicate(void **state)
+{
+	test_need_kernel("qemu-user has no fdinfo of epoll instances");
+	run(main_duplicate, 1);
+	run(main_duplicate, 2);
 }
 
 /* Numbers are reused at once: another descriptor gets the one that was just closed. */
@@ -299,6 +358,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_close),
 		cmocka_unit_test(test_plain_close),
+		cmocka_unit_test(test_duplicate),
 		cmocka_unit_test(test_reuse),
 		cmocka_unit_test(test_reuse_waited),
 		cmocka_unit_test(test_reuse_cancelled),
