@@ -290,13 +290,3 @@ sley_time sley_in(sley_time duration)
 		return SLEY_NEVER;
 	return until;
 }
-
-/*
- * Never inlined, and a barrier inside: a compiler that merges two calls across a wait would keep the old thread's
- * errno.
- */
-NOINLINE int *sley_errno_location(void)
-{
-	COMPILER_BARRIER();
-	return __errno_location();
-}
