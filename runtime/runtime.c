@@ -50,7 +50,7 @@
  *                          (promise.c), or by other futures (derivation.c): then.c, combine.c
  *   sync/generator.c     functions that give items one at a time
  *   sync/stream.c        items over time: from sync/source.c and io/listener.c, changed on their way (sync/buffered.c)
- *   sync/scope.c         scopes: waiting for their children and cancelling them
+ *   sync/scope.c         scopes: the owner's calls; children.c: what all sides of one see
  *   sync/child.c           a child's life; supervise.c: starting again what has failed
  *   sync/monitor.c       being told how tasks end; link.c: being cancelled with them
  *   region/region.c      what tools may see; site.c: spawn sites

@@ -65,7 +65,7 @@ struct task_extra {
 	sley_time deadline;       /* of every wait */
 	struct cleanup *cleanups; /* see sched/cleanup.h */
 	struct local *locals;     /* see sched/local.c */
-	struct sley_child *child; /* of the scope that it is in, see sync/scope.h; null: none */
+	struct sley_child *child; /* of the scope that it is in, see sync/children.h; null: none */
 	struct sley_gen *generator; /* whose body it is, see sync/generator.c; null: none */
 	int result;               /* a scope's child: what its function returned */
 	bool destroying;          /* a destructor of its locals is running */

@@ -1,38 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
-/* The life of a scope's child: its spawn, its function, its end, and its result. See sync/scope.h. */
+/* The life of a scope's child: its spawn, its function, its end, and its result. See sync/children.h. */
+#include "sync/child.h"
+
 #include <errno.h>
 #include <string.h>
 
 #include "sched/cleanup.h"
 #include "sched/fault.h"
 #include "sched/thread.h"
-#include "sync/scope.h"
-
-/* ---- lists ---- */
-
-void children_add(struct children *list, struct sley_child *child)
-{
-	child->next = NULL;
-	child->prev = list->tail;
-	if (list->tail)
-		list->tail->next = child;
-	else
-		list->head = child;
-	list->tail = child;
-}
-
-void children_remove(struct children *list, struct sley_child *child)
-{
-	if (child->prev)
-		child->prev->next = child->next;
-	else
-		list->head = child->next;
-	if (child->next)
-		child->next->prev = child->prev;
-	else
-		list->tail = child->prev;
-}
 
 /* ---- its function ---- */
 
@@ -45,10 +21,10 @@ static void failed(struct sley_scope *scope, struct sley_child *child, int error
 	if (!scope->error)
 		scope->error = error;
 	if (!scope->keep_going && !child->told)
-		scope_move(scope, child); /* it has failed, and was not cancelled */
+		children_move(scope, child); /* it has failed, and was not cancelled */
 	lock_drop(&scope->lock);
 	if (!scope->keep_going)
-		scope_fail(scope, error);
+		children_fail(scope, error);
 }
 
 /* Apart from child_main(), where what is kept for it would be live bytes of every child that waits. */
@@ -83,8 +59,8 @@ static void child_free(struct sley_child *child)
 void child_free_kept(struct sley_scope *scope)
 {
 	struct sley_child *child;
-	while ((child = scope->kept.head)) {
-		scope->kept.head = child->later;
+	while ((child = list_first(&scope->kept, kept))) {
+		list_remove(&scope->kept, child, kept);
 		child_free(child);
 	}
 }
@@ -106,14 +82,14 @@ static void child_ended(struct watch *watch, struct task *task)
 	struct sley_scope *scope = child->scope;
 	bool kept = child->flags & CHILD_KEPT;
 	lock_take(&scope->lock);
-	children_remove(child->told ? &scope->told : &scope->running, child);
+	list_remove(child->told ? &scope->told : &scope->running, child, link);
 	child->task = NULL;
 	child->result = task->extra->result;
 	child->state = (uint8_t)state_after(scope, child);
 	scope->failed += child->state == CHILD_FAILED;
 	child->told = false;
 	scope->count--;
-	struct task *owner = scope_wake(scope);
+	struct task *owner = children_wake(scope);
 	lock_drop(&scope->lock);
 	/* from here on the scope may be gone, and with it a child that it keeps */
 	if (!kept)
@@ -127,13 +103,13 @@ static void child_ended(struct watch *watch, struct task *task)
 /* The first half: counts the child that is to come. 0 or -ECANCELED. */
 static int reserve(struct sley_scope *scope)
 {
-	int error = scope_count(scope);
+	int error = children_count(scope);
 	if (unlikely(error == 0 && wait_is_cancelled(scope->owner))) {
-		scope_fail(scope, -ECANCELED);
+		children_fail(scope, -ECANCELED);
 		error = -ECANCELED;
 	}
 	if (error)
-		scope_discount(scope);
+		children_discount(scope);
 	return error;
 }
 
@@ -152,27 +128,18 @@ static int adopt(struct sley_child *child, struct task *task)
 	return extra ? 0 : -ENOMEM;
 }
 
-static void keep(struct sley_scope *scope, struct sley_child *child)
-{
-	if (scope->kept.tail)
-		scope->kept.tail->later = child;
-	else
-		scope->kept.head = child;
-	scope->kept.tail = child;
-}
-
 /* The second half. A scope that was cancelled in between cancels the child, which nobody else has told. */
 static void enlist(struct sley_scope *scope, struct sley_child *child, struct task *task)
 {
 	struct task *list = NULL; /* stays empty: the task does not wait yet */
 	lock_take(&scope->lock);
 	if (child->state == CHILD_NEW && child->flags & CHILD_KEPT)
-		keep(scope, child);
+		list_append(&scope->kept, child, kept);
 	child->task = task;
 	child->state = CHILD_RUNS;
-	children_add(&scope->running, child);
+	list_append(&scope->running, child, link);
 	if (scope->cancelled)
-		scope_tell(scope, child, &list);
+		children_tell(scope, child, &list);
 	lock_drop(&scope->lock);
 }
 
@@ -188,7 +155,7 @@ sley_task child_start(struct sley_child *child, struct sley_site *site, const st
 	if (error == 0 && (error = adopt(child, task)) != 0)
 		spawn_drop(task);
 	if (error) {
-		scope_discount(scope);
+		children_discount(scope);
 		return error;
 	}
 	sley_task id = (sley_task)task->id;

@@ -1,15 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
-/* Scopes: opening, waiting, closing, cancelling. See sync/scope.h. */
-#include "sync/scope.h"
-
+/* The owner's calls: opening a scope, waiting, closing, cancelling. See sync/children.h. */
 #include <errno.h>
 
-#include "base/race.h"
 #include "sched/fault.h"
 #include "sched/thread.h"
+#include "sync/child.h"
+#include "sync/supervise.h"
 
-#define BATCH            64u /* children that are cancelled under one holding of the lock */
 #define RESTARTS_DEFAULT 3u
 #define RESTARTS_MAX     1024u
 #define WITHIN_DEFAULT   SLEY_SEC(5)
@@ -62,7 +60,7 @@ static int wait_for_all(struct sley_scope *scope, sley_time deadline, const void
 static void close_abandoned(struct cleanup *cleanup)
 {
 	struct sley_scope *scope = CONTAINER_OF(cleanup, struct sley_scope, cleanup);
-	scope_fail(scope, -ECANCELED);
+	children_fail(scope, -ECANCELED);
 	wait_for_all(scope, SLEY_NEVER, NULL);
 	scope_free(scope);
 }
@@ -92,38 +90,6 @@ int sley_scope_open(struct sley_scope **result, const struct sley_scope_options 
 
 /* ---- waiting ---- */
 
-bool scope_is_due(const struct sley_scope *scope)
-{
-	if (scope->stopping)
-		return !scope->told.head;
-	return scope->count == 0 || (scope->failed > 0 && !scope->cancelled);
-}
-
-struct task *scope_wake(struct sley_scope *scope)
-{
-	return scope_is_due(scope) ? wait_pop(&scope->waiters, CLAIM_EVENT) : NULL;
-}
-
-int scope_await(struct sley_scope *scope, sley_time deadline, const void *pc)
-{
-	struct task *task = scope->owner;
-	lock_take(&scope->lock);
-	if (scope_is_due(scope)) {
-		lock_drop(&scope->lock);
-		return 0;
-	}
-	wait_begin(task, SLEY_WAIT_SCOPE, (uint64_t)(uintptr_t)scope, pc);
-	wait_link(&scope->waiters, &task->wait);
-	lock_drop(&scope->lock);
-	enum claim who = wait_park(task, deadline);
-	if (who == CLAIM_EVENT)
-		return 0;
-	lock_take(&scope->lock);
-	wait_unlink(&scope->waiters, &task->wait);
-	lock_drop(&scope->lock);
-	return wait_error(who);
-}
-
 /* Whether all children have ended, and none is to be started again. */
 static bool is_over(struct sley_scope *scope)
 {
@@ -138,7 +104,7 @@ static void wait_masked(struct sley_scope *scope, const void *pc)
 {
 	int masked = sley_cancel_mask(1);
 	while (!is_over(scope))
-		scope_await(scope, SLEY_NEVER, pc);
+		children_await(scope, SLEY_NEVER, pc);
 	sley_cancel_mask(masked);
 }
 
@@ -146,11 +112,11 @@ static int wait_for_all(struct sley_scope *scope, sley_time deadline, const void
 {
 	deadline = MIN(deadline, scope->deadline);
 	while (!is_over(scope)) {
-		int error = scope_await(scope, deadline, pc);
+		int error = children_await(scope, deadline, pc);
 		if (error == 0)
 			error = supervise(scope, deadline, pc);
 		if (error) {
-			scope_fail(scope, error);
+			children_fail(scope, error);
 			wait_masked(scope, pc);
 		}
 	}
@@ -197,72 +163,12 @@ int sley_scope_close(struct sley_scope *scope, sley_time deadline)
 
 /* ---- cancelling ---- */
 
-void scope_move(struct sley_scope *scope, struct sley_child *child)
-{
-	children_remove(&scope->running, child);
-	children_add(&scope->told, child);
-	child->told = true;
-}
-
-void scope_tell(struct sley_scope *scope, struct sley_child *child, struct task **list)
-{
-	scope_move(scope, child);
-	if (wait_cancel(child->task)) {
-		child->task->tenant.next = tenant_of(*list);
-		*list = child->task;
-	}
-}
-
-/* Cancels some: true; or none is left that has not been. */
-static bool tell_some(struct sley_scope *scope)
-{
-	struct task *list = NULL;
-	lock_take(&scope->lock);
-	for (unsigned i = 0; i < BATCH && scope->running.head; i++)
-		scope_tell(scope, scope->running.head, &list);
-	bool more = scope->running.head != NULL;
-	lock_drop(&scope->lock);
-	task_ready_list(list);
-	return more;
-}
-
-void scope_fail(struct sley_scope *scope, int error)
-{
-	lock_take(&scope->lock);
-	if (!scope->error)
-		scope->error = error;
-	scope->cancelled = true;
-	lock_drop(&scope->lock);
-	RACE_POINT(scope_is_cancelled);
-	while (tell_some(scope))
-		;
-}
-
-int scope_count(struct sley_scope *scope)
-{
-	lock_take(&scope->lock);
-	bool cancelled = scope->cancelled;
-	scope->count++;
-	lock_drop(&scope->lock);
-	return cancelled ? -ECANCELED : 0;
-}
-
-void scope_discount(struct sley_scope *scope)
-{
-	lock_take(&scope->lock);
-	scope->count--;
-	struct task *owner = scope_wake(scope);
-	lock_drop(&scope->lock);
-	if (owner)
-		task_ready_last(owner);
-}
-
 /* Counted, as children that see the cancellation may end before all is done, and the owner then close the scope. */
 static void cancel(struct sley_scope *scope)
 {
-	scope_count(scope);
-	scope_fail(scope, -ECANCELED);
-	scope_discount(scope);
+	children_count(scope);
+	children_fail(scope, -ECANCELED);
+	children_discount(scope);
 }
 
 int sley_scope_cancel(struct sley_scope *scope)

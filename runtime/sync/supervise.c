@@ -14,10 +14,12 @@
  * Rejected: a task of the scope's own that does this at any time. It would be a second owner, who is told of the first
  * one's cancellation late, and costs a stack; a service has nothing better to do than to wait for its supervisor.
  */
+#include "sync/supervise.h"
+
 #include <errno.h>
 
 #include "base/race.h"
-#include "sync/scope.h"
+#include "sync/child.h"
 
 #define BATCH 64u /* children that are looked at under one holding of the lock */
 
@@ -38,9 +40,9 @@ static struct sley_child *first_failed(struct sley_scope *scope)
 	struct sley_child *child = NULL;
 	lock_take(&scope->lock);
 	if (scope->failed > 0 && !scope->cancelled) {
-		child = scope->kept.head;
+		child = list_first(&scope->kept, kept);
 		while (child->state != CHILD_FAILED)
-			child = child->later;
+			child = list_next(child, kept);
 	}
 	lock_drop(&scope->lock);
 	return child;
@@ -51,9 +53,9 @@ static struct sley_child *tell_from(struct sley_scope *scope, struct sley_child 
 {
 	struct task *list = NULL;
 	lock_take(&scope->lock);
-	for (unsigned i = 0; i < BATCH && child; i++, child = child->later) {
+	for (unsigned i = 0; i < BATCH && child; i++, child = list_next(child, kept)) {
 		if (child->state == CHILD_RUNS && !child->told)
-			scope_tell(scope, child, &list);
+			children_tell(scope, child, &list);
 	}
 	lock_drop(&scope->lock);
 	task_ready_list(list);
@@ -70,7 +72,7 @@ static void set_stopping(struct sley_scope *scope, bool stopping)
 static bool has_told(struct sley_scope *scope)
 {
 	lock_take(&scope->lock);
-	bool told = scope->told.head != NULL;
+	bool told = !list_is_empty(&scope->told);
 	lock_drop(&scope->lock);
 	return told;
 }
@@ -83,7 +85,7 @@ static int stop(struct sley_scope *scope, struct sley_child *first, sley_time de
 	while (first)
 		first = tell_from(scope, first);
 	while (error == 0 && has_told(scope))
-		error = scope_await(scope, deadline, pc);
+		error = children_await(scope, deadline, pc);
 	set_stopping(scope, false);
 	return error;
 }
@@ -97,11 +99,11 @@ static struct sley_child *take_next(struct sley_scope *scope, struct sley_child 
 	lock_take(&scope->lock);
 	struct sley_child *next = *child;
 	while (next && next->state != CHILD_FAILED && next->state != CHILD_STOPPED)
-		next = next->later;
+		next = list_next(next, kept);
 	if (next) {
 		scope->failed -= next->state == CHILD_FAILED;
 		next->state = CHILD_ENDED;
-		*child = next->later;
+		*child = list_next(next, kept);
 	}
 	lock_drop(&scope->lock);
 	return next;
@@ -118,7 +120,7 @@ static int start_again(struct sley_child *child)
 static struct sley_child *first_kept(struct sley_scope *scope)
 {
 	lock_take(&scope->lock);
-	struct sley_child *first = scope->kept.head;
+	struct sley_child *first = list_first(&scope->kept, kept);
 	lock_drop(&scope->lock);
 	return first;
 }

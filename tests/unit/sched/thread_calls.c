@@ -18,7 +18,7 @@
 #include "base/atomic.h"
 #include "sync/chan.h"
 #include "sync/future.h"
-#include "sync/scope.h"
+#include "sync/children.h"
 #include "tests/race.h"
 
 static void nothing(void *arg)

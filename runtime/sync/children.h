@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /*
- * Scopes and their children: what scope.c (the owner's side), child.c (a child's life) and supervise.c share.
+ * A scope and its children: what scope.c (the owner's calls), child.c (a child's life) and supervise.c share.
  *
  *   spawn                      a child's end                     cancel
  *   lock; cancelled? : count++ fn returns; a failure? cancel     lock; cancelled = true
@@ -26,9 +26,10 @@
  * (sley/scope.h). Rejected: descending from here. It would cancel what a masked task needs for its cleanup, run through
  * a tree of a million tasks on one thread, and need references from tasks to scopes that may be closed meanwhile.
  */
-#ifndef SYNC_SCOPE_H
-#define SYNC_SCOPE_H
+#ifndef SYNC_CHILDREN_H
+#define SYNC_CHILDREN_H
 
+#include "base/list.h"
 #include "sched/cleanup.h"
 #include "sched/worker.h"
 
@@ -70,12 +71,8 @@ struct sley_child {
 	bool told;                      /* it is in `told`, not in `running` */
 	int result;                     /* when it has ended */
 	struct task *task;              /* while it is linked */
-	struct sley_child *next, *prev; /* of `running` or `told` */
-	struct sley_child *later;       /* of `kept` */
-};
-
-struct children {
-	struct sley_child *head, *tail;
+	struct list_link link;          /* of `running` or `told` */
+	struct list_link kept;          /* of `kept` */
 };
 
 struct sley_scope {
@@ -96,48 +93,31 @@ struct sley_scope {
 	int error;       /* what it answers; 0: nothing has gone wrong */
 	unsigned failed; /* children that are CHILD_FAILED */
 	uint64_t count;
-	struct children running, told;
-	struct children kept; /* all that are CHILD_KEPT, in the order of their spawns */
+	LIST(struct sley_child) running, told;
+	LIST(struct sley_child) kept; /* all that are CHILD_KEPT, in the order of their spawns */
 	struct sley_waiters waiters;
 };
 
-/* scope.c */
-
 /* Whether there is something for the owner to do. With the lock held. */
-bool scope_is_due(const struct sley_scope *scope);
+bool children_due(const struct sley_scope *scope);
 
 /* If it is due: the owner, which the caller makes ready after unlocking; else null. With the lock held. */
-struct task *scope_wake(struct sley_scope *scope);
+struct task *children_wake(struct sley_scope *scope);
 
 /* Waits until it is due. By the owner. 0, or what ended the wait. */
-int scope_await(struct sley_scope *scope, sley_time deadline, const void *pc);
+int children_await(struct sley_scope *scope, sley_time deadline, const void *pc);
 
 /* It answers `error` unless it has one, and its children are cancelled. By the owner, or who is counted. */
-void scope_fail(struct sley_scope *scope, int error);
+void children_fail(struct sley_scope *scope, int error);
 
 /* Counts the caller, or the child that is to come, in: 0, or -ECANCELED if it is cancelled; and out. */
-int scope_count(struct sley_scope *scope);
-void scope_discount(struct sley_scope *scope);
+int children_count(struct sley_scope *scope);
+void children_discount(struct sley_scope *scope);
 
 /* From `running` to `told`. With the lock held. */
-void scope_move(struct sley_scope *scope, struct sley_child *child);
+void children_move(struct sley_scope *scope, struct sley_child *child);
 
 /* The same, and cancels it; if that ended its wait, its task is put before *list. With the lock held. */
-void scope_tell(struct sley_scope *scope, struct sley_child *child, struct task **list);
-
-/* child.c */
-
-/* Makes a task of the child: its id, or an error. Its arg and n are as for sley_spawn_at(). */
-sley_task child_start(struct sley_child *child, struct sley_site *site, const struct sley_task_options *options,
-		      const void *arg, size_t n);
-
-/* The scope has no children, and is nobody's: frees those that were kept. */
-void child_free_kept(struct sley_scope *scope);
-
-void children_add(struct children *list, struct sley_child *child);
-void children_remove(struct children *list, struct sley_child *child);
-
-/* supervise.c: starts again what has failed. By the owner, in its wait. 0, or what ended that. */
-int supervise(struct sley_scope *scope, sley_time deadline, const void *pc);
+void children_tell(struct sley_scope *scope, struct sley_child *child, struct task **list);
 
 #endif
