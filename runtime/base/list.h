@@ -46,6 +46,16 @@ static inline void list_unlink(struct list *list, struct list_link *link)
 	*(link->next ? &link->next->prev : &list->last) = link->prev;
 }
 
+static inline void list_move(struct list *to, struct list *from)
+{
+	if (!from->first)
+		return;
+	from->first->prev = to->last;
+	*(to->last ? &to->last->next : &to->first) = from->first;
+	to->last = from->last;
+	*from = (struct list){ 0 };
+}
+
 /* Null stays null. */
 static inline void *list_container(struct list_link *link, size_t offset)
 {
@@ -63,6 +73,9 @@ static inline void *list_container(struct list_link *link, size_t offset)
 
 /* The element is in the list. */
 #define list_remove(l, e, member) (LIST_CHECK(l, e), list_unlink(&(l)->list, &(e)->member))
+
+/* All elements of `from`, behind those of `to`. */
+#define list_append_all(to, from) ((void)sizeof((to)->element == (from)->element), list_move(&(to)->list, &(from)->list))
 
 #define list_is_empty(l) (!(l)->list.first)
 

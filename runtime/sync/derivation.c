@@ -2,48 +2,45 @@
 /* Copyright (c) 2026 the sley authors */
 #include "sync/derivation.h"
 
-/* ---- the list of links of a source; with its lock held ---- */
-
-static void append(struct sley_future *source, struct link *link)
-{
-	struct link *first = source->links;
-	link->next = NULL;
-	if (first) {
-		link->prev = first->prev;
-		first->prev->next = link;
-		first->prev = link;
-	} else {
-		source->links = link->prev = link;
-	}
-}
-
-static void take_out(struct sley_future *source, struct link *link)
-{
-	struct link *next = link->next;
-	if (source->links == link)
-		source->links = next;
-	else
-		link->prev->next = next;
-	if (next)
-		next->prev = link->prev;
-	else if (source->links)
-		source->links->prev = link->prev;
-	link->next = link;
-}
-
 /* True: the link is the caller's. */
 static bool unlink_from_source(struct link *link)
 {
 	struct sley_future *source = link->source;
 	lock_take(&source->lock);
-	bool linked = future_state(source) != FUTURE_DONE && link->next != link;
+	bool linked = future_state(source) != FUTURE_DONE && link->linked;
 	if (linked)
-		take_out(source, link);
+		list_remove(&source->links, link, link);
+	link->linked = false;
 	lock_drop(&source->lock);
 	return linked;
 }
 
 /* ---- its life ---- */
+
+void derivation_put(struct derivation *derivation, struct todo *todo)
+{
+	if (fetch_sub(&derivation->refs, 1, acq_rel) != 1)
+		return;
+	for (size_t i = 0; i < derivation->count; i++)
+		future_drop(derivation->links[i].source, todo);
+	struct sley_future *future = derivation->future;
+	image_free(images_here(), derivation, derivation->size);
+	future_release(future, FUTURE_PRODUCER);
+}
+
+void derivation_detach(struct derivation *derivation, struct todo *todo)
+{
+	for (size_t i = 0; i < derivation->count; i++) {
+		if (unlink_from_source(&derivation->links[i]))
+			derivation_put(derivation, todo);
+	}
+}
+
+static void cancelled(struct derivation *derivation, struct todo *todo)
+{
+	derivation_detach(derivation, todo);
+	derivation_put(derivation, todo);
+}
 
 struct derivation *derivation_new(size_t size, size_t links, struct sley_future *const *sources, size_t count,
 				  size_t value, int *error)
@@ -57,26 +54,17 @@ struct derivation *derivation_new(size_t size, size_t links, struct sley_future 
 		future_release(future, FUTURE_HANDLE + FUTURE_PRODUCER);
 		return NULL;
 	}
-	*derivation = (struct derivation){ .refs = count + 2, .future = future, .count = count, .size = size };
+	*derivation = (struct derivation){
+		.refs = count + 2, .cancelled = cancelled, .future = future, .count = count, .size = size
+	};
 	derivation->links = (struct link *)(void *)((char *)derivation + links);
 	for (size_t i = 0; i < count; i++) {
 		struct link *link = &derivation->links[i];
-		*link = (struct link){ .next = link, .source = sources[i], .derivation = derivation };
+		*link = (struct link){ .source = sources[i], .derivation = derivation };
 		future_hold(sources[i]);
 	}
 	future->derivation = derivation;
 	return derivation;
-}
-
-void derivation_put(struct derivation *derivation, struct todo *todo)
-{
-	if (fetch_sub(&derivation->refs, 1, acq_rel) != 1)
-		return;
-	for (size_t i = 0; i < derivation->count; i++)
-		future_drop(derivation->links[i].source, todo);
-	struct sley_future *future = derivation->future;
-	image_free(images_here(), derivation, derivation->size);
-	future_release(future, FUTURE_PRODUCER);
 }
 
 /*
@@ -90,24 +78,17 @@ void derivation_attach(struct derivation *derivation, struct todo *todo)
 		lock_take(&link->source->lock);
 		bool done = future_state(link->source) == FUTURE_DONE;
 		if (!done)
-			append(link->source, link);
+			list_append(&link->source->links, link, link);
+		link->linked = !done;
 		lock_drop(&link->source->lock);
 		if (done)
-			todo_add(todo, link);
+			list_append(&todo->links, link, link);
 	}
 	todo_run(todo);
 	if (future_state(derivation->future) != FUTURE_PENDING)
 		derivation_detach(derivation, todo);
 	derivation_put(derivation, todo);
 	todo_run(todo);
-}
-
-void derivation_detach(struct derivation *derivation, struct todo *todo)
-{
-	for (size_t i = 0; i < derivation->count; i++) {
-		if (unlink_from_source(&derivation->links[i]))
-			derivation_put(derivation, todo);
-	}
 }
 
 void derivation_publish(struct derivation *derivation, int error, struct todo *todo)

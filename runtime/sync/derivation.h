@@ -22,22 +22,6 @@
 
 #include "sync/future.h"
 
-struct link {
-	struct link *next, *prev; /* protected by the source's lock; next is the link itself: not linked */
-	struct sley_future *source;
-	struct derivation *derivation; /* both constant */
-};
-
-struct derivation {
-	size_t refs; /* atomic */
-	/* The link's source is complete. It gives the link up (derivation_put()), at once or later. */
-	void (*run)(struct link *link, struct todo *todo);
-	struct sley_future *future;
-	struct link *links;
-	size_t count; /* of links */
-	size_t size;  /* of the block that all this is in */
-};
-
 /*
  * A block of `size` bytes, which begins with a derivation and has the links at `links` (an offset), made from `sources`,
  * for a new future of `value` bytes. Null: *error is -ENOMEM or -EOVERFLOW.

@@ -8,7 +8,6 @@
 
 #include "base/race.h"
 #include "sched/fault.h"
-#include "sync/derivation.h"
 
 /* ---- making and freeing ---- */
 
@@ -77,30 +76,6 @@ int future_enter(const struct sley_future *future, const char *call)
 
 /* ---- completing ---- */
 
-void todo_add(struct todo *todo, struct link *link)
-{
-	link->next = NULL;
-	if (todo->first)
-		todo->last->next = link;
-	else
-		todo->first = link;
-	todo->last = link;
-}
-
-/* All links of the future. With its lock held. */
-static void todo_take(struct todo *todo, struct sley_future *future)
-{
-	struct link *links = future->links;
-	if (!links)
-		return;
-	if (todo->first)
-		todo->last->next = links;
-	else
-		todo->first = links;
-	todo->last = links->prev;
-	future->links = NULL;
-}
-
 static void wake(struct task *list)
 {
 	if (list && !list->tenant.next)
@@ -116,7 +91,7 @@ void future_publish(struct sley_future *future, int error, struct todo *todo)
 	store(&future->state, FUTURE_DONE, release); /* pairs with future_state() */
 	RACE_POINT(future_is_done_and_locked);
 	struct task *waiters = wait_pop_all(&future->waiters, CLAIM_EVENT);
-	todo_take(todo, future);
+	list_append_all(&todo->links, &future->links);
 	lock_drop(&future->lock);
 	wake(waiters);
 }
@@ -138,20 +113,18 @@ bool future_cancel(struct sley_future *future, struct todo *todo)
 	lock_drop(&future->lock);
 	if (task)
 		sley_cancel(task);
-	if (future->derivation) {
-		derivation_detach(future->derivation, todo);
-		derivation_put(future->derivation, todo);
-	}
+	if (future->derivation)
+		future->derivation->cancelled(future->derivation, todo);
 	return true;
 }
 
 void todo_run(struct todo *todo)
 {
 	for (;;) {
-		struct link *link = todo->first;
+		struct link *link = list_first(&todo->links, link);
 		struct sley_future *future = todo->unwanted;
 		if (link) {
-			todo->first = link->next;
+			list_remove(&todo->links, link, link);
 			link->derivation->run(link, todo);
 		} else if (future) {
 			todo->unwanted = future->unwanted;

@@ -26,6 +26,7 @@
 
 #include <errno.h>
 
+#include "base/list.h"
 #include "sched/thread.h"
 #include "sched/worker.h"
 
@@ -45,7 +46,7 @@ struct sley_future {
 	int64_t which;    /* like error; see sley_future_which() */
 	size_t size;      /* constant */
 	struct sley_waiters waiters;
-	struct link *links;            /* its prev is the last one */
+	LIST(struct link) links;
 	struct sley_future *unwanted;  /* whose last handle that is: the next one of struct todo */
 	sley_task task;                /* that is to complete it, 0: none */
 	struct derivation *derivation; /* constant; good while PENDING, and for who claims it: see derivation.h */
@@ -54,8 +55,29 @@ struct sley_future {
 
 /* What is to be done without locks. On the stack of whoever does it, who does not wait before it is done. */
 struct todo {
-	struct link *first, *last;    /* of futures that are complete: to be run */
+	LIST(struct link) links;      /* of futures that are complete: to be run */
 	struct sley_future *unwanted; /* to be cancelled, then dropped: the handle is ours */
+};
+
+/* From a source to what is derived from it. Who owns it when: see derivation.h. */
+struct link {
+	struct list_link link;
+	bool linked; /* protected by the source's lock */
+	struct sley_future *source;    /* constant */
+	struct derivation *derivation; /* constant */
+};
+
+/* What makes a future from others. */
+struct derivation {
+	size_t refs; /* atomic */
+	/* The link's source is complete. It gives the link up (derivation_put()), at once or later. */
+	void (*run)(struct link *link, struct todo *todo);
+	/* Its future was claimed by a canceller, whose count this gives up. */
+	void (*cancelled)(struct derivation *derivation, struct todo *todo);
+	struct sley_future *future;
+	struct link *links;
+	size_t count; /* of links */
+	size_t size;  /* of the block that all this is in */
 };
 
 /* A pending future with one handle and one producer. Null: *error is -ENOMEM or -EOVERFLOW. */
@@ -105,7 +127,6 @@ void future_release(struct sley_future *future, uint64_t what);
 
 /* Does all there is to do. */
 void todo_run(struct todo *todo);
-void todo_add(struct todo *todo, struct link *link);
 
 /* sley_async() for a future that may stop. */
 int future_async(struct sley_site *site, struct sley_future **future, int (*fn)(void *, void *), const void *arg,

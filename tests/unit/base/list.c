@@ -89,11 +89,30 @@ static void test_two(void **state)
 	assert_ptr_equal(list_next(&elements[4], other), &elements[3]);
 }
 
+/* All of one list go behind all of another, whichever is empty. */
+static void test_append_all(void **state)
+{
+	for (size_t n = 0; n <= ELEMENTS; n++) {
+		list.list = other.list = (struct list){ 0 };
+		for (length = 0; length < ELEMENTS; length++) {
+			model[length] = &elements[length];
+			if (length < n)
+				list_append(&list, model[length], link);
+			else
+				list_append(&other, model[length], link);
+		}
+		list_append_all(&list, &other);
+		check();
+		assert_true(list_is_empty(&other));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_model),
 		cmocka_unit_test(test_two),
+		cmocka_unit_test(test_append_all),
 	};
 
 	return cmocka_run_group_tests_name("list", tests, NULL, NULL);

@@ -48,7 +48,7 @@ static void reject(unsigned i)
 static void expect_unlinked(void)
 {
 	for (int i = 0; i < N; i++) {
-		REQUIRE(sources[i]->links == NULL);
+		REQUIRE(list_is_empty(&sources[i]->links));
 		REQUIRE(load(&sources[i]->refs, relaxed) == FUTURE_HANDLE + FUTURE_PRODUCER);
 	}
 }
@@ -240,7 +240,7 @@ static int main_derived(void *arg)
 	REQUIRE(sley_future_race(&future, sources, N) == 0);
 	REQUIRE(sley_future_then(&next, future, pass, NULL, 0, 8) == 0);
 	REQUIRE(sley_future_free(future) == 0); /* we do not want it, but the other does */
-	REQUIRE(sources[1]->links != NULL);
+	REQUIRE(!list_is_empty(&sources[1]->links));
 	resolve(1);
 	REQUIRE(sley_await(next, &value, SOON) == 0 && value == 101);
 	REQUIRE(sley_future_free(next) == 0);
@@ -350,7 +350,7 @@ static void *thread_combines(void *arg)
 static bool is_linked(struct sley_future *source)
 {
 	lock_take(&source->lock);
-	bool linked = source->links;
+	bool linked = !list_is_empty(&source->links);
 	lock_drop(&source->lock);
 	return linked;
 }
@@ -510,7 +510,7 @@ static int main_attach_race(void *arg)
 		REQUIRE(sley_await(combined, NULL, 0) == 0 && sley_future_which(combined) == (int64_t)which);
 		REQUIRE(sley_future_free(combined) == 0);
 		for (int i = 0; i < WIDE; i++) /* none was linked too late to be unlinked */
-			REQUIRE(wide[i]->links == NULL);
+			REQUIRE(list_is_empty(&wide[i]->links));
 		REQUIRE(sley_promise_free(wide_promises[which]) == 0 && sley_future_free(wide[which]) == 0);
 		REQUIRE(sley_promise_new(&wide_promises[which], &wide[which], 8) == 0);
 	}

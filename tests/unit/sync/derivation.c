@@ -68,7 +68,7 @@ static void end(const char *expected)
 {
 	REQUIRE(sley_promise_resolve(promise, NULL) == 0);
 	REQUIRE(strcmp(log_text, expected) == 0);
-	REQUIRE(source->links == NULL && sley_promise_free(promise) == 0 && sley_future_free(source) == 0);
+	REQUIRE(list_is_empty(&source->links) && sley_promise_free(promise) == 0 && sley_future_free(source) == 0);
 }
 
 /* What is left of a block whose links have been run: its future, with the claimer's count. */

@@ -226,7 +226,7 @@ static int main_cancel_before(void *arg)
 	REQUIRE(sley_future_map(&future, source, double_it, &returned, sizeof(returned), 8) == 0);
 	REQUIRE(sley_future_then(&second, future, look, &returned, sizeof(returned), 8) == 0);
 	REQUIRE(sley_future_cancel(future) == 0);
-	REQUIRE(source->links == NULL);                           /* nothing is left there */
+	REQUIRE(list_is_empty(&source->links));                          /* nothing is left there */
 	REQUIRE(take(second, &value) == 0 && value == ECANCELED); /* it travels, like any error */
 	REQUIRE(take(future, &value) == -ECANCELED);
 	REQUIRE(sley_future_ready(source) == 0); /* which belongs to others */
