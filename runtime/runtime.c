@@ -33,7 +33,8 @@
  *                          places (place.c); in the debug library
  *   sched/relative.c       deadlines that are durations, in the debug library; forgotten.c: tasks that nobody joins
  *   sched/fault.c          refusing shared objects on copying stacks
- *   reactor/reactor.c    descriptors that are waited for; own.c: taken over, held, closed; entry.c: the table of them
+ *   reactor/reactor.c    descriptors that are waited for; own.c: taken over, held, closed; entry.c: the table of them;
+ *                          registration.c: what epoll knows of them
  *   io/operation.c       what all calls on descriptors share: try, wait, try again
  *   io/io.c                read, write; poll.c: poll; splice.c: sendfile, splice; descriptor.c: pipe, own, close
  *   io/socket.c            making sockets, accept; connect.c: connect, dial; message.c: send, recv; address.c: as text

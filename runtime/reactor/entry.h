@@ -65,35 +65,6 @@ static inline void entry_maybe_more(struct entry *entry, int direction)
 /* The entry, made if need be: 0; -EBADF: negative, or one that was never seen and is not open; -EMFILE: beyond the table; -ENOMEM. */
 int entry_get(int fd, struct entry **entry);
 
-/* ---- waits and registration: reactor.c, with the lock held ---- */
-
-/* Tells epoll what is wanted, whatever it knew: adds what it does not know, modifies what it does. */
-int entry_register(int fd, struct entry *entry);
-
-/*
- * Before close(2), without the lock. epoll_wait(2) keeps the files that it looks at open for as long as it looks, so
- * close(2) alone may return while the peer of a pipe still has a reader and an address is still in use; this waits for
- * such a look. And a duplicate, here or in another process, would keep the dead number's events coming.
- */
-void entry_deregister(int fd);
-
-/* Ends all waits, as the descriptor is gone. `woken` are to be made ready after unlocking. */
-void entry_end_waits(struct entry *entry, struct task *woken[2]);
-void entry_ready(struct task *const woken[2]);
-
-/*
- * Registers the waits again that began by `since`, as the number may have become another descriptor's, or nobody's: then
- * they end. Whether there were some. Without the lock.
- */
-bool entry_rearm(int fd, struct entry *entry, int64_t since);
-
-/*
- * close(2), without the lock: it may take its time, and the number may be another thread's before it returns. Nobody is
- * kept waiting by SO_LINGER. `entry` may be null; `flags` are those that it had; `added`: epoll may know it. 0 or the
- * negative errno of close(2).
- */
-int entry_close(int fd, struct entry *entry, unsigned flags, bool added);
-
 /* ---- lives: see reactor.h ---- */
 
 static inline uint32_t entry_generation(const struct entry *entry)
@@ -108,6 +79,5 @@ uint32_t entry_next_generation(struct entry *entry);
 
 /* 0; or -EBADF: it is not the descriptor any more that was waited for. */
 int entry_hold(struct entry *entry, struct hold *hold);
-void entry_let_go(int fd, struct entry *entry, struct hold *hold);
 
 #endif

@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <unistd.h>
 
-#include "reactor/entry.h"
+#include "reactor/registration.h"
 #include "sched/thread.h"
 
 static int own(int fd, unsigned flags)

@@ -12,23 +12,19 @@
 #include "base/descriptor.h"
 #include "base/missing.h"
 #include "base/race.h"
-#include "reactor/entry.h"
+#include "reactor/registration.h"
 #include "sched/worker.h"
 
 #define EVENTS     256 /* per epoll_wait: as many as a deque holds */
 #define REARM_AGE  NS_PER_SEC
 #define REARM_MOST 2000       /* system calls per second that looking after old waits may cost */
 #define WAKE_DATA  UINT64_MAX /* the event that is only an interruption */
-#define EDGES      ((uint32_t)(EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLPRI) | (uint32_t)EPOLLET)
 
-static struct {
-	int epoll, event;
-	uint32_t cursor; /* of reactor_rearm(); owned by the monitor */
-} reactor;
+static uint32_t cursor; /* of reactor_rearm(); owned by the monitor */
 
 int reactor_open(void)
 {
-	reactor.cursor = 0;
+	cursor = 0;
 	if (entries_open() != 0)
 		return -ENOMEM;
 	reactor.event = -1;
@@ -52,61 +48,6 @@ void reactor_close(void)
 	if (reactor.event >= 0)
 		close(reactor.event);
 	entries_close();
-}
-
-/* ---- registration; with the entry's lock held ---- */
-
-static uint32_t wanted(const struct entry *entry)
-{
-	if (entry->flags & FD_OWNED)
-		return EDGES;
-	return (entry->waiter[READING] ? (uint32_t)EPOLLIN | EPOLLRDHUP : 0) |
-	       (entry->waiter[WRITING] ? (uint32_t)EPOLLOUT : 0) | (uint32_t)EPOLLONESHOT;
-}
-
-int entry_register(int fd, struct entry *entry)
-{
-	struct epoll_event event = {
-		.events = wanted(entry),
-		.data.u64 = (uint64_t)entry_generation(entry) << 32 | (uint32_t)fd,
-	};
-	int saved = errno, error = 0;
-	int operation = entry->added ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
-	if (epoll_ctl(reactor.epoll, operation, fd, &event) != 0) {
-		error = -errno;
-		if (error == -ENOENT)
-			error = epoll_ctl(reactor.epoll, EPOLL_CTL_ADD, fd, &event) == 0 ? 0 : -errno;
-		else if (error == -EEXIST)
-			error = epoll_ctl(reactor.epoll, EPOLL_CTL_MOD, fd, &event) == 0 ? 0 : -errno;
-	}
-	errno = saved;
-	if (error == 0)
-		entry->added = 1;
-	return error == -EPERM ? -ENOTSUP : error == -ENOSPC ? -ENOMEM : error;
-}
-
-void entry_deregister(int fd)
-{
-	int saved = errno;
-	epoll_ctl(reactor.epoll, EPOLL_CTL_DEL, fd, NULL);
-	errno = saved;
-}
-
-void entry_end_waits(struct entry *entry, struct task *woken[2])
-{
-	for (int d = READING; d <= WRITING; d++) {
-		if (entry->waiter[d] && wait_claim(entry->waiter[d], CLAIM_CLOSED))
-			woken[d] = entry->waiter[d];
-		store(&entry->waiter[d], NULL, relaxed);
-	}
-}
-
-void entry_ready(struct task *const woken[2])
-{
-	for (int d = READING; d <= WRITING; d++) {
-		if (woken[d])
-			task_ready(woken[d]);
-	}
 }
 
 /* ---- events ---- */
@@ -348,35 +289,17 @@ int reactor_wait_any(int fd, bool reading, bool writing, sley_time deadline, con
 
 /* ---- old waits ---- */
 
-bool entry_rearm(int fd, struct entry *entry, int64_t since)
-{
-	struct task *woken[2] = { NULL, NULL };
-	bool called = false;
-	lock_take(&entry->lock);
-	if ((entry->waiter[READING] || entry->waiter[WRITING]) && entry->since <= since) {
-		called = true;
-		if (entry_register(fd, entry) != 0) { /* it is not open any more */
-			entry_end_waits(entry, woken);
-			entry_next_generation(entry);
-			store(&entry->flags, 0, relaxed);
-		}
-	}
-	lock_drop(&entry->lock);
-	entry_ready(woken);
-	return called;
-}
-
 void reactor_rearm(int64_t now)
 {
 	uint32_t high = entries_high();
 	unsigned calls = 0;
 	for (uint32_t i = 0; i < high && calls < REARM_MOST; i++) {
-		uint32_t fd = (reactor.cursor + i) % high;
+		uint32_t fd = (cursor + i) % high;
 		struct entry *entry = &entries.first[fd];
 		/* a racy look first: entries without waiters are most */
 		if ((load(&entry->waiter[READING], relaxed) || load(&entry->waiter[WRITING], relaxed)) &&
 		    entry_rearm((int)fd, entry, now - REARM_AGE) && ++calls == REARM_MOST)
-			reactor.cursor = fd + 1;
+			cursor = fd + 1;
 	}
 }
 
