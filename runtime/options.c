@@ -7,7 +7,7 @@
 #include "base/arena.h"
 #include "base/check.h"
 #include "base/cpus.h"
-#include "io/signal.h"
+#include "io/sigmask.h"
 #include "runtime.h"
 #include <sley/introspect.h>
 

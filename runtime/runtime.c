@@ -37,14 +37,14 @@
  *                          registration.c: what epoll knows of them
  *   io/operation.c       what all calls on descriptors share: try, wait, try again
  *   io/io.c                read, write; poll.c: poll; splice.c: sendfile, splice; descriptor.c: pipe, own, close
- *   io/socket.c            making sockets, accept; connect.c: connect, dial; message.c: send, recv; address.c: as text
+ *   io/socket.c            making sockets, accept; connect.c: connect; message.c: send, recv; address.c: as text
  *   io/zerocopy.c          sending without a copy
  *   io/reader.c            buffered reading; writer.c: and writing
  *   io/sigpipe.c           writing without SIGPIPE; nowait.c: files without blocking; system.h: the system calls
  *   io/file.c            files through the pools: open ones, io/path.c: by name, io/directory.c; io/request.c: how
  *   io/offload.c         functions run by the pools of threads (io/pool.c, io/job.c); io/submit.c: by tasks, for plain threads
- *   io/name.c            resolving names, and the cache; dial.c: happy eyeballs; addresses.c: lists of addresses
- *   io/process.c         child processes; io/signal.c: signals as values
+ *   io/name.c            resolving names, and the cache; dial.c: dial, by happy eyeballs; addresses.c: lists of addresses
+ *   io/process.c         child processes; io/signal.c: signals as values; sigmask.c: those that are blocked
  *   sync/                mutex, condition (cond.c), rwlock, semaphore (sem.c), once, group, barrier: park.c
  *                          has what they share; channel (chan.c), select
  *   sync/future.c        values that will be there later; completed by a task (async.c), by whoever holds the promise
@@ -72,7 +72,7 @@
 #include "base/check.h"
 #include "io/name.h"
 #include "io/offload.h"
-#include "io/signal.h"
+#include "io/sigmask.h"
 #include "reactor/reactor.h"
 #include "sched/cleanup.h"
 #include "sched/quit.h"

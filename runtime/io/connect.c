@@ -10,7 +10,6 @@
 #include <string.h>
 
 #include "io/address.h"
-#include "io/name.h"
 #include "io/operation.h"
 #include "io/socket.h"
 #include "io/system.h"
@@ -115,35 +114,6 @@ int socket_connect(int fd, const struct sockaddr *address, socklen_t size, sley_
 int sley_connect(int fd, const struct sockaddr *address, socklen_t size, sley_time deadline)
 {
 	return socket_connect(fd, address, size, deadline, __builtin_return_address(0));
-}
-
-struct dial {
-	sley_time deadline;
-	const void *pc;
-};
-
-static int dial(const struct address *address, void *with)
-{
-	const struct dial *d = with;
-	int fd = socket_new(address->any.sa_family, SOCK_STREAM, 0, 0);
-	if (fd < 0)
-		return fd;
-	int error = socket_connect(fd, &address->any, address->size, d->deadline, d->pc);
-	return error ? socket_abandon(fd, error) : fd;
-}
-
-int sley_dial(const char *text, sley_time deadline)
-{
-	struct address address;
-	if (!task_self())
-		return outside_error();
-	if (address_parse(&address, text) != 0)
-		return dial_name(text, deadline, __builtin_return_address(0));
-	struct dial with = { deadline, __builtin_return_address(0) };
-	int saved = errno;
-	int fd = socket_for(&address, dial, &with);
-	*sley_errno_location() = saved;
-	return fd;
 }
 
 /* Gives a Unix socket a name by which it can be answered: the kernel chooses one that is in no directory. */

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /*
- * Connecting to a host by name: RFC 8305, by one task.
+ * Dialing: a socket that is connected, to an address, or to a host by name: RFC 8305, by one task.
  *
  * An attempt is a non-blocking connect. The first has the task to itself for the length of the delay, and mostly that is
  * all. Only then are the attempts that are under way put into an epoll set of their own, for whose descriptor the task
  * waits until one of them is decided or it is time for the next. Rejected: a task for each attempt, which must be cancelled
  * and joined before the call may return.
  */
+#include "io/dial.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +17,7 @@
 #include <unistd.h>
 
 #include "base/descriptor.h"
+#include "io/address.h"
 #include "io/addresses.h"
 #include "io/name.h"
 #include "io/socket.h"
@@ -209,7 +212,8 @@ static bool is_name(const char *host)
 	return *host && !strpbrk(host, ":[]/") && host[strspn(host, "0123456789.")];
 }
 
-int dial_name(const char *text, sley_time deadline, const void *pc)
+/* What sley_dial() does with text that is no address: "host:service". */
+static int dial_name(const char *text, sley_time deadline, const void *pc)
 {
 	const char *colon = text ? strrchr(text, ':') : NULL;
 	if (!colon)
@@ -223,4 +227,35 @@ int dial_name(const char *text, sley_time deadline, const void *pc)
 	int result = is_name(host) ? dial_host(host, host + (colon - text) + 1, deadline, pc) : -EINVAL;
 	free(host);
 	return result;
+}
+
+/* ---- by address ---- */
+
+struct direct {
+	sley_time deadline;
+	const void *pc;
+};
+
+static int dial_address(const struct address *address, void *with)
+{
+	const struct direct *d = with;
+	int fd = socket_new(address->any.sa_family, SOCK_STREAM, 0, 0);
+	if (fd < 0)
+		return fd;
+	int error = socket_connect(fd, &address->any, address->size, d->deadline, d->pc);
+	return error ? socket_abandon(fd, error) : fd;
+}
+
+int sley_dial(const char *text, sley_time deadline)
+{
+	struct address address;
+	if (!task_self())
+		return outside_error();
+	if (address_parse(&address, text) != 0)
+		return dial_name(text, deadline, __builtin_return_address(0));
+	struct direct with = { deadline, __builtin_return_address(0) };
+	int saved = errno;
+	int fd = socket_for(&address, dial_address, &with);
+	*sley_errno_location() = saved;
+	return fd;
 }

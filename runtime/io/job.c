@@ -3,10 +3,9 @@
 #include "io/job.h"
 
 #include <pthread.h>
-#include <signal.h>
 #include <string.h>
 
-#include "io/signal.h"
+#include "io/sigmask.h"
 #include "sched/worker.h"
 
 struct job *job_new(const struct offload *what, const void *block, size_t n)
@@ -25,14 +24,6 @@ void job_free(struct job *job)
 	image_free(images_here(), job, sizeof(*job) + job->n);
 }
 
-void job_signals(sigset_t *set)
-{
-	static const int own[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS };
-	sigfillset(set);
-	for (unsigned i = 0; i < ARRAY_SIZE(own); i++)
-		sigdelset(set, own[i]);
-}
-
 /* fn is one of its two, on a thread of a pool. */
 static void call(struct job *job, void (*fn)(void *))
 {
@@ -43,7 +34,7 @@ static void call(struct job *job, void (*fn)(void *))
 	}
 	pthread_sigmask(SIG_SETMASK, signals_blocked(), NULL);
 	fn(job->block);
-	job_signals(&blocked);
+	signals_of_pools(&blocked);
 	pthread_sigmask(SIG_SETMASK, &blocked, NULL);
 }
 

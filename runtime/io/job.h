@@ -11,7 +11,6 @@
 #ifndef IO_JOB_H
 #define IO_JOB_H
 
-#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -64,9 +63,6 @@ void job_run(struct job *job);
 
 /* Gives the block to `dropped`, and frees the job. `pooled`: on a thread of a pool. */
 void job_drop(struct job *job, bool pooled);
-
-/* All signals but those that a fault of the thread raises: blocked, they would end the process without its handler. */
-void job_signals(sigset_t *set);
 
 void job_append(struct job_list *list, struct job *job);
 void job_take_out(struct job_list *list, struct job *job);

@@ -16,12 +16,6 @@ int name_check(const char *host, const char *service);
 /* The run is over: frees all answers, whoever had them. */
 void names_close(void);
 
-/* dial.c: what sley_dial() does with text that is no address: "host:service". */
-int dial_name(const char *text, sley_time deadline, const void *pc);
-
-/* The delay between two attempts to connect, ns. Atomic; tests change it. */
-extern int64_t dial_attempt_delay;
-
 /* How many answers are kept. */
 #define NAMES_MOST 256
 

@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/futex.h"
+#include "io/sigmask.h"
 #include "sched/quit.h"
 #include "sched/thread.h"
 #include "sched/worker.h"
@@ -281,7 +282,7 @@ static int create(struct pool_thread *thread)
 	sigset_t blocked, old;
 	if (load(&pool_test_fail, relaxed))
 		return EAGAIN;
-	job_signals(&blocked);
+	signals_of_pools(&blocked);
 	pthread_attr_init(&attributes);
 	pthread_attr_setstacksize(&attributes, STACK);
 	pthread_sigmask(SIG_SETMASK, &blocked, &old);

@@ -1,47 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /* Signals as values, by signalfd. Which are blocked is what they were when the run began: see sley/signal.h. */
-#include "io/signal.h"
-
 #include <errno.h>
-#include <stdbool.h>
 #include <sys/signalfd.h>
 
-#include "base/compiler.h"
 #include "base/descriptor.h"
+#include "io/sigmask.h"
 #include "reactor/reactor.h"
 #include "sched/worker.h"
-
-static sigset_t blocked; /* constant during a run */
-
-void signals_open(const sigset_t *mask)
-{
-	blocked = *mask;
-}
-
-const sigset_t *signals_blocked(void)
-{
-	return &blocked;
-}
-
-static bool can_be_taken(int signal)
-{
-	static const int not [] = { SIGKILL, SIGSTOP, SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS };
-	for (unsigned i = 0; i < ARRAY_SIZE(not ); i++) {
-		if (signal == not [i])
-			return false;
-	}
-	return true;
-}
-
-int signals_check(const sigset_t *set)
-{
-	for (int s = 1; s <= SIGRTMAX; s++) {
-		if (sigismember(set, s) == 1 && !can_be_taken(s))
-			return -EINVAL;
-	}
-	return 0;
-}
 
 /* Whether the run can have them as values: 0 or an error. */
 static int check_set(const sigset_t *set)
@@ -52,7 +18,7 @@ static int check_set(const sigset_t *set)
 		if (sigismember(set, s) != 1)
 			continue;
 		empty = false;
-		free |= sigismember(&blocked, s) != 1;
+		free |= sigismember(signals_blocked(), s) != 1;
 	}
 	return error ? error : empty ? -EINVAL : free ? -EPERM : 0;
 }

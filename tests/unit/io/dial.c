@@ -4,7 +4,7 @@
  * Connecting by name, over the loopback addresses that a resolver of the test's own gives. A host that does not answer
  * is a listener whose backlog is full: the kernel drops what wants to connect, as if it had never come.
  */
-#include "io/name.h"
+#include "io/dial.h"
 
 #include "tests/unit/run.h"
 
