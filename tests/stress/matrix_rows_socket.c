@@ -14,7 +14,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "io/name.h"
+#include "io/dial.h"
 #include "tests/stress/matrix_pair.h"
 #include "tests/stress/stress.h"
 
