@@ -9,8 +9,10 @@
  * No wake-up is lost:
  *   who adds work:     push; fence; look at scheduler.sleeping and idle.spinning
  *   who goes to sleep: join the idle list (scheduler.sleeping); fence; look at all queues
- * One of the two sees the other. A push that finds a spinner wakes nobody, so a spinner that finds work wakes the next
- * (idle_spin_end), and one that does not, looks once more after it joined the list.
+ * One of the two sees the other. A push that finds a spinner wakes nobody, so the last spinner that finds work looks at
+ * the queues once more, and wakes the next for what is left there (idle_spin_end); and one that finds none looks once
+ * more after it joined the list. Rejected: waking the next without that look. Each task that a plain thread or a pool
+ * made ready for workers that all slept then woke two of them, the second for nothing.
  *
  *   who wakes W:       parked = 0; is W the poller? interrupt the reactor
  *   W:                 become the poller; is parked still 1? wait in the reactor
@@ -171,11 +173,26 @@ bool idle_spin_begin(struct worker *worker)
 	return true;
 }
 
+/* Work that any worker could do, whoever has it. */
+static bool work_for_all(void)
+{
+	if (load(&global_length, relaxed) > 0)
+		return true;
+	for (unsigned i = 0; i < scheduler.count; i++) {
+		if (deque_length(&worker_get(i)->deque) > 0)
+			return true;
+	}
+	return false;
+}
+
 void idle_spin_end(struct worker *worker, bool found)
 {
 	worker->spinning = false;
 	unsigned before = fetch_sub(&idle.spinning, 1, seq_cst);
-	if (found && before == 1)
+	if (!found || before > 1 || idle_count() == 0)
+		return;
+	fence(); /* as who goes to sleep: whoever pushed sees no spinner, or we see what he pushed */
+	if (work_for_all())
 		idle_notify();
 }
 
@@ -185,14 +202,11 @@ void idle_spin_end(struct worker *worker, bool found)
  */
 static bool work_there(struct worker *worker)
 {
-	if (load(&global_length, relaxed) > 0 || load(&worker->inbox_length, relaxed) > 0 ||
-	    load(&worker->next, relaxed) || load(&scheduler.stopping, relaxed))
+	if (work_for_all() || load(&worker->inbox_length, relaxed) > 0 || load(&worker->next, relaxed) ||
+	    load(&scheduler.stopping, relaxed))
 		return true;
 	for (unsigned i = 0; i < scheduler.count; i++) {
-		struct worker *other = worker_get(i);
-		if (deque_length(&other->deque) > 0)
-			return true;
-		if (load(&other->next, relaxed))
+		if (load(&worker_get(i)->next, relaxed))
 			monitor_watch();
 	}
 	return false;

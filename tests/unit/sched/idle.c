@@ -116,6 +116,37 @@ static void test_woken_for_nothing(void **state)
 	run(main_for_nothing, 2);
 }
 
+static uint64_t wakes_of_rounds;
+
+static void *spawn_to_sleepers(void *arg)
+{
+	for (int i = 0; i < 101; i++) {
+		while (idle_count() < scheduler.count)
+			cpu_relax();
+		if (i == 1) /* from here on, one is the poller and stays it */
+			wakes_of_rounds = counter(SLEY_COUNTER_wakes);
+		REQUIRE(sley_go(post, NULL) == 0);
+		REQUIRE(wait_ran());
+	}
+	wakes_of_rounds = counter(SLEY_COUNTER_wakes) - wakes_of_rounds;
+	REQUIRE(sley_group_done(&under_way) == 0);
+	return NULL;
+}
+
+static int main_one_each(void *arg)
+{
+	REQUIRE(with_thread(spawn_to_sleepers) == 0);
+	REQUIRE(wakes_of_rounds >= 100 && wakes_of_rounds < 150); /* the monitor may wake some */
+	return 0;
+}
+
+/* Of the workers that all sleep, one is woken for one task: not the next by the first, which finds that task alone. */
+static void test_one_task_wakes_one(void **state)
+{
+	run(main_one_each, 2);
+	run(main_one_each, 4);
+}
+
 static struct sley_chan *there, *back;
 
 static void echo(void *arg)
@@ -415,6 +446,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_plain_thread_wakes),
 		cmocka_unit_test(test_woken_for_nothing),
+		cmocka_unit_test(test_one_task_wakes_one),
 		cmocka_unit_test(test_hand_off),
 		cmocka_unit_test(test_pinned_wake),
 		cmocka_unit_test(test_idle_is_quiet),
