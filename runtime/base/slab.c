@@ -282,7 +282,7 @@ static bool look_again(struct slabs *slabs, unsigned class, struct slab **waitin
 static int grow(struct slabs *slabs, unsigned class)
 {
 	struct slab *waiting;
-	uint32_t end;
+	uint32_t end = 0; /* gcc -O1 takes it for read before it is set else */
 	int error = 0;
 	lock_take(&slabs->growth);
 	if (!look_again(slabs, class, &waiting, &end))

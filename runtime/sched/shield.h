@@ -26,7 +26,13 @@ _Unwind_Reason_Code shield_pass(const char *call, _Unwind_Action actions);
 		return shield_pass(#call, actions); \
 	}
 
-/* 0x1b: relative to its place, 4 bytes. */
-#define SHIELDED(call) __asm__ volatile(".cfi_personality 0x1b, shield_" #call)
+#ifdef __aarch64__
+#define SHIELD_SYMBOL "S"
+#else
+#define SHIELD_SYMBOL "i"
+#endif
+
+/* 0x1b: relative to its place, 4 bytes. The routine is an operand, or with -flto nothing would refer to it. */
+#define SHIELDED(call) __asm__ volatile(".cfi_personality 0x1b, %c0" : : SHIELD_SYMBOL(shield_##call))
 
 #endif
