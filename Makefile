@@ -80,6 +80,8 @@ DATADIR ?= $(PREFIX)/share/sley
 empty :=
 space := $(empty) $(empty)
 comma := ,
+# A word of the shell, whatever is in it.
+quote = '$(subst ','\'',$(1))'
 
 compiler := $(if $(findstring clang,$(notdir $(CC))),clang,gcc)
 cross_arch := $(firstword $(subst -, ,$(CROSS)))
@@ -87,6 +89,12 @@ variant := $(compiler) $(cross_arch) $(CONTEXT) $(subst $(comma), ,$(SANITIZE)) 
 	$(if $(filter 1,$(VALGRIND)),valgrind)
 variant := $(subst $(space),-,$(strip $(variant)))
 BUILD ?= build$(if $(filter-out gcc,$(variant)),/$(variant))
+build_path = $(call quote,$(abspath $(BUILD)))
+
+# Make's own lists are of words. A path with spaces may lead to the tree, and DESTDIR may be one.
+ifneq ($(words $(BUILD)) $(words x$(PREFIX)$(BINDIR)$(LIBDIR)$(INCLUDEDIR)$(MANDIR)$(DATADIR)),1 1)
+$(error there may be no spaces in BUILD, PREFIX and the other directories of the installation)
+endif
 
 ifneq ($(filter-out ucontext,$(CONTEXT)),)
 $(error CONTEXT=$(CONTEXT): only ucontext is known; empty means the assembly)
@@ -107,7 +115,7 @@ target_arch := $(or $(cross_arch),$(firstword $(subst -, ,$(MAKE_HOST))))
 branches := $(if $(filter x86_64,$(target_arch)),-fcf-protection)$(if $(filter aarch64,$(target_arch)),-mbranch-protection=standard)
 hardening := -fstack-protector-strong $(branches) $(fortify)
 # The same bytes wherever it is built: no path of the tree is in them.
-no_paths := $(if $(filter /%,$(BUILD)),-ffile-prefix-map=$(BUILD)=build) -ffile-prefix-map=$(CURDIR)=.
+no_paths := $(if $(filter /%,$(BUILD)),-ffile-prefix-map=$(BUILD)=build) -ffile-prefix-map=$(call quote,$(CURDIR))=.
 flags := -std=gnu11 -D_GNU_SOURCE $(warnings) $(hardening) $(CPPFLAGS) $(CFLAGS) -fno-omit-frame-pointer -pthread
 flags += $(if $(CONTEXT),-DSLEY_CONTEXT_UCONTEXT) $(if $(filter 1,$(DEBUG)),-DSLEY_DEBUG) \
 	$(if $(filter 1,$(VALGRIND)),-DSLEY_VALGRIND)
@@ -190,7 +198,6 @@ planted_programs := $(call program,$(call planted_of,$(unit) $(stress) $(if $(SA
 
 # $(call quiet,WORD) before a command: prints WORD and the target instead of the command, unless V=1.
 quiet = $(if $(filter 1,$(V)),,@printf '  %-8s%s\n' '$(1)' '$@' && )
-quote = '$(subst ','\'',$(1))'
 
 # ---- targets ----
 
@@ -213,7 +220,7 @@ clean:
 demo:
 	@$(MAKE) deps PACKAGES=$(call quote,$(BUILD_PACKAGES) $(DEMO_PACKAGES))
 	@$(MAKE) all
-	@SLEY_BUILD=$(abspath $(BUILD)) LIVE=$(LIVE) tools/demo.sh
+	@SLEY_BUILD=$(build_path) LIVE=$(LIVE) tools/demo.sh
 
 check:
 	@$(MAKE) deps
@@ -225,12 +232,12 @@ check-deep:
 
 # Measured whole first: README.md is as it was if a row fails.
 figures: $(bench_programs) $(asynctop_program) $(example_programs)
-	SLEY_BUILD=$(abspath $(BUILD)) $(BUILD)/bench >$(BUILD)/figures
+	SLEY_BUILD=$(build_path) $(BUILD)/bench >$(BUILD)/figures
 	awk -f tests/bench/figures.awk $(BUILD)/figures README.md >$(BUILD)/README.md
 	cp $(BUILD)/README.md README.md
 
 bench: $(bench_programs) $(asynctop_program) $(example_programs)
-	@SLEY_BUILD=$(abspath $(BUILD)) $(BUILD)/bench $(ARGS)
+	@SLEY_BUILD=$(build_path) $(BUILD)/bench $(ARGS)
 
 # ---- packages ----
 
@@ -311,9 +318,13 @@ $(BUILD)/obj/tests/%.o: tests/%.c $(BUILD)/flags
 # ---- libsley ----
 
 # The archive for users is one object in which only sley_* is global, so that the runtime's own names cannot clash with
-# the service's. The tests link with the objects themselves.
+# the service's. It is compiled to the end, also with -flto: names are made local in machine code alone, and any compiler
+# can link with it. The tests link with the objects themselves.
+lto := $(lastword $(filter -flto% -fno-lto,$(CFLAGS)))
+one_object = $(CC) -r -nostdlib $(filter -fuse-ld=%,$(CFLAGS) $(LDFLAGS)) $(lto) \
+	$(if $(filter gcc,$(compiler)),$(if $(filter -flto%,$(lto)),-flinker-output=nolto-rel))
 $(BUILD)/libsley.a: $(call object,$(runtime)) $(BUILD)/sources
-	$(call quiet,AR)$(CC) -r -nostdlib -o $(BUILD)/obj/libsley.o $(filter %.o,$^) && \
+	$(call quiet,AR)$(one_object) -o $(BUILD)/obj/libsley.o $(filter %.o,$^) && \
 		$(OBJCOPY) --wildcard --keep-global-symbol='sley_*' $(BUILD)/obj/libsley.o && \
 		rm -f $@ && $(AR) rcsD $@ $(BUILD)/obj/libsley.o
 
@@ -341,7 +352,7 @@ $(BUILD)/libsley.so: $(call object,$(runtime)) $(BUILD)/libsley.map $(BUILD)/sou
 # are linked statically with libc.
 interposed := pthread_mutex_* pthread_rwlock_* pthread_spin_* mtx_* __cxa_guard_*
 $(BUILD)/libsley-debug.a: $(call debug,$(runtime)) $(BUILD)/sources
-	$(call quiet,AR)$(CC) -r -nostdlib -o $(BUILD)/debug/libsley.o $(filter %.o,$^) && \
+	$(call quiet,AR)$(one_object) -o $(BUILD)/debug/libsley.o $(filter %.o,$^) && \
 		$(OBJCOPY) --wildcard --keep-global-symbol='sley_*' $(interposed:%=--keep-global-symbol='%') \
 			$(BUILD)/debug/libsley.o && \
 		rm -f $@ && $(AR) rcsD $@ $(BUILD)/debug/libsley.o
@@ -410,45 +421,48 @@ $(BUILD)/bench-load: $(BUILD)/obj/tests/bench/load.o $(BUILD)/obj/tests/bench.a
 
 # ---- install ----
 
+root = $(if $(DESTDIR),$(call quote,$(DESTDIR)))
+
 # $(call install_library,FILE,SUFFIX): $(BUILD)/FILE.a and FILE.so as libsley and the suffix. A program needs the same
-# sanitizers as the library.
+# sanitizers as the library. Nothing depends on the umask.
 define install_library
-install -m 644 $(BUILD)/$(1).a $(DESTDIR)$(LIBDIR)/libsley$(2).a
-install -m 755 $(BUILD)/$(1).so $(DESTDIR)$(LIBDIR)/libsley$(2).so.$(VERSION)
-ln -sf libsley$(2).so.$(VERSION) $(DESTDIR)$(LIBDIR)/libsley$(2).so.$(SOVERSION)
-ln -sf libsley$(2).so.$(SOVERSION) $(DESTDIR)$(LIBDIR)/libsley$(2).so
+install -m 644 $(BUILD)/$(1).a $(root)$(LIBDIR)/libsley$(2).a
+install -m 755 $(BUILD)/$(1).so $(root)$(LIBDIR)/libsley$(2).so.$(VERSION)
+ln -sf libsley$(2).so.$(VERSION) $(root)$(LIBDIR)/libsley$(2).so.$(SOVERSION)
+ln -sf libsley$(2).so.$(SOVERSION) $(root)$(LIBDIR)/libsley$(2).so
 printf '%s\n' 'prefix=$(PREFIX)' 'libdir=$(LIBDIR)' 'includedir=$(INCLUDEDIR)' '' 'Name: sley$(2)' \
 	'Description: green threads that you can see into' 'Version: $(VERSION)' \
 	'Libs: -L$${libdir} -lsley$(2) $(sanitize)' 'Libs.private: -pthread' 'Cflags: -I$${includedir} $(sanitize)' | \
-	sed 's/ *$$//' >$(DESTDIR)$(LIBDIR)/pkgconfig/sley$(2).pc
+	sed 's/ *$$//' | install -m 644 /dev/stdin $(root)$(LIBDIR)/pkgconfig/sley$(2).pc
 endef
 
-# Only what is linked with the shared library needs the loader's cache, which only root may write.
+# Only what is linked with the shared library needs the loader's cache, which only root may write, and which has the
+# directories alone that the system knows.
 install-lib: $(libraries)
-	install -d $(addprefix $(DESTDIR),$(LIBDIR)/pkgconfig $(INCLUDEDIR)/sley)
-	install -m 644 include/sley.h $(DESTDIR)$(INCLUDEDIR)
-	install -m 644 include/sley/*.h $(DESTDIR)$(INCLUDEDIR)/sley
+	install -d $(addprefix $(root),$(LIBDIR)/pkgconfig $(INCLUDEDIR)/sley)
+	install -m 644 include/sley.h $(root)$(INCLUDEDIR)
+	install -m 644 include/sley/*.h $(root)$(INCLUDEDIR)/sley
 	$(call install_library,libsley,$(installed_suffix))
 	$(if $(SANITIZE)$(CROSS),,$(call install_library,libsley-debug,-debug))
-	@[ -n "$(DESTDIR)" ] || ldconfig 2>/dev/null || \
-		echo "The loader does not know libsley.so in $(LIBDIR) yet: run ldconfig as root, or link with -Wl,-rpath,$(LIBDIR)"
+	@[ -n "$(root)" ] || { ldconfig 2>/dev/null; ldconfig -p | grep -q ' $(LIBDIR)/$(installed)\.so'; } || \
+		echo "The loader does not know $(installed).so in $(LIBDIR) yet: run ldconfig as root, or link with -Wl,-rpath,$(LIBDIR)"
 
 install: install-lib $(if $(SANITIZE)$(CROSS),,install-tools)
 
 install-tools: $(asynctop_program)
-	install -d $(addprefix $(DESTDIR),$(BINDIR) $(MANDIR)/man1 $(DATADIR))
-	install -m 755 $(BUILD)/asynctop $(DESTDIR)$(BINDIR)
-	install -m 644 $(wildcard tools/man/*.1) $(DESTDIR)$(MANDIR)/man1
-	install -m 644 $(wildcard tools/gdb/*.py) $(DESTDIR)$(DATADIR)
+	install -d $(addprefix $(root),$(BINDIR) $(MANDIR)/man1 $(DATADIR))
+	install -m 755 $(BUILD)/asynctop $(root)$(BINDIR)
+	install -m 644 $(wildcard tools/man/*.1) $(root)$(MANDIR)/man1
+	install -m 644 $(wildcard tools/gdb/*.py) $(root)$(DATADIR)
 
 installed_libraries := $(foreach name,sley sley-debug sley-asan sley-tsan sley-ubsan,$(addprefix $(LIBDIR)/,lib$(name).a \
 	lib$(name).so lib$(name).so.$(SOVERSION) lib$(name).so.$(VERSION) pkgconfig/$(name).pc))
 uninstall:
-	rm -f $(addprefix $(DESTDIR),$(installed_libraries) $(BINDIR)/asynctop \
+	rm -f $(addprefix $(root),$(installed_libraries) $(BINDIR)/asynctop \
 		$(patsubst tools/man/%,$(MANDIR)/man1/%,$(wildcard tools/man/*.1)) \
 		$(patsubst tools/gdb/%,$(DATADIR)/%,$(wildcard tools/gdb/*.py)) \
 		$(patsubst include/%,$(INCLUDEDIR)/%,$(wildcard include/sley.h include/sley/*.h)))
-	for directory in $(addprefix $(DESTDIR),$(INCLUDEDIR)/sley $(DATADIR)); do \
+	for directory in $(addprefix $(root),$(INCLUDEDIR)/sley $(DATADIR)); do \
 		[ ! -d "$$directory" ] || rmdir --ignore-fail-on-non-empty "$$directory"; \
 	done
 

@@ -243,7 +243,8 @@ headers() {
 # The libraries can be installed where there is neither clang nor bpftool, and a sanitized one beside the normal one.
 libraries_alone() {
 	commands() {
-		make -n BUILD="$scratch/build" "$@" install-lib DESTDIR=/nowhere | grep -v '/flags\|/sources' >"$scratch/commands"
+		make -n BUILD="$scratch/build" "$@" install-lib DESTDIR=/nowhere | grep -v '/flags\|/sources' |
+			sed "s|'/nowhere'|/nowhere|" >"$scratch/commands"
 	}
 	commands CC=gcc
 	contains "$scratch/commands" /nowhere/usr/local/lib/libsley.so.0.1.0
@@ -271,9 +272,20 @@ uninstall() {
 	make -s uninstall DESTDIR="$copy" PREFIX="$prefix"
 }
 
+# Who installs with a mask for oneself alone installs for all; and DESTDIR may have spaces.
+anybody() {
+	local copy="$scratch/a copy"
+	(umask 077 && make -s install-lib DESTDIR="$copy" PREFIX="$prefix" BUILD="$build" WERROR=1) >"$scratch/make" 2>&1 ||
+		fail "$(cat "$scratch/make")"
+	contains "$copy$prefix/lib/pkgconfig/sley.pc" "prefix=$prefix"
+	[ -z "$(find "$copy$prefix" ! -perm -o=r)" ] || fail "not for all: $(find "$copy$prefix" ! -perm -o=r)"
+	make -s uninstall DESTDIR="$copy" PREFIX="$prefix"
+	[ -z "$(find "$copy" ! -type d)" ] || fail "left: $(find "$copy" ! -type d)"
+}
+
 # Built in another directory, everything has the same bytes.
 reproducible() {
-	local file build=${SLEY_BUILD#"$PWD"/} copy=$scratch/copy
+	local file copy="$scratch/a copy"
 	[ "$build" != "$SLEY_BUILD" ] || skip "the build is outside of the tree"
 	mkdir "$copy"
 	cp -r Makefile include runtime bpf tools "$copy"
@@ -322,9 +334,10 @@ tool() {
 	contains "$scratch/help" "asynctop"
 }
 
-make -s install DESTDIR="$root" PREFIX="$prefix" BUILD="${SLEY_BUILD#"$PWD"/}" WERROR=1 >"$scratch/log" 2>&1 || {
+build=${SLEY_BUILD#"$PWD"/}
+make -s install DESTDIR="$root" PREFIX="$prefix" BUILD="$build" WERROR=1 >"$scratch/log" 2>&1 || {
 	cat "$scratch/log"
 	exit 1
 }
 run_suite files shared static archive symbols debug_symbols debug library branch_targets hardened headers languages \
-	libraries_alone uninstall reproducible tool
+	libraries_alone uninstall anybody reproducible tool

@@ -165,5 +165,28 @@ fortified() {
 	! grep -q -e '-D_FORTIFY_SOURCE' "$scratch/commands" || fail "with a sanitizer"
 }
 
+# A path with spaces may lead to the tree; where they cannot be it is said.
+spaces() {
+	mkdir "$scratch/a tree"
+	cp -r Makefile include runtime "$scratch/a tree"
+	make -s -C "$scratch/a tree" CC="${CC:-gcc}" build/obj/runtime/base/text.o
+	expect 2 make BUILD="$scratch/a build" libs >"$scratch/output" 2>&1
+	contains "$scratch/output" "no spaces in BUILD"
+	expect 2 make PREFIX="$scratch/a prefix" install >"$scratch/output" 2>&1
+	contains "$scratch/output" "no spaces in BUILD, PREFIX"
+}
+
+# With -flto the libraries have the same symbols, and the archive is machine code, for all to link with.
+link_time() {
+	make -s -j"$(nproc)" BUILD="$scratch/lto" CC=gcc AR=gcc-ar CFLAGS="-O1 -flto=auto" LDFLAGS=-flto=auto WERROR=1 \
+		"$scratch/lto/libsley.a" "$scratch/lto/libsley.so" >"$scratch/make" 2>&1 || fail "$(cat "$scratch/make")"
+	nm -g --defined-only "$scratch/lto/libsley.a" >"$scratch/names"
+	[ "$(grep -c ' T sley_' "$scratch/names")" -gt 100 ] || fail "$(cat "$scratch/names")"
+	! grep ' [A-Z] ' "$scratch/names" | grep -v ' sley_' || fail "names of the runtime's own"
+	make -n BUILD="$scratch/clang" CC=clang CFLAGS="-O2 -flto=thin" LDFLAGS="-flto=thin -fuse-ld=lld" \
+		"$scratch/clang/libsley.a" | grep -- '-r -nostdlib' >"$scratch/commands"
+	contains "$scratch/commands" "-fuse-ld=lld -flto=thin"
+}
+
 run_suite parses_with_make_alone deps_without_need deps_of_removed deps_without_rights deps_by_sudo deps_by_root variants \
-	rebuilds flags_from_environment fortified
+	rebuilds flags_from_environment fortified spaces link_time
