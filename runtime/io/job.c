@@ -51,26 +51,3 @@ void job_drop(struct job *job, bool pooled)
 		job->dropped(job->block);
 	job_free(job);
 }
-
-void job_append(struct job_list *list, struct job *job)
-{
-	job->next = NULL;
-	job->prev = list->tail;
-	if (list->tail)
-		list->tail->next = job;
-	else
-		list->head = job;
-	list->tail = job;
-}
-
-void job_take_out(struct job_list *list, struct job *job)
-{
-	if (job->prev)
-		job->prev->next = job->next;
-	else
-		list->head = job->next;
-	if (job->next)
-		job->next->prev = job->prev;
-	else
-		list->tail = job->prev;
-}

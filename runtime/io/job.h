@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "base/list.h"
 #include "sched/task.h"
 
 /* What the calling task shows while it waits. */
@@ -37,7 +38,7 @@ struct offload {
 enum job_stage { JOB_QUEUED, JOB_RUNNING, JOB_ENDED };
 
 struct job {
-	struct job *next, *prev; /* protected by the pool's lock */
+	struct list_link link;   /* protected by the pool's lock */
 	struct task *task;       /* protected by the pool's lock: who waits; null: it was given up */
 	/* constant */
 	void (*fn)(void *);
@@ -50,9 +51,7 @@ struct job {
 	char block[] __attribute__((aligned(16)));
 };
 
-struct job_list {
-	struct job *head, *tail;
-};
+typedef LIST(struct job) job_list;
 
 /* A job as `what` says for a block of n bytes, copied from `block`. Null: no memory. */
 struct job *job_new(const struct offload *what, const void *block, size_t n);
@@ -63,8 +62,5 @@ void job_run(struct job *job);
 
 /* Gives the block to `dropped`, and frees the job. `pooled`: on a thread of a pool. */
 void job_drop(struct job *job, bool pooled);
-
-void job_append(struct job_list *list, struct job *job);
-void job_take_out(struct job_list *list, struct job *job);
 
 #endif

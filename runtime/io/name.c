@@ -21,6 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/list.h"
 #include "base/race.h"
 #include "io/addresses.h"
 #include "io/offload.h"
@@ -41,8 +42,8 @@ struct question {
 enum stage { ASKED, ANSWERED, ABANDONED };
 
 struct entry {
-	struct entry *next, *prev; /* protected by the cache's lock, as all but the question */
-	unsigned holders;          /* the list, tasks, and the offloaded call */
+	struct list_link link; /* protected by the cache's lock, as all but the question */
+	unsigned holders;      /* the list, tasks, and the offloaded call */
 	bool listed;
 	enum stage stage;
 	int error;
@@ -53,10 +54,11 @@ struct entry {
 	char strings[];
 };
 
+typedef LIST(struct entry) entry_list;
+
 static struct {
-	struct lock lock;           /* protects the rest */
-	struct entry *first, *last; /* of the listed ones: asked for last, and longest ago */
-	struct entry *unlisted;     /* that somebody has still */
+	struct lock lock; /* protects the rest */
+	entry_list listed, unlisted; /* the first was asked for last; those that somebody has still */
 	int (*get)(const char *, const char *, const struct addrinfo *, struct addrinfo **);
 	void (*free)(struct addrinfo *);
 } cache;
@@ -111,27 +113,12 @@ static void entry_free(struct entry *entry)
 
 static void take_out(struct entry *entry)
 {
-	struct entry **head = entry->listed ? &cache.first : &cache.unlisted;
-	if (entry->prev)
-		entry->prev->next = entry->next;
-	else
-		*head = entry->next;
-	if (entry->next)
-		entry->next->prev = entry->prev;
-	else if (entry->listed)
-		cache.last = entry->prev;
+	list_remove(entry->listed ? &cache.listed : &cache.unlisted, entry, link);
 }
 
 static void put_first(struct entry *entry)
 {
-	struct entry **head = entry->listed ? &cache.first : &cache.unlisted;
-	entry->prev = NULL;
-	entry->next = *head;
-	if (entry->next)
-		entry->next->prev = entry;
-	else if (entry->listed)
-		cache.last = entry;
-	*head = entry;
+	list_prepend(entry->listed ? &cache.listed : &cache.unlisted, entry, link);
 }
 
 /* One that had the entry has it no more. What is to be freed, or null. */
@@ -163,9 +150,11 @@ static struct entry *unlist(struct entry *entry)
 /* The listed entry for the question, or null. One that is too old is unlisted: *old is to be freed then. */
 static struct entry *find(const struct question *question, struct entry **old)
 {
-	struct entry *entry = cache.first;
-	while (entry && !same_question(&entry->question, question))
-		entry = entry->next;
+	struct entry *entry;
+	list_each(entry, &cache.listed, link) {
+		if (same_question(&entry->question, question))
+			break;
+	}
 	if (!entry || entry->stage == ASKED || entry->expires > now())
 		return entry;
 	*old = unlist(entry);
@@ -318,12 +307,12 @@ static struct entry *obtain(const struct question *question, struct entry *fresh
 		entry->holders = 2; /* the caller and the call */
 		list(entry);
 		if (names_count > NAMES_MOST)
-			pushed = unlist(cache.last);
+			pushed = unlist(list_last(&cache.listed, link));
 		lock_drop(&cache.lock);
 		*error = ask(entry, deadline, pc);
 	} else if (entry) {
 		entry->holders++;
-		if (entry != cache.first) {
+		if (entry != list_first(&cache.listed, link)) {
 			take_out(entry);
 			put_first(entry);
 		}
@@ -417,26 +406,22 @@ void sley_resolve_free(struct addrinfo *addresses)
 
 /* ---- the cache as a whole ---- */
 
-/* With the lock held: unlists all. What is to be freed, by their next. */
-static struct entry *unlist_all(void)
+/* With the lock held: unlists all. Those in `old` are to be freed. */
+static void unlist_all(entry_list *old)
 {
-	struct entry *list = NULL;
-	while (cache.first) {
-		struct entry *old = unlist(cache.first);
-		if (old) {
-			old->next = list;
-			list = old;
-		}
+	struct entry *entry;
+	while ((entry = list_first(&cache.listed, link))) {
+		if (unlist(entry))
+			list_append(old, entry, link);
 	}
-	return list;
 }
 
-static void free_list(struct entry *list)
+static void free_all(entry_list *old)
 {
-	while (list) {
-		struct entry *next = list->next;
-		entry_free(list);
-		list = next;
+	struct entry *entry;
+	while ((entry = list_first(old, link))) {
+		list_remove(old, entry, link);
+		entry_free(entry);
 	}
 }
 
@@ -444,11 +429,12 @@ void sley_resolve_flush(void)
 {
 	if (load(&scheduler.forked, relaxed)) /* nobody asks there, and the lock may be held for ever */
 		return;
+	entry_list old = { 0 };
 	lock_take(&cache.lock);
 	RACE_POINT(resolve_flush_locked);
-	struct entry *list = unlist_all();
+	unlist_all(&old);
 	lock_drop(&cache.lock);
-	free_list(list);
+	free_all(&old);
 }
 
 int sley_resolver_set(int (*get)(const char *, const char *, const struct addrinfo *, struct addrinfo **),
@@ -458,18 +444,18 @@ int sley_resolver_set(int (*get)(const char *, const char *, const struct addrin
 		return -EINVAL;
 	if (load(&scheduler.forked, relaxed)) /* as above */
 		return -ECHILD;
+	entry_list old = { 0 };
 	lock_take(&cache.lock);
 	cache.get = get;
 	cache.free = free;
-	struct entry *list = unlist_all();
+	unlist_all(&old);
 	lock_drop(&cache.lock);
-	free_list(list);
+	free_all(&old);
 	return 0;
 }
 
 void names_close(void)
 {
 	sley_resolve_flush();
-	free_list(cache.unlisted); /* of tasks that were abandoned */
-	cache.unlisted = NULL;
+	free_all(&cache.unlisted); /* of tasks that were abandoned */
 }

@@ -20,9 +20,9 @@ struct pool_thread {
 	struct thread_host host;
 	pthread_t id; /* set by the thread itself */
 	struct pool *pool;
-	struct pool_thread *next, *prev; /* protected by the pool's lock: of the idle list */
-	bool idle;                       /* the same: it is in that list */
-	unsigned woken;                  /* atomic, futex; set under the pool's lock */
+	struct list_link link; /* protected by the pool's lock: of the idle list */
+	bool idle;             /* the same: it is in that list */
+	unsigned woken;        /* atomic, futex; set under the pool's lock */
 };
 
 struct pool pools[POOLS];
@@ -34,7 +34,7 @@ unsigned pool_test_fail;
 /* With the lock held: the next to be run; null: none. */
 static struct job *first(const struct pool *pool)
 {
-	return pool->nested.head ? pool->nested.head : pool->queued.head;
+	return list_first(list_is_empty(&pool->nested) ? &pool->queued : &pool->nested, link);
 }
 
 /* With the lock held: whether there are more jobs than threads on their way to them. */
@@ -47,11 +47,11 @@ static bool needs_threads(const struct pool *pool)
 static struct task *unqueue(struct pool *pool, struct job *job)
 {
 	if (job->nested) {
-		job_take_out(&pool->nested, job);
+		list_remove(&pool->nested, job, link);
 		pool->nested_length--;
 		return NULL;
 	}
-	job_take_out(&pool->queued, job);
+	list_remove(&pool->queued, job, link);
 	pool->length--;
 	struct task *waiter = wait_pop(&pool->waiters, CLAIM_EVENT);
 	if (waiter)
@@ -77,11 +77,7 @@ static void rest(struct pool_thread *thread)
 {
 	struct pool *pool = thread->pool;
 	thread->idle = true;
-	thread->prev = NULL;
-	thread->next = pool->idle;
-	if (thread->next)
-		thread->next->prev = thread;
-	pool->idle = thread;
+	list_prepend(&pool->idle, thread, link);
 	pool->resting++;
 	store(&thread->woken, 0, relaxed);
 }
@@ -89,12 +85,7 @@ static void rest(struct pool_thread *thread)
 static void rise(struct pool_thread *thread)
 {
 	struct pool *pool = thread->pool;
-	if (thread->prev)
-		thread->prev->next = thread->next;
-	else
-		pool->idle = thread->next;
-	if (thread->next)
-		thread->next->prev = thread->prev;
+	list_remove(&pool->idle, thread, link);
 	thread->idle = false;
 	pool->resting--;
 }
@@ -105,7 +96,7 @@ static void rise(struct pool_thread *thread)
  */
 static unsigned *rouse(struct pool *pool)
 {
-	struct pool_thread *thread = pool->idle;
+	struct pool_thread *thread = list_first(&pool->idle, link);
 	if (!thread)
 		return NULL;
 	rise(thread);
@@ -140,9 +131,9 @@ static void start(struct pool *pool);
 static bool must_start(struct pool *pool)
 {
 	unsigned at_work = pool->threads - pool->away;
-	if (!needs_threads(pool) || pool->idle || pool->starting || pool->stopping)
+	if (!needs_threads(pool) || !list_is_empty(&pool->idle) || pool->starting || pool->stopping)
 		return false;
-	if (pool->threads >= pool->limit && at_work > 0 && !(pool->nested.head && at_work < pool->limit))
+	if (pool->threads >= pool->limit && at_work > 0 && !(!list_is_empty(&pool->nested) && at_work < pool->limit))
 		return false;
 	pool->starting = true;
 	store(&pool->short_of, 0, relaxed);
@@ -218,7 +209,7 @@ static struct job *next_job(struct pool_thread *thread)
 	}
 	struct task *waiter = unqueue(pool, job);
 	job->stage = JOB_RUNNING;
-	job_append(&pool->taken, job);
+	list_append(&pool->taken, job, link);
 	bool more = must_start(pool);
 	lock_drop(&pool->lock);
 	ready_if(waiter);
@@ -237,7 +228,7 @@ static void finish(struct pool *pool, struct job *job)
 	job->stage = JOB_ENDED;
 	struct task *task = job->task;
 	if (!task)
-		job_take_out(&pool->taken, job);
+		list_remove(&pool->taken, job, link);
 	bool back_soon = task != NULL;
 	pool->coming += back_soon;
 	/* from the claim on the job is the task's; also if it lost, when the task is on its way to the lock */
@@ -306,7 +297,7 @@ static void fail_all(struct pool *pool, int error)
 		}
 		job->error = error;
 		job->stage = JOB_ENDED;
-		job_append(&pool->taken, job);
+		list_append(&pool->taken, job, link);
 		n++;
 		if (wait_claim(job->task, CLAIM_EVENT)) {
 			job->task->tenant.next = tenant_of(list);
@@ -378,10 +369,10 @@ bool pool_add(struct pool *pool, struct job *job, struct task *task, bool handed
 	wait_begin(task, wait->kind, wait->object, wait->pc); /* before it is queued: from then on it can be claimed */
 	job->task = task;
 	if (job->nested) {
-		job_append(&pool->nested, job);
+		list_append(&pool->nested, job, link);
 		pool->nested_length++;
 	} else {
-		job_append(&pool->queued, job);
+		list_append(&pool->queued, job, link);
 		pool->length++;
 	}
 	fetch_add(&pool->active, 1, relaxed);
@@ -404,7 +395,7 @@ bool pool_take_back(struct pool *pool, struct job *job)
 		waiter = unqueue(pool, job);
 		retire(pool);
 	} else if (job->stage == JOB_ENDED) {
-		job_take_out(&pool->taken, job);
+		list_remove(&pool->taken, job, link);
 	} else {
 		job->task = NULL;
 	}
@@ -450,11 +441,11 @@ void pool_open(struct pool *pool, const char *name, unsigned limit, unsigned pla
 	*pool = (struct pool){ .name = name, .limit = limit, .places = places };
 }
 
-static void drop_all(struct job_list *list)
+static void drop_all(job_list *list)
 {
 	struct job *job;
-	while ((job = list->head)) {
-		job_take_out(list, job);
+	while ((job = list_first(list, link))) {
+		list_remove(list, job, link);
 		job_drop(job, false);
 	}
 }
@@ -462,11 +453,13 @@ static void drop_all(struct job_list *list)
 void pool_stop(struct pool *pool)
 {
 	unsigned *woken, threads;
+	job_list never = { 0 };
+	struct job *job;
 	lock_take(&pool->lock);
 	pool->stopping = true;
-	struct job_list never[] = { pool->queued, pool->nested };
-	pool->queued = pool->nested = (struct job_list){ 0 };
-	for (struct job *job = pool->taken.head; job; job = job->next) {
+	list_append_all(&never, &pool->nested);
+	list_append_all(&never, &pool->queued);
+	list_each(job, &pool->taken, link) {
 		if (job->stage == JOB_RUNNING)
 			job->task = NULL; /* it was abandoned */
 	}
@@ -484,7 +477,6 @@ void pool_stop(struct pool *pool)
 		pthread_join(pool->ended->id, NULL);
 		free(pool->ended);
 	}
-	drop_all(&never[0]);
-	drop_all(&never[1]);
+	drop_all(&never);
 	drop_all(&pool->taken); /* ended, and their tasks were abandoned before they took them */
 }

@@ -62,11 +62,11 @@ struct pool {
 	const char *name; /* of its threads */
 	struct lock lock; /* protects the rest */
 	unsigned limit, places;
-	struct job_list queued, nested, taken;
+	job_list queued, nested, taken;
 	unsigned length, nested_length;
 	unsigned handed;
 	struct sley_waiters waiters; /* for a place */
-	struct pool_thread *idle;    /* LIFO */
+	LIST(struct pool_thread) idle; /* LIFO */
 	struct pool_thread *ended;   /* the last that ended: not joined yet */
 	unsigned threads;            /* atomic, futex of pool_stop(); written under lock */
 	unsigned resting;            /* idle ones */

@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/list.h"
 #include "io/offload.h"
 #include "sched/thread.h"
 #include "sched/worker.h"
@@ -23,9 +24,9 @@
 enum stage { QUEUED, RUNNING, ENDED, GIVEN_UP };
 
 struct submission {
-	struct submission *next, *prev; /* protected by the list's lock */
-	struct lock lock;               /* protects the rest but for the constants */
-	struct sley_waiters waiters;    /* the thread */
+	struct list_link link;       /* protected by the list's lock */
+	struct lock lock;            /* protects the rest but for the constants */
+	struct sley_waiters waiters; /* the thread */
 	enum stage stage;
 	unsigned holders;
 	void (*fn)(void *);
@@ -33,8 +34,8 @@ struct submission {
 };
 
 static struct {
-	struct lock lock; /* protects head */
-	struct submission *head;
+	struct lock lock; /* protects list */
+	LIST(struct submission) list;
 } all;
 
 static struct submission *submission_new(void (*fn)(void *), const void *block, size_t n)
@@ -48,10 +49,7 @@ static struct submission *submission_new(void (*fn)(void *), const void *block, 
 	if (n > 0)
 		memcpy(s->block, block, n);
 	lock_take(&all.lock);
-	s->next = all.head;
-	if (s->next)
-		s->next->prev = s;
-	all.head = s;
+	list_prepend(&all.list, s, link);
 	lock_drop(&all.lock);
 	return s;
 }
@@ -59,12 +57,7 @@ static struct submission *submission_new(void (*fn)(void *), const void *block, 
 static void submission_free(struct submission *s)
 {
 	lock_take(&all.lock);
-	if (s->prev)
-		s->prev->next = s->next;
-	else
-		all.head = s->next;
-	if (s->next)
-		s->next->prev = s->prev;
+	list_remove(&all.list, s, link);
 	lock_drop(&all.lock);
 	free(s);
 }
@@ -162,6 +155,6 @@ int sley_submit_at(struct sley_site *site, void (*fn)(void *), void *block, size
 
 void submit_close(void)
 {
-	while (all.head)
-		submission_free(all.head);
+	while (!list_is_empty(&all.list))
+		submission_free(list_first(&all.list, link));
 }

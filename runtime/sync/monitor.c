@@ -13,6 +13,7 @@
  */
 #include <errno.h>
 
+#include "base/list.h"
 #include "base/race.h"
 #include "sched/fault.h"
 #include "sched/thread.h"
@@ -25,17 +26,18 @@ struct watching {
 	struct sley_monitor *monitor;
 	struct task *task; /* while it is in `watching` */
 	/* protected by the monitor's lock */
-	struct watching *next, *prev; /* of `watching`; next: of `messages` */
-	struct sley_end end;          /* in `messages` */
+	struct list_link link; /* of `watching` or `messages` */
+	struct sley_end end;   /* in `messages` */
 };
+
+typedef LIST(struct watching) watching_list;
 
 struct sley_monitor {
 	struct lock lock; /* protects the rest */
 	bool closed;      /* it was freed */
 	size_t holders;   /* watches that have not ended, and the user */
 	size_t inside;    /* waits that will look at it again, linked or not: all but those that an event has ended */
-	struct watching *watching;
-	struct watching *messages, *last;
+	watching_list watching, messages;
 	struct sley_waiters waiters;
 };
 
@@ -43,39 +45,15 @@ struct sley_monitor {
 
 static void add_watching(struct sley_monitor *monitor, struct watching *w)
 {
-	w->prev = NULL;
-	w->next = monitor->watching;
-	if (w->next)
-		w->next->prev = w;
-	monitor->watching = w;
+	list_prepend(&monitor->watching, w, link);
 	monitor->holders++;
-}
-
-static void remove_watching(struct sley_monitor *monitor, struct watching *w)
-{
-	if (w->prev)
-		w->prev->next = w->next;
-	else
-		monitor->watching = w->next;
-	if (w->next)
-		w->next->prev = w->prev;
-}
-
-static void add_message(struct sley_monitor *monitor, struct watching *w)
-{
-	w->next = NULL;
-	if (monitor->messages)
-		monitor->last->next = w;
-	else
-		monitor->messages = w;
-	monitor->last = w;
 }
 
 static struct watching *take_message(struct sley_monitor *monitor)
 {
-	struct watching *w = monitor->messages;
+	struct watching *w = list_first(&monitor->messages, link);
 	if (w)
-		monitor->messages = w->next;
+		list_remove(&monitor->messages, w, link);
 	return w;
 }
 
@@ -94,7 +72,7 @@ static void monitor_free(struct sley_monitor *monitor)
 /* Those who wait for what will never come; empty unless nothing is watched. With the lock held. */
 static struct task *left_over(struct sley_monitor *monitor)
 {
-	struct task *list = monitor->watching ? NULL : wait_pop_all(&monitor->waiters, CLAIM_EVENT);
+	struct task *list = list_is_empty(&monitor->watching) ? wait_pop_all(&monitor->waiters, CLAIM_EVENT) : NULL;
 	for (struct task *task = list; task; task = (struct task *)task->tenant.next)
 		monitor->inside--;
 	return list;
@@ -108,7 +86,7 @@ static struct task *deliver(struct sley_monitor *monitor, struct watching *w)
 		monitor->inside--;
 		receiver->wait.block = w;
 	} else {
-		add_message(monitor, w);
+		list_append(&monitor->messages, w, link);
 	}
 	return receiver;
 }
@@ -121,7 +99,7 @@ static void watch_ended(struct watch *watch, struct task *task)
 	lock_take(&monitor->lock);
 	bool closed = monitor->closed, last = --monitor->holders == 0;
 	if (!closed) {
-		remove_watching(monitor, w);
+		list_remove(&monitor->watching, w, link);
 		task_outcome(task, &w->end);
 		receiver = deliver(monitor, w);
 		rest = left_over(monitor);
@@ -189,7 +167,7 @@ static struct watching *take_back(struct sley_monitor *monitor, struct task *tas
 		struct watching *w = CONTAINER_OF(watch, struct watching, watch);
 		if (watch->ended == watch_ended && w->monitor == monitor) {
 			task_unwatch(task, watch);
-			remove_watching(monitor, w);
+			list_remove(&monitor->watching, w, link);
 			monitor->holders--;
 			return w;
 		}
@@ -221,23 +199,23 @@ static int take_out(struct sley_monitor *monitor, sley_task id)
 /* Takes back some watches of a monitor that is closed; those that cannot be come to their own end. True: there are more. */
 static bool close_some(struct sley_monitor *monitor)
 {
-	struct watching *list = NULL, *w;
+	watching_list taken_back = { 0 };
+	struct watching *w;
 	lock_take(&monitor->lock);
-	for (unsigned i = 0; i < BATCH && (w = monitor->watching); i++) {
-		remove_watching(monitor, w);
+	for (unsigned i = 0; i < BATCH && (w = list_first(&monitor->watching, link)); i++) {
+		list_remove(&monitor->watching, w, link);
 		lock_take(&w->task->lock);
 		bool taken = task_unwatch(w->task, &w->watch);
 		lock_drop(&w->task->lock);
 		if (!taken)
 			continue;
 		monitor->holders--;
-		w->next = list;
-		list = w;
+		list_append(&taken_back, w, link);
 	}
-	bool more = monitor->watching;
+	bool more = !list_is_empty(&monitor->watching);
 	lock_drop(&monitor->lock);
-	while ((w = list)) {
-		list = w->next;
+	while ((w = list_first(&taken_back, link))) {
+		list_remove(&taken_back, w, link);
 		watching_free(w);
 	}
 	return more;
@@ -293,7 +271,7 @@ static int receive(struct task *task, struct sley_monitor *monitor, struct sley_
 	int error = 0;
 	lock_take(&monitor->lock);
 	struct watching *w = take_message(monitor);
-	if (w || !monitor->watching)
+	if (w || list_is_empty(&monitor->watching))
 		lock_drop(&monitor->lock);
 	else
 		error = wait_locked(task, monitor, &w, deadline, pc);

@@ -860,7 +860,7 @@ static int main_race_many(void *arg)
 	await_rest();
 	lock_take(&pool->lock);
 	REQUIRE(pool->length == 0 && pool->handed == 0 && !pool->waiters.head);
-	REQUIRE(!pool->queued.head && !pool->taken.head && pool->threads <= 2);
+	REQUIRE(list_is_empty(&pool->queued) && list_is_empty(&pool->taken) && pool->threads <= 2);
 	lock_drop(&pool->lock);
 	return 0;
 }
