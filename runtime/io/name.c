@@ -209,6 +209,7 @@ static int64_t kept(int error)
 static void settle(struct entry *entry, enum stage stage, int error, struct addrinfo *addresses)
 {
 	struct entry *old = NULL;
+	struct task_list woken = { 0 };
 	lock_take(&cache.lock);
 	entry->stage = stage;
 	entry->error = error;
@@ -216,10 +217,10 @@ static void settle(struct entry *entry, enum stage stage, int error, struct addr
 	entry->expires = now() + kept(error);
 	if (entry->listed && (stage == ABANDONED || kept(error) == 0))
 		old = unlist(entry); /* null: the call has it */
-	struct task *woken = wait_pop_all(&entry->waiters, CLAIM_EVENT);
+	wait_pop_all(&entry->waiters, CLAIM_EVENT, &woken);
 	lock_drop(&cache.lock);
 	DCHECK(!old);
-	task_ready_list(woken);
+	task_ready_list(&woken);
 }
 
 static void resolve(void *block)

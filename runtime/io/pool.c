@@ -286,26 +286,22 @@ static int create(struct pool_thread *thread)
 /* Without a thread nothing that is queued can ever run: it all ends with the error. The lock is held, and dropped. */
 static void fail_all(struct pool *pool, int error)
 {
-	struct task *list = NULL, *task;
+	struct task_list list = { 0 };
+	struct task *task;
 	struct job *job;
 	unsigned n = 0;
 	while ((job = first(pool))) {
-		if ((task = unqueue(pool, job))) {
-			task->tenant.next =
-				tenant_of(list); /* a claimed task is nobody else's: its queue link is free */
-			list = task;
-		}
+		if ((task = unqueue(pool, job)))
+			task_list_add(&list, task);
 		job->error = error;
 		job->stage = JOB_ENDED;
 		list_append(&pool->taken, job, link);
 		n++;
-		if (wait_claim(job->task, CLAIM_EVENT)) {
-			job->task->tenant.next = tenant_of(list);
-			list = job->task;
-		}
+		if (wait_claim(job->task, CLAIM_EVENT))
+			task_list_add(&list, job->task);
 	}
 	lock_drop(&pool->lock);
-	task_ready_list(list);
+	task_ready_list(&list);
 	fetch_sub(&pool->active, n, release);
 }
 

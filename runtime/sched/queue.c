@@ -87,13 +87,8 @@ static struct task *take_next(struct worker *worker)
 
 static void inbox_push(struct worker *worker, struct task *task)
 {
-	task->tenant.next = NULL;
 	lock_take(&worker->inbox_lock);
-	if (worker->inbox_tail)
-		worker->inbox_tail->tenant.next = &task->tenant;
-	else
-		worker->inbox = task;
-	worker->inbox_tail = task;
+	task_list_add(&worker->inbox, task);
 	store(&worker->inbox_length, worker->inbox_length + 1, relaxed);
 	lock_drop(&worker->inbox_lock);
 	idle_notify_worker(worker);
@@ -104,13 +99,9 @@ static struct task *inbox_take(struct worker *worker)
 	if (load(&worker->inbox_length, relaxed) == 0)
 		return NULL;
 	lock_take(&worker->inbox_lock);
-	struct task *task = worker->inbox;
-	if (task) {
-		worker->inbox = (struct task *)task->tenant.next;
-		if (!worker->inbox)
-			worker->inbox_tail = NULL;
+	struct task *task = task_list_take(&worker->inbox);
+	if (task)
 		store(&worker->inbox_length, worker->inbox_length - 1, relaxed);
-	}
 	lock_drop(&worker->inbox_lock);
 	return task;
 }
@@ -197,13 +188,11 @@ void task_ready_last(struct task *task)
 		enqueue(worker_self(), task, true);
 }
 
-void task_ready_list(struct task *list)
+void task_ready_list(struct task_list *list)
 {
-	while (list) {
-		struct task *next = (struct task *)list->tenant.next;
-		task_ready_last(list);
-		list = next;
-	}
+	struct task *task;
+	while ((task = task_list_take(list)))
+		task_ready_last(task);
 }
 
 void queue_last(struct worker *worker, struct task *task)

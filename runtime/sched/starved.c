@@ -22,9 +22,7 @@ unsigned starved_count;
 
 static struct {
 	struct lock lock; /* protects the rest, and the writing of the count; a queue's in the order of locks */
-	struct {
-		struct task *first, *last;
-	} lists[LISTS];
+	struct task_list lists[LISTS];
 	unsigned turn; /* the list that is the next to be looked at */
 } starved;
 
@@ -39,50 +37,45 @@ void starved_add(struct worker *worker, struct task *task)
 	COUNT(worker, image_failures, 1);
 	if (task->state != SLEY_TASK_SLOT)
 		task_to_slot(task);
-	task->tenant.next = NULL;
 	lock_take(&starved.lock);
-	if (starved.lists[list].first)
-		starved.lists[list].last->tenant.next = tenant_of(task);
-	else
-		starved.lists[list].first = task;
-	starved.lists[list].last = task;
+	task_list_add(&starved.lists[list], task);
 	store(&starved_count, starved_count + 1, relaxed);
 	lock_drop(&starved.lock);
 }
 
-/* The first of a list, in front of `others`. With the lock held. */
-static struct task *take(unsigned list, struct task *others)
+/* Moves the first of a list to `tasks`: true; or there is none. With the lock held. */
+static bool take(unsigned list, struct task_list *tasks)
 {
-	struct task *task = starved.lists[list].first;
+	struct task *task = task_list_take(&starved.lists[list]);
 	if (!task)
-		return others;
-	starved.lists[list].first = (struct task *)task->tenant.next;
-	task->tenant.next = tenant_of(others);
+		return false;
+	task_list_add(tasks, task);
 	store(&starved_count, starved_count - 1, relaxed);
-	return task;
+	return true;
 }
 
 void starved_retry_at(const struct slot *slot)
 {
+	struct task_list tasks = { 0 };
+	bool taken = false;
 	lock_take(&starved.lock);
-	struct task *tasks = NULL;
-	for (unsigned i = 0; !tasks && i < LISTS; i++)
-		tasks = take(starved.turn++ % LISTS, NULL);
-	tasks = take(list_of(slot), tasks); /* made ready first */
+	take(list_of(slot), &tasks);
+	for (unsigned i = 0; !taken && i < LISTS; i++)
+		taken = take(starved.turn++ % LISTS, &tasks);
 	lock_drop(&starved.lock);
-	task_ready_list(tasks);
+	task_ready_list(&tasks);
 }
 
 void starved_look(void)
 {
-	struct task *tasks = NULL;
+	struct task_list tasks = { 0 };
 	if (load(&starved_count, relaxed) == 0)
 		return;
 	lock_take(&starved.lock);
 	for (unsigned i = 0; i < LISTS; i++)
-		tasks = take(i, tasks);
+		take(i, &tasks);
 	lock_drop(&starved.lock);
-	task_ready_list(tasks);
+	task_ready_list(&tasks);
 }
 
 void starved_close(void)

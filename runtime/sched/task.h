@@ -171,12 +171,36 @@ static inline struct task *task_of(struct tenant *tenant)
 }
 
 /*
- * The same the other way, for links: null stays null (the tenant is the first member, and null has no members to
- * take).
+ * Tasks that are nobody else's, as their waits were claimed or they left a queue, in order. Linked by their queue links.
+ * Zero bytes are an empty list.
  */
-static inline struct tenant *tenant_of(struct task *task)
+struct task_list {
+	struct task *first, *last; /* `last` is valid unless the list is empty */
+};
+
+static inline void task_list_add(struct task_list *list, struct task *task)
 {
-	return (struct tenant *)task;
+	task->tenant.next = NULL;
+	if (list->first)
+		list->last->tenant.next = &task->tenant;
+	else
+		list->first = task;
+	list->last = task;
+}
+
+/* The task behind `task`, or null. */
+static inline struct task *task_list_next(const struct task *task)
+{
+	return (struct task *)(void *)task->tenant.next;
+}
+
+/* Takes the first task out: it, or null. */
+static inline struct task *task_list_take(struct task_list *list)
+{
+	struct task *task = list->first;
+	if (task)
+		list->first = task_list_next(task);
+	return task;
 }
 
 /* The number of the entry, and of its public record. */

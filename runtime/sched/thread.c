@@ -14,7 +14,7 @@
 
 static struct {
 	struct lock lock; /* protects list and over */
-	struct thread *list;
+	LIST(struct thread) list;
 	bool over;
 	unsigned stuck;   /* atomic */
 	unsigned closing; /* atomic: the end of the run waits for visits */
@@ -89,13 +89,8 @@ static bool enlist(struct thread *thread)
 {
 	lock_take(&threads.lock);
 	bool over = threads.over;
-	if (!over) {
-		thread->prev = NULL;
-		thread->next = threads.list;
-		if (thread->next)
-			thread->next->prev = thread;
-		threads.list = thread;
-	}
+	if (!over)
+		list_prepend(&threads.list, thread, link);
 	lock_drop(&threads.lock);
 	return !over;
 }
@@ -103,12 +98,7 @@ static bool enlist(struct thread *thread)
 static void delist(struct thread *thread)
 {
 	lock_take(&threads.lock);
-	if (thread->prev)
-		thread->prev->next = thread->next;
-	else
-		threads.list = thread->next;
-	if (thread->next)
-		thread->next->prev = thread->prev;
+	list_remove(&threads.list, thread, link);
 	lock_drop(&threads.lock);
 }
 
@@ -186,17 +176,18 @@ void threads_open(void)
 
 void threads_end(void)
 {
-	struct task *list = NULL;
+	struct task_list told = { 0 };
+	struct thread *thread;
+	struct task *task;
 	lock_take(&threads.lock);
 	threads.over = true;
-	for (struct thread *thread = threads.list; thread; thread = thread->next) {
-		if (wait_claim(&thread->task, CLAIM_OVER)) {
-			thread->task.tenant.next = tenant_of(list);
-			list = &thread->task;
-		}
+	list_each(thread, &threads.list, link) {
+		if (wait_claim(&thread->task, CLAIM_OVER))
+			task_list_add(&told, &thread->task);
 	}
 	lock_drop(&threads.lock);
-	task_ready_list(list);
+	while ((task = task_list_take(&told)))
+		thread_wake(task);
 }
 
 void threads_close(void)

@@ -23,12 +23,13 @@
 
 #include <errno.h>
 
+#include "base/list.h"
 #include "sched/worker.h"
 
 struct thread {
-	struct task task;           /* first */
-	unsigned woken;             /* atomic, futex */
-	struct thread *next, *prev; /* protected by the list's lock */
+	struct task task;      /* first */
+	unsigned woken;        /* atomic, futex */
+	struct list_link link; /* protected by the list's lock */
 };
 
 /*

@@ -246,16 +246,9 @@ struct task *wait_pop(struct sley_waiters *waiters, enum claim who)
 	return wait ? wait_owner(wait) : NULL;
 }
 
-struct task *wait_pop_all(struct sley_waiters *waiters, enum claim who)
+void wait_pop_all(struct sley_waiters *waiters, enum claim who, struct task_list *list)
 {
-	struct task *list = NULL, *last = NULL, *task;
-	while ((task = wait_pop(waiters, who))) {
-		task->tenant.next = NULL; /* a claimed task is nobody else's: its queue link is free */
-		if (last)
-			last->tenant.next = &task->tenant;
-		else
-			list = task;
-		last = task;
-	}
-	return list;
+	struct task *task;
+	while ((task = wait_pop(waiters, who)))
+		task_list_add(list, task);
 }

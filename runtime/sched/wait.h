@@ -44,6 +44,7 @@
 #include <sley/introspect.h>
 
 struct task;
+struct task_list;
 
 enum claim {
 	CLAIM_NONE,
@@ -130,8 +131,8 @@ struct wait *wait_pop_node(struct sley_waiters *waiters, enum claim who);
 /* The same: its task. */
 struct task *wait_pop(struct sley_waiters *waiters, enum claim who);
 
-/* Pops all: the tasks whose waits could be claimed, in order, linked by their queue links. For task_ready_list(). */
-struct task *wait_pop_all(struct sley_waiters *waiters, enum claim who);
+/* Pops all nodes: adds the tasks whose waits could be claimed to the list, in order. */
+void wait_pop_all(struct sley_waiters *waiters, enum claim who, struct task_list *list);
 
 /* The task of a node that is linked, or was popped. */
 struct task *wait_owner(const struct wait *wait);

@@ -65,8 +65,8 @@ struct worker {
 	struct deque deque;
 	struct timers timers;
 	/* tasks pinned to this worker; only it takes them out */
-	struct lock inbox_lock; /* protects inbox and its tail */
-	struct task *inbox, *inbox_tail;
+	struct lock inbox_lock; /* protects inbox */
+	struct task_list inbox;
 	unsigned inbox_length; /* atomic; written under inbox_lock */
 	/* idle place, protected by idle's lock */
 	struct worker *idle_next, *idle_prev;
@@ -148,8 +148,8 @@ void count_here(enum sley_counter counter, uint64_t n);
  */
 void task_ready(struct task *task);
 
-/* The same for a list of them, linked by their queue links, behind what is ready already. */
-void task_ready_list(struct task *list);
+/* The same for a list of them, behind what is ready already. The tasks may run before it returns. */
+void task_ready_list(struct task_list *list);
 
 /* As task_ready(), but behind what is ready already: for tasks spawned or woken in bulk. */
 void task_ready_last(struct task *task);

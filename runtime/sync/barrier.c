@@ -25,9 +25,10 @@ static int complete(struct sley_barrier *barrier)
 {
 	barrier->arrived = 0;
 	barrier->round++;
-	struct task *list = wait_pop_all(&barrier->waiters, CLAIM_EVENT);
+	struct task_list list = { 0 };
+	wait_pop_all(&barrier->waiters, CLAIM_EVENT, &list);
 	lock_drop(inner(barrier));
-	task_ready_list(list);
+	task_ready_list(&list);
 	return SLEY_BARRIER_SERIAL;
 }
 

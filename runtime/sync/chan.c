@@ -148,16 +148,16 @@ size_t sley_chan_capacity(struct sley_chan *chan)
 }
 
 /* All whose waits this ends, to be made ready. With the lock held. */
-static void pop_all(struct sley_chan *chan, struct sley_waiters *waiters, struct woken *woken)
+static void pop_all(struct sley_chan *chan, struct sley_waiters *waiters, struct task_list *woken)
 {
 	struct wait *wait;
 	while ((wait = pop(chan, waiters, CLAIM_CLOSED)))
-		woken_add(woken, wait_owner(wait));
+		task_list_add(woken, wait_owner(wait));
 }
 
 static int close_now(struct sley_chan *chan)
 {
-	struct woken woken = { NULL, NULL };
+	struct task_list woken = { 0 };
 	int error = fault_object(chan, "sley_chan_close", "channel");
 	if (error)
 		return error;
@@ -170,7 +170,7 @@ static int close_now(struct sley_chan *chan)
 	pop_all(chan, &chan->senders, &woken);
 	pop_all(chan, &chan->receivers, &woken);
 	lock_drop(&chan->lock);
-	task_ready_list(woken.first);
+	task_ready_list(&woken);
 	return 0;
 }
 

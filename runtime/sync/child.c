@@ -131,7 +131,7 @@ static int adopt(struct sley_child *child, struct task *task)
 /* The second half. A scope that was cancelled in between cancels the child, which nobody else has told. */
 static void enlist(struct sley_scope *scope, struct sley_child *child, struct task *task)
 {
-	struct task *list = NULL; /* stays empty: the task does not wait yet */
+	struct task_list list = { 0 }; /* stays empty: the task does not wait yet */
 	lock_take(&scope->lock);
 	if (child->state == CHILD_NEW && child->flags & CHILD_KEPT)
 		list_append(&scope->kept, child, kept);

@@ -71,25 +71,23 @@ void children_move(struct sley_scope *scope, struct sley_child *child)
 	child->told = true;
 }
 
-void children_tell(struct sley_scope *scope, struct sley_child *child, struct task **list)
+void children_tell(struct sley_scope *scope, struct sley_child *child, struct task_list *list)
 {
 	children_move(scope, child);
-	if (wait_cancel(child->task)) {
-		child->task->tenant.next = tenant_of(*list);
-		*list = child->task;
-	}
+	if (wait_cancel(child->task))
+		task_list_add(list, child->task);
 }
 
 /* Cancels some: true; or none is left that has not been. */
 static bool tell_some(struct sley_scope *scope)
 {
-	struct task *list = NULL;
+	struct task_list list = { 0 };
 	lock_take(&scope->lock);
 	for (unsigned i = 0; i < BATCH && !list_is_empty(&scope->running); i++)
 		children_tell(scope, list_first(&scope->running, link), &list);
 	bool more = !list_is_empty(&scope->running);
 	lock_drop(&scope->lock);
-	task_ready_list(list);
+	task_ready_list(&list);
 	return more;
 }
 

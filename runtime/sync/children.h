@@ -117,7 +117,7 @@ void children_discount(struct sley_scope *scope);
 /* From `running` to `told`. With the lock held. */
 void children_move(struct sley_scope *scope, struct sley_child *child);
 
-/* The same, and cancels it; if that ended its wait, its task is put before *list. With the lock held. */
-void children_tell(struct sley_scope *scope, struct sley_child *child, struct task **list);
+/* The same, and cancels it; if that ended its wait, its task is added to the list. With the lock held. */
+void children_tell(struct sley_scope *scope, struct sley_child *child, struct task_list *list);
 
 #endif

@@ -72,10 +72,11 @@ int sley_cond_broadcast(struct sley_cond *cond)
 	int error = fault_object(cond, "sley_cond_broadcast", "condition");
 	if (error || (error = thread_visit()) != 0)
 		return error;
+	struct task_list list = { 0 };
 	lock_take(inner(cond));
-	struct task *list = wait_pop_all(&cond->waiters, CLAIM_EVENT);
+	wait_pop_all(&cond->waiters, CLAIM_EVENT, &list);
 	lock_drop(inner(cond));
-	task_ready_list(list);
+	task_ready_list(&list);
 	thread_depart();
 	return 0;
 }

@@ -8,6 +8,7 @@
 
 #include "base/race.h"
 #include "sched/fault.h"
+#include "sync/park.h"
 
 /* ---- making and freeing ---- */
 
@@ -76,24 +77,17 @@ int future_enter(const struct sley_future *future, const char *call)
 
 /* ---- completing ---- */
 
-static void wake(struct task *list)
-{
-	if (list && !list->tenant.next)
-		task_ready(list); /* by run-next: who completed it is about to end, or to wait */
-	else
-		task_ready_list(list);
-}
-
 void future_publish(struct sley_future *future, int error, struct todo *todo)
 {
+	struct task_list woken = { 0 };
 	lock_take(&future->lock);
 	future->error = error;
 	store(&future->state, FUTURE_DONE, release); /* pairs with future_state() */
 	RACE_POINT(future_is_done_and_locked);
-	struct task *waiters = wait_pop_all(&future->waiters, CLAIM_EVENT);
+	wait_pop_all(&future->waiters, CLAIM_EVENT, &woken);
 	list_append_all(&todo->links, &future->links);
 	lock_drop(&future->lock);
-	wake(waiters);
+	ready_woken(&woken); /* one by run-next: who completed the future is about to end, or to wait */
 }
 
 bool future_end(struct sley_future *future, int error, struct todo *todo)

@@ -13,7 +13,7 @@ static struct lock *inner(struct sley_group *group)
 
 int sley_group_add(struct sley_group *group, int64_t n)
 {
-	struct task *list = NULL;
+	struct task_list list = { 0 };
 	int64_t sum;
 	int error = fault_object(group, "sley_group_add", "group");
 	if (error || (error = thread_visit()) != 0)
@@ -24,10 +24,10 @@ int sley_group_add(struct sley_group *group, int64_t n)
 	} else {
 		group->count = sum;
 		if (sum == 0)
-			list = wait_pop_all(&group->waiters, CLAIM_EVENT);
+			wait_pop_all(&group->waiters, CLAIM_EVENT, &list);
 	}
 	lock_drop(inner(group));
-	task_ready_list(list);
+	task_ready_list(&list);
 	thread_depart();
 	return error;
 }

@@ -70,12 +70,13 @@ static void monitor_free(struct sley_monitor *monitor)
 /* ---- a task has ended ---- */
 
 /* Those who wait for what will never come; empty unless nothing is watched. With the lock held. */
-static struct task *left_over(struct sley_monitor *monitor)
+static void take_left_over(struct sley_monitor *monitor, struct task_list *list)
 {
-	struct task *list = list_is_empty(&monitor->watching) ? wait_pop_all(&monitor->waiters, CLAIM_EVENT) : NULL;
-	for (struct task *task = list; task; task = (struct task *)task->tenant.next)
+	if (!list_is_empty(&monitor->watching))
+		return;
+	wait_pop_all(&monitor->waiters, CLAIM_EVENT, list);
+	for (struct task *task = list->first; task; task = task_list_next(task))
 		monitor->inside--;
-	return list;
 }
 
 /* Hands it to the first who waits, or puts it to the messages. With the lock held. */
@@ -95,19 +96,20 @@ static void watch_ended(struct watch *watch, struct task *task)
 {
 	struct watching *w = CONTAINER_OF(watch, struct watching, watch);
 	struct sley_monitor *monitor = w->monitor;
-	struct task *receiver = NULL, *rest = NULL;
+	struct task *receiver = NULL;
+	struct task_list rest = { 0 };
 	lock_take(&monitor->lock);
 	bool closed = monitor->closed, last = --monitor->holders == 0;
 	if (!closed) {
 		list_remove(&monitor->watching, w, link);
 		task_outcome(task, &w->end);
 		receiver = deliver(monitor, w);
-		rest = left_over(monitor);
+		take_left_over(monitor, &rest);
 	}
 	lock_drop(&monitor->lock);
 	if (receiver)
 		task_ready(receiver);
-	task_ready_list(rest);
+	task_ready_list(&rest);
 	if (closed)
 		watching_free(w);
 	if (last)
@@ -177,7 +179,8 @@ static struct watching *take_back(struct sley_monitor *monitor, struct task *tas
 
 static int take_out(struct sley_monitor *monitor, sley_task id)
 {
-	struct task *task = task_find(id), *rest = NULL;
+	struct task *task = task_find(id);
+	struct task_list rest = { 0 };
 	if (!task)
 		return -ENOENT;
 	lock_take(&monitor->lock);
@@ -185,12 +188,12 @@ static int take_out(struct sley_monitor *monitor, sley_task id)
 	struct watching *w = take_back(monitor, task, id);
 	lock_drop(&task->lock);
 	if (w)
-		rest = left_over(monitor);
+		take_left_over(monitor, &rest);
 	lock_drop(&monitor->lock);
 	if (!w)
 		return -ENOENT;
 	watching_free(w);
-	task_ready_list(rest);
+	task_ready_list(&rest);
 	return 0;
 }
 

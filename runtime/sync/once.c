@@ -45,7 +45,8 @@ static int enter(struct task *task, void *object, int64_t unused, sley_time dead
 
 static void leave(struct sley_once *once, bool done)
 {
-	struct task *list = NULL, *next = NULL;
+	struct task_list list = { 0 };
+	struct task *next = NULL;
 	int error = thread_visit();
 	bool alone = error != 0; /* a thread that outlived the run: nobody waits any more */
 	if (error == -ECHILD) {  /* nobody else is there, but the lock may be held */
@@ -58,11 +59,11 @@ static void leave(struct sley_once *once, bool done)
 	store(&once->state, done ? DONE : next ? next->id : 0, release); /* pairs with the acquires of DONE */
 	RACE_POINT(once_is_done_and_locked);
 	if (!alone && done)
-		list = wait_pop_all(&once->waiters, CLAIM_EVENT);
+		wait_pop_all(&once->waiters, CLAIM_EVENT, &list);
 	lock_drop(inner(once));
 	if (next)
 		task_ready(next);
-	task_ready_list(list);
+	task_ready_list(&list);
 	if (!alone)
 		thread_depart();
 }

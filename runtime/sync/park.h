@@ -44,30 +44,13 @@ static inline enum claim park(struct task *task, struct lock *lock, struct sley_
 	return who;
 }
 
-/* Tasks whose waits were claimed under an object's lock, to be made ready after it, in order. */
-struct woken {
-	struct task *first, *last;
-};
-
-static inline void woken_add(struct woken *woken, struct task *task)
+/* After the object's lock was dropped: one task goes on at once, as after any hand-over; several come in their order. */
+static inline void ready_woken(struct task_list *woken)
 {
-	task->tenant.next = NULL; /* a claimed task is nobody else's: its queue link is free */
-	if (woken->last)
-		woken->last->tenant.next = &task->tenant;
+	if (woken->first && woken->first == woken->last)
+		task_ready(woken->first);
 	else
-		woken->first = task;
-	woken->last = task;
-}
-
-/* One goes on at once, as after any hand-over; several come in their order. */
-static inline void woken_ready(const struct woken *woken)
-{
-	if (woken->first == woken->last) {
-		if (woken->first)
-			task_ready(woken->first);
-	} else {
-		task_ready_list(woken->first);
-	}
+		task_ready_list(woken);
 }
 
 #endif

@@ -38,26 +38,26 @@ static bool take(struct sley_rwlock *rwlock, uint64_t me, bool writing)
 	return true;
 }
 
-static void admit_readers(struct sley_rwlock *rwlock, struct woken *woken)
+static void admit_readers(struct sley_rwlock *rwlock, struct task_list *woken)
 {
 	struct task *task;
 	while ((task = wait_pop(&rwlock->readers_waiting, CLAIM_EVENT))) {
 		rwlock->readers++;
-		woken_add(woken, task);
+		task_list_add(woken, task);
 	}
 }
 
-static void admit_writer(struct sley_rwlock *rwlock, struct woken *woken)
+static void admit_writer(struct sley_rwlock *rwlock, struct task_list *woken)
 {
 	struct task *task = wait_pop(&rwlock->writers_waiting, CLAIM_EVENT);
 	if (task) {
 		rwlock->writer = (sley_task)task->id;
-		woken_add(woken, task);
+		task_list_add(woken, task);
 	}
 }
 
 /* One that held it, as writer or as reader, does no more. */
-static void leave(struct sley_rwlock *rwlock, bool writing, struct woken *woken)
+static void leave(struct sley_rwlock *rwlock, bool writing, struct task_list *woken)
 {
 	if (writing) {
 		rwlock->writer = 0;
@@ -76,7 +76,7 @@ static void leave(struct sley_rwlock *rwlock, bool writing, struct woken *woken)
 static int lock_for(struct task *task, void *object, int64_t writing, sley_time deadline, const void *pc)
 {
 	struct sley_rwlock *rwlock = object;
-	struct woken woken = { NULL, NULL };
+	struct task_list woken = { 0 };
 	lock_take(inner(rwlock));
 	bool mine = rwlock->writer == (sley_task)task->id;
 	if (mine || take(rwlock, task->id, writing)) {
@@ -91,7 +91,7 @@ static int lock_for(struct task *task, void *object, int64_t writing, sley_time 
 	if (writing && !rwlock->writer && !rwlock->writers_waiting.head)
 		admit_readers(rwlock, &woken);
 	lock_drop(inner(rwlock));
-	woken_ready(&woken);
+	ready_woken(&woken);
 	return wait_error(who);
 }
 
@@ -148,7 +148,7 @@ int sley_rwlock_trywrlock(struct sley_rwlock *rwlock)
 
 int sley_rwlock_unlock(struct sley_rwlock *rwlock)
 {
-	struct woken woken = { NULL, NULL };
+	struct task_list woken = { 0 };
 	int error = fault_object(rwlock, "sley_rwlock_unlock", "rwlock");
 	if (error)
 		return error;
@@ -164,7 +164,7 @@ int sley_rwlock_unlock(struct sley_rwlock *rwlock)
 	else
 		error = -EPERM;
 	lock_drop(inner(rwlock));
-	woken_ready(&woken);
+	ready_woken(&woken);
 	thread_depart();
 	return error;
 }

@@ -26,7 +26,7 @@ static bool take(struct sley_sem *sem, int64_t n)
 }
 
 /* With the lock held. Waits that somebody else has ended meanwhile get nothing. */
-static void grant(struct sley_sem *sem, struct woken *woken)
+static void grant(struct sley_sem *sem, struct task_list *woken)
 {
 	struct wait *first;
 	while ((first = sem->waiters.head) && (int64_t)first->word <= sem->count) {
@@ -36,14 +36,14 @@ static void grant(struct sley_sem *sem, struct woken *woken)
 		if (!wait_claim(task, CLAIM_EVENT))
 			continue;
 		sem->count -= n;
-		woken_add(woken, task);
+		task_list_add(woken, task);
 	}
 }
 
 static int acquire_for(struct task *task, void *object, int64_t n, sley_time deadline, const void *pc)
 {
 	struct sley_sem *sem = object;
-	struct woken woken = { NULL, NULL };
+	struct task_list woken = { 0 };
 	lock_take(inner(sem));
 	if (take(sem, n)) {
 		lock_drop(inner(sem));
@@ -56,7 +56,7 @@ static int acquire_for(struct task *task, void *object, int64_t n, sley_time dea
 		return 0;
 	grant(sem, &woken); /* those behind may want less */
 	lock_drop(inner(sem));
-	woken_ready(&woken);
+	ready_woken(&woken);
 	return wait_error(who);
 }
 
@@ -84,7 +84,7 @@ int sley_sem_try_acquire(struct sley_sem *sem, int64_t n)
 
 int sley_sem_release(struct sley_sem *sem, int64_t n)
 {
-	struct woken woken = { NULL, NULL };
+	struct task_list woken = { 0 };
 	int64_t sum;
 	int error = fault_object(sem, "sley_sem_release", "semaphore");
 	if (error == 0 && n < 0)
@@ -99,7 +99,7 @@ int sley_sem_release(struct sley_sem *sem, int64_t n)
 		grant(sem, &woken);
 	}
 	lock_drop(inner(sem));
-	woken_ready(&woken);
+	ready_woken(&woken);
 	thread_depart();
 	return error;
 }

@@ -51,14 +51,14 @@ static struct sley_child *first_failed(struct sley_scope *scope)
 /* Cancels some of those that run, from `child` on; where to go on, or null. */
 static struct sley_child *tell_from(struct sley_scope *scope, struct sley_child *child)
 {
-	struct task *list = NULL;
+	struct task_list list = { 0 };
 	lock_take(&scope->lock);
 	for (unsigned i = 0; i < BATCH && child; i++, child = list_next(child, kept)) {
 		if (child->state == CHILD_RUNS && !child->told)
 			children_tell(scope, child, &list);
 	}
 	lock_drop(&scope->lock);
-	task_ready_list(list);
+	task_ready_list(&list);
 	return child;
 }
 
