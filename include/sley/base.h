@@ -29,10 +29,18 @@ typedef int64_t sley_time; /* CLOCK_MONOTONIC, ns */
 /* Private, down to sley_now(); the type holds each 64-bit number of each unit. */
 __extension__ typedef __int128 sley_wide_;
 
-#define SLEY_CLAMP_(x, integer) \
-	((x) > (integer)INT64_MAX ? INT64_MAX : (x) < (integer)INT64_MIN ? INT64_MIN : (sley_time)(x))
-#define SLEY_WHOLE_(n, unit) SLEY_CLAMP_((sley_wide_)(n) * (unit), sley_wide_)
-#define SLEY_REAL_(n, unit)  SLEY_CLAMP_((long double)(n) * (unit) + ((long double)(n) < 0 ? -0.5L : 0.5L), long double)
+#ifdef __cplusplus
+#define SLEY_CAST_(type, x) static_cast<type>(x)
+#else
+#define SLEY_CAST_(type, x) ((type)(x))
+#endif
+
+#define SLEY_CLAMP_(x, number) \
+	((x) > SLEY_CAST_(number, INT64_MAX) ? INT64_MAX : \
+	 (x) < SLEY_CAST_(number, INT64_MIN) ? INT64_MIN : SLEY_CAST_(sley_time, x))
+#define SLEY_WHOLE_(n, unit) SLEY_CLAMP_(SLEY_CAST_(sley_wide_, n) * (unit), sley_wide_)
+#define SLEY_REAL_(n, unit) \
+	SLEY_CLAMP_(SLEY_CAST_(long double, n) * (unit) + (SLEY_CAST_(long double, n) < 0 ? -0.5L : 0.5L), long double)
 
 #ifdef __cplusplus
 extern "C++" { /* also where a program includes this as C */

@@ -257,7 +257,7 @@ struct sley_control {
 	int64_t lease_ns;
 };
 
-#ifndef __cplusplus
+#if !defined(__cplusplus) && __STDC_VERSION__ >= 201112L
 _Static_assert(sizeof(struct sley_region_worker) == 64, "a worker is one line");
 _Static_assert(sizeof(struct sley_region_task) == 64, "a task is one line");
 _Static_assert(sizeof(struct sley_region_site) == 256, "a site is four lines");

@@ -35,7 +35,7 @@ extern "C" {
 #endif
 
 /* The most that a block may have. Larger things are handed over by a pointer in it, to the heap. */
-#define SLEY_OFFLOAD_MAX ((size_t)1 << 20)
+#define SLEY_OFFLOAD_MAX (SLEY_CAST_(size_t, 1) << 20)
 
 struct sley_offload_options {
 	size_t size; /* sizeof(struct sley_offload_options) */

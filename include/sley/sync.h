@@ -25,6 +25,15 @@ struct sley_waiters { /* private */
 	void *head, *tail;
 };
 
+/* Private: zero bytes, without a warning of fields that are left out. */
+/* clang-format off */
+#ifdef __cplusplus
+#define SLEY_ZERO_ {}
+#else
+#define SLEY_ZERO_ { 0 }
+#endif
+/* clang-format on */
+
 /* ---- mutex ---- */
 
 /*
@@ -43,9 +52,7 @@ struct sley_mutex { /* fields are private */
 	struct sley_waiters waiters;
 };
 
-/* clang-format off */
-#define SLEY_MUTEX_INIT { 0 }
-/* clang-format on */
+#define SLEY_MUTEX_INIT SLEY_ZERO_
 
 /*
  * Locks it. 0; -ETIMEDOUT; -EDEADLK also: the caller holds it already; -EFAULT. Task, or any thread, which then blocks.
@@ -68,9 +75,7 @@ struct sley_cond { /* fields are private */
 	struct sley_waiters waiters;
 };
 
-/* clang-format off */
-#define SLEY_COND_INIT { 0 }
-/* clang-format on */
+#define SLEY_COND_INIT SLEY_ZERO_
 
 /*
  * Unlocks the mutex, which the caller holds, waits for a signal, and locks it again. Nothing comes in between: a signal
@@ -112,9 +117,7 @@ struct sley_rwlock { /* fields are private */
 	struct sley_waiters readers_waiting, writers_waiting;
 };
 
-/* clang-format off */
-#define SLEY_RWLOCK_INIT { 0 }
-/* clang-format on */
+#define SLEY_RWLOCK_INIT SLEY_ZERO_
 
 /*
  * Lock it for reading, for writing. 0; -ETIMEDOUT; -EDEADLK also: the caller has locked it for writing; -EFAULT. Task,
@@ -143,7 +146,7 @@ struct sley_sem { /* fields are private */
 
 /* With n permits, n >= 0. Zero bytes are one with none. */
 /* clang-format off */
-#define SLEY_SEM_INIT(n) { 0, (n), { 0, 0 } }
+#define SLEY_SEM_INIT(n) { 0, (n), { NULL, NULL } }
 /* clang-format on */
 
 /*
@@ -170,9 +173,7 @@ struct sley_once { /* fields are private */
 	struct sley_waiters waiters;
 };
 
-/* clang-format off */
-#define SLEY_ONCE_INIT { 0 }
-/* clang-format on */
+#define SLEY_ONCE_INIT SLEY_ZERO_
 
 /*
  * Runs fn(arg) in the calling task unless it has been done, and returns when it has been: callers that come while one
@@ -201,9 +202,7 @@ struct sley_group { /* fields are private */
 	struct sley_waiters waiters;
 };
 
-/* clang-format off */
-#define SLEY_GROUP_INIT { 0 }
-/* clang-format on */
+#define SLEY_GROUP_INIT SLEY_ZERO_
 
 /*
  * Adds n (may be negative) to the count; at zero the waiters wake. Any thread. 0; -EINVAL: below zero or overflow,
@@ -230,7 +229,7 @@ struct sley_barrier { /* fields are private */
 
 /* For n parties, n >= 1. */
 /* clang-format off */
-#define SLEY_BARRIER_INIT(n) { 0, (n), 0, 0, { 0, 0 } }
+#define SLEY_BARRIER_INIT(n) { 0, (n), 0, 0, { NULL, NULL } }
 /* clang-format on */
 
 #define SLEY_BARRIER_SERIAL 1 /* what one of the parties gets in each round */

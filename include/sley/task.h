@@ -49,7 +49,7 @@ struct sley_task_options {
  */
 #define sley_spawn_with(options, fn, arg, n) sley_spawn_at(SLEY_SITE(#fn), (options), (fn), (arg), (n))
 
-#define SLEY_BY_POINTER ((size_t)-1)
+#define SLEY_BY_POINTER SLEY_CAST_(size_t, -1)
 
 /* What the macros call. For bindings of other languages: `site` must be static. */
 SLEY_API sley_task sley_spawn_at(struct sley_site *site, const struct sley_task_options *options, void (*fn)(void *),

@@ -209,37 +209,6 @@ hardened() {
 	done
 }
 
-# compiles LANGUAGE STANDARD HEADER...: both compilers take them in this order, and warn of nothing.
-compiles() {
-	local compiler language=$1 standard=$2 warnings="-Wall -Wextra -Wpedantic -Wconversion -Wcast-qual -Wundef"
-	shift 2
-	case $language in
-	c) warnings="$warnings -Wshadow -Wstrict-prototypes -Wmissing-prototypes" ;;
-	c++) warnings="$warnings -Wshadow -Wnon-virtual-dtor" ;;
-	esac
-	printf '#include <%s>\n' "$@" >"$scratch/header.c"
-	for compiler in gcc clang; do
-		$compiler -x $language -std=$standard $warnings -Werror -fsyntax-only $(pkg-config --cflags sley) \
-			"$scratch/header.c" || fail "$compiler -std=$standard: $*"
-	done
-}
-
-# Each header stands alone in strict C and in C++, without GNU's extensions of the language or of the library; and all of
-# them together in every standard.
-headers() {
-	local header standard
-	for header in sley.h $(cd include && echo sley/*.h); do
-		compiles c c99 "$header"
-		compiles c++ c++11 "$header"
-	done
-	for standard in c11 c17 c2x gnu11; do
-		compiles c $standard sley.h sley/introspect.h
-	done
-	for standard in c++14 c++17 c++20 gnu++17; do
-		compiles c++ $standard sley.h sley/introspect.h
-	done
-}
-
 # The libraries can be installed where there is neither clang nor bpftool, and a sanitized one beside the normal one.
 libraries_alone() {
 	commands() {
@@ -296,38 +265,6 @@ reproducible() {
 	done
 }
 
-# Durations are constants, a type is known by its name alone, a lambda can be given, and nothing of it warns.
-languages() {
-	cat >"$scratch/language.c" <<'EOF'
-#include <sley.h>
-static const sley_time half = SLEY_SEC(0.5), most = SLEY_SEC(INT64_MAX);
-enum { few = SLEY_US(3) };
-#ifdef __cplusplus
-static sley_once once;
-static int run(void) { return sley_once(&once, [](void *) { return 0; }, NULL, sley_in(SLEY_MS(1.5f))); }
-int start(void);
-int start(void) { return sley_go(([](void *) { int i = 0, j = i; (void)j; }), NULL); }
-#else
-static struct sley_once once = SLEY_ONCE_INIT;
-static int nothing(void *arg) { return arg != NULL; }
-static int run(void) { return (&sley_once)(&once, nothing, NULL, sley_in(SLEY_MS(1.5f))); }
-#endif
-int main(int n, char **arguments)
-{
-	return half == 500000000 && most == SLEY_NEVER && few == 3000 && SLEY_SEC(n++) == 1000000000 && n == 2 && arguments &&
-	       run() < 0 ? 0 : 1;
-}
-EOF
-	cp "$scratch/language.c" "$scratch/language.cc"
-	local standard flags="-Wall -Wextra -Wpedantic -Wconversion -Werror -Wno-long-long -D_GNU_SOURCE $(pkg-config --cflags sley)"
-	${CC:-gcc} -std=c99 $flags "$scratch/language.c" -o "$scratch/language" "$lib/libsley.so"
-	LD_LIBRARY_PATH=$lib "$scratch/language"
-	for standard in c++11 c++20; do
-		clang -x c++ -std=$standard $flags "$scratch/language.cc" -o "$scratch/language" -x none "$lib/libsley.so"
-		LD_LIBRARY_PATH=$lib "$scratch/language"
-	done
-}
-
 # The tool starts from there.
 tool() {
 	"$root$prefix/bin/asynctop" --help >"$scratch/help"
@@ -339,5 +276,5 @@ make -s install DESTDIR="$root" PREFIX="$prefix" BUILD="$build" WERROR=1 >"$scra
 	cat "$scratch/log"
 	exit 1
 }
-run_suite files shared static archive symbols debug_symbols debug library branch_targets hardened headers languages \
+run_suite files shared static archive symbols debug_symbols debug library branch_targets hardened \
 	libraries_alone uninstall anybody reproducible tool
