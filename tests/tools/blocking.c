@@ -22,6 +22,7 @@
 #include "tool.h"
 
 #define MESSAGE "this process's details are not read because reading its memory blocks"
+#define TOO_LONG "because reading others of its user, or it, takes too long"
 #define STICKY  "tests/tools/planted.planted"
 
 static struct slowfs fs;
@@ -56,21 +57,27 @@ static void claim(struct fake *f)
 	f->workers[0].tid = (uint32_t)gettid();
 }
 
-/* Sleeps in pause() for ever with its stack on a page that never comes. */
+/* Sleeps in pause() for ever with that stack pointer. */
+__attribute__((noreturn)) static void sleep_on(char *stack)
+{
+	__asm__ volatile("mov %0, %%rsp\n"
+			 "1: mov %1, %%eax\n"
+			 "syscall\n"
+			 "jmp 1b"
+			 :
+			 : "r"(stack), "i"(SYS_pause)
+			 : "memory", "rax", "rcx", "r11");
+	__builtin_unreachable();
+}
+
+/* Its stack is on a page that never comes. */
 __attribute__((noreturn)) static void silent_stack(struct fake *f)
 {
 	char *page = silent_page();
 
 	f->workers[0].stack_top = (uint64_t)page + 4096;
 	claim(f);
-	__asm__ volatile("mov %0, %%rsp\n"
-			 "1: mov %1, %%eax\n"
-			 "syscall\n"
-			 "jmp 1b"
-			 :
-			 : "r"(page + 2048), "i"(SYS_pause)
-			 : "memory", "rax", "rcx", "r11");
-	__builtin_unreachable();
+	sleep_on(page + 2048);
 }
 
 static struct {
@@ -143,6 +150,36 @@ static void executes_when_watched(struct fake *f)
 {
 	if (*(volatile int64_t *)&f->control->lease_ns != 0)
 		never_executes(f);
+}
+
+/* Sleeps for ever with its stack on a page that comes, late. */
+static void *slow_stack(void *line)
+{
+	struct sley_region_worker *w = line;
+
+	w->tid = (uint32_t)gettid();
+	w->mode = SLEY_WORKER_TASK;
+	sleep_on((char *)w->stack_top - 2048);
+	return NULL;
+}
+
+#define SLOW_WORKERS 20
+
+/* As many workers as this, whose threads nobody can find by their pointers: they are looked at by way of /proc. */
+static void slow_stacks(struct fake *f)
+{
+	int fd = open(fs.file, O_RDONLY | O_CLOEXEC);
+	char *pages = mmap(NULL, SLOWFS_PAGES * 4096, PROT_READ, MAP_PRIVATE, fd, 0);
+	pthread_t thread;
+
+	REQUIRE(fd >= 0 && pages != MAP_FAILED && !madvise(pages, SLOWFS_PAGES * 4096, MADV_RANDOM));
+	for (int i = 0; i < SLOW_WORKERS; i++) {
+		f->workers[i] = (struct sley_region_worker){
+			.index = (uint16_t)i, .thread = 64 * (uint64_t)(i + 1), .task = fake_id(0), .site = 1,
+			.stack_top = (uint64_t)pages + (2 * (uint64_t)i + 1) * 4096 };
+		REQUIRE(!pthread_create(&thread, NULL, slow_stack, &f->workers[i]));
+	}
+	f->header->worker_count = SLOW_WORKERS;
 }
 
 /* Somebody waits for the file system. */
@@ -275,6 +312,35 @@ static void test_stack(void **state)
 	check_fake(silent_stack, false);
 }
 
+/*
+ * Each page comes before its reader would be taken for blocked, and asynctop would wait for them all: but a user's
+ * processes may take only so long. Others are shown as ever.
+ */
+static void test_slow(void **state)
+{
+	struct service fine;
+	struct tool t;
+	char *report;
+	pid_t pid;
+
+	test_need_root();
+	if (!slowfs_start(&fs, 200000))
+		test_skip("FUSE does not work here");
+	pid = fake_start(&(struct fake_options){ .lie = slow_stacks, .nobody = true });
+	fine = start_service(test_build_path(STICKY));
+	tool_run(&t, false, "--json", "-n", "2", "-d", "0.2", NULL);
+	assert_int_equal(t.code, 0);
+	assert_non_null(strstr(t.out, TOO_LONG));
+	report = report_of(t.out, fine.pid);
+	assert_null(strstr(report, TOO_LONG));
+	free(report);
+	assert_whole(&t, fine.pid);
+	tool_free(&t);
+	stop_service(&fine);
+	fake_stop(pid);
+	slowfs_stop(&fs);
+}
+
 static void test_control_page(void **state)
 {
 	check_fake(lock_control, true);
@@ -370,6 +436,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_stack),
+		cmocka_unit_test(test_slow),
 		cmocka_unit_test(test_control_page),
 		cmocka_unit_test(test_exec),
 		cmocka_unit_test(test_exec_when_watched),

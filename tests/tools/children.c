@@ -12,6 +12,9 @@
 
 #include "abandoned.h"
 #include "child.h"
+#include "interrupt.h"
+#include "look.h"
+#include "patience.h"
 #include "symbols_proto.h"
 #include "tests/test.h"
 
@@ -153,12 +156,64 @@ static void test_bound(void **state)
 	waitpid(other, NULL, 0);
 }
 
+/* What a user's processes take is that user's; it comes back with time, the slower the more users there are. */
+static void test_patience(void **state)
+{
+	int64_t now = 1000;
+
+	patience_charge(1, PATIENCE_FREE, now);
+	patience_charge(2, PATIENCE_MOST_NS, now);
+	assert_true(patience_left(1, now) && patience_left(2, now));
+	patience_charge(2, 2 * PATIENCE_FREE, now);
+	assert_true(patience_left(1, now) && !patience_left(2, now));
+	now += (PATIENCE_SHARE + 1) * PATIENCE_FREE;
+	assert_true(patience_left(2, now));
+	for (long user = 100; user < 1000; user++) /* they do not make each other forgotten for nothing */
+		patience_charge(user, PATIENCE_FREE + 1, now);
+	patience_charge(2, 3 * PATIENCE_FREE, now);
+	assert_false(patience_left(2, now));
+	patience_charge(3, 2 * PATIENCE_MOST_NS, now);
+	now += (int64_t)PATIENCE_SHARE * PATIENCE_MOST_NS;
+	assert_true(patience_left(2, now) && !patience_left(3, now));
+}
+
+/* A signal that waits ends the looking, and so does a key; without, there is none. */
+static void test_interrupted(void **state)
+{
+	sigset_t signals, before;
+	int keys[2], got;
+	char key;
+
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGTERM);
+	sigprocmask(SIG_BLOCK, &signals, &before);
+	assert_int_equal(pipe(keys), 0);
+	assert_false(interrupted());
+	interrupt_by(&signals, keys[0]);
+	assert_false(interrupted());
+	raise(SIGTERM);
+	assert_true(interrupted());
+	assert_int_equal(look_control(getpid(), -1, &got), -EINTR);
+	assert_int_equal(sigwait(&signals, &got), 0);
+	assert_false(interrupted());
+	assert_int_equal(write(keys[1], "q", 1), 1);
+	assert_true(interrupted());
+	assert_int_equal(read(keys[0], &key, 1), 1);
+	assert_false(interrupted());
+	interrupt_by(&signals, -1);
+	close(keys[0]);
+	close(keys[1]);
+	sigprocmask(SIG_SETMASK, &before, NULL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_sleep),
 		cmocka_unit_test(test_quota),
 		cmocka_unit_test(test_bound),
+		cmocka_unit_test(test_patience),
+		cmocka_unit_test(test_interrupted),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -356,6 +357,34 @@ static void test_forked_child(void **state)
 	fake_stop(pid);
 }
 
+/* More descriptors than are looked at, and the region behind them. */
+static void hide_region(struct fake *f)
+{
+	struct rlimit limit;
+	int low;
+
+	REQUIRE(getrlimit(RLIMIT_NOFILE, &limit) == 0);
+	limit.rlim_cur = limit.rlim_max;
+	REQUIRE(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+	for (int i = 0; i < 16400; i++)
+		REQUIRE(dup(STDIN_FILENO) >= 0);
+	low = f->fd;
+	f->fd = dup(low);
+	REQUIRE(f->fd >= 16400 && close(low) == 0);
+}
+
+/* A million of descriptors, even if they are those of many processes, are not looked through for each. */
+static void test_many_descriptors(void **state)
+{
+	pid_t pid = fake_start(&(struct fake_options){ .lie = hide_region });
+	struct tool t;
+
+	tool_run(&t, false, "-b", "-d", "0.05", "-p", tool_number(pid), NULL);
+	tool_expect(&t, 3, "it does not run sley");
+	tool_free(&t);
+	fake_stop(pid);
+}
+
 /* One user's processes, as many as may be, do not keep another's from being watched, and do not fill the screen. */
 static void test_many_processes(void **state)
 {
@@ -394,6 +423,7 @@ int main(void)
 		cmocka_unit_test(test_all_live),
 		cmocka_unit_test(test_fifo_in_disguise),
 		cmocka_unit_test(test_forked_child),
+		cmocka_unit_test(test_many_descriptors),
 		cmocka_unit_test(test_many_processes),
 	};
 

@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "patience.h"
 #include "process.h"
 #include "symbols_proto.h"
 
@@ -19,6 +20,7 @@
 
 #define WHY_ITS    "this process's details are not read because reading its memory blocks (or its files)"
 #define WHY_OTHERS "this process's details are not read because reading others of its user blocks"
+#define WHY_SLOW   "this process's details are not read because reading others of its user, or it, takes too long"
 #define WHY_ALL    "this process's details are not read because reading too many processes blocks"
 
 static struct corpse {
@@ -141,6 +143,8 @@ const char *abandoned_why(pid_t pid)
 
 	if (t && t->until_ns > message_clock())
 		return WHY_ITS;
+	if (!patience_left(process_user(pid), message_clock()))
+		return WHY_SLOW;
 	all = abandoned_count();
 	if (all == 0)
 		return NULL;

@@ -4,6 +4,7 @@
 #include "look.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -12,6 +13,9 @@
 #include "abandoned.h"
 #include "child.h"
 #include "control.h"
+#include "interrupt.h"
+#include "patience.h"
+#include "process.h"
 #include "sampler.h"
 #include "symbols_proto.h"
 #include "target.h"
@@ -81,17 +85,32 @@ static int look(int descriptor, struct message_look *m, int *answer)
 	return -EINVAL;
 }
 
+/* How long this thread has waited for a CPU; 0 where the kernel does not say. */
+static int64_t waited_for_cpu(int schedstat)
+{
+	char text[64];
+	long long waited = 0;
+	ssize_t n = schedstat < 0 ? -1 : pread(schedstat, text, sizeof(text) - 1, 0);
+
+	if (n <= 0)
+		return 0;
+	text[n] = '\0';
+	return sscanf(text, "%*u %lld", &waited) == 1 ? waited : 0;
+}
+
 static _Noreturn void looker_main(int socket, const void *unused)
 {
+	int descriptor, error = 0, schedstat = open("/proc/self/schedstat", O_RDONLY | O_CLOEXEC);
 	static union message m;
-	int descriptor, error = 0;
 
 	(void)unused;
 	while (!error && message_receive(socket, &m, &descriptor, MESSAGE_FOREVER) == 1 && m.head.type == MESSAGE_LOOK) {
+		int64_t start = message_clock(), waited = waited_for_cpu(schedstat);
 		int answer = -1;
 
 		m.look.result = look(descriptor, &m.look, &answer);
 		m.look.cpu_ns = own_cpu();
+		m.look.took_ns = message_clock() - start - (waited_for_cpu(schedstat) - waited);
 		error = message_send(socket, &m, answer, MESSAGE_FOREVER);
 		if (descriptor >= 0)
 			close(descriptor);
@@ -143,12 +162,17 @@ static int ask_for(pid_t pid, int descriptor, const struct message_look *questio
 	int error = -EPIPE;
 
 	*got = -1;
+	if (interrupted())
+		return -EINTR;
 	if (abandoned_why(pid))
 		return -EDEADLK;
 	for (int try = 0; try < 2 && error == -EPIPE; try++) {
+		int64_t start = message_clock();
+
 		m->look = *question;
 		m->look.head = (struct message_head){ .type = MESSAGE_LOOK, .size = sizeof(m->look) };
 		error = exchange(m, descriptor, got);
+		patience_charge(process_user(pid), error ? message_clock() - start : m->look.took_ns, message_clock());
 		if (error)
 			leave(error == -EDEADLK ? pid : 0);
 	}

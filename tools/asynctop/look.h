@@ -20,7 +20,8 @@
  * and the resolver's (symbols.h).
  *
  * All calls are made by one thread and take at most about CHILD_SLEEP_NS; one that takes longer has its process noted
- * (abandoned.h), and the next process has a looker of its own. `dir` is a descriptor of /proc/PID.
+ * (abandoned.h), and the next process has a looker of its own. They are charged to the process's user (patience.h), and
+ * answer -EINTR at once while somebody wants asynctop (interrupt.h). `dir` is a descriptor of /proc/PID.
  */
 #ifndef ASYNCTOP_LOOK_H
 #define ASYNCTOP_LOOK_H

@@ -22,6 +22,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "interrupt.h"
 #include "report.h"
 #include "screen.h"
 #include "session.h"
@@ -39,7 +40,7 @@ static void on_stop(int signal_number)
 }
 
 /* The stop signals arrive only in ppoll, so that none is lost between a look at the flag and the wait. */
-static void catch_stop(sigset_t *during_wait)
+static void catch_stop(sigset_t *during_wait, int input)
 {
 	static const int signals[] = { SIGINT, SIGTERM, SIGHUP };
 	struct sigaction action = { .sa_handler = on_stop };
@@ -50,6 +51,7 @@ static void catch_stop(sigset_t *during_wait)
 		sigaction(signals[i], &action, NULL);
 		sigaddset(&block, signals[i]);
 	}
+	interrupt_by(&block, input);
 	sigaddset(&block, SIGWINCH);
 	sigprocmask(SIG_BLOCK, &block, during_wait);
 	sigdelset(during_wait, SIGWINCH);
@@ -147,6 +149,8 @@ static int run_reports(struct session *s, const struct options *o, const sigset_
 				return EXIT_FINE;
 		session_tick(s);
 		session_resolve_all(s, tick == 0 ? SYMBOLS_FIRST_MS : SYMBOLS_LATER_MS);
+		if (interrupted() && !wait_until(s, next, false, mask, &changed))
+			return EXIT_FINE;
 		status = report(s, o);
 		if (status != 0 || s->status != 0)
 			return status != 0 ? status : tell_status(s);
@@ -252,7 +256,7 @@ static int run(const struct options *o)
 	if (status != EXIT_FINE) {
 		fprintf(stderr, "asynctop: %s\n", session.why);
 	} else {
-		catch_stop(&during_wait);
+		catch_stop(&during_wait, o->output == OUTPUT_SCREEN ? STDIN_FILENO : -1);
 		status = o->output == OUTPUT_SCREEN ? run_screen(&session, o, &during_wait) :
 						      run_reports(&session, o, &during_wait);
 	}

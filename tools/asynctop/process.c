@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "abandoned.h"
+#include "interrupt.h"
 #include "look.h"
 #include "memory.h"
 #include "process_find.h"
@@ -125,10 +126,18 @@ static void open_control(struct process *p)
 {
 	int fd, error = look_control(p->pid, p->dir, &fd);
 
+	p->control.error = error ? -error : 0;
 	if (fd < 0)
-		p->control.error = error ? -error : 0;
-	else if (control_open(&p->control, p->pid, fd) != 0)
+		return;
+	if (control_open(&p->control, p->pid, fd) != 0)
 		close(fd);
+}
+
+/* It is there, if the looker says nothing else: this time it was not asked, or did not answer. */
+void process_retry_control(struct process *p)
+{
+	if (p->control.fd < 0 && (p->control.error == EINTR || p->control.error == EDEADLK))
+		open_control(p);
 }
 
 enum process_status process_open(struct process *p, pid_t pid)
@@ -191,7 +200,7 @@ int process_scan(struct process_list *list)
 	list->count = list->denied = 0;
 	if (proc == NULL)
 		return -errno;
-	while ((entry = readdir(proc)) != NULL) {
+	while (!interrupted() && (entry = readdir(proc)) != NULL) {
 		pid_t pid = (pid_t)atoi(entry->d_name);
 		int holds;
 

@@ -47,6 +47,9 @@ enum process_status process_open(struct process *p, pid_t pid);
 
 void process_close(struct process *p);
 
+/* Opens the control page if that was put off when the process was opened. */
+void process_retry_control(struct process *p);
+
 /* Whether it still runs. */
 bool process_alive(const struct process *p);
 

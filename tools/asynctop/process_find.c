@@ -13,6 +13,12 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+/*
+ * So many descriptors of a process are looked at, from the lowest: some 50 ms, if there are as many. The runtime opens its
+ * own when it starts.
+ */
+#define DESCRIPTORS_MOST 16384
+
 #define REGION_LINK "/memfd:" SLEY_REGION_NAME " (deleted)"
 #define CONTROL_LINK "/memfd:" SLEY_CONTROL_NAME " (deleted)"
 
@@ -181,10 +187,20 @@ static void say_errno(struct found *f, int error)
 		say(f, PROCESS_ERROR, "reading its descriptors: %s", strerror(error));
 }
 
+/* The next of at most *left; NULL at the end. */
+static const char *next_descriptor(DIR *fds, unsigned *left)
+{
+	struct dirent *entry = *left > 0 ? readdir(fds) : NULL;
+
+	--*left;
+	return entry != NULL ? entry->d_name : NULL;
+}
+
 void find_region(int dir, long own_pid, struct found *f)
 {
+	unsigned left = DESCRIPTORS_MOST;
 	DIR *fds = open_fds(dir);
-	struct dirent *entry;
+	const char *name;
 
 	*f = (struct found){ .fd = -1 };
 	if (fds == NULL) {
@@ -192,9 +208,9 @@ void find_region(int dir, long own_pid, struct found *f)
 		return;
 	}
 	say(f, PROCESS_FOREIGN, "it does not run sley");
-	while (f->status != PROCESS_OK && (entry = readdir(fds)) != NULL)
-		if (link_is(dirfd(fds), entry->d_name, REGION_LINK))
-			consider_region(f, dirfd(fds), entry->d_name, own_pid);
+	while (f->status != PROCESS_OK && (name = next_descriptor(fds, &left)) != NULL)
+		if (link_is(dirfd(fds), name, REGION_LINK))
+			consider_region(f, dirfd(fds), name, own_pid);
 	closedir(fds);
 }
 
@@ -202,15 +218,16 @@ void find_region(int dir, long own_pid, struct found *f)
 
 int find_control(int dir, int *fd)
 {
+	unsigned left = DESCRIPTORS_MOST;
 	DIR *fds = open_fds(dir);
-	struct dirent *entry;
+	const char *name;
 	int error = fds == NULL ? -errno : 0;
 
 	*fd = -1;
-	while (fds != NULL && *fd < 0 && (entry = readdir(fds)) != NULL) {
-		if (!link_is(dirfd(fds), entry->d_name, CONTROL_LINK))
+	while (fds != NULL && *fd < 0 && (name = next_descriptor(fds, &left)) != NULL) {
+		if (!link_is(dirfd(fds), name, CONTROL_LINK))
 			continue;
-		*fd = open_memfd(dirfd(fds), entry->d_name, O_RDWR);
+		*fd = open_memfd(dirfd(fds), name, O_RDWR);
 		error = *fd < 0 ? -errno : 0;
 	}
 	if (fds != NULL)
@@ -220,14 +237,15 @@ int find_control(int dir, int *fd)
 
 int find_named(int dir)
 {
+	unsigned left = DESCRIPTORS_MOST;
 	DIR *fds = open_fds(dir);
-	struct dirent *entry;
+	const char *name;
 	int found = 0;
 
 	if (fds == NULL)
 		return errno == EACCES || errno == EPERM ? -EACCES : 0;
-	while (!found && (entry = readdir(fds)) != NULL)
-		found = link_is(dirfd(fds), entry->d_name, REGION_LINK);
+	while (!found && (name = next_descriptor(fds, &left)) != NULL)
+		found = link_is(dirfd(fds), name, REGION_LINK);
 	closedir(fds);
 	return found;
 }

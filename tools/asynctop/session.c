@@ -14,11 +14,13 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "interrupt.h"
 #include "look.h"
 #include "memory.h"
 
 #define SCAN_EVERY_NS 2000000000LL
 #define SCAN_SHARE 20      /* a scan's cost times this is the least distance to the next */
+#define SLICE_MS   100     /* between two looks whether to go on */
 #define TICK_SHARE 4       /* a tick's cost times this is the least time between two */
 
 int64_t session_now(void)
@@ -209,7 +211,11 @@ static int scan(struct session *s)
 
 		if (is_watched(s, pid))
 			continue;
+		if (interrupted())
+			break;
 		opened = process_open(&p, pid);
+		if (opened != PROCESS_OK && interrupted()) /* it may be for that */
+			break;
 		if (opened == PROCESS_OK && make_room(s, p.uid)) {
 			watch_process(s, &p);
 		} else if (opened == PROCESS_OK) {
@@ -359,7 +365,8 @@ void session_tick(struct session *s)
 	if (s->options->pid == 0 && start >= s->next_scan_ns)
 		(void)scan(s);
 	session_poll(s);
-	for (size_t i = s->count; i-- > 0;) {
+	/* One at least: the end of a single target is to be seen. */
+	for (size_t i = s->count, most = i; i-- > 0 && (i + 1 == most || !interrupted());) {
 		enum watch_status status = watch_tick(s->watches[i], &s->wish, used);
 
 		if (status != WATCH_OK)
@@ -384,7 +391,7 @@ void session_resolve_all(struct session *s, int timeout_ms)
 	while (s->tools.symbols != NULL) {
 		int64_t left = (end - session_now()) / 1000000;
 
-		if (left <= 0 || symbols_wait(s->tools.symbols, (int)left) == 0)
+		if (left <= 0 || interrupted() || symbols_wait(s->tools.symbols, left < SLICE_MS ? (int)left : SLICE_MS) == 0)
 			break;
 		take_answers(s);
 	}

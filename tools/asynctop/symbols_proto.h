@@ -129,7 +129,8 @@ struct message_look {
 	uint32_t level;
 	uint32_t text_length;
 	int64_t own_pid;
-	int64_t cpu_ns; /* that the looker has used */
+	int64_t cpu_ns;  /* that the looker has used */
+	int64_t took_ns; /* this look, without waiting for a CPU */
 	int64_t lease_ns;
 	uint32_t status; /* enum process_status */
 	char link[LOOK_LINK];

@@ -90,6 +90,7 @@ static int64_t lease_for(const struct watch_wish *wish)
 
 void watch_renew(struct watch *w, const struct watch_wish *wish)
 {
+	process_retry_control(&w->process);
 	(void)control_renew(&w->process.control, now_ns(), lease_for(wish));
 	if (w->traced)
 		(void)tracer_refresh(w->tools->tracer, w->key, w->process.region.header.worker_count);
