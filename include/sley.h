@@ -26,9 +26,11 @@
  *     OS mutex must not wait; option `pinned` keeps a task on one thread. Linked with libsley-debug instead of libsley,
  *     a program says who waits with a mutex, rwlock or spin lock of libc held.
  *   - Some of what a thread has is each task's own. `errno`: see the end of this file. The floating-point control words
- *     (rounding, denormals, traps): a new task has those that the caller of sley_run() had; which exceptions have
- *     occurred is not kept over a wait. The C++ exceptions that are being thrown and handled: a task may wait in a catch
- *     block, and in a destructor while the stack is unwound, provided that the C++ library was loaded before sley_run().
+ *     (rounding, denormals, traps): a new task has those that the caller of sley_run() had, and so has an offloaded
+ *     function; which exceptions have occurred is not kept over a wait, and at first is anything: clear them
+ *     (feclearexcept(3)) before they are to trap. The C++ exceptions that are being thrown and handled: a task may wait
+ *     in a catch block, and in a destructor while the stack is unwound, provided that the C++ library was loaded before
+ *     sley_run().
  *   - No C++ exception may leave a function that is handed to sley. One that leaves a task's function, or one that is run
  *     by a thread of the pools, finds no handler and ends in std::terminate(). From within a call (sley_once(),
  *     sley_stream_next(), sley_stream_for_each(), sley_stream_free(), sley_cleanup_pop()) the process ends with SIGABRT,

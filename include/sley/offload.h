@@ -13,8 +13,8 @@
  * Offloaded functions run with the signal mask that all threads of the run have: that of the thread that called
  * sley_run(), and option `signals` blocked. So a program that one starts (system(3), popen(3), fork(2)) can be ended as one
  * that main() starts; a handler of the service's may run on the thread, and interrupt its system calls (EINTR), as
- * on any thread; and writing to a pipe that nobody reads raises SIGPIPE. What the function does to the mask ends with it.
- * Signals in option `signals` are never delivered there: they stay values (sley/signal.h). Calls of sley's own that a
+ * on any thread; and writing to a pipe that nobody reads raises SIGPIPE. What the function does to the mask ends
+ * with it, and so does what it does to the floating-point control words, which at first are those of a new task. Signals in option `signals` are never delivered there: they stay values (sley/signal.h). Calls of sley's own that a
  * pool makes (files, processes) have all signals blocked, and no handler interrupts them.
  *
  * The other way round, sley_submit() lets any thread have a function run as a task, and waits for it: an offloaded function

@@ -17,6 +17,7 @@
 #if defined(__x86_64__)
 
 #define MXCSR_FLAGS 0x3fu
+#define X87_MASKED  0x3fu /* no exception traps */
 
 /* MXCSR without its flags in the lower half, the control word of the x87 in the upper one. */
 static inline uint32_t control_get(void)
@@ -28,6 +29,10 @@ static inline uint32_t control_get(void)
 	return (mxcsr & ~MXCSR_FLAGS & 0xffff) | (uint32_t)x87 << 16;
 }
 
+/*
+ * The x87 traps on flags that are there already, which are another's: so they go before an exception is unmasked. SSE
+ * traps on new ones alone.
+ */
 static inline void control_set(uint32_t control)
 {
 	uint32_t mxcsr;
@@ -35,6 +40,8 @@ static inline void control_set(uint32_t control)
 	__asm__ volatile("stmxcsr %0" : "=m"(mxcsr) : : "memory");
 	mxcsr = (mxcsr & MXCSR_FLAGS) | (control & 0xffff);
 	__asm__ volatile("ldmxcsr %0" : : "m"(mxcsr) : "memory");
+	if ((x87 & X87_MASKED) != X87_MASKED)
+		__asm__ volatile("fnclex" : : : "memory");
 	__asm__ volatile("fldcw %0" : : "m"(x87) : "memory");
 }
 

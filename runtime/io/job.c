@@ -5,8 +5,16 @@
 #include <pthread.h>
 #include <string.h>
 
+#include "context/control.h"
 #include "io/sigmask.h"
 #include "sched/worker.h"
+
+static uint32_t control; /* floating-point control words of who called sley_run(); constant in a run */
+
+void job_open(void)
+{
+	control = control_get();
+}
 
 struct job *job_new(const struct offload *what, const void *block, size_t n)
 {
@@ -33,6 +41,7 @@ static void call(struct job *job, void (*fn)(void *))
 		return;
 	}
 	pthread_sigmask(SIG_SETMASK, signals_blocked(), NULL);
+	control_set(control);
 	fn(job->block);
 	signals_of_pools(&blocked);
 	pthread_sigmask(SIG_SETMASK, &blocked, NULL);

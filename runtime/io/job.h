@@ -6,7 +6,8 @@
  * The pools' threads have all signals blocked but those that a fault of their own raises: no handler of the service's
  * runs between its calls, or interrupts the runtime's. What is the service's runs with the mask that all threads of the
  * run have. So what it starts (system(3), posix_spawn(3), fork(2)) inherits that, and can be ended by SIGTERM; and
- * whatever it does to the mask ends with it.
+ * whatever it does to the mask ends with it. So do the floating-point control words: a new thread has those of the task
+ * that started it.
  */
 #ifndef IO_JOB_H
 #define IO_JOB_H
@@ -56,6 +57,9 @@ typedef LIST(struct job) job_list;
 /* A job as `what` says for a block of n bytes, copied from `block`. Null: no memory. */
 struct job *job_new(const struct offload *what, const void *block, size_t n);
 void job_free(struct job *job);
+
+/* The run begins, on the thread that called sley_run(). */
+void job_open(void);
 
 /* On a thread of a pool: runs it. */
 void job_run(struct job *job);

@@ -110,6 +110,7 @@ int sley_offload_with(const struct sley_offload_options *options, void (*fn)(voi
 
 void offload_open(const struct sley_options *o)
 {
+	job_open();
 	pool_open(&pools[POOL_BLOCKING], "sley-offload", o->offload_threads, o->offload_queue);
 	pool_open(&pools[POOL_COMPUTE], "sley-compute", o->compute_threads, o->offload_queue);
 	pool_open(&pools[POOL_NAMES], "sley-names", o->name_threads, o->offload_queue);

@@ -108,6 +108,101 @@ static void test_spawner(void **state)
 	assert_int_equal(control_get(), common);
 }
 
+/* ---- the pools' threads ---- */
+
+static void call_changes(void *block)
+{
+	uint32_t *seen = block;
+
+	*seen = control_get();
+	control_set(common ^ ways[2]); /* and ends with it */
+}
+
+static void offload_changed(void *arg)
+{
+	const struct sley_offload_options compute = { .size = sizeof(compute), .cpu = 1 };
+	uint32_t mine = common ^ ways[0], seen;
+
+	control_set(mine); /* a thread that is started inherits it */
+	for (unsigned i = 0; i < 8; i++) {
+		REQUIRE(sley_offload_with(i % 2 ? &compute : NULL, call_changes, &seen, sizeof(seen), SLEY_NEVER) == 0);
+		REQUIRE(seen == common);
+		REQUIRE(control_get() == mine);
+	}
+}
+
+static int main_offload(void *arg)
+{
+	sley_task tasks[4];
+
+	for (unsigned i = 0; i < 4; i++)
+		REQUIRE((tasks[i] = sley_spawn(offload_changed, NULL)) > 0);
+	for (unsigned i = 0; i < 4; i++)
+		REQUIRE(sley_join(tasks[i], SLEY_NEVER) == 0);
+	return 0;
+}
+
+/* An offloaded function has what a new task has, whoever started its thread and whatever the call before it did. */
+static void test_offloaded(void **state)
+{
+	uint32_t before = control_get();
+
+	common = before ^ ways[1];
+	control_set(common);
+	run_each(main_offload);
+	control_set(before);
+}
+
+/* ---- exceptions that trap ---- */
+
+#if defined(__x86_64__)
+#define X87_DIVIDES 0x0004u
+
+static volatile long double none;
+
+static void divide(void *arg)
+{
+	volatile long double infinite = 1 / none; /* masked: it leaves a flag */
+
+	(void)infinite;
+	sley_yield();
+	(void)arg;
+}
+
+static void traps(void *arg)
+{
+	control_set(control_get() & ~(X87_DIVIDES << 16));
+	for (unsigned i = 0; i < 10; i++) {
+		sley_yield();
+		none *= 1; /* the x87 would trap on the other's flag */
+	}
+	(void)arg;
+}
+
+static int main_traps(void *arg)
+{
+	sley_task trapping, tasks[10];
+
+	REQUIRE((trapping = sley_spawn(traps, NULL)) > 0);
+	for (unsigned i = 0; i < 10; i++) {
+		REQUIRE((tasks[i] = sley_spawn(divide, NULL)) > 0);
+		sley_yield();
+	}
+	for (unsigned i = 0; i < 10; i++)
+		REQUIRE(sley_join(tasks[i], SLEY_NEVER) == 0);
+	REQUIRE(sley_join(trapping, SLEY_NEVER) == 0);
+	(void)arg;
+	return 0;
+}
+
+/* A task that has exceptions trap is not ended by the flags of one that does not. */
+static void test_traps(void **state)
+{
+	run(main_traps, 1);
+	run_all(main_traps);
+}
+#endif
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -115,6 +210,10 @@ int main(void)
 		cmocka_unit_test(test_kept),
 		cmocka_unit_test(test_inherited),
 		cmocka_unit_test(test_spawner),
+		cmocka_unit_test(test_offloaded),
+#if defined(__x86_64__)
+		cmocka_unit_test(test_traps),
+#endif
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
