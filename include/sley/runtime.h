@@ -87,8 +87,9 @@ struct sley_options {
  * The action for SIGSEGV is the runtime's during the run. It names on stderr whose stack has overflowed, and then has the
  * kernel do what it had done without sley: the service's own handler is called, with its flags and its mask.
  *
- * A child that a task has forked is to end by exec or _exit(). One that returns from the function of the task, or from
- * `main`, ends with the exit code SLEY_EXIT_FORKED, after a line on stderr.
+ * A child that a task or an offloaded function has forked is to end by exec or _exit(). One that returns from that
+ * function, from `main`, or from a cleanup or destructor of a task that has ended, ends with the exit code
+ * SLEY_EXIT_FORKED, after a line on stderr.
  *
  * Where no memfd is to be had (a filter, a limit on the size of files) the run is one that tools cannot see, said once
  * on stderr; all else works.

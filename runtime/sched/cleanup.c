@@ -60,11 +60,11 @@ static bool run_latest(struct task_extra *extra)
 }
 
 /* The stack is a copy of the task's, but there is no worker that it could be left for. */
-NOINLINE static void end_forked_child(void)
+NOINLINE static void end_forked_child(const char *function)
 {
-	complain("the forked child %ld returns from a task's function, and there is nothing that it could return to: it "
-		 "ends with exit code %d: end it by exec or _exit()",
-		 (long)getpid(), SLEY_EXIT_FORKED);
+	complain("the forked child %ld returns from %s, and there is nothing that it could return to: it ends with exit code "
+		 "%d: end it by exec or _exit()",
+		 (long)getpid(), function, SLEY_EXIT_FORKED);
 	_exit(SLEY_EXIT_FORKED);
 }
 
@@ -72,8 +72,14 @@ struct task *cleanup_returned(void)
 {
 	struct task *task = task_self();
 	if (unlikely(!task))
-		end_forked_child();
+		end_forked_child("a task's function");
 	return task;
+}
+
+void cleanup_returned_from(const char *function)
+{
+	if (unlikely(load(&scheduler.forked, relaxed)))
+		end_forked_child(function);
 }
 
 void cleanup_finish(void)
@@ -83,7 +89,7 @@ void cleanup_finish(void)
 		return;
 	sley_cancel_mask(1);
 	while (run_latest(extra) || local_destroy(extra))
-		;
+		cleanup_returned_from("a task's cleanup");
 }
 
 int sley_cleanup_push(void (*fn)(void *), void *arg)

@@ -43,6 +43,7 @@ bool local_destroy(struct task_extra *extra)
 	extra->destroying = true;
 	if (destroy)
 		destroy(value);
+	cleanup_returned_from("the destructor of a task's value");
 	extra->destroying = false;
 	return true;
 }

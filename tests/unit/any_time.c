@@ -6,6 +6,7 @@
  */
 #include "tests/unit/run.h"
 
+#include <netdb.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -333,10 +334,49 @@ static int fork_in_callback(void *arg, int error, const void *value, void *resul
 	return fork_in_child(NULL);
 }
 
+static void fork_in_cleanup(void *arg)
+{
+	REQUIRE(sley_cleanup_push(fork_in_task, NULL) == 0);
+}
+
+static void fork_in_destructor(void *arg)
+{
+	static const struct sley_local key = { fork_in_task };
+
+	REQUIRE(sley_local_set(&key, &returned) == 0);
+}
+
+static int fork_in_resolver(const char *host, const char *service, const struct addrinfo *hints,
+			    struct addrinfo **result)
+{
+	fork_in_task(NULL);
+	return EAI_AGAIN;
+}
+
+static void free_nothing(struct addrinfo *result)
+{
+}
+
 static void assert_returned(void)
 {
 	REQUIRE(load(&returned, relaxed) == SLEY_EXIT_FORKED);
 	store(&returned, 0, relaxed);
+}
+
+/* Functions that threads of the pools run. */
+static void fork_in_pools(void)
+{
+	const struct sley_offload_options compute = { .size = sizeof(compute), .cpu = 1 };
+	struct addrinfo *addresses;
+
+	REQUIRE(sley_offload(fork_in_task, NULL, 0, SOON) == 0);
+	assert_returned();
+	REQUIRE(sley_offload_with(&compute, fork_in_task, NULL, 0, SOON) == 0);
+	assert_returned();
+	REQUIRE(sley_resolver_set(fork_in_resolver, free_nothing) == 0);
+	REQUIRE(sley_resolve("host", "1", NULL, &addresses, SOON) == -EAGAIN);
+	assert_returned();
+	REQUIRE(sley_resolver_set(NULL, NULL) == 0);
 }
 
 static int main_fork_returns(void *arg)
@@ -366,6 +406,11 @@ static int main_fork_returns(void *arg)
 	REQUIRE(sley_gen_next(gen, NULL, SOON) == SLEY_END);
 	REQUIRE(sley_gen_free(gen, SOON) == 0);
 	assert_returned();
+	REQUIRE(sley_join(sley_spawn(fork_in_cleanup, NULL), SOON) == 0);
+	assert_returned();
+	REQUIRE(sley_join(sley_spawn(fork_in_destructor, NULL), SOON) == 0);
+	assert_returned();
+	fork_in_pools();
 	store(&returned, fork_here(), relaxed);
 	return 0;
 }
