@@ -40,7 +40,8 @@
  *   io/socket.c            making sockets, accept; connect.c: connect; message.c: send, recv; address.c: as text
  *   io/zerocopy.c          sending without a copy
  *   io/reader.c            buffered reading; writer.c: and writing
- *   io/sigpipe.c           writing without SIGPIPE; nowait.c: files without blocking; system.h: the system calls
+ *   io/sigpipe.c           writing to pipes without SIGPIPE; base/raised.c: and SIGXFSZ, by any call
+ *   io/nowait.c            files without blocking; system.h: the system calls
  *   io/file.c            files through the pools: open ones, io/path.c: by name, io/directory.c; io/request.c: how
  *   io/offload.c         functions run by the pools of threads (io/pool.c, io/job.c); io/submit.c: by tasks, for plain threads
  *   io/name.c            resolving names, and the cache; dial.c: dial, by happy eyeballs; addresses.c: lists of addresses

@@ -13,7 +13,8 @@
  * One task may wait to read and another to write; one more gets -EBUSY. All calls are for tasks, else -EDEADLK,
  * unless their comment says "any thread". Descriptors that sley makes are close-on-exec.
  *
- * Nothing here raises SIGPIPE: a reader that is gone is -EPIPE.
+ * Nothing here raises SIGPIPE: a reader that is gone is -EPIPE. Nor SIGXFSZ: a file that would grow beyond RLIMIT_FSIZE
+ * is -EFBIG, where that limit was set before the first write.
  *
  * Common errors: -EBADF: not open, or closed meanwhile by sley_close(); -EBUSY: another task waits for the same
  * descriptor and direction; -ENOTSUP: a regular file where one cannot be; -EINVAL: more than SSIZE_MAX bytes;

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/compiler.h"
+#include "base/raised.h"
 
 #define LINE_MOST 1024 /* bytes of a line that is written, cleaned */
 
@@ -86,15 +87,24 @@ size_t text_clean(char *out, size_t size, const char *text, size_t n)
 	return used;
 }
 
+/* Not by a word about the service shall it be ended. */
+static ssize_t write_quietly(int fd, const char *text, size_t n)
+{
+	struct raised raised;
+	raised_begin(&raised);
+	ssize_t done = write(fd, text, n);
+	return raised_end(&raised, done < 0 ? -errno : done);
+}
+
 int text_write_line(int fd, const char *line, size_t n)
 {
 	char clean[LINE_MOST];
 	size_t left = text_clean(clean, sizeof(clean) - 1, line, n), at = 0;
 	clean[left++] = '\n';
 	while (left > 0) {
-		ssize_t done = write(fd, clean + at, left);
-		if (done < 0 && errno != EINTR)
-			return -errno;
+		ssize_t done = write_quietly(fd, clean + at, left);
+		if (done < 0 && done != -EINTR)
+			return (int)done;
 		if (done > 0) {
 			at += (size_t)done;
 			left -= (size_t)done;

@@ -2,6 +2,8 @@
 /* Copyright (c) 2026 the sley authors */
 #include "io/nowait.h"
 
+#include <sys/resource.h>
+
 #include "base/atomic.h"
 #include "base/missing.h"
 #include "io/sigpipe.h"
@@ -44,8 +46,21 @@ static ssize_t write_with(int fd, const struct iovec *vector, int count, off_t o
 	return n;
 }
 
+/* Whether files may not grow beyond RLIMIT_FSIZE, as it was at first: asked for each write it would cost as much as that. */
+static bool files_are_limited(void)
+{
+	static unsigned known; /* atomic: 1: not, 2: they are */
+	struct rlimit limit;
+	if (unlikely(load(&known, relaxed) == 0))
+		store(&known, getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY ? 2 : 1, relaxed);
+	return load(&known, relaxed) == 2;
+}
+
+/* The pool's threads have SIGXFSZ blocked. */
 ssize_t nowait_writev(int fd, const struct iovec *vector, int count, off_t offset)
 {
+	if (unlikely(files_are_limited()))
+		return -EOPNOTSUPP;
 	return write_with(fd, vector, count, offset, RWF_NOWAIT);
 }
 

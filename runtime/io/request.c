@@ -6,6 +6,7 @@
 #include <limits.h>
 #include <string.h>
 
+#include "base/raised.h"
 #include "sched/worker.h"
 
 #define ALIGN_LEAST ((size_t)16)
@@ -48,6 +49,7 @@ static void run(void *block)
 {
 	struct request *request = *(struct request **)block;
 	request->result = request->run(request);
+	raised_take(request->result); /* or it would be delivered once the thread runs something of the service's */
 }
 
 static void dropped(void *block)

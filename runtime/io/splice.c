@@ -16,8 +16,8 @@
 #include <sys/sendfile.h>
 #include <sys/stat.h>
 
+#include "base/raised.h"
 #include "io/operation.h"
-#include "io/sigpipe.h"
 #include "io/system.h"
 #include "sched/worker.h"
 
@@ -47,9 +47,9 @@ static ssize_t sendfile_now(struct operation *op, unsigned flags)
 	(void)flags;
 	if (s->blocking && operation_unready(op))
 		return -EAGAIN;
-	struct sigpipe guard;
-	sigpipe_begin(&guard);
-	return sigpipe_end(
+	struct raised guard;
+	raised_begin(&guard);
+	return raised_end(
 		&guard, negative_errno(sendfile(op->fd, s->in, s->offset, s->blocking ? MIN(s->n, PIPE_BUF) : s->n)));
 }
 
@@ -157,11 +157,11 @@ static ssize_t splice_now(struct splice *s)
 	struct side *in = &s->side[READING], *out = &s->side[WRITING];
 	size_t n = in->blocking || out->blocking ? MIN(s->n, PIPE_BUF) : s->n;
 	ssize_t moved;
-	struct sigpipe guard;
+	struct raised guard;
 	in->ready = out->ready = false;
 	do {
-		sigpipe_begin(&guard);
-		moved = sigpipe_end(&guard, negative_errno(splice(in->fd, in->offset, out->fd, out->offset, n,
+		raised_begin(&guard);
+		moved = raised_end(&guard, negative_errno(splice(in->fd, in->offset, out->fd, out->offset, n,
 								  s->flags | SPLICE_F_NONBLOCK)));
 	} while (moved == -EINTR);
 	return moved;

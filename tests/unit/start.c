@@ -245,7 +245,83 @@ static void test_no_descriptor(void **state)
 	run(main_no_descriptor, 2);
 }
 
+/* ---- signals that writing raises ---- */
+
+#define FILE_LIMIT 64
+
+static void do_nothing(void *block)
+{
+}
+
+static void lock_own(void *arg)
+{
+	struct sley_mutex mutex = SLEY_MUTEX_INIT;
+	bool shared = sley_mutex_lock(&mutex, SOON) == -EFAULT; /* which is said */
+
+#ifndef SLEY_ASAN
+	REQUIRE(shared);
+#endif
+}
+
+static void expect_too_large(int file, const char *name)
+{
+	int ends[2], source = open("/proc/self/exe", O_RDONLY);
+	char bytes[FILE_LIMIT] = { 0 };
+	loff_t offset = FILE_LIMIT;
+
+	REQUIRE(source >= 0 && sley_pipe(ends) == 0 && sley_write(ends[1], "x", 1, SOON) == 1);
+	REQUIRE(sley_pwrite(file, bytes, sizeof(bytes), 0, SOON) == FILE_LIMIT);
+	REQUIRE(sley_pwrite(file, bytes, sizeof(bytes), FILE_LIMIT, SOON) == -EFBIG);
+	REQUIRE(sley_write(file, bytes, sizeof(bytes), SOON) == FILE_LIMIT);
+	REQUIRE(sley_write(file, bytes, sizeof(bytes), SOON) == -EFBIG);
+	REQUIRE(sley_ftruncate(file, FILE_LIMIT + 1, SOON) == -EFBIG);
+	REQUIRE(sley_truncate(name, FILE_LIMIT + 1, SOON) == -EFBIG);
+	REQUIRE(sley_sendfile(file, source, NULL, 1, SOON) == -EFBIG);
+	REQUIRE(sley_splice(ends[0], NULL, file, &offset, 1, 0, SOON) == -EFBIG);
+	sley_close(ends[0]);
+	sley_close(ends[1]);
+	sley_close(source);
+}
+
+static int main_raises(void *arg)
+{
+	char name[] = "/tmp/sley-start.XXXXXX";
+	int file = mkstemp(name), broken[2];
+
+	REQUIRE(file >= 0);
+	expect_too_large(file, name);
+	unlink(name);
+	for (int i = 0; i < 4; i++) /* on the same thread, with the signals of all threads */
+		REQUIRE(sley_offload(do_nothing, NULL, 0, SOON) == 0);
+	REQUIRE(lseek(file, FILE_LIMIT, SEEK_SET) == FILE_LIMIT && sley_dump(file) == -EFBIG);
+	REQUIRE(dup2(file, STDERR_FILENO) == STDERR_FILENO);
+	REQUIRE(sley_join(sley_spawn(lock_own, NULL), SOON) == 0);
+	REQUIRE(pipe(broken) == 0 && close(broken[0]) == 0 && sley_dump(broken[1]) == -EPIPE);
+	REQUIRE(dup2(broken[1], STDERR_FILENO) == STDERR_FILENO);
+	REQUIRE(sley_join(sley_spawn(lock_own, NULL), SOON) == 0);
+	return 0;
+}
+
+static int scenario_raises(void)
+{
+	const struct rlimit low = { FILE_LIMIT, RLIM_INFINITY };
+	int result = -1;
+
+	REQUIRE(setrlimit(RLIMIT_FSIZE, &low) == 0);
+	return sley_run(main_raises, NULL, NULL, &result) || result;
+}
+
+/* No write of the runtime's ends the process: by SIGXFSZ, also not later on, or by SIGPIPE; not that of a line either. */
+static void test_raises(void **state)
+{
+	char text[4096];
+
+	test_need_kernel("qemu-user does not know RLIMIT_FSIZE");
+	assert_int_equal(scenario_run("raises", text, sizeof(text)), 0);
+}
+
 static const struct scenario scenarios[] = {
+	{ "raises", scenario_raises },
 	{ "no_memfd", scenario_no_memfd },
 	{ "file_size", scenario_file_size },
 	{ "closed", scenario_closed },
@@ -258,6 +334,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_closed),
 		cmocka_unit_test(test_no_memfd),
 		cmocka_unit_test(test_no_descriptor),
+		cmocka_unit_test(test_raises),
 	};
 
 	scenario_main(argc, argv, scenarios);
