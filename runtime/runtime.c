@@ -12,7 +12,7 @@
  *   sched/monitor.c        the thread that looks at what nobody else would see
  *   stack/slot.c         which bytes are on the stack: holding, releasing and exchanging tenants
  *   stack/pool.c           where stacks come from
- *   stack/image.c          where the bytes of the others are
+ *   base/block.c           where the bytes of the others are, and all else that comes and goes with tasks
  *   stack/pages.c          giving back what deep calls touched
  *   stack/strict.c         stacks that nobody else can touch, in strict mode
  *   stack/overflow.c       catching who touches a guard or a parked stack; crash.c: naming the tasks
@@ -76,6 +76,7 @@
 #include "io/sigmask.h"
 #include "reactor/reactor.h"
 #include "sched/cleanup.h"
+#include "sched/global.h"
 #include "sched/quit.h"
 #include "sched/starved.h"
 #include "sched/thread.h"
@@ -292,7 +293,7 @@ static void abandon(struct task *task, void *unused)
 		return;
 	slot_abandon(&task->tenant);
 	if (!(task->flags & TASK_STARTED) && task->start.n != SLEY_BY_POINTER && task->start.n > 0)
-		image_free(NULL, task->start.arg, task->start.n);
+		block_free(task->start.arg, task->start.n);
 }
 
 /* Opens layer by layer, runs, closes in reverse. */
@@ -302,16 +303,18 @@ static int open_and_run(const struct sley_options *options)
 	if (error)
 		return error;
 	unsigned max_tasks = MIN(options->max_tasks, region.max_tasks);
-	if ((error = images_open()) != 0)
+	if ((error = blocks_open()) != 0)
 		return error;
 	if (options->flags & SLEY_RUN_STRICT_STACKS)
 		error = strict_open(max_tasks, options->stack_size);
 	else
 		error = slots_open(options->stack_slots, options->stack_size);
 	if (error)
-		goto images;
-	if ((error = tasks_open(max_tasks)) != 0)
+		goto blocks;
+	if ((error = global_open(max_tasks)) != 0)
 		goto slots;
+	if ((error = tasks_open(max_tasks, global_reserve)) != 0)
+		goto global;
 	if ((error = reactor_open()) != 0)
 		goto tasks;
 	if ((error = workers_open(options->workers)) != 0)
@@ -340,10 +343,12 @@ workers:
 	reactor_close();
 tasks:
 	tasks_close();
-	slots:
+global:
+	global_close();
+slots:
 	slots_close();
-images:
-	images_close();
+blocks:
+	blocks_close();
 	/* one by one: plain threads look at `running` at any time */
 	store(&scheduler.threads, 0, relaxed);
 	starved_close();

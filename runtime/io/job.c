@@ -19,7 +19,7 @@ void job_open(void)
 
 struct job *job_new(const struct offload *what, const void *block, size_t n)
 {
-	struct job *job = image_alloc(images_here(), sizeof(*job) + n);
+	struct job *job = block_alloc(sizeof(*job) + n);
 	if (!job)
 		return NULL;
 	*job = (struct job){ .fn = what->fn, .dropped = what->dropped, .n = n, .service = what->service };
@@ -30,7 +30,7 @@ struct job *job_new(const struct offload *what, const void *block, size_t n)
 
 void job_free(struct job *job)
 {
-	image_free(images_here(), job, sizeof(*job) + job->n);
+	block_free(job, sizeof(*job) + job->n);
 }
 
 /* fn is one of its two, on a thread of a pool. */

@@ -22,7 +22,7 @@ static size_t alignment_of(size_t n)
 int request_new(struct request **result, ssize_t (*run)(struct request *), int fd, size_t n)
 {
 	size_t alignment = alignment_of(n), size = sizeof(struct request) + alignment + n;
-	struct request *request = image_alloc(images_here(), size);
+	struct request *request = block_alloc(size);
 	*result = NULL;
 	if (!request)
 		return -ENOMEM;
@@ -30,7 +30,7 @@ int request_new(struct request **result, ssize_t (*run)(struct request *), int f
 	request->data = (char *)(ROUND_UP((uintptr_t)(request + 1), alignment));
 	int error = fd == -1 ? 0 : reactor_hold_now(fd, &request->hold);
 	if (error)
-		image_free(images_here(), request, size);
+		block_free(request, size);
 	else
 		*result = request;
 	return error;
@@ -42,7 +42,7 @@ void request_free(struct request *request)
 		return;
 	if (request->fd != -1)
 		reactor_let_go(request->fd, &request->hold);
-	image_free(images_here(), request, request->size);
+	block_free(request, request->size);
 }
 
 static void run(void *block)

@@ -15,17 +15,6 @@ struct pushed {
 	void *arg;
 };
 
-struct task_extra *cleanup_extra(struct task *task)
-{
-	struct task_extra *extra = task_extra(task);
-	if (extra)
-		return extra;
-	lock_take(&task->lock);
-	extra = task_extra_get(images_here(), task);
-	lock_drop(&task->lock);
-	return extra;
-}
-
 void cleanup_link(struct task_extra *extra, struct cleanup *cleanup)
 {
 	cleanup->next = extra->cleanups;
@@ -44,7 +33,7 @@ void cleanup_unlink(struct task_extra *extra, struct cleanup *cleanup)
 static void run_pushed(struct cleanup *cleanup)
 {
 	struct pushed pushed = *CONTAINER_OF(cleanup, struct pushed, cleanup);
-	image_free(images_here(), cleanup, sizeof(pushed));
+	block_free(cleanup, sizeof(pushed));
 	pushed.fn(pushed.arg);
 }
 
@@ -99,8 +88,8 @@ int sley_cleanup_push(void (*fn)(void *), void *arg)
 		return outside_error();
 	if (!fn)
 		return -EINVAL;
-	struct task_extra *extra = cleanup_extra(task);
-	struct pushed *pushed = extra ? image_alloc(images_here(), sizeof(*pushed)) : NULL;
+	struct task_extra *extra = task_extra_own(task);
+	struct pushed *pushed = extra ? block_alloc(sizeof(*pushed)) : NULL;
 	if (!pushed)
 		return -ENOMEM;
 	*pushed = (struct pushed){ .cleanup.run = run_pushed, .fn = fn, .arg = arg };
@@ -127,7 +116,7 @@ int sley_cleanup_pop(int run)
 		sley_cancel_mask(masked);
 	} else {
 		extra->cleanups = cleanup->next;
-		image_free(images_here(), cleanup, sizeof(struct pushed));
+		block_free(cleanup, sizeof(struct pushed));
 	}
 	return 0;
 }

@@ -16,9 +16,6 @@ struct cleanup {
 	void (*run)(struct cleanup *cleanup);
 };
 
-/* The calling task's extra, made if need be. Null: no memory. */
-struct task_extra *cleanup_extra(struct task *task);
-
 /* By the task that `extra` is of. Unlink: it is in the list. */
 void cleanup_link(struct task_extra *extra, struct cleanup *cleanup);
 void cleanup_unlink(struct task_extra *extra, struct cleanup *cleanup);

@@ -30,7 +30,7 @@ static void *take(struct local **link)
 	struct local *local = *link;
 	void *value = local->value;
 	*link = local->next;
-	image_free(images_here(), local, sizeof(*local));
+	block_free(local, sizeof(*local));
 	return value;
 }
 
@@ -50,8 +50,8 @@ bool local_destroy(struct task_extra *extra)
 
 static int add(struct task *task, const struct sley_local *key, void *value)
 {
-	struct task_extra *extra = cleanup_extra(task);
-	struct local *local = extra ? image_alloc(images_here(), sizeof(*local)) : NULL;
+	struct task_extra *extra = task_extra_own(task);
+	struct local *local = extra ? block_alloc(sizeof(*local)) : NULL;
 	if (!local)
 		return -ENOMEM;
 	*local = (struct local){ .next = extra->locals, .key = key, .value = value };

@@ -49,13 +49,13 @@ void memory_look(int64_t now)
 {
 	if (now - aged >= load(&memory_interval, relaxed)) {
 		aged = now;
-		slabs_age(&images);
+		slabs_age(&blocks);
 		slabs_age(&task_slabs);
 		slots_age();
-		if (slabs_are_large(&images) || slabs_are_large(&task_slabs))
+		if (slabs_are_large(&blocks) || slabs_are_large(&task_slabs))
 			ask_workers();
 	}
-	size_t given = slabs_trim(&images) + slabs_trim(&task_slabs) + slots_trim_free();
+	size_t given = slabs_trim(&blocks) + slabs_trim(&task_slabs) + slots_trim_free();
 	if (given > 0)
 		count_here(SLEY_COUNTER_given_back, given);
 }

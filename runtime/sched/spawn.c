@@ -34,7 +34,7 @@ static int set_start(struct task *task, void (*fn)(void *), const void *arg, siz
 	task->start = (struct start){ .fn = fn, .arg = (void *)(uintptr_t)arg, .n = n };
 	if (n == SLEY_BY_POINTER || n == 0)
 		return 0;
-	task->start.arg = image_alloc(images_here(), n);
+	task->start.arg = block_alloc(n);
 	if (!task->start.arg)
 		return -ENOMEM;
 	memcpy(task->start.arg, arg, n);
@@ -74,7 +74,7 @@ int spawn_new(struct task **result, struct sley_site *site, const struct sley_ta
 	task->site = (uint16_t)region_site(site);
 	error = set_start(task, fn, arg, n);
 	if (error == 0 && (error = set_options(worker, task, options)) != 0 && n != SLEY_BY_POINTER && n > 0)
-		image_free(images_here(), task->start.arg, n);
+		block_free(task->start.arg, n);
 	if (error) {
 		task_free(cache, task);
 		return error;
@@ -96,7 +96,7 @@ void spawn_drop(struct task *task)
 {
 	struct worker *worker = worker_self();
 	if (task->start.n != SLEY_BY_POINTER && task->start.n > 0)
-		image_free(images_here(), task->start.arg, task->start.n);
+		block_free(task->start.arg, task->start.n);
 	if (task->tenant.slot) /* a private one; nobody was on it */
 		slot_put(worker ? &worker->stack : NULL, task->tenant.slot);
 	task->tenant.slot = NULL;
@@ -135,7 +135,7 @@ NOINLINE static void call_by_value(const struct start *start)
 	void *block = alloca(n + 1);
 	if (n > 0) {
 		memcpy(block, from, n);
-		image_free(images_here(), from, n);
+		block_free(from, n);
 	}
 	fn(block);
 	cleanup_finish();

@@ -14,7 +14,6 @@
 #include "base/check.h"
 #include "base/race.h"
 #include "sched/forgotten.h"
-#include "sched/global.h"
 #include "sched/worker.h"
 
 #define BATCH         32    /* entries that travel between a worker's cache and the table */
@@ -25,6 +24,7 @@ struct slabs task_slabs;
 
 static struct {
 	uint32_t max;
+	int (*reserve)(uint32_t tasks); /* constant during a run, as max */
 	uint64_t generation; /* of fresh entries: above all that earlier runs used */
 	uint32_t high;       /* atomic: entries [0, high) were used; written under the lock of the slabs */
 	uint32_t populated;  /* public records touched; protected by their growth lock */
@@ -114,7 +114,7 @@ static int entries_grow(size_t end)
 {
 	uint32_t entries = (uint32_t)MIN(end / sizeof(struct task), table.max);
 	int error = populate_records(entries);
-	return error ? error : global_reserve(entries);
+	return error ? error : table.reserve(entries);
 }
 
 /*
@@ -138,17 +138,15 @@ static bool entries_leave(struct slab *slab, void *memory)
 	return true;
 }
 
-int tasks_open(uint32_t max)
+int tasks_open(uint32_t max, int (*reserve)(uint32_t tasks))
 {
 	static const struct slab_kind kind = {
 		.size = entry_size, .cut = entry_cut, .back = entry_back, .grow = entries_grow, .leave = entries_leave
 	};
 	table.max = max;
+	table.reserve = reserve;
 	forgotten_open(max);
-	int error = global_open(max);
-	if (error == 0 && (error = slabs_open(&task_slabs, &kind, (size_t)max * sizeof(struct task))) != 0)
-		global_close();
-	return error;
+	return slabs_open(&task_slabs, &kind, (size_t)max * sizeof(struct task));
 }
 
 void tasks_close(void)
@@ -166,7 +164,6 @@ void tasks_close(void)
 			newest = task_slabs.all[i].newest[NEWEST_GENERATION];
 	}
 	slabs_close(&task_slabs);
-	global_close();
 	table.high = 0;
 	table.generation = (newest + 1) & GENERATIONS;
 }
@@ -213,13 +210,24 @@ void task_cache_empty(struct task_cache *cache)
 	cache->count = 0;
 }
 
-struct task_extra *task_extra_get(struct image_cache *cache, struct task *task)
+struct task_extra *task_extra_get(struct task *task)
 {
 	struct task_extra *extra = task->extra;
-	if (extra || !(extra = image_alloc(cache, sizeof(*extra))))
+	if (extra || !(extra = block_alloc(sizeof(*extra))))
 		return extra;
 	*extra = (struct task_extra){ .deadline = SLEY_NEVER };
 	store(&task->extra, extra, release); /* pairs with task_extra() */
+	return extra;
+}
+
+struct task_extra *task_extra_own(struct task *task)
+{
+	struct task_extra *extra = task_extra(task);
+	if (extra)
+		return extra;
+	lock_take(&task->lock);
+	extra = task_extra_get(task);
+	lock_drop(&task->lock);
 	return extra;
 }
 
@@ -276,7 +284,7 @@ void task_free(struct task_cache *cache, struct task *task)
 	task->id = (task->id + ((uint64_t)1 << SLEY_TASK_INDEX_BITS)) & INT64_MAX; /* ids are positive */
 	lock_drop(&task->lock);
 	if (unlikely(extra != NULL))
-		image_free(images_here(), extra, sizeof(*extra));
+		block_free(extra, sizeof(*extra));
 	struct slab_block *block = (struct slab_block *)(void *)task;
 	if (!cache) {
 		slabs_give(&task_slabs, &block, 1);

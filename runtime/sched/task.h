@@ -117,8 +117,11 @@ struct task_cache {
 	unsigned count;
 };
 
-/* The table for up to `max` tasks. 0 or -ENOMEM. */
-int tasks_open(uint32_t max);
+/*
+ * The table for up to `max` tasks. `reserve` is called with its growth lock held, before more entries than ever are used:
+ * the queues make room for so many tasks; 0 or -ENOMEM. Returns 0 or -ENOMEM.
+ */
+int tasks_open(uint32_t max, int (*reserve)(uint32_t tasks));
 void tasks_close(void);
 
 /*
@@ -144,7 +147,10 @@ static inline struct task_extra *task_extra(struct task *task)
 }
 
 /* The same, made if need be. Null: no memory. With the task's lock held, or before it is ready. */
-struct task_extra *task_extra_get(struct image_cache *cache, struct task *task);
+struct task_extra *task_extra_get(struct task *task);
+
+/* The same of the calling task, without its lock. */
+struct task_extra *task_extra_own(struct task *task);
 
 /*
  * Has watch->ended called once when the task ends. With its lock held and its id checked; it has an extra, and has not

@@ -44,12 +44,6 @@ NOINLINE struct task *task_self(void)
 	return this_worker ? this_worker->task : NULL;
 }
 
-NOINLINE struct image_cache *images_here(void)
-{
-	COMPILER_BARRIER();
-	return this_worker ? &this_worker->stack.images : NULL;
-}
-
 static uint32_t xorshift(uint32_t *state) /* xorshift32, G. Marsaglia 2003 */
 {
 	*state ^= *state << 13;
@@ -102,6 +96,7 @@ void worker_slept(void)
 
 void worker_forked(void)
 {
+	block_cache_use(NULL);
 	this_worker = NULL;
 }
 
@@ -147,7 +142,7 @@ static void publish_image(struct worker *worker, struct task *task)
 	size_t live = slot_live(task->tenant.slot, &task->tenant);
 	COUNT(worker, copies, 1);
 	COUNT(worker, copied_bytes, live);
-	store(&task_record(task)->image16, (uint16_t)MIN(image_capacity(live) / 16, UINT16_MAX), relaxed);
+	store(&task_record(task)->image16, (uint16_t)MIN(block_capacity(live) / 16, UINT16_MAX), relaxed);
 	if (unlikely(live > load(&region_site_live[task->site], relaxed)))
 		store(&region_site_live[task->site], (uint32_t)live, relaxed);
 }
@@ -259,6 +254,7 @@ void worker_run(struct worker *worker)
 {
 	struct task *task;
 	this_worker = worker;
+	block_cache_use(&worker->stack.blocks);
 	fiber_init_thread(&worker->fiber);
 	worker->control = control_get();
 	worker->exceptions = exceptions_here();
@@ -272,6 +268,7 @@ void worker_run(struct worker *worker)
 	store(&worker->line->mode, SLEY_WORKER_GONE, relaxed);
 	store(&worker->line->thread, 0, relaxed);
 	*worker->exceptions = callers;
+	block_cache_use(NULL);
 	this_worker = NULL;
 }
 

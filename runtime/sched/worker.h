@@ -123,9 +123,6 @@ void worker_slept(void);
 /* In a forked child: the calling thread is no worker there. */
 void worker_forked(void);
 
-/* The calling thread's cache of blocks; null: it is no worker. Not to be kept across a wait. */
-struct image_cache *images_here(void);
-
 /* Random numbers for choices that are to be fair. Any thread. */
 uint32_t random_here(void);
 

@@ -411,7 +411,7 @@ static void give_free(struct stack_worker *worker, unsigned keep)
 
 void stack_worker_empty(struct stack_worker *worker)
 {
-	image_cache_empty(&worker->images);
+	block_cache_empty(&worker->blocks);
 	give_free(worker, 0);
 }
 
@@ -470,7 +470,7 @@ void slot_put(struct stack_worker *worker, struct slot *slot)
 void slot_abandon(struct tenant *tenant)
 {
 	if (tenant->image && !stack_reserve_free(tenant->image))
-		image_free(NULL, tenant->image, slot_live(tenant->slot, tenant));
+		block_free(tenant->image, slot_live(tenant->slot, tenant));
 	tenant->image = NULL;
 	if (tenant->slot && tenant->slot->kind == SLOT_PRIVATE) {
 		stack_unpoison(tenant->slot->low, tenant->slot->top);

@@ -58,7 +58,7 @@ struct tenant *slot_release(struct slot *slot)
 static void free_image(struct stack_worker *worker, struct tenant *tenant)
 {
 	if (likely(!stack_reserve_free(tenant->image)))
-		image_free(&worker->images, tenant->image, slot_live(tenant->slot, tenant));
+		block_free_to(&worker->blocks, tenant->image, slot_live(tenant->slot, tenant));
 	tenant->image = NULL;
 }
 
@@ -79,7 +79,7 @@ NOINLINE static int enter_without_memory(struct stack_worker *worker, struct slo
 	size_t live = slot_live(slot, resident);
 	/* a pooled block is freed by the size of what is in it, so it is swapped only within its class */
 	if (tenant->image &&
-	    (stack_reserve_has(tenant->image) || image_capacity(live) == image_capacity(slot_live(slot, tenant)))) {
+	    (stack_reserve_has(tenant->image) || block_capacity(live) == block_capacity(slot_live(slot, tenant)))) {
 		char *bounce = worker->reserve + stack_size;
 		stack_copy(bounce, resident->context.sp, live);
 		copy_in(slot, tenant);
@@ -107,7 +107,7 @@ int slot_exchange(struct stack_worker *worker, struct tenant *tenant, struct ten
 	}
 	if (resident) {
 		size_t live = slot_live(slot, resident);
-		void *image = image_alloc(&worker->images, live);
+		void *image = block_alloc_from(&worker->blocks, live);
 		if (likely(image != NULL)) {
 			stack_copy(image, resident->context.sp, live);
 			resident->image = image;

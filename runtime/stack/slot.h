@@ -41,7 +41,7 @@
 
 #include "base/compiler.h"
 #include "context/context.h"
-#include "stack/image.h"
+#include "base/block.h"
 
 struct slot;
 
@@ -87,7 +87,7 @@ struct slot {
 
 /* What a worker needs for stacks. Owned by the worker, but for reserve_used. */
 struct stack_worker {
-	struct image_cache images;
+	struct block_cache blocks;
 	struct slot *free[SLOT_CACHE]; /* exclusive slots */
 	unsigned free_count;
 	unsigned cursor; /* next shared slot to try */

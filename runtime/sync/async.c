@@ -22,7 +22,7 @@ NOINLINE static void job_end(struct job *job, int error)
 	struct todo todo = { 0 };
 	struct sley_future *future = job->future;
 	cleanup_finish(); /* before anybody is told */
-	image_free(images_here(), job, job->size);
+	block_free(job, job->size);
 	future_end(future, future_result(error), &todo);
 	future_release(future, FUTURE_PRODUCER);
 	todo_run(&todo);
@@ -41,7 +41,7 @@ static struct job *job_new(struct sley_future *future, int (*fn)(void *, void *)
 	if (__builtin_add_overflow(sizeof(struct job), argument_size(n), &size))
 		return NULL;
 	*error = -ENOMEM;
-	struct job *job = image_alloc(images_here(), size);
+	struct job *job = block_alloc(size);
 	if (!job)
 		return NULL;
 	*job = (struct job){ .future = future, .fn = fn, .size = size };
@@ -61,7 +61,7 @@ static struct task *task_new(struct sley_site *site, struct sley_future *future,
 	*error = spawn_new(&task, site, &detached, job_main, job, SLEY_BY_POINTER);
 	if (*error == 0)
 		return task;
-	image_free(images_here(), job, job->size);
+	block_free(job, job->size);
 	return NULL;
 }
 

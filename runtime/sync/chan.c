@@ -219,7 +219,7 @@ static int wait_in(struct task *task, struct sley_chan *chan, void *item, sley_t
 	if (who == CLAIM_EVENT && !sending)
 		item_copy(size, item, item_in_word(size) ? &task->wait.word : task->wait.block);
 	if (!item_in_word(size))
-		image_free(images_here(), task->wait.block, size);
+		block_free(task->wait.block, size);
 	return wait_error(who);
 }
 
@@ -252,12 +252,12 @@ NOINLINE static int park_in(struct task *task, struct sley_chan *chan, void *ite
 	void *block = NULL;
 	if (!chan_in_word(chan)) {
 		lock_drop(&chan->lock);
-		block = image_alloc(images_here(), chan->item);
+		block = block_alloc(chan->item);
 		if (!block)
 			return -ENOMEM;
 		int error = attempt_locked(chan, item, sending);
 		if (error != -EAGAIN) {
-			image_free(images_here(), block, chan->item);
+			block_free(block, chan->item);
 			return error;
 		}
 	}

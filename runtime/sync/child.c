@@ -50,10 +50,10 @@ static void child_free(struct sley_child *child)
 {
 	struct spec *spec = child->spec;
 	if (spec && spec->n != SLEY_BY_POINTER && spec->n > 0)
-		image_free(images_here(), spec->arg, spec->n);
+		block_free(spec->arg, spec->n);
 	if (spec)
-		image_free(images_here(), spec, sizeof(*spec));
-	image_free(images_here(), child, sizeof(*child));
+		block_free(spec, sizeof(*spec));
+	block_free(child, sizeof(*child));
 }
 
 void child_free_kept(struct sley_scope *scope)
@@ -117,7 +117,7 @@ static int reserve(struct sley_scope *scope)
 static int adopt(struct sley_child *child, struct task *task)
 {
 	lock_take(&task->lock);
-	struct task_extra *extra = task_extra_get(images_here(), task);
+	struct task_extra *extra = task_extra_get(task);
 	if (extra) {
 		extra->deadline = child->scope->deadline;
 		extra->child = child;
@@ -167,7 +167,7 @@ sley_task child_start(struct sley_child *child, struct sley_site *site, const st
 /* What a child that is kept with its block or its beginning needs. Null: no memory. */
 static struct spec *spec_new(struct sley_site *site, const struct sley_task_options *options, const void *arg, size_t n)
 {
-	struct spec *spec = image_alloc(images_here(), sizeof(*spec));
+	struct spec *spec = block_alloc(sizeof(*spec));
 	if (!spec)
 		return NULL;
 	*spec = (struct spec){ .site = site, .arg = (void *)(uintptr_t)arg, .n = n, .options = *options };
@@ -177,9 +177,9 @@ static struct spec *spec_new(struct sley_site *site, const struct sley_task_opti
 	}
 	if (n == SLEY_BY_POINTER || n == 0)
 		return spec;
-	spec->arg = image_alloc(images_here(), n);
+	spec->arg = block_alloc(n);
 	if (!spec->arg) {
-		image_free(images_here(), spec, sizeof(*spec));
+		block_free(spec, sizeof(*spec));
 		return NULL;
 	}
 	memcpy(spec->arg, arg, n);
@@ -208,7 +208,7 @@ static int check_spawn(struct sley_scope *scope, const struct sley_child_options
 static struct sley_child *child_new(struct sley_scope *scope, const struct sley_child_options *options,
 				    int (*fn)(void *))
 {
-	struct sley_child *child = image_alloc(images_here(), sizeof(*child));
+	struct sley_child *child = block_alloc(sizeof(*child));
 	if (!child)
 		return NULL;
 	*child = (struct sley_child){ .scope = scope, .fn = fn };

@@ -35,7 +35,7 @@
 
 /* Up to this size a block is kept, as sley/scope.h says: those of malloc would be lost with an abandoned task. */
 #define KEPT_MAX ((size_t)16 << 10)
-_Static_assert(KEPT_MAX <= IMAGE_MAX, "blocks that are kept are none of malloc's");
+_Static_assert(KEPT_MAX <= BLOCK_MAX, "blocks that are kept are none of malloc's");
 
 /* What it takes to start a child again, or to give its block back. Constant, but for the block of a copy_back. */
 struct spec {

@@ -24,7 +24,7 @@ void derivation_put(struct derivation *derivation, struct todo *todo)
 	for (size_t i = 0; i < derivation->count; i++)
 		future_drop(derivation->links[i].source, todo);
 	struct sley_future *future = derivation->future;
-	image_free(images_here(), derivation, derivation->size);
+	block_free(derivation, derivation->size);
 	future_release(future, FUTURE_PRODUCER);
 }
 
@@ -48,7 +48,7 @@ struct derivation *derivation_new(size_t size, size_t links, struct sley_future 
 	struct sley_future *future = future_new(value, error);
 	if (!future)
 		return NULL;
-	struct derivation *derivation = image_alloc(images_here(), size);
+	struct derivation *derivation = block_alloc(size);
 	if (!derivation) {
 		*error = -ENOMEM;
 		future_release(future, FUTURE_HANDLE + FUTURE_PRODUCER);

@@ -156,7 +156,7 @@ static int body_new(struct sley_gen *gen, struct task **body)
 	int error = spawn_new(body, gen->site, &detached, body_main, gen, SLEY_BY_POINTER);
 	if (error)
 		return error;
-	struct task_extra *extra = task_extra_get(images_here(), *body);
+	struct task_extra *extra = task_extra_get(*body);
 	if (!extra) {
 		spawn_drop(*body);
 		return -ENOMEM;

@@ -43,7 +43,7 @@ static struct half *other_half(struct half *half)
 static void release_halves(struct link *link, unsigned n)
 {
 	if (fetch_sub(&link->holders, n, acq_rel) == n) /* pairs with itself: all is done with it */
-		image_free(images_here(), link, sizeof(*link));
+		block_free(link, sizeof(*link));
 }
 
 /* Takes the half of task `id` back: true; or the link is over. Then *cancelled is its task, if `cancel` ended a wait. */
@@ -89,7 +89,7 @@ static int watch_self(struct task *task, struct half *half)
 	lock_take(&task->lock);
 	if (find_half(task, half->other))
 		error = -EALREADY;
-	else if (!task_extra_get(images_here(), task))
+	else if (!task_extra_get(task))
 		error = -ENOMEM;
 	else
 		task_watch(task, &half->watch);
@@ -111,7 +111,7 @@ static int watch_other(struct task *other, sley_task id, struct half *half)
 	lock_take(&other->lock);
 	if ((sley_task)other->id != id || other->fate & (TASK_ENDED | TASK_UNUSED))
 		error = -ESRCH;
-	else if (!task_extra_get(images_here(), other))
+	else if (!task_extra_get(other))
 		error = -ENOMEM;
 	else
 		task_watch(other, &half->watch);
@@ -142,7 +142,7 @@ int sley_task_link(sley_task id)
 	struct task *other = task_find(id);
 	if (!other)
 		return -ESRCH;
-	struct link *link = image_alloc(images_here(), sizeof(*link));
+	struct link *link = block_alloc(sizeof(*link));
 	if (!link)
 		return -ENOMEM;
 	*link = (struct link){ .holders = 2 };

@@ -59,12 +59,12 @@ static struct watching *take_message(struct sley_monitor *monitor)
 
 static void watching_free(struct watching *w)
 {
-	image_free(images_here(), w, sizeof(*w));
+	block_free(w, sizeof(*w));
 }
 
 static void monitor_free(struct sley_monitor *monitor)
 {
-	image_free(images_here(), monitor, sizeof(*monitor));
+	block_free(monitor, sizeof(*monitor));
 }
 
 /* ---- a task has ended ---- */
@@ -131,7 +131,7 @@ static int add_locked(struct sley_monitor *monitor, struct watching *w, sley_tas
 		*receiver = deliver(monitor, w);
 		return 0;
 	}
-	if (!task_extra_get(images_here(), task))
+	if (!task_extra_get(task))
 		return -ENOMEM;
 	task_watch(task, &w->watch);
 	add_watching(monitor, w);
@@ -143,7 +143,7 @@ static int add(struct sley_monitor *monitor, sley_task id)
 	struct task *task = task_find(id), *receiver = NULL;
 	if (!task)
 		return -ESRCH;
-	struct watching *w = image_alloc(images_here(), sizeof(*w));
+	struct watching *w = block_alloc(sizeof(*w));
 	if (!w)
 		return -ENOMEM;
 	*w = (struct watching){ .watch.ended = watch_ended, .monitor = monitor, .task = task };
@@ -306,7 +306,7 @@ int sley_monitor_new(struct sley_monitor **result)
 	int error = result ? thread_visit() : -EINVAL;
 	if (error)
 		return error;
-	struct sley_monitor *monitor = image_alloc(images_here(), sizeof(*monitor));
+	struct sley_monitor *monitor = block_alloc(sizeof(*monitor));
 	if (monitor) {
 		*monitor = (struct sley_monitor){ .holders = 1 };
 		*result = monitor;

@@ -38,7 +38,7 @@ static int set_options(struct sley_scope *scope, const struct sley_scope_options
 		return 0;
 	scope->restarts = options->restarts ? options->restarts : RESTARTS_DEFAULT;
 	scope->within = options->within ? options->within : WITHIN_DEFAULT;
-	scope->restarted = image_alloc(images_here(), ring_size(scope));
+	scope->restarted = block_alloc(ring_size(scope));
 	if (!scope->restarted)
 		return -ENOMEM;
 	for (unsigned i = 0; i < scope->restarts; i++)
@@ -50,8 +50,8 @@ static void scope_free(struct sley_scope *scope)
 {
 	child_free_kept(scope);
 	if (scope->restarted)
-		image_free(images_here(), scope->restarted, ring_size(scope));
-	image_free(images_here(), scope, sizeof(*scope));
+		block_free(scope->restarted, ring_size(scope));
+	block_free(scope, sizeof(*scope));
 }
 
 static int wait_for_all(struct sley_scope *scope, sley_time deadline, const void *pc);
@@ -73,8 +73,8 @@ int sley_scope_open(struct sley_scope **result, const struct sley_scope_options 
 	int error = result ? check_options(options) : -EINVAL;
 	if (error)
 		return error;
-	struct task_extra *extra = cleanup_extra(task);
-	struct sley_scope *scope = extra ? image_alloc(images_here(), sizeof(*scope)) : NULL;
+	struct task_extra *extra = task_extra_own(task);
+	struct sley_scope *scope = extra ? block_alloc(sizeof(*scope)) : NULL;
 	if (!scope)
 		return -ENOMEM;
 	*scope = (struct sley_scope){ .owner = task, .deadline = SLEY_NEVER, .cleanup.run = close_abandoned };

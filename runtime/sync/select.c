@@ -72,7 +72,7 @@ static void sort(const struct select *select)
 
 static struct select *record_new(struct task *task, struct sley_case *cases, unsigned n)
 {
-	struct select *select = image_alloc(images_here(), record_size(n));
+	struct select *select = block_alloc(record_size(n));
 	if (!select)
 		return NULL;
 	*select = (struct select){ .task = task, .cases = cases, .n = n, .order = (uint16_t *)&select->nodes[n] };
@@ -92,14 +92,14 @@ static struct select *record_new(struct task *task, struct sley_case *cases, uns
 
 static void record_free(struct select *select)
 {
-	image_free(images_here(), select, record_size(select->n));
+	block_free(select, record_size(select->n));
 }
 
 static void free_block(struct select *select, unsigned i)
 {
 	struct sley_chan *chan = select->cases[i].chan;
 	if (chan && !chan_in_word(chan))
-		image_free(images_here(), select->nodes[i].wait.block, chan->item);
+		block_free(select->nodes[i].wait.block, chan->item);
 }
 
 static void free_blocks(struct select *select)
@@ -114,7 +114,7 @@ static bool allocate_blocks(struct select *select)
 	for (unsigned i = 0; i < select->n; i++) {
 		struct sley_chan *chan = select->cases[i].chan;
 		if (chan && !chan_in_word(chan) &&
-		    !(select->nodes[i].wait.block = image_alloc(images_here(), chan->item)))
+		    !(select->nodes[i].wait.block = block_alloc(chan->item)))
 			return false;
 	}
 	return true;

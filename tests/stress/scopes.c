@@ -69,9 +69,9 @@ static size_t blocks_in_use(void)
 #ifdef SLEY_TSAN
 	return 0; /* reading them is a race */
 #endif
-	size_t taken = images_taken();
-	for (unsigned i = 0; i < scheduler.count * IMAGE_CLASSES; i++)
-		taken -= worker_get(i / IMAGE_CLASSES)->stack.images.free[i % IMAGE_CLASSES].count;
+	size_t taken = blocks_taken();
+	for (unsigned i = 0; i < scheduler.count * BLOCK_CLASSES; i++)
+		taken -= worker_get(i / BLOCK_CLASSES)->stack.blocks.free[i % BLOCK_CLASSES].count;
 	return taken;
 }
 

@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "stack/image.h"
+#include "base/block.h"
 
 #ifdef SLEY_ASAN
 #define COPYING      0
@@ -239,9 +239,9 @@ static void break_images(unsigned number)
 {
 	uint32_t seed = number;
 	while (!load(&stop, acquire)) {
-		store(&image_test_fail, 1, relaxed); /* an allocation sees it or not: both are to work */
+		store(&block_test_fail, 1, relaxed); /* an allocation sees it or not: both are to work */
 		stress_spin(stress_random(&seed) % 20000);
-		store(&image_test_fail, 0, relaxed);
+		store(&block_test_fail, 0, relaxed);
 		stress_spin(stress_random(&seed) % 20000);
 	}
 }
@@ -290,9 +290,9 @@ static void reserves_body(void)
 	REQUIRE(sley_group_add(&all, tasks) == 0);
 	for (long id = 0; id < tasks; id++)
 		REQUIRE(sley_go(independent, (void *)(intptr_t)id) == 0);
-	store(&image_test_fail, 1, relaxed);
+	store(&block_test_fail, 1, relaxed);
 	stress_wait(&all);
-	store(&image_test_fail, 0, relaxed);
+	store(&block_test_fail, 0, relaxed);
 }
 
 /* Proves that the reserve of the workers is enough for progress when no image can be allocated at all. */

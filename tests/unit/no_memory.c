@@ -11,7 +11,7 @@
 
 #include "base/atomic.h"
 #include "base/compiler.h"
-#include "stack/image.h"
+#include "base/block.h"
 
 /* ---- blocks that are images (the allocation that fails is counted) ---- */
 
@@ -20,12 +20,12 @@ static void check_select(struct sley_case *cases, unsigned allocations, struct s
 	char item[100];
 
 	for (unsigned good = 0; good < allocations; good++) {
-		store(&image_test_fail, good + 1, relaxed);
+		store(&block_test_fail, good + 1, relaxed);
 		REQUIRE(sley_select(cases, 2, SLEY_NEVER) == -ENOMEM);
 	}
-	store(&image_test_fail, 1, relaxed);
+	store(&block_test_fail, 1, relaxed);
 	REQUIRE(sley_try_select(cases, 2) == -ENOMEM);
-	store(&image_test_fail, 0, relaxed);
+	store(&block_test_fail, 0, relaxed);
 	memset(item, 7, sizeof(item));
 	REQUIRE(sley_chan_try_send(chan, item) == 0); /* into the buffer: nobody was left waiting */
 	REQUIRE(sley_select(cases, 2, SLEY_NEVER) == 1 && cases[1].error == 0 && ((char *)cases[1].into)[0] == 7);
@@ -70,11 +70,11 @@ static int main_offload(void *arg)
 	char block[] = "block";
 
 	called = drops = 0;
-	store(&image_test_fail, 1, relaxed);
+	store(&block_test_fail, 1, relaxed);
 	REQUIRE(sley_offload(call, block, sizeof(block), SOON) == -ENOMEM && load(&drops, relaxed) == 0);
 	REQUIRE(sley_offload_with(&options, call, block, sizeof(block), SOON) == -ENOMEM);
 	REQUIRE(load(&drops, relaxed) == 1);
-	store(&image_test_fail, 0, relaxed);
+	store(&block_test_fail, 0, relaxed);
 	REQUIRE(sley_offload_with(&options, call, block, sizeof(block), SOON) == 0);
 	REQUIRE(load(&called, relaxed) == 1 && load(&drops, relaxed) == 1);
 	return 0;

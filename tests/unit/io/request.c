@@ -121,9 +121,9 @@ static int main_new(void *arg)
 	REQUIRE(request->path != name && request->other + PATH_MAX - 1 + 5 <= request->data + request->n);
 	request_free(request);
 	REQUIRE(request_for_path(&request, run_slowly, NULL, NULL, 0) == -EFAULT && !request);
-	store(&image_test_fail, 1, relaxed);
+	store(&block_test_fail, 1, relaxed);
 	REQUIRE(request_new(&request, run_slowly, -1, 0) == -ENOMEM && !request);
-	store(&image_test_fail, 0, relaxed);
+	store(&block_test_fail, 0, relaxed);
 	return 0;
 }
 

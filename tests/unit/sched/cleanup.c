@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/atomic.h"
-#include "stack/image.h"
+#include "base/block.h"
 
 static char order[16];
 static unsigned ran; /* atomic */
@@ -232,9 +232,9 @@ static int main_refused(void *arg)
 {
 	REQUIRE(sley_cleanup_push(NULL, NULL) == -EINVAL);
 	REQUIRE(sley_cleanup_pop(1) == -ENOENT);
-	store(&image_test_fail, 1, relaxed);
+	store(&block_test_fail, 1, relaxed);
 	REQUIRE(sley_cleanup_push(count, NULL) == -ENOMEM);
-	store(&image_test_fail, 0, relaxed);
+	store(&block_test_fail, 0, relaxed);
 	REQUIRE(sley_cleanup_push(count, NULL) == 0);
 	REQUIRE(sley_cleanup_pop(0) == 0);
 	return 0;

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "base/atomic.h"
-#include "stack/image.h"
+#include "base/block.h"
 
 static char order[16];
 
@@ -167,10 +167,10 @@ static int main_refused(void *arg)
 
 	REQUIRE(sley_local_set(NULL, VALUE('a')) == -EINVAL);
 	REQUIRE(sley_local_get(NULL) == NULL);
-	store(&image_test_fail, 1, relaxed);
+	store(&block_test_fail, 1, relaxed);
 	REQUIRE(sley_local_set(&noted, VALUE('a')) == -ENOMEM);
 	REQUIRE(sley_local_set(&noted, NULL) == 0);
-	store(&image_test_fail, 0, relaxed);
+	store(&block_test_fail, 0, relaxed);
 	REQUIRE(sley_local_get(&noted) == NULL);
 	capture_begin();
 	REQUIRE(sley_join(sley_spawn(key_on_stack, NULL), SOON) == 0);

@@ -169,8 +169,8 @@ static unsigned caches(void)
 {
 	unsigned n = 0;
 
-	for (unsigned i = 0; i < IMAGE_CLASSES; i++)
-		n += worker_self()->stack.images.free[i].count;
+	for (unsigned i = 0; i < BLOCK_CLASSES; i++)
+		n += worker_self()->stack.blocks.free[i].count;
 	return n + worker_self()->stack.free_count;
 }
 

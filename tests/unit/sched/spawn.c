@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "base/atomic.h"
-#include "stack/image.h"
+#include "base/block.h"
 #include "stack/slot.h"
 
 static void nothing(void *arg)
@@ -150,13 +150,13 @@ static int main_no_images(void *arg)
 {
 	char bytes[100] = { 0 };
 
-	store(&image_test_fail, 1, relaxed);
+	store(&block_test_fail, 1, relaxed);
 	REQUIRE(sley_spawn_copy(nothing, bytes, sizeof(bytes)) == -ENOMEM);
 	unsigned alive = live_tasks();
 	for (int i = 0; i < 1000; i++)
 		REQUIRE(sley_spawn_copy(nothing, bytes, sizeof(bytes)) == -ENOMEM);
 	REQUIRE(live_tasks() == alive);
-	store(&image_test_fail, 0, relaxed);
+	store(&block_test_fail, 0, relaxed);
 	sley_task task = sley_spawn_copy(nothing, bytes, sizeof(bytes));
 	REQUIRE(task > 0 && sley_join(task, SLEY_NEVER) == 0);
 	return 0;

@@ -21,14 +21,14 @@ static struct stack_worker worker;
 /* 200 slots, so that some are exclusive. */
 static int open_slots(void **state)
 {
-	return images_open() || slots_open(200, SIZE) || stack_worker_init(&worker, 0);
+	return blocks_open() || slots_open(200, SIZE) || stack_worker_init(&worker, 0);
 }
 
 static int close_slots(void **state)
 {
 	stack_worker_fini(&worker);
 	slots_close();
-	images_close();
+	blocks_close();
 	return 0;
 }
 

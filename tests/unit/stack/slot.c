@@ -24,14 +24,14 @@ static struct tenant tenants[TENANTS];
 static int open_slots(void **state)
 {
 	memset(tenants, 0, sizeof(tenants));
-	return images_open() || slots_open(2, 64 << 10) || stack_worker_init(&worker, 0);
+	return blocks_open() || slots_open(2, 64 << 10) || stack_worker_init(&worker, 0);
 }
 
 static int close_slots(void **state)
 {
 	stack_worker_fini(&worker);
 	slots_close();
-	images_close();
+	blocks_close();
 	return 0;
 }
 
@@ -213,9 +213,9 @@ static void test_resident(void **state)
 
 	enter(0, -1);
 	park(0, 300);
-	store(&image_test_fail, 1, relaxed);
+	store(&block_test_fail, 1, relaxed);
 	enter(0, -1);
-	store(&image_test_fail, 0, relaxed);
+	store(&block_test_fail, 0, relaxed);
 	check_live(0);
 	leave_all(slot);
 }
@@ -231,7 +231,7 @@ static void test_reserve(void **state)
 
 	enter(0, -1);
 	park(0, 3000);
-	store(&image_test_fail, 1, relaxed);
+	store(&block_test_fail, 1, relaxed);
 	enter(1, 0);
 	park(1, 500);
 	assert_true(stack_reserve_has(tenants[0].image));
@@ -248,7 +248,7 @@ static void test_reserve(void **state)
 		assert_true(stack_reserve_has(tenants[goes].image));
 		park(comes, (size_t)(100 + i * 1200));
 	}
-	store(&image_test_fail, 0, relaxed);
+	store(&block_test_fail, 0, relaxed);
 	enter(2, 1);
 	park(2, 100);
 	enter(0, 2);
@@ -270,7 +270,7 @@ static void test_swap(void **state)
 	park(0, 200);
 	enter(1, 0);
 	park(1, 210); /* the same class */
-	store(&image_test_fail, 1, relaxed);
+	store(&block_test_fail, 1, relaxed);
 	for (int i = 0; i < 50; i++) {
 		enter(i % 2, 1 - i % 2);
 		check_live(i % 2);
@@ -281,7 +281,7 @@ static void test_swap(void **state)
 	enter(0, 1);
 	check_live(0);
 	assert_int_equal(worker.reserve_used, 1);
-	store(&image_test_fail, 0, relaxed);
+	store(&block_test_fail, 0, relaxed);
 	enter(1, 0);
 	check_live(1);
 	assert_int_equal(worker.reserve_used, 0);
@@ -352,7 +352,7 @@ static int main_starved(void *arg)
 	sley_time deadline = SOON;
 
 	turns = 0;
-	store(&image_test_fail, 1, relaxed);
+	store(&block_test_fail, 1, relaxed);
 	for (uintptr_t i = 0; i < TASKS; i++)
 		REQUIRE((tasks[i] = sley_spawn(deep_task, (void *)i)) > 0);
 	/* one turn and the first task would be stuck in it: this is progress by the reserve */
@@ -360,7 +360,7 @@ static int main_starved(void *arg)
 		REQUIRE(sley_now() < deadline);
 		sley_yield();
 	}
-	store(&image_test_fail, 0, relaxed);
+	store(&block_test_fail, 0, relaxed);
 	for (int i = 0; i < TASKS; i++)
 		REQUIRE(sley_join(tasks[i], SOON) == 0);
 	REQUIRE(load(&turns, relaxed) == TASKS * 20);
@@ -395,12 +395,12 @@ static int main_starved_to_the_end(void *arg)
 	static sley_task tasks[30];
 
 	turns = 0;
-	store(&image_test_fail, 1, relaxed);
+	store(&block_test_fail, 1, relaxed);
 	for (uintptr_t i = 0; i < 30; i++)
 		REQUIRE((tasks[i] = sley_spawn(sleep_a_little, (void *)i)) > 0);
 	for (int i = 0; i < 30; i++)
 		REQUIRE(sley_join(tasks[i], SOON) == 0);
-	store(&image_test_fail, 0, relaxed);
+	store(&block_test_fail, 0, relaxed);
 	REQUIRE(turns == 30);
 	return 0;
 }
@@ -428,7 +428,7 @@ static int main_retries(void *arg)
 
 	turns = 0;
 	REQUIRE(sley_group_add(&gates[0], 1) == 0 && sley_group_add(&gates[1], 1) == 0);
-	store(&image_test_fail, 1, relaxed);
+	store(&block_test_fail, 1, relaxed);
 	for (int i = 0; i < 3; i++) {
 		REQUIRE((holders[i] = sley_spawn(hold_and_end, &gates[i == 1])) > 0);
 		await_state(holders[i], SLEY_TASK_WAITING, SLEY_WAIT_GROUP);
@@ -450,7 +450,7 @@ static int main_retries(void *arg)
 		REQUIRE(sley_join(tasks[i], SOON) == 0);
 	for (int i = 0; i < 3; i++)
 		REQUIRE(sley_join(holders[i], SOON) == 0);
-	store(&image_test_fail, 0, relaxed);
+	store(&block_test_fail, 0, relaxed);
 	return 0;
 }
 

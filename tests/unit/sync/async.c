@@ -9,7 +9,7 @@
 
 #include "base/atomic.h"
 #include "base/compiler.h"
-#include "stack/image.h"
+#include "base/block.h"
 #include "sync/future.h"
 
 /* ---- results and arguments ---- */
@@ -127,9 +127,9 @@ static int main_bad(void *arg)
 	REQUIRE(sley_async(&future, positive, NULL, 0, SIZE_MAX) == -EOVERFLOW);
 	REQUIRE(sley_async(&future, positive, &future, SIZE_MAX - 1, 0) == -EOVERFLOW);
 	REQUIRE(sley_future_timeout(&future, NULL, SLEY_NEVER) == -EINVAL);
-	store(&image_test_fail, 1, relaxed);
+	store(&block_test_fail, 1, relaxed);
 	REQUIRE(sley_async(&future, positive, NULL, 0, 0) == -ENOMEM);
-	store(&image_test_fail, 0, relaxed);
+	store(&block_test_fail, 0, relaxed);
 	REQUIRE(!future);
 	sley_task task = sley_spawn(pass_own_stack, NULL);
 	REQUIRE(sley_join(task, SLEY_NEVER) == 0);

@@ -7,7 +7,7 @@
 
 #include "base/atomic.h"
 #include "base/compiler.h"
-#include "stack/image.h"
+#include "base/block.h"
 
 static struct sley_stream *stream;
 static uint32_t seed;

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "base/atomic.h"
-#include "stack/image.h"
+#include "base/block.h"
 
 static struct sley_chan *chan;
 
@@ -310,13 +310,13 @@ static int main_no_memory(void *arg)
 	struct sley_chan *words;
 
 	REQUIRE(sley_chan_new(&chan, sizeof(item), 1) == 0 && sley_chan_new(&words, sizeof(word), 0) == 0);
-	store(&image_test_fail, 1, relaxed);
+	store(&block_test_fail, 1, relaxed);
 	REQUIRE(sley_chan_recv(chan, item, SLEY_NEVER) == -ENOMEM);
 	REQUIRE(sley_chan_send(chan, item, SLEY_NEVER) == 0); /* room: needs no block */
 	REQUIRE(sley_chan_send(chan, item, SLEY_NEVER) == -ENOMEM);
 	REQUIRE(sley_chan_recv(chan, item, SLEY_NEVER) == 0);
 	REQUIRE(sley_chan_send(words, &word, sley_in(SLEY_MS(1))) == -ETIMEDOUT); /* a word waits in its node */
-	store(&image_test_fail, 0, relaxed);
+	store(&block_test_fail, 0, relaxed);
 	sley_task task = sley_spawn(receive_and_end, NULL);
 	REQUIRE(sley_chan_send(chan, item, SLEY_NEVER) == 0);
 	REQUIRE(sley_join(task, SLEY_NEVER) == 0);

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "base/atomic.h"
-#include "stack/image.h"
+#include "base/block.h"
 
 static struct sley_group gate;
 static unsigned ran; /* atomic */
@@ -340,9 +340,9 @@ static sley_task spawn_with_memory_for(unsigned good, struct sley_scope *scope, 
 	struct sley_task_options task = { .size = sizeof(task), .private_stack = own_stack };
 	char block[100] = { 0 };
 
-	store(&image_test_fail, good + 1, relaxed);
+	store(&block_test_fail, good + 1, relaxed);
 	sley_task id = sley_scope_spawn_with(scope, &OPTIONS(.task = &task), gets_bytes, block, sizeof(block));
-	store(&image_test_fail, 0, relaxed);
+	store(&block_test_fail, 0, relaxed);
 	return id;
 }
 

@@ -9,7 +9,7 @@
 
 #include "base/atomic.h"
 #include "base/compiler.h"
-#include "stack/image.h"
+#include "base/block.h"
 #include "sync/future.h"
 
 #define N 5
@@ -159,9 +159,9 @@ static int main_bad(void *arg)
 		REQUIRE(combines[i](&future, NULL, N) == -EINVAL);
 		REQUIRE(combines[i](&future, two, 2) == -EINVAL);
 		REQUIRE(i == 0 || combines[i](&future, sources, 0) == -EINVAL);
-		store(&image_test_fail, 1, relaxed);
+		store(&block_test_fail, 1, relaxed);
 		REQUIRE(combines[i](&future, sources, N) == -ENOMEM);
-		store(&image_test_fail, 0, relaxed);
+		store(&block_test_fail, 0, relaxed);
 	}
 	REQUIRE(!future);
 	expect_unlinked();

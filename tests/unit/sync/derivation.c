@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-#include "stack/image.h"
+#include "base/block.h"
 #include "sync/derivation.h"
 
 #define LINKS 4

@@ -10,7 +10,7 @@
 
 #include "base/atomic.h"
 #include "base/compiler.h"
-#include "stack/image.h"
+#include "base/block.h"
 
 static struct sley_gen *gen;
 
@@ -716,9 +716,9 @@ static int main_no_task(void *arg)
 	REQUIRE(tasks[n] == -EAGAIN && sley_gen_next(gen, &item, SLEY_NEVER) == -EAGAIN);
 	while (n-- > 0)
 		REQUIRE(sley_cancel(tasks[n]) == 0 && sley_join(tasks[n], SLEY_NEVER) == 0);
-	store(&image_test_fail, 1, relaxed);
+	store(&block_test_fail, 1, relaxed);
 	REQUIRE(sley_gen_next(gen, &item, SLEY_NEVER) == -ENOMEM);
-	store(&image_test_fail, 0, relaxed);
+	store(&block_test_fail, 0, relaxed);
 	REQUIRE(sley_gen_next(gen, &item, SLEY_NEVER) == 0 && item == 0);
 	REQUIRE(sley_gen_free(gen, SLEY_NEVER) == 0);
 	return 0;

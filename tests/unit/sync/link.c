@@ -4,7 +4,7 @@
 #include "tests/unit/run.h"
 
 #include "base/atomic.h"
-#include "stack/image.h"
+#include "base/block.h"
 
 static struct sley_group gate;
 static unsigned linked; /* atomic */
@@ -191,9 +191,9 @@ static int main_refused(void *arg)
 	REQUIRE(sley_task_link(0) == -ESRCH && sley_task_link(-1) == -ESRCH && sley_task_link(INT64_MAX) == -ESRCH);
 	REQUIRE(sley_task_unlink(0) == -ENOENT && sley_task_unlink(sley_self()) == -ENOENT);
 	for (unsigned good = 0; good < 3; good++) { /* the link, our extra, the other's extra */
-		store(&image_test_fail, good + 1, relaxed);
+		store(&block_test_fail, good + 1, relaxed);
 		REQUIRE(sley_task_link(task) == -ENOMEM);
-		store(&image_test_fail, 0, relaxed);
+		store(&block_test_fail, 0, relaxed);
 		REQUIRE(sley_task_unlink(task) == -ENOENT);
 	}
 	REQUIRE(sley_cancel(task) == 0);

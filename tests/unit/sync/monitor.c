@@ -8,7 +8,7 @@
 
 #include "base/atomic.h"
 #include "sched/task.h"
-#include "stack/image.h"
+#include "base/block.h"
 #include "tests/race.h"
 
 static struct sley_group gate;
@@ -374,11 +374,11 @@ static int main_refused(void *arg)
 	REQUIRE(sley_monitor_add(monitor, INT64_MAX) == -ESRCH && sley_monitor_remove(monitor, 0) == -ENOENT);
 	sley_task task = sley_spawn(waits, NULL);
 	for (unsigned good = 0; good < 2; good++) { /* the message, then the task's extra */
-		store(&image_test_fail, good + 1, relaxed);
+		store(&block_test_fail, good + 1, relaxed);
 		REQUIRE(sley_monitor_add(monitor, task) == -ENOMEM);
 	}
 	REQUIRE(sley_monitor_new(&none) == -ENOMEM);
-	store(&image_test_fail, 0, relaxed);
+	store(&block_test_fail, 0, relaxed);
 	REQUIRE(sley_cancel(task) == 0 && sley_join(task, SOON) == 0);
 	capture_begin();
 	REQUIRE(sley_join(sley_spawn(on_stack, NULL), SOON) == 0);

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "base/atomic.h"
-#include "stack/image.h"
+#include "base/block.h"
 #include "tests/race.h"
 
 static unsigned ended, started; /* atomic */
@@ -600,9 +600,9 @@ static int main_refused(void *arg)
 	check_options();
 	REQUIRE(sley_scope_wait(NULL, SOON) == -EINVAL && sley_scope_close(NULL, SOON) == -EINVAL);
 	REQUIRE(sley_scope_cancel(NULL) == -EINVAL);
-	store(&image_test_fail, 1, relaxed);
+	store(&block_test_fail, 1, relaxed);
 	REQUIRE(sley_scope_open(&scope, NULL) == -ENOMEM);
-	store(&image_test_fail, 0, relaxed);
+	store(&block_test_fail, 0, relaxed);
 	scope = open_scope(NULL);
 	REQUIRE(sley_join(sley_spawn(not_owner, scope), SOON) == 0);
 	REQUIRE(sley_scope_close(scope, SOON) == 0);

@@ -9,7 +9,7 @@
 
 #include "base/atomic.h"
 #include "base/lock.h"
-#include "stack/image.h"
+#include "base/block.h"
 #include "tests/race.h"
 
 #define CHILDREN 4u
@@ -599,7 +599,7 @@ static void test_block(void **state)
 static int fails_without_memory(void *arg)
 {
 	if (fetch_add(&children[0].starts, 1, relaxed) == 2)
-		store(&image_test_fail, 1, relaxed);
+		store(&block_test_fail, 1, relaxed);
 	return -EIO;
 }
 
@@ -611,7 +611,7 @@ static int main_no_memory(void *arg)
 	REQUIRE(sley_scope_spawn(scope, serves, (void *)1) > 0);
 	REQUIRE(sley_scope_spawn_copy(scope, fails_without_memory, block, sizeof(block)) > 0);
 	REQUIRE(sley_scope_wait(scope, SOON) == -ENOMEM);
-	store(&image_test_fail, 0, relaxed);
+	store(&block_test_fail, 0, relaxed);
 	REQUIRE(children[0].starts == 3 && children[1].starts == children[1].ends);
 	REQUIRE(sley_scope_close(scope, SOON) == -ENOMEM);
 	return 0;

@@ -8,7 +8,7 @@
 
 #include "base/atomic.h"
 #include "base/compiler.h"
-#include "stack/image.h"
+#include "base/block.h"
 #include "sync/future.h"
 
 static struct sley_future *source;
@@ -162,9 +162,9 @@ static int main_bad(void *arg)
 	REQUIRE(sley_future_map(&future, source, double_it, NULL, 4, 8) == -EINVAL);
 	REQUIRE(sley_future_map(&future, source, double_it, NULL, 0, SIZE_MAX) == -EOVERFLOW);
 	REQUIRE(sley_future_map(&future, source, double_it, &value, SIZE_MAX - 1, 8) == -EOVERFLOW);
-	store(&image_test_fail, 1, relaxed);
+	store(&block_test_fail, 1, relaxed);
 	REQUIRE(sley_future_map(&future, source, double_it, NULL, 0, 8) == -ENOMEM);
-	store(&image_test_fail, 0, relaxed);
+	store(&block_test_fail, 0, relaxed);
 	REQUIRE(!future && load(&source->refs, relaxed) == FUTURE_HANDLE + FUTURE_PRODUCER);
 	REQUIRE(sley_future_map(&future, source, double_it, &returned, sizeof(returned), 8) == 0);
 	REQUIRE(sley_promise_resolve(promise, &value) == 0);

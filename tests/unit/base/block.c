@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /* The image allocator: sizes, alignment, blocks that do not overlap, reuse, and threads at once. */
-#include "stack/image.h"
+#include "base/block.h"
 
 #include "tests/test.h"
 
@@ -13,30 +13,30 @@
 
 static int open_images(void **state)
 {
-	return images_open();
+	return blocks_open();
 }
 
 static int close_images(void **state)
 {
-	images_close();
+	blocks_close();
 	return 0;
 }
 
 /* Each size gets at least its bytes, little more, 16-byte aligned; sizes of one class share a capacity. */
 static void test_capacity(void **state)
 {
-	struct image_cache cache = { 0 };
+	struct block_cache cache = { 0 };
 
-	for (size_t n = 0; n <= IMAGE_MAX + 100; n = n < 3000 ? n + 1 : n + 97) {
-		size_t capacity = image_capacity(n);
+	for (size_t n = 0; n <= BLOCK_MAX + 100; n = n < 3000 ? n + 1 : n + 97) {
+		size_t capacity = block_capacity(n);
 		assert_true(capacity >= n);
-		assert_true(capacity <= n + (n <= 512 ? 32 : n <= 2048 ? 128 : n <= 16384 ? 1024 : 4096) || n > IMAGE_MAX);
-		assert_int_equal(image_capacity(capacity), capacity);
-		void *block = image_alloc(&cache, n);
+		assert_true(capacity <= n + (n <= 512 ? 32 : n <= 2048 ? 128 : n <= 16384 ? 1024 : 4096) || n > BLOCK_MAX);
+		assert_int_equal(block_capacity(capacity), capacity);
+		void *block = block_alloc_from(&cache, n);
 		assert_non_null(block);
 		assert_int_equal((uintptr_t)block % 16, 0);
 		memset(block, 0xab, capacity);
-		image_free(&cache, block, n);
+		block_free_to(&cache, block, n);
 	}
 }
 
@@ -53,7 +53,7 @@ static void check(const struct owned *o)
 }
 
 /* Random sizes come and go: every block keeps its bytes while it is owned. */
-static void exercise(struct image_cache *cache, unsigned seed, long operations)
+static void exercise(struct block_cache *cache, unsigned seed, long operations)
 {
 	enum { OWNED = 300 };
 	struct owned owned[OWNED] = { 0 };
@@ -63,37 +63,37 @@ static void exercise(struct image_cache *cache, unsigned seed, long operations)
 		struct owned *o = &owned[(seed >> 8) % OWNED];
 		if (o->block) {
 			check(o);
-			image_free(cache, o->block, o->n);
+			block_free_to(cache, o->block, o->n);
 			o->block = NULL;
 			continue;
 		}
 		o->n = (seed >> 20) % (seed % 16 == 0 ? 20000 : 700);
 		o->mark = (unsigned char)seed;
-		o->block = image_alloc(cache, o->n);
+		o->block = block_alloc_from(cache, o->n);
 		REQUIRE(o->block != NULL);
 		memset(o->block, o->mark, o->n);
 	}
 	for (int i = 0; i < OWNED; i++) {
 		if (owned[i].block)
 			check(&owned[i]);
-		image_free(cache, owned[i].block, owned[i].n);
+		block_free_to(cache, owned[i].block, owned[i].n);
 	}
 }
 
 /* With a worker's cache, and without one. */
 static void test_contents(void **state)
 {
-	struct image_cache cache = { 0 };
+	struct block_cache cache = { 0 };
 
 	exercise(&cache, 1, test_scale(200000));
 	exercise(NULL, 2, test_scale(200000));
-	image_free(&cache, NULL, 100); /* nothing */
-	image_free(NULL, NULL, 100);
+	block_free_to(&cache, NULL, 100); /* nothing */
+	block_free_to(NULL, NULL, 100);
 }
 
 static void *exercise_thread(void *seed)
 {
-	struct image_cache cache = { 0 };
+	struct block_cache cache = { 0 };
 
 	for (int i = 0; i < 10; i++)
 		exercise(i % 3 ? &cache : NULL, (unsigned)(uintptr_t)seed + (unsigned)i, test_scale(20000));
@@ -114,14 +114,14 @@ static void test_threads(void **state)
 /* What was freed is reused: after two rounds no fresh memory is cut. */
 static void test_reuse(void **state)
 {
-	struct image_cache cache = { 0 };
+	struct block_cache cache = { 0 };
 	void *first[200];
 	long rounds = test_scale(5000);
 	uintptr_t low = UINTPTR_MAX, high = 0;
 
 	for (long r = 0; r < rounds; r++) {
 		for (int i = 0; i < 200; i++) {
-			first[i] = image_alloc(&cache, 400);
+			first[i] = block_alloc_from(&cache, 400);
 			assert_non_null(first[i]);
 			if (r < 2) {
 				low = (uintptr_t)first[i] < low ? (uintptr_t)first[i] : low;
@@ -131,23 +131,23 @@ static void test_reuse(void **state)
 			}
 		}
 		for (int i = 0; i < 200; i++)
-			image_free(&cache, first[i], 400);
+			block_free_to(&cache, first[i], 400);
 	}
 }
 
 /* While tests ask for it, every allocation fails, of whatever size, and nothing else changes. */
 static void test_failure(void **state)
 {
-	struct image_cache cache = { 0 };
-	void *block = image_alloc(&cache, 100);
+	struct block_cache cache = { 0 };
+	void *block = block_alloc_from(&cache, 100);
 
-	store(&image_test_fail, 1, relaxed);
-	assert_null(image_alloc(&cache, 100));
-	assert_null(image_alloc(NULL, 100));
-	assert_null(image_alloc(NULL, 100000));
-	image_free(&cache, block, 100);
-	store(&image_test_fail, 0, relaxed);
-	assert_ptr_equal(image_alloc(&cache, 100), block);
+	store(&block_test_fail, 1, relaxed);
+	assert_null(block_alloc_from(&cache, 100));
+	assert_null(block_alloc_from(NULL, 100));
+	assert_null(block_alloc_from(NULL, 100000));
+	block_free_to(&cache, block, 100);
+	store(&block_test_fail, 0, relaxed);
+	assert_ptr_equal(block_alloc_from(&cache, 100), block);
 }
 
 int main(void)

@@ -4,7 +4,7 @@
  * Caches are LIFO, so that a block that was just read is the next to be written: it is still in the processor's
  * cache.
  */
-#include "stack/image.h"
+#include "base/block.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -17,11 +17,11 @@
 #define RESERVED       ((size_t)64 << 30)
 #define RESERVED_LEAST ((size_t)1 << 30)
 
-_Static_assert(IMAGE_CLASSES <= SLAB_CLASSES && 2 * IMAGE_MAX <= SLAB, "slabs have room for them");
+_Static_assert(BLOCK_CLASSES <= SLAB_CLASSES && 2 * BLOCK_MAX <= SLAB, "slabs have room for them");
 
-struct slabs images;
+struct slabs blocks;
 
-unsigned image_test_fail;
+unsigned block_test_fail;
 
 static unsigned class_of(size_t n)
 {
@@ -45,9 +45,9 @@ static size_t class_size(unsigned class)
 	return 16384 + (class - 41) * 4096;
 }
 
-size_t image_capacity(size_t n)
+size_t block_capacity(size_t n)
 {
-	return n > IMAGE_MAX ? n : class_size(class_of(n));
+	return n > BLOCK_MAX ? n : class_size(class_of(n));
 }
 
 static unsigned batch_of(unsigned class)
@@ -55,40 +55,40 @@ static unsigned batch_of(unsigned class)
 	return (unsigned)MIN(MAX(BATCH_BYTES / class_size(class), 1), BATCH);
 }
 
-int images_open(void)
+int blocks_open(void)
 {
 	static const struct slab_kind kind = { .size = class_size };
 	/* a limit on address space (ulimit -v) may allow less */
 	for (size_t size = RESERVED; size >= RESERVED_LEAST; size /= 2) {
-		if (slabs_open(&images, &kind, size) == 0)
+		if (slabs_open(&blocks, &kind, size) == 0)
 			return 0;
 	}
 	return -ENOMEM;
 }
 
-void images_close(void)
+void blocks_close(void)
 {
-	slabs_close(&images);
+	slabs_close(&blocks);
 }
 
-size_t images_taken(void)
+size_t blocks_taken(void)
 {
-	return slabs_taken(&images);
+	return slabs_taken(&blocks);
 }
 
 static bool test_fails(void)
 {
-	unsigned n = load(&image_test_fail, relaxed);
+	unsigned n = load(&block_test_fail, relaxed);
 	if (n > 1)
-		store(&image_test_fail, n - 1, relaxed);
+		store(&block_test_fail, n - 1, relaxed);
 	return n == 1;
 }
 
-void *image_alloc(struct image_cache *cache, size_t n)
+void *block_alloc_from(struct block_cache *cache, size_t n)
 {
-	if (unlikely(load(&image_test_fail, relaxed)) && test_fails())
+	if (unlikely(load(&block_test_fail, relaxed)) && test_fails())
 		return NULL;
-	if (unlikely(n > IMAGE_MAX)) {
+	if (unlikely(n > BLOCK_MAX)) {
 		int saved = errno;
 		void *block = malloc(n);
 		errno = saved;
@@ -97,10 +97,10 @@ void *image_alloc(struct image_cache *cache, size_t n)
 	unsigned class = class_of(n);
 	struct slab_block *b = NULL;
 	if (!cache)
-		return slabs_take(&images, class, &b, 1) ? b : NULL;
+		return slabs_take(&blocks, class, &b, 1) ? b : NULL;
 	b = cache->free[class].head;
 	if (unlikely(!b)) {
-		cache->free[class].count = slabs_take(&images, class, &b, batch_of(class));
+		cache->free[class].count = slabs_take(&blocks, class, &b, batch_of(class));
 		if (!b)
 			return NULL;
 	}
@@ -110,28 +110,28 @@ void *image_alloc(struct image_cache *cache, size_t n)
 }
 
 /* The class has more free blocks than the cache is to keep, or it is not known yet how many that are. */
-NOINLINE static void spill(struct image_cache *cache, unsigned class)
+NOINLINE static void spill(struct block_cache *cache, unsigned class)
 {
 	unsigned batch = batch_of(class);
 	cache->free[class].most = 2 * batch;
 	if (cache->free[class].count <= 2 * batch)
 		return;
-	slabs_give(&images, &cache->free[class].head, batch);
+	slabs_give(&blocks, &cache->free[class].head, batch);
 	cache->free[class].count -= batch;
 }
 
-void image_free(struct image_cache *cache, void *block, size_t n)
+void block_free_to(struct block_cache *cache, void *block, size_t n)
 {
 	if (!block)
 		return;
-	if (unlikely(n > IMAGE_MAX)) {
+	if (unlikely(n > BLOCK_MAX)) {
 		free(block);
 		return;
 	}
 	unsigned class = class_of(n);
 	struct slab_block *b = block;
 	if (!cache) {
-		slabs_give(&images, &b, 1);
+		slabs_give(&blocks, &b, 1);
 		return;
 	}
 	b->next = cache->free[class].head;
@@ -140,12 +140,34 @@ void image_free(struct image_cache *cache, void *block, size_t n)
 		spill(cache, class);
 }
 
-void image_cache_empty(struct image_cache *cache)
+/* The calling thread's. */
+static __thread struct block_cache *mine;
+
+/* Never inlined, as the functions below: after a wait the task may be on another thread. */
+NOINLINE void block_cache_use(struct block_cache *cache)
 {
-	for (unsigned class = 0; class < IMAGE_CLASSES; class++) {
+	COMPILER_BARRIER();
+	mine = cache;
+}
+
+NOINLINE void *block_alloc(size_t n)
+{
+	COMPILER_BARRIER();
+	return block_alloc_from(mine, n);
+}
+
+NOINLINE void block_free(void *block, size_t n)
+{
+	COMPILER_BARRIER();
+	block_free_to(mine, block, n);
+}
+
+void block_cache_empty(struct block_cache *cache)
+{
+	for (unsigned class = 0; class < BLOCK_CLASSES; class++) {
 		if (cache->free[class].count == 0)
 			continue;
-		slabs_give(&images, &cache->free[class].head, cache->free[class].count);
+		slabs_give(&blocks, &cache->free[class].head, cache->free[class].count);
 		cache->free[class].count = 0;
 	}
 }
