@@ -9,9 +9,9 @@
  * What holds for every call
  *   - Results: 0, a count or an id on success; a negative errno value on failure. `errno` itself is not set.
  *   - Deadlines are absolute, CLOCK_MONOTONIC nanoseconds: sley_in(SLEY_MS(50)), or SLEY_NEVER. A call that finds its
- *     work ready succeeds even if the deadline has passed; only a wait ends with -ETIMEDOUT. In the same way every wait of a task that was cancelled ends with -ECANCELED. A
- *     call that goes on part by part (sley_read_full(), sley_stream_for_each()) looks at both between two parts, too,
- *     as if it had to wait for the next.
+ *     work ready succeeds even if the deadline has passed; only a wait ends with -ETIMEDOUT. In the same way every wait of
+ *     a task that was cancelled ends with -ECANCELED. A call that goes on part by part (sley_read_full(),
+ *     sley_stream_for_each()) looks at both between two parts, too, as if it had to wait for the next.
  *     A duration given as a deadline has passed: linked with libsley-debug, a program says where it gave one.
  *   - "task" means: from a task. Such a call made from a thread that runs no task, or from a signal handler that
  *     interrupted the scheduler on a worker's own stack, returns -EDEADLK; in a handler that interrupted a task it is

@@ -56,7 +56,7 @@ SLEY_API ssize_t sley_reader_read_full(struct sley_reader *, void *bytes, size_t
  */
 SLEY_API ssize_t sley_reader_peek(struct sley_reader *, const char **bytes, size_t n, sley_time deadline);
 
-/* Takes n bytes away: n; fewer at the end of the stream. */
+/* Takes n bytes away: n; fewer at the end of the stream. After a failure some are gone, and it is not known how many. */
 SLEY_API ssize_t sley_reader_skip(struct sley_reader *, size_t n, sley_time deadline);
 
 /*

@@ -77,8 +77,9 @@ struct sley_case {
  * Does one of the n operations, the first that can be done; of several that can, each is as likely as the others. A
  * channel may be in several cases; a select never meets itself. With n == 0, or null channels alone, it waits for the
  * deadline. Task, or any thread, which then blocks.
- * The index of the case that was done, whose `error` says how; -ETIMEDOUT; -EINVAL: n or an op; -ENOMEM; -EFAULT: a
- * channel on a copying stack, or a null item; -ENOTCONN: a plain thread's, and the run is over.
+ * The index of the case that was done, whose `error` says how; -ETIMEDOUT; -EINVAL: n is negative or above 65,535, no
+ * cases, or an op; -ENOMEM; -EFAULT: a channel on a copying stack, or a null item; -ENOTCONN: a plain thread's, and the
+ * run is over.
  */
 SLEY_API int sley_select(struct sley_case *cases, int n, sley_time deadline);
 

@@ -18,8 +18,9 @@
  *
  * Common errors: -EBADF: not open, or closed meanwhile by sley_close(); -EBUSY: another task waits for the same
  * descriptor and direction; -ENOTSUP: a regular file where one cannot be; -EINVAL: more than SSIZE_MAX bytes;
- * -EFAULT: a buffer that is none, see below; -ETIMEDOUT; -ENOMEM; -EMFILE and -ENFILE where a descriptor is made; else what the
- * system call itself answers. Buffers may lie on the calling task's own stack.
+ * -EFAULT: a buffer that is none, see below; -ETIMEDOUT; -ENOMEM; -EMFILE and -ENFILE where a descriptor is made, -EMFILE
+ * also for a number beyond the hard limit that there was when the run began (RLIMIT_NOFILE; 2^20 if that is less, 2^22 if
+ * more); else what the system call itself answers. Buffers may lie on the calling task's own stack.
  *
  * A buffer of which only a part can be accessed is used up to there: the answer is the count, -EFAULT if it is 0. What
  * was not read stays to be read at once by the next call, and the next write of the rest is -EFAULT at once. (The *_full

@@ -38,14 +38,13 @@ struct sley_monitor;
 SLEY_API int sley_monitor_new(struct sley_monitor **);
 
 /* Ends it; tasks that it watches are not told of that, and messages in it are dropped. Null does nothing. Any thread.
- * 0; -EBUSY: somebody waits for a message of it, or has given that up and not run since. */
+ * 0; -EBUSY: somebody waits for a message of it, or has given that up and not run since; -EFAULT. */
 SLEY_API int sley_monitor_free(struct sley_monitor *);
 
 /*
  * There will be one message of the task's end; at once if it has ended and was not joined. Adding it twice makes two.
  * Any thread. 0; -EINVAL: the monitor is null; -ESRCH: no such task: stale, joined, or ended without anybody to join
- * it;
- * -ENOMEM; -EFAULT.
+ * it; -ENOMEM; -EFAULT.
  */
 SLEY_API int sley_monitor_add(struct sley_monitor *, sley_task task);
 

@@ -8,10 +8,10 @@
  * anything else behind names whose servers do not answer. A call that finds all of them busy is queued; it is not
  * made when nobody waits for it any more.
  *
- * Answers are kept for a while, as getaddrinfo() does not say how long they hold: addresses for ten seconds, "no such name" for
- * three, a failure of the moment for one; others not at all. Up to 256 are kept, those asked for last. Tasks that ask for
- * the same at the same time share one call; it goes on when the one that began it gives up. The call has the signal mask
- * that an offloaded function has (sley/offload.h).
+ * Answers are kept for a while, as getaddrinfo() does not say how long they hold: addresses for ten seconds, "no such
+ * name" for three, a failure of the moment for one; others not at all. Up to 256 are kept, those asked for last. Tasks
+ * that ask for the same at the same time share one call; it goes on when the one that began it gives up. The call has the
+ * signal mask that an offloaded function has (sley/offload.h).
  */
 #ifndef SLEY_NAME_H
 #define SLEY_NAME_H

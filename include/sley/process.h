@@ -7,8 +7,8 @@
  * a filter of system calls keeps them out) pidfd is -1, and the wait looks at the child every 20 ms.
  *
  * A child gets descriptors 0, 1 and 2 and no other, an empty signal mask, and SIGPIPE as it is by default. Pipes are
- * own descriptors at our end and blocking at its; a descriptor of ours that it is given is as it is, O_NONBLOCK included. SIGCHLD must
- * not be ignored (SIG_IGN), nor the children be reaped by other code: their status is lost then (-ESRCH).
+ * own descriptors at our end and blocking at its; a descriptor of ours that it is given is as it is, O_NONBLOCK included.
+ * SIGCHLD must not be ignored (SIG_IGN), nor the children be reaped by other code: their status is lost then (-ESRCH).
  */
 #ifndef SLEY_PROCESS_H
 #define SLEY_PROCESS_H
@@ -52,10 +52,11 @@ struct sley_process_options {
  * Starts a program. argv[0] without a slash is looked for in PATH, as by execvp(3); the list ends with null. Everything
  * is copied before the call waits. `options` may be null.
  *
- * 0, and *process is filled in; -ENOENT, -EACCES, -ENOEXEC ...: what execve(2) or chdir(2) answers; -EFAULT: null; -EINVAL:
- * no argv[0], an option; -E2BIG: more than 8 MiB of arguments and environment, or what execve(2) does not take; -EBADF: a
- * descriptor; -EMFILE, -ENFILE, -EAGAIN, -ENOMEM: resources; -ETIMEDOUT, -ECANCELED: if
- * the child was started by then, it is killed. *process is zero with descriptors of -1 on failure. Task.
+ * 0, and *process is filled in; -ENOENT, -EACCES, -ENOEXEC ...: what execve(2) or chdir(2) answers; -EFAULT: null;
+ * -EINVAL: no argv[0], an option; -ENAMETOOLONG: cwd is longer than PATH_MAX, too; -E2BIG: more than 8 MiB of arguments and
+ * environment, or what execve(2) does not take; -EBADF: a descriptor; -EMFILE, -ENFILE, -EAGAIN, -ENOMEM: resources;
+ * -ETIMEDOUT, -ECANCELED: if the child was started by then, it is killed. *process is zero with descriptors of -1 on
+ * failure. Task.
  */
 SLEY_API int sley_process_spawn(struct sley_process *process, const char *const argv[],
 				const struct sley_process_options *options, sley_time deadline);
@@ -63,16 +64,19 @@ SLEY_API int sley_process_spawn(struct sley_process *process, const char *const 
 /*
  * Waits until the child has ended. *status (may be null) is as of waitpid(2): WIFEXITED() and so on. Again after it has
  * ended: the same. 0; -ETIMEDOUT; -ESRCH: its status was lost, see above; -EBADF: it was closed; -EBUSY: another task
- * waits for it. Task.
+ * waits for it; -EFAULT: null; -ENOMEM. Task.
  */
 SLEY_API int sley_process_wait(struct sley_process *process, int *status, sley_time deadline);
 
-/* Sends the child a signal (0: none, asks). 0; -ESRCH: it has ended; -EINVAL: no such signal; -EBADF; -EPERM. Any thread. */
+/*
+ * Sends the child a signal (0: none, asks). 0; -ESRCH: it has ended; -EINVAL: no such signal; -EBADF: it was closed; -EPERM;
+ * -EFAULT: null. Any thread.
+ */
 SLEY_API int sley_process_kill(const struct sley_process *process, int signal);
 
 /*
  * Closes the pidfd and those of in, out and err that are not -1, and sets all to -1. A child that has not been waited for
- * goes on, and remains as a zombie when it ends. Again: no effect. Any thread. 0.
+ * goes on, and remains as a zombie when it ends. Again: no effect. Any thread. 0; -EFAULT: null.
  */
 SLEY_API int sley_process_close(struct sley_process *process);
 

@@ -16,7 +16,8 @@ extern "C" {
  * Options of sley_run(). Zero means the default, so `{ .size = sizeof(struct sley_options) }` is complete. The
  * environment overrides: SLEY_WORKERS, SLEY_STACK_SIZE, SLEY_STACK_SLOTS, SLEY_MAX_TASKS, SLEY_NAME,
  * SLEY_OFFLOAD_THREADS, SLEY_COMPUTE_THREADS, SLEY_OFFLOAD_QUEUE, SLEY_NAME_THREADS,
- * SLEY_STACK_CHECK (strict or off: SLEY_RUN_STRICT_STACKS).
+ * SLEY_STACK_CHECK (strict or off: SLEY_RUN_STRICT_STACKS). Numbers may end in K, M or G. What is no number, or out of
+ * range, is -EINVAL, after a line on stderr.
  */
 struct sley_options {
 	size_t size;        /* sizeof(struct sley_options), so that it can grow */
@@ -25,7 +26,7 @@ struct sley_options {
 				* CPU quota allow */
 	unsigned max_tasks; /* tasks alive at once, up to 2^24 - 2; default 2^21. Address space, not memory. A later run
 				* of the process gets at most as many as its first. */
-	unsigned stack_slots; /* copying stacks; default 4096 */
+	unsigned stack_slots; /* copying stacks, up to 2^20; default 4096 */
 	size_t stack_size;    /* bytes of each stack, rounded up to pages, 16 KiB to 1 GiB; default 256 KiB */
 	unsigned flags;       /* SLEY_RUN_* */
 	/* see sley/offload.h */

@@ -24,6 +24,8 @@
  *
  * A scope that is still open when its owner's function returns is closed by the runtime, its children cancelled and
  * waited for, before the owner's end is told to anybody: as the latest of its cleanups then (sley/local.h).
+ *
+ * A scope that lies on a copying stack is -EFAULT: it is none that sley_scope_open() has made.
  */
 #ifndef SLEY_SCOPE_H
 #define SLEY_SCOPE_H
@@ -120,7 +122,10 @@ SLEY_API int sley_scope_cancel(struct sley_scope *);
  */
 SLEY_API int sley_child_result(struct sley_child *, int *result, void *block, size_t n);
 
-/* The id of the task that the child is now, which changes when it is started again. -ESRCH: it has ended. The same. */
+/*
+ * The id of the task that the child is now, which changes when it is started again. By whoever may spawn into the scope.
+ * -ESRCH: it has ended; -EINVAL: null.
+ */
 SLEY_API sley_task sley_child_task(struct sley_child *);
 
 /* The deadline that ends every wait of the calling task: its scope's; SLEY_NEVER: none, or no task. Any thread. */
