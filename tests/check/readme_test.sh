@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Copyright (c) 2026 the sley authors
 #
-# What README.md says: its example is extracted, built and run; its links and options exist.
+# What README.md says: its example is extracted, built and run; its links and options exist. And that the manual has what
+# asynctop has.
 
 . tests/check/suite.sh
 
@@ -92,4 +93,26 @@ options() {
 	done
 }
 
-run_suite example out_of_descriptors targets files options
+# The manual has all options, keys and exit codes that --help lists, and no other option.
+manual() {
+	local word page=tools/man/asynctop.1
+	"$SLEY_BUILD/asynctop" --help >"$scratch/help"
+	sed 's/\\&//g; s/Fl -/Fl --/g; s/Fl \([a-zA-Z]\)/Fl -\1/g' $page >"$scratch/page"
+	grep -o '^  *-[-a-zA-Z, ]*' "$scratch/help" | tr -d ',' | tr ' ' '\n' | grep '^-' | grep -v '^-*[A-Z][A-Z]' |
+		sort -u >"$scratch/options"
+	[ "$(wc -l <"$scratch/options")" -ge 15 ]
+	while read -r word; do
+		grep -q -e "^\.It .*Fl $word\( \|$\)" "$scratch/page" || fail "no option $word in $page"
+	done <"$scratch/options"
+	grep -o '^\.It Fl .*' "$scratch/page" | grep -o -e 'Fl -[-a-zA-Z]*' | while read -r _ word; do
+		grep -qx -e "$word" "$scratch/options" || fail "asynctop has no $word"
+	done
+	for word in $(sed -n '/^KEY for tasks/,/^$/s/^  \([a-z_]*\) .*/\1/p' "$scratch/help"); do
+		grep -q "^\.It Cm .*\b$word\b" $page || fail "no column $word in $page"
+	done
+	for word in 0 1 2 3 4 5; do
+		grep -qx "\.It $word" $page || fail "no exit code $word in $page"
+	done
+}
+
+run_suite example out_of_descriptors targets files options manual
