@@ -25,6 +25,17 @@
  * A worker in the list has empty hands. The poller leaves the list and its post when the reactor has returned, before it
  * takes an event or a timer out (worker_slept(), idle_leave()): what it takes out nobody else can see until it is in a
  * queue, and whoever counts sleepers meanwhile, to find a deadlock or somebody to wake, must not count it.
+ *
+ * Who takes the post. The first task that the poller readies is for itself, so it is not announced (queue.c); what else
+ * there is then, is. When it has found that task it may be long in it, and nobody waits in the reactor: it wakes another
+ * one for that (idle_replace_poller()). That is a wake-up for each event of a service with one connection, and mostly
+ * for nothing: the task waits again before the other one has come to the reactor. So a poller that was back within
+ * idle_stay_quick, the last STAYS times, and leaves the post again and again, wakes nobody: it leaves that to the monitor,
+ * which is made to watch, and finds the post empty within a millisecond. Its looks cost about what a wake-up does, so
+ * that is worth it when the post is left more often than the monitor looks; events that are rarer wake somebody as
+ * before. A task that is long for once delays others' events by a look of the monitor at most, and the next ones not.
+ * Rejected: all idle workers in the reactor, where the kernel wakes one and the next is there already: a pinned task
+ * could not wake the worker that it wants.
  */
 #include <stddef.h>
 
@@ -34,12 +45,20 @@
 #include "sched/global.h"
 #include "sched/worker.h"
 
+#define STAYS 4u
+
+int64_t idle_stay_quick = 50 * NS_PER_US; /* about what it takes until a worker that is woken runs */
+int64_t idle_stay_rare = 600 * NS_PER_US; /* from one to the next: as between two looks of a monitor that watches */
+
 static struct {
 	struct lock lock;      /* protects list and the workers' idle fields */
 	struct worker *list;   /* LIFO: the last to fall asleep has the warmest cache */
 	unsigned spinning;     /* atomic */
 	struct worker *poller; /* atomic: who waits in the reactor, or is about to */
 	int64_t poll_until;    /* atomic: when the poller will look by itself */
+	/* atomic, guesses: how often the post was left in quick succession, and never for long; and when it was last */
+	unsigned stays;
+	int64_t left;
 	uint64_t changes;      /* atomic; of the list, in all runs; written under lock */
 } idle;
 
@@ -50,6 +69,8 @@ void idle_open(void)
 	store(&scheduler.sleeping, 0, relaxed);
 	idle.poller = NULL;
 	idle.poll_until = SLEY_NEVER;
+	idle.stays = 0;
+	idle.left = 0;
 }
 
 uint64_t idle_changes(void)
@@ -59,7 +80,8 @@ uint64_t idle_changes(void)
 
 bool idle_without_poller(void)
 {
-	return idle_count() > 0 && !load(&idle.poller, relaxed);
+	/* seq_cst: pairs with leave_to_monitor() */
+	return idle_count() > 0 && !load(&idle.poller, seq_cst);
 }
 
 /* With the lock held: the list is another. */
@@ -70,14 +92,44 @@ static void change(unsigned count)
 }
 
 /*
- * It may be long in that task, so another one that sleeps takes the post now. Mostly one has been woken already, by what
- * the reactor brought; but not for a pinned task.
+ * Nobody is in the reactor, and some sleep. Here: the post is empty; is the monitor watching? The monitor, to look less:
+ * it watches no more; is the post empty? All are sequentially consistent, so one of the two sees the other.
  */
+static void leave_to_monitor(void)
+{
+	if (!load(&scheduler.watched, seq_cst))
+		monitor_watch();
+}
+
 void idle_replace_poller(struct worker *worker)
 {
 	worker->was_poller = false;
-	if (idle_without_poller()) /* after the fence of idle_leave(): whoever still found the post taken is in the list */
+	if (deque_length(&worker->deque) > 0) /* what it took out, but for the task that it has found */
 		idle_notify();
+	else if (!idle_without_poller()) /* after the fence of idle_leave(): whoever still found the post taken is in the list */
+		return;
+	else if (load(&idle.stays, relaxed) < STAYS)
+		idle_notify();
+	else
+		leave_to_monitor();
+}
+
+/* The poller is back, with something to do or not. */
+static void begin_stay(struct worker *worker, int64_t now)
+{
+	int64_t since = now - load(&idle.left, relaxed);
+	unsigned stays = load(&idle.stays, relaxed);
+	store(&idle.stays, since < load(&idle_stay_rare, relaxed) ? MIN(stays + 1, STAYS) : 0, relaxed);
+	store(&idle.left, now, relaxed);
+	worker->left_post = now;
+}
+
+/* A worker without work: if it was the poller last, has it done more than little since? */
+static void end_stay(struct worker *worker)
+{
+	if (worker->left_post && clock_now() - worker->left_post > load(&idle_stay_quick, relaxed))
+		store(&idle.stays, 0, relaxed);
+	worker->left_post = 0;
 }
 
 static void join(struct worker *worker)
@@ -253,6 +305,7 @@ static void poll_as_poller(struct worker *worker)
 	if (worker->asleep)
 		idle_leave(worker);
 	worker->polled = clock_now();
+	begin_stay(worker, worker->polled);
 	for (unsigned i = 0; i < scheduler.count; i++)
 		COUNT(worker, timers, timers_run(&worker_get(i)->timers, worker->polled));
 }
@@ -270,6 +323,7 @@ static void sleep_parked(struct worker *worker)
 
 void idle_wait(struct worker *worker)
 {
+	end_stay(worker);
 	join(worker);
 	fence();
 	if (!work_there(worker)) {

@@ -10,7 +10,8 @@
  *   resting    all workers sleep, and did at the last look: TICK_REST. The first worker that wakes, wakes the monitor.
  *   otherwise  TICK.
  *   watching   a task was handed over that its worker may not come to, while another one sleeps: TICK_WATCH, for some
- *              looks. The first such hand-over wakes the monitor, the next ones find it watching (queue.c).
+ *              looks. The first such hand-over wakes the monitor, the next ones find it watching (queue.c). Or the
+ *              poller is in a task while another one sleeps, and leaves it to the monitor to find that out (idle.c).
  *   timers     of workers that are awake, while another one sleeps: when they are late. Arming one that would be late
  *              before the next look wakes the monitor.
  * So it is woken once for each of its longer sleeps, and a service whose workers all compute, or all sleep, or hand
@@ -37,7 +38,7 @@
 #define TICK           (10 * NS_PER_MS)
 #define TICK_REST      (250 * NS_PER_MS)
 #define TICK_WATCH     (600 * NS_PER_US)
-#define WATCH_LOOKS    4u /* without another hand-over at the moment of the last, that many and no more */
+#define WATCH_LOOKS    4u /* if there is nothing to watch at the moment of the last, that many and no more */
 #define REARM_INTERVAL NS_PER_SEC
 
 #ifdef SLEY_TSAN
@@ -124,8 +125,10 @@ static void look(int64_t now)
 
 /* ---- when to look ---- */
 
-static bool handed_over(void)
+static bool is_needed(void)
 {
+	if (idle_without_poller())
+		return true;
 	for (unsigned i = 0; i < scheduler.count; i++) {
 		if (load(&worker_get(i)->next, seq_cst))
 			return idle_count() > 0;
@@ -141,8 +144,9 @@ static bool watch(void)
 	if (monitor.watched++ < WATCH_LOOKS)
 		return true;
 	monitor.watched = 0;
+	RACE_POINT(monitor_watches_no_more);
 	store(&scheduler.watched, 0, seq_cst);
-	if (!handed_over())
+	if (!is_needed())
 		return false;
 	store(&scheduler.watched, 1, relaxed);
 	return true;

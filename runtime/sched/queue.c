@@ -163,7 +163,10 @@ static void enqueue(struct worker *worker, struct task *task, bool last)
 	queue_publish(worker);
 	if (scheduler.count == 1)
 		return;
-	if (deque_length(&worker->deque) > 0)
+	unsigned length = deque_length(&worker->deque);
+	if (worker->was_poller && length <= 1)
+		return; /* the first is for itself: see idle_replace_poller() */
+	if (length > 0)
 		idle_notify();
 	else if (idle_count() > 0)
 		hand_over(worker);

@@ -37,6 +37,7 @@ struct worker {
 	int64_t clocked;      /* when it last read the clock to find out whether it is to look again */
 	int until_clock;      /* dispatches until it does so again */
 	int clock_interval;   /* what that was at first */
+	int64_t left_post;    /* when it left the reactor, until it sleeps again; 0: it was not the poller */
 	int64_t handed;       /* when a task of it handed over to another, as far as the clock was read then */
 	unsigned quick;       /* hand-overs for which it is not to be read */
 	unsigned quick_most;  /* what that was at first */
@@ -180,6 +181,7 @@ uint64_t idle_changes(void);    /* times that a worker fell asleep, woke or was 
 void idle_leave(struct worker *); /* its sleep is over, and its hands may be full from here on */
 bool idle_without_poller(void); /* some sleep, and none of them in the reactor */
 void idle_replace_poller(struct worker *); /* it was the poller, and has found a task to run */
+extern int64_t idle_stay_quick, idle_stay_rare; /* ns, see there; atomic; tests change them */
 
 static inline unsigned idle_count(void)
 {

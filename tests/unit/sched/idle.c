@@ -275,13 +275,65 @@ static void test_poller_alone(void **state)
 	run(main_events, 2);
 }
 
+static int event_pipe[2];
+
+/* No stay is long, and none is rare: after some events the poller leaves its replacement to the monitor. */
+static void let_all_stays_be_quick(void)
+{
+	store(&idle_stay_quick, SLEY_SEC(1000), relaxed);
+	store(&idle_stay_rare, SLEY_SEC(1000), relaxed);
+}
+
+static void lone_event(void)
+{
+	while (idle_count() < scheduler.count)
+		cpu_relax();
+	REQUIRE(write(event_pipe[1], "x", 1) == 1);
+	REQUIRE(wait_ran());
+}
+
+static void *lone_events(void *unused)
+{
+	uint64_t wakes = 0;
+
+	for (int i = 0; i < 1010; i++) {
+		if (i == 10)
+			wakes = counter(SLEY_COUNTER_wakes);
+		lone_event();
+	}
+	wakes = counter(SLEY_COUNTER_wakes) - wakes;
+	REQUIRE(wakes < 500); /* of the monitor, when it looked just then */
+	REQUIRE(write(event_pipe[1], "e", 1) == 1);
+	return NULL;
+}
+
+static int main_lone_events(void *arg)
+{
+	pthread_t thread;
+	char byte;
+
+	REQUIRE(sem_init(&ran, 0, 0) == 0 && pipe(event_pipe) == 0);
+	let_all_stays_be_quick();
+	REQUIRE(pthread_create(&thread, NULL, lone_events, NULL) == 0);
+	while (sley_read(event_pipe[0], &byte, 1, SLEY_NEVER) == 1 && byte == 'x')
+		sem_post(&ran);
+	pthread_join(thread, NULL);
+	return sley_close(event_pipe[0]) || sley_close(event_pipe[1]);
+}
+
+/* A poller that gets one event at a time, and is soon back each time, is not replaced each time. */
+static void test_quick_poller_is_not_replaced(void **state)
+{
+	run(main_lone_events, 2);
+	run(main_lone_events, 4);
+}
+
 #if RACE_POINTS
 static struct {
 	struct sley_chan *chan;
 	unsigned on;    /* the worker to which the waiter is pinned, plus 1 */
 	unsigned begun; /* atomic: it has been woken, and computes */
 } waiters[2];
-static int event_pipe[2];
 
 /* Its worker never comes back to the reactor until another one has been there. */
 static void wait_then_compute(void *arg)
@@ -425,6 +477,158 @@ static void test_interrupt_is_kept(void **state)
 {
 	run(main_two_pollers, 2);
 }
+
+static int second_pipe[2];
+static unsigned begun; /* atomic: main computes */
+
+static void end_computing(void *arg)
+{
+	char byte;
+
+	REQUIRE(sley_read(second_pipe[0], &byte, 1, SLEY_NEVER) == 1);
+	store(&stop, 1, release);
+}
+
+/*
+ * Main is woken by an event, and computes until the second one has been taken: by the other worker, which sleeps. The
+ * monitor is about to look, and watches then.
+ */
+static void occupy_poller(void)
+{
+	while (idle_count() < 2)
+		cpu_relax();
+	REQUIRE(write(event_pipe[1], "c", 1) == 1);
+	while (!load(&begun, acquire))
+		cpu_relax();
+}
+
+static void require_watching(void)
+{
+	race_wait("monitor_looks");
+	REQUIRE(load(&scheduler.watched, relaxed) == 1);
+	race_go("monitor_looks");
+	REQUIRE(write(second_pipe[1], "x", 1) == 1);
+}
+
+static void *leave_to_resting(void *unused)
+{
+	for (int i = 0; i < 10; i++)
+		lone_event();
+	while (load(&scheduler.watched, relaxed))
+		cpu_relax();
+	race_stop("monitor_looks");
+	occupy_poller();
+	require_watching();
+	return NULL;
+}
+
+/*
+ *   monitor                        poller
+ *   is to watch no more
+ *                                  leaves its post, and sees it watching
+ *   watches no more
+ *   looks whether it is needed
+ */
+static void *leave_to_watching(void *unused)
+{
+	race_stop("monitor_watches_no_more");
+	while (!race_reached("monitor_watches_no_more"))
+		lone_event();
+	occupy_poller();
+	race_stop("monitor_looks");
+	race_go("monitor_watches_no_more");
+	require_watching();
+	return NULL;
+}
+
+static int main_left_to_monitor(void *body)
+{
+	pthread_t thread;
+	char byte;
+
+	REQUIRE(sem_init(&ran, 0, 0) == 0 && pipe(event_pipe) == 0 && pipe(second_pipe) == 0);
+	store(&stop, 0, relaxed);
+	store(&begun, 0, relaxed);
+	let_all_stays_be_quick();
+	sley_task task = sley_spawn(end_computing, NULL);
+	await_state(task, SLEY_TASK_WAITING, SLEY_WAIT_READ);
+	REQUIRE(pthread_create(&thread, NULL, (void *(*)(void *))body, NULL) == 0);
+	while (sley_read(event_pipe[0], &byte, 1, SLEY_NEVER) == 1 && byte == 'x')
+		sem_post(&ran);
+	store(&begun, 1, release);
+	compute(NULL);
+	REQUIRE(sley_join(task, SOON) == 0 && pthread_join(thread, NULL) == 0);
+	for (int i = 0; i < 2; i++)
+		REQUIRE(sley_close(event_pipe[i]) == 0 && sley_close(second_pipe[i]) == 0);
+	return 0;
+}
+
+/* Who leaves his replacement to the monitor makes it watch, whatever it was about to do. */
+static void test_left_to_monitor(void **state)
+{
+	const struct sley_options two = { .size = sizeof(two), .workers = 2 };
+
+	run_with(main_left_to_monitor, (void *)leave_to_resting, &two);
+	run_with(main_left_to_monitor, (void *)leave_to_watching, &two);
+}
+
+/*
+ * The poller has left with an event for main, and finds a pinned task first, which computes until main has run: on the
+ * other worker, which sleeps, and without the monitor.
+ */
+static void *pin_poller(void *unused)
+{
+	int i = 0;
+
+	for (int k = 0; k < 10; k++)
+		lone_event(); /* until no other one is woken to replace the poller, who would find it */
+	while (idle_count() < 2)
+		cpu_relax();
+	race_stop("poller_has_left");
+	REQUIRE(write(event_pipe[1], "c", 1) == 1);
+	race_wait("poller_has_left");
+	while (worker_get(waiters[i].on - 1)->idle)
+		i = 1 - i;
+	worker_get(waiters[i].on - 1)->deque_turn = true; /* next is the inbox's */
+	REQUIRE(sley_chan_send(waiters[i].chan, NULL, SOON) == 0);
+	race_go("poller_has_left");
+	while (!load(&stop, acquire))
+		cpu_relax();
+	REQUIRE(sley_chan_send(waiters[1 - i].chan, NULL, SOON) == 0);
+	return NULL;
+}
+
+static int main_pinned_first(void *arg)
+{
+	pthread_t thread;
+	char byte;
+
+	memset(waiters, 0, sizeof(waiters));
+	store(&stop, 0, relaxed);
+	REQUIRE(sem_init(&ran, 0, 0) == 0 && pipe(event_pipe) == 0);
+	let_all_stays_be_quick();
+	sley_task tasks[] = { sley_spawn(spawn_waiter, NULL), sley_spawn(spawn_waiter, (void *)1) };
+	REQUIRE(sley_join(tasks[0], SOON) == 0 && sley_join(tasks[1], SOON) == 0);
+	race_stop("monitor_looks"); /* it would find that a worker does not come to its queue */
+	race_wait("monitor_looks");
+	REQUIRE(pthread_create(&thread, NULL, pin_poller, NULL) == 0);
+	while (sley_read(event_pipe[0], &byte, 1, SLEY_NEVER) == 1 && byte == 'x')
+		sem_post(&ran);
+	store(&stop, 1, release);
+	REQUIRE(pthread_join(thread, NULL) == 0);
+	race_go("monitor_looks");
+	while (live_tasks() > 1)
+		sley_yield();
+	for (int i = 0; i < 2; i++)
+		REQUIRE(sley_chan_free(waiters[i].chan) == 0 && close(event_pipe[i]) == 0);
+	return 0;
+}
+
+/* What the poller readies and does not come to itself is announced when it begins something else. */
+static void test_first_is_announced_late(void **state)
+{
+	run(main_pinned_first, 2);
+}
 #endif
 
 static int main_end(void *arg)
@@ -454,7 +658,10 @@ int main(void)
 #if RACE_POINTS
 		cmocka_unit_test(test_poller_is_replaced),
 		cmocka_unit_test(test_interrupt_is_kept),
+		cmocka_unit_test(test_left_to_monitor),
+		cmocka_unit_test(test_first_is_announced_late),
 #endif
+		cmocka_unit_test(test_quick_poller_is_not_replaced),
 		cmocka_unit_test(test_end),
 	};
 
