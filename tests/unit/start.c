@@ -253,16 +253,6 @@ static void do_nothing(void *block)
 {
 }
 
-static void lock_own(void *arg)
-{
-	struct sley_mutex mutex = SLEY_MUTEX_INIT;
-	bool shared = sley_mutex_lock(&mutex, SOON) == -EFAULT; /* which is said */
-
-#ifndef SLEY_ASAN
-	REQUIRE(shared);
-#endif
-}
-
 static void expect_too_large(int file, const char *name)
 {
 	int ends[2], source = open("/proc/self/exe", O_RDONLY);
@@ -295,10 +285,10 @@ static int main_raises(void *arg)
 		REQUIRE(sley_offload(do_nothing, NULL, 0, SOON) == 0);
 	REQUIRE(lseek(file, FILE_LIMIT, SEEK_SET) == FILE_LIMIT && sley_dump(file) == -EFBIG);
 	REQUIRE(dup2(file, STDERR_FILENO) == STDERR_FILENO);
-	REQUIRE(sley_join(sley_spawn(lock_own, NULL), SOON) == 0);
+	complain("the runtime says something");
 	REQUIRE(pipe(broken) == 0 && close(broken[0]) == 0 && sley_dump(broken[1]) == -EPIPE);
 	REQUIRE(dup2(broken[1], STDERR_FILENO) == STDERR_FILENO);
-	REQUIRE(sley_join(sley_spawn(lock_own, NULL), SOON) == 0);
+	complain("the runtime says something");
 	return 0;
 }
 
