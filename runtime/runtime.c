@@ -71,6 +71,7 @@
 #include <unistd.h>
 
 #include "base/check.h"
+#include "base/sanitizer.h"
 #include "io/name.h"
 #include "io/offload.h"
 #include "io/sigmask.h"
@@ -96,6 +97,17 @@ static struct {
 	unsigned dump_wanted; /* atomic: SIGQUIT came */
 	struct sigaction old_quit;
 } run;
+
+/* Once in the process: ThreadSanitizer needs a library that is built with it. */
+static void tell_missing_sanitizer(void)
+{
+#ifndef SLEY_TSAN
+	static unsigned told; /* atomic */
+	if (sanitizer_finds_races() && !exchange(&told, 1, relaxed))
+		complain("ThreadSanitizer knows neither the stacks nor the locks of this library, and reports what is not "
+			 "there: link with libsley-tsan (make install-lib CC=clang SANITIZE=thread)");
+#endif
+}
 
 /* ---- hooks ---- */
 
@@ -379,6 +391,7 @@ int sley_run_at(struct sley_site *site, int (*main)(void *), void *arg, const st
 		return -EBUSY;
 	pthread_once(&once, register_fork);
 	exceptions_open();
+	tell_missing_sanitizer();
 	run.site = site;
 	run.main = main;
 	run.arg = arg;

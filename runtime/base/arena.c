@@ -10,10 +10,7 @@
 #include "base/atomic.h"
 #include "base/compiler.h"
 #include "base/missing.h"
-
-#ifdef SLEY_ASAN
-#include <sanitizer/lsan_interface.h>
-#endif
+#include "base/sanitizer.h"
 
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23 /* Linux 5.14 */
@@ -73,16 +70,10 @@ int memory_populate(void *start, size_t size)
 	return 0;
 }
 
-/* The leak checker looks for pointers in what malloc gave, and not in here; it must, if exit() is called during a run. */
 static void tell_leak_checker(const struct arena *arena, size_t before, size_t now)
 {
-	(void)arena, (void)before, (void)now;
-#ifdef SLEY_ASAN
-	if (before > 0)
-		__lsan_unregister_root_region(arena->base, before);
-	if (now > 0)
-		__lsan_register_root_region(arena->base, now);
-#endif
+	sanitizer_drop_root(arena->base, before);
+	sanitizer_add_root(arena->base, now);
 }
 
 /* Makes [0, target) accessible. 0 or -ENOMEM. */

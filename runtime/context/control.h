@@ -14,10 +14,12 @@
 
 #include <stdint.h>
 
+/* CONTROL_NONE is what control_get() never returns. */
 #if defined(__x86_64__)
 
-#define MXCSR_FLAGS 0x3fu
-#define X87_MASKED  0x3fu /* no exception traps */
+#define MXCSR_FLAGS  0x3fu
+#define X87_MASKED   0x3fu /* no exception traps */
+#define CONTROL_NONE 1u    /* a flag */
 
 /* MXCSR without its flags in the lower half, the control word of the x87 in the upper one. */
 static inline uint32_t control_get(void)
@@ -47,6 +49,8 @@ static inline void control_set(uint32_t control)
 
 #elif defined(__aarch64__)
 
+#define CONTROL_NONE (1u << 31) /* reserved, 0 */
+
 /* FPCR, whose upper half is reserved. */
 static inline uint32_t control_get(void)
 {
@@ -61,6 +65,8 @@ static inline void control_set(uint32_t control)
 }
 
 #else /* glibc's ucontext keeps them */
+
+#define CONTROL_NONE 1u
 
 static inline uint32_t control_get(void)
 {

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /*
- * Switching contexts with the sanitizers told: a fiber is a context plus what they keep for it. Without a sanitizer it
- * costs nothing. ThreadSanitizer's own fibres carry happens-before along the switch, as the thread's program order
- * does.
+ * Switching contexts with the sanitizers told: a fiber is a context plus what they keep for it.
  *
- * They are kept and used again: clang's takes 7 us to make one, and gcc 12's dies when there are 8,128 at once. So one
- * task of a fibre happens before the next: it did already, as both pass through the table's locks or one worker's
- * hands.
+ * AddressSanitizer keeps a stack's bounds, which are the slot's, and its fake stack, whose handle waits on the stack
+ * itself, as errno does. Whether it is there is known at run time: see base/sanitizer.h.
+ *
+ * ThreadSanitizer is told by a library that is built with it alone. Its own fibres carry happens-before along the
+ * switch, as the thread's program order does. They are kept and used again: clang's takes 7 us to make one, and gcc
+ * 12's dies when there are 8,128 at once. So one task of a fibre happens before the next: it did already, as both pass
+ * through the table's locks or one worker's hands.
  *
  * Memcheck (make VALGRIND=1) takes a stack pointer that moves into another registered stack for a switch; the stack's
  * part of what it must know is in stack/copy.h.
@@ -18,13 +20,9 @@
 #ifndef CONTEXT_FIBER_H
 #define CONTEXT_FIBER_H
 
-#include <stdbool.h>
-
+#include "base/sanitizer.h"
 #include "context/context.h"
 
-#ifdef SLEY_ASAN
-#include <sanitizer/common_interface_defs.h>
-#endif
 #ifdef SLEY_TSAN
 #include <sanitizer/tsan_interface.h>
 /* What the compiler calls at the end of each function. Under a name that gcc does not know otherwise. */
@@ -41,15 +39,15 @@ void fiber_tsan_func_exit(void) __asm__("__tsan_func_exit");
 struct fiber { /* zero at first */
 #ifdef SLEY_TSAN
 	void *tsan;
-#endif
-#ifdef SLEY_ASAN
-	void *fake;
-	const void *bottom;
-	size_t size;
-#endif
-#if !defined(SLEY_TSAN) && !defined(SLEY_ASAN)
+#else
 	char none[0];
 #endif
+};
+
+/* A stack, as AddressSanitizer knows it. */
+struct fiber_bounds {
+	const void *low;
+	size_t size;
 };
 
 /* The calling thread's own stack. */
@@ -68,9 +66,6 @@ FIBER_INLINE void fiber_init(struct fiber *fiber, void *low, void *top)
 #ifdef SLEY_TSAN
 	if (!fiber->tsan)
 		fiber->tsan = __tsan_create_fiber(0);
-#endif
-#ifdef SLEY_ASAN
-	*fiber = (struct fiber){ .bottom = low, .size = (size_t)((char *)top - (char *)low) };
 #endif
 #ifdef SLEY_VALGRIND
 	(void)VALGRIND_MAKE_MEM_NOACCESS(low, (size_t)((char *)top - (char *)low) - FIBER_FIRST);
@@ -102,27 +97,28 @@ FIBER_INLINE void fiber_abandon_frames(unsigned frames)
 #endif
 }
 
-/* Just before context_switch(). `last`: `from` never runs again. */
-FIBER_INLINE void fiber_leave(struct fiber *from, struct fiber *to, bool last)
+/* Just before context_switch(). */
+FIBER_INLINE void fiber_leave(struct fiber *to)
 {
-	(void)from, (void)to, (void)last;
-#ifdef SLEY_ASAN
-	__sanitizer_start_switch_fiber(last ? NULL : &from->fake, to->bottom, to->size);
-#endif
+	(void)to;
 #ifdef SLEY_TSAN
 	__tsan_switch_to_fiber(to->tsan, 0);
 #endif
 }
 
 /*
- * First thing on the stack that was switched to: `self` is its fiber, `from` the one that was left. A macro, as
- * `from` is looked up anew after the switch, which costs a call that only ASan needs.
+ * With AddressSanitizer in the process, just before context_switch() to another stack, and the first thing on it. `fake`
+ * is what it keeps for the stack that is left, and gets back there; null: that never runs again, or never has. `from`
+ * becomes where the stack that was left lies, which is how a thread's own is learnt; null: that is known.
  */
-#ifdef SLEY_ASAN
-/* Where the other stack lies is how a thread's own stack is learnt. */
-#define fiber_enter(self, from) __sanitizer_finish_switch_fiber((self)->fake, &(from)->bottom, &(from)->size)
-#else
-#define fiber_enter(self, from) ((void)(self))
-#endif
+FIBER_INLINE void fiber_tell_leave(void **fake, const void *low, size_t size)
+{
+	__sanitizer_start_switch_fiber(fake, low, size);
+}
+
+FIBER_INLINE void fiber_tell_enter(void *fake, struct fiber_bounds *from)
+{
+	__sanitizer_finish_switch_fiber(fake, from ? &from->low : NULL, from ? &from->size : NULL);
+}
 
 #endif

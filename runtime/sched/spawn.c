@@ -146,7 +146,8 @@ void task_main(void)
 {
 	struct worker *worker = worker_self();
 	struct task *task = worker->task;
-	fiber_enter(&task->fiber, &worker->fiber);
+	if (unlikely(worker->told))
+		fiber_tell_enter(NULL, &worker->bounds);
 	*sley_errno_location() = 0;
 	if (task->start.n != SLEY_BY_POINTER) {
 		call_by_value(&task->start);

@@ -6,6 +6,9 @@
  *   find a task -> hold its slot -> make it resident -> switch to it -> (it comes back) -> release the slot -> after
  *
  * Where tasks are found is in queue.c. A waiter that is granted the slot just left runs at once.
+ *
+ * AddressSanitizer is told of every switch where it is in the process. Whether it is, a worker asks once: there are two
+ * loops, and a task leaves the way on which it would carry control words or exceptions with it.
  */
 #include "sched/worker.h"
 
@@ -112,7 +115,7 @@ void count_here(enum sley_counter counter, uint64_t n)
 /* ---- running a task ---- */
 
 /* At its first run a task gets its slot for life. */
-static bool find_slot(struct worker *worker, struct task *task)
+static ALWAYS_INLINE bool find_slot(struct worker *worker, struct task *task)
 {
 	if (!task->tenant.slot) {
 		bool large = load(&region_site_live[task->site], relaxed) > 1024;
@@ -122,7 +125,7 @@ static bool find_slot(struct worker *worker, struct task *task)
 }
 
 /* Holds the task's slot, or leaves the task with the slot's waiters: false. */
-static bool hold(struct worker *worker, struct task *task)
+static ALWAYS_INLINE bool hold(struct worker *worker, struct task *task)
 {
 	struct slot *slot = task->tenant.slot;
 	if (task->flags & TASK_GRANTED) {
@@ -148,7 +151,7 @@ static void publish_image(struct worker *worker, struct task *task)
 }
 
 /* Makes the task resident and ready to be switched to. */
-static int enter(struct worker *worker, struct task *task)
+static ALWAYS_INLINE int enter(struct worker *worker, struct task *task)
 {
 	struct tenant *evicted;
 	struct slot *slot = task->tenant.slot;
@@ -182,7 +185,19 @@ static void began_elsewhere(struct task *task)
 	fetch_add(&line->elsewhere, 1, relaxed);
 }
 
-static void dispatch(struct worker *worker, struct task *task)
+/* To the task's stack and back. `fake` is for what AddressSanitizer keeps of this one; null: it is not there. A constant. */
+static ALWAYS_INLINE void switch_to(struct worker *worker, struct task *task, void **fake)
+{
+	const struct slot *slot = task->tenant.slot;
+	fiber_leave(&task->fiber);
+	if (fake)
+		fiber_tell_leave(fake, slot->low, (size_t)(slot->top - slot->low));
+	context_switch(&worker->context, &task->tenant.context);
+	if (fake)
+		fiber_tell_enter(*fake, NULL);
+}
+
+static ALWAYS_INLINE void dispatch(struct worker *worker, struct task *task, void **fake)
 {
 	struct sley_region_worker *line = worker->line;
 	if (unlikely(task->ready_on != worker->number))
@@ -198,19 +213,19 @@ static void dispatch(struct worker *worker, struct task *task)
 	store(&line->site, task->site, relaxed);
 	store(&line->task, task->id, relaxed);
 	store(&line->mode, SLEY_WORKER_TASK, relaxed);
-	fiber_leave(&worker->fiber, &task->fiber, false);
-	context_switch(&worker->context, &task->tenant.context);
-	fiber_enter(&worker->fiber, &task->fiber);
+	switch_to(worker, task, fake);
 	store(&line->mode, SLEY_WORKER_RUNTIME, relaxed);
 	store(&line->task, 0, relaxed);
 	worker->task = NULL;
 }
 
 /* The task's stack has been left. Returns who was granted its slot. */
-static struct task *land(struct worker *worker, struct task *task)
+static ALWAYS_INLINE struct task *land(struct worker *worker, struct task *task, bool told)
 {
 	struct slot *slot = task->tenant.slot;
 	enum after after = worker->after;
+	if (told && after == AFTER_END)
+		slot_forget_frames(slot);
 	if (after == AFTER_END)
 		slot_leave(&task->tenant);
 	slot_hide(slot);
@@ -226,8 +241,8 @@ static struct task *land(struct worker *worker, struct task *task)
 	return granted ? task_of(granted) : NULL;
 }
 
-/* Runs the task, and whoever is granted a slot that way. */
-static void run(struct worker *worker, struct task *task)
+/* Runs the task, and whoever is granted a slot that way. `fake` as above. */
+static ALWAYS_INLINE void run(struct worker *worker, struct task *task, void **fake)
 {
 	while (task) {
 		struct task *next = NULL;
@@ -239,8 +254,8 @@ static void run(struct worker *worker, struct task *task)
 			return;
 		struct slot *slot = task->tenant.slot;
 		if (likely(enter(worker, task) == 0)) {
-			dispatch(worker, task);
-			next = land(worker, task);
+			dispatch(worker, task, fake);
+			next = land(worker, task, fake != NULL);
 		} else {
 			starved_add(worker, task);
 			struct tenant *waiter = slot_release(slot);
@@ -250,21 +265,55 @@ static void run(struct worker *worker, struct task *task)
 	}
 }
 
-void worker_run(struct worker *worker)
+NOINLINE static void loop(struct worker *worker)
 {
 	struct task *task;
+	while ((task = queue_find(worker)))
+		run(worker, task, NULL);
+}
+
+/* AddressSanitizer says where the stack that was left lies: so it is left, for this very one. */
+static void learn_bounds(struct worker *worker)
+{
+	void *fake = NULL;
+	fiber_tell_leave(&fake, &fake, sizeof(fake));
+	fiber_tell_enter(fake, &worker->bounds);
+	fiber_tell_leave(&fake, worker->bounds.low, worker->bounds.size);
+	fiber_tell_enter(fake, NULL);
+}
+
+/* While a task runs the leak checker takes its stack for the thread's, so the callers' frames here are a root. */
+NOINLINE static void loop_told(struct worker *worker)
+{
+	struct task *task;
+	void *fake = NULL;
+	const char *here = __builtin_frame_address(0);
+	learn_bounds(worker);
+	size_t callers = (size_t)((const char *)worker->bounds.low + worker->bounds.size - here);
+	sanitizer_add_root(here, callers);
+	while ((task = queue_find(worker)))
+		run(worker, task, &fake);
+	sanitizer_drop_root(here, callers);
+}
+
+void worker_run(struct worker *worker)
+{
 	this_worker = worker;
 	block_cache_use(&worker->stack.blocks);
 	fiber_init_thread(&worker->fiber);
 	worker->control = control_get();
+	worker->told = sanitizer_knows_stacks();
+	worker->usual = worker->told ? CONTROL_NONE : worker->control;
 	worker->exceptions = exceptions_here();
 	struct exceptions callers = *worker->exceptions; /* sley_run() may be called in a catch block */
 	*worker->exceptions = (struct exceptions){ 0 };
 	store(&worker->line->thread, (uint64_t)(uintptr_t)__builtin_thread_pointer(), relaxed);
 	store(&worker->line->tid, (uint32_t)syscall(SYS_gettid), relaxed);
 	store(&worker->line->mode, SLEY_WORKER_RUNTIME, release);
-	while ((task = queue_find(worker)))
-		run(worker, task);
+	if (worker->told)
+		loop_told(worker);
+	else
+		loop(worker);
 	store(&worker->line->mode, SLEY_WORKER_GONE, relaxed);
 	store(&worker->line->thread, 0, relaxed);
 	*worker->exceptions = callers;
@@ -275,10 +324,10 @@ void worker_run(struct worker *worker)
 /* ---- a task's side of the switch ---- */
 
 /*
- * errno is the task's: it waits on the task's own stack. Never inlined: everything about the thread is looked up anew
- * after the switch.
+ * errno is the task's: it waits on the task's own stack, and so does what AddressSanitizer keeps for it. Never inlined
+ * but into its two forms, which are not: everything about the thread is looked up anew after the switch.
  */
-NOINLINE static void leave_stack(struct worker *worker, enum after after)
+static ALWAYS_INLINE void leave_stack(struct worker *worker, enum after after, void **fake)
 {
 	struct task *task = worker->task;
 	int saved = *sley_errno_location();
@@ -292,16 +341,30 @@ NOINLINE static void leave_stack(struct worker *worker, enum after after)
 		owned_check(task);
 	if (after == AFTER_END)
 		fiber_abandon_frames(3); /* task_main(), worker_end() and this */
-	fiber_leave(&task->fiber, &worker->fiber, after == AFTER_END);
+	fiber_leave(&worker->fiber);
+	if (fake)
+		fiber_tell_leave(after == AFTER_END ? NULL : fake, worker->bounds.low, worker->bounds.size);
 	context_switch(&task->tenant.context, &worker->context);
-	fiber_enter(&task->fiber, &worker_self()->fiber);
+	if (fake)
+		fiber_tell_enter(*fake, &worker_self()->bounds);
 	*sley_errno_location() = saved;
 }
 
-/* Whether the running task has changed what it shares with the worker's own code: see leave_carrying(). */
+NOINLINE static void leave_plain(struct worker *worker, enum after after)
+{
+	leave_stack(worker, after, NULL);
+}
+
+NOINLINE static void leave_told(struct worker *worker, enum after after)
+{
+	void *fake = NULL;
+	leave_stack(worker, after, &fake);
+}
+
+/* Whether the running task has changed what it shares with the worker's own code, or switches are told. */
 static ALWAYS_INLINE bool carries(const struct worker *worker)
 {
-	return unlikely(control_get() != worker->control) || unlikely(!exceptions_none(worker->exceptions));
+	return unlikely(control_get() != worker->usual) || unlikely(!exceptions_none(worker->exceptions));
 }
 
 /* The thread's part of what belongs to the task is as the worker's own code has it, and a new task finds it. */
@@ -317,7 +380,10 @@ NOINLINE static void leave_carrying(struct worker *worker, enum after after)
 	uint32_t control = control_get();
 	struct exceptions exceptions = *worker->exceptions;
 	put_down(worker);
-	leave_stack(worker, after);
+	if (worker->told)
+		leave_told(worker, after);
+	else
+		leave_plain(worker, after);
 	control_set(control);
 	*worker_self()->exceptions = exceptions;
 }
@@ -327,7 +393,7 @@ static void leave(struct worker *worker, enum after after)
 	if (carries(worker))
 		leave_carrying(worker, after);
 	else
-		leave_stack(worker, after);
+		leave_plain(worker, after);
 }
 
 void worker_park(void)
@@ -363,8 +429,11 @@ void worker_spend(const void *pc)
 void worker_end(void)
 {
 	struct worker *worker = worker_self();
-	if (carries(worker))
+	if (carries(worker)) {
 		put_down(worker);
-	leave_stack(worker, AFTER_END);
+		if (worker->told)
+			leave_told(worker, AFTER_END); /* and never returns */
+	}
+	leave_plain(worker, AFTER_END);
 	check_failed(__FILE__, __LINE__, "a task that ended runs");
 }

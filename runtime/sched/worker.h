@@ -25,6 +25,7 @@ struct worker {
 	struct context context; /* of its own stack, while a task runs */
 	struct task *task;      /* that runs now */
 	uint32_t control;       /* floating-point control words of its own code, constant in a run */
+	uint32_t usual;         /* with these a task may leave as it is: the same, or CONTROL_NONE where switches are told */
 	struct exceptions *exceptions; /* the thread's, constant in a run; empty but for a task that has some */
 	enum after after;
 	unsigned number;
@@ -46,6 +47,8 @@ struct worker {
 	struct task_cache tasks;
 	struct stack_worker stack;
 	struct fiber fiber;
+	bool told;                  /* AddressSanitizer is told of every switch; constant in a run */
+	struct fiber_bounds bounds; /* of its own stack then; owned by whichever stack it runs on */
 	uint32_t random; /* never 0 */
 	bool spinning;   /* counted in idle.spinning */
 	bool asleep;     /* between idle_wait()'s beginning and idle_leave() */

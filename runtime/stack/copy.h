@@ -9,9 +9,6 @@
 
 #include "base/compiler.h"
 
-#ifdef SLEY_ASAN
-#include <sanitizer/asan_interface.h>
-#endif
 #ifdef SLEY_VALGRIND
 #include <valgrind/memcheck.h>
 #endif
@@ -23,16 +20,6 @@ static inline void stack_copy(void *to, const void *from, size_t n)
 	__asm__ volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(n) : : "memory");
 #else
 	memcpy(to, from, n);
-#endif
-}
-
-/* A stack that is left for good may hold the red zones of frames that never returned. */
-static inline void stack_unpoison(char *low, char *top)
-{
-#ifdef SLEY_ASAN
-	__asan_unpoison_memory_region(low, (size_t)(top - low));
-#else
-	(void)low, (void)top;
 #endif
 }
 

@@ -5,8 +5,10 @@
  * that a stack whose pages and cache lines are warm is the next to be used; workers trade batches with it. Those at its
  * other end that nobody has needed for some seconds lose their pages (slots_trim_free()).
  *
- * ASan keeps shadow state for every frame, which cannot be copied with the bytes: there every task has a slot of its
- * own.
+ * AddressSanitizer keeps a shadow of every frame, which is not copied with the bytes: where it is in the process no slot
+ * is shared, and private ones follow when those of the range are used up. Its leak checker looks for pointers on parked
+ * stacks, so it is told of each when it is used first. It reads all that is mapped as readable there, so the guards
+ * among them are mappings of their own then.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -15,20 +17,13 @@
 #include "base/arena.h"
 #include "base/check.h"
 #include "base/missing.h"
+#include "base/sanitizer.h"
 #include "stack/copy.h"
 #include "stack/pool.h"
 #include "stack/strict.h"
 
 #ifndef MADV_GUARD_INSTALL
 #define MADV_GUARD_INSTALL 102 /* Linux 6.13: a guard that costs no mapping */
-#endif
-
-#ifdef SLEY_ASAN
-#define SHARING 0
-#define KEPT    0 /* what one worker keeps, another would have to do without */
-#else
-#define SHARING 1
-#define KEPT    (SLOT_CACHE - 1) /* exclusive slots, by a worker for its next tasks */
 #endif
 
 /*
@@ -40,8 +35,9 @@
 
 #define COLOURS      8
 #define COLOUR_STEP  320 /* 5 lines; the last one leaves most of the first page */
-#define PRIVATE_KEPT 64  /* private stacks kept for reuse */
-#define REFILL       ((KEPT + 1) / 2)
+#define PRIVATE_KEPT 64               /* private stacks kept for reuse */
+#define KEPT         (SLOT_CACHE - 1) /* exclusive slots, by a worker for its next tasks */
+#define REFILL       (SLOT_CACHE / 2)
 
 #ifdef SLEY_VALGRIND
 #define TOP_FREE 512 /* nearer than that to the end of a stack, Valgrind does not look for callers */
@@ -73,7 +69,7 @@ static int guard(char *low, unsigned number)
 	static unsigned missing; /* atomic: before Linux 6.13, or filtered */
 	int saved = errno, failed = -1;
 	char *start = low - STACK_GUARD;
-	if (number >= MAPPED_GUARDS && !load(&missing, relaxed)) {
+	if (number >= MAPPED_GUARDS && !sanitizer_finds_leaks() && !load(&missing, relaxed)) {
 		failed = madvise(start, STACK_GUARD, MADV_GUARD_INSTALL);
 		if (failed && (errno == EINVAL || is_missing(errno)))
 			store(&missing, 1, relaxed);
@@ -102,6 +98,24 @@ void slot_dump(unsigned number)
 	memory_dump(slot_place(from), (to - from) * (stack_size + STACK_GUARD), true);
 	while (from < to && !cas_weak(&pool.dumped, &from, to, relaxed, relaxed))
 		;
+}
+
+/* All before slot `end` is looked at by the leak checker, and what is behind it is not. With the lock held, or alone. */
+static void set_roots(unsigned end)
+{
+	size_t stride = stack_size + STACK_GUARD;
+	sanitizer_drop_root((void *)stacks_begin, pool.roots * stride);
+	sanitizer_add_root((void *)stacks_begin, end * stride);
+	pool.roots = end;
+}
+
+/* The slot is used for the first time. */
+static void add_root(unsigned number)
+{
+	lock_take(&pool.lock);
+	if (number >= pool.roots)
+		set_roots(number + 1);
+	lock_drop(&pool.lock);
 }
 
 /* Memcheck learns of a stack when it is used first. With the lock held. */
@@ -147,8 +161,8 @@ int slots_open(unsigned count, size_t size)
 		return -ENOMEM;
 	}
 	pool.count = count;
-	pool.shared = !SHARING ? 0 : count < SHARE_ALL_BELOW ? count : SHARED_SLOTS;
-	pool.for_large = SHARING ? (count - pool.shared) / 4 : 0;
+	pool.shared = sanitizer_knows_stacks() ? 0 : count < SHARE_ALL_BELOW ? count : SHARED_SLOTS;
+	pool.for_large = pool.shared > 0 ? (count - pool.shared) / 4 : 0;
 	for (unsigned i = count; i-- > 0;) {
 		struct slot *slot = &pool.slots[i];
 		*slot = (struct slot){ .low = base + i * stride + STACK_GUARD };
@@ -199,6 +213,7 @@ static void private_unlink(struct private_slot *private)
 static void private_unmap(struct slot *slot)
 {
 	deregister(slot);
+	sanitizer_drop_root(slot->low, stack_size);
 	munmap(slot->low - STACK_GUARD, STACK_GUARD + stack_size);
 	free(slot);
 }
@@ -218,6 +233,7 @@ static struct slot *private_make(void)
 	struct slot *slot = &private->slot;
 	*slot = (struct slot){ .low = base + STACK_GUARD, .kind = SLOT_PRIVATE, .guarded = 1 };
 	slot_colour(slot, slot->low + stack_size, number);
+	sanitizer_add_root(slot->low, stack_size);
 	lock_take(&pool.lock);
 	slot_register(slot);
 	private_link(private);
@@ -280,10 +296,10 @@ void slots_close(void)
 		private_unmap(&private->slot);
 	}
 	pool.private = NULL;
-	for (unsigned i = 0; i < pool.made; i++) {
-		stack_unpoison(pool.slots[i].low, pool.slots[i].top);
+	for (unsigned i = 0; i < pool.made; i++)
 		deregister(&pool.slots[i]);
-	}
+	if (!stack_strict)
+		set_roots(0);
 	munmap((void *)stacks_begin, stacks_size);
 	if (stack_strict)
 		strict_close();
@@ -392,7 +408,7 @@ static void refill(struct stack_worker *worker, bool large)
 {
 	lock_take(&pool.lock);
 	unsigned keep = large ? 0 : pool.for_large;
-	while (worker->free_count < MAX(REFILL, 1) && pool.free_count > keep)
+	while (worker->free_count < REFILL && pool.free_count > keep)
 		worker->free[worker->free_count++] = take_free();
 	lock_drop(&pool.lock);
 }
@@ -418,7 +434,7 @@ void stack_worker_empty(struct stack_worker *worker)
 static struct slot *pick_shared(struct stack_worker *worker)
 {
 	if (pool.shared == 0)
-		return NULL;
+		return slot_private_new();
 	struct slot *slot = NULL;
 	for (unsigned i = 0; i < pool.shared; i++) {
 		slot = &pool.slots[worker->cursor++ % pool.shared];
@@ -449,6 +465,7 @@ struct slot *slot_pick(struct stack_worker *worker, bool large)
 #endif
 		if (guard(slot->low, number) != 0)
 			tell_unguarded();
+		add_root(number);
 		store(&slot->guarded, 1, relaxed);
 	}
 	return slot;
@@ -472,8 +489,9 @@ void slot_abandon(struct tenant *tenant)
 	if (tenant->image && !stack_reserve_free(tenant->image))
 		block_free(tenant->image, slot_live(tenant->slot, tenant));
 	tenant->image = NULL;
+	if (tenant->slot)
+		slot_forget_frames(tenant->slot);
 	if (tenant->slot && tenant->slot->kind == SLOT_PRIVATE) {
-		stack_unpoison(tenant->slot->low, tenant->slot->top);
 		private_unlink((struct private_slot *)tenant->slot);
 		private_unmap(tenant->slot);
 	}

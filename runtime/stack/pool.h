@@ -28,6 +28,7 @@ struct pool {
 	struct private_slot *oldest, *newest; /* all private ones, in the order in which they were looked at */
 	unsigned private_count;
 	unsigned dumped; /* atomic: slots [0, dumped) are in core dumps */
+	unsigned roots;  /* protected by lock: slots [0, roots) are looked at by the leak checker */
 	unsigned made;   /* atomic: slots [0, made) have been used or may be; in strict mode written under lock */
 	/* constant during a run */
 	struct slot *slots;

@@ -130,7 +130,6 @@ void slot_leave(struct tenant *tenant)
 {
 	struct slot *slot = tenant->slot;
 	DCHECK(slot->resident == tenant);
-	stack_unpoison(slot->low, slot->top);
 	stack_bury(slot->low, slot->top);
 	slot->resident = NULL;
 	store(&tenant->slot, NULL, relaxed);

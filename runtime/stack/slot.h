@@ -40,6 +40,7 @@
 #include <stdint.h>
 
 #include "base/compiler.h"
+#include "base/sanitizer.h"
 #include "context/context.h"
 #include "base/block.h"
 
@@ -137,8 +138,8 @@ struct slot *slot_at(unsigned number);
 
 /*
  * A slot for a first run: an exclusive one, while there is one and (unless `large`) more than a reserve of them; else
- * the next shared slot, preferably one that is not held. Null: there are no shared slots (ASan, strict mode) and all
- * others are taken.
+ * the next shared slot, preferably one that is not held, or a private one where none may be shared (AddressSanitizer).
+ * Null: strict mode's are all taken, or there is no memory for a private one.
  */
 struct slot *slot_pick(struct stack_worker *worker, bool large);
 
@@ -182,6 +183,12 @@ static inline void slot_bind(struct slot *slot, uint64_t owner, uint32_t site)
 		slot->since = slot->since != SINCE_MIXED && slot->site == site ? SINCE_SITE : SINCE_MIXED;
 	store(&slot->owner, owner, relaxed);
 	store(&slot->site, site, relaxed);
+}
+
+/* The tenant's frames never return: AddressSanitizer is told, if there is one. With the slot held, or alone. */
+static inline void slot_forget_frames(const struct slot *slot)
+{
+	sanitizer_unpoison(slot->low, (size_t)(slot->top - slot->low));
 }
 
 /* The stack was left; its slot is still held. In strict mode it becomes inaccessible. */

@@ -20,20 +20,37 @@
 /* Two sides of a switch, as worker and task are. */
 static struct context outside, inside;
 static struct fiber outside_fiber, inside_fiber;
+static struct fiber_bounds outside_bounds;
 static char *low, *top;
 
 static void go_in(void)
 {
-	fiber_leave(&outside_fiber, &inside_fiber, false);
+	void *fake = NULL;
+
+	fiber_leave(&inside_fiber);
+	if (sanitizer_knows_stacks())
+		fiber_tell_leave(&fake, low, STACK);
 	context_switch(&outside, &inside);
-	fiber_enter(&outside_fiber, &inside_fiber);
+	if (sanitizer_knows_stacks())
+		fiber_tell_enter(fake, NULL);
+}
+
+/* The first thing inside. */
+static void entered_with(void *fake)
+{
+	if (sanitizer_knows_stacks())
+		fiber_tell_enter(fake, &outside_bounds);
 }
 
 static void go_out(bool last)
 {
-	fiber_leave(&inside_fiber, &outside_fiber, last);
+	void *fake = NULL;
+
+	fiber_leave(&outside_fiber);
+	if (sanitizer_knows_stacks())
+		fiber_tell_leave(last ? NULL : &fake, outside_bounds.low, outside_bounds.size);
 	context_switch(&inside, &outside);
-	fiber_enter(&inside_fiber, &outside_fiber);
+	entered_with(fake);
 }
 
 static void make(void (*entry)(void))
@@ -64,7 +81,7 @@ static unsigned entered;
 
 static void align_entry(void)
 {
-	fiber_enter(&inside_fiber, &outside_fiber);
+	entered_with(NULL);
 	_Alignas(16) volatile char aligned[16] = { 0 };
 	entry_frame = (uintptr_t)__builtin_frame_address(0);
 	entered++;
@@ -201,7 +218,7 @@ static bool kept_inside;
 
 static void check_inside(void)
 {
-	fiber_enter(&inside_fiber, &outside_fiber);
+	entered_with(NULL);
 	kept_inside = true;
 	for (uint64_t i = 0; i < 1000; i++)
 		kept_inside &= registers_kept(out_once, 0x1111111111111111u * (i % 15));
@@ -228,7 +245,7 @@ static void count_rounds(void)
 {
 	volatile unsigned frame[100];
 
-	fiber_enter(&inside_fiber, &outside_fiber);
+	entered_with(NULL);
 	for (unsigned i = 0; i < 100; i++)
 		frame[i] = i * 7;
 	for (;;) {
@@ -324,7 +341,7 @@ __attribute__((no_sanitize("address"))) NOINLINE static void follow_frame_pointe
 
 static void count_frame_pointers(void)
 {
-	fiber_enter(&inside_fiber, &outside_fiber);
+	entered_with(NULL);
 	follow_frame_pointers(10);
 	go_out(true);
 	abort();
@@ -332,7 +349,7 @@ static void count_frame_pointers(void)
 
 static void walk_inside(void)
 {
-	fiber_enter(&inside_fiber, &outside_fiber);
+	entered_with(NULL);
 	walk_deeper(10);
 	go_out(true);
 	abort();
