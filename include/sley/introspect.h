@@ -3,10 +3,11 @@
 /*
  * The introspection region: the contract between a process that runs sley and whoever looks at it.
  *
- * A process that called sley_run() holds two memfds, found as links in /proc/PID/fd:
+ * A process that called sley_run() holds memfds, found as links in /proc/PID/fd:
  *
  *   memfd:sley           this layout, read-only for everybody else: it is sized and mapped first, then sealed against
  *                        shrinking, growing, new writable mappings and further seals
+ *   memfd:sley-tasks     a part of the task records, likewise: see SLEY_REGION_PARTS
  *   memfd:sley-control   one page with struct sley_control: where a reader asks for more detail, under a lease
  *
  *      0            header (one page)
@@ -36,10 +37,11 @@
 #include <stdint.h>
 
 #define SLEY_REGION_NAME    "sley" /* memfd_create() names */
+#define SLEY_TASKS_NAME     "sley-tasks"
 #define SLEY_CONTROL_NAME   "sley-control"
 #define SLEY_REGION_MAGIC   0x316e677279656c73ULL /* "sleyrgn1" in little endian */
 #define SLEY_CONTROL_MAGIC  0x316c746379656c73ULL /* "sleyctl1" */
-#define SLEY_REGION_VERSION 2
+#define SLEY_REGION_VERSION 3
 
 /* A task id is generation << SLEY_TASK_INDEX_BITS | (index + 1), where index is the number of the task's record. */
 #define SLEY_TASK_INDEX_BITS 24
@@ -47,6 +49,20 @@
 
 #define SLEY_REGION_WORKERS 256  /* capacity of the worker table */
 #define SLEY_REGION_SITES   4096 /* site 0 stands for all that found no place */
+
+/*
+ * Pages of a sealed memfd cannot be given back, but a memfd can be. So the first SLEY_REGION_PART_RECORDS task records are
+ * always in the region itself, and part p of the others, from 1, which are as many as all before it, may be in a memfd of
+ * their own: as large as the region, and each record at the same offset. Parts that no task has needed for some seconds
+ * get a new memfd, so that the memory of the old one is free. `parts` of the header tells which it is.
+ */
+#define SLEY_REGION_PART_RECORDS 65536u
+#define SLEY_REGION_PARTS        8 /* besides the first records */
+
+/* The part of record `index`; 0: the first records. Of a word in `parts`: the descriptor; -1: they are in the region. */
+#define SLEY_REGION_PART(index) \
+	((index) < SLEY_REGION_PART_RECORDS ? 0 : 32 - __builtin_clz((unsigned)(index) / SLEY_REGION_PART_RECORDS))
+#define SLEY_PART_FD(word) ((int)((word)&UINT32_MAX) - 1)
 
 /* Where a table lies in the region: record i at offset + i * stride. */
 struct sley_region_table {
@@ -88,6 +104,9 @@ struct sley_region_header {
 	uint32_t task_high;    /* no record from here on was ever used */
 	uint32_t level;        /* enum sley_level in force */
 	uint32_t reserved;
+	/* of part i + 1: how often its memfd was replaced << 32 | (descriptor + 1); 0: it has none. Stored (release) when
+	   none of its records is in use */
+	uint64_t parts[SLEY_REGION_PARTS];
 };
 
 enum sley_worker_mode {

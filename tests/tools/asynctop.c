@@ -8,7 +8,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "fake_region.h"
@@ -342,6 +344,91 @@ static void test_signal(void **state)
 	fake_stop(pid);
 }
 
+/* ---- parts of the task records ---- */
+
+#define FIRST_OF_PART SLEY_REGION_PART_RECORDS
+
+/* A memfd for part 1 with one task, of that name; the header tells of it as the n-th. */
+static void publish_part(struct fake *f, uint32_t n, const char *name, bool sealed)
+{
+	struct sley_region_task task = { .id = fake_id(FIRST_OF_PART), .state = SLEY_TASK_READY, .site = 2 };
+	int fd = memfd_create(SLEY_TASKS_NAME, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+	strcpy(task.name, name);
+	REQUIRE(fd >= 0 && ftruncate(fd, (off_t)f->size) == 0);
+	REQUIRE(pwrite(fd, &task, sizeof(task),
+		       (off_t)(f->header->tasks.offset + FIRST_OF_PART * sizeof(task))) == sizeof(task));
+	REQUIRE(!sealed || fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW) == 0);
+	f->live[FIRST_OF_PART / 64] = 1;
+	f->header->task_high = FIRST_OF_PART + 1;
+	f->header->parts[0] = (uint64_t)n << 32 | ((unsigned)fd + 1);
+}
+
+static void has_part(struct fake *f)
+{
+	publish_part(f, 1, "old", true);
+}
+
+/* When it has been seen: another memfd. */
+static void replace_part(struct fake *f)
+{
+	if (f->header->parts[0] >> 32 == 1 && *(volatile int64_t *)&f->control->lease_ns != 0) {
+		nanosleep(&(struct timespec){ .tv_nsec = 200000000 }, NULL);
+		publish_part(f, 2, "new", true);
+	}
+	nanosleep(&(struct timespec){ .tv_nsec = 2000000 }, NULL);
+}
+
+/* Records are read from the memfd that their part is in, and from the next one when it was replaced. */
+static void test_parts(void **state)
+{
+	pid_t pid = fake_start(&(struct fake_options){ .lie = has_part, .each = replace_part,
+						       .task_capacity = 2 * FIRST_OF_PART });
+	struct tool t;
+
+	tool_run(&t, false, "--json", "-n", "10", "-d", "0.1", "-p", tool_number(pid), NULL);
+	tool_expect(&t, 0, "\"tasks_total\":6");
+	tool_expect(&t, 0, "\"name\":\"old\"");
+	tool_expect(&t, 0, "\"name\":\"new\"");
+	tool_assert_schema(t.out);
+	tool_free(&t);
+	fake_stop(pid);
+}
+
+static void unsealed_part(struct fake *f)
+{
+	publish_part(f, 1, "lie", false);
+}
+
+static void part_elsewhere(struct fake *f)
+{
+	has_part(f);
+	f->header->parts[0] = (unsigned)f->control_fd + 1;
+}
+
+static void no_part(struct fake *f)
+{
+	has_part(f);
+	f->header->parts[0] = UINT64_MAX;
+}
+
+/* What is not a memfd of that name and size, sealed, is not read: its records count as not valid. */
+static void test_bad_parts(void **state)
+{
+	static fake_lie *const lies[] = { unsealed_part, part_elsewhere, no_part };
+
+	for (size_t i = 0; i < sizeof(lies) / sizeof(lies[0]); i++) {
+		pid_t pid = fake_start(&(struct fake_options){ .lie = lies[i], .task_capacity = 2 * FIRST_OF_PART });
+		struct tool t;
+
+		tool_run(&t, false, "-b", "-d", "0.05", "-p", tool_number(pid), NULL);
+		tool_expect(&t, 0, "5 tasks");
+		tool_expect(&t, 0, "1 records are not valid");
+		tool_free(&t);
+		fake_stop(pid);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -360,6 +447,8 @@ int main(void)
 		cmocka_unit_test(test_one_of_two_dies),
 		cmocka_unit_test(test_lease),
 		cmocka_unit_test(test_signal),
+		cmocka_unit_test(test_parts),
+		cmocka_unit_test(test_bad_parts),
 	};
 
 	setenv("LC_ALL", "C.UTF-8", 1);

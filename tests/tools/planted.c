@@ -60,14 +60,14 @@ static void stop_service(struct service *s)
 /* A real service with parked tasks: all are counted, the place where tasks wait is the planted line. */
 static void test_real_tasks(void **state)
 {
-	struct service s = start_service("20000", NULL);
+	struct service s = start_service("150000", NULL); /* their records are in three parts */
 	unsigned line = test_source_line("tests/tools/planted.planted.c", "PLANTED: where \"polite\" waits");
 	char want[128];
 	struct tool t;
 
 	tool_run(&t, false, "--json", "-d", "1", "-p", tool_number(s.pid), NULL);
 	tool_expect(&t, 0, "\"service\":\"planted\"");
-	tool_expect(&t, 0, "\"tasks_total\":20003");
+	tool_expect(&t, 0, "\"tasks_total\":150003");
 	snprintf(want, sizeof(want), "\"kind\":\"sleep\",\"location\":{\"file\":\"tests/tools/planted.planted.c\",\"line\":%u,"
 		 "\"function\":\"cooperate\"", line);
 	tool_expect(&t, 0, want);

@@ -67,6 +67,9 @@ static int look(int descriptor, struct message_look *m, int *answer)
 		return region(descriptor, m, answer);
 	case LOOK_CONTROL:
 		return find_control(descriptor, answer);
+	case LOOK_PART:
+		*answer = find_part(descriptor, m->number);
+		return 0;
 	case LOOK_CURRENT:
 		return find_current(descriptor, m->link);
 	case LOOK_CALL:
@@ -215,6 +218,12 @@ int look_region(pid_t pid, int dir, long own_pid, struct found *found)
 int look_control(pid_t pid, int dir, int *fd)
 {
 	question = (struct message_look){ .what = LOOK_CONTROL };
+	return ask_for(pid, dir, &question, &answer, fd);
+}
+
+int look_part(pid_t pid, int dir, int number, int *fd)
+{
+	question = (struct message_look){ .what = LOOK_PART, .number = number };
 	return ask_for(pid, dir, &question, &answer, fd);
 }
 

@@ -50,10 +50,11 @@ int look_name(pid_t pid, int dir, struct text *out, const struct block_record *r
 int look_lease(pid_t pid, int page, uint32_t level, int64_t lease_ns);
 int look_release(pid_t pid, int page, int64_t lease_ns);
 
-/* As find_named(), find_region(), find_control() and find_current(). The first and the last: 1 or 0. */
+/* As find_named(), find_region(), find_control(), find_part() and find_current(). The first and the last: 1 or 0. */
 int look_named(pid_t pid, int dir);
 int look_region(pid_t pid, int dir, long own_pid, struct found *);
 int look_control(pid_t pid, int dir, int *fd);
+int look_part(pid_t pid, int dir, int number, int *fd);
 int look_current(pid_t pid, int dir, const char *link);
 
 /* CPU time that lookers have used, ns. */

@@ -140,6 +140,20 @@ void process_retry_control(struct process *p)
 		open_control(p);
 }
 
+void process_parts(struct process *p)
+{
+	for (unsigned part = 1; part <= SLEY_REGION_PARTS; part++) {
+		int number = SLEY_PART_FD(p->region.header.parts[part - 1]), fd = -1;
+
+		if (!region_part_changed(&p->region, part))
+			continue;
+		/* not asked now, or no answer: again at the next look */
+		if (number >= 0 && look_part(p->pid, p->dir, number, &fd) != 0)
+			continue;
+		region_part_set(&p->region, part, fd);
+	}
+}
+
 enum process_status process_open(struct process *p, pid_t pid)
 {
 	enum process_status status;
@@ -148,10 +162,12 @@ enum process_status process_open(struct process *p, pid_t pid)
 	status = open_handles(p);
 	if (status == PROCESS_OK)
 		status = open_region(p);
-	if (status == PROCESS_OK)
+	if (status == PROCESS_OK) {
+		process_parts(p);
 		open_control(p);
-	else
+	} else {
 		process_close(p);
+	}
 	return status;
 }
 

@@ -20,6 +20,7 @@
 #define DESCRIPTORS_MOST 16384
 
 #define REGION_LINK "/memfd:" SLEY_REGION_NAME " (deleted)"
+#define PART_LINK "/memfd:" SLEY_TASKS_NAME " (deleted)"
 #define CONTROL_LINK "/memfd:" SLEY_CONTROL_NAME " (deleted)"
 
 /* ---- small readers of /proc ---- */
@@ -248,6 +249,19 @@ int find_named(int dir)
 		found = link_is(dirfd(fds), name, REGION_LINK);
 	closedir(fds);
 	return found;
+}
+
+int find_part(int dir, int number)
+{
+	char name[32];
+	int fds = openat(dir, "fd", O_PATH | O_DIRECTORY | O_CLOEXEC), fd = -1;
+
+	snprintf(name, sizeof(name), "%d", number);
+	if (fds >= 0 && number >= 0 && link_is(fds, name, PART_LINK))
+		fd = open_memfd(fds, name, O_RDONLY);
+	if (fds >= 0)
+		close(fds);
+	return fd;
 }
 
 bool find_current(int dir, const char *link)

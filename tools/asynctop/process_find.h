@@ -31,6 +31,9 @@ void find_region(int dir, long own_pid, struct found *);
 /* Its control page: a memfd of that name, not yet looked into. fd -1: 0, or a negative errno of opening it. */
 int find_control(int dir, int *fd);
 
+/* What it has as that descriptor, if it is a memfd with a part of its task records; -1: it is not. Not yet looked into. */
+int find_part(int dir, int number);
+
 /* Whether the link still names a region: it does not after an exec. */
 bool find_current(int dir, const char *link);
 

@@ -110,13 +110,19 @@ static enum region_status check_counts(struct region *r)
 	return REGION_OK;
 }
 
+static bool is_sealed(int fd)
+{
+	int seals = fcntl(fd, F_GET_SEALS);
+
+	return seals >= 0 && (seals & (F_SEAL_SHRINK | F_SEAL_GROW)) == (F_SEAL_SHRINK | F_SEAL_GROW);
+}
+
 static enum region_status check_file(struct region *r)
 {
 	const struct sley_region_header *h = &r->header;
 	off_t size = lseek(r->fd, 0, SEEK_END); /* and not stat: see look.h */
-	int seals = fcntl(r->fd, F_GET_SEALS);
 
-	if (seals < 0 || (seals & (F_SEAL_SHRINK | F_SEAL_GROW)) != (F_SEAL_SHRINK | F_SEAL_GROW)) {
+	if (!is_sealed(r->fd)) {
 		snprintf(r->why, sizeof(r->why), "it is not sealed against shrinking and growing");
 		return REGION_INVALID;
 	}
@@ -138,6 +144,7 @@ enum region_status region_open(struct region *r, int fd)
 	enum region_status status;
 
 	memset(r, 0, sizeof(*r));
+	memset(r->parts, 0xff, sizeof(r->parts)); /* -1 */
 	r->fd = fd;
 	if (fcntl(fd, F_GET_SEALS) < 0 || !read_at(fd, &r->header, sizeof(r->header), 0) || r->header.magic != SLEY_REGION_MAGIC) {
 		snprintf(r->why, sizeof(r->why), "it has no header");
@@ -159,9 +166,39 @@ enum region_status region_open(struct region *r, int fd)
 
 void region_close(struct region *r)
 {
+	for (unsigned i = 0; r->fd >= 0 && i < SLEY_REGION_PARTS; i++)
+		if (r->parts[i] >= 0)
+			close(r->parts[i]);
 	if (r->fd >= 0)
 		close(r->fd);
 	r->fd = -1;
+}
+
+bool region_part_changed(const struct region *r, unsigned part)
+{
+	return r->part_words[part - 1] != r->header.parts[part - 1];
+}
+
+void region_part_set(struct region *r, unsigned part, int fd)
+{
+	if (r->parts[part - 1] >= 0)
+		close(r->parts[part - 1]);
+	if (fd >= 0 && (!is_sealed(fd) || lseek(fd, 0, SEEK_END) != (off_t)r->header.size)) {
+		close(fd);
+		fd = -1;
+	}
+	r->parts[part - 1] = fd;
+	r->part_words[part - 1] = r->header.parts[part - 1];
+}
+
+/* Where record `index` is to be read; -1: it cannot be. */
+static int records_of(const struct region *r, uint32_t index)
+{
+	unsigned part = (unsigned)SLEY_REGION_PART(index);
+
+	if (part == 0 || part > SLEY_REGION_PARTS || r->header.parts[part - 1] == 0)
+		return r->fd;
+	return r->parts[part - 1];
 }
 
 /* The fixed part reaches up to `name`, less the stacks, which are stored by the first run. */
@@ -274,7 +311,7 @@ static bool read_live(const struct region *r, uint32_t first, uint32_t high, uin
 static int read_chunk(struct region *r, uint32_t first, const uint64_t live[REGION_CHUNK / 64],
 		      struct region_cursor *cursor, struct sley_region_task *out)
 {
-	int low = -1, high = -1, n = 0;
+	int low = -1, high = -1, n = 0, fd;
 
 	for (int i = 0; i < REGION_CHUNK / 64; i++) {
 		if (live[i] == 0)
@@ -285,7 +322,13 @@ static int read_chunk(struct region *r, uint32_t first, const uint64_t live[REGI
 	}
 	if (low < 0)
 		return 0;
-	if (!read_at(r->fd, out, (size_t)(high - low + 1) * sizeof(*out),
+	fd = records_of(r, first);
+	if (fd < 0) {
+		for (int i = 0; i < REGION_CHUNK / 64; i++)
+			cursor->invalid += (unsigned)__builtin_popcountll(live[i]);
+		return 0;
+	}
+	if (!read_at(fd, out, (size_t)(high - low + 1) * sizeof(*out),
 		     r->header.tasks.offset + ((uint64_t)first + (uint64_t)low) * sizeof(*out)))
 		return -1;
 	for (int i = low; i <= high; i++) {
@@ -317,27 +360,26 @@ int region_tasks(struct region *r, struct region_cursor *cursor, struct sley_reg
 	return n;
 }
 
-static bool task_place(const struct region *r, uint64_t id, uint64_t *offset)
+/* Reads the first n bytes of the task's record. */
+static bool read_task(const struct region *r, uint64_t id, void *out, size_t n)
 {
 	uint64_t index = (id & SLEY_TASK_INDEX_MASK) - 1;
 
 	if ((id & SLEY_TASK_INDEX_MASK) == 0 || index >= r->header.task_high)
 		return false;
-	*offset = r->header.tasks.offset + index * sizeof(struct sley_region_task);
-	return true;
+	int fd = records_of(r, (uint32_t)index);
+	return fd >= 0 && read_at(fd, out, n, r->header.tasks.offset + index * sizeof(struct sley_region_task));
 }
 
 bool region_still(struct region *r, uint64_t id)
 {
-	uint64_t offset, now;
+	uint64_t now;
 
-	return task_place(r, id, &offset) && read_at(r->fd, &now, sizeof(now), offset) && now == id;
+	return read_task(r, id, &now, sizeof(now)) && now == id;
 }
 
 bool region_task(struct region *r, uint64_t id, struct sley_region_task *out)
 {
-	uint64_t offset;
-
-	return task_place(r, id, &offset) && read_at(r->fd, out, sizeof(*out), offset) && out->id == id &&
+	return read_task(r, id, out, sizeof(*out)) && out->id == id &&
 	       check_task(r, (uint32_t)(id & SLEY_TASK_INDEX_MASK) - 1, out) && region_still(r, id);
 }

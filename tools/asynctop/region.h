@@ -26,6 +26,8 @@ enum region_status {
 
 struct region {
 	int fd;
+	int parts[SLEY_REGION_PARTS]; /* of the task records: a memfd, or -1; looked into by its word in the header */
+	uint64_t part_words[SLEY_REGION_PARTS]; /* the one it was opened by */
 	struct sley_region_header header; /* checked, and refreshed by region_refresh() */
 	char name[sizeof(((struct sley_region_header *)0)->name) + 1];
 	char why[160];     /* plain ASCII */
@@ -49,6 +51,12 @@ void region_close(struct region *r);
 
 /* Reads the header again: REGION_INVALID when it changed where it may not, or counts are out of range. */
 enum region_status region_refresh(struct region *r);
+
+/* Whether the header tells of another memfd for part `part` (from 1) than was given. Looked at after a refresh. */
+bool region_part_changed(const struct region *r, unsigned part);
+
+/* Takes `fd` (open for reading; -1: it cannot be had) for the part: what is not as it must be is closed. */
+void region_part_set(struct region *r, unsigned part, int fd);
 
 /* Copies worker lines [0, worker_count) to `out`, which holds SLEY_REGION_WORKERS. The number, or -1. */
 int region_workers(struct region *r, struct sley_region_worker *out);

@@ -111,6 +111,7 @@ enum look {
 	LOOK_NAMED,
 	LOOK_REGION,
 	LOOK_CONTROL,
+	LOOK_PART,
 	LOOK_CURRENT,
 	LOOK_CALL,
 	LOOK_MEMORY,
@@ -127,6 +128,7 @@ struct message_look {
 	uint32_t tid;
 	uint32_t sample;
 	uint32_t level;
+	int32_t number; /* of a descriptor */
 	uint32_t text_length;
 	int64_t own_pid;
 	int64_t cpu_ns;  /* that the looker has used */

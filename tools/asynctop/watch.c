@@ -413,6 +413,7 @@ enum watch_status watch_tick(struct watch *w, const struct watch_wish *wish, dou
 	m.gone = !process_current(&w->process);
 	if (region_refresh(region) != REGION_OK)
 		return WATCH_INVALID;
+	process_parts(&w->process);
 	m.time_ns = now_ns();
 	m.watched_ns = m.time_ns - w->attached_ns;
 	m.interval_ns = before ? m.time_ns - before : 0;
