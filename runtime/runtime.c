@@ -21,7 +21,7 @@
  *   sched/spawn.c        the task's own calls: spawn, join, yield, sleep, its end
  *   sched/cancel.c         cancelling it
  *   sched/cleanup.c        what it does when its function has returned; local.c: its values
- *   sched/task.c           the table of tasks, their states and public records
+ *   sched/task.c           the table of tasks, their states and public records; records.c: the memory of these
  *   sched/wait.c           the protocol of everything that waits
  *   sched/thread.c         plain threads that wait
  *   sched/timer.c          deadlines
@@ -55,7 +55,7 @@
  *   sync/scope.c         scopes: the owner's calls; children.c: what all sides of one see
  *   sync/child.c           a child's life; supervise.c: starting again what has failed
  *   sync/monitor.c       being told how tasks end; link.c: being cancelled with them
- *   region/region.c      what tools may see; site.c: spawn sites
+ *   region/region.c      what tools may see; site.c: spawn sites; part.c: task records that can be given back
  *   dump.c               the same as text
  *   copies.c             finding another copy of all this in the process
  *

@@ -122,6 +122,20 @@ int arena_grow(struct arena *arena, size_t size)
 	return result;
 }
 
+size_t arena_shrink(struct arena *arena, size_t size)
+{
+	int saved = errno;
+	if (size >= arena->populated)
+		return 0;
+	size_t less = arena->populated - size;
+	madvise(arena->base + size, less, MADV_DONTNEED);
+	memory_dump(arena->base + size, less, false);
+	tell_leak_checker(arena, arena->populated, size);
+	arena->populated = size;
+	errno = saved;
+	return less;
+}
+
 void arena_free(struct arena *arena)
 {
 	tell_leak_checker(arena, arena->populated, 0);

@@ -28,6 +28,9 @@ int arena_grow(struct arena *arena, size_t size);
 /* Makes [0, size) of an arena that has not grown yet accessible, without touching it, for small pages. 0 or -ENOMEM. */
 int arena_open(struct arena *arena, size_t size);
 
+/* Gives back what is beyond [0, size), whole pages, of an arena that has grown: how many bytes. */
+size_t arena_shrink(struct arena *arena, size_t size);
+
 void arena_free(struct arena *arena);
 
 /*

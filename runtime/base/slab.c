@@ -234,6 +234,15 @@ static bool something_comes(struct slabs *slabs)
 	return comes;
 }
 
+/* The bytes of n slabs that had lost them. */
+static int warm(struct slabs *slabs, const struct slab *first, unsigned n)
+{
+	char *memory = slab_memory(slabs, first);
+	size_t begin = (size_t)(memory - slabs->base), size = n * SLAB;
+	int error = slabs->kind->again ? slabs->kind->again(begin, begin + size) : 0;
+	return error ? error : memory_populate(memory, size);
+}
+
 /* Makes cold slabs, or fresh ones, stock. */
 static int grow_group(struct slabs *slabs)
 {
@@ -242,7 +251,7 @@ static int grow_group(struct slabs *slabs)
 	unsigned n = take_cold(slabs, &first);
 	int error = 0;
 	if (n > 0)
-		error = memory_populate(slab_memory(slabs, first), n * SLAB);
+		error = warm(slabs, first, n);
 	else if (slabs->memory.populated >= slabs->limit)
 		return something_comes(slabs) ? 0 : -EAGAIN;
 	else if (!(fresh = (n = take_fresh(slabs, &first)) > 0))
@@ -363,6 +372,25 @@ bool slabs_are_large(struct slabs *slabs)
 	bool large = slabs->made - slabs->colds > SLAB_SMALL;
 	lock_drop(&slabs->lock);
 	return large;
+}
+
+unsigned slabs_usable(struct slabs *slabs)
+{
+	lock_take(&slabs->lock);
+	unsigned n = MAX(slabs->made, MIN(SLAB_SMALL, slabs->count)) - slabs->colds;
+	lock_drop(&slabs->lock);
+	return n;
+}
+
+bool slabs_are_cold(struct slabs *slabs, unsigned first, unsigned end)
+{
+	lock_take(&slabs->lock);
+	unsigned i = first;
+	end = MIN(end, slabs->made);
+	while (i < end && slabs->all[i].state == SLAB_COLD)
+		i++;
+	lock_drop(&slabs->lock);
+	return i == end && first < end;
 }
 
 static bool can_leave(const struct slab *slab)

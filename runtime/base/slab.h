@@ -68,6 +68,8 @@ struct slab_kind {
 	void (*back)(struct slab *slab, void *block);
 	/* without it, but with the growth lock: memory from the first up to that byte is about to be used: 0 or -ENOMEM */
 	int (*grow)(size_t end);
+	/* the same of what had lost its bytes, from `begin` to `end` */
+	int (*again)(size_t begin, size_t end);
 	/* without it: the slab, which nobody uses, is to lose its bytes; false: not now */
 	bool (*leave)(struct slab *slab, void *memory);
 };
@@ -125,6 +127,12 @@ size_t slabs_trim(struct slabs *slabs);
 
 /* Whether so much memory is in use that emptying caches may be worth it. Any thread. */
 bool slabs_are_large(struct slabs *slabs);
+
+/* With the growth lock held: how many slabs have blocks that are, or can be, in use before it is dropped. */
+unsigned slabs_usable(struct slabs *slabs);
+
+/* With the growth lock held: whether slabs in [first, end) were used, and all have lost their bytes since. */
+bool slabs_are_cold(struct slabs *slabs, unsigned first, unsigned end);
 
 static inline char *slab_memory(struct slabs *slabs, const struct slab *slab)
 {

@@ -61,27 +61,37 @@ static bool exceeds_limit(uint64_t size)
 	return getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur < size;
 }
 
+int memfd_open(const char *name, uint64_t size)
+{
+	int fd = descriptor_lift((int)syscall(SYS_memfd_create, name, 3u /* MFD_CLOEXEC | MFD_ALLOW_SEALING */));
+	if (fd < 0)
+		return -errno;
+	int error = exceeds_limit(size) ? EFBIG : ftruncate(fd, (off_t)size) != 0 ? errno : 0;
+	if (error == 0)
+		return fd;
+	close(fd);
+	return -error;
+}
+
+void memfd_seal(int fd)
+{
+	fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_FUTURE_WRITE | F_SEAL_SEAL);
+}
+
 /* A memfd of `size` bytes, mapped; 0 or a negative errno value. The mapping does not go into forked children. */
 static int memfd_map(const char *name, uint64_t size, int *fd, void **address)
 {
-	*fd = descriptor_lift((int)syscall(SYS_memfd_create, name, 3u /* MFD_CLOEXEC | MFD_ALLOW_SEALING */));
+	*fd = memfd_open(name, size);
 	if (*fd < 0)
-		return -errno;
-	if (exceeds_limit(size)) {
-		errno = EFBIG;
-		goto fail;
-	}
-	if (ftruncate(*fd, (off_t)size) != 0)
-		goto fail;
+		return *fd;
 	*address = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, *fd, 0);
-	if (*address == MAP_FAILED)
-		goto fail;
+	if (*address == MAP_FAILED) {
+		int error = -errno;
+		close(*fd);
+		return error;
+	}
 	madvise(*address, size, MADV_DONTFORK);
 	return 0;
-fail:;
-	int error = -errno;
-	close(*fd);
-	return error;
 }
 
 /* The same, or private memory and -1 for *fd. */
@@ -133,9 +143,10 @@ static void publish(struct sley_region_header *header, int fd)
 		.sites = (void *)(base + header->sites.offset),
 		.tasks = (void *)(base + header->tasks.offset),
 		.max_tasks = header->tasks.capacity,
+		.shared = fd >= 0,
 	};
 	snprintf(region.sites[0].file, sizeof(region.sites[0].file), "(more than %d spawn sites)", SLEY_REGION_SITES);
-	fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_FUTURE_WRITE | F_SEAL_SEAL);
+	memfd_seal(fd);
 	store(&header->magic, SLEY_REGION_MAGIC, release); /* last: whoever sees it sees the rest */
 }
 

@@ -7,6 +7,8 @@
 #ifndef REGION_REGION_H
 #define REGION_REGION_H
 
+#include <stdbool.h>
+
 #include <sley.h>
 #include <sley/introspect.h>
 
@@ -22,6 +24,7 @@ struct region {
 	struct sley_region_site *sites;
 	struct sley_region_task *tasks;
 	uint32_t max_tasks;
+	bool shared;    /* in a memfd; else in private memory */
 	unsigned level; /* atomic; enum sley_level, written by the monitor */
 };
 
@@ -39,6 +42,10 @@ void region_end(void);
 
 /* The control word, clamped: sets region.level. By the monitor, at `now`. */
 void region_control(int64_t now);
+
+/* A memfd of `size` bytes, not sealed yet, or a negative errno value; sealed as all but the control word. */
+int memfd_open(const char *name, uint64_t size);
+void memfd_seal(int fd);
 
 /* The number of a spawn site; registers it at first use. 0 when the table is full. Any thread. */
 uint32_t region_site_slow(struct sley_site *site);
@@ -68,6 +75,11 @@ extern HIDDEN uint32_t region_site_live[SLEY_REGION_SITES];
 static inline void region_live_set(uint32_t index)
 {
 	fetch_or(&region.live[index / 64], (uint64_t)1 << (index % 64), release); /* after the record is whole */
+}
+
+static inline bool region_is_live(uint32_t index)
+{
+	return load(&region.live[index / 64], relaxed) >> (index % 64) & 1;
 }
 
 static inline void region_live_clear(uint32_t index)

@@ -10,6 +10,7 @@
 #include "base/lock.h"
 #include "sched/task.h"
 
+#define SLACK ((size_t)64 << 10)
 #define CHUNK ((PAGE - sizeof(struct chunk *)) / sizeof(uint32_t)) /* tasks in a chunk */
 
 struct chunk {
@@ -54,6 +55,21 @@ void global_close(void)
 int global_reserve(uint32_t tasks)
 {
 	return arena_grow(&queue.arena, bytes_for(tasks));
+}
+
+size_t global_shrink(uint32_t tasks)
+{
+	size_t size = bytes_for(tasks);
+	if (queue.arena.populated <= ROUND_UP(size, SLACK))
+		return 0;
+	lock_take(&queue.lock);
+	bool empty = global_length == 0;
+	if (empty) { /* begin anew, at the front */
+		queue.first = queue.last = queue.free = NULL;
+		queue.begin = queue.end = queue.made = 0;
+	}
+	lock_drop(&queue.lock);
+	return empty ? arena_shrink(&queue.arena, ROUND_UP(size, SLACK)) : 0;
 }
 
 static void add_chunk(void)

@@ -24,6 +24,9 @@ void global_close(void);
 /* Room for `tasks` tasks, so that global_put() cannot fail: 0 or -ENOMEM. With the table's lock held. */
 int global_reserve(uint32_t tasks);
 
+/* With the same lock held, when no more than `tasks` can be alive before it is dropped: the bytes that were given back. */
+size_t global_shrink(uint32_t tasks);
+
 /* Any thread. The tasks are ready, in no queue, and there is room for them. */
 void global_put(struct task *const *tasks, unsigned n);
 

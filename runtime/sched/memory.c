@@ -11,10 +11,13 @@
  * it comes back. Rejected: that the monitor takes the caches of workers that sleep. It would have to keep them from
  * waking up meanwhile.
  *
- * What stays, for each task of the highest number that was ever alive: its public record (64 bytes: the sealed region
- * cannot lose any), and 4 bytes of the global queue. And what malloc() keeps of freed objects.
+ * What stays: the public records of the first tasks (4 MiB), and of others as long as one of the same part lives
+ * (region/part.h). And what malloc() keeps of freed objects.
  */
 #include "sched/memory.h"
+
+#include "sched/global.h"
+#include "sched/records.h"
 
 int64_t memory_interval = DECAY_INTERVAL;
 
@@ -47,7 +50,8 @@ static void ask_workers(void)
 
 void memory_look(int64_t now)
 {
-	if (now - aged >= load(&memory_interval, relaxed)) {
+	bool step = now - aged >= load(&memory_interval, relaxed);
+	if (step) {
 		aged = now;
 		slabs_age(&blocks);
 		slabs_age(&task_slabs);
@@ -56,6 +60,8 @@ void memory_look(int64_t now)
 			ask_workers();
 	}
 	size_t given = slabs_trim(&blocks) + slabs_trim(&task_slabs) + slots_trim_free();
+	if (step || given > 0)
+		given += records_trim(global_shrink);
 	if (given > 0)
 		count_here(SLEY_COUNTER_given_back, given);
 }

@@ -14,11 +14,10 @@
 #include "base/check.h"
 #include "base/race.h"
 #include "sched/forgotten.h"
+#include "sched/records.h"
 #include "sched/worker.h"
 
-#define BATCH         32    /* entries that travel between a worker's cache and the table */
-#define RECORDS_AHEAD 4096u /* public records are populated in steps of 256 KiB */
-#define RECORDS_FIRST 64u   /* the first page */
+#define BATCH 32 /* entries that travel between a worker's cache and the table */
 
 struct slabs task_slabs;
 
@@ -27,7 +26,6 @@ static struct {
 	int (*reserve)(uint32_t tasks); /* constant during a run, as max */
 	uint64_t generation; /* of fresh entries: above all that earlier runs used */
 	uint32_t high;       /* atomic: entries [0, high) were used; written under the lock of the slabs */
-	uint32_t populated;  /* public records touched; protected by their growth lock */
 } table;
 
 struct task *task_at(uint32_t index)
@@ -93,28 +91,20 @@ static void entry_back(struct slab *slab, void *block)
 	slab->newest[NEWEST_WAIT] = MAX(slab->newest[NEWEST_WAIT], load(&task->claim, relaxed) >> CLAIM_BITS);
 }
 
-/* Makes the record pages of [0, high) present, in steps. */
-static int populate_records(uint32_t high)
-{
-	while (table.populated < high) {
-		uint32_t step = table.populated < RECORDS_AHEAD ? RECORDS_FIRST : RECORDS_AHEAD;
-		uint32_t end = MIN(table.populated + step, ROUND_UP(region.max_tasks, RECORDS_FIRST));
-		uintptr_t begin = (uintptr_t)&region.tasks[table.populated];
-		size_t size = (end - table.populated) * sizeof(struct sley_region_task);
-		if (memory_populate((void *)begin, ROUND_UP(size, PAGE)) != 0)
-			return -ENOMEM;
-		memory_dump((void *)begin, ROUND_UP(size, PAGE), true);
-		table.populated = end;
-	}
-	return 0;
-}
-
 /* What entries need besides, before they are used. */
 static int entries_grow(size_t end)
 {
 	uint32_t entries = (uint32_t)MIN(end / sizeof(struct task), table.max);
-	int error = populate_records(entries);
+	int error = records_grow(entries);
 	return error ? error : table.reserve(entries);
+}
+
+/* The same for entries that had lost their pages. */
+static int entries_again(size_t begin, size_t end)
+{
+	size_t usable = slabs_usable(&task_slabs) * (SLAB / sizeof(struct task));
+	int error = records_again((uint32_t)(begin / sizeof(struct task)), (uint32_t)(end / sizeof(struct task)));
+	return error ? error : table.reserve((uint32_t)MIN(usable, table.max));
 }
 
 /*
@@ -140,9 +130,12 @@ static bool entries_leave(struct slab *slab, void *memory)
 
 int tasks_open(uint32_t max, int (*reserve)(uint32_t tasks))
 {
-	static const struct slab_kind kind = {
-		.size = entry_size, .cut = entry_cut, .back = entry_back, .grow = entries_grow, .leave = entries_leave
-	};
+	static const struct slab_kind kind = { .size = entry_size,
+					       .cut = entry_cut,
+					       .back = entry_back,
+					       .grow = entries_grow,
+					       .again = entries_again,
+					       .leave = entries_leave };
 	table.max = max;
 	table.reserve = reserve;
 	forgotten_open(max);
@@ -155,8 +148,10 @@ void tasks_close(void)
 	for (uint32_t i = 0; i < table.high; i++) {
 		if (is_later(generation_of(task_at(i)), newest))
 			newest = generation_of(task_at(i));
-		store(&region.tasks[i].id, 0, relaxed);
-		region_live_clear(i);
+		if (region_is_live(i)) { /* else its page may be a hole */
+			store(&region.tasks[i].id, 0, relaxed);
+			region_live_clear(i);
+		}
 		fiber_fini(&task_at(i)->fiber);
 	}
 	for (unsigned i = 0; i < task_slabs.made; i++) {
@@ -164,6 +159,7 @@ void tasks_close(void)
 			newest = task_slabs.all[i].newest[NEWEST_GENERATION];
 	}
 	slabs_close(&task_slabs);
+	records_close();
 	table.high = 0;
 	table.generation = (newest + 1) & GENERATIONS;
 }

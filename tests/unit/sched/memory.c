@@ -44,11 +44,9 @@ static void park_with(void *live)
 }
 
 /* So many tasks are parked at the same time, with so many live bytes each, and end. What they had at most. */
-static size_t burst(unsigned tasks, size_t live)
+static size_t burst_of(sley_task *ids, unsigned tasks, size_t live)
 {
-	sley_task *ids = malloc(tasks * sizeof(*ids));
-
-	REQUIRE(ids && sley_group_add(&gate, 1) == 0);
+	REQUIRE(sley_group_add(&gate, 1) == 0);
 	store(&parked, 0, relaxed);
 	for (unsigned i = 0; i < tasks; i++)
 		REQUIRE((ids[i] = sley_spawn_copy(park_with, &live, sizeof(live))) > 0);
@@ -58,6 +56,15 @@ static size_t burst(unsigned tasks, size_t live)
 	REQUIRE(sley_group_done(&gate) == 0);
 	for (unsigned i = 0; i < tasks; i++)
 		REQUIRE(sley_join(ids[i], SOON) == 0);
+	return most;
+}
+
+static size_t burst(unsigned tasks, size_t live)
+{
+	sley_task *ids = malloc(tasks * sizeof(*ids));
+
+	REQUIRE(ids);
+	size_t most = burst_of(ids, tasks, live);
 	free(ids);
 	return most;
 }
@@ -121,6 +128,24 @@ static int main_five_seconds(void *unused)
 	return 0;
 }
 
+static sley_task million[1000000];
+
+/* The public records too, and what the global queue needs for so many. The ids' array is there before. */
+static int main_million(void *unused)
+{
+	unsigned n = sizeof(million) / sizeof(million[0]);
+	size_t before;
+
+	memset(million, 1, sizeof(million));
+	burst(10, 100);
+	before = resident();
+	REQUIRE(burst_of(million, n, 100) > before + 300 * MIB);
+	await_resident(allowed(before), SLEY_SEC(5));
+	for (unsigned i = 0; i < n; i++)
+		REQUIRE(sley_cancel(million[i]) == -ESRCH);
+	return 0;
+}
+
 static int in_run(int (*main)(void *), unsigned workers)
 {
 	struct sley_options options = { .size = sizeof(options), .workers = workers };
@@ -161,6 +186,11 @@ static void test_five_seconds(void **state)
 	in_child(main_five_seconds, 1, DECAY_INTERVAL);
 }
 
+static void test_million(void **state)
+{
+	in_child(main_million, 2, DECAY_INTERVAL);
+}
+
 #endif
 
 /* ---- driven by hand ---- */
@@ -198,6 +228,7 @@ int main(void)
 		cmocka_unit_test(test_sizes),
 		cmocka_unit_test(test_many),
 		cmocka_unit_test(test_five_seconds),
+		cmocka_unit_test(test_million),
 #endif
 		cmocka_unit_test(test_asked),
 	};

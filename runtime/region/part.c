@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+/*
+ * F_SEAL_FUTURE_WRITE, which keeps others from writing to the records, also keeps us from punching holes: fallocate(2)
+ * and MADV_REMOVE answer EPERM. MADV_DONTNEED takes pages out of the mapping only, and they stay allocated. So memory
+ * comes back with the last reference to a memfd: a part is mapped anew from another one, at the same address.
+ *
+ * A reader that has the old one open finds zeroes or what its last tasks left; their bits in `live` are clear. It looks
+ * at `parts` whenever it reads the header, and opens the new one. A service that closes descriptors that are not its
+ * own may have ours: so it is looked at before it is closed.
+ *
+ * Rejected: the records in a memfd without that seal. Another process of the same user, who may not trace this one
+ * (Yama), could map it writable and show tools what is not so. And a memfd for each 64 KiB of records, as for the
+ * entries' slabs: a million tasks would take a thousand descriptors, instead of five.
+ */
+#include "region/part.h"
+
+#include <errno.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/arena.h"
+
+#define BITE ((size_t)2 << 20) /* of pages that leave the mapping at once, while other threads wait for page faults */
+
+static struct {
+	int fd; /* valid if it was opened */
+	dev_t device;
+	ino_t inode;
+	uint32_t opened; /* how often */
+} parts[SLEY_REGION_PARTS + 1];
+
+static char *part_memory(unsigned part)
+{
+	return (char *)&region.tasks[part_begin(part)];
+}
+
+static size_t part_size(unsigned part)
+{
+	return ROUND_UP((part_end(part) - part_begin(part)) * sizeof(struct sley_region_task), PAGE);
+}
+
+/* Maps it there, and tells readers. 0 or a negative errno value. */
+static int place(unsigned part, int fd)
+{
+	struct stat status;
+	char *memory = part_memory(part);
+	off_t offset = memory - (char *)region.header;
+	size_t size = part_size(part);
+	if (fstat(fd, &status) != 0 || mmap(memory, size, PROT_READ | PROT_WRITE,
+					    MAP_SHARED | MAP_NORESERVE | MAP_FIXED, fd, offset) == MAP_FAILED)
+		return -errno;
+	madvise(memory, size, MADV_DONTFORK);
+	memory_dump(memory, size, false);
+	memfd_seal(fd);
+	parts[part].fd = fd;
+	parts[part].device = status.st_dev;
+	parts[part].inode = status.st_ino;
+	uint64_t word = (uint64_t)++parts[part].opened << 32 | ((unsigned)fd + 1);
+	store(&region.header->parts[part - 1], word, release); /* pairs with a reader's look at the header */
+	return 0;
+}
+
+static int replace(unsigned part)
+{
+	int fd = memfd_open(SLEY_TASKS_NAME, region.header->size);
+	int error = fd < 0 ? fd : place(part, fd);
+	if (error && fd >= 0)
+		close(fd);
+	return error;
+}
+
+void part_open(unsigned part)
+{
+	int saved = errno;
+	if (region.shared && parts[part].opened == 0)
+		replace(part);
+	errno = saved;
+}
+
+static void forget(unsigned part)
+{
+	size_t size = part_size(part);
+	for (size_t at = 0; at < size; at += BITE)
+		madvise(part_memory(part) + at, MIN(BITE, size - at), MADV_DONTNEED);
+}
+
+static void close_if(int fd, dev_t device, ino_t inode)
+{
+	struct stat status;
+	if (fstat(fd, &status) == 0 && status.st_dev == device && status.st_ino == inode)
+		close(fd);
+}
+
+bool part_renew(unsigned part)
+{
+	int saved = errno, old = parts[part].fd;
+	dev_t device = parts[part].device;
+	ino_t inode = parts[part].inode;
+	bool renewed = true;
+	if (!region.shared || parts[part].opened > 0)
+		forget(part);
+	if (!region.shared)
+		memory_dump(part_memory(part), part_size(part), false);
+	else if (parts[part].opened > 0 && replace(part) == 0)
+		close_if(old, device, inode);
+	else
+		renewed = false;
+	errno = saved;
+	return renewed;
+}
