@@ -178,8 +178,7 @@ int slots_open(unsigned count, size_t size)
 	pool.dumped = 0;
 	pool.made = count;
 	stack_size = size;
-	stacks_begin = (uintptr_t)base;
-	stacks_size = stride * count;
+	stacks_set(base, stride * count);
 	return 0;
 }
 
@@ -310,7 +309,7 @@ void slots_close(void)
 	pool.decay = (struct decay){ 0 }; /* the next run's stacks may be strict ones, which have no ring */
 	pool.slots = pool.free = NULL;
 	pool.free_count = pool.private_count = pool.count = pool.made = 0;
-	stacks_begin = stacks_size = 0;
+	store(&stacks_size, 0, relaxed);
 }
 
 struct slot *slot_of(const void *p)

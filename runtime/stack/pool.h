@@ -39,6 +39,13 @@ struct pool {
 };
 extern HIDDEN struct pool pool;
 
+/* A run has the copying range. */
+static inline void stacks_set(const void *begin, size_t size)
+{
+	store(&stacks_begin, (uintptr_t)begin, relaxed);
+	store(&stacks_size, size, release); /* pairs with stack_is_copying() */
+}
+
 /* Where slot `number` of the copying range begins: its guard. */
 static inline char *slot_place(unsigned number)
 {

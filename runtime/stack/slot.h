@@ -39,6 +39,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/atomic.h"
 #include "base/compiler.h"
 #include "base/sanitizer.h"
 #include "context/context.h"
@@ -97,13 +98,17 @@ struct stack_worker {
 	unsigned reserve_used; /* atomic: the first half holds an image */
 };
 
-/* The copying range, constant during a run. */
+/*
+ * The copying range, constant during a run. Atomic: plain threads look while runs begin and end. It is set size last, and
+ * its end sets the size to 0 alone: a begin that is not the size's own would have the range cover anything.
+ */
 extern HIDDEN uintptr_t stacks_begin, stacks_size;
 
 /* Whether `p` points into a copying stack, anybody's. One subtraction, one compare. */
 static inline bool stack_is_copying(const void *p)
 {
-	return unlikely((uintptr_t)p - stacks_begin < stacks_size);
+	uintptr_t size = load(&stacks_size, acquire); /* pairs with stacks_set() */
+	return unlikely((uintptr_t)p - load(&stacks_begin, relaxed) < size);
 }
 
 /* Whether this is a run in strict mode (strict.h). Constant during a run. */

@@ -52,8 +52,7 @@ static int map(unsigned count, size_t size)
 	pool.count = count;
 	pool.made = pool.dumped = 0;
 	stack_size = size;
-	stacks_begin = (uintptr_t)base;
-	stacks_size = whole;
+	stacks_set(base, whole);
 	return 0;
 }
 

@@ -509,6 +509,44 @@ static void test_forked_locked(void **state)
 
 #endif
 
+/* ---- from one run to the next ---- */
+
+static unsigned runs_over; /* atomic */
+
+static void *call_always(void *unused)
+{
+	static struct sley_mutex mutex;
+	static struct sley_sem sem;
+
+	while (!load(&runs_over, acquire)) {
+		int error = sley_mutex_trylock(&mutex);
+		REQUIRE(error == -ENOTCONN || error == 0);
+		REQUIRE(error || (error = sley_mutex_unlock(&mutex)) == 0 || error == -ENOTCONN);
+		memset(&mutex, 0, sizeof(mutex));
+		error = sley_sem_release(&sem, 1);
+		REQUIRE(error == -ENOTCONN || error == 0);
+	}
+	return NULL;
+}
+
+static int main_short(void *arg)
+{
+	return sley_sleep(sley_in(SLEY_US(100)));
+}
+
+/* Whether there is a run is the one question, and nothing else of it is looked at before. */
+static void test_between_runs(void **state)
+{
+	pthread_t thread;
+
+	store(&runs_over, 0, relaxed);
+	assert_int_equal(pthread_create(&thread, NULL, call_always, NULL), 0);
+	for (int i = 0; i < 20; i++)
+		run(main_short, 2);
+	store(&runs_over, 1, release);
+	pthread_join(thread, NULL);
+}
+
 #ifdef SLEY_ASAN
 /* Objects are left behind in every run, as the calls come while it ends: that is what these tests are about. */
 const char *__asan_default_options(void);
@@ -522,6 +560,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_forked),
+		cmocka_unit_test(test_between_runs),
 #if RACE_POINTS
 		cmocka_unit_test(test_visits),
 		cmocka_unit_test(test_forked_locked),
