@@ -26,12 +26,16 @@ int control_open(struct control *c, pid_t pid, int fd)
 
 int control_renew(struct control *c, int64_t now_ns, int64_t for_ns)
 {
+	int error;
+
 	if (c->fd < 0)
 		return -EBADF;
 	if (for_ns > SLEY_LEASE_MAX_NS)
 		for_ns = SLEY_LEASE_MAX_NS;
-	c->lease_ns = now_ns + for_ns;
-	return look_lease(c->pid, c->fd, SLEY_LEVEL_TIMES, c->lease_ns);
+	error = look_lease(c->pid, c->fd, SLEY_LEVEL_TIMES, now_ns + for_ns);
+	if (!error) /* else the page has the one before, which is what is to be released */
+		c->lease_ns = now_ns + for_ns;
+	return error;
 }
 
 void control_close(struct control *c)
