@@ -8,7 +8,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -344,6 +346,33 @@ static void test_signal(void **state)
 	fake_stop(pid);
 }
 
+/* A signal ends it in a write, too, that nobody reads. */
+static void test_signal_in_write(void **state)
+{
+	pid_t pid = fake_start(&(struct fake_options){ 0 });
+	const char *args[] = { "--json", "-n", "0", "-d", "0.05", "-p", tool_number(pid), NULL };
+	struct pollfd ended = { .events = POLLIN };
+	int unread = 0, room;
+	struct tool t;
+
+	tool_start(&t, false, args);
+	room = fcntl(t.out_fd, F_SETPIPE_SZ, 4096);
+	assert_true(room > 0);
+	while (unread < room) {
+		assert_int_equal(ioctl(t.out_fd, FIONREAD, &unread), 0);
+		sched_yield();
+	}
+	ended.fd = (int)syscall(SYS_pidfd_open, t.pid, 0);
+	assert_true(ended.fd >= 0);
+	kill(t.pid, SIGTERM);
+	assert_int_equal(poll(&ended, 1, 20000), 1);
+	close(ended.fd);
+	tool_finish(&t);
+	assert_int_equal(t.code, 128 + SIGTERM);
+	tool_free(&t);
+	fake_stop(pid);
+}
+
 /* ---- parts of the task records ---- */
 
 #define FIRST_OF_PART SLEY_REGION_PART_RECORDS
@@ -447,6 +476,7 @@ int main(void)
 		cmocka_unit_test(test_one_of_two_dies),
 		cmocka_unit_test(test_lease),
 		cmocka_unit_test(test_signal),
+		cmocka_unit_test(test_signal_in_write),
 		cmocka_unit_test(test_parts),
 		cmocka_unit_test(test_bad_parts),
 	};

@@ -412,6 +412,22 @@ static void test_many_processes(void **state)
 	fake_stop(mine);
 }
 
+/* Where it is started without standard descriptors, nothing of its own gets their numbers, and its report. */
+static void test_closed_descriptors(void **state)
+{
+	pid_t pid = fake_start(&(struct fake_options){ 0 });
+	char command[512];
+	struct tool t;
+
+	snprintf(command, sizeof(command), "exec %s -b -d 0.05 -p %d >&-", test_build_path("asynctop"), (int)pid);
+	tool_program = "/bin/sh";
+	tool_run(&t, false, "-c", command, NULL);
+	tool_program = NULL;
+	tool_expect(&t, 1, "writing: Bad file descriptor");
+	tool_free(&t);
+	fake_stop(pid);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -425,6 +441,7 @@ int main(void)
 		cmocka_unit_test(test_forked_child),
 		cmocka_unit_test(test_many_descriptors),
 		cmocka_unit_test(test_many_processes),
+		cmocka_unit_test(test_closed_descriptors),
 	};
 
 	setenv("LC_ALL", "C.UTF-8", 1);

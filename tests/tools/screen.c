@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /* The live screen in a pseudo-terminal: what it shows, what keys do, and that the terminal comes back however it ends. */
+#include <poll.h>
+#include <sched.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -137,6 +141,44 @@ static void expect_signal(int number, int code)
 	assert_int_equal(terminal_end(&terminal), code);
 }
 
+/* Whether the process is in a write to its terminal. */
+static bool writes(pid_t pid)
+{
+	char path[32], call[32] = "", want[32];
+	FILE *file;
+
+	snprintf(want, sizeof(want), "%d 0x%x ", SYS_write, STDOUT_FILENO);
+	snprintf(path, sizeof(path), "/proc/%d/syscall", (int)pid);
+	file = fopen(path, "r");
+	assert_non_null(file);
+	(void)!fgets(call, sizeof(call), file);
+	fclose(file);
+	return strncmp(call, want, strlen(want)) == 0;
+}
+
+/* A terminal that was stopped takes nothing: a signal ends it all the same, and gives back the terminal's modes. */
+static void test_stopped_terminal(void **state)
+{
+	struct pollfd ended = { .events = POLLIN };
+	struct termios after;
+	int status;
+
+	start(NULL);
+	assert_int_equal(tcflow(terminal.slave, TCOOFF), 0);
+	while (!writes(terminal.pid))
+		sched_yield();
+	ended.fd = (int)syscall(SYS_pidfd_open, terminal.pid, 0);
+	kill(terminal.pid, SIGTERM);
+	assert_int_equal(poll(&ended, 1, 20000), 1);
+	assert_int_equal(waitpid(terminal.pid, &status, 0), terminal.pid);
+	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM);
+	assert_int_equal(tcgetattr(terminal.slave, &after), 0);
+	assert_int_equal(after.c_lflag, terminal.before.c_lflag);
+	close(ended.fd);
+	close(terminal.fd);
+	close(terminal.slave);
+}
+
 /* Signals that ask it to end, and those of a crash: the terminal comes back, and the shell sees the signal. */
 static void test_signals(void **state)
 {
@@ -250,6 +292,7 @@ int main(void)
 		cmocka_unit_test(test_sort_and_filter),
 		cmocka_unit_test(test_no_color),
 		cmocka_unit_test(test_signals),
+		cmocka_unit_test(test_stopped_terminal),
 		cmocka_unit_test(test_control_c),
 		cmocka_unit_test(test_target_dies),
 		cmocka_unit_test(test_ticks),

@@ -14,6 +14,7 @@
  * This file is the two loops: reports at ticks, and the screen.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <locale.h>
 #include <poll.h>
 #include <signal.h>
@@ -37,13 +38,14 @@ static volatile sig_atomic_t stop_signal;
 static void on_stop(int signal_number)
 {
 	stop_signal = signal_number;
+	writing_hurries(signal_number);
 }
 
-/* The stop signals arrive only in ppoll, so that none is lost between a look at the flag and the wait. */
+/* The stop signals arrive only in ppoll, or when something is written, so that none is lost between a look at the flag and the wait. */
 static void catch_stop(sigset_t *during_wait, int input)
 {
 	static const int signals[] = { SIGINT, SIGTERM, SIGHUP };
-	struct sigaction action = { .sa_handler = on_stop };
+	struct sigaction action = { .sa_handler = on_stop, .sa_flags = SA_RESTART };
 	sigset_t block;
 
 	sigemptyset(&block);
@@ -93,7 +95,12 @@ static bool target_ended(const struct session *s)
 
 static int print(const struct text *t)
 {
-	if (fwrite(text_string(t), 1, t->length, stdout) == t->length && fflush(stdout) == 0)
+	bool written;
+
+	writing_begins();
+	written = fwrite(text_string(t), 1, t->length, stdout) == t->length && fflush(stdout) == 0;
+	writing_ends();
+	if (written)
 		return 0;
 	fprintf(stderr, "asynctop: writing: %s\n", strerror(errno));
 	return EXIT_RUNTIME;
@@ -268,12 +275,23 @@ static int run(const struct options *o)
 	return status;
 }
 
+/* What is opened later must not get a number that was closed, and the report with it. Writing there fails, as it should. */
+static bool hold_standard_descriptors(void)
+{
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDONLY) != fd)
+			return false;
+	return true;
+}
+
 int main(int argc, char **argv)
 {
 	struct options options;
 	enum options_result parsed;
 	int status;
 
+	if (!hold_standard_descriptors())
+		return EXIT_RUNTIME;
 	setlocale(LC_CTYPE, "");
 	parsed = options_parse(&options, argc, argv, isatty(STDOUT_FILENO), stdout, stderr);
 	if (options.output == OUTPUT_SCREEN && !isatty(STDIN_FILENO))

@@ -8,6 +8,7 @@
 #include "screen.h"
 
 #include <ncurses.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,12 +16,14 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include "interrupt.h"
 #include "ui.h"
 
 #undef columns /* of term.h */
 #undef lines
 
 static bool is_open, has_colour, exit_registered;
+static volatile sig_atomic_t is_changed; /* the terminal is not as it was */
 static SCREEN *terminal;
 static struct termios modes;     /* as they were */
 static char restore[256];        /* what to send: attributes off, cursor on, main screen */
@@ -39,12 +42,31 @@ static void add_restore(const char *s)
 	}
 }
 
-static void on_fatal(int signal_number)
+static void restore_now(void)
 {
 	ssize_t ignored = write(STDOUT_FILENO, restore, restore_length);
 
 	(void)ignored;
 	tcsetattr(STDIN_FILENO, TCSANOW, &modes);
+}
+
+/* The terminal takes nothing any more, until somebody reads it, but it may have its modes. */
+static void abandon(void)
+{
+	struct pollfd output = { .fd = STDOUT_FILENO, .events = POLLOUT };
+
+	if (!is_changed)
+		return;
+	tcflush(STDOUT_FILENO, TCOFLUSH);
+	if (poll(&output, 1, 0) > 0)
+		restore_now();
+	else
+		tcsetattr(STDIN_FILENO, TCSANOW, &modes);
+}
+
+static void on_fatal(int signal_number)
+{
+	restore_now();
 	signal(signal_number, SIG_DFL);
 	raise(signal_number);
 }
@@ -92,6 +114,8 @@ int screen_open(bool colour)
 	if (terminal == NULL)
 		return -1;
 	is_open = true;
+	is_changed = true;
+	writing_abandoned_by(abandon);
 	if (!exit_registered)
 		exit_registered = atexit(screen_close) == 0;
 	prepare_restore();
@@ -111,10 +135,13 @@ void screen_close(void)
 	if (!is_open)
 		return;
 	is_open = false;
+	writing_begins();
 	endwin();
 	delscreen(terminal);
 	catch_fatal(SIG_DFL);
 	tcsetattr(STDIN_FILENO, TCSADRAIN, &modes);
+	is_changed = false;
+	writing_ends();
 }
 
 void screen_size(int *width, int *height)
@@ -142,7 +169,9 @@ void screen_draw(const struct view *v)
 	for (size_t i = 0; i < v->count && (int)i < height; i++)
 		draw_line((int)i, &v->lines[i]);
 	attr_set(A_NORMAL, 0, NULL);
+	writing_begins();
 	refresh();
+	writing_ends();
 }
 
 int screen_key(void)
