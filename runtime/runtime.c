@@ -5,6 +5,7 @@
  *
  *   runtime.c            start: options.c, then each layer's open(); the calling thread becomes worker 0
  *   sched/worker.c       the loop of a worker: find a task, hold its slot, switch to it, land
+ *   sched/current.c        who runs here: which run, worker, task
  *   sched/queue.c          where ready tasks are, and how it finds the next; stealing
  *   sched/deque.h          its own run queue
  *   sched/starved.c        ready, but without memory to run
@@ -22,7 +23,7 @@
  *   sched/cancel.c         cancelling it
  *   sched/cleanup.c        what it does when its function has returned; local.c: its values
  *   sched/task.c           the table of tasks, their states and public records; records.c: the memory of these
- *   sched/wait.c           the protocol of everything that waits
+ *   sched/wait.c           the protocol of everything that waits, as wakers see it; park.c: as those that wait do
  *   sched/thread.c         plain threads that wait
  *   sched/timer.c          deadlines
  *   sched/depth.c          how deep stacks are and were; when pages are given back
@@ -46,8 +47,8 @@
  *   io/offload.c         functions run by the pools of threads (io/pool.c, io/job.c); io/submit.c: by tasks, for plain threads
  *   io/name.c            resolving names, and the cache; dial.c: dial, by happy eyeballs; addresses.c: lists of addresses
  *   io/process.c         child processes; io/signal.c: signals as values; sigmask.c: those that are blocked
- *   sync/                mutex, condition (cond.c), rwlock, semaphore (sem.c), once, group, barrier: park.c
- *                          has what they share; channel (chan.c), select
+ *   sync/                mutex, condition (cond.c), rwlock, semaphore (sem.c), once, group, barrier,
+ *                          channel (chan.c), select
  *   sync/future.c        values that will be there later; completed by a task (async.c), by whoever holds the promise
  *                          (promise.c), or by other futures (derivation.c): then.c, combine.c
  *   sync/generator.c     functions that give items one at a time
@@ -78,6 +79,8 @@
 #include "reactor/reactor.h"
 #include "sched/cleanup.h"
 #include "sched/global.h"
+#include "sched/idle.h"
+#include "sched/monitor.h"
 #include "sched/quit.h"
 #include "sched/starved.h"
 #include "sched/thread.h"

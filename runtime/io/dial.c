@@ -23,6 +23,7 @@
 #include "io/socket.h"
 #include "io/system.h"
 #include "reactor/reactor.h"
+#include "sched/park.h"
 #include "sched/worker.h"
 
 #define ATTEMPTS_MOST 16

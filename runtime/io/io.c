@@ -18,6 +18,7 @@
 #include "io/request.h"
 #include "io/sigpipe.h"
 #include "io/system.h"
+#include "sched/park.h"
 #include "sched/worker.h"
 
 struct transfer {

@@ -25,6 +25,8 @@
 #include "base/race.h"
 #include "io/addresses.h"
 #include "io/offload.h"
+#include "sched/park.h"
+#include "sched/queue.h"
 #include "sched/worker.h"
 
 #define KEPT_ADDRESSES (10 * NS_PER_SEC)
@@ -279,17 +281,7 @@ static int ask(struct entry *entry, sley_time deadline, const void *pc)
 /* Waits for the answer that another asked for; the lock is held, and dropped. */
 static int wait_for_answer(struct entry *entry, sley_time deadline, const void *pc)
 {
-	struct task *task = task_self();
-	wait_begin(task, SLEY_WAIT_RESOLVE, 0, pc);
-	wait_link(&entry->waiters, &task->wait);
-	lock_drop(&cache.lock);
-	enum claim who = wait_park(task, deadline);
-	if (who == CLAIM_EVENT)
-		return 0;
-	lock_take(&cache.lock);
-	wait_unlink(&entry->waiters, &task->wait);
-	lock_drop(&cache.lock);
-	return wait_error(who);
+	return park_in(&entry->waiters, task_self(), &cache.lock, SLEY_WAIT_RESOLVE, 0, deadline, pc);
 }
 
 /*

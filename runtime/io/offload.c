@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "sched/fault.h"
+#include "sched/park.h"
 #include "sched/worker.h"
 
 /*

@@ -10,6 +10,8 @@
 #include "base/clock.h"
 #include "base/futex.h"
 #include "io/sigmask.h"
+#include "sched/park.h"
+#include "sched/queue.h"
 #include "sched/quit.h"
 #include "sched/thread.h"
 #include "sched/worker.h"
@@ -408,16 +410,7 @@ int pool_wait_for_place(struct pool *pool, struct task *task, const struct pool_
 		lock_drop(&pool->lock);
 		return 0;
 	}
-	wait_begin(task, wait->kind, wait->object, wait->pc);
-	wait_link(&pool->waiters, &task->wait);
-	lock_drop(&pool->lock);
-	enum claim who = wait_park(task, deadline);
-	if (who == CLAIM_EVENT)
-		return 0;
-	lock_take(&pool->lock);
-	wait_unlink(&pool->waiters, &task->wait);
-	lock_drop(&pool->lock);
-	return wait_error(who);
+	return park_in(&pool->waiters, task, &pool->lock, wait->kind, wait->object, deadline, wait->pc);
 }
 
 void pool_return_place(struct pool *pool)

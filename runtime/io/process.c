@@ -23,6 +23,7 @@
 #include "base/missing.h"
 #include "io/offload.h"
 #include "reactor/reactor.h"
+#include "sched/park.h"
 #include "sched/worker.h"
 
 #define STRINGS_MOST ((size_t)8 << 20)

@@ -13,6 +13,7 @@
 
 #include "base/compiler.h"
 #include "io/io.h"
+#include "sched/park.h"
 #include "sched/wait.h"
 
 #define DEFAULT_SIZE ((size_t)8 << 10)

@@ -11,6 +11,7 @@
 #include "io/address.h"
 #include "io/operation.h"
 #include "io/system.h"
+#include "sched/park.h"
 #include "sched/worker.h"
 
 /* ---- making ---- */

@@ -18,6 +18,9 @@
 
 #include "base/list.h"
 #include "io/offload.h"
+#include "sched/park.h"
+#include "sched/queue.h"
+#include "sched/spawn.h"
 #include "sched/thread.h"
 #include "sched/worker.h"
 

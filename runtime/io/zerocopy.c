@@ -19,6 +19,7 @@
 #include "io/operation.h"
 #include "io/system.h"
 #include "sched/fault.h"
+#include "sched/park.h"
 #include "sched/worker.h"
 
 #ifndef SO_ZEROCOPY

@@ -13,6 +13,9 @@
 #include "base/missing.h"
 #include "base/race.h"
 #include "reactor/registration.h"
+#include "sched/idle.h"
+#include "sched/park.h"
+#include "sched/queue.h"
 #include "sched/worker.h"
 
 #define EVENTS     256 /* per epoll_wait: as many as a deque holds */

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/race.h"
+#include "sched/queue.h"
 #include "sched/worker.h"
 
 #define EDGES ((uint32_t)(EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLPRI) | (uint32_t)EPOLLET)

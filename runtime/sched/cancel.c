@@ -3,6 +3,7 @@
 /* Cancelling tasks, and masking it. The protocol is in sched/wait.h. */
 #include <errno.h>
 
+#include "sched/queue.h"
 #include "sched/thread.h"
 #include "sched/worker.h"
 

@@ -24,7 +24,9 @@
  */
 #include <sys/stat.h>
 
+#include "sched/deadlock.h"
 #include "sched/global.h"
+#include "sched/idle.h"
 #include "sched/thread.h"
 #include "sched/starved.h"
 #include "sched/worker.h"

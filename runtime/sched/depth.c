@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "sched/fault.h"
+#include "sched/idle.h"
 #include "sched/queue.h"
 
 #define ROUNDS       16u /* looks to see all slots: 4 s, so that deep shared stacks are small again 5 s after a burst */

@@ -43,6 +43,8 @@
 #include "base/futex.h"
 #include "base/race.h"
 #include "sched/global.h"
+#include "sched/idle.h"
+#include "sched/monitor.h"
 #include "sched/worker.h"
 
 #define STAYS 4u
@@ -290,6 +292,14 @@ void idle_leave(struct worker *worker)
 	fence();
 	if (unlikely(load(&scheduler.resting, relaxed)) && exchange(&scheduler.resting, 0, relaxed))
 		monitor_wake();
+}
+
+void worker_slept(void)
+{
+	struct worker *worker = worker_self();
+	worker->stamp = 0;
+	if (worker->asleep)
+		idle_leave(worker);
 }
 
 static void poll_as_poller(struct worker *worker)

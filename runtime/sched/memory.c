@@ -14,6 +14,7 @@
  * What stays: the public records of the first tasks (4 MiB), and of others as long as one of the same part lives
  * (region/part.h). And what malloc() keeps of freed objects.
  */
+#include "sched/idle.h"
 #include "sched/memory.h"
 
 #include "sched/global.h"

@@ -29,9 +29,12 @@
 
 #include "base/futex.h"
 #include "base/race.h"
+#include "sched/deadlock.h"
 #include "sched/depth.h"
 #include "sched/hold.h"
+#include "sched/idle.h"
 #include "sched/memory.h"
+#include "sched/monitor.h"
 #include "sched/starved.h"
 #include "sched/worker.h"
 

@@ -19,7 +19,9 @@
 
 #include "base/check.h"
 #include "sched/global.h"
+#include "sched/idle.h"
 #include "sched/memory.h"
+#include "sched/monitor.h"
 #include "sched/thread.h"
 
 #define GLOBAL_INTERVAL 61 /* at least; a prime, so as not to fall in step with a program's own pattern (Go's figure) */

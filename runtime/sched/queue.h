@@ -1,10 +1,24 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
-/* Where ready tasks are, and how a worker finds the next one. For worker.c. */
+/* Where ready tasks are, and how a worker finds the next one. */
 #ifndef SCHED_QUEUE_H
 #define SCHED_QUEUE_H
 
 #include "sched/worker.h"
+
+/*
+ * Makes a claimed or new task ready. Any thread; no lock of an object may be held by a caller who could be waited
+ * for.
+ */
+void task_ready(struct task *task);
+
+/* The same for a list of them, behind what is ready already. The tasks may run before it returns. */
+void task_ready_list(struct task_list *list);
+
+/* As task_ready(), but behind what is ready already: for tasks spawned or woken in bulk. */
+void task_ready_last(struct task *task);
+
+/* ---- for worker.c ---- */
 
 /* The next task for the worker, which sleeps until there is one. Null: the run is over. */
 struct task *queue_find(struct worker *worker);

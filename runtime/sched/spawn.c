@@ -8,7 +8,10 @@
 #include "base/check.h"
 #include "sched/cleanup.h"
 #include "sched/fault.h"
+#include "sched/park.h"
+#include "sched/queue.h"
 #include "sched/relative.h"
+#include "sched/spawn.h"
 #include "sched/thread.h"
 #include "sched/worker.h"
 

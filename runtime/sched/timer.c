@@ -6,6 +6,9 @@
 
 #include "base/check.h"
 #include "base/race.h"
+#include "sched/idle.h"
+#include "sched/monitor.h"
+#include "sched/queue.h"
 #include "sched/worker.h"
 
 /* Of two heaps the later root becomes the first child of the earlier. Both are roots: no siblings. */

@@ -33,6 +33,8 @@
  * several objects (select) has a node for each, apart from the task and off the stack: struct wait_apart.
  *
  * A plain thread waits by the same protocol, as a task without a stack: see sched/thread.h.
+ *
+ * Here are the claims and the lists of nodes, which is what wakers need; what the waiting side needs is in sched/park.h.
  */
 #ifndef SCHED_WAIT_H
 #define SCHED_WAIT_H
@@ -73,15 +75,6 @@ struct wait_apart {
 	struct task *owner;
 };
 
-/* Begins a wait of the calling task. */
-void wait_begin(struct task *task, enum sley_wait_kind kind, uint64_t object, const void *pc);
-
-/*
- * The task finds that it need not wait after all, and is linked nowhere. Without locks: if it is being cancelled at
- * this moment, the canceller makes it ready, and it parks until that has happened.
- */
-void wait_abort(struct task *task);
-
 /*
  * Ends the wait, for `who`: true, and the caller must task_ready() it. With the object's lock held and the node
  * linked until now.
@@ -98,26 +91,8 @@ bool wait_claim_number(struct task *task, uint64_t number, enum claim who);
  */
 bool wait_cancel(struct task *task);
 
-/*
- * Parks the calling task until its wait is claimed, by `deadline` and the one that it inherited at the latest: who won.
- */
-enum claim wait_park(struct task *task, sley_time deadline);
-
-/* What a call answers whose wait ended by other than an event: -ETIMEDOUT, -ECANCELED, -EPIPE (closed), -ENOTCONN. */
-int wait_error(enum claim who);
-
 /* Whether the wait would end at once, as the task was cancelled: for waits that cannot be taken back. */
 bool wait_is_cancelled(struct task *task);
-
-/*
- * Between two parts of a call that did not have to wait for the one: as if it had waited for the next. Or a call whose
- * parts are always ready would see neither its deadline nor a cancellation, and keep the others out. 0; -ECANCELED;
- * -ETIMEDOUT. Any thread.
- */
-int wait_between(sley_time deadline, const void *pc);
-
-/* The deadline in force: the call's, or the one that the task inherited, unless it has them masked. */
-sley_time wait_deadline(struct task *task, sley_time deadline);
 
 /* A FIFO of nodes inside an object, protected by its lock. Zero bytes are an empty one. */
 void wait_link(struct sley_waiters *waiters, struct wait *wait);

@@ -11,6 +11,7 @@
 
 #include "base/compiler.h"
 #include "context/exceptions.h"
+#include "sched/current.h"
 #include "sched/deque.h"
 #include "sched/task.h"
 
@@ -77,83 +78,12 @@ struct worker {
 	bool idle;
 };
 
-/* How the layers below call up; runtime.c fills it in before any worker runs. */
-struct sched_hooks {
-	/* Waits up to `timeout` ns (0: not at all, SLEY_NEVER: for ever) for descriptors and readies tasks; how many. */
-	unsigned (*poll)(int64_t timeout);
-	void (*interrupt)(void);    /* ends a poll that waits; any thread */
-	void (*rearm)(int64_t now); /* looks after descriptors waited for since long; by the monitor */
-	void (*tick)(void);         /* by the monitor, at every look */
-	bool (*expecting)(void);    /* whether something outside of the scheduler may still make a task ready */
-	void (*deadlock)(void);     /* nothing can ever happen again; by the monitor */
-};
-extern HIDDEN struct sched_hooks sched_hooks;
-
-struct scheduler {
-	struct worker *workers; /* constant during a run */
-	unsigned count;
-	unsigned sleeping; /* atomic: workers in the idle list; written under its lock */
-	/* atomic: what the monitor promises, see sched/monitor.c */
-	unsigned watched;  /* it looks twice in a millisecond */
-	unsigned resting;  /* it looks rarely, as all workers sleep */
-	int64_t next_look; /* when it looks at the latest */
-	unsigned running;  /* atomic: a run is under way */
-	unsigned forked;   /* atomic: this is a forked child of a process with a run */
-	unsigned stopping; /* atomic: set once; workers leave when they see it */
-	unsigned threads;  /* atomic: of the runtime's own, beside the workers */
-	unsigned run;      /* constant during a run: its number in this process */
-};
-extern HIDDEN struct scheduler scheduler;
-
-/*
- * The worker that the calling thread is; null: none. A task may be on another thread after any wait, so it is read by a
- * function that is never inlined. The variable itself is for calls on a fast path that end without a wait, or in a tail
- * call to a function (NOINLINE) that may wait.
- */
-extern HIDDEN __thread struct worker *this_worker;
-struct worker *worker_self(void);
-
-/* The running task; null on a worker's own stack and on plain threads. */
-struct task *task_self(void);
-
-/* What a waiting call answers outside of a task: -EDEADLK, or -ECHILD in a forked child. */
-int outside_error(void);
-
-/*
- * On a worker's own stack: it has slept, or may have; its last stamp is old. Before it takes out anything that woke it.
- */
-void worker_slept(void);
-
-/* In a forked child: the calling thread is no worker there. */
-void worker_forked(void);
-
-/* Random numbers for choices that are to be fair. Any thread. */
-uint32_t random_here(void);
-
 static inline struct worker *worker_get(unsigned number)
 {
 	return &scheduler.workers[number];
 }
 
-/* What is wrong when there is no run: -ENOTCONN, or -ECHILD in a forked child. 0 during a run. */
-int scheduler_error(void);
-
 #define COUNT(worker, counter, n) bump(&(worker)->counters[SLEY_COUNTER_##counter], (uint64_t)(n))
-
-/* Counts for the calling thread, which may be no worker. */
-void count_here(enum sley_counter counter, uint64_t n);
-
-/*
- * Makes a claimed or new task ready. Any thread; no lock of an object may be held by a caller who could be waited
- * for.
- */
-void task_ready(struct task *task);
-
-/* The same for a list of them, behind what is ready already. The tasks may run before it returns. */
-void task_ready_list(struct task_list *list);
-
-/* As task_ready(), but behind what is ready already: for tasks spawned or woken in bulk. */
-void task_ready_last(struct task *task);
 
 /*
  * The calling task leaves its worker; see enum after. worker_end() does not return, worker_yield() does nothing
@@ -171,47 +101,5 @@ void worker_spend(const void *pc);
 
 /* Runs tasks until scheduler.stopping. By the thread that is to be the worker. */
 void worker_run(struct worker *worker);
-
-/* sched/idle.c: sleeping and waking */
-void idle_open(void);
-void idle_notify(void);                   /* there is new work that any worker can do */
-void idle_notify_worker(struct worker *); /* there is work that only this one can do */
-void idle_wait(struct worker *);          /* sleeps until there is work, or a reason to look */
-bool idle_spin_begin(struct worker *);    /* whether to search actively */
-void idle_spin_end(struct worker *, bool found);
-void idle_wake_all(void);
-uint64_t idle_changes(void);    /* times that a worker fell asleep, woke or was woken */
-void idle_leave(struct worker *); /* its sleep is over, and its hands may be full from here on */
-bool idle_without_poller(void); /* some sleep, and none of them in the reactor */
-void idle_replace_poller(struct worker *); /* it was the poller, and has found a task to run */
-extern int64_t idle_stay_quick, idle_stay_rare; /* ns, see there; atomic; tests change them */
-
-static inline unsigned idle_count(void)
-{
-	/* seq_cst: pairs with idle_wait(), which looks for what was handed over; for free where loads are ordered */
-	return load(&scheduler.sleeping, seq_cst);
-}
-
-/* sched/deadlock.c: by the monitor, at every look: whether nothing can ever happen again. */
-bool deadlock_look(void);
-
-/* sched/monitor.c */
-int monitor_start(void);
-void monitor_stop(void);
-void monitor_wake(void);  /* it looks, and thinks anew when to look again */
-void monitor_watch(void); /* it is to watch what is handed over, for some milliseconds */
-
-/*
- * sched/spawn.c: a task in two steps: it is all there, and nobody else knows of it yet; and it becomes ready. 0 or an
- * error of sley_spawn(). By tasks, and in visits of plain threads.
- */
-int spawn_new(struct task **task, struct sley_site *site, const struct sley_task_options *options, void (*fn)(void *),
-	      const void *arg, size_t n);
-void spawn_start(struct task *task);
-void spawn_drop(struct task *task); /* instead of the second: it never was */
-
-/* The entry of every task. */
-void task_main(void);
-void task_end(struct worker *worker, struct task *task); /* on the worker's stack, after its stack was left */
 
 #endif

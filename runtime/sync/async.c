@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "sched/cleanup.h"
+#include "sched/spawn.h"
 #include "sync/argument.h"
 #include "sync/future.h"
 

@@ -13,7 +13,8 @@
 #include <errno.h>
 
 #include "sched/fault.h"
-#include "sync/park.h"
+#include "sched/park.h"
+#include "sched/queue.h"
 
 static struct lock *inner(struct sley_barrier *barrier)
 {

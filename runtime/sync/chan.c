@@ -6,8 +6,9 @@
 #include <stdlib.h>
 
 #include "sched/fault.h"
+#include "sched/queue.h"
 #include "sched/thread.h"
-#include "sync/park.h"
+#include "sched/park.h"
 
 #define ITEM_MAX ((size_t)64 << 10)
 
@@ -246,8 +247,8 @@ NOINLINE static int attempt_locked(struct sley_chan *chan, void *item, bool send
  * What could not be done at once; the lock is held, and dropped. A large item needs a block to wait in, which is
  * allocated without the lock; then what could be done at once is tried again.
  */
-NOINLINE static int park_in(struct task *task, struct sley_chan *chan, void *item, sley_time deadline, bool sending,
-			    const void *pc)
+NOINLINE static int transfer_slowly(struct task *task, struct sley_chan *chan, void *item, sley_time deadline,
+				    bool sending, const void *pc)
 {
 	void *block = NULL;
 	if (!chan_in_word(chan)) {
@@ -270,7 +271,7 @@ static int transfer(struct task *task, struct sley_chan *chan, void *item, sley_
 	if (unlikely(!chan))
 		return wait_for_nothing(task, sending ? SLEY_WAIT_SEND : SLEY_WAIT_RECV, deadline, pc);
 	int error = attempt_locked(chan, item, sending);
-	return error == -EAGAIN ? park_in(task, chan, item, deadline, sending, pc) : error;
+	return error == -EAGAIN ? transfer_slowly(task, chan, item, deadline, sending, pc) : error;
 }
 
 /* From a plain thread, which waits itself. Apart: a thread's record is no part of a task's live bytes. */
@@ -357,7 +358,7 @@ int sley_chan_send(struct sley_chan *chan, const void *from, sley_time deadline)
 	int error = attempt(chan, item, true);
 	if (error != -EAGAIN)
 		return error;
-	return park_in(task, chan, item, deadline, true, __builtin_return_address(0));
+	return transfer_slowly(task, chan, item, deadline, true, __builtin_return_address(0));
 }
 
 int sley_chan_recv(struct sley_chan *chan, void *item, sley_time deadline)
@@ -371,5 +372,5 @@ int sley_chan_recv(struct sley_chan *chan, void *item, sley_time deadline)
 	int error = attempt(chan, item, false);
 	if (error != -EAGAIN)
 		return error;
-	return park_in(task, chan, item, deadline, false, __builtin_return_address(0));
+	return transfer_slowly(task, chan, item, deadline, false, __builtin_return_address(0));
 }

@@ -8,6 +8,8 @@
 
 #include "sched/cleanup.h"
 #include "sched/fault.h"
+#include "sched/queue.h"
+#include "sched/spawn.h"
 #include "sched/thread.h"
 
 /* ---- its function ---- */

@@ -4,6 +4,8 @@
 
 #include "base/race.h"
 #include "sched/fault.h"
+#include "sched/park.h"
+#include "sched/queue.h"
 
 #define BATCH 64u /* children that are cancelled under one holding of the lock */
 
@@ -29,16 +31,7 @@ int children_await(struct sley_scope *scope, sley_time deadline, const void *pc)
 		lock_drop(&scope->lock);
 		return 0;
 	}
-	wait_begin(task, SLEY_WAIT_SCOPE, (uint64_t)(uintptr_t)scope, pc);
-	wait_link(&scope->waiters, &task->wait);
-	lock_drop(&scope->lock);
-	enum claim who = wait_park(task, deadline);
-	if (who == CLAIM_EVENT)
-		return 0;
-	lock_take(&scope->lock);
-	wait_unlink(&scope->waiters, &task->wait);
-	lock_drop(&scope->lock);
-	return wait_error(who);
+	return park_in(&scope->waiters, task, &scope->lock, SLEY_WAIT_SCOPE, (uint64_t)(uintptr_t)scope, deadline, pc);
 }
 
 /* ---- counting ---- */

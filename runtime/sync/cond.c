@@ -15,8 +15,9 @@
 
 #include "sched/fault.h"
 #include "sched/owned.h"
+#include "sched/queue.h"
 #include "sync/mutex.h"
-#include "sync/park.h"
+#include "sched/park.h"
 
 static struct lock *inner(struct sley_cond *cond)
 {

@@ -8,7 +8,7 @@
 
 #include "base/race.h"
 #include "sched/fault.h"
-#include "sync/park.h"
+#include "sched/park.h"
 
 /* ---- making and freeing ---- */
 
@@ -147,16 +147,7 @@ static int wait_for(struct task *task, struct sley_future *future, sley_time dea
 		lock_drop(&future->lock);
 		return 0;
 	}
-	wait_begin(task, SLEY_WAIT_FUTURE, (uint64_t)(uintptr_t)future, pc);
-	wait_link(&future->waiters, &task->wait);
-	lock_drop(&future->lock);
-	enum claim who = wait_park(task, deadline);
-	if (who == CLAIM_EVENT)
-		return 0;
-	lock_take(&future->lock);
-	wait_unlink(&future->waiters, &task->wait);
-	lock_drop(&future->lock);
-	return wait_error(who);
+	return park_in(&future->waiters, task, &future->lock, SLEY_WAIT_FUTURE, (uint64_t)(uintptr_t)future, deadline, pc);
 }
 
 /* Apart, as its frame is no live bytes then. */

@@ -26,6 +26,9 @@
 #include <stdlib.h>
 
 #include "sched/cleanup.h"
+#include "sched/park.h"
+#include "sched/queue.h"
+#include "sched/spawn.h"
 #include "sched/thread.h"
 #include "sched/worker.h"
 #include "sync/argument.h"
@@ -72,7 +75,7 @@ static struct task *claim(struct task **waiter, enum claim who)
  * Parks the task, whose wait has begun, and which is named by `waiter`: the lock is held, and dropped. Others are made
  * ready first: `woken`, which may be null. 0, or what ended the wait, which then is taken back.
  */
-static int park(struct task *task, struct sley_gen *gen, struct task **waiter, struct task *woken, sley_time deadline)
+static int park_for(struct task *task, struct sley_gen *gen, struct task **waiter, struct task *woken, sley_time deadline)
 {
 	*waiter = task;
 	lock_drop(&gen->lock);
@@ -94,7 +97,7 @@ static int park(struct task *task, struct sley_gen *gen, struct task **waiter, s
 static int wait_for_next(struct task *task, struct sley_gen *gen, struct task *consumer, const void *pc)
 {
 	wait_begin(task, SLEY_WAIT_GENERATOR, (uint64_t)(uintptr_t)gen, pc);
-	return park(task, gen, &gen->body, consumer, SLEY_NEVER);
+	return park_for(task, gen, &gen->body, consumer, SLEY_NEVER);
 }
 
 static int yield(struct task *task, struct sley_gen *gen, const void *item, const void *pc)
@@ -215,7 +218,7 @@ static int wait_for_body(struct task *task, struct sley_gen *gen, enum claim cla
 			 const void *pc)
 {
 	wait_begin(task, SLEY_WAIT_GENERATOR, (uint64_t)(uintptr_t)gen, pc);
-	return park(task, gen, &gen->consumer, claim(&gen->body, claiming), deadline);
+	return park_for(task, gen, &gen->consumer, claim(&gen->body, claiming), deadline);
 }
 
 static int next(struct task *task, struct sley_gen *gen, void *item, sley_time deadline, const void *pc)

@@ -4,7 +4,8 @@
 #include <errno.h>
 
 #include "sched/fault.h"
-#include "sync/park.h"
+#include "sched/park.h"
+#include "sched/queue.h"
 
 static struct lock *inner(struct sley_group *group)
 {
@@ -46,11 +47,7 @@ static int wait_for_zero(struct task *task, void *object, int64_t unused, sley_t
 		lock_drop(inner(group));
 		return 0;
 	}
-	wait_begin(task, SLEY_WAIT_GROUP, (uint64_t)(uintptr_t)group, pc);
-	enum claim who = park(task, inner(group), &group->waiters, deadline);
-	if (who != CLAIM_EVENT)
-		lock_drop(inner(group));
-	return wait_error(who);
+	return park_in(&group->waiters, task, inner(group), SLEY_WAIT_GROUP, (uint64_t)(uintptr_t)group, deadline, pc);
 }
 
 int sley_group_wait(struct sley_group *group, sley_time deadline)

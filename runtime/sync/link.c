@@ -14,6 +14,7 @@
  */
 #include <errno.h>
 
+#include "sched/queue.h"
 #include "sched/worker.h"
 
 struct link;

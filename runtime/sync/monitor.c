@@ -16,6 +16,8 @@
 #include "base/list.h"
 #include "base/race.h"
 #include "sched/fault.h"
+#include "sched/park.h"
+#include "sched/queue.h"
 #include "sched/thread.h"
 #include "sched/worker.h"
 
@@ -253,16 +255,12 @@ static int wait_locked(struct task *task, struct sley_monitor *monitor, struct w
 {
 	wait_begin(task, SLEY_WAIT_MONITOR, (uint64_t)(uintptr_t)monitor, pc);
 	task->wait.block = NULL;
-	wait_link(&monitor->waiters, &task->wait);
 	monitor->inside++;
-	lock_drop(&monitor->lock);
-	enum claim who = wait_park(task, deadline);
+	enum claim who = park(task, &monitor->lock, &monitor->waiters, deadline);
 	if (who == CLAIM_EVENT) {
 		*w = task->wait.block;
 		return *w ? 0 : -ENOENT;
 	}
-	lock_take(&monitor->lock);
-	wait_unlink(&monitor->waiters, &task->wait);
 	monitor->inside--;
 	lock_drop(&monitor->lock);
 	return wait_error(who);

@@ -31,7 +31,8 @@
 #include "base/clock.h"
 #include "sched/fault.h"
 #include "sched/owned.h"
-#include "sync/park.h"
+#include "sched/park.h"
+#include "sched/queue.h"
 
 #define QUEUED   ((uint64_t)1 << 63) /* ids are positive */
 #define STARVING NS_PER_MS

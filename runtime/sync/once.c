@@ -12,8 +12,9 @@
 
 #include "base/race.h"
 #include "sched/fault.h"
+#include "sched/queue.h"
 #include "sched/shield.h"
-#include "sync/park.h"
+#include "sched/park.h"
 
 #define DONE   ((uint64_t)1 << 63) /* ids are positive */
 #define RUNNER 1                   /* the caller is to run the function */

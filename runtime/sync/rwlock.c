@@ -18,7 +18,7 @@
 
 #include "sched/fault.h"
 #include "sched/owned.h"
-#include "sync/park.h"
+#include "sched/park.h"
 
 static struct lock *inner(struct sley_rwlock *rwlock)
 {

@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "sched/fault.h"
+#include "sched/park.h"
 #include "sched/thread.h"
 #include "sync/child.h"
 #include "sync/supervise.h"

@@ -14,6 +14,8 @@
 #include <errno.h>
 
 #include "sched/fault.h"
+#include "sched/park.h"
+#include "sched/queue.h"
 #include "sched/thread.h"
 #include "sync/chan.h"
 

@@ -9,7 +9,7 @@
 #include <errno.h>
 
 #include "sched/fault.h"
-#include "sync/park.h"
+#include "sched/park.h"
 
 static struct lock *inner(struct sley_sem *sem)
 {

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "sched/park.h"
 #include "sched/shield.h"
 #include "sched/worker.h"
 #include "sync/argument.h"

@@ -14,6 +14,7 @@
 #include <errno.h>
 
 #include "sched/cleanup.h"
+#include "sched/spawn.h"
 #include "sync/argument.h"
 #include "sync/derivation.h"
 

@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "sched/idle.h"
 #include "sched/worker.h"
 
 #define PATIENCE   60 /* seconds without progress */

@@ -123,8 +123,8 @@ class Runtime:
     """The tables of the selected inferior."""
 
     def __init__(self):
-        workers = variable("sched/worker.c", "scheduler")["workers"]
-        self.workers, self.worker_count = workers, int(variable("sched/worker.c", "scheduler")["count"])
+        workers = variable("sched/current.c", "scheduler")["workers"]
+        self.workers, self.worker_count = workers, int(variable("sched/current.c", "scheduler")["count"])
         worker_type = workers.type.target()
         task_type = worker_type["task"].type.target()
         tenant_type = task_type["tenant"].type

@@ -13,6 +13,7 @@
 
 #include "base/atomic.h"
 #include "base/clock.h"
+#include "sched/idle.h"
 #include "sched/worker.h"
 #include "tests/race.h"
 

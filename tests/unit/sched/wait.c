@@ -7,6 +7,8 @@
 #include <stdlib.h>
 
 #include "base/atomic.h"
+#include "sched/park.h"
+#include "sched/queue.h"
 #include "sched/worker.h"
 
 /* ---- the list, without a run ---- */

@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+#ifndef SCHED_DEADLOCK_H
+#define SCHED_DEADLOCK_H
+
+#include <stdbool.h>
+
+/* By the monitor, at every look: whether nothing can ever happen again. */
+bool deadlock_look(void);
+
+#endif
