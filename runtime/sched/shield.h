@@ -17,10 +17,19 @@
 /* What the routine does: continues the search for a handler; ends the process when one was found. */
 _Unwind_Reason_Code shield_pass(const char *call, _Unwind_Action actions);
 
-/* Not static: the linker takes routines for the same that have no symbol of their own. */
+/*
+ * Not static, nor made so by gcc's -flto: GNU ld takes all routines for the same that are local, and the process would end
+ * with another call's name.
+ */
+#if __has_attribute(externally_visible)
+#define SHIELD_GLOBAL __attribute__((externally_visible))
+#else
+#define SHIELD_GLOBAL
+#endif
 #define SHIELD(call) \
-	_Unwind_Reason_Code shield_##call(int version, _Unwind_Action actions, uint64_t class, \
-					  struct _Unwind_Exception *exception, struct _Unwind_Context *context) \
+	SHIELD_GLOBAL _Unwind_Reason_Code shield_##call(int version, _Unwind_Action actions, uint64_t class, \
+							struct _Unwind_Exception *exception, \
+							struct _Unwind_Context *context) \
 	{ \
 		(void)version, (void)class, (void)exception, (void)context; \
 		return shield_pass(#call, actions); \
