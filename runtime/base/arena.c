@@ -1,6 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
-/* Reserved as PROT_NONE, which costs nothing under any overcommit mode, and made accessible step by step. */
+/*
+ * Reserved as PROT_NONE, which costs nothing under any overcommit mode, and made accessible step by step.
+ *
+ * madvise(MADV_POPULATE_WRITE) holds the lock of all mappings until it returns, and mprotect(2), mmap(2) and munmap(2) of
+ * every other thread wait for that; also those that other workers grow by. A page fault holds (since Linux 6.4) the lock
+ * of its own mapping alone. So memory is populated in small pieces, and huge pages, which can be had in one piece only,
+ * by faults. 2 MiB are 0.2 ms for the kernel, but 5 ms in a virtual machine whose host has to find them first.
+ */
 #include "base/arena.h"
 
 #include <errno.h>
@@ -18,6 +25,7 @@
 
 #define STEP_SMALL ((size_t)64 << 10)
 #define STEP_HUGE  ((size_t)2 << 20)
+#define PIECE      ((size_t)256 << 10) /* some 0.1 ms of private memory, 0.2 ms of shared */
 
 int arena_reserve(struct arena *arena, size_t size)
 {
@@ -55,7 +63,7 @@ static void touch(char *start, size_t size)
 		fetch_or(&start[i], 0, relaxed); /* what is there stays */
 }
 
-int memory_populate(void *start, size_t size)
+static int populate_piece(char *start, size_t size)
 {
 	static unsigned missing; /* atomic: before Linux 5.14, or filtered */
 	int saved = errno;
@@ -68,6 +76,25 @@ int memory_populate(void *start, size_t size)
 	if (failed || load(&missing, relaxed))
 		touch(start, size);
 	return 0;
+}
+
+int memory_populate(void *start, size_t size)
+{
+	char *at = start, *end = at + size;
+	while (at < end) {
+		size_t piece = MIN(PIECE - (uintptr_t)at % PIECE, (size_t)(end - at));
+		if (populate_piece(at, piece) != 0)
+			return -ENOMEM;
+		at += piece;
+	}
+	return 0;
+}
+
+int arena_populate(char *start, size_t size)
+{
+	for (char *at = (char *)ROUND_UP((uintptr_t)start, STEP_HUGE); at < start + size; at += STEP_HUGE)
+		touch(at, PAGE);
+	return memory_populate(start, size);
 }
 
 static void tell_leak_checker(const struct arena *arena, size_t before, size_t now)
@@ -114,7 +141,7 @@ int arena_grow(struct arena *arena, size_t size)
 	size_t target = MIN(ROUND_UP(size, step), arena->reserved);
 	int result = extend(arena, target);
 	if (result == 0)
-		result = memory_populate(arena->base + arena->populated, target - arena->populated);
+		result = arena_populate(arena->base + arena->populated, target - arena->populated);
 	if (result == 0) {
 		tell_leak_checker(arena, arena->populated, target);
 		arena->populated = target;

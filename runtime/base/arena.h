@@ -39,8 +39,14 @@ void arena_free(struct arena *arena);
  */
 void memory_dump(void *start, size_t size, bool dump);
 
-/* Touches [start, start + size), which must be mapped writable. 0 or -ENOMEM. */
+/*
+ * Touches [start, start + size), which must be mapped writable. 0 or -ENOMEM. No other thread's change of a mapping waits
+ * for the whole of it.
+ */
 int memory_populate(void *start, size_t size);
+
+/* The same for memory of an arena, which may get huge pages. */
+int arena_populate(char *start, size_t size);
 
 #define PAGE ((size_t)4096)
 

@@ -240,7 +240,7 @@ static int warm(struct slabs *slabs, const struct slab *first, unsigned n)
 	char *memory = slab_memory(slabs, first);
 	size_t begin = (size_t)(memory - slabs->base), size = n * SLAB;
 	int error = slabs->kind->again ? slabs->kind->again(begin, begin + size) : 0;
-	return error ? error : memory_populate(memory, size);
+	return error ? error : arena_populate(memory, size);
 }
 
 /* Makes cold slabs, or fresh ones, stock. */

@@ -9,6 +9,8 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "base/compiler.h"
 
@@ -124,6 +126,48 @@ static void test_populate(void **state)
 	assert_int_equal(memory_populate(map, 16 * PAGE), -ENOMEM);
 }
 
+#if !defined(SLEY_ASAN) && !defined(SLEY_TSAN)
+static struct {
+	size_t longest; /* piece that was populated at once */
+	unsigned calls, untouched; /* with nothing of a huge page there yet */
+} populated;
+
+/* libc's, in its place: a call that populates holds up all other threads. */
+int madvise(void *start, size_t size, int advice)
+{
+	unsigned char page;
+
+	if (advice == MADV_POPULATE_WRITE) {
+		populated.calls++;
+		populated.longest = MAX(populated.longest, size);
+		if ((uintptr_t)start % (2u << 20) == 0)
+			populated.untouched += mincore(start, 1, &page) == 0 && !(page & 1);
+	}
+	return (int)syscall(SYS_madvise, start, size, advice);
+}
+
+/* Others do not wait until much is populated, nor for a huge page. */
+static void test_pieces(void **state)
+{
+	struct arena arena;
+	size_t size = 16u << 20;
+	char *map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	test_need_kernel("qemu-user drops MADV_POPULATE_WRITE");
+	assert_ptr_not_equal(map, MAP_FAILED);
+	memset(&populated, 0, sizeof(populated));
+	assert_int_equal(memory_populate(map, size), 0);
+	assert_in_range(populated.longest, PAGE, 256u << 10);
+	assert_int_equal(arena_reserve(&arena, size), 0);
+	memset(&populated, 0, sizeof(populated));
+	assert_int_equal(arena_grow(&arena, size), 0);
+	assert_in_range(populated.longest, PAGE, 256u << 10);
+	assert_int_equal(populated.untouched, 0);
+	arena_free(&arena);
+	munmap(map, size);
+}
+#endif
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -134,6 +178,9 @@ int main(void)
 		cmocka_unit_test(test_no_memory),
 #endif
 		cmocka_unit_test(test_populate),
+#if !defined(SLEY_ASAN) && !defined(SLEY_TSAN)
+		cmocka_unit_test(test_pieces),
+#endif
 	};
 
 	return cmocka_run_group_tests_name("arena", tests, NULL, NULL);
