@@ -2,7 +2,7 @@
 /* Copyright (c) 2026 the sley authors */
 /*
  * System calls that are not to be had: the kernel does not know them (ENOSYS), or a filter keeps them from the process.
- * The filters of containers answer EPERM to whatever is newer than they are.
+ * The filters of containers answer EPERM to whatever is newer than they are, others what they are told to, EACCES say.
  *
  * Whoever has another way takes it then, and remembers so: a call in vain each time costs more than what it was to save.
  */
@@ -12,10 +12,10 @@
 #include <errno.h>
 #include <stdbool.h>
 
-/* For a call that never answers EPERM of its own. `error` is positive. */
+/* For a call that never answers EPERM or EACCES of its own. `error` is positive. */
 static inline bool is_missing(int error)
 {
-	return error == ENOSYS || error == EPERM;
+	return error == ENOSYS || error == EPERM || error == EACCES;
 }
 
 #endif
