@@ -95,6 +95,10 @@ build_path = $(call quote,$(abspath $(BUILD)))
 ifneq ($(words $(BUILD)) $(words x$(PREFIX)$(BINDIR)$(LIBDIR)$(INCLUDEDIR)$(MANDIR)$(DATADIR)),1 1)
 $(error there may be no spaces in BUILD, PREFIX and the other directories of the installation)
 endif
+# sley.pc names them, to whoever reads it and from wherever.
+ifneq ($(filter-out /%,$(PREFIX) $(BINDIR) $(LIBDIR) $(INCLUDEDIR) $(MANDIR) $(DATADIR)),)
+$(error PREFIX=$(PREFIX): it and the other directories of the installation begin with /)
+endif
 
 ifneq ($(filter-out ucontext,$(CONTEXT)),)
 $(error CONTEXT=$(CONTEXT): only ucontext is known; empty means the assembly)

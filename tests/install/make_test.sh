@@ -165,7 +165,7 @@ fortified() {
 	! grep -q -e '-D_FORTIFY_SOURCE' "$scratch/commands" || fail "with a sanitizer"
 }
 
-# A path with spaces may lead to the tree; where they cannot be it is said.
+# A path with spaces may lead to the tree; where they cannot be it is said, and so of a relative prefix.
 spaces() {
 	mkdir "$scratch/a tree"
 	cp -r Makefile include runtime "$scratch/a tree"
@@ -174,6 +174,10 @@ spaces() {
 	contains "$scratch/output" "no spaces in BUILD"
 	expect 2 make PREFIX="$scratch/a prefix" install >"$scratch/output" 2>&1
 	contains "$scratch/output" "no spaces in BUILD, PREFIX"
+	expect 2 make -n PREFIX=here install >"$scratch/output" 2>&1
+	contains "$scratch/output" "PREFIX=here: it and the other directories of the installation begin with /"
+	make -n BUILD="$scratch/build" PREFIX= install >"$scratch/output"
+	contains "$scratch/output" "prefix=' 'libdir=/lib'"
 }
 
 # With -flto the libraries have the same symbols, and the archive is machine code, for all to link with; and a test that
