@@ -265,6 +265,20 @@ reproducible() {
 	done
 }
 
+# So do objects with debug information, which names directories, and which packagers build.
+reproducible_debug() {
+	local directory file=runtime/dump.o
+	for directory in a b/longer; do
+		mkdir -p "$scratch/$directory"
+		cp -r Makefile include runtime bpf tools "$scratch/$directory"
+		CCACHE_DISABLE=1 make -s -C "$scratch/$directory" BUILD=build CFLAGS="-O2 -g" "build/obj/$file" >"$scratch/make" 2>&1 ||
+			fail "$(cat "$scratch/make")"
+		readelf -S "$scratch/$directory/build/obj/$file" >"$scratch/sections"
+		contains "$scratch/sections" .debug_line
+	done
+	cmp "$scratch/a/build/obj/$file" "$scratch/b/longer/build/obj/$file" || fail "$file differs"
+}
+
 # The tool starts from there.
 tool() {
 	"$root$prefix/bin/asynctop" --help >"$scratch/help"
@@ -277,4 +291,4 @@ make -s install DESTDIR="$root" PREFIX="$prefix" BUILD="$build" WERROR=1 >"$scra
 	exit 1
 }
 run_suite files shared static archive symbols debug_symbols debug library branch_targets hardened \
-	libraries_alone uninstall anybody reproducible tool
+	libraries_alone uninstall anybody reproducible reproducible_debug tool

@@ -195,5 +195,12 @@ link_time() {
 	contains "$scratch/commands" "-fuse-ld=lld -flto=thin"
 }
 
+# Every function with an array on its stack has a canary, where the binaries alone would show that some have.
+protected() {
+	commands CFLAGS=-O2
+	grep -e ' -c -o ' "$scratch/commands" | grep -v -e '-target bpf' >"$scratch/compiled"
+	! grep -v -e ' -fstack-protector-strong ' "$scratch/compiled" | cut -c 1-300 | grep . || fail "compiled without"
+}
+
 run_suite parses_with_make_alone deps_without_need deps_of_removed deps_without_rights deps_by_sudo deps_by_root variants \
-	rebuilds flags_from_environment fortified spaces link_time
+	rebuilds flags_from_environment fortified protected spaces link_time
