@@ -118,6 +118,22 @@ static struct sums sums_of(const struct actor *actor)
 	return sums;
 }
 
+static void add_switch(void *context, const struct tracer_switch *s)
+{
+	unsigned *sites = context;
+
+	*sites += s->key.cause == SWITCH_BLOCK && s->key.site != NO_SITE;
+}
+
+/* At how many sites tasks of it were switched out because they blocked. */
+static unsigned switched_sites_of(const struct actor *actor)
+{
+	unsigned sites = 0;
+
+	assert_int_equal(tracer_switches(tracer, actor->key, add_switch, &sites), 0);
+	return sites;
+}
+
 static void assert_nothing_lost(const struct actor *actor)
 {
 	struct trace_drops drops = tracer_drops(tracer, actor->key);
@@ -141,6 +157,7 @@ static void test_tables(void **state)
 	assert_int_equal(sums.keys, 6);
 	assert_int_equal(sums.blocks, 6);
 	assert_int_equal(sums.stacks, 6);
+	assert_int_equal(switched_sites_of(&quiet), 6);
 	assert_nothing_lost(&quiet);
 	struct trace_drops drops = tracer_drops(tracer, loud.key);
 	assert_true(drops.totals > 100);
