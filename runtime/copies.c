@@ -11,6 +11,7 @@
  * Two copies are no fault where the loader has bound their public names to the same functions: a plugin that contains
  * libsley.a, in a program that links libsley.so, calls the latter.
  */
+#include <dlfcn.h>
 #include <elf.h>
 #include <link.h>
 #include <string.h>
@@ -18,6 +19,11 @@
 #include <sley.h>
 
 #include "base/check.h"
+#include "runtime.h"
+
+static const char *own_object = ""; /* where this copy is, as the loader calls it; empty: the program */
+
+extern __typeof__(dlsym) dlsym __attribute__((weak)); /* a static program has none */
 
 /* The same in every release: copies of different ones meet. */
 struct mark {
@@ -94,10 +100,20 @@ __attribute__((constructor)) static void copies_look(void)
 	struct search search = { .own = "" };
 
 	dl_iterate_phdr(search_object, &search);
+	own_object = search.own;
 	if (!search.mark || search.mark->told || copies_mark.told)
 		return;
 	copies_mark.told = search.mark->told = 1;
 	complain("two copies of the runtime are in this process, in %s and in %s: the tasks of one are none to the other. "
 		 "Link what is loaded, and the program, with libsley.so",
 		 search.other[0] ? search.other : "the program", search.own[0] ? search.own : "the program");
+}
+
+/* dlopen() itself is looked up, because the linker warns of it in static programs. */
+void copies_keep(void)
+{
+	__typeof__(dlopen) *open = dlsym ? (__typeof__(dlopen) *)dlsym(RTLD_DEFAULT, "dlopen") : NULL;
+
+	if (open && own_object[0])
+		open(own_object, RTLD_LAZY | RTLD_NOLOAD | RTLD_NODELETE);
 }

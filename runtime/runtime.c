@@ -154,9 +154,11 @@ static void in_child(void)
 	quit_allow();
 }
 
-static void register_fork(void)
+/* Before the first run. */
+static void prepare(void)
 {
 	pthread_atfork(NULL, NULL, in_child);
+	copies_keep();
 }
 
 /* ---- the first task ---- */
@@ -392,7 +394,7 @@ int sley_run_at(struct sley_site *site, int (*main)(void *), void *arg, const st
 		return error;
 	if (!cas(&run.busy, &free, 1, acquire, relaxed)) /* pairs with the release below: one run after the other */
 		return -EBUSY;
-	pthread_once(&once, register_fork);
+	pthread_once(&once, prepare);
 	exceptions_open();
 	tell_missing_sanitizer();
 	run.site = site;

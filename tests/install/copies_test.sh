@@ -102,4 +102,45 @@ shared() {
 	nothing_said
 }
 
-run_suite in_program_and_plugin in_two_plugins shared
+# A plugin that has its own copy, and ran it, is closed: it stays, so the next one to load it leaves no more behind.
+closed_and_loaded_again() {
+	cat >"$scratch/runs.c" <<-END
+		#include <sley.h>
+		static int nothing(void *arg) { return arg != NULL; }
+		int plugin(void) { return sley_run(nothing, NULL, NULL, NULL); }
+	END
+	cat >"$scratch/reload.c" <<-END
+		#include <dirent.h>
+		#include <dlfcn.h>
+		#include <stdio.h>
+		static int descriptors(void)
+		{
+			DIR *open = opendir("/proc/self/fd");
+			int n = 0;
+			while (readdir(open))
+				n++;
+			closedir(open);
+			return n;
+		}
+		static int load(const char *path)
+		{
+			void *object = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+			int answer = object ? ((int (*)(void))dlsym(object, "plugin"))() : 1;
+			return answer || dlclose(object);
+		}
+		int main(int argc, char **argv)
+		{
+			int before, bad = load(argv[argc - 1]);
+			before = descriptors();
+			for (int i = 0; i < 5; i++)
+				bad |= load(argv[argc - 1]);
+			printf("%d %d\n", bad, descriptors() - before);
+			return 0;
+		}
+	END
+	${CC:-gcc} -O2 -fPIC -shared -Iinclude -o "$scratch/runs.so" "$scratch/runs.c" "$SLEY_BUILD/libsley.a"
+	${CC:-gcc} -O2 -o "$scratch/reload" "$scratch/reload.c" -pthread
+	[ "$("$scratch/reload" "$scratch/runs.so")" = "0 0" ] || fail "$("$scratch/reload" "$scratch/runs.so")"
+}
+
+run_suite in_program_and_plugin in_two_plugins shared closed_and_loaded_again
