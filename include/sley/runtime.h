@@ -101,9 +101,9 @@ struct sley_options {
  *
  * 0; -EINVAL: main is null, or an option is out of range; -EDEADLK: called from a task, or as above; -EBUSY: a run is
  * under way in this process; -ECHILD: in a child forked from a process that had called it; -ENOMEM, -EMFILE, -ENFILE,
- * -EAGAIN: resources; the last for threads, or as other threads have spawned max_tasks tasks already; -EPERM, -ENOSYS: a
- * filter keeps out epoll_create1(2), epoll_ctl(2), eventfd(2) or the making of threads. After an error it may be called
- * again.
+ * -EAGAIN: resources; the last for threads, or as other threads have spawned max_tasks tasks already; -ENOSPC: the user
+ * has as many descriptors in epolls as /proc/sys/fs/epoll/max_user_watches says; -EPERM, -ENOSYS: a filter keeps out
+ * epoll_create1(2), epoll_ctl(2), eventfd(2) or the making of threads. After an error it may be called again.
  */
 #define sley_run(main, arg, options, result) sley_run_at(SLEY_SITE(#main), (main), (arg), (options), (result))
 
