@@ -237,7 +237,7 @@ check-deep:
 # Measured whole first: README.md is as it was if a row fails.
 figures: $(bench_programs) $(asynctop_program) $(example_programs)
 	SLEY_BUILD=$(build_path) $(BUILD)/bench >$(BUILD)/figures
-	awk -f tests/bench/figures.awk $(BUILD)/figures README.md >$(BUILD)/README.md
+	awk -v day="$$(date +%F)" -f tests/bench/figures.awk $(BUILD)/figures README.md >$(BUILD)/README.md
 	cp $(BUILD)/README.md README.md
 
 bench: $(bench_programs) $(asynctop_program) $(example_programs)

@@ -2,7 +2,7 @@
 # Copyright (c) 2026 the sley authors
 #
 # make figures: reads the lines that bench printed, then README.md, which it prints with the table between its markers made
-# anew. Exit 1 if a figure is missing: the table is one measurement, or none.
+# anew, with the day (-v day=2026-11-28). Exit 1 if a figure is missing: the table is one measurement, or none.
 
 FNR == NR {
 	value[$1, $2, $3] = $4
@@ -46,6 +46,7 @@ function server(text, name, peer,    sley, raw) {
 }
 
 function table() {
+	print "Measured on " day ".\n"
 	print "| row | sley, 1 worker | 2 workers | beside it, in the same run |"
 	print "|---|---|---|---|"
 	print "| switch: bare context switch | " shown(get("switch", "sley", 1), "ns") " | | glibc's ucontext " \

@@ -66,7 +66,8 @@ figures() {
 			printf '%s %s %s 123456 x\n' $value sley $workers $value raw $workers $value ucontext $workers
 		done
 	done >"$scratch/lines"
-	awk -f tests/bench/figures.awk "$scratch/lines" README.md >"$scratch/README.md"
+	awk -v day=1999-12-31 -f tests/bench/figures.awk "$scratch/lines" README.md >"$scratch/README.md"
+	contains "$scratch/README.md" "Measured on 1999-12-31."
 	sed '/^<!-- figures: begin/,/^<!-- figures: end/d' README.md >"$scratch/rest"
 	sed '/^<!-- figures: begin/,/^<!-- figures: end/d' "$scratch/README.md" | cmp - "$scratch/rest"
 	[ "$(sed -n '/^<!-- figures: begin/,/^<!-- figures: end/p' "$scratch/README.md" | grep -c '^|.*123')" = 19 ]
