@@ -33,8 +33,8 @@
  *     sley_run().
  *   - No C++ exception may leave a function that is handed to sley. One that leaves a task's function, or one that is run
  *     by a thread of the pools, finds no handler and ends in std::terminate(). From within a call (sley_once(),
- *     sley_stream_next(), sley_stream_for_each(), sley_stream_free(), sley_cleanup_pop()) the process ends with SIGABRT,
- *     after a line on stderr that names the call and the task.
+ *     sley_stream_next(), sley_stream_for_each(), sley_stream_free(), sley_cleanup_pop(), sley_offload_with() for its
+ *     `dropped`) the process ends with SIGABRT, after a line on stderr that names the call and the task.
  *
  * Copying stacks. By default a task's stack is shared with other tasks and copied out while they run. So no other task
  * or thread may use a pointer into it. A task's own buffers are legal in every call it makes itself; what must be

@@ -8,6 +8,7 @@
 
 #include "sched/fault.h"
 #include "sched/park.h"
+#include "sched/shield.h"
 #include "sched/worker.h"
 
 /*
@@ -101,9 +102,11 @@ int sley_offload(void (*fn)(void *), void *block, size_t n, sley_time deadline)
 	return offload_checked(NULL, fn, block, n, deadline, __builtin_return_address(0));
 }
 
+SHIELD(sley_offload_with)
 int sley_offload_with(const struct sley_offload_options *options, void (*fn)(void *), void *block, size_t n,
 		      sley_time deadline)
 {
+	SHIELDED(sley_offload_with); /* for `dropped` */
 	if (options && options->size != sizeof(*options))
 		return -EINVAL;
 	return offload_checked(options, fn, block, n, deadline, __builtin_return_address(0));

@@ -93,6 +93,13 @@ static int main_pop(void *arg)
 	return sley_cleanup_pop(1);
 }
 
+static int main_dropped(void *arg)
+{
+	const struct sley_offload_options options = { .size = sizeof(options), .dropped = throw_cleanup };
+
+	return sley_offload_with(&options, throw_cleanup, NULL, 0, 0); /* too late: fn does not run */
+}
+
 static int aborts(int (*main)(void *))
 {
 	struct rlimit none = { 0, 0 };
@@ -126,12 +133,18 @@ static int scenario_pop(void)
 	return aborts(main_pop);
 }
 
+static int scenario_dropped(void)
+{
+	return aborts(main_dropped);
+}
+
 static const struct scenario scenarios[] = {
 	{ "sley_once", scenario_once },
 	{ "sley_stream_next", scenario_next },
 	{ "sley_stream_for_each", scenario_each },
 	{ "sley_stream_free", scenario_free },
 	{ "sley_cleanup_pop", scenario_pop },
+	{ "sley_offload_with", scenario_dropped },
 	{ NULL, NULL },
 };
 
