@@ -109,7 +109,9 @@ int sley_offload_with(const struct sley_offload_options *options, void (*fn)(voi
 	SHIELDED(sley_offload_with); /* for `dropped` */
 	if (options && options->size != sizeof(*options))
 		return -EINVAL;
-	return offload_checked(options, fn, block, n, deadline, __builtin_return_address(0));
+	int error = offload_checked(options, fn, block, n, deadline, __builtin_return_address(0));
+	__asm__ volatile("" : "+r"(error)); /* no tail call: the shield is in this frame */
+	return error;
 }
 
 void offload_open(const struct sley_options *o)
