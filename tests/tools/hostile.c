@@ -428,6 +428,28 @@ static void test_closed_descriptors(void **state)
 	fake_stop(pid);
 }
 
+/* Descriptors do not run out before processes do. */
+static void test_few_descriptors(void **state)
+{
+	enum { SOME = 16 };
+	pid_t some[SOME];
+	char command[512], line[64];
+	struct tool t;
+
+	for (int i = 0; i < SOME; i++)
+		some[i] = fake_start(&(struct fake_options){ .lie = NULL });
+	snprintf(command, sizeof(command), "ulimit -Sn 48 && exec %s -b -d 0.05", test_build_path("asynctop"));
+	tool_program = "/bin/sh";
+	tool_run(&t, false, "-c", command, NULL);
+	tool_program = NULL;
+	for (int i = 0; i < SOME; i++) {
+		snprintf(line, sizeof(line), "fake, process %d:", (int)some[i]);
+		tool_expect(&t, 0, line);
+		fake_stop(some[i]);
+	}
+	tool_free(&t);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -442,6 +464,7 @@ int main(void)
 		cmocka_unit_test(test_many_descriptors),
 		cmocka_unit_test(test_many_processes),
 		cmocka_unit_test(test_closed_descriptors),
+		cmocka_unit_test(test_few_descriptors),
 	};
 
 	setenv("LC_ALL", "C.UTF-8", 1);

@@ -21,6 +21,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "interrupt.h"
@@ -284,6 +285,17 @@ static bool hold_standard_descriptors(void)
 	return true;
 }
 
+/* A watched process takes up to 15 descriptors, and those of one user must not use up what there is. */
+static void raise_descriptor_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+		limit.rlim_cur = limit.rlim_max;
+		(void)setrlimit(RLIMIT_NOFILE, &limit);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	struct options options;
@@ -292,6 +304,7 @@ int main(int argc, char **argv)
 
 	if (!hold_standard_descriptors())
 		return EXIT_RUNTIME;
+	raise_descriptor_limit();
 	setlocale(LC_CTYPE, "");
 	parsed = options_parse(&options, argc, argv, isatty(STDOUT_FILENO), stdout, stderr);
 	if (options.output == OUTPUT_SCREEN && !isatty(STDIN_FILENO))
