@@ -10,7 +10,7 @@
  *   sched/deque.h          its own run queue
  *   sched/starved.c        ready, but without memory to run
  *   sched/idle.c           no work: spin, park, wait in the reactor; waking
- *   sched/monitor.c        the thread that looks at what nobody else would see
+ *   sched/watchdog.c        the thread that looks at what nobody else would see
  *   stack/slot.c         which bytes are on the stack: holding, releasing and exchanging tenants
  *   stack/pool.c           where stacks come from
  *   base/block.c           where the bytes of the others are, and all else that comes and goes with tasks
@@ -80,8 +80,9 @@
 #include "sched/cleanup.h"
 #include "sched/global.h"
 #include "sched/idle.h"
-#include "sched/monitor.h"
+#include "sched/watchdog.h"
 #include "sched/quit.h"
+#include "sched/spawn.h"
 #include "sched/starved.h"
 #include "sched/thread.h"
 #include "sched/worker.h"
@@ -96,7 +97,7 @@ static struct {
 	int (*main)(void *);
 	void *arg;
 	int result;
-	bool deadlocked;      /* written by the monitor, read when it has ended */
+	bool deadlocked;      /* written by the watchdog, read when it has ended */
 	unsigned dump_wanted; /* atomic: SIGQUIT came */
 	struct sigaction old_quit;
 } run;
@@ -117,7 +118,7 @@ static void tell_missing_sanitizer(void)
 static void on_quit(int signal)
 {
 	(void)signal;
-	store(&run.dump_wanted, 1, relaxed); /* the monitor does it: a dump is not signal-safe */
+	store(&run.dump_wanted, 1, relaxed); /* the watchdog does it: a dump is not signal-safe */
 }
 
 static void tick(void)
@@ -280,7 +281,7 @@ static int run_workers(const struct sley_options *options)
 		struct sigaction action = { .sa_handler = on_quit, .sa_flags = SA_RESTART };
 		sigaction(SIGQUIT, &action, &run.old_quit);
 	}
-	error = monitor_start();
+	error = watchdog_start();
 	if (error == 0) {
 		quit_forbid();
 		error = threads_start(&started);
@@ -291,7 +292,7 @@ static int run_workers(const struct sley_options *options)
 		quit_allow();
 		idle_wake_all();
 		threads_join(started);
-		monitor_stop();
+		watchdog_stop();
 		if (error == 0 && run.deadlocked)
 			error = -EDEADLK;
 	}
@@ -379,7 +380,9 @@ int sley_run_at(struct sley_site *site, int (*main)(void *), void *arg, const st
 						  .rearm = reactor_rearm,
 						  .tick = tick,
 						  .expecting = expecting,
-						  .deadlock = deadlock };
+						  .deadlock = deadlock,
+						  .task_main = task_main,
+						  .task_end = task_end };
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	struct sley_options resolved;
 	unsigned free = 0;

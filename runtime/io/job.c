@@ -7,7 +7,7 @@
 
 #include "context/control.h"
 #include "io/sigmask.h"
-#include "sched/cleanup.h"
+#include "sched/returned.h"
 #include "sched/worker.h"
 
 static uint32_t control; /* floating-point control words of who called sley_run(); constant in a run */
@@ -44,7 +44,7 @@ static void call(struct job *job, void (*fn)(void *))
 	pthread_sigmask(SIG_SETMASK, signals_blocked(), NULL);
 	control_set(control);
 	fn(job->block);
-	cleanup_returned_from("a function that a thread of sley's pools runs");
+	returned_from("a function that a thread of sley's pools runs");
 	signals_of_pools(&blocked);
 	pthread_sigmask(SIG_SETMASK, &blocked, NULL);
 }

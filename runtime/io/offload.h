@@ -16,7 +16,7 @@ int offload_run(const struct offload *what, void *block, size_t n, sley_time dea
 void offload_open(const struct sley_options *options);
 void offload_close(void);
 
-/* Tries again what the pools could not do. By the monitor, at every look. */
+/* Tries again what the pools could not do. By the watchdog, at every look. */
 void offload_retry(void);
 
 /* submit.c: when no thread and no task is left that could leave a submission, frees those that there are. */

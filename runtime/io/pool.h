@@ -44,7 +44,7 @@
  * all things is found (sched/deadlock.c).
  *
  * Where no thread can be started, what is queued ends with that error if all that there are are away; else these will do
- * it, and the monitor tries again (pool_retry()).
+ * it, and the watchdog tries again (pool_retry()).
  *
  * The queue has `places`. A task that finds none waits, FIFO, with its block still its own; whoever frees a place hands
  * it on, counted in `handed` until it is used.
@@ -104,7 +104,7 @@ bool pool_take_back(struct pool *pool, struct job *job);
 /* Waits for a place: 0: it was handed one; or what ended the wait. */
 int pool_wait_for_place(struct pool *pool, struct task *task, const struct pool_wait *wait, sley_time deadline);
 
-/* Starts a thread if one is wanted that could not be started. By the monitor. */
+/* Starts a thread if one is wanted that could not be started. By the watchdog. */
 void pool_retry(struct pool *pool);
 
 /* It does not need the place that it was handed. */

@@ -20,7 +20,7 @@ struct entry {
 	uint8_t added;    /* it is (or was) known to epoll */
 	uint8_t closing;  /* closed, and close(2) is left to the last call that holds it */
 	uint64_t life;    /* atomic: generation << 32 | calls that hold it; the generation is written under lock */
-	struct task *waiter[2]; /* atomic: the monitor looks without the lock first */
+	struct task *waiter[2]; /* atomic: the watchdog looks without the lock first */
 	int64_t since;          /* when the older of the waits began, roughly: the last poll's time */
 	struct unreleased unreleased;
 } CACHE_ALIGNED;

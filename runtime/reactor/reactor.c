@@ -23,7 +23,7 @@
 #define REARM_MOST 2000       /* system calls per second that looking after old waits may cost */
 #define WAKE_DATA  UINT64_MAX /* the event that is only an interruption */
 
-static uint32_t cursor; /* of reactor_rearm(); owned by the monitor */
+static uint32_t cursor; /* of reactor_rearm(); owned by the watchdog */
 
 int reactor_open(void)
 {

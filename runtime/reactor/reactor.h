@@ -29,7 +29,7 @@
  * FD_STREAM. Nor are pipes: whoever has the other end may make it one of packets (O_DIRECT), at whose bounds a read stops.
  *
  * A plain close() behind the runtime's back delivers no event, ever, and the number may be reused. So waits older
- * than a second are looked at by the monitor (reactor_rearm), which modifies their registration: ENOENT adds it
+ * than a second are looked at by the watchdog (reactor_rearm), which modifies their registration: ENOENT adds it
  * again, EBADF wakes the task with it.
  *
  * A number that is closed and reused while a call is about to use it again after a wait would read another connection's

@@ -25,7 +25,7 @@ struct region {
 	struct sley_region_task *tasks;
 	uint32_t max_tasks;
 	bool shared;    /* in a memfd; else in private memory */
-	unsigned level; /* atomic; enum sley_level, written by the monitor */
+	unsigned level; /* atomic; enum sley_level, written by the watchdog */
 };
 
 /* One for the process. The pointers are constant once sley_run() has made it. */
@@ -40,7 +40,7 @@ int region_open(uint32_t max_tasks);
 void region_begin(const char *name, uintptr_t stacks_begin, uintptr_t stacks_end, size_t stack_size, unsigned slots);
 void region_end(void);
 
-/* The control word, clamped: sets region.level. By the monitor, at `now`. */
+/* The control word, clamped: sets region.level. By the watchdog, at `now`. */
 void region_control(int64_t now);
 
 /* A memfd of `size` bytes, not sealed yet, or a negative errno value; sealed as all but the control word. */

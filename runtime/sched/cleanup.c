@@ -3,8 +3,9 @@
 #include "sched/cleanup.h"
 
 #include <errno.h>
-#include <unistd.h>
 
+#include "sched/local.h"
+#include "sched/returned.h"
 #include "sched/shield.h"
 #include "sched/worker.h"
 
@@ -48,37 +49,14 @@ static bool run_latest(struct task_extra *extra)
 	return true;
 }
 
-/* The stack is a copy of the task's, but there is no worker that it could be left for. */
-NOINLINE static void end_forked_child(const char *function)
-{
-	complain("the forked child %ld returns from %s, and there is nothing that it could return to: it ends with exit code "
-		 "%d: end it by exec or _exit()",
-		 (long)getpid(), function, SLEY_EXIT_FORKED);
-	_exit(SLEY_EXIT_FORKED);
-}
-
-struct task *cleanup_returned(void)
-{
-	struct task *task = task_self();
-	if (unlikely(!task))
-		end_forked_child("a task's function");
-	return task;
-}
-
-void cleanup_returned_from(const char *function)
-{
-	if (unlikely(load(&scheduler.forked, relaxed)))
-		end_forked_child(function);
-}
-
 void cleanup_finish(void)
 {
-	struct task_extra *extra = task_extra(cleanup_returned());
+	struct task_extra *extra = task_extra(returned_task());
 	if (likely(!extra) || (!extra->cleanups && !extra->locals))
 		return;
 	sley_cancel_mask(1);
 	while (run_latest(extra) || local_destroy(extra))
-		cleanup_returned_from("a task's cleanup");
+		returned_from("a task's cleanup");
 }
 
 int sley_cleanup_push(void (*fn)(void *), void *arg)

@@ -23,13 +23,4 @@ void cleanup_unlink(struct task_extra *extra, struct cleanup *cleanup);
 /* By the calling task, whose function has returned: all of it. Cheap if there is nothing. */
 void cleanup_finish(void);
 
-/* First thing when the function of a task has returned: its task. It does not return in a forked child. */
-struct task *cleanup_returned(void);
-
-/* The same where another function of the service's has returned to what only the run's own process can go on with. */
-void cleanup_returned_from(const char *function);
-
-/* sched/local.c: destroys the latest value that the calling task has: true; or it has none. */
-bool local_destroy(struct task_extra *extra);
-
 #endif

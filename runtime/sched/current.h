@@ -23,10 +23,12 @@ struct sched_hooks {
 	/* Waits up to `timeout` ns (0: not at all, SLEY_NEVER: for ever) for descriptors and readies tasks; how many. */
 	unsigned (*poll)(int64_t timeout);
 	void (*interrupt)(void);    /* ends a poll that waits; any thread */
-	void (*rearm)(int64_t now); /* looks after descriptors waited for since long; by the monitor */
-	void (*tick)(void);         /* by the monitor, at every look */
+	void (*rearm)(int64_t now); /* looks after descriptors waited for since long; by the watchdog */
+	void (*tick)(void);         /* by the watchdog, at every look */
 	bool (*expecting)(void);    /* whether something outside of the scheduler may still make a task ready */
-	void (*deadlock)(void);     /* nothing can ever happen again; by the monitor */
+	void (*deadlock)(void);     /* nothing can ever happen again; by the watchdog */
+	void (*task_main)(void);    /* the entry of every task, on its own stack */
+	void (*task_end)(struct worker *worker, struct task *task); /* on the worker's, when that was left for good */
 };
 extern HIDDEN struct sched_hooks sched_hooks;
 
@@ -34,10 +36,6 @@ struct scheduler {
 	struct worker *workers; /* constant during a run */
 	unsigned count;
 	unsigned sleeping; /* atomic: workers in the idle list; written under its lock */
-	/* atomic: what the monitor promises, see sched/monitor.c */
-	unsigned watched;  /* it looks twice in a millisecond */
-	unsigned resting;  /* it looks rarely, as all workers sleep */
-	int64_t next_look; /* when it looks at the latest */
 	unsigned running;  /* atomic: a run is under way */
 	unsigned forked;   /* atomic: this is a forked child of a process with a run */
 	unsigned stopping; /* atomic: set once; workers leave when they see it */

@@ -5,7 +5,7 @@
 
 #include <stdbool.h>
 
-/* By the monitor, at every look: whether nothing can ever happen again. */
+/* By the watchdog, at every look: whether nothing can ever happen again. */
 bool deadlock_look(void);
 
 #endif

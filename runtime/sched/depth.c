@@ -19,7 +19,7 @@
 
 int64_t depth_interval = 250 * NS_PER_MS;
 
-static struct { /* owned by the monitor */
+static struct { /* owned by the watchdog */
 	int64_t looked; /* when it did last */
 	unsigned cursor;
 	uint64_t quiet; /* dispatches plus 1 when the round began, if all workers slept then; else 0 */

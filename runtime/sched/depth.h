@@ -3,7 +3,7 @@
 /*
  * How deep stacks are: the live bytes that a task parks with, and the deepest that it or any task of its site has been,
  * as far as that is known. Known is what it parked with, each time; and in idle time, how far down its stack's pages have
- * been touched, as the monitor looks when it gives them back.
+ * been touched, as the watchdog looks when it gives them back.
  */
 #ifndef SCHED_DEPTH_H
 #define SCHED_DEPTH_H
@@ -30,10 +30,10 @@ void depth_trim(struct slot *slot);
 /* Before a run, which begins now. */
 void depth_open(int64_t now);
 
-/* By the monitor, at `now`: looks at some stacks, if there is a processor to spare, and gives back dead pages. */
+/* By the watchdog, at `now`: looks at some stacks, if there is a processor to spare, and gives back dead pages. */
 void depth_look(int64_t now);
 
-/* How often the monitor does; for tests. Nanoseconds; atomic. */
+/* How often the watchdog does; for tests. Nanoseconds; atomic. */
 extern int64_t depth_interval;
 
 #endif

@@ -16,7 +16,7 @@ struct worker *hold_worker(const struct slot *slot);
 struct slot *hold_slot(struct task *task);
 
 /*
- * By the monitor, for each worker at each look: `same`, it has been in the same task since the last one. Says on stderr,
+ * By the watchdog, for each worker at each look: `same`, it has been in the same task since the last one. Says on stderr,
  * once for each spawn site, that a task has kept its slot for long while others wait for it, and counts it.
  */
 void hold_look(struct worker *worker, bool same, int64_t now);

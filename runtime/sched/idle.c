@@ -30,10 +30,10 @@
  * there is then, is. When it has found that task it may be long in it, and nobody waits in the reactor: it wakes another
  * one for that (idle_replace_poller()). That is a wake-up for each event of a service with one connection, and mostly
  * for nothing: the task waits again before the other one has come to the reactor. So a poller that was back within
- * idle_stay_quick, the last STAYS times, and leaves the post again and again, wakes nobody: it leaves that to the monitor,
+ * idle_stay_quick, the last STAYS times, and leaves the post again and again, wakes nobody: it leaves that to the watchdog,
  * which is made to watch, and finds the post empty within a millisecond. Its looks cost about what a wake-up does, so
- * that is worth it when the post is left more often than the monitor looks; events that are rarer wake somebody as
- * before. A task that is long for once delays others' events by a look of the monitor at most, and the next ones not.
+ * that is worth it when the post is left more often than the watchdog looks; events that are rarer wake somebody as
+ * before. A task that is long for once delays others' events by a look of the watchdog at most, and the next ones not.
  * Rejected: all idle workers in the reactor, where the kernel wakes one and the next is there already: a pinned task
  * could not wake the worker that it wants.
  */
@@ -44,7 +44,7 @@
 #include "base/race.h"
 #include "sched/global.h"
 #include "sched/idle.h"
-#include "sched/monitor.h"
+#include "sched/watchdog_wake.h"
 #include "sched/worker.h"
 
 #define STAYS 4u
@@ -94,13 +94,13 @@ static void change(unsigned count)
 }
 
 /*
- * Nobody is in the reactor, and some sleep. Here: the post is empty; is the monitor watching? The monitor, to look less:
+ * Nobody is in the reactor, and some sleep. Here: the post is empty; is the watchdog watching? The watchdog, to look less:
  * it watches no more; is the post empty? All are sequentially consistent, so one of the two sees the other.
  */
 static void leave_to_monitor(void)
 {
-	if (!load(&scheduler.watched, seq_cst))
-		monitor_watch();
+	if (!load(&watchdog_promise.watched, seq_cst))
+		watchdog_watch();
 }
 
 void idle_replace_poller(struct worker *worker)
@@ -261,7 +261,7 @@ static bool work_there(struct worker *worker)
 		return true;
 	for (unsigned i = 0; i < scheduler.count; i++) {
 		if (load(&worker_get(i)->next, relaxed))
-			monitor_watch();
+			watchdog_watch();
 	}
 	return false;
 }
@@ -290,8 +290,8 @@ void idle_leave(struct worker *worker)
 	store(&worker->line->mode, SLEY_WORKER_RUNTIME, relaxed);
 	/* against deadlock_look(): whoever sees what it takes out now, sees that it has left; and against rest() there */
 	fence();
-	if (unlikely(load(&scheduler.resting, relaxed)) && exchange(&scheduler.resting, 0, relaxed))
-		monitor_wake();
+	if (unlikely(load(&watchdog_promise.resting, relaxed)) && exchange(&watchdog_promise.resting, 0, relaxed))
+		watchdog_wake();
 }
 
 void worker_slept(void)
@@ -316,8 +316,6 @@ static void poll_as_poller(struct worker *worker)
 		idle_leave(worker);
 	worker->polled = clock_now();
 	begin_stay(worker, worker->polled);
-	for (unsigned i = 0; i < scheduler.count; i++)
-		COUNT(worker, timers, timers_run(&worker_get(i)->timers, worker->polled));
 }
 
 static void sleep_parked(struct worker *worker)
@@ -331,19 +329,22 @@ static void sleep_parked(struct worker *worker)
 	worker_slept();
 }
 
-void idle_wait(struct worker *worker)
+bool idle_wait(struct worker *worker)
 {
+	bool polled = false;
 	end_stay(worker);
 	join(worker);
 	fence();
 	if (!work_there(worker)) {
 		struct worker *nobody = NULL;
 		store(&worker->line->mode, SLEY_WORKER_IDLE, relaxed);
-		if (cas(&idle.poller, &nobody, worker, seq_cst, relaxed))
+		polled = cas(&idle.poller, &nobody, worker, seq_cst, relaxed);
+		if (polled)
 			poll_as_poller(worker);
 		else
 			sleep_parked(worker);
 	}
 	if (worker->asleep)
 		idle_leave(worker);
+	return polled;
 }

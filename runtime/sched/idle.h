@@ -9,7 +9,7 @@
 void idle_open(void);
 void idle_notify(void);                   /* there is new work that any worker can do */
 void idle_notify_worker(struct worker *); /* there is work that only this one can do */
-void idle_wait(struct worker *);          /* sleeps until there is work, or a reason to look */
+bool idle_wait(struct worker *);          /* sleeps until there is work, or a reason to look; true: as the poller */
 bool idle_spin_begin(struct worker *);    /* whether to search actively */
 void idle_spin_end(struct worker *, bool found);
 void idle_wake_all(void);

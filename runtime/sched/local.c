@@ -4,10 +4,12 @@
  * Task-local values: a list, the latest first. Tasks have few of them or none, so looking through it costs less than
  * an array for each task that has any.
  */
+#include "sched/local.h"
+
 #include <errno.h>
 
-#include "sched/cleanup.h"
 #include "sched/fault.h"
+#include "sched/returned.h"
 #include "sched/worker.h"
 
 struct local {
@@ -43,7 +45,7 @@ bool local_destroy(struct task_extra *extra)
 	extra->destroying = true;
 	if (destroy)
 		destroy(value);
-	cleanup_returned_from("the destructor of a task's value");
+	returned_from("the destructor of a task's value");
 	extra->destroying = false;
 	return true;
 }

@@ -2,13 +2,13 @@
 /* Copyright (c) 2026 the sley authors */
 /*
  * After a burst of tasks their memory is free: images and table entries in slabs (base/slab.h), stacks in the pool, and
- * some of each in the workers' caches. The monitor gives back what has been free for DECAY_STEPS steps (base/decay.h),
+ * some of each in the workers' caches. The watchdog gives back what has been free for DECAY_STEPS steps (base/decay.h),
  * so about two seconds; a load that repeats each second keeps its memory populated.
  *
  * A block in a cache keeps a whole slab from being free. The caches are their workers', who use them without a lock, so
- * each is emptied by its worker, when the monitor has said so: a busy one when it polls, one that sleeps is woken for
+ * each is emptied by its worker, when the watchdog has said so: a busy one when it polls, one that sleeps is woken for
  * it. Once, as one that has run nothing since has an empty cache. One that is in a task, blocked or busy, does it when
- * it comes back. Rejected: that the monitor takes the caches of workers that sleep. It would have to keep them from
+ * it comes back. Rejected: that the watchdog takes the caches of workers that sleep. It would have to keep them from
  * waking up meanwhile.
  *
  * What stays: the public records of the first tasks (4 MiB), and of others as long as one of the same part lives
@@ -22,18 +22,11 @@
 
 int64_t memory_interval = DECAY_INTERVAL;
 
-static int64_t aged; /* owned by the monitor: when it last was a step */
+static int64_t aged; /* owned by the watchdog: when it last was a step */
 
 void memory_open(int64_t now)
 {
 	aged = now;
-}
-
-void worker_empty(struct worker *worker)
-{
-	store(&worker->empty_due, 0, relaxed);
-	stack_worker_empty(&worker->stack);
-	task_cache_empty(&worker->tasks);
 }
 
 static void ask_workers(void)
@@ -62,7 +55,7 @@ void memory_look(int64_t now)
 	}
 	size_t given = slabs_trim(&blocks) + slabs_trim(&task_slabs) + slots_trim_free();
 	if (step || given > 0)
-		given += records_trim(global_shrink);
+		given += records_trim(&task_slabs, global_shrink);
 	if (given > 0)
 		count_here(SLEY_COUNTER_given_back, given);
 }

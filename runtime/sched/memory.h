@@ -9,11 +9,8 @@
 /* Before a run, which begins now. */
 void memory_open(int64_t now);
 
-/* By the monitor, at `now`. */
+/* By the watchdog, at `now`. */
 void memory_look(int64_t now);
-
-/* By the worker, whose empty_due is set: gives its caches back. */
-void worker_empty(struct worker *worker);
 
 /* Time between two steps of decay; for tests. Nanoseconds; atomic. */
 extern int64_t memory_interval;

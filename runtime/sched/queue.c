@@ -13,15 +13,14 @@
  * What is in run-next is for this worker, who mostly comes to it within a microsecond: waking another one for each
  * hand-over would cost more than most of them. But a task that has computed for long will probably go on doing so, and
  * whoever got what it made could compute at the same time. So a sleeping worker is woken when a task hands over that has
- * run for QUICK_TASK; and whatever else stays in run-next the monitor finds within a millisecond.
+ * run for QUICK_TASK; and whatever else stays in run-next the watchdog finds within a millisecond.
  */
 #include "sched/queue.h"
 
 #include "base/check.h"
 #include "sched/global.h"
 #include "sched/idle.h"
-#include "sched/memory.h"
-#include "sched/monitor.h"
+#include "sched/watchdog_wake.h"
 #include "sched/thread.h"
 
 #define GLOBAL_INTERVAL 61 /* at least; a prime, so as not to fall in step with a program's own pattern (Go's figure) */
@@ -133,7 +132,7 @@ static bool ran_long(struct worker *worker)
 /*
  * A task is in run-next, and nothing in the deque, while others sleep.
  *     here:                  run-next = task; looks at `sleeping`, `watched`
- *     who falls asleep:      sleeping + 1; looks at run-next: monitor_watch()
+ *     who falls asleep:      sleeping + 1; looks at run-next: watchdog_watch()
  *     monitor, to look less: watched = 0; looks at run-next
  * All are sequentially consistent, so it does not stay there unseen.
  */
@@ -141,8 +140,8 @@ static void hand_over(struct worker *worker)
 {
 	if (ran_long(worker))
 		idle_notify();
-	else if (unlikely(!load(&scheduler.watched, seq_cst)))
-		monitor_watch();
+	else if (unlikely(!load(&watchdog_promise.watched, seq_cst)))
+		watchdog_watch();
 }
 
 /* By a worker, or by a plain thread (null). */
@@ -292,13 +291,40 @@ static struct task *steal(struct worker *worker, bool with_next)
 
 /* ---- finding work ---- */
 
+/* The watchdog asks for it: what is in the caches keeps memory from being given back, see memory.c. */
+void worker_empty(struct worker *worker)
+{
+	store(&worker->empty_due, 0, relaxed);
+	stack_worker_empty(&worker->stack);
+	task_cache_empty(&worker->tasks);
+}
+
+/*
+ * Makes those ready whose deadline has come, some at a time: what is in our hands nobody else can run. Any worker's
+ * timers: that one may be blocked in a task.
+ */
+static void run_timers(struct timers *timers, int64_t now)
+{
+	struct task_list expired = { 0 };
+	struct task *task;
+	unsigned n = 0;
+	bool more;
+	do {
+		more = timers_expire(timers, now, &expired);
+		for (; (task = task_list_take(&expired)); n++)
+			task_ready(task);
+	} while (more);
+	if (n > 0)
+		count_here(SLEY_COUNTER_timers, n);
+}
+
 /* All workers' timers: one may be blocked in a task. */
 static void run_all_timers(int64_t now)
 {
 	for (unsigned i = 0; i < scheduler.count; i++) {
 		struct timers *timers = &worker_get(i)->timers;
 		if (load(&timers->earliest, relaxed) <= now)
-			count_here(SLEY_COUNTER_timers, timers_run(timers, now));
+			run_timers(timers, now);
 	}
 }
 
@@ -307,7 +333,7 @@ static void poll_now(struct worker *worker)
 	worker->polled = worker->clocked = clock_now();
 	store(&worker->poll_due, 0, relaxed);
 	if (load(&worker->timers.earliest, relaxed) <= worker->polled)
-		COUNT(worker, timers, timers_run(&worker->timers, worker->polled));
+		run_timers(&worker->timers, worker->polled);
 	if (unlikely(load(&worker->empty_due, relaxed)))
 		worker_empty(worker);
 	sched_hooks.poll(0);
@@ -394,7 +420,7 @@ static void relieve_another(struct worker *worker)
 	if (worker->polled - load(&other->known_since, relaxed) < LONG_TASK)
 		return;
 	if (load(&other->timers.earliest, relaxed) <= worker->polled)
-		COUNT(worker, timers, timers_run(&other->timers, worker->polled));
+		run_timers(&other->timers, worker->polled);
 	struct task *task = steal_from(worker, other);
 	if (!task)
 		task = steal_next(worker, other);
@@ -458,7 +484,8 @@ struct task *queue_find(struct worker *worker)
 				idle_replace_poller(worker);
 			return task;
 		}
-		idle_wait(worker);
+		if (idle_wait(worker))
+			run_all_timers(worker->polled);
 	}
 	return NULL;
 }

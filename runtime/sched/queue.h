@@ -18,6 +18,9 @@ void task_ready_list(struct task_list *list);
 /* As task_ready(), but behind what is ready already: for tasks spawned or woken in bulk. */
 void task_ready_last(struct task *task);
 
+/* By the worker, whose empty_due is set: gives its caches back. */
+void worker_empty(struct worker *worker);
+
 /* ---- for worker.c ---- */
 
 /* The next task for the worker, which sleeps until there is one. Null: the run is over. */

@@ -68,19 +68,19 @@ static size_t renew(unsigned part)
 	return begin < end ? (end - begin) * sizeof(struct sley_region_task) : 0;
 }
 
-size_t records_trim(size_t (*shrink)(uint32_t tasks))
+size_t records_trim(struct slabs *entries, size_t (*shrink)(uint32_t tasks))
 {
 	size_t given = 0;
 	for (unsigned part = SLEY_REGION_PARTS; part > 0; part--) {
-		if (!lock_try(&task_slabs.growth)) /* populating: it takes its time */
+		if (!lock_try(&entries->growth)) /* populating: it takes its time */
 			break;
-		if (records.used[part] && slabs_are_cold(&task_slabs, slab_of(part_begin(part)), slab_of(part_end(part))))
+		if (records.used[part] && slabs_are_cold(entries, slab_of(part_begin(part)), slab_of(part_end(part))))
 			given += renew(part);
-		lock_drop(&task_slabs.growth);
+		lock_drop(&entries->growth);
 	}
-	if (lock_try(&task_slabs.growth)) {
-		given += shrink((uint32_t)(slabs_usable(&task_slabs) * (SLAB / sizeof(struct task))));
-		lock_drop(&task_slabs.growth);
+	if (lock_try(&entries->growth)) {
+		given += shrink((uint32_t)(slabs_usable(entries) * (SLAB / sizeof(struct task))));
+		lock_drop(&entries->growth);
 	}
 	return given;
 }

@@ -8,7 +8,7 @@
  *
  * None is forgotten. One that could run at once, and was not tried, is reached by its stack's next event: that of the
  * task which was tried instead, when that has run: it could allocate an image, frees its own, or ends. And where there
- * is no event, as memory came from outside, the monitor tries the first of each stack at every look; who fails goes to
+ * is no event, as memory came from outside, the watchdog tries the first of each stack at every look; who fails goes to
  * the end.
  */
 #include "sched/starved.h"

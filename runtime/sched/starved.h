@@ -23,7 +23,7 @@ static inline void starved_retry(const struct slot *slot)
 		starved_retry_at(slot);
 }
 
-/* By the monitor, for what nobody told: one of each stack. */
+/* By the watchdog, for what nobody told: one of each stack. */
 void starved_look(void);
 
 /* After a run. */

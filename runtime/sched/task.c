@@ -331,7 +331,7 @@ void task_set_name(struct task *task, const char *name)
 void task_publish(struct task *task, struct task *parent, const char *name)
 {
 	struct sley_region_task *record = task_record(task);
-	/* one by one, as the monitor may be reading what the record said before */
+	/* one by one, as the watchdog may be reading what the record said before */
 	store(&record->state, SLEY_TASK_FREE, relaxed);
 	store(&record->wait_kind, SLEY_WAIT_NONE, relaxed);
 	store(&record->worker, 0, relaxed);

@@ -7,9 +7,10 @@
 #include "base/check.h"
 #include "base/race.h"
 #include "sched/idle.h"
-#include "sched/monitor.h"
-#include "sched/queue.h"
+#include "sched/watchdog_wake.h"
 #include "sched/worker.h"
+
+#define BATCH 32 /* timers that are run at once */
 
 /* Of two heaps the later root becomes the first child of the earlier. Both are roots: no siblings. */
 static struct timer *meld(struct timer *a, struct timer *b)
@@ -101,8 +102,8 @@ void timer_arm(struct task *task, sley_time deadline)
 	timers_insert(timers, &task->timer);
 	lock_drop(&timers->lock);
 	/* this worker may be blocked then, and whoever waits in the reactor not know of it */
-	if (idle_count() > 0 && deadline < load(&scheduler.next_look, seq_cst) - TIMER_LATE)
-		monitor_wake();
+	if (idle_count() > 0 && deadline < load(&watchdog_promise.next_look, seq_cst) - TIMER_LATE)
+		watchdog_wake();
 }
 
 void timer_cancel(struct task *task)
@@ -131,17 +132,16 @@ static struct task *expire(struct timers *timers, sley_time now, uint64_t *numbe
 	return task;
 }
 
-unsigned timers_run(struct timers *timers, sley_time now)
+bool timers_expire(struct timers *timers, sley_time now, struct task_list *list)
 {
-	unsigned n = 0;
 	uint64_t number;
 	struct task *task;
-	while (load(&timers->earliest, relaxed) <= now && (task = expire(timers, now, &number))) {
+	for (int i = 0; i < BATCH; i++) {
+		if (load(&timers->earliest, relaxed) > now || !(task = expire(timers, now, &number)))
+			return false;
 		RACE_POINT(timer_taken);
-		if (wait_claim_number(task, number, CLAIM_DEADLINE)) {
-			n++;
-			task_ready(task);
-		}
+		if (wait_claim_number(task, number, CLAIM_DEADLINE))
+			task_list_add(list, task);
 	}
-	return n;
+	return true;
 }

@@ -11,6 +11,7 @@
 #ifndef SCHED_TIMER_H
 #define SCHED_TIMER_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include <sley.h>
@@ -18,9 +19,10 @@
 #include "base/clock.h"
 #include "base/lock.h"
 
-#define TIMER_LATE (NS_PER_MS + 200 * NS_PER_US) /* it is the monitor's then: its worker does not come to it */
+#define TIMER_LATE (NS_PER_MS + 200 * NS_PER_US) /* it is the watchdog's then: its worker does not come to it */
 
 struct task;
+struct task_list;
 
 struct timer {
 	struct timer *child, *next, *prev; /* protected by the heap's lock; prev is the parent of a first child */
@@ -41,8 +43,11 @@ void timer_arm(struct task *task, sley_time deadline);
 /* Takes the task's timer out of its heap, unless it has expired. */
 void timer_cancel(struct task *task);
 
-/* Claims and readies the tasks whose deadline has come; how many. By any worker. */
-unsigned timers_run(struct timers *timers, sley_time now);
+/*
+ * Takes some of the timers out whose deadline has come, and claims their waits: adds the tasks to the list. Whether there
+ * may be more. By any worker.
+ */
+bool timers_expire(struct timers *timers, sley_time now, struct task_list *list);
 
 /* Heap operations. The lock is held. A timer that is not in the heap has no `prev` and is not the root. */
 void timers_insert(struct timers *timers, struct timer *timer);

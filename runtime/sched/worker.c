@@ -22,7 +22,6 @@
 #include "sched/held.h"
 #include "sched/owned.h"
 #include "sched/queue.h"
-#include "sched/spawn.h"
 #include "sched/starved.h"
 
 #define TASK_BUDGET 128 /* calls without a wait in a row: some 100 us of reads that are always ready */
@@ -84,7 +83,7 @@ static ALWAYS_INLINE int enter(struct worker *worker, struct task *task)
 		task->flags |= TASK_STARTED;
 		slot_bind(slot, task->id, task->site);
 		fiber_init(&task->fiber, slot->low, slot->top);
-		context_make(&task->tenant.context, slot->low, slot->top, task_main);
+		context_make(&task->tenant.context, slot->low, slot->top, sched_hooks.task_main);
 	} else if (task->worker != worker->number) {
 		COUNT(worker, migrations, 1);
 	}
@@ -150,7 +149,7 @@ static ALWAYS_INLINE struct task *land(struct worker *worker, struct task *task,
 		queue_last(worker, task);
 	} else if (after == AFTER_END) {
 		slot_put(&worker->stack, slot);
-		task_end(worker, task);
+		sched_hooks.task_end(worker, task);
 		starved_retry(slot);
 	}
 	return granted ? task_of(granted) : NULL;

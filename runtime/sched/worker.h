@@ -32,7 +32,7 @@ struct worker {
 	unsigned number;
 	unsigned budget;      /* calls that its task may make without waiting until it yields */
 	unsigned next_streak; /* dispatches from run-next and grants in a row */
-	uint64_t tick;        /* dispatches; atomic: the monitor reads it */
+	uint64_t tick;        /* dispatches; atomic: the watchdog reads it */
 	int until_global;     /* dispatches until it looks at the global queue first */
 	int64_t stamp;      /* the time as it was last read for a stamp; 0: not since time has passed */
 	int64_t polled;       /* when it last looked at the reactor and the timers */
@@ -58,10 +58,10 @@ struct worker {
 	pthread_t thread;
 	/* atomic */
 	struct task *next;             /* run-next: made ready by the running task; anybody may take it */
-	unsigned poll_due;             /* set by the monitor: look at the reactor at the next dispatch */
+	unsigned poll_due;             /* set by the watchdog: look at the reactor at the next dispatch */
 	unsigned empty_due;            /* the same: give back what the caches have, see sched/memory.c */
 	unsigned parked CACHE_ALIGNED; /* futex: 1 while it sleeps in the parking place */
-	uint64_t seen_tick;            /* owned by the monitor, as the next three: its tick at the last look */
+	uint64_t seen_tick;            /* owned by the watchdog, as the next three: its tick at the last look */
 	int64_t held_since;            /* when it was first seen */
 	bool hold_told;                /* that it holds a slot for long: see hold.c */
 	uint64_t emptied_tick;         /* when its caches were to be emptied last */

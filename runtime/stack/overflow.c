@@ -4,7 +4,7 @@
  * The service's action is put back and the fault is left to happen again: so the kernel itself does with it all that the
  * action's flags and mask say, on the stack that they say. Rejected: calling the service's handler from here, which would
  * have to do as the kernel does for each flag, and cannot for SA_ONSTACK. If the service survives the fault, as one does
- * that handles it to map memory, the monitor puts ours into place again.
+ * that handles it to map memory, the watchdog puts ours into place again.
  */
 #include "stack/overflow.h"
 
@@ -35,7 +35,7 @@ static const struct sigaction *services(void)
 static void pass_on(int signal, siginfo_t *info)
 {
 	sigaction(signal, services(), NULL);
-	store(&passed, 1, relaxed); /* a hint for the monitor, which asks the kernel what is in place */
+	store(&passed, 1, relaxed); /* a hint for the watchdog, which asks the kernel what is in place */
 	if (info->si_code <= 0) /* sent by somebody: no instruction faults again */
 		syscall(SYS_rt_tgsigqueueinfo, getpid(), syscall(SYS_gettid), signal, info);
 }

@@ -22,7 +22,7 @@ struct fault {
 void overflow_open(bool (*name)(const struct fault *fault));
 void overflow_close(void);
 
-/* By the monitor: after a fault that the service has survived, the next one is named again. */
+/* By the watchdog: after a fault that the service has survived, the next one is named again. */
 void overflow_rearm(void);
 
 /* Gives the calling worker thread an alternate stack, unless it has one. `*place` is to be passed to the other. */

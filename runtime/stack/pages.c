@@ -9,7 +9,7 @@
  *
  * Only with the slot held, so no worker runs on it or copies it, no handler of a signal runs there, and the resident's
  * sp is what it parked with: all below is dead, and its next call finds zeroes there instead of garbage. The sp of the
- * others does not matter: their bytes are in images. The holder is the monitor; whoever wants the slot meanwhile waits
+ * others does not matter: their bytes are in images. The holder is the watchdog; whoever wants the slot meanwhile waits
  * for it as for any holder.
  *
  * Which tenant was so deep cannot be seen from the pages. So a slot remembers who has been on it since the last look,

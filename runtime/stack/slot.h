@@ -12,7 +12,7 @@
  *
  * Invariants
  *   1. Whoever runs on a slot, copies from or to it, or changes `resident` or `fifo`, holds it. A worker holds at most
- *      one slot; a task that was granted a slot and sits in a run queue holds it too, and so does the monitor while it
+ *      one slot; a task that was granted a slot and sits in a run queue holds it too, and so does the watchdog while it
  *      gives back pages (pages.c).
  *   2. A tenant's context.sp, image and live belong to the holder of its slot, not to the tenant's own worker or waker.
  *   3. waiters are there => the slot is held. So every waiter is found by a later slot_release().

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "sched/cleanup.h"
+#include "sched/returned.h"
 #include "sched/fault.h"
 #include "sched/queue.h"
 #include "sched/spawn.h"
@@ -32,7 +33,7 @@ static void failed(struct sley_scope *scope, struct sley_child *child, int error
 /* Apart from child_main(), where what is kept for it would be live bytes of every child that waits. */
 NOINLINE static void returned(int result, const void *block)
 {
-	struct task_extra *extra = task_extra(cleanup_returned());
+	struct task_extra *extra = task_extra(returned_task());
 	struct sley_child *child = extra->child;
 	extra->result = result;
 	if (child->flags & CHILD_BACK && child->spec->n > 0)

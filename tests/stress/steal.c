@@ -235,7 +235,7 @@ static void rescued_body(void)
  *
  *   worker 1                        worker 2
  *   task A readies B: run-next      idle
- *   A computes                      woken by the monitor, takes B, runs it
+ *   A computes                      woken by the watchdog, takes B, runs it
  *   A sees that B has run
  */
 static void test_run_next_is_stolen(void **state)

@@ -71,7 +71,7 @@ static int main_plain_close(void *arg)
 }
 
 /*
- * A descriptor that was closed behind the runtime's back, which no event tells: the monitor finds out and wakes with
+ * A descriptor that was closed behind the runtime's back, which no event tells: the watchdog finds out and wakes with
  * -EBADF.
  */
 static void test_plain_close(void **state)

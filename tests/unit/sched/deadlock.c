@@ -253,7 +253,7 @@ static struct {
 } held;
 
 /*
- * By the monitor, before it looks for a deadlock: whoever stands at the point is kept there for some looks. Nobody else
+ * By the watchdog, before it looks for a deadlock: whoever stands at the point is kept there for some looks. Nobody else
  * can do that: any other thread would be a hope.
  */
 static void hold_for_some_looks(void)

@@ -46,7 +46,7 @@ static const struct sley_region_site *site_of(sley_task task)
 	return &region.sites[record_of(task)->site];
 }
 
-/* Waits in idle time, so that the monitor looks, until it has done so for some time or `done` says that it is enough. */
+/* Waits in idle time, so that the watchdog looks, until it has done so for some time or `done` says that it is enough. */
 static void await_look(bool (*done)(void *), void *arg)
 {
 	sley_time deadline = SOON;

@@ -49,7 +49,7 @@ static bool in_dump(const char *expected)
 	return strstr(text, expected) != NULL;
 }
 
-/* Two want the stack of the holder, until the monitor has said so. */
+/* Two want the stack of the holder, until the watchdog has said so. */
 static void keep_waiting(sley_task holder)
 {
 	uint64_t before = counter(SLEY_COUNTER_slot_blocks);

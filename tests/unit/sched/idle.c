@@ -14,6 +14,7 @@
 #include "base/atomic.h"
 #include "base/clock.h"
 #include "sched/idle.h"
+#include "sched/watchdog_wake.h"
 #include "sched/worker.h"
 #include "tests/race.h"
 
@@ -137,7 +138,7 @@ static void *spawn_to_sleepers(void *arg)
 static int main_one_each(void *arg)
 {
 	REQUIRE(with_thread(spawn_to_sleepers) == 0);
-	REQUIRE(wakes_of_rounds >= 100 && wakes_of_rounds < 150); /* the monitor may wake some */
+	REQUIRE(wakes_of_rounds >= 100 && wakes_of_rounds < 150); /* the watchdog may wake some */
 	return 0;
 }
 
@@ -224,7 +225,7 @@ static int main_poller(void *arg)
 
 	REQUIRE(sley_sleep(sley_in(SLEY_MS(400))) == 0);
 	polls = counter(SLEY_COUNTER_polls) - polls;
-	/* the poller sleeps until the timer; the monitor's few looks are all that may disturb it */
+	/* the poller sleeps until the timer; the watchdog's few looks are all that may disturb it */
 	REQUIRE(polls < 50 * (1 + (uint64_t)(sley_now() - begin) / SLEY_MS(400)));
 	return 0;
 }
@@ -265,7 +266,7 @@ static int main_events(void *arg)
 	}
 	wakes = counter(SLEY_COUNTER_wakes) - wakes;
 	store(&stop, 1, release);
-	REQUIRE(wakes < events / 2); /* the monitor may have found the poller between two sleeps */
+	REQUIRE(wakes < events / 2); /* the watchdog may have found the poller between two sleeps */
 	REQUIRE(sley_join(task, SOON) == 0);
 	return close(fd);
 }
@@ -278,7 +279,7 @@ static void test_poller_alone(void **state)
 
 static int event_pipe[2];
 
-/* No stay is long, and none is rare: after some events the poller leaves its replacement to the monitor. */
+/* No stay is long, and none is rare: after some events the poller leaves its replacement to the watchdog. */
 static void let_all_stays_be_quick(void)
 {
 	store(&idle_stay_quick, SLEY_SEC(1000), relaxed);
@@ -303,7 +304,7 @@ static void *lone_events(void *unused)
 		lone_event();
 	}
 	wakes = counter(SLEY_COUNTER_wakes) - wakes;
-	REQUIRE(wakes < 500); /* of the monitor, when it looked just then */
+	REQUIRE(wakes < 500); /* of the watchdog, when it looked just then */
 	REQUIRE(write(event_pipe[1], "e", 1) == 1);
 	return NULL;
 }
@@ -405,7 +406,7 @@ static int main_replaced(void *arg)
 	return 0;
 }
 
-/* A poller that a pinned task takes away is replaced by another idle worker, without the monitor. */
+/* A poller that a pinned task takes away is replaced by another idle worker, without the watchdog. */
 static void test_poller_is_replaced(void **state)
 {
 	run(main_replaced, 2);
@@ -506,7 +507,7 @@ static void occupy_poller(void)
 static void require_watching(void)
 {
 	race_wait("monitor_looks");
-	REQUIRE(load(&scheduler.watched, relaxed) == 1);
+	REQUIRE(load(&watchdog_promise.watched, relaxed) == 1);
 	race_go("monitor_looks");
 	REQUIRE(write(second_pipe[1], "x", 1) == 1);
 }
@@ -515,7 +516,7 @@ static void *leave_to_resting(void *unused)
 {
 	for (int i = 0; i < 10; i++)
 		lone_event();
-	while (load(&scheduler.watched, relaxed))
+	while (load(&watchdog_promise.watched, relaxed))
 		cpu_relax();
 	race_stop("monitor_looks");
 	occupy_poller();
@@ -564,7 +565,7 @@ static int main_left_to_monitor(void *body)
 	return 0;
 }
 
-/* Who leaves his replacement to the monitor makes it watch, whatever it was about to do. */
+/* Who leaves his replacement to the watchdog makes it watch, whatever it was about to do. */
 static void test_left_to_monitor(void **state)
 {
 	const struct sley_options two = { .size = sizeof(two), .workers = 2 };
@@ -575,7 +576,7 @@ static void test_left_to_monitor(void **state)
 
 /*
  * The poller has left with an event for main, and finds a pinned task first, which computes until main has run: on the
- * other worker, which sleeps, and without the monitor.
+ * other worker, which sleeps, and without the watchdog.
  */
 static void *pin_poller(void *unused)
 {

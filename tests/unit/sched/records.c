@@ -23,6 +23,7 @@
 #include "region/part.h"
 #include "sched/global.h"
 #include "sched/memory.h"
+#include "sched/queue.h"
 #include "sched/worker.h"
 #include "tests/unit/refuse.h"
 
@@ -59,7 +60,7 @@ static void burst(sley_task *some)
 #endif
 }
 
-/* Takes the pages of all free entries but a few away, and of their records, as the monitor does after some time. */
+/* Takes the pages of all free entries but a few away, and of their records, as the watchdog does after some time. */
 static void lose_pages(void)
 {
 	worker_empty(worker_self());
@@ -67,7 +68,7 @@ static void lose_pages(void)
 		slabs_age(&task_slabs);
 		slabs_trim(&task_slabs);
 	}
-	records_trim(global_shrink);
+	records_trim(&task_slabs, global_shrink);
 }
 
 /* How many pages the part's memfd has; what mincore(2) tells of a shared mapping. */
@@ -87,7 +88,7 @@ static uint64_t word_of(unsigned part)
 	return load(&region.header->parts[part - 1], relaxed);
 }
 
-/* Until the part has had its n-th memfd, and that is empty: the monitor may have taken a slab when we looked. */
+/* Until the part has had its n-th memfd, and that is empty: the watchdog may have taken a slab when we looked. */
 static void await_renewed(unsigned n)
 {
 	sley_time until = SOON;
@@ -328,7 +329,7 @@ static int scenario_one(void)
 	int (*main)(void *) = mains[atoi(getenv("RECORDS_CASE"))];
 	int result = 1;
 
-	store(&memory_interval, SLEY_SEC(1000), relaxed); /* the monitor gives nothing back */
+	store(&memory_interval, SLEY_SEC(1000), relaxed); /* the watchdog gives nothing back */
 	if (main == main_private)
 		refuse(&memfd_create, EPERM);
 	if (sley_run(main, NULL, &options, &result) != 0 || result != 0)

@@ -8,6 +8,7 @@
 
 #include "base/atomic.h"
 #include "sched/memory.h"
+#include "sched/queue.h"
 #include "sched/worker.h"
 
 static void nothing(void *arg)
@@ -65,7 +66,7 @@ static void test_unique(void **state)
 	run_with(main_stale, &old, &options);
 }
 
-/* Takes the pages of all free entries but a few away, as the monitor does after some time. */
+/* Takes the pages of all free entries but a few away, as the watchdog does after some time. */
 static void lose_pages(void)
 {
 	worker_empty(worker_self());

@@ -443,7 +443,7 @@ static int main_retries(void *arg)
 	while (load(&turns, relaxed) < N / 4)
 		sley_yield();
 	failures = counter(SLEY_COUNTER_image_failures) - failures;
-	/* some for each that has ended; and the monitor's, at every look */
+	/* some for each that has ended; and the watchdog's, at every look */
 	REQUIRE(failures <= 4 * N + (uint64_t)(sley_now() - began) / 1000000);
 	REQUIRE(sley_group_done(&gates[0]) == 0);
 	for (int i = 0; i < N; i++)

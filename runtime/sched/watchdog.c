@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /*
- * The monitor: a thread that looks now and then at what nobody else can be relied on to see: the control word of the
+ * The watchdog: a thread that looks now and then at what nobody else can be relied on to see: the control word of the
  * region, a worker stuck in one task while there is work in its queue or its timers, idle workers none of which waits in
  * the reactor, tasks that wait for memory, descriptors that were closed behind the runtime's back, stacks that were
  * deeper than they are (depth.c), and a run in which nothing can ever happen again (deadlock.c).
  *
  * A look costs some 10 us of a processor, so it comes no more often than somebody needs it:
- *   resting    all workers sleep, and did at the last look: TICK_REST. The first worker that wakes, wakes the monitor.
+ *   resting    all workers sleep, and did at the last look: TICK_REST. The first worker that wakes, wakes the watchdog.
  *   otherwise  TICK.
  *   watching   a task was handed over that its worker may not come to, while another one sleeps: TICK_WATCH, for some
- *              looks. The first such hand-over wakes the monitor, the next ones find it watching (queue.c). Or the
- *              poller is in a task while another one sleeps, and leaves it to the monitor to find that out (idle.c).
+ *              looks. The first such hand-over wakes the watchdog, the next ones find it watching (queue.c). Or the
+ *              poller is in a task while another one sleeps, and leaves it to the watchdog to find that out (idle.c).
  *   timers     of workers that are awake, while another one sleeps: when they are late. Arming one that would be late
- *              before the next look wakes the monitor.
+ *              before the next look wakes the watchdog.
  * So it is woken once for each of its longer sleeps, and a service whose workers all compute, or all sleep, or hand
  * nothing over has 100, 4 and 100 looks in a second.
  *
@@ -34,8 +34,9 @@
 #include "sched/hold.h"
 #include "sched/idle.h"
 #include "sched/memory.h"
-#include "sched/monitor.h"
 #include "sched/starved.h"
+#include "sched/watchdog.h"
+#include "sched/watchdog_wake.h"
 #include "sched/worker.h"
 
 #define TICK           (10 * NS_PER_MS)
@@ -53,24 +54,11 @@
 static struct {
 	pthread_t thread;
 	unsigned stop;   /* atomic */
-	unsigned asleep; /* atomic, futex: 1 while it sleeps, or is about to */
-	/* owned by the monitor */
+	/* owned by the watchdog */
 	int64_t rearmed;
 	uint64_t changes; /* of the idle list, at the last look */
 	unsigned watched; /* looks since it was to watch */
-} monitor;
-
-void monitor_wake(void)
-{
-	if (exchange(&monitor.asleep, 0, seq_cst))
-		futex_wake(&monitor.asleep, 1);
-}
-
-void monitor_watch(void)
-{
-	if (!exchange(&scheduler.watched, 1, seq_cst))
-		monitor_wake();
-}
+} watchdog;
 
 /* ---- looking ---- */
 
@@ -114,8 +102,8 @@ static void look(int64_t now)
 		idle_notify();
 	starved_look();
 	region_control(now);
-	if (now - monitor.rearmed >= REARM_INTERVAL) {
-		monitor.rearmed = now;
+	if (now - watchdog.rearmed >= REARM_INTERVAL) {
+		watchdog.rearmed = now;
 		sched_hooks.rearm(now);
 	}
 	depth_look(now);
@@ -142,31 +130,31 @@ static bool is_needed(void)
 /* Whether it goes on watching. */
 static bool watch(void)
 {
-	if (!load(&scheduler.watched, relaxed))
+	if (!load(&watchdog_promise.watched, relaxed))
 		return false;
-	if (monitor.watched++ < WATCH_LOOKS)
+	if (watchdog.watched++ < WATCH_LOOKS)
 		return true;
-	monitor.watched = 0;
+	watchdog.watched = 0;
 	RACE_POINT(monitor_watches_no_more);
-	store(&scheduler.watched, 0, seq_cst);
+	store(&watchdog_promise.watched, 0, seq_cst);
 	if (!is_needed())
 		return false;
-	store(&scheduler.watched, 1, relaxed);
+	store(&watchdog_promise.watched, 1, relaxed);
 	return true;
 }
 
-/* Whether nothing has run since the last look, and whoever wakes from here on wakes the monitor. */
+/* Whether nothing has run since the last look, and whoever wakes from here on wakes the watchdog. */
 static bool rest(void)
 {
-	uint64_t changes = idle_changes(), before = monitor.changes;
-	monitor.changes = changes;
+	uint64_t changes = idle_changes(), before = watchdog.changes;
+	watchdog.changes = changes;
 	if (idle_count() != scheduler.count || changes != before)
 		return false;
-	store(&scheduler.resting, 1, seq_cst);
+	store(&watchdog_promise.resting, 1, seq_cst);
 	fence(); /* pairs with idle_leave() */
 	if (idle_changes() == changes)
 		return true;
-	store(&scheduler.resting, 0, relaxed);
+	store(&watchdog_promise.resting, 0, relaxed);
 	return false;
 }
 
@@ -185,54 +173,54 @@ static sley_time earliest_awake(void)
 /* When to look next. It has promised that when it returns, and whoever finds it too late wakes it. */
 static int64_t promise(int64_t now)
 {
-	store(&scheduler.next_look, SLEY_NEVER, seq_cst);
+	store(&watchdog_promise.next_look, SLEY_NEVER, seq_cst);
 	int64_t next = now + (watch() ? TICK_WATCH : rest() ? TICK_REST : TICK);
 	sley_time earliest = earliest_awake();
 	if (earliest < next - TIMER_LATE)
 		next = MAX(earliest, now) + TIMER_LATE;
-	store(&scheduler.next_look, next, seq_cst);
+	store(&watchdog_promise.next_look, next, seq_cst);
 	return next;
 }
 
-static void *monitor_main(void *unused)
+static void *watchdog_main(void *unused)
 {
 	(void)unused;
-	while (!load(&monitor.stop, acquire)) {
-		store(&monitor.asleep, 1, seq_cst);
+	while (!load(&watchdog.stop, acquire)) {
+		store(&watchdog_promise.asleep, 1, seq_cst);
 		int64_t now = clock_now();
 		struct timespec time = clock_timespec(promise(now) - now);
-		if (!load(&monitor.stop, seq_cst)) /* pairs with monitor_stop() */
-			futex_wait(&monitor.asleep, 1, &time);
-		store(&scheduler.resting, 0, relaxed);
+		if (!load(&watchdog.stop, seq_cst)) /* pairs with watchdog_stop() */
+			futex_wait(&watchdog_promise.asleep, 1, &time);
+		store(&watchdog_promise.resting, 0, relaxed);
 		RACE_POINT(monitor_looks);
 		look(clock_now());
 	}
 	return NULL;
 }
 
-int monitor_start(void)
+int watchdog_start(void)
 {
 	sigset_t all, old;
-	monitor.stop = monitor.asleep = monitor.watched = 0;
-	monitor.rearmed = clock_now();
-	store(&scheduler.watched, 0, relaxed);
-	store(&scheduler.resting, 0, relaxed);
-	store(&scheduler.next_look, 0, relaxed);
-	depth_open(monitor.rearmed);
-	memory_open(monitor.rearmed);
+	watchdog.stop = watchdog_promise.asleep = watchdog.watched = 0;
+	watchdog.rearmed = clock_now();
+	store(&watchdog_promise.watched, 0, relaxed);
+	store(&watchdog_promise.resting, 0, relaxed);
+	store(&watchdog_promise.next_look, 0, relaxed);
+	depth_open(watchdog.rearmed);
+	memory_open(watchdog.rearmed);
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
 	store(&scheduler.threads, SANITIZER_THREADS + 1, relaxed);
-	int error = pthread_create(&monitor.thread, NULL, monitor_main, NULL);
+	int error = pthread_create(&watchdog.thread, NULL, watchdog_main, NULL);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	if (error == 0)
-		pthread_setname_np(monitor.thread, "sley-monitor");
+		pthread_setname_np(watchdog.thread, "sley-monitor");
 	return -error;
 }
 
-void monitor_stop(void)
+void watchdog_stop(void)
 {
-	store(&monitor.stop, 1, seq_cst);
-	monitor_wake();
-	pthread_join(monitor.thread, NULL);
+	store(&watchdog.stop, 1, seq_cst);
+	watchdog_wake();
+	pthread_join(watchdog.thread, NULL);
 }

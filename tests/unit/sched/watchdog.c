@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
-/* The monitor: what workers do not see because they are busy or asleep. Old waits for descriptors: reactor/reactor.c. */
+/* The watchdog: what workers do not see because they are busy or asleep. Old waits for descriptors: reactor/reactor.c. */
 #include "tests/unit/run.h"
 
 #include <dirent.h>
@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/atomic.h"
+#include "sched/watchdog_wake.h"
 #include "sched/worker.h"
 #include "tests/race.h"
 
@@ -108,7 +109,7 @@ static int main_wakes_monitor(void *arg)
 	for (int i = 0; i < 5; i++) {
 		REQUIRE(sley_sleep(sley_in(SLEY_MS(30))) == 0); /* all sleep: it rests after two looks */
 		sley_time begin = sley_now();
-		while (load(&scheduler.next_look, seq_cst) > sley_in(SLEY_MS(20)))
+		while (load(&watchdog_promise.next_look, seq_cst) > sley_in(SLEY_MS(20)))
 			cpu_relax();
 		soon += sley_now() - begin < SLEY_MS(50);
 	}
@@ -116,7 +117,7 @@ static int main_wakes_monitor(void *arg)
 	return 0;
 }
 
-/* The first worker that wakes, wakes the monitor. */
+/* The first worker that wakes, wakes the watchdog. */
 static void test_woken_with_the_first(void **state)
 {
 	run(main_wakes_monitor, 1);
@@ -158,7 +159,7 @@ static int main_announced(void *arg)
 	return sley_chan_free(chan);
 }
 
-/* A task that has computed for long and hands over wakes the other worker, which sleeps, without the monitor. */
+/* A task that has computed for long and hands over wakes the other worker, which sleeps, without the watchdog. */
 static void test_announced(void **state)
 {
 	for (int i = 0; i < 5; i++)
@@ -224,7 +225,7 @@ static int main_signals(void *arg)
 	return 0;
 }
 
-/* The monitor's thread takes no signal from the service. */
+/* The watchdog's thread takes no signal from the service. */
 static void test_signals(void **state)
 {
 	run(main_signals, 1);
