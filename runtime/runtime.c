@@ -89,7 +89,8 @@
 #include "stack/overflow.h"
 #include "stack/strict.h"
 
-#define DEADLOCK_TASKS 100 /* named when a run has deadlocked */
+#define DEADLOCK_TASKS 100    /* named when a run has deadlocked */
+#define SLOTS_ALONE    16384u /* at two mappings each they leave half of the default vm.max_map_count */
 
 static struct {
 	unsigned busy; /* atomic: a run is being started, is under way, or is being ended */
@@ -314,6 +315,20 @@ static void abandon(struct task *task, void *unused)
 		block_free(task->start.arg, task->start.n);
 }
 
+/*
+ * With AddressSanitizer there are many, as each is for one task. More would follow by themselves, but its leak checker
+ * reads the map of the process for each piece of memory that it was told of, and the range is one.
+ */
+static int stacks_open(const struct sley_options *options, unsigned max_tasks)
+{
+	unsigned alone = MIN(max_tasks, SLOTS_ALONE);
+	if (options->flags & SLEY_RUN_STRICT_STACKS)
+		return strict_open(max_tasks, options->stack_size);
+	if (sanitizer_knows_stacks() && options->stack_slots < alone && slots_open(alone, options->stack_size) == 0)
+		return 0;
+	return slots_open(options->stack_slots, options->stack_size);
+}
+
 /* Opens layer by layer, runs, closes in reverse. */
 static int open_and_run(const struct sley_options *options)
 {
@@ -323,11 +338,7 @@ static int open_and_run(const struct sley_options *options)
 	unsigned max_tasks = MIN(options->max_tasks, region.max_tasks);
 	if ((error = blocks_open()) != 0)
 		return error;
-	if (options->flags & SLEY_RUN_STRICT_STACKS)
-		error = strict_open(max_tasks, options->stack_size);
-	else
-		error = slots_open(options->stack_slots, options->stack_size);
-	if (error)
+	if ((error = stacks_open(options, max_tasks)) != 0)
 		goto blocks;
 	if ((error = global_open(max_tasks)) != 0)
 		goto slots;

@@ -27,7 +27,7 @@ struct sley_options {
 	unsigned max_tasks; /* tasks alive at once, up to 2^24 - 2; default 2^21. Address space, not memory. A later run
 				* of the process gets at most as many as its first. */
 	unsigned stack_slots; /* copying stacks, up to 2^20; default 4096. With AddressSanitizer each serves one task, and
-				* there are more if need be */
+				* there are as many as there need to be */
 	size_t stack_size;    /* bytes of each stack, rounded up to pages, 16 KiB to 1 GiB; default 256 KiB */
 	unsigned flags;       /* SLEY_RUN_* */
 	/* see sley/offload.h */
