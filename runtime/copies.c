@@ -27,11 +27,11 @@ extern __typeof__(dlsym) dlsym __attribute__((weak)); /* a static program has no
 
 /* The same in every release: copies of different ones meet. */
 struct mark {
-	__typeof__(&sley_run_at) run; /* the function that calls of it in this object reach; filled in by the loader */
-	uint32_t told;                /* it was said that there is another */
+	__typeof__(&sley_errno_location) public; /* what calls of it in this object reach; filled in by the loader */
+	uint32_t told;                            /* it was said that there is another */
 };
 
-HIDDEN struct mark copies_mark = { .run = sley_run_at };
+HIDDEN struct mark copies_mark = { .public = sley_errno_location };
 
 #define OWNER "sley"
 #define MARK  1 /* type of the note; its descriptor is the distance from itself to the mark */
@@ -57,7 +57,7 @@ static void note_found(struct search *search, const char *object, const void *de
 	struct mark *mark = (struct mark *)((uintptr_t)descriptor + (uintptr_t)(intptr_t)distance);
 	if (mark == &copies_mark) {
 		search->own = object;
-	} else if (mark->run != copies_mark.run) {
+	} else if (mark->public != copies_mark.public) {
 		search->other = object;
 		search->mark = mark;
 	}

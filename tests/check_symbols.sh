@@ -1,0 +1,87 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-2-Clause
+# Copyright (c) 2026 the sley authors
+#
+# Checks what the objects of runtime/ refer to: no function or variable of a higher layer, and no circle of files within
+# a layer. tests/check_layers.sh sees includes; this also sees what a header declares that another file defines. Prints
+# each reference that goes up, and the references of each circle, and exits 1 if there is one.
+#
+# usage: tests/check_symbols.sh [DIRECTORY]   (default: build/obj/runtime; objects lie in it as sources do in runtime/)
+set -eu
+
+directory=${1:-build/obj/runtime}
+layers="base region context stack sched reactor sync io assist"
+
+[ -d "$directory" ] || {
+	echo "$0: no directory $directory" >&2
+	exit 2
+}
+
+cd "$directory"
+find . -name '*.o' -print0 | sort -z | xargs -0 -r nm -A -P | awk -v layers="$layers" '
+BEGIN {
+	n = split(layers, name, " ")
+	for (i = 1; i <= n; i++)
+		height[name[i]] = i
+	top = n + 1
+}
+
+function layer_of(file) {
+	return file ~ /\// ? substr(file, 1, index(file, "/") - 1) : "the top"
+}
+
+function height_of(file) {
+	return file ~ /\// ? height[layer_of(file)] : top
+}
+
+# "./sched/task.o: symbol T ..." is one of sched/task.
+{
+	file = $1
+	sub(/^\.\//, "", file)
+	sub(/\.o(\[.*)?:$/, "", file)
+	if ($3 == "U")
+		uses[file, $2] = 1
+	else if ($3 ~ /^[A-VX-Z]$/) # global, and not weak
+		home[$2] = file
+	files[file] = 1
+}
+
+END {
+	for (use in uses) {
+		split(use, part, SUBSEP)
+		from = part[1]
+		to = home[part[2]]
+		if (to == "" || to == from)
+			continue
+		if (height_of(to) > height_of(from)) {
+			printf "%s refers to %s of the higher layer %s\n", from, part[2], layer_of(to)
+			bad = 1
+		} else if (height_of(to) == height_of(from)) {
+			edge[from, to] = edge[from, to] " " part[2]
+		}
+	}
+	# what refers to nothing that is left, or is referred to by nothing that is left, is in no circle
+	do {
+		removed = 0
+		split("", out)
+		split("", into)
+		for (e in edge) {
+			split(e, part, SUBSEP)
+			out[part[1]] = into[part[2]] = 1
+		}
+		for (e in edge) {
+			split(e, part, SUBSEP)
+			if (!(part[2] in out) || !(part[1] in into)) {
+				delete edge[e]
+				removed = 1
+			}
+		}
+	} while (removed)
+	for (e in edge) {
+		split(e, part, SUBSEP)
+		printf "in a circle: %s refers to%s of %s\n", part[1], edge[e], part[2]
+		bad = 1
+	}
+	exit bad
+}
+' || exit 1 # not the code of xargs
