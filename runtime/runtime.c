@@ -12,7 +12,7 @@
  *   sched/idle.c           no work: spin, park, wait in the reactor; waking
  *   sched/watchdog.c        the thread that looks at what nobody else would see
  *   stack/slot.c         which bytes are on the stack: holding, releasing and exchanging tenants
- *   stack/pool.c           where stacks come from
+ *   stack/slots.c          where stacks come from; range.c: the range that most of them lie in
  *   base/block.c           where the bytes of the others are, and all else that comes and goes with tasks
  *   stack/pages.c          giving back what deep calls touched
  *   stack/strict.c         stacks that nobody else can touch, in strict mode

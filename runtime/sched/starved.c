@@ -16,7 +16,7 @@
 #include "base/check.h"
 #include "sched/queue.h"
 
-#define LISTS 128u /* as many as there are shared stacks, at most: see stack/pool.c */
+#define LISTS 128u /* as many as there are shared stacks, at most: see stack/slots.c */
 
 unsigned starved_count;
 

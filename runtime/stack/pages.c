@@ -20,7 +20,7 @@
 
 #include "base/arena.h"
 #include "base/check.h"
-#include "stack/pool.h"
+#include "stack/range.h"
 
 #define KEEP   ((size_t)2) /* pages below the live bytes that stay: the next calls want them */
 #define WINDOW 1024        /* pages that are asked for at once */
@@ -100,34 +100,34 @@ size_t slot_trim(struct slot *slot, unsigned *pages, enum slot_since *since)
 
 void slots_age(void)
 {
-	lock_take(&pool.lock);
-	pool.surplus = decay_step(&pool.decay, pool.warm_count);
-	lock_drop(&pool.lock);
+	lock_take(&slots.lock);
+	slots.surplus = decay_step(&slots.decay, slots.warm_count);
+	lock_drop(&slots.lock);
 }
 
 /* The free slot whose pages have been unused the longest, taken off the ring; null: none has to lose them. */
 static struct slot *take_surplus(void)
 {
 	struct slot *slot = NULL;
-	lock_take(&pool.lock);
-	if (pool.surplus > 0) {
-		slot = &pool.slots[pool.warm[pool.warm_first]];
-		pool.warm_first = (pool.warm_first + 1) % pool.count;
-		pool.surplus--;
-		decay_note(&pool.decay, --pool.warm_count);
-		pool.free_count--;
+	lock_take(&slots.lock);
+	if (slots.surplus > 0) {
+		slot = &slots.all[slots.warm[slots.warm_first]];
+		slots.warm_first = (slots.warm_first + 1) % slots.count;
+		slots.surplus--;
+		decay_note(&slots.decay, --slots.warm_count);
+		slots.free_count--;
 	}
-	lock_drop(&pool.lock);
+	lock_drop(&slots.lock);
 	return slot;
 }
 
 static void put_bare(struct slot *slot)
 {
-	lock_take(&pool.lock);
-	slot->next = pool.free;
-	pool.free = slot;
-	pool.free_count++;
-	lock_drop(&pool.lock);
+	lock_take(&slots.lock);
+	slot->next = slots.free;
+	slots.free = slot;
+	slots.free_count++;
+	lock_drop(&slots.lock);
 }
 
 /*

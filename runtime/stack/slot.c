@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
-/* Holding, releasing and exchanging tenants. The pool of slots is in pool.c. */
+/* Holding, releasing and exchanging tenants. Where slots come from is in slots.c. */
 #include "stack/slot.h"
 
 #include <errno.h>

@@ -81,7 +81,7 @@ struct slot {
 	uint8_t since;     /* protected by the slot: enum slot_since */
 	uint8_t kept;      /* atomic, written by the holder: pages from the top down that slot_trim() left, saturating */
 #ifdef SLEY_VALGRIND
-	unsigned known; /* protected by the pool's lock: from stack_register(), or 0 */
+	unsigned known; /* protected by the lock of `slots`: from stack_register(), or 0 */
 #endif
 } CACHE_ALIGNED;
 

@@ -7,7 +7,7 @@
 
 #include "base/arena.h"
 #include "base/check.h"
-#include "stack/pool.h"
+#include "stack/range.h"
 
 /*
  * Stacks that were left rest at least until so many others have been. Without a bound a service that spawns for ever
@@ -39,18 +39,18 @@ static int map(unsigned count, size_t size)
 	char *base = reserve(whole, PROT_NONE);
 	if (!base)
 		return -ENOMEM;
-	pool.slots = reserve(sizeof(struct slot) * count, PROT_READ | PROT_WRITE);
-	if (!pool.slots || touch_first(base) != 0) {
+	slots.all = reserve(sizeof(struct slot) * count, PROT_READ | PROT_WRITE);
+	if (!slots.all || touch_first(base) != 0) {
 		munmap(base, whole);
-		if (pool.slots)
-			munmap(pool.slots, sizeof(struct slot) * count);
-		pool.slots = NULL;
+		if (slots.all)
+			munmap(slots.all, sizeof(struct slot) * count);
+		slots.all = NULL;
 		return -ENOMEM;
 	}
 	madvise(base, whole, MADV_NOHUGEPAGE);
 	memory_dump(base, whole, false);
-	pool.count = count;
-	pool.made = pool.dumped = 0;
+	slots.count = count;
+	slots.made = slots.dumped = 0;
 	stack_size = size;
 	stacks_set(base, whole);
 	return 0;
@@ -67,13 +67,13 @@ int strict_open(unsigned most, size_t size)
 
 void strict_close(void)
 {
-	munmap(pool.slots, sizeof(struct slot) * pool.count);
+	munmap(slots.all, sizeof(struct slot) * slots.count);
 	stack_strict = false;
 }
 
 static struct slot *make(unsigned number)
 {
-	struct slot *slot = &pool.slots[number];
+	struct slot *slot = &slots.all[number];
 	slot->low = slot_place(number) + STACK_GUARD;
 	slot->kind = SLOT_STRICT;
 	slot->guarded = 1; /* what lies between the stacks is never accessible */
@@ -85,18 +85,18 @@ static struct slot *make(unsigned number)
 struct slot *strict_pick(void)
 {
 	struct slot *slot = NULL;
-	lock_take(&pool.lock);
-	if (pool.made < pool.count && pool.free_count < RESTING) {
-		slot = make(pool.made);
-		store(&pool.made, pool.made + 1, release); /* pairs with slot_of(): it is whole */
-	} else if (pool.free) {
-		slot = pool.free;
-		pool.free = slot->next;
-		pool.free_count--;
+	lock_take(&slots.lock);
+	if (slots.made < slots.count && slots.free_count < RESTING) {
+		slot = make(slots.made);
+		store(&slots.made, slots.made + 1, release); /* pairs with slot_of(): it is whole */
+	} else if (slots.free) {
+		slot = slots.free;
+		slots.free = slot->next;
+		slots.free_count--;
 	}
-	lock_drop(&pool.lock);
+	lock_drop(&slots.lock);
 	if (slot)
-		slot_dump((unsigned)(slot - pool.slots));
+		slot_dump((unsigned)(slot - slots.all));
 	return slot;
 }
 
@@ -104,14 +104,14 @@ void strict_put(struct slot *slot)
 {
 	madvise(slot->low, stack_size, MADV_DONTNEED);
 	slot->next = NULL;
-	lock_take(&pool.lock);
-	if (pool.free)
-		pool.free_last->next = slot;
+	lock_take(&slots.lock);
+	if (slots.free)
+		slots.free_last->next = slot;
 	else
-		pool.free = slot;
-	pool.free_last = slot;
-	pool.free_count++;
-	lock_drop(&pool.lock);
+		slots.free = slot;
+	slots.free_last = slot;
+	slots.free_count++;
+	lock_drop(&slots.lock);
 }
 
 int strict_show(struct slot *slot)

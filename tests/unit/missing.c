@@ -127,7 +127,7 @@ static void use_children(void)
 	REQUIRE(sley_process_kill(&process, SIGTERM) == -EBADF);
 }
 
-#define STACKS_MOST 2400 /* more than have guards that are mappings, see stack/pool.c */
+#define STACKS_MOST 2400 /* more than have guards that are mappings, see stack/slots.c */
 
 static void stay(void *arg)
 {

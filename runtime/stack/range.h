@@ -1,20 +1,24 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
-/* The pool of slots, for the files of this layer: pool.c, strict.c, pages.c. */
-#ifndef STACK_POOL_H
-#define STACK_POOL_H
+/*
+ * The range of stacks that all slots but the private ones lie in, and where free slots are: what slots.c, strict.c (in the
+ * place of most of it) and pages.c share.
+ */
+#ifndef STACK_RANGE_H
+#define STACK_RANGE_H
 
 #include "base/compiler.h"
 #include "base/decay.h"
+#include "base/list.h"
 #include "base/lock.h"
 #include "stack/slot.h"
 
 struct private_slot {
 	struct slot slot;
-	struct private_slot *next, *prev; /* of all; protected by the pool's lock */
+	struct list_link link; /* of all; protected by the lock of `slots` */
 };
 
-struct pool {
+struct slots {
 	struct lock lock;  /* protects the lists and counts */
 	/* exclusive slots that nobody has: those with pages, of which the last to come is the next to go, in a ring; and... */
 	uint32_t *warm;
@@ -25,19 +29,19 @@ struct pool {
 	struct slot *free_last;
 	unsigned free_count; /* of both */
 	struct slot *private;                 /* kept for reuse */
-	struct private_slot *oldest, *newest; /* all private ones, in the order in which they were looked at */
+	LIST(struct private_slot) private_ones; /* all, in the order in which they were looked at */
 	unsigned private_count;
 	unsigned dumped; /* atomic: slots [0, dumped) are in core dumps */
 	unsigned roots;  /* protected by lock: slots [0, roots) are looked at by the leak checker */
 	unsigned made;   /* atomic: slots [0, made) have been used or may be; in strict mode written under lock */
 	/* constant during a run */
-	struct slot *slots;
+	struct slot *all;
 	unsigned count, shared;
 	unsigned for_large;               /* exclusive slots that only tasks with large images may take */
 	struct stack_worker *worker[256]; /* by number, null beyond the last */
 	unsigned reserves_used;           /* atomic */
 };
-extern HIDDEN struct pool pool;
+extern HIDDEN struct slots slots;
 
 /* A run has the copying range. */
 static inline void stacks_set(const void *begin, size_t size)
