@@ -310,7 +310,42 @@ static void test_raises(void **state)
 	assert_int_equal(scenario_run("raises", text, sizeof(text)), 0);
 }
 
+/* ---- the descriptor table ---- */
+
+/* How many descriptors the kernel's table has room for. */
+static int main_table(void *arg)
+{
+	char line[256];
+	unsigned size = 0;
+	FILE *status = fopen("/proc/self/status", "re");
+
+	REQUIRE(status);
+	while (size == 0 && fgets(line, sizeof(line), status))
+		sscanf(line, "FDSize: %u", &size);
+	fclose(status);
+	return size >= 1024 ? 0 : 1;
+}
+
+static int scenario_table(void)
+{
+	struct rlimit enough = { 1024, 1024 };
+	int result = -1;
+
+	REQUIRE(setrlimit(RLIMIT_NOFILE, &enough) == 0);
+	return sley_run(main_table, NULL, NULL, &result) != 0 || result != 0;
+}
+
+/* A run makes the table as large as it may become: one that grows holds up the threads. */
+static void test_table(void **state)
+{
+	char text[4096];
+
+	test_need_kernel("qemu-user has descriptors of its own");
+	assert_int_equal(scenario_run("table", text, sizeof(text)), 0);
+}
+
 static const struct scenario scenarios[] = {
+	{ "table", scenario_table },
 	{ "raises", scenario_raises },
 	{ "no_memfd", scenario_no_memfd },
 	{ "file_size", scenario_file_size },
@@ -322,7 +357,7 @@ int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_closed),
-		cmocka_unit_test(test_no_memfd),
+		cmocka_unit_test(test_no_memfd), cmocka_unit_test(test_table),
 		cmocka_unit_test(test_no_descriptor),
 		cmocka_unit_test(test_raises),
 	};
