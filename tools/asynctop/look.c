@@ -14,6 +14,7 @@
 #include "child.h"
 #include "control.h"
 #include "interrupt.h"
+#include "living.h"
 #include "patience.h"
 #include "process.h"
 #include "sampler.h"
@@ -58,34 +59,56 @@ static int region(int dir, struct message_look *m, int *answer)
 	return 0;
 }
 
-static int look(int descriptor, struct message_look *m, int *answer)
+struct look_in {
+	struct message_look *m;
+	int answer; /* a descriptor that goes with the answer; -1: none */
+};
+
+/* May be called again: what it reads of the message it leaves as it is. */
+static int look_in(int dir, void *argument)
 {
+	struct look_in *in = argument;
+	struct message_look *m = in->m;
+
+	if (in->answer >= 0)
+		close(in->answer);
+	in->answer = -1;
 	switch (m->what) {
 	case LOOK_NAMED:
-		return find_named(descriptor);
+		return find_named(dir);
 	case LOOK_REGION:
-		return region(descriptor, m, answer);
+		return region(dir, m, &in->answer);
 	case LOOK_CONTROL:
-		return find_control(descriptor, answer);
+		return find_control(dir, &in->answer);
 	case LOOK_PART:
-		*answer = find_part(descriptor, m->number);
+		in->answer = find_part(dir, m->number);
 		return 0;
 	case LOOK_CURRENT:
-		return find_current(descriptor, m->link);
+		return find_current(dir, m->link);
 	case LOOK_CALL:
-		m->sample = sampler_read(descriptor, m->tid, &m->record);
+		m->sample = sampler_read(dir, m->tid, &m->record);
 		return 0;
 	case LOOK_MEMORY:
-		sampler_memory(descriptor, &m->record);
+		sampler_memory(dir, &m->record);
 		return 0;
 	case LOOK_NAME:
-		return name_target(descriptor, m);
-	case LOOK_LEASE:
-		return control_store(descriptor, m->level, m->lease_ns);
-	case LOOK_RELEASE:
-		return control_release(descriptor, m->lease_ns);
+		return name_target(dir, m);
 	}
 	return -EINVAL;
+}
+
+static int look(int descriptor, struct message_look *m, int *answer)
+{
+	struct look_in in = { .m = m, .answer = -1 };
+	int result;
+
+	if (m->what == LOOK_LEASE)
+		return control_store(descriptor, m->level, m->lease_ns);
+	if (m->what == LOOK_RELEASE)
+		return control_release(descriptor, m->lease_ns);
+	result = living_do(descriptor, look_in, &in);
+	*answer = in.answer;
+	return result;
 }
 
 /* How long this thread has waited for a CPU; 0 where the kernel does not say. */

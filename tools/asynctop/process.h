@@ -35,7 +35,7 @@ struct process {
 	pid_t pid;
 	long uid;          /* of its user; -1: not known */
 	int pidfd;
-	int dir;           /* /proc/PID */
+	int dir;           /* /proc/PID; children look into it by way of living.h */
 	struct region region;
 	struct control control;
 	char region_link[32]; /* its descriptor: "fd/N" */

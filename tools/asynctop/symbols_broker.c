@@ -168,7 +168,7 @@ static int ask(struct broker *b, const struct process *p, struct message_request
  * Takes more of the stack from the process itself if it has not moved on: what was copied is still there, to the byte.
  * So a block that lasts is located even if libc's frames fill the copy. False: there is no more to be had.
  */
-static bool extend_stack(pid_t pid, struct message_request *request)
+static bool extend_stack(pid_t tid, struct message_request *request)
 {
 	static uint8_t now[SYMBOLS_STACK];
 	struct iovec local = { .iov_base = now, .iov_len = sizeof(now) };
@@ -177,7 +177,7 @@ static bool extend_stack(pid_t pid, struct message_request *request)
 
 	if (request->stack_size < SAME_STACK)
 		return false;
-	n = process_vm_readv(pid, &local, 1, &remote, 1, 0); /* less at the stack's end */
+	n = process_vm_readv(tid, &local, 1, &remote, 1, 0); /* less at the stack's end */
 	if (n < 0 || (size_t)n <= request->stack_size || memcmp(now, request->stack, request->stack_size))
 		return false;
 	memcpy(request->stack, now, (size_t)n);
@@ -203,7 +203,7 @@ static int ask_again(struct broker *b, struct process *p, struct message_request
 	if (!error && p->serial != serial)
 		error = ask(b, p, request, answer, deadline);
 	if (!error && request->kind == SYMBOLS_SAMPLE && answer->answer.truncated && answer->answer.location < 0 &&
-	    extend_stack(p->pid, request))
+	    extend_stack(p->tid, request))
 		error = ask(b, p, request, answer, deadline);
 	return error;
 }
@@ -233,7 +233,8 @@ static enum symbols_status serve(struct broker *b, struct message_request *reque
 	struct process *p;
 	int error = -EPIPE;
 
-	for (int try = 0; try < 2 && error == -EPIPE; try++) {
+	/* -ESRCH: the thread ended through which its files are opened, or the process */
+	for (int try = 0; try < 2 && (error == -EPIPE || error == -ESRCH); try++) {
 		status = process_find(b, request->pid, &p);
 		if (status != SYMBOLS_RESOLVED)
 			return status;

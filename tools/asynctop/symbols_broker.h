@@ -33,6 +33,7 @@ struct image {
 
 struct process {
 	pid_t pid; /* 0: free */
+	pid_t tid; /* the thread that `files` are opened through: the first, unless that has ended */
 	uint64_t used;
 	struct target_files files;
 	struct mapping *map; /* NULL: not read */

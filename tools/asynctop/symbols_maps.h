@@ -25,7 +25,7 @@ int maps_read(int proc, struct mapping **mappings, size_t *count);
 
 /* What a process's files are opened through. The broker keeps one per process. */
 struct target_files {
-	int proc; /* /proc/PID; answers ESRCH when the process is gone, even if the number is used again */
+	int proc; /* /proc/PID (living.h); answers ESRCH when that is gone, even if the number is used again */
 	int root; /* its root directory, -1: not accessible */
 	int vdso; /* a copy of the vdso, -1: none */
 	struct stat executable;

@@ -10,6 +10,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "living.h"
+
 static void close_files(struct target_files *files)
 {
 	if (files->proc >= 0)
@@ -27,17 +29,23 @@ static void drop_maps(struct process *p)
 	p->serial = 0;
 }
 
-/* 0: both are open and the process has an executable. A thread that is no leader has none of its own: ESRCH too. */
-static int open_files(struct target_files *files, pid_t pid, int vdso)
+/* 0: both are open and the process has an executable. *tid: the thread whose directory that is. */
+static int open_files(struct target_files *files, pid_t pid, pid_t *tid, int vdso)
 {
 	char name[32];
-	int error;
+	int error, thread;
 
 	snprintf(name, sizeof(name), "/proc/%d", (int)pid);
 	*files = (struct target_files){ .root = -1, .vdso = vdso };
 	files->proc = open(name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (files->proc < 0)
 		return -errno;
+	*tid = pid;
+	thread = living_open(files->proc, tid);
+	if (thread >= 0) {
+		close(files->proc);
+		files->proc = thread;
+	}
 	if (fstatat(files->proc, "exe", &files->executable, 0)) {
 		error = -errno;
 		close_files(files);
@@ -80,19 +88,21 @@ enum symbols_status process_find(struct broker *broker, pid_t pid, struct proces
 {
 	struct process *p = lookup(broker, pid);
 	struct target_files files;
+	pid_t tid;
 	int error;
 
 	p->used = ++broker->clock;
 	*process = p;
 	if (p->pid == pid && is_current(p))
 		return SYMBOLS_RESOLVED;
-	error = open_files(&files, pid, broker->vdso);
+	error = open_files(&files, pid, &tid, broker->vdso);
 	if (!error) {
 		if (p->pid) {
 			close_files(&p->files);
 			drop_maps(p);
 		}
 		p->pid = pid;
+		p->tid = tid;
 		p->files = files;
 		return SYMBOLS_RESOLVED;
 	}
