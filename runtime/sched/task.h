@@ -20,11 +20,11 @@
 #define SCHED_TASK_H
 
 #include "base/check.h"
+#include "base/heap.h"
 #include "base/lock.h"
 #include "base/slab.h"
 #include "context/fiber.h"
 #include "region/region.h"
-#include "sched/timer.h"
 #include "sched/wait.h"
 #include "stack/slot.h"
 
@@ -100,7 +100,7 @@ struct task {
 		struct start start; /* until the first run */
 		struct wait wait;   /* afterwards */
 	};
-	struct timer timer;
+	struct heap_node timer; /* see timer.h */
 	struct task_extra *extra; /* atomic; set once, and freed, under lock: see task_extra_get() */
 	struct fiber fiber; /* kept when it is free, unless its page is given back */
 } TASK_ALIGNED;

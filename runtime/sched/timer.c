@@ -12,55 +12,10 @@
 
 #define BATCH 32 /* timers that are run at once */
 
-/* Of two heaps the later root becomes the first child of the earlier. Both are roots: no siblings. */
-static struct timer *meld(struct timer *a, struct timer *b)
+/* With the lock held: the heap is another. relaxed: idle workers read it after a fence (idle.c), busy ones need it soon. */
+static void set_earliest(struct timers *timers)
 {
-	if (!a || !b)
-		return a ? a : b;
-	if (b->deadline < a->deadline) {
-		struct timer *t = a;
-		a = b;
-		b = t;
-	}
-	b->next = a->child;
-	if (b->next)
-		b->next->prev = b;
-	b->prev = a;
-	a->child = b;
-	return a;
-}
-
-/* Pairs the siblings from left to right, then melds the pairs from right to left. Iterative: there may be a million. */
-static struct timer *meld_siblings(struct timer *first)
-{
-	struct timer *pairs = NULL;
-	while (first) {
-		struct timer *a = first, *b = a->next;
-		first = b ? b->next : NULL;
-		a->next = a->prev = NULL;
-		if (b)
-			b->next = b->prev = NULL;
-		a = meld(a, b);
-		a->next = pairs;
-		pairs = a;
-	}
-	struct timer *root = NULL;
-	while (pairs) {
-		struct timer *rest = pairs->next;
-		pairs->next = NULL;
-		root = meld(root, pairs);
-		pairs = rest;
-	}
-	return root;
-}
-
-static void set_root(struct timers *timers, struct timer *root)
-{
-	timers->root = root;
-	if (root)
-		root->next = root->prev = NULL;
-	/* relaxed: idle workers read it after a fence (sched/idle.c), busy ones only need it soon */
-	store(&timers->earliest, root ? root->deadline : SLEY_NEVER, relaxed);
+	store(&timers->earliest, timers->heap.root ? timers->heap.root->key : SLEY_NEVER, relaxed);
 }
 
 void timers_init(struct timers *timers)
@@ -68,38 +23,15 @@ void timers_init(struct timers *timers)
 	*timers = (struct timers){ .earliest = SLEY_NEVER };
 }
 
-void timers_insert(struct timers *timers, struct timer *timer)
-{
-	timer->child = timer->next = timer->prev = NULL;
-	set_root(timers, meld(timers->root, timer));
-}
-
-void timers_remove(struct timers *timers, struct timer *timer)
-{
-	struct timer *below = meld_siblings(timer->child);
-	if (timer == timers->root) {
-		set_root(timers, below);
-		timer->prev = NULL;
-		return;
-	}
-	if (timer->prev->child == timer)
-		timer->prev->child = timer->next;
-	else
-		timer->prev->next = timer->next;
-	if (timer->next)
-		timer->next->prev = timer->prev;
-	timer->prev = NULL;
-	set_root(timers, meld(timers->root, below));
-}
-
 void timer_arm(struct task *task, sley_time deadline)
 {
 	struct worker *worker = worker_self();
 	struct timers *timers = &worker->timers;
-	task->timer.deadline = deadline;
+	task->timer.key = deadline;
 	task->timer_heap = (uint8_t)worker->number;
 	lock_take(&timers->lock);
-	timers_insert(timers, &task->timer);
+	heap_insert(&timers->heap, &task->timer);
+	set_earliest(timers);
 	lock_drop(&timers->lock);
 	/* this worker may be blocked then, and whoever waits in the reactor not know of it */
 	if (idle_count() > 0 && deadline < load(&watchdog_promise.next_look, seq_cst) - TIMER_LATE)
@@ -110,8 +42,10 @@ void timer_cancel(struct task *task)
 {
 	struct timers *timers = &worker_get(task->timer_heap)->timers;
 	lock_take(&timers->lock);
-	if (task->timer.prev || timers->root == &task->timer) /* else it has expired */
-		timers_remove(timers, &task->timer);
+	if (heap_has(&timers->heap, &task->timer)) { /* else it has expired */
+		heap_remove(&timers->heap, &task->timer);
+		set_earliest(timers);
+	}
 	lock_drop(&timers->lock);
 }
 
@@ -123,10 +57,11 @@ static struct task *expire(struct timers *timers, sley_time now, uint64_t *numbe
 {
 	struct task *task = NULL;
 	lock_take(&timers->lock);
-	if (timers->root && timers->root->deadline <= now) {
-		task = CONTAINER_OF(timers->root, struct task, timer);
+	if (timers->heap.root && timers->heap.root->key <= now) {
+		task = CONTAINER_OF(timers->heap.root, struct task, timer);
 		*number = wait_number(task);
-		timers_remove(timers, timers->root);
+		heap_remove(&timers->heap, &task->timer);
+		set_earliest(timers);
 	}
 	lock_drop(&timers->lock);
 	return task;

@@ -3,10 +3,8 @@
 /*
  * Timers: one heap of deadlines per worker, under its own lock so that any worker can run or cancel them.
  *
- * A pairing heap, intrusive in the task: arming is O(1), needs no memory and so cannot fail; expiry and cancelling are
- * O(log n) amortised. Rejected: an array heap, which must grow in the middle of a wait, and a wheel, whose slots are
- * coarser than the sub-millisecond deadlines that we keep.
- * M. L. Fredman et al., "The pairing heap: a new form of self-adjusting heap", Algorithmica 1 (1986).
+ * The heap's nodes are in the tasks (base/heap.h), so arming cannot fail. Rejected: an array heap, which must grow in the
+ * middle of a wait, and a wheel, whose slots are coarser than the sub-millisecond deadlines that we keep.
  */
 #ifndef SCHED_TIMER_H
 #define SCHED_TIMER_H
@@ -17,6 +15,7 @@
 #include <sley.h>
 
 #include "base/clock.h"
+#include "base/heap.h"
 #include "base/lock.h"
 
 #define TIMER_LATE (NS_PER_MS + 200 * NS_PER_US) /* it is the watchdog's then: its worker does not come to it */
@@ -24,15 +23,10 @@
 struct task;
 struct task_list;
 
-struct timer {
-	struct timer *child, *next, *prev; /* protected by the heap's lock; prev is the parent of a first child */
-	sley_time deadline;
-};
-
 struct timers {
 	struct lock lock;
-	struct timer *root; /* protected by lock */
-	sley_time earliest; /* atomic: the root's deadline, or SLEY_NEVER; written under lock */
+	struct heap heap;   /* protected by lock; keys are deadlines */
+	sley_time earliest; /* atomic: the first deadline, or SLEY_NEVER; written under lock */
 };
 
 void timers_init(struct timers *timers);
@@ -48,9 +42,5 @@ void timer_cancel(struct task *task);
  * may be more. By any worker.
  */
 bool timers_expire(struct timers *timers, sley_time now, struct task_list *list);
-
-/* Heap operations. The lock is held. A timer that is not in the heap has no `prev` and is not the root. */
-void timers_insert(struct timers *timers, struct timer *timer);
-void timers_remove(struct timers *timers, struct timer *timer);
 
 #endif

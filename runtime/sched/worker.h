@@ -14,6 +14,7 @@
 #include "sched/current.h"
 #include "sched/deque.h"
 #include "sched/task.h"
+#include "sched/timer.h"
 
 enum after {
 	AFTER_PARK,  /* nothing more: whoever claims the wait readies it */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
-/* The heap of timers against a model, and deadlines as tasks see them. */
+/* Deadlines as tasks see them. */
 #include "tests/unit/run.h"
 
 #include <errno.h>
@@ -11,120 +11,6 @@
 #include "base/atomic.h"
 #include "sched/relative.h"
 #include "sched/worker.h"
-
-#define TIMERS 1000
-
-static uint64_t random_state = 88172645463325252ull;
-
-static uint64_t next_random(void)
-{
-	random_state ^= random_state << 13;
-	random_state ^= random_state >> 7;
-	random_state ^= random_state << 17;
-	return random_state;
-}
-
-/* The model: which are in, each with its deadline; the earliest by looking at all. */
-static struct {
-	struct timer timer[TIMERS];
-	bool in[TIMERS];
-} model;
-
-static sley_time model_earliest(void)
-{
-	sley_time earliest = SLEY_NEVER;
-
-	for (int i = 0; i < TIMERS; i++) {
-		if (model.in[i] && model.timer[i].deadline < earliest)
-			earliest = model.timer[i].deadline;
-	}
-	return earliest;
-}
-
-static unsigned model_remove(struct timers *timers, struct timer *timer)
-{
-	long index = timer - model.timer;
-
-	assert_true(index >= 0 && index < TIMERS && model.in[index]);
-	timers_remove(timers, timer);
-	model.in[index] = false;
-	return 1;
-}
-
-/* Takes out what is due, as the workers do; its deadlines must come in order. */
-static unsigned model_expire(struct timers *timers, sley_time now)
-{
-	sley_time last = INT64_MIN;
-	unsigned n = 0;
-
-	while (timers->root && timers->root->deadline <= now) {
-		assert_true(timers->root->deadline >= last);
-		last = timers->root->deadline;
-		n += model_remove(timers, timers->root);
-	}
-	return n;
-}
-
-/* 100,000 random operations: after each the earliest is that of the model, and all come out in order, none lost or doubled. */
-static void test_model(void **state)
-{
-	struct timers timers;
-	long operations = test_scale(100000);
-	unsigned inserted = 0, removed = 0, expired = 0;
-
-	timers_init(&timers);
-	for (long i = 0; i < operations; i++) {
-		uint64_t r = next_random();
-		unsigned which = (unsigned)(r >> 8) % TIMERS;
-		struct timer *timer = &model.timer[which];
-		if (r % 100 < 2) {
-			expired += model_expire(&timers, (sley_time)(next_random() % 10000));
-		} else if (!model.in[which]) {
-			timer->deadline = (sley_time)(next_random() % 10000); /* many are equal */
-			timers_insert(&timers, timer);
-			model.in[which] = true;
-			inserted++;
-		} else {
-			removed += model_remove(&timers, timer);
-		}
-		assert_int_equal(timers.earliest, model_earliest());
-		assert_true(timers.root ? timers.root->deadline == timers.earliest : timers.earliest == SLEY_NEVER);
-	}
-	expired += model_expire(&timers, SLEY_NEVER);
-	assert_null(timers.root);
-	assert_int_equal(inserted, removed + expired);
-	for (int i = 0; i < TIMERS; i++)
-		assert_false(model.in[i]);
-	assert_true(expired > 0 && removed > 0);
-}
-
-/* A million timers in one row do not recurse: the heap's worst shapes are taken apart without deep calls. */
-static void test_shapes(void **state)
-{
-	size_t n = (size_t)test_scale(1000000);
-	struct timer *many = calloc(n, sizeof(*many));
-	struct timers timers;
-
-	assert_non_null(many);
-	for (int rising = 0; rising < 2; rising++) {
-		timers_init(&timers);
-		for (size_t i = 0; i < n; i++) { /* falling: a chain; rising: one root with n children */
-			many[i].deadline = (sley_time)(rising ? i : n - i);
-			timers_insert(&timers, &many[i]);
-		}
-		sley_time last = -1;
-		for (size_t i = 0; i < n; i++) {
-			assert_non_null(timers.root);
-			assert_true(timers.root->deadline > last);
-			last = timers.root->deadline;
-			timers_remove(&timers, timers.root);
-		}
-		assert_null(timers.root);
-	}
-	free(many);
-}
-
-/* ---- as tasks see it ---- */
 
 #define SLEEPERS 500
 
@@ -146,13 +32,14 @@ static void sleeper(void *arg)
 
 static int main_order(void *arg)
 {
+	unsigned seed = 1;
 	sley_task tasks[SLEEPERS];
 	uint64_t before = counter(SLEY_COUNTER_timers);
 	sley_time begin = sley_in(SLEY_MS(20));
 
 	sleeping.woken = 0;
 	for (uintptr_t i = 0; i < SLEEPERS; i++) {
-		sleeping.until[i] = begin + (sley_time)(next_random() % SLEY_MS(50));
+		sleeping.until[i] = begin + (sley_time)(rand_r(&seed) % SLEY_MS(50));
 		tasks[i] = sley_spawn(sleeper, (void *)i);
 	}
 	for (int i = 0; i < SLEEPERS; i++)
@@ -197,7 +84,7 @@ static int main_cancel(void *arg)
 	REQUIRE(sley_group_add(&group, -1) == 0);
 	REQUIRE(counter(SLEY_COUNTER_timers) - before <= 1);
 	for (unsigned i = 0; i < scheduler.count; i++)
-		REQUIRE(worker_get(i)->timers.root == NULL);
+		REQUIRE(worker_get(i)->timers.heap.root == NULL);
 	REQUIRE(sley_chan_free(chan) == 0);
 	return 0;
 }
@@ -330,8 +217,6 @@ static void test_relative(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_model),
-		cmocka_unit_test(test_shapes),
 		cmocka_unit_test(test_order),
 		cmocka_unit_test(test_cancel),
 		cmocka_unit_test(test_short),
