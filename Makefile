@@ -351,7 +351,7 @@ $(BUILD)/libsley.so: $(call object,$(runtime)) $(BUILD)/libsley.map $(BUILD)/sou
 	$(call quiet,LD)$(call shared,$(installed),libsley)
 
 # The debug library: the runtime's invariants are checked, and locks of the C and C++ libraries that a task holds while it
-# waits are reported. For that it defines their functions (runtime/sched/held.c), which must be found in the place of libc's:
+# waits are reported. For that it defines their functions (runtime/run/libc_locks.c), which must be found in the place of libc's:
 # so they are global, and the shared library's symbols have no version, which matches every one. Not for programs that
 # are linked statically with libc.
 interposed := pthread_mutex_* pthread_rwlock_* pthread_spin_* mtx_* __cxa_guard_*

@@ -13,8 +13,8 @@
 #include "base/check.h"
 #include "base/text.h"
 #include "runtime.h"
-#include "sched/fault.h"
-#include "sched/worker.h"
+#include "run/fault.h"
+#include "run/worker.h"
 #include "stack/overflow.h"
 
 #define LINE 1024

@@ -8,8 +8,8 @@
 
 #include "base/text.h"
 #include "runtime.h"
-#include "sched/hold.h"
-#include "sched/thread.h"
+#include "run/thread.h"
+#include "watch/stuck.h"
 
 #define LINE 512
 
@@ -76,7 +76,7 @@ int dump_tasks(int fd, unsigned most)
 	int error = 0, saved = errno;
 	unsigned n = 0;
 	char line[LINE];
-	for (unsigned i = 0; error == 0 && i < scheduler.count; i++)
+	for (unsigned i = 0; error == 0 && i < scheduler.made; i++)
 		error = put_worker(fd, i);
 	uint32_t high = load(&region.header->task_high, relaxed);
 	for (uint32_t word = 0; word < ROUND_UP(high, 64) / 64; word++) {

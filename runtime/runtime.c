@@ -4,13 +4,31 @@
  * sley_run(): start and stop. The map of the library, in the order in which control flows through it:
  *
  *   runtime.c            start: options.c, then each layer's open(); the calling thread becomes worker 0
- *   sched/worker.c       the loop of a worker: find a task, hold its slot, switch to it, land
- *   sched/current.c        who runs here: which run, worker, task
- *   sched/queue.c          where ready tasks are, and how it finds the next; stealing
- *   sched/deque.h          its own run queue
- *   sched/starved.c        ready, but without memory to run
- *   sched/idle.c           no work: spin, park, wait in the reactor; waking
- *   sched/watchdog.c        the thread that looks at what nobody else would see
+ *   run/workers.c        the workers: records and threads
+ *   run/worker.c           the loop of one: find a task, hold its slot, switch to it, land
+ *   run/current.c          who runs here: which run, worker, task
+ *   run/queue.c            where ready tasks are, and how it finds the next; stealing
+ *   run/deque.h            its own run queue; global.c: the one of all
+ *   run/starved.c          ready, but without memory to run
+ *   run/idle.c             no work: spin, park, wait in the reactor; waking
+ *   run/timer.c            deadlines
+ *   run/park.c             waiting, as those do who wait; thread.c: plain threads that wait
+ *   run/depth.c            how deep stacks are and were; when pages are given back
+ *   run/fault.c            refusing shared objects on copying stacks
+ *   run/quit.c             threads of the runtime that the service's code ends
+ *   run/libc_locks.c       locks of libc that a task holds while it waits, owned.c: of sley, when it ends, relative.c:
+ *                          deadlines that are durations, place.c: at which places; in the debug library
+ *   task/task.c          the table of tasks, their states and public records; records.c: the memory of these
+ *   task/wait.c            the protocol of everything that waits, as wakers see it
+ *   task/forgotten.c       tasks that nobody joins
+ *   life/spawn.c         the task's own calls: spawn, join, yield, sleep, its end
+ *   life/cancel.c          cancelling it
+ *   life/cleanup.c         what it does when its function has returned; local.c: its values
+ *   life/returned.c        functions that return in a forked child; shield.c: exceptions that end the service's calls
+ *   watch/watchdog.c     the thread that looks at what nobody else would see; run/watchdog_wake.c: how it is woken
+ *   watch/deadlock.c       a run in which nothing can happen any more
+ *   watch/stuck.c          who keeps a stack that others want
+ *   watch/memory.c         when memory that nobody has needed for a while is given back; base/slab.c: how
  *   stack/slot.c         which bytes are on the stack: holding, releasing and exchanging tenants
  *   stack/slots.c          where stacks come from; range.c: the range that most of them lie in
  *   base/block.c           where the bytes of the others are, and all else that comes and goes with tasks
@@ -19,21 +37,6 @@
  *   stack/overflow.c       catching who touches a guard or a parked stack; crash.c: naming the tasks
  *   context/x86_64.S     the switch (or aarch64.S, or ucontext.c)
  *   context/control.h      floating-point control words; exceptions.c: C++ exceptions: a task's, although the thread has them
- *   sched/spawn.c        the task's own calls: spawn, join, yield, sleep, its end
- *   sched/cancel.c         cancelling it
- *   sched/cleanup.c        what it does when its function has returned; local.c: its values
- *   sched/task.c           the table of tasks, their states and public records; records.c: the memory of these
- *   sched/wait.c           the protocol of everything that waits, as wakers see it; park.c: as those that wait do
- *   sched/thread.c         plain threads that wait
- *   sched/timer.c          deadlines
- *   sched/depth.c          how deep stacks are and were; when pages are given back
- *   sched/memory.c         when memory that nobody has needed for a while is given back; base/slab.c: how
- *   sched/hold.c           who keeps a stack that others want
- *   sched/quit.c           threads of the runtime that the service's code ends; shield.c: exceptions that end its calls
- *   sched/held.c           locks of libc that a task holds while it waits, owned.c: of sley, when it ends, at which
- *                          places (place.c); in the debug library
- *   sched/relative.c       deadlines that are durations, in the debug library; forgotten.c: tasks that nobody joins
- *   sched/fault.c          refusing shared objects on copying stacks
  *   reactor/reactor.c    descriptors that are waited for; own.c: taken over, held, closed; entry.c: the table of them;
  *                          registration.c: what epoll knows of them
  *   io/operation.c       what all calls on descriptors share: try, wait, try again
@@ -76,18 +79,19 @@
 #include "io/name.h"
 #include "io/offload.h"
 #include "io/sigmask.h"
+#include "life/cleanup.h"
+#include "life/spawn.h"
 #include "reactor/reactor.h"
-#include "sched/cleanup.h"
-#include "sched/global.h"
-#include "sched/idle.h"
-#include "sched/watchdog.h"
-#include "sched/quit.h"
-#include "sched/spawn.h"
-#include "sched/starved.h"
-#include "sched/thread.h"
-#include "sched/worker.h"
+#include "run/global.h"
+#include "run/idle.h"
+#include "run/quit.h"
+#include "run/starved.h"
+#include "run/thread.h"
+#include "run/worker.h"
+#include "run/workers.h"
 #include "stack/overflow.h"
 #include "stack/strict.h"
+#include "watch/watchdog.h"
 
 #define DEADLOCK_TASKS 100    /* named when a run has deadlocked */
 #define SLOTS_ALONE    16384u /* at two mappings each they leave half of the default vm.max_map_count */
@@ -183,78 +187,6 @@ static int spawn_main(void)
 	return id < 0 ? (int)id : 0;
 }
 
-/* ---- workers ---- */
-
-static void worker_init(struct worker *worker, unsigned number)
-{
-	worker->number = number;
-	worker->random = number * 2654435761u + 1;
-	worker->counters = region_counters(number + 1);
-	worker->line = &region.workers[number];
-	*worker->line = (struct sley_region_worker){ .index = (uint16_t)number };
-	timers_init(&worker->timers);
-}
-
-static void *worker_main(void *arg)
-{
-	void *alternate;
-	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL); /* as in sley_run_at() */
-	overflow_thread_enter(&alternate);
-	quit_forbid();
-	worker_run(arg);
-	quit_allow();
-	overflow_thread_leave(alternate);
-	return NULL;
-}
-
-static int workers_open(unsigned count)
-{
-	size_t size = sizeof(struct worker) * count;
-	scheduler.workers = aligned_alloc(CACHE_LINE, ROUND_UP(size, CACHE_LINE));
-	if (!scheduler.workers)
-		return -ENOMEM;
-	memset((void *)scheduler.workers, 0, size);
-	scheduler.count = count;
-	for (unsigned i = 0; i < count; i++)
-		worker_init(worker_get(i), i);
-	for (unsigned i = 0; i < count; i++) {
-		int error = stack_worker_init(&worker_get(i)->stack, i);
-		if (error)
-			return error;
-	}
-	return 0;
-}
-
-static void workers_close(void)
-{
-	for (unsigned i = 0; scheduler.workers && i < scheduler.count; i++)
-		stack_worker_fini(&worker_get(i)->stack);
-	free(scheduler.workers);
-	scheduler.workers = NULL;
-	scheduler.count = 0;
-}
-
-/* Starts workers 1 and up; how many run then besides the first is in *started. */
-static int threads_start(unsigned *started)
-{
-	for (*started = 1; *started < scheduler.count; ++*started) {
-		struct worker *worker = worker_get(*started);
-		char name[16];
-		int error = pthread_create(&worker->thread, NULL, worker_main, worker);
-		if (error)
-			return -error;
-		snprintf(name, sizeof(name), "sley-%u", *started);
-		pthread_setname_np(worker->thread, name);
-	}
-	return 0;
-}
-
-static void threads_join(unsigned started)
-{
-	for (unsigned i = 1; i < started; i++)
-		pthread_join(worker_get(i)->thread, NULL);
-}
-
 /* ---- the run ---- */
 
 /* Blocks what is to be taken as values, in this thread and so in all that it starts. `before` is for after the run. */
@@ -269,7 +201,6 @@ static void signals_block(const struct sley_options *options, sigset_t *before)
 /* Everything is open: runs until main has returned. */
 static int run_workers(const struct sley_options *options)
 {
-	unsigned started = 1;
 	void *alternate;
 	sigset_t mask;
 	int error = spawn_main();
@@ -285,14 +216,14 @@ static int run_workers(const struct sley_options *options)
 	error = watchdog_start();
 	if (error == 0) {
 		quit_forbid();
-		error = threads_start(&started);
+		error = workers_start();
 		if (error)
 			store(&scheduler.stopping, 1, release);
 		else
 			worker_run(worker_get(0));
 		quit_allow();
 		idle_wake_all();
-		threads_join(started);
+		workers_join();
 		watchdog_stop();
 		if (error == 0 && run.deadlocked)
 			error = -EDEADLK;
@@ -350,7 +281,7 @@ static int open_and_run(const struct sley_options *options)
 		goto workers;
 	idle_open();
 	region_begin(options->name, stacks_begin, stacks_begin + stacks_size, stack_size, slots_count());
-	store(&region.header->worker_count, MAX(region.header->worker_count, scheduler.count), release);
+	store(&region.header->worker_count, MAX(region.header->worker_count, scheduler.made), release);
 	store(&scheduler.stopping, 0, relaxed);
 	scheduler.run++;
 	threads_open();

@@ -12,7 +12,7 @@
 set -eu
 
 directory=${1:-runtime}
-layers="base region context stack sched reactor sync io assist"
+layers="base region context stack task run life watch reactor sync io assist"
 
 [ -d "$directory" ] || {
 	echo "$0: no directory $directory" >&2
@@ -27,7 +27,7 @@ BEGIN {
 	top = n + 1
 }
 
-# The height of a path below the directory: "sched/task.h" is as high as sched.
+# The height of a path below the directory: "task/task.h" is as high as sched.
 function height_of(path) {
 	if (path !~ /\//)
 		return top

@@ -10,7 +10,7 @@
 set -eu
 
 directory=${1:-build/obj/runtime}
-layers="base region context stack sched reactor sync io assist"
+layers="base region context stack task run life watch reactor sync io assist"
 
 [ -d "$directory" ] || {
 	echo "$0: no directory $directory" >&2
@@ -34,7 +34,7 @@ function height_of(file) {
 	return file ~ /\// ? height[layer_of(file)] : top
 }
 
-# "./sched/task.o: symbol T ..." is one of sched/task.
+# "./task/task.o: symbol T ..." is one of task/task.
 {
 	file = $1
 	sub(/^\.\//, "", file)

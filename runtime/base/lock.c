@@ -16,7 +16,7 @@ void lock_slow(struct lock *lock)
 	}
 	/*
 	 * From here on the word is 2 while we hold it, as we cannot know whether others sleep too. A sleep ends by
-	 * itself: the lock of an entry of the task table may become zero with its page (sched/task.c), and who waits for
+	 * itself: the lock of an entry of the task table may become zero with its page (task/task.c), and who waits for
 	 * it with an id from long ago would sleep for ever.
 	 */
 	static const struct timespec longest = { .tv_nsec = 50 * 1000 * 1000 };

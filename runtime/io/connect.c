@@ -13,7 +13,7 @@
 #include "io/operation.h"
 #include "io/socket.h"
 #include "io/system.h"
-#include "sched/worker.h"
+#include "run/worker.h"
 
 struct connect {
 	struct operation op;

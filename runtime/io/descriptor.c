@@ -7,7 +7,7 @@
 #include "io/socket.h"
 #include "io/system.h"
 #include "reactor/reactor.h"
-#include "sched/worker.h"
+#include "run/worker.h"
 
 /* ---- pipes ---- */
 

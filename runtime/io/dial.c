@@ -23,8 +23,8 @@
 #include "io/socket.h"
 #include "io/system.h"
 #include "reactor/reactor.h"
-#include "sched/park.h"
-#include "sched/worker.h"
+#include "run/park.h"
+#include "run/worker.h"
 
 #define ATTEMPTS_MOST 16
 

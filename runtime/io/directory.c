@@ -12,7 +12,7 @@
 #include <string.h>
 
 #include "io/request.h"
-#include "sched/worker.h"
+#include "run/worker.h"
 
 /* A buffer that grows. */
 struct buffer {

@@ -18,7 +18,7 @@
 
 #include "io/nowait.h"
 #include "io/request.h"
-#include "sched/worker.h"
+#include "run/worker.h"
 
 #define PART \
 	((size_t)256 << 10) /* large enough for the disk, small enough that a full pool and its queue are bounded */

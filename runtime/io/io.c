@@ -18,8 +18,8 @@
 #include "io/request.h"
 #include "io/sigpipe.h"
 #include "io/system.h"
-#include "sched/park.h"
-#include "sched/worker.h"
+#include "run/park.h"
+#include "run/worker.h"
 
 struct transfer {
 	struct operation op;

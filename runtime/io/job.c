@@ -7,8 +7,8 @@
 
 #include "context/control.h"
 #include "io/sigmask.h"
-#include "sched/returned.h"
-#include "sched/worker.h"
+#include "life/returned.h"
+#include "run/worker.h"
 
 static uint32_t control; /* floating-point control words of who called sley_run(); constant in a run */
 

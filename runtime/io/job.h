@@ -16,7 +16,7 @@
 #include <stddef.h>
 
 #include "base/list.h"
-#include "sched/task.h"
+#include "task/task.h"
 
 /* What the calling task shows while it waits. */
 struct pool_wait {

@@ -5,7 +5,7 @@
 
 #include "io/operation.h"
 #include "io/system.h"
-#include "sched/worker.h"
+#include "run/worker.h"
 
 struct message {
 	struct operation op;

@@ -25,9 +25,9 @@
 #include "base/race.h"
 #include "io/addresses.h"
 #include "io/offload.h"
-#include "sched/park.h"
-#include "sched/queue.h"
-#include "sched/worker.h"
+#include "run/park.h"
+#include "run/queue.h"
+#include "run/worker.h"
 
 #define KEPT_ADDRESSES (10 * NS_PER_SEC)
 #define KEPT_NO_NAME   (3 * NS_PER_SEC)

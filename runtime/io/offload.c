@@ -6,10 +6,10 @@
 #include <errno.h>
 #include <string.h>
 
-#include "sched/fault.h"
-#include "sched/park.h"
-#include "sched/shield.h"
-#include "sched/worker.h"
+#include "life/shield.h"
+#include "run/fault.h"
+#include "run/park.h"
+#include "run/worker.h"
 
 /*
  * Queues a job for the block, and begins the task's wait for it. While there is no place in the queue the task waits

@@ -7,7 +7,7 @@
 
 #include "base/compiler.h"
 #include "reactor/entry.h"
-#include "sched/worker.h"
+#include "run/worker.h"
 
 #define TRUSTED ((size_t)4096) /* bytes of a short read */
 

@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "io/request.h"
-#include "sched/worker.h"
+#include "run/worker.h"
 
 /* ---- on the thread ---- */
 

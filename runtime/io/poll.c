@@ -5,7 +5,7 @@
 #include <poll.h>
 
 #include "reactor/reactor.h"
-#include "sched/worker.h"
+#include "run/worker.h"
 
 /* What holds now: poll(2) without waiting. */
 static int poll_now(int fd, int events)

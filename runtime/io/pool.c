@@ -10,11 +10,11 @@
 #include "base/clock.h"
 #include "base/futex.h"
 #include "io/sigmask.h"
-#include "sched/park.h"
-#include "sched/queue.h"
-#include "sched/quit.h"
-#include "sched/thread.h"
-#include "sched/worker.h"
+#include "run/park.h"
+#include "run/queue.h"
+#include "run/quit.h"
+#include "run/thread.h"
+#include "run/worker.h"
 
 #define STACK ((size_t)1 << 20) /* of a thread: getaddrinfo's modules want some 100 KiB; pages are touched on demand */
 
@@ -255,7 +255,7 @@ static void *thread_main(void *arg)
 	thread->host = (struct thread_host){ on_away, on_back };
 	thread_host = &thread->host;
 	quit_forbid();
-	fetch_add(&scheduler.threads, 1, relaxed); /* for sched/deadlock.c: a thread of the runtime's own */
+	fetch_add(&scheduler.threads, 1, relaxed); /* for watch/deadlock.c: a thread of the runtime's own */
 	lock_take(&pool->lock);
 	pool->starting = false;
 	pool->coming--;

@@ -33,7 +33,7 @@
  *
  * Threads that wait for tasks. A function may wait for a task, by sley_submit() or at a channel, and that task may
  * offload in turn: if all threads do so, none is left for what they wait for. So a thread that waits for a task is
- * *away* (sched/thread.h tells), and
+ * *away* (run/thread.h tells), and
  *   - if all threads are away, one more is started for what is queued, whatever `limit` says: something goes on always;
  *   - calls of a task that sley_submit() made for a thread of a pool are *nested*: they are taken before all others, need no
  *     place in the queue, and have `limit` threads beside those that are away.
@@ -41,7 +41,7 @@
  * `limit` beside those that are away ends. Rejected: running what is queued on the waiting thread itself, whose own call
  * could end only after it; and refusing nested calls, which are what sley_submit() is for.
  * Of a thread that is away without a deadline nothing can come by itself: it does not count as `active`, so the end of
- * all things is found (sched/deadlock.c).
+ * all things is found (watch/deadlock.c).
  *
  * Where no thread can be started, what is queued ends with that error if all that there are are away; else these will do
  * it, and the watchdog tries again (pool_retry()).

@@ -23,8 +23,8 @@
 #include "base/missing.h"
 #include "io/offload.h"
 #include "reactor/reactor.h"
-#include "sched/park.h"
-#include "sched/worker.h"
+#include "run/park.h"
+#include "run/worker.h"
 
 #define STRINGS_MOST ((size_t)8 << 20)
 #define ENDS         3

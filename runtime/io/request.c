@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "base/raised.h"
-#include "sched/worker.h"
+#include "run/worker.h"
 
 #define ALIGN_LEAST ((size_t)16)
 #define ALIGN_MOST  ((size_t)4096)

@@ -7,7 +7,7 @@
 #include "base/descriptor.h"
 #include "io/sigmask.h"
 #include "reactor/reactor.h"
-#include "sched/worker.h"
+#include "run/worker.h"
 
 /* Whether the run can have them as values: 0 or an error. */
 static int check_set(const sigset_t *set)

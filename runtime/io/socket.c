@@ -11,8 +11,8 @@
 #include "io/address.h"
 #include "io/operation.h"
 #include "io/system.h"
-#include "sched/park.h"
-#include "sched/worker.h"
+#include "run/park.h"
+#include "run/worker.h"
 
 /* ---- making ---- */
 

@@ -19,7 +19,7 @@
 #include "base/raised.h"
 #include "io/operation.h"
 #include "io/system.h"
-#include "sched/worker.h"
+#include "run/worker.h"
 
 /* Whether a foreign descriptor may block a call; or a negative errno value. */
 static int may_block(int fd)

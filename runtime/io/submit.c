@@ -18,11 +18,11 @@
 
 #include "base/list.h"
 #include "io/offload.h"
-#include "sched/park.h"
-#include "sched/queue.h"
-#include "sched/spawn.h"
-#include "sched/thread.h"
-#include "sched/worker.h"
+#include "life/spawn.h"
+#include "run/park.h"
+#include "run/queue.h"
+#include "run/thread.h"
+#include "run/worker.h"
 
 enum stage { QUEUED, RUNNING, ENDED, GIVEN_UP };
 

@@ -11,8 +11,8 @@
 
 #include "base/compiler.h"
 #include "io/io.h"
-#include "sched/park.h"
-#include "sched/wait.h"
+#include "run/park.h"
+#include "task/wait.h"
 
 #define DEFAULT_SIZE ((size_t)8 << 10)
 #define CALLER       __builtin_return_address(0)

@@ -18,9 +18,9 @@
 
 #include "io/operation.h"
 #include "io/system.h"
-#include "sched/fault.h"
-#include "sched/park.h"
-#include "sched/worker.h"
+#include "run/fault.h"
+#include "run/park.h"
+#include "run/worker.h"
 
 #ifndef SO_ZEROCOPY
 #define SO_ZEROCOPY 60

@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 #include "reactor/registration.h"
-#include "sched/thread.h"
+#include "run/thread.h"
 
 static int own(int fd, unsigned flags)
 {

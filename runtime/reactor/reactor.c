@@ -13,10 +13,10 @@
 #include "base/missing.h"
 #include "base/race.h"
 #include "reactor/registration.h"
-#include "sched/idle.h"
-#include "sched/park.h"
-#include "sched/queue.h"
-#include "sched/worker.h"
+#include "run/idle.h"
+#include "run/park.h"
+#include "run/queue.h"
+#include "run/worker.h"
 
 #define EVENTS     256 /* per epoll_wait: as many as a deque holds */
 #define REARM_AGE  NS_PER_SEC

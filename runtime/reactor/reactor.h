@@ -58,7 +58,7 @@
 
 #include <sley.h>
 
-#include "sched/wait.h"
+#include "task/wait.h"
 
 enum direction { READING, WRITING };
 

@@ -8,8 +8,8 @@
 #include <unistd.h>
 
 #include "base/race.h"
-#include "sched/queue.h"
-#include "sched/worker.h"
+#include "run/queue.h"
+#include "run/worker.h"
 
 #define EDGES ((uint32_t)(EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLPRI) | (uint32_t)EPOLLET)
 

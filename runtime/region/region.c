@@ -166,7 +166,7 @@ int region_open(uint32_t max_tasks)
 			*(struct sley_region_header *)address = plan;
 			publish(address, fd);
 			memory_dump(region.tasks, plan.size - plan.tasks.offset,
-				    false); /* until populated: sched/task.c */
+				    false); /* until populated: task/task.c */
 		}
 	}
 	errno = saved;

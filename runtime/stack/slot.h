@@ -40,10 +40,10 @@
 #include <stdint.h>
 
 #include "base/atomic.h"
+#include "base/block.h"
 #include "base/compiler.h"
 #include "base/sanitizer.h"
 #include "context/context.h"
-#include "base/block.h"
 
 struct slot;
 

@@ -9,7 +9,7 @@
 
 #include <sley.h>
 
-#include "sched/fault.h"
+#include "run/fault.h"
 
 /* The bytes to keep it in. */
 static inline size_t argument_size(size_t n)

@@ -3,8 +3,8 @@
 /* Futures that a task completes: sley_async(), and sley_future_timeout(), which needs a task for its timer. */
 #include <errno.h>
 
-#include "sched/cleanup.h"
-#include "sched/spawn.h"
+#include "life/cleanup.h"
+#include "life/spawn.h"
 #include "sync/argument.h"
 #include "sync/future.h"
 

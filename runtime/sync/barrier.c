@@ -12,9 +12,9 @@
  */
 #include <errno.h>
 
-#include "sched/fault.h"
-#include "sched/park.h"
-#include "sched/queue.h"
+#include "run/fault.h"
+#include "run/park.h"
+#include "run/queue.h"
 
 static struct lock *inner(struct sley_barrier *barrier)
 {

@@ -5,10 +5,10 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "sched/fault.h"
-#include "sched/queue.h"
-#include "sched/thread.h"
-#include "sched/park.h"
+#include "run/fault.h"
+#include "run/park.h"
+#include "run/queue.h"
+#include "run/thread.h"
 
 #define ITEM_MAX ((size_t)64 << 10)
 

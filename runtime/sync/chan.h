@@ -21,8 +21,8 @@
 
 #include <string.h>
 
-#include "sched/fault.h"
-#include "sched/worker.h"
+#include "run/fault.h"
+#include "run/worker.h"
 
 struct sley_chan {
 	struct lock lock; /* protects the rest but for the constants */

@@ -6,12 +6,12 @@
 #include <errno.h>
 #include <string.h>
 
-#include "sched/cleanup.h"
-#include "sched/returned.h"
-#include "sched/fault.h"
-#include "sched/queue.h"
-#include "sched/spawn.h"
-#include "sched/thread.h"
+#include "life/cleanup.h"
+#include "life/returned.h"
+#include "life/spawn.h"
+#include "run/fault.h"
+#include "run/queue.h"
+#include "run/thread.h"
 
 /* ---- its function ---- */
 

@@ -3,9 +3,9 @@
 #include "sync/children.h"
 
 #include "base/race.h"
-#include "sched/fault.h"
-#include "sched/park.h"
-#include "sched/queue.h"
+#include "run/fault.h"
+#include "run/park.h"
+#include "run/queue.h"
 
 #define BATCH 64u /* children that are cancelled under one holding of the lock */
 

@@ -30,8 +30,8 @@
 #define SYNC_CHILDREN_H
 
 #include "base/list.h"
-#include "sched/cleanup.h"
-#include "sched/worker.h"
+#include "life/cleanup.h"
+#include "run/worker.h"
 
 /* Up to this size a block is kept, as sley/scope.h says: those of malloc would be lost with an abandoned task. */
 #define KEPT_MAX ((size_t)16 << 10)

@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "sched/fault.h"
+#include "run/fault.h"
 #include "sync/derivation.h"
 
 enum combine_kind { ALL, ANY, RACE };

@@ -13,11 +13,11 @@
  */
 #include <errno.h>
 
-#include "sched/fault.h"
-#include "sched/owned.h"
-#include "sched/queue.h"
+#include "run/fault.h"
+#include "run/owned.h"
+#include "run/park.h"
+#include "run/queue.h"
 #include "sync/mutex.h"
-#include "sched/park.h"
 
 static struct lock *inner(struct sley_cond *cond)
 {

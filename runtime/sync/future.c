@@ -7,8 +7,8 @@
 #include <string.h>
 
 #include "base/race.h"
-#include "sched/fault.h"
-#include "sched/park.h"
+#include "run/fault.h"
+#include "run/park.h"
 
 /* ---- making and freeing ---- */
 

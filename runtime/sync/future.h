@@ -27,8 +27,8 @@
 #include <errno.h>
 
 #include "base/list.h"
-#include "sched/thread.h"
-#include "sched/worker.h"
+#include "run/thread.h"
+#include "run/worker.h"
 
 enum future_state { FUTURE_PENDING, FUTURE_CLAIMED, FUTURE_DONE };
 

@@ -25,12 +25,12 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "sched/cleanup.h"
-#include "sched/park.h"
-#include "sched/queue.h"
-#include "sched/spawn.h"
-#include "sched/thread.h"
-#include "sched/worker.h"
+#include "life/cleanup.h"
+#include "life/spawn.h"
+#include "run/park.h"
+#include "run/queue.h"
+#include "run/thread.h"
+#include "run/worker.h"
 #include "sync/argument.h"
 
 #define ITEM_MAX ((size_t)64 << 10)

@@ -3,9 +3,9 @@
 /* Wait group: a count, and who waits for it to be zero. */
 #include <errno.h>
 
-#include "sched/fault.h"
-#include "sched/park.h"
-#include "sched/queue.h"
+#include "run/fault.h"
+#include "run/park.h"
+#include "run/queue.h"
 
 static struct lock *inner(struct sley_group *group)
 {

@@ -14,8 +14,8 @@
  */
 #include <errno.h>
 
-#include "sched/queue.h"
-#include "sched/worker.h"
+#include "run/queue.h"
+#include "run/worker.h"
 
 struct link;
 

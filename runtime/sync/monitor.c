@@ -15,11 +15,11 @@
 
 #include "base/list.h"
 #include "base/race.h"
-#include "sched/fault.h"
-#include "sched/park.h"
-#include "sched/queue.h"
-#include "sched/thread.h"
-#include "sched/worker.h"
+#include "run/fault.h"
+#include "run/park.h"
+#include "run/queue.h"
+#include "run/thread.h"
+#include "run/worker.h"
 
 #define BATCH 64u /* watches that are taken back under one holding of the lock */
 

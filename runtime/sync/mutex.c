@@ -29,10 +29,10 @@
 #include <errno.h>
 
 #include "base/clock.h"
-#include "sched/fault.h"
-#include "sched/owned.h"
-#include "sched/park.h"
-#include "sched/queue.h"
+#include "run/fault.h"
+#include "run/owned.h"
+#include "run/park.h"
+#include "run/queue.h"
 
 #define QUEUED   ((uint64_t)1 << 63) /* ids are positive */
 #define STARVING NS_PER_MS

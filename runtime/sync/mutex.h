@@ -4,7 +4,7 @@
 #ifndef SYNC_MUTEX_H
 #define SYNC_MUTEX_H
 
-#include "sched/task.h"
+#include "task/task.h"
 
 /* Whether `me`, a task's or thread's id, holds it. Right for `me` itself. */
 bool mutex_is_mine(struct sley_mutex *mutex, uint64_t me);

@@ -11,10 +11,10 @@
 #include <errno.h>
 
 #include "base/race.h"
-#include "sched/fault.h"
-#include "sched/queue.h"
-#include "sched/shield.h"
-#include "sched/park.h"
+#include "life/shield.h"
+#include "run/fault.h"
+#include "run/park.h"
+#include "run/queue.h"
 
 #define DONE   ((uint64_t)1 << 63) /* ids are positive */
 #define RUNNER 1                   /* the caller is to run the function */

@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "sched/fault.h"
+#include "run/fault.h"
 #include "sync/future.h"
 
 static struct sley_future *future_of(struct sley_promise *promise)

@@ -16,9 +16,9 @@
  */
 #include <errno.h>
 
-#include "sched/fault.h"
-#include "sched/owned.h"
-#include "sched/park.h"
+#include "run/fault.h"
+#include "run/owned.h"
+#include "run/park.h"
 
 static struct lock *inner(struct sley_rwlock *rwlock)
 {

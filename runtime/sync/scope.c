@@ -3,9 +3,9 @@
 /* The owner's calls: opening a scope, waiting, closing, cancelling. See sync/children.h. */
 #include <errno.h>
 
-#include "sched/fault.h"
-#include "sched/park.h"
-#include "sched/thread.h"
+#include "run/fault.h"
+#include "run/park.h"
+#include "run/thread.h"
 #include "sync/child.h"
 #include "sync/supervise.h"
 

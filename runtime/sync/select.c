@@ -13,10 +13,10 @@
  */
 #include <errno.h>
 
-#include "sched/fault.h"
-#include "sched/park.h"
-#include "sched/queue.h"
-#include "sched/thread.h"
+#include "run/fault.h"
+#include "run/park.h"
+#include "run/queue.h"
+#include "run/thread.h"
 #include "sync/chan.h"
 
 #define CASES_MAX 65535

@@ -8,8 +8,8 @@
  */
 #include <errno.h>
 
-#include "sched/fault.h"
-#include "sched/park.h"
+#include "run/fault.h"
+#include "run/park.h"
 
 static struct lock *inner(struct sley_sem *sem)
 {

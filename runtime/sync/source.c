@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "sched/fault.h"
+#include "run/fault.h"
 #include "sync/chan.h"
 #include "sync/generator.h"
 #include "sync/stream.h"

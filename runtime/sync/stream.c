@@ -6,9 +6,9 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
-#include "sched/park.h"
-#include "sched/shield.h"
-#include "sched/worker.h"
+#include "life/shield.h"
+#include "run/park.h"
+#include "run/worker.h"
 #include "sync/argument.h"
 
 /* ---- stages ---- */

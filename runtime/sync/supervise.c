@@ -19,7 +19,7 @@
 #include <errno.h>
 
 #include "base/race.h"
-#include "sched/queue.h"
+#include "run/queue.h"
 #include "sync/child.h"
 
 #define BATCH 64u /* children that are looked at under one holding of the lock */

@@ -13,8 +13,8 @@
  */
 #include <errno.h>
 
-#include "sched/cleanup.h"
-#include "sched/spawn.h"
+#include "life/cleanup.h"
+#include "life/spawn.h"
 #include "sync/argument.h"
 #include "sync/derivation.h"
 

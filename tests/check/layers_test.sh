@@ -23,7 +23,7 @@ planted() {
 
 # An include of a higher layer is found, in a source and in a header, however it is written.
 upward_is_found() {
-	planted base/planted.c '#include "sched/task.h"' 'higher layer: sched/task.h'
+	planted base/planted.c '#include "task/task.h"' 'higher layer: task/task.h'
 	planted stack/planted.h '  #  include "io/file.h"' 'higher layer: io/file.h'
 	planted base/planted.c '#include <region/region.h>' 'higher layer: region/region.h'
 	planted io/planted.c '#include "runtime.h"' 'higher layer: runtime.h'
@@ -31,9 +31,9 @@ upward_is_found() {
 
 # Nothing hides behind a relative path, a .c file or a folder that is no layer.
 evasion_is_found() {
-	planted base/planted.c '#include "../sched/task.h"' 'relative path'
-	planted base/planted.c '#include "sched/../io/file.h"' 'relative path'
-	planted sched/planted.c '#include "base/lock.c"' '.c file'
+	planted base/planted.c '#include "../task/task.h"' 'relative path'
+	planted base/planted.c '#include "run/../io/file.h"' 'relative path'
+	planted run/planted.c '#include "base/lock.c"' '.c file'
 	planted base/planted.c '#include "util/list.h"' 'no layer: util/list.h'
 	planted util/planted.c '#include "base/lock.h"' 'is in no layer'
 }
@@ -41,12 +41,44 @@ evasion_is_found() {
 # The own layer (by its short name too), lower ones, the public headers and the system's are legal, and for runtime.c
 # everything is.
 legal_is_not() {
-	mkdir -p "$scratch/runtime/sched" "$scratch/runtime/io"
-	printf '#include "%s"\n' sley.h sley/introspect.h base/lock.h sched/task.h >"$scratch/runtime/sched/legal.c"
-	printf '#include "%s"\n' io/file.h sched/task.h >"$scratch/runtime/runtime.c"
+	mkdir -p "$scratch/runtime/run" "$scratch/runtime/io"
+	printf '#include "%s"\n' sley.h sley/introspect.h base/lock.h task/task.h >"$scratch/runtime/run/legal.c"
+	printf '#include "%s"\n' io/file.h task/task.h >"$scratch/runtime/runtime.c"
 	touch "$scratch/runtime/io/file.h"
 	printf '#include %s\n' '"file.h"' '<sched.h>' '<sys/epoll.h>' >"$scratch/runtime/io/legal.c"
 	expect 0 tests/check_layers.sh "$scratch/runtime"
 }
 
-run_suite runtime_keeps_layers upward_is_found evasion_is_found legal_is_not
+# The objects keep them too, and no two files of a layer call each other in a circle.
+runtime_has_no_circles() {
+	expect 0 tests/check_symbols.sh "$SLEY_BUILD/obj/runtime"
+	expect 0 tests/check_symbols.sh "$SLEY_BUILD/debug/runtime"
+}
+
+# planted_object NAME TEXT: an object of that name with this code.
+planted_object() {
+	mkdir -p "$(dirname "$scratch/objects/$1")"
+	echo "$2" | ${CC:-cc} -x c -c -o "$scratch/objects/$1.o" -
+}
+
+# A reference to a higher layer is found that no include tells of, and so is a circle, also by way of a third file.
+references_are_found() {
+	planted_object base/low 'void up(void); void low(void) { up(); }'
+	planted_object task/high 'void up(void) {}'
+	expect 1 tests/check_symbols.sh "$scratch/objects" >"$scratch/report"
+	contains "$scratch/report" "base/low refers to up of the higher layer task"
+	rm -r "$scratch/objects"
+
+	planted_object run/a 'void b(void); void a(void) { b(); }'
+	planted_object run/b 'void c(void); void b(void) { c(); }'
+	planted_object run/c 'extern int word; void c(void) { word = 1; }'
+	planted_object run/d 'void a(void); void d(void) { a(); }'
+	planted_object run/e 'int word;'
+	expect 0 tests/check_symbols.sh "$scratch/objects"
+	planted_object run/c 'void a(void); extern int word; void c(void) { if (word++) a(); }'
+	expect 1 tests/check_symbols.sh "$scratch/objects" >"$scratch/report"
+	contains "$scratch/report" "run/c refers to a of run/a"
+	! grep -q run/d "$scratch/report" || fail "run/d is in no circle"
+}
+
+run_suite runtime_keeps_layers upward_is_found evasion_is_found legal_is_not runtime_has_no_circles references_are_found

@@ -184,9 +184,9 @@ spaces() {
 # is linked so passes.
 link_time() {
 	make -s -j"$(nproc)" BUILD="$scratch/lto" CC=gcc AR=gcc-ar CFLAGS="-O1 -flto=auto" LDFLAGS=-flto=auto WERROR=1 \
-		"$scratch/lto/libsley.a" "$scratch/lto/libsley.so" "$scratch/lto/tests/unit/sched/shield" >"$scratch/make" 2>&1 ||
+		"$scratch/lto/libsley.a" "$scratch/lto/libsley.so" "$scratch/lto/tests/unit/life/shield" >"$scratch/make" 2>&1 ||
 		fail "$(cat "$scratch/make")"
-	"$scratch/lto/tests/unit/sched/shield"
+	"$scratch/lto/tests/unit/life/shield"
 	nm -g --defined-only "$scratch/lto/libsley.a" >"$scratch/names"
 	[ "$(grep -c ' T sley_' "$scratch/names")" -gt 100 ] || fail "$(cat "$scratch/names")"
 	! grep ' [A-Z] ' "$scratch/names" | grep -v ' sley_' || fail "names of the runtime's own"

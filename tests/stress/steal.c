@@ -11,7 +11,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "sched/deque.h"
+#include "run/deque.h"
 
 static unsigned char *ran; /* by task: how often it ran; atomic */
 static long total;

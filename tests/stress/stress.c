@@ -13,8 +13,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "sched/idle.h"
-#include "sched/worker.h"
+#include "run/idle.h"
+#include "run/worker.h"
 
 #define PATIENCE   60 /* seconds without progress */
 #define DUMP_SHOWN ((size_t)32 << 10)
@@ -226,6 +226,6 @@ void stress_threads_join(void)
 
 void stress_until_idle(void)
 {
-	while (idle_count() < scheduler.count)
+	while (idle_count() < scheduler.active)
 		sched_yield();
 }

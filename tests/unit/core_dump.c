@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "sched/task.h"
+#include "task/task.h"
 
 #define TASKS 300
 

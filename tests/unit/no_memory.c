@@ -10,8 +10,8 @@
 #include <sys/resource.h>
 
 #include "base/atomic.h"
-#include "base/compiler.h"
 #include "base/block.h"
+#include "base/compiler.h"
 
 /* ---- blocks that are images (the allocation that fails is counted) ---- */
 

@@ -36,7 +36,7 @@ from sley_core import AArch64, X86_64, core_file
 TASKS_PER_CORE = 500
 ENTRIES_AT_ONCE = 4096
 
-STARTED, UNUSED = 4, 4  # TASK_STARTED in flags, TASK_UNUSED in fate: runtime/sched/task.h
+STARTED, UNUSED = 4, 4  # TASK_STARTED in flags, TASK_UNUSED in fate: runtime/task/task.h
 
 
 # ---- reading ----
@@ -123,8 +123,8 @@ class Runtime:
     """The tables of the selected inferior."""
 
     def __init__(self):
-        workers = variable("sched/current.c", "scheduler")["workers"]
-        self.workers, self.worker_count = workers, int(variable("sched/current.c", "scheduler")["count"])
+        workers = variable("run/current.c", "scheduler")["workers"]
+        self.workers, self.worker_count = workers, int(variable("run/current.c", "scheduler")["made"])
         worker_type = workers.type.target()
         task_type = worker_type["task"].type.target()
         tenant_type = task_type["tenant"].type
@@ -142,7 +142,7 @@ class Runtime:
 
     def tasks(self):
         """All that are alive, in the order of the table."""
-        high, base = int(variable("sched/task.c", "table")["high"]), int(variable("sched/task.c", "task_slabs")["base"])
+        high, base = int(variable("task/task.c", "table")["high"]), int(variable("task/task.c", "task_slabs")["base"])
         size = self.task.size
         for first in range(0, high, ENTRIES_AT_ONCE):
             count = min(ENTRIES_AT_ONCE, high - first)

@@ -13,7 +13,7 @@
 #include <string.h>
 
 #include "base/atomic.h"
-#include "sched/starved.h"
+#include "run/starved.h"
 #include "stack/copy.h"
 
 #define TENANTS 6

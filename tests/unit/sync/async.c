@@ -8,8 +8,8 @@
 #include <string.h>
 
 #include "base/atomic.h"
-#include "base/compiler.h"
 #include "base/block.h"
+#include "base/compiler.h"
 #include "sync/future.h"
 
 /* ---- results and arguments ---- */

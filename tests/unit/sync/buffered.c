@@ -6,8 +6,8 @@
 #include <pthread.h>
 
 #include "base/atomic.h"
-#include "base/compiler.h"
 #include "base/block.h"
+#include "base/compiler.h"
 
 static struct sley_stream *stream;
 static uint32_t seed;

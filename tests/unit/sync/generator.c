@@ -9,8 +9,8 @@
 #include <unistd.h>
 
 #include "base/atomic.h"
-#include "base/compiler.h"
 #include "base/block.h"
+#include "base/compiler.h"
 
 static struct sley_gen *gen;
 

@@ -7,8 +7,8 @@
 #include <sched.h>
 
 #include "base/atomic.h"
-#include "sched/task.h"
 #include "base/block.h"
+#include "task/task.h"
 #include "tests/race.h"
 
 static struct sley_group gate;

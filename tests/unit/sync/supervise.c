@@ -8,8 +8,8 @@
 #include <string.h>
 
 #include "base/atomic.h"
-#include "base/lock.h"
 #include "base/block.h"
+#include "base/lock.h"
 #include "tests/race.h"
 
 #define CHILDREN 4u

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+#include "life/returned.h"
+
+#include <unistd.h>
+
+#include <sley.h>
+
+#include "base/check.h"
+#include "run/current.h"
+
+/* The stack is a copy of the task's, but there is no worker that it could be left for. */
+NOINLINE static void end_forked_child(const char *function)
+{
+	complain("the forked child %ld returns from %s, and there is nothing that it could return to: it ends with exit code "
+		 "%d: end it by exec or _exit()",
+		 (long)getpid(), function, SLEY_EXIT_FORKED);
+	_exit(SLEY_EXIT_FORKED);
+}
+
+struct task *returned_task(void)
+{
+	struct task *task = task_self();
+	if (unlikely(!task))
+		end_forked_child("a task's function");
+	return task;
+}
+
+void returned_from(const char *function)
+{
+	if (unlikely(load(&scheduler.forked, relaxed)))
+		end_forked_child(function);
+}

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+#include "life/shield.h"
+
+#include <stdlib.h>
+
+#include "run/fault.h"
+#include "run/worker.h"
+
+_Unwind_Reason_Code shield_pass(const char *call, _Unwind_Action actions)
+{
+	char who[TASK_TEXT];
+	const struct task *task = task_self();
+	if (actions & _UA_SEARCH_PHASE)
+		return _URC_CONTINUE_UNWIND;
+	complain("%s: an exception (or pthread_exit()) leaves the function that it has called, in %s: the process ends, as "
+		 "the call could not be finished: catch it in the function",
+		 call, task ? task_text(who, task->id, task->site) : "a thread that runs no task");
+	abort();
+}

@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+/* The life of a task: spawn, join, yield, sleep, end. */
+#include <alloca.h>
+#include <errno.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "life/cleanup.h"
+#include "life/spawn.h"
+#include "run/fault.h"
+#include "run/park.h"
+#include "run/queue.h"
+#include "run/relative.h"
+#include "run/state.h"
+#include "run/thread.h"
+#include "run/worker.h"
+
+#define CALLER __builtin_return_address(0)
+
+static int check_spawn(const struct sley_task_options *options, void (*fn)(void *), const void *arg, size_t n)
+{
+	if (!fn || (options && options->size != sizeof(*options)) || (!arg && n > 0 && n != SLEY_BY_POINTER))
+		return -EINVAL;
+	if (n == SLEY_BY_POINTER) {
+		if (stack_is_copying(arg))
+			return fault_report(arg, "sley_spawn", "argument",
+					    "pass it by value with sley_spawn_copy, or on the heap");
+	} else if (n > stack_size / 4) {
+		return -E2BIG;
+	}
+	return 0;
+}
+
+/* Fills in what the new task is to do; its block, if any, is off the spawner's stack from here on. */
+static int set_start(struct task *task, void (*fn)(void *), const void *arg, size_t n)
+{
+	task->start = (struct start){ .fn = fn, .arg = (void *)(uintptr_t)arg, .n = n };
+	if (n == SLEY_BY_POINTER || n == 0)
+		return 0;
+	task->start.arg = block_alloc(n);
+	if (!task->start.arg)
+		return -ENOMEM;
+	memcpy(task->start.arg, arg, n);
+	fault_search(arg, n, "sley_spawn_copy", "block");
+	return 0;
+}
+
+static int set_options(struct worker *worker, struct task *task, const struct sley_task_options *options)
+{
+	if (!options)
+		return 0;
+	if (options->pinned) {
+		task->flags |= TASK_PINNED;
+		task->worker = (uint8_t)(worker ? worker->number : 0);
+	}
+	if (options->detached)
+		task->fate |= TASK_DETACHED;
+	if (options->private_stack) {
+		struct slot *slot = slot_private_new();
+		store(&task->tenant.slot, slot, relaxed);
+		return slot ? 0 : -ENOMEM;
+	}
+	return 0;
+}
+
+int spawn_new(struct task **result, struct sley_site *site, const struct sley_task_options *options, void (*fn)(void *),
+	      const void *arg, size_t n)
+{
+	int error = check_spawn(options, fn, arg, n);
+	if (error)
+		return error;
+	struct worker *worker = worker_self();
+	struct task_cache *cache = worker ? &worker->tasks : NULL;
+	struct task *task = task_alloc(cache, &error);
+	if (!task)
+		return error;
+	task->site = (uint16_t)region_site(site);
+	error = set_start(task, fn, arg, n);
+	if (error == 0 && (error = set_options(worker, task, options)) != 0 && n != SLEY_BY_POINTER && n > 0)
+		block_free(task->start.arg, n);
+	if (error) {
+		task_free(cache, task);
+		return error;
+	}
+	task_publish(task, task_self(), options ? options->name : NULL);
+	*result = task;
+	return 0;
+}
+
+void spawn_start(struct task *task)
+{
+	count_here(SLEY_COUNTER_spawned, 1);
+	if (region_times())
+		fetch_add(&region.sites[task->site].spawned, 1, relaxed);
+	task_ready_last(task);
+}
+
+void spawn_drop(struct task *task)
+{
+	struct worker *worker = worker_self();
+	if (task->start.n != SLEY_BY_POINTER && task->start.n > 0)
+		block_free(task->start.arg, task->start.n);
+	if (task->tenant.slot) /* a private one; nobody was on it */
+		slot_put(worker ? &worker->stack : NULL, task->tenant.slot);
+	task->tenant.slot = NULL;
+	task_free(worker ? &worker->tasks : NULL, task);
+}
+
+sley_task sley_spawn_at(struct sley_site *site, const struct sley_task_options *options, void (*fn)(void *),
+			const void *arg, size_t n)
+{
+	struct task *task = NULL; /* gcc -O3 takes it for read before it is set else */
+	sley_task id = thread_visit();
+	if (id)
+		return id;
+	id = spawn_new(&task, site, options, fn, arg, n);
+	if (id == 0) {
+		id = (sley_task)task->id; /* once it is ready it may end, and the entry be another's */
+		spawn_start(task);
+	}
+	thread_depart();
+	return id;
+}
+
+int sley_go_at(struct sley_site *site, void (*fn)(void *), void *arg)
+{
+	static const struct sley_task_options detached = { .size = sizeof(detached), .detached = 1 };
+	sley_task id = sley_spawn_at(site, &detached, fn, arg, SLEY_BY_POINTER);
+	return id < 0 ? (int)id : 0;
+}
+
+/* The block that travelled by value is copied to where it is to live: the task's own stack, below this frame. */
+NOINLINE static void call_by_value(const struct start *start)
+{
+	void (*fn)(void *) = start->fn;
+	size_t n = start->n;
+	void *from = start->arg;
+	void *block = alloca(n + 1);
+	if (n > 0) {
+		memcpy(block, from, n);
+		block_free(from, n);
+	}
+	fn(block);
+	cleanup_finish();
+}
+
+/* What is in these frames is live in every parked task. */
+void task_main(void)
+{
+	struct worker *worker = worker_self();
+	struct task *task = worker->task;
+	if (unlikely(worker->told))
+		fiber_tell_enter(NULL, &worker->bounds);
+	*sley_errno_location() = 0;
+	if (task->start.n != SLEY_BY_POINTER) {
+		call_by_value(&task->start);
+	} else {
+		task->start.fn(task->start.arg);
+		cleanup_finish();
+	}
+	worker_end();
+}
+
+/*
+ * Tells those who want to know that the task has ended. With its lock held, but not while one is told: it has not
+ * ended for others before all are.
+ */
+static void tell(struct task *task)
+{
+	struct watch *watch;
+	if (task->extra)
+		task->extra->cancelled = load(&task->claim, relaxed) & CLAIM_CANCEL;
+	while (task->extra && (watch = task->extra->watches)) {
+		task_unwatch(task, watch);
+		lock_drop(&task->lock);
+		watch->ended(watch, task);
+		lock_take(&task->lock);
+	}
+}
+
+void task_end(struct worker *worker, struct task *task)
+{
+	COUNT(worker, ended, 1);
+	task_to_ended(task);
+	lock_take(&task->lock);
+	tell(task);
+	task->fate |= TASK_ENDED;
+	bool detached = task->fate & TASK_DETACHED;
+	struct task *joiner = task->joiner ? task_at(task->joiner - 1) : NULL;
+	task->joiner = 0;
+	if (joiner && !wait_claim(joiner, CLAIM_EVENT))
+		joiner = NULL; /* its deadline or a canceller was faster: it may join again */
+	if (joiner)
+		task->fate |= TASK_DETACHED; /* it is the joiner's from here on, who frees it when it comes to run */
+	lock_drop(&task->lock);
+	if (detached)
+		task_free(&worker->tasks, task);
+	else if (joiner)
+		task_ready(joiner);
+}
+
+/* Under target's lock: what stands in the way of joining it, or 0. */
+static int check_join(struct task *target, sley_task id)
+{
+	if ((sley_task)target->id != id || target->fate & TASK_UNUSED)
+		return -ESRCH;
+	if (target->fate & TASK_DETACHED || target->joiner)
+		return -EINVAL;
+	return 0;
+}
+
+/* Waits for its end; with target's lock held, but not while it waits. 0: it has ended. */
+static int wait_for_end(struct task *task, struct task *target, sley_time deadline, const void *pc)
+{
+	wait_begin(task, SLEY_WAIT_JOIN, target->id, pc);
+	target->joiner = task_index(task) + 1;
+	lock_drop(&target->lock);
+	enum claim who = wait_park(task, deadline);
+	lock_take(&target->lock);
+	if (who == CLAIM_EVENT)
+		return 0;
+	if (target->joiner == task_index(task) + 1)
+		target->joiner = 0;
+	return wait_error(who);
+}
+
+int sley_join(sley_task id, sley_time deadline)
+{
+	struct task *task = task_self();
+	if (!task)
+		return outside_error();
+	worker_spend(CALLER);
+	if (id == (sley_task)task->id)
+		return -EDEADLK;
+	struct task *target = task_find(id);
+	if (!target)
+		return -ESRCH;
+	lock_take(&target->lock);
+	int error = check_join(target, id);
+	if (error == 0 && !(target->fate & TASK_ENDED))
+		error = wait_for_end(task, target, deadline, CALLER);
+	if (error == 0)
+		target->fate |= TASK_DETACHED; /* ours alone: no other join gets through from here on */
+	lock_drop(&target->lock);
+	if (error == 0)
+		task_free(&worker_self()->tasks, target);
+	return error;
+}
+
+sley_task sley_self(void)
+{
+	struct task *task = task_self();
+	return task ? (sley_task)task->id : 0;
+}
+
+void sley_set_name(const char *name)
+{
+	struct task *task = task_self();
+	if (task)
+		task_set_name(task, name);
+}
+
+void sley_yield(void)
+{
+	worker_yield(CALLER);
+}
+
+int sley_sleep(sley_time until)
+{
+	struct task *task = task_self();
+	if (!task)
+		return outside_error();
+	if (until <= clock_now()) {
+		relative_check(task, until, CALLER);
+		worker_yield(CALLER); /* a loop of sleeps that are over must not keep the others out */
+		return 0;
+	}
+	wait_begin(task, SLEY_WAIT_SLEEP, (uint64_t)until, CALLER);
+	enum claim who = wait_park(task, until);
+	if (who == CLAIM_DEADLINE)
+		return clock_now() >= until ? 0 : -ETIMEDOUT; /* the task's own came first */
+	return wait_error(who);
+}
+
+sley_time sley_now(void)
+{
+	return clock_now();
+}
+
+sley_time sley_in(sley_time duration)
+{
+	sley_time until;
+	if (__builtin_add_overflow(clock_now(), duration, &until))
+		return SLEY_NEVER;
+	return until;
+}

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+/*
+ * A worker's deque: a bounded ring, FIFO for its owner; thieves take half of it from the same end.
+ *
+ *        head                    tail
+ *         v                        v
+ *   . . . t t t t t t t t t t t t . . .      positions only grow; the place of i is i % DEQUE_SIZE
+ *
+ *              push   pop   steal        may run together with
+ *   push        -      -     yes         (the owner does one thing at a time)
+ *   pop         -      -     yes
+ *   steal      yes    yes    yes
+ *
+ * The owner alone writes tail (release: publishes the place; pairs with steal's acquire). Pop and steal advance head by
+ * compare-and-swap (release: the reads of the places are over; pairs with push's acquire of head before it reuses
+ * them). A thief reads places before its swap; if they were reused meanwhile, head has moved and the swap fails.
+ *
+ * After the run queue of Go's runtime (proc.go: runqput, runqget, runqgrab).
+ */
+#ifndef RUN_DEQUE_H
+#define RUN_DEQUE_H
+
+#include <stdbool.h>
+
+#include "base/atomic.h"
+#include "base/compiler.h"
+
+#define DEQUE_SIZE \
+	1024u /* 8 KiB: 1,000 tasks that yield stay out of the global queue, which costs a lock and cold links */
+
+struct task;
+
+struct deque {
+	unsigned head CACHE_ALIGNED;   /* atomic */
+	unsigned tail CACHE_ALIGNED;   /* atomic; written by the owner */
+	struct task *ring[DEQUE_SIZE]; /* atomic places */
+};
+
+/* Any thread; exact for the owner if nobody steals. */
+static inline unsigned deque_length(struct deque *deque)
+{
+	unsigned head = load(&deque->head, acquire); /* before tail, or it could pass it */
+	return load(&deque->tail, relaxed) - head;
+}
+
+/* Owner. False: full. */
+static inline bool deque_push(struct deque *deque, struct task *task)
+{
+	unsigned tail = load(&deque->tail, relaxed);
+	if (unlikely(tail - load(&deque->head, acquire) >= DEQUE_SIZE))
+		return false;
+	store(&deque->ring[tail % DEQUE_SIZE], task, relaxed);
+	store(&deque->tail, tail + 1, release);
+	return true;
+}
+
+/* Owner. Null: empty. */
+static inline struct task *deque_pop(struct deque *deque)
+{
+	unsigned head = load(&deque->head, relaxed);
+	for (;;) {
+		if (head == load(&deque->tail, relaxed))
+			return NULL;
+		struct task *task = load(&deque->ring[head % DEQUE_SIZE], relaxed);
+		if (likely(cas_weak(&deque->head, &head, head + 1, acq_rel, relaxed)))
+			return task;
+	}
+}
+
+/* Owner. The task `ahead` places behind the next one, or what was there once: only a hint. */
+static inline struct task *deque_peek(struct deque *deque, unsigned ahead)
+{
+	return load(&deque->ring[(load(&deque->head, relaxed) + ahead) % DEQUE_SIZE], relaxed);
+}
+
+/* Takes half (rounded up) into `loot`, oldest first; how many. Any thread. loot has DEQUE_SIZE / 2 places. */
+static inline unsigned deque_steal(struct deque *deque, struct task **loot)
+{
+	unsigned head = load(&deque->head, acquire);
+	for (;;) {
+		unsigned n = load(&deque->tail, acquire) - head;
+		n -= n / 2;
+		if (n == 0)
+			return 0;
+		if (n > DEQUE_SIZE / 2) { /* head and tail were read too far apart */
+			head = load(&deque->head, acquire);
+			continue;
+		}
+		for (unsigned i = 0; i < n; i++)
+			loot[i] = load(&deque->ring[(head + i) % DEQUE_SIZE], relaxed);
+		if (cas(&deque->head, &head, head + n, acq_rel, acquire))
+			return n;
+	}
+}
+
+#endif

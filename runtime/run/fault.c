@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+#include "run/fault.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "run/worker.h"
+
+static told_sites told_refused, told_searched;
+
+bool fault_first_time(told_sites told, uint32_t site)
+{
+	uint64_t bit = (uint64_t)1 << site % 64;
+	return !(fetch_or(&told[site / 64], bit, relaxed) & bit);
+}
+
+const char *task_text(char text[TASK_TEXT], uint64_t id, uint32_t site)
+{
+	const struct sley_region_site *place = &region.sites[site % SLEY_REGION_SITES];
+	uint64_t name[2] = { 0 };
+	uint32_t index = (uint32_t)(id & SLEY_TASK_INDEX_MASK) - 1;
+	if (index < region.max_tasks &&
+	    load(&region.tasks[index].id, relaxed) == id) { /* else it is another's by now */
+		const uint64_t *words = (const uint64_t *)(const void *)region.tasks[index].name;
+		name[0] = load(&words[0], relaxed);
+		name[1] = load(&words[1], relaxed);
+	}
+	snprintf(text, TASK_TEXT, "task %llu%s%.16s, spawned at %s:%u as %s", (unsigned long long)id,
+		 name[0] ? " " : "", (const char *)name, place->file, place->line, place->entry);
+	return text;
+}
+
+int fault_report(const void *p, const char *call, const char *what, const char *remedy)
+{
+	struct task *task = task_self();
+	uint32_t site = task ? task->site : 0;
+	if (load(&scheduler.forked, relaxed)) /* a copy of the stack is the child's alone; nor is the region there */
+		return -ECHILD;
+	count_here(SLEY_COUNTER_faults, 1);
+	if (!fault_first_time(told_refused, site))
+		return -EFAULT;
+	char text[TASK_TEXT];
+	complain("%s: the %s %p lies on a copying stack, where it is no longer when its task is parked (%s): %s", call,
+		 what, p, task_text(text, task ? task->id : 0, site), remedy);
+	return -EFAULT;
+}
+
+/*
+ * Live: from this frame up. What lies below is no longer anything, and stale frame pointers into it are everywhere in
+ * buffers that were not filled.
+ */
+void fault_search_block(const void *block, size_t n, const char *call, const char *what)
+{
+	struct task *task = task_self();
+	if (!task || !stack_is_copying(task->tenant.slot->low))
+		return;
+	uintptr_t low = (uintptr_t)__builtin_frame_address(0), top = (uintptr_t)task->tenant.slot->top, word;
+	for (size_t offset = 0; offset + sizeof(word) <= n; offset += sizeof(word)) {
+		memcpy(&word, (const char *)block + offset, sizeof(word));
+		if (word - low >= top - low)
+			continue;
+		char text[TASK_TEXT];
+		if (fault_first_time(told_searched, task->site))
+			complain("%s: the %s holds at offset %zu the address %p, which is on the sender's copying "
+				 "stack (%s): nobody else may use it: put what it points to on the heap, into a "
+				 "static or onto a private stack, or send the value itself",
+				 call, what, offset, (void *)word, task_text(text, task->id, task->site));
+		return;
+	}
+}

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+#include "run/global.h"
+
+#include <stddef.h>
+
+#include "base/arena.h"
+#include "base/atomic.h"
+#include "base/check.h"
+#include "base/lock.h"
+#include "task/task.h"
+
+#define SLACK ((size_t)64 << 10)
+#define CHUNK ((PAGE - sizeof(struct chunk *)) / sizeof(uint32_t)) /* tasks in a chunk */
+
+struct chunk {
+	struct chunk *next;
+	uint32_t tasks[];
+};
+
+/*
+ * Chunks from first to last are full but for the ends: `begin` are taken from the first, `end` are in the last. So n
+ * tasks need n / CHUNK + 2 of them.
+ */
+static struct {
+	struct lock lock; /* protects what follows, up to `made` */
+	unsigned begin, end;
+	struct chunk *first, *last;
+	struct chunk *free;
+	uint32_t made; /* chunks of the arena that were ever used */
+	/* protected by the table's growth lock; what it has grown to is seen by whoever has got a task */
+	struct arena arena CACHE_ALIGNED;
+} queue;
+
+unsigned global_length;
+
+static size_t bytes_for(uint32_t tasks)
+{
+	return (tasks / CHUNK + 2) * PAGE;
+}
+
+int global_open(uint32_t max)
+{
+	return arena_reserve(&queue.arena, bytes_for(max));
+}
+
+void global_close(void)
+{
+	arena_free(&queue.arena);
+	queue.first = queue.last = queue.free = NULL;
+	queue.begin = queue.end = queue.made = 0;
+	store(&global_length, 0, relaxed);
+}
+
+int global_reserve(uint32_t tasks)
+{
+	return arena_grow(&queue.arena, bytes_for(tasks));
+}
+
+size_t global_shrink(uint32_t tasks)
+{
+	size_t size = bytes_for(tasks);
+	if (queue.arena.populated <= ROUND_UP(size, SLACK))
+		return 0;
+	lock_take(&queue.lock);
+	bool empty = global_length == 0;
+	if (empty) { /* begin anew, at the front */
+		queue.first = queue.last = queue.free = NULL;
+		queue.begin = queue.end = queue.made = 0;
+	}
+	lock_drop(&queue.lock);
+	return empty ? arena_shrink(&queue.arena, ROUND_UP(size, SLACK)) : 0;
+}
+
+static void add_chunk(void)
+{
+	struct chunk *chunk = queue.free;
+	if (chunk)
+		queue.free = chunk->next;
+	else
+		chunk = (struct chunk *)(void *)(queue.arena.base + queue.made++ * PAGE);
+	chunk->next = NULL;
+	if (queue.last)
+		queue.last->next = chunk;
+	else
+		queue.first = chunk;
+	queue.last = chunk;
+	queue.end = 0;
+}
+
+void global_put(struct task *const *tasks, unsigned n)
+{
+	const struct task *table = task_at(0);
+	lock_take(&queue.lock);
+	for (unsigned i = 0; i < n; i++) {
+		if (!queue.last || queue.end == CHUNK)
+			add_chunk();
+		queue.last->tasks[queue.end++] = (uint32_t)(tasks[i] - table); /* not task_index(), which would touch it */
+	}
+	store(&global_length, global_length + n, relaxed);
+	lock_drop(&queue.lock);
+}
+
+/* The first chunk is used up. The last one is kept: a queue that is short stays in one page. */
+static void drop_chunk(void)
+{
+	struct chunk *chunk = queue.first;
+	queue.begin = 0;
+	if (chunk == queue.last) {
+		queue.end = 0;
+		return;
+	}
+	queue.first = chunk->next;
+	chunk->next = queue.free;
+	queue.free = chunk;
+}
+
+unsigned global_take(struct task **tasks, unsigned workers, unsigned most)
+{
+	if (load(&global_length, relaxed) == 0)
+		return 0;
+	lock_take(&queue.lock);
+	unsigned n = global_length ? MIN(global_length / workers + 1, most) : 0;
+	n = MIN(n, global_length);
+	for (unsigned i = 0; i < n; i++) {
+		tasks[i] = task_at(queue.first->tasks[queue.begin++]);
+		if (queue.begin == (queue.first == queue.last ? queue.end : CHUNK))
+			drop_chunk();
+	}
+	store(&global_length, global_length - n, relaxed);
+	lock_drop(&queue.lock);
+	return n;
+}

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+#include "run/park.h"
+
+#include <errno.h>
+
+#include "base/check.h"
+#include "run/relative.h"
+#include "run/state.h"
+#include "run/worker.h"
+
+void wait_begin(struct task *task, enum sley_wait_kind kind, uint64_t object, const void *pc)
+{
+	if (likely(!(task->flags & TASK_THREAD)))
+		task_to_waiting(task, kind, object, pc);
+	task->wait.next = &task->wait; /* not linked */
+	/* claimant to none, number + 1, flags as they are: others may set CANCEL meanwhile. Release: a claimant sees the
+	 * state above; pairs with the acquire of the claims */
+	uint64_t who = load(&task->claim, relaxed) & CLAIM_WHO;
+	fetch_add(&task->claim, ((uint64_t)1 << CLAIM_BITS) - who, release);
+}
+
+int wait_error(enum claim who)
+{
+	switch (who) {
+	case CLAIM_DEADLINE:
+		return -ETIMEDOUT;
+	case CLAIM_CANCELLED:
+		return -ECANCELED;
+	case CLAIM_CLOSED:
+		return -EPIPE;
+	case CLAIM_OVER:
+		return -ENOTCONN;
+	default:
+		return 0;
+	}
+}
+
+/* The task ends its own wait before it has parked. False: another was faster, and makes the task ready. */
+static bool claim_own(struct task *task, enum claim who)
+{
+	if (!wait_claim(task, who))
+		return false;
+	if (!(task->flags & TASK_THREAD))
+		task_unwait(task);
+	return true;
+}
+
+void wait_abort(struct task *task)
+{
+	if (!claim_own(task, CLAIM_EVENT))
+		worker_park();
+}
+
+/*
+ * Arms the timer: true; or the deadline has passed and the wait is over: false. Apart, as its frame is not live bytes
+ * then.
+ */
+NOINLINE static bool arm(struct task *task, sley_time deadline)
+{
+	if (deadline <= clock_now() && claim_own(task, CLAIM_DEADLINE)) {
+		relative_check(task, deadline, (const void *)(uintptr_t)load(&task_record(task)->wait_pc, relaxed));
+		return false;
+	}
+	timer_arm(task, MAX(deadline, 0)); /* of the past if another was faster: no difference to it overflows */
+	return true;
+}
+
+NOINLINE sley_time wait_deadline(struct task *task, sley_time deadline)
+{
+	struct task_extra *extra = task_extra(task);
+	return !extra || load(&task->claim, relaxed) & CLAIM_MASKED ? deadline : MIN(deadline, extra->deadline);
+}
+
+int wait_between(sley_time deadline, const void *pc)
+{
+	struct task *task = task_self();
+	if (task) {
+		worker_spend(pc);
+		if (wait_is_cancelled(task))
+			return -ECANCELED;
+		deadline = wait_deadline(task, deadline);
+	}
+	return deadline != SLEY_NEVER && deadline <= clock_now() ? -ETIMEDOUT : 0;
+}
+
+/*
+ * The task ended its wait before it parked. A loop of such calls must not keep the others out. It may yield here with its
+ * node linked: the wait is claimed, so who pops the node loses, and the caller unlinks it as after any lost wait.
+ */
+static enum claim unparked(const struct task *task, enum claim who)
+{
+	worker_spend((const void *)(uintptr_t)load(&task_record(task)->wait_pc, relaxed));
+	return who;
+}
+
+enum claim wait_park(struct task *task, sley_time deadline)
+{
+	if (unlikely(task->flags & TASK_THREAD))
+		return thread_park(task, deadline);
+	if (unlikely(wait_is_cancelled(task)) && claim_own(task, CLAIM_CANCELLED))
+		return unparked(task, CLAIM_CANCELLED);
+	if (unlikely(task_extra(task) != NULL))
+		deadline = wait_deadline(task, deadline);
+	if (deadline != SLEY_NEVER && !arm(task, deadline))
+		return unparked(task, CLAIM_DEADLINE);
+	worker_park();
+	enum claim who = (enum claim)(load(&task->claim, relaxed) & CLAIM_WHO);
+	DCHECK(who != CLAIM_NONE);
+	if (who != CLAIM_DEADLINE && deadline != SLEY_NEVER)
+		timer_cancel(task);
+	return who;
+}
+
+/* ---- calls that plain threads may make too ---- */
+
+/* Apart from the calls, as a thread's record is no part of a task's live bytes. */
+int park_thread(park_fn *call, void *object, int64_t n, sley_time deadline)
+{
+	struct thread thread;
+	int error = thread_enter(&thread);
+	if (error)
+		return error;
+	error = call(&thread.task, object, n, deadline, NULL);
+	thread_leave();
+	return error;
+}
+
+uint64_t park_caller(int *error)
+{
+	struct task *task = task_self();
+	*error = 0;
+	if (task)
+		return task->id;
+	*error = worker_self() ? outside_error() : thread_visit();
+	return *error ? 0 : thread_id();
+}

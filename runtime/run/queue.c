@@ -1,0 +1,492 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+/*
+ * Queues, in the order in which they are looked at: the global queue first, when what the deque held at the last such
+ * look may have been run, so that overflow waits no longer than what is at the end of the deque; then run-next; the
+ * inbox and the deque; the global queue; the reactor and the timers; other workers' deques, timers and run-next. A
+ * busy worker looks at the reactor and the timers every POLL_INTERVAL, and whether another one seems to be blocked: it
+ * relieves that one of what others can do.
+ *
+ * Run-next makes a pair that hands work to each other fast; after NEXT_BUDGET dispatches in a row through it the task
+ * goes to the end of the deque instead, so that the pair cannot starve the rest. The same budget bounds grants.
+ *
+ * What is in run-next is for this worker, who mostly comes to it within a microsecond: waking another one for each
+ * hand-over would cost more than most of them. But a task that has computed for long will probably go on doing so, and
+ * whoever got what it made could compute at the same time. So a sleeping worker is woken when a task hands over that has
+ * run for QUICK_TASK; and whatever else stays in run-next the watchdog finds within a millisecond.
+ */
+#include "run/queue.h"
+
+#include "base/check.h"
+#include "run/global.h"
+#include "run/idle.h"
+#include "run/state.h"
+#include "run/thread.h"
+#include "run/watchdog_wake.h"
+
+#define GLOBAL_INTERVAL 61 /* at least; a prime, so as not to fall in step with a program's own pattern (Go's figure) */
+#define CLOCK_INTERVAL  64 /* dispatches between two looks at the clock, at most */
+#define POLL_INTERVAL   (100 * NS_PER_US)
+#define LONG_TASK       NS_PER_MS /* a worker that is so long in one task may be blocked there */
+#define NEXT_BUDGET     32
+#define QUICK_TASK      (20 * NS_PER_US) /* some times what waking a worker costs its waker */
+#define QUICK_MOST      12u
+
+/* ---- the queues ---- */
+
+/* This worker's fair share of the global queue: one to run now, the rest into its deque. */
+static struct task *take_share(struct worker *worker)
+{
+	struct task *batch[DEQUE_SIZE / 2];
+	if (load(&global_length, relaxed) == 0)
+		return NULL;
+	unsigned room = DEQUE_SIZE - deque_length(&worker->deque); /* thieves only make more */
+	unsigned n = global_take(batch, scheduler.target, MIN(room + 1, DEQUE_SIZE / 2));
+	for (unsigned i = 1; i < n; i++)
+		deque_push(&worker->deque, batch[i]);
+	return n ? batch[0] : NULL;
+}
+
+/* The deque is full: half of it and `task` go to the global queue. */
+static void overflow(struct worker *worker, struct task *task)
+{
+	struct task *batch[DEQUE_SIZE / 2 + 1];
+	unsigned n = deque_steal(&worker->deque, batch);
+	batch[n] = task;
+	global_put(batch, n + 1);
+	COUNT(worker, overflows, 1);
+}
+
+static void push_last(struct worker *worker, struct task *task)
+{
+	if (unlikely(!deque_push(&worker->deque, task)))
+		overflow(worker, task);
+}
+
+/*
+ * Release: a thief that takes it sees the task; pairs with the exchanges in take_next() and steal_next(). seq_cst: before
+ * the looks of hand_over().
+ */
+static void push_next(struct worker *worker, struct task *task)
+{
+	struct task *old = exchange(&worker->next, task, seq_cst);
+	if (old)
+		push_last(worker, old);
+}
+
+static struct task *take_next(struct worker *worker)
+{
+	if (!load(&worker->next, relaxed))
+		return NULL;
+	struct task *task = exchange(&worker->next, NULL, acquire);
+	if (task && ++worker->next_streak > NEXT_BUDGET) {
+		worker->next_streak = 0;
+		push_last(worker, task);
+		return NULL;
+	}
+	return task;
+}
+
+static void inbox_push(struct worker *worker, struct task *task)
+{
+	lock_take(&worker->inbox_lock);
+	task_list_add(&worker->inbox, task);
+	store(&worker->inbox_length, worker->inbox_length + 1, relaxed);
+	lock_drop(&worker->inbox_lock);
+	idle_notify_worker(worker);
+}
+
+static struct task *inbox_take(struct worker *worker)
+{
+	if (load(&worker->inbox_length, relaxed) == 0)
+		return NULL;
+	lock_take(&worker->inbox_lock);
+	struct task *task = task_list_take(&worker->inbox);
+	if (task)
+		store(&worker->inbox_length, worker->inbox_length - 1, relaxed);
+	lock_drop(&worker->inbox_lock);
+	return task;
+}
+
+/*
+ * Whether the running task has run for long: since its worker last handed over or looked around, which was before its
+ * dispatch or is as good. Reading the clock costs a tenth of a hand-over, so while they come in quick succession most of
+ * them are believed to be quick; after that, one must have been measured from the one before it.
+ */
+static bool ran_long(struct worker *worker)
+{
+	if (worker->quick > 0) {
+		worker->quick--;
+		return false;
+	}
+	int64_t now = clock_now(), since = MAX(worker->handed, worker->polled);
+	bool measured = worker->quick_most == 0;
+	worker->handed = now;
+	if (now - since < QUICK_TASK) {
+		worker->quick = worker->quick_most = MIN(2 * worker->quick_most + 1, QUICK_MOST);
+		return false;
+	}
+	worker->quick_most = 0;
+	return measured;
+}
+
+/*
+ * A task is in run-next, and nothing in the deque, while others sleep.
+ *     here:                  run-next = task; looks at `sleeping`, `watched`
+ *     who falls asleep:      sleeping + 1; looks at run-next: watchdog_watch()
+ *     monitor, to look less: watched = 0; looks at run-next
+ * All are sequentially consistent, so it does not stay there unseen.
+ */
+static void hand_over(struct worker *worker)
+{
+	if (ran_long(worker))
+		idle_notify();
+	else if (unlikely(!load(&watchdog_promise.watched, seq_cst)))
+		watchdog_watch();
+}
+
+/* By a worker, or by a plain thread (null). */
+static void enqueue(struct worker *worker, struct task *task, bool last)
+{
+	task_to_ready(task, worker ? worker->number : task->worker);
+	if (unlikely(task->flags & TASK_PINNED)) {
+		inbox_push(worker_get(task->worker), task);
+		return;
+	}
+	if (unlikely(!worker)) {
+		global_put(&task, 1);
+		idle_notify();
+		return;
+	}
+	if (last)
+		push_last(worker, task);
+	else
+		push_next(worker, task);
+	queue_publish(worker);
+	if (scheduler.active == 1)
+		return;
+	unsigned length = deque_length(&worker->deque);
+	if (worker->was_poller && length <= 1)
+		return; /* the first is for itself: see idle_replace_poller() */
+	if (length > 0)
+		idle_notify();
+	else if (idle_count() > 0)
+		hand_over(worker);
+}
+
+void task_ready(struct task *task)
+{
+	if (unlikely(task->flags & TASK_THREAD)) {
+		thread_wake(task);
+		return;
+	}
+	struct worker *worker = worker_self();
+	/* run-next is for hand-offs between tasks; what the reactor or a timer wakes comes in its order */
+	enqueue(worker, task, !worker || !worker->task);
+}
+
+void task_ready_last(struct task *task)
+{
+	if (unlikely(task->flags & TASK_THREAD))
+		thread_wake(task);
+	else
+		enqueue(worker_self(), task, true);
+}
+
+void task_ready_list(struct task_list *list)
+{
+	struct task *task;
+	while ((task = task_list_take(list)))
+		task_ready_last(task);
+}
+
+void queue_last(struct worker *worker, struct task *task)
+{
+	enqueue(worker, task, true);
+}
+
+struct task *queue_granted(struct worker *worker, struct task *task)
+{
+	bool pinned = task->flags & TASK_PINNED;
+	task_to_granted(task, worker->number);
+	if (!pinned || task->worker == worker->number) {
+		if (++worker->next_streak <= NEXT_BUDGET)
+			return task;
+		worker->next_streak = 0;
+	}
+	if (pinned) { /* never into a deque, where others steal */
+		inbox_push(worker_get(task->worker), task);
+		return NULL;
+	}
+	push_last(worker, task);
+	idle_notify();
+	return NULL;
+}
+
+void queue_granted_outside(struct task *task)
+{
+	task_to_granted(task, task->worker);
+	if (task->flags & TASK_PINNED) {
+		inbox_push(worker_get(task->worker), task);
+	} else {
+		global_put(&task, 1);
+		idle_notify();
+	}
+}
+
+/* ---- stealing ---- */
+
+/* Work of another worker: half of its deque, the rest of which goes into ours. */
+static struct task *steal_from(struct worker *worker, struct worker *victim)
+{
+	struct task *loot[DEQUE_SIZE / 2];
+	unsigned n = deque_steal(&victim->deque, loot);
+	if (n == 0)
+		return NULL;
+	for (unsigned i = 1; i < n; i++)
+		push_last(worker, loot[i]);
+	COUNT(worker, steals, 1);
+	COUNT(worker, stolen, n);
+	queue_publish(victim);
+	return loot[0];
+}
+
+/*
+ * Run-next of a worker that does not get to it. A task that has just been handed over is left alone: its worker will
+ * run it within a microsecond, and taking it would move it between processors for nothing.
+ */
+static struct task *steal_next(struct worker *worker, struct worker *victim)
+{
+	uint64_t tick = load(&victim->tick, relaxed);
+	if (!load(&victim->next, relaxed))
+		return NULL;
+	for (int i = 0; i < 100; i++)
+		cpu_relax();
+	if (load(&victim->tick, relaxed) != tick)
+		return NULL;
+	struct task *task = exchange(&victim->next, NULL, acquire);
+	if (task) {
+		COUNT(worker, steals, 1);
+		COUNT(worker, stolen, 1);
+		queue_publish(victim);
+	}
+	return task;
+}
+
+static struct task *steal(struct worker *worker, bool with_next)
+{
+	unsigned start = random_here() % scheduler.active;
+	for (unsigned i = 0; i < scheduler.active; i++) {
+		struct worker *victim = worker_get((start + i) % scheduler.active);
+		struct task *task = NULL;
+		if (victim == worker)
+			continue;
+		task = steal_from(worker, victim);
+		if (!task && with_next)
+			task = steal_next(worker, victim);
+		if (task)
+			return task;
+	}
+	return NULL;
+}
+
+/* ---- finding work ---- */
+
+/* The watchdog asks for it: what is in the caches keeps memory from being given back, see memory.c. */
+void worker_empty(struct worker *worker)
+{
+	store(&worker->empty_due, 0, relaxed);
+	stack_worker_empty(&worker->stack);
+	task_cache_empty(&worker->tasks);
+}
+
+/*
+ * Makes those ready whose deadline has come, some at a time: what is in our hands nobody else can run. Any worker's
+ * timers: that one may be blocked in a task.
+ */
+static void run_timers(struct timers *timers, int64_t now)
+{
+	struct task_list expired = { 0 };
+	struct task *task;
+	unsigned n = 0;
+	bool more;
+	do {
+		more = timers_expire(timers, now, &expired);
+		for (; (task = task_list_take(&expired)); n++)
+			task_ready(task);
+	} while (more);
+	if (n > 0)
+		count_here(SLEY_COUNTER_timers, n);
+}
+
+/* All workers' timers: one may be blocked in a task. */
+static void run_all_timers(int64_t now)
+{
+	for (unsigned i = 0; i < scheduler.active; i++) {
+		struct timers *timers = &worker_get(i)->timers;
+		if (load(&timers->earliest, relaxed) <= now)
+			run_timers(timers, now);
+	}
+}
+
+static void poll_now(struct worker *worker)
+{
+	worker->polled = worker->clocked = clock_now();
+	store(&worker->poll_due, 0, relaxed);
+	if (load(&worker->timers.earliest, relaxed) <= worker->polled)
+		run_timers(&worker->timers, worker->polled);
+	if (unlikely(load(&worker->empty_due, relaxed)))
+		worker_empty(worker);
+	sched_hooks.poll(0);
+}
+
+/*
+ * With a thousand tasks what a switch touches is not in the first-level cache any more. The next tasks are known, so
+ * their lines are fetched while others run: first the entry, and when that has come, the stack, the slot and the
+ * record. The fields read may be stale, or another worker may be writing them: they are hints, and entries are never
+ * unmapped. (Not under TSan, which cannot know that.)
+ */
+static void prefetch(struct worker *worker)
+{
+#ifndef SLEY_TSAN
+	const struct task *later = deque_peek(&worker->deque, 3), *next = deque_peek(&worker->deque, 0);
+	__builtin_prefetch(later);
+	if (!next)
+		return;
+	const char *image = next->tenant.image, *sp = next->tenant.context.sp;
+	__builtin_prefetch(sp);
+	__builtin_prefetch(sp + CACHE_LINE);
+	__builtin_prefetch(sp + 2 * CACHE_LINE);
+	if (image) {
+		for (int i = 0; i < 6; i++) /* the live bytes of most tasks */
+			__builtin_prefetch(image + i * CACHE_LINE);
+	}
+	__builtin_prefetch(next->tenant.slot);
+	__builtin_prefetch(task_record(next));
+#else
+	(void)worker;
+#endif
+}
+
+/* There are pinned tasks: they and the deque take turns, or pinned ones that yield would keep the others out. */
+static struct task *take_in_turn(struct worker *worker)
+{
+	struct task *task = NULL;
+	worker->deque_turn = !worker->deque_turn;
+	if (worker->deque_turn)
+		task = deque_pop(&worker->deque);
+	return task ? task : inbox_take(worker);
+}
+
+static struct task *find_local(struct worker *worker)
+{
+	struct task *task = take_next(worker);
+	if (task)
+		return task;
+	worker->next_streak = 0;
+	if (unlikely(load(&worker->inbox_length, relaxed) > 0) && (task = take_in_turn(worker)))
+		return task;
+	task = deque_pop(&worker->deque);
+	if (task)
+		prefetch(worker);
+	return task;
+}
+
+/*
+ * `until_clock` is over. It is set anew, to so many dispatches as take about half the interval, as the last ones
+ * went: one, if tasks run for long. A look at the clock costs as much as a switch.
+ */
+static bool poll_is_due(struct worker *worker)
+{
+	int64_t now = clock_now(), spent = MAX(now - worker->clocked, 1);
+	int64_t fitting = MAX(worker->clock_interval, 1) * (POLL_INTERVAL / 2) / spent;
+	worker->clocked = now;
+	worker->until_clock = worker->clock_interval = (int)MAX(MIN(fitting, CLOCK_INTERVAL), 1);
+	return now - worker->polled > POLL_INTERVAL;
+}
+
+/*
+ * Looks at another worker, any: has it been in the same task for long, with work that we can do? Its timers; its queue. If the two words do not belong together, as two looked at the same time, it is relieved too early.
+ */
+static void relieve_another(struct worker *worker)
+{
+	unsigned distance = 1 + random_here() % (scheduler.active - 1);
+	struct worker *other = worker_get((worker->number + distance) % scheduler.active);
+	uint64_t tick = load(&other->tick, relaxed);
+	if (load(&other->known_tick, relaxed) != tick) {
+		store(&other->known_since, worker->polled, relaxed);
+		store(&other->known_tick, tick, relaxed);
+		return;
+	}
+	if (worker->polled - load(&other->known_since, relaxed) < LONG_TASK)
+		return;
+	if (load(&other->timers.earliest, relaxed) <= worker->polled)
+		run_timers(&other->timers, worker->polled);
+	struct task *task = steal_from(worker, other);
+	if (!task)
+		task = steal_next(worker, other);
+	if (task) {
+		push_last(worker, task);
+		idle_notify();
+	}
+}
+
+/* A busy worker's duties towards the rest: the global queue, the reactor, its timers, workers that are blocked. */
+static struct task *find_fairly(struct worker *worker)
+{
+	if (unlikely(load(&worker->poll_due, relaxed)) || (unlikely(--worker->until_clock <= 0) && poll_is_due(worker))) {
+		poll_now(worker);
+		if (scheduler.active > 1)
+			relieve_another(worker);
+	}
+	if (likely(--worker->until_global > 0))
+		return NULL;
+	struct task *task = take_share(worker);
+	/* more often, and tasks that spawn tasks would be run breadth first, with all of them alive at the same time */
+	worker->until_global = MAX(GLOBAL_INTERVAL, deque_length(&worker->deque));
+	return task;
+}
+
+static struct task *find_elsewhere(struct worker *worker)
+{
+	struct task *task = take_share(worker);
+	if (task)
+		return task;
+	poll_now(worker);
+	if ((task = find_local(worker)))
+		return task;
+	if (scheduler.active > 1 && idle_spin_begin(worker)) {
+		for (int round = 0; !task && round < 4; round++) {
+			run_all_timers(worker->polled);
+			task = find_local(worker);
+			if (!task)
+				task = steal(worker, round == 3);
+			if (!task)
+				task = take_share(worker);
+		}
+		idle_spin_end(worker, task != NULL);
+	}
+	return task;
+}
+
+struct task *queue_find(struct worker *worker)
+{
+	while (!load(&scheduler.stopping, acquire)) {
+		struct task *task = find_fairly(worker);
+		if (!task)
+			task = find_local(worker);
+		if (!task)
+			task = find_elsewhere(worker);
+		/* woken as a spinner: also for nothing, else nobody would be woken any more */
+		if (worker->spinning)
+			idle_spin_end(worker, task != NULL);
+		if (task) {
+			if (unlikely(worker->was_poller))
+				idle_replace_poller(worker);
+			return task;
+		}
+		if (idle_wait(worker))
+			run_all_timers(worker->polled);
+	}
+	return NULL;
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+#include "run/relative.h"
+
+#ifdef SLEY_DEBUG
+
+#include "base/clock.h"
+#include "run/fault.h"
+#include "run/place.h"
+
+int64_t relative_most = 3600 * NS_PER_SEC;
+
+void relative_check(const struct task *task, sley_time deadline, const void *pc)
+{
+	static told_sites told;
+	char who[TASK_TEXT], place[PLACE];
+	if (deadline <= 0 || deadline >= relative_most || clock_now() < relative_most ||
+	    !fault_first_time(told, task->site))
+		return;
+	complain(
+		"%s, waits at %s until %lld ms after the machine was booted, which is long over: a deadline is a time, "
+		"and no duration: sley_in(SLEY_MS(%lld))",
+		task_text(who, task->id, task->site), place_of(place, pc), (long long)(deadline / NS_PER_MS),
+		(long long)(deadline / NS_PER_MS));
+}
+
+#endif

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+/* How tasks change their states: see task.h for who may. */
+#ifndef RUN_STATE_H
+#define RUN_STATE_H
+
+#include "run/current.h"
+#include "task/task.h"
+
+/*
+ * The transitions, inline: they are on the way of every switch. `worker` is the number of the one that acts. The public
+ * record follows with relaxed stores: readers expect words of different age.
+ */
+static inline void task_enter_state(struct task *task, enum sley_task_state state)
+{
+	struct sley_region_task *record = task_record(task);
+	task->state = (uint8_t)state;
+	store(&record->state, (uint8_t)state, relaxed);
+	store(&record->since_ns, region_times() ? worker_stamp() : 0, relaxed);
+}
+
+static inline void task_to_ready(struct task *task, unsigned worker)
+{
+	DCHECK(task->state == SLEY_TASK_FREE || task->state == SLEY_TASK_WAITING || task->state == SLEY_TASK_RUNNING ||
+	       task->state == SLEY_TASK_SLOT);
+	task->ready_on = (uint8_t)worker;
+	store(&task_record(task)->worker, (uint16_t)worker, relaxed);
+	task_enter_state(task, SLEY_TASK_READY);
+}
+
+static inline void task_to_running(struct task *task, unsigned worker)
+{
+	DCHECK(task->state == SLEY_TASK_READY || task->state == SLEY_TASK_SLOT);
+	task->worker = (uint8_t)worker;
+	store(&task_record(task)->worker, (uint16_t)worker, relaxed);
+	task_enter_state(task, SLEY_TASK_RUNNING);
+}
+
+static inline void task_to_waiting(struct task *task, enum sley_wait_kind kind, uint64_t object, const void *pc)
+{
+	struct sley_region_task *record = task_record(task);
+	DCHECK(task->state == SLEY_TASK_RUNNING);
+	store(&record->wait_kind, (uint8_t)kind, relaxed);
+	store(&record->wait_object, object, relaxed);
+	store(&record->wait_pc, (uint64_t)(uintptr_t)pc, relaxed);
+	task_enter_state(task, SLEY_TASK_WAITING);
+}
+
+/* A wait was begun but the task goes on without having parked. */
+static inline void task_unwait(struct task *task)
+{
+	DCHECK(task->state == SLEY_TASK_WAITING);
+	task_enter_state(task, SLEY_TASK_RUNNING);
+}
+
+static inline void task_to_slot(struct task *task)
+{
+	DCHECK(task->state == SLEY_TASK_READY);
+	task_enter_state(task, SLEY_TASK_SLOT);
+}
+
+/* READY, and it holds its slot. */
+static inline void task_to_granted(struct task *task, unsigned worker)
+{
+	task_to_ready(task, worker);
+	task->flags |= TASK_GRANTED;
+}
+
+static inline void task_to_ended(struct task *task)
+{
+	DCHECK(task->state == SLEY_TASK_RUNNING);
+	task_enter_state(task, SLEY_TASK_ENDED);
+}
+
+#endif

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+#include "run/timer.h"
+
+#include <stddef.h>
+
+#include "base/check.h"
+#include "base/race.h"
+#include "run/idle.h"
+#include "run/watchdog_wake.h"
+#include "run/worker.h"
+
+#define BATCH 32 /* timers that are run at once */
+
+/* With the lock held: the heap is another. relaxed: idle workers read it after a fence (idle.c), busy ones need it soon. */
+static void set_earliest(struct timers *timers)
+{
+	store(&timers->earliest, timers->heap.root ? timers->heap.root->key : SLEY_NEVER, relaxed);
+}
+
+void timers_init(struct timers *timers)
+{
+	*timers = (struct timers){ .earliest = SLEY_NEVER };
+}
+
+void timer_arm(struct task *task, sley_time deadline)
+{
+	struct worker *worker = worker_self();
+	struct timers *timers = &worker->timers;
+	task->timer.key = deadline;
+	task->timer_heap = (uint8_t)worker->number;
+	lock_take(&timers->lock);
+	heap_insert(&timers->heap, &task->timer);
+	set_earliest(timers);
+	lock_drop(&timers->lock);
+	/* this worker may be blocked then, and whoever waits in the reactor not know of it */
+	if (idle_count() > 0 && deadline < load(&watchdog_promise.next_look, seq_cst) - TIMER_LATE)
+		watchdog_wake();
+}
+
+void timer_cancel(struct task *task)
+{
+	struct timers *timers = &worker_get(task->timer_heap)->timers;
+	lock_take(&timers->lock);
+	if (heap_has(&timers->heap, &task->timer)) { /* else it has expired */
+		heap_remove(&timers->heap, &task->timer);
+		set_earliest(timers);
+	}
+	lock_drop(&timers->lock);
+}
+
+/*
+ * The number of the wait is read while the timer is still in the heap, under its lock: the task cannot have gone on to
+ * its next wait, as timer_cancel() needs that lock first. The claim comes after unlocking and fails if it is late.
+ */
+static struct task *expire(struct timers *timers, sley_time now, uint64_t *number)
+{
+	struct task *task = NULL;
+	lock_take(&timers->lock);
+	if (timers->heap.root && timers->heap.root->key <= now) {
+		task = CONTAINER_OF(timers->heap.root, struct task, timer);
+		*number = wait_number(task);
+		heap_remove(&timers->heap, &task->timer);
+		set_earliest(timers);
+	}
+	lock_drop(&timers->lock);
+	return task;
+}
+
+bool timers_expire(struct timers *timers, sley_time now, struct task_list *list)
+{
+	uint64_t number;
+	struct task *task;
+	for (int i = 0; i < BATCH; i++) {
+		if (load(&timers->earliest, relaxed) > now || !(task = expire(timers, now, &number)))
+			return false;
+		RACE_POINT(timer_taken);
+		if (wait_claim_number(task, number, CLAIM_DEADLINE))
+			task_list_add(list, task);
+	}
+	return true;
+}

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+/*
+ * Timers: one heap of deadlines per worker, under its own lock so that any worker can run or cancel them.
+ *
+ * The heap's nodes are in the tasks (base/heap.h), so arming cannot fail. Rejected: an array heap, which must grow in the
+ * middle of a wait, and a wheel, whose slots are coarser than the sub-millisecond deadlines that we keep.
+ */
+#ifndef RUN_TIMER_H
+#define RUN_TIMER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <sley.h>
+
+#include "base/clock.h"
+#include "base/heap.h"
+#include "base/lock.h"
+
+#define TIMER_LATE (NS_PER_MS + 200 * NS_PER_US) /* it is the watchdog's then: its worker does not come to it */
+
+struct task;
+struct task_list;
+
+struct timers {
+	struct lock lock;
+	struct heap heap;   /* protected by lock; keys are deadlines */
+	sley_time earliest; /* atomic: the first deadline, or SLEY_NEVER; written under lock */
+};
+
+void timers_init(struct timers *timers);
+
+/* Arms the calling task's timer in its worker's heap. */
+void timer_arm(struct task *task, sley_time deadline);
+
+/* Takes the task's timer out of its heap, unless it has expired. */
+void timer_cancel(struct task *task);
+
+/*
+ * Takes some of the timers out whose deadline has come, and claims their waits: adds the tasks to the list. Whether there
+ * may be more. By any worker.
+ */
+bool timers_expire(struct timers *timers, sley_time now, struct task_list *list);
+
+#endif

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+/*
+ * A part of the records (region/part.h) can be given back when all slabs of its entries have lost their pages: then
+ * nobody has one of these entries, so nobody writes to a record, and each slab keeps the generations of its entries
+ * (task.c), so no id comes again. A slab gets pages with the table's growth lock held, and so that is held meanwhile.
+ */
+#include "task/records.h"
+
+#include "base/arena.h"
+#include "base/slab.h"
+#include "region/part.h"
+#include "task/task.h"
+
+#define AHEAD 4096u /* records are populated in steps of 256 KiB */
+#define FIRST 64u   /* the first page */
+
+/* Protected by the table's growth lock. */
+static struct {
+	uint32_t populated; /* [0, populated) were touched */
+	bool used[SLEY_REGION_PARTS + 1]; /* the part has pages */
+} records;
+
+/* A range in one part. */
+static int populate(uint32_t begin, uint32_t end)
+{
+	unsigned part = (unsigned)SLEY_REGION_PART(begin);
+	size_t size = ROUND_UP((end - begin) * sizeof(struct sley_region_task), PAGE);
+	if (part > 0 && !records.used[part])
+		part_open(part);
+	records.used[part] = true;
+	if (memory_populate(&region.tasks[begin], size) != 0)
+		return -ENOMEM;
+	memory_dump(&region.tasks[begin], size, true);
+	return 0;
+}
+
+int records_grow(uint32_t high)
+{
+	while (records.populated < high) {
+		uint32_t step = records.populated < AHEAD ? FIRST : AHEAD;
+		uint32_t end = MIN(records.populated + step, ROUND_UP(region.max_tasks, FIRST));
+		int error = populate(records.populated, end);
+		if (error)
+			return error;
+		records.populated = end;
+	}
+	return 0;
+}
+
+int records_again(uint32_t begin, uint32_t end)
+{
+	end = MIN(end, ROUND_UP(region.max_tasks, FIRST));
+	return SLEY_REGION_PART(begin) > 0 && begin < end ? populate(begin, end) : 0;
+}
+
+static unsigned slab_of(uint32_t index)
+{
+	return (unsigned)(((size_t)index * sizeof(struct task) + SLAB - 1) / SLAB);
+}
+
+static size_t renew(unsigned part)
+{
+	uint32_t begin = part_begin(part), end = MIN(part_end(part), records.populated);
+	if (!records.used[part] || !part_renew(part))
+		return 0;
+	records.used[part] = false;
+	return begin < end ? (end - begin) * sizeof(struct sley_region_task) : 0;
+}
+
+size_t records_trim(struct slabs *entries, size_t (*shrink)(uint32_t tasks))
+{
+	size_t given = 0;
+	for (unsigned part = SLEY_REGION_PARTS; part > 0; part--) {
+		if (!lock_try(&entries->growth)) /* populating: it takes its time */
+			break;
+		if (records.used[part] && slabs_are_cold(entries, slab_of(part_begin(part)), slab_of(part_end(part))))
+			given += renew(part);
+		lock_drop(&entries->growth);
+	}
+	if (lock_try(&entries->growth)) {
+		given += shrink((uint32_t)(slabs_usable(entries) * (SLAB / sizeof(struct task))));
+		lock_drop(&entries->growth);
+	}
+	return given;
+}
+
+void records_close(void)
+{
+	for (unsigned part = SLEY_REGION_PARTS; part > 0; part--)
+		renew(part);
+	records.populated = MIN(records.populated, SLEY_REGION_PART_RECORDS);
+}

@@ -1,0 +1,347 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+/*
+ * The table. Free entries are reused LIFO, by worker, so that they are warm; the others are in slabs, which lose their
+ * pages when none of their entries has been needed for some seconds. An entry that then comes back must be none that
+ * anybody remembers: its slab keeps the newest generation and the highest number of a wait that any of them has had.
+ */
+#include "task/task.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/arena.h"
+#include "base/check.h"
+#include "base/race.h"
+#include "task/forgotten.h"
+#include "task/records.h"
+
+#define BATCH 32 /* entries that travel between a worker's cache and the table */
+
+struct slabs task_slabs;
+
+static struct {
+	uint32_t max;
+	int (*reserve)(uint32_t tasks); /* constant during a run, as max */
+	uint64_t generation; /* of fresh entries: above all that earlier runs used */
+	uint32_t high;       /* atomic: entries [0, high) were used; written under the lock of the slabs */
+} table;
+
+struct task *task_at(uint32_t index)
+{
+	return (struct task *)(void *)task_slabs.base + index;
+}
+
+/* ---- what the slabs keep of the entries: see struct slab ---- */
+
+enum newest {
+	NEWEST_GENERATION, /* no entry of the slab has had this one or a later one */
+	NEWEST_WAIT,       /* nor a wait with a higher number */
+};
+
+#define GENERATIONS (INT64_MAX >> SLEY_TASK_INDEX_BITS)
+
+static uint64_t generation_of(const struct task *task)
+{
+	return task->id >> SLEY_TASK_INDEX_BITS;
+}
+
+/* They wrap. */
+static bool is_later(uint64_t generation, uint64_t than)
+{
+	return ((generation - than) & GENERATIONS) <= GENERATIONS / 2;
+}
+
+static size_t entry_size(unsigned class)
+{
+	(void)class;
+	return sizeof(struct task);
+}
+
+/*
+ * An entry is in use for the first time since its slab was stock: its bytes are old, or zero. Somebody may know it from
+ * an earlier life, and look at its id under its lock. That is the last lock here, as he takes no other one: the id is
+ * not his.
+ */
+static void entry_cut(struct slab *slab, void *block)
+{
+	struct task *task = block;
+	uint32_t index = (uint32_t)(task - task_at(0));
+	if (slab->newest[NEWEST_GENERATION] == 0)
+		slab->newest[NEWEST_GENERATION] = table.generation;
+	store(&task->claim, slab->newest[NEWEST_WAIT] << CLAIM_BITS | CLAIM_EVENT, relaxed); /* it does not wait */
+	if (slab->again)
+		lock_take(&task->lock);
+	task->fate = TASK_UNUSED;
+	task->id = slab->newest[NEWEST_GENERATION] << SLEY_TASK_INDEX_BITS | (index + 1);
+	if (slab->again)
+		lock_drop(&task->lock);
+	if (index >= table.high) {
+		store(&table.high, index + 1, release); /* pairs with task_find() */
+		store(&region.header->task_high, MAX(index + 1, region.header->task_high), relaxed);
+	}
+}
+
+static void entry_back(struct slab *slab, void *block)
+{
+	const struct task *task = block;
+	if (is_later(generation_of(task), slab->newest[NEWEST_GENERATION]))
+		slab->newest[NEWEST_GENERATION] = generation_of(task);
+	slab->newest[NEWEST_WAIT] = MAX(slab->newest[NEWEST_WAIT], load(&task->claim, relaxed) >> CLAIM_BITS);
+}
+
+/* What entries need besides, before they are used. */
+static int entries_grow(size_t end)
+{
+	uint32_t entries = (uint32_t)MIN(end / sizeof(struct task), table.max);
+	int error = records_grow(entries);
+	return error ? error : table.reserve(entries);
+}
+
+/* The same for entries that had lost their pages. */
+static int entries_again(size_t begin, size_t end)
+{
+	size_t usable = slabs_usable(&task_slabs) * (SLAB / sizeof(struct task));
+	int error = records_again((uint32_t)(begin / sizeof(struct task)), (uint32_t)(end / sizeof(struct task)));
+	return error ? error : table.reserve((uint32_t)MIN(usable, table.max));
+}
+
+/*
+ * The slab is about to become zero. Someone with an old id may hold the lock of an entry just now, to find that out;
+ * then the slab stays. All locks are taken, and it is the zeroes that drop them: so whoever comes meanwhile waits, and
+ * goes on afterwards, at the latest when his sleep ends (lock_slow()).
+ */
+static bool entries_leave(struct slab *slab, void *memory)
+{
+	struct task *first = memory;
+	uint32_t n = slab->ready / sizeof(struct task), i = 0;
+	while (i < n && lock_try(&first[i].lock))
+		i++;
+	if (i < n) {
+		while (i-- > 0)
+			lock_drop(&first[i].lock);
+		return false;
+	}
+	for (i = 0; i < n; i++)
+		fiber_fini(&first[i].fiber);
+	return true;
+}
+
+int tasks_open(uint32_t max, int (*reserve)(uint32_t tasks))
+{
+	static const struct slab_kind kind = { .size = entry_size,
+					       .cut = entry_cut,
+					       .back = entry_back,
+					       .grow = entries_grow,
+					       .again = entries_again,
+					       .leave = entries_leave };
+	table.max = max;
+	table.reserve = reserve;
+	forgotten_open(max);
+	return slabs_open(&task_slabs, &kind, (size_t)max * sizeof(struct task));
+}
+
+void tasks_close(void)
+{
+	uint64_t newest = table.generation;
+	for (uint32_t i = 0; i < table.high; i++) {
+		if (is_later(generation_of(task_at(i)), newest))
+			newest = generation_of(task_at(i));
+		if (region_is_live(i)) { /* else its page may be a hole */
+			store(&region.tasks[i].id, 0, relaxed);
+			region_live_clear(i);
+		}
+		fiber_fini(&task_at(i)->fiber);
+	}
+	for (unsigned i = 0; i < task_slabs.made; i++) {
+		if (is_later(task_slabs.all[i].newest[NEWEST_GENERATION], newest))
+			newest = task_slabs.all[i].newest[NEWEST_GENERATION];
+	}
+	slabs_close(&task_slabs);
+	records_close();
+	table.high = 0;
+	table.generation = (newest + 1) & GENERATIONS;
+}
+
+/* ---- taking and giving ---- */
+
+/* Takes up to `most` entries; the list's length. */
+static unsigned refill(struct slab_block **head, unsigned most, int *error)
+{
+	return slabs_take_or(&task_slabs, 0, head, most, error);
+}
+
+static struct task *none(int error)
+{
+	if (error == -EAGAIN)
+		forgotten_report();
+	return NULL;
+}
+
+struct task *task_alloc(struct task_cache *cache, int *error)
+{
+	struct slab_block *block = NULL;
+	if (!cache) {
+		if (refill(&block, 1, error) == 0)
+			return none(*error);
+	} else {
+		if (!cache->head && (cache->count = refill(&cache->head, BATCH, error)) == 0)
+			return none(*error);
+		block = cache->head;
+		cache->head = block->next;
+		cache->count--;
+	}
+	struct task *task = (struct task *)(void *)block;
+	task->tenant.next = NULL;
+	task->flags = task->fate = 0;
+	task->joiner = 0;
+	store(&task->claim, load(&task->claim, relaxed) & ~(CLAIM_CANCEL | CLAIM_MASKED), relaxed);
+	return task;
+}
+
+void task_cache_empty(struct task_cache *cache)
+{
+	slabs_give(&task_slabs, &cache->head, cache->count);
+	cache->count = 0;
+}
+
+struct task_extra *task_extra_get(struct task *task)
+{
+	struct task_extra *extra = task->extra;
+	if (extra || !(extra = block_alloc(sizeof(*extra))))
+		return extra;
+	*extra = (struct task_extra){ .deadline = SLEY_NEVER };
+	store(&task->extra, extra, release); /* pairs with task_extra() */
+	return extra;
+}
+
+struct task_extra *task_extra_own(struct task *task)
+{
+	struct task_extra *extra = task_extra(task);
+	if (extra)
+		return extra;
+	lock_take(&task->lock);
+	extra = task_extra_get(task);
+	lock_drop(&task->lock);
+	return extra;
+}
+
+void task_watch(struct task *task, struct watch *watch)
+{
+	struct task_extra *extra = task->extra;
+	DCHECK(!(task->fate & (TASK_ENDED | TASK_UNUSED)));
+	watch->prev = NULL;
+	watch->next = extra->watches;
+	if (watch->next)
+		watch->next->prev = watch;
+	extra->watches = watch;
+}
+
+bool task_unwatch(struct task *task, struct watch *watch)
+{
+	if (watch->prev == watch)
+		return false;
+	if (watch->prev)
+		watch->prev->next = watch->next;
+	else
+		task->extra->watches = watch->next;
+	if (watch->next)
+		watch->next->prev = watch->prev;
+	watch->prev = watch; /* out of the list */
+	return true;
+}
+
+void task_outcome(struct task *task, struct sley_end *end)
+{
+	struct task_extra *extra = task->extra;
+	bool is_child = extra && extra->child;
+	bool cancelled = extra ? extra->cancelled : (load(&task->claim, relaxed) & CLAIM_CANCEL) != 0;
+	*end = (struct sley_end){ .task = (sley_task)task->id, .reason = SLEY_END_RETURNED };
+	if (is_child)
+		end->result = extra->result;
+	if (cancelled && (!is_child || end->result < 0))
+		end->reason = SLEY_END_CANCELLED;
+	else if (end->result < 0)
+		end->reason = SLEY_END_FAILED;
+}
+
+void task_free(struct task_cache *cache, struct task *task)
+{
+	struct sley_region_task *record = task_record(task);
+	RACE_POINT(task_is_freed);
+	task->state = SLEY_TASK_FREE;
+	store(&record->id, 0, relaxed);
+	region_live_clear(task_index(task));
+	lock_take(&task->lock); /* who has a stale id looks under it, at the extra too */
+	struct task_extra *extra = task->extra;
+	store(&task->extra, NULL, relaxed);
+	task->fate = TASK_UNUSED;
+	task->id = (task->id + ((uint64_t)1 << SLEY_TASK_INDEX_BITS)) & INT64_MAX; /* ids are positive */
+	lock_drop(&task->lock);
+	if (unlikely(extra != NULL))
+		block_free(extra, sizeof(*extra));
+	struct slab_block *block = (struct slab_block *)(void *)task;
+	if (!cache) {
+		slabs_give(&task_slabs, &block, 1);
+		return;
+	}
+	block->next = cache->head;
+	cache->head = block;
+	if (++cache->count > 2 * BATCH) {
+		slabs_give(&task_slabs, &cache->head, BATCH);
+		cache->count -= BATCH;
+	}
+}
+
+struct task *task_find(int64_t id)
+{
+	uint32_t index = (uint32_t)((uint64_t)id & SLEY_TASK_INDEX_MASK) - 1;
+	if (id <= 0 || index >= load(&table.high, acquire)) /* pairs with entry_cut(): the entry is there */
+		return NULL;
+	return task_at(index);
+}
+
+void tasks_each(void (*fn)(struct task *, void *), void *arg)
+{
+	uint32_t high = load(&table.high, acquire);
+	for (uint32_t i = 0; i < high; i++) {
+		if (task_at(i)->id != 0) /* its page was not given back */
+			fn(task_at(i), arg);
+	}
+}
+
+/* ---- the public record ---- */
+
+static void copy_name(struct sley_region_task *record, const char *name)
+{
+	/* two words, so that a reader never sees more than one torn */
+	uint64_t words[2] = { 0 };
+	if (name)
+		memcpy(words, name, strnlen(name, sizeof(words)));
+	store((uint64_t *)(void *)record->name, words[0], relaxed);
+	store((uint64_t *)(void *)record->name + 1, words[1], relaxed);
+}
+
+void task_set_name(struct task *task, const char *name)
+{
+	copy_name(task_record(task), name);
+}
+
+void task_publish(struct task *task, struct task *parent, const char *name)
+{
+	struct sley_region_task *record = task_record(task);
+	/* one by one, as the watchdog may be reading what the record said before */
+	store(&record->state, SLEY_TASK_FREE, relaxed);
+	store(&record->wait_kind, SLEY_WAIT_NONE, relaxed);
+	store(&record->worker, 0, relaxed);
+	store(&record->site, task->site, relaxed);
+	store(&record->wait_object, 0, relaxed);
+	store(&record->wait_pc, 0, relaxed);
+	store(&record->since_ns, 0, relaxed);
+	store(&record->parent_deepest, parent ? task_index(parent) + 1 : 0, relaxed);
+	store(&record->live16, 0, relaxed);
+	store(&record->image16, 0, relaxed);
+	copy_name(record, name);
+	store(&record->id, task->id, release);
+	region_live_set(task_index(task));
+}

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+#include "watch/stuck.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "base/check.h"
+#include "base/descriptor.h"
+#include "run/fault.h"
+
+int64_t hold_long = NS_PER_SEC;
+
+struct worker *hold_worker(const struct slot *slot)
+{
+	for (unsigned i = 0; i < scheduler.active; i++) {
+		const struct sley_region_worker *line = worker_get(i)->line;
+		if (load(&line->stack_top, relaxed) == (uint64_t)(uintptr_t)slot->top &&
+		    load(&line->mode, relaxed) == SLEY_WORKER_TASK)
+			return worker_get(i);
+	}
+	return NULL;
+}
+
+struct slot *hold_slot(struct task *task)
+{
+	struct slot *slot = load(&task->tenant.slot, relaxed);
+	return slot_in_range(slot) ? slot : NULL; /* a private one may be unmapped at any moment */
+}
+
+/* Tasks in state SLOT that wait for this one. It reads the records of all tasks, but only when something is reported. */
+static unsigned waiters_of(const struct slot *slot)
+{
+	unsigned n = 0;
+	uint32_t high = load(&region.header->task_high, relaxed);
+	for (uint32_t word = 0; word < ROUND_UP(high, 64) / 64; word++) {
+		uint64_t bits =
+			load(&region.live[word], acquire); /* pairs with region_live_set(): the record is whole */
+		for (; bits; bits &= bits - 1) {
+			uint32_t index = word * 64 + (uint32_t)__builtin_ctzll(bits);
+			n += load(&region.tasks[index].state, relaxed) == SLEY_TASK_SLOT &&
+			     hold_slot(task_at(index)) == slot;
+		}
+	}
+	return n;
+}
+
+/* What the thread does: "in system call 202", or that it computes. */
+static const char *call_of(char text[40], uint32_t tid)
+{
+	char path[64], line[32] = "";
+	long number;
+	snprintf(path, sizeof(path), "/proc/self/task/%u/syscall", tid);
+	int fd = descriptor_lift(open(path, O_RDONLY | O_CLOEXEC));
+	if (fd >= 0) {
+		ssize_t n = read(fd, line, sizeof(line) - 1);
+		line[n > 0 ? n : 0] = '\0';
+		close(fd);
+	}
+	if (sscanf(line, "%ld ", &number) == 1 && number >= 0)
+		snprintf(text, 40, "in system call %ld", number);
+	else
+		snprintf(text, 40, "%s", line[0] == 'r' ? "computing" : "in its code");
+	return text;
+}
+
+static void report(struct worker *worker, const struct slot *slot, int64_t now)
+{
+	static told_sites told;
+	char who[TASK_TEXT], call[40];
+	uint64_t id = load(&worker->line->task, relaxed);
+	uint32_t site = load(&worker->line->site, relaxed);
+	if (id == 0 || load(&worker->tick, relaxed) != worker->seen_tick)
+		return; /* it has just come back */
+	count_here(SLEY_COUNTER_slot_blocks, 1);
+	unsigned n = waiters_of(slot);
+	if (n == 0 || !fault_first_time(told, site))
+		return;
+	complain(
+		"%s, has kept its stack for %lld ms, %s, while %u task%s that share%s it want%s to run: give it a private "
+		"stack, or use a call that parks the task",
+		task_text(who, id, site), (long long)((now - worker->held_since) / NS_PER_MS),
+		call_of(call, load(&worker->line->tid, relaxed)), n, n == 1 ? "" : "s", n == 1 ? "s" : "",
+		n == 1 ? "s" : "");
+}
+
+void stuck_look(struct worker *worker, bool same, int64_t now)
+{
+	if (!same) {
+		worker->held_since = now;
+		worker->hold_told = false;
+		return;
+	}
+	if (worker->hold_told || now - worker->held_since < load(&hold_long, relaxed))
+		return;
+	struct slot *slot = slot_of((char *)(uintptr_t)load(&worker->line->stack_top, relaxed) - 1);
+	if (!slot || !slot_has_waiters(slot))
+		return;
+	worker->hold_told = true;
+	report(worker, slot, now);
+}

@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+/*
+ * The watchdog: a thread that looks now and then at what nobody else can be relied on to see: the control word of the
+ * region, a worker stuck in one task while there is work in its queue or its timers, idle workers none of which waits in
+ * the reactor, tasks that wait for memory, descriptors that were closed behind the runtime's back, stacks that were
+ * deeper than they are (depth.c), and a run in which nothing can ever happen again (deadlock.c).
+ *
+ * A look costs some 10 us of a processor, so it comes no more often than somebody needs it:
+ *   resting    all workers sleep, and did at the last look: TICK_REST. The first worker that wakes, wakes the watchdog.
+ *   otherwise  TICK.
+ *   watching   a task was handed over that its worker may not come to, while another one sleeps: TICK_WATCH, for some
+ *              looks. The first such hand-over wakes the watchdog, the next ones find it watching (queue.c). Or the
+ *              poller is in a task while another one sleeps, and leaves it to the watchdog to find that out (idle.c).
+ *   timers     of workers that are awake, while another one sleeps: when they are late. Arming one that would be late
+ *              before the next look wakes the watchdog.
+ * So it is woken once for each of its longer sleeps, and a service whose workers all compute, or all sleep, or hand
+ * nothing over has 100, 4 and 100 looks in a second.
+ *
+ * It publishes what it promises (`watched`, `resting`, `next_look`), and looks once more at what would need an earlier
+ * look before it sleeps; whoever brings that does it first, and then looks at the promise. All of this is sequentially
+ * consistent, and `asleep` is 1 from before.
+ *
+ * It runs no tasks. It has all signals blocked.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+
+#include "base/futex.h"
+#include "base/race.h"
+#include "run/depth.h"
+#include "run/idle.h"
+#include "run/starved.h"
+#include "run/watchdog_wake.h"
+#include "run/worker.h"
+#include "watch/deadlock.h"
+#include "watch/memory.h"
+#include "watch/stuck.h"
+#include "watch/watchdog.h"
+
+#define TICK           (10 * NS_PER_MS)
+#define TICK_REST      (250 * NS_PER_MS)
+#define TICK_WATCH     (600 * NS_PER_US)
+#define WATCH_LOOKS    4u /* if there is nothing to watch at the moment of the last, that many and no more */
+#define REARM_INTERVAL NS_PER_SEC
+
+#ifdef SLEY_TSAN
+#define SANITIZER_THREADS 1u /* it has one of its own */
+#else
+#define SANITIZER_THREADS 0u
+#endif
+
+static struct {
+	pthread_t thread;
+	unsigned stop;   /* atomic */
+	/* owned by the watchdog */
+	int64_t rearmed;
+	uint64_t changes; /* of the idle list, at the last look */
+	unsigned watched; /* looks since it was to watch */
+} watchdog;
+
+/* ---- looking ---- */
+
+/* A task has just been handed over here, and the worker does not come to it: as long as a thief would wait, too. */
+static bool keeps_next(struct worker *worker, uint64_t tick)
+{
+	for (int i = 0; i < 100 && load(&worker->tick, relaxed) == tick; i++)
+		cpu_relax();
+	return load(&worker->tick, relaxed) == tick && load(&worker->next, relaxed);
+}
+
+/*
+ * Whether there is work with this worker that it does not come to: it has been in the same task since the last look, or
+ * for as long as can be waited for here, or its timers are late.
+ */
+static bool is_stuck(struct worker *worker, int64_t now)
+{
+	uint64_t tick = load(&worker->tick, relaxed);
+	bool in_task = load(&worker->line->mode, relaxed) == SLEY_WORKER_TASK;
+	bool same = in_task && tick == worker->seen_tick;
+	sley_time earliest = load(&worker->timers.earliest, relaxed);
+	worker->seen_tick = tick;
+	stuck_look(worker, same, now);
+	if (!in_task || idle_count() == 0)
+		return false;
+	if (same)
+		return deque_length(&worker->deque) > 0 || load(&worker->next, relaxed) || earliest <= now;
+	return earliest <= now - NS_PER_MS || (load(&worker->next, relaxed) && keeps_next(worker, tick));
+}
+
+static void look(int64_t now)
+{
+	bool stuck = false;
+	for (unsigned i = 0; i < scheduler.active; i++) {
+		struct worker *worker = worker_get(i);
+		store(&worker->poll_due, 1, relaxed);
+		stuck |= is_stuck(worker, now);
+	}
+	/* also without a stuck one: an idle worker that looks around becomes the poller if there is none */
+	if (stuck || idle_without_poller())
+		idle_notify();
+	starved_look();
+	region_control(now);
+	if (now - watchdog.rearmed >= REARM_INTERVAL) {
+		watchdog.rearmed = now;
+		sched_hooks.rearm(now);
+	}
+	depth_look(now);
+	memory_look(now);
+	if (sched_hooks.tick)
+		sched_hooks.tick();
+	if (deadlock_look())
+		sched_hooks.deadlock();
+}
+
+/* ---- when to look ---- */
+
+static bool is_needed(void)
+{
+	if (idle_without_poller())
+		return true;
+	for (unsigned i = 0; i < scheduler.active; i++) {
+		if (load(&worker_get(i)->next, seq_cst))
+			return idle_count() > 0;
+	}
+	return false;
+}
+
+/* Whether it goes on watching. */
+static bool watch(void)
+{
+	if (!load(&watchdog_promise.watched, relaxed))
+		return false;
+	if (watchdog.watched++ < WATCH_LOOKS)
+		return true;
+	watchdog.watched = 0;
+	RACE_POINT(monitor_watches_no_more);
+	store(&watchdog_promise.watched, 0, seq_cst);
+	if (!is_needed())
+		return false;
+	store(&watchdog_promise.watched, 1, relaxed);
+	return true;
+}
+
+/* Whether nothing has run since the last look, and whoever wakes from here on wakes the watchdog. */
+static bool rest(void)
+{
+	uint64_t changes = idle_changes(), before = watchdog.changes;
+	watchdog.changes = changes;
+	if (idle_count() != scheduler.active || changes != before)
+		return false;
+	store(&watchdog_promise.resting, 1, seq_cst);
+	fence(); /* pairs with idle_leave() */
+	if (idle_changes() == changes)
+		return true;
+	store(&watchdog_promise.resting, 0, relaxed);
+	return false;
+}
+
+/* The earliest timer that nobody may be waiting for: those that sleep do not know of it. */
+static sley_time earliest_awake(void)
+{
+	sley_time earliest = SLEY_NEVER;
+	for (unsigned i = 0; idle_count() > 0 && i < scheduler.active; i++) {
+		struct worker *worker = worker_get(i);
+		if (load(&worker->line->mode, relaxed) != SLEY_WORKER_IDLE)
+			earliest = MIN(earliest, load(&worker->timers.earliest, relaxed));
+	}
+	return earliest;
+}
+
+/* When to look next. It has promised that when it returns, and whoever finds it too late wakes it. */
+static int64_t promise(int64_t now)
+{
+	store(&watchdog_promise.next_look, SLEY_NEVER, seq_cst);
+	int64_t next = now + (watch() ? TICK_WATCH : rest() ? TICK_REST : TICK);
+	sley_time earliest = earliest_awake();
+	if (earliest < next - TIMER_LATE)
+		next = MAX(earliest, now) + TIMER_LATE;
+	store(&watchdog_promise.next_look, next, seq_cst);
+	return next;
+}
+
+static void *watchdog_main(void *unused)
+{
+	(void)unused;
+	while (!load(&watchdog.stop, acquire)) {
+		store(&watchdog_promise.asleep, 1, seq_cst);
+		int64_t now = clock_now();
+		struct timespec time = clock_timespec(promise(now) - now);
+		if (!load(&watchdog.stop, seq_cst)) /* pairs with watchdog_stop() */
+			futex_wait(&watchdog_promise.asleep, 1, &time);
+		store(&watchdog_promise.resting, 0, relaxed);
+		RACE_POINT(monitor_looks);
+		look(clock_now());
+	}
+	return NULL;
+}
+
+int watchdog_start(void)
+{
+	sigset_t all, old;
+	watchdog.stop = watchdog_promise.asleep = watchdog.watched = 0;
+	watchdog.rearmed = clock_now();
+	store(&watchdog_promise.watched, 0, relaxed);
+	store(&watchdog_promise.resting, 0, relaxed);
+	store(&watchdog_promise.next_look, 0, relaxed);
+	depth_open(watchdog.rearmed);
+	memory_open(watchdog.rearmed);
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	store(&scheduler.threads, SANITIZER_THREADS + 1, relaxed);
+	int error = pthread_create(&watchdog.thread, NULL, watchdog_main, NULL);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	if (error == 0)
+		pthread_setname_np(watchdog.thread, "sley-monitor");
+	return -error;
+}
+
+void watchdog_stop(void)
+{
+	store(&watchdog.stop, 1, seq_cst);
+	watchdog_wake();
+	pthread_join(watchdog.thread, NULL);
+}

@@ -1,0 +1,671 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+/* Sleeping and waking: no wake-up is lost, whoever brings the work and whatever the idle worker is about to do. */
+#include "tests/unit/run.h"
+
+#include <pthread.h>
+#include <semaphore.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/timerfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/atomic.h"
+#include "base/clock.h"
+#include "run/idle.h"
+#include "run/watchdog_wake.h"
+#include "run/worker.h"
+#include "tests/race.h"
+
+static struct sley_group under_way;
+static sem_t ran;
+
+static void post(void *arg)
+{
+	sem_post(&ran);
+}
+
+/* False: nobody ran the task. A bound that only a lost wake-up meets. */
+static bool wait_ran(void)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += 30;
+	while (sem_timedwait(&ran, &until) != 0) {
+		if (errno != EINTR)
+			return false;
+	}
+	return true;
+}
+
+/*
+ * Each spawn meets the workers in another moment of falling asleep:
+ *
+ *   plain thread                 worker
+ *   push to the global queue     takes the task, runs it, finds nothing, joins the idle list
+ *   fence                        looks at the queues once more
+ *   somebody idle? wake it       (woken for nothing: searches, sleeps again)
+ *   wait until it ran
+ *   push ...                     must be woken again
+ */
+static void *spawn_one_by_one(void *arg)
+{
+	long rounds = test_scale(50000);
+
+	for (long i = 0; i < rounds; i++) {
+		REQUIRE(sley_go(post, NULL) == 0);
+		REQUIRE(wait_ran());
+		for (unsigned spin = (unsigned)(i % 64) * 8; spin > 0; spin--)
+			cpu_relax();
+	}
+	REQUIRE(sley_group_done(&under_way) == 0);
+	return NULL;
+}
+
+/* Runs the thread with no task in the way: main itself waits for the thread, without a deadline. */
+static int with_thread(void *(*body)(void *))
+{
+	pthread_t thread;
+
+	REQUIRE(sem_init(&ran, 0, 0) == 0);
+	REQUIRE(sley_group_add(&under_way, 1) == 0);
+	REQUIRE(pthread_create(&thread, NULL, body, NULL) == 0);
+	REQUIRE(sley_group_wait(&under_way, SLEY_NEVER) == 0);
+	pthread_join(thread, NULL);
+	return 0;
+}
+
+static int main_plain(void *arg)
+{
+	return with_thread(spawn_one_by_one);
+}
+
+/* Every task that a plain thread spawns is run, with all workers idle, for 1, 2 and 4 workers. */
+static void test_plain_thread_wakes(void **state)
+{
+	run(main_plain, 1);
+	run(main_plain, 2);
+	run(main_plain, 4);
+}
+
+/* Looks like a spawner that was slow: the worker took its task long ago, and is woken for nothing. */
+static void *wake_for_nothing(void *arg)
+{
+	for (int i = 0; i < 100; i++) {
+		while (idle_count() < scheduler.active)
+			cpu_relax();
+		idle_notify();
+		while (idle_count() < scheduler.active)
+			cpu_relax();
+		REQUIRE(sley_go(post, NULL) == 0);
+		REQUIRE(wait_ran());
+	}
+	REQUIRE(sley_group_done(&under_way) == 0);
+	return NULL;
+}
+
+static int main_for_nothing(void *arg)
+{
+	return with_thread(wake_for_nothing);
+}
+
+/* A worker that was woken and found nothing can be woken again. */
+static void test_woken_for_nothing(void **state)
+{
+	run(main_for_nothing, 1);
+	run(main_for_nothing, 2);
+}
+
+static uint64_t wakes_of_rounds;
+
+static void *spawn_to_sleepers(void *arg)
+{
+	for (int i = 0; i < 101; i++) {
+		while (idle_count() < scheduler.active)
+			cpu_relax();
+		if (i == 1) /* from here on, one is the poller and stays it */
+			wakes_of_rounds = counter(SLEY_COUNTER_wakes);
+		REQUIRE(sley_go(post, NULL) == 0);
+		REQUIRE(wait_ran());
+	}
+	wakes_of_rounds = counter(SLEY_COUNTER_wakes) - wakes_of_rounds;
+	REQUIRE(sley_group_done(&under_way) == 0);
+	return NULL;
+}
+
+static int main_one_each(void *arg)
+{
+	REQUIRE(with_thread(spawn_to_sleepers) == 0);
+	REQUIRE(wakes_of_rounds >= 100 && wakes_of_rounds < 150); /* the watchdog may wake some */
+	return 0;
+}
+
+/* Of the workers that all sleep, one is woken for one task: not the next by the first, which finds that task alone. */
+static void test_one_task_wakes_one(void **state)
+{
+	run(main_one_each, 2);
+	run(main_one_each, 4);
+}
+
+static struct sley_chan *there, *back;
+
+static void echo(void *arg)
+{
+	uint64_t value;
+
+	while (sley_chan_recv(there, &value, SLEY_NEVER) == 0)
+		REQUIRE(sley_chan_send(back, &value, SLEY_NEVER) == 0);
+}
+
+static int main_ping(void *arg)
+{
+	long rounds = test_scale(30000);
+	uint64_t value;
+
+	REQUIRE(sley_chan_new(&there, sizeof(value), 0) == 0 && sley_chan_new(&back, sizeof(value), 0) == 0);
+	sley_task task = sley_spawn(echo, NULL);
+	for (long i = 0; i < rounds; i++) {
+		value = (uint64_t)i;
+		REQUIRE(sley_chan_send(there, &value, SOON) == 0);
+		REQUIRE(sley_chan_recv(back, &value, SOON) == 0);
+		REQUIRE(value == (uint64_t)i);
+		if (i % 16 == 0) /* let everybody fall asleep now and then; the timer wakes the poller */
+			sley_sleep(sley_in(SLEY_US(20)));
+	}
+	REQUIRE(sley_chan_close(there) == 0);
+	REQUIRE(sley_join(task, SLEY_NEVER) == 0);
+	REQUIRE(sley_chan_free(there) == 0 && sley_chan_free(back) == 0);
+	return 0;
+}
+
+/* Hand-offs between tasks on workers that fall asleep all the time are not lost. */
+static void test_hand_off(void **state)
+{
+	run(main_ping, 1);
+	run(main_ping, 2);
+	run(main_ping, 4);
+}
+
+static unsigned pinned_done;
+
+static void pinned_sleeper(void *arg)
+{
+	for (int i = 0; i < 50; i++)
+		REQUIRE(sley_sleep(sley_in(SLEY_US(10 + 37 * i % 500))) == 0);
+	fetch_add(&pinned_done, 1, relaxed);
+}
+
+static int main_pinned(void *arg)
+{
+	struct sley_task_options pinned = { .size = sizeof(pinned), .pinned = 1 };
+	sley_task tasks[20];
+
+	store(&pinned_done, 0, relaxed);
+	for (int i = 0; i < 20; i++)
+		REQUIRE((tasks[i] = sley_spawn_with(&pinned, pinned_sleeper, NULL, SLEY_BY_POINTER)) > 0);
+	for (int i = 0; i < 20; i++)
+		REQUIRE(sley_join(tasks[i], SOON) == 0);
+	REQUIRE(load(&pinned_done, relaxed) == 20);
+	return 0;
+}
+
+/* A timer run by another worker wakes the very worker that a task is pinned to. */
+static void test_pinned_wake(void **state)
+{
+	for (int i = 0; i < 5; i++)
+		run(main_pinned, 3);
+}
+
+static int main_poller(void *arg)
+{
+	sley_time begin = sley_now();
+	uint64_t polls = counter(SLEY_COUNTER_polls);
+
+	REQUIRE(sley_sleep(sley_in(SLEY_MS(400))) == 0);
+	polls = counter(SLEY_COUNTER_polls) - polls;
+	/* the poller sleeps until the timer; the watchdog's few looks are all that may disturb it */
+	REQUIRE(polls < 50 * (1 + (uint64_t)(sley_now() - begin) / SLEY_MS(400)));
+	return 0;
+}
+
+/* Idle workers sleep: 400 ms of nothing take a few polls, not thousands. */
+static void test_idle_is_quiet(void **state)
+{
+	run(main_poller, 1);
+	run(main_poller, 4);
+}
+
+static unsigned stop;
+
+static void compute(void *arg)
+{
+	sley_time deadline = SOON;
+
+	while (!load(&stop, acquire)) {
+		REQUIRE(sley_now() < deadline);
+		cpu_relax();
+	}
+}
+
+static int main_events(void *arg)
+{
+	struct sley_task_options pinned = { .size = sizeof(pinned), .pinned = 1 };
+	struct itimerspec often = { { .tv_nsec = SLEY_US(200) }, { .tv_nsec = SLEY_US(200) } };
+	uint64_t times, wakes = 0, events = 100;
+	int fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+
+	REQUIRE(fd >= 0 && timerfd_settime(fd, 0, &often, NULL) == 0);
+	store(&stop, 0, relaxed);
+	sley_task task = sley_spawn_with(&pinned, compute, NULL, SLEY_BY_POINTER);
+	for (uint64_t i = 0; i < 10 + events; i++) {
+		if (i == 10) /* from here on this worker computes, and the other has seen that */
+			wakes = counter(SLEY_COUNTER_wakes);
+		REQUIRE(sley_read(fd, &times, sizeof(times), SOON) == sizeof(times));
+	}
+	wakes = counter(SLEY_COUNTER_wakes) - wakes;
+	store(&stop, 1, release);
+	REQUIRE(wakes < events / 2); /* the watchdog may have found the poller between two sleeps */
+	REQUIRE(sley_join(task, SOON) == 0);
+	return close(fd);
+}
+
+/* The poller, which is the only worker that sleeps, wakes nobody for what it readies itself. */
+static void test_poller_alone(void **state)
+{
+	run(main_events, 2);
+}
+
+static int event_pipe[2];
+
+/* No stay is long, and none is rare: after some events the poller leaves its replacement to the watchdog. */
+static void let_all_stays_be_quick(void)
+{
+	store(&idle_stay_quick, SLEY_SEC(1000), relaxed);
+	store(&idle_stay_rare, SLEY_SEC(1000), relaxed);
+}
+
+static void lone_event(void)
+{
+	while (idle_count() < scheduler.active)
+		cpu_relax();
+	REQUIRE(write(event_pipe[1], "x", 1) == 1);
+	REQUIRE(wait_ran());
+}
+
+static void *lone_events(void *unused)
+{
+	uint64_t wakes = 0;
+
+	for (int i = 0; i < 1010; i++) {
+		if (i == 10)
+			wakes = counter(SLEY_COUNTER_wakes);
+		lone_event();
+	}
+	wakes = counter(SLEY_COUNTER_wakes) - wakes;
+	REQUIRE(wakes < 500); /* of the watchdog, when it looked just then */
+	REQUIRE(write(event_pipe[1], "e", 1) == 1);
+	return NULL;
+}
+
+static int main_lone_events(void *arg)
+{
+	pthread_t thread;
+	char byte;
+
+	REQUIRE(sem_init(&ran, 0, 0) == 0 && pipe(event_pipe) == 0);
+	let_all_stays_be_quick();
+	REQUIRE(pthread_create(&thread, NULL, lone_events, NULL) == 0);
+	while (sley_read(event_pipe[0], &byte, 1, SLEY_NEVER) == 1 && byte == 'x')
+		sem_post(&ran);
+	pthread_join(thread, NULL);
+	return sley_close(event_pipe[0]) || sley_close(event_pipe[1]);
+}
+
+/* A poller that gets one event at a time, and is soon back each time, is not replaced each time. */
+static void test_quick_poller_is_not_replaced(void **state)
+{
+	run(main_lone_events, 2);
+	run(main_lone_events, 4);
+}
+
+#if RACE_POINTS
+static struct {
+	struct sley_chan *chan;
+	unsigned on;    /* the worker to which the waiter is pinned, plus 1 */
+	unsigned begun; /* atomic: it has been woken, and computes */
+} waiters[2];
+
+/* Its worker never comes back to the reactor until another one has been there. */
+static void wait_then_compute(void *arg)
+{
+	uintptr_t i = (uintptr_t)arg;
+
+	REQUIRE(sley_chan_recv(waiters[i].chan, NULL, SLEY_NEVER) == 0);
+	store(&waiters[i].begun, 1, release);
+	compute(NULL);
+}
+
+/* Two of these run at the same time, so on two workers. */
+static void spawn_waiter(void *arg)
+{
+	struct sley_task_options pinned = { .size = sizeof(pinned), .pinned = 1, .detached = 1 };
+	sley_time deadline = SOON;
+	uintptr_t i = (uintptr_t)arg;
+
+	REQUIRE(sley_chan_new(&waiters[i].chan, 0, 0) == 0);
+	REQUIRE(sley_spawn_with(&pinned, wait_then_compute, arg, SLEY_BY_POINTER) > 0);
+	store(&waiters[i].on, worker_self()->number + 1, release);
+	while (!load(&waiters[1 - i].on, acquire)) {
+		REQUIRE(sley_now() < deadline);
+		cpu_relax();
+	}
+	REQUIRE(waiters[0].on != waiters[1].on);
+}
+
+/* One of the two workers is the poller, and gets a pinned task. */
+static void *wake_each(void *unused)
+{
+	for (int i = 0; i < 2; i++) {
+		while (idle_count() < 2) /* so who computed before has seen the stop */
+			cpu_relax();
+		store(&stop, 0, relaxed);
+		REQUIRE(sley_chan_send(waiters[i].chan, NULL, SOON) == 0);
+		while (!load(&waiters[i].begun, acquire))
+			cpu_relax();
+		REQUIRE(write(event_pipe[1], "x", 1) == 1);
+		while (!load(&stop, acquire))
+			cpu_relax();
+	}
+	return NULL;
+}
+
+static int main_replaced(void *arg)
+{
+	pthread_t thread;
+	char byte;
+
+	memset(waiters, 0, sizeof(waiters));
+	REQUIRE(pipe(event_pipe) == 0);
+	sley_task tasks[] = { sley_spawn(spawn_waiter, NULL), sley_spawn(spawn_waiter, (void *)1) };
+	REQUIRE(sley_join(tasks[0], SOON) == 0 && sley_join(tasks[1], SOON) == 0);
+	race_stop("monitor_looks"); /* it would find out that nobody is in the reactor */
+	race_wait("monitor_looks");
+	REQUIRE(pthread_create(&thread, NULL, wake_each, NULL) == 0);
+	for (int i = 0; i < 2; i++) {
+		REQUIRE(sley_read(event_pipe[0], &byte, 1, SLEY_NEVER) == 1);
+		store(&stop, 1, release);
+	}
+	REQUIRE(pthread_join(thread, NULL) == 0);
+	race_go("monitor_looks");
+	while (live_tasks() > 1)
+		sley_yield();
+	for (int i = 0; i < 2; i++)
+		REQUIRE(sley_chan_free(waiters[i].chan) == 0 && close(event_pipe[i]) == 0);
+	return 0;
+}
+
+/* A poller that a pinned task takes away is replaced by another idle worker, without the watchdog. */
+static void test_poller_is_replaced(void **state)
+{
+	run(main_replaced, 2);
+}
+
+static void await_begun(int i)
+{
+	sley_time deadline = SOON;
+
+	while (!load(&waiters[i].begun, acquire)) {
+		REQUIRE(sley_now() < deadline);
+		cpu_relax();
+	}
+}
+
+/*
+ *   one worker                            the other                      this thread
+ *   is the poller, and is interrupted
+ *   leaves its post
+ *                                         is the next poller, and
+ *                                         about to wait                  interrupts it: a pinned task
+ *   goes on
+ *                                         waits, but not for long
+ */
+static void *interrupt_both(void *unused)
+{
+	while (idle_count() < 2)
+		cpu_relax();
+	race_stop("poller_has_left");
+	sched_hooks.interrupt();
+	race_wait("poller_has_left");
+	race_stop("poller_is_to_wait");
+	idle_notify();
+	race_wait("poller_is_to_wait");
+	for (int i = 0; i < 2; i++)
+		REQUIRE(sley_chan_send(waiters[i].chan, NULL, SOON) == 0);
+	race_go("poller_has_left");
+	while (!load(&waiters[0].begun, acquire) && !load(&waiters[1].begun, acquire))
+		cpu_relax();
+	race_go("poller_is_to_wait");
+	await_begun(0);
+	await_begun(1);
+	store(&stop, 1, release);
+	REQUIRE(write(event_pipe[1], "x", 1) == 1);
+	return NULL;
+}
+
+static int main_two_pollers(void *arg)
+{
+	pthread_t thread;
+	char byte;
+
+	memset(waiters, 0, sizeof(waiters));
+	store(&stop, 0, relaxed);
+	REQUIRE(pipe(event_pipe) == 0);
+	sley_task tasks[] = { sley_spawn(spawn_waiter, NULL), sley_spawn(spawn_waiter, (void *)1) };
+	REQUIRE(sley_join(tasks[0], SOON) == 0 && sley_join(tasks[1], SOON) == 0);
+	REQUIRE(pthread_create(&thread, NULL, interrupt_both, NULL) == 0);
+	REQUIRE(sley_read(event_pipe[0], &byte, 1, SLEY_NEVER) == 1);
+	REQUIRE(pthread_join(thread, NULL) == 0);
+	while (live_tasks() > 1)
+		sley_yield();
+	for (int i = 0; i < 2; i++)
+		REQUIRE(sley_chan_free(waiters[i].chan) == 0 && close(event_pipe[i]) == 0);
+	return 0;
+}
+
+/* A poller that was interrupted does not take away the interruption of the next one. */
+static void test_interrupt_is_kept(void **state)
+{
+	run(main_two_pollers, 2);
+}
+
+static int second_pipe[2];
+static unsigned begun; /* atomic: main computes */
+
+static void end_computing(void *arg)
+{
+	char byte;
+
+	REQUIRE(sley_read(second_pipe[0], &byte, 1, SLEY_NEVER) == 1);
+	store(&stop, 1, release);
+}
+
+/*
+ * Main is woken by an event, and computes until the second one has been taken: by the other worker, which sleeps. The
+ * monitor is about to look, and watches then.
+ */
+static void occupy_poller(void)
+{
+	while (idle_count() < 2)
+		cpu_relax();
+	REQUIRE(write(event_pipe[1], "c", 1) == 1);
+	while (!load(&begun, acquire))
+		cpu_relax();
+}
+
+static void require_watching(void)
+{
+	race_wait("monitor_looks");
+	REQUIRE(load(&watchdog_promise.watched, relaxed) == 1);
+	race_go("monitor_looks");
+	REQUIRE(write(second_pipe[1], "x", 1) == 1);
+}
+
+static void *leave_to_resting(void *unused)
+{
+	for (int i = 0; i < 10; i++)
+		lone_event();
+	while (load(&watchdog_promise.watched, relaxed))
+		cpu_relax();
+	race_stop("monitor_looks");
+	occupy_poller();
+	require_watching();
+	return NULL;
+}
+
+/*
+ *   monitor                        poller
+ *   is to watch no more
+ *                                  leaves its post, and sees it watching
+ *   watches no more
+ *   looks whether it is needed
+ */
+static void *leave_to_watching(void *unused)
+{
+	race_stop("monitor_watches_no_more");
+	while (!race_reached("monitor_watches_no_more"))
+		lone_event();
+	occupy_poller();
+	race_stop("monitor_looks");
+	race_go("monitor_watches_no_more");
+	require_watching();
+	return NULL;
+}
+
+static int main_left_to_monitor(void *body)
+{
+	pthread_t thread;
+	char byte;
+
+	REQUIRE(sem_init(&ran, 0, 0) == 0 && pipe(event_pipe) == 0 && pipe(second_pipe) == 0);
+	store(&stop, 0, relaxed);
+	store(&begun, 0, relaxed);
+	let_all_stays_be_quick();
+	sley_task task = sley_spawn(end_computing, NULL);
+	await_state(task, SLEY_TASK_WAITING, SLEY_WAIT_READ);
+	REQUIRE(pthread_create(&thread, NULL, (void *(*)(void *))body, NULL) == 0);
+	while (sley_read(event_pipe[0], &byte, 1, SLEY_NEVER) == 1 && byte == 'x')
+		sem_post(&ran);
+	store(&begun, 1, release);
+	compute(NULL);
+	REQUIRE(sley_join(task, SOON) == 0 && pthread_join(thread, NULL) == 0);
+	for (int i = 0; i < 2; i++)
+		REQUIRE(sley_close(event_pipe[i]) == 0 && sley_close(second_pipe[i]) == 0);
+	return 0;
+}
+
+/* Who leaves his replacement to the watchdog makes it watch, whatever it was about to do. */
+static void test_left_to_monitor(void **state)
+{
+	const struct sley_options two = { .size = sizeof(two), .workers = 2 };
+
+	run_with(main_left_to_monitor, (void *)leave_to_resting, &two);
+	run_with(main_left_to_monitor, (void *)leave_to_watching, &two);
+}
+
+/*
+ * The poller has left with an event for main, and finds a pinned task first, which computes until main has run: on the
+ * other worker, which sleeps, and without the watchdog.
+ */
+static void *pin_poller(void *unused)
+{
+	int i = 0;
+
+	for (int k = 0; k < 10; k++)
+		lone_event(); /* until no other one is woken to replace the poller, who would find it */
+	while (idle_count() < 2)
+		cpu_relax();
+	race_stop("poller_has_left");
+	REQUIRE(write(event_pipe[1], "c", 1) == 1);
+	race_wait("poller_has_left");
+	while (worker_get(waiters[i].on - 1)->idle)
+		i = 1 - i;
+	worker_get(waiters[i].on - 1)->deque_turn = true; /* next is the inbox's */
+	REQUIRE(sley_chan_send(waiters[i].chan, NULL, SOON) == 0);
+	race_go("poller_has_left");
+	while (!load(&stop, acquire))
+		cpu_relax();
+	REQUIRE(sley_chan_send(waiters[1 - i].chan, NULL, SOON) == 0);
+	return NULL;
+}
+
+static int main_pinned_first(void *arg)
+{
+	pthread_t thread;
+	char byte;
+
+	memset(waiters, 0, sizeof(waiters));
+	store(&stop, 0, relaxed);
+	REQUIRE(sem_init(&ran, 0, 0) == 0 && pipe(event_pipe) == 0);
+	let_all_stays_be_quick();
+	sley_task tasks[] = { sley_spawn(spawn_waiter, NULL), sley_spawn(spawn_waiter, (void *)1) };
+	REQUIRE(sley_join(tasks[0], SOON) == 0 && sley_join(tasks[1], SOON) == 0);
+	race_stop("monitor_looks"); /* it would find that a worker does not come to its queue */
+	race_wait("monitor_looks");
+	REQUIRE(pthread_create(&thread, NULL, pin_poller, NULL) == 0);
+	while (sley_read(event_pipe[0], &byte, 1, SLEY_NEVER) == 1 && byte == 'x')
+		sem_post(&ran);
+	store(&stop, 1, release);
+	REQUIRE(pthread_join(thread, NULL) == 0);
+	race_go("monitor_looks");
+	while (live_tasks() > 1)
+		sley_yield();
+	for (int i = 0; i < 2; i++)
+		REQUIRE(sley_chan_free(waiters[i].chan) == 0 && close(event_pipe[i]) == 0);
+	return 0;
+}
+
+/* What the poller readies and does not come to itself is announced when it begins something else. */
+static void test_first_is_announced_late(void **state)
+{
+	run(main_pinned_first, 2);
+}
+#endif
+
+static int main_end(void *arg)
+{
+	return 0;
+}
+
+/* A run ends while its workers are anywhere between falling asleep and waking. */
+static void test_end(void **state)
+{
+	long rounds = test_scale(300);
+
+	for (long i = 0; i < rounds; i++)
+		run(main_end, 1 + (unsigned)i % 6);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_plain_thread_wakes),
+		cmocka_unit_test(test_woken_for_nothing),
+		cmocka_unit_test(test_one_task_wakes_one),
+		cmocka_unit_test(test_hand_off),
+		cmocka_unit_test(test_pinned_wake),
+		cmocka_unit_test(test_idle_is_quiet),
+		cmocka_unit_test(test_poller_alone),
+#if RACE_POINTS
+		cmocka_unit_test(test_poller_is_replaced),
+		cmocka_unit_test(test_interrupt_is_kept),
+		cmocka_unit_test(test_left_to_monitor),
+		cmocka_unit_test(test_first_is_announced_late),
+#endif
+		cmocka_unit_test(test_quick_poller_is_not_replaced),
+		cmocka_unit_test(test_end),
+	};
+
+	return cmocka_run_group_tests_name("idle", tests, NULL, NULL);
+}
