@@ -223,6 +223,41 @@ static void test_no_memory(void **state)
 }
 #endif
 
+static int again_error;
+static size_t came_back; /* bytes */
+
+static int again(size_t begin, size_t end)
+{
+	came_back += again_error ? 0 : end - begin;
+	return again_error;
+}
+
+/* What is needed besides the bytes of cold slabs is not to be had: they stay cold, and come when it is. */
+static void test_not_again(void **state)
+{
+	enum { BYTES = 40 << 20 };
+	static const struct slab_kind with_again = { .size = size_of, .again = again };
+	struct slab_block *list;
+	int error = 0;
+
+	slabs.kind = &with_again;
+	give(take(0, BYTES / size_of(0)));
+	pass(3 * DECAY_STEPS);
+	size_t populated = slabs.memory.populated;
+	again_error = -ENOMEM;
+	came_back = 0;
+	list = take(0, SLAB_SMALL * SLAB / size_of(0));
+	assert_int_equal(slabs_take_or(&slabs, 0, &list, 1, &error), 0);
+	assert_int_equal(error, -ENOMEM);
+	again_error = 0;
+	struct slab_block *more = take(0, BYTES / size_of(0) - SLAB_SMALL * SLAB / size_of(0));
+	assert_true(came_back > 0 && came_back <= populated && slabs.memory.populated == populated);
+	for (struct slab_block *b = more; b; b = b->next)
+		assert_int_equal(((char *)b)[size_of(0) - 1], 0);
+	give(list);
+	give(more);
+}
+
 /* ---- threads ---- */
 
 static unsigned stop; /* atomic */
@@ -339,6 +374,7 @@ int main(void)
 #if !defined(SLEY_ASAN) && !defined(SLEY_TSAN)
 		TEST(test_no_memory),
 #endif
+		TEST(test_not_again),
 		TEST(test_threads),
 		TEST(test_growth),
 		TEST(test_ahead),
