@@ -240,6 +240,7 @@ static void test_not_again(void **state)
 	struct slab_block *list;
 	int error = 0;
 
+	test_need_kernel("qemu-user drops MADV_DONTNEED");
 	slabs.kind = &with_again;
 	give(take(0, BYTES / size_of(0)));
 	pass(3 * DECAY_STEPS);

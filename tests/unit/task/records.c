@@ -93,7 +93,7 @@ static void await_renewed(unsigned n)
 {
 	sley_time until = SOON;
 
-	while (word_of(1) >> 32 != n || pages_of(1) > 0) {
+	while (word_of(1) >> 32 < n || pages_of(1) > 0) {
 		REQUIRE(sley_now() < until);
 		lose_pages();
 		sley_yield();
@@ -217,8 +217,8 @@ static int main_no_descriptor(void *arg)
 	few = (struct rlimit){ 3, all.rlim_max };
 	REQUIRE(setrlimit(RLIMIT_NOFILE, &few) == 0);
 	lose_pages();
-	REQUIRE(setrlimit(RLIMIT_NOFILE, &all) == 0);
 	REQUIRE(word_of(1) == word);
+	REQUIRE(setrlimit(RLIMIT_NOFILE, &all) == 0);
 	burst(ids + TASKS);
 	check_ids();
 	await_renewed(2);
