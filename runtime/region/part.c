@@ -24,12 +24,7 @@
 
 #define BITE ((size_t)2 << 20) /* of pages that leave the mapping at once, while other threads wait for page faults */
 
-static struct {
-	int fd; /* valid if it was opened */
-	dev_t device;
-	ino_t inode;
-	uint32_t opened; /* how often */
-} parts[SLEY_REGION_PARTS + 1];
+static struct part parts[SLEY_REGION_PARTS + 1];
 
 static char *part_memory(unsigned part)
 {
@@ -86,27 +81,27 @@ static void forget(unsigned part)
 		madvise(part_memory(part) + at, MIN(BITE, size - at), MADV_DONTNEED);
 }
 
-static void close_if(int fd, dev_t device, ino_t inode)
+bool part_renew(unsigned part, struct part *old)
 {
-	struct stat status;
-	if (fstat(fd, &status) == 0 && status.st_dev == device && status.st_ino == inode)
-		close(fd);
-}
-
-bool part_renew(unsigned part)
-{
-	int saved = errno, old = parts[part].fd;
-	dev_t device = parts[part].device;
-	ino_t inode = parts[part].inode;
+	int saved = errno;
 	bool renewed = true;
-	if (!region.shared || parts[part].opened > 0)
+	*old = parts[part];
+	if (!region.shared || old->opened > 0)
 		forget(part);
 	if (!region.shared)
 		memory_dump(part_memory(part), part_size(part), false);
-	else if (parts[part].opened > 0 && replace(part) == 0)
-		close_if(old, device, inode);
 	else
-		renewed = false;
+		renewed = old->opened > 0 && replace(part) == 0;
 	errno = saved;
 	return renewed;
+}
+
+void part_close(const struct part *old)
+{
+	int saved = errno;
+	struct stat status;
+	if (old->opened > 0 && fstat(old->fd, &status) == 0 && status.st_dev == old->device &&
+	    status.st_ino == old->inode)
+		close(old->fd);
+	errno = saved;
 }

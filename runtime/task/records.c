@@ -59,24 +59,35 @@ static unsigned slab_of(uint32_t index)
 	return (unsigned)(((size_t)index * sizeof(struct task) + SLAB - 1) / SLAB);
 }
 
-static size_t renew(unsigned part)
+/* Whether it was; then *old is to be closed, and so many bytes more were *given back. */
+static bool renew(unsigned part, struct part *old, size_t *given)
 {
 	uint32_t begin = part_begin(part), end = MIN(part_end(part), records.populated);
-	if (!records.used[part] || !part_renew(part))
-		return 0;
+	if (!records.used[part] || !part_renew(part, old))
+		return false;
 	records.used[part] = false;
-	return begin < end ? (end - begin) * sizeof(struct sley_region_task) : 0;
+	*given += begin < end ? (end - begin) * sizeof(struct sley_region_task) : 0;
+	return true;
+}
+
+/* The same if no entry of the part can be in use meanwhile. */
+static bool renew_cold(struct slabs *entries, unsigned part, struct part *old, size_t *given)
+{
+	if (!lock_try(&entries->growth)) /* populating: it takes its time */
+		return false;
+	bool cold = slabs_are_cold(entries, slab_of(part_begin(part)), slab_of(part_end(part)));
+	bool renewed = cold && renew(part, old, given);
+	lock_drop(&entries->growth);
+	return renewed;
 }
 
 size_t records_trim(struct slabs *entries, size_t (*shrink)(uint32_t tasks))
 {
 	size_t given = 0;
 	for (unsigned part = SLEY_REGION_PARTS; part > 0; part--) {
-		if (!lock_try(&entries->growth)) /* populating: it takes its time */
-			break;
-		if (records.used[part] && slabs_are_cold(entries, slab_of(part_begin(part)), slab_of(part_end(part))))
-			given += renew(part);
-		lock_drop(&entries->growth);
+		struct part old;
+		if (part_begin(part) < region.max_tasks && renew_cold(entries, part, &old, &given))
+			part_close(&old);
 	}
 	if (lock_try(&entries->growth)) {
 		given += shrink((uint32_t)(slabs_usable(entries) * (SLAB / sizeof(struct task))));
@@ -87,7 +98,11 @@ size_t records_trim(struct slabs *entries, size_t (*shrink)(uint32_t tasks))
 
 void records_close(void)
 {
-	for (unsigned part = SLEY_REGION_PARTS; part > 0; part--)
-		renew(part);
+	size_t given = 0;
+	for (unsigned part = SLEY_REGION_PARTS; part > 0; part--) {
+		struct part old;
+		if (renew(part, &old, &given))
+			part_close(&old);
+	}
 	records.populated = MIN(records.populated, SLEY_REGION_PART_RECORDS);
 }
