@@ -27,12 +27,16 @@ static void say(const char *line, int n)
 
 static bool name_overflow(const struct task *task, const struct fault *fault)
 {
-	const char *address = fault->address, *low = task->tenant.slot->low;
-	if (address >= low || address < low - STACK_GUARD)
+	const struct slot *slot = task->tenant.slot;
+	const char *address = fault->address;
+	bool into_guard = address < slot->low && address >= slot->low - STACK_GUARD;
+	if (!into_guard && !(slot_jumped_to(slot, address) && slot_jumped_to(slot, fault->sp)))
 		return false;
 	char line[LINE];
 	say(line, snprintf(line, sizeof(line),
-			   "sley: the stack of %zu bytes overflowed: raise stack_size, or use less", stack_size));
+			   "sley: the stack of %zu bytes overflowed%s: raise stack_size, or use less%s", stack_size,
+			   into_guard ? "" : " by a frame that jumped over its guard",
+			   into_guard ? "" : ", and compile with -fstack-clash-protection"));
 	dump_task(complaint_fd(), task_index(task));
 	return true;
 }

@@ -50,7 +50,7 @@ NOINLINE static void end_astray(const struct task *task)
 	const struct slot *slot = task->tenant.slot;
 	const char *here = __builtin_frame_address(0);
 	char who[TASK_TEXT];
-	bool over = here < slot->low && stack_is_copying(here);
+	bool over = slot_jumped_to(slot, here);
 	complain("%s, waits (pc %#llx) with its stack pointer at %p, which is not on its stack: %s",
 		 task_text(who, task->id, task->site), (unsigned long long)load(&task_record(task)->wait_pc, relaxed), here,
 		 over ? "a frame has jumped over the guard and overflowed it: make the frame smaller or the stack larger "

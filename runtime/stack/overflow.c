@@ -46,9 +46,11 @@ static void decode(struct fault *fault, const ucontext_t *context)
 #if defined(__x86_64__)
 	const greg_t *registers = context->uc_mcontext.gregs;
 	fault->pc = (const void *)registers[REG_RIP];
+	fault->sp = (const void *)registers[REG_RSP];
 	fault->kind = registers[REG_ERR] & 2 ? FAULT_WRITE : FAULT_READ;
 #elif defined(__aarch64__)
 	fault->pc = (const void *)context->uc_mcontext.pc;
+	fault->sp = (const void *)context->uc_mcontext.sp;
 #else
 	(void)fault, (void)context;
 #endif

@@ -15,6 +15,7 @@ enum fault_kind { FAULT_UNKNOWN, FAULT_READ, FAULT_WRITE };
 struct fault {
 	const void *address;
 	const void *pc; /* of the instruction; null: unknown */
+	const void *sp; /* null: unknown */
 	enum fault_kind kind;
 };
 

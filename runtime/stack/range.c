@@ -2,6 +2,9 @@
 /* Copyright (c) 2026 the sley authors */
 #include "stack/range.h"
 
+#include <errno.h>
+#include <sys/mman.h>
+
 #include "base/arena.h"
 #include "base/check.h"
 #include "stack/copy.h"
@@ -20,6 +23,23 @@ uintptr_t stacks_begin, stacks_size;
 size_t stack_size;
 
 struct slots slots;
+
+char *stacks_map(size_t size, int protection)
+{
+	int saved = errno;
+	char *lead = mmap(NULL, STACKS_LEAD + size, protection, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (lead != MAP_FAILED && protection != PROT_NONE && mprotect(lead, STACKS_LEAD, PROT_NONE) != 0) {
+		munmap(lead, STACKS_LEAD + size);
+		lead = MAP_FAILED;
+	}
+	errno = saved;
+	return lead == MAP_FAILED ? NULL : lead + STACKS_LEAD;
+}
+
+void stacks_unmap(char *base, size_t size)
+{
+	munmap(base - STACKS_LEAD, STACKS_LEAD + size);
+}
 
 void slot_colour(struct slot *slot, char *end, size_t number)
 {
@@ -53,6 +73,12 @@ struct slot *slot_of(const void *p)
 		return NULL;
 	size_t number = ((uintptr_t)p - stacks_begin) / (stack_size + STACK_GUARD);
 	return number < load(&slots.made, acquire) ? &slots.all[number] : NULL; /* pairs with strict_pick() */
+}
+
+bool slot_jumped_to(const struct slot *slot, const void *p)
+{
+	uintptr_t least = load(&stacks_begin, relaxed) - STACKS_LEAD;
+	return stack_is_copying(slot->low) && (uintptr_t)p >= least && (const char *)p < slot->low;
 }
 
 unsigned slots_made(void)

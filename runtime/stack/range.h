@@ -43,6 +43,16 @@ struct slots {
 };
 extern HIDDEN struct slots slots;
 
+/*
+ * Inaccessible addresses before the first slot. A frame that jumps over the guard of one of the first slots lands there,
+ * and not on what the process has mapped below. Twice the usual limit of a thread's stack.
+ */
+#define STACKS_LEAD ((size_t)16 << 20)
+
+/* Reserves `size` bytes behind such a lead, or null; and takes both away. */
+char *stacks_map(size_t size, int protection);
+void stacks_unmap(char *base, size_t size);
+
 /* A run has the copying range. */
 static inline void stacks_set(const void *begin, size_t size)
 {

@@ -128,6 +128,12 @@ void stack_worker_fini(struct stack_worker *worker);
  */
 struct slot *slot_of(const void *p);
 
+/*
+ * Whether `p`, a stack pointer or what a frame touched, is where a frame that has jumped over the guard of a slot of the
+ * range lies: on the slots below, or in the lead before the first. Signal-safe.
+ */
+bool slot_jumped_to(const struct slot *slot, const void *p);
+
 /* Whether it is one of the range's. Any pointer. */
 bool slot_in_range(const struct slot *slot);
 

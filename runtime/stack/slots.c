@@ -96,26 +96,36 @@ static void deregister(struct slot *slot)
 #endif
 }
 
+/* One touched line must not cost 2 MiB. */
+static void no_huge_pages(char *base, size_t size)
+{
+	int saved = errno;
+	madvise(base, size, MADV_NOHUGEPAGE);
+	errno = saved;
+}
+
 static char *map_stacks(size_t size)
 {
 	int saved = errno;
 	char *base = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (base != MAP_FAILED)
-		madvise(base, size, MADV_NOHUGEPAGE); /* one touched line must not cost 2 MiB */
 	errno = saved;
-	return base == MAP_FAILED ? NULL : base;
+	if (base == MAP_FAILED)
+		return NULL;
+	no_huge_pages(base, size);
+	return base;
 }
 
 int slots_open(unsigned count, size_t size)
 {
 	size_t stride = size + STACK_GUARD;
-	char *base = map_stacks(stride * count);
+	char *base = stacks_map(stride * count, PROT_READ | PROT_WRITE);
 	if (!base)
 		return -ENOMEM;
+	no_huge_pages(base, stride * count);
 	slots.all = aligned_alloc(CACHE_LINE, sizeof(struct slot) * count);
 	slots.warm = malloc(sizeof(*slots.warm) * count);
 	if (!slots.all || !slots.warm) {
-		munmap(base, stride * count);
+		stacks_unmap(base, stride * count);
 		free(slots.all);
 		free(slots.warm);
 		return -ENOMEM;
@@ -235,7 +245,7 @@ void slots_close(void)
 		deregister(&slots.all[i]);
 	if (!stack_strict)
 		set_roots(0);
-	munmap((void *)stacks_begin, stacks_size);
+	stacks_unmap((char *)stacks_begin, stacks_size);
 	if (stack_strict)
 		strict_close();
 	else

@@ -17,9 +17,10 @@
 
 bool stack_strict;
 
-static void *reserve(size_t size, int protection)
+static struct slot *map_slots(unsigned count)
 {
-	void *base = mmap(NULL, size, protection, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	void *base = mmap(NULL, sizeof(struct slot) * count, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	return base == MAP_FAILED ? NULL : base;
 }
 
@@ -36,12 +37,12 @@ static int touch_first(char *base)
 static int map(unsigned count, size_t size)
 {
 	size_t whole = (size + STACK_GUARD) * count;
-	char *base = reserve(whole, PROT_NONE);
+	char *base = stacks_map(whole, PROT_NONE);
 	if (!base)
 		return -ENOMEM;
-	slots.all = reserve(sizeof(struct slot) * count, PROT_READ | PROT_WRITE);
+	slots.all = map_slots(count);
 	if (!slots.all || touch_first(base) != 0) {
-		munmap(base, whole);
+		stacks_unmap(base, whole);
 		if (slots.all)
 			munmap(slots.all, sizeof(struct slot) * count);
 		slots.all = NULL;
