@@ -13,6 +13,7 @@
 #include "child.h"
 #include "memory.h"
 #include "symbols_answer.h"
+#include "symbols_refused.h"
 #include "symbols_strikes.h"
 
 #include <errno.h>
@@ -57,6 +58,7 @@ struct symbols {
 	struct ready *ready, **ready_end;
 	unsigned ready_count;
 	struct strikes strikes;
+	struct refused refused;
 	struct answer_cache cache;
 };
 
@@ -229,6 +231,7 @@ static void take_answer(struct symbols *s, const struct message_answer *m)
 				reader_blocked(s, (*q)->request.pid);
 			if (m->status == SYMBOLS_FAILED)
 				strikes_note(&s->strikes, (*q)->request.pid, s->progress_ns);
+			refused_note(&s->refused, (*q)->request.pid, m);
 			settle(s, q, answer_from(m, &(*q)->request));
 			return;
 		}
@@ -468,6 +471,12 @@ int symbols_descriptor(const struct symbols *s)
 void symbols_forget(struct symbols *s, pid_t pid)
 {
 	cache_forget(&s->cache, pid);
+	refused_forget(&s->refused, pid);
+}
+
+const char *symbols_refused(const struct symbols *s, pid_t pid)
+{
+	return refused_why(&s->refused, pid);
 }
 
 struct symbols_processes symbols_processes(const struct symbols *s)

@@ -141,6 +141,12 @@ int symbols_descriptor(const struct symbols *symbols);
 /* Drops what is cached of a process, after its exec or exit. Cached answers otherwise live for some seconds. */
 void symbols_forget(struct symbols *symbols, pid_t pid);
 
+/*
+ * Which file of the process is not read because it would take too much memory, and what to do, as a sentence without its
+ * end; NULL: none. Its modules are named all the same, and the others are read.
+ */
+const char *symbols_refused(const struct symbols *symbols, pid_t pid);
+
 /* The processes behind it (reader 0 while there is none), and how often they died. */
 struct symbols_processes {
 	pid_t broker, reader;

@@ -59,8 +59,7 @@ static size_t utf8_length(const unsigned char *s)
 	return n;
 }
 
-/* Ends the string and replaces what is neither UTF-8 nor printable: control characters of both sets. */
-static void clean(char *text, size_t size)
+void answer_clean(char *text, size_t size)
 {
 	unsigned char *s = (unsigned char *)text;
 
@@ -101,9 +100,9 @@ struct kept_answer *answer_from(const struct message_answer *m, const struct sym
 		memcpy(f, &m->frame[i], sizeof(*f));
 		if (f->owner > SYMBOLS_NOBODY)
 			f->owner = SYMBOLS_NOBODY;
-		clean(f->module, sizeof(f->module));
-		clean(f->function, sizeof(f->function));
-		clean(f->file, sizeof(f->file));
+		answer_clean(f->module, sizeof(f->module));
+		answer_clean(f->function, sizeof(f->function));
+		answer_clean(f->file, sizeof(f->file));
 	}
 	return a;
 }

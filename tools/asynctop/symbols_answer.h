@@ -28,6 +28,9 @@ struct answer_cache {
 	} entry[ANSWER_CACHE];
 };
 
+/* Ends the string and replaces what is neither UTF-8 nor printable: control characters of both sets. */
+void answer_clean(char *text, size_t size);
+
 /* Of all that the answer depends on. Only the process itself chooses what may collide: its number is compared too. */
 uint64_t request_digest(const struct symbols_request *request);
 

@@ -60,7 +60,7 @@ static int want(const struct module *m, enum want how, const char *name, const s
 
 		if (fd == -ENOENT)
 			return -1;
-		if (fd >= 0 && fits(fd, fit))
+		if (fd >= 0 && fits(fd, fit) && reader_affords(m, fd))
 			return fd;
 		if (fd >= 0)
 			close(fd);

@@ -46,6 +46,9 @@ struct space {
 	bool complete;                        /* all modules are reported */
 	bool attached;                        /* can unwind */
 	const struct message_request *sample; /* what is being unwound */
+	uint64_t weight;                      /* of its files (symbols_weight.h) */
+	uint32_t refused_mb;                  /* of a file that was not read; 0: none */
+	char refused[64];
 	bool truncated;                       /* the unwinder asked for bytes past the copy */
 	unsigned modules;
 	struct module module[IMAGE_MODULES];
@@ -71,6 +74,9 @@ Dwarf_Die *module_unit(const struct module *module, uint64_t address, Dwarf_Addr
 /* Reads what was found by the debug information callback of libdwfl (symbols_debug.c). */
 int module_find_debug(Dwfl_Module *dwfl, void **data, const char *name, Dwarf_Addr base, const char *file,
 		      const char *link, GElf_Word crc, char **debug_file);
+
+/* Whether the module may read this file; takes its weight into account, or notes that it is refused (symbols_reader.c). */
+bool reader_affords(const struct module *module, int fd);
 
 /* Asks the broker, during a request (symbols_reader.c). A descriptor, -1, or -ENOENT past the last place. */
 int reader_want(const struct module *module, enum want how, const char *name, unsigned nth);

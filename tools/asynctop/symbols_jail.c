@@ -23,6 +23,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "symbols_weight.h"
+
 #define NOBODY       65534
 #define MEMORY_LIMIT (4ULL << 30) /* address space: debug information is mapped, and may be large */
 #define CPU_LIMIT    3600         /* seconds in a life; a single request is bounded by the broker */
@@ -43,6 +45,10 @@ static const int allowed[] = {
 	SYS_futex,          SYS_getrandom,       SYS_ppoll,    SYS_clock_gettime, SYS_rt_sigreturn,
 	SYS_rt_sigprocmask, SYS_restart_syscall, SYS_exit,     SYS_exit_group,
 };
+
+#ifndef __has_feature
+#define __has_feature(x) 0
+#endif
 
 #define ALLOWED        (sizeof(allowed) / sizeof(allowed[0]))
 #define LOAD(field)    (struct sock_filter) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, field))
@@ -102,9 +108,20 @@ static bool limit(int resource, rlim_t to)
 	return !setrlimit(resource, &(struct rlimit){ .rlim_cur = to, .rlim_max = to });
 }
 
+/* Memory that cannot be had back from it. A sanitizer's shadow counts as that. */
+static bool limit_data(void)
+{
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || __has_feature(address_sanitizer) || \
+	__has_feature(thread_sanitizer)
+	return true;
+#else
+	return limit(RLIMIT_DATA, READER_DATA_MOST);
+#endif
+}
+
 static bool set_limits(void)
 {
-	return limit(RLIMIT_AS, MEMORY_LIMIT) && limit(RLIMIT_CPU, CPU_LIMIT) && limit(RLIMIT_NOFILE, FILES_LIMIT) &&
+	return limit(RLIMIT_AS, MEMORY_LIMIT) && limit_data() && limit(RLIMIT_CPU, CPU_LIMIT) && limit(RLIMIT_NOFILE, FILES_LIMIT) &&
 	       limit(RLIMIT_CORE, 0) && limit(RLIMIT_FSIZE, 0);
 }
 

@@ -8,8 +8,10 @@
  * for the copy alone, so the copy's end is the chain's end. Frame pointers are not needed, and -O2 leaves none.
  */
 #include "symbols_frames.h"
+#include "symbols_weight.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -39,6 +41,36 @@ int reader_want(const struct module *m, enum want how, const char *name, unsigne
 	    message_receive(broker, &reply, &fd, MESSAGE_FOREVER) != 1 || reply.head.type != MESSAGE_FILE)
 		_exit(1);
 	return reply.file.end ? -ENOENT : fd;
+}
+
+/* Of the others, whose image is sent again when it is asked for. */
+static uint64_t other_weight(const struct space *own)
+{
+	uint64_t sum = 0;
+
+	for (unsigned i = 0; i < IMAGE_SLOTS; i++)
+		if (slots[i] && slots[i] != own)
+			sum += slots[i]->weight;
+	return sum;
+}
+
+/* If it is the others that leave no room for it, the next reader starts without them. */
+bool reader_affords(const struct module *m, int fd)
+{
+	struct space *s = m->space;
+	uint64_t weight = weight_of(fd), mb = (weight + (1 << 20) - 1) >> 20;
+
+	if (weight <= WEIGHT_MOST && s->weight <= WEIGHT_MOST - weight) {
+		if (other_weight(s) > WEIGHT_MOST - weight - s->weight)
+			_exit(0);
+		s->weight += weight;
+		return true;
+	}
+	if (s->refused_mb == 0) {
+		s->refused_mb = mb < UINT32_MAX ? (uint32_t)mb : UINT32_MAX;
+		snprintf(s->refused, sizeof(s->refused), "%s", m->name);
+	}
+	return false;
 }
 
 static int find_no_elf(Dwfl_Module *m, void **data, const char *name, Dwarf_Addr base, char **file, Elf **elf)
@@ -131,7 +163,7 @@ static void add_module(struct space *s, struct message_module *m, int fd)
 			.end = m->end,
 		};
 		module_name_owner(module, m->path);
-		if (readable && report_module(module, m, fd))
+		if (readable && reader_affords(module, fd) && report_module(module, m, fd))
 			fd = -1;
 		s->modules++;
 	}
@@ -297,6 +329,8 @@ static void answer_request(const struct message_request *r)
 		if (a.frame[i].owner != SYMBOLS_NOBODY)
 			a.status = SYMBOLS_RESOLVED;
 	}
+	a.refused_mb = s->refused_mb;
+	memcpy(a.refused, s->refused, sizeof(a.refused));
 	a.head.size = message_answer_size(a.frames);
 	message_send(broker, &a, -1, MESSAGE_FOREVER);
 }

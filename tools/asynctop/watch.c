@@ -145,6 +145,8 @@ static void tell_symbols(const struct watch *w, struct model *m)
 		why = w->tools->symbols_why;
 	else if (why == NULL && w->blockers.denied)
 		why = "the process's memory map or files may not be read; be its user or root";
+	else if (why == NULL)
+		why = symbols_refused(w->tools->symbols, w->process.pid);
 	set_tier(m, TIER_SYMBOLS, "source lines", why == NULL, why);
 }
 
