@@ -50,7 +50,7 @@
  *   io/offload.c         functions run by the pools of threads (io/pool.c, io/job.c); io/submit.c: by tasks, for plain threads
  *   io/name.c            resolving names, and the cache; dial.c: dial, by happy eyeballs; addresses.c: lists of addresses
  *   io/process.c         child processes; io/signal.c: signals as values; sigmask.c: those that are blocked
- *   sync/                mutex, condition (cond.c), rwlock, semaphore (sem.c), once, group, barrier,
+ *   sync/                mutex, condition (cond.c), rwlock, semaphore (sem.c), once, group, barrier, event,
  *                          channel (chan.c), select
  *   sync/future.c        values that will be there later; completed by a task (async.c), by whoever holds the promise
  *                          (promise.c), or by other futures (derivation.c): then.c, combine.c

@@ -175,7 +175,8 @@ enum sley_task_state {
 	X(ONCE, "once", address) \
 	X(BARRIER, "barrier", address) \
 	X(RESOLVE, "resolve", none) \
-	X(MONITOR, "monitor", address)
+	X(MONITOR, "monitor", address) \
+	X(EVENT, "event", address)
 
 enum sley_wait_kind {
 #define SLEY_WAIT_ENUM(name, text, object) SLEY_WAIT_##name,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /*
- * Synchronisation: mutex, condition, readers-writer lock, semaphore, once, wait group, barrier.
+ * Synchronisation: mutex, condition, readers-writer lock, semaphore, once, wait group, barrier, event.
  *
  * They wait the task, never the thread. Plain threads may use them too, while there is a run; such a thread blocks, and
  * what tasks do wakes it. When the run ends its wait ends with -ENOTCONN.
@@ -244,6 +244,34 @@ struct sley_barrier { /* fields are private */
  * bytes); -EFAULT. Task, or any thread, which then blocks.
  */
 SLEY_API int sley_barrier_wait(struct sley_barrier *, sley_time deadline);
+
+/* ---- event ---- */
+
+/*
+ * A flag that tasks wait for: "the configuration is read", "the server drains". Zero bytes are one that is not set. It
+ * stays set until it is reset, so who comes later does not wait.
+ */
+struct sley_event { /* fields are private */
+	unsigned lock, set;
+	struct sley_waiters waiters;
+};
+
+#define SLEY_EVENT_INIT SLEY_ZERO_
+
+/*
+ * Sets it: all that wait for it go on. What the caller did before, they see. Setting it once more changes nothing. Any
+ * thread. 0; -EFAULT; -EINVAL: null.
+ */
+SLEY_API int sley_event_set(struct sley_event *);
+
+/* From here on who comes waits again; who was woken before goes on. Any thread. 0; -EFAULT; -EINVAL: null. */
+SLEY_API int sley_event_reset(struct sley_event *);
+
+/*
+ * Waits until it is set; that it was, even if it was reset since. A deadline of 0 asks whether it is set, without waiting.
+ * 0; -ETIMEDOUT; -ECANCELED; -EFAULT; -EINVAL: null. Task, or any thread, which then blocks.
+ */
+SLEY_API int sley_event_wait(struct sley_event *, sley_time deadline);
 
 #ifdef __cplusplus
 }

@@ -48,6 +48,7 @@ static struct sley_sem sem = SLEY_SEM_INIT(3);
 static struct sley_once once = SLEY_ONCE_INIT;
 static struct sley_group group = SLEY_GROUP_INIT;
 static struct sley_barrier barrier = SLEY_BARRIER_INIT(2);
+static struct sley_event event = SLEY_EVENT_INIT;
 static const sley_time times[] = { SLEY_US(1), SLEY_MS(2.5), SLEY_SEC(1u), SLEY_NEVER };
 static void task(void *arg) { (void)arg; }
 static int child(void *arg) { return arg != NULL; }
@@ -70,7 +71,7 @@ int use(struct sley_future *f, struct sley_scope *s, struct sley_stream *stream,
 	e |= sley_stream_buffered(stream, 3, map, p, n, n, NULL) | sley_submit(task, p, n, SLEY_NEVER);
 	e |= sley_run(child, p, NULL, NULL) | sley_once(&once, child, p, times[n]);
 	e |= sley_mutex_lock(&mutex, 0) | sley_cond_signal(&cond) | sley_rwlock_rdlock(&rwlock, 0);
-	e |= sley_sem_acquire(&sem, 1, 0) | sley_group_done(&group) | sley_barrier_wait(&barrier, 0);
+	e |= sley_sem_acquire(&sem, 1, 0) | sley_group_done(&group) | sley_barrier_wait(&barrier, 0) | sley_event_wait(&event, 0);
 	errno = t > 0 || n > SLEY_OFFLOAD_MAX;
 	return errno | e;
 }

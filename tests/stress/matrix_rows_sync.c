@@ -192,6 +192,23 @@ static int barrier_call(sley_time deadline)
 	return answer == SLEY_BARRIER_SERIAL ? 0 : answer;
 }
 
+static struct sley_event event;
+
+static void event_set(void)
+{
+	REQUIRE(sley_event_set(&event) == 0);
+}
+
+static void event_reset(void)
+{
+	REQUIRE(sley_event_reset(&event) == 0);
+}
+
+static int event_call(sley_time deadline)
+{
+	return sley_event_wait(&event, deadline);
+}
+
 const struct matrix_row matrix_rows_sync[] = {
 	{ "mutex_lock", SLEY_WAIT_MUTEX, mutex_hold, mutex_ready, mutex_call, mutex_ready, mutex_hold },
 	{ "group_wait", SLEY_WAIT_GROUP, group_more, group_ready, group_call, group_ready, group_more },
@@ -201,5 +218,6 @@ const struct matrix_row matrix_rows_sync[] = {
 	{ "sem_acquire", SLEY_WAIT_SEM, nothing, nothing, sem_call, sem_ready },
 	{ "once", SLEY_WAIT_ONCE, once_open, once_end, once_call, once_ready, once_reset },
 	{ "barrier_wait", SLEY_WAIT_BARRIER, nothing, nothing, barrier_call, barrier_ready, barrier_reset },
+	{ "event_wait", SLEY_WAIT_EVENT, event_reset, event_set, event_call, event_set, event_reset },
 	{ NULL },
 };

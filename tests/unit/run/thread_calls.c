@@ -34,6 +34,7 @@ static struct {
 	struct sley_once once;
 	struct sley_group group, busy;
 	struct sley_barrier barrier;
+	struct sley_event event, unset;
 	struct sley_promise *promise;
 	struct sley_future *future;
 	struct sley_gen *gen;
@@ -99,6 +100,11 @@ static void writes(void *rwlock)
 static void acquires(void *sem)
 {
 	sley_sem_acquire(sem, 1, SLEY_NEVER);
+}
+
+static void waits_for_event(void *event)
+{
+	sley_event_wait(event, SLEY_NEVER);
 }
 
 static void waits_for_group(void *group)
@@ -168,7 +174,7 @@ static void make(void)
 	waits(receives, with.selected);
 	waits(waits_for_signal, &with.signal), waits(waits_for_signal, &with.broadcast);
 	waits(writes, &with.read), waits(acquires, &with.sem), waits(waits_for_group, &with.group);
-	waits(arrives, &with.barrier), waits(awaits, with.future);
+	waits(arrives, &with.barrier), waits(waits_for_event, &with.event), waits(awaits, with.future);
 	with.task = waits(sleeps, NULL);
 	REQUIRE(sley_monitor_add(with.monitor, with.task) == 0);
 }
@@ -252,6 +258,9 @@ CALL(sem_acquire, sley_sem_acquire(&with.none, 1, SLEY_NEVER))
 CALL(group_done, sley_group_done(&with.group))
 CALL(group_wait, sley_group_wait(&with.busy, SLEY_NEVER))
 CALL(barrier_wait, sley_barrier_wait(&with.barrier, SLEY_NEVER))
+CALL(event_set, sley_event_set(&with.event))
+CALL(event_reset, sley_event_reset(&with.unset))
+CALL(event_wait, sley_event_wait(&with.unset, SLEY_NEVER))
 CALL(promise_resolve, sley_promise_resolve(with.promise, &item))
 CALL(promise_reject, sley_promise_reject(with.promise, -EIO))
 CALL(promise_free, sley_promise_free(with.promise))
@@ -303,7 +312,8 @@ static const struct visit {
 	GIVES(cond_broadcast, 0), GIVES(mutex_trylock, 0), OVER(mutex_lock), GIVES(mutex_unlock, 0),
 	GIVES(rwlock_tryrdlock, 0), OVER(rwlock_wrlock), GIVES(rwlock_unlock, 0), GIVES(sem_release, 0),
 	GIVES(sem_try_acquire, -EAGAIN), OVER(sem_acquire), GIVES(once, 0), GIVES(group_done, 0),
-	OVER(group_wait), GIVES(barrier_wait, SLEY_BARRIER_SERIAL), GIVES(promise_resolve, 0),
+	OVER(group_wait), GIVES(barrier_wait, SLEY_BARRIER_SERIAL), GIVES(event_set, 0), GIVES(event_reset, 0),
+	OVER(event_wait), GIVES(promise_resolve, 0),
 	GIVES(promise_reject, 0), GIVES(promise_free, 0), GIVES(future_cancel, 0), GIVES(future_free, 0),
 	OVER(future_await), GIVES(future_then, 0), GIVES(future_map, 0), GIVES(future_and_then, 0),
 	GIVES(future_all, 0), GIVES(future_timeout, 0), GIVES(async, 0), GIVES(spawn, 0), GIVES(cancel, 0),
@@ -408,7 +418,7 @@ static void hold_all(void)
 	unsigned *const locks[] = { &with.signal.lock, &with.broadcast.lock, &with.mutex.lock,   &with.held.lock,
 				    &with.rwlock.lock, &with.read.lock,      &with.written.lock, &with.sem.lock,
 				    &with.none.lock,   &with.once.lock,      &with.group.lock,   &with.busy.lock,
-				    &with.barrier.lock };
+				    &with.barrier.lock, &with.event.lock,     &with.unset.lock };
 
 	for (size_t i = 0; i < sizeof(chans) / sizeof(*chans); i++)
 		hold(&chans[i]->lock);

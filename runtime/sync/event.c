@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+/* Event: a flag, and who waits for it to be set. */
+#include <errno.h>
+
+#include "run/fault.h"
+#include "run/park.h"
+
+static struct lock *inner(struct sley_event *event)
+{
+	return (struct lock *)&event->lock;
+}
+
+/* `call` is the public one, for messages. */
+static int change(struct sley_event *event, unsigned set, const char *call)
+{
+	struct task_list woken = { 0 };
+	int error = fault_object(event, call, "event");
+	if (error || (error = thread_visit()) != 0)
+		return error;
+	lock_take(inner(event));
+	event->set = set;
+	if (set)
+		wait_pop_all(&event->waiters, CLAIM_EVENT, &woken);
+	lock_drop(inner(event));
+	ready_woken(&woken);
+	thread_depart();
+	return 0;
+}
+
+int sley_event_set(struct sley_event *event)
+{
+	return change(event, 1, "sley_event_set");
+}
+
+int sley_event_reset(struct sley_event *event)
+{
+	return change(event, 0, "sley_event_reset");
+}
+
+static int wait_until_set(struct task *task, void *object, int64_t unused, sley_time deadline, const void *pc)
+{
+	struct sley_event *event = object;
+	(void)unused;
+	lock_take(inner(event));
+	if (event->set) {
+		lock_drop(inner(event));
+		return 0;
+	}
+	return park_in(&event->waiters, task, inner(event), SLEY_WAIT_EVENT, (uint64_t)(uintptr_t)event, deadline, pc);
+}
+
+int sley_event_wait(struct sley_event *event, sley_time deadline)
+{
+	int error = fault_object(event, "sley_event_wait", "event");
+	return error ? error : park_call(wait_until_set, event, 0, deadline, __builtin_return_address(0));
+}
