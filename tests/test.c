@@ -2,6 +2,7 @@
 /* Copyright (c) 2026 the sley authors */
 #include "tests/test.h"
 
+#include <errno.h>
 #include <grp.h>
 #include <limits.h>
 #include <stdio.h>
@@ -12,6 +13,41 @@
 #include <unistd.h>
 
 #define NOBODY 65534
+
+static struct test *tests; /* in the order in which they run */
+static size_t test_count;
+
+void tests_add(struct test *test)
+{
+	struct test **at = &tests;
+
+	while (*at && (*at)->line <= test->line)
+		at = &(*at)->next;
+	test->next = *at;
+	*at = test;
+	test_count++;
+}
+
+int tests_main(int (*set_up)(void **state), int (*tear_down)(void **state))
+{
+	struct CMUnitTest *units = calloc(test_count + 1, sizeof(*units));
+	size_t n = 0;
+	int failed;
+
+	if (!units)
+		return 1;
+	for (const struct test *test = tests; test; test = test->next)
+		units[n++] = test->unit;
+	failed = _cmocka_run_group_tests(program_invocation_short_name, units, n, set_up, tear_down);
+	free(units);
+	return failed;
+}
+
+/* For the programs that have none. */
+__attribute__((weak)) int main(void)
+{
+	return tests_main(NULL, NULL);
+}
 
 void test_require_failed(const char *condition, const char *file, int line)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /*
- * What all test programs share: cmocka with the headers that it wants first, skips, and a few helpers. The runner
- * (tests/check/run) sets the environment that is read here:
+ * What all test programs share: cmocka with the headers that it wants first, tests that register themselves, skips, and a
+ * few helpers. The runner (tests/check/run) sets the environment that is read here:
  *
  *   SLEY_BUILD          the build directory; default: build
  *   SLEY_TEST_SCALE     counts are divided by this where tests run under a sanitizer; default: 1
@@ -22,6 +22,42 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+
+/*
+ * TEST(name) { ... } is a test that cmocka calls test_NAME. It registers itself: a program runs its tests in the order in
+ * which they stand in its file, TEST_FIRST() before all others. TEST_WITH() gives the test a set-up and a tear-down, either
+ * of which may be NULL; both and the test share the pointer at `state`. (TASK_TEST() is in tests/unit/run.h.)
+ *
+ * A test is registered by a constructor, and not by a place in a section: no linker drops a constructor, and no sanitizer
+ * puts anything between two of them. The order in which they run is nobody's promise, so the lines give the order.
+ */
+#define TEST(name)                         TEST_ENTRY(test_##name, __LINE__, NULL, NULL)
+#define TEST_FIRST(name)                   TEST_ENTRY(test_##name, 0, NULL, NULL)
+#define TEST_WITH(name, set_up, tear_down) TEST_ENTRY(test_##name, __LINE__, set_up, tear_down)
+
+#define TEST_ENTRY(function, line, set_up, tear_down) \
+	static void function(void **state); \
+	__attribute__((constructor)) static void register_##function(void) \
+	{ \
+		static struct test entry = { { #function, function, set_up, tear_down, NULL }, line, NULL }; \
+		tests_add(&entry); \
+	} \
+	static void function(void **state)
+
+struct test {
+	struct CMUnitTest unit;
+	unsigned line;     /* less: runs earlier */
+	struct test *next; /* owned by tests_add() */
+};
+
+/* Adds a test, which stays where it is, behind those of the same line. */
+void tests_add(struct test *test);
+
+/*
+ * Runs all registered tests as one group of cmocka's, with a set-up and a tear-down for the group; returns what main()
+ * returns. A program whose main() would only call tests_main(NULL, NULL) needs no main().
+ */
+int tests_main(int (*set_up)(void **state), int (*tear_down)(void **state));
 
 /* Ends the process if the condition is false: an assertion for tasks, threads and children. */
 #define REQUIRE(condition) ((condition) ? (void)0 : test_require_failed(#condition, __FILE__, __LINE__))

@@ -561,33 +561,33 @@ static void test_port_in_use(void **state)
 	stop(0);
 }
 
-#define TEST(f) cmocka_unit_test_teardown(f, teardown)
+#define WITH_TEARDOWN(f) cmocka_unit_test_teardown(f, teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_echo_connections),
-		TEST(test_echo_end),
-		TEST(test_echo_port_in_use),
-		TEST(test_usage),
-		TEST(test_hello),
-		TEST(test_sleep),
-		TEST(test_log),
-		TEST(test_log_missing),
-		TEST(test_hash),
-		TEST(test_errors),
-		TEST(test_pipelining),
-		TEST(test_deep_pipeline),
-		TEST(test_refusal_closes),
-		TEST(test_http_1_0),
-		TEST(test_expect_continue),
-		TEST(test_slow_request),
-		TEST(test_idle_connection),
-		TEST(test_max_connections),
-		TEST(test_no_descriptors),
-		TEST(test_drain),
-		TEST(test_drain_is_bounded),
-		TEST(test_port_in_use),
+		WITH_TEARDOWN(test_echo_connections),
+		WITH_TEARDOWN(test_echo_end),
+		WITH_TEARDOWN(test_echo_port_in_use),
+		WITH_TEARDOWN(test_usage),
+		WITH_TEARDOWN(test_hello),
+		WITH_TEARDOWN(test_sleep),
+		WITH_TEARDOWN(test_log),
+		WITH_TEARDOWN(test_log_missing),
+		WITH_TEARDOWN(test_hash),
+		WITH_TEARDOWN(test_errors),
+		WITH_TEARDOWN(test_pipelining),
+		WITH_TEARDOWN(test_deep_pipeline),
+		WITH_TEARDOWN(test_refusal_closes),
+		WITH_TEARDOWN(test_http_1_0),
+		WITH_TEARDOWN(test_expect_continue),
+		WITH_TEARDOWN(test_slow_request),
+		WITH_TEARDOWN(test_idle_connection),
+		WITH_TEARDOWN(test_max_connections),
+		WITH_TEARDOWN(test_no_descriptors),
+		WITH_TEARDOWN(test_drain),
+		WITH_TEARDOWN(test_drain_is_bounded),
+		WITH_TEARDOWN(test_port_in_use),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -300,15 +300,15 @@ static void test_fetch_errors(void **state)
 	tool_expect(&tool, 1, "fetch: 127.0.0.256:80: Invalid argument\n");
 }
 
-#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define WITH_FIXTURE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_jobs),         TEST(test_jobs_output),      TEST(test_jobs_one),
-		TEST(test_jobs_timeout), TEST(test_jobs_interrupted), TEST(test_usage),
-		TEST(test_sums),         TEST(test_sums_missing),     TEST(test_fetch),
-		TEST(test_fetch_errors),
+		WITH_FIXTURE(test_jobs),         WITH_FIXTURE(test_jobs_output),      WITH_FIXTURE(test_jobs_one),
+		WITH_FIXTURE(test_jobs_timeout), WITH_FIXTURE(test_jobs_interrupted), WITH_FIXTURE(test_usage),
+		WITH_FIXTURE(test_sums),         WITH_FIXTURE(test_sums_missing),     WITH_FIXTURE(test_fetch),
+		WITH_FIXTURE(test_fetch_errors),
 	};
 
 	return cmocka_run_group_tests_name("tools/examples_pool", tests, NULL, NULL);

@@ -187,13 +187,13 @@ static void test_usage(void **state)
 	}
 }
 
-#define TEST(f) cmocka_unit_test_teardown(f, teardown)
+#define WITH_TEARDOWN(f) cmocka_unit_test_teardown(f, teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_sum),       TEST(test_crash), TEST(test_deadline),
-		TEST(test_too_often), TEST(test_end),   TEST(test_usage),
+		WITH_TEARDOWN(test_sum),       WITH_TEARDOWN(test_crash), WITH_TEARDOWN(test_deadline),
+		WITH_TEARDOWN(test_too_often), WITH_TEARDOWN(test_end),   WITH_TEARDOWN(test_usage),
 	};
 
 	return cmocka_run_group_tests_name("shards", tests, NULL, NULL);

@@ -53,6 +53,16 @@ void run_all(int (*main)(void *))
 #endif
 }
 
+void run_ways(int (*main)(void *), const int *ways, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (ways[i] == EVERY_WAY)
+			run_all(main);
+		else
+			run(main, (unsigned)ways[i]);
+	}
+}
+
 uint64_t counter(enum sley_counter which)
 {
 	uint64_t sum = 0;

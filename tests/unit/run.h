@@ -25,6 +25,29 @@ void run_with(int (*main)(void *), void *arg, const struct sley_options *options
 void run_each(int (*main)(void *));
 void run_all(int (*main)(void *));
 
+/*
+ * TASK_TEST(name, 1, 2) { ... } is a TEST() whose body runs as the first task, once with each of these numbers of workers.
+ * A failed REQUIRE() ends it. EVERY_WAY in the place of the numbers: as run_all() does it. A body that takes an argument
+ * is a function of its own, which a TEST() gives to run_with().
+ */
+#define TASK_TEST(name, ...) \
+	static void body_##name(void); \
+	static int main_##name(void *unused) \
+	{ \
+		body_##name(); \
+		return 0; \
+	} \
+	TEST_ENTRY(test_##name, __LINE__, NULL, NULL) \
+	{ \
+		static const int ways[] = { __VA_ARGS__ }; \
+		run_ways(main_##name, ways, sizeof(ways) / sizeof(ways[0])); \
+	} \
+	static void body_##name(void)
+
+#define EVERY_WAY (-1)
+
+void run_ways(int (*main)(void *), const int *ways, size_t n);
+
 /* A counter of the region over all its rows, and how many tasks are alive by its bitmap: what others did can be read. */
 uint64_t counter(enum sley_counter which);
 unsigned live_tasks(void);

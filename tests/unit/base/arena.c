@@ -26,7 +26,7 @@ static size_t resident(struct arena *arena)
 }
 
 /* What was grown is zero, writable, populated ahead and where it was; the rest costs nothing. */
-static void test_grow(void **state)
+TEST(grow)
 {
 	struct arena arena;
 
@@ -55,7 +55,7 @@ static void test_grow(void **state)
 }
 
 /* Small at first: 64 KiB steps, so that a small service stays small. */
-static void test_steps(void **state)
+TEST(steps)
 {
 	struct arena arena;
 
@@ -70,7 +70,7 @@ static void test_steps(void **state)
 }
 
 /* Beyond what was reserved: -ENOMEM, and the rest is as it was. So for more address space than there is. */
-static void test_limits(void **state)
+TEST(limits)
 {
 	struct arena arena, none;
 
@@ -88,7 +88,7 @@ static void test_limits(void **state)
 
 #if !defined(SLEY_ASAN) && !defined(SLEY_TSAN)
 /* No memory to grow: -ENOMEM, what was there stays usable, and with memory it grows. */
-static void test_no_memory(void **state)
+TEST(no_memory)
 {
 	struct arena arena;
 	struct rlimit old, low;
@@ -111,7 +111,7 @@ static void test_no_memory(void **state)
 #endif
 
 /* Populating touches every page of a mapping, and says so if it cannot. */
-static void test_populate(void **state)
+TEST(populate)
 {
 	char *map = mmap(NULL, 16 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	unsigned char pages[16];
@@ -147,7 +147,7 @@ int madvise(void *start, size_t size, int advice)
 }
 
 /* Others do not wait until much is populated, nor for a huge page. */
-static void test_pieces(void **state)
+TEST(pieces)
 {
 	struct arena arena;
 	size_t size = 16u << 20;
@@ -167,21 +167,3 @@ static void test_pieces(void **state)
 	munmap(map, size);
 }
 #endif
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_grow),
-		cmocka_unit_test(test_steps),
-		cmocka_unit_test(test_limits),
-#if !defined(SLEY_ASAN) && !defined(SLEY_TSAN)
-		cmocka_unit_test(test_no_memory),
-#endif
-		cmocka_unit_test(test_populate),
-#if !defined(SLEY_ASAN) && !defined(SLEY_TSAN)
-		cmocka_unit_test(test_pieces),
-#endif
-	};
-
-	return cmocka_run_group_tests_name("arena", tests, NULL, NULL);
-}

@@ -23,7 +23,7 @@ static int close_images(void **state)
 }
 
 /* Each size gets at least its bytes, little more, 16-byte aligned; sizes of one class share a capacity. */
-static void test_capacity(void **state)
+TEST_WITH(capacity, open_images, close_images)
 {
 	struct block_cache cache = { 0 };
 
@@ -81,7 +81,7 @@ static void exercise(struct block_cache *cache, unsigned seed, long operations)
 }
 
 /* With a worker's cache, and without one. */
-static void test_contents(void **state)
+TEST_WITH(contents, open_images, close_images)
 {
 	struct block_cache cache = { 0 };
 
@@ -101,7 +101,7 @@ static void *exercise_thread(void *seed)
 }
 
 /* Threads that trade batches by way of the central lists. */
-static void test_threads(void **state)
+TEST_WITH(threads, open_images, close_images)
 {
 	pthread_t threads[4];
 
@@ -112,7 +112,7 @@ static void test_threads(void **state)
 }
 
 /* What was freed is reused: after two rounds no fresh memory is cut. */
-static void test_reuse(void **state)
+TEST_WITH(reuse, open_images, close_images)
 {
 	struct block_cache cache = { 0 };
 	void *first[200];
@@ -136,7 +136,7 @@ static void test_reuse(void **state)
 }
 
 /* While tests ask for it, every allocation fails, of whatever size, and nothing else changes. */
-static void test_failure(void **state)
+TEST_WITH(failure, open_images, close_images)
 {
 	struct block_cache cache = { 0 };
 	void *block = block_alloc_from(&cache, 100);
@@ -148,17 +148,4 @@ static void test_failure(void **state)
 	block_free_to(&cache, block, 100);
 	store(&block_test_fail, 0, relaxed);
 	assert_ptr_equal(block_alloc_from(&cache, 100), block);
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_capacity, open_images, close_images),
-		cmocka_unit_test_setup_teardown(test_contents, open_images, close_images),
-		cmocka_unit_test_setup_teardown(test_threads, open_images, close_images),
-		cmocka_unit_test_setup_teardown(test_reuse, open_images, close_images),
-		cmocka_unit_test_setup_teardown(test_failure, open_images, close_images),
-	};
-
-	return cmocka_run_group_tests_name("image", tests, NULL, NULL);
 }

@@ -8,7 +8,7 @@
 #include <sched.h>
 
 /* At least one, at most as many as the affinity mask has; with a mask of one it is one. */
-static void test_affinity(void **state)
+TEST(affinity)
 {
 	cpu_set_t all, one;
 	int first = 0;
@@ -22,13 +22,4 @@ static void test_affinity(void **state)
 	assert_int_equal(sched_setaffinity(0, sizeof(one), &one), 0);
 	assert_int_equal(cpus_available(), 1);
 	assert_int_equal(sched_setaffinity(0, sizeof(all), &all), 0);
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_affinity),
-	};
-
-	return cmocka_run_group_tests_name("cpus", tests, NULL, NULL);
 }

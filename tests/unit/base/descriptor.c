@@ -33,7 +33,7 @@ static void child_lift(void)
 	_exit(0);
 }
 
-static void test_lift(void **state)
+TEST(lift)
 {
 	int status;
 	pid_t pid = fork();
@@ -65,7 +65,7 @@ static void child_presize(void)
 	_exit(0);
 }
 
-static void test_presize(void **state)
+TEST(presize)
 {
 	int status;
 	test_need_kernel("qemu-user has a table of its own");
@@ -76,14 +76,4 @@ static void test_presize(void **state)
 		child_presize();
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_int_equal(status, 0);
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_lift),
-		cmocka_unit_test(test_presize),
-	};
-
-	return cmocka_run_group_tests_name("descriptor", tests, NULL, NULL);
 }

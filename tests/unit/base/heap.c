@@ -61,7 +61,7 @@ static unsigned model_expire(struct heap *heap, int64_t now)
 }
 
 /* 100,000 random operations: after each the least is that of the model, and all come out in order, none lost or doubled. */
-static void test_model(void **state)
+TEST(model)
 {
 	struct heap heap = { 0 };
 	long operations = test_scale(100000);
@@ -93,7 +93,7 @@ static void test_model(void **state)
 }
 
 /* A million nodes in one row do not recurse: the heap's worst shapes are taken apart without deep calls. */
-static void test_shapes(void **state)
+TEST(shapes)
 {
 	size_t n = (size_t)test_scale(1000000);
 	struct heap_node *many = calloc(n, sizeof(*many));
@@ -116,14 +116,4 @@ static void test_shapes(void **state)
 		assert_null(heap.root);
 	}
 	free(many);
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_model),
-		cmocka_unit_test(test_shapes),
-	};
-
-	return cmocka_run_group_tests_name("heap", tests, NULL, NULL);
 }

@@ -62,7 +62,7 @@ static void step(struct element *e, bool first)
 }
 
 /* Any order of adding at either end and removing anywhere keeps the order, both ways. */
-static void test_model(void **state)
+TEST(model)
 {
 	unsigned seed = 1;
 
@@ -73,7 +73,7 @@ static void test_model(void **state)
 }
 
 /* An element is in two lists by two links, and each names the element. */
-static void test_two(void **state)
+TEST(two)
 {
 	list.list = other.list = (struct list){ 0 };
 	for (size_t i = 0; i < ELEMENTS; i++) {
@@ -90,7 +90,7 @@ static void test_two(void **state)
 }
 
 /* All of one list go behind all of another, whichever is empty. */
-static void test_append_all(void **state)
+TEST(append_all)
 {
 	for (size_t n = 0; n <= ELEMENTS; n++) {
 		list.list = other.list = (struct list){ 0 };
@@ -105,15 +105,4 @@ static void test_append_all(void **state)
 		check();
 		assert_true(list_is_empty(&other));
 	}
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_model),
-		cmocka_unit_test(test_two),
-		cmocka_unit_test(test_append_all),
-	};
-
-	return cmocka_run_group_tests_name("list", tests, NULL, NULL);
 }

@@ -29,7 +29,7 @@ static void *contend(void *arg)
 }
 
 /* One thread at a time is inside, what it did is seen by the next, and nobody sleeps for ever. */
-static void test_exclusion(void **state)
+TEST(exclusion)
 {
 	pthread_t threads[4];
 
@@ -51,7 +51,7 @@ static void *take_once(void *arg)
 }
 
 /* Threads that sleep on a held lock are woken one after the other once it is dropped. */
-static void test_sleepers(void **state)
+TEST(sleepers)
 {
 	pthread_t threads[8];
 
@@ -69,22 +69,11 @@ static void test_sleepers(void **state)
 }
 
 /* Trying takes a free one only. */
-static void test_try(void **state)
+TEST(try)
 {
 	assert_true(lock_try(&lock));
 	assert_false(lock_try(&lock));
 	lock_drop(&lock);
 	assert_true(lock_try(&lock));
 	lock_drop(&lock);
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_exclusion),
-		cmocka_unit_test(test_sleepers),
-		cmocka_unit_test(test_try),
-	};
-
-	return cmocka_run_group_tests_name("lock", tests, NULL, NULL);
 }

@@ -18,7 +18,7 @@ static void *pass(void *unused)
 	return unused;
 }
 
-static void test_not_armed(void **state)
+TEST(not_armed)
 {
 	passed = 0;
 	pass(NULL);
@@ -32,7 +32,7 @@ static void start(pthread_t *thread)
 }
 
 /* One stops, the next passes, and the first goes on when it is let go. */
-static void test_stops_one(void **state)
+TEST(stops_one)
 {
 	pthread_t first, second;
 	passed = 0;
@@ -49,7 +49,7 @@ static void test_stops_one(void **state)
 	assert_int_equal(passed, 2);
 }
 
-static void test_disarmed(void **state)
+TEST(disarmed)
 {
 	passed = 0;
 	race_stop("race_test_point");
@@ -58,16 +58,3 @@ static void test_disarmed(void **state)
 	assert_int_equal(passed, 1);
 }
 #endif
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_not_armed),
-#if RACE_POINTS
-		cmocka_unit_test(test_stops_one),
-		cmocka_unit_test(test_disarmed),
-#endif
-	};
-
-	return cmocka_run_group_tests_name("race", tests, NULL, NULL);
-}

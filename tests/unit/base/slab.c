@@ -69,7 +69,7 @@ static unsigned give(struct slab_block *list)
 }
 
 /* Classes one after the other need no more memory than the largest. */
-static void test_share(void **state)
+TEST_WITH(share, open_slabs, close_slabs)
 {
 	enum { BYTES = 12 << 20 };
 
@@ -83,7 +83,7 @@ static void test_share(void **state)
 }
 
 /* One block keeps its slab, and no other. */
-static void test_straggler(void **state)
+TEST_WITH(straggler, open_slabs, close_slabs)
 {
 	struct slab_block *list = take(3, 5000), *last = list;
 
@@ -110,7 +110,7 @@ static size_t pass(unsigned steps)
 }
 
 /* What was free all the time goes back, all of it; and comes back, zero and in its old place, when it is wanted. */
-static void test_leave(void **state)
+TEST_WITH(leave, open_slabs, close_slabs)
 {
 	enum { BYTES = 40 << 20 };
 
@@ -134,7 +134,7 @@ static void test_leave(void **state)
 }
 
 /* A load that comes back within DECAY_STEPS steps never loses what it needs; and what it does not need leaves. */
-static void test_steady(void **state)
+TEST_WITH(steady, open_slabs, close_slabs)
 {
 	give(take(5, 9000));
 	for (unsigned round = 0; round < 10; round++) {
@@ -150,7 +150,7 @@ static void test_steady(void **state)
 }
 
 /* Slabs that stay in use in the middle of what leaves keep their bytes. */
-static void test_scattered(void **state)
+TEST_WITH(scattered, open_slabs, close_slabs)
 {
 	enum { BLOCKS = 30000 };
 	struct slab_block *kept[BLOCKS / 1000], *rest = NULL, *list = take(0, BLOCKS);
@@ -180,7 +180,7 @@ static void test_scattered(void **state)
 }
 
 /* No block reaches beyond the limit; what is freed can be had again. */
-static void test_limit(void **state)
+TEST_WITH(limit, open_slabs, close_slabs)
 {
 	struct slabs few;
 	struct slab_block *list = NULL;
@@ -200,7 +200,7 @@ static void test_limit(void **state)
 
 #if !defined(SLEY_ASAN) && !defined(SLEY_TSAN)
 /* No memory to grow: nothing, and what is there goes on; with memory it grows. */
-static void test_no_memory(void **state)
+TEST_WITH(no_memory, open_slabs, close_slabs)
 {
 	struct rlimit old, low;
 	struct slab_block *list = NULL, *more = NULL;
@@ -233,7 +233,7 @@ static int again(size_t begin, size_t end)
 }
 
 /* What is needed besides the bytes of cold slabs is not to be had: they stay cold, and come when it is. */
-static void test_not_again(void **state)
+TEST_WITH(not_again, open_slabs, close_slabs)
 {
 	enum { BYTES = 40 << 20 };
 	static const struct slab_kind with_again = { .size = size_of, .again = again };
@@ -312,7 +312,7 @@ static void *age(void *unused)
 }
 
 /* Threads take and give blocks while free memory goes back to the kernel all the time. */
-static void test_threads(void **state)
+TEST_WITH(threads, open_slabs, close_slabs)
 {
 	pthread_t threads[3], ager;
 
@@ -338,7 +338,7 @@ static void *take_one(void *arg)
 }
 
 /* While somebody populates, the others have what is there. (The growth lock is held here as he would.) */
-static void test_growth(void **state)
+TEST_WITH(growth, open_slabs, close_slabs)
 {
 	struct slab_block *list = take(0, 1);
 	unsigned done = 0; /* atomic */
@@ -353,33 +353,11 @@ static void test_growth(void **state)
 }
 
 /* Past the first slabs the stock grows before it is used up. */
-static void test_ahead(void **state)
+TEST_WITH(ahead, open_slabs, close_slabs)
 {
 	take(0, (unsigned)(SLAB_SMALL * SLAB / size_of(0)) + 1);
 	for (unsigned i = 0; i < 20 * SLAB_GROUP; i++) {
 		assert_true(slabs.stocked > 0);
 		take(0, SLAB / size_of(0));
 	}
-}
-
-int main(void)
-{
-#define TEST(test) cmocka_unit_test_setup_teardown(test, open_slabs, close_slabs)
-	const struct CMUnitTest tests[] = {
-		TEST(test_share),
-		TEST(test_straggler),
-		TEST(test_leave),
-		TEST(test_steady),
-		TEST(test_scattered),
-		TEST(test_limit),
-#if !defined(SLEY_ASAN) && !defined(SLEY_TSAN)
-		TEST(test_no_memory),
-#endif
-		TEST(test_not_again),
-		TEST(test_threads),
-		TEST(test_growth),
-		TEST(test_ahead),
-	};
-
-	return cmocka_run_group_tests_name("slab", tests, NULL, NULL);
 }

@@ -17,14 +17,14 @@ static void expect(const char *text, const char *expected)
 	assert_string_equal(out, expected);
 }
 
-static void test_plain(void **state)
+TEST(plain)
 {
 	expect("", "");
 	expect("GET /log ~ \\x1b", "GET /log ~ \\x1b");
 	expect("f\xc3\xbcr \xe2\x82\xac \xf0\x9f\x98\x80", "f\xc3\xbcr \xe2\x82\xac \xf0\x9f\x98\x80");
 }
 
-static void test_controls(void **state)
+TEST(controls)
 {
 	expect("a\nb\r\tc\x7f", "a\\x0ab\\x0d\\x09c\\x7f");
 	expect("\33[31m", "\\x1b[31m");
@@ -34,7 +34,7 @@ static void test_controls(void **state)
 	       "31m"); /* CSI as one character */
 }
 
-static void test_direction(void **state)
+TEST(direction)
 {
 	expect("a\xe2\x80\xae"
 	       "b",
@@ -44,7 +44,7 @@ static void test_direction(void **state)
 }
 
 /* Not UTF-8: a lone byte, a cut sequence, one that is longer than it must be, a surrogate, one that is too large. */
-static void test_broken(void **state)
+TEST(broken)
 {
 	expect("\xff\x9b", "\\xff\\x9b");
 	expect("\xe2\x82", "\\xe2\\x82");
@@ -56,7 +56,7 @@ static void test_broken(void **state)
 }
 
 /* Nothing is written beyond the end, and no character in parts. */
-static void test_room(void **state)
+TEST(room)
 {
 	char out[8] = "_______";
 	assert_int_equal(text_clean(out, 3, "ab\n", 3), 2);
@@ -67,7 +67,7 @@ static void test_room(void **state)
 	assert_int_equal(text_clean(out, 0, "a", 1), 0);
 }
 
-static void test_line(void **state)
+TEST(line)
 {
 	char line[4000], got[4096];
 	int ends[2];
@@ -84,14 +84,4 @@ static void test_line(void **state)
 	close(ends[0]);
 	close(ends[1]);
 	assert_int_equal(text_write_line(ends[1], "a", 1), -EBADF);
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_plain),  cmocka_unit_test(test_controls), cmocka_unit_test(test_direction),
-		cmocka_unit_test(test_broken), cmocka_unit_test(test_room),	cmocka_unit_test(test_line),
-	};
-
-	return cmocka_run_group_tests_name("text", tests, NULL, NULL);
 }
