@@ -36,7 +36,8 @@
  *   stack/strict.c         stacks that nobody else can touch, in strict mode
  *   stack/overflow.c       catching who touches a guard or a parked stack; crash.c: naming the tasks
  *   context/x86_64.S     the switch (or aarch64.S, or ucontext.c)
- *   context/control.h      floating-point control words; exceptions.c: C++ exceptions: a task's, although the thread has them
+ *   context/control.h      floating-point control words; exceptions.c: C++ exceptions: the task's, though the thread has
+ *                          them
  *   reactor/reactor.c    descriptors that are waited for; own.c: taken over, held, closed; entry.c: the table of them;
  *                          registration.c: what epoll knows of them
  *   io/operation.c       what all calls on descriptors share: try, wait, try again
@@ -47,7 +48,8 @@
  *   io/sigpipe.c           writing to pipes without SIGPIPE; base/raised.c: and SIGXFSZ, by any call
  *   io/nowait.c            files without blocking; system.h: the system calls
  *   io/file.c            files through the pools: open ones, io/path.c: by name, io/directory.c; io/request.c: how
- *   io/offload.c         functions run by the pools of threads (io/pool.c, io/job.c); io/submit.c: by tasks, for plain threads
+ *   io/offload.c         functions run by the pools of threads (io/pool.c, io/job.c); io/submit.c: by tasks, for plain
+ *                          threads
  *   io/name.c            resolving names, and the cache; dial.c: dial, by happy eyeballs; addresses.c: lists of addresses
  *   io/process.c         child processes; io/signal.c: signals as values; sigmask.c: those that are blocked
  *   sync/                mutex, condition (cond.c), rwlock, semaphore (sem.c), once, group, barrier, event,

@@ -4,8 +4,15 @@
  * The runtime's lock: spins briefly, then sleeps in futex(2), so a holder that the kernel preempted is waited for
  * without burning its CPU. Critical sections are short: no system call and no unpopulated memory under one.
  *
- * Lock order (a thread that holds one may take only those to the right of it):
- *   object (mutex, channel, group, scope, monitor, future, generator, task join, reactor entry; several channels: by address; a scope or monitor before a task) < threads < timers < queue (global, inbox) < table, images, slots
+ * Lock order. A thread that holds a lock may take only locks of a later line:
+ *   1  objects: mutex, channel, group, scope, monitor, future, generator, reactor entry, pool of threads, cache of names
+ *   2  a task's lock (join, watches); before it only a scope's or a monitor's is held
+ *   3  the list of waiting plain threads
+ *   4  a worker's timers
+ *   5  queues: global, inbox, starved tasks; the list of idle workers
+ *   6  memory: the slabs' growth lock, then their lists; the slots
+ * Two locks of one line are never held at once, but for channels in a select, which are taken by address. One exception:
+ * the growth lock may be followed by the lock of a task that is free (task.c, entry_cut()), whose holder takes no other.
  */
 #ifndef BASE_LOCK_H
 #define BASE_LOCK_H

@@ -122,7 +122,10 @@ size_t slabs_taken(struct slabs *slabs);
 /* A step of decay: what has been stock for long is to leave. By one thread, every DECAY_INTERVAL. */
 void slabs_age(struct slabs *slabs);
 
-/* Gives back some of what is to leave: the bytes. By the same thread, more often: a call takes some milliseconds at most. */
+/*
+ * Gives back some of what is to leave; returns the bytes. By the same thread, more often: a call takes some milliseconds at
+ * most.
+ */
 size_t slabs_trim(struct slabs *slabs);
 
 /* Whether so much memory is in use that emptying caches may be worth it. Any thread. */

@@ -46,7 +46,7 @@ static ssize_t write_with(int fd, const struct iovec *vector, int count, off_t o
 	return n;
 }
 
-/* Whether files may not grow beyond RLIMIT_FSIZE, as it was at first: asked for each write it would cost as much as that. */
+/* Whether RLIMIT_FSIZE limited files when it was first asked. Asking for each write would cost as much as the write. */
 static bool files_are_limited(void)
 {
 	static unsigned known; /* atomic: 1: not, 2: they are */

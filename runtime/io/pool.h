@@ -25,18 +25,18 @@
  * fn runs without any lock. A job that lost the claim is ENDED all the same: its task, which is on its way to the lock,
  * takes the result, and the call succeeds.
  *
- * Threads. Whoever adds a job, and finds fewer threads on their way to the queue than jobs in it, wakes an idle one, which
- * was busy last, so that the others grow old and end. If there is none, and fewer than `limit`, one is started; but one at a time: a started thread that finds more work than
- * threads on their way starts the next. So a thousand short calls are done by a few threads, while calls that block get
- * a thread each within some tens of microseconds. A thread that ends joins the one that ended before it; pool_stop()
- * joins the last.
+ * Threads. `coming` counts the threads that will look at the queue without being woken. pool_add(): if coming < queued, it
+ * wakes the most recently idle thread, so that the others grow old and end. If no thread is idle and there are fewer than
+ * `limit`, it starts one. Only one is being started at a time: a started thread that still finds coming < queued starts the
+ * next. So a thousand short calls are done by a few threads, while calls that block get a thread each within some tens of
+ * microseconds. A thread that ends joins the thread that ended before it; pool_stop() joins the last one.
  *
  * Threads that wait for tasks. A function may wait for a task, by sley_submit() or at a channel, and that task may
  * offload in turn: if all threads do so, none is left for what they wait for. So a thread that waits for a task is
  * *away* (run/thread.h tells), and
  *   - if all threads are away, one more is started for what is queued, whatever `limit` says: something goes on always;
- *   - calls of a task that sley_submit() made for a thread of a pool are *nested*: they are taken before all others, need no
- *     place in the queue, and have `limit` threads beside those that are away.
+ *   - calls of a task that sley_submit() made for a thread of a pool are *nested*: they are taken before all others, need
+ *     no place in the queue, and have `limit` threads beside those that are away.
  * So there is about a thread for each call that waits; they are given back when it is over: a thread that finds more than
  * `limit` beside those that are away ends. Rejected: running what is queued on the waiting thread itself, whose own call
  * could end only after it; and refusing nested calls, which are what sley_submit() is for.

@@ -62,7 +62,10 @@ static inline void entry_maybe_more(struct entry *entry, int direction)
 	store(&entry->ready[direction], 1, relaxed);
 }
 
-/* The entry, made if need be: 0; -EBADF: negative, or one that was never seen and is not open; -EMFILE: beyond the table; -ENOMEM. */
+/*
+ * The entry, made if need be. 0; -EBADF: the number is negative, or was never seen and is not open; -EMFILE: it is beyond
+ * the table; -ENOMEM.
+ */
 int entry_get(int fd, struct entry **entry);
 
 /* ---- lives: see reactor.h ---- */

@@ -406,7 +406,9 @@ static bool poll_is_due(struct worker *worker)
 }
 
 /*
- * Looks at another worker, any: has it been in the same task for long, with work that we can do? Its timers; its queue. If the two words do not belong together, as two looked at the same time, it is relieved too early.
+ * Looks at another worker, chosen at random. If it has been in the same task for LONG_TASK, this worker runs its timers
+ * and takes half of its queue, or its run-next. known_tick and known_since may be written by two workers at the same time
+ * and then not belong together: the other worker is relieved too early, which does no harm.
  */
 static void relieve_another(struct worker *worker)
 {

@@ -100,7 +100,7 @@ static void began_elsewhere(struct task *task)
 	fetch_add(&line->elsewhere, 1, relaxed);
 }
 
-/* To the task's stack and back. `fake` is for what AddressSanitizer keeps of this one; null: it is not there. A constant. */
+/* To the task's stack and back. `fake` takes what AddressSanitizer keeps of this stack; null: it is not there. Constant. */
 static ALWAYS_INLINE void switch_to(struct worker *worker, struct task *task, void **fake)
 {
 	const struct slot *slot = task->tenant.slot;

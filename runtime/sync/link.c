@@ -9,8 +9,8 @@
  *   yes: a failure? cancel B; unlock       yes: unlock; lock A; take A's half back, or A has ended
  *   no: unlock; the link is over           no: they are not linked
  *
- * So B is cancelled before its sley_task_unlink() returns 0, or not at all, and of two tasks that end at once neither finds the
- * other's half. Each half holds the link's memory until it has been told or taken back.
+ * So B is cancelled before its sley_task_unlink() returns 0, or not at all, and of two tasks that end at once neither finds
+ * the other's half. Each half holds the link's memory until it has been told or taken back.
  */
 #include <errno.h>
 

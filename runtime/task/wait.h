@@ -62,8 +62,11 @@ enum claim {
 #define CLAIM_CANCEL ((uint64_t)0x80)
 
 struct wait {
-	struct wait *next; /* protected by the object's lock; the node itself: not linked */
-	struct wait *prev; /* the same; lowest bit: the node is a wait_apart. Not linked: the node itself if it won */
+	/*
+	 * Protected by the object's lock. While unlinked, `next` points to the node itself, and so does `prev` if the node's
+	 * event won the claim. The lowest bit of `prev` says that the node is a wait_apart.
+	 */
+	struct wait *next, *prev;
 	union {            /* a value on its way, owned by the object while the node is linked */
 		void *block;
 		uint64_t word;

@@ -15,7 +15,7 @@
  *   an offload thread   its job is counted as active until whoever waited for it is ready.
  *   a plain thread      is one of the process's threads, and not counted among those that wait. What it takes out in a
  *                       call, or has been given, it has before its next wait is counted (count_stuck()).
- *   the watchdog         is the one who looks here, with empty hands.
+ *   the watchdog        looks here, and has empty hands then.
  * A descriptor that is ready counts as waited for until its waiter is claimed; by a worker, or one of the above.
  *
  * The words are read one after the other, so the idle list must be the same before and after: then all workers slept
