@@ -85,15 +85,29 @@ EOF
 	done
 }
 
-# Durations are constants, a type is known by its name alone, a lambda can be given, and nothing of it warns.
+# Durations are constants, a type is known by its name alone, also with parentheses behind it, a lambda can be given, and
+# nothing of it warns.
 languages() {
 	cat >"$scratch/language.c" <<'EOF'
+#ifdef __cplusplus
+#include <new>
+#endif
 #include <sley.h>
 static const sley_time half = SLEY_SEC(0.5), most = SLEY_SEC(INT64_MAX);
 enum { few = SLEY_US(3) };
 #ifdef __cplusplus
-static sley_once once;
-static int run(void) { return sley_once(&once, [](void *) { return 0; }, NULL, sley_in(SLEY_MS(1.5f))); }
+static sley_once once, zero = sley_once();
+struct owner { sley_once once; owner() : once(sley_once()) {} };
+static sley_once of_type(sley_once (*fn)()) { return fn ? fn() : sley_once(zero); }
+static int run(void)
+{
+	owner o;
+	zero = of_type([] { return sley_once(); });
+	sley_once *made = new (&once) sley_once();
+	auto named = [](void *) { return 0; };
+	return sley_once(made, [](void *) { int i = 1, k[] = { i, 2, 3 }; return k[0] - i; }, NULL, sley_in(SLEY_MS(1.5f))) +
+	       sley_once(&zero, named, NULL, 0) + sley_once(&o.once, [](void *) { return 0; }, NULL, 0);
+}
 int start(void);
 int start(void) { return sley_go(([](void *) { int i = 0, j = i; (void)j; }), NULL); }
 #else
