@@ -94,7 +94,7 @@ static void align_entry(void)
 }
 
 /* A new context runs its entry on its own stack, with the stack aligned as after a call. */
-static void test_entry(void **state)
+TEST_WITH(entry, map_stack, unmap_stack)
 {
 	entered = 0;
 	make(align_entry);
@@ -227,7 +227,7 @@ static void check_inside(void)
 }
 
 /* Callee-saved registers are each side's own, over 1,000 switches to and fro. */
-static void test_registers(void **state)
+TEST_WITH(registers, map_stack, unmap_stack)
 {
 	make(check_inside);
 	for (uint64_t i = 0; i < 1000; i++)
@@ -272,7 +272,7 @@ __attribute__((no_sanitize("thread"))) static void clobber(volatile char *from, 
  * Only [sp, top) is the context: with those bytes copied away, the whole stack overwritten, and only they copied back, it goes
  * on. This is what FRAME_SLACK of the ucontext backend promises.
  */
-static void test_copied(void **state)
+TEST_WITH(copied, map_stack, unmap_stack)
 {
 	static char image[STACK];
 
@@ -356,7 +356,7 @@ static void walk_inside(void)
 }
 
 /* An unwinder walks from a context's code to its entry and ends there, by itself. */
-static void test_unwind(void **state)
+TEST_WITH(unwind, map_stack, unmap_stack)
 {
 	walked = (struct walk){ .entry = (void *)walk_inside };
 	make(walk_inside);
@@ -367,7 +367,7 @@ static void test_unwind(void **state)
 }
 
 /* So does one that follows frame pointers: they end in a null one, in the entry's frame. */
-static void test_frame_pointers(void **state)
+TEST_WITH(frame_pointers, map_stack, unmap_stack)
 {
 	make(count_frame_pointers);
 	go_in();
@@ -390,7 +390,8 @@ static void walk_by_value(void *arg)
 	COMPILER_BARRIER();
 }
 
-static int main_walk(void *arg)
+/* So does one in a task, on a copying and on a private stack. */
+TASK_TEST(unwind_task, 1)
 {
 	struct sley_task_options private = { .size = sizeof(private), .private_stack = 1 };
 	char block[1000] = { 0 };
@@ -399,27 +400,4 @@ static int main_walk(void *arg)
 	REQUIRE(sley_join(sley_spawn_copy(walk_by_value, block, sizeof(block)), SLEY_NEVER) == 0);
 	REQUIRE(sley_join(sley_spawn_with(&private, walk_in_task, NULL, SLEY_BY_POINTER), SLEY_NEVER) == 0);
 	walk_in_task(NULL);
-	return 0;
-}
-
-/* So does one in a task, on a copying and on a private stack. */
-static void test_unwind_task(void **state)
-{
-	run(main_walk, 1);
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_entry, map_stack, unmap_stack),
-		cmocka_unit_test_setup_teardown(test_registers, map_stack, unmap_stack),
-#ifndef SLEY_ASAN
-		cmocka_unit_test_setup_teardown(test_copied, map_stack, unmap_stack),
-#endif
-		cmocka_unit_test_setup_teardown(test_unwind, map_stack, unmap_stack),
-		cmocka_unit_test_setup_teardown(test_frame_pointers, map_stack, unmap_stack),
-		cmocka_unit_test(test_unwind_task),
-	};
-
-	return cmocka_run_group_tests_name("context", tests, NULL, NULL);
 }

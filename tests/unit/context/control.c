@@ -20,7 +20,7 @@
 static const uint32_t ways[] = WAYS;
 static uint32_t common; /* of the thread that calls sley_run() */
 
-static void test_set(void **state)
+TEST(set)
 {
 	uint32_t before = control_get();
 
@@ -72,7 +72,7 @@ static int main_keep(void *arg)
 }
 
 /* A task keeps its own over waits and changes of stack and thread, and nobody else sees them. */
-static void test_kept(void **state)
+TEST(kept)
 {
 	common = control_get();
 	run_all(main_keep);
@@ -80,7 +80,7 @@ static void test_kept(void **state)
 }
 
 /* A new task has those that the caller of sley_run() has, not the default, nor its spawner's. */
-static void test_inherited(void **state)
+TEST(inherited)
 {
 	uint32_t before = control_get();
 
@@ -101,7 +101,7 @@ static int main_changed(void *arg)
 	return 0;
 }
 
-static void test_spawner(void **state)
+TEST(spawner)
 {
 	common = control_get();
 	run_each(main_changed);
@@ -143,7 +143,7 @@ static int main_offload(void *arg)
 }
 
 /* An offloaded function has what a new task has, whoever started its thread and whatever the call before it did. */
-static void test_offloaded(void **state)
+TEST(offloaded)
 {
 	uint32_t before = control_get();
 
@@ -196,24 +196,9 @@ static int main_traps(void *arg)
 }
 
 /* A task that has exceptions trap is not ended by the flags of one that does not. */
-static void test_traps(void **state)
+TEST(traps)
 {
 	run(main_traps, 1);
 	run_all(main_traps);
 }
 #endif
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_set),
-		cmocka_unit_test(test_kept),
-		cmocka_unit_test(test_inherited),
-		cmocka_unit_test(test_spawner),
-		cmocka_unit_test(test_offloaded),
-#if defined(__x86_64__)
-		cmocka_unit_test(test_traps),
-#endif
-	};
-	return cmocka_run_group_tests(tests, NULL, NULL);
-}

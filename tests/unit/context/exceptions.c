@@ -71,27 +71,18 @@ static int main_handle(void *arg)
 }
 
 /* A task keeps its own over waits and changes of stack and thread, and nobody else sees them. */
-static void test_kept(void **state)
+TEST(kept)
 {
 	run_all(main_handle);
 	assert_true(has(NULL, 0));
 }
 
 /* sley_run() in a catch block: its tasks are not in it, and its caller still is. */
-static void test_caller(void **state)
+TEST(caller)
 {
 	set(state, 2);
 	run_each(main_handle);
 	bool kept = has(state, 2);
 	set(NULL, 0);
 	assert_true(kept);
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_kept),
-		cmocka_unit_test(test_caller),
-	};
-	return cmocka_run_group_tests(tests, NULL, NULL);
 }
