@@ -92,7 +92,7 @@ static int main_is_none(void *arg)
 	return far && !slot_jumped_to(slot, slot->low) && !slot_jumped_to(slot, NULL) && !slot_jumped_to(slot, &slot) ? 1 : 2;
 }
 
-static void test_is_none(void **state)
+TEST(is_none)
 {
 	int result = 0;
 
@@ -102,7 +102,7 @@ static void test_is_none(void **state)
 
 #if !defined(SLEY_ASAN) && !defined(SLEY_TSAN) /* their code touches the frame first, and they know no lead */
 /* Its first touch is named, whether it lands before all stacks or on that of a parked task; a call is one. */
-static void test_touch(void **state)
+TEST(touch)
 {
 	static const char *const names[] = { "lead", "others", "wait" };
 	char text[8192], site[128];
@@ -120,13 +120,6 @@ static void test_touch(void **state)
 
 int main(int argc, char **argv)
 {
-	const struct CMUnitTest tests[] = {
-#if !defined(SLEY_ASAN) && !defined(SLEY_TSAN)
-		cmocka_unit_test(test_touch),
-#endif
-		cmocka_unit_test(test_is_none),
-	};
-
 	scenario_main(argc, argv, scenarios);
-	return cmocka_run_group_tests_name("jump", tests, NULL, NULL);
+	return tests_main(NULL, NULL);
 }

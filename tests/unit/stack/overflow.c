@@ -399,7 +399,7 @@ static const struct scenario scenarios[] = {
 };
 
 /* stderr names the task by id and name, its spawn site and the size of its stack; then the process dies by SIGSEGV. */
-static void test_named(void **state)
+TEST(named)
 {
 	char text[8192], expected[128];
 	long long id = 0;
@@ -416,7 +416,7 @@ static void test_named(void **state)
 }
 
 /* The same for a private stack. */
-static void test_private(void **state)
+TEST(private)
 {
 	char text[8192];
 
@@ -427,7 +427,7 @@ static void test_private(void **state)
 }
 
 /* The service's own handler is called afterwards, with what it was to get, of either kind. */
-static void test_chained(void **state)
+TEST(chained)
 {
 	char text[8192];
 
@@ -443,7 +443,7 @@ static void test_chained(void **state)
 }
 
 /* Any other fault says nothing of stacks and dies as ever. */
-static void test_other_fault(void **state)
+TEST(other_fault)
 {
 	char text[8192];
 
@@ -452,7 +452,7 @@ static void test_other_fault(void **state)
 }
 
 /* A SIGSEGV that somebody sent kills as ever. */
-static void test_sent(void **state)
+TEST(sent)
 {
 	char text[8192];
 
@@ -475,7 +475,7 @@ static void assert_astray(const char *name, const char *remedy)
 }
 
 /* A wait on a stack that is not the task's ends the process with a line, on any kind of copying stack. */
-static void test_astray(void **state)
+TEST(astray)
 {
 	assert_astray("astray", "private_stack");
 	assert_astray("astray_yield", "private_stack");
@@ -483,7 +483,7 @@ static void test_astray(void **state)
 }
 
 /* With a private stack it works. */
-static void test_astray_private(void **state)
+TEST(astray_private)
 {
 	char text[8192];
 
@@ -493,14 +493,14 @@ static void test_astray_private(void **state)
 }
 
 /* A frame that jumped over the guard is named by its first wait, before it is copied. */
-static void test_jump(void **state)
+TEST(jump)
 {
 	assert_astray("jump", "-fstack-clash-protection");
 }
 #endif
 
 /* A handler for one time is called once, whether it returns, raises the signal or was called for a signal that was sent. */
-static void test_once(void **state)
+TEST(once)
 {
 	static const char *const names[] = { "once", "once_raise", "once_sent" };
 	char text[8192];
@@ -512,7 +512,7 @@ static void test_once(void **state)
 }
 
 /* Whoever ignores the signal dies of a fault, and not of one that is sent. */
-static void test_ignored(void **state)
+TEST(ignored)
 {
 	char text[8192];
 
@@ -523,7 +523,7 @@ static void test_ignored(void **state)
 }
 
 /* A handler that goes on is called each time, with the mask and on the stack that it asked for. */
-static void test_repaired(void **state)
+TEST(repaired)
 {
 	char text[8192];
 
@@ -538,7 +538,7 @@ static void test_repaired(void **state)
 }
 
 /* After a run the handlers and the alternate stack are the service's again. */
-static void test_restored(void **state)
+TEST(restored)
 {
 	char text[8192];
 
@@ -553,23 +553,6 @@ static void test_restored(void **state)
 
 int main(int argc, char **argv)
 {
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_named),
-		cmocka_unit_test(test_private),
-		cmocka_unit_test(test_chained),
-		cmocka_unit_test(test_other_fault),
-		cmocka_unit_test(test_sent),
-#if !defined(SLEY_ASAN) && !defined(SLEY_TSAN)
-		cmocka_unit_test(test_astray),
-		cmocka_unit_test(test_astray_private),
-		cmocka_unit_test(test_jump),
-#endif
-		cmocka_unit_test(test_once),
-		cmocka_unit_test(test_ignored),
-		cmocka_unit_test(test_repaired),
-		cmocka_unit_test(test_restored),
-	};
-
 	scenario_main(argc, argv, scenarios);
-	return cmocka_run_group_tests_name("overflow", tests, NULL, NULL);
+	return tests_main(NULL, NULL);
 }

@@ -95,14 +95,14 @@ static void check_left(enum slot_kind kind)
 	slot_put(&worker, slot);
 }
 
-static void test_left(void **state)
+TEST_WITH(left, open_slots, close_slots)
 {
 	check_left(SLOT_EXCLUSIVE);
 	check_left(SLOT_PRIVATE);
 }
 
 /* Live bytes and two pages below them stay as they are; what is found below is zero then. */
-static void test_live(void **state)
+TEST_WITH(live, open_slots, close_slots)
 {
 	struct slot *slot = pick(SLOT_EXCLUSIVE);
 	struct tenant tenant = { .slot = slot }, *evicted;
@@ -134,7 +134,7 @@ static void test_live(void **state)
 }
 
 /* A stack that is live nearly down to its end: nothing is given back, least of all of the guard. */
-static void test_full(void **state)
+TEST_WITH(full, open_slots, close_slots)
 {
 	struct slot *slot = pick(SLOT_EXCLUSIVE);
 	struct tenant tenant = { .slot = slot }, *evicted;
@@ -153,7 +153,7 @@ static void test_full(void **state)
 }
 
 /* A call that touched the end of a large frame alone is found, and its page given back. */
-static void test_hole(void **state)
+TEST_WITH(hole, open_slots, close_slots)
 {
 	struct slot *slot = pick(SLOT_EXCLUSIVE);
 
@@ -167,7 +167,7 @@ static void test_hole(void **state)
 }
 
 /* Who was so deep: one tenant, several of a site, or nobody knows; and each look begins anew. */
-static void test_since(void **state)
+TEST_WITH(since, open_slots, close_slots)
 {
 	struct slot *slot = pick(SLOT_EXCLUSIVE);
 	size_t depth = 10 * PAGE;
@@ -191,7 +191,7 @@ static void test_since(void **state)
 
 #ifndef SLEY_ASAN /* there no two share a slot */
 /* On a shared slot tenants come back without being bound again: a look is no new beginning. */
-static void test_shared(void **state)
+TEST_WITH(shared, open_slots, close_slots)
 {
 	struct slot *slot = &slot_at(0)[0];
 
@@ -211,7 +211,7 @@ static void test_shared(void **state)
 #endif
 
 /* All private slots get their turn, but those that are held by others; none is unmapped while it is looked at. */
-static void test_private(void **state)
+TEST_WITH(private, open_slots, close_slots)
 {
 	struct slot *slots[150], *held[20], *last = NULL;
 	bool seen[150] = { false };
@@ -253,7 +253,7 @@ static void test_private(void **state)
 }
 
 /* What one run's stacks are to lose is nothing to the next run, which has others, or strict ones. */
-static void test_next_run(void **state)
+TEST(next_run)
 {
 	assert_int_equal(open_slots(NULL), 0);
 	pick(SLOT_EXCLUSIVE); /* a batch of them, of which the worker keeps the rest */
@@ -273,22 +273,4 @@ static void test_next_run(void **state)
 	slots_age();
 	assert_int_equal(slots_trim_free(), 0);
 	close_slots(NULL);
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_left, open_slots, close_slots),
-		cmocka_unit_test_setup_teardown(test_live, open_slots, close_slots),
-		cmocka_unit_test_setup_teardown(test_full, open_slots, close_slots),
-		cmocka_unit_test_setup_teardown(test_hole, open_slots, close_slots),
-		cmocka_unit_test_setup_teardown(test_since, open_slots, close_slots),
-#ifndef SLEY_ASAN
-		cmocka_unit_test_setup_teardown(test_shared, open_slots, close_slots),
-#endif
-		cmocka_unit_test_setup_teardown(test_private, open_slots, close_slots),
-		cmocka_unit_test(test_next_run),
-	};
-
-	return cmocka_run_group_tests_name("pages", tests, NULL, NULL);
 }

@@ -38,7 +38,7 @@ static int close_slots(void **state)
 /* ---- holding ---- */
 
 /* Waiters get the slot in the order in which they came, still held; newcomers cannot barge in. */
-static void test_hand_on(void **state)
+TEST_WITH(hand_on, open_slots, close_slots)
 {
 	struct slot *slot = slot_pick(&worker, false);
 
@@ -102,7 +102,7 @@ static void *race_for_slot(void *arg)
 }
 
 /* Threads that want one slot all the time: one at a time has it, every wish is granted once, no waiter is lost. */
-static void test_race(void **state)
+TEST_WITH(race, open_slots, close_slots)
 {
 	pthread_t threads[4];
 
@@ -184,7 +184,7 @@ static void leave_all(struct slot *slot)
 }
 
 /* Tenants come and go in random order with live bytes that change: each finds its own, at the same addresses. */
-static void test_exchange(void **state)
+TEST_WITH(exchange, open_slots, close_slots)
 {
 	struct slot *slot = bind_all();
 	long rounds = test_scale(20000);
@@ -207,7 +207,7 @@ static void test_exchange(void **state)
 }
 
 /* Entering who is resident already costs nothing: no image, nobody evicted. */
-static void test_resident(void **state)
+TEST_WITH(resident, open_slots, close_slots)
 {
 	struct slot *slot = bind_all();
 
@@ -224,7 +224,7 @@ static void test_resident(void **state)
  * No memory for images: the first eviction goes into the reserve, the next one is -ENOMEM and changes nothing; who lies in the
  * reserve can still be exchanged for the resident; with memory the reserve comes free again.
  */
-static void test_reserve(void **state)
+TEST_WITH(reserve, open_slots, close_slots)
 {
 	struct slot *slot = bind_all();
 	struct tenant *evicted;
@@ -262,7 +262,7 @@ static void test_reserve(void **state)
 }
 
 /* The newcomer's own image takes the resident, if it is of a size: that needs no memory and no reserve. */
-static void test_swap(void **state)
+TEST_WITH(swap, open_slots, close_slots)
 {
 	struct slot *slot = bind_all();
 
@@ -290,7 +290,7 @@ static void test_swap(void **state)
 
 /* ---- with real tasks ---- */
 
-#ifndef SLEY_ASAN
+#ifndef SLEY_ASAN /* there no two tasks share a slot */
 static unsigned turns;
 
 NOINLINE static void deep(unsigned seed, int depth)
@@ -332,7 +332,7 @@ static int main_patterns(void *arg)
 }
 
 /* Frames of tasks that share few slots, deep and shallow, on several threads, are what they were after each wait. */
-static void test_patterns(void **state)
+TEST(patterns)
 {
 	struct sley_options options = { .size = sizeof(options) };
 
@@ -368,7 +368,7 @@ static int main_starved(void *arg)
 }
 
 /* Without any memory for images tasks still get on, by the reserve; newcomers wait and are counted; with memory all end. */
-static void test_starved(void **state)
+TEST(starved)
 {
 	struct sley_options options = { .size = sizeof(options), .stack_slots = 2 };
 
@@ -455,7 +455,7 @@ static int main_retries(void *arg)
 }
 
 /* What is freed for one task is tried for some, not for all that starve. */
-static void test_retries(void **state)
+TEST(retries)
 {
 	struct sley_options options = { .size = sizeof(options), .stack_slots = 2 };
 
@@ -464,7 +464,7 @@ static void test_retries(void **state)
 }
 
 /* Tasks that do not need each other all end even if there is never any memory for an image. */
-static void test_starved_to_the_end(void **state)
+TEST(starved_to_the_end)
 {
 	struct sley_options options = { .size = sizeof(options), .stack_slots = 1 };
 
@@ -474,23 +474,3 @@ static void test_starved_to_the_end(void **state)
 	}
 }
 #endif
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_hand_on, open_slots, close_slots),
-		cmocka_unit_test_setup_teardown(test_race, open_slots, close_slots),
-		cmocka_unit_test_setup_teardown(test_exchange, open_slots, close_slots),
-		cmocka_unit_test_setup_teardown(test_resident, open_slots, close_slots),
-		cmocka_unit_test_setup_teardown(test_reserve, open_slots, close_slots),
-		cmocka_unit_test_setup_teardown(test_swap, open_slots, close_slots),
-#ifndef SLEY_ASAN /* there no two tasks share a slot */
-		cmocka_unit_test(test_patterns),
-		cmocka_unit_test(test_starved),
-		cmocka_unit_test(test_starved_to_the_end),
-		cmocka_unit_test(test_retries),
-#endif
-	};
-
-	return cmocka_run_group_tests_name("slot", tests, NULL, NULL);
-}

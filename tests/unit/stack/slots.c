@@ -53,7 +53,7 @@ static void check_guard(const struct slot *slot)
 }
 
 /* Every slot that is given out has its guard below it, is in the copying range, and is as large as was asked for. */
-static void test_guards(void **state)
+TEST_WITH(guards, open_pool, close_pool)
 {
 	test_need_kernel("qemu-user drops MADV_GUARD_INSTALL");
 	for (int i = 0; i < SLOTS; i++) {
@@ -71,7 +71,7 @@ static void test_guards(void **state)
 }
 
 /* Without room for guards stacks are given out all the same, and that is said, once. The filter is for good: in a child. */
-static void test_no_guard(void **state)
+TEST_WITH(no_guard, open_pool, close_pool)
 {
 	static const struct call map = { "mprotect", SYS_mprotect, 2, STACK_GUARD };
 	char said[4096];
@@ -100,7 +100,7 @@ static void test_no_guard(void **state)
 }
 
 /* The check of addresses is exact at both ends of the range. */
-static void test_range(void **state)
+TEST_WITH(range, open_pool, close_pool)
 {
 	int here;
 
@@ -114,7 +114,7 @@ static void test_range(void **state)
 }
 
 /* Exclusive slots are given out first, each once; a reserve of them is kept for large images; then shared ones, in turn. */
-static void test_order(void **state)
+TEST_WITH(order, open_pool, close_pool)
 {
 	struct slot *slots[SLOTS];
 	unsigned exclusive = 0, large = 0;
@@ -162,7 +162,7 @@ static void test_order(void **state)
 }
 
 /* What one worker had and gave back keeps no other from a slot, even if that was all there is. */
-static void test_two_workers(void **state)
+TEST_WITH(two_workers, open_pool, close_pool)
 {
 	struct stack_worker other;
 	struct slot *slots[SLOTS];
@@ -181,7 +181,7 @@ static void test_two_workers(void **state)
 }
 
 /* Tops are staggered, so that they do not all fight for the same cache sets. */
-static void test_colours(void **state)
+TEST_WITH(colours, open_pool, close_pool)
 {
 	bool seen[4096 / 64] = { false };
 	unsigned colours = 0;
@@ -196,7 +196,7 @@ static void test_colours(void **state)
 }
 
 /* A private stack has a guard, lies outside the copying range, and is reused; each of many is another one. */
-static void test_private(void **state)
+TEST_WITH(private, open_pool, close_pool)
 {
 	struct slot *slots[200];
 
@@ -219,7 +219,7 @@ static void test_private(void **state)
 }
 
 /* One slot alone, and the smallest stacks, work. */
-static void test_smallest(void **state)
+TEST(smallest)
 {
 	test_need_kernel("qemu-user drops MADV_GUARD_INSTALL");
 	assert_int_equal(slots_open(1, 16 << 10), 0);
@@ -234,26 +234,9 @@ static void test_smallest(void **state)
 }
 
 /* More address space than there is: -ENOMEM, and nothing is left behind. */
-static void test_too_much(void **state)
+TEST(too_much)
 {
 	assert_int_equal(slots_open(1 << 20, (size_t)1 << 30), -ENOMEM);
 	assert_int_equal(open_pool(NULL), 0);
 	assert_int_equal(close_pool(NULL), 0);
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_guards, open_pool, close_pool),
-		cmocka_unit_test_setup_teardown(test_no_guard, open_pool, close_pool),
-		cmocka_unit_test_setup_teardown(test_range, open_pool, close_pool),
-		cmocka_unit_test_setup_teardown(test_order, open_pool, close_pool),
-		cmocka_unit_test_setup_teardown(test_two_workers, open_pool, close_pool),
-		cmocka_unit_test_setup_teardown(test_colours, open_pool, close_pool),
-		cmocka_unit_test_setup_teardown(test_private, open_pool, close_pool),
-		cmocka_unit_test(test_smallest),
-		cmocka_unit_test(test_too_much),
-	};
-
-	return cmocka_run_group_tests_name("pool", tests, NULL, NULL);
 }

@@ -226,37 +226,37 @@ static void check_death(const char *scenario, const char *verb, const char *who,
 #endif
 
 /* A task reads what a parked one has on its stack. */
-static void test_read(void **state)
+TEST(read)
 {
 	check_death("read", READ, "toucher", "is parked");
 }
 
 /* A task writes there. */
-static void test_write(void **state)
+TEST(write)
 {
 	check_death("write", WROTE, "toucher", "is parked");
 }
 
 /* A stack that was left for good is as forbidden. (The task has not been joined, so its name is still known.) */
-static void test_ended(void **state)
+TEST(ended)
 {
 	check_death("ended", READ, "toucher", "has ended");
 }
 
 /* So it is for a task whose own stack is private. */
-static void test_from_private(void **state)
+TEST(from_private)
 {
 	check_death("from_private", READ, "sley: task %lld main, spawned at ", "is parked");
 }
 
 /* And for a thread that is no worker, which is named by its number and name. */
-static void test_thread(void **state)
+TEST(thread)
 {
 	check_death("thread", READ, "sley: thread %lld outsider, which runs no task, ", "is parked");
 }
 
 /* SLEY_STACK_CHECK=strict does it without a change of the program. */
-static void test_environment(void **state)
+TEST(environment)
 {
 	check_death("environment", READ, "toucher", "is parked");
 }
@@ -280,7 +280,7 @@ static int main_is_strict(void *strict)
 }
 
 /* It overrides the option both ways; what is neither is refused, and said. */
-static void test_options(void **state)
+TEST(options)
 {
 	struct sley_options on = { .size = sizeof(on), .flags = SLEY_RUN_STRICT_STACKS }, off = { .size = sizeof(off) };
 	char text[1000];
@@ -360,7 +360,7 @@ static int main_many(void *arg)
 }
 
 /* Ten thousand parked tasks keep their bytes and cost no mappings; nothing is ever copied. */
-static void test_many(void **state)
+TEST(many)
 {
 	uint64_t copies = counter(SLEY_COUNTER_copies);
 
@@ -399,7 +399,7 @@ static int main_reuse(void *arg)
 }
 
 /* The addresses of a task that ended are not another's soon, so that a stale pointer keeps finding nothing. */
-static void test_reuse(void **state)
+TEST(reuse)
 {
 	assert_int_equal(run_strict(main_reuse), 0);
 }
@@ -415,7 +415,7 @@ static int main_few(void *arg)
 }
 
 /* But when there are no more than so many tasks, they are. */
-static void test_few(void **state)
+TEST(few)
 {
 	struct sley_options options = {
 		.size = sizeof(options), .workers = 1, .max_tasks = 3, .flags = SLEY_RUN_STRICT_STACKS
@@ -438,7 +438,7 @@ static int main_system_call(void *arg)
 }
 
 /* A system call does not die of it but answers EFAULT. */
-static void test_system_call(void **state)
+TEST(system_call)
 {
 	char text[1000];
 
@@ -471,7 +471,7 @@ static int main_private(void *arg)
 }
 
 /* Private stacks are shared while their tasks are parked, as in every mode. */
-static void test_private(void **state)
+TEST(private)
 {
 	assert_int_equal(run_strict(main_private), 0);
 }
@@ -570,7 +570,7 @@ static void run_letters(int way, unsigned flags, char *text, size_t size)
  * In each way that a block travels, an address of the sender's own stack is said once for its site, with the offset; and
  * the block arrives. Not in other modes.
  */
-static void test_letters(void **state)
+TEST(letters)
 {
 	static const char *const calls[] = { "sley_spawn_copy: the block", "sley_chan_send: the item",
 					     "sley_chan_try_send: the item", "sley_select: the item" };
@@ -610,7 +610,7 @@ static int main_word(void *arg)
 }
 
 /* The smallest item that can hold an address. */
-static void test_word(void **state)
+TEST(word)
 {
 	char text[1000];
 
@@ -662,7 +662,7 @@ static int main_legal(void *arg)
 }
 
 /* The heap, statics, private stacks, and stale words that point below all live frames are nothing to report. */
-static void test_legal(void **state)
+TEST(legal)
 {
 	char text[4096];
 
@@ -675,16 +675,5 @@ static void test_legal(void **state)
 int main(int argc, char **argv)
 {
 	scenario_main(argc, argv, scenarios);
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_read),        cmocka_unit_test(test_write),
-		cmocka_unit_test(test_ended),       cmocka_unit_test(test_from_private),
-		cmocka_unit_test(test_thread),      cmocka_unit_test(test_environment),
-		cmocka_unit_test(test_options),     cmocka_unit_test(test_many),
-		cmocka_unit_test(test_reuse),       cmocka_unit_test(test_few),
-		cmocka_unit_test(test_system_call), cmocka_unit_test(test_private),
-		cmocka_unit_test(test_letters),     cmocka_unit_test(test_word),
-		cmocka_unit_test(test_legal),
-	};
-
-	return cmocka_run_group_tests_name("strict", tests, NULL, NULL);
+	return tests_main(NULL, NULL);
 }
