@@ -101,7 +101,8 @@ static void sleep_for_ever(void *arg)
 	REQUIRE(sley_sleep(SLEY_NEVER) == -ECANCELED);
 }
 
-static int main_each(void *arg)
+/* Every wait ends with -ECANCELED, the next one too; its object is as if nobody had waited. */
+TASK_TEST(each, 1, 2)
 {
 	REQUIRE(sley_chan_new(&chan, 24, 0) == 0);
 	REQUIRE(socketpair(AF_UNIX, SOCK_STREAM, 0, ends) == 0);
@@ -126,14 +127,6 @@ static int main_each(void *arg)
 	REQUIRE(sley_chan_free(chan) == 0);
 	REQUIRE(write(ends[1], "x", 1) == 1 && wait_read() == 1);
 	REQUIRE(sley_close(ends[0]) == 0 && sley_close(ends[1]) == 0);
-	return 0;
-}
-
-/* Every wait ends with -ECANCELED, the next one too; its object is as if nobody had waited. */
-static void test_each(void **state)
-{
-	run(main_each, 1);
-	run(main_each, 2);
 }
 
 /* ---- what is not a wait ---- */
@@ -153,7 +146,8 @@ static void do_at_once(void *arg)
 	REQUIRE(sley_chan_recv(chan, item, SLEY_NEVER) == -ECANCELED);
 }
 
-static int main_at_once(void *arg)
+/* What can be done without waiting is done, cancelled or not. */
+TASK_TEST(at_once, 1, 2)
 {
 	REQUIRE(sley_chan_new(&chan, 24, 1) == 0);
 	sley_task task = sley_spawn(do_at_once, NULL);
@@ -161,14 +155,6 @@ static int main_at_once(void *arg)
 	REQUIRE(sley_join(task, SOON) == 0);
 	REQUIRE(sley_chan_free(chan) == 0);
 	REQUIRE(sley_cancelled() == 0);
-	return 0;
-}
-
-/* What can be done without waiting is done, cancelled or not. */
-static void test_at_once(void **state)
-{
-	run(main_at_once, 1);
-	run(main_at_once, 2);
 }
 
 /* ---- masked ---- */
@@ -189,7 +175,8 @@ static void masked(void *arg)
 	REQUIRE(sley_chan_recv(chan, item, SLEY_NEVER) == -ECANCELED);
 }
 
-static int main_masked(void *arg)
+/* A masked wait is not cancelled, nor the next; the first after the mask is. Masks nest by the returned value. */
+TASK_TEST(masked, 1, 2)
 {
 	uint64_t item[3] = { 0 };
 
@@ -203,14 +190,6 @@ static int main_masked(void *arg)
 	REQUIRE(sley_chan_send(chan, item, SLEY_NEVER) == 0);
 	REQUIRE(sley_join(task, SOON) == 0);
 	REQUIRE(sley_chan_free(chan) == 0);
-	return 0;
-}
-
-/* A masked wait is not cancelled, nor the next; the first after the mask is. Masks nest by the returned value. */
-static void test_masked(void **state)
-{
-	run(main_masked, 1);
-	run(main_masked, 2);
 }
 
 /* ---- answers ---- */
@@ -238,7 +217,7 @@ static int main_answers(void *arg)
 }
 
 /* Stale ids, ended tasks, oneself; outside of a run and of tasks. */
-static void test_answers(void **state)
+TEST(answers)
 {
 	run(main_answers, 1);
 	assert_int_equal(sley_cancel(1), -ENOTCONN);
@@ -269,7 +248,15 @@ static void race_sender(void *arg)
 	fetch_add((uint64_t *)arg, error == 0, relaxed);
 }
 
-static int main_race(void *arg)
+/*
+ * A canceller against an event against a deadline: each wait has one outcome, and it agrees with the sender's.
+ *
+ *   waiter               canceller            sender
+ *   begins its wait      CANCEL
+ *                                             pops the node, claims: one of the two wins
+ *                        claims
+ */
+TASK_TEST(race, 1, 2, 4)
 {
 	static uint64_t sent;
 	long rounds = test_scale(20000);
@@ -291,30 +278,4 @@ static int main_race(void *arg)
 	REQUIRE(outcomes[0] == sent); /* what was sent was received: no event lost, none doubled */
 	REQUIRE(outcomes[1] > 0);
 	REQUIRE(sley_chan_free(chan) == 0);
-	return 0;
-}
-
-/*
- * A canceller against an event against a deadline: each wait has one outcome, and it agrees with the sender's.
- *
- *   waiter               canceller            sender
- *   begins its wait      CANCEL
- *                                             pops the node, claims: one of the two wins
- *                        claims
- */
-static void test_race(void **state)
-{
-	run(main_race, 1);
-	run(main_race, 2);
-	run(main_race, 4);
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_each),    cmocka_unit_test(test_at_once), cmocka_unit_test(test_masked),
-		cmocka_unit_test(test_answers), cmocka_unit_test(test_race),
-	};
-
-	return cmocka_run_group_tests_name("cancel", tests, NULL, NULL);
 }

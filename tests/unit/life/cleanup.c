@@ -68,19 +68,12 @@ static void pops_all(void *arg)
 	REQUIRE(sley_cleanup_pop(1) == -ENOENT);
 }
 
-static int main_order(void *arg)
+/* The latest first, each once, those that a cleanup pushes too; popping takes back the latest. */
+TASK_TEST(order, 1, 2)
 {
 	REQUIRE(strcmp(notes_of(pushes, NULL), "3myx21") == 0);
 	REQUIRE(strcmp(notes_of(pops, NULL), "21") == 0);
 	REQUIRE(strcmp(notes_of(pops_all, NULL), "1") == 0);
-	return 0;
-}
-
-/* The latest first, each once, those that a cleanup pushes too; popping takes back the latest. */
-static void test_order(void **state)
-{
-	run(main_order, 1);
-	run(main_order, 2);
 }
 
 /* ---- masked ---- */
@@ -107,7 +100,8 @@ static void is_cancelled(void *chan)
 	REQUIRE(sley_chan_recv(chan, &item, SLEY_NEVER) == -ECANCELED); /* and as it was afterwards */
 }
 
-static int main_masked(void *arg)
+/* A cleanup of a cancelled task waits as if it were not, and can see that it is. */
+TASK_TEST(masked, 1, 2)
 {
 	struct sley_chan *chan;
 
@@ -119,14 +113,6 @@ static int main_masked(void *arg)
 	REQUIRE(sley_join(task, SOON) == 0);
 	REQUIRE(strcmp(order, "ww") == 0);
 	REQUIRE(sley_chan_free(chan) == 0);
-	return 0;
-}
-
-/* A cleanup of a cancelled task waits as if it were not, and can see that it is. */
-static void test_masked(void **state)
-{
-	run(main_masked, 1);
-	run(main_masked, 2);
 }
 
 /* ---- the end comes afterwards ---- */
@@ -144,7 +130,8 @@ static void slow_end(void *arg)
 	REQUIRE(sley_cleanup_push(waits_for_gate, NULL) == 0);
 }
 
-static int main_end(void *arg)
+/* A task has not ended before its cleanups have. */
+TASK_TEST(end, 1, 2)
 {
 	store(&ran, 0, relaxed);
 	REQUIRE(sley_group_add(&gate, 1) == 0);
@@ -154,14 +141,6 @@ static int main_end(void *arg)
 	REQUIRE(sley_group_done(&gate) == 0);
 	REQUIRE(sley_join(task, SOON) == 0);
 	REQUIRE(load(&ran, relaxed) == 1);
-	return 0;
-}
-
-/* A task has not ended before its cleanups have. */
-static void test_end(void **state)
-{
-	run(main_end, 1);
-	run(main_end, 2);
 }
 
 static void count(void *arg)
@@ -184,7 +163,7 @@ static int main_of_main(void *arg)
 }
 
 /* The main task's run while other tasks still do. */
-static void test_main(void **state)
+TEST(main)
 {
 	ran = 0;
 	run(main_of_main, 2);
@@ -207,7 +186,8 @@ static void by_value(void *block)
 	REQUIRE(sley_cleanup_push(check_block, block) == 0);
 }
 
-static int main_block(void *arg)
+/* The block that travelled by value lives until the cleanups have run. */
+TASK_TEST(block, 2)
 {
 	char block[100];
 
@@ -217,13 +197,6 @@ static int main_block(void *arg)
 	memset(block, 'x', sizeof(block));
 	REQUIRE(sley_join(task, SOON) == 0);
 	REQUIRE(strcmp(order, "b") == 0);
-	return 0;
-}
-
-/* The block that travelled by value lives until the cleanups have run. */
-static void test_block(void **state)
-{
-	run(main_block, 2);
 }
 
 /* ---- refused ---- */
@@ -241,7 +214,7 @@ static int main_refused(void *arg)
 }
 
 /* No function, none to pop, no memory; outside of a task. */
-static void test_refused(void **state)
+TEST(refused)
 {
 	run(main_refused, 1);
 	assert_int_equal(sley_cleanup_push(count, NULL), -EDEADLK);
@@ -285,7 +258,7 @@ static int main_many(void *arg)
 }
 
 /* Tasks that end by themselves and tasks that are cancelled, on four slots: each cleanup once. */
-static void test_many(void **state)
+TEST(many)
 {
 	struct sley_options options = { .size = sizeof(options), .workers = 4, .stack_slots = 4 };
 
@@ -293,15 +266,4 @@ static void test_many(void **state)
 	options.stack_slots = TASKS + 64;
 #endif
 	run_with(main_many, NULL, &options);
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_order), cmocka_unit_test(test_masked), cmocka_unit_test(test_end),
-		cmocka_unit_test(test_main),  cmocka_unit_test(test_block),  cmocka_unit_test(test_refused),
-		cmocka_unit_test(test_many),
-	};
-
-	return cmocka_run_group_tests_name("cleanup", tests, NULL, NULL);
 }

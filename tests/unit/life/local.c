@@ -50,7 +50,7 @@ static int main_own(void *arg)
 }
 
 /* Each task has its own value, and begins with none; it goes with the task from worker to worker. */
-static void test_own(void **state)
+TEST(own)
 {
 	run_with(main_own, &order, &(struct sley_options){ .size = sizeof(struct sley_options), .workers = 4 });
 }
@@ -82,7 +82,8 @@ static void takes_back(void *arg)
 	REQUIRE(sley_local_set(&noted, NULL) == 0);
 }
 
-static int main_destroyed(void *arg)
+/* After the cleanups, the latest key first, the value that is there then, once; what was taken back is not. */
+TASK_TEST(destroyed, 1, 2)
 {
 	order[0] = '\0';
 	REQUIRE(sley_join(sley_spawn(has_values, NULL), SOON) == 0);
@@ -90,14 +91,6 @@ static int main_destroyed(void *arg)
 	order[0] = '\0';
 	REQUIRE(sley_join(sley_spawn(takes_back, NULL), SOON) == 0);
 	REQUIRE(strcmp(order, "b") == 0);
-	return 0;
-}
-
-/* After the cleanups, the latest key first, the value that is there then, once; what was taken back is not. */
-static void test_destroyed(void **state)
-{
-	run(main_destroyed, 1);
-	run(main_destroyed, 2);
 }
 
 /* ---- destructors ---- */
@@ -131,7 +124,8 @@ static void busy_end(void *arg)
 	REQUIRE(sley_sleep(SLEY_NEVER) == -ECANCELED);
 }
 
-static int main_busy(void *arg)
+/* A destructor may wait, masked, and push cleanups; it sets no values. */
+TASK_TEST(destructor, 1, 2)
 {
 	order[0] = '\0';
 	REQUIRE(sley_group_add(&gate, 1) == 0);
@@ -142,14 +136,6 @@ static int main_busy(void *arg)
 	REQUIRE(sley_group_done(&gate) == 0);
 	REQUIRE(sley_join(task, SOON) == 0);
 	REQUIRE(strcmp(order, "dln") == 0);
-	return 0;
-}
-
-/* A destructor may wait, masked, and push cleanups; it sets no values. */
-static void test_destructor(void **state)
-{
-	run(main_busy, 1);
-	run(main_busy, 2);
 }
 
 /* ---- refused ---- */
@@ -180,21 +166,9 @@ static int main_refused(void *arg)
 }
 
 /* No key, no memory, a key on a copying stack; outside of a task. */
-static void test_refused(void **state)
+TEST(refused)
 {
 	run(main_refused, 1);
 	assert_int_equal(sley_local_set(&plain, VALUE('a')), -EDEADLK);
 	assert_null(sley_local_get(&plain));
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_own),
-		cmocka_unit_test(test_destroyed),
-		cmocka_unit_test(test_destructor),
-		cmocka_unit_test(test_refused),
-	};
-
-	return cmocka_run_group_tests_name("local", tests, NULL, NULL);
 }

@@ -149,7 +149,7 @@ static const struct scenario scenarios[] = {
 };
 
 /* The line names the call and the task. */
-static void test_named(void **state)
+TEST(named)
 {
 	for (const struct scenario *s = scenarios; s->name; s++) {
 		char text[8192], expected[100];
@@ -165,10 +165,6 @@ static void test_named(void **state)
 
 int main(int argc, char **argv)
 {
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_named),
-	};
-
 	scenario_main(argc, argv, scenarios);
-	return cmocka_run_group_tests_name("shield", tests, NULL, NULL);
+	return tests_main(NULL, NULL);
 }

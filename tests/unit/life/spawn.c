@@ -24,7 +24,8 @@ static void set_flag(void *flag)
 
 /* ---- spawn ---- */
 
-static int main_argument(void *arg)
+/* The argument of spawn and go reaches the task as it is. */
+TASK_TEST(argument, 2)
 {
 	static unsigned flag;
 
@@ -37,13 +38,6 @@ static int main_argument(void *arg)
 	REQUIRE(sley_go(set_flag, &flag) == 0);
 	while (!load(&flag, acquire))
 		sley_yield();
-	return 0;
-}
-
-/* The argument of spawn and go reaches the task as it is. */
-static void test_argument(void **state)
-{
-	run(main_argument, 2);
 }
 
 struct block {
@@ -99,7 +93,7 @@ static int main_copy(void *arg)
  * spawn_copy takes its bytes from the spawner's own copying stack, before it returns, and puts them aligned onto the
  * task's own stack, where they stay over waits. A block of no bytes has an address all the same.
  */
-static void test_copy(void **state)
+TEST(copy)
 {
 	struct sley_options few = { .size = sizeof(few), .workers = 2, .stack_slots = 8 };
 
@@ -107,23 +101,18 @@ static void test_copy(void **state)
 	run_with(main_copy, NULL, &few);
 }
 
-static int main_copy_limit(void *arg)
+/* A block of a quarter of the stack is taken, one byte more is -E2BIG. */
+TASK_TEST(copy_limit, 1)
 {
 	static char block[256 << 10];
 
 	REQUIRE(sley_spawn_copy(nothing, block, stack_size / 4 + 1) == -E2BIG);
 	sley_task task = sley_spawn_copy(nothing, block, stack_size / 4);
 	REQUIRE(task > 0 && sley_join(task, SLEY_NEVER) == 0);
-	return 0;
 }
 
-/* A block of a quarter of the stack is taken, one byte more is -E2BIG. */
-static void test_copy_limit(void **state)
-{
-	run(main_copy_limit, 1);
-}
-
-static int main_options(void *arg)
+/* The name is cut at 16 bytes; a size of options that no release had is -EINVAL. */
+TASK_TEST(options, 1)
 {
 	struct sley_task_options options = { .size = sizeof(options), .name = "sixteen letters!and more" };
 
@@ -137,16 +126,10 @@ static int main_options(void *arg)
 	REQUIRE(sley_spawn_with(&options, nothing, NULL, SLEY_BY_POINTER) == -EINVAL);
 	options.size = 0;
 	REQUIRE(sley_spawn_with(&options, nothing, NULL, SLEY_BY_POINTER) == -EINVAL);
-	return 0;
 }
 
-/* The name is cut at 16 bytes; a size of options that no release had is -EINVAL. */
-static void test_options(void **state)
-{
-	run(main_options, 1);
-}
-
-static int main_no_images(void *arg)
+/* No memory for the block: -ENOMEM, nothing is leaked, and the service goes on. */
+TASK_TEST(copy_no_memory, 1)
 {
 	char bytes[100] = { 0 };
 
@@ -159,13 +142,6 @@ static int main_no_images(void *arg)
 	store(&block_test_fail, 0, relaxed);
 	sley_task task = sley_spawn_copy(nothing, bytes, sizeof(bytes));
 	REQUIRE(task > 0 && sley_join(task, SLEY_NEVER) == 0);
-	return 0;
-}
-
-/* No memory for the block: -ENOMEM, nothing is leaked, and the service goes on. */
-static void test_copy_no_memory(void **state)
-{
-	run(main_no_images, 1);
 }
 
 #if !defined(SLEY_ASAN) && !defined(SLEY_TSAN)
@@ -214,7 +190,7 @@ static int main_no_memory(void *arg)
 }
 
 /* No memory for a task or a private stack: -ENOMEM from the call, and the service goes on. */
-static void test_no_memory(void **state)
+TEST(no_memory)
 {
 	test_need_kernel("qemu-user does not keep RLIMIT_DATA");
 	run(main_no_memory, 1);
@@ -243,7 +219,7 @@ static int main_max_tasks(void *arg)
 }
 
 /* With max_tasks alive, spawn answers -EAGAIN; a join makes room for one. */
-static void test_max_tasks(void **state)
+TEST(max_tasks)
 {
 	struct sley_options options = { .size = sizeof(options), .workers = 1, .max_tasks = 10 };
 
@@ -257,7 +233,8 @@ static void join_self(void *arg)
 	REQUIRE(sley_join(sley_self(), SLEY_NEVER) == -EDEADLK);
 }
 
-static int main_join_errors(void *arg)
+/* What join refuses: no id, itself, joined already, stale, detached. */
+TASK_TEST(join_errors, 1)
 {
 	struct sley_task_options detached = { .size = sizeof(detached), .detached = 1 };
 
@@ -277,13 +254,6 @@ static int main_join_errors(void *arg)
 	REQUIRE(sley_join(task, SLEY_NEVER) == -EINVAL);
 	sley_yield();
 	REQUIRE(sley_join(task, SLEY_NEVER) == -ESRCH); /* its id ended with it */
-	return 0;
-}
-
-/* What join refuses: no id, itself, joined already, stale, detached. */
-static void test_join_errors(void **state)
-{
-	run(main_join_errors, 1);
 }
 
 struct joining {
@@ -311,7 +281,8 @@ static void join_second(void *arg)
 	j->result[1] = sley_join(j->target, SLEY_NEVER);
 }
 
-static int main_two_joins(void *arg)
+/* A second join at the same time is -EINVAL; one that timed out may be repeated. */
+TASK_TEST(two_joins, 1, 2)
 {
 	static struct joining j;
 
@@ -326,14 +297,6 @@ static int main_two_joins(void *arg)
 	REQUIRE(sley_join(first, SLEY_NEVER) == 0);
 	REQUIRE(j.result[0] == 0);
 	REQUIRE(sley_chan_free(j.gate) == 0);
-	return 0;
-}
-
-/* A second join at the same time is -EINVAL; one that timed out may be repeated. */
-static void test_two_joins(void **state)
-{
-	run(main_two_joins, 1);
-	run(main_two_joins, 2);
 }
 
 static void end_at_once(void *arg)
@@ -341,6 +304,8 @@ static void end_at_once(void *arg)
 }
 
 /*
+ * A task whose joiner has been woken but has not run yet cannot be joined by another.
+ *
  * With one worker the order is certain:
  *
  *   first          target       second
@@ -349,7 +314,7 @@ static void end_at_once(void *arg)
  *                               join: the target has ended, but it is first's
  *   returns 0
  */
-static int main_late_join(void *arg)
+TASK_TEST(late_join, 1)
 {
 	static struct joining j;
 
@@ -364,13 +329,6 @@ static int main_late_join(void *arg)
 	sley_task a = sley_spawn(nothing, NULL), b = sley_spawn(nothing, NULL), c = sley_spawn(nothing, NULL);
 	REQUIRE(a != b && b != c && a != c);
 	REQUIRE(sley_join(a, SLEY_NEVER) == 0 && sley_join(b, SLEY_NEVER) == 0 && sley_join(c, SLEY_NEVER) == 0);
-	return 0;
-}
-
-/* A task whose joiner has been woken but has not run yet cannot be joined by another. */
-static void test_late_join(void **state)
-{
-	run(main_late_join, 1);
 }
 
 static unsigned joined;
@@ -384,7 +342,8 @@ static void join_race(void *arg)
 		fetch_add(&joined, 1, relaxed);
 }
 
-static int main_join_race(void *arg)
+/* Of many joins at once exactly one gets the task, whatever their order with its end. */
+TASK_TEST(join_race, 2, 4)
 {
 	long rounds = test_scale(5000);
 
@@ -401,14 +360,6 @@ static int main_join_race(void *arg)
 		free(target);
 	}
 	REQUIRE(live_tasks() == 1);
-	return 0;
-}
-
-/* Of many joins at once exactly one gets the task, whatever their order with its end. */
-static void test_join_race(void **state)
-{
-	run(main_join_race, 2);
-	run(main_join_race, 4);
 }
 
 /* ---- yield, sleep, self, errno ---- */
@@ -428,7 +379,8 @@ static void take_turns(void *arg)
 	store(&turns[me], UINT32_MAX - 1, relaxed);
 }
 
-static int main_yield(void *arg)
+/* Yield lets the other ready tasks run first: with one worker nobody gets two turns ahead. */
+TASK_TEST(yield, 1)
 {
 	sley_task tasks[3];
 
@@ -437,16 +389,10 @@ static int main_yield(void *arg)
 		tasks[i] = sley_spawn(take_turns, (void *)i);
 	for (int i = 0; i < 3; i++)
 		REQUIRE(sley_join(tasks[i], SLEY_NEVER) == 0);
-	return 0;
 }
 
-/* Yield lets the other ready tasks run first: with one worker nobody gets two turns ahead. */
-static void test_yield(void **state)
-{
-	run(main_yield, 1);
-}
-
-static int main_sleep(void *arg)
+/* A sleep never ends early; one whose time has passed returns; times saturate. */
+TASK_TEST(sleep, 1, 2)
 {
 	for (int i = 0; i < 20; i++) {
 		sley_time until = sley_in(SLEY_US(50 * i));
@@ -456,14 +402,6 @@ static int main_sleep(void *arg)
 	REQUIRE(sley_sleep(0) == 0);
 	REQUIRE(sley_sleep(INT64_MIN) == 0);
 	REQUIRE(sley_in(SLEY_NEVER) == SLEY_NEVER && sley_in(SLEY_NEVER - 1) == SLEY_NEVER);
-	return 0;
-}
-
-/* A sleep never ends early; one whose time has passed returns; times saturate. */
-static void test_sleep(void **state)
-{
-	run(main_sleep, 1);
-	run(main_sleep, 2);
 }
 
 static void check_self(void *arg)
@@ -488,7 +426,7 @@ static int main_self(void *arg)
 }
 
 /* sley_self() is the id that spawn returned, 0 outside; a task can name itself. */
-static void test_self(void **state)
+TEST(self)
 {
 	assert_int_equal(sley_self(), 0);
 	sley_set_name("nobody"); /* no effect */
@@ -528,7 +466,8 @@ static void keep_errno_round(void)
 	}
 }
 
-static int main_errno(void *arg)
+/* Each task has an errno of its own, kept over waits and over the change of threads (which the counter shows). */
+TASK_TEST(errno, 2, 4)
 {
 	uint64_t before = counter(SLEY_COUNTER_migrations);
 	sley_time deadline = SOON;
@@ -537,20 +476,12 @@ static int main_errno(void *arg)
 		REQUIRE(sley_now() < deadline);
 		keep_errno_round();
 	} while (counter(SLEY_COUNTER_migrations) < before + 100);
-	return 0;
-}
-
-/* Each task has an errno of its own, kept over waits and over the change of threads (which the counter shows). */
-static void test_errno(void **state)
-{
-	run(main_errno, 2);
-	run(main_errno, 4);
 }
 
 /* ---- outside of tasks ---- */
 
 /* Outside of a run: no run to spawn into, and nothing to wait in. */
-static void test_outside(void **state)
+TEST_FIRST(outside)
 {
 	assert_int_equal(sley_spawn(nothing, NULL), -ENOTCONN);
 	assert_int_equal(sley_go(nothing, NULL), -ENOTCONN);
@@ -585,7 +516,8 @@ static void *plain_thread(void *unused)
 	return NULL;
 }
 
-static int main_plain(void *arg)
+/* During a run a plain thread may spawn, and gets -EDEADLK from what waits. */
+TASK_TEST(plain_thread, 1, 2)
 {
 	pthread_t thread;
 
@@ -599,14 +531,6 @@ static int main_plain(void *arg)
 	pthread_join(thread, NULL);
 	REQUIRE(plain.results[0] == -EDEADLK && plain.results[1] == -EDEADLK);
 	REQUIRE(plain.results[2] == -E2BIG && plain.results[3] == 0);
-	return 0;
-}
-
-/* During a run a plain thread may spawn, and gets -EDEADLK from what waits. */
-static void test_plain_thread(void **state)
-{
-	run(main_plain, 1);
-	run(main_plain, 2);
 }
 
 static void ends(void *unused)
@@ -633,37 +557,9 @@ static int main_forgotten(void *unused)
 }
 
 /* Nobody joins them, until there is room for no other: it is said where they come from, once. */
-static void test_forgotten(void **state)
+TEST(forgotten)
 {
 	struct sley_options options = { .size = sizeof(options), .workers = 1, .max_tasks = 200 };
 
 	run_with(main_forgotten, NULL, &options);
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_outside),
-		cmocka_unit_test(test_argument),
-		cmocka_unit_test(test_copy),
-		cmocka_unit_test(test_copy_limit),
-		cmocka_unit_test(test_options),
-		cmocka_unit_test(test_copy_no_memory),
-#if !defined(SLEY_ASAN) && !defined(SLEY_TSAN)
-		cmocka_unit_test(test_no_memory),
-#endif
-		cmocka_unit_test(test_max_tasks),
-		cmocka_unit_test(test_join_errors),
-		cmocka_unit_test(test_two_joins),
-		cmocka_unit_test(test_late_join),
-		cmocka_unit_test(test_join_race),
-		cmocka_unit_test(test_yield),
-		cmocka_unit_test(test_sleep),
-		cmocka_unit_test(test_self),
-		cmocka_unit_test(test_errno),
-		cmocka_unit_test(test_plain_thread),
-		cmocka_unit_test(test_forgotten),
-	};
-
-	return cmocka_run_group_tests_name("spawn", tests, NULL, NULL);
 }

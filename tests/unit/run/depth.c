@@ -120,7 +120,7 @@ static int main_parked(void *arg)
 }
 
 /* The task's figure is what it parked with, its site's is the most of all its tasks. */
-static void test_parked(void **state)
+TEST(parked)
 {
 	struct sley_options options = { .size = sizeof(options), .workers = 2 };
 
@@ -186,7 +186,7 @@ static int main_touched(void *private)
  * Of a call that came back the pages are given back while the task is parked, its live bytes stay, and it is known how
  * deep the call was. The same for a private stack.
  */
-static void test_touched(void **state)
+TEST(touched)
 {
 	struct sley_options options = { .size = sizeof(options), .workers = 2 };
 
@@ -227,7 +227,7 @@ static int main_ended(void *private)
 }
 
 /* Also of short-lived tasks it is known how deep those of a site were, and their stacks, ready for reuse, are trimmed. */
-static void test_ended(void **state)
+TEST(ended)
 {
 	struct sley_options options = { .size = sizeof(options), .workers = 1 };
 
@@ -255,7 +255,7 @@ static int main_mixed(void *unused)
 }
 
 /* Which of two sites was so deep cannot be known: then it is not said of either. */
-static void test_mixed(void **state)
+TEST(mixed)
 {
 	struct sley_options options = { .size = sizeof(options), .workers = 1 };
 
@@ -340,7 +340,7 @@ static int main_race(void *unused)
 }
 
 /* Looks that never end take no live byte and lose no task, be it pinned or on a private stack, on shared slots and own ones. */
-static void test_race(void **state)
+TEST(race)
 {
 	struct sley_options options = { .size = sizeof(options), .workers = 2 };
 
@@ -360,7 +360,7 @@ static int main_quiet(void *unused)
 }
 
 /* The figures of an earlier run, with more slots, do not lead astray. */
-static void test_runs(void **state)
+TEST(runs)
 {
 	struct sley_options options = { .size = sizeof(options), .workers = 1, .stack_slots = 3 };
 
@@ -371,14 +371,4 @@ static void test_runs(void **state)
 #else
 	(void)options;
 #endif
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_parked), cmocka_unit_test(test_touched), cmocka_unit_test(test_ended),
-		cmocka_unit_test(test_mixed),  cmocka_unit_test(test_race),    cmocka_unit_test(test_runs),
-	};
-
-	return cmocka_run_group_tests_name("depth", tests, NULL, NULL);
 }

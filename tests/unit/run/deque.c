@@ -20,7 +20,7 @@ static uintptr_t number_of(struct task *task)
 }
 
 /* FIFO for the owner; a full one refuses, an empty one has nothing. */
-static void test_owner(void **state)
+TEST(owner)
 {
 	static struct deque deque;
 
@@ -41,7 +41,7 @@ static void test_owner(void **state)
 }
 
 /* A thief gets half, rounded up, the oldest first. */
-static void test_steal_half(void **state)
+TEST(steal_half)
 {
 	static struct deque deque;
 	struct task *loot[DEQUE_SIZE / 2];
@@ -61,7 +61,7 @@ static void test_steal_half(void **state)
 }
 
 /* Positions are 32-bit and wrap. */
-static void test_wrap(void **state)
+TEST(wrap)
 {
 	static struct deque deque;
 	struct task *loot[DEQUE_SIZE / 2];
@@ -118,7 +118,7 @@ static void *thief(void *unused)
  *                                   pops h .. h + k, pushes into the same places
  *   swaps head: must fail
  */
-static void test_concurrent(void **state)
+TEST(concurrent)
 {
 	pthread_t threads[THIEVES];
 	uintptr_t total = (uintptr_t)test_scale(3000000), next = 0;
@@ -152,16 +152,4 @@ static void test_concurrent(void **state)
 	for (uintptr_t i = 0; i < total; i++)
 		assert_int_equal(shared.seen[i], 1);
 	free(shared.seen);
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_owner),
-		cmocka_unit_test(test_steal_half),
-		cmocka_unit_test(test_wrap),
-		cmocka_unit_test(test_concurrent),
-	};
-
-	return cmocka_run_group_tests_name("deque", tests, NULL, NULL);
 }

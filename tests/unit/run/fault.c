@@ -56,7 +56,7 @@ static int main_refused(void *arg)
 }
 
 /* Every call that takes a shared object, and a spawn by pointer, answers -EFAULT and counts; one line in all for the site. */
-static void test_refused(void **state)
+TEST(refused)
 {
 	char text[4096];
 
@@ -104,7 +104,7 @@ static int main_line(void *arg)
 }
 
 /* Once for each spawn site, on one line: the call, the task by id and name, the site by file, line and entry, the remedy. */
-static void test_line(void **state)
+TEST(line)
 {
 	char text[4096], expected[256];
 
@@ -154,7 +154,8 @@ static void share_own_stack(void *arg)
 	REQUIRE(sley_group_wait(&group, SOON) == 0);
 }
 
-static int main_private(void *arg)
+/* Main's stack and other private ones may hold what is shared. */
+TASK_TEST(private, 1, 2)
 {
 	struct sley_task_options private = { .size = sizeof(private), .private_stack = 1 };
 	uint64_t faults = counter(SLEY_COUNTER_faults);
@@ -163,14 +164,6 @@ static int main_private(void *arg)
 	sley_task task = sley_spawn_with(&private, share_own_stack, NULL, SLEY_BY_POINTER);
 	REQUIRE(task > 0 && sley_join(task, SLEY_NEVER) == 0);
 	REQUIRE(counter(SLEY_COUNTER_faults) == faults);
-	return 0;
-}
-
-/* Main's stack and other private ones may hold what is shared. */
-static void test_private(void **state)
-{
-	run(main_private, 1);
-	run(main_private, 2);
 }
 
 static struct sley_chan *large, *small;
@@ -229,7 +222,7 @@ static int main_buffers(void *arg)
 }
 
 /* A task's own buffers are legal wherever its own calls take or give bytes, whichever tasks share its slot. */
-static void test_own_buffers(void **state)
+TEST(own_buffers)
 {
 	struct sley_options one_slot = { .size = sizeof(one_slot), .workers = 1, .stack_slots = 1 };
 
@@ -241,7 +234,8 @@ static void test_own_buffers(void **state)
 #endif
 }
 
-static int main_elsewhere(void *arg)
+/* Null, statics and the heap are legal. */
+TASK_TEST(elsewhere, 1)
 {
 	static struct sley_mutex mutex;
 	int *value = malloc(sizeof(*value));
@@ -252,24 +246,4 @@ static int main_elsewhere(void *arg)
 	REQUIRE((task = sley_spawn(nothing, NULL)) > 0 && sley_join(task, SLEY_NEVER) == 0);
 	REQUIRE(sley_mutex_lock(&mutex, SLEY_NEVER) == 0 && sley_mutex_unlock(&mutex) == 0);
 	free(value);
-	return 0;
-}
-
-/* Null, statics and the heap are legal. */
-static void test_elsewhere(void **state)
-{
-	run(main_elsewhere, 1);
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_refused),
-		cmocka_unit_test(test_line),
-		cmocka_unit_test(test_private),
-		cmocka_unit_test(test_own_buffers),
-		cmocka_unit_test(test_elsewhere),
-	};
-
-	return cmocka_run_group_tests_name("fault", tests, NULL, NULL);
 }

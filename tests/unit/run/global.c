@@ -47,7 +47,8 @@ static unsigned take_oldest(unsigned next, unsigned workers, unsigned n)
 	return taken;
 }
 
-static int main_order(void *arg)
+/* First in, first out, in any portions; what was used up is used again: there is room for some 5,000 alone. */
+TASK_TEST(order, 1)
 {
 	static const unsigned puts[] = { 1, 512, 513, 2, 1021, 1022, 1023, 5 }, takes[] = { 1, 600, 3, 512, 511 };
 	unsigned put = 0, taken = 0;
@@ -66,16 +67,10 @@ static int main_order(void *arg)
 	while (taken < put)
 		taken += take_oldest(taken, 1, 600);
 	REQUIRE(load(&global_length, relaxed) == 0 && take_oldest(0, 1, 600) == 0);
-	return 0;
 }
 
-/* First in, first out, in any portions; what was used up is used again: there is room for some 5,000 alone. */
-static void test_order(void **state)
-{
-	run(main_order, 1);
-}
-
-static int main_share(void *arg)
+/* A worker's share leaves the others theirs, but nothing stays behind. */
+TASK_TEST(share, 1)
 {
 	make_entries();
 	global_put(entries, 100);
@@ -83,13 +78,6 @@ static int main_share(void *arg)
 	REQUIRE(take_oldest(26, 1, 600) == 74);
 	global_put(entries, 1);
 	REQUIRE(take_oldest(0, 64, 600) == 1);
-	return 0;
-}
-
-/* A worker's share leaves the others theirs, but nothing stays behind. */
-static void test_share(void **state)
-{
-	run(main_share, 1);
 }
 
 /* ---- from several threads ---- */
@@ -118,7 +106,8 @@ static void *take_all(void *unused)
 	}
 }
 
-static int main_threads(void *arg)
+/* Two threads put and two take at the same time: everything comes out once. */
+TASK_TEST(threads, 1)
 {
 	pthread_t threads[4];
 
@@ -135,22 +124,4 @@ static int main_threads(void *arg)
 		for (unsigned i = 0; i < ENTRIES; i++)
 			REQUIRE(seen[entries[i] - task_at(0)] == 1);
 	}
-	return 0;
-}
-
-/* Two threads put and two take at the same time: everything comes out once. */
-static void test_threads(void **state)
-{
-	run(main_threads, 1);
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_order),
-		cmocka_unit_test(test_share),
-		cmocka_unit_test(test_threads),
-	};
-
-	return cmocka_run_group_tests_name("global", tests, NULL, NULL);
 }

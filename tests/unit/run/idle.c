@@ -65,7 +65,7 @@ static void *spawn_one_by_one(void *arg)
 }
 
 /* Runs the thread with no task in the way: main itself waits for the thread, without a deadline. */
-static int with_thread(void *(*body)(void *))
+static void with_thread(void *(*body)(void *))
 {
 	pthread_t thread;
 
@@ -74,20 +74,12 @@ static int with_thread(void *(*body)(void *))
 	REQUIRE(pthread_create(&thread, NULL, body, NULL) == 0);
 	REQUIRE(sley_group_wait(&under_way, SLEY_NEVER) == 0);
 	pthread_join(thread, NULL);
-	return 0;
-}
-
-static int main_plain(void *arg)
-{
-	return with_thread(spawn_one_by_one);
 }
 
 /* Every task that a plain thread spawns is run, with all workers idle, for 1, 2 and 4 workers. */
-static void test_plain_thread_wakes(void **state)
+TASK_TEST(plain_thread_wakes, 1, 2, 4)
 {
-	run(main_plain, 1);
-	run(main_plain, 2);
-	run(main_plain, 4);
+	with_thread(spawn_one_by_one);
 }
 
 /* Looks like a spawner that was slow: the worker took its task long ago, and is woken for nothing. */
@@ -106,16 +98,10 @@ static void *wake_for_nothing(void *arg)
 	return NULL;
 }
 
-static int main_for_nothing(void *arg)
-{
-	return with_thread(wake_for_nothing);
-}
-
 /* A worker that was woken and found nothing can be woken again. */
-static void test_woken_for_nothing(void **state)
+TASK_TEST(woken_for_nothing, 1, 2)
 {
-	run(main_for_nothing, 1);
-	run(main_for_nothing, 2);
+	with_thread(wake_for_nothing);
 }
 
 static uint64_t wakes_of_rounds;
@@ -135,18 +121,11 @@ static void *spawn_to_sleepers(void *arg)
 	return NULL;
 }
 
-static int main_one_each(void *arg)
-{
-	REQUIRE(with_thread(spawn_to_sleepers) == 0);
-	REQUIRE(wakes_of_rounds >= 100 && wakes_of_rounds < 150); /* the watchdog may wake some */
-	return 0;
-}
-
 /* Of the workers that all sleep, one is woken for one task: not the next by the first, which finds that task alone. */
-static void test_one_task_wakes_one(void **state)
+TASK_TEST(one_task_wakes_one, 2, 4)
 {
-	run(main_one_each, 2);
-	run(main_one_each, 4);
+	with_thread(spawn_to_sleepers);
+	REQUIRE(wakes_of_rounds >= 100 && wakes_of_rounds < 150); /* the watchdog may wake some */
 }
 
 static struct sley_chan *there, *back;
@@ -159,7 +138,8 @@ static void echo(void *arg)
 		REQUIRE(sley_chan_send(back, &value, SLEY_NEVER) == 0);
 }
 
-static int main_ping(void *arg)
+/* Hand-offs between tasks on workers that fall asleep all the time are not lost. */
+TASK_TEST(hand_off, 1, 2, 4)
 {
 	long rounds = test_scale(30000);
 	uint64_t value;
@@ -177,15 +157,6 @@ static int main_ping(void *arg)
 	REQUIRE(sley_chan_close(there) == 0);
 	REQUIRE(sley_join(task, SLEY_NEVER) == 0);
 	REQUIRE(sley_chan_free(there) == 0 && sley_chan_free(back) == 0);
-	return 0;
-}
-
-/* Hand-offs between tasks on workers that fall asleep all the time are not lost. */
-static void test_hand_off(void **state)
-{
-	run(main_ping, 1);
-	run(main_ping, 2);
-	run(main_ping, 4);
 }
 
 static unsigned pinned_done;
@@ -212,13 +183,14 @@ static int main_pinned(void *arg)
 }
 
 /* A timer run by another worker wakes the very worker that a task is pinned to. */
-static void test_pinned_wake(void **state)
+TEST(pinned_wake)
 {
 	for (int i = 0; i < 5; i++)
 		run(main_pinned, 3);
 }
 
-static int main_poller(void *arg)
+/* Idle workers sleep: 400 ms of nothing take a few polls, not thousands. */
+TASK_TEST(idle_is_quiet, 1, 4)
 {
 	sley_time begin = sley_now();
 	uint64_t polls = counter(SLEY_COUNTER_polls);
@@ -227,14 +199,6 @@ static int main_poller(void *arg)
 	polls = counter(SLEY_COUNTER_polls) - polls;
 	/* the poller sleeps until the timer; the watchdog's few looks are all that may disturb it */
 	REQUIRE(polls < 50 * (1 + (uint64_t)(sley_now() - begin) / SLEY_MS(400)));
-	return 0;
-}
-
-/* Idle workers sleep: 400 ms of nothing take a few polls, not thousands. */
-static void test_idle_is_quiet(void **state)
-{
-	run(main_poller, 1);
-	run(main_poller, 4);
 }
 
 static unsigned stop;
@@ -249,7 +213,8 @@ static void compute(void *arg)
 	}
 }
 
-static int main_events(void *arg)
+/* The poller, which is the only worker that sleeps, wakes nobody for what it readies itself. */
+TASK_TEST(poller_alone, 2)
 {
 	struct sley_task_options pinned = { .size = sizeof(pinned), .pinned = 1 };
 	struct itimerspec often = { { .tv_nsec = SLEY_US(200) }, { .tv_nsec = SLEY_US(200) } };
@@ -268,13 +233,7 @@ static int main_events(void *arg)
 	store(&stop, 1, release);
 	REQUIRE(wakes < events / 2); /* the watchdog may have found the poller between two sleeps */
 	REQUIRE(sley_join(task, SOON) == 0);
-	return close(fd);
-}
-
-/* The poller, which is the only worker that sleeps, wakes nobody for what it readies itself. */
-static void test_poller_alone(void **state)
-{
-	run(main_events, 2);
+	REQUIRE(close(fd) == 0);
 }
 
 static int event_pipe[2];
@@ -309,7 +268,8 @@ static void *lone_events(void *unused)
 	return NULL;
 }
 
-static int main_lone_events(void *arg)
+/* A poller that gets one event at a time, and is soon back each time, is not replaced each time. */
+TASK_TEST(quick_poller_is_not_replaced, 2, 4)
 {
 	pthread_t thread;
 	char byte;
@@ -320,14 +280,7 @@ static int main_lone_events(void *arg)
 	while (sley_read(event_pipe[0], &byte, 1, SLEY_NEVER) == 1 && byte == 'x')
 		sem_post(&ran);
 	pthread_join(thread, NULL);
-	return sley_close(event_pipe[0]) || sley_close(event_pipe[1]);
-}
-
-/* A poller that gets one event at a time, and is soon back each time, is not replaced each time. */
-static void test_quick_poller_is_not_replaced(void **state)
-{
-	run(main_lone_events, 2);
-	run(main_lone_events, 4);
+	REQUIRE((sley_close(event_pipe[0]) || sley_close(event_pipe[1])) == 0);
 }
 
 #if RACE_POINTS
@@ -381,7 +334,8 @@ static void *wake_each(void *unused)
 	return NULL;
 }
 
-static int main_replaced(void *arg)
+/* A poller that a pinned task takes away is replaced by another idle worker, without the watchdog. */
+TASK_TEST(poller_is_replaced, 2)
 {
 	pthread_t thread;
 	char byte;
@@ -403,13 +357,6 @@ static int main_replaced(void *arg)
 		sley_yield();
 	for (int i = 0; i < 2; i++)
 		REQUIRE(sley_chan_free(waiters[i].chan) == 0 && close(event_pipe[i]) == 0);
-	return 0;
-}
-
-/* A poller that a pinned task takes away is replaced by another idle worker, without the watchdog. */
-static void test_poller_is_replaced(void **state)
-{
-	run(main_replaced, 2);
 }
 
 static void await_begun(int i)
@@ -454,7 +401,8 @@ static void *interrupt_both(void *unused)
 	return NULL;
 }
 
-static int main_two_pollers(void *arg)
+/* A poller that was interrupted does not take away the interruption of the next one. */
+TASK_TEST(interrupt_is_kept, 2)
 {
 	pthread_t thread;
 	char byte;
@@ -471,13 +419,6 @@ static int main_two_pollers(void *arg)
 		sley_yield();
 	for (int i = 0; i < 2; i++)
 		REQUIRE(sley_chan_free(waiters[i].chan) == 0 && close(event_pipe[i]) == 0);
-	return 0;
-}
-
-/* A poller that was interrupted does not take away the interruption of the next one. */
-static void test_interrupt_is_kept(void **state)
-{
-	run(main_two_pollers, 2);
 }
 
 static int second_pipe[2];
@@ -566,7 +507,7 @@ static int main_left_to_monitor(void *body)
 }
 
 /* Who leaves his replacement to the watchdog makes it watch, whatever it was about to do. */
-static void test_left_to_monitor(void **state)
+TEST(left_to_monitor)
 {
 	const struct sley_options two = { .size = sizeof(two), .workers = 2 };
 
@@ -600,7 +541,8 @@ static void *pin_poller(void *unused)
 	return NULL;
 }
 
-static int main_pinned_first(void *arg)
+/* What the poller readies and does not come to itself is announced when it begins something else. */
+TASK_TEST(first_is_announced_late, 2)
 {
 	pthread_t thread;
 	char byte;
@@ -623,13 +565,6 @@ static int main_pinned_first(void *arg)
 		sley_yield();
 	for (int i = 0; i < 2; i++)
 		REQUIRE(sley_chan_free(waiters[i].chan) == 0 && close(event_pipe[i]) == 0);
-	return 0;
-}
-
-/* What the poller readies and does not come to itself is announced when it begins something else. */
-static void test_first_is_announced_late(void **state)
-{
-	run(main_pinned_first, 2);
 }
 #endif
 
@@ -639,33 +574,10 @@ static int main_end(void *arg)
 }
 
 /* A run ends while its workers are anywhere between falling asleep and waking. */
-static void test_end(void **state)
+TEST(end)
 {
 	long rounds = test_scale(300);
 
 	for (long i = 0; i < rounds; i++)
 		run(main_end, 1 + (unsigned)i % 6);
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_plain_thread_wakes),
-		cmocka_unit_test(test_woken_for_nothing),
-		cmocka_unit_test(test_one_task_wakes_one),
-		cmocka_unit_test(test_hand_off),
-		cmocka_unit_test(test_pinned_wake),
-		cmocka_unit_test(test_idle_is_quiet),
-		cmocka_unit_test(test_poller_alone),
-#if RACE_POINTS
-		cmocka_unit_test(test_poller_is_replaced),
-		cmocka_unit_test(test_interrupt_is_kept),
-		cmocka_unit_test(test_left_to_monitor),
-		cmocka_unit_test(test_first_is_announced_late),
-#endif
-		cmocka_unit_test(test_quick_poller_is_not_replaced),
-		cmocka_unit_test(test_end),
-	};
-
-	return cmocka_run_group_tests_name("idle", tests, NULL, NULL);
 }

@@ -54,7 +54,7 @@ static unsigned planted_line(const char *marker)
  * One line in all for the spawn site, though three tasks do it: task, spawn site, where it waits, which mutex, where
  * that was locked, and the remedy. The places are exact.
  */
-static void test_line(void **state)
+TEST(line)
 {
 	char text[8192], expected[300];
 	long long id;
@@ -86,7 +86,7 @@ static void check_way(const char *how, const char *kind)
 }
 
 /* Every function that takes a lock, and each that gives one back: the lock that is held at the wait is the one that is named. */
-static void test_functions(void **state)
+TEST(functions)
 {
 	static const struct {
 		const char *how, *kind;
@@ -105,14 +105,14 @@ static void test_functions(void **state)
 }
 
 /* One whose owner died with it is had nevertheless, which is said by an error. */
-static void test_robust(void **state)
+TEST(robust)
 {
 	test_need_kernel("qemu-user does not keep lists of robust mutexes");
 	check_way("robust", "mutex");
 }
 
 /* A yield is a wait, and a task that ends never unlocks. */
-static void test_other_ways_to_leave(void **state)
+TEST(other_ways_to_leave)
 {
 	char text[8192];
 
@@ -125,25 +125,10 @@ static void test_other_ways_to_leave(void **state)
 #endif
 
 /* Locks that are given back before each wait, that could not be had, or that plain threads hold, are nobody's business. */
-static void test_legal(void **state)
+TEST(legal)
 {
 	char text[8192];
 
 	run_planted("legal", text, sizeof(text));
 	assert_string_equal(text, "");
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-#ifndef SLEY_TSAN
-		cmocka_unit_test(test_line),
-		cmocka_unit_test(test_functions),
-		cmocka_unit_test(test_robust),
-		cmocka_unit_test(test_other_ways_to_leave),
-#endif
-		cmocka_unit_test(test_legal),
-	};
-
-	return cmocka_run_group_tests_name("held", tests, NULL, NULL);
 }

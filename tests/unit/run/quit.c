@@ -144,9 +144,9 @@ static void assert_aborts(const char *scenario, const char *who)
 	assert_said(text, who, 1);
 }
 
-#if !defined(SLEY_ASAN) && !defined(SLEY_TSAN)
+#if !defined(SLEY_ASAN) && !defined(SLEY_TSAN) /* they do not follow a thread from a task's stack to its end */
 /* The line names the task and its spawn site, whichever worker it ran on and however it ended the thread. */
-static void test_named(void **state)
+TEST(named)
 {
 	char expected[128];
 
@@ -159,7 +159,7 @@ static void test_named(void **state)
 	assert_aborts("main", " main, spawned at ");
 }
 
-static void test_legal(void **state)
+TEST(legal)
 {
 	char text[8192];
 
@@ -170,21 +170,13 @@ static void test_legal(void **state)
 }
 #endif
 
-static void test_offload(void **state)
+TEST(offload)
 {
 	assert_aborts("offload", "a function handed to sley_offload()");
 }
 
 int main(int argc, char **argv)
 {
-	const struct CMUnitTest tests[] = {
-#if !defined(SLEY_ASAN) && !defined(SLEY_TSAN) /* they do not follow a thread from a task's stack to its end */
-		cmocka_unit_test(test_named),
-		cmocka_unit_test(test_legal),
-#endif
-		cmocka_unit_test(test_offload),
-	};
-
 	scenario_main(argc, argv, scenarios);
-	return cmocka_run_group_tests_name("quit", tests, NULL, NULL);
+	return tests_main(NULL, NULL);
 }

@@ -91,7 +91,7 @@ static int main_short(void *found)
  *
  * Each run ends as soon as one of the threads has been in it; these are in the middle of a call then, in most of them.
  */
-static void test_run_ends(void **state)
+TEST(run_ends)
 {
 	struct sley_options options = { .size = sizeof(options), .workers = 2, .max_tasks = 1000 };
 	pthread_t threads[4];
@@ -106,13 +106,4 @@ static void test_run_ends(void **state)
 	store(&stop, 1, relaxed);
 	for (int i = 0; i < 4; i++)
 		pthread_join(threads[i], NULL);
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_run_ends),
-	};
-
-	return cmocka_run_group_tests_name("thread", tests, NULL, NULL);
 }

@@ -374,7 +374,7 @@ static void await_point(const char *call, const char *point)
  *                                        its main task returns; running = 0
  *   readies who waited                   its memory is there until the thread has left
  */
-static void test_visits(void **state)
+TEST(visits)
 {
 	for (size_t i = 0; i < sizeof(visits) / sizeof(*visits); i++) {
 		pthread_t runner, visitor;
@@ -484,7 +484,7 @@ static int main_forks(void *unused)
 	return 0;
 }
 
-static void test_forked(void **state)
+TEST_FIRST(forked)
 {
 	run(main_forks, 2);
 }
@@ -497,7 +497,8 @@ static void *flush(void *unused)
 	return NULL;
 }
 
-static int main_fork_locked(void *unused)
+/* The same with the lock of the resolver's cache, which no test can reach. */
+TASK_TEST(forked_locked, 2)
 {
 	pthread_t thread;
 
@@ -508,13 +509,6 @@ static int main_fork_locked(void *unused)
 	fork_and(NULL);
 	race_go("resolve_flush_locked");
 	REQUIRE(pthread_join(thread, NULL) == 0);
-	return 0;
-}
-
-/* The same with the lock of the resolver's cache, which no test can reach. */
-static void test_forked_locked(void **state)
-{
-	run(main_fork_locked, 2);
 }
 
 #endif
@@ -545,7 +539,7 @@ static int main_short(void *arg)
 }
 
 /* Whether there is a run is the one question, and nothing else of it is looked at before. */
-static void test_between_runs(void **state)
+TEST(between_runs)
 {
 	pthread_t thread;
 
@@ -565,17 +559,3 @@ const char *__asan_default_options(void)
 	return "detect_leaks=0";
 }
 #endif
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_forked),
-		cmocka_unit_test(test_between_runs),
-#if RACE_POINTS
-		cmocka_unit_test(test_visits),
-		cmocka_unit_test(test_forked_locked),
-#endif
-	};
-
-	return cmocka_run_group_tests_name("thread_calls", tests, NULL, NULL);
-}

@@ -30,7 +30,8 @@ static void sleeper(void *arg)
 	sleeping.order[fetch_add(&sleeping.woken, 1, relaxed)] = (unsigned)me;
 }
 
-static int main_order(void *arg)
+/* Sleepers wake in the order of their deadlines, never early, and leave no timer behind. */
+TASK_TEST(order, 1, 3)
 {
 	unsigned seed = 1;
 	sley_task tasks[SLEEPERS];
@@ -57,17 +58,10 @@ static int main_order(void *arg)
 	REQUIRE(counter(SLEY_COUNTER_timers) - before <= SLEEPERS);
 	for (unsigned i = 0; i < scheduler.active; i++)
 		REQUIRE(load(&worker_get(i)->timers.earliest, relaxed) == SLEY_NEVER);
-	return 0;
 }
 
-/* Sleepers wake in the order of their deadlines, never early, and leave no timer behind. */
-static void test_order(void **state)
-{
-	run(main_order, 1);
-	run(main_order, 3);
-}
-
-static int main_cancel(void *arg)
+/* A wait that its event ends takes its timer out; only a deadline that ended a wait is counted. */
+TASK_TEST(cancel, 1)
 {
 	struct sley_chan *chan;
 	uint64_t before = counter(SLEY_COUNTER_timers);
@@ -86,13 +80,6 @@ static int main_cancel(void *arg)
 	for (unsigned i = 0; i < scheduler.active; i++)
 		REQUIRE(worker_get(i)->timers.heap.root == NULL);
 	REQUIRE(sley_chan_free(chan) == 0);
-	return 0;
-}
-
-/* A wait that its event ends takes its timer out; only a deadline that ended a wait is counted. */
-static void test_cancel(void **state)
-{
-	run(main_cancel, 1);
 }
 
 static int main_short(void *arg)
@@ -110,7 +97,7 @@ static int main_short(void *arg)
 }
 
 /* Deadlines below a millisecond are kept: the best of 100 sleeps of 100 us takes less than one. */
-static void test_short(void **state)
+TEST(short)
 {
 	test_need_kernel("qemu-user has no epoll_pwait2");
 	run(main_short, 1);
@@ -123,7 +110,7 @@ static const sley_time statics[] = { SLEY_SEC(0.5), SLEY_SEC(INT64_MAX), SLEY_MS
 enum { CONSTANT = SLEY_US(3) };
 
 /* Constants and variables of any type, at and beyond what fits. */
-static void test_durations(void **state)
+TEST(durations)
 {
 	int i = 3;
 	unsigned large = UINT_MAX;
@@ -150,7 +137,8 @@ static void *waits_until(void *deadline)
 	return NULL;
 }
 
-static int main_past(void *unused)
+/* A deadline before time began has passed, for tasks and threads. */
+TASK_TEST(past, 1, 2)
 {
 	static sley_time deadlines[] = { INT64_MIN, INT64_MIN + 1, -1, 0, 1 };
 
@@ -160,14 +148,6 @@ static int main_past(void *unused)
 		REQUIRE(pthread_create(&thread, NULL, waits_until, &deadlines[i]) == 0);
 		REQUIRE(pthread_join(thread, NULL) == 0);
 	}
-	return 0;
-}
-
-/* A deadline before time began has passed, for tasks and threads. */
-static void test_past(void **state)
-{
-	run(main_past, 1);
-	run(main_past, 2);
 }
 
 #ifdef SLEY_DEBUG
@@ -189,7 +169,8 @@ static void is_right(void *unused)
 	REQUIRE(sley_sleep(sley_in(SLEY_MS(1))) == 0);
 }
 
-static int main_relative(void *unused)
+/* A duration where a deadline must be is named, once for each spawn site. */
+TASK_TEST(relative, 1)
 {
 	static char text[4096];
 	int64_t most = relative_most;
@@ -203,29 +184,6 @@ static int main_relative(void *unused)
 	relative_most = most;
 	REQUIRE(occurrences(text, "sley_in(SLEY_MS(5))") == 2);
 	REQUIRE(occurrences(text, "as sleeps_for, waits at ") == 1 && occurrences(text, "as receives_for, waits at ") == 1);
-	return 0;
-}
-
-/* A duration where a deadline must be is named, once for each spawn site. */
-static void test_relative(void **state)
-{
-	run(main_relative, 1);
 }
 
 #endif
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_order),
-		cmocka_unit_test(test_cancel),
-		cmocka_unit_test(test_short),
-		cmocka_unit_test(test_durations),
-		cmocka_unit_test(test_past),
-#ifdef SLEY_DEBUG
-		cmocka_unit_test(test_relative),
-#endif
-	};
-
-	return cmocka_run_group_tests_name("timer", tests, NULL, NULL);
-}

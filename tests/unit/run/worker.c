@@ -51,7 +51,7 @@ static int main_many(void *arg)
 }
 
 /* Tasks that overflow the deque run exactly once each. */
-static void test_overflow(void **state)
+TEST(overflow)
 {
 	struct sley_options one = { .size = sizeof(one), .workers = 1 };
 
@@ -76,7 +76,8 @@ static void meet(void *arg)
 	}
 }
 
-static int main_parallel(void *arg)
+/* N workers run N tasks at once: idle ones take what the spawner's worker has queued. */
+TASK_TEST(parallel, 2, 4)
 {
 	sley_task tasks[8];
 
@@ -89,14 +90,6 @@ static int main_parallel(void *arg)
 			REQUIRE(sley_join(tasks[i], SLEY_NEVER) == 0);
 	}
 	REQUIRE(counter(SLEY_COUNTER_steals) > 0);
-	return 0;
-}
-
-/* N workers run N tasks at once: idle ones take what the spawner's worker has queued. */
-static void test_parallel(void **state)
-{
-	run(main_parallel, 2);
-	run(main_parallel, 4);
 }
 
 /* ---- nobody keeps the others out ---- */
@@ -130,7 +123,8 @@ static void raise_flag(void *arg)
 	store(&flag, 1, release);
 }
 
-static int main_pair(void *arg)
+/* A pair that hands work to each other through run-next lets a third task run, on the only worker. */
+TASK_TEST(pair_is_fair, 1)
 {
 	flag = 0;
 	REQUIRE(sley_chan_new(&ping, 0, 0) == 0 && sley_chan_new(&pong, 0, 0) == 0);
@@ -138,13 +132,6 @@ static int main_pair(void *arg)
 	for (int i = 0; i < 3; i++)
 		REQUIRE(sley_join(tasks[i], SLEY_NEVER) == 0);
 	REQUIRE(sley_chan_free(ping) == 0 && sley_chan_free(pong) == 0);
-	return 0;
-}
-
-/* A pair that hands work to each other through run-next lets a third task run, on the only worker. */
-static void test_pair_is_fair(void **state)
-{
-	run(main_pair, 1);
 }
 
 static void yield_until_flag(void *arg)
@@ -157,7 +144,8 @@ static void yield_until_flag(void *arg)
 	}
 }
 
-static int main_pinned_yields(void *arg)
+/* Pinned tasks that yield let the others on their worker run. */
+TASK_TEST(pinned_is_fair, 1)
 {
 	struct sley_task_options pinned = { .size = sizeof(pinned), .pinned = 1 };
 	sley_task tasks[3];
@@ -168,30 +156,16 @@ static int main_pinned_yields(void *arg)
 	tasks[2] = sley_spawn(raise_flag, NULL);
 	for (int i = 0; i < 3; i++)
 		REQUIRE(sley_join(tasks[i], SLEY_NEVER) == 0);
-	return 0;
 }
 
-/* Pinned tasks that yield let the others on their worker run. */
-static void test_pinned_is_fair(void **state)
-{
-	run(main_pinned_yields, 1);
-}
-
-static int main_yields_and_sleep(void *arg)
+/* A worker that is never idle looks at its timers. */
+TASK_TEST(busy_timers, 1, 2)
 {
 	flag = 0;
 	sley_task tasks[2] = { sley_spawn(yield_until_flag, NULL), sley_spawn(yield_until_flag, NULL) };
 	REQUIRE(sley_sleep(sley_in(SLEY_MS(2))) == 0); /* wakes though the worker is never idle */
 	store(&flag, 1, release);
 	REQUIRE(sley_join(tasks[0], SLEY_NEVER) == 0 && sley_join(tasks[1], SLEY_NEVER) == 0);
-	return 0;
-}
-
-/* A worker that is never idle looks at its timers. */
-static void test_busy_timers(void **state)
-{
-	run(main_yields_and_sleep, 1);
-	run(main_yields_and_sleep, 2);
 }
 
 static void sleep_shortly(void *late)
@@ -204,7 +178,8 @@ static void sleep_shortly(void *late)
 	}
 }
 
-static int main_busy_neighbours(void *arg)
+/* The timers of a worker that sleeps are looked at while the other is busy: most sleeps end within 5 ms of their time. */
+TASK_TEST(sleeping_workers_timers, 2)
 {
 	static unsigned late;
 
@@ -217,13 +192,6 @@ static int main_busy_neighbours(void *arg)
 	store(&flag, 1, release);
 	REQUIRE(sley_join(busy, SLEY_NEVER) == 0);
 	REQUIRE(load(&late, relaxed) < 50);
-	return 0;
-}
-
-/* The timers of a worker that sleeps are looked at while the other is busy: most sleeps end within 5 ms of their time. */
-static void test_sleeping_workers_timers(void **state)
-{
-	run(main_busy_neighbours, 2);
 }
 
 static void receive(void *chan)
@@ -253,7 +221,7 @@ static int main_run_next_is_taken(void *arg)
 }
 
 /* A task in the run-next of a worker that computes is run by another one. */
-static void test_run_next_is_taken(void **state)
+TEST(run_next_is_taken)
 {
 	for (int i = 0; i < 10; i++)
 		run(main_run_next_is_taken, 2);
@@ -318,7 +286,7 @@ static int main_blocked(void *arg)
 }
 
 /* A worker that never comes back to its timers and queues is relieved of them by one that is never idle. */
-static void test_blocked_is_relieved(void **state)
+TEST(blocked_is_relieved)
 {
 	for (int i = 0; i < 5; i++)
 		run(main_blocked, 2);
@@ -382,7 +350,7 @@ static int main_pinned(void *arg)
 }
 
 /* A pinned task stays on its spawner's worker; one that a plain thread spawned, on worker 0: the thread of sley_run(). */
-static void test_pinned(void **state)
+TEST(pinned)
 {
 	first_worker = gettid();
 	for (int i = 0; i < 5; i++)
@@ -454,7 +422,7 @@ static int main_migrate(void *arg)
 }
 
 /* A started task resumes on any worker: each of these is seen on two threads, with its stack as it was. */
-static void test_migrate(void **state)
+TEST(migrate)
 {
 	struct sley_options few = { .size = sizeof(few), .workers = 2, .stack_slots = 2 };
 
@@ -489,7 +457,8 @@ static void own_private(void *arg)
 	}
 }
 
-static int main_private(void *arg)
+/* Pointers into a private stack stay good while its task waits and moves between threads. */
+TASK_TEST(private, 1, 3)
 {
 	struct sley_task_options private = { .size = sizeof(private), .private_stack = 1 };
 	sley_task tasks[200];
@@ -498,31 +467,4 @@ static int main_private(void *arg)
 		REQUIRE((tasks[i] = sley_spawn_with(&private, own_private, NULL, SLEY_BY_POINTER)) > 0);
 	for (int i = 0; i < 200; i++)
 		REQUIRE(sley_join(tasks[i], SLEY_NEVER) == 0);
-	return 0;
-}
-
-/* Pointers into a private stack stay good while its task waits and moves between threads. */
-static void test_private(void **state)
-{
-	run(main_private, 1);
-	run(main_private, 3);
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_overflow),
-		cmocka_unit_test(test_parallel),
-		cmocka_unit_test(test_pair_is_fair),
-		cmocka_unit_test(test_pinned_is_fair),
-		cmocka_unit_test(test_busy_timers),
-		cmocka_unit_test(test_sleeping_workers_timers),
-		cmocka_unit_test(test_run_next_is_taken),
-		cmocka_unit_test(test_blocked_is_relieved),
-		cmocka_unit_test(test_pinned),
-		cmocka_unit_test(test_migrate),
-		cmocka_unit_test(test_private),
-	};
-
-	return cmocka_run_group_tests_name("worker", tests, NULL, NULL);
 }

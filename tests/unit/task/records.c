@@ -355,38 +355,38 @@ static void check(unsigned number)
  * A part that nobody uses is mapped anew, with all seals, and its memory is free; ids do not come again, and a tool finds
  * what lives.
  */
-static void test_renewed(void **state)
+TEST(renewed)
 {
 	check(0);
 }
 
-static void test_left(void **state)
+TEST(left)
 {
 	check(1);
 }
 
-static void test_no_descriptor(void **state)
+TEST(no_descriptor)
 {
 	check(2);
 }
 
-static void test_in_region(void **state)
+TEST(in_region)
 {
 	check(3);
 }
 
-static void test_closed(void **state)
+TEST(closed)
 {
 	check(4);
 }
 
-static void test_private(void **state)
+TEST(private)
 {
 	check(5);
 }
 
 /* A reader sees each record that is marked as live whole or not at all, while parts are replaced. */
-static void test_read(void **state)
+TEST(read)
 {
 	check(6);
 }
@@ -398,16 +398,6 @@ static const struct scenario scenarios[] = {
 
 int main(int argc, char **argv)
 {
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_renewed),
-		cmocka_unit_test(test_left),
-		cmocka_unit_test(test_no_descriptor),
-		cmocka_unit_test(test_in_region),
-		cmocka_unit_test(test_closed),
-		cmocka_unit_test(test_private),
-		cmocka_unit_test(test_read),
-	};
-
 	scenario_main(argc, argv, scenarios);
-	return cmocka_run_group_tests_name("records", tests, NULL, NULL);
+	return tests_main(NULL, NULL);
 }

@@ -57,7 +57,7 @@ static int main_stale(void *arg)
 }
 
 /* Ids are never used twice, though entries are, not even by a later run; a stale one names nobody. */
-static void test_unique(void **state)
+TEST(unique)
 {
 	struct sley_options options = { .size = sizeof(options), .workers = 2 };
 	sley_task old;
@@ -99,7 +99,7 @@ static int main_given_back(void *arg)
 }
 
 /* Ids are never used twice, also if the entry's page was given back in between, and with it the last id. */
-static void test_given_back(void **state)
+TEST(given_back)
 {
 	store(&memory_interval, SLEY_SEC(1000), relaxed);
 	run(main_given_back, 1);
@@ -126,14 +126,15 @@ static int main_lock_held(void *arg)
 	return 0;
 }
 
-static void test_lock_held(void **state)
+TEST(lock_held)
 {
 	store(&memory_interval, SLEY_SEC(1000), relaxed);
 	run(main_lock_held, 1);
 	store(&memory_interval, DECAY_INTERVAL, relaxed);
 }
 
-static int main_find(void *arg)
+/* An id finds its entry; numbers that are no ids find none. */
+TASK_TEST(find, 1)
 {
 	sley_task id = sley_spawn(nothing, NULL);
 
@@ -141,13 +142,6 @@ static int main_find(void *arg)
 	REQUIRE(!task_find(0) && !task_find(-1) && !task_find(SLEY_TASK_INDEX_MASK) && !task_find(INT64_MIN));
 	REQUIRE(!task_find((int64_t)5 << SLEY_TASK_INDEX_BITS));
 	REQUIRE(sley_join(id, SLEY_NEVER) == 0);
-	return 0;
-}
-
-/* An id finds its entry; numbers that are no ids find none. */
-static void test_find(void **state)
-{
-	run(main_find, 1);
 }
 
 /* ---- records ---- */
@@ -192,7 +186,8 @@ static void check_wait(sley_task task, enum sley_wait_kind kind, uint64_t object
 	REQUIRE(SLEY_TASK_PARENT(record->parent_deepest) == ((uint64_t)sley_self() & SLEY_TASK_INDEX_MASK));
 }
 
-static int main_records(void *arg)
+/* A reader sees each state and wait with its object; the live bitmap has as many bits as there are tasks. */
+TASK_TEST(records, 1)
 {
 	static sley_time until;
 	static sley_task sleeper;
@@ -224,13 +219,6 @@ static int main_records(void *arg)
 	REQUIRE(state_of(fresh) == SLEY_TASK_READY && record_of(fresh)->wait_kind == SLEY_WAIT_NONE);
 	REQUIRE(sley_join(fresh, SLEY_NEVER) == 0);
 	REQUIRE(sley_chan_free(chan) == 0);
-	return 0;
-}
-
-/* A reader sees each state and wait with its object; the live bitmap has as many bits as there are tasks. */
-static void test_records(void **state)
-{
-	run(main_records, 1);
 }
 
 #ifndef SLEY_ASAN
@@ -287,7 +275,7 @@ static int main_slot_wait(void *arg)
 }
 
 /* Tenants of one slot are seen copied out, and waiting for it. */
-static void test_slot_states(void **state)
+TEST(slot_states)
 {
 	struct sley_options one = { .size = sizeof(one), .workers = 1, .stack_slots = 1 };
 
@@ -297,7 +285,8 @@ static void test_slot_states(void **state)
 }
 #endif
 
-static int main_wrapped(void *arg)
+/* Ids stay positive when an entry has served as many tasks as there are generations. */
+TASK_TEST(wrapped, 1)
 {
 	sley_task id = sley_spawn(nothing, NULL), next;
 	struct task *task = task_find(id);
@@ -310,16 +299,10 @@ static int main_wrapped(void *arg)
 	next = sley_spawn(nothing, NULL);
 	REQUIRE(next > 0 && task_find(next) == task && next >> SLEY_TASK_INDEX_BITS == 0);
 	REQUIRE(sley_join(id, SOON) == -ESRCH && sley_join(next, SOON) == 0);
-	return 0;
 }
 
-/* Ids stay positive when an entry has served as many tasks as there are generations. */
-static void test_wrapped(void **state)
-{
-	run(main_wrapped, 1);
-}
-
-static int main_reused(void *arg)
+/* An entry serves any number of tasks, with the same fibre of ThreadSanitizer, which has room for 65,536 frames. */
+TASK_TEST(reused, 1)
 {
 	uint64_t entry = 0;
 #ifdef SLEY_TSAN
@@ -342,28 +325,4 @@ static int main_reused(void *arg)
 #ifdef SLEY_TSAN
 	REQUIRE(fiber && task->fiber.tsan == fiber);
 #endif
-	return 0;
-}
-
-/* An entry serves any number of tasks, with the same fibre of ThreadSanitizer, which has room for 65,536 frames. */
-static void test_reused(void **state)
-{
-	run(main_reused, 1);
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_unique),
-		cmocka_unit_test(test_given_back),
-		cmocka_unit_test(test_lock_held),
-		cmocka_unit_test(test_find),
-		cmocka_unit_test(test_records),
-		cmocka_unit_test(test_reused), cmocka_unit_test(test_wrapped),
-#ifndef SLEY_ASAN
-		cmocka_unit_test(test_slot_states),
-#endif
-	};
-
-	return cmocka_run_group_tests_name("task", tests, NULL, NULL);
 }

@@ -23,7 +23,7 @@ static void open_wait(struct task *task)
 }
 
 /* Linked nodes come out in the order in which they went in; unlinking takes any of them; twice does no harm. */
-static void test_list(void **state)
+TEST(list)
 {
 	struct sley_waiters waiters = { 0 };
 
@@ -45,7 +45,7 @@ static void test_list(void **state)
 }
 
 /* Popping skips waits that a deadline has ended already, and they are not linked afterwards. */
-static void test_pop_skips(void **state)
+TEST(pop_skips)
 {
 	struct sley_waiters waiters = { 0 };
 
@@ -64,7 +64,7 @@ static void test_pop_skips(void **state)
 }
 
 /* One claim wins; a claim by the number of an earlier wait fails, whoever ended that one, and changes nothing. */
-static void test_claim(void **state)
+TEST(claim)
 {
 	struct task *task = &fakes[0];
 
@@ -154,7 +154,8 @@ static void waiter(void *unused)
 	REQUIRE(race.events + deadlines == (uint64_t)rounds);
 }
 
-static int main_race(void *arg)
+/* A deadline against events from two threads, many times: each wait has one outcome, and who won agrees with who was told. */
+TASK_TEST(race, 1, 2)
 {
 	pthread_t threads[2];
 
@@ -171,14 +172,6 @@ static int main_race(void *arg)
 	REQUIRE(race.won == race.events); /* none lost, none doubled */
 	REQUIRE(race.late == 0);
 	REQUIRE(race.events > 0);
-	return 0;
-}
-
-/* A deadline against events from two threads, many times: each wait has one outcome, and who won agrees with who was told. */
-static void test_race(void **state)
-{
-	run(main_race, 1);
-	run(main_race, 2);
 }
 
 static struct sley_chan *tokens;
@@ -211,7 +204,8 @@ static void receive_tokens(void *arg)
 	}
 }
 
-static int main_tokens(void *arg)
+/* Both ends of an unbuffered channel with deadlines: what was sent was received, whoever lost a race left no trace. */
+TASK_TEST(tokens, 2, 4)
 {
 	sley_task tasks[6];
 
@@ -226,25 +220,4 @@ static int main_tokens(void *arg)
 		REQUIRE(sley_join(tasks[i], SLEY_NEVER) == 0);
 	REQUIRE(sent == received && sent > 0 && timed_out > 0);
 	REQUIRE(sley_chan_free(tokens) == 0); /* not -EBUSY: the losers were unlinked */
-	return 0;
-}
-
-/* Both ends of an unbuffered channel with deadlines: what was sent was received, whoever lost a race left no trace. */
-static void test_tokens(void **state)
-{
-	run(main_tokens, 2);
-	run(main_tokens, 4);
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_list),
-		cmocka_unit_test(test_pop_skips),
-		cmocka_unit_test(test_claim),
-		cmocka_unit_test(test_race),
-		cmocka_unit_test(test_tokens),
-	};
-
-	return cmocka_run_group_tests_name("wait", tests, NULL, NULL);
 }

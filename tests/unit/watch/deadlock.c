@@ -58,7 +58,7 @@ static void expect_deadlock(int (*main)(void *), unsigned workers, char *text, s
 }
 
 /* Two tasks that wait for each other: reported with what each waits for; a new run works. */
-static void test_found(void **state)
+TEST(found)
 {
 	static char text[8192];
 
@@ -90,7 +90,7 @@ static int main_thread_stuck(void *arg)
 }
 
 /* A thread that waits for a task without a deadline is no hope either; it is told that the run is over. */
-static void test_thread_stuck(void **state)
+TEST(thread_stuck)
 {
 	static char text[8192];
 
@@ -118,7 +118,7 @@ static int main_many(void *arg)
 }
 
 /* A hundred of many tasks are named, and the others counted. */
-static void test_many(void **state)
+TEST(many)
 {
 	static char text[65536];
 
@@ -143,7 +143,7 @@ static int main_offloaded(void *arg)
 }
 
 /* An offloaded function waits for a task, and no task is left that could come: its call is no hope. */
-static void test_found_offloaded(void **state)
+TEST(found_offloaded)
 {
 	char text[10000];
 
@@ -235,7 +235,7 @@ static int main_computes(void *arg)
 }
 
 /* A timer, a thread that can call in or whose wait has a deadline, another process, an offloaded call, a task that computes. */
-static void test_not_found(void **state)
+TEST(not_found)
 {
 	int (*const mains[])(void *) = { main_timer, main_thread,  main_thread_deadline,
 					 main_pipe,  main_offload, main_computes };
@@ -279,7 +279,7 @@ static int main_timer_held(void *arg)
 }
 
 /* A timer was taken out of the heap by a worker that stalls before its task is ready. */
-static void test_timer_held(void **state)
+TEST(timer_held)
 {
 	for (unsigned workers = 1; workers <= 4; workers *= 2)
 		run(main_timer_held, workers);
@@ -299,7 +299,7 @@ static int main_event_held(void *arg)
 }
 
 /* The same with an event of the reactor. */
-static void test_event_held(void **state)
+TEST(event_held)
 {
 	for (unsigned workers = 1; workers <= 4; workers *= 2)
 		run(main_event_held, workers);
@@ -314,7 +314,8 @@ static void *receive_then_done(void *unused)
 	return NULL;
 }
 
-static int main_thread_held(void *arg)
+/* A plain thread was given what it waits for, and stalls between that and its call's return. */
+TASK_TEST(thread_held, 1, 2)
 {
 	char byte = 0;
 
@@ -328,31 +329,6 @@ static int main_thread_held(void *arg)
 	REQUIRE(sley_group_wait(&group, SLEY_NEVER) == 0);
 	REQUIRE(held.looks >= 5);
 	REQUIRE(pthread_join(thread, NULL) == 0);
-	return sley_chan_free(chan);
-}
-
-/* A plain thread was given what it waits for, and stalls between that and its call's return. */
-static void test_thread_held(void **state)
-{
-	run(main_thread_held, 1);
-	run(main_thread_held, 2);
+	REQUIRE(sley_chan_free(chan) == 0);
 }
 #endif
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_found),
-		cmocka_unit_test(test_found_offloaded),
-		cmocka_unit_test(test_thread_stuck),
-		cmocka_unit_test(test_many),
-		cmocka_unit_test(test_not_found),
-#if RACE_POINTS
-		cmocka_unit_test(test_timer_held),
-		cmocka_unit_test(test_event_held),
-		cmocka_unit_test(test_thread_held),
-#endif
-	};
-
-	return cmocka_run_group_tests_name("deadlock", tests, NULL, NULL);
-}

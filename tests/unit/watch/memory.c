@@ -171,22 +171,22 @@ static void in_child(int (*main)(void *), unsigned most, int64_t interval)
 	}
 }
 
-static void test_sizes(void **state)
+TEST(sizes)
 {
 	in_child(main_sizes, 2, 20 * NS_PER_MS);
 }
 
-static void test_many(void **state)
+TEST(many)
 {
 	in_child(main_many, 2, 20 * NS_PER_MS);
 }
 
-static void test_five_seconds(void **state)
+TEST(five_seconds)
 {
 	in_child(main_five_seconds, 1, DECAY_INTERVAL);
 }
 
-static void test_million(void **state)
+TEST(million)
 {
 	in_child(main_million, 2, DECAY_INTERVAL);
 }
@@ -204,7 +204,8 @@ static unsigned caches(void)
 	return n + worker_self()->stack.free_count;
 }
 
-static int main_asked(void *unused)
+/* A worker that is asked to empties its caches, although it always has something to do. */
+TASK_TEST(asked, 1)
 {
 	burst(200, 600); /* as many as have stacks where these are not shared */
 	REQUIRE(caches() > 32);
@@ -212,26 +213,4 @@ static int main_asked(void *unused)
 	while (load(&worker_self()->empty_due, relaxed)) /* a worker does it when it polls */
 		sley_yield();
 	REQUIRE(caches() <= 32);
-	return 0;
-}
-
-/* A worker that is asked to empties its caches, although it always has something to do. */
-static void test_asked(void **state)
-{
-	run(main_asked, 1);
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-#if !defined(SLEY_ASAN) && !defined(SLEY_TSAN)
-		cmocka_unit_test(test_sizes),
-		cmocka_unit_test(test_many),
-		cmocka_unit_test(test_five_seconds),
-		cmocka_unit_test(test_million),
-#endif
-		cmocka_unit_test(test_asked),
-	};
-
-	return cmocka_run_group_tests_name("memory", tests, NULL, NULL);
 }

@@ -116,7 +116,7 @@ static void run_captured(int (*main)(void *), char *text, size_t size)
 }
 
 /* A raw read of a pipe: the system call by its number; it is counted each time, and said once for the spawn site. */
-static void test_read(void **state)
+TEST(read)
 {
 	char text[4096], expected[300];
 	long long id = 0;
@@ -136,7 +136,7 @@ static void test_read(void **state)
 }
 
 /* A task that does not come back by itself. */
-static void test_compute(void **state)
+TEST(compute)
 {
 	char text[4096];
 
@@ -156,7 +156,7 @@ static int main_alone(void *arg)
 }
 
 /* Who keeps a stack that nobody wants is left in peace. */
-static void test_alone(void **state)
+TEST(alone)
 {
 	char text[1000];
 
@@ -165,17 +165,4 @@ static void test_alone(void **state)
 	run(main_alone, 1);
 	capture_end(text, sizeof(text));
 	assert_string_equal(text, "");
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-#ifndef SLEY_ASAN
-		cmocka_unit_test(test_read),
-		cmocka_unit_test(test_compute),
-#endif
-		cmocka_unit_test(test_alone),
-	};
-
-	return cmocka_run_group_tests_name("hold", tests, NULL, NULL);
 }

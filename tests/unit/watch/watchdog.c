@@ -41,7 +41,7 @@ static int main_run_next(void *arg)
 }
 
 /* Work in the queue of a worker that computes is done by the other, which slept. */
-static void test_stuck_queue(void **state)
+TEST(stuck_queue)
 {
 	for (int i = 0; i < 20; i++)
 		run(main_run_next, 2);
@@ -65,7 +65,7 @@ static int main_stuck_timer(void *arg)
 }
 
 /* The timers of a worker that computes are run by the other. */
-static void test_stuck_timer(void **state)
+TEST(stuck_timer)
 {
 	for (int i = 0; i < 20; i++)
 		run(main_stuck_timer, 2);
@@ -96,13 +96,14 @@ static int main_stuck_reactor(void *arg)
 }
 
 /* Descriptors are looked at while one worker computes, whoever was the poller. */
-static void test_stuck_reactor(void **state)
+TEST(stuck_reactor)
 {
 	for (int i = 0; i < 20; i++)
 		run(main_stuck_reactor, 2);
 }
 
-static int main_wakes_monitor(void *arg)
+/* The first worker that wakes, wakes the watchdog. */
+TASK_TEST(woken_with_the_first, 1, 2)
 {
 	unsigned soon = 0;
 
@@ -114,14 +115,6 @@ static int main_wakes_monitor(void *arg)
 		soon += sley_now() - begin < SLEY_MS(50);
 	}
 	REQUIRE(soon >= 3); /* on a busy machine some are late */
-	return 0;
-}
-
-/* The first worker that wakes, wakes the watchdog. */
-static void test_woken_with_the_first(void **state)
-{
-	run(main_wakes_monitor, 1);
-	run(main_wakes_monitor, 2);
 }
 
 #if RACE_POINTS
@@ -160,7 +153,7 @@ static int main_announced(void *arg)
 }
 
 /* A task that has computed for long and hands over wakes the other worker, which sleeps, without the watchdog. */
-static void test_announced(void **state)
+TEST(announced)
 {
 	for (int i = 0; i < 5; i++)
 		run(main_announced, 2);
@@ -172,7 +165,8 @@ static void answer(void *arg)
 		REQUIRE(sley_chan_send(pair.back, NULL, SLEY_NEVER) == 0);
 }
 
-static int main_quick(void *arg)
+/* A pair that hands over quickly wakes nobody. */
+TASK_TEST(quick_wakes_nobody, 2)
 {
 	uint64_t wakes = 0;
 	const uint64_t rounds = 50000;
@@ -188,17 +182,12 @@ static int main_quick(void *arg)
 	wakes = counter(SLEY_COUNTER_wakes) - wakes;
 	REQUIRE(wakes < rounds / 1000); /* each time that the worker was preempted may wake one */
 	REQUIRE(sley_chan_close(pair.there) == 0 && sley_join(task, SOON) == 0);
-	return sley_chan_free(pair.there) | sley_chan_free(pair.back);
-}
-
-/* A pair that hands over quickly wakes nobody. */
-static void test_quick_wakes_nobody(void **state)
-{
-	run(main_quick, 2);
+	REQUIRE((sley_chan_free(pair.there) | sley_chan_free(pair.back)) == 0);
 }
 #endif
 
-static int main_signals(void *arg)
+/* The watchdog's thread takes no signal from the service. */
+TASK_TEST(signals, 1)
 {
 	DIR *threads = opendir("/proc/self/task");
 	char path[300], name[64], line[256];
@@ -222,28 +211,4 @@ static int main_signals(void *arg)
 	}
 	closedir(threads);
 	REQUIRE(checked == 1);
-	return 0;
-}
-
-/* The watchdog's thread takes no signal from the service. */
-static void test_signals(void **state)
-{
-	run(main_signals, 1);
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_stuck_queue),
-		cmocka_unit_test(test_stuck_timer),
-		cmocka_unit_test(test_stuck_reactor),
-		cmocka_unit_test(test_woken_with_the_first),
-#if RACE_POINTS
-		cmocka_unit_test(test_announced),
-		cmocka_unit_test(test_quick_wakes_nobody),
-#endif
-		cmocka_unit_test(test_signals),
-	};
-
-	return cmocka_run_group_tests_name("monitor", tests, NULL, NULL);
 }
