@@ -15,7 +15,8 @@
 #include "tests/race.h"
 #include "tests/test.h"
 
-static int main_close(void *arg)
+/* sley_close() wakes both waiters with -EBADF. */
+TASK_TEST(close, 1, 3)
 {
 	struct waiting *read = calloc(1, sizeof(*read)), *write = calloc(1, sizeof(*write));
 	int pair[2];
@@ -35,17 +36,13 @@ static int main_close(void *arg)
 	}
 	free(read);
 	free(write);
-	return 0;
 }
 
-/* sley_close() wakes both waiters with -EBADF. */
-static void test_close(void **state)
-{
-	run(main_close, 1);
-	run(main_close, 3);
-}
-
-static int main_plain_close(void *arg)
+/*
+ * A descriptor that was closed behind the runtime's back, which no event tells: the watchdog finds out and wakes with
+ * -EBADF.
+ */
+TASK_TEST(plain_close, 1)
 {
 	struct waiting *own = calloc(1, sizeof(*own)), *foreign = calloc(1, sizeof(*foreign));
 	struct connection c = connect_pair();
@@ -67,16 +64,6 @@ static int main_plain_close(void *arg)
 	close(pair[1]);
 	free(own);
 	free(foreign);
-	return 0;
-}
-
-/*
- * A descriptor that was closed behind the runtime's back, which no event tells: the watchdog finds out and wakes with
- * -EBADF.
- */
-static void test_plain_close(void **state)
-{
-	run(main_plain_close, 1);
 }
 
 /* How often the epoll instance of this process watches the number. */
@@ -128,15 +115,18 @@ static int main_duplicate(void *arg)
  * no epoll_wait(2) that is just looking at the file keeps it open (tests/unit/io/message.c saw that once: a pipe
  * that had a reader after its last one was closed).
  */
-static void test_duplicate(void **state)
+TEST(duplicate)
 {
 	test_need_kernel("qemu-user has no fdinfo of epoll instances");
 	run(main_duplicate, 1);
 	run(main_duplicate, 2);
 }
 
-/* Numbers are reused at once: another descriptor gets the one that was just closed. */
-static int main_reuse(void *arg)
+/*
+ * A reused number never delivers an old descriptor's event or bytes. Numbers are reused at once: another descriptor
+ * gets the one that was just closed.
+ */
+TASK_TEST(reuse, 1, 2)
 {
 	long rounds = test_scale(2000);
 	char byte;
@@ -154,17 +144,13 @@ static int main_reuse(void *arg)
 		REQUIRE(sley_read(next.ours, &byte, 1, SOON) == 1 && byte == 'n');
 		disconnect(next);
 	}
-	return 0;
 }
 
-/* A reused number never delivers an old descriptor's event or bytes. */
-static void test_reuse(void **state)
-{
-	run(main_reuse, 1);
-	run(main_reuse, 2);
-}
-
-static int main_reuse_waited(void *arg)
+/*
+ * Who waits for a number that was closed behind the runtime's back and is now a new connection gets -EBADF, and
+ * nothing of it.
+ */
+TASK_TEST(reuse_waited, 1)
 {
 	struct waiting *old = calloc(1, sizeof(*old));
 	struct connection c = connect_pair();
@@ -186,16 +172,6 @@ static int main_reuse_waited(void *arg)
 	REQUIRE(sley_close(spare.ours) == 0);
 	close(c.theirs);
 	free(old);
-	return 0;
-}
-
-/*
- * Who waits for a number that was closed behind the runtime's back and is now a new connection gets -EBADF, and
- * nothing of it.
- */
-static void test_reuse_waited(void **state)
-{
-	run(main_reuse_waited, 1);
 }
 
 static void read_twice(void *arg)
@@ -208,13 +184,15 @@ static void read_twice(void *arg)
 }
 
 /*
+ * A wait that was cancelled ends with a try where none was made before it, but of its own descriptor alone.
+ *
  *   main                         reader
  *                                waits without a try
  *   cancel: it is ready
  *   close; the number is reused, and has a byte
  *                                a last try is due, but not of what the number is now
  */
-static int main_reuse_cancelled(void *arg)
+TASK_TEST(reuse_cancelled, 1)
 {
 	struct waiting *old = calloc(1, sizeof(*old));
 	struct connection c = connect_pair();
@@ -240,13 +218,6 @@ static int main_reuse_cancelled(void *arg)
 	REQUIRE(sley_close(next[0]) == 0 && sley_close(next[1]) == 0);
 	close(c.theirs);
 	free(old);
-	return 0;
-}
-
-/* A wait that was cancelled ends with a try where none was made before it, but of its own descriptor alone. */
-static void test_reuse_cancelled(void **state)
-{
-	run(main_reuse_cancelled, 1);
 }
 
 /* ---- close(2) itself ---- */
@@ -266,8 +237,11 @@ static struct connection lingering(int seconds)
 	return c;
 }
 
-/* By sley_close(); by the last call that holds it; and as a foreign one. */
-static int main_linger(void *arg)
+/*
+ * A lingering socket keeps nobody waiting that closes it: by sley_close(), by the last call that holds it, and as a
+ * foreign one.
+ */
+TASK_TEST(linger, 1, 2, 4)
 {
 	sley_time deadline = SOON;
 	struct hold hold = { 0 };
@@ -300,13 +274,6 @@ static int main_linger(void *arg)
 		;
 	REQUIRE(n < 0 && errno == ECONNRESET);
 	close(c.theirs);
-	return 0;
-}
-
-/* A lingering socket keeps nobody waiting that closes it. */
-static void test_linger(void **state)
-{
-	run_each(main_linger);
 }
 
 #if RACE_POINTS
@@ -317,13 +284,15 @@ static void close_it(void *fd)
 }
 
 /*
+ * close(2) is called without the lock, and a wait that slips in before it is not forgotten.
+ *
  * closer                                  others
  * waits are ended, the lock is left
  *                                         reader: begins to wait for the number
  * close(2)
  * looks again: the reader gets -EBADF
  */
-static int main_late_wait(void *arg)
+TASK_TEST(late_wait, 2, 4)
 {
 	static struct connection c;
 	struct waiting *w = calloc(1, sizeof(*w));
@@ -341,32 +310,6 @@ static int main_late_wait(void *arg)
 	REQUIRE(w->result == -EBADF && sley_now() < deadline);
 	close(c.theirs);
 	free(w);
-	return 0;
-}
-
-/* close(2) is called without the lock, and a wait that slips in before it is not forgotten. */
-static void test_late_wait(void **state)
-{
-	run(main_late_wait, 2);
-	run(main_late_wait, 4);
 }
 
 #endif
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_close),
-		cmocka_unit_test(test_plain_close),
-		cmocka_unit_test(test_duplicate),
-		cmocka_unit_test(test_reuse),
-		cmocka_unit_test(test_reuse_waited),
-		cmocka_unit_test(test_reuse_cancelled),
-		cmocka_unit_test(test_linger),
-#if RACE_POINTS
-		cmocka_unit_test(test_late_wait),
-#endif
-	};
-
-	return cmocka_run_group_tests_name("own", tests, NULL, NULL);
-}

@@ -50,7 +50,8 @@ static void await_count(struct reader *r, unsigned count)
 	}
 }
 
-static int main_edges(void *arg)
+/* Short reads, reads that leave a rest and reads that leave nothing: each byte is delivered on its edge. */
+TASK_TEST(edges, 1, 2)
 {
 	struct reader *r = calloc(1, sizeof(*r));
 	struct connection c = connect_pair();
@@ -79,17 +80,11 @@ static int main_edges(void *arg)
 	REQUIRE(r->result[55] == 0);
 	disconnect(c);
 	free(r);
-	return 0;
-}
-
-/* Short reads, reads that leave a rest and reads that leave nothing: each byte is delivered on its edge. */
-static void test_edges(void **state)
-{
-	run(main_edges, 1);
-	run(main_edges, 2);
 }
 
 /*
+ * An end of the stream that came together with the data is found, whenever its event was collected.
+ *
  * The end of the stream comes with the data, on one edge:
  *
  *   peer                 poller              task
@@ -98,7 +93,7 @@ static void test_edges(void **state)
  *                                            read: short, so ready is cleared
  *                                            read: must be tried, as no other edge will come
  */
-static int main_hung(void *arg)
+TASK_TEST(hung, 1, 2)
 {
 	for (int i = 0; i < 200; i++) {
 		struct connection c = connect_pair();
@@ -116,17 +111,10 @@ static int main_hung(void *arg)
 		REQUIRE(sley_read(c.ours, buffer, sizeof(buffer), SOON) == 0); /* and it stays so */
 		disconnect(c);
 	}
-	return 0;
 }
 
-/* An end of the stream that came together with the data is found, whenever its event was collected. */
-static void test_hung(void **state)
-{
-	run(main_hung, 1);
-	run(main_hung, 2);
-}
-
-static int main_reset(void *arg)
+/* A reset wakes the reader with its error. */
+TASK_TEST(reset, 1)
 {
 	struct linger at_once = { 1, 0 };
 	struct connection c = connect_pair();
@@ -142,16 +130,10 @@ static int main_reset(void *arg)
 	REQUIRE(sley_write(c.ours, "x", 1, SOON) == -EPIPE); /* and no SIGPIPE */
 	REQUIRE(sley_close(c.ours) == 0);
 	free(r);
-	return 0;
 }
 
-/* A reset wakes the reader with its error. */
-static void test_reset(void **state)
-{
-	run(main_reset, 1);
-}
-
-static int main_urgent(void *arg)
+/* A read that was short because of urgent data is not taken for one that drained the stream. */
+TASK_TEST(urgent, 1)
 {
 	for (int i = 0; i < 20; i++) {
 		struct connection c = connect_pair();
@@ -166,13 +148,6 @@ static int main_urgent(void *arg)
 		REQUIRE(memcmp(buffer, "cdef", 4) == 0);
 		disconnect(c);
 	}
-	return 0;
-}
-
-/* A read that was short because of urgent data is not taken for one that drained the stream. */
-static void test_urgent(void **state)
-{
-	run(main_urgent, 1);
 }
 
 static void send_descriptor(int socket, int fd, const char *bytes, size_t n)
@@ -189,7 +164,8 @@ static void send_descriptor(int socket, int fd, const char *bytes, size_t n)
 	REQUIRE(sendmsg(socket, &message, 0) == (ssize_t)n);
 }
 
-static int main_descriptors(void *arg)
+/* Nor is one on a Unix socket that stopped at a descriptor that the peer passed. */
+TASK_TEST(passed_descriptors, 1)
 {
 	char address[64], buffer[100];
 	struct sockaddr_un name = { .sun_family = AF_UNIX };
@@ -218,13 +194,6 @@ static int main_descriptors(void *arg)
 	REQUIRE(sley_close(ours) == 0 && sley_close(listener) == 0);
 	close(theirs);
 	unlink(name.sun_path);
-	return 0;
-}
-
-/* Nor is one on a Unix socket that stopped at a descriptor that the peer passed. */
-static void test_passed_descriptors(void **state)
-{
-	run(main_descriptors, 1);
 }
 
 /* ---- writing ---- */
@@ -236,7 +205,8 @@ static void write_much(void *arg)
 	REQUIRE(sley_write_full(*(int *)arg, bytes, sizeof(bytes), SLEY_NEVER) == sizeof(bytes));
 }
 
-static int main_write(void *arg)
+/* A writer that fills the connection waits, and goes on as the peer reads; its deadline ends it. */
+TASK_TEST(write, 1, 2)
 {
 	struct connection c = connect_pair();
 	static char buffer[64 << 10];
@@ -261,14 +231,6 @@ static int main_write(void *arg)
 	REQUIRE(n == -ETIMEDOUT);
 	disconnect(c);
 	free(fd);
-	return 0;
-}
-
-/* A writer that fills the connection waits, and goes on as the peer reads; its deadline ends it. */
-static void test_write(void **state)
-{
-	run(main_write, 1);
-	run(main_write, 2);
 }
 
 /* ---- who may wait ---- */
@@ -300,7 +262,11 @@ static void check_busy(int fd, int peer)
 	free(write);
 }
 
-static int main_busy(void *arg)
+/*
+ * One task may wait to read and another to write; a third gets -EBUSY and disturbs neither. Own and foreign
+ * descriptors.
+ */
+TASK_TEST(busy, 1, 2)
 {
 	struct connection c = connect_pair();
 	int pair[2];
@@ -310,22 +276,12 @@ static int main_busy(void *arg)
 	check_busy(pair[0], pair[1]);
 	disconnect(c);
 	REQUIRE(sley_close(pair[0]) == 0 && sley_close(pair[1]) == 0);
-	return 0;
-}
-
-/*
- * One task may wait to read and another to write; a third gets -EBUSY and disturbs neither. Own and foreign
- * descriptors.
- */
-static void test_busy(void **state)
-{
-	run(main_busy, 1);
-	run(main_busy, 2);
 }
 
 /* ---- many ---- */
 
-static int main_many(void *arg)
+/* One-shot waits for many descriptors at once, armed again each round: each event comes once. */
+TASK_TEST(many, 1, 3)
 {
 	enum { MANY = 200 };
 	struct waiting *w = calloc(MANY, sizeof(*w));
@@ -349,14 +305,6 @@ static int main_many(void *arg)
 	REQUIRE(counter(SLEY_COUNTER_events) > 0 && counter(SLEY_COUNTER_polls) > 0);
 	free(w);
 	free(pairs);
-	return 0;
-}
-
-/* One-shot waits for many descriptors at once, armed again each round: each event comes once. */
-static void test_many(void **state)
-{
-	run(main_many, 1);
-	run(main_many, 3);
 }
 
 /* ---- an event that is used up ---- */
@@ -409,7 +357,8 @@ static void terminal(int ends[2])
 	REQUIRE(tcsetattr(ends[1], TCSANOW, &raw) == 0);
 }
 
-static int main_used_up(void *arg)
+/* Who was woken for a foreign descriptor that blocks, but finds nothing any more, waits again and not in the kernel. */
+TASK_TEST(used_up, 1)
 {
 	int ends[2];
 
@@ -419,28 +368,4 @@ static int main_used_up(void *arg)
 	check_used_up(wait_to_splice, ends[0], ends[1]);
 	for (int i = 0; i < 2; i++)
 		REQUIRE(close(ends[i]) == 0 && close(pipe_to[i]) == 0);
-	return 0;
-}
-
-/* Who was woken for a foreign descriptor that blocks, but finds nothing any more, waits again and not in the kernel. */
-static void test_used_up(void **state)
-{
-	run(main_used_up, 1);
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_edges),
-		cmocka_unit_test(test_hung),
-		cmocka_unit_test(test_reset),
-		cmocka_unit_test(test_urgent),
-		cmocka_unit_test(test_passed_descriptors),
-		cmocka_unit_test(test_write),
-		cmocka_unit_test(test_busy),
-		cmocka_unit_test(test_many),
-		cmocka_unit_test(test_used_up),
-	};
-
-	return cmocka_run_group_tests_name("reactor", tests, NULL, NULL);
 }
