@@ -11,7 +11,7 @@
 #include <string.h>
 
 /* IPv4 and IPv6 with a port, any address, and Unix paths. */
-static void test_good(void **state)
+TEST(good)
 {
 	struct address a;
 	struct in6_addr expected;
@@ -40,7 +40,7 @@ static void test_good(void **state)
 }
 
 /* Host names, ports that are none, half a bracket, and all else is -EINVAL. */
-static void test_bad(void **state)
+TEST(bad)
 {
 	static const char *const bad[] = {
 		"", ":", "1", "localhost:80", "127.0.0.1", "127.0.0.1:", "127.0.0.1:65536", "127.0.0.1:-1", "127.0.0.1:+1",
@@ -59,7 +59,7 @@ static void test_bad(void **state)
 }
 
 /* The longest Unix path that fits, and one byte more. */
-static void test_long_path(void **state)
+TEST(long_path)
 {
 	char text[200] = "unix:";
 	struct address a;
@@ -70,15 +70,4 @@ static void test_long_path(void **state)
 	assert_int_equal(strlen(a.un.sun_path), most);
 	text[5 + most] = 'p';
 	assert_int_equal(address_parse(&a, text), -EINVAL);
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_good),
-		cmocka_unit_test(test_bad),
-		cmocka_unit_test(test_long_path),
-	};
-
-	return cmocka_run_group_tests_name("address", tests, NULL, NULL);
 }

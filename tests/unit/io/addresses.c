@@ -11,7 +11,7 @@
 
 #include "base/compiler.h"
 
-static void test_copy(void **state)
+TEST(copy)
 {
 	struct sockaddr_in in = { .sin_family = AF_INET, .sin_port = 80 };
 	struct sockaddr_in6 in6 = { .sin6_family = AF_INET6, .sin6_port = 81 };
@@ -71,7 +71,7 @@ static void check_order(const char *given, const char *expected, size_t most)
 }
 
 /* Families in turn, beginning with that of the first; the rest of the longer one at the end. */
-static void test_interleave(void **state)
+TEST(interleave)
 {
 	check_order("", "", 20);
 	check_order("4", "a", 20);
@@ -86,11 +86,4 @@ static void test_interleave(void **state)
 	check_order("6u64", "abcd", 20); /* any other family is the other */
 	check_order("66644", "ad", 2);
 	check_order("66644", "", 0);
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_copy), cmocka_unit_test(test_interleave) };
-
-	return cmocka_run_group_tests_name("io/addresses", tests, NULL, NULL);
 }

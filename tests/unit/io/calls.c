@@ -331,17 +331,10 @@ static void check_ready(struct cell *c)
 	close_cell(c);
 }
 
-static int main_ready(void *arg)
+/* At once, later, and at the deadline: in the past, in a millisecond, and passed although there is no wait. */
+TASK_TEST(ready, 1, 2)
 {
 	each_cell(check_ready);
-	return 0;
-}
-
-/* At once, later, and at the deadline: in the past, in a millisecond, and passed although there is no wait. */
-static void test_ready(void **state)
-{
-	run(main_ready, 1);
-	run(main_ready, 2);
 }
 
 /* ---- cancelled ---- */
@@ -368,17 +361,10 @@ static void check_cancel(struct cell *c)
 	close_cell(c);
 }
 
-static int main_cancel(void *arg)
+/* A cancelled wait is -ECANCELED; what needs no wait is done. */
+TASK_TEST(cancel, 1, 2)
 {
 	each_cell(check_cancel);
-	return 0;
-}
-
-/* A cancelled wait is -ECANCELED; what needs no wait is done. */
-static void test_cancel(void **state)
-{
-	run(main_cancel, 1);
-	run(main_cancel, 2);
 }
 
 /* ---- another one ---- */
@@ -395,17 +381,10 @@ static void check_busy(struct cell *c)
 	close_cell(c);
 }
 
-static int main_busy(void *arg)
+/* A second one for the same direction is -EBUSY and does not disturb the first. */
+TASK_TEST(busy, 1, 2)
 {
 	each_cell(check_busy);
-	return 0;
-}
-
-/* A second one for the same direction is -EBUSY and does not disturb the first. */
-static void test_busy(void **state)
-{
-	run(main_busy, 1);
-	run(main_busy, 2);
 }
 
 /* ---- closed ---- */
@@ -428,17 +407,10 @@ static void check_close(struct cell *c)
 	REQUIRE(sley_close(next[0]) == 0 && sley_close(next[1]) == 0 && sley_close(c->peer) == 0);
 }
 
-static int main_close(void *arg)
+/* Closing ends the wait with -EBADF, and nothing goes to or comes from what the number is next. */
+TASK_TEST(close, 1, 2)
 {
 	each_cell(check_close);
-	return 0;
-}
-
-/* Closing ends the wait with -EBADF, and nothing goes to or comes from what the number is next. */
-static void test_close(void **state)
-{
-	run(main_close, 1);
-	run(main_close, 2);
 }
 
 /* Without it a number that was an own pipe's, and is a blocking socket's now, blocks the thread. */
@@ -476,7 +448,7 @@ static int main_plain_close(void *arg)
 }
 
 /* Closed behind sley's back, and the number given to a new own descriptor: -EBADF, and no waiter is left behind. */
-static void test_plain_close(void **state)
+TEST(plain_close)
 {
 	test_need_kernel(NO_PWRITEV2);
 	run(main_plain_close, 1);
@@ -521,7 +493,7 @@ static int main_other_kind(void *arg)
 }
 
 /* Reuse by another kind of file, behind sley's back. */
-static void test_other_kind(void **state)
+TEST(other_kind)
 {
 	test_need_kernel(NO_PWRITEV2);
 	run(main_other_kind, 1);
@@ -529,7 +501,8 @@ static void test_other_kind(void **state)
 
 /* ---- bad input ---- */
 
-static int main_bad(void *arg)
+/* Numbers that are no descriptors, and descriptors that are no sockets. */
+TASK_TEST(bad, 1)
 {
 	char word[WORD] = { 0 };
 	int own[2];
@@ -543,17 +516,10 @@ static int main_bad(void *arg)
 		REQUIRE(!calls[i].sockets || calls[i].make(file, word, SLEY_NEVER) == -ENOTSOCK);
 	}
 	REQUIRE(sley_close(own[0]) == 0 && sley_close(own[1]) == 0);
-	return 0;
-}
-
-/* Numbers that are no descriptors, and descriptors that are no sockets. */
-static void test_bad(void **state)
-{
-	run(main_bad, 1);
 }
 
 /* Outside of a task each call is -EDEADLK. */
-static void test_outside(void **state)
+TEST_FIRST(outside)
 {
 	char word[WORD] = { 0 };
 	struct iovec v = { word, WORD };
@@ -574,12 +540,6 @@ static void test_outside(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_outside),    cmocka_unit_test(test_ready), cmocka_unit_test(test_cancel),
-		cmocka_unit_test(test_busy),       cmocka_unit_test(test_close), cmocka_unit_test(test_plain_close),
-		cmocka_unit_test(test_other_kind), cmocka_unit_test(test_bad),
-	};
-
 	file = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
-	return cmocka_run_group_tests_name("calls", tests, NULL, NULL);
+	return tests_main(NULL, NULL);
 }

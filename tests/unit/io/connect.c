@@ -64,7 +64,8 @@ static void check_connect(int client, int listener)
 	REQUIRE(sley_close(client) == 0 && sley_close(server) == 0);
 }
 
-static int main_connect(void *arg)
+/* Own and foreign TCP sockets, blocking ones too, which stay so; the listener is told who it is. */
+TASK_TEST(connect, 1, 2)
 {
 	int on = 0;
 	socklen_t size = sizeof(on);
@@ -85,17 +86,10 @@ static int main_connect(void *arg)
 	REQUIRE(sley_poll(client, POLLIN, SOON) > 0); /* it is registered before it is connected: hung up, says epoll */
 	check_connect(client, listener);
 	REQUIRE(sley_close(listener) == 0);
-	return 0;
 }
 
-/* Own and foreign TCP sockets, blocking ones too, which stay so; the listener is told who it is. */
-static void test_connect(void **state)
-{
-	run(main_connect, 1);
-	run(main_connect, 2);
-}
-
-static int main_other_listeners(void *arg)
+/* Listeners that sley_listen() has not made: own, foreign and taken over. */
+TASK_TEST(other_listeners, 1, 2)
 {
 	struct sockaddr_in any = loopback(0);
 	int on = 0;
@@ -116,17 +110,10 @@ static int main_other_listeners(void *arg)
 		converse(client, server);
 		REQUIRE(sley_close(client) == 0 && sley_close(server) == 0 && sley_close(listener) == 0);
 	}
-	return 0;
 }
 
-/* Listeners that sley_listen() has not made: own, foreign and taken over. */
-static void test_other_listeners(void **state)
-{
-	run(main_other_listeners, 1);
-	run(main_other_listeners, 2);
-}
-
-static int main_unix(void *arg)
+/* Unix streams and sequenced packets; a full backlog is -EAGAIN. */
+TASK_TEST(unix, 1)
 {
 	struct sockaddr_un name = { .sun_family = AF_UNIX }, peer;
 	static const int types[] = { SOCK_STREAM, SOCK_SEQPACKET };
@@ -151,13 +138,6 @@ static int main_unix(void *arg)
 		REQUIRE(sley_close(more) == 0 && sley_close(listener) == 0);
 	}
 	unlink(name.sun_path);
-	return 0;
-}
-
-/* Unix streams and sequenced packets; a full backlog is -EAGAIN. */
-static void test_unix(void **state)
-{
-	run(main_unix, 1);
 }
 
 /* ---- who waits ---- */
@@ -207,7 +187,8 @@ static sley_task spawn_connecting(struct connecting *c, bool own)
 	return task;
 }
 
-static int main_waits(void *arg)
+/* A connect that waits: cancelled, closed, twice, at its deadline and continued. */
+TASK_TEST(waits, 1)
 {
 	struct full *f = fill();
 	struct connecting *c = calloc(1, sizeof(*c));
@@ -236,13 +217,6 @@ static int main_waits(void *arg)
 	REQUIRE(sley_close(f->listener) == 0);
 	free(f);
 	free(c);
-	return 0;
-}
-
-/* A connect that waits: cancelled, closed, twice, at its deadline and continued. */
-static void test_waits(void **state)
-{
-	run(main_waits, 1);
 }
 
 /* ---- errors ---- */
@@ -275,7 +249,7 @@ static int main_errors(void *arg)
 }
 
 /* What the kernel refuses is refused with its error, at once. */
-static void test_errors(void **state)
+TEST(errors)
 {
 	int ends[2];
 	struct sockaddr_in none = loopback(htons(1));
@@ -290,7 +264,8 @@ static void test_errors(void **state)
 
 /* ---- accept_from ---- */
 
-static int main_cut(void *arg)
+/* An address that has no room is cut, and its size is told. */
+TASK_TEST(cut, 1)
 {
 	char small[4];
 	socklen_t size = sizeof(small);
@@ -303,13 +278,6 @@ static int main_cut(void *arg)
 	struct sockaddr_in peer = name_of(client);
 	REQUIRE(server >= 0 && size == sizeof(peer) && memcmp(small, &peer, sizeof(small)) == 0);
 	REQUIRE(sley_close(client) == 0 && sley_close(server) == 0 && sley_close(listener) == 0);
-	return 0;
-}
-
-/* An address that has no room is cut, and its size is told. */
-static void test_cut(void **state)
-{
-	run(main_cut, 1);
 }
 
 /* ---- half close ---- */
@@ -343,7 +311,8 @@ static void check_shutdown(int ends[2])
 	free(c);
 }
 
-static int main_shutdown(void *arg)
+/* Each direction ends by itself, and who waits for it is woken, at either end. */
+TASK_TEST(shutdown, 1, 2)
 {
 	int ends[2];
 
@@ -362,14 +331,6 @@ static int main_shutdown(void *arg)
 	REQUIRE(sley_shutdown(-1, SHUT_WR) == -EBADF);
 	REQUIRE(sley_pipe(ends) == 0 && sley_shutdown(ends[0], SHUT_RD) == -ENOTSOCK);
 	REQUIRE(sley_close(ends[0]) == 0 && sley_close(ends[1]) == 0);
-	return 0;
-}
-
-/* Each direction ends by itself, and who waits for it is woken, at either end. */
-static void test_shutdown(void **state)
-{
-	run(main_shutdown, 1);
-	run(main_shutdown, 2);
 }
 
 /* ---- connected to itself ---- */
@@ -381,7 +342,8 @@ static void bind_to(int fd, in_port_t port)
 	REQUIRE(fd >= 0 && bind(fd, (struct sockaddr *)&a, sizeof(a)) == 0);
 }
 
-static int main_own_peer(void *arg)
+/* A TCP socket that the kernel has connected to itself was not connected: nobody listens. */
+TASK_TEST(own_peer, 1)
 {
 	struct sockaddr_in6 any6 = { .sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT };
 	socklen_t size = sizeof(any6);
@@ -406,13 +368,6 @@ static int main_own_peer(void *arg)
 	bind_to(fd, 0);
 	REQUIRE(connect_in(fd, name_of(fd), SOON) == 0);
 	REQUIRE(sley_close(fd) == 0);
-	return 0;
-}
-
-/* A TCP socket that the kernel has connected to itself was not connected: nobody listens. */
-static void test_own_peer(void **state)
-{
-	run(main_own_peer, 1);
 }
 
 static int get_loopback_twice(const char *host, const char *service, const struct addrinfo *hints,
@@ -475,7 +430,7 @@ static int dials_itself(void)
 	return 0;
 }
 
-static void test_dials_itself(void **state)
+TEST(dials_itself)
 {
 	scenario_needs_network("dials_itself");
 }
@@ -488,7 +443,8 @@ static int get_unknown_first(const char *host, const char *service, const struct
 	return 0;
 }
 
-static int main_unknown_first(void *arg)
+/* An address of a family that the host lacks does not hide what is wrong with the others. */
+TASK_TEST(unknown_first, 1)
 {
 	char port[8];
 	int fd = sley_socket(AF_INET, SOCK_STREAM, 0);
@@ -499,13 +455,6 @@ static int main_unknown_first(void *arg)
 	REQUIRE(sley_dial_host("both", port, SOON) == -ECONNREFUSED);
 	REQUIRE(sley_resolver_set(NULL, NULL) == 0);
 	REQUIRE(sley_close(fd) == 0);
-	return 0;
-}
-
-/* An address of a family that the host lacks does not hide what is wrong with the others. */
-static void test_unknown_first(void **state)
-{
-	run(main_unknown_first, 1);
 }
 
 static const struct scenario scenarios[] = { { "dials_itself", dials_itself }, { NULL, NULL } };
@@ -513,13 +462,5 @@ static const struct scenario scenarios[] = { { "dials_itself", dials_itself }, {
 int main(int argc, char **argv)
 {
 	scenario_main(argc, argv, scenarios);
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_connect),       cmocka_unit_test(test_other_listeners),
-		cmocka_unit_test(test_unix),          cmocka_unit_test(test_waits),
-		cmocka_unit_test(test_errors),        cmocka_unit_test(test_cut),
-		cmocka_unit_test(test_shutdown),      cmocka_unit_test(test_own_peer),
-		cmocka_unit_test(test_unknown_first), cmocka_unit_test(test_dials_itself),
-	};
-
-	return cmocka_run_group_tests_name("connect", tests, NULL, NULL);
+	return tests_main(NULL, NULL);
 }

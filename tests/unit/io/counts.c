@@ -351,7 +351,7 @@ static void check_case(const struct one *c)
 }
 
 /* Every case makes exactly the calls that it is documented to need. */
-static void test_counts(void **state)
+TEST(counts)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
 		check_case(&cases[i]);
@@ -359,11 +359,7 @@ static void test_counts(void **state)
 
 int main(int argc, char **argv)
 {
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_counts),
-	};
-
 	if (argc == 3 && strcmp(argv[1], "--case") == 0)
 		traced(argv[2]);
-	return cmocka_run_group_tests_name("counts", tests, NULL, NULL);
+	return tests_main(NULL, NULL);
 }

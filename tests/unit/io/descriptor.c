@@ -179,7 +179,7 @@ static int main_files(void *arg)
  * eventfd, timerfd, inotify, signalfd and pidfd, blocking ones as foreign descriptors and taken over: read or polled at
  * once, later, by a second task and while they are closed.
  */
-static void test_files(void **state)
+TEST(files)
 {
 	snprintf(directory, sizeof(directory), "/tmp/sley-test-XXXXXX");
 	REQUIRE(mkdtemp(directory));
@@ -205,7 +205,8 @@ static void add_much(void *arg)
 	c->result = sley_write(c->fd, &much, sizeof(much), SLEY_NEVER);
 }
 
-static int main_full(void *arg)
+/* A write that an eventfd has no room for waits for a read. */
+TASK_TEST(full, 1, 2)
 {
 	struct counting *c = calloc(1, sizeof(*c));
 	uint64_t value = 1;
@@ -223,14 +224,6 @@ static int main_full(void *arg)
 		REQUIRE(sley_close(c->fd) == 0);
 	}
 	free(c);
-	return 0;
-}
-
-/* A write that an eventfd has no room for waits for a read. */
-static void test_full(void **state)
-{
-	run(main_full, 1);
-	run(main_full, 2);
 }
 
 /* ---- own ---- */
@@ -260,7 +253,7 @@ static int main_own(void *arg)
 }
 
 /* What can be taken over and what cannot; the mode of what cannot stays. */
-static void test_own(void **state)
+TEST(own)
 {
 	assert_int_equal(sley_own(0), -ENOTCONN);
 	run(main_own, 1);
@@ -291,7 +284,7 @@ static int main_pipe(void *arg)
 }
 
 /* A pipe's ends are own descriptors; short reads, the end of the stream. */
-static void test_pipe(void **state)
+TEST(pipe)
 {
 	int ends[2];
 
@@ -300,7 +293,8 @@ static void test_pipe(void **state)
 	run(main_pipe, 2);
 }
 
-static int main_no_descriptors(void *arg)
+/* Without descriptors none is left behind, and fd is as it was. */
+TASK_TEST(no_descriptors, 1)
 {
 	struct rlimit old, low;
 	int ends[2] = { -7, -7 };
@@ -316,13 +310,6 @@ static int main_no_descriptors(void *arg)
 	REQUIRE(setrlimit(RLIMIT_NOFILE, &old) == 0);
 	REQUIRE(sley_pipe(ends) == 0);
 	REQUIRE(sley_close(ends[0]) == 0 && sley_close(ends[1]) == 0);
-	return 0;
-}
-
-/* Without descriptors none is left behind, and fd is as it was. */
-static void test_no_descriptors(void **state)
-{
-	run(main_no_descriptors, 1);
 }
 
 /* ---- SIGPIPE ---- */
@@ -378,7 +365,7 @@ static int main_sigpipe(void *arg)
 }
 
 /* No write, on any kind of descriptor, raises SIGPIPE, or leaves it pending or blocked. */
-static void test_sigpipe(void **state)
+TEST(sigpipe)
 {
 	const struct sigaction action = { .sa_handler = count_signal };
 	struct sigaction old;
@@ -392,14 +379,10 @@ static void test_sigpipe(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_files), cmocka_unit_test(test_full),           cmocka_unit_test(test_own),
-		cmocka_unit_test(test_pipe),  cmocka_unit_test(test_no_descriptors), cmocka_unit_test(test_sigpipe),
-	};
 	sigset_t set;
 
 	sigemptyset(&set);
 	sigaddset(&set, SIGUSR2);
 	sigprocmask(SIG_BLOCK, &set, NULL);
-	return cmocka_run_group_tests_name("descriptor", tests, NULL, NULL);
+	return tests_main(NULL, NULL);
 }

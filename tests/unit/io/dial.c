@@ -198,7 +198,7 @@ static int main_silent(void *arg)
 }
 
 /* The preferred address; the next one when it fails, at once, or does not answer, after the delay. */
-static void test_winner(void **state)
+TEST(winner)
 {
 	for (unsigned workers = 1; workers <= 2; workers++) {
 		run(main_first, workers);
@@ -231,20 +231,13 @@ static void check_late(unsigned descriptors)
 	remove_hosts();
 }
 
-static int main_late(void *arg)
+/* An attempt goes on while others are made: whichever is connected first wins. */
+TASK_TEST(late, 1, 2)
 {
 	store(&dial_attempt_delay, FOR_EVER, relaxed);
 	check_late(1); /* it is alone */
 	store(&dial_attempt_delay, SLEY_MS(1), relaxed);
 	check_late(3); /* two sockets, and the set that they are in */
-	return 0;
-}
-
-/* An attempt goes on while others are made: whichever is connected first wins. */
-static void test_late(void **state)
-{
-	run(main_late, 1);
-	run(main_late, 2);
 }
 
 static int main_families(void *arg)
@@ -266,7 +259,7 @@ static int main_families(void *arg)
 }
 
 /* ::1 and 127.0.0.0/8, in turn. */
-static void test_families(void **state)
+TEST(families)
 {
 	if (!has_ipv6())
 		test_skip("there is no IPv6 loopback address");
@@ -275,7 +268,8 @@ static void test_families(void **state)
 
 /* ---- nobody wins ---- */
 
-static int main_nobody(void *arg)
+/* All fail: the first error; the deadline or a cancellation end the call; no socket is left. */
+TASK_TEST(nobody, 1, 2)
 {
 	store(&dial_attempt_delay, SLEY_MS(1), relaxed);
 	add_host(AF_INET, REFUSING);
@@ -301,17 +295,9 @@ static int main_nobody(void *arg)
 	REQUIRE(sley_cancel(task) == 0 && sley_join(task, SOON) == 0 && result == -ECANCELED);
 	REQUIRE(open_descriptors() == before);
 	remove_hosts();
-	return 0;
 }
 
-/* All fail: the first error; the deadline or a cancellation end the call; no socket is left. */
-static void test_nobody(void **state)
-{
-	run(main_nobody, 1);
-	run(main_nobody, 2);
-}
-
-static int main_errors(void *arg)
+TASK_TEST(errors, 1)
 {
 	unsigned before = load(&asked, relaxed);
 
@@ -330,15 +316,10 @@ static int main_errors(void *arg)
 	add_host(AF_INET, SILENT);
 	REQUIRE(sley_dial("here:65535", 0) == -ETIMEDOUT);
 	remove_hosts();
-	return 0;
 }
 
-static void test_errors(void **state)
-{
-	run(main_errors, 1);
-}
-
-static int main_dial(void *arg)
+/* sley_dial() takes names as well. */
+TASK_TEST(dial, 1)
 {
 	char text[64];
 	struct host *host = add_host(AF_INET, ALIVE);
@@ -353,13 +334,6 @@ static int main_dial(void *arg)
 	REQUIRE(fd >= 0 && is_peer(fd, host) && sley_close(fd) == 0);
 	REQUIRE(load(&asked, relaxed) == before); /* an address is no name */
 	remove_hosts();
-	return 0;
-}
-
-/* sley_dial() takes names as well. */
-static void test_dial(void **state)
-{
-	run(main_dial, 1);
 }
 
 static int main_real(void *arg)
@@ -379,7 +353,7 @@ static int main_real(void *arg)
 }
 
 /* localhost, by the real resolver. */
-static void test_real(void **state)
+TEST(real)
 {
 	assert_int_equal(sley_resolver_set(NULL, NULL), 0);
 	run(main_real, 1);
@@ -389,7 +363,7 @@ static void test_real(void **state)
 /* ---- races ---- */
 
 /* Deadlines at any moment of the race: a connection or the deadline, and nothing left over. */
-static int main_race(void *arg)
+TASK_TEST(race, 1, 2)
 {
 	unsigned successes = 0;
 	long n = test_scale(300);
@@ -412,23 +386,10 @@ static int main_race(void *arg)
 	}
 	remove_hosts();
 	print_message("%u of %ld succeeded\n", successes, n);
-	return 0;
-}
-
-static void test_race(void **state)
-{
-	run(main_race, 1);
-	run(main_race, 2);
 }
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_winner), cmocka_unit_test(test_late),   cmocka_unit_test(test_families),
-		cmocka_unit_test(test_nobody), cmocka_unit_test(test_errors), cmocka_unit_test(test_dial),
-		cmocka_unit_test(test_real),   cmocka_unit_test(test_race),
-	};
-
 	sley_resolver_set(get, put);
-	return cmocka_run_group_tests_name("io/dial", tests, NULL, NULL);
+	return tests_main(NULL, NULL);
 }

@@ -83,7 +83,7 @@ static int main_at_once(void *arg)
 }
 
 /* No entries, many, with names of all lengths; several tasks at once, some of which give up (nothing is leaked). */
-static void test_read(void **state)
+TEST(read)
 {
 	char name[256];
 
@@ -104,7 +104,8 @@ static void test_read(void **state)
 	}
 }
 
-static int main_proc(void *arg)
+/* "." and ".." are left out, and nothing else. */
+TASK_TEST(dots, 1)
 {
 	struct sley_dir_entry *entries;
 	bool found = false;
@@ -117,13 +118,6 @@ static int main_proc(void *arg)
 	}
 	REQUIRE(found);
 	free(entries);
-	return 0;
-}
-
-/* "." and ".." are left out, and nothing else. */
-static void test_dots(void **state)
-{
-	run(main_proc, 1);
 }
 
 static int make_directory(void **state)
@@ -142,7 +136,5 @@ static int remove_directory(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_read), cmocka_unit_test(test_dots) };
-
-	return cmocka_run_group_tests_name("io/directory", tests, make_directory, remove_directory);
+	return tests_main(make_directory, remove_directory);
 }

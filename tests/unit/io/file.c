@@ -84,19 +84,12 @@ static void transfer_all(void *arg)
 	}
 }
 
-static int main_transfer(void *arg)
+/* Every byte, in one part or several, up to the end of the file and not beyond it. */
+TASK_TEST(transfer, 1, 2)
 {
 	sley_task memory = sley_spawn(transfer_all, "memory"), disk = sley_spawn(transfer_all, NULL);
 
 	REQUIRE(sley_join(memory, SOON) == 0 && sley_join(disk, SOON) == 0);
-	return 0;
-}
-
-/* Every byte, in one part or several, up to the end of the file and not beyond it. */
-static void test_transfer(void **state)
-{
-	run(main_transfer, 1);
-	run(main_transfer, 2);
 }
 
 static void check_vectors(int fd)
@@ -127,21 +120,14 @@ static void check_vectors(int fd)
 		free(bytes[i]);
 }
 
-static int main_vectors(void *arg)
+/* Several buffers, empty ones among them, that do not end where the parts of a transfer do. */
+TASK_TEST(vectors, 1, 2)
 {
 	for (int memory = 0; memory <= 1; memory++) {
 		int fd = new_file(memory);
 		check_vectors(fd);
 		REQUIRE(sley_close(fd) == 0);
 	}
-	return 0;
-}
-
-/* Several buffers, empty ones among them, that do not end where the parts of a transfer do. */
-static void test_vectors(void **state)
-{
-	run(main_vectors, 1);
-	run(main_vectors, 2);
 }
 
 static int main_cached(void *arg)
@@ -166,7 +152,7 @@ static int main_cached(void *arg)
 }
 
 /* What is in the page cache is read by the task itself: no thread, and no wait that could end early. */
-static void test_cached(void **state)
+TEST(cached)
 {
 	struct sley_options o = { .size = sizeof(o), .workers = 1 };
 	bool known = true;
@@ -195,7 +181,7 @@ static int main_direct(void *arg)
 }
 
 /* Direct I/O, which wants aligned copies. */
-static void test_direct(void **state)
+TEST(direct)
 {
 	struct sley_options o = { .size = sizeof(o), .workers = 1 };
 	bool known = false;
@@ -249,7 +235,7 @@ static int main_errors(void *arg)
 }
 
 /* What a caller can get wrong, and what the file answers. */
-static void test_errors(void **state)
+TEST(errors)
 {
 	char byte;
 
@@ -331,7 +317,7 @@ static int main_given_up(void *arg)
 }
 
 /* A call that is given up before a thread took it has no effect, and leaves the descriptor free. */
-static void test_given_up(void **state)
+TEST(given_up)
 {
 	for (unsigned workers = 1; workers <= 2; workers++) {
 		struct sley_options o = { .size = sizeof(o), .workers = workers, .offload_threads = 1 };
@@ -363,7 +349,7 @@ static int main_close_queued(void *arg)
 }
 
 /* A descriptor that is closed while a call for it is queued stays that file until the call is over. */
-static void test_close_queued(void **state)
+TEST(close_queued)
 {
 	for (unsigned workers = 1; workers <= 2; workers++) {
 		struct sley_options o = { .size = sizeof(o), .workers = workers, .offload_threads = 1 };
@@ -387,11 +373,5 @@ static int remove_directory(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_transfer),     cmocka_unit_test(test_vectors), cmocka_unit_test(test_cached),
-		cmocka_unit_test(test_direct),       cmocka_unit_test(test_errors),  cmocka_unit_test(test_given_up),
-		cmocka_unit_test(test_close_queued),
-	};
-
-	return cmocka_run_group_tests_name("io/file", tests, make_directory, remove_directory);
+	return tests_main(make_directory, remove_directory);
 }

@@ -77,7 +77,8 @@ static void transfer(int from, int to, size_t write_part, size_t read_part)
 	free(ends);
 }
 
-static int main_transfer(void *arg)
+/* Foreign pipes and sockets, blocking and not: every byte comes through, and the only worker is never blocked. */
+TASK_TEST(transfer, 1, 2)
 {
 	static const size_t parts[][2] = { { 1000, 333 }, { 333, 5000 }, { 4999, 4999 } };
 	int fd[2];
@@ -92,14 +93,6 @@ static int main_transfer(void *arg)
 		REQUIRE(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fd) == 0);
 		transfer(fd[0], fd[1], parts[i][0], parts[i][1]);
 	}
-	return 0;
-}
-
-/* Foreign pipes and sockets, blocking and not: every byte comes through, and the only worker is never blocked. */
-static void test_transfer(void **state)
-{
-	run(main_transfer, 1);
-	run(main_transfer, 2);
 }
 
 /* ---- own stream sockets ---- */
@@ -160,21 +153,15 @@ static void check_own(bool tcp)
 	stop_listening();
 }
 
-static int main_own(void *arg)
+/* Own sockets: all bytes; read_full stops at the end of the stream; a gone peer is -EPIPE and no signal. */
+TASK_TEST(own, 1, 2)
 {
 	check_own(false);
 	check_own(true);
-	return 0;
 }
 
-/* Own sockets: all bytes; read_full stops at the end of the stream; a gone peer is -EPIPE and no signal. */
-static void test_own(void **state)
-{
-	run(main_own, 1);
-	run(main_own, 2);
-}
-
-static int main_passed_deadline(void *arg)
+/* A call that finds its work ready succeeds even if the deadline has passed. */
+TASK_TEST(passed_deadline, 1, 2)
 {
 	int fd[2];
 	char bytes[100];
@@ -193,19 +180,18 @@ static int main_passed_deadline(void *arg)
 		REQUIRE(sley_close(fd[0]) == 0 && sley_close(fd[1]) == 0);
 	}
 	stop_listening();
-	return 0;
-}
-
-/* A call that finds its work ready succeeds even if the deadline has passed. */
-static void test_passed_deadline(void **state)
-{
-	run(main_passed_deadline, 1);
-	run(main_passed_deadline, 2);
 }
 
 /* ---- other files ---- */
 
-static int main_eventfd(void *arg)
+static void type_line(void *arg)
+{
+	REQUIRE(sley_sleep(sley_in(SLEY_MS(1))) == 0);
+	REQUIRE(sley_write_full(*(int *)arg, "line\n", 5, SLEY_NEVER) == 5);
+}
+
+/* A blocking eventfd: reads, writes, deadlines. */
+TASK_TEST(eventfd, 1)
 {
 	uint64_t value = 5;
 
@@ -220,10 +206,10 @@ static int main_eventfd(void *arg)
 	REQUIRE(sley_write(fd, &value, sizeof(value), SOON) == sizeof(value));
 	REQUIRE(sley_poll(fd, POLLOUT, sley_in(SLEY_MS(1))) == -ETIMEDOUT); /* full */
 	REQUIRE(sley_close(fd) == 0);
-	return 0;
 }
 
-static int main_timerfd(void *arg)
+/* A blocking timerfd. */
+TASK_TEST(timerfd, 1)
 {
 	struct itimerspec soon = { .it_value.tv_nsec = 2000000 };
 	uint64_t expired = 0;
@@ -232,16 +218,10 @@ static int main_timerfd(void *arg)
 	REQUIRE(fd >= 0 && timerfd_settime(fd, 0, &soon, NULL) == 0);
 	REQUIRE(sley_read(fd, &expired, sizeof(expired), SOON) == sizeof(expired) && expired == 1);
 	REQUIRE(sley_close(fd) == 0);
-	return 0;
 }
 
-static void type_line(void *arg)
-{
-	REQUIRE(sley_sleep(sley_in(SLEY_MS(1))) == 0);
-	REQUIRE(sley_write_full(*(int *)arg, "line\n", 5, SLEY_NEVER) == 5);
-}
-
-static int main_tty(void *arg)
+/* A terminal and its other side, blocking. */
+TASK_TEST(tty, 1)
 {
 	char name[64], line[100];
 	int *terminal = malloc(sizeof(*terminal));
@@ -259,28 +239,10 @@ static int main_tty(void *arg)
 	REQUIRE(sley_read(*terminal, line, sizeof(line), SOON) > 0);
 	REQUIRE(sley_close(tty) == 0 && sley_close(*terminal) == 0);
 	free(terminal);
-	return 0;
 }
 
-/* A blocking eventfd: reads, writes, deadlines. */
-static void test_eventfd(void **state)
-{
-	run(main_eventfd, 1);
-}
-
-/* A blocking timerfd. */
-static void test_timerfd(void **state)
-{
-	run(main_timerfd, 1);
-}
-
-/* A terminal and its other side, blocking. */
-static void test_tty(void **state)
-{
-	run(main_tty, 1);
-}
-
-static int main_datagrams(void *arg)
+/* Datagrams keep their bounds. */
+TASK_TEST(datagrams, 1)
 {
 	char bytes[100];
 	int fd[2];
@@ -292,16 +254,10 @@ static int main_datagrams(void *arg)
 		REQUIRE(sley_read(fd[1], bytes, sizeof(bytes), 0) == i);
 	REQUIRE(sley_read(fd[1], bytes, sizeof(bytes), 0) == -ETIMEDOUT);
 	REQUIRE(sley_close(fd[0]) == 0 && sley_close(fd[1]) == 0);
-	return 0;
 }
 
-/* Datagrams keep their bounds. */
-static void test_datagrams(void **state)
-{
-	run(main_datagrams, 1);
-}
-
-static int main_refused(void *arg)
+/* Directories are -EISDIR, what is not open (for that) -EBADF, other events -EINVAL. */
+TASK_TEST(refused, 1)
 {
 	char byte = 0;
 
@@ -321,16 +277,10 @@ static int main_refused(void *arg)
 	REQUIRE(sley_poll(ends[0], POLLIN | POLLHUP, SOON) == -EINVAL);
 	REQUIRE(sley_write(ends[0], &byte, 1, sley_in(SLEY_MS(20))) < 0); /* the wrong end */
 	REQUIRE(sley_close(ends[0]) == 0 && sley_close(ends[1]) == 0);
-	return 0;
 }
 
-/* Directories are -EISDIR, what is not open (for that) -EBADF, other events -EINVAL. */
-static void test_refused(void **state)
-{
-	run(main_refused, 1);
-}
-
-static int main_regular(void *arg)
+/* Regular files are read and written at their position, vectors too; and devices that epoll does not take. */
+TASK_TEST(regular, 1, 2)
 {
 	char bytes[10], name[] = "/tmp/sley-test-io-XXXXXX";
 	struct iovec v[] = { { bytes, 3 }, { NULL, 0 }, { bytes + 3, 7 } };
@@ -348,14 +298,6 @@ static int main_regular(void *arg)
 	REQUIRE(posix_fadvise(file, 0, 0, POSIX_FADV_DONTNEED) == 0 && lseek(file, 6, SEEK_SET) == 6);
 	REQUIRE(sley_read_full(file, bytes, 10, SOON) == 10 && memcmp(bytes, "gh", 2) == 0);
 	REQUIRE(sley_close(file) == 0 && sley_close(null) == 0);
-	return 0;
-}
-
-/* Regular files are read and written at their position, vectors too; and devices that epoll does not take. */
-static void test_regular(void **state)
-{
-	run(main_regular, 1);
-	run(main_regular, 2);
 }
 
 /* ---- poll ---- */
@@ -366,7 +308,8 @@ static void write_byte(void *arg)
 	REQUIRE(write(*(int *)arg, "x", 1) == 1);
 }
 
-static int main_poll(void *arg)
+/* What holds, now or after a wait, for own and foreign sockets; looking takes nothing away. */
+TASK_TEST(poll, 1, 2)
 {
 	char byte;
 	int fd[2], *peer = malloc(sizeof(*peer));
@@ -394,17 +337,10 @@ static int main_poll(void *arg)
 	}
 	stop_listening();
 	free(peer);
-	return 0;
 }
 
-/* What holds, now or after a wait, for own and foreign sockets; looking takes nothing away. */
-static void test_poll(void **state)
-{
-	run(main_poll, 1);
-	run(main_poll, 2);
-}
-
-static int main_short(void *arg)
+/* A deadline of a tenth of a millisecond is kept: the best of 50 takes less than one. */
+TASK_TEST(short, 1)
 {
 	sley_time least = SLEY_NEVER;
 	char byte;
@@ -420,13 +356,6 @@ static int main_short(void *arg)
 	}
 	REQUIRE(least < SLEY_MS(1));
 	REQUIRE(sley_close(fd[0]) == 0 && sley_close(fd[1]) == 0);
-	return 0;
-}
-
-/* A deadline of a tenth of a millisecond is kept: the best of 50 takes less than one. */
-static void test_short(void **state)
-{
-	run(main_short, 1);
 }
 
 /* ---- errno, signals, outside ---- */
@@ -446,7 +375,8 @@ static void *send_signals(void *target)
 	return NULL;
 }
 
-static int main_signals(void *arg)
+/* Signals that interrupt system calls are not seen in results. */
+TASK_TEST(signals, 1)
 {
 	struct sigaction action = { .sa_handler = interrupt }; /* no SA_RESTART */
 	pthread_t self = pthread_self(), thread;
@@ -462,16 +392,10 @@ static int main_signals(void *arg)
 	}
 	store(&interrupting, 0, release);
 	pthread_join(thread, NULL);
-	return 0;
 }
 
-/* Signals that interrupt system calls are not seen in results. */
-static void test_signals(void **state)
-{
-	run(main_signals, 1);
-}
-
-static int main_errno(void *arg)
+/* errno is not set by any of these calls. */
+TASK_TEST(errno, 1)
 {
 	char byte;
 	int fd[2];
@@ -491,17 +415,10 @@ static int main_errno(void *arg)
 	REQUIRE(sley_close(fd[1]) == 0);
 	stop_listening();
 	REQUIRE(errno == 4711);
-	return 0;
-}
-
-/* errno is not set by any of these calls. */
-static void test_errno(void **state)
-{
-	run(main_errno, 1);
 }
 
 /* Outside of a task each of them is -EDEADLK. */
-static void test_outside(void **state)
+TEST_FIRST(outside)
 {
 	char byte = 0;
 
@@ -520,7 +437,8 @@ static void reads_on(void *fd)
 	REQUIRE(sley_read_full(*(int *)fd, bytes, 2, SLEY_NEVER) == -ECANCELED);
 }
 
-static int main_parts(void *unused)
+/* Bytes that are there in parts: between two of these the deadline and a cancellation are seen. */
+TASK_TEST(parts, 1)
 {
 	static int fd[2];
 	char bytes[2];
@@ -533,34 +451,4 @@ static int main_parts(void *unused)
 	REQUIRE(sley_join(sley_spawn(reads_on, fd), SOON) == 0);
 	REQUIRE(sley_read_full(fd[0], bytes, 2, SOON) == 2);
 	REQUIRE(sley_close(fd[0]) == 0 && sley_close(fd[1]) == 0);
-	return 0;
-}
-
-/* Bytes that are there in parts: between two of these the deadline and a cancellation are seen. */
-static void test_parts(void **state)
-{
-	run(main_parts, 1);
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_outside),
-		cmocka_unit_test(test_transfer),
-		cmocka_unit_test(test_own),
-		cmocka_unit_test(test_passed_deadline),
-		cmocka_unit_test(test_eventfd),
-		cmocka_unit_test(test_timerfd),
-		cmocka_unit_test(test_tty),
-		cmocka_unit_test(test_datagrams),
-		cmocka_unit_test(test_refused),
-		cmocka_unit_test(test_regular),
-		cmocka_unit_test(test_poll),
-		cmocka_unit_test(test_short),
-		cmocka_unit_test(test_signals),
-		cmocka_unit_test(test_errno),
-		cmocka_unit_test(test_parts),
-	};
-
-	return cmocka_run_group_tests_name("io", tests, NULL, NULL);
 }

@@ -49,7 +49,8 @@ static int serve(void *arg, const void *from, void *to)
 	return n == 1 ? 0 : -EIO;
 }
 
-static int main_accept(void *arg)
+/* Connections are served as they come; freeing the stream closes the listener. */
+TASK_TEST(accept, 1, 2)
 {
 	int listener = listen_somewhere();
 	char item;
@@ -63,14 +64,6 @@ static int main_accept(void *arg)
 	REQUIRE(sley_join(task, SLEY_NEVER) == 0);
 	REQUIRE(sley_stream_free(stream, SOON) == 0);
 	REQUIRE(sley_dial(address, SOON) == -ECONNREFUSED); /* it is closed */
-	return 0;
-}
-
-/* Connections are served as they come; freeing the stream closes the listener. */
-static void test_accept(void **state)
-{
-	run(main_accept, 1);
-	run(main_accept, 2);
 }
 
 static void next_until_end(void *arg)
@@ -80,7 +73,8 @@ static void next_until_end(void *arg)
 	REQUIRE(sley_stream_next(stream, &fd, SOON) == SLEY_END);
 }
 
-static int main_closed(void *arg)
+/* A listener that is closed is the end of its stream. */
+TASK_TEST(closed, 1, 2)
 {
 	int listener = listen_somewhere(), fd;
 
@@ -91,17 +85,9 @@ static int main_closed(void *arg)
 	REQUIRE(sley_close(listener) == 0);
 	REQUIRE(sley_join(task, SLEY_NEVER) == 0);
 	REQUIRE(sley_stream_free(stream, SOON) == 0);
-	return 0;
 }
 
-/* A listener that is closed is the end of its stream. */
-static void test_closed(void **state)
-{
-	run(main_closed, 1);
-	run(main_closed, 2);
-}
-
-static int main_bad(void *arg)
+TASK_TEST(bad, 1)
 {
 	int ends[2], plain = socket(AF_INET, SOCK_STREAM, 0);
 
@@ -114,21 +100,4 @@ static int main_bad(void *arg)
 	close(ends[0]);
 	close(ends[1]);
 	close(plain);
-	return 0;
-}
-
-static void test_bad(void **state)
-{
-	run(main_bad, 1);
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_accept),
-		cmocka_unit_test(test_closed),
-		cmocka_unit_test(test_bad),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -87,20 +87,13 @@ static void check_echo(const char *listen_address)
 	free(server);
 }
 
-static int main_datagrams(void *arg)
+/* UDP and Unix datagrams there and back, by address and connected, empty ones and ones that are cut. */
+TASK_TEST(datagrams, 1, 2)
 {
 	check_echo("127.0.0.1:0");
 	unlink(unix_name() + 5);
 	check_echo(unix_name());
 	unlink(unix_name() + 5);
-	return 0;
-}
-
-/* UDP and Unix datagrams there and back, by address and connected, empty ones and ones that are cut. */
-static void test_datagrams(void **state)
-{
-	run(main_datagrams, 1);
-	run(main_datagrams, 2);
 }
 
 static int main_packet_errors(void *arg)
@@ -131,7 +124,7 @@ static int main_packet_errors(void *arg)
 }
 
 /* Addresses in use or not there, a peer that is gone, datagrams that are too large. */
-static void test_packet_errors(void **state)
+TEST(packet_errors)
 {
 	assert_int_equal(sley_packet_listen("127.0.0.1:0"), -ENOTCONN);
 	assert_int_equal(sley_packet_dial("127.0.0.1:1"), -ENOTCONN);
@@ -151,7 +144,8 @@ static void send_one(void *arg)
 	s->result = sley_send(s->fd, "one", 3, 0, SLEY_NEVER);
 }
 
-static int main_full(void *arg)
+/* Sending by name to a full Unix socket is -EAGAIN; a connected sender waits for room. */
+TASK_TEST(full, 1, 2)
 {
 	struct sending *s = calloc(1, sizeof(*s));
 	struct sockaddr_un to = { .sun_family = AF_UNIX };
@@ -181,14 +175,6 @@ static int main_full(void *arg)
 	REQUIRE(sley_close(server) == 0 && sley_close(client) == 0 && sley_close(stranger) == 0);
 	unlink(name + 5);
 	free(s);
-	return 0;
-}
-
-/* Sending by name to a full Unix socket is -EAGAIN; a connected sender waits for room. */
-static void test_full(void **state)
-{
-	run(main_full, 1);
-	run(main_full, 2);
 }
 
 /* ---- flags ---- */
@@ -229,7 +215,8 @@ static void tcp_pair(int ends[2])
 	REQUIRE(ends[0] >= 0 && ends[1] >= 0 && sley_close(listener) == 0);
 }
 
-static int main_flags(void *arg)
+/* MSG_PEEK takes nothing away; MSG_DONTWAIT and MSG_ERRQUEUE do not wait; MSG_ZEROCOPY is refused. */
+TASK_TEST(flags, 1, 2)
 {
 	int ends[2];
 
@@ -239,17 +226,10 @@ static int main_flags(void *arg)
 	check_flags(ends);
 	tcp_pair(ends);
 	check_flags(ends);
-	return 0;
 }
 
-/* MSG_PEEK takes nothing away; MSG_DONTWAIT and MSG_ERRQUEUE do not wait; MSG_ZEROCOPY is refused. */
-static void test_flags(void **state)
-{
-	run(main_flags, 1);
-	run(main_flags, 2);
-}
-
-static int main_urgent(void *arg)
+/* Urgent data. */
+TASK_TEST(urgent, 1)
 {
 	int ends[2];
 	char byte = 0;
@@ -264,16 +244,10 @@ static int main_urgent(void *arg)
 	}
 	REQUIRE(byte == '!');
 	REQUIRE(sley_close(ends[0]) == 0 && sley_close(ends[1]) == 0);
-	return 0;
 }
 
-/* Urgent data. */
-static void test_urgent(void **state)
-{
-	run(main_urgent, 1);
-}
-
-static int main_error_queue(void *arg)
+/* The error queue is read without waiting. */
+TASK_TEST(error_queue, 1)
 {
 	int on = 1;
 	char bytes[10], control[256];
@@ -293,13 +267,6 @@ static int main_error_queue(void *arg)
 	REQUIRE(((struct sock_extended_err *)CMSG_DATA(c))->ee_errno == ECONNREFUSED);
 	REQUIRE(sley_recvmsg(client, &message, MSG_ERRQUEUE, SOON) == -EAGAIN);
 	REQUIRE(sley_close(client) == 0);
-	return 0;
-}
-
-/* The error queue is read without waiting. */
-static void test_error_queue(void **state)
-{
-	run(main_error_queue, 1);
 }
 
 /* ---- descriptors ---- */
@@ -407,7 +374,7 @@ static int main_passing(void *arg)
 }
 
 /* Descriptors come through streams and datagrams, close-on-exec, and are used at once. */
-static void test_passing(void **state)
+TEST(passing)
 {
 	test_need_kernel("qemu-user does not say MSG_CTRUNC when a second descriptor had no room");
 	run(main_passing, 1);
@@ -416,7 +383,8 @@ static void test_passing(void **state)
 
 /* ---- bad input ---- */
 
-static int main_bad(void *arg)
+/* Sizes that overflow, too many buffers, pointers that are none; and a call that failed leaves the rest to the next. */
+TASK_TEST(bad, 1)
 {
 	int ends[2];
 	static struct iovec many[IOV_MAX + 1];
@@ -451,13 +419,6 @@ static int main_bad(void *arg)
 	REQUIRE(sley_read(ends[0], NULL, 10, SOON) == -EFAULT);
 	REQUIRE(sley_read(ends[0], &byte, 1, SLEY_NEVER) == 1);
 	REQUIRE(sley_close(ends[0]) == 0 && sley_close(ends[1]) == 0);
-	return 0;
-}
-
-/* Sizes that overflow, too many buffers, pointers that are none; and a call that failed leaves the rest to the next. */
-static void test_bad(void **state)
-{
-	run(main_bad, 1);
 }
 
 /* ---- MSG_WAITALL ---- */
@@ -547,7 +508,8 @@ static void check_passed(int ends[2])
 	REQUIRE(sley_recv(ends[1], bytes, 3, MSG_WAITALL, SOON) == 3 && memcmp(bytes, "fgh", 3) == 0);
 }
 
-static int main_whole(void *arg)
+/* All bytes, in however many parts they come; what cannot be so is said. */
+TASK_TEST(whole, 1, 2)
 {
 	int ends[2];
 	char bytes[8];
@@ -566,17 +528,10 @@ static int main_whole(void *arg)
 		REQUIRE(recv_vector(ends[1], bytes, NULL, NULL, MSG_WAITALL, SOON) == 2);
 		REQUIRE(sley_close(ends[0]) == 0 && sley_close(ends[1]) == 0);
 	}
-	return 0;
 }
 
-/* All bytes, in however many parts they come; what cannot be so is said. */
-static void test_whole(void **state)
-{
-	run(main_whole, 1);
-	run(main_whole, 2);
-}
-
-static int main_fast_open(void *arg)
+/* Sending with the connection, to a server that does not know the client: it waits until it can be sent. */
+TASK_TEST(fast_open, 1)
 {
 	struct sockaddr_in a;
 	socklen_t size = sizeof(a);
@@ -586,29 +541,9 @@ static int main_fast_open(void *arg)
 	REQUIRE(getsockname(listener, (struct sockaddr *)&a, &size) == 0);
 	ssize_t n = sley_sendto(client, "abc", 3, MSG_FASTOPEN, (struct sockaddr *)&a, size, SOON);
 	if (n == -EOPNOTSUPP) /* switched off here */
-		return 0;
+		return;
 	REQUIRE(n == 3);
 	int server = sley_accept(listener, SOON);
 	REQUIRE(server >= 0 && sley_recv(server, bytes, 3, MSG_WAITALL, SOON) == 3 && memcmp(bytes, "abc", 3) == 0);
 	REQUIRE(sley_close(client) == 0 && sley_close(server) == 0 && sley_close(listener) == 0);
-	return 0;
-}
-
-/* Sending with the connection, to a server that does not know the client: it waits until it can be sent. */
-static void test_fast_open(void **state)
-{
-	run(main_fast_open, 1);
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_datagrams), cmocka_unit_test(test_packet_errors),
-		cmocka_unit_test(test_full),      cmocka_unit_test(test_flags),
-		cmocka_unit_test(test_urgent),    cmocka_unit_test(test_error_queue),
-		cmocka_unit_test(test_passing),   cmocka_unit_test(test_bad),
-		cmocka_unit_test(test_whole),     cmocka_unit_test(test_fast_open),
-	};
-
-	return cmocka_run_group_tests_name("message", tests, NULL, NULL);
 }

@@ -118,7 +118,7 @@ static int main_answers(void *arg)
 }
 
 /* Copies of what the resolver says; each question is its own. */
-static void test_answers(void **state)
+TEST(answers)
 {
 	reset();
 	run(main_answers, 1);
@@ -160,7 +160,7 @@ static int main_errors(void *arg)
 }
 
 /* Each of the resolver's codes, and what the caller can get wrong. */
-static void test_errors(void **state)
+TEST(errors)
 {
 	struct addrinfo *list;
 
@@ -203,7 +203,7 @@ static int main_kept(void *arg)
 }
 
 /* Answers are kept until they are too old: failures for less long, and some not at all. */
-static void test_kept(void **state)
+TEST(kept)
 {
 	reset();
 	run(main_kept, 1);
@@ -230,7 +230,7 @@ static int main_bound(void *arg)
 }
 
 /* No more than so many are kept: those asked for last. */
-static void test_bound(void **state)
+TEST(bound)
 {
 	reset();
 	run(main_bound, 1);
@@ -290,7 +290,7 @@ static int main_shared(void *arg)
 }
 
 /* One call for all; it goes on for the others when those that gave up are gone, the first of them included. */
-static void test_shared(void **state)
+TEST(shared)
 {
 	for (unsigned workers = 1; workers <= 2; workers++) {
 		reset();
@@ -324,7 +324,7 @@ static int main_never_put(void *arg)
 }
 
 /* The one that began gives up while its question is queued: another puts it. */
-static void test_never_put(void **state)
+TEST(never_put)
 {
 	for (unsigned workers = 1; workers <= 2; workers++) {
 		struct sley_options o = { .size = sizeof(o), .workers = workers, .name_threads = 1 };
@@ -372,7 +372,7 @@ static int main_own_threads(void *arg)
 }
 
 /* Names wait for what blocks or computes as little as that waits for names. */
-static void test_own_threads(void **state)
+TEST(own_threads)
 {
 	struct sley_options o = {
 		.size = sizeof(o), .offload_threads = 1, .compute_threads = 1, .name_threads = 1, .offload_queue = 1
@@ -403,7 +403,7 @@ static int main_forgotten(void *arg)
 }
 
 /* Answers that are forgotten while they are asked for still reach those that wait; they are not kept. */
-static void test_forgotten(void **state)
+TEST(forgotten)
 {
 	for (unsigned workers = 1; workers <= 2; workers++) {
 		reset();
@@ -427,7 +427,7 @@ static int main_abandoned(void *arg)
 }
 
 /* The run ends while a question is being asked: the thread is waited for, and nothing is lost (ASan looks). */
-static void test_abandoned(void **state)
+TEST(abandoned)
 {
 	for (unsigned workers = 1; workers <= 2; workers++) {
 		reset();
@@ -480,7 +480,7 @@ static int main_race(void *arg)
 	return 0;
 }
 
-static void test_race(void **state)
+TEST(race)
 {
 	for (unsigned workers = 1; workers <= 2; workers++) {
 		struct sley_options o = {
@@ -511,21 +511,9 @@ static int main_real(void *arg)
 }
 
 /* getaddrinfo() itself, without a network. */
-static void test_real(void **state)
+TEST(real)
 {
 	assert_int_equal(sley_resolver_set(NULL, NULL), 0);
 	names_test_later = 0;
 	run(main_real, 1);
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_answers),     cmocka_unit_test(test_errors),    cmocka_unit_test(test_kept),
-		cmocka_unit_test(test_bound),       cmocka_unit_test(test_shared),    cmocka_unit_test(test_never_put),
-		cmocka_unit_test(test_forgotten),   cmocka_unit_test(test_abandoned), cmocka_unit_test(test_race),
-		cmocka_unit_test(test_own_threads), cmocka_unit_test(test_real),
-	};
-
-	return cmocka_run_group_tests_name("io/name", tests, NULL, NULL);
 }

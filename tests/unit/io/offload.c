@@ -125,7 +125,7 @@ static int main_squares(void *arg)
 }
 
 /* The block comes back as fn left it, into the task's own stack, also where 32 tasks share one. */
-static void test_squares(void **state)
+TEST(squares)
 {
 	for (unsigned workers = 1; workers <= 8; workers *= 2) {
 		struct sley_options o = SMALL(workers, 4, 8);
@@ -178,7 +178,7 @@ static int main_sizes(void *arg)
 }
 
 /* Blocks from none to the most that is allowed. */
-static void test_sizes(void **state)
+TEST(sizes)
 {
 	reset();
 	run(main_sizes, 1);
@@ -230,7 +230,7 @@ static int main_look_around(void *arg)
 }
 
 /* fn runs on another thread; it is no task; what is for any thread works there. */
-static void test_thread(void **state)
+TEST(thread)
 {
 	reset();
 	run(main_look_around, 1);
@@ -298,7 +298,7 @@ static int main_mask(void *arg)
 }
 
 /* What is offloaded has the mask of the run, whatever was offloaded before it did to its own; so have its children. */
-static void test_mask(void **state)
+TEST(mask)
 {
 	struct sley_options o = SMALL(1, 1, 0);
 	sigset_t values, outer, before;
@@ -340,7 +340,7 @@ static int main_bad_input(void *arg)
 }
 
 /* Each thing that a caller can get wrong has its code, fn does not run, and the block goes where it is to. */
-static void test_bad_input(void **state)
+TEST(bad_input)
 {
 	struct numbers numbers = { .in = 7 };
 
@@ -365,7 +365,7 @@ static int main_fork(void *arg)
 	return 0;
 }
 
-static void test_fork(void **state)
+TEST(fork)
 {
 	reset();
 	run(main_fork, 1);
@@ -387,7 +387,7 @@ static int main_pointer(void *arg)
 }
 
 /* In strict mode, a block that holds an address of the caller's copying stack is reported; one of the heap is fine. */
-static void test_pointer(void **state)
+TEST(pointer)
 {
 	struct sley_options o = { .size = sizeof(o), .workers = 1, .flags = SLEY_RUN_STRICT_STACKS };
 	char text[1000];
@@ -499,7 +499,7 @@ static int main_give_up(void *arg)
 }
 
 /* A call that is given up while it is queued never runs; one that runs ends by itself, and its block is dropped. */
-static void test_give_up(void **state)
+TEST(give_up)
 {
 	for (unsigned workers = 1; workers <= 2; workers++) {
 		struct sley_options o = SMALL(workers, 1, 4);
@@ -522,7 +522,7 @@ static int main_cancelled_before(void *arg)
 }
 
 /* A task that was cancelled before does not even begin; unless that is masked. */
-static void test_cancelled_before(void **state)
+TEST(cancelled_before)
 {
 	reset();
 	run(main_cancelled_before, 1);
@@ -574,7 +574,7 @@ static int main_full(void *arg)
 }
 
 /* A call that finds the queue full waits for a place, in order, and can be given up there. */
-static void test_full(void **state)
+TEST(full)
 {
 	for (unsigned workers = 1; workers <= 2; workers++) {
 		struct sley_options o = SMALL(workers, 1, 2);
@@ -605,7 +605,7 @@ static int main_separate(void *arg)
 }
 
 /* What computes has threads of its own: it goes on while all of the others are blocked and their queue is full. */
-static void test_separate(void **state)
+TEST(separate)
 {
 	struct sley_options o = SMALL(1, 2, 1);
 
@@ -651,7 +651,7 @@ static int main_end(void *arg)
 }
 
 /* main returns: what runs is waited for and dropped, what is queued is dropped and never runs, what waits is lost. */
-static void test_end(void **state)
+TEST(end)
 {
 	struct ending e = {
 		.running = { &with_drop, square_slowly, SLEY_NEVER, .error = 99 },
@@ -688,7 +688,7 @@ static int main_end_untaken(void *arg)
 	return 0;
 }
 
-static void test_end_untaken(void **state)
+TEST(end_untaken)
 {
 	reset();
 	run(main_end_untaken, 1);
@@ -815,12 +815,12 @@ static void check_race(int (*main)(void *))
 	}
 }
 
-static void test_race_cancel(void **state)
+TEST(race_cancel)
 {
 	check_race(main_race_cancel);
 }
 
-static void test_race_deadline(void **state)
+TEST(race_deadline)
 {
 	check_race(main_race_deadline);
 }
@@ -865,27 +865,11 @@ static int main_race_many(void *arg)
 	return 0;
 }
 
-static void test_race_many(void **state)
+TEST(race_many)
 {
 	for (unsigned workers = 1; workers <= 8; workers *= 2) {
 		struct sley_options o = SMALL(workers, 2, 3);
 		o.stack_slots = FEW_SLOTS(4);
 		run_with(main_race_many, NULL, &o);
 	}
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_squares),          cmocka_unit_test(test_sizes),
-		cmocka_unit_test(test_thread),           cmocka_unit_test(test_mask),
-		cmocka_unit_test(test_bad_input),        cmocka_unit_test(test_fork),
-		cmocka_unit_test(test_pointer),          cmocka_unit_test(test_give_up),
-		cmocka_unit_test(test_cancelled_before), cmocka_unit_test(test_full),
-		cmocka_unit_test(test_separate),         cmocka_unit_test(test_end),
-		cmocka_unit_test(test_end_untaken),      cmocka_unit_test(test_race_cancel),
-		cmocka_unit_test(test_race_deadline),    cmocka_unit_test(test_race_many),
-	};
-
-	return cmocka_run_group_tests_name("io/offload", tests, NULL, NULL);
 }

@@ -31,7 +31,8 @@ static void read_packets(int in, int out)
 	REQUIRE(sley_read(in, bytes, sizeof(bytes), sley_in(SLEY_MS(1))) == -ETIMEDOUT);
 }
 
-static int main_packets(void *arg)
+/* Packets that are there are read without waiting for another event. */
+TASK_TEST(packets, 1, 2, 4)
 {
 	int ends[2];
 
@@ -52,13 +53,6 @@ static int main_packets(void *arg)
 		sley_close(ends[0]);
 		sley_close(ends[1]);
 	}
-	return 0;
-}
-
-/* Packets that are there are read without waiting for another event. */
-static void test_packets(void **state)
-{
-	run_each(main_packets);
 }
 
 /* ---- a buffer that is shorter than it says ---- */
@@ -136,18 +130,8 @@ static int main_bad_buffers(void *arg)
 	return 0;
 }
 
-static void test_bad_buffers(void **state)
+TEST(bad_buffers)
 {
 	test_need_kernel("qemu-user looks at buffers itself");
 	run_each(main_bad_buffers);
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_packets),
-		cmocka_unit_test(test_bad_buffers),
-	};
-
-	return cmocka_run_group_tests_name("operation", tests, NULL, NULL);
 }

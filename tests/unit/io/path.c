@@ -27,7 +27,8 @@ static const char *in(const char *name)
 	return buffer;
 }
 
-static int main_calls(void *arg)
+/* What each call does. */
+TASK_TEST(calls, 1, 2)
 {
 	struct stat stat, link_stat;
 	char target[PATH_MAX];
@@ -54,17 +55,10 @@ static int main_calls(void *arg)
 	REQUIRE(sley_stat(in("d"), &stat, SOON) == 0 && S_ISDIR(stat.st_mode) && (stat.st_mode & 0777) == 0711);
 	REQUIRE(sley_unlink(in("d"), SOON) == -EISDIR && sley_rmdir(in("d"), SOON) == 0);
 	REQUIRE(sley_rmdir(in("d"), SOON) == -ENOENT);
-	return 0;
 }
 
-/* What each call does. */
-static void test_calls(void **state)
-{
-	run(main_calls, 1);
-	run(main_calls, 2);
-}
-
-static int main_readlink(void *arg)
+/* The target of a link ends with a NUL, whether it fits or not; the longest that there is, too. */
+TASK_TEST(readlink, 1)
 {
 	char longest[PATH_MAX], target[PATH_MAX + 10];
 
@@ -87,13 +81,6 @@ static int main_readlink(void *arg)
 	REQUIRE(sley_symlink(longest, in("s"), SOON) == 0);
 	REQUIRE(sley_readlink(in("s"), target, sizeof(target), SOON) == PATH_MAX - 1 && strcmp(target, longest) == 0);
 	REQUIRE(sley_unlink(in("s"), SOON) == 0);
-	return 0;
-}
-
-/* The target of a link ends with a NUL, whether it fits or not; the longest that there is, too. */
-static void test_readlink(void **state)
-{
-	run(main_readlink, 1);
 }
 
 /* All calls with one name, for what is the same for all of them. */
@@ -166,7 +153,7 @@ static int main_errors(void *arg)
 }
 
 /* Null, too long and missing names, and deadlines that have passed: with each call. */
-static void test_errors(void **state)
+TEST(errors)
 {
 	int fd = open(in("file"), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
 
@@ -206,7 +193,7 @@ static int main_fifo(void *arg)
 }
 
 /* A descriptor that comes after its call has been given up is closed. */
-static void test_open_dropped(void **state)
+TEST(open_dropped)
 {
 	for (int i = 0; i < 5; i++)
 		run(main_fifo, 1 + i % 2);
@@ -215,7 +202,7 @@ static void test_open_dropped(void **state)
 /*
  * Deadlines against opens. Whatever wins, in the end no descriptor is left that nobody has.
  */
-static int main_race(void *arg)
+TASK_TEST(race, 1, 2)
 {
 	unsigned successes = 0;
 	long n = test_scale(3000);
@@ -237,13 +224,6 @@ static int main_race(void *arg)
 	}
 	REQUIRE(open_descriptors() == before);
 	print_message("%u of %ld succeeded\n", successes, n);
-	return 0;
-}
-
-static void test_race(void **state)
-{
-	run(main_race, 1);
-	run(main_race, 2);
 }
 
 static int make_directory(void **state)
@@ -258,10 +238,5 @@ static int remove_directory(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_calls),        cmocka_unit_test(test_readlink), cmocka_unit_test(test_errors),
-		cmocka_unit_test(test_open_dropped), cmocka_unit_test(test_race),
-	};
-
-	return cmocka_run_group_tests_name("io/path", tests, make_directory, remove_directory);
+	return tests_main(make_directory, remove_directory);
 }

@@ -129,7 +129,7 @@ static int main_grow(void *arg)
 }
 
 /* Calls that block get a thread each, but no more than the limit; after the run there is none. */
-static void test_grow(void **state)
+TEST(grow)
 {
 	struct sley_options o = { .size = sizeof(o), .offload_threads = LIMIT };
 
@@ -140,7 +140,8 @@ static void test_grow(void **state)
 	}
 }
 
-static int main_reuse(void *arg)
+/* For one call after the other a thread is enough, whether it idles already or is on its way to. */
+TASK_TEST(reuse, 1, 2)
 {
 	for (unsigned i = 0; i < 200; i++) {
 		REQUIRE(sley_offload(do_nothing, NULL, 0, SOON) == 0);
@@ -148,14 +149,6 @@ static int main_reuse(void *arg)
 			await_resting(1);
 	}
 	REQUIRE(threads() == 1);
-	return 0;
-}
-
-/* For one call after the other a thread is enough, whether it idles already or is on its way to. */
-static void test_reuse(void **state)
-{
-	run(main_reuse, 1);
-	run(main_reuse, 2);
 }
 
 static int main_shrink(void *arg)
@@ -180,7 +173,7 @@ static int main_shrink(void *arg)
 }
 
 /* Idle threads end after a while; those that slept longest first. New work finds new ones. */
-static void test_shrink(void **state)
+TEST(shrink)
 {
 	struct sley_options o = { .size = sizeof(o), .workers = 1, .offload_threads = LIMIT };
 	int64_t before = pool_idle_time;
@@ -205,7 +198,7 @@ static int main_race_idle(void *arg)
 	return 0;
 }
 
-static void test_race_idle(void **state)
+TEST(race_idle)
 {
 	int64_t before = pool_idle_time;
 
@@ -231,7 +224,7 @@ static int main_no_thread(void *arg)
 }
 
 /* No thread can be started, and there is none: -EAGAIN. Later it works. */
-static void test_no_thread(void **state)
+TEST(no_thread)
 {
 	struct sley_options o = { .size = sizeof(o), .offload_queue = 2 };
 
@@ -259,7 +252,7 @@ static int main_few_threads(void *arg)
 }
 
 /* No further thread can be started: those that there are do all the work. */
-static void test_few_threads(void **state)
+TEST(few_threads)
 {
 	struct sley_options o = { .size = sizeof(o), .offload_queue = 2 };
 
@@ -347,7 +340,7 @@ static int main_nested_calm(void *arg)
 }
 
 /* Calls that wait for tasks whose calls wait for a thread: to any depth, of one pool and between both. */
-static void test_nested(void **state)
+TEST(nested)
 {
 	struct sley_options o = { .size = sizeof(o), .offload_threads = 1, .compute_threads = 1, .offload_queue = 1 };
 
@@ -399,7 +392,7 @@ static int main_wait(void *arg)
 }
 
 /* Threads that all wait at a channel: the next call finds one all the same, and afterwards there are not too many. */
-static void test_all_away(void **state)
+TEST(all_away)
 {
 	struct sley_options o = { .size = sizeof(o), .offload_threads = LIMIT };
 
@@ -429,7 +422,7 @@ static int main_away_failed(void *arg)
 }
 
 /* No thread can be started, and those that there are wait for tasks: -EAGAIN, for all that is queued. */
-static void test_away_failed(void **state)
+TEST(away_failed)
 {
 	struct sley_options o = { .size = sizeof(o), .workers = 1, .offload_threads = 1 };
 
@@ -454,22 +447,10 @@ static int main_retry(void *arg)
 }
 
 /* A thread that could not be started is started as soon as one can be. */
-static void test_retry(void **state)
+TEST(retry)
 {
 	struct sley_options o = { .size = sizeof(o), .workers = 1, .offload_threads = 2 };
 
 	begin();
 	run_with(main_retry, NULL, &o);
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_grow),      cmocka_unit_test(test_reuse),     cmocka_unit_test(test_shrink),
-		cmocka_unit_test(test_race_idle), cmocka_unit_test(test_no_thread), cmocka_unit_test(test_few_threads),
-		cmocka_unit_test(test_nested),    cmocka_unit_test(test_all_away),  cmocka_unit_test(test_away_failed),
-		cmocka_unit_test(test_retry),
-	};
-
-	return cmocka_run_group_tests_name("io/pool", tests, NULL, NULL);
 }

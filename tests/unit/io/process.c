@@ -92,7 +92,7 @@ static int main_status(void *arg)
 }
 
 /* Exit codes and signals; a status that another has taken, and a process that was closed, are said to be so. */
-static void test_status(void **state)
+TEST(status)
 {
 	test_need_kernel(NO_FORK);
 	run(main_status, 1);
@@ -132,7 +132,7 @@ static int main_wait(void *arg)
 }
 
 /* A wait for a child ends by its end, the deadline or a cancellation, and leaves the child alone. */
-static void test_wait(void **state)
+TEST(wait)
 {
 	test_need_kernel(NO_FORK);
 	run(main_wait, 1);
@@ -180,7 +180,7 @@ static int main_pipes(void *arg)
 }
 
 /* Pipes, /dev/null, and both outputs together. */
-static void test_pipes(void **state)
+TEST(pipes)
 {
 	test_need_kernel(NO_FORK);
 	run(main_pipes, 1);
@@ -240,7 +240,7 @@ static int main_given(void *arg)
 }
 
 /* Descriptors of ours, in every order. */
-static void test_given(void **state)
+TEST(given)
 {
 	test_need_kernel(NO_FORK);
 	run(main_given, 1);
@@ -283,7 +283,7 @@ static int main_surroundings(void *arg)
 }
 
 /* Environment, directory, descriptors, signals and process group. */
-static void test_surroundings(void **state)
+TEST(surroundings)
 {
 	test_need_kernel(NO_FORK);
 	sigset_t set;
@@ -383,7 +383,7 @@ static int main_errors(void *arg)
 }
 
 /* Each error is the caller's to see, and leaves neither descriptors nor children. */
-static void test_errors(void **state)
+TEST(errors)
 {
 	test_need_kernel(NO_FORK);
 	struct sley_process process = { .pidfd = -1 };
@@ -417,7 +417,7 @@ static int main_not_allowed(void *arg)
 }
 
 /* Who may not signal the child gets -EPERM, and nothing has happened to it. */
-static void test_not_allowed(void **state)
+TEST(not_allowed)
 {
 	test_need_kernel(NO_FORK);
 	test_need_root();
@@ -457,7 +457,7 @@ static int main_many(void *arg)
 }
 
 /* Many children at once: each is the one that its task talks to. */
-static void test_many(void **state)
+TEST(many)
 {
 	test_need_kernel(NO_FORK);
 	run(main_many, 1);
@@ -495,20 +495,9 @@ static int main_race(void *arg)
 	return 0;
 }
 
-static void test_race(void **state)
+TEST(race)
 {
 	test_need_kernel(NO_FORK);
 	run(main_race, 1);
 	run(main_race, 2);
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_status), cmocka_unit_test(test_wait),         cmocka_unit_test(test_pipes),
-		cmocka_unit_test(test_given),  cmocka_unit_test(test_surroundings), cmocka_unit_test(test_errors),
-		cmocka_unit_test(test_many),   cmocka_unit_test(test_not_allowed),  cmocka_unit_test(test_race),
-	};
-
-	return cmocka_run_group_tests_name("io/process", tests, NULL, NULL);
 }

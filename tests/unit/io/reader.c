@@ -45,7 +45,8 @@ static void close_reader(void)
 
 /* ---- bytes ---- */
 
-static int main_bytes(void *arg)
+/* Read, peek, skip and read exactly, below and above the size of the buffer and at the end of the stream. */
+TASK_TEST(bytes, 1)
 {
 	char bytes[100];
 	const char *there;
@@ -78,16 +79,10 @@ static int main_bytes(void *arg)
 	REQUIRE(sley_reader_read(&reader, bytes, 4, SOON) == 0 && sley_reader_read_full(&reader, bytes, 4, SOON) == 0);
 	REQUIRE(sley_reader_skip(&reader, 1, SOON) == 0 && sley_reader_peek(&reader, &there, 1, SOON) == 0);
 	close_reader();
-	return 0;
 }
 
-/* Read, peek, skip and read exactly, below and above the size of the buffer and at the end of the stream. */
-static void test_bytes(void **state)
-{
-	run(main_bytes, 1);
-}
-
-static int main_retry(void *arg)
+/* A deadline takes nothing away: the same call goes on later. */
+TASK_TEST(retry, 1)
 {
 	char bytes[100], *line;
 	const char *there;
@@ -104,18 +99,12 @@ static int main_retry(void *arg)
 	REQUIRE(sley_reader_line(&reader, &line, NULL, SOON) == 1 && strcmp(line, "gh") == 0);
 	end_input();
 	close_reader();
-	return 0;
-}
-
-/* A deadline takes nothing away: the same call goes on later. */
-static void test_retry(void **state)
-{
-	run(main_retry, 1);
 }
 
 /* ---- delimiters and lines ---- */
 
-static int main_lines(void *arg)
+/* Lines with both ends, empty ones, too long ones and a last one without an end; fields. */
+TASK_TEST(lines, 1)
 {
 	char *line;
 	const char *field;
@@ -162,13 +151,6 @@ static int main_lines(void *arg)
 	REQUIRE(sley_reader_until(&reader, 'd', &field, SOON) == 4);
 	REQUIRE(sley_reader_line(&reader, &line, &n, SOON) == 0);
 	close_reader();
-	return 0;
-}
-
-/* Lines with both ends, empty ones, too long ones and a last one without an end; fields. */
-static void test_lines(void **state)
-{
-	run(main_lines, 1);
 }
 
 /* ---- however it is cut ---- */
@@ -201,7 +183,8 @@ static void write_lines(void *arg)
 	free(text);
 }
 
-static int main_cut(void *arg)
+/* Lines from pieces of every size, through buffers that just hold the longest and larger ones, on the stack and not. */
+TASK_TEST(cut, 1, 2)
 {
 	static const size_t parts[] = { 1, 3, 41, 42, 1000 }, sizes[] = { 42, 43, 100, 0 };
 	struct writing *w = calloc(1, sizeof(*w));
@@ -226,14 +209,6 @@ static int main_cut(void *arg)
 		REQUIRE(sley_close(ends[0]) == 0);
 	}
 	free(w);
-	return 0;
-}
-
-/* Lines from pieces of every size, through buffers that just hold the longest and larger ones, on the stack and not. */
-static void test_cut(void **state)
-{
-	run(main_cut, 1);
-	run(main_cut, 2);
 }
 
 /* ---- bad input ---- */
@@ -272,7 +247,7 @@ static int main_bad(void *arg)
 }
 
 /* Sizes that are none; a descriptor that is none; a reader that is over. */
-static void test_bad(void **state)
+TEST(bad)
 {
 	struct sley_reader r;
 	char byte;
@@ -281,14 +256,4 @@ static void test_bad(void **state)
 	assert_int_equal(sley_reader_read(&r, &byte, 1, SLEY_NEVER), -EDEADLK);
 	sley_reader_fini(&r);
 	run(main_bad, 1);
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_bytes), cmocka_unit_test(test_retry), cmocka_unit_test(test_lines),
-		cmocka_unit_test(test_cut),   cmocka_unit_test(test_bad),
-	};
-
-	return cmocka_run_group_tests_name("reader", tests, NULL, NULL);
 }

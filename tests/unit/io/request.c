@@ -85,7 +85,7 @@ static int main_running(void *arg)
 }
 
 /* A system call that runs on when its call is cancelled writes to its file, and to no other of that number. */
-static void test_running(void **state)
+TEST(running)
 {
 	for (unsigned i = 0; i < 5; i++) {
 		run(main_running, 1);
@@ -93,7 +93,8 @@ static void test_running(void **state)
 	}
 }
 
-static int main_new(void *arg)
+/* Alignment, copies, and what is refused. */
+TASK_TEST(new, 1)
 {
 	static const struct {
 		size_t n, alignment;
@@ -124,18 +125,4 @@ static int main_new(void *arg)
 	store(&block_test_fail, 1, relaxed);
 	REQUIRE(request_new(&request, run_slowly, -1, 0) == -ENOMEM && !request);
 	store(&block_test_fail, 0, relaxed);
-	return 0;
-}
-
-/* Alignment, copies, and what is refused. */
-static void test_new(void **state)
-{
-	run(main_new, 1);
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_running), cmocka_unit_test(test_new) };
-
-	return cmocka_run_group_tests_name("io/request", tests, NULL, NULL);
 }

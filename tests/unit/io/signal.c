@@ -59,7 +59,7 @@ static int main_values(void *arg)
 }
 
 /* The signal and what came with it, in the order of their numbers. */
-static void test_values(void **state)
+TEST(values)
 {
 	sigset_t set = set_of(SIGUSR1, SIGTERM, 0);
 	struct sley_options o = { .size = sizeof(o), .signals = &set };
@@ -86,7 +86,7 @@ static int main_queued(void *arg)
 }
 
 /* Real-time signals come as often as they were sent. */
-static void test_queued(void **state)
+TEST(queued)
 {
 	sigset_t set = set_of(SIGRTMIN, SIGRTMIN + 1, 0);
 	struct sley_options o = { .size = sizeof(o), .signals = &set, .workers = 1 };
@@ -113,7 +113,7 @@ static int main_ignored(void *arg)
 }
 
 /* What is ignored, by choice or by default, comes all the same. */
-static void test_ignored(void **state)
+TEST(ignored)
 {
 	sigset_t set = set_of(SIGUSR1, SIGCHLD, 0);
 	struct sley_options o = { .size = sizeof(o), .signals = &set, .workers = 1 };
@@ -151,7 +151,7 @@ static int main_wait(void *arg)
 }
 
 /* A task waits for a signal, and until a cancellation or a close. */
-static void test_wait(void **state)
+TEST(wait)
 {
 	sigset_t set = set_of(SIGUSR1, SIGUSR2, 0);
 	struct sley_options o = { .size = sizeof(o), .signals = &set };
@@ -210,7 +210,7 @@ static int main_many(void *arg)
 }
 
 /* Whatever the runtime's threads do, each signal comes to the task: the process would end otherwise. */
-static void test_many(void **state)
+TEST(many)
 {
 	sigset_t set = set_of(SIGUSR1, SIGTERM, 0), before, after;
 	struct sley_options o = { .size = sizeof(o), .signals = &set, .workers = 4 };
@@ -257,7 +257,7 @@ static int main_refused(void *arg)
 	return 0;
 }
 
-static void test_refused(void **state)
+TEST(refused)
 {
 	static const int never[] = { SIGKILL, SIGSTOP, SIGSEGV };
 	sigset_t set = set_of(SIGUSR1, 0);
@@ -286,7 +286,7 @@ static int main_blocked_before(void *arg)
 }
 
 /* Without the option: blocked by the service itself before the run. */
-static void test_blocked_before(void **state)
+TEST(blocked_before)
 {
 	sigset_t set = set_of(SIGUSR1, 0), before;
 	struct sley_options o = { .size = sizeof(o), .workers = 2 };
@@ -311,7 +311,7 @@ static int main_pending(void *arg)
 }
 
 /* A signal that nobody took has its effect when the run is over. */
-static void test_pending(void **state)
+TEST(pending)
 {
 	sigset_t set = set_of(SIGUSR1, 0);
 	struct sley_options o = { .size = sizeof(o), .signals = &set, .workers = 2 };
@@ -322,15 +322,4 @@ static void test_pending(void **state)
 	run_with(main_pending, NULL, &o);
 	assert_int_equal(handled, 1);
 	sigaction(SIGUSR1, &before, NULL);
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_values),         cmocka_unit_test(test_queued),  cmocka_unit_test(test_ignored),
-		cmocka_unit_test(test_wait),           cmocka_unit_test(test_many),    cmocka_unit_test(test_refused),
-		cmocka_unit_test(test_blocked_before), cmocka_unit_test(test_pending),
-	};
-
-	return cmocka_run_group_tests_name("io/signal", tests, NULL, NULL);
 }

@@ -103,7 +103,8 @@ static void converse(const char *address)
 	free(c);
 }
 
-static int main_converse(void *arg)
+/* A conversation over each kind of address; descriptors are non-blocking, close-on-exec and without Nagle's delay. */
+TASK_TEST(converse, 1, 2)
 {
 	converse("127.0.0.1:0");
 	if (has_ipv6()) {
@@ -113,14 +114,6 @@ static int main_converse(void *arg)
 	unlink(unix_address + 5);
 	converse(unix_address);
 	unlink(unix_address + 5);
-	return 0;
-}
-
-/* A conversation over each kind of address; descriptors are non-blocking, close-on-exec and without Nagle's delay. */
-static void test_converse(void **state)
-{
-	run(main_converse, 1);
-	run(main_converse, 2);
 }
 
 /* Dials until the backlog is full, which is not waited for; closes all. */
@@ -137,7 +130,8 @@ static void fill_backlog(int listener)
 	REQUIRE(sley_close(listener) == 0);
 }
 
-static int main_listen_errors(void *arg)
+/* Port in use, no such place, nobody there: the kernel's answer, and no descriptor is left behind. */
+TASK_TEST(listen_errors, 1)
 {
 	char address[128];
 
@@ -169,16 +163,10 @@ static int main_listen_errors(void *arg)
 	int after = dup(2);
 	REQUIRE(after <= next); /* no failed call kept a descriptor */
 	close(after);
-	return 0;
 }
 
-/* Port in use, no such place, nobody there: the kernel's answer, and no descriptor is left behind. */
-static void test_listen_errors(void **state)
-{
-	run(main_listen_errors, 1);
-}
-
-static int main_accept_errors(void *arg)
+/* Deadlines, and descriptors that are no listeners or not open. */
+TASK_TEST(accept_errors, 1)
 {
 	int ends[2];
 
@@ -197,13 +185,6 @@ static int main_accept_errors(void *arg)
 	REQUIRE(sley_accept(listener, SOON) == -EBADF);
 	REQUIRE(sley_close(listener) == -EBADF);
 	REQUIRE(sley_close(-1) == -EBADF);
-	return 0;
-}
-
-/* Deadlines, and descriptors that are no listeners or not open. */
-static void test_accept_errors(void **state)
-{
-	run(main_accept_errors, 1);
 }
 
 static struct rlimit limit_descriptors(rlim_t most)
@@ -270,7 +251,7 @@ static int main_no_descriptors(void *arg)
  * No descriptors left: -EMFILE from each call that makes one, but accept waits for one as long as it may, and says so
  * once; the connections stay queued, and the service goes on.
  */
-static void test_no_descriptors(void **state)
+TEST(no_descriptors)
 {
 	char text[2000];
 
@@ -308,7 +289,8 @@ static void dial_some(void *arg)
 	}
 }
 
-static int main_burst(void *arg)
+/* Connections that come in bursts on one edge are all accepted; closing a listener ends its acceptor with -EBADF. */
+TASK_TEST(burst, 1, 3)
 {
 	static char address[128];
 	sley_task dialers[20];
@@ -325,18 +307,13 @@ static int main_burst(void *arg)
 	await_state(acceptor, SLEY_TASK_WAITING, SLEY_WAIT_ACCEPT);
 	REQUIRE(sley_close(listener) == 0); /* wakes the acceptor */
 	REQUIRE(sley_join(acceptor, SOON) == 0);
-	return 0;
 }
 
-/* Connections that come in bursts on one edge are all accepted; closing a listener ends its acceptor with -EBADF. */
-static void test_burst(void **state)
-{
-	run(main_burst, 1);
-	run(main_burst, 3);
-}
-
-/* A listener that another made, which may block the thread that accepts too early. */
-static int main_foreign_listener(void *arg)
+/*
+ * accept takes a blocking listener that was made elsewhere, and does not block its thread. A listener that another
+ * made, which may block the thread that accepts too early.
+ */
+TASK_TEST(foreign_listener, 1)
 {
 	char address[128];
 	struct sockaddr_in any = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
@@ -349,16 +326,10 @@ static int main_foreign_listener(void *arg)
 	REQUIRE(client >= 0 && server >= 0);
 	check_flags(server, true);
 	REQUIRE(sley_close(client) == 0 && sley_close(server) == 0 && sley_close(listener) == 0);
-	return 0;
 }
 
-/* accept takes a blocking listener that was made elsewhere, and does not block its thread. */
-static void test_foreign_listener(void **state)
-{
-	run(main_foreign_listener, 1);
-}
-
-static int main_dial_deadline(void *arg)
+/* A connect that nobody answers ends at its deadline. */
+TASK_TEST(dial_deadline, 1)
 {
 	char address[128];
 	int fds[64], n = 0, error = 0;
@@ -372,17 +343,10 @@ static int main_dial_deadline(void *arg)
 	while (n > 0)
 		REQUIRE(sley_close(fds[--n]) == 0);
 	REQUIRE(sley_close(listener) == 0);
-	return 0;
-}
-
-/* A connect that nobody answers ends at its deadline. */
-static void test_dial_deadline(void **state)
-{
-	run(main_dial_deadline, 1);
 }
 
 /* Outside of a run and of a task. */
-static void test_outside(void **state)
+TEST_FIRST(outside)
 {
 	assert_int_equal(sley_listen("127.0.0.1:0", 0), -ENOTCONN);
 	assert_int_equal(sley_close(2), -ENOTCONN);
@@ -471,17 +435,17 @@ static int v6_disabled(void)
 }
 
 /* ":port" is what there is of IPv6 and IPv4. */
-static void test_no_v6(void **state)
+TEST(no_v6)
 {
 	scenario_needs_network("no_v6");
 }
 
-static void test_v6_only(void **state)
+TEST(v6_only)
 {
 	scenario_needs_network("v6_only");
 }
 
-static void test_v6_disabled(void **state)
+TEST(v6_disabled)
 {
 	scenario_needs_network("v6_disabled");
 }
@@ -493,20 +457,6 @@ static const struct scenario scenarios[] = {
 int main(int argc, char **argv)
 {
 	scenario_main(argc, argv, scenarios);
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_outside),
-		cmocka_unit_test(test_converse),
-		cmocka_unit_test(test_listen_errors),
-		cmocka_unit_test(test_accept_errors),
-		cmocka_unit_test(test_no_descriptors),
-		cmocka_unit_test(test_burst),
-		cmocka_unit_test(test_foreign_listener),
-		cmocka_unit_test(test_dial_deadline),
-		cmocka_unit_test(test_no_v6),
-		cmocka_unit_test(test_v6_only),
-		cmocka_unit_test(test_v6_disabled),
-	};
-
 	snprintf(unix_address, sizeof(unix_address), "unix:/tmp/sley-test-%d", getpid());
-	return cmocka_run_group_tests_name("socket", tests, NULL, NULL);
+	return tests_main(NULL, NULL);
 }

@@ -98,7 +98,8 @@ static void (*const open_ends[])(int[2]) = {
 
 /* ---- sendfile ---- */
 
-static int main_sendfile(void *arg)
+/* A whole file through sockets and pipes, own and foreign, blocking and not, from an offset and from its position. */
+TASK_TEST(sendfile, 1, 2)
 {
 	struct end *e = calloc(1, sizeof(*e));
 	int ends[2], file = pattern_file();
@@ -121,18 +122,13 @@ static int main_sendfile(void *arg)
 	}
 	REQUIRE(sley_close(file) == 0);
 	free(e);
-	return 0;
 }
 
-/* A whole file through sockets and pipes, own and foreign, blocking and not, from an offset and from its position. */
-static void test_sendfile(void **state)
-{
-	run(main_sendfile, 1);
-	run(main_sendfile, 2);
-}
-
-/* A short count of sendfile is the end of the file and not a full socket: the next write is not waited for. */
-static int main_then_write(void *arg)
+/*
+ * What is written after the end of a file. A short count of sendfile is the end of the file and not a full socket: the
+ * next write is not waited for.
+ */
+TASK_TEST(then_write, 1)
 {
 	int ends[2], file = memfd_create("short", MFD_CLOEXEC);
 	char bytes[10];
@@ -147,13 +143,6 @@ static int main_then_write(void *arg)
 		REQUIRE(sley_close(ends[0]) == 0 && sley_close(ends[1]) == 0);
 	}
 	REQUIRE(sley_close(file) == 0);
-	return 0;
-}
-
-/* What is written after the end of a file. */
-static void test_then_write(void **state)
-{
-	run(main_then_write, 1);
 }
 
 /* ---- splice ---- */
@@ -215,23 +204,17 @@ static void check_splice(void (*first)(int[2]), void (*middle)(int[2]), void (*l
 	free(copies);
 }
 
-static int main_splice(void *arg)
+/* Proxies: from and to sockets and pipes of every kind, through a pipe. */
+TASK_TEST(splice, 1, 2)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(open_ends); i++) {
 		check_splice(open_ends[i], own_pipe, own_sockets);
 		check_splice(own_sockets, foreign_pipe, open_ends[i]);
 	}
-	return 0;
 }
 
-/* Proxies: from and to sockets and pipes of every kind, through a pipe. */
-static void test_splice(void **state)
-{
-	run(main_splice, 1);
-	run(main_splice, 2);
-}
-
-static int main_file(void *arg)
+/* Regular files, with offsets, and devices. */
+TASK_TEST(file, 1)
 {
 	int ends[2], file = pattern_file(), copy = memfd_create("copy", MFD_CLOEXEC);
 	off_t in = 100, out = 7;
@@ -251,13 +234,6 @@ static int main_file(void *arg)
 	REQUIRE(sley_sendfile(copy, file, &in, 10, SOON) == 10); /* a regular file is written to without waiting */
 	REQUIRE(sley_close(null) == 0 && sley_close(file) == 0 && sley_close(copy) == 0);
 	REQUIRE(sley_close(ends[0]) == 0 && sley_close(ends[1]) == 0);
-	return 0;
-}
-
-/* Regular files, with offsets, and devices. */
-static void test_file(void **state)
-{
-	run(main_file, 1);
 }
 
 /* ---- closed on one side while the other is waited for ---- */
@@ -268,7 +244,8 @@ static void splice_once(void *arg)
 	c->error = (int)sley_splice(c->in, NULL, c->out, NULL, 8, 0, SLEY_NEVER);
 }
 
-static int main_closed(void *arg)
+/* The side that is not waited for is closed and its number reused: nothing of the new one is moved. */
+TASK_TEST(closed, 1, 2)
 {
 	struct copying *c = calloc(1, sizeof(*c));
 	static char bytes[1 << 20];
@@ -292,14 +269,6 @@ static int main_closed(void *arg)
 	REQUIRE(sley_close(next[0]) == 0 && sley_close(next[1]) == 0 && sley_close(in[1]) == 0);
 	REQUIRE(sley_close(out[0]) == 0 && sley_close(out[1]) == 0);
 	free(c);
-	return 0;
-}
-
-/* The side that is not waited for is closed and its number reused: nothing of the new one is moved. */
-static void test_closed(void **state)
-{
-	run(main_closed, 1);
-	run(main_closed, 2);
 }
 
 /* ---- bad input ---- */
@@ -311,7 +280,8 @@ static void read_one(void *fd)
 	REQUIRE(sley_read((int)(intptr_t)fd, &byte, 1, SOON) == 1);
 }
 
-static int main_bad(void *arg)
+/* Each mistake has its code. */
+TASK_TEST(bad, 1)
 {
 	int ends[2], sockets[2], file = pattern_file();
 	off_t offset = -1;
@@ -338,16 +308,10 @@ static int main_bad(void *arg)
 	REQUIRE(sley_splice(ends[0], NULL, sockets[0], NULL, 0, 0, SOON) == 0);
 	REQUIRE(sley_close(ends[0]) == 0 && sley_close(ends[1]) == 0);
 	REQUIRE(sley_close(sockets[0]) == 0 && sley_close(sockets[1]) == 0 && sley_close(file) == 0);
-	return 0;
 }
 
-/* Each mistake has its code. */
-static void test_bad(void **state)
-{
-	run(main_bad, 1);
-}
-
-static int main_at_once(void *arg)
+/* SPLICE_F_NONBLOCK does not wait. */
+TASK_TEST(at_once, 1)
 {
 	for (int foreign = 0; foreign <= 1; foreign++) {
 		int from[2], to[2];
@@ -362,22 +326,4 @@ static int main_at_once(void *arg)
 		for (int i = 0; i < 2; i++)
 			REQUIRE(sley_close(from[i]) == 0 && sley_close(to[i]) == 0);
 	}
-	return 0;
-}
-
-/* SPLICE_F_NONBLOCK does not wait. */
-static void test_at_once(void **state)
-{
-	run(main_at_once, 1);
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_sendfile), cmocka_unit_test(test_then_write), cmocka_unit_test(test_splice),
-		cmocka_unit_test(test_file),     cmocka_unit_test(test_closed),     cmocka_unit_test(test_bad),
-		cmocka_unit_test(test_at_once),
-	};
-
-	return cmocka_run_group_tests_name("splice", tests, NULL, NULL);
 }

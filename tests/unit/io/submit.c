@@ -88,7 +88,7 @@ static int main_sums(void *arg)
 }
 
 /* fn runs as a task; what it leaves in its block comes back. */
-static void test_sums(void **state)
+TEST(sums)
 {
 	for (unsigned workers = 1; workers <= 8; workers *= 2) {
 		ended = 0;
@@ -127,7 +127,7 @@ static int main_badly(void *arg)
 	return 0;
 }
 
-static void test_bad_input(void **state)
+TEST(bad_input)
 {
 	struct sum sum = { 0 };
 
@@ -151,7 +151,7 @@ static int main_too_many(void *arg)
 }
 
 /* There is no room for another task. */
-static void test_too_many(void **state)
+TEST(too_many)
 {
 	struct sley_options o = { .size = sizeof(o), .workers = 1, .max_tasks = 1 };
 
@@ -167,7 +167,8 @@ static void *submit_waiting(void *arg)
 	return NULL;
 }
 
-static int main_deadline(void *arg)
+/* At the deadline the call returns, and its task is cancelled. */
+TASK_TEST(deadline, 1, 2)
 {
 	sley_time deadline = SOON;
 
@@ -181,14 +182,6 @@ static int main_deadline(void *arg)
 	}
 	REQUIRE(began == 0 || receive_error == -ECANCELED);
 	REQUIRE(sley_chan_free(chan) == 0);
-	return 0;
-}
-
-/* At the deadline the call returns, and its task is cancelled. */
-static void test_deadline(void **state)
-{
-	run(main_deadline, 1);
-	run(main_deadline, 2);
 }
 
 /* Until main is the only task. */
@@ -212,7 +205,8 @@ static void *submit_from_busy(void *arg)
 	return NULL;
 }
 
-static int main_never_begun(void *arg)
+/* A call whose deadline passes before its task has begun never has fn run. */
+TASK_TEST(never_begun, 1)
 {
 	pthread_t thread;
 
@@ -223,13 +217,6 @@ static int main_never_begun(void *arg)
 	REQUIRE(pthread_join(thread, NULL) == 0);
 	await_no_tasks();
 	REQUIRE(began == 0);
-	return 0;
-}
-
-/* A call whose deadline passes before its task has begun never has fn run. */
-static void test_never_begun(void **state)
-{
-	run(main_never_begun, 1);
 }
 
 static int result; /* of submit_until_over() */
@@ -255,7 +242,7 @@ static int main_over(void *thread)
 }
 
 /* The run ends before the task does: the thread is told. */
-static void test_over(void **state)
+TEST(over)
 {
 	for (unsigned workers = 1; workers <= 2; workers++) {
 		struct sley_options o = { .size = sizeof(o), .workers = workers };
@@ -306,7 +293,7 @@ static int main_inside(void *arg)
 }
 
 /* An offloaded function may submit; also one that waits for a task when the run ends, which does not hang then. */
-static void test_inside(void **state)
+TEST(inside)
 {
 	for (unsigned workers = 1; workers <= 2; workers++) {
 		result = 1;
@@ -351,22 +338,11 @@ static int main_race(void *arg)
 	return 0;
 }
 
-static void test_race(void **state)
+TEST(race)
 {
 	for (unsigned workers = 1; workers <= 2; workers++) {
 		successes = 0;
 		run(main_race, workers);
 		print_message("%u workers: %u of %ld succeeded\n", workers, successes, 4 * test_scale(3000));
 	}
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_sums),     cmocka_unit_test(test_bad_input),   cmocka_unit_test(test_too_many),
-		cmocka_unit_test(test_deadline), cmocka_unit_test(test_never_begun), cmocka_unit_test(test_over),
-		cmocka_unit_test(test_inside),   cmocka_unit_test(test_race),
-	};
-
-	return cmocka_run_group_tests_name("io/submit", tests, NULL, NULL);
 }

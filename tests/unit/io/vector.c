@@ -86,7 +86,8 @@ static void transfer(int ends[2])
 	free(e);
 }
 
-static int main_transfer(void *arg)
+/* Foreign and own pipes and sockets: empty buffers in between, and transfers that end in the middle of one. */
+TASK_TEST(transfer, 1, 2)
 {
 	int ends[2];
 
@@ -98,17 +99,10 @@ static int main_transfer(void *arg)
 	transfer(ends);
 	REQUIRE(sley_socketpair(SOCK_STREAM, ends) == 0);
 	transfer(ends);
-	return 0;
 }
 
-/* Foreign and own pipes and sockets: empty buffers in between, and transfers that end in the middle of one. */
-static void test_transfer(void **state)
-{
-	run(main_transfer, 1);
-	run(main_transfer, 2);
-}
-
-static int main_bad(void *arg)
+/* Counts and sizes that overflow, and pointers that are none. */
+TASK_TEST(bad, 1)
 {
 	static struct iovec many[IOV_MAX + 1];
 	int ends[2];
@@ -143,21 +137,4 @@ static int main_bad(void *arg)
 		REQUIRE(sley_read(ends[0], &byte, 1, SOON) == 1 && byte == 'x'); /* that took nothing */
 		REQUIRE(sley_close(ends[0]) == 0 && sley_close(ends[1]) == 0);
 	}
-	return 0;
-}
-
-/* Counts and sizes that overflow, and pointers that are none. */
-static void test_bad(void **state)
-{
-	run(main_bad, 1);
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_transfer),
-		cmocka_unit_test(test_bad),
-	};
-
-	return cmocka_run_group_tests_name("vector", tests, NULL, NULL);
 }

@@ -24,7 +24,8 @@ static const char *output(int fd)
 	return text;
 }
 
-static int main_write(void *arg)
+/* What fits is kept; what does not goes out with it in one system call; texts are whole. */
+TASK_TEST(write, 1)
 {
 	struct sley_writer w;
 	char buffer[8];
@@ -54,13 +55,6 @@ static int main_write(void *arg)
 	sley_writer_fini(&w);
 	sley_writer_fini(&w);
 	REQUIRE(sley_close(ends[0]) == 0 && sley_close(ends[1]) == 0);
-	return 0;
-}
-
-/* What fits is kept; what does not goes out with it in one system call; texts are whole. */
-static void test_write(void **state)
-{
-	run(main_write, 1);
 }
 
 /* ---- a stream that is full ---- */
@@ -110,7 +104,8 @@ static void check_pieces(int ends[2], size_t size)
 	free(fd);
 }
 
-static int main_pieces(void *arg)
+/* Small and large pieces through buffers of all sizes into streams that are full now and then: every byte in order. */
+TASK_TEST(pieces, 1, 2)
 {
 	static const size_t sizes[] = { 1, 100, 4096, 0 };
 	int ends[2];
@@ -121,17 +116,10 @@ static int main_pieces(void *arg)
 		REQUIRE(sley_socketpair(SOCK_STREAM, ends) == 0);
 		check_pieces(ends, sizes[i]);
 	}
-	return 0;
 }
 
-/* Small and large pieces through buffers of all sizes into streams that are full now and then: every byte in order. */
-static void test_pieces(void **state)
-{
-	run(main_pieces, 1);
-	run(main_pieces, 2);
-}
-
-static int main_retry(void *arg)
+/* A flush that met its deadline goes on later; a gone reader is -EPIPE. */
+TASK_TEST(retry, 1)
 {
 	struct sley_writer w;
 	static char flood[4096], all[1 << 20];
@@ -155,13 +143,6 @@ static int main_retry(void *arg)
 	REQUIRE(sley_writer_write(&w, "x", 1, SOON) == 1 && sley_writer_flush(&w, SOON) == -EPIPE);
 	sley_writer_fini(&w);
 	REQUIRE(sley_close(ends[1]) == 0);
-	return 0;
-}
-
-/* A flush that met its deadline goes on later; a gone reader is -EPIPE. */
-static void test_retry(void **state)
-{
-	run(main_retry, 1);
 }
 
 /* ---- bad input ---- */
@@ -186,7 +167,7 @@ static int main_bad(void *arg)
 }
 
 /* Sizes that are none; a descriptor that is none; a writer that is over. */
-static void test_bad(void **state)
+TEST(bad)
 {
 	struct sley_writer w;
 
@@ -195,16 +176,4 @@ static void test_bad(void **state)
 	assert_int_equal(sley_writer_flush(&w, SLEY_NEVER), -EDEADLK);
 	sley_writer_fini(&w);
 	run(main_bad, 1);
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_write),
-		cmocka_unit_test(test_pieces),
-		cmocka_unit_test(test_retry),
-		cmocka_unit_test(test_bad),
-	};
-
-	return cmocka_run_group_tests_name("writer", tests, NULL, NULL);
 }

@@ -90,7 +90,7 @@ static int main_send(void *arg)
 }
 
 /* Every byte arrives, and the buffer is released, after one call and after several. */
-static void test_send(void **state)
+TEST(send)
 {
 	test_need_kernel(NO_ZEROCOPY);
 	run(main_send, 1);
@@ -163,7 +163,7 @@ static int main_stuck(void *arg)
 }
 
 /* The release waits for the peer: deadline, cancellation, close, a second waiter; a dead connection releases. */
-static void test_stuck(void **state)
+TEST(stuck)
 {
 	test_need_kernel(NO_ZEROCOPY);
 	run(main_stuck, 1);
@@ -211,7 +211,7 @@ static int main_reader(void *arg)
 }
 
 /* Notifications do not wake the socket's reader; data and errors do. */
-static void test_reader(void **state)
+TEST(reader)
 {
 	test_need_kernel(NO_ZEROCOPY);
 	run(main_reader, 1);
@@ -246,7 +246,7 @@ static int main_datagrams(void *arg)
 }
 
 /* UDP. */
-static void test_datagrams(void **state)
+TEST(datagrams)
 {
 	test_need_kernel(NO_ZEROCOPY);
 	run(main_datagrams, 1);
@@ -292,7 +292,7 @@ static int main_no_memory(void *arg)
 }
 
 /* Where there is no memory for a notification the bytes are copied after all. */
-static void test_no_memory(void **state)
+TEST(no_memory)
 {
 	test_need_kernel(NO_ZEROCOPY);
 	int fd = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
@@ -344,20 +344,10 @@ static int main_bad(void *arg)
 }
 
 /* Each mistake has its code; a buffer on a copying stack is reported. */
-static void test_bad(void **state)
+TEST(bad)
 {
 	test_need_kernel(NO_ZEROCOPY);
 	assert_int_equal(sley_send_zerocopy(0, "x", 1, SLEY_NEVER), -EDEADLK);
 	assert_int_equal(sley_zerocopy_wait(0, SLEY_NEVER), -EDEADLK);
 	run(main_bad, 1);
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_send),      cmocka_unit_test(test_stuck),     cmocka_unit_test(test_reader),
-		cmocka_unit_test(test_datagrams), cmocka_unit_test(test_no_memory), cmocka_unit_test(test_bad),
-	};
-
-	return cmocka_run_group_tests_name("zerocopy", tests, NULL, NULL);
 }
