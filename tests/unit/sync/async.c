@@ -49,7 +49,7 @@ static int main_results(void *arg)
 }
 
 /* Arguments travel by value, results come back by value, and errors travel. */
-static void test_results(void **state)
+TEST(results)
 {
 	run_all(main_results);
 }
@@ -77,7 +77,8 @@ static int by_pointer(void *arg, void *result)
 	return 0;
 }
 
-static int main_sizes(void *arg)
+/* Blocks larger than a stack; nothing at all; a pointer; a positive result, which is a mistake. */
+TASK_TEST(sizes, 2)
 {
 	struct sley_future *future;
 	char *large = malloc(LARGE), *back = malloc(LARGE);
@@ -97,13 +98,6 @@ static int main_sizes(void *arg)
 	REQUIRE(sley_async(&future, by_pointer, (void *)(uintptr_t)main_results, SLEY_BY_POINTER, 0) == 0);
 	REQUIRE(sley_await(future, NULL, SLEY_NEVER) == 0);
 	REQUIRE(sley_future_free(future) == 0);
-	return 0;
-}
-
-/* Blocks larger than a stack; nothing at all; a pointer; a positive result, which is a mistake. */
-static void test_sizes(void **state)
-{
-	run(main_sizes, 2);
 }
 
 /* ---- what cannot be ---- */
@@ -158,7 +152,7 @@ static int main_no_tasks(void *arg)
 	return 0;
 }
 
-static void test_bad(void **state)
+TEST(bad)
 {
 	struct sley_options ten = { .size = sizeof(ten), .workers = 1, .max_tasks = 10 };
 	struct sley_future *future;
@@ -224,7 +218,7 @@ static int main_cancel(void *arg)
 }
 
 /* Freeing the handle detaches the task; cancelling ends its waits, and whoever awaits does not wait for its cleanup. */
-static void test_detach_and_cancel(void **state)
+TEST(detach_and_cancel)
 {
 	run_all(main_detach);
 	run_all(main_cancel);
@@ -236,7 +230,8 @@ static int return_seven(void *arg, void *result)
 	return 0;
 }
 
-static int main_cancel_race(void *arg)
+/* The function returns while its future is cancelled, and freed: one of the two completes it, the memory goes once. */
+TASK_TEST(cancel_race, EVERY_WAY)
 {
 	unsigned counts[2] = { 0, 0 };
 	uint32_t seed = 1;
@@ -262,13 +257,6 @@ static int main_cancel_race(void *arg)
 	}
 	REQUIRE(counts[0] > 0 && counts[1] > 0);
 	await_live(1);
-	return 0;
-}
-
-/* The function returns while its future is cancelled, and freed: one of the two completes it, the memory goes once. */
-static void test_cancel_race(void **state)
-{
-	run_all(main_cancel_race);
 }
 
 /* ---- from plain threads ---- */
@@ -299,14 +287,15 @@ static int main_threads(void *arg)
 	return 0;
 }
 
-static void test_threads(void **state)
+TEST(threads)
 {
 	run(main_threads, 2); /* one worker is blocked in the join */
 }
 
 /* ---- timeout ---- */
 
-static int main_timeout(void *arg)
+/* The source's outcome, or -ETIMEDOUT at the deadline, which leaves the source alone. */
+TASK_TEST(timeout, EVERY_WAY)
 {
 	struct sley_promise *promise;
 	struct sley_future *future, *timeout, *late;
@@ -331,16 +320,10 @@ static int main_timeout(void *arg)
 	REQUIRE(sley_await(timeout, NULL, SLEY_NEVER) == -EPROTO);
 	REQUIRE(sley_future_free(timeout) == 0);
 	REQUIRE(sley_promise_free(promise) == 0 && sley_future_free(future) == 0);
-	return 0;
 }
 
-/* The source's outcome, or -ETIMEDOUT at the deadline, which leaves the source alone. */
-static void test_timeout(void **state)
-{
-	run_all(main_timeout);
-}
-
-static int main_timeout_dropped(void *arg)
+/* A timeout that nobody wants any more is gone at once, and leaves nothing at its source. */
+TASK_TEST(timeout_dropped, EVERY_WAY)
 {
 	struct sley_promise *promise;
 	struct sley_future *future, *timeout;
@@ -357,23 +340,4 @@ static int main_timeout_dropped(void *arg)
 	await_live(1); /* nobody wants them: their tasks do not wait for an hour */
 	REQUIRE(load(&future->refs, relaxed) == FUTURE_HANDLE + FUTURE_PRODUCER && !future->waiters.head);
 	REQUIRE(sley_promise_free(promise) == 0 && sley_future_free(future) == 0);
-	return 0;
-}
-
-/* A timeout that nobody wants any more is gone at once, and leaves nothing at its source. */
-static void test_timeout_dropped(void **state)
-{
-	run_all(main_timeout_dropped);
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_results),     cmocka_unit_test(test_sizes),
-		cmocka_unit_test(test_bad),         cmocka_unit_test(test_detach_and_cancel),
-		cmocka_unit_test(test_cancel_race), cmocka_unit_test(test_threads),
-		cmocka_unit_test(test_timeout),     cmocka_unit_test(test_timeout_dropped),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
 }

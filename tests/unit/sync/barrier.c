@@ -58,7 +58,7 @@ static int main_rounds(void *threads)
 }
 
 /* Nobody passes before all have come, and exactly one is the serial one, round after round; tasks and a thread. */
-static void test_rounds(void **state)
+TEST(rounds)
 {
 	for (unsigned workers = 1; workers <= 4; workers *= 2) {
 		for (uintptr_t threads = 0; threads < 2; threads++) {
@@ -86,7 +86,8 @@ static sley_task start(uintptr_t number)
 	return task;
 }
 
-static int main_giving_up(void *arg)
+/* A party that times out or is cancelled is as one that never came: the others wait on, another may take its place. */
+TASK_TEST(giving_up, 1, 2)
 {
 	for (int how = 0; how < 2; how++) {
 		three = (struct sley_barrier)SLEY_BARRIER_INIT(3);
@@ -106,14 +107,6 @@ static int main_giving_up(void *arg)
 		join(second);
 		REQUIRE(answers[0] == 0 && answers[1] == 0);
 	}
-	return 0;
-}
-
-/* A party that times out or is cancelled is as one that never came: the others wait on, another may take its place. */
-static void test_giving_up(void **state)
-{
-	run(main_giving_up, 1);
-	run(main_giving_up, 2);
 }
 
 static void come_and_sleep(void *arg)
@@ -122,7 +115,8 @@ static void come_and_sleep(void *arg)
 	answers[2] = sley_sleep(SOON);
 }
 
-static int main_late(void *arg)
+/* A round that is completed before a party that was cancelled could take back its arrival: it has passed. */
+TASK_TEST(late, 1)
 {
 	three = (struct sley_barrier)SLEY_BARRIER_INIT(2);
 	sley_task task = sley_spawn(come_and_sleep, NULL);
@@ -131,13 +125,6 @@ static int main_late(void *arg)
 	REQUIRE(sley_barrier_wait(&three, 0) == SLEY_BARRIER_SERIAL);
 	join(task);
 	REQUIRE(answers[0] == 0 && answers[2] == -ECANCELED);
-	return 0;
-}
-
-/* A round that is completed before a party that was cancelled could take back its arrival: it has passed. */
-static void test_late(void **state)
-{
-	run(main_late, 1);
 }
 
 static unsigned passed, gave_up; /* atomic */
@@ -151,7 +138,15 @@ static void come_hastily(void *arg)
 	fetch_add(answer < 0 ? &gave_up : &passed, 1, relaxed);
 }
 
-static int main_race(void *arg)
+/*
+ * The last one against the deadline of another: it has come, or it has not, and all agree.
+ *
+ *   party's timer             last one
+ *   claims: deadline
+ *                             arrives: the round is complete, with the party in it
+ *   the round is over: 0, not -ETIMEDOUT
+ */
+TASK_TEST(races, 1, 2, 4)
 {
 	passed = gave_up = 0;
 	for (long i = 0; i < test_scale(2000); i++) {
@@ -166,22 +161,6 @@ static int main_race(void *arg)
 		REQUIRE(now == 0 || now == 3); /* all or none: never a round of two */
 		REQUIRE(three.arrived == 0 && three.round == now / 3);
 	}
-	return 0;
-}
-
-/*
- * The last one against the deadline of another: it has come, or it has not, and all agree.
- *
- *   party's timer             last one
- *   claims: deadline
- *                             arrives: the round is complete, with the party in it
- *   the round is over: 0, not -ETIMEDOUT
- */
-static void test_races(void **state)
-{
-	run(main_race, 1);
-	run(main_race, 2);
-	run(main_race, 4);
 }
 
 /* ---- answers ---- */
@@ -209,18 +188,8 @@ static int main_answers(void *arg)
 	return 0;
 }
 
-static void test_answers(void **state)
+TEST_FIRST(answers)
 {
 	run(main_answers, 1);
 	assert_int_equal(sley_barrier_wait(&barrier, 0), -ENOTCONN);
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_answers), cmocka_unit_test(test_rounds), cmocka_unit_test(test_giving_up),
-		cmocka_unit_test(test_late),    cmocka_unit_test(test_races),
-	};
-
-	return cmocka_run_group_tests_name("barrier", tests, NULL, NULL);
 }

@@ -81,7 +81,8 @@ static void expect(uint64_t i)
 	REQUIRE(i % 13 == 12 ? error == -EDOM : error == 0 && item == 3 * i + 5);
 }
 
-static int main_order(void *arg)
+/* Results come in the order of the items, whatever each takes; errors at their places; never more than that at once. */
+TASK_TEST(order, EVERY_WAY)
 {
 	static const unsigned sizes[] = { 1, 2, 7, 64 };
 	uint64_t item;
@@ -100,13 +101,6 @@ static int main_order(void *arg)
 		REQUIRE(sley_stream_free(stream, SOON) == 0 && source_dropped == 1 && discarded == 0);
 		await_live(1);
 	}
-	return 0;
-}
-
-/* Results come in the order of the items, whatever each takes; errors at their places; never more than that at once. */
-static void test_order(void **state)
-{
-	run_all(main_order);
 }
 
 static int at_once(void *arg, const void *from, void *to)
@@ -117,7 +111,8 @@ static int at_once(void *arg, const void *from, void *to)
 	return 0;
 }
 
-static int main_ahead(void *arg)
+/* Back-pressure: a consumer that does not come stops the source. */
+TASK_TEST(ahead, EVERY_WAY)
 {
 	sley_time deadline = SOON;
 
@@ -139,13 +134,6 @@ static int main_ahead(void *arg)
 	REQUIRE(sley_stream_free(stream, SOON) == 0 && source_dropped == 1);
 	REQUIRE(discarded == 10); /* done, and consumed by nobody */
 	await_live(1);
-	return 0;
-}
-
-/* Back-pressure: a consumer that does not come stops the source. */
-static void test_ahead(void **state)
-{
-	run_all(main_ahead);
 }
 
 /* ---- a slow source ---- */
@@ -175,7 +163,8 @@ static int count_slowly(void *end, void *item, sley_time deadline)
 	return error ? error : count(end, item, deadline);
 }
 
-static int main_slow_source(void *arg)
+/* Waiting for a call does not keep the source from being asked. */
+TASK_TEST(slow_source, EVERY_WAY)
 {
 	uint64_t end = 5, item;
 
@@ -188,16 +177,10 @@ static int main_slow_source(void *arg)
 		REQUIRE(sley_stream_next(stream, &item, SLEY_NEVER) == 0 && item == 3 * i + 5);
 	REQUIRE(sley_stream_next(stream, &item, SLEY_NEVER) == SLEY_END);
 	REQUIRE(sley_stream_free(stream, SOON) == 0);
-	return 0;
 }
 
-/* Waiting for a call does not keep the source from being asked. */
-static void test_slow_source(void **state)
-{
-	run_all(main_slow_source);
-}
-
-static int main_deadlines(void *arg)
+/* Deadlines at all moments: no result is lost. */
+TASK_TEST(deadlines, EVERY_WAY)
 {
 	uint64_t item, i = 0;
 	unsigned late = 0;
@@ -215,13 +198,6 @@ static int main_deadlines(void *arg)
 	REQUIRE(late > 0);
 	REQUIRE(sley_stream_next(stream, &item, SLEY_NEVER) == SLEY_END);
 	REQUIRE(sley_stream_free(stream, SOON) == 0);
-	return 0;
-}
-
-/* Deadlines at all moments: no result is lost. */
-static void test_deadlines(void **state)
-{
-	run_all(main_deadlines);
 }
 
 /* ---- errors of the source ---- */
@@ -233,7 +209,8 @@ static int count_with_errors(void *end, void *item, sley_time deadline)
 	return error == 0 && *(uint64_t *)item % 3 == 1 ? -ENETDOWN : error;
 }
 
-static int main_errors(void *arg)
+/* Each at its place among the results, and on behind it. */
+TASK_TEST(errors, EVERY_WAY)
 {
 	uint64_t end = 30, plus = 5, item;
 
@@ -246,13 +223,6 @@ static int main_errors(void *arg)
 	}
 	REQUIRE(sley_stream_next(stream, &item, SLEY_NEVER) == SLEY_END);
 	REQUIRE(sley_stream_free(stream, SOON) == 0);
-	return 0;
-}
-
-/* Each at its place among the results, and on behind it. */
-static void test_errors(void **state)
-{
-	run_all(main_errors);
 }
 
 static void sleep_for_ever(void *arg)
@@ -284,7 +254,7 @@ static int main_no_tasks(void *arg)
 }
 
 /* No task for the feeder: the call may be tried again. No task for a call: its item's place has the error. */
-static void test_no_tasks(void **state)
+TEST(no_tasks)
 {
 	struct sley_options ten = { .size = sizeof(ten), .workers = 1, .max_tasks = 10 };
 
@@ -304,7 +274,8 @@ static int wait_for_ever(void *arg, const void *from, void *to)
 	return *(const uint64_t *)from % 2 ? 0 : error; /* some give a result all the same */
 }
 
-static int main_drop(void *arg)
+/* Calls under way are cancelled and waited for, the source is dropped, results are discarded. */
+TASK_TEST(drop, EVERY_WAY)
 {
 	uint64_t item;
 
@@ -325,16 +296,10 @@ static int main_drop(void *arg)
 	REQUIRE(error == 0 || error == -ETIMEDOUT);
 	await_live(1);
 	REQUIRE(began == ended && source_dropped == 1);
-	return 0;
 }
 
-/* Calls under way are cancelled and waited for, the source is dropped, results are discarded. */
-static void test_drop(void **state)
-{
-	run_all(main_drop);
-}
-
-static int main_drop_race(void *arg)
+/* Freed at random moments of the source's, the calls' and the feeder's life. */
+TASK_TEST(drop_race, EVERY_WAY)
 {
 	for (long n = 0; n < test_scale(1500); n++) {
 		seed = seed * 1664525 + 1013904223;
@@ -352,13 +317,6 @@ static int main_drop_race(void *arg)
 		REQUIRE(load(&asked, relaxed) <= end + 1);
 	}
 	await_live(1);
-	return 0;
-}
-
-/* Freed at random moments of the source's, the calls' and the feeder's life. */
-static void test_drop_race(void **state)
-{
-	run_all(main_drop_race);
 }
 
 /* ---- stages below and above, sources with tasks of their own ---- */
@@ -384,7 +342,8 @@ static int is_odd(void *arg, const void *item)
 	return *(const uint64_t *)item & 1;
 }
 
-static int main_pile(void *arg)
+/* Two buffered stages in a pile over a generator. */
+TASK_TEST(pile, EVERY_WAY)
 {
 	static unsigned cleaned;
 	unsigned *counter = &cleaned;
@@ -405,13 +364,6 @@ static int main_pile(void *arg)
 	REQUIRE(sley_stream_free(stream, SOON) == 0);
 	REQUIRE(cleaned == 1); /* all the way down */
 	await_live(1);
-	return 0;
-}
-
-/* Two buffered stages in a pile over a generator. */
-static void test_pile(void **state)
-{
-	run_all(main_pile);
 }
 
 /* ---- plain threads, and the end of the run ---- */
@@ -446,7 +398,7 @@ static int main_leaves(void *arg)
 }
 
 /* A plain thread consumes. A stream that is left when its run is over can be freed, and its source is dropped. */
-static void test_threads(void **state)
+TEST(threads)
 {
 	uint64_t item;
 
@@ -458,7 +410,7 @@ static void test_threads(void **state)
 	assert_int_equal(source_dropped, 1);
 }
 
-static int main_bad(void *arg)
+TASK_TEST(bad, 1)
 {
 	uint64_t end = 5, item;
 
@@ -474,22 +426,4 @@ static int main_bad(void *arg)
 	REQUIRE(sley_stream_buffered(stream, 65535, at_once, &end, sizeof(end), 8, NULL) == 0);
 	REQUIRE(sley_stream_next(stream, &item, SLEY_NEVER) == 0 && item == 3 * 1 + 5);
 	REQUIRE(sley_stream_free(stream, SOON) == 0 && source_dropped == 1);
-	return 0;
-}
-
-static void test_bad(void **state)
-{
-	run(main_bad, 1);
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_order),     cmocka_unit_test(test_ahead),     cmocka_unit_test(test_slow_source),
-		cmocka_unit_test(test_deadlines), cmocka_unit_test(test_errors),    cmocka_unit_test(test_no_tasks),
-		cmocka_unit_test(test_drop),      cmocka_unit_test(test_drop_race), cmocka_unit_test(test_pile),
-		cmocka_unit_test(test_threads),   cmocka_unit_test(test_bad),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -72,7 +72,7 @@ static int main_order(void *arg)
 }
 
 /* Items of all sizes arrive whole and in order, with and without a buffer, between tasks that share stacks and not. */
-static void test_order(void **state)
+TEST(order)
 {
 	struct sley_options few = { .size = sizeof(few), .workers = 2, .stack_slots = 1 };
 
@@ -111,7 +111,8 @@ static void receive_many(void *arg)
 	}
 }
 
-static int main_many(void *arg)
+/* Four senders and four receivers: no item is lost or doubled, and closing gives out what is buffered. */
+TASK_TEST(many, 1, 2, 4)
 {
 	sley_task tasks[8];
 
@@ -130,15 +131,6 @@ static int main_many(void *arg)
 		REQUIRE(sum_sent == sum_received && count_received == 4 * (uint64_t)test_scale(20000));
 		REQUIRE(sley_chan_free(chan) == 0);
 	}
-	return 0;
-}
-
-/* Four senders and four receivers: no item is lost or doubled, and closing gives out what is buffered. */
-static void test_many(void **state)
-{
-	run(main_many, 1);
-	run(main_many, 2);
-	run(main_many, 4);
 }
 
 static void send_one(void *arg)
@@ -148,7 +140,8 @@ static void send_one(void *arg)
 	REQUIRE(sley_chan_send(chan, &item, SLEY_NEVER) == 0);
 }
 
-static int main_senders_order(void *arg)
+/* Senders are served in the order in which they came, across the buffer and those that wait. */
+TASK_TEST(senders_order, 2)
 {
 	sley_task tasks[30];
 	uint64_t item;
@@ -163,13 +156,6 @@ static int main_senders_order(void *arg)
 	for (int i = 0; i < 30; i++)
 		REQUIRE(sley_join(tasks[i], SLEY_NEVER) == 0);
 	REQUIRE(sley_chan_free(chan) == 0);
-	return 0;
-}
-
-/* Senders are served in the order in which they came, across the buffer and those that wait. */
-static void test_senders_order(void **state)
-{
-	run(main_senders_order, 2);
 }
 
 /* ---- answers ---- */
@@ -193,13 +179,14 @@ static int main_new(void *arg)
 }
 
 /* What cannot be made, in a run and outside of one. */
-static void test_new(void **state)
+TEST_FIRST(new)
 {
 	assert_int_equal(main_new(NULL), 0);
 	run(main_new, 1);
 }
 
-static int main_deadlines(void *arg)
+/* Deadlines of both ends; a null channel never becomes ready. */
+TASK_TEST(deadlines, 1)
 {
 	uint64_t item = 1;
 
@@ -214,16 +201,10 @@ static int main_deadlines(void *arg)
 	REQUIRE(sley_chan_send(NULL, &item, 0) == -ETIMEDOUT);
 	REQUIRE(sley_chan_try_send(NULL, &item) == -EAGAIN && sley_chan_try_recv(NULL, &item) == -EAGAIN);
 	REQUIRE(sley_chan_free(chan) == 0);
-	return 0;
 }
 
-/* Deadlines of both ends; a null channel never becomes ready. */
-static void test_deadlines(void **state)
-{
-	run(main_deadlines, 1);
-}
-
-static int main_try(void *arg)
+/* Trying, and what a closed channel answers. */
+TASK_TEST(try, 1)
 {
 	char item[100] = { 'a' }, back[100];
 
@@ -240,13 +221,6 @@ static int main_try(void *arg)
 	REQUIRE(sley_chan_try_recv(chan, back) == -EPIPE);
 	REQUIRE(sley_chan_recv(chan, back, SLEY_NEVER) == -EPIPE);
 	REQUIRE(sley_chan_free(chan) == 0);
-	return 0;
-}
-
-/* Trying, and what a closed channel answers. */
-static void test_try(void **state)
-{
-	run(main_try, 1);
 }
 
 static unsigned ended_by_close;
@@ -267,7 +241,8 @@ static void receive_until_closed(void *arg)
 	fetch_add(&ended_by_close, 1, relaxed);
 }
 
-static int main_close(void *arg)
+/* Close wakes all waiters of either end with -EPIPE; while they wait, the channel cannot be freed. */
+TASK_TEST(close, 1, 3)
 {
 	static void (*const bodies[])(void *) = { send_until_closed, receive_until_closed };
 	sley_task tasks[20];
@@ -286,14 +261,6 @@ static int main_close(void *arg)
 		REQUIRE(ended_by_close == 20);
 		REQUIRE(sley_chan_free(chan) == 0);
 	}
-	return 0;
-}
-
-/* Close wakes all waiters of either end with -EPIPE; while they wait, the channel cannot be freed. */
-static void test_close(void **state)
-{
-	run(main_close, 1);
-	run(main_close, 3);
 }
 
 static void receive_and_end(void *arg)
@@ -303,7 +270,8 @@ static void receive_and_end(void *arg)
 	REQUIRE(sley_chan_recv(chan, item, SLEY_NEVER) == 0);
 }
 
-static int main_no_memory(void *arg)
+/* No memory to hold a large item while waiting: -ENOMEM, only when it must wait, and the channel goes on. */
+TASK_TEST(no_memory, 1)
 {
 	char item[100] = { 0 };
 	uint64_t word = 1;
@@ -321,13 +289,6 @@ static int main_no_memory(void *arg)
 	REQUIRE(sley_chan_send(chan, item, SLEY_NEVER) == 0);
 	REQUIRE(sley_join(task, SLEY_NEVER) == 0);
 	REQUIRE(sley_chan_free(chan) == 0 && sley_chan_free(words) == 0);
-	return 0;
-}
-
-/* No memory to hold a large item while waiting: -ENOMEM, only when it must wait, and the channel goes on. */
-static void test_no_memory(void **state)
-{
-	run(main_no_memory, 1);
 }
 
 /* ---- other threads, and after a run ---- */
@@ -377,7 +338,7 @@ static int main_plain(void *capacity)
 }
 
 /* A plain thread may send, receive, try and close; it waits itself, and is woken by tasks as they are by it. */
-static void test_plain_thread(void **state)
+TEST(plain_thread)
 {
 	for (unsigned workers = 1; workers <= 2; workers++) {
 		for (uintptr_t capacity = 0; capacity < 5; capacity += 4) {
@@ -411,7 +372,7 @@ static int main_strand(void *sending)
 }
 
 /* Threads that wait, or are about to, when the run ends are told so, and nothing that they use is gone before they have left. */
-static void test_run_ends(void **state)
+TEST(run_ends)
 {
 	for (int round = 0; round < test_scale(200); round++) {
 		struct sley_options options = { .size = sizeof(options), .workers = 2 };
@@ -441,7 +402,7 @@ static int main_abandon(void *arg)
 }
 
 /* Outside of a run: nobody waits, so a channel can be freed even if an abandoned task once did; the rest has no run to work in. */
-static void test_outside(void **state)
+TEST(outside)
 {
 	uint64_t item = 0;
 
@@ -452,23 +413,4 @@ static void test_outside(void **state)
 	assert_int_equal(sley_chan_try_recv(chan, &item), -ENOTCONN);
 	assert_int_equal(sley_chan_close(chan), -ENOTCONN);
 	assert_int_equal(sley_chan_free(chan), 0);
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_new),
-		cmocka_unit_test(test_order),
-		cmocka_unit_test(test_many),
-		cmocka_unit_test(test_senders_order),
-		cmocka_unit_test(test_deadlines),
-		cmocka_unit_test(test_try),
-		cmocka_unit_test(test_close),
-		cmocka_unit_test(test_no_memory),
-		cmocka_unit_test(test_plain_thread),
-		cmocka_unit_test(test_run_ends),
-		cmocka_unit_test(test_outside),
-	};
-
-	return cmocka_run_group_tests_name("chan", tests, NULL, NULL);
 }

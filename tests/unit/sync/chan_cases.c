@@ -80,7 +80,24 @@ static void check_state(enum state state, int op, int expected)
 	}
 }
 
-static int main_states(void *arg)
+/* What is buffered is counted, closed or not. */
+TASK_TEST(length, 1)
+{
+	struct sley_chan *chan = chan_new(2, 3);
+	uint16_t item = 0;
+
+	for (size_t i = 0; i < 3; i++) {
+		REQUIRE(sley_chan_length(chan) == i && sley_chan_capacity(chan) == 3);
+		REQUIRE(sley_chan_send(chan, &item, 0) == 0);
+	}
+	REQUIRE(sley_chan_close(chan) == 0);
+	REQUIRE(sley_chan_recv(chan, &item, 0) == 0 && sley_chan_length(chan) == 2);
+	REQUIRE(sley_chan_length(NULL) == 0 && sley_chan_capacity(NULL) == 0);
+	chan_free(chan);
+}
+
+/* Each state of a channel against each operation, as a call, a try, a select and a select with a default. */
+TASK_TEST(states, 1)
 {
 	check_state(ABSENT, SLEY_SEND, -ETIMEDOUT);
 	check_state(ABSENT, SLEY_RECV, -ETIMEDOUT);
@@ -94,35 +111,6 @@ static int main_states(void *arg)
 	check_state(CLOSED, SLEY_RECV, -EPIPE);
 	check_state(CLOSED_WITH_ITEM, SLEY_SEND, -EPIPE);
 	check_state(CLOSED_WITH_ITEM, SLEY_RECV, 0);
-	return 0;
-}
-
-static int main_length(void *arg)
-{
-	struct sley_chan *chan = chan_new(2, 3);
-	uint16_t item = 0;
-
-	for (size_t i = 0; i < 3; i++) {
-		REQUIRE(sley_chan_length(chan) == i && sley_chan_capacity(chan) == 3);
-		REQUIRE(sley_chan_send(chan, &item, 0) == 0);
-	}
-	REQUIRE(sley_chan_close(chan) == 0);
-	REQUIRE(sley_chan_recv(chan, &item, 0) == 0 && sley_chan_length(chan) == 2);
-	REQUIRE(sley_chan_length(NULL) == 0 && sley_chan_capacity(NULL) == 0);
-	chan_free(chan);
-	return 0;
-}
-
-/* What is buffered is counted, closed or not. */
-static void test_length(void **state)
-{
-	run(main_length, 1);
-}
-
-/* Each state of a channel against each operation, as a call, a try, a select and a select with a default. */
-static void test_states(void **state)
-{
-	run(main_states, 1);
 }
 
 /* ---- every way to send against every way to receive ---- */
@@ -242,7 +230,7 @@ static int main_pairs(void *arg)
 }
 
 /* Five ways each: call, select, select with the channel twice, try, select with a default; of items of all sizes. */
-static void test_pairs(void **state)
+TEST(pairs)
 {
 	struct sley_options few = { .size = sizeof(few), .workers = 2, .stack_slots = 4 };
 
@@ -284,8 +272,11 @@ static sley_task start(void (*fn)(void *), uintptr_t arg, enum sley_wait_kind ki
 	return task;
 }
 
-/* A select first, in the middle, and last among the waiters of a channel; then it is chosen on another one. */
-static int main_losers(void *arg)
+/*
+ * A select that was chosen elsewhere leaves the queues that it lost whole: whoever waits there is woken, in order. A
+ * select first, in the middle, and last among the waiters of a channel; then it is chosen on another one.
+ */
+TASK_TEST(losers, 1, 2)
 {
 	for (unsigned place = 0; place < 3; place++) {
 		sley_task tasks[4];
@@ -310,14 +301,6 @@ static int main_losers(void *arg)
 		chan_free(c);
 		chan_free(d);
 	}
-	return 0;
-}
-
-/* A select that was chosen elsewhere leaves the queues that it lost whole: whoever waits there is woken, in order. */
-static void test_losers(void **state)
-{
-	run(main_losers, 1);
-	run(main_losers, 2);
 }
 
 /* ---- chance ---- */
@@ -335,7 +318,8 @@ static void count_values(void *n)
 	}
 }
 
-static int main_chance(void *arg)
+/* Of two sends on one channel either is done, at once and when they have waited. */
+TASK_TEST(chance, 1, 2)
 {
 	enum { N = 2000 };
 
@@ -356,14 +340,6 @@ static int main_chance(void *arg)
 		REQUIRE(values[0] + values[1] == N);
 		chan_free(c);
 	}
-	return 0;
-}
-
-/* Of two sends on one channel either is done, at once and when they have waited. */
-static void test_chance(void **state)
-{
-	run(main_chance, 1);
-	run(main_chance, 2);
 }
 
 /* ---- against a model ---- */
@@ -431,7 +407,8 @@ static void one_select(uint64_t number)
 		model_do(of[which], &cases[which], cases[which].op == SLEY_SEND ? out : in);
 }
 
-static int main_model(void *arg)
+/* Random selects over channels in random states do what a model says can be done, and nothing else. */
+TASK_TEST(model, 1)
 {
 	uint64_t number = 0;
 
@@ -452,21 +429,4 @@ static int main_model(void *arg)
 		for (unsigned k = 0; k < CHANS; k++)
 			chan_free(model[k].chan);
 	}
-	return 0;
-}
-
-/* Random selects over channels in random states do what a model says can be done, and nothing else. */
-static void test_model(void **state)
-{
-	run(main_model, 1);
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_states), cmocka_unit_test(test_length), cmocka_unit_test(test_pairs),
-		cmocka_unit_test(test_losers), cmocka_unit_test(test_chance), cmocka_unit_test(test_model),
-	};
-
-	return cmocka_run_group_tests_name("chan_cases", tests, NULL, NULL);
 }

@@ -69,7 +69,8 @@ static void join_answered(sley_task task, int expected)
 
 static const size_t sizes[] = { 8, 100 }; /* in the wait node, in a block */
 
-static int main_closed(void *arg)
+/* Who was woken by the close needs the channel no more. */
+TASK_TEST(closed, 1)
 {
 	for (int i = 0; i < 2; i++) {
 		sley_task task = wait_on_new(receive, sizes[i]);
@@ -81,16 +82,10 @@ static int main_closed(void *arg)
 		free_and_reuse();
 		join_answered(task, -EPIPE);
 	}
-	return 0;
 }
 
-/* Who was woken by the close needs the channel no more. */
-static void test_closed(void **state)
-{
-	run(main_closed, 1);
-}
-
-static int main_served(void *arg)
+/* Nor who was given an item, or whose item was taken. */
+TASK_TEST(served, 1)
 {
 	char item[100];
 
@@ -106,17 +101,10 @@ static int main_served(void *arg)
 		join_answered(task, 0);
 		memset(item, 1, sizeof(item));
 	}
-	return 0;
-}
-
-/* Nor who was given an item, or whose item was taken. */
-static void test_served(void **state)
-{
-	run(main_served, 1);
 }
 
 /* A waiter that was cancelled is taken off the list by a sender who meets it there; it has yet to take itself off. */
-static int main_given_up(void *arg)
+TASK_TEST(given_up, 1)
 {
 	char item[100] = { 0 };
 
@@ -128,16 +116,10 @@ static int main_given_up(void *arg)
 		join_answered(task, -ECANCELED);
 		REQUIRE(sley_chan_free(chan) == 0);
 	}
-	return 0;
-}
-
-static void test_given_up(void **state)
-{
-	run(main_given_up, 1);
 }
 
 /* A select takes its other cases back first, however it ended. */
-static int main_select(void *arg)
+TASK_TEST(select, 1)
 {
 	char item[100];
 
@@ -156,22 +138,4 @@ static int main_select(void *arg)
 		join_answered(task, -ECANCELED);
 		free_and_reuse();
 	}
-	return 0;
-}
-
-static void test_select(void **state)
-{
-	run(main_select, 1);
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_closed),
-		cmocka_unit_test(test_served),
-		cmocka_unit_test(test_given_up),
-		cmocka_unit_test(test_select),
-	};
-
-	return cmocka_run_group_tests_name("chan free", tests, NULL, NULL);
 }

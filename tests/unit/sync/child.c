@@ -65,7 +65,8 @@ static void spawner(void *arg)
 	REQUIRE(sley_scope_close(scope, SOON) == 0);
 }
 
-static int main_argument(void *arg)
+/* A pointer as it is, a block by value, also from a copying stack. */
+TASK_TEST(argument, 1, 2)
 {
 	ran = 0;
 	REQUIRE(sley_join(sley_spawn(spawner, NULL), SOON) == 0);
@@ -75,14 +76,6 @@ static int main_argument(void *arg)
 	REQUIRE(sley_scope_spawn_copy(scope, gets_bytes, NULL, 0) > 0);
 	REQUIRE(sley_scope_close(scope, SOON) == 0);
 	REQUIRE(load(&ran, relaxed) == 22);
-	return 0;
-}
-
-/* A pointer as it is, a block by value, also from a copying stack. */
-static void test_argument(void **state)
-{
-	run(main_argument, 1);
-	run(main_argument, 2);
 }
 
 /* ---- results ---- */
@@ -123,17 +116,10 @@ static void collects(void *arg)
 	REQUIRE(sley_scope_close(scope, SOON) == 0);
 }
 
-static int main_results(void *arg)
+/* Numbers and blocks come back by value, into the owner's copying stack, as long as the scope is open. */
+TASK_TEST(results, 1, 2)
 {
 	REQUIRE(sley_join(sley_spawn(collects, NULL), SOON) == 0);
-	return 0;
-}
-
-/* Numbers and blocks come back by value, into the owner's copying stack, as long as the scope is open. */
-static void test_results(void **state)
-{
-	run(main_results, 1);
-	run(main_results, 2);
 }
 
 static int at_gate(void *arg)
@@ -147,7 +133,8 @@ static int fails(void *arg)
 	return -EPROTO;
 }
 
-static int main_running(void *arg)
+/* Handles before the end and after it; a child by id. */
+TASK_TEST(running, 1, 2)
 {
 	struct sley_child *child, *failing;
 	struct sley_child_options options = { .size = sizeof(options), .child = &child };
@@ -169,14 +156,6 @@ static int main_running(void *arg)
 	REQUIRE(sley_child_result(failing, &result, NULL, 0) == 0 && result == -EPROTO);
 	REQUIRE(sley_child_result(child, &result, NULL, 0) == 0 && result == 5);
 	REQUIRE(sley_scope_close(scope, SOON) == -EPROTO);
-	return 0;
-}
-
-/* Handles before the end and after it; a child by id. */
-static void test_running(void **state)
-{
-	run(main_running, 1);
-	run(main_running, 2);
 }
 
 static int waits(void *arg)
@@ -184,7 +163,8 @@ static int waits(void *arg)
 	return sley_sleep(SLEY_NEVER);
 }
 
-static int main_cancel_one(void *arg)
+/* One child may be cancelled by its id: its result is then one like any other. */
+TASK_TEST(cancel_one, 1, 2)
 {
 	struct sley_scope_options options = { .size = sizeof(options), .keep_going = 1 };
 	struct sley_scope *scope;
@@ -198,14 +178,6 @@ static int main_cancel_one(void *arg)
 		sley_yield(); /* it has ended, and the other has not */
 	REQUIRE(sley_group_done(&gate) == 0);
 	REQUIRE(sley_scope_close(scope, SOON) == -ECANCELED);
-	return 0;
-}
-
-/* One child may be cancelled by its id: its result is then one like any other. */
-static void test_cancel_one(void **state)
-{
-	run(main_cancel_one, 1);
-	run(main_cancel_one, 2);
 }
 
 /* ---- options ---- */
@@ -219,7 +191,8 @@ static int has_options(void *arg)
 	return 0;
 }
 
-static int main_options(void *arg)
+/* The options of tasks are those of children. */
+TASK_TEST(options, 1, 2)
 {
 	struct sley_task_options task = {
 		.size = sizeof(task), .name = "sixteen bytes do fit", .private_stack = 1, .detached = 1
@@ -230,14 +203,6 @@ static int main_options(void *arg)
 	REQUIRE(sley_scope_spawn_with(scope, &options, has_options, scope, SLEY_BY_POINTER) > 0);
 	REQUIRE(sley_scope_wait(scope, SOON) == 0);
 	REQUIRE(sley_scope_close(scope, SOON) == 0);
-	return 0;
-}
-
-/* The options of tasks are those of children. */
-static void test_options(void **state)
-{
-	run(main_options, 1);
-	run(main_options, 2);
 }
 
 /* ---- plain threads ---- */
@@ -250,7 +215,8 @@ static void *spawns_from_thread(void *scope)
 	return NULL;
 }
 
-static int main_thread(void *arg)
+/* A thread that knows that the scope is open spawns into it, too. */
+TASK_TEST(thread, 2)
 {
 	struct sley_scope *scope = open_scope();
 	pthread_t thread;
@@ -262,13 +228,6 @@ static int main_thread(void *arg)
 	REQUIRE(sley_scope_close(scope, SOON) == 0);
 	REQUIRE(pthread_join(thread, NULL) == 0);
 	REQUIRE(load(&ran, relaxed) == 100);
-	return 0;
-}
-
-/* A thread that knows that the scope is open spawns into it, too. */
-static void test_thread(void **state)
-{
-	run(main_thread, 2);
 }
 
 /* ---- refused ---- */
@@ -324,7 +283,7 @@ static int main_refused(void *arg)
 }
 
 /* Nulls, options that do not go together, blocks too large, an argument on a copying stack: no child, no trace. */
-static void test_refused(void **state)
+TEST(refused)
 {
 	int result;
 
@@ -346,7 +305,8 @@ static sley_task spawn_with_memory_for(unsigned good, struct sley_scope *scope, 
 	return id;
 }
 
-static int main_no_memory(void *arg)
+/* With each of a spawn's allocations failing in turn there is no child, and nothing is left of it. */
+TASK_TEST(no_memory, 1)
 {
 	struct sley_scope_options restarting = { .size = sizeof(restarting), .restart = SLEY_RESTART_ONE };
 	struct sley_scope *scopes[2] = { open_scope() };
@@ -370,13 +330,6 @@ static int main_no_memory(void *arg)
 	REQUIRE(load(&ran, relaxed) == spawned && spawned == 2 * 3 + 2 * 1);
 	REQUIRE(sley_scope_close(scopes[0], SOON) == 0);
 	REQUIRE(sley_scope_close(scopes[1], SOON) == 0);
-	return 0;
-}
-
-/* With each of a spawn's allocations failing in turn there is no child, and nothing is left of it. */
-static void test_no_memory(void **state)
-{
-	run(main_no_memory, 1);
 }
 
 static int main_no_entry(void *arg)
@@ -396,22 +349,13 @@ static int main_no_entry(void *arg)
 	return 0;
 }
 
-/* The table is full: the answer is that of a spawn, and the scope is as good as before. */
-static void test_no_entry(void **state)
+/*
+ * The table is full: the answer is that of a spawn, and the scope is as good as before. The test runs first: it sets the
+ * size of the table.
+ */
+TEST_FIRST(no_entry)
 {
 	struct sley_options options = { .size = sizeof(options), .workers = 2, .max_tasks = 1000 };
 
 	run_with(main_no_entry, NULL, &options);
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_no_entry), /* first: it sets the size of the table */
-		cmocka_unit_test(test_argument),   cmocka_unit_test(test_results),   cmocka_unit_test(test_running),
-		cmocka_unit_test(test_cancel_one), cmocka_unit_test(test_options),   cmocka_unit_test(test_thread),
-		cmocka_unit_test(test_refused),    cmocka_unit_test(test_no_memory),
-	};
-
-	return cmocka_run_group_tests_name("child", tests, NULL, NULL);
 }

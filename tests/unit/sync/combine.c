@@ -88,7 +88,8 @@ static void expect(unsigned kind, const char *order, bool before, int error, int
 
 enum { ALL, ANY, RACE };
 
-static int main_outcomes(void *arg)
+/* What each gives for orders of resolving and rejecting, and that nothing is left at sources that go on. */
+TASK_TEST(outcomes, 1, 2)
 {
 	for (int before = 0; before < 2; before++) {
 		expect(ALL, "01234", before, 0, -EINVAL);
@@ -103,17 +104,10 @@ static int main_outcomes(void *arg)
 	expect(ANY, "ecabd", false, -14, 4); /* all complete already: looked at in their order, the last one counts */
 	expect(ANY, "42", false, 0, 2);      /* and the first that decides */
 	expect(RACE, "d1", false, 0, 1);
-	return 0;
 }
 
-/* What each gives for orders of resolving and rejecting, and that nothing is left at sources that go on. */
-static void test_outcomes(void **state)
-{
-	run(main_outcomes, 1);
-	run(main_outcomes, 2);
-}
-
-static int main_sizes(void *arg)
+/* Values of different sizes, one after the other; of none at all; and where they must be alike. */
+TASK_TEST(sizes, 1)
 {
 	struct {
 		char text[3];
@@ -138,16 +132,9 @@ static int main_sizes(void *arg)
 	REQUIRE(sley_future_which(future) == -EINVAL && sley_future_free(future) == 0);
 	for (int i = 0; i < 4; i++)
 		REQUIRE(sley_promise_free(p[i]) == 0 && sley_future_free(of[i]) == 0);
-	return 0;
 }
 
-/* Values of different sizes, one after the other; of none at all; and where they must be alike. */
-static void test_sizes(void **state)
-{
-	run(main_sizes, 1);
-}
-
-static int main_bad(void *arg)
+TASK_TEST(bad, 1)
 {
 	struct sley_future *future = NULL, *two[2];
 
@@ -166,15 +153,10 @@ static int main_bad(void *arg)
 	REQUIRE(!future);
 	expect_unlinked();
 	unmake();
-	return 0;
 }
 
-static void test_bad(void **state)
-{
-	run(main_bad, 1);
-}
-
-static int main_twice(void *arg)
+/* The same future several times. */
+TASK_TEST(twice, 1)
 {
 	struct sley_future *of[3], *future;
 	uint64_t values[3] = { 0 };
@@ -190,18 +172,12 @@ static int main_twice(void *arg)
 		REQUIRE(sley_future_free(future) == 0);
 		unmake();
 	}
-	return 0;
-}
-
-/* The same future several times. */
-static void test_twice(void **state)
-{
-	run(main_twice, 1);
 }
 
 /* ---- dropping and cancelling ---- */
 
-static int main_dropped(void *arg)
+/* A race that nobody wants any more, or that was cancelled, leaves nothing at sources that live on. */
+TASK_TEST(dropped, 1)
 {
 	struct sley_future *future;
 
@@ -216,13 +192,6 @@ static int main_dropped(void *arg)
 		expect_unlinked();
 	}
 	unmake();
-	return 0;
-}
-
-/* A race that nobody wants any more, or that was cancelled, leaves nothing at sources that live on. */
-static void test_dropped(void **state)
-{
-	run(main_dropped, 1);
 }
 
 static int pass(void *arg, int error, const void *value, void *result)
@@ -231,7 +200,8 @@ static int pass(void *arg, int error, const void *value, void *result)
 	return error;
 }
 
-static int main_derived(void *arg)
+/* A future that only another one wants goes on. */
+TASK_TEST(derived, 1, 2)
 {
 	struct sley_future *future, *next;
 	uint64_t value = 0;
@@ -247,14 +217,6 @@ static int main_derived(void *arg)
 	await_live(1);
 	expect_unlinked();
 	unmake();
-	return 0;
-}
-
-/* A future that only another one wants goes on. */
-static void test_derived(void **state)
-{
-	run(main_derived, 1);
-	run(main_derived, 2);
 }
 
 /* ---- nesting ---- */
@@ -293,7 +255,7 @@ static int main_nested(void *arg)
 }
 
 /* 100,000 deep: no recursion, neither in completing nor in dropping. */
-static void test_nested(void **state)
+TEST(nested)
 {
 	struct sley_options small = { .size = sizeof(small), .workers = 1, .stack_size = 64 << 10 };
 
@@ -306,7 +268,8 @@ static int add_one(void *arg, void *result)
 	return 0;
 }
 
-static int main_wide(void *arg)
+/* All of 100,000 tasks' results. */
+TASK_TEST(wide, 1, 2)
 {
 	size_t n = (size_t)test_scale(100000);
 	struct sley_future **futures = calloc(n, sizeof(*futures)), *all;
@@ -324,14 +287,6 @@ static int main_wide(void *arg)
 	free(futures);
 	free(values);
 	await_live(1);
-	return 0;
-}
-
-/* All of 100,000 tasks' results. */
-static void test_wide(void **state)
-{
-	run(main_wide, 1);
-	run(main_wide, 2);
 }
 
 /* ---- from plain threads ---- */
@@ -355,7 +310,7 @@ static bool is_linked(struct sley_future *source)
 	return linked;
 }
 
-static int main_threads(void *arg)
+TASK_TEST(threads, 1, 2)
 {
 	pthread_t thread;
 
@@ -367,13 +322,6 @@ static int main_threads(void *arg)
 	pthread_join(thread, NULL);
 	expect_unlinked();
 	unmake();
-	return 0;
-}
-
-static void test_threads(void **state)
-{
-	run(main_threads, 1);
-	run(main_threads, 2);
 }
 
 /* ---- races ---- */
@@ -461,15 +409,6 @@ static void race_once(unsigned kind, bool cancelling, bool early)
 	unmake();
 }
 
-static int main_races(void *arg)
-{
-	for (long i = 0; i < ROUNDS; i++) {
-		seed++;
-		race_once((unsigned)(i % 3), i / 3 % 2, i / 6 % 2);
-	}
-	return 0;
-}
-
 /*
  * The sources are completed at once by five tasks, and the future is cancelled, also while it is linked to them: one
  * outcome, which fits its deciding source, and no link is left.
@@ -478,9 +417,12 @@ static int main_races(void *arg)
  *     claim: won; publish                claim: lost, gives link j up      looks again: complete? unlink all
  *     unlink the others but j, which it finds DONE
  */
-static void test_races(void **state)
+TASK_TEST(races, EVERY_WAY)
 {
-	run_all(main_races);
+	for (long i = 0; i < ROUNDS; i++) {
+		seed++;
+		race_once((unsigned)(i % 3), i / 3 % 2, i / 6 % 2);
+	}
 }
 
 #define WIDE 100
@@ -496,7 +438,14 @@ static void resolve_one(void *which)
 	REQUIRE(sley_promise_resolve(wide_promises[(uintptr_t)which], &value) == 0);
 }
 
-static int main_attach_race(void *arg)
+/*
+ * One of the first sources is completed while the race is still being linked to the others, which live on:
+ *     completer                           combining
+ *     claim; publish                      link 0 .. 40
+ *     unlink 1 .. 40                      link 41 .. 99
+ *                                         complete? unlink all that is left
+ */
+TASK_TEST(attach_race, 1, 2, 4)
 {
 	for (int i = 0; i < WIDE; i++)
 		REQUIRE(sley_promise_new(&wide_promises[i], &wide[i], 8) == 0);
@@ -516,21 +465,6 @@ static int main_attach_race(void *arg)
 	}
 	for (int i = 0; i < WIDE; i++)
 		REQUIRE(sley_promise_free(wide_promises[i]) == 0 && sley_future_free(wide[i]) == 0);
-	return 0;
-}
-
-/*
- * One of the first sources is completed while the race is still being linked to the others, which live on:
- *     completer                           combining
- *     claim; publish                      link 0 .. 40
- *     unlink 1 .. 40                      link 41 .. 99
- *                                         complete? unlink all that is left
- */
-static void test_attach_race(void **state)
-{
-	run(main_attach_race, 1);
-	run(main_attach_race, 2);
-	run(main_attach_race, 4);
 }
 
 static void drop_combined(void *arg)
@@ -539,7 +473,8 @@ static void drop_combined(void *arg)
 	REQUIRE(sley_future_free(combined) == 0);
 }
 
-static int main_drop_race(void *arg)
+/* Two owners drop it while sources complete it: nothing is left, and (AddressSanitizer) it is freed once. */
+TASK_TEST(drop_race, EVERY_WAY)
 {
 	for (long i = 0; i < ROUNDS; i++) {
 		sley_task tasks[4];
@@ -556,23 +491,4 @@ static int main_drop_race(void *arg)
 		expect_unlinked();
 		unmake();
 	}
-	return 0;
-}
-
-/* Two owners drop it while sources complete it: nothing is left, and (AddressSanitizer) it is freed once. */
-static void test_drop_race(void **state)
-{
-	run_all(main_drop_race);
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_outcomes), cmocka_unit_test(test_sizes),     cmocka_unit_test(test_bad),
-		cmocka_unit_test(test_twice),    cmocka_unit_test(test_dropped),   cmocka_unit_test(test_derived),
-		cmocka_unit_test(test_nested),   cmocka_unit_test(test_wide),      cmocka_unit_test(test_threads),
-		cmocka_unit_test(test_races),    cmocka_unit_test(test_drop_race), cmocka_unit_test(test_attach_race),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
 }

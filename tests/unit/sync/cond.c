@@ -53,7 +53,8 @@ static unsigned woken_so_far(void)
 	return n;
 }
 
-static int main_wakes(void *arg)
+/* A signal wakes the one that has waited longest and nobody else, a broadcast all; neither waits for the next to come. */
+TASK_TEST(wakes, 1, 3)
 {
 	sley_task tasks[20];
 
@@ -73,14 +74,6 @@ static int main_wakes(void *arg)
 	for (int i = 5; i < 20; i++)
 		join(tasks[i]);
 	REQUIRE(woken_so_far() == 20);
-	return 0;
-}
-
-/* A signal wakes the one that has waited longest and nobody else, a broadcast all; neither waits for the next to come. */
-static void test_wakes(void **state)
-{
-	run(main_wakes, 1);
-	run(main_wakes, 3);
 }
 
 /* ---- with the mutex, whatever ended it ---- */
@@ -148,23 +141,16 @@ static void check_ending(enum ending how, bool busy)
 	unlock();
 }
 
-static int main_endings(void *arg)
+/*
+ * Signalled, timed out, cancelled, both: with the mutex free and held by another at that moment. It waits for the mutex
+ * in any case; a cancellation that came after the signal ends the next wait.
+ */
+TASK_TEST(endings, 1, 2)
 {
 	for (int busy = 0; busy < 2; busy++) {
 		for (int how = SIGNALLED; how <= SIGNALLED_THEN_CANCELLED; how++)
 			check_ending(how, busy);
 	}
-	return 0;
-}
-
-/*
- * Signalled, timed out, cancelled, both: with the mutex free and held by another at that moment. It waits for the mutex
- * in any case; a cancellation that came after the signal ends the next wait.
- */
-static void test_endings(void **state)
-{
-	run(main_endings, 1);
-	run(main_endings, 2);
 }
 
 /* ---- races ---- */
@@ -220,7 +206,7 @@ static int main_race(void *cancel)
  *                             pops first: cannot claim it
  *                             pops second, claims it        returns 0
  */
-static void test_races(void **state)
+TEST(races)
 {
 	struct sley_options options = { .size = sizeof(options), .workers = 2 };
 
@@ -294,7 +280,7 @@ static int main_strand(void *held)
 }
 
 /* A task and a thread take turns; a thread that waits when the run ends is told so, also if it cannot have the mutex. */
-static void test_threads(void **state)
+TEST(threads)
 {
 	run(main_threads, 1);
 	run(main_threads, 2);
@@ -334,20 +320,10 @@ static int main_answers(void *arg)
 	return 0;
 }
 
-static void test_answers(void **state)
+TEST_FIRST(answers)
 {
 	run(main_answers, 1);
 	assert_int_equal(sley_cond_wait(&cond, &mutex, 0), -ENOTCONN);
 	assert_int_equal(sley_cond_signal(&cond), -ENOTCONN);
 	assert_int_equal(sley_cond_broadcast(&cond), -ENOTCONN);
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_answers), cmocka_unit_test(test_wakes),   cmocka_unit_test(test_endings),
-		cmocka_unit_test(test_races),   cmocka_unit_test(test_threads),
-	};
-
-	return cmocka_run_group_tests_name("cond", tests, NULL, NULL);
 }

@@ -79,7 +79,8 @@ static void finish(struct block *block)
 	unmake(block);
 }
 
-static int main_order(void *arg)
+/* Links are run in the order in which they were linked; while one is there, its source is held. */
+TASK_TEST(order, 1)
 {
 	begin();
 	struct block *a = make('a', 2), *k = make('k', 1), *x = make('x', 3);
@@ -94,16 +95,10 @@ static int main_order(void *arg)
 	REQUIRE(strcmp(log_text, "abkxyzA") == 0);
 	finish(a);
 	REQUIRE(sley_promise_free(promise) == 0 && sley_future_free(source) == 0);
-	return 0;
 }
 
-/* Links are run in the order in which they were linked; while one is there, its source is held. */
-static void test_order(void **state)
-{
-	run(main_order, 1);
-}
-
-static int main_take_out(void *arg)
+/* The first, a middle one, the last, all. */
+TASK_TEST(take_out, 1)
 {
 	static const char *const left[] = { "bcd", "acd", "abd", "abc" };
 
@@ -127,21 +122,4 @@ static int main_take_out(void *arg)
 	begin();
 	unmake(make('a', 4)); /* the only ones, all at once */
 	end("");
-	return 0;
-}
-
-/* The first, a middle one, the last, all. */
-static void test_take_out(void **state)
-{
-	run(main_take_out, 1);
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_order),
-		cmocka_unit_test(test_take_out),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -16,7 +16,8 @@ static void wait_for_it(void *arg)
 	fetch_add(&woken, 1, relaxed);
 }
 
-static int main_wakes_all(void *arg)
+/* All that wait go on when it is set, none before. */
+TASK_TEST(wakes_all, 1, 3)
 {
 	sley_task tasks[20];
 
@@ -33,17 +34,10 @@ static int main_wakes_all(void *arg)
 	for (int i = 0; i < 20; i++)
 		REQUIRE(sley_join(tasks[i], SLEY_NEVER) == 0);
 	REQUIRE(woken == 20);
-	return 0;
 }
 
-/* All that wait go on when it is set, none before. */
-static void test_wakes_all(void **state)
-{
-	run(main_wakes_all, 1);
-	run(main_wakes_all, 3);
-}
-
-static int main_stays(void *arg)
+/* It is set until it is reset, however often one waits; a wait has its deadline. */
+TASK_TEST(stays, 1)
 {
 	REQUIRE(sley_event_wait(&other, 0) == -ETIMEDOUT);
 	REQUIRE(sley_event_wait(&other, sley_in(SLEY_MS(1))) == -ETIMEDOUT);
@@ -51,16 +45,10 @@ static int main_stays(void *arg)
 	REQUIRE(sley_event_wait(&other, 0) == 0 && sley_event_wait(&other, SLEY_NEVER) == 0);
 	REQUIRE(sley_event_reset(&other) == 0);
 	REQUIRE(sley_event_wait(&other, 0) == -ETIMEDOUT);
-	return 0;
 }
 
-/* It is set until it is reset, however often one waits; a wait has its deadline. */
-static void test_stays(void **state)
-{
-	run(main_stays, 1);
-}
-
-static int main_reset_at_once(void *arg)
+/* Who waited when it was set goes on, though it was reset before he ran. */
+TASK_TEST(reset_at_once, 1, 2)
 {
 	REQUIRE(sley_event_reset(&event) == 0);
 	sley_task task = sley_spawn(wait_for_it, NULL);
@@ -68,14 +56,6 @@ static int main_reset_at_once(void *arg)
 	REQUIRE(sley_event_set(&event) == 0 && sley_event_reset(&event) == 0);
 	REQUIRE(sley_join(task, SOON) == 0);
 	REQUIRE(sley_event_wait(&event, 0) == -ETIMEDOUT);
-	return 0;
-}
-
-/* Who waited when it was set goes on, though it was reset before he ran. */
-static void test_reset_at_once(void **state)
-{
-	run(main_reset_at_once, 1);
-	run(main_reset_at_once, 2);
 }
 
 static void wait_and_be_cancelled(void *arg)
@@ -83,21 +63,14 @@ static void wait_and_be_cancelled(void *arg)
 	REQUIRE(sley_event_wait(&event, SLEY_NEVER) == -ECANCELED);
 }
 
-static int main_cancel(void *arg)
+/* A wait that is cancelled leaves nothing behind. */
+TASK_TEST(cancel, 1, 2)
 {
 	REQUIRE(sley_event_reset(&event) == 0);
 	sley_task task = sley_spawn(wait_and_be_cancelled, NULL);
 	await_state(task, SLEY_TASK_WAITING, SLEY_WAIT_EVENT);
 	REQUIRE(sley_cancel(task) == 0 && sley_join(task, SOON) == 0);
 	REQUIRE(!event.waiters.head && !event.waiters.tail);
-	return 0;
-}
-
-/* A wait that is cancelled leaves nothing behind. */
-static void test_cancel(void **state)
-{
-	run(main_cancel, 1);
-	run(main_cancel, 2);
 }
 
 static void *plain_thread(void *unused)
@@ -108,7 +81,8 @@ static void *plain_thread(void *unused)
 	return NULL;
 }
 
-static int main_plain(void *arg)
+/* A plain thread may set it, and wakes tasks so, and wait, and is woken by a task. */
+TASK_TEST(plain_thread, 1, 2)
 {
 	pthread_t thread;
 
@@ -117,14 +91,6 @@ static int main_plain(void *arg)
 	REQUIRE(sley_event_wait(&event, SOON) == 0);
 	REQUIRE(sley_event_set(&other) == 0);
 	pthread_join(thread, NULL);
-	return 0;
-}
-
-/* A plain thread may set it, and wakes tasks so, and wait, and is woken by a task. */
-static void test_plain_thread(void **state)
-{
-	run(main_plain, 1);
-	run(main_plain, 2);
 }
 
 static int shared; /* not atomic: TSan sees whether the event orders it */
@@ -135,7 +101,8 @@ static void write_and_set(void *arg)
 	REQUIRE(sley_event_set(&event) == 0);
 }
 
-static int main_order(void *arg)
+/* What was done before it was set is seen by who waited, and by who found it set. */
+TASK_TEST(order, 1, 3)
 {
 	long rounds = test_scale(2000);
 
@@ -147,14 +114,6 @@ static int main_order(void *arg)
 		REQUIRE(shared == i + 1);
 		REQUIRE(sley_join(task, SLEY_NEVER) == 0);
 	}
-	return 0;
-}
-
-/* What was done before it was set is seen by who waited, and by who found it set. */
-static void test_order(void **state)
-{
-	run(main_order, 1);
-	run(main_order, 3);
 }
 
 static int main_bad(void *arg)
@@ -165,21 +124,10 @@ static int main_bad(void *arg)
 }
 
 /* Null is refused; and outside of a run there is none to work in. */
-static void test_bad(void **state)
+TEST(bad)
 {
 	run(main_bad, 1);
 	assert_int_equal(sley_event_set(&event), -ENOTCONN);
 	assert_int_equal(sley_event_reset(&event), -ENOTCONN);
 	assert_int_equal(sley_event_wait(&event, SLEY_NEVER), -ENOTCONN);
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_wakes_all), cmocka_unit_test(test_stays),        cmocka_unit_test(test_reset_at_once),
-		cmocka_unit_test(test_cancel),    cmocka_unit_test(test_plain_thread), cmocka_unit_test(test_order),
-		cmocka_unit_test(test_bad),
-	};
-
-	return cmocka_run_group_tests_name("event", tests, NULL, NULL);
 }

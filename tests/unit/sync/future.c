@@ -96,7 +96,8 @@ static void await_in_all(void (*body)(void *), size_t size, int error)
 	unmake();
 }
 
-static int main_await(void *arg)
+/* Any number of tasks await one future; each gets the whole value, into its own stack, or the error and nothing. */
+TASK_TEST(await, EVERY_WAY)
 {
 	static const size_t sizes[] = { 0, 1, 8, 100, LARGE };
 
@@ -104,16 +105,10 @@ static int main_await(void *arg)
 		await_in_all(await_value, sizes[i], 0);
 		await_in_all(await_error, sizes[i], -EBADMSG);
 	}
-	return 0;
 }
 
-/* Any number of tasks await one future; each gets the whole value, into its own stack, or the error and nothing. */
-static void test_await(void **state)
-{
-	run_all(main_await);
-}
-
-static int main_deadlines(void *arg)
+/* The deadline is the wait's; the future goes on, and its own error is told apart. */
+TASK_TEST(deadlines, 1)
 {
 	uint64_t value = 7, result = 0;
 
@@ -130,13 +125,6 @@ static int main_deadlines(void *arg)
 	REQUIRE(sley_await(future, NULL, SLEY_NEVER) == -ETIMEDOUT); /* its own: */
 	REQUIRE(sley_future_ready(future) == 1);
 	unmake();
-	return 0;
-}
-
-/* The deadline is the wait's; the future goes on, and its own error is told apart. */
-static void test_deadlines(void **state)
-{
-	run(main_deadlines, 1);
 }
 
 static void await_cancelled(void *arg)
@@ -153,7 +141,8 @@ static void await_cancelled(void *arg)
 	REQUIRE(sley_await(future, &result, SLEY_NEVER) == 0 && result == 9); /* not a wait */
 }
 
-static int main_cancelled_awaiter(void *arg)
+/* Cancelling a task that awaits ends its wait and leaves the future alone. */
+TASK_TEST(cancelled_awaiter, 1, 2)
 {
 	uint64_t value = 9;
 
@@ -167,14 +156,6 @@ static int main_cancelled_awaiter(void *arg)
 	REQUIRE(sley_promise_resolve(promise, &value) == 0);
 	REQUIRE(sley_join(task, SLEY_NEVER) == 0);
 	unmake();
-	return 0;
-}
-
-/* Cancelling a task that awaits ends its wait and leaves the future alone. */
-static void test_cancelled_awaiter(void **state)
-{
-	run(main_cancelled_awaiter, 1);
-	run(main_cancelled_awaiter, 2);
 }
 
 /* ---- cancelling the future ---- */
@@ -185,7 +166,8 @@ static void await_rejected(void *arg)
 	REQUIRE(sley_cancelled() == 0 && sley_future_ready(future) == 1);
 }
 
-static int main_cancel(void *arg)
+/* A cancelled future is rejected with -ECANCELED, at once and for good; a complete one cannot be cancelled. */
+TASK_TEST(cancel, 1, 2)
 {
 	make(0);
 	sley_task task = sley_spawn(await_rejected, NULL);
@@ -201,19 +183,12 @@ static int main_cancel(void *arg)
 	REQUIRE(sley_promise_resolve(promise, NULL) == 0);
 	REQUIRE(sley_future_cancel(future) == -EALREADY && sley_await(future, NULL, 0) == 0);
 	unmake();
-	return 0;
-}
-
-/* A cancelled future is rejected with -ECANCELED, at once and for good; a complete one cannot be cancelled. */
-static void test_cancel(void **state)
-{
-	run(main_cancel, 1);
-	run(main_cancel, 2);
 }
 
 /* ---- ownership ---- */
 
-static int main_handles(void *arg)
+/* Handles are independent. (That nothing is leaked or freed twice is for AddressSanitizer to say.) */
+TASK_TEST(handles, 1)
 {
 	uint64_t value = 3, result;
 
@@ -230,13 +205,6 @@ static int main_handles(void *arg)
 	REQUIRE(sley_promise_resolve(promise, NULL) == 0);
 	REQUIRE(sley_promise_free(promise) == 0);
 	REQUIRE(sley_future_free(NULL) == 0 && sley_future_ref(NULL) == NULL);
-	return 0;
-}
-
-/* Handles are independent. (That nothing is leaked or freed twice is for AddressSanitizer to say.) */
-static void test_handles(void **state)
-{
-	run(main_handles, 1);
 }
 
 static void await_and_count(void *arg)
@@ -247,7 +215,8 @@ static void await_and_count(void *arg)
 	fetch_add(&got, 1, relaxed);
 }
 
-static int main_free_while_awaited(void *arg)
+/* Freeing the handle that tasks wait with: they still get the value. */
+TASK_TEST(free_while_awaited, 1, 3)
 {
 	uint64_t value = 12;
 	sley_task tasks[3];
@@ -264,14 +233,6 @@ static int main_free_while_awaited(void *arg)
 	for (int i = 0; i < 3; i++)
 		REQUIRE(sley_join(tasks[i], SLEY_NEVER) == 0);
 	REQUIRE(got == 3);
-	return 0;
-}
-
-/* Freeing the handle that tasks wait with: they still get the value. */
-static void test_free_while_awaited(void **state)
-{
-	run(main_free_while_awaited, 1);
-	run(main_free_while_awaited, 3);
 }
 
 /* ---- plain threads, and the end of the run ---- */
@@ -293,27 +254,6 @@ static void await_five(void *arg)
 	uint64_t result = 0;
 
 	REQUIRE(sley_await(future, &result, SLEY_NEVER) == 0 && result == 5);
-}
-
-static int main_threads(void *arg)
-{
-	pthread_t threads[4];
-	uint64_t value = 5;
-
-	got = 0;
-	make(sizeof(value));
-	for (int i = 0; i < 4; i++)
-		REQUIRE(pthread_create(&threads[i], NULL, thread_awaits, NULL) == 0);
-	while (load(&got, acquire) < 4)
-		sley_sleep(sley_in(SLEY_US(100)));
-	sley_task task = sley_spawn(await_five, NULL);
-	await_state(task, SLEY_TASK_WAITING, SLEY_WAIT_FUTURE);
-	REQUIRE(sley_promise_resolve(promise, &value) == 0);
-	REQUIRE(sley_join(task, SLEY_NEVER) == 0);
-	for (int i = 0; i < 4; i++)
-		pthread_join(threads[i], NULL);
-	unmake();
-	return 0;
 }
 
 static struct sley_future *left[4];
@@ -374,7 +314,7 @@ static int main_later(void *arg)
  * At the end of the run a plain thread that awaits is told. Then what is complete can still be had, all else is refused,
  * in a later run too, and everything can be freed: in a run, outside of one, future first or promise first.
  */
-static void test_after_the_run(void **state)
+TEST(after_the_run)
 {
 	struct sley_promise *none = NULL;
 	void *result;
@@ -394,10 +334,24 @@ static void test_after_the_run(void **state)
 }
 
 /* Plain threads await and block, among tasks that do. */
-static void test_threads(void **state)
+TASK_TEST(threads, 1, 2)
 {
-	run(main_threads, 1);
-	run(main_threads, 2);
+	pthread_t threads[4];
+	uint64_t value = 5;
+
+	got = 0;
+	make(sizeof(value));
+	for (int i = 0; i < 4; i++)
+		REQUIRE(pthread_create(&threads[i], NULL, thread_awaits, NULL) == 0);
+	while (load(&got, acquire) < 4)
+		sley_sleep(sley_in(SLEY_US(100)));
+	sley_task task = sley_spawn(await_five, NULL);
+	await_state(task, SLEY_TASK_WAITING, SLEY_WAIT_FUTURE);
+	REQUIRE(sley_promise_resolve(promise, &value) == 0);
+	REQUIRE(sley_join(task, SLEY_NEVER) == 0);
+	for (int i = 0; i < 4; i++)
+		pthread_join(threads[i], NULL);
+	unmake();
 }
 
 /* ---- bad input ---- */
@@ -432,7 +386,7 @@ static int main_bad_stack(void *arg)
 }
 
 /* Null futures, and what cannot be one. */
-static void test_bad(void **state)
+TEST(bad)
 {
 	char text[2048];
 
@@ -463,7 +417,12 @@ static void resolve(void *arg)
 	answer = sley_promise_resolve(promise, &value);
 }
 
-static int main_resolve_deadline(void *arg)
+/*
+ *     resolver                       awaiter
+ *     lock; DONE; pop; claim EVENT   begin; link; unlock; park; the timer claims DEADLINE
+ *     ready, unless it lost          lock; unlink, unless popped
+ */
+TASK_TEST(resolve_deadline, EVERY_WAY)
 {
 	unsigned counts[2] = { 0, 0 };
 
@@ -482,17 +441,6 @@ static int main_resolve_deadline(void *arg)
 		unmake();
 	}
 	REQUIRE(counts[0] > 0 && counts[1] > 0);
-	return 0;
-}
-
-/*
- *     resolver                       awaiter
- *     lock; DONE; pop; claim EVENT   begin; link; unlock; park; the timer claims DEADLINE
- *     ready, unless it lost          lock; unlink, unless popped
- */
-static void test_resolve_deadline(void **state)
-{
-	run_all(main_resolve_deadline);
 }
 
 static void await_once(void *arg)
@@ -503,7 +451,8 @@ static void await_once(void *arg)
 	answer = error;
 }
 
-static int main_resolve_cancelled(void *arg)
+/* The awaiting task is cancelled while the future is resolved: it gets the one or the other, and ends. */
+TASK_TEST(resolve_cancelled, EVERY_WAY)
 {
 	uint64_t value = 1;
 	unsigned counts[2] = { 0, 0 };
@@ -527,13 +476,6 @@ static int main_resolve_cancelled(void *arg)
 		unmake();
 	}
 	REQUIRE(counts[0] > 0 && counts[1] > 0);
-	return 0;
-}
-
-/* The awaiting task is cancelled while the future is resolved: it gets the one or the other, and ends. */
-static void test_resolve_cancelled(void **state)
-{
-	run_all(main_resolve_cancelled);
 }
 
 static void cancel_future(void *arg)
@@ -542,7 +484,8 @@ static void cancel_future(void *arg)
 	answer = sley_future_cancel(future);
 }
 
-static int main_resolve_cancel(void *arg)
+/* Both claim; exactly one wins, the other is told, and whoever awaits sees the winner's outcome. */
+TASK_TEST(resolve_cancel, EVERY_WAY)
 {
 	uint64_t value = 1;
 	unsigned counts[2] = { 0, 0 };
@@ -562,13 +505,6 @@ static int main_resolve_cancel(void *arg)
 		unmake();
 	}
 	REQUIRE(counts[0] > 0 && counts[1] > 0);
-	return 0;
-}
-
-/* Both claim; exactly one wins, the other is told, and whoever awaits sees the winner's outcome. */
-static void test_resolve_cancel(void **state)
-{
-	run_all(main_resolve_cancel);
 }
 
 static void await_by_ref(void *arg)
@@ -579,7 +515,8 @@ static void await_by_ref(void *arg)
 	REQUIRE(sley_future_free(arg) == 0);
 }
 
-static int main_resolve_free(void *arg)
+/* The owner frees, another awaits by a handle of its own, a third resolves: the last one frees the memory. */
+TASK_TEST(resolve_free, EVERY_WAY)
 {
 	for (long i = 0; i < ROUNDS; i++) {
 		seed++;
@@ -593,32 +530,4 @@ static int main_resolve_free(void *arg)
 		REQUIRE(sley_promise_free(promise) == 0);
 		REQUIRE(sley_join(second, SLEY_NEVER) == 0);
 	}
-	return 0;
-}
-
-/* The owner frees, another awaits by a handle of its own, a third resolves: the last one frees the memory. */
-static void test_resolve_free(void **state)
-{
-	run_all(main_resolve_free);
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_await),
-		cmocka_unit_test(test_deadlines),
-		cmocka_unit_test(test_cancelled_awaiter),
-		cmocka_unit_test(test_cancel),
-		cmocka_unit_test(test_handles),
-		cmocka_unit_test(test_free_while_awaited),
-		cmocka_unit_test(test_threads),
-		cmocka_unit_test(test_after_the_run),
-		cmocka_unit_test(test_bad),
-		cmocka_unit_test(test_resolve_deadline),
-		cmocka_unit_test(test_resolve_cancelled),
-		cmocka_unit_test(test_resolve_cancel),
-		cmocka_unit_test(test_resolve_free),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
 }

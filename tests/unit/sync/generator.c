@@ -88,7 +88,7 @@ static int main_items(void *arg)
 }
 
 /* Items of all sizes arrive whole; the end and errors are told apart, and stay. */
-static void test_items(void **state)
+TEST(items)
 {
 	run_tight(main_items);
 }
@@ -126,7 +126,7 @@ static int main_lazy(void *arg)
 }
 
 /* It runs when it is asked, and only as far as it is asked. */
-static void test_lazy(void **state)
+TEST(lazy)
 {
 	run_tight(main_lazy);
 }
@@ -173,7 +173,7 @@ static int main_many(void *arg)
 }
 
 /* Many at once, in turns, each with a stack of its own. */
-static void test_many(void **state)
+TEST(many)
 {
 	run_tight(main_many);
 }
@@ -225,7 +225,7 @@ static int main_sieve(void *arg)
 }
 
 /* Generators that consume generators, and drop them in turn. */
-static void test_sieve(void **state)
+TEST(sieve)
 {
 	run_tight(main_sieve);
 }
@@ -265,7 +265,7 @@ static int main_io(void *arg)
 }
 
 /* A generator that waits for a descriptor. */
-static void test_io(void **state)
+TEST(io)
 {
 	run_tight(main_io);
 }
@@ -303,7 +303,7 @@ static int main_deadlines(void *arg)
  *     body: lock; there = 1; claim the consumer: lost       consumer: claimed by the timer; lock; unname itself
  *                                                           the next call finds the item there
  */
-static void test_deadlines(void **state)
+TEST(deadlines)
 {
 	run_tight(main_deadlines);
 }
@@ -336,7 +336,7 @@ static int main_cancelled_consumer(void *arg)
 }
 
 /* A consumer that is cancelled leaves the generator as it is, for others. */
-static void test_cancelled_consumer(void **state)
+TEST(cancelled_consumer)
 {
 	run_tight(main_cancelled_consumer);
 }
@@ -462,7 +462,7 @@ static int main_drop_waiting(void *arg)
 }
 
 /* Dropped early: yield, or whatever it waits for, returns -ECANCELED, and it cleans up, also where it has masked that. */
-static void test_drop(void **state)
+TEST(drop)
 {
 	run_tight(main_drop);
 	run_tight(main_drop_waiting);
@@ -511,7 +511,7 @@ static int main_cancelled(void *arg)
 }
 
 /* Cancelled by its id: it ends as it likes, and its consumer is told how. The consumer's deadline is not its own. */
-static void test_cancelled(void **state)
+TEST(cancelled)
 {
 	run_tight(main_cancelled);
 }
@@ -550,7 +550,7 @@ static int main_stubborn(void *arg)
 }
 
 /* A cancelled generator that goes on yielding does not overwrite the item that was not taken yet. */
-static void test_stubborn(void **state)
+TEST(stubborn)
 {
 	body = 0;
 	run(main_stubborn, 1);
@@ -584,7 +584,7 @@ static int main_stale(void *arg)
 }
 
 /* A consumer that gave up is not woken, whatever it waits for then. */
-static void test_stale(void **state)
+TEST(stale)
 {
 	run_tight(main_stale);
 }
@@ -649,7 +649,7 @@ static int main_itself(void *arg)
 }
 
 /* Two consumers at once; a generator that calls itself. */
-static void test_busy(void **state)
+TEST(busy)
 {
 	run(main_busy, 1);
 	run(main_busy, 2);
@@ -725,7 +725,7 @@ static int main_no_task(void *arg)
 }
 
 /* What cannot be, and no task to start it with, after which it can be tried again. */
-static void test_bad(void **state)
+TEST(bad)
 {
 	struct sley_options ten = { .size = sizeof(ten), .workers = 1, .max_tasks = 10 };
 	char text[2048];
@@ -789,7 +789,7 @@ static int main_later(void *arg)
 }
 
 /* Plain threads consume, too. What is left when the run is over can be freed, at any time, and does nothing else. */
-static void test_threads(void **state)
+TEST(threads)
 {
 	uint64_t item;
 
@@ -853,7 +853,7 @@ static int main_drop_race(void *arg)
 }
 
 /* Freed while it runs on another worker, yields there, or waits: it ends once, and cleans up once. */
-static void test_drop_race(void **state)
+TEST(drop_race)
 {
 	run_tight(main_drop_race);
 }
@@ -890,31 +890,7 @@ static int main_cancel_race(void *arg)
  * The body is cancelled while it hands items over: the consumer gets all items that were yielded, then the outcome. An
  * item is still being copied when the body, woken by the canceller, already goes on: `there` keeps it.
  */
-static void test_cancel_race(void **state)
+TEST(cancel_race)
 {
 	run_tight(main_cancel_race);
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_items),
-		cmocka_unit_test(test_lazy),
-		cmocka_unit_test(test_many),
-		cmocka_unit_test(test_sieve),
-		cmocka_unit_test(test_io),
-		cmocka_unit_test(test_deadlines),
-		cmocka_unit_test(test_cancelled_consumer),
-		cmocka_unit_test(test_drop),
-		cmocka_unit_test(test_cancelled),
-		cmocka_unit_test(test_stubborn),
-		cmocka_unit_test(test_stale),
-		cmocka_unit_test(test_busy),
-		cmocka_unit_test(test_bad),
-		cmocka_unit_test(test_threads),
-		cmocka_unit_test(test_drop_race),
-		cmocka_unit_test(test_cancel_race),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -16,7 +16,8 @@ static void wait_for_it(void *arg)
 	fetch_add(&woken, 1, relaxed);
 }
 
-static int main_wakes_all(void *arg)
+/* All waiters wake when the count is zero, none before. */
+TASK_TEST(wakes_all, 1, 3)
 {
 	sley_task tasks[20];
 
@@ -34,17 +35,10 @@ static int main_wakes_all(void *arg)
 	for (int i = 0; i < 20; i++)
 		REQUIRE(sley_join(tasks[i], SLEY_NEVER) == 0);
 	REQUIRE(woken == 20);
-	return 0;
 }
 
-/* All waiters wake when the count is zero, none before. */
-static void test_wakes_all(void **state)
-{
-	run(main_wakes_all, 1);
-	run(main_wakes_all, 3);
-}
-
-static int main_limits(void *arg)
+/* Below zero and overflow are refused and change nothing; a wait has its deadline. */
+TASK_TEST(limits, 1)
 {
 	REQUIRE(sley_group_done(&group) == -EINVAL);
 	REQUIRE(sley_group_add(&group, INT64_MIN) == -EINVAL);
@@ -58,17 +52,10 @@ static int main_limits(void *arg)
 	REQUIRE(sley_group_add(&group, -3) == -EINVAL);
 	REQUIRE(sley_group_wait(&group, 0) == -ETIMEDOUT);
 	REQUIRE(sley_group_add(&group, -2) == 0);
-	return 0;
-}
-
-/* Below zero and overflow are refused and change nothing; a wait has its deadline. */
-static void test_limits(void **state)
-{
-	run(main_limits, 1);
 }
 
 /* Outside of a run, there is no run to work in. */
-static void test_outside(void **state)
+TEST_FIRST(outside)
 {
 	assert_int_equal(sley_group_add(&group, 1), -ENOTCONN);
 	assert_int_equal(sley_group_done(&group), -ENOTCONN);
@@ -87,7 +74,8 @@ static void *plain_thread(void *unused)
 	return NULL;
 }
 
-static int main_plain(void *arg)
+/* A plain thread may add, and wakes waiters so, and wait, and is woken. */
+TASK_TEST(plain_thread, 1, 2)
 {
 	pthread_t thread;
 
@@ -97,14 +85,6 @@ static int main_plain(void *arg)
 	REQUIRE(sley_sleep(sley_in(SLEY_MS(2))) == 0); /* likely the thread waits by now; both ways are right */
 	REQUIRE(sley_group_done(&back) == 0);
 	pthread_join(thread, NULL);
-	return 0;
-}
-
-/* A plain thread may add, and wakes waiters so, and wait, and is woken. */
-static void test_plain_thread(void **state)
-{
-	run(main_plain, 1);
-	run(main_plain, 2);
 }
 
 static void work(void *arg)
@@ -121,7 +101,8 @@ static void wait_with_deadline(void *arg)
 	REQUIRE(error == 0 || error == -ETIMEDOUT);
 }
 
-static int main_rounds(void *arg)
+/* The last done against waiters whose deadline passes: everybody comes back, round after round. */
+TASK_TEST(rounds, 1, 2, 4)
 {
 	long rounds = test_scale(2000);
 
@@ -136,23 +117,4 @@ static int main_rounds(void *arg)
 		for (int k = 0; k < 4; k++)
 			REQUIRE(sley_join(waiters[k], SLEY_NEVER) == 0);
 	}
-	return 0;
-}
-
-/* The last done against waiters whose deadline passes: everybody comes back, round after round. */
-static void test_rounds(void **state)
-{
-	run(main_rounds, 1);
-	run(main_rounds, 2);
-	run(main_rounds, 4);
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_outside),      cmocka_unit_test(test_wakes_all), cmocka_unit_test(test_limits),
-		cmocka_unit_test(test_plain_thread), cmocka_unit_test(test_rounds),
-	};
-
-	return cmocka_run_group_tests_name("group", tests, NULL, NULL);
 }

@@ -40,23 +40,18 @@ static sley_task start_linked(sley_task other)
 
 /* ---- which ends ---- */
 
-static int main_cancelled(void *arg)
+/* The end of a cancelled task cancels the linked one, in either direction, and so on. */
+TASK_TEST(cancelled, 1, 2, 4)
 {
 	for (int which = 0; which < 2; which++) {
 		sley_task one = sley_spawn(waits, NULL), two = start_linked(one), three = start_linked(two);
 		REQUIRE(sley_cancel(which == 0 ? one : three) == 0);
 		REQUIRE(sley_join(one, SOON) == 0 && sley_join(two, SOON) == 0 && sley_join(three, SOON) == 0);
 	}
-	return 0;
 }
 
-/* The end of a cancelled task cancels the linked one, in either direction, and so on. */
-static void test_cancelled(void **state)
-{
-	run_each(main_cancelled);
-}
-
-static int main_returned(void *arg)
+/* A task that returns does no harm, and what is left of the link does none either. */
+TASK_TEST(returned, 1, 2, 4)
 {
 	REQUIRE(sley_group_add(&gate, 1) == 0);
 	sley_task one = sley_spawn(at_gate, NULL), two = start_linked(one);
@@ -66,13 +61,6 @@ static int main_returned(void *arg)
 	REQUIRE(sley_join(two, sley_in(SLEY_MS(1))) == -ETIMEDOUT);
 	REQUIRE(sley_cancel(two) == 0);
 	REQUIRE(sley_join(two, SOON) == 0);
-	return 0;
-}
-
-/* A task that returns does no harm, and what is left of the link does none either. */
-static void test_returned(void **state)
-{
-	run_each(main_returned);
 }
 
 static int at_gate_then(void *result)
@@ -81,7 +69,8 @@ static int at_gate_then(void *result)
 	return (int)(intptr_t)result;
 }
 
-static int main_children(void *arg)
+/* A scope's child that fails cancels those that are linked with it; one that succeeds does not. */
+TASK_TEST(children, 1, 2, 4)
 {
 	struct sley_scope_options options = { .size = sizeof(options), .keep_going = 1 };
 	struct sley_scope *scope;
@@ -96,13 +85,6 @@ static int main_children(void *arg)
 	REQUIRE(sley_join(of_bad, SOON) == 0);
 	REQUIRE(sley_join(of_good, sley_in(SLEY_MS(1))) == -ETIMEDOUT);
 	REQUIRE(sley_cancel(of_good) == 0 && sley_join(of_good, SOON) == 0);
-	return 0;
-}
-
-/* A scope's child that fails cancels those that are linked with it; one that succeeds does not. */
-static void test_children(void **state)
-{
-	run_each(main_children);
 }
 
 /* ---- taken back ---- */
@@ -131,7 +113,8 @@ static void is_linked_then_unlinks(void *arg)
 	REQUIRE(sley_cancel(sley_self()) == 0);
 }
 
-static int main_unlink(void *arg)
+/* Either of them takes the link back; then a failure is the failing one's own. */
+TASK_TEST(unlink, 1, 2, 4)
 {
 	sley_task task = sley_spawn(unlinks, (void *)(intptr_t)sley_spawn(waits, NULL));
 
@@ -144,13 +127,6 @@ static int main_unlink(void *arg)
 	REQUIRE(sley_join(task, SOON) == 0);
 	await_state(other, SLEY_TASK_WAITING, SLEY_WAIT_SLEEP);
 	REQUIRE(sley_cancel(other) == 0 && sley_join(other, SOON) == 0);
-	return 0;
-}
-
-/* Either of them takes the link back; then a failure is the failing one's own. */
-static void test_unlink(void **state)
-{
-	run_each(main_unlink);
 }
 
 /* ---- masked ---- */
@@ -169,16 +145,10 @@ static void masked(void *task)
 	REQUIRE(sley_sleep(SLEY_NEVER) == -ECANCELED);
 }
 
-static int main_masked(void *arg)
+/* It is a cancellation like any other: it can be masked, and is told before a join of the task returns. */
+TASK_TEST(masked, 1, 2, 4)
 {
 	REQUIRE(sley_join(sley_spawn(masked, (void *)(intptr_t)sley_spawn(waits, NULL)), SOON) == 0);
-	return 0;
-}
-
-/* It is a cancellation like any other: it can be masked, and is told before a join of the task returns. */
-static void test_masked(void **state)
-{
-	run_each(main_masked);
 }
 
 /* ---- refused ---- */
@@ -207,7 +177,7 @@ static int main_refused(void *arg)
 }
 
 /* Itself, stale and ended ones, no memory; outside of a task. */
-static void test_refused(void **state)
+TEST(refused)
 {
 	run(main_refused, 1);
 	assert_int_equal(sley_task_link(1), -EDEADLK);
@@ -236,7 +206,15 @@ static void links_or_not(void *task)
 	fetch_add(sley_cancelled() ? &cancelled : &spared, 1, relaxed);
 }
 
-static int main_race(void *arg)
+/*
+ * Unlinking against the end: once it has returned 0 no cancellation comes of the link.
+ *
+ *   the failing task's worker             the other task
+ *   takes its own half out
+ *                                         sley_task_unlink(): takes its own half back
+ *   the other's half: gone; no cancel
+ */
+TASK_TEST(unlink_race, 1, 2, 4)
 {
 	long rounds = test_scale(20000);
 
@@ -250,20 +228,6 @@ static int main_race(void *arg)
 		REQUIRE(sley_join(one, SOON) == 0 && sley_join(two, SOON) == 0);
 	}
 	REQUIRE(spared + cancelled == (unsigned)rounds);
-	return 0;
-}
-
-/*
- * Unlinking against the end: once it has returned 0 no cancellation comes of the link.
- *
- *   the failing task's worker             the other task
- *   takes its own half out
- *                                         sley_task_unlink(): takes its own half back
- *   the other's half: gone; no cancel
- */
-static void test_unlink_race(void **state)
-{
-	run_each(main_race);
 }
 
 static void links_back(void *arg)
@@ -275,7 +239,8 @@ static void links_back(void *arg)
 		sley_cancel(sley_self());
 }
 
-static int main_both(void *arg)
+/* Two tasks link each other and end at once, some with a failure: both ends are told, and nothing is left. */
+TASK_TEST(both_end, 1, 2, 4)
 {
 	static sley_task pair[2]; /* atomic */
 
@@ -287,22 +252,4 @@ static int main_both(void *arg)
 			sley_yield();
 		REQUIRE(sley_join(pair[0], SOON) == 0 && sley_join(pair[1], SOON) == 0);
 	}
-	return 0;
-}
-
-/* Two tasks link each other and end at once, some with a failure: both ends are told, and nothing is left. */
-static void test_both_end(void **state)
-{
-	run_each(main_both);
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_cancelled), cmocka_unit_test(test_returned),    cmocka_unit_test(test_children),
-		cmocka_unit_test(test_unlink),    cmocka_unit_test(test_masked),      cmocka_unit_test(test_refused),
-		cmocka_unit_test(test_both_end),  cmocka_unit_test(test_unlink_race),
-	};
-
-	return cmocka_run_group_tests_name("link", tests, NULL, NULL);
 }

@@ -52,7 +52,8 @@ static void expect(struct sley_monitor *monitor, sley_task task, enum sley_reaso
 
 /* ---- how it ended ---- */
 
-static int main_plain(void *arg)
+/* Returned, or cancelled; a task that nobody cancelled and that is told of is none the worse for it. */
+TASK_TEST(plain, 1, 2, 4)
 {
 	struct sley_monitor *monitor = new_monitor();
 	struct sley_end end;
@@ -70,13 +71,6 @@ static int main_plain(void *arg)
 	expect(monitor, task, SLEY_END_CANCELLED, 0);
 	REQUIRE(sley_join(task, SOON) == 0);
 	REQUIRE(sley_monitor_free(monitor) == 0);
-	return 0;
-}
-
-/* Returned, or cancelled; a task that nobody cancelled and that is told of is none the worse for it. */
-static void test_plain(void **state)
-{
-	run_each(main_plain);
 }
 
 static void add_child(struct sley_monitor *monitor, struct sley_scope *scope, int (*fn)(void *), int result,
@@ -86,7 +80,8 @@ static void add_child(struct sley_monitor *monitor, struct sley_scope *scope, in
 	REQUIRE(*task > 0 && sley_monitor_add(monitor, *task) == 0);
 }
 
-static int main_children(void *arg)
+/* Children that were cancelled: their result says whether they failed. */
+TASK_TEST(children, 1, 2, 4)
 {
 	struct sley_scope_options options = { .size = sizeof(options), .keep_going = 1 };
 	struct sley_monitor *monitor = new_monitor();
@@ -102,13 +97,6 @@ static int main_children(void *arg)
 	expect(monitor, task, SLEY_END_CANCELLED, -EINTR);
 	REQUIRE(sley_scope_close(scope, SOON) == -EINTR);
 	REQUIRE(sley_monitor_free(monitor) == 0);
-	return 0;
-}
-
-/* Children that were cancelled: their result says whether they failed. */
-static void test_children(void **state)
-{
-	run_each(main_children);
 }
 
 static int at_gate_then(void *result)
@@ -117,7 +105,8 @@ static int at_gate_then(void *result)
 	return (int)(intptr_t)result;
 }
 
-static int main_failed(void *arg)
+/* A failure and what it does to the siblings are told apart. */
+TASK_TEST(failed, 1, 2, 4)
 {
 	struct sley_monitor *monitor = new_monitor();
 	struct sley_scope *scope;
@@ -136,18 +125,12 @@ static int main_failed(void *arg)
 	REQUIRE(first->task == failing && first->reason == SLEY_END_FAILED && first->result == -EIO);
 	REQUIRE(other->task == sibling && other->reason == SLEY_END_CANCELLED && other->result == -ECANCELED);
 	REQUIRE(sley_monitor_free(monitor) == 0);
-	return 0;
-}
-
-/* A failure and what it does to the siblings are told apart. */
-static void test_failed(void **state)
-{
-	run_each(main_failed);
 }
 
 /* ---- late and often ---- */
 
-static int main_ended(void *arg)
+/* A task that has ended is told of at once, as often as it is added, until it is joined. */
+TASK_TEST(ended, 1, 2, 4)
 {
 	struct sley_monitor *monitor = new_monitor();
 	struct sley_end end;
@@ -166,16 +149,10 @@ static int main_ended(void *arg)
 	expect(monitor, task, SLEY_END_RETURNED, 0);
 	REQUIRE(sley_monitor_wait(monitor, &end, SLEY_NEVER) == -ENOENT);
 	REQUIRE(sley_monitor_free(monitor) == 0);
-	return 0;
 }
 
-/* A task that has ended is told of at once, as often as it is added, until it is joined. */
-static void test_ended(void **state)
-{
-	run_each(main_ended);
-}
-
-static int main_remove(void *arg)
+/* What is removed is not told; other addings, and other monitors, are not touched. */
+TASK_TEST(remove, 1, 2, 4)
 {
 	struct sley_monitor *monitor = new_monitor(), *other = new_monitor();
 	struct sley_end end;
@@ -193,13 +170,6 @@ static int main_remove(void *arg)
 	expect(other, one, SLEY_END_RETURNED, 0);
 	REQUIRE(sley_join(one, SOON) == 0 && sley_join(two, SOON) == 0);
 	REQUIRE(sley_monitor_free(monitor) == 0 && sley_monitor_free(other) == 0);
-	return 0;
-}
-
-/* What is removed is not told; other addings, and other monitors, are not touched. */
-static void test_remove(void **state)
-{
-	run_each(main_remove);
 }
 
 /* ---- several that wait ---- */
@@ -215,7 +185,8 @@ static void receives(void *monitor)
 	fetch_add(error == 0 ? &got : &got_nothing, 1, relaxed);
 }
 
-static int main_several(void *arg)
+/* One message each, in turn; when none can come any more the rest are told so. */
+TASK_TEST(several, 1, 2, 4)
 {
 	for (int how = 0; how < 2; how++) {
 		struct sley_monitor *monitor = new_monitor();
@@ -242,13 +213,6 @@ static int main_several(void *arg)
 		REQUIRE(sley_join(one, SOON) == 0 && sley_join(two, SOON) == 0);
 		REQUIRE(sley_monitor_free(monitor) == 0);
 	}
-	return 0;
-}
-
-/* One message each, in turn; when none can come any more the rest are told so. */
-static void test_several(void **state)
-{
-	run_each(main_several);
 }
 
 static void is_cancelled(void *monitor)
@@ -259,7 +223,8 @@ static void is_cancelled(void *monitor)
 	REQUIRE(sley_monitor_wait(monitor, &end, SLEY_NEVER) == -ECANCELED);
 }
 
-static int main_cancelled(void *arg)
+/* A receiver that is cancelled takes no message with it. */
+TASK_TEST(cancelled, 1, 2, 4)
 {
 	struct sley_monitor *monitor = new_monitor();
 	sley_task task = sley_spawn(waits, NULL);
@@ -272,13 +237,6 @@ static int main_cancelled(void *arg)
 	expect(monitor, task, SLEY_END_CANCELLED, 0);
 	REQUIRE(sley_join(task, SOON) == 0);
 	REQUIRE(sley_monitor_free(monitor) == 0);
-	return 0;
-}
-
-/* A receiver that is cancelled takes no message with it. */
-static void test_cancelled(void **state)
-{
-	run_each(main_cancelled);
 }
 
 static void is_cancelled_once(void *monitor)
@@ -288,7 +246,8 @@ static void is_cancelled_once(void *monitor)
 	REQUIRE(sley_monitor_wait(monitor, &end, SLEY_NEVER) == -ECANCELED);
 }
 
-static int main_given_up(void *arg)
+/* One that has given up, and was taken off the list by somebody else, has to look at the monitor again. */
+TASK_TEST(given_up, 1)
 {
 	struct sley_monitor *monitor = new_monitor();
 	sley_task task = sley_spawn(waits, NULL);
@@ -302,13 +261,6 @@ static int main_given_up(void *arg)
 	REQUIRE(sley_join(receiver, SOON) == 0);
 	REQUIRE(sley_monitor_free(monitor) == 0);
 	REQUIRE(sley_cancel(task) == 0 && sley_join(task, SOON) == 0);
-	return 0;
-}
-
-/* One that has given up, and was taken off the list by somebody else, has to look at the monitor again. */
-static void test_given_up(void **state)
-{
-	run(main_given_up, 1);
 }
 
 /* ---- plain threads ---- */
@@ -329,7 +281,8 @@ static void *thread_monitors(void *task)
 	return NULL;
 }
 
-static int main_thread(void *arg)
+/* A thread that runs no task makes all the calls, and blocks. */
+TASK_TEST(thread, 2)
 {
 	static sley_task task;
 	pthread_t thread;
@@ -338,13 +291,6 @@ static int main_thread(void *arg)
 	REQUIRE(pthread_create(&thread, NULL, thread_monitors, &task) == 0);
 	REQUIRE(sley_join(task, SOON) == 0);
 	REQUIRE(pthread_join(thread, NULL) == 0);
-	return 0;
-}
-
-/* A thread that runs no task makes all the calls, and blocks. */
-static void test_thread(void **state)
-{
-	run(main_thread, 2);
 }
 
 /* ---- refused ---- */
@@ -389,7 +335,7 @@ static int main_refused(void *arg)
 }
 
 /* Nulls, stale ids, no memory, a copying stack; outside of a run. */
-static void test_refused(void **state)
+TEST(refused)
 {
 	struct sley_monitor *monitor;
 
@@ -407,7 +353,15 @@ static void ends_soon(void *spins)
 		sley_yield();
 }
 
-static int main_race(void *arg)
+/*
+ * Removing against the end: the message comes, or the removal has succeeded, never both or neither.
+ *
+ *   the task's worker                     remover
+ *   takes the watch out of the list
+ *                                         finds none: -ENOENT
+ *   puts the message
+ */
+TASK_TEST(remove_race, 1, 2, 4)
 {
 	long rounds = test_scale(20000);
 	unsigned told = 0, removed = 0;
@@ -432,23 +386,10 @@ static int main_race(void *arg)
 	}
 	REQUIRE(told > 0 && removed > 0 && told + removed == (unsigned)rounds);
 	REQUIRE(sley_monitor_free(monitor) == 0);
-	return 0;
 }
 
-/*
- * Removing against the end: the message comes, or the removal has succeeded, never both or neither.
- *
- *   the task's worker                     remover
- *   takes the watch out of the list
- *                                         finds none: -ENOENT
- *   puts the message
- */
-static void test_remove_race(void **state)
-{
-	run_each(main_race);
-}
-
-static int main_free_race(void *arg)
+/* A monitor is freed while tasks that it watches end, and some of their messages are there. */
+TASK_TEST(free_race, 1, 2, 4)
 {
 	enum { TASKS = 100 }; /* more than are taken back at once */
 	sley_task tasks[TASKS];
@@ -465,13 +406,6 @@ static int main_free_race(void *arg)
 		for (int k = 0; k < TASKS; k++)
 			REQUIRE(sley_join(tasks[k], SOON) == 0);
 	}
-	return 0;
-}
-
-/* A monitor is freed while tasks that it watches end, and some of their messages are there. */
-static void test_free_race(void **state)
-{
-	run_each(main_free_race);
 }
 
 static void collects(void *monitor)
@@ -488,7 +422,8 @@ static void collects(void *monitor)
 	}
 }
 
-static int main_collect(void *arg)
+/* Adding against the end, and several receivers: each adding makes exactly one message, and one gets it. */
+TASK_TEST(collect, 1, 2, 4)
 {
 	struct sley_monitor *monitor = new_monitor();
 	long rounds = test_scale(20000);
@@ -510,13 +445,6 @@ static int main_collect(void *arg)
 		REQUIRE(sley_join(collectors[i], SOON) == 0);
 	REQUIRE(load(&got, relaxed) == (unsigned)rounds);
 	REQUIRE(sley_monitor_free(monitor) == 0);
-	return 0;
-}
-
-/* Adding against the end, and several receivers: each adding makes exactly one message, and one gets it. */
-static void test_collect(void **state)
-{
-	run_each(main_collect);
 }
 
 #if RACE_POINTS
@@ -530,7 +458,13 @@ static void *removes(void *unused)
 	return NULL;
 }
 
-static int main_extra(void *unused)
+/*
+ *   a task has ended                     sley_monitor_remove()
+ *   its entry is to be freed
+ *                                        lock; the id is the task's; it has an extra
+ *   lock: waits; frees the extra         looks through its watches; unlock
+ */
+TASK_TEST(extra, 2)
 {
 	static const struct sley_task_options detached = { .size = sizeof(detached), .detached = 1 };
 	struct sley_monitor *other = new_monitor();
@@ -554,33 +488,6 @@ static int main_extra(void *unused)
 	race_go("monitor_takes_back_locked");
 	REQUIRE(pthread_join(thread, NULL) == 0);
 	REQUIRE(sley_monitor_free(other) == 0 && sley_monitor_free(asked) == 0);
-	return 0;
-}
-
-/*
- *   a task has ended                     sley_monitor_remove()
- *   its entry is to be freed
- *                                        lock; the id is the task's; it has an extra
- *   lock: waits; frees the extra         looks through its watches; unlock
- */
-static void test_extra(void **state)
-{
-	run(main_extra, 2);
 }
 
 #endif
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_plain),       cmocka_unit_test(test_children),  cmocka_unit_test(test_failed),
-		cmocka_unit_test(test_ended),       cmocka_unit_test(test_remove),    cmocka_unit_test(test_several),
-		cmocka_unit_test(test_cancelled),   cmocka_unit_test(test_given_up), cmocka_unit_test(test_thread),    cmocka_unit_test(test_refused),
-		cmocka_unit_test(test_remove_race), cmocka_unit_test(test_free_race), cmocka_unit_test(test_collect),
-#if RACE_POINTS
-		cmocka_unit_test(test_extra),
-#endif
-	};
-
-	return cmocka_run_group_tests_name("monitor", tests, NULL, NULL);
-}

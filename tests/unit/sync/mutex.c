@@ -61,7 +61,7 @@ static void exclusion(unsigned workers, uintptr_t threads)
 }
 
 /* At most one task is inside, also when the holder gives its thread away, and plain threads compete with tasks. */
-static void test_exclusion(void **state)
+TEST(exclusion)
 {
 	for (unsigned workers = 1; workers <= 4; workers *= 2) {
 		exclusion(workers, 0);
@@ -80,7 +80,8 @@ static void enter_once(void *arg)
 	REQUIRE(sley_mutex_unlock(&mutex) == 0);
 }
 
-static int main_order(void *arg)
+/* Where nobody barges, waiters get it in the order in which they came. */
+TASK_TEST(order, 1, 3)
 {
 	sley_task tasks[50];
 
@@ -95,14 +96,6 @@ static int main_order(void *arg)
 		REQUIRE(sley_join(tasks[i], SLEY_NEVER) == 0);
 	for (unsigned i = 0; i < 50; i++)
 		REQUIRE(order[i] == i);
-	return 0;
-}
-
-/* Where nobody barges, waiters get it in the order in which they came. */
-static void test_order(void **state)
-{
-	run(main_order, 1);
-	run(main_order, 3);
 }
 
 static sley_task start_waiter(uintptr_t number)
@@ -113,7 +106,8 @@ static sley_task start_waiter(uintptr_t number)
 	return task;
 }
 
-static int main_barging(void *arg)
+/* Newcomers barge: after an unlock it is free, although somebody waits. Fails if unlock always handed it over. */
+TASK_TEST(barging, 1)
 {
 	int barged = -EBUSY;
 
@@ -133,13 +127,6 @@ static int main_barging(void *arg)
 		REQUIRE(sley_join(task, SLEY_NEVER) == 0 && entered == 1);
 	}
 	REQUIRE(barged == 0);
-	return 0;
-}
-
-/* Newcomers barge: after an unlock it is free, although somebody waits. Fails if unlock always handed it over. */
-static void test_barging(void **state)
-{
-	run(main_barging, 1);
 }
 
 static int main_starvation(void *arg)
@@ -204,7 +191,7 @@ static int main_endurance(void *arg)
  *   (1 ms later) unlock: hands over
  *   lock: waits                   has it
  */
-static void test_starvation(void **state)
+TEST(starvation)
 {
 	run(main_starvation, 1);
 	run(main_endurance, 1);
@@ -249,20 +236,14 @@ static bool give_up(bool cancel)
 	return barged;
 }
 
-static int main_giving_up(void *arg)
+/* Who was woken, finds it held and cannot wait any more: the next unlock wakes the one behind it. */
+TASK_TEST(giving_up, 1)
 {
 	for (int cancel = 0; cancel < 2; cancel++) {
 		int tries = 0;
 		while (!give_up(cancel))
 			REQUIRE(++tries < 200);
 	}
-	return 0;
-}
-
-/* Who was woken, finds it held and cannot wait any more: the next unlock wakes the one behind it. */
-static void test_giving_up(void **state)
-{
-	run(main_giving_up, 1);
 }
 
 /* ---- answers ---- */
@@ -275,7 +256,8 @@ static void other_task(void *arg)
 	REQUIRE(sley_mutex_lock(&mutex, sley_in(SLEY_MS(1))) == -ETIMEDOUT);
 }
 
-static int main_answers(void *arg)
+/* Busy, timed out, held by oneself, not one's own. A waiter that gave up leaves it usable. */
+TASK_TEST(answers, 1, 2)
 {
 	REQUIRE(sley_mutex_unlock(&mutex) == -EPERM); /* nobody holds it */
 	REQUIRE(sley_mutex_lock(&mutex, 0) == 0);     /* free: the deadline does not matter */
@@ -287,18 +269,10 @@ static int main_answers(void *arg)
 	REQUIRE(sley_mutex_trylock(&mutex) == 0);
 	REQUIRE(sley_mutex_unlock(&mutex) == 0);
 	REQUIRE(sley_mutex_unlock(&mutex) == -EPERM);
-	return 0;
-}
-
-/* Busy, timed out, held by oneself, not one's own. A waiter that gave up leaves it usable. */
-static void test_answers(void **state)
-{
-	run(main_answers, 1);
-	run(main_answers, 2);
 }
 
 /* Outside of a run: -ENOTCONN, and the mutex is as it was. */
-static void test_outside(void **state)
+TEST_FIRST(outside)
 {
 	assert_int_equal(sley_mutex_lock(&mutex, SLEY_NEVER), -ENOTCONN);
 	assert_int_equal(sley_mutex_trylock(&mutex), -ENOTCONN);
@@ -324,7 +298,8 @@ static void *answers_in_thread(void *unused)
 	return NULL;
 }
 
-static int main_thread_answers(void *arg)
+/* The same answers for plain threads, which own it as tasks do. */
+TASK_TEST(thread_answers, 1, 2)
 {
 	pthread_t thread;
 
@@ -346,14 +321,6 @@ static int main_thread_answers(void *arg)
 	REQUIRE(sley_mutex_unlock(&mutex) == -EPERM);
 	mutex = (struct sley_mutex)SLEY_MUTEX_INIT;
 	inside = 0;
-	return 0;
-}
-
-/* The same answers for plain threads, which own it as tasks do. */
-static void test_thread_answers(void **state)
-{
-	run(main_thread_answers, 1);
-	run(main_thread_answers, 2);
 }
 
 static unsigned locking;
@@ -378,7 +345,7 @@ static int main_strand(void *arg)
 }
 
 /* A thread that waits when the run ends is told so. */
-static void test_run_ends(void **state)
+TEST(run_ends)
 {
 	for (long i = 0; i < test_scale(50); i++) {
 		run(main_strand, 1);
@@ -408,7 +375,15 @@ static void impatient(void *arg)
 	}
 }
 
-static int main_impatient(void *arg)
+/*
+ * The hand-over against the deadline:
+ *
+ *   holder                        waiter's timer
+ *   unlock: pops the waiter
+ *                                 claims it
+ *   claims: fails, pops the next  (and nobody is woken, or owns it, who has left)
+ */
+TASK_TEST(deadlines, 2, 4)
 {
 	sley_task tasks[5];
 
@@ -419,21 +394,6 @@ static int main_impatient(void *arg)
 		REQUIRE(sley_join(tasks[i], SLEY_NEVER) == 0);
 	REQUIRE(got > 0 && gave_up > 0 && got + gave_up == 5 * (unsigned)test_scale(5000));
 	REQUIRE(sley_mutex_lock(&mutex, 0) == 0 && sley_mutex_unlock(&mutex) == 0); /* nobody was handed it in vain */
-	return 0;
-}
-
-/*
- * The hand-over against the deadline:
- *
- *   holder                        waiter's timer
- *   unlock: pops the waiter
- *                                 claims it
- *   claims: fails, pops the next  (and nobody is woken, or owns it, who has left)
- */
-static void test_deadlines(void **state)
-{
-	run(main_impatient, 2);
-	run(main_impatient, 4);
 }
 
 #ifdef SLEY_DEBUG
@@ -461,7 +421,8 @@ static void ends_unlocked(void *unused)
 	REQUIRE(sley_rwlock_trywrlock(&left_rwlock) == 0 && sley_rwlock_unlock(&left_rwlock) == 0);
 }
 
-static int main_ends(void *unused)
+/* A task that ends with one locked is named. */
+TASK_TEST(ends_locked, 2)
 {
 	static char text[4096];
 
@@ -474,29 +435,6 @@ static int main_ends(void *unused)
 	REQUIRE(occurrences(text, "ends with the") == 2); /* once for each place of a spawn */
 	REQUIRE(occurrences(text, "ends with the mutex") == 1 && occurrences(text, "as ends_locked, ends") == 1);
 	REQUIRE(occurrences(text, "ends with the rwlock") == 1 && occurrences(text, "which it locked at ") == 2);
-	return 0;
-}
-
-/* A task that ends with one locked is named. */
-static void test_ends_locked(void **state)
-{
-	run(main_ends, 2);
 }
 
 #endif
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_outside),    cmocka_unit_test(test_exclusion),
-		cmocka_unit_test(test_order),      cmocka_unit_test(test_barging),
-		cmocka_unit_test(test_starvation), cmocka_unit_test(test_giving_up),
-		cmocka_unit_test(test_answers),    cmocka_unit_test(test_thread_answers),
-		cmocka_unit_test(test_run_ends),   cmocka_unit_test(test_deadlines),
-#ifdef SLEY_DEBUG
-		cmocka_unit_test(test_ends_locked),
-#endif
-	};
-
-	return cmocka_run_group_tests_name("mutex", tests, NULL, NULL);
-}

@@ -105,7 +105,7 @@ static int main_null(void *arg)
 }
 
 /* Each has its code, nothing is begun, and the run goes on. */
-static void test_null(void **state)
+TEST(null)
 {
 	int (*none)(void *) = NULL;
 	int result = 7;
@@ -113,13 +113,4 @@ static void test_null(void **state)
 	assert_int_equal(sley_run(none, NULL, NULL, &result), -EINVAL);
 	assert_int_equal(result, 7);
 	run(main_null, 1);
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_null),
-	};
-
-	return cmocka_run_group_tests_name("null", tests, NULL, NULL);
 }

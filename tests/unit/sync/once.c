@@ -77,7 +77,7 @@ static int main_once(void *arg)
 }
 
 /* Many tasks, and a thread, at once: it runs once, and all see what it did. Afterwards it needs no run even. */
-static void test_once(void **state)
+TEST(once)
 {
 	run(main_once, 1);
 	run(main_once, 2);
@@ -105,7 +105,8 @@ static void call_numbered(void *arg)
 	answers[i] = sley_once(&once, wait_and_answer, (void *)(intptr_t)(i < 2 ? -EIO - (int)i : 0), SOON);
 }
 
-static int main_failing(void *arg)
+/* A function that fails: its caller gets the answer, the next in line tries, until one succeeds. */
+TASK_TEST(failing, 1, 2)
 {
 	sley_task tasks[4];
 	char item = 0;
@@ -125,14 +126,6 @@ static int main_failing(void *arg)
 	join(tasks[3]);
 	REQUIRE(runs == 3 && answers[0] == -EIO && answers[1] == -EIO - 1 && answers[2] == 0 && answers[3] == 0);
 	REQUIRE(sley_chan_free(gate) == 0);
-	return 0;
-}
-
-/* A function that fails: its caller gets the answer, the next in line tries, until one succeeds. */
-static void test_failing(void **state)
-{
-	run(main_failing, 1);
-	run(main_failing, 2);
 }
 
 /* ---- cancelling and deadlines ---- */
@@ -142,7 +135,8 @@ static void call_hastily(void *arg)
 	answers[1] = sley_once(&once, wait_and_answer, NULL, sley_in(SLEY_MS(2)));
 }
 
-static int main_cancel(void *arg)
+/* A waiter that is cancelled or times out, leaves; a runner that is cancelled fails, and the next one runs it. */
+TASK_TEST(cancel, 1, 2)
 {
 	char item = 0;
 
@@ -164,14 +158,6 @@ static int main_cancel(void *arg)
 	join(waiter);
 	REQUIRE(answers[3] == 0 && runs == 2);
 	REQUIRE(sley_chan_free(gate) == 0);
-	return 0;
-}
-
-/* A waiter that is cancelled or times out, leaves; a runner that is cancelled fails, and the next one runs it. */
-static void test_cancel(void **state)
-{
-	run(main_cancel, 1);
-	run(main_cancel, 2);
 }
 
 static unsigned failures, successes; /* atomic */
@@ -214,7 +200,7 @@ static int main_race(void *arg)
  *                                 claims: deadline
  *   pops the first: cannot claim it; pops the second            runs it
  */
-static void test_races(void **state)
+TEST(races)
 {
 	run(main_race, 2);
 	run(main_race, 4);
@@ -259,7 +245,7 @@ static int main_answers(void *arg)
 	return 0;
 }
 
-static void test_answers(void **state)
+TEST_FIRST(answers)
 {
 	run(main_answers, 1);
 	reset();
@@ -280,7 +266,13 @@ static void *reuse(void *unused)
 	return NULL;
 }
 
-static int main_reuse(void *unused)
+/*
+ *   runs the function                    another caller
+ *   state = DONE
+ *                                        DONE: it is told, and the memory becomes something else's
+ *   looks for those who wait; unlocks: not in that
+ */
+TASK_TEST(memory, 2)
 {
 	struct sley_once other;
 	pthread_t thread;
@@ -298,34 +290,6 @@ static int main_reuse(void *unused)
 	join(runner);
 	memset(&other, 0xff, sizeof(other));
 	REQUIRE(memcmp(&once, &other, sizeof(once)) == 0);
-	return 0;
-}
-
-/*
- *   runs the function                    another caller
- *   state = DONE
- *                                        DONE: it is told, and the memory becomes something else's
- *   looks for those who wait; unlocks: not in that
- */
-static void test_memory(void **state)
-{
-	run(main_reuse, 2);
 }
 
 #endif
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_answers),
-		cmocka_unit_test(test_once),
-		cmocka_unit_test(test_failing),
-		cmocka_unit_test(test_cancel),
-		cmocka_unit_test(test_races),
-#if RACE_POINTS
-		cmocka_unit_test(test_memory),
-#endif
-	};
-
-	return cmocka_run_group_tests_name("once", tests, NULL, NULL);
-}

@@ -26,7 +26,8 @@ static void stagger(uint32_t *state)
 		sley_yield();
 }
 
-static int main_once(void *arg)
+/* Resolved or rejected once; the second is told and changes nothing. */
+TASK_TEST(once, 1)
 {
 	uint64_t value = 4, result = 0;
 
@@ -48,16 +49,10 @@ static int main_once(void *arg)
 	REQUIRE(sley_promise_resolve(promise, NULL) == -EALREADY);
 	REQUIRE(sley_await(future, NULL, 0) == -EIO);
 	REQUIRE(sley_promise_free(promise) == 0 && sley_future_free(future) == 0);
-	return 0;
 }
 
-/* Resolved or rejected once; the second is told and changes nothing. */
-static void test_once(void **state)
-{
-	run(main_once, 1);
-}
-
-static int main_dropped(void *arg)
+/* A promise that everybody dropped rejects with -EOWNERDEAD. */
+TASK_TEST(dropped, 1)
 {
 	REQUIRE(sley_promise_new(&promise, &future, 8) == 0);
 	REQUIRE(sley_promise_ref(promise) == promise);
@@ -67,16 +62,9 @@ static int main_dropped(void *arg)
 	REQUIRE(sley_await(future, NULL, 0) == -EOWNERDEAD);
 	REQUIRE(sley_future_free(future) == 0);
 	REQUIRE(sley_promise_free(NULL) == 0 && sley_promise_ref(NULL) == NULL);
-	return 0;
 }
 
-/* A promise that everybody dropped rejects with -EOWNERDEAD. */
-static void test_dropped(void **state)
-{
-	run(main_dropped, 1);
-}
-
-static int main_bad(void *arg)
+TASK_TEST(bad, 1)
 {
 	struct sley_promise *p = NULL;
 	struct sley_future *f = NULL;
@@ -89,12 +77,6 @@ static int main_bad(void *arg)
 #endif
 	REQUIRE(!p && !f); /* unchanged */
 	REQUIRE(sley_promise_resolve(NULL, NULL) == -EINVAL && sley_promise_reject(NULL, -EIO) == -EINVAL);
-	return 0;
-}
-
-static void test_bad(void **state)
-{
-	run(main_bad, 1);
 }
 
 /* ---- from plain threads ---- */
@@ -160,7 +142,7 @@ static int main_from_outside(void *arg)
 }
 
 /* A plain thread completes what tasks await; and makes and awaits futures itself. */
-static void test_threads(void **state)
+TEST(threads)
 {
 	run(main_threads, 1);
 	run(main_threads, 2);
@@ -184,7 +166,8 @@ static void resolve_and_drop(void *number)
 	REQUIRE(sley_promise_free(promise) == 0);
 }
 
-static int main_two_resolvers(void *arg)
+/* Of two resolvers one succeeds, its value is what the future has, and the other is told. */
+TASK_TEST(two_resolvers, 1, 2, 4)
 {
 	uint64_t result = 9;
 
@@ -198,15 +181,6 @@ static int main_two_resolvers(void *arg)
 		REQUIRE(result < 2 && answers[result] == 0 && answers[1 - result] == -EALREADY);
 		REQUIRE(sley_future_free(future) == 0);
 	}
-	return 0;
-}
-
-/* Of two resolvers one succeeds, its value is what the future has, and the other is told. */
-static void test_two_resolvers(void **state)
-{
-	run(main_two_resolvers, 1);
-	run(main_two_resolvers, 2);
-	run(main_two_resolvers, 4);
 }
 
 static void drop(void *number)
@@ -217,7 +191,8 @@ static void drop(void *number)
 	REQUIRE(sley_promise_free(promise) == 0);
 }
 
-static int main_two_droppers(void *arg)
+/* Two owners drop at once: neither may think that the other still has it, or who awaits would wait for ever. */
+TASK_TEST(two_droppers, 1, 2, 4)
 {
 	for (long i = 0; i < ROUNDS; i++) {
 		seed++;
@@ -228,15 +203,6 @@ static int main_two_droppers(void *arg)
 		REQUIRE(sley_join(one, SLEY_NEVER) == 0 && sley_join(two, SLEY_NEVER) == 0);
 		REQUIRE(sley_future_free(future) == 0);
 	}
-	return 0;
-}
-
-/* Two owners drop at once: neither may think that the other still has it, or who awaits would wait for ever. */
-static void test_two_droppers(void **state)
-{
-	run(main_two_droppers, 1);
-	run(main_two_droppers, 2);
-	run(main_two_droppers, 4);
 }
 
 #if RACE_POINTS
@@ -283,40 +249,17 @@ static void free_at_once(void (*completes)(void *), int answer)
 	}
 }
 
-static int main_memory(void *unused)
-{
-	free_at_once(resolve_it, 0);
-	free_at_once(reject_it, -EIO);
-	free_at_once(cancel_it, -ECANCELED);
-	return 0;
-}
-
 /*
  *   completes it                         awaits it
  *   state = DONE
  *                                        DONE: frees the future and the promise
  *   wakes who waits; unlocks: the reference is its own
  */
-static void test_memory(void **state)
+TASK_TEST(memory, 2)
 {
-	run(main_memory, 2);
+	free_at_once(resolve_it, 0);
+	free_at_once(reject_it, -EIO);
+	free_at_once(cancel_it, -ECANCELED);
 }
 
 #endif
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_once),
-		cmocka_unit_test(test_dropped),
-		cmocka_unit_test(test_bad),
-		cmocka_unit_test(test_threads),
-		cmocka_unit_test(test_two_resolvers),
-		cmocka_unit_test(test_two_droppers),
-#if RACE_POINTS
-		cmocka_unit_test(test_memory),
-#endif
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
-}

@@ -95,7 +95,7 @@ static int main_exclusion(void *threads)
 }
 
 /* One writer or several readers, tasks and a plain thread, also across yields. */
-static void test_exclusion(void **state)
+TEST(exclusion)
 {
 	for (unsigned workers = 1; workers <= 4; workers *= 2) {
 		for (uintptr_t threads = 0; threads < 2; threads++) {
@@ -198,7 +198,7 @@ static int main_starving(void *writing)
  * They take turns, so neither starves. With three readers (writers) there is always one that holds it, so a writer (a
  * reader) would never get in if it had to wait until nobody does.
  */
-static void test_turns(void **state)
+TEST(turns)
 {
 	for (uintptr_t writing = 0; writing < 2; writing++) {
 		for (unsigned workers = 1; workers <= 2; workers++) {
@@ -223,7 +223,8 @@ static void read_once_task(void *arg)
 	read_once(1);
 }
 
-static int main_giving_up(void *arg)
+/* A writer that gives up lets in the readers that waited behind it. */
+TASK_TEST(giving_up, 1, 2)
 {
 	for (uintptr_t cancel = 0; cancel < 2; cancel++) {
 		REQUIRE(sley_rwlock_rdlock(&lock, 0) == 0);
@@ -247,17 +248,10 @@ static int main_giving_up(void *arg)
 		REQUIRE(sley_rwlock_trywrlock(&lock) == 0);
 		unlock();
 	}
-	return 0;
 }
 
-/* A writer that gives up lets in the readers that waited behind it. */
-static void test_giving_up(void **state)
-{
-	run(main_giving_up, 1);
-	run(main_giving_up, 2);
-}
-
-static int main_late(void *arg)
+/* An unlock that finds a writer whose wait has just been ended passes it over, and lets in the readers. */
+TASK_TEST(late, 1)
 {
 	REQUIRE(sley_rwlock_rdlock(&lock, 0) == 0);
 	sley_task quits = start(write_hastily, 1, SLEY_WAIT_WRLOCK);
@@ -268,13 +262,6 @@ static int main_late(void *arg)
 	join(behind);
 	join(quits);
 	REQUIRE(answer == -ECANCELED);
-	return 0;
-}
-
-/* An unlock that finds a writer whose wait has just been ended passes it over, and lets in the readers. */
-static void test_late(void **state)
-{
-	run(main_late, 1);
 }
 
 static unsigned got[2], gave_up[2]; /* atomic */
@@ -320,7 +307,7 @@ static int main_race(void *arg)
  *   claims: deadline
  *                             pops the writer: cannot claim it; no other writer: lets in the readers that wait
  */
-static void test_races(void **state)
+TEST(races)
 {
 	run(main_race, 1);
 	run(main_race, 2);
@@ -371,20 +358,10 @@ static int main_answers(void *arg)
 	return 0;
 }
 
-static void test_answers(void **state)
+TEST_FIRST(answers)
 {
 	run(main_answers, 1);
 	assert_int_equal(sley_rwlock_rdlock(&lock, 0), -ENOTCONN);
 	assert_int_equal(sley_rwlock_trywrlock(&lock), -ENOTCONN);
 	assert_int_equal(sley_rwlock_unlock(&lock), -ENOTCONN);
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_answers),   cmocka_unit_test(test_exclusion), cmocka_unit_test(test_turns),
-		cmocka_unit_test(test_giving_up), cmocka_unit_test(test_late),      cmocka_unit_test(test_races),
-	};
-
-	return cmocka_run_group_tests_name("rwlock", tests, NULL, NULL);
 }

@@ -101,7 +101,7 @@ static int main_wait(void *arg)
 }
 
 /* Waiting and closing are over when all children have ended; a scope that was waited for takes more. */
-static void test_wait(void **state)
+TEST(wait)
 {
 	run_fresh(main_wait);
 }
@@ -127,7 +127,7 @@ static int main_siblings(void *arg)
 }
 
 /* A child may spawn into the scope that it is in: the wait is for those, too. */
-static void test_siblings(void **state)
+TEST(siblings)
 {
 	run_fresh(main_siblings);
 }
@@ -149,7 +149,7 @@ static int main_first_error(void *arg)
 }
 
 /* A child's failure cancels the others, and is what the scope answers from then on. */
-static void test_first_error(void **state)
+TEST(first_error)
 {
 	run_fresh(main_first_error);
 }
@@ -177,7 +177,7 @@ static int main_keep_going(void *arg)
 }
 
 /* With keep_going the others go on, and the first error is still answered. */
-static void test_keep_going(void **state)
+TEST(keep_going)
 {
 	run_fresh(main_keep_going);
 }
@@ -232,7 +232,7 @@ static int main_cancel(void *arg)
 }
 
 /* From a thread, a task, a child and the owner: every child ends, and the scope takes no more. */
-static void test_cancel(void **state)
+TEST(cancel)
 {
 	run_fresh(main_cancel);
 }
@@ -268,7 +268,7 @@ static int main_owner_cancelled(void *arg)
 }
 
 /* The wait of a cancelled owner cancels the children, and is still for all of them. */
-static void test_owner_cancelled(void **state)
+TEST(owner_cancelled)
 {
 	run_fresh(main_owner_cancelled);
 }
@@ -303,7 +303,7 @@ static int main_owner_spawns(void *arg)
 }
 
 /* Spawning by a cancelled owner is refused and cancels the scope; in a masked section scopes work as ever. */
-static void test_owner_spawns(void **state)
+TEST(owner_spawns)
 {
 	run_fresh(main_owner_spawns);
 }
@@ -336,7 +336,7 @@ static int main_owner_masked(void *arg)
 }
 
 /* A masked owner that is cancelled leaves its children alone. */
-static void test_owner_masked(void **state)
+TEST(owner_masked)
 {
 	run_fresh(main_owner_masked);
 }
@@ -370,7 +370,7 @@ static int main_tree(void *arg)
 }
 
 /* Cancelling the root reaches every leaf, and the root's end is the last. */
-static void test_tree(void **state)
+TEST(tree)
 {
 	run_fresh(main_tree);
 }
@@ -395,7 +395,7 @@ static int main_wait_deadline(void *arg)
 }
 
 /* A wait whose time is over cancels the children, and is still for all of them. */
-static void test_wait_deadline(void **state)
+TEST(wait_deadline)
 {
 	run_fresh(main_wait_deadline);
 }
@@ -452,7 +452,7 @@ static int main_inherited(void *arg)
 }
 
 /* The earlier of the scope's deadline and the one above ends every wait of a child, and bounds the scopes below. */
-static void test_inherited(void **state)
+TEST(inherited)
 {
 	run_fresh(main_inherited);
 	assert_true(sley_deadline() == SLEY_NEVER);
@@ -466,7 +466,8 @@ static int sleeps(void *arg)
 	return 0;
 }
 
-static int main_sleep(void *arg)
+/* A sleep that the inherited deadline cuts short says so. */
+TASK_TEST(sleep, 1, 2, 4)
 {
 	struct sley_scope_options options = { .size = sizeof(options), .deadline = sley_in(SLEY_MS(2)) };
 	struct sley_scope *scope = open_scope(&options);
@@ -478,13 +479,6 @@ static int main_sleep(void *arg)
 	REQUIRE(sleep_error == -ETIMEDOUT && sley_now() >= options.deadline);
 	int error = sley_scope_close(scope, SLEY_NEVER);
 	REQUIRE(error == 0 || is_over(error)); /* the child may be on its last steps, after the deadline */
-	return 0;
-}
-
-/* A sleep that the inherited deadline cuts short says so. */
-static void test_sleep(void **state)
-{
-	run_each(main_sleep);
 }
 
 /* ---- left open ---- */
@@ -530,7 +524,7 @@ static int main_left_open(void *arg)
 }
 
 /* Scopes left open are closed before their owner's end is told, each in its turn among the cleanups. */
-static void test_left_open(void **state)
+TEST(left_open)
 {
 	run_fresh(main_left_open);
 	assert_int_equal(ended, 6);
@@ -553,7 +547,7 @@ static int main_order(void *arg)
 }
 
 /* A task may have several open, and close them in any order. */
-static void test_order(void **state)
+TEST(order)
 {
 	run_fresh(main_order);
 }
@@ -614,7 +608,7 @@ static int main_refused(void *arg)
 }
 
 /* Null, another's, on a copying stack, options out of range, no memory; outside of a task and of a run. */
-static void test_refused(void **state)
+TEST(refused)
 {
 	struct sley_scope *scope;
 
@@ -669,7 +663,13 @@ static void *cancels(void *scope)
 	return NULL;
 }
 
-static int main_cancelled_outside(void *unused)
+/*
+ *   a plain thread                       the scope
+ *   cancelled = true
+ *                                        its children see that, and end; its owner would close it
+ *   looks for children to tell
+ */
+TASK_TEST(cancelled_outside, 2)
 {
 	pthread_t thread;
 
@@ -686,37 +686,6 @@ static int main_cancelled_outside(void *unused)
 	REQUIRE(!load(&closed, relaxed));
 	race_go("scope_is_cancelled");
 	REQUIRE(pthread_join(thread, NULL) == 0 && sley_join(owner, SOON) == 0);
-	return 0;
-}
-
-/*
- *   a plain thread                       the scope
- *   cancelled = true
- *                                        its children see that, and end; its owner would close it
- *   looks for children to tell
- */
-static void test_cancelled_outside(void **state)
-{
-	run(main_cancelled_outside, 2);
 }
 
 #endif
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_wait),         cmocka_unit_test(test_siblings),
-		cmocka_unit_test(test_first_error),  cmocka_unit_test(test_keep_going),
-		cmocka_unit_test(test_cancel),       cmocka_unit_test(test_owner_cancelled),
-		cmocka_unit_test(test_owner_spawns), cmocka_unit_test(test_owner_masked),
-		cmocka_unit_test(test_tree),         cmocka_unit_test(test_wait_deadline),
-		cmocka_unit_test(test_inherited),    cmocka_unit_test(test_left_open),
-		cmocka_unit_test(test_sleep),
-		cmocka_unit_test(test_order),        cmocka_unit_test(test_refused),
-#if RACE_POINTS
-		cmocka_unit_test(test_cancelled_outside),
-#endif
-	};
-
-	return cmocka_run_group_tests_name("scope", tests, NULL, NULL);
-}

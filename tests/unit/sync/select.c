@@ -32,7 +32,8 @@ static void unmake(void)
 
 /* ---- ready at once ---- */
 
-static int main_ready(void *arg)
+/* The default case, deadlines, both directions, closed channels, null channels. */
+TASK_TEST(ready, 1)
 {
 	uint64_t in = 0, out = 7;
 	struct sley_case cases[] = { RECV(a, &in), RECV(b, &in), RECV(NULL, &in) };
@@ -54,16 +55,10 @@ static int main_ready(void *arg)
 	cases[1] = (struct sley_case)SEND(b, &out);
 	REQUIRE(sley_select(cases + 1, 2, SLEY_NEVER) == 0 && cases[1].error == -EPIPE);
 	unmake();
-	return 0;
 }
 
-/* The default case, deadlines, both directions, closed channels, null channels. */
-static void test_ready(void **state)
-{
-	run(main_ready, 1);
-}
-
-static int main_fair(void *arg)
+/* Of four ready cases each is chosen as often, wherever it stands, the same channel in several. */
+TASK_TEST(fair, 1)
 {
 	unsigned counts[4] = { 0 };
 	char in;
@@ -77,13 +72,6 @@ static int main_fair(void *arg)
 	for (int i = 0; i < 4; i++)
 		REQUIRE(counts[i] > 2200 && counts[i] < 2800); /* 2,500 expected, sigma 43 */
 	unmake();
-	return 0;
-}
-
-/* Of four ready cases each is chosen as often, wherever it stands, the same channel in several. */
-static void test_fair(void **state)
-{
-	run(main_fair, 1);
 }
 
 /* ---- parked ---- */
@@ -167,7 +155,7 @@ static int main_parked(void *arg)
 }
 
 /* A parked select gets its item off its stack, large ones too; the other cases are gone; close wakes it. Shared stacks. */
-static void test_parked(void **state)
+TEST(parked)
 {
 	struct sley_options options = { .size = sizeof(options), .workers = 2, .stack_slots = 2 };
 
@@ -175,7 +163,8 @@ static void test_parked(void **state)
 	run(main_parked, 1);
 }
 
-static int main_self(void *arg)
+/* The same channel to send on and to receive from: a select does not meet itself. */
+TASK_TEST(self, 1)
 {
 	uint64_t in = 0, out = 1;
 
@@ -185,13 +174,6 @@ static int main_self(void *arg)
 	REQUIRE(sley_select(cases, 5, sley_in(SLEY_MS(1))) == -ETIMEDOUT);
 	REQUIRE(in == 0);
 	unmake();
-	return 0;
-}
-
-/* The same channel to send on and to receive from: a select does not meet itself. */
-static void test_self(void **state)
-{
-	run(main_self, 1);
 }
 
 /* ---- many at once ---- */
@@ -266,7 +248,7 @@ static int main_many(void *capacity)
  *   locks a, b                         waits for a
  *   links both, unlocks                finds 1 on a, claims it: its node on b is dead for all others
  */
-static void test_many(void **state)
+TEST(many)
 {
 	for (unsigned workers = 1; workers <= 4; workers *= 2) {
 		for (uintptr_t capacity = 0; capacity < 4; capacity += 3) {
@@ -302,7 +284,8 @@ static int main_answers(void *arg)
 	return 0;
 }
 
-static int main_wide(void *arg)
+/* A thousand cases over five hundred channels, each twice. */
+TASK_TEST(wide, 1)
 {
 	struct sley_case *cases = calloc(1000, sizeof(*cases));
 	struct sley_chan *wide[500];
@@ -322,30 +305,12 @@ static int main_wide(void *arg)
 	for (int i = 0; i < 500; i++)
 		REQUIRE(sley_chan_free(wide[i]) == 0);
 	free(cases);
-	return 0;
-}
-
-/* A thousand cases over five hundred channels, each twice. */
-static void test_wide(void **state)
-{
-	run(main_wide, 1);
 }
 
 /* Counts, operations, channels on copying stacks; outside of a run. */
-static void test_answers(void **state)
+TEST(answers)
 {
 	run(main_answers, 1);
 	assert_int_equal(sley_select(NULL, 0, 0), -ENOTCONN);
 	assert_int_equal(sley_try_select(NULL, 0), -ENOTCONN);
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_ready),   cmocka_unit_test(test_fair), cmocka_unit_test(test_parked),
-		cmocka_unit_test(test_self),    cmocka_unit_test(test_many), cmocka_unit_test(test_wide),
-		cmocka_unit_test(test_answers),
-	};
-
-	return cmocka_run_group_tests_name("select", tests, NULL, NULL);
 }

@@ -32,7 +32,8 @@ static void take(void *arg)
 	store(&order[fetch_add(&entered, 1, relaxed)], n, relaxed);
 }
 
-static int main_order(void *arg)
+/* Several at once, first come first served: who wants few does not pass who wants many. */
+TASK_TEST(order, 1, 3)
 {
 	sley_task tasks[4];
 	static const unsigned wants[4] = { 5, 1, 2, 3 };
@@ -53,14 +54,6 @@ static int main_order(void *arg)
 	join(tasks[2]);
 	join(tasks[3]);
 	REQUIRE(sley_sem_try_acquire(&sem, 1) == -EAGAIN); /* all gone */
-	return 0;
-}
-
-/* Several at once, first come first served: who wants few does not pass who wants many. */
-static void test_order(void **state)
-{
-	run(main_order, 1);
-	run(main_order, 3);
 }
 
 /* ---- giving up ---- */
@@ -74,7 +67,8 @@ static void take_hastily(void *arg)
 	answer = sley_sem_acquire(&sem, (int64_t)n % 100, n >= 100 ? SOON : sley_in(SLEY_MS(5)));
 }
 
-static int main_giving_up(void *arg)
+/* Who gives up has taken nothing, and those who waited behind it for less get theirs. */
+TASK_TEST(giving_up, 1, 3)
 {
 	for (uintptr_t cancel = 0; cancel < 2; cancel++) {
 		entered = 0;
@@ -99,14 +93,6 @@ static int main_giving_up(void *arg)
 		join(small[2]);
 		REQUIRE(sley_sem_try_acquire(&sem, 1) == -EAGAIN);
 	}
-	return 0;
-}
-
-/* Who gives up has taken nothing, and those who waited behind it for less get theirs. */
-static void test_giving_up(void **state)
-{
-	run(main_giving_up, 1);
-	run(main_giving_up, 3);
 }
 
 /* ---- races ---- */
@@ -167,7 +153,7 @@ static int main_race(void *threads)
  *                             unlinks it, cannot claim it: its permits are not taken
  *   (later) finds itself unlinked: grants what it held up
  */
-static void test_races(void **state)
+TEST(races)
 {
 	for (unsigned workers = 1; workers <= 4; workers *= 2) {
 		for (uintptr_t threads = 0; threads < 2; threads++) {
@@ -206,22 +192,10 @@ static int main_answers(void *arg)
 	return 0;
 }
 
-static void test_answers(void **state)
+TEST_FIRST(answers)
 {
 	run(main_answers, 1);
 	assert_int_equal(sley_sem_acquire(&sem, 1, 0), -ENOTCONN);
 	assert_int_equal(sley_sem_try_acquire(&sem, 1), -ENOTCONN);
 	assert_int_equal(sley_sem_release(&sem, 1), -ENOTCONN);
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_answers),
-		cmocka_unit_test(test_order),
-		cmocka_unit_test(test_giving_up),
-		cmocka_unit_test(test_races),
-	};
-
-	return cmocka_run_group_tests_name("sem", tests, NULL, NULL);
 }

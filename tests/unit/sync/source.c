@@ -74,7 +74,7 @@ static int main_chan_dropped(void *arg)
 }
 
 /* What is received; its end; a slow consumer makes the sender wait; dropped early, the sender does not wait for ever. */
-static void test_chan(void **state)
+TEST(chan)
 {
 	run_all(main_chan);
 	run_all(main_chan_dropped);
@@ -162,7 +162,7 @@ static int main_lingering(void *arg)
 }
 
 /* What it gives, in step; dropped early, it has cleaned up when the stream is freed, unless the free is given up. */
-static void test_gen(void **state)
+TEST(gen)
 {
 	run_all(main_gen);
 	run_all(main_lingering);
@@ -217,7 +217,7 @@ static int main_ticker_cancelled(void *arg)
 }
 
 /* Never early, in its rhythm; for a consumer that is late the latest tick, once. */
-static void test_ticker(void **state)
+TEST(ticker)
 {
 	run(main_ticker, 1);
 	run(main_ticker, 2);
@@ -248,7 +248,8 @@ static void *thread_consumes(void *arg)
 	return NULL;
 }
 
-static int main_threads(void *arg)
+/* All three, consumed by a plain thread. */
+TASK_TEST(threads, 1, 2)
 {
 	pthread_t thread;
 
@@ -258,24 +259,4 @@ static int main_threads(void *arg)
 	REQUIRE(sley_join(task, SLEY_NEVER) == 0);
 	pthread_join(thread, NULL);
 	REQUIRE(sley_chan_free(chan) == 0);
-	return 0;
-}
-
-/* All three, consumed by a plain thread. */
-static void test_threads(void **state)
-{
-	run(main_threads, 1);
-	run(main_threads, 2);
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_chan),
-		cmocka_unit_test(test_gen),
-		cmocka_unit_test(test_ticker),
-		cmocka_unit_test(test_threads),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
 }

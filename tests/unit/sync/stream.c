@@ -69,7 +69,8 @@ static void unmake(void)
 	REQUIRE(sley_stream_free(stream, SLEY_NEVER) == 0 && dropped == 1 && drop_deadline == SLEY_NEVER);
 }
 
-static int main_source(void *arg)
+/* From a function: its items, its end, once; its drop, once, early, late, or before anything. */
+TASK_TEST(source, 1)
 {
 	make(3);
 	for (uint64_t i = 0; i < 3; i++)
@@ -83,13 +84,6 @@ static int main_source(void *arg)
 	REQUIRE(sley_stream_free(stream, 12345) == 0 && dropped == 1 && drop_deadline == 12345);
 	make(1);
 	unmake();
-	return 0;
-}
-
-/* From a function: its items, its end, once; its drop, once, early, late, or before anything. */
-static void test_source(void **state)
-{
-	run(main_source, 1);
 }
 
 /* ---- stages ---- */
@@ -128,7 +122,8 @@ static int to_square(void *arg, const void *from, void *to)
 	return 0;
 }
 
-static int main_stages(void *arg)
+/* Map, filter and take, on each other; sizes change; an error takes one item's place and ends nothing. */
+TASK_TEST(stages, 1)
 {
 	uint64_t scale = 3;
 
@@ -162,13 +157,6 @@ static int main_stages(void *arg)
 	expect(0), expect(1), expect(2);
 	expect_error(SLEY_END);
 	unmake();
-	return 0;
-}
-
-/* Map, filter and take, on each other; sizes change; an error takes one item's place and ends nothing. */
-static void test_stages(void **state)
-{
-	run(main_stages, 1);
 }
 
 static int one(void *arg, const void *from, void *to)
@@ -181,7 +169,8 @@ static int two(void *state, void *item, sley_time deadline)
 	return 2;
 }
 
-static int main_positive(void *arg)
+/* Functions that answer what means nothing. */
+TASK_TEST(positive, 1)
 {
 	make(2);
 	REQUIRE(sley_stream_map(stream, one, NULL, 0, 8) == 0);
@@ -192,13 +181,6 @@ static int main_positive(void *arg)
 	REQUIRE(sley_stream_new(&stream, two, NULL, NULL, 0, 8) == 0);
 	expect_error(-EINVAL);
 	REQUIRE(sley_stream_free(stream, SLEY_NEVER) == 0);
-	return 0;
-}
-
-/* Functions that answer what means nothing. */
-static void test_positive(void **state)
-{
-	run(main_positive, 1);
 }
 
 /* ---- filters that let nothing through ---- */
@@ -224,7 +206,8 @@ static void filter_until_cancelled(void *arg)
 	store(&others, 2000, relaxed);
 }
 
-static int main_filter(void *arg)
+/* The deadline, cancellation and the other tasks come to their right all the same. */
+TASK_TEST(filter, 1)
 {
 	uint64_t item;
 
@@ -238,13 +221,6 @@ static int main_filter(void *arg)
 	REQUIRE(sley_cancel(loop) == 0);
 	REQUIRE(sley_join(loop, SOON) == 0 && others == 2000);
 	unmake();
-	return 0;
-}
-
-/* The deadline, cancellation and the other tasks come to their right all the same. */
-static void test_filter(void **state)
-{
-	run(main_filter, 1);
 }
 
 /* ---- for each ---- */
@@ -255,7 +231,7 @@ static int add(void *sum, void *item)
 	return *(uint64_t *)item == 50 ? SLEY_END : *(uint64_t *)item == 60 ? -EPROTO : 0;
 }
 
-static int main_for_each(void *arg)
+static void for_each(void *arg)
 {
 	uint64_t sum = 0; /* on the task's own stack, as the function is called by it */
 
@@ -275,25 +251,12 @@ static int main_for_each(void *arg)
 	REQUIRE(sley_stream_for_each(stream, add, &sum, SLEY_NEVER) == -EDOM);
 	REQUIRE(sley_stream_for_each(stream, NULL, &sum, SLEY_NEVER) == -EINVAL);
 	unmake();
-	return 0;
-}
-
-static void for_each_task(void *arg)
-{
-	REQUIRE(main_for_each(NULL) == 0);
-}
-
-static int main_for_each_in_task(void *arg)
-{
-	sley_task task = sley_spawn(for_each_task, NULL);
-
-	return sley_join(task, SLEY_NEVER);
 }
 
 /* To the end, until the function has enough, until something fails; and on from there. */
-static void test_for_each(void **state)
+TASK_TEST(for_each, 1)
 {
-	run(main_for_each_in_task, 1);
+	REQUIRE(sley_join(sley_spawn(for_each, NULL), SLEY_NEVER) == 0);
 }
 
 /* ---- misuse ---- */
@@ -365,7 +328,7 @@ static int main_bad(void *arg)
 	return 0;
 }
 
-static void test_misuse(void **state)
+TEST(misuse)
 {
 	char text[1024];
 
@@ -399,7 +362,7 @@ static int main_threads(void *arg)
 }
 
 /* A plain thread consumes; and a stream whose source needs no run works without one. */
-static void test_threads(void **state)
+TEST(threads)
 {
 	run(main_threads, 1);
 	make(2);
@@ -436,7 +399,8 @@ static void cancelled(void *unused)
 	unmake();
 }
 
-static int main_ready(void *unused)
+/* Deadline and cancellation are seen between two items, as if the second had been waited for; none is lost. */
+TASK_TEST(ready, 1, 2)
 {
 	static unsigned seen;
 
@@ -447,23 +411,4 @@ static int main_ready(void *unused)
 	unmake();
 	sley_task task = sley_spawn(cancelled, NULL);
 	REQUIRE(sley_join(task, SOON) == 0);
-	return 0;
-}
-
-/* Deadline and cancellation are seen between two items, as if the second had been waited for; none is lost. */
-static void test_ready(void **state)
-{
-	run(main_ready, 1);
-	run(main_ready, 2);
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_source),  cmocka_unit_test(test_stages),   cmocka_unit_test(test_positive),
-		cmocka_unit_test(test_filter),  cmocka_unit_test(test_for_each), cmocka_unit_test(test_misuse),
-		cmocka_unit_test(test_threads), cmocka_unit_test(test_ready),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -167,16 +167,10 @@ static void act_one(sley_task task)
 	finish_all();
 }
 
-static int main_one(void *arg)
+/* The failed one is another task now; the others are not touched. What has done its work stays ended. */
+TASK_TEST(one, 1, 2, 4)
 {
 	REQUIRE(supervise_with(OPTIONS(.restart = SLEY_RESTART_ONE), act_one) == 0);
-	return 0;
-}
-
-/* The failed one is another task now; the others are not touched. What has done its work stays ended. */
-static void test_one(void **state)
-{
-	run_each(main_one);
 }
 
 /* Three services in some order, then in start order. */
@@ -216,7 +210,7 @@ static int main_all(void *arg)
 }
 
 /* The others are cancelled, waited for, and all started in order; the one that had done its work is not. */
-static void test_all(void **state)
+TEST(all)
 {
 	run(main_all, 1); /* where they run in the order in which they are started */
 }
@@ -231,16 +225,10 @@ static void act_all_loosely(sley_task task)
 	finish_all();
 }
 
-static int main_all_loosely(void *arg)
+/* The same on several workers. */
+TASK_TEST(all_loosely, 1, 2, 4)
 {
 	REQUIRE(supervise_with(OPTIONS(.restart = SLEY_RESTART_ALL), act_all_loosely) == 0);
-	return 0;
-}
-
-/* The same on several workers. */
-static void test_all_loosely(void **state)
-{
-	run_each(main_all_loosely);
 }
 
 static void act_rest(sley_task task)
@@ -257,16 +245,10 @@ static void act_rest(sley_task task)
 	finish_all();
 }
 
-static int main_rest(void *arg)
+/* The failed one and those behind it. */
+TASK_TEST(rest, 1, 2, 4)
 {
 	REQUIRE(supervise_with(OPTIONS(.restart = SLEY_RESTART_REST), act_rest) == 0);
-	return 0;
-}
-
-/* The failed one and those behind it. */
-static void test_rest(void **state)
-{
-	run_each(main_rest);
 }
 
 /* ---- what is a failure ---- */
@@ -281,7 +263,8 @@ static int succeeds(void *scope)
 	return 7;
 }
 
-static int main_always(void *arg)
+/* With `always` success is started again, too; until the scope is cancelled. */
+TASK_TEST(always, 1, 2, 4)
 {
 	struct sley_scope *scope = open_with(OPTIONS(.restart = SLEY_RESTART_ONE, .restarts = 100));
 	struct sley_child *child;
@@ -294,13 +277,6 @@ static int main_always(void *arg)
 	REQUIRE(children[0].starts == 50);
 	REQUIRE(sley_child_result(child, &result, NULL, 0) == 0 && result == 7);
 	REQUIRE(sley_scope_close(scope, SOON) == -ECANCELED);
-	return 0;
-}
-
-/* With `always` success is started again, too; until the scope is cancelled. */
-static void test_always(void **state)
-{
-	run_each(main_always);
 }
 
 static int is_cancelled_by_id(void *arg)
@@ -310,7 +286,8 @@ static int is_cancelled_by_id(void *arg)
 	return start == 0 ? sley_sleep(SLEY_NEVER) : 0;
 }
 
-static int main_by_id(void *arg)
+/* A child that somebody cancels has failed like any other, and its successor is not cancelled. */
+TASK_TEST(by_id, 1, 2, 4)
 {
 	struct sley_scope *scope = open_with(OPTIONS(.restart = SLEY_RESTART_ONE));
 	sley_task id = sley_scope_spawn(scope, is_cancelled_by_id, NULL);
@@ -319,13 +296,6 @@ static int main_by_id(void *arg)
 	REQUIRE(sley_cancel(id) == 0);
 	REQUIRE(sley_scope_close(scope, SOON) == 0);
 	REQUIRE(children[0].starts == 2);
-	return 0;
-}
-
-/* A child that somebody cancels has failed like any other, and its successor is not cancelled. */
-static void test_by_id(void **state)
-{
-	run_each(main_by_id);
 }
 
 /* ---- limits ---- */
@@ -336,7 +306,8 @@ static int fails(void *number)
 	return -EIO;
 }
 
-static int main_limit(void *arg)
+/* The limit is exact: so many restarts, then -ELOOP, and the others are cancelled. */
+TASK_TEST(limit, 1, 2, 4)
 {
 	for (unsigned restart = SLEY_RESTART_ONE; restart <= SLEY_RESTART_REST; restart++) {
 		struct sley_scope *scope = open_with(OPTIONS(.restart = restart, .restarts = 5, .within = SLEY_NEVER));
@@ -353,13 +324,6 @@ static int main_limit(void *arg)
 	REQUIRE(sley_scope_spawn(scope, fails, (void *)0) > 0);
 	REQUIRE(sley_scope_close(scope, SOON) == -ELOOP);
 	REQUIRE(children[0].starts == 4); /* the default: three */
-	return 0;
-}
-
-/* The limit is exact: so many restarts, then -ELOOP, and the others are cancelled. */
-static void test_limit(void **state)
-{
-	run_each(main_limit);
 }
 
 static int fails_for_a_while(void *arg)
@@ -369,7 +333,8 @@ static int fails_for_a_while(void *arg)
 	return fetch_sub(&left, 1, relaxed) == 1 ? 0 : -EIO;
 }
 
-static int main_window(void *arg)
+/* Restarts that lie further apart than `within` do not count together. */
+TASK_TEST(window, 1, 2, 4)
 {
 	struct sley_scope *scope =
 		open_with(OPTIONS(.restart = SLEY_RESTART_ONE, .restarts = 2, .within = SLEY_US(100)));
@@ -378,13 +343,6 @@ static int main_window(void *arg)
 	REQUIRE(sley_scope_spawn(scope, fails_for_a_while, NULL) > 0);
 	REQUIRE(sley_scope_close(scope, SOON) == 0);
 	REQUIRE(children[0].starts == 50);
-	return 0;
-}
-
-/* Restarts that lie further apart than `within` do not count together. */
-static void test_window(void **state)
-{
-	run_each(main_window);
 }
 
 #if RACE_POINTS
@@ -398,7 +356,8 @@ static void *let_it_fail(void *unused)
 	return unused;
 }
 
-static int main_fails_again(void *arg)
+/* A failure of a child that was just started again counts, however quick it is. */
+TASK_TEST(fails_again, 2)
 {
 	struct sley_scope *scope = open_with(OPTIONS(.restart = SLEY_RESTART_ALL, .restarts = 1, .within = SLEY_NEVER));
 	pthread_t thread;
@@ -410,13 +369,6 @@ static int main_fails_again(void *arg)
 	REQUIRE(children[0].starts == 2);
 	REQUIRE(pthread_join(thread, NULL) == 0);
 	REQUIRE(sley_scope_close(scope, SOON) == -ELOOP);
-	return 0;
-}
-
-/* A failure of a child that was just started again counts, however quick it is. */
-static void test_fails_again(void **state)
-{
-	run(main_fails_again, 2);
 }
 #endif
 
@@ -427,7 +379,8 @@ static int both_fail(void *number)
 	return start == 0 ? -EIO : 0;
 }
 
-static int main_at_once(void *arg)
+/* Failures before the owner waits are kept for it; of all of them SLEY_RESTART_ALL makes one restart. */
+TASK_TEST(at_once, 1, 2, 4)
 {
 	struct sley_scope *scope = open_with(OPTIONS(.restart = SLEY_RESTART_ALL, .restarts = 1));
 
@@ -440,13 +393,6 @@ static int main_at_once(void *arg)
 	REQUIRE(sley_scope_close(scope, SOON) == 0);
 	for (unsigned i = 0; i < CHILDREN; i++)
 		REQUIRE(children[i].starts == 2);
-	return 0;
-}
-
-/* Failures before the owner waits are kept for it; of all of them SLEY_RESTART_ALL makes one restart. */
-static void test_at_once(void **state)
-{
-	run_each(main_at_once);
 }
 
 /* ---- the end of the scope meanwhile ---- */
@@ -465,7 +411,8 @@ static void act_cancel_owner(sley_task task)
 	REQUIRE(sley_cancel(task) == 0);
 }
 
-static int main_ends(void *arg)
+/* Cancelled, its owner cancelled, and out of time: nothing is started again, and all end. */
+TASK_TEST(ends, 1, 2, 4)
 {
 	struct sley_scope_options options = OPTIONS(.restart = SLEY_RESTART_ONE);
 
@@ -477,13 +424,6 @@ static int main_ends(void *arg)
 	REQUIRE(sley_scope_close(scope, SLEY_NEVER) == -ETIMEDOUT);
 	for (unsigned i = 0; i < CHILDREN; i++)
 		REQUIRE(children[i].starts == 1 && children[i].ends == 1);
-	return 0;
-}
-
-/* Cancelled, its owner cancelled, and out of time: nothing is started again, and all end. */
-static void test_ends(void **state)
-{
-	run_each(main_ends);
 }
 
 static struct sley_group gate;
@@ -509,7 +449,8 @@ static void slow_owner(void *options)
 	answer = sley_scope_close(supervised, SLEY_NEVER);
 }
 
-static int main_while_stopping(void *arg)
+/* The scope ends, or gets another child, while those that are to be started again are waited for. */
+TASK_TEST(while_stopping, 1, 2, 4)
 {
 	for (int how = 0; how < 4; how++) {
 		struct sley_scope_options options = OPTIONS(.restart = SLEY_RESTART_ALL);
@@ -544,13 +485,6 @@ static int main_while_stopping(void *arg)
 		REQUIRE(children[0].starts == children[0].ends && children[3].starts == children[3].ends);
 		REQUIRE(children[1].starts == children[1].ends);
 	}
-	return 0;
-}
-
-/* The scope ends, or gets another child, while those that are to be started again are waited for. */
-static void test_while_stopping(void **state)
-{
-	run_each(main_while_stopping);
 }
 
 /* ---- what a new start gets ---- */
@@ -567,7 +501,8 @@ static int spoils_block(void *arg)
 	return start < 3 ? -EIO : 0;
 }
 
-static int main_block(void *arg)
+/* Each start gets the block and the options of the first, whatever became of them. */
+TASK_TEST(block, 1, 2, 4)
 {
 	struct sley_scope *scope = open_with(OPTIONS(.restart = SLEY_RESTART_ONE));
 	static char large[(16 << 10) + 1];
@@ -587,13 +522,6 @@ static int main_block(void *arg)
 	memset(&task, 0, sizeof(task));
 	REQUIRE(sley_scope_close(scope, SOON) == 0);
 	REQUIRE(children[0].starts == 4);
-	return 0;
-}
-
-/* Each start gets the block and the options of the first, whatever became of them. */
-static void test_block(void **state)
-{
-	run_each(main_block);
 }
 
 static int fails_without_memory(void *arg)
@@ -618,7 +546,7 @@ static int main_no_memory(void *arg)
 }
 
 /* A restart that fails ends the scope with that error. */
-static void test_no_memory(void **state)
+TEST(no_memory)
 {
 	struct sley_options options = { .size = sizeof(options), .workers = 1 };
 
@@ -641,7 +569,16 @@ static void cancels(void *scope)
 	REQUIRE(sley_scope_cancel(scope) == 0);
 }
 
-static int main_race(void *arg)
+/*
+ * A restart against a cancellation: either the child that is started again is never made, or it is, and is cancelled
+ * like the others; the scope never waits for one that is not there.
+ *
+ *   owner                                 canceller
+ *   FAILED: reserve: count++
+ *                                         cancelled; tells those that are linked
+ *   make the task; link; tell it; start
+ */
+TASK_TEST(race, 1, 2, 4)
 {
 	long rounds = test_scale(3000);
 	unsigned stopped_early = 0;
@@ -662,37 +599,4 @@ static int main_race(void *arg)
 			REQUIRE(children[k].starts == children[k].ends);
 	}
 	REQUIRE(stopped_early > 0);
-	return 0;
-}
-
-/*
- * A restart against a cancellation: either the child that is started again is never made, or it is, and is cancelled
- * like the others; the scope never waits for one that is not there.
- *
- *   owner                                 canceller
- *   FAILED: reserve: count++
- *                                         cancelled; tells those that are linked
- *   make the task; link; tell it; start
- */
-static void test_race(void **state)
-{
-	run_each(main_race);
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_one),       cmocka_unit_test(test_all),
-		cmocka_unit_test(test_rest),      cmocka_unit_test(test_all_loosely),
-		cmocka_unit_test(test_always),    cmocka_unit_test(test_by_id),
-#if RACE_POINTS
-		cmocka_unit_test(test_fails_again),
-#endif
-		cmocka_unit_test(test_limit),     cmocka_unit_test(test_window),
-		cmocka_unit_test(test_at_once),   cmocka_unit_test(test_ends),
-		cmocka_unit_test(test_block),     cmocka_unit_test(test_while_stopping),
-		cmocka_unit_test(test_no_memory), cmocka_unit_test(test_race),
-	};
-
-	return cmocka_run_group_tests_name("supervise", tests, NULL, NULL);
 }

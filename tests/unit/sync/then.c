@@ -98,7 +98,8 @@ static void expect(bool before, uint64_t value, int error, int returned, int err
 	unmake();
 }
 
-static int main_outcomes(void *arg)
+/* Each kind on a source that is resolved or rejected, earlier or later, with callbacks that succeed and fail. */
+TASK_TEST(outcomes, EVERY_WAY)
 {
 	for (int before = 0; before < 2; before++) {
 		expect(before, 5, 0, 0, 0, 0, 0);
@@ -107,13 +108,6 @@ static int main_outcomes(void *arg)
 		expect(before, 0, -EIO, 0, -EIO, 0, -EIO);
 		expect(before, 66, 0, 0, 0, 0, -ENOENT);
 	}
-	return 0;
-}
-
-/* Each kind on a source that is resolved or rejected, earlier or later, with callbacks that succeed and fail. */
-static void test_outcomes(void **state)
-{
-	run_all(main_outcomes);
 }
 
 static int no_next(void *arg, const void *value, struct sley_future **next)
@@ -126,7 +120,8 @@ static int other_size(void *arg, const void *value, struct sley_future **next)
 	return sley_async(next, add_in_a_task, value, 8, 9);
 }
 
-static int main_next(void *arg)
+/* A callback of and_then that gives no future, or one of another size. */
+TASK_TEST(next, 1)
 {
 	struct sley_future *future;
 	uint64_t value = 1;
@@ -139,16 +134,9 @@ static int main_next(void *arg)
 	REQUIRE(take(future, &value) == -EINVAL);
 	unmake();
 	await_live(1);
-	return 0;
 }
 
-/* A callback of and_then that gives no future, or one of another size. */
-static void test_next(void **state)
-{
-	run(main_next, 1);
-}
-
-static int main_bad(void *arg)
+TASK_TEST(bad, 1)
 {
 	struct sley_future *future = NULL;
 	int (*none)(void *, const void *, void *) = NULL;
@@ -170,12 +158,6 @@ static int main_bad(void *arg)
 	REQUIRE(sley_promise_resolve(promise, &value) == 0);
 	REQUIRE(take(future, &value) == 0);
 	unmake();
-	return 0;
-}
-
-static void test_bad(void **state)
-{
-	run(main_bad, 1);
 }
 
 static int sleep_for_ever(void *arg, void *result)
@@ -206,7 +188,7 @@ static int main_no_task(void *arg)
 }
 
 /* No task can be had for the callback: its future is rejected with that. */
-static void test_no_task(void **state)
+TEST(no_task)
 {
 	struct sley_options ten = { .size = sizeof(ten), .workers = 1, .max_tasks = 10 };
 
@@ -323,14 +305,15 @@ static int main_cancel_during(void *arg)
  * Cancelled before the callback began: it never runs. While it runs: its waits end, what it returns is thrown away; and
  * and_then's inner future is cancelled too, unless somebody else has it.
  */
-static void test_cancel(void **state)
+TEST(cancel)
 {
 	run_all(main_cancel_before);
 	run(main_cancel_started, 1);
 	run_all(main_cancel_during);
 }
 
-static int main_detached(void *arg)
+/* A detached callback runs all the same, and the source may be freed at once. */
+TASK_TEST(detached, EVERY_WAY)
 {
 	struct sley_future *future;
 	uint64_t value = 1;
@@ -344,13 +327,6 @@ static int main_detached(void *arg)
 	unmake();
 	await_live(1);
 	REQUIRE(calls == 1);
-	return 0;
-}
-
-/* A detached callback runs all the same, and the source may be freed at once. */
-static void test_detached(void **state)
-{
-	run_all(main_detached);
 }
 
 /* ---- chains ---- */
@@ -400,7 +376,7 @@ static int main_chain(void *arg)
 }
 
 /* 100,000 callbacks, one after the other: no recursion, neither when values travel nor when an error does. */
-static void test_chain(void **state)
+TEST(chain)
 {
 	struct sley_options small = { .size = sizeof(small), .workers = 2, .stack_size = 64 << 10 };
 
@@ -408,7 +384,8 @@ static void test_chain(void **state)
 	run_with(main_chain, NULL, &small);
 }
 
-static int main_fan(void *arg)
+/* Many callbacks on one source. */
+TASK_TEST(fan, 2)
 {
 	long n = test_scale(20000);
 	struct sley_future *first, *futures[2];
@@ -426,13 +403,6 @@ static int main_fan(void *arg)
 	REQUIRE(take(first, &word) == 0 && word == 11);
 	unmake();
 	await_live(1);
-	return 0;
-}
-
-/* Many callbacks on one source. */
-static void test_fan(void **state)
-{
-	run(main_fan, 2);
 }
 
 /* ---- from plain threads ---- */
@@ -449,7 +419,8 @@ static void *thread_derives(void *arg)
 	return NULL;
 }
 
-static int main_threads(void *arg)
+/* Callbacks given by a plain thread are tasks all the same. */
+TASK_TEST(threads, 2)
 {
 	pthread_t thread;
 
@@ -458,13 +429,6 @@ static int main_threads(void *arg)
 	REQUIRE(sley_await(source, NULL, SOON) == 0);
 	pthread_join(thread, NULL);
 	unmake();
-	return 0;
-}
-
-/* Callbacks given by a plain thread are tasks all the same. */
-static void test_threads(void **state)
-{
-	run(main_threads, 2);
 }
 
 /* ---- races ---- */
@@ -493,7 +457,8 @@ static void resolve(void *arg)
 	answers[0] = sley_promise_resolve(promise, &value);
 }
 
-static int main_register_race(void *arg)
+/* Given while the source is completed: linked before, or run at once, never both and never neither. */
+TASK_TEST(register_race, EVERY_WAY)
 {
 	for (long i = 0; i < ROUNDS; i++) {
 		struct sley_future *futures[2];
@@ -510,13 +475,6 @@ static int main_register_race(void *arg)
 		REQUIRE(take(futures[1], &word) == 0 && word == 1020);
 		unmake();
 	}
-	return 0;
-}
-
-/* Given while the source is completed: linked before, or run at once, never both and never neither. */
-static void test_register_race(void **state)
-{
-	run_all(main_register_race);
 }
 
 static struct sley_future *derived;
@@ -536,7 +494,11 @@ static int count_call(void *round, const void *value, void *result)
 	return 0;
 }
 
-static int main_cancel_race(void *arg)
+/*
+ * The source is resolved, its callback's task started, run and ended, while the derived future is cancelled: whoever is
+ * first decides, and the callback runs once or never.
+ */
+TASK_TEST(cancel_race, EVERY_WAY)
 {
 	unsigned counts[2] = { 0, 0 };
 
@@ -559,28 +521,4 @@ static int main_cancel_race(void *arg)
 	await_live(1); /* callbacks that were on their way end */
 	for (long i = 0; i < ROUNDS; i++)
 		REQUIRE(called[i] <= 1);
-	return 0;
-}
-
-/*
- * The source is resolved, its callback's task started, run and ended, while the derived future is cancelled: whoever is
- * first decides, and the callback runs once or never.
- */
-static void test_cancel_race(void **state)
-{
-	run_all(main_cancel_race);
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_outcomes),    cmocka_unit_test(test_next),
-		cmocka_unit_test(test_bad),         cmocka_unit_test(test_no_task),
-		cmocka_unit_test(test_cancel),      cmocka_unit_test(test_detached),
-		cmocka_unit_test(test_chain),       cmocka_unit_test(test_fan),
-		cmocka_unit_test(test_threads),     cmocka_unit_test(test_register_race),
-		cmocka_unit_test(test_cancel_race),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
 }
