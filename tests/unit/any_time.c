@@ -78,7 +78,7 @@ static int main_signals(void *arg)
  * scheduler. A handler's frame lies below the live bytes of the stack that sp is on, and sp always is on one that the
  * thread holds, so no task's bytes are touched. Few slots, so that most switches copy.
  */
-static void test_signals(void **state)
+TEST(signals)
 {
 	struct sley_options options = { .size = sizeof(options), .workers = 2, .stack_slots = 4 };
 
@@ -132,7 +132,7 @@ static void *run_and_be_cancelled(void *unused)
 }
 
 /* A cancelled thread of the runtime goes on until the run is over; then it is cancelled. */
-static void test_cancelled_thread(void **state)
+TEST(cancelled_thread)
 {
 	void *answer;
 
@@ -196,7 +196,7 @@ static int stop_and_go(pid_t child)
 }
 
 /* SIGSTOP in the middle of anything: after SIGCONT all goes on, deadlines that passed meanwhile included. */
-static void test_stopped(void **state)
+TEST(stopped)
 {
 	int ends[2];
 	char byte;
@@ -245,7 +245,7 @@ static int scenario_exit(void)
 }
 
 /* exit() in a task ends the process with its code and its handlers, whatever the other tasks do. */
-static void test_exit(void **state)
+TEST(exit)
 {
 	char text[1024];
 
@@ -291,7 +291,7 @@ static int main_fork(void *arg)
 }
 
 /* A fork without exec from a task, while the other workers switch: in the child the calls say so, and the parent goes on. */
-static void test_fork(void **state)
+TEST(fork)
 {
 	test_need_kernel("a process with threads that qemu-user forks may hang");
 	run(main_fork, 2);
@@ -424,7 +424,7 @@ static int scenario_fork_returns(void)
 }
 
 /* A forked child that returns from a function that the runtime called says so, and ends with the documented code. */
-static void test_fork_returns(void **state)
+TEST(fork_returns)
 {
 	char text[8192];
 
@@ -441,12 +441,7 @@ int main(int argc, char **argv)
 						     { "stopped", scenario_stopped },
 						     { "fork_returns", scenario_fork_returns },
 						     { NULL, NULL } };
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_signals), cmocka_unit_test(test_cancelled_thread),
-		cmocka_unit_test(test_stopped), cmocka_unit_test(test_exit),
-		cmocka_unit_test(test_fork),    cmocka_unit_test(test_fork_returns),
-	};
 
 	scenario_main(argc, argv, scenarios);
-	return cmocka_run_group_tests_name("any time", tests, NULL, NULL);
+	return tests_main(NULL, NULL);
 }

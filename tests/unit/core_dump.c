@@ -93,7 +93,7 @@ static int main_used(void *arg)
 }
 
 /* Stacks, of their own or shared and private, images, tasks and their records: in the dump while they are in use. */
-static void test_used(void **state)
+TEST(used)
 {
 	struct sley_options options = { .size = sizeof(options), .workers = 2 };
 
@@ -112,8 +112,11 @@ static int main_reserved(void *before)
 	return 0;
 }
 
-/* What the runtime reserves ahead of use, which are many gigabytes, is not in the dump. */
-static void test_reserved(void **state)
+/*
+ * What the runtime reserves ahead of use, which are many gigabytes, is not in the dump. The test runs first, before the
+ * region is made.
+ */
+TEST_FIRST(reserved)
 {
 	struct sley_options options = { .size = sizeof(options), .workers = 2 };
 	static size_t before;
@@ -123,15 +126,3 @@ static void test_reserved(void **state)
 	run_with(main_reserved, &before, &options);
 }
 #endif
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-#if !defined(SLEY_ASAN) && !defined(SLEY_TSAN)
-		cmocka_unit_test(test_reserved), /* first: before the region is made */
-#endif
-		cmocka_unit_test(test_used),
-	};
-
-	return cmocka_run_group_tests_name("core dump", tests, NULL, NULL);
-}

@@ -209,7 +209,7 @@ static void check_refused(size_t i, int error)
 		fail_msg("%s answers %s: status %#x\n%s", calls[i].name, strerror(error), status, text);
 }
 
-static void test_refused(void **state)
+TEST(refused)
 {
 	test_need_kernel("qemu-user knows no filters");
 	for (size_t i = 0; i < CALLS; i++) {
@@ -228,10 +228,6 @@ static const struct scenario scenarios[] = {
 
 int main(int argc, char **argv)
 {
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_refused),
-	};
-
 	scenario_main(argc, argv, scenarios);
-	return cmocka_run_group_tests_name("missing", tests, NULL, NULL);
+	return tests_main(NULL, NULL);
 }

@@ -31,7 +31,7 @@ static void check_select(struct sley_case *cases, unsigned allocations, struct s
 	REQUIRE(sley_select(cases, 2, SLEY_NEVER) == 1 && cases[1].error == 0 && ((char *)cases[1].into)[0] == 7);
 }
 
-static int main_select(void *arg)
+TASK_TEST(select, 1)
 {
 	char item[100];
 	struct sley_chan *words, *large;
@@ -42,12 +42,6 @@ static int main_select(void *arg)
 	cases[1].chan = large;
 	check_select(cases, 2, large); /* and a block for the item */
 	REQUIRE(sley_chan_free(words) == 0 && sley_chan_free(large) == 0);
-	return 0;
-}
-
-static void test_select(void **state)
-{
-	run(main_select, 1);
 }
 
 static unsigned called, drops; /* atomic */
@@ -64,7 +58,8 @@ static void drop(void *block)
 	fetch_add(&drops, 1, relaxed);
 }
 
-static int main_offload(void *arg)
+/* The block is given back once. */
+TASK_TEST(offload, 1)
 {
 	struct sley_offload_options options = { .size = sizeof(options), .dropped = drop };
 	char block[] = "block";
@@ -77,13 +72,6 @@ static int main_offload(void *arg)
 	store(&block_test_fail, 0, relaxed);
 	REQUIRE(sley_offload_with(&options, call, block, sizeof(block), SOON) == 0);
 	REQUIRE(load(&called, relaxed) == 1 && load(&drops, relaxed) == 1);
-	return 0;
-}
-
-/* The block is given back once. */
-static void test_offload(void **state)
-{
-	run(main_offload, 1);
 }
 
 /* ---- what comes from malloc(): there is none (the sanitizers' own ends the process instead) ---- */
@@ -175,7 +163,7 @@ static int main_objects(void *arg)
 	return 0;
 }
 
-static void test_objects(void **state)
+TEST(objects)
 {
 	test_need_kernel("qemu-user does not keep RLIMIT_DATA");
 	run(main_objects, 1);
@@ -215,7 +203,7 @@ static int main_streams(void *arg)
 	return 0;
 }
 
-static void test_streams(void **state)
+TEST(streams)
 {
 	test_need_kernel("qemu-user does not keep RLIMIT_DATA");
 	run(main_streams, 1);
@@ -250,21 +238,9 @@ static int main_submit(void *arg)
 	return 0;
 }
 
-static void test_submit(void **state)
+TEST(submit)
 {
 	test_need_kernel("qemu-user does not keep RLIMIT_DATA");
 	run(main_submit, 1);
 }
 #endif
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_select),  cmocka_unit_test(test_offload),
-#if !defined(SLEY_ASAN) && !defined(SLEY_TSAN)
-		cmocka_unit_test(test_objects), cmocka_unit_test(test_streams), cmocka_unit_test(test_submit),
-#endif
-	};
-
-	return cmocka_run_group_tests_name("no_memory", tests, NULL, NULL);
-}

@@ -38,7 +38,7 @@ static int resolve(struct sley_options *options, struct sley_options *result)
 }
 
 /* Each option's limits: the last value that is taken, and the first that is not. */
-static void test_limits(void **state)
+TEST(limits)
 {
 	struct sley_options result, o = { .size = sizeof(o) };
 
@@ -74,7 +74,7 @@ static void test_limits(void **state)
 }
 
 /* The same for the pools of offloaded calls. */
-static void test_offload_limits(void **state)
+TEST(offload_limits)
 {
 	struct sley_options result, o = { .size = sizeof(o) };
 
@@ -120,7 +120,7 @@ static void test_offload_limits(void **state)
 }
 
 /* Zero and null mean the documented defaults. */
-static void test_defaults(void **state)
+TEST(defaults)
 {
 	struct sley_options result, zero = { .size = sizeof(zero) };
 
@@ -140,7 +140,7 @@ static void test_defaults(void **state)
 }
 
 /* The environment overrides; numbers have a K, M or G; anything else is -EINVAL and says which variable. */
-static void test_environment(void **state)
+TEST(environment)
 {
 	static const char *const bad[] = { "x", "-1", "4x", "1KK", " 4", "0x10", "99999999999999999999999", "18446744073709551615G", "+4" };
 	struct sley_options result, o = { .size = sizeof(o), .workers = 3, .name = "given", .stack_size = MIB };
@@ -187,7 +187,7 @@ static int return_argument(void *arg)
 }
 
 /* The argument goes in, what main returned comes out; options and result may be null; many runs, one after the other. */
-static void test_results(void **state)
+TEST(results)
 {
 	for (int i = 0; i < 20; i++) {
 		int result = -1, value = i * 7;
@@ -197,29 +197,18 @@ static void test_results(void **state)
 	}
 }
 
-static int main_nested(void *arg)
+static void run_again(void *arg)
 {
 	int value = 0;
 
 	REQUIRE(sley_run(return_argument, &value, NULL, NULL) == -EDEADLK);
-	return 0;
-}
-
-static void nested_in_task(void *arg)
-{
-	REQUIRE(sley_run(main_nested, NULL, NULL, NULL) == -EDEADLK);
-}
-
-static int main_spawn_nested(void *arg)
-{
-	REQUIRE(sley_join(sley_spawn(nested_in_task, NULL), SLEY_NEVER) == 0);
-	return main_nested(NULL);
 }
 
 /* sley_run() inside a task, the first or another: -EDEADLK, and the run goes on. */
-static void test_nested(void **state)
+TASK_TEST(nested, 2)
 {
-	run(main_spawn_nested, 2);
+	REQUIRE(sley_join(sley_spawn(run_again, NULL), SLEY_NEVER) == 0);
+	run_again(NULL);
 }
 
 static void *run_too(void *error)
@@ -242,7 +231,7 @@ static int main_second_run(void *arg)
 }
 
 /* A second run at the same time, from another thread: -EBUSY. Afterwards any thread may run one. */
-static void test_second_run(void **state)
+TEST(second_run)
 {
 	pthread_t thread;
 	int error = -1;
@@ -254,7 +243,7 @@ static void test_second_run(void **state)
 }
 
 /* Options that are out of range keep a run from starting. */
-static void test_bad_options(void **state)
+TEST(bad_options)
 {
 	struct sley_options o = { .size = sizeof(o), .workers = 1000 };
 	char text[1024];
@@ -322,7 +311,7 @@ static int main_return(void *arg)
 }
 
 /* Tasks that are alive when main returns are abandoned wherever they are; their memory is given back, and a new run works. */
-static void test_abandon(void **state)
+TEST(abandon)
 {
 	struct sley_options few = { .size = sizeof(few), .workers = 2, .stack_slots = 8 };
 	long pages = 0;
@@ -408,7 +397,7 @@ static int scenario_no_threads(void)
 }
 
 /* No descriptors, address space or threads: -EMFILE, -ENOMEM, -EAGAIN; with the limit away the same process can run. */
-static void test_no_resources(void **state)
+TEST(no_resources)
 {
 	char text[4096];
 
@@ -495,7 +484,7 @@ static int main_fork(void *arg)
 }
 
 /* In a child forked during a run every call answers -ECHILD, and in one forked after it; the parent goes on. */
-static void test_fork(void **state)
+TEST(fork)
 {
 	run(main_fork, 2);
 	assert_int_equal(sley_chan_new(&chan, 1, 1), 0);
@@ -559,7 +548,7 @@ static int main_dump(void *arg)
 }
 
 /* A name that is to steer the terminal, and to make lines of its own, is shown as its bytes. */
-static int main_dump_name(void *arg)
+TASK_TEST(dump_name, 1)
 {
 	char text[2048];
 	int fd = memfd_create("dump", MFD_CLOEXEC);
@@ -572,16 +561,10 @@ static int main_dump_name(void *arg)
 	REQUIRE(occurrences(text, "\n") == 1 + 1); /* a worker, a task */
 	REQUIRE(occurrences(text, " \\x1b[31m\\x0afake 9\\x1b]0 running") == 1 && !strchr(text, '\33'));
 	close(fd);
-	return 0;
-}
-
-static void test_dump_name(void **state)
-{
-	run(main_dump_name, 1);
 }
 
 /* A line per worker and per task with what the header promises; the error of write(2) comes back. */
-static void test_dump(void **state)
+TEST(dump)
 {
 	assert_int_equal(sley_dump(2), -ENOTCONN);
 	run(main_dump, 2);
@@ -603,7 +586,7 @@ static int main_quit(void *captured)
 }
 
 /* With the flag, SIGQUIT prints the dump on stderr instead of ending the process; the old handler comes back. */
-static void test_quit(void **state)
+TEST(quit)
 {
 	struct sley_options o = { .size = sizeof(o), .workers = 1, .flags = SLEY_RUN_DUMP_ON_SIGQUIT };
 	struct sigaction now;
@@ -628,23 +611,6 @@ static const struct scenario scenarios[] = {
 
 int main(int argc, char **argv)
 {
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_limits),
-		cmocka_unit_test(test_offload_limits),
-		cmocka_unit_test(test_defaults),
-		cmocka_unit_test(test_environment),
-		cmocka_unit_test(test_results),
-		cmocka_unit_test(test_nested),
-		cmocka_unit_test(test_second_run),
-		cmocka_unit_test(test_bad_options),
-		cmocka_unit_test(test_abandon),
-		cmocka_unit_test(test_no_resources),
-		cmocka_unit_test(test_fork),
-		cmocka_unit_test(test_dump),
-		cmocka_unit_test(test_dump_name),
-		cmocka_unit_test(test_quit),
-	};
-
 	scenario_main(argc, argv, scenarios);
-	return cmocka_run_group_tests_name("runtime", tests, NULL, NULL);
+	return tests_main(NULL, NULL);
 }

@@ -133,7 +133,7 @@ static int scenario_closed(void)
 }
 
 /* Started with 0, 1 and 2 closed. */
-static void test_closed(void **state)
+TEST(closed)
 {
 	char text[4096];
 
@@ -192,7 +192,7 @@ static int scenario_file_size(void)
 }
 
 /* However it comes that there is no memfd, the run is just not seen by tools. */
-static void test_no_memfd(void **state)
+TEST(no_memfd)
 {
 	static const char *const errors[] = { "1" /* EPERM */, "38" /* ENOSYS */, "24" /* EMFILE */,
 					      "23" /* ENFILE */ };
@@ -210,7 +210,8 @@ static void test_no_memfd(void **state)
 
 /* ---- descriptors that are none ---- */
 
-static int main_no_descriptor(void *arg)
+/* -EBADF, at once, and nothing is allocated for a number that is high. */
+TASK_TEST(no_descriptor, 2)
 {
 	const int numbers[] = { -1, INT_MIN, INT_MAX, 1 << 24, 1 << 22, 5000 };
 	char bytes[8];
@@ -236,13 +237,6 @@ static int main_no_descriptor(void *arg)
 	}
 	getrusage(RUSAGE_SELF, &after);
 	REQUIRE(after.ru_maxrss - before.ru_maxrss < 4096); /* KiB: no table was made for them */
-	return 0;
-}
-
-/* -EBADF, at once, and nothing is allocated for a number that is high. */
-static void test_no_descriptor(void **state)
-{
-	run(main_no_descriptor, 2);
 }
 
 /* ---- signals that writing raises ---- */
@@ -302,7 +296,7 @@ static int scenario_raises(void)
 }
 
 /* No write of the runtime's ends the process: by SIGXFSZ, also not later on, or by SIGPIPE; not that of a line either. */
-static void test_raises(void **state)
+TEST(raises)
 {
 	char text[4096];
 
@@ -336,7 +330,7 @@ static int scenario_table(void)
 }
 
 /* A run makes the table as large as it may become: one that grows holds up the threads. */
-static void test_table(void **state)
+TEST(table)
 {
 	char text[4096];
 
@@ -355,13 +349,6 @@ static const struct scenario scenarios[] = {
 
 int main(int argc, char **argv)
 {
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_closed),
-		cmocka_unit_test(test_no_memfd), cmocka_unit_test(test_table),
-		cmocka_unit_test(test_no_descriptor),
-		cmocka_unit_test(test_raises),
-	};
-
 	scenario_main(argc, argv, scenarios);
-	return cmocka_run_group_tests_name("start", tests, NULL, NULL);
+	return tests_main(NULL, NULL);
 }

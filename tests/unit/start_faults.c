@@ -317,38 +317,28 @@ static void each_fault(bool warm)
 }
 
 /* The first run of a process, which makes the region. */
-static void test_first(void **state)
+TEST(first)
 {
 	each_fault(false);
 }
 
 /* A later one. */
-static void test_later(void **state)
+TEST(later)
 {
 	each_fault(true);
 }
 
 #endif
 
-/* Without a fault, and with the sanitizers: a second run leaves no more than the first. */
-static void test_none(void **state)
+/*
+ * Without a fault, and with the sanitizers: a second run leaves no more than the first. The test is the last, as processes
+ * that are forked afterwards have no run.
+ */
+TEST(none)
 {
 	assert_int_equal(run_one(), 0);
 	unsigned descriptors = entries_of("/proc/self/fd"), threads = entries_of("/proc/self/task");
 	assert_int_equal(run_one(), 0);
 	assert_int_equal(entries_of("/proc/self/fd"), descriptors);
 	assert_int_equal(entries_of("/proc/self/task"), threads);
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-#if !defined(SLEY_ASAN) && !defined(SLEY_TSAN)
-		cmocka_unit_test(test_first),
-		cmocka_unit_test(test_later),
-#endif
-		cmocka_unit_test(test_none), /* the last, as processes that are forked afterwards have no run */
-	};
-
-	return cmocka_run_group_tests_name("start_faults", tests, NULL, NULL);
 }

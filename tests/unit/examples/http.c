@@ -9,16 +9,13 @@
  */
 #include "http_cases.h"
 
+#include "tests/test.h"
 #include "tools/examples/http.h"
 #include "tools/examples/http_text.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 #define INPUT_MAX      32768
 #define TRANSCRIPT_MAX 4096
@@ -128,7 +125,7 @@ static size_t build(const struct http_case *c, char *input)
 	return n + c->after.n;
 }
 
-static void test_case(void **state)
+static void run_case(void **state)
 {
 	static const size_t most[] = { 0, 1, 2, 3, 7, 50 };
 	const struct http_case *c = *state;
@@ -179,7 +176,7 @@ static size_t mutate(char *input, size_t n)
 }
 
 /* Whatever the bytes, the parser reads within them, and where they are cut changes nothing. */
-static void test_mutations(void **state)
+TEST(mutations)
 {
 	static char input[INPUT_MAX + 16];
 	struct transcript whole, cut;
@@ -198,7 +195,7 @@ static void test_mutations(void **state)
 }
 
 /* Bytes that come after a refusal change nothing: the first refusal stands. */
-static void test_refusal_stands(void **state)
+TEST(refusal_stands)
 {
 	static const char good[] = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 	const char *bytes = "GET\r\n", *more = good;
@@ -215,7 +212,7 @@ static void test_refusal_stands(void **state)
 }
 
 /* The default limits admit what RFC 9112 and common clients need, and end: a head of 64 fields, a body of 1 MiB. */
-static void test_default_limits(void **state)
+TEST(default_limits)
 {
 	static const char head[] = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1048576\r\n\r\n";
 	static const char over[] = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1048577\r\n\r\n";
@@ -234,7 +231,7 @@ static void test_default_limits(void **state)
 }
 
 /* A number in a query is taken only if it is one, is there once and is within its bound. */
-static void test_query_number(void **state)
+TEST(query_number)
 {
 	static const char *const bad[] = {
 		"",
@@ -265,25 +262,19 @@ static void test_query_number(void **state)
 /* One test for each case, by its name, and the tests above. */
 int main(void)
 {
-	const struct CMUnitTest general[] = {
-		cmocka_unit_test(test_mutations),
-		cmocka_unit_test(test_refusal_stands),
-		cmocka_unit_test(test_default_limits),
-		cmocka_unit_test(test_query_number),
-	};
-	const size_t generals = sizeof(general) / sizeof(general[0]);
-	struct CMUnitTest *tests = calloc(generals + http_case_count, sizeof(*tests));
+	struct test *cases = calloc(http_case_count, sizeof(*cases));
 	int failed;
 
-	if (!tests)
+	if (!cases)
 		return 1;
-	memcpy(tests, general, sizeof(general));
 	for (size_t i = 0; i < http_case_count; i++) {
-		tests[generals + i].name = http_cases[i].name;
-		tests[generals + i].test_func = test_case;
-		tests[generals + i].initial_state = (void *)&http_cases[i];
+		cases[i].unit.name = http_cases[i].name;
+		cases[i].unit.test_func = run_case;
+		cases[i].unit.initial_state = (void *)&http_cases[i];
+		cases[i].line = __LINE__;
+		tests_add(&cases[i]);
 	}
-	failed = _cmocka_run_group_tests("http", tests, generals + http_case_count, NULL, NULL);
-	free(tests);
+	failed = tests_main(NULL, NULL);
+	free(cases);
 	return failed;
 }

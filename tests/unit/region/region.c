@@ -82,7 +82,7 @@ static int attack(pid_t owner, int fd)
 }
 
 /* Another process can read the region, but not map it writable, write, truncate, punch holes into it or seal it further. */
-static void test_seals(void **state)
+TEST(seals)
 {
 	int status;
 
@@ -114,7 +114,7 @@ static uint64_t check_table(const struct sley_region_table *table, uint64_t end,
 }
 
 /* The header is complete and its tables do not overlap; a second run keeps it, with a new name. */
-static void test_layout(void **state)
+TEST(layout)
 {
 	struct sley_region_header header;
 	struct sley_options options = { .size = sizeof(options), .name = "a name that is longer than 31 bytes", .workers = 2 };
@@ -172,7 +172,7 @@ static int main_phase(void *arg)
 }
 
 /* During a run the worker's line says which task runs where on which thread; afterwards all workers are gone. */
-static void test_workers(void **state)
+TEST(workers)
 {
 	for (int i = 0; i < 5; i++)
 		run(main_phase, 2);
@@ -207,7 +207,8 @@ static void yield_some(void *arg)
 		sley_yield();
 }
 
-static int main_control(void *arg)
+/* A level is in force under a lease and no longer; what is asked for is clamped; times and site totals are kept then. */
+TASK_TEST(control, 1)
 {
 	int fd = reopen(getpid(), find_memfd(SLEY_CONTROL_NAME), O_RDWR);
 	struct sley_control *control = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
@@ -243,13 +244,6 @@ static int main_control(void *arg)
 	REQUIRE(sley_now() >= end);
 	munmap(control, 4096);
 	close(fd);
-	return 0;
-}
-
-/* A level is in force under a lease and no longer; what is asked for is clamped; times and site totals are kept then. */
-static void test_control(void **state)
-{
-	run(main_control, 1);
 }
 
 /* ---- what adds up ---- */
@@ -284,23 +278,10 @@ static int main_sums(void *arg)
 }
 
 /* The live bitmap has a bit for each living task, and the counters of what began and ended add up over the workers. */
-static void test_sums(void **state)
+TEST(sums)
 {
 	/* abandoned ones of earlier runs would count as begun and not as ended: there are none in this program */
 	run(main_sums, 1);
 	run(main_sums, 3);
 	assert_int_equal(live_tasks(), 0);
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_seals),
-		cmocka_unit_test(test_layout),
-		cmocka_unit_test(test_workers),
-		cmocka_unit_test(test_control),
-		cmocka_unit_test(test_sums),
-	};
-
-	return cmocka_run_group_tests_name("region", tests, NULL, NULL);
 }

@@ -14,7 +14,7 @@ static int open_region(void **state)
 }
 
 /* The record has what the static says; the same static gets the same number. */
-static void test_record(void **state)
+TEST(record)
 {
 	static struct sley_site site = { "directory/file.c", "spawner", "entry", 123, 0 };
 
@@ -30,7 +30,7 @@ static void test_record(void **state)
 }
 
 /* A path is cut at its front, names at their end; a missing string is empty. All are terminated. */
-static void test_cut(void **state)
+TEST(cut)
 {
 	static char path[400], name[400];
 	static struct sley_site long_site = { path, name, name, 1, 0 }, empty = { NULL, NULL, NULL, 2, 0 }, fits = { path + 400 - 112, NULL, NULL, 3, 0 };
@@ -63,7 +63,7 @@ static void *register_all(void *arg)
 }
 
 /* Threads that meet at new sites agree on their numbers. */
-static void test_threads(void **state)
+TEST(threads)
 {
 	pthread_t threads[4];
 
@@ -85,7 +85,7 @@ static void test_threads(void **state)
 static struct sley_site many[SLEY_REGION_SITES + 100];
 
 /* With the table full, the others share site 0, which says so; nothing is written beyond. Last: it fills the table. */
-static void test_full(void **state)
+TEST(full)
 {
 	for (unsigned i = 0; i < SLEY_REGION_SITES + 100; i++) {
 		many[i] = (struct sley_site){ "file.c", "function", "entry", i, 0 };
@@ -99,12 +99,5 @@ static void test_full(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_record),
-		cmocka_unit_test(test_cut),
-		cmocka_unit_test(test_threads),
-		cmocka_unit_test(test_full),
-	};
-
-	return cmocka_run_group_tests_name("site", tests, open_region, NULL);
+	return tests_main(open_region, NULL);
 }
