@@ -161,20 +161,20 @@ static void test_patience(void **state)
 {
 	int64_t now = 1000;
 
-	patience_charge(1, PATIENCE_FREE, now);
-	patience_charge(2, PATIENCE_MOST_NS, now);
-	assert_true(patience_left(1, now) && patience_left(2, now));
-	patience_charge(2, 2 * PATIENCE_FREE, now);
-	assert_true(patience_left(1, now) && !patience_left(2, now));
+	patience_charge(PATIENCE_LOOKS, 1, PATIENCE_FREE, now);
+	patience_charge(PATIENCE_LOOKS, 2, PATIENCE_MOST_NS, now);
+	assert_true(patience_left(PATIENCE_LOOKS, 1, now) && patience_left(PATIENCE_LOOKS, 2, now));
+	patience_charge(PATIENCE_LOOKS, 2, 2 * PATIENCE_FREE, now);
+	assert_true(patience_left(PATIENCE_LOOKS, 1, now) && !patience_left(PATIENCE_LOOKS, 2, now));
 	now += (PATIENCE_SHARE + 1) * PATIENCE_FREE;
-	assert_true(patience_left(2, now));
+	assert_true(patience_left(PATIENCE_LOOKS, 2, now));
 	for (long user = 100; user < 1000; user++) /* they do not make each other forgotten for nothing */
-		patience_charge(user, PATIENCE_FREE + 1, now);
-	patience_charge(2, 3 * PATIENCE_FREE, now);
-	assert_false(patience_left(2, now));
-	patience_charge(3, 2 * PATIENCE_MOST_NS, now);
+		patience_charge(PATIENCE_LOOKS, user, PATIENCE_FREE + 1, now);
+	patience_charge(PATIENCE_LOOKS, 2, 3 * PATIENCE_FREE, now);
+	assert_false(patience_left(PATIENCE_LOOKS, 2, now));
+	patience_charge(PATIENCE_LOOKS, 3, 2 * PATIENCE_MOST_NS, now);
 	now += (int64_t)PATIENCE_SHARE * PATIENCE_MOST_NS;
-	assert_true(patience_left(2, now) && !patience_left(3, now));
+	assert_true(patience_left(PATIENCE_LOOKS, 2, now) && !patience_left(PATIENCE_LOOKS, 3, now));
 }
 
 /* A signal that waits ends the looking, and so does a key; without, there is none. */

@@ -143,7 +143,7 @@ const char *abandoned_why(pid_t pid)
 
 	if (t && t->until_ns > message_clock())
 		return WHY_ITS;
-	if (!patience_left(process_user(pid), message_clock()))
+	if (!patience_left(PATIENCE_LOOKS, process_user(pid), message_clock()))
 		return WHY_SLOW;
 	all = abandoned_count();
 	if (all == 0)

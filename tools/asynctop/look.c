@@ -198,7 +198,8 @@ static int ask_for(pid_t pid, int descriptor, const struct message_look *questio
 		m->look = *question;
 		m->look.head = (struct message_head){ .type = MESSAGE_LOOK, .size = sizeof(m->look) };
 		error = exchange(m, descriptor, got);
-		patience_charge(process_user(pid), error ? message_clock() - start : m->look.took_ns, message_clock());
+		patience_charge(PATIENCE_LOOKS, process_user(pid), error ? message_clock() - start : m->look.took_ns,
+				message_clock());
 		if (error)
 			leave(error == -EDEADLK ? pid : 0);
 	}

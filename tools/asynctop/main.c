@@ -115,7 +115,7 @@ static int report(const struct session *s, const struct options *o)
 	for (size_t i = 0; i < s->count; i++) {
 		const struct model *m = &s->watches[i]->model;
 
-		if (m->time_ns == 0)
+		if (m->time_ns == 0 || (s->left_out > 0 && m->time_ns < s->ticked_ns))
 			continue;
 		if (o->output == OUTPUT_JSON)
 			report_json(&out, m);
@@ -124,6 +124,9 @@ static int report(const struct session *s, const struct options *o)
 	}
 	status = print(&out);
 	text_free(&out);
+	if (s->left_out > 0)
+		fprintf(stderr, "asynctop: %zu processes are left out this time: their users' have taken their part of the time\n",
+			s->left_out);
 	return status;
 }
 

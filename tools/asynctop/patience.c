@@ -1,84 +1,91 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
-/* A leaky bucket for each user. */
+/* A leaky bucket for each user, of each kind. */
 #include "patience.h"
 
 #include <stddef.h>
 
 #define USERS 64
 
-/* debt_ns of 0: free */
-static struct account {
-	long user;
-	int64_t debt_ns;
-} accounts[USERS];
+static struct book {
+	int64_t most_ns, share;
+	/* debt_ns of 0: free */
+	struct account {
+		long user;
+		int64_t debt_ns;
+	} accounts[USERS];
+	int64_t settled_ns; /* the debts are of then */
+} books[PATIENCE_KINDS] = {
+	[PATIENCE_LOOKS] = { .most_ns = PATIENCE_MOST_NS, .share = PATIENCE_SHARE },
+	[PATIENCE_TICKS] = { .most_ns = PATIENCE_TICKS_MOST_NS, .share = PATIENCE_TICKS_SHARE },
+};
 
-static int64_t settled_ns; /* the debts are of then */
-
-static unsigned debtors(void)
+static unsigned debtors(const struct book *b)
 {
 	unsigned n = 0;
 
 	for (unsigned i = 0; i < USERS; i++)
-		n += accounts[i].debt_ns > 0;
+		n += b->accounts[i].debt_ns > 0;
 	return n;
 }
 
 /* What one does not need of its part is the others'. */
-static void settle(int64_t now_ns)
+static void settle(struct book *b, int64_t now_ns)
 {
-	int64_t back = (now_ns - settled_ns) / PATIENCE_SHARE, part;
+	int64_t back = (now_ns - b->settled_ns) / b->share, part;
 	unsigned n;
 
-	while ((n = debtors()) > 0 && (part = back / n) > 0) {
+	while ((n = debtors(b)) > 0 && (part = back / n) > 0) {
 		for (unsigned i = 0; i < USERS; i++) {
-			int64_t paid = accounts[i].debt_ns < part ? accounts[i].debt_ns : part;
+			int64_t paid = b->accounts[i].debt_ns < part ? b->accounts[i].debt_ns : part;
 
-			accounts[i].debt_ns -= paid;
+			b->accounts[i].debt_ns -= paid;
 			back -= paid;
 		}
 	}
-	settled_ns = now_ns;
+	b->settled_ns = now_ns;
 }
 
-static struct account *find(long user)
+static struct account *find(struct book *b, long user)
 {
 	for (unsigned i = 0; i < USERS; i++)
-		if (accounts[i].debt_ns > 0 && accounts[i].user == user)
-			return &accounts[i];
+		if (b->accounts[i].debt_ns > 0 && b->accounts[i].user == user)
+			return &b->accounts[i];
 	return NULL;
 }
 
 /* Who owes least makes room. */
-static struct account *open_account(long user)
+static struct account *open_account(struct book *b, long user)
 {
-	struct account *least = &accounts[0];
+	struct account *least = &b->accounts[0];
 
 	for (unsigned i = 1; i < USERS; i++)
-		if (accounts[i].debt_ns < least->debt_ns)
-			least = &accounts[i];
+		if (b->accounts[i].debt_ns < least->debt_ns)
+			least = &b->accounts[i];
 	*least = (struct account){ .user = user };
 	return least;
 }
 
-void patience_charge(long user, int64_t took_ns, int64_t now_ns)
+void patience_charge(enum patience kind, long user, int64_t took_ns, int64_t now_ns)
 {
+	struct book *b = &books[kind];
 	struct account *a;
 
-	settle(now_ns);
+	settle(b, now_ns);
 	if (took_ns <= PATIENCE_FREE)
 		return;
-	a = find(user);
+	a = find(b, user);
 	if (a == NULL)
-		a = open_account(user);
+		a = open_account(b, user);
 	a->debt_ns += took_ns - PATIENCE_FREE;
 }
 
-bool patience_left(long user, int64_t now_ns)
+bool patience_left(enum patience kind, long user, int64_t now_ns)
 {
+	struct book *b = &books[kind];
 	const struct account *a;
 
-	settle(now_ns);
-	a = find(user);
-	return a == NULL || a->debt_ns < PATIENCE_MOST_NS;
+	settle(b, now_ns);
+	a = find(b, user);
+	return a == NULL || a->debt_ns < b->most_ns;
 }

@@ -17,6 +17,7 @@
 #include "interrupt.h"
 #include "look.h"
 #include "memory.h"
+#include "patience.h"
 
 #define SCAN_EVERY_NS 2000000000LL
 #define SCAN_SHARE 20      /* a scan's cost times this is the least distance to the next */
@@ -357,6 +358,77 @@ static void drop(struct session *s, size_t i, enum watch_status status)
 	stop_watching(s, i);
 }
 
+/* A report that is the only one waits for all. */
+static bool is_shared(const struct session *s)
+{
+	return s->count > 1 && s->options->ticks != 1 && watches_of(s, s->watches[0]->process.uid) < s->count;
+}
+
+static enum watch_status tick_one(struct session *s, struct watch *w, double used)
+{
+	struct timespec before, after;
+	enum watch_status status;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &before);
+	status = watch_tick(w, &s->wish, used);
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &after);
+	patience_charge(PATIENCE_TICKS, w->process.uid,
+			((int64_t)after.tv_sec - before.tv_sec) * 1000000000 + after.tv_nsec - before.tv_nsec, session_now());
+	return status;
+}
+
+/* A user of whom one was left out has no turn before that one has. */
+static bool has_turn(const struct session *s, long uid, const long *out)
+{
+	for (size_t i = 0; i < s->left_out; i++)
+		if (out[i] == uid)
+			return false;
+	return patience_left(PATIENCE_TICKS, uid, session_now());
+}
+
+static enum watch_status leave_out(struct session *s, struct watch *w)
+{
+	if (s->left_out++ == 0)
+		s->turn = w->process.pid;
+	if (!process_alive(&w->process))
+		return WATCH_GONE;
+	watch_renew(w, &s->wish);
+	return WATCH_OK;
+}
+
+static size_t whose_turn(const struct session *s)
+{
+	for (size_t i = 0; i < s->count; i++)
+		if (s->watches[i]->process.pid >= s->turn)
+			return i;
+	return 0;
+}
+
+static void tick_all(struct session *s, double used)
+{
+	enum watch_status statuses[SESSION_PROCESSES] = { WATCH_OK };
+	long out[SESSION_PROCESSES]; /* users */
+	size_t n = s->count, first = whose_turn(s);
+	bool shared = is_shared(s);
+
+	s->left_out = 0;
+	/* One at least: the end of a single target is to be seen. */
+	for (size_t k = 0; k < n && (k == 0 || !interrupted()); k++) {
+		size_t i = (first + k) % n;
+		struct watch *w = s->watches[i];
+
+		if (!shared || has_turn(s, w->process.uid, out)) {
+			statuses[i] = tick_one(s, w, used);
+			continue;
+		}
+		out[s->left_out] = w->process.uid;
+		statuses[i] = leave_out(s, w);
+	}
+	for (size_t i = n; i-- > 0;)
+		if (statuses[i] != WATCH_OK)
+			drop(s, i, statuses[i]);
+}
+
 void session_tick(struct session *s)
 {
 	int64_t start = session_now(), cpu = cpu_now();
@@ -365,13 +437,7 @@ void session_tick(struct session *s)
 	if (s->options->pid == 0 && start >= s->next_scan_ns)
 		(void)scan(s);
 	session_poll(s);
-	/* One at least: the end of a single target is to be seen. */
-	for (size_t i = s->count, most = i; i-- > 0 && (i + 1 == most || !interrupted());) {
-		enum watch_status status = watch_tick(s->watches[i], &s->wish, used);
-
-		if (status != WATCH_OK)
-			drop(s, i, status);
-	}
+	tick_all(s, used);
 	s->ticked_ns = start;
 	s->tick_cpu_ns = cpu;
 	s->tick_cost_ns = cpu_now() - cpu;

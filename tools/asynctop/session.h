@@ -36,6 +36,8 @@ struct session {
 	int64_t scan_cost_ns;
 	int64_t tick_cost_ns;      /* of the last tick: CPU time spent in it */
 	int64_t ticked_ns, tick_cpu_ns;
+	pid_t turn;                /* who was left out of the last tick: the next begins with it */
+	size_t left_out;           /* so many were */
 	int status;                /* exit code of a -p target that is gone or lies; 0: it is there */
 	char why[256];
 };
@@ -53,7 +55,11 @@ void session_descriptors(const struct session *s, int fds[SESSION_DESCRIPTORS]);
 /* Takes single events and answers. True when an answer changed what is shown. */
 bool session_poll(struct session *s);
 
-/* A tick: drops processes that are gone, takes a new model of each. */
+/*
+ * A tick: drops processes that are gone, takes a new model of each. Where several users' are watched, who takes much
+ * processor time to be looked at has some of his left out, which come next (patience.h): their models are older than
+ * ticked_ns.
+ */
 void session_tick(struct session *s);
 
 /* Puts what symbols have become known into the models. */
