@@ -258,6 +258,10 @@ static void test_unusable_terminal(void **state)
 	terminal_start(&terminal, NULL, "nosuchterminal", args);
 	assert_int_equal(terminal_end(&terminal), 1);
 	assert_non_null(strstr(terminal.raw, "try -b"));
+	terminal_start(&terminal, NULL, "no\33]0;owned\7such", args);
+	assert_int_equal(terminal_end(&terminal), 1);
+	assert_non_null(strstr(terminal.raw, "(TERM=no\\x1b]0;owned\\x07such)"));
+	assert_null(memchr(terminal.raw, '\33', terminal.size));
 }
 
 static void hostile_names(struct fake *f)

@@ -207,6 +207,15 @@ static void hold(struct session *s)
 		watch_renew(s->watches[i], &s->wish);
 }
 
+static void complain_terminal(void)
+{
+	struct text term = { 0 };
+
+	text_clean(&term, getenv("TERM") ? getenv("TERM") : "");
+	fprintf(stderr, "asynctop: the terminal cannot be used (TERM=%s); try -b\n", text_string(&term));
+	text_free(&term);
+}
+
 static int run_screen(struct session *s, const struct options *o, const sigset_t *mask)
 {
 	uint64_t ticks = 0;
@@ -215,8 +224,7 @@ static int run_screen(struct session *s, const struct options *o, const sigset_t
 
 	ui_init(&ui, o);
 	if (screen_open(o->colour) != 0) {
-		fprintf(stderr, "asynctop: the terminal cannot be used (TERM=%s); try -b\n",
-			getenv("TERM") ? getenv("TERM") : "");
+		complain_terminal();
 		return EXIT_RUNTIME;
 	}
 	while (!ui.quit && s->status == 0) {
