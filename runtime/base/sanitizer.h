@@ -13,6 +13,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/uio.h>
 
 #define SANITIZER_WEAK __attribute__((weak))
 
@@ -20,6 +21,10 @@
 void __sanitizer_start_switch_fiber(void **fake, const void *bottom, size_t size) SANITIZER_WEAK;
 void __sanitizer_finish_switch_fiber(void *fake, const void **bottom, size_t *size) SANITIZER_WEAK;
 void __asan_unpoison_memory_region(const volatile void *start, size_t size) SANITIZER_WEAK;
+/* The first byte that must not be used, or null. What a compiler calls to have an access checked, and reported. */
+void *__asan_region_is_poisoned(void *start, size_t size) SANITIZER_WEAK;
+void __asan_loadN_noabort(void *start, ptrdiff_t size) SANITIZER_WEAK;
+void __asan_storeN_noabort(void *start, ptrdiff_t size) SANITIZER_WEAK;
 /* LeakSanitizer, which AddressSanitizer contains: lsan_interface.h */
 void __lsan_register_root_region(const void *start, size_t size) SANITIZER_WEAK;
 void __lsan_unregister_root_region(const void *start, size_t size) SANITIZER_WEAK;
@@ -45,6 +50,25 @@ static inline void sanitizer_unpoison(const void *start, size_t size)
 {
 	if (__asan_unpoison_memory_region)
 		__asan_unpoison_memory_region(start, size);
+}
+
+/*
+ * The kernel has written, or read, the first n bytes of the service's buffers, in a system call that AddressSanitizer has
+ * not seen: it reports one that is too small, or was freed. As for the calls that it sees, what was asked for is no
+ * matter, only what was transferred. n <= 0: nothing was.
+ */
+static inline void sanitizer_transferred(const struct iovec *vector, size_t count, ptrdiff_t n, bool written)
+{
+	if (!__asan_region_is_poisoned)
+		return;
+	for (size_t left = n > 0 ? (size_t)n : 0; left > 0 && count > 0; vector++, count--) {
+		size_t part = vector->iov_len < left ? vector->iov_len : left;
+		char *bad = __asan_region_is_poisoned(vector->iov_base, part);
+		if (bad) /* from there on, so that the report tells of what kind the byte is */
+			(written ? __asan_storeN_noabort : __asan_loadN_noabort)(
+				bad, (char *)vector->iov_base + part - bad);
+		left -= part;
+	}
 }
 
 /*

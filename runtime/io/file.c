@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "io/nowait.h"
+#include "base/sanitizer.h"
 #include "io/request.h"
 #include "run/worker.h"
 
@@ -187,6 +188,7 @@ static ssize_t positioned(int fd, enum direction direction, const struct iovec *
 		return -EINVAL;
 	int saved = errno;
 	n = transfer(&t, (size_t)n, deadline, pc);
+	sanitizer_transferred(parts, (size_t)count, n, direction == READING);
 	*sley_errno_location() = saved;
 	return n;
 }

@@ -13,6 +13,7 @@
 #include <limits.h>
 #include <sys/stat.h>
 
+#include "base/sanitizer.h"
 #include "io/nowait.h"
 #include "io/operation.h"
 #include "io/request.h"
@@ -155,6 +156,7 @@ static ssize_t run_buffer(struct transfer *t, size_t n, bool full)
 					     t->op.deadline, t->op.pc);
 		if (part < 0)
 			return part;
+		sanitizer_transferred(&(struct iovec){ t->buffer, t->op.n }, 1, part, t->op.direction == READING);
 		done += (size_t)part;
 		t->buffer = (char *)t->buffer + part;
 		if (part == 0 || !full)
@@ -261,6 +263,7 @@ static ssize_t run_vector(struct transfer *t, const struct iovec *vector, int co
 	ssize_t n = operation_try(&t->op, transfer_now);
 	if (n == -ENOTSUP)
 		n = file_vector(t);
+	sanitizer_transferred(vector, (size_t)count, n, t->op.direction == READING);
 	operation_end(&t->op, saved);
 	return n;
 }

@@ -4,6 +4,7 @@
 #include <limits.h>
 
 #include "io/operation.h"
+#include "base/sanitizer.h"
 #include "io/system.h"
 #include "run/worker.h"
 
@@ -152,6 +153,17 @@ static ssize_t send_now(struct operation *op, unsigned flags)
 	return n;
 }
 
+/* With MSG_TRUNC a stream discards its bytes, and the buffer may be none. */
+static ssize_t run(struct message *m, attempt *attempt)
+{
+	ssize_t n = operation_run(&m->op, attempt);
+	const struct iovec whole = { m->buffer, m->n };
+	const struct iovec *vector = m->vectored ? m->header->msg_iov : &whole;
+	if (!(m->flags & MSG_TRUNC))
+		sanitizer_transferred(vector, m->vectored ? m->header->msg_iovlen : 1, n, m->op.direction == READING);
+	return n;
+}
+
 /* ---- receiving ---- */
 
 #define MESSAGE(way, ...) \
@@ -172,7 +184,7 @@ static ssize_t run_recv(struct message *m)
 		m->whole = m->n;
 	m->op.n = m->flags & RECV_UNTOLD ? 0 : MIN(m->n, TRANSFER_MAX);
 	m->flags |= MSG_DONTWAIT | MSG_CMSG_CLOEXEC;
-	return operation_run(&m->op, recv_now);
+	return run(m, recv_now);
 }
 
 ssize_t sley_recv(int fd, void *buffer, size_t n, int flags, sley_time deadline)
@@ -218,7 +230,7 @@ static ssize_t run_send(struct message *m)
 	if (m->flags & MSG_FASTOPEN && task_self())
 		reactor_maybe_more(m->op.fd, WRITING); /* what is known of its room does not tell of this */
 	m->flags |= MSG_DONTWAIT | MSG_NOSIGNAL;
-	return operation_run(&m->op, send_now);
+	return run(m, send_now);
 }
 
 ssize_t sley_send(int fd, const void *buffer, size_t n, int flags, sley_time deadline)

@@ -5,6 +5,7 @@
  * that gives nothing to report, whatever its tasks do; or one with a mistake in a task. With -DPLUGIN it is loaded by a
  * program that knows nothing of sley, and libsley.so with it.
  */
+#include <fcntl.h>
 #include <pthread.h>
 #include <sanitizer/lsan_interface.h>
 #include <setjmp.h>
@@ -274,6 +275,38 @@ static void use_after_return(void *arg)
 	sink = place[3]; /* the use after return */
 }
 
+/* Of a pipe, a socket or a file, by calls of each kind: the kernel writes 17 bytes where there are 16. */
+NOINLINE static void transfer_beyond(void *arg)
+{
+	static const char all[32];
+	char buffer[16];
+	struct iovec v = { buffer, 17 };
+	struct msghdr message = { .msg_iov = &v, .msg_iovlen = 1 };
+	int pipe[2], socket[2], fd = sley_open("/dev/zero", O_RDWR, 0, SLEY_NEVER);
+
+	CHECK(sley_pipe(pipe) == 0 && sley_socketpair(SOCK_STREAM, socket) == 0 && fd >= 0);
+	CHECK(sley_write(pipe[1], all, 32, SLEY_NEVER) == 32 && sley_write(socket[1], all, 32, SLEY_NEVER) == 32);
+	switch ((int)(intptr_t)arg) {
+	case 0: sink = (int)sley_read(pipe[0], buffer, 17, SLEY_NEVER); break;
+	case 1: sink = (int)sley_readv(pipe[0], &v, 1, SLEY_NEVER); break;
+	case 2: sink = (int)sley_read_full(socket[0], buffer, 17, SLEY_NEVER); break;
+	case 3: sink = (int)sley_recv(socket[0], buffer, 17, 0, SLEY_NEVER); break;
+	case 4: sink = (int)sley_recvmsg(socket[0], &message, 0, SLEY_NEVER); break;
+	case 5: sink = (int)sley_write(pipe[1], buffer, 17, SLEY_NEVER); break;
+	case 6: sink = (int)sley_send(socket[1], buffer, 17, 0, SLEY_NEVER); break;
+	case 7: sink = (int)sley_pread(fd, buffer, 17, 0, SLEY_NEVER); break;
+	default: sink = (int)sley_writev(socket[1], &v, 1, SLEY_NEVER); break;
+	}
+	CHECK(sink == 17); /* nothing was reported */
+}
+
+static int main_transfer(void *call)
+{
+	sley_task task = sley_spawn(transfer_beyond, call);
+
+	return sley_join(task, SLEY_NEVER);
+}
+
 static int main_beside(void *task)
 {
 	sley_task tasks[4];
@@ -327,6 +360,15 @@ static int service(const char *how)
 		{ "exit", main_keep, &turns },
 		{ "lose", main_lose, NULL },
 		{ "overflow", main_beside, (void *)overflow },
+		{ "read", main_transfer, (void *)0 },
+		{ "readv", main_transfer, (void *)1 },
+		{ "read_full", main_transfer, (void *)2 },
+		{ "recv", main_transfer, (void *)3 },
+		{ "recvmsg", main_transfer, (void *)4 },
+		{ "write", main_transfer, (void *)5 },
+		{ "send", main_transfer, (void *)6 },
+		{ "pread", main_transfer, (void *)7 },
+		{ "writev", main_transfer, (void *)8 },
 		{ "use_after_return", main_beside, (void *)use_after_return },
 		{ "fork", main_fork, NULL },
 	};

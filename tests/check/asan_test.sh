@@ -82,6 +82,21 @@ mistakes() {
 	done
 }
 
+# The system calls that a call of sley's makes: what they transfer lies in the buffer, or is reported.
+transfers() {
+	local compiler call
+	for compiler in gcc clang; do
+		build "$compiler" libsley.a
+		for call in read readv read_full recv recvmsg write send pread writev; do
+			service 1 detect_stack_use_after_return=0 "$scratch/service" $call
+			contains "$scratch/said" "AddressSanitizer: stack-buffer-overflow"
+			contains "$scratch/said" " in sley_$call "
+			contains "$scratch/said" " in transfer_beyond "
+			contains "$scratch/said" " 'buffer' "
+		done
+	done
+}
+
 # The leak checker looks during a run: at the stacks of parked tasks, and of the threads that run others.
 leaks() {
 	local compiler
@@ -144,4 +159,4 @@ races() {
 	done
 }
 
-run_suite nothing_to_report few_slots mistakes leaks forked_children exceptions plugins races
+run_suite nothing_to_report few_slots mistakes transfers leaks forked_children exceptions plugins races
