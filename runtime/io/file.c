@@ -16,8 +16,8 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#include "io/nowait.h"
 #include "base/sanitizer.h"
+#include "io/nowait.h"
 #include "io/request.h"
 #include "run/worker.h"
 

@@ -3,8 +3,8 @@
 /* Sending and receiving on sockets: with flags, addresses, several buffers and control data. */
 #include <limits.h>
 
-#include "io/operation.h"
 #include "base/sanitizer.h"
+#include "io/operation.h"
 #include "io/system.h"
 #include "run/worker.h"
 
