@@ -104,6 +104,39 @@ static void page_shift(struct page *p, int n)
 	}
 }
 
+/* Moves the rows of [from, to] up by n, or down. */
+static void page_scroll(struct page *p, int from, int to, int n)
+{
+	int rows = to - from + 1, moved = n < 0 ? -n : n;
+
+	if (rows <= 0)
+		return;
+	moved = clamp(moved, rows);
+	if (n > 0) {
+		memmove(p->cell[from], p->cell[from + moved], (size_t)(rows - moved) * sizeof(p->cell[0]));
+		page_clear(p, to - moved + 1, 0, to, p->columns - 1);
+	} else {
+		memmove(p->cell[from + moved], p->cell[from], (size_t)(rows - moved) * sizeof(p->cell[0]));
+		page_clear(p, from, 0, from + moved - 1, p->columns - 1);
+	}
+}
+
+static void page_line_feed(struct page *p)
+{
+	if (p->y == p->bottom)
+		page_scroll(p, p->top, p->bottom, 1);
+	else
+		p->y = clamp(p->y + 1, p->rows - 1);
+}
+
+static void page_reverse_feed(struct page *p)
+{
+	if (p->y == p->top)
+		page_scroll(p, p->top, p->bottom, -1);
+	else
+		p->y = clamp(p->y - 1, p->rows - 1);
+}
+
 static void page_control(struct page *p, const char *args, char final)
 {
 	int n = number(args, 0, 1);
@@ -138,6 +171,15 @@ static void page_control(struct page *p, const char *args, char final)
 		for (char c = p->x > 0 ? p->cell[p->y][p->x - 1] : ' '; n > 0; n--)
 			page_put(p, c);
 		break;
+	case 'r':
+		p->top = clamp(number(args, 0, 1) - 1, p->rows - 1);
+		p->bottom = clamp(number(args, 1, p->rows) - 1, p->rows - 1);
+		p->y = p->x = 0;
+		break;
+	case 'S': page_scroll(p, p->top, p->bottom, n); break;
+	case 'T': page_scroll(p, p->top, p->bottom, -n); break;
+	case 'L': page_scroll(p, p->y, p->bottom, -n); break;
+	case 'M': page_scroll(p, p->y, p->bottom, n); break;
 	case 'm': page_attributes(p, args); break;
 	case 'h': case 'l':
 		if (strcmp(args, "?1049") == 0)
@@ -145,7 +187,7 @@ static void page_control(struct page *p, const char *args, char final)
 		if (strcmp(args, "?25") == 0)
 			p->hidden_cursor = final == 'l';
 		break;
-	default: /* scrolling regions, insert mode and the like are not used for these terminals */
+	default: /* insert mode and the like are not used for these terminals */
 		break;
 	}
 }
@@ -160,6 +202,8 @@ static size_t page_escape(struct page *p, const char *at, size_t left)
 		return left;
 	if (at[1] == '(' || at[1] == ')')
 		return left < 3 ? left : 3;
+	if (at[1] == 'M')
+		page_reverse_feed(p);
 	if (at[1] != '[')
 		return 2;
 	while (n < left && ((at[n] >= '0' && at[n] <= '?') || (at[n] >= ' ' && at[n] <= '/')))
@@ -177,6 +221,7 @@ void page_make(struct page *p, const struct terminal *t)
 	memset(p, 0, sizeof(*p));
 	p->rows = t->rows;
 	p->columns = t->columns;
+	p->bottom = p->rows - 1;
 	page_clear(p, 0, 0, p->rows - 1, p->columns - 1);
 	for (size_t i = 0; i < t->size;) {
 		char c = t->raw[i];
@@ -188,7 +233,7 @@ void page_make(struct page *p, const struct terminal *t)
 		if (c == '\r')
 			p->x = 0;
 		else if (c == '\n')
-			p->y = clamp(p->y + 1, p->rows - 1);
+			page_line_feed(p);
 		else if (c == '\b')
 			p->x = clamp(p->x - 1, p->columns - 1);
 		else if ((unsigned char)c >= ' ')

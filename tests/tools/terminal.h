@@ -30,6 +30,7 @@ struct page {
 	char cell[ROWS][COLUMNS + 1];
 	int rows, columns;
 	int y, x;
+	int top, bottom; /* of the scrolling region */
 	bool colour;   /* a colour was ever set */
 	bool alternate, hidden_cursor;
 };
