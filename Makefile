@@ -144,7 +144,7 @@ runtime_flags := -Iinclude -Iruntime $(no_paths) -fvisibility=hidden -fPIC -ftls
 # address taken it costs 5 % of a read and a write of a pipe, and 2 % of a spawn and of a yield, in instructions.
 hot := $(foreach d,context stack task run life watch reactor sync,runtime/$(d)/%) runtime/base/block.% \
 	$(foreach f,io operation sigpipe,runtime/io/$(f).%)
-$(foreach p,$(hot),$(if $(wildcard $(subst %,*,$(p))),,$(error hot: there is no $(p))))
+$(if $(wildcard runtime/.),$(foreach p,$(hot),$(if $(wildcard $(subst %,*,$(p))),,$(error hot: there is no $(p)))))
 hot_flags := -fstack-protector
 asynctop_flags := $(no_paths) -Iinclude -Ibpf -I$(BUILD)/bpf -Itools/asynctop
 example_flags := -Iinclude -Itools/examples

@@ -31,7 +31,8 @@ struct mark {
 	uint32_t told;                            /* it was said that there is another */
 };
 
-HIDDEN struct mark copies_mark = { .public = sley_errno_location };
+/* `used`: gcc with -flto does not see that the note below refers to it. */
+__attribute__((used)) HIDDEN struct mark copies_mark = { .public = sley_errno_location };
 
 #define OWNER "sley"
 #define MARK  1 /* type of the note; its descriptor is the distance from itself to the mark */

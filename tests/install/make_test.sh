@@ -180,6 +180,17 @@ spaces() {
 	contains "$scratch/output" "prefix=' 'libdir=/lib'"
 }
 
+# Where the files are named in which every instruction counts, a name that fits none is refused; not without the tree.
+hot_paths() {
+	mkdir "$scratch/tree"
+	cp -r Makefile runtime "$scratch/tree"
+	rm -r "$scratch/tree/runtime/sync"
+	expect 2 make -C "$scratch/tree" -n clean >"$scratch/output" 2>&1
+	contains "$scratch/output" "hot: there is no runtime/sync/%"
+	rm -r "$scratch/tree/runtime"
+	expect 0 make -C "$scratch/tree" -n clean >"$scratch/output"
+}
+
 # With -flto the libraries have the same symbols, and the archive is machine code, for all to link with; and a test that
 # is linked so passes.
 link_time() {
@@ -203,4 +214,4 @@ protected() {
 }
 
 run_suite parses_with_make_alone deps_without_need deps_of_removed deps_without_rights deps_by_sudo deps_by_root variants \
-	rebuilds flags_from_environment fortified protected spaces link_time
+	rebuilds flags_from_environment fortified protected spaces hot_paths link_time
