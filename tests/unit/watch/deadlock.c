@@ -25,7 +25,7 @@ static struct sley_chan *chan;
 
 static void join_main(void *main)
 {
-	sley_join((sley_task)(intptr_t)main, SLEY_NEVER); /* detached: -EINVAL, so it waits for the group */
+	sley_join(*(const sley_task *)main, SLEY_NEVER); /* detached: -EINVAL, so it waits for the group */
 	sley_set_name("second");
 	sley_group_wait(&group, SLEY_NEVER);
 }
@@ -39,7 +39,7 @@ static int main_stuck(void *arg)
 	REQUIRE(sley_offload(nothing, NULL, 0, SLEY_NEVER) == 0); /* its thread stays, idle, and counts for nothing */
 	group = (struct sley_group)SLEY_GROUP_INIT;
 	REQUIRE(sley_group_add(&group, 1) == 0);
-	sley_task task = sley_spawn(join_main, (void *)(intptr_t)sley_self());
+	sley_task self = sley_self(), task = sley_spawn_copy(join_main, &self, sizeof(self));
 	REQUIRE(sley_join(task, SLEY_NEVER) == 0);
 	return 0;
 }
