@@ -6,11 +6,15 @@
 # a layer. tests/check_layers.sh sees includes; this also sees what a header declares that another file defines. Prints
 # each reference that goes up, and the references of each circle, and exits 1 if there is one.
 #
-# usage: tests/check_symbols.sh [DIRECTORY]   (default: build/obj/runtime; objects lie in it as sources do in runtime/)
+# usage: tests/check_symbols.sh [OBJECTS [SOURCES]]   (default: build/obj/runtime and runtime)
+#
+# Objects lie in the one directory as sources do in the other. An object whose source is gone is left over in an old build,
+# and not looked at.
 set -eu
 
 directory=${1:-build/obj/runtime}
-layers="base region context stack task run life watch reactor sync io assist"
+sources=$(realpath "${2:-runtime}")
+layers=$(sed -n 's/^layers="\(.*\)"$/\1/p' "$(dirname "$0")/check_layers.sh")
 
 [ -d "$directory" ] || {
 	echo "$0: no directory $directory" >&2
@@ -18,7 +22,11 @@ layers="base region context stack task run life watch reactor sync io assist"
 }
 
 cd "$directory"
-find . -name '*.o' -print0 | sort -z | xargs -0 -r nm -A -P | awk -v layers="$layers" '
+find . -name '*.o' | sort | while read -r object; do
+	for source in "$sources/${object%.o}".[cS]; do
+		[ ! -e "$source" ] || printf '%s\0' "$object"
+	done
+done | xargs -0 -r nm -A -P | awk -v layers="$layers" '
 BEGIN {
 	n = split(layers, name, " ")
 	for (i = 1; i <= n; i++)

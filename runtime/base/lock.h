@@ -11,7 +11,7 @@
  *   4  a worker's timers
  *   5  queues: global, inbox, starved tasks; the list of idle workers
  *   6  memory: the slabs' growth lock, then their lists; the slots
- * Two locks of one line are never held at once, but for channels in a select, which are taken by address. One exception:
+ * Two locks of one line are held at once only where the line says so, and channels in a select, by address. One exception:
  * the growth lock may be followed by the lock of a task that is free (task.c, entry_cut()), whose holder takes no other.
  */
 #ifndef BASE_LOCK_H

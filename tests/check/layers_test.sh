@@ -55,17 +55,18 @@ runtime_has_no_circles() {
 	expect 0 tests/check_symbols.sh "$SLEY_BUILD/debug/runtime"
 }
 
-# planted_object NAME TEXT: an object of that name with this code.
+# planted_object NAME TEXT: a source of that name with this code, and its object.
 planted_object() {
-	mkdir -p "$(dirname "$scratch/objects/$1")"
-	echo "$2" | ${CC:-cc} -x c -c -o "$scratch/objects/$1.o" -
+	mkdir -p "$(dirname "$scratch/objects/$1")" "$(dirname "$scratch/sources/$1")"
+	echo "$2" >"$scratch/sources/$1.c"
+	${CC:-cc} -c -o "$scratch/objects/$1.o" "$scratch/sources/$1.c"
 }
 
 # A reference to a higher layer is found that no include tells of, and so is a circle, also by way of a third file.
 references_are_found() {
 	planted_object base/low 'void up(void); void low(void) { up(); }'
 	planted_object task/high 'void up(void) {}'
-	expect 1 tests/check_symbols.sh "$scratch/objects" >"$scratch/report"
+	expect 1 tests/check_symbols.sh "$scratch/objects" "$scratch/sources" >"$scratch/report"
 	contains "$scratch/report" "base/low refers to up of the higher layer task"
 	rm -r "$scratch/objects"
 
@@ -74,11 +75,14 @@ references_are_found() {
 	planted_object run/c 'extern int word; void c(void) { word = 1; }'
 	planted_object run/d 'void a(void); void d(void) { a(); }'
 	planted_object run/e 'int word;'
-	expect 0 tests/check_symbols.sh "$scratch/objects"
+	expect 0 tests/check_symbols.sh "$scratch/objects" "$scratch/sources"
 	planted_object run/c 'void a(void); extern int word; void c(void) { if (word++) a(); }'
-	expect 1 tests/check_symbols.sh "$scratch/objects" >"$scratch/report"
+	expect 1 tests/check_symbols.sh "$scratch/objects" "$scratch/sources" >"$scratch/report"
 	contains "$scratch/report" "run/c refers to a of run/a"
 	! grep -q run/d "$scratch/report" || fail "run/d is in no circle"
+
+	rm "$scratch/sources/run/c.c" # what it was compiled to is left over
+	expect 0 tests/check_symbols.sh "$scratch/objects" "$scratch/sources"
 }
 
 run_suite runtime_keeps_layers upward_is_found evasion_is_found legal_is_not runtime_has_no_circles references_are_found
