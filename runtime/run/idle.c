@@ -50,7 +50,7 @@
 #define STAYS 4u
 
 int64_t idle_stay_quick = 50 * NS_PER_US; /* about what it takes until a worker that is woken runs */
-int64_t idle_stay_rare = 600 * NS_PER_US; /* from one to the next: as between two looks of a monitor that watches */
+int64_t idle_stay_rare = 600 * NS_PER_US; /* from one to the next: as between two looks of a watchdog that watches */
 
 static struct {
 	struct lock lock;      /* protects list and the workers' idle fields */
@@ -82,7 +82,7 @@ uint64_t idle_changes(void)
 
 bool idle_without_poller(void)
 {
-	/* seq_cst: pairs with leave_to_monitor() */
+	/* seq_cst: pairs with leave_to_watchdog() */
 	return idle_count() > 0 && !load(&idle.poller, seq_cst);
 }
 
@@ -97,7 +97,7 @@ static void change(unsigned count)
  * Nobody is in the reactor, and some sleep. Here: the post is empty; is the watchdog watching? The watchdog, to look less:
  * it watches no more; is the post empty? All are sequentially consistent, so one of the two sees the other.
  */
-static void leave_to_monitor(void)
+static void leave_to_watchdog(void)
 {
 	if (!load(&watchdog_promise.watched, seq_cst))
 		watchdog_watch();
@@ -113,7 +113,7 @@ void idle_replace_poller(struct worker *worker)
 	else if (load(&idle.stays, relaxed) < STAYS)
 		idle_notify();
 	else
-		leave_to_monitor();
+		leave_to_watchdog();
 }
 
 /* The poller is back, with something to do or not. */
@@ -252,7 +252,7 @@ void idle_spin_end(struct worker *worker, bool found)
 
 /*
  * Work that this worker could do now. What others have handed over is none: they come to it at once, and if not, the
- * monitor sees it, which they do not ask to watch before they see that somebody sleeps.
+ * watchdog sees it, which they do not ask to watch before they see that somebody sleeps.
  */
 static bool work_there(struct worker *worker)
 {

@@ -132,9 +132,9 @@ static bool ran_long(struct worker *worker)
 
 /*
  * A task is in run-next, and nothing in the deque, while others sleep.
- *     here:                  run-next = task; looks at `sleeping`, `watched`
- *     who falls asleep:      sleeping + 1; looks at run-next: watchdog_watch()
- *     monitor, to look less: watched = 0; looks at run-next
+ *     here:                    run-next = task; looks at `sleeping`, `watched`
+ *     who falls asleep:        sleeping + 1; looks at run-next: watchdog_watch()
+ *     watchdog, to look less:  watched = 0; looks at run-next
  * All are sequentially consistent, so it does not stay there unseen.
  */
 static void hand_over(struct worker *worker)

@@ -135,7 +135,7 @@ static bool watch(void)
 	if (watchdog.watched++ < WATCH_LOOKS)
 		return true;
 	watchdog.watched = 0;
-	RACE_POINT(monitor_watches_no_more);
+	RACE_POINT(watchdog_watches_no_more);
 	store(&watchdog_promise.watched, 0, seq_cst);
 	if (!is_needed())
 		return false;
@@ -192,7 +192,7 @@ static void *watchdog_main(void *unused)
 		if (!load(&watchdog.stop, seq_cst)) /* pairs with watchdog_stop() */
 			futex_wait(&watchdog_promise.asleep, 1, &time);
 		store(&watchdog_promise.resting, 0, relaxed);
-		RACE_POINT(monitor_looks);
+		RACE_POINT(watchdog_looks);
 		look(clock_now());
 	}
 	return NULL;
@@ -214,7 +214,7 @@ int watchdog_start(void)
 	int error = pthread_create(&watchdog.thread, NULL, watchdog_main, NULL);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	if (error == 0)
-		pthread_setname_np(watchdog.thread, "sley-monitor");
+		pthread_setname_np(watchdog.thread, "sley-watchdog");
 	return -error;
 }
 

@@ -6,7 +6,7 @@
 
 #include <sley.h>
 
-/* What needs the monitor to look after old waits (those of a second and more) was not delivered by its event. */
+/* What needs the watchdog to look after old waits (those of a second and more) was not delivered by its event. */
 #define BEFORE_REARM sley_in(SLEY_MS(500))
 
 /* A connection over TCP: `ours` was dialled by sley, `theirs` is a plain blocking socket. */

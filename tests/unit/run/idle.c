@@ -344,15 +344,15 @@ TASK_TEST(poller_is_replaced, 2)
 	REQUIRE(pipe(event_pipe) == 0);
 	sley_task tasks[] = { sley_spawn(spawn_waiter, NULL), sley_spawn(spawn_waiter, (void *)1) };
 	REQUIRE(sley_join(tasks[0], SOON) == 0 && sley_join(tasks[1], SOON) == 0);
-	race_stop("monitor_looks"); /* it would find out that nobody is in the reactor */
-	race_wait("monitor_looks");
+	race_stop("watchdog_looks"); /* it would find out that nobody is in the reactor */
+	race_wait("watchdog_looks");
 	REQUIRE(pthread_create(&thread, NULL, wake_each, NULL) == 0);
 	for (int i = 0; i < 2; i++) {
 		REQUIRE(sley_read(event_pipe[0], &byte, 1, SLEY_NEVER) == 1);
 		store(&stop, 1, release);
 	}
 	REQUIRE(pthread_join(thread, NULL) == 0);
-	race_go("monitor_looks");
+	race_go("watchdog_looks");
 	while (live_tasks() > 1)
 		sley_yield();
 	for (int i = 0; i < 2; i++)
@@ -434,7 +434,7 @@ static void end_computing(void *arg)
 
 /*
  * Main is woken by an event, and computes until the second one has been taken: by the other worker, which sleeps. The
- * monitor is about to look, and watches then.
+ * watchdog is about to look, and watches then.
  */
 static void occupy_poller(void)
 {
@@ -447,9 +447,9 @@ static void occupy_poller(void)
 
 static void require_watching(void)
 {
-	race_wait("monitor_looks");
+	race_wait("watchdog_looks");
 	REQUIRE(load(&watchdog_promise.watched, relaxed) == 1);
-	race_go("monitor_looks");
+	race_go("watchdog_looks");
 	REQUIRE(write(second_pipe[1], "x", 1) == 1);
 }
 
@@ -459,14 +459,14 @@ static void *leave_to_resting(void *unused)
 		lone_event();
 	while (load(&watchdog_promise.watched, relaxed))
 		cpu_relax();
-	race_stop("monitor_looks");
+	race_stop("watchdog_looks");
 	occupy_poller();
 	require_watching();
 	return NULL;
 }
 
 /*
- *   monitor                        poller
+ *   watchdog                       poller
  *   is to watch no more
  *                                  leaves its post, and sees it watching
  *   watches no more
@@ -474,17 +474,17 @@ static void *leave_to_resting(void *unused)
  */
 static void *leave_to_watching(void *unused)
 {
-	race_stop("monitor_watches_no_more");
-	while (!race_reached("monitor_watches_no_more"))
+	race_stop("watchdog_watches_no_more");
+	while (!race_reached("watchdog_watches_no_more"))
 		lone_event();
 	occupy_poller();
-	race_stop("monitor_looks");
-	race_go("monitor_watches_no_more");
+	race_stop("watchdog_looks");
+	race_go("watchdog_watches_no_more");
 	require_watching();
 	return NULL;
 }
 
-static int main_left_to_monitor(void *body)
+static int main_left_to_watchdog(void *body)
 {
 	pthread_t thread;
 	char byte;
@@ -507,12 +507,12 @@ static int main_left_to_monitor(void *body)
 }
 
 /* Who leaves his replacement to the watchdog makes it watch, whatever it was about to do. */
-TEST(left_to_monitor)
+TEST(left_to_watchdog)
 {
 	const struct sley_options two = { .size = sizeof(two), .workers = 2 };
 
-	run_with(main_left_to_monitor, (void *)leave_to_resting, &two);
-	run_with(main_left_to_monitor, (void *)leave_to_watching, &two);
+	run_with(main_left_to_watchdog, (void *)leave_to_resting, &two);
+	run_with(main_left_to_watchdog, (void *)leave_to_watching, &two);
 }
 
 /*
@@ -553,14 +553,14 @@ TASK_TEST(first_is_announced_late, 2)
 	let_all_stays_be_quick();
 	sley_task tasks[] = { sley_spawn(spawn_waiter, NULL), sley_spawn(spawn_waiter, (void *)1) };
 	REQUIRE(sley_join(tasks[0], SOON) == 0 && sley_join(tasks[1], SOON) == 0);
-	race_stop("monitor_looks"); /* it would find that a worker does not come to its queue */
-	race_wait("monitor_looks");
+	race_stop("watchdog_looks"); /* it would find that a worker does not come to its queue */
+	race_wait("watchdog_looks");
 	REQUIRE(pthread_create(&thread, NULL, pin_poller, NULL) == 0);
 	while (sley_read(event_pipe[0], &byte, 1, SLEY_NEVER) == 1 && byte == 'x')
 		sem_post(&ran);
 	store(&stop, 1, release);
 	REQUIRE(pthread_join(thread, NULL) == 0);
-	race_go("monitor_looks");
+	race_go("watchdog_looks");
 	while (live_tasks() > 1)
 		sley_yield();
 	for (int i = 0; i < 2; i++)

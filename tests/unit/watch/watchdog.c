@@ -144,11 +144,11 @@ static int main_announced(void *arg)
 	REQUIRE(sley_chan_new(&chan, 0, 0) == 0);
 	sley_task receiver = sley_spawn(receive_and_raise, chan);
 	await_state(receiver, SLEY_TASK_WAITING, SLEY_WAIT_RECV);
-	race_stop("monitor_looks");
-	race_wait("monitor_looks");
+	race_stop("watchdog_looks");
+	race_wait("watchdog_looks");
 	sley_task sender = sley_spawn(compute_then_hand_over, chan);
 	REQUIRE(sley_join(sender, SOON) == 0 && sley_join(receiver, SOON) == 0);
-	race_go("monitor_looks");
+	race_go("watchdog_looks");
 	return sley_chan_free(chan);
 }
 
@@ -200,7 +200,7 @@ TASK_TEST(signals, 1)
 		FILE *f = fopen(path, "re");
 		while (f && fgets(line, sizeof(line), f)) {
 			sscanf(line, "Name: %63s", name);
-			if (sscanf(line, "SigBlk: %llx", &blocked) != 1 || strcmp(name, "sley-monitor") != 0)
+			if (sscanf(line, "SigBlk: %llx", &blocked) != 1 || strcmp(name, "sley-watchdog") != 0)
 				continue;
 			REQUIRE(blocked & 1ull << (SIGTERM - 1) && blocked & 1ull << (SIGINT - 1));
 			REQUIRE(blocked & 1ull << (SIGCHLD - 1));
