@@ -96,7 +96,6 @@ static void forget(struct worker_state *state)
 static void finish(const struct thread *thread, struct worker_state *state, const struct sley_region_worker *line)
 {
 	struct block_record *block = &state->block;
-
 	change(state);
 	weigh_delay(block, line);
 	add_up(thread->place, block);
@@ -125,7 +124,6 @@ static __always_inline void begin(struct worker_state *state, const struct threa
 {
 	struct block_record *block = &state->block;
 	uint64_t now = bpf_ktime_get_ns();
-
 	change(state);
 	block->number++;
 	block->start_ns = now;
@@ -193,7 +191,6 @@ static void count(struct worker_state *state, const struct thread *thread, const
 	uint64_t one = 1, *counter;
 	uint32_t place = thread->place;
 	void *table;
-
 	if (line->mode != SLEY_WORKER_TASK) {
 		if ((uint32_t)cause < SWITCH_CAUSE_COUNT)
 			state->switches[cause]++;
@@ -212,7 +209,6 @@ static bool still_inside(const struct worker_state *state, const struct pt_regs 
 {
 	const struct block_record *block = &state->block;
 	uint64_t raised = state->in_flags & resume_flags;
-
 	if ((int32_t)regs->orig_ax != block->syscall || regs->ip != block->regs[BLOCK_REG_IP] ||
 	    regs->sp != block->regs[BLOCK_REG_SP] || regs->di != block->args[0] || regs->si != block->args[1] ||
 	    regs->dx != block->args[2])
@@ -226,7 +222,6 @@ static void run_again(struct worker_state *state, uint64_t now)
 {
 	struct block_record *block = &state->block;
 	uint64_t wake = state->wake_ns ?: now;
-
 	change(state);
 	state->phase = WORKER_RESUMED;
 	block->end_ns = now;
@@ -243,7 +238,6 @@ static uint64_t unseen_switch_in(const struct worker_state *state, const struct 
 {
 	uint64_t earliest = state->wake_ns ?: state->out_ns;
 	uint64_t ran = task->se.sum_exec_runtime - task->se.prev_sum_exec_runtime;
-
 	return ran < now - earliest ? now - ran : earliest;
 }
 
@@ -252,7 +246,6 @@ static bool goes_on(const struct thread *thread, struct worker_state *state, str
 		    const struct pt_regs *regs, const struct sley_region_worker *line, bool asleep, uint32_t task_state)
 {
 	uint64_t now = bpf_ktime_get_ns();
-
 	if (state->phase == WORKER_BLOCKED)
 		run_again(state, unseen_switch_in(state, task, now));
 	if (!still_inside(state, regs, now)) {
@@ -271,7 +264,6 @@ static void switched_out(const struct thread *thread, struct worker_state *state
 	const struct pt_regs *regs = (void *)bpf_task_pt_regs(task);
 	struct sley_region_worker line = {};
 	enum switch_cause cause;
-
 	state->out_flags = task->thread_info.flags;
 	if (bpf_probe_read_user(&line, sizeof(line), (void *)thread->line))
 		DROP(thread->place, lines);
@@ -298,7 +290,6 @@ int BPF_PROG(on_switch, bool preempt, struct task_struct *prev, struct task_stru
 {
 	struct worker_state *state;
 	struct thread *thread;
-
 	thread = bpf_task_storage_get(&threads, prev, NULL, 0);
 	state = thread ? state_of(thread) : NULL;
 	if (state)
@@ -316,7 +307,6 @@ int BPF_PROG(on_wakeup, struct task_struct *task)
 {
 	struct thread *thread = bpf_task_storage_get(&threads, task, NULL, 0);
 	struct worker_state *state = thread ? state_of(thread) : NULL;
-
 	if (state && state->phase == WORKER_BLOCKED && !state->wake_ns)
 		state->wake_ns = bpf_ktime_get_ns();
 	return 0;
@@ -328,7 +318,6 @@ int BPF_PROG(on_exec, struct task_struct *task)
 {
 	struct thread *thread = bpf_task_storage_get(&threads, task, NULL, 0);
 	struct worker_state *state = thread ? state_of(thread) : NULL;
-
 	if (!state)
 		return 0;
 	state->live = 0;
@@ -346,7 +335,6 @@ int watch(struct bpf_iter__task *context)
 	struct worker_state *state;
 	struct thread *thread;
 	uint64_t pointer;
-
 	if (!task)
 		return 0;
 	pointer = task->thread.fsbase;
@@ -394,7 +382,6 @@ static uint64_t switches_of(const struct task_struct *task)
 static struct worker_state *sleeping(struct task_struct *task, struct thread *thread)
 {
 	struct worker_state *state = thread ? state_of(thread) : NULL;
-
 	return state && state->phase == WORKER_UNBLOCKED && !task->on_cpu && task->__state ? state : NULL;
 }
 
@@ -405,7 +392,6 @@ int look_blocked(struct bpf_iter__task *context)
 	const struct pt_regs *regs;
 	struct sleeper *sleeper;
 	struct thread *thread;
-
 	if (!task)
 		return 0;
 	thread = bpf_task_storage_get(&threads, task, NULL, 0);
@@ -439,7 +425,6 @@ int catch_blocked(struct bpf_iter__task *context)
 	const struct pt_regs *regs;
 	struct thread *thread;
 	enum switch_cause cause;
-
 	if (!task)
 		return 0;
 	thread = bpf_task_storage_get(&threads, task, NULL, 0);

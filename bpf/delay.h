@@ -17,7 +17,6 @@ static inline void weigh_delay(struct block_record *block, const struct sley_reg
 	uint64_t duration = block->end_ns - block->start_ns;
 	uint64_t begun = line->elsewhere - block->elsewhere;
 	int64_t waited;
-
 	if (begun > block->delayed_tasks)
 		begun = block->delayed_tasks;
 	waited = line->elsewhere_ns - block->elsewhere_ns - begun * block->start_ns;

@@ -25,7 +25,7 @@ typedef _Bool bool;
 
 #define true 1
 #define false 0
-#define NULL ((void *)0)
+#define NULL       ((void *)0)
 #define UINT16_MAX 0xffff
 #define UINT32_MAX 0xffffffffu
 
@@ -105,8 +105,8 @@ struct bpf_iter__task {
 
 #pragma clang attribute pop
 
-#define PF_EXITING 0x4
-#define PF_IO_WORKER 0x10
+#define PF_EXITING           0x4
+#define PF_IO_WORKER         0x10
 #define TASK_UNINTERRUPTIBLE 0x2
 
 #endif

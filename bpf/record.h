@@ -26,7 +26,6 @@ const volatile uint8_t pointer_args[POINTER_ARG_CALLS] = {};
 static uint64_t stat_device(uint32_t device)
 {
 	uint64_t major = device >> 20, minor = device & 0xfffff;
-
 	return (minor & 0xff) | (major & 0xfff) << 8 | (minor & ~0xffULL) << 12 | (major & ~0xfffULL) << 32;
 }
 
@@ -36,7 +35,6 @@ static void record_descriptor(struct block_record *block, struct task_struct *ta
 	struct file **table, *file = NULL;
 	struct fdtable *fdt;
 	struct inode *inode;
-
 	block->fd = -1;
 	if (block->syscall < 0 || fd >= 1 << 20)
 		return;
@@ -58,8 +56,8 @@ static void record_descriptor(struct block_record *block, struct task_struct *ta
 static __always_inline void record_name(struct block_record *block, uint64_t records, uint32_t count)
 {
 	uint64_t index = (block->task & SLEY_TASK_INDEX_MASK) - 1;
-	uint64_t name = records + index * sizeof(struct sley_region_task) + __builtin_offsetof(struct sley_region_task, name);
-
+	uint64_t name =
+		records + index * sizeof(struct sley_region_task) + __builtin_offsetof(struct sley_region_task, name);
 	if (index >= count || bpf_probe_read_user(block->name, sizeof(block->name), (void *)name))
 		__builtin_memset(block->name, 0, sizeof(block->name));
 }
@@ -68,7 +66,6 @@ static __always_inline void record_memory(struct block_record *block)
 {
 	uint32_t call = block->syscall, code, index, size;
 	long got;
-
 	block->memory_size = 0;
 	if (call >= POINTER_ARG_CALLS)
 		return;
@@ -118,14 +115,12 @@ static void record_registers(struct block_record *block, const struct pt_regs *r
 static __always_inline void record_stack(struct block_record *block)
 {
 	uint64_t from = block->regs[BLOCK_REG_SP], left = block->stack_top - from;
-
 	block->stack_size = 0;
 	if (left > BLOCK_STACK_MAX)
 		left = BLOCK_STACK_MAX;
 #pragma unroll
 	for (int at = 0; at < BLOCK_STACK_MAX; at += BLOCK_STACK_STEP) {
 		uint32_t size = left > BLOCK_STACK_STEP ? BLOCK_STACK_STEP : left;
-
 		if (!size || bpf_probe_read_user(block->stack + at, size, (void *)(from + at)))
 			return;
 		block->stack_size = at + size;
@@ -137,7 +132,6 @@ static __always_inline void record_stack(struct block_record *block)
 static __always_inline void record_early(struct block_record *block, const struct early_block *early)
 {
 	uint32_t stack = early->stack_size, memory = early->memory_size;
-
 	__builtin_memcpy(block->name, early->name, sizeof(block->name));
 	bpf_probe_read_kernel(block->stack, sizeof(block->stack), early->stack);
 	bpf_probe_read_kernel(block->memory, sizeof(block->memory), early->memory);

@@ -99,7 +99,6 @@ static struct block_total *total_of(void *table, const struct block_key *key)
 {
 	struct block_total *total = bpf_map_lookup_elem(table, key);
 	struct block_total none = {};
-
 	if (total)
 		return total;
 	bpf_map_update_elem(table, key, &none, BPF_NOEXIST);
@@ -110,10 +109,8 @@ static struct block_total *total_of(void *table, const struct block_key *key)
 static bool raise_max(uint64_t *max, uint64_t value)
 {
 	uint64_t seen = *max;
-
 	for (int i = 0; i < 8 && value > seen; i++) {
 		uint64_t now = __sync_val_compare_and_swap(max, seen, value);
-
 		if (now == seen)
 			return true;
 		seen = now;
@@ -124,7 +121,6 @@ static bool raise_max(uint64_t *max, uint64_t value)
 static void keep_longest(uint32_t place, const struct block_key *key, const struct block_record *block)
 {
 	void *table = bpf_map_lookup_elem(&samples, &place);
-
 	if (!table || bpf_map_update_elem(table, key, block, BPF_ANY))
 		DROP(place, samples);
 }
@@ -135,7 +131,6 @@ static void add_up(uint32_t place, const struct block_record *block)
 	uint64_t duration = block->end_ns - block->start_ns;
 	void *table = bpf_map_lookup_elem(&totals, &place);
 	struct block_total *total = table ? total_of(table, &key) : NULL;
-
 	if (!total) {
 		DROP(place, totals);
 		return;
@@ -160,7 +155,6 @@ static void report(uint32_t place, struct block_record *block)
 {
 	struct process_account *account = bpf_map_lookup_elem(&accounts, &place);
 	uint64_t size = block->stack_size, bytes = __builtin_offsetof(struct block_record, stack) + size, wake;
-
 	if (!account || size > BLOCK_STACK_MAX || block->end_ns - block->start_ns < min_block_ns)
 		return;
 	wake = account->ring_bytes + bytes >= ring_share / 2 ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP;

@@ -28,7 +28,7 @@ extern __typeof__(dlsym) dlsym __attribute__((weak)); /* a static program has no
 /* The same in every release: copies of different ones meet. */
 struct mark {
 	__typeof__(&sley_errno_location) public; /* what calls of it in this object reach; filled in by the loader */
-	uint32_t told;                            /* it was said that there is another */
+	uint32_t told;                           /* it was said that there is another */
 };
 
 /* `used`: gcc with -flto does not see that the note below refers to it. */
@@ -53,7 +53,6 @@ struct search {
 static void note_found(struct search *search, const char *object, const void *descriptor)
 {
 	int32_t distance;
-
 	memcpy(&distance, descriptor, sizeof(distance));
 	struct mark *mark = (struct mark *)((uintptr_t)descriptor + (uintptr_t)(intptr_t)distance);
 	if (mark == &copies_mark) {
@@ -99,15 +98,15 @@ static int search_object(struct dl_phdr_info *info, size_t size, void *search)
 __attribute__((constructor)) static void copies_look(void)
 {
 	struct search search = { .own = "" };
-
 	dl_iterate_phdr(search_object, &search);
 	own_object = search.own;
 	if (!search.mark || search.mark->told || copies_mark.told)
 		return;
 	copies_mark.told = search.mark->told = 1;
-	complain("two copies of the runtime are in this process, in %s and in %s: the tasks of one are none to the other. "
-		 "Link what is loaded, and the program, with libsley.so",
-		 search.other[0] ? search.other : "the program", search.own[0] ? search.own : "the program");
+	complain(
+		"two copies of the runtime are in this process, in %s and in %s: the tasks of one are none to the other. "
+		"Link what is loaded, and the program, with libsley.so",
+		search.other[0] ? search.other : "the program", search.own[0] ? search.own : "the program");
 }
 
 /* dlopen() itself is looked up, because the linker warns of it in static programs. */

@@ -12,9 +12,9 @@
 
 #include "base/check.h"
 #include "base/text.h"
-#include "runtime.h"
 #include "run/fault.h"
 #include "run/worker.h"
+#include "runtime.h"
 #include "stack/overflow.h"
 
 #define LINE 1024
@@ -33,10 +33,10 @@ static bool name_overflow(const struct task *task, const struct fault *fault)
 	if (!into_guard && !(slot_jumped_to(slot, address) && slot_jumped_to(slot, fault->sp)))
 		return false;
 	char line[LINE];
-	say(line, snprintf(line, sizeof(line),
-			   "sley: the stack of %zu bytes overflowed%s: raise stack_size, or use less%s", stack_size,
-			   into_guard ? "" : " by a frame that jumped over its guard",
-			   into_guard ? "" : ", and compile with -fstack-clash-protection"));
+	say(line,
+	    snprintf(line, sizeof(line), "sley: the stack of %zu bytes overflowed%s: raise stack_size, or use less%s",
+		     stack_size, into_guard ? "" : " by a frame that jumped over its guard",
+		     into_guard ? "" : ", and compile with -fstack-clash-protection"));
 	dump_task(complaint_fd(), task_index(task));
 	return true;
 }

@@ -7,8 +7,8 @@
 #include <unistd.h>
 
 #include "base/text.h"
-#include "runtime.h"
 #include "run/thread.h"
+#include "runtime.h"
 #include "watch/stuck.h"
 
 #define LINE 512
@@ -68,7 +68,8 @@ int dump_task(int fd, uint32_t index)
 			    "task %llu %.16s%s%s%s, worker %u, stack %u live, %u KiB deepest, spawned at %s:%u as %s",
 			    (unsigned long long)id, (const char *)name, name[0] ? " " : "", state_names[state], wait,
 			    load(&t->worker, relaxed), load(&t->live16, relaxed) * 16u,
-			    SLEY_TASK_DEEPEST(load(&t->parent_deepest, relaxed)) * 4, site->file, site->line, site->entry));
+			    SLEY_TASK_DEEPEST(load(&t->parent_deepest, relaxed)) * 4, site->file, site->line,
+			    site->entry));
 }
 
 int dump_tasks(int fd, unsigned most)

@@ -115,8 +115,9 @@ static void tell_missing_sanitizer(void)
 #ifndef SLEY_TSAN
 	static unsigned told; /* atomic */
 	if (sanitizer_finds_races() && !exchange(&told, 1, relaxed))
-		complain("ThreadSanitizer knows neither the stacks nor the locks of this library, and reports what is not "
-			 "there: link with libsley-tsan (make install-lib CC=clang SANITIZE=thread)");
+		complain(
+			"ThreadSanitizer knows neither the stacks nor the locks of this library, and reports what is not "
+			"there: link with libsley-tsan (make install-lib CC=clang SANITIZE=thread)");
 #endif
 }
 
@@ -175,7 +176,7 @@ static void main_entry(void *unused)
 {
 	(void)unused;
 	run.result = run.main(run.arg);
-	cleanup_finish(); /* while the run goes on: it may wait */
+	cleanup_finish();                       /* while the run goes on: it may wait */
 	store(&scheduler.stopping, 1, release); /* pairs with queue_find() */
 	idle_wake_all();
 }
@@ -274,7 +275,7 @@ static int open_and_run(const struct sley_options *options)
 	if ((error = stacks_open(options, max_tasks)) != 0)
 		goto blocks;
 	if ((error = global_open(max_tasks)) != 0)
-		goto slots;
+		goto stacks;
 	if ((error = tasks_open(max_tasks, global_reserve)) != 0)
 		goto global;
 	if ((error = reactor_open()) != 0)
@@ -307,7 +308,7 @@ tasks:
 	tasks_close();
 global:
 	global_close();
-slots:
+stacks:
 	slots_close();
 blocks:
 	blocks_close();

@@ -20,7 +20,6 @@ static size_t test_count;
 void tests_add(struct test *test)
 {
 	struct test **at = &tests;
-
 	while (*at && (*at)->line <= test->line)
 		at = &(*at)->next;
 	test->next = *at;
@@ -33,7 +32,6 @@ int tests_main(int (*set_up)(void **state), int (*tear_down)(void **state))
 	struct CMUnitTest *units = calloc(test_count + 1, sizeof(*units));
 	size_t n = 0;
 	int failed;
-
 	if (!units)
 		return 1;
 	for (const struct test *test = tests; test; test = test->next)
@@ -58,7 +56,6 @@ void test_require_failed(const char *condition, const char *file, int line)
 void test_skip(const char *reason)
 {
 	const char *require = getenv("SLEY_REQUIRE_BPF");
-
 	if (require && strcmp(require, "1") == 0)
 		fail_msg("would be skipped: %s", reason);
 	print_message("skip: %s\n", reason);
@@ -82,7 +79,6 @@ long test_scale(long n)
 {
 	const char *text = getenv("SLEY_TEST_SCALE");
 	long scale = text ? atol(text) : 1;
-
 	if (scale > 1)
 		n /= scale;
 	return n > 0 ? n : 1;
@@ -95,7 +91,6 @@ static const char *absolute(const char *root, const char *name)
 	static unsigned next;
 	char *buffer = buffers[next++ % 8];
 	char directory[PATH_MAX / 2] = "";
-
 	if (root[0] != '/' && !getcwd(directory, sizeof(directory)))
 		fail_msg("getcwd failed");
 	snprintf(buffer, PATH_MAX, "%s%s%s/%s", directory, directory[0] ? "/" : "", root, name);
@@ -105,7 +100,6 @@ static const char *absolute(const char *root, const char *name)
 const char *test_build_path(const char *name)
 {
 	const char *build = getenv("SLEY_BUILD");
-
 	return absolute(build ? build : "build", name);
 }
 
@@ -120,7 +114,6 @@ unsigned test_source_line(const char *file, const char *needle)
 	char text[1024];
 	unsigned line = 0, found = 0;
 	FILE *source = fopen(test_source_path(file), "r");
-
 	if (!source)
 		fail_msg("cannot open %s", file);
 	while (fgets(text, sizeof(text), source)) {
@@ -140,7 +133,6 @@ unsigned test_source_line(const char *file, const char *needle)
 int64_t test_now(void)
 {
 	struct timespec now;
-
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	return now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
 }
@@ -159,7 +151,6 @@ static void drain(int fd, char *output, size_t size)
 	char rest[4096];
 	size_t used = 0;
 	ssize_t n;
-
 	while ((n = used + 1 < size ? read(fd, output + used, size - used - 1) : read(fd, rest, sizeof(rest))) > 0)
 		if (used + 1 < size)
 			used += (size_t)n;
@@ -170,7 +161,6 @@ int test_run(char *const argv[], char *output, size_t size)
 {
 	int ends[2], status;
 	pid_t child;
-
 	assert_int_equal(pipe(ends), 0);
 	child = fork();
 	assert_true(child >= 0);

@@ -36,8 +36,9 @@ __extension__ typedef __int128 sley_wide_;
 #endif
 
 #define SLEY_CLAMP_(x, number) \
-	((x) > SLEY_CAST_(number, INT64_MAX) ? INT64_MAX : \
-	 (x) < SLEY_CAST_(number, INT64_MIN) ? INT64_MIN : SLEY_CAST_(sley_time, x))
+	((x) > SLEY_CAST_(number, INT64_MAX)   ? INT64_MAX \
+	 : (x) < SLEY_CAST_(number, INT64_MIN) ? INT64_MIN \
+					       : SLEY_CAST_(sley_time, x))
 #define SLEY_WHOLE_(n, unit) SLEY_CLAMP_(SLEY_CAST_(sley_wide_, n) * (unit), sley_wide_)
 #define SLEY_REAL_(n, unit) \
 	SLEY_CLAMP_(SLEY_CAST_(long double, n) * (unit) + (SLEY_CAST_(long double, n) < 0 ? -0.5L : 0.5L), long double)
@@ -65,10 +66,10 @@ static inline sley_time sley_real_(long double n, int unit)
 	 __builtin_types_compatible_p(__typeof__((n) + 0), long double))
 /* of the four the compiler keeps one, before it looks at what is constant */
 #define SLEY_TIME_(n, unit) \
-	__builtin_choose_expr( \
-		__builtin_constant_p(n), \
-		__builtin_choose_expr(SLEY_IS_REAL_(n), SLEY_REAL_(n, unit), SLEY_WHOLE_(n, unit)), \
-		__builtin_choose_expr(SLEY_IS_REAL_(n), sley_real_((long double)(n), unit), sley_whole_((sley_wide_)(n), unit)))
+	__builtin_choose_expr(__builtin_constant_p(n), \
+			      __builtin_choose_expr(SLEY_IS_REAL_(n), SLEY_REAL_(n, unit), SLEY_WHOLE_(n, unit)), \
+			      __builtin_choose_expr(SLEY_IS_REAL_(n), sley_real_((long double)(n), unit), \
+						    sley_whole_((sley_wide_)(n), unit)))
 #endif
 
 #ifdef __cplusplus

@@ -164,7 +164,7 @@ enum sley_task_state {
 	X(GROUP, "group", address) \
 	X(SELECT, "select", none) \
 	X(OFFLOAD, "offload", address) /* of the function */ \
-	X(PROCESS, "process", fd) /* its pidfd */ \
+	X(PROCESS, "process", fd)      /* its pidfd */ \
 	X(FUTURE, "future", address) \
 	X(GENERATOR, "generator", address) \
 	X(SCOPE, "scope", address) \
@@ -196,12 +196,12 @@ struct sley_region_task {
 	uint16_t worker;   /* which runs it, or made it ready */
 	uint32_t site;     /* where it was spawned */
 	uint64_t wait_object;
-	uint64_t wait_pc; /* return address of the sley call that waited or yielded last */
-	int64_t since_ns; /* when `state` was entered; 0: not known (level below SLEY_LEVEL_TIMES then) */
+	uint64_t wait_pc;        /* return address of the sley call that waited or yielded last */
+	int64_t since_ns;        /* when `state` was entered; 0: not known (level below SLEY_LEVEL_TIMES then) */
 	uint32_t parent_deepest; /* two numbers: SLEY_TASK_PARENT() and SLEY_TASK_DEEPEST() of it */
-	uint16_t live16;  /* live stack bytes when it last parked, in units of 16, saturating */
-	uint16_t image16; /* size of its image block in units of 16, 0: resident or never copied out */
-	char name[16];    /* NUL-padded, not necessarily terminated */
+	uint16_t live16;         /* live stack bytes when it last parked, in units of 16, saturating */
+	uint16_t image16;        /* size of its image block in units of 16, 0: resident or never copied out */
+	char name[16];           /* NUL-padded, not necessarily terminated */
 };
 
 /* The index of the task that spawned it, plus 1; 0: none. */

@@ -25,9 +25,9 @@ extern "C" {
 struct sley_process {
 	pid_t pid;
 	int pidfd; /* -1: closed, or not to be had, see below */
-	int in;  /* our end of the pipe to its standard input, -1: none; to be closed by sley_close() and set to -1 */
-	int out; /* the same from its standard output */
-	int err; /* and from its standard error */
+	int in;    /* our end of the pipe to its standard input, -1: none; to be closed by sley_close() and set to -1 */
+	int out;   /* the same from its standard output */
+	int err;   /* and from its standard error */
 	/* private */
 	int numbered;
 	int ended;

@@ -4,8 +4,8 @@
 #ifndef SLEY_RUNTIME_H
 #define SLEY_RUNTIME_H
 
-#include <sley/base.h>
 #include <signal.h>
+#include <sley/base.h>
 #include <sys/select.h> /* sigset_t, in strict C too */
 
 #ifdef __cplusplus
@@ -26,14 +26,16 @@ struct sley_options {
 				* CPU quota allow */
 	unsigned max_tasks; /* tasks alive at once, up to 2^24 - 2; default 2^21. Address space, not memory. A later run
 				* of the process gets at most as many as its first. */
-	unsigned stack_slots; /* copying stacks, up to 2^20; default 4096. With AddressSanitizer each serves one task, and
+	unsigned
+		stack_slots; /* copying stacks, up to 2^20; default 4096. With AddressSanitizer each serves one task, and
 				* there are as many as there need to be */
-	size_t stack_size;    /* bytes of each stack, rounded up to pages, 16 KiB to 1 GiB; default 256 KiB */
-	unsigned flags;       /* SLEY_RUN_* */
+	size_t stack_size;   /* bytes of each stack, rounded up to pages, 16 KiB to 1 GiB; default 256 KiB */
+	unsigned flags;      /* SLEY_RUN_* */
 	/* see sley/offload.h */
 	unsigned offload_threads; /* at most, for calls that block, up to 16384; default 256 */
-	unsigned compute_threads; /* at most, for calls that compute, up to 1024; default: as many as workers' default */
-	unsigned offload_queue;   /* calls of each kind that may be queued, up to 2^20; default 1024 */
+	unsigned
+		compute_threads; /* at most, for calls that compute, up to 1024; default: as many as workers' default */
+	unsigned offload_queue;  /* calls of each kind that may be queued, up to 2^20; default 1024 */
 	/*
 	 * Signals that are to be taken as values (see sley/signal.h): blocked in the threads of the runtime, and in the
 	 * calling one until sley_run() returns. One that was sent and not taken by then has its effect

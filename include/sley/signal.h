@@ -18,8 +18,8 @@
 #define SLEY_SIGNAL_H
 
 #include <signal.h>
-#include <sys/select.h> /* sigset_t, in strict C too */
 #include <sley/base.h>
+#include <sys/select.h> /* sigset_t, in strict C too */
 
 struct signalfd_siginfo;
 

@@ -164,10 +164,10 @@ NOINLINE void block_free(void *block, size_t n)
 
 void block_cache_empty(struct block_cache *cache)
 {
-	for (unsigned class = 0; class < BLOCK_CLASSES; class++) {
-		if (cache->free[class].count == 0)
+	for (unsigned i = 0; i < BLOCK_CLASSES; i++) {
+		if (cache->free[i].count == 0)
 			continue;
-		slabs_give(&blocks, &cache->free[class].head, cache->free[class].count);
-		cache->free[class].count = 0;
+		slabs_give(&blocks, &cache->free[i].head, cache->free[i].count);
+		cache->free[i].count = 0;
 	}
 }

@@ -33,7 +33,6 @@ void complain(const char *format, ...)
 	va_list args;
 	int saved = errno;
 	int n = snprintf(line, sizeof(line), "sley: ");
-
 	va_start(args, format);
 	int more = vsnprintf(line + n, sizeof(line) - (size_t)n, format, args);
 	va_end(args);

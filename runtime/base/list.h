@@ -75,7 +75,8 @@ static inline void *list_container(struct list_link *link, size_t offset)
 #define list_remove(l, e, member) (LIST_CHECK(l, e), list_unlink(&(l)->list, &(e)->member))
 
 /* All elements of `from`, behind those of `to`. */
-#define list_append_all(to, from) ((void)sizeof((to)->element == (from)->element), list_move(&(to)->list, &(from)->list))
+#define list_append_all(to, from) \
+	((void)sizeof((to)->element == (from)->element), list_move(&(to)->list, &(from)->list))
 
 #define list_is_empty(l) (!(l)->list.first)
 

@@ -65,8 +65,8 @@ static inline void sanitizer_transferred(const struct iovec *vector, size_t coun
 		size_t part = vector->iov_len < left ? vector->iov_len : left;
 		char *bad = __asan_region_is_poisoned(vector->iov_base, part);
 		if (bad) /* from there on, so that the report tells of what kind the byte is */
-			(written ? __asan_storeN_noabort : __asan_loadN_noabort)(
-				bad, (char *)vector->iov_base + part - bad);
+			(written ? __asan_storeN_noabort : __asan_loadN_noabort)(bad,
+										 (char *)vector->iov_base + part - bad);
 		left -= part;
 	}
 }

@@ -119,7 +119,7 @@ static struct slab *assign(struct slabs *slabs, unsigned class)
 	unstock(slabs, slab);
 	slabs->surplus = MIN(slabs->surplus, slabs->stocked);
 	slab->state = SLAB_USED;
-	slab->class = (uint8_t)class;
+	slab->class = class;
 	slab->size = (uint32_t)slabs->kind->size(class);
 	slab->end = (uint32_t)MIN(SLAB, slabs->limit - (size_t)(slab - slabs->all) * SLAB);
 	slab->cut = 0;
@@ -276,8 +276,8 @@ static bool look_again(struct slabs *slabs, unsigned class, struct slab **waitin
 {
 	lock_take(&slabs->lock);
 	struct slab *slab = slabs->open[class].first;
-	bool there = slab ? slab->free || slab->cut + slab->size <= slab->ready
-			  : slabs->stock.first || has_small(slabs);
+	bool there =
+		slab ? slab->free || slab->cut + slab->size <= slab->ready : slabs->stock.first || has_small(slabs);
 	*waiting = there ? NULL : slab;
 	if (*waiting) {
 		*end = slab->cut + slab->size;

@@ -40,9 +40,9 @@ struct slab_block {
 
 enum slab_state { SLAB_WARM, SLAB_USED, SLAB_LEAVING, SLAB_COLD };
 
-struct slab {                 /* protected by the lock of the slabs */
+struct slab {                     /* protected by the lock of the slabs */
 	struct slab *next, *prev; /* of the stock, or of the slabs of its class with blocks to be had; null: the ends */
-	struct slab_block *free;       /* blocks that came back */
+	struct slab_block *free;  /* blocks that came back */
 	uint64_t newest[2];       /* for the owner of the slabs; zero at first, and kept */
 	uint32_t ready;           /* bytes from the front that are populated */
 	uint32_t size;            /* of a block */
@@ -88,8 +88,8 @@ struct slabs {
 	unsigned surplus;  /* slabs in stock that are still to be given back */
 	unsigned colds;
 	unsigned leaving; /* slabs that are just losing their pages */
-	unsigned made;     /* slabs that were ever usable */
-	size_t taken;      /* blocks in use */
+	unsigned made;    /* slabs that were ever usable */
+	size_t taken;     /* blocks in use */
 	struct decay decay;
 	struct slab_list open[SLAB_CLASSES]; /* slabs with blocks to be had, by class */
 	/* A lock that is held while memory is populated. Who holds it takes the other one; never the other way round. */

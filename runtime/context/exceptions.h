@@ -12,7 +12,7 @@
 
 #include "base/compiler.h"
 
-struct exceptions { /* __cxa_eh_globals */
+struct exceptions {   /* __cxa_eh_globals */
 	void *caught; /* the stack of those that are being handled; on the heap */
 	unsigned uncaught;
 };

@@ -5,6 +5,7 @@
  * branch targets enforced (IBT, BTI) and return addresses signed (PAC): a program has these only if each of its objects
  * says so. It does not say the same of shadow stacks (SHSTK, GCS): none is switched together with the stack.
  */
+/* clang-format off */
 #if defined(__x86_64__)
 	.section .note.gnu.property, "a", %note
 	.p2align 3

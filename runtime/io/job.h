@@ -39,8 +39,8 @@ struct offload {
 enum job_stage { JOB_QUEUED, JOB_RUNNING, JOB_ENDED };
 
 struct job {
-	struct list_link link;   /* protected by the pool's lock */
-	struct task *task;       /* protected by the pool's lock: who waits; null: it was given up */
+	struct list_link link; /* protected by the pool's lock */
+	struct task *task;     /* protected by the pool's lock: who waits; null: it was given up */
 	/* constant */
 	void (*fn)(void *);
 	void (*dropped)(void *);

@@ -59,7 +59,7 @@ struct entry {
 typedef LIST(struct entry) entry_list;
 
 static struct {
-	struct lock lock; /* protects the rest */
+	struct lock lock;            /* protects the rest */
 	entry_list listed, unlisted; /* the first was asked for last; those that somebody has still */
 	int (*get)(const char *, const char *, const struct addrinfo *, struct addrinfo **);
 	void (*free)(struct addrinfo *);

@@ -65,11 +65,11 @@ struct pool {
 	job_list queued, nested, taken;
 	unsigned length, nested_length;
 	unsigned handed;
-	struct sley_waiters waiters; /* for a place */
+	struct sley_waiters waiters;   /* for a place */
 	LIST(struct pool_thread) idle; /* LIFO */
-	struct pool_thread *ended;   /* the last that ended: not joined yet */
-	unsigned threads;            /* atomic, futex of pool_stop(); written under lock */
-	unsigned resting;            /* idle ones */
+	struct pool_thread *ended;     /* the last that ended: not joined yet */
+	unsigned threads;              /* atomic, futex of pool_stop(); written under lock */
+	unsigned resting;              /* idle ones */
 	unsigned away;
 	unsigned short_of; /* atomic, written under lock: a thread that is wanted could not be started */
 	unsigned coming;   /* will look at the queue without being woken: woken, started, or done with a job */

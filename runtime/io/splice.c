@@ -49,8 +49,8 @@ static ssize_t sendfile_now(struct operation *op, unsigned flags)
 		return -EAGAIN;
 	struct raised guard;
 	raised_begin(&guard);
-	return raised_end(
-		&guard, negative_errno(sendfile(op->fd, s->in, s->offset, s->blocking ? MIN(s->n, PIPE_BUF) : s->n)));
+	return raised_end(&guard,
+			  negative_errno(sendfile(op->fd, s->in, s->offset, s->blocking ? MIN(s->n, PIPE_BUF) : s->n)));
 }
 
 static ssize_t run_sendfile(struct sendfile *s)
@@ -162,7 +162,7 @@ static ssize_t splice_now(struct splice *s)
 	do {
 		raised_begin(&guard);
 		moved = raised_end(&guard, negative_errno(splice(in->fd, in->offset, out->fd, out->offset, n,
-								  s->flags | SPLICE_F_NONBLOCK)));
+								 s->flags | SPLICE_F_NONBLOCK)));
 	} while (moved == -EINTR);
 	return moved;
 }

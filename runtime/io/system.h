@@ -39,10 +39,10 @@ static inline ssize_t negative_errno(ssize_t n)
 	negative_errno(syscall(SYS_recvfrom, fd, buffer, n, flags, address, size))
 #define sys_sendto(fd, buffer, n, flags, address, size) \
 	negative_errno(syscall(SYS_sendto, fd, buffer, n, flags, address, size))
-#define sys_recvmsg(fd, message, flags) negative_errno(syscall(SYS_recvmsg, fd, message, flags))
-#define sys_sendmsg(fd, message, flags) negative_errno(syscall(SYS_sendmsg, fd, message, flags))
-#define sys_readv(fd, vector, count)    negative_errno(syscall(SYS_readv, fd, vector, count))
-#define sys_writev(fd, vector, count)   negative_errno(syscall(SYS_writev, fd, vector, count))
+#define sys_recvmsg(fd, message, flags)       negative_errno(syscall(SYS_recvmsg, fd, message, flags))
+#define sys_sendmsg(fd, message, flags)       negative_errno(syscall(SYS_sendmsg, fd, message, flags))
+#define sys_readv(fd, vector, count)          negative_errno(syscall(SYS_readv, fd, vector, count))
+#define sys_writev(fd, vector, count)         negative_errno(syscall(SYS_writev, fd, vector, count))
 #define sys_accept4(fd, address, size, flags) negative_errno(syscall(SYS_accept4, fd, address, size, flags))
 #endif
 

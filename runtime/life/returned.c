@@ -12,9 +12,10 @@
 /* The stack is a copy of the task's, but there is no worker that it could be left for. */
 NOINLINE static void end_forked_child(const char *function)
 {
-	complain("the forked child %ld returns from %s, and there is nothing that it could return to: it ends with exit code "
-		 "%d: end it by exec or _exit()",
-		 (long)getpid(), function, SLEY_EXIT_FORKED);
+	complain(
+		"the forked child %ld returns from %s, and there is nothing that it could return to: it ends with exit code "
+		"%d: end it by exec or _exit()",
+		(long)getpid(), function, SLEY_EXIT_FORKED);
 	_exit(SLEY_EXIT_FORKED);
 }
 

@@ -13,8 +13,9 @@ _Unwind_Reason_Code shield_pass(const char *call, _Unwind_Action actions)
 	const struct task *task = task_self();
 	if (actions & _UA_SEARCH_PHASE)
 		return _URC_CONTINUE_UNWIND;
-	complain("%s: an exception (or pthread_exit()) leaves the function that it has called, in %s: the process ends, as "
-		 "the call could not be finished: catch it in the function",
-		 call, task ? task_text(who, task->id, task->site) : "a thread that runs no task");
+	complain(
+		"%s: an exception (or pthread_exit()) leaves the function that it has called, in %s: the process ends, as "
+		"the call could not be finished: catch it in the function",
+		call, task ? task_text(who, task->id, task->site) : "a thread that runs no task");
 	abort();
 }

@@ -19,7 +19,8 @@ struct entries entries;
 static struct {
 	struct arena arena;
 	uint32_t capacity;
-	struct lock grow; /* one thread at a time makes the table larger, over system calls: who waits wants just that */
+	struct lock
+		grow; /* one thread at a time makes the table larger, over system calls: who waits wants just that */
 } table;
 
 int entries_open(void)

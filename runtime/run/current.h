@@ -35,10 +35,10 @@ extern HIDDEN struct sched_hooks sched_hooks;
 struct scheduler {
 	/* constant during a run, as the three that follow */
 	struct worker *workers;
-	unsigned made;    /* records there are */
-	unsigned target;  /* how many workers are to run at the same time */
-	unsigned active;  /* records [0, active) are looked at by all who look for work or workers */
-	unsigned started; /* atomic: threads that are workers */
+	unsigned made;     /* records there are */
+	unsigned target;   /* how many workers are to run at the same time */
+	unsigned active;   /* records [0, active) are looked at by all who look for work or workers */
+	unsigned started;  /* atomic: threads that are workers */
 	unsigned sleeping; /* atomic: workers in the idle list; written under its lock */
 	unsigned running;  /* atomic: a run is under way */
 	unsigned forked;   /* atomic: this is a forked child of a process with a run */

@@ -19,7 +19,7 @@
 
 int64_t depth_interval = 250 * NS_PER_MS;
 
-static struct { /* owned by the watchdog */
+static struct {         /* owned by the watchdog */
 	int64_t looked; /* when it did last */
 	unsigned cursor;
 	uint64_t quiet; /* dispatches plus 1 when the round began, if all workers slept then; else 0 */
@@ -51,12 +51,14 @@ NOINLINE static void end_astray(const struct task *task)
 	const char *here = __builtin_frame_address(0);
 	char who[TASK_TEXT];
 	bool over = slot_jumped_to(slot, here);
-	complain("%s, waits (pc %#llx) with its stack pointer at %p, which is not on its stack: %s",
-		 task_text(who, task->id, task->site), (unsigned long long)load(&task_record(task)->wait_pc, relaxed), here,
-		 over ? "a frame has jumped over the guard and overflowed it: make the frame smaller or the stack larger "
-			"(stack_size), and compile with -fstack-clash-protection" :
-			"what switches stacks by itself or runs on a signal's stack may wait in tasks with a private stack "
-			"alone (private_stack)");
+	complain(
+		"%s, waits (pc %#llx) with its stack pointer at %p, which is not on its stack: %s",
+		task_text(who, task->id, task->site), (unsigned long long)load(&task_record(task)->wait_pc, relaxed),
+		here,
+		over ? "a frame has jumped over the guard and overflowed it: make the frame smaller or the stack larger "
+		       "(stack_size), and compile with -fstack-clash-protection"
+		     : "what switches stacks by itself or runs on a signal's stack may wait in tasks with a private stack "
+		       "alone (private_stack)");
 	abort();
 }
 

@@ -95,7 +95,8 @@ void global_put(struct task *const *tasks, unsigned n)
 	for (unsigned i = 0; i < n; i++) {
 		if (!queue.last || queue.end == CHUNK)
 			add_chunk();
-		queue.last->tasks[queue.end++] = (uint32_t)(tasks[i] - table); /* not task_index(), which would touch it */
+		queue.last->tasks[queue.end++] =
+			(uint32_t)(tasks[i] - table); /* not task_index(), which would touch it */
 	}
 	store(&global_length, global_length + n, relaxed);
 	lock_drop(&queue.lock);

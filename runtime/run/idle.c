@@ -61,7 +61,7 @@ static struct {
 	/* atomic, guesses: how often the post was left in quick succession, and never for long; and when it was last */
 	unsigned stays;
 	int64_t left;
-	uint64_t changes;      /* atomic; of the list, in all runs; written under lock */
+	uint64_t changes; /* atomic; of the list, in all runs; written under lock */
 } idle;
 
 void idle_open(void)
@@ -108,7 +108,8 @@ void idle_replace_poller(struct worker *worker)
 	worker->was_poller = false;
 	if (deque_length(&worker->deque) > 0) /* what it took out, but for the task that it has found */
 		idle_notify();
-	else if (!idle_without_poller()) /* after the fence of idle_leave(): whoever still found the post taken is in the list */
+	else if (
+		!idle_without_poller()) /* after the fence of idle_leave(): whoever still found the post taken is in the list */
 		return;
 	else if (load(&idle.stays, relaxed) < STAYS)
 		idle_notify();

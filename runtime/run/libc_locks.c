@@ -20,7 +20,7 @@
 #include "run/place.h"
 #include "run/worker.h"
 
-#define MOST  8 /* locks that are noted; more are too many to be a mistake with one */
+#define MOST 8 /* locks that are noted; more are too many to be a mistake with one */
 
 #define STATIC "guard of a C++ static"
 
@@ -69,8 +69,8 @@ void libc_locks_check(struct task *task, bool ends)
 			"go on on a thread that does not own it: %s",
 			task_text(who, task->id, task->site), ends ? "ends" : "waits at ",
 			ends ? "" : place_of(waits, pc), held->kind, held->lock, place_of(locked, held->pc),
-			is_static ? "initialise it before tasks need it, or by sley_once()" :
-				    "unlock it before, or use a lock of sley");
+			is_static ? "initialise it before tasks need it, or by sley_once()"
+				  : "unlock it before, or use a lock of sley");
 }
 
 /* ---- the functions of libc ---- */

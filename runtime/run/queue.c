@@ -436,7 +436,8 @@ static void relieve_another(struct worker *worker)
 /* A busy worker's duties towards the rest: the global queue, the reactor, its timers, workers that are blocked. */
 static struct task *find_fairly(struct worker *worker)
 {
-	if (unlikely(load(&worker->poll_due, relaxed)) || (unlikely(--worker->until_clock <= 0) && poll_is_due(worker))) {
+	if (unlikely(load(&worker->poll_due, relaxed)) ||
+	    (unlikely(--worker->until_clock <= 0) && poll_is_due(worker))) {
 		poll_now(worker);
 		if (scheduler.active > 1)
 			relieve_another(worker);

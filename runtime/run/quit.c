@@ -16,9 +16,10 @@ static void on_exit_of_thread(void *value)
 	char who[TASK_TEXT];
 	const struct task *task = task_self();
 	(void)value;
-	complain("%s has ended its thread, which is the runtime's, by pthread_exit(), thrd_exit() or a cancellation: the "
-		 "process ends: return from the function instead",
-		 task ? task_text(who, task->id, task->site) : "a function handed to sley_offload()");
+	complain(
+		"%s has ended its thread, which is the runtime's, by pthread_exit(), thrd_exit() or a cancellation: the "
+		"process ends: return from the function instead",
+		task ? task_text(who, task->id, task->site) : "a function handed to sley_offload()");
 	abort();
 }
 

@@ -27,7 +27,7 @@ struct worker {
 	struct context context; /* of its own stack, while a task runs */
 	struct task *task;      /* that runs now */
 	uint32_t control;       /* floating-point control words of its own code, constant in a run */
-	uint32_t usual;         /* with these a task may leave as it is: the same, or CONTROL_NONE where switches are told */
+	uint32_t usual; /* with these a task may leave as it is: the same, or CONTROL_NONE where switches are told */
 	struct exceptions *exceptions; /* the thread's, constant in a run; empty but for a task that has some */
 	enum after after;
 	unsigned number;
@@ -35,7 +35,7 @@ struct worker {
 	unsigned next_streak; /* dispatches from run-next and grants in a row */
 	uint64_t tick;        /* dispatches; atomic: the watchdog reads it */
 	int until_global;     /* dispatches until it looks at the global queue first */
-	int64_t stamp;      /* the time as it was last read for a stamp; 0: not since time has passed */
+	int64_t stamp;        /* the time as it was last read for a stamp; 0: not since time has passed */
 	int64_t polled;       /* when it last looked at the reactor and the timers */
 	int64_t clocked;      /* when it last read the clock to find out whether it is to look again */
 	int until_clock;      /* dispatches until it does so again */
@@ -51,11 +51,11 @@ struct worker {
 	struct fiber fiber;
 	bool told;                  /* AddressSanitizer is told of every switch; constant in a run */
 	struct fiber_bounds bounds; /* of its own stack then; owned by whichever stack it runs on */
-	uint32_t random; /* never 0 */
-	bool spinning;   /* counted in idle.spinning */
-	bool asleep;     /* between idle_wait()'s beginning and idle_leave() */
-	bool was_poller; /* it left the reactor, and has run no task since */
-	bool deque_turn; /* who was first the last time that there were pinned tasks */
+	uint32_t random;            /* never 0 */
+	bool spinning;              /* counted in idle.spinning */
+	bool asleep;                /* between idle_wait()'s beginning and idle_leave() */
+	bool was_poller;            /* it left the reactor, and has run no task since */
+	bool deque_turn;            /* who was first the last time that there were pinned tasks */
 	pthread_t thread;
 	/* atomic */
 	struct task *next;             /* run-next: made ready by the running task; anybody may take it */
@@ -66,8 +66,8 @@ struct worker {
 	int64_t held_since;            /* when it was first seen */
 	bool hold_told;                /* that it holds a slot for long: see hold.c */
 	uint64_t emptied_tick;         /* when its caches were to be emptied last */
-	uint64_t known_tick;           /* atomic: its tick as another worker saw it, at known_since; written by any of them */
-	int64_t known_since;           /* atomic */
+	uint64_t known_tick; /* atomic: its tick as another worker saw it, at known_since; written by any of them */
+	int64_t known_since; /* atomic */
 	struct deque deque;
 	struct timers timers;
 	/* tasks pinned to this worker; only it takes them out */

@@ -36,7 +36,7 @@ static void pass_on(int signal, siginfo_t *info)
 {
 	sigaction(signal, services(), NULL);
 	store(&passed, 1, relaxed); /* a hint for the watchdog, which asks the kernel what is in place */
-	if (info->si_code <= 0) /* sent by somebody: no instruction faults again */
+	if (info->si_code <= 0)     /* sent by somebody: no instruction faults again */
 		syscall(SYS_rt_tgsigqueueinfo, getpid(), syscall(SYS_gettid), signal, info);
 }
 

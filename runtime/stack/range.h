@@ -19,7 +19,7 @@ struct private_slot {
 };
 
 struct slots {
-	struct lock lock;  /* protects the lists and counts */
+	struct lock lock; /* protects the lists and counts */
 	/* exclusive slots that nobody has: those with pages, of which the last to come is the next to go, in a ring; and... */
 	uint32_t *warm;
 	unsigned warm_first, warm_count;
@@ -27,8 +27,8 @@ struct slots {
 	struct decay decay;
 	struct slot *free; /* ... those without. In strict mode those that had a tenant: a FIFO */
 	struct slot *free_last;
-	unsigned free_count; /* of both */
-	struct slot *private;                 /* kept for reuse */
+	unsigned free_count;                    /* of both */
+	struct slot *private;                   /* kept for reuse */
 	LIST(struct private_slot) private_ones; /* all, in the order in which they were looked at */
 	unsigned private_count;
 	unsigned dumped; /* atomic: slots [0, dumped) are in core dumps */

@@ -79,7 +79,7 @@ struct slot {
 	uint8_t kind;      /* enum slot_kind */
 	uint8_t guarded;   /* owned by the holder: the guard below is in place */
 	uint8_t since;     /* protected by the slot: enum slot_since */
-	uint8_t kept;      /* atomic, written by the holder: pages from the top down that slot_trim() left, saturating */
+	uint8_t kept; /* atomic, written by the holder: pages from the top down that slot_trim() left, saturating */
 #ifdef SLEY_VALGRIND
 	unsigned known; /* protected by the lock of `slots`: from stack_register(), or 0 */
 #endif

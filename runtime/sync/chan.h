@@ -28,8 +28,8 @@ struct sley_chan {
 	struct lock lock; /* protects the rest but for the constants */
 	unsigned closed;
 	size_t item, capacity; /* constant */
-	size_t head, tail; /* of the ring: the next to receive, the next free place */
-	size_t count;      /* atomic; written under lock */
+	size_t head, tail;     /* of the ring: the next to receive, the next free place */
+	size_t count;          /* atomic; written under lock */
 	struct sley_waiters senders, receivers;
 	/*
 	 * Waits that will look at the channel again, linked or not: those of selects, and of the others all but those

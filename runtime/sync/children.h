@@ -67,12 +67,12 @@ struct sley_child {
 	struct spec *spec; /* null unless CHILD_BACK, or the scope restarts */
 	uint8_t flags;
 	/* protected by the scope's lock */
-	uint8_t state;                  /* enum child_state */
-	bool told;                      /* it is in `told`, not in `running` */
-	int result;                     /* when it has ended */
-	struct task *task;              /* while it is linked */
-	struct list_link link;          /* of `running` or `told` */
-	struct list_link kept;          /* of `kept` */
+	uint8_t state;         /* enum child_state */
+	bool told;             /* it is in `told`, not in `running` */
+	int result;            /* when it has ended */
+	struct task *task;     /* while it is linked */
+	struct list_link link; /* of `running` or `told` */
+	struct list_link kept; /* of `kept` */
 };
 
 struct sley_scope {

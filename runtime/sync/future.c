@@ -147,7 +147,8 @@ static int wait_for(struct task *task, struct sley_future *future, sley_time dea
 		lock_drop(&future->lock);
 		return 0;
 	}
-	return park_in(&future->waiters, task, &future->lock, SLEY_WAIT_FUTURE, (uint64_t)(uintptr_t)future, deadline, pc);
+	return park_in(&future->waiters, task, &future->lock, SLEY_WAIT_FUTURE, (uint64_t)(uintptr_t)future, deadline,
+		       pc);
 }
 
 /* Apart, as its frame is no live bytes then. */

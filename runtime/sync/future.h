@@ -62,7 +62,7 @@ struct todo {
 /* From a source to what is derived from it. Who owns it when: see derivation.h. */
 struct link {
 	struct list_link link;
-	bool linked; /* protected by the source's lock */
+	bool linked;                   /* protected by the source's lock */
 	struct sley_future *source;    /* constant */
 	struct derivation *derivation; /* constant */
 };

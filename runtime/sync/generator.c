@@ -36,11 +36,11 @@
 #define ITEM_MAX ((size_t)64 << 10)
 
 struct sley_gen {
-	struct lock lock; /* protects the rest, but for what is constant or says otherwise */
-	unsigned refs;    /* atomic: the owner's, and the body's since it was started */
-	bool busy;        /* a call of the consumer's is under way, whose alone it is; cleared without the lock */
-	bool there;       /* atomic, see above */
-	bool dropped;     /* being freed */
+	struct lock lock;      /* protects the rest, but for what is constant or says otherwise */
+	unsigned refs;         /* atomic: the owner's, and the body's since it was started */
+	bool busy;             /* a call of the consumer's is under way, whose alone it is; cleared without the lock */
+	bool there;            /* atomic, see above */
+	bool dropped;          /* being freed */
 	bool ended;            /* atomic; written under the lock */
 	int outcome;           /* when ended: SLEY_END or an error */
 	unsigned run;          /* constant: of which it is */
@@ -75,7 +75,8 @@ static struct task *claim(struct task **waiter, enum claim who)
  * Parks the task, whose wait has begun, and which is named by `waiter`: the lock is held, and dropped. Others are made
  * ready first: `woken`, which may be null. 0, or what ended the wait, which then is taken back.
  */
-static int park_for(struct task *task, struct sley_gen *gen, struct task **waiter, struct task *woken, sley_time deadline)
+static int park_for(struct task *task, struct sley_gen *gen, struct task **waiter, struct task *woken,
+		    sley_time deadline)
 {
 	*waiter = task;
 	lock_drop(&gen->lock);

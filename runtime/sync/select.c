@@ -115,8 +115,7 @@ static bool allocate_blocks(struct select *select)
 {
 	for (unsigned i = 0; i < select->n; i++) {
 		struct sley_chan *chan = select->cases[i].chan;
-		if (chan && !chan_in_word(chan) &&
-		    !(select->nodes[i].wait.block = block_alloc(chan->item)))
+		if (chan && !chan_in_word(chan) && !(select->nodes[i].wait.block = block_alloc(chan->item)))
 			return false;
 	}
 	return true;

@@ -17,7 +17,7 @@
 
 /* Protected by the table's growth lock. */
 static struct {
-	uint32_t populated; /* [0, populated) were touched */
+	uint32_t populated;               /* [0, populated) were touched */
 	bool used[SLEY_REGION_PARTS + 1]; /* the part has pages */
 } records;
 

@@ -23,8 +23,8 @@ struct slabs task_slabs;
 static struct {
 	uint32_t max;
 	int (*reserve)(uint32_t tasks); /* constant during a run, as max */
-	uint64_t generation; /* of fresh entries: above all that earlier runs used */
-	uint32_t high;       /* atomic: entries [0, high) were used; written under the lock of the slabs */
+	uint64_t generation;            /* of fresh entries: above all that earlier runs used */
+	uint32_t high;                  /* atomic: entries [0, high) were used; written under the lock of the slabs */
 } table;
 
 struct task *task_at(uint32_t index)

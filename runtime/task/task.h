@@ -34,7 +34,7 @@ _Static_assert(SLEY_REGION_WORKERS <= 256 && SLEY_REGION_SITES <= 65536, "struct
 #define TASK_PINNED  1u
 #define TASK_GRANTED 2u /* it sits in a run queue and holds its slot */
 #define TASK_STARTED 4u
-#define TASK_THREAD  8u /* a plain thread that waits, see run/thread.h; constant */
+#define TASK_THREAD  8u   /* a plain thread that waits, see run/thread.h; constant */
 #define TASK_NESTED  128u /* a thread of a pool waits for its end, see io/pool.h; constant */
 /* fate */
 #define TASK_DETACHED 1u /* nobody will join it, or somebody has */
@@ -62,13 +62,13 @@ struct sley_child;
 /* What few tasks have. Made when it is first needed, kept until the entry is freed. */
 struct task_extra {
 	/* owned by the task, or by its spawner before it is ready */
-	sley_time deadline;       /* of every wait */
-	struct cleanup *cleanups; /* see life/cleanup.h */
-	struct local *locals;     /* see life/local.c */
-	struct sley_child *child; /* of the scope that it is in, see sync/children.h; null: none */
+	sley_time deadline;         /* of every wait */
+	struct cleanup *cleanups;   /* see life/cleanup.h */
+	struct local *locals;       /* see life/local.c */
+	struct sley_child *child;   /* of the scope that it is in, see sync/children.h; null: none */
 	struct sley_gen *generator; /* whose body it is, see sync/generator.c; null: none */
-	int result;               /* a scope's child: what its function returned */
-	bool destroying;          /* a destructor of its locals is running */
+	int result;                 /* a scope's child: what its function returned */
+	bool destroying;            /* a destructor of its locals is running */
 	/* protected by the task's lock */
 	bool cancelled; /* it had been, when it ended; valid from then on */
 	struct watch *watches;
@@ -100,9 +100,9 @@ struct task {
 		struct start start; /* until the first run */
 		struct wait wait;   /* afterwards */
 	};
-	struct heap_node timer; /* see timer.h */
+	struct heap_node timer;   /* see timer.h */
 	struct task_extra *extra; /* atomic; set once, and freed, under lock: see task_extra_get() */
-	struct fiber fiber; /* kept when it is free, unless its page is given back */
+	struct fiber fiber;       /* kept when it is free, unless its page is given back */
 } TASK_ALIGNED;
 
 _Static_assert(SLAB % sizeof(struct task) == 0, "entries are an array across slabs");

@@ -67,7 +67,7 @@ struct wait {
 	 * event won the claim. The lowest bit of `prev` says that the node is a wait_apart.
 	 */
 	struct wait *next, *prev;
-	union {            /* a value on its way, owned by the object while the node is linked */
+	union { /* a value on its way, owned by the object while the node is linked */
 		void *block;
 		uint64_t word;
 	};

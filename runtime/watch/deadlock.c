@@ -34,7 +34,7 @@
 static struct {
 	bool suspected;
 	uint64_t changes; /* of the idle list */
-} look; /* owned by the watchdog */
+} look;                   /* owned by the watchdog */
 
 /* Threads of the process, from the links of their directory; 0: unknown. */
 static unsigned threads_of_process(void)

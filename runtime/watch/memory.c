@@ -14,8 +14,8 @@
  * What stays: the public records of the first tasks (4 MiB), and of others as long as one of the same part lives
  * (region/part.h). And what malloc() keeps of freed objects.
  */
-#include "run/idle.h"
 #include "watch/memory.h"
+#include "run/idle.h"
 
 #include "run/global.h"
 #include "task/records.h"

@@ -53,7 +53,7 @@
 
 static struct {
 	pthread_t thread;
-	unsigned stop;   /* atomic */
+	unsigned stop; /* atomic */
 	/* owned by the watchdog */
 	int64_t rearmed;
 	uint64_t changes; /* of the idle list, at the last look */

@@ -43,7 +43,6 @@ static struct {
 int64_t bench_now(void)
 {
 	struct timespec t;
-
 	clock_gettime(CLOCK_MONOTONIC, &t);
 	return t.tv_sec * 1000000000LL + t.tv_nsec;
 }
@@ -51,7 +50,6 @@ int64_t bench_now(void)
 void bench_fail(const char *format, ...)
 {
 	va_list arguments;
-
 	va_start(arguments, format);
 	fputs("bench: ", stderr);
 	vfprintf(stderr, format, arguments);
@@ -64,7 +62,6 @@ void bench_in_tasks(const struct bench_run *run, int (*fn)(void *), void *arg)
 {
 	const struct sley_options options = { .size = sizeof(options), .name = "bench", .workers = run->workers };
 	int result, error = sley_run(fn, arg, &options, &result);
-
 	if (error)
 		bench_fail("sley_run: %s", strerror(-error));
 	if (result)
@@ -80,7 +77,6 @@ static bool run_once(const struct bench_row *row, const struct bench_run *run, d
 	int ends[2], status;
 	ssize_t n;
 	pid_t pid;
-
 	fflush(NULL);
 	if (pipe(ends) || (pid = fork()) < 0)
 		bench_fail("no child process");
@@ -107,7 +103,6 @@ static bool run_once(const struct bench_row *row, const struct bench_run *run, d
 static int compare(const void *a, const void *b)
 {
 	double x = *(const double *)a, y = *(const double *)b;
-
 	return (x > y) - (x < y);
 }
 
@@ -122,7 +117,6 @@ static bool is_chosen(const char *name)
 {
 	const char *list = option.rows;
 	size_t n = strlen(name);
-
 	for (; list; list = strchr(list, ',')) {
 		list += *list == ',';
 		if (strncmp(list, name, n) == 0 && (list[n] == ',' || list[n] == '\0'))
@@ -149,7 +143,6 @@ static bool run_row(const struct bench_row *row, unsigned workers)
 	unsigned runs = row->runs ? row->runs : option.runs;
 	double values[BENCH_VALUES];
 	bool failed[3] = { false };
-
 	for (unsigned r = 0; r < runs; r++)
 		for (unsigned i = 0; row->impls[i]; i++) {
 			run.impl = row->impls[i];
@@ -173,7 +166,6 @@ static bool run_row(const struct bench_row *row, unsigned workers)
 static bool run_row_with_workers(const struct bench_row *row)
 {
 	bool ok = true;
-
 	if (row->kind == BENCH_NO_WORKERS)
 		return run_row(row, 1);
 	for (unsigned i = 0; i < option.worker_count; i++)
@@ -223,7 +215,6 @@ __attribute__((noreturn)) static void usage(void)
 static unsigned number(const char *text, char **end, unsigned most)
 {
 	unsigned long value = strtoul(text, end, 10);
-
 	if (*end == text || value < 1 || value > most)
 		usage();
 	return (unsigned)value;
@@ -232,7 +223,6 @@ static unsigned number(const char *text, char **end, unsigned most)
 static void parse_workers(const char *text)
 {
 	char *end;
-
 	for (;; text = end + 1) {
 		if (option.worker_count == WORKERS_MAX)
 			usage();
@@ -248,7 +238,6 @@ static void parse(int argc, char **argv)
 {
 	char *end;
 	int o;
-
 	while ((o = getopt(argc, argv, "r:w:n:ql")) != -1) {
 		switch (o) {
 		case 'r':
@@ -280,7 +269,6 @@ static void parse(int argc, char **argv)
 static void raise_file_limit(void)
 {
 	struct rlimit files;
-
 	getrlimit(RLIMIT_NOFILE, &files);
 	files.rlim_cur = files.rlim_max;
 	setrlimit(RLIMIT_NOFILE, &files);
@@ -290,7 +278,6 @@ int main(int argc, char **argv)
 {
 	unsigned rows = 0;
 	bool ok = true;
-
 	parse(argc, argv);
 	raise_file_limit();
 	for (unsigned t = 0; t < sizeof(tables) / sizeof(tables[0]); t++)

@@ -35,8 +35,8 @@ struct bench_row {
 	void (*run)(const struct bench_run *, double *values);
 };
 
-extern const struct bench_row *const bench_sched_rows[], *const bench_sync_rows[], *const bench_park_rows[],
-	*const bench_server_rows[], *const bench_zerocopy_rows[];
+extern const struct bench_row *const bench_sched_rows[],
+	*const bench_sync_rows[], *const bench_park_rows[], *const bench_server_rows[], *const bench_zerocopy_rows[];
 
 /* The rows' work, or its hundredth. */
 static inline unsigned bench_count(const struct bench_run *run, unsigned n)

@@ -17,7 +17,6 @@ struct histogram {
 static inline unsigned histogram_bucket(uint64_t ns)
 {
 	unsigned shift, bucket;
-
 	if (ns < HISTOGRAM_STEPS)
 		return (unsigned)ns;
 	shift = 63 - (unsigned)__builtin_clzll(ns) - 6;
@@ -29,7 +28,6 @@ static inline unsigned histogram_bucket(uint64_t ns)
 static inline double histogram_value(unsigned bucket)
 {
 	unsigned shift = bucket / HISTOGRAM_STEPS;
-
 	if (shift == 0)
 		return bucket;
 	return ((double)(HISTOGRAM_STEPS + bucket % HISTOGRAM_STEPS) + 0.5) * (double)(1ULL << (shift - 1));
@@ -48,12 +46,10 @@ static inline double histogram_quantile(const struct histogram *h, double share)
 {
 	double rank = share * (double)h->count;
 	uint64_t seen = 0;
-
 	for (unsigned i = 0; h->count > 0 && i < HISTOGRAM_BUCKETS; i++) {
 		seen += h->buckets[i];
 		if (seen > 0 && (double)seen >= rank) {
 			double value = histogram_value(i);
-
 			return value < (double)h->max ? value : (double)h->max;
 		}
 	}

@@ -81,7 +81,6 @@ __attribute__((noreturn)) static void die(const char *what)
 static int64_t now(void)
 {
 	struct timespec t;
-
 	clock_gettime(CLOCK_MONOTONIC, &t);
 	return t.tv_sec * SECOND + t.tv_nsec;
 }
@@ -91,7 +90,6 @@ static int64_t cpu_time(pid_t pid)
 {
 	struct timespec t;
 	clockid_t clock;
-
 	if (pid == 0 || clock_getcpuclockid(pid, &clock) || clock_gettime(clock, &t))
 		return 0;
 	return t.tv_sec * SECOND + t.tv_nsec;
@@ -111,7 +109,6 @@ static void give_up(struct connection *c)
 static unsigned pick_path(void)
 {
 	unsigned point = (unsigned)(picks++ * 37 % 100), i;
-
 	for (i = path_count - 1; i > 0; i--) {
 		if (point < paths[i].percent)
 			return i;
@@ -123,7 +120,6 @@ static unsigned pick_path(void)
 static void send_request(struct connection *c, int64_t at)
 {
 	const struct path *path;
-
 	c->path = pick_path();
 	c->sent_at = at;
 	c->left = option.http ? 0 : option.size;
@@ -149,7 +145,6 @@ static void next_request(struct connection *c, int64_t at)
 static void answered(struct connection *c)
 {
 	int64_t at = now();
-
 	if (at >= measured_from && at <= ends_at)
 		histogram_add(paths[c->path].latency, (uint64_t)(at - c->sent_at));
 	next_request(c, at);
@@ -159,7 +154,6 @@ static void answered(struct connection *c)
 static long body_length(const char *head)
 {
 	const char *field = strcasestr(head, "\r\nContent-Length:");
-
 	return strncmp(head, "HTTP/1.1 200 ", 13) == 0 && field ? strtol(field + 17, NULL, 10) : -1;
 }
 
@@ -169,7 +163,6 @@ static ssize_t take_head(struct connection *c, const char *bytes, size_t n)
 	size_t before = c->head_length, room = HEAD_MAX - 1 - before;
 	char *end;
 	long length;
-
 	memcpy(c->head + before, bytes, n < room ? n : room);
 	c->head_length += n < room ? n : room;
 	c->head[c->head_length] = '\0';
@@ -186,7 +179,6 @@ static ssize_t take_head(struct connection *c, const char *bytes, size_t n)
 static ssize_t take_body(struct connection *c, const char *bytes, size_t n)
 {
 	size_t at = option.size - c->left;
-
 	if (n > c->left)
 		return -1;
 	if (!option.http && memcmp(bytes, paths[0].request + at, n) != 0)
@@ -199,7 +191,6 @@ static void take(struct connection *c, const char *bytes, size_t n)
 {
 	while (n > 0) {
 		ssize_t used = c->in_body ? take_body(c, bytes, n) : take_head(c, bytes, n);
-
 		if (used < 0) {
 			give_up(c);
 			return;
@@ -214,10 +205,8 @@ static void take(struct connection *c, const char *bytes, size_t n)
 static void on_event(struct connection *c)
 {
 	static char buffer[RECEIVE];
-
 	while (c->fd >= 0) {
 		ssize_t n = recv(c->fd, buffer, sizeof(buffer), MSG_DONTWAIT);
-
 		if (n < 0 && errno == EAGAIN)
 			return;
 		if (n <= 0)
@@ -236,7 +225,6 @@ static void open_connection(struct connection *c)
 	struct epoll_event event = { .events = EPOLLIN | EPOLLET, .data.ptr = c };
 	const struct linger reset = { .l_onoff = 1 }; /* leaves no TIME_WAIT: thousands would use up the ports */
 	const int one = 1;
-
 	c->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (c->fd < 0 || connect(c->fd, (struct sockaddr *)&option.address, sizeof(option.address)))
 		die("connect");
@@ -257,10 +245,8 @@ static void release_waiting(int64_t at)
 static int wait_ms(int64_t at)
 {
 	int64_t until = ends_at;
-
 	if (waiting_count > 0) {
 		int64_t due = started_at + (int64_t)((double)(issued + 1) / option.rate * SECOND);
-
 		until = due < until ? due : until;
 	}
 	return until > at ? (int)((until - at + 999999) / 1000000) : 0;
@@ -270,7 +256,6 @@ static void run(void)
 {
 	struct epoll_event events[EVENTS];
 	int64_t at = now();
-
 	started_at = at;
 	measured_from = at + (int64_t)(option.warm_up * SECOND);
 	ends_at = measured_from + (int64_t)(option.seconds * SECOND);
@@ -278,7 +263,6 @@ static void run(void)
 		next_request(&connections[i], at);
 	while (at < ends_at && alive > 0) {
 		int n = epoll_wait(epoll, events, EVENTS, wait_ms(at));
-
 		if (server_cpu < 0 && at >= measured_from)
 			server_cpu = cpu_time(option.server);
 		for (int i = 0; i < n; i++)
@@ -303,7 +287,6 @@ static void print_latency(const char *prefix, const char *dot, const struct hist
 static uint64_t report(void)
 {
 	uint64_t total = 0;
-
 	printf("connections %u\nseconds %.2f\nerrors %llu\n", option.connections, option.seconds,
 	       (unsigned long long)errors);
 	print_latency("", "", paths[0].latency, option.seconds);
@@ -340,7 +323,6 @@ static double number(const char *text, double low, double high)
 {
 	char *end;
 	double value = strtod(text, &end);
-
 	if (end == text || *end || !(value >= low && value <= high))
 		refuse("not a number in its range", text);
 	return value;
@@ -350,7 +332,6 @@ static void add_path(char *text)
 {
 	char *equals = strrchr(text, '=');
 	unsigned sum = 0;
-
 	if (path_count == PATHS || !equals)
 		refuse("bad --mix", text);
 	*equals = '\0';
@@ -365,7 +346,6 @@ static void add_path(char *text)
 static void parse_address(char *text)
 {
 	char *colon = strrchr(text, ':');
-
 	option.address.sin_family = AF_INET;
 	if (!colon)
 		refuse("not ADDRESS:PORT", text);
@@ -386,7 +366,6 @@ static void parse(int argc, char **argv)
 		{ 0 },
 	};
 	int o;
-
 	while ((o = getopt_long(argc, argv, "c:t:u:s:", longs, NULL)) != -1) {
 		switch (o) {
 		case 'c':
@@ -430,7 +409,6 @@ static void make_requests(void)
 {
 	for (unsigned i = 0; i < path_count; i++) {
 		struct path *p = &paths[i];
-
 		p->latency = calloc(1, sizeof(*p->latency));
 		p->request = malloc(REQUEST_MAX);
 		if (!p->latency || !p->request)
@@ -449,7 +427,6 @@ static void make_requests(void)
 int main(int argc, char **argv)
 {
 	struct rlimit files;
-
 	parse(argc, argv);
 	make_requests();
 	getrlimit(RLIMIT_NOFILE, &files);

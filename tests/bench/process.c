@@ -21,7 +21,6 @@ const char *process_build_path(const char *name)
 	static char path[PATH_MAX];
 	const char *build = getenv("SLEY_BUILD");
 	ssize_t n;
-
 	if (build) {
 		snprintf(path, sizeof(path), "%s/%s", build, name);
 		return path;
@@ -37,7 +36,6 @@ const char *process_build_path(const char *name)
 __attribute__((noreturn)) static void become(int cpu, char *const argv[], int output)
 {
 	cpu_set_t set;
-
 	CPU_ZERO(&set);
 	CPU_SET(cpu, &set);
 	if (sched_setaffinity(0, sizeof(set), &set))
@@ -51,7 +49,6 @@ __attribute__((noreturn)) static void become(int cpu, char *const argv[], int ou
 void process_start(struct process *p, int cpu, char *const argv[])
 {
 	int ends[2];
-
 	fflush(NULL);
 	if (pipe(ends) || (p->pid = fork()) < 0)
 		bench_fail("%s: %s", argv[0], strerror(errno));
@@ -67,7 +64,6 @@ unsigned process_port(struct process *p)
 {
 	char line[256];
 	char *colon = NULL;
-
 	if (fgets(line, sizeof(line), p->output))
 		colon = strrchr(line, ':');
 	if (!colon || atoi(colon + 1) <= 0)
@@ -78,7 +74,6 @@ unsigned process_port(struct process *p)
 void process_stop(struct process *p, struct rusage *usage)
 {
 	int status;
-
 	kill(p->pid, SIGTERM);
 	if (wait4(p->pid, &status, 0, usage) != p->pid)
 		bench_fail("process %d is not there", (int)p->pid);
@@ -90,7 +85,6 @@ void process_stop(struct process *p, struct rusage *usage)
 void process_wait(struct process *p)
 {
 	int status;
-
 	fclose(p->output);
 	if (waitpid(p->pid, &status, 0) != p->pid || status != 0)
 		bench_fail("the load generator failed");
@@ -100,7 +94,6 @@ void process_wait(struct process *p)
 static int64_t status_bytes(const char *status, const char *name)
 {
 	const char *line = strstr(status, name);
-
 	return line ? strtoll(line + strlen(name), NULL, 10) * 1024 : 0;
 }
 
@@ -111,12 +104,10 @@ static int64_t memfd_bytes(pid_t pid)
 	struct dirent *entry;
 	struct stat file;
 	DIR *dir;
-
 	snprintf(path, sizeof(path), "/proc/%d/fd", (int)pid);
 	dir = opendir(path);
 	while (dir && (entry = readdir(dir))) {
 		ssize_t n = readlinkat(dirfd(dir), entry->d_name, link, sizeof(link));
-
 		if (n > 7 && memcmp(link, "/memfd:", 7) == 0 && fstatat(dirfd(dir), entry->d_name, &file, 0) == 0)
 			sum += file.st_blocks * 512;
 	}
@@ -131,7 +122,6 @@ int64_t process_resident(pid_t pid)
 	char path[64], status[4096];
 	size_t n;
 	FILE *file;
-
 	snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
 	file = fopen(path, "re");
 	if (!file)

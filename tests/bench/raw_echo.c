@@ -62,7 +62,6 @@ static int flush(int fd)
 {
 	struct pending *p = pending[fd];
 	ssize_t n;
-
 	while (p->from < p->to) {
 		n = send(fd, p->bytes + p->from, p->to - p->from, MSG_DONTWAIT | MSG_NOSIGNAL);
 		if (n < 0)
@@ -78,7 +77,6 @@ static int flush(int fd)
 static int answer(int fd, const char *bytes, size_t n)
 {
 	ssize_t sent = send(fd, bytes, n, MSG_DONTWAIT | MSG_NOSIGNAL);
-
 	if (sent == (ssize_t)n)
 		return 1;
 	if (sent < 0 && errno != EAGAIN)
@@ -90,7 +88,6 @@ static int answer(int fd, const char *bytes, size_t n)
 static int answer_http(int fd, const char *request, size_t n)
 {
 	static const char hello[] = "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 6\r\n\r\nhello\n";
-
 	if (n < 4 || memcmp(request + n - 4, "\r\n\r\n", 4) != 0)
 		return 1;
 	return answer(fd, hello, sizeof(hello) - 1);
@@ -101,10 +98,8 @@ static void serve(int fd, int ending)
 {
 	char buffer[BUFFER];
 	int more = pending[fd] ? flush(fd) : 1;
-
 	while (more > 0) {
 		ssize_t n = recv(fd, buffer, sizeof(buffer), MSG_DONTWAIT);
-
 		if (n < 0 && errno == EAGAIN)
 			return;
 		if (n <= 0)
@@ -122,10 +117,8 @@ static void accept_all(void)
 {
 	struct epoll_event event = { .events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET };
 	const int one = 1;
-
 	for (;;) {
 		int fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-
 		if (fd < 0)
 			return;
 		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
@@ -141,7 +134,6 @@ static void listen_on(const char *port)
 	struct epoll_event event = { .events = EPOLLIN };
 	socklen_t length = sizeof(address);
 	const int one = 1;
-
 	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
@@ -159,7 +151,6 @@ int main(int argc, char **argv)
 {
 	struct epoll_event events[EVENTS];
 	struct rlimit files;
-
 	http = argc == 3 && strcmp(argv[2], "http") == 0;
 	if (argc != 2 + http) {
 		fprintf(stderr, "usage: bench-raw-echo PORT [http]\n");
@@ -173,7 +164,6 @@ int main(int argc, char **argv)
 	listen_on(argv[1]);
 	for (;;) {
 		int n = epoll_wait(epoll, events, EVENTS, -1);
-
 		for (int i = 0; i < n; i++) {
 			if (events[i].data.fd == listener)
 				accept_all();

@@ -49,7 +49,6 @@ __attribute__((noinline)) static unsigned deep_call(unsigned depth)
 {
 	unsigned char live[LIVE];
 	unsigned below = 0;
-
 	memset(live, LIVE, sizeof(live));
 	__asm__ volatile("" : : "r"(live) : "memory");
 	if (depth > 1)
@@ -71,7 +70,6 @@ static int park_main(void *arg)
 {
 	struct park *p = arg;
 	int64_t start = bench_now();
-
 	sley_group_add(&gate, 1);
 	for (unsigned i = 0; i < p->tasks; i++)
 		p->ids[i] = sley_spawn_at(SLEY_SITE("park"), NULL, p->task, NULL, SLEY_BY_POINTER);
@@ -92,7 +90,6 @@ static int park_main(void *arg)
 static void run_park(const struct bench_run *run, double *values, void (*task)(void *))
 {
 	struct park p = { .tasks = bench_count(run, TASKS), .task = task };
-
 	p.ids = malloc(p.tasks * sizeof(*p.ids));
 	if (!p.ids)
 		bench_fail("no memory");

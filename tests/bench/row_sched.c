@@ -28,7 +28,6 @@ static void bounce(void)
 static double switch_sley(unsigned rounds)
 {
 	int64_t start;
-
 	context_make(&there, switch_stack, switch_stack + SWITCH_STACK, bounce);
 	context_switch(&here, &there);
 	start = bench_now();
@@ -46,7 +45,6 @@ static void u_bounce(void)
 static double switch_ucontext(unsigned rounds)
 {
 	int64_t start;
-
 	getcontext(&u_there);
 	u_there.uc_stack.ss_sp = switch_stack;
 	u_there.uc_stack.ss_size = SWITCH_STACK;
@@ -62,7 +60,6 @@ static void run_switch(const struct bench_run *run, double *values)
 {
 	bool sley = strcmp(run->impl, "sley") == 0;
 	unsigned rounds = bench_count(run, sley ? 50000000 : 2000000);
-
 	values[0] = (sley ? switch_sley(rounds) : switch_ucontext(rounds)) / 2 / rounds;
 }
 
@@ -84,7 +81,6 @@ struct yields {
 static void yield_task(void *arg)
 {
 	const struct yields *y = arg;
-
 	for (unsigned i = 0; i < y->rounds; i++)
 		sley_yield();
 }
@@ -95,7 +91,6 @@ static int yield_main(void *arg)
 	struct yields *y = arg;
 	sley_task *ids = calloc(y->tasks, sizeof(*ids));
 	int64_t start = bench_now();
-
 	for (unsigned i = 0; i < y->tasks; i++)
 		ids[i] = sley_spawn(yield_task, y);
 	for (unsigned i = 0; i < y->tasks; i++)
@@ -109,7 +104,6 @@ static int yield_main(void *arg)
 static void run_yields(const struct bench_run *run, double *values, unsigned tasks, unsigned rounds)
 {
 	struct yields y = { .tasks = tasks, .rounds = rounds };
-
 	bench_in_tasks(run, yield_main, &y);
 	values[0] = y.ns / ((double)y.tasks * y.rounds);
 }
@@ -172,7 +166,6 @@ static int spawn_main(void *arg)
 	struct spawns *s = arg;
 	sley_task ids[BATCH];
 	int64_t start = bench_now();
-
 	for (unsigned b = 0; b < s->batches; b++) {
 		for (unsigned i = 0; i < BATCH; i++)
 			ids[i] = sley_spawn(empty_task, NULL);
@@ -187,7 +180,6 @@ static int spawn_main(void *arg)
 static void run_spawn_join(const struct bench_run *run, double *values)
 {
 	struct spawns s = { .batches = bench_count(run, 5000) };
-
 	bench_in_tasks(run, spawn_main, &s);
 	values[0] = s.ns / ((double)s.batches * BATCH);
 }

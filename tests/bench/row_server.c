@@ -34,7 +34,6 @@ static unsigned start_server(struct process *server, const struct bench_run *run
 	char *sley[] = { path, "0", "-w", workers, NULL };
 	char *raw[] = { path, "0", http ? "http" : NULL, NULL };
 	const char *example = http ? "examples/httpd" : "examples/echo";
-
 	snprintf(workers, sizeof(workers), "%u", run->workers);
 	snprintf(path, sizeof(path), "%s", process_build_path(is_raw(run) ? "bench-raw-echo" : example));
 	process_start(server, SERVER_CPU, is_raw(run) ? raw : sley);
@@ -53,7 +52,6 @@ static void read_results(struct load *load, struct process *generator)
 {
 	char key[64];
 	double value, errors = 0;
-
 	while (fscanf(generator->output, "%63s %lf", key, &value) == 2) {
 		if (strcmp(key, "rps") == 0)
 			load->rps = value;
@@ -87,7 +85,6 @@ static void run_load(struct load *load)
 		NULL,
 	};
 	struct process generator;
-
 	snprintf(path, sizeof(path), "%s", process_build_path("bench-load"));
 	snprintf(connections, sizeof(connections), "%u", load->connections);
 	snprintf(address, sizeof(address), "127.0.0.1:%u", load->port);
@@ -101,7 +98,6 @@ static void run_load(struct load *load)
 static unsigned connections_within_limit(unsigned wanted)
 {
 	struct rlimit files;
-
 	getrlimit(RLIMIT_NOFILE, &files);
 	if (files.rlim_cur >= wanted + 100)
 		return wanted;
@@ -116,7 +112,6 @@ static void run_server(const struct bench_run *run, double *values, bool http, u
 {
 	struct load load = { .connections = connections_within_limit(connections), .http = http, .quick = run->quick };
 	struct process server;
-
 	load.port = start_server(&server, run, http);
 	load.server = server.pid;
 	run_load(&load);
@@ -166,7 +161,6 @@ static void connect_once(unsigned port)
 	const struct linger reset = { .l_onoff = 1 };
 	char message[512] = "hello";
 	int fd = socket(AF_INET, SOCK_STREAM, 0);
-
 	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof(address)) ||
 	    setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset)) ||
@@ -182,7 +176,6 @@ static void run_idle(const struct bench_run *run, double *values)
 	struct process server;
 	unsigned port = start_server(&server, run, false);
 	int64_t before = process_resident(server.pid);
-
 	for (unsigned i = 0; i < connections; i++)
 		connect_once(port);
 	values[0] = (double)(process_resident(server.pid) - before) / connections;
@@ -212,7 +205,6 @@ static void attach(struct process *asynctop, const struct process *server)
 {
 	char path[4096], pid[16], line[65536];
 	char *argv[] = { path, "--json", "-d", "1", "-p", pid, NULL };
-
 	snprintf(path, sizeof(path), "%s", process_build_path("asynctop"));
 	snprintf(pid, sizeof(pid), "%d", (int)server->pid);
 	process_start(asynctop, LOAD_CPU, argv);
@@ -227,7 +219,6 @@ static pid_t drain(FILE *output)
 {
 	char buffer[65536];
 	pid_t pid = fork();
-
 	if (pid != 0)
 		return pid;
 	while (read(fileno(output), buffer, sizeof(buffer)) > 0)
@@ -246,7 +237,6 @@ static struct pair_half run_half(const struct bench_run *run, bool attached)
 	struct pair_half half = { 0 };
 	struct rusage usage;
 	int64_t start;
-
 	load.port = start_server(&server, run, false);
 	load.server = server.pid;
 	start = bench_now();
@@ -268,7 +258,6 @@ static struct pair_half run_half(const struct bench_run *run, bool attached)
 static int compare(const void *a, const void *b)
 {
 	double x = *(const double *)a, y = *(const double *)b;
-
 	return (x > y) - (x < y);
 }
 
@@ -282,10 +271,8 @@ static double median(double *values)
 static void run_asynctop(const struct bench_run *run, double *values)
 {
 	double lost[PAIRS], server[PAIRS], own[PAIRS];
-
 	for (unsigned i = 0; i < PAIRS; i++) {
 		struct pair_half half[2];
-
 		half[i % 2] = run_half(run, i % 2);
 		half[!(i % 2)] = run_half(run, !(i % 2));
 		lost[i] = (1 - half[1].rps / half[0].rps) * 100;

@@ -20,7 +20,6 @@ static void must(int error)
 static struct sley_chan *channel(size_t capacity)
 {
 	struct sley_chan *chan = NULL;
-
 	must(sley_chan_new(&chan, sizeof(int64_t), capacity));
 	return chan;
 }
@@ -48,7 +47,6 @@ static void pong_task(void *arg)
 {
 	const struct work *w = arg;
 	int64_t item;
-
 	for (unsigned i = 0; i < w->rounds; i++) {
 		must(sley_chan_recv(ping, &item, SLEY_NEVER));
 		must(sley_chan_send(pong, &item, SLEY_NEVER));
@@ -58,7 +56,6 @@ static void pong_task(void *arg)
 static void ping_task(void *arg)
 {
 	const struct work *w = arg;
-
 	for (int64_t i = 0, item; i < w->rounds; i++) {
 		must(sley_chan_send(ping, &i, SLEY_NEVER));
 		must(sley_chan_recv(pong, &item, SLEY_NEVER));
@@ -69,7 +66,6 @@ static int pingpong_main(void *arg)
 {
 	struct work *w = arg;
 	int64_t start = bench_now();
-
 	ping = channel(0);
 	pong = channel(0);
 	finish((sley_task[]){ sley_spawn(pong_task, w), sley_spawn(ping_task, w) }, 2);
@@ -80,7 +76,6 @@ static int pingpong_main(void *arg)
 static void run_pingpong(const struct bench_run *run, double *values)
 {
 	struct work w = { .rounds = bench_count(run, 2000000) };
-
 	bench_in_tasks(run, pingpong_main, &w);
 	values[0] = w.ns / w.rounds;
 }
@@ -92,7 +87,6 @@ static struct sley_chan *items;
 static void send_task(void *arg)
 {
 	const struct work *w = arg;
-
 	for (int64_t i = 0; i < w->rounds / w->senders; i++)
 		must(sley_chan_send(items, &i, SLEY_NEVER));
 }
@@ -100,7 +94,6 @@ static void send_task(void *arg)
 static void recv_task(void *arg)
 {
 	int64_t item;
-
 	(void)arg;
 	while (sley_chan_recv(items, &item, SLEY_NEVER) == 0)
 		continue;
@@ -111,7 +104,6 @@ static int flow_main(void *arg)
 	struct work *w = arg;
 	sley_task senders[4], receivers[4];
 	int64_t start = bench_now();
-
 	items = channel(128);
 	for (unsigned i = 0; i < w->receivers; i++)
 		receivers[i] = sley_spawn(recv_task, w);
@@ -127,7 +119,6 @@ static int flow_main(void *arg)
 static void run_flow(const struct bench_run *run, double *values, unsigned senders, unsigned receivers)
 {
 	struct work w = { .rounds = bench_count(run, 10000000), .senders = senders, .receivers = receivers };
-
 	bench_in_tasks(run, flow_main, &w);
 	values[0] = w.ns / w.rounds;
 }
@@ -158,7 +149,6 @@ static void skynet_task(void *arg)
 {
 	const struct branch *b = arg;
 	int64_t sum = b->number;
-
 	if (b->size > 1) {
 		struct sley_chan *chan = channel(0);
 		struct branch child = { .up = chan, .size = b->size / 10 };
@@ -184,7 +174,6 @@ static int skynet_main(void *arg)
 	struct branch root = { .up = channel(0), .size = w->rounds };
 	int64_t sum, start = bench_now(), n = w->rounds;
 	sley_task id = sley_spawn_copy(skynet_task, &root, sizeof(root));
-
 	must(sley_chan_recv(root.up, &sum, SLEY_NEVER));
 	w->ns = (double)(bench_now() - start);
 	finish(&id, 1);
@@ -194,7 +183,6 @@ static int skynet_main(void *arg)
 static void run_skynet(const struct bench_run *run, double *values)
 {
 	struct work w = { .rounds = bench_count(run, 1000000) };
-
 	bench_in_tasks(run, skynet_main, &w);
 	values[0] = w.ns / 1e6;
 }
@@ -209,7 +197,6 @@ static uint64_t counted;
 static void lock_task(void *arg)
 {
 	const struct work *w = arg;
-
 	for (unsigned i = 0; i < w->rounds / LOCKERS; i++) {
 		must(sley_mutex_lock(&mutex, SLEY_NEVER));
 		counted++;
@@ -222,7 +209,6 @@ static int mutex_main(void *arg)
 	struct work *w = arg;
 	sley_task ids[LOCKERS];
 	int64_t start = bench_now();
-
 	for (unsigned i = 0; i < LOCKERS; i++)
 		ids[i] = sley_spawn(lock_task, w);
 	finish(ids, LOCKERS);
@@ -233,7 +219,6 @@ static int mutex_main(void *arg)
 static void run_mutex(const struct bench_run *run, double *values)
 {
 	struct work w = { .rounds = bench_count(run, LOCKERS * 1000000) };
-
 	bench_in_tasks(run, mutex_main, &w);
 	values[0] = w.ns / w.rounds;
 }
@@ -249,7 +234,6 @@ static void select_send_task(void *arg)
 	const struct work *w = arg;
 	static unsigned next; /* atomic: each takes one */
 	struct sley_chan *chan = selected[__atomic_fetch_add(&next, 1, __ATOMIC_RELAXED)];
-
 	for (int64_t i = 0; i < w->rounds / SELECTED; i++)
 		must(sley_chan_send(chan, &i, SLEY_NEVER));
 }
@@ -259,7 +243,6 @@ static void select_task(void *arg)
 	const struct work *w = arg;
 	struct sley_case cases[SELECTED];
 	int64_t item;
-
 	for (unsigned i = 0; i < SELECTED; i++)
 		cases[i] = (struct sley_case){ .chan = selected[i], .op = SLEY_RECV, .into = &item };
 	for (unsigned i = 0; i < w->rounds / SELECTED * SELECTED; i++)
@@ -271,7 +254,6 @@ static int select_main(void *arg)
 	struct work *w = arg;
 	sley_task ids[SELECTED + 1];
 	int64_t start = bench_now();
-
 	for (unsigned i = 0; i < SELECTED; i++)
 		selected[i] = channel(0);
 	for (unsigned i = 0; i < SELECTED; i++)
@@ -285,7 +267,6 @@ static int select_main(void *arg)
 static void run_select(const struct bench_run *run, double *values)
 {
 	struct work w = { .rounds = bench_count(run, 2000000) };
-
 	bench_in_tasks(run, select_main, &w);
 	values[0] = w.ns / w.rounds;
 }
@@ -302,7 +283,6 @@ static int offload_main(void *arg)
 	struct work *w = arg;
 	char block[64] = { 0 };
 	int64_t start = bench_now();
-
 	for (unsigned i = 0; i < w->rounds; i++)
 		must(sley_offload(offloaded, block, sizeof(block), SLEY_NEVER));
 	w->ns = (double)(bench_now() - start);
@@ -312,7 +292,6 @@ static int offload_main(void *arg)
 static void run_offload(const struct bench_run *run, double *values)
 {
 	struct work w = { .rounds = bench_count(run, 200000) };
-
 	bench_in_tasks(run, offload_main, &w);
 	values[0] = w.ns / w.rounds;
 }
@@ -329,7 +308,6 @@ static int future_main(void *arg)
 {
 	struct work *w = arg;
 	int64_t start = bench_now();
-
 	for (int64_t i = 0, twice; i < w->rounds; i++) {
 		struct sley_future *future;
 		must(sley_async(&future, double_it, &i, sizeof(i), sizeof(twice)));
@@ -345,7 +323,6 @@ static int future_main(void *arg)
 static void run_future(const struct bench_run *run, double *values)
 {
 	struct work w = { .rounds = bench_count(run, 2000000) };
-
 	bench_in_tasks(run, future_main, &w);
 	values[0] = w.ns / w.rounds;
 }
@@ -355,7 +332,6 @@ static void run_future(const struct bench_run *run, double *values)
 static int count(void *arg)
 {
 	unsigned rounds = *(const unsigned *)arg;
-
 	for (int64_t i = 0; i < rounds; i++)
 		must(sley_gen_yield(&i));
 	return 0;
@@ -367,7 +343,6 @@ static int generator_main(void *arg)
 	struct sley_gen *gen;
 	int64_t start = bench_now(), item, sum = 0;
 	int end;
-
 	must(sley_gen_new(&gen, count, &w->rounds, sizeof(w->rounds), sizeof(item)));
 	while ((end = sley_gen_next(gen, &item, SLEY_NEVER)) == 0)
 		sum += item;
@@ -380,7 +355,6 @@ static int generator_main(void *arg)
 static void run_generator(const struct bench_run *run, double *values)
 {
 	struct work w = { .rounds = bench_count(run, 5000000) };
-
 	bench_in_tasks(run, generator_main, &w);
 	values[0] = w.ns / w.rounds;
 }
@@ -402,7 +376,6 @@ static void sleep_task(void *arg)
 static double cpu_ms(void)
 {
 	struct timespec t;
-
 	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
 	return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
 }
@@ -412,7 +385,6 @@ static int timers_main(void *arg)
 	struct timers *t = arg;
 	double start = cpu_ms();
 	uint32_t random = 1;
-
 	for (unsigned i = 0; i < t->tasks; i++) {
 		random = random * 1664525 + 1013904223;
 		t->ids[i] = sley_spawn(sleep_task, (void *)(intptr_t)(1 + (random >> 8) % 1000));
@@ -427,7 +399,6 @@ static int timers_main(void *arg)
 static void run_timers(const struct bench_run *run, double *values)
 {
 	struct timers t = { .tasks = bench_count(run, 1000000) };
-
 	t.ids = malloc(t.tasks * sizeof(*t.ids));
 	if (!t.ids)
 		bench_fail("no memory");

@@ -54,7 +54,6 @@ __attribute__((noreturn)) static void discard(int listener)
 static double cpu_ms(void)
 {
 	struct rusage usage;
-
 	getrusage(RUSAGE_SELF, &usage);
 	return (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1e3 +
 	       (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e3;
@@ -64,7 +63,6 @@ static double cpu_ms(void)
 static int send_pieces(const struct zerocopy *z, int fd, size_t size)
 {
 	size_t unreleased = 0;
-
 	for (size_t sent = 0; sent < z->total; sent += size) {
 		ssize_t n = z->copies ? sley_write_full(fd, z->buffer, size, SLEY_NEVER)
 				      : sley_send_zerocopy(fd, z->buffer, size, SLEY_NEVER);
@@ -84,7 +82,6 @@ static int send_pieces(const struct zerocopy *z, int fd, size_t size)
 static int zerocopy_main(void *arg)
 {
 	const struct zerocopy *z = arg;
-
 	for (unsigned i = 0; i < SIZES; i++) {
 		int fd = sley_dial(z->address, SLEY_NEVER);
 		double before = cpu_ms();
@@ -108,7 +105,6 @@ static void run_zerocopy(const struct bench_run *run, double *values)
 		.buffer = aligned_alloc(4096, LARGEST),
 	};
 	int listener = socket(AF_INET, SOCK_STREAM, 0);
-
 	if (!z.buffer || bind(listener, (struct sockaddr *)&a, size) || listen(listener, SIZES) ||
 	    getsockname(listener, (struct sockaddr *)&a, &size))
 		bench_fail("no listener, or no memory");

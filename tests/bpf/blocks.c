@@ -45,7 +45,6 @@ static void read_task(struct run *run)
 static void read_truth(struct run *run)
 {
 	struct truth *t = &run->truth;
-
 	REQUIRE(sscanf(planted_answer(&run->planted),
 		       "calls %ld blocks %ld sleeps %ld longest_sleeps %ld total_ns %ld longest_ns %ld", &t->calls,
 		       &t->blocks, &t->sleeps, &t->longest_sleeps, &t->total_ns, &t->longest_ns) == 6);
@@ -81,7 +80,6 @@ static void check_time(const char *what, uint64_t seen, uint64_t measured)
 {
 	uint64_t allowed = measured / 10 > 200000 ? measured / 10 : 200000;
 	uint64_t off = seen > measured ? seen - measured : measured - seen;
-
 	print_message("%s: %.3f ms seen, %.3f ms measured\n", what, seen / 1e6, measured / 1e6);
 	assert_true(off <= allowed);
 }
@@ -89,7 +87,6 @@ static void check_time(const char *what, uint64_t seen, uint64_t measured)
 static void check_counts(const struct run *run)
 {
 	const struct block_total *total = &run->report.total;
-
 	assert_int_equal(run->report.keys, 1);
 	assert_true(run->truth.blocks >= run->truth.calls * 9 / 10);
 	assert_true(run->truth.blocks >= 20);
@@ -103,7 +100,6 @@ static void check_counts(const struct run *run)
 static void check_site(struct run *run)
 {
 	struct region_site site = planted_site(&run->planted, run->report.longest.site);
-
 	assert_string_equal(site.entry, "planted");
 	assert_memory_equal(run->report.longest.name, "planted", sizeof("planted"));
 	assert_int_equal(site.line, test_source_line(SOURCE, "/* SPAWNED */"));
@@ -130,7 +126,6 @@ static struct symbols_frame locate(const struct planted *planted, const struct b
 	};
 	struct symbols *symbols = symbols_open(NULL);
 	static struct symbols_answer answer;
-
 	REQUIRE(symbols && !symbols_submit(symbols, &request));
 	symbols_wait(symbols, 10000);
 	REQUIRE(symbols_collect(symbols, &answer) == 1);
@@ -142,7 +137,6 @@ static struct symbols_frame locate(const struct planted *planted, const struct b
 static void check_line(const struct run *run, const char *function, unsigned line)
 {
 	struct symbols_frame frame = locate(&run->planted, &run->report.longest);
-
 	assert_string_equal(frame.function, function);
 	assert_int_equal(frame.line, line);
 }
@@ -150,7 +144,6 @@ static void check_line(const struct run *run, const char *function, unsigned lin
 static void check_all(struct run *run, const char *kind)
 {
 	char function[64], marker[64];
-
 	snprintf(function, sizeof(function), "plant_%s", kind);
 	snprintf(marker, sizeof(marker), "/* PLANTED %s */", kind);
 	check_counts(run);
@@ -162,7 +155,6 @@ static void check_all(struct run *run, const char *kind)
 static void check_planted(const char *kind, const char *path, int syscall)
 {
 	struct run run;
-
 	run_planted(&run, kind, COUNT, path, syscall);
 	check_all(&run, kind);
 	end_run(&run);
@@ -193,7 +185,6 @@ static void test_fifo(void **state)
 {
 	char directory[] = "/tmp/sley-fifo-XXXXXX", path[64];
 	struct run run;
-
 	test_need_root();
 	assert_non_null(mkdtemp(directory));
 	snprintf(path, sizeof(path), "%s/fifo", directory);
@@ -213,7 +204,6 @@ static void test_fsync(void **state)
 	struct slowfs fs;
 	struct stat st;
 	struct run run;
-
 	test_need_root();
 	if (!slowfs_start(&fs, SLOW_US))
 		test_skip("FUSE does not work here");
@@ -233,7 +223,6 @@ static void test_fault(void **state)
 {
 	struct slowfs fs;
 	struct run run;
-
 	test_need_root();
 	if (!slowfs_start(&fs, SLOW_US))
 		test_skip("FUSE does not work here");
@@ -247,7 +236,6 @@ static void test_fault(void **state)
 static void test_loop(void **state)
 {
 	struct run run;
-
 	run_planted(&run, "nanosleep", "100", NULL, SYS_clock_nanosleep);
 	assert_int_equal(run.truth.calls, 100);
 	assert_true(run.truth.blocks > 90); /* a sleep whose time is over before it begins is no block */
@@ -260,7 +248,6 @@ static void test_several_sleeps(void **state)
 {
 	const char *path = test_build_path("fsync.tmp");
 	struct run run;
-
 	run_planted(&run, "fsync", "100", path, SYS_fsync);
 	unlink(path);
 	print_message("fsync: %ld calls, %ld sleeps, %" PRIu64 " seen\n", run.truth.blocks, run.truth.sleeps,
@@ -283,7 +270,6 @@ static void write_moved(const char *path)
 {
 	FILE *from = fopen(test_source_path(SOURCE), "re"), *to = fopen(path, "we");
 	int c;
-
 	REQUIRE(from && to);
 	for (int i = 0; i < MOVED_LINES; i++)
 		fputc('\n', to);
@@ -301,7 +287,6 @@ static void compile_moved(const char *source, const char *program)
 		include,    "-o",         (char *)program, (char *)source, (char *)test_build_path("libsley.a"),
 		"-pthread", NULL
 	};
-
 	snprintf(include, sizeof(include), "-I%s", test_source_path("include"));
 	REQUIRE(test_run(argv, output, sizeof(output)) == 0);
 }
@@ -312,7 +297,6 @@ static void test_moved_call(void **state)
 	char directory[] = "/tmp/sley-moved-XXXXXX", source[64], program[64];
 	char *argv[] = { program, "nanosleep", COUNT, NULL };
 	struct run run = { .tracer = planted_tracer(NULL) };
-
 	assert_non_null(mkdtemp(directory));
 	snprintf(source, sizeof(source), "%s/moved.c", directory);
 	snprintf(program, sizeof(program), "%s/moved", directory);
@@ -337,6 +321,5 @@ int main(void)
 		cmocka_unit_test(test_loop),       cmocka_unit_test(test_several_sleeps),
 		cmocka_unit_test(test_moved_call),
 	};
-
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

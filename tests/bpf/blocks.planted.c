@@ -43,7 +43,6 @@ struct measure {
 static long voluntary_switches(void)
 {
 	struct rusage usage;
-
 	getrusage(RUSAGE_THREAD, &usage);
 	return usage.ru_nvcsw;
 }
@@ -51,7 +50,6 @@ static long voluntary_switches(void)
 static struct measure measure_begin(void)
 {
 	struct measure m = { .sleeps = voluntary_switches() };
-
 	m.start_ns = sley_now();
 	return m;
 }
@@ -60,7 +58,6 @@ static void measure_end(const struct measure *m)
 {
 	int64_t took = sley_now() - m->start_ns;
 	long sleeps = voluntary_switches() - m->sleeps;
-
 	truth.calls++;
 	if (!sleeps)
 		return;
@@ -82,7 +79,6 @@ static void (*release)(void);
 static void *releaser(void *unused)
 {
 	const struct timespec pause = { .tv_nsec = PAUSE_NS };
-
 	(void)unused;
 	for (;;) {
 		sem_wait(&requests);
@@ -103,7 +99,6 @@ static void until_released(long n)
 static void start_releaser(void (*with)(void))
 {
 	pthread_t thread;
-
 	release = with;
 	sem_init(&requests, 0, 0);
 	if (pthread_create(&thread, NULL, releaser, NULL))
@@ -115,10 +110,8 @@ static void start_releaser(void (*with)(void))
 static void plant_nanosleep(void)
 {
 	struct timespec pause = { .tv_nsec = PAUSE_NS };
-
 	for (long i = 0; i < count; i++) {
 		struct measure m = measure_begin();
-
 		nanosleep(&pause, NULL); /* PLANTED nanosleep */
 		measure_end(&m);
 	}
@@ -135,13 +128,11 @@ static void write_byte(void)
 static void plant_pipe(void)
 {
 	char byte;
-
 	if (pipe(ends))
 		abort();
 	start_releaser(write_byte);
 	for (long i = 0; i < count; i++) {
 		struct measure m = measure_begin();
-
 		sem_post(&requests);
 		if (read(ends[0], &byte, 1) != 1) /* PLANTED pipe */
 			abort();
@@ -162,7 +153,6 @@ static void plant_futex(void)
 	start_releaser(wake_word);
 	for (long i = 0; i < count; i++) {
 		struct measure m = measure_begin();
-
 		sem_post(&requests);
 		syscall(SYS_futex, &word, FUTEX_WAIT_PRIVATE, 0, NULL, NULL, 0); /* PLANTED futex */
 		measure_end(&m);
@@ -182,7 +172,6 @@ static void plant_fifo(void)
 	for (long i = 0; i < count; i++) {
 		struct measure m = measure_begin();
 		int fd;
-
 		sem_post(&requests);
 		fd = open(path, O_RDONLY | O_CLOEXEC); /* PLANTED fifo */
 		measure_end(&m);
@@ -194,10 +183,8 @@ static void plant_fifo(void)
 static void plant_fsync(void)
 {
 	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-
 	for (long i = 0; i < count; i++) {
 		struct measure m;
-
 		if (pwrite(fd, &i, sizeof(i), 0) != sizeof(i))
 			abort();
 		m = measure_begin();
@@ -213,12 +200,10 @@ static void plant_fault(void)
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	volatile char *map = mmap(NULL, count * page, PROT_READ, MAP_SHARED, fd, 0);
 	unsigned sum = 0;
-
 	if (map == MAP_FAILED || madvise((void *)map, count * page, MADV_RANDOM)) /* no read-ahead */
 		abort();
 	for (long i = 0; i < count; i++) {
 		struct measure m = measure_begin();
-
 		sum += map[i * page]; /* PLANTED fault */
 		measure_end(&m);
 	}
@@ -229,7 +214,6 @@ static void plant_fault(void)
 static void plant_forever(void)
 {
 	char byte;
-
 	if (pipe(ends) || read(ends[0], &byte, 1)) /* PLANTED forever */
 		abort();
 }
@@ -264,7 +248,6 @@ static void planted(void *unused)
 static void wait_for_input(void)
 {
 	char text[16];
-
 	sley_read(STDIN_FILENO, text, sizeof(text), SLEY_NEVER);
 }
 
@@ -272,7 +255,6 @@ static int service(void *unused)
 {
 	struct sley_task_options options = { .size = sizeof(options), .name = "planted" };
 	sley_task task;
-
 	(void)unused;
 	dprintf(STDOUT_FILENO, "ready\n");
 	wait_for_input();
@@ -289,7 +271,6 @@ static int service(void *unused)
 int main(int argc, char **argv)
 {
 	struct sley_options options = { .size = sizeof(options), .workers = 2 };
-
 	if (argc < 3)
 		return 2;
 	kind = argv[1];

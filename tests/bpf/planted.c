@@ -25,7 +25,6 @@ static void run_child(char *const argv[], int input, int output)
 void planted_start(struct planted *planted, char *const argv[])
 {
 	int input[2], output[2];
-
 	memset(planted, 0, sizeof(*planted));
 	REQUIRE(!pipe2(input, O_CLOEXEC) && !pipe2(output, O_CLOEXEC));
 	planted->pid = fork();
@@ -44,7 +43,6 @@ void planted_start_named(struct planted *planted, const char *name, const char *
 {
 	char program[64];
 	char *argv[] = { NULL, (char *)a, (char *)b, (char *)c, NULL };
-
 	snprintf(program, sizeof(program), "tests/bpf/%s.planted", name);
 	argv[0] = (char *)test_build_path(program);
 	planted_start(planted, argv);
@@ -55,7 +53,6 @@ static void until_all_workers(struct planted *planted)
 {
 	uint32_t count = planted->process.region.header.worker_count;
 	int64_t give_up = test_now() + 10000000000;
-
 	while (tracer_workers(planted->tracer, planted->key) < count) {
 		REQUIRE(test_now() < give_up);
 		sched_yield();
@@ -72,7 +69,6 @@ void planted_watch(struct planted *planted, struct tracer *tracer)
 					.workers = header->workers,
 					.tasks = header->tasks,
 					.worker_count = header->worker_count };
-
 	planted->tracer = tracer;
 	REQUIRE(tracer_watch(tracer, &target, &planted->key) == 0);
 	until_all_workers(planted);
@@ -86,7 +82,6 @@ void planted_order(struct planted *planted)
 const char *planted_answer(struct planted *planted)
 {
 	static char line[256];
-
 	if (!fgets(line, sizeof(line), planted->output))
 		return "";
 	line[strcspn(line, "\n")] = 0;
@@ -109,7 +104,6 @@ struct tracer *planted_tracer(const struct tracer_config *config)
 {
 	struct tracer *tracer = NULL;
 	static char why[256];
-
 	test_need_root();
 	if (tracer_open(&tracer, config, why, sizeof(why)))
 		test_skip(why);
@@ -135,7 +129,6 @@ static void select_total(void *context, const struct tracer_total *one)
 {
 	const struct selection *selection = context;
 	struct report *report = selection->report;
-
 	if (selection->syscall != ANY_SYSCALL && one->key.syscall != selection->syscall)
 		return;
 	if (selection->syscall == SYSCALL_FAULT && !is_planted(selection->planted, one->key.site))
@@ -155,7 +148,6 @@ static void select_total(void *context, const struct tracer_total *one)
 void planted_report(struct planted *planted, int syscall, struct report *report)
 {
 	struct selection selection = { planted, syscall, report };
-
 	memset(report, 0, sizeof(*report));
 	REQUIRE(tracer_totals(planted->tracer, planted->key, select_total, &selection) == 0);
 }
@@ -164,7 +156,6 @@ struct region_site planted_site(struct planted *planted, uint32_t number)
 {
 	struct region_site *sites = calloc(SLEY_REGION_SITES, sizeof(*sites)), site;
 	int n;
-
 	REQUIRE(sites && region_refresh(&planted->process.region) == REGION_OK);
 	n = region_sites(&planted->process.region, sites, 0);
 	REQUIRE(n > 0 && number < (uint32_t)n);

@@ -34,7 +34,6 @@ static void act(struct actor *actor)
 {
 	const struct timespec time = { .tv_nsec = 100000 };
 	unsigned sleeps;
-
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	actor->fake.line->thread = (uint64_t)pthread_self();
 	actor->fake.line->tid = gettid();
@@ -56,7 +55,6 @@ static void act(struct actor *actor)
 static void actor_start(struct actor *actor, unsigned workers)
 {
 	char ready;
-
 	fake_open(&actor->fake);
 	actor->fake.line->mode = SLEY_WORKER_GONE;
 	for (unsigned i = 1; i < workers; i++)
@@ -78,7 +76,6 @@ static void actor_start(struct actor *actor, unsigned workers)
 static void actor_sleep(struct actor *actor, unsigned times)
 {
 	char done;
-
 	REQUIRE(write(actor->orders[1], &times, sizeof(times)) == sizeof(times));
 	REQUIRE(read(actor->answers[0], &done, 1) == 1);
 }
@@ -102,7 +99,6 @@ struct sums {
 static void add_total(void *context, const struct tracer_total *total)
 {
 	struct sums *sums = context;
-
 	if (total->key.syscall != SYS_clock_nanosleep)
 		return;
 	sums->keys++;
@@ -113,7 +109,6 @@ static void add_total(void *context, const struct tracer_total *total)
 static struct sums sums_of(const struct actor *actor)
 {
 	struct sums sums = { 0 };
-
 	assert_int_equal(tracer_totals(tracer, actor->key, add_total, &sums), 0);
 	return sums;
 }
@@ -121,7 +116,6 @@ static struct sums sums_of(const struct actor *actor)
 static void add_switch(void *context, const struct tracer_switch *s)
 {
 	unsigned *sites = context;
-
 	*sites += s->key.cause == SWITCH_BLOCK && s->key.site != NO_SITE;
 }
 
@@ -129,7 +123,6 @@ static void add_switch(void *context, const struct tracer_switch *s)
 static unsigned switched_sites_of(const struct actor *actor)
 {
 	unsigned sites = 0;
-
 	assert_int_equal(tracer_switches(tracer, actor->key, add_switch, &sites), 0);
 	return sites;
 }
@@ -147,7 +140,6 @@ static void test_tables(void **state)
 {
 	const struct tracer_config config = { .max_totals = 16, .max_switches = 16 };
 	struct actor loud, quiet;
-
 	tracer = planted_tracer(&config);
 	actor_start(&loud, 1);
 	actor_start(&quiet, 1);
@@ -177,7 +169,6 @@ struct events {
 static void count_event(void *context, const struct block_record *block)
 {
 	struct events *events = context;
-
 	if (block->process == events->key)
 		events->mine++;
 	else
@@ -189,14 +180,12 @@ static void test_ring(void **state)
 {
 	const struct tracer_config config = { .min_block_ns = 1, .ring_size = 64 << 10 };
 	struct actor loud, quiet;
-
 	tracer = planted_tracer(&config);
 	actor_start(&loud, 1);
 	actor_start(&quiet, 1);
 	for (int round = 0; round < 2; round++) {
 		struct events events = { .key = quiet.key };
 		uint64_t lost = tracer_drops(tracer, loud.key).ring;
-
 		actor_sleep(&loud, 100);
 		actor_sleep(&quiet, 5);
 		assert_true(tracer_poll(tracer, count_event, &events) > 0);
@@ -218,7 +207,6 @@ static void test_workers(void **state)
 {
 	const struct tracer_config config = { .max_workers = 8 };
 	struct actor loud, quiet;
-
 	tracer = planted_tracer(&config);
 	actor_start(&loud, LINES);
 	uint64_t before = tracer_drops(tracer, loud.key).workers;
@@ -248,7 +236,6 @@ static void test_processes(void **state)
 {
 	uint32_t keys[WATCH_PROCESSES], more;
 	struct fake fake;
-
 	tracer = planted_tracer(NULL);
 	fake_open(&fake);
 	for (unsigned i = 0; i < WATCH_PROCESSES; i++)
@@ -269,6 +256,5 @@ int main(void)
 		cmocka_unit_test(test_workers),
 		cmocka_unit_test(test_processes),
 	};
-
 	return cmocka_run_group_tests_name("shares", tests, NULL, NULL);
 }

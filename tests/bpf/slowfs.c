@@ -46,7 +46,6 @@ static void *fs_init(struct fuse_conn_info *connection, struct fuse_config *conf
 static int fs_getattr(const char *path, struct stat *st, struct fuse_file_info *file)
 {
 	struct stat original;
-
 	(void)file;
 	answer_unless_held();
 	if (strcmp(path, "/") == 0) {
@@ -109,7 +108,6 @@ static void serve(const char *directory)
 	char *argv[] = { "slowfs", "-oallow_other", NULL };
 	struct fuse_args args = FUSE_ARGS_INIT(2, argv);
 	struct fuse *fuse;
-
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	close(mounted[0]);
 	fuse = fuse_new(&args, &operations, sizeof(operations), NULL);
@@ -122,7 +120,6 @@ static void serve(const char *directory)
 static bool start(struct slowfs *fs)
 {
 	char served;
-
 	hold = fs->hold = mmap(NULL, sizeof(*hold), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	REQUIRE(fs->hold != MAP_FAILED);
 	strcpy(fs->directory, "/tmp/sley-slowfs-XXXXXX");
@@ -150,7 +147,6 @@ bool slowfs_start(struct slowfs *fs, unsigned delay_us)
 bool slowfs_start_copy(struct slowfs *fs, const char *original, bool forgets)
 {
 	bool started;
-
 	source = open(original, O_RDONLY | O_CLOEXEC);
 	REQUIRE(source >= 0);
 	forgetful = forgets;

@@ -19,7 +19,7 @@ struct slowfs {
 	struct slowfs_hold {
 		volatile int on;    /* it answers nothing */
 		volatile int asked; /* a request has come since */
-	} *hold;                    /* shared with its process */
+	} * hold;                   /* shared with its process */
 	char directory[PATH_MAX];
 	char file[PATH_MAX + 8];
 };

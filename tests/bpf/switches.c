@@ -29,7 +29,6 @@ static struct switches switches_of(const struct planted *planted, uint32_t tid)
 	struct switches s = { 0, 0 };
 	char path[64], text[128];
 	FILE *file;
-
 	snprintf(path, sizeof(path), "/proc/%d/task/%u/status", planted->pid, tid);
 	file = fopen(path, "re");
 	REQUIRE(file);
@@ -44,7 +43,6 @@ static struct switches switches_of(const struct planted *planted, uint32_t tid)
 static void read_kernel(struct planted *planted, struct switches counts[WORKERS])
 {
 	struct sley_region_worker lines[SLEY_REGION_WORKERS];
-
 	REQUIRE(region_workers(&planted->process.region, lines) == WORKERS);
 	for (unsigned i = 0; i < WORKERS; i++)
 		counts[i] = switches_of(planted, lines[i].tid);
@@ -56,7 +54,6 @@ static unsigned long major_faults(const struct planted *planted)
 	unsigned long faults = 0;
 	char path[64];
 	FILE *file;
-
 	snprintf(path, sizeof(path), "/proc/%d/stat", planted->pid);
 	file = fopen(path, "re");
 	REQUIRE(file && fscanf(file, "%*d (%*[^)]) %*c %*d %*d %*d %*d %*d %*u %*u %*u %lu", &faults) == 1);
@@ -75,7 +72,6 @@ struct counts {
 static void add_switch(void *context, const struct tracer_switch *s)
 {
 	struct counts *counts = context;
-
 	REQUIRE(s->key.worker < WORKERS && s->key.cause < SWITCH_CAUSE_COUNT);
 	counts->causes[s->key.cause] += s->count;
 	if (s->key.cause == SWITCH_PREEMPT)
@@ -93,7 +89,6 @@ static void read_tracer(struct planted *planted, struct counts *counts)
 static void check_close(const char *what, unsigned worker, uint64_t seen, uint64_t counted)
 {
 	uint64_t off = seen > counted ? seen - counted : counted - seen;
-
 	print_message("worker %u: %" PRIu64 " %s switches seen, %" PRIu64 " counted by the kernel\n", worker, seen,
 		      what, counted);
 	assert_true(off <= counted / 100 + 2); /* the two are not read at the same moment */
@@ -111,7 +106,6 @@ struct run {
 static void run_load(struct run *run, const char *mix, const char *seconds)
 {
 	struct planted *planted = &run->planted;
-
 	planted_start_named(planted, "switches", mix, seconds, NULL);
 	planted_watch(planted, planted_tracer(NULL));
 	run->faults = major_faults(planted);
@@ -127,7 +121,6 @@ static void run_load(struct run *run, const char *mix, const char *seconds)
 static void end_load(struct run *run)
 {
 	struct tracer *tracer = run->planted.tracer;
-
 	planted_stop(&run->planted, false);
 	tracer_close(tracer);
 }
@@ -135,11 +128,9 @@ static void end_load(struct run *run)
 static void check_sums(const struct run *run)
 {
 	uint64_t switched = 0;
-
 	for (unsigned i = 0; i < WORKERS; i++) {
 		const struct switches *kernel = &run->after[i], *before = &run->before[i];
 		const struct switches *seen = &run->counts.workers[i], *seen_before = &run->counts_before.workers[i];
-
 		check_close("voluntary", i, seen->voluntary - seen_before->voluntary,
 			    kernel->voluntary - before->voluntary);
 		check_close("involuntary", i, seen->involuntary - seen_before->involuntary,
@@ -154,7 +145,6 @@ static char set_bpf_stats(char value)
 {
 	FILE *file = fopen("/proc/sys/kernel/bpf_stats_enabled", "r+e");
 	int old = '0';
-
 	if (!file)
 		return old;
 	old = getc(file);
@@ -170,7 +160,6 @@ static void test_sums(void **state)
 	struct run run;
 	struct tracer_cost cost;
 	char measured;
-
 	memset(&run, 0, sizeof(run));
 	test_need_root();
 	measured = set_bpf_stats('1');
@@ -195,7 +184,6 @@ struct long_blocks {
 static bool after_syscall(int memory, const struct block_record *block)
 {
 	unsigned char code[2];
-
 	return pread(memory, code, sizeof(code), block->regs[BLOCK_REG_IP] - 2) == sizeof(code) && code[0] == 0x0f &&
 	       code[1] == 0x05;
 }
@@ -203,7 +191,6 @@ static bool after_syscall(int memory, const struct block_record *block)
 static void classify(void *context, const struct block_record *block)
 {
 	struct long_blocks *blocks = context;
-
 	if (block->syscall == SYSCALL_FAULT)
 		blocks->faults++;
 	else
@@ -218,7 +205,6 @@ static void classify(void *context, const struct block_record *block)
 static int open_memory(const struct planted *planted)
 {
 	char path[64];
-
 	snprintf(path, sizeof(path), "/proc/%d/mem", planted->pid);
 	return open(path, O_RDONLY | O_CLOEXEC);
 }
@@ -233,7 +219,6 @@ static void test_cooperative(void **state)
 	struct long_blocks blocks = { 0 };
 	char seconds[16];
 	struct run run;
-
 	memset(&run, 0, sizeof(run));
 	snprintf(seconds, sizeof(seconds), "%ld", test_scale(30));
 	run_load(&run, "cooperative", seconds);
@@ -255,6 +240,5 @@ int main(void)
 		cmocka_unit_test(test_sums),
 		cmocka_unit_test(test_cooperative),
 	};
-
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -56,7 +56,6 @@ static void echoer(void *argument)
 {
 	int fd = (int)(long)argument;
 	char byte;
-
 	while (sley_read(fd, &byte, 1, SLEY_NEVER) == 1 && sley_now() < end)
 		require(sley_write(fd, &byte, 1, SLEY_NEVER) >= 0 || true);
 	sley_close(fd);
@@ -66,7 +65,6 @@ static void echoer(void *argument)
 static void receiver(void *channel)
 {
 	long item;
-
 	while (sley_chan_recv(channel, &item, SLEY_NEVER) == 0)
 		counter++;
 	sley_group_done(&group);
@@ -75,7 +73,6 @@ static void receiver(void *channel)
 static void sender(void *channel)
 {
 	long item = 0;
-
 	while (sley_now() < end) {
 		require(!sley_chan_send(channel, &item, SLEY_NEVER));
 		if (++item % 64 == 0)
@@ -88,7 +85,6 @@ static void sender(void *channel)
 static void blocker(void *unused)
 {
 	const struct timespec pause = { .tv_nsec = 500000 };
-
 	(void)unused;
 	while (sley_now() < end) {
 		nanosleep(&pause, NULL);
@@ -102,7 +98,6 @@ static void burner(void *unused)
 	(void)unused;
 	while (sley_now() < end) {
 		sley_time until = sley_in(SLEY_MS(10));
-
 		while (sley_now() < until)
 			;
 		sley_yield();
@@ -118,7 +113,6 @@ static void start(void (*task)(void *), void *argument)
 static void start_pair(void)
 {
 	int fds[2];
-
 	require(!socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds));
 	start(echoer, (void *)(long)fds[0]);
 	start(echoer, (void *)(long)fds[1]);
@@ -128,7 +122,6 @@ static void start_pair(void)
 static void start_all(void)
 {
 	struct sley_chan *channel;
-
 	require(!sley_chan_new(&channel, sizeof(long), 16));
 	start(receiver, channel);
 	start(sender, channel);
@@ -146,7 +139,6 @@ static void start_all(void)
 static void wait_for_input(void)
 {
 	char text[16];
-
 	sley_read(STDIN_FILENO, text, sizeof(text), SLEY_NEVER);
 }
 
@@ -165,7 +157,6 @@ static int service(void *seconds)
 int main(int argc, char **argv)
 {
 	struct sley_options options = { .size = sizeof(options), .workers = 2 };
-
 	if (argc < 3)
 		return 2;
 	mixed = strcmp(argv[1], "mixed") == 0;

@@ -21,7 +21,6 @@
 static void sleep_us(long us)
 {
 	const struct timespec time = { .tv_sec = us / 1000000, .tv_nsec = us % 1000000 * 1000 };
-
 	clock_nanosleep(CLOCK_MONOTONIC, 0, &time, NULL);
 }
 
@@ -61,7 +60,6 @@ static void stop_fake(void)
 static void keep_total(void *context, const struct tracer_total *total)
 {
 	struct tracer_total *kept = context;
-
 	if (total->key.syscall == SYS_clock_nanosleep)
 		*kept = *total;
 }
@@ -69,7 +67,6 @@ static void keep_total(void *context, const struct tracer_total *total)
 static struct block_total sleeps(void)
 {
 	struct tracer_total total;
-
 	memset(&total, 0, sizeof(total));
 	assert_int_equal(tracer_totals(tracer, key, keep_total, &total), 0);
 	return total.total;
@@ -78,7 +75,6 @@ static struct block_total sleeps(void)
 static void count_block(void *context, const struct block_record *block)
 {
 	unsigned *count = context;
-
 	(void)block;
 	++*count;
 }
@@ -105,7 +101,6 @@ static void test_only_in_tasks(void **state)
 static unsigned sleep_and_see(long us)
 {
 	int64_t from = test_now();
-
 	sleep_us(us);
 	return test_now() - from >= LONG_NS;
 }
@@ -115,7 +110,6 @@ static unsigned poll_between_and_after(void)
 {
 	const struct tracer_config config = { .min_block_ns = LONG_NS };
 	unsigned count = 0, expected, between;
-
 	start_fake(&config);
 	run_task();
 	expected = sleep_and_see(LONG_NS / 1000 * 3 / 2);
@@ -142,7 +136,6 @@ static void test_events_once(void **state)
 {
 	enum { ROUNDS = 10 };
 	unsigned between = 0;
-
 	for (int i = 0; i < ROUNDS; i++)
 		between += poll_between_and_after();
 	assert_true(between > ROUNDS / 2);
@@ -153,7 +146,6 @@ static void test_ring_drops(void **state)
 {
 	const struct tracer_config config = { .min_block_ns = 1, .ring_size = 4096 };
 	unsigned count = 0;
-
 	start_fake(&config);
 	fake.line->stack_top = (uint64_t)__builtin_frame_address(0) + 2048;
 	run_task();
@@ -171,7 +163,6 @@ static void test_ring_drops(void **state)
 static void test_table_drops(void **state)
 {
 	const struct tracer_config config = { .max_totals = 4 };
-
 	start_fake(&config);
 	run_task();
 	for (unsigned site = 0; site < 32; site++) {
@@ -195,7 +186,6 @@ static void test_delay(void **state)
 {
 	struct block_total total;
 	uint64_t after_ns = 2000000, from, duration;
-
 	start_fake(NULL);
 	fake.line->queue = 3;
 	from = test_now();
@@ -232,7 +222,6 @@ static uint64_t run_delay_ns(void)
 {
 	FILE *file = fopen("/proc/thread-self/schedstat", "re");
 	unsigned long ran, delay;
-
 	if (!file || fscanf(file, "%lu %lu", &ran, &delay) != 2)
 		test_skip("the kernel does not account scheduling delays");
 	fclose(file);
@@ -242,7 +231,6 @@ static uint64_t run_delay_ns(void)
 static void spin_on_cpu(int cpu)
 {
 	cpu_set_t set;
-
 	CPU_ZERO(&set);
 	CPU_SET(cpu, &set);
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -258,7 +246,6 @@ static void test_waiting_for_cpu(void **state)
 	cpu_set_t all, one;
 	uint64_t delay;
 	pid_t spinner;
-
 	sched_getaffinity(0, sizeof(all), &all);
 	start_fake(NULL);
 	spinner = fork();
@@ -294,7 +281,6 @@ static void test_no_program_sleeps(void **state)
 	struct blocked_bpf *bpf = blocked_bpf__open();
 	struct bpf_program *program;
 	unsigned programs = 0;
-
 	assert_non_null(bpf);
 	bpf_object__for_each_program(program, bpf->obj)
 	{
@@ -313,6 +299,5 @@ int main(void)
 		cmocka_unit_test(test_delay),           cmocka_unit_test(test_unreadable_line),
 		cmocka_unit_test(test_waiting_for_cpu), cmocka_unit_test(test_no_program_sleeps),
 	};
-
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

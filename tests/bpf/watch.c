@@ -32,7 +32,6 @@ static void in_child(void (*body)(void))
 {
 	pid_t child = fork();
 	int status;
-
 	REQUIRE(child >= 0);
 	if (!child) {
 		body();
@@ -46,7 +45,6 @@ static void open_as_nobody(void)
 {
 	struct tracer *tracer;
 	char why[256] = "";
-
 	test_become_nobody();
 	REQUIRE(tracer_open(&tracer, NULL, why, sizeof(why)) == -EPERM);
 	REQUIRE(strstr(why, "setcap cap_bpf,cap_perfmon=ep "));
@@ -65,7 +63,6 @@ static void keep_two_capabilities(void)
 {
 	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
 	struct __user_cap_data_struct data[2] = { { 0 } };
-
 	data[CAP_TO_INDEX(CAP_BPF)].permitted = CAP_TO_MASK(CAP_BPF) | CAP_TO_MASK(CAP_PERFMON);
 	data[CAP_TO_INDEX(CAP_BPF)].effective = data[CAP_TO_INDEX(CAP_BPF)].permitted;
 	REQUIRE(!prctl(PR_SET_KEEPCAPS, 1) && !setresgid(NOBODY, NOBODY, NOBODY) && !setresuid(NOBODY, NOBODY, NOBODY));
@@ -77,7 +74,6 @@ static void keep_two_capabilities(void)
 static unsigned long measured_blocks(struct planted *planted)
 {
 	unsigned long blocks = 0;
-
 	REQUIRE(sscanf(planted_answer(planted), "calls %*d blocks %lu", &blocks) == 1);
 	return blocks;
 }
@@ -89,7 +85,6 @@ static void trace_with_two_capabilities(void)
 	struct report report;
 	char why[256];
 	unsigned long blocks;
-
 	keep_two_capabilities();
 	REQUIRE(tracer_open(&tracer, NULL, why, sizeof(why)) == 0);
 	planted_start_named(&planted, "blocks", "nanosleep", "20", NULL);
@@ -106,7 +101,6 @@ static void trace_with_two_capabilities(void)
 static bool open_to_nobody(const char *path)
 {
 	bool open;
-
 	REQUIRE(!seteuid(NOBODY));
 	open = !eaccess(path, X_OK);
 	REQUIRE(!seteuid(0));
@@ -129,7 +123,6 @@ static struct tracer *tracer;
 static void count_block(void *context, const struct block_record *block)
 {
 	unsigned *count = context;
-
 	(void)block;
 	++*count;
 }
@@ -138,7 +131,6 @@ static void count_block(void *context, const struct block_record *block)
 static void until_unwatched(const struct planted *planted)
 {
 	int64_t give_up = test_now() + 10000000000;
-
 	while (tracer_workers(tracer, planted->key) > 0) {
 		REQUIRE(test_now() < give_up);
 		sched_yield();
@@ -150,7 +142,6 @@ static void test_exec(void **state)
 {
 	struct planted planted;
 	struct report before, report;
-
 	tracer = planted_tracer(NULL);
 	planted_start_named(&planted, "blocks", "exec", "1", NULL);
 	planted_watch(&planted, tracer);
@@ -176,7 +167,6 @@ static void test_exit(void **state)
 	struct report report;
 	siginfo_t how;
 	unsigned long blocks;
-
 	tracer = planted_tracer(NULL);
 	planted_start_named(&planted, "blocks", "nanosleep", "20", NULL);
 	planted_watch(&planted, tracer);
@@ -200,7 +190,6 @@ static void test_unwatched(void **state)
 	struct report report;
 	unsigned events = 0;
 	const struct tracer_config config = { .min_block_ns = 1 };
-
 	tracer = planted_tracer(&config);
 	planted_start_named(&watched, "blocks", "nanosleep", "20", NULL);
 	planted_start_named(&other, "blocks", "nanosleep", "20", NULL);
@@ -234,7 +223,6 @@ struct seen {
 static void keep_block(void *context, const struct block_record *block)
 {
 	struct seen *seen = context;
-
 	seen->count++;
 	seen->block = *block;
 }
@@ -244,7 +232,6 @@ static struct block_record wait_until_blocked(struct planted *planted)
 {
 	int64_t give_up = test_now() + 10000000000;
 	struct seen seen = { 0 };
-
 	while (!seen.count) {
 		REQUIRE(test_now() < give_up);
 		REQUIRE(tracer_blocked(tracer, planted->key, keep_block, &seen) == 0);
@@ -256,7 +243,6 @@ static struct block_record wait_until_blocked(struct planted *planted)
 static long planted_task(struct planted *planted)
 {
 	long task = 0;
-
 	REQUIRE(sscanf(planted_answer(planted), "task %ld", &task) == 1);
 	return task;
 }
@@ -277,7 +263,6 @@ static void test_forever(void **state)
 	struct block_record first, later;
 	struct planted planted;
 	long task;
-
 	tracer = planted_tracer(NULL);
 	planted_start_named(&planted, "blocks", "forever", "1", NULL);
 	planted_watch(&planted, tracer);
@@ -301,12 +286,10 @@ static bool reads(pid_t pid)
 	bool found = false;
 	long call;
 	DIR *tasks;
-
 	snprintf(path, sizeof(path), "/proc/%d/task", pid);
 	tasks = opendir(path);
 	while (tasks && (entry = readdir(tasks))) {
 		FILE *file;
-
 		snprintf(path, sizeof(path), "/proc/%d/task/%.16s/syscall", pid, entry->d_name);
 		file = fopen(path, "re");
 		if (!file)
@@ -324,7 +307,6 @@ static void test_blocked_before(void **state)
 	struct block_record block;
 	struct planted planted;
 	long task;
-
 	tracer = planted_tracer(NULL);
 	planted_start_named(&planted, "blocks", "forever", "1", NULL);
 	planted_order(&planted);
@@ -350,7 +332,6 @@ static pid_t start_mapper(const char *path, uint64_t *address)
 	int ends[2], fd = open(path, O_RDONLY | O_CLOEXEC);
 	void *map;
 	pid_t child;
-
 	REQUIRE(fd >= 0 && !pipe(ends));
 	child = fork();
 	REQUIRE(child >= 0);
@@ -373,7 +354,6 @@ static void wait_asleep(pid_t pid)
 {
 	char path[32], state = 0;
 	FILE *file;
-
 	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
 	while (state != 'S') {
 		file = fopen(path, "re");
@@ -393,7 +373,6 @@ static void test_silent_memory(void **state)
 	uint32_t key;
 	int64_t from;
 	pid_t child;
-
 	tracer = planted_tracer(NULL);
 	if (!slowfs_start(&fs, SILENCE_US))
 		test_skip("FUSE does not work here");
@@ -422,6 +401,5 @@ int main(void)
 		cmocka_unit_test(test_unwatched),      cmocka_unit_test(test_forever),
 		cmocka_unit_test(test_blocked_before), cmocka_unit_test(test_silent_memory),
 	};
-
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -41,7 +41,6 @@ NOINLINE static int deep(unsigned depth, unsigned turn)
 {
 	char bytes[100], other[7];
 	int item = (int)turn;
-
 	memset(bytes, (int)(depth + turn), sizeof(bytes));
 	memset(other, (int)turn, sizeof(other));
 	if (depth > 0) {
@@ -64,7 +63,6 @@ static void many_turns(void *arg)
 {
 	pthread_t thread = here();
 	jmp_buf out;
-
 	for (unsigned turn = 0; turn < TURNS; turn++) {
 		deep((unsigned)(intptr_t)arg % 9, turn);
 		if (setjmp(out) == 0) { /* the sanitizer looks at the stack's bounds then */
@@ -81,7 +79,6 @@ static void many_turns(void *arg)
 static void until_cancelled(void *arg)
 {
 	char bytes[64];
-
 	memset(bytes, 1, sizeof(bytes));
 	CHECK(sley_sleep(SLEY_NEVER) == -ECANCELED);
 	sink = bytes[(intptr_t)arg % 64];
@@ -90,7 +87,6 @@ static void until_cancelled(void *arg)
 static int count_up(void *arg)
 {
 	char bytes[50];
-
 	for (int i = 0; i < 20; i++) {
 		memset(bytes, i, sizeof(bytes));
 		CHECK(sley_gen_yield(&i) == 0);
@@ -103,7 +99,6 @@ static void generate(void *arg)
 {
 	struct sley_gen *gen;
 	int item, n = 0;
-
 	CHECK(sley_gen_new(&gen, count_up, NULL, 0, sizeof(int)) == 0);
 	while (sley_gen_next(gen, &item, SLEY_NEVER) == 0)
 		CHECK(item == n++);
@@ -113,7 +108,6 @@ static void generate(void *arg)
 static void offloaded(void *block)
 {
 	char bytes[64];
-
 	memset(bytes, *(int *)block, sizeof(bytes));
 	*(int *)block += bytes[63];
 }
@@ -122,7 +116,6 @@ static void offloaded(void *block)
 static void *plain_thread(void *arg)
 {
 	int item[4] = { 1, 2, 3, 4 };
-
 	CHECK(sley_chan_send(arg, &item[3], SLEY_NEVER) == 0);
 	return NULL;
 }
@@ -132,7 +125,6 @@ static void with_thread(void)
 	struct sley_chan *chan;
 	pthread_t thread;
 	int item = 0;
-
 	CHECK(sley_chan_new(&chan, sizeof(int), 0) == 0);
 	CHECK(pthread_create(&thread, NULL, plain_thread, chan) == 0);
 	CHECK(sley_chan_recv(chan, &item, SLEY_NEVER) == 0 && item == 4);
@@ -145,11 +137,11 @@ static int main_clean(void *arg)
 	static const struct sley_task_options private = { .size = sizeof(private), .private_stack = 1 };
 	sley_task tasks[TASKS], cancelled[20], generators[5];
 	int block = 7;
-
 	CHECK(sley_chan_new(&turns, sizeof(int), TASKS) == 0);
 	for (int i = 0; i < TASKS; i++)
-		CHECK((tasks[i] = i % 10 ? sley_spawn(many_turns, (void *)(intptr_t)i) :
-			sley_spawn_with(&private, many_turns, (void *)(intptr_t)i, SLEY_BY_POINTER)) > 0);
+		CHECK((tasks[i] = i % 10 ? sley_spawn(many_turns, (void *)(intptr_t)i)
+					 : sley_spawn_with(&private, many_turns, (void *)(intptr_t)i,
+							   SLEY_BY_POINTER)) > 0);
 	for (int i = 0; i < 20; i++)
 		CHECK((cancelled[i] = sley_spawn(until_cancelled, (void *)(intptr_t)i)) > 0);
 	for (int i = 0; i < 5; i++)
@@ -201,7 +193,6 @@ static void keep(void *arg)
 static void keep_in_use(sley_task *tasks, int n)
 {
 	int item;
-
 	CHECK(sley_chan_new(&turns, sizeof(int), 0) == 0);
 	for (int i = 0; i < n; i++)
 		CHECK((tasks[i] = sley_spawn(keep, NULL)) > 0);
@@ -245,7 +236,6 @@ static int main_lose(void *arg)
 NOINLINE static void write_beyond(unsigned n)
 {
 	volatile char buffer[16];
-
 	sley_yield();
 	for (unsigned i = 0; i < n; i++)
 		buffer[i] = 1; /* the overflow */
@@ -270,7 +260,6 @@ NOINLINE static char *returned(void)
 static void use_after_return(void *arg)
 {
 	char *place = returned();
-
 	sley_yield();
 	sink = place[3]; /* the use after return */
 }
@@ -283,19 +272,36 @@ NOINLINE static void transfer_beyond(void *arg)
 	struct iovec v = { buffer, 17 };
 	struct msghdr message = { .msg_iov = &v, .msg_iovlen = 1 };
 	int pipe[2], socket[2], fd = sley_open("/dev/zero", O_RDWR, 0, SLEY_NEVER);
-
 	CHECK(sley_pipe(pipe) == 0 && sley_socketpair(SOCK_STREAM, socket) == 0 && fd >= 0);
 	CHECK(sley_write(pipe[1], all, 32, SLEY_NEVER) == 32 && sley_write(socket[1], all, 32, SLEY_NEVER) == 32);
 	switch ((int)(intptr_t)arg) {
-	case 0: sink = (int)sley_read(pipe[0], buffer, 17, SLEY_NEVER); break;
-	case 1: sink = (int)sley_readv(pipe[0], &v, 1, SLEY_NEVER); break;
-	case 2: sink = (int)sley_read_full(socket[0], buffer, 17, SLEY_NEVER); break;
-	case 3: sink = (int)sley_recv(socket[0], buffer, 17, 0, SLEY_NEVER); break;
-	case 4: sink = (int)sley_recvmsg(socket[0], &message, 0, SLEY_NEVER); break;
-	case 5: sink = (int)sley_write(pipe[1], buffer, 17, SLEY_NEVER); break;
-	case 6: sink = (int)sley_send(socket[1], buffer, 17, 0, SLEY_NEVER); break;
-	case 7: sink = (int)sley_pread(fd, buffer, 17, 0, SLEY_NEVER); break;
-	default: sink = (int)sley_writev(socket[1], &v, 1, SLEY_NEVER); break;
+	case 0:
+		sink = (int)sley_read(pipe[0], buffer, 17, SLEY_NEVER);
+		break;
+	case 1:
+		sink = (int)sley_readv(pipe[0], &v, 1, SLEY_NEVER);
+		break;
+	case 2:
+		sink = (int)sley_read_full(socket[0], buffer, 17, SLEY_NEVER);
+		break;
+	case 3:
+		sink = (int)sley_recv(socket[0], buffer, 17, 0, SLEY_NEVER);
+		break;
+	case 4:
+		sink = (int)sley_recvmsg(socket[0], &message, 0, SLEY_NEVER);
+		break;
+	case 5:
+		sink = (int)sley_write(pipe[1], buffer, 17, SLEY_NEVER);
+		break;
+	case 6:
+		sink = (int)sley_send(socket[1], buffer, 17, 0, SLEY_NEVER);
+		break;
+	case 7:
+		sink = (int)sley_pread(fd, buffer, 17, 0, SLEY_NEVER);
+		break;
+	default:
+		sink = (int)sley_writev(socket[1], &v, 1, SLEY_NEVER);
+		break;
 	}
 	CHECK(sink == 17); /* nothing was reported */
 }
@@ -303,14 +309,12 @@ NOINLINE static void transfer_beyond(void *arg)
 static int main_transfer(void *call)
 {
 	sley_task task = sley_spawn(transfer_beyond, call);
-
 	return sley_join(task, SLEY_NEVER);
 }
 
 static int main_beside(void *task)
 {
 	sley_task tasks[4];
-
 	for (int i = 0; i < 3; i++)
 		CHECK((tasks[i] = sley_spawn(abandoned, NULL)) > 0);
 	CHECK((tasks[3] = sley_spawn((void (*)(void *))(uintptr_t)task, NULL)) > 0);
@@ -323,7 +327,6 @@ static void fork_here(void *arg)
 {
 	char bytes[64];
 	int status;
-
 	memset(bytes, 1, sizeof(bytes));
 	pid_t child = fork();
 	if (child == 0) {
@@ -339,7 +342,6 @@ static void fork_here(void *arg)
 static int main_fork(void *arg)
 {
 	sley_task tasks[2];
-
 	sley_yield();
 	for (int i = 0; i < 2; i++) {
 		tasks[i] = sley_spawn(fork_here, i ? &migrations : NULL);

@@ -17,7 +17,6 @@
 static void thrower(int depth)
 {
 	char bytes[40];
-
 	std::memset(bytes, depth, sizeof(bytes));
 	sley_yield();
 	if (depth == 0)
@@ -29,7 +28,10 @@ static void thrower(int depth)
 /* Waits in the catch block, throws there again, and waits while it unwinds. */
 struct waits {
 	char bytes[30];
-	waits() { std::memset(bytes, 5, sizeof(bytes)); }
+	waits()
+	{
+		std::memset(bytes, 5, sizeof(bytes));
+	}
 	~waits()
 	{
 		sley_sleep(sley_in(SLEY_US(50)));
@@ -58,7 +60,6 @@ static void task(void *)
 static int main_throw(void *)
 {
 	sley_task tasks[200];
-
 	for (auto &t : tasks)
 		CHECK((t = sley_spawn(task, nullptr)) > 0);
 	for (auto t : tasks)
@@ -69,7 +70,6 @@ static int main_throw(void *)
 int main()
 {
 	int result = -1;
-
 	CHECK(sley_run(main_throw, nullptr, nullptr, &result) == 0 && result == 0);
 	std::puts("0 errors");
 	return 0;

@@ -54,7 +54,6 @@ static void hang(void **state)
 static void leak_child(void **state)
 {
 	pid_t child = strcmp(what, "child") == 0 ? fork() : -1;
-
 	if (child > 0)
 		waitpid(child, NULL, 0);
 }
@@ -67,11 +66,10 @@ static int set_up(void **state)
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(good),	      cmocka_unit_test(good_that_prints), cmocka_unit_test(bad),
-		cmocka_unit_test(hang),	      cmocka_unit_test(leak_child),
+		cmocka_unit_test(good), cmocka_unit_test(good_that_prints), cmocka_unit_test(bad),
+		cmocka_unit_test(hang), cmocka_unit_test(leak_child),
 	};
 	int failed;
-
 	what = argc > 1 ? argv[1] : "";
 	if (strcmp(what, "silent") == 0)
 		return 0;

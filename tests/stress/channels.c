@@ -493,8 +493,12 @@ static void test_memory(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_sieve), cmocka_unit_test(test_chain), cmocka_unit_test(test_once),
-		cmocka_unit_test(test_mixed), cmocka_unit_test(test_meet),  cmocka_unit_test(test_pool),
+		cmocka_unit_test(test_sieve),
+		cmocka_unit_test(test_chain),
+		cmocka_unit_test(test_once),
+		cmocka_unit_test(test_mixed),
+		cmocka_unit_test(test_meet),
+		cmocka_unit_test(test_pool),
 		cmocka_unit_test(test_one_moment),
 #if !defined(SLEY_ASAN) && !defined(SLEY_TSAN)
 		cmocka_unit_test(test_memory),

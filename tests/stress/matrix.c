@@ -53,7 +53,6 @@ static unsigned stop_churning;
 static void make_call(void *arg)
 {
 	char frame[512]; /* is whole again after the wait */
-
 	memset(frame, 0x5a, sizeof(frame));
 	if (call.mask)
 		REQUIRE(sley_cancel_mask(1) == 0);
@@ -78,7 +77,6 @@ static sley_task start(const struct matrix_row *row, sley_time deadline, bool ma
 static void until_it_waits(sley_task task, const struct matrix_row *row)
 {
 	const struct sley_region_task *record = stress_record(task);
-
 	while (load(&record->state, relaxed) != SLEY_TASK_WAITING || load(&record->wait_kind, relaxed) != row->kind)
 		sley_yield();
 }
@@ -129,7 +127,6 @@ static void way_later(const struct matrix_row *row)
 static void way_deadline(const struct matrix_row *row)
 {
 	sley_time deadline = sley_in(SLEY_US(200));
-
 	expect(start(row, deadline, false, true), "deadline", -ETIMEDOUT);
 	REQUIRE(sley_now() >= deadline);
 	expect(start(row, sley_now() - 1, false, true), "deadline past", -ETIMEDOUT);
@@ -152,7 +149,6 @@ static void take_turn(void *turn)
 static void way_polled(const struct matrix_row *row)
 {
 	static unsigned turn;
-
 	turn = 0;
 	call.row = row;
 	sley_task task = stress_spawn(poll, &turn), other = stress_spawn(take_turn, &turn);
@@ -163,7 +159,6 @@ static void way_polled(const struct matrix_row *row)
 static void way_cancelled(const struct matrix_row *row)
 {
 	sley_task task = start(row, SLEY_NEVER, false, true);
-
 	until_it_waits(task, row);
 	REQUIRE(sley_cancel(task) == 0);
 	expect(task, "cancelled", -ECANCELED);
@@ -247,7 +242,6 @@ static void way_thread(const struct matrix_row *row)
 static void churn(void *arg)
 {
 	char mine[256];
-
 	while (!load(&stop_churning, relaxed)) {
 		memset(mine, (int)(uintptr_t)arg, sizeof(mine));
 		sley_yield();
@@ -282,7 +276,6 @@ static void run_row(const struct matrix_row *row)
 static void body(void)
 {
 	sley_task churners[CHURNERS];
-
 	store(&stop_churning, 0, relaxed);
 	for (uintptr_t i = 0; i < CHURNERS; i++)
 		churners[i] = stress_spawn(churn, (void *)(i + 1));
@@ -321,9 +314,7 @@ int main(void)
 		cmocka_unit_test(test_2_workers_4_stacks), cmocka_unit_test(test_2_workers_1024_stacks),
 		cmocka_unit_test(test_8_workers_4_stacks), cmocka_unit_test(test_8_workers_1024_stacks),
 	};
-
 	sigset_t taken;
-
 	/* those of the rows, before there is any thread that they could end the process in */
 	sigemptyset(&taken);
 	sigaddset(&taken, SIGUSR1);

@@ -41,7 +41,6 @@ void pair_give(void)
 void pair_fill(void)
 {
 	static const char filling[200];
-
 	while (send(ends[0], filling, sizeof(filling), MSG_DONTWAIT) > 0)
 		continue;
 }
@@ -61,7 +60,6 @@ void pair_reopen_full(void)
 void pair_drain(void)
 {
 	char here[4096];
-
 	while (recv(ends[1], here, sizeof(here), MSG_DONTWAIT) > 0)
 		continue;
 }

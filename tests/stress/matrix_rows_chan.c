@@ -84,7 +84,6 @@ static void recv_ready(void)
 static void send_ready(void)
 {
 	char here[LARGE];
-
 	REQUIRE(sley_chan_recv(chan, here, SLEY_NEVER) == 0);
 	REQUIRE(here[0] == 7 && here[7] == 7);
 }
@@ -93,7 +92,6 @@ static int recv_call(sley_time deadline)
 {
 	char here[LARGE] = { 0 };
 	int error = sley_chan_recv(chan, here, deadline);
-
 	REQUIRE(here[0] == (error ? 0 : 7));
 	return error;
 }
@@ -102,7 +100,6 @@ static int recv_call_large(sley_time deadline)
 {
 	char here[LARGE] = { 0 };
 	int error = sley_chan_recv(chan, here, deadline);
-
 	REQUIRE(here[0] == (error ? 0 : 7) && here[LARGE - 1] == here[0]);
 	return error;
 }
@@ -110,7 +107,6 @@ static int recv_call_large(sley_time deadline)
 static int send_call(sley_time deadline)
 {
 	char here[LARGE];
-
 	memset(here, 7, sizeof(here));
 	return sley_chan_send(chan, here, deadline);
 }
@@ -127,7 +123,6 @@ static int select_recv_call(sley_time deadline)
 				     { .op = SLEY_SEND, .from = here[0] },
 				     { .chan = chan, .op = SLEY_RECV, .into = here[1] } };
 	int which = sley_select(cases, 3, deadline);
-
 	if (which >= 0 && cases[which].error == 0)
 		REQUIRE(here[1][0] == 7);
 	return which >= 0 && cases[which].error ? cases[which].error : which;
@@ -138,7 +133,6 @@ static int select_send_call(sley_time deadline)
 	char here[2][LARGE];
 	struct sley_case cases[] = { { .chan = chan, .op = SLEY_SEND, .from = here[1] },
 				     { .chan = other, .op = SLEY_RECV, .into = here[0] } };
-
 	memset(here, 7, sizeof(here));
 	int which = sley_select(cases, 2, deadline);
 	return which >= 0 && cases[which].error ? cases[which].error : which;
@@ -182,7 +176,6 @@ static int stream_call(sley_time deadline)
 {
 	uint64_t value = 0;
 	int error = sley_stream_next(stream, &value, deadline);
-
 	REQUIRE(value == (error ? 0 : 0x0707070707070708));
 	return error;
 }

@@ -16,7 +16,6 @@ static int read_call(sley_time deadline)
 {
 	char here[16];
 	ssize_t n = sley_read(ends[0], here, sizeof(here), deadline);
-
 	REQUIRE(n < 0 || here[0] == '7');
 	return (int)n;
 }
@@ -25,7 +24,6 @@ static int poll_call(sley_time deadline)
 {
 	char here[16];
 	int events = sley_poll(ends[0], POLLIN, deadline);
-
 	if (events > 0)
 		REQUIRE(recv(ends[0], here, sizeof(here), MSG_DONTWAIT) == 1);
 	return events;
@@ -40,21 +38,18 @@ static int readv_call(sley_time deadline)
 {
 	char here[2][8];
 	struct iovec parts[] = { { here[0], 0 }, { here[1], 8 } };
-
 	return (int)sley_readv(ends[0], parts, 2, deadline);
 }
 
 static int writev_call(sley_time deadline)
 {
 	struct iovec part = { (char[]){ '7' }, 1 };
-
 	return (int)sley_writev(ends[0], &part, 1, deadline);
 }
 
 static int read_full_call(sley_time deadline)
 {
 	char here;
-
 	return (int)sley_read_full(ends[0], &here, 1, deadline);
 }
 
@@ -131,7 +126,6 @@ static void sendfile_end(void)
 static int sendfile_call(sley_time deadline)
 {
 	off_t begin = 0;
-
 	return (int)sley_sendfile(ends[0], file, &begin, 1, deadline);
 }
 
@@ -153,7 +147,6 @@ static int splice_in_call(sley_time deadline)
 {
 	char here;
 	int n = (int)sley_splice(ends[0], NULL, pipe_ends[1], NULL, 1, 0, deadline);
-
 	if (n > 0)
 		REQUIRE(read(pipe_ends[0], &here, 1) == 1 && here == '7');
 	return n;

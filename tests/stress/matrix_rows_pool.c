@@ -38,7 +38,6 @@ static int offload_call(sley_time deadline)
 {
 	unsigned *mine = &gates[gate];
 	int error = sley_offload(pass_gate, &mine, sizeof(mine), deadline);
-
 	store(mine, 1, release);
 	gate++;
 	return error;
@@ -50,7 +49,6 @@ static int compute_call(sley_time deadline)
 	static const struct sley_offload_options options = { .size = sizeof(options), .cpu = 1 };
 	unsigned *mine = &gates[gate];
 	int error = sley_offload_with(&options, pass_gate, &mine, sizeof(mine), deadline);
-
 	store(mine, 1, release);
 	gate++;
 	return error;
@@ -67,7 +65,6 @@ static int get(const char *name, const char *service, const struct addrinfo *hin
 {
 	static struct sockaddr_in in = { .sin_family = AF_INET };
 	static struct addrinfo answer = { .ai_family = AF_INET, .ai_addr = (void *)&in, .ai_addrlen = sizeof(in) };
-
 	store(&asked, 1, release);
 	while (!load(&may_answer, acquire))
 		usleep(100);
@@ -83,7 +80,6 @@ static int resolve_call(sley_time deadline)
 {
 	struct addrinfo *result;
 	int error = sley_resolve(host, NULL, NULL, &result, deadline);
-
 	REQUIRE(error ? !result : result->ai_family == AF_INET && !result->ai_next);
 	sley_resolve_free(result);
 	return error;
@@ -176,7 +172,6 @@ static int submit_call(sley_time deadline)
 {
 	struct sley_chan *mine = leave[submission];
 	int error = sley_submit(wait_to_leave, &mine, sizeof(mine), deadline);
-
 	submission = (submission + 1) % ARRAY_SIZE(leave);
 	return error;
 }

@@ -17,7 +17,6 @@ static struct sley_process child;
 static void child_open(void)
 {
 	static const struct sley_process_options options = { .size = sizeof(options), .in = SLEY_STDIO_PIPE };
-
 	REQUIRE(sley_process_spawn(&child, (const char *const[]){ "cat", NULL }, &options, SLEY_NEVER) == 0);
 }
 
@@ -25,7 +24,6 @@ static void child_open(void)
 static void child_ready(void)
 {
 	siginfo_t info;
-
 	REQUIRE(sley_close(child.in) == 0);
 	child.in = -1;
 	while (waitid(P_PID, (id_t)child.pid, &info, WEXITED | WNOWAIT) != 0 && errno == EINTR)
@@ -61,7 +59,6 @@ static void child_reopen(void)
 static int child_call(sley_time deadline)
 {
 	int status = -1, error = sley_process_wait(&child, &status, deadline);
-
 	REQUIRE(status == (error ? -1 : 0));
 	return error;
 }
@@ -72,7 +69,6 @@ static int spawn_call(sley_time deadline)
 {
 	struct sley_process process;
 	int error = sley_process_spawn(&process, (const char *const[]){ "true", NULL }, NULL, deadline);
-
 	REQUIRE(error == 0 || process.pidfd == -1);
 	if (error == 0)
 		REQUIRE(sley_process_wait(&process, NULL, SLEY_NEVER) == 0 && sley_process_close(&process) == 0);
@@ -84,7 +80,6 @@ static int spawn_call(sley_time deadline)
 static void signal_open(void)
 {
 	sigset_t set;
-
 	sigemptyset(&set);
 	sigaddset(&set, SIGUSR1);
 	ends[0] = sley_signal_open(&set);

@@ -25,7 +25,6 @@ static void accept_open(void)
 {
 	char text[128];
 	static unsigned number;
-
 	address = (struct sockaddr_un){ .sun_family = AF_UNIX };
 	snprintf(address.sun_path, sizeof(address.sun_path), "/tmp/sley-matrix-%d-%u", (int)getpid(), number++);
 	snprintf(text, sizeof(text), "unix:%s", address.sun_path);
@@ -54,7 +53,6 @@ static void accept_ready(void)
 static int accept_call(sley_time deadline)
 {
 	int fd = sley_accept(ends[0], deadline);
-
 	if (fd < 0)
 		return fd;
 	REQUIRE(sley_close(fd) == 0 && close(connected) == 0);
@@ -66,7 +64,6 @@ static int accept_from_call(sley_time deadline)
 	struct sockaddr_storage peer;
 	socklen_t size = sizeof(peer);
 	int fd = sley_accept_from(ends[0], (struct sockaddr *)&peer, &size, deadline);
-
 	if (fd < 0)
 		return fd;
 	REQUIRE(peer.ss_family == AF_UNIX && sley_close(fd) == 0 && close(connected) == 0);
@@ -96,7 +93,6 @@ static int socket_there(void)
 {
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), on = 1;
 	struct linger reset = { .l_onoff = 1 };
-
 	REQUIRE(fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) == 0);
 	REQUIRE(setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset)) == 0); /* leaves no TIME_WAIT */
 	REQUIRE(bind(fd, (struct sockaddr *)&place, sizeof(place)) == 0);
@@ -107,14 +103,12 @@ static void silence(int fd)
 {
 	struct sock_filter drop = BPF_STMT(BPF_RET | BPF_K, 0);
 	struct sock_fprog program = { .len = 1, .filter = &drop };
-
 	REQUIRE(setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program)) == 0);
 }
 
 static void dial_open(void)
 {
 	socklen_t size = sizeof(place);
-
 	place = (struct sockaddr_in){ .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	silent = socket_there();
 	REQUIRE(getsockname(silent, (struct sockaddr *)&place, &size) == 0 && listen(silent, 64) == 0);
@@ -134,7 +128,6 @@ static unsigned waiting_port(void)
 	char line[256];
 	unsigned port = 0, local, remote, state;
 	FILE *sockets = fopen("/proc/self/net/tcp", "re");
-
 	REQUIRE(sockets);
 	while (port == 0 && fgets(line, sizeof(line), sockets))
 		if (sscanf(line, " %*u: %*x:%x %*x:%x %x", &local, &remote, &state) == 3 && state == TCP_SYN_SENT &&
@@ -149,7 +142,6 @@ static void dial_ready(void)
 	struct sockaddr_in caller = place;
 	unsigned port = waiting_port();
 	int none = 0;
-
 	if (port != 0) {
 		caller.sin_port = htons((uint16_t)port);
 		meeting = socket_there();
@@ -172,7 +164,6 @@ static void dial_reset(void)
 static int hang_up(int fd)
 {
 	struct linger reset = { .l_onoff = 1 };
-
 	if (fd < 0)
 		return fd;
 	REQUIRE(setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset)) == 0);
@@ -199,7 +190,6 @@ static int get_both(const char *name, const char *service, const struct addrinfo
 	static struct sockaddr_in first;
 	static struct addrinfo list[2];
 	socklen_t size = sizeof(first);
-
 	REQUIRE(getsockname(silent_for_ever, (struct sockaddr *)&first, &size) == 0);
 	for (int i = 0; i < 2; i++)
 		list[i] = (struct addrinfo){ .ai_family = AF_INET,
@@ -244,7 +234,6 @@ static int connect_call(sley_time deadline)
 {
 	int fd = sley_socket(AF_INET, SOCK_STREAM, 0);
 	int error = sley_connect(fd, (struct sockaddr *)&place, sizeof(place), deadline);
-
 	REQUIRE(fd >= 0 && hang_up(fd) == 0);
 	return error;
 }
@@ -254,7 +243,6 @@ static int connect_call(sley_time deadline)
 static int recv_bytes_call(sley_time deadline)
 {
 	char here[8];
-
 	return (int)sley_recv(ends[0], here, sizeof(here), 0, deadline);
 }
 
@@ -265,7 +253,6 @@ static int recvmsg_call(sley_time deadline)
 	struct msghdr message = {
 		.msg_iov = &part, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control)
 	};
-
 	return (int)sley_recvmsg(ends[0], &message, 0, deadline);
 }
 
@@ -278,7 +265,6 @@ static int sendmsg_call(sley_time deadline)
 {
 	struct iovec part = { (char[]){ '7' }, 1 };
 	struct msghdr message = { .msg_iov = &part, .msg_iovlen = 1 };
-
 	return (int)sley_sendmsg(ends[0], &message, 0, deadline);
 }
 
@@ -303,7 +289,6 @@ static int recvfrom_call(sley_time deadline)
 	char here[8];
 	struct sockaddr_storage from;
 	socklen_t size = sizeof(from);
-
 	return (int)sley_recvfrom(ends[0], here, sizeof(here), 0, (struct sockaddr *)&from, &size, deadline);
 }
 
@@ -321,7 +306,6 @@ static void lend(void)
 {
 	static const char filling[4096];
 	int unsent = 0;
-
 	while (unsent == 0) {
 		REQUIRE(send(ends[0], filling, sizeof(filling), MSG_DONTWAIT) > 0);
 		REQUIRE(ioctl(ends[0], SIOCOUTQNSD, &unsent) == 0);
@@ -334,7 +318,6 @@ static void lend_open(void)
 	int listener = sley_listen("127.0.0.1:0", 0), most = 1 << 20;
 	struct sockaddr_in in = { .sin_family = AF_INET };
 	socklen_t size = sizeof(in);
-
 	REQUIRE(listener >= 0 && getsockname(listener, (struct sockaddr *)&in, &size) == 0);
 	ends[0] = sley_socket(AF_INET, SOCK_STREAM, 0);
 	REQUIRE(setsockopt(ends[0], SOL_SOCKET, SO_SNDBUF, &most, sizeof(most)) == 0);
@@ -348,7 +331,6 @@ static void lend_open(void)
 static void lend_ready(void)
 {
 	int left = 1;
-
 	while (left > 0) {
 		pair_drain();
 		REQUIRE(ioctl(ends[0], SIOCOUTQ, &left) == 0);
@@ -366,7 +348,6 @@ static void lend_reopen(void)
 static int zerocopy_wait_call(sley_time deadline)
 {
 	int result = sley_zerocopy_wait(ends[0], deadline);
-
 	return result == 1 ? 0 : result; /* whether it was copied after all */
 }
 

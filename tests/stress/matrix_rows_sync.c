@@ -23,7 +23,6 @@ static void mutex_ready(void)
 static int mutex_call(sley_time deadline)
 {
 	int error = sley_mutex_lock(&mutex, deadline);
-
 	if (error == 0)
 		REQUIRE(sley_mutex_unlock(&mutex) == 0);
 	return error;
@@ -63,7 +62,6 @@ static void cond_ready(void)
 static int cond_call(sley_time deadline)
 {
 	int error = 0;
-
 	while (sley_mutex_trylock(&state_mutex) != 0) /* as cancelled tasks do not wait */
 		sley_yield();
 	while (!state && error == 0)
@@ -91,7 +89,6 @@ static void wrlock_hold(void)
 static int rdlock_call(sley_time deadline)
 {
 	int error = sley_rwlock_rdlock(&rwlock, deadline);
-
 	if (error == 0)
 		rw_ready();
 	return error;
@@ -100,7 +97,6 @@ static int rdlock_call(sley_time deadline)
 static int wrlock_call(sley_time deadline)
 {
 	int error = sley_rwlock_wrlock(&rwlock, deadline);
-
 	if (error == 0)
 		rw_ready();
 	return error;
@@ -188,7 +184,6 @@ static void barrier_reset(void)
 static int barrier_call(sley_time deadline)
 {
 	int answer = sley_barrier_wait(&barrier, deadline);
-
 	return answer == SLEY_BARRIER_SERIAL ? 0 : answer;
 }
 

@@ -51,7 +51,6 @@ static void join_end(void)
 static int sleep_call(sley_time deadline)
 {
 	int error = sley_sleep(deadline);
-
 	return error == 0 ? -ETIMEDOUT : error; /* what is a deadline to others is its aim */
 }
 
@@ -82,7 +81,6 @@ static int scope_call(sley_time deadline)
 {
 	struct sley_scope *scope;
 	int error = sley_scope_open(&scope, NULL);
-
 	if (error)
 		return error;
 	sley_task child = sley_scope_spawn(scope, leave_first, NULL);
@@ -94,7 +92,6 @@ static int scope_wait_call(sley_time deadline)
 {
 	struct sley_scope *scope;
 	int error = sley_scope_open(&scope, NULL);
-
 	if (error)
 		return error;
 	sley_task child = sley_scope_spawn(scope, leave_first, NULL);
@@ -123,7 +120,6 @@ static void await_end(void)
 static void await_ready(void)
 {
 	char value[LARGE];
-
 	memset(value, 7, sizeof(value));
 	REQUIRE(sley_promise_resolve(promise, value) == 0);
 }
@@ -145,7 +141,6 @@ static int await_call(sley_time deadline)
 {
 	char value[LARGE] = { 0 };
 	int error = sley_await(future, value, deadline);
-
 	REQUIRE(value[0] == (error ? 0 : 7) && value[LARGE - 1] == value[0]);
 	return error;
 }
@@ -160,7 +155,6 @@ static int gen_main(void *arg)
 {
 	char value[LARGE];
 	int error = 0;
-
 	store(&gen_body, sley_self(), release);
 	memset(value, 7, sizeof(value));
 	while (error == 0 && (error = sley_chan_recv(gen_gate, NULL, SLEY_NEVER)) == 0)
@@ -191,7 +185,6 @@ static void gen_end(void)
 static void gen_ready(void)
 {
 	sley_task body;
-
 	REQUIRE(sley_chan_send(gen_gate, NULL, SLEY_NEVER) == 0);
 	while ((body = load(&gen_body, acquire)) == 0 ||
 	       load(&stress_record(body)->state, relaxed) != SLEY_TASK_WAITING ||
@@ -203,7 +196,6 @@ static int gen_call(sley_time deadline)
 {
 	char value[LARGE] = { 0 };
 	int error = sley_gen_next(gen, value, deadline);
-
 	REQUIRE(value[0] == (error ? 0 : 7) && value[LARGE - 1] == value[0]);
 	return error;
 }
@@ -215,7 +207,6 @@ static unsigned cleaned; /* atomic: how many have */
 static int slow_main(void *arg)
 {
 	int error = sley_gen_yield(&(char){ 0 });
-
 	REQUIRE(error == -ECANCELED && sley_cancel_mask(1) == 0);
 	REQUIRE(sley_chan_recv(leave, NULL, SLEY_NEVER) == 0);
 	fetch_add(&cleaned, 1, release);
@@ -225,7 +216,6 @@ static int slow_main(void *arg)
 static struct sley_gen *slow_generator(void)
 {
 	struct sley_gen *slow;
-
 	REQUIRE(sley_gen_new(&slow, slow_main, NULL, 0, 1) == 0 && sley_gen_next(slow, NULL, SLEY_NEVER) == 0);
 	return slow;
 }
@@ -237,7 +227,6 @@ static int free_call(bool as_stream, sley_time deadline)
 	unsigned before = load(&cleaned, acquire);
 	int mask = sley_self() > 0 ? sley_cancel_mask(1) : 0;
 	struct sley_gen *slow = slow_generator();
-
 	if (as_stream)
 		REQUIRE(sley_stream_from_gen(&of_it, slow) == 0);
 	if (sley_self() > 0)
@@ -301,7 +290,6 @@ static int monitor_call(sley_time deadline)
 {
 	struct sley_end end;
 	int error = sley_monitor_wait(monitor, &end, deadline);
-
 	REQUIRE(error || (end.task == watched && end.reason == SLEY_END_RETURNED));
 	return error;
 }

@@ -34,7 +34,6 @@ static void side(void *which)
 {
 	uint32_t seed = batch_number * 2 + (uint32_t)(uintptr_t)which;
 	unsigned start = stress_random(&seed) % WAITS;
-
 	stress_spin(stress_random(&seed) % 2000);
 	for (unsigned i = 0; i < WAITS; i++)
 		race->sides[(uintptr_t)which]((start + i) % WAITS);
@@ -49,7 +48,6 @@ static void count(int answer)
 static void batch(void)
 {
 	sley_task sides[2];
-
 	batch_number++; /* nobody of the last batch is left to read it */
 	for (unsigned i = 0; i < WAITS; i++) {
 		answers[i] = 1;
@@ -107,7 +105,6 @@ static void receive(void *number)
 {
 	unsigned i = (unsigned)(uintptr_t)number;
 	uint64_t item = 0;
-
 	answers[i] = sley_chan_recv(chans[i], &item, SLEY_NEVER);
 	REQUIRE(item == (answers[i] == 0 ? i + 1000u : 0));
 }
@@ -116,7 +113,6 @@ static void receive_briefly(void *number)
 {
 	unsigned i = (unsigned)(uintptr_t)number;
 	uint64_t item = 0;
-
 	answers[i] = sley_chan_recv(chans[i], &item, sley_in(SLEY_US((i * 7 + batch_number) % 40)));
 	REQUIRE(item == (answers[i] == 0 ? i + 1000u : 0));
 }
@@ -125,7 +121,6 @@ static void give(unsigned i)
 {
 	uint64_t item = i + 1000;
 	int error = sley_chan_try_send(chans[i], &item);
-
 	REQUIRE(error == 0 || error == -EAGAIN || error == -EPIPE);
 	given[i] += error == 0;
 }
@@ -143,7 +138,6 @@ static void close_channel(unsigned i)
 static void cancel_body(void)
 {
 	static const struct race cancelled = { receive, { give, cancel } };
-
 	run_race(&cancelled, false);
 	REQUIRE(outcomes[EVENT] > 0 && outcomes[CANCELLED] > 0 && outcomes[TIMED_OUT] + outcomes[CLOSED] == 0);
 }
@@ -162,7 +156,6 @@ static void test_cancellation_against_completion(void **state)
 static void deadline_body(void)
 {
 	static const struct race timed = { receive_briefly, { give } };
-
 	run_race(&timed, false);
 	REQUIRE(outcomes[EVENT] > 0 && outcomes[TIMED_OUT] > 0 && outcomes[CANCELLED] + outcomes[CLOSED] == 0);
 }
@@ -177,7 +170,6 @@ static void test_deadline_against_event(void **state)
 static void close_body(void)
 {
 	static const struct race closed = { receive, { give, close_channel } };
-
 	run_race(&closed, true);
 	REQUIRE(outcomes[EVENT] > 0 && outcomes[CLOSED] > 0 && outcomes[CANCELLED] + outcomes[TIMED_OUT] == 0);
 }
@@ -202,7 +194,6 @@ static void end_soon(void *number)
 static void join_briefly(unsigned i)
 {
 	int error;
-
 	do
 		error = sley_join(waiters[i], sley_in(SLEY_US(i % 8)));
 	while (error == -ETIMEDOUT);
@@ -214,7 +205,6 @@ static void join_briefly(unsigned i)
 static void join_body(void)
 {
 	static const struct race joins = { end_soon, { join_briefly, join_briefly } };
-
 	race = &joins;
 	joined = refused = 0;
 	long batches = test_scale(1000000) / WAITS + 1;
@@ -250,6 +240,5 @@ int main(void)
 		cmocka_unit_test(test_close_against_wait),
 		cmocka_unit_test(test_join_against_end),
 	};
-
 	return cmocka_run_group_tests_name("races", tests, NULL, NULL);
 }

@@ -356,7 +356,6 @@ static void wait_and_be_cancelled(uint64_t id, uint32_t *seed)
 {
 	uint64_t pair[2] = { id, ~id }; /* larger than a word: it travels in a block */
 	int error;
-
 	switch (stress_random(seed) % 4) {
 	case 0:
 		error = sley_sleep(sley_in(SLEY_US(stress_random(seed) % 1000)));
@@ -379,7 +378,6 @@ static void be_cancelled(void *arg)
 	uint64_t id = (uint64_t)(uintptr_t)arg;
 	uint32_t seed = (uint32_t)id;
 	volatile uint64_t frame[60];
-
 	fill(frame, 60, id, 11);
 	while (!sley_cancelled()) {
 		wait_and_be_cancelled(id, &seed);
@@ -407,7 +405,6 @@ static void cancel_all(void *from)
 static void cancelled_body(void)
 {
 	sley_task cancellers[2];
-
 	verified = 0;
 	REQUIRE(sley_chan_new(&pairs, 2 * sizeof(uint64_t), 0) == 0);
 	REQUIRE(sley_group_add(&gate, 1) == 0);

@@ -23,7 +23,6 @@
 static void test_help_and_version(void **state)
 {
 	struct tool t;
-
 	tool_run(&t, false, "--help", NULL);
 	tool_expect(&t, 0, "usage: asynctop");
 	tool_expect(&t, 0, "KEY for tasks");
@@ -36,7 +35,6 @@ static void test_help_and_version(void **state)
 static void test_usage(void **state)
 {
 	struct tool t;
-
 	tool_run(&t, false, "--nosuch", NULL);
 	tool_expect(&t, 2, "usage: asynctop");
 	tool_free(&t);
@@ -50,7 +48,6 @@ static void test_no_target(void **state)
 {
 	struct tool t;
 	pid_t pid = fork();
-
 	if (pid == 0)
 		_exit(0);
 	waitpid(pid, NULL, 0);
@@ -67,7 +64,6 @@ static void test_denied(void **state)
 {
 	struct tool t;
 	pid_t pid;
-
 	test_need_root();
 	pid = fake_start(&(struct fake_options){ 0 });
 	tool_run(&t, true, "-p", tool_number(pid), NULL);
@@ -86,7 +82,6 @@ static void test_version(void **state)
 {
 	pid_t pid = fake_start(&(struct fake_options){ .lie = new_version });
 	struct tool t;
-
 	tool_run(&t, false, "-p", tool_number(pid), "--json", NULL);
 	tool_expect(&t, 5, "another version");
 	tool_free(&t);
@@ -99,7 +94,6 @@ static void test_full_disk(void **state)
 	pid_t pid = fake_start(&(struct fake_options){ 0 });
 	pid_t tool = fork();
 	int status;
-
 	if (tool == 0) {
 		dup2(open("/dev/full", O_WRONLY), STDOUT_FILENO);
 		execl(test_build_path("asynctop"), "asynctop", "-b", "-d", "0.05", "-p", tool_number(pid), NULL);
@@ -118,7 +112,6 @@ static void test_text(void **state)
 {
 	pid_t pid = fake_start(&(struct fake_options){ 0 });
 	struct tool t;
-
 	tool_run(&t, false, "-d", "0.3", "-p", tool_number(pid), NULL);
 	tool_expect(&t, 0, "fake, process ");
 	tool_expect(&t, 0, "2 workers, 5 tasks: 1 running 1 ready 3 waiting");
@@ -140,24 +133,26 @@ static void test_json(void **state)
 	pid_t pid = fake_start(&(struct fake_options){ 0 });
 	struct tool t;
 	unsigned lines = 0;
-
 	tool_run(&t, false, "--json", "-n", "3", "-d", "0.1", "-p", tool_number(pid), NULL);
 	assert_int_equal(t.code, 0);
 	for (const char *at = t.out; (at = strchr(at, '\n')) != NULL; at++)
 		lines++;
 	assert_int_equal(lines, 3);
 	tool_expect(&t, 0, "\"tasks_total\":5,\"tasks_matched\":5");
-	tool_expect(&t, 0, "{\"id\":16777218,\"name\":\"reader\",\"state\":\"waiting\",\"worker\":1,"
-		      "\"wait\":{\"kind\":\"read\",\"object\":7}");
-	tool_expect(&t, 0, "\"stack_bytes\":640,\"stack_deepest_bytes\":12288,\"site_stack_bytes\":1600,"
-		      "\"site_stack_deepest_bytes\":1228800,");
-	tool_expect(&t, 0, "\"stack_bytes\":0,\"stack_deepest_bytes\":null,\"site_stack_bytes\":0,"
-		      "\"site_stack_deepest_bytes\":null,");
+	tool_expect(&t, 0,
+		    "{\"id\":16777218,\"name\":\"reader\",\"state\":\"waiting\",\"worker\":1,"
+		    "\"wait\":{\"kind\":\"read\",\"object\":7}");
+	tool_expect(&t, 0,
+		    "\"stack_bytes\":640,\"stack_deepest_bytes\":12288,\"site_stack_bytes\":1600,"
+		    "\"site_stack_deepest_bytes\":1228800,");
+	tool_expect(&t, 0,
+		    "\"stack_bytes\":0,\"stack_deepest_bytes\":null,\"site_stack_bytes\":0,"
+		    "\"site_stack_deepest_bytes\":null,");
 	tool_expect(&t, 0, "\"spawned\":5");
 	tool_assert_schema(t.out);
 	tool_free(&t);
-	tool_run(&t, false, "--json", "-d", "0.1", "-F", "state=waiting", "-s", "-id", "--rows", "1", "-p", tool_number(pid),
-		 NULL);
+	tool_run(&t, false, "--json", "-d", "0.1", "-F", "state=waiting", "-s", "-id", "--rows", "1", "-p",
+		 tool_number(pid), NULL);
 	tool_expect(&t, 0, "\"tasks_total\":5,\"tasks_matched\":3");
 	tool_expect(&t, 0, "\"tasks\":[{\"id\":16777220,\"name\":\"joiner\"");
 	assert_null(strstr(t.out, "reader"));
@@ -171,7 +166,6 @@ static void test_finds_processes(void **state)
 	pid_t a = fake_start(&(struct fake_options){ 0 }), b = fake_start(&(struct fake_options){ 0 });
 	char line[64];
 	struct tool t;
-
 	tool_run(&t, false, "-b", "-d", "0.05", NULL);
 	assert_int_equal(t.code, 0);
 	snprintf(line, sizeof(line), "fake, process %d:", a);
@@ -189,7 +183,6 @@ static void test_times(void **state)
 	pid_t pid = fake_start(&(struct fake_options){ 0 });
 	const char *second;
 	struct tool t;
-
 	tool_run(&t, false, "--json", "-n", "2", "-d", "0.3", "-p", tool_number(pid), NULL);
 	assert_int_equal(t.code, 0);
 	tool_expect(&t, 0, "\"times\":{\"state\":\"active\"");
@@ -209,7 +202,6 @@ static void test_without_privilege(void **state)
 	char want[512];
 	struct tool t;
 	pid_t pid;
-
 	test_need_root();
 	pid = fake_start(&(struct fake_options){ .nobody = true });
 	tool_run(&t, true, "-b", "-d", "0.3", "-p", tool_number(pid), NULL);
@@ -232,13 +224,11 @@ static int64_t lease_of(pid_t pid)
 {
 	char path[64], link[64];
 	struct sley_control control;
-
 	for (int fd = 0; fd < 32; fd++) {
 		snprintf(path, sizeof(path), "/proc/%d/fd/%d", pid, fd);
 		memset(link, 0, sizeof(link));
 		if (readlink(path, link, sizeof(link) - 1) > 0 && strcmp(link, "/memfd:sley-control (deleted)") == 0) {
 			int file = open(path, O_RDONLY);
-
 			assert_int_equal(read(file, &control, sizeof(control)), sizeof(control));
 			close(file);
 			return control.lease_ns;
@@ -252,7 +242,6 @@ static int64_t lease_of(pid_t pid)
 static void await_lease(pid_t pid)
 {
 	int64_t end = test_now() + TOOL_SECONDS * 1000000000LL;
-
 	while (lease_of(pid) == 0) {
 		assert_true(test_now() < end);
 		sched_yield();
@@ -263,7 +252,6 @@ static void await_lease(pid_t pid)
 static void await_output(const struct tool *t)
 {
 	struct pollfd p = { .fd = t->out_fd, .events = POLLIN };
-
 	assert_int_equal(poll(&p, 1, TOOL_SECONDS * 1000), 1);
 }
 
@@ -273,7 +261,6 @@ static void test_target_dies(void **state)
 	pid_t pid = fake_start(&(struct fake_options){ 0 });
 	const char *args[] = { "-b", "-n", "100", "-d", "3000", "-p", tool_number(pid), NULL };
 	struct tool t;
-
 	tool_start(&t, false, args);
 	await_lease(pid);
 	fake_stop(pid);
@@ -290,7 +277,6 @@ static void test_one_of_two_dies(void **state)
 	const char *args[] = { "-b", "-n", "3", "-d", "0.3", NULL };
 	char line[64], *last;
 	struct tool t;
-
 	tool_start(&t, false, args);
 	await_output(&t);
 	fake_stop(a);
@@ -313,7 +299,6 @@ static void test_lease(void **state)
 	pid_t pid = fake_start(&(struct fake_options){ 0 });
 	const char *args[] = { "-b", "-n", "0", "-d", "0.1", "-p", tool_number(pid), NULL };
 	struct tool t;
-
 	tool_run(&t, false, "-b", "-d", "0.1", "-p", tool_number(pid), NULL);
 	assert_int_equal(t.code, 0);
 	tool_free(&t);
@@ -334,7 +319,6 @@ static void test_signal(void **state)
 	pid_t pid = fake_start(&(struct fake_options){ 0 });
 	const char *args[] = { "-b", "-n", "0", "-d", "0.1", "-p", tool_number(pid), NULL };
 	struct tool t;
-
 	tool_start(&t, false, args);
 	await_output(&t);
 	kill(t.pid, SIGTERM);
@@ -350,7 +334,6 @@ static bool waits_in_write(pid_t pid)
 {
 	char path[48], line[16] = "", want[16];
 	FILE *call;
-
 	snprintf(path, sizeof(path), "/proc/%d/syscall", (int)pid);
 	snprintf(want, sizeof(want), "%d 0x1 ", SYS_write);
 	call = fopen(path, "re");
@@ -368,7 +351,6 @@ static void test_signal_in_write(void **state)
 	const char *args[] = { "--json", "-n", "0", "-d", "0.05", "-p", tool_number(pid), NULL };
 	struct pollfd ended = { .events = POLLIN };
 	struct tool t;
-
 	tool_start(&t, false, args);
 	assert_true(fcntl(t.out_fd, F_SETPIPE_SZ, 4096) > 0);
 	while (!waits_in_write(t.pid))
@@ -393,11 +375,10 @@ static void publish_part(struct fake *f, uint32_t n, const char *name, bool seal
 {
 	struct sley_region_task task = { .id = fake_id(FIRST_OF_PART), .state = SLEY_TASK_READY, .site = 2 };
 	int fd = memfd_create(SLEY_TASKS_NAME, MFD_CLOEXEC | MFD_ALLOW_SEALING);
-
 	strcpy(task.name, name);
 	REQUIRE(fd >= 0 && ftruncate(fd, (off_t)f->size) == 0);
-	REQUIRE(pwrite(fd, &task, sizeof(task),
-		       (off_t)(f->header->tasks.offset + FIRST_OF_PART * sizeof(task))) == sizeof(task));
+	REQUIRE(pwrite(fd, &task, sizeof(task), (off_t)(f->header->tasks.offset + FIRST_OF_PART * sizeof(task))) ==
+		sizeof(task));
 	REQUIRE(!sealed || fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW) == 0);
 	f->live[FIRST_OF_PART / 64] = 1;
 	f->header->task_high = FIRST_OF_PART + 1;
@@ -415,7 +396,6 @@ static void replace_part(struct fake *f)
 	static int64_t lease;
 	static unsigned renewals;
 	int64_t now = *(volatile int64_t *)&f->control->lease_ns;
-
 	renewals += now != lease;
 	lease = now;
 	if (f->header->parts[0] >> 32 == 1 && renewals >= 3)
@@ -426,10 +406,9 @@ static void replace_part(struct fake *f)
 /* Records are read from the memfd that their part is in, and from the next one when it was replaced. */
 static void test_parts(void **state)
 {
-	pid_t pid = fake_start(&(struct fake_options){ .lie = has_part, .each = replace_part,
-						       .task_capacity = 2 * FIRST_OF_PART });
+	pid_t pid = fake_start(
+		&(struct fake_options){ .lie = has_part, .each = replace_part, .task_capacity = 2 * FIRST_OF_PART });
 	struct tool t;
-
 	tool_run(&t, false, "--json", "-n", "10", "-d", "0.1", "-p", tool_number(pid), NULL);
 	tool_expect(&t, 0, "\"tasks_total\":6");
 	tool_expect(&t, 0, "\"name\":\"old\"");
@@ -460,11 +439,9 @@ static void no_part(struct fake *f)
 static void test_bad_parts(void **state)
 {
 	static fake_lie *const lies[] = { unsealed_part, part_elsewhere, no_part };
-
 	for (size_t i = 0; i < sizeof(lies) / sizeof(lies[0]); i++) {
 		pid_t pid = fake_start(&(struct fake_options){ .lie = lies[i], .task_capacity = 2 * FIRST_OF_PART });
 		struct tool t;
-
 		tool_run(&t, false, "-b", "-d", "0.05", "-p", tool_number(pid), NULL);
 		tool_expect(&t, 0, "5 tasks");
 		tool_expect(&t, 0, "1 records are not valid");
@@ -495,7 +472,6 @@ int main(void)
 		cmocka_unit_test(test_parts),
 		cmocka_unit_test(test_bad_parts),
 	};
-
 	setenv("LC_ALL", "C.UTF-8", 1);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -21,9 +21,9 @@
 #include "tests/test.h"
 #include "tool.h"
 
-#define MESSAGE "this process's details are not read because reading its memory blocks"
+#define MESSAGE  "this process's details are not read because reading its memory blocks"
 #define TOO_LONG "because reading others of its user, or it, takes too long"
-#define STICKY  "tests/tools/planted.planted"
+#define STICKY   "tests/tools/planted.planted"
 
 static struct slowfs fs;
 
@@ -42,7 +42,6 @@ static char *silent_page(void)
 {
 	int fd = open(fs.file, O_RDONLY | O_CLOEXEC);
 	char *page;
-
 	REQUIRE(fd >= 0);
 	page = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE, fd, 0);
 	REQUIRE(page != MAP_FAILED);
@@ -74,7 +73,6 @@ __attribute__((noreturn)) static void sleep_on(char *stack)
 __attribute__((noreturn)) static void silent_stack(struct fake *f)
 {
 	char *page = silent_page();
-
 	f->workers[0].stack_top = (uint64_t)page + 4096;
 	claim(f);
 	sleep_on(page + 2048);
@@ -96,7 +94,6 @@ static void *write_silence(void *unused)
 static void lock(int fd)
 {
 	pthread_t thread;
-
 	transfer.fd = fd;
 	transfer.page = silent_page();
 	REQUIRE(!pthread_create(&thread, NULL, write_silence, NULL));
@@ -124,7 +121,6 @@ static void lock_region(struct fake *f)
 static void move_up(int *fd)
 {
 	int up = fcntl(*fd, F_DUPFD_CLOEXEC, 100);
-
 	REQUIRE(up >= 0);
 	close(*fd);
 	*fd = up;
@@ -156,7 +152,6 @@ static void executes_when_watched(struct fake *f)
 static void *slow_stack(void *line)
 {
 	struct sley_region_worker *w = line;
-
 	w->tid = (uint32_t)gettid();
 	w->mode = SLEY_WORKER_TASK;
 	sleep_on((char *)w->stack_top - 2048);
@@ -171,12 +166,14 @@ static void slow_stacks(struct fake *f)
 	int fd = open(fs.file, O_RDONLY | O_CLOEXEC);
 	char *pages = mmap(NULL, SLOWFS_PAGES * 4096, PROT_READ, MAP_PRIVATE, fd, 0);
 	pthread_t thread;
-
 	REQUIRE(fd >= 0 && pages != MAP_FAILED && !madvise(pages, SLOWFS_PAGES * 4096, MADV_RANDOM));
 	for (int i = 0; i < SLOW_WORKERS; i++) {
-		f->workers[i] = (struct sley_region_worker){
-			.index = (uint16_t)i, .thread = 64 * (uint64_t)(i + 1), .task = fake_id(0), .site = 1,
-			.stack_top = (uint64_t)pages + (2 * (uint64_t)i + 1) * 4096 };
+		f->workers[i] =
+			(struct sley_region_worker){ .index = (uint16_t)i,
+						     .thread = 64 * (uint64_t)(i + 1),
+						     .task = fake_id(0),
+						     .site = 1,
+						     .stack_top = (uint64_t)pages + (2 * (uint64_t)i + 1) * 4096 };
 		REQUIRE(!pthread_create(&thread, NULL, slow_stack, &f->workers[i]));
 	}
 	f->header->worker_count = SLOW_WORKERS;
@@ -200,7 +197,6 @@ static struct service start_service(const char *program)
 	int in[2], out[2];
 	char line[16] = "";
 	struct service s;
-
 	assert_int_equal(pipe2(in, O_CLOEXEC), 0);
 	assert_int_equal(pipe2(out, O_CLOEXEC), 0);
 	s.pid = fork();
@@ -232,7 +228,6 @@ static char *report_of(const char *json, pid_t pid)
 {
 	const char *line;
 	char key[32];
-
 	snprintf(key, sizeof(key), "\"pid\":%d,", pid);
 	line = strstr(json, key);
 	if (line == NULL)
@@ -243,7 +238,6 @@ static char *report_of(const char *json, pid_t pid)
 static void assert_message(const struct tool *t, pid_t pid, bool expected)
 {
 	char *report = report_of(t->out, pid);
-
 	if ((strstr(report, MESSAGE) != NULL) != expected)
 		fail_msg("the message is %s in:\n%s", expected ? "missing" : "there", report);
 	free(report);
@@ -253,7 +247,6 @@ static void assert_message(const struct tool *t, pid_t pid, bool expected)
 static void assert_whole(const struct tool *t, pid_t pid)
 {
 	char *report = report_of(t->out, pid), want[64];
-
 	snprintf(want, sizeof(want), "\"line\":%u,\"function\":\"block\"",
 		 test_source_line("tests/tools/planted.planted.c", "PLANTED: blocks"));
 	if (strstr(report, "\"bpf\":{\"state\":\"active\"") && !strstr(report, want))
@@ -270,7 +263,6 @@ static void check_blocked(pid_t pid)
 	size_t size = 0;
 	struct tool t;
 	ssize_t n;
-
 	tool_run(&t, false, "--json", "-d", "0.4", NULL);
 	assert_int_equal(t.code, 0);
 	assert_message(&t, pid, true);
@@ -295,7 +287,6 @@ static void check_blocked(pid_t pid)
 static void check_fake(fake_lie *silence, bool waits)
 {
 	pid_t pid;
-
 	need_silence("/bin/true", false);
 	pid = fake_start(&(struct fake_options){ .each = silence, .nobody = true });
 	while (!fs.hold->on)
@@ -322,7 +313,6 @@ static void test_slow(void **state)
 	struct tool t;
 	char *report;
 	pid_t pid;
-
 	test_need_root();
 	if (!slowfs_start(&fs, 200000))
 		test_skip("FUSE does not work here");
@@ -353,10 +343,8 @@ static void test_exec(void **state)
 	char want[128];
 	struct tool t;
 	pid_t pid;
-
 	need_silence("/bin/true", false);
-	pid = fake_start(&(struct fake_options){
-		.lie = leave_low_numbers, .each = never_executes, .nobody = true });
+	pid = fake_start(&(struct fake_options){ .lie = leave_low_numbers, .each = never_executes, .nobody = true });
 	until_asked();
 	fine = start_service(test_build_path(STICKY));
 	tool_run(&t, false, "--json", "-d", "0.4", NULL);
@@ -379,10 +367,9 @@ static void test_exec_when_watched(void **state)
 {
 	struct tool t;
 	pid_t pid;
-
 	need_silence("/bin/true", false);
-	pid = fake_start(&(struct fake_options){
-		.lie = leave_low_numbers, .each = executes_when_watched, .nobody = true });
+	pid = fake_start(
+		&(struct fake_options){ .lie = leave_low_numbers, .each = executes_when_watched, .nobody = true });
 	tool_run(&t, false, "--json", "-n", "3", "-d", "0.3", "-p", tool_number(pid), NULL);
 	assert_int_equal(t.code, 0);
 	assert_non_null(strstr(t.out, MESSAGE));
@@ -396,7 +383,6 @@ static void test_region(void **state)
 {
 	struct tool t;
 	pid_t pid;
-
 	need_silence("/bin/true", false);
 	pid = fake_start(&(struct fake_options){ .lie = seal_size, .each = lock_region, .nobody = true });
 	until_asked();
@@ -413,7 +399,6 @@ static void test_region(void **state)
 static void check_executable(bool forgetful)
 {
 	struct service s;
-
 	need_silence(test_build_path(STICKY), forgetful);
 	s = start_service(fs.file);
 	slowfs_hold(&fs);
@@ -444,7 +429,6 @@ int main(void)
 		cmocka_unit_test(test_executable_pages),
 		cmocka_unit_test(test_executable_attributes),
 	};
-
 	setenv("LC_ALL", "C.UTF-8", 1);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

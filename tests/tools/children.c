@@ -45,7 +45,6 @@ __attribute__((noreturn)) static void naps(int socket, const void *unused)
 __attribute__((noreturn)) static void answers(int socket, const void *unused)
 {
 	struct message_file m = { .head = { .type = MESSAGE_FILE, .size = sizeof(m) } };
-
 	poll(NULL, 0, 20);
 	message_send(socket, &m, -1, MESSAGE_FOREVER);
 	for (;;)
@@ -57,7 +56,6 @@ static int outcome(child_body *body, int64_t patience_ns)
 	struct child c;
 	pid_t pid;
 	int got;
-
 	assert_int_equal(child_start(&c, "a test's", body, NULL), 0);
 	pid = c.pid;
 	child_expect(&c);
@@ -81,7 +79,6 @@ static void test_sleep(void **state)
 static pid_t start(void)
 {
 	pid_t pid = fork();
-
 	assert_true(pid >= 0);
 	if (pid == 0) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -104,7 +101,6 @@ static void until_counted(unsigned n)
 static void test_quota(void **state)
 {
 	pid_t target[TARGETS], child[TARGETS];
-
 	for (int i = 0; i < TARGETS; i++) {
 		target[i] = start();
 		child[i] = start();
@@ -140,7 +136,6 @@ static void test_quota(void **state)
 static void test_bound(void **state)
 {
 	pid_t child[ABANDONED_MAX], other = start();
-
 	abandoned_child(start(), 0);
 	for (int i = 0; i < ABANDONED_MAX; i++) {
 		child[i] = start();
@@ -160,7 +155,6 @@ static void test_bound(void **state)
 static void test_patience(void **state)
 {
 	int64_t now = 1000;
-
 	patience_charge(PATIENCE_LOOKS, 1, PATIENCE_FREE, now);
 	patience_charge(PATIENCE_LOOKS, 2, PATIENCE_MOST_NS, now);
 	assert_true(patience_left(PATIENCE_LOOKS, 1, now) && patience_left(PATIENCE_LOOKS, 2, now));
@@ -183,7 +177,6 @@ static void test_interrupted(void **state)
 	sigset_t signals, before;
 	int keys[2], got;
 	char key;
-
 	sigemptyset(&signals);
 	sigaddset(&signals, SIGTERM);
 	sigprocmask(SIG_BLOCK, &signals, &before);
@@ -209,12 +202,8 @@ static void test_interrupted(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_sleep),
-		cmocka_unit_test(test_quota),
-		cmocka_unit_test(test_bound),
-		cmocka_unit_test(test_patience),
-		cmocka_unit_test(test_interrupted),
+		cmocka_unit_test(test_sleep),    cmocka_unit_test(test_quota),       cmocka_unit_test(test_bound),
+		cmocka_unit_test(test_patience), cmocka_unit_test(test_interrupted),
 	};
-
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

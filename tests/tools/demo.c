@@ -18,7 +18,6 @@
 static bool is_in_memory(const char *path)
 {
 	struct statfs fs;
-
 	assert_int_equal(statfs(path, &fs), 0);
 	return fs.f_type == TMPFS_MAGIC || fs.f_type == RAMFS_MAGIC;
 }
@@ -36,7 +35,6 @@ static int run_demo(const char *settings, char *output)
 {
 	char line[8192];
 	char *argv[] = { "sh", "-c", line, NULL };
-
 	snprintf(line, sizeof(line), "LIVE= SLEY_BUILD='%s' %s exec tools/demo.sh 2>&1", test_build_path("."),
 		 settings);
 	return test_run(argv, output, OUTPUT);
@@ -48,7 +46,6 @@ static void check_gone(const char *output)
 	const char *said = strstr(output, "httpd, process ");
 	char log[4096];
 	int pid;
-
 	assert_non_null(said);
 	assert_int_equal(sscanf(said, "httpd, process %d, serves on %*[0-9.:]; its log is %4095s", &pid, log), 2);
 	assert_int_equal(kill(pid, 0), -1);
@@ -61,7 +58,6 @@ static void test_demo(void **state)
 {
 	static char output[OUTPUT];
 	char place[64];
-
 	need_demo();
 	snprintf(place, sizeof(place), "httpd.c:%u", test_source_line("tools/examples/httpd.c", "fsync(log_file)"));
 	if (run_demo("SLEY_DEMO_SECONDS=3", output) != 0)
@@ -79,7 +75,6 @@ static void test_demo(void **state)
 static void test_nothing_planted(void **state)
 {
 	static char output[OUTPUT];
-
 	need_demo();
 	assert_int_equal(run_demo("SLEY_DEMO_SECONDS=2 SLEY_DEMO_LOGS=0", output), 1);
 	assert_non_null(strstr(output, "demo: not found: "));
@@ -92,7 +87,6 @@ static void test_nothing_planted(void **state)
 static void test_memory_refused(void **state)
 {
 	static char output[OUTPUT];
-
 	if (access("/dev/shm", W_OK) || !is_in_memory("/dev/shm"))
 		test_skip("/dev/shm is not on a file system in memory");
 	assert_int_equal(run_demo("SLEY_DEMO_DIR=/dev/shm", output), 1);
@@ -109,7 +103,6 @@ static void test_interrupted(void **state)
 	size_t n = 0;
 	ssize_t count;
 	pid_t pid;
-
 	need_demo();
 	assert_int_equal(pipe(ends), 0);
 	pid = fork();
@@ -145,6 +138,5 @@ int main(void)
 		cmocka_unit_test(test_memory_refused),
 		cmocka_unit_test(test_interrupted),
 	};
-
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

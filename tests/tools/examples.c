@@ -35,7 +35,6 @@ static void start_echo(void)
 {
 	char path[4096];
 	char *argv[] = { path, "0", "-w", "2", NULL };
-
 	snprintf(path, sizeof(path), "%s", test_build_path("examples/echo"));
 	service_start(&service, 0, argv);
 }
@@ -45,7 +44,6 @@ static void start_httpd(unsigned files, const char *a, const char *b, const char
 {
 	char path[4096];
 	char *argv[] = { path, "0", (char *)a, (char *)b, (char *)c, (char *)d, NULL };
-
 	snprintf(path, sizeof(path), "%s", test_build_path("examples/httpd"));
 	service_start(&service, files, argv);
 }
@@ -61,7 +59,6 @@ static int run_failing(const char *command, char *text, size_t size)
 {
 	char line[8192];
 	char *argv[] = { "sh", "-c", line, NULL };
-
 	snprintf(line, sizeof(line), "exec %s 2>&1", command);
 	return test_run(argv, text, size);
 }
@@ -70,7 +67,6 @@ static int run_failing(const char *command, char *text, size_t size)
 static int get(const char *request, char *text)
 {
 	int fd = service_connect(&service), status;
-
 	service_send_text(fd, request);
 	status = service_response(fd, text, TEXT);
 	close(fd);
@@ -85,7 +81,6 @@ static void test_echo_connections(void **state)
 	static const size_t sizes[] = { 1, 512, 1023, 1024, 1025, 60000 };
 	static char sent[60000], received[60000];
 	int fds[300];
-
 	(void)state;
 	start_echo();
 	for (unsigned i = 0; i < 300; i++)
@@ -111,7 +106,6 @@ static void test_echo_end(void **state)
 {
 	char received[100];
 	int fd;
-
 	(void)state;
 	start_echo();
 	fd = service_connect(&service);
@@ -127,7 +121,6 @@ static void test_echo_end(void **state)
 static void test_echo_port_in_use(void **state)
 {
 	char command[8192], text[TEXT], address[32];
-
 	(void)state;
 	start_echo();
 	snprintf(address, sizeof(address), "127.0.0.1:%u", service.port);
@@ -157,7 +150,6 @@ static void test_usage(void **state)
 		"examples/httpd 0 1",
 	};
 	char text[TEXT];
-
 	(void)state;
 	for (unsigned i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		assert_int_equal(run_failing(test_build_path(bad[i]), text, sizeof(text)), 2);
@@ -172,7 +164,6 @@ static void test_hello(void **state)
 {
 	char text[TEXT];
 	int fd;
-
 	(void)state;
 	start_httpd(0, NULL, NULL, NULL, NULL);
 	fd = service_connect(&service);
@@ -198,7 +189,6 @@ static void test_sleep(void **state)
 	char text[TEXT];
 	int slow;
 	int64_t start;
-
 	(void)state;
 	start_httpd(0, "-w", "1", NULL, NULL);
 	slow = service_connect(&service);
@@ -222,7 +212,6 @@ static void test_log(void **state)
 	char text[TEXT], lines[TEXT];
 	FILE *file;
 	size_t n;
-
 	(void)state;
 	snprintf(log_path, sizeof(log_path), "/tmp/sley-httpd-%d.log", (int)getpid());
 	file = fopen(log_path, "w");
@@ -247,7 +236,6 @@ static void test_log(void **state)
 static void test_log_missing(void **state)
 {
 	char text[TEXT], command[8192];
-
 	(void)state;
 	start_httpd(0, NULL, NULL, NULL, NULL);
 	assert_int_equal(get(GET("/log"), text), 404);
@@ -261,7 +249,6 @@ static void test_log_missing(void **state)
 static void test_hash(void **state)
 {
 	char one[TEXT], again[TEXT], two[TEXT];
-
 	(void)state;
 	start_httpd(0, NULL, NULL, NULL, NULL);
 	assert_int_equal(get(GET("/hash?mb=1"), one), 200);
@@ -277,7 +264,6 @@ static void test_hash(void **state)
 static void test_errors(void **state)
 {
 	char text[TEXT];
-
 	(void)state;
 	start_httpd(0, NULL, NULL, NULL, NULL);
 	assert_int_equal(get(GET("/nothing"), text), 404);
@@ -295,7 +281,6 @@ static void test_pipelining(void **state)
 {
 	char text[TEXT];
 	int fd;
-
 	(void)state;
 	start_httpd(0, NULL, NULL, NULL, NULL);
 	fd = service_connect(&service);
@@ -322,7 +307,6 @@ static void test_deep_pipeline(void **state)
 {
 	char text[TEXT];
 	int fd;
-
 	(void)state;
 	start_httpd(0, NULL, NULL, NULL, NULL);
 	fd = service_connect(&service);
@@ -340,7 +324,6 @@ static void test_refusal_closes(void **state)
 	static char junk[20000];
 	char text[TEXT];
 	int fd;
-
 	(void)state;
 	start_httpd(0, NULL, NULL, NULL, NULL);
 	fd = service_connect(&service);
@@ -360,7 +343,6 @@ static void test_http_1_0(void **state)
 {
 	char text[TEXT];
 	int fd;
-
 	(void)state;
 	start_httpd(0, NULL, NULL, NULL, NULL);
 	fd = service_connect(&service);
@@ -376,7 +358,6 @@ static void test_expect_continue(void **state)
 {
 	char text[TEXT];
 	int fd;
-
 	(void)state;
 	start_httpd(0, NULL, NULL, NULL, NULL);
 	fd = service_connect(&service);
@@ -398,7 +379,6 @@ static void test_slow_request(void **state)
 	char text[TEXT];
 	int64_t start;
 	int fd;
-
 	(void)state;
 	start_httpd(0, "-w", "1", "--request", "300");
 	fd = service_connect(&service);
@@ -419,7 +399,6 @@ static void test_idle_connection(void **state)
 {
 	char text[TEXT];
 	int fresh, used;
-
 	(void)state;
 	start_httpd(0, "--idle", "200", NULL, NULL);
 	fresh = service_connect(&service);
@@ -438,7 +417,6 @@ static void test_max_connections(void **state)
 {
 	char text[TEXT];
 	int first, second;
-
 	(void)state;
 	start_httpd(0, "--max-connections", "1", NULL, NULL);
 	first = service_connect(&service);
@@ -466,7 +444,6 @@ static void test_no_descriptors(void **state)
 {
 	char text[TEXT];
 	int fds[60];
-
 	(void)state;
 	start_httpd(24, "-w", "1", NULL, NULL);
 	for (unsigned i = 0; i < 60; i++) {
@@ -487,7 +464,6 @@ static bool is_refused(unsigned port)
 {
 	struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port) };
 	int fd = socket(AF_INET, SOCK_STREAM, 0), failed;
-
 	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	failed = connect(fd, (struct sockaddr *)&address, sizeof(address));
 	close(fd);
@@ -503,7 +479,6 @@ static void test_drain(void **state)
 	char text[TEXT];
 	int busy, idle;
 	int64_t start = test_now();
-
 	(void)state;
 	start_httpd(0, "-w", "1", NULL, NULL);
 	busy = service_connect(&service);
@@ -531,7 +506,6 @@ static void test_drain_is_bounded(void **state)
 	char text[TEXT];
 	int busy, other;
 	int64_t start = test_now();
-
 	(void)state;
 	start_httpd(0, "-w", "1", "--drain", "200");
 	busy = service_connect(&service);
@@ -549,7 +523,6 @@ static void test_drain_is_bounded(void **state)
 static void test_port_in_use(void **state)
 {
 	char command[8192], text[TEXT], address[32];
-
 	(void)state;
 	start_httpd(0, NULL, NULL, NULL, NULL);
 	snprintf(address, sizeof(address), "127.0.0.1:%u", service.port);
@@ -589,6 +562,5 @@ int main(void)
 		WITH_TEARDOWN(test_drain_is_bounded),
 		WITH_TEARDOWN(test_port_in_use),
 	};
-
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -13,7 +13,6 @@ static int run(const char *name, const char *arguments, char *text)
 {
 	char line[TEXT];
 	char *argv[] = { "sh", "-c", line, NULL };
-
 	snprintf(line, sizeof(line), "exec 2>&1; exec %s %s", test_build_path(name), arguments);
 	return test_run(argv, text, TEXT);
 }
@@ -21,7 +20,6 @@ static int run(const char *name, const char *arguments, char *text)
 static void expect(const char *name, const char *arguments, int code, const char *expected)
 {
 	char text[TEXT];
-
 	assert_int_equal(run(name, arguments, text), code);
 	assert_string_equal(text, expected);
 }
@@ -43,7 +41,6 @@ static void test_futures(void **state)
 static void test_pipeline(void **state)
 {
 	char text[TEXT];
-
 	expect("examples/pipeline", "1 5", 0, "2\n3\n5\n7\n11\n");
 	expect("examples/pipeline", "4294967280 5", 0, "4294967291\n");
 	expect("examples/pipeline", "4294967292 5", 0, "");
@@ -64,7 +61,6 @@ static void test_usage(void **state)
 		{ "examples/pipeline", "1 x" },   { "examples/pipeline", "1 4294967296" },
 	};
 	char text[TEXT];
-
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		assert_int_equal(run(bad[i][0], bad[i][1], text), 2);
 		assert_non_null(strstr(text, "usage: "));
@@ -78,6 +74,5 @@ int main(void)
 		cmocka_unit_test(test_pipeline),
 		cmocka_unit_test(test_usage),
 	};
-
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -27,7 +27,6 @@ static void start(const char *name)
 {
 	char path[4096];
 	char *argv[] = { path, "0", NULL };
-
 	snprintf(path, sizeof(path), "%s", test_build_path(name));
 	service_start(&service, 0, argv);
 }
@@ -47,7 +46,6 @@ static int udp_client(void)
 	struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons((uint16_t)service.port) };
 	const struct timeval patience = { .tv_sec = 10 };
 	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-
 	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
 	assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
@@ -61,7 +59,6 @@ static void test_udp_echo(void **state)
 	static char sent[60000], received[60001];
 	char text[200];
 	int fds[10];
-
 	(void)state;
 	start("examples/udp_echo");
 	for (unsigned i = 0; i < 10; i++)
@@ -91,7 +88,6 @@ static void test_udp_echo(void **state)
 static void receive_line(int fd, char *text, size_t size)
 {
 	size_t n = 0;
-
 	while (n + 1 < size && service_receive_all(fd, text + n, 1) == 1 && text[n++] != '\n')
 		;
 	text[n] = '\0';
@@ -102,7 +98,6 @@ static void test_handoff(void **state)
 {
 	char text[200];
 	int fds[100], served, last = 0;
-
 	(void)state;
 	start("examples/handoff");
 	for (int i = 0; i < 100; i++)
@@ -132,7 +127,6 @@ static void expect_answers(const char *requests, const char *answers)
 {
 	char text[1000];
 	int fd = service_connect(&service);
-
 	service_send_text(fd, requests);
 	shutdown(fd, SHUT_WR);
 	size_t n = service_receive_all(fd, text, sizeof(text) - 1);
@@ -146,7 +140,6 @@ static void test_lines(void **state)
 {
 	char text[2000], expected[100];
 	int fd;
-
 	(void)state;
 	start("examples/lines");
 	fd = service_connect(&service);
@@ -187,7 +180,6 @@ static void test_usage(void **state)
 	static const char *const bad[] = { "", "x", "70000", "0 1", "-1x" };
 	char path[100], line[8192], text[1000];
 	char *argv[] = { "sh", "-c", line, NULL };
-
 	(void)state;
 	for (unsigned i = 0; i < 3; i++) {
 		snprintf(path, sizeof(path), "examples/%s", names[i]);
@@ -212,6 +204,5 @@ int main(void)
 		cmocka_unit_test_teardown(test_lines, teardown),
 		cmocka_unit_test_teardown(test_usage, teardown),
 	};
-
 	return cmocka_run_group_tests_name("examples_io", tests, NULL, NULL);
 }

@@ -46,7 +46,6 @@ static int teardown(void **state)
 static void write_file(const char *path, const char *text, size_t n)
 {
 	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-
 	assert_true(fd >= 0 && write(fd, text, n) == (ssize_t)n);
 	close(fd);
 }
@@ -59,7 +58,6 @@ static int old_input = -1;
 static int input_begin(const char *text)
 {
 	int ends[2];
-
 	old_input = dup(0);
 	if (text) {
 		write_file(scratch_path("commands"), text, strlen(text));
@@ -115,7 +113,6 @@ static void test_jobs(void **state)
 static void test_jobs_output(void **state)
 {
 	unsigned lines = 0;
-
 	(void)state;
 	run_jobs("seq 100000\nseq 100000\nseq 100000\n", "-j", "3");
 	assert_int_equal(tool.code, 0);
@@ -136,7 +133,6 @@ static void test_jobs_one(void **state)
 static void test_jobs_timeout(void **state)
 {
 	char command[512], text[32];
-
 	(void)state;
 	snprintf(command, sizeof(command), "echo $$ >%s; sleep 1000 & sleep 1000\n", scratch_path("group"));
 	run_jobs(command, "-t", "1");
@@ -203,7 +199,6 @@ static void test_usage(void **state)
 static uint64_t sum_of(const char *bytes, size_t n)
 {
 	uint64_t sum = 14695981039346656037u;
-
 	for (size_t i = 0; i < n; i++)
 		sum = (sum ^ (unsigned char)bytes[i]) * 1099511628211u;
 	return sum;
@@ -212,7 +207,6 @@ static uint64_t sum_of(const char *bytes, size_t n)
 static void expect_sum(const char *name, const char *bytes, size_t n)
 {
 	char line[512];
-
 	snprintf(line, sizeof(line), "%016llx %zu %s\n", (unsigned long long)sum_of(bytes, n), n, scratch_path(name));
 	assert_non_null(strstr(tool.out, line));
 }
@@ -223,7 +217,6 @@ static void test_sums(void **state)
 	enum { LARGE = 300001, FILES = 200 };
 	char *large = malloc(LARGE), name[64];
 	unsigned lines = 0;
-
 	(void)state;
 	assert_int_equal(mkdir(scratch_path("a"), 0700), 0);
 	assert_int_equal(mkdir(scratch_path("a/b"), 0700), 0);
@@ -266,7 +259,6 @@ static void start_httpd(void)
 {
 	char path[4096];
 	char *argv[] = { path, "0", NULL };
-
 	snprintf(path, sizeof(path), "%s", test_build_path("examples/httpd"));
 	service_start(&service, 0, argv);
 }
@@ -276,7 +268,6 @@ static void test_fetch(void **state)
 {
 	char by_name[64], by_address[64];
 	unsigned answers = 0;
-
 	(void)state;
 	start_httpd();
 	snprintf(by_name, sizeof(by_name), "localhost:%u", service.port);
@@ -310,6 +301,5 @@ int main(void)
 		WITH_FIXTURE(test_sums),         WITH_FIXTURE(test_sums_missing),     WITH_FIXTURE(test_fetch),
 		WITH_FIXTURE(test_fetch_errors),
 	};
-
 	return cmocka_run_group_tests_name("tools/examples_pool", tests, NULL, NULL);
 }

@@ -20,7 +20,6 @@
 static struct sley_region_table place(size_t *end, size_t stride, size_t capacity)
 {
 	struct sley_region_table t = { .offset = *end, .stride = (uint32_t)stride, .capacity = (uint32_t)capacity };
-
 	*end = (*end + stride * capacity + PAGE - 1) / PAGE * PAGE;
 	return t;
 }
@@ -28,7 +27,6 @@ static struct sley_region_table place(size_t *end, size_t stride, size_t capacit
 static void *map(int fd, size_t size)
 {
 	void *at;
-
 	REQUIRE(ftruncate(fd, (off_t)size) == 0);
 	at = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	REQUIRE(at != MAP_FAILED);
@@ -38,7 +36,6 @@ static void *map(int fd, size_t size)
 static int memfd(const char *name)
 {
 	int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
-
 	REQUIRE(fd >= 0);
 	return fd;
 }
@@ -66,7 +63,6 @@ static void lay_out(struct fake *f, uint32_t task_capacity)
 {
 	struct sley_region_header plan = { 0 };
 	char *base;
-
 	f->size = PAGE;
 	plan.workers = place(&f->size, sizeof(*f->workers), SLEY_REGION_WORKERS);
 	plan.counters = place(&f->size, SLEY_COUNTER_COUNT * sizeof(uint64_t), SLEY_REGION_WORKERS + 1);
@@ -93,16 +89,29 @@ static void make_tasks(struct fake *f)
 {
 	const struct sley_region_task tasks[FAKE_LIVE] = {
 		{ .state = SLEY_TASK_RUNNING, .worker = 0, .site = 1, .name = "main" },
-		{ .state = SLEY_TASK_WAITING, .wait_kind = SLEY_WAIT_READ, .wait_object = 7, .worker = 1, .site = 2,
-		  .wait_pc = 0x1000, .name = "reader", .since_ns = test_now() },
-		{ .state = SLEY_TASK_WAITING, .wait_kind = SLEY_WAIT_SLEEP, .site = 2, .wait_pc = 0x2000,
-		  .wait_object = (uint64_t)test_now() + 3600000000000ULL, .live16 = 40,
+		{ .state = SLEY_TASK_WAITING,
+		  .wait_kind = SLEY_WAIT_READ,
+		  .wait_object = 7,
+		  .worker = 1,
+		  .site = 2,
+		  .wait_pc = 0x1000,
+		  .name = "reader",
+		  .since_ns = test_now() },
+		{ .state = SLEY_TASK_WAITING,
+		  .wait_kind = SLEY_WAIT_SLEEP,
+		  .site = 2,
+		  .wait_pc = 0x2000,
+		  .wait_object = (uint64_t)test_now() + 3600000000000ULL,
+		  .live16 = 40,
 		  .parent_deepest = 3u << SLEY_TASK_INDEX_BITS | 2 },
-		{ .state = SLEY_TASK_WAITING, .wait_kind = SLEY_WAIT_JOIN, .wait_object = fake_id(1), .site = 2,
-		  .wait_pc = 0x3000, .name = "joiner" },
+		{ .state = SLEY_TASK_WAITING,
+		  .wait_kind = SLEY_WAIT_JOIN,
+		  .wait_object = fake_id(1),
+		  .site = 2,
+		  .wait_pc = 0x3000,
+		  .name = "joiner" },
 		{ .state = SLEY_TASK_READY, .worker = 1, .site = 2, .name = "ready" },
 	};
-
 	for (uint32_t i = 0; i < FAKE_LIVE; i++) {
 		f->tasks[i] = tasks[i];
 		f->tasks[i].id = fake_id(i);
@@ -112,14 +121,20 @@ static void make_tasks(struct fake *f)
 
 static void make_rest(struct fake *f)
 {
-	f->workers[0] = (struct sley_region_worker){ .tid = (uint32_t)getpid(), .mode = SLEY_WORKER_TASK, .task = fake_id(0),
-						     .site = 1, .queue = 3, .dispatches = 1000 };
+	f->workers[0] = (struct sley_region_worker){ .tid = (uint32_t)getpid(),
+						     .mode = SLEY_WORKER_TASK,
+						     .task = fake_id(0),
+						     .site = 1,
+						     .queue = 3,
+						     .dispatches = 1000 };
 	f->workers[1] = (struct sley_region_worker){ .tid = (uint32_t)getpid(), .mode = SLEY_WORKER_IDLE, .index = 1 };
-	f->counters[SLEY_COUNTER_spawned] = 1;                          /* the row of other threads */
-	f->counters[SLEY_COUNTER_COUNT + SLEY_COUNTER_spawned] = 4;     /* worker 0 */
-	f->sites[1] = (struct sley_region_site){ .line = 10, .file = "src/app.c", .function = "main", .entry = "serve" };
-	f->sites[2] = (struct sley_region_site){ .line = 20, .file = "src/app.c", .function = "serve", .entry = "work",
-						   .live16 = 100, .deepest = 300 };
+	f->counters[SLEY_COUNTER_spawned] = 1;                      /* the row of other threads */
+	f->counters[SLEY_COUNTER_COUNT + SLEY_COUNTER_spawned] = 4; /* worker 0 */
+	f->sites[1] =
+		(struct sley_region_site){ .line = 10, .file = "src/app.c", .function = "main", .entry = "serve" };
+	f->sites[2] = (struct sley_region_site){
+		.line = 20, .file = "src/app.c", .function = "serve", .entry = "work", .live16 = 100, .deepest = 300
+	};
 	f->control_fd = memfd(SLEY_CONTROL_NAME);
 	f->control = map(f->control_fd, PAGE);
 	f->control->magic = SLEY_CONTROL_MAGIC;
@@ -143,7 +158,6 @@ static void serve_lease(struct fake *f)
 __attribute__((noreturn)) static void live(const struct fake_options *o, int ready)
 {
 	struct fake f;
-
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (o->nobody) {
 		test_become_nobody();
@@ -173,7 +187,6 @@ pid_t fake_start(const struct fake_options *o)
 	int ready[2];
 	char byte;
 	pid_t pid;
-
 	assert_int_equal(pipe2(ready, O_CLOEXEC), 0);
 	pid = fork();
 	assert_true(pid >= 0);

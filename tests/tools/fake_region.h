@@ -13,10 +13,10 @@
 
 #include "sley/introspect.h"
 
-#define FAKE_TASKS 64        /* records there is room for, unless the test asks for more */
-#define FAKE_LIVE 5          /* tasks that a truthful fake has */
+#define FAKE_TASKS   64 /* records there is room for, unless the test asks for more */
+#define FAKE_LIVE    5  /* tasks that a truthful fake has */
 #define FAKE_WORKERS 2
-#define FAKE_SITES 3
+#define FAKE_SITES   3
 
 /* Writable views of the two memfds. */
 struct fake {
@@ -24,12 +24,12 @@ struct fake {
 	size_t size;
 	struct sley_region_header *header;
 	struct sley_region_worker *workers;
-	uint64_t *counters;    /* rows of SLEY_COUNTER_COUNT */
+	uint64_t *counters; /* rows of SLEY_COUNTER_COUNT */
 	uint64_t *live;
 	struct sley_region_site *sites;
 	struct sley_region_task *tasks;
 	struct sley_control *control;
-	bool unsealed;         /* a lie may ask for this */
+	bool unsealed; /* a lie may ask for this */
 };
 
 /*
@@ -44,10 +44,10 @@ uint64_t fake_id(uint32_t index);
 typedef void fake_lie(struct fake *);
 
 struct fake_options {
-	fake_lie *lie;         /* applied before the region is sealed; null: none */
-	fake_lie *each;        /* called again and again while the process lives; null: none */
-	uint32_t task_capacity;/* 0: FAKE_TASKS */
-	bool nobody;           /* give up root first */
+	fake_lie *lie;          /* applied before the region is sealed; null: none */
+	fake_lie *each;         /* called again and again while the process lives; null: none */
+	uint32_t task_capacity; /* 0: FAKE_TASKS */
+	bool nobody;            /* give up root first */
 };
 
 /* Starts a process that publishes the region; waits until it has. */

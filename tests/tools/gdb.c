@@ -30,7 +30,6 @@ static void start(const char *program, const char *tasks, const char *slots)
 {
 	int in[2], out[2];
 	char line[16] = "";
-
 	assert_int_equal(pipe2(in, O_CLOEXEC), 0);
 	assert_int_equal(pipe2(out, O_CLOEXEC), 0);
 	service.pid = fork();
@@ -72,7 +71,6 @@ static void gdb(struct tool *t, const char *program, const char *core, const cha
 {
 	const char *on = core ? core : tool_number(service.pid);
 	char source[512];
-
 	tool_program = "/usr/bin/gdb";
 	if (access(tool_program, X_OK) != 0)
 		test_skip("needs gdb");
@@ -102,7 +100,6 @@ static void take_frame(struct trace *trace, const char *line)
 {
 	const char *name = strstr(line, " in ");
 	const char *arguments = strstr(line, " (");
-
 	assert_in_range(trace->frames, 0, FRAMES - 1);
 	assert_int_equal(atoi(line + 1), trace->frames);
 	assert_non_null(arguments);
@@ -118,7 +115,6 @@ static bool next_trace(char **text, struct trace *trace)
 {
 	char *line = strncmp(*text, "task ", 5) == 0 ? *text : strstr(*text, "\ntask ");
 	char *rest;
-
 	*trace = (struct trace){ 0 };
 	if (!line)
 		return false;
@@ -164,7 +160,6 @@ static void check_parked(struct trace *trace, unsigned i)
 {
 	static const char *const ways[] = { "park_in_sleep", "park_in_chan", "park_in_mutex", "park_in_group" };
 	char argument[32];
-
 	checked = trace;
 	for (at = 0; at < trace->frames && strncmp(trace->functions[at], "park_in_", 8) != 0; at++)
 		; /* the runtime's */
@@ -198,7 +193,6 @@ static void check_all(struct tool *t, unsigned tasks, unsigned out)
 	unsigned number, parked = 0, copied = 0, others = 0;
 	struct trace trace;
 	char *text = t->out;
-
 	assert_int_equal(t->code, 0);
 	memset(seen, 0, sizeof(seen));
 	while (next_trace(&text, &trace)) {
@@ -230,7 +224,6 @@ static void check_all(struct tool *t, unsigned tasks, unsigned out)
 static void test_process(void **state)
 {
 	struct tool t;
-
 	start(planted(), "1000", "4");
 	for (int i = 0; i < 2; i++) {
 		gdb(&t, planted(), NULL, "sley bt all", "info inferiors");
@@ -246,7 +239,6 @@ static void test_core(void **state)
 {
 	char save[512];
 	struct tool t;
-
 	start(planted(), "1000", "4");
 	scratch_make();
 	const char *core = scratch_path("core");
@@ -268,7 +260,6 @@ static void test_in_place(void **state)
 	char save[512], directory[512], path[512];
 	char output[4096];
 	struct tool t;
-
 	scratch_make();
 	const char *core = scratch_path("core"), *program = scratch_path("service");
 	snprintf(directory, sizeof(directory), "-L%s", test_build_path(""));
@@ -333,7 +324,6 @@ static void test_list(void **state)
 static void test_running(void **state)
 {
 	struct tool t;
-
 	start(planted(), "10", "4");
 	gdb(&t, planted(), NULL, "thread 1", "bt");
 	const char *last = strrchr(t.out, '#');
@@ -346,7 +336,6 @@ static void test_running(void **state)
 static void test_errors(void **state)
 {
 	struct tool t;
-
 	start(planted(), "10", "4");
 	gdb(&t, planted(), NULL, "sley bt 123456789", "sley bt");
 	tool_expect(&t, 1, "no task has the id 123456789");
@@ -376,6 +365,5 @@ int main(void)
 		cmocka_unit_test_teardown(test_in_place, stop), cmocka_unit_test_teardown(test_list, stop),
 		cmocka_unit_test_teardown(test_running, stop),  cmocka_unit_test_teardown(test_errors, stop),
 	};
-
 	return cmocka_run_group_tests_name("gdb", tests, NULL, NULL);
 }

@@ -36,7 +36,6 @@ static NOINLINE void park_in_sleep(unsigned number)
 static NOINLINE void park_in_chan(unsigned number)
 {
 	char item[100];
-
 	sley_chan_recv(chan, item, SLEY_NEVER);
 	after = number + (unsigned)item[number % sizeof(item)];
 }
@@ -59,7 +58,6 @@ static void go_on(struct step step);
 static NOINLINE void turn_left(struct step step)
 {
 	volatile char frame[600];
-
 	frame[step.number % sizeof(frame)] = 1;
 	go_on(step);
 	after = (unsigned)frame[step.number % sizeof(frame)];
@@ -78,7 +76,6 @@ turn_right(struct step step)
 static inline __attribute__((always_inline)) void park(unsigned number)
 {
 	static void (*const ways[])(unsigned) = { park_in_sleep, park_in_chan, park_in_mutex, park_in_group };
-
 	ways[number % 4](number);
 }
 
@@ -104,7 +101,6 @@ static void wander(void *arg)
 {
 	struct step step = { .number = (unsigned)(uintptr_t)arg };
 	char name[16];
-
 	snprintf(name, sizeof(name), "t%u", step.number);
 	sley_set_name(name);
 	turn(step);
@@ -120,7 +116,6 @@ static void never(void *arg)
 static NOINLINE int block(void)
 {
 	char byte;
-
 	printf("ready\n");
 	fflush(stdout);
 	while (read(STDIN_FILENO, &byte, 1) > 0)
@@ -133,7 +128,6 @@ static int run(void *arg)
 	const struct sley_task_options private = { .size = sizeof(private), .private_stack = 1, .detached = 1 };
 	const struct sley_task_options late = { .size = sizeof(late), .name = "\33[1mlate\nt7", .detached = 1 };
 	uintptr_t tasks = *(uintptr_t *)arg;
-
 	if (sley_chan_new(&chan, 100, 0) != 0 || sley_mutex_lock(&mutex, SLEY_NEVER) != 0 ||
 	    sley_group_add(&group, 1) != 0)
 		return 1;
@@ -152,7 +146,6 @@ int main(int argc, char **argv)
 	struct sley_options options = { .size = sizeof(options), .name = "gdb", .workers = 1, .max_tasks = 4096 };
 	uintptr_t tasks = argc > 1 ? strtoul(argv[1], NULL, 10) : 1000;
 	int error, result = 1;
-
 	prctl(PR_SET_PTRACER, PR_SET_PTRACER_ANY); /* the debugger is no ancestor */
 	options.stack_slots = argc > 2 ? (unsigned)strtoul(argv[2], NULL, 10) : 4;
 	error = sley_run(run, &tasks, &options, &result);

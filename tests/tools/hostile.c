@@ -88,7 +88,8 @@
 	X(file_unterminated, 0, "XXXX", memset(f->sites[2].file, 'X', sizeof(f->sites[2].file))) \
 	X(site_unterminated, 0, "reader", memset(&f->sites[2], 0xff, sizeof(f->sites[2]))) \
 	X(site_escape, 0, "\\x1b[31m", strcpy(f->sites[2].file, "\33[31m.c")) \
-	X(service_name, 0, "\\x1b[", memset(f->header->name, 0, 32); memset(f->header->name, '\33', 32); f->header->name[1] = '[') \
+	X(service_name, 0, "\\x1b[", memset(f->header->name, 0, 32); memset(f->header->name, '\33', 32); \
+	  f->header->name[1] = '[') \
 	X(live_beyond, 0, "5 tasks", f->live[0] = UINT64_MAX) \
 	X(mode, 0, "?", f->workers[1].mode = 999) \
 	X(worker_words, 0, "4294967295", memset(&f->workers[1], 0xff, sizeof(f->workers[1]))) \
@@ -112,7 +113,6 @@ static const struct lie {
 static void check_text(const struct lie *lie, pid_t pid)
 {
 	struct tool t;
-
 	tool_run(&t, false, "-b", "-n", "2", "-d", "0.05", "-p", tool_number(pid), NULL);
 	if (t.code != lie->code)
 		fail_msg("%s: exit code %d, expected %d: %s", lie->name, t.code, lie->code, t.err);
@@ -128,7 +128,6 @@ static void test_fatal_lies(void **state)
 {
 	for (size_t i = 0; i < sizeof(fatal) / sizeof(fatal[0]); i++) {
 		pid_t pid = fake_start(&(struct fake_options){ .lie = fatal[i].tell });
-
 		check_text(&fatal[i], pid);
 		fake_stop(pid);
 	}
@@ -138,11 +137,9 @@ static void test_fatal_lies(void **state)
 static void test_strange_lies(void **state)
 {
 	struct text json = { 0 };
-
 	for (size_t i = 0; i < sizeof(strange) / sizeof(strange[0]); i++) {
 		pid_t pid = fake_start(&(struct fake_options){ .lie = strange[i].tell });
 		struct tool t;
-
 		check_text(&strange[i], pid);
 		tool_run(&t, false, "--json", "-d", "0.05", "-p", tool_number(pid), NULL);
 		assert_int_equal(t.code, 0);
@@ -162,7 +159,6 @@ static void test_liar_among_honest(void **state)
 	pid_t honest = fake_start(&(struct fake_options){ .lie = NULL });
 	char line[64];
 	struct tool t;
-
 	tool_run(&t, false, "-b", "-d", "0.05", NULL);
 	assert_int_equal(t.code, 0);
 	snprintf(line, sizeof(line), "process %d is not shown: its sley region is not valid", liar);
@@ -177,7 +173,6 @@ static void test_liar_among_honest(void **state)
 static uint64_t noise(void)
 {
 	static uint64_t x = 88172645463325252ULL;
-
 	x ^= x << 13;
 	x ^= x >> 7;
 	return x ^= x << 17;
@@ -188,7 +183,6 @@ static void scribble(struct fake *f)
 {
 	uint32_t *words = (uint32_t *)((char *)f->header + 4096);
 	size_t n = (f->size - 4096) / 4;
-
 	for (int i = 0; i < 4096; i++)
 		words[noise() % n] = (uint32_t)noise();
 	f->header->task_high = (uint32_t)noise() % (f->header->tasks.capacity + 1);
@@ -202,7 +196,6 @@ static void test_scribbling(void **state)
 {
 	pid_t pid = fake_start(&(struct fake_options){ .each = scribble, .task_capacity = 65536 });
 	struct tool t;
-
 	tool_run(&t, false, "--json", "-n", "20", "-d", "0.05", "--rows", "1000", "-p", tool_number(pid), NULL);
 	assert_int_equal(t.code, 0);
 	tool_assert_harmless(t.out, t.out_size);
@@ -231,7 +224,6 @@ static void test_layout_changes(void **state)
 {
 	pid_t pid = fake_start(&(struct fake_options){ .each = change_layout });
 	struct tool t;
-
 	tool_run(&t, false, "-b", "-n", "100", "-d", "0.1", "-p", tool_number(pid), NULL);
 	assert_int_equal(t.code, 3);
 	assert_non_null(strstr(t.err, "layout changed"));
@@ -251,7 +243,6 @@ static long long region_bytes(pid_t pid)
 {
 	char path[64], link[64];
 	struct stat st;
-
 	for (int fd = 0; fd < 32; fd++) {
 		snprintf(path, sizeof(path), "/proc/%d/fd/%d", pid, fd);
 		memset(link, 0, sizeof(link));
@@ -283,7 +274,6 @@ __attribute__((noreturn)) static void hold_fifo(int ready)
 {
 	char directory[] = "/tmp/asynctop-fifo-XXXXXX", fifo[96];
 	int fd;
-
 	REQUIRE(unshare(CLONE_NEWNS) == 0);
 	REQUIRE(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0);
 	REQUIRE(mkdtemp(directory) != NULL);
@@ -306,7 +296,6 @@ static void test_fifo_in_disguise(void **state)
 	int ready[2];
 	struct tool t;
 	pid_t pid;
-
 	test_need_root();
 	assert_int_equal(pipe(ready), 0);
 	pid = fork();
@@ -343,7 +332,6 @@ static void test_forked_child(void **state)
 	char path[64], child[16] = "";
 	struct tool t;
 	FILE *file;
-
 	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", pid, pid);
 	file = fopen(path, "r");
 	assert_non_null(file);
@@ -362,7 +350,6 @@ static void hide_region(struct fake *f)
 {
 	struct rlimit limit;
 	int low;
-
 	REQUIRE(getrlimit(RLIMIT_NOFILE, &limit) == 0);
 	limit.rlim_cur = limit.rlim_max;
 	REQUIRE(setrlimit(RLIMIT_NOFILE, &limit) == 0);
@@ -378,7 +365,6 @@ static void test_many_descriptors(void **state)
 {
 	pid_t pid = fake_start(&(struct fake_options){ .lie = hide_region });
 	struct tool t;
-
 	tool_run(&t, false, "-b", "-d", "0.05", "-p", tool_number(pid), NULL);
 	tool_expect(&t, 3, "it does not run sley");
 	tool_free(&t);
@@ -392,7 +378,6 @@ static void test_many_processes(void **state)
 	pid_t crowd[MANY], mine;
 	char line[64];
 	struct tool t;
-
 	test_need_root();
 	for (int i = 0; i < MANY; i++)
 		crowd[i] = fake_start(&(struct fake_options){ .nobody = true });
@@ -418,7 +403,6 @@ static void test_closed_descriptors(void **state)
 	pid_t pid = fake_start(&(struct fake_options){ 0 });
 	char command[512];
 	struct tool t;
-
 	snprintf(command, sizeof(command), "exec %s -b -d 0.05 -p %d >&-", test_build_path("asynctop"), (int)pid);
 	tool_program = "/bin/sh";
 	tool_run(&t, false, "-c", command, NULL);
@@ -435,7 +419,6 @@ static void test_few_descriptors(void **state)
 	pid_t some[SOME];
 	char command[512], line[64];
 	struct tool t;
-
 	for (int i = 0; i < SOME; i++)
 		some[i] = fake_start(&(struct fake_options){ .lie = NULL });
 	snprintf(command, sizeof(command), "ulimit -Sn 48 && exec %s -b -d 0.05", test_build_path("asynctop"));
@@ -453,20 +436,13 @@ static void test_few_descriptors(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_fatal_lies),
-		cmocka_unit_test(test_strange_lies),
-		cmocka_unit_test(test_liar_among_honest),
-		cmocka_unit_test(test_scribbling),
-		cmocka_unit_test(test_layout_changes),
-		cmocka_unit_test(test_all_live),
-		cmocka_unit_test(test_fifo_in_disguise),
-		cmocka_unit_test(test_forked_child),
-		cmocka_unit_test(test_many_descriptors),
-		cmocka_unit_test(test_many_processes),
-		cmocka_unit_test(test_closed_descriptors),
-		cmocka_unit_test(test_few_descriptors),
+		cmocka_unit_test(test_fatal_lies),         cmocka_unit_test(test_strange_lies),
+		cmocka_unit_test(test_liar_among_honest),  cmocka_unit_test(test_scribbling),
+		cmocka_unit_test(test_layout_changes),     cmocka_unit_test(test_all_live),
+		cmocka_unit_test(test_fifo_in_disguise),   cmocka_unit_test(test_forked_child),
+		cmocka_unit_test(test_many_descriptors),   cmocka_unit_test(test_many_processes),
+		cmocka_unit_test(test_closed_descriptors), cmocka_unit_test(test_few_descriptors),
 	};
-
 	setenv("LC_ALL", "C.UTF-8", 1);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -23,7 +23,6 @@ static int open_proc(pid_t pid)
 {
 	char path[32];
 	int dir;
-
 	snprintf(path, sizeof(path), "/proc/%d", (int)pid);
 	dir = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	REQUIRE(dir >= 0);
@@ -33,7 +32,6 @@ static int open_proc(pid_t pid)
 static void wait_ended(int dir)
 {
 	int64_t end = test_now() + 30000000000;
-
 	while (!living_ended(dir)) {
 		REQUIRE(test_now() < end);
 		sched_yield();
@@ -53,7 +51,6 @@ static void start_service(bool nobody)
 {
 	int in[2], out[2], dir;
 	char line[32] = "";
-
 	snprintf(service.socket, sizeof(service.socket), "%s", scratch_path("socket"));
 	unlink(service.socket);
 	assert_int_equal(pipe2(in, O_CLOEXEC), 0);
@@ -97,10 +94,10 @@ static void expect_stuck(bool nobody)
 {
 	char want[300];
 	struct tool t;
-
 	tool_run(&t, nobody, "-b", "-d", "1", "-p", tool_number(service.pid), NULL);
 	tool_expect(&t, 0, "8 tasks");
-	snprintf(want, sizeof(want), "\"stuck\" (spawned at leader.planted.c:%u by run)", line_of("LEADER: spawns the stuck"));
+	snprintf(want, sizeof(want), "\"stuck\" (spawned at leader.planted.c:%u by run)",
+		 line_of("LEADER: spawns the stuck"));
 	tool_expect(&t, 0, want);
 	snprintf(want, sizeof(want), "<unix %s>", service.socket);
 	tool_expect(&t, 0, want);
@@ -121,7 +118,6 @@ static void test_traced(void **state)
 {
 	char want[300];
 	struct tool t;
-
 	test_need_root();
 	start_service(false);
 	expect_stuck(false);
@@ -131,7 +127,8 @@ static void test_traced(void **state)
 	tool_expect(&t, 0, "\"receiver\" (spawned at leader.planted.c:");
 	snprintf(want, sizeof(want), "<tcp 127.0.0.1:%u to 127.0.0.1:%u>", service.local, service.peer);
 	tool_expect(&t, 0, want);
-	snprintf(want, sizeof(want), "called in receive at tests/tools/leader.planted.c:%u;", line_of("LEADER: receives"));
+	snprintf(want, sizeof(want), "called in receive at tests/tools/leader.planted.c:%u;",
+		 line_of("LEADER: receives"));
 	tool_expect(&t, 0, want);
 	tool_free(&t);
 }
@@ -141,7 +138,6 @@ static void test_found(void **state)
 {
 	char want[300];
 	struct tool t;
-
 	start_service(false);
 	tool_run(&t, false, "--json", "-d", "1.5", NULL);
 	snprintf(want, sizeof(want), "\"pid\":%d", (int)service.pid);
@@ -179,7 +175,6 @@ static void *thread_main(void *argument)
 	int i = (int)(intptr_t)argument;
 	pid_t tid = (pid_t)syscall(SYS_gettid);
 	char byte;
-
 	REQUIRE(write(threads.from[1], &(pid_t[]){ i, tid }, 2 * sizeof(tid)) == 2 * sizeof(tid));
 	REQUIRE(read(threads.to[i][0], &byte, 1) == 1);
 	return NULL;
@@ -188,7 +183,6 @@ static void *thread_main(void *argument)
 static void threads_start(void)
 {
 	pid_t said[2];
-
 	REQUIRE(pipe2(threads.from, O_CLOEXEC) == 0);
 	for (int i = 0; i < THREADS; i++)
 		REQUIRE(pipe2(threads.to[i], O_CLOEXEC) == 0);
@@ -196,7 +190,6 @@ static void threads_start(void)
 	REQUIRE(threads.pid >= 0);
 	if (threads.pid == 0) {
 		pthread_t thread;
-
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		for (int i = 0; i < THREADS; i++)
 			REQUIRE(pthread_create(&thread, NULL, thread_main, (void *)(intptr_t)i) == 0);
@@ -221,7 +214,6 @@ static pid_t thread_of(int dir)
 {
 	char name[32], path[64], *number;
 	ssize_t n;
-
 	snprintf(name, sizeof(name), "/proc/self/fd/%d", dir);
 	n = readlink(name, path, sizeof(path) - 1);
 	REQUIRE(n > 0);
@@ -237,7 +229,6 @@ static int look(int dir, void *argument)
 {
 	int fds = openat(dir, "fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	int *alive = argument;
-
 	if (fds >= 0)
 		close(fds);
 	if (++looks <= 2)
@@ -249,7 +240,6 @@ static int look(int dir, void *argument)
 static void test_thread_ends(void **state)
 {
 	int dir, alive = 0;
-
 	threads_start();
 	dir = open_proc(threads.pid);
 	wait_ended(dir);
@@ -265,7 +255,6 @@ static void test_thread_ends(void **state)
 static int setup(void **state)
 {
 	char directory[200];
-
 	scratch_make();
 	snprintf(directory, sizeof(directory), "%s", scratch_path(""));
 	return geteuid() == 0 ? chmod(directory, 0777) : 0;
@@ -285,7 +274,6 @@ int main(void)
 		cmocka_unit_test_teardown(test_traced, stop_service),
 		cmocka_unit_test_teardown(test_found, stop_service),
 	};
-
 	setenv("LC_ALL", "C.UTF-8", 1);
 	return cmocka_run_group_tests(tests, setup, teardown);
 }

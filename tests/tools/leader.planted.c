@@ -33,7 +33,6 @@ static void stick(void *arg)
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	char byte;
-
 	(void)arg;
 	sley_set_name("stuck");
 	snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
@@ -47,7 +46,6 @@ static void receive(void *arg)
 {
 	const struct timeval time = { .tv_usec = 20000 };
 	char byte;
-
 	(void)arg;
 	sley_set_name("receiver");
 	setsockopt(tcp[0], SOL_SOCKET, SO_RCVTIMEO, &time, sizeof(time));
@@ -62,7 +60,6 @@ static unsigned port_of(int fd)
 {
 	struct sockaddr_in address;
 	socklen_t size = sizeof(address);
-
 	return getsockname(fd, (struct sockaddr *)&address, &size) == 0 ? ntohs(address.sin_port) : 0;
 }
 
@@ -70,8 +67,8 @@ static int connect_tcp(void)
 {
 	struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	if (listener < 0 || bind(listener, (struct sockaddr *)&address, sizeof(address)) != 0 || listen(listener, 1) != 0)
+	if (listener < 0 || bind(listener, (struct sockaddr *)&address, sizeof(address)) != 0 ||
+	    listen(listener, 1) != 0)
 		return -1;
 	address.sin_port = htons((in_port_t)port_of(listener));
 	tcp[0] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -85,7 +82,6 @@ static int connect_tcp(void)
 static int run(void *arg)
 {
 	char byte;
-
 	(void)arg;
 	for (int i = 0; i < 5; i++)
 		sley_go(park, NULL);
@@ -102,7 +98,6 @@ static void *second(void *arg)
 {
 	const struct sley_options options = { .size = sizeof(options), .name = "leaderless", .workers = 3 };
 	int error, result;
-
 	(void)arg;
 	pthread_join(first, NULL);
 	error = sley_run(run, NULL, &options, &result);
@@ -114,7 +109,6 @@ static void *second(void *arg)
 int main(int argc, char **argv)
 {
 	pthread_t thread;
-
 	path = argc > 1 ? argv[1] : "";
 	first = pthread_self();
 	if (connect_tcp() != 0 || pthread_create(&thread, NULL, second, NULL) != 0)

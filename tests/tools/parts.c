@@ -18,7 +18,6 @@
 static void expect_clean(const char *raw, const char *clean)
 {
 	struct text t = { 0 };
-
 	text_clean(&t, raw);
 	assert_string_equal(text_string(&t), clean);
 	assert_int_equal(text_width(raw), text_width(clean));
@@ -42,7 +41,6 @@ static void test_clean(void **state)
 static void expect_cell(const char *raw, int width, enum text_align align, const char *cell)
 {
 	struct text t = { 0 };
-
 	text_cell(&t, raw, width, align);
 	assert_string_equal(text_string(&t), cell);
 	assert_int_equal(text_width(text_string(&t)), width);
@@ -72,20 +70,36 @@ static void test_figures(void **state)
 		int64_t ns;
 		const char *text;
 	} times[] = {
-		{ 0, "0ns" }, { 999, "999ns" }, { 1000, "1.0us" }, { 999949, "999.9us" }, { 999950, "1.0ms" },
-		{ 20200000, "20.2ms" }, { 999949999, "999.9ms" }, { 999950000, "1.00s" }, { 59990000000, "59.99s" },
-		{ 59995000000, "0m59s" }, { 60000000000, "1m00s" }, { 3599999999999, "59m59s" }, { 3600000000000, "1h00m" },
-		{ 86399000000000, "23h59m" }, { 86400000000000, "1d00h" }, { -1, "?" },
+		{ 0, "0ns" },
+		{ 999, "999ns" },
+		{ 1000, "1.0us" },
+		{ 999949, "999.9us" },
+		{ 999950, "1.0ms" },
+		{ 20200000, "20.2ms" },
+		{ 999949999, "999.9ms" },
+		{ 999950000, "1.00s" },
+		{ 59990000000, "59.99s" },
+		{ 59995000000, "0m59s" },
+		{ 60000000000, "1m00s" },
+		{ 3599999999999, "59m59s" },
+		{ 3600000000000, "1h00m" },
+		{ 86399000000000, "23h59m" },
+		{ 86400000000000, "1d00h" },
+		{ -1, "?" },
 	};
 	static const struct {
 		uint64_t n;
 		const char *text;
 	} counts[] = {
-		{ 0, "0" }, { 99999, "99999" }, { 100000, "100k" }, { 1234567, "1.2M" }, { 999949999, "1000M" },
-		{ 45600000000, "45.6G" }, { UINT64_MAX, "18.4E" },
+		{ 0, "0" },
+		{ 99999, "99999" },
+		{ 100000, "100k" },
+		{ 1234567, "1.2M" },
+		{ 999949999, "1000M" },
+		{ 45600000000, "45.6G" },
+		{ UINT64_MAX, "18.4E" },
 	};
 	char out[TEXT_SHORT];
-
 	for (size_t i = 0; i < sizeof(times) / sizeof(times[0]); i++)
 		assert_string_equal(text_duration(out, times[i].ns), times[i].text);
 	for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++)
@@ -101,7 +115,6 @@ static void test_figures(void **state)
 static void expect_json(const char *raw, const char *escaped)
 {
 	struct json j = { 0 };
-
 	json_string(&j, NULL, raw);
 	assert_string_equal(text_string(&j.text), escaped);
 	text_free(&j.text);
@@ -129,7 +142,6 @@ static void test_json_strings(void **state)
 static void test_json_nesting(void **state)
 {
 	struct json j = { 0 };
-
 	json_object(&j, NULL);
 	json_uint(&j, "a", UINT64_MAX);
 	json_array(&j, "b");
@@ -144,8 +156,9 @@ static void test_json_nesting(void **state)
 	json_number(&j, "f", 1.5);
 	json_number(&j, "g", 0.0 / 0.0);
 	json_end_object(&j);
-	assert_string_equal(text_string(&j.text), "{\"a\":18446744073709551615,\"b\":[],\"c\":[-1,{\"d\":true,\"e\":null}],"
-						  "\"f\":1.500000,\"g\":null}");
+	assert_string_equal(text_string(&j.text),
+			    "{\"a\":18446744073709551615,\"b\":[],\"c\":[-1,{\"d\":true,\"e\":null}],"
+			    "\"f\":1.500000,\"g\":null}");
 	text_free(&j.text);
 }
 
@@ -159,7 +172,6 @@ static struct region_site sites[] = {
 static uint64_t noise(void)
 {
 	static uint64_t x = 88172645463325252ULL;
-
 	x ^= x << 13;
 	x ^= x >> 7;
 	return x ^= x << 17;
@@ -170,12 +182,16 @@ static uint64_t noise(void)
 static struct sley_region_task *many_tasks(void)
 {
 	struct sley_region_task *tasks = calloc(MANY, sizeof(*tasks));
-
 	for (uint32_t i = 0; i < MANY; i++) {
 		tasks[i] = (struct sley_region_task){
-			.id = 1ULL << 24 | (i + 1), .state = (uint8_t)(1 + noise() % (SLEY_TASK_STATES - 1)),
-			.worker = (uint16_t)(noise() % 4), .site = (uint32_t)(noise() % 2), .wait_kind = noise() % SLEY_WAIT_KINDS,
-			.since_ns = (int64_t)(noise() % 1000), .live16 = (uint16_t)noise(), .wait_object = noise() % 50,
+			.id = 1ULL << 24 | (i + 1),
+			.state = (uint8_t)(1 + noise() % (SLEY_TASK_STATES - 1)),
+			.worker = (uint16_t)(noise() % 4),
+			.site = (uint32_t)(noise() % 2),
+			.wait_kind = noise() % SLEY_WAIT_KINDS,
+			.since_ns = (int64_t)(noise() % 1000),
+			.live16 = (uint16_t)noise(),
+			.wait_object = noise() % 50,
 		};
 		snprintf(tasks[i].name, sizeof(tasks[i].name), "n%u", (unsigned)(noise() % 300));
 	}
@@ -184,12 +200,15 @@ static struct sley_region_task *many_tasks(void)
 
 static void expect_selected(struct sley_region_task *tasks, const struct order *o, uint32_t limit)
 {
-	struct model m = { .sites = sites, .site_count = 2, .time_ns = 1000, .times_since_ns = MODEL_UNKNOWN,
-			   .tasks = tasks, .task_count = MANY };
+	struct model m = { .sites = sites,
+			   .site_count = 2,
+			   .time_ns = 1000,
+			   .times_since_ns = MODEL_UNKNOWN,
+			   .tasks = tasks,
+			   .task_count = MANY };
 	struct selection s;
 	uint32_t count;
 	const void **sorted = table_sorted(&table_tasks, o, &m, &count);
-
 	selection_init(&s, &m, o, limit);
 	for (uint32_t i = 0; i < MANY; i++)
 		selection_offer(&s, &tasks[i]);
@@ -206,10 +225,8 @@ static void expect_selected(struct sley_region_task *tasks, const struct order *
 static void test_selection(void **state)
 {
 	struct sley_region_task *tasks = many_tasks();
-
 	for (unsigned i = 0; i < table_tasks.count; i++) {
 		const struct column *column = &table_tasks.columns[i];
-
 		expect_selected(tasks, &(struct order){ .column = column }, 100);
 		expect_selected(tasks, &(struct order){ .column = column, .reverse = true }, 7);
 	}
@@ -227,7 +244,6 @@ static void test_default_order(void **state)
 	const struct sley_region_task ready = { .id = 1, .state = SLEY_TASK_READY, .since_ns = 10 };
 	const struct sley_region_task later = { .id = 2, .state = SLEY_TASK_READY, .since_ns = 20 };
 	const struct sley_region_task waiting = { .id = 3, .state = SLEY_TASK_WAITING };
-
 	assert_true(order_compare(&o, &m, &running, &ready) < 0);
 	assert_true(order_compare(&o, &m, &ready, &later) < 0);
 	assert_true(order_compare(&o, &m, &later, &waiting) < 0);
@@ -239,7 +255,6 @@ static bool matches(const char *text, const struct sley_region_task *t)
 	const char *why;
 	struct filter *f = calloc(1, sizeof(*f));
 	bool first, second;
-
 	assert_int_equal(filter_parse(f, text, &why), 0);
 	first = filter_match(f, &m, t);
 	second = filter_match(f, &m, t);
@@ -252,11 +267,15 @@ static bool matches(const char *text, const struct sley_region_task *t)
 /* Filters look at what is shown, and remembering answers does not change them. */
 static void test_filters(void **state)
 {
-	const struct sley_region_task t = { .id = 16777218, .state = SLEY_TASK_WAITING, .wait_kind = SLEY_WAIT_READ,
-					    .wait_object = 7, .worker = 3, .site = 1, .name = "conn-12" };
+	const struct sley_region_task t = { .id = 16777218,
+					    .state = SLEY_TASK_WAITING,
+					    .wait_kind = SLEY_WAIT_READ,
+					    .wait_object = 7,
+					    .worker = 3,
+					    .site = 1,
+					    .name = "conn-12" };
 	const char *why;
 	struct filter *f = calloc(1, sizeof(*f));
-
 	assert_true(matches("name=conn-*", &t));
 	assert_false(matches("name=conn", &t));
 	assert_true(matches("id=1677721?", &t));
@@ -281,10 +300,11 @@ static void test_yields(void **state)
 	struct model_yield *top;
 	struct yields y;
 	uint32_t count;
-
 	yields_init(&y);
 	for (uint32_t i = 0; i < 30000; i++)
-		yields_add(&y, &(struct sley_region_task){ .site = i % 3, .wait_pc = 0x1000 + i % 7, .wait_kind = SLEY_WAIT_READ,
+		yields_add(&y, &(struct sley_region_task){ .site = i % 3,
+							   .wait_pc = 0x1000 + i % 7,
+							   .wait_kind = SLEY_WAIT_READ,
 							   .state = i % 2 ? SLEY_TASK_WAITING : SLEY_TASK_READY });
 	yields_add(&y, &(struct sley_region_task){ .site = 1, .wait_kind = 9 });
 	top = yields_top(&y, 100, &count);
@@ -310,14 +330,18 @@ static void test_yields(void **state)
 static void test_table_widths(void **state)
 {
 	struct sley_region_task *tasks = many_tasks();
-	struct model m = { .sites = sites, .site_count = 2, .time_ns = 1000, .times_since_ns = MODEL_UNKNOWN, .tasks = tasks,
-			   .task_count = 50, .tasks_total = 50, .service = "x\33y" };
+	struct model m = { .sites = sites,
+			   .site_count = 2,
+			   .time_ns = 1000,
+			   .times_since_ns = MODEL_UNKNOWN,
+			   .tasks = tasks,
+			   .task_count = 50,
+			   .tasks_total = 50,
+			   .service = "x\33y" };
 	const struct order o = table_order(&table_tasks, NULL);
-
 	memcpy(tasks[3].name, "\346\227\245\346\234\254\33", 8);
 	for (int width = 6; width < 200; width++) {
 		struct view v = { 0 };
-
 		view_summary(&v, &m, width);
 		assert_int_equal(view_table(&v, &m, &table_tasks, &o, width, 0, 50), 50);
 		for (size_t i = 0; i < v.count; i++) {
@@ -333,7 +357,6 @@ static void test_table_widths(void **state)
 static void test_wrap(void **state)
 {
 	struct view v = { 0 };
-
 	view_wrap(&v, STYLE_NORMAL, 20, 3, "the quick brown fox jumps over abcdefghijklmnopqrstuvwxyz dogs");
 	assert_string_equal(v.lines[0].text, "the quick brown fox");
 	assert_string_equal(v.lines[1].text, "   jumps over");
@@ -349,7 +372,6 @@ static void test_times(void **state)
 	struct sley_region_task known = { .since_ns = 400 }, unknown = { .since_ns = 0 }, soon = { .since_ns = 1500 },
 				future = { .since_ns = 900000000000 };
 	struct model m = { .time_ns = 1000, .times_since_ns = 100 };
-
 	assert_int_equal(model_in_state(&m, &known), 600);
 	assert_int_equal(model_in_state(&m, &unknown), MODEL_UNKNOWN);
 	assert_int_equal(model_in_state_min(&m, &unknown), 900);
@@ -368,7 +390,6 @@ static enum options_result parse(struct options *o, bool terminal, const char *l
 	FILE *null = fopen("/dev/null", "w");
 	enum options_result result;
 	int argc = 1;
-
 	snprintf(copy, sizeof(copy), "%s", line);
 	for (char *word = strtok(copy, " "); word != NULL; word = strtok(NULL, " "))
 		argv[argc++] = word;
@@ -380,7 +401,6 @@ static enum options_result parse(struct options *o, bool terminal, const char *l
 static void expect_wrong(const char *line)
 {
 	struct options o;
-
 	if (parse(&o, true, line) != OPTIONS_WRONG)
 		fail_msg("accepted: %s", line);
 	options_free(&o);
@@ -390,7 +410,6 @@ static void expect_wrong(const char *line)
 static void test_options(void **state)
 {
 	struct options o;
-
 	assert_int_equal(parse(&o, true, ""), OPTIONS_RUN);
 	assert_int_equal(o.output, OUTPUT_SCREEN);
 	assert_int_equal(o.ticks, TICKS_ENDLESS);
@@ -402,8 +421,10 @@ static void test_options(void **state)
 	assert_int_equal(o.output, OUTPUT_TEXT);
 	assert_int_equal(o.ticks, 1);
 	options_free(&o);
-	assert_int_equal(parse(&o, true, "--json -b -p 12 -d 0.25 -n 3 --rows 7 -s -time -F name=a* -F state=ready "
-					 "--min-block 250us"), OPTIONS_RUN);
+	assert_int_equal(parse(&o, true,
+			       "--json -b -p 12 -d 0.25 -n 3 --rows 7 -s -time -F name=a* -F state=ready "
+			       "--min-block 250us"),
+			 OPTIONS_RUN);
 	assert_int_equal(o.output, OUTPUT_JSON);
 	assert_int_equal(o.pid, 12);
 	assert_int_equal(o.interval_ns, 250000000);
@@ -425,12 +446,33 @@ static void test_options(void **state)
 static void test_wrong_options(void **state)
 {
 	static const char *const lines[] = {
-		"-x", "--nosuch", "word", "-p", "-p 0", "-p -1", "-p 12x", "-p 99999999999", "-d 0", "-d -1", "-d 1e9", "-d x",
-		"-d nan", "-n x", "-n -1", "--rows 0", "--rows 1000000", "-s nosuch", "-s", "-F name", "-F nosuch=1", "-F =1",
-		"--min-block x", "--min-block -1ms", "--min-block 1h",
+		"-x",
+		"--nosuch",
+		"word",
+		"-p",
+		"-p 0",
+		"-p -1",
+		"-p 12x",
+		"-p 99999999999",
+		"-d 0",
+		"-d -1",
+		"-d 1e9",
+		"-d x",
+		"-d nan",
+		"-n x",
+		"-n -1",
+		"--rows 0",
+		"--rows 1000000",
+		"-s nosuch",
+		"-s",
+		"-F name",
+		"-F nosuch=1",
+		"-F =1",
+		"--min-block x",
+		"--min-block -1ms",
+		"--min-block 1h",
 		"-F id=1 -F id=2 -F id=3 -F id=4 -F id=5 -F id=6 -F id=7 -F id=8 -F id=9",
 	};
-
 	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
 		expect_wrong(lines[i]);
 }
@@ -440,7 +482,6 @@ static void test_tables(void **state)
 {
 	for (unsigned i = 0; i < TABLES; i++) {
 		const struct table *t = table_of(i);
-
 		assert_non_null(table_order(t, NULL).column);
 		assert_true(t->count <= COLUMNS_MAX);
 		for (unsigned k = 0; k < t->count; k++) {
@@ -457,7 +498,6 @@ static void test_version(void **state)
 {
 	FILE *file = fopen(test_source_path("Makefile"), "r");
 	char line[256], version[32] = "";
-
 	assert_non_null(file);
 	while (fgets(line, sizeof(line), file) != NULL && sscanf(line, "VERSION := %31s", version) != 1)
 		;
@@ -468,24 +508,15 @@ static void test_version(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_clean),
-		cmocka_unit_test(test_cell),
-		cmocka_unit_test(test_figures),
-		cmocka_unit_test(test_json_strings),
-		cmocka_unit_test(test_json_nesting),
-		cmocka_unit_test(test_selection),
-		cmocka_unit_test(test_default_order),
-		cmocka_unit_test(test_filters),
-		cmocka_unit_test(test_yields),
-		cmocka_unit_test(test_table_widths),
-		cmocka_unit_test(test_wrap),
-		cmocka_unit_test(test_times),
-		cmocka_unit_test(test_options),
-		cmocka_unit_test(test_wrong_options),
-		cmocka_unit_test(test_tables),
-		cmocka_unit_test(test_version),
+		cmocka_unit_test(test_clean),         cmocka_unit_test(test_cell),
+		cmocka_unit_test(test_figures),       cmocka_unit_test(test_json_strings),
+		cmocka_unit_test(test_json_nesting),  cmocka_unit_test(test_selection),
+		cmocka_unit_test(test_default_order), cmocka_unit_test(test_filters),
+		cmocka_unit_test(test_yields),        cmocka_unit_test(test_table_widths),
+		cmocka_unit_test(test_wrap),          cmocka_unit_test(test_times),
+		cmocka_unit_test(test_options),       cmocka_unit_test(test_wrong_options),
+		cmocka_unit_test(test_tables),        cmocka_unit_test(test_version),
 	};
-
 	/* Characters are judged by the locale; Debian always has this one. */
 	if (setlocale(LC_CTYPE, "C.UTF-8") == NULL)
 		return 1;

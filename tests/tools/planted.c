@@ -24,7 +24,6 @@ static struct service start_service_as(bool nobody, const char *tasks, const cha
 	int in[2], out[2];
 	char line[16] = "";
 	struct service s;
-
 	assert_int_equal(pipe2(in, O_CLOEXEC), 0);
 	assert_int_equal(pipe2(out, O_CLOEXEC), 0);
 	s.pid = fork();
@@ -64,12 +63,13 @@ static void test_real_tasks(void **state)
 	unsigned line = test_source_line("tests/tools/planted.planted.c", "PLANTED: where \"polite\" waits");
 	char want[128];
 	struct tool t;
-
 	tool_run(&t, false, "--json", "-d", "1", "-p", tool_number(s.pid), NULL);
 	tool_expect(&t, 0, "\"service\":\"planted\"");
 	tool_expect(&t, 0, "\"tasks_total\":150003");
-	snprintf(want, sizeof(want), "\"kind\":\"sleep\",\"location\":{\"file\":\"tests/tools/planted.planted.c\",\"line\":%u,"
-		 "\"function\":\"cooperate\"", line);
+	snprintf(want, sizeof(want),
+		 "\"kind\":\"sleep\",\"location\":{\"file\":\"tests/tools/planted.planted.c\",\"line\":%u,"
+		 "\"function\":\"cooperate\"",
+		 line);
 	tool_expect(&t, 0, want);
 	tool_assert_schema(t.out);
 	tool_free(&t);
@@ -88,7 +88,6 @@ static void test_real_blockers(void **state)
 	struct service s;
 	char want[256];
 	struct tool t;
-
 	test_need_root();
 	s = start_service("10", NULL);
 	tool_run(&t, false, "-b", "-d", "1.5", "-p", tool_number(s.pid), NULL);
@@ -98,10 +97,13 @@ static void test_real_blockers(void **state)
 	}
 	snprintf(want, sizeof(want), "\"culprit\" (spawned at planted.planted.c:%u by run) blocked worker ", spawns);
 	tool_expect(&t, 0, want);
-	snprintf(want, sizeof(want), "nanosleep({0.02 s}, NULL), called in block at tests/tools/planted.planted.c:%u;", blocks);
+	snprintf(want, sizeof(want), "nanosleep({0.02 s}, NULL), called in block at tests/tools/planted.planted.c:%u;",
+		 blocks);
 	if (strstr(t.out, want) == NULL)
-		snprintf(want, sizeof(want), "clock_nanosleep(CLOCK_REALTIME, 0, {0.02 s}, NULL), called in block at "
-			 "tests/tools/planted.planted.c:%u;", blocks);
+		snprintf(want, sizeof(want),
+			 "clock_nanosleep(CLOCK_REALTIME, 0, {0.02 s}, NULL), called in block at "
+			 "tests/tools/planted.planted.c:%u;",
+			 blocks);
 	tool_expect(&t, 0, want);
 	tool_expect(&t, 0, "sley_sleep() would have parked the task");
 	tool_free(&t);
@@ -119,7 +121,6 @@ static void expect_stuck(const struct service *s, bool nobody, const char *fifo)
 	unsigned sticks = test_source_line("tests/tools/planted.planted.c", "PLANTED: sticks");
 	char want[256];
 	struct tool t;
-
 	tool_run(&t, nobody, "-b", "-d", "1", "-p", tool_number(s->pid), NULL);
 	tool_expect(&t, 0, "\"stuck\" (spawned at planted.planted.c:");
 	snprintf(want, sizeof(want), "<%s>, 0x", fifo);
@@ -140,7 +141,6 @@ static void test_stuck_before(void **state)
 {
 	char directory[] = "/tmp/asynctop-XXXXXX", fifo[64];
 	struct service s;
-
 	assert_non_null(mkdtemp(directory));
 	snprintf(fifo, sizeof(fifo), "%s/fifo", directory);
 	assert_int_equal(mkfifo(fifo, 0600), 0);
@@ -160,7 +160,6 @@ static void copy_file(const char *from, const char *to)
 {
 	char *cp[] = { "cp", (char *)from, (char *)to, NULL };
 	char output[16];
-
 	assert_int_equal(test_run(cp, output, sizeof(output)), 0);
 }
 
@@ -172,7 +171,6 @@ static void test_with_capabilities(void **state)
 	struct service s;
 	struct tool t;
 	int set;
-
 	test_need_root();
 	assert_non_null(mkdtemp(directory));
 	assert_int_equal(chmod(directory, 0755), 0);
@@ -205,7 +203,6 @@ int main(void)
 		cmocka_unit_test(test_stuck_before),
 		cmocka_unit_test(test_with_capabilities),
 	};
-
 	setenv("LC_ALL", "C.UTF-8", 1);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

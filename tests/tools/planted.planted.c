@@ -35,7 +35,6 @@ static void cooperate(void *arg)
 static void block(void *arg)
 {
 	const struct timespec time = { .tv_nsec = 20000000 };
-
 	(void)arg;
 	sley_set_name("culprit");
 	for (;;) {
@@ -49,7 +48,6 @@ static void stick(void *arg)
 {
 	char byte;
 	int fd = open(path, O_RDWR | O_CLOEXEC);
-
 	(void)arg;
 	sley_set_name("stuck");
 	if (fd < 0 || read(fd, &byte, 1) < 0) /* PLANTED: sticks */
@@ -60,7 +58,6 @@ static int run(void *arg)
 {
 	long tasks = *(long *)arg;
 	char byte;
-
 	for (long i = 0; i < tasks; i++)
 		if (sley_go(park, NULL) != 0)
 			return 1;
@@ -80,7 +77,6 @@ int main(int argc, char **argv)
 	const struct sley_options options = { .size = sizeof(options), .name = "planted", .workers = 3 };
 	long tasks = argc > 1 ? atol(argv[1]) : 0;
 	int error, result = 1;
-
 	path = argc > 2 ? argv[2] : NULL;
 	error = sley_run(run, &tasks, &options, &result);
 	if (error)

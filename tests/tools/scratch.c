@@ -19,7 +19,6 @@ void scratch_make(void)
 void scratch_remove(void)
 {
 	char *argv[] = { "rm", "-rf", directory, NULL }, output[64];
-
 	if (directory[0])
 		test_run(argv, output, sizeof(output));
 	directory[0] = '\0';
@@ -30,7 +29,6 @@ const char *scratch_path(const char *name)
 	static char buffers[4][96];
 	static unsigned next;
 	char *buffer = buffers[next++ % 4];
-
 	assert_true(directory[0] != '\0');
 	snprintf(buffer, sizeof(buffers[0]), "%s/%s", directory, name);
 	return buffer;

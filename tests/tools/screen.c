@@ -36,7 +36,6 @@ static int teardown(void **state)
 static void start(const char *no_colour)
 {
 	const char *args[] = { "-d", "0.2", "-p", tool_number(fake), NULL };
-
 	terminal_start(&terminal, no_colour, "xterm", args);
 	expect_screen(&terminal, "[1 tasks]");
 }
@@ -45,7 +44,6 @@ static void start(const char *no_colour)
 static void test_tasks(void **state)
 {
 	static struct page page;
-
 	start(NULL);
 	expect_screen(&terminal, "2 workers, 5 tasks: 1 running 1 ready 3 waiting");
 	expect_screen(&terminal, "16777218  reader");
@@ -108,7 +106,6 @@ static void test_sort_and_filter(void **state)
 static bool has_colour(const struct terminal *t)
 {
 	static struct page page;
-
 	page_make(&page, t);
 	return page.colour;
 }
@@ -146,7 +143,6 @@ static bool writes(pid_t pid)
 {
 	char path[32], call[32] = "", want[32];
 	FILE *file;
-
 	snprintf(want, sizeof(want), "%d 0x%x ", SYS_write, STDOUT_FILENO);
 	snprintf(path, sizeof(path), "/proc/%d/syscall", (int)pid);
 	file = fopen(path, "r");
@@ -162,7 +158,6 @@ static void test_stopped_terminal(void **state)
 	struct pollfd ended = { .events = POLLIN };
 	struct termios after;
 	int status;
-
 	start(NULL);
 	assert_int_equal(tcflow(terminal.slave, TCOOFF), 0);
 	while (!writes(terminal.pid))
@@ -215,13 +210,12 @@ static void test_target_dies(void **state)
 static void test_ticks(void **state)
 {
 	const char *args[] = { "-d", "0.1", "-n", "3", "-p", tool_number(fake), NULL };
-
 	terminal_start(&terminal, NULL, "xterm", args);
 	assert_int_equal(terminal_end(&terminal), 0);
 	assert_non_null(strstr(terminal.raw, "reader"));
 }
 
-#define SMALL_ROWS 10
+#define SMALL_ROWS    10
 #define SMALL_COLUMNS 50
 
 /*
@@ -233,7 +227,6 @@ static void test_resize(void **state)
 	const struct winsize small = { .ws_row = SMALL_ROWS, .ws_col = SMALL_COLUMNS };
 	int64_t end = test_now() + WAIT_NS;
 	static struct page page;
-
 	start(NULL);
 	expect_screen(&terminal, "16777218  reader");
 	assert_int_equal(ioctl(terminal.fd, TIOCSWINSZ, &small), 0);
@@ -254,7 +247,6 @@ static void test_resize(void **state)
 static void test_unusable_terminal(void **state)
 {
 	const char *args[] = { "-p", tool_number(fake), NULL };
-
 	terminal_start(&terminal, NULL, "nosuchterminal", args);
 	assert_int_equal(terminal_end(&terminal), 1);
 	assert_non_null(strstr(terminal.raw, "try -b"));
@@ -277,7 +269,6 @@ static void test_hostile_names(void **state)
 	pid_t liar = fake_start(&(struct fake_options){ .lie = hostile_names });
 	const char *args[] = { "-d", "0.1", "-p", tool_number(liar), NULL };
 	static struct page page;
-
 	terminal_start(&terminal, NULL, "xterm", args);
 	expect_screen(&terminal, "\\x1b]0;owned\\x07");
 	page_make(&page, &terminal);
@@ -304,7 +295,6 @@ int main(void)
 		cmocka_unit_test(test_unusable_terminal),
 		cmocka_unit_test(test_hostile_names),
 	};
-
 	setenv("LC_ALL", "C.UTF-8", 1);
 	return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -20,7 +20,6 @@
 __attribute__((noreturn)) static void become(char *const argv[], int output, unsigned files)
 {
 	const struct rlimit limit = { files, files };
-
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	dup2(output, STDOUT_FILENO);
 	for (int fd = 3; fd < 64; fd++)
@@ -37,7 +36,6 @@ static unsigned read_port(int fd)
 	char line[128];
 	const char *colon;
 	size_t n = 0;
-
 	while (n < sizeof(line) - 1 && read(fd, line + n, 1) == 1 && line[n] != '\n')
 		n++;
 	line[n] = '\0';
@@ -49,7 +47,6 @@ static unsigned read_port(int fd)
 void service_start(struct service *s, unsigned files, char *const argv[])
 {
 	int ends[2];
-
 	assert_int_equal(pipe(ends), 0);
 	s->pid = fork();
 	assert_true(s->pid >= 0);
@@ -70,7 +67,6 @@ void service_receive_output(const struct service *s, char *text, size_t size)
 {
 	size_t got = 0;
 	ssize_t n;
-
 	while (got + 1 < size && (n = read(s->output, text + got, size - got - 1)) > 0)
 		got += (size_t)n;
 	text[got] = '\0';
@@ -79,7 +75,6 @@ void service_receive_output(const struct service *s, char *text, size_t size)
 int service_wait(struct service *s)
 {
 	int status;
-
 	assert_int_equal(waitpid(s->pid, &status, 0), s->pid);
 	s->pid = 0;
 	close(s->output);
@@ -101,7 +96,6 @@ int service_connect(const struct service *s)
 	struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons((uint16_t)s->port) };
 	const struct timeval patience = { .tv_sec = 10 };
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
 	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	assert_true(fd >= 0);
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
@@ -124,7 +118,6 @@ size_t service_receive_all(int fd, char *bytes, size_t n)
 {
 	size_t got = 0;
 	ssize_t count;
-
 	while (got < n && (count = recv(fd, bytes + got, n - got, 0)) != 0) {
 		assert_true(count > 0);
 		got += (size_t)count;
@@ -136,7 +129,6 @@ size_t service_receive_all(int fd, char *bytes, size_t n)
 static size_t receive_head(int fd, char *text, size_t size)
 {
 	size_t n = 0;
-
 	while (n < 4 || memcmp(text + n - 4, "\r\n\r\n", 4) != 0) {
 		assert_true(n + 1 < size);
 		assert_int_equal(recv(fd, text + n, 1, 0), 1);
@@ -150,7 +142,6 @@ int service_response(int fd, char *text, size_t size)
 {
 	size_t n = receive_head(fd, text, size), length = 0;
 	const char *field = strstr(text, "\r\nContent-Length: ");
-
 	assert_int_equal(strncmp(text, "HTTP/1.1 ", 9), 0);
 	if (field)
 		length = (size_t)atol(field + 18);

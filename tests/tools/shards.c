@@ -27,7 +27,6 @@ static void start(const char *request_ms)
 {
 	char path[4096];
 	char *argv[] = { path, "0", "-w", "2", "-t", (char *)request_ms, NULL };
-
 	snprintf(path, sizeof(path), "%s", test_build_path("examples/shards"));
 	service_start(&service, 0, argv);
 }
@@ -43,7 +42,6 @@ static const char *request(int fd, const char *line)
 {
 	static char text[TEXT];
 	size_t n = 0;
-
 	service_send_text(fd, line);
 	service_send_text(fd, "\n");
 	while (n + 1 < sizeof(text) && recv(fd, text + n, 1, 0) == 1 && text[n] != '\n')
@@ -61,7 +59,6 @@ static void expect(int fd, const char *line, const char *answer)
 static void await_starts(int fd, const char *expected)
 {
 	int64_t start = test_now();
-
 	while (strcmp(request(fd, "starts"), expected) != 0)
 		assert_true(test_now() - start < 30000000000);
 }
@@ -102,7 +99,6 @@ static void test_sum(void **state)
 static void test_crash(void **state)
 {
 	int64_t before = test_now();
-
 	(void)state;
 	start("4000");
 	int one = service_connect(&service), two = service_connect(&service);
@@ -120,7 +116,6 @@ static void test_crash(void **state)
 static void test_deadline(void **state)
 {
 	int64_t before;
-
 	(void)state;
 	start("300");
 	int fd = service_connect(&service);
@@ -139,7 +134,6 @@ static void test_deadline(void **state)
 static void test_too_often(void **state)
 {
 	char text[TEXT], starts[32];
-
 	(void)state;
 	start("30000");
 	int fd = service_connect(&service);
@@ -158,7 +152,6 @@ static void test_too_often(void **state)
 static void test_end(void **state)
 {
 	char text[TEXT] = "";
-
 	(void)state;
 	start("3600000");
 	int busy = service_connect(&service), idle = service_connect(&service);
@@ -178,7 +171,6 @@ static void test_usage(void **state)
 	static const char *const bad[] = { "", " x", " 0 -w 0", " 0 -t 0", " 0 -x", " 0 1" };
 	char line[8192], text[TEXT];
 	char *argv[] = { "sh", "-c", line, NULL };
-
 	(void)state;
 	for (unsigned i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		snprintf(line, sizeof(line), "exec %s%s 2>&1", test_build_path("examples/shards"), bad[i]);
@@ -195,6 +187,5 @@ int main(void)
 		WITH_TEARDOWN(test_sum),       WITH_TEARDOWN(test_crash), WITH_TEARDOWN(test_deadline),
 		WITH_TEARDOWN(test_too_often), WITH_TEARDOWN(test_end),   WITH_TEARDOWN(test_usage),
 	};
-
 	return cmocka_run_group_tests_name("shards", tests, NULL, NULL);
 }

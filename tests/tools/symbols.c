@@ -28,7 +28,6 @@ static void assert_location(const char *function, const char *mark)
 static void sample(const char *program, const char *chain, const char *argument)
 {
 	struct target t;
-
 	target_sample(symbols, &t, program, chain, argument, &answer);
 	target_kill(&t);
 }
@@ -46,7 +45,6 @@ static void sample_fopen(const char *program)
 	struct symbols_request request;
 	struct target t;
 	char fifo[128];
-
 	make_fifo(fifo, sizeof(fifo));
 	target_start(&t, program, "fopen", fifo);
 	target_wait_blocked(&t, SYS_openat);
@@ -61,7 +59,6 @@ static void whole_chain(void **state)
 	int64_t start = test_now(), times[3];
 	struct symbols_request request;
 	struct target t;
-
 	target_sample(symbols, &t, plain, "deep", NULL, &answer);
 	times[0] = test_now() - start;
 	assert_location("deep", "MARK deep */");
@@ -99,7 +96,6 @@ static void short_copy(void **state)
 {
 	struct symbols_request request;
 	struct target t;
-
 	target_start(&t, plain, "deep", NULL);
 	target_wait_blocked(&t, SYS_read);
 	target_capture(&t, 256, &request);
@@ -120,7 +116,6 @@ static void wide_frame(void **state)
 {
 	struct symbols_request request;
 	struct target t;
-
 	target_start(&t, plain, "wide", NULL);
 	target_wait_blocked(&t, SYS_read);
 	target_capture(&t, SAMPLE, &request);
@@ -145,7 +140,6 @@ static void extended_copy(void **state)
 	struct symbols_request request;
 	struct target t;
 	char fifo[128];
-
 	make_fifo(fifo, sizeof(fifo));
 	target_start(&t, plain, "fopen", fifo);
 	target_wait_blocked(&t, SYS_openat);
@@ -168,7 +162,6 @@ static void extended_copy(void **state)
 static void through_libc(void **state)
 {
 	bool found = false;
-
 	sample_fopen(plain);
 	assert_location("open_stream", "MARK fopen");
 	sample(plain, "qsort", NULL);
@@ -188,7 +181,6 @@ static void inlined_functions(void **state)
 {
 	struct symbols_request request;
 	struct target t;
-
 	target_start(&t, plain, "inlined", NULL);
 	target_wait_blocked(&t, SYS_readv);
 	target_capture(&t, SAMPLE, &request);
@@ -205,7 +197,6 @@ static void inlined_functions(void **state)
 static void assert_spin(void)
 {
 	unsigned line = test_source_line(PLANTED, "MARK spin");
-
 	assert_string_equal(symbols_location(&answer)->function, "run_spin");
 	assert_in_range(symbols_location(&answer)->line, line, line + 1);
 }
@@ -215,7 +206,6 @@ static void addresses(void **state)
 {
 	struct symbols_request request;
 	struct target t;
-
 	target_start(&t, plain, "spin", NULL);
 	do /* until it is in the loop and not on the way to it */
 		target_capture(&t, SAMPLE, &request), target_ask(symbols, &request, &answer);
@@ -239,7 +229,6 @@ static void linked_otherwise(void **state)
 	static const char *const no_pie[] = { "-DPLAIN", "-no-pie", NULL }, *const lto[] = { "-DPLAIN", "-flto", NULL },
 				 *const fixed[] = { "-DPLAIN", "-static", "-Wl,-w", NULL },
 				 *const indexless[] = { "-DPLAIN", "-gdwarf-4", "-gno-statement-frontiers", NULL };
-
 	sample_fopen(target_compile("no-pie", no_pie));
 	assert_location("open_stream", "MARK fopen");
 	sample_fopen(target_compile("lto", lto));
@@ -254,7 +243,6 @@ static void linked_otherwise(void **state)
 static void without_aranges(void **state)
 {
 	char path[128];
-
 	sample_fopen(plain);
 	snprintf(path, sizeof(path), "%s/no-aranges", target_directory());
 	target_tool("objcopy", "--remove-section=.debug_aranges", plain, path);
@@ -268,7 +256,6 @@ static void stripped(void **state)
 	static const char *const fixed[] = { "-DPLAIN", "-static", "-g0", "-Wl,-w", NULL };
 	char path[128], text[128], expected[128];
 	uint64_t offset;
-
 	snprintf(path, sizeof(path), "%s/stripped", target_directory());
 	target_tool("objcopy", "-g", plain, path);
 	sample_fopen(path);
@@ -292,7 +279,6 @@ static void separate_debug(void **state)
 {
 	static const char *const others[] = { "-DPLAIN", "-O1", NULL };
 	char path[128], debug[128], link[160];
-
 	snprintf(path, sizeof(path), "%s/split", target_directory());
 	snprintf(debug, sizeof(debug), "%s/split.debug", target_directory());
 	snprintf(link, sizeof(link), "--add-gnu-debuglink=%s", debug);
@@ -313,7 +299,6 @@ static void lookup(void **state)
 {
 	struct symbols_request request;
 	struct target t;
-
 	target_start(&t, plain, "deep", NULL);
 	target_wait_blocked(&t, SYS_read);
 	target_capture(&t, SAMPLE, &request);
@@ -336,7 +321,6 @@ static void assert_runtime(const char *program)
 	struct symbols_request request;
 	struct target t;
 	bool runtime = false;
-
 	sample(program, "sley", NULL);
 	assert_location("deep", "MARK deep */");
 	assert_string_equal(answer.frame[answer.location + 1].function, "task");
@@ -360,7 +344,6 @@ static void the_runtime_is_told_apart(void **state)
 	char archive[128], shared[128], path[160];
 	const char *bare[] = { "-Iinclude", archive, NULL };
 	const char *dynamic[] = { "-Iinclude", "-L", shared, "-lsley", path, NULL };
-
 	assert_runtime(test_build_path("tests/tools/symbols.planted"));
 	snprintf(archive, sizeof(archive), "%s/libsley.a", target_directory());
 	target_tool("objcopy", "-g", test_build_path("libsley.a"), archive);
@@ -403,6 +386,5 @@ int main(void)
 		cmocka_unit_test(lookup),
 		cmocka_unit_test(the_runtime_is_told_apart),
 	};
-
 	return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -30,7 +30,6 @@ void library_call(void);
 void library_call(void)
 {
 	char byte;
-
 	sink = (int)read(STDIN_FILENO, &byte, 1); /* MARK library */
 }
 #else
@@ -45,7 +44,6 @@ static void announce(void)
 static NOINLINE void deep(int level)
 {
 	char byte, filler[64];
-
 	memset(filler, level, sizeof(filler));
 	sink = filler[level];
 	if (level > 0)
@@ -75,7 +73,6 @@ static void *run_deeper(void *unused)
 static NOINLINE void wide(void)
 {
 	char filler[6000];
-
 	memset(filler, 1, sizeof(filler));
 	sink = filler[sink & 1023];
 	deep(0); /* MARK wide */
@@ -94,7 +91,6 @@ static void *run_wide(void *unused)
 static NOINLINE void open_stream(void)
 {
 	FILE *f = fopen(argument, "r"); /* MARK fopen */
-
 	sink = f != NULL;
 }
 
@@ -110,7 +106,6 @@ static void *run_fopen(void *unused)
 static int compare(const void *a, const void *b)
 {
 	char byte;
-
 	sink = (int)read(STDIN_FILENO, &byte, 1); /* MARK compare */
 	return *(const int *)a - *(const int *)b;
 }
@@ -118,7 +113,6 @@ static int compare(const void *a, const void *b)
 static void *run_qsort(void *unused)
 {
 	int list[] = { 3, 1, 2 };
-
 	announce();
 	qsort(list, 3, sizeof(list[0]), compare); /* MARK qsort */
 	sink = list[0];
@@ -140,7 +134,6 @@ static NOINLINE void *run_inlined(void *unused)
 {
 	char byte;
 	struct iovec io = { .iov_base = &byte, .iov_len = 1 };
-
 	announce();
 	middle(&io); /* MARK outer */
 	sink++;
@@ -161,7 +154,6 @@ static void *run_dlopen(void *unused)
 {
 	void (*call)(void);
 	void *library;
-
 	announce();
 	deep(0);
 	library = dlopen(argument, RTLD_NOW);
@@ -192,7 +184,6 @@ static void task(void *unused)
 static int spawn_main(void *unused)
 {
 	sley_task t = sley_spawn(task, unused);
-
 	announce();
 	return sley_join(t, SLEY_NEVER);
 }
@@ -200,7 +191,6 @@ static int spawn_main(void *unused)
 static void *run_main(int (*main)(void *))
 {
 	struct sley_options options = { .size = sizeof(options), .workers = 1 };
-
 	sley_run(main, NULL, &options, NULL);
 	return NULL;
 }
@@ -217,7 +207,6 @@ static int dump_main(void *unused)
 {
 	static const char filler[4096];
 	int ends[2];
-
 	if (pipe2(ends, O_NONBLOCK))
 		return 1;
 	while (write(ends[1], filler, sizeof(filler)) > 0)
@@ -251,7 +240,6 @@ static const struct chain {
 int main(int argc, char **argv)
 {
 	pthread_t thread;
-
 	argument = argc > 2 ? argv[2] : NULL;
 	for (size_t i = 0; argc > 1 && i < sizeof(chains) / sizeof(chains[0]); i++) {
 		if (strcmp(chains[i].name, argv[1]))

@@ -26,7 +26,6 @@ static void gone_from_disk(void **state)
 	struct symbols_request request;
 	struct target t;
 	char path[128];
-
 	snprintf(path, sizeof(path), "%s/deleted", target_directory());
 	target_copy(plain, path);
 	target_start(&t, path, "deep", NULL);
@@ -55,7 +54,6 @@ static void maps_change(void **state)
 	struct symbols_request request;
 	struct target t;
 	char text[16] = "";
-
 	target_sample(symbols, &t, plain, "dlopen", target_compile("library.so", library), &answer);
 	assert_location("deep", "MARK deep */");
 	target_continue(&t);
@@ -86,7 +84,6 @@ static void dead_process(void **state)
 {
 	struct symbols_request request, prepare;
 	struct target t;
-
 	target_start(&t, plain, "deep", NULL);
 	target_wait_blocked(&t, SYS_read);
 	prepare = (struct symbols_request){ .pid = t.pid, .kind = SYMBOLS_PREPARE };
@@ -121,6 +118,5 @@ int main(void)
 		cmocka_unit_test(maps_change),
 		cmocka_unit_test(dead_process),
 	};
-
 	return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -29,7 +29,6 @@ static void inflate(const char *path, uint64_t size)
 	Elf *elf = (elf_version(EV_CURRENT), elf_begin(fd, ELF_C_READ, NULL));
 	Elf_Scn *section = NULL;
 	GElf_Shdr header = { 0 };
-
 	assert_non_null(elf);
 	do
 		section = elf_nextscn(elf, section);
@@ -44,7 +43,6 @@ static void inflate(const char *path, uint64_t size)
 static const char *heavy_program(void)
 {
 	static const char *path;
-
 	if (path == NULL) {
 		path = target_compile("heavy", (const char *const[]){ "-DPLAIN", "-gz", NULL });
 		inflate(path, 3ULL << 30);
@@ -56,7 +54,6 @@ static void test_weight(void **state)
 {
 	const char *light = target_compile("light", (const char *const[]){ "-DPLAIN", NULL });
 	int fd = open(heavy_program(), O_RDONLY | O_CLOEXEC);
-
 	assert_true(weight_of(fd) > WEIGHT_MOST);
 	close(fd);
 	fd = open(light, O_RDONLY | O_CLOEXEC);
@@ -74,7 +71,6 @@ static unsigned long long data_limit(pid_t pid)
 	unsigned long long most = 0;
 	char path[64], line[256];
 	FILE *limits;
-
 	snprintf(path, sizeof(path), "/proc/%d/limits", (int)pid);
 	limits = fopen(path, "re");
 	assert_non_null(limits);
@@ -89,8 +85,8 @@ static void test_limit(void **state)
 {
 	struct symbols *symbols = symbols_open(NULL);
 	struct target t;
-
-	target_sample(symbols, &t, target_compile("light", (const char *const[]){ "-DPLAIN", NULL }), "deep", NULL, &answer);
+	target_sample(symbols, &t, target_compile("light", (const char *const[]){ "-DPLAIN", NULL }), "deep", NULL,
+		      &answer);
 	target_assert_location(&answer, "deep", "MARK deep */");
 	assert_int_equal(data_limit(symbols_processes(symbols).reader), READER_DATA_MOST);
 	target_kill(&t);
@@ -102,14 +98,14 @@ static void test_refused(void **state)
 {
 	struct symbols *symbols = symbols_open(NULL);
 	struct target heavy, light;
-
 	target_sample(symbols, &heavy, heavy_program(), "deep", NULL, &answer);
 	assert_int_equal(answer.status, SYMBOLS_RESOLVED);
 	assert_string_equal(symbols_location(&answer)->function, "");
 	assert_string_equal(symbols_location(&answer)->module, "heavy");
 	assert_non_null(symbols_refused(symbols, heavy.pid));
 	assert_non_null(strstr(symbols_refused(symbols, heavy.pid), "heavy with its debug information would take 307"));
-	target_sample(symbols, &light, target_compile("light", (const char *const[]){ "-DPLAIN", NULL }), "deep", NULL, &answer);
+	target_sample(symbols, &light, target_compile("light", (const char *const[]){ "-DPLAIN", NULL }), "deep", NULL,
+		      &answer);
 	target_assert_location(&answer, "deep", "MARK deep */");
 	assert_null(symbols_refused(symbols, light.pid));
 	symbols_forget(symbols, heavy.pid);
@@ -125,11 +121,9 @@ static void test_in_turn(void **state)
 	const char *option[] = { "-DPLAIN", "-gz", NULL };
 	struct symbols *symbols = symbols_open(NULL);
 	struct target t[2];
-
 	for (int i = 0; i < 4; i++) {
 		const char *path = target_compile(i % 2 ? "half" : "other_half", option);
 		int fd = open(path, O_RDWR | O_CLOEXEC);
-
 		assert_int_equal(ftruncate(fd, (off_t)(WEIGHT_MOST / 3 * 2)), 0);
 		close(fd);
 		target_sample(symbols, &t[i % 2], path, "deep", NULL, &answer);
@@ -146,12 +140,10 @@ static pid_t start_service(const char *program)
 	int out[2];
 	char byte;
 	pid_t pid;
-
 	assert_int_equal(pipe2(out, O_CLOEXEC), 0);
 	pid = fork();
 	if (pid == 0) {
 		int in[2];
-
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		REQUIRE(pipe(in) == 0);
 		dup2(in[0], STDIN_FILENO);
@@ -171,7 +163,6 @@ static void test_said(void **state)
 	char path[200];
 	struct tool t;
 	pid_t pid;
-
 	snprintf(path, sizeof(path), "%s/planted.heavy", target_directory());
 	target_tool("objcopy", "--compress-debug-sections=zlib", test_build_path("tests/tools/planted.planted"), path);
 	inflate(path, 3ULL << 30);
@@ -181,7 +172,9 @@ static void test_said(void **state)
 	tool_expect(&t, 0, "strip -g it");
 	tool_free(&t);
 	tool_run(&t, false, "--json", "-d", "0.5", "-p", tool_number(pid), NULL);
-	tool_expect(&t, 0, "\"symbols\":{\"state\":\"denied\",\"opens_with\":\"planted.heavy with its debug information would");
+	tool_expect(
+		&t, 0,
+		"\"symbols\":{\"state\":\"denied\",\"opens_with\":\"planted.heavy with its debug information would");
 	tool_assert_schema(t.out);
 	tool_free(&t);
 	fake_stop(pid);
@@ -196,13 +189,9 @@ static int teardown(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_weight),
-		cmocka_unit_test(test_limit),
-		cmocka_unit_test(test_refused),
-		cmocka_unit_test(test_in_turn),
-		cmocka_unit_test(test_said),
+		cmocka_unit_test(test_weight),  cmocka_unit_test(test_limit), cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_in_turn), cmocka_unit_test(test_said),
 	};
-
 	setenv("LC_ALL", "C.UTF-8", 1);
 	return cmocka_run_group_tests(tests, NULL, teardown);
 }

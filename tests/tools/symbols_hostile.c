@@ -54,7 +54,6 @@ static void status_line(pid_t pid, const char *field, char *out, size_t size)
 {
 	char path[64], line[256];
 	FILE *f;
-
 	snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
 	f = fopen(path, "r");
 	assert_non_null(f);
@@ -71,7 +70,6 @@ static void status_line(pid_t pid, const char *field, char *out, size_t size)
 static void assert_status(pid_t pid, const char *field, const char *expected)
 {
 	char value[128];
-
 	status_line(pid, field, value, sizeof(value));
 	assert_string_equal(value, expected);
 }
@@ -82,7 +80,6 @@ static void reader_has_no_privileges(void **state)
 	static const char *const sets[] = { "CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb" };
 	struct symbols *symbols = symbols_open(NULL);
 	pid_t reader;
-
 	test_need_root();
 	assert_healthy(symbols);
 	reader = symbols_processes(symbols).reader;
@@ -103,7 +100,6 @@ static void as_nobody(void)
 	struct symbols *symbols;
 	struct symbols_request request;
 	struct target t;
-
 	test_become_nobody();
 	symbols = symbols_open(NULL);
 	target_sample(symbols, &t, plain, "deep", NULL, &answer);
@@ -121,7 +117,6 @@ static void unprivileged(void **state)
 {
 	int status;
 	pid_t child;
-
 	test_need_root();
 	child = fork();
 	if (child == 0)
@@ -136,7 +131,6 @@ static void no_such_process(void **state)
 	struct symbols *symbols = symbols_open(NULL);
 	struct symbols_request request = { .kind = SYMBOLS_ADDRESS, .address = 1 << 20 };
 	pid_t child = fork();
-
 	if (child == 0)
 		_exit(0);
 	waitpid(child, NULL, 0);
@@ -165,7 +159,6 @@ static uint64_t lie(void)
 		0,
 		~0ULL,
 	};
-
 	return some[random_number() % (sizeof(some) / sizeof(some[0]))];
 }
 
@@ -175,12 +168,10 @@ static void garbage_is_survived(void **state)
 	struct symbols *symbols = symbols_open(NULL);
 	uint64_t stack[SYMBOLS_STACK / 8];
 	pid_t reader;
-
 	assert_healthy(symbols);
 	reader = symbols_processes(symbols).reader;
 	for (int i = 0; i < 1000; i++) {
 		struct symbols_request r = healthy_request;
-
 		for (size_t word = 0; word < SYMBOLS_STACK / 8; word++)
 			stack[word] = i % 2 ? lie() : random_number();
 		r.registers = (struct symbols_registers){ lie(), lie(), lie(), lie(), lie(), lie(), lie(), lie() };
@@ -213,7 +204,6 @@ static void find_fuzz(const char *path, struct fuzz *fuzz)
 	Elf_Scn *section = NULL;
 	GElf_Ehdr header;
 	size_t names;
-
 	assert_non_null(elf);
 	assert_non_null(gelf_getehdr(elf, &header));
 	elf_getshdrstrndx(elf, &names);
@@ -223,7 +213,6 @@ static void find_fuzz(const char *path, struct fuzz *fuzz)
 	while ((section = elf_nextscn(elf, section)) && fuzz->count <= FUZZ_SECTIONS) {
 		GElf_Shdr s;
 		const char *name = gelf_getshdr(section, &s) ? elf_strptr(elf, names, s.sh_name) : NULL;
-
 		if (!name || s.sh_size == 0 || ((s.sh_flags & SHF_ALLOC) && strncmp(name, ".eh_frame", 9)))
 			continue;
 		fuzz->part[fuzz->count].offset = s.sh_offset;
@@ -239,14 +228,12 @@ static void corrupt(const char *path, const struct fuzz *fuzz, unsigned round)
 {
 	unsigned part = round % fuzz->count;
 	int fd = open(path, O_WRONLY | O_CLOEXEC);
-
 	assert_true(fd >= 0);
 	for (uint64_t i = random_number() % (random_number() % 2 ? 16 : 4096) + 1; i > 0; i--) {
 		static const uint64_t extremes[] = { 0, ~0ULL, 1ULL << 63, 0x7fffffff, 0xffffffff, 0xfffffff0 };
 		uint64_t word = random_number() % 3 ? random_number() : extremes[random_number() % 6];
 		uint64_t at = random_number() % fuzz->part[part].size, left = fuzz->part[part].size - at;
 		size_t n = random_number() % 2 ? 1 : left < 8 ? left : 8;
-
 		assert_int_equal(pwrite(fd, &word, n, (off_t)(fuzz->part[part].offset + at)), n);
 	}
 	close(fd);
@@ -260,12 +247,10 @@ static void broken_files(void **state)
 	unsigned resolved = 0, whole = 0, failed = 0;
 	struct fuzz fuzz;
 	char path[128];
-
 	find_fuzz(plain, &fuzz);
 	snprintf(path, sizeof(path), "%s/broken", target_directory());
 	for (unsigned round = 0; round < FUZZ_ROUNDS; round++) {
 		struct target t;
-
 		unlink(path);
 		target_copy(plain, path);
 		corrupt(path, &fuzz, round);
@@ -287,7 +272,6 @@ static void broken_files(void **state)
 static pid_t wait_for_reader(struct symbols *symbols, pid_t not_this)
 {
 	int64_t end = test_now() + 30000000000;
-
 	while (symbols_processes(symbols).reader == not_this) {
 		assert_true(test_now() < end);
 		symbols_wait(symbols, 10);
@@ -309,7 +293,6 @@ static void truncated_file(void **state)
 	struct target t;
 	uint64_t before;
 	pid_t reader;
-
 	target_start(&t, plain, "dlopen", library);
 	target_wait_blocked(&t, SYS_read);
 	target_capture(&t, SAMPLE, &request);
@@ -339,7 +322,6 @@ static void killed_helpers(void **state)
 {
 	struct symbols *symbols = symbols_open(NULL);
 	pid_t reader, broker;
-
 	assert_healthy(symbols);
 	for (int i = 0; i < 3; i++) {
 		reader = symbols_processes(symbols).reader;
@@ -361,7 +343,6 @@ static void hung_helpers(void **state)
 {
 	const struct symbols_options options = { .size = sizeof(options), .timeout_ms = 2000 };
 	struct symbols *symbols = symbols_open(&options);
-
 	assert_healthy(symbols);
 	assert_int_equal(kill(symbols_processes(symbols).reader, SIGSTOP), 0);
 	healthy_request.registers.r15++;
@@ -393,13 +374,11 @@ static void full_queue(void **state)
 	struct symbols_request request = healthy_request;
 	unsigned answers = 0;
 	int64_t longest = 0;
-
 	assert_healthy(symbols);
 	assert_int_equal(kill(symbols_processes(symbols).broker, SIGSTOP), 0);
 	for (int i = 0; i <= SYMBOLS_PENDING; i++) {
 		int64_t start = test_now();
 		int error;
-
 		request.registers.r14 = (uint64_t)i;
 		error = symbols_submit(symbols, &request);
 		longest = test_now() - start > longest ? test_now() - start : longest;
@@ -423,12 +402,10 @@ static void nothing_is_left(void **state)
 	struct symbols_processes p;
 	int ends[2], status;
 	pid_t child;
-
 	assert_int_equal(pipe(ends), 0);
 	child = fork();
 	if (child == 0) {
 		struct symbols *symbols = symbols_open(NULL);
-
 		assert_healthy(symbols);
 		p = symbols_processes(symbols);
 		REQUIRE(write(ends[1], &p, sizeof(p)) == sizeof(p));
@@ -438,7 +415,6 @@ static void nothing_is_left(void **state)
 	assert_int_equal(read(ends[0], &p, sizeof(p)), sizeof(p));
 	for (int64_t end = test_now() + 30000000000; !kill(p.broker, 0) || !kill(p.reader, 0); sched_yield()) {
 		char path[64], value[64];
-
 		snprintf(path, sizeof(path), "/proc/%d/status", (int)p.broker);
 		if (access(path, F_OK))
 			break;
@@ -483,6 +459,5 @@ int main(void)
 		cmocka_unit_test(full_queue),
 		cmocka_unit_test(nothing_is_left),
 	};
-
 	return cmocka_run_group_tests(tests, set_up, tear_down);
 }

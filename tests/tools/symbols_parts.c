@@ -24,7 +24,6 @@ static void opening_is_careful(void **state)
 	char root[128], path[160];
 	struct stat st;
 	int fd;
-
 	snprintf(root, sizeof(root), "%s/root", target_directory());
 	assert_int_equal(mkdir(root, 0755), 0);
 	files.proc = open("/proc/self", O_RDONLY | O_DIRECTORY);
@@ -64,7 +63,6 @@ static void answers_are_cleaned(void **state)
 	static struct message_answer m = { .head = { .type = MESSAGE_ANSWER }, .frames = 1 };
 	const struct symbols_request request = { .pid = 1, .key = 7 };
 	struct kept_answer *a;
-
 	m.head.size = message_answer_size(1);
 	memset(m.frame[0].file, 'x', sizeof(m.frame[0].file));
 	strcpy(m.frame[0].function, "a\033[2J\x7f\xc2\x9b\xff\xe2\x82\xac\xc0\xaf\xed\xa0\x80z\xe2\x82");
@@ -93,7 +91,6 @@ static void three_strikes(void **state)
 {
 	static struct strikes s;
 	int64_t now = 1000;
-
 	strikes_note(&s, 5, now);
 	strikes_note(&s, 5, now);
 	assert_false(strikes_out(&s, 5, now));
@@ -121,6 +118,5 @@ int main(void)
 		cmocka_unit_test(answers_are_cleaned),
 		cmocka_unit_test(three_strikes),
 	};
-
 	return cmocka_run_group_tests(tests, NULL, tear_down);
 }

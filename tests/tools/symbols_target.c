@@ -52,7 +52,6 @@ void target_directory_remove(void)
 static char *in_directory(const char *name)
 {
 	char *path = NULL;
-
 	assert_true(asprintf(&path, "%s/%s", target_directory(), name) > 0);
 	return path;
 }
@@ -63,7 +62,6 @@ const char *target_compile(const char *name, const char *const *options)
 	const char *argv[32] = { "gcc", "-O2", "-g",   "-fomit-frame-pointer", "-pthread", "-D_GNU_SOURCE",
 				 "-o",  path,  PLANTED };
 	int n = 9;
-
 	while (*options)
 		argv[n++] = *options++;
 	assert_int_equal(test_run((char *const *)argv, output, sizeof(output)), 0);
@@ -74,7 +72,6 @@ void target_tool(const char *tool, const char *a, const char *b, const char *c)
 {
 	const char *argv[] = { tool, a, b, c, NULL };
 	char output[4096];
-
 	assert_int_equal(test_run((char *const *)argv, output, sizeof(output)), 0);
 }
 
@@ -97,7 +94,6 @@ static pid_t read_announcement(int output)
 {
 	char text[32] = "";
 	size_t n = 0;
-
 	while (n < sizeof(text) - 1 && read(output, text + n, 1) == 1 && text[n] != '\n')
 		n++;
 	return atoi(text);
@@ -106,7 +102,6 @@ static pid_t read_announcement(int output)
 void target_start(struct target *t, const char *program, const char *chain, const char *argument)
 {
 	int in[2], out[2];
-
 	assert_int_equal(pipe2(in, O_CLOEXEC), 0);
 	assert_int_equal(pipe2(out, O_CLOEXEC), 0);
 	t->pid = fork();
@@ -127,7 +122,6 @@ static bool is_blocked(const struct target *t, long call)
 	unsigned long first = 0;
 	int number = -1;
 	FILE *f;
-
 	snprintf(path, sizeof(path), "/proc/%d/task/%d/syscall", (int)t->pid, (int)t->tid);
 	f = fopen(path, "r");
 	if (!f)
@@ -141,7 +135,6 @@ static bool is_blocked(const struct target *t, long call)
 void target_wait_blocked(const struct target *t, long call)
 {
 	int64_t end = test_now() + PATIENCE_NS;
-
 	while (!is_blocked(t, call)) {
 		assert_true(test_now() < end);
 		sched_yield();
@@ -181,7 +174,6 @@ void target_capture(const struct target *t, size_t size, struct symbols_request 
 	struct iovec local = { .iov_base = stack, .iov_len = size }, remote = { .iov_len = size };
 	struct user_regs_struct registers;
 	ssize_t n;
-
 	assert_int_equal(ptrace(PTRACE_ATTACH, t->tid, NULL, NULL), 0);
 	assert_int_equal(waitpid(t->tid, NULL, __WALL), t->tid);
 	assert_int_equal(ptrace(PTRACE_GETREGS, t->tid, NULL, &registers), 0);
@@ -201,7 +193,6 @@ void target_ask(struct symbols *symbols, const struct symbols_request *request, 
 	struct symbols_request keyed = *request;
 	static uint64_t keys;
 	int64_t end = test_now() + PATIENCE_NS;
-
 	keyed.key = ++keys;
 	assert_int_equal(symbols_submit(symbols, &keyed), 0);
 	while (!symbols_collect(symbols, answer)) {
@@ -216,7 +207,6 @@ void target_sample(struct symbols *symbols, struct target *t, const char *progra
 		   const char *argument, struct symbols_answer *answer)
 {
 	struct symbols_request request;
-
 	target_start(t, program, chain, argument);
 	target_wait_blocked(t, SYS_read);
 	target_capture(t, SAMPLE, &request);
@@ -226,7 +216,6 @@ void target_sample(struct symbols *symbols, struct target *t, const char *progra
 void target_print(const struct symbols_answer *a)
 {
 	char text[512];
-
 	print_message("status %d, location %d%s\n", a->status, a->location, a->truncated ? ", truncated" : "");
 	for (unsigned i = 0; i < a->frames; i++)
 		print_message("  #%u %d%s %s (%s+0x%lx)\n", i, a->frame[i].owner, a->frame[i].inlined ? " inlined" : "",

@@ -20,7 +20,6 @@
 static uint64_t inode_of(int fd)
 {
 	struct stat st;
-
 	REQUIRE(fstat(fd, &st) == 0);
 	return st.st_ino;
 }
@@ -28,7 +27,6 @@ static uint64_t inode_of(int fd)
 static struct sockaddr_un address_of(const char *path)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
-
 	REQUIRE(strlen(path) < sizeof(address.sun_path));
 	strcpy(address.sun_path, path);
 	return address;
@@ -38,7 +36,6 @@ static int bound(const char *path)
 {
 	struct sockaddr_un address = address_of(path);
 	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-
 	REQUIRE(fd >= 0 && bind(fd, (struct sockaddr *)&address, sizeof(address)) == 0);
 	return fd;
 }
@@ -47,7 +44,6 @@ static void expect_in(int dir, uint64_t inode, const char *name)
 {
 	struct text out = { 0 };
 	bool found = target_unix(&out, dir, inode);
-
 	assert_int_equal(found, name[0] != '\0');
 	assert_string_equal(text_string(&out), name);
 	text_free(&out);
@@ -79,7 +75,6 @@ static void test_names(void **state)
 	struct sockaddr_un address = { .sun_family = AF_UNIX, .sun_path = "\0sley\0test" };
 	char path[200], name[300];
 	int pair[2];
-
 	snprintf(path, sizeof(path), "%s", scratch_path("socket"));
 	int with_path = bound(path), abstract = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	snprintf(name, sizeof(name), "unix %s", path);
@@ -113,7 +108,6 @@ static void test_forged(void **state)
 {
 	char directory[200], path[300];
 	int victim = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), forged[50];
-
 	snprintf(directory, sizeof(directory), "%s", scratch_path(""));
 	REQUIRE(chdir(directory) == 0);
 	for (int i = 0; i < 50; i++) {
@@ -133,13 +127,11 @@ static void test_namespace(void **state)
 	int ends[2];
 	uint64_t inode = 0;
 	char path[64], own[64], after[64];
-
 	test_need_root();
 	assert_int_equal(pipe(ends), 0);
 	pid_t child = fork();
 	if (child == 0) {
 		struct sockaddr_un address = { .sun_family = AF_UNIX, .sun_path = "\0inside" };
-
 		REQUIRE(unshare(CLONE_NEWNET) == 0);
 		int fd = socket(AF_UNIX, SOCK_DGRAM, 0);
 		REQUIRE(bind(fd, (struct sockaddr *)&address, sizeof(sa_family_t) + 7) == 0);
@@ -173,6 +165,5 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_forged, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_namespace, setup, teardown),
 	};
-
 	return cmocka_run_group_tests_name("target_unix", tests, NULL, NULL);
 }

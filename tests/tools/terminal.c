@@ -18,7 +18,6 @@ void terminal_start(struct terminal *t, const char *no_colour, const char *term,
 {
 	const struct winsize size = { .ws_row = ROWS, .ws_col = COLUMNS };
 	const char *argv[16] = { "asynctop" };
-
 	for (int i = 0; args[i] != NULL && i < 14; i++)
 		argv[i + 1] = args[i];
 	t->size = 0;
@@ -44,7 +43,6 @@ bool terminal_read(struct terminal *t, int timeout_ms)
 {
 	struct pollfd p = { .fd = t->fd, .events = POLLIN };
 	ssize_t n;
-
 	if (poll(&p, 1, timeout_ms) <= 0)
 		return false;
 	n = read(t->fd, t->raw + t->size, sizeof(t->raw) - 1 - t->size);
@@ -81,7 +79,6 @@ static void page_attributes(struct page *p, const char *args)
 {
 	for (int i = 0; i < 8; i++) {
 		int n = number(args, i, 0);
-
 		p->colour |= (n >= 30 && n <= 38) || (n >= 40 && n <= 48);
 	}
 }
@@ -94,7 +91,6 @@ static int clamp(int v, int high)
 static void page_shift(struct page *p, int n)
 {
 	char *row = p->cell[p->y];
-
 	if (n >= 0) { /* delete characters */
 		memmove(row + p->x, row + p->x + n, (size_t)(p->columns - p->x - n));
 		memset(row + p->columns - n, ' ', (size_t)n);
@@ -108,7 +104,6 @@ static void page_shift(struct page *p, int n)
 static void page_scroll(struct page *p, int from, int to, int n)
 {
 	int rows = to - from + 1, moved = n < 0 ? -n : n;
-
 	if (rows <= 0)
 		return;
 	moved = clamp(moved, rows);
@@ -140,20 +135,35 @@ static void page_reverse_feed(struct page *p)
 static void page_control(struct page *p, const char *args, char final)
 {
 	int n = number(args, 0, 1);
-
 	switch (final) {
 	case 'H':
 		p->y = clamp(number(args, 0, 1) - 1, p->rows - 1);
 		p->x = clamp(number(args, 1, 1) - 1, p->columns - 1);
 		break;
-	case 'A': p->y = clamp(p->y - n, p->rows - 1); break;
-	case 'B': p->y = clamp(p->y + n, p->rows - 1); break;
-	case 'C': p->x = clamp(p->x + n, p->columns - 1); break;
-	case 'D': p->x = clamp(p->x - n, p->columns - 1); break;
-	case 'G': p->x = clamp(n - 1, p->columns - 1); break;
-	case 'd': p->y = clamp(n - 1, p->rows - 1); break;
-	case 'P': page_shift(p, clamp(n, p->columns - p->x)); break;
-	case '@': page_shift(p, -clamp(n, p->columns - p->x)); break;
+	case 'A':
+		p->y = clamp(p->y - n, p->rows - 1);
+		break;
+	case 'B':
+		p->y = clamp(p->y + n, p->rows - 1);
+		break;
+	case 'C':
+		p->x = clamp(p->x + n, p->columns - 1);
+		break;
+	case 'D':
+		p->x = clamp(p->x - n, p->columns - 1);
+		break;
+	case 'G':
+		p->x = clamp(n - 1, p->columns - 1);
+		break;
+	case 'd':
+		p->y = clamp(n - 1, p->rows - 1);
+		break;
+	case 'P':
+		page_shift(p, clamp(n, p->columns - p->x));
+		break;
+	case '@':
+		page_shift(p, -clamp(n, p->columns - p->x));
+		break;
 	case 'J':
 		if (number(args, 0, 0) == 0)
 			page_clear(p, p->y, p->x, p->rows - 1, p->columns - 1);
@@ -166,7 +176,9 @@ static void page_control(struct page *p, const char *args, char final)
 		else
 			page_clear(p, p->y, 0, p->y, p->x);
 		break;
-	case 'X': page_clear(p, p->y, p->x, p->y, clamp(p->x + n - 1, p->columns - 1)); break;
+	case 'X':
+		page_clear(p, p->y, p->x, p->y, clamp(p->x + n - 1, p->columns - 1));
+		break;
 	case 'b':
 		for (char c = p->x > 0 ? p->cell[p->y][p->x - 1] : ' '; n > 0; n--)
 			page_put(p, c);
@@ -176,12 +188,23 @@ static void page_control(struct page *p, const char *args, char final)
 		p->bottom = clamp(number(args, 1, p->rows) - 1, p->rows - 1);
 		p->y = p->x = 0;
 		break;
-	case 'S': page_scroll(p, p->top, p->bottom, n); break;
-	case 'T': page_scroll(p, p->top, p->bottom, -n); break;
-	case 'L': page_scroll(p, p->y, p->bottom, -n); break;
-	case 'M': page_scroll(p, p->y, p->bottom, n); break;
-	case 'm': page_attributes(p, args); break;
-	case 'h': case 'l':
+	case 'S':
+		page_scroll(p, p->top, p->bottom, n);
+		break;
+	case 'T':
+		page_scroll(p, p->top, p->bottom, -n);
+		break;
+	case 'L':
+		page_scroll(p, p->y, p->bottom, -n);
+		break;
+	case 'M':
+		page_scroll(p, p->y, p->bottom, n);
+		break;
+	case 'm':
+		page_attributes(p, args);
+		break;
+	case 'h':
+	case 'l':
 		if (strcmp(args, "?1049") == 0)
 			p->alternate = final == 'h';
 		if (strcmp(args, "?25") == 0)
@@ -197,7 +220,6 @@ static size_t page_escape(struct page *p, const char *at, size_t left)
 {
 	char args[64];
 	size_t n = 2;
-
 	if (left < 2)
 		return left;
 	if (at[1] == '(' || at[1] == ')')
@@ -225,7 +247,6 @@ void page_make(struct page *p, const struct terminal *t)
 	page_clear(p, 0, 0, p->rows - 1, p->columns - 1);
 	for (size_t i = 0; i < t->size;) {
 		char c = t->raw[i];
-
 		if (c == '\33') {
 			i += page_escape(p, t->raw + i, t->size - i);
 			continue;
@@ -260,7 +281,6 @@ void expect_shown(struct terminal *t, const char *text, bool shown)
 {
 	int64_t end = test_now() + WAIT_NS;
 	static struct page page;
-
 	for (;;) {
 		page_make(&page, t);
 		if (page_has(&page, text) == shown)
@@ -289,7 +309,6 @@ int terminal_end(struct terminal *t)
 	struct termios after;
 	static struct page page;
 	int status;
-
 	while (waitpid(t->pid, &status, WNOHANG) == 0) {
 		terminal_read(t, 50);
 		if (test_now() > end) {

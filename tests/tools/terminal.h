@@ -12,16 +12,16 @@
 #include <sys/types.h>
 #include <termios.h>
 
-#define ROWS 40
+#define ROWS    40
 #define COLUMNS 160
 #define WAIT_NS 20000000000LL /* for something to appear; then the test fails */
 
 /* The terminal's side: what came, and the screen that it makes. */
 struct terminal {
 	pid_t pid;
-	int fd, slave;          /* the slave is held open, so that its modes can be read after the end */
+	int fd, slave; /* the slave is held open, so that its modes can be read after the end */
 	struct termios before;
-	int rows, columns;      /* of its window */
+	int rows, columns; /* of its window */
 	char raw[1 << 20];
 	size_t size;
 };
@@ -31,7 +31,7 @@ struct page {
 	int rows, columns;
 	int y, x;
 	int top, bottom; /* of the scrolling region */
-	bool colour;   /* a colour was ever set */
+	bool colour;     /* a colour was ever set */
 	bool alternate, hidden_cursor;
 };
 

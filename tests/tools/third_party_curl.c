@@ -42,7 +42,6 @@ static void start_httpd(const char *a, const char *b)
 {
 	char path[4096];
 	char *argv[] = { path, "0", (char *)a, (char *)b, NULL };
-
 	snprintf(path, sizeof(path), "%s", test_build_path("examples/httpd"));
 	service_start(&httpd, 0, argv);
 }
@@ -52,7 +51,6 @@ static void start_holder(unsigned requests)
 {
 	char path[4096], number[16];
 	char *argv[] = { path, number, NULL };
-
 	snprintf(path, sizeof(path), "%s", test_build_path("tests/tools/third_party_curl.planted"));
 	snprintf(number, sizeof(number), "%u", requests);
 	service_start(&holder, 0, argv);
@@ -72,7 +70,6 @@ static void check_body(unsigned number)
 	size_t length = length_of(number), n;
 	unsigned char *bytes = malloc(length + 1);
 	FILE *file;
-
 	snprintf(name, sizeof(name), "%u", number);
 	file = fopen(scratch_path(name), "r");
 	assert_non_null(file);
@@ -95,7 +92,6 @@ static void test_contents(void **state)
 	static char urls[TRANSFER][64];
 	const char *args[TRANSFER + 5] = { "-w", "2", "-o", scratch_path("") };
 	struct tool t;
-
 	(void)state;
 	start_holder(TRANSFER);
 	for (unsigned i = 0; i < TRANSFER; i++) {
@@ -121,7 +117,6 @@ static void test_sending(void **state)
 	char url[64], name[16];
 	struct tool t;
 	FILE *file;
-
 	(void)state;
 	start_holder(10);
 	snprintf(url, sizeof(url), "http://127.0.0.1:%u/", holder.port);
@@ -155,7 +150,6 @@ static void test_kept_connections(void **state)
 	const char *args[URLS + 3] = { "-c", "4" };
 	struct tool t;
 	unsigned lines = 0;
-
 	(void)state;
 	start_httpd("--max-connections", "4");
 	snprintf(url, sizeof(url), "http://127.0.0.1:%u/", httpd.port);
@@ -179,7 +173,6 @@ static void test_given_up(void **state)
 {
 	char good[64], held[64];
 	struct tool t;
-
 	(void)state;
 	start_holder(2);
 	start_httpd(NULL, NULL);
@@ -198,7 +191,6 @@ static unsigned dead_port(int *holder_fd)
 {
 	struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	socklen_t size = sizeof(address);
-
 	*holder_fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	assert_int_equal(bind(*holder_fd, (struct sockaddr *)&address, size), 0);
 	assert_int_equal(getsockname(*holder_fd, (struct sockaddr *)&address, &size), 0);
@@ -211,7 +203,6 @@ static void test_refused(void **state)
 	char refused[64], missing[64];
 	struct tool t;
 	int fd;
-
 	(void)state;
 	start_httpd(NULL, NULL);
 	snprintf(refused, sizeof(refused), "http://127.0.0.1:%u/", dead_port(&fd));
@@ -231,7 +222,6 @@ static void test_refused(void **state)
 static void test_usage(void **state)
 {
 	struct tool t;
-
 	(void)state;
 	tool_run(&t, false, NULL);
 	tool_expect(&t, 2, "usage: curl_fetch ");
@@ -254,6 +244,5 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_refused, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_usage, setup, teardown),
 	};
-
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

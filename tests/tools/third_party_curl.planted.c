@@ -32,7 +32,6 @@ static ssize_t read_head(struct request *r)
 	size_t n = 0;
 	ssize_t part;
 	char *end;
-
 	do {
 		part = sley_read(r->fd, r->head + n, sizeof(r->head) - n - 1, sley_in(SLEY_SEC(30)));
 		if (part <= 0)
@@ -49,7 +48,6 @@ static bool make_body(struct request *r, size_t came)
 	const char *length = strstr(r->head, "\r\nContent-Length: "), *end = strstr(r->head, "\r\n\r\n") + 4;
 	unsigned seed = 0;
 	bool is_post = strncmp(r->head, "POST ", 5) == 0;
-
 	if (is_post)
 		r->length = length ? strtoul(length + 18, NULL, 10) : 0;
 	else if (sscanf(r->head, "GET /%u/%zu ", &seed, &r->length) != 2)
@@ -72,7 +70,6 @@ static void answer(const struct request *r)
 	char head[HEAD_MAX];
 	int n = snprintf(head, sizeof(head), "HTTP/1.1 200 OK\r\nContent-Length: %zu\r\nConnection: close\r\n\r\n",
 			 r->length);
-
 	memcpy(r->body + HEAD_MAX - n, head, (size_t)n);
 	sley_write_full(r->fd, r->body + HEAD_MAX - n, (size_t)n + r->length, sley_in(SLEY_SEC(30)));
 }
@@ -81,7 +78,6 @@ static void serve_connection(void *arg)
 {
 	struct request r = { .fd = (int)(intptr_t)arg };
 	ssize_t came = read_head(&r);
-
 	if (came >= 0 && make_body(&r, (size_t)came)) {
 		sley_group_done(&awaited);
 		sley_group_wait(&awaited, SLEY_NEVER);
@@ -96,7 +92,6 @@ static int serve(void *requests)
 	int listener = sley_listen("127.0.0.1:0", 0), fd;
 	struct sockaddr_in address;
 	socklen_t size = sizeof(address);
-
 	sley_group_add(&awaited, atoi(requests));
 	getsockname(listener, (struct sockaddr *)&address, &size);
 	printf("listening on 127.0.0.1:%d\n", ntohs(address.sin_port));
@@ -109,6 +104,5 @@ static int serve(void *requests)
 int main(int argc, char **argv)
 {
 	int result = 1;
-
 	return argc == 2 && sley_run(serve, argv[1], NULL, &result) == 0 ? result : 2;
 }

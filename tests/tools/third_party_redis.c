@@ -64,7 +64,6 @@ static void await_ready(int fd)
 	static char log[16384];
 	size_t n = 0;
 	ssize_t part;
-
 	log[0] = '\0';
 	while (!strstr(log, "ready to accept connections")) {
 		part = read(fd, log + n, sizeof(log) - n - 1);
@@ -78,7 +77,6 @@ static void await_ready(int fd)
 static void start_redis(void)
 {
 	int ends[2];
-
 	if (access(SERVER, X_OK) != 0)
 		test_skip("needs the package redis-tools");
 	assert_int_equal(pipe(ends), 0);
@@ -97,7 +95,6 @@ static const char *redis_cli_words(const char *const words[5])
 {
 	static char text[64];
 	char *argv[] = { "redis-cli", "-s", (char *)scratch_path("socket"), NULL, NULL, NULL, NULL, NULL, NULL };
-
 	for (unsigned i = 0; i < 5; i++)
 		argv[3 + i] = (char *)words[i];
 	assert_int_equal(test_run(argv, text, sizeof(text)), 0);
@@ -122,7 +119,6 @@ static void check_stored(const char *tasks)
 static void run_tasks(const char *tasks, const char *connections, const char *workers)
 {
 	struct tool t;
-
 	tool_run(&t, false, address, "-n", tasks, "-c", connections, "-w", workers, NULL);
 	tool_expect(&t, 0, "values, count and reports are right\n");
 	tool_free(&t);
@@ -154,7 +150,6 @@ static void test_one_connection(void **state)
 static void test_error_reply(void **state)
 {
 	struct tool t;
-
 	(void)state;
 	start_redis();
 	assert_string_equal(redis_cli("config", "set", "requirepass", "x"), "OK");
@@ -167,7 +162,6 @@ static void test_error_reply(void **state)
 static void test_cancelled_wait(void **state)
 {
 	struct tool t;
-
 	(void)state;
 	start_redis();
 	assert_string_equal(redis_cli("acl", "setuser", "default", "-rpush"), "OK");
@@ -181,7 +175,6 @@ static void test_no_answer(void **state)
 {
 	struct tool t;
 	int64_t start;
-
 	(void)state;
 	start_redis();
 	assert_int_equal(kill(server.pid, SIGSTOP), 0);
@@ -198,7 +191,6 @@ static int listen_here(void)
 {
 	struct sockaddr_un name = { .sun_family = AF_UNIX };
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
 	snprintf(name.sun_path, sizeof(name.sun_path), "%s", scratch_path("socket"));
 	assert_int_equal(bind(fd, (struct sockaddr *)&name, sizeof(name)), 0);
 	assert_int_equal(listen(fd, 8), 0);
@@ -213,7 +205,6 @@ static void run_against(const char *const *pieces, int code, const char *part)
 	char command[256];
 	struct tool t;
 	int listener = listen_here(), fd;
-
 	setsockopt(listener, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
 	tool_start(&t, false, args);
 	fd = accept(listener, NULL, NULL);
@@ -235,7 +226,6 @@ static void test_broken_server(void **state)
 	static const char *const nonsense[] = { "nonsense\r\n", NULL };
 	static const char *const cut[] = { "$10\r\nabc", NULL };
 	static const char *const error[] = { "-ER", "R no", " such thing\r", "\n", NULL };
-
 	(void)state;
 	run_against(silent, 1, "redis_tasks: DEL: Connection reset by peer\n");
 	run_against(nonsense, 1, "redis_tasks: DEL: Protocol error\n");
@@ -247,7 +237,6 @@ static void test_broken_server(void **state)
 static void test_failures(void **state)
 {
 	struct tool t;
-
 	(void)state;
 	tool_run(&t, false, address, NULL);
 	tool_expect(&t, 1, "No such file or directory\n");
@@ -271,6 +260,5 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_broken_server, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_failures, setup, teardown),
 	};
-
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -39,7 +39,6 @@ static void start(const char *workers, const char *seconds)
 	char path[4096];
 	char *argv[] = { path, "0", (char *)scratch_path("certificate"), "-w", (char *)workers, "-t", (char *)seconds,
 			 NULL };
-
 	snprintf(path, sizeof(path), "%s", test_build_path("examples/third_party/tls_server"));
 	service_start(&server, 0, argv);
 	snprintf(port, sizeof(port), "%u", server.port);
@@ -49,7 +48,6 @@ static void start(const char *workers, const char *seconds)
 static void stop(unsigned *served, unsigned *most, unsigned *refused)
 {
 	char text[256] = "";
-
 	service_signal(&server, SIGTERM);
 	service_receive_output(&server, text, sizeof(text));
 	assert_int_equal(service_wait(&server), 0);
@@ -69,7 +67,6 @@ static void test_many(void **state)
 {
 	struct tool client;
 	unsigned served, most, refused;
-
 	(void)state;
 	start("2", "30");
 	run_client(&client, "certificate", "300", NULL, NULL);
@@ -140,7 +137,6 @@ static void run_python(const char *program, char *text, size_t size)
 	char *argv[] = {
 		"/usr/bin/python3", "-c", (char *)program, port, (char *)scratch_path("certificate"), pid, NULL
 	};
-
 	snprintf(pid, sizeof(pid), "%d", (int)server.pid);
 	assert_int_equal(test_run(argv, text, size), 0);
 }
@@ -149,7 +145,6 @@ static void test_other_client(void **state)
 {
 	char text[256];
 	unsigned served, most, refused;
-
 	(void)state;
 	start("2", "30");
 	run_python(python_client, text, sizeof(text));
@@ -172,7 +167,6 @@ static void test_cut_stream(void **state)
 		"s.close()\n";
 	char text[64];
 	unsigned served, most, refused;
-
 	(void)state;
 	start("1", "30");
 	run_python(program, text, sizeof(text));
@@ -187,7 +181,6 @@ static void test_verification(void **state)
 {
 	struct tool client;
 	unsigned served, most, refused;
-
 	(void)state;
 	start("1", "30");
 	assert_int_equal(rename(scratch_path("certificate"), scratch_path("other")), 0);
@@ -211,7 +204,6 @@ static void send_junk(const char *text)
 {
 	char answer[256];
 	int fd = service_connect(&server);
-
 	service_send_text(fd, text);
 	shutdown(fd, SHUT_WR);
 	while (recv(fd, answer, sizeof(answer), 0) > 0)
@@ -222,7 +214,6 @@ static void send_junk(const char *text)
 static bool is_running(pid_t pid)
 {
 	siginfo_t end = { 0 };
-
 	assert_int_equal(waitid(P_PID, (id_t)pid, &end, WEXITED | WNOWAIT | WNOHANG), 0);
 	return end.si_pid == 0;
 }
@@ -237,7 +228,6 @@ static void test_bad_neighbours(void **state)
 	struct tool client;
 	unsigned served, most, refused, junk = 0;
 	int silent[20];
-
 	(void)state;
 	start("1", "30");
 	for (unsigned i = 0; i < 20; i++)
@@ -265,7 +255,6 @@ static void test_silent_client(void **state)
 	unsigned served, most, refused;
 	char byte;
 	int fd;
-
 	(void)state;
 	start("1", "3");
 	fd = service_connect(&server);
@@ -283,7 +272,6 @@ static void test_silent_client(void **state)
 static void test_failures(void **state)
 {
 	struct tool t;
-
 	(void)state;
 	start("1", "30");
 	tool_run(&t, false, port, NULL);
@@ -317,6 +305,5 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_silent_client, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_failures, setup, teardown),
 	};
-
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

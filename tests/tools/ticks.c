@@ -28,10 +28,10 @@ static void all_live(struct fake *f)
 static void start(const char *ticks)
 {
 	char *argv[] = { "asynctop", "-b", "-n", (char *)ticks, NULL };
-
 	test_need_root();
 	for (int i = 0; i < CROWD; i++)
-		test.crowd[i] = fake_start(&(struct fake_options){ .lie = all_live, .task_capacity = 1u << 24, .nobody = true });
+		test.crowd[i] = fake_start(
+			&(struct fake_options){ .lie = all_live, .task_capacity = 1u << 24, .nobody = true });
 	test.mine = fake_start(&(struct fake_options){ .lie = NULL });
 	assert_int_equal(options_parse(&test.options, 4, argv, false, stdout, stderr), OPTIONS_RUN);
 	assert_int_equal(session_open(&test.session, &test.options), 0);
@@ -61,7 +61,6 @@ static const struct model *model_of(pid_t pid)
 static int crowd_with_model(int64_t since_ns)
 {
 	int n = 0;
-
 	for (int i = 0; i < CROWD; i++)
 		n += model_of(test.crowd[i])->time_ns >= since_ns;
 	return n;
@@ -70,7 +69,6 @@ static int crowd_with_model(int64_t since_ns)
 static void test_shared(void **state)
 {
 	int64_t end = test_now() + 60000000000;
-
 	start("100");
 	session_tick(&test.session);
 	assert_true(model_of(test.mine)->time_ns >= test.session.ticked_ns);
@@ -113,6 +111,5 @@ int main(void)
 		cmocka_unit_test_teardown(test_gone, stop),
 		cmocka_unit_test_teardown(test_single_report, stop),
 	};
-
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -16,8 +16,8 @@ extern const char *tool_program;
 struct tool {
 	pid_t pid;
 	int out_fd, err_fd;
-	int code;              /* exit code, or 128 + the signal that ended it */
-	char *out, *err;       /* what it wrote, NUL-terminated */
+	int code;        /* exit code, or 128 + the signal that ended it */
+	char *out, *err; /* what it wrote, NUL-terminated */
 	size_t out_size, err_size;
 };
 

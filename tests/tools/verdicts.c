@@ -23,10 +23,8 @@ static void expect_call(const struct block_record *r, const char *call)
 {
 	struct model_block b = { .syscall = r->syscall };
 	struct text t = { 0 };
-
 	for (unsigned i = 0; i < SYSCALL_ARGS; i++) {
 		struct text arg = { 0 };
-
 		if (!syscall_arg(&arg, r, i))
 			break;
 		b.args[b.arg_count++] = arg.data;
@@ -57,7 +55,6 @@ static void test_decoding(void **state)
 	struct sockaddr_in in = { .sin_family = AF_INET, .sin_port = htons(80), .sin_addr.s_addr = htonl(0x7f000001) };
 	struct sockaddr_un un = { .sun_family = AF_UNIX, .sun_path = "/run/x" };
 	struct pollfd fds[2] = { { 3, POLLIN, 0 }, { 4, POLLIN | POLLOUT, 0 } };
-
 	expect_call(&r, "fsync(7)");
 	r = record(SYS_read, 3, 0x7f00, 512, 0);
 	expect_call(&r, "read(3, 0x7f00, 512)");
@@ -96,7 +93,6 @@ static void test_decoding_nonsense(void **state)
 {
 	struct block_record r = record(SYS_nanosleep, 0x1000, 0, 0, 0);
 	struct timespec time = { 1, -1 };
-
 	keep(&r, &time, sizeof(time));
 	expect_call(&r, "nanosleep(0x1000, NULL)");
 	r.memory_size = 3;
@@ -119,11 +115,9 @@ static void test_kept_arguments(void **state)
 {
 	uint8_t codes[POINTER_ARG_CALLS] = { 0 };
 	unsigned both = 0;
-
 	tracer_fill_pointer_args(codes);
 	for (int call = 0; call < POINTER_ARG_CALLS; call++) {
 		char name[SYSCALL_NAME_MAX];
-
 		if (codes[call] == 0 || syscall_kept(call) < 0)
 			continue;
 		both++;
@@ -145,7 +139,6 @@ static char *verdict(const struct model_blocker *b)
 {
 	const struct model m = { .sites = sites, .site_count = 2 };
 	struct text t = { 0 };
-
 	verdict_put(&t, &m, b);
 	return t.data;
 }
@@ -153,8 +146,9 @@ static char *verdict(const struct model_blocker *b)
 static struct model_blocker blocker(int32_t syscall)
 {
 	struct model_blocker b = { .site = 1, .syscall = syscall };
-
-	b.longest = (struct model_block){ .task = 16777218, .name = "conn", .worker = 1, .syscall = syscall, .resolved = true };
+	b.longest = (struct model_block){
+		.task = 16777218, .name = "conn", .worker = 1, .syscall = syscall, .resolved = true
+	};
 	strcpy(b.longest.place.text, "append_line at httpd.c:88");
 	b.total = (struct block_total){ .count = 1, .total_ns = 21300000, .max_ns = 21300000 };
 	return b;
@@ -165,7 +159,6 @@ static void test_verdict(void **state)
 {
 	struct model_blocker b = blocker(SYS_fsync);
 	char *text;
-
 	b.longest.args[0] = "7";
 	b.longest.arg_count = 1;
 	b.longest.target = "/srv/httpd.log";
@@ -175,7 +168,8 @@ static void test_verdict(void **state)
 	b.total.delayed_tasks = 1337;
 	b.total.delayed_ns = 12900000000;
 	text = verdict(&b);
-	assert_string_equal(text,
+	assert_string_equal(
+		text,
 		"task 16777218 \"conn\" (spawned at httpd.c:120 by accept_loop) blocked worker 1 for 21.3ms in "
 		"fsync(7</srv/httpd.log>), called in append_line at httpd.c:88; its site's tasks did this 212 times for 2.41s in "
 		"all; 1337 ready tasks waited 12.90s behind it; sley_fsync() would have parked the task instead of the thread.");
@@ -185,7 +179,6 @@ static void test_verdict(void **state)
 static void expect_in_verdict(const struct model_blocker *b, const char *part)
 {
 	char *text = verdict(b);
-
 	if (strstr(text, part) == NULL)
 		fail_msg("\"%s\" is not in: %s", part, text);
 	free(text);
@@ -195,7 +188,6 @@ static void expect_in_verdict(const struct model_blocker *b, const char *part)
 static void test_verdict_cases(void **state)
 {
 	struct model_blocker b = blocker(SYS_read);
-
 	b.longest.args[0] = "7";
 	b.longest.arg_count = 1;
 	b.longest.target = "(closed)";
@@ -231,22 +223,31 @@ static void test_remedies(void **state)
 		uint16_t mode;
 		const char *remedy;
 	} rows[] = {
-		{ SYS_read, S_IFIFO, "sley_read()" }, { SYS_read, S_IFREG, "sley_pread()" },
-		{ SYS_recvfrom, S_IFSOCK, "sley_read()" }, { SYS_write, S_IFSOCK, "sley_write()" },
-		{ SYS_write, S_IFREG, "sley_pwrite()" }, { SYS_sendmsg, S_IFSOCK, "sley_write()" },
-		{ SYS_accept4, S_IFSOCK, "sley_accept()" }, { SYS_connect, S_IFSOCK, "sley_dial()" },
-		{ SYS_nanosleep, 0, "sley_sleep()" }, { SYS_clock_nanosleep, 0, "sley_sleep()" },
-		{ SYS_poll, 0, "sley_poll()" }, { SYS_epoll_wait, 0, "sley_poll()" }, { SYS_futex, 0, "sley_mutex_lock()" },
-		{ SYS_wait4, 0, "pidfd" }, { SYS_flock, S_IFREG, "LOCK_NB" }, { SYS_openat, 0, "sley_open()" },
-		{ SYS_fsync, S_IFREG, "sley_fsync()" }, { SYS_unlinkat, 0, "sley_unlink()" },
-		{ SYS_sched_yield, 0, "sley_yield()" }, { SYSCALL_FAULT, 0, "MADV_POPULATE_READ" },
+		{ SYS_read, S_IFIFO, "sley_read()" },
+		{ SYS_read, S_IFREG, "sley_pread()" },
+		{ SYS_recvfrom, S_IFSOCK, "sley_read()" },
+		{ SYS_write, S_IFSOCK, "sley_write()" },
+		{ SYS_write, S_IFREG, "sley_pwrite()" },
+		{ SYS_sendmsg, S_IFSOCK, "sley_write()" },
+		{ SYS_accept4, S_IFSOCK, "sley_accept()" },
+		{ SYS_connect, S_IFSOCK, "sley_dial()" },
+		{ SYS_nanosleep, 0, "sley_sleep()" },
+		{ SYS_clock_nanosleep, 0, "sley_sleep()" },
+		{ SYS_poll, 0, "sley_poll()" },
+		{ SYS_epoll_wait, 0, "sley_poll()" },
+		{ SYS_futex, 0, "sley_mutex_lock()" },
+		{ SYS_wait4, 0, "pidfd" },
+		{ SYS_flock, S_IFREG, "LOCK_NB" },
+		{ SYS_openat, 0, "sley_open()" },
+		{ SYS_fsync, S_IFREG, "sley_fsync()" },
+		{ SYS_unlinkat, 0, "sley_unlink()" },
+		{ SYS_sched_yield, 0, "sley_yield()" },
+		{ SYSCALL_FAULT, 0, "MADV_POPULATE_READ" },
 		{ 4000, 0, "sley_offload()" },
 	};
-
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		const struct model_block b = { .syscall = rows[i].syscall, .fd_mode = rows[i].mode };
 		struct text t = { 0 };
-
 		verdict_put_remedy(&t, &b);
 		if (t.data == NULL || strstr(t.data, rows[i].remedy) == NULL)
 			fail_msg("system call %d: %s", rows[i].syscall, text_string(&t));
@@ -260,7 +261,6 @@ static const char *headers(void)
 	static char text[1 << 19];
 	size_t used = 0;
 	glob_t found;
-
 	assert_int_equal(glob(test_source_path("include/sley/*.h"), 0, NULL, &found), 0);
 	for (size_t i = 0; i < found.gl_pathc; i++) {
 		FILE *file = fopen(found.gl_pathv[i], "r");
@@ -278,17 +278,14 @@ static void test_remedies_name_real_calls(void **state)
 {
 	const char *header = headers();
 	unsigned names = 0;
-
 	for (int call = SYSCALL_FAULT; call < 460; call++) {
 		const struct model_block b = { .syscall = call };
 		struct text t = { 0 };
 		char *at;
-
 		verdict_put_remedy(&t, &b);
 		for (at = t.data; (at = strstr(at, "sley_")) != NULL; at++) {
 			size_t n = strspn(at, "abcdefghijklmnopqrstuvwxyz_") + 1;
 			char name[64];
-
 			snprintf(name, n + 1 < sizeof(name) ? n + 1 : sizeof(name), "%s", at);
 			if (strstr(header, name) == NULL)
 				fail_msg("%s is in no header", name);
@@ -310,6 +307,5 @@ int main(void)
 		cmocka_unit_test(test_remedies),
 		cmocka_unit_test(test_remedies_name_real_calls),
 	};
-
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -31,7 +31,6 @@ static void on_alarm(int signal)
 {
 	volatile char space[2048];
 	volatile double x = (double)load(&handled, relaxed);
-
 	for (unsigned i = 0; i < sizeof(space); i++)
 		space[i] = (char)signal;
 	x = x * 1.5 + 1;
@@ -44,7 +43,6 @@ static unsigned rounds_done;
 static void keep_values(void *arg)
 {
 	uint64_t values[32], seed = (uint64_t)(uintptr_t)arg * 0x9e3779b97f4a7c15;
-
 	for (int i = 0; i < 32; i++)
 		values[i] = seed + (uint64_t)i;
 	/* an emulator may be busy with the first signals alone */
@@ -61,7 +59,6 @@ static int main_signals(void *arg)
 	struct sigaction action = { .sa_handler = on_alarm, .sa_flags = SA_RESTART };
 	struct itimerval every = { { 0, 100 }, { 0, 100 } }, off = { { 0, 0 }, { 0, 0 } };
 	sley_task tasks[40];
-
 	handled = rounds_done = 0;
 	REQUIRE(sigaction(SIGALRM, &action, NULL) == 0 && setitimer(ITIMER_REAL, &every, NULL) == 0);
 	for (uintptr_t i = 0; i < 40; i++)
@@ -81,7 +78,6 @@ static int main_signals(void *arg)
 TEST(signals)
 {
 	struct sley_options options = { .size = sizeof(options), .workers = 2, .stack_slots = 4 };
-
 	run_with(main_signals, NULL, &options);
 	options.workers = 1;
 	run_with(main_signals, NULL, &options);
@@ -105,7 +101,6 @@ static int main_cancelled(void *arg)
 {
 	static int ends[2];
 	sley_task tasks[4];
-
 	REQUIRE(pipe(ends) == 0);
 	REQUIRE(pthread_cancel(runner) == 0);
 	for (int i = 0; i < 4; i++)
@@ -122,7 +117,6 @@ static int run_error = 1;
 static void *run_and_be_cancelled(void *unused)
 {
 	struct sley_options options = { .size = sizeof(options), .workers = 2 };
-
 	run_error = sley_run(main_cancelled, NULL, &options, NULL);
 #ifdef SLEY_ASAN
 	__asan_handle_no_return(); /* it does not know that the next call may not return */
@@ -135,7 +129,6 @@ static void *run_and_be_cancelled(void *unused)
 TEST(cancelled_thread)
 {
 	void *answer;
-
 	steps = 0;
 	assert_int_equal(pthread_create(&runner, NULL, run_and_be_cancelled, NULL), 0);
 	assert_int_equal(pthread_join(runner, &answer), 0);
@@ -149,7 +142,6 @@ TEST(cancelled_thread)
 static void tick(void *arg)
 {
 	sley_time last = sley_now();
-
 	for (int i = 0; i < 50; i++) {
 		REQUIRE(sley_sleep(sley_in(SLEY_MS(2))) == 0);
 		REQUIRE(sley_now() >= last + SLEY_MS(2));
@@ -160,7 +152,6 @@ static void tick(void *arg)
 static int main_stopped(void *arg)
 {
 	sley_task tasks[20];
-
 	REQUIRE(write(STDERR_FILENO, "up\n", 3) == 3);
 	for (int i = 0; i < 20; i++)
 		tasks[i] = sley_spawn(tick, NULL);
@@ -173,7 +164,6 @@ static int scenario_stopped(void)
 {
 	struct sley_options options = { .size = sizeof(options), .workers = 2 };
 	int result = 1;
-
 	return sley_run(main_stopped, NULL, &options, &result) != 0 || result != 0;
 }
 
@@ -181,7 +171,6 @@ static int scenario_stopped(void)
 static int stop_and_go(pid_t child)
 {
 	int status;
-
 	for (int i = 0; i < 100; i++) {
 		kill(child, SIGSTOP);
 		REQUIRE(waitpid(child, &status, WUNTRACED) == child);
@@ -200,7 +189,6 @@ TEST(stopped)
 {
 	int ends[2];
 	char byte;
-
 	assert_int_equal(pipe(ends), 0);
 	pid_t child = fork();
 	assert_true(child >= 0);
@@ -240,7 +228,6 @@ static int main_exit(void *arg)
 static int scenario_exit(void)
 {
 	struct sley_options options = { .size = sizeof(options), .workers = 2 };
-
 	return sley_run(main_exit, NULL, &options, NULL);
 }
 
@@ -248,7 +235,6 @@ static int scenario_exit(void)
 TEST(exit)
 {
 	char text[1024];
-
 	for (int i = 0; i < 10; i++) {
 		int status = scenario_run("exit", text, sizeof(text));
 		assert_true(WIFEXITED(status));
@@ -270,7 +256,6 @@ static int main_fork(void *arg)
 	static unsigned stop;
 	sley_task tasks[8];
 	int status;
-
 	stop = 0;
 	for (int i = 0; i < 8; i++)
 		tasks[i] = sley_spawn(churn, &stop);
@@ -303,7 +288,6 @@ TEST(fork)
 static int fork_here(void)
 {
 	int status;
-
 	pid_t child = fork();
 	if (child == 0)
 		return 0;
@@ -342,7 +326,6 @@ static void fork_in_cleanup(void *arg)
 static void fork_in_destructor(void *arg)
 {
 	static const struct sley_local key = { fork_in_task };
-
 	REQUIRE(sley_local_set(&key, &returned) == 0);
 }
 
@@ -368,7 +351,6 @@ static void fork_in_pools(void)
 {
 	const struct sley_offload_options compute = { .size = sizeof(compute), .cpu = 1 };
 	struct addrinfo *addresses;
-
 	REQUIRE(sley_offload(fork_in_task, NULL, 0, SOON) == 0);
 	assert_returned();
 	REQUIRE(sley_offload_with(&compute, fork_in_task, NULL, 0, SOON) == 0);
@@ -385,7 +367,6 @@ static int main_fork_returns(void *arg)
 	struct sley_future *future, *then;
 	struct sley_gen *gen;
 	char block[8] = { 0 };
-
 	REQUIRE(sley_join(sley_spawn(fork_in_task, NULL), SOON) == 0);
 	assert_returned();
 	REQUIRE(sley_join(sley_spawn_copy(fork_in_task, block, sizeof(block)), SOON) == 0);
@@ -418,7 +399,6 @@ static int main_fork_returns(void *arg)
 static int scenario_fork_returns(void)
 {
 	int error = sley_run(main_fork_returns, NULL, NULL, NULL);
-
 	assert_returned();
 	return error;
 }
@@ -427,7 +407,6 @@ static int scenario_fork_returns(void)
 TEST(fork_returns)
 {
 	char text[8192];
-
 	test_need_kernel("a process with threads that qemu-user forks may hang");
 	int status = scenario_run("fork_returns", text, sizeof(text));
 	if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
@@ -441,7 +420,6 @@ int main(int argc, char **argv)
 						     { "stopped", scenario_stopped },
 						     { "fork_returns", scenario_fork_returns },
 						     { NULL, NULL } };
-
 	scenario_main(argc, argv, scenarios);
 	return tests_main(NULL, NULL);
 }

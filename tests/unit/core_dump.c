@@ -28,7 +28,6 @@ static size_t read_mappings(void)
 	char line[1024];
 	struct dumped now = { 0 }, next;
 	size_t sum = 0;
-
 	REQUIRE(smaps);
 	mapping_count = 0;
 	while (fgets(line, sizeof(line), smaps)) {
@@ -58,7 +57,6 @@ static const void *volatile frames[TASKS];
 static void stay(void *arg)
 {
 	char frame[3000]; /* more than a page of the stack */
-
 	memset(frame, 1, sizeof(frame));
 	store(&frames[(uintptr_t)arg], frame, relaxed);
 	sley_sleep(SLEY_NEVER);
@@ -69,7 +67,6 @@ static void stay(void *arg)
 __attribute__((no_sanitize("thread"))) static void check_dumped(sley_task id, const char *frame)
 {
 	struct task *task = task_find(id);
-
 	REQUIRE(is_dumped(frame) && is_dumped(frame + 2999));
 	REQUIRE(is_dumped(record_of(id)) && is_dumped(task) && is_dumped(task->tenant.slot));
 	REQUIRE(!task->tenant.image || is_dumped(task->tenant.image));
@@ -79,7 +76,6 @@ static int main_used(void *arg)
 {
 	struct sley_task_options private = { .size = sizeof(private), .private_stack = 1 };
 	static sley_task tasks[TASKS];
-
 	for (uintptr_t i = 0; i < TASKS; i++) {
 		tasks[i] = sley_spawn_with(i % 10 == 0 ? &private : NULL, stay, (void *)i, SLEY_BY_POINTER);
 		REQUIRE(tasks[i] > 0);
@@ -96,7 +92,6 @@ static int main_used(void *arg)
 TEST(used)
 {
 	struct sley_options options = { .size = sizeof(options), .workers = 2 };
-
 	test_need_kernel("/proc/self/smaps is qemu's");
 	run_with(main_used, NULL, &options);
 #ifndef SLEY_ASAN /* there no two tasks share a stack */
@@ -120,7 +115,6 @@ TEST_FIRST(reserved)
 {
 	struct sley_options options = { .size = sizeof(options), .workers = 2 };
 	static size_t before;
-
 	test_need_kernel("/proc/self/smaps is qemu's");
 	before = read_mappings();
 	run_with(main_reserved, &before, &options);

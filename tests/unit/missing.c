@@ -50,7 +50,6 @@ static const struct call calls[] = {
 static void write_later(void *arg)
 {
 	const int *fd = arg;
-
 	sley_sleep(sley_in(SLEY_MS(2)));
 	REQUIRE(sley_write(*fd, "x", 1, SOON) == 1);
 }
@@ -62,7 +61,6 @@ static void use_descriptors(void)
 	int foreign[2];
 	uint64_t value = 1;
 	char c;
-
 	REQUIRE(sley_pipe(ours) == 0 && pipe2(foreign, O_CLOEXEC) == 0);
 	REQUIRE(sley_go(write_later, &ours[1]) == 0);
 	REQUIRE(sley_read(ours[0], &c, 1, SOON) == 1 && c == 'x');
@@ -89,7 +87,6 @@ static void use_files(void)
 {
 	char text[8] = "";
 	int file = memfd_create("file", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-
 	REQUIRE(file >= 0 && sley_pwrite(file, "text", 4, 0, SOON) == 4);
 	REQUIRE(sley_pread(file, text, sizeof(text), 0, SOON) == 4 && strcmp(text, "text") == 0);
 	REQUIRE(sley_read(file, text, 2, SOON) == 2 && sley_write(file, "s", 1, SOON) == 1);
@@ -107,7 +104,6 @@ static void use_children(void)
 	struct sley_process process;
 	int status;
 	char c;
-
 	REQUIRE(sley_process_spawn(&process, cat, &o, SOON) == 0);
 	REQUIRE(sley_write(process.in, "x", 1, SOON) == 1 && sley_read(process.out, &c, 1, SOON) == 1);
 	REQUIRE(sley_process_wait(&process, NULL, sley_in(SLEY_MS(3))) == -ETIMEDOUT);
@@ -140,7 +136,6 @@ static void use_stacks(unsigned n)
 	static struct sley_sem leave;
 	static sley_task tasks[STACKS_MOST];
 	struct sley_task_options o = { .size = sizeof(o), .private_stack = 1 };
-
 	for (unsigned i = 0; i < n; i++)
 		REQUIRE((tasks[i] = sley_spawn_with(&o, stay, &leave, SLEY_BY_POINTER)) > 0);
 	sley_sleep(sley_in(SLEY_MS(2)));
@@ -160,7 +155,6 @@ static void use_all(unsigned stacks)
 static double processor_time(void)
 {
 	struct rusage u;
-
 	getrusage(RUSAGE_SELF, &u);
 	return (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) +
 	       (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e6;
@@ -171,7 +165,6 @@ static const struct call *refused;
 static int main_refused(void *arg)
 {
 	unsigned stacks = refused->number == SYS_madvise ? STACKS_MOST : 10;
-
 	use_all(stacks / 2);
 	if (refused < &calls[REMEMBERED])
 		refuse_deadly(refused);
@@ -189,7 +182,6 @@ static int scenario_refused(void)
 {
 	struct sley_options o = { .size = sizeof(o), .workers = 1 };
 	int result = -1;
-
 	refused = &calls[atoi(getenv("REFUSED_CALL"))];
 	refuse(refused, atoi(getenv("REFUSED_WITH")));
 	int error = sley_run(main_refused, NULL, &o, &result);
@@ -199,7 +191,6 @@ static int scenario_refused(void)
 static void check_refused(size_t i, int error)
 {
 	char text[4096], number[16];
-
 	snprintf(number, sizeof(number), "%zu", i);
 	setenv("REFUSED_CALL", number, 1);
 	snprintf(number, sizeof(number), "%d", error);

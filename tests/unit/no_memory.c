@@ -18,7 +18,6 @@
 static void check_select(struct sley_case *cases, unsigned allocations, struct sley_chan *chan)
 {
 	char item[100];
-
 	for (unsigned good = 0; good < allocations; good++) {
 		store(&block_test_fail, good + 1, relaxed);
 		REQUIRE(sley_select(cases, 2, SLEY_NEVER) == -ENOMEM);
@@ -35,7 +34,6 @@ TASK_TEST(select, 1)
 {
 	char item[100];
 	struct sley_chan *words, *large;
-
 	REQUIRE(sley_chan_new(&words, 8, 1) == 0 && sley_chan_new(&large, sizeof(item), 1) == 0);
 	struct sley_case cases[2] = { { .op = SLEY_RECV }, { .chan = words, .op = SLEY_RECV, .into = item } };
 	check_select(cases, 1, words); /* the record */
@@ -63,7 +61,6 @@ TASK_TEST(offload, 1)
 {
 	struct sley_offload_options options = { .size = sizeof(options), .dropped = drop };
 	char block[] = "block";
-
 	called = drops = 0;
 	store(&block_test_fail, 1, relaxed);
 	REQUIRE(sley_offload(call, block, sizeof(block), SOON) == -ENOMEM && load(&drops, relaxed) == 0);
@@ -87,7 +84,6 @@ static struct rlimit plenty;
 static void take_all(void)
 {
 	struct rlimit none;
-
 	REQUIRE(getrlimit(RLIMIT_DATA, &plenty) == 0);
 	none = plenty;
 	none.rlim_cur = 4096; /* 0 would be ignored: mm/mmap.c, for Valgrind */
@@ -148,7 +144,6 @@ static int main_objects(void *arg)
 	struct sley_writer writer;
 	struct sley_process process;
 	const char *const argv[] = { "true", NULL };
-
 	take_all();
 	int errors[] = { sley_chan_new(&chan, 8, 1),
 			 sley_promise_new(&promise, &future, 8),
@@ -176,7 +171,6 @@ static int main_streams(void *arg)
 	struct sley_gen *gen;
 	uint64_t state = 0, item;
 	int listener = sley_listen("127.0.0.1:0", 0);
-
 	REQUIRE(listener >= 0 && sley_chan_new(&chan, 8, 1) == 0 && sley_gen_new(&gen, none, NULL, 0, 8) == 0);
 	REQUIRE(sley_stream_new(&stream, counts, NULL, &state, sizeof(state), 8) == 0);
 	take_all();
@@ -228,7 +222,6 @@ static void *submits(void *arg)
 static int main_submit(void *arg)
 {
 	pthread_t thread;
-
 	REQUIRE(sem_init(&go, 0, 0) == 0 && pthread_create(&thread, NULL, submits, NULL) == 0);
 	take_all();
 	sem_post(&go);

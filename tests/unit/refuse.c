@@ -29,7 +29,6 @@ static void add_filter(const struct call *call, unsigned answer)
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
 	};
 	struct sock_fprog program = { sizeof(any) / sizeof(any[0]), any };
-
 	if (call->argument)
 		program = (struct sock_fprog){ sizeof(certain) / sizeof(certain[0]), certain };
 	REQUIRE(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);

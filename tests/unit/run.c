@@ -22,7 +22,6 @@
 void run_with(int (*main)(void *), void *arg, const struct sley_options *options)
 {
 	int result = -1;
-
 	assert_int_equal(sley_run(main, arg, options, &result), 0);
 	assert_int_equal(result, 0);
 }
@@ -30,7 +29,6 @@ void run_with(int (*main)(void *), void *arg, const struct sley_options *options
 void run(int (*main)(void *), unsigned workers)
 {
 	struct sley_options options = { .size = sizeof(options), .workers = workers };
-
 	run_with(main, NULL, &options);
 }
 
@@ -43,7 +41,6 @@ void run_each(int (*main)(void *))
 void run_all(int (*main)(void *))
 {
 	struct sley_options few = { .size = sizeof(few), .stack_slots = 2 };
-
 	run_each(main);
 #ifndef SLEY_ASAN
 	for (few.workers = 1; few.workers <= 2; few.workers++)
@@ -66,7 +63,6 @@ void run_ways(int (*main)(void *), const int *ways, size_t n)
 uint64_t counter(enum sley_counter which)
 {
 	uint64_t sum = 0;
-
 	for (unsigned row = 0; row <= load(&region.header->worker_count, acquire); row++)
 		sum += load(&region_counters(row)[which], relaxed);
 	return sum;
@@ -75,7 +71,6 @@ uint64_t counter(enum sley_counter which)
 unsigned live_tasks(void)
 {
 	unsigned n = 0;
-
 	for (uint32_t word = 0; word < region.header->live.capacity; word++)
 		n += (unsigned)__builtin_popcountll(load(&region.live[word], acquire));
 	return n;
@@ -95,7 +90,6 @@ void await_state(sley_task task, enum sley_task_state state, enum sley_wait_kind
 {
 	const struct sley_region_task *record = record_of(task);
 	sley_time deadline = SOON;
-
 	while (state_of(task) != state || (kind != SLEY_WAIT_NONE && load(&record->wait_kind, relaxed) != kind)) {
 		REQUIRE(sley_now() < deadline);
 		sley_yield();
@@ -105,7 +99,6 @@ void await_state(sley_task task, enum sley_task_state state, enum sley_wait_kind
 void await_live(unsigned n)
 {
 	sley_time deadline = SOON;
-
 	while (live_tasks() != n) {
 		REQUIRE(sley_now() < deadline);
 		sley_yield();
@@ -117,7 +110,6 @@ unsigned open_descriptors(void)
 	DIR *dir = opendir("/proc/self/fd");
 	struct dirent *entry;
 	unsigned n = 0;
-
 	REQUIRE(dir != NULL);
 	while ((entry = readdir(dir))) {
 		char target[16];
@@ -152,7 +144,6 @@ void capture_end(char *text, size_t size)
 unsigned occurrences(const char *text, const char *needle)
 {
 	unsigned n = 0;
-
 	for (const char *p = text; (p = strstr(p, needle)); p += strlen(needle))
 		n++;
 	return n;
@@ -173,7 +164,6 @@ void scenario_main(int argc, char **argv, const struct scenario *scenarios)
 void scenario_exec(const char *name)
 {
 	const char *emulator = getenv("SLEY_TEST_EMULATOR");
-
 	if (emulator) /* the kernel does not start another machine's program */
 		execl(emulator, emulator, program_invocation_name, "--scenario", name, NULL);
 	else
@@ -185,7 +175,6 @@ int scenario_run(const char *name, char *text, size_t size)
 	int ends[2], status;
 	size_t used = 0;
 	ssize_t n;
-
 	assert_int_equal(pipe(ends), 0);
 	pid_t child = fork();
 	assert_true(child >= 0);
@@ -230,7 +219,6 @@ void assert_said(const char *text, const char *needle, unsigned times)
 bool own_network(void)
 {
 	struct ifreq request = { .ifr_name = "lo", .ifr_flags = IFF_UP | IFF_RUNNING };
-
 	if (unshare(CLONE_NEWNET) != 0)
 		return false;
 	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
@@ -242,7 +230,6 @@ bool own_network(void)
 bool own_network_set(const char *file, const char *value)
 {
 	char path[100];
-
 	snprintf(path, sizeof(path), "/proc/sys/net/%s", file);
 	int fd = open(path, O_WRONLY | O_CLOEXEC);
 	bool written = fd >= 0 && write(fd, value, strlen(value)) == (ssize_t)strlen(value);
@@ -254,7 +241,6 @@ bool own_network_set(const char *file, const char *value)
 void scenario_needs_network(const char *name)
 {
 	char text[1000];
-
 	test_need_kernel("it has no networks of one's own");
 	int status = scenario_run(name, text, sizeof(text));
 	if (WIFEXITED(status) && WEXITSTATUS(status) == CANNOT)

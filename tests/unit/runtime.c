@@ -28,7 +28,6 @@
 static int resolve(struct sley_options *options, struct sley_options *result)
 {
 	char text[1024];
-
 	capture_begin();
 	int error = options_resolve(options, result);
 	capture_end(text, sizeof(text));
@@ -41,7 +40,6 @@ static int resolve(struct sley_options *options, struct sley_options *result)
 TEST(limits)
 {
 	struct sley_options result, o = { .size = sizeof(o) };
-
 	o.workers = 256;
 	assert_int_equal(resolve(&o, &result), 0);
 	assert_int_equal(result.workers, 256);
@@ -77,7 +75,6 @@ TEST(limits)
 TEST(offload_limits)
 {
 	struct sley_options result, o = { .size = sizeof(o) };
-
 	o.offload_threads = 1u << 14;
 	o.compute_threads = 1024;
 	o.name_threads = 1024;
@@ -123,7 +120,6 @@ TEST(offload_limits)
 TEST(defaults)
 {
 	struct sley_options result, zero = { .size = sizeof(zero) };
-
 	for (int i = 0; i < 2; i++) {
 		assert_int_equal(options_resolve(i ? &zero : NULL, &result), 0);
 		assert_int_equal(result.max_tasks, 1 << 21);
@@ -142,10 +138,11 @@ TEST(defaults)
 /* The environment overrides; numbers have a K, M or G; anything else is -EINVAL and says which variable. */
 TEST(environment)
 {
-	static const char *const bad[] = { "x", "-1", "4x", "1KK", " 4", "0x10", "99999999999999999999999", "18446744073709551615G", "+4" };
+	static const char *const bad[] = {
+		"x", "-1", "4x", "1KK", " 4", "0x10", "99999999999999999999999", "18446744073709551615G", "+4"
+	};
 	struct sley_options result, o = { .size = sizeof(o), .workers = 3, .name = "given", .stack_size = MIB };
 	char text[1024];
-
 	setenv("SLEY_WORKERS", "5", 1);
 	setenv("SLEY_STACK_SIZE", "64K", 1);
 	setenv("SLEY_STACK_SLOTS", "99", 1);
@@ -200,7 +197,6 @@ TEST(results)
 static void run_again(void *arg)
 {
 	int value = 0;
-
 	REQUIRE(sley_run(return_argument, &value, NULL, NULL) == -EDEADLK);
 }
 
@@ -214,7 +210,6 @@ TASK_TEST(nested, 2)
 static void *run_too(void *error)
 {
 	int value = 0;
-
 	*(int *)error = sley_run(return_argument, &value, NULL, NULL);
 	return NULL;
 }
@@ -223,7 +218,6 @@ static int main_second_run(void *arg)
 {
 	pthread_t thread;
 	int error = 0;
-
 	REQUIRE(pthread_create(&thread, NULL, run_too, &error) == 0);
 	pthread_join(thread, NULL);
 	REQUIRE(error == -EBUSY);
@@ -235,7 +229,6 @@ TEST(second_run)
 {
 	pthread_t thread;
 	int error = -1;
-
 	run(main_second_run, 1);
 	assert_int_equal(pthread_create(&thread, NULL, run_too, &error), 0);
 	pthread_join(thread, NULL);
@@ -248,7 +241,6 @@ TEST(bad_options)
 	struct sley_options o = { .size = sizeof(o), .workers = 1000 };
 	char text[1024];
 	int value = 0;
-
 	capture_begin();
 	assert_int_equal(sley_run(return_argument, &value, &o, NULL), -EINVAL);
 	capture_end(text, sizeof(text));
@@ -260,7 +252,6 @@ TEST(bad_options)
 static void sleep_for_ever(void *arg)
 {
 	char frame[500];
-
 	memset(frame, 1, sizeof(frame));
 	sley_sleep(SLEY_NEVER);
 	REQUIRE(!frame[0]);
@@ -281,7 +272,6 @@ static int main_abandon(void *arg)
 {
 	struct sley_task_options private = { .size = sizeof(private), .private_stack = 1 };
 	char block[300] = { 0 };
-
 	for (int i = 0; i < 50; i++) {
 		REQUIRE(sley_spawn(sleep_for_ever, NULL) > 0);
 		REQUIRE(sley_spawn_with(&private, sleep_for_ever, NULL, SLEY_BY_POINTER) > 0);
@@ -298,7 +288,6 @@ static long mapped_pages(void)
 {
 	long total = 0;
 	FILE *f = fopen("/proc/self/statm", "re");
-
 	assert_non_null(f);
 	assert_int_equal(fscanf(f, "%ld", &total), 1);
 	fclose(f);
@@ -315,7 +304,6 @@ TEST(abandon)
 {
 	struct sley_options few = { .size = sizeof(few), .workers = 2, .stack_slots = 8 };
 	long pages = 0;
-
 	test_need_kernel("/proc/self/statm is qemu's");
 	for (int i = 0; i < 30; i++) {
 #ifndef SLEY_ASAN
@@ -339,14 +327,12 @@ TEST(abandon)
 static int run_it(void)
 {
 	int value = 0;
-
 	return -sley_run(return_argument, &value, NULL, NULL);
 }
 
 static void limit(int which, rlim_t most)
 {
 	struct rlimit low = { most, RLIM_INFINITY };
-
 	getrlimit(which, &low);
 	low.rlim_cur = most;
 	REQUIRE(setrlimit(which, &low) == 0);
@@ -356,7 +342,6 @@ static void limit(int which, rlim_t most)
 static int scenario_no_descriptors(void)
 {
 	int next = dup(2), error = 0;
-
 	close(next);
 	for (int free = 0; free < 10; free++) {
 		limit(RLIMIT_NOFILE, (rlim_t)(next + free));
@@ -371,7 +356,6 @@ static int scenario_no_descriptors(void)
 static int scenario_no_address_space(void)
 {
 	struct rlimit old;
-
 	getrlimit(RLIMIT_AS, &old);
 	limit(RLIMIT_AS, 200u << 20);
 	int error = run_it();
@@ -381,11 +365,9 @@ static int scenario_no_address_space(void)
 	return error;
 }
 
-
 static int scenario_no_threads(void)
 {
 	struct sley_options o = { .size = sizeof(o), .workers = 4 };
-
 	if (geteuid() == 0)
 		test_become_nobody();
 	limit(RLIMIT_NPROC, 1);
@@ -400,7 +382,6 @@ static int scenario_no_threads(void)
 TEST(no_resources)
 {
 	char text[4096];
-
 	test_need_kernel("qemu-user does not keep RLIMIT_AS");
 	int status = scenario_run("no_descriptors", text, sizeof(text));
 	assert_int_equal(status, 0);
@@ -429,42 +410,40 @@ static int check_child(void)
 {
 	char byte = 0;
 	int value = 0;
-
-	return sley_run(return_argument, &value, NULL, NULL) != -ECHILD  ? 1
-	       : sley_spawn(nothing, NULL) != -ECHILD                    ? 2
-	       : sley_go(nothing, NULL) != -ECHILD                       ? 3
-	       : sley_join(1, SLEY_NEVER) != -ECHILD                     ? 4
-	       : sley_sleep(0) != -ECHILD                                ? 5
-	       : sley_listen("127.0.0.1:0", 0) != -ECHILD                ? 6
-	       : sley_accept(0, SLEY_NEVER) != -ECHILD                   ? 7
-	       : sley_dial("127.0.0.1:1", SLEY_NEVER) != -ECHILD         ? 8
-	       : sley_read(0, &byte, 1, SLEY_NEVER) != -ECHILD           ? 9
-	       : sley_write(1, &byte, 1, SLEY_NEVER) != -ECHILD          ? 10
-	       : sley_read_full(0, &byte, 1, SLEY_NEVER) != -ECHILD      ? 11
-	       : sley_write_full(1, &byte, 1, SLEY_NEVER) != -ECHILD     ? 12
-	       : sley_poll(0, 1, SLEY_NEVER) != -ECHILD                  ? 13
-	       : sley_close(0) != -ECHILD                                ? 14
-	       : sley_mutex_lock(&mutex, SLEY_NEVER) != -ECHILD          ? 15
-	       : sley_mutex_trylock(&mutex) != -ECHILD                   ? 16
-	       : sley_mutex_unlock(&mutex) != -ECHILD                    ? 17
-	       : sley_group_add(&group, 1) != -ECHILD                    ? 18
-	       : sley_group_wait(&group, SLEY_NEVER) != -ECHILD          ? 19
-	       : sley_chan_send(chan, &byte, SLEY_NEVER) != -ECHILD      ? 20
-	       : sley_chan_recv(chan, &byte, SLEY_NEVER) != -ECHILD      ? 21
-	       : sley_chan_try_send(chan, &byte) != -ECHILD              ? 22
-	       : sley_chan_try_recv(chan, &byte) != -ECHILD              ? 23
-	       : sley_chan_close(chan) != -ECHILD                        ? 24
-	       : sley_dump(2) != -ECHILD                                 ? 25
-	       : sley_offload(nothing, NULL, 0, SLEY_NEVER) != -ECHILD   ? 27
-	       : sley_submit(nothing, NULL, 0, SLEY_NEVER) != -ECHILD    ? 28
-	       : sley_self() != 0                                        ? 26
-									 : (sley_yield(), sley_set_name("child"), 0);
+	return sley_run(return_argument, &value, NULL, NULL) != -ECHILD ? 1
+	       : sley_spawn(nothing, NULL) != -ECHILD                   ? 2
+	       : sley_go(nothing, NULL) != -ECHILD                      ? 3
+	       : sley_join(1, SLEY_NEVER) != -ECHILD                    ? 4
+	       : sley_sleep(0) != -ECHILD                               ? 5
+	       : sley_listen("127.0.0.1:0", 0) != -ECHILD               ? 6
+	       : sley_accept(0, SLEY_NEVER) != -ECHILD                  ? 7
+	       : sley_dial("127.0.0.1:1", SLEY_NEVER) != -ECHILD        ? 8
+	       : sley_read(0, &byte, 1, SLEY_NEVER) != -ECHILD          ? 9
+	       : sley_write(1, &byte, 1, SLEY_NEVER) != -ECHILD         ? 10
+	       : sley_read_full(0, &byte, 1, SLEY_NEVER) != -ECHILD     ? 11
+	       : sley_write_full(1, &byte, 1, SLEY_NEVER) != -ECHILD    ? 12
+	       : sley_poll(0, 1, SLEY_NEVER) != -ECHILD                 ? 13
+	       : sley_close(0) != -ECHILD                               ? 14
+	       : sley_mutex_lock(&mutex, SLEY_NEVER) != -ECHILD         ? 15
+	       : sley_mutex_trylock(&mutex) != -ECHILD                  ? 16
+	       : sley_mutex_unlock(&mutex) != -ECHILD                   ? 17
+	       : sley_group_add(&group, 1) != -ECHILD                   ? 18
+	       : sley_group_wait(&group, SLEY_NEVER) != -ECHILD         ? 19
+	       : sley_chan_send(chan, &byte, SLEY_NEVER) != -ECHILD     ? 20
+	       : sley_chan_recv(chan, &byte, SLEY_NEVER) != -ECHILD     ? 21
+	       : sley_chan_try_send(chan, &byte) != -ECHILD             ? 22
+	       : sley_chan_try_recv(chan, &byte) != -ECHILD             ? 23
+	       : sley_chan_close(chan) != -ECHILD                       ? 24
+	       : sley_dump(2) != -ECHILD                                ? 25
+	       : sley_offload(nothing, NULL, 0, SLEY_NEVER) != -ECHILD  ? 27
+	       : sley_submit(nothing, NULL, 0, SLEY_NEVER) != -ECHILD   ? 28
+	       : sley_self() != 0                                       ? 26
+									: (sley_yield(), sley_set_name("child"), 0);
 }
 
 static int wait_child(pid_t child)
 {
 	int status;
-
 	REQUIRE(child > 0 && waitpid(child, &status, 0) == child);
 	REQUIRE(WIFEXITED(status));
 	return WEXITSTATUS(status);
@@ -510,7 +489,6 @@ static int main_dump(void *arg)
 	struct sley_task_options options = { .size = sizeof(options), .name = "the-waiter" };
 	char text[8192], expected[256];
 	int fd = memfd_create("dump", MFD_CLOEXEC);
-
 	REQUIRE(sley_group_add(&group, 1) == 0);
 	line_of_waiter = __LINE__ + 1;
 	sley_task task = sley_spawn_with(&options, wait_for_group, NULL, SLEY_BY_POINTER);
@@ -526,11 +504,10 @@ static int main_dump(void *arg)
 	REQUIRE(occurrences(text, "worker 0 ") == 1 && occurrences(text, "worker 1 ") == 1);
 	snprintf(expected, sizeof(expected), "task %lld the-waiter waiting for group ", (long long)task);
 	REQUIRE(strstr(text, expected) != NULL);
-	snprintf(expected, sizeof(expected), "spawned at %s:%u as wait_for_group\n", __FILE__,
-		 line_of_waiter);
+	snprintf(expected, sizeof(expected), "spawned at %s:%u as wait_for_group\n", __FILE__, line_of_waiter);
 	REQUIRE(strstr(text, expected) != NULL);
-	snprintf(expected, sizeof(expected), ", stack %u live, %u KiB deepest, spawned", load(&record->live16, relaxed) * 16u,
-		 SLEY_TASK_DEEPEST(load(&record->parent_deepest, relaxed)) * 4);
+	snprintf(expected, sizeof(expected), ", stack %u live, %u KiB deepest, spawned",
+		 load(&record->live16, relaxed) * 16u, SLEY_TASK_DEEPEST(load(&record->parent_deepest, relaxed)) * 4);
 	REQUIRE(load(&record->live16, relaxed) > 0 && strstr(text, expected) != NULL);
 	snprintf(expected, sizeof(expected), "task %lld main running", (long long)sley_self());
 	REQUIRE(strstr(text, expected) != NULL);
@@ -552,7 +529,6 @@ TASK_TEST(dump_name, 1)
 {
 	char text[2048];
 	int fd = memfd_create("dump", MFD_CLOEXEC);
-
 	sley_set_name("\33[31m\nfake 9\33]0");
 	REQUIRE(sley_dump(fd) == 0);
 	ssize_t n = pread(fd, text, sizeof(text) - 1, 0);
@@ -574,7 +550,6 @@ static int main_quit(void *captured)
 {
 	char text[4096] = "";
 	sley_time deadline = SOON;
-
 	REQUIRE(kill(getpid(), SIGQUIT) == 0);
 	while (!strstr(text, " main ")) {
 		REQUIRE(sley_now() < deadline);
@@ -591,7 +566,6 @@ TEST(quit)
 	struct sley_options o = { .size = sizeof(o), .workers = 1, .flags = SLEY_RUN_DUMP_ON_SIGQUIT };
 	struct sigaction now;
 	int file = memfd_create("stderr", MFD_CLOEXEC), old = dup(2);
-
 	fflush(stderr);
 	dup2(file, 2);
 	run_with(main_quit, &file, &o);

@@ -27,7 +27,6 @@
 static unsigned private_descriptors(void)
 {
 	unsigned n = 0;
-
 	for (int fd = 3; fd < HIGHEST; fd++) {
 		int flags = fcntl(fd, F_GETFD);
 		if (flags < 0)
@@ -42,7 +41,6 @@ static void echo(void *arg)
 {
 	const int *fd = arg;
 	char c;
-
 	REQUIRE(sley_read(*fd, &c, 1, SOON) == 1);
 	REQUIRE(sley_write(*fd, &c, 1, SOON) == 1);
 }
@@ -50,7 +48,6 @@ static void echo(void *arg)
 static void read_one(void *arg)
 {
 	char c;
-
 	REQUIRE(sley_read(*(int *)arg, &c, 1, SOON) == 1);
 }
 
@@ -62,7 +59,6 @@ static void by_pointer(void *arg)
 static void complained(void *arg)
 {
 	int local;
-
 	REQUIRE(sley_go(by_pointer, &local) == -EFAULT);
 }
 
@@ -74,7 +70,6 @@ static int main_daemon(void *arg)
 	char c = 'x';
 	sigset_t set;
 	int log = open("/dev/shm", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-
 	for (int fd = 0; fd < 3; fd++)
 		REQUIRE(dup2(log, fd) == fd);
 	sley_task task = sley_spawn(complained, NULL);
@@ -117,7 +112,6 @@ static int scenario_closed(void)
 	sigset_t set;
 	struct sley_options o = { .size = sizeof(o), .workers = 2, .signals = &set };
 	int result = -1;
-
 	for (int fd = 3; fd < HIGHEST; fd++)
 		fcntl(fd, F_SETFD, FD_CLOEXEC); /* inherited ones */
 	unsigned before = private_descriptors();
@@ -136,7 +130,6 @@ static int scenario_closed(void)
 TEST(closed)
 {
 	char text[4096];
-
 	test_need_kernel("qemu-user has descriptors of its own");
 	assert_int_equal(scenario_run("closed", text, sizeof(text)), 0);
 }
@@ -147,7 +140,6 @@ static int main_unseen(void *arg)
 {
 	static int pair[2];
 	char text[4096] = "", c = 'x';
-
 	REQUIRE(sley_pipe(pair) == 0);
 	sley_task task = sley_spawn(read_one, &pair[0]);
 	await_state(task, SLEY_TASK_WAITING, SLEY_WAIT_READ);
@@ -178,7 +170,6 @@ static int run_unseen(void)
 static int scenario_no_memfd(void)
 {
 	static const struct call memfd_create = { "memfd_create", SYS_memfd_create, 0, 0 };
-
 	refuse(&memfd_create, atoi(getenv("REFUSED_WITH")));
 	return run_unseen();
 }
@@ -186,7 +177,6 @@ static int scenario_no_memfd(void)
 static int scenario_file_size(void)
 {
 	struct rlimit low = { 1 << 20, 1 << 20 };
-
 	REQUIRE(setrlimit(RLIMIT_FSIZE, &low) == 0);
 	return run_unseen();
 }
@@ -197,7 +187,6 @@ TEST(no_memfd)
 	static const char *const errors[] = { "1" /* EPERM */, "38" /* ENOSYS */, "24" /* EMFILE */,
 					      "23" /* ENFILE */ };
 	char text[4096];
-
 	test_need_kernel("qemu-user knows no filters");
 	for (unsigned i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {
 		setenv("REFUSED_WITH", errors[i], 1);
@@ -218,7 +207,6 @@ TASK_TEST(no_descriptor, 2)
 	struct iovec v = { bytes, sizeof(bytes) };
 	struct msghdr message = { .msg_iov = &v, .msg_iovlen = 1 };
 	struct rusage before, after;
-
 	getrusage(RUSAGE_SELF, &before);
 	for (unsigned i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
 		int fd = numbers[i];
@@ -252,7 +240,6 @@ static void expect_too_large(int file, const char *name)
 	int ends[2], source = open("/proc/self/exe", O_RDONLY);
 	char bytes[FILE_LIMIT] = { 0 };
 	loff_t offset = FILE_LIMIT;
-
 	REQUIRE(source >= 0 && sley_pipe(ends) == 0 && sley_write(ends[1], "x", 1, SOON) == 1);
 	REQUIRE(sley_pwrite(file, bytes, sizeof(bytes), 0, SOON) == FILE_LIMIT);
 	REQUIRE(sley_pwrite(file, bytes, sizeof(bytes), FILE_LIMIT, SOON) == -EFBIG);
@@ -271,7 +258,6 @@ static int main_raises(void *arg)
 {
 	char name[] = "/tmp/sley-start.XXXXXX";
 	int file = mkstemp(name), broken[2];
-
 	REQUIRE(file >= 0);
 	expect_too_large(file, name);
 	unlink(name);
@@ -290,7 +276,6 @@ static int scenario_raises(void)
 {
 	const struct rlimit low = { FILE_LIMIT, RLIM_INFINITY };
 	int result = -1;
-
 	REQUIRE(setrlimit(RLIMIT_FSIZE, &low) == 0);
 	return sley_run(main_raises, NULL, NULL, &result) || result;
 }
@@ -299,7 +284,6 @@ static int scenario_raises(void)
 TEST(raises)
 {
 	char text[4096];
-
 	test_need_kernel("qemu-user does not know RLIMIT_FSIZE");
 	assert_int_equal(scenario_run("raises", text, sizeof(text)), 0);
 }
@@ -312,7 +296,6 @@ static int main_table(void *arg)
 	char line[256];
 	unsigned size = 0;
 	FILE *status = fopen("/proc/self/status", "re");
-
 	REQUIRE(status);
 	while (size == 0 && fgets(line, sizeof(line), status))
 		sscanf(line, "FDSize: %u", &size);
@@ -324,7 +307,6 @@ static int scenario_table(void)
 {
 	struct rlimit enough = { 1024, 1024 };
 	int result = -1;
-
 	REQUIRE(setrlimit(RLIMIT_NOFILE, &enough) == 0);
 	return sley_run(main_table, NULL, NULL, &result) != 0 || result != 0;
 }
@@ -333,18 +315,13 @@ static int scenario_table(void)
 TEST(table)
 {
 	char text[4096];
-
 	test_need_kernel("qemu-user has descriptors of its own");
 	assert_int_equal(scenario_run("table", text, sizeof(text)), 0);
 }
 
 static const struct scenario scenarios[] = {
-	{ "table", scenario_table },
-	{ "raises", scenario_raises },
-	{ "no_memfd", scenario_no_memfd },
-	{ "file_size", scenario_file_size },
-	{ "closed", scenario_closed },
-	{ NULL, NULL },
+	{ "table", scenario_table },         { "raises", scenario_raises }, { "no_memfd", scenario_no_memfd },
+	{ "file_size", scenario_file_size }, { "closed", scenario_closed }, { NULL, NULL },
 };
 
 int main(int argc, char **argv)

@@ -34,7 +34,6 @@ static unsigned entries_of(const char *path)
 {
 	unsigned n = 0;
 	DIR *directory = opendir(path);
-
 	REQUIRE(directory);
 	while (readdir(directory))
 		n++;
@@ -53,7 +52,6 @@ static int run_one(void)
 {
 	struct sley_options options = { .size = sizeof(options), .workers = 2 };
 	int result = 0, error = sley_run(main_begun, NULL, &options, &result);
-
 	store(&armed, 0, release);
 	return error ? error : result == 7 ? 0 : 1;
 }
@@ -97,13 +95,13 @@ static struct outcome {
 	int error, again;            /* of both runs */
 	unsigned lines, descriptors, threads;
 	size_t mapped;
-} *outcome;
+} * outcome;
 
 /* ---- failing ---- */
 
 static struct {
-	unsigned call, error;  /* the one to fail, from 1; 0: none */
-	unsigned allocation;   /* the same */
+	unsigned call, error; /* the one to fail, from 1; 0: none */
+	unsigned allocation;  /* the same */
 	pid_t thread;
 	int listener;
 	sem_t listening;
@@ -166,14 +164,14 @@ static int answer(const struct seccomp_notif *call)
 static void *answer_all(void *unused)
 {
 	struct seccomp_notif call;
-
 	sem_wait(&fault.listening);
 	for (;;) {
 		memset(&call, 0, sizeof(call));
 		if (ioctl(fault.listener, SECCOMP_IOCTL_NOTIF_RECV, &call) != 0)
 			continue;
 		int error = answer(&call);
-		struct seccomp_notif_resp reply = { .id = call.id, .error = -error,
+		struct seccomp_notif_resp reply = { .id = call.id,
+						    .error = -error,
 						    .flags = error ? 0 : SECCOMP_USER_NOTIF_FLAG_CONTINUE };
 		ioctl(fault.listener, SECCOMP_IOCTL_NOTIF_SEND, &reply);
 	}
@@ -186,7 +184,6 @@ static void listen_to_calls(void)
 	struct sock_filter code[ROWS + 3] = { BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)) };
 	pthread_t thread;
 	unsigned n = 1;
-
 	for (unsigned i = 0; i < ROWS; i++)
 		code[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)table[i].number,
 							 (unsigned char)(ROWS - i), 0);
@@ -209,7 +206,6 @@ static size_t mapped_bytes(void)
 	unsigned long begin, end;
 	size_t sum = 0;
 	FILE *maps = fopen("/proc/self/maps", "r");
-
 	REQUIRE(maps);
 	while (fgets(line, sizeof(line), maps))
 		if (!strstr(line, "[heap]") && !strstr(line, "[stack]") && sscanf(line, "%lx-%lx", &begin, &end) == 2)
@@ -223,7 +219,6 @@ static unsigned lines_of(FILE *said)
 {
 	char line[1024];
 	unsigned n = 0;
-
 	rewind(said);
 	while (fgets(line, sizeof(line), said)) {
 		REQUIRE(strncmp(line, "sley: ", 6) == 0);
@@ -236,7 +231,6 @@ static void process(bool warm)
 {
 	int real = dup(STDERR_FILENO);
 	FILE *said = tmpfile();
-
 	REQUIRE(said && mallopt(M_ARENA_MAX, 1) == 1);
 	listen_to_calls();
 	if (warm)
@@ -258,7 +252,6 @@ static void process(bool warm)
 static void in_process(bool warm, unsigned call, int error, unsigned allocation)
 {
 	int status;
-
 	memset(outcome, 0, sizeof(*outcome));
 	pid_t child = fork();
 	assert_true(child >= 0);
@@ -281,11 +274,11 @@ static void check(const struct outcome *good, const char *what, unsigned number,
 {
 	static const int documented[] = { 0, ENOMEM, EMFILE, ENFILE, EAGAIN, ENOSPC, EPERM };
 	bool is_documented = false;
-
 	for (unsigned i = 0; i < sizeof(documented) / sizeof(documented[0]); i++)
 		is_documented |= outcome->error == -documented[i];
-	if (is_documented && outcome->again == 0 && outcome->lines <= 1 && outcome->descriptors == good->descriptors - outcome->lines &&
-	    outcome->threads <= good->threads && outcome->mapped <= good->mapped)
+	if (is_documented && outcome->again == 0 && outcome->lines <= 1 &&
+	    outcome->descriptors == good->descriptors - outcome->lines && outcome->threads <= good->threads &&
+	    outcome->mapped <= good->mapped)
 		return;
 	print_error("%s, the %u. of all, %s: %s, then %s, %u lines, %d descriptors, %d threads, %ld KiB more\n", what,
 		    number, error ? strerror(error) : "null", strerror(-outcome->error), strerror(-outcome->again),

@@ -15,7 +15,7 @@
 #define CORPSES     (2 * ABANDONED_MAX) /* some die in the normal course */
 #define TARGETS     64
 #define RETRY_NS    2000000000LL
-#define RETRY_TIMES 6                   /* doublings of that */
+#define RETRY_TIMES 6 /* doublings of that */
 #define NO_USER     (-1L)
 
 #define WHY_ITS    "this process's details are not read because reading its memory blocks (or its files)"
@@ -25,15 +25,15 @@
 
 static struct corpse {
 	bool used;
-	pid_t child;       /* to be reaped by us; 0: a grandchild */
-	int pidfd;         /* -1: none */
+	pid_t child; /* to be reaped by us; 0: a grandchild */
+	int pidfd;   /* -1: none */
 	bool blocked;
-	pid_t target;      /* 0: has ended since */
+	pid_t target; /* 0: has ended since */
 	long user;
 } corpses[CORPSES];
 
 static struct target {
-	pid_t pid;         /* 0: free */
+	pid_t pid; /* 0: free */
 	unsigned times;
 	int64_t until_ns;
 } targets[TARGETS];
@@ -43,7 +43,6 @@ static struct target {
 static bool is_dead(const struct corpse *c)
 {
 	struct pollfd ended = { .fd = c->pidfd, .events = POLLIN };
-
 	if (c->child)
 		return waitpid(c->child, NULL, WNOHANG) != 0;
 	return poll(&ended, 1, 0) == 1;
@@ -63,7 +62,6 @@ static void reap(void)
 unsigned abandoned_count(void)
 {
 	unsigned n = 0;
-
 	reap();
 	for (unsigned i = 0; i < CORPSES; i++)
 		n += corpses[i].used && corpses[i].blocked;
@@ -73,7 +71,6 @@ unsigned abandoned_count(void)
 static unsigned count_of_user(long user)
 {
 	unsigned n = 0;
-
 	for (unsigned i = 0; i < CORPSES; i++)
 		n += corpses[i].used && corpses[i].blocked && corpses[i].user == user;
 	return n;
@@ -93,7 +90,6 @@ static struct target *find_target(pid_t pid)
 static void note_target(pid_t pid)
 {
 	struct target *t = find_target(pid), *first = &targets[0];
-
 	for (unsigned i = 0; i < TARGETS && !t; i++)
 		if (targets[i].until_ns < first->until_ns)
 			first = &targets[i];
@@ -140,7 +136,6 @@ const char *abandoned_why(pid_t pid)
 {
 	const struct target *t = find_target(pid);
 	unsigned all;
-
 	if (t && t->until_ns > message_clock())
 		return WHY_ITS;
 	if (!patience_left(PATIENCE_LOOKS, process_user(pid), message_clock()))
@@ -159,7 +154,6 @@ const char *abandoned_why(pid_t pid)
 void abandoned_forget(pid_t pid)
 {
 	struct target *t = find_target(pid);
-
 	if (t)
 		*t = (struct target){ .pid = 0 };
 	for (unsigned i = 0; i < CORPSES; i++)

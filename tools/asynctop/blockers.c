@@ -28,8 +28,8 @@ struct picture {
 };
 
 struct pictures {
-	struct picture shown;  /* complete */
-	struct picture next;   /* taken, its stack is being resolved under `key` */
+	struct picture shown; /* complete */
+	struct picture next;  /* taken, its stack is being resolved under `key` */
 	uint64_t key;
 };
 
@@ -66,7 +66,6 @@ static void take_target(struct blockers *b, struct picture *p)
 	struct text name = { 0 };
 	int open = look_name(b->process->pid, b->process->dir, &name, &p->record);
 	char *was = open ? NULL : p->block.target_was;
-
 	if (open < 0) /* it cannot be told: it stays as it was */
 		return;
 	/* What it was is known if it was open at some tick before. */
@@ -84,7 +83,6 @@ static void take_target(struct blockers *b, struct picture *p)
 static void take_picture(struct blockers *b, struct picture *p, const struct model *m, const struct block_record *r)
 {
 	struct model_block *block = &p->block;
-
 	picture_clear(p);
 	p->taken = true;
 	p->record = *r;
@@ -99,7 +97,6 @@ static void take_picture(struct blockers *b, struct picture *p, const struct mod
 		snprintf(block->name, sizeof(block->name), "%s", model_site(m, r->site)->entry);
 	for (unsigned i = 0; i < SYSCALL_ARGS; i++) {
 		struct text arg = { 0 };
-
 		if (!syscall_arg(&arg, r, i))
 			break;
 		block->args[block->arg_count++] = text_take(&arg);
@@ -117,14 +114,19 @@ static bool same_block(const struct picture *p, const struct block_record *r)
 static struct symbols_request stack_question(const struct blockers *b, const struct block_record *r, uint64_t key)
 {
 	const uint64_t *regs = r->regs;
-
 	return (struct symbols_request){
 		.key = key,
 		.pid = b->process->pid,
 		.kind = SYMBOLS_SAMPLE,
 		.returns = r->syscall != SYSCALL_FAULT,
-		.registers = { .rip = regs[BLOCK_REG_IP], .rsp = regs[BLOCK_REG_SP], .rbp = regs[6], .rbx = regs[3],
-			       .r12 = regs[12], .r13 = regs[13], .r14 = regs[14], .r15 = regs[15] },
+		.registers = { .rip = regs[BLOCK_REG_IP],
+			       .rsp = regs[BLOCK_REG_SP],
+			       .rbp = regs[6],
+			       .rbx = regs[3],
+			       .r12 = regs[12],
+			       .r13 = regs[13],
+			       .r14 = regs[14],
+			       .r15 = regs[15] },
 		.stack = r->stack,
 		.stack_size = r->stack_size < BLOCK_STACK_MAX ? r->stack_size : BLOCK_STACK_MAX,
 	};
@@ -156,7 +158,6 @@ static void consider(struct blockers *b, struct blocker *e, const struct model *
 {
 	struct pictures *pictures = pictures_of(b, e);
 	struct symbols_request question;
-
 	if (pictures == NULL || pictures->next.taken || same_block(&pictures->shown, r))
 		return;
 	pictures->key = ++*b->next_key;
@@ -184,8 +185,8 @@ void place_from_frame(struct model_place *place, const struct symbols_frame *fra
 static void find_runtime(struct model_block *block, const struct symbols_answer *a)
 {
 	unsigned i = 0;
-
-	while (i < a->frames && i < SYMBOLS_FRAMES && a->frame[i].owner != SYMBOLS_SLEY && a->frame[i].owner != SYMBOLS_USER)
+	while (i < a->frames && i < SYMBOLS_FRAMES && a->frame[i].owner != SYMBOLS_SLEY &&
+	       a->frame[i].owner != SYMBOLS_USER)
 		i++;
 	if (i < a->frames && i < SYMBOLS_FRAMES && a->frame[i].owner == SYMBOLS_SLEY)
 		snprintf(block->runtime, sizeof(block->runtime), "%.60s", a->frame[i].function);
@@ -204,7 +205,6 @@ bool blockers_answer(struct blockers *b, const struct symbols_answer *answer)
 {
 	for (size_t i = 0; i < b->count; i++) {
 		struct pictures *e = b->entries[i]->pictures;
-
 		if (e == NULL || !e->next.taken || e->key != answer->key)
 			continue;
 		use_answer(&e->next.block, answer);
@@ -226,7 +226,6 @@ struct reading {
 static struct blocker *entry_of(struct blockers *b, uint32_t site, int32_t syscall)
 {
 	struct blocker *e;
-
 	for (size_t i = 0; i < b->count; i++)
 		if (b->entries[i]->site == site && b->entries[i]->syscall == syscall)
 			return b->entries[i];
@@ -243,7 +242,6 @@ void blockers_event(struct blockers *b, const struct model *m, const struct bloc
 {
 	struct blocker *e = entry_of(b, r->site, r->syscall);
 	uint64_t lasted = r->end_ns - r->start_ns;
-
 	if (e == NULL || r->end_ns < r->start_ns || lasted <= e->total.max_ns)
 		return;
 	e->total.max_ns = lasted;
@@ -254,7 +252,6 @@ static void read_total(void *context, const struct tracer_total *t)
 {
 	struct reading *reading = context;
 	struct blocker *e = entry_of(reading->blockers, t->key.site, t->key.syscall);
-
 	if (e == NULL)
 		return;
 	e->total = t->total;
@@ -271,7 +268,6 @@ static int64_t delay_so_far(const struct model *m, const struct block_record *r)
 	__int128 whole, q = r->delayed_tasks, lasted = m->time_ns - (int64_t)r->start_ns, result;
 	const struct sley_region_worker *w;
 	uint64_t begun, begun_ns;
-
 	if (r->worker >= m->worker_count || lasted <= 0)
 		return 0;
 	w = &m->workers[r->worker].line;
@@ -291,7 +287,6 @@ void blockers_stuck(struct blockers *b, const struct model *m, const struct bloc
 {
 	struct blocker *e = entry_of(b, r->site, r->syscall);
 	int64_t lasted = m->time_ns - (int64_t)r->start_ns;
-
 	if (e == NULL)
 		return;
 	if (lasted < 0)
@@ -309,7 +304,6 @@ void blockers_stuck(struct blockers *b, const struct model *m, const struct bloc
 static void read_blocked(void *context, const struct block_record *r)
 {
 	struct reading *reading = context;
-
 	blockers_stuck(reading->blockers, reading->model, r);
 }
 
@@ -317,7 +311,6 @@ int blockers_read(struct blockers *b, struct tracer *tracer, uint32_t process, c
 {
 	struct reading reading = { b, m };
 	int status = tracer_totals(tracer, process, read_total, &reading);
-
 	return status == 0 ? tracer_blocked(tracer, process, read_blocked, &reading) : status;
 }
 
@@ -325,7 +318,6 @@ void blockers_begin(struct blockers *b)
 {
 	for (size_t i = 0; i < b->count; i++) {
 		struct blocker *e = b->entries[i];
-
 		e->in_progress = 0;
 		e->in_progress_ns = 0;
 		e->in_progress_delayed_tasks = 0;
@@ -337,7 +329,6 @@ void blockers_end(struct blockers *b)
 {
 	for (size_t i = 0; i < b->count; i++) {
 		struct pictures *pictures = b->entries[i]->pictures;
-
 		if (pictures != NULL && pictures->shown.taken)
 			take_target(b, &pictures->shown);
 		if (pictures != NULL && pictures->next.taken)
@@ -364,10 +355,13 @@ static void copy_block(struct model_block *to, const struct model_block *from)
 static void fill_one(struct model_blocker *to, const struct blocker *e, const struct model *m)
 {
 	struct text verdict = { 0 };
-
 	*to = (struct model_blocker){
-		.site = e->site, .syscall = e->syscall, .total = e->total, .in_progress = e->in_progress,
-		.in_progress_ns = e->in_progress_ns, .in_progress_delayed_tasks = e->in_progress_delayed_tasks,
+		.site = e->site,
+		.syscall = e->syscall,
+		.total = e->total,
+		.in_progress = e->in_progress,
+		.in_progress_ns = e->in_progress_ns,
+		.in_progress_delayed_tasks = e->in_progress_delayed_tasks,
 		.in_progress_delayed_ns = e->in_progress_delayed_ns,
 	};
 	if (e->pictures != NULL && e->pictures->shown.taken)
@@ -388,7 +382,6 @@ void blockers_fill(struct blockers *b, struct model *m)
 	m->blocker_count = 0;
 	for (size_t i = 0; i < b->count; i++) {
 		const struct blocker *e = b->entries[i];
-
 		/* What was only sampled and is over left no count. */
 		if (e->total.count > 0 || e->in_progress > 0)
 			fill_one(&m->blockers[m->blocker_count++], e, m);
@@ -404,7 +397,6 @@ void blockers_free(struct blockers *b)
 {
 	for (size_t i = 0; i < b->count; i++) {
 		struct pictures *pictures = b->entries[i]->pictures;
-
 		if (pictures != NULL) {
 			picture_clear(&pictures->shown);
 			picture_clear(&pictures->next);

@@ -21,10 +21,10 @@ struct blockers {
 	struct symbols *symbols; /* NULL: places stay unknown */
 	struct blocker **entries;
 	size_t count, room;
-	size_t pictured;         /* entries that have pictures */
-	uint64_t unpictured;     /* longest blocks that had no room for theirs */
-	uint64_t *next_key;      /* shared by all processes: names of questions */
-	bool denied;             /* the last question was answered so */
+	size_t pictured;     /* entries that have pictures */
+	uint64_t unpictured; /* longest blocks that had no room for theirs */
+	uint64_t *next_key;  /* shared by all processes: names of questions */
+	bool denied;         /* the last question was answered so */
 };
 
 void blockers_init(struct blockers *b, struct process *p, struct symbols *s, uint64_t *next_key);

@@ -26,7 +26,6 @@ static void unmap_tables(void)
 	FILE *maps = fopen("/proc/self/maps", "re");
 	uint64_t start, end;
 	char line[512];
-
 	while (maps && fgets(line, sizeof(line), maps))
 		if (strstr(line, "anon_inode:bpf-map") && sscanf(line, "%" SCNx64 "-%" SCNx64, &start, &end) == 2)
 			munmap((void *)start, end - start);
@@ -47,7 +46,6 @@ int child_start(struct child *c, const char *name, child_body *body, const void 
 {
 	int pair[2];
 	pid_t pid;
-
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair))
 		return -errno;
 	pid = fork();
@@ -79,7 +77,6 @@ static bool sleeps(pid_t pid, uint64_t *times)
 	char path[32], line[128], state = '?';
 	bool found = false;
 	FILE *status;
-
 	snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
 	status = fopen(path, "re");
 	while (status && !found && fgets(line, sizeof(line), status)) {
@@ -99,7 +96,6 @@ void child_expect(struct child *c)
 bool child_blocked(struct child *c)
 {
 	uint64_t times;
-
 	if (c->pid == 0 || !sleeps(c->pid, &times)) {
 		c->asleep_ns = 0;
 		return false;
@@ -117,7 +113,6 @@ bool child_blocked(struct child *c)
 static int64_t next_look(int64_t deadline)
 {
 	int64_t look = message_clock() + LOOK_NS;
-
 	return look < deadline ? look : deadline;
 }
 
@@ -132,7 +127,6 @@ static int give_up(struct child *c, int64_t deadline)
 int child_send(struct child *c, const void *message, int descriptor, int64_t deadline)
 {
 	int error, again = 1;
-
 	while (again == 1) {
 		error = message_send(c->socket, message, descriptor, next_look(deadline));
 		if (error != -EAGAIN)
@@ -145,7 +139,6 @@ int child_send(struct child *c, const void *message, int descriptor, int64_t dea
 int child_receive(struct child *c, union message *message, int *descriptor, int64_t deadline)
 {
 	int got, again = 1;
-
 	while (again == 1) {
 		got = message_receive(c->socket, message, descriptor, next_look(deadline));
 		if (got != -EAGAIN)

@@ -21,10 +21,10 @@ union message;
 #define CHILD_SLEEP_NS 300000000 /* a slow disk takes less for one page */
 
 struct child {
-	pid_t pid;          /* 0: none */
+	pid_t pid; /* 0: none */
 	int socket;
-	uint64_t sleeps;    /* how often it had gone to sleep when it was seen asleep first */
-	int64_t asleep_ns;  /* when that was; 0: it was not */
+	uint64_t sleeps;   /* how often it had gone to sleep when it was seen asleep first */
+	int64_t asleep_ns; /* when that was; 0: it was not */
 };
 
 /* What it does, in a process with no descriptor but `socket`; see jail_detach(). It must not return. */

@@ -16,7 +16,6 @@
 int control_open(struct control *c, pid_t pid, int fd)
 {
 	struct sley_control page;
-
 	if (pread(fd, &page, sizeof(page), 0) != (ssize_t)sizeof(page) || page.magic != SLEY_CONTROL_MAGIC ||
 	    page.version != SLEY_REGION_VERSION)
 		return -1;
@@ -27,7 +26,6 @@ int control_open(struct control *c, pid_t pid, int fd)
 int control_renew(struct control *c, int64_t now_ns, int64_t for_ns)
 {
 	int error;
-
 	if (c->fd < 0)
 		return -EBADF;
 	if (for_ns > SLEY_LEASE_MAX_NS)
@@ -51,21 +49,18 @@ void control_close(struct control *c)
 static int store(int page, const void *value, size_t n, size_t offset)
 {
 	ssize_t put = pwrite(page, value, n, (off_t)offset);
-
 	return put == (ssize_t)n ? 0 : put < 0 ? -errno : -EIO;
 }
 
 int control_store(int page, uint32_t level, int64_t lease_ns)
 {
 	int status = store(page, &level, sizeof(level), offsetof(struct sley_control, level));
-
 	return status ? status : store(page, &lease_ns, sizeof(lease_ns), offsetof(struct sley_control, lease_ns));
 }
 
 int control_release(int page, int64_t lease_ns)
 {
 	int64_t current, none = 0;
-
 	if (pread(page, &current, sizeof(current), offsetof(struct sley_control, lease_ns)) !=
 		    (ssize_t)sizeof(current) ||
 	    current != lease_ns)

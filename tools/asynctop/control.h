@@ -11,10 +11,10 @@
 #include <sys/types.h>
 
 struct control {
-	pid_t pid;         /* of the process */
-	int fd;            /* -1: could not be opened */
-	int error;         /* errno of that, 0: there is no such page */
-	int64_t lease_ns;  /* the lease this tool wrote last */
+	pid_t pid;        /* of the process */
+	int fd;           /* -1: could not be opened */
+	int error;        /* errno of that, 0: there is no such page */
+	int64_t lease_ns; /* the lease this tool wrote last */
 };
 
 /* Takes memfd `fd` of process `pid` if it is a control page of this version: 0; else -1, and the caller owns it. */

@@ -21,7 +21,6 @@ void interrupt_by(const sigset_t *signals, int input)
 static bool signalled(void)
 {
 	sigset_t pending, wanted;
-
 	sigpending(&pending);
 	sigandset(&wanted, &pending, &by_signals);
 	return !sigisemptyset(&wanted);
@@ -30,7 +29,6 @@ static bool signalled(void)
 bool interrupted(void)
 {
 	struct pollfd input = { .fd = by_input, .events = POLLIN };
-
 	return armed && (signalled() || poll(&input, 1, 0) > 0);
 }
 
@@ -43,7 +41,6 @@ static void (*volatile on_abandon)(void);
 static void give_up(int unused)
 {
 	sigset_t that;
-
 	(void)unused;
 	if (on_abandon != NULL)
 		on_abandon();
@@ -64,7 +61,6 @@ void writing_hurries(int signal_number)
 void writing_begins(void)
 {
 	struct sigaction action = { .sa_handler = give_up, .sa_flags = SA_RESTART };
-
 	if (!armed)
 		return;
 	sigaction(SIGALRM, &action, NULL);

@@ -11,9 +11,11 @@
 static size_t decode(const unsigned char *s, uint32_t *c)
 {
 	static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
-	size_t n = s[0] < 0x80 ? 1 : s[0] >= 0xc2 && s[0] < 0xe0 ? 2 : s[0] >= 0xe0 && s[0] < 0xf0 ? 3 :
-		   s[0] >= 0xf0 && s[0] < 0xf5 ? 4 : 0;
-
+	size_t n = s[0] < 0x80                   ? 1
+		   : s[0] >= 0xc2 && s[0] < 0xe0 ? 2
+		   : s[0] >= 0xe0 && s[0] < 0xf0 ? 3
+		   : s[0] >= 0xf0 && s[0] < 0xf5 ? 4
+						 : 0;
 	if (n <= 1) {
 		*c = s[0];
 		return n;
@@ -48,7 +50,6 @@ static void put_string(struct text *t, const char *s)
 	while (*s) {
 		uint32_t c;
 		size_t n = decode((const unsigned char *)s, &c);
-
 		if (n == 0)
 			text_puts(t, "\\ufffd");
 		else if (c == '"' || c == '\\')

@@ -15,7 +15,6 @@
 bool living_ended(int dir)
 {
 	char first;
-
 	return readlinkat(dir, "exe", &first, 1) < 0 && (errno == ENOENT || errno == ESRCH);
 }
 
@@ -27,7 +26,6 @@ static int open_thread(int dir, pid_t tid)
 {
 	char task[32], name[32];
 	int thread;
-
 	snprintf(task, sizeof(task), "task/%d", (int)tid);
 	snprintf(name, sizeof(name), "../%d", (int)tid);
 	thread = openat(dir, name, O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -43,7 +41,6 @@ int living_open(int dir, pid_t *tid)
 	int fd = living_ended(dir) ? openat(dir, "task", O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1, thread = -1;
 	DIR *tasks = fd >= 0 ? fdopendir(fd) : NULL;
 	struct dirent *entry;
-
 	if (tasks == NULL) {
 		if (fd >= 0)
 			close(fd);
@@ -62,11 +59,9 @@ int living_do(int dir, int (*body)(int dir, void *argument), void *argument)
 {
 	bool again = true;
 	int result = 0;
-
 	for (int i = 0; i < AGAIN_MOST && again; i++) {
 		pid_t tid;
 		int thread = living_open(dir, &tid);
-
 		if (i > 0 && thread < 0)
 			break; /* all have ended */
 		result = body(thread >= 0 ? thread : dir, argument);

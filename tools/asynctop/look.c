@@ -31,7 +31,6 @@ static int64_t cpu_before, cpu_ns; /* of the lookers before; of this one */
 static int64_t own_cpu(void)
 {
 	struct timespec t;
-
 	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
 	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
@@ -40,7 +39,6 @@ static int name_target(int dir, struct message_look *m)
 {
 	struct text name = { 0 };
 	bool same = target_name(&name, dir, &m->record);
-
 	m->text_length = (uint32_t)(name.length < sizeof(m->text) ? name.length : sizeof(m->text));
 	memcpy(m->text, text_string(&name), m->text_length);
 	text_free(&name);
@@ -50,7 +48,6 @@ static int name_target(int dir, struct message_look *m)
 static int region(int dir, struct message_look *m, int *answer)
 {
 	struct found found;
-
 	find_region(dir, (long)m->own_pid, &found);
 	*answer = found.fd;
 	m->status = found.status;
@@ -69,7 +66,6 @@ static int look_in(int dir, void *argument)
 {
 	struct look_in *in = argument;
 	struct message_look *m = in->m;
-
 	if (in->answer >= 0)
 		close(in->answer);
 	in->answer = -1;
@@ -101,7 +97,6 @@ static int look(int descriptor, struct message_look *m, int *answer)
 {
 	struct look_in in = { .m = m, .answer = -1 };
 	int result;
-
 	if (m->what == LOOK_LEASE)
 		return control_store(descriptor, m->level, m->lease_ns);
 	if (m->what == LOOK_RELEASE)
@@ -128,12 +123,11 @@ static _Noreturn void looker_main(int socket, const void *unused)
 {
 	int descriptor, error = 0, schedstat = open("/proc/self/schedstat", O_RDONLY | O_CLOEXEC);
 	static union message m;
-
 	(void)unused;
-	while (!error && message_receive(socket, &m, &descriptor, MESSAGE_FOREVER) == 1 && m.head.type == MESSAGE_LOOK) {
+	while (!error && message_receive(socket, &m, &descriptor, MESSAGE_FOREVER) == 1 &&
+	       m.head.type == MESSAGE_LOOK) {
 		int64_t start = message_clock(), waited = waited_for_cpu(schedstat);
 		int answer = -1;
-
 		m.look.result = look(descriptor, &m.look, &answer);
 		m.look.cpu_ns = own_cpu();
 		m.look.took_ns = message_clock() - start - (waited_for_cpu(schedstat) - waited);
@@ -151,7 +145,6 @@ static _Noreturn void looker_main(int socket, const void *unused)
 static void leave(pid_t because)
 {
 	pid_t child = looker.pid;
-
 	child_end(&looker);
 	abandoned_child(child, because);
 	cpu_before += cpu_ns;
@@ -172,7 +165,6 @@ static int exchange(union message *m, int descriptor, int *got)
 {
 	int64_t deadline = message_clock() + PATIENCE_NS;
 	int error = looker.pid ? 0 : child_start(&looker, "asynctop-looker", looker_main, NULL);
-
 	if (!error) {
 		child_expect(&looker);
 		error = child_send(&looker, m, descriptor, deadline);
@@ -186,7 +178,6 @@ static int exchange(union message *m, int descriptor, int *got)
 static int ask_for(pid_t pid, int descriptor, const struct message_look *question, union message *m, int *got)
 {
 	int error = -EPIPE;
-
 	*got = -1;
 	if (interrupted())
 		return -EINTR;
@@ -194,7 +185,6 @@ static int ask_for(pid_t pid, int descriptor, const struct message_look *questio
 		return -EDEADLK;
 	for (int try = 0; try < 2 && error == -EPIPE; try++) {
 		int64_t start = message_clock();
-
 		m->look = *question;
 		m->look.head = (struct message_head){ .type = MESSAGE_LOOK, .size = sizeof(m->look) };
 		error = exchange(m, descriptor, got);
@@ -215,7 +205,6 @@ static struct message_look question;
 static int ask(pid_t pid, int descriptor)
 {
 	int got, result = ask_for(pid, descriptor, &question, &answer, &got);
-
 	if (got >= 0)
 		close(got);
 	return result;
@@ -230,7 +219,6 @@ int look_named(pid_t pid, int dir)
 int look_region(pid_t pid, int dir, long own_pid, struct found *found)
 {
 	int error;
-
 	question = (struct message_look){ .what = LOOK_REGION, .own_pid = own_pid };
 	error = ask_for(pid, dir, &question, &answer, &found->fd);
 	found->status = (enum process_status)answer.look.status;
@@ -261,7 +249,6 @@ int look_current(pid_t pid, int dir, const char *link)
 int look_call(pid_t pid, int dir, uint32_t tid, struct block_record *r, uint32_t *sample)
 {
 	int error;
-
 	question = (struct message_look){ .what = LOOK_CALL, .tid = tid, .record = *r };
 	error = ask(pid, dir);
 	if (error)
@@ -274,7 +261,6 @@ int look_call(pid_t pid, int dir, uint32_t tid, struct block_record *r, uint32_t
 int look_memory(pid_t pid, int dir, struct block_record *r)
 {
 	int error;
-
 	question = (struct message_look){ .what = LOOK_MEMORY, .record = *r };
 	error = ask(pid, dir);
 	if (!error)
@@ -285,7 +271,6 @@ int look_memory(pid_t pid, int dir, struct block_record *r)
 int look_name(pid_t pid, int dir, struct text *out, const struct block_record *r)
 {
 	int same;
-
 	question = (struct message_look){ .what = LOOK_NAME, .record = *r };
 	same = ask(pid, dir);
 	if (same >= 0)

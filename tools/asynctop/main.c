@@ -32,7 +32,7 @@
 
 #define SYMBOLS_FIRST_MS 5000 /* what a report waits for source lines: at the first tick, and later */
 #define SYMBOLS_LATER_MS 1000
-#define POLL_NS 50000000LL    /* single events are looked at so often: later their task may be gone, their file closed */
+#define POLL_NS          50000000LL /* single events are looked at so often: later their task may be gone, their file closed */
 
 static volatile sig_atomic_t stop_signal;
 
@@ -48,7 +48,6 @@ static void catch_stop(sigset_t *during_wait, int input)
 	static const int signals[] = { SIGINT, SIGTERM, SIGHUP };
 	struct sigaction action = { .sa_handler = on_stop, .sa_flags = SA_RESTART };
 	sigset_t block;
-
 	sigemptyset(&block);
 	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++) {
 		sigaction(signals[i], &action, NULL);
@@ -71,10 +70,10 @@ enum { WAIT_FIRST, WAIT_INPUT = SESSION_DESCRIPTORS, WAIT_TARGET, WAITED };
 static bool wait_until(struct session *s, int64_t deadline, bool input, const sigset_t *mask, bool *changed)
 {
 	int64_t left = (deadline < session_now() + POLL_NS ? deadline : session_now() + POLL_NS) - session_now();
-	struct timespec timeout = { .tv_sec = left > 0 ? left / 1000000000 : 0, .tv_nsec = left > 0 ? left % 1000000000 : 0 };
+	struct timespec timeout = { .tv_sec = left > 0 ? left / 1000000000 : 0,
+				    .tv_nsec = left > 0 ? left % 1000000000 : 0 };
 	struct pollfd fds[WAITED];
 	int work[SESSION_DESCRIPTORS], n;
-
 	session_descriptors(s, work);
 	for (int i = 0; i < SESSION_DESCRIPTORS; i++)
 		fds[WAIT_FIRST + i] = (struct pollfd){ .fd = work[i], .events = POLLIN };
@@ -97,7 +96,6 @@ static bool target_ended(const struct session *s)
 static int print(const struct text *t)
 {
 	bool written;
-
 	writing_begins();
 	written = fwrite(text_string(t), 1, t->length, stdout) == t->length && fflush(stdout) == 0;
 	writing_ends();
@@ -111,10 +109,8 @@ static int report(const struct session *s, const struct options *o)
 {
 	struct text out = { 0 };
 	int status;
-
 	for (size_t i = 0; i < s->count; i++) {
 		const struct model *m = &s->watches[i]->model;
-
 		if (m->time_ns == 0 || (s->left_out > 0 && m->time_ns < s->ticked_ns))
 			continue;
 		if (o->output == OUTPUT_JSON)
@@ -125,7 +121,8 @@ static int report(const struct session *s, const struct options *o)
 	status = print(&out);
 	text_free(&out);
 	if (s->left_out > 0)
-		fprintf(stderr, "asynctop: %zu processes are left out this time: their users' have taken their part of the time\n",
+		fprintf(stderr,
+			"asynctop: %zu processes are left out this time: their users' have taken their part of the time\n",
 			s->left_out);
 	return status;
 }
@@ -133,7 +130,6 @@ static int report(const struct session *s, const struct options *o)
 static void tell_rejected(const struct session *s)
 {
 	char line[256];
-
 	for (size_t i = 0; session_rejected(s, i, line, sizeof(line)); i++)
 		fprintf(stderr, "asynctop: %s\n", line);
 }
@@ -149,11 +145,9 @@ static int run_reports(struct session *s, const struct options *o, const sigset_
 {
 	int64_t next = session_now();
 	bool changed = false;
-
 	tell_rejected(s);
 	for (uint64_t tick = 0; o->ticks == TICKS_ENDLESS || tick < o->ticks; tick++) {
 		int status;
-
 		next += session_interval(s);
 		while (session_now() < next && !target_ended(s))
 			if (!wait_until(s, next, false, mask, &changed))
@@ -179,7 +173,6 @@ static void draw(struct ui *ui, const struct session *s)
 {
 	struct view v = { 0 };
 	int width, height;
-
 	screen_size(&width, &height);
 	ui_compose(ui, &v, s, width, height);
 	screen_draw(&v);
@@ -191,7 +184,6 @@ static bool take_keys(struct ui *ui, struct session *s, bool *changed)
 {
 	bool anew = false;
 	int key;
-
 	while ((key = screen_key()) != SCREEN_NO_KEY) {
 		*changed = true;
 		if (key != SCREEN_RESIZED)
@@ -210,7 +202,6 @@ static void hold(struct session *s)
 static void complain_terminal(void)
 {
 	struct text term = { 0 };
-
 	text_clean(&term, getenv("TERM") ? getenv("TERM") : "");
 	fprintf(stderr, "asynctop: the terminal cannot be used (TERM=%s); try -b\n", text_string(&term));
 	text_free(&term);
@@ -221,7 +212,6 @@ static int run_screen(struct session *s, const struct options *o, const sigset_t
 	uint64_t ticks = 0;
 	int64_t next = 0;
 	struct ui ui;
-
 	ui_init(&ui, o);
 	if (screen_open(o->colour) != 0) {
 		complain_terminal();
@@ -229,7 +219,6 @@ static int run_screen(struct session *s, const struct options *o, const sigset_t
 	}
 	while (!ui.quit && s->status == 0) {
 		bool changed = false, due = session_now() >= next || target_ended(s);
-
 		if (due && ui.paused && !target_ended(s))
 			hold(s);
 		else if (due)
@@ -271,13 +260,12 @@ static int run(const struct options *o)
 	struct session session;
 	sigset_t during_wait;
 	int status = session_open(&session, o);
-
 	if (status != EXIT_FINE) {
 		fprintf(stderr, "asynctop: %s\n", session.why);
 	} else {
 		catch_stop(&during_wait, o->output == OUTPUT_SCREEN ? STDIN_FILENO : -1);
-		status = o->output == OUTPUT_SCREEN ? run_screen(&session, o, &during_wait) :
-						      run_reports(&session, o, &during_wait);
+		status = o->output == OUTPUT_SCREEN ? run_screen(&session, o, &during_wait)
+						    : run_reports(&session, o, &during_wait);
 	}
 	session_close(&session);
 	if (stop_signal != 0) {
@@ -300,7 +288,6 @@ static bool hold_standard_descriptors(void)
 static void raise_descriptor_limit(void)
 {
 	struct rlimit limit;
-
 	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
 		limit.rlim_cur = limit.rlim_max;
 		(void)setrlimit(RLIMIT_NOFILE, &limit);
@@ -312,7 +299,6 @@ int main(int argc, char **argv)
 	struct options options;
 	enum options_result parsed;
 	int status;
-
 	if (!hold_standard_descriptors())
 		return EXIT_RUNTIME;
 	raise_descriptor_limit();

@@ -38,7 +38,6 @@ void model_free(struct model *m)
 const struct region_site *model_site(const struct model *m, uint32_t site)
 {
 	static const struct region_site unknown = { .file = "?", .function = "?", .entry = "?" };
-
 	return site < m->site_count ? &m->sites[site] : &unknown;
 }
 
@@ -46,7 +45,6 @@ const char *model_site_text(const struct model *m, uint32_t site, char out[160])
 {
 	const struct region_site *s = model_site(m, site);
 	const char *slash = strrchr(s->file, '/');
-
 	if (s->file[0] == '\0')
 		return "?";
 	if (s->line == 0)
@@ -59,7 +57,6 @@ const char *model_site_text(const struct model *m, uint32_t site, char out[160])
 void model_task_name(const struct model *m, const struct sley_region_task *t, char out[MODEL_NAME])
 {
 	const char *entry = model_site(m, t->site)->entry;
-
 	if (t->name[0] != '\0')
 		snprintf(out, MODEL_NAME, "%.*s", (int)sizeof(t->name), t->name);
 	else
@@ -87,7 +84,6 @@ int64_t model_in_state_min(const struct model *m, const struct sley_region_task 
 static int64_t sum(uint64_t a, int64_t b)
 {
 	uint64_t total;
-
 	if (b < 0)
 		b = 0;
 	if (__builtin_add_overflow(a, (uint64_t)b, &total) || total > INT64_MAX)
@@ -103,7 +99,6 @@ int64_t blocker_total_ns(const struct model_blocker *b)
 int64_t blocker_max_ns(const struct model_blocker *b)
 {
 	int64_t over = sum(b->total.max_ns, 0);
-
 	return over > b->in_progress_ns ? over : b->in_progress_ns;
 }
 
@@ -127,14 +122,12 @@ static const char *name_of(const char *const *names, size_t n, unsigned i)
 const char *task_state_text(unsigned state)
 {
 	static const char *const names[] = { "free", "ready", "running", "waiting", "slot", "ended" };
-
 	return NAME_OF(names, state);
 }
 
 const char *worker_mode_text(unsigned mode)
 {
 	static const char *const names[] = { "gone", "runtime", "task", "idle" };
-
 	return NAME_OF(names, mode);
 }
 
@@ -145,7 +138,6 @@ const char *wait_kind_text(unsigned kind)
 		SLEY_WAITS(WAIT_TEXT)
 #undef WAIT_TEXT
 	};
-
 	return NAME_OF(names, kind);
 }
 
@@ -156,7 +148,6 @@ const char *switch_cause_text(unsigned cause)
 		SWITCH_CAUSES(CAUSE_TEXT)
 #undef CAUSE_TEXT
 	};
-
 	return NAME_OF(names, cause);
 }
 
@@ -167,6 +158,5 @@ enum wait_object wait_object_type(unsigned kind)
 		SLEY_WAITS(WAIT_TYPE)
 #undef WAIT_TYPE
 	};
-
 	return kind < SLEY_WAIT_KINDS ? types[kind] : WAIT_OBJECT_none;
 }

@@ -18,8 +18,8 @@
 #include "syscalls.h"
 
 #define MODEL_UNKNOWN (-1) /* a time that is not known */
-#define MODEL_NAME 60      /* of a task: its own, or the function it runs */
-#define MODEL_FRAMES 8     /* of a stack that are kept */
+#define MODEL_NAME    60   /* of a task: its own, or the function it runs */
+#define MODEL_FRAMES  8    /* of a stack that are kept */
 
 /* One source of what is shown: it works, or `why` says what is missing and how to get it. */
 struct model_tier {
@@ -41,9 +41,9 @@ struct model_place {
 /* Tasks that gave their thread back to the runtime at one place last. */
 struct model_yield {
 	uint32_t site;
-	uint32_t kind;           /* enum sley_wait_kind; NONE: sley_yield() */
+	uint32_t kind; /* enum sley_wait_kind; NONE: sley_yield() */
 	uint64_t pc;
-	uint64_t waiting;        /* of them, still parked there */
+	uint64_t waiting; /* of them, still parked there */
 	uint64_t tasks;
 	struct model_place place;
 };
@@ -52,13 +52,13 @@ struct model_worker {
 	struct sley_region_worker line;
 	uint64_t switches[SWITCH_CAUSE_COUNT];
 	char task_name[MODEL_NAME];
-	int64_t in_task_ns;      /* how long at least it has not come back from its task; MODEL_UNKNOWN: it runs none */
-	int64_t blocked_ns;      /* how long it has been in the call that blocks it now; MODEL_UNKNOWN: in none */
+	int64_t in_task_ns; /* how long at least it has not come back from its task; MODEL_UNKNOWN: it runs none */
+	int64_t blocked_ns; /* how long it has been in the call that blocks it now; MODEL_UNKNOWN: in none */
 	int32_t syscall;
 };
 
 struct model_switch {
-	uint32_t site;           /* or NO_SITE */
+	uint32_t site; /* or NO_SITE */
 	uint32_t cause;
 	uint64_t count;
 };
@@ -72,14 +72,14 @@ struct model_block {
 	uint16_t fd_mode;
 	char *args[SYSCALL_ARGS]; /* decoded, owned */
 	unsigned arg_count;
-	char *target;            /* owned; NULL: the call works on no descriptor */
-	char *target_was;        /* what it was when last seen open, if `target` is closed by now; owned, or NULL */
+	char *target;     /* owned; NULL: the call works on no descriptor */
+	char *target_was; /* what it was when last seen open, if `target` is closed by now; owned, or NULL */
 	struct model_place place;
 	struct model_place stack[MODEL_FRAMES]; /* innermost first, of all owners */
 	unsigned frames;
-	char runtime[64];        /* the function of sley's that made the call; "": none, the service or a library did */
-	bool began_before;       /* asynctop attached: it is longer than is known */
-	bool resolved;           /* place and stack are final, even if empty */
+	char runtime[64];  /* the function of sley's that made the call; "": none, the service or a library did */
+	bool began_before; /* asynctop attached: it is longer than is known */
+	bool resolved;     /* place and stack are final, even if empty */
 };
 
 /* All blocks of one spawn site in one system call since asynctop attached. */
@@ -87,12 +87,12 @@ struct model_blocker {
 	uint32_t site;
 	int32_t syscall;
 	struct block_total total; /* those that are over */
-	uint32_t in_progress;    /* threads that are in it now */
-	int64_t in_progress_ns;  /* the longest of these so far */
+	uint32_t in_progress;     /* threads that are in it now */
+	int64_t in_progress_ns;   /* the longest of these so far */
 	uint64_t in_progress_delayed_tasks;
 	int64_t in_progress_delayed_ns;
 	struct model_block longest;
-	char *verdict;           /* owned */
+	char *verdict; /* owned */
 };
 
 /* A single block of at least min_block. */
@@ -108,12 +108,12 @@ struct model_event {
 
 struct model {
 	pid_t pid;
-	char service[40];        /* the name that the process gave itself */
+	char service[40]; /* the name that the process gave itself */
 	int64_t time_ns;
-	int64_t interval_ns;     /* since the tick before; 0 at the first */
-	int64_t watched_ns;      /* since asynctop attached */
-	int64_t times_since_ns;  /* since when all changes of state are stamped; MODEL_UNKNOWN: they are not */
-	bool running;            /* a sley_run() is under way */
+	int64_t interval_ns;    /* since the tick before; 0 at the first */
+	int64_t watched_ns;     /* since asynctop attached */
+	int64_t times_since_ns; /* since when all changes of state are stamped; MODEL_UNKNOWN: they are not */
+	bool running;           /* a sley_run() is under way */
 	bool gone;
 	struct model_tier tiers[TIERS];
 
@@ -124,15 +124,15 @@ struct model {
 	uint32_t worker_count;
 
 	uint64_t tasks_total;
-	uint64_t tasks_matched;  /* those that pass the filter */
+	uint64_t tasks_matched; /* those that pass the filter */
 	uint64_t states[SLEY_TASK_STATES];
-	uint64_t invalid;        /* records that made no sense */
+	uint64_t invalid;               /* records that made no sense */
 	struct sley_region_task *tasks; /* selected and sorted */
 	uint32_t task_count;
 
 	struct model_yield *yields;
 	uint32_t yield_count;
-	uint64_t yields_lost;    /* tasks whose place found no room */
+	uint64_t yields_lost; /* tasks whose place found no room */
 
 	struct model_switch *switches;
 	uint32_t switch_count;
@@ -146,7 +146,7 @@ struct model {
 
 	struct trace_drops drops;
 	uint64_t counters[SLEY_COUNTER_COUNT];
-	double tool_cpu;         /* CPUs that asynctop itself used since the tick before */
+	double tool_cpu; /* CPUs that asynctop itself used since the tick before */
 };
 
 void model_free(struct model *m);

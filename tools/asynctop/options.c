@@ -63,7 +63,6 @@ static void print_help(FILE *out)
 	fputs(help, out);
 	for (unsigned i = 0; i < TABLES; i++) {
 		const struct table *t = table_of(i);
-
 		fprintf(out, "\nKEY for %s%s:\n", t->key, i == TABLE_TASKS ? " (-s and -F)" : " (-s)");
 		print_columns(out, t);
 	}
@@ -73,7 +72,6 @@ static void print_help(FILE *out)
 static bool parse_number(const char *text, uint64_t low, uint64_t high, uint64_t *value)
 {
 	char *end;
-
 	errno = 0;
 	*value = strtoull(text, &end, 10);
 	return text[0] >= '0' && text[0] <= '9' && *end == '\0' && errno == 0 && *value >= low && *value <= high;
@@ -87,7 +85,6 @@ int64_t options_duration(const char *text)
 	} units[] = { { "", 1e9 }, { "s", 1e9 }, { "ms", 1e6 }, { "us", 1e3 }, { "ns", 1 } };
 	char *end;
 	double value;
-
 	if ((text[0] < '0' || text[0] > '9') && text[0] != '.')
 		return -1;
 	value = strtod(text, &end);
@@ -107,10 +104,8 @@ static bool wrong(FILE *errors, const char *what, const char *value)
 static bool set_order(struct options *o, const char *key, FILE *errors)
 {
 	bool found = false;
-
 	for (unsigned i = 0; i < TABLES; i++) {
 		struct order order = table_order(table_of(i), key);
-
 		if (order.column == NULL)
 			continue;
 		o->orders[i] = order;
@@ -122,7 +117,6 @@ static bool set_order(struct options *o, const char *key, FILE *errors)
 static bool add_filter(struct options *o, const char *text, FILE *errors)
 {
 	const char *why = "at most 8 filters";
-
 	if (o->filter_count == FILTERS_MAX || filter_parse(&o->filters[o->filter_count], text, &why) != 0) {
 		fprintf(errors, "asynctop: -F: %s: \"%s\" (see --help)\n%s", why, text, usage);
 		return false;
@@ -134,7 +128,6 @@ static bool add_filter(struct options *o, const char *text, FILE *errors)
 static bool apply(struct options *o, int option, const char *value, FILE *errors)
 {
 	uint64_t n;
-
 	switch (option) {
 	case 'p':
 		if (!parse_number(value, 1, INT32_MAX, &n))
@@ -174,11 +167,13 @@ static bool apply(struct options *o, int option, const char *value, FILE *errors
 static void set_defaults(struct options *o, bool terminal)
 {
 	const char *no_colour = getenv("NO_COLOR");
-
 	*o = (struct options){
 		.output = terminal ? OUTPUT_SCREEN : OUTPUT_TEXT,
-		.interval_ns = 1000000000, .ticks = terminal ? TICKS_ENDLESS : 1, .rows = ROWS_DEFAULT,
-		.min_block_ns = 1000000, .colour = no_colour == NULL || no_colour[0] == '\0',
+		.interval_ns = 1000000000,
+		.ticks = terminal ? TICKS_ENDLESS : 1,
+		.rows = ROWS_DEFAULT,
+		.min_block_ns = 1000000,
+		.colour = no_colour == NULL || no_colour[0] == '\0',
 		.filters = xcalloc(FILTERS_MAX, sizeof(*o->filters)),
 	};
 	for (unsigned i = 0; i < TABLES; i++)
@@ -188,7 +183,6 @@ static void set_defaults(struct options *o, bool terminal)
 enum options_result options_parse(struct options *o, int argc, char **argv, bool terminal, FILE *out, FILE *errors)
 {
 	int option;
-
 	set_defaults(o, terminal);
 	optind = 0;
 	while ((option = getopt_long(argc, argv, "p:bd:n:s:F:h", long_options, NULL)) != -1) {

@@ -17,19 +17,19 @@ enum exit_code { EXIT_FINE, EXIT_RUNTIME, EXIT_USAGE, EXIT_TARGET, EXIT_PRIVILEG
 
 enum output { OUTPUT_SCREEN, OUTPUT_TEXT, OUTPUT_JSON };
 
-#define ROWS_DEFAULT 100
-#define ROWS_MAX 100000
+#define ROWS_DEFAULT  100
+#define ROWS_MAX      100000
 #define TICKS_ENDLESS 0
 
 struct options {
 	enum output output;
-	pid_t pid;                    /* 0: all that there are */
+	pid_t pid; /* 0: all that there are */
 	int64_t interval_ns;
-	uint64_t ticks;               /* TICKS_ENDLESS, or so many */
+	uint64_t ticks; /* TICKS_ENDLESS, or so many */
 	uint32_t rows;
 	int64_t min_block_ns;
 	struct order orders[TABLES];
-	struct filter *filters;       /* FILTERS_MAX */
+	struct filter *filters; /* FILTERS_MAX */
 	unsigned filter_count;
 	bool colour;
 };

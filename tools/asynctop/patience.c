@@ -23,7 +23,6 @@ static struct book {
 static unsigned debtors(const struct book *b)
 {
 	unsigned n = 0;
-
 	for (unsigned i = 0; i < USERS; i++)
 		n += b->accounts[i].debt_ns > 0;
 	return n;
@@ -34,11 +33,9 @@ static void settle(struct book *b, int64_t now_ns)
 {
 	int64_t back = (now_ns - b->settled_ns) / b->share, part;
 	unsigned n;
-
 	while ((n = debtors(b)) > 0 && (part = back / n) > 0) {
 		for (unsigned i = 0; i < USERS; i++) {
 			int64_t paid = b->accounts[i].debt_ns < part ? b->accounts[i].debt_ns : part;
-
 			b->accounts[i].debt_ns -= paid;
 			back -= paid;
 		}
@@ -58,7 +55,6 @@ static struct account *find(struct book *b, long user)
 static struct account *open_account(struct book *b, long user)
 {
 	struct account *least = &b->accounts[0];
-
 	for (unsigned i = 1; i < USERS; i++)
 		if (b->accounts[i].debt_ns < least->debt_ns)
 			least = &b->accounts[i];
@@ -70,7 +66,6 @@ void patience_charge(enum patience kind, long user, int64_t took_ns, int64_t now
 {
 	struct book *b = &books[kind];
 	struct account *a;
-
 	settle(b, now_ns);
 	if (took_ns <= PATIENCE_FREE)
 		return;
@@ -84,7 +79,6 @@ bool patience_left(enum patience kind, long user, int64_t now_ns)
 {
 	struct book *b = &books[kind];
 	const struct account *a;
-
 	settle(b, now_ns);
 	a = find(b, user);
 	return a == NULL || a->debt_ns < b->most_ns;

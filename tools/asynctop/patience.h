@@ -15,11 +15,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define PATIENCE_MOST_NS 500000000
-#define PATIENCE_SHARE   4      /* a fourth */
+#define PATIENCE_MOST_NS       500000000
+#define PATIENCE_SHARE         4 /* a fourth */
 #define PATIENCE_TICKS_MOST_NS 200000000
 #define PATIENCE_TICKS_SHARE   6 /* more than the ticks' part of the time (session.c): else they are stretched for all */
-#define PATIENCE_FREE    100000 /* that every look may take, ns: most take less */
+#define PATIENCE_FREE          100000 /* that every look may take, ns: most take less */
 
 enum patience {
 	PATIENCE_LOOKS,

@@ -30,7 +30,6 @@ static enum process_status fail(struct process *p, enum process_status status, c
 static enum process_status fail(struct process *p, enum process_status status, const char *format, ...)
 {
 	va_list args;
-
 	va_start(args, format);
 	vsnprintf(p->why, sizeof(p->why), format, args);
 	va_end(args);
@@ -65,7 +64,6 @@ long process_user(pid_t pid)
 	char path[32];
 	struct stat st;
 	bool known = pidfd >= 0 && ioctl(pidfd, PIDFD_INFO, &info) == 0;
-
 	if (pidfd >= 0)
 		close(pidfd);
 	if (known)
@@ -77,11 +75,10 @@ long process_user(pid_t pid)
 static enum process_status open_handles(struct process *p)
 {
 	char path[32];
-
 	p->pidfd = (int)syscall(SYS_pidfd_open, p->pid, 0);
 	if (p->pidfd < 0)
-		return errno == EINVAL ? fail(p, PROCESS_GONE, "there is no such process") :
-					 fail_errno(p, errno, "pidfd_open");
+		return errno == EINVAL ? fail(p, PROCESS_GONE, "there is no such process")
+				       : fail_errno(p, errno, "pidfd_open");
 	snprintf(path, sizeof(path), "/proc/%d", (int)p->pid);
 	p->dir = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (p->dir < 0)
@@ -95,7 +92,6 @@ static enum process_status open_handles(struct process *p)
 static enum process_status fail_look(struct process *p, int error)
 {
 	const char *why = abandoned_why(p->pid);
-
 	if (why != NULL)
 		return fail(p, PROCESS_BLOCKED, "%s", why);
 	return fail_errno(p, -error, "looking into it");
@@ -106,7 +102,6 @@ static enum process_status open_region(struct process *p)
 {
 	struct found found;
 	int error = look_region(p->pid, p->dir, find_fdinfo(p->pidfd, "\nNSpid:\t"), &found);
-
 	if (error)
 		return fail_look(p, error);
 	memcpy(p->why, found.why, sizeof(p->why));
@@ -125,7 +120,6 @@ static enum process_status open_region(struct process *p)
 static void open_control(struct process *p)
 {
 	int fd, error = look_control(p->pid, p->dir, &fd);
-
 	p->control.error = error ? -error : 0;
 	if (fd < 0)
 		return;
@@ -144,7 +138,6 @@ void process_parts(struct process *p)
 {
 	for (unsigned part = 1; part <= SLEY_REGION_PARTS; part++) {
 		int number = SLEY_PART_FD(p->region.header.parts[part - 1]), fd = -1;
-
 		if (!region_part_changed(&p->region, part))
 			continue;
 		/* not asked now, or no answer: again at the next look */
@@ -157,7 +150,6 @@ void process_parts(struct process *p)
 enum process_status process_open(struct process *p, pid_t pid)
 {
 	enum process_status status;
-
 	*p = (struct process){ .pid = pid, .pidfd = -1, .dir = -1, .region.fd = -1, .control.fd = -1 };
 	status = open_handles(p);
 	if (status == PROCESS_OK)
@@ -185,7 +177,6 @@ void process_close(struct process *p)
 bool process_alive(const struct process *p)
 {
 	struct pollfd pfd = { .fd = p->pidfd, .events = POLLIN };
-
 	return poll(&pfd, 1, 0) == 0;
 }
 
@@ -199,7 +190,6 @@ bool process_current(const struct process *p)
 static int holds_region(int proc, const char *name, pid_t pid)
 {
 	int dir = openat(proc, name, O_PATH | O_DIRECTORY | O_CLOEXEC), holds;
-
 	if (dir < 0)
 		return errno == EACCES || errno == EPERM ? -EACCES : 0;
 	holds = look_named(pid, dir);
@@ -212,14 +202,12 @@ int process_scan(struct process_list *list)
 {
 	DIR *proc = opendir("/proc");
 	struct dirent *entry;
-
 	list->count = list->denied = 0;
 	if (proc == NULL)
 		return -errno;
 	while (!interrupted() && (entry = readdir(proc)) != NULL) {
 		pid_t pid = (pid_t)atoi(entry->d_name);
 		int holds;
-
 		if (pid <= 0 || pid == getpid())
 			continue;
 		holds = holds_region(dirfd(proc), entry->d_name, pid);

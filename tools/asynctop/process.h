@@ -22,24 +22,24 @@
 
 enum process_status {
 	PROCESS_OK,
-	PROCESS_GONE,      /* no such process */
-	PROCESS_FOREIGN,   /* it does not run sley */
-	PROCESS_DENIED,    /* not ours to look into */
-	PROCESS_VERSION,   /* another version of the region */
-	PROCESS_INVALID,   /* its region contradicts itself */
-	PROCESS_ERROR,     /* errno: descriptors, memory */
-	PROCESS_BLOCKED,   /* looking into it blocks (abandoned.h) */
+	PROCESS_GONE,    /* no such process */
+	PROCESS_FOREIGN, /* it does not run sley */
+	PROCESS_DENIED,  /* not ours to look into */
+	PROCESS_VERSION, /* another version of the region */
+	PROCESS_INVALID, /* its region contradicts itself */
+	PROCESS_ERROR,   /* errno: descriptors, memory */
+	PROCESS_BLOCKED, /* looking into it blocks (abandoned.h) */
 };
 
 struct process {
 	pid_t pid;
-	long uid;          /* of its user; -1: not known */
+	long uid; /* of its user; -1: not known */
 	int pidfd;
-	int dir;           /* /proc/PID; children look into it by way of living.h */
+	int dir; /* /proc/PID; children look into it by way of living.h */
 	struct region region;
 	struct control control;
 	char region_link[32]; /* its descriptor: "fd/N" */
-	char why[192];     /* for every status but PROCESS_OK: a sentence about it, without the pid */
+	char why[192];        /* for every status but PROCESS_OK: a sentence about it, without the pid */
 };
 
 /* Opens process `pid`. With any other status than PROCESS_OK nothing is held, and p->why is set. */
@@ -68,7 +68,7 @@ long process_user(pid_t pid);
 struct process_list {
 	pid_t *pids;
 	size_t count, room;
-	size_t denied;     /* processes that may not be looked into */
+	size_t denied; /* processes that may not be looked into */
 };
 
 /* Lists processes that hold a descriptor named as the region is: candidates for process_open(). 0 or -errno. */

@@ -19,8 +19,8 @@
  */
 #define DESCRIPTORS_MOST 16384
 
-#define REGION_LINK "/memfd:" SLEY_REGION_NAME " (deleted)"
-#define PART_LINK "/memfd:" SLEY_TASKS_NAME " (deleted)"
+#define REGION_LINK  "/memfd:" SLEY_REGION_NAME " (deleted)"
+#define PART_LINK    "/memfd:" SLEY_TASKS_NAME " (deleted)"
 #define CONTROL_LINK "/memfd:" SLEY_CONTROL_NAME " (deleted)"
 
 /* ---- small readers of /proc ---- */
@@ -29,7 +29,6 @@ static bool link_is(int dir, const char *name, const char *want)
 {
 	char target[64];
 	ssize_t n = readlinkat(dir, name, target, sizeof(target));
-
 	return n == (ssize_t)strlen(want) && memcmp(target, want, (size_t)n) == 0;
 }
 
@@ -40,7 +39,6 @@ static long last_number_after(const char *name, const char *key)
 	int fd = open(name, O_RDONLY | O_CLOEXEC);
 	ssize_t n;
 	long value = -1;
-
 	if (fd < 0)
 		return -1;
 	n = read(fd, buffer, sizeof(buffer) - 1);
@@ -65,7 +63,6 @@ static long last_number_after(const char *name, const char *key)
 long find_fdinfo(int fd, const char *key)
 {
 	char name[64];
-
 	snprintf(name, sizeof(name), "/proc/self/fdinfo/%d", fd);
 	return last_number_after(name, key);
 }
@@ -80,7 +77,6 @@ static long memfd_mount(void)
 {
 	static long mount = -1;
 	int fd;
-
 	if (mount >= 0)
 		return mount;
 	fd = memfd_create("asynctop", MFD_CLOEXEC);
@@ -99,7 +95,6 @@ static int open_memfd(int dir, const char *name, int flags)
 	char path[64];
 	int handle = openat(dir, name, O_PATH | O_CLOEXEC);
 	int fd;
-
 	if (handle < 0)
 		return -1;
 	if (memfd_mount() < 0 || mount_of(handle) != memfd_mount()) {
@@ -121,7 +116,6 @@ static void say(struct found *f, enum process_status status, const char *format,
 static void say(struct found *f, enum process_status status, const char *format, ...)
 {
 	va_list args;
-
 	va_start(args, format);
 	vsnprintf(f->why, sizeof(f->why), format, args);
 	va_end(args);
@@ -133,7 +127,6 @@ static void try_region(struct found *f, int fd, long own_pid)
 {
 	struct region region;
 	enum region_status status = region_open(&region, fd);
-
 	if (status == REGION_NONE)
 		say(f, PROCESS_FOREIGN, "it has not started sley");
 	else if (status == REGION_VERSION)
@@ -155,7 +148,6 @@ static int weight(enum process_status s)
 static void consider_region(struct found *f, int fds, const char *name, long own_pid)
 {
 	struct found attempt = { .fd = open_memfd(fds, name, O_RDONLY) };
-
 	if (attempt.fd < 0)
 		return;
 	try_region(&attempt, attempt.fd, own_pid);
@@ -172,7 +164,6 @@ static DIR *open_fds(int proc)
 {
 	int fd = openat(proc, "fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-
 	if (dir == NULL && fd >= 0)
 		close(fd);
 	return dir;
@@ -192,7 +183,6 @@ static void say_errno(struct found *f, int error)
 static const char *next_descriptor(DIR *fds, unsigned *left)
 {
 	struct dirent *entry = *left > 0 ? readdir(fds) : NULL;
-
 	--*left;
 	return entry != NULL ? entry->d_name : NULL;
 }
@@ -202,7 +192,6 @@ void find_region(int dir, long own_pid, struct found *f)
 	unsigned left = DESCRIPTORS_MOST;
 	DIR *fds = open_fds(dir);
 	const char *name;
-
 	*f = (struct found){ .fd = -1 };
 	if (fds == NULL) {
 		say_errno(f, errno);
@@ -223,7 +212,6 @@ int find_control(int dir, int *fd)
 	DIR *fds = open_fds(dir);
 	const char *name;
 	int error = fds == NULL ? -errno : 0;
-
 	*fd = -1;
 	while (fds != NULL && *fd < 0 && (name = next_descriptor(fds, &left)) != NULL) {
 		if (!link_is(dirfd(fds), name, CONTROL_LINK))
@@ -242,7 +230,6 @@ int find_named(int dir)
 	DIR *fds = open_fds(dir);
 	const char *name;
 	int found = 0;
-
 	if (fds == NULL)
 		return errno == EACCES || errno == EPERM ? -EACCES : 0;
 	while (!found && (name = next_descriptor(fds, &left)) != NULL)
@@ -255,7 +242,6 @@ int find_part(int dir, int number)
 {
 	char name[32];
 	int fds = openat(dir, "fd", O_PATH | O_DIRECTORY | O_CLOEXEC), fd = -1;
-
 	snprintf(name, sizeof(name), "%d", number);
 	if (fds >= 0 && number >= 0 && link_is(fds, name, PART_LINK))
 		fd = open_memfd(fds, name, O_RDONLY);

@@ -17,9 +17,9 @@
 /* A descriptor of a process. */
 struct found {
 	enum process_status status;
-	int fd;            /* -1: none; the caller's to close */
-	char link[32];     /* "fd/N" */
-	char why[192];     /* as of struct process */
+	int fd;        /* -1: none; the caller's to close */
+	char link[32]; /* "fd/N" */
+	char why[192]; /* as of struct process */
 };
 
 /* 1: it holds a descriptor named as the region is; 0: not; -EACCES. */

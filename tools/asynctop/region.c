@@ -25,10 +25,8 @@ static enum region_status invalid(struct region *r, const char *what, uint64_t i
 static bool read_at(int fd, void *buffer, size_t n, uint64_t offset)
 {
 	char *to = buffer;
-
 	while (n > 0) {
 		ssize_t got = pread(fd, to, n, (off_t)offset);
-
 		if (got < 0 && errno == EINTR)
 			continue;
 		if (got <= 0)
@@ -51,7 +49,6 @@ static enum region_status check_table(struct region *r, const struct table_rule 
 {
 	const struct sley_region_table *t = &rule->table;
 	char what[48];
-
 	snprintf(what, sizeof(what), "the %s table's stride", rule->name);
 	if (t->stride < rule->stride_min || t->stride > rule->stride_max || t->stride % 8 != 0)
 		return invalid(r, what, t->stride, rule->stride_min);
@@ -74,16 +71,15 @@ static enum region_status check_tables(struct region *r)
 		  SLEY_REGION_WORKERS },
 		{ "counter", h->counters, row, COUNTERS_MAX * 8, SLEY_REGION_WORKERS + 1 },
 		{ "live", h->live, 8, 8, 1u << (SLEY_TASK_INDEX_BITS - 6) },
-		{ "site", h->sites, sizeof(struct sley_region_site), sizeof(struct sley_region_site), SLEY_REGION_SITES },
+		{ "site", h->sites, sizeof(struct sley_region_site), sizeof(struct sley_region_site),
+		  SLEY_REGION_SITES },
 		{ "task", h->tasks, sizeof(struct sley_region_task), sizeof(struct sley_region_task),
 		  1u << SLEY_TASK_INDEX_BITS },
 	};
-
 	if (h->counter_count == 0 || h->counter_count > COUNTERS_MAX)
 		return invalid(r, "the number of counters", h->counter_count, COUNTERS_MAX);
 	for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++) {
 		enum region_status status = check_table(r, &rules[i]);
-
 		if (status != REGION_OK)
 			return status;
 	}
@@ -98,7 +94,6 @@ static enum region_status check_tables(struct region *r)
 static enum region_status check_counts(struct region *r)
 {
 	const struct sley_region_header *h = &r->header;
-
 	if (h->worker_count > h->workers.capacity || h->worker_count >= h->counters.capacity)
 		return invalid(r, "the number of workers", h->worker_count, h->workers.capacity);
 	if (h->site_count > h->sites.capacity)
@@ -113,7 +108,6 @@ static enum region_status check_counts(struct region *r)
 static bool is_sealed(int fd)
 {
 	int seals = fcntl(fd, F_GET_SEALS);
-
 	return seals >= 0 && (seals & (F_SEAL_SHRINK | F_SEAL_GROW)) == (F_SEAL_SHRINK | F_SEAL_GROW);
 }
 
@@ -121,7 +115,6 @@ static enum region_status check_file(struct region *r)
 {
 	const struct sley_region_header *h = &r->header;
 	off_t size = lseek(r->fd, 0, SEEK_END); /* and not stat: see look.h */
-
 	if (!is_sealed(r->fd)) {
 		snprintf(r->why, sizeof(r->why), "it is not sealed against shrinking and growing");
 		return REGION_INVALID;
@@ -142,11 +135,11 @@ static void copy_name(struct region *r)
 enum region_status region_open(struct region *r, int fd)
 {
 	enum region_status status;
-
 	memset(r, 0, sizeof(*r));
 	memset(r->parts, 0xff, sizeof(r->parts)); /* -1 */
 	r->fd = fd;
-	if (fcntl(fd, F_GET_SEALS) < 0 || !read_at(fd, &r->header, sizeof(r->header), 0) || r->header.magic != SLEY_REGION_MAGIC) {
+	if (fcntl(fd, F_GET_SEALS) < 0 || !read_at(fd, &r->header, sizeof(r->header), 0) ||
+	    r->header.magic != SLEY_REGION_MAGIC) {
 		snprintf(r->why, sizeof(r->why), "it has no header");
 		return REGION_NONE;
 	}
@@ -195,7 +188,6 @@ void region_part_set(struct region *r, unsigned part, int fd)
 static int records_of(const struct region *r, uint32_t index)
 {
 	unsigned part = (unsigned)SLEY_REGION_PART(index);
-
 	if (part == 0 || part > SLEY_REGION_PARTS || r->header.parts[part - 1] == 0)
 		return r->fd;
 	return r->parts[part - 1];
@@ -211,7 +203,6 @@ static bool fixed_part_equal(const struct sley_region_header *a, const struct sl
 enum region_status region_refresh(struct region *r)
 {
 	struct sley_region_header fresh;
-
 	if (!read_at(r->fd, &fresh, sizeof(fresh), 0)) {
 		snprintf(r->why, sizeof(r->why), "its header cannot be read any more");
 		return REGION_INVALID;
@@ -228,7 +219,6 @@ enum region_status region_refresh(struct region *r)
 int region_workers(struct region *r, struct sley_region_worker *out)
 {
 	uint32_t n = r->header.worker_count;
-
 	if (!read_at(r->fd, out, n * sizeof(*out), r->header.workers.offset))
 		return -1;
 	for (uint32_t i = 0; i < n; i++)
@@ -241,7 +231,6 @@ int region_counters(struct region *r, uint64_t out[SLEY_COUNTER_COUNT])
 	const struct sley_region_header *h = &r->header;
 	uint32_t known = h->counter_count < SLEY_COUNTER_COUNT ? h->counter_count : (uint32_t)SLEY_COUNTER_COUNT;
 	uint64_t row[SLEY_COUNTER_COUNT];
-
 	memset(out, 0, SLEY_COUNTER_COUNT * sizeof(*out));
 	for (uint32_t i = 0; i <= h->worker_count; i++) {
 		if (!read_at(r->fd, row, known * sizeof(row[0]), h->counters.offset + (uint64_t)i * h->counters.stride))
@@ -255,7 +244,12 @@ int region_counters(struct region *r, uint64_t out[SLEY_COUNTER_COUNT])
 static void copy_site(struct region_site *to, const struct sley_region_site *from)
 {
 	*to = (struct region_site){
-		.line = from->line, .stack = from->live16 * 16u, .deepest = from->deepest * 4096u, .spawned = from->spawned, .waits = from->waits, .yields = from->yields,
+		.line = from->line,
+		.stack = from->live16 * 16u,
+		.deepest = from->deepest * 4096u,
+		.spawned = from->spawned,
+		.waits = from->waits,
+		.yields = from->yields,
 	};
 	memcpy(to->file, from->file, sizeof(to->file) - 1);
 	memcpy(to->function, from->function, sizeof(to->function) - 1);
@@ -266,10 +260,8 @@ int region_sites(struct region *r, struct region_site *out, uint32_t first)
 {
 	struct sley_region_site buffer[64];
 	uint32_t n = r->header.site_count;
-
 	for (uint32_t i = first; i < n;) {
 		uint32_t some = n - i < 64 ? n - i : 64;
-
 		if (!read_at(r->fd, buffer, some * sizeof(buffer[0]), r->header.sites.offset + i * sizeof(buffer[0])))
 			return -1;
 		for (uint32_t k = 0; k < some; k++)
@@ -298,7 +290,6 @@ static bool read_live(const struct region *r, uint32_t first, uint32_t high, uin
 {
 	uint32_t bits = high - first < REGION_CHUNK ? high - first : REGION_CHUNK;
 	uint32_t words = (bits + 63) / 64;
-
 	memset(live, 0, REGION_CHUNK / 8);
 	if (!read_at(r->fd, live, words * 8, r->header.live.offset + first / 64 * 8))
 		return false;
@@ -312,7 +303,6 @@ static int read_chunk(struct region *r, uint32_t first, const uint64_t live[REGI
 		      struct region_cursor *cursor, struct sley_region_task *out)
 {
 	int low = -1, high = -1, n = 0, fd;
-
 	for (int i = 0; i < REGION_CHUNK / 64; i++) {
 		if (live[i] == 0)
 			continue;
@@ -333,7 +323,6 @@ static int read_chunk(struct region *r, uint32_t first, const uint64_t live[REGI
 		return -1;
 	for (int i = low; i <= high; i++) {
 		struct sley_region_task *t = &out[i - low];
-
 		if (!(live[i / 64] >> (i % 64) & 1) || t->id == 0)
 			continue;
 		if (check_task(r, first + (uint32_t)i, t))
@@ -348,10 +337,8 @@ int region_tasks(struct region *r, struct region_cursor *cursor, struct sley_reg
 {
 	uint32_t high = r->header.task_high;
 	int n = 0;
-
 	while (n == 0 && cursor->next < high) {
 		uint64_t live[REGION_CHUNK / 64];
-
 		if (!read_live(r, cursor->next, high, live))
 			return -1;
 		n = read_chunk(r, cursor->next, live, cursor, out);
@@ -364,7 +351,6 @@ int region_tasks(struct region *r, struct region_cursor *cursor, struct sley_reg
 static bool read_task(const struct region *r, uint64_t id, void *out, size_t n)
 {
 	uint64_t index = (id & SLEY_TASK_INDEX_MASK) - 1;
-
 	if ((id & SLEY_TASK_INDEX_MASK) == 0 || index >= r->header.task_high)
 		return false;
 	int fd = records_of(r, (uint32_t)index);
@@ -374,7 +360,6 @@ static bool read_task(const struct region *r, uint64_t id, void *out, size_t n)
 bool region_still(struct region *r, uint64_t id)
 {
 	uint64_t now;
-
 	return read_task(r, id, &now, sizeof(now)) && now == id;
 }
 

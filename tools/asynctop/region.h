@@ -19,18 +19,18 @@
 
 enum region_status {
 	REGION_OK,
-	REGION_NONE,       /* no region: not (yet) published, or something else */
-	REGION_VERSION,    /* of another version than this tool */
-	REGION_INVALID,    /* contradicts itself: `why` says how */
+	REGION_NONE,    /* no region: not (yet) published, or something else */
+	REGION_VERSION, /* of another version than this tool */
+	REGION_INVALID, /* contradicts itself: `why` says how */
 };
 
 struct region {
 	int fd;
 	int parts[SLEY_REGION_PARTS]; /* of the task records: a memfd, or -1; looked into by its word in the header */
 	uint64_t part_words[SLEY_REGION_PARTS]; /* the one it was opened by */
-	struct sley_region_header header; /* checked, and refreshed by region_refresh() */
+	struct sley_region_header header;       /* checked, and refreshed by region_refresh() */
 	char name[sizeof(((struct sley_region_header *)0)->name) + 1];
-	char why[160];     /* plain ASCII */
+	char why[160]; /* plain ASCII */
 };
 
 /* Strings end; `line` 0 means that the place is unknown. */
@@ -70,8 +70,8 @@ int region_sites(struct region *r, struct region_site *out, uint32_t first);
 #define REGION_CHUNK 2048 /* task records read at a time; a multiple of 64 */
 
 struct region_cursor {
-	uint32_t next;     /* record to look at next; start with 0 */
-	uint64_t invalid;  /* live records that made no sense and were left out */
+	uint32_t next;    /* record to look at next; start with 0 */
+	uint64_t invalid; /* live records that made no sense and were left out */
 };
 
 /*

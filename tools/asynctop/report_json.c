@@ -19,7 +19,6 @@ static void put_known(struct json *j, const char *key, int64_t value)
 static void put_source(struct json *j, const struct model *m)
 {
 	static const char *const keys[TIERS] = { "region", "times", "bpf", "symbols" };
-
 	json_object(j, "source");
 	for (unsigned i = 0; i < TIERS; i++) {
 		json_object(j, keys[i]);
@@ -33,7 +32,6 @@ static void put_source(struct json *j, const struct model *m)
 static void put_site(struct json *j, const char *key, const struct model *m, uint32_t number)
 {
 	const struct region_site *site = model_site(m, number);
-
 	if (number == NO_SITE) {
 		json_null(j, key);
 		return;
@@ -68,7 +66,6 @@ static void put_worker(struct json *j, const struct model *m, const struct model
 {
 	bool blocked = w->blocked_ns != MODEL_UNKNOWN;
 	char name[SYSCALL_NAME_MAX];
-
 	json_object(j, NULL);
 	json_uint(j, "id", w->line.index);
 	json_uint(j, "tid", w->line.tid);
@@ -92,7 +89,6 @@ static void put_worker(struct json *j, const struct model *m, const struct model
 static void put_address(struct json *j, uint64_t address)
 {
 	char hex[24];
-
 	snprintf(hex, sizeof(hex), "%#" PRIx64, address);
 	json_string(j, "object", hex);
 }
@@ -100,7 +96,6 @@ static void put_address(struct json *j, uint64_t address)
 static void put_wait(struct json *j, const struct sley_region_task *t)
 {
 	bool waits = t->state == SLEY_TASK_WAITING;
-
 	json_object(j, "wait");
 	json_string(j, "kind", waits ? wait_kind_text(t->wait_kind) : NULL);
 	switch (waits ? wait_object_type(t->wait_kind) : WAIT_OBJECT_none) {
@@ -131,7 +126,6 @@ static void put_deepest(struct json *j, const char *key, uint32_t bytes)
 static void put_task(struct json *j, const struct model *m, const struct sley_region_task *t)
 {
 	char name[MODEL_NAME];
-
 	model_task_name(m, t, name);
 	json_object(j, NULL);
 	json_uint(j, "id", t->id);
@@ -152,7 +146,6 @@ static void put_task(struct json *j, const struct model *m, const struct sley_re
 static void put_yield(struct json *j, const struct model *m, const struct model_yield *y)
 {
 	const struct region_site *site = model_site(m, y->site);
-
 	json_object(j, NULL);
 	put_site(j, "site", m, y->site);
 	json_string(j, "kind", y->pc == 0 ? NULL : y->kind == SLEY_WAIT_NONE ? "yield" : wait_kind_text(y->kind));
@@ -203,7 +196,6 @@ static void put_block(struct json *j, const struct model_block *b)
 static void put_blocker(struct json *j, const struct model *m, const struct model_blocker *b)
 {
 	char name[SYSCALL_NAME_MAX];
-
 	json_object(j, NULL);
 	put_task_name(j, b->longest.task, b->longest.name);
 	put_site(j, "site", m, b->site);
@@ -225,7 +217,6 @@ static void put_blocker(struct json *j, const struct model *m, const struct mode
 static void put_event(struct json *j, const struct model *m, const struct model_event *e)
 {
 	char name[SYSCALL_NAME_MAX];
-
 	json_object(j, NULL);
 	put_task_name(j, e->task, e->name);
 	put_site(j, "site", m, e->site);
@@ -270,18 +261,17 @@ static void put_counters(struct json *j, const struct model *m)
 }
 
 /* Writes array `key` with `put` for each of `n` elements. */
-#define PUT_ARRAY(j, m, key, items, n, put)                                                                             \
-	do {                                                                                                             \
-		json_array(j, key);                                                                                      \
-		for (uint32_t i_ = 0; i_ < (n); i_++)                                                                    \
-			put(j, m, &(items)[i_]);                                                                         \
-		json_end_array(j);                                                                                       \
+#define PUT_ARRAY(j, m, key, items, n, put) \
+	do { \
+		json_array(j, key); \
+		for (uint32_t i_ = 0; i_ < (n); i_++) \
+			put(j, m, &(items)[i_]); \
+		json_end_array(j); \
 	} while (0)
 
 void report_json(struct text *out, const struct model *m)
 {
 	struct json j = { 0 };
-
 	json_object(&j, NULL);
 	json_uint(&j, "schema_version", REPORT_SCHEMA_VERSION);
 	json_int(&j, "pid", m->pid);

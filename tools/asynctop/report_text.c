@@ -18,7 +18,6 @@ static void add_table(struct view *v, const struct model *m, enum table_id id, c
 	const struct table *t = table_of(id);
 	uint32_t count;
 	char line[128];
-
 	t->rows(m, &count);
 	view_add(v, STYLE_NORMAL, 0, "");
 	if (id == TABLE_TASKS && m->tasks_matched > m->task_count)
@@ -37,13 +36,13 @@ void report_text(struct text *out, const struct model *m, const struct order ord
 	static const enum table_id always[] = { TABLE_WORKERS, TABLE_TASKS, TABLE_YIELDS };
 	static const enum table_id traced[] = { TABLE_SWITCHES, TABLE_EVENTS, TABLE_BLOCKERS };
 	struct view v = { 0 };
-
 	view_summary(&v, m, 0);
 	for (unsigned i = 0; i < sizeof(always) / sizeof(always[0]); i++)
 		add_table(&v, m, always[i], orders, limit);
 	for (unsigned i = 0; i < sizeof(traced) / sizeof(traced[0]); i++)
 		if (m->tiers[TIER_BPF].active || (traced[i] == TABLE_BLOCKERS && m->blocker_count > 0))
-			add_table(&v, m, traced[i], orders, traced[i] == TABLE_EVENTS && limit > EVENTS_MAX ? EVENTS_MAX : limit);
+			add_table(&v, m, traced[i], orders,
+				  traced[i] == TABLE_EVENTS && limit > EVENTS_MAX ? EVENTS_MAX : limit);
 	if (m->blocker_count > 0) {
 		view_add(&v, STYLE_NORMAL, 0, "");
 		view_add(&v, STYLE_TITLE, 0, "verdicts");

@@ -20,10 +20,10 @@ static enum sample parse(const char *line, struct block_record *r)
 {
 	uint64_t v[8];
 	int number, n;
-
 	if (strncmp(line, "running", 7) == 0)
 		return SAMPLE_RUNNING;
-	n = sscanf(line, "%d %" SCNx64 " %" SCNx64 " %" SCNx64 " %" SCNx64 " %" SCNx64 " %" SCNx64 " %" SCNx64 " %" SCNx64,
+	n = sscanf(line,
+		   "%d %" SCNx64 " %" SCNx64 " %" SCNx64 " %" SCNx64 " %" SCNx64 " %" SCNx64 " %" SCNx64 " %" SCNx64,
 		   &number, &v[0], &v[1], &v[2], &v[3], &v[4], &v[5], &v[6], &v[7]);
 	if (n != 9 && n != 3)
 		return SAMPLE_NONE;
@@ -40,7 +40,6 @@ static enum sample read_call(int dir, uint32_t tid, struct block_record *r)
 	char path[48], line[256];
 	int fd;
 	ssize_t n;
-
 	snprintf(path, sizeof(path), "task/%u/syscall", tid);
 	fd = openat(dir, path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
@@ -57,11 +56,9 @@ static enum sample read_call(int dir, uint32_t tid, struct block_record *r)
 static size_t read_some(int mem, uint8_t *to, size_t n, uint64_t address)
 {
 	size_t done = 0;
-
 	while (done < n) {
 		size_t in_page = PAGE - (address + done) % PAGE, some = n - done < in_page ? n - done : in_page;
 		ssize_t got = pread(mem, to + done, some, (off_t)(address + done));
-
 		if (got <= 0)
 			break;
 		done += (size_t)got;
@@ -73,7 +70,6 @@ void sampler_memory(int dir, struct block_record *r)
 {
 	uint64_t sp = r->regs[BLOCK_REG_SP], n = r->stack_top > sp ? r->stack_top - sp : 0;
 	int mem = openat(dir, "mem", O_RDONLY | O_CLOEXEC), kept = syscall_kept(r->syscall);
-
 	r->stack_size = r->memory_size = 0;
 	if (mem < 0)
 		return;
@@ -86,7 +82,6 @@ void sampler_memory(int dir, struct block_record *r)
 enum sample sampler_read(int dir, uint32_t tid, struct block_record *r)
 {
 	enum sample sample = read_call(dir, tid, r);
-
 	if (sample != SAMPLE_BLOCKED)
 		return sample;
 	sampler_memory(dir, r);
@@ -100,16 +95,14 @@ enum sample sampler_read(int dir, uint32_t tid, struct block_record *r)
 static bool still(struct process *p, const struct sley_region_worker *w)
 {
 	struct sley_region_worker now;
-
-	return pread(p->region.fd, &now, sizeof(now), (off_t)(p->region.header.workers.offset + w->index * sizeof(now))) ==
-		       (ssize_t)sizeof(now) &&
+	return pread(p->region.fd, &now, sizeof(now),
+		     (off_t)(p->region.header.workers.offset + w->index * sizeof(now))) == (ssize_t)sizeof(now) &&
 	       now.dispatches == w->dispatches && now.mode == SLEY_WORKER_TASK && now.task == w->task;
 }
 
 enum sample sampler_look(struct process *p, const struct sley_region_worker *w, struct block_record *r)
 {
 	uint32_t sample;
-
 	memset(r, 0, sizeof(*r));
 	r->fd = -1;
 	r->task = w->task;

@@ -13,9 +13,9 @@
 #include "process.h"
 
 enum sample {
-	SAMPLE_NONE,       /* it cannot be told */
-	SAMPLE_RUNNING,    /* it computes, or waits for a CPU */
-	SAMPLE_BLOCKED,    /* it sleeps in a call: the record says in which */
+	SAMPLE_NONE,    /* it cannot be told */
+	SAMPLE_RUNNING, /* it computes, or waits for a CPU */
+	SAMPLE_BLOCKED, /* it sleeps in a call: the record says in which */
 };
 
 /*

@@ -25,8 +25,8 @@
 static bool is_open, has_colour, exit_registered;
 static volatile sig_atomic_t is_changed; /* the terminal is not as it was */
 static SCREEN *terminal;
-static struct termios modes;     /* as they were */
-static char restore[256];        /* what to send: attributes off, cursor on, main screen */
+static struct termios modes; /* as they were */
+static char restore[256];    /* what to send: attributes off, cursor on, main screen */
 static size_t restore_length;
 
 static const int fatal_signals[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGQUIT, SIGTRAP, SIGSYS, SIGXCPU };
@@ -45,7 +45,6 @@ static void add_restore(const char *s)
 static void restore_now(void)
 {
 	ssize_t ignored = write(STDOUT_FILENO, restore, restore_length);
-
 	(void)ignored;
 	tcsetattr(STDIN_FILENO, TCSANOW, &modes);
 }
@@ -54,7 +53,6 @@ static void restore_now(void)
 static void abandon(void)
 {
 	struct pollfd output = { .fd = STDOUT_FILENO, .events = POLLOUT };
-
 	if (!is_changed)
 		return;
 	tcflush(STDOUT_FILENO, TCOFLUSH);
@@ -74,7 +72,6 @@ static void on_fatal(int signal_number)
 static void catch_fatal(void (*handler)(int))
 {
 	struct sigaction action = { .sa_handler = handler, .sa_flags = SA_NODEFER };
-
 	for (size_t i = 0; i < sizeof(fatal_signals) / sizeof(fatal_signals[0]); i++)
 		sigaction(fatal_signals[i], &action, NULL);
 }
@@ -93,9 +90,9 @@ static const struct {
 	short colour;
 	attr_t attributes;
 } looks[STYLES] = {
-	[STYLE_NORMAL] = { -1, A_NORMAL },       [STYLE_TITLE] = { -1, A_BOLD },
-	[STYLE_HEAD] = { -1, A_UNDERLINE },      [STYLE_DIM] = { -1, A_DIM },
-	[STYLE_GOOD] = { COLOR_GREEN, A_NORMAL },[STYLE_BUSY] = { COLOR_YELLOW, A_NORMAL },
+	[STYLE_NORMAL] = { -1, A_NORMAL },        [STYLE_TITLE] = { -1, A_BOLD },
+	[STYLE_HEAD] = { -1, A_UNDERLINE },       [STYLE_DIM] = { -1, A_DIM },
+	[STYLE_GOOD] = { COLOR_GREEN, A_NORMAL }, [STYLE_BUSY] = { COLOR_YELLOW, A_NORMAL },
 	[STYLE_ALERT] = { COLOR_RED, A_BOLD },
 };
 
@@ -153,7 +150,6 @@ static void draw_line(int y, const struct view_line *line)
 {
 	attr_t attributes = looks[line->style].attributes | (line->selected ? A_REVERSE : A_NORMAL);
 	short pair = has_colour ? (short)(line->style + 1) : 0;
-
 	attr_set(attributes, pair, NULL);
 	mvaddstr(y, 0, line->text);
 	if (line->selected)
@@ -163,7 +159,6 @@ static void draw_line(int y, const struct view_line *line)
 void screen_draw(const struct view *v)
 {
 	int width, height;
-
 	screen_size(&width, &height);
 	erase();
 	for (size_t i = 0; i < v->count && (int)i < height; i++)
@@ -179,15 +174,25 @@ int screen_key(void)
 	static const struct {
 		int curses, key;
 	} keys[] = {
-		{ KEY_UP, UI_KEY_UP }, { KEY_DOWN, UI_KEY_DOWN }, { KEY_PPAGE, UI_KEY_PAGE_UP },
-		{ KEY_NPAGE, UI_KEY_PAGE_DOWN }, { KEY_HOME, UI_KEY_HOME }, { KEY_END, UI_KEY_END },
-		{ '\t', UI_KEY_TAB }, { KEY_BTAB, UI_KEY_BACK_TAB }, { KEY_ENTER, UI_KEY_ENTER },
-		{ '\r', UI_KEY_ENTER }, { '\n', UI_KEY_ENTER }, { 27, UI_KEY_ESCAPE },
-		{ KEY_BACKSPACE, UI_KEY_BACKSPACE }, { 127, UI_KEY_BACKSPACE }, { 8, UI_KEY_BACKSPACE },
-		{ KEY_RESIZE, SCREEN_RESIZED }, { ERR, SCREEN_NO_KEY },
+		{ KEY_UP, UI_KEY_UP },
+		{ KEY_DOWN, UI_KEY_DOWN },
+		{ KEY_PPAGE, UI_KEY_PAGE_UP },
+		{ KEY_NPAGE, UI_KEY_PAGE_DOWN },
+		{ KEY_HOME, UI_KEY_HOME },
+		{ KEY_END, UI_KEY_END },
+		{ '\t', UI_KEY_TAB },
+		{ KEY_BTAB, UI_KEY_BACK_TAB },
+		{ KEY_ENTER, UI_KEY_ENTER },
+		{ '\r', UI_KEY_ENTER },
+		{ '\n', UI_KEY_ENTER },
+		{ 27, UI_KEY_ESCAPE },
+		{ KEY_BACKSPACE, UI_KEY_BACKSPACE },
+		{ 127, UI_KEY_BACKSPACE },
+		{ 8, UI_KEY_BACKSPACE },
+		{ KEY_RESIZE, SCREEN_RESIZED },
+		{ ERR, SCREEN_NO_KEY },
 	};
 	int c = getch();
-
 	if (c == 12) { /* ^L: the terminal shows something else than what was sent */
 		clearok(curscr, TRUE);
 		return SCREEN_RESIZED;

@@ -21,7 +21,7 @@ void screen_size(int *width, int *height);
 
 void screen_draw(const struct view *v);
 
-#define SCREEN_NO_KEY (-1)
+#define SCREEN_NO_KEY  (-1)
 #define SCREEN_RESIZED (-2)
 
 /* The next key (a character or enum ui_key) without waiting, or one of the above. */

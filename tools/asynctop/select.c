@@ -13,7 +13,6 @@ int filter_parse(struct filter *f, const char *text, const char **why)
 {
 	const char *equals = strchr(text, '=');
 	char key[32];
-
 	memset(f, 0, sizeof(*f));
 	if (equals == NULL || equals == text || (size_t)(equals - text) >= sizeof(key)) {
 		*why = "a filter reads key=glob";
@@ -52,7 +51,6 @@ static bool match_cell(struct filter *f, const struct model *m, const struct sle
 bool filter_match(struct filter *f, const struct model *m, const struct sley_region_task *t)
 {
 	int domain = f->column->domain ? f->column->domain(t) : -1;
-
 	if (domain < 0 || domain >= COLUMN_DOMAIN)
 		return match_cell(f, m, t);
 	if (f->known[domain] == 0)
@@ -65,14 +63,12 @@ bool filter_match(struct filter *f, const struct model *m, const struct sley_reg
 static bool after(const struct selection *s, const struct sley_region_task *a, const struct sley_region_task *b)
 {
 	int c = order_compare(s->order, s->model, a, b);
-
 	return c ? c > 0 : a->id > b->id;
 }
 
 static void swap_rows(struct selection *s, uint32_t a, uint32_t b)
 {
 	struct sley_region_task t = s->rows[a];
-
 	s->rows[a] = s->rows[b];
 	s->rows[b] = t;
 }
@@ -89,7 +85,6 @@ static void sift_down(struct selection *s, uint32_t i, uint32_t n)
 {
 	for (;;) {
 		uint32_t last = i, left = 2 * i + 1;
-
 		for (uint32_t k = left; k < n && k <= left + 1; k++)
 			if (after(s, &s->rows[k], &s->rows[last]))
 				last = k;

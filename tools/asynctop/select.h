@@ -15,7 +15,7 @@
 struct filter {
 	const struct column *column;
 	char *glob;
-	struct text cell;                /* to write into */
+	struct text cell;                 /* to write into */
 	signed char known[COLUMN_DOMAIN]; /* 1 and -1: the answer; 0: not yet asked */
 };
 

@@ -20,14 +20,13 @@
 #include "patience.h"
 
 #define SCAN_EVERY_NS 2000000000LL
-#define SCAN_SHARE 20      /* a scan's cost times this is the least distance to the next */
-#define SLICE_MS   100     /* between two looks whether to go on */
-#define TICK_SHARE 4       /* a tick's cost times this is the least time between two */
+#define SCAN_SHARE    20  /* a scan's cost times this is the least distance to the next */
+#define SLICE_MS      100 /* between two looks whether to go on */
+#define TICK_SHARE    4   /* a tick's cost times this is the least time between two */
 
 int64_t session_now(void)
 {
 	struct timespec t;
-
 	clock_gettime(CLOCK_MONOTONIC, &t);
 	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
@@ -35,7 +34,6 @@ int64_t session_now(void)
 static int64_t cpu_now(void)
 {
 	struct rusage self;
-
 	getrusage(RUSAGE_SELF, &self);
 	return look_cpu() + ((int64_t)self.ru_utime.tv_sec + self.ru_stime.tv_sec) * 1000000000 +
 	       ((int64_t)self.ru_utime.tv_usec + self.ru_stime.tv_usec) * 1000;
@@ -48,7 +46,6 @@ static void explain_privilege(struct watch_tools *tools)
 {
 	char path[256];
 	ssize_t n = readlink("/proc/self/exe", path, sizeof(path) - 1);
-
 	path[n > 0 ? n : 0] = '\0';
 	snprintf(tools->tracer_why, sizeof(tools->tracer_why),
 		 "not permitted to ask the kernel; be root, or once: setcap cap_bpf,cap_perfmon=ep %s",
@@ -61,11 +58,11 @@ static void open_tiers(struct session *s)
 	const struct tracer_config config = { .min_block_ns = (uint64_t)s->options->min_block_ns };
 	char why[400];
 	int status;
-
 	/* Before the tracer, so that what is forked for it has nothing of that open. */
 	tools->symbols = symbols_open(NULL);
 	if (tools->symbols == NULL)
-		snprintf(tools->symbols_why, sizeof(tools->symbols_why), "no process to read them: %s", strerror(errno));
+		snprintf(tools->symbols_why, sizeof(tools->symbols_why), "no process to read them: %s",
+			 strerror(errno));
 	status = tracer_open(&tools->tracer, &config, why, sizeof(why));
 	if (status == 0)
 		return;
@@ -97,7 +94,6 @@ static int exit_code(enum process_status status)
 static void reject(struct session *s, pid_t pid, enum process_status status, const char *why)
 {
 	struct rejected *r;
-
 	if (s->rejected_count == SESSION_REJECTED) {
 		s->rejected_more++;
 		return;
@@ -123,7 +119,6 @@ bool session_rejected(const struct session *s, size_t i, char *line, size_t size
 static size_t watches_of(const struct session *s, long uid)
 {
 	size_t n = 0;
-
 	for (size_t i = 0; i < s->count; i++)
 		n += s->watches[i]->process.uid == uid;
 	return n;
@@ -133,7 +128,6 @@ static size_t watches_of(const struct session *s, long uid)
 static long most_watched_user(const struct session *s)
 {
 	long most = s->watches[0]->process.uid;
-
 	for (size_t i = 1; i < s->count; i++)
 		if (watches_of(s, s->watches[i]->process.uid) > watches_of(s, most))
 			most = s->watches[i]->process.uid;
@@ -143,7 +137,6 @@ static long most_watched_user(const struct session *s)
 static size_t newest_watch_of(const struct session *s, long uid)
 {
 	size_t newest = s->count;
-
 	for (size_t i = 0; i < s->count; i++)
 		if (s->watches[i]->process.uid == uid &&
 		    (newest == s->count || s->watches[i]->attached_ns > s->watches[newest]->attached_ns))
@@ -167,7 +160,6 @@ static bool make_room(struct session *s, long uid)
 {
 	long most;
 	size_t i;
-
 	if (s->count < SESSION_PROCESSES)
 		return true;
 	most = most_watched_user(s);
@@ -183,7 +175,6 @@ static void watch_process(struct session *s, struct process *p)
 {
 	struct watch *w = watch_new(p, &s->tools, s->options->rows);
 	size_t i;
-
 	watch_renew(w, &s->wish);
 	s->watches = xgrow(s->watches, s->count, &s->room, sizeof(*s->watches));
 	for (i = s->count++; i > 0 && s->watches[i - 1]->process.pid > p->pid; i--)
@@ -203,13 +194,11 @@ static int scan(struct session *s)
 {
 	int64_t start = session_now(), cpu = cpu_now();
 	int status = process_scan(&s->candidates);
-
 	s->rejected_count = s->rejected_more = 0;
 	for (size_t i = 0; status == 0 && i < s->candidates.count; i++) {
 		pid_t pid = s->candidates.pids[i];
 		struct process p;
 		enum process_status opened;
-
 		if (is_watched(s, pid))
 			continue;
 		if (interrupted())
@@ -227,8 +216,8 @@ static int scan(struct session *s)
 		}
 	}
 	s->scan_cost_ns = cpu_now() - cpu;
-	s->next_scan_ns = start + (s->scan_cost_ns * SCAN_SHARE > SCAN_EVERY_NS ? s->scan_cost_ns * SCAN_SHARE :
-				   SCAN_EVERY_NS);
+	s->next_scan_ns =
+		start + (s->scan_cost_ns * SCAN_SHARE > SCAN_EVERY_NS ? s->scan_cost_ns * SCAN_SHARE : SCAN_EVERY_NS);
 	return status;
 }
 
@@ -236,7 +225,6 @@ static int scan(struct session *s)
 static int open_all(struct session *s)
 {
 	int status = scan(s);
-
 	if (status < 0) {
 		snprintf(s->why, sizeof(s->why), "/proc: %s", strerror(-status));
 		return EXIT_RUNTIME;
@@ -248,8 +236,10 @@ static int open_all(struct session *s)
 		return exit_code(s->rejected[0].status);
 	}
 	if (s->candidates.denied > 0)
-		snprintf(s->why, sizeof(s->why), "no process that runs sley was found; %zu processes of other users may "
-			 "not be looked into, root may", s->candidates.denied);
+		snprintf(s->why, sizeof(s->why),
+			 "no process that runs sley was found; %zu processes of other users may "
+			 "not be looked into, root may",
+			 s->candidates.denied);
 	else
 		snprintf(s->why, sizeof(s->why), "no process that runs sley was found");
 	return EXIT_TARGET;
@@ -258,17 +248,18 @@ static int open_all(struct session *s)
 int session_open(struct session *s, const struct options *o)
 {
 	int status = EXIT_FINE;
-
 	*s = (struct session){ .options = o };
 	s->wish = (struct watch_wish){
-		.tasks = o->orders[TABLE_TASKS], .filters = o->filters, .filter_count = o->filter_count, .rows = o->rows,
+		.tasks = o->orders[TABLE_TASKS],
+		.filters = o->filters,
+		.filter_count = o->filter_count,
+		.rows = o->rows,
 		.interval_ns = o->interval_ns,
 	};
 	/* A wrong target is told before the kernel is bothered. */
 	if (o->pid != 0) {
 		struct process p;
 		enum process_status opened = process_open(&p, o->pid);
-
 		if (opened != PROCESS_OK) {
 			snprintf(s->why, sizeof(s->why), "process %d: %s", (int)o->pid, p.why);
 			return exit_code(opened);
@@ -307,7 +298,6 @@ void session_descriptors(const struct session *s, int fds[SESSION_DESCRIPTORS])
 static void take_event(void *context, const struct block_record *r)
 {
 	struct session *s = context;
-
 	for (size_t i = 0; i < s->count; i++)
 		if (s->watches[i]->traced && s->watches[i]->key == r->process)
 			watch_event(s->watches[i], r);
@@ -317,7 +307,6 @@ static bool take_answers(struct session *s)
 {
 	static struct symbols_answer answer;
 	bool changed = false;
-
 	while (s->tools.symbols != NULL && symbols_collect(s->tools.symbols, &answer) == 1) {
 		changed = true;
 		for (size_t i = 0; i < s->count; i++)
@@ -341,7 +330,6 @@ bool session_poll(struct session *s)
 static void drop(struct session *s, size_t i, enum watch_status status)
 {
 	struct watch *w = s->watches[i];
-
 	if (s->options->pid != 0) {
 		/* It stays, so that its last model can be shown. */
 		s->status = EXIT_TARGET;
@@ -368,12 +356,12 @@ static enum watch_status tick_one(struct session *s, struct watch *w, double use
 {
 	struct timespec before, after;
 	enum watch_status status;
-
 	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &before);
 	status = watch_tick(w, &s->wish, used);
 	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &after);
 	patience_charge(PATIENCE_TICKS, w->process.uid,
-			((int64_t)after.tv_sec - before.tv_sec) * 1000000000 + after.tv_nsec - before.tv_nsec, session_now());
+			((int64_t)after.tv_sec - before.tv_sec) * 1000000000 + after.tv_nsec - before.tv_nsec,
+			session_now());
 	return status;
 }
 
@@ -410,13 +398,11 @@ static void tick_all(struct session *s, double used)
 	long out[SESSION_PROCESSES]; /* users */
 	size_t n = s->count, first = whose_turn(s);
 	bool shared = is_shared(s);
-
 	s->left_out = 0;
 	/* One at least: the end of a single target is to be seen. */
 	for (size_t k = 0; k < n && (k == 0 || !interrupted()); k++) {
 		size_t i = (first + k) % n;
 		struct watch *w = s->watches[i];
-
 		if (!shared || has_turn(s, w->process.uid, out)) {
 			statuses[i] = tick_one(s, w, used);
 			continue;
@@ -433,7 +419,6 @@ void session_tick(struct session *s)
 {
 	int64_t start = session_now(), cpu = cpu_now();
 	double used = start > s->ticked_ns ? (double)(cpu - s->tick_cpu_ns) / (double)(start - s->ticked_ns) : 0;
-
 	if (s->options->pid == 0 && start >= s->next_scan_ns)
 		(void)scan(s);
 	session_poll(s);
@@ -453,11 +438,10 @@ void session_resolve(struct session *s)
 void session_resolve_all(struct session *s, int timeout_ms)
 {
 	int64_t end = session_now() + timeout_ms * 1000000LL;
-
 	while (s->tools.symbols != NULL) {
 		int64_t left = (end - session_now()) / 1000000;
-
-		if (left <= 0 || interrupted() || symbols_wait(s->tools.symbols, left < SLICE_MS ? (int)left : SLICE_MS) == 0)
+		if (left <= 0 || interrupted() ||
+		    symbols_wait(s->tools.symbols, left < SLICE_MS ? (int)left : SLICE_MS) == 0)
 			break;
 		take_answers(s);
 	}
@@ -468,6 +452,5 @@ void session_resolve_all(struct session *s, int timeout_ms)
 int64_t session_interval(const struct session *s)
 {
 	int64_t least = s->tick_cost_ns * TICK_SHARE;
-
 	return s->options->interval_ns > least ? s->options->interval_ns : least;
 }

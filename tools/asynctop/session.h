@@ -13,7 +13,7 @@
 #define SESSION_DESCRIPTORS 2
 
 #define SESSION_PROCESSES WATCH_PROCESSES /* watched at a time */
-#define SESSION_REJECTED 16               /* of those that are not, told by name */
+#define SESSION_REJECTED  16              /* of those that are not, told by name */
 
 /* A process that has a region and is not watched, and why. */
 struct rejected {
@@ -26,19 +26,19 @@ struct session {
 	const struct options *options;
 	struct watch_tools tools;
 	struct watch_wish wish;
-	struct watch **watches;    /* by pid */
+	struct watch **watches; /* by pid */
 	size_t count, room;
 	struct rejected rejected[SESSION_REJECTED];
 	size_t rejected_count;
-	size_t rejected_more;      /* beyond these */
+	size_t rejected_more; /* beyond these */
 	struct process_list candidates;
 	int64_t next_scan_ns;
 	int64_t scan_cost_ns;
-	int64_t tick_cost_ns;      /* of the last tick: CPU time spent in it */
+	int64_t tick_cost_ns; /* of the last tick: CPU time spent in it */
 	int64_t ticked_ns, tick_cpu_ns;
-	pid_t turn;                /* who was left out of the last tick: the next begins with it */
-	size_t left_out;           /* so many were */
-	int status;                /* exit code of a -p target that is gone or lies; 0: it is there */
+	pid_t turn;      /* who was left out of the last tick: the next begins with it */
+	size_t left_out; /* so many were */
+	int status;      /* exit code of a -p target that is gone or lies; 0: it is there */
 	char why[256];
 };
 

@@ -26,7 +26,7 @@
 #define TIMEOUT_MS      5000
 #define BROKER_SLACK_MS 1000       /* for its own work, above twice the reader's time */
 #define RETRY_NS        1000000000 /* between brokers that do not live */
-#define COLLECT_AT_ONCE 32 /* answers taken from the socket in one call */
+#define COLLECT_AT_ONCE 32         /* answers taken from the socket in one call */
 
 struct question {
 	struct question *next;
@@ -76,7 +76,6 @@ static void set_reader(struct symbols *s, pid_t reader)
 static void stop_broker(struct symbols *s, pid_t because)
 {
 	pid_t broker = s->broker.pid;
-
 	child_end(&s->broker);
 	abandoned_child(broker, because);
 	set_reader(s, 0);
@@ -99,7 +98,6 @@ static bool start_broker(struct symbols *s)
 static void make_ready(struct symbols *s, struct kept_answer *answer)
 {
 	struct ready *r = xcalloc(1, sizeof(*r));
-
 	r->answer = answer;
 	*s->ready_end = r;
 	s->ready_end = &r->next;
@@ -109,7 +107,6 @@ static void make_ready(struct symbols *s, struct kept_answer *answer)
 static struct question *take_question(struct symbols *s, struct question **at)
 {
 	struct question *q = *at;
-
 	*at = q->next;
 	if (s->open_end == &q->next)
 		s->open_end = at;
@@ -121,7 +118,6 @@ static struct question *take_question(struct symbols *s, struct question **at)
 static void settle(struct symbols *s, struct question **at, struct kept_answer *answer)
 {
 	struct question *q = take_question(s, at);
-
 	cache_keep(&s->cache, q->digest, answer, message_clock());
 	if (q->silent)
 		free(answer);
@@ -145,7 +141,6 @@ static void blame_oldest(struct symbols *s)
 static void send_questions(struct symbols *s)
 {
 	bool idle = !s->open || !s->open->sent;
-
 	for (struct question *q = s->open; q && s->broker.pid; q = q->next) {
 		if (q->sent)
 			continue;
@@ -215,7 +210,6 @@ static void broker_blocked(struct symbols *s)
 static void reader_blocked(struct symbols *s, pid_t because)
 {
 	int pidfd = s->reader_pidfd;
-
 	s->reader_pidfd = -1;
 	set_reader(s, 0);
 	abandoned_grandchild(pidfd, because);
@@ -241,10 +235,8 @@ static void take_answer(struct symbols *s, const struct message_answer *m)
 static void receive_answers(struct symbols *s)
 {
 	union message m;
-
 	for (int i = 0; i < COLLECT_AT_ONCE && s->broker.pid; i++) {
 		int got = message_receive(s->broker.socket, &m, NULL, 0);
-
 		if (got == -EAGAIN)
 			return;
 		s->heard |= got == 1;
@@ -260,7 +252,6 @@ static void receive_answers(struct symbols *s)
 static bool is_late(const struct symbols *s)
 {
 	int64_t bound = (2LL * s->timeout_ms + BROKER_SLACK_MS) * 1000000;
-
 	return s->open && s->open->sent && message_clock() - s->progress_ns > bound;
 }
 
@@ -284,7 +275,6 @@ static void work(struct symbols *s)
 struct symbols *symbols_open(const struct symbols_options *options)
 {
 	struct symbols *s = xcalloc(1, sizeof(*s));
-
 	s->reader_pidfd = -1;
 	s->open_end = &s->open;
 	s->ready_end = &s->ready;
@@ -306,7 +296,6 @@ void symbols_close(struct symbols *s)
 		free(take_question(s, &s->open));
 	while (s->ready) {
 		struct ready *r = s->ready;
-
 		s->ready = r->next;
 		free(r->answer);
 		free(r);
@@ -319,7 +308,6 @@ static int add_question(struct symbols *s, const struct symbols_request *request
 {
 	size_t stack = request->stack_size;
 	struct question *q;
-
 	if (s->open_count == SYMBOLS_PENDING)
 		return -EAGAIN;
 	q = xcalloc(1, offsetof(struct question, message) + message_request_size(stack));
@@ -368,7 +356,6 @@ int symbols_submit(struct symbols *s, const struct symbols_request *request)
 	struct symbols_request r;
 	uint64_t digest;
 	int error = normalise(request, &r);
-
 	if (error)
 		return error;
 	digest = request_digest(&r);
@@ -403,7 +390,6 @@ int symbols_lookup(struct symbols *s, const struct symbols_request *request, str
 	struct symbols_request r;
 	uint64_t digest;
 	int error = normalise(request, &r);
-
 	if (error)
 		return error;
 	digest = request_digest(&r);
@@ -421,7 +407,6 @@ int symbols_lookup(struct symbols *s, const struct symbols_request *request, str
 int symbols_collect(struct symbols *s, struct symbols_answer *answer)
 {
 	struct ready *r;
-
 	work(s);
 	r = s->ready;
 	if (!r)
@@ -448,11 +433,9 @@ static bool wants_to_send(const struct symbols *s)
 int symbols_wait(struct symbols *s, int timeout_ms)
 {
 	int64_t deadline = message_clock() + timeout_ms * 1000000LL;
-
 	for (;;) {
 		struct pollfd p = { .events = POLLIN };
 		int64_t left_ms = (deadline - message_clock() + 999999) / 1000000;
-
 		work(s);
 		if (s->ready || !s->open || left_ms <= 0)
 			return (int)(s->open_count + s->ready_count);

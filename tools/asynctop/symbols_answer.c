@@ -15,7 +15,6 @@
 static uint64_t digest_bytes(uint64_t h, const void *data, size_t n)
 {
 	const unsigned char *p = data;
-
 	for (size_t i = 0; i < n; i++)
 		h = (h ^ p[i]) * 0x100000001b3;
 	return h;
@@ -25,7 +24,6 @@ uint64_t request_digest(const struct symbols_request *r)
 {
 	const uint64_t head[] = { (uint64_t)r->kind, r->returns, (uint64_t)r->pid, r->address };
 	uint64_t h = digest_bytes(0xcbf29ce484222325, head, sizeof(head));
-
 	if (r->kind != SYMBOLS_SAMPLE)
 		return h;
 	h = digest_bytes(h, &r->registers, sizeof(r->registers));
@@ -48,7 +46,6 @@ static size_t utf8_length(const unsigned char *s)
 	static const uint32_t low[] = { 0, 0, 0x80, 0x800, 0x10000 };
 	size_t n = utf8_announced(s[0]);
 	uint32_t c = n > 1 ? s[0] & (0x7f >> n) : s[0];
-
 	for (size_t i = 1; i < n; i++) {
 		if ((s[i] & 0xc0) != 0x80)
 			return 0;
@@ -62,11 +59,9 @@ static size_t utf8_length(const unsigned char *s)
 void answer_clean(char *text, size_t size)
 {
 	unsigned char *s = (unsigned char *)text;
-
 	text[size - 1] = '\0';
 	while (*s) {
 		size_t n = utf8_length(s);
-
 		if (n == 0 || *s < 0x20 || *s == 0x7f) {
 			*s = '?';
 			n = 1;
@@ -78,7 +73,6 @@ void answer_clean(char *text, size_t size)
 static struct kept_answer *allocate(const struct symbols_request *r, unsigned frames)
 {
 	struct kept_answer *a = xcalloc(1, sizeof(*a) + frames * sizeof(a->frame[0]));
-
 	a->key = r->key;
 	a->pid = r->pid;
 	a->kind = r->kind;
@@ -90,13 +84,11 @@ static struct kept_answer *allocate(const struct symbols_request *r, unsigned fr
 struct kept_answer *answer_from(const struct message_answer *m, const struct symbols_request *r)
 {
 	struct kept_answer *a = allocate(r, m->frames);
-
 	a->status = (enum symbols_status)m->status;
 	a->truncated = m->truncated;
 	a->location = m->location;
 	for (unsigned i = 0; i < m->frames; i++) {
 		struct symbols_frame *f = &a->frame[i];
-
 		memcpy(f, &m->frame[i], sizeof(*f));
 		if (f->owner > SYMBOLS_NOBODY)
 			f->owner = SYMBOLS_NOBODY;
@@ -110,7 +102,6 @@ struct kept_answer *answer_from(const struct message_answer *m, const struct sym
 struct kept_answer *answer_failed(const struct symbols_request *r, enum symbols_status status)
 {
 	struct kept_answer *a = allocate(r, 0);
-
 	a->status = status;
 	return a;
 }
@@ -119,7 +110,6 @@ struct kept_answer *answer_again(const struct kept_answer *answer, uint64_t key)
 {
 	size_t size = sizeof(*answer) + answer->frames * sizeof(answer->frame[0]);
 	struct kept_answer *a = xcalloc(1, size);
-
 	memcpy(a, answer, size);
 	a->key = key;
 	return a;
@@ -140,14 +130,12 @@ void answer_give(const struct kept_answer *from, struct symbols_answer *to)
 const struct kept_answer *cache_find(const struct answer_cache *cache, uint64_t digest, pid_t pid, int64_t now)
 {
 	const struct cached_answer *e = &cache->entry[digest % ANSWER_CACHE];
-
 	return e->answer && e->digest == digest && e->answer->pid == pid && e->expires_ns > now ? e->answer : NULL;
 }
 
 void cache_keep(struct answer_cache *cache, uint64_t digest, const struct kept_answer *answer, int64_t now)
 {
 	struct cached_answer *e = &cache->entry[digest % ANSWER_CACHE];
-
 	if (answer->status != SYMBOLS_RESOLVED && answer->status != SYMBOLS_UNKNOWN)
 		return;
 	free(e->answer);
@@ -162,7 +150,6 @@ void cache_forget(struct answer_cache *cache, pid_t pid)
 {
 	for (unsigned i = 0; i < ANSWER_CACHE; i++) {
 		struct cached_answer *e = &cache->entry[i];
-
 		if (e->answer && (pid == 0 || e->answer->pid == pid)) {
 			free(e->answer);
 			e->answer = NULL;

@@ -51,14 +51,12 @@ static _Noreturn void reader_process(int socket, const void *unused)
 static void tell_reader(struct broker *b)
 {
 	struct message_reader m = { .head = { .type = MESSAGE_READER, .size = sizeof(m) }, .pid = b->reader.pid };
-
 	message_send(b->socket, &m, -1, MESSAGE_FOREVER);
 }
 
 static int reader_start(struct broker *b)
 {
 	int error;
-
 	if (b->reader.pid)
 		return 0;
 	error = child_start(&b->reader, "asynctop-reader", reader_process, NULL);
@@ -81,7 +79,6 @@ static int send_module(struct broker *b, unsigned slot, uint32_t i, const struct
 		.device = key->device,
 		.inode = key->inode,
 	};
-
 	memcpy(m.path, p->map[i].path, sizeof(m.path));
 	return child_send(&b->reader, &m, image->descriptor[i], deadline);
 }
@@ -91,7 +88,6 @@ static int send_image(struct broker *b, unsigned slot, const struct process *p, 
 {
 	struct message_image m = { .head = { .type = MESSAGE_IMAGE, .size = sizeof(m) }, .slot = slot };
 	int error = child_send(&b->reader, &m, -1, deadline);
-
 	for (uint32_t i = 0; i < p->mappings && !error; i++)
 		error = send_module(b, slot, i, p, image, deadline);
 	return error;
@@ -103,7 +99,6 @@ static int load_image(struct broker *b, struct process *p, int64_t age, int64_t 
 	struct new_image *image = NULL;
 	bool have;
 	int error = process_refresh(b, p, age, &image);
-
 	if (error || !image)
 		return error;
 	p->slot = image_find(b, image->key, &have);
@@ -125,7 +120,6 @@ static int answer_want(struct broker *b, const struct process *p, const struct m
 {
 	struct message_file m = { .head = { .type = MESSAGE_FILE, .size = sizeof(m) } };
 	int fd = -ENOENT, error;
-
 	if (want->index < p->mappings && want->how <= WANT_DWZ && memchr(want->name, 0, sizeof(want->name)))
 		fd = target_open_debug(&p->files, p->map[want->index].path, want->how, want->name, want->nth);
 	m.end = fd == -ENOENT;
@@ -143,14 +137,12 @@ static int ask(struct broker *b, const struct process *p, struct message_request
 	       int64_t deadline)
 {
 	int error;
-
 	request->slot = p->slot;
 	b->image[p->slot].used = ++b->clock;
 	child_expect(&b->reader);
 	error = child_send(&b->reader, request, -1, deadline);
 	while (!error) {
 		int got = child_receive(&b->reader, answer, NULL, deadline);
-
 		if (got <= 0)
 			return got == 0 ? -EPIPE : got;
 		if (answer->head.id != request->head.id)
@@ -174,7 +166,6 @@ static bool extend_stack(pid_t tid, struct message_request *request)
 	struct iovec local = { .iov_base = now, .iov_len = sizeof(now) };
 	struct iovec remote = { .iov_base = (void *)request->registers.rsp, .iov_len = sizeof(now) };
 	ssize_t n;
-
 	if (request->stack_size < SAME_STACK)
 		return false;
 	n = process_vm_readv(tid, &local, 1, &remote, 1, 0); /* less at the stack's end */
@@ -197,7 +188,6 @@ static int ask_again(struct broker *b, struct process *p, struct message_request
 {
 	uint64_t serial = p->serial;
 	int error = 0;
-
 	if (answer->answer.uncovered)
 		error = load_image(b, p, MAPS_INTERVAL_NS, deadline);
 	if (!error && p->serial != serial)
@@ -212,7 +202,6 @@ static int resolve(struct broker *b, struct process *p, struct message_request *
 		   int64_t deadline)
 {
 	int error = reader_start(b);
-
 	if (!error)
 		error = load_image(b, p, MAPS_AGE_NS, deadline);
 	if (!error && request->kind != SYMBOLS_PREPARE && !process_covers(p, innermost(request)))
@@ -232,7 +221,6 @@ static enum symbols_status serve(struct broker *b, struct message_request *reque
 	enum symbols_status status = SYMBOLS_NO_PROCESS;
 	struct process *p;
 	int error = -EPIPE;
-
 	/* -ESRCH: the thread ended through which its files are opened, or the process */
 	for (int try = 0; try < 2 && (error == -EPIPE || error == -ESRCH); try++) {
 		status = process_find(b, request->pid, &p);
@@ -255,7 +243,6 @@ static void serve_request(struct broker *b, struct message_request *request)
 {
 	static union message answer;
 	enum symbols_status status = serve(b, request, &answer);
-
 	if (status != SYMBOLS_RESOLVED)
 		answer.answer = (struct message_answer){
 			.head = { .type = MESSAGE_ANSWER, .size = message_answer_size(0), .id = request->head.id },
@@ -269,7 +256,6 @@ _Noreturn void broker_main(int socket, unsigned timeout_ms)
 {
 	static struct broker broker;
 	static union message message;
-
 	signal(SIGCHLD, SIG_IGN); /* a reader that was left is reaped when it dies, whenever that is */
 	broker.socket = socket;
 	broker.timeout_ms = timeout_ms;

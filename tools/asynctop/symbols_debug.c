@@ -17,7 +17,6 @@ static bool has_build_id(int fd, const unsigned char *id, int length)
 	Elf *elf = elf_begin(fd, ELF_C_READ_MMAP, NULL);
 	const void *found;
 	bool same = elf && dwelf_elf_gnu_build_id(elf, &found) == length && !memcmp(found, id, (size_t)length);
-
 	elf_end(elf);
 	return same;
 }
@@ -27,7 +26,6 @@ static bool has_checksum(int fd, GElf_Word crc)
 	struct stat st;
 	void *data;
 	uLong sum;
-
 	if (fstat(fd, &st) || st.st_size <= 0)
 		return false;
 	data = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
@@ -57,7 +55,6 @@ static int want(const struct module *m, enum want how, const char *name, const s
 {
 	for (unsigned nth = 0;; nth++) {
 		int fd = reader_want(m, how, name, nth);
-
 		if (fd == -ENOENT)
 			return -1;
 		if (fd >= 0 && fits(fd, fit) && reader_affords(m, fd))
@@ -70,7 +67,6 @@ static int want(const struct module *m, enum want how, const char *name, const s
 static int want_build_id(const struct module *m, const struct fit *fit)
 {
 	char name[2 * 64 + 1];
-
 	if (fit->length <= 0 || fit->length > 64)
 		return -1;
 	for (int i = 0; i < fit->length; i++)
@@ -86,7 +82,6 @@ int module_find_debug(Dwfl_Module *dwfl, void **data, const char *name, Dwarf_Ad
 	const char *dwz = link ? strstr(link, "/.dwz/") : NULL;
 	GElf_Addr address;
 	int fd;
-
 	(void)name, (void)base, (void)file, (void)debug_file;
 	if (!m)
 		return -1;

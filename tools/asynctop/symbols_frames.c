@@ -14,7 +14,6 @@
 static void copy_tail(char *out, size_t size, const char *s)
 {
 	size_t n = strlen(s);
-
 	if (n >= size) {
 		s += n - size + 1;
 		n = size - 1;
@@ -26,7 +25,6 @@ static void copy_tail(char *out, size_t size, const char *s)
 static void copy_head(char *out, size_t size, const char *s)
 {
 	size_t n = strnlen(s, size - 1);
-
 	memcpy(out, s, n);
 	out[n] = '\0';
 }
@@ -34,7 +32,6 @@ static void copy_head(char *out, size_t size, const char *s)
 Dwarf_Die *module_unit(const struct module *m, uint64_t address, Dwarf_Addr *bias)
 {
 	Dwarf_Die *unit = dwfl_module_addrdie(m->dwfl, address, bias);
-
 	if (unit)
 		return unit;
 	/* clang writes no .debug_aranges: ask each unit. */
@@ -51,7 +48,6 @@ static void set_file(struct symbols_frame *f, Dwarf_Die *unit, const char *path)
 	Dwarf_Attribute a;
 	const char *directory = dwarf_attr(unit, DW_AT_comp_dir, &a) ? dwarf_formstring(&a) : NULL;
 	size_t n = directory ? strlen(directory) : 0;
-
 	if (n > 1 && !strncmp(path, directory, n) && path[n] == '/')
 		path += n + 1;
 	copy_tail(f->file, sizeof(f->file), path);
@@ -61,7 +57,6 @@ static void name_function(struct symbols_frame *f, const struct module *m, uint6
 {
 	GElf_Off offset;
 	GElf_Sym symbol;
-
 	if (!name)
 		name = dwfl_module_addrinfo(m->dwfl, at, &offset, &symbol, NULL, NULL, NULL);
 	if (name)
@@ -83,7 +78,6 @@ struct lookup {
 static struct symbols_frame *add_frame(struct lookup *l, const char *function)
 {
 	struct symbols_frame *f;
-
 	if (l->count == ADDRESS_FRAMES)
 		l->count--;
 	f = &l->frame[l->count++];
@@ -101,7 +95,6 @@ static Dwarf_Word unsigned_attribute(Dwarf_Die *die, unsigned name)
 {
 	Dwarf_Attribute a;
 	Dwarf_Word value;
-
 	return dwarf_attr(die, name, &a) && !dwarf_formudata(&a, &value) ? value : 0;
 }
 
@@ -109,7 +102,6 @@ static Dwarf_Word unsigned_attribute(Dwarf_Die *die, unsigned name)
 static void add_inlined(struct lookup *l, Dwarf_Die *die)
 {
 	struct symbols_frame *f = add_frame(l, dwarf_diename(die));
-
 	f->inlined = true;
 	f->owner = (uint8_t)inlined_owner(l->module, l->path, f->function);
 	l->path = l->files ? dwarf_filesrc(l->files, unsigned_attribute(die, DW_AT_call_file), NULL, NULL) : NULL;
@@ -122,12 +114,10 @@ static const char *walk_scopes(struct lookup *l, Dwarf_Addr address)
 	Dwarf_Die *inner = NULL, *scopes = NULL;
 	const char *function = NULL;
 	int n = dwarf_getscopes(l->unit, address, &inner);
-
 	if (n > 0) /* the chain of dwarf_getscopes() leaves for the abstract instance: take that of the DIE itself */
 		n = dwarf_getscopes_die(&inner[0], &scopes);
 	for (int i = 0; i < n && !function; i++) {
 		int tag = dwarf_tag(&scopes[i]);
-
 		if (tag == DW_TAG_inlined_subroutine)
 			add_inlined(l, &scopes[i]);
 		else if (tag == DW_TAG_subprogram || tag == DW_TAG_entry_point)
@@ -145,12 +135,10 @@ static void look_up_module(struct lookup *l)
 	Dwarf_Addr bias = 0;
 	enum symbols_owner owner;
 	size_t files;
-
 	module_classify(l->module);
 	l->unit = module_unit(l->module, l->at, &bias);
 	if (l->unit) {
 		Dwarf_Line *line = dwarf_getsrc_die(l->unit, l->at - bias);
-
 		if (line) {
 			l->path = dwarf_linesrc(line, NULL, NULL);
 			dwarf_lineno(line, &l->line);
@@ -170,7 +158,6 @@ static struct module *find_module(struct space *s, uint64_t at)
 {
 	Dwfl_Module *dwfl = dwfl_addrmodule(s->dwfl, at);
 	void **data = NULL;
-
 	if (dwfl)
 		dwfl_module_info(dwfl, &data, NULL, NULL, NULL, NULL, NULL, NULL);
 	if (data && *data)
@@ -203,7 +190,6 @@ const struct place *space_place(struct space *s, uint64_t address, bool returns)
 	uint64_t at = address - returns;
 	struct place *p = &s->cache[(at * 0x9e3779b97f4a7c15) >> 52];
 	struct lookup l = { .at = at };
-
 	_Static_assert(SPACE_CACHE == 1 << (64 - 52), "the hash has the cache's size");
 	if (p->frames && p->address == at)
 		return p;

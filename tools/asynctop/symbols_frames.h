@@ -49,7 +49,7 @@ struct space {
 	uint64_t weight;                      /* of its files (symbols_weight.h) */
 	uint32_t refused_mb;                  /* of a file that was not read; 0: none */
 	char refused[64];
-	bool truncated;                       /* the unwinder asked for bytes past the copy */
+	bool truncated; /* the unwinder asked for bytes past the copy */
 	unsigned modules;
 	struct module module[IMAGE_MODULES];
 	struct place cache[SPACE_CACHE];

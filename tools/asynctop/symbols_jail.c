@@ -59,14 +59,12 @@ static bool filter_calls(void)
 	struct sock_filter code[ALLOWED + 8];
 	struct sock_fprog program = { .filter = code };
 	unsigned n = 0;
-
 	code[n++] = LOAD(arch);
 	code[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, JAIL_ARCH, 1, 0);
 	code[n++] = ANSWER(SECCOMP_RET_KILL_PROCESS);
 	code[n++] = LOAD(nr);
 	for (unsigned i = 0; i < ALLOWED; i++) {
 		unsigned char over = (unsigned char)(ALLOWED - i); /* the rest of the list and the refusal */
-
 		code[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)allowed[i], over, 0);
 	}
 	code[n++] = ANSWER(SECCOMP_RET_ERRNO | 1 /* EPERM */);
@@ -86,7 +84,6 @@ static bool drop_capabilities(void)
 {
 	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
 	struct __user_cap_data_struct none[2] = { 0 };
-
 	prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
 	return !syscall(SYS_capset, &head, none);
 }
@@ -100,7 +97,6 @@ static void drop_bounding_set(void)
 static bool limit(int resource, rlim_t to)
 {
 	struct rlimit now;
-
 	if (getrlimit(resource, &now))
 		return false;
 	if (now.rlim_max < to)
@@ -121,15 +117,14 @@ static bool limit_data(void)
 
 static bool set_limits(void)
 {
-	return limit(RLIMIT_AS, MEMORY_LIMIT) && limit_data() && limit(RLIMIT_CPU, CPU_LIMIT) && limit(RLIMIT_NOFILE, FILES_LIMIT) &&
-	       limit(RLIMIT_CORE, 0) && limit(RLIMIT_FSIZE, 0);
+	return limit(RLIMIT_AS, MEMORY_LIMIT) && limit_data() && limit(RLIMIT_CPU, CPU_LIMIT) &&
+	       limit(RLIMIT_NOFILE, FILES_LIMIT) && limit(RLIMIT_CORE, 0) && limit(RLIMIT_FSIZE, 0);
 }
 
 /* If memory runs out, this is the process to end. */
 static void volunteer_for_oom(void)
 {
 	int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
-
 	if (fd >= 0) {
 		(void)!write(fd, "1000", 4);
 		close(fd);
@@ -139,7 +134,6 @@ static void volunteer_for_oom(void)
 bool jail_enter(void)
 {
 	pid_t parent = getppid();
-
 	volunteer_for_oom();
 	drop_bounding_set();
 	if (!set_limits() || !drop_user() || !drop_capabilities() || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
@@ -153,7 +147,6 @@ static void reset_signals(void)
 {
 	static const int ignored[] = { SIGINT, SIGQUIT, SIGHUP, SIGPIPE, SIGWINCH, SIGTTOU, SIGTTIN };
 	sigset_t none;
-
 	for (int s = 1; s < NSIG; s++)
 		signal(s, SIG_DFL);
 	for (unsigned i = 0; i < sizeof(ignored) / sizeof(ignored[0]); i++)
@@ -165,7 +158,6 @@ static void reset_signals(void)
 int jail_detach(int keep, const char *name)
 {
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-
 	reset_signals();
 	prctl(PR_SET_NAME, name);
 	if (null < 0 || prctl(PR_SET_PDEATHSIG, SIGKILL))

@@ -28,7 +28,6 @@ static void take_path(struct mapping *m, const char *path)
 {
 	static const char deleted[] = " (deleted)";
 	size_t n = strcspn(path, "\n");
-
 	if (n > sizeof(deleted) - 1 && !memcmp(path + n - (sizeof(deleted) - 1), deleted, sizeof(deleted) - 1))
 		n -= sizeof(deleted) - 1;
 	if (n >= sizeof(m->path))
@@ -42,7 +41,6 @@ static bool parse_line(const char *line, struct mapping *m)
 	const char *permissions = strchr(line, ' ');
 	char flags[5];
 	int path = 0;
-
 	if (!permissions || strnlen(permissions, 5) < 5 || permissions[3] != 'x')
 		return false; /* most of them, at a hundredth of the cost */
 	*m = (struct mapping){ 0 };
@@ -58,7 +56,6 @@ static FILE *open_stream(int directory, const char *name)
 {
 	int fd = openat(directory, name, O_RDONLY | O_CLOEXEC);
 	FILE *f = fd >= 0 ? fdopen(fd, "r") : NULL;
-
 	if (fd >= 0 && !f)
 		close(fd);
 	return f;
@@ -71,7 +68,6 @@ int maps_read(int proc, struct mapping **mappings, size_t *count)
 	char *line = NULL;
 	size_t room = 0, n = 0;
 	int error = 0;
-
 	if (!f) {
 		error = list ? -errno : -ENOMEM;
 		free(list);
@@ -95,7 +91,6 @@ int maps_read(int proc, struct mapping **mappings, size_t *count)
 static bool is_elf(int fd)
 {
 	char magic[SELFMAG];
-
 	return pread(fd, magic, SELFMAG, 0) == SELFMAG && !memcmp(magic, ELFMAG, SELFMAG);
 }
 
@@ -105,7 +100,6 @@ static int reopen(int path, uint64_t inode)
 	struct stat st;
 	char self[64];
 	int fd = -1;
-
 	if (path < 0)
 		return -1;
 	if (!fstat(path, &st) && S_ISREG(st.st_mode) && (inode == 0 || st.st_ino == inode)) {
@@ -124,7 +118,6 @@ static int reopen(int path, uint64_t inode)
 static int open_in_root(int root, const char *path, uint64_t inode)
 {
 	struct open_how how = { .flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS };
-
 	return root < 0 ? -1 : reopen((int)syscall(SYS_openat2, root, path, &how, sizeof(how)), inode);
 }
 
@@ -132,7 +125,6 @@ int target_open(const struct target_files *files, const struct mapping *mapping)
 {
 	char name[64];
 	int fd;
-
 	if (!mapping->inode)
 		return files->vdso < 0 ? -1 : fcntl(files->vdso, F_DUPFD_CLOEXEC, 3);
 	snprintf(name, sizeof(name), "map_files/%" PRIx64 "-%" PRIx64, mapping->start, mapping->end);
@@ -152,7 +144,6 @@ static bool plain_name(const char *name)
 static bool hexadecimal(const char *name)
 {
 	size_t n = strlen(name);
-
 	return n > 2 && strspn(name, "0123456789abcdef") == n;
 }
 
@@ -161,7 +152,6 @@ static bool debug_place(char *out, size_t size, const char *path, enum want how,
 {
 	int directory = strrchr(path, '/') ? (int)(strrchr(path, '/') - path) : 0;
 	int n = 0;
-
 	if (how == WANT_BUILD_ID && nth == 0 && hexadecimal(name))
 		n = snprintf(out, size, "/usr/lib/debug/.build-id/%.2s/%s.debug", name, name + 2);
 	else if (how == WANT_DWZ && nth == 0 && name[0] && !strstr(name, ".."))
@@ -179,7 +169,6 @@ int target_open_debug(const struct target_files *files, const char *path, enum w
 {
 	char place[PATH_MAX];
 	int own, fd;
-
 	if (!debug_place(place, sizeof(place), path, how, name, nth / 2))
 		return -ENOENT;
 	if (nth % 2 == 0)
@@ -199,7 +188,6 @@ int vdso_copy(void)
 	const ElfW(Ehdr) *header = (const ElfW(Ehdr) *)image;
 	size_t size;
 	int fd;
-
 	if (!image)
 		return -1;
 	size = header->e_shoff + (size_t)header->e_shnum * header->e_shentsize;

@@ -38,8 +38,8 @@ static const char *const libc_names[] = {
 	"libresolv", "libnss_",  "libBrokenLocale", "libstdc++.",  "libc++.",      "libc++abi.", "libgcc_s.",
 	"libasan.",  "libtsan.", "libubsan.",       "liblsan.",    "libclang_rt.",
 };
-static const char *const sley_names[] = { "libsley.so", "libsley-debug.so", "libsley-asan.so", "libsley-tsan.so",
-					 "libsley-ubsan.so", "libsley_assist.so" };
+static const char *const sley_names[] = { "libsley.so",      "libsley-debug.so", "libsley-asan.so",
+					  "libsley-tsan.so", "libsley-ubsan.so", "libsley_assist.so" };
 static const char *const loader_names[] = { "ld-linux", "ld-musl-", "ld-2.", "ld64.", "ld.so" };
 static const char *const sanitizer_functions[] = { "__interceptor_", "___interceptor_", "__sanitizer", "__asan",
 						   "__tsan" };
@@ -47,7 +47,6 @@ static const char *const sanitizer_functions[] = { "__interceptor_", "___interce
 void module_name_owner(struct module *m, const char *path)
 {
 	const char *base = strrchr(path, '/') ? strrchr(path, '/') + 1 : path;
-
 	snprintf(m->name, sizeof(m->name), "%s", base);
 	m->owner = SYMBOLS_USER;
 	if (!strcmp(base, "[vdso]"))
@@ -99,7 +98,6 @@ static void note_known(struct module *m, const char *name, const GElf_Sym *symbo
 static void note_local(struct module *m, const char *name, const GElf_Sym *symbol, uint64_t address)
 {
 	bool file = GELF_ST_TYPE(symbol->st_info) == STT_FILE;
-
 	if (file)
 		m->file = (struct range){ 0 };
 	if (file || GELF_ST_BIND(symbol->st_info) != STB_LOCAL || !is_function(symbol, name))
@@ -114,12 +112,10 @@ typedef void note_fn(struct module *m, const char *name, const GElf_Sym *symbol,
 static void each_symbol(struct module *m, note_fn *note)
 {
 	int n = dwfl_module_getsymtab(m->dwfl);
-
 	for (int i = 1; i < n; i++) {
 		GElf_Sym symbol;
 		GElf_Addr address;
 		const char *name = dwfl_module_getsym_info(m->dwfl, i, &symbol, &address, NULL, NULL, NULL);
-
 		if (name)
 			note(m, name, &symbol, address);
 	}
@@ -132,7 +128,6 @@ static char *find_sley_root(const struct module *m)
 	Dwarf_Die *unit = m->sley_run ? module_unit(m, m->sley_run, &bias) : NULL;
 	Dwarf_Line *line = unit ? dwarf_getsrc_die(unit, m->sley_run - bias) : NULL;
 	const char *path = line ? dwarf_linesrc(line, NULL, NULL) : NULL;
-
 	return path && strchr(path, '/') ? strndup(path, (size_t)(strrchr(path, '/') + 1 - path)) : NULL;
 }
 
@@ -148,7 +143,6 @@ static bool has_libc(const struct space *s)
 void module_classify(struct module *m)
 {
 	Dwarf_Addr bias;
-
 	if (m->classified)
 		return;
 	m->classified = true;

@@ -34,7 +34,6 @@ static int open_files(struct target_files *files, pid_t pid, pid_t *tid, int vds
 {
 	char name[32];
 	int error, thread;
-
 	snprintf(name, sizeof(name), "/proc/%d", (int)pid);
 	*files = (struct target_files){ .root = -1, .vdso = vdso };
 	files->proc = open(name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -59,7 +58,6 @@ static int open_files(struct target_files *files, pid_t pid, pid_t *tid, int vds
 static bool is_current(const struct process *p)
 {
 	struct stat now;
-
 	return !fstatat(p->files.proc, "exe", &now, 0) && now.st_dev == p->files.executable.st_dev &&
 	       now.st_ino == p->files.executable.st_ino;
 }
@@ -67,10 +65,8 @@ static bool is_current(const struct process *p)
 static struct process *lookup(struct broker *broker, pid_t pid)
 {
 	struct process *oldest = &broker->process[0];
-
 	for (unsigned i = 0; i < BROKER_PROCESSES; i++) {
 		struct process *p = &broker->process[i];
-
 		if (p->pid == pid)
 			return p;
 		if (p->used < oldest->used)
@@ -90,7 +86,6 @@ enum symbols_status process_find(struct broker *broker, pid_t pid, struct proces
 	struct target_files files;
 	pid_t tid;
 	int error;
-
 	p->used = ++broker->clock;
 	*process = p;
 	if (p->pid == pid && is_current(p))
@@ -128,7 +123,6 @@ static uint64_t nanoseconds(struct timespec t)
 static void key_file(struct file_key *key, const struct mapping *m, int descriptor)
 {
 	struct stat st;
-
 	*key = (struct file_key){ .start = m->start, .end = m->end, .offset = m->offset };
 	if (!m->inode || descriptor < 0 || fstat(descriptor, &st)) /* the vdso, or a file that is not to be had */
 		return;
@@ -142,7 +136,6 @@ static void key_file(struct file_key *key, const struct mapping *m, int descript
 static void key_root(struct image_key *key, const struct target_files *files)
 {
 	struct stat st;
-
 	if (files->root >= 0 && !fstat(files->root, &st)) {
 		key->root_device = st.st_dev;
 		key->root_inode = st.st_ino;
@@ -154,7 +147,6 @@ static void key_root(struct image_key *key, const struct target_files *files)
 static struct new_image *new_image(const struct process *p)
 {
 	struct new_image *image = calloc(1, sizeof(*image));
-
 	if (!image)
 		return NULL;
 	image->key = calloc(1, sizeof(*image->key));
@@ -195,7 +187,6 @@ int process_refresh(struct broker *broker, struct process *p, int64_t age, struc
 	struct mapping *map;
 	size_t count;
 	int error;
-
 	if (loaded && (now - p->read_ns <= age || now - p->read_ns <= 100 * p->cost_ns))
 		return 0;
 	error = maps_read(p->files.proc, &map, &count);
@@ -227,11 +218,9 @@ static bool same_key(const struct image_key *a, const struct image_key *b)
 unsigned image_find(struct broker *broker, const struct image_key *key, bool *have)
 {
 	unsigned oldest = 0;
-
 	*have = true;
 	for (unsigned i = 0; i < IMAGE_SLOTS; i++) {
 		const struct image *image = &broker->image[i];
-
 		if (image->serial && same_key(image->key, key))
 			return i;
 		if (image->used < broker->image[oldest].used)

@@ -13,7 +13,6 @@
 int64_t message_clock(void)
 {
 	struct timespec t;
-
 	clock_gettime(CLOCK_MONOTONIC, &t);
 	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
@@ -22,12 +21,10 @@ int64_t message_clock(void)
 static int wait_ready(int socket, short events, int64_t deadline)
 {
 	struct pollfd p = { .fd = socket, .events = events };
-
 	for (;;) {
 		int64_t left = deadline ? deadline - message_clock() : 0;
 		struct timespec t = { .tv_sec = left / 1000000000, .tv_nsec = left % 1000000000 };
 		int n;
-
 		if (left <= 0)
 			return -EAGAIN;
 		n = ppoll(&p, 1, &t, NULL);
@@ -53,7 +50,6 @@ int message_send(int socket, const void *message, int descriptor, int64_t deadli
 		char bytes[CMSG_SPACE(sizeof(int))];
 		struct cmsghdr align;
 	} control = { 0 };
-
 	if (descriptor >= 0) {
 		m.msg_control = control.bytes;
 		m.msg_controllen = sizeof(control.bytes);
@@ -64,7 +60,6 @@ int message_send(int socket, const void *message, int descriptor, int64_t deadli
 	}
 	for (;;) {
 		int error;
-
 		if (sendmsg(socket, &m, MSG_NOSIGNAL | flags_for(deadline)) >= 0)
 			return 0;
 		if (errno == EINTR)
@@ -81,7 +76,6 @@ static int take_descriptor(struct msghdr *m)
 {
 	struct cmsghdr *c = CMSG_FIRSTHDR(m);
 	int descriptor;
-
 	if (!c || c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS || c->cmsg_len < CMSG_LEN(sizeof(int)))
 		return -1;
 	memcpy(&descriptor, CMSG_DATA(c), sizeof(int));
@@ -97,10 +91,8 @@ int message_receive(int socket, union message *message, int *descriptor, int64_t
 	} control;
 	struct msghdr m;
 	ssize_t n;
-
 	for (;;) {
 		int error;
-
 		m = (struct msghdr){ .msg_iov = &io, .msg_iovlen = 1 };
 		if (descriptor) {
 			m.msg_control = control.bytes;

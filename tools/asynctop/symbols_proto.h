@@ -63,7 +63,7 @@ struct message_answer {
 	uint32_t frames;
 	int32_t location;
 	uint16_t truncated;
-	uint16_t uncovered; /* an address of the chain is in no module: the maps may have changed */
+	uint16_t uncovered;  /* an address of the chain is in no module: the maps may have changed */
 	uint32_t refused_mb; /* that a file would take, which is not read; 0: none is refused */
 	char refused[64];    /* its base name */
 	struct symbols_frame frame[SYMBOLS_FRAMES];

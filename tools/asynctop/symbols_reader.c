@@ -33,7 +33,6 @@ int reader_want(const struct module *m, enum want how, const char *name, unsigne
 		.nth = nth,
 	};
 	int fd = -1;
-
 	if (strlen(name) >= sizeof(w.name))
 		return -ENOENT;
 	memcpy(w.name, name, strlen(name));
@@ -47,7 +46,6 @@ int reader_want(const struct module *m, enum want how, const char *name, unsigne
 static uint64_t other_weight(const struct space *own)
 {
 	uint64_t sum = 0;
-
 	for (unsigned i = 0; i < IMAGE_SLOTS; i++)
 		if (slots[i] && slots[i] != own)
 			sum += slots[i]->weight;
@@ -59,7 +57,6 @@ bool reader_affords(const struct module *m, int fd)
 {
 	struct space *s = m->space;
 	uint64_t weight = weight_of(fd), mb = (weight + (1 << 20) - 1) >> 20;
-
 	if (weight <= WEIGHT_MOST && s->weight <= WEIGHT_MOST - weight) {
 		if (other_weight(s) > WEIGHT_MOST - weight - s->weight)
 			_exit(0);
@@ -88,7 +85,6 @@ static const Dwfl_Callbacks callbacks = {
 static void begin_image(const struct message_image *m)
 {
 	struct space *s = slots[m->slot % IMAGE_SLOTS];
-
 	if (!s)
 		s = slots[m->slot % IMAGE_SLOTS] = calloc(1, sizeof(*s));
 	else
@@ -106,12 +102,10 @@ static bool find_bias(int fd, const struct message_module *m, uint64_t *bias)
 	Elf *elf = elf_begin(fd, ELF_C_READ_MMAP, NULL);
 	bool found = false;
 	size_t n = 0;
-
 	if (!elf || elf_getphdrnum(elf, &n))
 		n = 0;
 	for (size_t i = 0; i < n && !found; i++) {
 		GElf_Phdr p;
-
 		if (!gelf_getphdr(elf, (int)i, &p) || p.p_type != PT_LOAD || !(p.p_flags & PF_X))
 			continue;
 		found = m->offset < p.p_offset + p.p_filesz && m->offset + (m->end - m->start) > p.p_offset;
@@ -135,7 +129,6 @@ static bool is_reported(const struct space *s, const struct message_module *m, u
 static bool report_module(struct module *module, const struct message_module *m, int fd)
 {
 	void **data;
-
 	module->dwfl = dwfl_report_elf(module->space->dwfl, module->name, m->path, fd, module->bias, true);
 	if (!module->dwfl)
 		return false;
@@ -150,7 +143,6 @@ static void add_module(struct space *s, struct message_module *m, int fd)
 	struct module *module = &s->module[s->modules];
 	uint64_t bias = m->start - m->offset;
 	bool readable = fd >= 0 && find_bias(fd, m, &bias);
-
 	m->path[sizeof(m->path) - 1] = '\0';
 	if (!s->complete && s->modules < IMAGE_MODULES && !is_reported(s, m, bias)) {
 		*module = (struct module){
@@ -176,7 +168,6 @@ static bool read_memory(Dwfl *dwfl, Dwarf_Addr address, Dwarf_Word *word, void *
 {
 	struct space *s = data;
 	uint64_t at = address - s->sample->registers.rsp;
-
 	(void)dwfl;
 	if (s->sample->stack_size < sizeof(*word) || at > s->sample->stack_size - sizeof(*word)) {
 		s->truncated |= address >= s->sample->registers.rsp;
@@ -207,7 +198,6 @@ static bool set_registers(Dwfl_Thread *thread, void *data)
 {
 	const struct symbols_registers *r = &((struct space *)data)->sample->registers;
 	const Dwarf_Word frame[] = { r->rbp, r->rsp }, high[] = { r->r12, r->r13, r->r14, r->r15, r->rip };
-
 	return dwfl_thread_state_registers(thread, 3, 1, &r->rbx) && dwfl_thread_state_registers(thread, 6, 2, frame) &&
 	       dwfl_thread_state_registers(thread, 12, 5, high);
 }
@@ -238,7 +228,6 @@ static int add_to_chain(Dwfl_Frame *frame, void *data)
 {
 	struct chain *c = data;
 	Dwarf_Addr address;
-
 	if (!dwfl_frame_pc(frame, &address, NULL) || address < NULL_PAGE)
 		return DWARF_CB_ABORT;
 	c->address[c->count++] = address;
@@ -262,7 +251,6 @@ static void unwind(struct space *s, const struct message_request *r, struct chai
 static void add_frame(struct message_answer *a, const struct symbols_frame *f)
 {
 	bool location = a->location < 0 && f->owner == SYMBOLS_USER;
-
 	a->uncovered |= f->owner == SYMBOLS_NOBODY;
 	if (a->frames == SYMBOLS_FRAMES) {
 		a->truncated = true;
@@ -278,7 +266,6 @@ static void add_frame(struct message_answer *a, const struct symbols_frame *f)
 static void add_address(struct space *s, struct message_answer *a, uint64_t address, bool returns)
 {
 	const struct place *p = space_place(s, address, returns);
-
 	for (unsigned i = 0; i < p->frames; i++)
 		add_frame(a, &p->frame[i]);
 }
@@ -287,7 +274,6 @@ static void answer_sample(struct space *s, const struct message_request *r, stru
 {
 	struct chain c = { 0 };
 	unsigned i;
-
 	unwind(s, r, &c);
 	for (i = 0; i < c.count && !(a->frames == SYMBOLS_FRAMES && a->location >= 0); i++)
 		add_address(s, a, c.address[i], i > 0 || r->returns);
@@ -298,10 +284,8 @@ static void answer_sample(struct space *s, const struct message_request *r, stru
 static void prepare(struct space *s)
 {
 	Dwarf_Addr bias;
-
 	for (unsigned i = 0; i < s->modules; i++) {
 		struct module *m = &s->module[i];
-
 		if (!m->dwfl)
 			continue;
 		dwfl_module_eh_cfi(m->dwfl, &bias);
@@ -313,7 +297,6 @@ static void answer_request(const struct message_request *r)
 {
 	static struct message_answer a;
 	struct space *s = slots[r->slot % IMAGE_SLOTS];
-
 	if (!s)
 		_exit(1);
 	complete_image(s);
@@ -350,7 +333,6 @@ _Noreturn void reader_main(int socket)
 {
 	static union message m;
 	int fd;
-
 	broker = socket;
 	elf_version(EV_CURRENT);
 	while (message_receive(broker, &m, &fd, MESSAGE_FOREVER) == 1)

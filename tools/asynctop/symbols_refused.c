@@ -20,7 +20,6 @@ void refused_note(struct refused *r, pid_t pid, const struct message_answer *ans
 {
 	struct refusal *entry = find(r, pid);
 	char file[sizeof(answer->refused)];
-
 	if (answer->refused_mb == 0)
 		return;
 	memcpy(file, answer->refused, sizeof(file));
@@ -28,22 +27,22 @@ void refused_note(struct refused *r, pid_t pid, const struct message_answer *ans
 	if (entry == NULL)
 		entry = &r->entry[r->next++ % REFUSED_TABLE];
 	entry->pid = pid;
-	snprintf(entry->why, sizeof(entry->why),
-		 "%s with its debug information would take %u MB of memory, more than %llu for a process; compile it with less "
-		 "(-g1, -gsplit-dwarf) or strip -g it", file, answer->refused_mb, WEIGHT_MOST >> 20);
+	snprintf(
+		entry->why, sizeof(entry->why),
+		"%s with its debug information would take %u MB of memory, more than %llu for a process; compile it with less "
+		"(-g1, -gsplit-dwarf) or strip -g it",
+		file, answer->refused_mb, WEIGHT_MOST >> 20);
 }
 
 const char *refused_why(const struct refused *r, pid_t pid)
 {
 	const struct refusal *entry = find((struct refused *)r, pid);
-
 	return entry != NULL ? entry->why : NULL;
 }
 
 void refused_forget(struct refused *r, pid_t pid)
 {
 	struct refusal *entry = find(r, pid);
-
 	if (entry != NULL)
 		*entry = (struct refusal){ 0 };
 }

@@ -6,7 +6,6 @@
 void strikes_note(struct strikes *s, pid_t pid, int64_t now)
 {
 	struct strike *k = &s->entry[0];
-
 	for (unsigned i = 0; i < STRIKE_TABLE; i++) {
 		if (s->entry[i].pid == pid && s->entry[i].until_ns > now) {
 			k = &s->entry[i];
@@ -25,7 +24,6 @@ bool strikes_out(const struct strikes *s, pid_t pid, int64_t now)
 {
 	for (unsigned i = 0; i < STRIKE_TABLE; i++) {
 		const struct strike *k = &s->entry[i];
-
 		if (k->pid == pid && k->count >= STRIKES_OUT && k->until_ns > now)
 			return true;
 	}

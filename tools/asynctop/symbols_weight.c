@@ -16,7 +16,6 @@ static uint64_t section_weight(Elf_Scn *section)
 	GElf_Chdr compressed;
 	uint64_t size;
 	Elf_Data *data;
-
 	if (gelf_getshdr(section, &header) == NULL || header.sh_type == SHT_NOBITS)
 		return 0;
 	if (header.sh_flags & SHF_COMPRESSED)
@@ -35,14 +34,12 @@ uint64_t weight_of(int fd)
 	struct stat st;
 	uint64_t sum;
 	Elf *elf;
-
 	if (fstat(fd, &st) != 0)
 		return UINT64_MAX;
 	sum = (uint64_t)st.st_size;
 	elf = sum <= WEIGHT_MOST ? elf_begin(fd, ELF_C_READ_MMAP, NULL) : NULL;
 	while (elf != NULL && sum <= WEIGHT_MOST && (section = elf_nextscn(elf, section)) != NULL) {
 		uint64_t more = section_weight(section);
-
 		sum = more > UINT64_MAX - sum ? UINT64_MAX : sum + more;
 	}
 	elf_end(elf);

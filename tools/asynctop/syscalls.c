@@ -42,7 +42,6 @@ static const struct syscall_info *lookup(int number)
 {
 	static const struct syscall_info unknown = { NULL, "?", REMEDY_HAND };
 	static const struct syscall_info fault = { "page fault", "", REMEDY_FAULT };
-
 	if (number == SYSCALL_FAULT)
 		return &fault;
 	if (number < 0 || (size_t)number >= sizeof(table) / sizeof(table[0]) || table[number].name == NULL)
@@ -53,7 +52,6 @@ static const struct syscall_info *lookup(int number)
 const char *syscall_name(int number, char out[SYSCALL_NAME_MAX])
 {
 	const struct syscall_info *info = lookup(number);
-
 	if (info->name != NULL)
 		return info->name;
 	snprintf(out, SYSCALL_NAME_MAX, "syscall %d", number);
@@ -78,16 +76,17 @@ struct flag {
 };
 
 static const struct flag open_flags[] = {
-	{ O_CREAT, "O_CREAT" }, { O_EXCL, "O_EXCL" }, { O_NOCTTY, "O_NOCTTY" }, { O_TRUNC, "O_TRUNC" },
-	{ O_APPEND, "O_APPEND" }, { O_NONBLOCK, "O_NONBLOCK" }, { O_TMPFILE, "O_TMPFILE" }, { O_SYNC, "O_SYNC" },
-	{ O_DSYNC, "O_DSYNC" }, { O_DIRECT, "O_DIRECT" }, { 0100000, "O_LARGEFILE" }, { O_DIRECTORY, "O_DIRECTORY" },
-	{ O_NOFOLLOW, "O_NOFOLLOW" }, { O_NOATIME, "O_NOATIME" }, { O_CLOEXEC, "O_CLOEXEC" }, { O_PATH, "O_PATH" },
+	{ O_CREAT, "O_CREAT" },       { O_EXCL, "O_EXCL" },       { O_NOCTTY, "O_NOCTTY" },
+	{ O_TRUNC, "O_TRUNC" },       { O_APPEND, "O_APPEND" },   { O_NONBLOCK, "O_NONBLOCK" },
+	{ O_TMPFILE, "O_TMPFILE" },   { O_SYNC, "O_SYNC" },       { O_DSYNC, "O_DSYNC" },
+	{ O_DIRECT, "O_DIRECT" },     { 0100000, "O_LARGEFILE" }, { O_DIRECTORY, "O_DIRECTORY" },
+	{ O_NOFOLLOW, "O_NOFOLLOW" }, { O_NOATIME, "O_NOATIME" }, { O_CLOEXEC, "O_CLOEXEC" },
+	{ O_PATH, "O_PATH" },
 };
 
 static void put_open_flags(struct text *out, uint64_t v)
 {
 	static const char *const mode[] = { "O_RDONLY", "O_WRONLY", "O_RDWR", "3" };
-
 	text_puts(out, mode[v & O_ACCMODE]);
 	v &= ~(uint64_t)O_ACCMODE;
 	for (size_t i = 0; i < sizeof(open_flags) / sizeof(open_flags[0]); i++) {
@@ -111,11 +110,11 @@ static void put_name(struct text *out, const char *const *names, size_t n, uint6
 static void put_futex(struct text *out, uint64_t v)
 {
 	static const char *const names[] = {
-		"FUTEX_WAIT", "FUTEX_WAKE", "FUTEX_FD", "FUTEX_REQUEUE", "FUTEX_CMP_REQUEUE", "FUTEX_WAKE_OP",
-		"FUTEX_LOCK_PI", "FUTEX_UNLOCK_PI", "FUTEX_TRYLOCK_PI", "FUTEX_WAIT_BITSET", "FUTEX_WAKE_BITSET",
-		"FUTEX_WAIT_REQUEUE_PI", "FUTEX_CMP_REQUEUE_PI", "FUTEX_LOCK_PI2",
+		"FUTEX_WAIT",           "FUTEX_WAKE",        "FUTEX_FD",          "FUTEX_REQUEUE",
+		"FUTEX_CMP_REQUEUE",    "FUTEX_WAKE_OP",     "FUTEX_LOCK_PI",     "FUTEX_UNLOCK_PI",
+		"FUTEX_TRYLOCK_PI",     "FUTEX_WAIT_BITSET", "FUTEX_WAKE_BITSET", "FUTEX_WAIT_REQUEUE_PI",
+		"FUTEX_CMP_REQUEUE_PI", "FUTEX_LOCK_PI2",
 	};
-
 	put_name(out, names, sizeof(names) / sizeof(names[0]), v & (uint64_t)FUTEX_CMD_MASK);
 	if (v & FUTEX_PRIVATE_FLAG)
 		text_puts(out, "_PRIVATE");
@@ -126,17 +125,15 @@ static void put_futex(struct text *out, uint64_t v)
 static void put_clock(struct text *out, uint64_t v)
 {
 	static const char *const names[] = {
-		"CLOCK_REALTIME", "CLOCK_MONOTONIC", "CLOCK_PROCESS_CPUTIME_ID", "CLOCK_THREAD_CPUTIME_ID",
-		"CLOCK_MONOTONIC_RAW", "CLOCK_REALTIME_COARSE", "CLOCK_MONOTONIC_COARSE", "CLOCK_BOOTTIME",
+		"CLOCK_REALTIME",      "CLOCK_MONOTONIC",       "CLOCK_PROCESS_CPUTIME_ID", "CLOCK_THREAD_CPUTIME_ID",
+		"CLOCK_MONOTONIC_RAW", "CLOCK_REALTIME_COARSE", "CLOCK_MONOTONIC_COARSE",   "CLOCK_BOOTTIME",
 	};
-
 	put_name(out, names, sizeof(names) / sizeof(names[0]), v);
 }
 
 static void put_flock(struct text *out, uint64_t v)
 {
 	static const char *const names[] = { NULL, "LOCK_SH", "LOCK_EX", NULL, NULL, NULL, NULL, NULL, "LOCK_UN" };
-
 	put_name(out, names, sizeof(names) / sizeof(names[0]), v & ~(uint64_t)LOCK_NB);
 	if (v & LOCK_NB)
 		text_puts(out, "|LOCK_NB");
@@ -145,7 +142,6 @@ static void put_flock(struct text *out, uint64_t v)
 static void put_whence(struct text *out, uint64_t v)
 {
 	static const char *const names[] = { "SEEK_SET", "SEEK_CUR", "SEEK_END", "SEEK_DATA", "SEEK_HOLE" };
-
 	put_name(out, names, sizeof(names) / sizeof(names[0]), v);
 }
 
@@ -167,7 +163,6 @@ static size_t memory_size(const struct block_record *r)
 static bool put_path(struct text *out, const struct block_record *r)
 {
 	size_t n = memory_size(r), length = strnlen((const char *)r->memory, n);
-
 	if (n == 0)
 		return false;
 	text_puts(out, "\"");
@@ -181,7 +176,6 @@ static bool put_timespec(struct text *out, const struct block_record *r)
 	struct timespec t;
 	char digits[16];
 	int end = 9;
-
 	if (memory_size(r) < sizeof(t))
 		return false;
 	memcpy(&t, r->memory, sizeof(t));
@@ -199,7 +193,6 @@ static bool put_inet(struct text *out, const uint8_t *memory, size_t n, int fami
 	char host[INET6_ADDRSTRLEN];
 	struct sockaddr_in in;
 	struct sockaddr_in6 in6;
-
 	if (family == AF_INET && n >= sizeof(in)) {
 		memcpy(&in, memory, sizeof(in));
 		text_printf(out, "%s:%u", inet_ntop(AF_INET, &in.sin_addr, host, sizeof(host)), ntohs(in.sin_port));
@@ -207,7 +200,8 @@ static bool put_inet(struct text *out, const uint8_t *memory, size_t n, int fami
 	}
 	if (family == AF_INET6 && n >= sizeof(in6)) {
 		memcpy(&in6, memory, sizeof(in6));
-		text_printf(out, "[%s]:%u", inet_ntop(AF_INET6, &in6.sin6_addr, host, sizeof(host)), ntohs(in6.sin6_port));
+		text_printf(out, "[%s]:%u", inet_ntop(AF_INET6, &in6.sin6_addr, host, sizeof(host)),
+			    ntohs(in6.sin6_port));
 		return true;
 	}
 	return false;
@@ -217,7 +211,6 @@ static bool put_address(struct text *out, const struct block_record *r)
 {
 	size_t n = memory_size(r), at = offsetof(struct sockaddr_un, sun_path);
 	sa_family_t family;
-
 	if (n < sizeof(family))
 		return false;
 	memcpy(&family, r->memory, sizeof(family));
@@ -236,17 +229,18 @@ static bool put_address(struct text *out, const struct block_record *r)
 static bool put_polled(struct text *out, const struct block_record *r)
 {
 	static const struct flag events[] = {
-		{ POLLIN, "POLLIN" }, { POLLPRI, "POLLPRI" }, { POLLOUT, "POLLOUT" }, { POLLRDHUP, "POLLRDHUP" },
+		{ POLLIN, "POLLIN" },
+		{ POLLPRI, "POLLPRI" },
+		{ POLLOUT, "POLLOUT" },
+		{ POLLRDHUP, "POLLRDHUP" },
 	};
 	size_t kept = memory_size(r) / sizeof(struct pollfd), n = r->args[1] < kept ? r->args[1] : kept;
-
 	if (kept == 0)
 		return false;
 	text_puts(out, "[");
 	for (size_t i = 0; i < n; i++) {
 		struct pollfd p;
 		const char *between = " ";
-
 		memcpy(&p, r->memory + i * sizeof(p), sizeof(p));
 		text_printf(out, "%s%d", i ? ", " : "", p.fd);
 		for (size_t k = 0; k < sizeof(events) / sizeof(events[0]); k++) {
@@ -266,7 +260,6 @@ int syscall_kept(int number)
 {
 	const char *args = lookup(number)->args;
 	size_t i = strcspn(args, KEPT);
-
 	return args[i] != '\0' ? (int)i : -1;
 }
 
@@ -289,7 +282,11 @@ static bool put_memory(struct text *out, const struct block_record *r, char kind
 static void put_plain(struct text *out, char kind, uint64_t v)
 {
 	switch (kind) {
-	case 'd': case 'i': case 'm': case 'k': case 'P':
+	case 'd':
+	case 'i':
+	case 'm':
+	case 'k':
+	case 'P':
 		text_printf(out, "%d", (int)v);
 		break;
 	case 'D':
@@ -307,7 +304,8 @@ static void put_plain(struct text *out, char kind, uint64_t v)
 	case 'o':
 		text_printf(out, "0%o", (unsigned)v);
 		break;
-	case 'x': case '?':
+	case 'x':
+	case '?':
 		text_printf(out, v < 10 ? "%llu" : "%#llx", (unsigned long long)v);
 		break;
 	case 'O':
@@ -333,7 +331,6 @@ static void put_plain(struct text *out, char kind, uint64_t v)
 bool syscall_arg(struct text *out, const struct block_record *r, unsigned i)
 {
 	const char *args = lookup(r->syscall)->args;
-
 	if (i >= SYSCALL_ARGS)
 		return false;
 	if (args[0] == '?') {

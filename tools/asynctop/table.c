@@ -11,10 +11,9 @@
 const struct table *table_of(enum table_id id)
 {
 	static const struct table *const tables[TABLES] = {
-		[TABLE_TASKS] = &table_tasks, [TABLE_WORKERS] = &table_workers, [TABLE_BLOCKERS] = &table_blockers,
+		[TABLE_TASKS] = &table_tasks,   [TABLE_WORKERS] = &table_workers,   [TABLE_BLOCKERS] = &table_blockers,
 		[TABLE_YIELDS] = &table_yields, [TABLE_SWITCHES] = &table_switches, [TABLE_EVENTS] = &table_events,
 	};
-
 	return tables[id];
 }
 
@@ -29,7 +28,6 @@ const struct column *table_column(const struct table *t, const char *key)
 struct order table_order(const struct table *t, const char *key)
 {
 	struct order o = { 0 };
-
 	if (key == NULL)
 		key = t->sort;
 	o.reverse = key[0] == '-';
@@ -42,7 +40,6 @@ struct order table_order(const struct table *t, const char *key)
 int order_compare(const struct order *o, const struct model *m, const void *a, const void *b)
 {
 	int c = o->column->compare(m, a, b);
-
 	return o->column->down != o->reverse ? -c : c;
 }
 
@@ -50,7 +47,6 @@ int compare_sites(const struct model *m, uint32_t a, uint32_t b)
 {
 	const struct region_site *x = model_site(m, a), *y = model_site(m, b);
 	int c = strcmp(x->file, y->file);
-
 	return c ? c : compare_u64(x->line, y->line);
 }
 
@@ -64,7 +60,6 @@ static int compare_rows(const void *a, const void *b, void *context)
 	const struct sorting *s = context;
 	const void *x = *(const void *const *)a, *y = *(const void *const *)b;
 	int c = order_compare(s->order, s->model, x, y);
-
 	/* Equal rows stay as the model has them: they lie in one array. */
 	return c ? c : ((const char *)x > (const char *)y) - ((const char *)x < (const char *)y);
 }
@@ -74,7 +69,6 @@ const void **table_sorted(const struct table *t, const struct order *o, const st
 	struct sorting sorting = { o, m };
 	const char *rows = t->rows(m, count);
 	const void **sorted = xcalloc(*count, sizeof(*sorted));
-
 	for (uint32_t i = 0; i < *count; i++)
 		sorted[i] = rows + i * t->row_size;
 	if (o->column != NULL)

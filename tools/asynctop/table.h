@@ -13,29 +13,30 @@
 enum style { STYLE_NORMAL, STYLE_TITLE, STYLE_HEAD, STYLE_DIM, STYLE_GOOD, STYLE_BUSY, STYLE_ALERT, STYLES };
 
 struct column {
-	const char *key;        /* for -s, -F and the screen's prompts */
+	const char *key; /* for -s, -F and the screen's prompts */
 	const char *title;
 	const char *help;
-	int min, max;           /* width */
+	int min, max; /* width */
 	enum text_align align;
-	bool down;              /* the biggest first, unless reversed */
+	bool down; /* the biggest first, unless reversed */
 	void (*cell)(struct text *out, const struct model *m, const void *row);
 	int (*compare)(const struct model *m, const void *a, const void *b); /* NULL: cannot be sorted by */
-	int (*domain)(const void *row); /* rows with equal numbers < COLUMN_DOMAIN have equal cells; NULL: each its own */
+	int (*domain)(
+		const void *row); /* rows with equal numbers < COLUMN_DOMAIN have equal cells; NULL: each its own */
 };
 
 #define COLUMN_DOMAIN SLEY_REGION_SITES
-#define COLUMNS_MAX 16
+#define COLUMNS_MAX   16
 
 enum table_id { TABLE_TASKS, TABLE_WORKERS, TABLE_BLOCKERS, TABLE_YIELDS, TABLE_SWITCHES, TABLE_EVENTS, TABLES };
 
 struct table {
 	const char *key, *title;
-	const char *none;       /* what to say when there are no rows */
+	const char *none; /* what to say when there are no rows */
 	const struct column *columns;
 	unsigned count;
 	size_t row_size;
-	const char *sort;       /* key of the default order */
+	const char *sort; /* key of the default order */
 	const void *(*rows)(const struct model *m, uint32_t *count);
 	enum style (*style)(const struct model *m, const void *row);
 };

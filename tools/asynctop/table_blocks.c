@@ -18,21 +18,18 @@ static const struct model_blocker *blocker(const void *row)
 static void put_duration(struct text *out, int64_t ns)
 {
 	char time[TEXT_SHORT];
-
 	text_puts(out, text_duration(time, ns));
 }
 
 static void put_count(struct text *out, uint64_t n)
 {
 	char count[TEXT_SHORT];
-
 	text_puts(out, text_count(count, n));
 }
 
 static void cell_call(struct text *out, const struct model *m, const void *row)
 {
 	char name[SYSCALL_NAME_MAX];
-
 	(void)m;
 	text_puts(out, syscall_name(blocker(row)->syscall, name));
 }
@@ -78,7 +75,6 @@ static void cell_delay(struct text *out, const struct model *m, const void *row)
 static void cell_target(struct text *out, const struct model *m, const void *row)
 {
 	const struct model_block *b = &blocker(row)->longest;
-
 	(void)m;
 	text_puts(out, b->target != NULL ? b->target : "-");
 }
@@ -86,7 +82,6 @@ static void cell_target(struct text *out, const struct model *m, const void *row
 static void cell_place(struct text *out, const struct model *m, const void *row)
 {
 	const struct model_block *b = &blocker(row)->longest;
-
 	(void)m;
 	text_puts(out, b->place.text[0] ? b->place.text : "?");
 }
@@ -94,7 +89,6 @@ static void cell_place(struct text *out, const struct model *m, const void *row)
 static void cell_site(struct text *out, const struct model *m, const void *row)
 {
 	char site[160];
-
 	text_puts(out, model_site_text(m, blocker(row)->site, site));
 }
 
@@ -120,7 +114,6 @@ static int compare_count(const struct model *m, const void *a, const void *b)
 static int compare_delay(const struct model *m, const void *a, const void *b)
 {
 	int c = compare_i64(blocker_delayed_ns(a), blocker_delayed_ns(b));
-
 	return c ? c : compare_total(m, a, b);
 }
 
@@ -153,18 +146,26 @@ static const struct column columns[] = {
 	  compare_count, NULL },
 	{ "total", "TOTAL", "time in all", 7, 7, TEXT_RIGHT, true, cell_total, compare_total, NULL },
 	{ "max", "LONGEST", "the longest one", 7, 7, TEXT_RIGHT, true, cell_max, compare_max, NULL },
-	{ "cpu", "CPU WAIT", "of the total: ready to go on, waiting for a CPU", 8, 8, TEXT_RIGHT, true, cell_cpu, NULL, NULL },
+	{ "cpu", "CPU WAIT", "of the total: ready to go on, waiting for a CPU", 8, 8, TEXT_RIGHT, true, cell_cpu, NULL,
+	  NULL },
 	{ "delayed", "DELAYED", "ready tasks that waited behind it", 7, 7, TEXT_RIGHT, true, cell_delayed, NULL, NULL },
 	{ "delay", "DELAY", "how long they waited, added up", 7, 7, TEXT_RIGHT, true, cell_delay, compare_delay, NULL },
 	{ "place", "CALLED IN", "the line of the longest one", 12, 60, TEXT_TAIL, false, cell_place, NULL, NULL },
 	{ "target", "ON", "the file or peer of the longest one", 8, 60, TEXT_TAIL, false, cell_target, NULL, NULL },
-	{ "site", "SPAWNED AT", "where the tasks were spawned", 10, 40, TEXT_TAIL, false, cell_site, compare_site, NULL },
+	{ "site", "SPAWNED AT", "where the tasks were spawned", 10, 40, TEXT_TAIL, false, cell_site, compare_site,
+	  NULL },
 };
 
 const struct table table_blockers = {
-	.key = "blockers", .title = "calls that blocked a thread", .none = "no task blocked its thread", .columns = columns,
-	.count = sizeof(columns) / sizeof(columns[0]), .row_size = sizeof(struct model_blocker), .sort = "delay",
-	.rows = rows, .style = style,
+	.key = "blockers",
+	.title = "calls that blocked a thread",
+	.none = "no task blocked its thread",
+	.columns = columns,
+	.count = sizeof(columns) / sizeof(columns[0]),
+	.row_size = sizeof(struct model_blocker),
+	.sort = "delay",
+	.rows = rows,
+	.style = style,
 };
 
 /* ---- single ---- */
@@ -188,7 +189,6 @@ static void event_time(struct text *out, const struct model *m, const void *row)
 static void event_call(struct text *out, const struct model *m, const void *row)
 {
 	char name[SYSCALL_NAME_MAX];
-
 	(void)m;
 	text_puts(out, syscall_name(event(row)->syscall, name));
 }
@@ -226,7 +226,6 @@ static void event_delay(struct text *out, const struct model *m, const void *row
 static void event_site(struct text *out, const struct model *m, const void *row)
 {
 	char site[160];
-
 	text_puts(out, model_site_text(m, event(row)->site, site));
 }
 
@@ -262,13 +261,20 @@ static const struct column event_columns[] = {
 	{ "worker", "WORKER", "the worker that was blocked", 6, 6, TEXT_RIGHT, false, event_worker, NULL, NULL },
 	{ "id", "TASK", "the task that made the call", 6, 20, TEXT_RIGHT, false, event_task, NULL, NULL },
 	{ "name", "NAME", "its name, or the function that it runs", 8, 24, TEXT_LEFT, false, event_name, NULL, NULL },
-	{ "delayed", "DELAYED", "ready tasks that waited behind it", 7, 7, TEXT_RIGHT, true, event_delayed, NULL, NULL },
+	{ "delayed", "DELAYED", "ready tasks that waited behind it", 7, 7, TEXT_RIGHT, true, event_delayed, NULL,
+	  NULL },
 	{ "delay", "DELAY", "how long they waited, added up", 7, 7, TEXT_RIGHT, true, event_delay, NULL, NULL },
 	{ "site", "SPAWNED AT", "where the task was spawned", 10, 40, TEXT_TAIL, false, event_site, NULL, NULL },
 };
 
 const struct table table_events = {
-	.key = "events", .title = "single blocks", .none = "no single block was long enough (--min-block)",
-	.columns = event_columns, .count = sizeof(event_columns) / sizeof(event_columns[0]),
-	.row_size = sizeof(struct model_event), .sort = "time", .rows = event_rows, .style = event_style,
+	.key = "events",
+	.title = "single blocks",
+	.none = "no single block was long enough (--min-block)",
+	.columns = event_columns,
+	.count = sizeof(event_columns) / sizeof(event_columns[0]),
+	.row_size = sizeof(struct model_event),
+	.sort = "time",
+	.rows = event_rows,
+	.style = event_style,
 };

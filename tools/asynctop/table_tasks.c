@@ -21,7 +21,6 @@ static void cell_id(struct text *out, const struct model *m, const void *row)
 static void cell_name(struct text *out, const struct model *m, const void *row)
 {
 	char name[MODEL_NAME];
-
 	model_task_name(m, row, name);
 	text_puts(out, name);
 }
@@ -55,7 +54,6 @@ static void cell_wait(struct text *out, const struct model *m, const void *row)
 static void put_deadline(struct text *out, const struct model *m, uint64_t deadline)
 {
 	char left[TEXT_SHORT];
-
 	if (deadline >= INT64_MAX)
 		text_puts(out, "never");
 	else if ((int64_t)deadline <= m->time_ns)
@@ -67,7 +65,6 @@ static void put_deadline(struct text *out, const struct model *m, uint64_t deadl
 static void cell_object(struct text *out, const struct model *m, const void *row)
 {
 	uint64_t object = task(row)->wait_object;
-
 	switch (waits(row) ? wait_object_type(task(row)->wait_kind) : WAIT_OBJECT_none) {
 	case WAIT_OBJECT_none:
 		text_puts(out, "-");
@@ -91,7 +88,6 @@ static void cell_time(struct text *out, const struct model *m, const void *row)
 {
 	int64_t known = model_in_state(m, row), least = model_in_state_min(m, row);
 	char time[TEXT_SHORT];
-
 	if (known != MODEL_UNKNOWN)
 		text_puts(out, text_duration(time, known));
 	else if (least > 0)
@@ -103,7 +99,6 @@ static void cell_time(struct text *out, const struct model *m, const void *row)
 static void cell_stack(struct text *out, const struct model *m, const void *row)
 {
 	char size[TEXT_SHORT];
-
 	(void)m;
 	text_puts(out, text_size(size, task(row)->live16 * 16u));
 }
@@ -117,7 +112,6 @@ static uint32_t deepest(const void *row)
 static void put_deepest(struct text *out, uint32_t bytes)
 {
 	char size[TEXT_SHORT];
-
 	text_puts(out, bytes > 0 ? text_size(size, bytes) : "-");
 }
 
@@ -135,7 +129,6 @@ static void cell_site_deepest(struct text *out, const struct model *m, const voi
 static void cell_site(struct text *out, const struct model *m, const void *row)
 {
 	char site[160];
-
 	text_puts(out, model_site_text(m, task(row)->site, site));
 }
 
@@ -168,10 +161,9 @@ static int domain_site(const void *row)
 static int rank(const void *row)
 {
 	static const int ranks[SLEY_TASK_STATES] = {
-		[SLEY_TASK_RUNNING] = 0, [SLEY_TASK_READY] = 1, [SLEY_TASK_SLOT] = 2, [SLEY_TASK_WAITING] = 3,
-		[SLEY_TASK_ENDED] = 4,
+		[SLEY_TASK_RUNNING] = 0, [SLEY_TASK_READY] = 1, [SLEY_TASK_SLOT] = 2,
+		[SLEY_TASK_WAITING] = 3, [SLEY_TASK_ENDED] = 4,
 	};
-
 	return ranks[task(row)->state];
 }
 
@@ -184,7 +176,6 @@ static int compare_id(const struct model *m, const void *a, const void *b)
 static int compare_name(const struct model *m, const void *a, const void *b)
 {
 	char x[MODEL_NAME], y[MODEL_NAME];
-
 	model_task_name(m, a, x);
 	model_task_name(m, b, y);
 	return strcmp(x, y);
@@ -200,7 +191,6 @@ static int compare_time(const struct model *m, const void *a, const void *b)
 static int compare_state(const struct model *m, const void *a, const void *b)
 {
 	int c = rank(a) - rank(b);
-
 	return c ? c : -compare_time(m, a, b);
 }
 
@@ -213,7 +203,8 @@ static int compare_worker(const struct model *m, const void *a, const void *b)
 static int compare_wait(const struct model *m, const void *a, const void *b)
 {
 	(void)m;
-	return strcmp(waits(a) ? wait_kind_text(task(a)->wait_kind) : "~", waits(b) ? wait_kind_text(task(b)->wait_kind) : "~");
+	return strcmp(waits(a) ? wait_kind_text(task(a)->wait_kind) : "~",
+		      waits(b) ? wait_kind_text(task(b)->wait_kind) : "~");
 }
 
 static int compare_object(const struct model *m, const void *a, const void *b)
@@ -258,27 +249,31 @@ static const void *rows(const struct model *m, uint32_t *count)
 static enum style style(const struct model *m, const void *row)
 {
 	static const enum style styles[SLEY_TASK_STATES] = {
-		[SLEY_TASK_RUNNING] = STYLE_GOOD, [SLEY_TASK_READY] = STYLE_BUSY, [SLEY_TASK_SLOT] = STYLE_BUSY,
+		[SLEY_TASK_RUNNING] = STYLE_GOOD,
+		[SLEY_TASK_READY] = STYLE_BUSY,
+		[SLEY_TASK_SLOT] = STYLE_BUSY,
 		[SLEY_TASK_ENDED] = STYLE_DIM,
 	};
-
 	(void)m;
 	return styles[task(row)->state];
 }
 
 static const struct column columns[] = {
 	{ "id", "TASK", "the id that sley_spawn() returned", 6, 20, TEXT_RIGHT, false, cell_id, compare_id, NULL },
-	{ "name", "NAME", "its name, or the function that it runs", 8, 24, TEXT_LEFT, false, cell_name, compare_name, NULL },
-	{ "state", "STATE", "running, ready, slot (its stack is taken), waiting, ended", 7, 7, TEXT_LEFT, false, cell_state,
-	  compare_state, domain_state },
+	{ "name", "NAME", "its name, or the function that it runs", 8, 24, TEXT_LEFT, false, cell_name, compare_name,
+	  NULL },
+	{ "state", "STATE", "running, ready, slot (its stack is taken), waiting, ended", 7, 7, TEXT_LEFT, false,
+	  cell_state, compare_state, domain_state },
 	{ "worker", "WORKER", "the worker that runs it or made it ready", 6, 6, TEXT_RIGHT, false, cell_worker,
 	  compare_worker, domain_worker },
 	{ "wait", "WAIT", "the call that it waits in", 6, 8, TEXT_LEFT, false, cell_wait, compare_wait, domain_wait },
 	{ "object", "OBJECT", "what it waits for", 6, 20, TEXT_LEFT, false, cell_object, compare_object, NULL },
-	{ "time", "IN STATE", "how long; \">\": at least, it was so before asynctop looked", 8, 8, TEXT_RIGHT, true, cell_time,
-	  compare_time, NULL },
-	{ "stack", "STACK", "live stack bytes when it last parked", 6, 9, TEXT_RIGHT, true, cell_stack, compare_stack, NULL },
-	{ "site", "SPAWNED AT", "where it was spawned", 10, 40, TEXT_TAIL, false, cell_site, compare_site, domain_site },
+	{ "time", "IN STATE", "how long; \">\": at least, it was so before asynctop looked", 8, 8, TEXT_RIGHT, true,
+	  cell_time, compare_time, NULL },
+	{ "stack", "STACK", "live stack bytes when it last parked", 6, 9, TEXT_RIGHT, true, cell_stack, compare_stack,
+	  NULL },
+	{ "site", "SPAWNED AT", "where it was spawned", 10, 40, TEXT_TAIL, false, cell_site, compare_site,
+	  domain_site },
 	{ "function", "RUNS", "the function that it was spawned to run", 6, 30, TEXT_LEFT, false, cell_function,
 	  compare_function, domain_site },
 	{ "deepest", "DEEPEST", "how deep its stack has been, as far as is known", 7, 9, TEXT_RIGHT, true, cell_deepest,
@@ -288,7 +283,13 @@ static const struct column columns[] = {
 };
 
 const struct table table_tasks = {
-	.key = "tasks", .title = "tasks", .none = "no task matches", .columns = columns,
-	.count = sizeof(columns) / sizeof(columns[0]), .row_size = sizeof(struct sley_region_task), .sort = "state",
-	.rows = rows, .style = style,
+	.key = "tasks",
+	.title = "tasks",
+	.none = "no task matches",
+	.columns = columns,
+	.count = sizeof(columns) / sizeof(columns[0]),
+	.row_size = sizeof(struct sley_region_task),
+	.sort = "state",
+	.rows = rows,
+	.style = style,
 };

@@ -56,7 +56,6 @@ static void worker_task(struct text *out, const struct model *m, const void *row
 static void worker_call(struct text *out, const struct model *m, const void *row)
 {
 	char time[TEXT_SHORT], name[SYSCALL_NAME_MAX];
-
 	(void)m;
 	if (blocked(row))
 		text_printf(out, "%s for %s", syscall_name(worker(row)->syscall, name),
@@ -70,7 +69,6 @@ static void worker_call(struct text *out, const struct model *m, const void *row
 static void worker_dispatches(struct text *out, const struct model *m, const void *row)
 {
 	char n[TEXT_SHORT];
-
 	(void)m;
 	text_puts(out, text_count(n, worker(row)->line.dispatches));
 }
@@ -78,7 +76,6 @@ static void worker_dispatches(struct text *out, const struct model *m, const voi
 static void put_switches(struct text *out, const struct model *m, const void *row, enum switch_cause cause)
 {
 	char n[TEXT_SHORT];
-
 	text_puts(out, m->tiers[TIER_BPF].active ? text_count(n, worker(row)->switches[cause]) : "?");
 }
 
@@ -137,15 +134,17 @@ static enum style worker_style(const struct model *m, const void *row)
 	(void)m;
 	if (blocked(row))
 		return STYLE_ALERT;
-	return worker(row)->line.mode == SLEY_WORKER_TASK ? STYLE_GOOD :
-	       worker(row)->line.mode == SLEY_WORKER_RUNTIME ? STYLE_NORMAL : STYLE_DIM;
+	return worker(row)->line.mode == SLEY_WORKER_TASK      ? STYLE_GOOD
+	       : worker(row)->line.mode == SLEY_WORKER_RUNTIME ? STYLE_NORMAL
+							       : STYLE_DIM;
 }
 
 static const struct column worker_columns[] = {
 	{ "worker", "WORKER", "its number", 6, 6, TEXT_RIGHT, false, worker_id, compare_worker_id, NULL },
-	{ "tid", "THREAD", "its thread, in the process's own pid namespace", 6, 10, TEXT_RIGHT, false, worker_tid, NULL, NULL },
-	{ "state", "STATE", "task (runs one), blocked (in the kernel, by a task), runtime, idle, gone", 7, 7, TEXT_LEFT, false,
-	  worker_state, NULL, NULL },
+	{ "tid", "THREAD", "its thread, in the process's own pid namespace", 6, 10, TEXT_RIGHT, false, worker_tid, NULL,
+	  NULL },
+	{ "state", "STATE", "task (runs one), blocked (in the kernel, by a task), runtime, idle, gone", 7, 7, TEXT_LEFT,
+	  false, worker_state, NULL, NULL },
 	{ "queue", "QUEUE", "tasks that are ready on it", 5, 8, TEXT_RIGHT, true, worker_queue, compare_queue, NULL },
 	{ "task", "RUNS TASK", "the task that it runs", 12, 44, TEXT_LEFT, false, worker_task, NULL, NULL },
 	{ "call", "BLOCKED IN", "the system call that blocks it, and for how long so far; or that it computes", 10, 32,
@@ -153,16 +152,23 @@ static const struct column worker_columns[] = {
 	{ "dispatches", "TASKS RUN", "tasks that it resumed so far", 9, 9, TEXT_RIGHT, true, worker_dispatches,
 	  compare_dispatches, NULL },
 	{ "idle", "IDLE", "context switches: it had nothing to do", 6, 7, TEXT_RIGHT, true, worker_idle, NULL, NULL },
-	{ "block", "BLOCK", "context switches: a task's system call slept", 6, 7, TEXT_RIGHT, true, worker_block, NULL, NULL },
+	{ "block", "BLOCK", "context switches: a task's system call slept", 6, 7, TEXT_RIGHT, true, worker_block, NULL,
+	  NULL },
 	{ "fault", "FAULT", "context switches: a page fault slept", 6, 7, TEXT_RIGHT, true, worker_fault, NULL, NULL },
 	{ "preempt", "PREEMPT", "context switches: the kernel gave the CPU to another thread", 7, 7, TEXT_RIGHT, true,
 	  worker_preempt, NULL, NULL },
 };
 
 const struct table table_workers = {
-	.key = "workers", .title = "workers", .none = "no worker has started", .columns = worker_columns,
-	.count = sizeof(worker_columns) / sizeof(worker_columns[0]), .row_size = sizeof(struct model_worker),
-	.sort = "worker", .rows = worker_rows, .style = worker_style,
+	.key = "workers",
+	.title = "workers",
+	.none = "no worker has started",
+	.columns = worker_columns,
+	.count = sizeof(worker_columns) / sizeof(worker_columns[0]),
+	.row_size = sizeof(struct model_worker),
+	.sort = "worker",
+	.rows = worker_rows,
+	.style = worker_style,
 };
 
 /* ---- yields ---- */
@@ -175,7 +181,6 @@ static const struct model_yield *yield(const void *row)
 static void yield_site(struct text *out, const struct model *m, const void *row)
 {
 	char site[160];
-
 	text_puts(out, model_site_text(m, yield(row)->site, site));
 }
 
@@ -187,14 +192,14 @@ static void yield_function(struct text *out, const struct model *m, const void *
 static void yield_kind(struct text *out, const struct model *m, const void *row)
 {
 	(void)m;
-	text_puts(out, yield(row)->pc == 0 ? "none yet" :
-		       yield(row)->kind == SLEY_WAIT_NONE ? "yield" : wait_kind_text(yield(row)->kind));
+	text_puts(out, yield(row)->pc == 0                  ? "none yet"
+		       : yield(row)->kind == SLEY_WAIT_NONE ? "yield"
+							    : wait_kind_text(yield(row)->kind));
 }
 
 static void yield_waiting(struct text *out, const struct model *m, const void *row)
 {
 	char n[TEXT_SHORT];
-
 	(void)m;
 	text_puts(out, text_count(n, yield(row)->waiting));
 }
@@ -202,7 +207,6 @@ static void yield_waiting(struct text *out, const struct model *m, const void *r
 static void yield_tasks(struct text *out, const struct model *m, const void *row)
 {
 	char n[TEXT_SHORT];
-
 	(void)m;
 	text_puts(out, text_count(n, yield(row)->tasks));
 }
@@ -210,7 +214,6 @@ static void yield_tasks(struct text *out, const struct model *m, const void *row
 static void yield_place(struct text *out, const struct model *m, const void *row)
 {
 	const struct model_yield *y = yield(row);
-
 	(void)m;
 	if (y->place.text[0] != '\0')
 		text_puts(out, y->place.text);
@@ -223,14 +226,12 @@ static void yield_place(struct text *out, const struct model *m, const void *row
 static void site_waits(struct text *out, const struct model *m, const void *row)
 {
 	char n[TEXT_SHORT];
-
 	text_puts(out, text_count(n, model_site(m, yield(row)->site)->waits));
 }
 
 static void site_yields(struct text *out, const struct model *m, const void *row)
 {
 	char n[TEXT_SHORT];
-
 	text_puts(out, text_count(n, model_site(m, yield(row)->site)->yields));
 }
 
@@ -264,23 +265,30 @@ static enum style yield_style(const struct model *m, const void *row)
 }
 
 static const struct column yield_columns[] = {
-	{ "tasks", "TASKS", "tasks that gave their thread back here last", 6, 7, TEXT_RIGHT, true, yield_tasks, compare_tasks,
+	{ "tasks", "TASKS", "tasks that gave their thread back here last", 6, 7, TEXT_RIGHT, true, yield_tasks,
+	  compare_tasks, NULL },
+	{ "waiting", "WAITING", "of them, still parked here", 7, 7, TEXT_RIGHT, true, yield_waiting, compare_waiting,
 	  NULL },
-	{ "waiting", "WAITING", "of them, still parked here", 7, 7, TEXT_RIGHT, true, yield_waiting, compare_waiting, NULL },
 	{ "wait", "IN", "the sley call", 6, 11, TEXT_LEFT, false, yield_kind, NULL, NULL },
 	{ "place", "CALLED IN", "the line that calls it", 12, 60, TEXT_TAIL, false, yield_place, NULL, NULL },
-	{ "site", "SPAWNED AT", "where these tasks were spawned", 10, 40, TEXT_TAIL, false, yield_site, compare_yield_site,
-	  NULL },
+	{ "site", "SPAWNED AT", "where these tasks were spawned", 10, 40, TEXT_TAIL, false, yield_site,
+	  compare_yield_site, NULL },
 	{ "function", "RUNS", "the function that they run", 6, 30, TEXT_LEFT, false, yield_function, NULL, NULL },
-	{ "waits", "SITE WAITS", "times that tasks of this spawn site parked, since tools watch", 10, 10, TEXT_RIGHT, true,
-	  site_waits, NULL, NULL },
+	{ "waits", "SITE WAITS", "times that tasks of this spawn site parked, since tools watch", 10, 10, TEXT_RIGHT,
+	  true, site_waits, NULL, NULL },
 	{ "yields", "SITE YIELDS", "times that they yielded", 11, 11, TEXT_RIGHT, true, site_yields, NULL, NULL },
 };
 
 const struct table table_yields = {
-	.key = "yields", .title = "where tasks give the thread back to the runtime", .none = "no task has waited yet",
-	.columns = yield_columns, .count = sizeof(yield_columns) / sizeof(yield_columns[0]),
-	.row_size = sizeof(struct model_yield), .sort = "tasks", .rows = yield_rows, .style = yield_style,
+	.key = "yields",
+	.title = "where tasks give the thread back to the runtime",
+	.none = "no task has waited yet",
+	.columns = yield_columns,
+	.count = sizeof(yield_columns) / sizeof(yield_columns[0]),
+	.row_size = sizeof(struct model_yield),
+	.sort = "tasks",
+	.rows = yield_rows,
+	.style = yield_style,
 };
 
 /* ---- switches ---- */
@@ -299,7 +307,6 @@ static void switch_cause(struct text *out, const struct model *m, const void *ro
 static void switch_site(struct text *out, const struct model *m, const void *row)
 {
 	char site[160];
-
 	text_puts(out, sw(row)->site == NO_SITE ? "-" : model_site_text(m, sw(row)->site, site));
 }
 
@@ -311,7 +318,6 @@ static void switch_function(struct text *out, const struct model *m, const void 
 static void switch_count(struct text *out, const struct model *m, const void *row)
 {
 	char n[TEXT_SHORT];
-
 	(void)m;
 	text_puts(out, text_count(n, sw(row)->count));
 }
@@ -323,7 +329,6 @@ static void switch_meaning(struct text *out, const struct model *m, const void *
 		SWITCH_CAUSES(CAUSE_HELP)
 #undef CAUSE_HELP
 	};
-
 	(void)m;
 	text_puts(out, sw(row)->cause < SWITCH_CAUSE_COUNT ? meaning[sw(row)->cause] : "?");
 }
@@ -347,8 +352,8 @@ static enum style switch_style(const struct model *m, const void *row)
 }
 
 static const struct column switch_columns[] = {
-	{ "count", "SWITCHES", "context switches since asynctop attached", 8, 8, TEXT_RIGHT, true, switch_count, compare_count,
-	  NULL },
+	{ "count", "SWITCHES", "context switches since asynctop attached", 8, 8, TEXT_RIGHT, true, switch_count,
+	  compare_count, NULL },
 	{ "cause", "CAUSE", "why the thread was switched out", 7, 8, TEXT_LEFT, false, switch_cause, NULL, NULL },
 	{ "site", "SPAWNED AT", "spawn site of the task that ran", 10, 40, TEXT_TAIL, false, switch_site, NULL, NULL },
 	{ "function", "RUNS", "the function that it runs", 6, 30, TEXT_LEFT, false, switch_function, NULL, NULL },
@@ -356,7 +361,13 @@ static const struct column switch_columns[] = {
 };
 
 const struct table table_switches = {
-	.key = "switches", .title = "where threads are given away to the kernel", .none = "nothing was counted yet",
-	.columns = switch_columns, .count = sizeof(switch_columns) / sizeof(switch_columns[0]),
-	.row_size = sizeof(struct model_switch), .sort = "count", .rows = switch_rows, .style = switch_style,
+	.key = "switches",
+	.title = "where threads are given away to the kernel",
+	.none = "nothing was counted yet",
+	.columns = switch_columns,
+	.count = sizeof(switch_columns) / sizeof(switch_columns[0]),
+	.row_size = sizeof(struct model_switch),
+	.sort = "count",
+	.rows = switch_rows,
+	.style = switch_style,
 };

@@ -32,12 +32,10 @@ static char *slurp(int dir, const char *name)
 	int fd = openat(dir, name, O_RDONLY | O_CLOEXEC);
 	size_t size = 0, room = 0;
 	char *data = NULL;
-
 	if (fd < 0)
 		return NULL;
 	for (;;) {
 		ssize_t n;
-
 		if (room - size < 4096)
 			data = xresize(data, room += 65536, 1);
 		n = read(fd, data + size, room - size - 1);
@@ -61,7 +59,6 @@ static struct identity read_identity(int handle)
 {
 	struct identity id = { 0 };
 	char name[48], *info, *inode, *mount;
-
 	snprintf(name, sizeof(name), "/proc/self/fdinfo/%d", handle);
 	info = slurp(AT_FDCWD, name);
 	if (info == NULL)
@@ -82,11 +79,9 @@ static bool mount_device(int dir, uint64_t mount, dev_t *device)
 {
 	char *list = slurp(dir, "mountinfo"), *line, *next;
 	bool found = false;
-
 	for (line = list; line != NULL && *line && !found; line = next) {
 		uint64_t id;
 		unsigned major, minor;
-
 		next = strchr(line, '\n');
 		next = next ? next + 1 : NULL;
 		if (sscanf(line, "%" SCNu64 " %*s %u:%u", &id, &major, &minor) == 3 && id == mount) {
@@ -102,7 +97,6 @@ static bool identify(int dir, int handle, uint64_t *inode, dev_t *device)
 {
 	struct identity id = read_identity(handle);
 	struct statx st;
-
 	*inode = id.inode;
 	if (id.known && mount_device(dir, id.mount, device))
 		return true;
@@ -117,14 +111,12 @@ static bool same_file(int dir, int handle, const struct block_record *r)
 {
 	uint64_t inode;
 	dev_t device;
-
 	return identify(dir, handle, &inode, &device) && inode == r->inode && device == (dev_t)r->device;
 }
 
 static int open_handle(int dir, int fd)
 {
 	char name[32];
-
 	snprintf(name, sizeof(name), "fd/%d", fd);
 	return openat(dir, name, O_PATH | O_CLOEXEC);
 }
@@ -134,7 +126,6 @@ void target_identify(int dir, struct block_record *r)
 	int fd = syscall_descriptor(r->syscall) == 0 ? (int)r->args[0] : -1, handle;
 	struct statx st;
 	dev_t device;
-
 	r->fd = -1;
 	if (fd < 0 || (handle = open_handle(dir, fd)) < 0)
 		return;
@@ -155,7 +146,6 @@ static bool parse_inet(const char *text, char *out, size_t size)
 	struct in6_addr address;
 	unsigned port, *words = (unsigned *)&address;
 	size_t n;
-
 	if (sscanf(text, "%32[0-9A-Fa-f]:%x", digits, &port) != 2)
 		return false;
 	n = strlen(digits) / 8;
@@ -175,15 +165,14 @@ static bool find_inet(struct text *out, int dir, const char *protocol, uint64_t 
 	char path[24], local[64], peer[64], local_hex[48], peer_hex[48];
 	char *list, *line;
 	bool found = false;
-
 	snprintf(path, sizeof(path), "net/%s", protocol);
 	list = slurp(dir, path);
 	for (line = list; line != NULL && !found; line = strchr(line, '\n')) {
 		uint64_t n;
-
 		line += *line == '\n';
 		if (sscanf(line, " %*s %47s %47s %*s %*s %*s %*s %*s %*s %" SCNu64, local_hex, peer_hex, &n) == 3 &&
-		    n == inode && parse_inet(local_hex, local, sizeof(local)) && parse_inet(peer_hex, peer, sizeof(peer))) {
+		    n == inode && parse_inet(local_hex, local, sizeof(local)) &&
+		    parse_inet(peer_hex, peer, sizeof(peer))) {
 			text_printf(out, "%s %s to %s", protocol, local, peer);
 			found = true;
 		}
@@ -195,7 +184,6 @@ static bool find_inet(struct text *out, int dir, const char *protocol, uint64_t 
 static bool put_socket(struct text *out, int dir, uint64_t inode)
 {
 	static const char *const protocols[] = { "tcp", "tcp6", "udp", "udp6" };
-
 	for (size_t i = 0; i < sizeof(protocols) / sizeof(protocols[0]); i++)
 		if (find_inet(out, dir, protocols[i], inode))
 			return true;
@@ -208,7 +196,6 @@ static void put_link(struct text *out, int handle)
 {
 	char name[48], path[4096];
 	ssize_t n;
-
 	snprintf(name, sizeof(name), "/proc/self/fd/%d", handle);
 	n = readlink(name, path, sizeof(path));
 	if (n > 0)
@@ -219,7 +206,6 @@ bool target_name(struct text *out, int dir, const struct block_record *r)
 {
 	int handle;
 	bool same;
-
 	if (syscall_descriptor(r->syscall) < 0 || r->fd < 0)
 		return false;
 	handle = open_handle(dir, r->fd);

@@ -18,8 +18,8 @@
 /* What the kernel says of one socket. */
 struct answer {
 	char name[sizeof(((struct sockaddr_un *)0)->sun_path)];
-	size_t length;  /* of the name; 0: it has none */
-	uint32_t peer;  /* inode; 0: it is not connected */
+	size_t length; /* of the name; 0: it has none */
+	uint32_t peer; /* inode; 0: it is not connected */
 };
 
 static int open_diag(void)
@@ -35,7 +35,6 @@ static int open_diag_in(int dir)
 {
 	int theirs = openat(dir, "ns/net", O_RDONLY | O_CLOEXEC), ours, diag = -1;
 	struct stat a, b;
-
 	if (theirs < 0)
 		return -1;
 	ours = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
@@ -62,12 +61,15 @@ static bool send_request(int diag, uint32_t inode)
 		struct nlmsghdr header;
 		struct unix_diag_req request;
 	} message = {
-		.header = { .nlmsg_len = sizeof(message), .nlmsg_type = SOCK_DIAG_BY_FAMILY, .nlmsg_flags = NLM_F_REQUEST },
-		.request = { .sdiag_family = AF_UNIX, .udiag_states = ~0u, .udiag_ino = inode,
+		.header = { .nlmsg_len = sizeof(message),
+			    .nlmsg_type = SOCK_DIAG_BY_FAMILY,
+			    .nlmsg_flags = NLM_F_REQUEST },
+		.request = { .sdiag_family = AF_UNIX,
+			     .udiag_states = ~0u,
+			     .udiag_ino = inode,
 			     .udiag_show = UDIAG_SHOW_NAME | UDIAG_SHOW_PEER,
 			     .udiag_cookie = { ~0u, ~0u } },
 	};
-
 	return send(diag, &message, sizeof(message), 0) == sizeof(message);
 }
 
@@ -75,7 +77,6 @@ static void take_attributes(struct answer *answer, struct rtattr *attribute, int
 {
 	for (; RTA_OK(attribute, size); attribute = RTA_NEXT(attribute, size)) {
 		size_t n = RTA_PAYLOAD(attribute);
-
 		if (attribute->rta_type == UNIX_DIAG_NAME) {
 			answer->length = n < sizeof(answer->name) ? n : sizeof(answer->name);
 			memcpy(answer->name, RTA_DATA(attribute), answer->length);
@@ -93,7 +94,6 @@ static bool ask(int diag, uint32_t inode, struct answer *answer)
 	} reply;
 	struct unix_diag_msg *socket = NLMSG_DATA(&reply.header);
 	ssize_t n;
-
 	*answer = (struct answer){ 0 };
 	if (!send_request(diag, inode))
 		return false;
@@ -110,7 +110,6 @@ static bool ask(int diag, uint32_t inode, struct answer *answer)
 static void put_name(struct text *out, const struct answer *answer)
 {
 	size_t n = answer->name[0] != '\0' ? strnlen(answer->name, answer->length) : answer->length;
-
 	for (size_t i = 0; i < n; i++)
 		text_put(out, answer->name[i] != '\0' ? &answer->name[i] : "@", 1);
 }
@@ -120,7 +119,6 @@ bool target_unix(struct text *out, int dir, uint64_t inode)
 	int diag = open_diag_in(dir);
 	struct answer own, peer;
 	bool found;
-
 	if (diag < 0)
 		return false;
 	found = inode <= UINT32_MAX && ask(diag, (uint32_t)inode, &own);

@@ -34,7 +34,6 @@ const char *text_string(const struct text *t)
 static void reserve(struct text *t, size_t n)
 {
 	size_t need = t->length + n + 1;
-
 	if (need <= t->room)
 		return;
 	t->room = need < 128 ? 128 : need * 2;
@@ -58,7 +57,6 @@ void text_printf(struct text *t, const char *format, ...)
 {
 	va_list args;
 	int n;
-
 	va_start(args, format);
 	n = vsnprintf(NULL, 0, format, args);
 	va_end(args);
@@ -79,10 +77,10 @@ void text_spaces(struct text *t, int n)
 
 /* One unit of cleaned text: a printable character, or one byte's escape. */
 struct glyph {
-	size_t bytes;      /* consumed of the source */
-	int width;         /* columns */
+	size_t bytes; /* consumed of the source */
+	int width;    /* columns */
 	char text[MB_LEN_MAX > 5 ? MB_LEN_MAX : 5];
-	size_t length;     /* of text */
+	size_t length; /* of text */
 };
 
 static struct glyph next_glyph(const char *s)
@@ -92,7 +90,6 @@ static struct glyph next_glyph(const char *s)
 	mbstate_t state = { 0 };
 	wchar_t wide;
 	size_t n;
-
 	if (c >= 0x20 && c < 0x7f) {
 		g.text[0] = s[0];
 		g.width = 1;
@@ -114,7 +111,6 @@ void text_clean(struct text *t, const char *s)
 {
 	while (*s) {
 		struct glyph g = next_glyph(s);
-
 		text_put(t, g.text, g.length);
 		s += g.bytes;
 	}
@@ -123,10 +119,8 @@ void text_clean(struct text *t, const char *s)
 int text_width(const char *s)
 {
 	long width = 0;
-
 	while (*s && width < INT_MAX - 8) {
 		struct glyph g = next_glyph(s);
-
 		width += g.width;
 		s += g.bytes;
 	}
@@ -137,10 +131,8 @@ int text_width(const char *s)
 static int put_fitting(struct text *t, const char *s, int width)
 {
 	int used = 0;
-
 	while (*s) {
 		struct glyph g = next_glyph(s);
-
 		if (used + g.width > width)
 			break;
 		text_put(t, g.text, g.length);
@@ -153,10 +145,8 @@ static int put_fitting(struct text *t, const char *s, int width)
 static void put_tail(struct text *t, const char *s, int width)
 {
 	int whole = text_width(s);
-
 	while (*s && whole > width - 1) {
 		struct glyph g = next_glyph(s);
-
 		whole -= g.width;
 		s += g.bytes;
 	}
@@ -167,7 +157,6 @@ static void put_tail(struct text *t, const char *s, int width)
 void text_cell(struct text *t, const char *s, int width, enum text_align align)
 {
 	int whole = text_width(s);
-
 	if (width <= 0)
 		return;
 	if (whole <= width) {
@@ -180,7 +169,6 @@ void text_cell(struct text *t, const char *s, int width, enum text_align align)
 		put_tail(t, s, width);
 	} else {
 		int used = put_fitting(t, s, width - 1);
-
 		text_put(t, "~", 1);
 		text_spaces(t, width - 1 - used);
 	}
@@ -215,7 +203,6 @@ const char *text_count(char out[TEXT_SHORT], uint64_t n)
 	static const char unit[] = "kMGTPE";
 	double v = (double)n;
 	int i = -1;
-
 	if (n < 100000) {
 		snprintf(out, TEXT_SHORT, "%d", (int)n);
 		return out;
@@ -231,7 +218,6 @@ const char *text_size(char out[TEXT_SHORT], uint64_t bytes)
 	static const char *const unit[] = { "KiB", "MiB", "GiB", "TiB", "PiB", "EiB" };
 	double v = (double)bytes / 1024;
 	int i = 0;
-
 	if (bytes < 1024) {
 		snprintf(out, TEXT_SHORT, "%dB", (int)bytes);
 		return out;

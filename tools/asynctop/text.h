@@ -15,7 +15,7 @@
 #include <stdint.h>
 
 struct text {
-	char *data;    /* NUL-terminated once something was put */
+	char *data; /* NUL-terminated once something was put */
 	size_t length;
 	size_t room;
 };

@@ -20,7 +20,6 @@
 static struct tracer_config with_defaults(const struct tracer_config *given)
 {
 	struct tracer_config config = given ? *given : (struct tracer_config){ 0 };
-
 	config.min_block_ns = config.min_block_ns ?: 1000000;
 	config.ring_size = config.ring_size ?: 2 << 20;
 	config.max_workers = config.max_workers ?: 1024;
@@ -37,7 +36,6 @@ static bool has_capabilities(void)
 	FILE *status = fopen("/proc/self/status", "re");
 	unsigned long long effective = 0;
 	char text[128];
-
 	if (!status)
 		return false;
 	while (fgets(text, sizeof(text), status))
@@ -51,7 +49,6 @@ static bool has_capabilities(void)
 static int explain(int error, char *why, size_t why_size)
 {
 	char path[256] = "asynctop";
-
 	if (error == -EPERM && !has_capabilities()) {
 		if (readlink("/proc/self/exe", path, sizeof(path) - 1) < 0)
 			strcpy(path, "asynctop");
@@ -83,14 +80,13 @@ static int load(struct tracer *tracer)
 	const struct tracer_config *config = &tracer->config;
 	struct blocked_bpf *bpf = blocked_bpf__open();
 	int error;
-
 	if (!bpf)
 		return -errno;
 	tracer->bpf = bpf;
 	bpf->rodata->min_block_ns = config->min_block_ns;
 	tracer_fill_pointer_args((uint8_t *)bpf->rodata->pointer_args);
-	error = bpf_map__set_max_entries(bpf->maps.workers, config->max_workers) ?:
-		bpf_map__set_max_entries(bpf->maps.events, config->ring_size);
+	error = bpf_map__set_max_entries(bpf->maps.workers, config->max_workers)
+			?: bpf_map__set_max_entries(bpf->maps.events, config->ring_size);
 	if (error)
 		return error;
 	bpf_program__set_autoattach(bpf->progs.watch, false); /* run by hand, per process */
@@ -102,14 +98,12 @@ static int load(struct tracer *tracer)
 static size_t page_up(size_t size)
 {
 	size_t page = sysconf(_SC_PAGESIZE);
-
 	return (size + page - 1) / page * page;
 }
 
 static void *map_array(const struct bpf_map *map, size_t size)
 {
 	void *array = mmap(NULL, page_up(size), PROT_READ | PROT_WRITE, MAP_SHARED, bpf_map__fd(map), 0);
-
 	return array == MAP_FAILED ? NULL : array;
 }
 
@@ -128,7 +122,6 @@ static int map_arrays(struct tracer *tracer)
 static int allocate(struct tracer *tracer)
 {
 	const struct tracer_config *config = &tracer->config;
-
 	tracer->slot_used = calloc(config->max_workers, sizeof(*tracer->slot_used));
 	tracer->slots_free = config->max_workers;
 	tracer->reported = calloc(config->max_workers, sizeof(*tracer->reported));
@@ -155,7 +148,6 @@ int tracer_open(struct tracer **out, const struct tracer_config *config, char *w
 	struct tracer *tracer = calloc(1, sizeof(*tracer));
 	libbpf_print_fn_t print;
 	int error;
-
 	if (!tracer)
 		return explain(-ENOMEM, why, why_size);
 	tracer->config = with_defaults(config);
@@ -208,7 +200,6 @@ static void give_once(struct tracer *tracer, const struct block_record *block)
 static int give_event(void *context, void *data, size_t size)
 {
 	struct block_record block = { 0 };
-
 	memcpy(&block, data, size < sizeof(block) ? size : sizeof(block));
 	give_once(context, &block);
 	return 0;
@@ -218,10 +209,8 @@ static void give_pending(struct tracer *tracer, const struct tracer_process *pro
 {
 	struct block_record block;
 	uint32_t seq;
-
 	for (unsigned i = 0; i < WATCH_WORKERS; i++) {
 		const struct tracer_worker *worker = &process->workers[i];
-
 		if (!worker->used || !tracer_read_state(tracer, worker->slot, WORKER_RESUMED, &block, &seq) ||
 		    block.end_ns - block.start_ns < tracer->config.min_block_ns)
 			continue;
@@ -233,7 +222,6 @@ static void give_pending(struct tracer *tracer, const struct tracer_process *pro
 int tracer_poll(struct tracer *tracer, tracer_block_fn *each, void *context)
 {
 	int error;
-
 	tracer->poll_each = each;
 	tracer->poll_context = context;
 	tracer->poll_count = 0;

@@ -24,14 +24,16 @@ struct tracer;
 
 /* Zero means the default. */
 struct tracer_config {
-	uint64_t min_block_ns;  /* shorter blocks are no single events; they are in the totals all the same. Default 1 ms */
+	uint64_t
+		min_block_ns; /* shorter blocks are no single events; they are in the totals all the same. Default 1 ms */
 	/* shared by the watched processes: each is sure of the same part of it, and no more is taken than is free */
-	uint32_t ring_size;     /* bytes for single events between two polls, a power of two, at least a page. Default 2 MiB */
-	uint32_t max_workers;   /* Default 1024 */
+	uint32_t
+		ring_size; /* bytes for single events between two polls, a power of two, at least a page. Default 2 MiB */
+	uint32_t max_workers; /* Default 1024 */
 	/* of each process */
-	uint32_t max_totals;    /* keys (site, call). Default 512 */
-	uint32_t max_samples;   /* longest blocks with their stacks. Default half of max_totals */
-	uint32_t max_switches;  /* keys (worker, site, cause). Default 4096 */
+	uint32_t max_totals;   /* keys (site, call). Default 512 */
+	uint32_t max_samples;  /* longest blocks with their stacks. Default half of max_totals */
+	uint32_t max_switches; /* keys (worker, site, cause). Default 4096 */
 };
 
 /*
@@ -51,12 +53,12 @@ void tracer_close(struct tracer *);
 
 /* A process to watch. The descriptors stay the caller's and must stay open until tracer_unwatch(). */
 struct tracer_target {
-	int pidfd;              /* of the process */
-	int region;             /* its memfd, open for reading */
-	uint64_t address;       /* header.address */
+	int pidfd;                        /* of the process */
+	int region;                       /* its memfd, open for reading */
+	uint64_t address;                 /* header.address */
 	struct sley_region_table workers; /* header.workers, checked against the region's size by the caller */
 	struct sley_region_table tasks;   /* header.tasks, checked too; all zero: names are not taken */
-	uint32_t worker_count;  /* header.worker_count */
+	uint32_t worker_count;            /* header.worker_count */
 };
 
 /*

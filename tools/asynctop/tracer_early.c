@@ -22,7 +22,6 @@ static int open_proc(int pidfd, pid_t *pid)
 	char path[48], line[64];
 	FILE *info;
 	int dir;
-
 	*pid = 0;
 	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", pidfd);
 	info = fopen(path, "re");
@@ -46,7 +45,6 @@ static void read_name(const struct tracer_process *process, struct early_block *
 	const struct sley_region_table *tasks = &process->target.tasks;
 	uint64_t index = (early->line.task & SLEY_TASK_INDEX_MASK) - 1;
 	struct sley_region_task task;
-
 	memset(early->name, 0, sizeof(early->name));
 	if (index < tasks->capacity &&
 	    pread(process->target.region, &task, sizeof(task), tasks->offset + index * tasks->stride) == sizeof(task) &&
@@ -58,7 +56,6 @@ static void read_name(const struct tracer_process *process, struct early_block *
 static void read_memory(pid_t pid, int dir, const struct sleeper *sleeper, struct early_block *early)
 {
 	static struct block_record r;
-
 	r = (struct block_record){ .syscall = sleeper->syscall, .stack_top = early->line.stack_top };
 	memcpy(r.args, sleeper->args, sizeof(r.args));
 	r.regs[BLOCK_REG_SP] = sleeper->sp;
@@ -76,7 +73,6 @@ static int catch_one(struct tracer *tracer, const struct tracer_process *process
 	const struct sleeper *sleeper = &tracer->bpf->bss->sleepers[i];
 	const struct watch_request *request = &tracer->bpf->bss->request;
 	struct early_block *early = &tracer->bpf->bss->early;
-
 	if (!tracer_read_line(process, request->workers[i], &early->line) || early->line.mode != SLEY_WORKER_TASK)
 		return 0;
 	early->switches = sleeper->switches;
@@ -91,7 +87,6 @@ int tracer_catch_blocked(struct tracer *tracer, const struct tracer_process *pro
 	const struct watch_request *request = &tracer->bpf->bss->request;
 	pid_t pid;
 	int dir, error;
-
 	memset(tracer->bpf->bss->sleepers, 0, sizeof(tracer->bpf->bss->sleepers));
 	error = tracer_look_blocked(tracer, process->target.pidfd);
 	if (error)

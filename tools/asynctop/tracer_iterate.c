@@ -13,7 +13,6 @@ static int drain(int iterator)
 {
 	char nothing[64];
 	ssize_t n;
-
 	while ((n = read(iterator, nothing, sizeof(nothing))) > 0)
 		;
 	return n < 0 ? -errno : 0;

@@ -13,7 +13,7 @@
 struct tracer_worker {
 	uint64_t thread;
 	uint32_t tid;
-	uint32_t slot;          /* of its state, when `used` */
+	uint32_t slot; /* of its state, when `used` */
 	bool used;
 };
 
@@ -25,10 +25,10 @@ struct tracer_tables {
 struct tracer_process {
 	struct tracer_process *next;
 	uint32_t key;
-	uint32_t place;         /* of its tables and account in the kernel's arrays */
+	uint32_t place; /* of its tables and account in the kernel's arrays */
 	uint64_t workers_dropped;
 	struct tracer_tables tables;
-	bool marked;            /* some thread was, once */
+	bool marked; /* some thread was, once */
 	struct tracer_target target;
 	struct tracer_worker workers[WATCH_WORKERS];
 };
@@ -37,21 +37,21 @@ struct tracer {
 	struct tracer_config config;
 	struct blocked_bpf *bpf;
 	struct ring_buffer *ring;
-	struct worker_state *states;    /* config.max_workers of them, shared with the kernel */
+	struct worker_state *states;      /* config.max_workers of them, shared with the kernel */
 	struct process_account *accounts; /* WATCH_PROCESSES of them, shared with the kernel */
 	bool *slot_used;
 	uint32_t slots_free;
-	uint64_t *reported;             /* by slot: number of the last block that tracer_poll() gave out */
+	uint64_t *reported; /* by slot: number of the last block that tracer_poll() gave out */
 	struct tracer_process *processes;
 	uint32_t process_count;
 	bool place_used[WATCH_PROCESSES];
 	uint32_t last_key;
-	struct block_key *total_keys;   /* room for whole tables */
+	struct block_key *total_keys; /* room for whole tables */
 	struct block_total *totals;
 	struct switch_key *switch_keys;
 	uint64_t *switch_counts;
-	struct block_record sample;     /* read from the kernel */
-	tracer_block_fn *poll_each;     /* during tracer_poll() */
+	struct block_record sample; /* read from the kernel */
+	tracer_block_fn *poll_each; /* during tracer_poll() */
 	void *poll_context;
 	int poll_count;
 };

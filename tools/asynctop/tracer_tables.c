@@ -34,7 +34,6 @@ bool tracer_read_state(struct tracer *tracer, uint32_t slot, enum worker_phase p
 		       uint32_t *seq)
 {
 	const struct worker_state *state = &tracer->states[slot];
-
 	for (int i = 0; i < READ_TRIES; i++) {
 		*seq = tracer_state_seq(tracer, slot);
 		if (*seq & 1) {
@@ -58,7 +57,6 @@ static int read_table(int table, uint32_t room, void *keys, void *values)
 {
 	uint32_t count = room, batch;
 	int error = bpf_map_lookup_batch(table, NULL, &batch, keys, values, &count, NULL);
-
 	return error && error != -ENOENT ? error : (int)count;
 }
 
@@ -103,7 +101,6 @@ int tracer_open_tables(struct tracer *tracer, struct tracer_process *process)
 	const struct tracer_config *config = &tracer->config;
 	const struct blocked_bpf *bpf = tracer->bpf;
 	struct tracer_tables *tables = &process->tables;
-
 	*tables = (struct tracer_tables){ -1, -1, -1 };
 	tables->totals = open_table(bpf->maps.totals, process->place, sizeof(struct block_key),
 				    sizeof(struct block_total), config->max_totals, 0);
@@ -145,7 +142,6 @@ static void read_pending(struct tracer *tracer, const struct tracer_process *pro
 	for (unsigned i = 0; i < WATCH_WORKERS; i++) {
 		const struct tracer_worker *worker = &process->workers[i];
 		struct block_record *block = &pending->blocks[pending->count];
-
 		if (!worker->used || !tracer_read_state(tracer, worker->slot, WORKER_RESUMED, block, &seqs[i]))
 			continue;
 		tracer_weigh(process, block);
@@ -166,7 +162,6 @@ static int read_snapshot(struct tracer *tracer, const struct tracer_process *pro
 {
 	uint32_t seqs[WATCH_WORKERS] = { 0 };
 	int n = 0;
-
 	for (int i = 0; i < SNAPSHOT_TRIES; i++) {
 		read_pending(tracer, process, pending, seqs);
 		n = read_totals(tracer, process);
@@ -185,7 +180,6 @@ static bool same_key(const struct block_key *key, const struct block_record *blo
 static void add_pending(struct tracer_total *total, const struct block_record *block)
 {
 	uint64_t duration = block->end_ns - block->start_ns;
-
 	total->total.count++;
 	total->total.total_ns += duration;
 	total->total.blocked_ns += block->blocked_ns;
@@ -204,9 +198,7 @@ static void give_total(struct tracer *tracer, const struct tracer_process *proce
 		       struct pending *pending, tracer_total_fn *each, void *context)
 {
 	unsigned kept = 0;
-
-	if (total->total.count &&
-	    !bpf_map_lookup_elem(process->tables.samples, &total->key, &tracer->sample))
+	if (total->total.count && !bpf_map_lookup_elem(process->tables.samples, &total->key, &tracer->sample))
 		total->longest = &tracer->sample;
 	for (unsigned i = 0; i < pending->count; i++)
 		if (same_key(&total->key, &pending->blocks[i]))
@@ -223,7 +215,6 @@ int tracer_totals(struct tracer *tracer, uint32_t key, tracer_total_fn *each, vo
 	struct tracer_process *process = tracer_find(tracer, key);
 	struct pending *pending;
 	int n;
-
 	if (!process)
 		return -ESRCH;
 	pending = malloc(sizeof(*pending));
@@ -232,13 +223,11 @@ int tracer_totals(struct tracer *tracer, uint32_t key, tracer_total_fn *each, vo
 	n = read_snapshot(tracer, process, pending);
 	for (int i = 0; i < n; i++) {
 		struct tracer_total total = { tracer->total_keys[i], tracer->totals[i], NULL };
-
 		give_total(tracer, process, &total, pending, each, context);
 	}
 	while (n >= 0 && pending->count) {
 		const struct block_record *first = &pending->blocks[0];
 		struct tracer_total total = { .key = { key, first->site, first->syscall, 0 } };
-
 		give_total(tracer, process, &total, pending, each, context);
 	}
 	free(pending);
@@ -251,7 +240,6 @@ int tracer_totals(struct tracer *tracer, uint32_t key, tracer_total_fn *each, vo
 static bool went_on(const struct tracer_process *process, const struct block_record *block)
 {
 	struct sley_region_worker line;
-
 	return tracer_read_line(process, block->worker, &line) &&
 	       (line.task != block->task || line.dispatches != block->dispatches);
 }
@@ -261,12 +249,10 @@ int tracer_blocked(struct tracer *tracer, uint32_t key, tracer_block_fn *each, v
 	const struct tracer_process *process = tracer_find(tracer, key);
 	struct block_record block;
 	uint32_t seq;
-
 	if (!process)
 		return -ESRCH;
 	for (unsigned i = 0; i < WATCH_WORKERS; i++) {
 		const struct tracer_worker *worker = &process->workers[i];
-
 		if (worker->used && tracer_read_state(tracer, worker->slot, WORKER_BLOCKED, &block, &seq) &&
 		    !went_on(process, &block))
 			each(context, &block);
@@ -278,10 +264,8 @@ static void give_taskless(struct tracer *tracer, const struct tracer_process *pr
 			  tracer_switch_fn *each, void *context)
 {
 	const struct worker_state *state = &tracer->states[process->workers[worker].slot];
-
 	for (uint32_t cause = 0; cause < SWITCH_CAUSE_COUNT; cause++) {
 		uint64_t count = __atomic_load_n(&state->switches[cause], __ATOMIC_RELAXED);
-
 		if (count)
 			each(context, &(struct tracer_switch){ { process->key, worker, NO_SITE, cause }, count });
 	}
@@ -291,7 +275,6 @@ int tracer_switches(struct tracer *tracer, uint32_t key, tracer_switch_fn *each,
 {
 	const struct tracer_process *process = tracer_find(tracer, key);
 	int n;
-
 	if (!process)
 		return -ESRCH;
 	n = read_switches(tracer, process);
@@ -307,7 +290,6 @@ struct trace_drops tracer_drops(struct tracer *tracer, uint32_t key)
 {
 	const struct tracer_process *process = tracer_find(tracer, key);
 	struct trace_drops drops = { 0 };
-
 	if (!process)
 		return drops;
 	memcpy(&drops, &tracer->accounts[process->place].drops, sizeof(drops));
@@ -319,12 +301,10 @@ struct tracer_cost tracer_cost(struct tracer *tracer)
 {
 	struct tracer_cost cost = { 0, 0 };
 	struct bpf_program *program;
-
 	bpf_object__for_each_program(program, tracer->bpf->obj)
 	{
 		struct bpf_prog_info info = { 0 };
 		uint32_t size = sizeof(info);
-
 		if (bpf_obj_get_info_by_fd(bpf_program__fd(program), &info, &size))
 			continue;
 		cost.runs += info.run_cnt;

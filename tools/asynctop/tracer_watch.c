@@ -22,7 +22,6 @@
 struct tracer_process *tracer_find(struct tracer *tracer, uint32_t key)
 {
 	struct tracer_process *process = tracer->processes;
-
 	while (process && process->key != key)
 		process = process->next;
 	return process;
@@ -33,7 +32,6 @@ struct tracer_process *tracer_find(struct tracer *tracer, uint32_t key)
 static unsigned slots_of(const struct tracer_process *process)
 {
 	unsigned n = 0;
-
 	for (unsigned i = 0; i < WATCH_WORKERS; i++)
 		n += process->workers[i].used;
 	return n;
@@ -42,7 +40,6 @@ static unsigned slots_of(const struct tracer_process *process)
 static struct tracer_process *process_with_most_slots(struct tracer *tracer)
 {
 	struct tracer_process *most = tracer->processes;
-
 	for (struct tracer_process *process = most; process; process = process->next)
 		if (slots_of(process) > slots_of(most))
 			most = process;
@@ -63,7 +60,6 @@ static void reclaim_slot(struct tracer *tracer, const struct tracer_process *wan
 {
 	struct tracer_process *most = process_with_most_slots(tracer);
 	unsigned i = WATCH_WORKERS;
-
 	if (slots_of(most) <= slots_of(wants) + 1)
 		return;
 	while (!most->workers[--i].used)
@@ -79,7 +75,6 @@ static bool take_slot(struct tracer *tracer, struct tracer_process *process, str
 		reclaim_slot(tracer, process);
 	for (uint32_t slot = 0; slot < tracer->config.max_workers; slot++) {
 		struct worker_state *state = &tracer->states[slot];
-
 		if (tracer->slot_used[slot])
 			continue;
 		tracer->slot_used[slot] = true;
@@ -107,7 +102,6 @@ static void release_slots(struct tracer *tracer, struct tracer_process *process)
 bool tracer_read_line(const struct tracer_process *process, uint32_t index, struct sley_region_worker *line)
 {
 	const struct sley_region_table *table = &process->target.workers;
-
 	return index < table->capacity && pread(process->target.region, line, sizeof(*line),
 						table->offset + (uint64_t)index * table->stride) == sizeof(*line);
 }
@@ -115,7 +109,6 @@ bool tracer_read_line(const struct tracer_process *process, uint32_t index, stru
 void tracer_weigh(const struct tracer_process *process, struct block_record *block)
 {
 	struct sley_region_worker line;
-
 	if (tracer_read_line(process, block->worker, &line))
 		weigh_delay(block, &line);
 }
@@ -133,11 +126,9 @@ static bool outdated(const struct tracer *tracer, const struct tracer_worker *wo
 static bool read_table(struct tracer *tracer, struct tracer_process *process)
 {
 	bool changed = false;
-
 	for (uint32_t i = 0; i < WATCH_WORKERS && i < process->target.worker_count; i++) {
 		struct tracer_worker *worker = &process->workers[i];
 		struct sley_region_worker line;
-
 		if (!tracer_read_line(process, i, &line) || !outdated(tracer, worker, &line))
 			continue;
 		changed = true;
@@ -152,7 +143,6 @@ static bool read_table(struct tracer *tracer, struct tracer_process *process)
 static void write_request(struct tracer *tracer, const struct tracer_process *process, struct watch_request *request)
 {
 	const struct sley_region_table *table = &process->target.workers;
-
 	memset(request, 0, sizeof(*request));
 	request->process = process->key;
 	request->place = process->place;
@@ -160,7 +150,6 @@ static void write_request(struct tracer *tracer, const struct tracer_process *pr
 	request->records = process->target.address + process->target.tasks.offset;
 	for (unsigned i = 0; i < WATCH_WORKERS; i++) {
 		const struct tracer_worker *worker = &process->workers[i];
-
 		if (!worker->used || !worker->thread)
 			continue;
 		request->threads[request->count] = worker->thread;
@@ -176,7 +165,6 @@ static int mark(struct tracer *tracer, struct tracer_process *process)
 {
 	struct watch_request *request = (void *)&tracer->bpf->bss->request;
 	int error;
-
 	write_request(tracer, process, request);
 	error = tracer_mark_threads(tracer, process->target.pidfd);
 	if (error)
@@ -198,7 +186,6 @@ static bool possible(const struct tracer_target *target)
 int tracer_refresh(struct tracer *tracer, uint32_t key, uint32_t worker_count)
 {
 	struct tracer_process *process = tracer_find(tracer, key);
-
 	if (!process)
 		return -ESRCH;
 	process->target.worker_count = worker_count;
@@ -209,7 +196,6 @@ int tracer_refresh(struct tracer *tracer, uint32_t key, uint32_t worker_count)
 static void share_ring(struct tracer *tracer)
 {
 	uint32_t n = tracer->process_count ?: 1;
-
 	__atomic_store_n(&tracer->bpf->bss->ring_share, tracer->config.ring_size / n, __ATOMIC_RELAXED);
 }
 
@@ -217,7 +203,6 @@ static void share_ring(struct tracer *tracer)
 static int add_process(struct tracer *tracer, struct tracer_process *process)
 {
 	int error;
-
 	while (process->place < WATCH_PROCESSES && tracer->place_used[process->place])
 		process->place++;
 	if (process->place == WATCH_PROCESSES)
@@ -238,7 +223,6 @@ static int add_process(struct tracer *tracer, struct tracer_process *process)
 static void remove_process(struct tracer *tracer, struct tracer_process *process)
 {
 	struct tracer_process **link = &tracer->processes;
-
 	while (*link != process)
 		link = &(*link)->next;
 	*link = process->next;
@@ -252,7 +236,6 @@ int tracer_watch(struct tracer *tracer, const struct tracer_target *target, uint
 {
 	struct tracer_process *process;
 	int error;
-
 	if (!possible(target))
 		return -EINVAL;
 	process = calloc(1, sizeof(*process));
@@ -277,7 +260,6 @@ int tracer_watch(struct tracer *tracer, const struct tracer_target *target, uint
 void tracer_unwatch(struct tracer *tracer, uint32_t key)
 {
 	struct tracer_process *process = tracer_find(tracer, key);
-
 	if (!process)
 		return;
 	memset((void *)&tracer->bpf->bss->request, 0, sizeof(struct watch_request));
@@ -291,7 +273,6 @@ unsigned tracer_workers(struct tracer *tracer, uint32_t key)
 {
 	const struct tracer_process *process = tracer_find(tracer, key);
 	unsigned live = 0;
-
 	for (unsigned i = 0; process && i < WATCH_WORKERS; i++)
 		live += process->workers[i].used && tracer->states[process->workers[i].slot].live;
 	return live;
@@ -308,7 +289,6 @@ static uint64_t flags_of_sleeps(struct tracer *tracer, uint32_t slot)
 	const volatile struct worker_state *state = &tracer->states[slot];
 	const struct timespec while_ = { .tv_nsec = 20000 };
 	uint64_t raised = ~0ULL;
-
 	for (int i = 0; i < CALIBRATION_SLEEPS; i++) {
 		clock_nanosleep(CLOCK_MONOTONIC, 0, &while_, NULL);
 		raised &= state->in_flags & ~state->out_flags;
@@ -321,7 +301,6 @@ static uint64_t find_flags(struct tracer *tracer, uint32_t key)
 {
 	const struct tracer_process *self = tracer_find(tracer, key);
 	uint64_t raised = 0;
-
 	for (int i = 0; i < CALIBRATION_TRIES && self->workers[0].used; i++)
 		raised |= flags_of_sleeps(tracer, self->workers[0].slot);
 	return raised;
@@ -335,7 +314,6 @@ int tracer_calibrate(struct tracer *tracer)
 	struct sley_region_worker line = { .thread = (uint64_t)pthread_self() };
 	uint32_t key;
 	int error;
-
 	target.region = memfd_create("asynctop", MFD_CLOEXEC);
 	target.pidfd = syscall(SYS_pidfd_open, getpid(), 0);
 	if (target.region < 0 || target.pidfd < 0 || write(target.region, &line, sizeof(line)) != sizeof(line)) {

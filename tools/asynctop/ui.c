@@ -17,7 +17,7 @@ static const struct {
 	const char *name;
 	enum table_id table;
 } views[UI_VIEWS] = {
-	[UI_TASKS] = { "tasks", TABLE_TASKS }, [UI_WORKERS] = { "workers", TABLE_WORKERS },
+	[UI_TASKS] = { "tasks", TABLE_TASKS },          [UI_WORKERS] = { "workers", TABLE_WORKERS },
 	[UI_BLOCKERS] = { "blockers", TABLE_BLOCKERS }, [UI_YIELDS] = { "yields", TABLE_YIELDS },
 	[UI_EVENTS] = { "events", TABLE_EVENTS },
 };
@@ -46,7 +46,6 @@ static const char *const key_help[] = {
 static void move_to(struct ui *ui, int64_t row)
 {
 	uint32_t rows = ui->rows[ui->view];
-
 	if (row >= rows)
 		row = (int64_t)rows - 1;
 	ui->selected[ui->view] = row < 0 ? 0 : (uint32_t)row;
@@ -63,7 +62,6 @@ static void next_order(struct ui *ui, int direction, struct session *s)
 	const struct table *t = table_of(views[ui->view].table);
 	struct order *o = &ui->orders[views[ui->view].table];
 	int n = (int)t->count, i = (int)(o->column - t->columns);
-
 	do {
 		i = (i + direction + n) % n;
 	} while (t->columns[i].compare == NULL);
@@ -75,7 +73,6 @@ static void next_order(struct ui *ui, int direction, struct session *s)
 static void reverse_order(struct ui *ui, struct session *s)
 {
 	struct order *o = &ui->orders[views[ui->view].table];
-
 	o->reverse = !o->reverse;
 	s->wish.tasks = ui->orders[TABLE_TASKS];
 }
@@ -90,7 +87,6 @@ static void clear_filters(struct session *s)
 static bool accept_filter(struct ui *ui, struct session *s)
 {
 	const char *why = "there are too many filters, c clears them";
-
 	ui->prompting = false;
 	if (ui->prompt[0] == '\0')
 		return false;
@@ -107,7 +103,6 @@ static bool accept_filter(struct ui *ui, struct session *s)
 static bool prompt_key(struct ui *ui, int key, struct session *s)
 {
 	size_t n = strlen(ui->prompt);
-
 	if (key == UI_KEY_ENTER)
 		return accept_filter(ui, s);
 	if (key == UI_KEY_ESCAPE)
@@ -122,10 +117,12 @@ static bool prompt_key(struct ui *ui, int key, struct session *s)
 static bool move_key(struct ui *ui, int key)
 {
 	switch (key) {
-	case UI_KEY_UP: case 'k':
+	case UI_KEY_UP:
+	case 'k':
 		move_by(ui, -1);
 		return true;
-	case UI_KEY_DOWN: case 'j':
+	case UI_KEY_DOWN:
+	case 'j':
 		move_by(ui, 1);
 		return true;
 	case UI_KEY_PAGE_UP:
@@ -134,10 +131,12 @@ static bool move_key(struct ui *ui, int key)
 	case UI_KEY_PAGE_DOWN:
 		move_by(ui, ui->page);
 		return true;
-	case UI_KEY_HOME: case 'g':
+	case UI_KEY_HOME:
+	case 'g':
 		move_to(ui, 0);
 		return true;
-	case UI_KEY_END: case 'G':
+	case UI_KEY_END:
+	case 'G':
 		move_to(ui, UINT32_MAX);
 		return true;
 	default:
@@ -161,7 +160,11 @@ bool ui_key(struct ui *ui, int key, struct session *s)
 	if (move_key(ui, key))
 		return false;
 	switch (key) {
-	case '1': case '2': case '3': case '4': case '5':
+	case '1':
+	case '2':
+	case '3':
+	case '4':
+	case '5':
 		ui->view = (enum ui_view)(key - '1');
 		return false;
 	case UI_KEY_TAB:
@@ -170,16 +173,19 @@ bool ui_key(struct ui *ui, int key, struct session *s)
 	case UI_KEY_BACK_TAB:
 		ui->view = (ui->view + UI_VIEWS - 1) % UI_VIEWS;
 		return false;
-	case 's': case '>':
+	case 's':
+	case '>':
 		next_order(ui, 1, s);
 		return ui->view == UI_TASKS;
-	case 'S': case '<':
+	case 'S':
+	case '<':
 		next_order(ui, -1, s);
 		return ui->view == UI_TASKS;
 	case 'r':
 		reverse_order(ui, s);
 		return ui->view == UI_TASKS;
-	case '/': case 'F':
+	case '/':
+	case 'F':
 		ui->prompting = true;
 		ui->prompt[0] = '\0';
 		return false;
@@ -195,7 +201,8 @@ bool ui_key(struct ui *ui, int key, struct session *s)
 	case ' ':
 		ui->paused = !ui->paused;
 		return !ui->paused;
-	case 'h': case '?':
+	case 'h':
+	case '?':
 		ui->help = true;
 		return false;
 	default:
@@ -215,7 +222,6 @@ static void add_help(struct view *v, int width)
 	view_add(v, STYLE_TITLE, width, "columns of tasks, for / and -s");
 	for (unsigned i = 0; i < table_tasks.count; i++) {
 		char line[160];
-
 		snprintf(line, sizeof(line), "%-18s %s", table_tasks.columns[i].key, table_tasks.columns[i].help);
 		view_add(v, STYLE_NORMAL, width, line);
 	}
@@ -224,7 +230,6 @@ static void add_help(struct view *v, int width)
 static void add_rejected(struct view *v, const struct session *s, int width)
 {
 	char line[256];
-
 	for (size_t i = 0; session_rejected(s, i, line, sizeof(line)); i++)
 		view_add(v, STYLE_ALERT, width, line);
 }
@@ -232,7 +237,6 @@ static void add_rejected(struct view *v, const struct session *s, int width)
 static void add_tabs(struct view *v, const struct ui *ui, const struct session *s, int width)
 {
 	struct text t = { 0 };
-
 	for (unsigned i = 0; i < UI_VIEWS; i++)
 		text_printf(&t, i == ui->view ? "[%u %s] " : " %u %s  ", i + 1, views[i].name);
 	if (s->count > 1)
@@ -249,7 +253,6 @@ static void add_tabs(struct view *v, const struct ui *ui, const struct session *
 static void scroll(struct ui *ui, uint32_t rows, uint32_t page)
 {
 	uint32_t *selected = &ui->selected[ui->view], *first = &ui->first[ui->view];
-
 	ui->rows[ui->view] = rows;
 	ui->page = page;
 	if (*selected >= rows)
@@ -267,7 +270,6 @@ static void add_scrolled(struct ui *ui, struct view *v, const struct model *m, i
 	enum table_id id = views[ui->view].table;
 	uint32_t rows;
 	size_t from = v->count;
-
 	table_of(id)->rows(m, &rows);
 	scroll(ui, rows, height > 2 ? (uint32_t)height - 1 : 1);
 	view_table(v, m, table_of(id), &ui->orders[id], width, ui->first[ui->view], ui->page);
@@ -278,7 +280,6 @@ static void add_scrolled(struct ui *ui, struct view *v, const struct model *m, i
 static void add_blockers(struct ui *ui, struct view *v, const struct model *m, int width, int height)
 {
 	int table = m->blocker_count + 1 < (uint32_t)(height / 2) ? (int)m->blocker_count + 1 : height / 2;
-
 	add_scrolled(ui, v, m, width, table);
 	if (m->blocker_count == 0)
 		return;
@@ -289,7 +290,6 @@ static void add_blockers(struct ui *ui, struct view *v, const struct model *m, i
 static void add_yields(struct ui *ui, struct view *v, const struct model *m, int width, int height)
 {
 	int half = height / 2 - 1;
-
 	view_add(v, STYLE_TITLE, width, table_yields.title);
 	add_scrolled(ui, v, m, width, half > 2 ? half : 2);
 	view_add(v, STYLE_NORMAL, width, "");
@@ -310,13 +310,11 @@ static void add_current(struct ui *ui, struct view *v, const struct model *m, in
 static void add_workers(struct ui *ui, struct view *v, const struct model *m, int width, int height)
 {
 	uint32_t limit = height / 4 > 1 ? (uint32_t)height / 4 : 1;
-
 	if (ui->view == UI_WORKERS)
 		return;
 	view_table(v, m, &table_workers, &ui->orders[TABLE_WORKERS], width, 0, limit);
 	if (m->worker_count > limit) {
 		char line[64];
-
 		snprintf(line, sizeof(line), "... and %u more workers", m->worker_count - limit);
 		view_add(v, STYLE_DIM, width, line);
 	}
@@ -331,7 +329,6 @@ static void truncate_to(struct view *v, int height)
 static void add_bottom(struct view *v, const struct ui *ui, int width, int height)
 {
 	char line[200];
-
 	while (v->count + 1 < (size_t)height)
 		view_add(v, STYLE_NORMAL, width, "");
 	if (ui->prompting)
@@ -354,7 +351,6 @@ void ui_compose(struct ui *ui, struct view *v, const struct session *s, int widt
 		add_rejected(v, s, width);
 	} else {
 		const struct model *m = &s->watches[ui->process]->model;
-
 		view_summary(v, m, width);
 		add_rejected(v, s, width);
 		add_workers(ui, v, m, width, height);

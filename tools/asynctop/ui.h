@@ -11,18 +11,27 @@
 
 /* Keys other than characters. */
 enum ui_key {
-	UI_KEY_UP = 0x110000, UI_KEY_DOWN, UI_KEY_PAGE_UP, UI_KEY_PAGE_DOWN, UI_KEY_HOME, UI_KEY_END, UI_KEY_TAB,
-	UI_KEY_BACK_TAB, UI_KEY_ENTER, UI_KEY_ESCAPE, UI_KEY_BACKSPACE,
+	UI_KEY_UP = 0x110000,
+	UI_KEY_DOWN,
+	UI_KEY_PAGE_UP,
+	UI_KEY_PAGE_DOWN,
+	UI_KEY_HOME,
+	UI_KEY_END,
+	UI_KEY_TAB,
+	UI_KEY_BACK_TAB,
+	UI_KEY_ENTER,
+	UI_KEY_ESCAPE,
+	UI_KEY_BACKSPACE,
 };
 
 enum ui_view { UI_TASKS, UI_WORKERS, UI_BLOCKERS, UI_YIELDS, UI_EVENTS, UI_VIEWS };
 
 struct ui {
 	enum ui_view view;
-	size_t process;            /* which of the watched ones */
+	size_t process; /* which of the watched ones */
 	uint32_t selected[UI_VIEWS], first[UI_VIEWS];
-	uint32_t rows[UI_VIEWS];   /* that there were when it was last drawn */
-	uint32_t page;             /* rows that fit */
+	uint32_t rows[UI_VIEWS]; /* that there were when it was last drawn */
+	uint32_t page;           /* rows that fit */
 	struct order orders[TABLES];
 	bool help, paused, quit;
 	bool prompting;

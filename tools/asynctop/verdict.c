@@ -49,7 +49,6 @@ void verdict_put_remedy(struct text *out, const struct model_block *b)
 {
 	enum remedy remedy = syscall_remedy(b->syscall);
 	bool file = S_ISREG(b->fd_mode) || S_ISDIR(b->fd_mode) || S_ISBLK(b->fd_mode);
-
 	if (b->runtime[0] != '\0') {
 		text_printf(out, "sley itself waited there, in %s(): nothing in the service to change", b->runtime);
 		return;
@@ -72,7 +71,6 @@ static void put_target(struct text *out, const struct model_block *b)
 void verdict_put_call(struct text *out, const struct model_block *b)
 {
 	char name[SYSCALL_NAME_MAX];
-
 	text_puts(out, syscall_name(b->syscall, name));
 	if (b->syscall == SYSCALL_FAULT)
 		return;
@@ -90,7 +88,6 @@ static void put_task(struct text *out, const struct model *m, const struct model
 {
 	const struct region_site *site = model_site(m, b->site);
 	char place[160];
-
 	if (b->longest.task != 0)
 		text_printf(out, "task %" PRIu64 " \"%s\" (spawned at %s", b->longest.task, b->longest.name,
 			    model_site_text(m, b->site, place));
@@ -112,7 +109,6 @@ static void put_place(struct text *out, const struct model_block *b)
 static void put_sum(struct text *out, const struct model_blocker *b)
 {
 	char total[TEXT_SHORT], cpu[TEXT_SHORT];
-
 	if (b->total.count + b->in_progress > 1)
 		text_printf(out, "; its site's tasks did this %" PRIu64 " times for %s in all",
 			    b->total.count + b->in_progress, text_duration(total, blocker_total_ns(b)));
@@ -128,7 +124,6 @@ static void put_delay(struct text *out, const struct model_blocker *b)
 {
 	char delayed[TEXT_SHORT];
 	uint64_t tasks = blocker_delayed_tasks(b);
-
 	if (tasks == 0)
 		text_puts(out, "; no ready task had to wait behind it; ");
 	else
@@ -140,7 +135,6 @@ void verdict_put(struct text *out, const struct model *m, const struct model_blo
 {
 	bool still = b->in_progress > 0 && b->in_progress_ns >= (int64_t)b->total.max_ns;
 	char time[TEXT_SHORT];
-
 	put_task(out, m, b);
 	text_printf(out, " %s worker %u for %s%s%s in ", still ? "is blocking" : "blocked", b->longest.worker,
 		    still && b->longest.began_before ? "at least " : "", text_duration(time, blocker_max_ns(b)),

@@ -25,7 +25,6 @@ void view_free(struct view *v)
 static struct view_line *add_line(struct view *v, enum style style, struct text *t)
 {
 	struct view_line *line;
-
 	while (t->length > 0 && t->data[t->length - 1] == ' ')
 		t->data[--t->length] = '\0';
 	v->lines = xgrow(v->lines, v->count, &v->room, sizeof(*v->lines));
@@ -38,7 +37,6 @@ static struct view_line *add_line(struct view *v, enum style style, struct text 
 void view_add(struct view *v, enum style style, int width, const char *text)
 {
 	struct text t = { 0 };
-
 	if (width > 0)
 		text_cell(&t, text, width, TEXT_LEFT);
 	else
@@ -50,7 +48,6 @@ void view_add(struct view *v, enum style style, int width, const char *text)
 static size_t fitting(const char *s, int width)
 {
 	size_t blank = 0, n;
-
 	for (n = 0; s[n] != '\0' && (int)n < width; n++)
 		if (s[n] == ' ')
 			blank = n;
@@ -69,14 +66,12 @@ void view_wrap(struct view *v, enum style style, int width, int indent, const ch
 	struct text clean = { 0 };
 	const char *at;
 	bool first = true;
-
 	text_clean(&clean, text);
 	at = text_string(&clean);
 	do {
 		int room = width <= 0 ? INT32_MAX : first ? width : width - indent;
 		size_t n = fitting(at, room > 8 ? room : 8);
 		struct text line = { 0 };
-
 		if (!first)
 			text_spaces(&line, indent);
 		text_put(&line, at, n);
@@ -95,7 +90,6 @@ static void put_states(struct text *t, const struct model *m)
 	static const unsigned order[] = {
 		SLEY_TASK_RUNNING, SLEY_TASK_READY, SLEY_TASK_SLOT, SLEY_TASK_WAITING, SLEY_TASK_ENDED,
 	};
-
 	text_printf(t, "%" PRIu64 " tasks:", m->tasks_total);
 	for (size_t i = 0; i < sizeof(order) / sizeof(order[0]); i++)
 		if (m->states[order[i]] > 0 || order[i] <= SLEY_TASK_WAITING)
@@ -110,7 +104,6 @@ static const struct model_blocker *worst(const struct model *m)
 {
 	const struct order order = table_order(&table_blockers, NULL);
 	const struct model_blocker *found = NULL;
-
 	for (uint32_t i = 0; i < m->blocker_count; i++)
 		if (found == NULL || order_compare(&order, m, &m->blockers[i], found) < 0)
 			found = &m->blockers[i];
@@ -121,7 +114,6 @@ static void put_worst(struct text *t, const struct model *m)
 {
 	const struct model_blocker *b = worst(m);
 	char name[SYSCALL_NAME_MAX], max[TEXT_SHORT], delay[TEXT_SHORT], watched[TEXT_SHORT];
-
 	if (!m->tiers[TIER_BPF].active && b == NULL)
 		return;
 	text_duration(watched, m->watched_ns);
@@ -141,7 +133,6 @@ static void put_worst(struct text *t, const struct model *m)
 static uint64_t drop_sum(const struct trace_drops *d)
 {
 	uint64_t sum = 0;
-
 #define ADD_DROP(name, help) sum += d->name;
 	TRACE_DROPS(ADD_DROP)
 #undef ADD_DROP
@@ -151,12 +142,11 @@ static uint64_t drop_sum(const struct trace_drops *d)
 static void add_drops(struct view *v, const struct model *m, int width)
 {
 	struct text t = { 0 };
-
 	if (drop_sum(&m->drops) == 0)
 		return;
 	text_puts(&t, "lost:");
-#define PUT_DROP(name, help)                                                                                            \
-	if (m->drops.name > 0)                                                                                           \
+#define PUT_DROP(name, help) \
+	if (m->drops.name > 0) \
 		text_printf(&t, " %" PRIu64 " %s;", m->drops.name, help);
 	TRACE_DROPS(PUT_DROP)
 #undef PUT_DROP
@@ -167,7 +157,6 @@ static void add_drops(struct view *v, const struct model *m, int width)
 static void add_tiers(struct view *v, const struct model *m, int width)
 {
 	struct text t = { 0 };
-
 	for (unsigned i = 0; i < TIERS; i++) {
 		if (m->tiers[i].active || m->tiers[i].why[0] == '\0')
 			continue;
@@ -182,11 +171,13 @@ void view_summary(struct view *v, const struct model *m, int width)
 {
 	struct text t = { 0 };
 	uint32_t threads = 0;
-
 	for (uint32_t i = 0; i < m->worker_count; i++)
 		threads += m->workers[i].line.mode != SLEY_WORKER_GONE;
 	text_printf(&t, "%s, process %d%s: %u worker%s, ", m->service[0] ? m->service : "?", (int)m->pid,
-		    m->gone ? " (ended)" : m->running ? "" : " (sley does not run)", threads, threads == 1 ? "" : "s");
+		    m->gone      ? " (ended)"
+		    : m->running ? ""
+				 : " (sley does not run)",
+		    threads, threads == 1 ? "" : "s");
 	put_states(&t, m);
 	view_add(v, STYLE_TITLE, width, t.data);
 	text_clear(&t);
@@ -201,7 +192,7 @@ void view_summary(struct view *v, const struct model *m, int width)
 /* ---- tables ---- */
 
 struct cells {
-	struct text *at;            /* rows * columns */
+	struct text *at; /* rows * columns */
 	uint32_t rows;
 	int width[COLUMNS_MAX];
 };
@@ -225,7 +216,6 @@ static void fill_cells(struct cells *c, const struct model *m, const struct tabl
 		for (unsigned k = 0; k < t->count; k++) {
 			struct text *cell = cell_at(c, t, i, k);
 			int width;
-
 			t->columns[k].cell(cell, m, rows[i]);
 			width = text_width(text_string(cell));
 			if (width > c->width[k])
@@ -244,12 +234,10 @@ static unsigned fit_columns(struct cells *c, const struct table *t, int width)
 {
 	unsigned shown = t->count;
 	int sum = -GAP;
-
 	for (unsigned k = 0; k < t->count; k++)
 		sum += c->width[k] + GAP;
 	while (width > 0 && sum > width) {
 		int widest = -1;
-
 		for (unsigned k = 0; k < shown; k++)
 			if (c->width[k] > t->columns[k].min && (widest < 0 || c->width[k] > c->width[widest]))
 				widest = (int)k;
@@ -269,15 +257,14 @@ static void add_head(struct view *v, const struct table *t, const struct cells *
 		     const struct order *o)
 {
 	struct text line = { 0 };
-
 	for (unsigned k = 0; k < shown; k++) {
 		const struct column *column = &t->columns[k];
 		char title[32];
-
 		/* Where there is room for it, a mark says by what the rows are ordered. */
 		snprintf(title, sizeof(title), "%s%s", column->title,
-			 o->column == column && (int)strlen(column->title) < c->width[k] ?
-				 (column->down != o->reverse ? "v" : "^") : "");
+			 o->column == column && (int)strlen(column->title) < c->width[k]
+				 ? (column->down != o->reverse ? "v" : "^")
+				 : "");
 		text_spaces(&line, k ? GAP : 0);
 		text_cell(&line, title, c->width[k], column->align == TEXT_RIGHT ? TEXT_RIGHT : TEXT_LEFT);
 	}
@@ -288,7 +275,6 @@ static void add_row(struct view *v, const struct table *t, struct cells *c, unsi
 		    enum style style)
 {
 	struct text line = { 0 };
-
 	for (unsigned k = 0; k < shown; k++) {
 		text_spaces(&line, k ? GAP : 0);
 		text_cell(&line, text_string(cell_at(c, t, i, k)), c->width[k], t->columns[k].align);
@@ -310,7 +296,6 @@ uint32_t view_table(struct view *v, const struct model *m, const struct table *t
 	uint32_t count;
 	const void **rows = table_sorted(t, o, m, &count);
 	unsigned shown;
-
 	if (first > count)
 		first = count;
 	cells.rows = count - first < limit ? count - first : limit;
@@ -334,7 +319,6 @@ uint32_t view_table(struct view *v, const struct model *m, const struct table *t
 static void add_stack(struct view *v, const struct model_block *b, int width)
 {
 	struct text t = { 0 };
-
 	for (unsigned i = 0; i < b->frames; i++) {
 		text_clear(&t);
 		text_printf(&t, "      #%u %s", i, b->stack[i].text);
@@ -349,10 +333,8 @@ void view_verdicts(struct view *v, const struct model *m, const struct order *o,
 	struct text t = { 0 };
 	uint32_t count;
 	const void **rows = table_sorted(&table_blockers, o, m, &count);
-
 	for (uint32_t i = first; i < count && i - first < limit; i++) {
 		const struct model_blocker *b = rows[i];
-
 		text_clear(&t);
 		text_printf(&t, "%3u. %s", i + 1, b->verdict ? b->verdict : "");
 		view_wrap(v, b->in_progress ? STYLE_ALERT : STYLE_NORMAL, width, 5, t.data);

@@ -12,8 +12,8 @@
 struct view_line {
 	char *text;
 	enum style style;
-	int row;           /* of a table: which, from 0; -1: not a row */
-	bool selected;     /* by the user of the screen */
+	int row;       /* of a table: which, from 0; -1: not a row */
+	bool selected; /* by the user of the screen */
 };
 
 struct view {

@@ -14,13 +14,12 @@
 #include "sampler.h"
 #include "yields.h"
 
-#define STUCK_NS 40000000   /* a task that has its thread so long is looked at */
-#define YIELDS_RESOLVED 128 /* places whose line is asked for */
+#define STUCK_NS        40000000 /* a task that has its thread so long is looked at */
+#define YIELDS_RESOLVED 128      /* places whose line is asked for */
 
 static int64_t now_ns(void)
 {
 	struct timespec t;
-
 	clock_gettime(CLOCK_MONOTONIC, &t);
 	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
@@ -31,11 +30,14 @@ static void attach(struct watch *w)
 {
 	const struct sley_region_header *h = &w->process.region.header;
 	const struct tracer_target target = {
-		.pidfd = w->process.pidfd, .region = w->process.region.fd, .address = h->address,
-		.workers = h->workers, .tasks = h->tasks, .worker_count = h->worker_count,
+		.pidfd = w->process.pidfd,
+		.region = w->process.region.fd,
+		.address = h->address,
+		.workers = h->workers,
+		.tasks = h->tasks,
+		.worker_count = h->worker_count,
 	};
 	int status;
-
 	if (w->tools->tracer == NULL) {
 		snprintf(w->trace_why, sizeof(w->trace_why), "%s", w->tools->tracer_why);
 		return;
@@ -50,7 +52,6 @@ struct watch *watch_new(struct process *p, struct watch_tools *tools, uint32_t r
 {
 	struct watch *w = xcalloc(1, sizeof(*w));
 	const struct symbols_request prepare = { .pid = p->pid, .kind = SYMBOLS_PREPARE };
-
 	w->process = *p;
 	w->tools = tools;
 	w->times_since_ns = MODEL_UNKNOWN;
@@ -84,7 +85,6 @@ void watch_free(struct watch *w)
 static int64_t lease_for(const struct watch_wish *wish)
 {
 	int64_t lease = wish->interval_ns > SLEY_LEASE_MAX_NS / 3 ? SLEY_LEASE_MAX_NS : wish->interval_ns * 3;
-
 	return lease < 2000000000 ? 2000000000 : lease;
 }
 
@@ -118,7 +118,6 @@ void watch_look(struct watch *w)
 {
 	struct sley_region_worker lines[SLEY_REGION_WORKERS];
 	int n;
-
 	if (region_refresh(&w->process.region) != REGION_OK)
 		return;
 	see_times(w, now_ns());
@@ -140,7 +139,6 @@ static void set_tier(struct model *m, enum model_tier_id id, const char *name, b
 static void tell_symbols(const struct watch *w, struct model *m)
 {
 	const char *why = abandoned_why(w->process.pid);
-
 	if (w->tools->symbols == NULL)
 		why = w->tools->symbols_why;
 	else if (why == NULL && w->blockers.denied)
@@ -155,7 +153,6 @@ static void read_tiers(struct watch *w, struct model *m)
 	bool times = w->process.region.header.level >= SLEY_LEVEL_TIMES;
 	const char *blocks = abandoned_why(w->process.pid);
 	char why[128];
-
 	if (w->process.control.fd >= 0 && blocks != NULL)
 		snprintf(why, sizeof(why), "%s", blocks);
 	else if (w->process.control.fd >= 0)
@@ -174,7 +171,6 @@ static void read_tiers(struct watch *w, struct model *m)
 static int read_sites(struct watch *w, struct model *m)
 {
 	int n;
-
 	m->sites = xcalloc(w->process.region.header.site_count, sizeof(*m->sites));
 	n = region_sites(&w->process.region, m->sites, 0);
 	m->site_count = n < 0 ? 0 : (uint32_t)n;
@@ -185,7 +181,6 @@ static int read_workers(struct watch *w, struct model *m)
 {
 	struct sley_region_worker lines[SLEY_REGION_WORKERS];
 	int n = region_workers(&w->process.region, lines);
-
 	if (n < 0)
 		return n;
 	m->worker_count = (uint32_t)n;
@@ -193,7 +188,6 @@ static int read_workers(struct watch *w, struct model *m)
 	for (int i = 0; i < n; i++) {
 		struct model_worker *worker = &m->workers[i];
 		struct sley_region_task t;
-
 		worker->line = lines[i];
 		worker->blocked_ns = MODEL_UNKNOWN;
 		see_dispatch(&w->dispatches[i], &lines[i], m->time_ns);
@@ -203,7 +197,8 @@ static int read_workers(struct watch *w, struct model *m)
 		if (region_task(&w->process.region, lines[i].task, &t))
 			model_task_name(m, &t, worker->task_name);
 		else
-			snprintf(worker->task_name, sizeof(worker->task_name), "%s", model_site(m, lines[i].site)->entry);
+			snprintf(worker->task_name, sizeof(worker->task_name), "%s",
+				 model_site(m, lines[i].site)->entry);
 	}
 	return n;
 }
@@ -220,7 +215,6 @@ static bool match_all(const struct watch_wish *wish, const struct model *m, cons
 static void keep_whole(struct watch *w, struct selection *s)
 {
 	uint32_t n = 0;
-
 	for (uint32_t i = 0; i < s->count; i++)
 		if (region_still(&w->process.region, s->rows[i].id))
 			s->rows[n++] = s->rows[i];
@@ -238,7 +232,6 @@ static int read_tasks(struct watch *w, const struct watch_wish *wish, struct mod
 	struct selection selection;
 	struct yields yields;
 	int n;
-
 	yields_init(&yields);
 	selection_init(&selection, m, &wish->tasks, wish->rows + wish->rows / 2);
 	for (unsigned i = 0; i < wish->filter_count; i++)
@@ -271,7 +264,6 @@ static void read_switch(void *context, const struct tracer_switch *s)
 {
 	struct model *m = context;
 	uint32_t i = 0;
-
 	if (s->key.cause >= SWITCH_CAUSE_COUNT)
 		return;
 	if (s->key.worker < m->worker_count)
@@ -288,7 +280,6 @@ static void read_switch(void *context, const struct tracer_switch *s)
 static void read_blocked(void *context, const struct block_record *r)
 {
 	struct model *m = context;
-
 	if (r->worker >= m->worker_count)
 		return;
 	m->workers[r->worker].syscall = r->syscall;
@@ -298,13 +289,11 @@ static void read_blocked(void *context, const struct block_record *r)
 static void copy_events(const struct watch *w, struct model *m)
 {
 	uint64_t n = w->event_count < w->event_room ? w->event_count : w->event_room;
-
 	m->events = xcalloc(n, sizeof(*m->events));
 	m->event_count = (uint32_t)n;
 	m->events_total = w->event_count;
 	for (uint64_t i = 0; i < n; i++) {
 		struct model_event *e = &m->events[i];
-
 		*e = w->events[(w->event_count - 1 - i) % w->event_room];
 		if (e->name[0] == '\0')
 			snprintf(e->name, sizeof(e->name), "%s", model_site(m, e->site)->entry);
@@ -315,7 +304,6 @@ static void read_tracer(struct watch *w, struct model *m)
 {
 	struct tracer *tracer = w->tools->tracer;
 	int status;
-
 	if (!w->traced)
 		return;
 	status = blockers_read(&w->blockers, tracer, w->key, m);
@@ -334,12 +322,10 @@ static void read_tracer(struct watch *w, struct model *m)
 static void read_stuck(struct watch *w, struct model *m)
 {
 	static struct block_record r;
-
 	for (uint32_t i = 0; i < m->worker_count; i++) {
 		struct model_worker *worker = &m->workers[i];
 		const struct dispatch *d = &w->dispatches[i];
 		struct sley_region_task t;
-
 		if (worker->in_task_ns < STUCK_NS || worker->blocked_ns != MODEL_UNKNOWN ||
 		    sampler_look(&w->process, &worker->line, &r) != SAMPLE_BLOCKED)
 			continue;
@@ -361,12 +347,17 @@ static void read_stuck(struct watch *w, struct model *m)
 void watch_event(struct watch *w, const struct block_record *r)
 {
 	struct model_event *e = &w->events[w->event_count++ % w->event_room];
-
 	*e = (struct model_event){
-		.task = r->task, .site = r->site, .worker = r->worker, .syscall = r->syscall,
-		.start_ns = (int64_t)r->start_ns, .duration_ns = (int64_t)(r->end_ns - r->start_ns),
-		.blocked_ns = (int64_t)r->blocked_ns, .cpu_ns = (int64_t)r->cpu_ns,
-		.delayed_ns = (int64_t)r->delayed_ns, .delayed_tasks = r->delayed_tasks,
+		.task = r->task,
+		.site = r->site,
+		.worker = r->worker,
+		.syscall = r->syscall,
+		.start_ns = (int64_t)r->start_ns,
+		.duration_ns = (int64_t)(r->end_ns - r->start_ns),
+		.blocked_ns = (int64_t)r->blocked_ns,
+		.cpu_ns = (int64_t)r->cpu_ns,
+		.delayed_ns = (int64_t)r->delayed_ns,
+		.delayed_tasks = r->delayed_tasks,
 	};
 	snprintf(e->name, sizeof(e->name), "%.*s", BLOCK_NAME, r->name);
 	blockers_event(&w->blockers, &w->model, r);
@@ -378,7 +369,6 @@ void watch_event(struct watch *w, const struct block_record *r)
 static void resolve_yield(const struct model *m, struct model_yield *y, const struct symbols_frame *frame)
 {
 	const struct region_site *site = model_site(m, y->site);
-
 	if (frame->owner != SYMBOLS_SLEY) {
 		place_from_frame(&y->place, frame);
 		return;
@@ -390,13 +380,14 @@ static void resolve_yield(const struct model *m, struct model_yield *y, const st
 void watch_resolve(struct watch *w)
 {
 	struct model *m = &w->model;
-
 	for (uint32_t i = 0; i < m->yield_count && i < YIELDS_RESOLVED && w->tools->symbols != NULL; i++) {
 		const struct symbols_request where = {
-			.pid = w->process.pid, .kind = SYMBOLS_ADDRESS, .returns = true, .address = m->yields[i].pc,
+			.pid = w->process.pid,
+			.kind = SYMBOLS_ADDRESS,
+			.returns = true,
+			.address = m->yields[i].pc,
 		};
 		struct symbols_answer answer;
-
 		if (m->yields[i].pc != 0 && m->yields[i].place.text[0] == '\0' &&
 		    symbols_lookup(w->tools->symbols, &where, &answer) == 1 && answer.frames > 0)
 			resolve_yield(m, &m->yields[i], &answer.frame[0]);
@@ -411,7 +402,6 @@ enum watch_status watch_tick(struct watch *w, const struct watch_wish *wish, dou
 	int64_t before = w->model.time_ns;
 	struct region *region = &w->process.region;
 	struct model m = { .pid = w->process.pid, .tool_cpu = tool_cpu };
-
 	m.gone = !process_current(&w->process);
 	if (region_refresh(region) != REGION_OK)
 		return WATCH_INVALID;

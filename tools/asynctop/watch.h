@@ -12,16 +12,16 @@
 
 /* What is shared by all processes. */
 struct watch_tools {
-	struct tracer *tracer;     /* NULL: not available, for the reason given */
+	struct tracer *tracer; /* NULL: not available, for the reason given */
 	char tracer_why[512];
-	struct symbols *symbols;   /* NULL: not available */
+	struct symbols *symbols; /* NULL: not available */
 	char symbols_why[160];
 	uint64_t next_key;
 };
 
 /* What the user asked for, and may change at any tick. */
 struct watch_wish {
-	struct order tasks;        /* order of the task table */
+	struct order tasks; /* order of the task table */
 	struct filter *filters;
 	unsigned filter_count;
 	uint32_t rows;
@@ -31,7 +31,7 @@ struct watch_wish {
 /* Since when a worker is in the same dispatch of the same task, as far as was seen. */
 struct dispatch {
 	struct sley_region_worker line; /* as it was then */
-	int64_t seen_ns;           /* 0: it runs no task */
+	int64_t seen_ns;                /* 0: it runs no task */
 };
 
 struct watch {
@@ -39,21 +39,21 @@ struct watch {
 	struct watch_tools *tools;
 	struct blockers blockers;
 	bool traced;
-	uint32_t key;              /* in the tracer */
+	uint32_t key; /* in the tracer */
 	char trace_why[512];
 	int64_t attached_ns;
-	int64_t times_since_ns;    /* since when the level is in force, as far as was seen */
+	int64_t times_since_ns; /* since when the level is in force, as far as was seen */
 	struct dispatch dispatches[SLEY_REGION_WORKERS];
-	struct model_event *events;/* a ring of `rows` */
+	struct model_event *events; /* a ring of `rows` */
 	uint32_t event_room;
-	uint64_t event_count;      /* since the beginning */
-	struct model model;        /* of the last tick */
+	uint64_t event_count; /* since the beginning */
+	struct model model;   /* of the last tick */
 };
 
 enum watch_status {
 	WATCH_OK,
-	WATCH_GONE,                /* it ended or executed another program: the model is its last state */
-	WATCH_INVALID,             /* its region lies: process.region.why; the model is that of the tick before */
+	WATCH_GONE,    /* it ended or executed another program: the model is its last state */
+	WATCH_INVALID, /* its region lies: process.region.why; the model is that of the tick before */
 };
 
 /* Takes over an open process. */

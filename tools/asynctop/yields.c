@@ -27,7 +27,6 @@ void yields_free(struct yields *y)
 static uint32_t hash(uint64_t seed, uint32_t site, uint32_t kind, uint64_t pc)
 {
 	uint64_t h = seed ^ pc;
-
 	h = (h ^ h >> 32) * 0x9fb21c651e98df25ULL;
 	h ^= (uint64_t)site << 8 ^ kind ^ seed << 17;
 	h = (h ^ h >> 28) * 0x9fb21c651e98df25ULL;
@@ -43,7 +42,6 @@ static bool is_place(const struct yield_slot *s, uint32_t site, uint32_t kind, u
 static struct yield_slot *find(struct yields *y, uint32_t site, uint32_t kind, uint64_t pc)
 {
 	uint32_t i = hash(y->seed, site, kind, pc);
-
 	while (y->slots[i].tasks > 0 && !is_place(&y->slots[i], site, kind, pc))
 		i = (i + 1) % SLOTS;
 	if (y->slots[i].tasks == 0) {
@@ -62,7 +60,6 @@ void yields_add(struct yields *y, const struct sley_region_task *t)
 {
 	uint32_t kind = t->wait_pc ? t->wait_kind : SLEY_WAIT_NONE;
 	struct yield_slot *slot = &y->slots[y->last];
-
 	if (!is_place(slot, t->site, kind, t->wait_pc))
 		slot = find(y, t->site, kind, t->wait_pc);
 	if (slot == NULL) {
@@ -76,7 +73,6 @@ void yields_add(struct yields *y, const struct sley_region_task *t)
 static int compare(const void *a, const void *b)
 {
 	const struct yield_slot *x = a, *y = b;
-
 	return (x->tasks < y->tasks) - (x->tasks > y->tasks);
 }
 
@@ -85,7 +81,6 @@ struct model_yield *yields_top(const struct yields *y, uint32_t limit, uint32_t 
 	struct yield_slot *used = xcalloc(y->count, sizeof(*used));
 	struct model_yield *top;
 	uint32_t n = 0;
-
 	for (uint32_t i = 0; i < SLOTS; i++)
 		if (y->slots[i].tasks > 0)
 			used[n++] = y->slots[i];
@@ -93,8 +88,11 @@ struct model_yield *yields_top(const struct yields *y, uint32_t limit, uint32_t 
 	*count = n < limit ? n : limit;
 	top = xcalloc(*count, sizeof(*top));
 	for (uint32_t i = 0; i < *count; i++)
-		top[i] = (struct model_yield){ .site = used[i].site, .kind = used[i].kind, .pc = used[i].pc,
-					       .waiting = used[i].waiting, .tasks = used[i].tasks };
+		top[i] = (struct model_yield){ .site = used[i].site,
+					       .kind = used[i].kind,
+					       .pc = used[i].pc,
+					       .waiting = used[i].waiting,
+					       .tasks = used[i].tasks };
 	free(used);
 	return top;
 }

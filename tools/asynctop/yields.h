@@ -17,9 +17,9 @@ struct yield_slot {
 struct yields {
 	struct yield_slot *slots;
 	uint32_t count;
-	uint64_t lost;      /* tasks that found no room */
+	uint64_t lost; /* tasks that found no room */
 	uint64_t seed;
-	uint32_t last;      /* slot of the last one: neighbours are often alike */
+	uint32_t last; /* slot of the last one: neighbours are often alike */
 };
 
 void yields_init(struct yields *y);

@@ -22,7 +22,6 @@ static void echo(void *arg)
 	int fd = (int)(intptr_t)arg;
 	char buffer[1024];
 	ssize_t n;
-
 	while ((n = sley_read(fd, buffer, sizeof(buffer), SLEY_NEVER)) > 0)
 		if (sley_write_full(fd, buffer, (size_t)n, SLEY_NEVER) < 0)
 			break;
@@ -33,7 +32,6 @@ static void echo(void *arg)
 static void accept_connections(void *arg)
 {
 	int listener = (int)(intptr_t)arg, fd;
-
 	while ((fd = sley_accept(listener, SLEY_NEVER)) != -EBADF) {
 		if (fd < 0)
 			sley_sleep(sley_in(SLEY_MS(10)));
@@ -46,7 +44,6 @@ static void print_address(int listener)
 {
 	struct sockaddr_in address;
 	socklen_t length = sizeof(address);
-
 	getsockname(listener, (struct sockaddr *)&address, &length);
 	printf("echo: listening on 127.0.0.1:%d\n", ntohs(address.sin_port));
 	fflush(stdout);
@@ -64,7 +61,6 @@ static int serve(void *arg)
 	int signals = signalfd(-1, &service->signals, SFD_NONBLOCK | SFD_CLOEXEC);
 	int listener = sley_listen(service->address, 0);
 	struct signalfd_siginfo signal;
-
 	if (listener < 0) {
 		fprintf(stderr, "echo: %s: %s\n", service->address, strerror(-listener));
 		return 1;
@@ -80,7 +76,6 @@ static long number(const char *text, long low, long high)
 {
 	char *end;
 	long value = strtol(text, &end, 10);
-
 	if (end == text || *end || value < low || value > high) {
 		fprintf(stderr, "usage: echo PORT [-w WORKERS]\n");
 		exit(2);
@@ -93,7 +88,6 @@ int main(int argc, char **argv)
 	struct sley_options options = { .size = sizeof(options), .name = "echo" };
 	struct service service;
 	int o, error, result;
-
 	while ((o = getopt(argc, argv, "w:")) != -1)
 		options.workers = (unsigned)number(o == 'w' ? optarg : "", 1, 256);
 	snprintf(service.address, sizeof(service.address), "127.0.0.1:%ld",

@@ -46,7 +46,6 @@ void exchange_write_date(void)
 	unsigned next = (atomic_load_explicit(&date, memory_order_relaxed) + 1) % DATES; /* only this task stores it */
 	time_t now = time(NULL);
 	struct tm tm;
-
 	strftime(dates[next], sizeof(dates[next]), "\r\nDate: %a, %d %b %Y %H:%M:%S GMT", gmtime_r(&now, &tm));
 	atomic_store_explicit(&date, next, memory_order_release); /* pairs with put_date() */
 }
@@ -84,7 +83,6 @@ static const char *status_line(unsigned status)
 		{ 501, "HTTP/1.1 501 Not Implemented" },
 		{ 505, "HTTP/1.1 505 HTTP Version Not Supported" },
 	};
-
 	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
 		if (lines[i].status == status)
 			return lines[i].line;
@@ -95,7 +93,6 @@ void exchange_respond(struct exchange *x, unsigned status, const char *text)
 {
 	size_t n = strlen(text);
 	char length[48];
-
 	x->closing |= atomic_load_explicit(x->stopping, memory_order_relaxed); /* if it misses it, the wait sees it */
 	if (x->filled + RESPONSE_MAX > sizeof(x->output))
 		exchange_flush(x);
@@ -127,7 +124,6 @@ static ssize_t wait_for_input(struct exchange *x)
 {
 	bool idle = !http_started(&x->parser);
 	ssize_t n;
-
 	exchange_flush(x);
 	if (x->broken)
 		return -EPIPE;
@@ -161,7 +157,6 @@ static bool on_expectation(struct exchange *x)
 bool exchange_read(struct exchange *x)
 {
 	ssize_t n;
-
 	if (x->closing || x->broken)
 		return false;
 	http_begin(&x->parser, NULL);
@@ -194,7 +189,6 @@ void exchange_linger(struct exchange *x)
 	sley_time deadline = sley_in(SLEY_SEC(1));
 	size_t dropped = 0;
 	ssize_t n;
-
 	if (!x->closing || x->broken)
 		return;
 	shutdown(x->fd, SHUT_WR);

@@ -26,7 +26,6 @@ struct document {
 static int append(struct document *document, const char *bytes, size_t n)
 {
 	char *more = realloc(document->bytes, document->n + n);
-
 	if (!more)
 		return -ENOMEM;
 	document->bytes = more;
@@ -41,7 +40,6 @@ static int converse(int fd, const char *host, const char *path, struct document 
 	char buffer[4096];
 	int n = snprintf(buffer, sizeof(buffer), "GET %s HTTP/1.0\r\nHost: %s\r\n\r\n", path, host);
 	ssize_t got = n < (int)sizeof(buffer) ? sley_write_full(fd, buffer, (size_t)n, deadline) : -ENAMETOOLONG;
-
 	while (got > 0) {
 		got = sley_read(fd, buffer, sizeof(buffer), deadline);
 		if (got > 0 && append(document, buffer, (size_t)got) != 0)
@@ -57,7 +55,6 @@ static int fetch(const char *url, struct document *document)
 	char *host = slash ? strndup(url, (size_t)(slash - url)) : strdup(url);
 	int fd = host ? sley_dial(host, deadline) : -ENOMEM;
 	int error = fd < 0 ? fd : converse(fd, host, slash ? slash : "/", document, deadline);
-
 	if (fd >= 0)
 		sley_close(fd);
 	free(host);
@@ -68,7 +65,6 @@ static void fetch_and_print(void *url)
 {
 	struct document document = { NULL, 0 };
 	int error = fetch(url, &document);
-
 	sley_mutex_lock(&output, SLEY_NEVER);
 	if (error) {
 		fprintf(stderr, "fetch: %s: %s\n", (const char *)url, strerror(-error));
@@ -84,7 +80,6 @@ static int fetch_all(void *arg)
 {
 	char **urls = arg;
 	size_t n = 0;
-
 	while (urls[n])
 		n++;
 	sley_task *tasks = calloc(n, sizeof(*tasks));
@@ -101,7 +96,6 @@ int main(int argc, char **argv)
 {
 	const struct sley_options options = { .size = sizeof(options), .name = "fetch" };
 	int result;
-
 	if (argc < 2) {
 		fprintf(stderr, "usage: fetch HOST:PORT[/PATH]...\n");
 		return 2;

@@ -34,7 +34,6 @@ static int ask(void *arg, void *result)
 	const struct request *request = arg;
 	struct offer *offer = result;
 	int error;
-
 	if (request->latency == 0)
 		return -EHOSTUNREACH;
 	if ((error = sley_sleep(sley_in(SLEY_MS(request->latency)))) != 0)
@@ -46,7 +45,6 @@ static int ask(void *arg, void *result)
 static int add_shipping(void *cents, const void *value, void *result)
 {
 	struct offer offer = *(const struct offer *)value;
-
 	offer.cents += *(const int *)cents;
 	*(struct offer *)result = offer;
 	return 0;
@@ -61,7 +59,6 @@ static int ask_in_time(struct request request, struct sley_future **answer, stru
 	struct sley_future *timely = NULL;
 	int shipping = 499;
 	int error = sley_async(answer, ask, &request, sizeof(request), sizeof(struct offer));
-
 	if (error)
 		return error;
 	error = sley_future_timeout(&timely, *answer, sley_in(PATIENCE));
@@ -75,7 +72,6 @@ static void print_first(struct sley_future **offers, size_t n)
 {
 	struct sley_future *first;
 	struct offer offer;
-
 	if (sley_future_any(&first, offers, n) != 0)
 		return;
 	int error = sley_await(first, &offer, SLEY_NEVER);
@@ -88,7 +84,6 @@ static void print_first(struct sley_future **offers, size_t n)
 static void print_all(struct sley_future **offers, size_t n, struct offer *best)
 {
 	struct offer offer;
-
 	for (size_t i = 0; i < n; i++) {
 		int error = sley_await(offers[i], &offer, SLEY_NEVER);
 		if (error) {
@@ -111,7 +106,6 @@ static int run(void *arg)
 	const struct options *options = arg;
 	struct sley_future *answers[SHOPS_MAX], *offers[SHOPS_MAX];
 	struct offer best = { 0, 0 };
-
 	for (size_t i = 0; i < options->n; i++) {
 		int error = ask_in_time((struct request){ (int)i, options->latencies[i] }, &answers[i], &offers[i]);
 		if (error) {
@@ -136,7 +130,6 @@ int main(int argc, char **argv)
 {
 	struct options options = { 0 };
 	int error, result = 1;
-
 	for (; argc > 1 && argc - 1 <= SHOPS_MAX && options.n < (size_t)argc - 1; options.n++) {
 		char *end, *text = argv[options.n + 1];
 		options.latencies[options.n] = strtol(text, &end, 10);

@@ -31,7 +31,6 @@ static void serve(void *arg)
 	int fd = (int)(intptr_t)arg;
 	char text[1024];
 	ssize_t n = snprintf(text, sizeof(text), "served by %d\n", (int)getpid());
-
 	while (n > 0 && sley_write_full(fd, text, (size_t)n, SLEY_NEVER) >= 0)
 		n = sley_read(fd, text, sizeof(text), SLEY_NEVER);
 	sley_close(fd);
@@ -49,7 +48,6 @@ static int receive(int from)
 	ssize_t n = sley_recvmsg(from, &message, 0, SLEY_NEVER);
 	const struct cmsghdr *c = n > 0 ? CMSG_FIRSTHDR(&message) : NULL;
 	int fd;
-
 	if (n <= 0)
 		return n < 0 ? (int)n : -EPIPE;
 	if (!c || c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
@@ -61,7 +59,6 @@ static int receive(int from)
 static int serve_passed(void *arg)
 {
 	int from = (int)(intptr_t)arg, fd;
-
 	/* one that came is known as little as if it had been inherited, so it is taken over */
 	while ((fd = receive(from)) != -EPIPE)
 		if (fd >= 0 && (sley_own(fd) < 0 || sley_go(serve, (void *)(intptr_t)fd) < 0))
@@ -79,7 +76,6 @@ static int pass(int to, int fd)
 		.msg_iov = &v, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof(control.bytes)
 	};
 	struct cmsghdr *c = CMSG_FIRSTHDR(&message);
-
 	c->cmsg_level = SOL_SOCKET;
 	c->cmsg_type = SCM_RIGHTS;
 	c->cmsg_len = CMSG_LEN(sizeof(fd));
@@ -99,7 +95,6 @@ static void accept_and_pass(void *arg)
 {
 	const struct front *front = arg;
 	int fd;
-
 	while ((fd = sley_accept(front->listener, SLEY_NEVER)) != -EBADF) {
 		if (fd < 0) {
 			sley_sleep(sley_in(SLEY_MS(10))); /* no descriptors: they come back */
@@ -116,7 +111,6 @@ static int run_front(void *arg)
 	int signals = sley_signal_open(&front->signals);
 	struct sockaddr_in name;
 	socklen_t size = sizeof(name);
-
 	front->listener = sley_listen(front->address, 0);
 	if (front->listener < 0 || signals < 0) {
 		fprintf(stderr, "handoff: %s: %s\n", front->address,
@@ -138,7 +132,6 @@ static int run(int (*fn)(void *), void *arg, const sigset_t *signals)
 {
 	const struct sley_options options = { .size = sizeof(options), .name = "handoff", .signals = signals };
 	int result, error = sley_run(fn, arg, &options, &result);
-
 	if (error)
 		fprintf(stderr, "handoff: %s\n", strerror(-error));
 	return error ? 1 : result;
@@ -150,7 +143,6 @@ int main(int argc, char **argv)
 	char *end = NULL;
 	unsigned long port = argc == 2 ? strtoul(argv[1], &end, 10) : 0;
 	int ends[2], status;
-
 	if (!end || end == argv[1] || *end || port > 65535) {
 		fprintf(stderr, "usage: handoff PORT\n");
 		return 2;

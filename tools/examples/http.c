@@ -67,7 +67,6 @@ static void fail(struct http_parser *p, unsigned status, const char *reason)
 static bool parse_target(struct http_parser *p)
 {
 	const char *port;
-
 	p->target[p->target_length] = '\0';
 	p->path = p->target;
 	p->query = "";
@@ -86,7 +85,6 @@ const char *http_method_name(enum http_method method)
 		HTTP_METHODS(HTTP_METHOD_NAME)
 #undef HTTP_METHOD_NAME
 	};
-
 	return method < HTTP_METHOD_UNKNOWN ? names[method] : "UNKNOWN";
 }
 
@@ -148,7 +146,6 @@ static void on_version(struct http_parser *p, unsigned char c)
 {
 	static const char form[] = "HTTP/0.0";
 	size_t i = p->value_length;
-
 	if (c == '\r' && i == sizeof(form) - 1)
 		p->state = STATE_LINE_LF;
 	else if (i < sizeof(form) - 1 && (form[i] == '0' ? text_in(&text_digit, c) : c == form[i]))
@@ -174,7 +171,6 @@ static void on_line_lf(struct http_parser *p, unsigned char c)
 static void end_host(struct http_parser *p)
 {
 	const char *port;
-
 	if (p->host_seen)
 		fail(p, 400, "There is more than one Host");
 	else if (!text_split_authority(p->value, &port))
@@ -186,7 +182,6 @@ static void end_content_length(struct http_parser *p)
 {
 	uint64_t value = 0;
 	const char *s = p->value;
-
 	for (; text_in(&text_digit, *s); s++)
 		if (__builtin_mul_overflow(value, 10, &value) || __builtin_add_overflow(value, *s - '0', &value))
 			break;
@@ -201,7 +196,6 @@ static void end_content_length(struct http_parser *p)
 static void end_transfer_encoding(struct http_parser *p)
 {
 	char *list = p->value, *item;
-
 	p->coding_seen = true;
 	while ((item = text_next_item(&list))) {
 		if (p->coding_chunked)
@@ -216,7 +210,6 @@ static void end_transfer_encoding(struct http_parser *p)
 static void end_connection(struct http_parser *p)
 {
 	char *list = p->value, *item;
-
 	while ((item = text_next_item(&list))) {
 		if (*text_skip(item, &text_token))
 			fail(p, 400, "Connection is not a list of tokens");
@@ -228,7 +221,6 @@ static void end_connection(struct http_parser *p)
 static void end_expect(struct http_parser *p)
 {
 	char *list = p->value, *item;
-
 	while ((item = text_next_item(&list))) {
 		if (strcasecmp(item, "100-continue") != 0)
 			fail(p, 417, "Only 100-continue can be expected here");
@@ -309,7 +301,6 @@ static void on_space(struct http_parser *p, unsigned char c)
 static void on_value_lf(struct http_parser *p, unsigned char c)
 {
 	const struct http_field *field = p->field;
-
 	p->value[p->value_end] = '\0';
 	p->state = STATE_FIELD;
 	if (c != '\n')
@@ -354,7 +345,6 @@ static void on_head_lf(struct http_parser *p, unsigned char c)
 static bool parse_size(struct http_parser *p)
 {
 	const char *end;
-
 	p->value[p->value_length] = '\0';
 	end = text_skip(p->value, &text_hex);
 	p->remaining = 0;
@@ -378,7 +368,6 @@ static void on_size(struct http_parser *p, unsigned char c)
 static void on_size_lf(struct http_parser *p, unsigned char c)
 {
 	size_t digits;
-
 	p->state = STATE_CHUNK;
 	if (c != '\n' || !parse_size(p)) {
 		fail(p, 400, "A chunk's size line is malformed");

@@ -40,7 +40,7 @@ enum http_method {
 #define HTTP_METHOD_ENUM(name) HTTP_METHOD_##name,
 	HTTP_METHODS(HTTP_METHOD_ENUM)
 #undef HTTP_METHOD_ENUM
-	HTTP_METHOD_UNKNOWN, /* a token that is none of them: answer 501 */
+		HTTP_METHOD_UNKNOWN, /* a token that is none of them: answer 501 */
 };
 
 enum http_event {

@@ -58,7 +58,6 @@ static bool is_port(const char *s)
 {
 	const char *end = text_skip(s, &text_digit);
 	unsigned value = 0;
-
 	for (; s < end && value <= UINT16_MAX; s++)
 		value = value * 10 + (unsigned)(*s - '0');
 	return *end == '\0' && value <= UINT16_MAX;
@@ -69,7 +68,6 @@ static bool is_ip_literal(const char *s)
 {
 	struct in6_addr address;
 	const char *dot;
-
 	if (*s != 'v' && *s != 'V')
 		return inet_pton(AF_INET6, s, &address) == 1;
 	dot = text_skip(s + 1, &text_hex);
@@ -84,7 +82,6 @@ static bool is_ip_literal(const char *s)
 bool text_split_authority(char *s, const char **port)
 {
 	char *end = *s == '[' ? strchr(s, ']') : s + strcspn(s, ":");
-
 	if (!end || end == s)
 		return false;
 	if (*s == '[')
@@ -101,7 +98,6 @@ bool text_split_authority(char *s, const char **port)
 static bool split_query(char *s, const char **path, const char **query)
 {
 	char *mark = strchr(s, '?');
-
 	if (!text_is_encoded(s, &text_uri))
 		return false;
 	if (mark)
@@ -117,7 +113,6 @@ static bool split_absolute(char *authority, const char **path, const char **quer
 	char copy[TEXT_AUTHORITY_MAX + 1];
 	size_t n = strcspn(authority, "/?");
 	const char *port;
-
 	if (n > TEXT_AUTHORITY_MAX)
 		return false;
 	memcpy(copy, authority, n);
@@ -137,7 +132,6 @@ bool text_split_target(char *s, const char **path, const char **query)
 char *text_next_item(char **list)
 {
 	char *item = *list, *end;
-
 	while (text_is_blank(*item) || *item == ',')
 		item++;
 	if (!*item)
@@ -154,7 +148,6 @@ char *text_next_item(char **list)
 static const char *skip_extension_value(const char *s)
 {
 	const char *end = text_skip(s, &text_token);
-
 	if (*s != '"')
 		return end > s ? end : NULL;
 	for (s++; *s != '"'; s++) {
@@ -170,7 +163,6 @@ bool text_are_extensions(const char *s)
 {
 	while (*s) {
 		const char *name = skip_blank(s);
-
 		if (*name != ';')
 			return false;
 		name = skip_blank(name + 1);
@@ -189,14 +181,12 @@ bool text_are_extensions(const char *s)
 static const char *value_of(const char *pair, const char *key)
 {
 	size_t n = strlen(key);
-
 	return strncmp(pair, key, n) == 0 && pair[n] == '=' ? pair + n + 1 : NULL;
 }
 
 static int to_number(const char *s, uint64_t max, uint64_t *value)
 {
 	const char *end = text_skip(s, &text_digit);
-
 	if (end == s || (*end && *end != '&'))
 		return -1;
 	for (*value = 0; s < end; s++)
@@ -209,10 +199,8 @@ static int to_number(const char *s, uint64_t max, uint64_t *value)
 int text_query_number(const char *query, const char *key, uint64_t max, uint64_t *value)
 {
 	const char *found = NULL;
-
 	while (*query) {
 		const char *text = value_of(query, key);
-
 		if (text && found)
 			return -1;
 		if (text)

@@ -74,7 +74,6 @@ static void serve_hello(struct exchange *x)
 static void serve_sleep(struct exchange *x)
 {
 	uint64_t ms;
-
 	if (text_query_number(x->parser.query, "ms", 60000, &ms)) {
 		exchange_respond(x, 400, "/sleep?ms=N with N up to 60000");
 		return;
@@ -94,7 +93,6 @@ __attribute__((noinline)) static int append_line(const char *query)
 	char line[HTTP_TARGET_MAX + 64];
 	int n = snprintf(line, sizeof(line), "%lld GET /log?%s\n", (long long)time(NULL), query);
 	int failed = write(log_file, line, (size_t)n) != n;
-
 	if (!failed)
 		failed = fsync(log_file) != 0;
 	return failed ? -EIO : 0;
@@ -114,7 +112,6 @@ static void serve_log(struct exchange *x)
 __attribute__((noinline)) static uint64_t hash(uint64_t mib)
 {
 	uint64_t state = 0xcbf29ce484222325ULL;
-
 	for (uint64_t i = 0; i < mib << 17; i++) {
 		state = (state ^ i) * 0x9e3779b97f4a7c15ULL;
 		state ^= state >> 29;
@@ -126,7 +123,6 @@ static void serve_hash(struct exchange *x)
 {
 	char text[32];
 	uint64_t mib;
-
 	if (text_query_number(x->parser.query, "mb", 1024, &mib)) {
 		exchange_respond(x, 400, "/hash?mb=N with N up to 1024");
 		return;
@@ -170,7 +166,6 @@ static bool is_served(const struct http_parser *p)
 static void answer(struct exchange *x)
 {
 	const struct route *route = find_route(x->parser.path);
-
 	x->closing |= !x->parser.keep_alive;
 	if (x->parser.method == HTTP_METHOD_UNKNOWN) {
 		exchange_respond(x, 501, "This method is not implemented");
@@ -187,7 +182,6 @@ static void answer(struct exchange *x)
 static void close_connection(struct connection *c)
 {
 	int fd = c->fd;
-
 	sley_mutex_lock(&table.lock, SLEY_NEVER);
 	c->fd = -1;
 	c->next_free = table.free;
@@ -207,7 +201,6 @@ static void serve_connection(void *arg)
 		.stopping = &stopping,
 		.is_served = is_served,
 	};
-
 	while (exchange_read(&x))
 		answer(&x);
 	exchange_flush(&x);
@@ -221,7 +214,6 @@ static void serve_connection(void *arg)
 static struct connection *open_connection(int fd)
 {
 	struct connection *c;
-
 	sley_mutex_lock(&table.lock, SLEY_NEVER);
 	c = table.free;
 	if (c) {
@@ -237,7 +229,6 @@ static void turn_away(int fd)
 {
 	static const char text[] = "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 1\r\n"
 				   "Content-Length: 0\r\n\r\n";
-
 	sley_write(fd, text, sizeof(text) - 1, sley_in(SLEY_MS(10)));
 	sley_close(fd);
 }
@@ -245,7 +236,6 @@ static void turn_away(int fd)
 static void take_connection(int fd)
 {
 	struct connection *c = open_connection(fd);
-
 	if (!c) {
 		turn_away(fd);
 		return;
@@ -259,7 +249,6 @@ static void take_connection(int fd)
 static void accept_connections(void *arg)
 {
 	int listener = (int)(intptr_t)arg, fd, told = 0;
-
 	sley_set_name("accept");
 	while ((fd = sley_accept(listener, SLEY_NEVER)) != -EBADF) {
 		if (fd >= 0) {
@@ -310,7 +299,6 @@ static void print_address(int listener)
 {
 	struct sockaddr_in address;
 	socklen_t length = sizeof(address);
-
 	getsockname(listener, (struct sockaddr *)&address, &length);
 	printf("httpd: listening on 127.0.0.1:%d\n", ntohs(address.sin_port));
 	fflush(stdout);
@@ -333,7 +321,6 @@ static int serve(void *arg)
 	int signals = signalfd(-1, &option.signals, SFD_NONBLOCK | SFD_CLOEXEC), listener;
 	struct signalfd_siginfo signal;
 	sley_task acceptor;
-
 	(void)arg;
 	if (signals < 0)
 		return fail("signalfd", errno);
@@ -370,7 +357,6 @@ static long number(const char *text, long low, long high)
 {
 	char *end;
 	long value = strtol(text, &end, 10);
-
 	if (end == text || *end || value < low || value > high)
 		usage();
 	return value;
@@ -384,7 +370,6 @@ static void parse(int argc, char **argv)
 		{ "drain", required_argument, NULL, 'd' }, { 0 },
 	};
 	int o;
-
 	while ((o = getopt_long(argc, argv, "w:", longs, NULL)) != -1) {
 		switch (o) {
 		case 'w':
@@ -418,7 +403,6 @@ int main(int argc, char **argv)
 {
 	struct sley_options options = { .size = sizeof(options), .name = "httpd" };
 	int error, result;
-
 	parse(argc, argv);
 	options.workers = option.workers;
 	if (option.log_path) {

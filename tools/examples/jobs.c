@@ -119,7 +119,6 @@ static void run_command(const char *line)
 	char how[32];
 	int error, place, status;
 	size_t n;
-
 	error = sley_process_spawn(&process, argv, &options, deadline);
 	if (error) {
 		report(line, strerror(-error), "", 0);
@@ -145,7 +144,6 @@ static void run_command(const char *line)
 static void work(void *arg)
 {
 	struct command *command = malloc(sizeof(*command));
-
 	(void)arg;
 	while (command && sley_chan_recv(jobs.commands, command, SLEY_NEVER) == 0)
 		run_command(command->line);
@@ -168,7 +166,6 @@ static int hand_out(void)
 	char *line;
 	size_t n;
 	int result = command ? sley_reader_init(&reader, STDIN_FILENO, NULL, 0) : -ENOMEM;
-
 	if (result < 0) {
 		free(command);
 		return result;
@@ -192,7 +189,6 @@ static int hand_out(void)
 static void read_commands(void *unused)
 {
 	int error = hand_out();
-
 	(void)unused;
 	if (error && error != -ECANCELED) {
 		fprintf(stderr, "jobs: the commands cannot be read: %s\n", strerror(-error));
@@ -207,7 +203,6 @@ static int run_jobs(void *set)
 	sley_task workers[JOBS_MOST];
 	int error = sley_chan_new(&jobs.commands, sizeof(struct command), 0);
 	int signals = error ? error : sley_signal_open(set);
-
 	if (signals < 0) {
 		fprintf(stderr, "jobs: %s\n", strerror(-signals));
 		return 1;
@@ -227,7 +222,6 @@ static long number(const char *text, long low, long high)
 {
 	char *end;
 	long value = strtol(text, &end, 10);
-
 	if (end == text || *end || value < low || value > high) {
 		fprintf(stderr, "usage: jobs [-j JOBS] [-t SECONDS]\n");
 		exit(2);
@@ -240,7 +234,6 @@ int main(int argc, char **argv)
 	sigset_t set;
 	struct sley_options options = { .size = sizeof(options), .name = "jobs", .signals = &set };
 	int o, error, result;
-
 	jobs.at_once = 4;
 	while ((o = getopt(argc, argv, "j:t:")) != -1) {
 		if (o == 'j')

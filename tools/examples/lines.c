@@ -35,7 +35,6 @@ struct client {
 static int add(struct client *client, const char *arguments)
 {
 	long a, b, sum;
-
 	if (sscanf(arguments, "%ld %ld", &a, &b) != 2 || __builtin_add_overflow(a, b, &sum))
 		return sley_writer_print(&client->writer, IDLE, "ERROR two numbers are to be added\n");
 	return sley_writer_print(&client->writer, IDLE, "OK %ld\n", sum);
@@ -45,7 +44,6 @@ static int take(struct client *client, const char *arguments)
 {
 	char bytes[TAKE_MAX];
 	size_t n = strtoul(arguments, NULL, 10), digits = 0;
-
 	if (n > sizeof(bytes))
 		return sley_writer_print(&client->writer, IDLE, "ERROR at most %d\n", TAKE_MAX);
 	ssize_t got = sley_reader_read_full(&client->reader, bytes, n, IDLE);
@@ -61,7 +59,6 @@ static int show(struct client *client, const char *arguments)
 	int file = sley_open("/proc/self/exe", O_RDONLY, 0, SLEY_NEVER);
 	off_t at = 0;
 	int error = file < 0 ? file : sley_writer_print(&client->writer, IDLE, "OK ");
-
 	(void)arguments;
 	if (error >= 0) /* what is buffered goes first */
 		error = sley_writer_flush(&client->writer, IDLE);
@@ -87,7 +84,6 @@ static const struct command {
 static int answer(struct client *client, const char *line)
 {
 	size_t n = strcspn(line, " ");
-
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
 		if (strncmp(commands[i].name, line, n) == 0 && commands[i].name[n] == '\0')
 			return commands[i].run(client, line + n);
@@ -100,7 +96,6 @@ static void serve(void *arg)
 	char in[1024], out[1024]; /* the task's own stack, which is as large as it needs while it waits */
 	char *line;
 	int error = 0;
-
 	sley_reader_init(&client.reader, client.fd, in, sizeof(in));
 	sley_writer_init(&client.writer, client.fd, out, sizeof(out));
 	while (error >= 0 && sley_reader_line(&client.reader, &line, NULL, IDLE) > 0) {
@@ -115,7 +110,6 @@ static void serve(void *arg)
 static void accept_clients(void *arg)
 {
 	int listener = (int)(intptr_t)arg, fd;
-
 	while ((fd = sley_accept(listener, SLEY_NEVER)) != -EBADF) {
 		if (fd < 0)
 			sley_sleep(sley_in(SLEY_MS(10)));
@@ -135,7 +129,6 @@ static int run(void *arg)
 	int signals = sley_signal_open(&service->signals), listener = sley_listen(service->address, 0);
 	struct sockaddr_in name;
 	socklen_t size = sizeof(name);
-
 	if (listener < 0 || signals < 0) {
 		fprintf(stderr, "lines: %s: %s\n", service->address, strerror(-(signals < 0 ? signals : listener)));
 		return 1;
@@ -156,7 +149,6 @@ int main(int argc, char **argv)
 	int error, result;
 	char *end = NULL;
 	unsigned long port = argc == 2 ? strtoul(argv[1], &end, 10) : 0;
-
 	if (!end || end == argv[1] || *end || port > 65535) {
 		fprintf(stderr, "usage: lines PORT\n");
 		return 2;

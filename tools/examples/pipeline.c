@@ -23,7 +23,6 @@ static int numbers(void *arg)
 {
 	uint64_t n = *(uint64_t *)arg;
 	int error = 0;
-
 	for (; error == 0 && n <= UINT32_MAX; n++)
 		error = sley_gen_yield(&n);
 	return error; /* -ECANCELED: the stream was freed, nobody wants more */
@@ -34,7 +33,6 @@ static int numbers(void *arg)
 static int is_candidate(void *arg, const void *item)
 {
 	uint64_t n = *(const uint64_t *)item;
-
 	(void)arg;
 	return n == 2 || n % 2;
 }
@@ -48,7 +46,6 @@ struct number {
 static void test(void *block)
 {
 	struct number *number = block;
-
 	number->prime = number->n > 1;
 	for (uint64_t d = 2; number->prime && d * d <= number->n; d++)
 		number->prime = number->n % d != 0;
@@ -59,7 +56,6 @@ static int test_offloaded(void *arg, const void *from, void *to)
 	static const struct sley_offload_options computing = { .size = sizeof(computing), .cpu = 1 };
 	struct number number = { .n = *(const uint64_t *)from };
 	int error = sley_offload_with(&computing, test, &number, sizeof(number), SLEY_NEVER);
-
 	(void)arg;
 	*(struct number *)to = number;
 	return error;
@@ -84,7 +80,6 @@ static int print(void *arg, void *item)
 static int build(struct sley_stream *stream, uint64_t count)
 {
 	int error = sley_stream_filter(stream, is_candidate, NULL, 0);
-
 	if (error == 0)
 		error = sley_stream_buffered(stream, 4, test_offloaded, NULL, 0, sizeof(struct number), NULL);
 	if (error == 0)
@@ -102,7 +97,6 @@ static int run(void *arg)
 	struct sley_gen *gen;
 	struct sley_stream *stream;
 	int error = sley_gen_new(&gen, numbers, &range->first, sizeof(range->first), sizeof(uint64_t));
-
 	if (error == 0 && (error = sley_stream_from_gen(&stream, gen)) != 0)
 		sley_gen_free(gen, 0);
 	if (error == 0) { /* the generator is the stream's from here on */
@@ -120,7 +114,6 @@ static uint64_t number(const char *text)
 {
 	char *end;
 	unsigned long value = strtoul(text, &end, 10);
-
 	if (end == text || *end || text[0] == '-' || value > UINT32_MAX) {
 		fprintf(stderr, "usage: pipeline FIRST COUNT\n");
 		exit(2);
@@ -132,7 +125,6 @@ int main(int argc, char **argv)
 {
 	struct range range = { number(argc == 3 ? argv[1] : ""), number(argc == 3 ? argv[2] : "") };
 	int result = 1, error = sley_run(run, &range, NULL, &result);
-
 	if (error)
 		fprintf(stderr, "pipeline: %s\n", strerror(-error));
 	return error ? 1 : result;

@@ -61,7 +61,6 @@ static int answer(int number, const struct question *question)
 	sley_time until = sley_in(question->takes);
 	long value = question->n * (number + 1);
 	int error;
-
 	error = sley_cleanup_push(drop_promise, question->answer);
 	if (error) {
 		drop_promise(question->answer);
@@ -80,7 +79,6 @@ static int shard(void *block)
 {
 	int number = *(int *)block, error;
 	struct question question;
-
 	__atomic_fetch_add(&shards[number].starts, 1, __ATOMIC_RELAXED);
 	while ((error = sley_chan_recv(shards[number].questions, &question, SLEY_NEVER)) == 0) {
 		error = answer(number, &question);
@@ -104,7 +102,6 @@ static int ask(void *block)
 	struct part *part = block;
 	struct sley_future *future;
 	int error = sley_promise_new(&part->question.answer, &future, sizeof(part->value));
-
 	if (error)
 		return error;
 	part->question.deadline = sley_deadline();
@@ -121,7 +118,6 @@ static int ask(void *block)
 static int spawn_parts(struct sley_scope *scope, const struct question *question, struct sley_child **children)
 {
 	sley_task id = 1;
-
 	for (int i = 0; i < SHARDS && id > 0; i++) {
 		struct sley_child_options options = { .size = sizeof(options), .child = &children[i], .copy_back = 1 };
 		struct part part = { .question = *question, .shard = i };
@@ -139,7 +135,6 @@ static int ask_all(const struct question *question, long *sum)
 	struct part part;
 	int result;
 	int error = sley_scope_open(&scope, &options);
-
 	if (error)
 		return error;
 	error = spawn_parts(scope, question, children);
@@ -161,7 +156,6 @@ static int say_starts(int fd)
 	int n = snprintf(text, sizeof(text), "%u %u %u\n", __atomic_load_n(&shards[0].starts, __ATOMIC_RELAXED),
 			 __atomic_load_n(&shards[1].starts, __ATOMIC_RELAXED),
 			 __atomic_load_n(&shards[2].starts, __ATOMIC_RELAXED));
-
 	return (int)sley_write_full(fd, text, (size_t)n, sley_in(SLEY_SEC(10)));
 }
 
@@ -172,7 +166,6 @@ static int serve_line(int fd, const char *line)
 	long ms = 0, sum;
 	char text[100];
 	int n;
-
 	if (strcmp(line, "starts") == 0)
 		return say_starts(fd);
 	if (sscanf(line, "sum %ld", &question.n) != 1 && sscanf(line, "crash %d %ld", &question.crash, &ms) < 1 &&
@@ -204,7 +197,6 @@ static int connection(void *arg)
 	char buffer[256], *line;
 	struct sley_reader reader;
 	int error = sley_cleanup_push(close_descriptor, arg);
-
 	if (error) {
 		sley_close(fd);
 		return error;
@@ -227,7 +219,6 @@ static int accept_connections(void *arg)
 	struct sley_scope *connections;
 	int listener = (int)(intptr_t)arg;
 	int error = sley_scope_open(&connections, &options);
-
 	if (error)
 		return error;
 	for (;;) {
@@ -246,7 +237,6 @@ static int accept_connections(void *arg)
 static int end_on_signal(void *scope)
 {
 	sigset_t set;
-
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
@@ -264,7 +254,6 @@ static void print_address(int listener)
 {
 	struct sockaddr_in address;
 	socklen_t length = sizeof(address);
-
 	getsockname(listener, (struct sockaddr *)&address, &length);
 	printf("shards: listening on 127.0.0.1:%d\n", ntohs(address.sin_port));
 	fflush(stdout);
@@ -273,7 +262,6 @@ static void print_address(int listener)
 static int start_all(struct sley_scope *supervisor, int listener)
 {
 	sley_task id = 1;
-
 	for (int i = 0; i < SHARDS && id > 0; i++) {
 		int error = sley_chan_new(&shards[i].questions, sizeof(struct question), 16);
 		id = error ? error : sley_scope_spawn_copy(supervisor, shard, &i, sizeof(i));
@@ -292,7 +280,6 @@ static int serve(void *arg)
 	};
 	struct sley_scope *supervisor;
 	int listener = sley_listen(arg, 0), error;
-
 	if (listener < 0) {
 		fprintf(stderr, "shards: %s: %s\n", (char *)arg, strerror(-listener));
 		return 1;
@@ -318,7 +305,6 @@ static long number(const char *text, long low, long high)
 {
 	char *end;
 	long value = strtol(text, &end, 10);
-
 	if (end == text || *end || value < low || value > high) {
 		fprintf(stderr, "usage: shards PORT [-w WORKERS] [-t MS]\n");
 		exit(2);
@@ -332,7 +318,6 @@ int main(int argc, char **argv)
 	struct sley_options options = { .size = sizeof(options), .name = "shards", .signals = &signals };
 	char address[32];
 	int o, error, result;
-
 	while ((o = getopt(argc, argv, "w:t:")) != -1) {
 		if (o == 't')
 			request_time = SLEY_MS(number(optarg, 1, 3600000));

@@ -56,7 +56,6 @@ struct part {
 static void add_part(void *block)
 {
 	struct part *part = block;
-
 	for (size_t i = 0; i < part->n; i++)
 		part->sum = (part->sum ^ part->bytes[i]) * 1099511628211u;
 }
@@ -69,7 +68,6 @@ static int sum_open(int fd, unsigned char *bytes, struct part *part, off_t *size
 {
 	const struct sley_offload_options computing = { .size = sizeof(computing), .cpu = 1 };
 	ssize_t n;
-
 	*part = (struct part){ .bytes = bytes, .sum = 14695981039346656037u };
 	for (*size = 0; (n = sley_pread(fd, bytes, PART, *size, SLEY_NEVER)) > 0; *size += n) {
 		part->n = (size_t)n;
@@ -86,7 +84,6 @@ static void sum_file(void *arg)
 	unsigned char *bytes = malloc(PART);
 	struct part part;
 	off_t size;
-
 	sley_sem_acquire(&places, 1, SLEY_NEVER);
 	int fd = bytes ? sley_open(path, O_RDONLY | O_NOFOLLOW, 0, SLEY_NEVER) : -ENOMEM;
 	int error = fd < 0 ? fd : sum_open(fd, bytes, &part, &size);
@@ -113,7 +110,6 @@ static void sum_directory(void *arg);
 static int type_of(const char *path, int type)
 {
 	struct stat stat;
-
 	if (type != DT_UNKNOWN)
 		return type;
 	int error = sley_lstat(path, &stat, SLEY_NEVER);
@@ -125,7 +121,6 @@ static int type_of(const char *path, int type)
 static void start_entry(const char *directory, const struct sley_dir_entry *entry)
 {
 	char *path;
-
 	if (asprintf(&path, "%s/%s", directory, entry->name) < 0)
 		abort();
 	int type = type_of(path, entry->type);
@@ -141,7 +136,6 @@ static void sum_directory(void *arg)
 {
 	char *path = arg;
 	struct sley_dir_entry *entries;
-
 	sley_sem_acquire(&places, 1, SLEY_NEVER);
 	ssize_t n = sley_dir_read(path, &entries, SLEY_NEVER);
 	sley_sem_release(&places, 1);
@@ -157,7 +151,6 @@ static void sum_directory(void *arg)
 static int sum_all(void *directory)
 {
 	char *path = strdup(directory);
-
 	if (!path)
 		abort();
 	start(sum_directory, path);
@@ -169,7 +162,6 @@ int main(int argc, char **argv)
 {
 	const struct sley_options options = { .size = sizeof(options), .name = "sums" };
 	int result;
-
 	if (argc != 2) {
 		fprintf(stderr, "usage: sums DIRECTORY\n");
 		return 2;

@@ -22,7 +22,6 @@ static void echo(void *arg)
 	int fd = (int)(intptr_t)arg;
 	struct sockaddr_storage peer;
 	ssize_t n;
-
 	/* other errors are those of an earlier answer that did not arrive */
 	do {
 		socklen_t size = sizeof(peer);
@@ -44,7 +43,6 @@ static int serve(void *arg)
 	int fd = sley_packet_listen(service->address);
 	struct sockaddr_in name;
 	socklen_t size = sizeof(name);
-
 	if (fd < 0 || signals < 0) {
 		fprintf(stderr, "udp_echo: %s: %s\n", service->address, strerror(fd < 0 ? -fd : -signals));
 		return 1;
@@ -68,7 +66,6 @@ int main(int argc, char **argv)
 	int error, result;
 	char *end = NULL;
 	unsigned long port = argc == 2 ? strtoul(argv[1], &end, 10) : 0;
-
 	if (!end || end == argv[1] || *end || port > 65535) {
 		fprintf(stderr, "usage: udp_echo PORT\n");
 		return 2;

@@ -18,7 +18,6 @@ static size_t resident(struct arena *arena)
 {
 	static unsigned char pages[(64u << 20) / 4096];
 	size_t n = 0;
-
 	assert_int_equal(mincore(arena->base, arena->reserved, pages), 0);
 	for (size_t i = 0; i < arena->reserved / PAGE; i++)
 		n += pages[i] & 1;
@@ -29,7 +28,6 @@ static size_t resident(struct arena *arena)
 TEST(grow)
 {
 	struct arena arena;
-
 	test_need_kernel("qemu-user drops MADV_POPULATE_WRITE");
 	assert_int_equal(arena_reserve(&arena, 64u << 20), 0);
 	assert_int_equal(arena.populated, 0);
@@ -58,7 +56,6 @@ TEST(grow)
 TEST(steps)
 {
 	struct arena arena;
-
 	assert_int_equal(arena_reserve(&arena, 64u << 20), 0);
 	assert_int_equal(arena_grow(&arena, 1), 0);
 	assert_int_equal(arena.populated, 64u << 10);
@@ -73,7 +70,6 @@ TEST(steps)
 TEST(limits)
 {
 	struct arena arena, none;
-
 	assert_int_equal(arena_reserve(&arena, 5u << 20), 0);
 	assert_true(arena.reserved >= 5u << 20);
 	assert_int_equal((uintptr_t)arena.base % (2u << 20), 0);
@@ -92,7 +88,6 @@ TEST(no_memory)
 {
 	struct arena arena;
 	struct rlimit old, low;
-
 	test_need_kernel("qemu-user does not keep RLIMIT_DATA");
 	assert_int_equal(arena_reserve(&arena, 64u << 20), 0);
 	assert_int_equal(arena_grow(&arena, 1000), 0);
@@ -115,7 +110,6 @@ TEST(populate)
 {
 	char *map = mmap(NULL, 16 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	unsigned char pages[16];
-
 	test_need_kernel("qemu-user drops MADV_POPULATE_WRITE");
 	assert_ptr_not_equal(map, MAP_FAILED);
 	assert_int_equal(memory_populate(map, 16 * PAGE), 0);
@@ -128,7 +122,7 @@ TEST(populate)
 
 #if !defined(SLEY_ASAN) && !defined(SLEY_TSAN)
 static struct {
-	size_t longest; /* piece that was populated at once */
+	size_t longest;            /* piece that was populated at once */
 	unsigned calls, untouched; /* with nothing of a huge page there yet */
 } populated;
 
@@ -136,7 +130,6 @@ static struct {
 int madvise(void *start, size_t size, int advice)
 {
 	unsigned char page;
-
 	if (advice == MADV_POPULATE_WRITE) {
 		populated.calls++;
 		populated.longest = MAX(populated.longest, size);
@@ -152,7 +145,6 @@ TEST(pieces)
 	struct arena arena;
 	size_t size = 16u << 20;
 	char *map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-
 	test_need_kernel("qemu-user drops MADV_POPULATE_WRITE");
 	assert_ptr_not_equal(map, MAP_FAILED);
 	memset(&populated, 0, sizeof(populated));

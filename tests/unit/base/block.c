@@ -26,11 +26,14 @@ static int close_images(void **state)
 TEST_WITH(capacity, open_images, close_images)
 {
 	struct block_cache cache = { 0 };
-
 	for (size_t n = 0; n <= BLOCK_MAX + 100; n = n < 3000 ? n + 1 : n + 97) {
 		size_t capacity = block_capacity(n);
 		assert_true(capacity >= n);
-		assert_true(capacity <= n + (n <= 512 ? 32 : n <= 2048 ? 128 : n <= 16384 ? 1024 : 4096) || n > BLOCK_MAX);
+		assert_true(capacity <= n + (n <= 512     ? 32
+					     : n <= 2048  ? 128
+					     : n <= 16384 ? 1024
+							  : 4096) ||
+			    n > BLOCK_MAX);
 		assert_int_equal(block_capacity(capacity), capacity);
 		void *block = block_alloc_from(&cache, n);
 		assert_non_null(block);
@@ -57,7 +60,6 @@ static void exercise(struct block_cache *cache, unsigned seed, long operations)
 {
 	enum { OWNED = 300 };
 	struct owned owned[OWNED] = { 0 };
-
 	for (long i = 0; i < operations; i++) {
 		seed = seed * 1664525 + 1013904223;
 		struct owned *o = &owned[(seed >> 8) % OWNED];
@@ -84,7 +86,6 @@ static void exercise(struct block_cache *cache, unsigned seed, long operations)
 TEST_WITH(contents, open_images, close_images)
 {
 	struct block_cache cache = { 0 };
-
 	exercise(&cache, 1, test_scale(200000));
 	exercise(NULL, 2, test_scale(200000));
 	block_free_to(&cache, NULL, 100); /* nothing */
@@ -94,7 +95,6 @@ TEST_WITH(contents, open_images, close_images)
 static void *exercise_thread(void *seed)
 {
 	struct block_cache cache = { 0 };
-
 	for (int i = 0; i < 10; i++)
 		exercise(i % 3 ? &cache : NULL, (unsigned)(uintptr_t)seed + (unsigned)i, test_scale(20000));
 	return NULL;
@@ -104,7 +104,6 @@ static void *exercise_thread(void *seed)
 TEST_WITH(threads, open_images, close_images)
 {
 	pthread_t threads[4];
-
 	for (uintptr_t i = 0; i < 4; i++)
 		assert_int_equal(pthread_create(&threads[i], NULL, exercise_thread, (void *)(i * 100 + 7)), 0);
 	for (int i = 0; i < 4; i++)
@@ -118,7 +117,6 @@ TEST_WITH(reuse, open_images, close_images)
 	void *first[200];
 	long rounds = test_scale(5000);
 	uintptr_t low = UINTPTR_MAX, high = 0;
-
 	for (long r = 0; r < rounds; r++) {
 		for (int i = 0; i < 200; i++) {
 			first[i] = block_alloc_from(&cache, 400);
@@ -140,7 +138,6 @@ TEST_WITH(failure, open_images, close_images)
 {
 	struct block_cache cache = { 0 };
 	void *block = block_alloc_from(&cache, 100);
-
 	store(&block_test_fail, 1, relaxed);
 	assert_null(block_alloc_from(&cache, 100));
 	assert_null(block_alloc_from(NULL, 100));

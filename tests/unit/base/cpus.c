@@ -12,7 +12,6 @@ TEST(affinity)
 {
 	cpu_set_t all, one;
 	int first = 0;
-
 	assert_int_equal(sched_getaffinity(0, sizeof(all), &all), 0);
 	assert_in_range(cpus_available(), 1, (unsigned)CPU_COUNT(&all));
 	while (!CPU_ISSET(first, &all))

@@ -16,7 +16,6 @@
 static void child_lift(void)
 {
 	struct rlimit few = { 3, 3 };
-
 	for (int fd = 0; fd < 3; fd++)
 		close(fd);
 	REQUIRE(open("/dev/null", O_RDONLY | O_CLOEXEC) == 0);
@@ -37,7 +36,6 @@ TEST(lift)
 {
 	int status;
 	pid_t pid = fork();
-
 	assert_true(pid >= 0);
 	if (pid == 0)
 		child_lift();
@@ -51,7 +49,6 @@ static void child_presize(void)
 	struct rlimit limit;
 	char line[256];
 	unsigned size = 0, next = (unsigned)dup(0);
-
 	close((int)next);
 	REQUIRE(getrlimit(RLIMIT_NOFILE, &limit) == 0);
 	descriptors_presize(0);

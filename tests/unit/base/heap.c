@@ -28,7 +28,6 @@ static struct {
 static int64_t model_least(void)
 {
 	int64_t least = INT64_MAX;
-
 	for (int i = 0; i < NODES; i++) {
 		if (model.in[i] && model.node[i].key < least)
 			least = model.node[i].key;
@@ -39,7 +38,6 @@ static int64_t model_least(void)
 static unsigned model_remove(struct heap *heap, struct heap_node *node)
 {
 	long index = node - model.node;
-
 	assert_true(index >= 0 && index < NODES && model.in[index]);
 	heap_remove(heap, node);
 	model.in[index] = false;
@@ -51,7 +49,6 @@ static unsigned model_expire(struct heap *heap, int64_t now)
 {
 	int64_t last = INT64_MIN;
 	unsigned n = 0;
-
 	while (heap->root && heap->root->key <= now) {
 		assert_true(heap->root->key >= last);
 		last = heap->root->key;
@@ -66,7 +63,6 @@ TEST(model)
 	struct heap heap = { 0 };
 	long operations = test_scale(100000);
 	unsigned inserted = 0, removed = 0, expired = 0;
-
 	heap = (struct heap){ 0 };
 	for (long i = 0; i < operations; i++) {
 		uint64_t r = next_random();
@@ -98,7 +94,6 @@ TEST(shapes)
 	size_t n = (size_t)test_scale(1000000);
 	struct heap_node *many = calloc(n, sizeof(*many));
 	struct heap heap = { 0 };
-
 	assert_non_null(many);
 	for (int rising = 0; rising < 2; rising++) {
 		heap = (struct heap){ 0 };

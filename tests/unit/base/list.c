@@ -24,7 +24,6 @@ static void check(void)
 {
 	struct element *e;
 	size_t i = 0;
-
 	assert_int_equal(list_is_empty(&list), length == 0);
 	list_each(e, &list, link)
 		assert_ptr_equal(e, model[i++]);
@@ -38,7 +37,6 @@ static void check(void)
 static size_t place_of(const struct element *e)
 {
 	size_t i = 0;
-
 	while (i < length && model[i] != e)
 		i++;
 	return i;
@@ -47,7 +45,6 @@ static size_t place_of(const struct element *e)
 static void step(struct element *e, bool first)
 {
 	size_t at = place_of(e);
-
 	if (at < length) {
 		list_remove(&list, e, link);
 		memmove(&model[at], &model[at + 1], (--length - at) * sizeof(model[0]));
@@ -65,7 +62,6 @@ static void step(struct element *e, bool first)
 TEST(model)
 {
 	unsigned seed = 1;
-
 	for (int i = 0; i < 20000; i++) {
 		step(&elements[(unsigned)rand_r(&seed) % ELEMENTS], rand_r(&seed) & 64);
 		check();

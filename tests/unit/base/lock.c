@@ -15,7 +15,6 @@ static unsigned inside;
 static void *contend(void *arg)
 {
 	long rounds = test_scale(200000);
-
 	for (long i = 0; i < rounds; i++) {
 		lock_take(&lock);
 		REQUIRE(fetch_add(&inside, 1, relaxed) == 0);
@@ -32,7 +31,6 @@ static void *contend(void *arg)
 TEST(exclusion)
 {
 	pthread_t threads[4];
-
 	plain = 0;
 	for (int i = 0; i < 4; i++)
 		assert_int_equal(pthread_create(&threads[i], NULL, contend, NULL), 0);
@@ -54,7 +52,6 @@ static void *take_once(void *arg)
 TEST(sleepers)
 {
 	pthread_t threads[8];
-
 	plain = 0;
 	lock_take(&lock);
 	for (int i = 0; i < 8; i++)

@@ -39,7 +39,6 @@ static size_t resident(void)
 {
 	static unsigned char pages[(1u << 30) / 4096];
 	size_t size = slabs.memory.populated, n = 0;
-
 	assert_true(size / PAGE <= sizeof(pages));
 	assert_int_equal(mincore(slabs.base, size, pages), 0);
 	for (size_t i = 0; i < size / PAGE; i++)
@@ -50,7 +49,6 @@ static size_t resident(void)
 static struct slab_block *take(unsigned class, unsigned n)
 {
 	struct slab_block *list = NULL;
-
 	while (n > 0) {
 		unsigned got = slabs_take(&slabs, class, &list, n);
 		assert_in_range(got, 1, n);
@@ -62,7 +60,6 @@ static struct slab_block *take(unsigned class, unsigned n)
 static unsigned give(struct slab_block *list)
 {
 	unsigned n = 0;
-
 	for (; list; n++)
 		slabs_give(&slabs, &list, 1);
 	return n;
@@ -72,12 +69,11 @@ static unsigned give(struct slab_block *list)
 TEST_WITH(share, open_slabs, close_slabs)
 {
 	enum { BYTES = 12 << 20 };
-
 	give(take(0, BYTES / size_of(0)));
 	size_t most = slabs.memory.populated;
 	assert_true(most >= BYTES && most < BYTES + (6u << 20));
-	for (unsigned class = 0; class < 32; class++)
-		give(take(class, BYTES / size_of(class) * 9 / 10));
+	for (unsigned i = 0; i < 32; i++)
+		give(take(i, BYTES / size_of(i) * 9 / 10));
 	assert_int_equal(slabs.memory.populated, most);
 	assert_int_equal(slabs_taken(&slabs), 0);
 }
@@ -86,7 +82,6 @@ TEST_WITH(share, open_slabs, close_slabs)
 TEST_WITH(straggler, open_slabs, close_slabs)
 {
 	struct slab_block *list = take(3, 5000), *last = list;
-
 	list = list->next;
 	last->next = NULL;
 	give(list);
@@ -101,7 +96,6 @@ TEST_WITH(straggler, open_slabs, close_slabs)
 static size_t pass(unsigned steps)
 {
 	size_t given = 0;
-
 	while (steps-- > 0) {
 		slabs_age(&slabs);
 		given += slabs_trim(&slabs);
@@ -113,7 +107,6 @@ static size_t pass(unsigned steps)
 TEST_WITH(leave, open_slabs, close_slabs)
 {
 	enum { BYTES = 40 << 20 };
-
 	test_need_kernel("qemu-user drops MADV_POPULATE_WRITE");
 	size_t before = resident();
 	for (unsigned round = 0; round < 3; round++) {
@@ -154,7 +147,6 @@ TEST_WITH(scattered, open_slabs, close_slabs)
 {
 	enum { BLOCKS = 30000 };
 	struct slab_block *kept[BLOCKS / 1000], *rest = NULL, *list = take(0, BLOCKS);
-
 	for (unsigned i = 0; i < BLOCKS; i++) {
 		struct slab_block *b = list;
 		list = b->next;
@@ -185,7 +177,6 @@ TEST_WITH(limit, open_slabs, close_slabs)
 	struct slabs few;
 	struct slab_block *list = NULL;
 	unsigned n = 0, got;
-
 	assert_int_equal(slabs_open(&few, &kind, 5 * (SLAB_SMALL + 5) * size_of(0) + SLAB_SMALL * SLAB + 100), 0);
 	while ((got = slabs_take(&few, 0, &list, 100)) > 0)
 		n += got;
@@ -204,7 +195,6 @@ TEST_WITH(no_memory, open_slabs, close_slabs)
 {
 	struct rlimit old, low;
 	struct slab_block *list = NULL, *more = NULL;
-
 	test_need_kernel("qemu-user does not keep RLIMIT_DATA");
 	list = take(0, 1);
 	assert_int_equal(getrlimit(RLIMIT_DATA, &old), 0);
@@ -239,7 +229,6 @@ TEST_WITH(not_again, open_slabs, close_slabs)
 	static const struct slab_kind with_again = { .size = size_of, .again = again };
 	struct slab_block *list;
 	int error = 0;
-
 	test_need_kernel("qemu-user drops MADV_DONTNEED");
 	slabs.kind = &with_again;
 	give(take(0, BYTES / size_of(0)));
@@ -272,7 +261,6 @@ struct owned {
 static void check(const struct owned *o)
 {
 	const unsigned char *bytes = (void *)o->block;
-
 	REQUIRE(bytes[sizeof(void *)] == o->mark && bytes[size_of(o->class) - 1] == o->mark);
 }
 
@@ -282,7 +270,6 @@ static void *exercise(void *arg)
 	enum { OWNED = 500 };
 	struct owned owned[OWNED];
 	unsigned seed = (unsigned)(uintptr_t)arg;
-
 	for (long round = test_scale(100); round > 0; round--) {
 		for (unsigned i = 0; i < OWNED; i++) {
 			struct owned *o = &owned[i];
@@ -315,7 +302,6 @@ static void *age(void *unused)
 TEST_WITH(threads, open_slabs, close_slabs)
 {
 	pthread_t threads[3], ager;
-
 	stop = 0;
 	assert_int_equal(pthread_create(&ager, NULL, age, NULL), 0);
 	for (uintptr_t i = 0; i < ARRAY_SIZE(threads); i++)
@@ -330,7 +316,6 @@ TEST_WITH(threads, open_slabs, close_slabs)
 static void *take_one(void *arg)
 {
 	struct slab_block *block = NULL;
-
 	REQUIRE(slabs_take(&slabs, 0, &block, 1) == 1);
 	slabs_give(&slabs, &block, 1);
 	store((unsigned *)arg, 1, release); /* pairs with test_growth() */
@@ -343,7 +328,6 @@ TEST_WITH(growth, open_slabs, close_slabs)
 	struct slab_block *list = take(0, 1);
 	unsigned done = 0; /* atomic */
 	pthread_t thread;
-
 	lock_take(&slabs.growth);
 	assert_int_equal(pthread_create(&thread, NULL, take_one, &done), 0);
 	pthread_join(thread, NULL);

@@ -26,7 +26,6 @@ static char *low, *top;
 static void go_in(void)
 {
 	void *fake = NULL;
-
 	fiber_leave(&inside_fiber);
 	if (sanitizer_knows_stacks())
 		fiber_tell_leave(&fake, low, STACK);
@@ -45,7 +44,6 @@ static void entered_with(void *fake)
 static void go_out(bool last)
 {
 	void *fake = NULL;
-
 	fiber_leave(&outside_fiber);
 	if (sanitizer_knows_stacks())
 		fiber_tell_leave(last ? NULL : &fake, outside_bounds.low, outside_bounds.size);
@@ -112,7 +110,6 @@ TEST_WITH(entry, map_stack, unmap_stack)
 NOINLINE static bool registers_kept(void (*call)(void), uint64_t seed)
 {
 	uint64_t out[5], *place = out, first = seed;
-
 	__asm__ volatile("movq %[seed], %%rbx\n\t"
 			 "leaq 1(%[seed]), %%r12\n\t"
 			 "leaq 2(%[seed]), %%r13\n\t"
@@ -133,8 +130,8 @@ NOINLINE static bool registers_kept(void (*call)(void), uint64_t seed)
 			 "movq %%r15, 32(%%rax)\n\t"
 			 : [seed] "+D"(first), [out] "+S"(place), [call] "+d"(call)
 			 :
-			 : "rax", "rbx", "rcx", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "memory", "cc", "xmm0", "xmm1",
-			   "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7");
+			 : "rax", "rbx", "rcx", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "memory", "cc",
+			   "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7");
 	for (uint64_t i = 0; i < 5; i++) {
 		if (out[i] != seed + i)
 			return false;
@@ -148,7 +145,6 @@ NOINLINE static bool registers_kept(void (*call)(void), uint64_t seed)
 	register uint64_t first __asm__("x0") = seed;
 	register uint64_t *place __asm__("x1") = out;
 	register void (*function)(void) __asm__("x2") = call;
-
 	__asm__ volatile("stp x1, xzr, [sp, #-16]!\n\t" /* there is no red zone */
 			 "mov x19, x0\n\t"
 			 "add x20, x0, #1\n\t"
@@ -189,11 +185,11 @@ NOINLINE static bool registers_kept(void (*call)(void), uint64_t seed)
 			 "stp d14, d15, [x1, #128]\n\t"
 			 : "+r"(first), "+r"(place), "+r"(function)
 			 :
-			 : "x3", "x4", "x5", "x6", "x7", "x8", "x9", "x10", "x11", "x12", "x13", "x14", "x15", "x16", "x17", "x18",
-			   "x19", "x20", "x21", "x22", "x23", "x24", "x25", "x26", "x27", "x28", "x30", "memory", "cc", "v0",
-			   "v1", "v2", "v3", "v4", "v5", "v6", "v7", "v8", "v9", "v10", "v11", "v12", "v13", "v14", "v15", "v16",
-			   "v17", "v18", "v19", "v20", "v21", "v22", "v23", "v24", "v25", "v26", "v27", "v28", "v29", "v30",
-			   "v31");
+			 : "x3", "x4", "x5", "x6", "x7", "x8", "x9", "x10", "x11", "x12", "x13", "x14", "x15", "x16",
+			   "x17", "x18", "x19", "x20", "x21", "x22", "x23", "x24", "x25", "x26", "x27", "x28", "x30",
+			   "memory", "cc", "v0", "v1", "v2", "v3", "v4", "v5", "v6", "v7", "v8", "v9", "v10", "v11",
+			   "v12", "v13", "v14", "v15", "v16", "v17", "v18", "v19", "v20", "v21", "v22", "v23", "v24",
+			   "v25", "v26", "v27", "v28", "v29", "v30", "v31");
 	for (uint64_t i = 0; i < 18; i++) {
 		if (out[i] != seed + i)
 			return false;
@@ -244,7 +240,6 @@ static unsigned rounds_inside;
 static void count_rounds(void)
 {
 	volatile unsigned frame[100];
-
 	entered_with(NULL);
 	for (unsigned i = 0; i < 100; i++)
 		frame[i] = i * 7;
@@ -275,7 +270,6 @@ __attribute__((no_sanitize("thread"))) static void clobber(volatile char *from, 
 TEST_WITH(copied, map_stack, unmap_stack)
 {
 	static char image[STACK];
-
 	rounds_inside = 0;
 	make(count_rounds);
 	for (unsigned i = 1; i <= 200; i++) {
@@ -301,7 +295,6 @@ struct walk {
 static _Unwind_Reason_Code step(struct _Unwind_Context *context, void *arg)
 {
 	struct walk *walk = arg;
-
 	walk->frames++;
 	if (_Unwind_FindEnclosingFunction((void *)_Unwind_GetIP(context)) == walk->entry)
 		walk->saw_entry = true;
@@ -395,7 +388,6 @@ TASK_TEST(unwind_task, 1)
 {
 	struct sley_task_options private = { .size = sizeof(private), .private_stack = 1 };
 	char block[1000] = { 0 };
-
 	REQUIRE(sley_join(sley_spawn(walk_in_task, NULL), SLEY_NEVER) == 0);
 	REQUIRE(sley_join(sley_spawn_copy(walk_by_value, block, sizeof(block)), SLEY_NEVER) == 0);
 	REQUIRE(sley_join(sley_spawn_with(&private, walk_in_task, NULL, SLEY_BY_POINTER), SLEY_NEVER) == 0);

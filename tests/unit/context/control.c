@@ -10,11 +10,20 @@
 /* Two ways to be other than the default, each in one word alone where there are two. */
 #if defined(__x86_64__)
 #define ROUND_UP_SSE 0x4000u
-#define WAYS         { ROUND_UP_SSE, 0x8000u /* flush to zero */, 0x0800u << 16 /* x87: round up */ }
+#define WAYS \
+	{ \
+		ROUND_UP_SSE, 0x8000u /* flush to zero */, 0x0800u << 16 /* x87: round up */ \
+	}
 #elif defined(__aarch64__)
-#define WAYS { 1u << 22 /* round up */, 1u << 24 /* flush to zero */, 1u << 25 /* default NaN */ }
+#define WAYS \
+	{ \
+		1u << 22 /* round up */, 1u << 24 /* flush to zero */, 1u << 25 /* default NaN */ \
+	}
 #else
-#define WAYS { 0, 0, 0 }
+#define WAYS \
+	{ \
+		0, 0, 0 \
+	}
 #endif
 
 static const uint32_t ways[] = WAYS;
@@ -23,7 +32,6 @@ static uint32_t common; /* of the thread that calls sley_run() */
 TEST(set)
 {
 	uint32_t before = control_get();
-
 	for (unsigned i = 0; i < 3; i++) {
 		control_set(before ^ ways[i]);
 		uint32_t now = control_get();
@@ -36,7 +44,6 @@ TEST(set)
 static void keep_own(void *arg)
 {
 	uint32_t mine = common ^ ways[*(unsigned *)arg];
-
 	REQUIRE(control_get() == common); /* whoever ran before */
 	control_set(mine);
 	for (unsigned i = 0; i < 50; i++) {
@@ -59,7 +66,6 @@ static void keep_common(void *arg)
 static int main_keep(void *arg)
 {
 	sley_task tasks[32];
-
 	for (unsigned i = 0; i < 32; i++) {
 		unsigned way = i / 2 % 3;
 		tasks[i] = i % 2 ? sley_spawn_copy(keep_own, &way, sizeof(way)) : sley_spawn(keep_common, NULL);
@@ -83,7 +89,6 @@ TEST(kept)
 TEST(inherited)
 {
 	uint32_t before = control_get();
-
 	common = before ^ ways[1];
 	control_set(common);
 	run_each(main_keep);
@@ -113,7 +118,6 @@ TEST(spawner)
 static void call_changes(void *block)
 {
 	uint32_t *seen = block;
-
 	*seen = control_get();
 	control_set(common ^ ways[2]); /* and ends with it */
 }
@@ -122,7 +126,6 @@ static void offload_changed(void *arg)
 {
 	const struct sley_offload_options compute = { .size = sizeof(compute), .cpu = 1 };
 	uint32_t mine = common ^ ways[0], seen;
-
 	control_set(mine); /* a thread that is started inherits it */
 	for (unsigned i = 0; i < 8; i++) {
 		REQUIRE(sley_offload_with(i % 2 ? &compute : NULL, call_changes, &seen, sizeof(seen), SLEY_NEVER) == 0);
@@ -134,7 +137,6 @@ static void offload_changed(void *arg)
 static int main_offload(void *arg)
 {
 	sley_task tasks[4];
-
 	for (unsigned i = 0; i < 4; i++)
 		REQUIRE((tasks[i] = sley_spawn(offload_changed, NULL)) > 0);
 	for (unsigned i = 0; i < 4; i++)
@@ -146,7 +148,6 @@ static int main_offload(void *arg)
 TEST(offloaded)
 {
 	uint32_t before = control_get();
-
 	common = before ^ ways[1];
 	control_set(common);
 	run_each(main_offload);
@@ -163,7 +164,6 @@ static volatile long double none;
 static void divide(void *arg)
 {
 	volatile long double infinite = 1 / none; /* masked: it leaves a flag */
-
 	(void)infinite;
 	sley_yield();
 	(void)arg;
@@ -182,7 +182,6 @@ static void traps(void *arg)
 static int main_traps(void *arg)
 {
 	sley_task trapping, tasks[10];
-
 	REQUIRE((trapping = sley_spawn(traps, NULL)) > 0);
 	for (unsigned i = 0; i < 10; i++) {
 		REQUIRE((tasks[i] = sley_spawn(divide, NULL)) > 0);

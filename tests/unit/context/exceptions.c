@@ -33,7 +33,6 @@ static void handle(void *arg)
 {
 	unsigned number = *(unsigned *)arg, uncaught = number % 3;
 	void *caught = uncaught == 1 ? NULL : &handle;
-
 	REQUIRE(has(NULL, 0));
 	set(caught, uncaught);
 	for (unsigned i = 0; i < 50; i++) {
@@ -56,7 +55,6 @@ static void look(void *arg)
 static int main_handle(void *arg)
 {
 	sley_task tasks[32];
-
 	REQUIRE(has(NULL, 0));
 	set(&tasks, 1);
 	for (unsigned i = 0; i < 32; i++) {

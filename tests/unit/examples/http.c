@@ -30,7 +30,6 @@ struct transcript {
 __attribute__((format(printf, 2, 3))) static void say(struct transcript *t, const char *format, ...)
 {
 	va_list arguments;
-
 	va_start(arguments, format);
 	t->n += (size_t)vsnprintf(t->text + t->n, sizeof(t->text) - t->n, format, arguments);
 	va_end(arguments);
@@ -92,13 +91,11 @@ static void transcribe(struct transcript *t, const char *bytes, size_t n, size_t
 {
 	struct http_parser p;
 	bool ended = false;
-
 	t->n = 0;
 	t->text[0] = '\0';
 	http_begin(&p, &http_case_limits);
 	for (size_t at = 0, size; at < n && !ended; at += size) {
 		char *piece;
-
 		size = most ? 1 + random_below(most) : n;
 		if (size > n - at)
 			size = n - at;
@@ -115,7 +112,6 @@ static void transcribe(struct transcript *t, const char *bytes, size_t n, size_t
 static size_t build(const struct http_case *c, char *input)
 {
 	size_t n = c->before.n;
-
 	assert_true(c->before.n + c->times * c->fill.n + c->after.n <= INPUT_MAX);
 	memcpy(input, c->before.at, c->before.n);
 	for (unsigned i = 0; i < c->times; i++, n += c->fill.n)
@@ -132,7 +128,6 @@ static void run_case(void **state)
 	static char input[INPUT_MAX];
 	size_t n = build(c, input);
 	struct transcript t;
-
 	for (size_t i = 0; i < sizeof(most) / sizeof(most[0]); i++)
 		for (unsigned round = 0; round < (most[i] > 1 ? 10 : 1); round++) {
 			transcribe(&t, input, n, most[i]);
@@ -147,7 +142,6 @@ static size_t mutate(char *input, size_t n)
 	static const char telling[] = "\r\n \t:;,=/?%\"\\0159afAFX\x00\x7f\x80\xff";
 	size_t at = n ? random_below(n) : 0, other = n ? random_below(n) : 0;
 	size_t run = 1 + random_below(8);
-
 	switch (random_below(5)) {
 	case 0: /* replace */
 		if (n)
@@ -180,12 +174,10 @@ TEST(mutations)
 {
 	static char input[INPUT_MAX + 16];
 	struct transcript whole, cut;
-
 	(void)state;
 	random_state = 1;
 	for (unsigned round = 0; round < 400 * http_case_count; round++) {
 		size_t n = build(&http_cases[round % http_case_count], input);
-
 		for (size_t i = random_below(12); i > 0; i--)
 			n = mutate(input, n);
 		transcribe(&whole, input, n, 0);
@@ -201,7 +193,6 @@ TEST(refusal_stands)
 	const char *bytes = "GET\r\n", *more = good;
 	size_t n = 5, n_more = sizeof(good) - 1;
 	struct http_parser p;
-
 	(void)state;
 	http_begin(&p, NULL);
 	assert_int_equal(http_next(&p, &bytes, &n), HTTP_ERROR);
@@ -219,7 +210,6 @@ TEST(default_limits)
 	const char *bytes = head;
 	size_t n = sizeof(head) - 1;
 	struct http_parser p;
-
 	(void)state;
 	http_begin(&p, NULL);
 	assert_int_equal(http_next(&p, &bytes, &n), HTTP_HEAD);
@@ -249,7 +239,6 @@ TEST(query_number)
 		"A=1",
 	};
 	uint64_t value;
-
 	(void)state;
 	assert_int_equal(text_query_number("a=100", "a", 100, &value), 0);
 	assert_int_equal(value, 100);
@@ -264,7 +253,6 @@ int main(void)
 {
 	struct test *cases = calloc(http_case_count, sizeof(*cases));
 	int failed;
-
 	if (!cases)
 		return 1;
 	for (size_t i = 0; i < http_case_count; i++) {

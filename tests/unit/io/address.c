@@ -15,7 +15,6 @@ TEST(good)
 {
 	struct address a;
 	struct in6_addr expected;
-
 	assert_int_equal(address_parse(&a, "127.0.0.1:8080"), 0);
 	assert_int_equal(a.in.sin_family, AF_INET);
 	assert_int_equal(a.in.sin_port, htons(8080));
@@ -43,14 +42,40 @@ TEST(good)
 TEST(bad)
 {
 	static const char *const bad[] = {
-		"", ":", "1", "localhost:80", "127.0.0.1", "127.0.0.1:", "127.0.0.1:65536", "127.0.0.1:-1", "127.0.0.1:+1",
-		"127.0.0.1: 1", "127.0.0.1:1 ", "127.0.0.1:0x10", "127.0.0.1:000000", "127.0.0.1:99999999999999999999",
-		"127.0.0:80", "1.2.3.4.5:80", "256.0.0.1:80", "::1:80", "[::1]", "[::1]80", "[::1:80", "::1]:80", "[]:80", "[:80",
-		"]:80", "[127.0.0.1]:80", "[::1%lo]:80", "[::g]:80", "unix:", "tcp:80", " 127.0.0.1:80",
+		"",
+		":",
+		"1",
+		"localhost:80",
+		"127.0.0.1",
+		"127.0.0.1:",
+		"127.0.0.1:65536",
+		"127.0.0.1:-1",
+		"127.0.0.1:+1",
+		"127.0.0.1: 1",
+		"127.0.0.1:1 ",
+		"127.0.0.1:0x10",
+		"127.0.0.1:000000",
+		"127.0.0.1:99999999999999999999",
+		"127.0.0:80",
+		"1.2.3.4.5:80",
+		"256.0.0.1:80",
+		"::1:80",
+		"[::1]",
+		"[::1]80",
+		"[::1:80",
+		"::1]:80",
+		"[]:80",
+		"[:80",
+		"]:80",
+		"[127.0.0.1]:80",
+		"[::1%lo]:80",
+		"[::g]:80",
+		"unix:",
+		"tcp:80",
+		" 127.0.0.1:80",
 		"[ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255.255.255]:1",
 	};
 	struct address a;
-
 	assert_int_equal(address_parse(&a, NULL), -EINVAL);
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		if (address_parse(&a, bad[i]) != -EINVAL)
@@ -64,7 +89,6 @@ TEST(long_path)
 	char text[200] = "unix:";
 	struct address a;
 	size_t most = sizeof(a.un.sun_path) - 1;
-
 	memset(text + 5, 'p', most);
 	assert_int_equal(address_parse(&a, text), 0);
 	assert_int_equal(strlen(a.un.sun_path), most);

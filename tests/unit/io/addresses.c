@@ -29,7 +29,6 @@ TEST(copy)
 				  .ai_canonname = name,
 				  .ai_next = &second };
 	struct addrinfo *copy = (void *)name, *again;
-
 	assert_int_equal(addresses_copy(NULL, &copy), 0);
 	assert_null(copy);
 	assert_int_equal(addresses_copy(&first, &copy), 0);
@@ -59,7 +58,6 @@ static void check_order(const char *given, const char *expected, size_t most)
 	const struct addrinfo *order[20];
 	char text[64] = "";
 	size_t count = strlen(given), n;
-
 	for (size_t i = 0; i < count; i++) {
 		list[i].ai_family = given[i] == '6' ? AF_INET6 : given[i] == '4' ? AF_INET : AF_UNIX;
 		list[i].ai_next = i + 1 < count ? &list[i + 1] : NULL;

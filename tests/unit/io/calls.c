@@ -223,7 +223,6 @@ static void open_cell(struct cell *c)
 {
 	static char bytes[4096];
 	int ends[2], mode;
-
 	c->kind->open(ends);
 	c->fd = ends[!c->call->reads];
 	c->peer = ends[c->call->reads];
@@ -244,7 +243,6 @@ static void make_ready(struct cell *c)
 {
 	static char bytes[1 << 20];
 	ssize_t n;
-
 	if (c->call->reads) {
 		REQUIRE(write(c->peer, "password", WORD) == WORD);
 		return;
@@ -263,7 +261,6 @@ static void close_cell(struct cell *c)
 static void waiter(void *arg)
 {
 	struct cell *c = arg;
-
 	errno = 4711;
 	c->result = c->call->make(c->fd, c->word, SLEY_NEVER);
 	REQUIRE(errno == 4711);
@@ -272,7 +269,6 @@ static void waiter(void *arg)
 static sley_task spawn_waiter(struct cell *c)
 {
 	sley_task task = sley_spawn(waiter, c);
-
 	await_state(task, SLEY_TASK_WAITING, c->call->kind);
 	return task;
 }
@@ -297,7 +293,6 @@ static void expect(ssize_t result, ssize_t expected)
 static void each_cell(void (*check)(struct cell *))
 {
 	struct cell *c = calloc(1, sizeof(*c));
-
 	for (size_t i = 0; i < ARRAY_SIZE(calls); i++) {
 		for (size_t k = 0; k < ARRAY_SIZE(kinds); k++) {
 			if (calls[i].sockets && !kinds[k].socket)
@@ -342,7 +337,6 @@ TASK_TEST(ready, 1, 2)
 static void cancelled_but_ready(void *arg)
 {
 	struct cell *c = arg;
-
 	while (sley_sleep(SLEY_NEVER) != -ECANCELED)
 		;
 	c->result = c->call->make(c->fd, c->word, SLEY_NEVER);
@@ -373,7 +367,6 @@ static void check_busy(struct cell *c)
 {
 	sley_task task = spawn_waiter(c);
 	char word[WORD] = "password";
-
 	expect(c->call->make(c->fd, word, SOON), -EBUSY);
 	expect(c->call->make(c->fd, word, 0), -EBUSY);
 	make_ready(c);
@@ -392,7 +385,6 @@ TASK_TEST(busy, 1, 2)
 static void check_close(struct cell *c)
 {
 	int number = c->fd, next[2];
-
 	sley_task task = spawn_waiter(c);
 	REQUIRE(sley_close(c->fd) == 0);
 	/* the number is another's before the task runs again, and there is something to be had */
@@ -425,7 +417,6 @@ static void close_behind(int fd)
 static void check_plain_close(struct cell *c)
 {
 	int number = c->fd, next[2];
-
 	sley_task task = spawn_waiter(c);
 	close_behind(c->fd);
 	REQUIRE(sley_socketpair(SOCK_STREAM, next) == 0 && (next[0] == number || next[1] == number));
@@ -463,7 +454,6 @@ static void check_other_kind(int own[2], void (*reopen)(int[2]), const struct ca
 {
 	struct cell *c = calloc(1, sizeof(*c));
 	int ends[2];
-
 	c->call = call;
 	close_behind(own[0]);
 	close_behind(own[1]);
@@ -480,7 +470,6 @@ static void check_other_kind(int own[2], void (*reopen)(int[2]), const struct ca
 static int main_other_kind(void *arg)
 {
 	int own[2];
-
 	for (size_t i = 0; i < ARRAY_SIZE(calls); i++) {
 		if (!calls[i].reads || calls[i].sockets)
 			continue;
@@ -506,7 +495,6 @@ TASK_TEST(bad, 1)
 {
 	char word[WORD] = { 0 };
 	int own[2];
-
 	REQUIRE(sley_socketpair(SOCK_STREAM, own) == 0);
 	for (size_t i = 0; i < ARRAY_SIZE(calls); i++) {
 		REQUIRE(calls[i].make(-1, word, SLEY_NEVER) == -EBADF);
@@ -525,7 +513,6 @@ TEST_FIRST(outside)
 	struct iovec v = { word, WORD };
 	struct msghdr message = { .msg_iov = &v, .msg_iovlen = 1 };
 	off_t offset = 0;
-
 	assert_int_equal(sley_readv(0, &v, 1, SLEY_NEVER), -EDEADLK);
 	assert_int_equal(sley_writev(1, &v, 1, SLEY_NEVER), -EDEADLK);
 	assert_int_equal(sley_recv(0, word, WORD, 0, SLEY_NEVER), -EDEADLK);

@@ -28,7 +28,6 @@ static struct sockaddr_in name_of(int fd)
 {
 	struct sockaddr_in a;
 	socklen_t size = sizeof(a);
-
 	REQUIRE(getsockname(fd, (struct sockaddr *)&a, &size) == 0);
 	return a;
 }
@@ -43,7 +42,6 @@ static int connect_in(int fd, struct sockaddr_in a, sley_time deadline)
 static void converse(int client, int server)
 {
 	char byte;
-
 	REQUIRE(sley_write(client, "a", 1, SOON) == 1 && sley_read(server, &byte, 1, SOON) == 1 && byte == 'a');
 	REQUIRE(sley_write(server, "b", 1, SOON) == 1 && sley_read(client, &byte, 1, SOON) == 1 && byte == 'b');
 	REQUIRE(sley_read(client, &byte, 1, sley_in(SLEY_US(100))) == -ETIMEDOUT);
@@ -54,7 +52,6 @@ static void check_connect(int client, int listener)
 	struct sockaddr_in peer;
 	socklen_t size = sizeof(peer);
 	bool blocking = !(fcntl(client, F_GETFL) & O_NONBLOCK);
-
 	REQUIRE(connect_in(client, name_of(listener), SOON) == 0);
 	REQUIRE(blocking == !(fcntl(client, F_GETFL) & O_NONBLOCK)); /* as it was */
 	int server = sley_accept_from(listener, (struct sockaddr *)&peer, &size, SOON);
@@ -69,7 +66,6 @@ TASK_TEST(connect, 1, 2)
 {
 	int on = 0;
 	socklen_t size = sizeof(on);
-
 	int listener = sley_listen("127.0.0.1:0", 0);
 	REQUIRE(listener >= 0);
 	int client = sley_socket(AF_INET, SOCK_STREAM, 0);
@@ -94,7 +90,6 @@ TASK_TEST(other_listeners, 1, 2)
 	struct sockaddr_in any = loopback(0);
 	int on = 0;
 	socklen_t size = sizeof(on);
-
 	for (int how = 0; how < 3; how++) {
 		int listener = how == 0 ? sley_socket(AF_INET, SOCK_STREAM, 0)
 					: socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -118,7 +113,6 @@ TASK_TEST(unix, 1)
 	struct sockaddr_un name = { .sun_family = AF_UNIX }, peer;
 	static const int types[] = { SOCK_STREAM, SOCK_SEQPACKET };
 	socklen_t size = sizeof(peer);
-
 	snprintf(name.sun_path, sizeof(name.sun_path), "/tmp/sley-test-connect-%d", getpid());
 	for (size_t i = 0; i < ARRAY_SIZE(types); i++) {
 		unlink(name.sun_path);
@@ -154,7 +148,6 @@ static struct full *fill(void)
 {
 	struct full *f = calloc(1, sizeof(*f));
 	int error;
-
 	f->listener = sley_listen("127.0.0.1:0", 1);
 	REQUIRE(f->listener >= 0);
 	f->name = name_of(f->listener);
@@ -193,7 +186,6 @@ TASK_TEST(waits, 1)
 	struct full *f = fill();
 	struct connecting *c = calloc(1, sizeof(*c));
 	int last = f->clients[f->count - 1];
-
 	c->name = f->name;
 	for (int own = 0; own < 2; own++) {
 		sley_task task = spawn_connecting(c, own);
@@ -226,7 +218,6 @@ static int main_errors(void *arg)
 	struct sockaddr_in none = loopback(htons(1));
 	struct sockaddr_un other = { .sun_family = AF_UNIX, .sun_path = "/x" };
 	int ends[2];
-
 	REQUIRE(sley_socket(-1, SOCK_STREAM, 0) == -EAFNOSUPPORT);
 	REQUIRE(sley_socket(AF_INET, 77, 0) == -EINVAL);
 	REQUIRE(sley_socketpair(77, ends) < 0 && sley_socketpair(SOCK_STREAM, NULL) == -EFAULT);
@@ -253,7 +244,6 @@ TEST(errors)
 {
 	int ends[2];
 	struct sockaddr_in none = loopback(htons(1));
-
 	assert_int_equal(sley_socket(AF_INET, SOCK_STREAM, 0), -ENOTCONN);
 	assert_int_equal(sley_socketpair(SOCK_STREAM, ends), -ENOTCONN);
 	assert_int_equal(sley_shutdown(0, SHUT_WR), -ENOTCONN);
@@ -269,7 +259,6 @@ TASK_TEST(cut, 1)
 {
 	char small[4];
 	socklen_t size = sizeof(small);
-
 	int listener = sley_listen("127.0.0.1:0", 0);
 	int client = sley_socket(AF_INET, SOCK_STREAM, 0);
 	REQUIRE(connect_in(client, name_of(listener), SOON) == 0);
@@ -293,7 +282,6 @@ static void check_shutdown(int ends[2])
 {
 	struct connecting *c = calloc(1, sizeof(*c));
 	char bytes[10];
-
 	c->fd = ends[1];
 	sley_task task = sley_spawn(read_to_end, c);
 	await_state(task, SLEY_TASK_WAITING, SLEY_WAIT_READ);
@@ -315,7 +303,6 @@ static void check_shutdown(int ends[2])
 TASK_TEST(shutdown, 1, 2)
 {
 	int ends[2];
-
 	REQUIRE(socketpair(AF_UNIX, SOCK_STREAM, 0, ends) == 0);
 	check_shutdown(ends);
 	REQUIRE(sley_socketpair(SOCK_STREAM, ends) == 0);
@@ -338,7 +325,6 @@ TASK_TEST(shutdown, 1, 2)
 static void bind_to(int fd, in_port_t port)
 {
 	struct sockaddr_in a = loopback(port);
-
 	REQUIRE(fd >= 0 && bind(fd, (struct sockaddr *)&a, sizeof(a)) == 0);
 }
 
@@ -347,7 +333,6 @@ TASK_TEST(own_peer, 1)
 {
 	struct sockaddr_in6 any6 = { .sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT };
 	socklen_t size = sizeof(any6);
-
 	for (int how = 0; how < 3; how++) { /* own, foreign and blocking, any address */
 		int fd = how == 1 ? socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)
 				  : sley_socket(AF_INET, SOCK_STREAM, 0);
@@ -375,7 +360,6 @@ static int get_loopback_twice(const char *host, const char *service, const struc
 {
 	static struct sockaddr_in in[2];
 	static struct addrinfo list[2];
-
 	for (int i = 0; i < 2; i++) {
 		in[i] = loopback(htons((in_port_t)atoi(service)));
 		list[i] = (struct addrinfo){ .ai_family = AF_INET,
@@ -397,7 +381,6 @@ static const char *only_port(const char *host)
 	static unsigned port = 40000;
 	static char text[32];
 	char range[20];
-
 	port++;
 	snprintf(range, sizeof(range), "%u %u", port, port);
 	REQUIRE(own_network_set("ipv4/ip_local_port_range", range));
@@ -408,7 +391,6 @@ static const char *only_port(const char *host)
 static int main_one_port(void *arg)
 {
 	unsigned before = open_descriptors();
-
 	REQUIRE(sley_dial(only_port("127.0.0.1:"), SOON) == -ECONNREFUSED);
 	REQUIRE(sley_dial(only_port("[::1]:"), SOON) == -ECONNREFUSED);
 	REQUIRE(sley_resolver_set(get_loopback_twice, free_nothing) == 0);
@@ -448,7 +430,6 @@ TASK_TEST(unknown_first, 1)
 {
 	char port[8];
 	int fd = sley_socket(AF_INET, SOCK_STREAM, 0);
-
 	bind_to(fd, 0); /* and does not listen */
 	snprintf(port, sizeof(port), "%u", ntohs(name_of(fd).sin_port));
 	REQUIRE(sley_resolver_set(get_unknown_first, free_nothing) == 0);

@@ -52,7 +52,6 @@ static void tcp_pair(void)
 	char address[32];
 	struct sockaddr_in a;
 	socklen_t size = sizeof(a);
-
 	int listener = sley_listen("127.0.0.1:0", 0);
 	REQUIRE(getsockname(listener, (struct sockaddr *)&a, &size) == 0);
 	snprintf(address, sizeof(address), "127.0.0.1:%u", ntohs(a.sin_port));
@@ -66,7 +65,6 @@ static void echo(void *arg)
 	int in = ends[0], out = ((int *)arg)[0];
 	char buffer[100];
 	ssize_t n;
-
 	while ((n = sley_read(in, buffer, sizeof(buffer), SLEY_NEVER)) > 0)
 		REQUIRE(sley_write_full(out, buffer, (size_t)n, SLEY_NEVER) == n);
 }
@@ -115,7 +113,6 @@ static void foreign_echo(void)
 static void pipe_echo(void)
 {
 	int back[2], there[2];
-
 	REQUIRE(sley_pipe(there) == 0 && sley_pipe(back) == 0);
 	ends[0] = there[0];
 	rounds(back[1], there[1], back[0]);
@@ -127,7 +124,6 @@ static void connection(void)
 	char address[32];
 	struct sockaddr_in a;
 	socklen_t size = sizeof(a);
-
 	int listener = sley_listen("127.0.0.1:0", 0);
 	REQUIRE(getsockname(listener, (struct sockaddr *)&a, &size) == 0);
 	snprintf(address, sizeof(address), "127.0.0.1:%u", ntohs(a.sin_port));
@@ -144,7 +140,6 @@ static void ready(void)
 {
 	struct iovec v[] = { { bytes, 1 }, { bytes + 1, 1 } };
 	struct msghdr message = { .msg_iov = v, .msg_iovlen = 2 };
-
 	REQUIRE(sley_socketpair(SOCK_STREAM, ends) == 0);
 	mark(MARK_BEGIN);
 	REQUIRE(sley_write_full(ends[0], bytes, 100, SOON) == 100 && sley_read_full(ends[1], bytes, 100, SOON) == 100);
@@ -162,7 +157,6 @@ static void files(void)
 	int file = memfd_create("file", MFD_CLOEXEC), event = eventfd(3, 0), other[2];
 	uint64_t count;
 	off_t offset = 0;
-
 	REQUIRE(write(file, bytes, sizeof(bytes)) == sizeof(bytes) && lseek(file, 0, SEEK_SET) == 0);
 	REQUIRE(sley_pipe(ends) == 0 && pipe(other) == 0 && write(other[1], "xyz", 3) == 3);
 	REQUIRE(sley_own(event) == 0);
@@ -180,7 +174,6 @@ static void buffered(void)
 	struct sley_reader r;
 	struct sley_writer w;
 	char *line;
-
 	REQUIRE(sley_socketpair(SOCK_STREAM, ends) == 0);
 	REQUIRE(sley_reader_init(&r, ends[1], NULL, 0) == 0 && sley_writer_init(&w, ends[0], NULL, 0) == 0);
 	mark(MARK_BEGIN);
@@ -219,7 +212,6 @@ static void traced(const char *name)
 {
 	const struct sley_options options = { .size = sizeof(options), .workers = 1 };
 	int result;
-
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		if (strcmp(cases[i].name, name) == 0)
 			exit(sley_run(run_case, (void *)(uintptr_t)&cases[i], &options, &result));
@@ -268,7 +260,6 @@ static unsigned counts[ARRAY_SIZE(counted)];
 static long entered(pid_t child, uint64_t *arg)
 {
 	struct ptrace_syscall_info info = { 0 };
-
 	if (syscall(SYS_ptrace, PTRACE_GET_SYSCALL_INFO, child, sizeof(info), &info) < 0 ||
 	    info.op != PTRACE_SYSCALL_INFO_ENTRY)
 		return -1;
@@ -290,7 +281,6 @@ static int follow(pid_t child)
 	bool counting = false;
 	int status, deliver = 0;
 	uint64_t arg = 0;
-
 	for (;;) {
 		assert_int_equal(syscall(SYS_ptrace, PTRACE_SYSCALL, child, 0, deliver), 0);
 		assert_int_equal(waitpid(child, &status, 0), child);
@@ -328,7 +318,6 @@ static void check_case(const struct one *c)
 {
 	char text[500];
 	int status;
-
 	pid_t child = fork();
 	assert_true(child >= 0);
 	if (child == 0) {

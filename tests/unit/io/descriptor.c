@@ -115,7 +115,6 @@ struct reading {
 static ssize_t read_file(int fd, size_t size, sley_time deadline)
 {
 	char bytes[4096];
-
 	if (size == 0)
 		return sley_poll(fd, POLLIN, deadline);
 	ssize_t n = sley_read(fd, bytes, sizeof(bytes), deadline);
@@ -132,7 +131,6 @@ static void check_file(const struct file *file, bool own)
 {
 	struct reading *r = calloc(1, sizeof(*r));
 	ssize_t expected = file->size ? (ssize_t)file->size : POLLIN;
-
 	r->fd = file->open();
 	r->size = file->size;
 	REQUIRE(r->fd >= 0);
@@ -210,7 +208,6 @@ TASK_TEST(full, 1, 2)
 {
 	struct counting *c = calloc(1, sizeof(*c));
 	uint64_t value = 1;
-
 	for (int own = 0; own < 2; own++) {
 		c->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK); /* a foreign one that blocks would block the thread */
 		REQUIRE(!own || sley_own(c->fd) == 0);
@@ -231,7 +228,6 @@ TASK_TEST(full, 1, 2)
 static int main_own(void *arg)
 {
 	int ends[2], other;
-
 	REQUIRE(sley_own(-1) == -EBADF && sley_own(INT_MAX) == -EBADF && sley_own(900000) == -EBADF);
 	int file = open("/proc/self/exe", O_RDONLY | O_CLOEXEC), root = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	REQUIRE(sley_own(file) == -ENOTSUP && sley_own(root) == -ENOTSUP);
@@ -265,7 +261,6 @@ static int main_pipe(void *arg)
 {
 	int ends[2];
 	char bytes[100];
-
 	REQUIRE(sley_pipe(NULL) == -EFAULT);
 	REQUIRE(sley_pipe(ends) == 0);
 	for (int i = 0; i < 2; i++)
@@ -287,7 +282,6 @@ static int main_pipe(void *arg)
 TEST(pipe)
 {
 	int ends[2];
-
 	assert_int_equal(sley_pipe(ends), -ENOTCONN);
 	run(main_pipe, 1);
 	run(main_pipe, 2);
@@ -298,7 +292,6 @@ TASK_TEST(no_descriptors, 1)
 {
 	struct rlimit old, low;
 	int ends[2] = { -7, -7 };
-
 	int next = dup(2);
 	close(next);
 	REQUIRE(getrlimit(RLIMIT_NOFILE, &old) == 0);
@@ -326,7 +319,6 @@ static void expect_epipe(int fd, bool socket)
 	const struct iovec v[] = { { (char *)"ab", 2 }, { (char *)"cd", 2 } };
 	const struct msghdr message = { .msg_iov = (struct iovec *)v, .msg_iovlen = 2 };
 	int file = open("/proc/self/exe", O_RDONLY | O_CLOEXEC), ends[2];
-
 	REQUIRE(sley_pipe(ends) == 0 && write(ends[1], "x", 1) == 1);
 	REQUIRE(sley_write(fd, "x", 1, SOON) == -EPIPE);
 	REQUIRE(sley_write_full(fd, "x", 1, SOON) == -EPIPE);
@@ -345,7 +337,6 @@ static void expect_epipe(int fd, bool socket)
 static int main_sigpipe(void *arg)
 {
 	int ends[2];
-
 	for (int own = 0; own < 2; own++) {
 		REQUIRE(pipe(ends) == 0);
 		REQUIRE(!own || sley_own(ends[1]) == 0);
@@ -369,7 +360,6 @@ TEST(sigpipe)
 {
 	const struct sigaction action = { .sa_handler = count_signal };
 	struct sigaction old;
-
 	sigaction(SIGPIPE, &action, &old);
 	run(main_sigpipe, 1);
 	run(main_sigpipe, 2);
@@ -380,7 +370,6 @@ TEST(sigpipe)
 int main(void)
 {
 	sigset_t set;
-
 	sigemptyset(&set);
 	sigaddset(&set, SIGUSR2);
 	sigprocmask(SIG_BLOCK, &set, NULL);

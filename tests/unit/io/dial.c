@@ -58,7 +58,6 @@ static bool has_ipv6(void)
 	struct sockaddr_in6 in6 = { .sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT };
 	int fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	bool has = fd >= 0 && bind(fd, (void *)&in6, sizeof(in6)) == 0;
-
 	if (fd >= 0)
 		close(fd);
 	return has;
@@ -70,7 +69,6 @@ static struct host *add_host(int family, enum kind kind)
 	struct host *host = &hosts[count];
 	struct sockaddr_in *in = (void *)&host->address;
 	struct sockaddr_in6 *in6 = (void *)&host->address;
-
 	memset(host, 0, sizeof(*host));
 	if (family == AF_INET) {
 		*in = (struct sockaddr_in){ .sin_family = AF_INET };
@@ -114,7 +112,6 @@ static void remove_hosts(void)
 static void wake_host(struct host *host)
 {
 	int fd = accept(host->listener, NULL, NULL);
-
 	REQUIRE(fd >= 0);
 	close(fd);
 }
@@ -123,7 +120,6 @@ static bool is_peer(int fd, const struct host *host)
 {
 	struct sockaddr_storage peer;
 	socklen_t size = sizeof(peer);
-
 	REQUIRE(getpeername(fd, (void *)&peer, &size) == 0);
 	return size == host->size && memcmp(&peer, &host->address, size) == 0;
 }
@@ -131,7 +127,6 @@ static bool is_peer(int fd, const struct host *host)
 static void await_descriptors(unsigned n)
 {
 	sley_time deadline = SOON;
-
 	while (open_descriptors() < n) {
 		REQUIRE(sley_now() < deadline);
 		sley_yield();
@@ -143,7 +138,6 @@ static int dial(sley_time deadline)
 {
 	unsigned before = open_descriptors();
 	int fd = sley_dial_host("here", "80", deadline);
-
 	REQUIRE(open_descriptors() == before + (fd >= 0));
 	if (fd >= 0) /* the peer need not accept it */
 		REQUIRE(sley_write(fd, "hello", 5, SOON) == 5);
@@ -153,7 +147,6 @@ static int dial(sley_time deadline)
 static void check_winner(const struct host *host)
 {
 	int fd = dial(SOON);
-
 	REQUIRE(fd >= 0 && is_peer(fd, host));
 	REQUIRE(sley_close(fd) == 0);
 	remove_hosts();
@@ -218,7 +211,6 @@ static void dial_in_task(void *arg)
 static void check_late(unsigned descriptors)
 {
 	struct host *first = add_host(AF_INET, SILENT);
-
 	add_host(AF_INET, SILENT);
 	unsigned before = open_descriptors();
 	sley_task task = sley_spawn(dial_in_task, NULL);
@@ -300,7 +292,6 @@ TASK_TEST(nobody, 1, 2)
 TASK_TEST(errors, 1)
 {
 	unsigned before = load(&asked, relaxed);
-
 	REQUIRE(sley_dial_host(NULL, "80", SOON) == -EINVAL && sley_dial_host("here", NULL, SOON) == -EINVAL);
 	REQUIRE(sley_dial_host("", "80", SOON) == -EINVAL && sley_dial_host("here", "", SOON) == -EINVAL);
 	REQUIRE(sley_dial_host("here", "65536", SOON) == -EINVAL &&
@@ -324,7 +315,6 @@ TASK_TEST(dial, 1)
 	char text[64];
 	struct host *host = add_host(AF_INET, ALIVE);
 	int fd = sley_dial("here:http", SOON);
-
 	REQUIRE(fd >= 0 && is_peer(fd, host) && sley_close(fd) == 0);
 	fd = sley_dial("here:80", SOON);
 	REQUIRE(fd >= 0 && is_peer(fd, host) && sley_close(fd) == 0);
@@ -342,7 +332,6 @@ static int main_real(void *arg)
 	socklen_t size = sizeof(in);
 	char text[64];
 	int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
 	REQUIRE(bind(listener, (void *)&in, size) == 0 && listen(listener, 1) == 0);
 	REQUIRE(getsockname(listener, (void *)&in, &size) == 0);
 	snprintf(text, sizeof(text), "localhost:%u", ntohs(in.sin_port)); /* ::1 may be the first, and refuse */
@@ -367,7 +356,6 @@ TASK_TEST(race, 1, 2)
 {
 	unsigned successes = 0;
 	long n = test_scale(300);
-
 	store(&dial_attempt_delay, SLEY_US(200), relaxed);
 	add_host(AF_INET, SILENT);
 	add_host(AF_INET, REFUSING);

@@ -27,7 +27,6 @@ static void name_of(unsigned i, char name[256])
 static int main_empty(void *arg)
 {
 	struct sley_dir_entry *entries = (void *)directory;
-
 	REQUIRE(sley_dir_read(directory, &entries, SOON) == 0);
 	REQUIRE(entries == NULL);
 	free(entries);
@@ -40,7 +39,6 @@ static int main_many(void *arg)
 	bool *seen = calloc(MANY, sizeof(*seen));
 	char name[256];
 	struct stat stat;
-
 	ssize_t n = sley_dir_read(directory, &entries, SOON);
 	REQUIRE(n == MANY);
 	for (ssize_t i = 0; i < n; i++) {
@@ -62,7 +60,6 @@ static int main_many(void *arg)
 static void read_it(void *arg)
 {
 	struct sley_dir_entry *entries;
-
 	for (unsigned i = 0; i < 5; i++) {
 		ssize_t n = sley_dir_read(directory, &entries, i % 2 ? SOON : sley_in(SLEY_US(300)));
 		REQUIRE(n == MANY || n == -ETIMEDOUT);
@@ -74,7 +71,6 @@ static void read_it(void *arg)
 static int main_at_once(void *arg)
 {
 	sley_task tasks[8];
-
 	for (unsigned i = 0; i < 8; i++)
 		tasks[i] = sley_spawn(read_it, NULL);
 	for (unsigned i = 0; i < 8; i++)
@@ -86,7 +82,6 @@ static int main_at_once(void *arg)
 TEST(read)
 {
 	char name[256];
-
 	run(main_empty, 1);
 	for (unsigned i = 0; i < MANY; i++) {
 		name_of(i, name);
@@ -110,7 +105,6 @@ TASK_TEST(dots, 1)
 	struct sley_dir_entry *entries;
 	bool found = false;
 	ssize_t n = sley_dir_read("/proc/self", &entries, SOON);
-
 	REQUIRE(n > 10);
 	for (ssize_t i = 0; i < n; i++) {
 		REQUIRE(strcmp(entries[i].name, ".") != 0 && strcmp(entries[i].name, "..") != 0);

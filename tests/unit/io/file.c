@@ -45,7 +45,6 @@ static bool is_filled(const unsigned char *bytes, size_t n, size_t from)
 static int new_file(bool memory)
 {
 	int fd = memory ? memfd_create("file", MFD_CLOEXEC) : sley_open(path, O_RDWR | O_CREAT | O_TRUNC, 0600, SOON);
-
 	REQUIRE(fd >= 0);
 	REQUIRE(fcntl(fd, F_GETFD) & FD_CLOEXEC);
 	return fd;
@@ -57,7 +56,6 @@ static void check_transfer(int fd, size_t n)
 {
 	unsigned char *bytes = malloc(n + 100);
 	struct stat stat;
-
 	fill(bytes, n, 0);
 	REQUIRE(sley_pwrite(fd, bytes, n, 0, SOON) == (ssize_t)n);
 	REQUIRE(sley_fstat(fd, &stat, SOON) == 0 && stat.st_size == (off_t)n);
@@ -75,7 +73,6 @@ static void check_transfer(int fd, size_t n)
 static void transfer_all(void *arg)
 {
 	static const size_t sizes[] = { 0, 1, 511, 4096, 100000, 256 << 10, (256 << 10) + 1, 3 * MIB + 13 };
-
 	for (unsigned i = 0; i < ARRAY_SIZE(sizes); i++) {
 		int fd = new_file(arg != NULL);
 		check_transfer(fd, sizes[i]);
@@ -88,7 +85,6 @@ static void transfer_all(void *arg)
 TASK_TEST(transfer, 1, 2)
 {
 	sley_task memory = sley_spawn(transfer_all, "memory"), disk = sley_spawn(transfer_all, NULL);
-
 	REQUIRE(sley_join(memory, SOON) == 0 && sley_join(disk, SOON) == 0);
 }
 
@@ -99,7 +95,6 @@ static void check_vectors(int fd)
 	struct iovec parts[PARTS];
 	unsigned char *bytes[PARTS];
 	size_t sum = 0;
-
 	for (unsigned i = 0; i < PARTS; i++) {
 		bytes[i] = malloc(lengths[i] + 1);
 		fill(bytes[i], lengths[i], sum);
@@ -135,7 +130,6 @@ static int main_cached(void *arg)
 	char bytes[4096] = "";
 	struct iovec part = { bytes, sizeof(bytes) };
 	int fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-
 	REQUIRE(fd >= 0 && write(fd, bytes, sizeof(bytes)) == sizeof(bytes));
 	if (preadv2(fd, &part, 1, 0, RWF_NOWAIT) != sizeof(bytes)) {
 		*(bool *)arg = false;
@@ -156,7 +150,6 @@ TEST(cached)
 {
 	struct sley_options o = { .size = sizeof(o), .workers = 1 };
 	bool known = true;
-
 	run_with(main_cached, &known, &o);
 	if (!known)
 		test_skip("the file system of /tmp does not know RWF_NOWAIT");
@@ -166,7 +159,6 @@ static int main_direct(void *arg)
 {
 	int fd = sley_open(path, O_RDWR | O_CREAT | O_TRUNC | O_DIRECT, 0600, SOON);
 	unsigned char *bytes = aligned_alloc(4096, 64 << 10);
-
 	*(bool *)arg = fd >= 0;
 	if (fd < 0)
 		return 0;
@@ -185,7 +177,6 @@ TEST(direct)
 {
 	struct sley_options o = { .size = sizeof(o), .workers = 1 };
 	bool known = false;
-
 	run_with(main_direct, &known, &o);
 	if (!known)
 		test_skip("the file system of /tmp does not know O_DIRECT");
@@ -201,7 +192,6 @@ static int main_errors(void *arg)
 	struct stat stat;
 	int ends[2], fd = new_file(false), reader = open(path, O_RDONLY | O_CLOEXEC);
 	int full = open("/dev/full", O_WRONLY | O_CLOEXEC), closed = dup(fd);
-
 	REQUIRE(pipe(ends) == 0);
 	close(closed);
 	static const int bad[] = { -1, INT_MIN, INT_MAX };
@@ -238,7 +228,6 @@ static int main_errors(void *arg)
 TEST(errors)
 {
 	char byte;
-
 	run(main_errors, 1);
 	assert_int_equal(sley_pread(0, &byte, 1, 0, SOON), -EDEADLK);
 	assert_int_equal(sley_pwrite(0, &byte, 1, 0, SOON), -EDEADLK);
@@ -271,7 +260,6 @@ static void occupy(void *arg)
 static sley_task occupy_pool(void)
 {
 	sley_time deadline = SOON;
-
 	inside = 0;
 	sem_init(&gate, 0, 0);
 	sley_task task = sley_spawn(occupy, NULL);
@@ -287,7 +275,6 @@ static int results[3];
 static void write_and_truncate(void *arg)
 {
 	int fd = *(int *)arg;
-
 	results[0] = (int)sley_pwrite(fd, "lost", 4, 0, SLEY_NEVER);
 	results[1] = sley_ftruncate(fd, 0, SLEY_NEVER);
 	results[2] = sley_fsync(fd, SLEY_NEVER);
@@ -297,7 +284,6 @@ static int main_given_up(void *arg)
 {
 	static int fd;
 	char bytes[4];
-
 	fd = new_file(true);
 	REQUIRE(write(fd, "kept", 4) == 4);
 	sley_task busy = occupy_pool();
@@ -328,7 +314,6 @@ TEST(given_up)
 static int main_close_queued(void *arg)
 {
 	static int fd;
-
 	fd = new_file(true);
 	int number = fd;
 	REQUIRE(write(fd, "kept", 4) == 4);

@@ -33,7 +33,6 @@ static void write_pattern(void *arg)
 	struct end *e = arg;
 	unsigned char bytes[5000];
 	size_t done = 0;
-
 	while (done < TOTAL) {
 		size_t n = e->part < TOTAL - done ? e->part : TOTAL - done;
 		for (size_t i = 0; i < n; i++)
@@ -56,7 +55,6 @@ static void read_pattern(void *arg)
 	unsigned char bytes[5000];
 	size_t done = 0;
 	ssize_t n;
-
 	while ((n = sley_read(e->fd, bytes, e->part, SLEY_NEVER)) > 0) {
 		for (ssize_t i = 0; i < n; i++)
 			REQUIRE(bytes[i] == (unsigned char)((done + (size_t)i) * 31 >> 3));
@@ -69,7 +67,6 @@ static void read_pattern(void *arg)
 static void transfer(int from, int to, size_t write_part, size_t read_part)
 {
 	struct end *ends = calloc(2, sizeof(*ends));
-
 	ends[0] = (struct end){ to, write_part };
 	ends[1] = (struct end){ from, read_part };
 	sley_task tasks[] = { sley_spawn(write_pattern, &ends[0]), sley_spawn(read_pattern, &ends[1]) };
@@ -82,7 +79,6 @@ TASK_TEST(transfer, 1, 2)
 {
 	static const size_t parts[][2] = { { 1000, 333 }, { 333, 5000 }, { 4999, 4999 } };
 	int fd[2];
-
 	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
 		REQUIRE(pipe(fd) == 0); /* blocking: a read or write too early would stop the one thread for ever */
 		transfer(fd[0], fd[1], parts[i][0], parts[i][1]);
@@ -104,7 +100,6 @@ static void listen_at(bool tcp)
 {
 	struct sockaddr_in name;
 	socklen_t size = sizeof(name);
-
 	snprintf(address, sizeof(address), "unix:/tmp/sley-test-io-%d", getpid());
 	unlink(address + 5);
 	listener = sley_listen(tcp ? "127.0.0.1:0" : address, 0);
@@ -133,7 +128,6 @@ static void check_own(bool tcp)
 {
 	int fd[2];
 	char bytes[10];
-
 	listen_at(tcp);
 	own_pair(fd);
 	transfer(fd[0], fd[1], 333, 5000);
@@ -165,7 +159,6 @@ TASK_TEST(passed_deadline, 1, 2)
 {
 	int fd[2];
 	char bytes[100];
-
 	listen_at(true);
 	for (int i = 0; i < 100; i++) {
 		own_pair(fd);
@@ -194,7 +187,6 @@ static void type_line(void *arg)
 TASK_TEST(eventfd, 1)
 {
 	uint64_t value = 5;
-
 	int fd = eventfd(0, EFD_CLOEXEC); /* blocking */
 	REQUIRE(fd >= 0);
 	REQUIRE(sley_read(fd, &value, sizeof(value), 0) == -ETIMEDOUT);
@@ -213,7 +205,6 @@ TASK_TEST(timerfd, 1)
 {
 	struct itimerspec soon = { .it_value.tv_nsec = 2000000 };
 	uint64_t expired = 0;
-
 	int fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC); /* blocking */
 	REQUIRE(fd >= 0 && timerfd_settime(fd, 0, &soon, NULL) == 0);
 	REQUIRE(sley_read(fd, &expired, sizeof(expired), SOON) == sizeof(expired) && expired == 1);
@@ -225,7 +216,6 @@ TASK_TEST(tty, 1)
 {
 	char name[64], line[100];
 	int *terminal = malloc(sizeof(*terminal));
-
 	*terminal = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
 	REQUIRE(*terminal >= 0 && grantpt(*terminal) == 0 && unlockpt(*terminal) == 0);
 	REQUIRE(ptsname_r(*terminal, name, sizeof(name)) == 0);
@@ -246,7 +236,6 @@ TASK_TEST(datagrams, 1)
 {
 	char bytes[100];
 	int fd[2];
-
 	REQUIRE(socketpair(AF_UNIX, SOCK_DGRAM, 0, fd) == 0);
 	for (int i = 1; i <= 5; i++)
 		REQUIRE(sley_write(fd[0], "datagram", (size_t)i, SOON) == i);
@@ -260,8 +249,8 @@ TASK_TEST(datagrams, 1)
 TASK_TEST(refused, 1)
 {
 	char byte = 0;
-
-	int file = open("/proc/self/exe", O_RDONLY | O_CLOEXEC), directory = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int file = open("/proc/self/exe", O_RDONLY | O_CLOEXEC),
+	    directory = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	REQUIRE(sley_write(file, &byte, 1, SOON) == -EBADF && sley_write_full(file, &byte, 1, SOON) == -EBADF);
 	REQUIRE(sley_read(directory, &byte, 1, SOON) == -EISDIR);
 	REQUIRE(sley_poll(file, POLLIN, SOON) == POLLIN); /* always ready, as with poll(2) */
@@ -284,7 +273,6 @@ TASK_TEST(regular, 1, 2)
 {
 	char bytes[10], name[] = "/tmp/sley-test-io-XXXXXX";
 	struct iovec v[] = { { bytes, 3 }, { NULL, 0 }, { bytes + 3, 7 } };
-
 	int file = mkostemp(name, O_CLOEXEC), null = open("/dev/null", O_WRONLY | O_CLOEXEC);
 	REQUIRE(file >= 0 && null >= 0 && unlink(name) == 0);
 	REQUIRE(sley_write(file, "abcdef", 6, SOON) == 6 && sley_write_full(file, "gh", 2, SOON) == 2);
@@ -313,7 +301,6 @@ TASK_TEST(poll, 1, 2)
 {
 	char byte;
 	int fd[2], *peer = malloc(sizeof(*peer));
-
 	listen_at(false);
 	for (int own = 0; own < 2; own++) {
 		if (own)
@@ -344,7 +331,6 @@ static int main_short(void *arg)
 	sley_time least = SLEY_NEVER;
 	char byte;
 	int fd[2];
-
 	REQUIRE(socketpair(AF_UNIX, SOCK_STREAM, 0, fd) == 0);
 	for (int i = 0; i < 50; i++) {
 		sley_time begin = sley_now();
@@ -388,7 +374,6 @@ TASK_TEST(signals, 1)
 	struct sigaction action = { .sa_handler = interrupt }; /* no SA_RESTART */
 	pthread_t self = pthread_self(), thread;
 	int fd[2];
-
 	REQUIRE(sigaction(SIGUSR1, &action, NULL) == 0);
 	interrupting = 1;
 	REQUIRE(pthread_create(&thread, NULL, send_signals, &self) == 0);
@@ -406,7 +391,6 @@ TASK_TEST(errno, 1)
 {
 	char byte;
 	int fd[2];
-
 	listen_at(false);
 	errno = 4711;
 	REQUIRE(sley_accept(listener, 0) == -ETIMEDOUT);
@@ -428,7 +412,6 @@ TASK_TEST(errno, 1)
 TEST_FIRST(outside)
 {
 	char byte = 0;
-
 	assert_int_equal(sley_read(0, &byte, 1, SLEY_NEVER), -EDEADLK);
 	assert_int_equal(sley_write(1, &byte, 1, SLEY_NEVER), -EDEADLK);
 	assert_int_equal(sley_read_full(0, &byte, 1, SLEY_NEVER), -EDEADLK);
@@ -439,7 +422,6 @@ TEST_FIRST(outside)
 static void reads_on(void *fd)
 {
 	char bytes[2];
-
 	REQUIRE(sley_cancel(sley_self()) == 0);
 	REQUIRE(sley_read_full(*(int *)fd, bytes, 2, SLEY_NEVER) == -ECANCELED);
 }
@@ -449,7 +431,6 @@ TASK_TEST(parts, 1)
 {
 	static int fd[2];
 	char bytes[2];
-
 	REQUIRE(sley_socketpair(SOCK_SEQPACKET, fd) == 0);
 	for (int i = 0; i < 5; i++)
 		REQUIRE(sley_write(fd[1], "x", 1, SOON) == 1);

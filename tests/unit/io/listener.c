@@ -16,7 +16,6 @@ static int listen_somewhere(void)
 	struct sockaddr_in name;
 	socklen_t length = sizeof(name);
 	int listener = sley_listen("127.0.0.1:0", 0);
-
 	REQUIRE(listener >= 0 && getsockname(listener, (struct sockaddr *)&name, &length) == 0);
 	snprintf(address, sizeof(address), "127.0.0.1:%d", ntohs(name.sin_port));
 	return listener;
@@ -40,7 +39,6 @@ static int serve(void *arg, const void *from, void *to)
 	int fd = *(const int *)from;
 	char byte = 0;
 	ssize_t n = sley_read(fd, &byte, 1, SOON);
-
 	*(char *)to = byte;
 	byte *= 2;
 	if (n == 1)
@@ -54,7 +52,6 @@ TASK_TEST(accept, 1, 2)
 {
 	int listener = listen_somewhere();
 	char item;
-
 	REQUIRE(sley_stream_from_listener(&stream, listener) == 0);
 	REQUIRE(sley_stream_buffered(stream, 4, serve, NULL, 0, 1, NULL) == 0);
 	sley_task task = sley_spawn(dial_all, NULL);
@@ -69,7 +66,6 @@ TASK_TEST(accept, 1, 2)
 static void next_until_end(void *arg)
 {
 	int fd;
-
 	REQUIRE(sley_stream_next(stream, &fd, SOON) == SLEY_END);
 }
 
@@ -77,7 +73,6 @@ static void next_until_end(void *arg)
 TASK_TEST(closed, 1, 2)
 {
 	int listener = listen_somewhere(), fd;
-
 	REQUIRE(sley_stream_from_listener(&stream, listener) == 0);
 	REQUIRE(sley_stream_next(stream, &fd, 0) == -ETIMEDOUT);
 	sley_task task = sley_spawn(next_until_end, NULL);
@@ -90,7 +85,6 @@ TASK_TEST(closed, 1, 2)
 TASK_TEST(bad, 1)
 {
 	int ends[2], plain = socket(AF_INET, SOCK_STREAM, 0);
-
 	REQUIRE(pipe(ends) == 0 && plain >= 0);
 	stream = NULL;
 	REQUIRE(sley_stream_from_listener(&stream, -1) == -EBADF);

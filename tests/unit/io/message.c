@@ -26,7 +26,6 @@ static const char *name_of(int fd)
 	static char text[64];
 	struct sockaddr_in a;
 	socklen_t size = sizeof(a);
-
 	REQUIRE(getsockname(fd, (struct sockaddr *)&a, &size) == 0 && a.sin_family == AF_INET);
 	snprintf(text, sizeof(text), "127.0.0.1:%u", ntohs(a.sin_port));
 	return text;
@@ -35,7 +34,6 @@ static const char *name_of(int fd)
 static const char *unix_name(void)
 {
 	static char text[64];
-
 	snprintf(text, sizeof(text), "unix:/tmp/sley-test-message-%d", getpid());
 	return text;
 }
@@ -48,7 +46,6 @@ static void echo(void *arg)
 	int fd = *(int *)arg;
 	char bytes[100];
 	ssize_t n;
-
 	do {
 		struct sockaddr_storage from;
 		socklen_t size = sizeof(from);
@@ -62,7 +59,6 @@ static void check_echo(const char *listen_address)
 {
 	int *server = malloc(sizeof(*server));
 	char bytes[100];
-
 	*server = sley_packet_listen(listen_address);
 	REQUIRE(*server >= 0);
 	REQUIRE(fcntl(*server, F_GETFD) & FD_CLOEXEC && fcntl(*server, F_GETFL) & O_NONBLOCK);
@@ -99,7 +95,6 @@ TASK_TEST(datagrams, 1, 2)
 static int main_packet_errors(void *arg)
 {
 	char bytes[10];
-
 	REQUIRE(sley_packet_listen("localhost:1") == -EINVAL && sley_packet_listen(NULL) == -EINVAL);
 	REQUIRE(sley_packet_dial("localhost:1") == -EINVAL && sley_packet_dial(NULL) == -EINVAL);
 	REQUIRE(sley_packet_listen("192.0.2.1:1") == -EADDRNOTAVAIL);
@@ -153,7 +148,6 @@ TASK_TEST(full, 1, 2)
 	char bytes[10];
 	ssize_t n;
 	int sent = 0;
-
 	unlink(name + 5);
 	int server = sley_packet_listen(name), client = sley_packet_dial(name),
 	    stranger = sley_socket(AF_UNIX, SOCK_DGRAM, 0);
@@ -182,7 +176,6 @@ TASK_TEST(full, 1, 2)
 static void check_flags(int ends[2])
 {
 	char bytes[10];
-
 	REQUIRE(sley_recv(ends[0], bytes, 10, MSG_DONTWAIT, SOON) == -EAGAIN);
 	REQUIRE(sley_recv(ends[0], bytes, 10, MSG_ERRQUEUE, SOON) == -EAGAIN);
 	REQUIRE(sley_send(ends[1], "abcdef", 6, 0, SOON) == 6);
@@ -208,7 +201,6 @@ static void check_flags(int ends[2])
 static void tcp_pair(int ends[2])
 {
 	int listener = sley_listen("127.0.0.1:0", 0);
-
 	REQUIRE(listener >= 0);
 	ends[0] = sley_dial(name_of(listener), SOON);
 	ends[1] = sley_accept(listener, SOON);
@@ -219,7 +211,6 @@ static void tcp_pair(int ends[2])
 TASK_TEST(flags, 1, 2)
 {
 	int ends[2];
-
 	REQUIRE(socketpair(AF_UNIX, SOCK_STREAM, 0, ends) == 0); /* blocking */
 	check_flags(ends);
 	REQUIRE(sley_socketpair(SOCK_STREAM, ends) == 0);
@@ -233,7 +224,6 @@ TASK_TEST(urgent, 1)
 {
 	int ends[2];
 	char byte = 0;
-
 	tcp_pair(ends);
 	REQUIRE(sley_recv(ends[0], &byte, 1, MSG_OOB, SOON) == -EINVAL); /* there is none: no wait */
 	REQUIRE(sley_send(ends[1], "!", 1, MSG_OOB, SOON) == 1);
@@ -252,7 +242,6 @@ TASK_TEST(error_queue, 1)
 	int on = 1;
 	char bytes[10], control[256];
 	struct iovec v = { bytes, sizeof(bytes) };
-
 	int server = sley_packet_listen("127.0.0.1:0"), client = sley_packet_dial(name_of(server));
 	REQUIRE(sley_close(server) == 0);
 	REQUIRE(setsockopt(client, IPPROTO_IP, IP_RECVERR, &on, sizeof(on)) == 0);
@@ -283,7 +272,6 @@ static void pass(int socket, const int *fds, size_t count)
 					.msg_control = control.bytes,
 					.msg_controllen = CMSG_SPACE(count * sizeof(int)) };
 	struct cmsghdr *c = CMSG_FIRSTHDR(&message);
-
 	c->cmsg_level = SOL_SOCKET;
 	c->cmsg_type = SCM_RIGHTS;
 	c->cmsg_len = CMSG_LEN(count * sizeof(int));
@@ -304,7 +292,6 @@ static size_t take(int socket, int *fds, size_t room, int *flags)
 				  .msg_iovlen = 1,
 				  .msg_control = control.bytes,
 				  .msg_controllen = CMSG_LEN(room * sizeof(int)) };
-
 	REQUIRE(sley_recvmsg(socket, &message, 0, SOON) == 2 && memcmp(bytes, "fd", 2) == 0);
 	*flags = message.msg_flags;
 	struct cmsghdr *c = CMSG_FIRSTHDR(&message);
@@ -333,7 +320,6 @@ static void check_passing(int ends[2])
 	struct taking *t = calloc(1, sizeof(*t));
 	int pipe[2], flags;
 	char byte;
-
 	REQUIRE(sley_pipe(pipe) == 0);
 	t->socket = ends[0];
 	sley_task task = sley_spawn(take_two, t);
@@ -361,7 +347,6 @@ static void check_passing(int ends[2])
 static int main_passing(void *arg)
 {
 	int ends[2];
-
 	for (int type = SOCK_STREAM; type <= SOCK_DGRAM; type++) {
 		REQUIRE(socketpair(AF_UNIX, type, 0, ends) == 0);
 		check_passing(ends);
@@ -391,7 +376,6 @@ TASK_TEST(bad, 1)
 	struct iovec v = { NULL, 5 };
 	struct msghdr message = { .msg_iov = many, .msg_iovlen = IOV_MAX + 1 };
 	char byte;
-
 	REQUIRE(sley_socketpair(SOCK_DGRAM, ends) == 0);
 	REQUIRE(sley_recv(ends[0], &byte, (size_t)SSIZE_MAX + 1, 0, SOON) == -EINVAL);
 	REQUIRE(sley_send(ends[0], &byte, SIZE_MAX, 0, SOON) == -EINVAL);
@@ -427,7 +411,6 @@ TASK_TEST(bad, 1)
 static void send_parts(void *arg)
 {
 	int fd = *(int *)arg, left;
-
 	REQUIRE(sley_write_full(fd, "abc", 3, SOON) == 3);
 	for (sley_time deadline = SOON; ioctl(((int *)arg)[1], FIONREAD, &left) == 0 && left > 0;) {
 		REQUIRE(sley_now() < deadline);
@@ -443,7 +426,6 @@ static ssize_t recv_vector(int fd, char *bytes, void *control, size_t *control_s
 		.msg_iov = v, .msg_iovlen = 4, .msg_control = control, .msg_controllen = control ? *control_size : 0
 	};
 	ssize_t n = sley_recvmsg(fd, &m, flags, deadline);
-
 	REQUIRE(m.msg_iov == v && m.msg_iovlen == 4 && v[2].iov_len == 3); /* the caller's are as they were */
 	if (control)
 		*control_size = m.msg_controllen;
@@ -455,7 +437,6 @@ static void check_whole(int ends[2])
 	char bytes[8];
 	struct sockaddr_storage from;
 	socklen_t size;
-
 	for (int how = 0; how < 3; how++) {
 		sley_task sender = sley_spawn(send_parts, ends);
 		ssize_t n;
@@ -497,7 +478,6 @@ static void check_passed(int ends[2])
 	char bytes[8];
 	int fd;
 	size_t size = sizeof(control.bytes);
-
 	memcpy(CMSG_DATA(&control.header), &ends[0], sizeof(int));
 	REQUIRE(sley_write_full(ends[0], "abc", 3, SOON) == 3 && sley_sendmsg(ends[0], &m, 0, SOON) == 2);
 	REQUIRE(sley_write_full(ends[0], "fgh", 3, SOON) == 3);
@@ -513,7 +493,6 @@ TASK_TEST(whole, 1, 2)
 {
 	int ends[2];
 	char bytes[8];
-
 	tcp_pair(ends);
 	check_whole(ends);
 	REQUIRE(sley_socketpair(SOCK_STREAM, ends) == 0);
@@ -536,7 +515,6 @@ TASK_TEST(fast_open, 1)
 	struct sockaddr_in a;
 	socklen_t size = sizeof(a);
 	char bytes[8];
-
 	int listener = sley_listen("127.0.0.1:0", 0), client = sley_socket(AF_INET, SOCK_STREAM, 0);
 	REQUIRE(getsockname(listener, (struct sockaddr *)&a, &size) == 0);
 	ssize_t n = sley_sendto(client, "abc", 3, MSG_FASTOPEN, (struct sockaddr *)&a, size, SOON);

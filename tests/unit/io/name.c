@@ -25,7 +25,6 @@ static struct addrinfo *address_new(uint32_t host, const char *canonical)
 {
 	struct addrinfo *a = calloc(1, sizeof(*a));
 	struct sockaddr_in *in = calloc(1, sizeof(*in));
-
 	in->sin_family = AF_INET;
 	in->sin_addr.s_addr = htonl(host);
 	*a = (struct addrinfo){ .ai_family = AF_INET, .ai_addr = (void *)in, .ai_addrlen = sizeof(*in) };
@@ -37,7 +36,6 @@ static struct addrinfo *address_new(uint32_t host, const char *canonical)
 static int get(const char *host, const char *service, const struct addrinfo *hints, struct addrinfo **result)
 {
 	unsigned call = fetch_add(&calls, 1, relaxed) + 1;
-
 	if (load(&slow, relaxed)) {
 		fetch_add(&inside, 1, release);
 		while (sem_wait(&gate) != 0)
@@ -84,7 +82,6 @@ static int ask(const char *host)
 {
 	struct addrinfo *list = (void *)&gate;
 	int error = sley_resolve(host, "http", NULL, &list, SOON);
-
 	if (error) {
 		REQUIRE(error < 0 && list == NULL);
 		return error;
@@ -101,7 +98,6 @@ static int ask(const char *host)
 static int main_answers(void *arg)
 {
 	struct addrinfo hints = { .ai_flags = 77 }, *list;
-
 	REQUIRE(ask("a") == 1);
 	REQUIRE(sley_resolve("a", "http", &hints, &list, SOON) == 0 && number_of(list->ai_next) == 77);
 	sley_resolve_free(list);
@@ -136,7 +132,6 @@ static int main_errors(void *arg)
 	};
 	char host[1026], service[70];
 	struct addrinfo *list;
-
 	for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
 		snprintf(host, sizeof(host), "fail-%d", -cases[i].code);
 		REQUIRE(ask(host) == cases[i].error);
@@ -163,7 +158,6 @@ static int main_errors(void *arg)
 TEST(errors)
 {
 	struct addrinfo *list;
-
 	reset();
 	run(main_errors, 1);
 	assert_int_equal(sley_resolve("a", "http", NULL, &list, SOON), -EDEADLK);
@@ -215,7 +209,6 @@ TEST(kept)
 static int main_bound(void *arg)
 {
 	char name[16];
-
 	for (int i = 0; i < NAMES_MOST; i++) {
 		snprintf(name, sizeof(name), "n%d", i);
 		REQUIRE(ask(name) == i + 1);
@@ -244,7 +237,6 @@ static void ask_for(void *number)
 {
 	struct addrinfo *list = NULL;
 	int error = sley_resolve("shared", "http", NULL, &list, SLEY_NEVER);
-
 	answers[(intptr_t)number] = error ? error : (int)number_of(list);
 	sley_resolve_free(list);
 }
@@ -252,7 +244,6 @@ static void ask_for(void *number)
 static void await_inside(unsigned n)
 {
 	sley_time deadline = SOON;
-
 	while (load(&inside, acquire) < n) {
 		REQUIRE(sley_now() < deadline);
 		sley_yield();
@@ -262,7 +253,6 @@ static void await_inside(unsigned n)
 static sley_task start_asking(intptr_t number)
 {
 	sley_task task = sley_spawn(ask_for, (void *)number);
-
 	await_state(task, SLEY_TASK_WAITING, SLEY_WAIT_RESOLVE);
 	return task;
 }
@@ -272,7 +262,6 @@ static int main_shared(void *arg)
 	enum { TASKS = 20 };
 	sley_task tasks[TASKS];
 	struct addrinfo *list;
-
 	store(&slow, 1, relaxed);
 	for (intptr_t i = 0; i < TASKS; i++)
 		tasks[i] = start_asking(i);
@@ -343,14 +332,12 @@ static void wait_at_gate(void *block)
 static void block_offload(void *cpu)
 {
 	struct sley_offload_options o = { .size = sizeof(o), .cpu = cpu != NULL };
-
 	REQUIRE(sley_offload_with(&o, wait_at_gate, NULL, 0, SLEY_NEVER) == 0);
 }
 
 static int main_own_threads(void *arg)
 {
 	struct stat status;
-
 	REQUIRE(sley_go(block_offload, NULL) == 0 && sley_go(block_offload, &gate) == 0);
 	await_inside(2);
 	REQUIRE(ask("a") == 1); /* behind no file */
@@ -377,7 +364,6 @@ TEST(own_threads)
 	struct sley_options o = {
 		.size = sizeof(o), .offload_threads = 1, .compute_threads = 1, .name_threads = 1, .offload_queue = 1
 	};
-
 	for (o.workers = 1; o.workers <= 2; o.workers++) {
 		reset();
 		run_with(main_own_threads, NULL, &o);
@@ -470,7 +456,6 @@ static void forget_often(void *arg)
 static int main_race(void *arg)
 {
 	sley_task tasks[8], forgetter = sley_spawn(forget_often, NULL);
-
 	for (unsigned i = 0; i < 8; i++)
 		tasks[i] = sley_spawn(ask_much, NULL);
 	for (unsigned i = 0; i < 8; i++)
@@ -498,7 +483,6 @@ TEST(race)
 static int main_real(void *arg)
 {
 	struct addrinfo hints = { .ai_flags = AI_NUMERICHOST, .ai_socktype = SOCK_STREAM }, *list;
-
 	REQUIRE(sley_resolve("127.0.0.1", "80", &hints, &list, SOON) == 0);
 	const struct sockaddr_in *in = (const void *)list->ai_addr;
 	REQUIRE(list->ai_family == AF_INET && list->ai_addrlen == sizeof(*in) && in->sin_port == htons(80));

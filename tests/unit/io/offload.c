@@ -39,7 +39,6 @@ struct numbers {
 static void square(void *block)
 {
 	struct numbers *numbers = block;
-
 	fetch_add(&began, 1, relaxed);
 	numbers->out = numbers->in * numbers->in;
 	fetch_add(&ended, 1, release);
@@ -75,7 +74,6 @@ static void reset(void)
 static void await(const unsigned *counter, unsigned n)
 {
 	sley_time deadline = SOON;
-
 	while (load(counter, acquire) < n) {
 		REQUIRE(sley_now() < deadline);
 		sley_yield();
@@ -86,7 +84,6 @@ static void await(const unsigned *counter, unsigned n)
 static void await_rest(void)
 {
 	sley_time deadline = SOON;
-
 	while (offload_active() > 0) {
 		REQUIRE(sley_now() < deadline);
 		sley_yield();
@@ -104,7 +101,6 @@ static void open_gate(unsigned n)
 static void compute_squares(void *arg)
 {
 	struct numbers numbers;
-
 	for (int64_t i = 1; i <= 100; i++) {
 		numbers = (struct numbers){ .in = i };
 		REQUIRE(sley_offload(square, &numbers, sizeof(numbers), SLEY_NEVER) == 0);
@@ -115,7 +111,6 @@ static void compute_squares(void *arg)
 static int main_squares(void *arg)
 {
 	sley_task tasks[32];
-
 	for (unsigned i = 0; i < 32; i++)
 		tasks[i] = sley_spawn(compute_squares, NULL);
 	for (unsigned i = 0; i < 32; i++)
@@ -142,7 +137,6 @@ struct large {
 static void invert(void *block)
 {
 	struct large *large = block;
-
 	for (size_t i = 0; i < sizeof(large->bytes); i++)
 		large->bytes[i] = (char)~large->bytes[i];
 }
@@ -162,7 +156,6 @@ static int main_sizes(void *arg)
 	struct large *large = malloc(sizeof(*large));
 	char *most = calloc(1, SLEY_OFFLOAD_MAX);
 	bool aligned = false;
-
 	memset(large, 0x5a, sizeof(*large));
 	REQUIRE(sley_offload(invert, large, sizeof(*large), SOON) == 0);
 	for (size_t i = 0; i < sizeof(large->bytes); i++)
@@ -193,7 +186,6 @@ struct thread_facts {
 static void leave_a_note(void *chan)
 {
 	int item = 42;
-
 	REQUIRE(sley_chan_send(chan, &item, SOON) == 0);
 }
 
@@ -203,7 +195,6 @@ static void look_around(void *block)
 {
 	struct thread_facts *facts = block;
 	struct numbers numbers = { .in = 3 };
-
 	facts->thread = pthread_self();
 	facts->inner = sley_offload(square, &numbers, sizeof(numbers), SLEY_NEVER);
 	facts->self = sley_self();
@@ -215,7 +206,6 @@ static int main_look_around(void *arg)
 {
 	struct thread_facts facts;
 	int item = 0;
-
 	REQUIRE(sley_chan_new(&notes, sizeof(int), 0) == 0);
 	errno = EDOM;
 	REQUIRE(sley_offload(look_around, &facts, sizeof(facts), SOON) == 0);
@@ -242,7 +232,6 @@ TEST(thread)
 static void spoil_mask(void *block)
 {
 	sigset_t all;
-
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, block);
 }
@@ -277,7 +266,6 @@ static int main_mask(void *arg)
 	struct numbers numbers = { 0 };
 	sigset_t mine, seen;
 	int status;
-
 	pthread_sigmask(SIG_SETMASK, NULL, &mine);
 	REQUIRE(sigismember(&mine, SIGUSR1) == 1 && sigismember(&mine, SIGUSR2) == 1 && !sigismember(&mine, SIGTERM));
 	for (unsigned i = 0; i < 4; i++) { /* by the same thread, or another */
@@ -302,7 +290,6 @@ TEST(mask)
 {
 	struct sley_options o = SMALL(1, 1, 0);
 	sigset_t values, outer, before;
-
 	sigemptyset(&values);
 	sigaddset(&values, SIGUSR1);
 	o.signals = &values;
@@ -320,7 +307,6 @@ static int main_bad_input(void *arg)
 {
 	struct sley_offload_options wrong = with_drop;
 	struct numbers numbers = { .in = 7, .out = 5 };
-
 	wrong.size--;
 	REQUIRE(sley_offload(NULL, &numbers, sizeof(numbers), SOON) == -EINVAL);
 	REQUIRE(sley_offload(square, NULL, sizeof(numbers), SOON) == -EINVAL);
@@ -343,7 +329,6 @@ static int main_bad_input(void *arg)
 TEST(bad_input)
 {
 	struct numbers numbers = { .in = 7 };
-
 	reset();
 	run(main_bad_input, 1);
 	reset();
@@ -358,7 +343,6 @@ static int main_fork(void *arg)
 	struct numbers numbers = { .in = 7 };
 	int status;
 	pid_t child = fork();
-
 	if (child == 0)
 		_exit(sley_offload(square, &numbers, sizeof(numbers), SLEY_NEVER) == -ECHILD ? 0 : 1);
 	REQUIRE(waitpid(child, &status, 0) == child && status == 0);
@@ -376,7 +360,6 @@ static void hand_over_pointer(void *arg)
 {
 	int64_t local = 0;
 	int64_t *pointers[] = { NULL, arg ? arg : &local };
-
 	REQUIRE(sley_offload(note_nothing, pointers, sizeof(pointers), SOON) == 0);
 }
 
@@ -391,7 +374,6 @@ TEST(pointer)
 {
 	struct sley_options o = { .size = sizeof(o), .workers = 1, .flags = SLEY_RUN_STRICT_STACKS };
 	char text[1000];
-
 	for (int heap = 0; heap <= 1; heap++) {
 		int64_t *word = malloc(sizeof(*word));
 		capture_begin();
@@ -416,7 +398,6 @@ static void make_call(void *arg)
 {
 	struct call *call = arg;
 	struct numbers numbers = call->numbers;
-
 	call->error = sley_offload_with(call->options, call->fn, &numbers, sizeof(numbers), call->deadline);
 	call->numbers = numbers;
 }
@@ -425,7 +406,6 @@ static void make_call(void *arg)
 static sley_task start_call(struct call *call)
 {
 	sley_task task = sley_spawn(make_call, call);
-
 	REQUIRE(task > 0);
 	await_state(task, SLEY_TASK_WAITING, SLEY_WAIT_OFFLOAD);
 	return task;
@@ -440,7 +420,6 @@ static int join_call(sley_task task, struct call *call)
 static void check_queued(bool cancel)
 {
 	static struct call first, second;
-
 	first = (struct call){ NULL, square_slowly, SLEY_NEVER };
 	second = (struct call){ &with_drop, square, cancel ? SLEY_NEVER : sley_in(SLEY_MS(5)), .numbers = { 3, 4 } };
 	reset();
@@ -465,7 +444,6 @@ static void check_queued(bool cancel)
 static void check_running(bool cancel)
 {
 	static struct call call;
-
 	call = (struct call){ &with_drop, square_slowly, SLEY_NEVER, .numbers = { 3, 4 } };
 	reset();
 	if (!cancel)
@@ -510,7 +488,6 @@ TEST(give_up)
 static int main_cancelled_before(void *arg)
 {
 	struct numbers numbers = { .in = 3 };
-
 	REQUIRE(sley_cancel(sley_self()) == 0);
 	REQUIRE(sley_offload_with(&with_drop, square, &numbers, sizeof(numbers), SLEY_NEVER) == -ECANCELED);
 	REQUIRE(drops == 1);
@@ -541,7 +518,6 @@ static int main_full(void *arg)
 {
 	static struct call busy, calls[6];
 	sley_task tasks[6];
-
 	busy = (struct call){ NULL, square_slowly, SLEY_NEVER };
 	order_length = 0;
 	sley_task first = start_call(&busy);
@@ -589,7 +565,6 @@ static int main_separate(void *arg)
 	static struct call blocks[3];
 	sley_task tasks[3];
 	struct numbers numbers = { .in = 5 };
-
 	for (unsigned i = 0; i < 3; i++) {
 		blocks[i] = (struct call){ NULL, square_slowly, SLEY_NEVER };
 		tasks[i] = start_call(&blocks[i]);
@@ -608,7 +583,6 @@ static int main_separate(void *arg)
 TEST(separate)
 {
 	struct sley_options o = SMALL(1, 2, 1);
-
 	reset();
 	o.compute_threads = 1;
 	run_with(main_separate, NULL, &o);
@@ -625,7 +599,6 @@ static void *open_late(void *arg)
 {
 	struct pool *pool = &pools[POOL_BLOCKING];
 	bool stopping;
-
 	do {
 		usleep(1000);
 		lock_take(&pool->lock);
@@ -641,7 +614,6 @@ static pthread_t opener;
 static int main_end(void *arg)
 {
 	struct ending *e = arg;
-
 	REQUIRE(pthread_create(&opener, NULL, open_late, NULL) == 0);
 	start_call(&e->running);
 	await(&began, 1);
@@ -658,7 +630,6 @@ TEST(end)
 		.queued = { &with_drop, square, SLEY_NEVER, .error = 99 },
 		.waiting = { &with_drop, square, SLEY_NEVER, .error = 99 },
 	};
-
 	for (unsigned workers = 1; workers <= 2; workers++) {
 		struct sley_options o = SMALL(workers, 1, 1);
 		reset();
@@ -677,7 +648,6 @@ TEST(end)
 static int main_end_untaken(void *arg)
 {
 	static struct call call;
-
 	call = (struct call){ &with_drop, square_slowly, SLEY_NEVER, .error = 99 };
 	sley_task task = start_call(&call);
 	await(&began, 1);
@@ -722,7 +692,6 @@ struct race_block {
 static void race_run(void *block)
 {
 	struct race_block *b = block;
-
 	fetch_add(&b->race->began, 1, release);
 	for (unsigned i = 0; i < b->race->spin; i++)
 		cpu_relax();
@@ -733,7 +702,6 @@ static void race_run(void *block)
 static void race_dropped(void *block)
 {
 	struct race_block *b = block;
-
 	REQUIRE(b->done == load(&b->race->ran, relaxed));
 	fetch_add(&b->race->dropped, 1, release);
 }
@@ -743,7 +711,6 @@ static void race_call(void *arg)
 	static const struct sley_offload_options options = { .size = sizeof(options), .dropped = race_dropped };
 	struct race *race = arg;
 	struct race_block block = { .race = race };
-
 	race->error = sley_offload_with(&options, race_run, &block, sizeof(block), race->deadline);
 	REQUIRE(block.done == (race->error == 0));
 }
@@ -753,7 +720,6 @@ static unsigned outcomes[4]; /* succeeded; never ran; ran and was dropped */
 static void settle(struct race *race, int failure)
 {
 	sley_time deadline = SOON;
-
 	if (race->error == 0) {
 		REQUIRE(race->ran == 1 && load(&race->dropped, acquire) == 0);
 		outcomes[0]++;
@@ -773,7 +739,6 @@ static void settle(struct race *race, int failure)
 static int main_race_cancel(void *arg)
 {
 	static struct race race;
-
 	for (long i = 0; i < RACES; i++) {
 		race = (struct race){ .spin = (unsigned)(i * 7 % 2000), .deadline = SLEY_NEVER };
 		sley_task task = sley_spawn(race_call, &race);
@@ -793,7 +758,6 @@ static int main_race_cancel(void *arg)
 static int main_race_deadline(void *arg)
 {
 	static struct race race;
-
 	for (long i = 0; i < RACES; i++) {
 		race = (struct race){ .spin = (unsigned)(i * 7 % 2000), .deadline = sley_in(SLEY_US(i % 60)) };
 		sley_task task = sley_spawn(race_call, &race);
@@ -830,7 +794,6 @@ static void race_many(void *arg)
 {
 	struct race *race = arg;
 	unsigned n = (unsigned)test_scale(300);
-
 	for (unsigned i = 0; i < n; i++) {
 		*race = (struct race){ .spin = i * 7 % 100, .deadline = i % 3 ? sley_in(SLEY_US(i % 90)) : SLEY_NEVER };
 		race_call(race);
@@ -847,7 +810,6 @@ static int main_race_many(void *arg)
 	enum { TASKS = 24 };
 	static struct race races[TASKS];
 	sley_task tasks[TASKS];
-
 	for (unsigned i = 0; i < TASKS; i++)
 		tasks[i] = sley_spawn(race_many, &races[i]);
 	for (unsigned i = 0; i < TASKS; i += 5) {

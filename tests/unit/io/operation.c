@@ -19,7 +19,6 @@ static void read_packets(int in, int out)
 {
 	char bytes[100];
 	sley_time deadline;
-
 	/* wait once, so that the descriptor is registered, and is told of what comes */
 	REQUIRE(sley_read(in, bytes, sizeof(bytes), sley_in(SLEY_MS(1))) == -ETIMEDOUT);
 	for (int i = 0; i < 3; i++)
@@ -35,7 +34,6 @@ static void read_packets(int in, int out)
 TASK_TEST(packets, 1, 2, 4)
 {
 	int ends[2];
-
 	REQUIRE(sley_pipe(ends) == 0);
 	REQUIRE(fcntl(ends[1], F_SETFL, O_DIRECT | O_NONBLOCK) == 0);
 	read_packets(ends[0], ends[1]);
@@ -63,7 +61,6 @@ TASK_TEST(packets, 1, 2, 4)
 static char *bad_buffer(size_t good)
 {
 	char *memory = mmap(NULL, 2 * good, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
 	REQUIRE(memory != MAP_FAILED && munmap(memory + good, good) == 0);
 	return memory;
 }
@@ -74,7 +71,6 @@ static void bad_buffers(int in, int out, size_t good)
 	static char bytes[GOOD_MOST];
 	char *bad = bad_buffer(good);
 	size_t sent = 2 * good - 16;
-
 	REQUIRE(sley_read(in, bytes, 1, sley_in(SLEY_MS(1))) == -ETIMEDOUT);
 	for (int i = 0; i < 2; i++)
 		REQUIRE(sley_write_full(out, bytes, sent / 2, SOON) == (ssize_t)sent / 2);
@@ -98,7 +94,6 @@ static void bad_buffers(int in, int out, size_t good)
 static void fill(int out, int in)
 {
 	static char bytes[1 << 16];
-
 	while (sley_write(out, bytes, sizeof(bytes), sley_in(SLEY_MS(1))) > 0)
 		;
 	while (sley_read(in, bytes, sizeof(bytes), sley_in(SLEY_MS(5))) > 0)
@@ -109,7 +104,6 @@ static int main_bad_buffers(void *arg)
 {
 	int ends[2];
 	struct connection c = connect_pair();
-
 	REQUIRE(sley_own(c.theirs) == 0);
 	fill(c.ours, c.theirs);
 	bad_buffers(c.theirs, c.ours,

@@ -22,7 +22,6 @@ static const char *in(const char *name)
 	static char buffers[4][128];
 	static unsigned next;
 	char *buffer = buffers[next++ % 4];
-
 	snprintf(buffer, sizeof(buffers[0]), "%s/%s", directory, name);
 	return buffer;
 }
@@ -32,7 +31,6 @@ TASK_TEST(calls, 1, 2)
 {
 	struct stat stat, link_stat;
 	char target[PATH_MAX];
-
 	umask(0);
 	int fd = sley_open(in("a"), O_RDWR | O_CREAT | O_EXCL, 0640, SOON);
 	REQUIRE(fd >= 0 && fcntl(fd, F_GETFD) & FD_CLOEXEC);
@@ -61,7 +59,6 @@ TASK_TEST(calls, 1, 2)
 TASK_TEST(readlink, 1)
 {
 	char longest[PATH_MAX], target[PATH_MAX + 10];
-
 	memset(longest, 'x', sizeof(longest));
 	longest[PATH_MAX - 1] = '\0';
 	REQUIRE(sley_symlink("0123456789", in("s"), SOON) == 0);
@@ -89,7 +86,6 @@ static int each(int call, const char *name, sley_time deadline)
 	struct stat stat;
 	char target[10];
 	struct sley_dir_entry *entries;
-
 	switch (call) {
 	case 0:
 		return sley_open(name, O_RDONLY, 0, deadline);
@@ -133,7 +129,6 @@ static int main_errors(void *arg)
 {
 	char name[PATH_MAX + 1];
 	struct sley_dir_entry *entries;
-
 	memset(name, '/', sizeof(name));
 	name[PATH_MAX] = '\0';
 	for (int call = 0; call < CALLS; call++) {
@@ -156,7 +151,6 @@ static int main_errors(void *arg)
 TEST(errors)
 {
 	int fd = open(in("file"), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
-
 	assert_true(fd >= 0);
 	run(main_errors, 1);
 	for (int call = 0; call < CALLS; call++)
@@ -170,7 +164,6 @@ TEST(errors)
 static int main_fifo(void *arg)
 {
 	sley_time deadline = SOON;
-
 	REQUIRE(mkfifo(in("fifo"), 0600) == 0);
 	unsigned before = open_descriptors();
 	REQUIRE(sley_open(in("fifo"), O_RDONLY, 0, sley_in(SLEY_MS(5))) == -ETIMEDOUT); /* there is no writer */
@@ -207,7 +200,6 @@ TASK_TEST(race, 1, 2)
 	unsigned successes = 0;
 	long n = test_scale(3000);
 	sley_time deadline = SOON;
-
 	close(sley_open("/dev/null", O_RDONLY, 0, SOON)); /* what is made once is there */
 	unsigned before = open_descriptors();
 	for (long i = 0; i < n; i++) {

@@ -24,7 +24,6 @@ static unsigned inside, most, done; /* atomic */
 static void pass_gate(void *block)
 {
 	unsigned n = fetch_add(&inside, 1, acq_rel) + 1, seen = load(&most, relaxed);
-
 	while (n > seen && !cas(&most, &seen, n, relaxed, relaxed))
 		;
 	while (sem_wait(&gate) != 0)
@@ -53,7 +52,6 @@ static void call_nothing(void *arg)
 static void await(const unsigned *word, unsigned n)
 {
 	sley_time deadline = SOON;
-
 	while (load(word, acquire) != n) {
 		REQUIRE(sley_now() < deadline);
 		sley_yield();
@@ -66,7 +64,6 @@ static unsigned count_threads(const char *name)
 	DIR *dir = opendir("/proc/self/task");
 	struct dirent *entry;
 	unsigned n = 0;
-
 	REQUIRE(dir != NULL);
 	while ((entry = readdir(dir))) {
 		char path[300], text[32] = "";
@@ -100,7 +97,6 @@ static void await_resting(unsigned n)
 {
 	sley_time deadline = SOON;
 	unsigned resting;
-
 	do {
 		REQUIRE(sley_now() < deadline);
 		sley_yield();
@@ -113,7 +109,6 @@ static void await_resting(unsigned n)
 static int main_grow(void *arg)
 {
 	enum { CALLS = 3 * LIMIT };
-
 	REQUIRE(count_threads("sley-offload") == 0 && threads() == 0); /* none before the first call */
 	for (intptr_t i = 0; i < CALLS; i++)
 		REQUIRE(sley_go(call_gate, (void *)i) == 0);
@@ -132,7 +127,6 @@ static int main_grow(void *arg)
 TEST(grow)
 {
 	struct sley_options o = { .size = sizeof(o), .offload_threads = LIMIT };
-
 	for (o.workers = 1; o.workers <= 2; o.workers++) {
 		begin();
 		run_with(main_grow, NULL, &o);
@@ -177,7 +171,6 @@ TEST(shrink)
 {
 	struct sley_options o = { .size = sizeof(o), .workers = 1, .offload_threads = LIMIT };
 	int64_t before = pool_idle_time;
-
 	run_with(main_shrink, NULL, &o);
 	pool_idle_time = before;
 }
@@ -201,7 +194,6 @@ static int main_race_idle(void *arg)
 TEST(race_idle)
 {
 	int64_t before = pool_idle_time;
-
 	run(main_race_idle, 1);
 	run(main_race_idle, 2);
 	pool_idle_time = before;
@@ -227,7 +219,6 @@ static int main_no_thread(void *arg)
 TEST(no_thread)
 {
 	struct sley_options o = { .size = sizeof(o), .offload_queue = 2 };
-
 	for (o.workers = 1; o.workers <= 2; o.workers++) {
 		begin();
 		run_with(main_no_thread, NULL, &o);
@@ -255,7 +246,6 @@ static int main_few_threads(void *arg)
 TEST(few_threads)
 {
 	struct sley_options o = { .size = sizeof(o), .offload_queue = 2 };
-
 	for (o.workers = 1; o.workers <= 2; o.workers++) {
 		begin();
 		run_with(main_few_threads, NULL, &o);
@@ -277,14 +267,12 @@ static void as_task(void *block)
 {
 	struct chain *chain = block;
 	struct sley_offload_options o = { .size = sizeof(o), .cpu = chain->cpu };
-
 	REQUIRE(sley_offload_with(&o, on_thread, chain, sizeof(*chain), SLEY_NEVER) == 0);
 }
 
 static void on_thread(void *block)
 {
 	struct chain *chain = block;
-
 	chain->sum++;
 	if (chain->depth-- == 0)
 		return;
@@ -296,7 +284,6 @@ static void call_chain(void *arg)
 {
 	uintptr_t kind = (uintptr_t)arg;
 	struct chain chain = { .depth = 3, .cpu = kind & 1, .other = kind & 2 };
-
 	as_task(&chain);
 	REQUIRE(chain.sum == 4);
 	fetch_add(&done, 1, release);
@@ -313,7 +300,6 @@ static void check_calm(struct pool *p)
 static int main_nested(void *arg)
 {
 	enum { CALLS = 12 };
-
 	for (uintptr_t kind = 0; kind < 4; kind++) {
 		done = 0;
 		for (unsigned i = 0; i < CALLS; i++)
@@ -343,7 +329,6 @@ static int main_nested_calm(void *arg)
 TEST(nested)
 {
 	struct sley_options o = { .size = sizeof(o), .offload_threads = 1, .compute_threads = 1, .offload_queue = 1 };
-
 	for (o.workers = 1; o.workers <= 4; o.workers *= 2) {
 		begin();
 		run_with(main_nested, NULL, &o);
@@ -366,7 +351,6 @@ static void wait_for_item(void *block)
 static void call_wait(void *arg)
 {
 	int error = 1;
-
 	call_error[(intptr_t)arg] = sley_offload(wait_for_item, &error, sizeof(error), SLEY_NEVER);
 	REQUIRE(error == 0);
 	fetch_add(&done, 1, release);
@@ -395,7 +379,6 @@ static int main_wait(void *arg)
 TEST(all_away)
 {
 	struct sley_options o = { .size = sizeof(o), .offload_threads = LIMIT };
-
 	for (o.workers = 1; o.workers <= 2; o.workers++) {
 		begin();
 		run_with(main_wait, NULL, &o);
@@ -425,7 +408,6 @@ static int main_away_failed(void *arg)
 TEST(away_failed)
 {
 	struct sley_options o = { .size = sizeof(o), .workers = 1, .offload_threads = 1 };
-
 	begin();
 	run_with(main_away_failed, NULL, &o);
 }
@@ -450,7 +432,6 @@ static int main_retry(void *arg)
 TEST(retry)
 {
 	struct sley_options o = { .size = sizeof(o), .workers = 1, .offload_threads = 2 };
-
 	begin();
 	run_with(main_retry, NULL, &o);
 }

@@ -27,7 +27,6 @@
 static struct sley_process spawn(const char *const *argv, const struct sley_process_options *options)
 {
 	struct sley_process process;
-
 	REQUIRE(sley_process_spawn(&process, argv, options, SOON) == 0);
 	REQUIRE(process.pid > 0 && process.pidfd >= 0);
 	REQUIRE(fcntl(process.pidfd, F_GETFD) & FD_CLOEXEC);
@@ -37,7 +36,6 @@ static struct sley_process spawn(const char *const *argv, const struct sley_proc
 static int wait_for(struct sley_process *process)
 {
 	int status = -1;
-
 	REQUIRE(sley_process_wait(process, &status, SOON) == 0);
 	return status;
 }
@@ -46,7 +44,6 @@ static int wait_for(struct sley_process *process)
 static void read_all(int fd, char *text, size_t size)
 {
 	ssize_t n = sley_read_full(fd, text, size - 1, SOON);
-
 	REQUIRE(n >= 0);
 	text[n] = '\0';
 }
@@ -68,7 +65,6 @@ static int main_status(void *arg)
 {
 	struct sley_process process = spawn(ARGUMENTS("/bin/true"), NULL);
 	int status = -1;
-
 	REQUIRE(process.in == -1 && process.out == -1 && process.err == -1);
 	REQUIRE(wait_for(&process) == 0);
 	REQUIRE(sley_process_wait(&process, NULL, 0) == 0 && wait_for(&process) == 0); /* again */
@@ -110,7 +106,6 @@ static int main_wait(void *arg)
 {
 	static struct sley_process process;
 	int status;
-
 	process = spawn(ARGUMENTS("sleep", "1000"), NULL);
 	REQUIRE(sley_process_wait(&process, &status, 0) == -ETIMEDOUT);
 	REQUIRE(sley_process_wait(&process, &status, sley_in(SLEY_MS(2))) == -ETIMEDOUT);
@@ -145,7 +140,6 @@ static int main_pipes(void *arg)
 {
 	char text[256], *large = malloc(300000), *back = malloc(300000);
 	struct sley_process process = spawn(ARGUMENTS("cat"), OPTIONS(.in = SLEY_STDIO_PIPE, .out = SLEY_STDIO_PIPE));
-
 	REQUIRE(process.in >= 0 && process.out >= 0 && process.err == -1);
 	REQUIRE(fcntl(process.in, F_GETFD) & FD_CLOEXEC && fcntl(process.in, F_GETFL) & O_NONBLOCK);
 	for (unsigned i = 0; i < 300000; i++)
@@ -190,7 +184,6 @@ TEST(pipes)
 static void text_of(int fd, char *text, size_t size)
 {
 	ssize_t n = pread(fd, text, size - 1, 0);
-
 	REQUIRE(n >= 0);
 	text[n] = '\0';
 }
@@ -199,7 +192,6 @@ static int main_given(void *arg)
 {
 	char text[64];
 	int in = memfd_create("in", MFD_CLOEXEC), out = memfd_create("out", MFD_CLOEXEC);
-
 	REQUIRE(pwrite(in, "hello\n", 6, 0) == 6);
 	struct sley_process process = spawn(ARGUMENTS("cat"), OPTIONS(.in = in, .out = out));
 	REQUIRE(wait_for(&process) == 0 && sley_process_close(&process) == 0);
@@ -253,7 +245,6 @@ static int main_surroundings(void *arg)
 	static char *const env[] = { "COLOUR=blue", "EMPTY=", NULL };
 	char text[4096];
 	int leaky = open("/dev/null", O_RDONLY), expected = 0; /* not close-on-exec */
-
 	REQUIRE(leaky > 2);
 	output_of(SHELL("echo $COLOUR${EMPTY-none}$HOME; pwd"), *OPTIONS(.env = env, .cwd = "/usr/bin"), text,
 		  sizeof(text));
@@ -305,7 +296,6 @@ static int fails(const char *const *argv, const struct sley_process_options *opt
 {
 	struct sley_process process = { .pid = 1, .pidfd = 1, .in = 1, .out = 1, .err = 1 };
 	int error = sley_process_spawn(&process, argv, options, SOON);
-
 	REQUIRE(error < 0);
 	REQUIRE(process.pid == 0 && process.pidfd == -1 && process.in == -1 && process.out == -1 && process.err == -1);
 	return error;
@@ -315,7 +305,6 @@ static int fails_without_descriptors(const char *const *argv, const struct sley_
 {
 	struct rlimit old, low;
 	int next = dup(2);
-
 	REQUIRE(close(next) == 0 && getrlimit(RLIMIT_NOFILE, &old) == 0);
 	low = old;
 	low.rlim_cur = (rlim_t)next;
@@ -342,7 +331,6 @@ static int main_errors(void *arg)
 	char *large = malloc((8 << 20) + 1), long_name[5000];
 	char script[32];
 	int closed = dup(2);
-
 	make_no_program(script);
 
 	close(closed);
@@ -407,7 +395,6 @@ static int kill_as_nobody(const struct sley_process *process)
 static int main_not_allowed(void *arg)
 {
 	struct sley_process process = spawn(ARGUMENTS("cat"), OPTIONS(.in = SLEY_STDIO_PIPE));
-
 	REQUIRE(kill_as_nobody(&process) == -EPERM);
 	REQUIRE(sley_close(process.in) == 0);
 	process.in = -1;
@@ -430,7 +417,6 @@ static void run_child(void *arg)
 {
 	char text[64], script[64];
 	int number = (int)(intptr_t)arg;
-
 	snprintf(script, sizeof(script), "read x; echo $x; exit %d", number);
 	struct sley_process process = spawn(SHELL(script), OPTIONS(.in = SLEY_STDIO_PIPE, .out = SLEY_STDIO_PIPE));
 	int n = snprintf(script, sizeof(script), "line %d\n", number);
@@ -447,7 +433,6 @@ static int main_many(void *arg)
 	enum { CHILDREN = 40 };
 	sley_task tasks[CHILDREN];
 	unsigned before = open_descriptors();
-
 	for (intptr_t i = 0; i < CHILDREN; i++)
 		tasks[i] = sley_spawn(run_child, (void *)i);
 	for (unsigned i = 0; i < CHILDREN; i++)
@@ -473,7 +458,6 @@ static int main_race(void *arg)
 	long n = test_scale(400);
 	sley_time deadline = SOON;
 	unsigned before = open_descriptors();
-
 	for (long i = 0; i < n; i++) {
 		struct sley_process process;
 		int error = sley_process_spawn(&process, ARGUMENTS("sleep", "1000"), OPTIONS(.in = SLEY_STDIO_PIPE),

@@ -18,7 +18,6 @@ static int input;
 static void open_reader(size_t size)
 {
 	int ends[2];
-
 	REQUIRE(sley_pipe(ends) == 0);
 	REQUIRE(sley_reader_init(&reader, ends[0], NULL, size) == 0);
 	input = ends[1];
@@ -37,7 +36,6 @@ static void end_input(void)
 static void close_reader(void)
 {
 	int fd = reader.fd;
-
 	sley_reader_fini(&reader);
 	sley_reader_fini(&reader);
 	REQUIRE(sley_close(fd) == 0);
@@ -50,7 +48,6 @@ TASK_TEST(bytes, 1)
 {
 	char bytes[100];
 	const char *there;
-
 	open_reader(8);
 	REQUIRE(sley_reader_buffered(&reader) == 0);
 	REQUIRE(sley_reader_read(&reader, bytes, 4, 0) == -ETIMEDOUT);
@@ -86,7 +83,6 @@ TASK_TEST(retry, 1)
 {
 	char bytes[100], *line;
 	const char *there;
-
 	open_reader(16);
 	give("abc");
 	REQUIRE(sley_reader_read_full(&reader, bytes, 6, sley_in(SLEY_US(100))) == -ETIMEDOUT);
@@ -109,7 +105,6 @@ TASK_TEST(lines, 1)
 	char *line;
 	const char *field;
 	size_t n;
-
 	open_reader(10);
 	give("one\ntwo\r\n\n\r\nwith \r in\nx,yy,\n");
 	REQUIRE(sley_reader_line(&reader, &line, &n, SOON) == 1 && n == 3 && strcmp(line, "one") == 0);
@@ -169,7 +164,6 @@ static void write_lines(void *arg)
 	static const char end[2][3] = { "\n", "\r\n" };
 	char *text = malloc(LINES * 50);
 	size_t n = 0;
-
 	for (int i = 0; i < LINES; i++)
 		n += (size_t)sprintf(text + n, "%.*s%s", i % 40, "abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyz",
 				     end[i % 2]);
@@ -189,7 +183,6 @@ TASK_TEST(cut, 1, 2)
 	static const size_t parts[] = { 1, 3, 41, 42, 1000 }, sizes[] = { 42, 43, 100, 0 };
 	struct writing *w = calloc(1, sizeof(*w));
 	char buffer[100]; /* the task's own stack is as good as any */
-
 	for (size_t p = 0; p < ARRAY_SIZE(parts) * ARRAY_SIZE(sizes); p++) {
 		size_t size = sizes[p % ARRAY_SIZE(sizes)], n;
 		struct sley_reader r;
@@ -218,7 +211,6 @@ static int main_bad(void *arg)
 	struct sley_reader r;
 	char byte, *line;
 	const char *there;
-
 	REQUIRE(sley_reader_init(&r, 0, &byte, 0) == -EINVAL && sley_reader_init(&r, 0, NULL, SIZE_MAX) == -EINVAL);
 #if !defined(SLEY_ASAN) && !defined(SLEY_TSAN) /* whose malloc() ends the process */
 	REQUIRE(sley_reader_init(&r, 0, NULL, SSIZE_MAX) == -ENOMEM);
@@ -251,7 +243,6 @@ TEST(bad)
 {
 	struct sley_reader r;
 	char byte;
-
 	assert_int_equal(sley_reader_init(&r, 0, NULL, 0), 0);
 	assert_int_equal(sley_reader_read(&r, &byte, 1, SLEY_NEVER), -EDEADLK);
 	sley_reader_fini(&r);

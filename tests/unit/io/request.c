@@ -36,7 +36,6 @@ static void undo(struct request *request)
 static void await(const unsigned *word, unsigned n)
 {
 	sley_time deadline = SOON;
-
 	while (load(word, acquire) < n) {
 		REQUIRE(sley_now() < deadline);
 		sley_yield();
@@ -49,7 +48,6 @@ static void make_request(void *arg)
 {
 	const struct pool_wait wait = { SLEY_WAIT_OFFLOAD, 0, NULL };
 	struct request *request;
-
 	REQUIRE(request_new(&request, run_slowly, *(int *)arg, 4) == 0);
 	memcpy(request->data, "late", 4);
 	request->undo = undo;
@@ -62,7 +60,6 @@ static int main_running(void *arg)
 {
 	static int fd;
 	char bytes[4];
-
 	inside = undone = 0;
 	sem_init(&gate, 0, 0);
 	fd = memfd_create("written", MFD_CLOEXEC);
@@ -102,7 +99,6 @@ TASK_TEST(new, 1)
 		      { 4096, 4096 }, { 256 << 10, 4096 }, { 100000, 32 } };
 	char name[PATH_MAX + 1];
 	struct request *request;
-
 	for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
 		REQUIRE(request_new(&request, run_slowly, -1, cases[i].n) == 0);
 		REQUIRE((uintptr_t)request->data % cases[i].alignment == 0 && request->n == cases[i].n);

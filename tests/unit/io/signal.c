@@ -18,7 +18,6 @@ static sigset_t set_of(int first, ...)
 {
 	sigset_t set;
 	va_list list;
-
 	sigemptyset(&set);
 	va_start(list, first);
 	for (int s = first; s; s = va_arg(list, int))
@@ -31,7 +30,6 @@ static int open_signals(int first, int second)
 {
 	sigset_t set = set_of(first, second, 0);
 	int fd = sley_signal_open(&set);
-
 	REQUIRE(fd >= 0);
 	return fd;
 }
@@ -43,7 +41,6 @@ static int main_values(void *arg)
 	struct signalfd_siginfo info;
 	union sigval value = { .sival_int = 4711 };
 	int fd = open_signals(SIGUSR1, SIGTERM);
-
 	REQUIRE(sley_signal_next(fd, &info, sley_in(SLEY_MS(1))) == -ETIMEDOUT);
 	REQUIRE(kill(getpid(), SIGTERM) == 0);
 	REQUIRE(sley_signal_next(fd, &info, 0) == SIGTERM); /* it is there */
@@ -63,7 +60,6 @@ TEST(values)
 {
 	sigset_t set = set_of(SIGUSR1, SIGTERM, 0);
 	struct sley_options o = { .size = sizeof(o), .signals = &set };
-
 	for (o.workers = 1; o.workers <= 2; o.workers++)
 		run_with(main_values, NULL, &o);
 }
@@ -73,7 +69,6 @@ static int main_queued(void *arg)
 	union sigval value;
 	struct signalfd_siginfo info;
 	int fd = open_signals(SIGRTMIN, SIGRTMIN + 1);
-
 	for (value.sival_int = 0; value.sival_int < 20; value.sival_int++)
 		REQUIRE(sigqueue(getpid(), SIGRTMIN + value.sival_int % 2, value) == 0);
 	for (int i = 0; i < 20; i++) { /* by number, then in order */
@@ -90,7 +85,6 @@ TEST(queued)
 {
 	sigset_t set = set_of(SIGRTMIN, SIGRTMIN + 1, 0);
 	struct sley_options o = { .size = sizeof(o), .signals = &set, .workers = 1 };
-
 	if (getenv("SLEY_TEST_EMULATOR"))
 		test_skip("qemu gives the numbers of the host's real-time signals");
 	run_with(main_queued, NULL, &o);
@@ -99,7 +93,6 @@ TEST(queued)
 static int main_ignored(void *arg)
 {
 	int fd = open_signals(SIGUSR1, SIGCHLD);
-
 	REQUIRE(kill(getpid(), SIGUSR1) == 0);
 	REQUIRE(sley_signal_next(fd, NULL, SOON) == SIGUSR1);
 	pid_t child = fork();
@@ -118,7 +111,6 @@ TEST(ignored)
 	sigset_t set = set_of(SIGUSR1, SIGCHLD, 0);
 	struct sley_options o = { .size = sizeof(o), .signals = &set, .workers = 1 };
 	struct sigaction ignore = { .sa_handler = SIG_IGN }, before;
-
 	sigaction(SIGUSR1, &ignore, &before);
 	run_with(main_ignored, NULL, &o);
 	sigaction(SIGUSR1, &before, NULL);
@@ -155,7 +147,6 @@ TEST(wait)
 {
 	sigset_t set = set_of(SIGUSR1, SIGUSR2, 0);
 	struct sley_options o = { .size = sizeof(o), .signals = &set };
-
 	for (o.workers = 1; o.workers <= 2; o.workers++)
 		run_with(main_wait, NULL, &o);
 }
@@ -171,7 +162,6 @@ static void block_thread(void *block)
 static void be_busy(void *arg)
 {
 	unsigned *stop = arg;
-
 	for (unsigned i = 0; !load(stop, relaxed); i++) {
 		if (i % 64 == 0)
 			sley_sleep(sley_in(SLEY_US(200)));
@@ -189,7 +179,6 @@ static int main_many(void *arg)
 	struct signalfd_siginfo info;
 	sley_task tasks[8];
 	int fd = open_signals(SIGUSR1, SIGTERM), n = (int)test_scale(3000);
-
 	store(&stop, 0, relaxed);
 	for (unsigned i = 0; i < 8; i++)
 		tasks[i] = sley_spawn(be_busy, &stop);
@@ -214,7 +203,6 @@ TEST(many)
 {
 	sigset_t set = set_of(SIGUSR1, SIGTERM, 0), before, after;
 	struct sley_options o = { .size = sizeof(o), .signals = &set, .workers = 4 };
-
 	pthread_sigmask(SIG_SETMASK, NULL, &before);
 	assert_int_equal(sigismember(&before, SIGTERM), 0);
 	run_with(main_many, NULL, &o);
@@ -230,7 +218,6 @@ static int main_refused(void *arg)
 	sigset_t set, two = set_of(SIGUSR1, SIGUSR2, 0), none = set_of(0);
 	char byte[128] = "";
 	int ends[2];
-
 	REQUIRE(sley_signal_open(NULL) == -EFAULT);
 	REQUIRE(sley_signal_open(&none) == -EINVAL);
 	for (unsigned i = 0; i < ARRAY_SIZE(never); i++) {
@@ -262,7 +249,6 @@ TEST(refused)
 	static const int never[] = { SIGKILL, SIGSTOP, SIGSEGV };
 	sigset_t set = set_of(SIGUSR1, 0);
 	struct sley_options o = { .size = sizeof(o), .signals = &set, .workers = 1 };
-
 	assert_int_equal(sley_signal_open(&set), -ENOTCONN);
 	assert_int_equal(sley_signal_next(0, NULL, SOON), -EDEADLK);
 	run_with(main_refused, NULL, &o);
@@ -278,7 +264,6 @@ TEST(refused)
 static int main_blocked_before(void *arg)
 {
 	int fd = open_signals(SIGUSR1, 0);
-
 	REQUIRE(kill(getpid(), SIGUSR1) == 0);
 	REQUIRE(sley_signal_next(fd, NULL, SOON) == SIGUSR1);
 	REQUIRE(sley_close(fd) == 0);
@@ -290,7 +275,6 @@ TEST(blocked_before)
 {
 	sigset_t set = set_of(SIGUSR1, 0), before;
 	struct sley_options o = { .size = sizeof(o), .workers = 2 };
-
 	pthread_sigmask(SIG_BLOCK, &set, &before);
 	run_with(main_blocked_before, NULL, &o);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
@@ -316,7 +300,6 @@ TEST(pending)
 	sigset_t set = set_of(SIGUSR1, 0);
 	struct sley_options o = { .size = sizeof(o), .signals = &set, .workers = 2 };
 	struct sigaction action = { .sa_handler = on_signal }, before;
-
 	sigaction(SIGUSR1, &action, &before);
 	handled = 0;
 	run_with(main_pending, NULL, &o);

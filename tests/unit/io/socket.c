@@ -28,7 +28,6 @@ static void address_of(int listener, char *text, size_t size)
 {
 	struct sockaddr_in6 a;
 	socklen_t n = sizeof(a);
-
 	REQUIRE(getsockname(listener, (struct sockaddr *)&a, &n) == 0);
 	if (a.sin6_family == AF_INET)
 		snprintf(text, size, "127.0.0.1:%u", ntohs(((struct sockaddr_in *)&a)->sin_port));
@@ -41,7 +40,6 @@ static void address_of(int listener, char *text, size_t size)
 static bool has_ipv6(void)
 {
 	int fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
 	if (fd >= 0)
 		close(fd);
 	return fd >= 0;
@@ -51,7 +49,6 @@ static void check_flags(int fd, bool tcp)
 {
 	int on = 0;
 	socklen_t n = sizeof(on);
-
 	REQUIRE(fcntl(fd, F_GETFD) & FD_CLOEXEC);
 	REQUIRE(fcntl(fd, F_GETFL) & O_NONBLOCK);
 	if (tcp)
@@ -67,7 +64,6 @@ static void serve_one(void *arg)
 {
 	struct conversation *c = arg;
 	char buffer[100];
-
 	int fd = sley_accept(c->listener, SLEY_NEVER);
 	REQUIRE(fd >= 0);
 	check_flags(fd, strncmp(c->address, "unix:", 5) != 0);
@@ -82,7 +78,6 @@ static void converse(const char *address)
 {
 	struct conversation *c = malloc(sizeof(*c));
 	char sent[1000], back[1000];
-
 	c->listener = sley_listen(address, 0);
 	REQUIRE(c->listener >= 0);
 	check_flags(c->listener, false);
@@ -120,7 +115,6 @@ TASK_TEST(converse, 1, 2)
 static void fill_backlog(int listener)
 {
 	int fds[10], n = 0;
-
 	REQUIRE(listener >= 0);
 	while (n < 10 && (fds[n] = sley_dial(unix_address, SOON)) >= 0)
 		n++;
@@ -134,7 +128,6 @@ static void fill_backlog(int listener)
 TASK_TEST(listen_errors, 1)
 {
 	char address[128];
-
 	REQUIRE(sley_listen("localhost:80", 0) == -EINVAL);
 	REQUIRE(sley_listen(NULL, 0) == -EINVAL);
 	REQUIRE(sley_dial("1.2.3:80", SOON) == -EINVAL);
@@ -169,7 +162,6 @@ TASK_TEST(listen_errors, 1)
 TASK_TEST(accept_errors, 1)
 {
 	int ends[2];
-
 	int listener = sley_listen("127.0.0.1:0", 0);
 	REQUIRE(sley_accept(listener, 0) == -ETIMEDOUT);
 	REQUIRE(sley_accept(listener, sley_in(SLEY_MS(1))) == -ETIMEDOUT);
@@ -190,7 +182,6 @@ TASK_TEST(accept_errors, 1)
 static struct rlimit limit_descriptors(rlim_t most)
 {
 	struct rlimit old, low;
-
 	REQUIRE(getrlimit(RLIMIT_NOFILE, &old) == 0);
 	low = old;
 	low.rlim_cur = most;
@@ -213,7 +204,6 @@ static void accept_cancelled(void *listener)
 static int main_no_descriptors(void *arg)
 {
 	char address[128], byte;
-
 	int listener = sley_listen("127.0.0.1:0", 0);
 	REQUIRE(listener >= 0);
 	address_of(listener, address, sizeof(address));
@@ -254,7 +244,6 @@ static int main_no_descriptors(void *arg)
 TEST(no_descriptors)
 {
 	char text[2000];
-
 	for (unsigned workers = 1; workers <= 2; workers++) {
 		capture_begin();
 		run(main_no_descriptors, workers);
@@ -268,7 +257,6 @@ static unsigned accepted;
 static void accept_some(void *arg)
 {
 	int fd;
-
 	while ((fd = sley_accept((int)(intptr_t)arg, SLEY_NEVER)) >= 0) {
 		fetch_add(&accepted, 1, relaxed);
 		REQUIRE(sley_close(fd) == 0);
@@ -279,7 +267,6 @@ static void accept_some(void *arg)
 static void dial_some(void *arg)
 {
 	char byte;
-
 	for (int i = 0; i < 50; i++) {
 		int fd = sley_dial(arg, SOON);
 		REQUIRE(fd >= 0);
@@ -294,7 +281,6 @@ TASK_TEST(burst, 1, 3)
 {
 	static char address[128];
 	sley_task dialers[20];
-
 	accepted = 0;
 	int listener = sley_listen("127.0.0.1:0", 0);
 	address_of(listener, address, sizeof(address));
@@ -317,7 +303,6 @@ TASK_TEST(foreign_listener, 1)
 {
 	char address[128];
 	struct sockaddr_in any = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-
 	int listener = socket(AF_INET, SOCK_STREAM, 0);
 	REQUIRE(bind(listener, (struct sockaddr *)&any, sizeof(any)) == 0 && listen(listener, 10) == 0);
 	address_of(listener, address, sizeof(address));
@@ -333,7 +318,6 @@ TASK_TEST(dial_deadline, 1)
 {
 	char address[128];
 	int fds[64], n = 0, error = 0;
-
 	/* a full queue: the kernel drops further SYNs, so that the connect waits for its retry */
 	int listener = sley_listen("127.0.0.1:0", 1);
 	address_of(listener, address, sizeof(address));
@@ -362,7 +346,6 @@ static void check_reached(int listener, int packets, const char *host)
 	struct sockaddr_in6 a;
 	socklen_t size = sizeof(a);
 	char address[64], byte;
-
 	REQUIRE(getsockname(listener, (struct sockaddr *)&a, &size) == 0); /* the port is at the same place in both */
 	snprintf(address, sizeof(address), "%s:%u", host, ntohs(a.sin6_port));
 	int fd = sley_dial(address, SOON);
@@ -381,7 +364,6 @@ static bool without_v6;
 static int main_any_address(void *arg)
 {
 	int listener = sley_listen(":0", 0), packets = sley_packet_listen(":0");
-
 	REQUIRE(listener >= 0 && packets >= 0);
 	check_reached(listener, packets, "127.0.0.1");
 	check_reached(listener, packets, "");
@@ -407,7 +389,6 @@ static int no_v6(void)
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
 	};
 	struct sock_fprog filter = { sizeof(program) / sizeof(program[0]), program };
-
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) != 0)
 		return CANNOT;
 	without_v6 = true;

@@ -25,7 +25,6 @@ static int pattern_file(void)
 {
 	int fd = memfd_create("pattern", MFD_CLOEXEC);
 	unsigned char *bytes = malloc(TOTAL);
-
 	for (size_t i = 0; i < TOTAL; i++)
 		bytes[i] = pattern(i);
 	REQUIRE(write(fd, bytes, TOTAL) == (ssize_t)TOTAL && lseek(fd, 0, SEEK_SET) == 0);
@@ -43,7 +42,6 @@ static void check_pattern(void *arg)
 	struct end *e = arg;
 	unsigned char bytes[5000];
 	ssize_t n;
-
 	while ((n = sley_read(e->fd, bytes, sizeof(bytes), SLEY_NEVER)) > 0) {
 		for (ssize_t i = 0; i < n; i++)
 			REQUIRE(bytes[i] == pattern(e->done + (size_t)i));
@@ -73,7 +71,6 @@ static void tcp(int ends[2])
 {
 	struct sockaddr_storage a;
 	socklen_t size = sizeof(a);
-
 	int listener = sley_listen("127.0.0.1:0", 0);
 	REQUIRE(getsockname(listener, (struct sockaddr *)&a, &size) == 0);
 	ends[1] = sley_socket(AF_INET, SOCK_STREAM, 0);
@@ -103,12 +100,10 @@ TASK_TEST(sendfile, 1, 2)
 {
 	struct end *e = calloc(1, sizeof(*e));
 	int ends[2], file = pattern_file();
-
 	for (size_t i = 0; i < 2 * ARRAY_SIZE(open_ends); i++) {
 		off_t offset = 0;
 		ssize_t n;
 		bool own_position = i % 2;
-
 		open_ends[i / 2](ends);
 		*e = (struct end){ .fd = ends[0] };
 		sley_task task = sley_spawn(check_pattern, e);
@@ -132,7 +127,6 @@ TASK_TEST(then_write, 1)
 {
 	int ends[2], file = memfd_create("short", MFD_CLOEXEC);
 	char bytes[10];
-
 	REQUIRE(write(file, "abc", 3) == 3);
 	for (size_t i = 0; i < ARRAY_SIZE(open_ends); i++) {
 		open_ends[i](ends);
@@ -157,7 +151,6 @@ static void copy(void *arg)
 {
 	struct copying *c = arg;
 	ssize_t n;
-
 	while ((n = sley_splice(c->in, NULL, c->out, NULL, 30000, SPLICE_F_MOVE, SLEY_NEVER)) > 0)
 		REQUIRE(n <= 30000);
 	REQUIRE(n == 0 && sley_close(c->in) == 0 && sley_close(c->out) == 0);
@@ -167,7 +160,6 @@ static void feed(void *arg)
 {
 	struct end *e = arg;
 	unsigned char bytes[4000];
-
 	while (e->done < TOTAL) {
 		size_t n = MIN(sizeof(bytes), TOTAL - e->done);
 		for (size_t i = 0; i < n; i++)
@@ -185,7 +177,6 @@ static void check_splice(void (*first)(int[2]), void (*middle)(int[2]), void (*l
 	struct copying *copies = calloc(2, sizeof(*copies));
 	int a[2], b[2], c[2];
 	sley_task tasks[4];
-
 	first(a);
 	middle(b);
 	last(c);
@@ -219,7 +210,6 @@ TASK_TEST(file, 1)
 	int ends[2], file = pattern_file(), copy = memfd_create("copy", MFD_CLOEXEC);
 	off_t in = 100, out = 7;
 	char a[1000], b[1000];
-
 	REQUIRE(sley_pipe(ends) == 0);
 	REQUIRE(sley_splice(file, &in, ends[1], NULL, 1000, 0, SOON) == 1000 && in == 1100);
 	REQUIRE(sley_splice(ends[0], NULL, copy, &out, 1000, 0, SOON) == 1000 && out == 1007);
@@ -250,7 +240,6 @@ TASK_TEST(closed, 1, 2)
 	struct copying *c = calloc(1, sizeof(*c));
 	static char bytes[1 << 20];
 	int in[2], out[2], next[2];
-
 	REQUIRE(sley_socketpair(SOCK_STREAM, in) == 0 && sley_pipe(out) == 0);
 	while (write(out[1], bytes, 4096) > 0)
 		;
@@ -276,7 +265,6 @@ TASK_TEST(closed, 1, 2)
 static void read_one(void *fd)
 {
 	char byte;
-
 	REQUIRE(sley_read((int)(intptr_t)fd, &byte, 1, SOON) == 1);
 }
 
@@ -285,7 +273,6 @@ TASK_TEST(bad, 1)
 {
 	int ends[2], sockets[2], file = pattern_file();
 	off_t offset = -1;
-
 	REQUIRE(sley_pipe(ends) == 0 && sley_socketpair(SOCK_STREAM, sockets) == 0);
 	REQUIRE(sley_sendfile(ends[1], -1, NULL, 1, SOON) == -EBADF &&
 		sley_sendfile(-1, file, NULL, 1, SOON) == -EBADF);
@@ -316,7 +303,6 @@ TASK_TEST(at_once, 1)
 	for (int foreign = 0; foreign <= 1; foreign++) {
 		int from[2], to[2];
 		char byte;
-
 		foreign ? foreign_pipe(from) : own_pipe(from);
 		foreign ? foreign_sockets(to) : own_sockets(to);
 		REQUIRE(sley_splice(from[0], NULL, to[0], NULL, 10, SPLICE_F_NONBLOCK, SOON) == -EAGAIN);

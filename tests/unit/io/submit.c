@@ -22,7 +22,6 @@ static unsigned began, ended; /* atomic */
 static void add(void *block)
 {
 	struct sum *sum = block;
-
 	sum->task = sley_self();
 	REQUIRE(sley_sleep(sley_in(SLEY_US(100))) == 0); /* what only tasks can */
 	sum->sum = sum->a + sum->b;
@@ -34,7 +33,6 @@ static int receive_error; /* of the last wait_for_item() */
 static void wait_for_item(void *block)
 {
 	int item;
-
 	fetch_add(&began, 1, release);
 	receive_error = sley_chan_recv(chan, &item, SLEY_NEVER);
 	((struct sum *)block)->sum = 99;
@@ -49,7 +47,6 @@ static unsigned threads_left; /* atomic */
 static void *thread_entry(void *arg)
 {
 	void *result = thread_main(arg);
-
 	fetch_sub(&threads_left, 1, release);
 	return result;
 }
@@ -58,7 +55,6 @@ static void *thread_entry(void *arg)
 static void with_threads(void *(*fn)(void *), unsigned n)
 {
 	pthread_t threads[16];
-
 	thread_main = fn;
 	threads_left = n;
 	for (uintptr_t i = 0; i < n; i++)
@@ -105,7 +101,6 @@ static void *submit_badly(void *arg)
 {
 	static char most[SLEY_OFFLOAD_MAX];
 	struct sum sum = { 0 };
-
 	REQUIRE(sley_submit(NULL, &sum, sizeof(sum), SLEY_NEVER) == -EINVAL);
 	REQUIRE(sley_submit(do_nothing, NULL, 1, SLEY_NEVER) == -EINVAL);
 	REQUIRE(sley_submit(do_nothing, &sum, SLEY_OFFLOAD_MAX + 1, SLEY_NEVER) == -E2BIG);
@@ -121,7 +116,6 @@ static void *submit_badly(void *arg)
 static int main_badly(void *arg)
 {
 	struct sum sum = { 0 };
-
 	REQUIRE(sley_submit(do_nothing, &sum, sizeof(sum), SLEY_NEVER) == -EDEADLK);
 	with_threads(submit_badly, 1);
 	return 0;
@@ -130,7 +124,6 @@ static int main_badly(void *arg)
 TEST(bad_input)
 {
 	struct sum sum = { 0 };
-
 	began = 0;
 	assert_int_equal(sley_submit(do_nothing, &sum, sizeof(sum), SLEY_NEVER), -ENOTCONN);
 	run(main_badly, 1);
@@ -154,14 +147,12 @@ static int main_too_many(void *arg)
 TEST(too_many)
 {
 	struct sley_options o = { .size = sizeof(o), .workers = 1, .max_tasks = 1 };
-
 	run_with(main_too_many, NULL, &o);
 }
 
 static void *submit_waiting(void *arg)
 {
 	struct sum sum = { .sum = 7 };
-
 	REQUIRE(sley_submit(wait_for_item, &sum, sizeof(sum), sley_in(SLEY_MS(5))) == -ETIMEDOUT);
 	REQUIRE(sum.sum == 7);
 	return NULL;
@@ -171,7 +162,6 @@ static void *submit_waiting(void *arg)
 TASK_TEST(deadline, 1, 2)
 {
 	sley_time deadline = SOON;
-
 	receive_error = 0;
 	began = ended = 0;
 	REQUIRE(sley_chan_new(&chan, sizeof(int), 0) == 0);
@@ -188,7 +178,6 @@ TASK_TEST(deadline, 1, 2)
 static void await_no_tasks(void)
 {
 	sley_time deadline = SOON;
-
 	while (live_tasks() > 1) {
 		REQUIRE(sley_now() < deadline);
 		sley_yield();
@@ -209,7 +198,6 @@ static void *submit_from_busy(void *arg)
 TASK_TEST(never_begun, 1)
 {
 	pthread_t thread;
-
 	began = 0;
 	REQUIRE(pthread_create(&thread, NULL, submit_from_busy, NULL) == 0);
 	while (load(&thread_inside, acquire) < 2) /* keeps the only worker busy */
@@ -224,7 +212,6 @@ static int result; /* of submit_until_over() */
 static void *submit_until_over(void *arg)
 {
 	struct sum sum = { 0 };
-
 	result = sley_submit(wait_for_item, &sum, sizeof(sum), SLEY_NEVER);
 	return NULL;
 }
@@ -232,7 +219,6 @@ static void *submit_until_over(void *arg)
 static int main_over(void *thread)
 {
 	sley_time deadline = SOON;
-
 	REQUIRE(pthread_create(thread, NULL, submit_until_over, NULL) == 0);
 	while (load(&began, acquire) == 0) {
 		REQUIRE(sley_now() < deadline);
@@ -273,7 +259,6 @@ static void submit_for_ever(void *block)
 static void offload_for_ever(void *arg)
 {
 	struct sum sum = { 0 };
-
 	sley_offload(submit_for_ever, &sum, sizeof(sum), SLEY_NEVER);
 }
 
@@ -281,7 +266,6 @@ static int main_inside(void *arg)
 {
 	struct sum sum = { .a = 3, .b = 4 };
 	sley_time deadline = SOON;
-
 	REQUIRE(sley_offload(submit_inside, &sum, sizeof(sum), SOON) == 0 && sum.sum == 7);
 	began = 0;
 	REQUIRE(sley_go(offload_for_ever, NULL) == 0);

@@ -28,7 +28,6 @@ struct end {
 static size_t cut(struct iovec v[PARTS], unsigned char *bytes, size_t most, unsigned *seed)
 {
 	size_t n = 0;
-
 	for (int i = 0; i < PARTS; i++) {
 		*seed = *seed * 1103515245 + 12345;
 		size_t part = *seed >> 30 ? (*seed >> 16) % (most / PARTS + 1) : 0;
@@ -44,7 +43,6 @@ static void write_pattern(void *arg)
 	unsigned char bytes[20000];
 	struct iovec v[PARTS];
 	size_t done = 0;
-
 	while (done < TOTAL) {
 		size_t n = cut(v, bytes, MIN(sizeof(bytes), TOTAL - done + PARTS), &e->seed);
 		for (size_t i = 0; i < n; i++)
@@ -63,7 +61,6 @@ static void read_pattern(void *arg)
 	struct iovec v[PARTS];
 	size_t done = 0, n;
 	ssize_t r;
-
 	do {
 		n = cut(v, bytes, sizeof(bytes), &e->seed);
 		r = sley_readv(e->fd, v, PARTS, SLEY_NEVER);
@@ -78,7 +75,6 @@ static void read_pattern(void *arg)
 static void transfer(int ends[2])
 {
 	struct end *e = calloc(2, sizeof(*e));
-
 	e[0] = (struct end){ ends[0], 1 };
 	e[1] = (struct end){ ends[1], 2 };
 	sley_task tasks[] = { sley_spawn(read_pattern, &e[0]), sley_spawn(write_pattern, &e[1]) };
@@ -90,7 +86,6 @@ static void transfer(int ends[2])
 TASK_TEST(transfer, 1, 2)
 {
 	int ends[2];
-
 	REQUIRE(pipe(ends) == 0);
 	transfer(ends);
 	REQUIRE(sley_pipe(ends) == 0);
@@ -107,7 +102,6 @@ TASK_TEST(bad, 1)
 	static struct iovec many[IOV_MAX + 1];
 	int ends[2];
 	char byte;
-
 	for (int i = 0; i <= IOV_MAX; i++)
 		many[i] = (struct iovec){ &byte, 0 };
 	for (int own = 0; own < 2; own++) {

@@ -19,7 +19,6 @@ static const char *output(int fd)
 {
 	static char text[200];
 	ssize_t n = sley_read(fd, text, sizeof(text) - 1, 0);
-
 	text[n > 0 ? n : 0] = '\0';
 	return text;
 }
@@ -30,7 +29,6 @@ TASK_TEST(write, 1)
 	struct sley_writer w;
 	char buffer[8];
 	int ends[2];
-
 	REQUIRE(sley_socketpair(SOCK_SEQPACKET, ends) == 0); /* a read gives what one system call wrote */
 	REQUIRE(sley_writer_init(&w, ends[1], buffer, sizeof(buffer)) == 0);
 	REQUIRE(sley_writer_flush(&w, SOON) == 0 && strcmp(output(ends[0]), "") == 0);
@@ -71,7 +69,6 @@ static void check_pattern(void *arg)
 	unsigned char bytes[5000];
 	size_t done = 0;
 	ssize_t n;
-
 	while ((n = sley_read(*(int *)arg, bytes, sizeof(bytes), SLEY_NEVER)) > 0) {
 		for (ssize_t i = 0; i < n; i++)
 			REQUIRE(bytes[i] == pattern(done + (size_t)i));
@@ -86,7 +83,6 @@ static void check_pieces(int ends[2], size_t size)
 	unsigned char bytes[3000];
 	unsigned seed = (unsigned)size;
 	int *fd = malloc(sizeof(*fd));
-
 	*fd = ends[0];
 	sley_task task = sley_spawn(check_pattern, fd);
 	REQUIRE(sley_writer_init(&w, ends[1], NULL, size) == 0);
@@ -109,7 +105,6 @@ TASK_TEST(pieces, 1, 2)
 {
 	static const size_t sizes[] = { 1, 100, 4096, 0 };
 	int ends[2];
-
 	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
 		REQUIRE(sley_pipe(ends) == 0);
 		check_pieces(ends, sizes[i]);
@@ -126,7 +121,6 @@ TASK_TEST(retry, 1)
 	size_t sent = 0, got = 0;
 	int ends[2];
 	ssize_t n;
-
 	REQUIRE(sley_pipe(ends) == 0);
 	while ((n = write(ends[1], flood, sizeof(flood))) > 0)
 		sent += (size_t)n;
@@ -151,7 +145,6 @@ static int main_bad(void *arg)
 {
 	struct sley_writer w;
 	char byte;
-
 	REQUIRE(sley_writer_init(&w, 0, &byte, 0) == -EINVAL && sley_writer_init(&w, 0, NULL, SIZE_MAX) == -EINVAL);
 	REQUIRE(sley_writer_init(NULL, 0, &byte, 1) == -EFAULT && sley_writer_buffered(NULL) == 0);
 	sley_writer_fini(NULL);
@@ -170,7 +163,6 @@ static int main_bad(void *arg)
 TEST(bad)
 {
 	struct sley_writer w;
-
 	assert_int_equal(sley_writer_init(&w, 1, NULL, 0), 0);
 	assert_int_equal(sley_writer_write(&w, "x", 1, SLEY_NEVER), 1);
 	assert_int_equal(sley_writer_flush(&w, SLEY_NEVER), -EDEADLK);

@@ -15,7 +15,7 @@
 #include "base/compiler.h"
 
 #define NO_ZEROCOPY "qemu-user does not know SO_ZEROCOPY"
-#define SIZE ((size_t)1 << 20)
+#define SIZE        ((size_t)1 << 20)
 
 static int ends[2];
 static char *buffer; /* on the heap */
@@ -24,7 +24,6 @@ static void connect_ends(const char *address)
 {
 	struct sockaddr_storage a;
 	socklen_t size = sizeof(a);
-
 	int listener = sley_listen(address, 0);
 	REQUIRE(listener >= 0 && getsockname(listener, (struct sockaddr *)&a, &size) == 0);
 	ends[0] = sley_socket(a.ss_family, SOCK_STREAM, 0);
@@ -47,7 +46,6 @@ static void check_pattern(void *arg)
 {
 	unsigned char *bytes = malloc(SIZE);
 	size_t done = 0, total = (size_t)arg;
-
 	while (done < total) {
 		ssize_t n = sley_read(ends[1], bytes, SIZE, SLEY_NEVER);
 		REQUIRE(n > 0);
@@ -61,7 +59,6 @@ static void check_pattern(void *arg)
 static int main_send(void *arg)
 {
 	static const size_t sizes[] = { 1, 4096, 100000, SIZE };
-
 	buffer = malloc(SIZE);
 	for (size_t i = 0; i < SIZE; i++)
 		buffer[i] = (char)pattern(i);
@@ -111,7 +108,6 @@ static void wait_released(void *arg)
 static void fill(void)
 {
 	ssize_t n = 0;
-
 	for (int i = 0; i < 64 && n >= 0; i++)
 		n = sley_send_zerocopy(ends[0], buffer, SIZE, sley_in(SLEY_MS(20)));
 	REQUIRE(n == -ETIMEDOUT);
@@ -122,7 +118,6 @@ static int main_stuck(void *arg)
 	const struct sockaddr nowhere = { .sa_family = AF_UNSPEC };
 	struct waiting *w = calloc(1, sizeof(*w));
 	char byte;
-
 	buffer = calloc(1, SIZE);
 	connect_ends("127.0.0.1:0");
 	fill();
@@ -182,7 +177,6 @@ static int main_reader(void *arg)
 {
 	struct waiting *w = calloc(1, sizeof(*w));
 	char *bytes = malloc(SIZE);
-
 	buffer = calloc(1, SIZE);
 	connect_ends("127.0.0.1:0");
 	sley_task task = sley_spawn(read_one, w);
@@ -225,7 +219,6 @@ static int main_datagrams(void *arg)
 	struct sockaddr_in a;
 	socklen_t size = sizeof(a);
 	char *bytes = malloc(SIZE);
-
 	buffer = calloc(1, SIZE);
 	int server = sley_packet_listen("127.0.0.1:0");
 	REQUIRE(getsockname(server, (struct sockaddr *)&a, &size) == 0);
@@ -259,7 +252,6 @@ static void use_option_memory(int fd)
 {
 	struct ipv6_mreq group = { .ipv6mr_multiaddr = { .s6_addr = { 0xff, 0x11 } }, .ipv6mr_interface = 1 };
 	int error = 0;
-
 	for (uint32_t i = 1; i < 1000000 && error == 0; i++) {
 		memcpy(&group.ipv6mr_multiaddr.s6_addr[12], &i, sizeof(i));
 		if (setsockopt(fd, IPPROTO_IPV6, IPV6_JOIN_GROUP, &group, sizeof(group)) != 0)
@@ -273,7 +265,6 @@ static int main_no_memory(void *arg)
 	char address[64], byte;
 	struct sockaddr_in6 a;
 	socklen_t size = sizeof(a);
-
 	int server = sley_packet_listen("[::1]:0");
 	REQUIRE(getsockname(server, (struct sockaddr *)&a, &size) == 0);
 	snprintf(address, sizeof(address), "[::1]:%u", ntohs(a.sin6_port));
@@ -308,7 +299,6 @@ TEST(no_memory)
 static void send_from_stack(void *arg)
 {
 	char bytes[100] = { 0 };
-
 	((struct waiting *)arg)->result = (int)sley_send_zerocopy(ends[0], bytes, sizeof(bytes), SOON);
 }
 
@@ -317,7 +307,6 @@ static int main_bad(void *arg)
 	struct waiting *w = calloc(1, sizeof(*w));
 	int other[2];
 	char text[1000];
-
 	buffer = calloc(1, SIZE);
 	connect_ends("127.0.0.1:0");
 	REQUIRE(sley_send_zerocopy(-1, buffer, 1, SOON) == -EBADF && sley_zerocopy_wait(-1, SOON) == -EBADF);

@@ -39,14 +39,12 @@ static int wait_group(void)
 static int wait_send(void)
 {
 	uint64_t item[3] = { 1, 2, 3 };
-
 	return sley_chan_send(chan, item, SLEY_NEVER);
 }
 
 static int wait_recv(void)
 {
 	uint64_t item[3];
-
 	return sley_chan_recv(chan, item, SLEY_NEVER);
 }
 
@@ -59,14 +57,12 @@ static int wait_select(void)
 {
 	uint64_t item[3];
 	struct sley_case cases[] = { { .chan = chan, .op = SLEY_RECV, .into = item }, { .op = SLEY_RECV } };
-
 	return sley_select(cases, 2, SLEY_NEVER);
 }
 
 static int wait_read(void)
 {
 	char byte;
-
 	return (int)sley_read(ends[0], &byte, 1, SLEY_NEVER);
 }
 
@@ -90,7 +86,6 @@ static int answers[2];
 static void wait_twice(void *row)
 {
 	int (*call)(void) = waits[(uintptr_t)row].call;
-
 	answers[0] = call();
 	REQUIRE(sley_cancelled() == 1);
 	answers[1] = call(); /* and it stays so */
@@ -134,7 +129,6 @@ TASK_TEST(each, 1, 2)
 static void do_at_once(void *arg)
 {
 	uint64_t item[3] = { 0 };
-
 	while (!sley_cancelled())
 		sley_yield();
 	REQUIRE(sley_chan_send(chan, item, SLEY_NEVER) == 0);
@@ -164,7 +158,6 @@ static unsigned stage;
 static void masked(void *arg)
 {
 	uint64_t item[3];
-
 	REQUIRE(sley_cancel_mask(1) == 0);
 	REQUIRE(sley_cancel_mask(1) == 1);
 	REQUIRE(sley_chan_recv(chan, item, SLEY_NEVER) == 0); /* cancelled in here */
@@ -179,7 +172,6 @@ static void masked(void *arg)
 TASK_TEST(masked, 1, 2)
 {
 	uint64_t item[3] = { 0 };
-
 	REQUIRE(sley_chan_new(&chan, 24, 0) == 0);
 	sley_task task = sley_spawn(masked, NULL);
 	await_state(task, SLEY_TASK_WAITING, SLEY_WAIT_RECV);
@@ -233,7 +225,6 @@ static void race_waiter(void *arg)
 {
 	uint64_t item = 0;
 	int error = sley_chan_recv(chan, &item, arg ? sley_in(SLEY_US((uintptr_t)arg % 50)) : SLEY_NEVER);
-
 	REQUIRE(error == 0 || error == -ECANCELED || (arg && error == -ETIMEDOUT));
 	fetch_add(&outcomes[error == 0 ? 0 : error == -ECANCELED ? 1 : 2], 1, relaxed);
 }
@@ -242,7 +233,6 @@ static void race_sender(void *arg)
 {
 	uint64_t item = 1;
 	int error;
-
 	while ((error = sley_chan_try_send(chan, &item)) == -EAGAIN && !load(&stage, acquire))
 		sley_yield();
 	fetch_add((uint64_t *)arg, error == 0, relaxed);
@@ -260,7 +250,6 @@ TASK_TEST(race, 1, 2, 4)
 {
 	static uint64_t sent;
 	long rounds = test_scale(20000);
-
 	sent = outcomes[0] = outcomes[1] = outcomes[2] = 0;
 	REQUIRE(sley_chan_new(&chan, 8, 0) == 0);
 	for (long i = 0; i < rounds; i++) {

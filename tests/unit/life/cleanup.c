@@ -14,7 +14,6 @@ static unsigned ran; /* atomic */
 static void note(void *letter)
 {
 	size_t n = strlen(order);
-
 	REQUIRE(n + 1 < sizeof(order));
 	order[n] = (char)(uintptr_t)letter;
 	order[n + 1] = '\0';
@@ -82,7 +81,6 @@ static void waits(void *arg)
 {
 	struct sley_chan *chan = arg;
 	int item;
-
 	REQUIRE(sley_cancelled() == 1);
 	REQUIRE(sley_chan_recv(chan, &item, sley_in(SLEY_MS(1))) == -ETIMEDOUT);
 	REQUIRE(sley_cancel_mask(1) == 1);
@@ -92,7 +90,6 @@ static void waits(void *arg)
 static void is_cancelled(void *chan)
 {
 	int item;
-
 	REQUIRE(sley_cleanup_push(waits, chan) == 0);
 	REQUIRE(sley_chan_recv(chan, &item, SLEY_NEVER) == -ECANCELED);
 	REQUIRE(sley_cleanup_push(waits, chan) == 0);
@@ -104,7 +101,6 @@ static void is_cancelled(void *chan)
 TASK_TEST(masked, 1, 2)
 {
 	struct sley_chan *chan;
-
 	order[0] = '\0';
 	REQUIRE(sley_chan_new(&chan, sizeof(int), 0) == 0);
 	sley_task task = sley_spawn(is_cancelled, chan);
@@ -151,7 +147,6 @@ static void count(void *arg)
 static void needs_another(void *arg)
 {
 	sley_task task = sley_spawn(count, NULL);
-
 	REQUIRE(sley_join(task, SOON) == 0);
 }
 
@@ -175,7 +170,6 @@ TEST(main)
 static void check_block(void *arg)
 {
 	const char *block = arg;
-
 	for (int i = 0; i < 100; i++)
 		REQUIRE(block[i] == 'b');
 	note((void *)'b');
@@ -190,7 +184,6 @@ static void by_value(void *block)
 TASK_TEST(block, 2)
 {
 	char block[100];
-
 	memset(block, 'b', sizeof(block));
 	order[0] = '\0';
 	sley_task task = sley_spawn_copy(by_value, block, sizeof(block));
@@ -244,7 +237,6 @@ static void ends_some_way(void *number)
 static int main_many(void *arg)
 {
 	sley_task tasks[TASKS];
-
 	memset(runs, 0, sizeof(runs));
 	for (uintptr_t i = 0; i < TASKS; i++)
 		tasks[i] = sley_spawn(ends_some_way, (void *)i);
@@ -261,7 +253,6 @@ static int main_many(void *arg)
 TEST(many)
 {
 	struct sley_options options = { .size = sizeof(options), .workers = 4, .stack_slots = 4 };
-
 #ifdef SLEY_ASAN
 	options.stack_slots = TASKS + 64;
 #endif

@@ -14,7 +14,6 @@ static char order[16];
 static void note(void *letter)
 {
 	size_t n = strlen(order);
-
 	REQUIRE(n + 1 < sizeof(order));
 	order[n] = (char)(uintptr_t)letter;
 	order[n + 1] = '\0';
@@ -39,7 +38,6 @@ static void child(void *arg)
 static int main_own(void *arg)
 {
 	sley_task tasks[20];
-
 	REQUIRE(sley_local_set(&plain, arg) == 0);
 	for (uintptr_t i = 0; i < 20; i++)
 		tasks[i] = sley_spawn(child, (void *)(i + 1));
@@ -106,7 +104,6 @@ static void late_cleanup(void *arg)
 static void destroy_busily(void *value)
 {
 	static const struct sley_local other = { note };
-
 	REQUIRE(sley_local_set(&other, value) == -EPERM);
 	REQUIRE(sley_local_get(&plain) == VALUE('p')); /* set earlier, so it is destroyed later */
 	REQUIRE(sley_cancelled() == 1);
@@ -118,7 +115,6 @@ static void destroy_busily(void *value)
 static void busy_end(void *arg)
 {
 	static const struct sley_local busy = { destroy_busily };
-
 	REQUIRE(sley_local_set(&plain, VALUE('p')) == 0);
 	REQUIRE(sley_local_set(&busy, VALUE('d')) == 0);
 	REQUIRE(sley_sleep(SLEY_NEVER) == -ECANCELED);
@@ -143,14 +139,12 @@ TASK_TEST(destructor, 1, 2)
 static void key_on_stack(void *arg)
 {
 	struct sley_local key = { NULL };
-
 	REQUIRE(sley_local_set(&key, VALUE('k')) == -EFAULT);
 }
 
 static int main_refused(void *arg)
 {
 	char text[1024];
-
 	REQUIRE(sley_local_set(NULL, VALUE('a')) == -EINVAL);
 	REQUIRE(sley_local_get(NULL) == NULL);
 	store(&block_test_fail, 1, relaxed);

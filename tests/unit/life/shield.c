@@ -22,7 +22,6 @@ static _Unwind_Reason_Code go_on(int version, _Unwind_Action actions, _Unwind_Ex
 NOINLINE static int throw(void)
 {
 	static struct _Unwind_Exception exception;
-
 	return _Unwind_ForcedUnwind(&exception, go_on, NULL);
 }
 
@@ -59,14 +58,12 @@ static void throw_cleanup(void *arg)
 static int main_once(void *arg)
 {
 	static struct sley_once once;
-
 	return sley_once(&once, throw_once, NULL, SLEY_NEVER);
 }
 
 static int main_next(void *arg)
 {
 	struct sley_stream *stream;
-
 	REQUIRE(sley_stream_new(&stream, throw_next, NULL, NULL, 0, 0) == 0);
 	return sley_stream_next(stream, NULL, SLEY_NEVER);
 }
@@ -74,7 +71,6 @@ static int main_next(void *arg)
 static int main_each(void *arg)
 {
 	struct sley_stream *stream;
-
 	REQUIRE(sley_stream_new(&stream, give_next, NULL, NULL, 0, 0) == 0);
 	return sley_stream_for_each(stream, throw_each, NULL, SLEY_NEVER);
 }
@@ -82,7 +78,6 @@ static int main_each(void *arg)
 static int main_free(void *arg)
 {
 	struct sley_stream *stream;
-
 	REQUIRE(sley_stream_new(&stream, give_next, throw_drop, NULL, 0, 0) == 0);
 	return sley_stream_free(stream, SLEY_NEVER);
 }
@@ -96,14 +91,12 @@ static int main_pop(void *arg)
 static int main_dropped(void *arg)
 {
 	const struct sley_offload_options options = { .size = sizeof(options), .dropped = throw_cleanup };
-
 	return sley_offload_with(&options, throw_cleanup, NULL, 0, 0); /* too late: fn does not run */
 }
 
 static int aborts(int (*main)(void *))
 {
 	struct rlimit none = { 0, 0 };
-
 	setrlimit(RLIMIT_CORE, &none);
 	return sley_run(main, NULL, NULL, NULL);
 }
@@ -153,7 +146,6 @@ TEST(named)
 {
 	for (const struct scenario *s = scenarios; s->name; s++) {
 		char text[8192], expected[100];
-
 		int status = scenario_run(s->name, text, sizeof(text));
 		if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGABRT)
 			fail_msg("%s: status %x: %s", s->name, status, text);

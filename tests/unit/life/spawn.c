@@ -28,7 +28,6 @@ static void set_flag(void *flag)
 TASK_TEST(argument, 2)
 {
 	static unsigned flag;
-
 	flag = 0;
 	sley_task task = sley_spawn(set_flag, &flag);
 	REQUIRE(task > 0);
@@ -49,7 +48,6 @@ static void check_block(void *arg)
 {
 	struct block *block = arg;
 	volatile char here;
-
 	REQUIRE((uintptr_t)block % _Alignof(max_align_t) == 0);
 	REQUIRE(block->first == 1.5L);
 	for (size_t i = 0; i < sizeof(block->rest); i++)
@@ -70,7 +68,6 @@ static void spawner_of_copies(void *arg)
 {
 	struct block block = { .first = 1.5L };
 	sley_task tasks[50];
-
 	for (size_t i = 0; i < sizeof(block.rest); i++)
 		block.rest[i] = (char)i;
 	for (int i = 0; i < 50; i++) {
@@ -96,7 +93,6 @@ static int main_copy(void *arg)
 TEST(copy)
 {
 	struct sley_options few = { .size = sizeof(few), .workers = 2, .stack_slots = 8 };
-
 	run(main_copy, 2);
 	run_with(main_copy, NULL, &few);
 }
@@ -105,7 +101,6 @@ TEST(copy)
 TASK_TEST(copy_limit, 1)
 {
 	static char block[256 << 10];
-
 	REQUIRE(sley_spawn_copy(nothing, block, stack_size / 4 + 1) == -E2BIG);
 	sley_task task = sley_spawn_copy(nothing, block, stack_size / 4);
 	REQUIRE(task > 0 && sley_join(task, SLEY_NEVER) == 0);
@@ -115,7 +110,6 @@ TASK_TEST(copy_limit, 1)
 TASK_TEST(options, 1)
 {
 	struct sley_task_options options = { .size = sizeof(options), .name = "sixteen letters!and more" };
-
 	sley_task task = sley_spawn_with(&options, nothing, NULL, SLEY_BY_POINTER);
 	REQUIRE(task > 0);
 	REQUIRE(memcmp(record_of(task)->name, "sixteen letters!", 16) == 0);
@@ -132,7 +126,6 @@ TASK_TEST(options, 1)
 TASK_TEST(copy_no_memory, 1)
 {
 	char bytes[100] = { 0 };
-
 	store(&block_test_fail, 1, relaxed);
 	REQUIRE(sley_spawn_copy(nothing, bytes, sizeof(bytes)) == -ENOMEM);
 	unsigned alive = live_tasks();
@@ -155,7 +148,6 @@ static void count_begun(void *arg)
 static struct rlimit limit_data(rlim_t bytes)
 {
 	struct rlimit old, low;
-
 	REQUIRE(getrlimit(RLIMIT_DATA, &old) == 0);
 	low = old;
 	low.rlim_cur = bytes;
@@ -168,7 +160,6 @@ static int main_no_memory(void *arg)
 	struct sley_task_options private = { .size = sizeof(private), .private_stack = 1, .detached = 1 };
 	unsigned spawned = 0;
 	int64_t error;
-
 	begun = 0;
 	struct rlimit old = limit_data(4096); /* 0 would be ignored: mm/mmap.c, for Valgrind */
 	while ((error = sley_go(count_begun, NULL)) == 0 && spawned < 1000000)
@@ -201,7 +192,6 @@ static int main_max_tasks(void *arg)
 {
 	static struct sley_chan *gate;
 	sley_task tasks[9];
-
 	REQUIRE(sley_chan_new(&gate, 0, 0) == 0);
 	for (int i = 0; i < 9; i++) /* the tenth is this one */
 		REQUIRE((tasks[i] = sley_spawn(nothing, NULL)) > 0);
@@ -222,7 +212,6 @@ static int main_max_tasks(void *arg)
 TEST(max_tasks)
 {
 	struct sley_options options = { .size = sizeof(options), .workers = 1, .max_tasks = 10 };
-
 	run_with(main_max_tasks, NULL, &options);
 }
 
@@ -237,7 +226,6 @@ static void join_self(void *arg)
 TASK_TEST(join_errors, 1)
 {
 	struct sley_task_options detached = { .size = sizeof(detached), .detached = 1 };
-
 	REQUIRE(sley_join(0, SLEY_NEVER) == -ESRCH);
 	REQUIRE(sley_join(-1, SLEY_NEVER) == -ESRCH);
 	REQUIRE(sley_join(INT64_MIN, SLEY_NEVER) == -ESRCH);
@@ -248,7 +236,7 @@ TASK_TEST(join_errors, 1)
 	REQUIRE(sley_join(task, SLEY_NEVER) == -ESRCH); /* double */
 	sley_task next = sley_spawn(nothing, NULL);
 	REQUIRE(((next ^ task) & SLEY_TASK_INDEX_MASK) == 0 && next != task); /* the same entry, another generation */
-	REQUIRE(sley_join(task, SLEY_NEVER) == -ESRCH);                        /* stale */
+	REQUIRE(sley_join(task, SLEY_NEVER) == -ESRCH);                       /* stale */
 	REQUIRE(sley_join(next, SLEY_NEVER) == 0);
 	task = sley_spawn_with(&detached, nothing, NULL, SLEY_BY_POINTER);
 	REQUIRE(sley_join(task, SLEY_NEVER) == -EINVAL);
@@ -270,14 +258,12 @@ static void wait_at_gate(void *gate)
 static void join_first(void *arg)
 {
 	struct joining *j = arg;
-
 	j->result[0] = sley_join(j->target, SLEY_NEVER);
 }
 
 static void join_second(void *arg)
 {
 	struct joining *j = arg;
-
 	j->result[1] = sley_join(j->target, SLEY_NEVER);
 }
 
@@ -285,7 +271,6 @@ static void join_second(void *arg)
 TASK_TEST(two_joins, 1, 2)
 {
 	static struct joining j;
-
 	REQUIRE(sley_chan_new(&j.gate, 0, 0) == 0);
 	j.target = sley_spawn(wait_at_gate, j.gate);
 	sley_task first = sley_spawn(join_first, &j);
@@ -317,7 +302,6 @@ static void end_at_once(void *arg)
 TASK_TEST(late_join, 1)
 {
 	static struct joining j;
-
 	sley_task first = sley_spawn(join_first, &j);
 	j.target = sley_spawn(end_at_once, NULL);
 	sley_task second = sley_spawn(join_second, &j);
@@ -336,7 +320,6 @@ static unsigned joined;
 static void join_race(void *arg)
 {
 	int error = sley_join(*(sley_task *)arg, SLEY_NEVER);
-
 	REQUIRE(error == 0 || error == -EINVAL || error == -ESRCH);
 	if (error == 0)
 		fetch_add(&joined, 1, relaxed);
@@ -346,7 +329,6 @@ static void join_race(void *arg)
 TASK_TEST(join_race, 2, 4)
 {
 	long rounds = test_scale(5000);
-
 	for (long i = 0; i < rounds; i++) {
 		sley_task *target = malloc(sizeof(*target)), joiners[4];
 		store(&joined, 0, relaxed);
@@ -369,7 +351,6 @@ static unsigned turns[3];
 static void take_turns(void *arg)
 {
 	unsigned me = (unsigned)(uintptr_t)arg;
-
 	for (unsigned i = 0; i < 1000; i++) {
 		store(&turns[me], i, relaxed);
 		sley_yield();
@@ -383,7 +364,6 @@ static void take_turns(void *arg)
 TASK_TEST(yield, 1)
 {
 	sley_task tasks[3];
-
 	memset(turns, 0, sizeof(turns));
 	for (uintptr_t i = 0; i < 3; i++)
 		tasks[i] = sley_spawn(take_turns, (void *)i);
@@ -418,7 +398,6 @@ static void check_self(void *arg)
 static int main_self(void *arg)
 {
 	static sley_task task;
-
 	task = sley_spawn(check_self, &task);
 	REQUIRE(sley_join(task, SLEY_NEVER) == 0);
 	REQUIRE(sley_self() > 0 && sley_self() != task);
@@ -437,7 +416,6 @@ TEST(self)
 static void keep_errno(void *arg)
 {
 	int mine = (int)(uintptr_t)arg;
-
 	REQUIRE(errno == 0); /* a new task's */
 	for (int i = 0; i < 200; i++) {
 		errno = mine;
@@ -456,7 +434,6 @@ static void keep_errno_round(void)
 {
 	enum { TASKS = 64 };
 	sley_task tasks[TASKS];
-
 	for (uintptr_t i = 0; i < TASKS; i++)
 		tasks[i] = sley_spawn(keep_errno, (void *)(i + 1));
 	for (int i = 0; i < TASKS; i++) {
@@ -471,7 +448,6 @@ TASK_TEST(errno, 2, 4)
 {
 	uint64_t before = counter(SLEY_COUNTER_migrations);
 	sley_time deadline = SOON;
-
 	do { /* a busy machine may leave everybody where they were */
 		REQUIRE(sley_now() < deadline);
 		keep_errno_round();
@@ -505,7 +481,6 @@ static void *plain_thread(void *unused)
 {
 	char bytes[64 << 10] = { 0 };
 	unsigned value = 77;
-
 	plain.results[0] = sley_join(1, SLEY_NEVER);
 	plain.results[1] = sley_sleep(0);
 	plain.results[2] = (int)sley_spawn_copy(nothing, bytes, sizeof(bytes) + 1);
@@ -520,7 +495,6 @@ static void *plain_thread(void *unused)
 TASK_TEST(plain_thread, 1, 2)
 {
 	pthread_t thread;
-
 	plain.flag = plain.copied = 0;
 	REQUIRE(pthread_create(&thread, NULL, plain_thread, NULL) == 0);
 	sley_time deadline = SOON;
@@ -541,7 +515,6 @@ static int main_forgotten(void *unused)
 {
 	static char text[1024];
 	sley_task task;
-
 	capture_begin();
 	for (int run = 0; run < 2; run++) {
 		sley_time deadline = SOON;
@@ -552,7 +525,8 @@ static int main_forgotten(void *unused)
 		REQUIRE(task == -EAGAIN);
 	}
 	capture_end(text, sizeof(text));
-	REQUIRE(occurrences(text, "no task can be spawned: of 200, ") == 1 && occurrences(text, " as ends: join them") == 1);
+	REQUIRE(occurrences(text, "no task can be spawned: of 200, ") == 1 &&
+		occurrences(text, " as ends: join them") == 1);
 	return 0;
 }
 
@@ -560,6 +534,5 @@ static int main_forgotten(void *unused)
 TEST(forgotten)
 {
 	struct sley_options options = { .size = sizeof(options), .workers = 1, .max_tasks = 200 };
-
 	run_with(main_forgotten, NULL, &options);
 }

@@ -15,7 +15,6 @@ struct connection connect_pair(void)
 	socklen_t size = sizeof(any);
 	struct connection c;
 	char address[64];
-
 	int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	REQUIRE(bind(listener, (struct sockaddr *)&any, sizeof(any)) == 0 && listen(listener, 1) == 0);
 	REQUIRE(getsockname(listener, (struct sockaddr *)&any, &size) == 0);
@@ -37,7 +36,6 @@ void wait_to_read(void *arg)
 {
 	struct waiting *w = arg;
 	char byte;
-
 	w->result = sley_read(w->fd, &byte, 1, SLEY_NEVER);
 }
 
@@ -45,6 +43,5 @@ void wait_to_write(void *arg)
 {
 	struct waiting *w = arg;
 	static char bytes[8 << 20];
-
 	w->result = sley_write_full(w->fd, bytes, sizeof(bytes), SLEY_NEVER);
 }

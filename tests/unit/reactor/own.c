@@ -20,7 +20,6 @@ TASK_TEST(close, 1, 3)
 {
 	struct waiting *read = calloc(1, sizeof(*read)), *write = calloc(1, sizeof(*write));
 	int pair[2];
-
 	for (int foreign = 0; foreign < 2; foreign++) {
 		struct connection c = connect_pair();
 		REQUIRE(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == 0);
@@ -47,7 +46,6 @@ TASK_TEST(plain_close, 1)
 	struct waiting *own = calloc(1, sizeof(*own)), *foreign = calloc(1, sizeof(*foreign));
 	struct connection c = connect_pair();
 	int pair[2];
-
 	REQUIRE(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == 0);
 	own->fd = c.ours;
 	foreign->fd = pair[0];
@@ -71,7 +69,6 @@ static unsigned watched(int number)
 {
 	char name[64], link[64], line[256];
 	unsigned count = 0;
-
 	for (int fd = 0; fd < 64; fd++) {
 		snprintf(name, sizeof(name), "/proc/self/fd/%d", fd);
 		ssize_t size = readlink(name, link, sizeof(link));
@@ -92,7 +89,6 @@ static unsigned watched(int number)
 static int main_duplicate(void *arg)
 {
 	char byte;
-
 	for (int foreign = 0; foreign < 2; foreign++) {
 		int pair[2];
 		if (foreign)
@@ -130,7 +126,6 @@ TASK_TEST(reuse, 1, 2)
 {
 	long rounds = test_scale(2000);
 	char byte;
-
 	for (long i = 0; i < rounds; i++) {
 		struct connection c = connect_pair();
 		/* an event of the old descriptor that nobody has collected yet */
@@ -155,7 +150,6 @@ TASK_TEST(reuse_waited, 1)
 	struct waiting *old = calloc(1, sizeof(*old));
 	struct connection c = connect_pair();
 	char byte;
-
 	old->fd = c.ours;
 	sley_task task = sley_spawn(wait_to_read, old);
 	await_state(task, SLEY_TASK_WAITING, SLEY_WAIT_READ);
@@ -178,7 +172,6 @@ static void read_twice(void *arg)
 {
 	struct waiting *w = arg;
 	char bytes[10];
-
 	store(&w->first, sley_read(w->fd, bytes, sizeof(bytes), SLEY_NEVER), relaxed);
 	w->result = sley_read(w->fd, bytes, sizeof(bytes), SLEY_NEVER); /* it is drained: no try before the wait */
 }
@@ -197,7 +190,6 @@ TASK_TEST(reuse_cancelled, 1)
 	struct waiting *old = calloc(1, sizeof(*old));
 	struct connection c = connect_pair();
 	char byte;
-
 	old->fd = c.ours;
 	sley_task task = sley_spawn(read_twice, old);
 	REQUIRE(write(c.theirs, "o", 1) == 1);
@@ -230,7 +222,6 @@ static struct connection lingering(int seconds)
 	struct connection c = connect_pair();
 	struct linger linger = { 1, seconds };
 	static char bytes[1 << 16];
-
 	REQUIRE(setsockopt(c.ours, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger)) == 0);
 	while (send(c.ours, bytes, sizeof(bytes), MSG_DONTWAIT) > 0)
 		;
@@ -247,7 +238,6 @@ TASK_TEST(linger, 1, 2, 4)
 	struct hold hold = { 0 };
 	struct connection c = lingering(LINGER);
 	int copy = dup(c.ours);
-
 	REQUIRE(sley_close(c.ours) == 0);
 	REQUIRE(sley_close(copy) == 0);
 	close(c.theirs);
@@ -296,7 +286,6 @@ TASK_TEST(late_wait, 2, 4)
 {
 	static struct connection c;
 	struct waiting *w = calloc(1, sizeof(*w));
-
 	c = connect_pair();
 	w->fd = c.ours;
 	race_stop("closing");

@@ -23,7 +23,7 @@
 /* What a task read, one result after the other. */
 struct reader {
 	int fd;
-	unsigned count;      /* atomic */
+	unsigned count; /* atomic */
 	ssize_t result[100];
 };
 
@@ -32,7 +32,6 @@ static void read_to_end(void *arg)
 	struct reader *r = arg;
 	char buffer[100];
 	ssize_t n;
-
 	do {
 		n = sley_read(r->fd, buffer, sizeof(buffer), SLEY_NEVER);
 		r->result[r->count] = n;
@@ -43,7 +42,6 @@ static void read_to_end(void *arg)
 static void await_count(struct reader *r, unsigned count)
 {
 	sley_time deadline = SOON;
-
 	while (load(&r->count, acquire) < count) {
 		REQUIRE(sley_now() < deadline);
 		sley_yield();
@@ -56,7 +54,6 @@ TASK_TEST(edges, 1, 2)
 	struct reader *r = calloc(1, sizeof(*r));
 	struct connection c = connect_pair();
 	char bytes[250] = { 0 };
-
 	r->fd = c.ours;
 	sley_task task = sley_spawn(read_to_end, r);
 	/* each write finds the reader parked after a short read, or about to */
@@ -119,7 +116,6 @@ TASK_TEST(reset, 1)
 	struct linger at_once = { 1, 0 };
 	struct connection c = connect_pair();
 	struct reader *r = calloc(1, sizeof(*r));
-
 	r->fd = c.ours;
 	sley_task task = sley_spawn(read_to_end, r);
 	await_state(task, SLEY_TASK_WAITING, SLEY_WAIT_READ);
@@ -154,9 +150,10 @@ static void send_descriptor(int socket, int fd, const char *bytes, size_t n)
 {
 	struct iovec v = { (void *)(uintptr_t)bytes, n };
 	char control[CMSG_SPACE(sizeof(fd))] = { 0 };
-	struct msghdr message = { .msg_iov = &v, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control) };
+	struct msghdr message = {
+		.msg_iov = &v, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control)
+	};
 	struct cmsghdr *c = CMSG_FIRSTHDR(&message);
-
 	c->cmsg_level = SOL_SOCKET;
 	c->cmsg_type = SCM_RIGHTS;
 	c->cmsg_len = CMSG_LEN(sizeof(fd));
@@ -169,7 +166,6 @@ TASK_TEST(passed_descriptors, 1)
 {
 	char address[64], buffer[100];
 	struct sockaddr_un name = { .sun_family = AF_UNIX };
-
 	snprintf(name.sun_path, sizeof(name.sun_path), "/tmp/sley-test-reactor-%d", getpid());
 	snprintf(address, sizeof(address), "unix:%s", name.sun_path);
 	unlink(name.sun_path);
@@ -201,7 +197,6 @@ TASK_TEST(passed_descriptors, 1)
 static void write_much(void *arg)
 {
 	static char bytes[4 << 20];
-
 	REQUIRE(sley_write_full(*(int *)arg, bytes, sizeof(bytes), SLEY_NEVER) == sizeof(bytes));
 }
 
@@ -212,7 +207,6 @@ TASK_TEST(write, 1, 2)
 	static char buffer[64 << 10];
 	size_t got = 0;
 	int *fd = malloc(sizeof(*fd));
-
 	*fd = c.ours;
 	sley_task task = sley_spawn(write_much, fd);
 	await_state(task, SLEY_TASK_WAITING, SLEY_WAIT_WRITE);
@@ -240,7 +234,6 @@ static void check_busy(int fd, int peer)
 	struct waiting *read = calloc(1, sizeof(*read)), *write = calloc(1, sizeof(*write));
 	static char bytes[64 << 10];
 	char byte;
-
 	read->fd = write->fd = fd;
 	sley_task reader = sley_spawn(wait_to_read, read), writer = sley_spawn(wait_to_write, write);
 	await_state(reader, SLEY_TASK_WAITING, SLEY_WAIT_READ);
@@ -270,7 +263,6 @@ TASK_TEST(busy, 1, 2)
 {
 	struct connection c = connect_pair();
 	int pair[2];
-
 	check_busy(c.ours, c.theirs);
 	REQUIRE(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == 0);
 	check_busy(pair[0], pair[1]);
@@ -286,8 +278,7 @@ TASK_TEST(many, 1, 3)
 	enum { MANY = 200 };
 	struct waiting *w = calloc(MANY, sizeof(*w));
 	sley_task tasks[MANY];
-	int (*pairs)[2] = calloc(MANY, sizeof(*pairs));
-
+	int(*pairs)[2] = calloc(MANY, sizeof(*pairs));
 	for (int round = 0; round < 20; round++) {
 		for (int i = 0; i < MANY; i++) {
 			if (round == 0)
@@ -315,14 +306,12 @@ static void wait_for_count(void *arg)
 {
 	struct waiting *waiting = arg;
 	uint64_t count;
-
 	waiting->result = sley_read(waiting->fd, &count, sizeof(count), SOON);
 }
 
 static void wait_to_splice(void *arg)
 {
 	struct waiting *waiting = arg;
-
 	waiting->result = sley_splice(waiting->fd, NULL, pipe_to[1], NULL, sizeof(uint64_t), 0, SOON);
 }
 
@@ -331,7 +320,6 @@ static void check_used_up(void (*wait)(void *), int from, int to)
 {
 	struct waiting *waiting = calloc(1, sizeof(*waiting));
 	uint64_t one = 1;
-
 	waiting->fd = from;
 	sley_task task = sley_spawn(wait, waiting);
 	await_state(task, SLEY_TASK_WAITING, SLEY_WAIT_READ);
@@ -348,7 +336,6 @@ static void check_used_up(void (*wait)(void *), int from, int to)
 static void terminal(int ends[2])
 {
 	struct termios raw;
-
 	ends[0] = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
 	REQUIRE(ends[0] >= 0 && unlockpt(ends[0]) == 0);
 	ends[1] = open(ptsname(ends[0]), O_RDWR | O_NOCTTY | O_CLOEXEC);
@@ -361,7 +348,6 @@ static void terminal(int ends[2])
 TASK_TEST(used_up, 1)
 {
 	int ends[2];
-
 	terminal(ends);
 	REQUIRE(pipe2(pipe_to, O_CLOEXEC) == 0);
 	check_used_up(wait_for_count, ends[0], ends[1]);

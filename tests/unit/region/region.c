@@ -20,7 +20,6 @@ static int find_memfd(const char *name)
 	char path[300], target[300], expected[64];
 	DIR *directory = opendir("/proc/self/fd");
 	int found = -1;
-
 	REQUIRE(directory != NULL);
 	snprintf(expected, sizeof(expected), "/memfd:%s (deleted)", name);
 	for (struct dirent *entry; (entry = readdir(directory));) {
@@ -48,7 +47,6 @@ static int main_nothing(void *arg)
 static int reopen(pid_t pid, int fd, int flags)
 {
 	char path[64];
-
 	snprintf(path, sizeof(path), "/proc/%d/fd/%d", pid, fd);
 	return open(path, flags | O_CLOEXEC);
 }
@@ -57,7 +55,6 @@ static int reopen(pid_t pid, int fd, int flags)
 static int attack(pid_t owner, int fd)
 {
 	struct sley_region_header header;
-
 	int writable = reopen(owner, fd, O_RDWR), readable = reopen(owner, fd, O_RDONLY);
 	if (writable < 0 || readable < 0)
 		return 1;
@@ -85,7 +82,6 @@ static int attack(pid_t owner, int fd)
 TEST(seals)
 {
 	int status;
-
 	run(main_nothing, 1);
 	test_need_kernel("qemu-user drops MADV_REMOVE");
 	pid_t owner = getpid();
@@ -117,9 +113,10 @@ static uint64_t check_table(const struct sley_region_table *table, uint64_t end,
 TEST(layout)
 {
 	struct sley_region_header header;
-	struct sley_options options = { .size = sizeof(options), .name = "a name that is longer than 31 bytes", .workers = 2 };
+	struct sley_options options = { .size = sizeof(options),
+					.name = "a name that is longer than 31 bytes",
+					.workers = 2 };
 	int fd = find_memfd(SLEY_REGION_NAME);
-
 	run_with(main_nothing, NULL, &options);
 	assert_int_equal(fd, find_memfd(SLEY_REGION_NAME));
 	assert_int_equal(pread(fd, &header, sizeof(header), 0), sizeof(header));
@@ -153,7 +150,6 @@ static int main_phase(void *arg)
 {
 	struct sley_region_header *header = region.header;
 	bool seen = false;
-
 	REQUIRE(load(&header->phase, relaxed) == SLEY_PHASE_RUNNING);
 	REQUIRE(header->worker_count >= 2 && header->stack_size == 256 << 10 && header->slots == SLOTS);
 	REQUIRE(header->stacks_end > header->stacks_begin);
@@ -188,7 +184,6 @@ TEST(workers)
 static void await_level(unsigned level)
 {
 	sley_time deadline = SOON;
-
 	while (load(&region.header->level, relaxed) != level) {
 		REQUIRE(sley_now() < deadline);
 		REQUIRE(sley_sleep(sley_in(SLEY_MS(1))) == 0);
@@ -212,7 +207,6 @@ TASK_TEST(control, 1)
 {
 	int fd = reopen(getpid(), find_memfd(SLEY_CONTROL_NAME), O_RDWR);
 	struct sley_control *control = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-
 	REQUIRE(fd >= 0 && control != MAP_FAILED);
 	REQUIRE(control->magic == SLEY_CONTROL_MAGIC && control->version == SLEY_REGION_VERSION);
 	REQUIRE(load(&region.header->level, relaxed) == SLEY_LEVEL_STATES);
@@ -235,7 +229,8 @@ TASK_TEST(control, 1)
 	sley_task task = sley_spawn(yield_some, NULL);
 	const struct sley_region_site *site = &region.sites[record_of(task)->site];
 	REQUIRE(sley_join(task, SLEY_NEVER) == 0);
-	if (load(&region.header->level, relaxed) == SLEY_LEVEL_TIMES) { /* else this machine was too slow for the lease */
+	if (load(&region.header->level, relaxed) ==
+	    SLEY_LEVEL_TIMES) { /* else this machine was too slow for the lease */
 		REQUIRE(record_of(sley_self())->since_ns >= before && record_of(sley_self())->since_ns <= sley_now());
 		REQUIRE(site->spawned == 1 && site->yields == 100 && site->waits == 0);
 	}
@@ -259,10 +254,10 @@ static int main_sums(void *arg)
 	sley_task tasks[TASKS];
 	uint64_t spawned = counter(SLEY_COUNTER_spawned), ended = counter(SLEY_COUNTER_ended);
 	uint64_t yields = counter(SLEY_COUNTER_yields);
-
 	REQUIRE(spawned - ended == 1 && live_tasks() == 1);
 	for (int i = 0; i < TASKS; i++) {
-		tasks[i] = sley_spawn_at(SLEY_SITE("either"), NULL, i % 2 ? yield_some : sleep_once, NULL, SLEY_BY_POINTER);
+		tasks[i] = sley_spawn_at(SLEY_SITE("either"), NULL, i % 2 ? yield_some : sleep_once, NULL,
+					 SLEY_BY_POINTER);
 		REQUIRE(live_tasks() == (unsigned)i + 2);
 	}
 	for (int i = 0; i < TASKS; i++) {

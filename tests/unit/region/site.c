@@ -17,7 +17,6 @@ static int open_region(void **state)
 TEST(record)
 {
 	static struct sley_site site = { "directory/file.c", "spawner", "entry", 123, 0 };
-
 	uint32_t id = region_site(&site);
 	assert_true(id > 0);
 	assert_int_equal(region_site(&site), id);
@@ -33,8 +32,8 @@ TEST(record)
 TEST(cut)
 {
 	static char path[400], name[400];
-	static struct sley_site long_site = { path, name, name, 1, 0 }, empty = { NULL, NULL, NULL, 2, 0 }, fits = { path + 400 - 112, NULL, NULL, 3, 0 };
-
+	static struct sley_site long_site = { path, name, name, 1, 0 }, empty = { NULL, NULL, NULL, 2, 0 },
+				fits = { path + 400 - 112, NULL, NULL, 3, 0 };
 	for (size_t i = 0; i < sizeof(path) - 1; i++)
 		path[i] = (char)('a' + i % 26);
 	memset(name, 'n', sizeof(name) - 1);
@@ -56,7 +55,6 @@ static uint32_t ids[4][100];
 static void *register_all(void *arg)
 {
 	uint32_t *mine = ids[(uintptr_t)arg];
-
 	for (int i = 0; i < 100; i++)
 		mine[i] = region_site(&shared[i]);
 	return NULL;
@@ -66,7 +64,6 @@ static void *register_all(void *arg)
 TEST(threads)
 {
 	pthread_t threads[4];
-
 	for (unsigned i = 0; i < 100; i++)
 		shared[i] = (struct sley_site){ "file.c", "function", "entry", i, 0 };
 	for (uintptr_t i = 0; i < 4; i++)

@@ -28,7 +28,6 @@ static void run_unlooked(int (*main)(void *), void *arg, const struct sley_optio
 NOINLINE static void dig(size_t depth)
 {
 	char frame[4000];
-
 	__asm__ volatile("" : : "r"(frame) : "memory"); /* it is really there */
 	frame[0] = frame[sizeof(frame) - 1] = 1;
 	if (depth > sizeof(frame))
@@ -50,7 +49,6 @@ static const struct sley_region_site *site_of(sley_task task)
 static void await_look(bool (*done)(void *), void *arg)
 {
 	sley_time deadline = SOON;
-
 	while (!done(arg)) {
 		REQUIRE(sley_now() < deadline);
 		REQUIRE(sley_sleep(sley_in(SLEY_MS(5))) == 0);
@@ -61,7 +59,6 @@ static unsigned resident(const struct slot *slot)
 {
 	unsigned char pages[SIZE / 4096];
 	unsigned n = 0;
-
 	REQUIRE(mincore(slot->low, SIZE, pages) == 0);
 	for (size_t i = 0; i < SIZE / PAGE; i++)
 		n += pages[i] & 1;
@@ -75,7 +72,6 @@ static struct sley_group gate;
 NOINLINE static void park_with(size_t bytes)
 {
 	volatile char frame[bytes];
-
 	memset((char *)frame, 3, bytes);
 	REQUIRE(sley_group_wait(&gate, SLEY_NEVER) == 0);
 	REQUIRE(frame[0] == 3 && frame[bytes - 1] == 3);
@@ -89,7 +85,6 @@ static void park(void *bytes)
 static int main_parked(void *arg)
 {
 	sley_task small, large, largest;
-
 	REQUIRE(sley_group_add(&gate, 1) == 0);
 	REQUIRE((small = sley_spawn(park, (void *)100)) > 0);
 	for (size_t bytes = 50000; bytes <= 100000; bytes += 50000) {
@@ -123,7 +118,6 @@ static int main_parked(void *arg)
 TEST(parked)
 {
 	struct sley_options options = { .size = sizeof(options), .workers = 2 };
-
 	run_unlooked(main_parked, NULL, &options);
 }
 
@@ -134,7 +128,6 @@ static struct slot *dug; /* whose stack the last digger had */
 static void dig_and_park(void *unused)
 {
 	char mark[100];
-
 	memset(mark, 0x5a, sizeof(mark));
 	dig(150000);
 	store(&dug, task_self()->tenant.slot, release);
@@ -165,7 +158,6 @@ static int main_touched(void *private)
 {
 	struct sley_task_options options = { .size = sizeof(options), .private_stack = private != NULL };
 	uint64_t given = counter(SLEY_COUNTER_given_back);
-
 	REQUIRE(sley_group_add(&gate, 1) == 0);
 	sley_task task = sley_spawn_with(&options, dig_and_park, NULL, SLEY_BY_POINTER);
 	await_state(task, SLEY_TASK_WAITING, SLEY_WAIT_GROUP);
@@ -189,7 +181,6 @@ static int main_touched(void *private)
 TEST(touched)
 {
 	struct sley_options options = { .size = sizeof(options), .workers = 2 };
-
 	run_unlooked(main_touched, NULL, &options);
 	run_unlooked(main_touched, &gate, &options);
 }
@@ -211,7 +202,6 @@ static int main_ended(void *private)
 {
 	struct sley_task_options options = { .size = sizeof(options), .private_stack = private != NULL };
 	const struct sley_region_site *site = NULL;
-
 	for (int i = 0; i < 3; i++) {
 		sley_task task =
 			sley_spawn_with(&options, dig_down, (void *)(size_t)(i == 1 ? 120000 : 100), SLEY_BY_POINTER);
@@ -230,7 +220,6 @@ static int main_ended(void *private)
 TEST(ended)
 {
 	struct sley_options options = { .size = sizeof(options), .workers = 1 };
-
 	run_unlooked(main_ended, NULL, &options);
 	run_unlooked(main_ended, &gate, &options);
 }
@@ -238,7 +227,6 @@ TEST(ended)
 static int main_mixed(void *unused)
 {
 	const struct sley_region_site *sites[2] = { NULL };
-
 	for (int i = 0; i < 2; i++) {
 		sley_task task = i == 0 ? sley_spawn(dig_down, (void *)(size_t)100000)
 					: sley_spawn(dig_down, (void *)(size_t)100);
@@ -258,7 +246,6 @@ static int main_mixed(void *unused)
 TEST(mixed)
 {
 	struct sley_options options = { .size = sizeof(options), .workers = 1 };
-
 	run_unlooked(main_mixed, NULL, &options);
 }
 
@@ -293,7 +280,6 @@ static void *look_all_the_time(void *unused)
 NOINLINE static void descend(unsigned seed, unsigned depth)
 {
 	volatile unsigned frame[300];
-
 	for (unsigned i = 0; i < 300; i++)
 		frame[i] = seed * 31 + depth * 7 + i;
 	if (depth > 0)
@@ -308,7 +294,6 @@ NOINLINE static void descend(unsigned seed, unsigned depth)
 static void patterned(void *arg)
 {
 	unsigned seed = (unsigned)(uintptr_t)arg;
-
 	for (unsigned round = 0; round < 5; round++)
 		descend(seed, seed % 12);
 }
@@ -319,7 +304,6 @@ static int main_race(void *unused)
 	static sley_task tasks[TASKS];
 	long rounds = test_scale(20);
 	pthread_t thread;
-
 	stop = 0;
 	trims = 0;
 	REQUIRE(pthread_create(&thread, NULL, look_all_the_time, NULL) == 0);
@@ -343,7 +327,6 @@ static int main_race(void *unused)
 TEST(race)
 {
 	struct sley_options options = { .size = sizeof(options), .workers = 2 };
-
 	run_with(main_race, NULL, &options);
 #ifndef SLEY_ASAN
 	options.stack_slots = 2;
@@ -363,7 +346,6 @@ static int main_quiet(void *unused)
 TEST(runs)
 {
 	struct sley_options options = { .size = sizeof(options), .workers = 1, .stack_slots = 3 };
-
 	store(&depth_interval, 0, relaxed);
 	run(main_quiet, 1);
 #ifndef SLEY_ASAN

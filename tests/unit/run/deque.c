@@ -23,7 +23,6 @@ static uintptr_t number_of(struct task *task)
 TEST(owner)
 {
 	static struct deque deque;
-
 	assert_null(deque_pop(&deque));
 	for (int lap = 0; lap < 5; lap++) {
 		for (uintptr_t i = 0; i < DEQUE_SIZE; i++) {
@@ -45,7 +44,6 @@ TEST(steal_half)
 {
 	static struct deque deque;
 	struct task *loot[DEQUE_SIZE / 2];
-
 	assert_int_equal(deque_steal(&deque, loot), 0);
 	for (unsigned n = 1; n <= DEQUE_SIZE; n++) {
 		for (uintptr_t i = 0; i < n; i++)
@@ -65,7 +63,6 @@ TEST(wrap)
 {
 	static struct deque deque;
 	struct task *loot[DEQUE_SIZE / 2];
-
 	deque.head = deque.tail = UINT32_MAX - 10;
 	for (uintptr_t i = 0; i < 40; i++)
 		assert_true(deque_push(&deque, item(i)));
@@ -95,7 +92,6 @@ static void *thief(void *unused)
 {
 	struct task *loot[DEQUE_SIZE / 2];
 	unsigned n;
-
 	do {
 		n = deque_steal(&shared.deque, loot);
 		REQUIRE(n <= DEQUE_SIZE / 2);
@@ -123,7 +119,6 @@ TEST(concurrent)
 	pthread_t threads[THIEVES];
 	uintptr_t total = (uintptr_t)test_scale(3000000), next = 0;
 	unsigned random = 1;
-
 	memset(&shared, 0, sizeof(shared));
 	shared.seen = calloc(total, 1);
 	assert_non_null(shared.seen);

@@ -25,7 +25,6 @@ static void refused(void *arg)
 	struct sley_task_options options = { .size = sizeof(options) };
 	uint64_t faults = counter(SLEY_COUNTER_faults);
 	int value = 0;
-
 	REQUIRE(stack_is_copying(&value));
 	REQUIRE(sley_spawn(nothing, &value) == -EFAULT);
 	REQUIRE(sley_go(nothing, &value) == -EFAULT);
@@ -59,7 +58,6 @@ static int main_refused(void *arg)
 TEST(refused)
 {
 	char text[4096];
-
 	capture_begin();
 	run(main_refused, 1);
 	capture_end(text, sizeof(text));
@@ -74,7 +72,6 @@ static void report(void *arg)
 {
 	struct sley_mutex mutex = SLEY_MUTEX_INIT;
 	int value;
-
 	reporter = sley_self();
 	if (arg)
 		REQUIRE(sley_mutex_lock(&mutex, SLEY_NEVER) == -EFAULT);
@@ -88,7 +85,6 @@ static sley_task first_id;
 static int main_line(void *arg)
 {
 	struct sley_task_options options = { .size = sizeof(options), .name = "offender" };
-
 	for (int i = 0; i < 3; i++) {
 		line_of_first = __LINE__ + 1;
 		sley_task task = sley_spawn_with(&options, report, &line_of_first, SLEY_BY_POINTER);
@@ -107,7 +103,6 @@ static int main_line(void *arg)
 TEST(line)
 {
 	char text[4096], expected[256];
-
 	capture_begin();
 	run(main_line, 2);
 	run(main_line, 1); /* not again in a later run */
@@ -145,7 +140,6 @@ static void share_own_stack(void *arg)
 	struct sley_mutex mutex = SLEY_MUTEX_INIT;
 	struct sley_group group = SLEY_GROUP_INIT;
 	int value = 0;
-
 	sley_task task = sley_spawn(add_one, &value);
 	REQUIRE(task > 0 && sley_join(task, SLEY_NEVER) == 0 && value == 1);
 	REQUIRE(sley_mutex_lock(&mutex, SLEY_NEVER) == 0 && sley_mutex_unlock(&mutex) == 0);
@@ -159,7 +153,6 @@ TASK_TEST(private, 1, 2)
 {
 	struct sley_task_options private = { .size = sizeof(private), .private_stack = 1 };
 	uint64_t faults = counter(SLEY_COUNTER_faults);
-
 	share_own_stack(NULL); /* main's stack is private */
 	sley_task task = sley_spawn_with(&private, share_own_stack, NULL, SLEY_BY_POINTER);
 	REQUIRE(task > 0 && sley_join(task, SLEY_NEVER) == 0);
@@ -172,7 +165,6 @@ static void send_back(void *arg)
 {
 	char item[100];
 	uint64_t word;
-
 	REQUIRE(sley_chan_recv(large, item, SLEY_NEVER) == 0);
 	REQUIRE(sley_chan_send(large, item, SLEY_NEVER) == 0);
 	REQUIRE(sley_chan_recv(small, &word, SLEY_NEVER) == 0);
@@ -189,7 +181,6 @@ static void use_own_buffers(void *arg)
 	char item[100] = { 'x' }, back[100] = { 0 };
 	uint64_t word = 12345, word_back = 0;
 	int fd[2];
-
 	item[99] = 'y';
 	sley_task task = sley_spawn_copy(check_copy, item, sizeof(item));
 	REQUIRE(task > 0 && sley_join(task, SLEY_NEVER) == 0);
@@ -211,7 +202,6 @@ static int main_buffers(void *arg)
 {
 	uint64_t faults = counter(SLEY_COUNTER_faults);
 	sley_task tasks[2];
-
 	REQUIRE(sley_chan_new(&large, 100, 0) == 0 && sley_chan_new(&small, 8, 0) == 0);
 	tasks[0] = sley_spawn(send_back, NULL);
 	tasks[1] = sley_spawn(use_own_buffers, NULL);
@@ -225,7 +215,6 @@ static int main_buffers(void *arg)
 TEST(own_buffers)
 {
 	struct sley_options one_slot = { .size = sizeof(one_slot), .workers = 1, .stack_slots = 1 };
-
 	run(main_buffers, 2);
 #ifndef SLEY_ASAN
 	run_with(main_buffers, NULL, &one_slot);
@@ -239,7 +228,6 @@ TASK_TEST(elsewhere, 1)
 {
 	static struct sley_mutex mutex;
 	int *value = malloc(sizeof(*value));
-
 	*value = 0;
 	sley_task task = sley_spawn(add_one, value);
 	REQUIRE(task > 0 && sley_join(task, SLEY_NEVER) == 0 && *value == 1);

@@ -26,7 +26,6 @@ static void nothing(void *arg)
 static void make_entries(void)
 {
 	static sley_task ids[ENTRIES];
-
 	for (unsigned i = 0; i < ENTRIES; i++)
 		REQUIRE((ids[i] = sley_spawn(nothing, NULL)) > 0);
 	for (unsigned i = 0; i < ENTRIES; i++)
@@ -41,7 +40,6 @@ static unsigned take_oldest(unsigned next, unsigned workers, unsigned n)
 {
 	struct task *got[600];
 	unsigned taken = global_take(got, workers, n);
-
 	for (unsigned i = 0; i < taken; i++)
 		REQUIRE(got[i] == entries[(next + i) % ENTRIES]);
 	return taken;
@@ -52,7 +50,6 @@ TASK_TEST(order, 1)
 {
 	static const unsigned puts[] = { 1, 512, 513, 2, 1021, 1022, 1023, 5 }, takes[] = { 1, 600, 3, 512, 511 };
 	unsigned put = 0, taken = 0;
-
 	make_entries();
 	REQUIRE(take_oldest(0, 1, 600) == 0);
 	for (unsigned round = 0; round < 2000; round++) {
@@ -95,7 +92,6 @@ static void *put_some(void *which)
 static void *take_all(void *unused)
 {
 	struct task *got[50];
-
 	for (;;) {
 		bool last = load(&puts_left, acquire) == 0;
 		unsigned n = global_take(got, 2, 50);
@@ -110,7 +106,6 @@ static void *take_all(void *unused)
 TASK_TEST(threads, 1)
 {
 	pthread_t threads[4];
-
 	make_entries();
 	for (long round = test_scale(200); round > 0; round--) {
 		memset(seen, 0, sizeof(seen));

@@ -30,7 +30,6 @@ static void post(void *arg)
 static bool wait_ran(void)
 {
 	struct timespec until;
-
 	clock_gettime(CLOCK_REALTIME, &until);
 	until.tv_sec += 30;
 	while (sem_timedwait(&ran, &until) != 0) {
@@ -53,7 +52,6 @@ static bool wait_ran(void)
 static void *spawn_one_by_one(void *arg)
 {
 	long rounds = test_scale(50000);
-
 	for (long i = 0; i < rounds; i++) {
 		REQUIRE(sley_go(post, NULL) == 0);
 		REQUIRE(wait_ran());
@@ -68,7 +66,6 @@ static void *spawn_one_by_one(void *arg)
 static void with_thread(void *(*body)(void *))
 {
 	pthread_t thread;
-
 	REQUIRE(sem_init(&ran, 0, 0) == 0);
 	REQUIRE(sley_group_add(&under_way, 1) == 0);
 	REQUIRE(pthread_create(&thread, NULL, body, NULL) == 0);
@@ -133,7 +130,6 @@ static struct sley_chan *there, *back;
 static void echo(void *arg)
 {
 	uint64_t value;
-
 	while (sley_chan_recv(there, &value, SLEY_NEVER) == 0)
 		REQUIRE(sley_chan_send(back, &value, SLEY_NEVER) == 0);
 }
@@ -143,7 +139,6 @@ TASK_TEST(hand_off, 1, 2, 4)
 {
 	long rounds = test_scale(30000);
 	uint64_t value;
-
 	REQUIRE(sley_chan_new(&there, sizeof(value), 0) == 0 && sley_chan_new(&back, sizeof(value), 0) == 0);
 	sley_task task = sley_spawn(echo, NULL);
 	for (long i = 0; i < rounds; i++) {
@@ -172,7 +167,6 @@ static int main_pinned(void *arg)
 {
 	struct sley_task_options pinned = { .size = sizeof(pinned), .pinned = 1 };
 	sley_task tasks[20];
-
 	store(&pinned_done, 0, relaxed);
 	for (int i = 0; i < 20; i++)
 		REQUIRE((tasks[i] = sley_spawn_with(&pinned, pinned_sleeper, NULL, SLEY_BY_POINTER)) > 0);
@@ -194,7 +188,6 @@ TASK_TEST(idle_is_quiet, 1, 4)
 {
 	sley_time begin = sley_now();
 	uint64_t polls = counter(SLEY_COUNTER_polls);
-
 	REQUIRE(sley_sleep(sley_in(SLEY_MS(400))) == 0);
 	polls = counter(SLEY_COUNTER_polls) - polls;
 	/* the poller sleeps until the timer; the watchdog's few looks are all that may disturb it */
@@ -206,7 +199,6 @@ static unsigned stop;
 static void compute(void *arg)
 {
 	sley_time deadline = SOON;
-
 	while (!load(&stop, acquire)) {
 		REQUIRE(sley_now() < deadline);
 		cpu_relax();
@@ -220,7 +212,6 @@ TASK_TEST(poller_alone, 2)
 	struct itimerspec often = { { .tv_nsec = SLEY_US(200) }, { .tv_nsec = SLEY_US(200) } };
 	uint64_t times, wakes = 0, events = 100;
 	int fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
-
 	REQUIRE(fd >= 0 && timerfd_settime(fd, 0, &often, NULL) == 0);
 	store(&stop, 0, relaxed);
 	sley_task task = sley_spawn_with(&pinned, compute, NULL, SLEY_BY_POINTER);
@@ -256,7 +247,6 @@ static void lone_event(void)
 static void *lone_events(void *unused)
 {
 	uint64_t wakes = 0;
-
 	for (int i = 0; i < 1010; i++) {
 		if (i == 10)
 			wakes = counter(SLEY_COUNTER_wakes);
@@ -273,7 +263,6 @@ TASK_TEST(quick_poller_is_not_replaced, 2, 4)
 {
 	pthread_t thread;
 	char byte;
-
 	REQUIRE(sem_init(&ran, 0, 0) == 0 && pipe(event_pipe) == 0);
 	let_all_stays_be_quick();
 	REQUIRE(pthread_create(&thread, NULL, lone_events, NULL) == 0);
@@ -294,7 +283,6 @@ static struct {
 static void wait_then_compute(void *arg)
 {
 	uintptr_t i = (uintptr_t)arg;
-
 	REQUIRE(sley_chan_recv(waiters[i].chan, NULL, SLEY_NEVER) == 0);
 	store(&waiters[i].begun, 1, release);
 	compute(NULL);
@@ -306,7 +294,6 @@ static void spawn_waiter(void *arg)
 	struct sley_task_options pinned = { .size = sizeof(pinned), .pinned = 1, .detached = 1 };
 	sley_time deadline = SOON;
 	uintptr_t i = (uintptr_t)arg;
-
 	REQUIRE(sley_chan_new(&waiters[i].chan, 0, 0) == 0);
 	REQUIRE(sley_spawn_with(&pinned, wait_then_compute, arg, SLEY_BY_POINTER) > 0);
 	store(&waiters[i].on, worker_self()->number + 1, release);
@@ -339,7 +326,6 @@ TASK_TEST(poller_is_replaced, 2)
 {
 	pthread_t thread;
 	char byte;
-
 	memset(waiters, 0, sizeof(waiters));
 	REQUIRE(pipe(event_pipe) == 0);
 	sley_task tasks[] = { sley_spawn(spawn_waiter, NULL), sley_spawn(spawn_waiter, (void *)1) };
@@ -362,7 +348,6 @@ TASK_TEST(poller_is_replaced, 2)
 static void await_begun(int i)
 {
 	sley_time deadline = SOON;
-
 	while (!load(&waiters[i].begun, acquire)) {
 		REQUIRE(sley_now() < deadline);
 		cpu_relax();
@@ -406,7 +391,6 @@ TASK_TEST(interrupt_is_kept, 2)
 {
 	pthread_t thread;
 	char byte;
-
 	memset(waiters, 0, sizeof(waiters));
 	store(&stop, 0, relaxed);
 	REQUIRE(pipe(event_pipe) == 0);
@@ -427,7 +411,6 @@ static unsigned begun; /* atomic: main computes */
 static void end_computing(void *arg)
 {
 	char byte;
-
 	REQUIRE(sley_read(second_pipe[0], &byte, 1, SLEY_NEVER) == 1);
 	store(&stop, 1, release);
 }
@@ -488,7 +471,6 @@ static int main_left_to_watchdog(void *body)
 {
 	pthread_t thread;
 	char byte;
-
 	REQUIRE(sem_init(&ran, 0, 0) == 0 && pipe(event_pipe) == 0 && pipe(second_pipe) == 0);
 	store(&stop, 0, relaxed);
 	store(&begun, 0, relaxed);
@@ -510,7 +492,6 @@ static int main_left_to_watchdog(void *body)
 TEST(left_to_watchdog)
 {
 	const struct sley_options two = { .size = sizeof(two), .workers = 2 };
-
 	run_with(main_left_to_watchdog, (void *)leave_to_resting, &two);
 	run_with(main_left_to_watchdog, (void *)leave_to_watching, &two);
 }
@@ -522,7 +503,6 @@ TEST(left_to_watchdog)
 static void *pin_poller(void *unused)
 {
 	int i = 0;
-
 	for (int k = 0; k < 10; k++)
 		lone_event(); /* until no other one is woken to replace the poller, who would find it */
 	while (idle_count() < 2)
@@ -546,7 +526,6 @@ TASK_TEST(first_is_announced_late, 2)
 {
 	pthread_t thread;
 	char byte;
-
 	memset(waiters, 0, sizeof(waiters));
 	store(&stop, 0, relaxed);
 	REQUIRE(sem_init(&ran, 0, 0) == 0 && pipe(event_pipe) == 0);
@@ -577,7 +556,6 @@ static int main_end(void *arg)
 TEST(end)
 {
 	long rounds = test_scale(300);
-
 	for (long i = 0; i < rounds; i++)
 		run(main_end, 1 + (unsigned)i % 6);
 }

@@ -17,7 +17,6 @@ static void run_planted(const char *how, char *text, size_t size)
 	const char *emulator = getenv("SLEY_TEST_EMULATOR");
 	char command[1000];
 	char *argv[] = { "sh", "-c", command, NULL };
-
 	snprintf(command, sizeof(command), "%s %s %s 2>&1", emulator ? emulator : "",
 		 test_build_path("tests/unit/run/libc_locks.debug.planted"), how);
 	int code = test_run(argv, text, (int)size);
@@ -32,7 +31,6 @@ static unsigned line_at(const char *place)
 	char command[1000], output[1000], *colon;
 	char *argv[] = { "sh", "-c", command, NULL };
 	unsigned long offset;
-
 	assert_int_equal(sscanf(place, "libc_locks.debug.planted+%lx", &offset), 1);
 	snprintf(command, sizeof(command), "addr2line -e %s %#lx",
 		 test_build_path("tests/unit/run/libc_locks.debug.planted"), offset);
@@ -45,7 +43,6 @@ static unsigned line_at(const char *place)
 static unsigned planted_line(const char *marker)
 {
 	char needle[50];
-
 	snprintf(needle, sizeof(needle), "/* the %s */", marker);
 	return test_source_line(PLANTED, needle);
 }
@@ -77,7 +74,6 @@ static void check_way(const char *how, const char *kind)
 {
 	char text[8192], expected[100];
 	void *lock;
-
 	run_planted(how, text, sizeof(text));
 	assert_int_equal(sscanf(text, "task %*d holds %p", &lock), 1);
 	assert_said(text, "sley: ", 1);
@@ -91,15 +87,26 @@ TEST(functions)
 	static const struct {
 		const char *how, *kind;
 	} ways[] = {
-		{ "trylock", "mutex" },      { "timedlock", "mutex" },    { "clocklock", "mutex" },
-		{ "rdlock", "rwlock" },      { "wrlock", "rwlock" },      { "tryrdlock", "rwlock" },
-		{ "trywrlock", "rwlock" },   { "timedrdlock", "rwlock" }, { "timedwrlock", "rwlock" },
-		{ "clockrdlock", "rwlock" }, { "clockwrlock", "rwlock" }, { "spin", "spin lock" },
-		{ "spin-try", "spin lock" }, { "mtx", "mutex" },          { "mtx-try", "mutex" },
-		{ "mtx-timed", "mutex" },    { "recursive", "mutex" },    { "second", "mutex" },
+		{ "trylock", "mutex" },
+		{ "timedlock", "mutex" },
+		{ "clocklock", "mutex" },
+		{ "rdlock", "rwlock" },
+		{ "wrlock", "rwlock" },
+		{ "tryrdlock", "rwlock" },
+		{ "trywrlock", "rwlock" },
+		{ "timedrdlock", "rwlock" },
+		{ "timedwrlock", "rwlock" },
+		{ "clockrdlock", "rwlock" },
+		{ "clockwrlock", "rwlock" },
+		{ "spin", "spin lock" },
+		{ "spin-try", "spin lock" },
+		{ "mtx", "mutex" },
+		{ "mtx-try", "mutex" },
+		{ "mtx-timed", "mutex" },
+		{ "recursive", "mutex" },
+		{ "second", "mutex" },
 		{ "static", "guard of a C++ static" },
 	};
-
 	for (size_t i = 0; i < ARRAY_SIZE(ways); i++)
 		check_way(ways[i].how, ways[i].kind);
 }
@@ -115,7 +122,6 @@ TEST(robust)
 TEST(other_ways_to_leave)
 {
 	char text[8192];
-
 	run_planted("yield", text, sizeof(text));
 	assert_said(text, " as yield_with_it, waits at libc_locks.debug.planted+", 1);
 	run_planted("end", text, sizeof(text));
@@ -128,7 +134,6 @@ TEST(other_ways_to_leave)
 TEST(legal)
 {
 	char text[8192];
-
 	run_planted("legal", text, sizeof(text));
 	assert_string_equal(text, "");
 }

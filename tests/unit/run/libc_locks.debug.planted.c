@@ -40,7 +40,6 @@ static void wait_a_little(void)
 static struct timespec soon(clockid_t clock)
 {
 	struct timespec time;
-
 	clock_gettime(clock, &time);
 	time.tv_sec += 10;
 	return time;
@@ -51,7 +50,6 @@ static void hold(void *arg)
 {
 	struct timespec real = soon(CLOCK_REALTIME), monotonic = soon(CLOCK_MONOTONIC);
 	void *held = &mutex;
-
 	if (strcmp(how, "lock") == 0) {
 		must(pthread_mutex_lock(&mutex)); /* the lock */
 	} else if (strcmp(how, "trylock") == 0) {
@@ -144,7 +142,6 @@ static void *die_with_it(void *arg)
 static void inherit(void *arg)
 {
 	pthread_t thread;
-
 	must(pthread_create(&thread, NULL, die_with_it, NULL));
 	must(pthread_join(thread, NULL));
 	int error = pthread_mutex_lock(&robust);
@@ -159,7 +156,6 @@ static void inherit(void *arg)
 static void initialise(void)
 {
 	uint64_t fresh = 0;
-
 	must(__cxa_guard_acquire(&fresh) != 1);
 	__cxa_guard_abort(&fresh);
 	must(__cxa_guard_acquire(&fresh) != 1);
@@ -171,7 +167,6 @@ static void initialise(void)
 static void behave(void *arg)
 {
 	struct timespec past = { 0 };
-
 	for (int i = 0; i < 20; i++) {
 		must(pthread_mutex_lock(&mutex));
 		must(pthread_mutex_trylock(&mutex) == EBUSY ? 0 : 1);
@@ -229,7 +224,6 @@ int main(int argc, char **argv)
 {
 	struct sley_options options = { .size = sizeof(options), .workers = 1 };
 	pthread_mutexattr_t attributes;
-
 	how = argc > 1 ? argv[1] : "lock";
 	must(pthread_mutexattr_init(&attributes));
 	must(pthread_mutexattr_settype(&attributes, PTHREAD_MUTEX_RECURSIVE));

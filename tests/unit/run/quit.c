@@ -52,7 +52,6 @@ static int quietly(int (*main)(void *), void *arg, unsigned workers)
 {
 	struct sley_options options = { .size = sizeof(options), .workers = workers };
 	struct rlimit none = { 0, 0 };
-
 	setrlimit(RLIMIT_CORE, &none);
 	return sley_run(main, arg, &options, NULL);
 }
@@ -106,7 +105,6 @@ static void *run_once(void *arg)
 static int main_fork(void *arg)
 {
 	int status;
-
 	pid_t child = fork();
 	if (child == 0)
 		pthread_exit(NULL); /* the last thread of its process */
@@ -119,23 +117,21 @@ static int scenario_legal(void)
 {
 	pthread_t thread;
 	int result = -1;
-
 	if (pthread_create(&thread, NULL, run_once, NULL) != 0 || pthread_join(thread, NULL) != 0)
 		return 1;
 	return sley_run(main_fork, NULL, NULL, &result) != 0 || result != 0;
 }
 
 static const struct scenario scenarios[] = {
-	{ "exit", scenario_exit },     { "exit_elsewhere", scenario_exit_elsewhere },
-	{ "c11", scenario_c11 },       { "cancel", scenario_cancel },
-	{ "main", scenario_main_task },     { "offload", scenario_offload },
-	{ "legal", scenario_legal },   { NULL, NULL },
+	{ "exit", scenario_exit },      { "exit_elsewhere", scenario_exit_elsewhere },
+	{ "c11", scenario_c11 },        { "cancel", scenario_cancel },
+	{ "main", scenario_main_task }, { "offload", scenario_offload },
+	{ "legal", scenario_legal },    { NULL, NULL },
 };
 
 static void assert_aborts(const char *scenario, const char *who)
 {
 	char text[8192];
-
 	int status = scenario_run(scenario, text, sizeof(text));
 	if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGABRT)
 		fail_msg("%s: status %x: %s", scenario, status, text);
@@ -149,9 +145,9 @@ static void assert_aborts(const char *scenario, const char *who)
 TEST(named)
 {
 	char expected[128];
-
 	snprintf(expected, sizeof(expected), "spawned at %s:%u as ", __FILE__,
-		 test_source_line("tests/unit/run/quit.c", "/* the victim's " "site */"));
+		 test_source_line("tests/unit/run/quit.c", "/* the victim's "
+							   "site */"));
 	assert_aborts("exit", expected);
 	assert_aborts("exit_elsewhere", expected);
 	assert_aborts("c11", expected);
@@ -162,7 +158,6 @@ TEST(named)
 TEST(legal)
 {
 	char text[8192];
-
 	int status = scenario_run("legal", text, sizeof(text));
 	assert_true(WIFEXITED(status));
 	assert_int_equal(WEXITSTATUS(status), 0);

@@ -27,7 +27,6 @@ static void spawn_and_cancel(unsigned *found)
 {
 	static const struct sley_task_options detached = { .size = sizeof(detached), .detached = 1 };
 	sley_task id = sley_spawn_with(&detached, nothing, NULL, SLEY_BY_POINTER);
-
 	REQUIRE(id > 0 || id == -EAGAIN || over(id)); /* they come faster than they end */
 	if (id > 0) {
 		int error = sley_cancel(id); /* it may be another run by now, and the id stale */
@@ -39,7 +38,6 @@ static void spawn_and_cancel(unsigned *found)
 static void own_and_close(unsigned *found)
 {
 	int fd = eventfd(0, EFD_CLOEXEC);
-
 	REQUIRE(fd >= 0);
 	int error = sley_own(fd);
 	REQUIRE(error == 0 || over(error));
@@ -55,7 +53,6 @@ static void dump(unsigned *found)
 {
 	int fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
 	int error = sley_dump(fd);
-
 	REQUIRE(error == 0 || over(error));
 	if (error == 0)
 		fetch_add(found, 1, relaxed);
@@ -66,7 +63,6 @@ static void *call(void *number)
 {
 	static void (*const calls[])(unsigned *) = { spawn_and_cancel, own_and_close, dump, spawn_and_cancel };
 	uintptr_t i = (uintptr_t)number;
-
 	while (!load(&stop, relaxed))
 		calls[i](&inside[i]);
 	return NULL;
@@ -76,7 +72,6 @@ static int main_short(void *found)
 {
 	unsigned before = load(&inside[(uintptr_t)found], relaxed);
 	sley_time deadline = SOON;
-
 	while (load(&inside[(uintptr_t)found], relaxed) == before) {
 		REQUIRE(sley_now() < deadline);
 		sley_yield();
@@ -95,7 +90,6 @@ TEST(run_ends)
 {
 	struct sley_options options = { .size = sizeof(options), .workers = 2, .max_tasks = 1000 };
 	pthread_t threads[4];
-
 	store(&stop, 0, relaxed);
 	for (uintptr_t i = 0; i < 4; i++)
 		assert_int_equal(pthread_create(&threads[i], NULL, call, (void *)i), 0);

@@ -42,7 +42,7 @@ static struct {
 	struct sley_scope *scope;
 	struct sley_child *child;
 	sley_task task;
-} with;                                               /* made anew by each run's main task */
+} with;                          /* made anew by each run's main task */
 static unsigned called, calling; /* atomic */
 static bool forked;
 
@@ -52,7 +52,6 @@ static const struct sley_task_options detached = { .size = sizeof(detached), .de
 static void await_word(unsigned *word)
 {
 	sley_time deadline = SOON;
-
 	while (!load(word, acquire)) {
 		REQUIRE(sley_now() < deadline);
 		sched_yield();
@@ -135,7 +134,6 @@ static int child(void *unused)
 static void owns_scope(void *unused)
 {
 	static const struct sley_child_options options = { .size = sizeof(options), .child = &with.child };
-
 	REQUIRE(sley_scope_open(&with.scope, NULL) == 0);
 	REQUIRE(sley_scope_spawn_with(with.scope, &options, child, NULL, SLEY_BY_POINTER) > 0);
 	sley_sleep(SLEY_NEVER);
@@ -157,7 +155,6 @@ static sley_task waits(void (*fn)(void *), void *object)
 static void make(void)
 {
 	long item = 1;
-
 	memset(&with, 0, sizeof(with));
 	REQUIRE(sley_chan_new(&with.empty, sizeof(item), 0) == 0 && sley_chan_new(&with.full, sizeof(item), 1) == 0);
 	REQUIRE(sley_chan_new(&with.other, sizeof(item), 0) == 0 && sley_chan_new(&with.closing, sizeof(item), 0) == 0);
@@ -342,7 +339,6 @@ static void *run_main(void *main)
 {
 	struct sley_options options = { .size = sizeof(options), .workers = 2, .max_tasks = 1000 };
 	int result;
-
 	REQUIRE(sley_run((int (*)(void *))(uintptr_t)main, NULL, &options, &result) == 0 && result == 0);
 	store(&ended, 1, release);
 	return NULL;
@@ -359,7 +355,6 @@ static void *visit(void *v)
 static void await_point(const char *call, const char *point)
 {
 	sley_time deadline = SOON;
-
 	while (!race_reached(point)) {
 		if (sley_now() > deadline)
 			print_error("%s does not come to %s\n", call, point);
@@ -378,7 +373,6 @@ TEST(visits)
 {
 	for (size_t i = 0; i < sizeof(visits) / sizeof(*visits); i++) {
 		pthread_t runner, visitor;
-
 		made = called = calling = ending = ended = 0;
 		REQUIRE(pthread_create(&runner, NULL, run_main, (void *)(uintptr_t)main_with) == 0);
 		await_word(&made);
@@ -415,11 +409,10 @@ static void hold(void *lock)
 static void hold_all(void)
 {
 	struct sley_chan *const chans[] = { with.empty, with.full, with.other, with.closing, with.selected };
-	unsigned *const locks[] = { &with.signal.lock, &with.broadcast.lock, &with.mutex.lock,   &with.held.lock,
-				    &with.rwlock.lock, &with.read.lock,      &with.written.lock, &with.sem.lock,
-				    &with.none.lock,   &with.once.lock,      &with.group.lock,   &with.busy.lock,
+	unsigned *const locks[] = { &with.signal.lock,  &with.broadcast.lock, &with.mutex.lock,   &with.held.lock,
+				    &with.rwlock.lock,  &with.read.lock,      &with.written.lock, &with.sem.lock,
+				    &with.none.lock,    &with.once.lock,      &with.group.lock,   &with.busy.lock,
 				    &with.barrier.lock, &with.event.lock,     &with.unset.lock };
-
 	for (size_t i = 0; i < sizeof(chans) / sizeof(*chans); i++)
 		hold(&chans[i]->lock);
 	for (size_t i = 0; i < sizeof(locks) / sizeof(*locks); i++)
@@ -436,7 +429,6 @@ static void answers(void)
 	static struct sley_local key;
 	struct sley_stream *stream;
 	long item;
-
 	REQUIRE(sley_chan_length(with.full) == 1 && sley_chan_capacity(with.full) == 1);
 	REQUIRE(sley_future_ready(with.future) == 0 && sley_future_which(with.future) == -EAGAIN);
 	REQUIRE(sley_future_ref(with.future) == with.future && sley_promise_ref(with.promise) == with.promise);
@@ -459,7 +451,6 @@ static void fork_and(const struct visit *v)
 {
 	int status;
 	pid_t pid = fork();
-
 	REQUIRE(pid >= 0);
 	if (pid == 0) {
 		alarm(30);
@@ -501,7 +492,6 @@ static void *flush(void *unused)
 TASK_TEST(forked_locked, 2)
 {
 	pthread_t thread;
-
 	make();
 	race_stop("resolve_flush_locked");
 	REQUIRE(pthread_create(&thread, NULL, flush, NULL) == 0);
@@ -521,7 +511,6 @@ static void *call_always(void *unused)
 {
 	static struct sley_mutex mutex;
 	static struct sley_sem sem;
-
 	while (!load(&runs_over, acquire)) {
 		int error = sley_mutex_trylock(&mutex);
 		REQUIRE(error == -ENOTCONN || error == 0);
@@ -542,7 +531,6 @@ static int main_short(void *arg)
 TEST(between_runs)
 {
 	pthread_t thread;
-
 	store(&runs_over, 0, relaxed);
 	assert_int_equal(pthread_create(&thread, NULL, call_always, NULL), 0);
 	for (int i = 0; i < 20; i++)

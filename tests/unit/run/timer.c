@@ -23,7 +23,6 @@ static struct {
 static void sleeper(void *arg)
 {
 	uintptr_t me = (uintptr_t)arg;
-
 	sleeping.begun[me] = sley_now();
 	REQUIRE(sley_sleep(sleeping.until[me]) == 0);
 	REQUIRE(sley_now() >= sleeping.until[me]);
@@ -37,7 +36,6 @@ TASK_TEST(order, 1, 3)
 	sley_task tasks[SLEEPERS];
 	uint64_t before = counter(SLEY_COUNTER_timers);
 	sley_time begin = sley_in(SLEY_MS(20));
-
 	sleeping.woken = 0;
 	for (uintptr_t i = 0; i < SLEEPERS; i++) {
 		sleeping.until[i] = begin + (sley_time)(rand_r(&seed) % SLEY_MS(50));
@@ -65,7 +63,6 @@ TASK_TEST(cancel, 1)
 {
 	struct sley_chan *chan;
 	uint64_t before = counter(SLEY_COUNTER_timers);
-
 	REQUIRE(sley_chan_new(&chan, 0, 1) == 0);
 	for (int i = 0; i < 1000; i++) {
 		REQUIRE(sley_chan_send(chan, NULL, SOON) == 0);
@@ -85,7 +82,6 @@ TASK_TEST(cancel, 1)
 static int main_short(void *arg)
 {
 	sley_time least = SLEY_NEVER;
-
 	for (int i = 0; i < 100; i++) {
 		sley_time begin = sley_now();
 		REQUIRE(sley_sleep(begin + SLEY_US(100)) == 0);
@@ -131,7 +127,6 @@ TEST(durations)
 static void *waits_until(void *deadline)
 {
 	sley_time until = *(sley_time *)deadline;
-
 	REQUIRE(sley_chan_recv(NULL, NULL, until) == -ETIMEDOUT);
 	REQUIRE(sley_select(NULL, 0, until) == -ETIMEDOUT);
 	return NULL;
@@ -141,7 +136,6 @@ static void *waits_until(void *deadline)
 TASK_TEST(past, 1, 2)
 {
 	static sley_time deadlines[] = { INT64_MIN, INT64_MIN + 1, -1, 0, 1 };
-
 	for (size_t i = 0; i < sizeof(deadlines) / sizeof(*deadlines); i++) {
 		pthread_t thread;
 		waits_until(&deadlines[i]);
@@ -174,7 +168,6 @@ TASK_TEST(relative, 1)
 {
 	static char text[4096];
 	int64_t most = relative_most;
-
 	relative_most = sley_now() / 2; /* as if the machine had been up for an hour */
 	capture_begin();
 	REQUIRE(sley_join(sley_spawn(sleeps_for, NULL), SOON) == 0);
@@ -183,7 +176,8 @@ TASK_TEST(relative, 1)
 	capture_end(text, sizeof(text));
 	relative_most = most;
 	REQUIRE(occurrences(text, "sley_in(SLEY_MS(5))") == 2);
-	REQUIRE(occurrences(text, "as sleeps_for, waits at ") == 1 && occurrences(text, "as receives_for, waits at ") == 1);
+	REQUIRE(occurrences(text, "as sleeps_for, waits at ") == 1 &&
+		occurrences(text, "as receives_for, waits at ") == 1);
 }
 
 #endif

@@ -14,7 +14,6 @@
 static void spin_until(unsigned *flag)
 {
 	sley_time deadline = SOON;
-
 	while (!load(flag, acquire)) {
 		REQUIRE(sley_now() < deadline);
 		cpu_relax();
@@ -35,7 +34,6 @@ static int main_many(void *arg)
 	static sley_task tasks[4000];
 	uint64_t overflows = counter(SLEY_COUNTER_overflows), spawned = counter(SLEY_COUNTER_spawned);
 	uint64_t ended = counter(SLEY_COUNTER_ended);
-
 	memset(ran, 0, sizeof(ran));
 	for (uintptr_t i = 0; i < 4000; i++)
 		REQUIRE((tasks[i] = sley_spawn(run_once, (void *)i)) > 0);
@@ -54,7 +52,6 @@ static int main_many(void *arg)
 TEST(overflow)
 {
 	struct sley_options one = { .size = sizeof(one), .workers = 1 };
-
 	run_with(main_many, &one, &one);
 	run(main_many, 2);
 	run(main_many, 4);
@@ -68,7 +65,6 @@ static struct {
 static void meet(void *arg)
 {
 	sley_time deadline = SOON;
-
 	fetch_add(&barrier.arrived, 1, acq_rel);
 	while (load(&barrier.arrived, acquire) < barrier.all) {
 		REQUIRE(sley_now() < deadline);
@@ -80,7 +76,6 @@ static void meet(void *arg)
 TASK_TEST(parallel, 2, 4)
 {
 	sley_task tasks[8];
-
 	for (int round = 0; round < 20; round++) {
 		barrier.arrived = 0;
 		barrier.all = scheduler.active;
@@ -108,7 +103,6 @@ static void answer(void *arg)
 static void ask(void *arg)
 {
 	sley_time deadline = SOON;
-
 	while (!load(&flag, acquire)) {
 		REQUIRE(sley_now() < deadline);
 		REQUIRE(sley_chan_send(ping, NULL, SLEY_NEVER) == 0);
@@ -137,7 +131,6 @@ TASK_TEST(pair_is_fair, 1)
 static void yield_until_flag(void *arg)
 {
 	sley_time deadline = SOON;
-
 	while (!load(&flag, acquire)) {
 		REQUIRE(sley_now() < deadline);
 		sley_yield();
@@ -149,7 +142,6 @@ TASK_TEST(pinned_is_fair, 1)
 {
 	struct sley_task_options pinned = { .size = sizeof(pinned), .pinned = 1 };
 	sley_task tasks[3];
-
 	flag = 0;
 	tasks[0] = sley_spawn_with(&pinned, yield_until_flag, NULL, SLEY_BY_POINTER);
 	tasks[1] = sley_spawn_with(&pinned, yield_until_flag, NULL, SLEY_BY_POINTER);
@@ -182,7 +174,6 @@ static void sleep_shortly(void *late)
 TASK_TEST(sleeping_workers_timers, 2)
 {
 	static unsigned late;
-
 	flag = 0;
 	late = 100;
 	/* one worker is kept busy; the sleeper's timers lie in the heap of either */
@@ -209,7 +200,6 @@ static void hand_over_and_spin(void *chan)
 static int main_run_next_is_taken(void *arg)
 {
 	struct sley_chan *chan;
-
 	flag = 0;
 	REQUIRE(sley_chan_new(&chan, 0, 0) == 0);
 	sley_task receiver = sley_spawn(receive, chan);
@@ -233,7 +223,6 @@ static unsigned relieved; /* how many of the blocked worker's three tasks have r
 static void await_relief(void)
 {
 	sley_time deadline = SOON;
-
 	while (load(&relieved, acquire) < 3) {
 		REQUIRE(sley_now() < deadline);
 		cpu_relax();
@@ -261,7 +250,6 @@ static void receive_then_relief(void *arg)
 static void block_with_work(void *arg)
 {
 	sley_task sleeper = sley_spawn(sleep_then_relief, NULL), receiver = sley_spawn(receive_then_relief, NULL);
-
 	await_state(sleeper, SLEY_TASK_WAITING, SLEY_WAIT_SLEEP);
 	await_state(receiver, SLEY_TASK_WAITING, SLEY_WAIT_RECV);
 	REQUIRE(sley_spawn(relief, NULL) > 0);
@@ -273,7 +261,6 @@ static void block_with_work(void *arg)
 static int main_blocked(void *arg)
 {
 	struct sley_task_options pinned = { .size = sizeof(pinned), .pinned = 1 };
-
 	flag = 0;
 	store(&relieved, 0, relaxed);
 	REQUIRE(sley_chan_new(&handed, 0, 0) == 0);
@@ -298,7 +285,6 @@ TEST(blocked_is_relieved)
 static void stay(void *arg)
 {
 	pid_t home = gettid();
-
 	for (int i = 0; i < 300; i++) {
 		if (i % 10 == 0)
 			sley_sleep(sley_in(SLEY_US(5)));
@@ -314,7 +300,6 @@ static pid_t first_worker;
 static void *spawn_pinned(void *unused)
 {
 	struct sley_task_options pinned = { .size = sizeof(pinned), .pinned = 1, .detached = 1 };
-
 	REQUIRE(sley_spawn_with(&pinned, stay, &first_worker, SLEY_BY_POINTER) > 0);
 	return NULL;
 }
@@ -324,7 +309,6 @@ static void spawner_of_pinned(void *arg)
 	struct sley_task_options pinned = { .size = sizeof(pinned), .pinned = 1 };
 	sley_task tasks[10];
 	pid_t *home = malloc(sizeof(*home));
-
 	*home = gettid(); /* no wait between here and the spawns */
 	for (int i = 0; i < 10; i++)
 		tasks[i] = sley_spawn_with(&pinned, stay, home, SLEY_BY_POINTER);
@@ -337,7 +321,6 @@ static int main_pinned(void *arg)
 {
 	sley_task tasks[4];
 	pthread_t thread;
-
 	REQUIRE(pthread_create(&thread, NULL, spawn_pinned, NULL) == 0);
 	for (int i = 0; i < 4; i++)
 		tasks[i] = sley_spawn(spawner_of_pinned, NULL);
@@ -367,7 +350,6 @@ static void call_back(void *arg)
 	struct caller *caller = arg;
 	sley_time deadline = SOON;
 	char item = 0;
-
 	store(&caller->begun, 1, release);
 	while (sley_chan_try_send(caller->chan, &item) != 0) { /* until it is waiting */
 		REQUIRE(sley_now() < deadline);
@@ -384,7 +366,6 @@ static void wander(void *arg)
 	pid_t before = gettid(), now = before;
 	sley_time deadline = SOON;
 	char item;
-
 	for (int i = 0; i < 50; i++)
 		on_stack[i] = i * i;
 	REQUIRE(sley_mutex_lock(&one_at_a_time, SOON) == 0);
@@ -409,7 +390,6 @@ static int main_migrate(void *arg)
 	struct caller *caller = calloc(1, sizeof(*caller));
 	sley_task tasks[8];
 	uint64_t before = counter(SLEY_COUNTER_migrations);
-
 	REQUIRE(sley_chan_new(&caller->chan, 1, 0) == 0);
 	for (int i = 0; i < 8; i++)
 		tasks[i] = sley_spawn(wander, caller);
@@ -425,7 +405,6 @@ static int main_migrate(void *arg)
 TEST(migrate)
 {
 	struct sley_options few = { .size = sizeof(few), .workers = 2, .stack_slots = 2 };
-
 	run(main_migrate, 2);
 #ifndef SLEY_ASAN /* there each task needs a slot of its own */
 	run_with(main_migrate, NULL, &few);
@@ -448,7 +427,6 @@ static void change_it(void *arg)
 static void own_private(void *arg)
 {
 	struct node second = { NULL, 20 }, first = { &second, 10 };
-
 	for (int i = 1; i <= 100; i++) {
 		sley_task task = sley_spawn(change_it, &first); /* a pointer into this stack */
 		REQUIRE(task > 0);
@@ -462,7 +440,6 @@ TASK_TEST(private, 1, 3)
 {
 	struct sley_task_options private = { .size = sizeof(private), .private_stack = 1 };
 	sley_task tasks[200];
-
 	for (int i = 0; i < 200; i++) /* more than are kept for reuse */
 		REQUIRE((tasks[i] = sley_spawn_with(&private, own_private, NULL, SLEY_BY_POINTER)) > 0);
 	for (int i = 0; i < 200; i++)

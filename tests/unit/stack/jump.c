@@ -23,7 +23,6 @@ static bool waits;
 NOINLINE static void far_below(void)
 {
 	char far[700 << 10];
-
 	if (waits)
 		sley_yield();
 	else
@@ -55,7 +54,6 @@ static int jump(int below)
 {
 	struct sley_options options = { .size = sizeof(options), .workers = 1, .flags = SLEY_RUN_STRICT_STACKS };
 	struct rlimit none = { 0, 0 };
-
 	setrlimit(RLIMIT_CORE, &none);
 	return sley_run(main_jump, &below, &options, NULL);
 }
@@ -88,14 +86,14 @@ static int main_is_none(void *arg)
 {
 	const struct slot *slot = slot_at(0);
 	bool far = slot_jumped_to(slot, (char *)slot->low - STACK_GUARD - 1) && slot_jumped_to(slot_at(1), slot->low);
-
-	return far && !slot_jumped_to(slot, slot->low) && !slot_jumped_to(slot, NULL) && !slot_jumped_to(slot, &slot) ? 1 : 2;
+	return far && !slot_jumped_to(slot, slot->low) && !slot_jumped_to(slot, NULL) && !slot_jumped_to(slot, &slot)
+		       ? 1
+		       : 2;
 }
 
 TEST(is_none)
 {
 	int result = 0;
-
 	assert_int_equal(sley_run(main_is_none, NULL, NULL, &result), 0);
 	assert_int_equal(result, 1);
 }
@@ -106,9 +104,9 @@ TEST(touch)
 {
 	static const char *const names[] = { "lead", "others", "wait" };
 	char text[8192], site[128];
-
 	snprintf(site, sizeof(site), "spawned at %s:%u as culprit", __FILE__,
-		 test_source_line(THIS, "/* the culprit's " "site */"));
+		 test_source_line(THIS, "/* the culprit's "
+					"site */"));
 	for (unsigned i = 0; i < 3; i++) {
 		assert_segv(scenario_run(names[i], text, sizeof(text)));
 		assert_said(text, "overflowed by a frame that jumped over its guard", 1);

@@ -35,7 +35,6 @@ __attribute__((noinline)) static int deep(unsigned depth, unsigned turn)
 	char bytes[200];
 	char *heap = malloc(40);
 	int error;
-
 	memset(bytes, (int)(depth + turn), sizeof(bytes));
 	memset(heap, (int)turn, 40);
 	if (depth > 0) {
@@ -61,7 +60,6 @@ static void many_turns(void *arg)
 {
 	unsigned number = *(unsigned *)arg;
 	pid_t thread = gettid();
-
 	for (unsigned turn = 0; turn < TURNS * 3; turn++) {
 		int error = deep((number + turn) % 20, turn);
 		if (error == -ECANCELED)
@@ -84,7 +82,6 @@ static sley_task start(void (*fn)(void *), unsigned number)
 {
 	struct sley_task_options options = { .size = sizeof(options), .private_stack = number % 8 == 7 };
 	sley_task id = sley_spawn_with(&options, fn, &number, sizeof(number));
-
 	must(id < 0 ? (int)id : 0);
 	return id;
 }
@@ -92,7 +89,6 @@ static sley_task start(void (*fn)(void *), unsigned number)
 static int clean(void *arg)
 {
 	sley_task ids[TASKS], ends[TASKS / 4], once;
-
 	must(sley_chan_new(&turns, 1, 4));
 	for (unsigned i = 0; i < TASKS; i++)
 		ids[i] = start(many_turns, i);
@@ -116,7 +112,6 @@ static int clean_runs(void)
 {
 	static const unsigned runs[][2] = { { 4, 0 }, { 0, 0 }, { 0, SLEY_RUN_STRICT_STACKS } };
 	int result = 0, error = 0;
-
 	for (unsigned i = 0; i < 3 && error == 0 && result == 0; i++) {
 		struct sley_options options = {
 			.size = sizeof(options), .workers = 2, .stack_slots = runs[i][0], .flags = runs[i][1]
@@ -139,7 +134,6 @@ static void uninitialised(void *arg)
 {
 	int values[16];
 	volatile int *bytes = values;
-
 	bytes[0] = 1;
 	must(sley_sleep(sley_in(SLEY_MS(1))));
 	if (bytes[7] == 42) /* the uninitialised value */
@@ -149,7 +143,6 @@ static void uninitialised(void *arg)
 static void freed(void *arg)
 {
 	static int *volatile block; /* volatile: the compiler, too, would find out */
-
 	block = calloc(4, sizeof(*block));
 	must(sley_sleep(sley_in(SLEY_MS(1))));
 	free(block);
@@ -160,7 +153,6 @@ static int plant(void *arg)
 {
 	void (*mistake)(void *) = arg;
 	sley_task ids[9];
-
 	/* all on one stack */
 	for (unsigned i = 0; i < 9; i++)
 		ids[i] = i == 4 ? sley_spawn(mistake, NULL) : sley_spawn(neighbour, NULL);
@@ -175,14 +167,12 @@ static int planted_run(void (*mistake)(void *))
 {
 	struct sley_options options = { .size = sizeof(options), .workers = 2, .stack_slots = 1 };
 	int result = 0, error = sley_run(plant, (void *)mistake, &options, &result);
-
 	return error || result;
 }
 
 int main(int argc, char **argv)
 {
 	const char *what = argc > 1 ? argv[1] : "";
-
 	if (strcmp(what, "clean") == 0)
 		return clean_runs();
 	if (strcmp(what, "uninitialised") == 0)

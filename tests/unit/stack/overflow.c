@@ -19,7 +19,6 @@
 NOINLINE static int recurse(int n, volatile char *above)
 {
 	volatile char frame[512];
-
 	frame[0] = above[0];
 	int below = n == 0 ? 0 : recurse(n - 1, frame);
 	return below + frame[0];
@@ -28,7 +27,6 @@ NOINLINE static int recurse(int n, volatile char *above)
 static void overflow_it(void *arg)
 {
 	char first = 0;
-
 	sley_yield();
 	fprintf(stderr, "victim is %lld\n", (long long)sley_self());
 	exit(recurse(1 << 30, &first) != 0);
@@ -38,14 +36,12 @@ static int main_overflow(void *arg)
 {
 	struct sley_task_options options = { .size = sizeof(options), .name = "deep" };
 	sley_task task = sley_spawn_with(&options, overflow_it, NULL, SLEY_BY_POINTER); /* the victim's site */
-
 	return sley_join(task, SLEY_NEVER);
 }
 
 static int run_overflow(void)
 {
 	struct sley_options options = { .size = sizeof(options), .workers = 2, .stack_size = 128 << 10 };
-
 	return sley_run(main_overflow, NULL, &options, NULL);
 }
 
@@ -53,7 +49,6 @@ static int main_overflow_private(void *arg)
 {
 	struct sley_task_options options = { .size = sizeof(options), .name = "deep", .private_stack = 1 };
 	sley_task task = sley_spawn_with(&options, overflow_it, NULL, SLEY_BY_POINTER);
-
 	sley_join(task, SLEY_NEVER);
 	return 0;
 }
@@ -66,7 +61,6 @@ static int scenario_private(void)
 static void service_handler(int signal, siginfo_t *info, void *context)
 {
 	static const char text[] = "the service's handler\n";
-
 	if (write(STDERR_FILENO, text, sizeof(text) - 1) > 0 && signal == SIGSEGV && info->si_addr && context)
 		_exit(42);
 }
@@ -79,7 +73,6 @@ static void old_handler(int signal)
 static int scenario_chained(void)
 {
 	struct sigaction action = { .sa_sigaction = service_handler, .sa_flags = SA_SIGINFO | SA_ONSTACK };
-
 	sigaction(SIGSEGV, &action, NULL);
 	return run_overflow();
 }
@@ -87,7 +80,6 @@ static int scenario_chained(void)
 static int scenario_chained_old(void)
 {
 	struct sigaction action = { .sa_handler = old_handler, .sa_flags = SA_ONSTACK };
-
 	sigaction(SIGSEGV, &action, NULL);
 	return run_overflow();
 }
@@ -95,7 +87,6 @@ static int scenario_chained_old(void)
 static int main_other_fault(void *arg)
 {
 	volatile char *nowhere = mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
 	return *nowhere;
 }
 
@@ -129,7 +120,6 @@ static struct coroutine *coroutine_of_main;
 static void sleep_in_coroutine(void)
 {
 	struct coroutine *coroutine = coroutine_of_main;
-
 	for (int i = 0; i < 5; i++) {
 		REQUIRE(sley_sleep(sley_in(SLEY_US(100))) == 0);
 		coroutine->rounds++;
@@ -146,7 +136,6 @@ static void yield_in_coroutine(void)
 static void run_coroutine(void (*body)(void))
 {
 	struct coroutine *coroutine = coroutine_of_main = calloc(1, sizeof(*coroutine));
-
 	REQUIRE(coroutine && getcontext(&coroutine->self) == 0);
 	coroutine->self.uc_stack = (stack_t){ .ss_sp = coroutine->stack, .ss_size = sizeof(coroutine->stack) };
 	makecontext(&coroutine->self, body, 0);
@@ -166,7 +155,6 @@ static void yield_astray(void *arg)
 static int main_astray(void *fn)
 {
 	sley_task task = sley_spawn(*(void (**)(void *))fn, NULL); /* the stray's site */
-
 	return sley_join(task, SLEY_NEVER);
 }
 
@@ -174,7 +162,6 @@ static int run_astray(void (*fn)(void *), unsigned flags)
 {
 	struct sley_options options = { .size = sizeof(options), .workers = 2, .flags = flags };
 	struct rlimit none = { 0, 0 };
-
 	setrlimit(RLIMIT_CORE, &none);
 	return sley_run(main_astray, &fn, &options, NULL);
 }
@@ -204,7 +191,6 @@ static int main_coroutine(void *arg)
 static int scenario_astray_private(void)
 {
 	int rounds = 0, error = sley_run(main_coroutine, NULL, NULL, &rounds);
-
 	free(coroutine_of_main);
 	return error ? 100 : rounds;
 }
@@ -212,7 +198,6 @@ static int scenario_astray_private(void)
 NOINLINE static void wait_far_below(void)
 {
 	char far[400 << 10];
-
 	__asm__ volatile("" : : "r"(far) : "memory");
 	sley_yield();
 }
@@ -245,7 +230,6 @@ static void report_and_raise(int signal, siginfo_t *info, void *context)
 static int run_reporter(void (*handler)(int, siginfo_t *, void *), int flags, int (*main)(void *))
 {
 	struct sigaction action = { .sa_sigaction = handler, .sa_flags = SA_SIGINFO | flags };
-
 	sigemptyset(&action.sa_mask);
 	sigaddset(&action.sa_mask, SIGUSR1);
 	sigaction(SIGSEGV, &action, NULL);
@@ -281,7 +265,6 @@ static int main_sent_ignored(void *arg)
 static int scenario_sent_ignored(void)
 {
 	int result = 1;
-
 	signal(SIGSEGV, SIG_IGN);
 	return sley_run(main_sent_ignored, NULL, NULL, &result) != 0 || result != 0;
 }
@@ -294,10 +277,9 @@ static void repair(int signal, siginfo_t *info, void *context)
 {
 	sigset_t mask;
 	char here;
-
 	pthread_sigmask(SIG_SETMASK, NULL, &mask);
 	blocked = sigismember(&mask, SIGSEGV) + 2 * sigismember(&mask, SIGUSR1);
-	on_own_stack = &here < stack_of_main && &here > stack_of_main - (64 << 10);
+	on_own_stack = &here<stack_of_main && & here> stack_of_main - (64 << 10);
 	repairs += info->si_addr == (void *)(uintptr_t)barrier;
 	mprotect((void *)(uintptr_t)barrier, 4096, PROT_READ | PROT_WRITE);
 }
@@ -308,7 +290,6 @@ static int main_repair(void *flags)
 	struct sigaction now;
 	sigset_t mask;
 	char here;
-
 	stack_of_main = &here;
 	barrier = mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	for (int i = 1; i <= 2; i++) {
@@ -329,7 +310,6 @@ static int run_repair(int flags)
 {
 	struct sigaction action = { .sa_sigaction = repair, .sa_flags = SA_SIGINFO | flags }, now;
 	int result = -1;
-
 	sigemptyset(&action.sa_mask);
 	sigaddset(&action.sa_mask, SIGUSR1);
 	sigaction(SIGSEGV, &action, NULL);
@@ -364,7 +344,6 @@ static int scenario_restored(void)
 {
 	struct sigaction action = { .sa_sigaction = service_handler, .sa_flags = SA_SIGINFO | SA_ONSTACK }, now;
 	stack_t stack;
-
 	sigaction(SIGSEGV, &action, NULL);
 	if (sley_run(main_nothing, NULL, NULL, NULL) != 0 || sigaction(SIGSEGV, NULL, &now) != 0 ||
 	    now.sa_sigaction != service_handler)
@@ -411,7 +390,8 @@ TEST(named)
 	snprintf(expected, sizeof(expected), "task %lld deep", id);
 	assert_non_null(strstr(text, expected));
 	snprintf(expected, sizeof(expected), "spawned at %s:%u as overflow_it", __FILE__,
-		 test_source_line("tests/unit/stack/overflow.c", "/* the victim's " "site */"));
+		 test_source_line("tests/unit/stack/overflow.c", "/* the victim's "
+								 "site */"));
 	assert_non_null(strstr(text, expected));
 }
 
@@ -419,7 +399,6 @@ TEST(named)
 TEST(private)
 {
 	char text[8192];
-
 	test_need_kernel("qemu-user drops MADV_GUARD_INSTALL");
 	assert_segv(scenario_run("private", text, sizeof(text)));
 	assert_said(text, "sley: the stack of 262144 bytes overflowed", 1);
@@ -430,7 +409,6 @@ TEST(private)
 TEST(chained)
 {
 	char text[8192];
-
 	test_need_kernel("qemu-user drops MADV_GUARD_INSTALL");
 	int status = scenario_run("chained", text, sizeof(text));
 	assert_true(WIFEXITED(status));
@@ -446,7 +424,6 @@ TEST(chained)
 TEST(other_fault)
 {
 	char text[8192];
-
 	assert_segv(scenario_run("other_fault", text, sizeof(text)));
 	assert_said(text, "overflowed", 0);
 }
@@ -455,7 +432,6 @@ TEST(other_fault)
 TEST(sent)
 {
 	char text[8192];
-
 	assert_segv(scenario_run("sent", text, sizeof(text)));
 	assert_said(text, "overflowed", 0);
 }
@@ -464,12 +440,12 @@ TEST(sent)
 static void assert_astray(const char *name, const char *remedy)
 {
 	char text[8192], expected[200];
-
 	int status = scenario_run(name, text, sizeof(text));
 	if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGABRT)
 		fail_msg("%s: status %x: %s", name, status, text);
 	snprintf(expected, sizeof(expected), "spawned at %s:%u as ", __FILE__,
-		 test_source_line("tests/unit/stack/overflow.c", "/* the stray's " "site */"));
+		 test_source_line("tests/unit/stack/overflow.c", "/* the stray's "
+								 "site */"));
 	assert_said(text, expected, 1);
 	assert_said(text, remedy, 1);
 }
@@ -486,7 +462,6 @@ TEST(astray)
 TEST(astray_private)
 {
 	char text[8192];
-
 	int status = scenario_run("astray_private", text, sizeof(text));
 	assert_true(WIFEXITED(status));
 	assert_int_equal(WEXITSTATUS(status), 5);
@@ -504,7 +479,6 @@ TEST(once)
 {
 	static const char *const names[] = { "once", "once_raise", "once_sent" };
 	char text[8192];
-
 	for (unsigned i = 0; i < 3; i++) {
 		assert_segv(scenario_run(names[i], text, sizeof(text)));
 		assert_said(text, "report", 1);
@@ -515,7 +489,6 @@ TEST(once)
 TEST(ignored)
 {
 	char text[8192];
-
 	assert_segv(scenario_run("ignored", text, sizeof(text)));
 	int status = scenario_run("sent_ignored", text, sizeof(text));
 	assert_true(WIFEXITED(status));
@@ -526,7 +499,6 @@ TEST(ignored)
 TEST(repaired)
 {
 	char text[8192];
-
 	int status = scenario_run("repair", text, sizeof(text));
 	assert_true(WIFEXITED(status));
 	assert_int_equal(WEXITSTATUS(status), 1 + 2 + 4);
@@ -541,7 +513,6 @@ TEST(repaired)
 TEST(restored)
 {
 	char text[8192];
-
 	int status = scenario_run("restored", text, sizeof(text));
 	assert_true(WIFEXITED(status));
 #if defined(SLEY_ASAN) || defined(SLEY_TSAN)

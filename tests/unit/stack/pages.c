@@ -37,7 +37,6 @@ static unsigned resident(const struct slot *slot)
 {
 	unsigned char pages[SIZE / 4096];
 	unsigned n = 0;
-
 	assert_int_equal(mincore(slot->low, SIZE, pages), 0);
 	for (size_t i = 0; i < SIZE / PAGE; i++)
 		n += pages[i] & 1;
@@ -53,7 +52,6 @@ static void dig(struct slot *slot, size_t depth)
 static struct slot *pick(enum slot_kind kind)
 {
 	struct slot *slot;
-
 	if (kind == SLOT_PRIVATE)
 		return slot_private_new();
 	do
@@ -67,7 +65,6 @@ static size_t look(struct slot *slot, unsigned pages, enum slot_since since)
 {
 	unsigned found;
 	enum slot_since by;
-
 	assert_true(slot_try(slot));
 	size_t given = slot_trim(slot, &found, &by);
 	assert_null(slot_release(slot));
@@ -81,7 +78,6 @@ static size_t look(struct slot *slot, unsigned pages, enum slot_since since)
 static void check_left(enum slot_kind kind)
 {
 	struct slot *slot = pick(kind);
-
 	assert_false(slot_wants_trim(slot)); /* it was never used */
 	slot_bind(slot, 7, 1);
 	dig(slot, 40 * PAGE);
@@ -106,7 +102,6 @@ TEST_WITH(live, open_slots, close_slots)
 {
 	struct slot *slot = pick(SLOT_EXCLUSIVE);
 	struct tenant tenant = { .slot = slot }, *evicted;
-
 	for (size_t live = 16; live < SIZE - 64 * PAGE / 2; live += 3 * PAGE - 16) {
 		assert_true(slot_try(slot));
 		slot_bind(slot, 7, 1);
@@ -138,7 +133,6 @@ TEST_WITH(full, open_slots, close_slots)
 {
 	struct slot *slot = pick(SLOT_EXCLUSIVE);
 	struct tenant tenant = { .slot = slot }, *evicted;
-
 	assert_true(slot_try(slot));
 	slot_bind(slot, 7, 1);
 	assert_int_equal(slot_enter(&worker, &tenant, &evicted), 0);
@@ -156,7 +150,6 @@ TEST_WITH(full, open_slots, close_slots)
 TEST_WITH(hole, open_slots, close_slots)
 {
 	struct slot *slot = pick(SLOT_EXCLUSIVE);
-
 	slot_bind(slot, 7, 1);
 	dig(slot, 100);
 	slot->low[0] = 1;
@@ -171,7 +164,6 @@ TEST_WITH(since, open_slots, close_slots)
 {
 	struct slot *slot = pick(SLOT_EXCLUSIVE);
 	size_t depth = 10 * PAGE;
-
 	slot_bind(slot, 7, 1);
 	slot_bind(slot, 8, 1);
 	dig(slot, depth);
@@ -194,7 +186,6 @@ TEST_WITH(since, open_slots, close_slots)
 TEST_WITH(shared, open_slots, close_slots)
 {
 	struct slot *slot = &slot_at(0)[0];
-
 	assert_int_equal(slot->kind, SLOT_SHARED);
 	slot_bind(slot, 7, 1);
 	dig(slot, 10 * PAGE);
@@ -216,7 +207,6 @@ TEST_WITH(private, open_slots, close_slots)
 	struct slot *slots[150], *held[20], *last = NULL;
 	bool seen[150] = { false };
 	unsigned rounds = 0, count = 0;
-
 	assert_int_equal(slots_hold_private(held, 20), 0);
 	for (int i = 0; i < 150; i++)
 		assert_non_null(slots[i] = slot_private_new());

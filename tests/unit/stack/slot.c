@@ -41,7 +41,6 @@ static int close_slots(void **state)
 TEST_WITH(hand_on, open_slots, close_slots)
 {
 	struct slot *slot = slot_pick(&worker, false);
-
 	assert_true(slot_try(slot));
 	assert_false(slot_try(slot));
 	for (int i = 0; i < 3; i++)
@@ -90,7 +89,6 @@ static void *race_for_slot(void *arg)
 	struct tenant *mine = arg;
 	unsigned *mine_ran = &ran[mine - tenants];
 	long rounds = test_scale(300000);
-
 	for (long i = 0; i < rounds; i++) {
 		if (slot_hold(raced, mine))
 			run_held(mine);
@@ -105,7 +103,6 @@ static void *race_for_slot(void *arg)
 TEST_WITH(race, open_slots, close_slots)
 {
 	pthread_t threads[4];
-
 	raced = slot_pick(&worker, false);
 	holds = 0;
 	for (int i = 0; i < 4; i++)
@@ -129,7 +126,6 @@ static struct {
 static void park(int i, size_t live)
 {
 	struct tenant *tenant = &tenants[i];
-
 	model[i].mark = (unsigned char)(model[i].mark * 5 + i + 1);
 	model[i].live = live;
 	tenant->context.sp = tenant->slot->top - live;
@@ -140,7 +136,6 @@ static void park(int i, size_t live)
 static void check_live(int i)
 {
 	struct tenant *tenant = &tenants[i];
-
 	assert_ptr_equal(tenant->slot->resident, tenant);
 	assert_null(tenant->image);
 	assert_ptr_equal(tenant->context.sp, tenant->slot->top - model[i].live);
@@ -153,7 +148,6 @@ static void check_live(int i)
 static struct slot *bind_all(void)
 {
 	struct slot *slot = slot_pick(&worker, false);
-
 	assert_true(slot_try(slot));
 	memset(model, 0, sizeof(model));
 	for (int i = 0; i < TENANTS; i++)
@@ -165,7 +159,6 @@ static struct slot *bind_all(void)
 static void enter(int i, int expected)
 {
 	struct tenant *evicted;
-
 	assert_int_equal(slot_enter(&worker, &tenants[i], &evicted), 0);
 	assert_ptr_equal(evicted, expected < 0 ? NULL : &tenants[expected]);
 	assert_ptr_equal(tenants[i].slot->resident, &tenants[i]);
@@ -190,7 +183,6 @@ TEST_WITH(exchange, open_slots, close_slots)
 	long rounds = test_scale(20000);
 	unsigned random = 1;
 	int resident = -1;
-
 	for (long r = 0; r < rounds; r++) {
 		random = random * 1664525 + 1013904223;
 		int i = (int)((random >> 10) % TENANTS);
@@ -210,7 +202,6 @@ TEST_WITH(exchange, open_slots, close_slots)
 TEST_WITH(resident, open_slots, close_slots)
 {
 	struct slot *slot = bind_all();
-
 	enter(0, -1);
 	park(0, 300);
 	store(&block_test_fail, 1, relaxed);
@@ -228,7 +219,6 @@ TEST_WITH(reserve, open_slots, close_slots)
 {
 	struct slot *slot = bind_all();
 	struct tenant *evicted;
-
 	enter(0, -1);
 	park(0, 3000);
 	store(&block_test_fail, 1, relaxed);
@@ -265,7 +255,6 @@ TEST_WITH(reserve, open_slots, close_slots)
 TEST_WITH(swap, open_slots, close_slots)
 {
 	struct slot *slot = bind_all();
-
 	enter(0, -1);
 	park(0, 200);
 	enter(1, 0);
@@ -296,7 +285,6 @@ static unsigned turns;
 NOINLINE static void deep(unsigned seed, int depth)
 {
 	volatile unsigned frame[20];
-
 	for (unsigned i = 0; i < 20; i++)
 		frame[i] = seed * 31 + i + (unsigned)depth;
 	if (depth > 0) {
@@ -322,7 +310,6 @@ static int main_patterns(void *arg)
 {
 	static sley_task tasks[TASKS];
 	uint64_t copies = counter(SLEY_COUNTER_copies);
-
 	for (uintptr_t i = 0; i < TASKS; i++)
 		REQUIRE((tasks[i] = sley_spawn(deep_task, (void *)i)) > 0);
 	for (int i = 0; i < TASKS; i++)
@@ -335,7 +322,6 @@ static int main_patterns(void *arg)
 TEST(patterns)
 {
 	struct sley_options options = { .size = sizeof(options) };
-
 	for (unsigned slots = 1; slots <= 4; slots += 3) {
 		for (unsigned workers = 1; workers <= 4; workers++) {
 			options.stack_slots = slots;
@@ -350,7 +336,6 @@ static int main_starved(void *arg)
 	static sley_task tasks[TASKS];
 	uint64_t failures = counter(SLEY_COUNTER_image_failures);
 	sley_time deadline = SOON;
-
 	turns = 0;
 	store(&block_test_fail, 1, relaxed);
 	for (uintptr_t i = 0; i < TASKS; i++)
@@ -371,7 +356,6 @@ static int main_starved(void *arg)
 TEST(starved)
 {
 	struct sley_options options = { .size = sizeof(options), .stack_slots = 2 };
-
 	for (unsigned workers = 1; workers <= 3; workers++) {
 		options.workers = workers;
 		run_with(main_starved, NULL, &options);
@@ -381,7 +365,6 @@ TEST(starved)
 static void sleep_a_little(void *arg)
 {
 	char frame[200];
-
 	memset(frame, (int)(uintptr_t)arg, sizeof(frame));
 	for (int i = 0; i < 5; i++)
 		REQUIRE(sley_sleep(sley_in(SLEY_US(100))) == 0);
@@ -393,7 +376,6 @@ static void sleep_a_little(void *arg)
 static int main_starved_to_the_end(void *arg)
 {
 	static sley_task tasks[30];
-
 	turns = 0;
 	store(&block_test_fail, 1, relaxed);
 	for (uintptr_t i = 0; i < 30; i++)
@@ -425,7 +407,6 @@ static int main_retries(void *arg)
 	enum { N = 400 };
 	static sley_task tasks[N], holders[3];
 	static struct sley_group gates[2];
-
 	turns = 0;
 	REQUIRE(sley_group_add(&gates[0], 1) == 0 && sley_group_add(&gates[1], 1) == 0);
 	store(&block_test_fail, 1, relaxed);
@@ -458,7 +439,6 @@ static int main_retries(void *arg)
 TEST(retries)
 {
 	struct sley_options options = { .size = sizeof(options), .stack_slots = 2 };
-
 	options.workers = 1;
 	run_with(main_retries, NULL, &options);
 }
@@ -467,7 +447,6 @@ TEST(retries)
 TEST(starved_to_the_end)
 {
 	struct sley_options options = { .size = sizeof(options), .stack_slots = 1 };
-
 	for (unsigned workers = 1; workers <= 3; workers++) {
 		options.workers = workers;
 		run_with(main_starved_to_the_end, NULL, &options);

@@ -14,7 +14,7 @@
 
 #include "tests/unit/refuse.h"
 
-#define SIZE ((size_t)64 << 10)
+#define SIZE  ((size_t)64 << 10)
 #define SLOTS 1000
 
 static struct stack_worker worker;
@@ -35,7 +35,6 @@ static int close_pool(void **state)
 static bool readable(const char *p)
 {
 	int ends[2];
-
 	assert_int_equal(pipe(ends), 0);
 	ssize_t n = write(ends[1], p, 1);
 	assert_true(n == 1 || errno == EFAULT);
@@ -76,7 +75,6 @@ TEST_WITH(no_guard, open_pool, close_pool)
 	static const struct call map = { "mprotect", SYS_mprotect, 2, STACK_GUARD };
 	char said[4096];
 	int ends[2], status;
-
 	test_need_kernel("qemu-user knows no filters");
 	assert_int_equal(pipe(ends), 0);
 	pid_t child = fork();
@@ -103,7 +101,6 @@ TEST_WITH(no_guard, open_pool, close_pool)
 TEST_WITH(range, open_pool, close_pool)
 {
 	int here;
-
 	assert_true(stack_is_copying((void *)stacks_begin));
 	assert_false(stack_is_copying((void *)(stacks_begin - 1)));
 	assert_true(stack_is_copying((void *)(stacks_begin + stacks_size - 1)));
@@ -118,7 +115,6 @@ TEST_WITH(order, open_pool, close_pool)
 {
 	struct slot *slots[SLOTS];
 	unsigned exclusive = 0, large = 0;
-
 	for (;;) {
 		struct slot *slot = slot_pick(&worker, false);
 		if (!slot || slot->kind != SLOT_EXCLUSIVE)
@@ -167,7 +163,6 @@ TEST_WITH(two_workers, open_pool, close_pool)
 	struct stack_worker other;
 	struct slot *slots[SLOTS];
 	unsigned n = 0;
-
 	assert_int_equal(stack_worker_init(&other, 1), 0);
 	while (n < SLOTS && (slots[n] = slot_pick(&worker, true)) && slots[n]->kind == SLOT_EXCLUSIVE)
 		n++;
@@ -185,7 +180,6 @@ TEST_WITH(colours, open_pool, close_pool)
 {
 	bool seen[4096 / 64] = { false };
 	unsigned colours = 0;
-
 	for (int i = 0; i < 100; i++) {
 		struct slot *slot = slot_pick(&worker, true);
 		unsigned set = (uintptr_t)slot->top % 4096 / 64;
@@ -199,7 +193,6 @@ TEST_WITH(colours, open_pool, close_pool)
 TEST_WITH(private, open_pool, close_pool)
 {
 	struct slot *slots[200];
-
 	test_need_kernel("qemu-user drops MADV_GUARD_INSTALL");
 	for (int i = 0; i < 200; i++) {
 		slots[i] = slot_private_new();

@@ -29,7 +29,6 @@ static int run_strict(int (*main)(void *))
 	struct sley_options options = { .size = sizeof(options), .workers = 2, .flags = SLEY_RUN_STRICT_STACKS };
 	int result = -1;
 	int error = sley_run(main, NULL, &options, &result);
-
 	return error ? 100 : result;
 }
 
@@ -45,7 +44,6 @@ static void *launder(void *pointer)
 static void be_victim(void *arg)
 {
 	int local = 42;
-
 	store(&stray, (int *)launder(&local), release);
 	if (arg)
 		sley_chan_recv(never, &local, SLEY_NEVER);
@@ -56,7 +54,6 @@ static void await_release(const void *address)
 {
 	struct slot *slot = slot_of(address);
 	sley_time deadline = SOON;
-
 	while (load(&slot->word, acquire) != 0) {
 		REQUIRE(sley_now() < deadline);
 		sley_yield();
@@ -66,7 +63,6 @@ static void await_release(const void *address)
 static void start_victim(void *parks)
 {
 	struct sley_task_options options = { .size = sizeof(options), .name = "victim" };
-
 	REQUIRE(sley_chan_new(&never, sizeof(int), 0) == 0);
 	victim = sley_spawn_with(&options, be_victim, parks, SLEY_BY_POINTER); /* the victim's site */
 	REQUIRE(victim > 0);
@@ -83,7 +79,6 @@ static void touch(void *writes)
 {
 	volatile int *p = stray;
 	int value = 0;
-
 	fprintf(stderr, "toucher is %lld\n", (long long)(sley_self() ? sley_self() : syscall(SYS_gettid)));
 	if (writes)
 		*p = 1;
@@ -95,7 +90,6 @@ static void touch(void *writes)
 static void touch_in_task(void *writes)
 {
 	struct sley_task_options options = { .size = sizeof(options), .name = "toucher" };
-
 	sley_join(sley_spawn_with(&options, touch, writes, SLEY_BY_POINTER), SLEY_NEVER); /* the toucher's site */
 }
 
@@ -137,7 +131,6 @@ static void *touch_in_thread(void *arg)
 static int main_thread(void *arg)
 {
 	pthread_t thread;
-
 	start_victim(&group);
 	REQUIRE(pthread_create(&thread, NULL, touch_in_thread, NULL) == 0);
 	pthread_join(thread, NULL);
@@ -180,7 +173,6 @@ static int scenario_environment(void)
 static void site_text(char text[200], const char *marker, const char *entry)
 {
 	char needle[64];
-
 	snprintf(needle, sizeof(needle),
 		 "/* the %s's "
 		 "site */",
@@ -284,7 +276,6 @@ TEST(options)
 {
 	struct sley_options on = { .size = sizeof(on), .flags = SLEY_RUN_STRICT_STACKS }, off = { .size = sizeof(off) };
 	char text[1000];
-
 	unsetenv("SLEY_STACK_CHECK");
 	run_with(main_is_strict, NULL, &off);
 	run_with(main_is_strict, &on, &on);
@@ -309,7 +300,6 @@ static void keep(void *arg)
 {
 	unsigned id = *(unsigned *)arg; /* a block on its own stack */
 	volatile unsigned frame[100];
-
 	for (unsigned i = 0; i < 100; i++)
 		frame[i] = id * 1000 + i;
 	for (int round = 0; round < 3; round++) {
@@ -329,7 +319,6 @@ static unsigned mappings(void)
 	FILE *maps = fopen("/proc/self/maps", "r");
 	char line[512];
 	unsigned n = 0;
-
 	REQUIRE(maps);
 	while (fgets(line, sizeof(line), maps)) {
 		unsigned long begin, end;
@@ -344,7 +333,6 @@ static int main_many(void *arg)
 {
 	static sley_task tasks[10000];
 	long count = test_scale(10000);
-
 	REQUIRE(sley_group_add(&group, 1) == 0);
 	for (long i = 0; i < count; i++) {
 		unsigned id = (unsigned)i;
@@ -363,7 +351,6 @@ static int main_many(void *arg)
 TEST(many)
 {
 	uint64_t copies = counter(SLEY_COUNTER_copies);
-
 	assert_int_equal(run_strict(main_many), 0);
 	assert_int_equal(counter(SLEY_COUNTER_copies), copies);
 }
@@ -371,21 +358,18 @@ TEST(many)
 static void tell_address(void *arg)
 {
 	int local = 0;
-
 	*(void **)arg = launder(&local); /* a word of main's private stack */
 }
 
 static int compare_pointers(const void *a, const void *b)
 {
 	const char *x = *(char *const *)a, *y = *(char *const *)b;
-
 	return x < y ? -1 : x > y;
 }
 
 static int main_reuse(void *arg)
 {
 	static void *seen[2000];
-
 	for (int i = 0; i < 2000; i++) {
 		void *address = NULL;
 		sley_task task = sley_spawn(tell_address, &address);
@@ -420,14 +404,12 @@ TEST(few)
 	struct sley_options options = {
 		.size = sizeof(options), .workers = 1, .max_tasks = 3, .flags = SLEY_RUN_STRICT_STACKS
 	};
-
 	run_with(main_few, NULL, &options);
 }
 
 static int main_system_call(void *arg)
 {
 	int ends[2];
-
 	start_victim(&group);
 	REQUIRE(pipe(ends) == 0 && write(ends[1], "x", 1) == 1);
 	REQUIRE(read(ends[0], stray, 1) == -1 && errno == EFAULT);
@@ -441,7 +423,6 @@ static int main_system_call(void *arg)
 TEST(system_call)
 {
 	char text[1000];
-
 	capture_begin();
 	assert_int_equal(run_strict(main_system_call), 0);
 	capture_end(text, sizeof(text));
@@ -455,7 +436,6 @@ static void add_one(void *arg)
 static void share_private(void *arg)
 {
 	int value = 0;
-
 	for (int i = 0; i < 3; i++)
 		REQUIRE(sley_join(sley_spawn(add_one, &value), SLEY_NEVER) == 0);
 	REQUIRE(value == 3);
@@ -464,7 +444,6 @@ static void share_private(void *arg)
 static int main_private(void *arg)
 {
 	struct sley_task_options private = { .size = sizeof(private), .private_stack = 1 };
-
 	share_private(NULL);
 	sley_task task = sley_spawn_with(&private, share_private, NULL, SLEY_BY_POINTER);
 	return sley_join(task, SLEY_NEVER);
@@ -493,7 +472,6 @@ static void drain(void *arg)
 {
 	struct letter letter;
 	int n = (int)(intptr_t)arg;
-
 	while (n-- > 0)
 		REQUIRE(sley_chan_recv(letters, &letter, SLEY_NEVER) == 0);
 }
@@ -506,7 +484,6 @@ static void send_by(int way, struct letter *letter)
 {
 	struct letter back = { 0 };
 	struct sley_case cases[] = { { .op = SLEY_SEND, .chan = letters, .from = letter } };
-
 	switch (way) {
 	case BY_SPAWN:
 		REQUIRE(sley_join(sley_spawn_copy(nothing, letter, sizeof(*letter)), SLEY_NEVER) == 0);
@@ -527,7 +504,6 @@ static void send_own_address(void *arg)
 {
 	int value = 5;
 	struct letter letter = { .pointer = &value };
-
 	for (int i = 0; i < 3; i++)
 		send_by((int)(intptr_t)arg, &letter);
 	REQUIRE(value == 5);
@@ -537,7 +513,6 @@ static int main_letters(void *arg)
 {
 	struct sley_task_options options = { .size = sizeof(options), .name = "sender" };
 	sley_task task = 0;
-
 	REQUIRE(sley_chan_new(&letters, sizeof(struct letter), 1) == 0);
 	switch ((int)(intptr_t)arg) {
 	case BY_SPAWN:
@@ -560,7 +535,6 @@ static int main_letters(void *arg)
 static void run_letters(int way, unsigned flags, char *text, size_t size)
 {
 	struct sley_options options = { .size = sizeof(options), .workers = 1, .flags = flags };
-
 	capture_begin();
 	run_with(main_letters, (void *)(intptr_t)way, &options);
 	capture_end(text, size);
@@ -576,7 +550,6 @@ TEST(letters)
 					     "sley_chan_try_send: the item", "sley_select: the item" };
 	static const char *const markers[] = { "spawner", "sender", "trier", "selector" };
 	char text[4096], site[200], expected[400];
-
 	for (int way = 0; way < WAYS; way++) {
 		long long id = 0;
 		run_letters(way, 0, text, sizeof(text));
@@ -598,7 +571,6 @@ static void send_word(void *arg)
 {
 	int value = 0;
 	void *word = &value;
-
 	REQUIRE(sley_chan_send(words, &word, SLEY_NEVER) == 0);
 }
 
@@ -613,7 +585,6 @@ static int main_word(void *arg)
 TEST(word)
 {
 	char text[1000];
-
 	capture_begin();
 	assert_int_equal(run_strict(main_word), 0);
 	capture_end(text, sizeof(text));
@@ -624,7 +595,6 @@ TEST(word)
 __attribute__((noinline)) static uintptr_t dead_address(void)
 {
 	volatile char local[3000];
-
 	local[0] = 0;
 	return (uintptr_t)launder((void *)local);
 }
@@ -635,7 +605,6 @@ static void send_legal(void *arg)
 	struct letter letter = { .text = "text" };
 	const void *pointers[] = { NULL,       &shared, letters, stray, (void *)dead_address(), (void *)stacks_begin,
 				   (void *)-1L };
-
 	for (size_t i = 0; i < sizeof(pointers) / sizeof(*pointers); i++) {
 		letter.pointer = pointers[i];
 		for (int way = 0; way < WAYS; way++)
@@ -650,7 +619,6 @@ static int main_legal(void *arg)
 {
 	int value = 0; /* main's stack is private: its address may travel */
 	struct letter letter = { .pointer = &value };
-
 	stray = &value;
 	REQUIRE(sley_chan_new(&letters, sizeof(struct letter), 1) == 0);
 	for (int way = 0; way < WAYS; way++)
@@ -665,7 +633,6 @@ static int main_legal(void *arg)
 TEST(legal)
 {
 	char text[4096];
-
 	capture_begin();
 	assert_int_equal(run_strict(main_legal), 0);
 	capture_end(text, sizeof(text));

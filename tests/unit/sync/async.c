@@ -21,7 +21,6 @@ struct pair {
 static int add(void *arg, void *result)
 {
 	const struct pair *pair = arg;
-
 	REQUIRE((uintptr_t)arg % 16 == 0 && (uintptr_t)result % 16 == 0);
 	REQUIRE(*(uint64_t *)result == 0); /* zeroed */
 	sley_yield();                      /* others run on this stack */
@@ -33,7 +32,6 @@ static int main_results(void *arg)
 {
 	struct sley_future *futures[50];
 	uint64_t sum;
-
 	for (uint64_t i = 0; i < 50; i++) {
 		struct pair pair = { i, 2 * i };
 		REQUIRE(sley_async(&futures[i], add, &pair, sizeof(pair), sizeof(sum)) == 0);
@@ -60,7 +58,6 @@ static int reverse(void *arg, void *result)
 {
 	const char *from = arg;
 	char *to = result;
-
 	for (size_t i = 0; i < LARGE; i++)
 		to[i] = from[LARGE - 1 - i];
 	return 0;
@@ -82,7 +79,6 @@ TASK_TEST(sizes, 2)
 {
 	struct sley_future *future;
 	char *large = malloc(LARGE), *back = malloc(LARGE);
-
 	for (size_t i = 0; i < LARGE; i++)
 		large[i] = (char)(i * 7 / 3);
 	REQUIRE(sley_async(&future, reverse, large, LARGE, LARGE) == 0);
@@ -106,7 +102,6 @@ static void pass_own_stack(void *arg)
 {
 	struct sley_future *future = NULL;
 	uint64_t local = 1;
-
 	REQUIRE(sley_async(&future, by_pointer, &local, SLEY_BY_POINTER, 0) == -EFAULT && !future);
 }
 
@@ -114,7 +109,6 @@ static int main_bad(void *arg)
 {
 	struct sley_future *future = NULL;
 	int (*none)(void *, void *) = NULL;
-
 	REQUIRE(sley_async(&future, none, NULL, 0, 0) == -EINVAL);
 	REQUIRE(sley_async(&future, positive, NULL, 1, 0) == -EINVAL);
 	REQUIRE(sley_async((struct sley_future **)NULL, positive, NULL, 0, 0) == -EINVAL);
@@ -139,7 +133,6 @@ static int main_no_tasks(void *arg)
 {
 	struct sley_future *futures[20], *timeout = NULL;
 	int n = 0, error;
-
 	while ((error = sley_async(&futures[n], sleep_for_ever, NULL, 0, 0)) == 0)
 		n++;
 	REQUIRE(error == -EAGAIN && n > 0);
@@ -157,7 +150,6 @@ TEST(bad)
 	struct sley_options ten = { .size = sizeof(ten), .workers = 1, .max_tasks = 10 };
 	struct sley_future *future;
 	char text[1024];
-
 	capture_begin();
 	run(main_bad, 1);
 	capture_end(text, sizeof(text));
@@ -187,7 +179,6 @@ static int main_detach(void *arg)
 {
 	struct sley_future *future;
 	sley_time moment = SLEY_MS(1);
-
 	ran = cleaned = 0;
 	REQUIRE(sley_async(&future, sleep_and_clean, &moment, sizeof(moment), 1000) == 0);
 	REQUIRE(sley_future_free(future) == 0); /* detached: it runs all the same */
@@ -200,7 +191,6 @@ static int main_cancel(void *arg)
 {
 	struct sley_future *future;
 	sley_time for_ever = SLEY_SEC(3600);
-
 	ran = cleaned = 0;
 	REQUIRE(sley_async(&future, sleep_and_clean, &for_ever, sizeof(for_ever), 0) == 0);
 	await_state(future->task, SLEY_TASK_WAITING, SLEY_WAIT_SLEEP);
@@ -235,7 +225,6 @@ TASK_TEST(cancel_race, EVERY_WAY)
 {
 	unsigned counts[2] = { 0, 0 };
 	uint32_t seed = 1;
-
 	for (long i = 0; i < test_scale(20000); i++) {
 		struct sley_future *future;
 		uint64_t result = 0;
@@ -279,7 +268,6 @@ static void *thread_runs(void *arg)
 static int main_threads(void *arg)
 {
 	pthread_t threads[2];
-
 	for (int i = 0; i < 2; i++)
 		REQUIRE(pthread_create(&threads[i], NULL, thread_runs, NULL) == 0);
 	for (int i = 0; i < 2; i++)
@@ -300,7 +288,6 @@ TASK_TEST(timeout, EVERY_WAY)
 	struct sley_promise *promise;
 	struct sley_future *future, *timeout, *late;
 	uint64_t value = 3, result = 0;
-
 	REQUIRE(sley_promise_new(&promise, &future, sizeof(value)) == 0);
 	REQUIRE(sley_future_timeout(&timeout, future, sley_in(SLEY_MS(1))) == 0);
 	REQUIRE(sley_await(timeout, &result, SLEY_NEVER) == -ETIMEDOUT && sley_future_ready(timeout) == 1);
@@ -327,7 +314,6 @@ TASK_TEST(timeout_dropped, EVERY_WAY)
 {
 	struct sley_promise *promise;
 	struct sley_future *future, *timeout;
-
 	REQUIRE(sley_promise_new(&promise, &future, 0) == 0);
 	for (int i = 0; i < 100; i++) {
 		REQUIRE(sley_future_timeout(&timeout, future, sley_in(SLEY_SEC(3600))) == 0);

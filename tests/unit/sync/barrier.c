@@ -44,7 +44,6 @@ static int main_rounds(void *threads)
 	sley_task tasks[PARTIES];
 	pthread_t thread;
 	int n = PARTIES - (threads != NULL);
-
 	came = serials = 0;
 	if (threads)
 		REQUIRE(pthread_create(&thread, NULL, go_round_in_thread, NULL) == 0);
@@ -81,7 +80,6 @@ static void come(void *arg)
 static sley_task start(uintptr_t number)
 {
 	sley_task task = sley_spawn(come, (void *)number);
-
 	await_state(task, SLEY_TASK_WAITING, SLEY_WAIT_BARRIER);
 	return task;
 }
@@ -133,7 +131,6 @@ static void come_hastily(void *arg)
 {
 	uintptr_t i = (uintptr_t)arg;
 	int answer = sley_barrier_wait(&three, sley_in(SLEY_US(i % 40)));
-
 	REQUIRE(answer == 0 || answer == SLEY_BARRIER_SERIAL || answer == -ETIMEDOUT);
 	fetch_add(answer < 0 ? &gave_up : &passed, 1, relaxed);
 }
@@ -168,14 +165,12 @@ TASK_TEST(races, 1, 2, 4)
 static void on_copying_stack(void *arg)
 {
 	struct sley_barrier here = SLEY_BARRIER_INIT(1);
-
 	REQUIRE(sley_barrier_wait(&here, 0) == -EFAULT);
 }
 
 static int main_answers(void *arg)
 {
 	static char text[1024];
-
 	three = (struct sley_barrier){ 0 };
 	REQUIRE(sley_barrier_wait(&three, SOON) == -EINVAL);
 	three = (struct sley_barrier)SLEY_BARRIER_INIT(1);

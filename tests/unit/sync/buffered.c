@@ -19,7 +19,6 @@ static unsigned asked, source_dropped, running, most_running, began, ended, disc
 static int count(void *end, void *item, sley_time deadline)
 {
 	uint64_t i = fetch_add(&asked, 1, relaxed);
-
 	if (i == *(uint64_t *)end)
 		return SLEY_END;
 	*(uint64_t *)item = i;
@@ -35,7 +34,6 @@ static int note_drop(void *state, sley_time deadline)
 static void enter(void)
 {
 	unsigned now = fetch_add(&running, 1, relaxed) + 1, most = load(&most_running, relaxed);
-
 	while (now > most && !cas_weak(&most_running, &most, now, relaxed, relaxed))
 		;
 	fetch_add(&began, 1, relaxed);
@@ -51,7 +49,6 @@ static void leave(void)
 static int triple(void *arg, const void *from, void *to)
 {
 	uint64_t i = *(const uint64_t *)from;
-
 	enter();
 	int error = sley_sleep(sley_in(SLEY_US(i * 7919 % 300)));
 	*(uint64_t *)to = 3 * i + *(const uint64_t *)arg;
@@ -67,7 +64,6 @@ static void discard(void *item)
 static void make(uint64_t end, unsigned most, int (*fn)(void *, const void *, void *))
 {
 	uint64_t plus = 5;
-
 	asked = source_dropped = running = most_running = began = ended = discarded = 0;
 	REQUIRE(sley_stream_new(&stream, count, note_drop, &end, sizeof(end), 8) == 0);
 	REQUIRE(sley_stream_buffered(stream, most, fn, &plus, sizeof(plus), 8, discard) == 0);
@@ -77,7 +73,6 @@ static void expect(uint64_t i)
 {
 	uint64_t item = 0;
 	int error = sley_stream_next(stream, &item, SLEY_NEVER);
-
 	REQUIRE(i % 13 == 12 ? error == -EDOM : error == 0 && item == 3 * i + 5);
 }
 
@@ -86,7 +81,6 @@ TASK_TEST(order, EVERY_WAY)
 {
 	static const unsigned sizes[] = { 1, 2, 7, 64 };
 	uint64_t item;
-
 	for (size_t s = 0; s < ARRAY_SIZE(sizes); s++) {
 		make(200, sizes[s], triple);
 		REQUIRE(asked == 0 && live_tasks() == 1); /* nothing happens before the first call */
@@ -115,7 +109,6 @@ static int at_once(void *arg, const void *from, void *to)
 TASK_TEST(ahead, EVERY_WAY)
 {
 	sley_time deadline = SOON;
-
 	make(1000, 10, at_once);
 	expect(0);
 	while (load(&ended, relaxed) < 11) { /* it runs ahead of a consumer that does not come, */
@@ -145,7 +138,6 @@ static int need_third(void *arg, const void *from, void *to)
 {
 	uint64_t i = *(const uint64_t *)from;
 	sley_time deadline = SOON;
-
 	if (i == 2)
 		store(&gate, 1, release);
 	while (i == 0 && !load(&gate, acquire)) {
@@ -159,7 +151,6 @@ static int need_third(void *arg, const void *from, void *to)
 static int count_slowly(void *end, void *item, sley_time deadline)
 {
 	int error = sley_sleep(sley_in(SLEY_MS(1)));
-
 	return error ? error : count(end, item, deadline);
 }
 
@@ -167,7 +158,6 @@ static int count_slowly(void *end, void *item, sley_time deadline)
 TASK_TEST(slow_source, EVERY_WAY)
 {
 	uint64_t end = 5, item;
-
 	asked = gate = 0;
 	REQUIRE(sley_stream_new(&stream, count_slowly, note_drop, &end, sizeof(end), 8) == 0);
 	REQUIRE(sley_stream_buffered(stream, 3, need_third, NULL, 0, 8, NULL) == 0);
@@ -184,7 +174,6 @@ TASK_TEST(deadlines, EVERY_WAY)
 {
 	uint64_t item, i = 0;
 	unsigned late = 0;
-
 	make((uint64_t)test_scale(1500), 3, triple);
 	for (uint64_t n = 0; i < (uint64_t)test_scale(1500); n++) {
 		int error = sley_stream_next(stream, &item, sley_in(SLEY_US(n * 31 % 200)));
@@ -205,7 +194,6 @@ TASK_TEST(deadlines, EVERY_WAY)
 static int count_with_errors(void *end, void *item, sley_time deadline)
 {
 	int error = count(end, item, deadline);
-
 	return error == 0 && *(uint64_t *)item % 3 == 1 ? -ENETDOWN : error;
 }
 
@@ -213,7 +201,6 @@ static int count_with_errors(void *end, void *item, sley_time deadline)
 TASK_TEST(errors, EVERY_WAY)
 {
 	uint64_t end = 30, plus = 5, item;
-
 	asked = 0;
 	REQUIRE(sley_stream_new(&stream, count_with_errors, note_drop, &end, sizeof(end), 8) == 0);
 	REQUIRE(sley_stream_buffered(stream, 4, at_once, &plus, sizeof(plus), 8, NULL) == 0);
@@ -235,7 +222,6 @@ static int main_no_tasks(void *arg)
 	sley_task tasks[20];
 	uint64_t item;
 	int n = 0, error;
-
 	make(1000, 2, at_once);
 	while ((tasks[n] = sley_spawn(sleep_for_ever, NULL)) > 0)
 		n++;
@@ -257,7 +243,6 @@ static int main_no_tasks(void *arg)
 TEST(no_tasks)
 {
 	struct sley_options ten = { .size = sizeof(ten), .workers = 1, .max_tasks = 10 };
-
 	run_with(main_no_tasks, NULL, &ten);
 }
 
@@ -278,7 +263,6 @@ static int wait_for_ever(void *arg, const void *from, void *to)
 TASK_TEST(drop, EVERY_WAY)
 {
 	uint64_t item;
-
 	make(1000, 8, wait_for_ever);
 	REQUIRE(sley_stream_next(stream, &item, 0) == -ETIMEDOUT);
 	while (load(&began, relaxed) < 8)
@@ -324,7 +308,6 @@ TASK_TEST(drop_race, EVERY_WAY)
 static int give(void *cleaned)
 {
 	int error = 0;
-
 	for (uint64_t i = 0; error == 0; i++)
 		error = sley_gen_yield(&i);
 	**(unsigned **)cleaned += 1;
@@ -349,7 +332,6 @@ TASK_TEST(pile, EVERY_WAY)
 	unsigned *counter = &cleaned;
 	struct sley_gen *gen;
 	uint64_t item, plus = 5;
-
 	cleaned = 0;
 	REQUIRE(sley_gen_new(&gen, give, &counter, sizeof(counter), 8) == 0);
 	REQUIRE(sley_stream_from_gen(&stream, gen) == 0);
@@ -379,7 +361,6 @@ static void *thread_consumes(void *arg)
 static int main_threads(void *arg)
 {
 	pthread_t thread;
-
 	make(1000, 5, triple);
 	REQUIRE(pthread_create(&thread, NULL, thread_consumes, NULL) == 0);
 	while (load(&source_dropped, relaxed) == 0)
@@ -391,7 +372,6 @@ static int main_threads(void *arg)
 static int main_leaves(void *arg)
 {
 	uint64_t item;
-
 	make(1000, 5, wait_for_ever);
 	REQUIRE(sley_stream_next(stream, &item, sley_in(SLEY_MS(1))) == -ETIMEDOUT);
 	return 0;
@@ -401,7 +381,6 @@ static int main_leaves(void *arg)
 TEST(threads)
 {
 	uint64_t item;
-
 	run(main_threads, 1);
 	run(main_threads, 2);
 	run(main_leaves, 2);
@@ -413,7 +392,6 @@ TEST(threads)
 TASK_TEST(bad, 1)
 {
 	uint64_t end = 5, item;
-
 	asked = source_dropped = 0;
 	REQUIRE(sley_stream_new(&stream, count, note_drop, &end, sizeof(end), 8) == 0);
 	REQUIRE(sley_stream_buffered(stream, 0, at_once, NULL, 0, 8, NULL) == -EINVAL);

@@ -30,7 +30,6 @@ static void send_all(void *arg)
 	const struct shape *shape = arg;
 	long items = test_scale(5000);
 	char item[3000];
-
 	for (long i = 0; i < items; i++) {
 		fill(item, shape->item, (uint64_t)i);
 		REQUIRE(sley_chan_send(chan, item, SLEY_NEVER) == 0);
@@ -44,7 +43,6 @@ static void receive_all(void *arg)
 	const struct shape *shape = arg;
 	long items = test_scale(5000);
 	char item[3000], expected[3000];
-
 	for (long i = 0; i < items; i++) {
 		memset(item, 0x55, sizeof(item));
 		REQUIRE(sley_chan_recv(chan, item, SLEY_NEVER) == 0);
@@ -58,9 +56,9 @@ static void receive_all(void *arg)
 static int main_order(void *arg)
 {
 	static const struct shape shapes[] = {
-		{ 0, 0 }, { 0, 3 }, { 1, 0 }, { 1, 1 }, { 4, 7 }, { 8, 0 }, { 8, 128 }, { 9, 0 }, { 100, 0 }, { 100, 5 }, { 2500, 0 }, { 2500, 2 },
+		{ 0, 0 },   { 0, 3 }, { 1, 0 },   { 1, 1 },   { 4, 7 },    { 8, 0 },
+		{ 8, 128 }, { 9, 0 }, { 100, 0 }, { 100, 5 }, { 2500, 0 }, { 2500, 2 },
 	};
-
 	for (size_t i = 0; i < sizeof(shapes) / sizeof(shapes[0]); i++) {
 		REQUIRE(sley_chan_new(&chan, shapes[i].item, shapes[i].capacity) == 0);
 		sley_task sender = sley_spawn(send_all, (void *)&shapes[i]);
@@ -75,7 +73,6 @@ static int main_order(void *arg)
 TEST(order)
 {
 	struct sley_options few = { .size = sizeof(few), .workers = 2, .stack_slots = 1 };
-
 	run(main_order, 1);
 	run(main_order, 3);
 #ifndef SLEY_ASAN
@@ -91,7 +88,6 @@ static void send_many(void *arg)
 {
 	long items = test_scale(20000);
 	uint64_t base = (uint64_t)(uintptr_t)arg << 32;
-
 	for (uint64_t i = 1; i <= (uint64_t)items; i++) {
 		uint64_t item = base + i;
 		REQUIRE(sley_chan_send(chan, &item, SLEY_NEVER) == 0);
@@ -102,7 +98,6 @@ static void send_many(void *arg)
 static void receive_many(void *arg)
 {
 	uint64_t item, last[8] = { 0 };
-
 	while (sley_chan_recv(chan, &item, SLEY_NEVER) == 0) {
 		REQUIRE((uint32_t)item > last[item >> 32]); /* each sender's come in its order */
 		last[item >> 32] = (uint32_t)item;
@@ -115,7 +110,6 @@ static void receive_many(void *arg)
 TASK_TEST(many, 1, 2, 4)
 {
 	sley_task tasks[8];
-
 	for (size_t capacity = 0; capacity < 20; capacity += 6) {
 		sum_sent = sum_received = count_received = 0;
 		REQUIRE(sley_chan_new(&chan, sizeof(uint64_t), capacity) == 0);
@@ -136,7 +130,6 @@ TASK_TEST(many, 1, 2, 4)
 static void send_one(void *arg)
 {
 	uint64_t item = (uint64_t)(uintptr_t)arg;
-
 	REQUIRE(sley_chan_send(chan, &item, SLEY_NEVER) == 0);
 }
 
@@ -145,11 +138,11 @@ TASK_TEST(senders_order, 2)
 {
 	sley_task tasks[30];
 	uint64_t item;
-
 	REQUIRE(sley_chan_new(&chan, sizeof(item), 2) == 0);
 	for (uintptr_t i = 0; i < 30; i++) {
 		tasks[i] = sley_spawn(send_one, (void *)i);
-		await_state(tasks[i], i < 2 ? SLEY_TASK_ENDED : SLEY_TASK_WAITING, i < 2 ? SLEY_WAIT_NONE : SLEY_WAIT_SEND);
+		await_state(tasks[i], i < 2 ? SLEY_TASK_ENDED : SLEY_TASK_WAITING,
+			    i < 2 ? SLEY_WAIT_NONE : SLEY_WAIT_SEND);
 	}
 	for (uint64_t i = 0; i < 30; i++)
 		REQUIRE(sley_chan_recv(chan, &item, SLEY_NEVER) == 0 && item == i);
@@ -163,7 +156,6 @@ TASK_TEST(senders_order, 2)
 static int main_new(void *arg)
 {
 	struct sley_chan *c = NULL;
-
 	REQUIRE(sley_chan_new(&c, (64 << 10) + 1, 0) == -EINVAL);
 	REQUIRE(sley_chan_new(&c, SIZE_MAX, 1) == -EINVAL);
 	REQUIRE(sley_chan_new(&c, 64 << 10, SIZE_MAX / 2) == -EOVERFLOW);
@@ -189,7 +181,6 @@ TEST_FIRST(new)
 TASK_TEST(deadlines, 1)
 {
 	uint64_t item = 1;
-
 	REQUIRE(sley_chan_new(&chan, sizeof(item), 1) == 0);
 	REQUIRE(sley_chan_recv(chan, &item, 0) == -ETIMEDOUT);
 	REQUIRE(sley_chan_recv(chan, &item, sley_in(SLEY_MS(1))) == -ETIMEDOUT);
@@ -207,7 +198,6 @@ TASK_TEST(deadlines, 1)
 TASK_TEST(try, 1)
 {
 	char item[100] = { 'a' }, back[100];
-
 	REQUIRE(sley_chan_new(&chan, sizeof(item), 2) == 0);
 	REQUIRE(sley_chan_try_recv(chan, back) == -EAGAIN);
 	REQUIRE(sley_chan_try_send(chan, item) == 0 && sley_chan_try_send(chan, item) == 0);
@@ -228,7 +218,6 @@ static unsigned ended_by_close;
 static void send_until_closed(void *arg)
 {
 	char item[100] = { 0 };
-
 	REQUIRE(sley_chan_send(chan, item, SLEY_NEVER) == -EPIPE);
 	fetch_add(&ended_by_close, 1, relaxed);
 }
@@ -236,7 +225,6 @@ static void send_until_closed(void *arg)
 static void receive_until_closed(void *arg)
 {
 	char item[100];
-
 	REQUIRE(sley_chan_recv(chan, item, SLEY_NEVER) == -EPIPE);
 	fetch_add(&ended_by_close, 1, relaxed);
 }
@@ -246,7 +234,6 @@ TASK_TEST(close, 1, 3)
 {
 	static void (*const bodies[])(void *) = { send_until_closed, receive_until_closed };
 	sley_task tasks[20];
-
 	for (int b = 0; b < 2; b++) {
 		ended_by_close = 0;
 		REQUIRE(sley_chan_new(&chan, 100, 0) == 0);
@@ -266,7 +253,6 @@ TASK_TEST(close, 1, 3)
 static void receive_and_end(void *arg)
 {
 	char item[100];
-
 	REQUIRE(sley_chan_recv(chan, item, SLEY_NEVER) == 0);
 }
 
@@ -276,7 +262,6 @@ TASK_TEST(no_memory, 1)
 	char item[100] = { 0 };
 	uint64_t word = 1;
 	struct sley_chan *words;
-
 	REQUIRE(sley_chan_new(&chan, sizeof(item), 1) == 0 && sley_chan_new(&words, sizeof(word), 0) == 0);
 	store(&block_test_fail, 1, relaxed);
 	REQUIRE(sley_chan_recv(chan, item, SLEY_NEVER) == -ENOMEM);
@@ -298,7 +283,6 @@ static struct sley_chan *back;
 static void *plain_thread(void *unused)
 {
 	uint64_t item = 0;
-
 	REQUIRE(sley_chan_recv(chan, &item, 0) == -ETIMEDOUT);
 	REQUIRE(sley_chan_recv(chan, &item, sley_in(SLEY_MS(1))) == -ETIMEDOUT);
 	for (uint64_t i = 0; i < 1000; i++)
@@ -320,7 +304,6 @@ static int main_plain(void *capacity)
 {
 	pthread_t thread;
 	uint64_t item;
-
 	REQUIRE(sley_chan_new(&chan, sizeof(item), (uintptr_t)capacity) == 0);
 	REQUIRE(sley_chan_new(&back, sizeof(item), (uintptr_t)capacity) == 0);
 	REQUIRE(pthread_create(&thread, NULL, plain_thread, NULL) == 0);
@@ -353,7 +336,6 @@ static unsigned waiting_threads;
 static void *stranded(void *sending)
 {
 	uint64_t item[4] = { 0 };
-
 	fetch_add(&waiting_threads, 1, relaxed);
 	return (void *)(intptr_t)(sending ? sley_chan_send(chan, item, SLEY_NEVER) : sley_chan_recv(chan, item, SOON));
 }
@@ -389,7 +371,6 @@ TEST(run_ends)
 static void receive_for_ever(void *arg)
 {
 	uint64_t item;
-
 	sley_chan_recv(chan, &item, SLEY_NEVER);
 }
 
@@ -405,7 +386,6 @@ static int main_abandon(void *arg)
 TEST(outside)
 {
 	uint64_t item = 0;
-
 	run(main_abandon, 1);
 	assert_int_equal(sley_chan_send(chan, &item, SLEY_NEVER), -ENOTCONN);
 	assert_int_equal(sley_chan_recv(chan, &item, SLEY_NEVER), -ENOTCONN);

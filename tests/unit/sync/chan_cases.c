@@ -14,7 +14,6 @@
 static struct sley_chan *chan_new(size_t item, size_t capacity)
 {
 	struct sley_chan *chan;
-
 	REQUIRE(sley_chan_new(&chan, item, capacity) == 0);
 	return chan;
 }
@@ -28,7 +27,6 @@ static int select_one(struct sley_chan *chan, int op, void *item, sley_time dead
 {
 	struct sley_case c[2] = { { .chan = NULL, .op = SLEY_RECV }, { .chan = chan, .op = op, .into = item } };
 	int which = sley_select(c, 2, deadline);
-
 	REQUIRE(which < 0 || which == 1);
 	return which < 0 ? which : c[1].error;
 }
@@ -37,7 +35,6 @@ static int try_one(struct sley_chan *chan, int op, void *item)
 {
 	struct sley_case c = { .chan = chan, .op = op, .into = item };
 	int which = sley_try_select(&c, 1);
-
 	return which < 0 ? which : c.error;
 }
 
@@ -48,7 +45,6 @@ enum state { ABSENT, UNBUFFERED, EMPTY, FULL, CLOSED, CLOSED_WITH_ITEM };
 static struct sley_chan *in_state(enum state state)
 {
 	char item[24] = { 0 };
-
 	if (state == ABSENT)
 		return NULL;
 	struct sley_chan *chan = chan_new(sizeof(item), state == UNBUFFERED ? 0 : 1);
@@ -63,7 +59,6 @@ static void check_state(enum state state, int op, int expected)
 {
 	char item[24] = { 0 };
 	int tried = expected == -ETIMEDOUT ? -EAGAIN : expected;
-
 	for (int how = 0; how < 4; how++) {
 		struct sley_chan *chan = in_state(state);
 		if (how == 0)
@@ -85,7 +80,6 @@ TASK_TEST(length, 1)
 {
 	struct sley_chan *chan = chan_new(2, 3);
 	uint16_t item = 0;
-
 	for (size_t i = 0; i < 3; i++) {
 		REQUIRE(sley_chan_length(chan) == i && sley_chan_capacity(chan) == 3);
 		REQUIRE(sley_chan_send(chan, &item, 0) == 0);
@@ -133,7 +127,6 @@ static int send_by(unsigned how, char *item)
 		{ .chan = chan, .op = SLEY_SEND, .from = item },
 	};
 	int error;
-
 	switch (how) {
 	case 0:
 		return sley_chan_send(chan, item, SOON);
@@ -161,7 +154,6 @@ static int receive_by(unsigned how, char *item)
 		{ .chan = chan, .op = SLEY_RECV, .into = item },
 	};
 	int error;
-
 	switch (how) {
 	case 0:
 		return sley_chan_recv(chan, item, SOON);
@@ -184,7 +176,6 @@ static int receive_by(unsigned how, char *item)
 static void send_all(void *how)
 {
 	char item[100];
-
 	for (unsigned i = 0; i < ITEMS; i++) {
 		fill(item, i);
 		REQUIRE(send_by((unsigned)(uintptr_t)how, item) == 0);
@@ -195,7 +186,6 @@ static void send_all(void *how)
 static void check_pair(unsigned sender, unsigned receiver, size_t capacity)
 {
 	char item[100], expected[100];
-
 	chan = chan_new(size, capacity);
 	sley_task task = sley_spawn(send_all, (void *)(uintptr_t)sender);
 	for (unsigned i = 0; i < ITEMS; i++) {
@@ -213,7 +203,6 @@ static void check_pair(unsigned sender, unsigned receiver, size_t capacity)
 static int main_pairs(void *arg)
 {
 	static const size_t sizes[] = { 0, 1, 4, 8, 9, 100 };
-
 	other = chan_new(0, 0);
 	for (unsigned i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
 		size = sizes[i];
@@ -233,7 +222,6 @@ static int main_pairs(void *arg)
 TEST(pairs)
 {
 	struct sley_options few = { .size = sizeof(few), .workers = 2, .stack_slots = 4 };
-
 	run(main_pairs, 1);
 	run_with(main_pairs, NULL, &few);
 }
@@ -251,7 +239,6 @@ static void select_both(void *arg)
 		{ .chan = c, .op = SLEY_RECV, .into = &item },
 		{ .chan = d, .op = SLEY_RECV, .into = &item },
 	};
-
 	REQUIRE(sley_select(cases, 3, SOON) == 2 && item == 1);
 	fetch_add(&woken, 1, relaxed);
 }
@@ -259,7 +246,6 @@ static void select_both(void *arg)
 static void receive_c(void *number)
 {
 	uint64_t item;
-
 	REQUIRE(sley_chan_recv(c, &item, SOON) == 0 && item == (uint64_t)(uintptr_t)number);
 	fetch_add(&woken, 1, relaxed);
 }
@@ -267,7 +253,6 @@ static void receive_c(void *number)
 static sley_task start(void (*fn)(void *), uintptr_t arg, enum sley_wait_kind kind)
 {
 	sley_task task = sley_spawn_at(SLEY_SITE("waiter"), NULL, fn, (void *)arg, SLEY_BY_POINTER);
-
 	await_state(task, SLEY_TASK_WAITING, kind);
 	return task;
 }
@@ -310,7 +295,6 @@ static unsigned values[2];
 static void count_values(void *n)
 {
 	uint64_t item;
-
 	for (uintptr_t i = 0; i < (uintptr_t)n; i++) {
 		sley_yield();
 		REQUIRE(sley_chan_recv(c, &item, SOON) == 0);
@@ -322,7 +306,6 @@ static void count_values(void *n)
 TASK_TEST(chance, 1, 2)
 {
 	enum { N = 2000 };
-
 	for (size_t capacity = 0; capacity <= N; capacity += N) {
 		uint64_t item[2] = { 0, 1 };
 		values[0] = values[1] = 0;
@@ -379,7 +362,6 @@ static void model_do(unsigned k, const struct sley_case *done, uint64_t item)
 static uint32_t chance(uint32_t n)
 {
 	static uint32_t state = 1;
-
 	state = state * 1664525 + 1013904223;
 	return (state >> 16) % n;
 }
@@ -390,7 +372,6 @@ static void one_select(uint64_t number)
 	uint64_t out = number, in = 0;
 	unsigned of[6], n = chance(7);
 	bool any = false;
-
 	for (unsigned i = 0; i < n; i++) {
 		of[i] = chance(CHANS + 1);
 		int op = chance(2) ? SLEY_SEND : SLEY_RECV;
@@ -411,7 +392,6 @@ static void one_select(uint64_t number)
 TASK_TEST(model, 1)
 {
 	uint64_t number = 0;
-
 	for (long round = 0; round < test_scale(500); round++) {
 		for (unsigned k = 0; k < CHANS; k++) {
 			memset(&model[k], 0, sizeof(model[k]));

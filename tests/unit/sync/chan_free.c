@@ -18,7 +18,6 @@ static void *reused;
 static void give(void *size)
 {
 	char item[100];
-
 	memset(item, 1, (size_t)size);
 	answer = sley_chan_send(chan, item, SLEY_NEVER);
 }
@@ -26,7 +25,6 @@ static void give(void *size)
 static void receive(void *size)
 {
 	char item[100] = { 0 };
-
 	answer = sley_chan_recv(chan, item, SLEY_NEVER);
 	REQUIRE(answer != 0 || (item[0] == 1 && item[(size_t)size - 1] == 1));
 }
@@ -36,7 +34,6 @@ static void select_both(void *size)
 	char item[100] = { 0 };
 	struct sley_case cases[] = { { .chan = chan, .op = SLEY_RECV, .into = item },
 				     { .chan = chan, .op = SLEY_RECV, .into = item } };
-
 	answer = sley_select(cases, 2, SLEY_NEVER);
 	answer = answer >= 0 ? cases[answer].error : answer;
 	REQUIRE(answer != 0 || (item[0] == 1 && item[(size_t)size - 1] == 1));
@@ -88,7 +85,6 @@ TASK_TEST(closed, 1)
 TASK_TEST(served, 1)
 {
 	char item[100];
-
 	memset(item, 1, sizeof(item));
 	for (int i = 0; i < 2; i++) {
 		sley_task task = wait_on_new(receive, sizes[i]);
@@ -107,7 +103,6 @@ TASK_TEST(served, 1)
 TASK_TEST(given_up, 1)
 {
 	char item[100] = { 0 };
-
 	for (int i = 0; i < 2; i++) {
 		sley_task task = wait_on_new(receive, sizes[i]);
 		REQUIRE(sley_cancel(task) == 0);
@@ -122,7 +117,6 @@ TASK_TEST(given_up, 1)
 TASK_TEST(select, 1)
 {
 	char item[100];
-
 	memset(item, 1, sizeof(item));
 	for (int i = 0; i < 2; i++) {
 		sley_task task = wait_on_new(select_both, sizes[i]);

@@ -15,7 +15,6 @@ static unsigned ran; /* atomic */
 static struct sley_scope *open_scope(void)
 {
 	struct sley_scope *scope;
-
 	REQUIRE(sley_scope_open(&scope, NULL) == 0);
 	return scope;
 }
@@ -42,7 +41,6 @@ struct block {
 static int gets_block(void *arg)
 {
 	struct block *block = arg;
-
 	REQUIRE((uintptr_t)block % _Alignof(max_align_t) == 0);
 	for (int i = 0; i < 5; i++) {
 		REQUIRE(block->first == 2.5L && block->rest[0] == 'a' && block->rest[299] == 'z');
@@ -56,7 +54,6 @@ static void spawner(void *arg)
 {
 	struct block block = { .first = 2.5L };
 	struct sley_scope *scope = open_scope();
-
 	block.rest[0] = 'a';
 	block.rest[299] = 'z';
 	for (int i = 0; i < 20; i++)
@@ -83,7 +80,6 @@ TASK_TEST(argument, 1, 2)
 static int sums(void *arg)
 {
 	uint64_t *block = arg; /* two summands in, the sum out */
-
 	sley_yield();
 	block[2] = block[0] + block[1];
 	return (int)block[0];
@@ -95,7 +91,6 @@ static void collects(void *arg)
 	struct sley_child *children[CHILDREN];
 	struct sley_scope *scope = open_scope();
 	int result;
-
 	for (uint64_t i = 0; i < CHILDREN; i++) {
 		struct sley_child_options options = { .size = sizeof(options), .child = &children[i], .copy_back = 1 };
 		uint64_t block[3] = { i, 1000 };
@@ -140,7 +135,6 @@ TASK_TEST(running, 1, 2)
 	struct sley_child_options options = { .size = sizeof(options), .child = &child };
 	struct sley_scope *scope = open_scope();
 	int result = 1;
-
 	REQUIRE(sley_group_add(&gate, 1) == 0);
 	sley_task id = sley_scope_spawn_with(scope, &options, at_gate, NULL, SLEY_BY_POINTER);
 	REQUIRE(id > 0 && sley_child_task(child) == id);
@@ -168,7 +162,6 @@ TASK_TEST(cancel_one, 1, 2)
 {
 	struct sley_scope_options options = { .size = sizeof(options), .keep_going = 1 };
 	struct sley_scope *scope;
-
 	REQUIRE(sley_scope_open(&scope, &options) == 0);
 	REQUIRE(sley_group_add(&gate, 1) == 0);
 	sley_task one = sley_scope_spawn(scope, waits, NULL);
@@ -185,7 +178,6 @@ TASK_TEST(cancel_one, 1, 2)
 static int has_options(void *arg)
 {
 	char here = 0;
-
 	REQUIRE(strncmp(record_of(sley_self())->name, "sixteen bytes do", 16) == 0);
 	REQUIRE(sley_scope_spawn(arg, gets_bytes, &here) > 0); /* an address here is good: the stack is its own */
 	return 0;
@@ -199,7 +191,6 @@ TASK_TEST(options, 1, 2)
 	};
 	struct sley_child_options options = { .size = sizeof(options), .task = &task };
 	struct sley_scope *scope = open_scope();
-
 	REQUIRE(sley_scope_spawn_with(scope, &options, has_options, scope, SLEY_BY_POINTER) > 0);
 	REQUIRE(sley_scope_wait(scope, SOON) == 0);
 	REQUIRE(sley_scope_close(scope, SOON) == 0);
@@ -220,7 +211,6 @@ TASK_TEST(thread, 2)
 {
 	struct sley_scope *scope = open_scope();
 	pthread_t thread;
-
 	ran = 0;
 	REQUIRE(sley_group_add(&gate, 1) == 0);
 	REQUIRE(sley_scope_spawn(scope, at_gate, NULL) > 0); /* keeps the scope open */
@@ -235,14 +225,12 @@ TASK_TEST(thread, 2)
 static void refuses_stack(void *scope)
 {
 	int here = 0;
-
 	REQUIRE(sley_scope_spawn(scope, is_number, &here) == -EFAULT);
 }
 
 static int refuses(struct sley_scope *scope, struct sley_child_options options, size_t n)
 {
 	static char block[256 << 10];
-
 	return (int)sley_scope_spawn_with(scope, &options, gets_bytes, block, n);
 }
 
@@ -259,7 +247,6 @@ static int main_refused(void *arg)
 	struct sley_scope *scope = open_scope(), *supervisor;
 	struct sley_child *child = NULL;
 	char text[4096];
-
 	REQUIRE(sley_scope_open(&supervisor, &restarting) == 0);
 	REQUIRE(sley_scope_spawn(NULL, is_number, NULL) == -EINVAL);
 	REQUIRE(sley_scope_spawn(scope, NULL, NULL) == -EINVAL);
@@ -286,7 +273,6 @@ static int main_refused(void *arg)
 TEST(refused)
 {
 	int result;
-
 	run(main_refused, 1);
 	assert_int_equal(sley_scope_spawn(NULL, is_number, NULL), -ENOTCONN);
 	assert_int_equal(sley_child_result(NULL, &result, NULL, 0), -ENOTCONN);
@@ -298,7 +284,6 @@ static sley_task spawn_with_memory_for(unsigned good, struct sley_scope *scope, 
 {
 	struct sley_task_options task = { .size = sizeof(task), .private_stack = own_stack };
 	char block[100] = { 0 };
-
 	store(&block_test_fail, good + 1, relaxed);
 	sley_task id = sley_scope_spawn_with(scope, &OPTIONS(.task = &task), gets_bytes, block, sizeof(block));
 	store(&block_test_fail, 0, relaxed);
@@ -311,7 +296,6 @@ TASK_TEST(no_memory, 1)
 	struct sley_scope_options restarting = { .size = sizeof(restarting), .restart = SLEY_RESTART_ONE };
 	struct sley_scope *scopes[2] = { open_scope() };
 	unsigned before = live_tasks(), spawned = 0;
-
 	ran = 0;
 	REQUIRE(sley_scope_open(&scopes[1], &restarting) == 0);
 	for (unsigned i = 0; i < 4; i++) {
@@ -337,7 +321,6 @@ static int main_no_entry(void *arg)
 	struct sley_scope *scope = open_scope();
 	unsigned spawned = 0;
 	sley_task id;
-
 	REQUIRE(sley_group_add(&gate, 1) == 0);
 	while ((id = sley_scope_spawn(scope, at_gate, NULL)) > 0)
 		spawned++;
@@ -356,6 +339,5 @@ static int main_no_entry(void *arg)
 TEST_FIRST(no_entry)
 {
 	struct sley_options options = { .size = sizeof(options), .workers = 2, .max_tasks = 1000 };
-
 	run_with(main_no_entry, NULL, &options);
 }

@@ -35,7 +35,6 @@ static void unmake(void)
 static void resolve(unsigned i)
 {
 	uint64_t value = 100 + i;
-
 	REQUIRE(sley_promise_resolve(promises[i], &value) == 0);
 }
 
@@ -60,7 +59,6 @@ static void expect(unsigned kind, const char *order, bool before, int error, int
 {
 	struct sley_future *future;
 	uint64_t values[N] = { 0 };
-
 	make();
 	if (before) {
 		REQUIRE(combines[kind](&future, sources, N) == 0);
@@ -118,7 +116,6 @@ TASK_TEST(sizes, 1)
 	static const char *const values[] = { "abc", "", "\1\2\3\4", "z" };
 	struct sley_future *of[4], *future = NULL;
 	struct sley_promise *p[4];
-
 	for (int i = 0; i < 4; i++)
 		REQUIRE(sley_promise_new(&p[i], &of[i], sizes[i]) == 0);
 	REQUIRE(sley_future_any(&future, of, 4) == -EINVAL && sley_future_race(&future, of, 4) == -EINVAL);
@@ -137,7 +134,6 @@ TASK_TEST(sizes, 1)
 TASK_TEST(bad, 1)
 {
 	struct sley_future *future = NULL, *two[2];
-
 	make();
 	two[0] = sources[0];
 	two[1] = NULL;
@@ -160,7 +156,6 @@ TASK_TEST(twice, 1)
 {
 	struct sley_future *of[3], *future;
 	uint64_t values[3] = { 0 };
-
 	for (unsigned kind = 0; kind < 3; kind++) {
 		make();
 		of[0] = of[1] = of[2] = sources[0];
@@ -180,7 +175,6 @@ TASK_TEST(twice, 1)
 TASK_TEST(dropped, 1)
 {
 	struct sley_future *future;
-
 	make();
 	for (int i = 0; i < 300; i++) {
 		REQUIRE(combines[i % 3](&future, sources, N) == 0);
@@ -205,7 +199,6 @@ TASK_TEST(derived, 1, 2)
 {
 	struct sley_future *future, *next;
 	uint64_t value = 0;
-
 	make();
 	REQUIRE(sley_future_race(&future, sources, N) == 0);
 	REQUIRE(sley_future_then(&next, future, pass, NULL, 0, 8) == 0);
@@ -224,7 +217,6 @@ TASK_TEST(derived, 1, 2)
 static struct sley_future *nest(struct sley_future *first, long depth)
 {
 	struct sley_future *next;
-
 	for (long i = 0; i < depth; i++) {
 		REQUIRE(combines[i % 3](&next, &first, 1) == 0);
 		REQUIRE(sley_future_free(first) == 0);
@@ -237,7 +229,6 @@ static int main_nested(void *arg)
 {
 	long depth = test_scale(100000);
 	uint64_t value = 0;
-
 	make();
 	struct sley_future *last = nest(sley_future_ref(sources[0]), depth);
 	resolve(0); /* completes them all, in this one call */
@@ -258,7 +249,6 @@ static int main_nested(void *arg)
 TEST(nested)
 {
 	struct sley_options small = { .size = sizeof(small), .workers = 1, .stack_size = 64 << 10 };
-
 	run_with(main_nested, NULL, &small);
 }
 
@@ -274,7 +264,6 @@ TASK_TEST(wide, 1, 2)
 	size_t n = (size_t)test_scale(100000);
 	struct sley_future **futures = calloc(n, sizeof(*futures)), *all;
 	uint64_t *values = calloc(n, sizeof(*values));
-
 	for (uint64_t i = 0; i < n; i++)
 		REQUIRE(sley_async(&futures[i], add_one, &i, sizeof(i), sizeof(i)) == 0);
 	REQUIRE(sley_future_all(&all, futures, n) == 0);
@@ -295,7 +284,6 @@ static void *thread_combines(void *arg)
 {
 	struct sley_future *future;
 	uint64_t value = 0;
-
 	REQUIRE(sley_future_race(&future, sources, N) == 0);
 	REQUIRE(sley_await(future, &value, SOON) == 0 && value == 103 && sley_future_which(future) == 3);
 	REQUIRE(sley_future_free(future) == 0);
@@ -313,7 +301,6 @@ static bool is_linked(struct sley_future *source)
 TASK_TEST(threads, 1, 2)
 {
 	pthread_t thread;
-
 	make();
 	REQUIRE(pthread_create(&thread, NULL, thread_combines, NULL) == 0);
 	while (!is_linked(sources[4]))
@@ -333,7 +320,6 @@ static uint32_t seed;
 static void stagger(uint32_t salt)
 {
 	uint32_t x = (seed + salt) * 2654435761u;
-
 	for (uint32_t i = x >> 24; i > 0; i--)
 		cpu_relax();
 	if (x & 256)
@@ -344,7 +330,6 @@ static void stagger(uint32_t salt)
 static void complete(void *number)
 {
 	unsigned i = (unsigned)(uintptr_t)number;
-
 	stagger(i);
 	if (seed % 3 == 0 && i % 2)
 		reject(i);
@@ -366,7 +351,6 @@ static void check_outcome(unsigned kind, int error, const uint64_t *values)
 {
 	int64_t which = sley_future_which(combined);
 	bool rejecting = seed % 3 == 0;
-
 	if (cancelled == 0) {
 		REQUIRE(error == -ECANCELED && which == -EINVAL);
 	} else if (kind == ALL && !rejecting) {
@@ -387,7 +371,6 @@ static void race_once(unsigned kind, bool cancelling, bool early)
 	sley_task tasks[N + 1];
 	uint64_t values[N] = { 0 };
 	int n = 0;
-
 	cancelled = -EALREADY;
 	make();
 	if (early)
@@ -433,7 +416,6 @@ static struct sley_promise *wide_promises[WIDE];
 static void resolve_one(void *which)
 {
 	uint64_t value = 1;
-
 	stagger(44);
 	REQUIRE(sley_promise_resolve(wide_promises[(uintptr_t)which], &value) == 0);
 }

@@ -15,7 +15,6 @@ static unsigned order[20]; /* the same */
 static sley_task start(void (*fn)(void *), uintptr_t arg, enum sley_wait_kind kind)
 {
 	sley_task task = sley_spawn_at(SLEY_SITE("waiter"), NULL, fn, (void *)arg, SLEY_BY_POINTER);
-
 	await_state(task, SLEY_TASK_WAITING, kind);
 	return task;
 }
@@ -57,7 +56,6 @@ static unsigned woken_so_far(void)
 TASK_TEST(wakes, 1, 3)
 {
 	sley_task tasks[20];
-
 	woken = 0;
 	REQUIRE(sley_cond_signal(&cond) == 0 && sley_cond_broadcast(&cond) == 0); /* nobody: it is not remembered */
 	for (uintptr_t i = 0; i < 20; i++)
@@ -121,7 +119,6 @@ static sley_task start_in_time(void)
 static void check_ending(enum ending how, bool busy)
 {
 	static const int answers[] = { 0, -ETIMEDOUT, -ECANCELED, 0 };
-
 	patience = how == TIMED_OUT ? SLEY_MS(20) : SLEY_SEC(30);
 	sley_task task = how == TIMED_OUT ? start_in_time() : start(wait_for_end, 0, SLEY_WAIT_COND);
 	if (busy) {
@@ -209,7 +206,6 @@ static int main_race(void *cancel)
 TEST(races)
 {
 	struct sley_options options = { .size = sizeof(options), .workers = 2 };
-
 	timed_out = signalled = 0;
 	run(main_race, 1);
 	run(main_race, 2);
@@ -248,7 +244,6 @@ static void *play_in_thread(void *unused)
 static int main_threads(void *arg)
 {
 	pthread_t thread;
-
 	turn = 0;
 	REQUIRE(pthread_create(&thread, NULL, play_in_thread, NULL) == 0);
 	play(0);
@@ -299,7 +294,6 @@ static void on_copying_stack(void *arg)
 {
 	struct sley_cond here = SLEY_COND_INIT;
 	struct sley_mutex its = SLEY_MUTEX_INIT;
-
 	REQUIRE(sley_cond_wait(&here, &mutex, 0) == -EFAULT && sley_cond_wait(&cond, &its, 0) == -EFAULT);
 	REQUIRE(sley_cond_signal(&here) == -EFAULT && sley_cond_broadcast(&here) == -EFAULT);
 }
@@ -307,7 +301,6 @@ static void on_copying_stack(void *arg)
 static int main_answers(void *arg)
 {
 	static char text[1024];
-
 	REQUIRE(sley_cond_wait(&cond, &mutex, SOON) == -EPERM); /* nobody holds it */
 	lock();
 	REQUIRE(sley_cond_wait(&cond, &mutex, 0) == -ETIMEDOUT);

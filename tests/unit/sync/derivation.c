@@ -25,7 +25,6 @@ static void note(struct link *link, struct todo *todo)
 {
 	const struct block *block = CONTAINER_OF(link->derivation, struct block, derivation);
 	size_t n = strlen(log_text);
-
 	log_text[n] = (char)(block->name + (link - block->links));
 	log_text[n + 1] = '\0';
 	derivation_put(link->derivation, todo);
@@ -40,7 +39,6 @@ static struct block *make(char name, size_t count)
 	struct derivation *derivation =
 		derivation_new(sizeof(struct block), offsetof(struct block, links), sources, count, 0, &error);
 	struct block *block = CONTAINER_OF(derivation, struct block, derivation);
-
 	REQUIRE(derivation && error == 0);
 	derivation->run = note;
 	block->name = name;
@@ -52,7 +50,6 @@ static struct block *make(char name, size_t count)
 static void unmake(struct block *block)
 {
 	struct sley_future *future = block->derivation.future;
-
 	REQUIRE(sley_future_cancel(future) == 0);
 	REQUIRE(load(&future->refs, relaxed) == FUTURE_HANDLE); /* the derivation was its producer */
 	REQUIRE(sley_future_free(future) == 0);
@@ -101,7 +98,6 @@ TASK_TEST(order, 1)
 TASK_TEST(take_out, 1)
 {
 	static const char *const left[] = { "bcd", "acd", "abd", "abc" };
-
 	for (int which = 0; which < 4; which++) {
 		struct block *blocks[4];
 		begin();

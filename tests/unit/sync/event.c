@@ -20,7 +20,6 @@ static void wait_for_it(void *arg)
 TASK_TEST(wakes_all, 1, 3)
 {
 	sley_task tasks[20];
-
 	woken = 0;
 	REQUIRE(sley_event_reset(&event) == 0);
 	for (int i = 0; i < 20; i++) {
@@ -85,7 +84,6 @@ static void *plain_thread(void *unused)
 TASK_TEST(plain_thread, 1, 2)
 {
 	pthread_t thread;
-
 	REQUIRE(sley_event_reset(&event) == 0 && sley_event_reset(&other) == 0);
 	REQUIRE(pthread_create(&thread, NULL, plain_thread, NULL) == 0);
 	REQUIRE(sley_event_wait(&event, SOON) == 0);
@@ -105,7 +103,6 @@ static void write_and_set(void *arg)
 TASK_TEST(order, 1, 3)
 {
 	long rounds = test_scale(2000);
-
 	shared = 0;
 	for (int i = 0; i < rounds; i++) {
 		REQUIRE(sley_event_reset(&event) == 0);

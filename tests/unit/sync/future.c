@@ -28,7 +28,6 @@ static void unmake(void)
 static void stagger(uint32_t salt)
 {
 	uint32_t x = (seed + salt) * 2654435761u;
-
 	for (uint32_t i = x >> 25; i > 0; i--)
 		cpu_relax();
 	if (x & 256)
@@ -55,7 +54,6 @@ static void await_value(void *size)
 {
 	char value[LARGE + 1];
 	size_t n = (size_t)(uintptr_t)size;
-
 	memset(value, 0x55, sizeof(value));
 	REQUIRE(sley_await(future, value, SLEY_NEVER) == 0);
 	for (size_t i = 0; i < n; i++)
@@ -67,7 +65,6 @@ static void await_value(void *size)
 static void await_error(void *size)
 {
 	char value[LARGE] = { 0x55 };
-
 	REQUIRE(sley_await(future, value, SLEY_NEVER) == -EBADMSG);
 	REQUIRE(value[0] == 0x55);
 	fetch_add(&got, 1, relaxed);
@@ -77,7 +74,6 @@ static void await_in_all(void (*body)(void *), size_t size, int error)
 {
 	char value[LARGE];
 	sley_task tasks[AWAITERS];
-
 	got = 0;
 	make(size);
 	for (size_t i = 0; i < size; i++)
@@ -100,7 +96,6 @@ static void await_in_all(void (*body)(void *), size_t size, int error)
 TASK_TEST(await, EVERY_WAY)
 {
 	static const size_t sizes[] = { 0, 1, 8, 100, LARGE };
-
 	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
 		await_in_all(await_value, sizes[i], 0);
 		await_in_all(await_error, sizes[i], -EBADMSG);
@@ -111,7 +106,6 @@ TASK_TEST(await, EVERY_WAY)
 TASK_TEST(deadlines, 1)
 {
 	uint64_t value = 7, result = 0;
-
 	make(sizeof(value));
 	REQUIRE(sley_await(future, &result, 0) == -ETIMEDOUT);
 	REQUIRE(sley_await(future, &result, sley_in(SLEY_MS(1))) == -ETIMEDOUT);
@@ -130,7 +124,6 @@ TASK_TEST(deadlines, 1)
 static void await_cancelled(void *arg)
 {
 	uint64_t result = 0;
-
 	REQUIRE(sley_await(future, &result, SLEY_NEVER) == -ECANCELED);
 	REQUIRE(sley_future_ready(future) == 0);
 	REQUIRE(sley_await(future, &result, SLEY_NEVER) == -ECANCELED);
@@ -145,7 +138,6 @@ static void await_cancelled(void *arg)
 TASK_TEST(cancelled_awaiter, 1, 2)
 {
 	uint64_t value = 9;
-
 	got = 0;
 	make(sizeof(value));
 	sley_task task = sley_spawn(await_cancelled, NULL);
@@ -191,7 +183,6 @@ TASK_TEST(cancel, 1, 2)
 TASK_TEST(handles, 1)
 {
 	uint64_t value = 3, result;
-
 	make(sizeof(value));
 	struct sley_future *other = sley_future_ref(future);
 	REQUIRE(other == future);
@@ -210,7 +201,6 @@ TASK_TEST(handles, 1)
 static void await_and_count(void *arg)
 {
 	uint64_t result;
-
 	REQUIRE(sley_await(future, &result, SLEY_NEVER) == 0 && result == 12);
 	fetch_add(&got, 1, relaxed);
 }
@@ -220,7 +210,6 @@ TASK_TEST(free_while_awaited, 1, 3)
 {
 	uint64_t value = 12;
 	sley_task tasks[3];
-
 	got = 0;
 	make(sizeof(value));
 	for (int i = 0; i < 3; i++) {
@@ -240,7 +229,6 @@ TASK_TEST(free_while_awaited, 1, 3)
 static void *thread_awaits(void *arg)
 {
 	uint64_t result = 0;
-
 	REQUIRE(sley_await(future, &result, 0) == -ETIMEDOUT);
 	REQUIRE(sley_await(future, &result, sley_in(SLEY_MS(1))) == -ETIMEDOUT);
 	fetch_add(&got, 1, release);
@@ -252,7 +240,6 @@ static void *thread_awaits(void *arg)
 static void await_five(void *arg)
 {
 	uint64_t result = 0;
-
 	REQUIRE(sley_await(future, &result, SLEY_NEVER) == 0 && result == 5);
 }
 
@@ -273,7 +260,6 @@ static int sleep_for_ever(void *arg, void *result)
 static int main_leaves(void *arg)
 {
 	uint64_t value = 77;
-
 	for (int i = 0; i < 3; i++)
 		REQUIRE(sley_promise_new(&left_promises[i], &left[i], sizeof(value)) == 0);
 	REQUIRE(sley_promise_resolve(left_promises[1], &value) == 0);
@@ -290,7 +276,6 @@ static void look_at_what_is_left(int error)
 {
 	uint64_t value = 0;
 	struct sley_future *made;
-
 	assert_int_equal(sley_await(left[0], &value, 0), error);
 	assert_int_equal(sley_future_ready(left[0]), 0);
 	assert_int_equal(sley_future_cancel(left[0]), error);
@@ -318,7 +303,6 @@ TEST(after_the_run)
 {
 	struct sley_promise *none = NULL;
 	void *result;
-
 	run(main_leaves, 2);
 	assert_int_equal(pthread_join(stranded_thread, &result), 0);
 	assert_int_equal((intptr_t)result, -ENOTCONN);
@@ -338,7 +322,6 @@ TASK_TEST(threads, 1, 2)
 {
 	pthread_t threads[4];
 	uint64_t value = 5;
-
 	got = 0;
 	make(sizeof(value));
 	for (int i = 0; i < 4; i++)
@@ -371,7 +354,6 @@ static void use_stack(void *arg)
 {
 	char block[sizeof(struct sley_future)] = { 0 };
 	struct sley_future *on_stack = (void *)block;
-
 	REQUIRE(sley_await(on_stack, NULL, 0) == -EFAULT && sley_future_ready(on_stack) == -EFAULT);
 	REQUIRE(sley_future_cancel(on_stack) == -EFAULT && sley_future_free(on_stack) == -EFAULT);
 	REQUIRE(sley_promise_free((void *)block) == -EFAULT);
@@ -380,7 +362,6 @@ static void use_stack(void *arg)
 static int main_bad_stack(void *arg)
 {
 	sley_task task = sley_spawn(use_stack, NULL);
-
 	REQUIRE(sley_join(task, SLEY_NEVER) == 0);
 	return 0;
 }
@@ -389,7 +370,6 @@ static int main_bad_stack(void *arg)
 TEST(bad)
 {
 	char text[2048];
-
 	run(main_bad, 1);
 	capture_begin();
 	run(main_bad_stack, 1);
@@ -412,7 +392,6 @@ static uint64_t result;
 static void resolve(void *arg)
 {
 	uint64_t value = 1;
-
 	stagger(1);
 	answer = sley_promise_resolve(promise, &value);
 }
@@ -425,7 +404,6 @@ static void resolve(void *arg)
 TASK_TEST(resolve_deadline, EVERY_WAY)
 {
 	unsigned counts[2] = { 0, 0 };
-
 	for (long i = 0; i < ROUNDS; i++) {
 		seed++;
 		make(sizeof(result));
@@ -446,7 +424,6 @@ TASK_TEST(resolve_deadline, EVERY_WAY)
 static void await_once(void *arg)
 {
 	int error = sley_await(future, &result, SLEY_NEVER);
-
 	REQUIRE((error == 0 && result == 1) || (error == -ECANCELED && result == 0));
 	answer = error;
 }
@@ -456,7 +433,6 @@ TASK_TEST(resolve_cancelled, EVERY_WAY)
 {
 	uint64_t value = 1;
 	unsigned counts[2] = { 0, 0 };
-
 	for (long i = 0; i < ROUNDS; i++) {
 		seed++;
 		make(sizeof(result));
@@ -489,7 +465,6 @@ TASK_TEST(resolve_cancel, EVERY_WAY)
 {
 	uint64_t value = 1;
 	unsigned counts[2] = { 0, 0 };
-
 	for (long i = 0; i < ROUNDS; i++) {
 		seed++;
 		make(sizeof(result));
@@ -510,7 +485,6 @@ TASK_TEST(resolve_cancel, EVERY_WAY)
 static void await_by_ref(void *arg)
 {
 	int error = sley_await(arg, &result, SLEY_NEVER);
-
 	REQUIRE(error == 0 && result == 1);
 	REQUIRE(sley_future_free(arg) == 0);
 }

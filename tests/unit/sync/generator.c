@@ -17,7 +17,6 @@ static struct sley_gen *gen;
 static void run_tight(int (*main)(void *))
 {
 	struct sley_options one = { .size = sizeof(one), .workers = 1, .stack_slots = 1 };
-
 	run_all(main);
 #ifndef SLEY_ASAN
 	run_with(main, NULL, &one);
@@ -46,7 +45,6 @@ static int give(void *arg)
 {
 	const struct plan *plan = arg;
 	static char items[2][LARGE]; /* two, as nobody else may change the one that is being yielded */
-
 	REQUIRE((uintptr_t)arg % 16 == 0);
 	for (uint64_t i = 0; i < plan->items; i++) {
 		fill(items[i % 2], plan->size, i);
@@ -59,7 +57,6 @@ static int give(void *arg)
 static void expect_plan(struct plan plan, int outcome)
 {
 	static char item[LARGE + 1], expected[LARGE];
-
 	REQUIRE(sley_gen_new(&gen, give, &plan, sizeof(plan), plan.size) == 0);
 	for (uint64_t i = 0; i < plan.items; i++) {
 		item[plan.size] = 0x55;
@@ -77,7 +74,6 @@ static void expect_plan(struct plan plan, int outcome)
 static int main_items(void *arg)
 {
 	static const size_t sizes[] = { 0, 1, 8, 9, 1000, LARGE };
-
 	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
 		expect_plan((struct plan){ 40, sizes[i], 0 }, SLEY_END);
 		expect_plan((struct plan){ 3, sizes[i], -EBADMSG }, -EBADMSG);
@@ -107,7 +103,6 @@ static int count_steps(void *arg)
 static int main_lazy(void *arg)
 {
 	uint64_t item;
-
 	steps = 0;
 	REQUIRE(sley_gen_new(&gen, count_steps, NULL, 0, sizeof(item)) == 0);
 	for (int i = 0; i < 20; i++)
@@ -136,7 +131,6 @@ static int walk(unsigned low, unsigned high)
 {
 	char depth[100];
 	unsigned middle = (low + high) / 2;
-
 	memset(depth, (int)middle, sizeof(depth));
 	if (low >= high)
 		return 0;
@@ -158,7 +152,6 @@ static int main_many(void *arg)
 {
 	struct sley_gen *gens[MANY];
 	unsigned item, high = 200;
-
 	for (int i = 0; i < MANY; i++)
 		REQUIRE(sley_gen_new(&gens[i], walk_all, &high, sizeof(high), sizeof(item)) == 0);
 	for (unsigned n = 0; n < high; n++) {
@@ -189,7 +182,6 @@ static int filter(void *arg)
 	const struct sieve *sieve = arg;
 	unsigned n;
 	int end;
-
 	while ((end = sley_gen_next(sieve->source, &n, SLEY_NEVER)) == 0) {
 		if (n % sieve->prime && (end = sley_gen_yield(&n)) != 0)
 			break;
@@ -211,7 +203,6 @@ static int main_sieve(void *arg)
 {
 	static const unsigned primes[] = { 2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53 };
 	unsigned n;
-
 	REQUIRE(sley_gen_new(&gen, from_two, NULL, 0, sizeof(n)) == 0);
 	for (size_t i = 0; i < ARRAY_SIZE(primes); i++) {
 		REQUIRE(sley_gen_next(gen, &n, SLEY_NEVER) == 0 && n == primes[i]);
@@ -238,7 +229,6 @@ static int read_bytes(void *arg)
 {
 	char byte;
 	ssize_t n;
-
 	while ((n = sley_read(ends[0], &byte, 1, SLEY_NEVER)) == 1) {
 		int error = sley_gen_yield(&byte);
 		if (error)
@@ -250,7 +240,6 @@ static int read_bytes(void *arg)
 static int main_io(void *arg)
 {
 	char byte;
-
 	REQUIRE(socketpair(AF_UNIX, SOCK_STREAM, 0, ends) == 0);
 	REQUIRE(sley_gen_new(&gen, read_bytes, NULL, 0, 1) == 0);
 	REQUIRE(sley_gen_next(gen, &byte, sley_in(SLEY_MS(1))) == -ETIMEDOUT);
@@ -284,7 +273,6 @@ static int main_deadlines(void *arg)
 {
 	uint64_t item, expected = 0;
 	unsigned late = 0;
-
 	REQUIRE(sley_gen_new(&gen, sleep_and_give, NULL, 0, sizeof(item)) == 0);
 	for (uint64_t i = 0; expected < (uint64_t)test_scale(2000); i++) {
 		item = UINT64_MAX;
@@ -311,7 +299,6 @@ TEST(deadlines)
 static void consume_cancelled(void *arg)
 {
 	uint64_t item;
-
 	REQUIRE(sley_gen_next(gen, &item, SLEY_NEVER) == -ECANCELED);
 	REQUIRE(sley_gen_ended(gen) == 0);
 }
@@ -319,7 +306,6 @@ static void consume_cancelled(void *arg)
 static int sleep_until_dropped(void *arg)
 {
 	uint64_t item = 5;
-
 	sley_sleep(SLEY_NEVER);
 	return sley_gen_yield(&item);
 }
@@ -349,7 +335,6 @@ static unsigned cleaned;
 static int give_and_clean(void *masked)
 {
 	int error = 0;
-
 	if (*(const int *)masked)
 		sley_cancel_mask(1);
 	for (uint64_t i = 0; error == 0; i++)
@@ -365,7 +350,6 @@ static int give_and_clean(void *masked)
 static int main_drop(void *arg)
 {
 	uint64_t item;
-
 	for (int masked = 0; masked < 2; masked++) {
 		cleaned = 0;
 		REQUIRE(sley_gen_new(&gen, give_and_clean, &masked, sizeof(masked), sizeof(item)) == 0);
@@ -397,9 +381,7 @@ static int sleep_and_clean(void *arg)
 static void cancelled_owner(void *arg)
 {
 	uint64_t item;
-
 	int masked = 0;
-
 	REQUIRE(sley_gen_new(&gen, give_and_clean, &masked, sizeof(masked), 8) == 0);
 	REQUIRE(sley_gen_next(gen, &item, SLEY_NEVER) == 0);
 	REQUIRE(sley_cancel(sley_self()) == 0);
@@ -421,7 +403,6 @@ static int give_and_linger(void *arg)
 static void make_lingering(void)
 {
 	unsigned item;
-
 	REQUIRE(sley_gen_new(&gen, give_and_linger, NULL, 0, sizeof(item)) == 0);
 	REQUIRE(sley_gen_next(gen, &item, SOON) == 0);
 }
@@ -441,7 +422,8 @@ static int main_drop_lingering(void *arg)
 	sley_task task = sley_spawn(frees, NULL);
 	await_state(task, SLEY_TASK_WAITING, SLEY_WAIT_GENERATOR);
 	REQUIRE(sley_cancel(task) == 0 && sley_join(task, SOON) == 0);
-	REQUIRE(load(&cleaned, relaxed) == 0 && sley_chan_send(leave, NULL, 0) == 0 && sley_chan_send(leave, NULL, 0) == 0);
+	REQUIRE(load(&cleaned, relaxed) == 0 && sley_chan_send(leave, NULL, 0) == 0 &&
+		sley_chan_send(leave, NULL, 0) == 0);
 	await_live(1);
 	REQUIRE(load(&cleaned, relaxed) == 2 && sley_chan_free(leave) == 0);
 	return 0;
@@ -450,7 +432,6 @@ static int main_drop_lingering(void *arg)
 static int main_drop_waiting(void *arg)
 {
 	uint64_t item;
-
 	cleaned = 0;
 	REQUIRE(sley_gen_new(&gen, sleep_and_clean, NULL, 0, 8) == 0);
 	REQUIRE(sley_gen_next(gen, &item, sley_in(SLEY_MS(1))) == -ETIMEDOUT);
@@ -478,7 +459,6 @@ static int give_until_cancelled(void *arg)
 {
 	uint64_t i = 0;
 	int error;
-
 	REQUIRE(sley_deadline() == SLEY_NEVER); /* not its consumer's */
 	body = sley_self();
 	while ((error = sley_gen_yield(&i)) == 0)
@@ -490,7 +470,6 @@ static int give_until_cancelled(void *arg)
 static int consume_as_child(void *arg)
 {
 	uint64_t item;
-
 	REQUIRE(sley_deadline() != SLEY_NEVER);
 	REQUIRE(sley_gen_new(&gen, give_until_cancelled, NULL, 0, 8) == 0);
 	REQUIRE(sley_gen_next(gen, &item, SLEY_NEVER) == 0 && item == 0);
@@ -504,7 +483,6 @@ static int main_cancelled(void *arg)
 {
 	struct sley_scope_options options = { .size = sizeof(options), .deadline = SOON };
 	struct sley_scope *scope;
-
 	REQUIRE(sley_scope_open(&scope, &options) == 0 && sley_scope_spawn(scope, consume_as_child, NULL) > 0);
 	REQUIRE(sley_scope_close(scope, SLEY_NEVER) == 0);
 	return 0;
@@ -519,7 +497,6 @@ TEST(cancelled)
 static int give_stubbornly(void *arg)
 {
 	uint64_t item = 1;
-
 	body = sley_self();
 	REQUIRE(sley_sleep(sley_in(SLEY_MS(1))) == 0);
 	REQUIRE(sley_gen_yield(&item) == -ECANCELED); /* nobody has taken it yet */
@@ -532,7 +509,6 @@ static int give_stubbornly(void *arg)
 static int main_stubborn(void *arg)
 {
 	uint64_t item;
-
 	stage = 0;
 	REQUIRE(sley_gen_new(&gen, give_stubbornly, NULL, 0, 8) == 0);
 	REQUIRE(sley_gen_next(gen, &item, 0) == -ETIMEDOUT);
@@ -559,7 +535,6 @@ TEST(stubborn)
 static int give_later(void *arg)
 {
 	uint64_t item = 6;
-
 	while (load(&stage, acquire) == 0)
 		sley_sleep(sley_in(SLEY_US(200)));
 	int error = sley_gen_yield(&item);
@@ -570,7 +545,6 @@ static int give_later(void *arg)
 static int main_stale(void *arg)
 {
 	uint64_t item;
-
 	stage = 0;
 	REQUIRE(sley_gen_new(&gen, give_later, NULL, 0, 8) == 0);
 	REQUIRE(sley_gen_next(gen, &item, sley_in(SLEY_US(500))) == -ETIMEDOUT);
@@ -594,14 +568,12 @@ TEST(stale)
 static void next_is_busy(void *arg)
 {
 	uint64_t item;
-
 	REQUIRE(sley_gen_next(gen, &item, SLEY_NEVER) == 0 && item == 9);
 }
 
 static int sleep_then_nine(void *arg)
 {
 	uint64_t item = 9;
-
 	REQUIRE(sley_gen_next(gen, &item, SLEY_NEVER) == -EBUSY); /* our consumer is in there */
 	REQUIRE(sley_gen_free(gen, SLEY_NEVER) == -EBUSY);
 	sley_sleep(sley_in(SLEY_MS(20)));
@@ -611,7 +583,6 @@ static int sleep_then_nine(void *arg)
 static int main_busy(void *arg)
 {
 	uint64_t item;
-
 	REQUIRE(sley_gen_new(&gen, sleep_then_nine, NULL, 0, 8) == 0);
 	sley_task task = sley_spawn(next_is_busy, NULL);
 	await_state(task, SLEY_TASK_WAITING, SLEY_WAIT_GENERATOR);
@@ -625,7 +596,6 @@ static int main_busy(void *arg)
 static int call_itself(void *arg)
 {
 	uint64_t item = 1;
-
 	while (load(&stage, acquire) == 0) /* until our consumer has given up */
 		sley_yield();
 	REQUIRE(sley_gen_next(gen, &item, SLEY_NEVER) == -EDEADLK);
@@ -636,7 +606,6 @@ static int call_itself(void *arg)
 static int main_itself(void *arg)
 {
 	uint64_t item;
-
 	stage = 0;
 	REQUIRE(sley_gen_new(&gen, call_itself, NULL, 0, 8) == 0);
 	REQUIRE(sley_gen_next(gen, &item, sley_in(SLEY_MS(1))) == -ETIMEDOUT);
@@ -670,7 +639,6 @@ static int none(void *arg)
 static void use_stack(void *arg)
 {
 	char block[300] = { 0 };
-
 	REQUIRE(sley_gen_new(&gen, none, block, SLEY_BY_POINTER, 8) == -EFAULT);
 	REQUIRE(sley_gen_next((void *)block, NULL, 0) == -EFAULT && sley_gen_ended((void *)block) == -EFAULT);
 	REQUIRE(sley_gen_free((void *)block, 0) == -EFAULT);
@@ -682,7 +650,6 @@ static int main_bad(void *arg)
 	struct sley_gen *made = NULL;
 	uint64_t item = 0;
 	pthread_t thread;
-
 	REQUIRE(sley_gen_new(&made, no_function, NULL, 0, 8) == -EINVAL);
 	REQUIRE(sley_gen_new(&made, none, NULL, 8, 8) == -EINVAL);
 	REQUIRE(sley_gen_new(&made, none, NULL, 0, LARGE + 1) == -EINVAL);
@@ -708,7 +675,6 @@ static int main_no_task(void *arg)
 	sley_task tasks[20];
 	uint64_t item;
 	int n = 0;
-
 	steps = 0;
 	REQUIRE(sley_gen_new(&gen, count_steps, NULL, 0, 8) == 0);
 	while ((tasks[n] = sley_spawn(sleep_for_ever, NULL)) > 0)
@@ -729,7 +695,6 @@ TEST(bad)
 {
 	struct sley_options ten = { .size = sizeof(ten), .workers = 1, .max_tasks = 10 };
 	char text[2048];
-
 	capture_begin();
 	run(main_bad, 1);
 	capture_end(text, sizeof(text));
@@ -742,7 +707,6 @@ TEST(bad)
 static void *thread_consumes(void *arg)
 {
 	uint64_t item;
-
 	REQUIRE(sley_gen_new(&gen, sleep_and_give, NULL, 0, 8) == 0);
 	for (uint64_t i = 0; i < 200; i++)
 		REQUIRE(sley_gen_next(gen, &item, SOON) == 0 && item == i);
@@ -755,7 +719,6 @@ static void *thread_consumes(void *arg)
 static int main_threads(void *arg)
 {
 	pthread_t thread;
-
 	stage = 0;
 	REQUIRE(pthread_create(&thread, NULL, thread_consumes, NULL) == 0);
 	while (!load(&stage, acquire))
@@ -770,7 +733,6 @@ static struct sley_gen *left[3];
 static int main_leaves(void *arg)
 {
 	uint64_t item;
-
 	for (int i = 0; i < 3; i++) {
 		REQUIRE(sley_gen_new(&left[i], count_steps, NULL, 0, 8) == 0);
 		if (i > 0)
@@ -782,7 +744,6 @@ static int main_leaves(void *arg)
 static int main_later(void *arg)
 {
 	uint64_t item;
-
 	REQUIRE(sley_gen_next(left[1], &item, 0) == -ENOTCONN);
 	REQUIRE(sley_gen_free(left[1], SLEY_NEVER) == 0);
 	return 0;
@@ -792,7 +753,6 @@ static int main_later(void *arg)
 TEST(threads)
 {
 	uint64_t item;
-
 	run(main_threads, 1);
 	run(main_threads, 2);
 	run(main_leaves, 2);
@@ -812,7 +772,6 @@ static uint32_t seed;
 static void stagger(uint32_t salt)
 {
 	uint32_t x = (load(&seed, relaxed) + salt) * 2654435761u;
-
 	for (uint32_t i = x >> 24; i > 0; i--)
 		cpu_relax();
 	if (x & 256)
@@ -823,7 +782,6 @@ static int give_staggered(void *arg)
 {
 	uint64_t i = 0;
 	int error = 0;
-
 	while (error == 0) {
 		stagger((uint32_t)i);
 		error = sley_gen_yield(&i);

@@ -20,7 +20,6 @@ static void wait_for_it(void *arg)
 TASK_TEST(wakes_all, 1, 3)
 {
 	sley_task tasks[20];
-
 	woken = 0;
 	REQUIRE(sley_group_wait(&group, 0) == 0); /* zero already */
 	REQUIRE(sley_group_add(&group, 3) == 0);
@@ -78,7 +77,6 @@ static void *plain_thread(void *unused)
 TASK_TEST(plain_thread, 1, 2)
 {
 	pthread_t thread;
-
 	REQUIRE(sley_group_add(&group, 1000) == 0 && sley_group_add(&back, 1) == 0);
 	REQUIRE(pthread_create(&thread, NULL, plain_thread, NULL) == 0);
 	REQUIRE(sley_group_wait(&group, SLEY_NEVER) == 0);
@@ -97,7 +95,6 @@ static void work(void *arg)
 static void wait_with_deadline(void *arg)
 {
 	int error = sley_group_wait(&group, sley_in(SLEY_US((uintptr_t)arg * 5)));
-
 	REQUIRE(error == 0 || error == -ETIMEDOUT);
 }
 
@@ -105,7 +102,6 @@ static void wait_with_deadline(void *arg)
 TASK_TEST(rounds, 1, 2, 4)
 {
 	long rounds = test_scale(2000);
-
 	for (long i = 0; i < rounds; i++) {
 		sley_task waiters[4];
 		REQUIRE(sley_group_add(&group, 8) == 0);

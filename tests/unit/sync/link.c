@@ -38,7 +38,6 @@ static sley_task start_linked(sley_task other)
 {
 	unsigned before = load(&linked, relaxed);
 	sley_task task = spawn_with(links_and_waits, other);
-
 	while (load(&linked, acquire) == before)
 		sley_yield();
 	return task;
@@ -80,7 +79,6 @@ TASK_TEST(children, 1, 2, 4)
 {
 	struct sley_scope_options options = { .size = sizeof(options), .keep_going = 1 };
 	struct sley_scope *scope;
-
 	REQUIRE(sley_scope_open(&scope, &options) == 0);
 	REQUIRE(sley_group_add(&gate, 1) == 0);
 	sley_task good = sley_scope_spawn(scope, at_gate_then, (void *)1);
@@ -98,7 +96,6 @@ TASK_TEST(children, 1, 2, 4)
 static void unlinks(void *task)
 {
 	sley_task other = *(const sley_task *)task;
-
 	REQUIRE(sley_task_unlink(other) == -ENOENT);
 	REQUIRE(sley_task_link(other) == 0);
 	REQUIRE(sley_task_unlink(other) == 0);
@@ -123,7 +120,6 @@ static void is_linked_then_unlinks(void *arg)
 TASK_TEST(unlink, 1, 2, 4)
 {
 	sley_task task = spawn_with(unlinks, sley_spawn(waits, NULL));
-
 	REQUIRE(sley_join(task, SOON) == 0);
 	linked = 0;
 	linker = 0;
@@ -140,7 +136,6 @@ TASK_TEST(unlink, 1, 2, 4)
 static void masked(void *task)
 {
 	sley_task other = *(const sley_task *)task;
-
 	REQUIRE(sley_cancel_mask(1) == 0);
 	REQUIRE(sley_task_link(other) == 0);
 	REQUIRE(sley_cancel(other) == 0);
@@ -162,7 +157,6 @@ TASK_TEST(masked, 1, 2, 4)
 static int main_refused(void *arg)
 {
 	sley_task task = sley_spawn(waits, NULL);
-
 	REQUIRE(sley_task_link(sley_self()) == -EINVAL);
 	REQUIRE(sley_task_link(0) == -ESRCH && sley_task_link(-1) == -ESRCH && sley_task_link(INT64_MAX) == -ESRCH);
 	REQUIRE(sley_task_unlink(0) == -ENOENT && sley_task_unlink(sley_self()) == -ENOENT);
@@ -198,7 +192,6 @@ static void links_or_not(void *task)
 {
 	sley_task other = *(const sley_task *)task;
 	int error = sley_task_link(other);
-
 	REQUIRE(error == 0 || error == -ESRCH);
 	if (error == 0 && other % 2)
 		sley_yield();
@@ -223,7 +216,6 @@ static void links_or_not(void *task)
 TASK_TEST(unlink_race, 1, 2, 4)
 {
 	long rounds = test_scale(20000);
-
 	spared = cancelled = 0;
 	for (long i = 0; i < rounds; i++) {
 		sley_task one = sley_spawn(waits, NULL);
@@ -239,7 +231,6 @@ TASK_TEST(unlink_race, 1, 2, 4)
 static void links_back(void *arg)
 {
 	sley_task *other = arg;
-
 	sley_task_link(load(other, acquire)); /* may have ended */
 	if (sley_self() % 3 == 0)
 		sley_cancel(sley_self());
@@ -249,7 +240,6 @@ static void links_back(void *arg)
 TASK_TEST(both_end, 1, 2, 4)
 {
 	static sley_task pair[2]; /* atomic */
-
 	for (long i = test_scale(20000); i > 0; i--) {
 		store(&pair[1], 0, relaxed);
 		store(&pair[0], sley_spawn(links_back, &pair[1]), release);

@@ -16,7 +16,6 @@ static struct sley_group gate;
 static struct sley_monitor *new_monitor(void)
 {
 	struct sley_monitor *monitor;
-
 	REQUIRE(sley_monitor_new(&monitor) == 0);
 	return monitor;
 }
@@ -45,7 +44,6 @@ static int child_waits(void *result)
 static void expect(struct sley_monitor *monitor, sley_task task, enum sley_reason reason, int result)
 {
 	struct sley_end end;
-
 	REQUIRE(sley_monitor_wait(monitor, &end, SOON) == 0);
 	REQUIRE(end.task == task && end.reason == (int)reason && end.result == result);
 }
@@ -57,7 +55,6 @@ TASK_TEST(plain, 1, 2, 4)
 {
 	struct sley_monitor *monitor = new_monitor();
 	struct sley_end end;
-
 	REQUIRE(sley_group_add(&gate, 1) == 0);
 	sley_task task = sley_spawn(at_gate, NULL);
 	REQUIRE(sley_monitor_add(monitor, task) == 0);
@@ -87,7 +84,6 @@ TASK_TEST(children, 1, 2, 4)
 	struct sley_monitor *monitor = new_monitor();
 	struct sley_scope *scope;
 	sley_task task;
-
 	REQUIRE(sley_scope_open(&scope, &options) == 0);
 	add_child(monitor, scope, child_waits, 3, &task);
 	REQUIRE(sley_cancel(task) == 0);
@@ -112,7 +108,6 @@ TASK_TEST(failed, 1, 2, 4)
 	struct sley_scope *scope;
 	sley_task failing, sibling;
 	struct sley_end ends[2];
-
 	REQUIRE(sley_group_add(&gate, 1) == 0);
 	REQUIRE(sley_scope_open(&scope, NULL) == 0);
 	add_child(monitor, scope, child_waits, -ECANCELED, &sibling);
@@ -135,7 +130,6 @@ TASK_TEST(ended, 1, 2, 4)
 	struct sley_monitor *monitor = new_monitor();
 	struct sley_end end;
 	sley_task task = sley_spawn(nothing, NULL), cancelled = sley_spawn(waits, NULL);
-
 	REQUIRE(sley_cancel(cancelled) == 0);
 	await_state(task, SLEY_TASK_ENDED, SLEY_WAIT_NONE);
 	await_state(cancelled, SLEY_TASK_ENDED, SLEY_WAIT_NONE);
@@ -156,7 +150,6 @@ TASK_TEST(remove, 1, 2, 4)
 {
 	struct sley_monitor *monitor = new_monitor(), *other = new_monitor();
 	struct sley_end end;
-
 	REQUIRE(sley_group_add(&gate, 1) == 0);
 	sley_task one = sley_spawn(at_gate, NULL), two = sley_spawn(at_gate, NULL);
 	REQUIRE(sley_monitor_add(monitor, one) == 0 && sley_monitor_add(monitor, one) == 0);
@@ -180,7 +173,6 @@ static void receives(void *monitor)
 {
 	struct sley_end end;
 	int error = sley_monitor_wait(monitor, &end, SOON);
-
 	REQUIRE(error == 0 || error == -ENOENT);
 	fetch_add(error == 0 ? &got : &got_nothing, 1, relaxed);
 }
@@ -218,7 +210,6 @@ TASK_TEST(several, 1, 2, 4)
 static void is_cancelled(void *monitor)
 {
 	struct sley_end end;
-
 	REQUIRE(sley_monitor_wait(monitor, &end, SLEY_NEVER) == -ECANCELED);
 	REQUIRE(sley_monitor_wait(monitor, &end, SLEY_NEVER) == -ECANCELED);
 }
@@ -228,7 +219,6 @@ TASK_TEST(cancelled, 1, 2, 4)
 {
 	struct sley_monitor *monitor = new_monitor();
 	sley_task task = sley_spawn(waits, NULL);
-
 	REQUIRE(sley_monitor_add(monitor, task) == 0);
 	sley_task receiver = sley_spawn(is_cancelled, monitor);
 	await_state(receiver, SLEY_TASK_WAITING, SLEY_WAIT_MONITOR);
@@ -242,7 +232,6 @@ TASK_TEST(cancelled, 1, 2, 4)
 static void is_cancelled_once(void *monitor)
 {
 	struct sley_end end;
-
 	REQUIRE(sley_monitor_wait(monitor, &end, SLEY_NEVER) == -ECANCELED);
 }
 
@@ -251,13 +240,12 @@ TASK_TEST(given_up, 1)
 {
 	struct sley_monitor *monitor = new_monitor();
 	sley_task task = sley_spawn(waits, NULL);
-
 	REQUIRE(sley_monitor_add(monitor, task) == 0);
 	sley_task receiver = sley_spawn(is_cancelled_once, monitor);
 	await_state(receiver, SLEY_TASK_WAITING, SLEY_WAIT_MONITOR);
 	REQUIRE(sley_cancel(receiver) == 0);
-	REQUIRE(sley_monitor_remove(monitor, task) == 0);   /* takes it off the list of those who wait */
-	REQUIRE(sley_monitor_free(monitor) == -EBUSY); /* and it has not run since */
+	REQUIRE(sley_monitor_remove(monitor, task) == 0); /* takes it off the list of those who wait */
+	REQUIRE(sley_monitor_free(monitor) == -EBUSY);    /* and it has not run since */
 	REQUIRE(sley_join(receiver, SOON) == 0);
 	REQUIRE(sley_monitor_free(monitor) == 0);
 	REQUIRE(sley_cancel(task) == 0 && sley_join(task, SOON) == 0);
@@ -269,7 +257,6 @@ static void *thread_monitors(void *task)
 {
 	struct sley_monitor *monitor;
 	struct sley_end end;
-
 	REQUIRE(sley_monitor_new(&monitor) == 0);
 	REQUIRE(sley_monitor_add(monitor, *(sley_task *)task) == 0);
 	REQUIRE(sley_monitor_wait(monitor, &end, sley_in(SLEY_MS(1))) == -ETIMEDOUT);
@@ -286,7 +273,6 @@ TASK_TEST(thread, 2)
 {
 	static sley_task task;
 	pthread_t thread;
-
 	task = sley_spawn(waits, NULL);
 	REQUIRE(pthread_create(&thread, NULL, thread_monitors, &task) == 0);
 	REQUIRE(sley_join(task, SOON) == 0);
@@ -299,7 +285,6 @@ static void on_stack(void *arg)
 {
 	char place[256] = { 0 };
 	struct sley_end end;
-
 	REQUIRE(sley_monitor_add((void *)place, sley_self()) == -EFAULT);
 	REQUIRE(sley_monitor_remove((void *)place, sley_self()) == -EFAULT);
 	REQUIRE(sley_monitor_wait((void *)place, &end, SOON) == -EFAULT);
@@ -311,7 +296,6 @@ static int main_refused(void *arg)
 	struct sley_monitor *monitor = new_monitor(), *none;
 	struct sley_end end;
 	char text[4096];
-
 	REQUIRE(sley_monitor_free(NULL) == 0);
 	REQUIRE(sley_monitor_add(NULL, sley_self()) == -EINVAL && sley_monitor_remove(NULL, 1) == -EINVAL);
 	REQUIRE(sley_monitor_wait(NULL, &end, 0) == -EINVAL && sley_monitor_wait(monitor, NULL, 0) == -EINVAL);
@@ -338,7 +322,6 @@ static int main_refused(void *arg)
 TEST(refused)
 {
 	struct sley_monitor *monitor;
-
 	run(main_refused, 1);
 	assert_int_equal(sley_monitor_new(&monitor), -ENOTCONN);
 }
@@ -367,7 +350,6 @@ TASK_TEST(remove_race, 1, 2, 4)
 	unsigned told = 0, removed = 0;
 	struct sley_monitor *monitor = new_monitor();
 	struct sley_end end;
-
 	for (long i = 0; i < rounds; i++) {
 		sley_task task = sley_spawn(ends_soon, (void *)(i % 3));
 		REQUIRE(sley_monitor_add(monitor, task) == 0);
@@ -393,7 +375,6 @@ TASK_TEST(free_race, 1, 2, 4)
 {
 	enum { TASKS = 100 }; /* more than are taken back at once */
 	sley_task tasks[TASKS];
-
 	for (long i = test_scale(400); i > 0; i--) {
 		struct sley_monitor *monitor = new_monitor();
 		for (int k = 0; k < TASKS; k++) {
@@ -412,7 +393,6 @@ static void collects(void *monitor)
 {
 	struct sley_end end;
 	int error;
-
 	while ((error = sley_monitor_wait(monitor, &end, SOON)) != -ENOENT || !load(&stop, acquire)) {
 		REQUIRE(error == 0 || error == -ENOENT);
 		if (error == 0)
@@ -428,7 +408,6 @@ TASK_TEST(collect, 1, 2, 4)
 	struct sley_monitor *monitor = new_monitor();
 	long rounds = test_scale(20000);
 	sley_task collectors[3];
-
 	got = stop = 0;
 	for (int i = 0; i < 3; i++)
 		collectors[i] = sley_spawn(collects, monitor);
@@ -469,7 +448,6 @@ TASK_TEST(extra, 2)
 	static const struct sley_task_options detached = { .size = sizeof(detached), .detached = 1 };
 	struct sley_monitor *other = new_monitor();
 	pthread_t thread;
-
 	asked = new_monitor();
 	gate = (struct sley_group)SLEY_GROUP_INIT;
 	REQUIRE(sley_group_add(&gate, 1) == 0);

@@ -15,7 +15,6 @@ static uint64_t plain; /* protected by the mutex */
 static void contend(void *arg)
 {
 	long rounds = test_scale(20000);
-
 	for (long i = 0; i < rounds; i++) {
 		REQUIRE(sley_mutex_lock(&mutex, SLEY_NEVER) == 0);
 		REQUIRE(fetch_add(&inside, 1, relaxed) == 0);
@@ -39,7 +38,6 @@ static int main_exclusion(void *threads)
 	sley_task tasks[TASKS];
 	pthread_t thread[2];
 	uintptr_t n = (uintptr_t)threads;
-
 	plain = 0;
 	for (uintptr_t i = 0; i < n; i++)
 		REQUIRE(pthread_create(&thread[i], NULL, contend_thread, NULL) == 0);
@@ -56,7 +54,6 @@ static int main_exclusion(void *threads)
 static void exclusion(unsigned workers, uintptr_t threads)
 {
 	struct sley_options options = { .size = sizeof(options), .workers = workers };
-
 	run_with(main_exclusion, (void *)threads, &options);
 }
 
@@ -84,7 +81,6 @@ static void enter_once(void *arg)
 TASK_TEST(order, 1, 3)
 {
 	sley_task tasks[50];
-
 	entered = 0;
 	REQUIRE(sley_mutex_lock(&mutex, SLEY_NEVER) == 0);
 	for (uintptr_t i = 0; i < 50; i++) {
@@ -101,7 +97,6 @@ TASK_TEST(order, 1, 3)
 static sley_task start_waiter(uintptr_t number)
 {
 	sley_task task = sley_spawn(enter_once, (void *)number);
-
 	await_state(task, SLEY_TASK_WAITING, SLEY_WAIT_MUTEX);
 	return task;
 }
@@ -110,7 +105,6 @@ static sley_task start_waiter(uintptr_t number)
 TASK_TEST(barging, 1)
 {
 	int barged = -EBUSY;
-
 	/* on a loaded machine a waiter may have waited for more than 1 ms by then; not every time */
 	for (int i = 0; i < 1000 && barged != 0; i++) {
 		entered = 0;
@@ -132,7 +126,6 @@ TASK_TEST(barging, 1)
 static int main_starvation(void *arg)
 {
 	sley_task tasks[3];
-
 	entered = 0;
 	REQUIRE(sley_mutex_lock(&mutex, SLEY_NEVER) == 0);
 	for (uintptr_t i = 0; i < 3; i++)
@@ -212,7 +205,6 @@ static void enter_hastily(void *patience)
 static bool give_up(bool cancel)
 {
 	sley_time patience = cancel ? SLEY_SEC(30) : SLEY_MS(20);
-
 	entered = 0;
 	REQUIRE(sley_mutex_lock(&mutex, SLEY_NEVER) == 0);
 	sley_time now = sley_now();
@@ -302,7 +294,6 @@ static void *answers_in_thread(void *unused)
 TASK_TEST(thread_answers, 1, 2)
 {
 	pthread_t thread;
-
 	inside = 0;
 	REQUIRE(sley_mutex_lock(&mutex, SLEY_NEVER) == 0);
 	REQUIRE(pthread_create(&thread, NULL, answers_in_thread, NULL) == 0);
@@ -359,7 +350,6 @@ static unsigned got, gave_up;
 static void impatient(void *arg)
 {
 	long rounds = test_scale(5000);
-
 	for (long i = 0; i < rounds; i++) {
 		int error = sley_mutex_lock(&mutex, sley_in(SLEY_US(((uintptr_t)arg * 7 + (uintptr_t)i) % 40)));
 		REQUIRE(error == 0 || error == -ETIMEDOUT);
@@ -386,7 +376,6 @@ static void impatient(void *arg)
 TASK_TEST(deadlines, 2, 4)
 {
 	sley_task tasks[5];
-
 	got = gave_up = 0;
 	for (uintptr_t i = 0; i < 5; i++)
 		tasks[i] = sley_spawn(impatient, (void *)i);
@@ -425,7 +414,6 @@ static void ends_unlocked(void *unused)
 TASK_TEST(ends_locked, 2)
 {
 	static char text[4096];
-
 	capture_begin();
 	REQUIRE(sley_join(sley_spawn(ends_unlocked, NULL), SOON) == 0);
 	for (int i = 0; i < 2; i++)

@@ -14,7 +14,6 @@ static int nothing(void *arg)
 static void objects(void)
 {
 	static struct sley_cond cond;
-
 	REQUIRE(sley_mutex_lock(NULL, SOON) == -EINVAL && sley_mutex_trylock(NULL) == -EINVAL);
 	REQUIRE(sley_mutex_unlock(NULL) == -EINVAL);
 	REQUIRE(sley_cond_wait(&cond, NULL, SOON) == -EINVAL && sley_cond_wait(NULL, NULL, SOON) == -EINVAL);
@@ -38,7 +37,6 @@ static void places_and_functions(void)
 {
 	void (*none)(void *) = NULL;
 	unsigned before = live_tasks();
-
 	REQUIRE(sley_spawn(none, NULL) == -EINVAL && sley_go(none, NULL) == -EINVAL);
 	REQUIRE(sley_spawn_copy(takes_block, NULL, 8) == -EINVAL);
 	REQUIRE(live_tasks() == before);
@@ -49,7 +47,6 @@ static void places_and_functions(void)
 static void items(void)
 {
 	struct sley_chan *chan, *empty;
-
 	REQUIRE(sley_chan_new(&chan, 8, 1) == 0 && sley_chan_new(&empty, 0, 1) == 0);
 	struct sley_case cases[2] = { { .chan = empty, .op = SLEY_RECV }, { .chan = chan, .op = SLEY_SEND } };
 	REQUIRE(sley_chan_send(chan, NULL, SOON) == -EFAULT && sley_chan_try_send(chan, NULL) == -EFAULT);
@@ -67,7 +64,6 @@ static void items(void)
 static int yield_null(void *arg)
 {
 	int value = 5;
-
 	REQUIRE(sley_gen_yield(NULL) == -EFAULT);
 	return sley_gen_yield(&value);
 }
@@ -76,7 +72,6 @@ static void generator(void)
 {
 	struct sley_gen *gen;
 	int value = 0;
-
 	REQUIRE(sley_gen_new(&gen, yield_null, NULL, 0, sizeof(int)) == 0);
 	REQUIRE(sley_gen_next(gen, &value, SOON) == 0 && value == 5);
 	REQUIRE(sley_gen_free(gen, SOON) == 0);
@@ -93,7 +88,6 @@ static void *in_thread(void *unused)
 static int main_null(void *arg)
 {
 	pthread_t thread;
-
 	objects();
 	places_and_functions();
 	items();
@@ -109,7 +103,6 @@ TEST(null)
 {
 	int (*none)(void *) = NULL;
 	int result = 7;
-
 	assert_int_equal(sley_run(none, NULL, NULL, &result), -EINVAL);
 	assert_int_equal(result, 7);
 	run(main_null, 1);

@@ -23,7 +23,6 @@ static void join(sley_task task)
 static sley_task start(void (*fn)(void *), uintptr_t arg, enum sley_wait_kind kind)
 {
 	sley_task task = sley_spawn_at(SLEY_SITE("caller"), NULL, fn, (void *)arg, SLEY_BY_POINTER);
-
 	await_state(task, SLEY_TASK_WAITING, kind);
 	return task;
 }
@@ -91,7 +90,6 @@ static int wait_and_answer(void *answer)
 {
 	char item;
 	int error = sley_chan_recv(gate, &item, SOON);
-
 	fetch_add(&runs, 1, relaxed);
 	return error ? error : (int)(intptr_t)answer;
 }
@@ -101,7 +99,6 @@ static int answers[4];
 static void call_numbered(void *arg)
 {
 	uintptr_t i = (uintptr_t)arg;
-
 	answers[i] = sley_once(&once, wait_and_answer, (void *)(intptr_t)(i < 2 ? -EIO - (int)i : 0), SOON);
 }
 
@@ -110,7 +107,6 @@ TASK_TEST(failing, 1, 2)
 {
 	sley_task tasks[4];
 	char item = 0;
-
 	reset();
 	REQUIRE(sley_chan_new(&gate, 1, 0) == 0);
 	tasks[0] = start(call_numbered, 0, SLEY_WAIT_RECV);
@@ -139,7 +135,6 @@ static void call_hastily(void *arg)
 TASK_TEST(cancel, 1, 2)
 {
 	char item = 0;
-
 	reset();
 	REQUIRE(sley_chan_new(&gate, 1, 0) == 0);
 	sley_task runner = start(call_numbered, 2, SLEY_WAIT_RECV);
@@ -171,7 +166,6 @@ static int fail_twice(void *arg)
 static void call_in_race(void *arg)
 {
 	int error = sley_once(&once, fail_twice, NULL, sley_in(SLEY_US((uintptr_t)arg % 30)));
-
 	REQUIRE(error == 0 || error == -EIO || error == -ETIMEDOUT);
 	fetch_add(error ? &failures : &successes, 1, relaxed);
 }
@@ -217,7 +211,6 @@ static int recurse(void *arg)
 static void on_copying_stack(void *arg)
 {
 	struct sley_once here = SLEY_ONCE_INIT;
-
 	REQUIRE(sley_once(&here, set, NULL, 0) == -EFAULT);
 }
 
@@ -231,7 +224,6 @@ static int main_answers(void *arg)
 {
 	static char text[1024];
 	pthread_t thread;
-
 	reset();
 	REQUIRE(sley_once(&once, NULL, NULL, SOON) == -EINVAL);
 	REQUIRE(sley_once(&once, recurse, NULL, SOON) == -EDEADLK);
@@ -276,7 +268,6 @@ TASK_TEST(memory, 2)
 {
 	struct sley_once other;
 	pthread_t thread;
-
 	reset();
 	told = 0;
 	race_stop("once_is_done_and_locked");

@@ -30,7 +30,6 @@ static void stagger(uint32_t *state)
 TASK_TEST(once, 1)
 {
 	uint64_t value = 4, result = 0;
-
 	REQUIRE(sley_promise_new(&promise, &future, sizeof(value)) == 0);
 	REQUIRE(sley_promise_resolve(promise, NULL) == -EINVAL);
 	REQUIRE(sley_promise_reject(promise, 0) == -EINVAL && sley_promise_reject(promise, 1) == -EINVAL);
@@ -68,7 +67,6 @@ TASK_TEST(bad, 1)
 {
 	struct sley_promise *p = NULL;
 	struct sley_future *f = NULL;
-
 	REQUIRE(sley_promise_new(NULL, &f, 8) == -EINVAL && sley_promise_new(&p, NULL, 8) == -EINVAL);
 	REQUIRE(sley_promise_new(&p, &f, SIZE_MAX) == -EOVERFLOW);
 	REQUIRE(sley_promise_new(&p, &f, SIZE_MAX / 2) == -EOVERFLOW);
@@ -103,7 +101,6 @@ static int main_threads(void *arg)
 {
 	pthread_t thread;
 	uint64_t result = 0;
-
 	for (int i = 0; i < PROMISES; i++)
 		REQUIRE(sley_promise_new(&promises[i], &futures[i], sizeof(uint64_t)) == 0);
 	REQUIRE(pthread_create(&thread, NULL, complete_all, NULL) == 0);
@@ -124,7 +121,6 @@ static void *from_outside(void *arg)
 	struct sley_promise *p;
 	struct sley_future *f;
 	uint64_t value = 8, result = 0;
-
 	REQUIRE(sley_promise_new(&p, &f, sizeof(value)) == 0);
 	REQUIRE(sley_promise_resolve(p, &value) == 0);
 	REQUIRE(sley_await(f, &result, SLEY_NEVER) == 0 && result == 8);
@@ -135,7 +131,6 @@ static void *from_outside(void *arg)
 static int main_from_outside(void *arg)
 {
 	pthread_t thread;
-
 	REQUIRE(pthread_create(&thread, NULL, from_outside, NULL) == 0);
 	pthread_join(thread, NULL);
 	return 0;
@@ -160,7 +155,6 @@ static void resolve_and_drop(void *number)
 {
 	uint64_t who = (uintptr_t)number;
 	uint32_t state = seed + (uint32_t)who * 77777;
-
 	stagger(&state);
 	answers[who] = sley_promise_resolve(promise, &who);
 	REQUIRE(sley_promise_free(promise) == 0);
@@ -170,7 +164,6 @@ static void resolve_and_drop(void *number)
 TASK_TEST(two_resolvers, 1, 2, 4)
 {
 	uint64_t result = 9;
-
 	for (long i = 0; i < ROUNDS; i++) {
 		seed++;
 		REQUIRE(sley_promise_new(&promise, &future, sizeof(result)) == 0);
@@ -186,7 +179,6 @@ TASK_TEST(two_resolvers, 1, 2, 4)
 static void drop(void *number)
 {
 	uint32_t state = seed + (uint32_t)(uintptr_t)number * 77777;
-
 	stagger(&state);
 	REQUIRE(sley_promise_free(promise) == 0);
 }
@@ -229,7 +221,6 @@ static void free_at_once(void (*completes)(void *), int answer)
 {
 	static char *blocks[16], same[sizeof(struct sley_future)];
 	size_t n = sizeof(blocks) / sizeof(*blocks);
-
 	REQUIRE(sley_promise_new(&promise, &future, 0) == 0);
 	race_stop("future_is_done_and_locked");
 	sley_task task = sley_spawn(completes, NULL);

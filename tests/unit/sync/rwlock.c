@@ -13,7 +13,6 @@ static struct sley_rwlock lock;
 static sley_task start(void (*fn)(void *), uintptr_t arg, enum sley_wait_kind kind)
 {
 	sley_task task = sley_spawn_at(SLEY_SITE("waiter"), NULL, fn, (void *)arg, SLEY_BY_POINTER);
-
 	await_state(task, SLEY_TASK_WAITING, kind);
 	return task;
 }
@@ -79,7 +78,6 @@ static int main_exclusion(void *threads)
 {
 	sley_task tasks[6];
 	pthread_t thread;
-
 	plain[0] = plain[1] = 0;
 	if (threads)
 		REQUIRE(pthread_create(&thread, NULL, mix_in_thread, (void *)6) == 0);
@@ -133,7 +131,6 @@ static void writer(void *name)
 static int main_turns(void *writing)
 {
 	sley_task tasks[4];
-
 	entered = readers_in = 0;
 	REQUIRE((writing ? sley_rwlock_wrlock : sley_rwlock_rdlock)(&lock, 0) == 0);
 	if (!writing)
@@ -177,7 +174,6 @@ static void write_for_ever(void *arg)
 static int main_starving(void *writing)
 {
 	sley_task tasks[3];
-
 	stop = turns = 0;
 	for (int i = 0; i < 3; i++)
 		tasks[i] = writing ? sley_spawn(write_for_ever, NULL) : sley_spawn(read_for_ever, NULL);
@@ -290,7 +286,6 @@ static void hasty(void *arg)
 static int main_race(void *arg)
 {
 	sley_task tasks[6];
-
 	for (uintptr_t i = 0; i < 6; i++)
 		tasks[i] = sley_spawn(hasty, (void *)i);
 	for (int i = 0; i < 6; i++)
@@ -328,7 +323,6 @@ static void *answers_in_thread(void *unused)
 static void on_copying_stack(void *arg)
 {
 	struct sley_rwlock here = SLEY_RWLOCK_INIT;
-
 	REQUIRE(sley_rwlock_rdlock(&here, 0) == -EFAULT && sley_rwlock_wrlock(&here, 0) == -EFAULT);
 	REQUIRE(sley_rwlock_tryrdlock(&here) == -EFAULT && sley_rwlock_trywrlock(&here) == -EFAULT);
 	REQUIRE(sley_rwlock_unlock(&here) == -EFAULT);
@@ -338,7 +332,6 @@ static int main_answers(void *arg)
 {
 	static char text[1024];
 	pthread_t thread;
-
 	REQUIRE(sley_rwlock_unlock(&lock) == -EPERM);
 	REQUIRE(sley_rwlock_wrlock(&lock, 0) == 0);
 	REQUIRE(sley_rwlock_wrlock(&lock, SOON) == -EDEADLK && sley_rwlock_rdlock(&lock, SOON) == -EDEADLK);

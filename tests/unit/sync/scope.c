@@ -18,7 +18,6 @@ static struct sley_chan *never; /* nobody sends on it */
 static void await_started(unsigned n)
 {
 	sley_time deadline = SOON;
-
 	while (load(&started, acquire) < n) {
 		REQUIRE(sley_now() < deadline);
 		sley_yield();
@@ -37,7 +36,6 @@ static int works(void *result)
 static int waits(void *arg)
 {
 	char item;
-
 	fetch_add(&started, 1, release);
 	int error = sley_chan_recv(never, &item, SLEY_NEVER);
 	for (int i = 0; i < 5; i++)
@@ -57,7 +55,6 @@ static int waits_for_gate(void *arg)
 static struct sley_scope *open_scope(const struct sley_scope_options *options)
 {
 	struct sley_scope *scope;
-
 	REQUIRE(sley_scope_open(&scope, options) == 0);
 	return scope;
 }
@@ -84,7 +81,6 @@ static void run_fresh(int (*main)(void *))
 static int main_wait(void *arg)
 {
 	struct sley_scope *scope = open_scope(NULL);
-
 	REQUIRE(sley_scope_wait(scope, 0) == 0); /* nothing to wait for */
 	for (unsigned round = 1; round <= 3; round++) {
 		spawn_some(scope, works, 10);
@@ -119,7 +115,6 @@ static int spawns_sibling(void *scope)
 static int main_siblings(void *arg)
 {
 	struct sley_scope *scope = open_scope(NULL);
-
 	REQUIRE(sley_scope_spawn(scope, spawns_sibling, scope) > 0);
 	REQUIRE(sley_scope_close(scope, SOON) == 0);
 	REQUIRE(load(&ended, relaxed) == 51);
@@ -137,7 +132,6 @@ TEST(siblings)
 static int main_first_error(void *arg)
 {
 	struct sley_scope *scope = open_scope(NULL);
-
 	spawn_some(scope, waits, 10);
 	await_started(10);
 	REQUIRE(sley_scope_spawn(scope, works, (void *)(intptr_t)-EIO) > 0);
@@ -158,7 +152,6 @@ static int main_keep_going(void *arg)
 {
 	struct sley_scope_options options = { .size = sizeof(options), .keep_going = 1 };
 	struct sley_scope *scope = open_scope(&options);
-
 	REQUIRE(sley_group_add(&gate, 1) == 0);
 	spawn_some(scope, waits_for_gate, 10);
 	REQUIRE(sley_scope_spawn(scope, works, (void *)(intptr_t)-EIO) > 0);
@@ -208,7 +201,6 @@ static int main_cancel(void *arg)
 	for (int from = 0; from < 4; from++) {
 		struct sley_scope *scope = open_scope(NULL);
 		pthread_t thread;
-
 		ended = started = 0;
 		spawn_some(scope, waits, 200);
 		await_started(from == 3 ? 0 : 200); /* or some before they have run at all */
@@ -242,7 +234,6 @@ TEST(cancel)
 static void owner_waits(void *close)
 {
 	struct sley_scope *scope = open_scope(NULL);
-
 	spawn_some(scope, waits, 10);
 	if (close) {
 		REQUIRE(sley_scope_close(scope, SLEY_NEVER) == -ECANCELED);
@@ -276,7 +267,6 @@ TEST(owner_cancelled)
 static void owner_spawns(void *arg)
 {
 	struct sley_scope *scope = open_scope(NULL);
-
 	spawn_some(scope, waits, 3);
 	await_started(3);
 	while (!sley_cancelled())
@@ -295,7 +285,6 @@ static void owner_spawns(void *arg)
 static int main_owner_spawns(void *arg)
 {
 	sley_task owner = sley_spawn(owner_spawns, NULL);
-
 	await_started(3);
 	REQUIRE(sley_cancel(owner) == 0);
 	REQUIRE(sley_join(owner, SOON) == 0);
@@ -311,7 +300,6 @@ TEST(owner_spawns)
 static void owner_is_masked(void *arg)
 {
 	struct sley_scope *scope = open_scope(NULL);
-
 	REQUIRE(sley_cancel_mask(1) == 0);
 	spawn_some(scope, waits_for_gate, 3);
 	REQUIRE(sley_scope_close(scope, SLEY_NEVER) == 0);
@@ -346,7 +334,6 @@ TEST(owner_masked)
 static int tree(void *depth)
 {
 	struct sley_scope *scope;
-
 	if (!depth)
 		return waits(NULL);
 	scope = open_scope(NULL);
@@ -360,7 +347,6 @@ static int tree(void *depth)
 static int main_tree(void *arg)
 {
 	struct sley_scope *scope = open_scope(NULL);
-
 	REQUIRE(sley_scope_spawn(scope, tree, (void *)4) > 0);
 	await_started(81);
 	REQUIRE(sley_scope_cancel(scope) == 0);
@@ -380,7 +366,6 @@ TEST(tree)
 static int main_wait_deadline(void *arg)
 {
 	struct sley_scope *scope = open_scope(NULL);
-
 	spawn_some(scope, waits, 10);
 	await_started(10);
 	REQUIRE(sley_scope_wait(scope, sley_in(SLEY_MS(1))) == -ETIMEDOUT);
@@ -413,7 +398,6 @@ static int inherits(void *arg)
 	struct sley_scope_options later = { .size = sizeof(later), .deadline = sley_in(SLEY_SEC(3600)) };
 	struct sley_scope *scope = open_scope(&later);
 	char item;
-
 	REQUIRE(sley_deadline() == inner_deadline);
 	REQUIRE(is_over(sley_chan_recv(never, &item, SLEY_NEVER)));
 	REQUIRE(sley_now() >= inner_deadline);
@@ -432,7 +416,6 @@ static int has_own(void *arg)
 {
 	struct sley_scope_options sooner = { .size = sizeof(sooner), .deadline = sley_in(SLEY_MS(2)) };
 	struct sley_scope *scope = open_scope(&sooner);
-
 	REQUIRE(sley_deadline() != sooner.deadline); /* it is the children's */
 	inner_deadline = sooner.deadline;
 	REQUIRE(sley_scope_spawn(scope, inherits, NULL) > 0);
@@ -444,7 +427,6 @@ static int main_inherited(void *arg)
 {
 	struct sley_scope_options options = { .size = sizeof(options), .deadline = SOON };
 	struct sley_scope *scope = open_scope(&options);
-
 	REQUIRE(sley_deadline() == SLEY_NEVER);
 	REQUIRE(sley_scope_spawn(scope, has_own, NULL) > 0);
 	REQUIRE(sley_scope_close(scope, SLEY_NEVER) == 0);
@@ -471,7 +453,6 @@ TASK_TEST(sleep, 1, 2, 4)
 {
 	struct sley_scope_options options = { .size = sizeof(options), .deadline = sley_in(SLEY_MS(2)) };
 	struct sley_scope *scope = open_scope(&options);
-
 	sleep_error = 1;
 	REQUIRE(sley_scope_spawn(scope, sleeps, NULL) > 0);
 	while (load(&sleep_error, acquire) == 1) /* nobody cancels it: its own deadline alone ends the sleep */
@@ -510,7 +491,6 @@ static int child_leaves_open(void *arg)
 static int main_left_open(void *arg)
 {
 	sley_task owner = sley_spawn(leaves_open, NULL);
-
 	REQUIRE(sley_join(owner, SOON) == 0);
 	REQUIRE(load(&ended, relaxed) == 6 && load(&started, relaxed) == 3006);
 	ended = started = 0;
@@ -534,7 +514,6 @@ TEST(left_open)
 static int main_order(void *arg)
 {
 	struct sley_scope *outer = open_scope(NULL), *inner = open_scope(NULL), *last = open_scope(NULL);
-
 	spawn_some(outer, works, 2);
 	spawn_some(inner, waits, 2);
 	spawn_some(last, works, 2);
@@ -563,7 +542,6 @@ static void not_owner(void *scope)
 static void on_stack(void *arg)
 {
 	char place[256] = { 0 };
-
 	REQUIRE(sley_scope_wait((void *)place, SOON) == -EFAULT);
 	REQUIRE(sley_scope_close((void *)place, SOON) == -EFAULT);
 	REQUIRE(sley_scope_cancel((void *)place) == -EFAULT);
@@ -574,7 +552,6 @@ static void check_options(void)
 {
 	struct sley_scope_options options = { .size = sizeof(options) - 1 };
 	struct sley_scope *scope;
-
 	REQUIRE(sley_scope_open(&scope, &options) == -EINVAL);
 	options = (struct sley_scope_options){ .size = sizeof(options), .restarts = 1025 };
 	REQUIRE(sley_scope_open(&scope, &options) == -EINVAL);
@@ -590,7 +567,6 @@ static int main_refused(void *arg)
 {
 	struct sley_scope *scope;
 	char text[4096];
-
 	check_options();
 	REQUIRE(sley_scope_wait(NULL, SOON) == -EINVAL && sley_scope_close(NULL, SOON) == -EINVAL);
 	REQUIRE(sley_scope_cancel(NULL) == -EINVAL);
@@ -611,7 +587,6 @@ static int main_refused(void *arg)
 TEST(refused)
 {
 	struct sley_scope *scope;
-
 	assert_int_equal(sley_chan_new(&never, 1, 0), 0);
 	run(main_refused, 2);
 	assert_int_equal(sley_chan_free(never), 0);
@@ -638,7 +613,6 @@ static int sees(void *unused)
 {
 	sley_time deadline = SOON;
 	int64_t id;
-
 	while ((id = sley_scope_spawn(cancelled, ends, NULL)) >= 0) {
 		REQUIRE(sley_now() < deadline);
 		sley_yield();
@@ -649,7 +623,6 @@ static int sees(void *unused)
 static void closes(void *unused)
 {
 	struct sley_scope *scope;
-
 	REQUIRE(sley_scope_open(&scope, NULL) == 0);
 	cancelled = scope;
 	REQUIRE(sley_scope_spawn(scope, sees, NULL) > 0);
@@ -672,7 +645,6 @@ static void *cancels(void *scope)
 TASK_TEST(cancelled_outside, 2)
 {
 	pthread_t thread;
-
 	cancelled = NULL;
 	closed = 0;
 	sley_task owner = sley_spawn(closes, NULL);

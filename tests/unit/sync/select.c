@@ -37,7 +37,6 @@ TASK_TEST(ready, 1)
 {
 	uint64_t in = 0, out = 7;
 	struct sley_case cases[] = { RECV(a, &in), RECV(b, &in), RECV(NULL, &in) };
-
 	make(8, 1);
 	cases[0].chan = a;
 	cases[1].chan = b;
@@ -62,7 +61,6 @@ TASK_TEST(fair, 1)
 {
 	unsigned counts[4] = { 0 };
 	char in;
-
 	make(0, 1000000);
 	struct sley_case cases[] = { RECV(a, &in), RECV(b, &in), SEND(a, &in), RECV(a, &in) };
 	for (int i = 0; i < 20000; i++)
@@ -102,7 +100,6 @@ static void receive_big(void *arg)
 {
 	struct big here[2];
 	struct sley_case cases[] = { RECV(a, &here[0]), RECV(b, &here[1]) };
-
 	chosen = sley_select(cases, 2, SOON);
 	REQUIRE(chosen >= 0 && cases[chosen].error == 0 && holds(&here[chosen], 100));
 }
@@ -111,7 +108,6 @@ static void send_big(void *arg)
 {
 	struct big here[2];
 	struct sley_case cases[] = { SEND(a, &here[0]), SEND(b, &here[1]) };
-
 	fill(&here[0], 10);
 	fill(&here[1], 20);
 	chosen = sley_select(cases, 2, SOON);
@@ -122,7 +118,6 @@ static void wait_closed(void *arg)
 {
 	struct big here;
 	struct sley_case cases[] = { SEND(a, &here), RECV(b, &here), RECV(b, &here) };
-
 	fill(&here, 1);
 	chosen = sley_select(cases, 3, SOON);
 	REQUIRE(chosen >= 1 && cases[chosen].error == -EPIPE);
@@ -131,7 +126,6 @@ static void wait_closed(void *arg)
 static int main_parked(void *arg)
 {
 	struct big item;
-
 	make(sizeof(item), 0);
 	for (int i = 0; i < 2; i++) {
 		sley_task task = sley_spawn(receive_big, NULL);
@@ -158,7 +152,6 @@ static int main_parked(void *arg)
 TEST(parked)
 {
 	struct sley_options options = { .size = sizeof(options), .workers = 2, .stack_slots = 2 };
-
 	run_with(main_parked, NULL, &options);
 	run(main_parked, 1);
 }
@@ -167,7 +160,6 @@ TEST(parked)
 TASK_TEST(self, 1)
 {
 	uint64_t in = 0, out = 1;
-
 	make(8, 0);
 	struct sley_case cases[] = { SEND(a, &out), RECV(a, &in), SEND(b, &out), RECV(b, &in), RECV(a, &in) };
 	REQUIRE(sley_try_select(cases, 5) == -EAGAIN);
@@ -185,7 +177,6 @@ static void mix(void *arg)
 	uint32_t random = (uint32_t)(uintptr_t)arg * 2654435761u + 1;
 	long rounds = test_scale(4000);
 	uint64_t in = 0;
-
 	for (long i = 0; i < rounds; i++) {
 		random = random * 1664525 + 1013904223;
 		uint64_t out = random;
@@ -221,7 +212,6 @@ static int main_many(void *capacity)
 	sley_task tasks[8];
 	pthread_t thread;
 	uint64_t item;
-
 	memset(sums, 0, sizeof(sums));
 	memset(counts, 0, sizeof(counts));
 	make(8, (uintptr_t)capacity);
@@ -264,7 +254,6 @@ static void on_copying_stack(void *arg)
 {
 	uint64_t space[16], in;
 	struct sley_case cases[] = { RECV((struct sley_chan *)(void *)space, &in) };
-
 	REQUIRE(sley_select(cases, 1, 0) == -EFAULT && sley_try_select(cases, 1) == -EFAULT);
 }
 
@@ -272,7 +261,6 @@ static int main_answers(void *arg)
 {
 	static char text[1024];
 	struct sley_case cases[2] = { { .op = 2 } };
-
 	REQUIRE(sley_select(cases, 1, 0) == -EINVAL && sley_select(cases, -1, 0) == -EINVAL);
 	REQUIRE(sley_select(cases, 65536, 0) == -EINVAL && sley_select(NULL, 1, 0) == -EINVAL);
 	REQUIRE(sley_try_select(cases, 1) == -EINVAL && sley_try_select(NULL, 0) == -EAGAIN);
@@ -290,7 +278,6 @@ TASK_TEST(wide, 1)
 	struct sley_case *cases = calloc(1000, sizeof(*cases));
 	struct sley_chan *wide[500];
 	uint64_t item = 5, in = 0;
-
 	for (int i = 0; i < 500; i++) {
 		REQUIRE(sley_chan_new(&wide[i], 8, 1) == 0);
 		cases[999 - i] = cases[i] = (struct sley_case)RECV(wide[i], &in);

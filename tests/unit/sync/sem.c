@@ -13,7 +13,6 @@ static unsigned order[20], entered; /* atomic */
 static sley_task start(void (*fn)(void *), uintptr_t arg)
 {
 	sley_task task = sley_spawn_at(SLEY_SITE("waiter"), NULL, fn, (void *)arg, SLEY_BY_POINTER);
-
 	await_state(task, SLEY_TASK_WAITING, SLEY_WAIT_SEM);
 	return task;
 }
@@ -27,7 +26,6 @@ static void join(sley_task task)
 static void take(void *arg)
 {
 	unsigned n = (unsigned)(uintptr_t)arg;
-
 	REQUIRE(sley_sem_acquire(&sem, n, SOON) == 0);
 	store(&order[fetch_add(&entered, 1, relaxed)], n, relaxed);
 }
@@ -37,7 +35,6 @@ TASK_TEST(order, 1, 3)
 {
 	sley_task tasks[4];
 	static const unsigned wants[4] = { 5, 1, 2, 3 };
-
 	entered = 0;
 	sem = (struct sley_sem)SLEY_SEM_INIT(2);
 	for (int i = 0; i < 4; i++)
@@ -63,7 +60,6 @@ static int answer;
 static void take_hastily(void *arg)
 {
 	uintptr_t n = (uintptr_t)arg;
-
 	answer = sley_sem_acquire(&sem, (int64_t)n % 100, n >= 100 ? SOON : sley_in(SLEY_MS(5)));
 }
 
@@ -102,7 +98,6 @@ static unsigned inside, got, gave_up; /* atomic */
 static void come_and_go(void *arg)
 {
 	uintptr_t me = (uintptr_t)arg;
-
 	for (long i = 0; i < test_scale(3000); i++) {
 		unsigned n = (unsigned)((uintptr_t)i + me) % 3 + 1;
 		int error = sley_sem_acquire(&sem, n, sley_in(SLEY_US(((uintptr_t)i * 7 + me) % 50)));
@@ -128,7 +123,6 @@ static int main_race(void *threads)
 {
 	sley_task tasks[6];
 	pthread_t thread;
-
 	got = gave_up = 0;
 	sem = (struct sley_sem)SLEY_SEM_INIT(4);
 	if (threads)
@@ -168,7 +162,6 @@ TEST(races)
 static void on_copying_stack(void *arg)
 {
 	struct sley_sem here = SLEY_SEM_INIT(1);
-
 	REQUIRE(sley_sem_acquire(&here, 1, 0) == -EFAULT && sley_sem_try_acquire(&here, 1) == -EFAULT);
 	REQUIRE(sley_sem_release(&here, 1) == -EFAULT);
 }
@@ -176,7 +169,6 @@ static void on_copying_stack(void *arg)
 static int main_answers(void *arg)
 {
 	static char text[1024];
-
 	sem = (struct sley_sem){ 0 };
 	REQUIRE(sley_sem_try_acquire(&sem, 1) == -EAGAIN && sley_sem_acquire(&sem, 1, 0) == -ETIMEDOUT);
 	REQUIRE(sley_sem_acquire(&sem, -1, SOON) == -EINVAL && sley_sem_try_acquire(&sem, -1) == -EINVAL);

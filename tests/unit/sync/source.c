@@ -30,7 +30,6 @@ static void send_all(void *arg)
 static int main_chan(void *arg)
 {
 	uint64_t item;
-
 	sent = 0;
 	REQUIRE(sley_chan_new(&chan, sizeof(item), 3) == 0);
 	REQUIRE(sley_stream_from_chan(&stream, chan) == 0);
@@ -52,7 +51,6 @@ static void send_until_closed(void *arg)
 {
 	uint64_t i = 0;
 	int error;
-
 	while ((error = sley_chan_send(chan, &i, SLEY_NEVER)) == 0)
 		i++;
 	REQUIRE(error == -EPIPE);
@@ -61,7 +59,6 @@ static void send_until_closed(void *arg)
 static int main_chan_dropped(void *arg)
 {
 	uint64_t item;
-
 	REQUIRE(sley_chan_new(&chan, sizeof(item), 0) == 0);
 	REQUIRE(sley_stream_from_chan(&stream, chan) == 0);
 	sley_task task = sley_spawn(send_until_closed, NULL);
@@ -87,7 +84,6 @@ static unsigned yielded, cleaned;
 static int give(void *items)
 {
 	int error = 0;
-
 	for (uint64_t i = 0; error == 0 && i < *(uint64_t *)items; i++) {
 		fetch_add(&yielded, 1, relaxed);
 		error = sley_gen_yield(&i);
@@ -99,7 +95,6 @@ static int give(void *items)
 static int main_gen(void *arg)
 {
 	uint64_t item, items = 20;
-
 	yielded = cleaned = 0;
 	REQUIRE(sley_gen_new(&gen, give, &items, sizeof(items), sizeof(item)) == 0);
 	REQUIRE(sley_stream_from_gen(&stream, gen) == 0);
@@ -125,7 +120,6 @@ static int main_gen(void *arg)
 static int give_and_linger(void *arg)
 {
 	uint64_t item = 1;
-
 	REQUIRE(sley_gen_yield(&item) == -ECANCELED);
 	REQUIRE(sley_cancel_mask(1) == 0 && sley_chan_recv(chan, NULL, SOON) == 0);
 	fetch_add(&cleaned, 1, relaxed);
@@ -135,7 +129,6 @@ static int give_and_linger(void *arg)
 static void make_lingering(void)
 {
 	uint64_t item;
-
 	REQUIRE(sley_gen_new(&gen, give_and_linger, NULL, 0, sizeof(item)) == 0);
 	REQUIRE(sley_stream_from_gen(&stream, gen) == 0 && sley_stream_next(stream, &item, SOON) == 0);
 }
@@ -173,7 +166,6 @@ TEST(gen)
 static int main_ticker(void *arg)
 {
 	sley_time start = sley_now(), tick, last = 0, interval = SLEY_MS(2);
-
 	REQUIRE(sley_stream_ticker(&stream, 0) == -EINVAL && sley_stream_ticker(&stream, -1) == -EINVAL);
 	REQUIRE(sley_stream_ticker(&stream, interval) == 0);
 	for (int i = 0; i < 20; i++) {
@@ -202,7 +194,6 @@ static int main_ticker(void *arg)
 static void wait_for_tick(void *arg)
 {
 	sley_time tick;
-
 	REQUIRE(sley_stream_next(stream, &tick, SLEY_NEVER) == -ECANCELED);
 }
 
@@ -230,7 +221,6 @@ static void *thread_consumes(void *arg)
 {
 	sley_time tick;
 	uint64_t item, items = 10;
-
 	REQUIRE(sley_stream_ticker(&stream, SLEY_MS(1)) == 0);
 	for (int i = 0; i < 3; i++)
 		REQUIRE(sley_stream_next(stream, &tick, SLEY_NEVER) == 0 && tick <= sley_now());
@@ -252,7 +242,6 @@ static void *thread_consumes(void *arg)
 TASK_TEST(threads, 1, 2)
 {
 	pthread_t thread;
-
 	REQUIRE(sley_chan_new(&chan, sizeof(uint64_t), 2) == 0);
 	sley_task task = sley_spawn(send_all, NULL);
 	REQUIRE(pthread_create(&thread, NULL, thread_consumes, NULL) == 0);

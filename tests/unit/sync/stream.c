@@ -24,7 +24,6 @@ static sley_time drop_deadline;
 static int count(void *state, void *item, sley_time deadline)
 {
 	struct counter *counter = state;
-
 	REQUIRE((uintptr_t)state % 16 == 0 && !stack_is_copying(state));
 	asked++;
 	if (counter->next == counter->end)
@@ -44,7 +43,6 @@ static int note_drop(void *state, sley_time deadline)
 static void make(uint64_t end)
 {
 	struct counter counter = { 0, end };
-
 	asked = dropped = 0;
 	REQUIRE(sley_stream_new(&stream, count, note_drop, &counter, sizeof(counter), sizeof(uint64_t)) == 0);
 }
@@ -52,14 +50,12 @@ static void make(uint64_t end)
 static void expect(uint64_t expected)
 {
 	uint64_t item = 0;
-
 	REQUIRE(sley_stream_next(stream, &item, SLEY_NEVER) == 0 && item == expected);
 }
 
 static void expect_error(int error)
 {
 	uint64_t item = 77;
-
 	REQUIRE(sley_stream_next(stream, &item, SLEY_NEVER) == error);
 }
 
@@ -97,7 +93,6 @@ static int to_point(void *scale, const void *from, void *to)
 {
 	uint64_t x = *(const uint64_t *)from;
 	struct point *point = to;
-
 	sley_yield(); /* it may wait */
 	point->x = x;
 	point->square = x * x * *(const uint64_t *)scale;
@@ -112,7 +107,6 @@ static int is_even(void *arg, const void *item)
 static int fail_at_four(void *arg, const void *item)
 {
 	uint64_t x = ((const struct point *)item)->x;
-
 	return x == 4 ? -EXDEV : 5;
 }
 
@@ -126,7 +120,6 @@ static int to_square(void *arg, const void *from, void *to)
 TASK_TEST(stages, 1)
 {
 	uint64_t scale = 3;
-
 	make(20);
 	REQUIRE(sley_stream_map(stream, to_point, &scale, sizeof(scale), sizeof(struct point)) == 0);
 	scale = 0; /* ours again */
@@ -210,7 +203,6 @@ static void filter_until_cancelled(void *arg)
 TASK_TEST(filter, 1)
 {
 	uint64_t item;
-
 	make(UINT64_MAX);
 	REQUIRE(sley_stream_filter(stream, never, NULL, 0) == 0);
 	REQUIRE(sley_stream_next(stream, &item, 0) == -ETIMEDOUT);
@@ -234,7 +226,6 @@ static int add(void *sum, void *item)
 static void for_each(void *arg)
 {
 	uint64_t sum = 0; /* on the task's own stack, as the function is called by it */
-
 	make(40);
 	REQUIRE(sley_stream_for_each(stream, add, &sum, SLEY_NEVER) == 0 && sum == 39 * 40 / 2);
 	REQUIRE(sley_stream_for_each(stream, add, &sum, SLEY_NEVER) == 0 && sum == 39 * 40 / 2);
@@ -277,7 +268,6 @@ static void next_cancelled(void *arg)
 static int main_busy(void *arg)
 {
 	uint64_t item;
-
 	inside = 0;
 	REQUIRE(sley_stream_new(&stream, wait_inside, NULL, NULL, 0, 8) == 0);
 	sley_task task = sley_spawn(next_cancelled, NULL);
@@ -298,7 +288,6 @@ static int main_busy(void *arg)
 static void use_stack(void *arg)
 {
 	char block[100] = { 0 };
-
 	REQUIRE(sley_stream_new(&stream, two, NULL, block, SLEY_BY_POINTER, 8) == -EFAULT);
 	REQUIRE(sley_stream_next((void *)block, block, 0) == -EFAULT && sley_stream_free((void *)block, 0) == -EFAULT);
 }
@@ -307,7 +296,6 @@ static int main_bad(void *arg)
 {
 	size_t large = (64 << 10) + 1;
 	uint64_t item = 0;
-
 	REQUIRE(sley_stream_new(NULL, two, NULL, NULL, 0, 8) == -EINVAL);
 	REQUIRE(sley_stream_new(&stream, NULL, NULL, NULL, 0, 8) == -EINVAL);
 	REQUIRE(sley_stream_new(&stream, two, NULL, NULL, 8, 8) == -EINVAL);
@@ -331,7 +319,6 @@ static int main_bad(void *arg)
 TEST(misuse)
 {
 	char text[1024];
-
 	run(main_busy, 1);
 	run(main_busy, 2);
 	capture_begin();
@@ -353,7 +340,6 @@ static void *thread_consumes(void *arg)
 static int main_threads(void *arg)
 {
 	pthread_t thread;
-
 	make(5);
 	REQUIRE(pthread_create(&thread, NULL, thread_consumes, NULL) == 0);
 	pthread_join(thread, NULL);
@@ -391,7 +377,6 @@ static int cancel_self(void *seen, void *item)
 static void cancelled(void *unused)
 {
 	static unsigned seen;
-
 	seen = 0;
 	make(UINT64_MAX);
 	REQUIRE(sley_stream_for_each(stream, cancel_self, &seen, SLEY_NEVER) == -ECANCELED && seen == 3);
@@ -403,7 +388,6 @@ static void cancelled(void *unused)
 TASK_TEST(ready, 1, 2)
 {
 	static unsigned seen;
-
 	seen = 0;
 	make(UINT64_MAX);
 	REQUIRE(sley_stream_for_each(stream, count_items, &seen, sley_now()) == -ETIMEDOUT && seen == 1);

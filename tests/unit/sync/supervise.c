@@ -45,7 +45,6 @@ static int serves(void *arg)
 {
 	unsigned number = (unsigned)(uintptr_t)arg;
 	int error = 0;
-
 	note('+', number);
 	fetch_add(&children[number].starts, 1, release);
 	while (error == 0 && !load(&children[number].done, relaxed)) {
@@ -64,7 +63,6 @@ static int serves(void *arg)
 static void await(const unsigned *word, unsigned value)
 {
 	sley_time deadline = SOON;
-
 	while (load(word, acquire) != value) {
 		REQUIRE(sley_now() < deadline);
 		sley_yield();
@@ -90,7 +88,6 @@ static struct sley_child *handles[CHILDREN];
 static struct sley_scope *open_with(struct sley_scope_options options)
 {
 	struct sley_scope *scope;
-
 	memset(children, 0, sizeof(children));
 	forget();
 	REQUIRE(sley_scope_open(&scope, &options) == 0);
@@ -157,7 +154,6 @@ static void finish_all(void)
 static void act_one(sley_task task)
 {
 	sley_task other = sley_child_task(handles[0]), failing = sley_child_task(handles[1]);
-
 	for (unsigned i = 2; i <= 4; i++) {
 		crash(1);
 		await_starts(1, i, 1, 1);
@@ -204,7 +200,6 @@ static void act_all(sley_task task)
 static int main_all(void *arg)
 {
 	struct sley_scope_options options = OPTIONS(.restart = SLEY_RESTART_ALL);
-
 	REQUIRE(supervise_with(options, act_all) == 0);
 	return 0;
 }
@@ -234,7 +229,6 @@ TASK_TEST(all_loosely, 1, 2, 4)
 static void act_rest(sley_task task)
 {
 	sley_task before = sley_child_task(handles[1]);
-
 	crash(2);
 	await_starts(1, 1, 2, 2);
 	REQUIRE(sley_child_task(handles[1]) == before);
@@ -270,7 +264,6 @@ TASK_TEST(always, 1, 2, 4)
 	struct sley_child *child;
 	struct sley_child_options options = { .size = sizeof(options), .always = 1, .child = &child };
 	int result;
-
 	store(&left, 50, relaxed);
 	REQUIRE(sley_scope_spawn_with(scope, &options, succeeds, scope, SLEY_BY_POINTER) > 0);
 	REQUIRE(sley_scope_wait(scope, SOON) == -ECANCELED);
@@ -282,7 +275,6 @@ TASK_TEST(always, 1, 2, 4)
 static int is_cancelled_by_id(void *arg)
 {
 	unsigned start = fetch_add(&children[0].starts, 1, release);
-
 	return start == 0 ? sley_sleep(SLEY_NEVER) : 0;
 }
 
@@ -291,7 +283,6 @@ TASK_TEST(by_id, 1, 2, 4)
 {
 	struct sley_scope *scope = open_with(OPTIONS(.restart = SLEY_RESTART_ONE));
 	sley_task id = sley_scope_spawn(scope, is_cancelled_by_id, NULL);
-
 	await_state(id, SLEY_TASK_WAITING, SLEY_WAIT_SLEEP);
 	REQUIRE(sley_cancel(id) == 0);
 	REQUIRE(sley_scope_close(scope, SOON) == 0);
@@ -338,7 +329,6 @@ TASK_TEST(window, 1, 2, 4)
 {
 	struct sley_scope *scope =
 		open_with(OPTIONS(.restart = SLEY_RESTART_ONE, .restarts = 2, .within = SLEY_US(100)));
-
 	store(&left, 50, relaxed);
 	REQUIRE(sley_scope_spawn(scope, fails_for_a_while, NULL) > 0);
 	REQUIRE(sley_scope_close(scope, SOON) == 0);
@@ -361,7 +351,6 @@ TASK_TEST(fails_again, 2)
 {
 	struct sley_scope *scope = open_with(OPTIONS(.restart = SLEY_RESTART_ALL, .restarts = 1, .within = SLEY_NEVER));
 	pthread_t thread;
-
 	race_stop("supervise_has_started");
 	REQUIRE(pthread_create(&thread, NULL, let_it_fail, NULL) == 0);
 	REQUIRE(sley_scope_spawn(scope, fails, (void *)0) > 0);
@@ -375,7 +364,6 @@ TASK_TEST(fails_again, 2)
 static int both_fail(void *number)
 {
 	unsigned start = fetch_add(&children[(uintptr_t)number].starts, 1, relaxed);
-
 	return start == 0 ? -EIO : 0;
 }
 
@@ -383,7 +371,6 @@ static int both_fail(void *number)
 TASK_TEST(at_once, 1, 2, 4)
 {
 	struct sley_scope *scope = open_with(OPTIONS(.restart = SLEY_RESTART_ALL, .restarts = 1));
-
 	for (uintptr_t i = 0; i < CHILDREN; i++)
 		REQUIRE(sley_scope_spawn(scope, both_fail, (void *)i) > 0);
 	for (unsigned i = 0; i < CHILDREN; i++)
@@ -415,7 +402,6 @@ static void act_cancel_owner(sley_task task)
 TASK_TEST(ends, 1, 2, 4)
 {
 	struct sley_scope_options options = OPTIONS(.restart = SLEY_RESTART_ONE);
-
 	REQUIRE(supervise_with(options, act_cancel) == -ECANCELED);
 	REQUIRE(supervise_with(options, act_cancel_owner) == -ECANCELED);
 	options.deadline = sley_in(SLEY_MS(2));
@@ -493,7 +479,6 @@ static int spoils_block(void *arg)
 {
 	char *block = arg;
 	unsigned start = fetch_add(&children[0].starts, 1, relaxed);
-
 	REQUIRE(strncmp(record_of(sley_self())->name, "the service", 16) == 0);
 	for (int i = 0; i < 1000; i++)
 		REQUIRE(block[i] == 'b');
@@ -509,7 +494,6 @@ TASK_TEST(block, 1, 2, 4)
 	char block[1000], name[16] = "the service";
 	struct sley_task_options task = { .size = sizeof(task), .name = name };
 	struct sley_child_options options = { .size = sizeof(options), .task = &task };
-
 	/* what is kept is bounded; what cannot be kept is not begun */
 	REQUIRE(sley_scope_spawn_copy(scope, spoils_block, large, sizeof(large)) == -E2BIG);
 	REQUIRE(sley_scope_spawn_copy(NULL, spoils_block, block, 1) == -EINVAL);
@@ -535,7 +519,6 @@ static int main_no_memory(void *arg)
 {
 	struct sley_scope *scope = open_with(OPTIONS(.restart = SLEY_RESTART_ONE));
 	char block[100] = { 0 };
-
 	REQUIRE(sley_scope_spawn(scope, serves, (void *)1) > 0);
 	REQUIRE(sley_scope_spawn_copy(scope, fails_without_memory, block, sizeof(block)) > 0);
 	REQUIRE(sley_scope_wait(scope, SOON) == -ENOMEM);
@@ -549,7 +532,6 @@ static int main_no_memory(void *arg)
 TEST(no_memory)
 {
 	struct sley_options options = { .size = sizeof(options), .workers = 1 };
-
 	run_with(main_no_memory, NULL, &options);
 }
 
@@ -582,7 +564,6 @@ TASK_TEST(race, 1, 2, 4)
 {
 	long rounds = test_scale(3000);
 	unsigned stopped_early = 0;
-
 	for (long i = 0; i < rounds; i++) {
 		struct sley_scope *scope = open_with(OPTIONS(.restart = (unsigned)i % 3 + 1, .restarts = 20));
 		for (uintptr_t k = 0; k < CHILDREN; k++)

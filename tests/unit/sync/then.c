@@ -28,7 +28,6 @@ static void unmake(void)
 static int take(struct sley_future *future, uint64_t *word)
 {
 	int error = sley_await(future, word, SOON);
-
 	REQUIRE(sley_future_free(future) == 0);
 	return error;
 }
@@ -82,7 +81,6 @@ static void expect(bool before, uint64_t value, int error, int returned, int err
 {
 	struct sley_future *futures[3];
 	uint64_t word[3] = { 0 };
-
 	calls = 0;
 	make(8);
 	if (before)
@@ -125,7 +123,6 @@ TASK_TEST(next, 1)
 {
 	struct sley_future *future;
 	uint64_t value = 1;
-
 	make(8);
 	REQUIRE(sley_promise_resolve(promise, &value) == 0);
 	REQUIRE(sley_future_and_then(&future, source, no_next, NULL, 0, 8) == 0);
@@ -142,7 +139,6 @@ TASK_TEST(bad, 1)
 	int (*none)(void *, const void *, void *) = NULL;
 	int returned = 0;
 	uint64_t value = 0;
-
 	make(8);
 	REQUIRE(sley_future_map(&future, source, none, NULL, 0, 8) == -EINVAL);
 	REQUIRE(sley_future_map(&future, NULL, double_it, NULL, 0, 8) == -EINVAL);
@@ -170,7 +166,6 @@ static int main_no_task(void *arg)
 	struct sley_future *futures[20], *future;
 	uint64_t value = 1;
 	int returned = 0, n = 0, error;
-
 	make(8);
 	REQUIRE(sley_future_map(&future, source, double_it, &returned, sizeof(returned), 8) == 0);
 	while ((error = sley_async(&futures[n], sleep_for_ever, NULL, 0, 0)) == 0)
@@ -191,7 +186,6 @@ static int main_no_task(void *arg)
 TEST(no_task)
 {
 	struct sley_options ten = { .size = sizeof(ten), .workers = 1, .max_tasks = 10 };
-
 	run_with(main_no_task, NULL, &ten);
 }
 
@@ -202,13 +196,12 @@ static int main_cancel_before(void *arg)
 	struct sley_future *future, *second;
 	uint64_t value = 1;
 	int returned = 0;
-
 	calls = 0;
 	make(8);
 	REQUIRE(sley_future_map(&future, source, double_it, &returned, sizeof(returned), 8) == 0);
 	REQUIRE(sley_future_then(&second, future, look, &returned, sizeof(returned), 8) == 0);
 	REQUIRE(sley_future_cancel(future) == 0);
-	REQUIRE(list_is_empty(&source->links));                          /* nothing is left there */
+	REQUIRE(list_is_empty(&source->links));                   /* nothing is left there */
 	REQUIRE(take(second, &value) == 0 && value == ECANCELED); /* it travels, like any error */
 	REQUIRE(take(future, &value) == -ECANCELED);
 	REQUIRE(sley_future_ready(source) == 0); /* which belongs to others */
@@ -224,7 +217,6 @@ static int main_cancel_started(void *arg)
 	struct sley_future *future;
 	uint64_t value = 1;
 	int returned = 0;
-
 	calls = 0;
 	make(8);
 	REQUIRE(sley_promise_resolve(promise, &value) == 0);
@@ -262,7 +254,6 @@ static int give_inner(void *shared, const void *value, struct sley_future **next
 static sley_task await_callback(enum sley_wait_kind kind)
 {
 	sley_task task;
-
 	while ((task = load(&callback, acquire)) == 0)
 		sley_yield();
 	await_state(task, SLEY_TASK_WAITING, kind);
@@ -274,7 +265,6 @@ static int main_cancel_during(void *arg)
 {
 	struct sley_future *future;
 	uint64_t value = 1;
-
 	calls = 0;
 	make(8);
 	REQUIRE(sley_promise_resolve(promise, &value) == 0);
@@ -318,7 +308,6 @@ TASK_TEST(detached, EVERY_WAY)
 	struct sley_future *future;
 	uint64_t value = 1;
 	int returned = 0;
-
 	calls = 0;
 	make(8);
 	REQUIRE(sley_future_map(&future, source, double_it, &returned, sizeof(returned), 8) == 0);
@@ -341,7 +330,6 @@ static int add_one(void *arg, const void *value, void *result)
 static struct sley_future *chain(struct sley_future *first, long n)
 {
 	struct sley_future *next;
-
 	for (long i = 0; i < n; i++) {
 		REQUIRE(sley_future_map(&next, first, add_one, NULL, 0, 8) == 0);
 		REQUIRE(sley_future_free(first) == 0);
@@ -354,7 +342,6 @@ static int main_chain(void *arg)
 {
 	long n = test_scale(100000);
 	uint64_t value = 5;
-
 	make(8);
 	struct sley_future *last = chain(sley_future_ref(source), n);
 	REQUIRE(live_tasks() == 1); /* pending callbacks have no tasks */
@@ -379,7 +366,6 @@ static int main_chain(void *arg)
 TEST(chain)
 {
 	struct sley_options small = { .size = sizeof(small), .workers = 2, .stack_size = 64 << 10 };
-
 	run(main_chain, 1);
 	run_with(main_chain, NULL, &small);
 }
@@ -390,7 +376,6 @@ TASK_TEST(fan, 2)
 	long n = test_scale(20000);
 	struct sley_future *first, *futures[2];
 	uint64_t value = 10, word = 0;
-
 	make(8);
 	REQUIRE(sley_future_map(&first, source, add_one, NULL, 0, 8) == 0);
 	for (long i = 0; i < n; i++) {
@@ -411,7 +396,6 @@ static void *thread_derives(void *arg)
 {
 	struct sley_future *future;
 	uint64_t value = 1;
-
 	REQUIRE(sley_future_map(&future, source, add_one, NULL, 0, 8) == 0);
 	struct sley_future *last = chain(future, 10);
 	REQUIRE(sley_promise_resolve(promise, &value) == 0);
@@ -423,7 +407,6 @@ static void *thread_derives(void *arg)
 TASK_TEST(threads, 2)
 {
 	pthread_t thread;
-
 	make(8);
 	REQUIRE(pthread_create(&thread, NULL, thread_derives, NULL) == 0);
 	REQUIRE(sley_await(source, NULL, SOON) == 0);
@@ -440,7 +423,6 @@ static uint32_t seed;
 static void stagger(uint32_t salt)
 {
 	uint32_t x = (seed + salt) * 2654435761u;
-
 	for (uint32_t i = x >> 24; i > 0; i--)
 		cpu_relax();
 	if (x & 256)
@@ -452,7 +434,6 @@ static int answers[3];
 static void resolve(void *arg)
 {
 	uint64_t value = 20;
-
 	stagger(1);
 	answers[0] = sley_promise_resolve(promise, &value);
 }
@@ -501,7 +482,6 @@ static int count_call(void *round, const void *value, void *result)
 TASK_TEST(cancel_race, EVERY_WAY)
 {
 	unsigned counts[2] = { 0, 0 };
-
 	memset(called, 0, sizeof(called));
 	for (long i = 0; i < ROUNDS; i++) {
 		uint64_t word = 0;

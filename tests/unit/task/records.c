@@ -24,8 +24,8 @@
 #include "run/global.h"
 #include "run/queue.h"
 #include "run/worker.h"
-#include "watch/memory.h"
 #include "tests/unit/refuse.h"
+#include "watch/memory.h"
 
 #define TASKS 70000 /* the last of them have records in part 1 */
 
@@ -76,7 +76,6 @@ static unsigned pages_of(unsigned part)
 {
 	static unsigned char present[SLEY_REGION_PART_RECORDS / 64];
 	unsigned n = 0;
-
 	REQUIRE(part == 1 && mincore(&region.tasks[part_begin(1)], sizeof(present) * PAGE, present) == 0);
 	for (size_t i = 0; i < sizeof(present); i++)
 		n += present[i] & 1;
@@ -92,7 +91,6 @@ static uint64_t word_of(unsigned part)
 static void await_renewed(unsigned n)
 {
 	sley_time until = SOON;
-
 	while (word_of(1) >> 32 < n || pages_of(1) > 0) {
 		REQUIRE(sley_now() < until);
 		lose_pages();
@@ -104,7 +102,6 @@ static void await_renewed(unsigned n)
 static struct sley_region_task read_record(int fd, uint32_t index)
 {
 	struct sley_region_task record;
-
 	REQUIRE(pread(fd, &record, sizeof(record), (off_t)(region.header->tasks.offset + index * sizeof(record))) ==
 		sizeof(record));
 	return record;
@@ -113,7 +110,6 @@ static struct sley_region_task read_record(int fd, uint32_t index)
 static int reopen(int fd)
 {
 	char path[64];
-
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	REQUIRE(fd >= 0);
@@ -124,7 +120,6 @@ static int reopen(int fd)
 static void check_seals(int fd)
 {
 	int expected = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL | 0x10 /* F_SEAL_FUTURE_WRITE */;
-
 	REQUIRE((fcntl(fd, F_GET_SEALS) & expected) == expected);
 	REQUIRE(fcntl(fd, F_GETFD) & FD_CLOEXEC);
 }
@@ -132,7 +127,6 @@ static void check_seals(int fd)
 static int compare(const void *a, const void *b)
 {
 	const sley_task *x = a, *y = b;
-
 	return *x < *y ? -1 : *x > *y;
 }
 
@@ -151,7 +145,6 @@ static void check_ids(void)
 static void check_living(int old, uint64_t second)
 {
 	uint32_t high = 0;
-
 	for (unsigned i = 0; i < TASKS; i++)
 		REQUIRE((ids[i] = sley_spawn(nothing, NULL)) > 0);
 	for (unsigned i = 0; i < TASKS; i++) {
@@ -210,7 +203,6 @@ static int main_left(void *arg)
 static int main_no_descriptor(void *arg)
 {
 	struct rlimit all, few;
-
 	burst(ids);
 	uint64_t word = word_of(1);
 	REQUIRE(getrlimit(RLIMIT_NOFILE, &all) == 0);
@@ -229,7 +221,6 @@ static int main_no_descriptor(void *arg)
 static int main_in_region(void *arg)
 {
 	struct rlimit all, few;
-
 	REQUIRE(getrlimit(RLIMIT_NOFILE, &all) == 0);
 	few = (struct rlimit){ 3, all.rlim_max };
 	REQUIRE(setrlimit(RLIMIT_NOFILE, &few) == 0);
@@ -246,7 +237,6 @@ static int main_in_region(void *arg)
 static int main_closed(void *arg)
 {
 	int fd;
-
 	burst(ids);
 	fd = SLEY_PART_FD(word_of(1));
 	int own = open("/dev/null", O_RDONLY | O_CLOEXEC);
@@ -278,7 +268,6 @@ static unsigned done; /* atomic */
 static void *read_all(void *arg)
 {
 	uintptr_t wrong = 0, seen = 0;
-
 	while (!load(&done, acquire)) {
 		uint64_t word = load(&region.header->parts[0], acquire);
 		if (word == 0)
@@ -305,7 +294,6 @@ static int main_read(void *arg)
 {
 	pthread_t reader;
 	void *wrong;
-
 	burst(ids);
 	REQUIRE(pthread_create(&reader, NULL, read_all, NULL) == 0);
 	for (int i = 0; i < 20; i++) {
@@ -319,8 +307,8 @@ static int main_read(void *arg)
 
 /* ---- */
 
-static int (*const mains[])(void *) = { main_renewed,	main_left,    main_no_descriptor, main_in_region,
-					main_closed,	main_private, main_read };
+static int (*const mains[])(void *) = { main_renewed, main_left,    main_no_descriptor, main_in_region,
+					main_closed,  main_private, main_read };
 
 static int scenario_one(void)
 {
@@ -328,7 +316,6 @@ static int scenario_one(void)
 	struct sley_options options = { .size = sizeof(options), .workers = 1 };
 	int (*main)(void *) = mains[atoi(getenv("RECORDS_CASE"))];
 	int result = 1;
-
 	store(&memory_interval, SLEY_SEC(1000), relaxed); /* the watchdog gives nothing back */
 	if (main == main_private)
 		refuse(&memfd_create, EPERM);
@@ -342,7 +329,6 @@ static int scenario_one(void)
 static void check(unsigned number)
 {
 	char text[4096], value[16];
-
 	test_need_kernel("qemu-user knows no filters, and has descriptors of its own");
 	snprintf(value, sizeof(value), "%u", number);
 	setenv("RECORDS_CASE", value, 1);

@@ -18,7 +18,6 @@ static void nothing(void *arg)
 static int compare(const void *a, const void *b)
 {
 	const sley_task *x = a, *y = b;
-
 	return *x < *y ? -1 : *x > *y;
 }
 
@@ -26,7 +25,6 @@ static int main_unique(void *arg)
 {
 	enum { ROUNDS = 20, AT_ONCE = 500 };
 	static sley_task ids[ROUNDS * AT_ONCE];
-
 	for (int r = 0; r < ROUNDS; r++) {
 		for (int i = 0; i < AT_ONCE; i++) {
 			sley_task id = sley_spawn(nothing, NULL);
@@ -61,7 +59,6 @@ TEST(unique)
 {
 	struct sley_options options = { .size = sizeof(options), .workers = 2 };
 	sley_task old;
-
 	run_with(main_unique, &old, &options);
 	run_with(main_stale, &old, &options);
 }
@@ -80,7 +77,6 @@ static int main_given_back(void *arg)
 {
 	enum { ROUNDS = 4, AT_ONCE = 5000 };
 	static sley_task ids[ROUNDS * AT_ONCE];
-
 	for (int r = 0; r < ROUNDS; r++) {
 		for (int i = 0; i < AT_ONCE; i++)
 			REQUIRE((ids[r * AT_ONCE + i] = sley_spawn(nothing, NULL)) > 0);
@@ -111,7 +107,6 @@ static int main_lock_held(void *arg)
 {
 	enum { AT_ONCE = 5000 };
 	static sley_task ids[AT_ONCE];
-
 	for (int i = 0; i < AT_ONCE; i++)
 		REQUIRE((ids[i] = sley_spawn(nothing, NULL)) > 0);
 	struct task *task = task_find(ids[AT_ONCE / 2]), *other = task_find(ids[AT_ONCE / 4]);
@@ -137,7 +132,6 @@ TEST(lock_held)
 TASK_TEST(find, 1)
 {
 	sley_task id = sley_spawn(nothing, NULL);
-
 	REQUIRE(task_find(id) && task_find(id)->id == (uint64_t)id);
 	REQUIRE(!task_find(0) && !task_find(-1) && !task_find(SLEY_TASK_INDEX_MASK) && !task_find(INT64_MIN));
 	REQUIRE(!task_find((int64_t)5 << SLEY_TASK_INDEX_BITS));
@@ -178,7 +172,6 @@ static void joins(void *task)
 static void check_wait(sley_task task, enum sley_wait_kind kind, uint64_t object)
 {
 	const struct sley_region_task *record = record_of(task);
-
 	await_state(task, SLEY_TASK_WAITING, kind);
 	REQUIRE(record->id == (uint64_t)task);
 	REQUIRE(record->wait_object == object);
@@ -191,7 +184,6 @@ TASK_TEST(records, 1)
 {
 	static sley_time until;
 	static sley_task sleeper;
-
 	group = (struct sley_group)SLEY_GROUP_INIT;
 	REQUIRE(sley_chan_new(&chan, 0, 0) == 0);
 	REQUIRE(sley_mutex_lock(&mutex, SLEY_NEVER) == 0);
@@ -234,7 +226,6 @@ static int main_slot(void *arg)
 	bool seen_image = false, seen_copy = false;
 	sley_task tasks[3];
 	sley_time deadline = SOON;
-
 	stop = 0;
 	uint64_t copies = counter(SLEY_COUNTER_copies), bytes = counter(SLEY_COUNTER_copied_bytes);
 	for (int i = 0; i < 3; i++)
@@ -257,7 +248,6 @@ static int main_slot_wait(void *arg)
 	static unsigned stop;
 	uint64_t waits = counter(SLEY_COUNTER_slot_waits);
 	sley_task tasks[2];
-
 	stop = 0;
 	for (int i = 0; i < 2; i++)
 		tasks[i] = sley_spawn(yields, &stop);
@@ -278,7 +268,6 @@ static int main_slot_wait(void *arg)
 TEST(slot_states)
 {
 	struct sley_options one = { .size = sizeof(one), .workers = 1, .stack_slots = 1 };
-
 	run_with(main_slot, NULL, &one);
 	one.workers = 3;
 	run_with(main_slot_wait, NULL, &one);
@@ -290,7 +279,6 @@ TASK_TEST(wrapped, 1)
 {
 	sley_task id = sley_spawn(nothing, NULL), next;
 	struct task *task = task_find(id);
-
 	REQUIRE(id > 0 && sley_join(id, SOON) == 0);
 	task->id |= INT64_MAX & ~(uint64_t)SLEY_TASK_INDEX_MASK; /* it is free, and the next to be used */
 	id = sley_spawn(nothing, NULL);

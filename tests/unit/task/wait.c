@@ -26,7 +26,6 @@ static void open_wait(struct task *task)
 TEST(list)
 {
 	struct sley_waiters waiters = { 0 };
-
 	for (int leave = 0; leave < 5; leave++) {
 		for (int i = 0; i < 5; i++) {
 			open_wait(&fakes[i]);
@@ -48,7 +47,6 @@ TEST(list)
 TEST(pop_skips)
 {
 	struct sley_waiters waiters = { 0 };
-
 	for (int i = 0; i < 5; i++) {
 		open_wait(&fakes[i]);
 		wait_link(&waiters, &fakes[i].wait);
@@ -67,7 +65,6 @@ TEST(pop_skips)
 TEST(claim)
 {
 	struct task *task = &fakes[0];
-
 	open_wait(task);
 	uint64_t first = wait_number(task);
 	assert_true(wait_claim_number(task, first, CLAIM_EVENT));
@@ -84,10 +81,10 @@ TEST(claim)
 
 static struct {
 	struct task *task;
-	uint64_t number;     /* of a wait, 0: none; atomic */
+	uint64_t number; /* of a wait, 0: none; atomic */
 	unsigned stop;
-	uint64_t won, late;  /* by the claimers; atomic */
-	uint64_t events;     /* seen by the waiter */
+	uint64_t won, late; /* by the claimers; atomic */
+	uint64_t events;    /* seen by the waiter */
 } race;
 
 static void delay(unsigned *random, sley_time most)
@@ -112,7 +109,6 @@ static void delay(unsigned *random, sley_time most)
 static void *claimer(void *seed)
 {
 	unsigned random = (unsigned)(uintptr_t)seed;
-
 	while (!load(&race.stop, acquire)) {
 		uint64_t number = load(&race.number, acquire);
 		if (number == 0)
@@ -134,7 +130,6 @@ static void waiter(void *unused)
 	long rounds = test_scale(20000);
 	uint64_t deadlines = 0;
 	unsigned random = 1;
-
 	race.task = task_self();
 	for (long i = 1; i <= rounds; i++) {
 		random = random * 1664525 + 1013904223;
@@ -158,7 +153,6 @@ static void waiter(void *unused)
 TASK_TEST(race, 1, 2)
 {
 	pthread_t threads[2];
-
 	race.number = race.stop = 0;
 	race.won = race.late = race.events = 0;
 	sley_task task = sley_spawn(waiter, NULL);
@@ -182,7 +176,6 @@ static void send_tokens(void *arg)
 {
 	long rounds = test_scale(20000);
 	unsigned random = (unsigned)(uintptr_t)arg;
-
 	for (long i = 0; i < rounds; i++) {
 		delay(&random, SLEY_US(20));
 		int error = sley_chan_send(tokens, NULL, sley_in(SLEY_US((random >> 8) % 20)));
@@ -195,7 +188,6 @@ static void send_tokens(void *arg)
 static void receive_tokens(void *arg)
 {
 	unsigned random = (unsigned)(uintptr_t)arg;
-
 	while (load(&senders, acquire) > 0) {
 		delay(&random, SLEY_US(20));
 		int error = sley_chan_recv(tokens, NULL, sley_in(SLEY_US((random >> 8) % 20)));
@@ -208,7 +200,6 @@ static void receive_tokens(void *arg)
 TASK_TEST(tokens, 2, 4)
 {
 	sley_task tasks[6];
-
 	sent = received = timed_out = 0;
 	senders = 3;
 	REQUIRE(sley_chan_new(&tokens, 0, 0) == 0);

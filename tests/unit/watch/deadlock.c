@@ -48,7 +48,6 @@ static void expect_deadlock(int (*main)(void *), unsigned workers, char *text, s
 {
 	struct sley_options options = { .size = sizeof(options), .workers = workers };
 	int result = 77;
-
 	capture_begin();
 	int error = sley_run(main, NULL, &options, &result);
 	capture_end(text, size);
@@ -61,7 +60,6 @@ static void expect_deadlock(int (*main)(void *), unsigned workers, char *text, s
 TEST(found)
 {
 	static char text[8192];
-
 	test_need_kernel("qemu-user has a thread of its own in the process");
 	for (unsigned workers = 1; workers <= 4; workers *= 2) {
 		expect_deadlock(main_stuck, workers, text, sizeof(text));
@@ -73,7 +71,6 @@ TEST(found)
 static void *receive(void *answer)
 {
 	char byte;
-
 	*(int *)answer = sley_chan_recv(chan, &byte, SLEY_NEVER);
 	return NULL;
 }
@@ -93,7 +90,6 @@ static int main_thread_stuck(void *arg)
 TEST(thread_stuck)
 {
 	static char text[8192];
-
 	test_need_kernel("qemu-user has a thread of its own in the process");
 	answer = 1;
 	expect_deadlock(main_thread_stuck, 2, text, sizeof(text));
@@ -121,7 +117,6 @@ static int main_many(void *arg)
 TEST(many)
 {
 	static char text[65536];
-
 	test_need_kernel("qemu-user has a thread of its own in the process");
 	expect_deadlock(main_many, 2, text, sizeof(text));
 	assert_int_equal(occurrences(text, "waiting for group"), 100);
@@ -136,7 +131,6 @@ static void receive_forever(void *block)
 static int main_offloaded(void *arg)
 {
 	int error = 0;
-
 	REQUIRE(sley_chan_new(&chan, 0, 0) == 0);
 	sley_offload(receive_forever, &error, sizeof(error), SLEY_NEVER);
 	return 1; /* it never comes back */
@@ -146,7 +140,6 @@ static int main_offloaded(void *arg)
 TEST(found_offloaded)
 {
 	char text[10000];
-
 	test_need_kernel("qemu-user has a thread of its own in the process");
 	for (unsigned workers = 1; workers <= 2; workers++) {
 		expect_deadlock(main_offloaded, workers, text, sizeof(text));
@@ -180,7 +173,6 @@ static int main_thread(void *arg)
 static void *time_out(void *arg)
 {
 	char byte = 1;
-
 	REQUIRE(sley_chan_recv(chan, &byte, sley_in(LOOKS)) == -ETIMEDOUT);
 	REQUIRE(sley_chan_send(chan, &byte, SLEY_NEVER) == 0);
 	return NULL;
@@ -189,7 +181,6 @@ static void *time_out(void *arg)
 static int main_thread_deadline(void *arg)
 {
 	char byte;
-
 	REQUIRE(sley_chan_new(&chan, 1, 0) == 0);
 	REQUIRE(pthread_create(&thread, NULL, time_out, NULL) == 0);
 	sley_sleep(SLEY_MS(1));
@@ -203,7 +194,6 @@ static int main_pipe(void *arg)
 {
 	int ends[2];
 	char byte;
-
 	REQUIRE(pipe(ends) == 0);
 	pid_t child = fork();
 	if (child == 0) {
@@ -290,7 +280,6 @@ static int main_event_held(void *arg)
 	struct itimerspec soon = { .it_value.tv_nsec = SLEY_MS(1) };
 	uint64_t times;
 	int fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
-
 	REQUIRE(fd >= 0 && timerfd_settime(fd, 0, &soon, NULL) == 0);
 	hold_at("event_taken");
 	REQUIRE(sley_read(fd, &times, sizeof(times), SLEY_NEVER) == sizeof(times));
@@ -308,7 +297,6 @@ TEST(event_held)
 static void *receive_then_done(void *unused)
 {
 	char byte;
-
 	REQUIRE(sley_chan_recv(chan, &byte, SLEY_NEVER) == 0);
 	REQUIRE(sley_group_done(&group) == 0);
 	return NULL;
@@ -318,7 +306,6 @@ static void *receive_then_done(void *unused)
 TASK_TEST(thread_held, 1, 2)
 {
 	char byte = 0;
-
 	group = (struct sley_group)SLEY_GROUP_INIT;
 	REQUIRE(sley_chan_new(&chan, 1, 0) == 0 && sley_group_add(&group, 1) == 0);
 	hold_at("thread_counts");

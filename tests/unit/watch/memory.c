@@ -23,7 +23,6 @@ static size_t resident(void)
 {
 	long size, pages = 0;
 	FILE *file = fopen("/proc/self/statm", "r");
-
 	REQUIRE(file && fscanf(file, "%ld %ld", &size, &pages) == 2);
 	fclose(file);
 	return (size_t)pages * (size_t)sysconf(_SC_PAGESIZE);
@@ -36,7 +35,6 @@ static void park_with(void *live)
 {
 	size_t n = *(size_t *)live;
 	volatile char *bytes = alloca(n);
-
 	memset((char *)bytes, 1, n);
 	fetch_add(&parked, 1, relaxed);
 	REQUIRE(sley_group_wait(&gate, SLEY_NEVER) == 0);
@@ -62,7 +60,6 @@ static size_t burst_of(sley_task *ids, unsigned tasks, size_t live)
 static size_t burst(unsigned tasks, size_t live)
 {
 	sley_task *ids = malloc(tasks * sizeof(*ids));
-
 	REQUIRE(ids);
 	size_t most = burst_of(ids, tasks, live);
 	free(ids);
@@ -80,7 +77,6 @@ static size_t allowed(size_t before)
 static void await_resident(size_t most, sley_time longest)
 {
 	sley_time until = sley_in(longest);
-
 	while (resident() > most && sley_now() < until)
 		sley_sleep(sley_in(SLEY_MS(20)));
 	if (resident() > most)
@@ -92,7 +88,6 @@ static void await_resident(size_t most, sley_time longest)
 static int main_sizes(void *unused)
 {
 	size_t before, most = 0;
-
 	burst(10, 100); /* what is there once and for all */
 	before = resident();
 	for (size_t live = 4000; live <= 30000; live += 13000) {
@@ -108,7 +103,6 @@ static int main_sizes(void *unused)
 static int main_many(void *unused)
 {
 	size_t before;
-
 	burst(10, 100);
 	before = resident();
 	REQUIRE(burst(60000, 300) > before + 30 * MIB);
@@ -120,7 +114,6 @@ static int main_many(void *unused)
 static int main_five_seconds(void *unused)
 {
 	size_t before;
-
 	burst(10, 100);
 	before = resident();
 	burst(10000, 8000);
@@ -135,7 +128,6 @@ static int main_million(void *unused)
 {
 	unsigned n = sizeof(million) / sizeof(million[0]);
 	size_t before;
-
 	memset(million, 1, sizeof(million));
 	burst(10, 100);
 	before = resident();
@@ -150,7 +142,6 @@ static int in_run(int (*main)(void *), unsigned workers)
 {
 	struct sley_options options = { .size = sizeof(options), .workers = workers };
 	int result = 1;
-
 	return sley_run(main, NULL, &options, &result) != 0 || result != 0;
 }
 
@@ -198,7 +189,6 @@ TEST(million)
 static unsigned caches(void)
 {
 	unsigned n = 0;
-
 	for (unsigned i = 0; i < BLOCK_CLASSES; i++)
 		n += worker_self()->stack.blocks.free[i].count;
 	return n + worker_self()->stack.free_count;

@@ -20,14 +20,13 @@ static void nothing(void *arg)
 {
 }
 
-#ifndef SLEY_ASAN /* there no two share a stack */
+#ifndef SLEY_ASAN      /* there no two share a stack */
 static unsigned go_on; /* atomic */
 static int ends[2];
 
 static void read_raw(void *arg)
 {
 	char byte;
-
 	REQUIRE(read(ends[0], &byte, 1) == 1);
 }
 
@@ -41,7 +40,6 @@ static bool in_dump(const char *expected)
 {
 	char text[8192];
 	int fd = memfd_create("dump", MFD_CLOEXEC);
-
 	REQUIRE(fd >= 0 && sley_dump(fd) == 0);
 	ssize_t n = pread(fd, text, sizeof(text) - 1, 0);
 	text[n > 0 ? n : 0] = '\0';
@@ -56,7 +54,6 @@ static void keep_waiting(sley_task holder)
 	sley_time deadline = SOON;
 	sley_task waiters[2];
 	char expected[100];
-
 	await_state(holder, SLEY_TASK_RUNNING, SLEY_WAIT_NONE);
 	for (int i = 0; i < 2; i++) {
 		REQUIRE((waiters[i] = sley_spawn(nothing, NULL)) > 0);
@@ -82,7 +79,6 @@ static void keep_waiting(sley_task holder)
 static int main_read(void *arg)
 {
 	struct sley_task_options options = { .size = sizeof(options), .name = "holder" };
-
 	REQUIRE(pipe2(ends, O_CLOEXEC) == 0);
 	for (int i = 0; i < 2; i++) {
 		sley_task task = sley_spawn_with(&options, read_raw, NULL, SLEY_BY_POINTER); /* the reader's site */
@@ -108,7 +104,6 @@ static int main_compute(void *arg)
 static void run_captured(int (*main)(void *), char *text, size_t size)
 {
 	struct sley_options options = { .size = sizeof(options), .workers = 2, .stack_slots = 1 };
-
 	store(&hold_long, SLEY_MS(30), relaxed);
 	capture_begin();
 	run_with(main, NULL, &options);
@@ -139,7 +134,6 @@ TEST(read)
 TEST(compute)
 {
 	char text[4096];
-
 	run_captured(main_compute, text, sizeof(text));
 	assert_said(text, " ms, computing, while 2 tasks that share it want to run: ", 1);
 }
@@ -148,7 +142,6 @@ TEST(compute)
 static int main_alone(void *arg)
 {
 	uint64_t before = counter(SLEY_COUNTER_slot_blocks);
-
 	usleep(200000); /* main's stack is nobody else's */
 	REQUIRE(sley_join(sley_spawn(nothing, NULL), SOON) == 0);
 	REQUIRE(counter(SLEY_COUNTER_slot_blocks) == before);
@@ -159,7 +152,6 @@ static int main_alone(void *arg)
 TEST(alone)
 {
 	char text[1000];
-
 	store(&hold_long, SLEY_MS(30), relaxed);
 	capture_begin();
 	run(main_alone, 1);

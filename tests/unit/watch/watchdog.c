@@ -24,7 +24,6 @@ static void raise_flag(void *arg)
 static void spin_until_flag(void *arg)
 {
 	sley_time deadline = SOON;
-
 	while (!load(&flag, acquire)) {
 		REQUIRE(sley_now() < deadline);
 		cpu_relax();
@@ -57,7 +56,8 @@ static int main_stuck_timer(void *arg)
 {
 	flag = 0;
 	sley_task task = sley_spawn(sleep_and_raise, NULL);
-	while (state_of(task) != SLEY_TASK_WAITING && !load(&flag, acquire)) /* on a busy machine it may be over already */
+	while (state_of(task) != SLEY_TASK_WAITING &&
+	       !load(&flag, acquire)) /* on a busy machine it may be over already */
 		sley_yield();
 	spin_until_flag(NULL);
 	REQUIRE(sley_join(task, SLEY_NEVER) == 0);
@@ -74,7 +74,6 @@ TEST(stuck_timer)
 static void read_and_raise(void *end)
 {
 	char byte;
-
 	REQUIRE(sley_read(*(int *)end, &byte, 1, SLEY_NEVER) == 1);
 	store(&flag, 1, release);
 }
@@ -83,7 +82,6 @@ static int main_stuck_reactor(void *arg)
 {
 	int fd[2];
 	char byte = 'x';
-
 	flag = 0;
 	REQUIRE(pipe(fd) == 0);
 	sley_task task = sley_spawn(read_and_raise, &fd[0]);
@@ -106,7 +104,6 @@ TEST(stuck_reactor)
 TASK_TEST(woken_with_the_first, 1, 2)
 {
 	unsigned soon = 0;
-
 	for (int i = 0; i < 5; i++) {
 		REQUIRE(sley_sleep(sley_in(SLEY_MS(30))) == 0); /* all sleep: it rests after two looks */
 		sley_time begin = sley_now();
@@ -139,7 +136,6 @@ static void compute_then_hand_over(void *chan)
 static int main_announced(void *arg)
 {
 	struct sley_chan *chan;
-
 	flag = 0;
 	REQUIRE(sley_chan_new(&chan, 0, 0) == 0);
 	sley_task receiver = sley_spawn(receive_and_raise, chan);
@@ -170,7 +166,6 @@ TASK_TEST(quick_wakes_nobody, 2)
 {
 	uint64_t wakes = 0;
 	const uint64_t rounds = 50000;
-
 	REQUIRE(sley_chan_new(&pair.there, 0, 0) == 0 && sley_chan_new(&pair.back, 0, 0) == 0);
 	sley_task task = sley_spawn(answer, NULL);
 	for (uint64_t i = 0; i < 100 + rounds; i++) {
@@ -193,7 +188,6 @@ TASK_TEST(signals, 1)
 	char path[300], name[64], line[256];
 	unsigned long long blocked;
 	unsigned checked = 0;
-
 	REQUIRE(threads != NULL);
 	for (struct dirent *entry; (entry = readdir(threads));) {
 		snprintf(path, sizeof(path), "/proc/self/task/%s/status", entry->d_name);

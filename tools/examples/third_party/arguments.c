@@ -15,7 +15,6 @@ long argument_number(const char *text, long low, long high, const char *usage)
 {
 	char *end;
 	long value = strtol(text, &end, 10);
-
 	if (end == text || *end || value < low || value > high)
 		argument_failed(usage);
 	return value;

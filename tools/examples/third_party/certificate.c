@@ -15,7 +15,6 @@ static bool extend(X509 *certificate, int nid, const char *value)
 {
 	X509_EXTENSION *extension = X509V3_EXT_conf_nid(NULL, NULL, nid, value);
 	bool done = extension && X509_add_ext(certificate, extension, -1);
-
 	X509_EXTENSION_free(extension);
 	return done;
 }
@@ -24,7 +23,6 @@ static bool extend(X509 *certificate, int nid, const char *value)
 static bool fill(X509 *certificate, EVP_PKEY *key)
 {
 	X509_NAME *name = X509_get_subject_name(certificate);
-
 	return X509_set_version(certificate, X509_VERSION_3) &&
 	       ASN1_INTEGER_set(X509_get_serialNumber(certificate), 1) &&
 	       X509_gmtime_adj(X509_getm_notBefore(certificate), -DAY) &&
@@ -40,7 +38,6 @@ static bool write_pem(X509 *certificate, const char *path)
 {
 	FILE *file = fopen(path, "w");
 	bool done = file && PEM_write_X509(file, certificate);
-
 	return file && fclose(file) == 0 && done;
 }
 
@@ -51,7 +48,6 @@ bool certificate_make(SSL_CTX *context, const char *path)
 	X509 *certificate = X509_new();
 	bool done = key && certificate && fill(certificate, key) && SSL_CTX_use_certificate(context, certificate) &&
 		    SSL_CTX_use_PrivateKey(context, key) && write_pem(certificate, path);
-
 	X509_free(certificate);
 	EVP_PKEY_free(key);
 	return done;

@@ -69,7 +69,6 @@ static int watch(CURL *easy, curl_socket_t fd, int what, void *driver, void *kno
 {
 	struct curl_driver *d = driver;
 	struct epoll_event event = { .data.fd = fd };
-
 	(void)easy;
 	if (what == CURL_POLL_REMOVE) {
 		epoll_ctl(d->epoll, EPOLL_CTL_DEL, fd, NULL);
@@ -86,7 +85,6 @@ static int watch(CURL *easy, curl_socket_t fd, int what, void *driver, void *kno
 static int set_timer(CURLM *multi, long ms, void *driver)
 {
 	struct curl_driver *d = driver;
-
 	(void)multi;
 	d->timer = ms < 0 ? SLEY_NEVER : sley_in(SLEY_MS(ms));
 	return 0;
@@ -120,7 +118,6 @@ static void take_requests(struct curl_driver *d)
 {
 	struct request request;
 	eventfd_t count;
-
 	eventfd_read(d->wake, &count);
 	while (sley_chan_try_recv(d->requests, &request) == 0) {
 		if (request.give_up)
@@ -141,7 +138,6 @@ static void pass_events(struct curl_driver *d)
 {
 	struct epoll_event events[EVENTS];
 	int n = epoll_wait(d->epoll, events, EVENTS, 0), running;
-
 	for (int i = 0; i < n; i++) {
 		if (events[i].data.fd == d->wake)
 			take_requests(d);
@@ -154,7 +150,6 @@ static void pass_events(struct curl_driver *d)
 static void pass_time(struct curl_driver *d)
 {
 	int running;
-
 	if (sley_now() < d->timer)
 		return;
 	d->timer = SLEY_NEVER;
@@ -167,7 +162,6 @@ static void pass_results(struct curl_driver *d)
 	CURLMsg *message;
 	CURLcode result;
 	int left;
-
 	while ((message = curl_multi_info_read(d->multi, &left))) {
 		result = message->data.result; /* the message goes with the handle */
 		curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&t);
@@ -180,7 +174,6 @@ static void pass_results(struct curl_driver *d)
 static void drive(void *arg)
 {
 	struct curl_driver *d = arg;
-
 	sley_set_name("curl");
 	while (!atomic_load(&d->stopping)) {
 		sley_poll(d->epoll, POLLIN, d->timer);
@@ -196,7 +189,6 @@ static int set_up(struct curl_driver *d, long connections)
 {
 	struct epoll_event event = { .events = EPOLLIN };
 	int error;
-
 	d->epoll = epoll_create1(EPOLL_CLOEXEC);
 	d->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	event.data.fd = d->wake;
@@ -231,7 +223,6 @@ int curl_driver_start(struct curl_driver **driver, long connections)
 {
 	struct curl_driver *d = calloc(1, sizeof(*d));
 	int error;
-
 	if (!d)
 		return -ENOMEM;
 	d->epoll = d->wake = -1;
@@ -260,7 +251,6 @@ static int ask(struct curl_driver *d, struct transfer *t, bool giving_up, sley_t
 {
 	const struct request request = { t, giving_up };
 	int error = sley_chan_send(d->requests, &request, deadline);
-
 	if (!error)
 		eventfd_write(d->wake, 1); /* adds up; never blocks below 2^64 requests */
 	return error;
@@ -273,7 +263,6 @@ static int ask(struct curl_driver *d, struct transfer *t, bool giving_up, sley_t
 static int take_back(struct curl_driver *d, struct transfer *t, CURLcode *result, int error)
 {
 	int mask = sley_cancel_mask(1);
-
 	ask(d, t, true, SLEY_NEVER);
 	while (sley_chan_recv(t->done, result, SLEY_NEVER) == 0)
 		error = 0;
@@ -285,7 +274,6 @@ int curl_driver_perform(struct curl_driver *d, CURL *easy, CURLcode *result, sle
 {
 	struct transfer *t = calloc(1, sizeof(*t));
 	int error = t ? sley_chan_new(&t->done, sizeof(CURLcode), 1) : -ENOMEM;
-
 	if (!error) {
 		t->easy = easy;
 		error = ask(d, t, false, deadline);

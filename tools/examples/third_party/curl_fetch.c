@@ -52,7 +52,6 @@ static bool make_room(struct fetch *f, size_t n)
 {
 	size_t room = f->room ? f->room : 4096;
 	char *body;
-
 	while (room < f->length + n)
 		room *= 2;
 	if (room == f->room)
@@ -69,7 +68,6 @@ static bool make_room(struct fetch *f, size_t n)
 static size_t take(char *bytes, size_t size, size_t n, void *arg)
 {
 	struct fetch *f = arg;
-
 	if (!make_room(f, size * n))
 		return 0;
 	memcpy(f->body + f->length, bytes, size * n);
@@ -96,7 +94,6 @@ static void fetch(void *arg)
 {
 	struct fetch *f = arg;
 	CURL *easy = curl_easy_init();
-
 	sley_set_name("fetch");
 	if (!easy) {
 		f->error = -ENOMEM;
@@ -115,7 +112,6 @@ static int fetch_all(void *arg)
 	struct fetch *fetches = arg;
 	sley_task *tasks = calloc(option.count, sizeof(*tasks));
 	int error = tasks ? curl_driver_start(&driver, option.connections) : -ENOMEM;
-
 	for (unsigned i = 0; !error && i < option.count; i++) {
 		tasks[i] = sley_spawn(fetch, &fetches[i]);
 		if (tasks[i] < 0)
@@ -136,7 +132,6 @@ static void read_post(const char *path)
 	FILE *file = fopen(path, "r");
 	struct stat status;
 	bool done = file && fstat(fileno(file), &status) == 0;
-
 	if (done) {
 		option.post_length = (size_t)status.st_size;
 		option.post = malloc(option.post_length + 1);
@@ -154,7 +149,6 @@ static bool write_body(const struct fetch *f, unsigned number)
 	char path[4096];
 	FILE *file;
 	bool done;
-
 	snprintf(path, sizeof(path), "%s/%u", option.directory, number);
 	file = fopen(path, "w");
 	done = file && (f->length == 0 || fwrite(f->body, 1, f->length, file) == f->length);
@@ -184,7 +178,6 @@ static bool report(const struct fetch *f, unsigned number)
 static void parse(int argc, char **argv, struct sley_options *options)
 {
 	int o;
-
 	while ((o = getopt(argc, argv, "p:o:c:t:w:")) != -1) {
 		if (o == 'p')
 			read_post(optarg);
@@ -210,7 +203,6 @@ int main(int argc, char **argv)
 	struct fetch *fetches;
 	int error, result;
 	bool good = true;
-
 	parse(argc, argv, &options);
 	signal(SIGPIPE, SIG_IGN);
 	curl_global_init(CURL_GLOBAL_DEFAULT); /* not thread-safe: while there is one thread */

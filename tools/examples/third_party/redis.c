@@ -27,7 +27,6 @@ struct redis_pool {
 int redis_dial(redisContext **context, const char *address, sley_time deadline)
 {
 	int fd = sley_dial(address, deadline);
-
 	*context = NULL;
 	if (fd < 0)
 		return fd;
@@ -72,7 +71,6 @@ static int break_off(redisContext *c, int error)
 static int send_all(redisContext *c, sley_time deadline)
 {
 	int done = 0, ready;
-
 	for (;;) {
 		if (redisBufferWrite(c, &done) != REDIS_OK)
 			return failure(c);
@@ -92,7 +90,6 @@ static int receive(redisContext *c, redisReply **reply, sley_time deadline)
 {
 	void *next = NULL;
 	int ready;
-
 	for (;;) {
 		if (redisGetReplyFromReader(c, &next) != REDIS_OK)
 			return failure(c);
@@ -110,7 +107,6 @@ static int receive(redisContext *c, redisReply **reply, sley_time deadline)
 int redis_reply(redisContext *c, redisReply **reply, sley_time deadline)
 {
 	int error;
-
 	*reply = NULL;
 	if (c->err)
 		return -ENOTCONN;
@@ -124,7 +120,6 @@ int redis_command(redisContext *c, redisReply **reply, sley_time deadline, const
 {
 	va_list arguments;
 	int appended;
-
 	*reply = NULL;
 	va_start(arguments, format);
 	appended = redisvAppendCommand(c, format, arguments);
@@ -138,7 +133,6 @@ int redis_pool_new(struct redis_pool **pool, const char *address, unsigned n)
 {
 	struct redis_pool *p = calloc(1, sizeof(*p));
 	redisContext *none = NULL;
-
 	if (!p || sley_chan_new(&p->free, sizeof(redisContext *), n)) {
 		free(p);
 		return -ENOMEM;
@@ -154,7 +148,6 @@ int redis_pool_new(struct redis_pool **pool, const char *address, unsigned n)
 void redis_pool_free(struct redis_pool *p)
 {
 	redisContext *c;
-
 	if (!p)
 		return;
 	while (sley_chan_try_recv(p->free, &c) == 0)
@@ -166,7 +159,6 @@ void redis_pool_free(struct redis_pool *p)
 int redis_pool_take(struct redis_pool *p, redisContext **c, sley_time deadline)
 {
 	int error = sley_chan_recv(p->free, c, deadline);
-
 	if (error || *c)
 		return error;
 	error = redis_dial(c, p->address, deadline);

@@ -94,7 +94,6 @@ static bool make_value(struct value *v)
 static bool store(redisContext *c, const struct value *v)
 {
 	redisReply *reply;
-
 	redisAppendCommand(c, "SET sley:%u %b", v->number, v->bytes, v->length);
 	redisAppendCommand(c, "INCR sley:count");
 	return is_done("SET", redis_reply(c, &reply, soon()), &reply) &&
@@ -105,7 +104,6 @@ static bool compare(redisContext *c, const struct value *v)
 {
 	redisReply *reply;
 	bool same;
-
 	if (!is_good("GET", redis_command(c, &reply, soon(), "GET sley:%u", v->number), &reply))
 		return false;
 	same = reply->type == REDIS_REPLY_STRING && reply->len == v->length &&
@@ -117,7 +115,6 @@ static bool compare(redisContext *c, const struct value *v)
 static bool report(redisContext *c, const struct value *v)
 {
 	redisReply *reply;
-
 	return is_done("RPUSH", redis_command(c, &reply, soon(), "RPUSH sley:done %u", v->number), &reply);
 }
 
@@ -127,7 +124,6 @@ static bool step(bool (*what)(redisContext *, const struct value *), const struc
 	redisContext *c;
 	int error = redis_pool_take(pool, &c, soon());
 	bool good;
-
 	if (error)
 		return fail(option.address, strerror(-error));
 	good = what(c, v);
@@ -140,7 +136,6 @@ static bool step(bool (*what)(redisContext *, const struct value *), const struc
 static void run_task(void *arg)
 {
 	struct value v = { .number = (unsigned)(uintptr_t)arg };
-
 	sley_set_name("redis");
 	if (!make_value(&v))
 		fail("memory", strerror(ENOMEM));
@@ -156,7 +151,6 @@ static void mark(bool *seen, const redisReply *pair)
 	unsigned long number = pair->type == REDIS_REPLY_ARRAY && pair->elements == 2
 				       ? strtoul(pair->element[1]->str, NULL, 10)
 				       : option.tasks;
-
 	if (number >= option.tasks || seen[number]) {
 		fail("BLPOP", "this report was not expected");
 		return;
@@ -172,7 +166,6 @@ static void take_reports(void *arg)
 	redisContext *c = NULL;
 	redisReply *reply;
 	int error = seen ? redis_dial(&c, option.address, soon()) : -ENOMEM;
-
 	(void)arg;
 	sley_set_name("reports");
 	while (!error && atomic_load(&reported) < option.tasks && !atomic_load(&failed)) {
@@ -196,7 +189,6 @@ static bool forget_last_run(void)
 	redisReply *reply;
 	int error = redis_pool_take(pool, &c, soon());
 	bool good;
-
 	if (error)
 		return fail(option.address, strerror(-error));
 	good = is_done("DEL", redis_command(c, &reply, soon(), "DEL sley:count sley:done"), &reply);
@@ -210,7 +202,6 @@ static bool check_count(void)
 	redisReply *reply;
 	int error = redis_pool_take(pool, &c, soon());
 	bool good;
-
 	if (error)
 		return fail(option.address, strerror(-error));
 	good = is_good("GET", redis_command(c, &reply, soon(), "GET sley:count"), &reply);
@@ -227,7 +218,6 @@ static bool check_count(void)
 static void run_tasks(sley_task *tasks)
 {
 	sley_task reports = sley_spawn(take_reports, NULL);
-
 	for (unsigned i = 0; i < option.tasks; i++) {
 		tasks[i] = sley_spawn(run_task, (void *)(uintptr_t)i);
 		if (tasks[i] < 0)
@@ -244,7 +234,6 @@ static void run_tasks(sley_task *tasks)
 static int run(void *arg)
 {
 	sley_task *tasks = calloc(option.tasks, sizeof(*tasks));
-
 	(void)arg;
 	if (!tasks || redis_pool_new(&pool, option.address, option.connections)) {
 		fail("memory", strerror(ENOMEM));
@@ -262,7 +251,6 @@ static int run(void *arg)
 static void parse(int argc, char **argv, struct sley_options *options)
 {
 	int o;
-
 	while ((o = getopt(argc, argv, "n:c:t:w:")) != -1) {
 		if (o == 'n')
 			option.tasks = (unsigned)argument_number(optarg, 1, 1000000, USAGE);
@@ -284,7 +272,6 @@ int main(int argc, char **argv)
 {
 	struct sley_options options = { .size = sizeof(options), .name = "redis_tasks" };
 	int error, result;
-
 	parse(argc, argv, &options);
 	signal(SIGPIPE, SIG_IGN); /* hiredis does not ask for MSG_NOSIGNAL */
 	error = sley_run(run, NULL, &options, &result);

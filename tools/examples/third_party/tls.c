@@ -57,7 +57,6 @@ static int write_all(SSL *ssl, void *buffer, int n)
 static int say_end(SSL *ssl, void *buffer, int n)
 {
 	int result = SSL_shutdown(ssl);
-
 	(void)buffer;
 	(void)n;
 	return result == 0 ? 1 : result;
@@ -67,7 +66,6 @@ static int say_end(SSL *ssl, void *buffer, int n)
 static int attempt(struct tls *t, tls_call *call, void *buffer, int n, int *events)
 {
 	int result;
-
 	/* From here to the end nothing waits: it is one thread and one call that errno and the queue speak of. */
 	ERR_clear_error();
 	errno = 0;
@@ -104,11 +102,9 @@ static void take_turn(struct tls *t)
 static int run(struct tls *t, tls_call *call, void *buffer, int n, sley_time deadline)
 {
 	int events = 0, result;
-
 	take_turn(t);
 	while ((result = attempt(t, call, buffer, n, &events)) == -EAGAIN) {
 		int ready = sley_poll(t->fd, events, deadline);
-
 		if (ready < 0)
 			return ready;
 	}
@@ -126,14 +122,12 @@ static int begin(struct tls *t, SSL_CTX *context, int fd)
 static int handshake(struct tls *t, sley_time deadline)
 {
 	int result = run(t, shake_hands, NULL, 0, deadline);
-
 	return result > 0 ? 0 : result == 0 ? -EPROTO : result;
 }
 
 int tls_accept(struct tls *t, SSL_CTX *context, int fd, sley_time deadline)
 {
 	int error = begin(t, context, fd);
-
 	if (error)
 		return error;
 	SSL_set_accept_state(t->ssl);
@@ -144,7 +138,6 @@ int tls_accept(struct tls *t, SSL_CTX *context, int fd, sley_time deadline)
 int tls_connect(struct tls *t, SSL_CTX *context, int fd, const char *host, sley_time deadline)
 {
 	int error = begin(t, context, fd);
-
 	if (error)
 		return error;
 	if (!SSL_set1_host(t->ssl, host) || !SSL_set_tlsext_host_name(t->ssl, host))
@@ -174,7 +167,6 @@ int tls_end(struct tls *t, sley_time deadline)
 {
 	char rest[512];
 	ssize_t n = run(t, say_end, NULL, 0, deadline);
-
 	while (n > 0)
 		n = tls_read(t, rest, sizeof(rest), deadline);
 	return (int)n;
@@ -191,7 +183,6 @@ const char *tls_reason(const struct tls *t)
 {
 	long refused = t->ssl ? SSL_get_verify_result(t->ssl) : X509_V_OK;
 	const char *reason = t->error ? ERR_reason_error_string(t->error) : NULL;
-
 	if (refused != X509_V_OK)
 		return X509_verify_cert_error_string(refused);
 	return reason ? reason : "the connection ended";

@@ -51,7 +51,6 @@ static size_t compose(unsigned char *message, unsigned connection, unsigned numb
 {
 	uint64_t state = ((uint64_t)connection << 32 | number) * 0x9e3779b97f4a7c15ULL + 1;
 	size_t n = 1 + (size_t)(state >> 40) % LONGEST;
-
 	for (size_t i = 0; i < n; i++) {
 		state ^= state << 13;
 		state ^= state >> 7;
@@ -66,7 +65,6 @@ static ssize_t read_full(struct tls *t, unsigned char *buffer, size_t n)
 {
 	size_t done = 0;
 	ssize_t part;
-
 	while (done < n) {
 		part = tls_read(t, buffer + done, n - done, sley_in(PATIENCE));
 		if (part <= 0)
@@ -80,7 +78,6 @@ static ssize_t read_full(struct tls *t, unsigned char *buffer, size_t n)
 static bool exchange(struct tls *t, unsigned char *sent, unsigned char *received, size_t n)
 {
 	ssize_t result = tls_write(t, sent, n, sley_in(PATIENCE));
-
 	if (result < 0) {
 		fail("write", result, t);
 		return false;
@@ -104,7 +101,6 @@ static void talk(struct tls *t, unsigned connection)
 	unsigned char *buffers = malloc((size_t)2 * LONGEST);
 	bool good = buffers != NULL;
 	int error;
-
 	for (unsigned i = 0; good && i < option.messages; i++)
 		good = exchange(t, buffers, buffers + LONGEST, compose(buffers, connection, i));
 	error = !buffers ? -ENOMEM : good ? tls_end(t, sley_in(PATIENCE)) : 0;
@@ -116,7 +112,6 @@ static void talk(struct tls *t, unsigned connection)
 static bool connect_to_server(struct tls *t)
 {
 	int fd = sley_dial(option.address, sley_in(PATIENCE)), error;
-
 	*t = (struct tls){ .fd = -1 };
 	if (fd < 0) {
 		fail(option.address, fd, t);
@@ -133,7 +128,6 @@ static void run_connection(void *arg)
 {
 	struct tls t;
 	bool connected = connect_to_server(&t);
-
 	sley_group_done(&connecting);
 	sley_group_wait(&connecting, SLEY_NEVER);
 	if (connected)
@@ -145,7 +139,6 @@ static void run_connection(void *arg)
 static int run_all(void *arg)
 {
 	sley_task *tasks = calloc(option.connections, sizeof(*tasks));
-
 	(void)arg;
 	if (!tasks) {
 		fail("memory", -ENOMEM, NULL);
@@ -173,7 +166,6 @@ static int run_all(void *arg)
 static SSL_CTX *make_context(const char *path)
 {
 	SSL_CTX *context = SSL_CTX_new(TLS_client_method());
-
 	if (!context || !SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION) ||
 	    !SSL_CTX_load_verify_locations(context, path, NULL)) {
 		fprintf(stderr, "tls_client: no certificate in %s\n", path);
@@ -187,7 +179,6 @@ static SSL_CTX *make_context(const char *path)
 static void parse(int argc, char **argv, struct sley_options *options)
 {
 	int o;
-
 	while ((o = getopt(argc, argv, "c:n:H:w:")) != -1) {
 		if (o == 'H')
 			option.host = optarg;
@@ -210,7 +201,6 @@ int main(int argc, char **argv)
 {
 	struct sley_options options = { .size = sizeof(options), .name = "tls_client" };
 	int error, result;
-
 	parse(argc, argv, &options);
 	option.context = make_context(argv[optind + 1]);
 	if (!option.context)

@@ -42,7 +42,6 @@ static atomic_uint open_now, open_most, served, refused;
 static void count_open(void)
 {
 	unsigned now = atomic_fetch_add(&open_now, 1) + 1, most = atomic_load(&open_most);
-
 	while (now > most && !atomic_compare_exchange_weak(&open_most, &most, now))
 		;
 }
@@ -55,7 +54,6 @@ static void echo(struct tls *t)
 {
 	char buffer[1024];
 	ssize_t n;
-
 	while ((n = tls_read(t, buffer, sizeof(buffer), sley_in(IDLE))) > 0)
 		if (tls_write(t, buffer, (size_t)n, sley_in(IDLE)) < 0)
 			return;
@@ -66,7 +64,6 @@ static void echo(struct tls *t)
 static void serve_connection(void *arg)
 {
 	struct tls t;
-
 	sley_set_name("tls");
 	if (tls_accept(&t, service.context, (int)(intptr_t)arg, sley_in(SLEY_SEC(service.seconds))) == 0) {
 		count_open();
@@ -92,7 +89,6 @@ static void take_connection(int fd)
 static void accept_connections(void *arg)
 {
 	int listener = (int)(intptr_t)arg, fd;
-
 	while ((fd = sley_accept(listener, SLEY_NEVER)) != -EBADF) {
 		if (fd < 0)
 			sley_sleep(sley_in(SLEY_MS(10)));
@@ -105,7 +101,6 @@ static void print_address(int listener)
 {
 	struct sockaddr_in address;
 	socklen_t length = sizeof(address);
-
 	getsockname(listener, (struct sockaddr *)&address, &length);
 	printf("tls_server: listening on 127.0.0.1:%d\n", ntohs(address.sin_port));
 	fflush(stdout);
@@ -118,7 +113,6 @@ static int serve(void *arg)
 	int listener = sley_listen(service.address, 0);
 	struct signalfd_siginfo signal;
 	sley_task acceptor;
-
 	(void)arg;
 	if (listener < 0) {
 		fprintf(stderr, "tls_server: %s: %s\n", service.address, strerror(-listener));
@@ -145,7 +139,6 @@ static int serve(void *arg)
 static SSL_CTX *make_context(const char *path)
 {
 	SSL_CTX *context = SSL_CTX_new(TLS_server_method());
-
 	if (!context || !SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION) || !certificate_make(context, path)) {
 		fprintf(stderr, "tls_server: no certificate in %s\n", path);
 		ERR_print_errors_fp(stderr);
@@ -159,7 +152,6 @@ int main(int argc, char **argv)
 {
 	struct sley_options options = { .size = sizeof(options), .name = "tls_server" };
 	int o, error, result;
-
 	while ((o = getopt(argc, argv, "t:w:")) != -1) {
 		if (o == 't')
 			service.seconds = argument_number(optarg, 1, 86400, USAGE);
