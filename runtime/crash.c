@@ -12,7 +12,7 @@
 
 #include "base/check.h"
 #include "base/text.h"
-#include "run/fault.h"
+#include "run/report.h"
 #include "run/worker.h"
 #include "runtime.h"
 #include "stack/overflow.h"

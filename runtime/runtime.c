@@ -14,7 +14,7 @@
  *   run/timer.c            deadlines
  *   run/park.c             waiting, as those do who wait; thread.c: plain threads that wait
  *   run/depth.c            how deep stacks are and were; when pages are given back
- *   run/fault.c            refusing shared objects on copying stacks
+ *   run/report.c            refusing shared objects on copying stacks
  *   run/quit.c             threads of the runtime that the service's code ends
  *   run/libc_locks.c       locks of libc that a task holds while it waits, owned.c: of sley, when it ends, relative.c:
  *                          deadlines that are durations, place.c: at which places; in the debug library
@@ -48,7 +48,7 @@
  *   io/sigpipe.c           writing to pipes without SIGPIPE; base/raised.c: and SIGXFSZ, by any call
  *   io/nowait.c            files without blocking; system.h: the system calls
  *   io/file.c            files through the pools: open ones, io/path.c: by name, io/directory.c; io/request.c: how
- *   io/offload.c         functions run by the pools of threads (io/pool.c, io/job.c); io/submit.c: by tasks, for plain
+ *   io/offload.c         functions run by the pools of threads (io/jobs.c, io/job.c); io/submit.c: by tasks, for plain
  *                          threads
  *   io/name.c            resolving names, and the cache; dial.c: dial, by happy eyeballs; addresses.c: lists of addresses
  *   io/process.c         child processes; io/signal.c: signals as values; sigmask.c: those that are blocked

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /*
- * What is offloaded, and a job: such a call with a copy of its block, off the stack, while it is in a pool (see pool.h).
+ * What is offloaded, and a job: such a call with a copy of its block, off the stack, while it is in a pool (see jobs.h).
  *
  * The pools' threads have all signals blocked but those that a fault of their own raises: no handler of the service's
  * runs between its calls, or interrupts the runtime's. What is the service's runs with the mask that all threads of the

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
-/* Offloaded calls: the task's side. The pools themselves, and who owns a job when, are in pool.h. */
+/* Offloaded calls: the task's side. The pools themselves, and who owns a job when, are in jobs.h. */
 #include "io/offload.h"
 
 #include <errno.h>
 #include <string.h>
 
 #include "life/shield.h"
-#include "run/fault.h"
 #include "run/park.h"
+#include "run/report.h"
 #include "run/worker.h"
 
 /*
@@ -18,19 +18,19 @@
 static int begin(const struct offload *what, struct task *task, const void *block, size_t n, sley_time deadline,
 		 struct job **result)
 {
-	struct pool *pool = &pools[what->pool];
+	struct jobs *jobs = &jobs_of[what->pool];
 	bool handed = false;
 	for (;;) {
 		struct job *job = job_new(what, block, n);
 		if (!job && handed)
-			pool_return_place(pool);
+			jobs_return_place(jobs);
 		if (!job)
 			return -ENOMEM;
 		*result = job;
-		if (pool_add(pool, job, task, handed, &what->wait))
+		if (jobs_add(jobs, job, task, handed, &what->wait))
 			return 0;
 		job_free(job);
-		int error = pool_wait_for_place(pool, task, &what->wait, deadline);
+		int error = jobs_wait_for_place(jobs, task, &what->wait, deadline);
 		if (error)
 			return error;
 		handed = true;
@@ -40,7 +40,7 @@ static int begin(const struct offload *what, struct task *task, const void *bloc
 /* The wait is over: the result, unless the job was given up. */
 static int end(const struct offload *what, struct job *job, void *block, enum claim who)
 {
-	if (!pool_take_back(&pools[what->pool], job))
+	if (!jobs_take_back(&jobs_of[what->pool], job))
 		return wait_error(who);
 	int error = job->stage == JOB_QUEUED ? wait_error(who) : job->error;
 	if (error == 0 && job->n > 0)
@@ -89,7 +89,7 @@ static int offload_checked(const struct sley_offload_options *options, void (*fn
 	if (!fn || (!block && n > 0))
 		return -EINVAL;
 	if (n <= SLEY_OFFLOAD_MAX) {
-		fault_search(block, n, "sley_offload", "block");
+		check_block(block, n, "sley_offload", "block");
 		return offload_run(&what, block, n, deadline);
 	}
 	if (what.dropped)
@@ -117,27 +117,27 @@ int sley_offload_with(const struct sley_offload_options *options, void (*fn)(voi
 void offload_open(const struct sley_options *o)
 {
 	job_open();
-	pool_open(&pools[POOL_BLOCKING], "sley-offload", o->offload_threads, o->offload_queue);
-	pool_open(&pools[POOL_COMPUTE], "sley-compute", o->compute_threads, o->offload_queue);
-	pool_open(&pools[POOL_NAMES], "sley-names", o->name_threads, o->offload_queue);
+	jobs_open(&jobs_of[POOL_BLOCKING], "sley-offload", o->offload_threads, o->offload_queue);
+	jobs_open(&jobs_of[POOL_COMPUTE], "sley-compute", o->compute_threads, o->offload_queue);
+	jobs_open(&jobs_of[POOL_NAMES], "sley-names", o->name_threads, o->offload_queue);
 }
 
 void offload_close(void)
 {
 	for (unsigned i = 0; i < POOLS; i++)
-		pool_stop(&pools[i]);
+		jobs_stop(&jobs_of[i]);
 }
 
 void offload_retry(void)
 {
 	for (unsigned i = 0; i < POOLS; i++)
-		pool_retry(&pools[i]);
+		jobs_retry(&jobs_of[i]);
 }
 
 unsigned offload_active(void)
 {
 	unsigned n = 0;
 	for (unsigned i = 0; i < POOLS; i++)
-		n += load(&pools[i].active, acquire); /* pairs with retire(): what a call made ready is in a queue */
+		n += load(&jobs_of[i].active, acquire); /* pairs with retire(): what a call made ready is in a queue */
 	return n;
 }

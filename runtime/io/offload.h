@@ -4,7 +4,7 @@
 #ifndef IO_OFFLOAD_H
 #define IO_OFFLOAD_H
 
-#include "io/pool.h"
+#include "io/jobs.h"
 
 /*
  * sley_offload_with() for any wait kind. The whole effect on the block is: 0: it came back as fn left it; else

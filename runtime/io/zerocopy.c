@@ -18,8 +18,8 @@
 
 #include "io/operation.h"
 #include "io/system.h"
-#include "run/fault.h"
 #include "run/park.h"
+#include "run/report.h"
 #include "run/worker.h"
 
 #ifndef SO_ZEROCOPY
@@ -145,8 +145,8 @@ ssize_t sley_send_zerocopy(int fd, const void *bytes, size_t n, sley_time deadli
 		return -EINVAL;
 	if (n == 0)
 		return 0;
-	if (fault_check(bytes, "sley_send_zerocopy", "buffer") ||
-	    fault_check((const char *)bytes + n - 1, "sley_send_zerocopy", "buffer"))
+	if (check_shared(bytes, "sley_send_zerocopy", "buffer") ||
+	    check_shared((const char *)bytes + n - 1, "sley_send_zerocopy", "buffer"))
 		return -EFAULT;
 	int saved = errno;
 	ssize_t result = enable(fd);

@@ -9,7 +9,7 @@
 #include <errno.h>
 
 #include "life/returned.h"
-#include "run/fault.h"
+#include "run/report.h"
 #include "run/worker.h"
 
 struct local {
@@ -68,7 +68,7 @@ int sley_local_set(const struct sley_local *key, void *value)
 		return outside_error();
 	if (!key)
 		return -EINVAL;
-	int error = fault_check(key, "sley_local_set", "key");
+	int error = check_shared(key, "sley_local_set", "key");
 	if (error)
 		return error;
 	struct task_extra *extra = task_extra(task);

@@ -4,7 +4,7 @@
 
 #include <stdlib.h>
 
-#include "run/fault.h"
+#include "run/report.h"
 #include "run/worker.h"
 
 _Unwind_Reason_Code shield_pass(const char *call, _Unwind_Action actions)

@@ -8,10 +8,10 @@
 #include "base/check.h"
 #include "life/cleanup.h"
 #include "life/spawn.h"
-#include "run/fault.h"
 #include "run/park.h"
 #include "run/queue.h"
 #include "run/relative.h"
+#include "run/report.h"
 #include "run/state.h"
 #include "run/thread.h"
 #include "run/worker.h"
@@ -24,8 +24,8 @@ static int check_spawn(const struct sley_task_options *options, void (*fn)(void 
 		return -EINVAL;
 	if (n == SLEY_BY_POINTER) {
 		if (stack_is_copying(arg))
-			return fault_report(arg, "sley_spawn", "argument",
-					    "pass it by value with sley_spawn_copy, or on the heap");
+			return report_shared(arg, "sley_spawn", "argument",
+					     "pass it by value with sley_spawn_copy, or on the heap");
 	} else if (n > stack_size / 4) {
 		return -E2BIG;
 	}
@@ -42,7 +42,7 @@ static int set_start(struct task *task, void (*fn)(void *), const void *arg, siz
 	if (!task->start.arg)
 		return -ENOMEM;
 	memcpy(task->start.arg, arg, n);
-	fault_search(arg, n, "sley_spawn_copy", "block");
+	check_block(arg, n, "sley_spawn_copy", "block");
 	return 0;
 }
 

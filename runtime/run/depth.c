@@ -9,9 +9,9 @@
 
 #include <stdlib.h>
 
-#include "run/fault.h"
 #include "run/idle.h"
 #include "run/queue.h"
+#include "run/report.h"
 
 #define ROUNDS       16u /* looks to see all slots: 4 s, so that deep shared stacks are small again 5 s after a burst */
 #define SLOTS_LEAST  128u

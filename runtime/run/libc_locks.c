@@ -16,8 +16,8 @@
 #include <string.h>
 #include <threads.h>
 
-#include "run/fault.h"
 #include "run/place.h"
+#include "run/report.h"
 #include "run/worker.h"
 
 #define MOST 8 /* locks that are noted; more are too many to be a mistake with one */
@@ -63,7 +63,7 @@ void libc_locks_check(struct task *task, bool ends)
 	bool is_static = strcmp(held->kind, STATIC) == 0;
 	const void *pc = (const void *)(uintptr_t)load(&task_record(task)->wait_pc, relaxed);
 	note.count = 0;
-	if (fault_first_time(told, task->site))
+	if (report_first_time(told, task->site))
 		complain(
 			"%s, %s%s with the %s %p held, which it locked at %s: other threads stop at it meanwhile, and it may "
 			"go on on a thread that does not own it: %s",

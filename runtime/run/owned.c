@@ -8,8 +8,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "run/fault.h"
 #include "run/place.h"
+#include "run/report.h"
 
 #define LISTS 256u
 
@@ -67,7 +67,7 @@ void owned_check(const struct task *task)
 	char who[TASK_TEXT], place[PLACE];
 	struct owned *owned;
 	while ((owned = take_out(task->id, NULL))) {
-		if (fault_first_time(told, task->site))
+		if (report_first_time(told, task->site))
 			complain(
 				"%s, ends with the %s %p locked, which it locked at %s: nobody else can unlock it, and "
 				"who wants it waits for ever: unlock it before the task ends",

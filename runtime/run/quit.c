@@ -5,7 +5,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-#include "run/fault.h"
+#include "run/report.h"
 #include "run/worker.h"
 
 static pthread_key_t key;

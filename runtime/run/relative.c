@@ -5,8 +5,8 @@
 #ifdef SLEY_DEBUG
 
 #include "base/clock.h"
-#include "run/fault.h"
 #include "run/place.h"
+#include "run/report.h"
 
 int64_t relative_most = 3600 * NS_PER_SEC;
 
@@ -15,7 +15,7 @@ void relative_check(const struct task *task, sley_time deadline, const void *pc)
 	static told_sites told;
 	char who[TASK_TEXT], place[PLACE];
 	if (deadline <= 0 || deadline >= relative_most || clock_now() < relative_most ||
-	    !fault_first_time(told, task->site))
+	    !report_first_time(told, task->site))
 		return;
 	complain(
 		"%s, waits at %s until %lld ms after the machine was booted, which is long over: a deadline is a time, "

@@ -9,7 +9,7 @@
 
 #include <sley.h>
 
-#include "run/fault.h"
+#include "run/report.h"
 
 /* The bytes to keep it in. */
 static inline size_t argument_size(size_t n)
@@ -23,7 +23,7 @@ static inline int argument_check(const void *fn, const void *arg, size_t n, cons
 	if (!fn || (!arg && n > 0 && n != SLEY_BY_POINTER))
 		return -EINVAL;
 	if (n == SLEY_BY_POINTER && stack_is_copying(arg))
-		return fault_report(arg, call, "argument", "pass it by value, or on the heap");
+		return report_shared(arg, call, "argument", "pass it by value, or on the heap");
 	return 0;
 }
 
@@ -34,7 +34,7 @@ static inline void *argument_keep(void *block, const void *arg, size_t n, const 
 		return (void *)(uintptr_t)arg;
 	if (n == 0)
 		return block;
-	fault_search(arg, n, call, "argument");
+	check_block(arg, n, call, "argument");
 	return memcpy(block, arg, n);
 }
 

@@ -12,9 +12,9 @@
  */
 #include <errno.h>
 
-#include "run/fault.h"
 #include "run/park.h"
 #include "run/queue.h"
+#include "run/report.h"
 
 static struct lock *inner(struct sley_barrier *barrier)
 {
@@ -58,6 +58,6 @@ static int arrive(struct task *task, void *object, int64_t unused, sley_time dea
 
 int sley_barrier_wait(struct sley_barrier *barrier, sley_time deadline)
 {
-	int error = fault_object(barrier, "sley_barrier_wait", "barrier");
+	int error = check_object(barrier, "sley_barrier_wait", "barrier");
 	return error ? error : park_call(arrive, barrier, 0, deadline, __builtin_return_address(0));
 }

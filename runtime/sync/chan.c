@@ -5,9 +5,9 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "run/fault.h"
 #include "run/park.h"
 #include "run/queue.h"
+#include "run/report.h"
 #include "run/thread.h"
 
 #define ITEM_MAX ((size_t)64 << 10)
@@ -115,7 +115,7 @@ int sley_chan_free(struct sley_chan *chan)
 {
 	if (!chan)
 		return 0;
-	int error = fault_check(chan, "sley_chan_free", "channel");
+	int error = check_shared(chan, "sley_chan_free", "channel");
 	if (error)
 		return error;
 	/*
@@ -136,14 +136,14 @@ int sley_chan_free(struct sley_chan *chan)
 
 size_t sley_chan_length(struct sley_chan *chan)
 {
-	if (!chan || fault_check(chan, "sley_chan_length", "channel"))
+	if (!chan || check_shared(chan, "sley_chan_length", "channel"))
 		return 0;
 	return load(&chan->count, relaxed);
 }
 
 size_t sley_chan_capacity(struct sley_chan *chan)
 {
-	if (!chan || fault_check(chan, "sley_chan_capacity", "channel"))
+	if (!chan || check_shared(chan, "sley_chan_capacity", "channel"))
 		return 0;
 	return chan->capacity;
 }
@@ -159,7 +159,7 @@ static void pop_all(struct sley_chan *chan, struct sley_waiters *waiters, struct
 static int close_now(struct sley_chan *chan)
 {
 	struct task_list woken = { 0 };
-	int error = fault_object(chan, "sley_chan_close", "channel");
+	int error = check_object(chan, "sley_chan_close", "channel");
 	if (error)
 		return error;
 	lock_take(&chan->lock);
@@ -310,7 +310,7 @@ static inline bool is_plain(struct worker *worker, const struct sley_chan *chan,
 
 static int try_now(struct sley_chan *chan, void *item, bool sending, const char *call)
 {
-	int error = fault_check(chan, call, "channel");
+	int error = check_shared(chan, call, "channel");
 	if (error)
 		return error;
 	if (!chan)
@@ -350,7 +350,7 @@ int sley_chan_send(struct sley_chan *chan, const void *from, sley_time deadline)
 	struct worker *worker = this_worker;
 	void *item = (void *)(uintptr_t)from;
 	if (unlikely(stack_is_copying(chan)))
-		return fault_check(chan, "sley_chan_send", "channel");
+		return check_shared(chan, "sley_chan_send", "channel");
 	chan_search(chan, item, "sley_chan_send");
 	if (!is_plain(worker, chan, item))
 		return transfer_otherwise(chan, item, deadline, true, __builtin_return_address(0));
@@ -365,7 +365,7 @@ int sley_chan_recv(struct sley_chan *chan, void *item, sley_time deadline)
 {
 	struct worker *worker = this_worker;
 	if (unlikely(stack_is_copying(chan)))
-		return fault_check(chan, "sley_chan_recv", "channel");
+		return check_shared(chan, "sley_chan_recv", "channel");
 	if (!is_plain(worker, chan, item))
 		return transfer_otherwise(chan, item, deadline, false, __builtin_return_address(0));
 	struct task *task = worker->task;

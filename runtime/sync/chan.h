@@ -21,7 +21,7 @@
 
 #include <string.h>
 
-#include "run/fault.h"
+#include "run/report.h"
 #include "run/worker.h"
 
 struct sley_chan {
@@ -78,7 +78,7 @@ static inline bool chan_lacks(const struct sley_chan *chan, const void *item)
 static inline void chan_search(const struct sley_chan *chan, const void *item, const char *call)
 {
 	if (unlikely(stack_strict) && chan && item)
-		fault_search_block(item, chan->item, call, "item");
+		report_block(item, chan->item, call, "item");
 }
 
 /*

@@ -9,8 +9,8 @@
 #include "life/cleanup.h"
 #include "life/returned.h"
 #include "life/spawn.h"
-#include "run/fault.h"
 #include "run/queue.h"
+#include "run/report.h"
 #include "run/thread.h"
 
 /* ---- its function ---- */
@@ -195,7 +195,7 @@ static const struct sley_child_options no_options = { .size = sizeof(no_options)
 
 static int check_spawn(struct sley_scope *scope, const struct sley_child_options *options, int (*fn)(void *), size_t n)
 {
-	int error = scope && fn ? fault_check(scope, "sley_scope_spawn", "scope") : -EINVAL;
+	int error = scope && fn ? check_shared(scope, "sley_scope_spawn", "scope") : -EINVAL;
 	if (error)
 		return error;
 	if (options->size != sizeof(*options) || (options->task && options->task->size != sizeof(*options->task)))

@@ -3,9 +3,9 @@
 #include "sync/children.h"
 
 #include "base/race.h"
-#include "run/fault.h"
 #include "run/park.h"
 #include "run/queue.h"
+#include "run/report.h"
 
 #define BATCH 64u /* children that are cancelled under one holding of the lock */
 

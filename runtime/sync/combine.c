@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "run/fault.h"
+#include "run/report.h"
 #include "sync/derivation.h"
 
 enum combine_kind { ALL, ANY, RACE };
@@ -102,7 +102,7 @@ static int combine_new(struct sley_future **future, struct sley_future *const *f
 static int enter(struct sley_future *const *futures, size_t n, const char *call)
 {
 	for (size_t i = 0; i < n; i++) {
-		int error = futures[i] ? fault_check(futures[i], call, "future") : -EINVAL;
+		int error = futures[i] ? check_shared(futures[i], call, "future") : -EINVAL;
 		if (error)
 			return error;
 	}

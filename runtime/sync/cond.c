@@ -13,10 +13,10 @@
  */
 #include <errno.h>
 
-#include "run/fault.h"
 #include "run/owned.h"
 #include "run/park.h"
 #include "run/queue.h"
+#include "run/report.h"
 #include "sync/mutex.h"
 
 static struct lock *inner(struct sley_cond *cond)
@@ -48,15 +48,15 @@ static int wait_for_signal(struct task *task, void *object, int64_t mutex_addres
 
 int sley_cond_wait(struct sley_cond *cond, struct sley_mutex *mutex, sley_time deadline)
 {
-	int error = fault_object(cond, "sley_cond_wait", "condition");
-	if (error || (error = fault_object(mutex, "sley_cond_wait", "mutex")) != 0)
+	int error = check_object(cond, "sley_cond_wait", "condition");
+	if (error || (error = check_object(mutex, "sley_cond_wait", "mutex")) != 0)
 		return error;
 	return park_call(wait_for_signal, cond, (int64_t)(intptr_t)mutex, deadline, __builtin_return_address(0));
 }
 
 int sley_cond_signal(struct sley_cond *cond)
 {
-	int error = fault_object(cond, "sley_cond_signal", "condition");
+	int error = check_object(cond, "sley_cond_signal", "condition");
 	if (error || (error = thread_visit()) != 0)
 		return error;
 	lock_take(inner(cond));
@@ -70,7 +70,7 @@ int sley_cond_signal(struct sley_cond *cond)
 
 int sley_cond_broadcast(struct sley_cond *cond)
 {
-	int error = fault_object(cond, "sley_cond_broadcast", "condition");
+	int error = check_object(cond, "sley_cond_broadcast", "condition");
 	if (error || (error = thread_visit()) != 0)
 		return error;
 	struct task_list list = { 0 };

@@ -3,8 +3,8 @@
 /* Event: a flag, and who waits for it to be set. */
 #include <errno.h>
 
-#include "run/fault.h"
 #include "run/park.h"
+#include "run/report.h"
 
 static struct lock *inner(struct sley_event *event)
 {
@@ -15,7 +15,7 @@ static struct lock *inner(struct sley_event *event)
 static int change(struct sley_event *event, unsigned set, const char *call)
 {
 	struct task_list woken = { 0 };
-	int error = fault_object(event, call, "event");
+	int error = check_object(event, call, "event");
 	if (error || (error = thread_visit()) != 0)
 		return error;
 	lock_take(inner(event));
@@ -52,6 +52,6 @@ static int wait_until_set(struct task *task, void *object, int64_t unused, sley_
 
 int sley_event_wait(struct sley_event *event, sley_time deadline)
 {
-	int error = fault_object(event, "sley_event_wait", "event");
+	int error = check_object(event, "sley_event_wait", "event");
 	return error ? error : park_call(wait_until_set, event, 0, deadline, __builtin_return_address(0));
 }

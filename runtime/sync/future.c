@@ -7,8 +7,8 @@
 #include <string.h>
 
 #include "base/race.h"
-#include "run/fault.h"
 #include "run/park.h"
+#include "run/report.h"
 
 /* ---- making and freeing ---- */
 
@@ -66,7 +66,7 @@ int future_enter(const struct sley_future *future, const char *call)
 {
 	if (!future)
 		return -EINVAL;
-	int error = fault_check(future, call, "future");
+	int error = check_shared(future, call, "future");
 	if (error || (error = thread_visit()) != 0)
 		return error;
 	if (future->run == scheduler.run)
@@ -184,7 +184,7 @@ NOINLINE static int await_in_thread(struct sley_future *future, void *result, sl
 int sley_await(struct sley_future *future, void *result, sley_time deadline)
 {
 	struct task *task = task_self();
-	int error = future ? fault_check(future, "sley_await", "future") : -EINVAL;
+	int error = future ? check_shared(future, "sley_await", "future") : -EINVAL;
 	if (unlikely(error))
 		return error;
 	if (future_state(future) == FUTURE_DONE) {
@@ -203,7 +203,7 @@ int sley_await(struct sley_future *future, void *result, sley_time deadline)
 
 int sley_future_ready(const struct sley_future *future)
 {
-	int error = future ? fault_check(future, "sley_future_ready", "future") : -EINVAL;
+	int error = future ? check_shared(future, "sley_future_ready", "future") : -EINVAL;
 	return error ? error : future_state(future) == FUTURE_DONE;
 }
 

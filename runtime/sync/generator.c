@@ -130,7 +130,7 @@ int sley_gen_yield(const void *item)
 		return -EPERM;
 	if (!item && extra->generator->item > 0)
 		return -EFAULT;
-	fault_search(item, extra->generator->item, "sley_gen_yield", "item");
+	check_block(item, extra->generator->item, "sley_gen_yield", "item");
 	return yield(task, extra->generator, item, __builtin_return_address(0));
 }
 
@@ -298,7 +298,7 @@ int sley_gen_new_at(struct sley_site *site, struct sley_gen **result, int (*fn)(
 
 static int check(const struct sley_gen *gen, const char *call)
 {
-	return gen ? fault_check(gen, call, "generator") : -EINVAL;
+	return gen ? check_shared(gen, call, "generator") : -EINVAL;
 }
 
 /* From a plain thread, which waits itself. Apart: a thread's record is no part of a task's live bytes. */

@@ -3,9 +3,9 @@
 /* Wait group: a count, and who waits for it to be zero. */
 #include <errno.h>
 
-#include "run/fault.h"
 #include "run/park.h"
 #include "run/queue.h"
+#include "run/report.h"
 
 static struct lock *inner(struct sley_group *group)
 {
@@ -16,7 +16,7 @@ int sley_group_add(struct sley_group *group, int64_t n)
 {
 	struct task_list list = { 0 };
 	int64_t sum;
-	int error = fault_object(group, "sley_group_add", "group");
+	int error = check_object(group, "sley_group_add", "group");
 	if (error || (error = thread_visit()) != 0)
 		return error;
 	lock_take(inner(group));
@@ -52,6 +52,6 @@ static int wait_for_zero(struct task *task, void *object, int64_t unused, sley_t
 
 int sley_group_wait(struct sley_group *group, sley_time deadline)
 {
-	int error = fault_object(group, "sley_group_wait", "group");
+	int error = check_object(group, "sley_group_wait", "group");
 	return error ? error : park_call(wait_for_zero, group, 0, deadline, __builtin_return_address(0));
 }

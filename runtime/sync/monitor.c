@@ -15,9 +15,9 @@
 
 #include "base/list.h"
 #include "base/race.h"
-#include "run/fault.h"
 #include "run/park.h"
 #include "run/queue.h"
+#include "run/report.h"
 #include "run/thread.h"
 #include "run/worker.h"
 
@@ -317,7 +317,7 @@ int sley_monitor_new(struct sley_monitor **result)
 static int call(struct sley_monitor *monitor, const char *name, int (*fn)(struct sley_monitor *, sley_task),
 		sley_task id)
 {
-	int error = monitor ? fault_check(monitor, name, "monitor") : -EINVAL;
+	int error = monitor ? check_shared(monitor, name, "monitor") : -EINVAL;
 	if (error || (error = thread_visit()) != 0)
 		return error;
 	error = fn(monitor, id);
@@ -351,7 +351,7 @@ int sley_monitor_wait(struct sley_monitor *monitor, struct sley_end *end, sley_t
 	struct task *task = task_self();
 	if (!monitor || !end)
 		return -EINVAL;
-	int error = fault_check(monitor, "sley_monitor_wait", "monitor");
+	int error = check_shared(monitor, "sley_monitor_wait", "monitor");
 	if (error)
 		return error;
 	if (unlikely(!task))

@@ -29,10 +29,10 @@
 #include <errno.h>
 
 #include "base/clock.h"
-#include "run/fault.h"
 #include "run/owned.h"
 #include "run/park.h"
 #include "run/queue.h"
+#include "run/report.h"
 
 #define QUEUED   ((uint64_t)1 << 63) /* ids are positive */
 #define STARVING NS_PER_MS
@@ -150,7 +150,7 @@ int sley_mutex_lock(struct sley_mutex *mutex, sley_time deadline)
 {
 	struct worker *worker = this_worker;
 	if (unlikely(!mutex || stack_is_copying(mutex)))
-		return fault_object(mutex, "sley_mutex_lock", "mutex");
+		return check_object(mutex, "sley_mutex_lock", "mutex");
 	if (unlikely(!worker || !worker->task))
 		return lock_in_thread(mutex, deadline);
 	if (unlikely(worker->budget == 0))
@@ -177,7 +177,7 @@ int mutex_lock_again(struct task *task, struct sley_mutex *mutex, const void *pc
 
 int sley_mutex_trylock(struct sley_mutex *mutex)
 {
-	int error = fault_object(mutex, "sley_mutex_trylock", "mutex");
+	int error = check_object(mutex, "sley_mutex_trylock", "mutex");
 	if (error)
 		return error;
 	uint64_t me = park_caller(&error);
@@ -214,7 +214,7 @@ static bool pass_on(struct sley_mutex *mutex, uint64_t me, int64_t now, struct t
 NOINLINE static int unlock_slow(struct sley_mutex *mutex, uint64_t me)
 {
 	struct task *next = NULL;
-	int error = fault_object(mutex, "sley_mutex_unlock", "mutex");
+	int error = check_object(mutex, "sley_mutex_unlock", "mutex");
 	if (error)
 		return error;
 	if (!mutex_is_mine(mutex, me))

@@ -12,9 +12,9 @@
 
 #include "base/race.h"
 #include "life/shield.h"
-#include "run/fault.h"
 #include "run/park.h"
 #include "run/queue.h"
+#include "run/report.h"
 
 #define DONE   ((uint64_t)1 << 63) /* ids are positive */
 #define RUNNER 1                   /* the caller is to run the function */
@@ -79,7 +79,7 @@ SHIELD(sley_once)
 int sley_once(struct sley_once *once, int (*fn)(void *), void *arg, sley_time deadline)
 {
 	SHIELDED(sley_once);
-	int error = fault_object(once, "sley_once", "once");
+	int error = check_object(once, "sley_once", "once");
 	if (error)
 		return error;
 	if (likely(is_done(once)))

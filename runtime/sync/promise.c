@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "run/fault.h"
+#include "run/report.h"
 #include "sync/future.h"
 
 static struct sley_future *future_of(struct sley_promise *promise)
@@ -44,7 +44,7 @@ static int resolve(struct sley_future *future, const void *value, struct todo *t
 		return -EALREADY;
 	if (future->size > 0)
 		memcpy(future->value, value, future->size);
-	fault_search(value, future->size, "sley_promise_resolve", "value");
+	check_block(value, future->size, "sley_promise_resolve", "value");
 	future_publish(future, 0, todo);
 	return 0;
 }

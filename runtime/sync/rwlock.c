@@ -16,9 +16,9 @@
  */
 #include <errno.h>
 
-#include "run/fault.h"
 #include "run/owned.h"
 #include "run/park.h"
+#include "run/report.h"
 
 static struct lock *inner(struct sley_rwlock *rwlock)
 {
@@ -106,21 +106,21 @@ static int noted(int error, const struct sley_rwlock *rwlock, const void *pc)
 
 int sley_rwlock_rdlock(struct sley_rwlock *rwlock, sley_time deadline)
 {
-	int error = fault_object(rwlock, "sley_rwlock_rdlock", "rwlock");
+	int error = check_object(rwlock, "sley_rwlock_rdlock", "rwlock");
 	const void *pc = __builtin_return_address(0);
 	return error ? error : noted(park_call(lock_for, rwlock, false, deadline, pc), rwlock, pc);
 }
 
 int sley_rwlock_wrlock(struct sley_rwlock *rwlock, sley_time deadline)
 {
-	int error = fault_object(rwlock, "sley_rwlock_wrlock", "rwlock");
+	int error = check_object(rwlock, "sley_rwlock_wrlock", "rwlock");
 	const void *pc = __builtin_return_address(0);
 	return error ? error : noted(park_call(lock_for, rwlock, true, deadline, pc), rwlock, pc);
 }
 
 static int try_now(struct sley_rwlock *rwlock, bool writing, const char *call)
 {
-	int error = fault_object(rwlock, call, "rwlock");
+	int error = check_object(rwlock, call, "rwlock");
 	if (error)
 		return error;
 	uint64_t me = park_caller(&error);
@@ -149,7 +149,7 @@ int sley_rwlock_trywrlock(struct sley_rwlock *rwlock)
 int sley_rwlock_unlock(struct sley_rwlock *rwlock)
 {
 	struct task_list woken = { 0 };
-	int error = fault_object(rwlock, "sley_rwlock_unlock", "rwlock");
+	int error = check_object(rwlock, "sley_rwlock_unlock", "rwlock");
 	if (error)
 		return error;
 	uint64_t me = park_caller(&error);

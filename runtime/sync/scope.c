@@ -3,8 +3,8 @@
 /* The owner's calls: opening a scope, waiting, closing, cancelling. See sync/children.h. */
 #include <errno.h>
 
-#include "run/fault.h"
 #include "run/park.h"
+#include "run/report.h"
 #include "run/thread.h"
 #include "sync/child.h"
 #include "sync/supervise.h"
@@ -135,7 +135,7 @@ static int check_owner(struct sley_scope *scope, const char *call)
 		return outside_error();
 	if (!scope)
 		return -EINVAL;
-	int error = fault_check(scope, call, "scope");
+	int error = check_shared(scope, call, "scope");
 	if (error)
 		return error;
 	return scope->owner == task ? 0 : -EPERM;
@@ -177,7 +177,7 @@ int sley_scope_cancel(struct sley_scope *scope)
 	int error = thread_visit();
 	if (error)
 		return error;
-	error = fault_object(scope, "sley_scope_cancel", "scope");
+	error = check_object(scope, "sley_scope_cancel", "scope");
 	if (error == 0)
 		cancel(scope);
 	thread_depart();

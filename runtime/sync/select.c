@@ -13,9 +13,9 @@
  */
 #include <errno.h>
 
-#include "run/fault.h"
 #include "run/park.h"
 #include "run/queue.h"
+#include "run/report.h"
 #include "run/thread.h"
 #include "sync/chan.h"
 
@@ -240,7 +240,7 @@ static int check(const struct sley_case *cases, int n)
 	for (int i = 0; i < n; i++) {
 		if (cases[i].op != SLEY_SEND && cases[i].op != SLEY_RECV)
 			return -EINVAL;
-		int error = fault_check(cases[i].chan, "sley_select", "channel");
+		int error = check_shared(cases[i].chan, "sley_select", "channel");
 		if (error)
 			return error;
 		if (chan_lacks(cases[i].chan, cases[i].from)) /* or `into`, in the same place */

@@ -8,8 +8,8 @@
  */
 #include <errno.h>
 
-#include "run/fault.h"
 #include "run/park.h"
+#include "run/report.h"
 
 static struct lock *inner(struct sley_sem *sem)
 {
@@ -62,7 +62,7 @@ static int acquire_for(struct task *task, void *object, int64_t n, sley_time dea
 
 int sley_sem_acquire(struct sley_sem *sem, int64_t n, sley_time deadline)
 {
-	int error = fault_object(sem, "sley_sem_acquire", "semaphore");
+	int error = check_object(sem, "sley_sem_acquire", "semaphore");
 	if (error)
 		return error;
 	return n < 0 ? -EINVAL : park_call(acquire_for, sem, n, deadline, __builtin_return_address(0));
@@ -70,7 +70,7 @@ int sley_sem_acquire(struct sley_sem *sem, int64_t n, sley_time deadline)
 
 int sley_sem_try_acquire(struct sley_sem *sem, int64_t n)
 {
-	int error = fault_object(sem, "sley_sem_try_acquire", "semaphore");
+	int error = check_object(sem, "sley_sem_try_acquire", "semaphore");
 	if (error == 0 && n < 0)
 		error = -EINVAL;
 	if (error || (error = thread_visit()) != 0)
@@ -86,7 +86,7 @@ int sley_sem_release(struct sley_sem *sem, int64_t n)
 {
 	struct task_list woken = { 0 };
 	int64_t sum;
-	int error = fault_object(sem, "sley_sem_release", "semaphore");
+	int error = check_object(sem, "sley_sem_release", "semaphore");
 	if (error == 0 && n < 0)
 		error = -EINVAL;
 	if (error || (error = thread_visit()) != 0)

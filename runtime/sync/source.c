@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "run/fault.h"
+#include "run/report.h"
 #include "sync/chan.h"
 #include "sync/generator.h"
 #include "sync/stream.h"
@@ -27,7 +27,7 @@ static int chan_drop(void *state, sley_time deadline)
 
 int sley_stream_from_chan(struct sley_stream **stream, struct sley_chan *chan)
 {
-	int error = chan ? fault_check(chan, "sley_stream_from_chan", "channel") : -EINVAL;
+	int error = chan ? check_shared(chan, "sley_stream_from_chan", "channel") : -EINVAL;
 	return error ? error : sley_stream_new(stream, chan_next, chan_drop, chan, SLEY_BY_POINTER, chan->item);
 }
 
@@ -45,7 +45,7 @@ static int gen_drop(void *state, sley_time deadline)
 
 int sley_stream_from_gen(struct sley_stream **stream, struct sley_gen *gen)
 {
-	int error = gen ? fault_check(gen, "sley_stream_from_gen", "generator") : -EINVAL;
+	int error = gen ? check_shared(gen, "sley_stream_from_gen", "generator") : -EINVAL;
 	return error ? error : sley_stream_new(stream, gen_next, gen_drop, gen, SLEY_BY_POINTER, generator_item(gen));
 }
 

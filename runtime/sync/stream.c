@@ -52,7 +52,7 @@ int stage_free(struct stage *stage, sley_time deadline)
 int stream_enter(struct sley_stream *stream, const char *call)
 {
 	unsigned idle = 0;
-	int error = stream ? fault_check(stream, call, "stream") : -EINVAL;
+	int error = stream ? check_shared(stream, call, "stream") : -EINVAL;
 	if (error)
 		return error;
 	return cas(&stream->busy, &idle, 1, acquire, relaxed) ? 0 : -EBUSY; /* pairs with stream_leave() */

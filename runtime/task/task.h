@@ -35,7 +35,7 @@ _Static_assert(SLEY_REGION_WORKERS <= 256 && SLEY_REGION_SITES <= 65536, "struct
 #define TASK_GRANTED 2u /* it sits in a run queue and holds its slot */
 #define TASK_STARTED 4u
 #define TASK_THREAD  8u   /* a plain thread that waits, see run/thread.h; constant */
-#define TASK_NESTED  128u /* a thread of a pool waits for its end, see io/pool.h; constant */
+#define TASK_NESTED  128u /* a thread of a pool waits for its end, see io/jobs.h; constant */
 /* fate */
 #define TASK_DETACHED 1u /* nobody will join it, or somebody has */
 #define TASK_ENDED    2u /* its function has returned and its stack is left */

@@ -8,7 +8,7 @@
 
 #include "base/check.h"
 #include "base/descriptor.h"
-#include "run/fault.h"
+#include "run/report.h"
 
 int64_t hold_long = NS_PER_SEC;
 
@@ -75,7 +75,7 @@ static void report(struct worker *worker, const struct slot *slot, int64_t now)
 		return; /* it has just come back */
 	count_here(SLEY_COUNTER_slot_blocks, 1);
 	unsigned n = waiters_of(slot);
-	if (n == 0 || !fault_first_time(told, site))
+	if (n == 0 || !report_first_time(told, site))
 		return;
 	complain(
 		"%s, has kept its stack for %lld ms, %s, while %u task%s that share%s it want%s to run: give it a private "

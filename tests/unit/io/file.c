@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #include "base/atomic.h"
-#include "io/pool.h"
+#include "io/jobs.h"
 
 #define MIB ((size_t)1 << 20)
 
@@ -140,7 +140,7 @@ static int main_cached(void *arg)
 		REQUIRE(sley_pread(fd, bytes, sizeof(bytes), 0, 0) == sizeof(bytes));
 	REQUIRE(sley_cancel(sley_self()) == 0);
 	REQUIRE(sley_pread(fd, bytes, sizeof(bytes), 0, SLEY_NEVER) == sizeof(bytes));
-	REQUIRE(load(&pools[POOL_BLOCKING].threads, relaxed) == 0);
+	REQUIRE(load(&jobs_of[POOL_BLOCKING].threads, relaxed) == 0);
 	close(fd);
 	return 0;
 }

@@ -571,7 +571,8 @@ static int main_separate(void *arg)
 	}
 	await(&began, 2);
 	REQUIRE(sley_offload_with(&cpu, square, &numbers, sizeof(numbers), SOON) == 0 && numbers.out == 25);
-	REQUIRE(load(&pools[POOL_BLOCKING].threads, relaxed) == 2 && load(&pools[POOL_COMPUTE].threads, relaxed) == 1);
+	REQUIRE(load(&jobs_of[POOL_BLOCKING].threads, relaxed) == 2 &&
+		load(&jobs_of[POOL_COMPUTE].threads, relaxed) == 1);
 	REQUIRE(began == 3); /* the third is queued still */
 	open_gate(3);
 	for (unsigned i = 0; i < 3; i++)
@@ -597,13 +598,13 @@ struct ending {
 /* Opens the gate when sley_run() waits for the pool: the jobs have lost their tasks by then. */
 static void *open_late(void *arg)
 {
-	struct pool *pool = &pools[POOL_BLOCKING];
+	struct jobs *jobs = &jobs_of[POOL_BLOCKING];
 	bool stopping;
 	do {
 		usleep(1000);
-		lock_take(&pool->lock);
-		stopping = pool->stopping;
-		lock_drop(&pool->lock);
+		lock_take(&jobs->lock);
+		stopping = jobs->stopping;
+		lock_drop(&jobs->lock);
 	} while (!stopping);
 	open_gate(1);
 	return NULL;
@@ -818,12 +819,12 @@ static int main_race_many(void *arg)
 	}
 	for (unsigned i = 0; i < TASKS; i++)
 		REQUIRE(sley_join(tasks[i], SOON) == 0);
-	struct pool *pool = &pools[POOL_BLOCKING];
+	struct jobs *jobs = &jobs_of[POOL_BLOCKING];
 	await_rest();
-	lock_take(&pool->lock);
-	REQUIRE(pool->length == 0 && pool->handed == 0 && !pool->waiters.head);
-	REQUIRE(list_is_empty(&pool->queued) && list_is_empty(&pool->taken) && pool->threads <= 2);
-	lock_drop(&pool->lock);
+	lock_take(&jobs->lock);
+	REQUIRE(jobs->length == 0 && jobs->handed == 0 && !jobs->waiters.head);
+	REQUIRE(list_is_empty(&jobs->queued) && list_is_empty(&jobs->taken) && jobs->threads <= 2);
+	lock_drop(&jobs->lock);
 	return 0;
 }
 

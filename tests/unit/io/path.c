@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "base/atomic.h"
-#include "io/pool.h"
+#include "io/jobs.h"
 
 static char directory[] = "/tmp/sley-test-path-XXXXXX";
 
@@ -169,12 +169,13 @@ static int main_fifo(void *arg)
 	REQUIRE(sley_open(in("fifo"), O_RDONLY, 0, sley_in(SLEY_MS(5))) == -ETIMEDOUT); /* there is no writer */
 	int writer;
 	while ((writer = open(in("fifo"), O_WRONLY | O_NONBLOCK | O_CLOEXEC)) < 0) {
-		if (load(&pools[POOL_BLOCKING].active, acquire) == 0) /* it never began: so be it */
+		if (load(&jobs_of[POOL_BLOCKING].active, acquire) == 0) /* it never began: so be it */
 			break;
 		REQUIRE(errno == ENXIO && sley_now() < deadline);
 		sley_yield();
 	}
-	while (load(&pools[POOL_BLOCKING].active, acquire) > 0) { /* the thread's open goes on, now that there is one */
+	while (load(&jobs_of[POOL_BLOCKING].active, acquire) >
+	       0) { /* the thread's open goes on, now that there is one */
 		REQUIRE(sley_now() < deadline);
 		sley_yield();
 	}
@@ -210,7 +211,7 @@ TASK_TEST(race, 1, 2)
 			REQUIRE(sley_close(fd) == 0);
 		}
 	}
-	while (load(&pools[POOL_BLOCKING].active, acquire) > 0) {
+	while (load(&jobs_of[POOL_BLOCKING].active, acquire) > 0) {
 		REQUIRE(sley_now() < deadline);
 		sley_yield();
 	}

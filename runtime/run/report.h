@@ -4,8 +4,8 @@
  * The checks of addresses that a call is given. What several tasks use must not lie on a copying stack: -EFAULT. What
  * travels by value had better not hold addresses of the sender's: said in strict mode.
  */
-#ifndef RUN_FAULT_H
-#define RUN_FAULT_H
+#ifndef RUN_REPORT_H
+#define RUN_REPORT_H
 
 #include <errno.h>
 
@@ -16,7 +16,7 @@
  * Reports `p`, handed to `call` as `what`: one line on stderr, once per spawn site of the calling task. Returns
  * -EFAULT.
  */
-int fault_report(const void *p, const char *call, const char *what, const char *remedy);
+int report_shared(const void *p, const char *call, const char *what, const char *remedy);
 
 /* "task 7 name, spawned at file.c:12 as function" in `text`, which is returned. Signal-safe. */
 #define TASK_TEXT 256
@@ -26,30 +26,30 @@ const char *task_text(char text[TASK_TEXT], uint64_t id, uint32_t site);
 typedef uint64_t told_sites[SLEY_REGION_SITES / 64];
 
 /* Whether this is the first time for the site: messages come once for each. */
-bool fault_first_time(told_sites told, uint32_t site);
+bool report_first_time(told_sites told, uint32_t site);
 
 #define SHARED_REMEDY "put it on the heap, into a static, or onto a private stack"
 
 /* 0, or -EFAULT if the shared object lies on a copying stack. */
-static inline int fault_check(const void *object, const char *call, const char *what)
+static inline int check_shared(const void *object, const char *call, const char *what)
 {
-	return likely(!stack_is_copying(object)) ? 0 : fault_report(object, call, what, SHARED_REMEDY);
+	return likely(!stack_is_copying(object)) ? 0 : report_shared(object, call, what, SHARED_REMEDY);
 }
 
 /* The same for what must be there: -EINVAL for null. */
-static inline int fault_object(const void *object, const char *call, const char *what)
+static inline int check_object(const void *object, const char *call, const char *what)
 {
-	return likely(object != NULL) ? fault_check(object, call, what) : -EINVAL;
+	return likely(object != NULL) ? check_shared(object, call, what) : -EINVAL;
 }
 
 /* Reports the first word of the block that is the address of something live on the calling task's copying stack. */
-void fault_search_block(const void *block, size_t n, const char *call, const char *what);
+void report_block(const void *block, size_t n, const char *call, const char *what);
 
 /* In strict mode: searches a block that `call` is about to copy for others. It is copied all the same. */
-static inline void fault_search(const void *block, size_t n, const char *call, const char *what)
+static inline void check_block(const void *block, size_t n, const char *call, const char *what)
 {
 	if (unlikely(stack_strict))
-		fault_search_block(block, n, call, what);
+		report_block(block, n, call, what);
 }
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /* The pools' threads: how many there are, when they start and end, and what happens when none can be started. */
-#include "io/pool.h"
+#include "io/jobs.h"
 
 #include "tests/unit/run.h"
 
@@ -86,11 +86,11 @@ static void begin(void)
 	memset(call_error, 0x55, sizeof(call_error));
 }
 
-static struct pool *const pool = &pools[POOL_BLOCKING];
+static struct jobs *const jobs = &jobs_of[POOL_BLOCKING];
 
 static unsigned threads(void)
 {
-	return load(&pool->threads, relaxed);
+	return load(&jobs->threads, relaxed);
 }
 
 static void await_resting(unsigned n)
@@ -100,9 +100,9 @@ static void await_resting(unsigned n)
 	do {
 		REQUIRE(sley_now() < deadline);
 		sley_yield();
-		lock_take(&pool->lock);
-		resting = pool->resting;
-		lock_drop(&pool->lock);
+		lock_take(&jobs->lock);
+		resting = jobs->resting;
+		lock_drop(&jobs->lock);
 	} while (resting != n);
 }
 
@@ -149,16 +149,16 @@ static int main_shrink(void *arg)
 {
 	for (unsigned round = 0; round < 3; round++) {
 		begin();
-		store(&pool_idle_time, SLEY_SEC(600), relaxed);
+		store(&jobs_idle_time, SLEY_SEC(600), relaxed);
 		for (intptr_t i = 0; i < LIMIT; i++)
 			REQUIRE(sley_go(call_gate, (void *)i) == 0);
 		await(&inside, LIMIT);
-		store(&pool_idle_time, SLEY_MS(1), relaxed);
+		store(&jobs_idle_time, SLEY_MS(1), relaxed);
 		for (unsigned i = 0; i < LIMIT; i++)
 			sem_post(&gate);
 		await(&done, LIMIT);
-		await(&pool->threads, 0); /* all have ended */
-		store(&pool_idle_time, SLEY_SEC(600), relaxed);
+		await(&jobs->threads, 0); /* all have ended */
+		store(&jobs_idle_time, SLEY_SEC(600), relaxed);
 		REQUIRE(sley_offload(do_nothing, NULL, 0, SOON) == 0); /* and come back */
 		await_resting(1);
 		REQUIRE(threads() == 1);
@@ -170,9 +170,9 @@ static int main_shrink(void *arg)
 TEST(shrink)
 {
 	struct sley_options o = { .size = sizeof(o), .workers = 1, .offload_threads = LIMIT };
-	int64_t before = pool_idle_time;
+	int64_t before = jobs_idle_time;
 	run_with(main_shrink, NULL, &o);
-	pool_idle_time = before;
+	jobs_idle_time = before;
 }
 
 /*
@@ -183,7 +183,7 @@ TEST(shrink)
 static int main_race_idle(void *arg)
 {
 	for (long i = 0; i < test_scale(5000); i++) {
-		store(&pool_idle_time, SLEY_US(i % 50), relaxed);
+		store(&jobs_idle_time, SLEY_US(i % 50), relaxed);
 		REQUIRE(sley_offload(do_nothing, NULL, 0, SOON) == 0);
 		for (long spin = i * 7 % 700; spin > 0; spin--)
 			cpu_relax();
@@ -193,24 +193,24 @@ static int main_race_idle(void *arg)
 
 TEST(race_idle)
 {
-	int64_t before = pool_idle_time;
+	int64_t before = jobs_idle_time;
 	run(main_race_idle, 1);
 	run(main_race_idle, 2);
-	pool_idle_time = before;
+	jobs_idle_time = before;
 }
 
 static int main_no_thread(void *arg)
 {
-	store(&pool_test_fail, 1, relaxed);
+	store(&jobs_test_fail, 1, relaxed);
 	for (intptr_t i = 0; i < 32; i++)
 		REQUIRE(sley_go(call_nothing, (void *)i) == 0);
 	await(&done, 32); /* also those that waited for a place */
 	for (unsigned i = 0; i < 32; i++)
 		REQUIRE(call_error[i] == -EAGAIN);
-	lock_take(&pool->lock);
-	REQUIRE(pool->threads == 0 && pool->coming == 0 && pool->length == 0 && pool->handed == 0);
-	lock_drop(&pool->lock);
-	store(&pool_test_fail, 0, relaxed);
+	lock_take(&jobs->lock);
+	REQUIRE(jobs->threads == 0 && jobs->coming == 0 && jobs->length == 0 && jobs->handed == 0);
+	lock_drop(&jobs->lock);
+	store(&jobs_test_fail, 0, relaxed);
 	REQUIRE(sley_offload(do_nothing, NULL, 0, SOON) == 0);
 	return 0;
 }
@@ -228,7 +228,7 @@ TEST(no_thread)
 static int main_few_threads(void *arg)
 {
 	REQUIRE(sley_offload(do_nothing, NULL, 0, SOON) == 0); /* there is one */
-	store(&pool_test_fail, 1, relaxed);
+	store(&jobs_test_fail, 1, relaxed);
 	for (intptr_t i = 0; i < 32; i++)
 		REQUIRE(sley_go(call_gate, (void *)i) == 0);
 	await(&inside, 1);
@@ -238,7 +238,7 @@ static int main_few_threads(void *arg)
 	for (unsigned i = 0; i < 32; i++)
 		REQUIRE(call_error[i] == 0);
 	REQUIRE(most == 1 && threads() == 1);
-	store(&pool_test_fail, 0, relaxed);
+	store(&jobs_test_fail, 0, relaxed);
 	return 0;
 }
 
@@ -290,7 +290,7 @@ static void call_chain(void *arg)
 }
 
 /* At most `limit` threads that are not away are left in the pool. */
-static void check_calm(struct pool *p)
+static void check_calm(struct jobs *p)
 {
 	lock_take(&p->lock);
 	REQUIRE(p->away == 0 && p->coming == 0 && p->length == 0 && p->nested_length == 0 && p->handed == 0);
@@ -321,7 +321,7 @@ static int main_nested_calm(void *arg)
 	for (unsigned i = 0; i < 4; i++) /* the calls that follow find the limit again */
 		REQUIRE(sley_offload(do_nothing, NULL, 0, SOON) == 0);
 	await_resting(1);
-	check_calm(pool);
+	check_calm(jobs);
 	return 0;
 }
 
@@ -335,9 +335,9 @@ TEST(nested)
 	}
 	o.workers = 1;
 	begin();
-	int64_t before = pool_idle_time;
+	int64_t before = jobs_idle_time;
 	run_with(main_nested_calm, NULL, &o);
-	pool_idle_time = before;
+	jobs_idle_time = before;
 }
 
 static struct sley_chan *gate_chan;
@@ -390,12 +390,12 @@ static int main_away_failed(void *arg)
 	REQUIRE(sley_chan_new(&gate_chan, 0, 0) == 0);
 	REQUIRE(sley_go(call_wait, (void *)0) == 0);
 	await(&inside, 1);
-	store(&pool_test_fail, 1, relaxed);
+	store(&jobs_test_fail, 1, relaxed);
 	REQUIRE(sley_go(call_nothing, (void *)1) == 0);
 	REQUIRE(sley_go(call_nothing, (void *)2) == 0);
 	await(&done, 2);
 	REQUIRE(call_error[1] == -EAGAIN && call_error[2] == -EAGAIN);
-	store(&pool_test_fail, 0, relaxed);
+	store(&jobs_test_fail, 0, relaxed);
 	REQUIRE(sley_offload(do_nothing, NULL, 0, SOON) == 0);
 	REQUIRE(sley_chan_send(gate_chan, NULL, SOON) == 0);
 	await(&done, 3);
@@ -416,11 +416,11 @@ static int main_retry(void *arg)
 {
 	REQUIRE(sley_go(call_gate, (void *)0) == 0);
 	await(&inside, 1);
-	store(&pool_test_fail, 1, relaxed);
+	store(&jobs_test_fail, 1, relaxed);
 	REQUIRE(sley_go(call_nothing, (void *)1) == 0);
-	await(&pool->short_of, 1); /* it tried in vain: the call waits for the first one */
+	await(&jobs->short_of, 1); /* it tried in vain: the call waits for the first one */
 	REQUIRE(load(&done, relaxed) == 0);
-	store(&pool_test_fail, 0, relaxed);
+	store(&jobs_test_fail, 0, relaxed);
 	await(&done, 1); /* although nobody has come since */
 	REQUIRE(call_error[1] == 0 && load(&inside, relaxed) == 1);
 	sem_post(&gate);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
-#include "run/fault.h"
+#include "run/report.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -11,7 +11,7 @@
 
 static told_sites told_refused, told_searched;
 
-bool fault_first_time(told_sites told, uint32_t site)
+bool report_first_time(told_sites told, uint32_t site)
 {
 	uint64_t bit = (uint64_t)1 << site % 64;
 	return !(fetch_or(&told[site / 64], bit, relaxed) & bit);
@@ -33,14 +33,14 @@ const char *task_text(char text[TASK_TEXT], uint64_t id, uint32_t site)
 	return text;
 }
 
-int fault_report(const void *p, const char *call, const char *what, const char *remedy)
+int report_shared(const void *p, const char *call, const char *what, const char *remedy)
 {
 	struct task *task = task_self();
 	uint32_t site = task ? task->site : 0;
 	if (load(&scheduler.forked, relaxed)) /* a copy of the stack is the child's alone; nor is the region there */
 		return -ECHILD;
 	count_here(SLEY_COUNTER_faults, 1);
-	if (!fault_first_time(told_refused, site))
+	if (!report_first_time(told_refused, site))
 		return -EFAULT;
 	char text[TASK_TEXT];
 	complain("%s: the %s %p lies on a copying stack, where it is no longer when its task is parked (%s): %s", call,
@@ -52,7 +52,7 @@ int fault_report(const void *p, const char *call, const char *what, const char *
  * Live: from this frame up. What lies below is no longer anything, and stale frame pointers into it are everywhere in
  * buffers that were not filled.
  */
-void fault_search_block(const void *block, size_t n, const char *call, const char *what)
+void report_block(const void *block, size_t n, const char *call, const char *what)
 {
 	struct task *task = task_self();
 	if (!task || !stack_is_copying(task->tenant.slot->low))
@@ -63,7 +63,7 @@ void fault_search_block(const void *block, size_t n, const char *call, const cha
 		if (word - low >= top - low)
 			continue;
 		char text[TASK_TEXT];
-		if (fault_first_time(told_searched, task->site))
+		if (report_first_time(told_searched, task->site))
 			complain("%s: the %s holds at offset %zu the address %p, which is on the sender's copying "
 				 "stack (%s): nobody else may use it: put what it points to on the heap, into a "
 				 "static or onto a private stack, or send the value itself",
