@@ -163,25 +163,25 @@ static void check_planted(const char *kind, const char *path, int syscall)
 /* ---- the tests ---- */
 
 /* A task sleeps in nanosleep (glibc calls clock_nanosleep). */
-static void test_nanosleep(void **state)
+TEST(nanosleep)
 {
 	check_planted("nanosleep", NULL, SYS_clock_nanosleep);
 }
 
 /* A task reads a pipe that another thread fills later. */
-static void test_pipe(void **state)
+TEST(pipe)
 {
 	check_planted("pipe", NULL, SYS_read);
 }
 
 /* A task waits on a futex. */
-static void test_futex(void **state)
+TEST(futex)
 {
 	check_planted("futex", NULL, SYS_futex);
 }
 
 /* A task opens a FIFO that has no writer yet; the path is recorded with the block. */
-static void test_fifo(void **state)
+TEST(fifo)
 {
 	char directory[] = "/tmp/sley-fifo-XXXXXX", path[64];
 	struct run run;
@@ -199,7 +199,7 @@ static void test_fifo(void **state)
 }
 
 /* A task calls fsync on a file system that takes 20 ms for it; the descriptor's file is recorded with the block. */
-static void test_fsync(void **state)
+TEST(fsync)
 {
 	struct slowfs fs;
 	struct stat st;
@@ -219,7 +219,7 @@ static void test_fsync(void **state)
 }
 
 /* A task touches pages of a mapped file that have to be read first, from a file system that takes 20 ms for each. */
-static void test_fault(void **state)
+TEST(fault)
 {
 	struct slowfs fs;
 	struct run run;
@@ -233,7 +233,7 @@ static void test_fault(void **state)
 }
 
 /* A hundred equal calls in a loop, nothing between them, are a hundred blocks. */
-static void test_loop(void **state)
+TEST(loop)
 {
 	struct run run;
 	run_planted(&run, "nanosleep", "100", NULL, SYS_clock_nanosleep);
@@ -244,7 +244,7 @@ static void test_loop(void **state)
 }
 
 /* One call that sleeps several times is one block: fsync on a disk, which waits for data, journal and flush in turn. */
-static void test_several_sleeps(void **state)
+TEST(several_sleeps)
 {
 	const char *path = test_build_path("fsync.tmp");
 	struct run run;
@@ -292,7 +292,7 @@ static void compile_moved(const char *source, const char *program)
 }
 
 /* The same program with the call on another line: the line that is named moves with it. */
-static void test_moved_call(void **state)
+TEST(moved_call)
 {
 	char directory[] = "/tmp/sley-moved-XXXXXX", source[64], program[64];
 	char *argv[] = { program, "nanosleep", COUNT, NULL };
@@ -310,16 +310,4 @@ static void test_moved_call(void **state)
 	unlink(source);
 	unlink(program);
 	rmdir(directory);
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_nanosleep),  cmocka_unit_test(test_pipe),
-		cmocka_unit_test(test_futex),      cmocka_unit_test(test_fifo),
-		cmocka_unit_test(test_fsync),      cmocka_unit_test(test_fault),
-		cmocka_unit_test(test_loop),       cmocka_unit_test(test_several_sleeps),
-		cmocka_unit_test(test_moved_call),
-	};
-	return cmocka_run_group_tests(tests, NULL, NULL);
 }

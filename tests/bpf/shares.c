@@ -136,7 +136,7 @@ static void assert_nothing_lost(const struct actor *actor)
 }
 
 /* Made-up places fill the tables of whoever makes them up. */
-static void test_tables(void **state)
+TEST(tables)
 {
 	const struct tracer_config config = { .max_totals = 16, .max_switches = 16 };
 	struct actor loud, quiet;
@@ -176,7 +176,7 @@ static void count_event(void *context, const struct block_record *block)
 }
 
 /* Who floods the ring loses its own events. A poll makes room for as many again. */
-static void test_ring(void **state)
+TEST(ring)
 {
 	const struct tracer_config config = { .min_block_ns = 1, .ring_size = 64 << 10 };
 	struct actor loud, quiet;
@@ -203,7 +203,7 @@ static void test_ring(void **state)
 }
 
 /* Who claims many workers has them as long as nobody else wants the room, and gets it back. */
-static void test_workers(void **state)
+TEST(workers)
 {
 	const struct tracer_config config = { .max_workers = 8 };
 	struct actor loud, quiet;
@@ -232,7 +232,7 @@ static void test_workers(void **state)
 }
 
 /* As many as are told at once; then one must go before another comes. */
-static void test_processes(void **state)
+TEST(processes)
 {
 	uint32_t keys[WATCH_PROCESSES], more;
 	struct fake fake;
@@ -246,15 +246,4 @@ static void test_processes(void **state)
 	assert_int_equal(tracer_watch(tracer, &fake.target, &keys[7]), -ENOSPC);
 	tracer_close(tracer);
 	fake_close(&fake);
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_tables),
-		cmocka_unit_test(test_ring),
-		cmocka_unit_test(test_workers),
-		cmocka_unit_test(test_processes),
-	};
-	return cmocka_run_group_tests_name("shares", tests, NULL, NULL);
 }

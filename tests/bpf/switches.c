@@ -155,7 +155,7 @@ static char set_bpf_stats(char value)
 }
 
 /* Under a mix of everything, each worker's switches by cause add up to what the kernel counted, of both of its kinds. */
-static void test_sums(void **state)
+TEST(sums)
 {
 	struct run run;
 	struct tracer_cost cost;
@@ -214,7 +214,7 @@ static int open_memory(const struct planted *planted)
  * call that the code at that place makes (the runtime's own: on a crowded machine one of its locks may have to wait), or
  * in a page fault that the kernel says it had to read from a disk.
  */
-static void test_cooperative(void **state)
+TEST(cooperative)
 {
 	struct long_blocks blocks = { 0 };
 	char seconds[16];
@@ -232,13 +232,4 @@ static void test_cooperative(void **state)
 	assert_true(blocks.calls <= 30); /* one a second */
 	assert_true(blocks.faults <= run.faults);
 	end_load(&run);
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_sums),
-		cmocka_unit_test(test_cooperative),
-	};
-	return cmocka_run_group_tests(tests, NULL, NULL);
 }

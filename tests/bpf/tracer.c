@@ -80,7 +80,7 @@ static void count_block(void *context, const struct block_record *block)
 }
 
 /* Nothing is recorded of a thread that says it runs no task, and all of one that does. */
-static void test_only_in_tasks(void **state)
+TEST(only_in_tasks)
 {
 	start_fake(NULL);
 	for (int i = 0; i < 10; i++)
@@ -132,7 +132,7 @@ static unsigned poll_between_and_after(void)
  * show every switch in (see unseen_switch_in()): until the next one out the block is not over then, so the reader
  * between sees it most times, not each time.
  */
-static void test_events_once(void **state)
+TEST(events_once)
 {
 	enum { ROUNDS = 10 };
 	unsigned between = 0;
@@ -142,7 +142,7 @@ static void test_events_once(void **state)
 }
 
 /* A ring that is too small drops events, and says how many. */
-static void test_ring_drops(void **state)
+TEST(ring_drops)
 {
 	const struct tracer_config config = { .min_block_ns = 1, .ring_size = 4096 };
 	unsigned count = 0;
@@ -160,7 +160,7 @@ static void test_ring_drops(void **state)
 }
 
 /* So does a table that is too small; switches are counted all the same. */
-static void test_table_drops(void **state)
+TEST(table_drops)
 {
 	const struct tracer_config config = { .max_totals = 4 };
 	start_fake(&config);
@@ -182,7 +182,7 @@ static void test_table_drops(void **state)
  *	  ├─ task 2 ─────────────┤
  *	  ├─ task 3 ─────────────┤
  */
-static void test_delay(void **state)
+TEST(delay)
 {
 	struct block_total total;
 	uint64_t after_ns = 2000000, from, duration;
@@ -204,7 +204,7 @@ static void test_delay(void **state)
 }
 
 /* Addresses that lead nowhere are counted as such and do no harm. */
-static void test_unreadable_line(void **state)
+TEST(unreadable_line)
 {
 	tracer = planted_tracer(NULL);
 	fake_open(&fake);
@@ -239,7 +239,7 @@ static void spin_on_cpu(int cpu)
 		;
 }
 
-static void test_waiting_for_cpu(void **state)
+TEST(waiting_for_cpu)
 {
 	const struct sched_param none = { 0 };
 	struct block_total total;
@@ -276,7 +276,7 @@ static void test_waiting_for_cpu(void **state)
 }
 
 /* A program that sleeps may sleep for ever in a process's memory, and then much of the kernel waits for it. */
-static void test_no_program_sleeps(void **state)
+TEST(no_program_sleeps)
 {
 	struct blocked_bpf *bpf = blocked_bpf__open();
 	struct bpf_program *program;
@@ -289,15 +289,4 @@ static void test_no_program_sleeps(void **state)
 	}
 	assert_true(programs >= 6);
 	blocked_bpf__destroy(bpf);
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_only_in_tasks),   cmocka_unit_test(test_events_once),
-		cmocka_unit_test(test_ring_drops),      cmocka_unit_test(test_table_drops),
-		cmocka_unit_test(test_delay),           cmocka_unit_test(test_unreadable_line),
-		cmocka_unit_test(test_waiting_for_cpu), cmocka_unit_test(test_no_program_sleeps),
-	};
-	return cmocka_run_group_tests(tests, NULL, NULL);
 }

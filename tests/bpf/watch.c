@@ -52,7 +52,7 @@ static void open_as_nobody(void)
 }
 
 /* Without privilege the answer is -EPERM and says how to get it. */
-static void test_nobody(void **state)
+TEST(nobody)
 {
 	test_need_root();
 	in_child(open_as_nobody);
@@ -108,7 +108,7 @@ static bool open_to_nobody(const char *path)
 }
 
 /* CAP_BPF and CAP_PERFMON are enough to watch a process of the same user. */
-static void test_two_capabilities(void **state)
+TEST(two_capabilities)
 {
 	tracer_close(planted_tracer(NULL));
 	if (!open_to_nobody(test_build_path("tests/bpf/blocks.planted")))
@@ -138,7 +138,7 @@ static void until_unwatched(const struct planted *planted)
 }
 
 /* A program that executes another is no longer watched, and the new one is not taken for it. */
-static void test_exec(void **state)
+TEST(exec)
 {
 	struct planted planted;
 	struct report before, report;
@@ -161,7 +161,7 @@ static void test_exec(void **state)
 }
 
 /* A process that ends is noticed, and what was counted of it can still be read. */
-static void test_exit(void **state)
+TEST(exit)
 {
 	struct planted planted;
 	struct report report;
@@ -184,7 +184,7 @@ static void test_exit(void **state)
 }
 
 /* Of a process that is not watched nothing is recorded, whatever it does; nor of one that no longer is. */
-static void test_unwatched(void **state)
+TEST(unwatched)
 {
 	struct planted watched, other;
 	struct report report;
@@ -258,7 +258,7 @@ static void check_forever(const struct block_record *block, long task)
 }
 
 /* A task that blocks for ever is seen while it does. */
-static void test_forever(void **state)
+TEST(forever)
 {
 	struct block_record first, later;
 	struct planted planted;
@@ -302,7 +302,7 @@ static bool reads(pid_t pid)
 }
 
 /* So is one that was blocked before anybody looked, with its place, from the moment of looking. */
-static void test_blocked_before(void **state)
+TEST(blocked_before)
 {
 	struct block_record block;
 	struct planted planted;
@@ -366,7 +366,7 @@ static void wait_asleep(pid_t pid)
  * A process may say that its workers' lines lie in a file that nobody answers for. Looking at its threads must not wait
  * for that. The child shares the thread pointer of its parent, so the parent's fake line names it.
  */
-static void test_silent_memory(void **state)
+TEST(silent_memory)
 {
 	struct slowfs fs;
 	struct fake fake;
@@ -391,15 +391,4 @@ static void test_silent_memory(void **state)
 	waitpid(child, NULL, 0);
 	fake_close(&fake);
 	slowfs_stop(&fs);
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_nobody),         cmocka_unit_test(test_two_capabilities),
-		cmocka_unit_test(test_exec),           cmocka_unit_test(test_exit),
-		cmocka_unit_test(test_unwatched),      cmocka_unit_test(test_forever),
-		cmocka_unit_test(test_blocked_before), cmocka_unit_test(test_silent_memory),
-	};
-	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -107,7 +107,7 @@ static void sieve_body(void)
 }
 
 /* Proves that a growing chain of unbuffered channels passes everything on in order, and that closing takes it down. */
-static void test_sieve(void **state)
+TEST(sieve)
 {
 	each_shape(sieve_body);
 }
@@ -167,7 +167,7 @@ static void order_body(void)
 }
 
 /* Proves that a value goes through thousands of tasks, each woken once, and that waiting senders are served in order. */
-static void test_chain(void **state)
+TEST(chain)
 {
 	each_shape(chain_body);
 	each_shape(order_body);
@@ -232,7 +232,7 @@ static void once_body(void)
 }
 
 /* Proves that of the four sends of a select one is done, never two, however its receivers race for it. */
-static void test_once(void **state)
+TEST(once)
 {
 	each_shape(once_body);
 }
@@ -291,7 +291,7 @@ static void mixed_body(void)
 }
 
 /* Proves that plain operations and selects on the same channels, buffered and not, balance to the last item. */
-static void test_mixed(void **state)
+TEST(mixed)
 {
 	each_shape(mixed_body);
 }
@@ -324,7 +324,7 @@ static void meet_body(void)
 }
 
 /* Proves that two selects that both send and receive on one channel always meet each other and never themselves. */
-static void test_meet(void **state)
+TEST(meet)
 {
 	each_shape(meet_body);
 }
@@ -377,7 +377,7 @@ static void pool_body(void)
 }
 
 /* Proves that a pool of consumers between two buffered channels loses nothing when the first is closed. */
-static void test_pool(void **state)
+TEST(pool)
 {
 	each_shape(pool_body);
 }
@@ -427,7 +427,7 @@ static void always_ready_body(void)
  *                           makes b ready; takes from a
  *   a: not ready any more: finds nothing
  */
-static void test_one_moment(void **state)
+TEST(one_moment)
 {
 	each_shape(always_ready_body);
 }
@@ -484,25 +484,8 @@ static void memory_body(void)
 }
 
 /* Proves that the nodes and blocks which selects leave behind on a channel where nothing happens are given back. */
-static void test_memory(void **state)
+TEST(memory)
 {
 	each_shape(memory_body);
 }
 #endif
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_sieve),
-		cmocka_unit_test(test_chain),
-		cmocka_unit_test(test_once),
-		cmocka_unit_test(test_mixed),
-		cmocka_unit_test(test_meet),
-		cmocka_unit_test(test_pool),
-		cmocka_unit_test(test_one_moment),
-#if !defined(SLEY_ASAN) && !defined(SLEY_TSAN)
-		cmocka_unit_test(test_memory),
-#endif
-	};
-	return cmocka_run_group_tests(tests, NULL, NULL);
-}

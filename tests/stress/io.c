@@ -182,7 +182,7 @@ static void streams_body(void)
  * however many reads and writes time out: one that times out has taken and given nothing. A reader and a writer wait
  * for the same descriptor at once.
  */
-static void test_streams(void **state)
+TEST(streams)
 {
 	for (unsigned workers = 1; workers <= STRESS_WORKERS; workers++)
 		STRESS_RUN(streams_body, .workers = workers);
@@ -293,7 +293,7 @@ static void churn_body(void)
  * Proves that connections that are opened and closed all the time, by either side and with words under way, while
  * others wait with deadlines, get their own words in order and nobody else's, although numbers are reused at once.
  */
-static void test_connections_come_and_go(void **state)
+TEST(connections_come_and_go)
 {
 	for (unsigned workers = 1; workers <= STRESS_WORKERS; workers++)
 		STRESS_RUN(churn_body, .workers = workers);
@@ -420,21 +420,11 @@ static void reuse_body(void)
  *                                 the next socket is 7, and has a word
  *   resumes and tries again: must see that 7 is not its own any more
  */
-static void test_closed_and_reused(void **state)
+TEST(closed_and_reused)
 {
 	reused.closed = reused.had = 0;
 	for (unsigned workers = 1; workers <= STRESS_WORKERS; workers++)
 		STRESS_RUN(reuse_body, .workers = workers);
 	print_message("closed %ld, had its word %ld\n", reused.closed, reused.had);
 	assert_true(reused.closed > 0 && reused.had > 0);
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_streams),
-		cmocka_unit_test(test_connections_come_and_go),
-		cmocka_unit_test(test_closed_and_reused),
-	};
-	return cmocka_run_group_tests(tests, NULL, NULL);
 }

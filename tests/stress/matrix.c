@@ -295,7 +295,7 @@ static void body(void)
 
 /* The pool for what blocks has one thread, so that a row can keep it from every other call. */
 #define CELL(count, slots) \
-	static void test_##count##_workers_##slots##_stacks(void **state) \
+	TEST_ENTRY(test_##count##_workers_##slots##_stacks, __LINE__, NULL, NULL) \
 	{ \
 		STRESS_RUN(body, .workers = count, .stack_slots = SLOTS(slots), .offload_threads = 1); \
 	}
@@ -309,15 +309,10 @@ CELL(8, 1024)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_1_workers_4_stacks), cmocka_unit_test(test_1_workers_1024_stacks),
-		cmocka_unit_test(test_2_workers_4_stacks), cmocka_unit_test(test_2_workers_1024_stacks),
-		cmocka_unit_test(test_8_workers_4_stacks), cmocka_unit_test(test_8_workers_1024_stacks),
-	};
 	sigset_t taken;
 	/* those of the rows, before there is any thread that they could end the process in */
 	sigemptyset(&taken);
 	sigaddset(&taken, SIGUSR1);
 	pthread_sigmask(SIG_BLOCK, &taken, NULL);
-	return cmocka_run_group_tests_name("matrix", tests, NULL, NULL);
+	return tests_main(NULL, NULL);
 }

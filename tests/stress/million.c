@@ -82,7 +82,7 @@ static void million_body(void)
  * Proves that a million tasks can be parked, woken and joined with default options, and that each costs less than 600
  * bytes of memory, page tables included, in plain builds of the assembly switch.
  */
-static void test_million(void **state)
+TEST(million)
 {
 	tasks = TASKS;
 	STRESS_RUN(million_body, .stack_slots = SLOTS);
@@ -98,18 +98,9 @@ static void test_million(void **state)
  * Proves that the memory of a million tasks serves the next million, in the same process, with any number of
  * workers.
  */
-static void test_again(void **state)
+TEST(again)
 {
 	tasks = TASKS;
 	for (unsigned workers = 1; workers <= STRESS_WORKERS; workers *= 2)
 		STRESS_RUN(million_body, .workers = workers, .stack_slots = SLOTS);
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_million),
-		cmocka_unit_test(test_again),
-	};
-	return cmocka_run_group_tests(tests, NULL, NULL);
 }

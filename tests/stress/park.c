@@ -48,7 +48,7 @@ static void mutex_body(void)
 }
 
 /* Proves that a mutex excludes and that none of its hand-overs is lost, with waiters that are on any worker. */
-static void test_mutex(void **state)
+TEST(mutex)
 {
 	for (unsigned workers = 1; workers <= STRESS_WORKERS; workers++)
 		STRESS_RUN(mutex_body, .workers = workers);
@@ -105,7 +105,7 @@ static void pairs_body(void)
  * Proves that pairs of tasks that wait for each other through channels, buffered and not, never miss a turn or mix
  * items.
  */
-static void test_channel_pairs(void **state)
+TEST(channel_pairs)
 {
 	for (unsigned workers = 1; workers <= STRESS_WORKERS; workers++)
 		STRESS_RUN(pairs_body, .workers = workers);
@@ -146,7 +146,7 @@ static void groups_body(void)
 }
 
 /* Proves that all who wait for a group wake when its count comes to zero, however the last ones arrive. */
-static void test_groups(void **state)
+TEST(groups)
 {
 	for (unsigned workers = 1; workers <= STRESS_WORKERS; workers++)
 		STRESS_RUN(groups_body, .workers = workers);
@@ -186,7 +186,7 @@ static void joins_body(void)
  *   unlock                           lock; ended; claims the joiner; unlock
  *   parks                            readies the joiner, who may still be on its way out
  */
-static void test_joins(void **state)
+TEST(joins)
 {
 	for (unsigned workers = 1; workers <= STRESS_WORKERS; workers++)
 		STRESS_RUN(joins_body, .workers = workers);
@@ -256,7 +256,7 @@ static void held_body(void)
  *   switches away, lands,
  *   releases: it is handed on
  */
-static void test_woken_before_it_has_left(void **state)
+TEST(woken_before_it_has_left)
 {
 	uint64_t caught = 0;
 	/* a machine that is busy with other things may need more than one go to have two of our threads run at once */
@@ -312,7 +312,7 @@ static void thread_bursts_body(void)
  *   pushes; fence                    joins the idle list; fence
  *   looks at the idle list           looks at the queues
  */
-static void test_bursts_from_a_thread(void **state)
+TEST(bursts_from_a_thread)
 {
 	REQUIRE(sem_init(&burst_done, 0, 0) == 0);
 	for (unsigned workers = 1; workers <= STRESS_WORKERS; workers++)
@@ -343,7 +343,7 @@ static void timed_bursts_body(void)
 }
 
 /* Proves that work that a deadline brings about while all workers sleep is done, and by any of them. */
-static void test_bursts_from_inside(void **state)
+TEST(bursts_from_inside)
 {
 	for (unsigned workers = 1; workers <= STRESS_WORKERS; workers++)
 		STRESS_RUN(timed_bursts_body, .workers = workers);
@@ -378,7 +378,7 @@ static void sleeps_body(void)
  *   falls asleep: fence               stores until when it will sleep; fence
  *   reads until when the poller does  reads the timers again
  */
-static void test_deadlines_while_idle(void **state)
+TEST(deadlines_while_idle)
 {
 	for (unsigned workers = 1; workers <= STRESS_WORKERS; workers++)
 		STRESS_RUN(sleeps_body, .workers = workers);
@@ -430,26 +430,10 @@ static void poller_body(void)
  * Proves that there is always somebody to notice a descriptor, and that the poller hears of work from plain threads:
  * a byte, a spawn, or both arrive while workers fall asleep, one of them in the reactor.
  */
-static void test_bytes_and_spawns_while_idle(void **state)
+TEST(bytes_and_spawns_while_idle)
 {
 	REQUIRE(sem_init(&burst_done, 0, 0) == 0);
 	for (unsigned workers = 1; workers <= STRESS_WORKERS; workers++)
 		STRESS_RUN(poller_body, .workers = workers);
 	sem_destroy(&burst_done);
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_mutex),
-		cmocka_unit_test(test_channel_pairs),
-		cmocka_unit_test(test_groups),
-		cmocka_unit_test(test_joins),
-		cmocka_unit_test(test_woken_before_it_has_left),
-		cmocka_unit_test(test_bursts_from_a_thread),
-		cmocka_unit_test(test_bursts_from_inside),
-		cmocka_unit_test(test_deadlines_while_idle),
-		cmocka_unit_test(test_bytes_and_spawns_while_idle),
-	};
-	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -147,7 +147,7 @@ static void cancel_body(void)
  *   links, parks      pops the node; claims: EVENT   CANCEL; claims: CANCELLED
  *                     one of the two wins: it makes the waiter ready; the other's attempt leaves no trace
  */
-static void test_cancellation_against_completion(void **state)
+TEST(cancellation_against_completion)
 {
 	STRESS_RUN(cancel_body, .workers = 2);
 	STRESS_RUN(cancel_body, .workers = 4, .stack_slots = FEW_STACKS);
@@ -161,7 +161,7 @@ static void deadline_body(void)
 }
 
 /* The timer's claim, by the number of the wait, against the event's. */
-static void test_deadline_against_event(void **state)
+TEST(deadline_against_event)
 {
 	STRESS_RUN(deadline_body, .workers = 2);
 	STRESS_RUN(deadline_body, .workers = 4, .stack_slots = FEW_STACKS);
@@ -175,7 +175,7 @@ static void close_body(void)
 }
 
 /* Whoever begins to wait after the close finds it; whoever waited is popped by one of the two, under the channel's lock. */
-static void test_close_against_wait(void **state)
+TEST(close_against_wait)
 {
 	STRESS_RUN(close_body, .workers = 2);
 	STRESS_RUN(close_body, .workers = 4, .stack_slots = FEW_STACKS);
@@ -226,19 +226,8 @@ static void join_body(void)
  *   claims the joiner        its deadline comes
  *   one of the two wins: the joiner frees the task, or it may be joined again
  */
-static void test_join_against_end(void **state)
+TEST(join_against_end)
 {
 	STRESS_RUN(join_body, .workers = 2);
 	STRESS_RUN(join_body, .workers = 4, .stack_slots = FEW_STACKS);
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_cancellation_against_completion),
-		cmocka_unit_test(test_deadline_against_event),
-		cmocka_unit_test(test_close_against_wait),
-		cmocka_unit_test(test_join_against_end),
-	};
-	return cmocka_run_group_tests_name("races", tests, NULL, NULL);
 }

@@ -90,7 +90,7 @@ static void end_body(void)
 }
 
 /* Proves that a scope that is cancelled while its children end waits for each of them once. */
-static void test_end_against_cancel(void **state)
+TEST(end_against_cancel)
 {
 	for (unsigned workers = 1; workers <= 4; workers *= 2)
 		STRESS_RUN(end_body, .workers = workers);
@@ -123,7 +123,7 @@ static void owner_body(void)
 }
 
 /* Proves that an owner can be cancelled at any moment between its scope's opening and closing. */
-static void test_owner_cancelled(void **state)
+TEST(owner_cancelled)
 {
 	for (unsigned workers = 1; workers <= 4; workers *= 2)
 		STRESS_RUN(owner_body, .workers = workers);
@@ -171,7 +171,7 @@ static void spawn_body(void)
 }
 
 /* Proves that a spawn into a scope that is being cancelled is refused, or its child is cancelled like the others. */
-static void test_spawn_against_cancel(void **state)
+TEST(spawn_against_cancel)
 {
 	for (unsigned workers = 1; workers <= 4; workers *= 2)
 		STRESS_RUN(spawn_body, .workers = workers, .max_tasks = 100000);
@@ -215,7 +215,7 @@ static void errors_body(void)
 }
 
 /* Proves that of several failures at once one is the scope's, and all of them cancel it without getting in each other's way. */
-static void test_first_errors(void **state)
+TEST(first_errors)
 {
 	for (unsigned workers = 1; workers <= 4; workers *= 2)
 		STRESS_RUN(errors_body, .workers = workers);
@@ -271,7 +271,7 @@ static void deadline_body(void)
 }
 
 /* Proves that a deadline that comes with the last child's end has one outcome, and the scope is as it says. */
-static void test_deadline_against_end(void **state)
+TEST(deadline_against_end)
 {
 	for (unsigned workers = 1; workers <= 4; workers *= 2)
 		STRESS_RUN(deadline_body, .workers = workers);
@@ -314,18 +314,8 @@ static void open_body(void)
 }
 
 /* Proves that trees whose inner nodes leave their scopes open end as a whole, whoever fails in them. */
-static void test_left_open(void **state)
+TEST(left_open)
 {
 	for (unsigned workers = 1; workers <= 4; workers *= 2)
 		STRESS_RUN(open_body, .workers = workers);
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_end_against_cancel),   cmocka_unit_test(test_owner_cancelled),
-		cmocka_unit_test(test_spawn_against_cancel), cmocka_unit_test(test_first_errors),
-		cmocka_unit_test(test_deadline_against_end), cmocka_unit_test(test_left_open),
-	};
-	return cmocka_run_group_tests(tests, NULL, NULL);
 }

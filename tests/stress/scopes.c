@@ -245,7 +245,7 @@ static void small_body(void)
  * Proves that a tree of a million tasks can be cancelled from its root, when it stands and while it grows: all that began
  * end, each cleanup runs once; not one block or task entry is lost; and the memory is reused, and released in the end.
  */
-static void test_tree(void **state)
+TEST(tree)
 {
 	long before, after, region_before, region_after;
 	open_tree();
@@ -297,7 +297,7 @@ static void flat_body(void)
 }
 
 /* Proves that a scope of a million children is cancelled in linear time. */
-static void test_flat(void **state)
+TEST(flat)
 {
 	int64_t took[2];
 	open_tree();
@@ -310,13 +310,4 @@ static void test_flat(void **state)
 	}
 	assert_true(took[1] < took[0] * 8 * 8 / 2 + 1000000000); /* quadratic would be eight times eight */
 	close_tree();
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_tree),
-		cmocka_unit_test(test_flat),
-	};
-	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -375,7 +375,7 @@ static void series_body(void)
 }
 
 /* Proves that webs of some hundred tasks, cyclic ones too, deliver every term, whatever shares whose stack. */
-static void test_series(void **state)
+TEST(series)
 {
 	for (unsigned workers = 1; workers <= 8; workers *= workers < 2 ? 2 : 4) {
 		STRESS_RUN(series_body, .workers = workers);
@@ -383,10 +383,4 @@ static void test_series(void **state)
 		STRESS_RUN(series_body, .workers = workers, .stack_slots = 4);
 #endif
 	}
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_series) };
-	return cmocka_run_group_tests(tests, NULL, NULL);
 }

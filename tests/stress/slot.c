@@ -207,7 +207,7 @@ static void run_patterns(unsigned workers)
  * Proves that 100,000 tasks over 4 slots and 8 workers keep every byte of their stacks, shallow and deep, whatever they
  * wait for and wherever they are resumed; and, from the region, that they were copied and that they moved.
  */
-static void test_many_tasks_on_four_slots(void **state)
+TEST(many_tasks_on_four_slots)
 {
 	tasks = test_scale(100000);
 	run_patterns(STRESS_WORKERS);
@@ -220,7 +220,7 @@ static void test_many_tasks_on_four_slots(void **state)
 }
 
 /* Proves the same with 1 to 8 workers, fewer tasks and so a denser mix of newcomers and tasks that end. */
-static void test_any_number_of_workers(void **state)
+TEST(any_number_of_workers)
 {
 	uint64_t migrations = 0; /* of all runs: in a short one a busy machine may let one thread do it all */
 	tasks = test_scale(10000);
@@ -259,7 +259,7 @@ static void failing_body(void)
  * Proves that tasks keep their stacks and all get on while images cannot be allocated now and then: the newcomer waits,
  * or they swap through a worker's reserve.
  */
-static void test_images_that_fail(void **state)
+TEST(images_that_fail)
 {
 	uint64_t failures = 0;
 	tasks = test_scale(2000);
@@ -296,7 +296,7 @@ static void reserves_body(void)
 }
 
 /* Proves that the reserve of the workers is enough for progress when no image can be allocated at all. */
-static void test_reserves_alone(void **state)
+TEST(reserves_alone)
 {
 	tasks = test_scale(500);
 	for (unsigned workers = 1; workers <= STRESS_WORKERS; workers++)
@@ -338,7 +338,7 @@ static void one_slot_body(void)
  *   is handed B, which holds it
  *   runs B; releases: C
  */
-static void test_one_slot(void **state)
+TEST(one_slot)
 {
 	tasks = test_scale(10000);
 	for (unsigned workers = 1; workers <= STRESS_WORKERS; workers++)
@@ -431,24 +431,11 @@ static void cancelled_body(void)
  *                                  claims its wait, readies it      takes it: the slot is held, it waits for that
  *   lands, releases: handed on                                      or finds it free: copies the resident out
  */
-static void test_cancelled(void **state)
+TEST(cancelled)
 {
 	tasks = MIN(test_scale(VICTIMS), VICTIMS);
 	for (unsigned workers = 1; workers <= STRESS_WORKERS; workers *= 2) {
 		STRESS_RUN(cancelled_body, .workers = workers, .stack_slots = SLOTS(tasks));
 		assert_true(!COPYING || stress_counted(SLEY_COUNTER_copies) > 0);
 	}
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_many_tasks_on_four_slots),
-		cmocka_unit_test(test_any_number_of_workers),
-		cmocka_unit_test(test_images_that_fail),
-		cmocka_unit_test(test_reserves_alone),
-		cmocka_unit_test(test_one_slot),
-		cmocka_unit_test(test_cancelled),
-	};
-	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -105,7 +105,7 @@ static void storms_body(void)
  * not refused exactly once, and join each once: a second join answers -ESRCH although the entry is another task's by
  * then.
  */
-static void test_storms(void **state)
+TEST(storms)
 {
 	long all_refused = 0;
 	for (unsigned workers = 1; workers <= STRESS_WORKERS; workers++) {
@@ -149,7 +149,7 @@ static void full_body(void)
 }
 
 /* Proves that the table fills up to its limit again and again: a refused spawn leaks nothing, and all can be joined. */
-static void test_full_table(void **state)
+TEST(full_table)
 {
 	for (unsigned workers = 1; workers <= STRESS_WORKERS; workers++)
 		STRESS_RUN(full_body, .workers = workers, .max_tasks = MAX_TASKS);
@@ -191,7 +191,7 @@ static void rivals_body(void)
  * Proves that of several tasks that join the same one exactly one gets it; the others are told that it is being joined
  * (-EINVAL) or has been (-ESRCH).
  */
-static void test_rivals(void **state)
+TEST(rivals)
 {
 	for (unsigned workers = 1; workers <= STRESS_WORKERS; workers++)
 		STRESS_RUN(rivals_body, .workers = workers, .max_tasks = MAX_TASKS);
@@ -229,21 +229,10 @@ static void leaving_body(void)
 }
 
 /* Proves that runs follow each other although each is left with tasks in all states, which never run again. */
-static void test_runs_with_tasks_left(void **state)
+TEST(runs_with_tasks_left)
 {
 	long rounds = test_scale(100);
 	for (long i = 0; i < rounds; i++)
 		STRESS_RUN(leaving_body, .workers = 1 + (unsigned)i % STRESS_WORKERS, .max_tasks = MAX_TASKS);
 	gate = (struct sley_group)SLEY_GROUP_INIT;
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_storms),
-		cmocka_unit_test(test_full_table),
-		cmocka_unit_test(test_rivals),
-		cmocka_unit_test(test_runs_with_tasks_left),
-	};
-	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -68,7 +68,7 @@ static void tree_body(void)
  *   push a, b, c, d              read a, b; cas head         read a, b
  *   pop c                        runs a, has b               cas head fails, reads c, d ...
  */
-static void test_tree(void **state)
+TEST(tree)
 {
 	for (unsigned workers = 1; workers <= STRESS_WORKERS; workers++) {
 		begin(test_scale(200000));
@@ -108,7 +108,7 @@ static void overflow_body(void)
  * Proves that tasks that overflow a deque run once: one task spawns many times what a deque holds, so that halves of it
  * go to the global queue while others steal from it and take their shares of the queue, which overflow again.
  */
-static void test_overflow(void **state)
+TEST(overflow)
 {
 	for (unsigned workers = 1; workers <= STRESS_WORKERS; workers++) {
 		begin(DEQUE_SIZE * 4 + test_scale(100000));
@@ -144,7 +144,7 @@ static void threads_body(void)
 }
 
 /* Proves that what several plain threads and a task spawn at the same time runs once, all of it. */
-static void test_plain_threads(void **state)
+TEST(plain_threads)
 {
 	for (unsigned workers = 1; workers <= STRESS_WORKERS; workers++) {
 		begin(test_scale(60000));
@@ -196,7 +196,7 @@ static void fair_body(void)
 }
 
 /* Proves that a pair of tasks that hand a ball to each other for ever does not keep a third from its turns. */
-static void test_hand_off_is_fair(void **state)
+TEST(hand_off_is_fair)
 {
 	for (unsigned workers = 1; workers <= STRESS_WORKERS; workers++)
 		STRESS_RUN(fair_body, .workers = workers);
@@ -238,7 +238,7 @@ static void rescued_body(void)
  *   A computes                      woken by the watchdog, takes B, runs it
  *   A sees that B has run
  */
-static void test_run_next_is_stolen(void **state)
+TEST(run_next_is_stolen)
 {
 	for (unsigned workers = 2; workers <= STRESS_WORKERS; workers++)
 		STRESS_RUN(rescued_body, .workers = workers);
@@ -277,24 +277,11 @@ static void pinned_body(void)
 }
 
 /* Proves that pinned tasks stay on their thread, among others that are stolen, and that all run once. */
-static void test_pinned_stay(void **state)
+TEST(pinned_stay)
 {
 	for (unsigned workers = 1; workers <= STRESS_WORKERS; workers++) {
 		begin(test_scale(20000));
 		STRESS_RUN(pinned_body, .workers = workers);
 		check_all_ran();
 	}
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_tree),
-		cmocka_unit_test(test_overflow),
-		cmocka_unit_test(test_plain_threads),
-		cmocka_unit_test(test_hand_off_is_fair),
-		cmocka_unit_test(test_run_next_is_stolen),
-		cmocka_unit_test(test_pinned_stay),
-	};
-	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -122,7 +122,7 @@ static void lifetime_body(void)
  * Proves that no waiter is left behind when newcomers barge, waiters are cancelled and the mutex is handed over; and,
  * under ASan, that unlock touches a mutex no more once others can have it.
  */
-static void test_mutex(void **state)
+TEST(mutex)
 {
 	each_number_of_workers(mutex_body);
 	each_number_of_workers(lifetime_body);
@@ -203,7 +203,7 @@ static void gate_body(void)
 }
 
 /* Proves that one signal for one change is enough, and that a broadcast reaches all who are not being cancelled. */
-static void test_cond(void **state)
+TEST(cond)
 {
 	each_number_of_workers(cond_body);
 	each_number_of_workers(gate_body);
@@ -241,7 +241,7 @@ static void rwlock_body(void)
 }
 
 /* Proves that readers and writers let each other in, also past those who are cancelled. */
-static void test_rwlock(void **state)
+TEST(rwlock)
 {
 	each_number_of_workers(rwlock_body);
 }
@@ -273,7 +273,7 @@ static void sem_body(void)
 }
 
 /* Proves that permits are neither lost nor made, and that one that leaves the queue does not hold up the others. */
-static void test_sem(void **state)
+TEST(sem)
 {
 	each_number_of_workers(sem_body);
 }
@@ -311,7 +311,7 @@ static void once_body(void)
 }
 
 /* Proves that the part of the runner goes on until somebody has done it, also past those who are cancelled. */
-static void test_once(void **state)
+TEST(once)
 {
 	each_number_of_workers(once_body);
 }
@@ -345,16 +345,7 @@ static void barrier_body(void)
 }
 
 /* Proves that a round wakes all of its parties, also when some are back for the next one already. */
-static void test_barrier(void **state)
+TEST(barrier)
 {
 	each_number_of_workers(barrier_body);
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_mutex), cmocka_unit_test(test_cond), cmocka_unit_test(test_rwlock),
-		cmocka_unit_test(test_sem),   cmocka_unit_test(test_once), cmocka_unit_test(test_barrier),
-	};
-	return cmocka_run_group_tests(tests, NULL, NULL);
 }

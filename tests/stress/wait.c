@@ -112,7 +112,7 @@ static void chan_deadlines_body(void)
  *   node linked                    claims: deadline              pops the node, cannot claim it: takes the next
  *   wakes, unlinks nothing
  */
-static void test_deadline_against_channel(void **state)
+TEST(deadline_against_channel)
 {
 	timeouts[0] = timeouts[1] = 0;
 	each_number_of_workers(chan_deadlines_body);
@@ -166,7 +166,7 @@ static void chan_close_body(void)
 }
 
 /* Proves that closing a channel wakes all who wait on it, and loses and doubles nothing that was sent before. */
-static void test_close_against_channel(void **state)
+TEST(close_against_channel)
 {
 	each_number_of_workers(chan_close_body);
 }
@@ -219,7 +219,7 @@ static void mutex_deadlines_body(void)
  *                                  claims: deadline              unlock: pops the waiter, cannot claim it; next
  *   -ETIMEDOUT, does not hold it                                 nobody: free
  */
-static void test_deadline_against_mutex(void **state)
+TEST(deadline_against_mutex)
 {
 	timeouts[0] = 0;
 	each_number_of_workers(mutex_deadlines_body);
@@ -273,7 +273,7 @@ static void group_deadlines_body(void)
  * Proves that a group's waiters that time out while its count comes to zero leave it whole, and that both outcomes
  * occur.
  */
-static void test_deadline_against_group(void **state)
+TEST(deadline_against_group)
 {
 	timeouts[0] = timeouts[1] = 0;
 	each_number_of_workers(group_deadlines_body);
@@ -322,7 +322,7 @@ static void join_deadlines_body(void)
  *   joiner = me; parks             claims: deadline              cannot claim the joiner: leaves it alone; ended
  *   -ETIMEDOUT; joins again: ended
  */
-static void test_deadline_against_join(void **state)
+TEST(deadline_against_join)
 {
 	timeouts[0] = 0;
 	each_number_of_workers(join_deadlines_body);
@@ -391,7 +391,7 @@ static void socket_body(void)
  * Proves that a read which data, its deadline and a close end at the same moment answers one of them, once. Every
  * outcome occurs, and none but these.
  */
-static void test_descriptor_races(void **state)
+TEST(descriptor_races)
 {
 	memset(outcomes, 0, sizeof(outcomes));
 	each_number_of_workers(socket_body);
@@ -428,21 +428,7 @@ static void sleepers_body(void)
 }
 
 /* Proves that heaps of many deadlines, run and armed by several workers at once, wake each task once and not early. */
-static void test_many_sleepers(void **state)
+TEST(many_sleepers)
 {
 	each_number_of_workers(sleepers_body);
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_deadline_against_channel),
-		cmocka_unit_test(test_close_against_channel),
-		cmocka_unit_test(test_deadline_against_mutex),
-		cmocka_unit_test(test_deadline_against_group),
-		cmocka_unit_test(test_deadline_against_join),
-		cmocka_unit_test(test_descriptor_races),
-		cmocka_unit_test(test_many_sleepers),
-	};
-	return cmocka_run_group_tests(tests, NULL, NULL);
 }
