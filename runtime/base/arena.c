@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /*
- * Reserved as PROT_NONE, which costs nothing under any overcommit mode, and made accessible step by step.
+ * An arena is reserved as PROT_NONE, which costs nothing under any overcommit mode. It is made accessible step by step.
  *
- * madvise(MADV_POPULATE_WRITE) holds the lock of all mappings until it returns, and mprotect(2), mmap(2) and munmap(2) of
- * every other thread wait for that; also those that other workers grow by. A page fault holds (since Linux 6.4) the lock
- * of its own mapping alone. So memory is populated in small pieces, and huge pages, which can be had in one piece only,
- * by faults. 2 MiB are 0.2 ms for the kernel, but 5 ms in a virtual machine whose host has to find them first.
+ * madvise(MADV_POPULATE_WRITE) holds the lock of all mappings until it returns. The mprotect(2), mmap(2) and munmap(2)
+ * of every other thread wait for that lock, and with them the growth of other workers' arenas. A page fault holds
+ * (since Linux 6.4) only the lock of its own mapping. So small pages are populated in small pieces, and huge pages,
+ * which cannot be split into pieces, by faults. Populating 2 MiB takes the kernel 0.2 ms; in a virtual machine whose
+ * host has to find the memory first, it takes 5 ms.
  */
 #include "base/arena.h"
 
@@ -25,7 +26,7 @@
 
 #define STEP_SMALL ((size_t)64 << 10)
 #define STEP_HUGE  ((size_t)2 << 20)
-#define PIECE      ((size_t)256 << 10) /* some 0.1 ms of private memory, 0.2 ms of shared */
+#define PIECE      ((size_t)256 << 10) /* takes about 0.1 ms for private memory, 0.2 ms for shared */
 
 int arena_reserve(struct arena *arena, size_t size)
 {
@@ -36,7 +37,7 @@ int arena_reserve(struct arena *arena, size_t size)
 		errno = saved;
 		return -ENOMEM;
 	}
-	/* aligned to the huge page, so that a step can be one */
+	/* aligned to huge pages, so that a step can be a huge page */
 	char *aligned = (char *)ROUND_UP((uintptr_t)base, STEP_HUGE);
 	if (aligned > base)
 		munmap(base, (size_t)(aligned - base));
@@ -60,12 +61,12 @@ void memory_dump(void *start, size_t size, bool dump)
 static void touch(char *start, size_t size)
 {
 	for (size_t i = 0; i < size; i += PAGE)
-		fetch_or(&start[i], 0, relaxed); /* what is there stays */
+		fetch_or(&start[i], 0, relaxed); /* a write that keeps the value */
 }
 
 static int populate_piece(char *start, size_t size)
 {
-	static unsigned missing; /* atomic: before Linux 5.14, or filtered */
+	static unsigned missing; /* atomic: MADV_POPULATE_WRITE fails, as before Linux 5.14 or under a filter */
 	int saved = errno;
 	int failed = load(&missing, relaxed) || madvise(start, size, MADV_POPULATE_WRITE) == 0 ? 0 : errno;
 	errno = saved;
@@ -136,7 +137,7 @@ int arena_grow(struct arena *arena, size_t size)
 		return 0;
 	if (size > arena->reserved)
 		return -ENOMEM;
-	/* small services stay small; once past a quarter of a huge page, whole huge pages are the cheapest */
+	/* small services stay small; from a quarter of a huge page on, whole huge pages are the cheapest */
 	size_t step = size <= STEP_HUGE / 4 ? STEP_SMALL : STEP_HUGE;
 	size_t target = MIN(ROUND_UP(size, step), arena->reserved);
 	int result = extend(arena, target);

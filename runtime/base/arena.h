@@ -3,9 +3,9 @@
 /*
  * An arena: address space reserved at once, memory taken from its front in large steps that are populated ahead. A
  * first touch of a page costs more than a hundred context switches, and one system call for 2 MiB is cheaper than 512
- * faults. What was handed out stays where it is until the arena is freed, so the objects in it are type-stable.
+ * faults. The memory of an arena does not move until the arena is freed, so the objects in it are type-stable.
  *
- * Not locked: the owner sees to it that one thread at a time grows it.
+ * Arenas have no lock: the owner ensures that one thread at a time grows an arena.
  */
 #ifndef BASE_ARENA_H
 #define BASE_ARENA_H
@@ -16,7 +16,7 @@
 struct arena {
 	char *base;
 	size_t reserved;
-	size_t populated; /* [base, base + populated) is readable and writable, and was touched but for arena_open() */
+	size_t populated; /* [base, base + populated) is readable and writable; touched, except after arena_open() */
 };
 
 /* 0 or -ENOMEM. */
@@ -25,23 +25,26 @@ int arena_reserve(struct arena *arena, size_t size);
 /* Makes at least [0, size) usable: 0 or -ENOMEM. Steps grow from 64 KiB to 2 MiB. */
 int arena_grow(struct arena *arena, size_t size);
 
-/* Makes [0, size) of an arena that has not grown yet accessible, without touching it, for small pages. 0 or -ENOMEM. */
+/* Makes [0, size) accessible without touching it, for small pages. The arena has not grown yet. 0 or -ENOMEM. */
 int arena_open(struct arena *arena, size_t size);
 
-/* Gives back what is beyond [0, size), whole pages, of an arena that has grown: how many bytes. */
+/*
+ * Gives the pages beyond [0, size) back to the kernel; `size` is a multiple of the page. Returns the bytes given back.
+ */
 size_t arena_shrink(struct arena *arena, size_t size);
 
 void arena_free(struct arena *arena);
 
 /*
- * Whether core dumps have [start, start + size), whole pages. What is reserved and not used yet must be out of them: gdb's
- * generate-core-file reads every page of a mapping, and reading makes some of it present. An arena sees to that itself.
+ * Includes [start, start + size), whole pages, in core dumps, or excludes it. Reserved memory must be excluded while it
+ * is unused: gdb's generate-core-file reads every page of a mapping, and reading makes some pages present. The
+ * functions of an arena call this themselves.
  */
 void memory_dump(void *start, size_t size, bool dump);
 
 /*
- * Touches [start, start + size), which must be mapped writable. 0 or -ENOMEM. No other thread's change of a mapping waits
- * for the whole of it.
+ * Touches [start, start + size), which must be mapped writable. 0 or -ENOMEM. It proceeds in small pieces, so that
+ * another thread's mmap(2) or munmap(2) waits for one piece at most.
  */
 int memory_populate(void *start, size_t size);
 

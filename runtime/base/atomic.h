@@ -2,7 +2,7 @@
 /* Copyright (c) 2026 the sley authors */
 /*
  * Atomic accesses with the memory order as a word: load(&x, relaxed). They work on plain objects, so that the types in
- * the public headers need no _Atomic; whoever declares a shared field says in its comment that it is atomic.
+ * the public headers need no _Atomic. The comment of a shared field says that it is atomic.
  */
 #ifndef BASE_ATOMIC_H
 #define BASE_ATOMIC_H
@@ -29,12 +29,12 @@
 #define cas_weak(object, expected, desired, success, failure) \
 	__atomic_compare_exchange_n(object, expected, desired, 1, success, failure)
 
-/* A counter that one thread alone writes and others read: no locked instruction. */
+/* Adds n to a counter that only one thread writes and others read, without a locked instruction. */
 #define bump(object, n) store(object, load(object, relaxed) + (n), relaxed)
 
 /*
- * A full fence, for the store-then-look pairs of the idle protocol. ThreadSanitizer does not model fences, so there it
- * is a locked operation on a dummy, which orders the same on the machine; the pairs themselves use atomics only.
+ * A full fence, for the store-then-load pairs of the idle protocol. ThreadSanitizer does not model fences. Under it the
+ * fence is a locked operation on a dummy, which gives the same order on the machine; the pairs use atomics only.
  */
 static inline void fence(void)
 {

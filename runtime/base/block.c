@@ -12,8 +12,8 @@
 #include "base/atomic.h"
 #include "base/check.h"
 
-#define BATCH          32u                /* blocks that travel between a cache and the slabs at once, at most */
-#define BATCH_BYTES    ((size_t)64 << 10) /* and so many bytes of large ones */
+#define BATCH          32u                /* at most so many blocks move between a cache and the slabs at once */
+#define BATCH_BYTES    ((size_t)64 << 10) /* of large blocks, at most so many bytes */
 #define RESERVED       ((size_t)64 << 30)
 #define RESERVED_LEAST ((size_t)1 << 30)
 
@@ -109,7 +109,10 @@ void *block_alloc_from(struct block_cache *cache, size_t n)
 	return b;
 }
 
-/* The class has more free blocks than the cache is to keep, or it is not known yet how many that are. */
+/*
+ * Called when free[class].count exceeds free[class].most, which is 0 until the first call: sets it, and gives a batch
+ * back if the cache holds more than two batches.
+ */
 NOINLINE static void spill(struct block_cache *cache, unsigned class)
 {
 	unsigned batch = batch_of(class);
@@ -140,10 +143,10 @@ void block_free_to(struct block_cache *cache, void *block, size_t n)
 		spill(cache, class);
 }
 
-/* The calling thread's. */
+/* The calling thread's cache; null: none. */
 static __thread struct block_cache *mine;
 
-/* Never inlined, as the functions below: after a wait the task may be on another thread. */
+/* Never inlined, like the functions below: after a wait the task may run on another thread. */
 NOINLINE void block_cache_use(struct block_cache *cache)
 {
 	COMPILER_BARRIER();

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /*
- * Blocks: memory for what comes and goes with tasks. The live bytes of copied-out stacks (images), values that travel
- * between tasks, records of calls.
+ * Blocks: memory that is allocated and freed along with tasks: copied-out stacks (images), values in transit between
+ * tasks, records of calls.
  *
  * Size classes in steps of 32 bytes up to 512, 128 up to 2 KiB, 1 KiB up to 16 KiB, 4 KiB up to 64 KiB; larger blocks
- * are malloc's. Each worker keeps a cache of free blocks by class and trades batches with the slabs (base/slab.h), from
- * where memory goes to other classes, and back to the kernel. Other threads take from the slabs and give to them. The
- * caller remembers the size; blocks have no header.
+ * come from malloc(). Each worker keeps a cache of free blocks by class, and trades batches with the slabs
+ * (base/slab.h). Memory of the slabs can move to other classes, and back to the kernel. Threads without a cache take
+ * blocks from the slabs and return them there. Blocks have no header: the caller remembers the size.
  */
 #ifndef BASE_BLOCK_H
 #define BASE_BLOCK_H
@@ -23,14 +23,14 @@ struct block_cache { /* owned by one worker; zero at first */
 	struct {
 		struct slab_block *head;
 		unsigned count;
-		unsigned most; /* beyond which a batch goes back; 0: not known yet */
+		unsigned most; /* a larger count returns a batch to the slabs; 0: not computed yet */
 	} free[BLOCK_CLASSES];
 };
 
 /* Before a run: reserves the address space. 0 or -ENOMEM. */
 int blocks_open(void);
 
-/* After it: frees all blocks up to BLOCK_MAX at once; caches are void then. */
+/* After a run: frees all blocks up to BLOCK_MAX at once. Caches are invalid then. */
 void blocks_close(void);
 
 /* The calling thread uses the cache from here on; null: none. */
@@ -42,11 +42,13 @@ void *block_alloc(size_t n);
 /* Frees a block that was allocated for n bytes. Null does nothing. Any thread. */
 void block_free(void *block, size_t n);
 
-/* The same with the calling worker's cache, for who has it at hand. */
+/* The same with the calling worker's cache, for callers that have it at hand. */
 void *block_alloc_from(struct block_cache *cache, size_t n);
 void block_free_to(struct block_cache *cache, void *block, size_t n);
 
-/* Gives all that the cache has back to the slabs, where memory can be put to other uses. By its owner. */
+/*
+ * Returns all blocks of the cache to the slabs, so that their memory can serve other uses. Called by the cache's owner.
+ */
 void block_cache_empty(struct block_cache *cache);
 
 /* The allocator's memory: see base/slab.h. */
@@ -55,10 +57,10 @@ extern struct slabs blocks;
 /* Blocks that are in use or in caches. */
 size_t blocks_taken(void);
 
-/* The bytes that block_alloc(n) really gives. */
+/* The usable bytes of block_alloc(n). */
 size_t block_capacity(size_t n);
 
-/* For tests: 1: every allocation fails; n: all do after the next n - 1; 0: they are as ever. Atomic. */
+/* For tests. 1: every allocation fails; n: the next n - 1 succeed, all later ones fail; 0: off. Atomic. */
 extern unsigned block_test_fail;
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
-/* The runtime's few words on stderr. */
+/* The runtime's few messages on stderr. */
 #include "base/check.h"
 
 #include <errno.h>
@@ -13,7 +13,7 @@
 #include "base/atomic.h"
 #include "base/text.h"
 
-static unsigned no_stderr; /* atomic: a run began without */
+static unsigned no_stderr; /* atomic: stderr was closed when the run began */
 
 void complaints_open(void)
 {

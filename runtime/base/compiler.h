@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
-/* Shorthands for what the compiler and the processor offer. */
+/* Shorthands for features of the compiler and the processor. */
 #ifndef BASE_COMPILER_H
 #define BASE_COMPILER_H
 
@@ -24,7 +24,7 @@
 #define MIN(a, b)                           ((a) < (b) ? (a) : (b))
 #define MAX(a, b)                           ((a) > (b) ? (a) : (b))
 
-/* Nothing that the compiler knows of memory is carried across this. */
+/* The compiler keeps no value of memory in a register across this. */
 #define COMPILER_BARRIER() __asm__ volatile("" ::: "memory")
 
 #if defined(__SANITIZE_ADDRESS__)

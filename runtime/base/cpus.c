@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /*
- * The quota is looked up where a container sees it: at the root of its cgroup namespace (v2 cpu.max, v1
- * cfs_quota_us), and in the process's own v2 group.
+ * The quota is read at the two places where a container sees it: the root of its cgroup namespace (v2 cpu.max, v1
+ * cfs_quota_us), and the process's own v2 group.
  */
 #include "base/cpus.h"
 
@@ -19,7 +19,7 @@ static unsigned affinity(void)
 	return n > 0 ? (unsigned)n : 1;
 }
 
-/* Reads up to two numbers of a file; how many there were ("max" is none). */
+/* Reads up to two numbers from a file and returns their count ("max" is not a number). */
 static int read_numbers(const char *path, long long *a, long long *b)
 {
 	FILE *f = fopen(path, "re");
@@ -35,7 +35,7 @@ static unsigned quota_of(long long quota, long long period)
 	return quota > 0 && period > 0 ? (unsigned)((quota + period - 1) / period) : 0;
 }
 
-/* The limit of a v2 group, 0: none. */
+/* The CPU limit of a v2 group, rounded up; 0: no limit. */
 static unsigned group_quota(const char *group)
 {
 	char path[512];

@@ -3,7 +3,10 @@
 #ifndef BASE_CPUS_H
 #define BASE_CPUS_H
 
-/* How many CPUs this process may keep busy: the affinity mask, and the cgroup's CPU quota rounded up. At least 1. */
+/*
+ * The number of CPUs this process may keep busy: the smaller of its affinity mask and its cgroup's CPU quota, rounded
+ * up. At least 1.
+ */
 unsigned cpus_available(void);
 
 #endif

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /*
- * How much of a stock of free memory nobody has needed for a while, so that it can go back to the kernel. What a step
- * finds is the least that the stock held at any time in the last DECAY_STEPS steps: so a load that comes back within
- * that time finds its memory still populated, and a burst's memory is gone a step later than that after its end.
+ * Computes the part of a stock of free memory that has been unused for a while and can go back to the kernel.
+ * decay_step() returns the minimum of the stock over the last DECAY_STEPS steps. So a load that returns within that
+ * time finds its memory still populated, and the memory of a burst is returned one step after that time.
  *
- * Rejected: ages of the single pieces. The stock is a LIFO, so which pieces were used says nothing of how many are.
+ * Rejected: an age for each piece. The stock is a LIFO, so the ages of the pieces do not tell the number of unneeded
+ * ones.
  */
 #ifndef BASE_DECAY_H
 #define BASE_DECAY_H
@@ -16,17 +17,17 @@
 #define DECAY_INTERVAL ((int64_t)500000000) /* ns between two steps */
 
 struct decay {
-	unsigned low; /* the least since the last step */
+	unsigned low; /* the minimum since the last step */
 	unsigned past[DECAY_STEPS - 1];
 };
 
-/* The stock has shrunk to n. */
+/* Called when the stock has shrunk to n. */
 static inline void decay_note(struct decay *decay, unsigned n)
 {
 	decay->low = MIN(decay->low, n);
 }
 
-/* A step ends, and the stock is n now: how much of it has been there all the time. */
+/* Ends a step; the stock is n now. Returns the part of it that was unused during all DECAY_STEPS steps. */
 static inline unsigned decay_step(struct decay *decay, unsigned n)
 {
 	unsigned least = decay->low;

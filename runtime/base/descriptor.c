@@ -9,7 +9,7 @@
 
 #include "base/compiler.h"
 
-#define TABLE_SIZE 16384u /* descriptors: 130 KiB of the kernel's memory; a table twice as large stalls once */
+#define TABLE_SIZE 16384u /* descriptors: 130 KiB of kernel memory; growing to twice as many stalls once */
 
 void descriptors_presize(int fd)
 {

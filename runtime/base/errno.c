@@ -6,8 +6,8 @@
 #include "base/compiler.h"
 
 /*
- * Never inlined, and a barrier inside: a compiler that merges two calls across a wait would keep the old thread's
- * errno.
+ * Never inlined, and with a barrier inside: if the compiler merged two calls across a wait, the task would use the
+ * errno of its old thread.
  */
 NOINLINE int *sley_errno_location(void)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
-/* futex(2), private to the process. errno is left as it was: these run inside of calls that must not change it. */
+/* futex(2), private to the process. errno is preserved, because callers of these functions must not change it. */
 #ifndef BASE_FUTEX_H
 #define BASE_FUTEX_H
 

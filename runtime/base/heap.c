@@ -2,7 +2,9 @@
 /* Copyright (c) 2026 the sley authors */
 #include "base/heap.h"
 
-/* Of two heaps the later root becomes the first child of the earlier. Both are roots: no siblings. */
+/*
+ * Melds two heaps: the root with the larger key becomes the first child of the other root. Neither root has siblings.
+ */
 static struct heap_node *meld(struct heap_node *a, struct heap_node *b)
 {
 	if (!a || !b)
@@ -20,7 +22,9 @@ static struct heap_node *meld(struct heap_node *a, struct heap_node *b)
 	return a;
 }
 
-/* Pairs the siblings from left to right, then melds the pairs from right to left. Iterative: there may be a million. */
+/*
+ * Pairs the siblings from left to right, then melds the pairs from right to left. Iterative, as there may be a million.
+ */
 static struct heap_node *meld_siblings(struct heap_node *first)
 {
 	struct heap_node *pairs = NULL;

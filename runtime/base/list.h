@@ -8,8 +8,8 @@
  *     list_append(&queued, job, link);
  *     struct job *oldest = list_first(&queued, link);
  *
- * Zero bytes are an empty list. Whoever owns the list owns the links of its elements; nothing here is atomic. A link that
- * is in no list has no particular value: the element says by other means whether it is in one.
+ * Zero bytes are an empty list. The owner of a list owns the links of its elements; nothing here is atomic. The value
+ * of a link outside of lists is unspecified: an element needs another field to tell whether it is in a list.
  */
 #ifndef BASE_LIST_H
 #define BASE_LIST_H
@@ -65,7 +65,7 @@ static inline void *list_container(struct list_link *link, size_t offset)
 #define LIST_CONTAINER(link, pointer, member) \
 	((__typeof__(pointer))list_container(link, offsetof(__typeof__(*(pointer)), member)))
 
-/* A warning if the element is of another type than those of the list. */
+/* Makes the compiler warn if the element's type is not the list's type. */
 #define LIST_CHECK(l, e) ((void)sizeof((l)->element == (e)))
 
 #define list_append(l, e, member)  (LIST_CHECK(l, e), list_link_after(&(l)->list, &(e)->member, (l)->list.last))
@@ -74,18 +74,18 @@ static inline void *list_container(struct list_link *link, size_t offset)
 /* The element is in the list. */
 #define list_remove(l, e, member) (LIST_CHECK(l, e), list_unlink(&(l)->list, &(e)->member))
 
-/* All elements of `from`, behind those of `to`. */
+/* Moves all elements of `from` behind those of `to`. */
 #define list_append_all(to, from) \
 	((void)sizeof((to)->element == (from)->element), list_move(&(to)->list, &(from)->list))
 
 #define list_is_empty(l) (!(l)->list.first)
 
-/* An element, or null: there is none. */
+/* An element, or null if there is none. */
 #define list_first(l, member) LIST_CONTAINER((l)->list.first, (l)->element, member)
 #define list_last(l, member)  LIST_CONTAINER((l)->list.last, (l)->element, member)
 #define list_next(e, member)  LIST_CONTAINER((e)->member.next, e, member)
 
-/* The body may not take `e` out of the list: then it takes list_first() until there is none. */
+/* The body must not remove `e` from the list. A loop that removes elements calls list_first() until it returns null. */
 #define list_each(e, l, member) for (e = list_first(l, member); e; e = list_next(e, member))
 
 #endif

@@ -5,7 +5,7 @@
 
 #include "base/futex.h"
 
-#define SPINS 200 /* about a microsecond: longer than any section under this lock when its holder runs */
+#define SPINS 200 /* about a microsecond: longer than any section under such a lock while its holder runs */
 
 void lock_slow(struct lock *lock)
 {
@@ -15,9 +15,9 @@ void lock_slow(struct lock *lock)
 		cpu_relax();
 	}
 	/*
-	 * From here on the word is 2 while we hold it, as we cannot know whether others sleep too. A sleep ends by
-	 * itself: the lock of an entry of the task table may become zero with its page (task/task.c), and who waits for
-	 * it with an id from long ago would sleep for ever.
+	 * From here on this thread sets the word to 2, also when it gets the lock, because other threads may still
+	 * sleep. A sleep has a time limit: the lock of a task table's entry may become zero with its page
+	 * (task/task.c), and without the limit a thread that waits for this lock by a stale id would sleep for ever.
 	 */
 	static const struct timespec longest = { .tv_nsec = 50 * 1000 * 1000 };
 	while (exchange(&lock->word, 2, acquire) != 0)

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /*
- * System calls that are not to be had: the kernel does not know them (ENOSYS), or a filter keeps them from the process.
- * The filters of containers answer EPERM to whatever is newer than they are, others what they are told to, EACCES say.
+ * System calls that are not available: the kernel does not know the call (ENOSYS), or a filter forbids it. The filters
+ * of containers answer EPERM to calls newer than themselves; others answer an errno value of their configuration, for
+ * example EACCES.
  *
- * Whoever has another way takes it then, and remembers so: a call in vain each time costs more than what it was to save.
+ * A caller that has a fallback uses it from then on and remembers the answer: a failing call each time would cost more
+ * than the call was meant to save.
  */
 #ifndef BASE_MISSING_H
 #define BASE_MISSING_H
@@ -12,7 +14,7 @@
 #include <errno.h>
 #include <stdbool.h>
 
-/* For a call that never answers EPERM or EACCES of its own. `error` is positive. */
+/* For calls that never fail with EPERM or EACCES for other reasons. `error` is positive. */
 static inline bool is_missing(int error)
 {
 	return error == ENOSYS || error == EPERM || error == EACCES;

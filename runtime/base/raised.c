@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <time.h>
 
-/* What a call that answered `n` has raised; 0: nothing. */
+/* The signal that a call with the result `n` has raised; 0: none. */
 static int signal_of(ssize_t n)
 {
 	return n == -EPIPE ? SIGPIPE : n == -EFBIG ? SIGXFSZ : 0;
@@ -24,7 +24,7 @@ void raised_begin(struct raised *raised)
 ssize_t raised_end(const struct raised *raised, ssize_t n)
 {
 	int signal = signal_of(n);
-	/* one that was blocked before: whoever did that expects to find it pending */
+	/* a signal that the caller had blocked stays pending: the caller expects to find it */
 	if (signal && !sigismember(&raised->old, signal))
 		raised_take(n);
 	pthread_sigmask(SIG_SETMASK, &raised->old, NULL);

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /*
- * The sanitizers of the process. They come with the program, which may be built with -fsanitize=address although this
- * library is not: what they must be told is told in every build. The references are weak, and null where there is no
- * sanitizer. The linker finds those of a program's sanitizer for libsley.a, and the loader for libsley.so and for what
- * is loaded later, as a sanitizer's functions are visible to all.
+ * The sanitizers of the process. A sanitizer comes with the program: the program may be built with -fsanitize=address
+ * although this library is not. So every build of the library informs the sanitizers. The references are weak, and null
+ * without a sanitizer. A sanitizer's functions are visible to all, so they are found by the linker for libsley.a, and
+ * by the loader for libsley.so and for libraries that are loaded later.
  *
- * None of this is asked on the way of a switch: see worker_run().
+ * None of these functions is called during a context switch: see worker_run().
  */
 #ifndef BASE_SANITIZER_H
 #define BASE_SANITIZER_H
@@ -21,7 +21,7 @@
 void __sanitizer_start_switch_fiber(void **fake, const void *bottom, size_t size) SANITIZER_WEAK;
 void __sanitizer_finish_switch_fiber(void *fake, const void **bottom, size_t *size) SANITIZER_WEAK;
 void __asan_unpoison_memory_region(const volatile void *start, size_t size) SANITIZER_WEAK;
-/* The first byte that must not be used, or null. What a compiler calls to have an access checked, and reported. */
+/* Returns the first byte that must not be used, or null. The other two check an access, and report a bad one. */
 void *__asan_region_is_poisoned(void *start, size_t size) SANITIZER_WEAK;
 void __asan_loadN_noabort(void *start, ptrdiff_t size) SANITIZER_WEAK;
 void __asan_storeN_noabort(void *start, ptrdiff_t size) SANITIZER_WEAK;
@@ -32,8 +32,8 @@ void __lsan_unregister_root_region(const void *start, size_t size) SANITIZER_WEA
 void __tsan_switch_to_fiber(void *fiber, unsigned flags) SANITIZER_WEAK;
 
 /*
- * Whether what is kept for each stack is not in its bytes: red zones in a shadow, frames on a fake stack. Then no two
- * tasks may share a stack, and every switch is told.
+ * Whether the sanitizer keeps state for each stack outside of the stack's bytes: red zones in a shadow, frames on a
+ * fake stack. If so, two tasks must not share a stack, and the sanitizer is informed of every switch.
  */
 static inline bool sanitizer_knows_stacks(void)
 {
@@ -45,7 +45,7 @@ static inline bool sanitizer_finds_races(void)
 	return __tsan_switch_to_fiber != NULL;
 }
 
-/* A stack that is left for good may hold the red zones of frames that never returned. */
+/* A stack whose frames never returned may hold red zones of these frames. This clears them. */
 static inline void sanitizer_unpoison(const void *start, size_t size)
 {
 	if (__asan_unpoison_memory_region)
@@ -53,9 +53,10 @@ static inline void sanitizer_unpoison(const void *start, size_t size)
 }
 
 /*
- * The kernel has written, or read, the first n bytes of the service's buffers, in a system call that AddressSanitizer has
- * not seen: it reports one that is too small, or was freed. As for the calls that it sees, what was asked for is no
- * matter, only what was transferred. n <= 0: nothing was.
+ * Informs AddressSanitizer that a system call has written, or read, the first n bytes of the service's buffers: it
+ * reports a buffer that is too small, or was freed. AddressSanitizer does not see the runtime's own system calls. As
+ * for the calls that it does see, only the bytes transferred count, not the bytes requested. If n <= 0, no bytes were
+ * transferred.
  */
 static inline void sanitizer_transferred(const struct iovec *vector, size_t count, ptrdiff_t n, bool written)
 {
@@ -64,7 +65,7 @@ static inline void sanitizer_transferred(const struct iovec *vector, size_t coun
 	for (size_t left = n > 0 ? (size_t)n : 0; left > 0 && count > 0; vector++, count--) {
 		size_t part = vector->iov_len < left ? vector->iov_len : left;
 		char *bad = __asan_region_is_poisoned(vector->iov_base, part);
-		if (bad) /* from there on, so that the report tells of what kind the byte is */
+		if (bad) /* starts at the bad byte, so that the report shows the byte's kind */
 			(written ? __asan_storeN_noabort : __asan_loadN_noabort)(bad,
 										 (char *)vector->iov_base + part - bad);
 		left -= part;
@@ -72,8 +73,9 @@ static inline void sanitizer_transferred(const struct iovec *vector, size_t coun
 }
 
 /*
- * The leak checker looks for pointers in statics, in what malloc gave and on the stacks of threads. It must look here as
- * well, when exit() is called during a run. All of it that is mapped as readable must be so.
+ * The leak checker looks for pointers in statics, in memory of malloc() and on the stacks of threads. If exit() is
+ * called during a run, it must look in the runtime's memory too. All mapped pages of a registered range must be
+ * readable.
  */
 static inline bool sanitizer_finds_leaks(void)
 {

@@ -9,9 +9,9 @@
 
 #include "base/check.h"
 
-#define PIECE     ((uint32_t)16 << 10) /* of the first slabs */
-#define AHEAD     2u                   /* with fewer slabs in stock growth begins */
-#define TRIM_MOST 256u                 /* groups that one call of slabs_trim() looks at */
+#define PIECE     ((uint32_t)16 << 10) /* bytes of a small slab that are populated at once */
+#define AHEAD     2u                   /* growth begins when fewer slabs are in stock */
+#define TRIM_MOST 256u                 /* groups per call of slabs_trim(), at most */
 
 int slabs_open(struct slabs *slabs, const struct slab_kind *kind, size_t limit)
 {
@@ -63,7 +63,7 @@ static void unlink_slab(struct slab_list *list, struct slab *slab)
 		list->last = slab->prev;
 }
 
-/* Nobody uses it, and its pages are populated if they are to be. */
+/* Adds an unused slab to the stock. Its pages are populated, except those of the first SLAB_SMALL slabs. */
 static void stock(struct slabs *slabs, struct slab *slab)
 {
 	slab->state = SLAB_WARM;
@@ -100,13 +100,13 @@ static void close_slab(struct slabs *slabs, struct slab *slab)
 
 /* ---- taking and giving ---- */
 
-/* Whether there is one of the first slabs that was never used: these are stock without more ado. */
+/* Whether one of the first SLAB_SMALL slabs was never used: such a slab can become stock at once. */
 static bool has_small(const struct slabs *slabs)
 {
 	return slabs->made < MIN(SLAB_SMALL, slabs->count);
 }
 
-/* A slab of the stock becomes one of the class; null: there is none. */
+/* Assigns a slab of the stock to the class; null: there is none. */
 static struct slab *assign(struct slabs *slabs, unsigned class)
 {
 	struct slab *slab = slabs->stock.first;
@@ -133,7 +133,7 @@ static bool is_full(const struct slab *slab)
 	return !slab->free && slab->cut + slab->size > slab->end;
 }
 
-/* A block of a slab that has blocks to be had; null: the next one is not populated yet. */
+/* Takes a block from an open slab; null: its next block is not populated yet. */
 static struct slab_block *take_one(struct slabs *slabs, struct slab *slab)
 {
 	struct slab_block *block = slab->free;
@@ -153,7 +153,10 @@ static struct slab_block *take_one(struct slabs *slabs, struct slab *slab)
 	return block;
 }
 
-/* From what is there, with the lock held. A slab that waits to be populated is the last of its class. */
+/*
+ * Takes blocks that are populated, with the lock held. A slab that waits for its next piece is the last open one of its
+ * class.
+ */
 static unsigned take_there(struct slabs *slabs, unsigned class, struct slab_block **list, unsigned most)
 {
 	unsigned n = 0;
@@ -172,9 +175,9 @@ static unsigned take_there(struct slabs *slabs, unsigned class, struct slab_bloc
 	return n;
 }
 
-/* ---- growing: with the growth lock held, and the other one only to tell ---- */
+/* ---- growing: with the growth lock held; the lock of the lists is taken only to publish the result ---- */
 
-/* The next piece of the class's slab, which waits for it. */
+/* Populates the next piece of a slab of the first SLAB_SMALL. */
 static int grow_piece(struct slabs *slabs, struct slab *slab, uint32_t end)
 {
 	char *memory = slab_memory(slabs, slab);
@@ -194,7 +197,7 @@ static int grow_piece(struct slabs *slabs, struct slab *slab, uint32_t end)
 	return error;
 }
 
-/* Cold slabs that lie next to each other in one group, taken off their list; how many. */
+/* Takes adjacent cold slabs of one group off their list; returns their number. */
 static unsigned take_cold(struct slabs *slabs, struct slab **first)
 {
 	unsigned n = 0;
@@ -211,7 +214,7 @@ static unsigned take_cold(struct slabs *slabs, struct slab **first)
 	return n;
 }
 
-/* Slabs that were never used; how many. */
+/* Makes a group of never used slabs accessible; returns their number. */
 static unsigned take_fresh(struct slabs *slabs, struct slab **first)
 {
 	size_t begin = slabs->memory.populated, end = begin + SLAB_GROUP * SLAB;
@@ -223,7 +226,10 @@ static unsigned take_fresh(struct slabs *slabs, struct slab **first)
 	return MIN(SLAB_GROUP, slabs->count - (unsigned)(begin / SLAB));
 }
 
-/* Whether slabs are about to be cold or stock, or are by now: they were on their way when nothing was found. */
+/*
+ * Whether slabs are leaving, cold or in stock. A slab that was leaving when nothing was found becomes cold or stock
+ * soon.
+ */
 static bool something_comes(struct slabs *slabs)
 {
 	lock_take(&slabs->lock);
@@ -234,7 +240,7 @@ static bool something_comes(struct slabs *slabs)
 	return comes;
 }
 
-/* The bytes of n slabs that had lost them. */
+/* Populates n cold slabs again. */
 static int warm(struct slabs *slabs, const struct slab *first, unsigned n)
 {
 	char *memory = slab_memory(slabs, first);
@@ -243,7 +249,7 @@ static int warm(struct slabs *slabs, const struct slab *first, unsigned n)
 	return error ? error : arena_populate(memory, size);
 }
 
-/* Makes cold slabs, or fresh ones, stock. */
+/* Puts cold slabs, or fresh ones if there are none, into the stock. */
 static int grow_group(struct slabs *slabs)
 {
 	struct slab *first;
@@ -259,7 +265,7 @@ static int grow_group(struct slabs *slabs)
 	lock_take(&slabs->lock);
 	if (fresh)
 		slabs->made += n;
-	while (n-- > 0) { /* from the end, so that the first is the next to be used */
+	while (n-- > 0) { /* from the end, so that the first slab is used next */
 		first[n].ready = error ? 0 : SLAB;
 		if (!error) {
 			stock(slabs, &first[n]);
@@ -271,7 +277,10 @@ static int grow_group(struct slabs *slabs)
 	return error;
 }
 
-/* Whether the class has something now, or else what slab waits for its next piece, which must reach `*end`. */
+/*
+ * Whether the class has a block or a slab to use now. If not, *waiting is the slab that waits for its next piece, which
+ * must reach `*end`; null: none.
+ */
 static bool look_again(struct slabs *slabs, unsigned class, struct slab **waiting, uint32_t *end)
 {
 	lock_take(&slabs->lock);
@@ -287,11 +296,11 @@ static bool look_again(struct slabs *slabs, unsigned class, struct slab **waitin
 	return there;
 }
 
-/* There is nothing for the class: makes something, or waits for who does. */
+/* Called when there is no block for the class: populates memory, or waits for a thread that does so. */
 static int grow(struct slabs *slabs, unsigned class)
 {
 	struct slab *waiting;
-	uint32_t end = 0; /* gcc -O1 takes it for read before it is set else */
+	uint32_t end = 0; /* gcc -O1 warns of a use before initialisation otherwise */
 	int error = 0;
 	lock_take(&slabs->growth);
 	if (!look_again(slabs, class, &waiting, &end))
@@ -300,7 +309,7 @@ static int grow(struct slabs *slabs, unsigned class)
 	return error;
 }
 
-/* Whether it is time to grow, before there is nothing left. With the lock held. */
+/* Whether the stock is so low that growing should begin before it is empty. With the lock held. */
 static bool runs_low(const struct slabs *slabs)
 {
 	return slabs->made >= SLAB_SMALL && slabs->stocked < AHEAD &&
@@ -318,7 +327,7 @@ unsigned slabs_take_or(struct slabs *slabs, unsigned class, struct slab_block **
 		lock_drop(&slabs->lock);
 	} while (unlikely(n == 0) && (*error = grow(slabs, class)) == 0);
 	if (unlikely(low && n > 0) && lock_try(&slabs->growth)) {
-		grow_group(slabs); /* if it fails, who finds nothing will tell */
+		grow_group(slabs); /* a failure is reported later, by the call that finds no block at all */
 		lock_drop(&slabs->growth);
 	}
 	return n;
@@ -399,8 +408,8 @@ static bool can_leave(const struct slab *slab)
 }
 
 /*
- * Takes what can leave of a group out of the stock, as far as it is surplus: the mask of its slabs. `whole`: all of it
- * or nothing, as a huge page that loses a part of itself has to be split first.
+ * Takes the slabs of a group that can leave out of the stock, as far as they are surplus; returns their mask. `whole`:
+ * all slabs of the group or none, because the kernel has to split a huge page before it loses a part of itself.
  */
 static unsigned take_leaving(struct slabs *slabs, struct slab *group, bool whole)
 {
@@ -423,7 +432,7 @@ static unsigned take_leaving(struct slabs *slabs, struct slab *group, bool whole
 	return mask;
 }
 
-/* Which of them do leave. */
+/* Asks the owner for each slab of the mask whether it may leave; returns the mask of those that may. */
 static unsigned ask(struct slabs *slabs, struct slab *group, unsigned mask)
 {
 	for (unsigned i = 0; slabs->kind->leave && i < SLAB_GROUP; i++) {
@@ -433,7 +442,9 @@ static unsigned ask(struct slabs *slabs, struct slab *group, unsigned mask)
 	return mask;
 }
 
-/* Run by run, so that a whole group is one call, and is a huge page again when it comes back. */
+/*
+ * One call for each run of slabs, so that a whole group is given back in one call and can be a huge page again later.
+ */
 static void give_pages(char *memory, unsigned mask)
 {
 	for (unsigned i = 0, n; i < SLAB_GROUP; i += n) {
@@ -446,11 +457,13 @@ static void give_pages(char *memory, unsigned mask)
 	}
 }
 
-/* The first slabs are stock without pages, too: theirs come by pieces. */
+/*
+ * Slabs that left become cold, except the first SLAB_SMALL: these are stock without pages, and are populated by pieces.
+ */
 static void put_away(struct slabs *slabs, struct slab *group, unsigned taken, unsigned left)
 {
 	lock_take(&slabs->lock);
-	for (unsigned i = SLAB_GROUP; i-- > 0;) { /* from the end, so that they are found in order: take_cold() */
+	for (unsigned i = SLAB_GROUP; i-- > 0;) { /* from the end, so that take_cold() finds them in order */
 		if (!(taken & 1u << i))
 			continue;
 		slabs->leaving--;
@@ -482,7 +495,7 @@ size_t slabs_trim(struct slabs *slabs)
 	lock_take(&slabs->lock);
 	unsigned made = slabs->surplus > 0 && slabs->leavable > 0 ? slabs->made : 0;
 	lock_drop(&slabs->lock);
-	/* from the end, so that what stays in use gathers at the front; whole groups first */
+	/* from the end, so that the slabs in use gather at the front; whole groups first */
 	for (unsigned round = 0, most = TRIM_MOST; round < 2 && made > 0; round++) {
 		for (unsigned i = (made - 1) / SLAB_GROUP + 1; i-- > 0 && most > 0;) {
 			size_t bytes = trim_group(slabs, &slabs->all[i * SLAB_GROUP], round == 0);

@@ -1,22 +1,22 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /*
- * Blocks of some size classes, from slabs of 128 KiB. A slab has blocks of one class while any of them is in use; when
- * the last one comes back it is stock for every class. Stock that has not been needed for some seconds (base/decay.h)
- * goes back to the kernel.
+ * Blocks of several size classes, from slabs of 128 KiB. While any block of a slab is in use, all its blocks are of one
+ * class. When the last block comes back, the slab becomes stock for every class. Stock that has not been needed for
+ * some seconds (base/decay.h) goes back to the kernel.
  *
  *              assign                    give_pages                     grow
  *   WARM stock ------> USED, by a class     WARM ------> LEAVING ------> COLD ------> WARM
  *          <------
  *         last block came back
  *
- * A first touch of a page costs more than a hundred context switches. So memory is populated in groups of slabs, each a
- * huge page, before it becomes stock, and without the lock of the lists: by one thread at a time, who begins when the
- * stock runs low, while the others go on with what is left. Only who finds nothing at all waits for it. The first
- * SLAB_SMALL slabs are populated piece by piece, as their blocks are wanted: a small service uses many classes, and
- * little of each.
+ * A first touch of a page costs more than a hundred context switches. So memory is populated before it becomes stock,
+ * in groups of slabs, each a huge page, and without the lock of the lists. One thread at a time populates: it begins
+ * when the stock runs low, while other threads use the rest of the stock. A thread waits for it only when no block is
+ * left. The first SLAB_SMALL slabs are populated piece by piece, as their blocks are wanted: a small service uses many
+ * classes, and little of each.
  *
- * Pages that were given back stay mapped, and are zero: blocks are type-stable to a reader who expects that.
+ * Pages that were given back stay mapped, and read as zero: blocks are type-stable for readers that expect zero.
  */
 #ifndef BASE_SLAB_H
 #define BASE_SLAB_H
@@ -30,7 +30,7 @@
 
 #define SLAB         ((size_t)128 << 10)
 #define SLAB_GROUP   16u /* slabs in a huge page */
-#define SLAB_SMALL   32u /* the first ones are populated by pieces */
+#define SLAB_SMALL   32u /* the first slabs, populated by pieces */
 #define SLAB_CLASSES 54u
 
 /* A free block. */
@@ -41,59 +41,62 @@ struct slab_block {
 enum slab_state { SLAB_WARM, SLAB_USED, SLAB_LEAVING, SLAB_COLD };
 
 struct slab {                     /* protected by the lock of the slabs */
-	struct slab *next, *prev; /* of the stock, or of the slabs of its class with blocks to be had; null: the ends */
-	struct slab_block *free;  /* blocks that came back */
-	uint64_t newest[2];       /* for the owner of the slabs; zero at first, and kept */
+	struct slab *next, *prev; /* links in the stock, or in slabs.open[class]; null at the ends */
+	struct slab_block *free;  /* blocks that were freed */
+	uint64_t newest[2];       /* for the owner of the slabs; zero at first, never cleared */
 	uint32_t ready;           /* bytes from the front that are populated */
-	uint32_t size;            /* of a block */
-	uint32_t cut;             /* bytes from the front that have been blocks since it was assigned */
-	uint32_t end;             /* bytes of it that may be */
+	uint32_t size;            /* of one block */
+	uint32_t cut;             /* bytes from the front that were cut into blocks since the slab was assigned */
+	uint32_t end;             /* bytes of the slab that may become blocks */
 	uint16_t taken;           /* blocks in use */
 	uint8_t class;
 	uint8_t state;   /* enum slab_state */
-	uint8_t linked;  /* among those of its class */
-	uint8_t again;   /* it is assigned for another time: its blocks were used before */
-	uint8_t growing; /* its next piece is being populated: it must not leave */
+	uint8_t linked;  /* it is in slabs.open[class] */
+	uint8_t again;   /* it was assigned before: its blocks were in use before */
+	uint8_t growing; /* its next piece is being populated, so it must not leave */
 };
 
 struct slab_list {
 	struct slab *first, *last;
 };
 
-/* What kind of blocks they are. The functions may be null. */
+/* The properties of the blocks. The functions may be null, except size(). */
 struct slab_kind {
-	size_t (*size)(unsigned class); /* of a block: a multiple of 16, at most half a slab */
-	/* under the lock, for each: it is in use for the first time since its slab was assigned; it comes back */
+	size_t (*size)(unsigned class); /* of one block: a multiple of 16, at most half a slab */
+	/*
+	 * With the lock held, for each block: cut() when it is used for the first time since its slab was assigned,
+	 * back() when it is freed.
+	 */
 	void (*cut)(struct slab *slab, void *block);
 	void (*back)(struct slab *slab, void *block);
-	/* without it, but with the growth lock: memory from the first up to that byte is about to be used: 0 or -ENOMEM */
+	/* With the growth lock only: the first `end` bytes are about to be usable. 0 or -ENOMEM. */
 	int (*grow)(size_t end);
-	/* the same of what had lost its bytes, from `begin` to `end` */
+	/* The same for [begin, end), which was given back to the kernel before. */
 	int (*again)(size_t begin, size_t end);
-	/* without it: the slab, which nobody uses, is to lose its bytes; false: not now */
+	/* Without locks: the unused slab is about to lose its bytes. False: it cannot leave now. */
 	bool (*leave)(struct slab *slab, void *memory);
 };
 
 struct slabs {
-	/* constant while it is open */
+	/* constant from slabs_open() to slabs_close() */
 	const struct slab_kind *kind;
 	char *base;
 	struct slab *all;
 	size_t limit;     /* bytes */
-	unsigned count;   /* slabs in them */
-	struct lock lock; /* protects what follows */
+	unsigned count;   /* slabs within `limit` */
+	struct lock lock; /* protects the fields up to `growth` */
 	struct slab_list stock, cold;
 	unsigned stocked;  /* slabs in stock */
-	unsigned leavable; /* of them, those that have pages */
+	unsigned leavable; /* of the stocked, the slabs that have pages */
 	unsigned surplus;  /* slabs in stock that are still to be given back */
 	unsigned colds;
-	unsigned leaving; /* slabs that are just losing their pages */
+	unsigned leaving; /* slabs that are losing their pages now */
 	unsigned made;    /* slabs that were ever usable */
 	size_t taken;     /* blocks in use */
 	struct decay decay;
-	struct slab_list open[SLAB_CLASSES]; /* slabs with blocks to be had, by class */
-	/* A lock that is held while memory is populated. Who holds it takes the other one; never the other way round. */
-	struct lock growth; /* protects what follows */
+	struct slab_list open[SLAB_CLASSES]; /* slabs with blocks to take, by class */
+	/* Held while memory is populated. Its holder may take `lock`; the holder of `lock` must not take it. */
+	struct lock growth; /* protects the fields below */
 	struct arena memory, descriptors;
 };
 
@@ -102,8 +105,8 @@ int slabs_open(struct slabs *slabs, const struct slab_kind *kind, size_t limit);
 void slabs_close(struct slabs *slabs);
 
 /*
- * Pushes up to `most` blocks of a class onto *list: how many. 0: *error is -ENOMEM, or -EAGAIN if all up to the limit
- * are in use.
+ * Pushes up to `most` blocks of a class onto *list and returns their number. If it is 0, *error is -ENOMEM, or -EAGAIN
+ * if all blocks up to the limit are in use.
  */
 unsigned slabs_take_or(struct slabs *slabs, unsigned class, struct slab_block **list, unsigned most, int *error);
 
@@ -113,28 +116,30 @@ static inline unsigned slabs_take(struct slabs *slabs, unsigned class, struct sl
 	return slabs_take_or(slabs, class, list, most, &error);
 }
 
-/* Gives n blocks from the front of *list back. */
+/* Frees n blocks from the front of *list. */
 void slabs_give(struct slabs *slabs, struct slab_block **list, unsigned n);
 
 /* Blocks in use. */
 size_t slabs_taken(struct slabs *slabs);
 
-/* A step of decay: what has been stock for long is to leave. By one thread, every DECAY_INTERVAL. */
+/* A step of decay: marks stock that was unused for long as surplus. Called by one thread, every DECAY_INTERVAL. */
 void slabs_age(struct slabs *slabs);
 
 /*
- * Gives back some of what is to leave; returns the bytes. By the same thread, more often: a call takes some milliseconds at
- * most.
+ * Gives some of the surplus back to the kernel; returns the bytes. Called by the same thread as slabs_age(), more
+ * often: one call takes at most some milliseconds.
  */
 size_t slabs_trim(struct slabs *slabs);
 
-/* Whether so much memory is in use that emptying caches may be worth it. Any thread. */
+/* Whether so much memory is in use that emptying caches may help. Any thread. */
 bool slabs_are_large(struct slabs *slabs);
 
-/* With the growth lock held: how many slabs have blocks that are, or can be, in use before it is dropped. */
+/* With the growth lock held: the number of slabs whose blocks are in use, or can be before the lock is dropped. */
 unsigned slabs_usable(struct slabs *slabs);
 
-/* With the growth lock held: whether slabs in [first, end) were used, and all have lost their bytes since. */
+/*
+ * With the growth lock held: whether all slabs in [first, end) that were ever usable are cold. False if there is none.
+ */
 bool slabs_are_cold(struct slabs *slabs, unsigned first, unsigned end);
 
 static inline char *slab_memory(struct slabs *slabs, const struct slab *slab)

@@ -13,7 +13,7 @@
 
 #define LINE_MOST 1024 /* bytes of a line that is written, cleaned */
 
-/* The length of the UTF-8 sequence that `lead` begins; 0: it begins none. */
+/* The length of the UTF-8 sequence that starts with `lead`; 0: `lead` starts none. */
 static size_t sequence_length(unsigned char lead)
 {
 	if (lead < 0x80)
@@ -25,7 +25,7 @@ static size_t sequence_length(unsigned char lead)
 	return lead >= 0xf0 && lead < 0xf5 ? 4 : 0;
 }
 
-/* The character at `text`, and in *length its bytes; length 0: there is none. */
+/* The character at `text`, with its length in bytes in *length; length 0: there is none. */
 static uint32_t decode(const unsigned char *text, size_t n, size_t *length)
 {
 	static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
@@ -45,7 +45,7 @@ static uint32_t decode(const unsigned char *text, size_t n, size_t *length)
 	return c;
 }
 
-/* Whether the character stands for itself on a line. */
+/* Whether the character can be written to a line unchanged. */
 static bool is_plain(uint32_t c)
 {
 	/* controls; marks of direction, separators of lines, joiners, tags and others without a width */
@@ -76,7 +76,7 @@ size_t text_clean(char *out, size_t size, const char *text, size_t n)
 			used += length;
 			continue;
 		}
-		length = 1; /* byte by byte: those that follow are no beginning, and come here too */
+		length = 1; /* one byte: its continuation bytes start no character either, and come here too */
 		if (size - used < 4)
 			break;
 		memcpy(out + used, "\\x", 2);
@@ -87,7 +87,7 @@ size_t text_clean(char *out, size_t size, const char *text, size_t n)
 	return used;
 }
 
-/* Not by a word about the service shall it be ended. */
+/* The write must not end the service by a signal. */
 static ssize_t write_quietly(int fd, const char *text, size_t n)
 {
 	struct raised raised;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /*
- * Lines for people, with names in them that the service, or whoever talks to it, has chosen. A name must not end the
- * line, begin another one, or steer the terminal on which a log is read: so what could is shown as \xNN. That is done
- * where lines are written, once for all, and not where a name is set: a tool may want it as it is.
+ * Lines of text for people. They contain names that the service or its peers have chosen. A name must not end the line,
+ * begin another line, or control the terminal that shows the log: so such bytes are written as \xNN. This is done once
+ * for all, where lines are written, not where a name is set, because a tool may want the original name.
  */
 #ifndef BASE_TEXT_H
 #define BASE_TEXT_H
@@ -11,9 +11,9 @@
 #include <stddef.h>
 
 /*
- * Copies `n` bytes with every control character, every byte that is not part of a character in UTF-8, and every
- * character that has no width or changes the direction of writing as \xNN for each of its bytes. It stops where `out`,
- * of `size` bytes, is full; no NUL is added. How many bytes it has written. Async-signal-safe.
+ * Copies `n` bytes of text to `out`, of `size` bytes, and returns the number of bytes written. These are written as
+ * \xNN for each byte: control characters, bytes that are not part of a UTF-8 character, and characters that have no
+ * width or change the direction of writing. It stops when `out` is full, and adds no NUL. Async-signal-safe.
  */
 size_t text_clean(char *out, size_t size, const char *text, size_t n);
 
