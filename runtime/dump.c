@@ -21,7 +21,7 @@ static const char *const wait_names[] = {
 #undef WAIT_NAME
 };
 
-static int put(int fd, const char *line, int n)
+static int put_line(int fd, const char *line, int n)
 {
 	return n < 0 ? 0 : text_write_line(fd, line, (size_t)MIN(n, LINE - 1));
 }
@@ -32,10 +32,11 @@ static int put_worker(int fd, unsigned number)
 	static const char *const modes[] = { "gone", "scheduling", "running", "idle" };
 	char line[LINE];
 	unsigned mode = load(&w->mode, relaxed);
-	return put(fd, line,
-		   snprintf(line, sizeof(line), "worker %u thread %u %s task %llu queue %u dispatches %llu", number,
-			    load(&w->tid, relaxed), modes[mode & 3], (unsigned long long)load(&w->task, relaxed),
-			    load(&w->queue, relaxed), (unsigned long long)load(&w->dispatches, relaxed)));
+	return put_line(fd, line,
+			snprintf(line, sizeof(line), "worker %u thread %u %s task %llu queue %u dispatches %llu",
+				 number, load(&w->tid, relaxed), modes[mode & 3],
+				 (unsigned long long)load(&w->task, relaxed), load(&w->queue, relaxed),
+				 (unsigned long long)load(&w->dispatches, relaxed)));
 }
 
 /* Who has the stack that the task wants. */
@@ -63,13 +64,14 @@ int dump_task(int fd, uint32_t index)
 			 (unsigned long long)load(&t->wait_object, relaxed));
 	if (state == SLEY_TASK_SLOT)
 		put_holder(wait, sizeof(wait), index);
-	return put(fd, line,
-		   snprintf(line, sizeof(line),
-			    "task %llu %.16s%s%s%s, worker %u, stack %u live, %u KiB deepest, spawned at %s:%u as %s",
-			    (unsigned long long)id, (const char *)name, name[0] ? " " : "", state_names[state], wait,
-			    load(&t->worker, relaxed), load(&t->live16, relaxed) * 16u,
-			    SLEY_TASK_DEEPEST(load(&t->parent_deepest, relaxed)) * 4, site->file, site->line,
-			    site->entry));
+	return put_line(
+		fd, line,
+		snprintf(line, sizeof(line),
+			 "task %llu %.16s%s%s%s, worker %u, stack %u live, %u KiB deepest, spawned at %s:%u as %s",
+			 (unsigned long long)id, (const char *)name, name[0] ? " " : "", state_names[state], wait,
+			 load(&t->worker, relaxed), load(&t->live16, relaxed) * 16u,
+			 SLEY_TASK_DEEPEST(load(&t->parent_deepest, relaxed)) * 4, site->file, site->line,
+			 site->entry));
 }
 
 int dump_tasks(int fd, unsigned most)
@@ -89,7 +91,7 @@ int dump_tasks(int fd, unsigned most)
 		}
 	}
 	if (error == 0 && n > most)
-		error = put(fd, line, snprintf(line, sizeof(line), "and %u more", n - most));
+		error = put_line(fd, line, snprintf(line, sizeof(line), "and %u more", n - most));
 	errno = saved;
 	return error;
 }

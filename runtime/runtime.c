@@ -129,7 +129,7 @@ static void on_quit(int signal)
 	store(&run.dump_wanted, 1, relaxed); /* the watchdog does it: a dump is not signal-safe */
 }
 
-static void tick(void)
+static void runtime_tick(void)
 {
 	overflow_rearm();
 	if (exchange(&run.dump_wanted, 0, relaxed))
@@ -323,7 +323,7 @@ int sley_run_at(struct sley_site *site, int (*main)(void *), void *arg, const st
 	static const struct sched_hooks hooks = { .poll = reactor_poll,
 						  .interrupt = reactor_interrupt,
 						  .rearm = reactor_rearm,
-						  .tick = tick,
+						  .tick = runtime_tick,
 						  .expecting = expecting,
 						  .deadlock = deadlock,
 						  .task_main = task_main,

@@ -105,7 +105,7 @@ static void tell_leak_checker(const struct arena *arena, size_t before, size_t n
 }
 
 /* Makes [0, target) accessible. 0 or -ENOMEM. */
-static int extend(struct arena *arena, size_t target)
+static int arena_extend(struct arena *arena, size_t target)
 {
 	int saved = errno;
 	char *start = arena->base + arena->populated;
@@ -121,7 +121,7 @@ static int extend(struct arena *arena, size_t target)
 int arena_open(struct arena *arena, size_t size)
 {
 	int saved = errno;
-	int error = extend(arena, size);
+	int error = arena_extend(arena, size);
 	if (error)
 		return error;
 	madvise(arena->base, size, MADV_NOHUGEPAGE);
@@ -140,7 +140,7 @@ int arena_grow(struct arena *arena, size_t size)
 	/* small services stay small; from a quarter of a huge page on, whole huge pages are the cheapest */
 	size_t step = size <= STEP_HUGE / 4 ? STEP_SMALL : STEP_HUGE;
 	size_t target = MIN(ROUND_UP(size, step), arena->reserved);
-	int result = extend(arena, target);
+	int result = arena_extend(arena, target);
 	if (result == 0)
 		result = arena_populate(arena->base + arena->populated, target - arena->populated);
 	if (result == 0) {

@@ -26,6 +26,12 @@ struct lock {
 	unsigned word; /* atomic: 0 free, 1 held, 2 held and somebody may sleep */
 };
 
+/* The lock of an object of the user's, which sley/sync.h declares as a plain word. */
+static inline struct lock *lock_of(unsigned *word)
+{
+	return (struct lock *)word;
+}
+
 void lock_slow(struct lock *lock);
 void lock_wake(struct lock *lock);
 

@@ -297,7 +297,7 @@ static bool look_again(struct slabs *slabs, unsigned class, struct slab **waitin
 }
 
 /* Called when there is no block for the class: populates memory, or waits for a thread that does so. */
-static int grow(struct slabs *slabs, unsigned class)
+static int slabs_grow(struct slabs *slabs, unsigned class)
 {
 	struct slab *waiting;
 	uint32_t end = 0; /* gcc -O1 warns of a use before initialisation otherwise */
@@ -325,7 +325,7 @@ unsigned slabs_take_or(struct slabs *slabs, unsigned class, struct slab_block **
 		n = take_there(slabs, class, list, most);
 		low = runs_low(slabs);
 		lock_drop(&slabs->lock);
-	} while (unlikely(n == 0) && (*error = grow(slabs, class)) == 0);
+	} while (unlikely(n == 0) && (*error = slabs_grow(slabs, class)) == 0);
 	if (unlikely(low && n > 0) && lock_try(&slabs->growth)) {
 		grow_group(slabs); /* a failure is reported later, by the call that finds no block at all */
 		lock_drop(&slabs->growth);
@@ -433,7 +433,7 @@ static unsigned take_leaving(struct slabs *slabs, struct slab *group, bool whole
 }
 
 /* Asks the owner for each slab of the mask whether it may leave; returns the mask of those that may. */
-static unsigned ask(struct slabs *slabs, struct slab *group, unsigned mask)
+static unsigned ask_to_leave(struct slabs *slabs, struct slab *group, unsigned mask)
 {
 	for (unsigned i = 0; slabs->kind->leave && i < SLAB_GROUP; i++) {
 		if (mask & 1u << i && !slabs->kind->leave(&group[i], slab_memory(slabs, &group[i])))
@@ -483,7 +483,7 @@ static size_t trim_group(struct slabs *slabs, struct slab *group, bool whole)
 	unsigned taken = take_leaving(slabs, group, whole);
 	if (taken == 0)
 		return 0;
-	unsigned left = ask(slabs, group, taken);
+	unsigned left = ask_to_leave(slabs, group, taken);
 	give_pages(slab_memory(slabs, group), left);
 	put_away(slabs, group, taken, left);
 	return (size_t)__builtin_popcount(left) * SLAB;

@@ -26,7 +26,7 @@ static size_t sequence_length(unsigned char lead)
 }
 
 /* The character at `text`, with its length in bytes in *length; length 0: there is none. */
-static uint32_t decode(const unsigned char *text, size_t n, size_t *length)
+static uint32_t text_decode(const unsigned char *text, size_t n, size_t *length)
 {
 	static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
 	size_t bytes = sequence_length(text[0]);
@@ -46,7 +46,7 @@ static uint32_t decode(const unsigned char *text, size_t n, size_t *length)
 }
 
 /* Whether the character can be written to a line unchanged. */
-static bool is_plain(uint32_t c)
+static bool is_plain_character(uint32_t c)
 {
 	/* controls; marks of direction, separators of lines, joiners, tags and others without a width */
 	static const struct {
@@ -68,8 +68,8 @@ size_t text_clean(char *out, size_t size, const char *text, size_t n)
 	const unsigned char *from = (const unsigned char *)text;
 	size_t used = 0, length;
 	for (size_t i = 0; i < n; i += length) {
-		uint32_t c = decode(from + i, n - i, &length);
-		if (length > 0 && is_plain(c)) {
+		uint32_t c = text_decode(from + i, n - i, &length);
+		if (length > 0 && is_plain_character(c)) {
 			if (size - used < length)
 				break;
 			memcpy(out + used, from + i, length);

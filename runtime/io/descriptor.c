@@ -50,7 +50,7 @@ static int socket_option(int fd, int option)
 	return getsockopt(fd, SOL_SOCKET, option, &value, &size) == 0 ? value : -1;
 }
 
-static int own_file(int fd)
+static int descriptor_own_file(int fd)
 {
 	struct stat status;
 	if (fstat(fd, &status) != 0)
@@ -58,13 +58,13 @@ static int own_file(int fd)
 	return reactor_own_file(fd, S_ISFIFO(status.st_mode) ? FD_PIPE : 0);
 }
 
-static int own(int fd)
+static int descriptor_own(int fd)
 {
 	int mode = fcntl(fd, F_GETFL);
 	if (mode < 0 || (!(mode & O_NONBLOCK) && fcntl(fd, F_SETFL, mode | O_NONBLOCK) != 0))
 		return -errno;
 	int type = socket_option(fd, SO_TYPE);
-	int error = type < 0 ? own_file(fd)
+	int error = type < 0 ? descriptor_own_file(fd)
 			     : reactor_own(fd, socket_flags(socket_option(fd, SO_DOMAIN), type,
 							    socket_option(fd, SO_PROTOCOL)));
 	if (error && !(mode & O_NONBLOCK))
@@ -78,7 +78,7 @@ int sley_own(int fd)
 	if (error)
 		return error;
 	int saved = errno;
-	error = own(fd);
+	error = descriptor_own(fd);
 	errno = saved;
 	return error;
 }

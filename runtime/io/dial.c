@@ -48,7 +48,7 @@ struct dial {
 /* ---- attempts ---- */
 
 /* Attempt i is over, without success: it is time for the next. */
-static int failed(struct dial *d, size_t i, int error)
+static int attempt_failed(struct dial *d, size_t i, int error)
 {
 	if (d->fds[i] >= 0)
 		reactor_close_fd(d->fds[i]);
@@ -82,7 +82,7 @@ static int attempt_alone(struct dial *d)
 	if (error == -ECANCELED)
 		return error;
 	if (error != -ETIMEDOUT || clock_now() < until) /* or the kernel's own time is over */
-		return failed(d, 0, error);
+		return attempt_failed(d, 0, error);
 	return until == d->deadline ? error : join_set(d, 0);
 }
 
@@ -91,8 +91,10 @@ static int attempt_look(struct dial *d, size_t i)
 {
 	ssize_t error = sys_connect(d->fds[i], d->order[i]->ai_addr, d->order[i]->ai_addrlen);
 	if (error == 0 || error == -EISCONN)
-		return socket_is_own_peer(d->fds[i], d->order[i]->ai_addr) ? failed(d, i, -ECONNREFUSED) : d->fds[i];
-	return error == -EALREADY || error == -EINPROGRESS || error == -EINTR ? UNDECIDED : failed(d, i, (int)error);
+		return socket_is_own_peer(d->fds[i], d->order[i]->ai_addr) ? attempt_failed(d, i, -ECONNREFUSED)
+									   : d->fds[i];
+	return error == -EALREADY || error == -EINPROGRESS || error == -EINTR ? UNDECIDED
+									      : attempt_failed(d, i, (int)error);
 }
 
 static int attempt_next(struct dial *d)
@@ -101,7 +103,7 @@ static int attempt_next(struct dial *d)
 	d->due = clock_now() + load(&dial_attempt_delay, relaxed);
 	d->fds[i] = socket_new(d->order[i]->ai_family, SOCK_STREAM, 0, 0);
 	if (d->fds[i] < 0)
-		return failed(d, i, d->fds[i]);
+		return attempt_failed(d, i, d->fds[i]);
 	if (i == 0)
 		return attempt_alone(d);
 	int result = attempt_look(d, i);

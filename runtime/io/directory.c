@@ -21,7 +21,7 @@ struct buffer {
 };
 
 /* Room for n bytes at its end, or null. */
-static void *extend(struct buffer *buffer, size_t n)
+static void *buffer_extend(struct buffer *buffer, size_t n)
 {
 	if (buffer->capacity - buffer->n < n) {
 		size_t capacity = MAX(2 * buffer->capacity, buffer->n + n + 1024);
@@ -40,11 +40,11 @@ struct listing {
 	struct buffer names;   /* theirs, one after the other */
 };
 
-static int add(struct listing *listing, const struct dirent *d)
+static int listing_add(struct listing *listing, const struct dirent *d)
 {
 	size_t n = strlen(d->d_name) + 1;
-	struct sley_dir_entry *entry = extend(&listing->entries, sizeof(*entry));
-	char *name = extend(&listing->names, n);
+	struct sley_dir_entry *entry = buffer_extend(&listing->entries, sizeof(*entry));
+	char *name = buffer_extend(&listing->names, n);
 	if (!entry || !name)
 		return -ENOMEM;
 	*entry = (struct sley_dir_entry){ .inode = d->d_ino, .type = d->d_type };
@@ -66,18 +66,18 @@ static int read_all(DIR *dir, struct listing *listing)
 		if (!d)
 			return -errno; /* 0: the end */
 		if (!is_dots(d->d_name))
-			error = add(listing, d);
+			error = listing_add(listing, d);
 	}
 	return error;
 }
 
 /* The entries, with their names behind them, in one block; how many, or -ENOMEM. */
-static ssize_t join(struct listing *listing, void **block)
+static ssize_t listing_join(struct listing *listing, void **block)
 {
 	size_t count = listing->entries.n / sizeof(struct sley_dir_entry), at = listing->entries.n;
 	if (count == 0)
 		return 0;
-	char *names = extend(&listing->entries, listing->names.n);
+	char *names = buffer_extend(&listing->entries, listing->names.n);
 	if (!names)
 		return -ENOMEM;
 	memcpy(names, listing->names.bytes, listing->names.n);
@@ -91,7 +91,7 @@ static ssize_t join(struct listing *listing, void **block)
 	return (ssize_t)count;
 }
 
-static ssize_t run_read(struct request *r)
+static ssize_t run_read_directory(struct request *r)
 {
 	struct listing listing = { { NULL, 0, 0 }, { NULL, 0, 0 } };
 	DIR *dir = opendir(r->path);
@@ -100,7 +100,7 @@ static ssize_t run_read(struct request *r)
 	ssize_t result = read_all(dir, &listing);
 	closedir(dir);
 	if (result == 0)
-		result = join(&listing, &r->made);
+		result = listing_join(&listing, &r->made);
 	free(listing.entries.bytes);
 	free(listing.names.bytes);
 	return result;
@@ -120,7 +120,7 @@ ssize_t sley_dir_read(const char *path, struct sley_dir_entry **entries, sley_ti
 		return outside_error();
 	if (!entries)
 		return -EFAULT;
-	ssize_t result = request_for_path(&request, run_read, path, NULL, 0);
+	ssize_t result = request_for_path(&request, run_read_directory, path, NULL, 0);
 	if (result)
 		return result;
 	request->undo = undo_read;

@@ -129,7 +129,7 @@ static bool must_block(struct transfer *t, ssize_t n)
 }
 
 /* n bytes: the count, or the error that came before the first. */
-static ssize_t transfer(struct transfer *t, size_t n, sley_time deadline, const void *pc)
+static ssize_t transfer_bytes(struct transfer *t, size_t n, sley_time deadline, const void *pc)
 {
 	size_t done = 0;
 	bool whole = true;
@@ -152,7 +152,7 @@ ssize_t file_transfer(int fd, enum direction direction, void *buffer, size_t n, 
 {
 	const struct iovec part = { buffer, n };
 	struct transfer t = { .fd = fd, .direction = direction, .offset = POSITION, .part = &part, .parts = 1 };
-	return transfer(&t, n, deadline, pc);
+	return transfer_bytes(&t, n, deadline, pc);
 }
 
 /* ---- reading and writing ---- */
@@ -187,7 +187,7 @@ static ssize_t positioned(int fd, enum direction direction, const struct iovec *
 	if (offset < 0 || __builtin_add_overflow(offset, n, &end))
 		return -EINVAL;
 	int saved = errno;
-	n = transfer(&t, (size_t)n, deadline, pc);
+	n = transfer_bytes(&t, (size_t)n, deadline, pc);
 	sanitizer_transferred(parts, (size_t)count, n, direction == READING);
 	*sley_errno_location() = saved;
 	return n;

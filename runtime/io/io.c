@@ -168,7 +168,7 @@ static ssize_t run_buffer(struct transfer *t, size_t n, bool full)
 	return (ssize_t)done;
 }
 
-static ssize_t run(struct transfer *t, bool full)
+static ssize_t transfer_run(struct transfer *t, bool full)
 {
 	if (!task_self())
 		return outside_error();
@@ -186,32 +186,32 @@ static ssize_t run(struct transfer *t, bool full)
 
 ssize_t io_read(int fd, void *buffer, size_t n, sley_time deadline, const void *pc)
 {
-	return run(TRANSFER(READING, buffer, n, pc), false);
+	return transfer_run(TRANSFER(READING, buffer, n, pc), false);
 }
 
 ssize_t io_read_full(int fd, void *buffer, size_t n, sley_time deadline, const void *pc)
 {
-	return run(TRANSFER(READING, buffer, n, pc), true);
+	return transfer_run(TRANSFER(READING, buffer, n, pc), true);
 }
 
 ssize_t sley_read(int fd, void *buffer, size_t n, sley_time deadline)
 {
-	return run(TRANSFER(READING, buffer, n, CALLER), false);
+	return transfer_run(TRANSFER(READING, buffer, n, CALLER), false);
 }
 
 ssize_t sley_write(int fd, const void *buffer, size_t n, sley_time deadline)
 {
-	return run(TRANSFER(WRITING, buffer, n, CALLER), false);
+	return transfer_run(TRANSFER(WRITING, buffer, n, CALLER), false);
 }
 
 ssize_t sley_read_full(int fd, void *buffer, size_t n, sley_time deadline)
 {
-	return run(TRANSFER(READING, buffer, n, CALLER), true);
+	return transfer_run(TRANSFER(READING, buffer, n, CALLER), true);
 }
 
 ssize_t sley_write_full(int fd, const void *buffer, size_t n, sley_time deadline)
 {
-	return run(TRANSFER(WRITING, buffer, n, CALLER), true);
+	return transfer_run(TRANSFER(WRITING, buffer, n, CALLER), true);
 }
 
 /* ---- vectors ---- */

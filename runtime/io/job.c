@@ -34,7 +34,7 @@ void job_free(struct job *job)
 }
 
 /* fn is one of its two, on a thread of a pool. */
-static void call(struct job *job, void (*fn)(void *))
+static void job_call(struct job *job, void (*fn)(void *))
 {
 	sigset_t blocked;
 	if (!job->service) {
@@ -51,13 +51,13 @@ static void call(struct job *job, void (*fn)(void *))
 
 void job_run(struct job *job)
 {
-	call(job, job->fn);
+	job_call(job, job->fn);
 }
 
 void job_drop(struct job *job, bool pooled)
 {
 	if (job->dropped && pooled)
-		call(job, job->dropped);
+		job_call(job, job->dropped);
 	else if (job->dropped)
 		job->dropped(job->block);
 	job_free(job);

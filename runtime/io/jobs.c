@@ -75,7 +75,7 @@ static void retire(struct jobs *jobs)
 
 /* ---- idle threads; with the lock held ---- */
 
-static void rest(struct jobs_thread *thread)
+static void jobs_thread_rest(struct jobs_thread *thread)
 {
 	struct jobs *jobs = thread->jobs;
 	thread->idle = true;
@@ -96,7 +96,7 @@ static void rise(struct jobs_thread *thread)
  * The thread to wake, or null. From here on it may wake by itself and end, so what remains to be done without the lock
  * is futex_wake() of an address that may be anything by then, which does no harm.
  */
-static unsigned *rouse(struct jobs *jobs)
+static unsigned *jobs_rouse(struct jobs *jobs)
 {
 	struct jobs_thread *thread = list_first(&jobs->idle, link);
 	if (!thread)
@@ -112,7 +112,7 @@ static bool sleep_idle(struct jobs_thread *thread)
 {
 	struct jobs *jobs = thread->jobs;
 	int64_t left, until = clock_now() + load(&jobs_idle_time, relaxed);
-	rest(thread);
+	jobs_thread_rest(thread);
 	lock_drop(&jobs->lock);
 	while (!load(&thread->woken, acquire) && (left = until - clock_now()) > 0) {
 		struct timespec time = clock_timespec(left);
@@ -127,9 +127,9 @@ static bool sleep_idle(struct jobs_thread *thread)
 
 /* ---- threads ---- */
 
-static void start(struct jobs *jobs);
+static void jobs_start_thread(struct jobs *jobs);
 
-/* With the lock held: whether a thread is to be started, by start() without it. */
+/* With the lock held: whether a thread is to be started, by jobs_start_thread() without it. */
 static bool must_start(struct jobs *jobs)
 {
 	unsigned at_work = jobs->threads - jobs->away;
@@ -153,7 +153,7 @@ static void on_away(struct thread_host *host, bool forever)
 	bool more = must_start(jobs);
 	lock_drop(&jobs->lock);
 	if (more)
-		start(jobs);
+		jobs_start_thread(jobs);
 	if (forever) {
 		fetch_sub(&jobs->active, 1, relaxed);
 		fetch_sub(&scheduler.threads, 1, relaxed); /* it is in threads_stuck() */
@@ -174,14 +174,15 @@ static void on_back(struct thread_host *host, bool forever)
 }
 
 /* The thread has ended but for joining the one that did so before it. The lock is held, and dropped. */
-static void leave(struct jobs_thread *thread)
+static void jobs_thread_leave(struct jobs_thread *thread)
 {
 	struct jobs *jobs = thread->jobs;
 	struct jobs_thread *before = jobs->ended;
 	jobs->ended = thread;
 	store(&jobs->threads, jobs->threads - 1, release); /* pairs with jobs_stop() */
 	bool last = jobs->stopping && jobs->threads == 0;
-	unsigned *woken = needs_threads(jobs) ? rouse(jobs) : NULL; /* it was one too many, and counted as coming */
+	/* it was one too many, and counted as coming */
+	unsigned *woken = needs_threads(jobs) ? jobs_rouse(jobs) : NULL;
 	lock_drop(&jobs->lock);
 	if (woken)
 		futex_wake(woken, 1);
@@ -216,7 +217,7 @@ static struct job *next_job(struct jobs_thread *thread)
 	lock_drop(&jobs->lock);
 	ready_if(waiter);
 	if (more)
-		start(jobs);
+		jobs_start_thread(jobs);
 	return job;
 }
 
@@ -264,7 +265,7 @@ static void *thread_main(void *arg)
 		finish(jobs, job);
 	}
 	quit_allow();
-	leave(thread);
+	jobs_thread_leave(thread);
 	return NULL;
 }
 
@@ -318,7 +319,7 @@ static void start_failed(struct jobs *jobs, int error)
 		fail_all(jobs, error);
 		return;
 	}
-	unsigned *woken = needs_threads(jobs) ? rouse(jobs) : NULL;
+	unsigned *woken = needs_threads(jobs) ? jobs_rouse(jobs) : NULL;
 	store(&jobs->short_of, !woken && needs_threads(jobs), relaxed);
 	lock_drop(&jobs->lock);
 	if (woken)
@@ -326,7 +327,7 @@ static void start_failed(struct jobs *jobs, int error)
 }
 
 /* Starts the thread that must_start() wants. errno is the task's, and stays. */
-static void start(struct jobs *jobs)
+static void jobs_start_thread(struct jobs *jobs)
 {
 	int saved = errno;
 	struct jobs_thread *thread = calloc(1, sizeof(*thread));
@@ -350,7 +351,7 @@ void jobs_retry(struct jobs *jobs)
 	bool more = must_start(jobs);
 	lock_drop(&jobs->lock);
 	if (more)
-		start(jobs);
+		jobs_start_thread(jobs);
 }
 
 /* ---- the task's side ---- */
@@ -374,13 +375,13 @@ bool jobs_add(struct jobs *jobs, struct job *job, struct task *task, bool handed
 		jobs->length++;
 	}
 	fetch_add(&jobs->active, 1, relaxed);
-	unsigned *woken = needs_threads(jobs) ? rouse(jobs) : NULL;
+	unsigned *woken = needs_threads(jobs) ? jobs_rouse(jobs) : NULL;
 	bool more = must_start(jobs);
 	lock_drop(&jobs->lock);
 	if (woken)
 		futex_wake(woken, 1);
 	else if (more)
-		start(jobs);
+		jobs_start_thread(jobs);
 	return true;
 }
 
@@ -455,12 +456,12 @@ void jobs_stop(struct jobs *jobs)
 	lock_drop(&jobs->lock);
 	do {
 		lock_take(&jobs->lock);
-		woken = rouse(jobs);
+		woken = jobs_rouse(jobs);
 		lock_drop(&jobs->lock);
 		if (woken)
 			futex_wake(woken, 1);
 	} while (woken);
-	while ((threads = load(&jobs->threads, acquire)) > 0) /* pairs with leave() */
+	while ((threads = load(&jobs->threads, acquire)) > 0) /* pairs with jobs_thread_leave() */
 		futex_wait(&jobs->threads, threads, NULL);
 	if (jobs->ended) {
 		pthread_join(jobs->ended->id, NULL);

@@ -120,7 +120,7 @@ static ssize_t recv_all(struct message *m)
 	return (ssize_t)m->done;
 }
 
-static ssize_t recv_now(struct operation *op, unsigned flags)
+static ssize_t message_recv(struct operation *op, unsigned flags)
 {
 	struct message *m = CONTAINER_OF(op, struct message, op);
 	(void)flags;
@@ -136,7 +136,7 @@ static bool is_named_unix(const struct sockaddr *to, socklen_t size)
 	return to && size >= sizeof(to->sa_family) && to->sa_family == AF_UNIX;
 }
 
-static ssize_t send_now(struct operation *op, unsigned flags)
+static ssize_t message_send(struct operation *op, unsigned flags)
 {
 	struct message *m = CONTAINER_OF(op, struct message, op);
 	(void)flags;
@@ -154,7 +154,7 @@ static ssize_t send_now(struct operation *op, unsigned flags)
 }
 
 /* With MSG_TRUNC a stream discards its bytes, and the buffer may be none. */
-static ssize_t run(struct message *m, attempt *attempt)
+static ssize_t message_run(struct message *m, attempt *attempt)
 {
 	ssize_t n = operation_run(&m->op, attempt);
 	const struct iovec whole = { m->buffer, m->n };
@@ -184,7 +184,7 @@ static ssize_t run_recv(struct message *m)
 		m->whole = m->n;
 	m->op.n = m->flags & RECV_UNTOLD ? 0 : MIN(m->n, TRANSFER_MAX);
 	m->flags |= MSG_DONTWAIT | MSG_CMSG_CLOEXEC;
-	return run(m, recv_now);
+	return message_run(m, message_recv);
 }
 
 ssize_t sley_recv(int fd, void *buffer, size_t n, int flags, sley_time deadline)
@@ -230,7 +230,7 @@ static ssize_t run_send(struct message *m)
 	if (m->flags & MSG_FASTOPEN && task_self())
 		reactor_maybe_more(m->op.fd, WRITING); /* what is known of its room does not tell of this */
 	m->flags |= MSG_DONTWAIT | MSG_NOSIGNAL;
-	return run(m, send_now);
+	return message_run(m, message_send);
 }
 
 ssize_t sley_send(int fd, const void *buffer, size_t n, int flags, sley_time deadline)

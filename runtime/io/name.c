@@ -113,7 +113,7 @@ static void entry_free(struct entry *entry)
 
 /* ---- the lists; with the lock held ---- */
 
-static void take_out(struct entry *entry)
+static void cache_take_out(struct entry *entry)
 {
 	list_remove(entry->listed ? &cache.listed : &cache.unlisted, entry, link);
 }
@@ -128,7 +128,7 @@ static struct entry *let_go(struct entry *entry)
 {
 	if (--entry->holders > 0)
 		return NULL;
-	take_out(entry);
+	cache_take_out(entry);
 	return entry;
 }
 
@@ -142,7 +142,7 @@ static void list(struct entry *entry)
 
 static struct entry *unlist(struct entry *entry)
 {
-	take_out(entry);
+	cache_take_out(entry);
 	entry->listed = false;
 	put_first(entry);
 	store(&names_count, names_count - 1, relaxed);
@@ -150,7 +150,7 @@ static struct entry *unlist(struct entry *entry)
 }
 
 /* The listed entry for the question, or null. One that is too old is unlisted: *old is to be freed then. */
-static struct entry *find(const struct question *question, struct entry **old)
+static struct entry *cache_find(const struct question *question, struct entry **old)
 {
 	struct entry *entry;
 	list_each(entry, &cache.listed, link) {
@@ -225,7 +225,7 @@ static void settle(struct entry *entry, enum stage stage, int error, struct addr
 	task_ready_list(&woken);
 }
 
-static void resolve(void *block)
+static void question_resolve(void *block)
 {
 	struct entry *entry = *(struct entry **)block;
 	const struct question *q = &entry->question;
@@ -255,7 +255,7 @@ static void leave_entry(struct entry *entry)
 }
 
 /* The task that put the question has given up. */
-static void dropped(void *block)
+static void question_dropped(void *block)
 {
 	struct entry *entry = *(struct entry **)block;
 	lock_take(&cache.lock);
@@ -269,9 +269,11 @@ static void dropped(void *block)
 /* ---- asking ---- */
 
 /* The task begins the call for a new entry, and waits for its answer. */
-static int ask(struct entry *entry, sley_time deadline, const void *pc)
+static int question_ask(struct entry *entry, sley_time deadline, const void *pc)
 {
-	const struct offload what = { resolve, dropped, { SLEY_WAIT_RESOLVE, 0, pc }, POOL_NAMES, true };
+	const struct offload what = {
+		question_resolve, question_dropped, { SLEY_WAIT_RESOLVE, 0, pc }, POOL_NAMES, true
+	};
 	int error = offload_run(&what, &entry, sizeof(entry), deadline);
 	if (error == 0)
 		leave_entry(entry); /* as the call's holder */
@@ -293,7 +295,7 @@ static struct entry *obtain(const struct question *question, struct entry *fresh
 {
 	struct entry *old = NULL, *pushed = NULL;
 	lock_take(&cache.lock);
-	struct entry *entry = find(question, &old);
+	struct entry *entry = cache_find(question, &old);
 	*error = 0;
 	if (!entry && fresh) {
 		entry = fresh;
@@ -302,11 +304,11 @@ static struct entry *obtain(const struct question *question, struct entry *fresh
 		if (names_count > NAMES_MOST)
 			pushed = unlist(list_last(&cache.listed, link));
 		lock_drop(&cache.lock);
-		*error = ask(entry, deadline, pc);
+		*error = question_ask(entry, deadline, pc);
 	} else if (entry) {
 		entry->holders++;
 		if (entry != list_first(&cache.listed, link)) {
-			take_out(entry);
+			cache_take_out(entry);
 			put_first(entry);
 		}
 		if (entry->stage == ASKED)

@@ -15,8 +15,8 @@
  * Queues a job for the block, and begins the task's wait for it. While there is no place in the queue the task waits
  * for one, without a job: a full queue bounds the copies that there are.
  */
-static int begin(const struct offload *what, struct task *task, const void *block, size_t n, sley_time deadline,
-		 struct job **result)
+static int offload_begin(const struct offload *what, struct task *task, const void *block, size_t n, sley_time deadline,
+			 struct job **result)
 {
 	struct jobs *jobs = &jobs_of[what->pool];
 	bool handed = false;
@@ -38,7 +38,7 @@ static int begin(const struct offload *what, struct task *task, const void *bloc
 }
 
 /* The wait is over: the result, unless the job was given up. */
-static int end(const struct offload *what, struct job *job, void *block, enum claim who)
+static int offload_end(const struct offload *what, struct job *job, void *block, enum claim who)
 {
 	if (!jobs_take_back(&jobs_of[what->pool], job))
 		return wait_error(who);
@@ -68,9 +68,9 @@ int offload_run(const struct offload *what, void *block, size_t n, sley_time dea
 		worker_spend(what->wait.pc); /* who is always too late must not keep the others out */
 	int error = task ? too_late(task, deadline) : outside_error();
 	if (error == 0)
-		error = begin(what, task, block, n, deadline, &job);
+		error = offload_begin(what, task, block, n, deadline, &job);
 	if (error == 0)
-		return end(what, job, block, wait_park(task, deadline));
+		return offload_end(what, job, block, wait_park(task, deadline));
 	if (what->dropped)
 		what->dropped(block);
 	return error;

@@ -24,7 +24,7 @@ static bool leaves_rest(const struct operation *op, unsigned flags, ssize_t n)
 }
 
 /* `entry` is null for a number that was never seen. */
-static inline ssize_t try_now(struct operation *op, struct entry *entry, unsigned flags, attempt *attempt)
+static inline ssize_t operation_attempt(struct operation *op, struct entry *entry, unsigned flags, attempt *attempt)
 {
 	ssize_t n;
 	do
@@ -57,7 +57,7 @@ static ssize_t last_try(struct operation *op, attempt *attempt, ssize_t error)
 	unsigned flags = load(&entry->flags, relaxed);
 	if (!(flags & FD_OWNED))
 		op->ready = is_ready(op->fd, (enum direction)op->direction);
-	ssize_t n = try_now(op, entry, flags, attempt);
+	ssize_t n = operation_attempt(op, entry, flags, attempt);
 	return n == -EAGAIN ? error : n;
 }
 
@@ -69,10 +69,10 @@ static inline ssize_t try_once(struct operation *op, attempt *attempt)
 	op->skipped = flags & FD_OWNED && !entry_begin_try(entry, flags, op->direction) && !op->at_once;
 	if (op->skipped)
 		return -EAGAIN;
-	ssize_t n = try_now(op, entry, flags, attempt);
+	ssize_t n = operation_attempt(op, entry, flags, attempt);
 	if (unlikely(n == -ENOTSOCK) && (flags & (FD_OWNED | FD_FILE)) == FD_OWNED) {
 		reactor_disown(op->fd);
-		return try_now(op, entry, 0, attempt);
+		return operation_attempt(op, entry, 0, attempt);
 	}
 	return n;
 }

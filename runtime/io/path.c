@@ -85,8 +85,8 @@ static ssize_t run_readlink(struct request *r)
 /* ---- the calls ---- */
 
 /* A call of which only the result is wanted. `with` has its other arguments, and names what it shows. */
-static ssize_t call(ssize_t (*run)(struct request *), const char *path, const struct request *with,
-		    struct pool_wait wait, sley_time deadline)
+static ssize_t path_call(ssize_t (*run)(struct request *), const char *path, const struct request *with,
+			 struct pool_wait wait, sley_time deadline)
 {
 	struct request *request;
 	if (!task_self())
@@ -102,7 +102,7 @@ static ssize_t call(ssize_t (*run)(struct request *), const char *path, const st
 }
 
 #define CALL(name, path, ...) \
-	((int)call(run_##name, (path), &(struct request){ __VA_ARGS__ }, CALL_WAIT(sley_##name), deadline))
+	((int)path_call(run_##name, (path), &(struct request){ __VA_ARGS__ }, CALL_WAIT(sley_##name), deadline))
 
 /* The same for two names, neither of which may be null. */
 #define CALL_TWO(name, path, second) \

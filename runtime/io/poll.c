@@ -8,7 +8,7 @@
 #include "run/worker.h"
 
 /* What holds now: poll(2) without waiting. */
-static int poll_now(int fd, int events)
+static int poll_descriptor(int fd, int events)
 {
 	struct pollfd p = { .fd = fd, .events = (short)events };
 	int n;
@@ -37,7 +37,7 @@ int sley_poll(int fd, int events, sley_time deadline)
 		 */
 		bool marked[2] = { reading && reactor_begin_try(fd, READING),
 				   writing && reactor_begin_try(fd, WRITING) };
-		result = poll_now(fd, events);
+		result = poll_descriptor(fd, events);
 		for (int d = READING; result != 0 && d <= WRITING; d++) {
 			if (marked[d])
 				reactor_maybe_more(fd, (enum direction)d);

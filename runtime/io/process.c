@@ -168,7 +168,7 @@ static void set_attributes(const struct launch *launch, posix_spawnattr_t *attri
 						     (launch->group ? POSIX_SPAWN_SETPGROUP : 0)));
 }
 
-static int start(struct launch *launch)
+static int launch_start(struct launch *launch)
 {
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attributes;
@@ -225,14 +225,14 @@ static int open_pidfd(struct launch *launch)
 	return 0;
 }
 
-static void run(void *block)
+static void launch_run(void *block)
 {
 	struct launch *launch = *(struct launch **)block;
 	int error = 0;
 	for (int i = 0; i < ENDS && error == 0; i++)
 		error = make_end(launch, i);
 	if (error == 0)
-		error = start(launch);
+		error = launch_start(launch);
 	close_all(launch->child);
 	if (error == 0)
 		error = open_pidfd(launch);
@@ -241,7 +241,7 @@ static void run(void *block)
 		kill_child(launch);
 }
 
-static void dropped(void *block)
+static void launch_dropped(void *block)
 {
 	struct launch *launch = *(struct launch **)block;
 	kill_child(launch);
@@ -273,8 +273,8 @@ int sley_process_spawn(struct sley_process *process, const char *const argv[],
 		       const struct sley_process_options *options, sley_time deadline)
 {
 	static const struct sley_process_options defaults = { .size = sizeof(defaults) };
-	const struct offload what = { run,
-				      dropped,
+	const struct offload what = { launch_run,
+				      launch_dropped,
 				      { SLEY_WAIT_OFFLOAD, (uint64_t)(uintptr_t)sley_process_spawn,
 					__builtin_return_address(0) },
 				      POOL_BLOCKING,

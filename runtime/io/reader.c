@@ -81,7 +81,7 @@ static ssize_t fill_to(struct sley_reader *r, size_t n, sley_time deadline, cons
 	return (ssize_t)(r->end - r->begin);
 }
 
-static size_t take(struct sley_reader *r, void *bytes, size_t n)
+static size_t reader_take(struct sley_reader *r, void *bytes, size_t n)
 {
 	n = MIN(n, r->end - r->begin);
 	if (n > 0)
@@ -105,13 +105,13 @@ ssize_t sley_reader_read(struct sley_reader *r, void *bytes, size_t n, sley_time
 		if (more <= 0)
 			return more;
 	}
-	return (ssize_t)take(r, bytes, n);
+	return (ssize_t)reader_take(r, bytes, n);
 }
 
 /* More than the buffer has room for: what is there, and the rest past the buffer. */
 static ssize_t read_much(struct sley_reader *r, void *bytes, size_t n, sley_time deadline, const void *pc)
 {
-	size_t done = take(r, bytes, n);
+	size_t done = reader_take(r, bytes, n);
 	ssize_t rest = io_read_full(r->fd, (char *)bytes + done, n - done, deadline, pc);
 	return rest < 0 ? rest : (ssize_t)done + rest;
 }
@@ -125,7 +125,7 @@ ssize_t sley_reader_read_full(struct sley_reader *r, void *bytes, size_t n, sley
 	if (n > r->size)
 		return read_much(r, bytes, n, deadline, CALLER);
 	ssize_t there = fill_to(r, n, deadline, CALLER);
-	return there < 0 ? there : (ssize_t)take(r, bytes, n);
+	return there < 0 ? there : (ssize_t)reader_take(r, bytes, n);
 }
 
 ssize_t sley_reader_peek(struct sley_reader *r, const char **bytes, size_t n, sley_time deadline)

@@ -45,14 +45,14 @@ void request_free(struct request *request)
 	block_free(request, request->size);
 }
 
-static void run(void *block)
+static void request_run(void *block)
 {
 	struct request *request = *(struct request **)block;
 	request->result = request->run(request);
 	raised_take(request->result); /* or it would be delivered once the thread runs something of the service's */
 }
 
-static void dropped(void *block)
+static void request_dropped(void *block)
 {
 	struct request *request = *(struct request **)block;
 	if (request->undo)
@@ -62,7 +62,7 @@ static void dropped(void *block)
 
 int request_make(struct request **request, const struct pool_wait *wait, sley_time deadline)
 {
-	const struct offload what = { run, dropped, *wait, POOL_BLOCKING, false };
+	const struct offload what = { request_run, request_dropped, *wait, POOL_BLOCKING, false };
 	(*request)->result = -ECANCELED; /* nothing to undo */
 	int error = offload_run(&what, request, sizeof(*request), deadline);
 	if (error)

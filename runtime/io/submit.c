@@ -66,7 +66,7 @@ static void submission_free(struct submission *s)
 }
 
 /* The lock is held, and dropped. */
-static void leave(struct submission *s)
+static void submission_leave(struct submission *s)
 {
 	bool last = --s->holders == 0;
 	lock_drop(&s->lock);
@@ -75,7 +75,7 @@ static void leave(struct submission *s)
 }
 
 /* The task. */
-static void run(void *arg)
+static void submission_run(void *arg)
 {
 	struct submission *s = arg;
 	struct task *thread = NULL;
@@ -88,13 +88,13 @@ static void run(void *arg)
 		s->stage = ENDED;
 		thread = wait_pop(&s->waiters, CLAIM_EVENT);
 	}
-	leave(s);
+	submission_leave(s);
 	if (thread)
 		task_ready(thread);
 }
 
 /* With the lock held, but not while it waits. 0: fn has ended; or what ended the wait. */
-static int wait_for_end(struct submission *s, struct task *thread, sley_time deadline)
+static int submission_wait(struct submission *s, struct task *thread, sley_time deadline)
 {
 	if (s->stage == ENDED)
 		return 0;
@@ -112,7 +112,7 @@ static int submit(struct thread *thread, struct sley_site *site, struct submissi
 {
 	static const struct sley_task_options detached = { .size = sizeof(detached), .detached = 1 };
 	struct task *fresh;
-	int error = spawn_new(&fresh, site, &detached, run, s, SLEY_BY_POINTER);
+	int error = spawn_new(&fresh, site, &detached, submission_run, s, SLEY_BY_POINTER);
 	if (error) {
 		submission_free(s);
 		return error;
@@ -121,13 +121,13 @@ static int submit(struct thread *thread, struct sley_site *site, struct submissi
 	fresh->flags |= thread_host ? TASK_NESTED : 0;
 	spawn_start(fresh);
 	lock_take(&s->lock);
-	error = wait_for_end(s, &thread->task, deadline);
+	error = submission_wait(s, &thread->task, deadline);
 	bool running = s->stage == RUNNING;
 	if (error == 0 && n > 0)
 		memcpy(block, s->block, n);
 	if (s->stage == QUEUED)
 		s->stage = GIVEN_UP;
-	leave(s);
+	submission_leave(s);
 	if (running)
 		sley_cancel(task); /* or it has ended meanwhile */
 	return error;

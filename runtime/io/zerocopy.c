@@ -77,7 +77,7 @@ struct zerocopy {
 	const char *bytes;
 };
 
-static ssize_t send_now(struct operation *op, unsigned flags)
+static ssize_t zerocopy_send(struct operation *op, unsigned flags)
 {
 	struct zerocopy *z = CONTAINER_OF(op, struct zerocopy, op);
 	(void)flags;
@@ -98,7 +98,7 @@ static ssize_t send_all(struct zerocopy *z, size_t n)
 	size_t done = 0;
 	while (done < n) {
 		z->op.n = MIN(n - done, TRANSFER_MAX);
-		ssize_t part = operation_try(&z->op, send_now);
+		ssize_t part = operation_try(&z->op, zerocopy_send);
 		if (part < 0)
 			return part;
 		done += (size_t)part;

@@ -7,7 +7,7 @@
 #include "run/thread.h"
 #include "run/worker.h"
 
-static int cancel(sley_task id)
+static int cancel_task(sley_task id)
 {
 	struct task *target = task_find(id);
 	if (!target)
@@ -30,7 +30,7 @@ int sley_cancel(sley_task id)
 	int error = thread_visit();
 	if (error)
 		return error;
-	error = cancel(id);
+	error = cancel_task(id);
 	thread_depart();
 	return error;
 }

@@ -19,7 +19,7 @@ struct local {
 };
 
 /* Where the link to the key's value is; its target is null if there is none. */
-static struct local **find(struct task_extra *extra, const struct sley_local *key)
+static struct local **local_find(struct task_extra *extra, const struct sley_local *key)
 {
 	struct local **link = &extra->locals;
 	while (*link && (*link)->key != key)
@@ -27,7 +27,7 @@ static struct local **find(struct task_extra *extra, const struct sley_local *ke
 	return link;
 }
 
-static void *take(struct local **link)
+static void *local_take(struct local **link)
 {
 	struct local *local = *link;
 	void *value = local->value;
@@ -41,7 +41,7 @@ bool local_destroy(struct task_extra *extra)
 	if (!extra->locals)
 		return false;
 	void (*destroy)(void *) = extra->locals->key->destroy;
-	void *value = take(&extra->locals);
+	void *value = local_take(&extra->locals);
 	extra->destroying = true;
 	if (destroy)
 		destroy(value);
@@ -50,7 +50,7 @@ bool local_destroy(struct task_extra *extra)
 	return true;
 }
 
-static int add(struct task *task, const struct sley_local *key, void *value)
+static int local_add(struct task *task, const struct sley_local *key, void *value)
 {
 	struct task_extra *extra = task_extra_own(task);
 	struct local *local = extra ? block_alloc(sizeof(*local)) : NULL;
@@ -74,13 +74,13 @@ int sley_local_set(const struct sley_local *key, void *value)
 	struct task_extra *extra = task_extra(task);
 	if (extra && extra->destroying)
 		return -EPERM;
-	struct local **link = extra ? find(extra, key) : NULL;
+	struct local **link = extra ? local_find(extra, key) : NULL;
 	if (!link || !*link)
-		return value ? add(task, key, value) : 0;
+		return value ? local_add(task, key, value) : 0;
 	if (value)
 		(*link)->value = value;
 	else
-		take(link);
+		local_take(link);
 	return 0;
 }
 
@@ -88,6 +88,6 @@ void *sley_local_get(const struct sley_local *key)
 {
 	struct task *task = task_self();
 	struct task_extra *extra = task ? task_extra(task) : NULL;
-	struct local *local = extra ? *find(extra, key) : NULL;
+	struct local *local = extra ? *local_find(extra, key) : NULL;
 	return local ? local->value : NULL;
 }

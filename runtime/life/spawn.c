@@ -18,7 +18,7 @@
 
 #define CALLER __builtin_return_address(0)
 
-static int check_spawn(const struct sley_task_options *options, void (*fn)(void *), const void *arg, size_t n)
+static int spawn_check(const struct sley_task_options *options, void (*fn)(void *), const void *arg, size_t n)
 {
 	if (!fn || (options && options->size != sizeof(*options)) || (!arg && n > 0 && n != SLEY_BY_POINTER))
 		return -EINVAL;
@@ -46,7 +46,7 @@ static int set_start(struct task *task, void (*fn)(void *), const void *arg, siz
 	return 0;
 }
 
-static int set_options(struct worker *worker, struct task *task, const struct sley_task_options *options)
+static int spawn_set_options(struct worker *worker, struct task *task, const struct sley_task_options *options)
 {
 	if (!options)
 		return 0;
@@ -67,7 +67,7 @@ static int set_options(struct worker *worker, struct task *task, const struct sl
 int spawn_new(struct task **result, struct sley_site *site, const struct sley_task_options *options, void (*fn)(void *),
 	      const void *arg, size_t n)
 {
-	int error = check_spawn(options, fn, arg, n);
+	int error = spawn_check(options, fn, arg, n);
 	if (error)
 		return error;
 	struct worker *worker = worker_self();
@@ -77,7 +77,7 @@ int spawn_new(struct task **result, struct sley_site *site, const struct sley_ta
 		return error;
 	task->site = (uint16_t)region_site(site);
 	error = set_start(task, fn, arg, n);
-	if (error == 0 && (error = set_options(worker, task, options)) != 0 && n != SLEY_BY_POINTER && n > 0)
+	if (error == 0 && (error = spawn_set_options(worker, task, options)) != 0 && n != SLEY_BY_POINTER && n > 0)
 		block_free(task->start.arg, n);
 	if (error) {
 		task_free(cache, task);
@@ -211,7 +211,7 @@ static int check_join(struct task *target, sley_task id)
 }
 
 /* Waits for its end; with target's lock held, but not while it waits. 0: it has ended. */
-static int wait_for_end(struct task *task, struct task *target, sley_time deadline, const void *pc)
+static int join_wait(struct task *task, struct task *target, sley_time deadline, const void *pc)
 {
 	wait_begin(task, SLEY_WAIT_JOIN, target->id, pc);
 	target->joiner = task_index(task) + 1;
@@ -239,7 +239,7 @@ int sley_join(sley_task id, sley_time deadline)
 	lock_take(&target->lock);
 	int error = check_join(target, id);
 	if (error == 0 && !(target->fate & TASK_ENDED))
-		error = wait_for_end(task, target, deadline, CALLER);
+		error = join_wait(task, target, deadline, CALLER);
 	if (error == 0)
 		target->fate |= TASK_DETACHED; /* ours alone: no other join gets through from here on */
 	lock_drop(&target->lock);

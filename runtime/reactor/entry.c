@@ -40,7 +40,7 @@ void entries_close(void)
 }
 
 /* Makes entries up to fd usable. */
-static int grow(uint32_t fd)
+static int entry_table_grow(uint32_t fd)
 {
 	int error = 0;
 	if (fd >= table.capacity)
@@ -72,7 +72,7 @@ int entry_get(int fd, struct entry **entry)
 	if (!(*entry = entry_find(fd))) {
 		/* not a large table for what is no descriptor; of a low number the call itself will say so */
 		bool worth = fd < UNASKED || is_open(fd);
-		int error = worth ? grow((uint32_t)fd) : -EBADF;
+		int error = worth ? entry_table_grow((uint32_t)fd) : -EBADF;
 		if (error)
 			return error;
 		*entry = &entries.first[fd];

@@ -7,7 +7,7 @@
 #include "reactor/registration.h"
 #include "run/thread.h"
 
-static int own(int fd, unsigned flags)
+static int entry_own(int fd, unsigned flags)
 {
 	struct task *woken[2] = { NULL, NULL };
 	struct entry *entry;
@@ -34,14 +34,14 @@ int reactor_own(int fd, unsigned flags)
 	int error = thread_visit();
 	if (error)
 		return error;
-	error = own(fd, flags);
+	error = entry_own(fd, flags);
 	thread_depart();
 	return error;
 }
 
-static int own_file(int fd, unsigned flags)
+static int entry_own_file(int fd, unsigned flags)
 {
-	int error = own(fd, FD_FILE | flags);
+	int error = entry_own(fd, FD_FILE | flags);
 	if (error)
 		return error;
 	struct entry *entry = &entries.first[fd];
@@ -58,7 +58,7 @@ int reactor_own_file(int fd, unsigned flags)
 	int error = thread_visit();
 	if (error)
 		return error;
-	error = own_file(fd, flags);
+	error = entry_own_file(fd, flags);
 	thread_depart();
 	return error;
 }

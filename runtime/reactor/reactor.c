@@ -75,7 +75,7 @@ static bool concerns(const struct entry *entry, uint32_t events, int direction)
 	return events & (mask | EPOLLERR | EPOLLHUP);
 }
 
-static unsigned deliver(const struct epoll_event *event)
+static unsigned event_deliver(const struct epoll_event *event)
 {
 	uint32_t fd = (uint32_t)event->data.u64;
 	struct entry *entry = entry_find((int)fd);
@@ -160,7 +160,7 @@ unsigned reactor_poll(int64_t timeout)
 	count_here(SLEY_COUNTER_polls, 1);
 	for (int i = 0; i < n; i++) {
 		if (events[i].data.u64 != WAKE_DATA)
-			woken += deliver(&events[i]);
+			woken += event_deliver(&events[i]);
 	}
 	errno = saved;
 	if (n > 0)
@@ -249,8 +249,8 @@ static void unlink_waits(struct entry *entry, struct task *task)
 	lock_drop(&entry->lock);
 }
 
-static int wait_for(int fd, const bool wants[2], enum sley_wait_kind kind, sley_time deadline, const void *pc,
-		    struct hold *hold)
+static int directions_wait(int fd, const bool wants[2], enum sley_wait_kind kind, sley_time deadline, const void *pc,
+			   struct hold *hold)
 {
 	struct task *task = task_self();
 	struct entry *entry;
@@ -281,13 +281,13 @@ int reactor_wait(int fd, enum direction direction, enum sley_wait_kind kind, sle
 		 struct hold *hold)
 {
 	const bool wants[2] = { direction == READING, direction == WRITING };
-	return wait_for(fd, wants, kind, deadline, pc, hold);
+	return directions_wait(fd, wants, kind, deadline, pc, hold);
 }
 
 int reactor_wait_any(int fd, bool reading, bool writing, sley_time deadline, const void *pc, struct hold *hold)
 {
 	const bool wants[2] = { reading, writing };
-	return wait_for(fd, wants, SLEY_WAIT_POLL, deadline, pc, hold);
+	return directions_wait(fd, wants, SLEY_WAIT_POLL, deadline, pc, hold);
 }
 
 /* ---- old waits ---- */

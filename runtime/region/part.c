@@ -37,7 +37,7 @@ static size_t part_size(unsigned part)
 }
 
 /* Maps it there, and tells readers. 0 or a negative errno value. */
-static int place(unsigned part, int fd)
+static int part_place(unsigned part, int fd)
 {
 	struct stat status;
 	char *memory = part_memory(part);
@@ -60,7 +60,7 @@ static int place(unsigned part, int fd)
 static int replace(unsigned part)
 {
 	int fd = memfd_open(SLEY_TASKS_NAME, region.header->size);
-	int error = fd < 0 ? fd : place(part, fd);
+	int error = fd < 0 ? fd : part_place(part, fd);
 	if (error && fd >= 0)
 		close(fd);
 	return error;

@@ -32,7 +32,7 @@ struct region region;
 
 static struct sley_control *control;
 
-static struct sley_region_table place(uint64_t *end, size_t stride, size_t capacity)
+static struct sley_region_table table_place(uint64_t *end, size_t stride, size_t capacity)
 {
 	struct sley_region_table table = { .offset = *end, .stride = (uint32_t)stride, .capacity = (uint32_t)capacity };
 	*end = ROUND_UP(*end + stride * capacity, PAGE);
@@ -46,11 +46,11 @@ static void lay_out(struct sley_region_header *header, uint32_t max_tasks)
 	header->header_size = sizeof(*header);
 	header->clock = CLOCK_MONOTONIC;
 	header->counter_count = SLEY_COUNTER_COUNT;
-	header->workers = place(&end, sizeof(struct sley_region_worker), SLEY_REGION_WORKERS);
-	header->counters = place(&end, COUNTER_STRIDE, SLEY_REGION_WORKERS + 1);
-	header->live = place(&end, sizeof(uint64_t), ROUND_UP(max_tasks, 64) / 64);
-	header->sites = place(&end, sizeof(struct sley_region_site), SLEY_REGION_SITES);
-	header->tasks = place(&end, sizeof(struct sley_region_task), max_tasks);
+	header->workers = table_place(&end, sizeof(struct sley_region_worker), SLEY_REGION_WORKERS);
+	header->counters = table_place(&end, COUNTER_STRIDE, SLEY_REGION_WORKERS + 1);
+	header->live = table_place(&end, sizeof(uint64_t), ROUND_UP(max_tasks, 64) / 64);
+	header->sites = table_place(&end, sizeof(struct sley_region_site), SLEY_REGION_SITES);
+	header->tasks = table_place(&end, sizeof(struct sley_region_task), max_tasks);
 	header->size = end;
 }
 

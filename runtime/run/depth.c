@@ -78,7 +78,7 @@ void depth_changed(struct task *task, size_t live)
 }
 
 /* The tenants that have been on the slot since the last look, if it is clear whose, were `pages` deep. */
-static void put_down(const struct slot *slot, unsigned pages, enum slot_since since)
+static void depth_put_down(const struct slot *slot, unsigned pages, enum slot_since since)
 {
 	uint64_t owner = load(&slot->owner, relaxed);
 	if (pages == 0 || since == SINCE_NOBODY || since == SINCE_MIXED)
@@ -96,7 +96,7 @@ void depth_trim(struct slot *slot)
 	unsigned pages;
 	enum slot_since since;
 	size_t given = slot_trim(slot, &pages, &since);
-	put_down(slot, pages, since);
+	depth_put_down(slot, pages, since);
 	if (given > 0)
 		count_here(SLEY_COUNTER_given_back, given);
 	struct tenant *granted = slot_release(slot);

@@ -18,7 +18,7 @@
  *   W:                 become the poller; is parked still 1? wait in the reactor
  * Both pairs are sequentially consistent, so either W does not wait or it is interrupted.
  *
- * Run-next is no such work: see hand_over() in queue.c.
+ * Run-next is no such work: see next_hand_over() in queue.c.
  *
  * So a wake-up costs a system call only when somebody sleeps and nobody searches.
  *
@@ -77,7 +77,7 @@ void idle_open(void)
 
 uint64_t idle_changes(void)
 {
-	return load(&idle.changes, acquire); /* pairs with change() */
+	return load(&idle.changes, acquire); /* pairs with idle_change() */
 }
 
 bool idle_without_poller(void)
@@ -87,7 +87,7 @@ bool idle_without_poller(void)
 }
 
 /* With the lock held: the list is another. */
-static void change(unsigned count)
+static void idle_change(unsigned count)
 {
 	store(&scheduler.sleeping, count, relaxed);
 	store(&idle.changes, idle.changes + 1, release);
@@ -135,7 +135,7 @@ static void end_stay(struct worker *worker)
 	worker->left_post = 0;
 }
 
-static void join(struct worker *worker)
+static void idle_join(struct worker *worker)
 {
 	worker->asleep = true;
 	lock_take(&idle.lock);
@@ -146,7 +146,7 @@ static void join(struct worker *worker)
 		idle.list->idle_prev = worker;
 	idle.list = worker;
 	store(&worker->parked, 1, relaxed);
-	change(scheduler.sleeping + 1);
+	idle_change(scheduler.sleeping + 1);
 	lock_drop(&idle.lock);
 }
 
@@ -160,10 +160,10 @@ static void unlink_worker(struct worker *worker)
 	if (worker->idle_next)
 		worker->idle_next->idle_prev = worker->idle_prev;
 	worker->idle = false;
-	change(scheduler.sleeping - 1);
+	idle_change(scheduler.sleeping - 1);
 }
 
-static void rouse(struct worker *worker)
+static void idle_rouse(struct worker *worker)
 {
 	store(&worker->parked, 0, seq_cst);
 	if (load(&idle.poller, seq_cst) == worker)
@@ -187,7 +187,7 @@ static void wake_one(void)
 	}
 	lock_drop(&idle.lock);
 	if (worker)
-		rouse(worker);
+		idle_rouse(worker);
 }
 
 void idle_notify(void)
@@ -207,7 +207,7 @@ void idle_notify_worker(struct worker *worker)
 		unlink_worker(worker);
 	lock_drop(&idle.lock);
 	if (asleep)
-		rouse(worker);
+		idle_rouse(worker);
 }
 
 void idle_wake_all(void)
@@ -289,7 +289,7 @@ void idle_leave(struct worker *worker)
 		unlink_worker(worker);
 	lock_drop(&idle.lock);
 	store(&worker->line->mode, SLEY_WORKER_RUNTIME, relaxed);
-	/* against deadlock_look(): whoever sees what it takes out now, sees that it has left; and against rest() there */
+	/* Against deadlock_look(): whoever sees what it takes out now, sees that it has left; and against watchdog_rest(). */
 	fence();
 	if (unlikely(load(&watchdog_promise.resting, relaxed)) && exchange(&watchdog_promise.resting, 0, relaxed))
 		watchdog_wake();
@@ -334,7 +334,7 @@ bool idle_wait(struct worker *worker)
 {
 	bool polled = false;
 	end_stay(worker);
-	join(worker);
+	idle_join(worker);
 	fence();
 	if (!work_there(worker)) {
 		struct worker *nobody = NULL;

@@ -35,14 +35,14 @@ static __thread struct { /* owned by the thread */
 	struct held locks[MOST];
 } note;
 
-NOINLINE static void take(const void *lock, const void *pc, const char *kind)
+NOINLINE static void note_take(const void *lock, const void *pc, const char *kind)
 {
 	if (task_self() && note.count < MOST)
 		note.locks[note.count++] = (struct held){ lock, pc, kind };
 }
 
 /* One that was locked before, or elsewhere, is not on the note. */
-NOINLINE static void drop(const void *lock)
+NOINLINE static void note_drop(const void *lock)
 {
 	unsigned i = note.count;
 	while (i > 0 && note.locks[i - 1].lock != lock)
@@ -93,7 +93,7 @@ void libc_locks_check(struct task *task, bool ends)
 		LIBC(name) \
 		int result = next args; \
 		if (result == success || (success == 0 && result == EOWNERDEAD)) \
-			take((const void *)lock, __builtin_return_address(0), kind); \
+			note_take((const void *)lock, __builtin_return_address(0), kind); \
 		return result; \
 	}
 
@@ -101,7 +101,7 @@ void libc_locks_check(struct task *task, bool ends)
 	INTERPOSED int name(type lock) \
 	{ \
 		LIBC(name) \
-		drop((const void *)lock); \
+		note_drop((const void *)lock); \
 		return next(lock); \
 	}
 
@@ -175,14 +175,14 @@ INTERPOSED int __cxa_guard_acquire(uint64_t *guard)
 	LIBC(__cxa_guard_acquire)
 	int first = next ? next(guard) : acquire_ours((unsigned char *)guard);
 	if (first)
-		take(guard, __builtin_return_address(0), STATIC);
+		note_take(guard, __builtin_return_address(0), STATIC);
 	return first;
 }
 
 INTERPOSED void __cxa_guard_release(uint64_t *guard)
 {
 	LIBC(__cxa_guard_release)
-	drop(guard);
+	note_drop(guard);
 	if (next)
 		next(guard);
 	else
@@ -192,7 +192,7 @@ INTERPOSED void __cxa_guard_release(uint64_t *guard)
 INTERPOSED void __cxa_guard_abort(uint64_t *guard)
 {
 	LIBC(__cxa_guard_abort)
-	drop(guard);
+	note_drop(guard);
 	if (next)
 		next(guard);
 	else

@@ -27,7 +27,7 @@ static struct {
 } lists[LISTS];
 
 /* Takes the latest note of the owner out, of this lock or (null) of any: that, or null. */
-static struct owned *take_out(uint64_t owner, const void *lock)
+static struct owned *owned_take_out(uint64_t owner, const void *lock)
 {
 	unsigned at = (unsigned)(owner * 0x9e3779b97f4a7c15u >> 56) % LISTS;
 	lock_take(&lists[at].lock);
@@ -58,7 +58,7 @@ void owned_take(const struct task *task, const void *lock, const char *kind, con
 
 void owned_drop(const struct task *task, const void *lock)
 {
-	free(take_out(task->id, lock));
+	free(owned_take_out(task->id, lock));
 }
 
 void owned_check(const struct task *task)
@@ -66,7 +66,7 @@ void owned_check(const struct task *task)
 	static told_sites told;
 	char who[TASK_TEXT], place[PLACE];
 	struct owned *owned;
-	while ((owned = take_out(task->id, NULL))) {
+	while ((owned = owned_take_out(task->id, NULL))) {
 		if (report_first_time(told, task->site))
 			complain(
 				"%s, ends with the %s %p locked, which it locked at %s: nobody else can unlock it, and "

@@ -64,8 +64,8 @@ static void push_last(struct worker *worker, struct task *task)
 }
 
 /*
- * Release: a thief that takes it sees the task; pairs with the exchanges in take_next() and steal_next(). seq_cst: before
- * the looks of hand_over().
+ * Release: a thief that takes it sees the task; pairs with the exchanges in next_take() and steal_next(). seq_cst:
+ * before the looks of next_hand_over().
  */
 static void push_next(struct worker *worker, struct task *task)
 {
@@ -74,7 +74,7 @@ static void push_next(struct worker *worker, struct task *task)
 		push_last(worker, old);
 }
 
-static struct task *take_next(struct worker *worker)
+static struct task *next_take(struct worker *worker)
 {
 	if (!load(&worker->next, relaxed))
 		return NULL;
@@ -137,7 +137,7 @@ static bool ran_long(struct worker *worker)
  *     watchdog, to look less:  watched = 0; looks at run-next
  * All are sequentially consistent, so it does not stay there unseen.
  */
-static void hand_over(struct worker *worker)
+static void next_hand_over(struct worker *worker)
 {
 	if (ran_long(worker))
 		idle_notify();
@@ -171,7 +171,7 @@ static void enqueue(struct worker *worker, struct task *task, bool last)
 	if (length > 0)
 		idle_notify();
 	else if (idle_count() > 0)
-		hand_over(worker);
+		next_hand_over(worker);
 }
 
 void task_ready(struct task *task)
@@ -329,7 +329,7 @@ static void run_all_timers(int64_t now)
 	}
 }
 
-static void poll_now(struct worker *worker)
+static void worker_poll(struct worker *worker)
 {
 	worker->polled = worker->clocked = clock_now();
 	store(&worker->poll_due, 0, relaxed);
@@ -380,7 +380,7 @@ static struct task *take_in_turn(struct worker *worker)
 
 static struct task *find_local(struct worker *worker)
 {
-	struct task *task = take_next(worker);
+	struct task *task = next_take(worker);
 	if (task)
 		return task;
 	worker->next_streak = 0;
@@ -438,7 +438,7 @@ static struct task *find_fairly(struct worker *worker)
 {
 	if (unlikely(load(&worker->poll_due, relaxed)) ||
 	    (unlikely(--worker->until_clock <= 0) && poll_is_due(worker))) {
-		poll_now(worker);
+		worker_poll(worker);
 		if (scheduler.active > 1)
 			relieve_another(worker);
 	}
@@ -455,7 +455,7 @@ static struct task *find_elsewhere(struct worker *worker)
 	struct task *task = take_share(worker);
 	if (task)
 		return task;
-	poll_now(worker);
+	worker_poll(worker);
 	if ((task = find_local(worker)))
 		return task;
 	if (scheduler.active > 1 && idle_spin_begin(worker)) {

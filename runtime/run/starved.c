@@ -45,7 +45,7 @@ void starved_add(struct worker *worker, struct task *task)
 }
 
 /* Moves the first of a list to `tasks`: true; or there is none. With the lock held. */
-static bool take(unsigned list, struct task_list *tasks)
+static bool starved_take(unsigned list, struct task_list *tasks)
 {
 	struct task *task = task_list_take(&starved.lists[list]);
 	if (!task)
@@ -60,9 +60,9 @@ void starved_retry_at(const struct slot *slot)
 	struct task_list tasks = { 0 };
 	bool taken = false;
 	lock_take(&starved.lock);
-	take(list_of(slot), &tasks);
+	starved_take(list_of(slot), &tasks);
 	for (unsigned i = 0; !taken && i < LISTS; i++)
-		taken = take(starved.turn++ % LISTS, &tasks);
+		taken = starved_take(starved.turn++ % LISTS, &tasks);
 	lock_drop(&starved.lock);
 	task_ready_list(&tasks);
 }
@@ -74,7 +74,7 @@ void starved_look(void)
 		return;
 	lock_take(&starved.lock);
 	for (unsigned i = 0; i < LISTS; i++)
-		take(i, &tasks);
+		starved_take(i, &tasks);
 	lock_drop(&starved.lock);
 	task_ready_list(&tasks);
 }

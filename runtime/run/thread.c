@@ -85,7 +85,7 @@ void thread_leave(void)
 /* ---- waiting ---- */
 
 /* True: it is in the list; or the run is over. */
-static bool enlist(struct thread *thread)
+static bool thread_enlist(struct thread *thread)
 {
 	lock_take(&threads.lock);
 	bool over = threads.over;
@@ -119,7 +119,7 @@ static void count_stuck(struct thread *thread)
 }
 
 /* Until the wait has been claimed; the deadline claims it here. */
-static enum claim sleep_until(struct thread *thread, sley_time deadline)
+static enum claim thread_sleep(struct thread *thread, sley_time deadline)
 {
 	unsigned woken;
 	while ((woken = load(&thread->woken, acquire)) != WOKEN) { /* pairs with thread_wake() */
@@ -141,7 +141,7 @@ static enum claim sleep_until(struct thread *thread, sley_time deadline)
 enum claim thread_park(struct task *task, sley_time deadline)
 {
 	struct thread *thread = CONTAINER_OF(task, struct thread, task);
-	bool listed = enlist(thread);
+	bool listed = thread_enlist(thread);
 	if (!listed && wait_claim(task, CLAIM_OVER))
 		return CLAIM_OVER;
 	struct thread_host *host = thread_host;
@@ -149,7 +149,7 @@ enum claim thread_park(struct task *task, sley_time deadline)
 		host->away(host, deadline == SLEY_NEVER);
 	if (deadline == SLEY_NEVER)
 		count_stuck(thread);
-	enum claim who = sleep_until(thread, deadline);
+	enum claim who = thread_sleep(thread, deadline);
 	if (host)
 		host->back(host, deadline == SLEY_NEVER);
 	if (listed)

@@ -40,7 +40,7 @@ static ALWAYS_INLINE bool find_slot(struct worker *worker, struct task *task)
 }
 
 /* Holds the task's slot, or leaves the task with the slot's waiters: false. */
-static ALWAYS_INLINE bool hold(struct worker *worker, struct task *task)
+static ALWAYS_INLINE bool task_hold_slot(struct worker *worker, struct task *task)
 {
 	struct slot *slot = task->tenant.slot;
 	if (task->flags & TASK_GRANTED) {
@@ -66,7 +66,7 @@ static void publish_image(struct worker *worker, struct task *task)
 }
 
 /* Makes the task resident and ready to be switched to. */
-static ALWAYS_INLINE int enter(struct worker *worker, struct task *task)
+static ALWAYS_INLINE int task_enter(struct worker *worker, struct task *task)
 {
 	struct tenant *evicted;
 	struct slot *slot = task->tenant.slot;
@@ -157,7 +157,7 @@ static ALWAYS_INLINE struct task *land(struct worker *worker, struct task *task,
 }
 
 /* Runs the task, and whoever is granted a slot that way. `fake` as above. */
-static ALWAYS_INLINE void run(struct worker *worker, struct task *task, void **fake)
+static ALWAYS_INLINE void task_run(struct worker *worker, struct task *task, void **fake)
 {
 	while (task) {
 		struct task *next = NULL;
@@ -165,10 +165,10 @@ static ALWAYS_INLINE void run(struct worker *worker, struct task *task, void **f
 			starved_add(worker, task);
 			return;
 		}
-		if (!hold(worker, task))
+		if (!task_hold_slot(worker, task))
 			return;
 		struct slot *slot = task->tenant.slot;
-		if (likely(enter(worker, task) == 0)) {
+		if (likely(task_enter(worker, task) == 0)) {
 			dispatch(worker, task, fake);
 			next = land(worker, task, fake != NULL);
 		} else {
@@ -184,7 +184,7 @@ NOINLINE static void loop(struct worker *worker)
 {
 	struct task *task;
 	while ((task = queue_find(worker)))
-		run(worker, task, NULL);
+		task_run(worker, task, NULL);
 }
 
 /* AddressSanitizer says where the stack that was left lies: so it is left, for this very one. */
@@ -207,7 +207,7 @@ NOINLINE static void loop_told(struct worker *worker)
 	size_t callers = (size_t)((const char *)worker->bounds.low + worker->bounds.size - here);
 	sanitizer_add_root(here, callers);
 	while ((task = queue_find(worker)))
-		run(worker, task, &fake);
+		task_run(worker, task, &fake);
 	sanitizer_drop_root(here, callers);
 }
 
@@ -283,7 +283,7 @@ static ALWAYS_INLINE bool carries(const struct worker *worker)
 }
 
 /* The thread's part of what belongs to the task is as the worker's own code has it, and a new task finds it. */
-static void put_down(struct worker *worker)
+static void thread_put_down(struct worker *worker)
 {
 	control_set(worker->control);
 	*worker->exceptions = (struct exceptions){ 0 };
@@ -294,7 +294,7 @@ NOINLINE static void leave_carrying(struct worker *worker, enum after after)
 {
 	uint32_t control = control_get();
 	struct exceptions exceptions = *worker->exceptions;
-	put_down(worker);
+	thread_put_down(worker);
 	if (worker->told)
 		leave_told(worker, after);
 	else
@@ -303,7 +303,7 @@ NOINLINE static void leave_carrying(struct worker *worker, enum after after)
 	*worker_self()->exceptions = exceptions;
 }
 
-static void leave(struct worker *worker, enum after after)
+static void task_leave(struct worker *worker, enum after after)
 {
 	if (carries(worker))
 		leave_carrying(worker, after);
@@ -317,7 +317,7 @@ void worker_park(void)
 	COUNT(worker, waits, 1);
 	if (region_times())
 		fetch_add(&region.sites[worker->task->site].waits, 1, relaxed);
-	leave(worker, AFTER_PARK);
+	task_leave(worker, AFTER_PARK);
 }
 
 void worker_yield(const void *pc)
@@ -331,7 +331,7 @@ void worker_yield(const void *pc)
 		fetch_add(&region.sites[worker->task->site].yields, 1, relaxed);
 	store(&record->wait_kind, SLEY_WAIT_NONE, relaxed);
 	store(&record->wait_pc, (uint64_t)(uintptr_t)pc, relaxed);
-	leave(worker, AFTER_YIELD);
+	task_leave(worker, AFTER_YIELD);
 }
 
 void worker_spend(const void *pc)
@@ -345,7 +345,7 @@ void worker_end(void)
 {
 	struct worker *worker = worker_self();
 	if (carries(worker)) {
-		put_down(worker);
+		thread_put_down(worker);
 		if (worker->told)
 			leave_told(worker, AFTER_END); /* and never returns */
 	}

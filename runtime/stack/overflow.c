@@ -32,7 +32,7 @@ static const struct sigaction *services(void)
 }
 
 /* On to the service's action, which comes to act when this handler returns. */
-static void pass_on(int signal, siginfo_t *info)
+static void fault_pass_on(int signal, siginfo_t *info)
 {
 	sigaction(signal, services(), NULL);
 	store(&passed, 1, relaxed); /* a hint for the watchdog, which asks the kernel what is in place */
@@ -41,7 +41,7 @@ static void pass_on(int signal, siginfo_t *info)
 }
 
 /* What the machine says besides. */
-static void decode(struct fault *fault, const ucontext_t *context)
+static void fault_decode(struct fault *fault, const ucontext_t *context)
 {
 #if defined(__x86_64__)
 	const greg_t *registers = context->uc_mcontext.gregs;
@@ -60,10 +60,10 @@ static void on_fault(int signal, siginfo_t *info, void *context)
 {
 	if (info->si_code > 0) { /* from the kernel, so si_addr means something */
 		struct fault fault = { .address = info->si_addr };
-		decode(&fault, context);
+		fault_decode(&fault, context);
 		name_fault(&fault);
 	}
-	pass_on(signal, info);
+	fault_pass_on(signal, info);
 }
 
 /* SIGSEGV is blocked meanwhile: a fault in here ends the process, and one that is sent anew waits for the end. */

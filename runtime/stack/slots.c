@@ -326,7 +326,7 @@ static struct slot *take_free(void)
 }
 
 /* Gets a batch of exclusive slots into the worker's cache; the last quarter of them only for large images. */
-static void refill(struct stack_worker *worker, bool large)
+static void slots_refill(struct stack_worker *worker, bool large)
 {
 	lock_take(&slots.lock);
 	unsigned keep = large ? 0 : slots.for_large;
@@ -372,7 +372,7 @@ struct slot *slot_pick(struct stack_worker *worker, bool large)
 	if (unlikely(stack_strict))
 		return strict_pick();
 	if (worker->free_count == 0)
-		refill(worker, large);
+		slots_refill(worker, large);
 	if (worker->free_count > 0)
 		slot = worker->free[--worker->free_count];
 	else

@@ -35,7 +35,8 @@ static void job_main(void *arg)
 	job_end(job, job->fn(job->arg, job->future->value));
 }
 
-static struct job *job_new(struct sley_future *future, int (*fn)(void *, void *), const void *arg, size_t n, int *error)
+static struct job *async_job_new(struct sley_future *future, int (*fn)(void *, void *), const void *arg, size_t n,
+				 int *error)
 {
 	size_t size;
 	*error = -EOVERFLOW;
@@ -56,7 +57,7 @@ static struct task *task_new(struct sley_site *site, struct sley_future *future,
 {
 	static const struct sley_task_options detached = { .size = sizeof(detached), .detached = 1 };
 	struct task *task;
-	struct job *job = job_new(future, fn, arg, n, error);
+	struct job *job = async_job_new(future, fn, arg, n, error);
 	if (!job)
 		return NULL;
 	*error = spawn_new(&task, site, &detached, job_main, job, SLEY_BY_POINTER);

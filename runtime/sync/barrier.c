@@ -16,11 +16,6 @@
 #include "run/queue.h"
 #include "run/report.h"
 
-static struct lock *inner(struct sley_barrier *barrier)
-{
-	return (struct lock *)&barrier->lock;
-}
-
 /* The lock is held, and dropped. */
 static int complete(struct sley_barrier *barrier)
 {
@@ -28,7 +23,7 @@ static int complete(struct sley_barrier *barrier)
 	barrier->round++;
 	struct task_list list = { 0 };
 	wait_pop_all(&barrier->waiters, CLAIM_EVENT, &list);
-	lock_drop(inner(barrier));
+	lock_drop(lock_of(&barrier->lock));
 	task_ready_list(&list);
 	return SLEY_BARRIER_SERIAL;
 }
@@ -37,22 +32,22 @@ static int arrive(struct task *task, void *object, int64_t unused, sley_time dea
 {
 	struct sley_barrier *barrier = object;
 	(void)unused;
-	lock_take(inner(barrier));
+	lock_take(lock_of(&barrier->lock));
 	if (barrier->parties == 0) {
-		lock_drop(inner(barrier));
+		lock_drop(lock_of(&barrier->lock));
 		return -EINVAL;
 	}
 	if (++barrier->arrived == barrier->parties)
 		return complete(barrier);
 	uint64_t round = barrier->round;
 	wait_begin(task, SLEY_WAIT_BARRIER, (uint64_t)(uintptr_t)barrier, pc);
-	enum claim who = park(task, inner(barrier), &barrier->waiters, deadline);
+	enum claim who = park(task, lock_of(&barrier->lock), &barrier->waiters, deadline);
 	if (who == CLAIM_EVENT)
 		return 0;
 	bool over = barrier->round != round;
 	if (!over)
 		barrier->arrived--;
-	lock_drop(inner(barrier));
+	lock_drop(lock_of(&barrier->lock));
 	return over ? 0 : wait_error(who);
 }
 

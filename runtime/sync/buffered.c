@@ -125,7 +125,7 @@ static int call_main(void *arg, void *result)
 }
 
 /* A call for the item that was taken: its entry. */
-static entry start(struct feeder *feeder)
+static entry call_start(struct feeder *feeder)
 {
 	struct sley_future *future;
 	int error = sley_async_at(feeder->site, &future, call_main, feeder->call, sizeof(struct call) + feeder->below,
@@ -142,7 +142,7 @@ static void feed(struct feeder *feeder)
 			error = stage_next(feeder->source, feeder->call->item, SLEY_NEVER);
 		if (error == SLEY_END)
 			return;
-		entry entry = error ? entry_of_error(error) : start(feeder);
+		entry entry = error ? entry_of_error(error) : call_start(feeder);
 		sley_chan_send(feeder->order, &entry, SLEY_NEVER); /* there is room: as many as permits, and one */
 		if (error == -ECANCELED && sley_cancelled())
 			return; /* dropped; or somebody has cancelled the task by its id, and the consumer is told */
@@ -199,7 +199,7 @@ static struct buffered *buffered_of(struct stage *stage)
 	return CONTAINER_OF(stage, struct buffered, stage);
 }
 
-static int begin(struct buffered *buffered)
+static int feeder_begin(struct buffered *buffered)
 {
 	struct feeder *feeder = buffered->feeder;
 	if (buffered->task)
@@ -227,7 +227,7 @@ static int consume(struct buffered *buffered, void *item, sley_time deadline)
 static int buffered_next(struct stage *stage, void *item, sley_time deadline)
 {
 	struct buffered *buffered = buffered_of(stage);
-	int error = begin(buffered);
+	int error = feeder_begin(buffered);
 	if (error == 0 && !buffered->head)
 		error = sley_chan_recv(buffered->feeder->order, &buffered->head, deadline);
 	if (error)
@@ -236,7 +236,7 @@ static int buffered_next(struct stage *stage, void *item, sley_time deadline)
 }
 
 /* The run is over, and the feeder, if it has started, with it. */
-static int drop_after_run(struct buffered *buffered)
+static int buffered_drop_after_run(struct buffered *buffered)
 {
 	struct feeder *feeder = buffered->feeder;
 	struct task *none;
@@ -261,14 +261,14 @@ static int buffered_drop(struct stage *stage, sley_time deadline)
 		return error;
 	}
 	if (scheduler_error() || buffered->task->run != scheduler.run)
-		return drop_after_run(buffered);
+		return buffered_drop_after_run(buffered);
 	feeder->head = buffered->head;
 	store(&feeder->dropped, 1, relaxed); /* what is before it, the closed channel tells */
 	sley_chan_close(feeder->gone);
 	sley_cancel(buffered->task->task);
 	int error = sley_await(buffered->task, NULL, deadline);
 	if (run_is_over(error)) /* while a thread waited */
-		return drop_after_run(buffered);
+		return buffered_drop_after_run(buffered);
 	sley_future_free(buffered->task);
 	feeder_put(feeder);
 	return error;

@@ -37,7 +37,7 @@ static inline struct wait *pop(struct sley_chan *chan, struct sley_waiters *wait
 	return wait;
 }
 
-static ALWAYS_INLINE int send_now(struct sley_chan *chan, const void *item, struct task **woken)
+static ALWAYS_INLINE int send_locked(struct sley_chan *chan, const void *item, struct task **woken)
 {
 	struct wait *receiver;
 	if (unlikely(chan->closed))
@@ -53,7 +53,7 @@ static ALWAYS_INLINE int send_now(struct sley_chan *chan, const void *item, stru
 	return 0;
 }
 
-static ALWAYS_INLINE int recv_now(struct sley_chan *chan, void *item, struct task **woken)
+static ALWAYS_INLINE int recv_locked(struct sley_chan *chan, void *item, struct task **woken)
 {
 	struct wait *sender;
 	if (chan->count > 0) {
@@ -73,13 +73,13 @@ static ALWAYS_INLINE int recv_now(struct sley_chan *chan, void *item, struct tas
 int chan_send_now(struct sley_chan *chan, const void *item, struct task **woken)
 {
 	*woken = NULL;
-	return send_now(chan, item, woken);
+	return send_locked(chan, item, woken);
 }
 
 int chan_recv_now(struct sley_chan *chan, void *item, struct task **woken)
 {
 	*woken = NULL;
-	return recv_now(chan, item, woken);
+	return recv_locked(chan, item, woken);
 }
 
 bool chan_can_send(const struct sley_chan *chan)
@@ -229,7 +229,7 @@ static ALWAYS_INLINE int attempt(struct sley_chan *chan, void *item, bool sendin
 {
 	struct task *woken = NULL;
 	lock_take(&chan->lock);
-	int error = sending ? send_now(chan, item, &woken) : recv_now(chan, item, &woken);
+	int error = sending ? send_locked(chan, item, &woken) : recv_locked(chan, item, &woken);
 	if (error == -EAGAIN)
 		return error;
 	lock_drop(&chan->lock);
@@ -265,8 +265,8 @@ NOINLINE static int transfer_slowly(struct task *task, struct sley_chan *chan, v
 	return wait_in(task, chan, item, deadline, sending, block, pc);
 }
 
-static int transfer(struct task *task, struct sley_chan *chan, void *item, sley_time deadline, bool sending,
-		    const void *pc)
+static int chan_transfer(struct task *task, struct sley_chan *chan, void *item, sley_time deadline, bool sending,
+			 const void *pc)
 {
 	if (unlikely(!chan))
 		return wait_for_nothing(task, sending ? SLEY_WAIT_SEND : SLEY_WAIT_RECV, deadline, pc);
@@ -281,7 +281,7 @@ NOINLINE static int transfer_of_thread(struct sley_chan *chan, void *item, sley_
 	int error = thread_enter(&thread);
 	if (error)
 		return error;
-	error = transfer(&thread.task, chan, item, deadline, sending, NULL);
+	error = chan_transfer(&thread.task, chan, item, deadline, sending, NULL);
 	thread_leave();
 	return error;
 }
@@ -296,11 +296,11 @@ NOINLINE static int transfer_otherwise(struct sley_chan *chan, void *item, sley_
 	if (!task)
 		return transfer_of_thread(chan, item, deadline, sending);
 	worker_spend(pc);
-	return transfer(task, chan, item, deadline, sending, pc);
+	return chan_transfer(task, chan, item, deadline, sending, pc);
 }
 
 /* Whether the call is none of these: then it has been paid for. */
-static inline bool is_plain(struct worker *worker, const struct sley_chan *chan, const void *item)
+static inline bool call_is_plain(struct worker *worker, const struct sley_chan *chan, const void *item)
 {
 	if (unlikely(!worker || !worker->task || !chan || !item || worker->budget == 0))
 		return false;
@@ -308,7 +308,7 @@ static inline bool is_plain(struct worker *worker, const struct sley_chan *chan,
 	return true;
 }
 
-static int try_now(struct sley_chan *chan, void *item, bool sending, const char *call)
+static int chan_try(struct sley_chan *chan, void *item, bool sending, const char *call)
 {
 	int error = check_shared(chan, call, "channel");
 	if (error)
@@ -330,7 +330,7 @@ int sley_chan_try_send(struct sley_chan *chan, const void *item)
 	int error = thread_visit();
 	if (error)
 		return error;
-	error = try_now(chan, (void *)(uintptr_t)item, true, "sley_chan_try_send");
+	error = chan_try(chan, (void *)(uintptr_t)item, true, "sley_chan_try_send");
 	thread_depart();
 	return error;
 }
@@ -340,7 +340,7 @@ int sley_chan_try_recv(struct sley_chan *chan, void *item)
 	int error = thread_visit();
 	if (error)
 		return error;
-	error = try_now(chan, item, false, "sley_chan_try_recv");
+	error = chan_try(chan, item, false, "sley_chan_try_recv");
 	thread_depart();
 	return error;
 }
@@ -352,7 +352,7 @@ int sley_chan_send(struct sley_chan *chan, const void *from, sley_time deadline)
 	if (unlikely(stack_is_copying(chan)))
 		return check_shared(chan, "sley_chan_send", "channel");
 	chan_search(chan, item, "sley_chan_send");
-	if (!is_plain(worker, chan, item))
+	if (!call_is_plain(worker, chan, item))
 		return transfer_otherwise(chan, item, deadline, true, __builtin_return_address(0));
 	struct task *task = worker->task;
 	int error = attempt(chan, item, true);
@@ -366,7 +366,7 @@ int sley_chan_recv(struct sley_chan *chan, void *item, sley_time deadline)
 	struct worker *worker = this_worker;
 	if (unlikely(stack_is_copying(chan)))
 		return check_shared(chan, "sley_chan_recv", "channel");
-	if (!is_plain(worker, chan, item))
+	if (!call_is_plain(worker, chan, item))
 		return transfer_otherwise(chan, item, deadline, false, __builtin_return_address(0));
 	struct task *task = worker->task;
 	int error = attempt(chan, item, false);

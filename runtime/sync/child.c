@@ -16,7 +16,7 @@
 /* ---- its function ---- */
 
 /* By the child's task: what a failure has for consequences, while its own cleanups are still to come. */
-static void failed(struct sley_scope *scope, struct sley_child *child, int error)
+static void child_failed(struct sley_scope *scope, struct sley_child *child, int error)
 {
 	if (scope->restart)
 		return; /* the owner decides, once it has ended */
@@ -39,7 +39,7 @@ NOINLINE static void returned(int result, const void *block)
 	if (child->flags & CHILD_BACK && child->spec->n > 0)
 		memcpy(child->spec->arg, block, child->spec->n);
 	if (result < 0)
-		failed(child->scope, child, result);
+		child_failed(child->scope, child, result);
 }
 
 static void child_main(void *arg)
@@ -132,7 +132,7 @@ static int adopt(struct sley_child *child, struct task *task)
 }
 
 /* The second half. A scope that was cancelled in between cancels the child, which nobody else has told. */
-static void enlist(struct sley_scope *scope, struct sley_child *child, struct task *task)
+static void child_enlist(struct sley_scope *scope, struct sley_child *child, struct task *task)
 {
 	struct task_list list = { 0 }; /* stays empty: the task does not wait yet */
 	lock_take(&scope->lock);
@@ -162,7 +162,7 @@ sley_task child_start(struct sley_child *child, struct sley_site *site, const st
 		return error;
 	}
 	sley_task id = (sley_task)task->id;
-	enlist(scope, child, task);
+	child_enlist(scope, child, task);
 	spawn_start(task);
 	return id;
 }
@@ -193,7 +193,7 @@ static struct spec *spec_new(struct sley_site *site, const struct sley_task_opti
 
 static const struct sley_child_options no_options = { .size = sizeof(no_options) };
 
-static int check_spawn(struct sley_scope *scope, const struct sley_child_options *options, int (*fn)(void *), size_t n)
+static int child_check(struct sley_scope *scope, const struct sley_child_options *options, int (*fn)(void *), size_t n)
 {
 	int error = scope && fn ? check_shared(scope, "sley_scope_spawn", "scope") : -EINVAL;
 	if (error)
@@ -227,7 +227,7 @@ static struct sley_child *child_new(struct sley_scope *scope, const struct sley_
 static sley_task spawn(struct sley_site *site, struct sley_scope *scope, const struct sley_child_options *options,
 		       int (*fn)(void *), const void *arg, size_t n)
 {
-	int error = check_spawn(scope, options, fn, n);
+	int error = child_check(scope, options, fn, n);
 	if (error)
 		return error;
 	struct sley_task_options task_options = { .size = sizeof(task_options) };

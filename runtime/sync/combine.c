@@ -45,7 +45,7 @@ static void decide(struct combine *combine, const struct link *link, int error, 
 	derivation_detach(&combine->derivation, todo); /* our own link's count is still there */
 }
 
-static void run(struct link *link, struct todo *todo)
+static void combine_run(struct link *link, struct todo *todo)
 {
 	struct combine *combine = CONTAINER_OF(link->derivation, struct combine, derivation);
 	int error = link->source->error;
@@ -89,7 +89,7 @@ static int combine_new(struct sley_future **future, struct sley_future *const *f
 	struct combine *combine = CONTAINER_OF(derivation, struct combine, derivation);
 	combine->kind = kind;
 	combine->left = n;
-	derivation->run = run;
+	derivation->run = combine_run;
 	derivation->future->stops = true;
 	*future = derivation->future;
 	if (n == 0 && future_claim(derivation->future))
@@ -99,7 +99,7 @@ static int combine_new(struct sley_future **future, struct sley_future *const *f
 }
 
 /* All of them, as future_enter() does for one. */
-static int enter(struct sley_future *const *futures, size_t n, const char *call)
+static int futures_enter(struct sley_future *const *futures, size_t n, const char *call)
 {
 	for (size_t i = 0; i < n; i++) {
 		int error = futures[i] ? check_shared(futures[i], call, "future") : -EINVAL;
@@ -121,7 +121,7 @@ static int combine_call(struct sley_future **future, struct sley_future *const *
 {
 	if (!future || (!futures && n > 0) || (n == 0 && kind != ALL))
 		return -EINVAL;
-	int error = enter(futures, n, name);
+	int error = futures_enter(futures, n, name);
 	if (error)
 		return error;
 	error = combine_new(future, futures, n, kind);

@@ -19,28 +19,23 @@
 #include "run/report.h"
 #include "sync/mutex.h"
 
-static struct lock *inner(struct sley_cond *cond)
-{
-	return (struct lock *)&cond->lock;
-}
-
 static int wait_for_signal(struct task *task, void *object, int64_t mutex_address, sley_time deadline, const void *pc)
 {
 	struct sley_cond *cond = object;
 	struct sley_mutex *mutex = (struct sley_mutex *)(intptr_t)mutex_address;
 	if (!mutex_is_mine(mutex, task->id))
 		return -EPERM;
-	lock_take(inner(cond));
+	lock_take(lock_of(&cond->lock));
 	wait_begin(task, SLEY_WAIT_COND, (uint64_t)(uintptr_t)cond, pc);
 	wait_link(&cond->waiters, &task->wait);
-	lock_drop(inner(cond));
+	lock_drop(lock_of(&cond->lock));
 	owned_drop(task, mutex);
 	mutex_unlock(mutex, task->id);
 	enum claim who = wait_park(task, deadline);
 	if (who != CLAIM_EVENT) {
-		lock_take(inner(cond));
+		lock_take(lock_of(&cond->lock));
 		wait_unlink(&cond->waiters, &task->wait);
-		lock_drop(inner(cond));
+		lock_drop(lock_of(&cond->lock));
 	}
 	int error = mutex_lock_again(task, mutex, pc);
 	return error ? error : wait_error(who);
@@ -59,9 +54,9 @@ int sley_cond_signal(struct sley_cond *cond)
 	int error = check_object(cond, "sley_cond_signal", "condition");
 	if (error || (error = thread_visit()) != 0)
 		return error;
-	lock_take(inner(cond));
+	lock_take(lock_of(&cond->lock));
 	struct task *task = wait_pop(&cond->waiters, CLAIM_EVENT);
-	lock_drop(inner(cond));
+	lock_drop(lock_of(&cond->lock));
 	if (task)
 		task_ready(task);
 	thread_depart();
@@ -74,9 +69,9 @@ int sley_cond_broadcast(struct sley_cond *cond)
 	if (error || (error = thread_visit()) != 0)
 		return error;
 	struct task_list list = { 0 };
-	lock_take(inner(cond));
+	lock_take(lock_of(&cond->lock));
 	wait_pop_all(&cond->waiters, CLAIM_EVENT, &list);
-	lock_drop(inner(cond));
+	lock_drop(lock_of(&cond->lock));
 	task_ready_list(&list);
 	thread_depart();
 	return 0;

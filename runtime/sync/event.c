@@ -6,23 +6,18 @@
 #include "run/park.h"
 #include "run/report.h"
 
-static struct lock *inner(struct sley_event *event)
-{
-	return (struct lock *)&event->lock;
-}
-
 /* `call` is the public one, for messages. */
-static int change(struct sley_event *event, unsigned set, const char *call)
+static int event_change(struct sley_event *event, unsigned set, const char *call)
 {
 	struct task_list woken = { 0 };
 	int error = check_object(event, call, "event");
 	if (error || (error = thread_visit()) != 0)
 		return error;
-	lock_take(inner(event));
+	lock_take(lock_of(&event->lock));
 	event->set = set;
 	if (set)
 		wait_pop_all(&event->waiters, CLAIM_EVENT, &woken);
-	lock_drop(inner(event));
+	lock_drop(lock_of(&event->lock));
 	ready_woken(&woken);
 	thread_depart();
 	return 0;
@@ -30,24 +25,25 @@ static int change(struct sley_event *event, unsigned set, const char *call)
 
 int sley_event_set(struct sley_event *event)
 {
-	return change(event, 1, "sley_event_set");
+	return event_change(event, 1, "sley_event_set");
 }
 
 int sley_event_reset(struct sley_event *event)
 {
-	return change(event, 0, "sley_event_reset");
+	return event_change(event, 0, "sley_event_reset");
 }
 
 static int wait_until_set(struct task *task, void *object, int64_t unused, sley_time deadline, const void *pc)
 {
 	struct sley_event *event = object;
 	(void)unused;
-	lock_take(inner(event));
+	lock_take(lock_of(&event->lock));
 	if (event->set) {
-		lock_drop(inner(event));
+		lock_drop(lock_of(&event->lock));
 		return 0;
 	}
-	return park_in(&event->waiters, task, inner(event), SLEY_WAIT_EVENT, (uint64_t)(uintptr_t)event, deadline, pc);
+	return park_in(&event->waiters, task, lock_of(&event->lock), SLEY_WAIT_EVENT, (uint64_t)(uintptr_t)event,
+		       deadline, pc);
 }
 
 int sley_event_wait(struct sley_event *event, sley_time deadline)

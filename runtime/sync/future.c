@@ -54,7 +54,7 @@ void future_drop(struct sley_future *future, struct todo *todo)
 }
 
 /* Its run is over, and so are its producers, but for promises. Nothing is looked at that belonged to the run. */
-static void drop_after_run(struct sley_future *future)
+static void future_drop_after_run(struct sley_future *future)
 {
 	if (future->promised)
 		future_release(future, FUTURE_HANDLE);
@@ -140,7 +140,7 @@ static int outcome(const struct sley_future *future, void *result)
 }
 
 /* 0: it is complete; or what ended the wait. */
-static int wait_for(struct task *task, struct sley_future *future, sley_time deadline, const void *pc)
+static int future_wait(struct task *task, struct sley_future *future, sley_time deadline, const void *pc)
 {
 	lock_take(&future->lock);
 	if (future_state(future) == FUTURE_DONE) {
@@ -152,7 +152,7 @@ static int wait_for(struct task *task, struct sley_future *future, sley_time dea
 }
 
 /* Apart, as its frame is no live bytes then. */
-NOINLINE static void drop(struct sley_future *future)
+NOINLINE static void handle_drop(struct sley_future *future)
 {
 	struct todo todo = { 0 };
 	future_drop(future, &todo);
@@ -163,10 +163,10 @@ NOINLINE static void drop(struct sley_future *future)
 static int await(struct task *task, struct sley_future *future, void *result, sley_time deadline, const void *pc)
 {
 	future_hold(future);
-	int error = wait_for(task, future, deadline, pc);
+	int error = future_wait(task, future, deadline, pc);
 	if (error == 0)
 		error = outcome(future, result);
-	drop(future);
+	handle_drop(future);
 	return error;
 }
 
@@ -243,10 +243,10 @@ int sley_future_free(struct sley_future *future)
 	if (!future)
 		return 0;
 	if (error == 0) {
-		drop(future);
+		handle_drop(future);
 		thread_depart();
 	} else if (run_is_over(error)) {
-		drop_after_run(future);
+		future_drop_after_run(future);
 		error = 0;
 	}
 	return error;

@@ -56,7 +56,7 @@ struct sley_gen {
 	char block[] __attribute__((aligned(16)));
 };
 
-static void put(struct sley_gen *gen)
+static void gen_put(struct sley_gen *gen)
 {
 	if (fetch_sub(&gen->refs, 1, acq_rel) == 1)
 		free(gen);
@@ -144,7 +144,7 @@ static void body_end(struct sley_gen *gen, int error)
 	lock_drop(&gen->lock);
 	if (consumer)
 		task_ready(consumer);
-	put(gen);
+	gen_put(gen);
 }
 
 static void body_main(void *arg)
@@ -180,13 +180,13 @@ static void take_item(struct sley_gen *gen, void *item)
 	store(&gen->there, false, release); /* pairs with yield(), which overwrites it */
 }
 
-static void leave(struct sley_gen *gen)
+static void gen_leave(struct sley_gen *gen)
 {
-	store(&gen->busy, false, release); /* pairs with enter(): what it was used for is done */
+	store(&gen->busy, false, release); /* pairs with gen_enter(): what it was used for is done */
 }
 
 /* For a call of the consumer's: 0 and the lock is held. */
-static int enter(struct task *task, struct sley_gen *gen)
+static int gen_enter(struct task *task, struct sley_gen *gen)
 {
 	lock_take(&gen->lock);
 	int error = load(&gen->busy, acquire) ? -EBUSY : task->id && task->id == (uint64_t)gen->id ? -EDEADLK : 0;
@@ -201,7 +201,7 @@ static int enter(struct task *task, struct sley_gen *gen)
  * The first time. The lock is held, and held again when it has started: the body may have run meanwhile, and may even
  * have ended.
  */
-NOINLINE static int start(struct sley_gen *gen)
+NOINLINE static int gen_start(struct sley_gen *gen)
 {
 	struct task *body;
 	lock_drop(&gen->lock);
@@ -224,11 +224,11 @@ static int wait_for_body(struct task *task, struct sley_gen *gen, enum claim cla
 
 static int next(struct task *task, struct sley_gen *gen, void *item, sley_time deadline, const void *pc)
 {
-	int error = enter(task, gen);
+	int error = gen_enter(task, gen);
 	if (unlikely(error))
 		return error;
-	if (unlikely(!gen->id) && (error = start(gen)) != 0) {
-		leave(gen);
+	if (unlikely(!gen->id) && (error = gen_start(gen)) != 0) {
+		gen_leave(gen);
 		return error;
 	}
 	if (likely(!gen->there && !gen->ended))
@@ -241,12 +241,12 @@ static int next(struct task *task, struct sley_gen *gen, void *item, sley_time d
 		else
 			error = gen->outcome;
 	}
-	leave(gen);
+	gen_leave(gen);
 	return error;
 }
 
 /* Lets the body end, and waits for that. 0, or what ended the wait. */
-static int drop(struct task *task, struct sley_gen *gen, sley_time deadline, const void *pc)
+static int gen_end_body(struct task *task, struct sley_gen *gen, sley_time deadline, const void *pc)
 {
 	gen->dropped = true;
 	lock_drop(&gen->lock);
@@ -296,7 +296,7 @@ int sley_gen_new_at(struct sley_site *site, struct sley_gen **result, int (*fn)(
 	return error;
 }
 
-static int check(const struct sley_gen *gen, const char *call)
+static int gen_check(const struct sley_gen *gen, const char *call)
 {
 	return gen ? check_shared(gen, call, "generator") : -EINVAL;
 }
@@ -316,7 +316,7 @@ NOINLINE static int next_in_thread(struct sley_gen *gen, void *item, sley_time d
 int sley_gen_next(struct sley_gen *gen, void *item, sley_time deadline)
 {
 	struct task *task = task_self();
-	int error = check(gen, "sley_gen_next");
+	int error = gen_check(gen, "sley_gen_next");
 	if (unlikely(error))
 		return error;
 	if (unlikely(!task))
@@ -329,7 +329,7 @@ int sley_gen_next(struct sley_gen *gen, void *item, sley_time deadline)
 
 int sley_gen_ended(struct sley_gen *gen)
 {
-	int error = check(gen, "sley_gen_ended");
+	int error = gen_check(gen, "sley_gen_ended");
 	if (error)
 		return error;
 	/* in this order: once it has ended no item comes. No lock: in a forked child it may be held for ever */
@@ -344,18 +344,18 @@ size_t generator_item(const struct sley_gen *gen)
 /* During the run. */
 static int free_now(struct task *task, struct sley_gen *gen, sley_time deadline, const void *pc)
 {
-	int error = enter(task, gen);
+	int error = gen_enter(task, gen);
 	if (error)
 		return error;
 	if (gen->id && !gen->ended)
-		error = drop(task, gen, deadline, pc);
+		error = gen_end_body(task, gen, deadline, pc);
 	else
 		lock_drop(&gen->lock);
 	if (error == -ENOTCONN) { /* the run ended while a thread waited: its body never runs again */
 		free(gen);
 		return 0;
 	}
-	put(gen);
+	gen_put(gen);
 	return error;
 }
 
@@ -380,7 +380,7 @@ NOINLINE static int free_in_thread(struct sley_gen *gen, sley_time deadline)
 int sley_gen_free(struct sley_gen *gen, sley_time deadline)
 {
 	struct task *task = task_self();
-	int error = gen ? check(gen, "sley_gen_free") : 0;
+	int error = gen ? gen_check(gen, "sley_gen_free") : 0;
 	if (!gen || error)
 		return error;
 	if (!task)

@@ -7,11 +7,6 @@
 #include "run/queue.h"
 #include "run/report.h"
 
-static struct lock *inner(struct sley_group *group)
-{
-	return (struct lock *)&group->lock;
-}
-
 int sley_group_add(struct sley_group *group, int64_t n)
 {
 	struct task_list list = { 0 };
@@ -19,7 +14,7 @@ int sley_group_add(struct sley_group *group, int64_t n)
 	int error = check_object(group, "sley_group_add", "group");
 	if (error || (error = thread_visit()) != 0)
 		return error;
-	lock_take(inner(group));
+	lock_take(lock_of(&group->lock));
 	if (__builtin_add_overflow(group->count, n, &sum) || sum < 0) {
 		error = -EINVAL;
 	} else {
@@ -27,7 +22,7 @@ int sley_group_add(struct sley_group *group, int64_t n)
 		if (sum == 0)
 			wait_pop_all(&group->waiters, CLAIM_EVENT, &list);
 	}
-	lock_drop(inner(group));
+	lock_drop(lock_of(&group->lock));
 	task_ready_list(&list);
 	thread_depart();
 	return error;
@@ -42,12 +37,13 @@ static int wait_for_zero(struct task *task, void *object, int64_t unused, sley_t
 {
 	struct sley_group *group = object;
 	(void)unused;
-	lock_take(inner(group));
+	lock_take(lock_of(&group->lock));
 	if (group->count == 0) {
-		lock_drop(inner(group));
+		lock_drop(lock_of(&group->lock));
 		return 0;
 	}
-	return park_in(&group->waiters, task, inner(group), SLEY_WAIT_GROUP, (uint64_t)(uintptr_t)group, deadline, pc);
+	return park_in(&group->waiters, task, lock_of(&group->lock), SLEY_WAIT_GROUP, (uint64_t)(uintptr_t)group,
+		       deadline, pc);
 }
 
 int sley_group_wait(struct sley_group *group, sley_time deadline)

@@ -48,7 +48,7 @@ static void release_halves(struct link *link, unsigned n)
 }
 
 /* Takes the half of task `id` back: true; or the link is over. Then *cancelled is its task, if `cancel` ended a wait. */
-static bool take_back(sley_task id, struct half *half, bool cancel, struct task **cancelled)
+static bool half_take_back(sley_task id, struct half *half, bool cancel, struct task **cancelled)
 {
 	struct task *task = task_find(id);
 	lock_take(&task->lock);
@@ -66,7 +66,7 @@ static void half_ended(struct watch *watch, struct task *task)
 	struct task *cancelled = NULL;
 	struct sley_end end;
 	task_outcome(task, &end);
-	bool taken = take_back(half->other, other_half(half), end.reason != SLEY_END_RETURNED, &cancelled);
+	bool taken = half_take_back(half->other, other_half(half), end.reason != SLEY_END_RETURNED, &cancelled);
 	release_halves(link, taken ? 2 : 1);
 	if (cancelled)
 		task_ready_last(cancelled);
@@ -170,7 +170,7 @@ int sley_task_unlink(sley_task id)
 		lock_drop(&task->lock);
 		if (half) {
 			found = true;
-			bool taken = take_back(id, other_half(half), false, &cancelled);
+			bool taken = half_take_back(id, other_half(half), false, &cancelled);
 			release_halves(half->link, taken ? 2 : 1);
 		}
 	} while (half);

@@ -82,7 +82,7 @@ static void take_left_over(struct sley_monitor *monitor, struct task_list *list)
 }
 
 /* Hands it to the first who waits, or puts it to the messages. With the lock held. */
-static struct task *deliver(struct sley_monitor *monitor, struct watching *w)
+static struct task *monitor_deliver(struct sley_monitor *monitor, struct watching *w)
 {
 	struct task *receiver = wait_pop(&monitor->waiters, CLAIM_EVENT);
 	if (receiver) {
@@ -105,7 +105,7 @@ static void watch_ended(struct watch *watch, struct task *task)
 	if (!closed) {
 		list_remove(&monitor->watching, w, link);
 		task_outcome(task, &w->end);
-		receiver = deliver(monitor, w);
+		receiver = monitor_deliver(monitor, w);
 		take_left_over(monitor, &rest);
 	}
 	lock_drop(&monitor->lock);
@@ -130,7 +130,7 @@ static int add_locked(struct sley_monitor *monitor, struct watching *w, sley_tas
 		if (task->fate & TASK_DETACHED)
 			return -ESRCH; /* it is being freed */
 		task_outcome(task, &w->end);
-		*receiver = deliver(monitor, w);
+		*receiver = monitor_deliver(monitor, w);
 		return 0;
 	}
 	if (!task_extra_get(task))
@@ -140,7 +140,7 @@ static int add_locked(struct sley_monitor *monitor, struct watching *w, sley_tas
 	return 0;
 }
 
-static int add(struct sley_monitor *monitor, sley_task id)
+static int monitor_add(struct sley_monitor *monitor, sley_task id)
 {
 	struct task *task = task_find(id), *receiver = NULL;
 	if (!task)
@@ -162,7 +162,7 @@ static int add(struct sley_monitor *monitor, sley_task id)
 }
 
 /* Takes back a watch of the monitor on the task: that, or null. With both locks held. */
-static struct watching *take_back(struct sley_monitor *monitor, struct task *task, sley_task id)
+static struct watching *watching_take_back(struct sley_monitor *monitor, struct task *task, sley_task id)
 {
 	if ((sley_task)task->id != id || task->fate & TASK_UNUSED || !task->extra)
 		return NULL;
@@ -179,7 +179,7 @@ static struct watching *take_back(struct sley_monitor *monitor, struct task *tas
 	return NULL;
 }
 
-static int take_out(struct sley_monitor *monitor, sley_task id)
+static int monitor_remove(struct sley_monitor *monitor, sley_task id)
 {
 	struct task *task = task_find(id);
 	struct task_list rest = { 0 };
@@ -187,7 +187,7 @@ static int take_out(struct sley_monitor *monitor, sley_task id)
 		return -ENOENT;
 	lock_take(&monitor->lock);
 	lock_take(&task->lock);
-	struct watching *w = take_back(monitor, task, id);
+	struct watching *w = watching_take_back(monitor, task, id);
 	lock_drop(&task->lock);
 	if (w)
 		take_left_over(monitor, &rest);
@@ -226,7 +226,7 @@ static bool close_some(struct sley_monitor *monitor)
 	return more;
 }
 
-static int end(struct sley_monitor *monitor)
+static int monitor_end(struct sley_monitor *monitor)
 {
 	struct watching *w;
 	lock_take(&monitor->lock);
@@ -314,8 +314,8 @@ int sley_monitor_new(struct sley_monitor **result)
 }
 
 /* A call that does not wait, with a task's id or without. */
-static int call(struct sley_monitor *monitor, const char *name, int (*fn)(struct sley_monitor *, sley_task),
-		sley_task id)
+static int monitor_call(struct sley_monitor *monitor, const char *name, int (*fn)(struct sley_monitor *, sley_task),
+			sley_task id)
 {
 	int error = monitor ? check_shared(monitor, name, "monitor") : -EINVAL;
 	if (error || (error = thread_visit()) != 0)
@@ -328,22 +328,22 @@ static int call(struct sley_monitor *monitor, const char *name, int (*fn)(struct
 static int end_call(struct sley_monitor *monitor, sley_task unused)
 {
 	(void)unused;
-	return end(monitor);
+	return monitor_end(monitor);
 }
 
 int sley_monitor_free(struct sley_monitor *monitor)
 {
-	return monitor ? call(monitor, "sley_monitor_free", end_call, 0) : 0;
+	return monitor ? monitor_call(monitor, "sley_monitor_free", end_call, 0) : 0;
 }
 
 int sley_monitor_add(struct sley_monitor *monitor, sley_task task)
 {
-	return call(monitor, "sley_monitor_add", add, task);
+	return monitor_call(monitor, "sley_monitor_add", monitor_add, task);
 }
 
 int sley_monitor_remove(struct sley_monitor *monitor, sley_task task)
 {
-	return call(monitor, "sley_monitor_remove", take_out, task);
+	return monitor_call(monitor, "sley_monitor_remove", monitor_remove, task);
 }
 
 int sley_monitor_wait(struct sley_monitor *monitor, struct sley_end *end, sley_time deadline)

@@ -37,11 +37,6 @@
 #define QUEUED   ((uint64_t)1 << 63) /* ids are positive */
 #define STARVING NS_PER_MS
 
-static struct lock *inner(struct sley_mutex *mutex)
-{
-	return (struct lock *)&mutex->lock;
-}
-
 static uint64_t owner(struct sley_mutex *mutex)
 {
 	return load(&mutex->word, relaxed) & ~QUEUED; /* nobody but me makes it me, or changes it then */
@@ -52,8 +47,8 @@ bool mutex_is_mine(struct sley_mutex *mutex, uint64_t me)
 	return owner(mutex) == me;
 }
 
-/* Acquire pairs with the releases in free_it() and hand_over(). */
-static bool take(struct sley_mutex *mutex, uint64_t me)
+/* Acquire pairs with the releases in free_it() and mutex_hand_over(). */
+static bool mutex_take(struct sley_mutex *mutex, uint64_t me)
 {
 	uint64_t free = 0;
 	return likely(cas(&mutex->word, &free, me, acquire, relaxed));
@@ -61,7 +56,7 @@ static bool take(struct sley_mutex *mutex, uint64_t me)
 
 static bool free_it(struct sley_mutex *mutex, uint64_t me)
 {
-	return likely(cas(&mutex->word, &me, 0, release, relaxed)); /* pairs with take() and take_or_mark() */
+	return likely(cas(&mutex->word, &me, 0, release, relaxed)); /* pairs with mutex_take() and take_or_mark() */
 }
 
 /* ---- with the lock held ---- */
@@ -82,7 +77,7 @@ static bool is_starving(const struct wait *first, int64_t now)
 	return now - (int64_t)first->word >= STARVING;
 }
 
-static void hand_over(struct sley_mutex *mutex, struct task *next)
+static void mutex_hand_over(struct sley_mutex *mutex, struct task *next)
 {
 	uint64_t queued = mutex->waiters.head ? QUEUED : 0;
 	store(&mutex->word, next->id | queued, release); /* pairs with the acquire after its wait in wait_for_it() */
@@ -99,29 +94,29 @@ NOINLINE static int wait_for_it(struct task *task, void *object, int64_t unused,
 	if (mutex_is_mine(mutex, task->id))
 		return -EDEADLK;
 	task->wait.word = (uint64_t)clock_now();
-	lock_take(inner(mutex));
+	lock_take(lock_of(&mutex->lock));
 	while (!take_or_mark(mutex, task->id)) {
 		wait_begin(task, SLEY_WAIT_MUTEX, (uint64_t)(uintptr_t)mutex, pc);
 		link(&mutex->waiters, &task->wait);
-		lock_drop(inner(mutex));
+		lock_drop(lock_of(&mutex->lock));
 		enum claim who = wait_park(task, deadline);
 		if (who == CLAIM_EVENT && (load(&mutex->word, acquire) & ~QUEUED) == task->id)
 			return 0; /* handed over */
-		lock_take(inner(mutex));
+		lock_take(lock_of(&mutex->lock));
 		if (who != CLAIM_EVENT) {
 			wait_unlink(&mutex->waiters, &task->wait);
-			lock_drop(inner(mutex));
+			lock_drop(lock_of(&mutex->lock));
 			return wait_error(who);
 		}
 		mutex->woken = 0;
 		link = wait_link_first;
 	}
-	lock_drop(inner(mutex));
+	lock_drop(lock_of(&mutex->lock));
 	return 0;
 }
 
 /* What a task's call answers: in the debug library it is noted who has the mutex. */
-static ALWAYS_INLINE int noted(int error, const struct task *task, const struct sley_mutex *mutex, const void *pc)
+static ALWAYS_INLINE int mutex_noted(int error, const struct task *task, const struct sley_mutex *mutex, const void *pc)
 {
 	if (error == 0)
 		owned_take(task, mutex, "mutex", pc);
@@ -132,7 +127,8 @@ static ALWAYS_INLINE int noted(int error, const struct task *task, const struct 
 NOINLINE static int lock_after_yield(struct task *task, struct sley_mutex *mutex, sley_time deadline, const void *pc)
 {
 	worker_yield(pc);
-	return noted(take(mutex, task->id) ? 0 : wait_for_it(task, mutex, 0, deadline, pc), task, mutex, pc);
+	return mutex_noted(mutex_take(mutex, task->id) ? 0 : wait_for_it(task, mutex, 0, deadline, pc), task, mutex,
+			   pc);
 }
 
 NOINLINE static int lock_in_thread(struct sley_mutex *mutex, sley_time deadline)
@@ -141,7 +137,7 @@ NOINLINE static int lock_in_thread(struct sley_mutex *mutex, sley_time deadline)
 	uint64_t me = park_caller(&error);
 	if (me == 0)
 		return error;
-	bool taken = take(mutex, me);
+	bool taken = mutex_take(mutex, me);
 	thread_depart();
 	return taken ? 0 : park_thread(wait_for_it, mutex, 0, deadline);
 }
@@ -157,22 +153,22 @@ int sley_mutex_lock(struct sley_mutex *mutex, sley_time deadline)
 		return lock_after_yield(worker->task, mutex, deadline, __builtin_return_address(0));
 	worker->budget--;
 	struct task *task = worker->task;
-	if (take(mutex, task->id))
-		return noted(0, task, mutex, __builtin_return_address(0));
-	return noted(wait_for_it(task, mutex, 0, deadline, __builtin_return_address(0)), task, mutex,
-		     __builtin_return_address(0));
+	if (mutex_take(mutex, task->id))
+		return mutex_noted(0, task, mutex, __builtin_return_address(0));
+	return mutex_noted(wait_for_it(task, mutex, 0, deadline, __builtin_return_address(0)), task, mutex,
+			   __builtin_return_address(0));
 }
 
 int mutex_lock_again(struct task *task, struct sley_mutex *mutex, const void *pc)
 {
 	int error = 0;
-	if (!take(mutex, task->id)) {
+	if (!mutex_take(mutex, task->id)) {
 		uint64_t old = fetch_or(&task->claim, CLAIM_MASKED, relaxed);
 		error = wait_for_it(task, mutex, 0, SLEY_NEVER, pc);
 		if (!(old & CLAIM_MASKED))
 			fetch_and(&task->claim, ~CLAIM_MASKED, relaxed);
 	}
-	return task->flags & TASK_THREAD ? error : noted(error, task, mutex, pc);
+	return task->flags & TASK_THREAD ? error : mutex_noted(error, task, mutex, pc);
 }
 
 int sley_mutex_trylock(struct sley_mutex *mutex)
@@ -183,10 +179,10 @@ int sley_mutex_trylock(struct sley_mutex *mutex)
 	uint64_t me = park_caller(&error);
 	if (me == 0)
 		return error;
-	if (!take(mutex, me))
+	if (!mutex_take(mutex, me))
 		error = mutex_is_mine(mutex, me) ? -EDEADLK : -EBUSY;
 	else if (task_self())
-		noted(0, task_self(), mutex, __builtin_return_address(0));
+		mutex_noted(0, task_self(), mutex, __builtin_return_address(0));
 	thread_depart();
 	return error;
 }
@@ -194,20 +190,20 @@ int sley_mutex_trylock(struct sley_mutex *mutex)
 /* ---- unlocking ---- */
 
 /* The owner's, whose word is QUEUED. The lock is held, and dropped. True: done; false: it has to be freed still. */
-static bool pass_on(struct sley_mutex *mutex, uint64_t me, int64_t now, struct task **next)
+static bool mutex_pass_on(struct sley_mutex *mutex, uint64_t me, int64_t now, struct task **next)
 {
 	struct wait *first = mutex->woken ? NULL : mutex->waiters.head;
 	bool starving = first && is_starving(first, now);
 	*next = first ? wait_pop(&mutex->waiters, CLAIM_EVENT) : NULL;
 	if (*next && starving) {
-		hand_over(mutex, *next);
-		lock_drop(inner(mutex));
+		mutex_hand_over(mutex, *next);
+		lock_drop(lock_of(&mutex->lock));
 		return true;
 	}
 	if (*next)
 		mutex->woken = 1;
 	store(&mutex->word, me, relaxed); /* not QUEUED; others change an owned word only under the lock */
-	lock_drop(inner(mutex));
+	lock_drop(lock_of(&mutex->lock));
 	return false;
 }
 
@@ -222,8 +218,8 @@ NOINLINE static int unlock_slow(struct sley_mutex *mutex, uint64_t me)
 	int64_t now = clock_now();
 	bool done = false;
 	while (!done && !free_it(mutex, me)) {
-		lock_take(inner(mutex));
-		done = pass_on(mutex, me, now, &next);
+		lock_take(lock_of(&mutex->lock));
+		done = mutex_pass_on(mutex, me, now, &next);
 	}
 	if (next)
 		task_ready(next);

@@ -6,7 +6,7 @@
  *
  * The memory may be gone as soon as somebody has been told that it is done. So who sees DONE without the lock looks
  * whether the lock is free, too: DONE is stored under it, and its drop is the last access of who stored it.
- *     leave(): lock = 1; state = DONE; wake; lock = 0        state == DONE? lock == 0?
+ *     once_leave(): lock = 1; state = DONE; wake; lock = 0        state == DONE? lock == 0?
  */
 #include <errno.h>
 
@@ -19,32 +19,27 @@
 #define DONE   ((uint64_t)1 << 63) /* ids are positive */
 #define RUNNER 1                   /* the caller is to run the function */
 
-static struct lock *inner(struct sley_once *once)
-{
-	return (struct lock *)&once->lock;
-}
-
-static int enter(struct task *task, void *object, int64_t unused, sley_time deadline, const void *pc)
+static int once_enter(struct task *task, void *object, int64_t unused, sley_time deadline, const void *pc)
 {
 	struct sley_once *once = object;
 	(void)unused;
-	lock_take(inner(once));
+	lock_take(lock_of(&once->lock));
 	uint64_t state = once->state;
 	if (state == 0)
 		store(&once->state, task->id, relaxed);
 	if (state == 0 || state == DONE || state == task->id) {
-		lock_drop(inner(once));
+		lock_drop(lock_of(&once->lock));
 		return state == 0 ? RUNNER : state == DONE ? 0 : -EDEADLK;
 	}
 	wait_begin(task, SLEY_WAIT_ONCE, (uint64_t)(uintptr_t)once, pc);
-	enum claim who = park(task, inner(once), &once->waiters, deadline);
-	if (who == CLAIM_EVENT) /* acquire: what the function did; pairs with leave() */
+	enum claim who = park(task, lock_of(&once->lock), &once->waiters, deadline);
+	if (who == CLAIM_EVENT) /* acquire: what the function did; pairs with once_leave() */
 		return load(&once->state, acquire) == DONE ? 0 : RUNNER;
-	lock_drop(inner(once));
+	lock_drop(lock_of(&once->lock));
 	return wait_error(who);
 }
 
-static void leave(struct sley_once *once, bool done)
+static void once_leave(struct sley_once *once, bool done)
 {
 	struct task_list list = { 0 };
 	struct task *next = NULL;
@@ -54,14 +49,14 @@ static void leave(struct sley_once *once, bool done)
 		store(&once->state, done ? DONE : 0, relaxed);
 		return;
 	}
-	lock_take(inner(once));
+	lock_take(lock_of(&once->lock));
 	if (!alone && !done)
 		next = wait_pop(&once->waiters, CLAIM_EVENT);
 	store(&once->state, done ? DONE : next ? next->id : 0, release); /* pairs with the acquires of DONE */
 	RACE_POINT(once_is_done_and_locked);
 	if (!alone && done)
 		wait_pop_all(&once->waiters, CLAIM_EVENT, &list);
-	lock_drop(inner(once));
+	lock_drop(lock_of(&once->lock));
 	if (next)
 		task_ready(next);
 	task_ready_list(&list);
@@ -69,7 +64,7 @@ static void leave(struct sley_once *once, bool done)
 		thread_depart();
 }
 
-/* Both acquire: the lock is read after the state, and what its holder did is over; pairs with leave() and its drop. */
+/* Both acquire: the lock is read after the state, and its holder's work is over; pairs with once_leave() and its drop. */
 static bool is_done(struct sley_once *once)
 {
 	return load(&once->state, acquire) == DONE && load(&once->lock, acquire) == 0;
@@ -86,10 +81,10 @@ int sley_once(struct sley_once *once, int (*fn)(void *), void *arg, sley_time de
 		return 0;
 	if (!fn)
 		return -EINVAL;
-	error = park_call(enter, once, 0, deadline, __builtin_return_address(0));
+	error = park_call(once_enter, once, 0, deadline, __builtin_return_address(0));
 	if (error != RUNNER)
 		return error;
 	error = fn(arg);
-	leave(once, error == 0);
+	once_leave(once, error == 0);
 	return error;
 }

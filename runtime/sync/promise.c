@@ -31,12 +31,12 @@ int sley_promise_new(struct sley_promise **promise, struct sley_future **future,
  * For a call that completes the future: a reference of the call's own. Who sees the future complete may free it and the
  * promise, the same that the call was given.
  */
-static void hold(struct sley_future *future)
+static void promise_hold(struct sley_future *future)
 {
 	fetch_add(&future->refs, FUTURE_PRODUCER, relaxed); /* as future_hold() */
 }
 
-static int resolve(struct sley_future *future, const void *value, struct todo *todo)
+static int promise_resolve(struct sley_future *future, const void *value, struct todo *todo)
 {
 	if (!value && future->size > 0)
 		return -EINVAL;
@@ -56,8 +56,8 @@ int sley_promise_resolve(struct sley_promise *promise, const void *value)
 	int error = future_enter(future, "sley_promise_resolve");
 	if (error)
 		return error;
-	hold(future);
-	error = resolve(future, value, &todo);
+	promise_hold(future);
+	error = promise_resolve(future, value, &todo);
 	future_release(future, FUTURE_PRODUCER);
 	todo_run(&todo);
 	thread_depart();
@@ -73,7 +73,7 @@ int sley_promise_reject(struct sley_promise *promise, int reason)
 	int error = future_enter(future, "sley_promise_reject");
 	if (error)
 		return error;
-	hold(future);
+	promise_hold(future);
 	if (!future_end(future, reason, &todo))
 		error = -EALREADY;
 	future_release(future, FUTURE_PRODUCER);
@@ -85,11 +85,11 @@ int sley_promise_reject(struct sley_promise *promise, int reason)
 struct sley_promise *sley_promise_ref(struct sley_promise *promise)
 {
 	if (promise)
-		hold(future_of(promise));
+		promise_hold(future_of(promise));
 	return promise;
 }
 
-static void drop(struct sley_future *future)
+static void promise_drop(struct sley_future *future)
 {
 	struct todo todo = { 0 };
 	uint64_t refs = load(&future->refs, acquire);
@@ -109,7 +109,7 @@ int sley_promise_free(struct sley_promise *promise)
 	if (!future)
 		return 0;
 	if (error == 0) {
-		drop(future);
+		promise_drop(future);
 		thread_depart();
 	} else if (run_is_over(error)) {
 		future_release(future, FUTURE_PRODUCER);

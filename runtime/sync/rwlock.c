@@ -20,14 +20,9 @@
 #include "run/park.h"
 #include "run/report.h"
 
-static struct lock *inner(struct sley_rwlock *rwlock)
-{
-	return (struct lock *)&rwlock->lock;
-}
-
 /* ---- with the inner lock held ---- */
 
-static bool take(struct sley_rwlock *rwlock, uint64_t me, bool writing)
+static bool rwlock_take(struct sley_rwlock *rwlock, uint64_t me, bool writing)
 {
 	if (rwlock->writer || (writing ? rwlock->readers > 0 : rwlock->writers_waiting.head != NULL))
 		return false;
@@ -57,7 +52,7 @@ static void admit_writer(struct sley_rwlock *rwlock, struct task_list *woken)
 }
 
 /* One that held it, as writer or as reader, does no more. */
-static void leave(struct sley_rwlock *rwlock, bool writing, struct task_list *woken)
+static void rwlock_leave(struct sley_rwlock *rwlock, bool writing, struct task_list *woken)
 {
 	if (writing) {
 		rwlock->writer = 0;
@@ -77,26 +72,26 @@ static int lock_for(struct task *task, void *object, int64_t writing, sley_time 
 {
 	struct sley_rwlock *rwlock = object;
 	struct task_list woken = { 0 };
-	lock_take(inner(rwlock));
+	lock_take(lock_of(&rwlock->lock));
 	bool mine = rwlock->writer == (sley_task)task->id;
-	if (mine || take(rwlock, task->id, writing)) {
-		lock_drop(inner(rwlock));
+	if (mine || rwlock_take(rwlock, task->id, writing)) {
+		lock_drop(lock_of(&rwlock->lock));
 		return mine ? -EDEADLK : 0;
 	}
 	wait_begin(task, writing ? SLEY_WAIT_WRLOCK : SLEY_WAIT_RDLOCK, (uint64_t)(uintptr_t)rwlock, pc);
-	enum claim who =
-		park(task, inner(rwlock), writing ? &rwlock->writers_waiting : &rwlock->readers_waiting, deadline);
+	enum claim who = park(task, lock_of(&rwlock->lock),
+			      writing ? &rwlock->writers_waiting : &rwlock->readers_waiting, deadline);
 	if (who == CLAIM_EVENT)
 		return 0;
 	if (writing && !rwlock->writer && !rwlock->writers_waiting.head)
 		admit_readers(rwlock, &woken);
-	lock_drop(inner(rwlock));
+	lock_drop(lock_of(&rwlock->lock));
 	ready_woken(&woken);
 	return wait_error(who);
 }
 
 /* What a call answers: in the debug library it is noted which task has the lock. */
-static int noted(int error, const struct sley_rwlock *rwlock, const void *pc)
+static int rwlock_noted(int error, const struct sley_rwlock *rwlock, const void *pc)
 {
 	const struct task *task = error ? NULL : task_self();
 	if (task)
@@ -108,17 +103,17 @@ int sley_rwlock_rdlock(struct sley_rwlock *rwlock, sley_time deadline)
 {
 	int error = check_object(rwlock, "sley_rwlock_rdlock", "rwlock");
 	const void *pc = __builtin_return_address(0);
-	return error ? error : noted(park_call(lock_for, rwlock, false, deadline, pc), rwlock, pc);
+	return error ? error : rwlock_noted(park_call(lock_for, rwlock, false, deadline, pc), rwlock, pc);
 }
 
 int sley_rwlock_wrlock(struct sley_rwlock *rwlock, sley_time deadline)
 {
 	int error = check_object(rwlock, "sley_rwlock_wrlock", "rwlock");
 	const void *pc = __builtin_return_address(0);
-	return error ? error : noted(park_call(lock_for, rwlock, true, deadline, pc), rwlock, pc);
+	return error ? error : rwlock_noted(park_call(lock_for, rwlock, true, deadline, pc), rwlock, pc);
 }
 
-static int try_now(struct sley_rwlock *rwlock, bool writing, const char *call)
+static int rwlock_try(struct sley_rwlock *rwlock, bool writing, const char *call)
 {
 	int error = check_object(rwlock, call, "rwlock");
 	if (error)
@@ -126,24 +121,24 @@ static int try_now(struct sley_rwlock *rwlock, bool writing, const char *call)
 	uint64_t me = park_caller(&error);
 	if (me == 0)
 		return error;
-	lock_take(inner(rwlock));
+	lock_take(lock_of(&rwlock->lock));
 	if (rwlock->writer == (sley_task)me)
 		error = -EDEADLK;
-	else if (!take(rwlock, me, writing))
+	else if (!rwlock_take(rwlock, me, writing))
 		error = -EBUSY;
-	lock_drop(inner(rwlock));
+	lock_drop(lock_of(&rwlock->lock));
 	thread_depart();
 	return error;
 }
 
 int sley_rwlock_tryrdlock(struct sley_rwlock *rwlock)
 {
-	return noted(try_now(rwlock, false, "sley_rwlock_tryrdlock"), rwlock, __builtin_return_address(0));
+	return rwlock_noted(rwlock_try(rwlock, false, "sley_rwlock_tryrdlock"), rwlock, __builtin_return_address(0));
 }
 
 int sley_rwlock_trywrlock(struct sley_rwlock *rwlock)
 {
-	return noted(try_now(rwlock, true, "sley_rwlock_trywrlock"), rwlock, __builtin_return_address(0));
+	return rwlock_noted(rwlock_try(rwlock, true, "sley_rwlock_trywrlock"), rwlock, __builtin_return_address(0));
 }
 
 int sley_rwlock_unlock(struct sley_rwlock *rwlock)
@@ -157,13 +152,13 @@ int sley_rwlock_unlock(struct sley_rwlock *rwlock)
 		return error;
 	if (task_self())
 		owned_drop(task_self(), rwlock);
-	lock_take(inner(rwlock));
+	lock_take(lock_of(&rwlock->lock));
 	bool writing = rwlock->writer == (sley_task)me;
 	if (writing || rwlock->readers > 0)
-		leave(rwlock, writing, &woken);
+		rwlock_leave(rwlock, writing, &woken);
 	else
 		error = -EPERM;
-	lock_drop(inner(rwlock));
+	lock_drop(lock_of(&rwlock->lock));
 	ready_woken(&woken);
 	thread_depart();
 	return error;

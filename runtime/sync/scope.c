@@ -30,7 +30,7 @@ static size_t ring_size(const struct sley_scope *scope)
 }
 
 /* Takes the options over, with the defaults worked in. 0 or -ENOMEM. */
-static int set_options(struct sley_scope *scope, const struct sley_scope_options *options)
+static int scope_set_options(struct sley_scope *scope, const struct sley_scope_options *options)
 {
 	if (options->deadline)
 		scope->deadline = options->deadline;
@@ -79,7 +79,7 @@ int sley_scope_open(struct sley_scope **result, const struct sley_scope_options 
 	if (!scope)
 		return -ENOMEM;
 	*scope = (struct sley_scope){ .owner = task, .deadline = SLEY_NEVER, .cleanup.run = close_abandoned };
-	if (options && (error = set_options(scope, options)) != 0) {
+	if (options && (error = scope_set_options(scope, options)) != 0) {
 		scope_free(scope);
 		return error;
 	}
@@ -165,7 +165,7 @@ int sley_scope_close(struct sley_scope *scope, sley_time deadline)
 /* ---- cancelling ---- */
 
 /* Counted, as children that see the cancellation may end before all is done, and the owner then close the scope. */
-static void cancel(struct sley_scope *scope)
+static void scope_cancel(struct sley_scope *scope)
 {
 	children_count(scope);
 	children_fail(scope, -ECANCELED);
@@ -179,7 +179,7 @@ int sley_scope_cancel(struct sley_scope *scope)
 		return error;
 	error = check_object(scope, "sley_scope_cancel", "scope");
 	if (error == 0)
-		cancel(scope);
+		scope_cancel(scope);
 	thread_depart();
 	return error;
 }

@@ -175,7 +175,7 @@ static struct sley_case *do_one(const struct select *select, struct task **woken
 
 /* ---- waiting ---- */
 
-static struct sley_waiters *waiters_of(const struct sley_case *c)
+static struct sley_waiters *case_waiters(const struct sley_case *c)
 {
 	return c->op == SLEY_SEND ? &c->chan->senders : &c->chan->receivers;
 }
@@ -188,7 +188,7 @@ static void link_all(struct select *select)
 		struct wait_apart *node = &select->nodes[select->order[i]];
 		if (c->op == SLEY_SEND)
 			chan_copy(c->chan, chan_held(c->chan, &node->wait), c->from);
-		wait_link_apart(waiters_of(c), node);
+		wait_link_apart(case_waiters(c), node);
 		c->chan->inside++;
 	}
 }
@@ -204,7 +204,7 @@ static struct sley_case *unlink_all(struct select *select, enum claim who)
 	for (unsigned i = 0; i < select->channels; i++) {
 		struct sley_case *c = &select->cases[select->order[i]];
 		struct wait *wait = &select->nodes[select->order[i]].wait;
-		wait_unlink(waiters_of(c), wait);
+		wait_unlink(case_waiters(c), wait);
 		if (wait_won(wait)) {
 			won = c;
 			if (c->op == SLEY_RECV && who == CLAIM_EVENT)
@@ -233,7 +233,7 @@ NOINLINE static int wait_for_one(struct select *select, sley_time deadline, cons
 
 /* ---- the calls ---- */
 
-static int check(const struct sley_case *cases, int n)
+static int check_cases(const struct sley_case *cases, int n)
 {
 	if (n < 0 || n > CASES_MAX || (n > 0 && !cases))
 		return -EINVAL;
@@ -252,7 +252,7 @@ static int check(const struct sley_case *cases, int n)
 }
 
 /* `wait`: park if none can be done at once, else -EAGAIN. */
-static int run(struct task *task, struct sley_case *cases, int n, bool wait, sley_time deadline, const void *pc)
+static int select_run(struct task *task, struct sley_case *cases, int n, bool wait, sley_time deadline, const void *pc)
 {
 	struct task *woken = NULL;
 	int result = -ENOMEM;
@@ -284,7 +284,7 @@ NOINLINE static int run_in_thread(struct sley_case *cases, int n, sley_time dead
 	int error = thread_enter(&thread);
 	if (error)
 		return error;
-	error = run(&thread.task, cases, n, true, deadline, NULL);
+	error = select_run(&thread.task, cases, n, true, deadline, NULL);
 	thread_leave();
 	return error;
 }
@@ -292,21 +292,21 @@ NOINLINE static int run_in_thread(struct sley_case *cases, int n, sley_time dead
 int sley_select(struct sley_case *cases, int n, sley_time deadline)
 {
 	struct task *task = task_self();
-	int error = check(cases, n);
+	int error = check_cases(cases, n);
 	if (error)
 		return error;
 	if (!task)
 		return run_in_thread(cases, n, deadline);
 	worker_spend(__builtin_return_address(0));
-	return run(task, cases, n, true, deadline, __builtin_return_address(0));
+	return select_run(task, cases, n, true, deadline, __builtin_return_address(0));
 }
 
 int sley_try_select(struct sley_case *cases, int n)
 {
-	int error = check(cases, n);
+	int error = check_cases(cases, n);
 	if (error || (error = thread_visit()) != 0)
 		return error;
-	error = run(NULL, cases, n, false, 0, NULL);
+	error = select_run(NULL, cases, n, false, 0, NULL);
 	thread_depart();
 	return error;
 }

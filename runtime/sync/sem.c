@@ -11,13 +11,8 @@
 #include "run/park.h"
 #include "run/report.h"
 
-static struct lock *inner(struct sley_sem *sem)
-{
-	return (struct lock *)&sem->lock;
-}
-
 /* With the lock held. */
-static bool take(struct sley_sem *sem, int64_t n)
+static bool sem_take(struct sley_sem *sem, int64_t n)
 {
 	if (n > 0 && (sem->waiters.head || sem->count < n))
 		return false;
@@ -44,18 +39,18 @@ static int acquire_for(struct task *task, void *object, int64_t n, sley_time dea
 {
 	struct sley_sem *sem = object;
 	struct task_list woken = { 0 };
-	lock_take(inner(sem));
-	if (take(sem, n)) {
-		lock_drop(inner(sem));
+	lock_take(lock_of(&sem->lock));
+	if (sem_take(sem, n)) {
+		lock_drop(lock_of(&sem->lock));
 		return 0;
 	}
 	wait_begin(task, SLEY_WAIT_SEM, (uint64_t)(uintptr_t)sem, pc);
 	task->wait.word = (uint64_t)n;
-	enum claim who = park(task, inner(sem), &sem->waiters, deadline);
+	enum claim who = park(task, lock_of(&sem->lock), &sem->waiters, deadline);
 	if (who == CLAIM_EVENT)
 		return 0;
 	grant(sem, &woken); /* those behind may want less */
-	lock_drop(inner(sem));
+	lock_drop(lock_of(&sem->lock));
 	ready_woken(&woken);
 	return wait_error(who);
 }
@@ -75,9 +70,9 @@ int sley_sem_try_acquire(struct sley_sem *sem, int64_t n)
 		error = -EINVAL;
 	if (error || (error = thread_visit()) != 0)
 		return error;
-	lock_take(inner(sem));
-	bool taken = take(sem, n);
-	lock_drop(inner(sem));
+	lock_take(lock_of(&sem->lock));
+	bool taken = sem_take(sem, n);
+	lock_drop(lock_of(&sem->lock));
 	thread_depart();
 	return taken ? 0 : -EAGAIN;
 }
@@ -91,14 +86,14 @@ int sley_sem_release(struct sley_sem *sem, int64_t n)
 		error = -EINVAL;
 	if (error || (error = thread_visit()) != 0)
 		return error;
-	lock_take(inner(sem));
+	lock_take(lock_of(&sem->lock));
 	if (__builtin_add_overflow(sem->count, n, &sum)) {
 		error = -EOVERFLOW;
 	} else {
 		sem->count = sum;
 		grant(sem, &woken);
 	}
-	lock_drop(inner(sem));
+	lock_drop(lock_of(&sem->lock));
 	ready_woken(&woken);
 	thread_depart();
 	return error;

@@ -57,7 +57,7 @@ struct ticker {
 };
 
 /* A thread waits for a channel that is never ready. */
-static int sleep_until(sley_time until)
+static int ticker_sleep(sley_time until)
 {
 	if (task_self())
 		return sley_sleep(until);
@@ -65,12 +65,12 @@ static int sleep_until(sley_time until)
 	return error == -ETIMEDOUT ? 0 : error;
 }
 
-static int tick(void *state, void *item, sley_time deadline)
+static int ticker_next(void *state, void *item, sley_time deadline)
 {
 	struct ticker *ticker = state;
 	sley_time now = clock_now(), latest;
 	if (now < ticker->due) {
-		int error = sleep_until(MIN(ticker->due, deadline));
+		int error = ticker_sleep(MIN(ticker->due, deadline));
 		if (error)
 			return error;
 		now = clock_now();
@@ -89,5 +89,5 @@ int sley_stream_ticker(struct sley_stream **stream, sley_time interval)
 	struct ticker ticker = { interval, sley_in(interval) };
 	if (interval < 1)
 		return -EINVAL;
-	return sley_stream_new(stream, tick, NULL, &ticker, sizeof(ticker), sizeof(sley_time));
+	return sley_stream_new(stream, ticker_next, NULL, &ticker, sizeof(ticker), sizeof(sley_time));
 }

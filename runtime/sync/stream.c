@@ -199,7 +199,7 @@ struct take {
 	uint64_t left;
 };
 
-static int take_next(struct stage *stage, void *item, sley_time deadline)
+static int take_stage_next(struct stage *stage, void *item, sley_time deadline)
 {
 	struct take *take = CONTAINER_OF(stage, struct take, stage);
 	if (take->left == 0)
@@ -217,7 +217,8 @@ int sley_stream_take(struct sley_stream *stream, uint64_t most)
 		return error;
 	struct take *take = stage_new(sizeof(*take), 0, &error);
 	if (take) {
-		take->stage = (struct stage){ .below = stream->top, .next = take_next, .item = stream->top->item };
+		take->stage =
+			(struct stage){ .below = stream->top, .next = take_stage_next, .item = stream->top->item };
 		take->left = most;
 		stream->top = &take->stage;
 	}

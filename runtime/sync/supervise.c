@@ -95,7 +95,7 @@ static int stop(struct sley_scope *scope, struct sley_child *first, sley_time de
  * The next, from *child on, that is to be started again: from here on that is the caller's to do. Or null. *child is
  * then the one after it: the one that was started may have failed once more by the next call, which is another failure.
  */
-static struct sley_child *take_next(struct sley_scope *scope, struct sley_child **child)
+static struct sley_child *next_to_restart(struct sley_scope *scope, struct sley_child **child)
 {
 	lock_take(&scope->lock);
 	struct sley_child *next = *child;
@@ -134,12 +134,12 @@ int supervise(struct sley_scope *scope, sley_time deadline, const void *pc)
 	if (!may_restart(scope))
 		return -ELOOP;
 	if (scope->restart == SLEY_RESTART_ONE)
-		return start_again(take_next(scope, &child));
+		return start_again(next_to_restart(scope, &child));
 	if (scope->restart == SLEY_RESTART_ALL)
 		child = first_kept(scope);
 	int error = stop(scope, child, deadline, pc);
 	struct sley_child *next;
-	while (error == 0 && (next = take_next(scope, &child))) {
+	while (error == 0 && (next = next_to_restart(scope, &child))) {
 		error = start_again(next);
 		RACE_POINT(supervise_has_started);
 	}

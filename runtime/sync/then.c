@@ -6,7 +6,7 @@
  *
  * The link's count goes to the task, which holds the derivation, and so the source with its value, until the callback
  * has returned. Cancelling the future reaches a task that is being started, because
- *     run()                                            canceller
+ *     then_run()                                       canceller
  *     lock the future; task = id; unlock; start it     claim the future; publish it, under its lock
  *     task: PENDING? run the callback                  lock the future; read task; cancel it
  * if the canceller does not see the task, its claim was before the task's start, and the task sees the claim.
@@ -68,7 +68,7 @@ static int and_then(struct then *then)
 	return error;
 }
 
-static int call(struct then *then)
+static int callback_run(struct then *then)
 {
 	const struct sley_future *source = then->link.source;
 	void *result = then->derivation.future->value;
@@ -85,7 +85,7 @@ static int call(struct then *then)
 }
 
 /* Completes the future and gives up the link's count. */
-static void end(struct then *then, int error, struct todo *todo)
+static void then_end(struct then *then, int error, struct todo *todo)
 {
 	if (future_claim(then->derivation.future))
 		derivation_publish(&then->derivation, future_result(error), todo);
@@ -97,18 +97,18 @@ NOINLINE static void end_in_task(struct then *then, int error)
 {
 	struct todo todo = { 0 };
 	cleanup_finish(); /* before anybody is told */
-	end(then, error, &todo);
+	then_end(then, error, &todo);
 	todo_run(&todo);
 }
 
 static void then_main(void *arg)
 {
-	end_in_task(arg, call(arg));
+	end_in_task(arg, callback_run(arg));
 }
 
 /* ---- the source is complete ---- */
 
-static int start(struct then *then)
+static int then_start(struct then *then)
 {
 	static const struct sley_task_options detached = { .size = sizeof(detached), .detached = 1 };
 	struct sley_future *future = then->derivation.future;
@@ -123,13 +123,13 @@ static int start(struct then *then)
 	return 0;
 }
 
-static void run(struct link *link, struct todo *todo)
+static void then_run(struct link *link, struct todo *todo)
 {
 	struct then *then = then_of(link->derivation);
 	int error = then->kind == THEN ? 0 : link->source->error;
-	if (error == 0 && future_state(then->derivation.future) == FUTURE_PENDING && (error = start(then)) == 0)
+	if (error == 0 && future_state(then->derivation.future) == FUTURE_PENDING && (error = then_start(then)) == 0)
 		return;
-	end(then, error, todo); /* no task is needed, or there is none */
+	then_end(then, error, todo); /* no task is needed, or there is none */
 }
 
 /* ---- the calls ---- */
@@ -146,7 +146,7 @@ static int then_new(struct sley_site *site, struct sley_future **future, struct 
 	if (!derivation)
 		return error;
 	struct then *then = then_of(derivation);
-	derivation->run = run;
+	derivation->run = then_run;
 	then->site = site;
 	then->kind = kind;
 	then->fn = fn;

@@ -166,7 +166,7 @@ void tasks_close(void)
 /* ---- taking and giving ---- */
 
 /* Takes up to `most` entries; the list's length. */
-static unsigned refill(struct slab_block **head, unsigned most, int *error)
+static unsigned entries_refill(struct slab_block **head, unsigned most, int *error)
 {
 	return slabs_take_or(&task_slabs, 0, head, most, error);
 }
@@ -182,10 +182,10 @@ struct task *task_alloc(struct task_cache *cache, int *error)
 {
 	struct slab_block *block = NULL;
 	if (!cache) {
-		if (refill(&block, 1, error) == 0)
+		if (entries_refill(&block, 1, error) == 0)
 			return none(*error);
 	} else {
-		if (!cache->head && (cache->count = refill(&cache->head, BATCH, error)) == 0)
+		if (!cache->head && (cache->count = entries_refill(&cache->head, BATCH, error)) == 0)
 			return none(*error);
 		block = cache->head;
 		cache->head = block->next;

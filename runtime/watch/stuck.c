@@ -30,7 +30,7 @@ struct slot *hold_slot(struct task *task)
 }
 
 /* Tasks in state SLOT that wait for this one. It reads the records of all tasks, but only when something is reported. */
-static unsigned waiters_of(const struct slot *slot)
+static unsigned slot_waiters(const struct slot *slot)
 {
 	unsigned n = 0;
 	uint32_t high = load(&region.header->task_high, relaxed);
@@ -74,7 +74,7 @@ static void report(struct worker *worker, const struct slot *slot, int64_t now)
 	if (id == 0 || load(&worker->tick, relaxed) != worker->seen_tick)
 		return; /* it has just come back */
 	count_here(SLEY_COUNTER_slot_blocks, 1);
-	unsigned n = waiters_of(slot);
+	unsigned n = slot_waiters(slot);
 	if (n == 0 || !report_first_time(told, site))
 		return;
 	complain(

@@ -144,7 +144,7 @@ static bool watch(void)
 }
 
 /* Whether nothing has run since the last look, and whoever wakes from here on wakes the watchdog. */
-static bool rest(void)
+static bool watchdog_rest(void)
 {
 	uint64_t changes = idle_changes(), before = watchdog.changes;
 	watchdog.changes = changes;
@@ -174,7 +174,7 @@ static sley_time earliest_awake(void)
 static int64_t promise(int64_t now)
 {
 	store(&watchdog_promise.next_look, SLEY_NEVER, seq_cst);
-	int64_t next = now + (watch() ? TICK_WATCH : rest() ? TICK_REST : TICK);
+	int64_t next = now + (watch() ? TICK_WATCH : watchdog_rest() ? TICK_REST : TICK);
 	sley_time earliest = earliest_awake();
 	if (earliest < next - TIMER_LATE)
 		next = MAX(earliest, now) + TIMER_LATE;
