@@ -9,7 +9,7 @@
 #
 #   runtime/**             libsley, static and shared, from the same objects; and libsley-debug, see there
 #   bpf/X.bpf.c            $(BUILD)/bpf/X.bpf.o and its skeleton X.skel.h
-#   tools/asynctop/*.c     $(BUILD)/asynctop; all but main.o also as an archive, for the tests
+#   tools/asynctop/**      $(BUILD)/asynctop; all but main.o also as an archive, for the tests
 #   tools/examples/X.c     $(BUILD)/examples/X, unless there is an X.h: then it is a module that examples may use
 #   tools/examples/third_party/X.c
 #                          the same for examples that need more than libsley: what X links with is in libs_X

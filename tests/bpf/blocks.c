@@ -16,7 +16,7 @@
 
 #include "tests/test.h"
 
-#include "symbols.h"
+#include "symbols/symbols.h"
 #include "tests/bpf/planted.h"
 #include "tests/bpf/slowfs.h"
 

@@ -4,7 +4,7 @@
 #ifndef TESTS_BPF_FAKE_H
 #define TESTS_BPF_FAKE_H
 
-#include "tracer.h"
+#include "source/tracer.h"
 
 struct fake {
 	int region;

@@ -7,8 +7,8 @@
 #include <stdio.h>
 #include <sys/types.h>
 
-#include "process.h"
-#include "tracer.h"
+#include "source/process.h"
+#include "source/tracer.h"
 
 struct planted {
 	pid_t pid;

@@ -14,9 +14,9 @@
 
 #include "tests/test.h"
 
+#include "source/tracer_private.h"
 #include "tests/bpf/fake.h"
 #include "tests/bpf/planted.h"
-#include "tracer_private.h"
 
 static void sleep_us(long us)
 {

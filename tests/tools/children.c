@@ -10,12 +10,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "abandoned.h"
-#include "child.h"
-#include "interrupt.h"
-#include "look.h"
-#include "patience.h"
-#include "symbols_proto.h"
+#include "child/abandoned.h"
+#include "child/child.h"
+#include "child/patience.h"
+#include "common/interrupt.h"
+#include "source/look.h"
+#include "symbols/proto.h"
 #include "tests/test.h"
 
 #define LATE_NS 30000000000

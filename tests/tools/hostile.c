@@ -15,9 +15,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "common/text.h"
 #include "fake_region.h"
 #include "tests/test.h"
-#include "text.h"
 #include "tool.h"
 
 #define LIE(name, code, expect, statement) \

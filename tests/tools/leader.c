@@ -14,8 +14,8 @@
 #include <unistd.h>
 
 #include "fake_region.h"
-#include "living.h"
 #include "scratch.h"
+#include "source/living.h"
 #include "tests/test.h"
 #include "tool.h"
 

@@ -6,12 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "json.h"
-#include "options.h"
-#include "select.h"
+#include "common/json.h"
+#include "model/yields.h"
+#include "session/options.h"
 #include "tests/test.h"
-#include "view.h"
-#include "yields.h"
+#include "view/select.h"
+#include "view/view.h"
 
 /* ---- text ---- */
 

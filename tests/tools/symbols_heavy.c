@@ -15,8 +15,8 @@
 #include <unistd.h>
 
 #include "fake_region.h"
+#include "symbols/weight.h"
 #include "symbols_target.h"
-#include "symbols_weight.h"
 #include "tests/test.h"
 #include "tool.h"
 

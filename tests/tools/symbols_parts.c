@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /* What stands between a hostile process and asynctop, part by part: opening, cleaning, checking, striking out. */
-#include "symbols_answer.h"
-#include "symbols_maps.h"
-#include "symbols_strikes.h"
+#include "symbols/answer.h"
+#include "symbols/maps.h"
+#include "symbols/strikes.h"
 #include "symbols_target.h"
 
 #include "tests/test.h"

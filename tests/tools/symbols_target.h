@@ -4,7 +4,7 @@
 #ifndef SYMBOLS_TARGET_H
 #define SYMBOLS_TARGET_H
 
-#include "symbols.h"
+#include "symbols/symbols.h"
 
 #define SAMPLE  4096 /* bytes of stack that a sample usually has */
 #define PLANTED "tests/tools/symbols.planted.c"

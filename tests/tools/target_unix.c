@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /* Names of Unix sockets: right for every kind, whatever names others give to theirs, in every network namespace. */
-#include "target_unix.h"
+#include "source/target_unix.h"
 
 #include <fcntl.h>
 #include <sched.h>

@@ -5,9 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "child/patience.h"
 #include "fake_region.h"
-#include "patience.h"
-#include "session.h"
+#include "session/session.h"
 #include "tests/test.h"
 
 #define CROWD 24 /* each takes some 30 ms */

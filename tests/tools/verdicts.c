@@ -13,9 +13,9 @@
 #include <sys/syscall.h>
 #include <sys/un.h>
 
+#include "model/verdict.h"
+#include "source/tracer_private.h"
 #include "tests/test.h"
-#include "tracer_private.h"
-#include "verdict.h"
 
 /* ---- system calls ---- */
 

@@ -3,13 +3,17 @@
 /*
  * asynctop: see into processes that run sley.
  *
- *	options  ->  session: process.c region.c control.c   who is there, and their regions
- *	                      tracer.c symbols.c             what the kernel saw, and where in the source that is
- *	         ->  watch.c blockers.c select.c yields.c    a tick: all of that into a model
- *	         ->  model.c verdict.c                       plain data, and sentences about it
- *	         ->  table*.c view.c                         lines
- *	         ->  ui.c screen.c                           a terminal
- *	             report_text.c report_json.c             or a file
+ * A folder is a room, and a file uses what its own room or a room above it in this list has:
+ *
+ *	common/   text, JSON, memory, signals and keys that wait
+ *	child/    processes of our own that do what may block
+ *	source/   what is known of a process: regions, /proc, the kernel's tracer
+ *	symbols/  addresses and stacks to functions and lines
+ *	model/    plain data, and sentences about it
+ *	view/     tables and lines
+ *	export/   reports: JSON, plain text
+ *	session/  the command line; which processes are watched; a tick: sources into a model
+ *	ui/       keys, pages, the terminal
  *
  * This file is the two loops: reports at ticks, and the screen.
  */
@@ -24,11 +28,11 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "interrupt.h"
-#include "report.h"
-#include "screen.h"
-#include "session.h"
-#include "ui.h"
+#include "common/interrupt.h"
+#include "export/report.h"
+#include "session/session.h"
+#include "ui/screen.h"
+#include "ui/ui.h"
 
 #define SYMBOLS_FIRST_MS 5000 /* what a report waits for source lines: at the first tick, and later */
 #define SYMBOLS_LATER_MS 1000

@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+/* Starting children, watching their sleep, ending them. */
+#include "child/child.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "symbols/jail.h"
+#include "symbols/proto.h"
+
+#define LOOK_NS 50000000 /* so often its sleep is looked at */
+
+/*
+ * The kernel's tables are mapped shared. A child that outlives asynctop because it is blocked must not keep them, so it
+ * has none from the start.
+ */
+static void unmap_tables(void)
+{
+	FILE *maps = fopen("/proc/self/maps", "re");
+	uint64_t start, end;
+	char line[512];
+	while (maps && fgets(line, sizeof(line), maps))
+		if (strstr(line, "anon_inode:bpf-map") && sscanf(line, "%" SCNx64 "-%" SCNx64, &start, &end) == 2)
+			munmap((void *)start, end - start);
+	if (maps)
+		fclose(maps);
+}
+
+static _Noreturn void live(int socket, const char *name, child_body *body, const void *argument)
+{
+	socket = jail_detach(socket, name);
+	unmap_tables();
+	if (socket >= 0)
+		body(socket, argument);
+	_exit(1);
+}
+
+int child_start(struct child *c, const char *name, child_body *body, const void *argument)
+{
+	int pair[2];
+	pid_t pid;
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair))
+		return -errno;
+	pid = fork();
+	if (pid == 0)
+		live(pair[1], name, body, argument);
+	close(pair[1]);
+	if (pid < 0) {
+		close(pair[0]);
+		return -EAGAIN;
+	}
+	*c = (struct child){ .pid = pid, .socket = pair[0] };
+	return 0;
+}
+
+void child_end(struct child *c)
+{
+	if (c->pid == 0)
+		return;
+	close(c->socket);
+	kill(c->pid, SIGKILL);
+	*c = (struct child){ .socket = -1 };
+}
+
+/* ---- its sleep ---- */
+
+/* Whether it sleeps, and how often it has gone to sleep. Where this cannot be read it never sleeps. */
+static bool sleeps(pid_t pid, uint64_t *times)
+{
+	char path[32], line[128], state = '?';
+	bool found = false;
+	FILE *status;
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
+	status = fopen(path, "re");
+	while (status && !found && fgets(line, sizeof(line), status)) {
+		(void)!sscanf(line, "State: %c", &state);
+		found = sscanf(line, "voluntary_ctxt_switches: %" SCNu64, times) == 1;
+	}
+	if (status)
+		fclose(status);
+	return found && (state == 'S' || state == 'D');
+}
+
+void child_expect(struct child *c)
+{
+	c->asleep_ns = 0;
+}
+
+bool child_blocked(struct child *c)
+{
+	uint64_t times;
+	if (c->pid == 0 || !sleeps(c->pid, &times)) {
+		c->asleep_ns = 0;
+		return false;
+	}
+	if (c->asleep_ns == 0 || c->sleeps != times) {
+		c->sleeps = times;
+		c->asleep_ns = message_clock();
+	}
+	return message_clock() - c->asleep_ns >= CHILD_SLEEP_NS;
+}
+
+/* ---- messages ---- */
+
+/* When to look again whether it sleeps. */
+static int64_t next_look(int64_t deadline)
+{
+	int64_t look = message_clock() + LOOK_NS;
+	return look < deadline ? look : deadline;
+}
+
+/* What to answer when a message has not got through until then; 1: try again. */
+static int give_up(struct child *c, int64_t deadline)
+{
+	if (child_blocked(c))
+		return -EDEADLK;
+	return message_clock() < deadline ? 1 : -EAGAIN;
+}
+
+int child_send(struct child *c, const void *message, int descriptor, int64_t deadline)
+{
+	int error, again = 1;
+	while (again == 1) {
+		error = message_send(c->socket, message, descriptor, next_look(deadline));
+		if (error != -EAGAIN)
+			return error;
+		again = give_up(c, deadline);
+	}
+	return again;
+}
+
+int child_receive(struct child *c, union message *message, int *descriptor, int64_t deadline)
+{
+	int got, again = 1;
+	while (again == 1) {
+		got = message_receive(c->socket, message, descriptor, next_look(deadline));
+		if (got != -EAGAIN)
+			return got;
+		again = give_up(c, deadline);
+	}
+	return again;
+}

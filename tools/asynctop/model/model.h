@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+/*
+ * The model: what is known about one process at one tick, as plain data. The sources fill it (watch.c), the views,
+ * the JSON writer and the verdicts read it and nothing else.
+ *
+ * Strings are the process's own, ended but not cleaned; whoever writes them out does that. Numbers are in range.
+ */
+#ifndef ASYNCTOP_MODEL_H
+#define ASYNCTOP_MODEL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "events.h"
+#include "source/region.h"
+#include "source/syscalls.h"
+
+#define MODEL_UNKNOWN (-1) /* a time that is not known */
+#define MODEL_NAME    60   /* of a task: its own, or the function it runs */
+#define MODEL_FRAMES  8    /* of a stack that are kept */
+
+/* One source of what is shown: it works, or `why` says what is missing and how to get it. */
+struct model_tier {
+	const char *name;
+	bool active;
+	char why[512];
+};
+
+enum model_tier_id { TIER_REGION, TIER_TIMES, TIER_BPF, TIER_SYMBOLS, TIERS };
+
+/* A place in the source, as far as it is known. `text` is for humans: "function at file:line" or less. */
+struct model_place {
+	char file[256];
+	char function[128];
+	uint32_t line;
+	char text[420];
+};
+
+/* Tasks that gave their thread back to the runtime at one place last. */
+struct model_yield {
+	uint32_t site;
+	uint32_t kind; /* enum sley_wait_kind; NONE: sley_yield() */
+	uint64_t pc;
+	uint64_t waiting; /* of them, still parked there */
+	uint64_t tasks;
+	struct model_place place;
+};
+
+struct model_worker {
+	struct sley_region_worker line;
+	uint64_t switches[SWITCH_CAUSE_COUNT];
+	char task_name[MODEL_NAME];
+	int64_t in_task_ns; /* how long at least it has not come back from its task; MODEL_UNKNOWN: it runs none */
+	int64_t blocked_ns; /* how long it has been in the call that blocks it now; MODEL_UNKNOWN: in none */
+	int32_t syscall;
+};
+
+struct model_switch {
+	uint32_t site; /* or NO_SITE */
+	uint32_t cause;
+	uint64_t count;
+};
+
+/* What one block looked like, for humans. */
+struct model_block {
+	uint64_t task;
+	char name[MODEL_NAME];
+	uint32_t worker;
+	int32_t syscall;
+	uint16_t fd_mode;
+	char *args[SYSCALL_ARGS]; /* decoded, owned */
+	unsigned arg_count;
+	char *target;     /* owned; NULL: the call works on no descriptor */
+	char *target_was; /* what it was when last seen open, if `target` is closed by now; owned, or NULL */
+	struct model_place place;
+	struct model_place stack[MODEL_FRAMES]; /* innermost first, of all owners */
+	unsigned frames;
+	char runtime[64];  /* the function of sley's that made the call; "": none, the service or a library did */
+	bool began_before; /* asynctop attached: it is longer than is known */
+	bool resolved;     /* place and stack are final, even if empty */
+};
+
+/* All blocks of one spawn site in one system call since asynctop attached. */
+struct model_blocker {
+	uint32_t site;
+	int32_t syscall;
+	struct block_total total; /* those that are over */
+	uint32_t in_progress;     /* threads that are in it now */
+	int64_t in_progress_ns;   /* the longest of these so far */
+	uint64_t in_progress_delayed_tasks;
+	int64_t in_progress_delayed_ns;
+	struct model_block longest;
+	char *verdict; /* owned */
+};
+
+/* A single block of at least min_block. */
+struct model_event {
+	uint64_t task;
+	char name[MODEL_NAME];
+	uint32_t site;
+	uint32_t worker;
+	int32_t syscall;
+	int64_t start_ns, duration_ns, blocked_ns, cpu_ns, delayed_ns;
+	uint32_t delayed_tasks;
+};
+
+struct model {
+	pid_t pid;
+	char service[40]; /* the name that the process gave itself */
+	int64_t time_ns;
+	int64_t interval_ns;    /* since the tick before; 0 at the first */
+	int64_t watched_ns;     /* since asynctop attached */
+	int64_t times_since_ns; /* since when all changes of state are stamped; MODEL_UNKNOWN: they are not */
+	bool running;           /* a sley_run() is under way */
+	bool gone;
+	struct model_tier tiers[TIERS];
+
+	struct region_site *sites; /* owned */
+	uint32_t site_count;
+
+	struct model_worker *workers;
+	uint32_t worker_count;
+
+	uint64_t tasks_total;
+	uint64_t tasks_matched; /* those that pass the filter */
+	uint64_t states[SLEY_TASK_STATES];
+	uint64_t invalid;               /* records that made no sense */
+	struct sley_region_task *tasks; /* selected and sorted */
+	uint32_t task_count;
+
+	struct model_yield *yields;
+	uint32_t yield_count;
+	uint64_t yields_lost; /* tasks whose place found no room */
+
+	struct model_switch *switches;
+	uint32_t switch_count;
+
+	struct model_blocker *blockers; /* worst first */
+	uint32_t blocker_count;
+
+	struct model_event *events; /* newest first */
+	uint32_t event_count;
+	uint64_t events_total;
+
+	struct trace_drops drops;
+	uint64_t counters[SLEY_COUNTER_COUNT];
+	double tool_cpu; /* CPUs that asynctop itself used since the tick before */
+};
+
+void model_free(struct model *m);
+
+/* What one blocker owns. */
+void model_blocker_free(struct model_blocker *b);
+
+/* The site of that number, or one that reads "?". */
+const struct region_site *model_site(const struct model *m, uint32_t site);
+
+/* "file:line" with the file's last component, or "?". */
+const char *model_site_text(const struct model *m, uint32_t site, char out[160]);
+
+/* The name of a task: its own, else the function its site runs. */
+void model_task_name(const struct model *m, const struct sley_region_task *t, char out[MODEL_NAME]);
+
+/* How long the task has been in its state, or MODEL_UNKNOWN. */
+int64_t model_in_state(const struct model *m, const struct sley_region_task *t);
+
+/* A time that it has been in its state at least, when in_state is not known; 0: nothing is known. */
+int64_t model_in_state_min(const struct model *m, const struct sley_region_task *t);
+
+/* Total and delay of a blocker with the blocks that are still under way. */
+int64_t blocker_total_ns(const struct model_blocker *b);
+int64_t blocker_max_ns(const struct model_blocker *b);
+int64_t blocker_delayed_ns(const struct model_blocker *b);
+uint64_t blocker_delayed_tasks(const struct model_blocker *b);
+
+const char *task_state_text(unsigned state);
+const char *wait_kind_text(unsigned kind);
+const char *worker_mode_text(unsigned mode);
+const char *switch_cause_text(unsigned cause);
+
+/* What wait_object is, for JSON and humans: "deadline", "fd", "task", "address" or "none". */
+enum wait_object { WAIT_OBJECT_none, WAIT_OBJECT_deadline, WAIT_OBJECT_fd, WAIT_OBJECT_task, WAIT_OBJECT_address };
+enum wait_object wait_object_type(unsigned kind);
+
+#endif

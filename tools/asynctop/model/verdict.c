@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+/*
+ * The sentence, and the table of remedies. A remedy names a call that sley's headers have; where there is none of its
+ * kind, the pool's.
+ */
+#include "model/verdict.h"
+
+#include <inttypes.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define OFFLOAD     "sley_offload() would have made the call on a thread of the pool while the task waits"
+#define PARKS(call) call " would have parked the task instead of the thread"
+
+static const char *const remedies[REMEDY_COUNT] = {
+	[REMEDY_HAND] = OFFLOAD,
+	[REMEDY_READ] = PARKS("sley_read()"),
+	[REMEDY_WRITE] = PARKS("sley_write()"),
+	[REMEDY_PREAD] = PARKS("sley_pread()"),
+	[REMEDY_PWRITE] = PARKS("sley_pwrite()"),
+	[REMEDY_OPEN] = PARKS("sley_open()") " (a FIFO: open it with O_NONBLOCK and wait with sley_poll())",
+	[REMEDY_CLOSE] = "closing it waits for its data to be written or its peer (SO_LINGER): " OFFLOAD,
+	[REMEDY_FILE] = PARKS("its namesake in sley/file.h, such as sley_stat() or sley_unlink(),"),
+	[REMEDY_POLL] =
+		PARKS("sley_poll()") ": one task for each descriptor (a host name's lookup in libc ends here too: "
+				     "sley_resolve())",
+	[REMEDY_SLEEP] = PARKS("sley_sleep()"),
+	[REMEDY_LOCK] = PARKS("sley_mutex_lock(), sley_group_wait() or a channel"),
+	[REMEDY_DIAL] = PARKS("sley_dial()"),
+	[REMEDY_ACCEPT] = PARKS("sley_accept()"),
+	[REMEDY_COPY] = PARKS("sley_sendfile() or sley_splice()"),
+	[REMEDY_SYNC] = PARKS("sley_fsync()"),
+	[REMEDY_FLOCK] =
+		"ask for the lock without waiting (LOCK_NB, F_SETLK) and sley_sleep() between attempts, or wait for "
+		"it in sley_offload()",
+	[REMEDY_CHILD] =
+		"sley_process_wait() would have parked the task instead of the thread (a child that others started: sley_poll() its pidfd and reap it with WNOHANG)",
+	[REMEDY_SIGNAL] = PARKS("sley_signal_next()"),
+	[REMEDY_MEMORY] =
+		"threads that change the address space wait for each other: map once and reuse, no sley call helps",
+	[REMEDY_RANDOM] = "the kernel's random numbers were not ready or many: draw them once into a pool",
+	[REMEDY_YIELD] = "sley_yield() lets other tasks run; this call only other threads",
+	[REMEDY_FAULT] = "the page was not in memory: populate it before (MADV_POPULATE_READ, mlock()), or touch it in "
+			 "sley_offload()",
+};
+
+void verdict_put_remedy(struct text *out, const struct model_block *b)
+{
+	enum remedy remedy = syscall_remedy(b->syscall);
+	bool file = S_ISREG(b->fd_mode) || S_ISDIR(b->fd_mode) || S_ISBLK(b->fd_mode);
+	if (b->runtime[0] != '\0') {
+		text_printf(out, "sley itself waited there, in %s(): nothing in the service to change", b->runtime);
+		return;
+	}
+	if (file && remedy == REMEDY_READ)
+		remedy = REMEDY_PREAD;
+	if (file && (remedy == REMEDY_WRITE || remedy == REMEDY_COPY))
+		remedy = REMEDY_PWRITE;
+	text_puts(out, remedies[remedy]);
+}
+
+static void put_target(struct text *out, const struct model_block *b)
+{
+	text_printf(out, "<%s", b->target);
+	if (b->target_was != NULL)
+		text_printf(out, ", was %s", b->target_was);
+	text_puts(out, ">");
+}
+
+void verdict_put_call(struct text *out, const struct model_block *b)
+{
+	char name[SYSCALL_NAME_MAX];
+	text_puts(out, syscall_name(b->syscall, name));
+	if (b->syscall == SYSCALL_FAULT)
+		return;
+	text_puts(out, "(");
+	for (unsigned i = 0; i < b->arg_count; i++) {
+		text_printf(out, "%s%s", i ? ", " : "", b->args[i]);
+		if (b->target != NULL && (int)i == syscall_descriptor(b->syscall))
+			put_target(out, b);
+	}
+	text_puts(out, ")");
+}
+
+/* task 16777218 "conn" (spawned at httpd.c:120 by serve) */
+static void put_task(struct text *out, const struct model *m, const struct model_blocker *b)
+{
+	const struct region_site *site = model_site(m, b->site);
+	char place[160];
+	if (b->longest.task != 0)
+		text_printf(out, "task %" PRIu64 " \"%s\" (spawned at %s", b->longest.task, b->longest.name,
+			    model_site_text(m, b->site, place));
+	else
+		text_printf(out, "a task running %s (spawned at %s", site->entry, model_site_text(m, b->site, place));
+	if (site->function[0] != '\0' && strcmp(site->function, "?") != 0)
+		text_printf(out, " by %s", site->function);
+	text_puts(out, ")");
+}
+
+static void put_place(struct text *out, const struct model_block *b)
+{
+	if (b->place.text[0] != '\0')
+		text_printf(out, ", called in %s", b->place.text);
+	else if (b->resolved)
+		text_puts(out, ", called from a place that could not be found out");
+}
+
+static void put_sum(struct text *out, const struct model_blocker *b)
+{
+	char total[TEXT_SHORT], cpu[TEXT_SHORT];
+	if (b->total.count + b->in_progress > 1)
+		text_printf(out, "; its site's tasks did this %" PRIu64 " times for %s in all",
+			    b->total.count + b->in_progress, text_duration(total, blocker_total_ns(b)));
+	if (b->total.cpu_ns > b->total.total_ns / 2)
+		text_printf(out,
+			    ", %s of it ready to go on but without a free CPU, so look at the machine's load first",
+			    text_duration(cpu, (int64_t)b->total.cpu_ns));
+	else if (b->total.cpu_ns > b->total.total_ns / 10)
+		text_printf(out, ", %s of it waiting for a CPU", text_duration(cpu, (int64_t)b->total.cpu_ns));
+}
+
+static void put_delay(struct text *out, const struct model_blocker *b)
+{
+	char delayed[TEXT_SHORT];
+	uint64_t tasks = blocker_delayed_tasks(b);
+	if (tasks == 0)
+		text_puts(out, "; no ready task had to wait behind it; ");
+	else
+		text_printf(out, "; %" PRIu64 " ready task%s waited %s behind it; ", tasks, tasks == 1 ? "" : "s",
+			    text_duration(delayed, blocker_delayed_ns(b)));
+}
+
+void verdict_put(struct text *out, const struct model *m, const struct model_blocker *b)
+{
+	bool still = b->in_progress > 0 && b->in_progress_ns >= (int64_t)b->total.max_ns;
+	char time[TEXT_SHORT];
+	put_task(out, m, b);
+	text_printf(out, " %s worker %u for %s%s%s in ", still ? "is blocking" : "blocked", b->longest.worker,
+		    still && b->longest.began_before ? "at least " : "", text_duration(time, blocker_max_ns(b)),
+		    still ? " so far" : "");
+	if (b->longest.task != 0)
+		verdict_put_call(out, &b->longest);
+	else
+		text_puts(out, syscall_name(b->syscall, (char[SYSCALL_NAME_MAX]){ 0 }));
+	put_place(out, &b->longest);
+	put_sum(out, b);
+	put_delay(out, b);
+	verdict_put_remedy(out, &b->longest);
+	text_puts(out, ".");
+}

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+/*
+ * The verdict: one sentence that tells the person on call which task blocked which thread in which call at which line,
+ * what that delayed, and what to write instead. Pure.
+ */
+#ifndef ASYNCTOP_VERDICT_H
+#define ASYNCTOP_VERDICT_H
+
+#include "common/text.h"
+#include "model/model.h"
+
+void verdict_put(struct text *out, const struct model *m, const struct model_blocker *b);
+
+/* "fsync(7</srv/log>)": the call as strace -y writes it. */
+void verdict_put_call(struct text *out, const struct model_block *b);
+
+/* Only the remedy, without a full stop. */
+void verdict_put_remedy(struct text *out, const struct model_block *b);
+
+#endif

@@ -1,0 +1,409 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+/* Keeping pictures of the longest blocks. */
+#include "session/blockers.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/memory.h"
+#include "model/verdict.h"
+#include "source/look.h"
+#include "source/target.h"
+
+/*
+ * What a process can make asynctop keep of its blocks: 24 KiB of pictures for each of the first PICTURED_MOST kinds, and
+ * 8 KiB that are shown for each kind that the kernel counts, of which there are at most BLOCKERS_MOST: 10 MiB in all.
+ */
+#define BLOCKERS_MOST 512
+#define PICTURED_MOST 256
+
+/* A block as it was first seen. */
+struct picture {
+	bool taken;
+	struct block_record record;
+	struct model_block block;
+};
+
+struct pictures {
+	struct picture shown; /* complete */
+	struct picture next;  /* taken, its stack is being resolved under `key` */
+	uint64_t key;
+};
+
+struct blocker {
+	uint32_t site;
+	int32_t syscall;
+	struct block_total total;
+	uint32_t in_progress;
+	int64_t in_progress_ns;
+	uint64_t in_progress_delayed_tasks;
+	int64_t in_progress_delayed_ns;
+	struct pictures *pictures; /* NULL: there are none yet, or no room for them */
+};
+
+/* ---- pictures ---- */
+
+static void picture_clear(struct picture *p)
+{
+	for (unsigned i = 0; i < p->block.arg_count; i++)
+		free(p->block.args[i]);
+	free(p->block.target);
+	free(p->block.target_was);
+	memset(&p->block, 0, sizeof(p->block));
+	p->taken = false;
+}
+
+static char *text_take(struct text *t)
+{
+	return t->data != NULL ? t->data : xstrdup("");
+}
+
+static void take_target(struct blockers *b, struct picture *p)
+{
+	struct text name = { 0 };
+	int open = look_name(b->process->pid, b->process->dir, &name, &p->record);
+	char *was = open ? NULL : p->block.target_was;
+	if (open < 0) /* it cannot be told: it stays as it was */
+		return;
+	/* What it was is known if it was open at some tick before. */
+	if (!open && was == NULL && p->block.target != NULL && strcmp(p->block.target, TARGET_CLOSED) != 0)
+		was = p->block.target, p->block.target = NULL;
+	if (open)
+		free(p->block.target_was);
+	free(p->block.target);
+	p->block.target_was = was;
+	p->block.target = name.length > 0 ? text_take(&name) : NULL;
+	if (name.length == 0)
+		text_free(&name);
+}
+
+static void take_picture(struct blockers *b, struct picture *p, const struct model *m, const struct block_record *r)
+{
+	struct model_block *block = &p->block;
+	picture_clear(p);
+	p->taken = true;
+	p->record = *r;
+	block->task = r->task;
+	block->worker = r->worker;
+	block->syscall = r->syscall;
+	block->fd_mode = r->fd_mode;
+	block->began_before = (r->flags & BLOCK_EARLY) != 0;
+	if (r->name[0] != '\0')
+		snprintf(block->name, sizeof(block->name), "%.*s", BLOCK_NAME, r->name);
+	else
+		snprintf(block->name, sizeof(block->name), "%s", model_site(m, r->site)->entry);
+	for (unsigned i = 0; i < SYSCALL_ARGS; i++) {
+		struct text arg = { 0 };
+		if (!syscall_arg(&arg, r, i))
+			break;
+		block->args[block->arg_count++] = text_take(&arg);
+	}
+	take_target(b, p);
+}
+
+static bool same_block(const struct picture *p, const struct block_record *r)
+{
+	return p->taken && p->record.worker == r->worker && p->record.number == r->number;
+}
+
+/* ---- symbols ---- */
+
+static struct symbols_request stack_question(const struct blockers *b, const struct block_record *r, uint64_t key)
+{
+	const uint64_t *regs = r->regs;
+	return (struct symbols_request){
+		.key = key,
+		.pid = b->process->pid,
+		.kind = SYMBOLS_SAMPLE,
+		.returns = r->syscall != SYSCALL_FAULT,
+		.registers = { .rip = regs[BLOCK_REG_IP],
+			       .rsp = regs[BLOCK_REG_SP],
+			       .rbp = regs[6],
+			       .rbx = regs[3],
+			       .r12 = regs[12],
+			       .r13 = regs[13],
+			       .r14 = regs[14],
+			       .r15 = regs[15] },
+		.stack = r->stack,
+		.stack_size = r->stack_size < BLOCK_STACK_MAX ? r->stack_size : BLOCK_STACK_MAX,
+	};
+}
+
+static void promote(struct pictures *e)
+{
+	picture_clear(&e->shown);
+	e->shown = e->next;
+	memset(&e->next, 0, sizeof(e->next));
+	e->shown.block.resolved = true;
+}
+
+/* NULL: there is no room, and the one that they were for is lost. */
+static struct pictures *pictures_of(struct blockers *b, struct blocker *e)
+{
+	if (e->pictures != NULL)
+		return e->pictures;
+	if (b->pictured == PICTURED_MOST) {
+		b->unpictured++;
+		return NULL;
+	}
+	b->pictured++;
+	return e->pictures = xcalloc(1, sizeof(*e->pictures));
+}
+
+/* Takes a picture of `r` unless it is there already, or the one before is still being resolved. */
+static void consider(struct blockers *b, struct blocker *e, const struct model *m, const struct block_record *r)
+{
+	struct pictures *pictures = pictures_of(b, e);
+	struct symbols_request question;
+	if (pictures == NULL || pictures->next.taken || same_block(&pictures->shown, r))
+		return;
+	pictures->key = ++*b->next_key;
+	question = stack_question(b, r, pictures->key);
+	if (b->symbols != NULL && symbols_submit(b->symbols, &question) == -EAGAIN)
+		return;
+	take_picture(b, &pictures->next, m, r);
+	/* Without a symbol reader, or with registers it cannot use, there will be no answer. */
+	if (b->symbols == NULL || question.registers.rip == 0)
+		promote(pictures);
+}
+
+void place_from_frame(struct model_place *place, const struct symbols_frame *frame)
+{
+	memset(place, 0, sizeof(*place));
+	if (frame == NULL)
+		return;
+	memcpy(place->file, frame->file, sizeof(place->file) - 1);
+	memcpy(place->function, frame->function, sizeof(place->function) - 1);
+	place->line = frame->line;
+	symbols_format(frame, place->text, sizeof(place->text));
+}
+
+/* Who called libc: sley, on behalf of the service, or the service itself. */
+static void find_runtime(struct model_block *block, const struct symbols_answer *a)
+{
+	unsigned i = 0;
+	while (i < a->frames && i < SYMBOLS_FRAMES && a->frame[i].owner != SYMBOLS_SLEY &&
+	       a->frame[i].owner != SYMBOLS_USER)
+		i++;
+	if (i < a->frames && i < SYMBOLS_FRAMES && a->frame[i].owner == SYMBOLS_SLEY)
+		snprintf(block->runtime, sizeof(block->runtime), "%.60s", a->frame[i].function);
+}
+
+static void use_answer(struct model_block *block, const struct symbols_answer *a)
+{
+	place_from_frame(&block->place, symbols_location(a));
+	find_runtime(block, a);
+	block->frames = 0;
+	for (unsigned i = 0; i < a->frames && i < SYMBOLS_FRAMES && block->frames < MODEL_FRAMES; i++)
+		place_from_frame(&block->stack[block->frames++], &a->frame[i]);
+}
+
+bool blockers_answer(struct blockers *b, const struct symbols_answer *answer)
+{
+	for (size_t i = 0; i < b->count; i++) {
+		struct pictures *e = b->entries[i]->pictures;
+		if (e == NULL || !e->next.taken || e->key != answer->key)
+			continue;
+		use_answer(&e->next.block, answer);
+		b->denied = answer->status == SYMBOLS_DENIED;
+		promote(e);
+		return true;
+	}
+	return false;
+}
+
+/* ---- reading the tracer ---- */
+
+struct reading {
+	struct blockers *blockers;
+	const struct model *model;
+};
+
+/* NULL: there are too many. The kernel has no room for more either, and says so. */
+static struct blocker *entry_of(struct blockers *b, uint32_t site, int32_t syscall)
+{
+	struct blocker *e;
+	for (size_t i = 0; i < b->count; i++)
+		if (b->entries[i]->site == site && b->entries[i]->syscall == syscall)
+			return b->entries[i];
+	if (b->count == BLOCKERS_MOST)
+		return NULL;
+	b->entries = xgrow(b->entries, b->count, &b->room, sizeof(*b->entries));
+	e = xcalloc(1, sizeof(*e));
+	e->site = site;
+	e->syscall = syscall;
+	return b->entries[b->count++] = e;
+}
+
+void blockers_event(struct blockers *b, const struct model *m, const struct block_record *r)
+{
+	struct blocker *e = entry_of(b, r->site, r->syscall);
+	uint64_t lasted = r->end_ns - r->start_ns;
+	if (e == NULL || r->end_ns < r->start_ns || lasted <= e->total.max_ns)
+		return;
+	e->total.max_ns = lasted;
+	consider(b, e, m, r);
+}
+
+static void read_total(void *context, const struct tracer_total *t)
+{
+	struct reading *reading = context;
+	struct blocker *e = entry_of(reading->blockers, t->key.site, t->key.syscall);
+	if (e == NULL)
+		return;
+	e->total = t->total;
+	if (t->longest != NULL)
+		consider(reading->blockers, e, reading->model, t->longest);
+}
+
+/*
+ * What a block that is not over delayed until now; see struct sley_region_worker. The words are the process's, so the
+ * result is bounded by what can be: every task that was queued, for the whole time.
+ */
+static int64_t delay_so_far(const struct model *m, const struct block_record *r)
+{
+	__int128 whole, q = r->delayed_tasks, lasted = m->time_ns - (int64_t)r->start_ns, result;
+	const struct sley_region_worker *w;
+	uint64_t begun, begun_ns;
+	if (r->worker >= m->worker_count || lasted <= 0)
+		return 0;
+	w = &m->workers[r->worker].line;
+	if (w->dispatches != r->dispatches)
+		return 0;
+	begun = w->elsewhere - r->elsewhere;
+	begun_ns = w->elsewhere_ns - r->elsewhere_ns;
+	whole = q * lasted;
+	result = begun >= (uint64_t)q ? 0 : (q - (__int128)begun) * lasted;
+	if (begun <= UINT32_MAX)
+		result += (__int128)begun_ns - (__int128)begun * (int64_t)r->start_ns;
+	result = result < 0 ? 0 : result > whole ? whole : result;
+	return result > INT64_MAX ? INT64_MAX : (int64_t)result;
+}
+
+void blockers_stuck(struct blockers *b, const struct model *m, const struct block_record *r)
+{
+	struct blocker *e = entry_of(b, r->site, r->syscall);
+	int64_t lasted = m->time_ns - (int64_t)r->start_ns;
+	if (e == NULL)
+		return;
+	if (lasted < 0)
+		lasted = 0;
+	e->in_progress++;
+	e->in_progress_delayed_tasks += r->delayed_tasks;
+	if (__builtin_add_overflow(e->in_progress_delayed_ns, delay_so_far(m, r), &e->in_progress_delayed_ns))
+		e->in_progress_delayed_ns = INT64_MAX;
+	if (lasted > e->in_progress_ns)
+		e->in_progress_ns = lasted;
+	if (lasted > (int64_t)e->total.max_ns)
+		consider(b, e, m, r);
+}
+
+static void read_blocked(void *context, const struct block_record *r)
+{
+	struct reading *reading = context;
+	blockers_stuck(reading->blockers, reading->model, r);
+}
+
+int blockers_read(struct blockers *b, struct tracer *tracer, uint32_t process, const struct model *m)
+{
+	struct reading reading = { b, m };
+	int status = tracer_totals(tracer, process, read_total, &reading);
+	return status == 0 ? tracer_blocked(tracer, process, read_blocked, &reading) : status;
+}
+
+void blockers_begin(struct blockers *b)
+{
+	for (size_t i = 0; i < b->count; i++) {
+		struct blocker *e = b->entries[i];
+		e->in_progress = 0;
+		e->in_progress_ns = 0;
+		e->in_progress_delayed_tasks = 0;
+		e->in_progress_delayed_ns = 0;
+	}
+}
+
+void blockers_end(struct blockers *b)
+{
+	for (size_t i = 0; i < b->count; i++) {
+		struct pictures *pictures = b->entries[i]->pictures;
+		if (pictures != NULL && pictures->shown.taken)
+			take_target(b, &pictures->shown);
+		if (pictures != NULL && pictures->next.taken)
+			take_target(b, &pictures->next);
+	}
+}
+
+/* ---- into the model ---- */
+
+static char *copy_text(const char *s)
+{
+	return s != NULL ? xstrdup(s) : NULL;
+}
+
+static void copy_block(struct model_block *to, const struct model_block *from)
+{
+	*to = *from;
+	for (unsigned i = 0; i < to->arg_count; i++)
+		to->args[i] = xstrdup(from->args[i]);
+	to->target = copy_text(from->target);
+	to->target_was = copy_text(from->target_was);
+}
+
+static void fill_one(struct model_blocker *to, const struct blocker *e, const struct model *m)
+{
+	struct text verdict = { 0 };
+	*to = (struct model_blocker){
+		.site = e->site,
+		.syscall = e->syscall,
+		.total = e->total,
+		.in_progress = e->in_progress,
+		.in_progress_ns = e->in_progress_ns,
+		.in_progress_delayed_tasks = e->in_progress_delayed_tasks,
+		.in_progress_delayed_ns = e->in_progress_delayed_ns,
+	};
+	if (e->pictures != NULL && e->pictures->shown.taken)
+		copy_block(&to->longest, &e->pictures->shown.block);
+	else if (e->pictures != NULL && e->pictures->next.taken)
+		copy_block(&to->longest, &e->pictures->next.block);
+	to->longest.syscall = e->syscall;
+	verdict_put(&verdict, m, to);
+	to->verdict = text_take(&verdict);
+}
+
+void blockers_fill(struct blockers *b, struct model *m)
+{
+	for (uint32_t i = 0; i < m->blocker_count; i++)
+		model_blocker_free(&m->blockers[i]);
+	free(m->blockers);
+	m->blockers = xcalloc(b->count, sizeof(*m->blockers));
+	m->blocker_count = 0;
+	for (size_t i = 0; i < b->count; i++) {
+		const struct blocker *e = b->entries[i];
+		/* What was only sampled and is over left no count. */
+		if (e->total.count > 0 || e->in_progress > 0)
+			fill_one(&m->blockers[m->blocker_count++], e, m);
+	}
+}
+
+void blockers_init(struct blockers *b, struct process *p, struct symbols *s, uint64_t *next_key)
+{
+	*b = (struct blockers){ .process = p, .symbols = s, .next_key = next_key };
+}
+
+void blockers_free(struct blockers *b)
+{
+	for (size_t i = 0; i < b->count; i++) {
+		struct pictures *pictures = b->entries[i]->pictures;
+		if (pictures != NULL) {
+			picture_clear(&pictures->shown);
+			picture_clear(&pictures->next);
+		}
+		free(pictures);
+		free(b->entries[i]);
+	}
+	free(b->entries);
+	*b = (struct blockers){ 0 };
+}

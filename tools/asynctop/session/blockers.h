@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+/*
+ * The blocking calls of one process since asynctop attached: the kernel's totals, the blocks under way, and for each
+ * (spawn site, system call) what its longest block looked like. That picture is taken once per block, while its
+ * descriptor is likely to be open, and its stack is resolved off this thread: until then the last picture that is
+ * complete is shown, so that a line never stands beside the duration of another call's place.
+ */
+#ifndef ASYNCTOP_BLOCKERS_H
+#define ASYNCTOP_BLOCKERS_H
+
+#include "model/model.h"
+#include "source/process.h"
+#include "source/tracer.h"
+#include "symbols/symbols.h"
+
+struct blocker;
+
+struct blockers {
+	struct process *process;
+	struct symbols *symbols; /* NULL: places stay unknown */
+	struct blocker **entries;
+	size_t count, room;
+	size_t pictured;     /* entries that have pictures */
+	uint64_t unpictured; /* longest blocks that had no room for theirs */
+	uint64_t *next_key;  /* shared by all processes: names of questions */
+	bool denied;         /* the last question was answered so */
+};
+
+void blockers_init(struct blockers *b, struct process *p, struct symbols *s, uint64_t *next_key);
+void blockers_free(struct blockers *b);
+
+/* A single block that is over: takes its picture if none of its kind was longer, while its task and file are likely there. */
+void blockers_event(struct blockers *b, const struct model *m, const struct block_record *r);
+
+/* To be called first at each tick: forgets which blocks are under way. */
+void blockers_begin(struct blockers *b);
+
+/* Marks the number of a block that the tracer does not know, so that it is none of the tracer's. */
+#define BLOCKERS_SAMPLED (1ULL << 63)
+
+/* A block that is under way. */
+void blockers_stuck(struct blockers *b, const struct model *m, const struct block_record *r);
+
+/* Reads the tracer's tables of the process. `m` has its workers and sites. 0 or a negative errno. */
+int blockers_read(struct blockers *b, struct tracer *tracer, uint32_t process, const struct model *m);
+
+/* To be called last at each tick: looks which descriptors are still open. */
+void blockers_end(struct blockers *b);
+
+/* Takes an answer if it is to one of its questions. */
+bool blockers_answer(struct blockers *b, const struct symbols_answer *answer);
+
+/* Replaces m->blockers, verdicts included. */
+void blockers_fill(struct blockers *b, struct model *m);
+
+/* From a resolved frame to a place. */
+void place_from_frame(struct model_place *place, const struct symbols_frame *frame);
+
+#endif

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+/*
+ * A session: the sources, and the processes that are watched with them. The outputs drive it: scan, poll, tick,
+ * resolve, then read the models.
+ */
+#ifndef ASYNCTOP_SESSION_H
+#define ASYNCTOP_SESSION_H
+
+#include "session/options.h"
+#include "session/watch.h"
+
+#define SESSION_DESCRIPTORS 2
+
+#define SESSION_PROCESSES WATCH_PROCESSES /* watched at a time */
+#define SESSION_REJECTED  16              /* of those that are not, told by name */
+
+/* A process that has a region and is not watched, and why. */
+struct rejected {
+	pid_t pid;
+	enum process_status status;
+	char why[192];
+};
+
+struct session {
+	const struct options *options;
+	struct watch_tools tools;
+	struct watch_wish wish;
+	struct watch **watches; /* by pid */
+	size_t count, room;
+	struct rejected rejected[SESSION_REJECTED];
+	size_t rejected_count;
+	size_t rejected_more; /* beyond these */
+	struct process_list candidates;
+	int64_t next_scan_ns;
+	int64_t scan_cost_ns;
+	int64_t tick_cost_ns; /* of the last tick: CPU time spent in it */
+	int64_t ticked_ns, tick_cpu_ns;
+	pid_t turn;      /* who was left out of the last tick: the next begins with it */
+	size_t left_out; /* so many were */
+	int status;      /* exit code of a -p target that is gone or lies; 0: it is there */
+	char why[256];
+};
+
+/*
+ * Opens the tiers and finds the processes. 0, or the exit code to end with, and session->why says why. When the tracer cannot
+ * be had, the session goes on without it.
+ */
+int session_open(struct session *s, const struct options *o);
+void session_close(struct session *s);
+
+/* Descriptors to poll for reading between ticks; -1: not there. When one is readable, call session_poll(). */
+void session_descriptors(const struct session *s, int fds[SESSION_DESCRIPTORS]);
+
+/* Takes single events and answers. True when an answer changed what is shown. */
+bool session_poll(struct session *s);
+
+/*
+ * A tick: drops processes that are gone, takes a new model of each. Where several users' are watched, who takes much
+ * processor time to be looked at has some of his left out, which come next (patience.h): their models are older than
+ * ticked_ns.
+ */
+void session_tick(struct session *s);
+
+/* Puts what symbols have become known into the models. */
+void session_resolve(struct session *s);
+
+/* Waits until all symbols are known that the models ask for, at most `timeout_ms`, and resolves. */
+void session_resolve_all(struct session *s, int timeout_ms);
+
+/* The time between ticks: longer than asked for when a tick takes a good part of it. */
+int64_t session_interval(const struct session *s);
+
+/* Whether of a rejected process a line is to be told: number `i`, until there is none. */
+bool session_rejected(const struct session *s, size_t i, char *line, size_t size);
+
+int64_t session_now(void);
+
+#endif

@@ -1,0 +1,432 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+/* One process, tick by tick. */
+#include "session/watch.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "child/abandoned.h"
+#include "common/memory.h"
+#include "model/yields.h"
+#include "source/sampler.h"
+
+#define STUCK_NS        40000000 /* a task that has its thread so long is looked at */
+#define YIELDS_RESOLVED 128      /* places whose line is asked for */
+
+static int64_t now_ns(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+/* ---- attaching ---- */
+
+static void attach(struct watch *w)
+{
+	const struct sley_region_header *h = &w->process.region.header;
+	const struct tracer_target target = {
+		.pidfd = w->process.pidfd,
+		.region = w->process.region.fd,
+		.address = h->address,
+		.workers = h->workers,
+		.tasks = h->tasks,
+		.worker_count = h->worker_count,
+	};
+	int status;
+	if (w->tools->tracer == NULL) {
+		snprintf(w->trace_why, sizeof(w->trace_why), "%s", w->tools->tracer_why);
+		return;
+	}
+	status = tracer_watch(w->tools->tracer, &target, &w->key);
+	w->traced = status == 0;
+	if (status < 0)
+		snprintf(w->trace_why, sizeof(w->trace_why), "this process cannot be traced: %s", strerror(-status));
+}
+
+struct watch *watch_new(struct process *p, struct watch_tools *tools, uint32_t rows)
+{
+	struct watch *w = xcalloc(1, sizeof(*w));
+	const struct symbols_request prepare = { .pid = p->pid, .kind = SYMBOLS_PREPARE };
+	w->process = *p;
+	w->tools = tools;
+	w->times_since_ns = MODEL_UNKNOWN;
+	w->event_room = rows;
+	w->events = xcalloc(rows, sizeof(*w->events));
+	blockers_init(&w->blockers, &w->process, tools->symbols, &tools->next_key);
+	if (tools->symbols != NULL)
+		(void)symbols_submit(tools->symbols, &prepare);
+	attach(w);
+	w->attached_ns = now_ns();
+	return w;
+}
+
+void watch_free(struct watch *w)
+{
+	if (w == NULL)
+		return;
+	if (w->traced)
+		tracer_unwatch(w->tools->tracer, w->key);
+	if (w->tools->symbols != NULL)
+		symbols_forget(w->tools->symbols, w->process.pid);
+	blockers_free(&w->blockers);
+	model_free(&w->model);
+	process_close(&w->process);
+	abandoned_forget(w->process.pid);
+	free(w->events);
+	free(w);
+}
+
+/* A lease outlasts three ticks, so that a slow tick does not end it, and not much more. */
+static int64_t lease_for(const struct watch_wish *wish)
+{
+	int64_t lease = wish->interval_ns > SLEY_LEASE_MAX_NS / 3 ? SLEY_LEASE_MAX_NS : wish->interval_ns * 3;
+	return lease < 2000000000 ? 2000000000 : lease;
+}
+
+void watch_renew(struct watch *w, const struct watch_wish *wish)
+{
+	process_retry_control(&w->process);
+	(void)control_renew(&w->process.control, now_ns(), lease_for(wish));
+	if (w->traced)
+		(void)tracer_refresh(w->tools->tracer, w->key, w->process.region.header.worker_count);
+}
+
+/* ---- between ticks ---- */
+
+static void see_dispatch(struct dispatch *d, const struct sley_region_worker *line, int64_t now)
+{
+	if (line->mode != SLEY_WORKER_TASK)
+		d->seen_ns = 0;
+	else if (d->seen_ns == 0 || d->line.dispatches != line->dispatches || d->line.task != line->task)
+		*d = (struct dispatch){ .line = *line, .seen_ns = now };
+}
+
+static void see_times(struct watch *w, int64_t now)
+{
+	if (w->process.region.header.level < SLEY_LEVEL_TIMES)
+		w->times_since_ns = MODEL_UNKNOWN;
+	else if (w->times_since_ns == MODEL_UNKNOWN)
+		w->times_since_ns = now;
+}
+
+void watch_look(struct watch *w)
+{
+	struct sley_region_worker lines[SLEY_REGION_WORKERS];
+	int n;
+	if (region_refresh(&w->process.region) != REGION_OK)
+		return;
+	see_times(w, now_ns());
+	n = region_workers(&w->process.region, lines);
+	for (int i = 0; i < n; i++)
+		see_dispatch(&w->dispatches[i], &lines[i], now_ns());
+}
+
+/* ---- parts of a model ---- */
+
+static void set_tier(struct model *m, enum model_tier_id id, const char *name, bool active, const char *why)
+{
+	m->tiers[id].name = name;
+	m->tiers[id].active = active;
+	snprintf(m->tiers[id].why, sizeof(m->tiers[id].why), "%s", active ? "" : why);
+}
+
+/* Lines come of the process's files, which may turn out to block after the rest of the model was taken. */
+static void tell_symbols(const struct watch *w, struct model *m)
+{
+	const char *why = abandoned_why(w->process.pid);
+	if (w->tools->symbols == NULL)
+		why = w->tools->symbols_why;
+	else if (why == NULL && w->blockers.denied)
+		why = "the process's memory map or files may not be read; be its user or root";
+	else if (why == NULL)
+		why = symbols_refused(w->tools->symbols, w->process.pid);
+	set_tier(m, TIER_SYMBOLS, "source lines", why == NULL, why);
+}
+
+static void read_tiers(struct watch *w, struct model *m)
+{
+	bool times = w->process.region.header.level >= SLEY_LEVEL_TIMES;
+	const char *blocks = abandoned_why(w->process.pid);
+	char why[128];
+	if (w->process.control.fd >= 0 && blocks != NULL)
+		snprintf(why, sizeof(why), "%s", blocks);
+	else if (w->process.control.fd >= 0)
+		snprintf(why, sizeof(why), "the process has not answered the request for them yet");
+	else
+		snprintf(why, sizeof(why), "the control page cannot be opened: %s; be the process's user or root",
+			 w->process.control.error ? strerror(w->process.control.error) : "there is none");
+	set_tier(m, TIER_REGION, "region", true, "");
+	set_tier(m, TIER_TIMES, "times", times, why);
+	set_tier(m, TIER_BPF, "blocking calls", w->traced, w->trace_why);
+	tell_symbols(w, m);
+	see_times(w, m->time_ns);
+	m->times_since_ns = w->times_since_ns;
+}
+
+static int read_sites(struct watch *w, struct model *m)
+{
+	int n;
+	m->sites = xcalloc(w->process.region.header.site_count, sizeof(*m->sites));
+	n = region_sites(&w->process.region, m->sites, 0);
+	m->site_count = n < 0 ? 0 : (uint32_t)n;
+	return n;
+}
+
+static int read_workers(struct watch *w, struct model *m)
+{
+	struct sley_region_worker lines[SLEY_REGION_WORKERS];
+	int n = region_workers(&w->process.region, lines);
+	if (n < 0)
+		return n;
+	m->worker_count = (uint32_t)n;
+	m->workers = xcalloc((size_t)n, sizeof(*m->workers));
+	for (int i = 0; i < n; i++) {
+		struct model_worker *worker = &m->workers[i];
+		struct sley_region_task t;
+		worker->line = lines[i];
+		worker->blocked_ns = MODEL_UNKNOWN;
+		see_dispatch(&w->dispatches[i], &lines[i], m->time_ns);
+		worker->in_task_ns = w->dispatches[i].seen_ns ? m->time_ns - w->dispatches[i].seen_ns : MODEL_UNKNOWN;
+		if (lines[i].task == 0)
+			continue;
+		if (region_task(&w->process.region, lines[i].task, &t))
+			model_task_name(m, &t, worker->task_name);
+		else
+			snprintf(worker->task_name, sizeof(worker->task_name), "%s",
+				 model_site(m, lines[i].site)->entry);
+	}
+	return n;
+}
+
+static bool match_all(const struct watch_wish *wish, const struct model *m, const struct sley_region_task *t)
+{
+	for (unsigned i = 0; i < wish->filter_count; i++)
+		if (!filter_match(&wish->filters[i], m, t))
+			return false;
+	return true;
+}
+
+/* Drops rows whose record became another task's while it was read: what is left belongs together. */
+static void keep_whole(struct watch *w, struct selection *s)
+{
+	uint32_t n = 0;
+	for (uint32_t i = 0; i < s->count; i++)
+		if (region_still(&w->process.region, s->rows[i].id))
+			s->rows[n++] = s->rows[i];
+	s->count = n;
+}
+
+/*
+ * One pass over the live tasks: counts, places and the rows to show. The rows are checked at the end only, so where
+ * tasks live for microseconds, rows are missing; more are selected than shown to make up for it.
+ */
+static int read_tasks(struct watch *w, const struct watch_wish *wish, struct model *m)
+{
+	static struct sley_region_task chunk[REGION_CHUNK];
+	struct region_cursor cursor = { 0 };
+	struct selection selection;
+	struct yields yields;
+	int n;
+	yields_init(&yields);
+	selection_init(&selection, m, &wish->tasks, wish->rows + wish->rows / 2);
+	for (unsigned i = 0; i < wish->filter_count; i++)
+		filter_forget(&wish->filters[i]);
+	while ((n = region_tasks(&w->process.region, &cursor, chunk)) > 0) {
+		m->tasks_total += (uint64_t)n;
+		for (int i = 0; i < n; i++) {
+			m->states[chunk[i].state]++;
+			yields_add(&yields, &chunk[i]);
+			if (!match_all(wish, m, &chunk[i]))
+				continue;
+			m->tasks_matched++;
+			selection_offer(&selection, &chunk[i]);
+		}
+	}
+	selection_finish(&selection);
+	keep_whole(w, &selection);
+	m->invalid = cursor.invalid;
+	m->tasks = selection.rows;
+	m->task_count = selection.count < wish->rows ? selection.count : wish->rows;
+	m->yields = yields_top(&yields, wish->rows, &m->yield_count);
+	m->yields_lost = yields.lost;
+	yields_free(&yields);
+	return n;
+}
+
+/* ---- what the tracer saw ---- */
+
+static void read_switch(void *context, const struct tracer_switch *s)
+{
+	struct model *m = context;
+	uint32_t i = 0;
+	if (s->key.cause >= SWITCH_CAUSE_COUNT)
+		return;
+	if (s->key.worker < m->worker_count)
+		m->workers[s->key.worker].switches[s->key.cause] += s->count;
+	while (i < m->switch_count && (m->switches[i].site != s->key.site || m->switches[i].cause != s->key.cause))
+		i++;
+	if (i == m->switch_count) {
+		m->switches = xresize(m->switches, ++m->switch_count, sizeof(*m->switches));
+		m->switches[i] = (struct model_switch){ .site = s->key.site, .cause = s->key.cause };
+	}
+	m->switches[i].count += s->count;
+}
+
+static void read_blocked(void *context, const struct block_record *r)
+{
+	struct model *m = context;
+	if (r->worker >= m->worker_count)
+		return;
+	m->workers[r->worker].syscall = r->syscall;
+	m->workers[r->worker].blocked_ns = m->time_ns > (int64_t)r->start_ns ? m->time_ns - (int64_t)r->start_ns : 0;
+}
+
+static void copy_events(const struct watch *w, struct model *m)
+{
+	uint64_t n = w->event_count < w->event_room ? w->event_count : w->event_room;
+	m->events = xcalloc(n, sizeof(*m->events));
+	m->event_count = (uint32_t)n;
+	m->events_total = w->event_count;
+	for (uint64_t i = 0; i < n; i++) {
+		struct model_event *e = &m->events[i];
+		*e = w->events[(w->event_count - 1 - i) % w->event_room];
+		if (e->name[0] == '\0')
+			snprintf(e->name, sizeof(e->name), "%s", model_site(m, e->site)->entry);
+	}
+}
+
+static void read_tracer(struct watch *w, struct model *m)
+{
+	struct tracer *tracer = w->tools->tracer;
+	int status;
+	if (!w->traced)
+		return;
+	status = blockers_read(&w->blockers, tracer, w->key, m);
+	if (status == 0)
+		status = tracer_switches(tracer, w->key, read_switch, m);
+	if (status == 0)
+		status = tracer_blocked(tracer, w->key, read_blocked, m);
+	if (status < 0)
+		set_tier(m, TIER_BPF, "blocking calls", false, strerror(-status));
+	m->drops = tracer_drops(tracer, w->key);
+	m->drops.samples += w->blockers.unpictured;
+	copy_events(w, m);
+}
+
+/* Workers that do not come back from a task, in a call that the tracer did not see begin. */
+static void read_stuck(struct watch *w, struct model *m)
+{
+	static struct block_record r;
+	for (uint32_t i = 0; i < m->worker_count; i++) {
+		struct model_worker *worker = &m->workers[i];
+		const struct dispatch *d = &w->dispatches[i];
+		struct sley_region_task t;
+		if (worker->in_task_ns < STUCK_NS || worker->blocked_ns != MODEL_UNKNOWN ||
+		    sampler_look(&w->process, &worker->line, &r) != SAMPLE_BLOCKED)
+			continue;
+		r.number = BLOCKERS_SAMPLED | d->line.dispatches;
+		r.flags = BLOCK_EARLY;
+		r.start_ns = (uint64_t)d->seen_ns;
+		r.delayed_tasks = d->line.queue;
+		r.elsewhere = d->line.elsewhere;
+		r.elsewhere_ns = d->line.elsewhere_ns;
+		memset(r.name, 0, sizeof(r.name));
+		if (region_task(&w->process.region, r.task, &t))
+			memcpy(r.name, t.name, sizeof(r.name));
+		worker->syscall = r.syscall;
+		worker->blocked_ns = worker->in_task_ns;
+		blockers_stuck(&w->blockers, m, &r);
+	}
+}
+
+void watch_event(struct watch *w, const struct block_record *r)
+{
+	struct model_event *e = &w->events[w->event_count++ % w->event_room];
+	*e = (struct model_event){
+		.task = r->task,
+		.site = r->site,
+		.worker = r->worker,
+		.syscall = r->syscall,
+		.start_ns = (int64_t)r->start_ns,
+		.duration_ns = (int64_t)(r->end_ns - r->start_ns),
+		.blocked_ns = (int64_t)r->blocked_ns,
+		.cpu_ns = (int64_t)r->cpu_ns,
+		.delayed_ns = (int64_t)r->delayed_ns,
+		.delayed_tasks = r->delayed_tasks,
+	};
+	snprintf(e->name, sizeof(e->name), "%.*s", BLOCK_NAME, r->name);
+	blockers_event(&w->blockers, &w->model, r);
+}
+
+/* ---- a tick ---- */
+
+/* A call that is the last thing a function does returns to its caller: here, to the runtime. */
+static void resolve_yield(const struct model *m, struct model_yield *y, const struct symbols_frame *frame)
+{
+	const struct region_site *site = model_site(m, y->site);
+	if (frame->owner != SYMBOLS_SLEY) {
+		place_from_frame(&y->place, frame);
+		return;
+	}
+	snprintf(y->place.function, sizeof(y->place.function), "%s", site->entry);
+	snprintf(y->place.text, sizeof(y->place.text), "%s, at its end", site->entry);
+}
+
+void watch_resolve(struct watch *w)
+{
+	struct model *m = &w->model;
+	for (uint32_t i = 0; i < m->yield_count && i < YIELDS_RESOLVED && w->tools->symbols != NULL; i++) {
+		const struct symbols_request where = {
+			.pid = w->process.pid,
+			.kind = SYMBOLS_ADDRESS,
+			.returns = true,
+			.address = m->yields[i].pc,
+		};
+		struct symbols_answer answer;
+		if (m->yields[i].pc != 0 && m->yields[i].place.text[0] == '\0' &&
+		    symbols_lookup(w->tools->symbols, &where, &answer) == 1 && answer.frames > 0)
+			resolve_yield(m, &m->yields[i], &answer.frame[0]);
+	}
+	blockers_fill(&w->blockers, m);
+	tell_symbols(w, m);
+}
+
+/* What is left to read of a process that has ended is its last state: the region and the tracer still have it. */
+enum watch_status watch_tick(struct watch *w, const struct watch_wish *wish, double tool_cpu)
+{
+	int64_t before = w->model.time_ns;
+	struct region *region = &w->process.region;
+	struct model m = { .pid = w->process.pid, .tool_cpu = tool_cpu };
+	m.gone = !process_current(&w->process);
+	if (region_refresh(region) != REGION_OK)
+		return WATCH_INVALID;
+	process_parts(&w->process);
+	m.time_ns = now_ns();
+	m.watched_ns = m.time_ns - w->attached_ns;
+	m.interval_ns = before ? m.time_ns - before : 0;
+	m.running = region->header.phase == SLEY_PHASE_RUNNING;
+	snprintf(m.service, sizeof(m.service), "%s", region->name);
+	read_tiers(w, &m);
+	if (read_sites(w, &m) < 0 || read_workers(w, &m) < 0 || region_counters(region, m.counters) < 0 ||
+	    read_tasks(w, wish, &m) < 0) {
+		model_free(&m);
+		snprintf(region->why, sizeof(region->why), "it cannot be read any more");
+		return WATCH_INVALID;
+	}
+	blockers_begin(&w->blockers);
+	read_tracer(w, &m);
+	if (!m.gone)
+		read_stuck(w, &m);
+	blockers_end(&w->blockers);
+	model_free(&w->model);
+	w->model = m;
+	if (!m.gone)
+		watch_renew(w, wish);
+	watch_resolve(w);
+	return m.gone ? WATCH_GONE : WATCH_OK;
+}

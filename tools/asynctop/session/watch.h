@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+/*
+ * One watched process: its region, its lease, its key in the tracer, and what is kept of it between ticks. watch_tick()
+ * turns all that into a model.
+ */
+#ifndef ASYNCTOP_WATCH_H
+#define ASYNCTOP_WATCH_H
+
+#include "session/blockers.h"
+#include "view/select.h"
+
+/* What is shared by all processes. */
+struct watch_tools {
+	struct tracer *tracer; /* NULL: not available, for the reason given */
+	char tracer_why[512];
+	struct symbols *symbols; /* NULL: not available */
+	char symbols_why[160];
+	uint64_t next_key;
+};
+
+/* What the user asked for, and may change at any tick. */
+struct watch_wish {
+	struct order tasks; /* order of the task table */
+	struct filter *filters;
+	unsigned filter_count;
+	uint32_t rows;
+	int64_t interval_ns;
+};
+
+/* Since when a worker is in the same dispatch of the same task, as far as was seen. */
+struct dispatch {
+	struct sley_region_worker line; /* as it was then */
+	int64_t seen_ns;                /* 0: it runs no task */
+};
+
+struct watch {
+	struct process process;
+	struct watch_tools *tools;
+	struct blockers blockers;
+	bool traced;
+	uint32_t key; /* in the tracer */
+	char trace_why[512];
+	int64_t attached_ns;
+	int64_t times_since_ns; /* since when the level is in force, as far as was seen */
+	struct dispatch dispatches[SLEY_REGION_WORKERS];
+	struct model_event *events; /* a ring of `rows` */
+	uint32_t event_room;
+	uint64_t event_count; /* since the beginning */
+	struct model model;   /* of the last tick */
+};
+
+enum watch_status {
+	WATCH_OK,
+	WATCH_GONE,    /* it ended or executed another program: the model is its last state */
+	WATCH_INVALID, /* its region lies: process.region.why; the model is that of the tick before */
+};
+
+/* Takes over an open process. */
+struct watch *watch_new(struct process *p, struct watch_tools *tools, uint32_t rows);
+void watch_free(struct watch *w);
+
+/* Keeps the lease alive, and the tracer in step with new workers; to be called more often than a lease lasts. */
+void watch_renew(struct watch *w, const struct watch_wish *wish);
+
+/* A look between ticks: since when times are stamped, and which workers do not come back from their tasks. */
+void watch_look(struct watch *w);
+
+/* Takes a new model. */
+enum watch_status watch_tick(struct watch *w, const struct watch_wish *wish, double tool_cpu);
+
+/* One single event of this process. */
+void watch_event(struct watch *w, const struct block_record *r);
+
+/* Puts into the model what symbols have become known since. */
+void watch_resolve(struct watch *w);
+
+#endif

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+/*
+ * Looking at watched processes where that may block: done by a child, the looker, which is asked here and waited for.
+ *
+ * What asynctop itself does to a watched process never waits for it:
+ *   its region     pread and lseek of a descriptor that is known to be a memfd (find.h). Not write, and not
+ *                  stat, which did so in Linux 6.12-rc: that takes the inode's lock, which the process may hold, writing
+ *                  to the memfd out of a page that never comes.
+ *   its pidfd      whether it has ended, its numbers, its user.
+ *   /proc          the list of processes and their directories themselves, opened for their names only.
+ *   the tracer     its programs read what is resident, or nothing.
+ * All the rest may wait, and is the looker's, which has the memfds found and opened, names and reads:
+ *   links of descriptors, task/TID/syscall     for an exec under way, which may wait for a file that it closes
+ *   status, stat and whatever has numbers of   as the last user of the memory of a process that is ending, one has to
+ *   its memory                                 take it down, its files' dirty pages included
+ *   memory                                     for a page that never comes
+ *   what a descriptor is                       for a network file system that is asked whether the name still holds
+ *   the lease                                  for the inode's lock
+ * and the resolver's (symbols.h).
+ *
+ * All calls are made by one thread and take at most about CHILD_SLEEP_NS; one that takes longer has its process noted
+ * (abandoned.h), and the next process has a looker of its own. They are charged to the process's user (patience.h), and
+ * answer -EINTR at once while somebody wants asynctop (interrupt.h). `dir` is a descriptor of /proc/PID.
+ */
+#ifndef ASYNCTOP_LOOK_H
+#define ASYNCTOP_LOOK_H
+
+#include "common/text.h"
+#include "events.h"
+#include "source/find.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/*
+ * What the thread is in, as sampler_read(). 0 or -errno, -EDEADLK: this process is not to be read (abandoned_why()). So
+ * do the others answer.
+ */
+int look_call(pid_t pid, int dir, uint32_t tid, struct block_record *r, uint32_t *sample);
+
+/* Fills in stack and memory of a record that has the rest, as sampler_memory(). */
+int look_memory(pid_t pid, int dir, struct block_record *r);
+
+/* As target_name(): 1 or 0. */
+int look_name(pid_t pid, int dir, struct text *out, const struct block_record *r);
+
+/* Writes a control page, as control_store() and control_release(). */
+int look_lease(pid_t pid, int page, uint32_t level, int64_t lease_ns);
+int look_release(pid_t pid, int page, int64_t lease_ns);
+
+/* As find_named(), find_region(), find_control(), find_part() and find_current(). The first and the last: 1 or 0. */
+int look_named(pid_t pid, int dir);
+int look_region(pid_t pid, int dir, long own_pid, struct found *);
+int look_control(pid_t pid, int dir, int *fd);
+int look_part(pid_t pid, int dir, int number, int *fd);
+int look_current(pid_t pid, int dir, const char *link);
+
+/* CPU time that lookers have used, ns. */
+int64_t look_cpu(void);
+
+/* Ends the looker, which is started when it is needed. */
+void look_close(void);
+
+#endif

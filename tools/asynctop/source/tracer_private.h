@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+/* What the tracer's files share. */
+#ifndef ASYNCTOP_TRACER_PRIVATE_H
+#define ASYNCTOP_TRACER_PRIVATE_H
+
+#include "delay.h"
+#include "source/tracer.h"
+
+#include "blocked.skel.h" /* uses the records' types */
+
+/* A worker of a watched process: the thread that its line named when it was marked last. */
+struct tracer_worker {
+	uint64_t thread;
+	uint32_t tid;
+	uint32_t slot; /* of its state, when `used` */
+	bool used;
+};
+
+/* A process's own tables in the kernel: descriptors. */
+struct tracer_tables {
+	int totals, samples, switches;
+};
+
+struct tracer_process {
+	struct tracer_process *next;
+	uint32_t key;
+	uint32_t place; /* of its tables and account in the kernel's arrays */
+	uint64_t workers_dropped;
+	struct tracer_tables tables;
+	bool marked; /* some thread was, once */
+	struct tracer_target target;
+	struct tracer_worker workers[WATCH_WORKERS];
+};
+
+struct tracer {
+	struct tracer_config config;
+	struct blocked_bpf *bpf;
+	struct ring_buffer *ring;
+	struct worker_state *states;      /* config.max_workers of them, shared with the kernel */
+	struct process_account *accounts; /* WATCH_PROCESSES of them, shared with the kernel */
+	bool *slot_used;
+	uint32_t slots_free;
+	uint64_t *reported; /* by slot: number of the last block that tracer_poll() gave out */
+	struct tracer_process *processes;
+	uint32_t process_count;
+	bool place_used[WATCH_PROCESSES];
+	uint32_t last_key;
+	struct block_key *total_keys; /* room for whole tables */
+	struct block_total *totals;
+	struct switch_key *switch_keys;
+	uint64_t *switch_counts;
+	struct block_record sample; /* read from the kernel */
+	tracer_block_fn *poll_each; /* during tracer_poll() */
+	void *poll_context;
+	int poll_count;
+};
+
+/* Takes out what the programs are to know of system calls' pointer arguments. */
+void tracer_fill_pointer_args(uint8_t codes[POINTER_ARG_CALLS]);
+
+struct tracer_process *tracer_find(struct tracer *, uint32_t process);
+
+/*
+ * Copies the block of a state that is in `phase`, and the sequence number it had. False: it is in another phase, or
+ * changes too fast.
+ */
+bool tracer_read_state(struct tracer *, uint32_t slot, enum worker_phase phase, struct block_record *, uint32_t *seq);
+uint32_t tracer_state_seq(struct tracer *, uint32_t slot);
+
+bool tracer_read_line(const struct tracer_process *, uint32_t index, struct sley_region_worker *);
+
+/* Fills in what a block that the kernel has not added up yet delayed so far. */
+void tracer_weigh(const struct tracer_process *, struct block_record *);
+
+/* Makes the tables of a process and puts them in its place: 0 or a negative errno. To be closed also then. */
+int tracer_open_tables(struct tracer *, struct tracer_process *);
+void tracer_close_tables(struct tracer *, struct tracer_process *);
+
+/* Walks over the process's threads: marks and unmarks them as bss->request says. */
+int tracer_mark_threads(struct tracer *, int pidfd);
+
+/* Walks over them again: writes down in bss->sleepers those of the request that sleep; makes bss->early a block. */
+int tracer_look_blocked(struct tracer *, int pidfd);
+int tracer_catch_early(struct tracer *, int pidfd);
+
+/* After marking: those that are blocked at this moment get a block that begins now. 0 or a negative errno. */
+int tracer_catch_blocked(struct tracer *, const struct tracer_process *);
+
+/* Finds out by which thread flags the kernel marks a thread that was switched out and not yet back in user mode. */
+int tracer_calibrate(struct tracer *);
+
+#endif

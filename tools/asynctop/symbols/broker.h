@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+/* The broker's tables: the processes that were asked about, and which address spaces the reader has at hand. */
+#ifndef ASYNCTOP_SYMBOLS_BROKER_H
+#define ASYNCTOP_SYMBOLS_BROKER_H
+
+#include "child/child.h"
+#include "symbols/maps.h"
+
+#include <sys/types.h>
+
+#define BROKER_PROCESSES 64
+
+/*
+ * What makes two address spaces the same to the reader: the same files at the same addresses, seen from the same root
+ * (debug information is looked for there). A build id would not do: it is what the file says of itself, and a hostile
+ * one could say a neighbour's.
+ */
+struct image_key {
+	uint64_t root_device, root_inode, mounts;
+	size_t count;
+	struct file_key {
+		uint64_t device, inode, size, modified_ns, changed_ns;
+		uint64_t start, end, offset;
+	} file[IMAGE_MODULES];
+};
+
+struct image {
+	uint64_t serial; /* never the same again; 0: empty */
+	uint64_t used;
+	struct image_key *key;
+};
+
+struct process {
+	pid_t pid; /* 0: free */
+	pid_t tid; /* the thread that `files` are opened through: the first, unless that has ended */
+	uint64_t used;
+	struct target_files files;
+	struct mapping *map; /* NULL: not read */
+	size_t mappings;
+	int64_t read_ns; /* when */
+	int64_t cost_ns; /* how long that took: there may be tens of thousands of mappings */
+	unsigned slot;   /* its image, if images[slot].serial == serial */
+	uint64_t serial;
+};
+
+struct broker {
+	int socket; /* to asynctop */
+	int vdso;
+	unsigned timeout_ms;
+	uint64_t clock; /* counts uses */
+	struct child reader;
+	struct image image[IMAGE_SLOTS];
+	struct process process[BROKER_PROCESSES];
+};
+
+/*
+ * The process of that number, with current files: SYMBOLS_RESOLVED, or why not. A process that has died since its
+ * image was made is still found: what is asked about it happened before.
+ */
+enum symbols_status process_find(struct broker *broker, pid_t pid, struct process **process);
+
+bool process_covers(const struct process *process, uint64_t address);
+
+/*
+ * Reads its maps, unless that was done less than `age` ns ago or took more than a hundredth of the time since. If they
+ * have changed or the reader lacks them, `*image` gets what is to be sent (descriptors in order, -1 where a file is not
+ * to be had), else it is left alone. 0 or -errno.
+ */
+struct new_image {
+	struct image_key *key; /* taken over by whoever sets it to NULL */
+	size_t count;
+	int descriptor[IMAGE_MODULES];
+};
+int process_refresh(struct broker *broker, struct process *process, int64_t age, struct new_image **image);
+
+/* The image of these files if the reader has it, else the one to be replaced: `*have` says which. */
+unsigned image_find(struct broker *broker, const struct image_key *key, bool *have);
+
+void new_image_free(struct new_image *image);
+
+#endif

@@ -1,0 +1,341 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+/*
+ * The reader: all that touches the bytes of foreign files. It runs behind jail_enter(); a crash in here costs one
+ * answer, and so does an endless loop.
+ *
+ * A stack is unwound by call-frame information from the files, over the copied bytes: the memory callback answers
+ * for the copy alone, so the copy's end is the chain's end. Frame pointers are not needed, and -O2 leaves none.
+ */
+#include "symbols/frames.h"
+#include "symbols/weight.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define CHAIN     256  /* physical frames looked at */
+#define NULL_PAGE 4096 /* a return address below it is an end */
+
+static struct space *slots[IMAGE_SLOTS];
+static int broker;          /* its socket */
+static uint64_t request_id; /* of what is being answered */
+
+int reader_want(const struct module *m, enum want how, const char *name, unsigned nth)
+{
+	static union message reply;
+	struct message_want w = {
+		.head = { .type = MESSAGE_WANT, .size = sizeof(w), .id = request_id },
+		.index = m->index,
+		.how = how,
+		.nth = nth,
+	};
+	int fd = -1;
+	if (strlen(name) >= sizeof(w.name))
+		return -ENOENT;
+	memcpy(w.name, name, strlen(name));
+	if (message_send(broker, &w, -1, MESSAGE_FOREVER) ||
+	    message_receive(broker, &reply, &fd, MESSAGE_FOREVER) != 1 || reply.head.type != MESSAGE_FILE)
+		_exit(1);
+	return reply.file.end ? -ENOENT : fd;
+}
+
+/* Of the others, whose image is sent again when it is asked for. */
+static uint64_t other_weight(const struct space *own)
+{
+	uint64_t sum = 0;
+	for (unsigned i = 0; i < IMAGE_SLOTS; i++)
+		if (slots[i] && slots[i] != own)
+			sum += slots[i]->weight;
+	return sum;
+}
+
+/* If it is the others that leave no room for it, the next reader starts without them. */
+bool reader_affords(const struct module *m, int fd)
+{
+	struct space *s = m->space;
+	uint64_t weight = weight_of(fd), mb = (weight + (1 << 20) - 1) >> 20;
+	if (weight <= WEIGHT_MOST && s->weight <= WEIGHT_MOST - weight) {
+		if (other_weight(s) > WEIGHT_MOST - weight - s->weight)
+			_exit(0);
+		s->weight += weight;
+		return true;
+	}
+	if (s->refused_mb == 0) {
+		s->refused_mb = mb < UINT32_MAX ? (uint32_t)mb : UINT32_MAX;
+		snprintf(s->refused, sizeof(s->refused), "%s", m->name);
+	}
+	return false;
+}
+
+static int find_no_elf(Dwfl_Module *m, void **data, const char *name, Dwarf_Addr base, char **file, Elf **elf)
+{
+	(void)m, (void)data, (void)name, (void)base, (void)file, (void)elf;
+	return -1;
+}
+
+static const Dwfl_Callbacks callbacks = {
+	.find_elf = find_no_elf,
+	.find_debuginfo = module_find_debug,
+	.section_address = dwfl_offline_section_address,
+};
+
+static void begin_image(const struct message_image *m)
+{
+	struct space *s = slots[m->slot % IMAGE_SLOTS];
+	if (!s)
+		s = slots[m->slot % IMAGE_SLOTS] = calloc(1, sizeof(*s));
+	else
+		space_reset(s);
+	if (s)
+		s->dwfl = dwfl_begin(&callbacks);
+	if (!s || !s->dwfl)
+		_exit(1);
+	dwfl_report_begin(s->dwfl);
+}
+
+/* How far the file's own addresses are from where it is mapped; false if the mapping is none of its segments. */
+static bool find_bias(int fd, const struct message_module *m, uint64_t *bias)
+{
+	Elf *elf = elf_begin(fd, ELF_C_READ_MMAP, NULL);
+	bool found = false;
+	size_t n = 0;
+	if (!elf || elf_getphdrnum(elf, &n))
+		n = 0;
+	for (size_t i = 0; i < n && !found; i++) {
+		GElf_Phdr p;
+		if (!gelf_getphdr(elf, (int)i, &p) || p.p_type != PT_LOAD || !(p.p_flags & PF_X))
+			continue;
+		found = m->offset < p.p_offset + p.p_filesz && m->offset + (m->end - m->start) > p.p_offset;
+		*bias = m->start - m->offset - p.p_vaddr + p.p_offset;
+	}
+	elf_end(elf);
+	return found;
+}
+
+static bool is_reported(const struct space *s, const struct message_module *m, uint64_t bias)
+{
+	for (unsigned i = 0; i < s->modules; i++) {
+		if (s->module[i].device == m->device && s->module[i].inode == m->inode && s->module[i].bias == bias &&
+		    m->inode)
+			return true;
+	}
+	return false;
+}
+
+/* Reports the file to libdwfl, which takes the descriptor over if this returns true. */
+static bool report_module(struct module *module, const struct message_module *m, int fd)
+{
+	void **data;
+	module->dwfl = dwfl_report_elf(module->space->dwfl, module->name, m->path, fd, module->bias, true);
+	if (!module->dwfl)
+		return false;
+	dwfl_module_info(module->dwfl, &data, NULL, NULL, NULL, NULL, NULL, NULL);
+	*data = module;
+	return true;
+}
+
+/* A file that is not to be had, or is no ELF file, is at least named. */
+static void add_module(struct space *s, struct message_module *m, int fd)
+{
+	struct module *module = &s->module[s->modules];
+	uint64_t bias = m->start - m->offset;
+	bool readable = fd >= 0 && find_bias(fd, m, &bias);
+	m->path[sizeof(m->path) - 1] = '\0';
+	if (!s->complete && s->modules < IMAGE_MODULES && !is_reported(s, m, bias)) {
+		*module = (struct module){
+			.space = s,
+			.index = m->index,
+			.device = m->device,
+			.inode = m->inode,
+			.bias = bias,
+			.start = m->start,
+			.end = m->end,
+		};
+		module_name_owner(module, m->path);
+		if (readable && reader_affords(module, fd) && report_module(module, m, fd))
+			fd = -1;
+		s->modules++;
+	}
+	if (fd >= 0)
+		close(fd);
+}
+
+/* The copy holds whole words at any address in it; nothing else of the process is known. */
+static bool read_memory(Dwfl *dwfl, Dwarf_Addr address, Dwarf_Word *word, void *data)
+{
+	struct space *s = data;
+	uint64_t at = address - s->sample->registers.rsp;
+	(void)dwfl;
+	if (s->sample->stack_size < sizeof(*word) || at > s->sample->stack_size - sizeof(*word)) {
+		s->truncated |= address >= s->sample->registers.rsp;
+		return false;
+	}
+	memcpy(word, s->sample->stack + at, sizeof(*word));
+	return true;
+}
+
+static pid_t next_thread(Dwfl *dwfl, void *data, void **thread)
+{
+	(void)dwfl;
+	if (*thread)
+		return 0;
+	*thread = data;
+	return 1;
+}
+
+static bool get_thread(Dwfl *dwfl, pid_t tid, void *data, void **thread)
+{
+	(void)dwfl, (void)tid;
+	*thread = data;
+	return true;
+}
+
+/* By DWARF number: rbx 3, rbp 6, rsp 7, r12-r15 12-15, return address 16. */
+static bool set_registers(Dwfl_Thread *thread, void *data)
+{
+	const struct symbols_registers *r = &((struct space *)data)->sample->registers;
+	const Dwarf_Word frame[] = { r->rbp, r->rsp }, high[] = { r->r12, r->r13, r->r14, r->r15, r->rip };
+	return dwfl_thread_state_registers(thread, 3, 1, &r->rbx) && dwfl_thread_state_registers(thread, 6, 2, frame) &&
+	       dwfl_thread_state_registers(thread, 12, 5, high);
+}
+
+static const Dwfl_Thread_Callbacks thread_callbacks = {
+	.next_thread = next_thread,
+	.get_thread = get_thread,
+	.memory_read = read_memory,
+	.set_initial_registers = set_registers,
+};
+
+static void complete_image(struct space *s)
+{
+	if (s->complete)
+		return;
+	s->complete = true;
+	dwfl_report_end(s->dwfl, NULL, NULL);
+	s->attached = s->modules && dwfl_attach_state(s->dwfl, NULL, 1, &thread_callbacks, s);
+}
+
+/* Return addresses, innermost first. */
+struct chain {
+	unsigned count;
+	uint64_t address[CHAIN];
+};
+
+static int add_to_chain(Dwfl_Frame *frame, void *data)
+{
+	struct chain *c = data;
+	Dwarf_Addr address;
+	if (!dwfl_frame_pc(frame, &address, NULL) || address < NULL_PAGE)
+		return DWARF_CB_ABORT;
+	c->address[c->count++] = address;
+	return c->count < CHAIN ? DWARF_CB_OK : DWARF_CB_ABORT;
+}
+
+static void unwind(struct space *s, const struct message_request *r, struct chain *c)
+{
+	s->sample = r;
+	s->truncated = false;
+	if (s->attached)
+		dwfl_getthread_frames(s->dwfl, 1, add_to_chain, c);
+	s->sample = NULL;
+	if (c->count == 0) {
+		c->address[0] = r->registers.rip;
+		c->count = 1;
+	}
+}
+
+/* When the answer is full, the frame that is the location still replaces the last. */
+static void add_frame(struct message_answer *a, const struct symbols_frame *f)
+{
+	bool location = a->location < 0 && f->owner == SYMBOLS_USER;
+	a->uncovered |= f->owner == SYMBOLS_NOBODY;
+	if (a->frames == SYMBOLS_FRAMES) {
+		a->truncated = true;
+		if (!location)
+			return;
+		a->frames--;
+	}
+	if (location)
+		a->location = (int)a->frames;
+	a->frame[a->frames++] = *f;
+}
+
+static void add_address(struct space *s, struct message_answer *a, uint64_t address, bool returns)
+{
+	const struct place *p = space_place(s, address, returns);
+	for (unsigned i = 0; i < p->frames; i++)
+		add_frame(a, &p->frame[i]);
+}
+
+static void answer_sample(struct space *s, const struct message_request *r, struct message_answer *a)
+{
+	struct chain c = { 0 };
+	unsigned i;
+	unwind(s, r, &c);
+	for (i = 0; i < c.count && !(a->frames == SYMBOLS_FRAMES && a->location >= 0); i++)
+		add_address(s, a, c.address[i], i > 0 || r->returns);
+	a->truncated |= s->truncated || i < c.count || c.count == CHAIN;
+}
+
+/* What a first sample would have to wait for: call-frame information of all, symbols and units of the service's own. */
+static void prepare(struct space *s)
+{
+	Dwarf_Addr bias;
+	for (unsigned i = 0; i < s->modules; i++) {
+		struct module *m = &s->module[i];
+		if (!m->dwfl)
+			continue;
+		dwfl_module_eh_cfi(m->dwfl, &bias);
+		module_classify(m);
+	}
+}
+
+static void answer_request(const struct message_request *r)
+{
+	static struct message_answer a;
+	struct space *s = slots[r->slot % IMAGE_SLOTS];
+	if (!s)
+		_exit(1);
+	complete_image(s);
+	a = (struct message_answer){ .head = { .type = MESSAGE_ANSWER, .id = r->head.id }, .location = -1 };
+	if (r->kind == SYMBOLS_SAMPLE)
+		answer_sample(s, r, &a);
+	else if (r->kind == SYMBOLS_ADDRESS)
+		add_address(s, &a, r->address, r->returns);
+	else
+		prepare(s);
+	a.status = r->kind == SYMBOLS_PREPARE ? SYMBOLS_RESOLVED : SYMBOLS_UNKNOWN;
+	for (unsigned i = 0; i < a.frames; i++) {
+		if (a.frame[i].owner != SYMBOLS_NOBODY)
+			a.status = SYMBOLS_RESOLVED;
+	}
+	a.refused_mb = s->refused_mb;
+	memcpy(a.refused, s->refused, sizeof(a.refused));
+	a.head.size = message_answer_size(a.frames);
+	message_send(broker, &a, -1, MESSAGE_FOREVER);
+}
+
+static void handle(union message *m, int fd)
+{
+	request_id = m->head.id;
+	if (m->head.type == MESSAGE_IMAGE)
+		begin_image(&m->image);
+	else if (m->head.type == MESSAGE_REQUEST)
+		answer_request(&m->request);
+	else if (m->head.type == MESSAGE_MODULE && slots[m->module.slot % IMAGE_SLOTS])
+		add_module(slots[m->module.slot % IMAGE_SLOTS], &m->module, fd);
+}
+
+_Noreturn void reader_main(int socket)
+{
+	static union message m;
+	int fd;
+	broker = socket;
+	elf_version(EV_CURRENT);
+	while (message_receive(broker, &m, &fd, MESSAGE_FOREVER) == 1)
+		handle(&m, fd);
+	_exit(0);
+}

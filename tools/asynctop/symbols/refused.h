@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+/* Processes one of whose files the reader refused because it would take too much memory, and what is said of it. */
+#ifndef ASYNCTOP_SYMBOLS_REFUSED_H
+#define ASYNCTOP_SYMBOLS_REFUSED_H
+
+#include "symbols/proto.h"
+
+#define REFUSED_TABLE 64
+
+struct refused {
+	unsigned next; /* the oldest makes room */
+	struct refusal {
+		pid_t pid; /* 0: free */
+		char why[256];
+	} entry[REFUSED_TABLE];
+};
+
+/* Takes what an answer says of it. */
+void refused_note(struct refused *refused, pid_t pid, const struct message_answer *answer);
+
+/* A sentence without its end; NULL: nothing was refused. */
+const char *refused_why(const struct refused *refused, pid_t pid);
+
+void refused_forget(struct refused *refused, pid_t pid);
+
+#endif

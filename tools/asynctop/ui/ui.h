@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+/*
+ * The live screen without a terminal: its state, what keys do to it, and how it fills a page. The terminal is screen.c.
+ */
+#ifndef ASYNCTOP_UI_H
+#define ASYNCTOP_UI_H
+
+#include "session/session.h"
+#include "view/view.h"
+
+/* Keys other than characters. */
+enum ui_key {
+	UI_KEY_UP = 0x110000,
+	UI_KEY_DOWN,
+	UI_KEY_PAGE_UP,
+	UI_KEY_PAGE_DOWN,
+	UI_KEY_HOME,
+	UI_KEY_END,
+	UI_KEY_TAB,
+	UI_KEY_BACK_TAB,
+	UI_KEY_ENTER,
+	UI_KEY_ESCAPE,
+	UI_KEY_BACKSPACE,
+};
+
+enum ui_view { UI_TASKS, UI_WORKERS, UI_BLOCKERS, UI_YIELDS, UI_EVENTS, UI_VIEWS };
+
+struct ui {
+	enum ui_view view;
+	size_t process; /* which of the watched ones */
+	uint32_t selected[UI_VIEWS], first[UI_VIEWS];
+	uint32_t rows[UI_VIEWS]; /* that there were when it was last drawn */
+	uint32_t page;           /* rows that fit */
+	struct order orders[TABLES];
+	bool help, paused, quit;
+	bool prompting;
+	char prompt[128];
+	char message[160];
+};
+
+void ui_init(struct ui *ui, const struct options *o);
+
+/* What a key does. True when the models have to be taken anew (another filter or order of tasks). */
+bool ui_key(struct ui *ui, int key, struct session *s);
+
+/* Fills at most `height` lines of `width` columns. */
+void ui_compose(struct ui *ui, struct view *v, const struct session *s, int width, int height);
+
+#endif

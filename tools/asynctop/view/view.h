@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+/*
+ * Views: lines of text from a model. Pure: the same model gives the same lines, on a screen or in a file, and all
+ * bytes of the watched process in them are cleaned.
+ */
+#ifndef ASYNCTOP_VIEW_H
+#define ASYNCTOP_VIEW_H
+
+#include "view/table.h"
+
+struct view_line {
+	char *text;
+	enum style style;
+	int row;       /* of a table: which, from 0; -1: not a row */
+	bool selected; /* by the user of the screen */
+};
+
+struct view {
+	struct view_line *lines;
+	size_t count, room;
+};
+
+void view_free(struct view *v);
+
+/* Width 0: as wide as it gets. */
+
+/* One line about the process, one about its tasks and one for each tier that is not active, and for what was lost. */
+void view_summary(struct view *v, const struct model *m, int width);
+
+/* A heading and the rows [first, first + limit) of a table. Returns the number of rows there are. */
+uint32_t view_table(struct view *v, const struct model *m, const struct table *t, const struct order *o, int width,
+		    uint32_t first, uint32_t limit);
+
+/* The verdicts of the blockers in that order, from `first` on, at most `limit`, wrapped to `width`. */
+void view_verdicts(struct view *v, const struct model *m, const struct order *o, int width, uint32_t first,
+		   uint32_t limit);
+
+/* Appends `text`, cleaned and cut to `width`. */
+void view_add(struct view *v, enum style style, int width, const char *text);
+
+/* The same, wrapped at blanks, with `indent` columns before each line but the first. */
+void view_wrap(struct view *v, enum style style, int width, int indent, const char *text);
+
+#endif
