@@ -50,6 +50,17 @@ void run_all(int (*main)(void *))
 #endif
 }
 
+void run_tight(int (*main)(void *))
+{
+	struct sley_options one = { .size = sizeof(one), .workers = 1, .stack_slots = 1 };
+	run_all(main);
+#ifndef SLEY_ASAN
+	run_with(main, NULL, &one);
+#else
+	(void)one;
+#endif
+}
+
 void run_ways(int (*main)(void *), const int *ways, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
@@ -91,6 +102,15 @@ void await_state(sley_task task, enum sley_task_state state, enum sley_wait_kind
 	const struct sley_region_task *record = record_of(task);
 	sley_time deadline = SOON;
 	while (state_of(task) != state || (kind != SLEY_WAIT_NONE && load(&record->wait_kind, relaxed) != kind)) {
+		REQUIRE(sley_now() < deadline);
+		sley_yield();
+	}
+}
+
+void await_at_least(const unsigned *word, unsigned n)
+{
+	sley_time deadline = SOON;
+	while (load(word, acquire) < n) {
 		REQUIRE(sley_now() < deadline);
 		sley_yield();
 	}

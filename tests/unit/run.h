@@ -25,6 +25,9 @@ void run_with(int (*main)(void *), void *arg, const struct sley_options *options
 void run_each(int (*main)(void *));
 void run_all(int (*main)(void *));
 
+/* run_all(), and with 1 on one stack. */
+void run_tight(int (*main)(void *));
+
 /*
  * TASK_TEST(name, 1, 2) { ... } is a TEST() whose body runs as the first task, once with each of these numbers of workers.
  * A failed REQUIRE() ends it. EVERY_WAY in the place of the numbers: as run_all() does it. A body that takes an argument
@@ -60,6 +63,9 @@ enum sley_task_state state_of(sley_task task);
 
 /* Yields until the task's record shows the state (and the wait, unless NONE). REQUIRE()s that it comes soon. */
 void await_state(sley_task task, enum sley_task_state state, enum sley_wait_kind kind);
+
+/* Yields until the word, which is atomic, is at least `n`. REQUIRE()s that it comes soon. */
+void await_at_least(const unsigned *word, unsigned n);
 
 /* Yields until `n` tasks are alive. REQUIRE()s that it comes soon. */
 void await_live(unsigned n);

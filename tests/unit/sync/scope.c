@@ -1,80 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
-/* Scopes: children end before they do, whatever ends the wait; cancellation and deadlines go down the tree. */
-#include "tests/unit/run.h"
+/* Scopes: children end before they do, whatever ends the wait; cancellation goes down the tree. */
+#include "tests/unit/sync/scope_children.h"
 
 #include <pthread.h>
-#include <string.h>
 
 #include "base/atomic.h"
 #include "base/block.h"
 #include "tests/race.h"
-
-static unsigned ended, started; /* atomic */
-static struct sley_group gate;
-static struct sley_chan *never; /* nobody sends on it */
-
-/* Waits until so many children are in a wait, or at least begun. */
-static void await_started(unsigned n)
-{
-	sley_time deadline = SOON;
-	while (load(&started, acquire) < n) {
-		REQUIRE(sley_now() < deadline);
-		sley_yield();
-	}
-}
-
-static int works(void *result)
-{
-	fetch_add(&started, 1, release);
-	sley_yield();
-	fetch_add(&ended, 1, relaxed);
-	return (int)(intptr_t)result;
-}
-
-/* Ends only when it is cancelled, and takes its time then. */
-static int waits(void *arg)
-{
-	char item;
-	fetch_add(&started, 1, release);
-	int error = sley_chan_recv(never, &item, SLEY_NEVER);
-	for (int i = 0; i < 5; i++)
-		sley_yield();
-	fetch_add(&ended, 1, relaxed);
-	return error;
-}
-
-static int waits_for_gate(void *arg)
-{
-	fetch_add(&started, 1, release);
-	int error = sley_group_wait(&gate, SLEY_NEVER);
-	fetch_add(&ended, 1, relaxed);
-	return error;
-}
-
-static struct sley_scope *open_scope(const struct sley_scope_options *options)
-{
-	struct sley_scope *scope;
-	REQUIRE(sley_scope_open(&scope, options) == 0);
-	return scope;
-}
-
-static void spawn_some(struct sley_scope *scope, int (*fn)(void *), unsigned n)
-{
-	for (unsigned i = 0; i < n; i++)
-		REQUIRE(sley_scope_spawn(scope, fn, NULL) > 0);
-}
-
-/* A run of `main` on 1, 2 and 4 workers, with everything as at the start. */
-static void run_fresh(int (*main)(void *))
-{
-	for (unsigned workers = 1; workers <= 4; workers *= 2) {
-		ended = started = 0;
-		assert_int_equal(sley_chan_new(&never, 1, 0), 0);
-		run(main, workers);
-		assert_int_equal(sley_chan_free(never), 0);
-	}
-}
 
 /* ---- waiting ---- */
 
@@ -85,14 +18,14 @@ static int main_wait(void *arg)
 	for (unsigned round = 1; round <= 3; round++) {
 		spawn_some(scope, works, 10);
 		REQUIRE(sley_scope_wait(scope, SOON) == 0);
-		REQUIRE(load(&ended, relaxed) == round * 10);
+		REQUIRE(load(&children.ended, relaxed) == round * 10);
 	}
 	REQUIRE(sley_scope_close(scope, 0) == 0);
 
 	scope = open_scope(NULL);
 	spawn_some(scope, works, 10);
 	REQUIRE(sley_scope_close(scope, SLEY_NEVER) == 0);
-	REQUIRE(load(&ended, relaxed) == 40);
+	REQUIRE(load(&children.ended, relaxed) == 40);
 	return 0;
 }
 
@@ -104,11 +37,11 @@ TEST(wait)
 
 static int spawns_sibling(void *scope)
 {
-	if (fetch_add(&started, 1, relaxed) < 50)
+	if (fetch_add(&children.started, 1, relaxed) < 50)
 		REQUIRE(sley_scope_spawn(scope, spawns_sibling, scope) > 0);
 	for (int i = 0; i < 3; i++)
 		sley_yield();
-	fetch_add(&ended, 1, relaxed);
+	fetch_add(&children.ended, 1, relaxed);
 	return 0;
 }
 
@@ -117,7 +50,7 @@ static int main_siblings(void *arg)
 	struct sley_scope *scope = open_scope(NULL);
 	REQUIRE(sley_scope_spawn(scope, spawns_sibling, scope) > 0);
 	REQUIRE(sley_scope_close(scope, SOON) == 0);
-	REQUIRE(load(&ended, relaxed) == 51);
+	REQUIRE(load(&children.ended, relaxed) == 51);
 	return 0;
 }
 
@@ -136,7 +69,7 @@ static int main_first_error(void *arg)
 	await_started(10);
 	REQUIRE(sley_scope_spawn(scope, works, (void *)(intptr_t)-EIO) > 0);
 	REQUIRE(sley_scope_wait(scope, SOON) == -EIO);
-	REQUIRE(load(&ended, relaxed) == 11);
+	REQUIRE(load(&children.ended, relaxed) == 11);
 	REQUIRE(sley_scope_spawn(scope, works, NULL) == -ECANCELED);
 	REQUIRE(sley_scope_wait(scope, SOON) == -EIO && sley_scope_close(scope, SOON) == -EIO);
 	return 0;
@@ -152,20 +85,20 @@ static int main_keep_going(void *arg)
 {
 	struct sley_scope_options options = { .size = sizeof(options), .keep_going = 1 };
 	struct sley_scope *scope = open_scope(&options);
-	REQUIRE(sley_group_add(&gate, 1) == 0);
+	REQUIRE(sley_group_add(&children.gate, 1) == 0);
 	spawn_some(scope, waits_for_gate, 10);
 	REQUIRE(sley_scope_spawn(scope, works, (void *)(intptr_t)-EIO) > 0);
-	while (load(&ended, acquire) < 1)
+	while (load(&children.ended, acquire) < 1)
 		sley_yield();
 	REQUIRE(sley_scope_spawn(scope, works, (void *)(intptr_t)-ENOENT) > 0);
-	while (load(&ended, acquire) < 2)
+	while (load(&children.ended, acquire) < 2)
 		sley_yield();
-	REQUIRE(sley_group_done(&gate) == 0);
+	REQUIRE(sley_group_done(&children.gate) == 0);
 	REQUIRE(sley_scope_wait(scope, SOON) == -EIO);
-	REQUIRE(load(&ended, relaxed) == 12);
+	REQUIRE(load(&children.ended, relaxed) == 12);
 	REQUIRE(sley_scope_spawn(scope, works, NULL) > 0);
 	REQUIRE(sley_scope_close(scope, SOON) == -EIO);
-	REQUIRE(load(&ended, relaxed) == 13);
+	REQUIRE(load(&children.ended, relaxed) == 13);
 	return 0;
 }
 
@@ -192,7 +125,7 @@ static int cancel_from_child(void *scope)
 {
 	REQUIRE(sley_scope_cancel(scope) == 0);
 	REQUIRE(sley_cancelled() == 1);
-	fetch_add(&ended, 1, relaxed);
+	fetch_add(&children.ended, 1, relaxed);
 	return 0;
 }
 
@@ -201,7 +134,7 @@ static int main_cancel(void *arg)
 	for (int from = 0; from < 4; from++) {
 		struct sley_scope *scope = open_scope(NULL);
 		pthread_t thread;
-		ended = started = 0;
+		children.ended = children.started = 0;
 		spawn_some(scope, waits, 200);
 		await_started(from == 3 ? 0 : 200); /* or some before they have run at all */
 		if (from == 0)
@@ -213,7 +146,7 @@ static int main_cancel(void *arg)
 		else
 			REQUIRE(sley_scope_cancel(scope) == 0 && sley_scope_cancel(scope) == 0);
 		REQUIRE(sley_scope_wait(scope, SOON) == -ECANCELED);
-		REQUIRE(load(&ended, relaxed) == 200 + (from == 2));
+		REQUIRE(load(&children.ended, relaxed) == 200 + (from == 2));
 		if (from == 0)
 			REQUIRE(pthread_join(thread, NULL) == 0);
 		REQUIRE(sley_scope_spawn(scope, works, NULL) == -ECANCELED);
@@ -241,14 +174,14 @@ static void owner_waits(void *close)
 		REQUIRE(sley_scope_wait(scope, SLEY_NEVER) == -ECANCELED);
 		REQUIRE(sley_scope_close(scope, SLEY_NEVER) == -ECANCELED);
 	}
-	REQUIRE(load(&ended, relaxed) == 10);
+	REQUIRE(load(&children.ended, relaxed) == 10);
 	REQUIRE(sley_cancelled() == 1 && sley_cancel_mask(0) == 0);
 }
 
 static int main_owner_cancelled(void *arg)
 {
 	for (uintptr_t close = 0; close < 2; close++) {
-		ended = started = 0;
+		children.ended = children.started = 0;
 		sley_task owner = sley_spawn(owner_waits, (void *)close);
 		await_started(10);
 		await_state(owner, SLEY_TASK_WAITING, SLEY_WAIT_SCOPE);
@@ -272,14 +205,14 @@ static void owner_spawns(void *arg)
 	while (!sley_cancelled())
 		sley_yield();
 	REQUIRE(sley_scope_spawn(scope, works, NULL) == -ECANCELED);
-	while (load(&ended, acquire) < 3)
+	while (load(&children.ended, acquire) < 3)
 		sley_yield(); /* they were cancelled by that */
 	REQUIRE(sley_cancel_mask(1) == 0);
 	struct sley_scope *cleanup = open_scope(NULL);
 	spawn_some(cleanup, works, 3);
 	REQUIRE(sley_scope_close(cleanup, SOON) == 0);
 	REQUIRE(sley_scope_close(scope, SOON) == -ECANCELED);
-	REQUIRE(load(&ended, relaxed) == 6);
+	REQUIRE(load(&children.ended, relaxed) == 6);
 }
 
 static int main_owner_spawns(void *arg)
@@ -309,17 +242,17 @@ static void owner_is_masked(void *arg)
 
 static int main_owner_masked(void *arg)
 {
-	REQUIRE(sley_group_add(&gate, 1) == 0);
+	REQUIRE(sley_group_add(&children.gate, 1) == 0);
 	sley_task owner = sley_spawn(owner_is_masked, NULL);
 	await_started(3);
 	await_state(owner, SLEY_TASK_WAITING, SLEY_WAIT_SCOPE);
 	REQUIRE(sley_cancel(owner) == 0);
 	for (int i = 0; i < 50; i++)
 		sley_yield();
-	REQUIRE(state_of(owner) == SLEY_TASK_WAITING && load(&ended, relaxed) == 0);
-	REQUIRE(sley_group_done(&gate) == 0);
+	REQUIRE(state_of(owner) == SLEY_TASK_WAITING && load(&children.ended, relaxed) == 0);
+	REQUIRE(sley_group_done(&children.gate) == 0);
 	REQUIRE(sley_join(owner, SOON) == 0);
-	REQUIRE(load(&ended, relaxed) == 3);
+	REQUIRE(load(&children.ended, relaxed) == 3);
 	return 0;
 }
 
@@ -340,7 +273,7 @@ static int tree(void *depth)
 	for (int i = 0; i < 3; i++)
 		REQUIRE(sley_scope_spawn(scope, tree, (void *)((uintptr_t)depth - 1)) > 0);
 	int error = sley_scope_close(scope, SLEY_NEVER);
-	fetch_add(&ended, 1, relaxed);
+	fetch_add(&children.ended, 1, relaxed);
 	return error;
 }
 
@@ -351,7 +284,7 @@ static int main_tree(void *arg)
 	await_started(81);
 	REQUIRE(sley_scope_cancel(scope) == 0);
 	REQUIRE(sley_scope_close(scope, SOON) == -ECANCELED);
-	REQUIRE(load(&ended, relaxed) == 81 + 27 + 9 + 3 + 1);
+	REQUIRE(load(&children.ended, relaxed) == 81 + 27 + 9 + 3 + 1);
 	return 0;
 }
 
@@ -361,113 +294,12 @@ TEST(tree)
 	run_fresh(main_tree);
 }
 
-/* ---- deadlines ---- */
-
-static int main_wait_deadline(void *arg)
-{
-	struct sley_scope *scope = open_scope(NULL);
-	spawn_some(scope, waits, 10);
-	await_started(10);
-	REQUIRE(sley_scope_wait(scope, sley_in(SLEY_MS(1))) == -ETIMEDOUT);
-	REQUIRE(load(&ended, relaxed) == 10);
-	REQUIRE(sley_scope_spawn(scope, works, NULL) == -ECANCELED);
-	REQUIRE(sley_scope_close(scope, 0) == -ETIMEDOUT);
-	scope = open_scope(NULL);
-	spawn_some(scope, waits, 10);
-	REQUIRE(sley_scope_close(scope, 0) == -ETIMEDOUT); /* at once */
-	REQUIRE(load(&ended, relaxed) == 20);
-	return 0;
-}
-
-/* A wait whose time is over cancels the children, and is still for all of them. */
-TEST(wait_deadline)
-{
-	run_fresh(main_wait_deadline);
-}
-
-static sley_time inner_deadline;
-
-/* Once the time is over, the owner's wait is, too, and the children are cancelled. */
-static bool is_over(int error)
-{
-	return error == -ETIMEDOUT || error == -ECANCELED;
-}
-
-static int inherits(void *arg)
-{
-	struct sley_scope_options later = { .size = sizeof(later), .deadline = sley_in(SLEY_SEC(3600)) };
-	struct sley_scope *scope = open_scope(&later);
-	char item;
-	REQUIRE(sley_deadline() == inner_deadline);
-	REQUIRE(is_over(sley_chan_recv(never, &item, SLEY_NEVER)));
-	REQUIRE(sley_now() >= inner_deadline);
-	REQUIRE(is_over(sley_sleep(SLEY_NEVER)));
-	sley_scope_spawn(scope, waits, NULL); /* for this one, too, if it is started at all */
-	REQUIRE(is_over(sley_scope_wait(scope, SLEY_NEVER)));
-	REQUIRE(sley_cancel_mask(1) == 0);
-	REQUIRE(sley_chan_recv(never, &item, sley_in(SLEY_MS(1))) == -ETIMEDOUT);
-	REQUIRE(sley_sleep(sley_in(SLEY_MS(1))) == 0); /* masked: not the inherited one */
-	REQUIRE(sley_cancel_mask(0) == 1);
-	REQUIRE(is_over(sley_scope_close(scope, SLEY_NEVER)));
-	return -ETIMEDOUT;
-}
-
-static int has_own(void *arg)
-{
-	struct sley_scope_options sooner = { .size = sizeof(sooner), .deadline = sley_in(SLEY_MS(2)) };
-	struct sley_scope *scope = open_scope(&sooner);
-	REQUIRE(sley_deadline() != sooner.deadline); /* it is the children's */
-	inner_deadline = sooner.deadline;
-	REQUIRE(sley_scope_spawn(scope, inherits, NULL) > 0);
-	REQUIRE(sley_scope_close(scope, SLEY_NEVER) == -ETIMEDOUT);
-	return 0;
-}
-
-static int main_inherited(void *arg)
-{
-	struct sley_scope_options options = { .size = sizeof(options), .deadline = SOON };
-	struct sley_scope *scope = open_scope(&options);
-	REQUIRE(sley_deadline() == SLEY_NEVER);
-	REQUIRE(sley_scope_spawn(scope, has_own, NULL) > 0);
-	REQUIRE(sley_scope_close(scope, SLEY_NEVER) == 0);
-	return 0;
-}
-
-/* The earlier of the scope's deadline and the one above ends every wait of a child, and bounds the scopes below. */
-TEST(inherited)
-{
-	run_fresh(main_inherited);
-	assert_true(sley_deadline() == SLEY_NEVER);
-}
-
-static int sleep_error;
-
-static int sleeps(void *arg)
-{
-	store(&sleep_error, sley_sleep(SLEY_NEVER), release);
-	return 0;
-}
-
-/* A sleep that the inherited deadline cuts short says so. */
-TASK_TEST(sleep, 1, 2, 4)
-{
-	struct sley_scope_options options = { .size = sizeof(options), .deadline = sley_in(SLEY_MS(2)) };
-	struct sley_scope *scope = open_scope(&options);
-	sleep_error = 1;
-	REQUIRE(sley_scope_spawn(scope, sleeps, NULL) > 0);
-	while (load(&sleep_error, acquire) == 1) /* nobody cancels it: its own deadline alone ends the sleep */
-		sley_yield();
-	REQUIRE(sleep_error == -ETIMEDOUT && sley_now() >= options.deadline);
-	int error = sley_scope_close(scope, SLEY_NEVER);
-	REQUIRE(error == 0 || is_over(error)); /* the child may be on its last steps, after the deadline */
-}
-
 /* ---- left open ---- */
 
 static void note_cleanup(void *expected)
 {
-	REQUIRE(load(&ended, relaxed) == (uintptr_t)expected);
-	fetch_add(&started, 1000, relaxed);
+	REQUIRE(load(&children.ended, relaxed) == (uintptr_t)expected);
+	fetch_add(&children.started, 1000, relaxed);
 }
 
 static void leaves_open(void *arg)
@@ -492,13 +324,13 @@ static int main_left_open(void *arg)
 {
 	sley_task owner = sley_spawn(leaves_open, NULL);
 	REQUIRE(sley_join(owner, SOON) == 0);
-	REQUIRE(load(&ended, relaxed) == 6 && load(&started, relaxed) == 3006);
-	ended = started = 0;
+	REQUIRE(load(&children.ended, relaxed) == 6 && load(&children.started, relaxed) == 3006);
+	children.ended = children.started = 0;
 	struct sley_scope *scope = open_scope(NULL);
 	REQUIRE(sley_scope_spawn(scope, child_leaves_open, NULL) > 0);
 	REQUIRE(sley_scope_close(scope, SOON) == 0);
-	REQUIRE(load(&ended, relaxed) == 6 && load(&started, relaxed) == 3006);
-	ended = started = 0;
+	REQUIRE(load(&children.ended, relaxed) == 6 && load(&children.started, relaxed) == 3006);
+	children.ended = children.started = 0;
 	leaves_open(NULL); /* and the main task's */
 	return 0;
 }
@@ -507,8 +339,8 @@ static int main_left_open(void *arg)
 TEST(left_open)
 {
 	run_fresh(main_left_open);
-	assert_int_equal(ended, 6);
-	assert_int_equal(started, 3006);
+	assert_int_equal(children.ended, 6);
+	assert_int_equal(children.started, 3006);
 }
 
 static int main_order(void *arg)
@@ -587,9 +419,9 @@ static int main_refused(void *arg)
 TEST(refused)
 {
 	struct sley_scope *scope;
-	assert_int_equal(sley_chan_new(&never, 1, 0), 0);
+	assert_int_equal(sley_chan_new(&children.never, 1, 0), 0);
 	run(main_refused, 2);
-	assert_int_equal(sley_chan_free(never), 0);
+	assert_int_equal(sley_chan_free(children.never), 0);
 	assert_int_equal(sley_scope_open(&scope, NULL), -EDEADLK);
 	assert_int_equal(sley_scope_wait(NULL, 0), -EDEADLK);
 	assert_int_equal(sley_scope_close(NULL, 0), -EDEADLK);
