@@ -12,20 +12,20 @@
  *         +8  x30                  where context_switch was called, or context_entry; signed, with sp + 160
  *   sp -> +0  x29                  frame pointer: the chain ends at context_entry, where it is 0
  *
- * Return addresses are signed where the processor can (elsewhere the instructions do nothing): the modifier is the stack
- * pointer, and the bytes of a stack always come back to their addresses. The key is the process's, so any thread may
- * resume a context.
+ * Return addresses are signed if the processor can (the instructions are no-ops otherwise). The modifier is the stack
+ * pointer, and the bytes of a stack always come back to their addresses. The key belongs to the process, so any thread
+ * may resume a context.
  *
- * The target is returned to, not jumped to as on x86-64: with branch targets enforced (BTI) only a return may land
- * behind a call. CFI is complete, so debuggers and unwinders walk a parked stack through this function like through any
- * call.
+ * The switch returns to the target, and does not jump to it as on x86-64: with branch targets enforced (BTI), only a
+ * return may land behind a call. CFI is complete, so debuggers and unwinders walk a parked stack through this function
+ * as through any call.
  */
 #if defined(__aarch64__) && !defined(SLEY_CONTEXT_UCONTEXT)
 
 #define FRAME 160
-/* By number, so that every assembler takes them. */
+/* By number, because not every assembler knows the names. */
 #define BTI_C     hint #34
-#define PACIASP   hint #25 /* a landing pad too, as BTI_C */
+#define PACIASP   hint #25 /* a landing pad, like BTI_C */
 #define AUTIASP   hint #29
 #define PACIA1716 hint #8
 
@@ -112,7 +112,7 @@ context_switch:
 	.cfi_endproc
 	.size	context_switch, . - context_switch
 
-/* First code of a new context: x19 is its entry function. The end of every call chain: it has no caller. */
+/* First code of a new context: x19 is its entry function. It has no caller: every call chain ends here. */
 	.globl	context_entry
 	.hidden	context_entry
 	.type	context_entry, %function
@@ -131,7 +131,8 @@ context_entry:
 
 /*
  * void context_make(struct context *context [x0], void *low [x1], void *top [x2], void (*entry)(void) [x3])
- * At context_entry sp == top, 16-byte aligned, as it must be at all times.
+ *
+ * At context_entry sp == top, 16-byte aligned, as required at all times.
  */
 	.globl	context_make
 	.hidden	context_make

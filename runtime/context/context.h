@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /*
- * Contexts: a stack that is not running is one pointer, its lowest live address. What must be kept to go on
- * (callee-saved registers and the return address) lies on the stack itself, so copying [sp, top) moves a whole context.
+ * Contexts. The context of a stack that is not running is one pointer, the stack's lowest live address. The state to
+ * resume (callee-saved registers and the return address) lies on the stack itself, so copying [sp, top) moves a whole
+ * context.
  *
- * The floating-point control words are left alone: see control.h. The signal mask is the thread's.
+ * context_switch() does not touch the floating-point control words: see control.h. The signal mask belongs to the
+ * thread.
  *
  * Backends: x86_64.S, aarch64.S, and ucontext.c over glibc's (make CONTEXT=ucontext, and every other machine).
  */
@@ -20,14 +22,14 @@ struct context {
 };
 
 /*
- * Saves the running context into *from and runs *to. Returns when somebody switches back to *from, perhaps on another
- * thread. `from` must not lie on the stack that is left if that can be copied out meanwhile.
+ * Saves the running context into *from and runs *to. Returns when a thread, perhaps another one, switches back to
+ * *from. If the stack of the running context can be copied out meanwhile, `from` must not lie on it.
  */
 void context_switch(struct context *from, struct context *to);
 
 /*
  * Prepares a context that calls entry() on the stack that ends at `top` (16-byte aligned); `low` is the stack's lowest
- * address. entry must not return. The stack bytes are written: it must be mapped, and nobody else's.
+ * address. entry() must not return. The stack must be mapped and unused, because this writes to it.
  */
 void context_make(struct context *context, void *low, void *top, void (*entry)(void));
 

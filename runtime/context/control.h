@@ -1,25 +1,24 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /*
- * The floating-point control words: how to round, what to do with denormals, which exceptions trap. They are
- * callee-saved, so they belong to a context. The flags of exceptions that have occurred are not: every call may change
- * them.
+ * The floating-point control words: rounding mode, treatment of denormals, exceptions that trap. They are callee-saved,
+ * so they belong to a context. The flags of exceptions that have occurred do not: every call may change them.
  *
- * They are looked at once in a turn of a task, as it leaves its stack; the worker, which comes next, is known to have
- * its own. Rejected: keeping them in each context_switch(). To read MXCSR takes 4 ns on an AMD EPYC, as much as the rest
- * of the switch.
+ * The control words are read once per turn of a task, when it leaves its stack. The worker, which runs next, always has
+ * its own values. Rejected: saving them in each context_switch(). Reading MXCSR takes 4 ns on an AMD EPYC, as much as
+ * the rest of the switch.
  */
 #ifndef CONTEXT_CONTROL_H
 #define CONTEXT_CONTROL_H
 
 #include <stdint.h>
 
-/* CONTROL_NONE is what control_get() never returns. */
+/* control_get() never returns CONTROL_NONE. */
 #if defined(__x86_64__)
 
 #define MXCSR_FLAGS  0x3fu
 #define X87_MASKED   0x3fu /* no exception traps */
-#define CONTROL_NONE 1u    /* a flag */
+#define CONTROL_NONE 1u    /* one of the flags that control_get() clears */
 
 /* MXCSR without its flags in the lower half, the control word of the x87 in the upper one. */
 static inline uint32_t control_get(void)
@@ -32,8 +31,8 @@ static inline uint32_t control_get(void)
 }
 
 /*
- * The x87 traps on flags that are there already, which are another's: so they go before an exception is unmasked. SSE
- * traps on new ones alone.
+ * The x87 traps on flags that are already set, and another task may have set these. So they are cleared before an
+ * exception is unmasked. SSE traps on new exceptions only.
  */
 static inline void control_set(uint32_t control)
 {

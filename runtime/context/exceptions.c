@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /*
- * The library links libc alone, so the C++ library is there or it is not: the reference is weak. It stays empty where
- * the program itself has no C++ but a library that it has loaded, so that is asked for, too. In a program that is linked
- * statically there is nothing to ask, and the weak references to the loader are empty themselves.
+ * The library links only libc, so the C++ library may be absent: the reference is weak. The reference stays empty if
+ * the program itself has no C++ but has loaded a library that does. So the loader is asked, too. In a statically linked
+ * program there is no loader to ask, and the weak references to the loader are empty themselves.
  */
 #include "context/exceptions.h"
 
@@ -18,8 +18,8 @@ extern __typeof__(dlsym) dlsym WEAK;
 static __typeof__(__cxa_get_globals) *get; /* constant during a run; null: no C++ library */
 
 /*
- * In a library that may be loaded but not be visible to all. It is never let go again: `get` is its code. dlopen() itself
- * is looked up, because the linker warns of it in static programs.
+ * Searches libraries that are loaded but not visible to all. The library is never closed again, because `get` is its
+ * code. dlopen() itself is looked up, because the linker warns of it in static programs.
  */
 static void *find_hidden(void)
 {

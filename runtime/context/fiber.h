@@ -1,20 +1,20 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /*
- * Switching contexts with the sanitizers told: a fiber is a context plus what they keep for it.
+ * Switching contexts and informing the sanitizers. A fiber is the state that a sanitizer keeps for a context.
  *
- * AddressSanitizer keeps a stack's bounds, which are the slot's, and its fake stack, whose handle waits on the stack
- * itself, as errno does. Whether it is there is known at run time: see base/sanitizer.h.
+ * AddressSanitizer keeps a stack's bounds, which are the slot's, and its fake stack. The handle of the fake stack is
+ * saved on the stack itself, as errno is. Its presence is known at run time: see base/sanitizer.h.
  *
- * ThreadSanitizer is told by a library that is built with it alone. Its own fibres carry happens-before along the
- * switch, as the thread's program order does. They are kept and used again: clang's takes 7 us to make one, and gcc
- * 12's dies when there are 8,128 at once. So one task of a fibre happens before the next: it did already, as both pass
- * through the table's locks or one worker's hands.
+ * ThreadSanitizer is informed only by a library that is built with it. Its fibres carry happens-before along the
+ * switch, as the thread's program order does. The fibres are kept and reused: creating one takes 7 us with clang, and
+ * gcc 12's crashes with 8,128 fibres at once. By the reuse, one task of a fibre happens before the next. That adds no
+ * order: both tasks pass through the table's locks, or run on one worker.
  *
- * Memcheck (make VALGRIND=1) takes a stack pointer that moves into another registered stack for a switch; the stack's
- * part of what it must know is in stack/copy.h.
+ * Memcheck (make VALGRIND=1) takes a stack pointer that moves into another registered stack for a switch. Its other
+ * information about stacks is given in stack/copy.h.
  *
- * All of it is inlined, also without optimisation: a function of its own would enter on one fibre and return on
+ * All functions are inlined, also without optimisation: a function of its own would enter on one fibre and return on
  * another.
  */
 #ifndef CONTEXT_FIBER_H
@@ -25,7 +25,7 @@
 
 #ifdef SLEY_TSAN
 #include <sanitizer/tsan_interface.h>
-/* What the compiler calls at the end of each function. Under a name that gcc does not know otherwise. */
+/* The compiler calls this at the end of each function. The C name is one that gcc does not know as a builtin. */
 void fiber_tsan_func_exit(void) __asm__("__tsan_func_exit");
 #endif
 
@@ -50,7 +50,7 @@ struct fiber_bounds {
 	size_t size;
 };
 
-/* The calling thread's own stack. */
+/* Initialises the fiber of the calling thread's own stack. */
 FIBER_INLINE void fiber_init_thread(struct fiber *fiber)
 {
 	(void)fiber;
@@ -59,7 +59,7 @@ FIBER_INLINE void fiber_init_thread(struct fiber *fiber)
 #endif
 }
 
-/* The context of a fiber is new. What it had before is over. */
+/* The context of the fiber is new; its previous context has ended. */
 FIBER_INLINE void fiber_init(struct fiber *fiber, void *low, void *top)
 {
 	(void)fiber, (void)low, (void)top;
@@ -73,7 +73,7 @@ FIBER_INLINE void fiber_init(struct fiber *fiber, void *low, void *top)
 #endif
 }
 
-/* Its memory goes away. */
+/* Releases the fiber before its memory is freed. */
 FIBER_INLINE void fiber_fini(struct fiber *fiber)
 {
 	(void)fiber;
@@ -85,8 +85,8 @@ FIBER_INLINE void fiber_fini(struct fiber *fiber)
 }
 
 /*
- * The running context never returns from its last `frames` functions, the caller's included. ThreadSanitizer counts
- * frames in and out, and has room for 65,536.
+ * The running context never returns from its innermost `frames` functions, the caller included. ThreadSanitizer counts
+ * entries and exits of functions, and has room for 65,536 frames.
  */
 FIBER_INLINE void fiber_abandon_frames(unsigned frames)
 {
@@ -97,7 +97,7 @@ FIBER_INLINE void fiber_abandon_frames(unsigned frames)
 #endif
 }
 
-/* Just before context_switch(). */
+/* Called just before context_switch(). */
 FIBER_INLINE void fiber_leave(struct fiber *to)
 {
 	(void)to;
@@ -107,9 +107,11 @@ FIBER_INLINE void fiber_leave(struct fiber *to)
 }
 
 /*
- * With AddressSanitizer in the process, just before context_switch() to another stack, and the first thing on it. `fake`
- * is what it keeps for the stack that is left, and gets back there; null: that never runs again, or never has. `from`
- * becomes where the stack that was left lies, which is how a thread's own is learnt; null: that is known.
+ * For a process with AddressSanitizer: fiber_tell_leave() is called just before context_switch() to another stack, and
+ * fiber_tell_enter() first on that stack. *fake saves the fake stack of the stack that is left; its fiber_tell_enter()
+ * gets it back. A null `fake` means, on leaving, that the stack never runs again, and on entering, that it runs for the
+ * first time. *from receives the bounds of the stack that was left, which is how a thread learns its own; null if these
+ * are known.
  */
 FIBER_INLINE void fiber_tell_leave(void **fake, const void *low, size_t size)
 {

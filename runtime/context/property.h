@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /*
- * For the end of each assembly file, also of one that is empty on this machine. It says that all of the file may run with
- * branch targets enforced (IBT, BTI) and return addresses signed (PAC): a program has these only if each of its objects
- * says so. It does not say the same of shadow stacks (SHSTK, GCS): none is switched together with the stack.
+ * Included at the end of each assembly file, also of a file that is empty on this machine. It states that all code of
+ * the file may run with branch targets enforced (IBT, BTI) and return addresses signed (PAC). A program has these
+ * features only if each of its objects states so. Shadow stacks (SHSTK, GCS) are not stated: context_switch() does not
+ * switch the shadow stack.
  */
 /* clang-format off */
 #if defined(__x86_64__)

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /*
- * Contexts over glibc's ucontext: the portable backend, and a second opinion on the assembly in the tests. Two system
- * calls for the signal mask make it slow, and that mask and the floating-point control words are the context's here.
+ * Contexts over glibc's ucontext: the portable backend, and a reference for the assembly in the tests. Two system calls
+ * for the signal mask make it slow. The signal mask and the floating-point control words belong to the context here.
  *
- * The ucontext_t of a stack that is not running lies on that stack, so that it is copied with it; it points into itself
- * (fpregs), which is right again when the bytes are back at their addresses.
+ * The ucontext_t of a stack that is not running lies on that stack, so that it is copied with it. It points into itself
+ * (fpregs); the pointer is valid again when the bytes are back at their addresses.
  */
 #include "context/context.h"
 
@@ -16,11 +16,11 @@
 #include <ucontext.h>
 
 /*
- * Below `here` lies only what the compiler put into the frame of context_switch; swapcontext has no frame of its own.
- * That is far less than this. How much it is the compiler does not say: tests/unit/context/context.c clobbers all below sp
- * between switches, in each of the builds.
+ * Below `here` lies only the compiler's part of the frame of context_switch(); swapcontext() has no frame of its own.
+ * That part is far smaller than FRAME_SLACK. The compiler does not tell its size, so tests/unit/context/context.c
+ * clobbers all bytes below sp between switches, in each of the builds.
  */
-enum { FRAME_SLACK = 512 }; /* no macro: tools/gdb finds it in the debug information */
+enum { FRAME_SLACK = 512 }; /* an enum, not a macro: tools/gdb finds it in the debug information */
 
 static void *low_end(ucontext_t *here)
 {
@@ -39,7 +39,10 @@ NOINLINE void context_switch(struct context *from, struct context *to)
 	swapcontext(&here, ucontext_of(to));
 }
 
-/* What follows frame pointers must not go on into the frames of the maker, which getcontext() saw. */
+/*
+ * Ends the chain of frame pointers: getcontext() saved the caller's frame pointer, and a walk must not go on into its
+ * frames.
+ */
 static void end_frame_chain(ucontext_t *first)
 {
 #if defined(__x86_64__)
@@ -52,8 +55,8 @@ static void end_frame_chain(ucontext_t *first)
 }
 
 /*
- * The end of every call chain: it says so. glibc's own is not recognised by gdb, which looks up the instruction before a
- * return address, and there is none before its first one.
+ * Marks the end of every call chain. gdb does not recognise glibc's own mark: it looks up the instruction before a
+ * return address, and there is none before the first instruction of a function.
  */
 NOINLINE NORETURN static void context_entry(void (*entry)(void))
 {
@@ -68,7 +71,7 @@ NOINLINE NORETURN static void context_entry(void (*entry)(void))
 
 void context_make(struct context *context, void *low, void *top, void (*entry)(void))
 {
-	/* the record at the top, the stack proper below it: [low, sp) is free for setcontext to run on */
+	/* the ucontext_t at the top, the stack proper below it: setcontext() may run on [low, sp) */
 	uintptr_t place = ((uintptr_t)top - sizeof(ucontext_t)) & ~(uintptr_t)63;
 	ucontext_t *first = (ucontext_t *)place;
 	getcontext(first);

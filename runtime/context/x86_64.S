@@ -11,9 +11,9 @@
  *         +8  r14
  *   sp -> +0  r15
  *
- * The target is jumped to, not returned to: the return-address predictor would be wrong every time. What lies behind a
- * call is no marked target of indirect branches, so the jump is a `notrack` one. CFI is complete, so debuggers and
- * unwinders walk a parked stack through this function like through any call.
+ * The switch jumps to the target, and does not return to it: the return-address predictor would be wrong every time.
+ * The code behind a call is not marked as a target of indirect branches, so the jump is a `notrack` one. CFI is
+ * complete, so debuggers and unwinders walk a parked stack through this function as through any call.
  */
 #if defined(__x86_64__) && !defined(SLEY_CONTEXT_UCONTEXT)
 
@@ -72,7 +72,7 @@ context_switch:
 	.cfi_endproc
 	.size	context_switch, . - context_switch
 
-/* First code of a new context: rbx is its entry function. The end of every call chain: it has no caller. */
+/* First code of a new context: rbx is its entry function. It has no caller: every call chain ends here. */
 	.globl	context_entry
 	.hidden	context_entry
 	.type	context_entry, @function
@@ -90,7 +90,8 @@ context_entry:
 
 /*
  * void context_make(struct context *context [rdi], void *low [rsi], void *top [rdx], void (*entry)(void) [rcx])
- * At context_entry rsp == top, 16-byte aligned, as the ABI wants it before a call.
+ *
+ * At context_entry rsp == top, 16-byte aligned, as the ABI requires before a call.
  */
 	.globl	context_make
 	.hidden	context_make

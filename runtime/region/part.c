@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /*
- * F_SEAL_FUTURE_WRITE, which keeps others from writing to the records, also keeps us from punching holes: fallocate(2)
- * and MADV_REMOVE answer EPERM. MADV_DONTNEED takes pages out of the mapping only, and they stay allocated. So memory
- * comes back with the last reference to a memfd: a part is mapped anew from another one, at the same address.
+ * F_SEAL_FUTURE_WRITE keeps other processes from writing to the records. It also keeps this process from punching
+ * holes: fallocate(2) and MADV_REMOVE answer EPERM. MADV_DONTNEED only takes pages out of the mapping, and they stay
+ * allocated. So memory is freed only with the last reference to a memfd. To free a part's memory, the part is mapped
+ * anew from another memfd, at the same address.
  *
- * A reader that has the old one open finds zeroes or what its last tasks left; their bits in `live` are clear. It looks
- * at `parts` whenever it reads the header, and opens the new one. A service that closes descriptors that are not its
- * own may have ours: so it is looked at before it is closed.
+ * A reader that has the old memfd open finds zeroes, or the last contents of the records; the records' bits in `live`
+ * are clear. The reader checks `parts` whenever it reads the header, and opens the new memfd. A service may close
+ * descriptors that are not its own, and reuse their numbers: so part_close() checks that the descriptor still is the
+ * part's memfd.
  *
- * Rejected: the records in a memfd without that seal. Another process of the same user, who may not trace this one
- * (Yama), could map it writable and show tools what is not so. And a memfd for each 64 KiB of records, as for the
- * entries' slabs: a million tasks would take a thousand descriptors, instead of five.
+ * Rejected: the records in a memfd without that seal. A process of the same user that may not trace this one (Yama)
+ * could map such a memfd writable, and show false records to tools. Rejected, too: a memfd for each 64 KiB of records,
+ * as for the entries' slabs. A million tasks would take a thousand descriptors instead of five.
  */
 #include "region/part.h"
 
@@ -22,7 +24,7 @@
 
 #include "base/arena.h"
 
-#define BITE ((size_t)2 << 20) /* of pages that leave the mapping at once, while other threads wait for page faults */
+#define BITE ((size_t)2 << 20) /* bytes that leave the mapping at once, while page faults of other threads wait */
 
 static struct part parts[SLEY_REGION_PARTS + 1];
 
@@ -36,7 +38,7 @@ static size_t part_size(unsigned part)
 	return ROUND_UP((part_end(part) - part_begin(part)) * sizeof(struct sley_region_task), PAGE);
 }
 
-/* Maps it there, and tells readers. 0 or a negative errno value. */
+/* Maps the memfd at the part's address, and publishes it to readers. 0 or a negative errno value. */
 static int part_place(unsigned part, int fd)
 {
 	struct stat status;
@@ -53,7 +55,7 @@ static int part_place(unsigned part, int fd)
 	parts[part].device = status.st_dev;
 	parts[part].inode = status.st_ino;
 	uint64_t word = (uint64_t)++parts[part].opened << 32 | ((unsigned)fd + 1);
-	store(&region.header->parts[part - 1], word, release); /* pairs with a reader's look at the header */
+	store(&region.header->parts[part - 1], word, release); /* pairs with a reader's load of the header */
 	return 0;
 }
 

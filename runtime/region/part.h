@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
-/* The parts of the task records, and the memfds that they are in: see SLEY_REGION_PARTS. One thread at a time. */
+/*
+ * The parts of the task records, and their memfds: see SLEY_REGION_PARTS. These functions run on one thread at a time.
+ */
 #ifndef REGION_PART_H
 #define REGION_PART_H
 
@@ -8,15 +10,15 @@
 
 #include "region/region.h"
 
-/* The memfd that a part is in. */
+/* The memfd of a part. */
 struct part {
-	int fd; /* valid if it was opened */
+	int fd; /* valid if opened > 0 */
 	dev_t device;
 	ino_t inode;
-	uint32_t opened; /* how often one was */
+	uint32_t opened; /* how many memfds the part has had */
 };
 
-/* The first record of a part; that of the part behind the last one is none. */
+/* The first record of a part. For the part behind the last one: no valid record. */
 static inline uint32_t part_begin(unsigned part)
 {
 	return part == 0 ? 0 : SLEY_REGION_PART_RECORDS << (part - 1);
@@ -28,16 +30,23 @@ static inline uint32_t part_end(unsigned part)
 	return (uint32_t)MIN(end, region.max_tasks);
 }
 
-/* Before any record of part 1 or up is used: it gets a memfd. If none is to be had its records are in the region. */
+/*
+ * Called before any record of part 1 or up is used: gives the part a memfd. If that fails, the part's records stay in
+ * the region's memfd.
+ */
 void part_open(unsigned part);
 
 /*
- * Gives the memory of its records back, of which nobody uses any, before this call is over. False: not now. Afterwards
- * they are zero, and out of core dumps, and *old is to be closed.
+ * Gives the memory of the part's records back. No record may be in use until this call is over. Returns false if it
+ * cannot do so now. Afterwards the records are zero and excluded from core dumps, and the caller passes *old to
+ * part_close().
  */
 bool part_renew(unsigned part, struct part *old);
 
-/* Closes what it was before it was renewed: without a lock, as that takes a millisecond for every 6 MiB. */
+/*
+ * Closes the memfd that the part had before part_renew(). Called without a lock, because closing takes a millisecond
+ * for every 6 MiB.
+ */
 void part_close(const struct part *old);
 
 #endif

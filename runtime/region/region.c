@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /*
- * Making the two memfds. The order is what makes the region safe to share: size, map, fill in the constant part of the
- * header, seal, and only then store the magic. After F_SEAL_FUTURE_WRITE nobody can get a second writable mapping, not
- * even through /proc/PID/fd, and the first one is ours.
+ * Making the two memfds. The order makes the region safe to share: size, map, fill in the constant part of the header,
+ * seal, and only then store the magic. After F_SEAL_FUTURE_WRITE no process can get a second writable mapping, not even
+ * through /proc/PID/fd. The first mapping is ours and stays writable.
  *
- * Where no memfd is to be had the same memory is private to the process: everything works but what other processes do.
+ * If no memfd can be made, the same memory is private to the process: everything works except for other processes' view
+ * of it.
  */
 #include "region/region.h"
 
@@ -54,7 +55,7 @@ static void lay_out(struct sley_region_header *header, uint32_t max_tasks)
 	header->size = end;
 }
 
-/* A memfd counts as a file, and ftruncate(2) past the limit raises SIGXFSZ. */
+/* The file size limit applies to a memfd: ftruncate(2) beyond it raises SIGXFSZ. */
 static bool exceeds_limit(uint64_t size)
 {
 	struct rlimit limit;
@@ -94,7 +95,7 @@ static int memfd_map(const char *name, uint64_t size, int *fd, void **address)
 	return 0;
 }
 
-/* The same, or private memory and -1 for *fd. */
+/* Maps a memfd like memfd_map(), or private memory with *fd == -1. */
 static int memory_map(const char *name, uint64_t size, int *fd, void **address)
 {
 	static bool told;
@@ -147,7 +148,7 @@ static void publish(struct sley_region_header *header, int fd)
 	};
 	snprintf(region.sites[0].file, sizeof(region.sites[0].file), "(more than %d spawn sites)", SLEY_REGION_SITES);
 	memfd_seal(fd);
-	store(&header->magic, SLEY_REGION_MAGIC, release); /* last: whoever sees it sees the rest */
+	store(&header->magic, SLEY_REGION_MAGIC, release); /* last: a reader that sees the magic sees the rest */
 }
 
 int region_open(uint32_t max_tasks)
@@ -166,7 +167,7 @@ int region_open(uint32_t max_tasks)
 			*(struct sley_region_header *)address = plan;
 			publish(address, fd);
 			memory_dump(region.tasks, plan.size - plan.tasks.offset,
-				    false); /* until populated: task/task.c */
+				    false); /* excluded until populated: see task/task.c */
 		}
 	}
 	errno = saved;
@@ -193,7 +194,7 @@ void region_end(void)
 
 void region_control(int64_t now)
 {
-	/* foreign input: each word is read once and clamped */
+	/* foreign input: each word is loaded once, and clamped */
 	int64_t lease = load(&control->lease_ns, relaxed);
 	unsigned level = load(&control->level, relaxed);
 	if (lease <= now || lease - now > SLEY_LEASE_MAX_NS)

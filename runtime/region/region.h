@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /*
- * The runtime's side of the introspection region (include/sley/introspect.h): made once per process and kept, over all
- * its runs, so that site numbers and a reader's mapping stay good. Everything here is only ever stored to.
+ * The runtime's side of the introspection region (include/sley/introspect.h). It is made once per process and kept over
+ * all runs, so that site numbers and a reader's mapping stay valid. Only this process can write to the region. The
+ * runtime reads back its own values where this saves a copy: maxima (run/depth.c), the caller of a wait (`wait_pc`),
+ * and for diagnostics (watch/stuck.c follows `stack_top`).
  */
 #ifndef REGION_REGION_H
 #define REGION_REGION_H
@@ -24,11 +26,11 @@ struct region {
 	struct sley_region_site *sites;
 	struct sley_region_task *tasks;
 	uint32_t max_tasks;
-	bool shared;    /* in a memfd; else in private memory */
+	bool shared;    /* in a memfd; false: in private memory */
 	unsigned level; /* atomic; enum sley_level, written by the watchdog */
 };
 
-/* One for the process. The pointers are constant once sley_run() has made it. */
+/* The process's region. The pointers are constant once sley_run() has made it. */
 extern HIDDEN struct region region;
 
 #define COUNTER_STRIDE ((size_t)ROUND_UP(SLEY_COUNTER_COUNT * sizeof(uint64_t), CACHE_LINE))
@@ -36,14 +38,17 @@ extern HIDDEN struct region region;
 /* Makes the region for up to max_tasks tasks, unless the process has it already. 0 or a negative errno value. */
 int region_open(uint32_t max_tasks);
 
-/* Begins a run: name and the place of the stacks; phase RUNNING. region_end() undoes it. */
+/* Begins a run: stores the name and the place of the stacks, and sets the phase RUNNING. region_end() undoes it. */
 void region_begin(const char *name, uintptr_t stacks_begin, uintptr_t stacks_end, size_t stack_size, unsigned slots);
 void region_end(void);
 
-/* The control word, clamped: sets region.level. By the watchdog, at `now`. */
+/* Reads the control word, clamps it and sets region.level. Called by the watchdog, at `now`. */
 void region_control(int64_t now);
 
-/* A memfd of `size` bytes, not sealed yet, or a negative errno value; sealed as all but the control word. */
+/*
+ * memfd_open() returns a memfd of `size` bytes, or a negative errno value. memfd_seal() adds the seals of all memfds
+ * but the control word's.
+ */
 int memfd_open(const char *name, uint64_t size);
 void memfd_seal(int fd);
 
@@ -62,19 +67,22 @@ static inline int region_times(void)
 	return unlikely(load(&region.level, relaxed) >= SLEY_LEVEL_TIMES);
 }
 
-/* A row of counters: that of worker i is i + 1. Row 0 is shared by all other threads: atomic adds. */
+/* A row of counters. Worker i has row i + 1. All other threads share row 0, with atomic adds. */
 static inline uint64_t *region_counters(unsigned row)
 {
 	return (uint64_t *)(void *)((char *)region.counters + row * COUNTER_STRIDE);
 }
 
-/* The largest image that a task of each site has had: what a newcomer of the site is expected to need. Atomic. */
+/*
+ * For each site, the largest image that a task of the site has had. It predicts the image size of the site's next task.
+ * Atomic.
+ */
 extern HIDDEN uint32_t region_site_live[SLEY_REGION_SITES];
 
-/* Marks record `index` as used or not; atomic, as 64 tasks share a word. */
+/* Sets record `index` live; atomic, because 64 tasks share a word. */
 static inline void region_live_set(uint32_t index)
 {
-	fetch_or(&region.live[index / 64], (uint64_t)1 << (index % 64), release); /* after the record is whole */
+	fetch_or(&region.live[index / 64], (uint64_t)1 << (index % 64), release); /* after the record is complete */
 }
 
 static inline bool region_is_live(uint32_t index)
@@ -84,7 +92,7 @@ static inline bool region_is_live(uint32_t index)
 
 static inline void region_live_clear(uint32_t index)
 {
-	/* pairs with acquire loads of the word: who sees the task gone sees what it did */
+	/* pairs with acquire loads of the word: a thread that sees the bit clear sees the task's effects */
 	fetch_and(&region.live[index / 64], ~((uint64_t)1 << (index % 64)), release);
 }
 

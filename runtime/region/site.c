@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
-/* Spawn sites: registered at their first spawn, under a lock, then found by the number in the static of the macro. */
+/*
+ * Spawn sites. A site is registered at its first spawn, under a lock. Later spawns find its number in the macro's
+ * static.
+ */
 #include <string.h>
 
 #include "base/lock.h"
@@ -10,7 +13,7 @@ static struct lock sites_lock; /* serialises registration */
 
 uint32_t region_site_live[SLEY_REGION_SITES];
 
-/* Copies a string; what does not fit is cut at the front, for the end of a path tells more. */
+/* Copies a string. A long string loses its front, because the end of a path tells more. */
 static void copy_tail(char *to, size_t size, const char *from)
 {
 	size_t n = strlen(from ? from : "");
@@ -36,7 +39,7 @@ uint32_t region_site_slow(struct sley_site *site)
 		copy_tail(record->file, sizeof(record->file), site->file);
 		copy_head(record->function, sizeof(record->function), site->function);
 		copy_head(record->entry, sizeof(record->entry), site->entry);
-		store(&region.header->site_count, id + 1, release); /* readers: the record is whole */
+		store(&region.header->site_count, id + 1, release); /* readers: the record is complete */
 		store(&site->id, id, release);                      /* spawners: pairs with region_site() */
 	}
 	lock_drop(&sites_lock);
