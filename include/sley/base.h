@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
-/* Time, and what every other header of sley needs. */
+/* Time, and common declarations of the other headers. */
 #ifndef SLEY_BASE_H
 #define SLEY_BASE_H
 
@@ -17,16 +17,16 @@ typedef int64_t sley_time; /* CLOCK_MONOTONIC, ns */
 #define SLEY_NEVER INT64_MAX
 
 /*
- * n microseconds, milliseconds, seconds, as a duration: n is of any arithmetic type, SLEY_SEC(0.5) is half a second,
- * rounded to the next nanosecond. What does not fit saturates: a duration of INT64_MAX or INT64_MIN. n is evaluated
- * once. With a constant n they are constant expressions, which may initialise a static; an integer one makes an integer
- * constant expression. C99, or C++11.
+ * Durations of n microseconds, milliseconds or seconds. n is of any arithmetic type and is evaluated once.
+ * SLEY_SEC(0.5) is half a second, rounded to the next nanosecond. A value that does not fit saturates at INT64_MAX or
+ * INT64_MIN. With a constant n the macros are constant expressions and may initialise a static; with an integer
+ * constant n they are integer constant expressions. C99, or C++11.
  */
 #define SLEY_US(n)  SLEY_TIME_(n, 1000)
 #define SLEY_MS(n)  SLEY_TIME_(n, 1000000)
 #define SLEY_SEC(n) SLEY_TIME_(n, 1000000000)
 
-/* Private, down to sley_now(); the type holds each 64-bit number of each unit. */
+/* Private, down to sley_now(). The type holds every 64-bit count of every unit. */
 __extension__ typedef __int128 sley_wide_;
 
 #ifdef __cplusplus
@@ -44,7 +44,7 @@ __extension__ typedef __int128 sley_wide_;
 	SLEY_CLAMP_(SLEY_CAST_(long double, n) * (unit) + (SLEY_CAST_(long double, n) < 0 ? -0.5L : 0.5L), long double)
 
 #ifdef __cplusplus
-extern "C++" { /* also where a program includes this as C */
+extern "C++" { /* needed where a program includes this file inside extern "C" */
 template <class number> constexpr sley_time sley_time_(number n, int unit)
 {
 	return static_cast<number>(0.5) > static_cast<number>(0) ? SLEY_REAL_(n, unit) : SLEY_WHOLE_(n, unit);
@@ -64,7 +64,7 @@ static inline sley_time sley_real_(long double n, int unit)
 	(__builtin_types_compatible_p(__typeof__((n) + 0), double) || \
 	 __builtin_types_compatible_p(__typeof__((n) + 0), float) || \
 	 __builtin_types_compatible_p(__typeof__((n) + 0), long double))
-/* of the four the compiler keeps one, before it looks at what is constant */
+/* The compiler keeps one of the four branches, and chooses it before it checks for constants. */
 #define SLEY_TIME_(n, unit) \
 	__builtin_choose_expr(__builtin_constant_p(n), \
 			      __builtin_choose_expr(SLEY_IS_REAL_(n), SLEY_REAL_(n, unit), SLEY_WHOLE_(n, unit)), \
@@ -76,13 +76,13 @@ static inline sley_time sley_real_(long double n, int unit)
 extern "C" {
 #endif
 
-/* The time now. Any thread, signal handlers too, outside of sley_run() too. */
+/* Returns the current time. Callable from any thread and from signal handlers, also outside of sley_run(). */
 SLEY_API sley_time sley_now(void);
 
-/* The time `duration` ns from now; saturates at SLEY_NEVER. As sley_now(). */
+/* Returns the time `duration` ns from now, saturated at SLEY_NEVER. Callable as sley_now(). */
 SLEY_API sley_time sley_in(sley_time duration);
 
-/* The place of a spawn in the source. Static, filled in by the macros below; `id` is the runtime's. */
+/* The place of a spawn in the source. Static, filled in by the macros below. `id` belongs to the runtime. */
 struct sley_site {
 	const char *file;
 	const char *function;

@@ -1,38 +1,39 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /*
- * Futures: a value that will be there later, or the error because of which it never will.
+ * Futures: a value that a task or thread provides later, or the error that replaces it.
  *
- * A future is pending until it is completed, once: resolved with a value, or rejected with a negative errno value. A
- * function that runs as a task completes it (sley_async), or whoever holds the promise (sley_promise_new), or other
- * futures do (then, all, any ...). The value is a block of bytes whose size is fixed when the future is made. It lives
- * off the stack; who awaits it gets a copy.
+ * A future is pending until it is completed, once: resolved with a value, or rejected with a negative errno value. It
+ * is completed by a function that runs as a task (sley_async), by a holder of its promise (sley_promise_new), or by
+ * other futures (then, all, any ...). The value is a block of bytes; its size is fixed when the future is made. The
+ * value lies off the stack, and each awaiting task or thread gets a copy.
  *
- * Ownership. A call that stores a future in `*future` gives the caller a handle on it, to be freed with
- * sley_future_free() when the caller wants to know no more. No call takes a handle over: a future that was given to
- * then(), all(), ... may be freed right afterwards, or awaited, or given to others too. Any number of tasks and threads
- * may await one future; all get the value. Two owners have a handle each (sley_future_ref()). A handle must not be
- * freed while another call that was given it has yet to begin; a call that waits already is safe.
+ * Ownership. A call that stores a future in `*future` gives the caller a handle. The caller frees the handle with
+ * sley_future_free() when it no longer needs the result. No call takes a handle over: a future that was passed to
+ * then(), all(), ... may be freed right afterwards, awaited, or passed to other calls. Any number of tasks and threads
+ * may await one future; all get the value. Two owners need a handle each (sley_future_ref()). A handle must not be
+ * freed before each call that was given it has begun. A call that waits already is safe.
  *
- * Freeing the last handle detaches: the function runs on, and what it returns is thrown away. To stop it, cancel first.
- * Futures made by all, any, race and timeout have no effect of their own: with their last handle they are gone at once.
+ * To free the last handle detaches the future: its function runs on, and the result is dropped. To stop the function,
+ * cancel the future first. Futures made by all, any, race and timeout have no effect of their own: they vanish with
+ * their last handle.
  *
- * Functions and callbacks run as tasks, each started when it can begin, so they may wait; they return 0, having stored
- * the value in `*result`, or the error. Positive values are a mistake and reject with -EINVAL. `result` is off the
- * stack and zeroed. A callback must not be the owner of what `arg` points to: it never runs if its future is cancelled
- * before, or (map, and_then) if the source is rejected, or if no task can be had for it, which rejects its future with
- * -EAGAIN or -ENOMEM. The function of sley_async() always runs. What a function has left to do when it returns (open
- * scopes, cleanups, see sley/local.h) is done before its future is complete.
+ * Functions and callbacks run as tasks, so they may wait. Each is started when its input is ready. They return 0 after
+ * they have stored the value in `*result`, or they return the error. A positive value is a mistake and rejects the
+ * future with -EINVAL. `result` lies off the stack and is zeroed. A callback must not own the memory that `arg` points
+ * to, as it may never run: if its future is cancelled first; if the source is rejected (map, and_then); or if no task
+ * can be had for it, which rejects its future with -EAGAIN or -ENOMEM. The function of sley_async() always runs. When a
+ * function returns, its open scopes and cleanups (see sley/local.h) are finished before its future is complete.
  *
- * The argument is n bytes that are copied, off the stack, aligned for any type, and live until the function returns;
- * `arg` may lie anywhere then. Or, with n == SLEY_BY_POINTER, it is `arg` itself, which must not point into a copying
- * stack (-EFAULT).
+ * The argument is n bytes. They are copied off the stack, aligned for any type, and live until the function returns.
+ * `arg` may lie anywhere then. With n == SLEY_BY_POINTER, the argument is `arg` itself, which must not point into a
+ * copying stack (-EFAULT).
  *
- * When a run is over, its futures stay as they are: those that are complete can still be awaited, and all can be freed.
- * Everything else answers -ENOTCONN, in a later run too. What abandoned tasks held handles on is lost.
+ * When a run is over, its futures stay as they are: complete ones can still be awaited, and all can be freed. Every
+ * other call returns -ENOTCONN, in a later run too. Handles of abandoned tasks are lost.
  *
  * Common errors: -EINVAL: a null future, or sizes that do not match; -ENOMEM; -EOVERFLOW: sizes; -EFAULT; -ENOTCONN.
- * The calls are for any thread but where they say otherwise.
+ * The calls are for any thread unless their comments say otherwise.
  */
 #ifndef SLEY_FUTURE_H
 #define SLEY_FUTURE_H
@@ -50,8 +51,8 @@ struct sley_promise;
 /* ---- functions as futures ---- */
 
 /*
- * Runs int fn(void *arg, void *result) as a task, and stores in `*future` the future of its result of `size` bytes.
- * Never waits. A macro, as it records its place in the source. 0; -EAGAIN: max_tasks are alive.
+ * Runs int fn(void *arg, void *result) as a task. Stores in `*future` the future of its result of `size` bytes. Never
+ * waits. A macro, to record its place in the source. Returns 0; -EAGAIN: max_tasks are alive.
  */
 #define sley_async(future, fn, arg, n, size) sley_async_at(SLEY_SITE(#fn), (future), (fn), (arg), (n), (size))
 
@@ -61,75 +62,76 @@ SLEY_API int sley_async_at(struct sley_site *site, struct sley_future **future, 
 /* ---- waiting for them ---- */
 
 /*
- * Waits until the future is complete. 0: it is resolved, and its value was copied to `result` (null: not wanted); the
- * error that it was rejected with; -ETIMEDOUT. Whether an error is the future's or this call's own wait that ended,
- * sley_future_ready() tells. Task, or any thread, which then blocks.
+ * Waits until the future is complete. Returns 0: it is resolved, and its value was copied to `result` (null: no copy);
+ * the error that it was rejected with; -ETIMEDOUT. sley_future_ready() tells whether an error is the future's or the
+ * end of this call's wait. Task, or any thread, which then blocks.
  */
 SLEY_API int sley_await(struct sley_future *, void *result, sley_time deadline);
 
-/* 1: it is complete, and sley_await() will not wait; 0: it is pending. */
+/* Returns 1: the future is complete, and sley_await() will not wait; 0: it is pending. */
 SLEY_API int sley_future_ready(const struct sley_future *);
 
 /*
- * Rejects it with -ECANCELED, unless it is complete already. The task behind it, if there is one, is cancelled
- * (sley_cancel()): it may still run for a while, to clean up, and what it returns is thrown away. A callback that has
- * not begun never will. Futures that it was made from go on: they belong to others. 0; -EALREADY: it was complete, or
- * is just being completed by another thread.
+ * Rejects a pending future with -ECANCELED. If a task produces its value, that task is cancelled (sley_cancel()): it
+ * may run for a while to clean up, and its result is dropped. A callback that has not begun never runs. The futures
+ * that this one was made from are not cancelled: they belong to others. Returns 0; -EALREADY: it was complete, or
+ * another thread is completing it.
  */
 SLEY_API int sley_future_cancel(struct sley_future *);
 
-/* One more handle on the same future, for another owner: `future`. */
+/* Makes one more handle on the same future, for another owner. Returns `future`. */
 SLEY_API struct sley_future *sley_future_ref(struct sley_future *future);
 
-/* Gives the handle back; see Ownership. Null is 0. Also outside of sley_run(). 0; -EFAULT. */
+/* Frees a handle; see Ownership. Null is a no-op and returns 0. Also outside of sley_run(). Returns 0; -EFAULT. */
 SLEY_API int sley_future_free(struct sley_future *);
 
 /* ---- promises ---- */
 
 /*
- * A future of `size` bytes that the holder of the promise completes, from any thread. The promise has one owner, who
- * frees it with sley_promise_free(), before or after the future.
+ * Makes a future of `size` bytes and its promise. A holder of the promise completes the future, from any thread. The
+ * promise has one owner, which frees it with sley_promise_free(), before or after the future.
  */
 SLEY_API int sley_promise_new(struct sley_promise **, struct sley_future **, size_t size);
 
 /*
- * Completes the future, with a copy of the value (null if its size is 0) or with a negative error. Never waits, and
- * runs no callback itself. 0; -EALREADY: it is complete already, or just being completed, or was cancelled: unchanged;
- * -EINVAL: a null value although the size is not 0, or an error that is not negative.
+ * Complete the future: with a copy of the value (null if its size is 0), or with a negative error. They never wait, and
+ * run no callback themselves. Return 0; -EALREADY: unchanged, as the future is complete or cancelled, or another thread
+ * is completing it; -EINVAL: a null value although the size is not 0, or an error that is not negative.
  */
 SLEY_API int sley_promise_resolve(struct sley_promise *, const void *value);
 SLEY_API int sley_promise_reject(struct sley_promise *, int error);
 
-/* One more handle on the same promise, for another owner who may complete it: `promise`. */
+/* Makes one more handle on the same promise, for another owner that may complete it. Returns `promise`. */
 SLEY_API struct sley_promise *sley_promise_ref(struct sley_promise *promise);
 
 /*
- * Gives the promise back. If it was the last handle and nobody has completed the future, that is rejected with
- * -EOWNERDEAD. Null is 0. Also outside of sley_run(). 0; -EFAULT.
+ * Frees a handle. If it is the last one and the future is still pending, the future is rejected with -EOWNERDEAD. Null
+ * is a no-op and returns 0. Also outside of sley_run(). Returns 0; -EFAULT.
  */
 SLEY_API int sley_promise_free(struct sley_promise *);
 
 /* ---- one after the other ---- */
 
 /*
- * When `source` is complete, either way, int fn(void *arg, int error, const void *value, void *result) is run, with
- * `error` 0 and the source's value, or the source's error and null; `value` is good until it returns. `*future` is the
- * future of its result.
+ * Runs int fn(void *arg, int error, const void *value, void *result) when `source` is resolved or rejected. If it is
+ * resolved, `error` is 0 and `value` is its value, valid until fn returns. If it is rejected, `error` is its error and
+ * `value` is null. `*future` is the future of fn's result.
  */
 #define sley_future_then(future, source, fn, arg, n, size) \
 	sley_future_then_at(SLEY_SITE(#fn), (future), (source), (fn), (arg), (n), (size))
 
 /*
- * When `source` is resolved, int fn(void *arg, const void *value, void *result) is run on its value. If the source is
- * rejected, so is `*future`, with the same error.
+ * Runs int fn(void *arg, const void *value, void *result) on the value of `source` when it is resolved. If the source
+ * is rejected, `*future` is rejected with the same error.
  */
 #define sley_future_map(future, source, fn, arg, n, size) \
 	sley_future_map_at(SLEY_SITE(#fn), (future), (source), (fn), (arg), (n), (size))
 
 /*
- * As map, but int fn(void *arg, const void *value, struct sley_future **next) does not return a result but the future
- * of one, of `size` bytes, which `*future` is completed with in turn. The handle in `*next` is taken over, if fn
- * returns 0. Cancelling `*future` cancels the next one as well, unless somebody else has a handle on it.
+ * As map, but fn stores a future of the result instead of the result: int fn(void *arg, const void *value, struct
+ * sley_future **next). The result has `size` bytes, and completes `*future` in turn. If fn returns 0, the call takes
+ * over the handle in `*next`. A cancellation of `*future` also cancels the next one, unless there is another handle on
+ * it.
  */
 #define sley_future_and_then(future, source, fn, arg, n, size) \
 	sley_future_and_then_at(SLEY_SITE(#fn), (future), (source), (fn), (arg), (n), (size))
@@ -147,29 +149,29 @@ SLEY_API int sley_future_and_then_at(struct sley_site *site, struct sley_future 
 /* ---- several at once ---- */
 
 /*
- * Of n futures:
- *   all   is resolved when all are, with their values one after the other without padding (an array, if they are of one
- *         type); it is rejected as soon as one is, with its error. n may be 0.
- *   any   is resolved as soon as one is, with its value; it is rejected when all are, with the error of the last.
- *   race  is completed as soon as one is, either way, in the same way.
- * If several are complete when the call is made, the first of them counts. For any and race n is at least 1 and all
- * values are of one size. The others go on: they are the caller's, to await or to cancel. A future may be among them
- * twice.
+ * Combine n futures:
+ *     all    Resolved when all are resolved, with their values one after the other without padding (an array, if they
+ *            have one type). Rejected as soon as one is rejected, with its error. n may be 0.
+ *     any    Resolved as soon as one is resolved, with its value. Rejected when all are rejected, with the last error.
+ *     race   Completed as soon as one is completed, with its value or its error.
+ * If several are complete when the call is made, the first of them in the array counts. For any and race n is at least
+ * 1 and all values have one size. The other futures continue: they are the caller's, to await or to cancel. A future
+ * may be in the array twice.
  */
 SLEY_API int sley_future_all(struct sley_future **, struct sley_future *const *futures, size_t n);
 SLEY_API int sley_future_any(struct sley_future **, struct sley_future *const *futures, size_t n);
 SLEY_API int sley_future_race(struct sley_future **, struct sley_future *const *futures, size_t n);
 
 /*
- * The index of the future that has decided an any or a race, or has rejected an all. -EAGAIN: it is pending; -EINVAL:
- * it is of another kind, an all that was resolved, or was cancelled.
+ * Returns the index of the future that decided an any or a race, or that rejected an all. -EAGAIN: pending; -EINVAL: a
+ * future of another kind, a resolved all, or a cancelled future.
  */
 SLEY_API int64_t sley_future_which(const struct sley_future *);
 
 /*
- * A future that is completed as `source` is, or at `deadline` rejected with -ETIMEDOUT; the source goes on then. If the
- * source is complete when the deadline has come, that counts. It has a task, which awaits the source. 0; -EAGAIN:
- * max_tasks are alive.
+ * Makes a future that is completed as `source` is, or rejected with -ETIMEDOUT at `deadline`. After the deadline the
+ * source continues. If the source is complete at the deadline, its result counts. A task of this future awaits the
+ * source. Returns 0; -EAGAIN: max_tasks are alive.
  */
 #define sley_future_timeout(future, source, deadline) \
 	sley_future_timeout_at(SLEY_SITE("sley_future_timeout"), (future), (source), (deadline))

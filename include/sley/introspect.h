@@ -1,35 +1,37 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /*
- * The introspection region: the contract between a process that runs sley and whoever looks at it.
+ * The introspection region: the contract between a process that runs sley and its observers.
  *
  * A process that called sley_run() holds memfds, found as links in /proc/PID/fd:
  *
- *   memfd:sley           this layout, read-only for everybody else: it is sized and mapped first, then sealed against
- *                        shrinking, growing, new writable mappings and further seals
- *   memfd:sley-tasks     a part of the task records, likewise: see SLEY_REGION_PARTS
- *   memfd:sley-control   one page with struct sley_control: where a reader asks for more detail, under a lease
+ *   memfd:sley           This layout. Read-only for other processes: it is sized and mapped first, then sealed against
+ *                        shrinking, growing, new writable mappings and further seals.
+ *   memfd:sley-tasks     A part of the task records, sealed likewise: see SLEY_REGION_PARTS.
+ *   memfd:sley-control   One page with struct sley_control, where a reader asks for more detail, under a lease.
  *
  *      0            header (one page)
  *      workers      one 64-byte line per worker thread
- *      counters     rows of SLEY_COUNTERS: row 0 of threads that are no workers, row i + 1 of worker i; a counter's
- *      value
- *                   is the sum over the rows [0, worker_count]
+ *      counters     rows of SLEY_COUNTERS: row 0 for the threads that are no workers, row i + 1 for worker i; the value
+ *                   of a counter is the sum over the rows [0, worker_count]
  *      live         bitmap: bit i is set while task record i is in use
  *      sites        spawn sites, dense, [0, site_count)
- *      tasks        public task records, sparse: only those whose bit in `live` is set may be read
+ *      tasks        public task records, sparse: a reader may read only those whose bit in `live` is set
  *
  * Invariants
- *   - The runtime writes and never reads back: nothing here is followed by it, so nothing here can harm it.
- *   - Offsets, strides and capacities are fixed from before the header's magic is stored until the process ends.
- *   - Every word is written by one thread at a time with relaxed stores, unless its comment names more. A reader sees
- *     each word whole, but words of different age: it compares a task's `id` before and after reading the record.
- *   - A reader never touches a record whose `live` bit is clear: reading a hole of a memfd allocates it. (With pread it
- *     does not, but costs time all the same.)
- *   - A reader trusts nothing: it copies with pread, bounds every index and offset by the size of the file and the
- *     capacities here, ends every string itself and prints none of its bytes unescaped.
+ *   - Only the runtime writes to the region: the seals keep other processes from writing. So the runtime trusts the
+ *     fields that it reads back, for reports and in the watchdog. It follows one address: the watchdog finds the slot
+ *     of a blocked worker by its `stack_top` (watch/stuck.c). No link between the runtime's own structures lies here.
+ *   - Offsets, strides and capacities are constant from before the store of the header's magic until the process ends.
+ *   - One thread at a time writes each word, with relaxed stores, unless the comment of the word says otherwise. A
+ *     reader sees each word whole, but words of different age: it compares a task's `id` before and after it reads the
+ *     record.
+ *   - A reader never touches a record whose `live` bit is clear: a read of a hole through a mapping allocates memory.
+ *     (A read by pread does not, but it costs time.)
+ *   - A reader trusts nothing: it copies with pread, checks every index and offset against the size of the file and the
+ *     capacities here, terminates every string itself and escapes each byte that it prints.
  *
- * Times are CLOCK_MONOTONIC in nanoseconds, sizes are bytes unless said otherwise.
+ * Times are in CLOCK_MONOTONIC nanoseconds. Sizes are in bytes unless their comments say otherwise.
  */
 #ifndef SLEY_INTROSPECT_H
 #define SLEY_INTROSPECT_H
@@ -48,23 +50,27 @@
 #define SLEY_TASK_INDEX_MASK ((1u << SLEY_TASK_INDEX_BITS) - 1)
 
 #define SLEY_REGION_WORKERS 256  /* capacity of the worker table */
-#define SLEY_REGION_SITES   4096 /* site 0 stands for all that found no place */
+#define SLEY_REGION_SITES   4096 /* site 0 stands for all sites that found no place */
 
 /*
- * Pages of a sealed memfd cannot be given back, but a memfd can be. So the first SLEY_REGION_PART_RECORDS task records are
- * always in the region itself, and part p of the others, from 1, which are as many as all before it, may be in a memfd of
- * their own: as large as the region, and each record at the same offset. Parts that no task has needed for some seconds
- * get a new memfd, so that the memory of the old one is free. `parts` of the header tells which it is.
+ * The pages of a sealed memfd cannot be given back, but a whole memfd can. So the task records are divided into parts.
+ * The first SLEY_REGION_PART_RECORDS records always lie in the region itself. Part p, from 1, has as many records as
+ * all parts before it, and may lie in a memfd of its own. That memfd is as large as the region, and has each record at
+ * the same offset as the region. A part that no task has needed for some seconds gets a new memfd, which frees the
+ * memory of the old one. `parts` in the header gives the current memfd of each part.
  */
 #define SLEY_REGION_PART_RECORDS 65536u
 #define SLEY_REGION_PARTS        8 /* besides the first records */
 
-/* The part of record `index`; 0: the first records. Of a word in `parts`: the descriptor; -1: they are in the region. */
+/*
+ * SLEY_REGION_PART: the part of record `index`; 0: the first records. SLEY_PART_FD: the descriptor in a word of
+ * `parts`; -1: the records lie in the region.
+ */
 #define SLEY_REGION_PART(index) \
 	((index) < SLEY_REGION_PART_RECORDS ? 0 : 32 - __builtin_clz((unsigned)(index) / SLEY_REGION_PART_RECORDS))
 #define SLEY_PART_FD(word) ((int)((word)&UINT32_MAX) - 1)
 
-/* Where a table lies in the region: record i at offset + i * stride. */
+/* The place of a table in the region: record i is at offset + i * stride. */
 struct sley_region_table {
 	uint64_t offset;
 	uint32_t stride;
@@ -76,13 +82,13 @@ enum sley_region_phase {
 	SLEY_PHASE_RUNNING,
 };
 
-/* At offset 0. `magic` is stored last (release): a header without it is not one. */
+/* At offset 0. `magic` is stored last (release): without it the header is not valid. */
 struct sley_region_header {
 	uint64_t magic;
 	uint32_t version;
 	uint32_t header_size; /* sizeof(struct sley_region_header) */
 	uint64_t size;        /* of the whole region */
-	uint64_t address;     /* where the process has it mapped */
+	uint64_t address;     /* of the mapping in the process itself */
 	int64_t created_ns;
 	int32_t pid;    /* in the process's own pid namespace */
 	uint32_t clock; /* CLOCK_MONOTONIC */
@@ -96,16 +102,18 @@ struct sley_region_header {
 	uint64_t stack_size;    /* of one slot, without its guard */
 	uint32_t slots;         /* copying slots in that range */
 	uint32_t counter_count; /* counters in a row */
-	char name[32];          /* of the service: option `name`, else the command's; NUL-terminated */
-	/* these change during a run */
+	char name[32];          /* of the service: option `name`, else the name of the command; NUL-terminated */
+	/* The fields below change during a run. */
 	uint32_t phase;        /* enum sley_region_phase */
-	uint32_t worker_count; /* workers [0, worker_count) are in use, and so many rows of counters and one more */
+	uint32_t worker_count; /* workers [0, worker_count) are in use; rows [0, worker_count] of the counters */
 	uint32_t site_count;   /* sites [0, site_count) are complete */
-	uint32_t task_high;    /* no record from here on was ever used */
-	uint32_t level;        /* enum sley_level in force */
+	uint32_t task_high;    /* records from here on were never used */
+	uint32_t level;        /* enum sley_level that is in force */
 	uint32_t reserved;
-	/* of part i + 1: how often its memfd was replaced << 32 | (descriptor + 1); 0: it has none. Stored (release) when
-	   none of its records is in use */
+	/*
+	 * Word i belongs to part i + 1: (number of times that its memfd was replaced) << 32 | (descriptor + 1); 0: it
+	 * has no memfd. Stored (release) while none of the records of the part is in use.
+	 */
 	uint64_t parts[SLEY_REGION_PARTS];
 };
 
@@ -117,41 +125,42 @@ enum sley_worker_mode {
 };
 
 /*
- * One worker thread. A line of its own, so that one 64-byte read by an eBPF program gets it whole. Written by the
- * worker alone, but for `queue`, which a thief also stores after stealing here, and the two `elsewhere` words, which
- * the others add to.
+ * One worker thread. It has a line of its own, so that an eBPF program gets it whole with one 64-byte read. Only the
+ * worker writes it, with two exceptions: a thief also stores `queue` after it has stolen here, and other workers add to
+ * the two `elsewhere` words.
  *
- * `elsewhere` makes what a block delayed countable: with q tasks queued at its start s, and k of them begun by other
- * workers at times t_i before its end e, the block delayed q tasks for (q - k) * (e - s) + (sum of t_i) - k * s.
+ * `elsewhere` gives the delay that a block caused. Let q tasks be queued at the start s of the block, and let other
+ * workers begin k of them at times t_i before its end e. Then the block delayed q tasks for (q - k) * (e - s) + (sum of
+ * t_i) - k * s.
  */
 struct sley_region_worker {
-	uint64_t thread;       /* the thread pointer (fs base on x86-64): names the thread in every pid namespace */
+	uint64_t thread;       /* the thread pointer (fs base on x86-64): the same in every pid namespace */
 	uint32_t tid;          /* gettid(), in the process's own pid namespace */
 	uint16_t mode;         /* enum sley_worker_mode */
 	uint16_t index;        /* of this record */
-	uint64_t task;         /* id of the task that it runs, 0: none */
-	uint32_t site;         /* spawn site of that task */
+	uint64_t task;         /* id of the running task, 0: none */
+	uint32_t site;         /* spawn site of the running task */
 	uint32_t queue;        /* tasks that are ready here: run-next and the deque */
 	uint64_t dispatches;   /* tasks resumed so far: the worker's tick */
 	uint64_t stack_top;    /* one past the highest address of the running task's stack */
-	uint64_t elsewhere;    /* tasks made ready here that another worker began; atomic add */
-	uint64_t elsewhere_ns; /* sum of the times of those beginnings, while the level is at least SLEY_LEVEL_TIMES */
+	uint64_t elsewhere;    /* tasks made ready here and begun by another worker; atomic add */
+	uint64_t elsewhere_ns; /* sum of the times of those beginnings, counted at SLEY_LEVEL_TIMES and above */
 };
 
 enum sley_task_state {
 	SLEY_TASK_FREE,    /* the record is not in use */
 	SLEY_TASK_READY,   /* in a run queue; includes spawned and never run */
 	SLEY_TASK_RUNNING, /* on worker `worker` */
-	SLEY_TASK_WAITING, /* parked; what for is in wait_kind and wait_object */
-	SLEY_TASK_SLOT,    /* would run, but another tenant is on its stack slot */
+	SLEY_TASK_WAITING, /* parked; wait_kind and wait_object give the reason */
+	SLEY_TASK_SLOT,    /* ready to run, but another tenant occupies its stack slot */
 	SLEY_TASK_ENDED,   /* its function returned; kept until it is joined */
 	SLEY_TASK_STATES,
 };
 
-/* X(name, text, what wait_object is) */
+/* X(name, text, meaning of wait_object) */
 #define SLEY_WAITS(X) \
 	X(NONE, "", none) \
-	X(SLEEP, "sleep", deadline) /* when it ends, ns */ \
+	X(SLEEP, "sleep", deadline) /* time of its end, ns */ \
 	X(READ, "read", fd) \
 	X(WRITE, "write", fd) \
 	X(ACCEPT, "accept", fd) \
@@ -186,48 +195,49 @@ enum sley_wait_kind {
 };
 
 /*
- * One task. wait_kind, wait_object and wait_pc keep the last wait after it is over: for a running task they say where
- * it last gave its thread back to the runtime. A task that called sley_yield() has its wait_pc there and kind NONE.
+ * One task. wait_kind, wait_object and wait_pc keep the last wait after it is over. So for a running task they say
+ * where it last gave its thread back to the runtime. After sley_yield(), wait_pc is the place of that call and the kind
+ * is NONE.
  */
 struct sley_region_task {
 	uint64_t id;       /* 0 while the record changes owner */
 	uint8_t state;     /* enum sley_task_state */
 	uint8_t wait_kind; /* enum sley_wait_kind */
-	uint16_t worker;   /* which runs it, or made it ready */
+	uint16_t worker;   /* the worker that runs it, or that made it ready */
 	uint32_t site;     /* where it was spawned */
 	uint64_t wait_object;
-	uint64_t wait_pc;        /* return address of the sley call that waited or yielded last */
-	int64_t since_ns;        /* when `state` was entered; 0: not known (level below SLEY_LEVEL_TIMES then) */
-	uint32_t parent_deepest; /* two numbers: SLEY_TASK_PARENT() and SLEY_TASK_DEEPEST() of it */
-	uint16_t live16;         /* live stack bytes when it last parked, in units of 16, saturating */
+	uint64_t wait_pc;        /* return address of the last sley call that waited or yielded */
+	int64_t since_ns;        /* time of entering `state`; 0: not known, as the level was below SLEY_LEVEL_TIMES */
+	uint32_t parent_deepest; /* two numbers: SLEY_TASK_PARENT() and SLEY_TASK_DEEPEST() */
+	uint16_t live16;         /* live stack bytes at its last park, in units of 16, saturating */
 	uint16_t image16;        /* size of its image block in units of 16, 0: resident or never copied out */
 	char name[16];           /* NUL-padded, not necessarily terminated */
 };
 
-/* The index of the task that spawned it, plus 1; 0: none. */
+/* The index of the parent (the task that spawned this one) plus 1; 0: none. */
 #define SLEY_TASK_PARENT(word) ((word)&SLEY_TASK_INDEX_MASK)
 
 /*
- * The deepest that its stack is known to have been, in pages of 4096 bytes, saturating at 255: what it parked with, and
- * what the runtime saw when it looked in idle time. A call that came and went since then, or that others on the same
- * stack may have made, is not in it.
+ * The largest known depth of the task's stack, in pages of 4096 bytes, saturating at 255. The runtime learns it when
+ * the task parks, and from inspections in idle time. It does not include a deeper call that returned after the last of
+ * these, or that a co-tenant of the stack may have made.
  */
 #define SLEY_TASK_DEEPEST(word) ((word) >> SLEY_TASK_INDEX_BITS)
 
-/* One spawn site. Strings are NUL-terminated, cut at the end of the text's least telling part (a path at its front). */
+/* One spawn site. Strings are NUL-terminated. A path that is too long loses its beginning, a name its end. */
 struct sley_region_site {
 	uint32_t line;
-	uint16_t live16;  /* the most live bytes that a task of it has parked with, in units of 16, saturating */
-	uint16_t deepest; /* the deepest that the stack of one is known to have been, in pages of 4096, saturating */
-	uint64_t spawned; /* atomic adds; these three count while the level is at least SLEY_LEVEL_TIMES */
-	uint64_t waits;   /* times that a task of this site parked */
-	uint64_t yields;  /* times that one yielded */
+	uint16_t live16;  /* most live bytes with which one of its tasks parked, in units of 16, saturating */
+	uint16_t deepest; /* largest known stack depth of its tasks, in pages of 4096, saturating */
+	uint64_t spawned; /* atomic adds; `spawned`, `waits` and `yields` count from SLEY_LEVEL_TIMES on */
+	uint64_t waits;   /* parks of tasks of this site */
+	uint64_t yields;  /* yields of tasks of this site */
 	char file[112];
-	char function[56]; /* that spawns */
-	char entry[56];    /* that the task runs */
+	char function[56]; /* the function that spawns */
+	char entry[56];    /* the function that the task runs */
 };
 
-/* Counters, each with what it counts. X(name, help) */
+/* The counters. X(name, help) */
 #define SLEY_COUNTERS(X) \
 	X(spawned, "tasks spawned") \
 	X(ended, "tasks ended") \
@@ -258,15 +268,15 @@ enum sley_counter {
 
 enum sley_level {
 	SLEY_LEVEL_STATES, /* always: states, waits, sites, counters */
-	SLEY_LEVEL_TIMES,  /* since_ns, elsewhere_ns and the sites' totals: a clock reading per change of state */
+	SLEY_LEVEL_TIMES,  /* also since_ns, elsewhere_ns, site totals; costs a clock reading per change of state */
 };
 
 /*
- * The control page. Any process that may open it for writing asks for a level by storing `level` and then `lease_ns`,
- * the time until which it wants it. The runtime looks at it every few milliseconds when busy and at least four times
- * a second when idle, clamps both (level to the highest it knows, the lease to SLEY_LEASE_MAX_NS from now) and falls
- * back to SLEY_LEVEL_STATES when the lease is over: a tool that dies leaves nothing on. Two tools that ask at once
- * share the page: the later lease wins.
+ * The control page. A process that may open it for writing asks for a level: it stores `level`, then the end of its
+ * lease in `lease_ns`. The runtime reads the page every few milliseconds when busy and at least four times a second
+ * when idle. It clamps the level to the highest that it knows. Without a lease that ends between now and
+ * SLEY_LEASE_MAX_NS from now, the level is SLEY_LEVEL_STATES. So a tool that dies leaves nothing switched on. Tools
+ * that ask at the same time share the page: the last store wins.
  */
 #define SLEY_LEASE_MAX_NS 60000000000LL
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /*
- * Being told of how other tasks end: by a message (a monitor), or by being cancelled with them (a link).
+ * Notice of the end of other tasks: by a message (a monitor), or by a cancellation (a link).
  *
- * A task's end is told once its function has returned, its cleanups have run and its stack is left, and before anybody
- * who joins it goes on.
+ * The notice comes after the task's function has returned, its cleanups have run and its stack is left, and before any
+ * task that joins it continues.
  */
 #ifndef SLEY_MONITOR_H
 #define SLEY_MONITOR_H
@@ -16,59 +16,66 @@ extern "C" {
 #endif
 
 enum sley_reason {
-	SLEY_END_RETURNED,  /* its function returned; of a scope's child: 0 or more */
+	SLEY_END_RETURNED,  /* its function returned; a scope's child: with 0 or more */
 	SLEY_END_FAILED,    /* a scope's child: its function returned a negative result */
-	SLEY_END_CANCELLED, /* it had been cancelled; of a scope's child: and its result is negative */
+	SLEY_END_CANCELLED, /* it was cancelled; a scope's child: and its result is negative */
 };
 
 /* How a task ended. */
 struct sley_end {
 	sley_task task;
 	int reason; /* enum sley_reason; all but SLEY_END_RETURNED are failures */
-	int result; /* what a scope's child returned; 0 for other tasks */
+	int result; /* the result of a scope's child; 0 for other tasks */
 };
 
 /*
- * A monitor: a mailbox for the ends of tasks. It may be used by any tasks and threads at once, and is of its run: after
- * that it must not be used. The place for each message is made when its task is added, so none is ever lost.
+ * A monitor: a mailbox for the ends of tasks. Any tasks and threads may use it at the same time. It belongs to its run
+ * and must not be used after it. The memory for each message is allocated when the task is added, so no message is ever
+ * lost.
  */
 struct sley_monitor;
 
-/* Any thread. 0; -EINVAL: null; -ENOMEM. */
+/* Makes a monitor. Returns 0; -EINVAL: null; -ENOMEM. Any thread. */
 SLEY_API int sley_monitor_new(struct sley_monitor **);
 
-/* Ends it; tasks that it watches are not told of that, and messages in it are dropped. Null does nothing. Any thread.
- * 0; -EBUSY: somebody waits for a message of it, or has given that up and not run since; -EFAULT. */
+/*
+ * Frees a monitor. The watched tasks do not learn of it, and unread messages are dropped. Null is a no-op and returns
+ * 0. Returns 0; -EBUSY: a task or thread waits for a message, or has ended such a wait early and not run since;
+ * -EFAULT. Any thread.
+ */
 SLEY_API int sley_monitor_free(struct sley_monitor *);
 
 /*
- * There will be one message of the task's end; at once if it has ended and was not joined. Adding it twice makes two.
- * Any thread. 0; -EINVAL: the monitor is null; -ESRCH: no such task: stale, joined, or ended without anybody to join
- * it; -ENOMEM; -EFAULT.
+ * Adds a task: the monitor gets one message at the task's end, or at once if the task has ended and was not joined. A
+ * task added twice gives two messages. Returns 0; -EINVAL: the monitor is null; -ESRCH: no such task: stale, joined, or
+ * ended without being joinable; -ENOMEM; -EFAULT. Any thread.
  */
 SLEY_API int sley_monitor_add(struct sley_monitor *, sley_task task);
 
 /*
- * Takes one adding back: there will be no message of it. Any thread. 0; -ENOENT: the task was not added, or its message
- * is there, or has been received; -EINVAL; -EFAULT.
+ * Undoes one sley_monitor_add(): its message will not come. Returns 0; -ENOENT: the task was not added, or its message
+ * has arrived or was received; -EINVAL; -EFAULT. Any thread.
  */
 SLEY_API int sley_monitor_remove(struct sley_monitor *, sley_task task);
 
 /*
- * Receives the next message, oldest first; waits for it if need be, a plain thread by blocking. Several that wait get
- * one each in the order in which they came. 0; -ENOENT: there is none, and no task is watched of which one could come;
- * -ETIMEDOUT; -EINVAL: a null; -EFAULT.
+ * Receives the next message, oldest first. Waits for one if necessary. Several waiters get one message each, in the
+ * order in which they came. Returns 0; -ENOENT: there is no message, and no task is watched that could send one;
+ * -ETIMEDOUT; -EINVAL: a null; -EFAULT. Task, or any thread, which then blocks.
  */
 SLEY_API int sley_monitor_wait(struct sley_monitor *, struct sley_end *end, sley_time deadline);
 
 /*
- * Links the calling task and another for as long as both live: when one of them ends with a failure (see struct
- * sley_end) the other is cancelled, as by sley_cancel(). Linking them again changes nothing. Task.
- * 0; -ESRCH: no such task, or it has ended; -EINVAL: itself; -ENOMEM.
+ * Links the calling task and another task while both live: when one of them ends with a failure (see struct sley_end),
+ * the other is cancelled, as by sley_cancel(). A second link between them changes nothing. Returns 0; -ESRCH: no such
+ * task, or it has ended; -EINVAL: the calling task itself; -ENOMEM. Task.
  */
 SLEY_API int sley_task_link(sley_task other);
 
-/* Takes it back: from here on neither is cancelled for it. Task, either of them. 0; -ENOENT: they are not linked. */
+/*
+ * Removes the link: neither task is cancelled for the other any more. Either of them may call it. Returns 0; -ENOENT:
+ * they are not linked. Task.
+ */
 SLEY_API int sley_task_unlink(sley_task other);
 
 #ifdef __cplusplus
