@@ -26,7 +26,7 @@
 
 #define POSITION ((off_t)-1) /* the file's own: what preadv2(2) takes it for */
 
-struct transfer {
+struct file_transfer {
 	int fd;
 	enum direction direction;
 	off_t offset;             /* of the next byte, or POSITION */
@@ -39,7 +39,7 @@ struct transfer {
 /* ---- buffers ---- */
 
 /* The bytes that are left in the buffer that is next, which is not empty: 0: no buffer is left. */
-static size_t next_buffer(struct transfer *t)
+static size_t next_buffer(struct file_transfer *t)
 {
 	while (t->parts > 0 && t->skip == t->part->iov_len) {
 		t->part++;
@@ -50,7 +50,7 @@ static size_t next_buffer(struct transfer *t)
 }
 
 /* n bytes are done; `data`, if any, has them: it is copied to or from the buffers. */
-static void advance(struct transfer *t, size_t n, char *data)
+static void advance(struct file_transfer *t, size_t n, char *data)
 {
 	if (t->offset != POSITION)
 		t->offset += (off_t)n;
@@ -70,7 +70,7 @@ static void advance(struct transfer *t, size_t n, char *data)
 /* ---- one step ---- */
 
 /* What can be done without blocking, of the n bytes that are left: of all buffers if it is not much, else of the next. */
-static ssize_t step_now(struct transfer *t, size_t n)
+static ssize_t step_now(struct file_transfer *t, size_t n)
 {
 	size_t first = next_buffer(t);
 	struct iovec cut = { (char *)t->part->iov_base + t->skip, MIN(first, PART) };
@@ -96,7 +96,7 @@ static ssize_t run_write(struct request *r)
 }
 
 /* By the pool: up to PART bytes of all buffers. *whole: as many as were asked for. */
-static ssize_t step_pooled(struct transfer *t, size_t n, sley_time deadline, const void *pc, bool *whole)
+static ssize_t step_pooled(struct file_transfer *t, size_t n, sley_time deadline, const void *pc, bool *whole)
 {
 	bool reading = t->direction == READING;
 	const struct pool_wait wait = { reading ? SLEY_WAIT_READ : SLEY_WAIT_WRITE, (uint64_t)t->fd, pc };
@@ -106,7 +106,7 @@ static ssize_t step_pooled(struct transfer *t, size_t n, sley_time deadline, con
 	if (result)
 		return result;
 	request->offset = t->offset;
-	struct transfer copy = *t;
+	struct file_transfer copy = *t;
 	if (!reading)
 		advance(&copy, n, request->data);
 	result = request_make(&request, &wait, deadline);
@@ -121,7 +121,7 @@ static ssize_t step_pooled(struct transfer *t, size_t n, sley_time deadline, con
 }
 
 /* Whether RWF_NOWAIT failed, or may have, for what it is and not for what the file is. */
-static bool must_block(struct transfer *t, ssize_t n)
+static bool must_block(struct file_transfer *t, ssize_t n)
 {
 	if (n == -EOPNOTSUPP || n == -EINVAL)
 		t->blind = true;
@@ -129,7 +129,7 @@ static bool must_block(struct transfer *t, ssize_t n)
 }
 
 /* n bytes: the count, or the error that came before the first. */
-static ssize_t transfer_bytes(struct transfer *t, size_t n, sley_time deadline, const void *pc)
+static ssize_t transfer_bytes(struct file_transfer *t, size_t n, sley_time deadline, const void *pc)
 {
 	size_t done = 0;
 	bool whole = true;
@@ -151,7 +151,7 @@ static ssize_t transfer_bytes(struct transfer *t, size_t n, sley_time deadline, 
 ssize_t file_transfer(int fd, enum direction direction, void *buffer, size_t n, sley_time deadline, const void *pc)
 {
 	const struct iovec part = { buffer, n };
-	struct transfer t = { .fd = fd, .direction = direction, .offset = POSITION, .part = &part, .parts = 1 };
+	struct file_transfer t = { .fd = fd, .direction = direction, .offset = POSITION, .part = &part, .parts = 1 };
 	return transfer_bytes(&t, n, deadline, pc);
 }
 
@@ -177,7 +177,7 @@ static ssize_t check_parts(const struct iovec *parts, int count)
 static ssize_t positioned(int fd, enum direction direction, const struct iovec *parts, int count, off_t offset,
 			  sley_time deadline, const void *pc)
 {
-	struct transfer t = { .fd = fd, .direction = direction, .offset = offset, .part = parts, .parts = count };
+	struct file_transfer t = { .fd = fd, .direction = direction, .offset = offset, .part = parts, .parts = count };
 	off_t end;
 	if (!task_self())
 		return outside_error();

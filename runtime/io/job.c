@@ -10,11 +10,11 @@
 #include "life/returned.h"
 #include "run/worker.h"
 
-static uint32_t control; /* floating-point control words of who called sley_run(); constant in a run */
+static uint32_t caller_control; /* floating-point control words of who called sley_run(); constant in a run */
 
 void job_open(void)
 {
-	control = control_get();
+	caller_control = control_get();
 }
 
 struct job *job_new(const struct offload *what, const void *block, size_t n)
@@ -42,7 +42,7 @@ static void job_call(struct job *job, void (*fn)(void *))
 		return;
 	}
 	pthread_sigmask(SIG_SETMASK, signals_blocked(), NULL);
-	control_set(control);
+	control_set(caller_control);
 	fn(job->block);
 	returned_from("a function that a thread of sley's pools runs");
 	signals_of_pools(&blocked);

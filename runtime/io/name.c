@@ -41,13 +41,13 @@ struct question {
 	int flags, family, type, protocol; /* the hints */
 };
 
-enum stage { ASKED, ANSWERED, ABANDONED };
+enum name_stage { ASKED, ANSWERED, ABANDONED };
 
-struct entry {
+struct name_entry {
 	struct list_link link; /* protected by the cache's lock, as all but the question */
 	unsigned holders;      /* the list, tasks, and the offloaded call */
 	bool listed;
-	enum stage stage;
+	enum name_stage stage;
 	int error;
 	struct addrinfo *addresses; /* constant once it is ANSWERED */
 	int64_t expires;
@@ -56,7 +56,7 @@ struct entry {
 	char strings[];
 };
 
-typedef LIST(struct entry) entry_list;
+typedef LIST(struct name_entry) entry_list;
 
 static struct {
 	struct lock lock;            /* protects the rest */
@@ -86,16 +86,16 @@ static bool same_question(const struct question *a, const struct question *b)
 	       a->protocol == b->protocol && same_text(a->host, b->host) && same_text(a->service, b->service);
 }
 
-static struct entry *entry_new(const struct question *question)
+static struct name_entry *entry_new(const struct question *question)
 {
 	size_t host = question->host ? strlen(question->host) + 1 : 0;
 	size_t service = question->service ? strlen(question->service) + 1 : 0;
 	int saved = errno;
-	struct entry *entry = malloc(sizeof(*entry) + host + service);
+	struct name_entry *entry = malloc(sizeof(*entry) + host + service);
 	errno = saved;
 	if (!entry)
 		return NULL;
-	*entry = (struct entry){ .question = *question };
+	*entry = (struct name_entry){ .question = *question };
 	if (host)
 		entry->question.host = memcpy(entry->strings, question->host, host);
 	if (service)
@@ -103,7 +103,7 @@ static struct entry *entry_new(const struct question *question)
 	return entry;
 }
 
-static void entry_free(struct entry *entry)
+static void entry_free(struct name_entry *entry)
 {
 	if (!entry)
 		return;
@@ -113,18 +113,18 @@ static void entry_free(struct entry *entry)
 
 /* ---- the lists; with the lock held ---- */
 
-static void cache_take_out(struct entry *entry)
+static void cache_take_out(struct name_entry *entry)
 {
 	list_remove(entry->listed ? &cache.listed : &cache.unlisted, entry, link);
 }
 
-static void put_first(struct entry *entry)
+static void put_first(struct name_entry *entry)
 {
 	list_prepend(entry->listed ? &cache.listed : &cache.unlisted, entry, link);
 }
 
 /* One that had the entry has it no more. What is to be freed, or null. */
-static struct entry *let_go(struct entry *entry)
+static struct name_entry *let_go(struct name_entry *entry)
 {
 	if (--entry->holders > 0)
 		return NULL;
@@ -132,7 +132,7 @@ static struct entry *let_go(struct entry *entry)
 	return entry;
 }
 
-static void list(struct entry *entry)
+static void list(struct name_entry *entry)
 {
 	entry->listed = true;
 	entry->holders++;
@@ -140,7 +140,7 @@ static void list(struct entry *entry)
 	store(&names_count, names_count + 1, relaxed);
 }
 
-static struct entry *unlist(struct entry *entry)
+static struct name_entry *unlist(struct name_entry *entry)
 {
 	cache_take_out(entry);
 	entry->listed = false;
@@ -150,9 +150,9 @@ static struct entry *unlist(struct entry *entry)
 }
 
 /* The listed entry for the question, or null. One that is too old is unlisted: *old is to be freed then. */
-static struct entry *cache_find(const struct question *question, struct entry **old)
+static struct name_entry *cache_find(const struct question *question, struct name_entry **old)
 {
-	struct entry *entry;
+	struct name_entry *entry;
 	list_each(entry, &cache.listed, link) {
 		if (same_question(&entry->question, question))
 			break;
@@ -208,9 +208,9 @@ static int64_t kept(int error)
 }
 
 /* The entry's stage is over: wakes those that wait for it. */
-static void settle(struct entry *entry, enum stage stage, int error, struct addrinfo *addresses)
+static void settle(struct name_entry *entry, enum name_stage stage, int error, struct addrinfo *addresses)
 {
-	struct entry *old = NULL;
+	struct name_entry *old = NULL;
 	struct task_list woken = { 0 };
 	lock_take(&cache.lock);
 	entry->stage = stage;
@@ -227,7 +227,7 @@ static void settle(struct entry *entry, enum stage stage, int error, struct addr
 
 static void question_resolve(void *block)
 {
-	struct entry *entry = *(struct entry **)block;
+	struct name_entry *entry = *(struct name_entry **)block;
 	const struct question *q = &entry->question;
 	struct addrinfo *list = NULL, *addresses = NULL;
 	struct addrinfo hints = {
@@ -246,10 +246,10 @@ static void question_resolve(void *block)
 	settle(entry, ANSWERED, error, addresses);
 }
 
-static void leave_entry(struct entry *entry)
+static void leave_entry(struct name_entry *entry)
 {
 	lock_take(&cache.lock);
-	struct entry *old = let_go(entry);
+	struct name_entry *old = let_go(entry);
 	lock_drop(&cache.lock);
 	entry_free(old);
 }
@@ -257,7 +257,7 @@ static void leave_entry(struct entry *entry)
 /* The task that put the question has given up. */
 static void question_dropped(void *block)
 {
-	struct entry *entry = *(struct entry **)block;
+	struct name_entry *entry = *(struct name_entry **)block;
 	lock_take(&cache.lock);
 	bool never = entry->stage == ASKED;
 	lock_drop(&cache.lock);
@@ -269,7 +269,7 @@ static void question_dropped(void *block)
 /* ---- asking ---- */
 
 /* The task begins the call for a new entry, and waits for its answer. */
-static int question_ask(struct entry *entry, sley_time deadline, const void *pc)
+static int question_ask(struct name_entry *entry, sley_time deadline, const void *pc)
 {
 	const struct offload what = {
 		question_resolve, question_dropped, { SLEY_WAIT_RESOLVE, 0, pc }, POOL_NAMES, true
@@ -281,7 +281,7 @@ static int question_ask(struct entry *entry, sley_time deadline, const void *pc)
 }
 
 /* Waits for the answer that another asked for; the lock is held, and dropped. */
-static int wait_for_answer(struct entry *entry, sley_time deadline, const void *pc)
+static int wait_for_answer(struct name_entry *entry, sley_time deadline, const void *pc)
 {
 	return park_in(&entry->waiters, task_self(), &cache.lock, SLEY_WAIT_RESOLVE, 0, deadline, pc);
 }
@@ -290,12 +290,12 @@ static int wait_for_answer(struct entry *entry, sley_time deadline, const void *
  * The entry for the question, which the caller has then, once there is an answer or an error. `fresh` is for the case
  * that there is none; *used: it is the one. Returns null if there is none and no fresh one was given.
  */
-static struct entry *obtain(const struct question *question, struct entry *fresh, sley_time deadline, const void *pc,
-			    int *error)
+static struct name_entry *obtain(const struct question *question, struct name_entry *fresh, sley_time deadline,
+				 const void *pc, int *error)
 {
-	struct entry *old = NULL, *pushed = NULL;
+	struct name_entry *old = NULL, *pushed = NULL;
 	lock_take(&cache.lock);
-	struct entry *entry = cache_find(question, &old);
+	struct name_entry *entry = cache_find(question, &old);
 	*error = 0;
 	if (!entry && fresh) {
 		entry = fresh;
@@ -324,10 +324,10 @@ static struct entry *obtain(const struct question *question, struct entry *fresh
 }
 
 /* The answer of an entry that was obtained: a copy. 1: it was abandoned. */
-static int answer(struct entry *entry, struct addrinfo **result)
+static int answer(struct name_entry *entry, struct addrinfo **result)
 {
 	lock_take(&cache.lock);
-	enum stage stage = entry->stage;
+	enum name_stage stage = entry->stage;
 	int error = entry->error;
 	lock_drop(&cache.lock);
 	if (stage == ABANDONED)
@@ -339,7 +339,7 @@ int name_resolve(const char *host, const char *service, const struct addrinfo *h
 		 sley_time deadline, const void *pc)
 {
 	struct question question = { .host = host, .service = service, .hinted = hints != NULL };
-	struct entry *fresh = NULL;
+	struct name_entry *fresh = NULL;
 	int error;
 	if (hints) {
 		question.flags = hints->ai_flags;
@@ -348,7 +348,7 @@ int name_resolve(const char *host, const char *service, const struct addrinfo *h
 		question.protocol = hints->ai_protocol;
 	}
 	for (;;) {
-		struct entry *entry = obtain(&question, fresh, deadline, pc, &error);
+		struct name_entry *entry = obtain(&question, fresh, deadline, pc, &error);
 		if (!entry) {
 			if (!(fresh = entry_new(&question)))
 				return -ENOMEM;
@@ -404,7 +404,7 @@ void sley_resolve_free(struct addrinfo *addresses)
 /* With the lock held: unlists all. Those in `old` are to be freed. */
 static void unlist_all(entry_list *old)
 {
-	struct entry *entry;
+	struct name_entry *entry;
 	while ((entry = list_first(&cache.listed, link))) {
 		if (unlist(entry))
 			list_append(old, entry, link);
@@ -413,7 +413,7 @@ static void unlist_all(entry_list *old)
 
 static void free_all(entry_list *old)
 {
-	struct entry *entry;
+	struct name_entry *entry;
 	while ((entry = list_first(old, link))) {
 		list_remove(old, entry, link);
 		entry_free(entry);

@@ -24,13 +24,13 @@
 #include "run/thread.h"
 #include "run/worker.h"
 
-enum stage { QUEUED, RUNNING, ENDED, GIVEN_UP };
+enum submission_stage { QUEUED, RUNNING, ENDED, GIVEN_UP };
 
 struct submission {
 	struct list_link link;       /* protected by the list's lock */
 	struct lock lock;            /* protects the rest but for the constants */
 	struct sley_waiters waiters; /* the thread */
-	enum stage stage;
+	enum submission_stage stage;
 	unsigned holders;
 	void (*fn)(void *);
 	char block[] __attribute__((aligned(16)));

@@ -31,7 +31,7 @@
 
 /* ---- notifications ---- */
 
-static void note(struct unreleased *u, const struct cmsghdr *c)
+static void note_release(struct unreleased *u, const struct cmsghdr *c)
 {
 	bool ip = (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_RECVERR) ||
 		  (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_RECVERR);
@@ -60,7 +60,7 @@ NOINLINE static void take_notifications(int fd)
 		if (n < 0)
 			return;
 		for (struct cmsghdr *c = CMSG_FIRSTHDR(&message); c; c = CMSG_NXTHDR(&message, c))
-			note(u, c);
+			note_release(u, c);
 	}
 }
 

@@ -21,37 +21,37 @@ static struct {
 	uint32_t capacity;
 	struct lock
 		grow; /* one thread at a time makes the table larger, over system calls: who waits wants just that */
-} table;
+} entry_table;
 
 int entries_open(void)
 {
 	struct rlimit limit = { 0 };
 	getrlimit(RLIMIT_NOFILE, &limit);
-	table.capacity = (uint32_t)MIN(MAX(limit.rlim_max, ENTRIES_LEAST), ENTRIES_MOST);
-	int error = arena_reserve(&table.arena, (size_t)table.capacity * sizeof(struct entry));
-	entries = (struct entries){ .first = (void *)table.arena.base };
+	entry_table.capacity = (uint32_t)MIN(MAX(limit.rlim_max, ENTRIES_LEAST), ENTRIES_MOST);
+	int error = arena_reserve(&entry_table.arena, (size_t)entry_table.capacity * sizeof(struct entry));
+	entries = (struct entries){ .first = (void *)entry_table.arena.base };
 	return error;
 }
 
 void entries_close(void)
 {
 	entries = (struct entries){ 0 };
-	arena_free(&table.arena);
+	arena_free(&entry_table.arena);
 }
 
 /* Makes entries up to fd usable. */
 static int entry_table_grow(uint32_t fd)
 {
 	int error = 0;
-	if (fd >= table.capacity)
+	if (fd >= entry_table.capacity)
 		return -EMFILE;
-	lock_take(&table.grow);
+	lock_take(&entry_table.grow);
 	if (fd >= entries.high) {
-		error = arena_grow(&table.arena, ((size_t)fd + 1) * sizeof(struct entry));
+		error = arena_grow(&entry_table.arena, ((size_t)fd + 1) * sizeof(struct entry));
 		if (error == 0)
 			store(&entries.high, fd + 1, release); /* pairs with entries_high() */
 	}
-	lock_drop(&table.grow);
+	lock_drop(&entry_table.grow);
 	return error;
 }
 

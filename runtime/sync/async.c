@@ -9,7 +9,7 @@
 #include "sync/future.h"
 
 /* What the task is to do, in a block of its own: the future may outlive it by far. */
-struct job {
+struct async_job {
 	struct sley_future *future; /* whose producer it is */
 	int (*fn)(void *arg, void *result);
 	void *arg;
@@ -18,7 +18,7 @@ struct job {
 };
 
 /* Apart, as its frame is no live bytes of fn then. */
-NOINLINE static void job_end(struct job *job, int error)
+NOINLINE static void job_end(struct async_job *job, int error)
 {
 	struct todo todo = { 0 };
 	struct sley_future *future = job->future;
@@ -31,22 +31,22 @@ NOINLINE static void job_end(struct job *job, int error)
 
 static void job_main(void *arg)
 {
-	struct job *job = arg;
+	struct async_job *job = arg;
 	job_end(job, job->fn(job->arg, job->future->value));
 }
 
-static struct job *async_job_new(struct sley_future *future, int (*fn)(void *, void *), const void *arg, size_t n,
-				 int *error)
+static struct async_job *async_job_new(struct sley_future *future, int (*fn)(void *, void *), const void *arg, size_t n,
+				       int *error)
 {
 	size_t size;
 	*error = -EOVERFLOW;
-	if (__builtin_add_overflow(sizeof(struct job), argument_size(n), &size))
+	if (__builtin_add_overflow(sizeof(struct async_job), argument_size(n), &size))
 		return NULL;
 	*error = -ENOMEM;
-	struct job *job = block_alloc(size);
+	struct async_job *job = block_alloc(size);
 	if (!job)
 		return NULL;
-	*job = (struct job){ .future = future, .fn = fn, .size = size };
+	*job = (struct async_job){ .future = future, .fn = fn, .size = size };
 	job->arg = argument_keep(job->block, arg, n, "sley_async");
 	return job;
 }
@@ -57,7 +57,7 @@ static struct task *task_new(struct sley_site *site, struct sley_future *future,
 {
 	static const struct sley_task_options detached = { .size = sizeof(detached), .detached = 1 };
 	struct task *task;
-	struct job *job = async_job_new(future, fn, arg, n, error);
+	struct async_job *job = async_job_new(future, fn, arg, n, error);
 	if (!job)
 		return NULL;
 	*error = spawn_new(&task, site, &detached, job_main, job, SLEY_BY_POINTER);

@@ -17,15 +17,15 @@
 #include "run/queue.h"
 #include "run/worker.h"
 
-struct link;
+struct task_link;
 
 struct half {
 	struct watch watch; /* of the one task's end */
 	sley_task other;    /* constant; so is link */
-	struct link *link;
+	struct task_link *link;
 };
 
-struct link {
+struct task_link {
 	struct half halves[2];
 	unsigned holders; /* atomic */
 };
@@ -41,7 +41,7 @@ static struct half *other_half(struct half *half)
 }
 
 /* Lets go of n halves. */
-static void release_halves(struct link *link, unsigned n)
+static void release_halves(struct task_link *link, unsigned n)
 {
 	if (fetch_sub(&link->holders, n, acq_rel) == n) /* pairs with itself: all is done with it */
 		block_free(link, sizeof(*link));
@@ -62,7 +62,7 @@ static bool half_take_back(sley_task id, struct half *half, bool cancel, struct 
 static void half_ended(struct watch *watch, struct task *task)
 {
 	struct half *half = half_of(watch);
-	struct link *link = half->link;
+	struct task_link *link = half->link;
 	struct task *cancelled = NULL;
 	struct sley_end end;
 	task_outcome(task, &end);
@@ -121,7 +121,7 @@ static int watch_other(struct task *other, sley_task id, struct half *half)
 }
 
 /* Our own half first: we cannot end meanwhile. 0, or an error and nothing is linked. */
-static int join_halves(struct task *task, struct task *other, struct link *link)
+static int join_halves(struct task *task, struct task *other, struct task_link *link)
 {
 	struct half *own = &link->halves[0], *far = &link->halves[1];
 	int error = watch_self(task, own);
@@ -143,10 +143,10 @@ int sley_task_link(sley_task id)
 	struct task *other = task_find(id);
 	if (!other)
 		return -ESRCH;
-	struct link *link = block_alloc(sizeof(*link));
+	struct task_link *link = block_alloc(sizeof(*link));
 	if (!link)
 		return -ENOMEM;
-	*link = (struct link){ .holders = 2 };
+	*link = (struct task_link){ .holders = 2 };
 	link->halves[0] = (struct half){ .watch.ended = half_ended, .other = id, .link = link };
 	link->halves[1] = (struct half){ .watch.ended = half_ended, .other = (sley_task)task->id, .link = link };
 	int error = join_halves(task, other, link);

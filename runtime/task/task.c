@@ -25,7 +25,7 @@ static struct {
 	int (*reserve)(uint32_t tasks); /* constant during a run, as max */
 	uint64_t generation;            /* of fresh entries: above all that earlier runs used */
 	uint32_t high;                  /* atomic: entries [0, high) were used; written under the lock of the slabs */
-} table;
+} task_table;
 
 struct task *task_at(uint32_t index)
 {
@@ -68,7 +68,7 @@ static void entry_cut(struct slab *slab, void *block)
 	struct task *task = block;
 	uint32_t index = (uint32_t)(task - task_at(0));
 	if (slab->newest[NEWEST_GENERATION] == 0)
-		slab->newest[NEWEST_GENERATION] = table.generation;
+		slab->newest[NEWEST_GENERATION] = task_table.generation;
 	store(&task->claim, slab->newest[NEWEST_WAIT] << CLAIM_BITS | CLAIM_EVENT, relaxed); /* it does not wait */
 	if (slab->again)
 		lock_take(&task->lock);
@@ -76,8 +76,8 @@ static void entry_cut(struct slab *slab, void *block)
 	task->id = slab->newest[NEWEST_GENERATION] << SLEY_TASK_INDEX_BITS | (index + 1);
 	if (slab->again)
 		lock_drop(&task->lock);
-	if (index >= table.high) {
-		store(&table.high, index + 1, release); /* pairs with task_find() */
+	if (index >= task_table.high) {
+		store(&task_table.high, index + 1, release); /* pairs with task_find() */
 		store(&region.header->task_high, MAX(index + 1, region.header->task_high), relaxed);
 	}
 }
@@ -93,9 +93,9 @@ static void entry_back(struct slab *slab, void *block)
 /* What entries need besides, before they are used. */
 static int entries_grow(size_t end)
 {
-	uint32_t entries = (uint32_t)MIN(end / sizeof(struct task), table.max);
+	uint32_t entries = (uint32_t)MIN(end / sizeof(struct task), task_table.max);
 	int error = records_grow(entries);
-	return error ? error : table.reserve(entries);
+	return error ? error : task_table.reserve(entries);
 }
 
 /* The same for entries that had lost their pages. */
@@ -103,7 +103,7 @@ static int entries_again(size_t begin, size_t end)
 {
 	size_t usable = slabs_usable(&task_slabs) * (SLAB / sizeof(struct task));
 	int error = records_again((uint32_t)(begin / sizeof(struct task)), (uint32_t)(end / sizeof(struct task)));
-	return error ? error : table.reserve((uint32_t)MIN(usable, table.max));
+	return error ? error : task_table.reserve((uint32_t)MIN(usable, task_table.max));
 }
 
 /*
@@ -135,16 +135,16 @@ int tasks_open(uint32_t max, int (*reserve)(uint32_t tasks))
 					       .grow = entries_grow,
 					       .again = entries_again,
 					       .leave = entries_leave };
-	table.max = max;
-	table.reserve = reserve;
+	task_table.max = max;
+	task_table.reserve = reserve;
 	forgotten_open(max);
 	return slabs_open(&task_slabs, &kind, (size_t)max * sizeof(struct task));
 }
 
 void tasks_close(void)
 {
-	uint64_t newest = table.generation;
-	for (uint32_t i = 0; i < table.high; i++) {
+	uint64_t newest = task_table.generation;
+	for (uint32_t i = 0; i < task_table.high; i++) {
 		if (is_later(generation_of(task_at(i)), newest))
 			newest = generation_of(task_at(i));
 		if (region_is_live(i)) { /* else its page may be a hole */
@@ -159,8 +159,8 @@ void tasks_close(void)
 	}
 	slabs_close(&task_slabs);
 	records_close();
-	table.high = 0;
-	table.generation = (newest + 1) & GENERATIONS;
+	task_table.high = 0;
+	task_table.generation = (newest + 1) & GENERATIONS;
 }
 
 /* ---- taking and giving ---- */
@@ -296,14 +296,14 @@ void task_free(struct task_cache *cache, struct task *task)
 struct task *task_find(int64_t id)
 {
 	uint32_t index = (uint32_t)((uint64_t)id & SLEY_TASK_INDEX_MASK) - 1;
-	if (id <= 0 || index >= load(&table.high, acquire)) /* pairs with entry_cut(): the entry is there */
+	if (id <= 0 || index >= load(&task_table.high, acquire)) /* pairs with entry_cut(): the entry is there */
 		return NULL;
 	return task_at(index);
 }
 
 void tasks_each(void (*fn)(struct task *, void *), void *arg)
 {
-	uint32_t high = load(&table.high, acquire);
+	uint32_t high = load(&task_table.high, acquire);
 	for (uint32_t i = 0; i < high; i++) {
 		if (task_at(i)->id != 0) /* its page was not given back */
 			fn(task_at(i), arg);

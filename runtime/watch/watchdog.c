@@ -89,7 +89,7 @@ static bool is_stuck(struct worker *worker, int64_t now)
 	return earliest <= now - NS_PER_MS || (load(&worker->next, relaxed) && keeps_next(worker, tick));
 }
 
-static void look(int64_t now)
+static void watchdog_look(int64_t now)
 {
 	bool stuck = false;
 	for (unsigned i = 0; i < scheduler.active; i++) {
@@ -193,7 +193,7 @@ static void *watchdog_main(void *unused)
 			futex_wait(&watchdog_promise.asleep, 1, &time);
 		store(&watchdog_promise.resting, 0, relaxed);
 		RACE_POINT(watchdog_looks);
-		look(clock_now());
+		watchdog_look(clock_now());
 	}
 	return NULL;
 }
