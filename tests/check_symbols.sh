@@ -3,8 +3,14 @@
 # Copyright (c) 2026 the sley authors
 #
 # Checks what the objects of runtime/ refer to: no function or variable of a higher layer, and no circle of files within
-# a layer. tests/check_layers.sh sees includes; this also sees what a header declares that another file defines. Prints
-# each reference that goes up, and the references of each circle, and exits 1 if there is one.
+# a layer. tests/check_layers.sh sees includes; this also sees what a header declares that another file defines.
+#
+# Checks also that each name belongs to one file, static functions and variables included: perf and gdb show nothing else.
+# Exempt are static functions of headers, of which each object may have a copy, and what is written in assembly, which may
+# have a twin in C of which one is in the library. Variables of a function are not looked at.
+#
+# Prints each reference that goes up, the references of each circle and each name of two files, and exits 1 if there is
+# one.
 #
 # usage: tests/check_symbols.sh [OBJECTS [SOURCES]]   (default: build/obj/runtime and runtime)
 #
@@ -21,17 +27,36 @@ layers=$(sed -n 's/^layers="\(.*\)"$/\1/p' "$(dirname "$0")/check_layers.sh")
 	exit 2
 }
 
+# statics DIRECTORY EXTENSION: the files with that extension, and the static functions in them. In objects those that
+# were inlined everywhere are missing.
+statics() {
+	find "$1" -name "*.$2" -exec grep -HoE '^([A-Z_]+ )*static [^=(]*\b[a-z_0-9]+\(' {} + |
+		sed -nE "s|^$1/?(.*)\.$2:.*\b([a-z_0-9]+)\($|./\1.o: \2 t|p"
+}
+
+exempt=$({
+	statics "$sources" h
+	statics "$(dirname "$0")/../include" h
+	find "$sources" -name '*.S' -exec sed -n 's/^\t\.globl\t/of assembly: /p' {} +
+} | sed 's/.*: //; s/ t$//' | tr '\n' ' ')
+
 cd "$directory"
-find . -name '*.o' | sort | while read -r object; do
-	for source in "$sources/${object%.o}".[cS]; do
-		[ ! -e "$source" ] || printf '%s\0' "$object"
-	done
-done | xargs -0 -r nm -A -P | awk -v layers="$layers" '
+{
+	statics "$sources" c
+	find . -name '*.o' | sort | while read -r object; do
+		for source in "$sources/${object%.o}".[cS]; do
+			[ ! -e "$source" ] || printf '%s\0' "$object"
+		done
+	done | xargs -0 -r nm -A -P
+} | awk -v layers="$layers" -v exempt="$exempt" '
 BEGIN {
 	n = split(layers, name, " ")
 	for (i = 1; i <= n; i++)
 		height[name[i]] = i
 	top = n + 1
+	n = split(exempt, name, " ")
+	for (i = 1; i <= n; i++)
+		exempted[name[i]] = 1
 }
 
 function layer_of(file) {
@@ -40,6 +65,14 @@ function layer_of(file) {
 
 function height_of(file) {
 	return file ~ /\// ? height[layer_of(file)] : top
+}
+
+# The name as the source has it: compilers add .part.0, .cold and the like to functions. Or "": no name of the source.
+function source_name(symbol, type) {
+	if (symbol ~ /^(_|\.|[at]san\.)/ || (type !~ /^[tT]$/ && symbol ~ /\./))
+		return ""
+	sub(/\..*/, "", symbol)
+	return symbol in exempted ? "" : symbol
 }
 
 # "./task/task.o: symbol T ..." is one of task/task.
@@ -51,7 +84,12 @@ function height_of(file) {
 		uses[file, $2] = 1
 	else if ($3 ~ /^[A-VX-Z]$/) # global, and not weak
 		home[$2] = file
-	files[file] = 1
+	if ($3 ~ /^[tTdDbBrR]$/ && (symbol = source_name($2, $3)) != "") {
+		if (!(symbol in owner))
+			owner[symbol] = file
+		else if (owner[symbol] != file && !named[symbol, file]++)
+			twice[symbol] = twice[symbol] " and " file
+	}
 }
 
 END {
@@ -88,6 +126,10 @@ END {
 	for (e in edge) {
 		split(e, part, SUBSEP)
 		printf "in a circle: %s refers to%s of %s\n", part[1], edge[e], part[2]
+		bad = 1
+	}
+	for (symbol in twice) {
+		printf "%s is the name of something in %s%s\n", symbol, owner[symbol], twice[symbol]
 		bad = 1
 	}
 	exit bad

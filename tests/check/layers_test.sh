@@ -85,4 +85,31 @@ references_are_found() {
 	expect 0 tests/check_symbols.sh "$scratch/objects" "$scratch/sources"
 }
 
-run_suite runtime_keeps_layers upward_is_found evasion_is_found legal_is_not runtime_has_no_circles references_are_found
+# A static function or variable that two files name alike is found, also if it was inlined everywhere; one of a header is
+# not, and no variable of a function.
+names_are_unique() {
+	rm -rf "$scratch/objects" "$scratch/sources"
+	mkdir -p "$scratch/sources/io"
+	echo 'static inline int shared(void) { return 1; }' >"$scratch/sources/io/shared.h"
+	local uses="#include \"$scratch/sources/io/shared.h\"
+int (*of_SELF(void))(void) { static int calls; calls++; return shared; }"
+	planted_object io/a "${uses/SELF/a}"
+	planted_object io/b "${uses/SELF/b}"
+	planted_object run/c 'static int inlined(void) { return 1; }
+int c(void) { return inlined(); }
+static int variable; int *of_c(void) { return &variable; }'
+	planted_object run/d 'int d(void) { static int variable; return ++variable; }'
+	expect 0 tests/check_symbols.sh "$scratch/objects" "$scratch/sources"
+
+	planted_object io/a '__attribute__((always_inline))
+static inline int inlined(void) { return 2; }
+int a(void) { return inlined(); }'
+	expect 1 tests/check_symbols.sh "$scratch/objects" "$scratch/sources" >"$scratch/report"
+	contains "$scratch/report" "inlined is the name of something in"
+	planted_object io/a 'static int variable; int *of_a(void) { return &variable; }'
+	expect 1 tests/check_symbols.sh "$scratch/objects" "$scratch/sources" >"$scratch/report"
+	contains "$scratch/report" "variable is the name of something in"
+}
+
+run_suite runtime_keeps_layers upward_is_found evasion_is_found legal_is_not runtime_has_no_circles references_are_found \
+	names_are_unique
