@@ -3,13 +3,16 @@
 /* A test program that misbehaves as its argument says, for the runner's own tests. */
 #include "tests/test.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 static const char *what;
+static const char *path; /* the program's second argument */
 
 static void good(void **state)
 {
@@ -19,6 +22,14 @@ static void good(void **state)
 static void good_that_prints(void **state)
 {
 	printf("[       OK ] not the running test\n[  FAILED  ] neither\nno end of line");
+}
+
+/* Fails if another program is here at the same time. */
+static void be_single(void)
+{
+	assert_int_equal(mkdir(path, 0700), 0);
+	usleep(50000);
+	assert_int_equal(rmdir(path), 0);
 }
 
 static void bad(void **state)
@@ -33,6 +44,12 @@ static void bad(void **state)
 		REQUIRE(what[0] == 'x');
 	else if (strcmp(what, "exit") == 0)
 		exit(0);
+	else if (strcmp(what, "read") == 0)
+		assert_true(open(path, O_RDONLY) >= 0); /* a FIFO: waits until somebody writes */
+	else if (strcmp(what, "write") == 0)
+		assert_true(open(path, O_WRONLY) >= 0);
+	else if (strcmp(what, "single") == 0)
+		be_single();
 }
 
 /* Hangs, and so does a child of it, which says its pid. */
@@ -71,6 +88,7 @@ int main(int argc, char **argv)
 	};
 	int failed;
 	what = argc > 1 ? argv[1] : "";
+	path = argc > 2 ? argv[2] : "";
 	if (strcmp(what, "silent") == 0)
 		return 0;
 	failed = cmocka_run_group_tests(tests, set_up, NULL);
