@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
-/* Copying stack bytes behind the sanitizers' backs, and what else only the files of this layer share. */
+/* Copying stack bytes unseen by the sanitizers, and other declarations that only the files of this layer share. */
 #ifndef STACK_COPY_H
 #define STACK_COPY_H
 
@@ -13,7 +13,10 @@
 #include <valgrind/memcheck.h>
 #endif
 
-/* Not instrumented: it moves red zones and other tasks' bytes as they are. Under TSan libc's memcpy is intercepted. */
+/*
+ * Copies red zones and other tasks' bytes unchanged, so it is not instrumented. ThreadSanitizer intercepts libc's
+ * memcpy().
+ */
 static inline void stack_copy(void *to, const void *from, size_t n)
 {
 #if defined(SLEY_TSAN) && defined(__x86_64__)
@@ -24,12 +27,12 @@ static inline void stack_copy(void *to, const void *from, size_t n)
 }
 
 /*
- * What memcheck has to be told of stacks; nothing without VALGRIND=1. It knows of the bytes of an image what it knew of
- * them on the stack, as they are moved by memcpy(). But it follows the stack pointer, and so holds what lies below the
- * one that ran last for inaccessible, and all above it for live.
+ * Informing memcheck about stacks; no-ops without VALGRIND=1. An image is copied by memcpy(), so memcheck keeps the
+ * state of the bytes of a stack. But memcheck follows the stack pointer: it takes the bytes below the sp that ran last
+ * for inaccessible, and all bytes above it for live.
  */
 
-/* A stack's whole range: a number to forget it by, not 0. */
+/* Registers the whole range of a stack. Returns a number for stack_deregister(), not 0. */
 static inline unsigned stack_register(char *low, size_t size)
 {
 	(void)low, (void)size;
@@ -49,7 +52,7 @@ static inline void stack_deregister(unsigned number)
 #endif
 }
 
-/* Live bytes are about to be copied to [low, low + n), some of which may be below the pointer that ran last. */
+/* Called before live bytes are copied to [low, low + n): some of the range may be below the sp that ran last. */
 static inline void stack_expect(char *low, size_t n)
 {
 	(void)low, (void)n;
@@ -58,7 +61,7 @@ static inline void stack_expect(char *low, size_t n)
 #endif
 }
 
-/* Nobody's bytes: the frames of who was there before. */
+/* Marks [low, end) as dead: it holds frames of the previous resident. */
 static inline void stack_bury(char *low, char *end)
 {
 	(void)low, (void)end;
@@ -68,14 +71,14 @@ static inline void stack_bury(char *low, char *end)
 #endif
 }
 
-/* Whether the image is in a worker's reserve. */
+/* Whether the image is in the reserve of a worker. */
 bool stack_reserve_has(const void *image);
 
-/* The worker's reserve, for one image; null: it is in use. */
+/* Takes the worker's reserve for one image; null: it is in use. */
 struct stack_worker;
 void *stack_reserve_take(struct stack_worker *worker);
 
-/* If the image is in a worker's reserve, that is empty again: true. */
+/* If the image is in the reserve of a worker, marks that reserve as free. Returns whether it was. */
 bool stack_reserve_free(void *image);
 
 #endif

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /*
- * The service's action is put back and the fault is left to happen again: so the kernel itself does with it all that the
- * action's flags and mask say, on the stack that they say. Rejected: calling the service's handler from here, which would
- * have to do as the kernel does for each flag, and cannot for SA_ONSTACK. If the service survives the fault, as one does
- * that handles it to map memory, the watchdog puts ours into place again.
+ * The handler restores the service's action and returns, so that the fault happens again. So the kernel itself applies
+ * the flags, the mask and the stack of the service's action. Rejected: calling the service's handler from here. This
+ * code would have to imitate the kernel for each flag, and cannot for SA_ONSTACK. If the service survives the fault,
+ * for example by mapping memory in its handler, the watchdog installs our handler again.
  */
 #include "stack/overflow.h"
 
@@ -23,7 +23,7 @@ static struct sigaction previous; /* the service's; constant during a run */
 static bool (*name_fault)(const struct fault *);
 static bool installed;
 static unsigned passed;    /* atomic: the service's action is in place */
-static unsigned defaulted; /* atomic: the service's is the default by now: SA_RESETHAND, or it set it so */
+static unsigned defaulted; /* atomic: the service's action is the default now, by SA_RESETHAND or by its own call */
 
 static const struct sigaction *services(void)
 {
@@ -31,16 +31,16 @@ static const struct sigaction *services(void)
 	return load(&defaulted, relaxed) ? &by_default : &previous;
 }
 
-/* On to the service's action, which comes to act when this handler returns. */
+/* Installs the service's action, which takes effect when this handler returns. */
 static void fault_pass_on(int signal, siginfo_t *info)
 {
 	sigaction(signal, services(), NULL);
-	store(&passed, 1, relaxed); /* a hint for the watchdog, which asks the kernel what is in place */
-	if (info->si_code <= 0)     /* sent by somebody: no instruction faults again */
+	store(&passed, 1, relaxed); /* a hint: the watchdog asks the kernel for the action in place */
+	if (info->si_code <= 0)     /* sent by a process, so no instruction faults again */
 		syscall(SYS_rt_tgsigqueueinfo, getpid(), syscall(SYS_gettid), signal, info);
 }
 
-/* What the machine says besides. */
+/* Adds the fields of the fault that the machine knows. */
 static void fault_decode(struct fault *fault, const ucontext_t *context)
 {
 #if defined(__x86_64__)
@@ -66,7 +66,10 @@ static void on_fault(int signal, siginfo_t *info, void *context)
 	fault_pass_on(signal, info);
 }
 
-/* SIGSEGV is blocked meanwhile: a fault in here ends the process, and one that is sent anew waits for the end. */
+/*
+ * Installs our handler. SIGSEGV is blocked while it runs: a fault in the handler ends the process, and a signal that
+ * pass_on() sends stays pending until the handler returns.
+ */
 static bool put_ours(struct sigaction *before)
 {
 	struct sigaction action = { .sa_sigaction = on_fault, .sa_flags = SA_SIGINFO | SA_ONSTACK };
@@ -93,7 +96,7 @@ void overflow_rearm(void)
 	if (now.sa_handler == SIG_DFL)
 		store(&defaulted, 1, relaxed);
 	else if (now.sa_sigaction != previous.sa_sigaction && now.sa_sigaction != on_fault)
-		sigaction(SIGSEGV, &now, NULL); /* one that the service installed meanwhile stays */
+		sigaction(SIGSEGV, &now, NULL); /* a handler that the service installed meanwhile stays */
 }
 
 void overflow_close(void)
@@ -113,7 +116,7 @@ void overflow_thread_enter(void **place)
 		return;
 	void *memory = mmap(NULL, ALTERNATE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (memory == MAP_FAILED)
-		return; /* then an overflow is a plain crash */
+		return; /* an overflow is a plain crash then */
 	stack_t stack = { .ss_sp = memory, .ss_size = ALTERNATE };
 	if (sigaltstack(&stack, NULL) == 0)
 		*place = memory;

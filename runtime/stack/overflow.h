@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /*
- * Catching who touches what no code may: the guard below a stack, and in strict mode a stack whose task is parked.
- * SIGSEGV is handled on an alternate stack to say whose it was, and for that alone; whatever the fault, the kernel then
- * does what it had done without sley: it calls the service's handler, or ends the process. Nothing is repaired.
+ * Naming faults at addresses that no code may touch: the guard below a stack, and in strict mode the stack of a parked
+ * task. SIGSEGV is handled on an alternate stack, only to report the owner of the address. Then the kernel acts as
+ * without sley: it calls the service's handler, or ends the process. Nothing is repaired.
  */
 #ifndef STACK_OVERFLOW_H
 #define STACK_OVERFLOW_H
@@ -14,19 +14,22 @@ enum fault_kind { FAULT_UNKNOWN, FAULT_READ, FAULT_WRITE };
 
 struct fault {
 	const void *address;
-	const void *pc; /* of the instruction; null: unknown */
+	const void *pc; /* of the faulting instruction; null: unknown */
 	const void *sp; /* null: unknown */
 	enum fault_kind kind;
 };
 
-/* `name` writes a line on stderr about the fault if it knows something of its address. Signal-safe. */
+/* `name` writes a line on stderr about the fault if it knows the address. It must be async-signal-safe. */
 void overflow_open(bool (*name)(const struct fault *fault));
 void overflow_close(void);
 
-/* By the watchdog: after a fault that the service has survived, the next one is named again. */
+/* Called by the watchdog: after a fault that the service has survived, makes sure that the next fault is named, too. */
 void overflow_rearm(void);
 
-/* Gives the calling worker thread an alternate stack, unless it has one. `*place` is to be passed to the other. */
+/*
+ * overflow_thread_enter() gives the calling worker thread an alternate stack, unless it has one.
+ * overflow_thread_leave() gets the value of `*place`.
+ */
 void overflow_thread_enter(void **place);
 void overflow_thread_leave(void *place);
 

@@ -1,20 +1,20 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /*
- * Pages that deep calls left behind: finding how deep a stack has been, and giving them back.
+ * Pages that deep calls left behind: finding the depth that a stack has reached, and giving the pages back.
  *
  *        low                    lowest resident     floor   sp            top
  *         |  never touched        |  left behind ... | KEEP  | live bytes  |
  *                                  <- given back  ->
  *
- * Only with the slot held, so no worker runs on it or copies it, no handler of a signal runs there, and the resident's
- * sp is what it parked with: all below is dead, and its next call finds zeroes there instead of garbage. The sp of the
- * others does not matter: their bytes are in images. The holder is the watchdog; whoever wants the slot meanwhile waits
- * for it as for any holder.
+ * Pages are given back only with the slot held. So no worker runs on the slot or copies it, and no signal handler runs
+ * there. The resident's sp is the sp with which it parked: all bytes below are dead, and its next call finds zeroes
+ * there instead of garbage. The other tenants' sp does not matter, because their bytes are in images. The holder is the
+ * watchdog; a worker that wants the slot meanwhile waits for it as for any holder.
  *
- * Which tenant was so deep cannot be seen from the pages. So a slot remembers who has been on it since the last look,
- * and how many pages that left (`kept`): what is found to be deeper was touched by those, and is put down to a task or
- * a site only if there is but one.
+ * The pages do not show which tenant was so deep. So a slot records which tenants have been on it since the last look
+ * (`since`), and how many pages the last look left (`kept`). A depth beyond `kept` was reached by these tenants. It is
+ * attributed to a task or a site only if there was just one.
  */
 #include <sys/mman.h>
 
@@ -22,10 +22,10 @@
 #include "base/check.h"
 #include "stack/range.h"
 
-#define KEEP   ((size_t)2) /* pages below the live bytes that stay: the next calls want them */
-#define WINDOW 1024        /* pages that are asked for at once */
+#define KEEP   ((size_t)2) /* pages kept below the live bytes: the next calls need them */
+#define WINDOW 1024        /* pages per call of mincore(2) */
 
-#define FREE_MOST 1024u /* stacks that lose all pages in one call */
+#define FREE_MOST 1024u /* stacks that lose all their pages in one call, at most */
 
 static char *page_of(const void *p)
 {
@@ -39,7 +39,7 @@ static char *lowest_resident(char *low, char *end)
 	while (low < end) {
 		size_t n = MIN((size_t)(end - low) / PAGE, WINDOW);
 		if (mincore(low, n * PAGE, resident) != 0)
-			return end; /* the system call is forbidden, say: then nothing is given back */
+			return end; /* mincore(2) failed, perhaps forbidden by a filter: no pages are given back */
 		for (size_t i = 0; i < n; i++) {
 			if (resident[i] & 1)
 				return low + i * PAGE;
@@ -62,13 +62,16 @@ static unsigned pages_above(const struct slot *slot, const char *lowest)
 bool slot_wants_trim(const struct slot *slot)
 {
 	if (load(&slot->owner, relaxed) == 0)
-		return false; /* it was never used */
+		return false; /* the slot was never used */
 	unsigned pages = pages_above(slot, lowest_resident(slot->low, end_of(slot)));
-	/* the page of the top is part of most live bytes, so these are left if nothing is deep */
+	/* if the stack is not deep, its live bytes lie in the page of the top, and KEEP pages stay below it */
 	return pages > KEEP + 1 || pages > load(&slot->kept, relaxed);
 }
 
-/* The page from which on the bytes are live. All are while the tenant waits on a stack of its own: see depth_parked(). */
+/*
+ * The lowest page with live bytes. If the resident's sp is outside of the slot, the resident waits on a stack of its
+ * own, and all pages of the slot are live: see depth_parked().
+ */
 static char *lowest_live(const struct slot *slot)
 {
 	char *sp = slot->resident ? (char *)slot->resident->context.sp : slot->top - 1;
@@ -77,7 +80,7 @@ static char *lowest_live(const struct slot *slot)
 
 size_t slot_trim(struct slot *slot, unsigned *pages, enum slot_since *since)
 {
-	CHECK(slot->kind != SLOT_STRICT); /* nobody is resident there, but what is there is live */
+	CHECK(slot->kind != SLOT_STRICT); /* a parked strict stack has no resident, but its bytes are live */
 	char *lowest = lowest_resident(slot->low, end_of(slot));
 	char *live = lowest_live(slot);
 	char *floor = live - MIN(KEEP * PAGE, (size_t)(live - slot->low));
@@ -91,12 +94,12 @@ size_t slot_trim(struct slot *slot, unsigned *pages, enum slot_since *since)
 		lowest = floor;
 	}
 	store(&slot->kept, (uint8_t)MIN(pages_above(slot, lowest), UINT8_MAX), relaxed);
-	if (slot->kind != SLOT_SHARED) /* the other tenants of a shared one come back without being bound again */
+	if (slot->kind != SLOT_SHARED) /* the other tenants of a shared slot come back without slot_bind() */
 		slot->since = slot->resident ? SINCE_ONE : SINCE_NOBODY;
 	return given;
 }
 
-/* ---- stacks that nobody has ---- */
+/* ---- stacks without a tenant ---- */
 
 void slots_age(void)
 {
@@ -105,7 +108,7 @@ void slots_age(void)
 	lock_drop(&slots.lock);
 }
 
-/* The free slot whose pages have been unused the longest, taken off the ring; null: none has to lose them. */
+/* Takes the free slot whose pages have been unused the longest off the ring; null: no slot has to lose pages. */
 static struct slot *take_surplus(void)
 {
 	struct slot *slot = NULL;
@@ -131,8 +134,8 @@ static void put_bare(struct slot *slot)
 }
 
 /*
- * Nobody can want such a slot, as it is in no list meanwhile and has no tenant; it is held all the same, as whoever
- * gives back pages does (slot.h, invariant 1).
+ * No worker can want such a slot, because it has no tenant and is in no list meanwhile. It is held all the same, by the
+ * rule that the slot is held while pages are given back (slot.h, invariant 1).
  */
 size_t slots_trim_free(void)
 {
@@ -143,7 +146,7 @@ size_t slots_trim_free(void)
 		unsigned pages = MAX(load(&slot->kept, relaxed), 1);
 		if (madvise(slot->low, stack_size, MADV_DONTNEED) == 0)
 			given += pages * PAGE;
-		store(&slot->owner, 0, relaxed); /* as if it had never been used */
+		store(&slot->owner, 0, relaxed); /* marks the slot as never used */
 		store(&slot->kept, 0, relaxed);
 		slot->since = SINCE_NOBODY;
 		CHECK(!slot_release(slot));

@@ -10,11 +10,11 @@
 #include "stack/copy.h"
 
 #define COLOURS     8
-#define COLOUR_STEP 320 /* 5 lines; the last one leaves most of the first page */
-#define DUMP_STEP   64u /* stacks that are put into core dumps at once */
+#define COLOUR_STEP 320 /* 5 cache lines; the last colour leaves most of the first page */
+#define DUMP_STEP   64u /* stacks that are included in core dumps at once */
 
 #ifdef SLEY_VALGRIND
-#define TOP_FREE 512 /* nearer than that to the end of a stack, Valgrind does not look for callers */
+#define TOP_FREE 512 /* Valgrind does not look for callers nearer to the end of a stack */
 #else
 #define TOP_FREE 0
 #endif
@@ -51,13 +51,13 @@ void slot_dump(unsigned number)
 	unsigned from = load(&slots.dumped, relaxed), to = MIN(ROUND_UP(number + 1, DUMP_STEP), slots.count);
 	if (to <= from)
 		return;
-	/* two workers may do it at once: it is idempotent */
+	/* two workers may do this at once: it is idempotent */
 	memory_dump(slot_place(from), (to - from) * (stack_size + STACK_GUARD), true);
 	while (from < to && !cas_weak(&slots.dumped, &from, to, relaxed, relaxed))
 		;
 }
 
-/* Memcheck learns of a stack when it is used first. With the lock held. */
+/* Called when a stack is first used, with the lock held. */
 void slot_register(struct slot *slot)
 {
 	(void)slot;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
-/* Holding, releasing and exchanging tenants. Where slots come from is in slots.c. */
+/* Holding and releasing slots, exchanging tenants. Allocation of slots is in slots.c. */
 #include "stack/slot.h"
 
 #include <errno.h>
@@ -27,7 +27,7 @@ bool slot_hold(struct slot *slot, struct tenant *tenant)
 	}
 }
 
-/* The waiters pushed since the last time, oldest first. */
+/* Takes the waiters pushed since the last call, oldest first. */
 static struct tenant *take_waiters(struct slot *slot)
 {
 	struct tenant *lifo = (struct tenant *)(exchange(&slot->word, HELD, acquire) & ~HELD);
@@ -70,14 +70,14 @@ static void copy_in(struct slot *slot, struct tenant *tenant)
 }
 
 /*
- * There is no memory for the resident's image. Progress is still possible where the newcomer's own image can take it
- * (they swap through the second half of the reserve), or while this worker's reserve is free.
+ * Makes the tenant resident without memory for the resident's image. This works if the newcomer's own image can take
+ * the resident's bytes (they swap through the second half of the reserve), or if this worker's reserve is free.
  */
 NOINLINE static int enter_without_memory(struct stack_worker *worker, struct slot *slot, struct tenant *tenant)
 {
 	struct tenant *resident = slot->resident;
 	size_t live = slot_live(slot, resident);
-	/* a pooled block is freed by the size of what is in it, so it is swapped only within its class */
+	/* a block is freed by the size of the live bytes in it, so the swap needs blocks of the same class */
 	if (tenant->image &&
 	    (stack_reserve_has(tenant->image) || block_capacity(live) == block_capacity(slot_live(slot, tenant)))) {
 		char *bounce = worker->reserve + stack_size;

@@ -6,31 +6,34 @@
  *        low                         sp              top
  *   guard |  pages never touched ...  | live bytes    |  guard of the next slot ...
  *
- * A slot is a stack. A task becomes its tenant at its first run, for life: its bytes must come back to the same
- * addresses. At most one tenant is *resident*: its live bytes [sp, top) are in the slot. The others' are in images.
- * Parking copies nothing; slot_enter() exchanges tenants when another one is to run.
+ * A slot is a stack. A task becomes a tenant of a slot at its first run, for life, because its bytes must come back to
+ * the same addresses. At most one tenant is *resident*: its live bytes [sp, top) are in the slot. The live bytes of the
+ * other tenants are in images. Parking copies nothing: slot_enter() exchanges tenants when another tenant is to run.
  *
  * Invariants
- *   1. Whoever runs on a slot, copies from or to it, or changes `resident` or `fifo`, holds it. A worker holds at most
- *      one slot; a task that was granted a slot and sits in a run queue holds it too, and so does the watchdog while it
- *      gives back pages (pages.c).
- *   2. A tenant's context.sp, image and live belong to the holder of its slot, not to the tenant's own worker or waker.
- *   3. waiters are there => the slot is held. So every waiter is found by a later slot_release().
- *   4. The slot is released only when the switch away from it is complete (the worker does it on its own stack). So who
- *      readies a task that is still on its way out just queues it: the worker that dequeues it finds the slot held and
- *      leaves it with the waiters, and the release hands it on. Private stacks use the same protocol for that reason.
+ *   1. Running on a slot, copying from or to it, and changing `resident` or `fifo` need the slot held. A worker holds
+ *      at most one slot. A task that was granted a slot holds it while it is in a run queue. The watchdog holds a slot
+ *      while it gives back pages (pages.c).
+ *   2. A tenant's context.sp and image belong to the holder of its slot, not to the tenant's own worker or waker.
+ *   3. If there are waiters, the slot is held. So a later slot_release() finds every waiter.
+ *   4. The worker releases the slot on its own stack, after the switch away from the slot is complete. So a thread that
+ *      readies a task that is still leaving its stack just queues the task. The worker that dequeues it finds the slot
+ *      held and adds the task to the waiters, and the release hands the slot on. Private stacks use the same protocol
+ *      for that reason.
  *
  * `word` is 0 (free), HELD, or HELD | the last waiter pushed: a LIFO that slot_release() turns into `fifo`, so that
- * waiters are served in the order in which they came. slot_hold()'s success (acquire) pairs with slot_release()'s drop
- * (release): the new holder sees the stack bytes. Its push (release) pairs with the taking exchange (acquire).
+ * waiters are served in the order of their arrival. The success of slot_hold() (acquire) pairs with the drop of
+ * slot_release() (release): the new holder sees the stack bytes. The push of slot_hold() (release) pairs with the
+ * exchange that takes the waiters (acquire).
  *
- * Release hands the slot on still held: no newcomer can barge, nothing is woken twice, and a slot occupies at most one
- * place in the run queues. Rejected: dropping it and readying the first waiter, who then had to compete again.
+ * The release hands the slot on while it stays held: no newcomer can barge, no task is woken twice, and a slot occupies
+ * at most one place in the run queues. Rejected: dropping the slot and readying the first waiter, which then had to
+ * compete again.
  *
- * Slots are of three kinds. *Exclusive* ones serve one tenant at a time, taken while there are any: a task alone on its
- * stack is never copied. *Shared* ones, a small hot set that stays in the cache, serve the rest. *Private* ones have
- * one tenant for life outside the copying range. *Strict* ones take the place of the first two in strict mode, see
- * strict.h.
+ * Slots are of four kinds. *Exclusive* slots serve one tenant at a time, and are taken as long as there are free ones:
+ * a task alone on its stack is never copied. *Shared* slots, a small hot set that stays in the cache, serve the other
+ * tasks. *Private* slots have one tenant for life and lie outside of the copying range. *Strict* slots replace the
+ * first two kinds in strict mode, see strict.h.
  */
 #ifndef STACK_SLOT_H
 #define STACK_SLOT_H
@@ -49,62 +52,64 @@ struct slot;
 
 #define SLOT_HELD ((uintptr_t)1)
 
-/* The stack's part of a task. */
+/* The part of a task that its slot uses. */
 struct tenant {
-	struct tenant *next;    /* link of the one queue that it is in */
+	struct tenant *next;    /* link of the one queue that the tenant is in */
 	struct context context; /* protected by the slot */
-	struct slot *slot;      /* atomic; set at the first run, by who owns the task then */
-	void *image; /* protected by the slot: the bytes [context.sp, top); null while they are in the slot, or never run */
+	struct slot *slot;      /* atomic; set at the first run, by the task's owner at that time */
+	/* protected by the slot: the bytes [context.sp, top); null: they are in the slot, or the tenant never ran */
+	void *image;
 };
 
 enum slot_kind { SLOT_EXCLUSIVE, SLOT_SHARED, SLOT_PRIVATE, SLOT_STRICT };
 
-/* Whose calls may have touched pages since slot_trim() looked last. */
+/* The tenants that may have touched pages since the last slot_trim(). */
 enum slot_since {
 	SINCE_NOBODY,
-	SINCE_ONE,   /* its owner's alone */
-	SINCE_SITE,  /* those of several tasks, all of the site */
-	SINCE_MIXED, /* those of tasks of several sites */
+	SINCE_ONE,   /* only the owner */
+	SINCE_SITE,  /* several tasks of the same site */
+	SINCE_MIXED, /* tasks of several sites */
 };
 
 struct slot {
 	uintptr_t word;          /* atomic, see above */
-	struct tenant *fifo;     /* atomic, written by the holder: waiters in order, before those in word */
+	struct tenant *fifo;     /* atomic, written by the holder: waiters in order, older than those in word */
 	struct tenant *resident; /* protected by the slot */
 	char *top;         /* constant, 16-byte aligned, staggered by some lines: tops must not share cache sets */
 	char *low;         /* constant */
-	struct slot *next; /* of the free list; protected by its lock or the owner of the cache */
-	uint64_t owner;    /* atomic, written by the holder: the tenant that was bound to it last, by its task's id */
-	uint32_t site;     /* the same: where that was spawned */
+	struct slot *next; /* link of a free list; protected by slots.lock, or owned by the worker with the cache */
+	uint64_t owner;    /* atomic, written by the holder: id of the task that was bound last */
+	uint32_t site;     /* atomic, written by the holder: spawn site of `owner` */
 	uint8_t kind;      /* enum slot_kind */
-	uint8_t guarded;   /* owned by the holder: the guard below is in place */
+	uint8_t guarded;   /* atomic: the guard below is in place, or cannot be made */
 	uint8_t since;     /* protected by the slot: enum slot_since */
-	uint8_t kept; /* atomic, written by the holder: pages from the top down that slot_trim() left, saturating */
+	uint8_t kept;      /* atomic, written by the holder: pages below the top that slot_trim() left, saturating */
 #ifdef SLEY_VALGRIND
-	unsigned known; /* protected by the lock of `slots`: from stack_register(), or 0 */
+	unsigned known; /* protected by slots.lock: the number of stack_register(), or 0 */
 #endif
 } CACHE_ALIGNED;
 
 #define SLOT_CACHE 32
 
-/* What a worker needs for stacks. Owned by the worker, but for reserve_used. */
+/* A worker's part of the stacks. Owned by the worker, except reserve_used. */
 struct stack_worker {
 	struct block_cache blocks;
 	struct slot *free[SLOT_CACHE]; /* exclusive slots */
 	unsigned free_count;
-	unsigned cursor; /* next shared slot to try */
+	unsigned cursor; /* the next shared slot to try */
 	unsigned number;
-	char *reserve;         /* two halves of stack_size: an image of last resort, and a place to swap through */
+	char *reserve;         /* two halves of stack_size each: an image of last resort, and a buffer for swaps */
 	unsigned reserve_used; /* atomic: the first half holds an image */
 };
 
 /*
- * The copying range, constant during a run. Atomic: plain threads look while runs begin and end. It is set size last, and
- * its end sets the size to 0 alone: a begin that is not the size's own would have the range cover anything.
+ * The copying range, constant during a run. Atomic: plain threads read it while runs begin and end. A run sets the size
+ * last, and its end sets only the size, to 0. A base that does not belong to the size would make the range cover other
+ * memory.
  */
 extern HIDDEN uintptr_t stacks_begin, stacks_size;
 
-/* Whether `p` points into a copying stack, anybody's. One subtraction, one compare. */
+/* Whether `p` points into any copying stack. One subtraction, one compare. */
 static inline bool stack_is_copying(const void *p)
 {
 	uintptr_t size = load(&stacks_size, acquire); /* pairs with stacks_set() */
@@ -123,41 +128,41 @@ int stack_worker_init(struct stack_worker *worker, unsigned number);
 void stack_worker_fini(struct stack_worker *worker);
 
 /*
- * The slot in whose stack or guard `p` points; null: in none of the copying range's, or in one that was never used. Any
- * thread, signal handlers too. The slots of the range stay where they are during a run.
+ * The slot whose stack or guard contains `p`. Null: `p` is not in a slot of the copying range, or that slot was never
+ * used. Any thread, signal handlers too. The slots of the range stay at their addresses during a run.
  */
 struct slot *slot_of(const void *p);
 
 /*
- * Whether `p`, a stack pointer or what a frame touched, is where a frame that has jumped over the guard of a slot of the
- * range lies: on the slots below, or in the lead before the first. Signal-safe.
+ * Whether `p`, a stack pointer or an address that a frame touched, belongs to a frame that has jumped over the slot's
+ * guard: `p` is on the slots below, or in the lead before the first slot. Signal-safe.
  */
 bool slot_jumped_to(const struct slot *slot, const void *p);
 
-/* Whether it is one of the range's. Any pointer. */
+/* Whether the slot is one of the range. Any pointer. */
 bool slot_in_range(const struct slot *slot);
 
-/* Whether tenants wait for it. Any thread, but only of slots of the range: it may change meanwhile. */
+/* Whether tenants wait for the slot; may change meanwhile. Any thread, but only for slots of the range. */
 static inline bool slot_has_waiters(const struct slot *slot)
 {
 	return load(&slot->word, relaxed) & ~SLOT_HELD || load(&slot->fifo, relaxed);
 }
 
-/* How many slots of the range have been used or may be, and each of them. */
+/* slots_made(): the number of slots of the range that may be in use. slot_at(): each of them. */
 unsigned slots_made(void);
 struct slot *slot_at(unsigned number);
 
 /*
- * A slot for a first run: an exclusive one, while there is one and (unless `large`) more than a reserve of them; else
- * the next shared slot, preferably one that is not held, or a private one where none may be shared (AddressSanitizer).
- * Null: strict mode's are all taken, or there is no memory for a private one.
+ * Picks a slot for a first run. An exclusive slot, if one is free and (unless `large`) more than a reserve of them are.
+ * Else the next shared slot, preferably one that is not held; or a private slot if none may be shared
+ * (AddressSanitizer). Null: all strict slots are taken, or there is no memory for a private slot.
  */
 struct slot *slot_pick(struct stack_worker *worker, bool large);
 
-/* A private slot: null when there is no memory. */
+/* A private slot; null: there is no memory. */
 struct slot *slot_private_new(void);
 
-/* Holds it if it is free. */
+/* Holds the slot if it is free. */
 static inline bool slot_try(struct slot *slot)
 {
 	uintptr_t expected = 0;
@@ -165,17 +170,17 @@ static inline bool slot_try(struct slot *slot)
 }
 
 /*
- * Holds the slot for `tenant`: true; or leaves the tenant with its waiters: false, and the tenant is not the caller's
- * any more.
+ * Holds the slot for `tenant` and returns true, or adds the tenant to the waiters and returns false. The tenant does
+ * not belong to the caller any more then.
  */
 bool slot_hold(struct slot *slot, struct tenant *tenant);
 
-/* Drops it: null; or the waiter that holds it from now on. */
+/* Drops the slot and returns null, or hands it on to the waiter that it returns. */
 struct tenant *slot_release(struct slot *slot);
 
 /*
- * Makes `tenant` resident; the slot is held for it. Never on the slot's own stack. *evicted is the tenant that was
- * copied out, or null. -ENOMEM: the resident could not be saved, nothing has changed.
+ * Makes `tenant` resident. The slot is held for it. Never called on the slot's own stack. *evicted is the tenant that
+ * was copied out, or null. -ENOMEM: the resident could not be saved, and nothing has changed.
  */
 int slot_exchange(struct stack_worker *worker, struct tenant *tenant, struct tenant **evicted);
 
@@ -185,7 +190,7 @@ static inline int slot_enter(struct stack_worker *worker, struct tenant *tenant,
 	return likely(tenant->slot->resident == tenant) ? 0 : slot_exchange(worker, tenant, evicted);
 }
 
-/* At the first run of a tenant, with the slot held: whose it is from now on. */
+/* Called at a tenant's first run, with the slot held: records the tenant as the owner. */
 static inline void slot_bind(struct slot *slot, uint64_t owner, uint32_t site)
 {
 	if (slot->since == SINCE_NOBODY)
@@ -196,13 +201,13 @@ static inline void slot_bind(struct slot *slot, uint64_t owner, uint32_t site)
 	store(&slot->site, site, relaxed);
 }
 
-/* The tenant's frames never return: AddressSanitizer is told, if there is one. With the slot held, or alone. */
+/* The tenant's frames never return: informs AddressSanitizer, if it is there. With the slot held, or alone. */
 static inline void slot_forget_frames(const struct slot *slot)
 {
 	sanitizer_unpoison(slot->low, (size_t)(slot->top - slot->low));
 }
 
-/* The stack was left; its slot is still held. In strict mode it becomes inaccessible. */
+/* Called after a task has left its stack, with the slot still held. In strict mode the stack becomes inaccessible. */
 void strict_hide(struct slot *slot);
 static inline void slot_hide(struct slot *slot)
 {
@@ -211,39 +216,42 @@ static inline void slot_hide(struct slot *slot)
 }
 
 /*
- * The tenant has ended: its stack is left for good. With the slot held; after it the slot may be released. An exclusive
- * or private slot must then be handed to slot_put(), after its release.
+ * slot_leave(): the tenant has ended and left its stack for good. Called with the slot held; afterwards the slot may be
+ * released. After the release of an exclusive, private or strict slot, slot_put() must get the slot back.
  */
 void slot_leave(struct tenant *tenant);
 void slot_put(struct stack_worker *worker, struct slot *slot);
 
-/* Gives what the worker keeps of blocks and slots back to all. By the worker. */
+/* Returns the worker's cached blocks and slots. Called by the worker. */
 void stack_worker_empty(struct stack_worker *worker);
 
 /*
- * Stacks that nobody has: a step of decay (base/decay.h), and giving back all pages of those that nobody has needed for
- * long: the bytes. By one thread, the one that trims.
+ * Stacks without a tenant. slots_age() is a step of decay (base/decay.h). slots_trim_free() gives back all pages of the
+ * stacks that were not needed for long; returns the bytes. Called by one thread, the one that trims.
  */
 void slots_age(void);
 size_t slots_trim_free(void);
 
 /*
- * Gives the pages of [low, top) back that lie well below the live bytes, with the slot held, and not in strict mode:
- * the bytes given back. *pages is how deep the stack was found: from the top down to the lowest page that is resident,
- * or 0 if not deeper than the last time; *since, whose calls may have been so deep. In pages.c.
+ * Gives back the pages of [low, top) that lie well below the live bytes; returns the bytes. With the slot held, and not
+ * in strict mode. *pages becomes the depth of the stack, from the top down to the lowest resident page, or 0 if it was
+ * not deeper than the last time. *since becomes the tenants that may have been so deep. In pages.c.
  */
 size_t slot_trim(struct slot *slot, unsigned *pages, enum slot_since *since);
 
-/* Whether slot_trim() would find or give back anything. The slot need not be held, and may change meanwhile. */
+/*
+ * Whether slot_trim() would report a depth or give back pages. The slot need not be held, so the answer may be
+ * outdated.
+ */
 bool slot_wants_trim(const struct slot *slot);
 
-/* Holds some private slots, those that were looked at the longest ago, and says how many. */
+/* Holds up to `most` private slots, those visited the longest ago first, and returns their number. */
 unsigned slots_hold_private(struct slot **held, unsigned most);
 
-/* Frees what an abandoned tenant holds (image, private slot). Only when no worker runs. */
+/* Frees an abandoned tenant's image and private slot. Called only when no worker runs. */
 void slot_abandon(struct tenant *tenant);
 
-/* Bytes in use on the running task's stack: for tools, near enough. */
+/* Bytes in use on the running task's stack: for tools, accurate enough. */
 static inline size_t slot_live_now(const struct slot *slot)
 {
 	return (size_t)(slot->top - (char *)__builtin_frame_address(0));
@@ -258,7 +266,7 @@ static inline size_t slot_live(const struct slot *slot, const struct tenant *ten
 extern HIDDEN size_t stack_size;
 #define STACK_GUARD ((size_t)64 << 10)
 
-/* How many slots the copying range has. */
+/* The number of slots of the copying range. */
 static inline unsigned slots_count(void)
 {
 	return (unsigned)(stacks_size / (stack_size + STACK_GUARD));

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /*
- * Where slots come from: one reserved range of [guard | stack] pairs, demand-paged. Exclusive slots are kept in a LIFO, so
- * that a stack whose pages and cache lines are warm is the next to be used; workers trade batches with it. Those at its
- * other end that nobody has needed for some seconds lose their pages (slots_trim_free()).
+ * Allocation of slots: one reserved range of [guard | stack] pairs, demand-paged. Exclusive slots are kept in a LIFO,
+ * so that a stack whose pages and cache lines are warm is reused first. Workers trade batches with the LIFO. The slots
+ * at its other end that were not needed for some seconds lose their pages (slots_trim_free()).
  *
- * AddressSanitizer keeps a shadow of every frame, which is not copied with the bytes: where it is in the process no slot
- * is shared, and private ones follow when those of the range are used up. Its leak checker looks for pointers on parked
- * stacks, so it is told of each when it is used first. It reads all that is mapped as readable there, so the guards
- * among them are mappings of their own then.
+ * AddressSanitizer keeps a shadow of every frame, which is not copied with the bytes. If it is in the process, no slot
+ * is shared, and private slots are made when those of the range are used up. Its leak checker looks for pointers on
+ * parked stacks, so each stack is registered with it at its first use. The leak checker reads all memory of a
+ * registered range that is mapped as readable, so the guards in the range are mappings of their own then.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -27,27 +27,28 @@
 #endif
 
 /*
- * 64 shared stacks: their hot ends fit the first-level cache of one worker and the second-level caches of many, and two
- * workers seldom want the same one. Below 128 slots all are shared: too few to give away for good.
+ * 64 shared stacks: their hot ends fit the first-level cache of one worker and the second-level caches of many workers,
+ * and two workers seldom want the same stack. With less than 128 slots, all are shared: they are too few to give each
+ * to one task for life.
  */
 #define SHARED_SLOTS    64
 #define SHARE_ALL_BELOW 128
 
 #define PRIVATE_KEPT 64               /* private stacks kept for reuse */
-#define KEPT         (SLOT_CACHE - 1) /* exclusive slots, by a worker for its next tasks */
+#define KEPT         (SLOT_CACHE - 1) /* exclusive slots that a worker keeps for its next tasks */
 #define REFILL       (SLOT_CACHE / 2)
 
 #define MAPPED_GUARDS 1024
 
 /*
- * Makes the lowest STACK_GUARD bytes below `low` inaccessible, the number-th guard of its kind. 0 or -ENOMEM.
+ * Makes the STACK_GUARD bytes below `low` inaccessible. `number` counts the guards of the same kind. 0 or -ENOMEM.
  *
- * The first ones are mappings of their own although the kernel may have a cheaper way: gdb's generate-core-file stops
- * in a mapping where a page cannot be read, and would lose all the stacks behind such a guard.
+ * The first MAPPED_GUARDS guards are mappings of their own, although the kernel may have a cheaper way. gdb's
+ * generate-core-file stops in a mapping at a page that cannot be read, so it would lose all stacks behind such a guard.
  */
 static int guard(char *low, unsigned number)
 {
-	static unsigned missing; /* atomic: before Linux 6.13, or filtered */
+	static unsigned missing; /* atomic: MADV_GUARD_INSTALL fails, as before Linux 6.13 or under a filter */
 	int saved = errno, failed = -1;
 	char *start = low - STACK_GUARD;
 	if (number >= MAPPED_GUARDS && !sanitizer_finds_leaks() && !load(&missing, relaxed)) {
@@ -61,7 +62,7 @@ static int guard(char *low, unsigned number)
 	return failed ? -ENOMEM : 0;
 }
 
-/* Once in the process: when one mapping could not be made, hundreds more cannot. */
+/* Once per process: if one mapping cannot be made, hundreds more cannot either. */
 static void tell_unguarded(void)
 {
 	static unsigned told; /* atomic */
@@ -70,7 +71,7 @@ static void tell_unguarded(void)
 			 "raise it, or lower stack_slots");
 }
 
-/* All before slot `end` is looked at by the leak checker, and what is behind it is not. With the lock held, or alone. */
+/* Makes the leak checker look at all slots before slot `end`, and at none behind it. With the lock held, or alone. */
 static void set_roots(unsigned end)
 {
 	size_t stride = stack_size + STACK_GUARD;
@@ -79,7 +80,7 @@ static void set_roots(unsigned end)
 	slots.roots = end;
 }
 
-/* The slot is used for the first time. */
+/* Called when the slot is used for the first time. */
 static void add_root(unsigned number)
 {
 	lock_take(&slots.lock);
@@ -96,7 +97,7 @@ static void deregister(struct slot *slot)
 #endif
 }
 
-/* One touched line must not cost 2 MiB. */
+/* A single touched line must not cost 2 MiB. */
 static void no_huge_pages(char *base, size_t size)
 {
 	int saved = errno;
@@ -154,7 +155,7 @@ int slots_open(unsigned count, size_t size)
 
 /* ---- private slots ---- */
 
-/* It is in no list. */
+/* The slot is in no list. */
 static void private_unmap(struct slot *slot)
 {
 	deregister(slot);
@@ -201,7 +202,7 @@ struct slot *slot_private_new(void)
 static void private_put(struct slot *slot)
 {
 	lock_take(&slots.lock);
-	/* it is released, but may be held again to give back its pages: then it must not be unmapped yet, and is kept */
+	/* the watchdog may hold the slot to give back its pages: then the slot cannot be unmapped yet, and is kept */
 	bool keep = slots.private_count < PRIVATE_KEPT || !slot_try(slot);
 	if (keep) {
 		slot->next = slots.private;
@@ -236,7 +237,8 @@ unsigned slots_hold_private(struct slot **held, unsigned most)
 void slots_close(void)
 {
 	struct private_slot *private;
-	while ((private = list_first(&slots.private_ones, link))) { /* kept ones: those of tasks were abandoned */
+	/* only kept slots are left here: the slots of tasks were abandoned */
+	while ((private = list_first(&slots.private_ones, link))) {
 		list_remove(&slots.private_ones, private, link);
 		private_unmap(&private->slot);
 	}
@@ -252,7 +254,7 @@ void slots_close(void)
 		free(slots.all), free(slots.warm);
 	slots.warm = NULL;
 	slots.warm_first = slots.warm_count = slots.surplus = 0;
-	slots.decay = (struct decay){ 0 }; /* the next run's stacks may be strict ones, which have no ring */
+	slots.decay = (struct decay){ 0 }; /* the next run may be in strict mode, which has no ring */
 	slots.all = slots.free = NULL;
 	slots.free_count = slots.private_count = slots.count = slots.made = 0;
 	store(&stacks_size, 0, relaxed);
@@ -274,10 +276,11 @@ void stack_worker_fini(struct stack_worker *worker)
 	slots.worker[worker->number] = NULL;
 }
 
-/* Which worker's reserve `image` is, or null. Reserves are used only when memory is short. */
+/* The worker whose reserve `image` is, or null. Reserves are used only when memory is short. */
 static struct stack_worker *reserve_owner(const void *image)
 {
-	if (likely(load(&slots.reserves_used, relaxed) == 0)) /* we hold the image: had it been one, we would see it */
+	/* the caller holds the image: if it were in a reserve, this load would see the count */
+	if (likely(load(&slots.reserves_used, relaxed) == 0))
 		return NULL;
 	for (unsigned i = 0; i < ARRAY_SIZE(slots.worker) && slots.worker[i]; i++) {
 		if (slots.worker[i]->reserve == image)
@@ -305,12 +308,12 @@ bool stack_reserve_free(void *image)
 	struct stack_worker *owner = reserve_owner(image);
 	if (likely(!owner))
 		return false;
-	store(&owner->reserve_used, 0, release); /* pairs with the taking cas: the bytes were read */
+	store(&owner->reserve_used, 0, release); /* pairs with the cas in stack_reserve_take(): the bytes were read */
 	fetch_sub(&slots.reserves_used, 1, relaxed);
 	return true;
 }
 
-/* An exclusive slot, one with pages if there is one. There is one; with the lock held. */
+/* Takes a free exclusive slot, preferably one with pages. There is one. With the lock held. */
 static struct slot *take_free(void)
 {
 	struct slot *slot = slots.free;
@@ -325,7 +328,7 @@ static struct slot *take_free(void)
 	return slot;
 }
 
-/* Gets a batch of exclusive slots into the worker's cache; the last quarter of them only for large images. */
+/* Moves a batch of exclusive slots into the worker's cache. The last quarter of the slots is only for large images. */
 static void slots_refill(struct stack_worker *worker, bool large)
 {
 	lock_take(&slots.lock);
@@ -335,7 +338,7 @@ static void slots_refill(struct stack_worker *worker, bool large)
 	lock_drop(&slots.lock);
 }
 
-/* Gives back all but `keep` of the worker's exclusive slots. */
+/* Returns all but `keep` of the worker's exclusive slots. */
 static void give_free(struct stack_worker *worker, unsigned keep)
 {
 	lock_take(&slots.lock);
@@ -360,7 +363,7 @@ static struct slot *pick_shared(struct stack_worker *worker)
 	struct slot *slot = NULL;
 	for (unsigned i = 0; i < slots.shared; i++) {
 		slot = &slots.all[worker->cursor++ % slots.shared];
-		if (load(&slot->word, relaxed) == 0) /* a hint: it may be held by the time we want it */
+		if (load(&slot->word, relaxed) == 0) /* a hint: the slot may be held by the time it is wanted */
 			break;
 	}
 	return slot;
@@ -377,7 +380,7 @@ struct slot *slot_pick(struct stack_worker *worker, bool large)
 		slot = worker->free[--worker->free_count];
 	else
 		slot = pick_shared(worker);
-	if (slot && unlikely(!load(&slot->guarded, relaxed))) { /* two workers may both do it: it is idempotent */
+	if (slot && unlikely(!load(&slot->guarded, relaxed))) { /* two workers may do this at once: it is idempotent */
 		unsigned number = (unsigned)(slot - slots.all);
 		slot_dump(number);
 #ifdef SLEY_VALGRIND

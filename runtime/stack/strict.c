@@ -10,8 +10,8 @@
 #include "stack/range.h"
 
 /*
- * Stacks that were left rest at least until so many others have been. Without a bound a service that spawns for ever
- * would use up the address space, and page tables with it.
+ * A stack whose tenant has ended is not reused before RESTING other stacks were left. Without a bound, a service that
+ * spawns for ever would use up the address space, and page tables with it.
  */
 #define RESTING 16384u
 
@@ -24,7 +24,7 @@ static struct slot *map_slots(unsigned count)
 	return base == MAP_FAILED ? NULL : base;
 }
 
-/* One page of the range is touched, so that the whole of it has the kernel's anon_vma and all its parts can merge. */
+/* Touches one page of the range, so that the whole range has the kernel's anon_vma, and all its parts can merge. */
 static int touch_first(char *base)
 {
 	if (mprotect(base, PAGE, PROT_READ | PROT_WRITE) != 0)
@@ -33,7 +33,7 @@ static int touch_first(char *base)
 	return mprotect(base, PAGE, PROT_NONE) == 0 ? 0 : -ENOMEM;
 }
 
-/* The stacks, inaccessible, and their slots, zero and not touched. */
+/* Maps the stacks, inaccessible, and their slots, zero and not touched. */
 static int map(unsigned count, size_t size)
 {
 	size_t whole = (size + STACK_GUARD) * count;
@@ -77,7 +77,7 @@ static struct slot *make(unsigned number)
 	struct slot *slot = &slots.all[number];
 	slot->low = slot_place(number) + STACK_GUARD;
 	slot->kind = SLOT_STRICT;
-	slot->guarded = 1; /* what lies between the stacks is never accessible */
+	slot->guarded = 1; /* the memory between the stacks is never accessible */
 	slot_colour(slot, slot->low + stack_size, number);
 	slot_register(slot);
 	return slot;
@@ -89,7 +89,7 @@ struct slot *strict_pick(void)
 	lock_take(&slots.lock);
 	if (slots.made < slots.count && slots.free_count < RESTING) {
 		slot = make(slots.made);
-		store(&slots.made, slots.made + 1, release); /* pairs with slot_of(): it is whole */
+		store(&slots.made, slots.made + 1, release); /* pairs with slot_of(): the slot is complete */
 	} else if (slots.free) {
 		slot = slots.free;
 		slots.free = slot->next;
