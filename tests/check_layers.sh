@@ -2,32 +2,44 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Copyright (c) 2026 the sley authors
 #
-# Checks that runtime/ keeps its layers: a folder is a layer, and a file includes its own layer or a lower one. Prints
-# each include that goes up, or that cannot be placed, and exits 1 if there is one.
+# Checks that a tree keeps its layers: a folder is a layer, and a file includes its own layer or a lower one. Prints
+# each include that goes up, or that cannot be placed, and exits 1 if there is one. The trees and their layers are in
+# tests/layers.sh.
 #
-# usage: tests/check_layers.sh [DIRECTORY]   (default: runtime)
+# usage: tests/check_layers.sh [TREE [DIRECTORY]]   (default: all trees; DIRECTORY: where the tree is, or a copy of it)
 #
-# All layers may include the public headers (<sley.h>, <sley/...>) and the system's. Files of the directory itself
-# (runtime.c) stand on top of all. Nothing includes a .c file.
+# All layers may include the public headers (<sley.h>, <sley/...>), the system's, and those that the tree takes from
+# elsewhere. Files of the directory itself (runtime.c, main.c) stand on top of all. Nothing includes a .c file.
 set -eu
 
-directory=${1:-runtime}
-layers="base region context stack task run life watch reactor sync io assist"
+. "$(dirname "$0")/layers.sh"
+if [ $# = 0 ]; then
+	for tree in $trees; do
+		"$0" "$tree" || exit
+	done
+	exit 0
+fi
+describe "$1"
+directory=${2:-$1}
 
 [ -d "$directory" ] || {
 	echo "$0: no directory $directory" >&2
 	exit 2
 }
 
-find "$directory" -name '*.[chS]' -print0 | sort -z | xargs -0 -r awk -v directory="$directory" -v layers="$layers" '
+find "$directory" -name '*.[chS]' -print0 | sort -z | xargs -0 -r awk -v directory="$directory" -v layers="$layers" \
+	-v outside="$outside" '
 BEGIN {
+	n = split(outside, name, " ")
+	for (i = 1; i <= n; i++)
+		is_outside[name[i]] = 1
 	n = split(layers, name, " ")
 	for (i = 1; i <= n; i++)
 		height[name[i]] = i
 	top = n + 1
 }
 
-# The height of a path below the directory: "task/task.h" is as high as sched.
+# The height of a path below the directory: "task/task.h" is as high as task.
 function height_of(path) {
 	if (path !~ /\//)
 		return top
@@ -55,7 +67,7 @@ function exists(file,    line, found) {
 	return found
 }
 
-# A name without a folder is looked for beside the file first, then at the top of the runtime.
+# A name without a folder is looked for beside the file first, then at the top of the tree.
 /^[ \t]*#[ \t]*include[ \t]*["<]/ {
 	path = $0
 	sub(/^[^"<]*/, "", path)
@@ -64,7 +76,7 @@ function exists(file,    line, found) {
 	sub(/[">].*/, "", path)
 	layer = path
 	sub(/\/.*/, "", layer)
-	if (path ~ /^sley(\/|\.h$)/ || !quoted && (path !~ /\// || !(layer in height)))
+	if (path ~ /^sley(\/|\.h$)/ || path in is_outside || !quoted && (path !~ /\// || !(layer in height)))
 		next
 	if (path ~ /\.c$/)
 		complain("includes a .c file: " path)

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Copyright (c) 2026 the sley authors
 #
-# Checks what the objects of runtime/ refer to: no function or variable of a higher layer, and no circle of files within
+# Checks what the objects of a tree refer to: no function or variable of a higher layer, and no circle of files within
 # a layer. tests/check_layers.sh sees includes; this also sees what a header declares that another file defines.
 #
 # Checks also that each name belongs to one file, static functions and variables included: perf and gdb show nothing else.
@@ -10,17 +10,24 @@
 # have a twin in C of which one is in the library. Variables of a function are not looked at.
 #
 # Prints each reference that goes up, the references of each circle and each name of two files, and exits 1 if there is
-# one.
+# one. The trees and their layers are in tests/layers.sh.
 #
-# usage: tests/check_symbols.sh [OBJECTS [SOURCES]]   (default: build/obj/runtime and runtime)
+# usage: tests/check_symbols.sh [TREE [OBJECTS [SOURCES]]]   (default: all trees; their objects in build/obj)
 #
 # Objects lie in the one directory as sources do in the other. An object whose source is gone is left over in an old build,
 # and not looked at.
 set -eu
 
-directory=${1:-build/obj/runtime}
-sources=$(realpath "${2:-runtime}")
-layers=$(sed -n 's/^layers="\(.*\)"$/\1/p' "$(dirname "$0")/check_layers.sh")
+. "$(dirname "$0")/layers.sh"
+if [ $# = 0 ]; then
+	for tree in $trees; do
+		"$0" "$tree" || exit
+	done
+	exit 0
+fi
+describe "$1"
+directory=${2:-build/obj/$1}
+sources=$(realpath "${3:-$1}")
 
 [ -d "$directory" ] || {
 	echo "$0: no directory $directory" >&2
@@ -48,7 +55,7 @@ cd "$directory"
 			[ ! -e "$source" ] || printf '%s\0' "$object"
 		done
 	done | xargs -0 -r nm -A -P
-} | awk -v layers="$layers" -v exempt="$exempt" '
+} | awk -v layers="$layers" -v exempt="$exempt" -v unique="$unique" '
 BEGIN {
 	n = split(layers, name, " ")
 	for (i = 1; i <= n; i++)
@@ -129,6 +136,8 @@ END {
 		bad = 1
 	}
 	for (symbol in twice) {
+		if (!unique)
+			break
 		printf "%s is the name of something in %s%s\n", symbol, owner[symbol], twice[symbol]
 		bad = 1
 	}

@@ -59,7 +59,7 @@ static int outcome(child_body *body, int64_t patience_ns)
 	assert_int_equal(child_start(&c, "a test's", body, NULL), 0);
 	pid = c.pid;
 	child_expect(&c);
-	got = child_receive(&c, &message, NULL, message_clock() + patience_ns);
+	got = child_receive(&c, &message, sizeof(message), NULL, message_clock() + patience_ns);
 	child_end(&c);
 	assert_int_equal(c.pid, 0);
 	assert_int_equal(waitpid(pid, NULL, 0), pid);

@@ -8,9 +8,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "child/message.h"
 #include "child/patience.h"
-#include "source/process.h"
-#include "symbols/proto.h"
+#include "child/user.h"
 
 #define CORPSES     (2 * ABANDONED_MAX) /* some die in the normal course */
 #define TARGETS     64
@@ -103,7 +103,7 @@ static void add(struct corpse corpse)
 {
 	corpse.used = true;
 	corpse.blocked = corpse.target != 0;
-	corpse.user = corpse.target ? process_user(corpse.target) : NO_USER;
+	corpse.user = corpse.target ? user_of(corpse.target) : NO_USER;
 	if (corpse.target)
 		note_target(corpse.target);
 	reap();
@@ -138,7 +138,7 @@ const char *abandoned_why(pid_t pid)
 	unsigned all;
 	if (t && t->until_ns > message_clock())
 		return WHY_ITS;
-	if (!patience_left(PATIENCE_LOOKS, process_user(pid), message_clock()))
+	if (!patience_left(PATIENCE_LOOKS, user_of(pid), message_clock()))
 		return WHY_SLOW;
 	all = abandoned_count();
 	if (all == 0)
@@ -148,7 +148,7 @@ const char *abandoned_why(pid_t pid)
 			return WHY_ITS;
 	if (all >= ABANDONED_MAX)
 		return WHY_ALL;
-	return all >= ABANDONED_PER_USER && count_of_user(process_user(pid)) >= ABANDONED_PER_USER ? WHY_OTHERS : NULL;
+	return all >= ABANDONED_PER_USER && count_of_user(user_of(pid)) >= ABANDONED_PER_USER ? WHY_OTHERS : NULL;
 }
 
 void abandoned_forget(pid_t pid)

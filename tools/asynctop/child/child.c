@@ -4,16 +4,17 @@
 #include "child/child.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "symbols/jail.h"
-#include "symbols/proto.h"
+#include "child/message.h"
 
 #define LOOK_NS 50000000 /* so often its sleep is looked at */
 
@@ -33,9 +34,38 @@ static void unmap_tables(void)
 		fclose(maps);
 }
 
+static void reset_signals(void)
+{
+	static const int ignored[] = { SIGINT, SIGQUIT, SIGHUP, SIGPIPE, SIGWINCH, SIGTTOU, SIGTTIN };
+	sigset_t none;
+	for (int s = 1; s < NSIG; s++)
+		signal(s, SIG_DFL);
+	for (unsigned i = 0; i < sizeof(ignored) / sizeof(ignored[0]); i++)
+		signal(ignored[i], SIG_IGN);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+/*
+ * For a freshly forked process: default signals (but none of the terminal's), no descriptor but `keep`, /dev/null as
+ * the standard ones, and an end with its parent. Returns the number that `keep` has now, or -1.
+ */
+static int detach(int keep, const char *name)
+{
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	reset_signals();
+	prctl(PR_SET_NAME, name);
+	if (null < 0 || prctl(PR_SET_PDEATHSIG, SIGKILL))
+		return -1;
+	keep = fcntl(keep, F_DUPFD_CLOEXEC, 4);
+	if (keep < 0 || dup2(null, 0) < 0 || dup2(null, 1) < 0 || dup2(null, 2) < 0 || dup3(keep, 3, O_CLOEXEC) < 0)
+		return -1;
+	return close_range(4, ~0U, 0) ? -1 : 3;
+}
+
 static _Noreturn void live(int socket, const char *name, child_body *body, const void *argument)
 {
-	socket = jail_detach(socket, name);
+	socket = detach(socket, name);
 	unmap_tables();
 	if (socket >= 0)
 		body(socket, argument);
@@ -136,11 +166,11 @@ int child_send(struct child *c, const void *message, int descriptor, int64_t dea
 	return again;
 }
 
-int child_receive(struct child *c, union message *message, int *descriptor, int64_t deadline)
+int child_receive(struct child *c, void *message, size_t room, int *descriptor, int64_t deadline)
 {
 	int got, again = 1;
 	while (again == 1) {
-		got = message_receive(c->socket, message, descriptor, next_look(deadline));
+		got = message_receive(c->socket, message, room, descriptor, next_look(deadline));
 		if (got != -EAGAIN)
 			return got;
 		again = give_up(c, deadline);

@@ -13,10 +13,9 @@
 #define ASYNCTOP_CHILD_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
-
-union message;
 
 #define CHILD_SLEEP_NS 300000000 /* a slow disk takes less for one page */
 
@@ -27,7 +26,7 @@ struct child {
 	int64_t asleep_ns; /* when that was; 0: it was not */
 };
 
-/* What it does, in a process with no descriptor but `socket`; see jail_detach(). It must not return. */
+/* What it does, in a process with default signals and no descriptor but `socket` and /dev/null. It must not return. */
 typedef void child_body(int socket, const void *argument);
 
 /* 0 or -errno. The child ends with its parent. */
@@ -42,6 +41,6 @@ bool child_blocked(struct child *);
 
 /* As message_send() and message_receive(), of a child that is to read and to answer: -EDEADLK if it is blocked. */
 int child_send(struct child *, const void *message, int descriptor, int64_t deadline);
-int child_receive(struct child *, union message *, int *descriptor, int64_t deadline);
+int child_receive(struct child *, void *message, size_t room, int *descriptor, int64_t deadline);
 
 #endif

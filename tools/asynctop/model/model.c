@@ -54,6 +54,13 @@ const char *model_site_text(const struct model *m, uint32_t site, char out[160])
 	return out;
 }
 
+int model_compare_sites(const struct model *m, uint32_t a, uint32_t b)
+{
+	const struct region_site *x = model_site(m, a), *y = model_site(m, b);
+	int c = strcmp(x->file, y->file);
+	return c ? c : (x->line > y->line) - (x->line < y->line);
+}
+
 void model_task_name(const struct model *m, const struct sley_region_task *t, char out[MODEL_NAME])
 {
 	const char *entry = model_site(m, t->site)->entry;

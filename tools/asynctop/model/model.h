@@ -160,6 +160,9 @@ const struct region_site *model_site(const struct model *m, uint32_t site);
 /* "file:line" with the file's last component, or "?". */
 const char *model_site_text(const struct model *m, uint32_t site, char out[160]);
 
+/* <0: site a comes first, by file and line. */
+int model_compare_sites(const struct model *m, uint32_t a, uint32_t b);
+
 /* The name of a task: its own, else the function its site runs. */
 void model_task_name(const struct model *m, const struct sley_region_task *t, char out[MODEL_NAME]);
 

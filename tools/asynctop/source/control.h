@@ -26,8 +26,4 @@ int control_renew(struct control *c, int64_t now_ns, int64_t for_ns);
 /* Gives the lease back, unless another tool has taken it over, and closes. */
 void control_close(struct control *c);
 
-/* What the looker does of that: asks for the level until then; gives the lease back if it still is this one. */
-int control_store(int page, uint32_t level, int64_t lease_ns);
-int control_release(int page, int64_t lease_ns);
-
 #endif

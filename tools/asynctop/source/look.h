@@ -35,18 +35,18 @@
 #include <sys/types.h>
 
 /*
- * What the thread is in, as sampler_read(). 0 or -errno, -EDEADLK: this process is not to be read (abandoned_why()). So
+ * What the thread is in, as thread_sample(). 0 or -errno, -EDEADLK: this process is not to be read (abandoned_why()). So
  * do the others answer.
  */
 int look_call(pid_t pid, int dir, uint32_t tid, struct block_record *r, uint32_t *sample);
 
-/* Fills in stack and memory of a record that has the rest, as sampler_memory(). */
+/* Fills in stack and memory of a record that has the rest, as thread_memory(). */
 int look_memory(pid_t pid, int dir, struct block_record *r);
 
 /* As target_name(): 1 or 0. */
 int look_name(pid_t pid, int dir, struct text *out, const struct block_record *r);
 
-/* Writes a control page, as control_store() and control_release(). */
+/* Writes a control page, as lease_store() and lease_release(). */
 int look_lease(pid_t pid, int page, uint32_t level, int64_t lease_ns);
 int look_release(pid_t pid, int page, int64_t lease_ns);
 

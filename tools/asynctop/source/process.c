@@ -11,12 +11,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "child/abandoned.h"
+#include "child/user.h"
 #include "common/interrupt.h"
 #include "common/memory.h"
 #include "source/find.h"
@@ -45,33 +44,6 @@ static enum process_status fail_errno(struct process *p, int error, const char *
 	return fail(p, PROCESS_ERROR, "%s: %s", doing, strerror(error));
 }
 
-/* The part that every kernel with it knows of; <linux/pidfd.h> may be older. */
-struct pidfd_info {
-	uint64_t mask, cgroup;
-	uint32_t pid, tgid, ppid, ruid, rgid, euid, egid, suid, sgid, fsuid, fsgid;
-	int32_t exit_code;
-};
-#define PIDFD_INFO _IOWR(0xff, 11, struct pidfd_info)
-
-/*
- * /proc/PID/status says it too, but reading that may have us take down the memory of a process that is ending. Before
- * Linux 6.13 there is the directory's owner, which is root for a process that may not be traced.
- */
-long process_user(pid_t pid)
-{
-	struct pidfd_info info = { 0 };
-	int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
-	char path[32];
-	struct stat st;
-	bool known = pidfd >= 0 && ioctl(pidfd, PIDFD_INFO, &info) == 0;
-	if (pidfd >= 0)
-		close(pidfd);
-	if (known)
-		return info.ruid;
-	snprintf(path, sizeof(path), "/proc/%d", (int)pid);
-	return stat(path, &st) == 0 ? (long)st.st_uid : -1;
-}
-
 static enum process_status open_handles(struct process *p)
 {
 	char path[32];
@@ -83,7 +55,7 @@ static enum process_status open_handles(struct process *p)
 	p->dir = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (p->dir < 0)
 		return fail_errno(p, errno, "open of its /proc directory");
-	p->uid = process_user(p->pid);
+	p->uid = user_of(p->pid);
 	if (!process_alive(p))
 		return fail(p, PROCESS_GONE, "it has ended");
 	return PROCESS_OK;

@@ -62,9 +62,6 @@ bool process_current(const struct process *p);
 /* Opens the memfds with parts of its task records that the header tells of, where they have changed. After a refresh. */
 void process_parts(struct process *p);
 
-/* The number of its user, or -1. */
-long process_user(pid_t pid);
-
 struct process_list {
 	pid_t *pids;
 	size_t count, room;

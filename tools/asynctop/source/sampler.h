@@ -9,28 +9,13 @@
 #ifndef ASYNCTOP_SAMPLER_H
 #define ASYNCTOP_SAMPLER_H
 
-#include "events.h"
 #include "source/process.h"
-
-enum sample {
-	SAMPLE_NONE,    /* it cannot be told */
-	SAMPLE_RUNNING, /* it computes, or waits for a CPU */
-	SAMPLE_BLOCKED, /* it sleeps in a call: the record says in which */
-};
+#include "source/thread.h"
 
 /*
  * Looks at the thread of worker line `w`, which runs a task. Fills task, site, worker, syscall, arguments, descriptor,
  * memory, instruction and stack pointers and the stack of *r, and leaves times and counts to the caller.
  */
 enum sample sampler_look(struct process *p, const struct sley_region_worker *w, struct block_record *r);
-
-/*
- * What the looker does of that; `dir` is a descriptor of /proc/PID. Of a thread: syscall, arguments, descriptor,
- * instruction and stack pointers, and what sampler_memory() fills in.
- */
-enum sample sampler_read(int dir, uint32_t tid, struct block_record *r);
-
-/* The stack from the stack pointer to stack_top, and what the call's pointer argument leads to. */
-void sampler_memory(int dir, struct block_record *r);
 
 #endif

@@ -19,14 +19,6 @@
 #include <time.h>
 #include <unistd.h>
 
-struct tracer_process *tracer_find(struct tracer *tracer, uint32_t key)
-{
-	struct tracer_process *process = tracer->processes;
-	while (process && process->key != key)
-		process = process->next;
-	return process;
-}
-
 /* ---- slots ---- */
 
 static unsigned slots_of(const struct tracer_process *process)
@@ -98,20 +90,6 @@ static void release_slots(struct tracer *tracer, struct tracer_process *process)
 }
 
 /* ---- marking ---- */
-
-bool tracer_read_line(const struct tracer_process *process, uint32_t index, struct sley_region_worker *line)
-{
-	const struct sley_region_table *table = &process->target.workers;
-	return index < table->capacity && pread(process->target.region, line, sizeof(*line),
-						table->offset + (uint64_t)index * table->stride) == sizeof(*line);
-}
-
-void tracer_weigh(const struct tracer_process *process, struct block_record *block)
-{
-	struct sley_region_worker line;
-	if (tracer_read_line(process, block->worker, &line))
-		weigh_delay(block, &line);
-}
 
 /* Whether the line's thread is another than the one that was marked, or that one is no longer there. */
 static bool outdated(const struct tracer *tracer, const struct tracer_worker *worker,

@@ -142,7 +142,7 @@ static int ask(struct broker *b, const struct process *p, struct message_request
 	child_expect(&b->reader);
 	error = child_send(&b->reader, request, -1, deadline);
 	while (!error) {
-		int got = child_receive(&b->reader, answer, NULL, deadline);
+		int got = child_receive(&b->reader, answer, sizeof(*answer), NULL, deadline);
 		if (got <= 0)
 			return got == 0 ? -EPIPE : got;
 		if (answer->head.id != request->head.id)
@@ -261,7 +261,7 @@ _Noreturn void broker_main(int socket, unsigned timeout_ms)
 	broker.timeout_ms = timeout_ms;
 	broker.vdso = vdso_copy();
 	reader_start(&broker);
-	while (message_receive(socket, &message, NULL, MESSAGE_FOREVER) == 1) {
+	while (message_receive(socket, &message, sizeof(message), NULL, MESSAGE_FOREVER) == 1) {
 		if (message_request_ok(&message.request))
 			serve_request(&broker, &message.request);
 	}

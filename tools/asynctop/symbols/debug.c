@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /* Separate debug information: libdw says what it lacks, the broker opens candidates, one that fits is taken. */
-#include "symbols/frames.h"
+#include "symbols/want.h"
 
 #include <elfutils/libdwelf.h>
 #include <errno.h>

@@ -29,19 +29,6 @@ static void copy_head(char *out, size_t size, const char *s)
 	out[n] = '\0';
 }
 
-Dwarf_Die *module_unit(const struct module *m, uint64_t address, Dwarf_Addr *bias)
-{
-	Dwarf_Die *unit = dwfl_module_addrdie(m->dwfl, address, bias);
-	if (unit)
-		return unit;
-	/* clang writes no .debug_aranges: ask each unit. */
-	while ((unit = dwfl_module_nextcu(m->dwfl, unit, bias))) {
-		if (dwarf_haspc(unit, address - *bias) > 0)
-			return unit;
-	}
-	return NULL;
-}
-
 /* As the compiler was told: without the directory of compilation, if the file lies in it. */
 static void set_file(struct symbols_frame *f, Dwarf_Die *unit, const char *path)
 {

@@ -75,12 +75,6 @@ Dwarf_Die *module_unit(const struct module *module, uint64_t address, Dwarf_Addr
 int module_find_debug(Dwfl_Module *dwfl, void **data, const char *name, Dwarf_Addr base, const char *file,
 		      const char *link, GElf_Word crc, char **debug_file);
 
-/* Whether the module may read this file; takes its weight into account, or notes that it is refused (reader.c). */
-bool reader_affords(const struct module *module, int fd);
-
-/* Asks the broker, during a request (reader.c). A descriptor, -1, or -ENOENT past the last place. */
-int reader_want(const struct module *module, enum want how, const char *name, unsigned nth);
-
 /* Forgets all and frees it. */
 void space_reset(struct space *space);
 

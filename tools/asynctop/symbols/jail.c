@@ -142,28 +142,3 @@ bool jail_enter(void)
 	/* A change of user has cleared it; a parent that died meanwhile sends no signal. */
 	return !prctl(PR_SET_PDEATHSIG, SIGKILL) && getppid() == parent && filter_calls();
 }
-
-static void reset_signals(void)
-{
-	static const int ignored[] = { SIGINT, SIGQUIT, SIGHUP, SIGPIPE, SIGWINCH, SIGTTOU, SIGTTIN };
-	sigset_t none;
-	for (int s = 1; s < NSIG; s++)
-		signal(s, SIG_DFL);
-	for (unsigned i = 0; i < sizeof(ignored) / sizeof(ignored[0]); i++)
-		signal(ignored[i], SIG_IGN);
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
-}
-
-int jail_detach(int keep, const char *name)
-{
-	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-	reset_signals();
-	prctl(PR_SET_NAME, name);
-	if (null < 0 || prctl(PR_SET_PDEATHSIG, SIGKILL))
-		return -1;
-	keep = fcntl(keep, F_DUPFD_CLOEXEC, 4);
-	if (keep < 0 || dup2(null, 0) < 0 || dup2(null, 1) < 0 || dup2(null, 2) < 0 || dup3(keep, 3, O_CLOEXEC) < 0)
-		return -1;
-	return close_range(4, ~0U, 0) ? -1 : 3;
-}

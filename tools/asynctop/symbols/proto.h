@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /*
- * What asynctop and its children say to each other, over SOCK_SEQPACKET pairs: one message, one packet.
+ * What asynctop, the broker and the reader say to each other (child/message.h).
  *
- *   asynctop ↔ looker   LOOK (with a descriptor; comes back with the answer, and another)
  *   asynctop → broker   REQUEST
  *   broker → asynctop   ANSWER, READER (a new reader was started)
  *   broker → reader     IMAGE (forget what the slot held), MODULE (with a descriptor), REQUEST, FILE (answers WANT)
@@ -15,16 +14,13 @@
 #ifndef ASYNCTOP_SYMBOLS_PROTO_H
 #define ASYNCTOP_SYMBOLS_PROTO_H
 
-#include "events.h"
+#include "child/message.h"
 #include "symbols/symbols.h"
 
 #define IMAGE_SLOTS   8   /* address spaces that the reader keeps at hand */
 #define IMAGE_MODULES 512 /* executable mappings of one */
 #define MODULE_PATH   512
 #define WANT_NAME     256
-#define LOOK_LINK     32
-#define LOOK_WHY      192
-#define LOOK_TEXT     4200 /* a path, and what may stand before it */
 
 enum message_type {
 	MESSAGE_REQUEST,
@@ -34,13 +30,6 @@ enum message_type {
 	MESSAGE_MODULE,
 	MESSAGE_WANT,
 	MESSAGE_FILE,
-	MESSAGE_LOOK,
-};
-
-struct message_head {
-	uint32_t type;
-	uint32_t size; /* of the whole message */
-	uint64_t id;   /* of the request */
 };
 
 /* Sent without the unused end of `stack`. */
@@ -109,40 +98,6 @@ struct message_file {
 	uint32_t end; /* there is no such place: do not ask for the next */
 };
 
-enum look {
-	LOOK_NAMED,
-	LOOK_REGION,
-	LOOK_CONTROL,
-	LOOK_PART,
-	LOOK_CURRENT,
-	LOOK_CALL,
-	LOOK_MEMORY,
-	LOOK_NAME,
-	LOOK_LEASE,
-	LOOK_RELEASE,
-};
-
-/* See look.h for what is asked; of each the fields that it has. */
-struct message_look {
-	struct message_head head;
-	uint32_t what;
-	int32_t result;
-	uint32_t tid;
-	uint32_t sample;
-	uint32_t level;
-	int32_t number; /* of a descriptor */
-	uint32_t text_length;
-	int64_t own_pid;
-	int64_t cpu_ns;  /* that the looker has used */
-	int64_t took_ns; /* this look, without waiting for a CPU */
-	int64_t lease_ns;
-	uint32_t status; /* enum process_status */
-	char link[LOOK_LINK];
-	char why[LOOK_WHY];
-	struct block_record record;
-	char text[LOOK_TEXT];
-};
-
 union message {
 	struct message_head head;
 	struct message_request request;
@@ -152,24 +107,7 @@ union message {
 	struct message_module module;
 	struct message_want want;
 	struct message_file file;
-	struct message_look look;
 };
-
-#define MESSAGE_FOREVER INT64_MAX
-
-int64_t message_clock(void);
-
-/*
- * Sends head.size bytes, with a descriptor unless it is -1, until `deadline` (of message_clock(); 0: now or never).
- * 0, -EAGAIN at the deadline, -EPIPE when the other end is gone, or another negative errno.
- */
-int message_send(int socket, const void *message, int descriptor, int64_t deadline);
-
-/*
- * Receives one message of at least a head and exactly head.size bytes. With `descriptor` it takes a passed one (else
- * -1), without it none is accepted. 1, 0 at the end of the stream, -EAGAIN at the deadline, -EPROTO, or -errno.
- */
-int message_receive(int socket, union message *message, int *descriptor, int64_t deadline);
 
 /* The whole of an answer with so many frames. */
 static inline uint32_t message_answer_size(unsigned frames)

@@ -7,8 +7,7 @@
  * A stack is unwound by call-frame information from the files, over the copied bytes: the memory callback answers
  * for the copy alone, so the copy's end is the chain's end. Frame pointers are not needed, and -O2 leaves none.
  */
-#include "symbols/frames.h"
-#include "symbols/weight.h"
+#include "symbols/want.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -18,57 +17,6 @@
 
 #define CHAIN     256  /* physical frames looked at */
 #define NULL_PAGE 4096 /* a return address below it is an end */
-
-static struct space *slots[IMAGE_SLOTS];
-static int broker;          /* its socket */
-static uint64_t request_id; /* of what is being answered */
-
-int reader_want(const struct module *m, enum want how, const char *name, unsigned nth)
-{
-	static union message reply;
-	struct message_want w = {
-		.head = { .type = MESSAGE_WANT, .size = sizeof(w), .id = request_id },
-		.index = m->index,
-		.how = how,
-		.nth = nth,
-	};
-	int fd = -1;
-	if (strlen(name) >= sizeof(w.name))
-		return -ENOENT;
-	memcpy(w.name, name, strlen(name));
-	if (message_send(broker, &w, -1, MESSAGE_FOREVER) ||
-	    message_receive(broker, &reply, &fd, MESSAGE_FOREVER) != 1 || reply.head.type != MESSAGE_FILE)
-		_exit(1);
-	return reply.file.end ? -ENOENT : fd;
-}
-
-/* Of the others, whose image is sent again when it is asked for. */
-static uint64_t other_weight(const struct space *own)
-{
-	uint64_t sum = 0;
-	for (unsigned i = 0; i < IMAGE_SLOTS; i++)
-		if (slots[i] && slots[i] != own)
-			sum += slots[i]->weight;
-	return sum;
-}
-
-/* If it is the others that leave no room for it, the next reader starts without them. */
-bool reader_affords(const struct module *m, int fd)
-{
-	struct space *s = m->space;
-	uint64_t weight = weight_of(fd), mb = (weight + (1 << 20) - 1) >> 20;
-	if (weight <= WEIGHT_MOST && s->weight <= WEIGHT_MOST - weight) {
-		if (other_weight(s) > WEIGHT_MOST - weight - s->weight)
-			_exit(0);
-		s->weight += weight;
-		return true;
-	}
-	if (s->refused_mb == 0) {
-		s->refused_mb = mb < UINT32_MAX ? (uint32_t)mb : UINT32_MAX;
-		snprintf(s->refused, sizeof(s->refused), "%s", m->name);
-	}
-	return false;
-}
 
 static int find_no_elf(Dwfl_Module *m, void **data, const char *name, Dwarf_Addr base, char **file, Elf **elf)
 {
@@ -84,9 +32,9 @@ static const Dwfl_Callbacks callbacks = {
 
 static void begin_image(const struct message_image *m)
 {
-	struct space *s = slots[m->slot % IMAGE_SLOTS];
+	struct space *s = reader.slots[m->slot % IMAGE_SLOTS];
 	if (!s)
-		s = slots[m->slot % IMAGE_SLOTS] = calloc(1, sizeof(*s));
+		s = reader.slots[m->slot % IMAGE_SLOTS] = calloc(1, sizeof(*s));
 	else
 		space_reset(s);
 	if (s)
@@ -296,7 +244,7 @@ static void prepare(struct space *s)
 static void answer_request(const struct message_request *r)
 {
 	static struct message_answer a;
-	struct space *s = slots[r->slot % IMAGE_SLOTS];
+	struct space *s = reader.slots[r->slot % IMAGE_SLOTS];
 	if (!s)
 		_exit(1);
 	complete_image(s);
@@ -315,27 +263,27 @@ static void answer_request(const struct message_request *r)
 	a.refused_mb = s->refused_mb;
 	memcpy(a.refused, s->refused, sizeof(a.refused));
 	a.head.size = message_answer_size(a.frames);
-	message_send(broker, &a, -1, MESSAGE_FOREVER);
+	message_send(reader.broker, &a, -1, MESSAGE_FOREVER);
 }
 
 static void handle(union message *m, int fd)
 {
-	request_id = m->head.id;
+	reader.request_id = m->head.id;
 	if (m->head.type == MESSAGE_IMAGE)
 		begin_image(&m->image);
 	else if (m->head.type == MESSAGE_REQUEST)
 		answer_request(&m->request);
-	else if (m->head.type == MESSAGE_MODULE && slots[m->module.slot % IMAGE_SLOTS])
-		add_module(slots[m->module.slot % IMAGE_SLOTS], &m->module, fd);
+	else if (m->head.type == MESSAGE_MODULE && reader.slots[m->module.slot % IMAGE_SLOTS])
+		add_module(reader.slots[m->module.slot % IMAGE_SLOTS], &m->module, fd);
 }
 
 _Noreturn void reader_main(int socket)
 {
 	static union message m;
 	int fd;
-	broker = socket;
+	reader.broker = socket;
 	elf_version(EV_CURRENT);
-	while (message_receive(broker, &m, &fd, MESSAGE_FOREVER) == 1)
+	while (message_receive(reader.broker, &m, sizeof(m), &fd, MESSAGE_FOREVER) == 1)
 		handle(&m, fd);
 	_exit(0);
 }

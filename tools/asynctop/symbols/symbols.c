@@ -236,7 +236,7 @@ static void receive_answers(struct symbols *s)
 {
 	union message m;
 	for (int i = 0; i < COLLECT_AT_ONCE && s->broker.pid; i++) {
-		int got = message_receive(s->broker.socket, &m, NULL, 0);
+		int got = message_receive(s->broker.socket, &m, sizeof(m), NULL, 0);
 		if (got == -EAGAIN)
 			return;
 		s->heard |= got == 1;

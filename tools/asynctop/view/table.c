@@ -43,13 +43,6 @@ int order_compare(const struct order *o, const struct model *m, const void *a, c
 	return o->column->down != o->reverse ? -c : c;
 }
 
-int compare_sites(const struct model *m, uint32_t a, uint32_t b)
-{
-	const struct region_site *x = model_site(m, a), *y = model_site(m, b);
-	int c = strcmp(x->file, y->file);
-	return c ? c : compare_u64(x->line, y->line);
-}
-
 struct sorting {
 	const struct order *order;
 	const struct model *model;

@@ -73,6 +73,4 @@ static inline int compare_i64(int64_t a, int64_t b)
 	return (a > b) - (a < b);
 }
 
-int compare_sites(const struct model *m, uint32_t a, uint32_t b);
-
 #endif

@@ -125,7 +125,7 @@ static int compare_call(const struct model *m, const void *a, const void *b)
 
 static int compare_site(const struct model *m, const void *a, const void *b)
 {
-	return compare_sites(m, blocker(a)->site, blocker(b)->site);
+	return model_compare_sites(m, blocker(a)->site, blocker(b)->site);
 }
 
 static const void *rows(const struct model *m, uint32_t *count)

@@ -232,7 +232,7 @@ static int compare_site_deepest(const struct model *m, const void *a, const void
 
 static int compare_site(const struct model *m, const void *a, const void *b)
 {
-	return compare_sites(m, task(a)->site, task(b)->site);
+	return model_compare_sites(m, task(a)->site, task(b)->site);
 }
 
 static int compare_function(const struct model *m, const void *a, const void *b)

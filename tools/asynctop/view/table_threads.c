@@ -249,7 +249,7 @@ static int compare_tasks(const struct model *m, const void *a, const void *b)
 
 static int compare_yield_site(const struct model *m, const void *a, const void *b)
 {
-	return compare_sites(m, yield(a)->site, yield(b)->site);
+	return model_compare_sites(m, yield(a)->site, yield(b)->site);
 }
 
 static const void *yield_rows(const struct model *m, uint32_t *count)

@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# Copyright (c) 2026 the sley authors
+#
+# The trees that have layers; sourced by tests/check_layers.sh and tests/check_symbols.sh.
+
+trees="runtime tools/asynctop"
+
+# describe TREE: sets layers, the lowest first; outside, headers without a folder that all of them may include; and unique,
+# which is 1 where a name may belong to one file only.
+describe() {
+	outside= unique=1
+	case $1 in
+	runtime)
+		layers="base region context stack task run life watch reactor sync io assist"
+		;;
+	tools/asynctop)
+		layers="common child source symbols model view export session ui"
+		outside="blocked.skel.h delay.h events.h" # of bpf/
+		unique=0
+		;;
+	*)
+		echo "$0: no tree $1" >&2
+		exit 2
+		;;
+	esac
+}

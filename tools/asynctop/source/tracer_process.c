@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+/* A watched process as the other files of the tracer use it. */
+#include "source/tracer_private.h"
+
+#include <unistd.h>
+
+struct tracer_process *tracer_find(struct tracer *tracer, uint32_t key)
+{
+	struct tracer_process *process = tracer->processes;
+	while (process && process->key != key)
+		process = process->next;
+	return process;
+}
+
+bool tracer_read_line(const struct tracer_process *process, uint32_t index, struct sley_region_worker *line)
+{
+	const struct sley_region_table *table = &process->target.workers;
+	return index < table->capacity && pread(process->target.region, line, sizeof(*line),
+						table->offset + (uint64_t)index * table->stride) == sizeof(*line);
+}
+
+void tracer_weigh(const struct tracer_process *process, struct block_record *block)
+{
+	struct sley_region_worker line;
+	if (tracer_read_line(process, block->worker, &line))
+		weigh_delay(block, &line);
+}

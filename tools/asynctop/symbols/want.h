@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+/* What the reader has and gets: its end of the broker's socket, the address spaces at hand, and more files for their modules. */
+#ifndef ASYNCTOP_SYMBOLS_WANT_H
+#define ASYNCTOP_SYMBOLS_WANT_H
+
+#include "symbols/frames.h"
+
+/* There is one, and it is a process. */
+struct reader {
+	int broker;          /* its socket */
+	uint64_t request_id; /* of what is being answered */
+	struct space *slots[IMAGE_SLOTS];
+};
+
+extern struct reader reader;
+
+/* Asks the broker, during a request. A descriptor, -1, or -ENOENT past the last place. */
+int reader_want(const struct module *module, enum want how, const char *name, unsigned nth);
+
+/* Whether the module may read this file; takes its weight into account, or notes that it is refused. */
+bool reader_affords(const struct module *module, int fd);
+
+#endif
