@@ -2,13 +2,14 @@
 /* Copyright (c) 2026 the sley authors */
 /*
  * Finds a second copy of the runtime in the process: a program that contains libsley.a, and a plugin that contains
- * another or links libsley.so. Each has workers and tasks of its own. To one, a task of the other is a thread that runs
- * no task: its calls answer -EDEADLK or -ENOTCONN, and nothing says why. So it is said when the second one is loaded.
+ * another copy or links libsley.so. Each copy has its own workers and tasks. To one copy, a task of the other is a
+ * thread that runs no task: its calls return -EDEADLK or -ENOTCONN, without a hint at the cause. So a message names
+ * both when the second copy is loaded.
  *
- * Only the loader sees both. They cannot find each other by name: a program does not export its symbols, nor does a
- * plugin that is loaded with RTLD_LOCAL. So each copy has an ELF note, which says where its mark lies.
+ * Only the loader sees both copies. They cannot find each other by name: a program does not export its symbols, nor
+ * does a plugin that is loaded with RTLD_LOCAL. So each copy has an ELF note with the place of its mark.
  *
- * Two copies are no fault where the loader has bound their public names to the same functions: a plugin that contains
+ * Two copies are no fault if the loader has bound their public names to the same functions: a plugin that contains
  * libsley.a, in a program that links libsley.so, calls the latter.
  */
 #include <dlfcn.h>
@@ -21,17 +22,17 @@
 #include "base/check.h"
 #include "runtime.h"
 
-static const char *own_object = ""; /* where this copy is, as the loader calls it; empty: the program */
+static const char *own_object = ""; /* loader's path of the object with this copy; empty: the program */
 
-extern __typeof__(dlsym) dlsym __attribute__((weak)); /* a static program has none */
+extern __typeof__(dlsym) dlsym __attribute__((weak)); /* null in a static program */
 
-/* The same in every release: copies of different ones meet. */
+/* Must not change: copies of different releases read it. */
 struct mark {
-	__typeof__(&sley_errno_location) public; /* what calls of it in this object reach; filled in by the loader */
-	uint32_t told;                           /* it was said that there is another */
+	__typeof__(&sley_errno_location) public; /* the function that calls in this object reach; set by the loader */
+	uint32_t told;                           /* the second copy was reported */
 };
 
-/* `used`: gcc with -flto does not see that the note below refers to it. */
+/* `used`: gcc with -flto does not see the reference in the note below. */
 __attribute__((used)) HIDDEN struct mark copies_mark = { .public = sley_errno_location };
 
 #define OWNER "sley"
@@ -46,8 +47,8 @@ __asm__("	.pushsection .note.sley, \"a\", %note\n"
 	"	.popsection\n");
 
 struct search {
-	const char *own, *other; /* the objects' paths; empty: the program */
-	struct mark *mark;       /* of the other */
+	const char *own, *other; /* paths of the objects; empty: the program */
+	struct mark *mark;       /* of the other copy */
 };
 
 static void note_found(struct search *search, const char *object, const void *descriptor)
@@ -63,7 +64,7 @@ static void note_found(struct search *search, const char *object, const void *de
 	}
 }
 
-/* The notes of one segment. */
+/* Searches the notes of one segment. */
 static void search_notes(struct search *search, const char *object, const char *notes, size_t size, size_t align)
 {
 	ElfW(Nhdr) note;
@@ -94,7 +95,7 @@ static int search_object(struct dl_phdr_info *info, size_t size, void *search)
 	return 0;
 }
 
-/* When this object is loaded: then all that were before, or are at the same time, are bound. */
+/* Runs when this object is loaded: all objects loaded before, or together with it, are bound by then. */
 __attribute__((constructor)) static void copies_look(void)
 {
 	struct search search = { .own = "" };
@@ -109,7 +110,7 @@ __attribute__((constructor)) static void copies_look(void)
 		search.other[0] ? search.other : "the program", search.own[0] ? search.own : "the program");
 }
 
-/* dlopen() itself is looked up, because the linker warns of it in static programs. */
+/* Looks up dlopen() by dlsym(), as the linker warns about dlopen() in static programs. */
 void copies_keep(void)
 {
 	__typeof__(dlopen) *open = dlsym ? (__typeof__(dlopen) *)dlsym(RTLD_DEFAULT, "dlopen") : NULL;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /*
- * What is said before the process dies of a fault in the copying range: by a task that overflowed its own stack, or by
- * anybody who touched the stack of another task. Runs in the handler of SIGSEGV, so it only formats and writes.
+ * The message before the process dies of a fault in the copying range. It names a task that overflowed its own stack,
+ * or the task or thread that touched the stack of another task. Runs in the handler of SIGSEGV, so it only formats and
+ * writes.
  */
 #include <stdio.h>
 #include <string.h>
@@ -41,7 +42,7 @@ static bool name_overflow(const struct task *task, const struct fault *fault)
 	return true;
 }
 
-/* Who is here: a task, a worker between tasks, a plain thread. */
+/* Names the current context: a task, a worker between tasks, or a plain thread. */
 static const char *toucher(char text[TASK_TEXT])
 {
 	const struct task *task = task_self();
@@ -57,7 +58,7 @@ static const char *toucher(char text[TASK_TEXT])
 	return text;
 }
 
-/* Where the owner of a stack is now. */
+/* The current state of the owner of a stack. */
 static const char *whereabouts(uint64_t owner)
 {
 	uint32_t index = (uint32_t)(owner & SLEY_TASK_INDEX_MASK) - 1;
@@ -88,7 +89,7 @@ static bool name_stray(const struct fault *fault)
 bool crash_name(const struct fault *fault)
 {
 	const struct task *task = task_self();
-	if (load(&scheduler.forked, relaxed)) /* there the region is not mapped */
+	if (load(&scheduler.forked, relaxed)) /* in a forked child the region is not mapped */
 		return false;
 	if (task && task->tenant.slot && name_overflow(task, fault))
 		return true;

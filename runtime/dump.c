@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
-/* The tasks as text. It reads what any reader would. */
+/* The tasks as text. It reads the region as an external reader does. */
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
@@ -39,7 +39,7 @@ static int put_worker(int fd, unsigned number)
 				 (unsigned long long)load(&w->dispatches, relaxed)));
 }
 
-/* Who has the stack that the task wants. */
+/* Names the task that occupies the stack which the task waits for. */
 static void put_holder(char *text, size_t size, uint32_t index)
 {
 	struct slot *slot = hold_slot(task_at(index));

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
-/* Options of sley_run(): what the caller gave, overridden by the environment, completed by defaults, checked. */
+/* Options of sley_run(): given by the caller, overridden by the environment, completed by defaults, and checked. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,14 +19,16 @@
 #define STACK_LEAST   ((size_t)16 << 10)
 #define STACK_MOST    ((size_t)1 << 30)
 
-#define OFFLOAD_DEFAULT 256u /* a call that blocks takes a thread; Tokio has 512, libuv 4 */
+#define OFFLOAD_DEFAULT 256u /* each blocking call takes a thread; Tokio has 512, libuv 4 */
 #define OFFLOAD_MOST    (1u << 14)
 #define COMPUTE_MOST    1024u
 #define NAMES_MOST      1024u
 #define QUEUE_DEFAULT   1024u
 #define QUEUE_MOST      (1u << 20)
 
-/* A number with an optional K, M or G from the environment into *value. False: there is something else there. */
+/*
+ * Reads a number with an optional K, M or G from the environment into *value. Returns false if the text is no number.
+ */
 static bool from_environment(const char *name, size_t *value)
 {
 	const char *text = getenv(name);
@@ -44,7 +46,7 @@ static bool from_environment(const char *name, size_t *value)
 	return true;
 }
 
-/* SLEY_STACK_CHECK: "strict" sets the flag, "off" clears it. False: there is something else there. */
+/* SLEY_STACK_CHECK: "strict" sets the flag, "off" clears it. Returns false for any other text. */
 static bool stack_check(unsigned *flags)
 {
 	const char *text = getenv("SLEY_STACK_CHECK");
@@ -69,7 +71,7 @@ static bool within(const char *what, size_t value, size_t least, size_t most)
 	return false;
 }
 
-/* The limits of the pools of threads. */
+/* The limits of the thread pools. */
 static bool resolve_offload(const struct sley_options *given, struct sley_options *result)
 {
 	size_t threads = given->offload_threads, compute = given->compute_threads, queue = given->offload_queue;

@@ -5,67 +5,71 @@
  *
  *   runtime.c            start: options.c, then each layer's open(); the calling thread becomes worker 0
  *   run/workers.c        the workers: records and threads
- *   run/worker.c           the loop of one: find a task, hold its slot, switch to it, land
- *   run/current.c          who runs here: which run, worker, task
- *   run/queue.c            where ready tasks are, and how it finds the next; stealing
- *   run/deque.h            its own run queue; global.c: the one of all
- *   run/starved.c          ready, but without memory to run
- *   run/idle.c             no work: spin, park, wait in the reactor; waking
+ *   run/worker.c           the loop of one worker: find a task, hold its slot, switch to it, land
+ *   run/current.c          the current run, worker and task of the calling thread
+ *   run/queue.c            queues of ready tasks; the search for the next task; stealing
+ *   run/deque.h            the run queue of one worker; global.c: the queue of all workers
+ *   run/starved.c          ready tasks without memory to run
+ *   run/idle.c             a worker without work: spin, park, wait in the reactor; waking
  *   run/timer.c            deadlines
- *   run/park.c             waiting, as those do who wait; thread.c: plain threads that wait
- *   run/depth.c            how deep stacks are and were; when pages are given back
- *   run/report.c            refusing shared objects on copying stacks
+ *   run/park.c             waiting, from the side of the waiting task; thread.c: plain threads that wait
+ *   run/depth.c            current and largest depth of stacks; when pages are given back
+ *   run/report.c           refuses shared objects on copying stacks
  *   run/quit.c             threads of the runtime that the service's code ends
- *   run/libc_locks.c       locks of libc that a task holds while it waits, owned.c: of sley, when it ends, relative.c:
- *                          deadlines that are durations, place.c: at which places; in the debug library
+ *   run/libc_locks.c       in the debug library: locks of libc that a task holds while it waits; owned.c: locks of sley
+ *                          that a task holds when it ends; relative.c: durations given as deadlines; place.c: their
+ *                          places
  *   task/task.c          the table of tasks, their states and public records; records.c: the memory of these
- *   task/wait.c            the protocol of everything that waits, as wakers see it
- *   task/forgotten.c       tasks that nobody joins
+ *   task/wait.c            the protocol of every wait, from the side of the waker
+ *   task/forgotten.c       tasks that are never joined
  *   life/spawn.c         the task's own calls: spawn, join, yield, sleep, its end
- *   life/cancel.c          cancelling it
- *   life/cleanup.c         what it does when its function has returned; local.c: its values
- *   life/returned.c        functions that return in a forked child; shield.c: exceptions that end the service's calls
- *   watch/watchdog.c     the thread that looks at what nobody else would see; run/watchdog_wake.c: how it is woken
- *   watch/deadlock.c       a run in which nothing can happen any more
- *   watch/stuck.c          who keeps a stack that others want
- *   watch/memory.c         when memory that nobody has needed for a while is given back; base/slab.c: how
- *   stack/slot.c         which bytes are on the stack: holding, releasing and exchanging tenants
- *   stack/slots.c          where stacks come from; range.c: the range that most of them lie in
- *   base/block.c           where the bytes of the others are, and all else that comes and goes with tasks
- *   stack/pages.c          giving back what deep calls touched
- *   stack/strict.c         stacks that nobody else can touch, in strict mode
- *   stack/overflow.c       catching who touches a guard or a parked stack; crash.c: naming the tasks
+ *   life/cancel.c          cancelling a task
+ *   life/cleanup.c         the cleanups of a task that has ended; local.c: its values
+ *   life/returned.c        functions that return in a forked child; shield.c: exceptions that leave the service's
+ *                          functions
+ *   watch/watchdog.c     the thread that notices states which no other thread would; run/watchdog_wake.c: wakes it
+ *   watch/deadlock.c       a run in which every task waits for another one
+ *   watch/stuck.c          a task that keeps a stack while others want it
+ *   watch/memory.c         when unused memory is given back; base/slab.c: how
+ *   stack/slot.c         which task's bytes are on a stack: holding, releasing and exchanging tenants
+ *   stack/slots.c          where stacks come from; range.c: the address range of most of them
+ *   base/block.c           images of the other tenants, and all other memory that comes and goes with tasks
+ *   stack/pages.c          gives back pages that deep calls touched
+ *   stack/strict.c         strict mode: stacks that only their own task can touch
+ *   stack/overflow.c       faults in a guard or a parked stack; crash.c: names the tasks
  *   context/x86_64.S     the switch (or aarch64.S, or ucontext.c)
- *   context/control.h      floating-point control words; exceptions.c: C++ exceptions: the task's, though the thread has
- *                          them
- *   reactor/reactor.c    descriptors that are waited for; own.c: taken over, held, closed; entry.c: the table of them;
- *                          registration.c: what epoll knows of them
- *   io/operation.c       what all calls on descriptors share: try, wait, try again
+ *   context/control.h      floating-point control words; exceptions.c: C++ exceptions: state of the thread, saved per
+ *                          task
+ *   reactor/reactor.c    descriptors that are waited for; own.c: taken over, held, closed; entry.c: their table;
+ *                          registration.c: their registration with epoll
+ *   io/operation.c       the common part of all calls on descriptors: try, wait, try again
  *   io/io.c                read, write; poll.c: poll; splice.c: sendfile, splice; descriptor.c: pipe, own, close
- *   io/socket.c            making sockets, accept; connect.c: connect; message.c: send, recv; address.c: as text
+ *   io/socket.c            making sockets, accept; connect.c: connect; message.c: send, recv; address.c: addresses as
+ *                          text
  *   io/zerocopy.c          sending without a copy
- *   io/reader.c            buffered reading; writer.c: and writing
- *   io/sigpipe.c           writing to pipes without SIGPIPE; base/raised.c: and SIGXFSZ, by any call
+ *   io/reader.c            buffered reading; writer.c: buffered writing
+ *   io/sigpipe.c           writing to pipes without SIGPIPE; base/raised.c: all calls without SIGXFSZ
  *   io/nowait.c            files without blocking; system.h: the system calls
- *   io/file.c            files through the pools: open ones, io/path.c: by name, io/directory.c; io/request.c: how
- *   io/offload.c         functions run by the pools of threads (io/jobs.c, io/job.c); io/submit.c: by tasks, for plain
- *                          threads
- *   io/name.c            resolving names, and the cache; dial.c: dial, by happy eyeballs; addresses.c: lists of addresses
- *   io/process.c         child processes; io/signal.c: signals as values; sigmask.c: those that are blocked
+ *   io/file.c            files through the pools: open ones; io/path.c: by name; io/directory.c; io/request.c: how
+ *   io/offload.c         functions run by the pools of threads (io/jobs.c, io/job.c); io/submit.c: run by tasks, for
+ *                          plain threads
+ *   io/name.c            resolving names, and the cache; dial.c: dial, by happy eyeballs; addresses.c: lists of
+ *                        addresses
+ *   io/process.c         child processes; io/signal.c: signals as values; sigmask.c: blocked signals
  *   sync/                mutex, condition (cond.c), rwlock, semaphore (sem.c), once, group, barrier, event,
  *                          channel (chan.c), select
- *   sync/future.c        values that will be there later; completed by a task (async.c), by whoever holds the promise
- *                          (promise.c), or by other futures (derivation.c): then.c, combine.c
+ *   sync/future.c        values that come later; completed by a task (async.c), by a holder of the promise (promise.c),
+ *                          or by other futures (derivation.c): then.c, combine.c
  *   sync/generator.c     functions that give items one at a time
  *   sync/stream.c        items over time: from sync/source.c and io/listener.c, changed on their way (sync/buffered.c)
- *   sync/scope.c         scopes: the owner's calls; children.c: what all sides of one see
- *   sync/child.c           a child's life; supervise.c: starting again what has failed
- *   sync/monitor.c       being told how tasks end; link.c: being cancelled with them
- *   region/region.c      what tools may see; site.c: spawn sites; part.c: task records that can be given back
- *   dump.c               the same as text
- *   copies.c             finding another copy of all this in the process
+ *   sync/scope.c         scopes: the owner's calls; children.c: state shared by the owner and the children
+ *   sync/child.c           a child's life; supervise.c: restarts of failed children
+ *   sync/monitor.c       notice of the end of tasks; link.c: cancellation at the end of a linked task
+ *   region/region.c      the state that tools may see; site.c: spawn sites; part.c: task records that can be given back
+ *   dump.c               the state as text
+ *   copies.c             finding another copy of the runtime in the process
  *
- * What is opened is closed in reverse order. The region alone stays for the process's life.
+ * Each part that is opened is closed, in reverse order. The region alone stays for the life of the process.
  */
 #include "runtime.h"
 
@@ -95,21 +99,21 @@
 #include "stack/strict.h"
 #include "watch/watchdog.h"
 
-#define DEADLOCK_TASKS 100    /* named when a run has deadlocked */
-#define SLOTS_ALONE    16384u /* at two mappings each they leave half of the default vm.max_map_count */
+#define DEADLOCK_TASKS 100    /* tasks that are named when a run has deadlocked */
+#define SLOTS_ALONE    16384u /* with two mappings each they use half of the default vm.max_map_count */
 
 static struct {
-	unsigned busy; /* atomic: a run is being started, is under way, or is being ended */
+	unsigned busy; /* atomic: a run is starting, under way, or ending */
 	struct sley_site *site;
 	int (*main)(void *);
 	void *arg;
 	int result;
-	bool deadlocked;      /* written by the watchdog, read when it has ended */
+	bool deadlocked;      /* written by the watchdog, read after its end */
 	unsigned dump_wanted; /* atomic: SIGQUIT came */
 	struct sigaction old_quit;
 } run;
 
-/* Once in the process: ThreadSanitizer needs a library that is built with it. */
+/* Once per process: ThreadSanitizer needs a library that is built with it. */
 static void tell_missing_sanitizer(void)
 {
 #ifndef SLEY_TSAN
@@ -126,7 +130,7 @@ static void tell_missing_sanitizer(void)
 static void on_quit(int signal)
 {
 	(void)signal;
-	store(&run.dump_wanted, 1, relaxed); /* the watchdog does it: a dump is not signal-safe */
+	store(&run.dump_wanted, 1, relaxed); /* a dump is not signal-safe, so the watchdog makes it */
 }
 
 static void runtime_tick(void)
@@ -142,7 +146,7 @@ static bool expecting(void)
 	return offload_active() > 0 || reactor_expecting();
 }
 
-/* Nothing can ever happen again. */
+/* The run is deadlocked. */
 static void deadlock(void)
 {
 	complain(
@@ -154,7 +158,7 @@ static void deadlock(void)
 	idle_wake_all();
 }
 
-/* In a forked child nothing of the run works: the other threads are gone and the region is not mapped. */
+/* In a forked child no part of the run works: the other threads are gone and the region is not mapped. */
 static void in_child(void)
 {
 	store(&scheduler.running, 0, relaxed);
@@ -163,7 +167,7 @@ static void in_child(void)
 	quit_allow();
 }
 
-/* Before the first run. */
+/* Called once, before the first run. */
 static void prepare(void)
 {
 	pthread_atfork(NULL, NULL, in_child);
@@ -176,7 +180,7 @@ static void main_entry(void *unused)
 {
 	(void)unused;
 	run.result = run.main(run.arg);
-	cleanup_finish();                       /* while the run goes on: it may wait */
+	cleanup_finish();                       /* before `stopping` is set, as it may wait */
 	store(&scheduler.stopping, 1, release); /* pairs with queue_find() */
 	idle_wake_all();
 }
@@ -192,16 +196,19 @@ static int spawn_main(void)
 
 /* ---- the run ---- */
 
-/* Blocks what is to be taken as values, in this thread and so in all that it starts. `before` is for after the run. */
+/*
+ * Blocks the signals of option `signals` in this thread, and so in all threads that it starts. Stores in `before` the
+ * mask to restore after the run.
+ */
 static void signals_block(const struct sley_options *options, sigset_t *before)
 {
 	sigset_t blocked;
-	pthread_sigmask(SIG_BLOCK, options->signals, before); /* null changes nothing */
+	pthread_sigmask(SIG_BLOCK, options->signals, before); /* a null set changes nothing */
 	pthread_sigmask(SIG_BLOCK, NULL, &blocked);
 	signals_open(&blocked);
 }
 
-/* Everything is open: runs until main has returned. */
+/* Called when all layers are open. Runs until main has returned. */
 static int run_workers(const struct sley_options *options)
 {
 	void *alternate;
@@ -250,8 +257,9 @@ static void abandon(struct task *task, void *unused)
 }
 
 /*
- * With AddressSanitizer there are many, as each is for one task. More would follow by themselves, but its leak checker
- * reads the map of the process for each piece of memory that it was told of, and the range is one.
+ * With AddressSanitizer each slot serves one task, so many are opened at once. Slots beyond these would be added on
+ * demand, but the leak checker reads the memory map of the process once for each piece of memory registered with it.
+ * The range of all slots is one piece.
  */
 static int stacks_open(const struct sley_options *options, unsigned max_tasks)
 {
@@ -263,7 +271,7 @@ static int stacks_open(const struct sley_options *options, unsigned max_tasks)
 	return slots_open(options->stack_slots, options->stack_size);
 }
 
-/* Opens layer by layer, runs, closes in reverse. */
+/* Opens layer by layer, runs, and closes in reverse order. */
 static int open_and_run(const struct sley_options *options)
 {
 	int error = region_open(options->max_tasks);
@@ -292,7 +300,7 @@ static int open_and_run(const struct sley_options *options)
 	offload_open(options);
 	store(&scheduler.running, 1, release);
 	error = run_workers(options);
-	threads_end(); /* an offloaded function may be among them */
+	threads_end(); /* before offload_close(): an offloaded function may be such a thread */
 	offload_close();
 	quit_close();
 	store(&scheduler.running, 0, seq_cst); /* see thread.h */
@@ -312,7 +320,7 @@ stacks:
 	slots_close();
 blocks:
 	blocks_close();
-	/* one by one: plain threads look at `running` at any time */
+	/* field by field: plain threads read `running` at any time */
 	store(&scheduler.threads, 0, relaxed);
 	starved_close();
 	return error;
@@ -335,12 +343,13 @@ int sley_run_at(struct sley_site *site, int (*main)(void *), void *arg, const st
 		return -ECHILD;
 	if (worker_self())
 		return -EDEADLK;
-	if (!load(&run.busy, relaxed)) /* a run that is under way has asked */
+	if (!load(&run.busy, relaxed)) /* a run under way has already opened it */
 		complaints_open();
 	int error = main ? options_resolve(options, &resolved) : -EINVAL;
 	if (error)
 		return error;
-	if (!cas(&run.busy, &free, 1, acquire, relaxed)) /* pairs with the release below: one run after the other */
+	if (!cas(&run.busy, &free, 1, acquire, relaxed)) /* pairs with the release below: a run begins after the
+							  * previous one has ended */
 		return -EBUSY;
 	pthread_once(&once, prepare);
 	exceptions_open();
@@ -351,7 +360,7 @@ int sley_run_at(struct sley_site *site, int (*main)(void *), void *arg, const st
 	run.deadlocked = false;
 	sched_hooks = hooks;
 	int saved = errno, cancel;
-	/* a thread cancelled in a task would unwind that task's stack, and leave its slot held for ever */
+	/* the cancellation of a thread in a task would unwind that task's stack, and leave its slot held for ever */
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
 	error = open_and_run(&resolved);
 	int main_result = run.result;

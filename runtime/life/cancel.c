@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
-/* Cancelling tasks, and masking it. The protocol is in task/wait.h. */
+/* sley_cancel() and the mask. task/wait.h has the protocol. */
 #include <errno.h>
 
 #include "run/queue.h"

@@ -9,7 +9,7 @@
 #include "life/shield.h"
 #include "run/worker.h"
 
-/* What sley_cleanup_push() makes. */
+/* A cleanup made by sley_cleanup_push(). */
 struct pushed {
 	struct cleanup cleanup; /* first */
 	void (*fn)(void *);
@@ -30,7 +30,7 @@ void cleanup_unlink(struct task_extra *extra, struct cleanup *cleanup)
 	*link = cleanup->next;
 }
 
-/* Freed first: fn may wait, and a task that waits should own little. */
+/* Frees the cleanup before it calls fn: fn may wait, and a waiting task should own little. */
 static void run_pushed(struct cleanup *cleanup)
 {
 	struct pushed pushed = *CONTAINER_OF(cleanup, struct pushed, cleanup);
@@ -38,7 +38,7 @@ static void run_pushed(struct cleanup *cleanup)
 	pushed.fn(pushed.arg);
 }
 
-/* Runs the latest: true; or there is none. */
+/* Runs the latest cleanup. Returns false if there is none. */
 static bool run_latest(struct task_extra *extra)
 {
 	struct cleanup *cleanup = extra->cleanups;

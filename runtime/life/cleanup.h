@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
-/* What a task does when its function has returned: its cleanups, the latest first, and the destructors of its values. */
+/*
+ * The end of a task, after its function has returned: its cleanups, the latest first, then the destructors of its
+ * values.
+ */
 #ifndef LIFE_CLEANUP_H
 #define LIFE_CLEANUP_H
 
@@ -9,18 +12,18 @@
 struct task;
 struct task_extra;
 
-/* A cleanup in general; part of whoever wants to be run. */
+/* A cleanup, embedded in the object that it cleans up. */
 struct cleanup {
 	struct cleanup *next; /* owned by the task */
-	/* On the task, masked, once it is out of the list: it owns the cleanup. */
+	/* Called on the task, masked, after the cleanup has left the list. It owns the cleanup then. */
 	void (*run)(struct cleanup *cleanup);
 };
 
-/* By the task that `extra` is of. Unlink: it is in the list. */
+/* Called by the task that owns `extra`. cleanup_unlink(): the cleanup is in the list. */
 void cleanup_link(struct task_extra *extra, struct cleanup *cleanup);
 void cleanup_unlink(struct task_extra *extra, struct cleanup *cleanup);
 
-/* By the calling task, whose function has returned: all of it. Cheap if there is nothing. */
+/* Runs all cleanups and destructors of the calling task, after its function has returned. Cheap if there are none. */
 void cleanup_finish(void);
 
 #endif

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /*
- * Task-local values: a list, the latest first. Tasks have few of them or none, so looking through it costs less than
- * an array for each task that has any.
+ * Task-local values: a list, the latest first. Tasks have few values or none, so a search of the list costs less than
+ * an array for each task with values.
  */
 #include "life/local.h"
 
@@ -18,7 +18,7 @@ struct local {
 	void *value;
 };
 
-/* Where the link to the key's value is; its target is null if there is none. */
+/* Returns the link to the key's value. *link is null if there is none. */
 static struct local **local_find(struct task_extra *extra, const struct sley_local *key)
 {
 	struct local **link = &extra->locals;

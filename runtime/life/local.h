@@ -7,7 +7,7 @@
 
 struct task_extra;
 
-/* Destroys the latest value that the calling task has: true; or it has none. */
+/* Destroys the latest value of the calling task. Returns false if it has none. */
 bool local_destroy(struct task_extra *extra);
 
 #endif

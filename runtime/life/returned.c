@@ -9,7 +9,7 @@
 #include "base/check.h"
 #include "run/current.h"
 
-/* The stack is a copy of the task's, but there is no worker that it could be left for. */
+/* The child has a copy of the task's stack, but no worker to switch to. */
 NOINLINE static void end_forked_child(const char *function)
 {
 	complain(

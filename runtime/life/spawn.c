@@ -32,7 +32,7 @@ static int spawn_check(const struct sley_task_options *options, void (*fn)(void 
 	return 0;
 }
 
-/* Fills in what the new task is to do; its block, if any, is off the spawner's stack from here on. */
+/* Sets the function and argument of the new task. A block passed by value is copied off the spawner's stack here. */
 static int set_start(struct task *task, void (*fn)(void *), const void *arg, size_t n)
 {
 	task->start = (struct start){ .fn = fn, .arg = (void *)(uintptr_t)arg, .n = n };
@@ -101,7 +101,7 @@ void spawn_drop(struct task *task)
 	struct worker *worker = worker_self();
 	if (task->start.n != SLEY_BY_POINTER && task->start.n > 0)
 		block_free(task->start.arg, task->start.n);
-	if (task->tenant.slot) /* a private one; nobody was on it */
+	if (task->tenant.slot) /* a private slot that was never used */
 		slot_put(worker ? &worker->stack : NULL, task->tenant.slot);
 	task->tenant.slot = NULL;
 	task_free(worker ? &worker->tasks : NULL, task);
@@ -110,13 +110,13 @@ void spawn_drop(struct task *task)
 sley_task sley_spawn_at(struct sley_site *site, const struct sley_task_options *options, void (*fn)(void *),
 			const void *arg, size_t n)
 {
-	struct task *task = NULL; /* gcc -O3 takes it for read before it is set else */
+	struct task *task = NULL; /* set for gcc -O3, which does not see that spawn_new() sets it */
 	sley_task id = thread_visit();
 	if (id)
 		return id;
 	id = spawn_new(&task, site, options, fn, arg, n);
 	if (id == 0) {
-		id = (sley_task)task->id; /* once it is ready it may end, and the entry be another's */
+		id = (sley_task)task->id; /* read before spawn_start(): a ready task may end, and its entry be reused */
 		spawn_start(task);
 	}
 	thread_depart();
@@ -130,7 +130,7 @@ int sley_go_at(struct sley_site *site, void (*fn)(void *), void *arg)
 	return id < 0 ? (int)id : 0;
 }
 
-/* The block that travelled by value is copied to where it is to live: the task's own stack, below this frame. */
+/* Copies the block that was passed by value to its final place: the task's own stack, below this frame. */
 NOINLINE static void call_by_value(const struct start *start)
 {
 	void (*fn)(void *) = start->fn;
@@ -145,7 +145,7 @@ NOINLINE static void call_by_value(const struct start *start)
 	cleanup_finish();
 }
 
-/* What is in these frames is live in every parked task. */
+/* The frames of task_main() and call_by_value() are live in every parked task: keep them small. */
 void task_main(void)
 {
 	struct worker *worker = worker_self();
@@ -163,8 +163,8 @@ void task_main(void)
 }
 
 /*
- * Tells those who want to know that the task has ended. With its lock held, but not while one is told: it has not
- * ended for others before all are.
+ * Tells all watches that the task has ended. Called with the task's lock held, and drops it during each callback. The
+ * task is marked ended only after all callbacks.
  */
 static void tell(struct task *task)
 {
@@ -190,9 +190,9 @@ void task_end(struct worker *worker, struct task *task)
 	struct task *joiner = task->joiner ? task_at(task->joiner - 1) : NULL;
 	task->joiner = 0;
 	if (joiner && !wait_claim(joiner, CLAIM_EVENT))
-		joiner = NULL; /* its deadline or a canceller was faster: it may join again */
+		joiner = NULL; /* its deadline or a canceller was faster: the task may be joined again */
 	if (joiner)
-		task->fate |= TASK_DETACHED; /* it is the joiner's from here on, who frees it when it comes to run */
+		task->fate |= TASK_DETACHED; /* from here on the joiner owns the entry, and frees it when it runs */
 	lock_drop(&task->lock);
 	if (detached)
 		task_free(&worker->tasks, task);
@@ -200,7 +200,7 @@ void task_end(struct worker *worker, struct task *task)
 		task_ready(joiner);
 }
 
-/* Under target's lock: what stands in the way of joining it, or 0. */
+/* Called under target's lock. Returns 0, or the error that forbids the join. */
 static int check_join(struct task *target, sley_task id)
 {
 	if ((sley_task)target->id != id || target->fate & TASK_UNUSED)
@@ -210,7 +210,7 @@ static int check_join(struct task *target, sley_task id)
 	return 0;
 }
 
-/* Waits for its end; with target's lock held, but not while it waits. 0: it has ended. */
+/* Waits for target's end. Called with target's lock held, and drops it during the wait. Returns 0: target has ended. */
 static int join_wait(struct task *task, struct task *target, sley_time deadline, const void *pc)
 {
 	wait_begin(task, SLEY_WAIT_JOIN, target->id, pc);
@@ -241,7 +241,7 @@ int sley_join(sley_task id, sley_time deadline)
 	if (error == 0 && !(target->fate & TASK_ENDED))
 		error = join_wait(task, target, deadline, CALLER);
 	if (error == 0)
-		target->fate |= TASK_DETACHED; /* ours alone: no other join gets through from here on */
+		target->fate |= TASK_DETACHED; /* from here on no other join succeeds: the entry is ours */
 	lock_drop(&target->lock);
 	if (error == 0)
 		task_free(&worker_self()->tasks, target);
@@ -273,13 +273,13 @@ int sley_sleep(sley_time until)
 		return outside_error();
 	if (until <= clock_now()) {
 		relative_check(task, until, CALLER);
-		worker_yield(CALLER); /* a loop of sleeps that are over must not keep the others out */
+		worker_yield(CALLER); /* a loop of expired sleeps must not starve the other tasks */
 		return 0;
 	}
 	wait_begin(task, SLEY_WAIT_SLEEP, (uint64_t)until, CALLER);
 	enum claim who = wait_park(task, until);
 	if (who == CLAIM_DEADLINE)
-		return clock_now() >= until ? 0 : -ETIMEDOUT; /* the task's own came first */
+		return clock_now() >= until ? 0 : -ETIMEDOUT; /* the task's own deadline came first */
 	return wait_error(who);
 }
 

@@ -6,16 +6,16 @@
 #include "run/worker.h"
 
 /*
- * A task in two steps: it is all there, and nobody else knows of it yet; and it becomes ready. 0 or an
- * error of sley_spawn(). By tasks, and in visits of plain threads.
+ * Spawns a task in two steps. spawn_new() makes it complete, but no other task knows it yet. spawn_start() makes it
+ * ready. spawn_new() returns 0 or an error of sley_spawn(). Called by tasks, and by plain threads during a visit.
  */
 int spawn_new(struct task **task, struct sley_site *site, const struct sley_task_options *options, void (*fn)(void *),
 	      const void *arg, size_t n);
 void spawn_start(struct task *task);
-void spawn_drop(struct task *task); /* instead of the second: it never was */
+void spawn_drop(struct task *task); /* instead of spawn_start(): frees the task, which never ran */
 
 /* The entry of every task. */
 void task_main(void);
-void task_end(struct worker *worker, struct task *task); /* on the worker's stack, after its stack was left */
+void task_end(struct worker *worker, struct task *task); /* on the worker's stack, after the task's stack was left */
 
 #endif

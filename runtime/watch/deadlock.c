@@ -1,26 +1,30 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /*
- * Finding out that nothing can ever happen again: every task waits for another one.
+ * Detection of a deadlock: every task waits for another task.
  *
- * That is so when all workers sleep, no queue holds a task, no timer is armed, no descriptor is waited for, nothing is
- * offloaded (sched_hooks.expecting), and the process has no other thread that could call in: each is a worker, one of
- * the runtime's own, or itself waits for a task without a deadline. Threads are counted in /proc/self/task; where that
- * cannot be read, it is never found out. A signal handler cannot call in, as no call is async-signal-safe.
+ * A deadlock has these conditions: all workers sleep, no queue holds a task, no timer is armed, no descriptor is waited
+ * for, nothing is offloaded (sched_hooks.expecting), and no other thread of the process could call in. Only a running
+ * thread could wake a task, and there is none: each thread is a worker, another thread of the runtime, or itself waits
+ * for a task without a deadline. Threads are counted in /proc/self/task; if it cannot be read, deadlocks are not
+ * detected. A signal handler cannot call in, as no call is async-signal-safe.
  *
- * Work in somebody's hands is in no queue, so for each who can have some there is a word that says so, and whoever empties
- * his hands puts the work into a queue, and wakes a worker for it, before he says that they are empty:
- *   a worker            is no idle one: between two tasks, with what it has stolen, with a timer or an event that it has
- *                       taken out. The poller leaves the idle list before it takes anything out (run/idle.c).
- *   an offload thread   its job is counted as active until whoever waited for it is ready.
- *   a plain thread      is one of the process's threads, and not counted among those that wait. What it takes out in a
- *                       call, or has been given, it has before its next wait is counted (count_stuck()).
- *   the watchdog        looks here, and has empty hands then.
- * A descriptor that is ready counts as waited for until its waiter is claimed; by a worker, or one of the above.
+ * A thread may hold work that is in no queue, such as a task that it has just claimed. So each kind of thread has a
+ * word that is set while it may hold work. Before it clears the word, the thread queues the work and wakes a worker for
+ * it:
+ *   a worker            It is not in the idle list while it is between two tasks, or holds stolen tasks, or holds a
+ *                       timer or event that it has taken out. The poller leaves the idle list before it takes out an
+ *                       event (run/idle.c).
+ *   an offload thread   Its job counts as active until its waiter is ready.
+ *   a plain thread      It is counted as a thread of the process, but not among the waiting ones. Before its next wait
+ *                       is counted, it has passed on all work from its call (count_stuck()).
+ *   the watchdog        It looks here, and holds no work then.
+ * A ready descriptor counts as waited for until its waiter is claimed, by one of these threads.
  *
- * The words are read one after the other, so the idle list must be the same before and after: then all workers slept
- * throughout, and whatever was made ready meanwhile would have woken one. Of threads that come, wake each other and go
- * at the very moment the words could still tell a lie. Therefore two looks must agree, and no worker wake in between.
+ * The words are read one after the other. So the idle list must be the same before and after: then all workers slept
+ * throughout, and a task made ready in between would have woken a worker. Plain threads that start, wake each other and
+ * end at that moment could still make the words wrong. So two successive looks must agree, and no worker may wake
+ * between them.
  */
 #include <sys/stat.h>
 
@@ -36,7 +40,7 @@ static struct {
 	uint64_t changes; /* of the idle list */
 } look;                   /* owned by the watchdog */
 
-/* Threads of the process, from the links of their directory; 0: unknown. */
+/* Returns the number of threads of the process, from the link count of their directory; 0: unknown. */
 static unsigned threads_of_process(void)
 {
 	struct stat status;
@@ -49,7 +53,9 @@ static bool worker_is_empty(struct worker *worker)
 	       load(&worker->inbox_length, relaxed) == 0 && load(&worker->timers.earliest, relaxed) == SLEY_NEVER;
 }
 
-/* Whether every thread of the process is one of the runtime's own or waits for a task, also while they are counted. */
+/*
+ * Returns whether every thread of the process belongs to the runtime or waits for a task, before and after the count.
+ */
 static bool only_ours(void)
 {
 	unsigned stuck = threads_stuck();
@@ -77,7 +83,7 @@ bool deadlock_look(void)
 	bool suspected = look.suspected && look.changes == changes;
 	look.changes = changes;
 	look.suspected = sched_hooks.deadlock && nothing_to_do();
-	fence(); /* pairs with idle_leave(): if anything was seen as taken out, the change is seen too */
+	fence(); /* pairs with idle_leave(): if work was seen as taken out, the change is seen too */
 	if (idle_changes() != changes)
 		look.suspected = false;
 	bool found = suspected && look.suspected;

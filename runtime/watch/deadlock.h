@@ -5,7 +5,7 @@
 
 #include <stdbool.h>
 
-/* By the watchdog, at every look: whether nothing can ever happen again. */
+/* Called by the watchdog at every look. Returns whether the run is deadlocked. */
 bool deadlock_look(void);
 
 #endif

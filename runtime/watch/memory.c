@@ -2,17 +2,17 @@
 /* Copyright (c) 2026 the sley authors */
 /*
  * After a burst of tasks their memory is free: images and table entries in slabs (base/slab.h), stacks in the pool, and
- * some of each in the workers' caches. The watchdog gives back what has been free for DECAY_STEPS steps (base/decay.h),
- * so about two seconds; a load that repeats each second keeps its memory populated.
+ * some of each in the workers' caches. The watchdog gives back memory that has been free for DECAY_STEPS steps
+ * (base/decay.h), about two seconds. So a load that repeats each second keeps its memory populated.
  *
- * A block in a cache keeps a whole slab from being free. The caches are their workers', who use them without a lock, so
- * each is emptied by its worker, when the watchdog has said so: a busy one when it polls, one that sleeps is woken for
- * it. Once, as one that has run nothing since has an empty cache. One that is in a task, blocked or busy, does it when
- * it comes back. Rejected: that the watchdog takes the caches of workers that sleep. It would have to keep them from
- * waking up meanwhile.
+ * A block in a cache keeps its whole slab from being free. Each worker uses its cache without a lock, so each worker
+ * empties its own cache, when the watchdog asks it to. A busy worker does this when it polls; a sleeping worker is
+ * woken for it, once, as its cache stays empty until it runs a task. A worker in a task, blocked or computing, does it
+ * when it comes back. Rejected: the watchdog empties the caches of sleeping workers. It would have to keep them from
+ * waking meanwhile.
  *
- * What stays: the public records of the first tasks (4 MiB), and of others as long as one of the same part lives
- * (region/part.h). And what malloc() keeps of freed objects.
+ * This memory stays: the public records of the first tasks (4 MiB); the records of a part with at least one task alive
+ * (region/part.h); and freed objects that malloc() keeps.
  */
 #include "watch/memory.h"
 #include "run/idle.h"
@@ -22,7 +22,7 @@
 
 int64_t memory_interval = DECAY_INTERVAL;
 
-static int64_t aged; /* owned by the watchdog: when it last was a step */
+static int64_t aged; /* owned by the watchdog: time of the last step */
 
 void memory_open(int64_t now)
 {
@@ -37,7 +37,7 @@ static void ask_workers(void)
 		if (tick == worker->emptied_tick)
 			continue;
 		worker->emptied_tick = tick;
-		store(&worker->empty_due, 1, relaxed); /* the lock of the idle list orders it for one that sleeps */
+		store(&worker->empty_due, 1, relaxed); /* for a sleeping worker, ordered by the lock of the idle list */
 		idle_notify_worker(worker);
 	}
 }

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
-/* Giving memory back that nobody has needed for a while. */
+/* Gives back memory that was not needed for a while. */
 #ifndef WATCH_MEMORY_H
 #define WATCH_MEMORY_H
 
 #include "run/worker.h"
 
-/* Before a run, which begins now. */
+/* Called at the beginning of a run. */
 void memory_open(int64_t now);
 
-/* By the watchdog, at `now`. */
+/* Called by the watchdog, at `now`. */
 void memory_look(int64_t now);
 
 /* Time between two steps of decay; for tests. Nanoseconds; atomic. */

@@ -26,10 +26,10 @@ struct worker *hold_worker(const struct slot *slot)
 struct slot *hold_slot(struct task *task)
 {
 	struct slot *slot = load(&task->tenant.slot, relaxed);
-	return slot_in_range(slot) ? slot : NULL; /* a private one may be unmapped at any moment */
+	return slot_in_range(slot) ? slot : NULL; /* a private slot may be unmapped at any moment */
 }
 
-/* Tasks in state SLOT that wait for this one. It reads the records of all tasks, but only when something is reported. */
+/* Counts the tasks in state SLOT that wait for this slot. Reads the records of all tasks, but only for a report. */
 static unsigned slot_waiters(const struct slot *slot)
 {
 	unsigned n = 0;
@@ -46,7 +46,7 @@ static unsigned slot_waiters(const struct slot *slot)
 	return n;
 }
 
-/* What the thread does: "in system call 202", or that it computes. */
+/* Describes the activity of the thread: "in system call 202", or that it computes. */
 static const char *call_of(char text[40], uint32_t tid)
 {
 	char path[64], line[32] = "";
@@ -72,7 +72,7 @@ static void report(struct worker *worker, const struct slot *slot, int64_t now)
 	uint64_t id = load(&worker->line->task, relaxed);
 	uint32_t site = load(&worker->line->site, relaxed);
 	if (id == 0 || load(&worker->tick, relaxed) != worker->seen_tick)
-		return; /* it has just come back */
+		return; /* the worker has just come back */
 	count_here(SLEY_COUNTER_slot_blocks, 1);
 	unsigned n = slot_waiters(slot);
 	if (n == 0 || !report_first_time(told, site))

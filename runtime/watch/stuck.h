@@ -1,27 +1,30 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /*
- * Who keeps a slot that others wait for: a task that blocks its thread in the kernel, or computes, keeps its stack, and
- * its co-tenants cannot run. If what it waits for only one of these can give, for ever.
+ * Detects a slot that is held for long while others wait for it. A task that blocks its thread in the kernel, or
+ * computes, keeps its slot, and its co-tenants cannot run. If only a co-tenant could end the block, it lasts for ever.
  */
 #ifndef WATCH_STUCK_H
 #define WATCH_STUCK_H
 
 #include "run/worker.h"
 
-/* The task that runs on the slot at this moment, and where; null: none. Any thread, but for the slots of the range only. */
+/*
+ * Returns the worker that runs a task on the slot at this moment; null: none. Only for slots of the range. Any thread.
+ */
 struct worker *hold_worker(const struct slot *slot);
 
-/* The slot of a task, if it lies in the range; else null. Any thread. */
+/* Returns the slot of a task if it lies in the range, else null. Any thread. */
 struct slot *hold_slot(struct task *task);
 
 /*
- * By the watchdog, for each worker at each look: `same`, it has been in the same task since the last one. Says on stderr,
- * once for each spawn site, that a task has kept its slot for long while others wait for it, and counts it.
+ * Called by the watchdog, for each worker at each look. `same`: the worker is in the same task as at the last look. If
+ * a task has kept its slot for long while others wait for it, the call counts this, and reports it on stderr once per
+ * spawn site.
  */
 void stuck_look(struct worker *worker, bool same, int64_t now);
 
-/* What is long; for tests. Nanoseconds; atomic. */
+/* Time in ns after which a held slot is reported; set by tests. Atomic. */
 extern int64_t hold_long;
 
 #endif

@@ -1,25 +1,26 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /*
- * The watchdog: a thread that looks now and then at what nobody else can be relied on to see: the control word of the
- * region, a worker stuck in one task while there is work in its queue or its timers, idle workers none of which waits in
- * the reactor, tasks that wait for memory, descriptors that were closed behind the runtime's back, stacks that were
- * deeper than they are (depth.c), and a run in which nothing can ever happen again (deadlock.c).
+ * The watchdog: a thread that periodically checks states that no other thread is certain to notice: the control word of
+ * the region; a worker stuck in one task while there is work in its queue or its timers; idle workers without a poller;
+ * tasks that wait for memory; descriptors that were closed behind the runtime's back; stacks that were deeper than they
+ * are now (depth.c); a deadlocked run (deadlock.c).
  *
- * A look costs some 10 us of a processor, so it comes no more often than somebody needs it:
- *   resting    all workers sleep, and did at the last look: TICK_REST. The first worker that wakes, wakes the watchdog.
+ * A look costs some 10 us of a processor, so looks are no more frequent than needed:
+ *   resting    All workers sleep, and slept at the last look: TICK_REST. The first worker that wakes, wakes the
+ *              watchdog.
  *   otherwise  TICK.
- *   watching   a task was handed over that its worker may not come to, while another one sleeps: TICK_WATCH, for some
- *              looks. The first such hand-over wakes the watchdog, the next ones find it watching (queue.c). Or the
- *              poller is in a task while another one sleeps, and leaves it to the watchdog to find that out (idle.c).
- *   timers     of workers that are awake, while another one sleeps: when they are late. Arming one that would be late
- *              before the next look wakes the watchdog.
- * So it is woken once for each of its longer sleeps, and a service whose workers all compute, or all sleep, or hand
- * nothing over has 100, 4 and 100 looks in a second.
+ *   watching   A task was handed over to a worker that may not come to it, while another worker sleeps: TICK_WATCH, for
+ *              some looks. The first such hand-over wakes the watchdog; the next ones find it watching (queue.c). The
+ *              watchdog also watches if the poller is in a task while another worker sleeps (idle.c).
+ *   timers     A timer of a worker that is awake, while another worker sleeps: the time at which the timer is late. A
+ *              worker that arms a timer which would be late before the next look wakes the watchdog.
+ * So it is woken once for each of its longer sleeps. A service whose workers all compute has 100 looks per second, one
+ * whose workers all sleep 4, and one without hand-overs 100.
  *
- * It publishes what it promises (`watched`, `resting`, `next_look`), and looks once more at what would need an earlier
- * look before it sleeps; whoever brings that does it first, and then looks at the promise. All of this is sequentially
- * consistent, and `asleep` is 1 from before.
+ * The watchdog publishes its promises (`watched`, `resting`, `next_look`). Before it sleeps, it checks once more for a
+ * reason for an earlier look. A thread with such a reason first publishes the reason and then checks the promise. All
+ * these accesses are sequentially consistent, and `asleep` is 1 before them.
  *
  * It runs no tasks. It has all signals blocked.
  */
@@ -42,11 +43,11 @@
 #define TICK           (10 * NS_PER_MS)
 #define TICK_REST      (250 * NS_PER_MS)
 #define TICK_WATCH     (600 * NS_PER_US)
-#define WATCH_LOOKS    4u /* if there is nothing to watch at the moment of the last, that many and no more */
+#define WATCH_LOOKS    4u /* number of further looks when there is nothing to watch */
 #define REARM_INTERVAL NS_PER_SEC
 
 #ifdef SLEY_TSAN
-#define SANITIZER_THREADS 1u /* it has one of its own */
+#define SANITIZER_THREADS 1u /* the sanitizer's own thread */
 #else
 #define SANITIZER_THREADS 0u
 #endif
@@ -57,12 +58,14 @@ static struct {
 	/* owned by the watchdog */
 	int64_t rearmed;
 	uint64_t changes; /* of the idle list, at the last look */
-	unsigned watched; /* looks since it was to watch */
+	unsigned watched; /* looks since it began to watch */
 } watchdog;
 
 /* ---- looking ---- */
 
-/* A task has just been handed over here, and the worker does not come to it: as long as a thief would wait, too. */
+/*
+ * Returns whether the worker does not come to a task just handed over to it, during the time that a thief would wait.
+ */
 static bool keeps_next(struct worker *worker, uint64_t tick)
 {
 	for (int i = 0; i < 100 && load(&worker->tick, relaxed) == tick; i++)
@@ -71,8 +74,8 @@ static bool keeps_next(struct worker *worker, uint64_t tick)
 }
 
 /*
- * Whether there is work with this worker that it does not come to: it has been in the same task since the last look, or
- * for as long as can be waited for here, or its timers are late.
+ * Returns whether this worker has work that it does not come to. Then it has been in the same task since the last look,
+ * or for the time of keeps_next(), or its timers are late.
  */
 static bool is_stuck(struct worker *worker, int64_t now)
 {
@@ -97,7 +100,7 @@ static void watchdog_look(int64_t now)
 		store(&worker->poll_due, 1, relaxed);
 		stuck |= is_stuck(worker, now);
 	}
-	/* also without a stuck one: an idle worker that looks around becomes the poller if there is none */
+	/* also without a stuck worker: the notified worker becomes the poller if there is none */
 	if (stuck || idle_without_poller())
 		idle_notify();
 	starved_look();
@@ -127,7 +130,7 @@ static bool is_needed(void)
 	return false;
 }
 
-/* Whether it goes on watching. */
+/* Returns whether the watchdog continues to watch. */
 static bool watch(void)
 {
 	if (!load(&watchdog_promise.watched, relaxed))
@@ -143,7 +146,7 @@ static bool watch(void)
 	return true;
 }
 
-/* Whether nothing has run since the last look, and whoever wakes from here on wakes the watchdog. */
+/* Returns whether nothing has run since the last look. Then the next worker that wakes also wakes the watchdog. */
 static bool watchdog_rest(void)
 {
 	uint64_t changes = idle_changes(), before = watchdog.changes;
@@ -158,7 +161,7 @@ static bool watchdog_rest(void)
 	return false;
 }
 
-/* The earliest timer that nobody may be waiting for: those that sleep do not know of it. */
+/* Returns the earliest timer of the workers that are awake: sleeping workers do not wait for it. */
 static sley_time earliest_awake(void)
 {
 	sley_time earliest = SLEY_NEVER;
@@ -170,7 +173,10 @@ static sley_time earliest_awake(void)
 	return earliest;
 }
 
-/* When to look next. It has promised that when it returns, and whoever finds it too late wakes it. */
+/*
+ * Returns the time of the next look, after it has promised that time. A thread that needs an earlier look wakes the
+ * watchdog.
+ */
 static int64_t promise(int64_t now)
 {
 	store(&watchdog_promise.next_look, SLEY_NEVER, seq_cst);

@@ -3,10 +3,10 @@
 #ifndef WATCH_WATCHDOG_H
 #define WATCH_WATCHDOG_H
 
-/* Starts its thread: 0 or a negative errno value. */
+/* Starts the watchdog's thread. Returns 0 or a negative errno value. */
 int watchdog_start(void);
 
-/* Ends it, and waits for that. */
+/* Ends the thread, and waits for its end. */
 void watchdog_stop(void);
 
 #endif
