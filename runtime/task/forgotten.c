@@ -20,7 +20,7 @@ void forgotten_open(uint32_t max)
 	store(&forgotten.told, 0, relaxed);
 }
 
-/* How many there are, by spawn site in `of_site`. The records are read as any reader of the region does. */
+/* Counts the ended tasks, by spawn site in `of_site`. The records are read as any reader of the region reads them. */
 static uint32_t count(uint32_t *of_site)
 {
 	uint32_t n = 0, high = load(&region.header->task_high, relaxed);
@@ -49,7 +49,7 @@ void forgotten_report(void)
 			 forgotten.max, n, of_site[most], region.sites[most].file, region.sites[most].line,
 			 region.sites[most].entry);
 	else
-		store(&forgotten.told, 0, relaxed); /* it is not that */
+		store(&forgotten.told, 0, relaxed); /* unjoined tasks are not the cause */
 	free(of_site);
 	errno = saved;
 }

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /*
- * A part of the records (region/part.h) can be given back when all slabs of its entries have lost their pages: then
- * nobody has one of these entries, so nobody writes to a record, and each slab keeps the generations of its entries
- * (task.c), so no id comes again. A slab gets pages with the table's growth lock held, and so that is held meanwhile.
+ * A part of the records (region/part.h) can be given back when all slabs of its entries have lost their pages. Then
+ * none of these entries is in use, so no thread writes to their records. Each slab keeps the generations of its entries
+ * (task.c), so no id is used twice. A slab gets pages only with the table's growth lock held, so that lock is held
+ * meanwhile.
  */
 #include "task/records.h"
 
@@ -21,7 +22,7 @@ static struct {
 	bool used[SLEY_REGION_PARTS + 1]; /* the part has pages */
 } records;
 
-/* A range in one part. */
+/* Populates a range within one part. */
 static int populate(uint32_t begin, uint32_t end)
 {
 	unsigned part = (unsigned)SLEY_REGION_PART(begin);
@@ -59,7 +60,10 @@ static unsigned slab_of(uint32_t index)
 	return (unsigned)(((size_t)index * sizeof(struct task) + SLAB - 1) / SLAB);
 }
 
-/* Whether it was; then *old is to be closed, and so many bytes more were *given back. */
+/*
+ * Renews the part if it has pages. If so, returns true, passes the old memfd as *old to be closed, and adds the bytes
+ * to *given.
+ */
 static bool renew(unsigned part, struct part *old, size_t *given)
 {
 	uint32_t begin = part_begin(part), end = MIN(part_end(part), records.populated);
@@ -70,10 +74,10 @@ static bool renew(unsigned part, struct part *old, size_t *given)
 	return true;
 }
 
-/* The same if no entry of the part can be in use meanwhile. */
+/* Renews the part if none of its entries can be in use meanwhile. */
 static bool renew_cold(struct slabs *entries, unsigned part, struct part *old, size_t *given)
 {
-	if (!lock_try(&entries->growth)) /* populating: it takes its time */
+	if (!lock_try(&entries->growth)) /* a thread is populating, which takes long */
 		return false;
 	bool cold = slabs_are_cold(entries, slab_of(part_begin(part)), slab_of(part_end(part)));
 	bool renewed = cold && renew(part, old, given);

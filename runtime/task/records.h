@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
-/* The memory of the public records: present before they are used, and given back. For the task table. */
+/* The memory of the public records: populated before use, and given back. Used by the task table. */
 #ifndef TASK_RECORDS_H
 #define TASK_RECORDS_H
 
@@ -10,17 +10,20 @@
 
 struct slabs;
 
-/* With the table's growth lock held: [0, high), or [begin, end) again, are about to be used. 0 or -ENOMEM. */
+/*
+ * With the table's growth lock held: records_grow() prepares [0, high) for use, records_again() a range that was given
+ * back. 0 or -ENOMEM.
+ */
 int records_grow(uint32_t high);
 int records_again(uint32_t begin, uint32_t end);
 
 /*
- * Gives back parts none of whose `entries` is in use, nor about to be, and has `shrink` give back what is for more than so
- * many tasks; returns the bytes. By the watchdog.
+ * Gives back the parts whose `entries` are all unused and stay so. Calls `shrink` with the number of usable entries, to
+ * give back memory for more tasks. Returns the bytes. Called by the watchdog.
  */
 size_t records_trim(struct slabs *entries, size_t (*shrink)(uint32_t tasks));
 
-/* The same after a run, whose entries are all gone. */
+/* Gives back all parts after a run, when no entry is left. */
 void records_close(void);
 
 #endif

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /*
- * The table. Free entries are reused LIFO, by worker, so that they are warm; the others are in slabs, which lose their
- * pages when none of their entries has been needed for some seconds. An entry that then comes back must be none that
- * anybody remembers: its slab keeps the newest generation and the highest number of a wait that any of them has had.
+ * The table. Free entries are reused LIFO, by worker, so that they are warm. The other free entries are in slabs, which
+ * lose their pages when none of their entries has been needed for some seconds. An entry that then comes back must not
+ * match an old id or an old wait. So its slab keeps a generation that none of its entries has had, and the highest
+ * number of their waits.
  */
 #include "task/task.h"
 
@@ -16,14 +17,14 @@
 #include "task/forgotten.h"
 #include "task/records.h"
 
-#define BATCH 32 /* entries that travel between a worker's cache and the table */
+#define BATCH 32 /* entries that move between a worker's cache and the table at once */
 
 struct slabs task_slabs;
 
 static struct {
 	uint32_t max;
-	int (*reserve)(uint32_t tasks); /* constant during a run, as max */
-	uint64_t generation;            /* of fresh entries: above all that earlier runs used */
+	int (*reserve)(uint32_t tasks); /* constant during a run, like max */
+	uint64_t generation;            /* generation of fresh entries: higher than in all earlier runs */
 	uint32_t high;                  /* atomic: entries [0, high) were used; written under the lock of the slabs */
 } task_table;
 
@@ -32,11 +33,11 @@ struct task *task_at(uint32_t index)
 	return (struct task *)(void *)task_slabs.base + index;
 }
 
-/* ---- what the slabs keep of the entries: see struct slab ---- */
+/* ---- slab.newest[]: see struct slab ---- */
 
 enum newest {
-	NEWEST_GENERATION, /* no entry of the slab has had this one or a later one */
-	NEWEST_WAIT,       /* nor a wait with a higher number */
+	NEWEST_GENERATION, /* no entry of the slab has had this generation or a later one */
+	NEWEST_WAIT,       /* the highest wait number of the slab's entries */
 };
 
 #define GENERATIONS (INT64_MAX >> SLEY_TASK_INDEX_BITS)
@@ -46,7 +47,7 @@ static uint64_t generation_of(const struct task *task)
 	return task->id >> SLEY_TASK_INDEX_BITS;
 }
 
-/* They wrap. */
+/* Generations wrap. */
 static bool is_later(uint64_t generation, uint64_t than)
 {
 	return ((generation - than) & GENERATIONS) <= GENERATIONS / 2;
@@ -59,9 +60,9 @@ static size_t entry_size(unsigned class)
 }
 
 /*
- * An entry is in use for the first time since its slab was stock: its bytes are old, or zero. Somebody may know it from
- * an earlier life, and look at its id under its lock. That is the last lock here, as he takes no other one: the id is
- * not his.
+ * Prepares an entry that is used for the first time since its slab was stock: its bytes are old, or zero. Another
+ * thread may have a stale id of the entry and check it under the entry's lock. So the lock is taken here, as the last
+ * lock: such a thread takes no other lock, because the id does not match.
  */
 static void entry_cut(struct slab *slab, void *block)
 {
@@ -69,7 +70,8 @@ static void entry_cut(struct slab *slab, void *block)
 	uint32_t index = (uint32_t)(task - task_at(0));
 	if (slab->newest[NEWEST_GENERATION] == 0)
 		slab->newest[NEWEST_GENERATION] = task_table.generation;
-	store(&task->claim, slab->newest[NEWEST_WAIT] << CLAIM_BITS | CLAIM_EVENT, relaxed); /* it does not wait */
+	/* the task does not wait */
+	store(&task->claim, slab->newest[NEWEST_WAIT] << CLAIM_BITS | CLAIM_EVENT, relaxed);
 	if (slab->again)
 		lock_take(&task->lock);
 	task->fate = TASK_UNUSED;
@@ -90,7 +92,7 @@ static void entry_back(struct slab *slab, void *block)
 	slab->newest[NEWEST_WAIT] = MAX(slab->newest[NEWEST_WAIT], load(&task->claim, relaxed) >> CLAIM_BITS);
 }
 
-/* What entries need besides, before they are used. */
+/* Called before entries are used: prepares their records and room in the queues. */
 static int entries_grow(size_t end)
 {
 	uint32_t entries = (uint32_t)MIN(end / sizeof(struct task), task_table.max);
@@ -98,7 +100,7 @@ static int entries_grow(size_t end)
 	return error ? error : task_table.reserve(entries);
 }
 
-/* The same for entries that had lost their pages. */
+/* The same for entries whose pages were given back. */
 static int entries_again(size_t begin, size_t end)
 {
 	size_t usable = slabs_usable(&task_slabs) * (SLAB / sizeof(struct task));
@@ -107,9 +109,9 @@ static int entries_again(size_t begin, size_t end)
 }
 
 /*
- * The slab is about to become zero. Someone with an old id may hold the lock of an entry just now, to find that out;
- * then the slab stays. All locks are taken, and it is the zeroes that drop them: so whoever comes meanwhile waits, and
- * goes on afterwards, at the latest when his sleep ends (lock_slow()).
+ * Called before the slab becomes zero. If a thread with a stale id holds the lock of an entry now, the slab stays.
+ * Otherwise all locks of the entries are taken, and zeroing the pages drops them. A thread that comes meanwhile waits
+ * for the lock, and continues at the latest when its sleep ends (lock_slow()).
  */
 static bool entries_leave(struct slab *slab, void *memory)
 {
@@ -147,7 +149,7 @@ void tasks_close(void)
 	for (uint32_t i = 0; i < task_table.high; i++) {
 		if (is_later(generation_of(task_at(i)), newest))
 			newest = generation_of(task_at(i));
-		if (region_is_live(i)) { /* else its page may be a hole */
+		if (region_is_live(i)) { /* otherwise the record's page may be a hole */
 			store(&region.tasks[i].id, 0, relaxed);
 			region_live_clear(i);
 		}
@@ -165,7 +167,7 @@ void tasks_close(void)
 
 /* ---- taking and giving ---- */
 
-/* Takes up to `most` entries; the list's length. */
+/* Takes up to `most` entries; returns their number. */
 static unsigned entries_refill(struct slab_block **head, unsigned most, int *error)
 {
 	return slabs_take_or(&task_slabs, 0, head, most, error);
@@ -247,7 +249,7 @@ bool task_unwatch(struct task *task, struct watch *watch)
 		task->extra->watches = watch->next;
 	if (watch->next)
 		watch->next->prev = watch->prev;
-	watch->prev = watch; /* out of the list */
+	watch->prev = watch; /* marks it as not in the list */
 	return true;
 }
 
@@ -272,7 +274,7 @@ void task_free(struct task_cache *cache, struct task *task)
 	task->state = SLEY_TASK_FREE;
 	store(&record->id, 0, relaxed);
 	region_live_clear(task_index(task));
-	lock_take(&task->lock); /* who has a stale id looks under it, at the extra too */
+	lock_take(&task->lock); /* a thread with a stale id reads the entry under the lock, extra included */
 	struct task_extra *extra = task->extra;
 	store(&task->extra, NULL, relaxed);
 	task->fate = TASK_UNUSED;
@@ -296,7 +298,7 @@ void task_free(struct task_cache *cache, struct task *task)
 struct task *task_find(int64_t id)
 {
 	uint32_t index = (uint32_t)((uint64_t)id & SLEY_TASK_INDEX_MASK) - 1;
-	if (id <= 0 || index >= load(&task_table.high, acquire)) /* pairs with entry_cut(): the entry is there */
+	if (id <= 0 || index >= load(&task_table.high, acquire)) /* pairs with entry_cut(): the entry is complete */
 		return NULL;
 	return task_at(index);
 }
@@ -305,7 +307,7 @@ void tasks_each(void (*fn)(struct task *, void *), void *arg)
 {
 	uint32_t high = load(&task_table.high, acquire);
 	for (uint32_t i = 0; i < high; i++) {
-		if (task_at(i)->id != 0) /* its page was not given back */
+		if (task_at(i)->id != 0) /* id 0: the entry's page was given back */
 			fn(task_at(i), arg);
 	}
 }
@@ -314,7 +316,7 @@ void tasks_each(void (*fn)(struct task *, void *), void *arg)
 
 static void copy_name(struct sley_region_task *record, const char *name)
 {
-	/* two words, so that a reader never sees more than one torn */
+	/* two words, so that a reader sees at most one change within the name */
 	uint64_t words[2] = { 0 };
 	if (name)
 		memcpy(words, name, strnlen(name, sizeof(words)));
@@ -330,7 +332,7 @@ void task_set_name(struct task *task, const char *name)
 void task_publish(struct task *task, struct task *parent, const char *name)
 {
 	struct sley_region_task *record = task_record(task);
-	/* one by one, as the watchdog may be reading what the record said before */
+	/* store by store, because the watchdog may read the old record at the same time */
 	store(&record->state, SLEY_TASK_FREE, relaxed);
 	store(&record->wait_kind, SLEY_WAIT_NONE, relaxed);
 	store(&record->worker, 0, relaxed);

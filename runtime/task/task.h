@@ -1,20 +1,20 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /*
- * The task table. Entries are type-stable: never unmapped during a run, so a stale pointer finds a task entry, and a
- * claim on an old wait fails by its number. An entry that was free for long may be zero, as its page was given back:
- * then it has no id that anybody knows and nobody holds its lock. What tools may see of a task is in its public record
- * in the region.
+ * The task table. Entries are type-stable: they are never unmapped during a run, so a stale pointer finds a task entry,
+ * and a claim on an old wait fails by its number. An entry that was free for long may be zero, because its page was
+ * given back. Its id matches no known id then, and its lock is free. Tools see the task's public record in the region.
  *
- * States (enum sley_task_state), who has the task, and who may change it:
- *   FREE     the table's or a worker's free list. Whoever takes it from there.
- *   READY    one run queue (run-next, deque, inbox, global), or a worker's hands. Who dequeues it. A task that is
- *   still on
- *            its way out of a worker may be here already: its slot is held until it has left.
- *   RUNNING  a worker, which holds its slot. The task itself: it begins a wait, yields or ends.
- *   WAITING  the objects it waits on and the timers. Who wins the claim (task/wait.h) makes it READY.
- *   SLOT     the waiters of its slot, or the starved list. Who releases the slot.
- *   ENDED    nobody; kept until it is joined. The joiner.
+ * States (enum sley_task_state): the place of the task, and the way out of the state.
+ *   FREE     In the free list of the table or of a worker. task_alloc() takes it.
+ *   READY    In one run queue (run-next, deque, inbox, global), or just taken from one. The worker that dequeues it
+ *            runs it. A task that is still leaving its worker may be READY already: its slot stays held until it has
+ *            left.
+ *   RUNNING  On a worker, which holds its slot. The task itself begins a wait, yields or ends.
+ *   WAITING  In the lists of the objects on which it waits, and in the timers. The winner of the claim (task/wait.h)
+ *            makes it READY.
+ *   SLOT     In the waiters of its slot, until the slot is granted to it; or in the starved list, until a retry.
+ *   ENDED    In no list, kept until it is joined. The joiner frees it.
  */
 #ifndef TASK_TASK_H
 #define TASK_TASK_H
@@ -32,26 +32,30 @@ _Static_assert(SLEY_REGION_WORKERS <= 256 && SLEY_REGION_SITES <= 65536, "struct
 
 /* flags */
 #define TASK_PINNED  1u
-#define TASK_GRANTED 2u /* it sits in a run queue and holds its slot */
+#define TASK_GRANTED 2u /* it is in a run queue and holds its slot */
 #define TASK_STARTED 4u
 #define TASK_THREAD  8u   /* a plain thread that waits, see run/thread.h; constant */
 #define TASK_NESTED  128u /* a thread of a pool waits for its end, see io/jobs.h; constant */
 /* fate */
-#define TASK_DETACHED 1u /* nobody will join it, or somebody has */
-#define TASK_ENDED    2u /* its function has returned and its stack is left */
-#define TASK_UNUSED   4u /* the entry is free: its id is the next one that it will have */
+#define TASK_DETACHED 1u /* it will never be joined, or has been */
+#define TASK_ENDED    2u /* its function has returned and it has left its stack */
+#define TASK_UNUSED   4u /* the entry is free: its id is the one that its next task will have */
 
-/* What a task that never ran is to do. */
+/* The function of a task that has not run yet. */
 struct start {
 	void (*fn)(void *);
 	void *arg;
-	size_t n; /* SLEY_BY_POINTER, or the size of the block `arg` that travels by value */
+	size_t n; /* SLEY_BY_POINTER, or the size of the block `arg`, which is passed by value */
 };
 
-/* To be called when a task has ended: see task_watch(). */
+/* A callback for the end of a task: see task_watch(). */
 struct watch {
-	struct watch *next, *prev; /* protected by the task's lock; prev is the watch itself: it is not in the list */
-	/* On a worker's own stack (or any thread), without locks, after the task's stack was left. It owns the watch. */
+	/* protected by the task's lock; prev points to the watch itself while it is in no list */
+	struct watch *next, *prev;
+	/*
+	 * Called on a worker's own stack (or any thread), without locks, after the task has left its stack. The watch
+	 * belongs to the callback.
+	 */
 	void (*ended)(struct watch *watch, struct task *task);
 };
 
@@ -59,18 +63,18 @@ struct cleanup;
 struct local;
 struct sley_child;
 
-/* What few tasks have. Made when it is first needed, kept until the entry is freed. */
+/* Fields that few tasks need. Allocated at the first use, kept until the entry is freed. */
 struct task_extra {
 	/* owned by the task, or by its spawner before it is ready */
-	sley_time deadline;         /* of every wait */
+	sley_time deadline;         /* applies to every wait */
 	struct cleanup *cleanups;   /* see life/cleanup.h */
 	struct local *locals;       /* see life/local.c */
-	struct sley_child *child;   /* of the scope that it is in, see sync/children.h; null: none */
-	struct sley_gen *generator; /* whose body it is, see sync/generator.c; null: none */
-	int result;                 /* a scope's child: what its function returned */
+	struct sley_child *child;   /* its child record in its scope, see sync/children.h; null: none */
+	struct sley_gen *generator; /* the generator whose body it runs, see sync/generator.c; null: none */
+	int result;                 /* of a scope's child: the return value of its function */
 	bool destroying;            /* a destructor of its locals is running */
 	/* protected by the task's lock */
-	bool cancelled; /* it had been, when it ended; valid from then on */
+	bool cancelled; /* it was cancelled before it ended; valid from its end on */
 	struct watch *watches;
 };
 
@@ -80,29 +84,28 @@ struct task_extra {
 #define TASK_ALIGNED __attribute__((aligned(256)))
 #endif
 
-/*
- * Two cache lines. The first is all that a switch touches, unless the task waits.
- */
+/* Two cache lines. A switch touches only the first one, unless the task waits. */
 struct task {
 	struct tenant tenant; /* first: queues link tenants */
-	uint64_t id;          /* constant while the task lives; kept when it is free, for the next generation */
+	uint64_t id;          /* constant while the task lives; kept while the entry is free, for the next generation */
 	uint64_t claim;       /* atomic, see task/wait.h */
-	struct lock lock;     /* protects id's change, fate, joiner and watches */
-	uint32_t joiner;      /* protected by lock: index + 1 of the task that joins it, 0: none */
+	struct lock lock;     /* protects changes of id, fate, joiner and watches */
+	uint32_t joiner;      /* protected by lock: index + 1 of the joining task; 0: none */
 	uint16_t site;        /* constant */
-	uint8_t worker;       /* where it last ran, or is pinned to; owned by the worker that runs it */
-	uint8_t ready_on;     /* the worker that made it ready; owned by whoever has it READY */
-	uint8_t state;        /* enum sley_task_state, as above */
-	uint8_t flags;        /* owned like state */
-	uint8_t fate;         /* protected by lock: TASK_DETACHED, TASK_ENDED, TASK_UNUSED */
-	uint8_t timer_heap;   /* the worker in whose heap the timer is; owned by the task */
+	/* the worker that ran it last, or to which it is pinned; owned by the worker that runs it */
+	uint8_t worker;
+	uint8_t ready_on;   /* the worker that made it ready; owned like the READY task */
+	uint8_t state;      /* enum sley_task_state, see above */
+	uint8_t flags;      /* owned like state */
+	uint8_t fate;       /* protected by lock: TASK_DETACHED, TASK_ENDED, TASK_UNUSED */
+	uint8_t timer_heap; /* the worker in whose heap the timer is; owned by the task */
 	union {
 		struct start start; /* until the first run */
 		struct wait wait;   /* afterwards */
 	};
 	struct heap_node timer;   /* see timer.h */
 	struct task_extra *extra; /* atomic; set once, and freed, under lock: see task_extra_get() */
-	struct fiber fiber;       /* kept when it is free, unless its page is given back */
+	struct fiber fiber;       /* kept while the entry is free, unless its page is given back */
 } TASK_ALIGNED;
 
 _Static_assert(SLAB % sizeof(struct task) == 0, "entries are an array across slabs");
@@ -111,27 +114,27 @@ _Static_assert(SLAB % sizeof(struct task) == 0, "entries are an array across sla
 _Static_assert(sizeof(struct task) == 2 * CACHE_LINE && offsetof(struct task, wait) == CACHE_LINE, "see above");
 #endif
 
-/* Free entries that a worker keeps. Owned by it. */
+/* Free entries of a worker. Owned by it. */
 struct task_cache {
 	struct slab_block *head;
 	unsigned count;
 };
 
 /*
- * The table for up to `max` tasks. `reserve` is called with its growth lock held, before more entries than ever are used:
- * the queues make room for so many tasks; 0 or -ENOMEM. Returns 0 or -ENOMEM.
+ * Opens the table for up to `max` tasks. `reserve` makes room in the queues for so many tasks; 0 or -ENOMEM. It is
+ * called with the table's growth lock held, before more entries than ever are used. tasks_open() returns 0 or -ENOMEM.
  */
 int tasks_open(uint32_t max, int (*reserve)(uint32_t tasks));
 void tasks_close(void);
 
 /*
- * An entry with a new id, in no queue, record not published yet; null: -EAGAIN by *error when `max` are alive, else
- * -ENOMEM.
+ * Allocates an entry with a new id. It is in no queue, and its record is not published yet. Null: *error is -EAGAIN if
+ * `max` tasks are alive, else -ENOMEM.
  */
 struct task *task_alloc(struct task_cache *cache, int *error);
 void task_free(struct task_cache *cache, struct task *task);
 
-/* Gives the free entries of the cache back. By its owner. */
+/* Returns the free entries of the cache. Called by its owner. */
 void task_cache_empty(struct task_cache *cache);
 
 /* The table's memory: see base/slab.h. */
@@ -140,35 +143,39 @@ extern struct slabs task_slabs;
 /* Fills in the public record. `parent` may be null. */
 void task_publish(struct task *task, struct task *parent, const char *name);
 
-/* What it has besides; null: nothing. */
+/* The task's extra fields; null: it has none. */
 static inline struct task_extra *task_extra(struct task *task)
 {
 	return load(&task->extra, acquire); /* pairs with task_extra_get() */
 }
 
-/* The same, made if need be. Null: no memory. With the task's lock held, or before it is ready. */
+/*
+ * The task's extra fields, allocated if needed. Null: no memory. Called with the task's lock held, or before it is
+ * ready.
+ */
 struct task_extra *task_extra_get(struct task *task);
 
-/* The same of the calling task, without its lock. */
+/* The extra fields of the calling task, allocated if needed, without its lock held. */
 struct task_extra *task_extra_own(struct task *task);
 
 /*
- * Has watch->ended called once when the task ends. With its lock held and its id checked; it has an extra, and has not
- * ended. unwatch, under the same lock: takes it back: true; false: it has been called, or is about to be.
+ * task_watch() makes watch->ended be called once when the task ends. Called with the task's lock held and its id
+ * checked. The task has extra fields and has not ended. task_unwatch(), under the same lock, takes the watch out and
+ * returns true; false: `ended` has been called, or is about to be.
  */
 void task_watch(struct task *task, struct watch *watch);
 bool task_unwatch(struct task *task, struct watch *watch);
 
-/* How it ended. While its watches are told, or with its lock held and TASK_ENDED. */
+/* How the task ended. Called by a watch, or with the task's lock held and TASK_ENDED set. */
 void task_outcome(struct task *task, struct sley_end *end);
 
-/* The entry of an id, or null if none can have it. The caller checks its id under its lock. */
+/* The entry of an id, or null if no entry can have it. The caller checks the entry's id under its lock. */
 struct task *task_find(int64_t id);
 
-/* The entry number `index`, which was used. */
+/* The entry number `index`, which must have been used. */
 struct task *task_at(uint32_t index);
 
-/* Calls fn for every entry that was ever used. Only when no worker runs, or with racy reads in mind. */
+/* Calls fn for every entry that was ever used. The reads are racy unless all workers have stopped. */
 void tasks_each(void (*fn)(struct task *, void *), void *arg);
 
 static inline struct task *task_of(struct tenant *tenant)
@@ -177,8 +184,8 @@ static inline struct task *task_of(struct tenant *tenant)
 }
 
 /*
- * Tasks that are nobody else's, as their waits were claimed or they left a queue, in order. Linked by their queue links.
- * Zero bytes are an empty list.
+ * A list of tasks that belong to the list's owner alone: their waits were claimed, or they were taken from a queue. In
+ * order, linked by their queue links. Zero bytes are an empty list.
  */
 struct task_list {
 	struct task *first, *last; /* `last` is valid unless the list is empty */
@@ -200,7 +207,7 @@ static inline struct task *task_list_next(const struct task *task)
 	return (struct task *)(void *)task->tenant.next;
 }
 
-/* Takes the first task out: it, or null. */
+/* Takes the first task out of the list and returns it, or null. */
 static inline struct task *task_list_take(struct task_list *list)
 {
 	struct task *task = list->first;

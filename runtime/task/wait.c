@@ -45,7 +45,7 @@ bool wait_is_cancelled(struct task *task)
 
 #define APART ((uintptr_t)1)
 
-/* A pointer to put into `prev`: `to`, with the mark of `wait`. */
+/* The value for `prev` that points to `to` and keeps the mark of `wait`. */
 static struct wait *marked(const struct wait *wait, struct wait *to)
 {
 	return (struct wait *)((uintptr_t)to | ((uintptr_t)wait->prev & APART));
@@ -63,7 +63,7 @@ struct task *wait_owner(const struct wait *wait)
 	return CONTAINER_OF(wait, struct task, wait);
 }
 
-/* At the end. Its mark is set. */
+/* Appends the node. Its mark is set. */
 static void link_last(struct sley_waiters *waiters, struct wait *wait)
 {
 	struct wait *last = waiters->tail;
