@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <string.h>
 
-/* Decimal, 0 to 65535, nothing else; -1 if not. */
+/* Parses a decimal number from 0 to 65535 without any other character. Returns -1 on failure. */
 static int parse_port(const char *text)
 {
 	int port = 0;

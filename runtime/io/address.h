@@ -17,13 +17,13 @@ struct address {
 		struct sockaddr_un un;
 	};
 	socklen_t size;
-	bool unbound; /* ":port": any address, of any family; it is IPv6's, until address_to_in() */
+	bool unbound; /* ":port": any address of any family; stored as IPv6 until address_to_in() */
 };
 
-/* "1.2.3.4:80", "[::1]:80", ":80" (`unbound`), "unix:/path". 0 or -EINVAL. */
+/* Parses "1.2.3.4:80", "[::1]:80", ":80" (`unbound`) or "unix:/path". Returns 0 or -EINVAL. */
 int address_parse(struct address *address, const char *text);
 
-/* Makes an unbound one IPv4's. */
+/* Converts an unbound address to IPv4. */
 void address_to_in(struct address *address);
 
 #endif

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Null: no memory. */
+/* Returns null if there is no memory. */
 static struct addrinfo *copy_one(const struct addrinfo *from)
 {
 	struct addrinfo *to = malloc(sizeof(*to) + from->ai_addrlen);
@@ -51,7 +51,7 @@ void addresses_free(struct addrinfo *list)
 	}
 }
 
-/* The next of the list, itself included, that is of the family, or (`other`) is not. */
+/* Returns the first address, from `a` on, of the family or (`other`) of another family; null: none. */
 static const struct addrinfo *next_of(const struct addrinfo *a, int family, bool other)
 {
 	while (a && (a->ai_family == family) == other)
@@ -65,7 +65,7 @@ size_t addresses_interleave(const struct addrinfo *list, const struct addrinfo *
 		return 0;
 	int family = list->ai_family;
 	const struct addrinfo *turn = list, *later = next_of(list, family, true);
-	bool other = false; /* what `turn` walks over */
+	bool other = false; /* `turn` walks over the other families */
 	size_t n = 0;
 	while (n < most && (turn || later)) {
 		if (turn) {

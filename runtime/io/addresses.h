@@ -8,15 +8,15 @@
 #include <stddef.h>
 
 /*
- * Copies the list; null if it is empty. 0 or -ENOMEM. Each address is a block of malloc(), and its name another: so glibc's
- * freeaddrinfo() frees it as well as addresses_free() does.
+ * Copies the list; the copy of an empty list is null. Returns 0 or -ENOMEM. Each address is one block of malloc(), and
+ * its name another. So glibc's freeaddrinfo() can free the copy as well as addresses_free().
  */
 int addresses_copy(const struct addrinfo *list, struct addrinfo **copy);
 void addresses_free(struct addrinfo *list);
 
 /*
- * Puts up to `most` addresses of the list into `order`, in the order of RFC 8305, section 4: families in turn, beginning
- * with that of the first, and in the list's order within each. How many.
+ * Puts up to `most` addresses of the list into `order`, in the order of RFC 8305, section 4: the families in turn, the
+ * family of the first address first, and within each family in the order of the list. Returns their number.
  */
 size_t addresses_interleave(const struct addrinfo *list, const struct addrinfo **order, size_t most);
 

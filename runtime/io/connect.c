@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /*
- * Connecting. Each attempt is connect(2) itself: the first begins it, and a later one says how it went, as the kernel
- * remembers in the socket that a connection is under way.
+ * Connecting. Each attempt calls connect(2): the first call begins the connection, and a later call returns its state,
+ * as the kernel remembers in the socket that a connection is under way.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -22,7 +22,7 @@ struct connect {
 	bool again; /* not the first attempt */
 };
 
-/* A foreign socket may be a blocking one: it is not for the moment of the call. */
+/* A foreign socket may be blocking. It is made non-blocking during the call. */
 static ssize_t connect_foreign(const struct connect *c)
 {
 	int mode = fcntl(c->op.fd, F_GETFL);
@@ -36,7 +36,7 @@ static ssize_t connect_foreign(const struct connect *c)
 	return error;
 }
 
-/* Whether the peer is on this host, as far as the address tells. */
+/* Returns whether the address shows that the peer is on this host. */
 static bool is_loopback(const struct sockaddr *address, socklen_t size)
 {
 	const struct sockaddr_in *in = (const void *)address;
@@ -57,7 +57,7 @@ static ssize_t connect_now(struct operation *op, unsigned flags)
 	bool again = c->again;
 	c->again = true;
 	ssize_t error = connect_once(c, flags);
-	/* over loopback the whole handshake is made within the call, which says EINPROGRESS all the same */
+	/* over loopback the handshake completes within the call, which nevertheless returns EINPROGRESS */
 	if (error == -EINPROGRESS && !again && is_loopback(c->address, c->size)) {
 		again = true;
 		error = connect_once(c, flags);
@@ -68,7 +68,7 @@ static ssize_t connect_now(struct operation *op, unsigned flags)
 	case -EINTR:
 		return -EAGAIN;
 	case -EAGAIN:
-		op->at_once = true; /* the backlog of a Unix listener is full, which no event tells the end of */
+		op->at_once = true; /* the backlog of a Unix listener is full, and no event tells when it has room */
 		return error;
 	case -EISCONN:
 		return again ? 0 : error;
@@ -78,15 +78,18 @@ static ssize_t connect_now(struct operation *op, unsigned flags)
 }
 
 /*
- * A TCP socket that is dialed to a port of this host, on which nobody listens, may be given that port itself: its SYN meets
- * it, as a peer's that dials at the same time would, and it is connected to itself.
+ * Returns whether a socket is connected to itself. This can happen to a TCP socket dialed to a port of this host
+ * without a listener: the kernel may give that port to the socket itself. Its SYN then reaches the socket itself, as
+ * the SYN of a peer that dials at the same time.
  */
 bool socket_is_own_peer(int fd, const struct sockaddr *to)
 {
 	struct sockaddr_storage own = { 0 }, peer = { 0 };
 	socklen_t own_size = sizeof(own), peer_size = sizeof(peer), size = sizeof(int);
 	int type = 0, saved = errno;
-	/* the port comes first in both, and at the same place; mostly that is all that is looked at */
+	/*
+	 * The port comes first, at the same place in both families. Usually the ports differ, and the check ends here.
+	 */
 	bool is = (to->sa_family == AF_INET || to->sa_family == AF_INET6) &&
 		  getsockname(fd, (struct sockaddr *)&own, &own_size) == 0 &&
 		  ((const struct sockaddr_in *)(const void *)to)->sin_port == ((struct sockaddr_in *)&own)->sin_port &&
@@ -106,7 +109,7 @@ int socket_connect(int fd, const struct sockaddr *address, socklen_t size, sley_
 	};
 	if (!task_self())
 		return outside_error();
-	reactor_maybe_more(fd, WRITING); /* what is known of its room does not tell of this */
+	reactor_maybe_more(fd, WRITING); /* the recorded writability says nothing about the connection */
 	int error = (int)operation_run(&c.op, connect_now);
 	return error == 0 && socket_is_own_peer(fd, address) ? -ECONNREFUSED : error;
 }
@@ -116,7 +119,7 @@ int sley_connect(int fd, const struct sockaddr *address, socklen_t size, sley_ti
 	return socket_connect(fd, address, size, deadline, __builtin_return_address(0));
 }
 
-/* Gives a Unix socket a name by which it can be answered: the kernel chooses one that is in no directory. */
+/* Gives a Unix socket a name, so that it can be answered. The kernel chooses one that is in no directory. */
 static int name_itself(int fd, const struct address *address)
 {
 	const struct sockaddr_un none = { .sun_family = AF_UNIX };
@@ -134,7 +137,8 @@ static int packet_dial(const struct address *address, void *unused)
 	int error = name_itself(fd, address);
 	if (error == 0)
 		error = connect(fd, &address->any, address->size) == 0 ? 0
-								       : -errno; /* sends nothing, waits for nothing */
+								       : -errno; /* connect(2) sends nothing and does
+										  * not wait here */
 	return error ? socket_abandon(fd, error) : fd;
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
-/* Descriptors of any kind: made, taken over, closed. */
+/* Descriptors of any kind: making, taking over, closing. */
 #include <fcntl.h>
 #include <sys/stat.h>
 
@@ -42,7 +42,7 @@ int sley_pipe(int fd[2])
 
 /* ---- adopting ---- */
 
-/* -1 if it is not to be had, as from what is no socket. */
+/* Returns -1 if the option cannot be read, as of a descriptor that is no socket. */
 static int socket_option(int fd, int option)
 {
 	int value = -1;

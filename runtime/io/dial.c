@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /*
- * Dialing: a socket that is connected, to an address, or to a host by name: RFC 8305, by one task.
+ * Dialing: connects a socket to an address, or to a host by name as RFC 8305 says, in one task.
  *
- * An attempt is a non-blocking connect. The first has the task to itself for the length of the delay, and mostly that is
- * all. Only then are the attempts that are under way put into an epoll set of their own, for whose descriptor the task
- * waits until one of them is decided or it is time for the next. Rejected: a task for each attempt, which must be cancelled
- * and joined before the call may return.
+ * An attempt is a non-blocking connect. During the first delay the task waits for the first attempt alone, and usually
+ * no other attempt is needed. After it, the attempts under way are put into an epoll set of their own. The task waits
+ * for the descriptor of that set until an attempt is decided or the next one is due. Rejected: a task for each attempt,
+ * which must be cancelled and joined before the call may return.
  */
 #include "io/dial.h"
 
@@ -32,34 +32,37 @@ int64_t dial_attempt_delay = 250 * NS_PER_MS;
 
 struct dial {
 	const struct addrinfo *order[ATTEMPTS_MOST];
-	int fds[ATTEMPTS_MOST]; /* of the attempts that are under way; -1: it is not */
-	size_t count, next;     /* addresses, and the next to be tried */
-	unsigned open;          /* attempts that are under way */
+	int fds[ATTEMPTS_MOST]; /* of the attempts under way; -1: not under way */
+	size_t count, next;     /* number of addresses; index of the next to try */
+	unsigned open;          /* attempts under way in the epoll set */
 	int epoll;              /* -1: not needed yet */
-	int error;              /* of the one that failed first */
-	int64_t due;            /* when it is time for the next */
+	int error;              /* of the first attempt that failed */
+	int64_t due;            /* time of the next attempt */
 	sley_time deadline;
 	const void *pc;
 };
 
-/* What a step answers if it is not over: else it is a connected descriptor, or the error of the call. */
+/*
+ * The result of a step if the dial is not over. Any other result is a connected descriptor, or the error of the call.
+ */
 #define UNDECIDED (-EINPROGRESS)
 
 /* ---- attempts ---- */
 
-/* Attempt i is over, without success: it is time for the next. */
+/* Attempt i has failed: the next one is due. */
 static int attempt_failed(struct dial *d, size_t i, int error)
 {
 	if (d->fds[i] >= 0)
 		reactor_close_fd(d->fds[i]);
 	d->fds[i] = -1;
-	if (d->error == 0 || d->error == -EAFNOSUPPORT) /* that this host lacks a family says nothing of the other */
+	if (d->error == 0 || d->error == -EAFNOSUPPORT) /* -EAFNOSUPPORT (this host lacks the family) says nothing
+							 * about the other family */
 		d->error = error;
 	d->due = 0;
 	return UNDECIDED;
 }
 
-/* Attempt i goes on beside others. */
+/* Adds attempt i to the epoll set. */
 static int join_set(struct dial *d, size_t i)
 {
 	if (d->epoll < 0 && (d->epoll = descriptor_lift(epoll_create1(EPOLL_CLOEXEC))) < 0)
@@ -71,7 +74,7 @@ static int join_set(struct dial *d, size_t i)
 	return UNDECIDED;
 }
 
-/* The first: the task waits for it alone, until it is time for another. */
+/* The first attempt: the task waits for it alone, until the next attempt is due. */
 static int attempt_alone(struct dial *d)
 {
 	const struct addrinfo *address = d->order[0];
@@ -81,12 +84,12 @@ static int attempt_alone(struct dial *d)
 		return d->fds[0];
 	if (error == -ECANCELED)
 		return error;
-	if (error != -ETIMEDOUT || clock_now() < until) /* or the kernel's own time is over */
+	if (error != -ETIMEDOUT || clock_now() < until) /* or the kernel's own timeout */
 		return attempt_failed(d, 0, error);
 	return until == d->deadline ? error : join_set(d, 0);
 }
 
-/* How an attempt goes. */
+/* Checks the state of an attempt. */
 static int attempt_look(struct dial *d, size_t i)
 {
 	ssize_t error = sys_connect(d->fds[i], d->order[i]->ai_addr, d->order[i]->ai_addrlen);
@@ -112,7 +115,7 @@ static int attempt_next(struct dial *d)
 
 /* ---- the race ---- */
 
-/* Waits until one of them may be decided; UNDECIDED also: it is time for the next. */
+/* Waits until an attempt may be decided. UNDECIDED also means that the next attempt is due. */
 static int wait_for_any(struct dial *d)
 {
 	struct hold hold = { 0 };
@@ -152,7 +155,7 @@ static int race(struct dial *d)
 	return result;
 }
 
-/* Closes all but the winner. */
+/* Closes all sockets except the winner. */
 static void clean_up(struct dial *d, int winner)
 {
 	for (size_t i = 0; i < d->next; i++) {
@@ -177,7 +180,7 @@ static int dial_any(const struct addrinfo *addresses, sley_time deadline, const 
 
 /* ---- the calls ---- */
 
-/* A number of a port is one; a name is the resolver's to know. */
+/* A port number is checked here, a service name by the resolver. */
 static bool is_service(const char *text)
 {
 	size_t digits = strspn(text, "0123456789");
@@ -207,15 +210,15 @@ int sley_dial_host(const char *host, const char *service, sley_time deadline)
 }
 
 /*
- * What may be a name. Without colons and brackets, or it is an IPv6 address, and a wrong one; nor of digits and dots alone,
- * or it is an IPv4 address.
+ * Returns whether the text may be a host name. Text with colons or brackets is a wrong IPv6 address. Text of digits and
+ * dots alone is a wrong IPv4 address.
  */
 static bool is_name(const char *host)
 {
 	return *host && !strpbrk(host, ":[]/") && host[strspn(host, "0123456789.")];
 }
 
-/* What sley_dial() does with text that is no address: "host:service". */
+/* Dials "host:service", for sley_dial() with text that is no address. */
 static int dial_name(const char *text, sley_time deadline, const void *pc)
 {
 	const char *colon = text ? strrchr(text, ':') : NULL;

@@ -5,7 +5,7 @@
 
 #include <stdint.h>
 
-/* The delay between two attempts to connect, ns. Atomic; tests change it. */
+/* The delay between two attempts to connect, in ns. Atomic; tests change it. */
 extern int64_t dial_attempt_delay;
 
 #endif

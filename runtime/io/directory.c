@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /*
- * Directories: read whole, by one call of the pool. Rejected: an open directory that is read on by further calls; one
- * of them that was given up while it ran would have moved its position.
+ * Directories: one call of the pool reads a whole directory. Rejected: an open directory that further calls continue to
+ * read: a call that was given up while it ran would have moved the position.
  */
 #include <sley/file.h>
 
@@ -20,7 +20,7 @@ struct buffer {
 	size_t n, capacity;
 };
 
-/* Room for n bytes at its end, or null. */
+/* Extends the buffer by n bytes and returns their address; null: no memory. */
 static void *buffer_extend(struct buffer *buffer, size_t n)
 {
 	if (buffer->capacity - buffer->n < n) {
@@ -36,8 +36,8 @@ static void *buffer_extend(struct buffer *buffer, size_t n)
 }
 
 struct listing {
-	struct buffer entries; /* of which `name` is not set yet */
-	struct buffer names;   /* theirs, one after the other */
+	struct buffer entries; /* whose `name` is not set yet */
+	struct buffer names;   /* the names, one after the other */
 };
 
 static int listing_add(struct listing *listing, const struct dirent *d)
@@ -71,7 +71,7 @@ static int read_all(DIR *dir, struct listing *listing)
 	return error;
 }
 
-/* The entries, with their names behind them, in one block; how many, or -ENOMEM. */
+/* Joins the entries and, behind them, their names into one block. Returns the number of entries, or -ENOMEM. */
 static ssize_t listing_join(struct listing *listing, void **block)
 {
 	size_t count = listing->entries.n / sizeof(struct sley_dir_entry), at = listing->entries.n;
@@ -87,7 +87,7 @@ static ssize_t listing_join(struct listing *listing, void **block)
 		at += strlen(entries[i].name) + 1;
 	}
 	*block = entries;
-	listing->entries.bytes = NULL; /* it is the block's */
+	listing->entries.bytes = NULL; /* the block now belongs to the caller */
 	return (ssize_t)count;
 }
 

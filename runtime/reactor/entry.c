@@ -19,8 +19,8 @@ struct entries entries;
 static struct {
 	struct arena arena;
 	uint32_t capacity;
-	struct lock
-		grow; /* one thread at a time makes the table larger, over system calls: who waits wants just that */
+	struct lock grow; /* protects the growth of the table; held over system calls, as the other threads that want it
+		       * wait for the same growth */
 } entry_table;
 
 int entries_open(void)
@@ -39,7 +39,7 @@ void entries_close(void)
 	arena_free(&entry_table.arena);
 }
 
-/* Makes entries up to fd usable. */
+/* Makes the entries up to fd usable. */
 static int entry_table_grow(uint32_t fd)
 {
 	int error = 0;
@@ -55,7 +55,7 @@ static int entry_table_grow(uint32_t fd)
 	return error;
 }
 
-#define UNASKED 1024 /* below this, entries are made without asking whether the number is a descriptor */
+#define UNASKED 1024 /* below this number, an entry is made without a check that the descriptor is open */
 
 static bool is_open(int fd)
 {
@@ -70,7 +70,10 @@ int entry_get(int fd, struct entry **entry)
 	if (fd < 0)
 		return -EBADF;
 	if (!(*entry = entry_find(fd))) {
-		/* not a large table for what is no descriptor; of a low number the call itself will say so */
+		/*
+		 * A large number that is not open must not grow the table. For a low number, the system call itself
+		 * reports the error.
+		 */
 		bool worth = fd < UNASKED || is_open(fd);
 		int error = worth ? entry_table_grow((uint32_t)fd) : -EBADF;
 		if (error)

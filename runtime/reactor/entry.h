@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /*
- * The reactor's table: an entry per descriptor number. Type-stable: an entry stays where it is for the whole run, and
- * says by its generation which of the descriptors that had the number it is about. See reactor.h.
+ * The reactor's table: an entry per descriptor number. It is type-stable: an entry stays at its address for the whole
+ * run. Its generation says which of the successive descriptors of that number it describes. See reactor.h.
  */
 #ifndef REACTOR_ENTRY_H
 #define REACTOR_ENTRY_H
@@ -11,21 +11,22 @@
 #include "base/lock.h"
 #include "reactor/reactor.h"
 
-/* Two to a cache line would make neighbours fight; one each. */
+/* One entry per cache line: two entries in a line would make unrelated descriptors contend. */
 struct entry {
-	struct lock lock; /* protects the rest but for what is atomic */
+	struct lock lock; /* protects the fields below that are not atomic */
 	uint8_t flags;    /* FD_*; atomic: read without the lock */
-	uint8_t ready[2]; /* atomic, see the protocol */
-	uint8_t hung;     /* atomic: an end, an error or urgent data has been seen */
-	uint8_t added;    /* it is (or was) known to epoll */
-	uint8_t closing;  /* closed, and close(2) is left to the last call that holds it */
-	uint64_t life;    /* atomic: generation << 32 | calls that hold it; the generation is written under lock */
-	struct task *waiter[2]; /* atomic: the watchdog looks without the lock first */
-	int64_t since;          /* when the older of the waits began, roughly: the last poll's time */
+	uint8_t ready[2]; /* atomic; see the protocol in reactor.h */
+	uint8_t hung;     /* atomic: an end of stream, an error or urgent data was seen */
+	uint8_t added;    /* epoll knows it, or knew it */
+	uint8_t closing;  /* closed; the last call that holds it is to call close(2) */
+	uint64_t life;    /* atomic: generation << 32 | number of calls that hold it; the generation is written under
+			   * lock */
+	struct task *waiter[2]; /* atomic: the watchdog reads it without the lock first */
+	int64_t since;          /* approximate begin of the older wait: the time of the last poll */
 	struct unreleased unreleased;
 } CACHE_ALIGNED;
 
-/* Reserves the table. 0 or -ENOMEM. */
+/* Reserves the table. Returns 0 or -ENOMEM. */
 int entries_open(void);
 void entries_close(void);
 
@@ -39,7 +40,7 @@ static inline uint32_t entries_high(void)
 	return load(&entries.high, acquire); /* pairs with entry_get(), which makes them usable */
 }
 
-/* The entry, or null if the number was never seen. */
+/* Returns the entry; null: the number was never used. */
 static inline struct entry *entry_find(int fd)
 {
 	return fd >= 0 && (uint32_t)fd < entries_high() ? &entries.first[fd] : NULL;
@@ -47,11 +48,12 @@ static inline struct entry *entry_find(int fd)
 
 /* ---- the marks of an owned descriptor: the edge protocol of reactor.h ---- */
 
-/* Whether a try is worth it; if so, the mark is cleared. */
+/* Returns whether a try of the system call is worth it. If so, clears the mark. */
 static inline bool entry_begin_try(struct entry *entry, unsigned flags, int direction)
 {
 	if (load(&entry->ready[direction], relaxed)) {
-		exchange(&entry->ready[direction], 0, seq_cst); /* before the try, see the protocol */
+		exchange(&entry->ready[direction], 0, seq_cst); /* cleared before the try: see the protocol in
+								 * reactor.h */
 		return true;
 	}
 	return load(&entry->hung, relaxed) || !(flags & FD_STREAM);
@@ -63,8 +65,8 @@ static inline void entry_maybe_more(struct entry *entry, int direction)
 }
 
 /*
- * The entry, made if need be. 0; -EBADF: the number is negative, or was never seen and is not open; -EMFILE: it is beyond
- * the table; -ENOMEM.
+ * Gets the entry, and makes it if necessary. Returns 0; -EBADF: the number is negative, or was never used and is not
+ * open; -EMFILE: the number is beyond the table; -ENOMEM.
  */
 int entry_get(int fd, struct entry **entry);
 
@@ -72,15 +74,16 @@ int entry_get(int fd, struct entry **entry);
 
 static inline uint32_t entry_generation(const struct entry *entry)
 {
-	return (uint32_t)(load(&entry->life, relaxed) >> 32); /* changes under the lock, and entry_hold() looks again */
+	return (uint32_t)(load(&entry->life, relaxed) >> 32); /* changes under the lock; entry_hold() checks it again */
 }
 
 /*
- * With the lock held: whoever waited for the number or holds it has not to do with what it becomes. How many hold it.
+ * Called with the lock held. Waits for the old descriptor, and calls that hold it, are separated from the next
+ * descriptor of this number. Returns the number of calls that hold the old one.
  */
 uint32_t entry_next_generation(struct entry *entry);
 
-/* 0; or -EBADF: it is not the descriptor any more that was waited for. */
+/* Returns 0; -EBADF: the number no longer belongs to the descriptor of the wait. */
 int entry_hold(struct entry *entry, struct hold *hold);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
-/* Descriptors as those who use them see them: taken over, held, closed. */
+/* Descriptors from the user's side: taken over, held, closed. */
 #include <errno.h>
 #include <unistd.h>
 
@@ -15,7 +15,7 @@ static int entry_own(int fd, unsigned flags)
 	if (error)
 		return error;
 	lock_take(&entry->lock);
-	/* a fresh descriptor: whatever the entry says is about one that was closed behind our back */
+	/* The descriptor is new, so the entry describes one that was closed behind our back. */
 	entry_end_waits(entry, woken);
 	entry_next_generation(entry);
 	entry->closing = 0;
@@ -92,7 +92,7 @@ int reactor_hold_now(int fd, struct hold *hold)
 		error = -EBADF;
 	} else {
 		*hold = (struct hold){ .generation = entry_generation(entry), .waited = true, .held = true };
-		fetch_add(&entry->life, 1, acquire); /* under the lock, so the generation is this one */
+		fetch_add(&entry->life, 1, acquire); /* under the lock, so the generation read above still holds */
 	}
 	lock_drop(&entry->lock);
 	return error;
@@ -106,7 +106,8 @@ int reactor_hold_again(int fd, struct hold *hold)
 unsigned reactor_flags(int fd)
 {
 	struct entry *entry = entry_find(fd);
-	return entry ? load(&entry->flags, relaxed) : 0; /* the caller owns it: nobody changes it meanwhile */
+	return entry ? load(&entry->flags, relaxed) : 0; /* the caller owns the descriptor, so the flags do not
+							  * change during the call */
 }
 
 void reactor_set_plain(int fd)
@@ -142,7 +143,7 @@ static int close_entry(int fd, struct entry *entry)
 	entry_end_waits(entry, woken);
 	unsigned flags = entry->flags;
 	bool added = entry->added;
-	/* all of it before close(2): then the number may be another thread's new descriptor, and be owned */
+	/* all of this before close(2): after it, the number may be another thread's new descriptor, and be owned */
 	store(&entry->flags, 0, relaxed);
 	bool held = entry_next_generation(entry) > 0;
 	entry->closing = held;
@@ -154,7 +155,7 @@ static int close_entry(int fd, struct entry *entry)
 int reactor_close_fd(int fd)
 {
 	if (thread_visit() != 0)
-		return entry_close(fd, NULL, 0, false); /* the run is over, and nobody waits any more */
+		return entry_close(fd, NULL, 0, false); /* the run is over, and no task waits any more */
 	struct entry *entry = entry_find(fd);
 	int result = entry ? close_entry(fd, entry) : entry_close(fd, NULL, 0, false);
 	thread_depart();

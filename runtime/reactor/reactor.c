@@ -18,10 +18,10 @@
 #include "run/queue.h"
 #include "run/worker.h"
 
-#define EVENTS     256 /* per epoll_wait: as many as a deque holds */
+#define EVENTS     256 /* per epoll_wait: the capacity of a deque */
 #define REARM_AGE  NS_PER_SEC
-#define REARM_MOST 2000       /* system calls per second that looking after old waits may cost */
-#define WAKE_DATA  UINT64_MAX /* the event that is only an interruption */
+#define REARM_MOST 2000       /* limit of system calls per second for the re-registration of old waits */
+#define WAKE_DATA  UINT64_MAX /* data of the event of an interruption */
 
 static uint32_t cursor; /* of reactor_rearm(); owned by the watchdog */
 
@@ -55,7 +55,7 @@ void reactor_close(void)
 
 /* ---- events ---- */
 
-/* What ends a stream, or may have stopped a read. */
+/* Returns whether the events end a stream, or may have stopped a read early. */
 static bool is_hung(const struct entry *entry, uint32_t events)
 {
 	uint32_t mask = EPOLLRDHUP | EPOLLHUP | EPOLLPRI;
@@ -63,8 +63,8 @@ static bool is_hung(const struct entry *entry, uint32_t events)
 }
 
 /*
- * What an event says of each direction. An error or a hang-up ends both; but an error alone of a stream that sends
- * without copies is a notification for the writer: a stream that failed is hung up too.
+ * Returns whether the events concern a direction. An error or a hang-up concerns both. But on a stream that sends
+ * without copies, an error alone is a notification for the writer, as a stream that failed is hung up too.
  */
 static bool concerns(const struct entry *entry, uint32_t events, int direction)
 {
@@ -95,7 +95,7 @@ static unsigned event_deliver(const struct epoll_event *event)
 				woken[d] = entry->waiter[d];
 			store(&entry->waiter[d], NULL, relaxed);
 		}
-		/* one-shot: it is disarmed now; the other direction's waiter still wants it */
+		/* a one-shot registration is disarmed now, but the other direction's waiter still needs it */
 		if (!(entry->flags & FD_OWNED) && (entry->waiter[READING] || entry->waiter[WRITING]))
 			entry_register((int)fd, entry);
 	}
@@ -117,7 +117,7 @@ static int wait_events(struct epoll_event *events, int64_t timeout)
 	if (timeout == SLEY_NEVER)
 		return epoll_wait(reactor.epoll, events, EVENTS, -1);
 #ifdef SYS_epoll_pwait2
-	static unsigned missing; /* atomic: before Linux 5.11, or filtered */
+	static unsigned missing; /* atomic: the call is missing before Linux 5.11, or filtered */
 	if (!load(&missing, relaxed)) {
 		struct timespec t = clock_timespec(timeout);
 		int n = (int)syscall(SYS_epoll_pwait2, reactor.epoll, events, EVENTS, &t, NULL, 0);
@@ -131,9 +131,9 @@ static int wait_events(struct epoll_event *events, int64_t timeout)
 }
 
 /*
- * The interruption is level-triggered and only a poll that waits takes it back: a busy worker's look at the reactor
- * must not swallow what was meant for the poller. Nor must a poller swallow what was meant for the next one, so it takes
- * it back before it leaves its post (worker_slept()).
+ * The interruption is level-triggered, and only a waiting poll resets it: when a busy worker polls, it must not consume
+ * an interruption meant for the poller. A poller must not consume one meant for its successor either, so it resets it
+ * before it leaves its post (worker_slept()).
  */
 static void take_interrupt(const struct epoll_event *events, int n)
 {
@@ -199,7 +199,7 @@ static int64_t roughly_now(void)
 	return worker->polled ? worker->polled : clock_now();
 }
 
-/* With the lock held. 0: it may wait; 1: ready already; or an error. */
+/* Called with the lock held. Returns 0: the task may wait; 1: ready already; or an error. */
 static int check_waits(struct entry *entry, const bool wants[2], struct hold *hold)
 {
 	if (entry->closing || (hold->waited && hold->generation != entry_generation(entry)))
@@ -219,7 +219,7 @@ static int check_waits(struct entry *entry, const bool wants[2], struct hold *ho
 	return 0;
 }
 
-/* With the lock held: links the wait that was begun. An error: it is not linked. */
+/* Called with the lock held. Links a wait that was begun. On an error it is not linked. */
 static int link_waits(int fd, struct entry *entry, struct task *task, const bool wants[2])
 {
 	for (int d = READING; d <= WRITING; d++) {
@@ -229,7 +229,7 @@ static int link_waits(int fd, struct entry *entry, struct task *task, const bool
 	entry->since = roughly_now();
 	if (entry->flags & FD_OWNED && entry->added)
 		return 0;
-	int error = entry_register(fd, entry); /* it may fire at once: delivery needs the lock that we hold */
+	int error = entry_register(fd, entry); /* the event may fire at once: its delivery waits for the lock */
 	if (error) {
 		for (int d = READING; d <= WRITING; d++) {
 			if (wants[d])
@@ -257,12 +257,12 @@ static int directions_wait(int fd, const bool wants[2], enum sley_wait_kind kind
 	int error = entry_get(fd, &entry);
 	if (error)
 		return error;
-	entry_let_go(fd, entry, hold); /* a wait holds nothing: it is to end when the descriptor is closed */
+	entry_let_go(fd, entry, hold); /* a wait holds no descriptor: it has to end when the descriptor is closed */
 	lock_take(&entry->lock);
 	error = check_waits(entry, wants, hold);
 	bool begun = error == 0;
 	if (begun) {
-		wait_begin(task, kind, (uint64_t)fd, pc); /* before it is linked: from then on it can be claimed */
+		wait_begin(task, kind, (uint64_t)fd, pc); /* before the link: a linked wait can be claimed */
 		error = link_waits(fd, entry, task, wants);
 	}
 	lock_drop(&entry->lock);
@@ -271,7 +271,7 @@ static int directions_wait(int fd, const bool wants[2], enum sley_wait_kind kind
 	if (error)
 		return error > 0 ? entry_hold(entry, hold) : error;
 	enum claim who = wait_park(task, deadline);
-	/* an event for one direction leaves the other linked; a deadline or a canceller leaves what it found */
+	/* An event for one direction leaves the other one linked. A deadline or a cancellation leaves both linked. */
 	if ((who != CLAIM_EVENT && who != CLAIM_CLOSED) || (wants[READING] && wants[WRITING]))
 		unlink_waits(entry, task);
 	return who == CLAIM_EVENT ? entry_hold(entry, hold) : who == CLAIM_CLOSED ? -EBADF : wait_error(who);
@@ -299,7 +299,7 @@ void reactor_rearm(int64_t now)
 	for (uint32_t i = 0; i < high && calls < REARM_MOST; i++) {
 		uint32_t fd = (cursor + i) % high;
 		struct entry *entry = &entries.first[fd];
-		/* a racy look first: entries without waiters are most */
+		/* an unlocked check first: most entries have no waiters */
 		if ((load(&entry->waiter[READING], relaxed) || load(&entry->waiter[WRITING], relaxed)) &&
 		    entry_rearm((int)fd, entry, now - REARM_AGE) && ++calls == REARM_MOST)
 			cursor = fd + 1;

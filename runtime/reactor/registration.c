@@ -93,8 +93,8 @@ bool entry_rearm(int fd, struct entry *entry, int64_t since)
 /* ---- closing ---- */
 
 /*
- * The kernel sends what is left of a lingering socket before close(2) returns, for as long as SO_LINGER says, and
- * O_NONBLOCK does not count. Without the option it does the same afterwards. A linger of 0 s, which aborts, stays.
+ * On close(2), the kernel sends the rest of a lingering socket before it returns, for up to the SO_LINGER time,
+ * regardless of O_NONBLOCK. Without the option it sends the rest afterwards. A linger of 0 s, which aborts, stays.
  */
 static void end_linger(int fd)
 {
@@ -115,13 +115,13 @@ int entry_close(int fd, struct entry *entry, unsigned flags, bool added)
 		end_linger(fd);
 	int result = close(fd) == 0 ? 0 : -errno;
 	errno = saved;
-	/* a wait that began after the others were ended, and before close(2): no event would tell it */
+	/* re-registers a wait that began after the others were ended, and before close(2): it would get no event */
 	if (entry)
 		entry_rearm(fd, entry, INT64_MAX);
 	return result;
 }
 
-/* The last call that held a closed descriptor has let go. */
+/* Called when the last call that held a closed descriptor has let go. */
 static void close_late(int fd, struct entry *entry)
 {
 	lock_take(&entry->lock);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /*
- * What epoll knows of the entries: which descriptors are watched, for whom, and until when. All calls may be made by any
- * thread. The epoll instance outlives all waits and all visits of plain threads.
+ * The registration of the entries with epoll: which descriptors are watched, for which waiters, and until when. Any
+ * thread may make the calls. The epoll instance outlives all waits and all visits of plain threads.
  */
 #ifndef REACTOR_REGISTRATION_H
 #define REACTOR_REGISTRATION_H
@@ -16,41 +16,38 @@ extern HIDDEN struct reactor {
 
 /* ---- with the entry's lock held ---- */
 
-/* Tells epoll what is wanted, whatever it knew: adds what it does not know, modifies what it does. */
+/* Registers the wanted events with epoll, whether or not epoll knows the descriptor already. */
 int entry_register(int fd, struct entry *entry);
 
-/* Ends all waits, as the descriptor is gone. `woken` are for entry_ready(), after unlocking. */
+/* Ends all waits, as the descriptor is gone. Pass `woken` to entry_ready(), after unlocking. */
 void entry_end_waits(struct entry *entry, struct task *woken[2]);
 
 /* ---- without it ---- */
 
-/* Makes those ready that entry_end_waits() found. */
+/* Makes the tasks ready that entry_end_waits() found. */
 void entry_ready(struct task *const woken[2]);
 
 /*
- * Before close(2). epoll_wait(2) keeps the files that it looks at open for as long as it looks, so close(2) alone may
- * return while the peer of a pipe still has a reader and an address is still in use; this waits for such a look. And a
- * duplicate, here or in another process, would keep the dead number's events coming.
+ * Called before close(2), for two reasons. epoll_wait(2) keeps the files that it checks open during the check, so
+ * close(2) alone may return while the peer of a pipe still has a reader and an address is still in use; this call waits
+ * for such a check. And a duplicate, in this process or another, would keep delivering events of the closed number.
  */
 void entry_deregister(int fd);
 
 /*
- * Registers the waits again that began by `since`, as the number may have become another descriptor's, or nobody's: then
- * they end. Whether there were some.
+ * Registers the waits that began by `since` again. If the number belongs to no descriptor any more, the waits end.
+ * Returns whether there were such waits.
  */
 bool entry_rearm(int fd, struct entry *entry, int64_t since);
 
 /*
- * close(2): it may take its time, and the number may be another thread's before it returns. Nobody is kept waiting by
- * SO_LINGER. `entry` may be null; `flags` are those that it had; `added`: epoll may know it. 0 or the negative errno of
- * close(2).
+ * Calls close(2), which may take a while; the number may be another thread's before it returns. SO_LINGER does not
+ * delay it. `entry` may be null; `flags`: the former flags; `added`: epoll may know it. Returns 0 or the negative errno
+ * of close(2).
  */
 int entry_close(int fd, struct entry *entry, unsigned flags, bool added);
 
-/*
- * The call that held the descriptor lets go of it. If it was closed meanwhile, and no other call holds it, close(2) is
- * made here.
- */
+/* Ends the hold of a call. If the descriptor was closed in the meantime, and no other call holds it, calls close(2). */
 void entry_let_go(int fd, struct entry *entry, struct hold *hold);
 
 #endif
