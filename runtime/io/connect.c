@@ -136,9 +136,7 @@ static int packet_dial(const struct address *address, void *unused)
 		return fd;
 	int error = name_itself(fd, address);
 	if (error == 0)
-		error = connect(fd, &address->any, address->size) == 0 ? 0
-								       : -errno; /* connect(2) sends nothing and does
-										  * not wait here */
+		error = connect(fd, &address->any, address->size) == 0 ? 0 : -errno; /* connect(2) sends nothing here */
 	return error ? socket_abandon(fd, error) : fd;
 }
 

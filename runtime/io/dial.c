@@ -55,8 +55,7 @@ static int attempt_failed(struct dial *d, size_t i, int error)
 	if (d->fds[i] >= 0)
 		reactor_close_fd(d->fds[i]);
 	d->fds[i] = -1;
-	if (d->error == 0 || d->error == -EAFNOSUPPORT) /* -EAFNOSUPPORT (this host lacks the family) says nothing
-							 * about the other family */
+	if (d->error == 0 || d->error == -EAFNOSUPPORT) /* the lack of a family says nothing about the other */
 		d->error = error;
 	d->due = 0;
 	return UNDECIDED;

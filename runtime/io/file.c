@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /*
- * Open files: reading, writing, and what else is done with the descriptor.
+ * Open files: reading, writing, and the other calls on a descriptor.
  *
- * A transfer tries RWF_NOWAIT first, on the caller's own buffers: what the page cache has takes one system call and no
- * other thread. What it answers EAGAIN to, or cannot tell of (EOPNOTSUPP), goes to the pool in parts of PART bytes, as
- * a copy each way. Rejected: handing the thread the caller's buffer where it lies on the heap, which the caller may free
- * as soon as its deadline has ended the call.
+ * A transfer tries RWF_NOWAIT first, on the caller's own buffers: cached bytes cost one system call and no other
+ * thread. If the result is EAGAIN, or the file cannot tell (EOPNOTSUPP), the transfer goes to the pool in parts of PART
+ * bytes, with a copy each way. Rejected: to let the thread use the caller's buffer if it lies on the heap. The caller
+ * may free it as soon as its deadline has ended the call.
  */
 #include <sley/file.h>
 
@@ -21,24 +21,23 @@
 #include "io/request.h"
 #include "run/worker.h"
 
-#define PART \
-	((size_t)256 << 10) /* large enough for the disk, small enough that a full pool and its queue are bounded */
+#define PART ((size_t)256 << 10) /* large enough for the disk; bounds the memory of a full pool and its queue */
 
-#define POSITION ((off_t)-1) /* the file's own: what preadv2(2) takes it for */
+#define POSITION ((off_t)-1) /* the file's own position, as for preadv2(2) */
 
 struct file_transfer {
 	int fd;
 	enum direction direction;
-	off_t offset;             /* of the next byte, or POSITION */
-	const struct iovec *part; /* the next byte's buffer */
-	int parts;                /* buffers left, that one included */
-	size_t skip;              /* bytes of it that are done */
+	off_t offset;             /* position of the next byte, or POSITION */
+	const struct iovec *part; /* buffer of the next byte */
+	int parts;                /* buffers left, including `part` */
+	size_t skip;              /* bytes of `part` that are done */
 	bool blind;               /* the file cannot tell whether it would block */
 };
 
 /* ---- buffers ---- */
 
-/* The bytes that are left in the buffer that is next, which is not empty: 0: no buffer is left. */
+/* Moves to the next buffer that has bytes left. Returns the number of these bytes; 0: no buffer is left. */
 static size_t next_buffer(struct file_transfer *t)
 {
 	while (t->parts > 0 && t->skip == t->part->iov_len) {
@@ -49,7 +48,7 @@ static size_t next_buffer(struct file_transfer *t)
 	return t->parts > 0 ? t->part->iov_len - t->skip : 0;
 }
 
-/* n bytes are done; `data`, if any, has them: it is copied to or from the buffers. */
+/* Advances by n bytes. If `data` is not null, copies them from it to the buffers or from the buffers to it. */
 static void advance(struct file_transfer *t, size_t n, char *data)
 {
 	if (t->offset != POSITION)
@@ -69,7 +68,10 @@ static void advance(struct file_transfer *t, size_t n, char *data)
 
 /* ---- one step ---- */
 
-/* What can be done without blocking, of the n bytes that are left: of all buffers if it is not much, else of the next. */
+/*
+ * Transfers as much of the n remaining bytes as possible without blocking: from all buffers if n is small, else from
+ * the next buffer.
+ */
 static ssize_t step_now(struct file_transfer *t, size_t n)
 {
 	size_t first = next_buffer(t);
@@ -95,7 +97,7 @@ static ssize_t run_write(struct request *r)
 						    : pwrite(r->fd, r->data, r->n, r->offset));
 }
 
-/* By the pool: up to PART bytes of all buffers. *whole: as many as were asked for. */
+/* Transfers up to PART bytes of all buffers on the pool. *whole: the transfer was complete. */
 static ssize_t step_pooled(struct file_transfer *t, size_t n, sley_time deadline, const void *pc, bool *whole)
 {
 	bool reading = t->direction == READING;
@@ -120,7 +122,10 @@ static ssize_t step_pooled(struct file_transfer *t, size_t n, sley_time deadline
 	return result;
 }
 
-/* Whether RWF_NOWAIT failed, or may have, for what it is and not for what the file is. */
+/*
+ * Returns whether the call must go to the pool: it would block, or the file does not support RWF_NOWAIT, or perhaps
+ * does not. -EINVAL may have either cause.
+ */
 static bool must_block(struct file_transfer *t, ssize_t n)
 {
 	if (n == -EOPNOTSUPP || n == -EINVAL)
@@ -128,7 +133,7 @@ static bool must_block(struct file_transfer *t, ssize_t n)
 	return n == -EAGAIN || t->blind;
 }
 
-/* n bytes: the count, or the error that came before the first. */
+/* Transfers n bytes. Returns the count, or the error that came before the first byte. */
 static ssize_t transfer_bytes(struct file_transfer *t, size_t n, sley_time deadline, const void *pc)
 {
 	size_t done = 0;
@@ -157,7 +162,7 @@ ssize_t file_transfer(int fd, enum direction direction, void *buffer, size_t n, 
 
 /* ---- reading and writing ---- */
 
-/* The sum of the lengths, or a negative errno value. */
+/* Returns the sum of the lengths, or a negative errno value. */
 static ssize_t check_parts(const struct iovec *parts, int count)
 {
 	size_t sum = 0;
@@ -239,7 +244,7 @@ static ssize_t run_fstat(struct request *r)
 	return negative_errno(fstat(r->fd, &r->stat));
 }
 
-/* A request for the descriptor; not for -1, which would be one for none. */
+/* Makes a request for the descriptor. Rejects -1, which stands for a request without a descriptor. */
 static int request_for_fd(struct request **request, ssize_t (*run)(struct request *), int fd)
 {
 	*request = NULL;

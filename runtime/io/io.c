@@ -3,10 +3,11 @@
 /*
  * Reading and writing descriptors.
  *
- * An owned descriptor is non-blocking: it is just tried. A foreign one is tried as a socket with MSG_DONTWAIT, which
- * keeps the thread from blocking, then as another file with RWF_NOWAIT. Where the file has not that, its readiness is
- * waited for first: then read() does not block, nor do writes of at most PIPE_BUF bytes, which a pipe takes whole.
- * What cannot be waited for, as epoll does not take it, is a regular file or the like: it goes to the pool (file.c).
+ * An owned descriptor is non-blocking: the system call is just tried. A foreign one is first tried as a socket with
+ * MSG_DONTWAIT, then as another file with RWF_NOWAIT; neither blocks the thread. If the file does not support
+ * RWF_NOWAIT, the task first waits until it is ready. Then read() does not block, nor does a write of at most PIPE_BUF
+ * bytes, which a pipe takes whole. A descriptor that epoll does not accept is a regular file or similar: it goes to the
+ * pool (file.c).
  */
 #include "io/io.h"
 
@@ -28,8 +29,8 @@ struct transfer {
 		void *buffer;
 		const struct iovec *vector;
 	};
-	int count;  /* of the vector; 0: it is a buffer of op.n bytes */
-	bool blind; /* a foreign file that cannot tell whether it would block */
+	int count;  /* of the vector; 0: a buffer of op.n bytes */
+	bool blind; /* a foreign file that does not support RWF_NOWAIT */
 };
 
 /* ---- attempts ---- */
@@ -53,8 +54,8 @@ static ssize_t file_now(int fd, bool reading, const struct iovec *vector, int co
 }
 
 /*
- * An owned file is non-blocking, and yet it is told not to block: its number may have been closed behind our back, and
- * be that of a blocking file now, which would hold up the thread.
+ * An owned file is non-blocking. Nevertheless the call asks it not to block: its number may have been closed behind our
+ * back, and belong to a blocking file now, which would block the thread.
  */
 static ssize_t owned_file_now(struct transfer *t, unsigned flags)
 {
@@ -79,7 +80,7 @@ static bool is_pipe(int fd)
 	return fstat(fd, &status) == 0 && S_ISFIFO(status.st_mode);
 }
 
-/* One that cannot be told not to block: what it takes without, once it was seen ready. */
+/* Writes to a file that does not support RWF_NOWAIT and was seen ready: at most PIPE_BUF bytes, which do not block. */
 static ssize_t write_a_little(int fd, const struct iovec *vector, int count)
 {
 	while (count > 1 && vector->iov_len == 0) {
@@ -144,7 +145,7 @@ static ssize_t transfer_now(struct operation *op, unsigned flags)
 				     .pc = (caller) }, \
 			     .buffer = (void *)(uintptr_t)(bytes) })
 
-/* `full`: until all bytes are through, or the stream ends. */
+/* `full`: repeat until all bytes are transferred, or the stream ends. */
 static ssize_t run_buffer(struct transfer *t, size_t n, bool full)
 {
 	size_t done = 0;
@@ -216,7 +217,7 @@ ssize_t sley_write_full(int fd, const void *buffer, size_t n, sley_time deadline
 
 /* ---- vectors ---- */
 
-/* The bytes of a vector; -EINVAL: more than a call can answer. */
+/* Returns the bytes of a vector; -EINVAL: more than a call can return. */
 static ssize_t vector_size(const struct iovec *vector, int count)
 {
 	size_t size = 0;
@@ -232,7 +233,7 @@ static ssize_t vector_size(const struct iovec *vector, int count)
 	return (ssize_t)size;
 }
 
-/* A buffer at a time. */
+/* Transfers one buffer at a time. */
 static ssize_t file_vector(struct transfer *t)
 {
 	ssize_t done = 0;

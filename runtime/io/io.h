@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
-/* Reading and writing for the calls that are made of it: `pc` is their caller, which tools are shown. */
+/* Reading and writing for other calls: `pc` is the place of the outer call, shown by tools. */
 #ifndef IO_IO_H
 #define IO_IO_H
 

@@ -10,7 +10,7 @@
 #include "life/returned.h"
 #include "run/worker.h"
 
-static uint32_t caller_control; /* floating-point control words of who called sley_run(); constant in a run */
+static uint32_t caller_control; /* floating-point control words of the caller of sley_run(); constant in a run */
 
 void job_open(void)
 {
@@ -33,7 +33,7 @@ void job_free(struct job *job)
 	block_free(job, sizeof(*job) + job->n);
 }
 
-/* fn is one of its two, on a thread of a pool. */
+/* Calls fn, which is job->fn or job->dropped, on a thread of a pool. */
 static void job_call(struct job *job, void (*fn)(void *))
 {
 	sigset_t blocked;

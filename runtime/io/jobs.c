@@ -16,14 +16,14 @@
 #include "run/thread.h"
 #include "run/worker.h"
 
-#define STACK ((size_t)1 << 20) /* of a thread: getaddrinfo's modules want some 100 KiB; pages are touched on demand */
+#define STACK ((size_t)1 << 20) /* of a thread: getaddrinfo's modules need some 100 KiB; pages are touched on demand */
 
 struct jobs_thread {
 	struct thread_host host;
 	pthread_t id; /* set by the thread itself */
 	struct jobs *jobs;
-	struct list_link link; /* protected by the pool's lock: of the idle list */
-	bool idle;             /* the same: it is in that list */
+	struct list_link link; /* in the idle list; protected by the pool's lock */
+	bool idle;             /* it is in that list; protected by the pool's lock */
 	unsigned woken;        /* atomic, futex; set under the pool's lock */
 };
 
@@ -33,19 +33,22 @@ unsigned jobs_test_fail;
 
 /* ---- jobs ---- */
 
-/* With the lock held: the next to be run; null: none. */
+/* Called with the lock held. Returns the next job to run; null: none. */
 static struct job *first(const struct jobs *jobs)
 {
 	return list_first(list_is_empty(&jobs->nested) ? &jobs->queued : &jobs->nested, link);
 }
 
-/* With the lock held: whether there are more jobs than threads on their way to them. */
+/* Called with the lock held. Returns whether there are more jobs than threads on their way to them. */
 static bool needs_threads(const struct jobs *jobs)
 {
 	return jobs->length + jobs->nested_length > jobs->coming;
 }
 
-/* With the lock held: a job leaves the queue, and its place is handed on: whom to make ready, or null. */
+/*
+ * Called with the lock held. Removes a job from the queue, and hands its place on. Returns the task to make ready, or
+ * null.
+ */
 static struct task *unqueue(struct jobs *jobs, struct job *job)
 {
 	if (job->nested) {
@@ -67,7 +70,7 @@ static void ready_if(struct task *task)
 		task_ready_last(task);
 }
 
-/* The end of a job has had its effect: from here on the idle runtime need not wait for it. */
+/* Called after the effect of a job's end: from here on a deadlock check need not wait for this job. */
 static void retire(struct jobs *jobs)
 {
 	fetch_sub(&jobs->active, 1, release);
@@ -93,8 +96,8 @@ static void rise(struct jobs_thread *thread)
 }
 
 /*
- * The thread to wake, or null. From here on it may wake by itself and end, so what remains to be done without the lock
- * is futex_wake() of an address that may be anything by then, which does no harm.
+ * Returns the futex of the thread to wake, or null. From here on that thread may wake by itself and end. So the caller
+ * does only futex_wake() without the lock, on an address that may belong to another object by then. That does no harm.
  */
 static unsigned *jobs_rouse(struct jobs *jobs)
 {
@@ -107,7 +110,7 @@ static unsigned *jobs_rouse(struct jobs *jobs)
 	return &thread->woken;
 }
 
-/* Sleeps until it is woken; false: it has idled for long enough. */
+/* Sleeps until it is woken. Returns false if the idle time is over. */
 static bool sleep_idle(struct jobs_thread *thread)
 {
 	struct jobs *jobs = thread->jobs;
@@ -129,7 +132,9 @@ static bool sleep_idle(struct jobs_thread *thread)
 
 static void jobs_start_thread(struct jobs *jobs);
 
-/* With the lock held: whether a thread is to be started, by jobs_start_thread() without it. */
+/*
+ * Called with the lock held. Returns whether the caller has to start a thread, by jobs_start_thread() without the lock.
+ */
 static bool must_start(struct jobs *jobs)
 {
 	unsigned at_work = jobs->threads - jobs->away;
@@ -144,7 +149,7 @@ static bool must_start(struct jobs *jobs)
 	return true;
 }
 
-/* The thread waits for a task; that wait is over. */
+/* Callbacks of the thread host: on_away() before the thread waits for a task, on_back() after that wait. */
 static void on_away(struct thread_host *host, bool forever)
 {
 	struct jobs *jobs = CONTAINER_OF(host, struct jobs_thread, host)->jobs;
@@ -156,7 +161,7 @@ static void on_away(struct thread_host *host, bool forever)
 		jobs_start_thread(jobs);
 	if (forever) {
 		fetch_sub(&jobs->active, 1, relaxed);
-		fetch_sub(&scheduler.threads, 1, relaxed); /* it is in threads_stuck() */
+		fetch_sub(&scheduler.threads, 1, relaxed); /* threads_stuck() counts it now */
 	}
 }
 
@@ -166,14 +171,14 @@ static void on_back(struct thread_host *host, bool forever)
 	if (forever) {
 		fetch_add(&jobs->active, 1, relaxed);
 		fetch_add(&scheduler.threads, 1,
-			  release); /* after `active`: deadlock_look() reads them the other way round */
+			  release); /* after `active`: deadlock_look() reads them in the opposite order */
 	}
 	lock_take(&jobs->lock);
 	jobs->away--;
 	lock_drop(&jobs->lock);
 }
 
-/* The thread has ended but for joining the one that did so before it. The lock is held, and dropped. */
+/* Ends the thread. The lock is held, and dropped. It also joins the thread that ended before it. */
 static void jobs_thread_leave(struct jobs_thread *thread)
 {
 	struct jobs *jobs = thread->jobs;
@@ -181,7 +186,7 @@ static void jobs_thread_leave(struct jobs_thread *thread)
 	jobs->ended = thread;
 	store(&jobs->threads, jobs->threads - 1, release); /* pairs with jobs_stop() */
 	bool last = jobs->stopping && jobs->threads == 0;
-	/* it was one too many, and counted as coming */
+	/* it was counted as coming, but leaves as one too many: another thread has to come */
 	unsigned *woken = needs_threads(jobs) ? jobs_rouse(jobs) : NULL;
 	lock_drop(&jobs->lock);
 	if (woken)
@@ -195,13 +200,16 @@ static void jobs_thread_leave(struct jobs_thread *thread)
 	}
 }
 
-/* The next job, which is RUNNING; the lock is held, and dropped. Null: the thread is to leave, the lock is held. */
+/*
+ * Takes the next job and makes it RUNNING; the lock is held, and dropped. Null: the thread has to leave; the lock is
+ * held.
+ */
 static struct job *next_job(struct jobs_thread *thread)
 {
 	struct jobs *jobs = thread->jobs;
 	struct job *job;
 	if (jobs->threads - jobs->away > jobs->limit)
-		return NULL; /* those that were away are back */
+		return NULL; /* threads that were away are back */
 	while (!(job = first(jobs))) {
 		if (jobs->stopping)
 			return NULL;
@@ -222,8 +230,8 @@ static struct job *next_job(struct jobs_thread *thread)
 }
 
 /*
- * The job's function has returned; the lock is free, and held afterwards. What its task adds at once finds this thread
- * on its way back to the queue, and wakes or starts no other.
+ * Ends a job whose function has returned. The lock is free at the call, and held on return. `coming` includes this
+ * thread in between: if the job's task adds another job at once, it wakes or starts no other thread.
  */
 static void finish(struct jobs *jobs, struct job *job)
 {
@@ -234,7 +242,10 @@ static void finish(struct jobs *jobs, struct job *job)
 		list_remove(&jobs->taken, job, link);
 	bool back_soon = task != NULL;
 	jobs->coming += back_soon;
-	/* from the claim on the job is the task's; also if it lost, when the task is on its way to the lock */
+	/*
+	 * From the claim on, the job belongs to the task. If the claim fails, the task is on its way to the lock and
+	 * owns the job too.
+	 */
 	bool claimed = task && wait_claim(task, CLAIM_EVENT);
 	lock_drop(&jobs->lock);
 	if (!task)
@@ -256,7 +267,7 @@ static void *thread_main(void *arg)
 	thread->host = (struct thread_host){ on_away, on_back };
 	thread_host = &thread->host;
 	quit_forbid();
-	fetch_add(&scheduler.threads, 1, relaxed); /* for watch/deadlock.c: a thread of the runtime's own */
+	fetch_add(&scheduler.threads, 1, relaxed); /* for watch/deadlock.c: one more thread of the runtime */
 	lock_take(&jobs->lock);
 	jobs->starting = false;
 	jobs->coming--;
@@ -286,7 +297,7 @@ static int create(struct jobs_thread *thread)
 	return error;
 }
 
-/* Without a thread nothing that is queued can ever run: it all ends with the error. The lock is held, and dropped. */
+/* Ends all queued jobs with the error, as no thread is left to run them. The lock is held, and dropped. */
 static void fail_all(struct jobs *jobs, int error)
 {
 	struct task_list list = { 0 };
@@ -308,7 +319,10 @@ static void fail_all(struct jobs *jobs, int error)
 	fetch_sub(&jobs->active, n, release);
 }
 
-/* One thread less is coming. Those at work will do what it was for; one that has begun to idle meanwhile, at once. */
+/*
+ * Undoes the start of a thread that failed. The other threads take over its jobs. A thread that has begun to idle in
+ * between is woken.
+ */
 static void start_failed(struct jobs *jobs, int error)
 {
 	lock_take(&jobs->lock);
@@ -326,7 +340,7 @@ static void start_failed(struct jobs *jobs, int error)
 		futex_wake(woken, 1);
 }
 
-/* Starts the thread that must_start() wants. errno is the task's, and stays. */
+/* Starts the thread that must_start() asked for. Keeps the task's errno. */
 static void jobs_start_thread(struct jobs *jobs)
 {
 	int saved = errno;
@@ -345,7 +359,7 @@ static void jobs_start_thread(struct jobs *jobs)
 
 void jobs_retry(struct jobs *jobs)
 {
-	if (!load(&jobs->short_of, relaxed)) /* seen at the next look */
+	if (!load(&jobs->short_of, relaxed)) /* a later change is seen at the next look */
 		return;
 	lock_take(&jobs->lock);
 	bool more = must_start(jobs);
@@ -365,7 +379,7 @@ bool jobs_add(struct jobs *jobs, struct job *job, struct task *task, bool handed
 		lock_drop(&jobs->lock);
 		return false;
 	}
-	wait_begin(task, wait->kind, wait->object, wait->pc); /* before it is queued: from then on it can be claimed */
+	wait_begin(task, wait->kind, wait->object, wait->pc); /* before it is queued: a queued wait can be claimed */
 	job->task = task;
 	if (job->nested) {
 		list_append(&jobs->nested, job, link);
@@ -451,7 +465,7 @@ void jobs_stop(struct jobs *jobs)
 	list_append_all(&never, &jobs->queued);
 	list_each(job, &jobs->taken, link) {
 		if (job->stage == JOB_RUNNING)
-			job->task = NULL; /* it was abandoned */
+			job->task = NULL; /* its task was abandoned */
 	}
 	lock_drop(&jobs->lock);
 	do {
@@ -468,5 +482,5 @@ void jobs_stop(struct jobs *jobs)
 		free(jobs->ended);
 	}
 	drop_all(&never);
-	drop_all(&jobs->taken); /* ended, and their tasks were abandoned before they took them */
+	drop_all(&jobs->taken); /* jobs that ended, but whose tasks were abandoned before they took them */
 }

@@ -1,55 +1,53 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /*
- * Pools of threads that run functions for tasks: one for what blocks, one for what computes, one for names. Each has
- * threads and a queue of its own, so that none keeps another out: a name's server that does not answer holds its thread
- * for half a minute, and a file system that does not, for longer.
+ * Pools of threads that run functions for tasks: one pool for blocking calls, one for computations, one for names. Each
+ * pool has its own threads and queue, so that none keeps another out: a name server without an answer occupies its
+ * thread for half a minute, and a file system without an answer for longer.
  *
  * A job is a function and a copy of its block. It is in the pool's lists from jobs_add() until it is taken back:
  *
- *   QUEUED    in `queued` or `nested`, oldest first. A thread takes it, or its task removes it: it never runs.
- *   RUNNING   in `taken`. The thread has it. The task may give it up (`task` = null): then it is the thread's, which
- *             hands the block to `dropped` and frees it.
- *   ENDED     in `taken`. It is the task's, which removes and frees it.
+ *   QUEUED    In `queued` or `nested`, oldest first. A thread takes it, or its task removes it: then it never runs.
+ *   RUNNING   In `taken`. The thread owns it. The task may give it up (`task` = null): then the thread passes the block
+ *             to `dropped` and frees the job.
+ *   ENDED     In `taken`. The task owns it, removes it and frees it.
  *
- * Stage, lists and `task` change under the pool's lock alone, so for a job that is cancelled, or whose deadline comes,
- * exactly one of these holds: it never ran, its result is taken, or it ran and was dropped:
+ * Stage, lists and `task` change only under the pool's lock. So if a job is cancelled, or its deadline comes, exactly
+ * one of these holds: it never ran; its result is taken; or it ran and was dropped:
  *
- *   task                                       thread
- *   (its wait ends by deadline or canceller)   lock; QUEUED -> RUNNING; unlock
- *   lock; QUEUED?  remove it: it never runs    fn(block)
- *         RUNNING? task = null: dropped        lock; RUNNING -> ENDED; task? claim its wait; unlock
- *         ENDED?   take the result             claimed? task_ready() : no task? dropped(block), free
- *   unlock
+ * \ task thread \ (its wait ends by deadline or canceller) lock; QUEUED -> RUNNING; unlock \ lock; QUEUED? remove it:
+ * it never runs fn(block) \ RUNNING? task = null: dropped lock; RUNNING -> ENDED; task? claim its wait; unlock \ ENDED?
+ * take the result claimed? task_ready() : no task? dropped(block), free \ unlock
  *
- * fn runs without any lock. A job that lost the claim is ENDED all the same: its task, which is on its way to the lock,
+ * fn runs without any lock. A job that lost the claim is ENDED all the same: its task is on its way to the lock and
  * takes the result, and the call succeeds.
  *
- * Threads. `coming` counts the threads that will look at the queue without being woken. jobs_add(): if coming < queued, it
- * wakes the most recently idle thread, so that the others grow old and end. If no thread is idle and there are fewer than
- * `limit`, it starts one. Only one is being started at a time: a started thread that still finds coming < queued starts the
- * next. So a thousand short calls are done by a few threads, while calls that block get a thread each within some tens of
- * microseconds. A thread that ends joins the thread that ended before it; jobs_stop() joins the last one.
+ * Threads. `coming` counts the threads that will look at the queue without being woken. jobs_add(): if coming < queued,
+ * it wakes the most recently idle thread, so that the others stay idle long enough to end. If no thread is idle and
+ * there are fewer than `limit`, it starts one. Only one thread is being started at a time: a started thread that still
+ * finds coming < queued starts the next. So a few threads do a thousand short calls, while each blocking call gets a
+ * thread within some tens of microseconds. A thread that ends joins the thread that ended before it; jobs_stop() joins
+ * the last one.
  *
  * Threads that wait for tasks. A function may wait for a task, by sley_submit() or at a channel, and that task may
- * offload in turn: if all threads do so, none is left for what they wait for. So a thread that waits for a task is
- * *away* (run/thread.h tells), and
- *   - if all threads are away, one more is started for what is queued, whatever `limit` says: something goes on always;
- *   - calls of a task that sley_submit() made for a thread of a pool are *nested*: they are taken before all others, need
- *     no place in the queue, and have `limit` threads beside those that are away.
- * So there is about a thread for each call that waits; they are given back when it is over: a thread that finds more than
- * `limit` beside those that are away ends. Rejected: running what is queued on the waiting thread itself, whose own call
- * could end only after it; and refusing nested calls, which are what sley_submit() is for.
- * Of a thread that is away without a deadline nothing can come by itself: it does not count as `active`, so the end of
- * all things is found (watch/deadlock.c).
+ * offload in turn. If all threads wait in this way, no thread is left for the jobs of these tasks. So a thread that
+ * waits for a task is *away* (run/thread.h notifies the pool):
+ *   - If all threads are away, one more is started for the queued jobs, whatever `limit` is. So some job always runs.
+ *   - Calls of a task that sley_submit() made for a thread of a pool are *nested*. They run before all others, need no
+ *     place in the queue, and may use up to `limit` threads in addition to the threads that are away. So there is about
+ *     one thread for each waiting call. The threads are given back afterwards: a thread ends if it finds more than
+ *     `limit` threads that are not away. Rejected: to run queued jobs on the waiting thread itself, as its own call
+ *     could end only after them; and to refuse nested calls, as sley_submit() is for them. A thread that is away
+ *     without a deadline can do nothing by itself. So it does not count as `active`, and a deadlock is detected
+ *     (watch/deadlock.c).
  *
- * Where no thread can be started, what is queued ends with that error if all that there are are away; else these will do
- * it, and the watchdog tries again (jobs_retry()).
+ * If no thread can be started, there are two cases. If all existing threads are away, the queued jobs end with that
+ * error. Else the existing threads will run them, and the watchdog tries to start a thread again (jobs_retry()).
  *
- * The queue has `places`. A task that finds none waits, FIFO, with its block still its own; whoever frees a place hands
- * it on, counted in `handed` until it is used.
+ * The queue has `places`. A task that finds no place waits, FIFO, and keeps its block. A freed place is handed to the
+ * first waiter, and counted in `handed` until it is used.
  *
- * Lock: the pool's is an object lock (base/lock.h). Threads are started and woken without it.
+ * Lock: the pool's lock is an object lock (base/lock.h). Threads are started and woken without it.
  */
 #ifndef IO_JOBS_H
 #define IO_JOBS_H
@@ -59,58 +57,58 @@
 struct jobs_thread;
 
 struct jobs {
-	const char *name; /* of its threads */
-	struct lock lock; /* protects the rest */
+	const char *name; /* name of its threads */
+	struct lock lock; /* protects the fields below */
 	unsigned limit, places;
 	job_list queued, nested, taken;
 	unsigned length, nested_length;
 	unsigned handed;
 	struct sley_waiters waiters;   /* for a place */
 	LIST(struct jobs_thread) idle; /* LIFO */
-	struct jobs_thread *ended;     /* the last that ended: not joined yet */
+	struct jobs_thread *ended;     /* the last thread that ended, not joined yet */
 	unsigned threads;              /* atomic, futex of jobs_stop(); written under lock */
-	unsigned resting;              /* idle ones */
+	unsigned resting;              /* number of idle threads */
 	unsigned away;
-	unsigned short_of; /* atomic, written under lock: a thread that is wanted could not be started */
-	unsigned coming;   /* will look at the queue without being woken: woken, started, or done with a job */
+	unsigned short_of; /* atomic, written under lock: a needed thread could not be started */
+	unsigned coming;   /* threads that will look at the queue without being woken; see above */
 	bool starting;
 	bool stopping;
-	unsigned active; /* atomic: jobs whose end may still ready a task */
+	unsigned active; /* atomic: jobs whose end may still make a task ready */
 };
 
 extern struct jobs jobs_of[POOLS];
 
-/* `limit` threads at most, `places` in the queue. No thread is started before it is needed. */
+/* Opens a pool with at most `limit` threads and `places` places in the queue. Threads are started on demand. */
 void jobs_open(struct jobs *jobs, const char *name, unsigned limit, unsigned places);
 
 /*
- * When no worker runs: what is queued never runs, what runs is waited for, and the threads end. All blocks that their
- * tasks have not taken go to `dropped`.
+ * Called when no worker runs. Queued jobs never run. Waits for the running jobs, and ends the threads. Blocks that
+ * their tasks have not taken are passed to `dropped`.
  */
 void jobs_stop(struct jobs *jobs);
 
 /*
- * Queues the job of the calling task, whose wait begins with it: true; false: the queue is full. `handed`: the caller
- * was handed a place.
+ * Queues the job of the calling task, and begins the task's wait for it. Returns false if the queue is full. `handed`:
+ * the caller was handed a place.
  */
 bool jobs_add(struct jobs *jobs, struct job *job, struct task *task, bool handed, const struct pool_wait *wait);
 
 /*
- * The wait of jobs_add() is over. True: the job is the caller's again, with its stage; false: it is running, and was
- * given up.
+ * Called after the wait of jobs_add(). Returns true: the caller owns the job again, with its stage; false: the job is
+ * running, and was given up.
  */
 bool jobs_take_back(struct jobs *jobs, struct job *job);
 
-/* Waits for a place: 0: it was handed one; or what ended the wait. */
+/* Waits for a place. Returns 0: a place was handed to the caller; or the error of the wait. */
 int jobs_wait_for_place(struct jobs *jobs, struct task *task, const struct pool_wait *wait, sley_time deadline);
 
-/* Starts a thread if one is wanted that could not be started. By the watchdog. */
+/* Starts a thread if one is needed and could not be started before. Called by the watchdog. */
 void jobs_retry(struct jobs *jobs);
 
-/* It does not need the place that it was handed. */
+/* Returns a place that was handed to the caller and is not needed. */
 void jobs_return_place(struct jobs *jobs);
 
-/* How long a thread idles before it ends, ns. Atomic; tests change it. */
+/* Idle time in ns after which a thread ends. Atomic; tests change it. */
 extern int64_t jobs_idle_time;
 
 /* For tests: while nonzero, no thread can be started. Atomic. */

@@ -10,7 +10,7 @@ static int next_connection(void *state, void *item, sley_time deadline)
 {
 	int fd = sley_accept(*(const int *)state, deadline);
 	if (fd == -EBADF)
-		return SLEY_END; /* it was a listener: so it has been closed */
+		return SLEY_END; /* it was a listener when the stream was made, so it has been closed */
 	if (fd < 0)
 		return fd;
 	*(int *)item = fd;

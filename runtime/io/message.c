@@ -28,13 +28,13 @@ struct message {
 	/* MSG_WAITALL; 0: without */
 	size_t whole; /* bytes asked for */
 	size_t done;
-	int gathered; /* msg_flags of what is done */
+	int gathered; /* msg_flags of the bytes that are done */
 };
 
-/* With these the kernel does not wait, whatever the socket is. */
+/* With these flags the kernel does not wait, whether or not the socket is blocking. */
 #define RECV_AT_ONCE (MSG_DONTWAIT | MSG_OOB | MSG_ERRQUEUE)
 
-/* With these a short answer does not tell that there is no more. */
+/* With these flags a short result does not mean that there is no more. */
 #define RECV_UNTOLD (MSG_PEEK | MSG_TRUNC | MSG_OOB | MSG_ERRQUEUE)
 
 /* ---- attempts ---- */
@@ -46,7 +46,7 @@ static ssize_t recv_once(struct message *m)
 	return sys_recvfrom(m->op.fd, m->buffer, m->n, m->flags, m->from, m->from_size);
 }
 
-/* The buffers behind those bytes that are done: the rest of one (`cut`), or all that follow. */
+/* Sets `rest` to the buffers behind the bytes that are done: the rest of one buffer (`cut`), or all that follow. */
 static void set_rest(const struct message *m, struct msghdr *rest, struct iovec *cut)
 {
 	size_t skip = m->done;
@@ -63,7 +63,10 @@ static void set_rest(const struct message *m, struct msghdr *rest, struct iovec 
 	rest->msg_iovlen = 1;
 }
 
-/* Whether descriptors or credentials came: more bytes might come with others, so these are given out first. */
+/*
+ * Returns whether descriptors or credentials came. Further bytes might come with other ones, so these must be returned
+ * first.
+ */
 static bool has_passed(struct msghdr *header)
 {
 	for (struct cmsghdr *c = CMSG_FIRSTHDR(header); c; c = CMSG_NXTHDR(header, c)) {
@@ -73,7 +76,7 @@ static bool has_passed(struct msghdr *header)
 	return false;
 }
 
-/* Once more, for the rest; *last: no more is to be taken. The header is changed by what was taken, for the last time. */
+/* Receives once more, for the rest. *last: this was the last time. Then the header is updated with what came last. */
 static ssize_t recv_rest(struct message *m, bool *last)
 {
 	struct msghdr rest;
@@ -104,7 +107,7 @@ static bool is_stream(int fd)
 	return is;
 }
 
-/* MSG_WAITALL: takes what there is until all is there, the stream ends, or nothing is there. */
+/* MSG_WAITALL: receives available bytes until all are there, the stream ends, or none is available. */
 static ssize_t recv_all(struct message *m)
 {
 	bool last = false;
@@ -128,8 +131,8 @@ static ssize_t message_recv(struct operation *op, unsigned flags)
 }
 
 /*
- * Whether it is sent to a Unix socket by its name. If that one's queue is full, no event tells when it is not any more:
- * the socket it is sent on is ready to write all the time.
+ * Returns whether the message is sent to a Unix socket by its name. If the queue of that socket is full, no event tells
+ * when it has room: the sending socket is always ready to write.
  */
 static bool is_named_unix(const struct sockaddr *to, socklen_t size)
 {
@@ -144,8 +147,7 @@ static ssize_t message_send(struct operation *op, unsigned flags)
 				: sys_sendto(op->fd, m->buffer, m->n, m->flags, m->to, m->to_size);
 	if (n == -EAGAIN && is_named_unix(m->to, m->to_size))
 		op->at_once = true;
-	if (n == -EINPROGRESS &&
-	    m->flags & MSG_FASTOPEN) { /* nothing could be sent with the SYN: when it is connected */
+	if (n == -EINPROGRESS && m->flags & MSG_FASTOPEN) { /* no data could go with the SYN: sent once connected */
 		m->flags &= ~MSG_FASTOPEN;
 		m->to = NULL;
 		return -EAGAIN;
@@ -153,7 +155,7 @@ static ssize_t message_send(struct operation *op, unsigned flags)
 	return n;
 }
 
-/* With MSG_TRUNC a stream discards its bytes, and the buffer may be none. */
+/* With MSG_TRUNC a stream discards its bytes, and the buffer may be null. */
 static ssize_t message_run(struct message *m, attempt *attempt)
 {
 	ssize_t n = operation_run(&m->op, attempt);
@@ -198,7 +200,7 @@ ssize_t sley_recvfrom(int fd, void *buffer, size_t n, int flags, struct sockaddr
 	return run_recv(MESSAGE(READING, .buffer = buffer, .n = n, .from = from, .from_size = size));
 }
 
-/* The bytes of a message's buffers; 0: not to be told, and the kernel says what is wrong. */
+/* Returns the bytes of a message's buffers; 0: unknown, as the header is wrong, which the kernel reports. */
 static size_t header_size(const struct msghdr *header)
 {
 	size_t size = 0;
@@ -228,7 +230,7 @@ static ssize_t run_send(struct message *m)
 	m->op.at_once = m->flags & MSG_DONTWAIT;
 	m->op.n = MIN(m->n, TRANSFER_MAX);
 	if (m->flags & MSG_FASTOPEN && task_self())
-		reactor_maybe_more(m->op.fd, WRITING); /* what is known of its room does not tell of this */
+		reactor_maybe_more(m->op.fd, WRITING); /* the recorded writability says nothing about this send */
 	m->flags |= MSG_DONTWAIT | MSG_NOSIGNAL;
 	return message_run(m, message_send);
 }

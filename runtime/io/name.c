@@ -1,19 +1,20 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /*
- * Resolving names, and the answers that are kept.
+ * Resolving names, and the cache of answers.
  *
- * An entry is a question and, sooner or later, its answer. It is *listed* from when it is made until it is too old, has
- * to make room for another, or all are forgotten. It is freed when it is not listed and nobody has it.
+ * An entry is a question and, later, its answer. It is *listed* from its creation until it is too old, has to make room
+ * for another entry, or the cache is flushed. It is freed when it is not listed and has no holder.
  *
- *   ASKED      the task that made it has it, and offloads the question; others that ask the same wait on it
- *   ANSWERED   by the thread, which wakes all
- *   ABANDONED  the question was never put, as that task gave up while it was queued: the others ask anew
+ *   ASKED      The task that made it holds it, and offloads the question. Other tasks with the same question wait on
+ *              it.
+ *   ANSWERED   The pool's thread has set the answer and woken all waiters.
+ *   ABANDONED  The question was not asked, as that task gave up while its call was queued. The others ask anew.
  *
- * The thread answers whether the task that began waits still or not; so a deadline ends that task's call, and not the
- * others'. Answers are copied to each that asks: they are the askers' own.
+ * The thread answers whether or not the first task still waits. So a deadline ends that task's call, and not the
+ * others'. Each asking task gets a copy of the answer and owns it.
  *
- * Lock: the cache's is an object lock (base/lock.h). Memory is taken and freed without it.
+ * Lock: the cache's lock is an object lock (base/lock.h). Memory is allocated and freed without it.
  */
 #include "io/name.h"
 
@@ -44,14 +45,14 @@ struct question {
 enum name_stage { ASKED, ANSWERED, ABANDONED };
 
 struct name_entry {
-	struct list_link link; /* protected by the cache's lock, as all but the question */
-	unsigned holders;      /* the list, tasks, and the offloaded call */
+	struct list_link link; /* protected by the cache's lock, as all fields except the question */
+	unsigned holders;      /* number of holders: the list, tasks, and the offloaded call */
 	bool listed;
 	enum name_stage stage;
 	int error;
-	struct addrinfo *addresses; /* constant once it is ANSWERED */
+	struct addrinfo *addresses; /* constant once the stage is ANSWERED */
 	int64_t expires;
-	struct sley_waiters waiters; /* for its answer */
+	struct sley_waiters waiters; /* tasks that wait for its answer */
 	struct question question;    /* constant */
 	char strings[];
 };
@@ -59,8 +60,8 @@ struct name_entry {
 typedef LIST(struct name_entry) entry_list;
 
 static struct {
-	struct lock lock;            /* protects the rest */
-	entry_list listed, unlisted; /* the first was asked for last; those that somebody has still */
+	struct lock lock;            /* protects the fields below */
+	entry_list listed, unlisted; /* listed: most recently asked first; unlisted: still held */
 	int (*get)(const char *, const char *, const struct addrinfo *, struct addrinfo **);
 	void (*free)(struct addrinfo *);
 } cache;
@@ -123,7 +124,7 @@ static void put_first(struct name_entry *entry)
 	list_prepend(entry->listed ? &cache.listed : &cache.unlisted, entry, link);
 }
 
-/* One that had the entry has it no more. What is to be freed, or null. */
+/* Ends one hold. Returns the entry if it has to be freed, else null. */
 static struct name_entry *let_go(struct name_entry *entry)
 {
 	if (--entry->holders > 0)
@@ -149,7 +150,9 @@ static struct name_entry *unlist(struct name_entry *entry)
 	return let_go(entry);
 }
 
-/* The listed entry for the question, or null. One that is too old is unlisted: *old is to be freed then. */
+/*
+ * Returns the listed entry for the question, or null. If the entry is too old, unlists it; *old has to be freed then.
+ */
 static struct name_entry *cache_find(const struct question *question, struct name_entry **old)
 {
 	struct name_entry *entry;
@@ -202,12 +205,12 @@ static int64_t kept(int error)
 	case -EAGAIN:
 	case -EIO:
 		return KEPT_FAILURE;
-	default: /* of this process, not of the name */
+	default: /* failures of this process, not of the name */
 		return 0;
 	}
 }
 
-/* The entry's stage is over: wakes those that wait for it. */
+/* Ends the stage ASKED: wakes the waiters. */
 static void settle(struct name_entry *entry, enum name_stage stage, int error, struct addrinfo *addresses)
 {
 	struct name_entry *old = NULL;
@@ -218,7 +221,7 @@ static void settle(struct name_entry *entry, enum name_stage stage, int error, s
 	entry->addresses = addresses;
 	entry->expires = now() + kept(error);
 	if (entry->listed && (stage == ABANDONED || kept(error) == 0))
-		old = unlist(entry); /* null: the call has it */
+		old = unlist(entry); /* null: the offloaded call still holds it */
 	wait_pop_all(&entry->waiters, CLAIM_EVENT, &woken);
 	lock_drop(&cache.lock);
 	DCHECK(!old);
@@ -254,7 +257,7 @@ static void leave_entry(struct name_entry *entry)
 	entry_free(old);
 }
 
-/* The task that put the question has given up. */
+/* Called when the task that asked the question has given up. */
 static void question_dropped(void *block)
 {
 	struct name_entry *entry = *(struct name_entry **)block;
@@ -268,7 +271,7 @@ static void question_dropped(void *block)
 
 /* ---- asking ---- */
 
-/* The task begins the call for a new entry, and waits for its answer. */
+/* Offloads the question of a new entry, and waits for its answer. */
 static int question_ask(struct name_entry *entry, sley_time deadline, const void *pc)
 {
 	const struct offload what = {
@@ -276,19 +279,19 @@ static int question_ask(struct name_entry *entry, sley_time deadline, const void
 	};
 	int error = offload_run(&what, &entry, sizeof(entry), deadline);
 	if (error == 0)
-		leave_entry(entry); /* as the call's holder */
+		leave_entry(entry); /* ends the hold of the offloaded call */
 	return error;
 }
 
-/* Waits for the answer that another asked for; the lock is held, and dropped. */
+/* Waits for the answer to another task's question. The lock is held, and dropped. */
 static int wait_for_answer(struct name_entry *entry, sley_time deadline, const void *pc)
 {
 	return park_in(&entry->waiters, task_self(), &cache.lock, SLEY_WAIT_RESOLVE, 0, deadline, pc);
 }
 
 /*
- * The entry for the question, which the caller has then, once there is an answer or an error. `fresh` is for the case
- * that there is none; *used: it is the one. Returns null if there is none and no fresh one was given.
+ * Returns the entry for the question, held by the caller, after its answer has come, or with *error. If there is no
+ * entry, `fresh` becomes the entry. Returns null if there is no entry and `fresh` is null.
  */
 static struct name_entry *obtain(const struct question *question, struct name_entry *fresh, sley_time deadline,
 				 const void *pc, int *error)
@@ -299,7 +302,7 @@ static struct name_entry *obtain(const struct question *question, struct name_en
 	*error = 0;
 	if (!entry && fresh) {
 		entry = fresh;
-		entry->holders = 2; /* the caller and the call */
+		entry->holders = 2; /* held by the caller and the offloaded call */
 		list(entry);
 		if (names_count > NAMES_MOST)
 			pushed = unlist(list_last(&cache.listed, link));
@@ -323,7 +326,7 @@ static struct name_entry *obtain(const struct question *question, struct name_en
 	return entry;
 }
 
-/* The answer of an entry that was obtained: a copy. 1: it was abandoned. */
+/* Copies the answer of an obtained entry. Returns 1 if the entry was abandoned. */
 static int answer(struct name_entry *entry, struct addrinfo **result)
 {
 	lock_take(&cache.lock);
@@ -401,7 +404,7 @@ void sley_resolve_free(struct addrinfo *addresses)
 
 /* ---- the cache as a whole ---- */
 
-/* With the lock held: unlists all. Those in `old` are to be freed. */
+/* Called with the lock held. Unlists all entries. The entries in `old` have to be freed. */
 static void unlist_all(entry_list *old)
 {
 	struct name_entry *entry;
@@ -422,7 +425,7 @@ static void free_all(entry_list *old)
 
 void sley_resolve_flush(void)
 {
-	if (load(&scheduler.forked, relaxed)) /* nobody asks there, and the lock may be held for ever */
+	if (load(&scheduler.forked, relaxed)) /* no name is resolved there, and the lock may be held for ever */
 		return;
 	entry_list old = { 0 };
 	lock_take(&cache.lock);
@@ -437,7 +440,7 @@ int sley_resolver_set(int (*get)(const char *, const char *, const struct addrin
 {
 	if (!get != !free)
 		return -EINVAL;
-	if (load(&scheduler.forked, relaxed)) /* as above */
+	if (load(&scheduler.forked, relaxed)) /* see sley_resolve_flush() */
 		return -ECHILD;
 	entry_list old = { 0 };
 	lock_take(&cache.lock);
@@ -452,5 +455,5 @@ int sley_resolver_set(int (*get)(const char *, const char *, const struct addrin
 void names_close(void)
 {
 	sley_resolve_flush();
-	free_all(&cache.unlisted); /* of tasks that were abandoned */
+	free_all(&cache.unlisted); /* held by tasks that were abandoned */
 }

@@ -6,20 +6,20 @@
 #include <sley/name.h>
 #include <stdbool.h>
 
-/* sley_resolve() of the calling task, for the call at `pc`. The arguments are checked, *result is null. */
+/* sley_resolve() for the calling task and the call at `pc`. The arguments are checked already, and *result is null. */
 int name_resolve(const char *host, const char *service, const struct addrinfo *hints, struct addrinfo **result,
 		 sley_time deadline, const void *pc);
 
-/* Whether they are short enough: 0 or -ENAMETOOLONG. Either may be null. */
+/* Checks the lengths. Returns 0 or -ENAMETOOLONG. Both arguments may be null. */
 int name_check(const char *host, const char *service);
 
-/* The run is over: frees all answers, whoever had them. */
+/* Called after the run: frees all answers, regardless of their holders. */
 void names_close(void);
 
-/* How many answers are kept. */
+/* Largest number of cached answers. */
 #define NAMES_MOST 256
 
-/* For tests: added to the time, and how many answers there are. Atomic. */
+/* For tests: a time added to the clock, and the number of answers. Atomic. */
 extern int64_t names_test_later;
 extern unsigned names_count;
 

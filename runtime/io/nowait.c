@@ -11,7 +11,10 @@
 
 static unsigned no_reading, no_writing; /* atomic: the call is missing */
 
-/* Files answer EPERM, too (a sealed one, to a write): no descriptor at all is EBADF unless the call is missing. */
+/*
+ * Tells a missing call from a failure of the file. Files return EPERM too (a sealed file, to a write), so the call is
+ * made on no descriptor: EBADF, unless the call is missing.
+ */
 static bool reading_is_missing(void)
 {
 	return is_missing((int)-sys_preadv2(-1, NULL, 0, -1, RWF_NOWAIT));
@@ -46,17 +49,17 @@ static ssize_t write_with(int fd, const struct iovec *vector, int count, off_t o
 	return n;
 }
 
-/* Whether RLIMIT_FSIZE limited files when it was first asked. Asking for each write would cost as much as the write. */
+/* Returns whether RLIMIT_FSIZE was set at the first query. A query for each write would cost as much as the write. */
 static bool files_are_limited(void)
 {
-	static unsigned known; /* atomic: 1: not, 2: they are */
+	static unsigned known; /* atomic: 1: not limited, 2: limited */
 	struct rlimit limit;
 	if (unlikely(load(&known, relaxed) == 0))
 		store(&known, getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY ? 2 : 1, relaxed);
 	return load(&known, relaxed) == 2;
 }
 
-/* The pool's threads have SIGXFSZ blocked. */
+/* Returns -EOPNOTSUPP if files are limited: then the pool writes, as its threads have SIGXFSZ blocked. */
 ssize_t nowait_writev(int fd, const struct iovec *vector, int count, off_t offset)
 {
 	if (unlikely(files_are_limited()))

@@ -8,13 +8,13 @@
 #include <sys/uio.h>
 
 /*
- * As preadv2(2) and pwritev2(2); offset -1: the file's own. -EAGAIN: it would block; -EOPNOTSUPP: it cannot be told, as
- * the file, the kernel or a filter of system calls does not allow the question.
+ * As preadv2(2) and pwritev2(2); offset -1: the file's own position. -EAGAIN: the call would block; -EOPNOTSUPP:
+ * unknown, as the file, the kernel or a filter of system calls does not support the flag.
  */
 ssize_t nowait_readv(int fd, const struct iovec *vector, int count, off_t offset);
 ssize_t nowait_writev(int fd, const struct iovec *vector, int count, off_t offset);
 
-/* To a pipe or whatever else may raise SIGPIPE: without. At its own position. */
+/* Writes at the file's own position without SIGPIPE, to a pipe or another file that may raise it. */
 ssize_t nowait_writev_nosignal(int fd, const struct iovec *vector, int count);
 
 #endif

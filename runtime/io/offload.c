@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
-/* Offloaded calls: the task's side. The pools themselves, and who owns a job when, are in jobs.h. */
+/* Offloaded calls: the task's side. The pools, and the ownership of jobs, are described in jobs.h. */
 #include "io/offload.h"
 
 #include <errno.h>
@@ -12,8 +12,8 @@
 #include "run/worker.h"
 
 /*
- * Queues a job for the block, and begins the task's wait for it. While there is no place in the queue the task waits
- * for one, without a job: a full queue bounds the copies that there are.
+ * Queues a job for the block, and begins the task's wait for it. If the queue is full, the task first waits for a
+ * place, without a job: so a full queue bounds the number of copies.
  */
 static int offload_begin(const struct offload *what, struct task *task, const void *block, size_t n, sley_time deadline,
 			 struct job **result)
@@ -37,7 +37,7 @@ static int offload_begin(const struct offload *what, struct task *task, const vo
 	}
 }
 
-/* The wait is over: the result, unless the job was given up. */
+/* Called after the wait. Returns the result, unless the job was given up. */
 static int offload_end(const struct offload *what, struct job *job, void *block, enum claim who)
 {
 	if (!jobs_take_back(&jobs_of[what->pool], job))
@@ -51,7 +51,10 @@ static int offload_end(const struct offload *what, struct job *job, void *block,
 	return error;
 }
 
-/* It always waits, and what it begins cannot be taken back: so a call that is too late begins nothing. */
+/*
+ * Checks the deadline and the cancellation first: the call always waits, and a begun job cannot be undone. So a call
+ * that is too late begins nothing.
+ */
 static int too_late(struct task *task, sley_time deadline)
 {
 	deadline = wait_deadline(task, deadline);
@@ -65,7 +68,7 @@ int offload_run(const struct offload *what, void *block, size_t n, sley_time dea
 	struct task *task = task_self();
 	struct job *job;
 	if (task)
-		worker_spend(what->wait.pc); /* who is always too late must not keep the others out */
+		worker_spend(what->wait.pc); /* a task whose calls are always too late must not starve the others */
 	int error = task ? too_late(task, deadline) : outside_error();
 	if (error == 0)
 		error = offload_begin(what, task, block, n, deadline, &job);
@@ -106,11 +109,11 @@ SHIELD(sley_offload_with)
 int sley_offload_with(const struct sley_offload_options *options, void (*fn)(void *), void *block, size_t n,
 		      sley_time deadline)
 {
-	SHIELDED(sley_offload_with); /* for `dropped` */
+	SHIELDED(sley_offload_with); /* as `dropped` may be called here */
 	if (options && options->size != sizeof(*options))
 		return -EINVAL;
 	int error = offload_checked(options, fn, block, n, deadline, __builtin_return_address(0));
-	__asm__ volatile("" : "+r"(error)); /* no tail call: the shield is in this frame */
+	__asm__ volatile("" : "+r"(error)); /* prevents a tail call: the shield is in this frame */
 	return error;
 }
 
@@ -138,6 +141,6 @@ unsigned offload_active(void)
 {
 	unsigned n = 0;
 	for (unsigned i = 0; i < POOLS; i++)
-		n += load(&jobs_of[i].active, acquire); /* pairs with retire(): what a call made ready is in a queue */
+		n += load(&jobs_of[i].active, acquire); /* pairs with retire(): the task made ready is in a queue */
 	return n;
 }

@@ -9,13 +9,13 @@
 #include "reactor/entry.h"
 #include "run/worker.h"
 
-#define TRUSTED ((size_t)4096) /* bytes of a short read */
+#define TRUSTED ((size_t)4096) /* limit in bytes below which a short read is trusted */
 
 /*
- * One that was asked for less than there is, or failed for another reason than that there is nothing, leaves a rest.
- * So may a short one that came to the end of the memory that the buffer lies in, and no event tells of that rest: so
- * only a short read of less than a page is trusted. After much one call more weighs little. A write is short when the
- * descriptor is full, which is rare.
+ * Returns whether the descriptor may be ready for more after an attempt. A short read of a stream has usually drained
+ * it. But a read is also short if it reached the end of the accessible memory of the buffer, and no event tells of the
+ * remaining bytes. So only a short read of less than a page counts as drained; after a longer read, one more call costs
+ * little. A short write means that the descriptor is full, which is rare, so it always counts as ready.
  */
 static bool leaves_rest(const struct operation *op, unsigned flags, ssize_t n)
 {
@@ -23,7 +23,7 @@ static bool leaves_rest(const struct operation *op, unsigned flags, ssize_t n)
 	return n != -EAGAIN && !drained;
 }
 
-/* `entry` is null for a number that was never seen. */
+/* `entry` is null for a number that was never used. */
 static inline ssize_t operation_attempt(struct operation *op, struct entry *entry, unsigned flags, attempt *attempt)
 {
 	ssize_t n;
@@ -35,20 +35,22 @@ static inline ssize_t operation_attempt(struct operation *op, struct entry *entr
 	return n;
 }
 
-/* What poll(2) says of a direction. */
+/* Returns the state of a direction, by poll(2). */
 static bool is_ready(int fd, enum direction direction)
 {
 	struct pollfd p = { .fd = fd, .events = direction == READING ? POLLIN : POLLOUT };
 	return poll(&p, 1, 0) > 0 && !(p.revents & POLLNVAL);
 }
 
-/* After an event, which may be that of an earlier wait: where an attempt in vain would block the thread, it is asked. */
+/*
+ * Called after an event, which may belong to an earlier wait. If a vain attempt would block the thread, asks poll(2).
+ */
 static bool is_seen_ready(const struct operation *op)
 {
 	return !op->skipped || reactor_flags(op->fd) & FD_OWNED || is_ready(op->fd, (enum direction)op->direction);
 }
 
-/* After a wait that ended with `error`. */
+/* Makes the last attempt, after a wait that ended with `error`. */
 static ssize_t last_try(struct operation *op, attempt *attempt, ssize_t error)
 {
 	if ((error != -ETIMEDOUT && error != -ECANCELED) || reactor_hold_again(op->fd, &op->hold) != 0)
@@ -61,11 +63,11 @@ static ssize_t last_try(struct operation *op, attempt *attempt, ssize_t error)
 	return n == -EAGAIN ? error : n;
 }
 
-/* One round of trying: -EAGAIN: a wait is due. */
+/* Makes one attempt. -EAGAIN: the task has to wait. */
 static inline ssize_t try_once(struct operation *op, attempt *attempt)
 {
 	struct entry *entry = entry_find(op->fd);
-	unsigned flags = entry ? load(&entry->flags, relaxed) : 0; /* the caller owns it: they do not change */
+	unsigned flags = entry ? load(&entry->flags, relaxed) : 0; /* constant: the caller owns the descriptor */
 	op->skipped = flags & FD_OWNED && !entry_begin_try(entry, flags, op->direction) && !op->at_once;
 	if (op->skipped)
 		return -EAGAIN;

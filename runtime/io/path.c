@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
-/* Files by name: each call is one system call by a thread of the pool. */
+/* Files by name: each call is one system call on a thread of the pool. */
 #include <sley/file.h>
 
 #include <errno.h>
@@ -76,7 +76,7 @@ static ssize_t run_rmdir(struct request *r)
 	return negative_errno(rmdir(r->path));
 }
 
-/* The target comes into the room. */
+/* Reads the target into the room at the end of the data. */
 static ssize_t run_readlink(struct request *r)
 {
 	return negative_errno(readlink(r->path, r->data + r->n - PATH_MAX, PATH_MAX));
@@ -84,7 +84,7 @@ static ssize_t run_readlink(struct request *r)
 
 /* ---- the calls ---- */
 
-/* A call of which only the result is wanted. `with` has its other arguments, and names what it shows. */
+/* Makes a call that returns only a result. `with` has the other arguments, `wait` the wait shown to tools. */
 static ssize_t path_call(ssize_t (*run)(struct request *), const char *path, const struct request *with,
 			 struct pool_wait wait, sley_time deadline)
 {
@@ -104,7 +104,7 @@ static ssize_t path_call(ssize_t (*run)(struct request *), const char *path, con
 #define CALL(name, path, ...) \
 	((int)path_call(run_##name, (path), &(struct request){ __VA_ARGS__ }, CALL_WAIT(sley_##name), deadline))
 
-/* The same for two names, neither of which may be null. */
+/* A call with two names. Rejects a null second name. */
 #define CALL_TWO(name, path, second) \
 	((second) ? CALL(name, path, .other = (second)) : task_self() ? -EFAULT : outside_error())
 
@@ -153,7 +153,7 @@ int sley_rmdir(const char *path, sley_time deadline)
 	return CALL(rmdir, path, 0);
 }
 
-/* ---- calls that fill in something ---- */
+/* ---- calls with an output argument ---- */
 
 static int stat_by(ssize_t (*run)(struct request *), const char *path, struct stat *result, struct pool_wait wait,
 		   sley_time deadline)

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
-/* Waiting for readiness alone. */
+/* Waiting for readiness. */
 #include <errno.h>
 #include <poll.h>
 
 #include "reactor/reactor.h"
 #include "run/worker.h"
 
-/* What holds now: poll(2) without waiting. */
+/* Returns the events that hold now, by poll(2) without a wait. */
 static int poll_descriptor(int fd, int events)
 {
 	struct pollfd p = { .fd = fd, .events = (short)events };
@@ -32,8 +32,8 @@ int sley_poll(int fd, int events, sley_time deadline)
 	int saved = errno, result;
 	for (;;) {
 		/*
-		 * the marks are cleared before the look, as before any try; what it finds is not used up, so they
-		 * come back
+		 * The marks are cleared before the check, as before any try. The check does not consume the events, so
+		 * the marks are set again.
 		 */
 		bool marked[2] = { reading && reactor_begin_try(fd, READING),
 				   writing && reactor_begin_try(fd, WRITING) };

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /*
- * Child processes. The spawn, with copies of all that it needs, is made by a thread of the pool: posix_spawn(3) holds
- * the thread until the child has executed its program. What it made is the task's, or undone: the child killed and
- * reaped.
+ * Child processes. A thread of the pool makes the spawn, with copies of all its arguments, as posix_spawn(3) blocks the
+ * thread until the child has executed its program. Afterwards the child belongs to the task, or the spawn is undone:
+ * the child is killed and reaped.
  *
- * The descriptors that become the child's 0, 1 and 2 are 3 and up in us, so that no duplicate overwrites the source of
- * another, and close-on-exec.
+ * The descriptors that become the child's 0, 1 and 2 are 3 and up in our process, so that no duplicate overwrites the
+ * source of another. They are close-on-exec.
  */
 #include <sley/process.h>
 
@@ -34,23 +34,23 @@
 enum { IN, OUT, ERR };
 
 struct launch {
-	char **argv, **env; /* the latter null: ours */
+	char **argv, **env; /* env null: ours */
 	char *cwd;          /* or null */
 	int given[ENDS];    /* SLEY_STDIO_*, or a descriptor, which is held */
 	struct hold holds[ENDS];
 	bool group;
-	/* on the thread, and given */
-	int child[ENDS]; /* what becomes the child's; -1: its own */
+	/* The fields below are set by the thread. */
+	int child[ENDS]; /* source of the child's descriptor; -1: not redirected */
 	int ours[ENDS];  /* -1: none */
-	pid_t pid;       /* 0: none was started */
+	pid_t pid;       /* 0: no child was started */
 	int pidfd;
 	int error;
-	char strings[] __attribute__((aligned(16))); /* of all that; pointers among them */
+	char strings[] __attribute__((aligned(16))); /* argv, env and cwd point into it; also has the pointer arrays */
 };
 
 /* ---- copies ---- */
 
-/* The bytes that the list and its strings take; *count: how many there are. */
+/* Returns the bytes of the list and its strings; *count: the number of strings. */
 static size_t list_size(char *const *list, size_t *count)
 {
 	size_t size = sizeof(char *);
@@ -62,7 +62,7 @@ static size_t list_size(char *const *list, size_t *count)
 	return size;
 }
 
-/* Copies it to *place, which is moved on: pointers first. */
+/* Copies the list to *place, pointers first, and advances *place. */
 static char **list_copy(char *const *list, size_t count, char **place)
 {
 	char **copy = (char **)(void *)*place;
@@ -127,7 +127,7 @@ static int make_pipe(struct launch *launch, int i)
 	return reactor_own(launch->ours[i], FD_FILE | FD_PIPE);
 }
 
-/* Makes or finds what is to be the child's descriptor i. */
+/* Makes the source of the child's descriptor i. */
 static int make_end(struct launch *launch, int i)
 {
 	int given = launch->given[i];
@@ -135,7 +135,7 @@ static int make_end(struct launch *launch, int i)
 		return make_pipe(launch, i);
 	if (given == SLEY_STDIO_NULL)
 		launch->child[i] = descriptor_lift(open("/dev/null", O_RDWR | O_CLOEXEC));
-	else if (given > 0) /* a duplicate: ours is to be close-on-exec, whatever the given one is */
+	else if (given > 0) /* a duplicate, as ours has to be close-on-exec */
 		launch->child[i] = fcntl(given, F_DUPFD_CLOEXEC, ERR + 1);
 	else
 		return 0;
@@ -195,12 +195,12 @@ static void close_all(int fds[ENDS])
 	}
 }
 
-/* The child is not wanted: it is killed, which takes no time. Its own children live. */
+/* Kills an unwanted child, which takes no time. The child's own children live on. */
 static void kill_child(struct launch *launch)
 {
 	close_all(launch->ours);
 	if (launch->pid) {
-		kill(launch->pid, SIGKILL); /* nobody has waited for it, so the number is its own */
+		kill(launch->pid, SIGKILL); /* not reaped yet, so the number still belongs to the child */
 		while (waitpid(launch->pid, NULL, 0) < 0 && errno == EINTR)
 			;
 	}
@@ -210,10 +210,10 @@ static void kill_child(struct launch *launch)
 	launch->pidfd = -1;
 }
 
-/* Where the call is missing the child is known by its number alone: pidfd stays -1. */
+/* Opens a pidfd. If the call is missing, pidfd stays -1, and the child is known by its number. */
 static int open_pidfd(struct launch *launch)
 {
-	static unsigned missing; /* atomic: before Linux 5.3, or filtered */
+	static unsigned missing; /* atomic: the call is missing before Linux 5.3, or filtered */
 	if (load(&missing, relaxed))
 		return 0;
 	launch->pidfd = descriptor_lift((int)syscall(SYS_pidfd_open, launch->pid, 0));
@@ -258,7 +258,7 @@ static int check_stdio(const struct sley_process_options *options)
 		       : 0;
 }
 
-/* Those of the caller's that are given are not to be others by the time the thread comes to them. */
+/* Holds the given descriptors of the caller, so that their numbers are not reused before the thread duplicates them. */
 static int hold_given(struct launch *launch)
 {
 	int error = 0;
@@ -317,7 +317,7 @@ static bool is_closed(const struct sley_process *process)
 	return process->pidfd < 0 && !process->numbered;
 }
 
-/* By its number: for a child without a pidfd, or where waitid(2) does not know one (Linux 5.3) or is filtered. */
+/* Reaps by number: for a child without a pidfd, or if waitid(2) does not accept a pidfd (Linux 5.3) or is filtered. */
 static int reap_numbered(struct sley_process *process)
 {
 	pid_t pid = waitpid(process->pid, &process->status, WNOHANG);
@@ -327,7 +327,7 @@ static int reap_numbered(struct sley_process *process)
 	return process->ended;
 }
 
-/* Reaps it if it has ended: 1; 0: it has not; or an error. */
+/* Reaps the child if it has ended. Returns 1: reaped; 0: not ended; or an error. */
 static int reap(struct sley_process *process)
 {
 	siginfo_t info = { 0 };
@@ -345,7 +345,9 @@ static int reap(struct sley_process *process)
 	return 1;
 }
 
-/* A while, longer each time, as no event tells of a child without a pidfd. 0, or why the wait is over. */
+/*
+ * Pauses, longer each time, as no event tells of a child without a pidfd. Returns 0, or the error that ends the wait.
+ */
 static int pause_for(int64_t *pause, sley_time deadline, const void *pc)
 {
 	struct task *task = task_self();
@@ -383,7 +385,7 @@ int sley_process_wait(struct sley_process *process, int *status, sley_time deadl
 	return 0;
 }
 
-/* As long as it is our child and not reaped its number is no other's. */
+/* While the child is ours and not reaped, its number belongs to no other process. */
 static int signal_numbered(const struct sley_process *process, int signal)
 {
 	siginfo_t info;

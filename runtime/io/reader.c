@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /*
- * Buffered reading. The bytes [begin, end) of the buffer are there. What a call gives out as a pointer into the buffer
- * is behind `begin` already, and stays until the next call that needs room.
+ * Buffered reading. The bytes [begin, end) of the buffer are available. A pointer into the buffer that a call has
+ * returned lies before `begin`, and is valid until the next call that needs room.
  *
- * Nothing is taken before it can be given whole, so a call that failed can be made again.
+ * Bytes are taken only when a call can return all of its result. So a failed call can be repeated.
  */
 #include <errno.h>
 #include <limits.h>
@@ -49,7 +49,10 @@ size_t sley_reader_buffered(const struct sley_reader *reader)
 
 /* ---- filling ---- */
 
-/* Reads once more: how many bytes; 0: the end of the stream. There must be room, if need be at the front. */
+/*
+ * Reads once more. Returns the number of bytes; 0: the end of the stream. The buffer must not be full; if the free room
+ * is at its front, the bytes are moved there.
+ */
 static ssize_t fill(struct sley_reader *r, sley_time deadline, const void *pc)
 {
 	if (r->begin == r->end) {
@@ -65,7 +68,10 @@ static ssize_t fill(struct sley_reader *r, sley_time deadline, const void *pc)
 	return n;
 }
 
-/* Until n bytes, no more than the buffer has room for, are there, or the stream ends: how many are; or an error. */
+/*
+ * Reads until n bytes are available, or the stream ends. n is at most the size of the buffer. Returns the number of
+ * available bytes, or an error.
+ */
 static ssize_t fill_to(struct sley_reader *r, size_t n, sley_time deadline, const void *pc)
 {
 	while (r->end - r->begin < n) {
@@ -108,7 +114,7 @@ ssize_t sley_reader_read(struct sley_reader *r, void *bytes, size_t n, sley_time
 	return (ssize_t)reader_take(r, bytes, n);
 }
 
-/* More than the buffer has room for: what is there, and the rest past the buffer. */
+/* Reads more than the size of the buffer: the buffered bytes, then the rest directly. */
 static ssize_t read_much(struct sley_reader *r, void *bytes, size_t n, sley_time deadline, const void *pc)
 {
 	size_t done = reader_take(r, bytes, n);
@@ -134,7 +140,7 @@ ssize_t sley_reader_peek(struct sley_reader *r, const char **bytes, size_t n, sl
 		return -EFAULT;
 	if (n > r->size)
 		return -ENOBUFS;
-	if (r->begin > 0 && n > r->size - r->begin) { /* they are to be in one piece */
+	if (r->begin > 0 && n > r->size - r->begin) { /* the bytes have to be contiguous */
 		memmove(r->buffer, r->buffer + r->begin, r->end - r->begin);
 		r->end -= r->begin;
 		r->begin = 0;
@@ -169,10 +175,10 @@ ssize_t sley_reader_skip(struct sley_reader *r, size_t n, sley_time deadline)
 
 /* ---- up to a delimiter ---- */
 
-/* As sley_reader_until(), which says what it answers. */
+/* As sley_reader_until(). */
 static ssize_t until(struct sley_reader *r, char delimiter, char **bytes, sley_time deadline, const void *pc)
 {
-	size_t n, seen = 0; /* of the bytes from `begin` on: there is no delimiter in these */
+	size_t n, seen = 0; /* bytes from `begin` on that contain no delimiter */
 	for (;;) {
 		char *start = r->buffer + r->begin, *found = NULL;
 		n = r->end - r->begin;
@@ -219,7 +225,10 @@ int sley_reader_line(struct sley_reader *r, char **line, size_t *length, sley_ti
 		return (int)n;
 	if (text[n - 1] == '\n')
 		n -= n > 1 && text[n - 2] == '\r' ? 2 : 1;
-	/* where the "\n" was; without one the stream has ended, which took room for another byte to find out */
+	/*
+	 * In the place of the "\n". Without "\n" the stream has ended, and there is room: its end was read into free
+	 * space.
+	 */
 	text[n] = '\0';
 	*line = text;
 	if (length)

@@ -12,7 +12,7 @@
 #define ALIGN_LEAST ((size_t)16)
 #define ALIGN_MOST  ((size_t)4096)
 
-/* Direct I/O wants addresses aligned to the block size, of which its length is a multiple. */
+/* Direct I/O needs addresses aligned to the block size, and a length that is a multiple of it. */
 static size_t alignment_of(size_t n)
 {
 	size_t lowest = n & -n;
@@ -49,7 +49,7 @@ static void request_run(void *block)
 {
 	struct request *request = *(struct request **)block;
 	request->result = request->run(request);
-	raised_take(request->result); /* or it would be delivered once the thread runs something of the service's */
+	raised_take(request->result); /* else it would be delivered when the thread runs a function of the service */
 }
 
 static void request_dropped(void *block)
@@ -63,7 +63,7 @@ static void request_dropped(void *block)
 int request_make(struct request **request, const struct pool_wait *wait, sley_time deadline)
 {
 	const struct offload what = { request_run, request_dropped, *wait, POOL_BLOCKING, false };
-	(*request)->result = -ECANCELED; /* nothing to undo */
+	(*request)->result = -ECANCELED; /* then there is nothing to undo */
 	int error = offload_run(&what, request, sizeof(*request), deadline);
 	if (error)
 		*request = NULL;

@@ -3,13 +3,13 @@
 /*
  * System calls on files, made by a thread of the pool.
  *
- * A request has copies of all that the call reads (names, data) and room for all that it writes, off the stack: the task
- * that made it may be copied out, or have gone on, while the thread uses it. It belongs to the task until it is made,
- * to the pool meanwhile, and to the task again when that went well; else it is dropped: what the call gave is undone, and
- * the request freed.
+ * A request has copies of all input of the call (names, data) and room for all output, off the stack: the task may be
+ * copied out, or have continued, while the thread uses the request. It belongs to the task before the call and to the
+ * pool during the call. After success it belongs to the task again. Else it is dropped: the result of the call is
+ * undone, and the request is freed.
  *
- * A request for a descriptor holds it (reactor_hold_now()), so that the number is not another file's when the thread comes
- * to it.
+ * A request for a descriptor holds it (reactor_hold_now()), so that the number does not belong to another file when the
+ * thread uses it.
  */
 #ifndef IO_REQUEST_H
 #define IO_REQUEST_H
@@ -21,49 +21,50 @@
 #include "reactor/reactor.h"
 
 struct request {
-	ssize_t (*run)(struct request *); /* on the thread: the result, or a negative errno value */
-	void (*undo)(struct request *);   /* gives back what a dropped one got; or null */
+	ssize_t (*run)(struct request *); /* called on the thread; returns the result, or a negative errno value */
+	void (*undo)(struct request *);   /* undoes the result of a dropped request; may be null */
 	ssize_t result;
-	int fd; /* the call's; -1: none */
+	int fd; /* of the call; -1: none */
 	struct hold hold;
 	int flags;
 	mode_t mode;
 	off_t offset;
 	const char *path, *other; /* in data */
-	struct stat stat;         /* given */
-	void *made;               /* given: on the heap */
+	struct stat stat;         /* output */
+	void *made;               /* output on the heap */
 	char *data;
-	size_t n;    /* bytes there */
-	size_t size; /* as it was allocated */
+	size_t n;    /* bytes of data */
+	size_t size; /* allocated size */
 };
 
 /*
- * A request with n bytes of data, aligned as direct I/O of so many bytes wants it. 0; -ENOMEM; with a descriptor (not
- * -1) also -EBADF. request_free(): null is nothing.
+ * Makes a request with n bytes of data, aligned for direct I/O of n bytes. Returns 0; -ENOMEM; with a descriptor (not
+ * -1) also -EBADF. request_free() of null does nothing.
  */
 int request_new(struct request **result, ssize_t (*run)(struct request *), int fd, size_t n);
 void request_free(struct request *request);
 
 /*
- * Makes it, showing `wait`: 0: it has a result; or an error, and the request is gone, as *request, which is null then.
+ * Makes the call, and shows `wait` to tools. Returns 0: the request has a result; or an error: the request is gone, and
+ * *request is null.
  */
 int request_make(struct request **request, const struct pool_wait *wait, sley_time deadline);
 
-/* The same for one of which only the result is wanted: it, or the error; the request is gone. */
+/* Makes the call, and frees the request. Returns the result or the error. */
 ssize_t request_finish(struct request *request, const struct pool_wait *wait, sley_time deadline);
 
 /*
- * A request for a name, or two (`other` may be null), with `room` bytes at the end of its data. 0; -EFAULT: null;
- * -ENAMETOOLONG; -ENOMEM.
+ * Makes a request for one or two names (`other` may be null), with `room` bytes at the end of its data. Returns 0;
+ * -EFAULT: null; -ENAMETOOLONG; -ENOMEM.
  */
 int request_for_path(struct request **result, ssize_t (*run)(struct request *), const char *path, const char *other,
 		     size_t room);
 
-/* How a call shows while it waits: as an offloaded one, of the public function `call`. */
+/* The wait that a call shows to tools: an offloaded call of the public function `call`. */
 #define CALL_WAIT(call) \
 	((struct pool_wait){ SLEY_WAIT_OFFLOAD, (uint64_t)(uintptr_t)(call), __builtin_return_address(0) })
 
-/* file.c: sley_read() and sley_write() on what cannot be polled, at the file's position. The calling task's. */
+/* file.c: sley_read() and sley_write() of the calling task for a file that cannot be polled, at the file's position. */
 ssize_t file_transfer(int fd, enum direction direction, void *buffer, size_t n, sley_time deadline, const void *pc);
 
 #endif

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
-/* Signals as values, by signalfd. Which are blocked is what they were when the run began: see sley/signal.h. */
+/*
+ * Signals as values, by signalfd. The mask at the beginning of the run decides which signals count as blocked: see
+ * sley/signal.h.
+ */
 #include <errno.h>
 #include <sys/signalfd.h>
 
@@ -9,7 +12,7 @@
 #include "reactor/reactor.h"
 #include "run/worker.h"
 
-/* Whether the run can have them as values: 0 or an error. */
+/* Checks that the run can receive the set as values. Returns 0 or an error. */
 static int check_set(const sigset_t *set)
 {
 	bool empty = true, free = false;

@@ -9,10 +9,10 @@
 
 ssize_t sigpipe_writev(int fd, const struct iovec *vector, int count)
 {
-	static unsigned missing; /* atomic: the kernel, qemu or a filter does not know the flag or the call */
+	static unsigned missing; /* atomic: the kernel, qemu or a filter does not support the flag or the call */
 	if (!load(&missing, relaxed)) {
 		ssize_t n = sys_pwritev2(fd, vector, count, -1, RWF_NOSIGNAL);
-		if (n != -EOPNOTSUPP && (n >= 0 || !is_missing((int)-n))) /* pipes answer neither */
+		if (n != -EOPNOTSUPP && (n >= 0 || !is_missing((int)-n))) /* pipes return neither */
 			return n;
 		store(&missing, 1, relaxed);
 	}

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
-/* Writing to a pipe without SIGPIPE; where there is no flag for it, as base/raised.h says. */
+/* Writing to a pipe without SIGPIPE. If the kernel has no flag for it, base/raised.h does the work. */
 #ifndef IO_SIGPIPE_H
 #define IO_SIGPIPE_H
 

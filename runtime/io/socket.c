@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
-/* Sockets that sley makes: they are owned by the reactor from the start. */
+/* Sockets made by sley: the reactor owns them from the start. */
 #include "io/socket.h"
 
 #include <netinet/tcp.h>
@@ -42,7 +42,7 @@ int socket_new(int domain, int type, int protocol, unsigned more_flags)
 	if (fd < 0)
 		return -errno;
 	if (flags & FD_STREAM)
-		socket_set(fd, IPPROTO_TCP, TCP_NODELAY); /* a listener's is inherited by what it accepts */
+		socket_set(fd, IPPROTO_TCP, TCP_NODELAY); /* accepted sockets inherit it from their listener */
 	int error = reactor_own(fd, flags | more_flags);
 	return error ? socket_abandon(fd, error) : fd;
 }
@@ -53,7 +53,7 @@ int sley_socket(int domain, int type, int protocol)
 	if (error)
 		return error;
 	if (type & (SOCK_NONBLOCK | SOCK_CLOEXEC))
-		type &= ~(SOCK_NONBLOCK | SOCK_CLOEXEC); /* they are set anyway */
+		type &= ~(SOCK_NONBLOCK | SOCK_CLOEXEC); /* set by socket_new() */
 	int saved = errno;
 	int fd = socket_new(domain, type, protocol, 0);
 	errno = saved;
@@ -98,7 +98,7 @@ int socket_for(struct address *address, int (*make)(const struct address *addres
 	return make(address, with);
 }
 
-/* ":port" is for IPv4 too, whatever net.ipv6.bindv6only says. */
+/* Makes ":port" accept IPv4 too, whatever net.ipv6.bindv6only is. */
 static void take_both(int fd, const struct address *address)
 {
 	int off = 0;
@@ -160,7 +160,7 @@ int sley_packet_listen(const char *text)
 
 /* ---- accepting ---- */
 
-#define PAUSE_LEAST NS_PER_MS /* between attempts while there is a shortage */
+#define PAUSE_LEAST NS_PER_MS /* time between attempts during a shortage */
 #define PAUSE_MOST  (100 * NS_PER_MS)
 
 struct accept {
@@ -169,7 +169,10 @@ struct accept {
 	socklen_t *size;
 };
 
-/* What a new connection is. All but those of sley_listen() and TCP's are asked, which costs a system call. */
+/*
+ * Returns the reactor's flags of a new connection. Costs a system call, except for connections of sley_listen() and of
+ * TCP.
+ */
 static unsigned connection_flags(int fd, unsigned listener, sa_family_t family)
 {
 	int protocol = IPPROTO_TCP;
@@ -183,7 +186,10 @@ static unsigned connection_flags(int fd, unsigned listener, sa_family_t family)
 	return socket_flags(family, SOCK_STREAM, protocol);
 }
 
-/* Of a connection that failed while it was queued, as accept(2) hands on its error: the next. */
+/*
+ * Returns whether the error belongs to a connection that failed in the queue: accept(2) passes such an error on. Then
+ * the next connection is tried.
+ */
 static bool is_gone(int error)
 {
 	switch (error) {
@@ -203,13 +209,13 @@ static bool is_gone(int error)
 	}
 }
 
-/* A registered descriptor, or a negative errno value. */
+/* Returns a registered descriptor, or a negative errno value. */
 static ssize_t accept_now(struct operation *op, unsigned flags)
 {
 	struct accept *a = CONTAINER_OF(op, struct accept, op);
 	struct sockaddr_storage peer = { 0 };
 	socklen_t size = sizeof(peer);
-	if (!(flags & FD_OWNED) && operation_unready(op)) /* it may be a blocking one */
+	if (!(flags & FD_OWNED) && operation_unready(op)) /* it may be blocking */
 		return -EAGAIN;
 	int fd = (int)sys_accept4(op->fd, (struct sockaddr *)&peer, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
 	if (is_gone(fd))
@@ -231,7 +237,7 @@ static bool is_shortage(int error)
 	return error == -EMFILE || error == -ENFILE || error == -ENOBUFS || error == -ENOMEM;
 }
 
-/* Once in a run. */
+/* Reports the shortage once per run. */
 static void complain_of(int error)
 {
 	static unsigned told; /* atomic: the number of the run */
@@ -243,8 +249,9 @@ static void complain_of(int error)
 }
 
 /*
- * A shortage ends when others close what they have, which no event tells of. The connection stays queued, and the listener
- * ready: so a service that just calls again would burn its CPU, and one that takes it for the end would be gone.
+ * Retries during a shortage. It ends when other code closes descriptors or frees memory, and no event tells of that.
+ * The connection stays queued, and the listener ready. So a service that just repeats the call would burn its CPU, and
+ * a service that takes the error for the end would stop.
  */
 static int run_accept(struct accept *a)
 {

@@ -7,29 +7,29 @@
 #include <sley/socket.h>
 #include <stdbool.h>
 
-/* What a socket is to the reactor: FD_STREAM for TCP alone, see there. */
+/* Returns the reactor's flags of a socket: FD_STREAM only for TCP, see reactor.h. */
 unsigned socket_flags(int domain, int type, int protocol);
 
-/* A new socket, non-blocking and owned, without Nagle's delay if it is TCP's; or a negative errno value. */
+/* Makes a socket, non-blocking and owned, without Nagle's delay if it is TCP. Returns it, or a negative errno value. */
 int socket_new(int domain, int type, int protocol, unsigned more_flags);
 
 /*
- * make(address, with), and where the address is ":port" and that failed for want of IPv6, the same for IPv4. What it
- * answers: a descriptor or an error.
+ * Calls make(address, with). If the address is ":port", and the call failed for lack of IPv6, calls it again for IPv4.
+ * Returns a descriptor or an error.
  */
 struct address;
 int socket_for(struct address *address, int (*make)(const struct address *address, void *with), void *with);
 
-/* Sets an option that is on or off, and does nothing where it makes no sense. */
+/* Sets an on/off option to on. Ignores errors, for sockets without that option. */
 void socket_set(int fd, int level, int option);
 
-/* sley_connect() of the calling task, for the call at `pc`. */
+/* sley_connect() for the calling task and the call at `pc`. */
 int socket_connect(int fd, const struct sockaddr *address, socklen_t size, sley_time deadline, const void *pc);
 
-/* Whether it is a stream socket that was connected to the address `to`, and that is itself. */
+/* Returns whether a stream socket that was connected to the address `to` is connected to itself. */
 bool socket_is_own_peer(int fd, const struct sockaddr *to);
 
-/* Closes what could not be finished; returns the error. */
+/* Closes an unfinished socket and returns the error. */
 int socket_abandon(int fd, int error);
 
 #endif

@@ -3,12 +3,12 @@
 /*
  * Moving bytes between descriptors inside the kernel.
  *
- * Both calls block if the descriptor itself does not say otherwise. Owned ones are non-blocking; a foreign one is
- * asked, and one that may block is waited for before each attempt, which then moves no more than PIPE_BUF bytes, as
- * with all writes to what is not known (io.c).
+ * Both calls block if the descriptor itself is blocking. Owned descriptors are non-blocking. A foreign descriptor is
+ * checked. If it may block, the task waits for it before each attempt, and the attempt moves at most PIPE_BUF bytes, as
+ * all writes to such descriptors (io.c).
  *
- * splice() says EAGAIN without telling for which side. So both marks are cleared before the attempt, as before any,
- * and after EAGAIN poll(2) tells: the mark of a side that is ready comes back, the other side is waited for.
+ * splice() returns EAGAIN without saying for which side. So both marks are cleared before the attempt, as before any
+ * attempt. After EAGAIN poll(2) tells: if a side is ready, its mark is set again; the task waits for the other side.
  */
 #include <fcntl.h>
 #include <limits.h>
@@ -21,7 +21,7 @@
 #include "io/system.h"
 #include "run/worker.h"
 
-/* Whether a foreign descriptor may block a call; or a negative errno value. */
+/* Returns whether a foreign descriptor may block a call, or a negative errno value. */
 static int may_block(int fd)
 {
 	struct stat status;
@@ -34,11 +34,11 @@ static int may_block(int fd)
 /* ---- sendfile ---- */
 
 struct sendfile {
-	struct operation op; /* of the one it goes to */
+	struct operation op; /* of the target */
 	int in;
 	off_t *offset;
 	size_t n;
-	bool blocking; /* it may block */
+	bool blocking; /* the target may block */
 };
 
 static ssize_t sendfile_now(struct operation *op, unsigned flags)
@@ -65,7 +65,7 @@ static ssize_t run_sendfile(struct sendfile *s)
 	int blocking = reactor_flags(s->op.fd) & FD_OWNED ? 0 : may_block(s->op.fd);
 	s->blocking = blocking > 0;
 	ssize_t n = blocking < 0 ? blocking : operation_try(&s->op, sendfile_now);
-	if (n == -ENOTSUP && s->blocking) { /* epoll does not take it, so it does not block (/dev/null) */
+	if (n == -ENOTSUP && s->blocking) { /* epoll does not accept it, so it does not block (/dev/null) */
 		s->blocking = false;
 		n = operation_try(&s->op, sendfile_now);
 	}
@@ -91,14 +91,14 @@ ssize_t sley_sendfile(int out, int in, off_t *offset, size_t n, sley_time deadli
 
 struct side {
 	int fd;
-	bool blocking; /* a foreign one that may block */
-	bool ready;    /* it was seen ready since the last attempt */
+	bool blocking; /* a foreign descriptor that may block */
+	bool ready;    /* seen ready since the last attempt */
 	struct hold hold;
 	loff_t *offset;
 };
 
 struct splice {
-	struct side side[2]; /* by direction: bytes are read from the first and written to the second */
+	struct side side[2]; /* by direction: the source at READING, the target at WRITING */
 	size_t n;
 	unsigned flags;
 	sley_time deadline;
@@ -111,7 +111,7 @@ static bool side_worth_trying(struct splice *s, int d)
 	return side->blocking ? side->ready : reactor_begin_try(side->fd, (enum direction)d);
 }
 
-/* What poll(2) says: ready or not, by direction. */
+/* Gets the readiness of both sides from poll(2), by direction. */
 static void sides_look(const struct splice *s, bool ready[2])
 {
 	struct pollfd p[2] = { { .fd = s->side[READING].fd, .events = POLLIN },
@@ -127,13 +127,13 @@ static int side_wait(struct splice *s, int d)
 	reactor_let_go(other->fd, &other->hold);
 	int error = reactor_wait(side->fd, (enum direction)d, d == READING ? SLEY_WAIT_READ : SLEY_WAIT_WRITE,
 				 s->deadline, s->pc, &side->hold);
-	if (error == -ENOTSUP) { /* it does not block, then */
+	if (error == -ENOTSUP) { /* then it does not block */
 		side->blocking = false;
 		error = 0;
 	}
 	side->ready = error == 0;
 	if (side->ready && side->blocking) {
-		/* the event may be that of an earlier wait, and an attempt in vain blocks the thread */
+		/* The event may belong to an earlier wait, and a vain attempt would block the thread. */
 		bool ready[2];
 		sides_look(s, ready);
 		side->ready = ready[d];
@@ -141,7 +141,7 @@ static int side_wait(struct splice *s, int d)
 	return error == 0 && other->hold.waited ? reactor_hold_again(other->fd, &other->hold) : error;
 }
 
-/* Until both sides are worth an attempt; an error of a wait. */
+/* Waits until an attempt is worth it on both sides. Returns 0 or the error of a wait. */
 static int sides_wait(struct splice *s)
 {
 	int error = 0;
@@ -167,7 +167,7 @@ static ssize_t splice_now(struct splice *s)
 	return moved;
 }
 
-/* After EAGAIN: waits for the side that is to blame. */
+/* Called after EAGAIN: waits for the side that was not ready. */
 static int blamed_wait(struct splice *s)
 {
 	bool ready[2];
@@ -180,13 +180,13 @@ static int blamed_wait(struct splice *s)
 		if (!ready[d])
 			return side_wait(s, d);
 	}
-	/* both say that they are ready: no event is to be expected */
+	/* both sides are ready, so no event will come */
 	sley_time soon = sley_in(SLEY_MS(1));
 	int error = sley_sleep(MIN(soon, s->deadline));
 	return error == 0 && soon > s->deadline ? -ETIMEDOUT : error;
 }
 
-/* Whether an attempt is to be made although a wait ended with `error`: no attempt was made before it. */
+/* Returns whether an attempt has to be made after a wait that ended with `error`, as none was made before the wait. */
 static bool last_attempt(struct splice *s, int error)
 {
 	bool ready[2];
@@ -201,7 +201,7 @@ static bool last_attempt(struct splice *s, int error)
 	return true;
 }
 
-/* Without waiting. */
+/* Makes one attempt, without a wait. */
 static ssize_t splice_at_once(struct splice *s)
 {
 	bool ready[2];
@@ -227,7 +227,7 @@ static ssize_t splice_sides(struct splice *s)
 	}
 }
 
-/* Of a foreign descriptor: whether it may block. A pipe does not, as the call itself tells it. */
+/* Finds out whether a foreign side may block. A pipe does not: SPLICE_F_NONBLOCK of the call covers it. */
 static int side_init(struct side *side)
 {
 	if (reactor_flags(side->fd) & FD_OWNED)
@@ -252,7 +252,7 @@ static ssize_t run_splice(struct splice *s)
 	if (n == 0)
 		n = splice_sides(s);
 	for (int d = READING; d <= WRITING; d++) {
-		reactor_maybe_more(s->side[d].fd, (enum direction)d); /* for all that is known */
+		reactor_maybe_more(s->side[d].fd, (enum direction)d); /* the state of the descriptor is unknown now */
 		reactor_let_go(s->side[d].fd, &s->side[d].hold);
 	}
 	worker_spend(s->pc);

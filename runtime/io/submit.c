@@ -1,16 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /*
- * Functions that plain threads have run as tasks. The submission, with its copy of the block, is the thread's and the
- * task's; the last that leaves it frees it. It is in a list, from which the end of the run takes what abandoned tasks
- * will never leave.
+ * Functions that run as tasks for plain threads. The thread and the task hold the submission, with its copy of the
+ * block. The last holder frees it. All submissions are in a list: at the end of the run it gives those of abandoned
+ * tasks.
  *
- *   thread                                     task
- *   spawn; lock; ENDED? : wait; unlock         lock; GIVEN_UP? leave : RUNNING; unlock
- *   lock; ENDED?   take the result             fn(block)
- *         RUNNING? cancel the task; give up    lock; ENDED; wake the thread; leave; unlock
- *         QUEUED?  give up: fn never runs
- *         leave; unlock
+ * \ thread task \ spawn; lock; ENDED? : wait; unlock lock; GIVEN_UP? leave : RUNNING; unlock \ lock; ENDED? take the
+ * result fn(block) \ RUNNING? cancel the task; give up lock; ENDED; wake the thread; leave; unlock \ QUEUED? give up:
+ * fn never runs \ leave; unlock
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -28,8 +25,8 @@ enum submission_stage { QUEUED, RUNNING, ENDED, GIVEN_UP };
 
 struct submission {
 	struct list_link link;       /* protected by the list's lock */
-	struct lock lock;            /* protects the rest but for the constants */
-	struct sley_waiters waiters; /* the thread */
+	struct lock lock;            /* protects the fields below that are not constant */
+	struct sley_waiters waiters; /* the waiting thread */
 	enum submission_stage stage;
 	unsigned holders;
 	void (*fn)(void *);
@@ -65,7 +62,7 @@ static void submission_free(struct submission *s)
 	free(s);
 }
 
-/* The lock is held, and dropped. */
+/* Ends one hold. The lock is held, and dropped. */
 static void submission_leave(struct submission *s)
 {
 	bool last = --s->holders == 0;
@@ -74,7 +71,7 @@ static void submission_leave(struct submission *s)
 		submission_free(s);
 }
 
-/* The task. */
+/* The function of the task. */
 static void submission_run(void *arg)
 {
 	struct submission *s = arg;
@@ -93,7 +90,7 @@ static void submission_run(void *arg)
 		task_ready(thread);
 }
 
-/* With the lock held, but not while it waits. 0: fn has ended; or what ended the wait. */
+/* Called with the lock held, and drops it during the wait. Returns 0: fn has ended; or the error of the wait. */
 static int submission_wait(struct submission *s, struct task *thread, sley_time deadline)
 {
 	if (s->stage == ENDED)
@@ -117,7 +114,7 @@ static int submit(struct thread *thread, struct sley_site *site, struct submissi
 		submission_free(s);
 		return error;
 	}
-	sley_task task = (sley_task)fresh->id; /* once it is ready it may end, and the entry be another's */
+	sley_task task = (sley_task)fresh->id; /* read before spawn_start(): a ready task may end */
 	fresh->flags |= thread_host ? TASK_NESTED : 0;
 	spawn_start(fresh);
 	lock_take(&s->lock);
@@ -129,7 +126,7 @@ static int submit(struct thread *thread, struct sley_site *site, struct submissi
 		s->stage = GIVEN_UP;
 	submission_leave(s);
 	if (running)
-		sley_cancel(task); /* or it has ended meanwhile */
+		sley_cancel(task); /* no effect if it has ended in the meantime */
 	return error;
 }
 

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /*
- * The system calls that operations make, answering negative errno values.
+ * The system calls of operations, with negative errno values as results.
  *
- * Not libc's recv(), send() and so on: in a process with threads these turn cancellation on and off around the call,
- * four locked instructions a request, and a thread cancelled there would take a task's stack with it. The sanitizers
- * need them: they look at the buffers, and take what one task sends for ordered before what another receives.
+ * They do not use libc's recv(), send() and so on: in a process with threads these turn cancellation on and off around
+ * the call, which costs four locked instructions per request, and a thread cancelled there would unwind a task's stack.
+ * Only sanitizer builds use them: the sanitizers check the buffers, and learn from these functions that a send by one
+ * task happens before its receive by another.
  */
 #ifndef IO_SYSTEM_H
 #define IO_SYSTEM_H
@@ -46,13 +47,16 @@ static inline ssize_t negative_errno(ssize_t n)
 #define sys_accept4(fd, address, size, flags) negative_errno(syscall(SYS_accept4, fd, address, size, flags))
 #endif
 
-/* The sanitizers do not look at these two, and libc's make EOPNOTSUPP of ENOSYS. */
+/* The sanitizers do not check these two calls. libc's versions turn ENOSYS into EOPNOTSUPP. */
 #define sys_preadv2(fd, vector, count, offset, flags) \
 	negative_errno(syscall(SYS_preadv2, fd, vector, (long)(count), (long)(offset), 0L, flags))
 #define sys_pwritev2(fd, vector, count, offset, flags) \
 	negative_errno(syscall(SYS_pwritev2, fd, vector, (long)(count), (long)(offset), 0L, flags))
 
-/* Never libc's: ThreadSanitizer takes that for the birth of the descriptor, which it is not if it gives up a connection */
+/*
+ * Never libc's: ThreadSanitizer treats that as the creation of the descriptor, which is wrong when it ends a
+ * connection.
+ */
 #define sys_connect(fd, address, size) negative_errno(syscall(SYS_connect, fd, address, size))
 
 #endif

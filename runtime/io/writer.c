@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
-/* Buffered writing. The bytes [begin, end) of the buffer are still to be written. */
+/* Buffered writing. The bytes [begin, end) of the buffer are not written yet. */
 #include <errno.h>
 #include <limits.h>
 #include <stdarg.h>
@@ -45,9 +45,9 @@ size_t sley_writer_buffered(const struct sley_writer *writer)
 	return writer ? writer->end - writer->begin : 0;
 }
 
-/* ---- what all is made of ---- */
+/* ---- common parts ---- */
 
-/* Makes room for n bytes at the end if there is enough in all. */
+/* Makes room for n bytes at the end, if the buffer has enough free room in total. Returns whether it has. */
 static bool make_room(struct sley_writer *w, size_t n)
 {
 	size_t used = w->end - w->begin;
@@ -61,7 +61,7 @@ static bool make_room(struct sley_writer *w, size_t n)
 	return true;
 }
 
-/* Writes some of what is buffered and of the n bytes behind it: how many of those. */
+/* Writes some of the buffered bytes and of the n bytes after them. Returns how many of the n bytes were written. */
 static ssize_t write_some(struct sley_writer *w, const char *bytes, size_t n, sley_time deadline, const void *pc)
 {
 	size_t used = w->end - w->begin;
@@ -120,7 +120,10 @@ int sley_writer_flush(struct sley_writer *w, sley_time deadline)
 	return w ? flush(w, deadline, CALLER) : -EFAULT;
 }
 
-/* Formats to where there is room: the length, which may be more than fits. Apart, for the parked stack's sake. */
+/*
+ * Formats into the free room. Returns the length, which may be more than fits. A separate function, so that its frame
+ * is not part of a parked stack.
+ */
 NOINLINE static int format_text(struct sley_writer *w, const char *format, va_list arguments)
 {
 	va_list again;

@@ -1,20 +1,20 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /*
- * Sending without a copy (MSG_ZEROCOPY): the kernel reads the caller's pages until the peer has acknowledged them,
- * and says so in the socket's error queue. Each sending system call is one of a range of numbers there; as they are
- * only waited for all together, it is enough to count them.
+ * Sending without a copy (MSG_ZEROCOPY): the kernel reads the caller's pages until the peer has acknowledged them, and
+ * reports this in the socket's error queue. Each sending system call has a number; the reports have ranges of numbers.
+ * As a task only waits for all of them together, it is enough to count them.
  *
- * The error queue raises EPOLLERR, which the reactor takes for the writer's (FD_ZEROCOPY). Who waits for the release
- * waits in the direction of writing, so a second writer is -EBUSY as ever. An edge may have come before the last
- * send, which cleared the mark of its event: so the queue is always looked at before a wait.
+ * The error queue raises EPOLLERR, which the reactor treats as an event for the writer (FD_ZEROCOPY). A task that waits
+ * for the release waits in the direction of writing, so a second writer gets -EBUSY as usual. The event of a report may
+ * have come before the last send, which cleared its mark. So the queue is always read before a wait.
  */
 #include <fcntl.h>
 #include <limits.h>
 #include <netinet/in.h>
 #include <time.h>
 
-#include <linux/errqueue.h> /* after time.h, which it needs */
+#include <linux/errqueue.h> /* needs time.h before it */
 
 #include "io/operation.h"
 #include "io/system.h"
@@ -26,7 +26,7 @@
 #define SO_ZEROCOPY 60
 #endif
 #ifndef ENOTSUPP
-#define ENOTSUPP 524 /* what the kernel answers for SO_ZEROCOPY where there is none */
+#define ENOTSUPP 524 /* the kernel's error for SO_ZEROCOPY on a socket without it */
 #endif
 
 /* ---- notifications ---- */
@@ -39,12 +39,12 @@ static void note_release(struct unreleased *u, const struct cmsghdr *c)
 	if (!ip || error->ee_origin != SO_EE_ORIGIN_ZEROCOPY)
 		return;
 	uint32_t n = error->ee_data - error->ee_info + 1;
-	fetch_add(&u->released, n, relaxed); /* the kernel has ordered its last read before */
+	fetch_add(&u->released, n, relaxed); /* relaxed: the kernel has ordered its last read before the report */
 	if (error->ee_code & SO_EE_CODE_ZEROCOPY_COPIED)
 		fetch_add(&u->copied, n, relaxed);
 }
 
-/* Takes all notifications that are there. Apart, as it needs some stack. */
+/* Takes all reports in the queue. A separate function, as it needs some stack. */
 NOINLINE static void take_notifications(int fd)
 {
 	struct unreleased *u = reactor_unreleased(fd);
@@ -86,7 +86,10 @@ static ssize_t zerocopy_send(struct operation *op, unsigned flags)
 		fetch_add(&reactor_unreleased(op->fd)->sent, 1, relaxed);
 	if (n != -ENOBUFS)
 		return n;
-	/* no memory for more notifications: those that are there give some back; else one is on its way */
+	/*
+	 * The kernel has no memory for more reports. To take reports gives some back; without any in the queue, one
+	 * will come.
+	 */
 	take_notifications(op->fd);
 	if (!all_released(op->fd))
 		return -EAGAIN;
@@ -110,7 +113,7 @@ static ssize_t send_all(struct zerocopy *z, size_t n)
 	return (ssize_t)n;
 }
 
-/* 0; -EINVAL: a foreign descriptor; -EOPNOTSUPP: a socket that cannot. */
+/* Returns 0; -EINVAL: a foreign descriptor; -EOPNOTSUPP: a socket without support. */
 static int enable(int fd)
 {
 	int on = 1;
@@ -160,7 +163,7 @@ ssize_t sley_send_zerocopy(int fd, const void *bytes, size_t n, sley_time deadli
 
 static ssize_t released_now(struct operation *op, unsigned flags)
 {
-	if (!(flags & FD_ZEROCOPY)) /* nothing was sent so */
+	if (!(flags & FD_ZEROCOPY)) /* nothing was sent without a copy */
 		return fcntl(op->fd, F_GETFD) < 0 ? -errno : 0;
 	take_notifications(op->fd);
 	if (!all_released(op->fd))
@@ -176,9 +179,9 @@ int sley_zerocopy_wait(int fd, sley_time deadline)
 	if (fd < 0)
 		return -EBADF;
 	int saved = errno;
-	reactor_maybe_more(fd, WRITING); /* see above */
+	reactor_maybe_more(fd, WRITING); /* the queue is read before any wait: see the top of the file */
 	ssize_t result = operation_try(&z.op, released_now);
-	reactor_maybe_more(fd, WRITING); /* and of the socket's room nothing is known now */
+	reactor_maybe_more(fd, WRITING); /* the room of the socket is unknown now */
 	operation_end(&z.op, saved);
 	return (int)result;
 }

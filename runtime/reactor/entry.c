@@ -19,8 +19,8 @@ struct entries entries;
 static struct {
 	struct arena arena;
 	uint32_t capacity;
-	struct lock grow; /* protects the growth of the table; held over system calls, as the other threads that want it
-		       * wait for the same growth */
+	struct lock grow; /* one thread at a time grows the table, over system calls: others that want the lock wait
+			   * for the same */
 } entry_table;
 
 int entries_open(void)

@@ -19,8 +19,7 @@ struct entry {
 	uint8_t hung;     /* atomic: an end of stream, an error or urgent data was seen */
 	uint8_t added;    /* epoll knows it, or knew it */
 	uint8_t closing;  /* closed; the last call that holds it is to call close(2) */
-	uint64_t life;    /* atomic: generation << 32 | number of calls that hold it; the generation is written under
-			   * lock */
+	uint64_t life;    /* atomic: generation << 32 | calls that hold it; the generation is written under lock */
 	struct task *waiter[2]; /* atomic: the watchdog reads it without the lock first */
 	int64_t since;          /* approximate begin of the older wait: the time of the last poll */
 	struct unreleased unreleased;
@@ -52,8 +51,7 @@ static inline struct entry *entry_find(int fd)
 static inline bool entry_begin_try(struct entry *entry, unsigned flags, int direction)
 {
 	if (load(&entry->ready[direction], relaxed)) {
-		exchange(&entry->ready[direction], 0, seq_cst); /* cleared before the try: see the protocol in
-								 * reactor.h */
+		exchange(&entry->ready[direction], 0, seq_cst); /* cleared before the try: see the protocol */
 		return true;
 	}
 	return load(&entry->hung, relaxed) || !(flags & FD_STREAM);

@@ -106,8 +106,7 @@ int reactor_hold_again(int fd, struct hold *hold)
 unsigned reactor_flags(int fd)
 {
 	struct entry *entry = entry_find(fd);
-	return entry ? load(&entry->flags, relaxed) : 0; /* the caller owns the descriptor, so the flags do not
-							  * change during the call */
+	return entry ? load(&entry->flags, relaxed) : 0; /* constant: the caller owns the descriptor */
 }
 
 void reactor_set_plain(int fd)
