@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Copyright (c) 2026 the sley authors
 #
-# Runs test programs, several at once, and keeps their results. The caller sets `out` (a directory for logs), `results` (a
-# file) and `limit` (seconds for a program), and has job control on (`set -m`), so that each program gets a process group
-# of its own. `running` has those that run. How long each took is in the file `times` beside the results.
+# Runs test programs, several at once, and keeps their results. The caller sets `out` (a directory for logs), `results`
+# (a file) and `limit` (seconds for a program), and has job control on (`set -m`), so that each program gets a process
+# group of its own. `running` has those that run. How long each took is in the file `times` beside the results.
 
 # By process group: part, name, start in microseconds, and whether skips are failures; separated by tabs.
 declare -A running=()

@@ -204,4 +204,5 @@ child_goes_on() {
 }
 
 ${CC:-gcc} -D_GNU_SOURCE -I. -o "$planted" tests/check/planted.c tests/test.c -lcmocka || exit 1
-run_suite good times lanes single attributed interrupted alone_ones failing skipping requires crashing requiring exiting hanging status group_fails silent child_goes_on
+run_suite good times lanes single attributed interrupted alone_ones failing skipping requires crashing requiring exiting \
+	hanging status group_fails silent child_goes_on
