@@ -56,7 +56,7 @@ static ssize_t last_try(struct operation *op, attempt *attempt, ssize_t error)
 	if ((error != -ETIMEDOUT && error != -ECANCELED) || reactor_hold_again(op->fd, &op->hold) != 0)
 		return error;
 	struct entry *entry = entry_find(op->fd);
-	unsigned flags = load(&entry->flags, relaxed);
+	unsigned flags = entry_flags(entry);
 	if (!(flags & FD_OWNED))
 		op->ready = is_ready(op->fd, (enum direction)op->direction);
 	ssize_t n = operation_attempt(op, entry, flags, attempt);
@@ -67,8 +67,8 @@ static ssize_t last_try(struct operation *op, attempt *attempt, ssize_t error)
 static inline ssize_t try_once(struct operation *op, attempt *attempt)
 {
 	struct entry *entry = entry_find(op->fd);
-	unsigned flags = entry ? load(&entry->flags, relaxed) : 0; /* constant: the caller owns the descriptor */
-	op->skipped = flags & FD_OWNED && !entry_begin_try(entry, flags, op->direction) && !op->at_once;
+	unsigned flags = entry_flags(entry);
+	op->skipped = !entry_begin_try(entry, flags, op->direction) && !op->at_once;
 	if (op->skipped)
 		return -EAGAIN;
 	ssize_t n = operation_attempt(op, entry, flags, attempt);

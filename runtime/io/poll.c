@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <poll.h>
 
-#include "reactor/reactor.h"
+#include "reactor/entry.h"
 #include "run/worker.h"
 
 /* Returns the events that hold now, by poll(2) without a wait. */
@@ -35,8 +35,10 @@ int sley_poll(int fd, int events, sley_time deadline)
 		 * The marks are cleared before the check, as before any try. The check does not consume the events, so
 		 * the marks are set again.
 		 */
-		bool marked[2] = { reading && reactor_begin_try(fd, READING),
-				   writing && reactor_begin_try(fd, WRITING) };
+		struct entry *entry = entry_find(fd);
+		unsigned flags = entry_flags(entry);
+		bool marked[2] = { reading && entry_begin_try(entry, flags, READING),
+				   writing && entry_begin_try(entry, flags, WRITING) };
 		result = poll_descriptor(fd, events);
 		for (int d = READING; result != 0 && d <= WRITING; d++) {
 			if (marked[d])

@@ -19,6 +19,7 @@
 #include "base/raised.h"
 #include "io/operation.h"
 #include "io/system.h"
+#include "reactor/entry.h"
 #include "run/worker.h"
 
 /* Returns whether a foreign descriptor may block a call, or a negative errno value. */
@@ -108,7 +109,8 @@ struct splice {
 static bool side_worth_trying(struct splice *s, int d)
 {
 	struct side *side = &s->side[d];
-	return side->blocking ? side->ready : reactor_begin_try(side->fd, (enum direction)d);
+	struct entry *entry = entry_find(side->fd);
+	return side->blocking ? side->ready : entry_begin_try(entry, entry_flags(entry), d);
 }
 
 /* Gets the readiness of both sides from poll(2), by direction. */

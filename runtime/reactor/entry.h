@@ -45,11 +45,22 @@ static inline struct entry *entry_find(int fd)
 	return fd >= 0 && (uint32_t)fd < entries_high() ? &entries.first[fd] : NULL;
 }
 
+/* Returns FD_*; 0: the descriptor is foreign, and its entry may be null. Constant for the owner of the descriptor. */
+static inline unsigned entry_flags(const struct entry *entry)
+{
+	return entry ? load(&entry->flags, relaxed) : 0;
+}
+
 /* ---- the marks of an owned descriptor: the edge protocol of reactor.h ---- */
 
-/* Returns whether a try of the system call is worth it. If so, clears the mark. */
+/*
+ * Returns whether a try of the system call is worth it. If so, clears the mark, and the caller must try now. `flags` are
+ * entry_flags(). Always true for a foreign descriptor, whose entry may be null.
+ */
 static inline bool entry_begin_try(struct entry *entry, unsigned flags, int direction)
 {
+	if (!(flags & FD_OWNED))
+		return true;
 	if (load(&entry->ready[direction], relaxed)) {
 		exchange(&entry->ready[direction], 0, seq_cst); /* cleared before the try: see the protocol */
 		return true;

@@ -105,8 +105,7 @@ int reactor_hold_again(int fd, struct hold *hold)
 
 unsigned reactor_flags(int fd)
 {
-	struct entry *entry = entry_find(fd);
-	return entry ? load(&entry->flags, relaxed) : 0; /* constant: the caller owns the descriptor */
+	return entry_flags(entry_find(fd));
 }
 
 void reactor_set_plain(int fd)

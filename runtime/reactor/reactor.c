@@ -179,13 +179,6 @@ void reactor_interrupt(void)
 
 /* ---- waiting ---- */
 
-bool reactor_begin_try(int fd, enum direction direction)
-{
-	struct entry *entry = entry_find(fd);
-	unsigned flags = entry ? load(&entry->flags, relaxed) : 0;
-	return !(flags & FD_OWNED) || entry_begin_try(entry, flags, direction);
-}
-
 void reactor_maybe_more(int fd, enum direction direction)
 {
 	struct entry *entry = entry_find(fd);

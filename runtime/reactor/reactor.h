@@ -128,12 +128,6 @@ void reactor_set_zerocopy(int fd);
 /* Returns the counters of an owned descriptor. */
 struct unreleased *reactor_unreleased(int fd);
 
-/*
- * Returns whether a try is worth it. If so, clears the mark, and the caller must try now. Always true for a foreign
- * descriptor.
- */
-bool reactor_begin_try(int fd, enum direction direction);
-
 /* Called after a try that transferred as much as possible: there may be more. */
 void reactor_maybe_more(int fd, enum direction direction);
 
