@@ -10,8 +10,8 @@ struct scheduler scheduler;
 struct sched_hooks sched_hooks;
 
 /*
- * initial-exec: one instruction to find it; the library is small enough for the static TLS reserve when it is
- * dlopened
+ * initial-exec model: one instruction finds the variable. The library is small enough for the static TLS reserve if it
+ * is loaded by dlopen().
  */
 __thread struct worker *this_worker;
 
@@ -44,7 +44,7 @@ NOINLINE uint32_t random_here(void)
 
 int scheduler_error(void)
 {
-	if (likely(load(&scheduler.running, acquire))) /* pairs with runtime.c: the structures are whole */
+	if (likely(load(&scheduler.running, acquire))) /* pairs with runtime.c: the structures are complete */
 		return 0;
 	return load(&scheduler.forked, relaxed) ? -ECHILD : -ENOTCONN;
 }
@@ -55,9 +55,10 @@ int outside_error(void)
 }
 
 /*
- * Reading the clock for every change of state would cost an echo server 1 % while somebody looks. A pass of the
- * scheduler takes less than a microsecond, so its stamps share one reading: that of the task that just began to wait,
- * or the first after a sleep. In a task time passes, and it is read anew.
+ * Reading the clock for every change of state would cost an echo server 1 % while a tool watches. A pass of the
+ * scheduler takes less than a microsecond, so all stamps of a pass share one reading: the reading of the task that just
+ * began to wait, or the first one after a sleep. Time passes while a task runs, so a task's stamp reads the clock
+ * again.
  */
 NOINLINE int64_t worker_stamp(void)
 {
@@ -80,6 +81,6 @@ void count_here(enum sley_counter counter, uint64_t n)
 	struct worker *worker = worker_self();
 	if (worker)
 		bump(&worker->counters[counter], n);
-	else if (!load(&scheduler.forked, relaxed)) /* there the region is not mapped */
+	else if (!load(&scheduler.forked, relaxed)) /* the region is not mapped in a forked child */
 		fetch_add(&region_counters(0)[counter], n, relaxed);
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /*
- * A look visits a part of the slots, so that all are seen every few seconds; so a deep call that comes back all the
- * time pays for its pages no more often than that. It is made only while a worker sleeps: then there is a processor to
- * do it on, and the slot of a task that wants to run is not held by a thread that waits for one.
+ * A look of the watchdog visits a part of the slots, so that all are seen every few seconds. So a deep call that comes
+ * back often pays for its pages only once per such period. A look happens only while a worker sleeps. Then a processor
+ * is free for it, and no task that wants to run finds its slot held by a watchdog that waits for a processor.
  */
 #include "run/depth.h"
 
@@ -13,21 +13,22 @@
 #include "run/queue.h"
 #include "run/report.h"
 
-#define ROUNDS       16u /* looks to see all slots: 4 s, so that deep shared stacks are small again 5 s after a burst */
+/* looks that see all slots: 4 s, so that deep shared stacks are small again 5 s after a burst */
+#define ROUNDS       16u
 #define SLOTS_LEAST  128u
-#define PRIVATE_MOST 32u /* private slots in a look */
+#define PRIVATE_MOST 32u /* private slots per look, at most */
 
 int64_t depth_interval = 250 * NS_PER_MS;
 
 static struct {         /* owned by the watchdog */
-	int64_t looked; /* when it did last */
+	int64_t looked; /* time of the last look */
 	unsigned cursor;
 	uint64_t quiet; /* dispatches plus 1 when the round began, if all workers slept then; else 0 */
 } depth;
 
 /* ---- figures ---- */
 
-/* A maximum in the region, which several may raise at once: it is only read back to be raised. */
+/* Raises a maximum in the region. Several threads may do so at once; the word is read only to raise it. */
 static void raise16(uint16_t *word, size_t value)
 {
 	uint16_t wanted = (uint16_t)MIN(value, UINT16_MAX), known = load(word, relaxed);
@@ -39,12 +40,15 @@ static void raise_task(struct sley_region_task *record, unsigned pages)
 {
 	uint32_t word = load(&record->parent_deepest, relaxed);
 	pages = MIN(pages, UINT8_MAX);
-	/* one writer at a time: the task, or who holds its slot while it is parked */
+	/* one writer at a time: the task, or the holder of its slot while the task is parked */
 	if (SLEY_TASK_DEEPEST(word) < pages)
 		store(&record->parent_deepest, SLEY_TASK_PARENT(word) | pages << SLEY_TASK_INDEX_BITS, relaxed);
 }
 
-/* What is on the slot cannot be saved: where its live bytes begin is not known, or they are not all on it. */
+/*
+ * Ends the process: the task's bytes cannot be saved, because its live bytes begin at an unknown address, or are not
+ * all on the slot.
+ */
 NOINLINE static void end_astray(const struct task *task)
 {
 	const struct slot *slot = task->tenant.slot;
@@ -77,7 +81,9 @@ void depth_changed(struct task *task, size_t live)
 	raise16(&region.sites[task->site].deepest, pages);
 }
 
-/* The tenants that have been on the slot since the last look, if it is clear whose, were `pages` deep. */
+/*
+ * Records that the tenants on the slot since the last look were `pages` deep, if it is clear which tenants these were.
+ */
 static void depth_put_down(const struct slot *slot, unsigned pages, enum slot_since since)
 {
 	uint64_t owner = load(&slot->owner, relaxed);
@@ -104,7 +110,10 @@ void depth_trim(struct slot *slot)
 		queue_granted_outside(task_of(granted));
 }
 
-/* In strict mode parked stacks cannot be told from those that were left; and there the pages of these are gone anyway. */
+/*
+ * Skipped in strict mode: there parked stacks cannot be told from stacks whose tenants have ended, and the pages of the
+ * latter are gone already.
+ */
 static void look_at_range(void)
 {
 	unsigned made = stack_strict ? 0 : slots_made();
@@ -133,7 +142,7 @@ void depth_open(int64_t now)
 	depth.quiet = 0;
 }
 
-/* Whether nothing has run since the last round began, in which everything was seen. */
+/* Whether nothing has run since the last round began. That round saw all slots. */
 static bool is_quiet(void)
 {
 	uint64_t quiet = 1, before = depth.quiet;

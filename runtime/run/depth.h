@@ -1,22 +1,22 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /*
- * How deep stacks are: the live bytes that a task parks with, and the deepest that it or any task of its site has been,
- * as far as that is known. Known is what it parked with, each time; and in idle time, how far down its stack's pages have
- * been touched, as the watchdog looks when it gives them back.
+ * The depth of stacks: the live bytes with which a task parks, and the known maximum of the task and of all tasks of
+ * its site. Two sources are known: the depth at each park, and, in idle time, the lowest page of the stack that was
+ * touched. The watchdog finds the latter when it gives pages back.
  */
 #ifndef RUN_DEPTH_H
 #define RUN_DEPTH_H
 
 #include "task/task.h"
 
-/* The task parked with another number of live bytes than the last time, or with more than can be recorded. */
+/* Called when a task parks with another number of live bytes than the last time, or with more than can be recorded. */
 void depth_changed(struct task *task, size_t live);
 
 /*
- * The task parks with so many live bytes. If its stack pointer is not in its slot, the number is more than the slot has:
- * it waits on a stack that the service switched to, or a frame has jumped over the guard. On a copying stack that ends
- * the process, after a line; with a private one it is the service's business what lies where.
+ * Called when the task parks with `live` live bytes. If its stack pointer is outside of its slot, `live` is more than
+ * the slot's size: the task waits on a stack to which the service switched, or a frame has jumped over the guard. On a
+ * copying stack this prints a line and ends the process. On a private stack the service may do so.
  */
 static inline void depth_parked(struct task *task, size_t live)
 {
@@ -24,16 +24,16 @@ static inline void depth_parked(struct task *task, size_t live)
 		depth_changed(task, live);
 }
 
-/* Finds out how deep one stack was and gives back its dead pages. Its slot is held by the caller, and dropped. */
+/* Measures the depth of one stack and gives back its dead pages. The caller holds the slot; this drops it. */
 void depth_trim(struct slot *slot);
 
-/* Before a run, which begins now. */
+/* Called before a run, which begins now. */
 void depth_open(int64_t now);
 
-/* By the watchdog, at `now`: looks at some stacks, if there is a processor to spare, and gives back dead pages. */
+/* Called by the watchdog, at `now`: looks at some stacks, if a processor is free, and gives back dead pages. */
 void depth_look(int64_t now);
 
-/* How often the watchdog does; for tests. Nanoseconds; atomic. */
+/* The interval of the watchdog's looks, for tests. Nanoseconds; atomic. */
 extern int64_t depth_interval;
 
 #endif

@@ -1,20 +1,21 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /*
- * A worker's deque: a bounded ring, FIFO for its owner; thieves take half of it from the same end.
+ * A worker's deque: a bounded ring, FIFO for its owner. Thieves take half of it from the same end.
  *
  *        head                    tail
  *         v                        v
- *   . . . t t t t t t t t t t t t . . .      positions only grow; the place of i is i % DEQUE_SIZE
+ *   . . . t t t t t t t t t t t t . . .      positions only grow; position i is place i % DEQUE_SIZE
  *
  *              push   pop   steal        may run together with
  *   push        -      -     yes         (the owner does one thing at a time)
  *   pop         -      -     yes
  *   steal      yes    yes    yes
  *
- * The owner alone writes tail (release: publishes the place; pairs with steal's acquire). Pop and steal advance head by
- * compare-and-swap (release: the reads of the places are over; pairs with push's acquire of head before it reuses
- * them). A thief reads places before its swap; if they were reused meanwhile, head has moved and the swap fails.
+ * Only the owner writes tail (release: publishes the place; pairs with steal's acquire). Pop and steal advance head by
+ * compare-and-swap (release: the reads of the places are over; pairs with push's acquire of head before it reuses the
+ * places). A thief reads places before its swap. If the places were reused meanwhile, head has moved and the swap
+ * fails.
  *
  * After the run queue of Go's runtime (proc.go: runqput, runqget, runqgrab).
  */
@@ -27,7 +28,7 @@
 #include "base/compiler.h"
 
 #define DEQUE_SIZE \
-	1024u /* 8 KiB: 1,000 tasks that yield stay out of the global queue, which costs a lock and cold links */
+	1024u /* 8 KiB: 1,000 yielding tasks stay out of the global queue, which costs a lock and cold links */
 
 struct task;
 
@@ -37,10 +38,11 @@ struct deque {
 	struct task *ring[DEQUE_SIZE]; /* atomic places */
 };
 
-/* Any thread; exact for the owner if nobody steals. */
+/* Any thread. Exact for the owner if no thread steals. */
 static inline unsigned deque_length(struct deque *deque)
 {
-	unsigned head = load(&deque->head, acquire); /* before tail, or it could pass it */
+	/* read before tail: otherwise head could pass the tail that was read */
+	unsigned head = load(&deque->head, acquire);
 	return load(&deque->tail, relaxed) - head;
 }
 
@@ -68,13 +70,13 @@ static inline struct task *deque_pop(struct deque *deque)
 	}
 }
 
-/* Owner. The task `ahead` places behind the next one, or what was there once: only a hint. */
+/* Owner. The task `ahead` places behind the next one, or an earlier value of that place: only a hint. */
 static inline struct task *deque_peek(struct deque *deque, unsigned ahead)
 {
 	return load(&deque->ring[(load(&deque->head, relaxed) + ahead) % DEQUE_SIZE], relaxed);
 }
 
-/* Takes half (rounded up) into `loot`, oldest first; how many. Any thread. loot has DEQUE_SIZE / 2 places. */
+/* Takes half (rounded up) into `loot`, oldest first; returns the number. Any thread. loot has DEQUE_SIZE / 2 places. */
 static inline unsigned deque_steal(struct deque *deque, struct task **loot)
 {
 	unsigned head = load(&deque->head, acquire);
@@ -83,7 +85,8 @@ static inline unsigned deque_steal(struct deque *deque, struct task **loot)
 		n -= n / 2;
 		if (n == 0)
 			return 0;
-		if (n > DEQUE_SIZE / 2) { /* head and tail were read too far apart */
+		/* head and tail do not belong together: head advanced between the two loads */
+		if (n > DEQUE_SIZE / 2) {
 			head = load(&deque->head, acquire);
 			continue;
 		}

@@ -19,16 +19,16 @@ struct chunk {
 };
 
 /*
- * Chunks from first to last are full but for the ends: `begin` are taken from the first, `end` are in the last. So n
- * tasks need n / CHUNK + 2 of them.
+ * All chunks from first to last are full, except for the ends: `begin` tasks were taken from the first chunk, and `end`
+ * are in the last one. So n tasks need n / CHUNK + 2 chunks.
  */
 static struct {
-	struct lock lock; /* protects what follows, up to `made` */
+	struct lock lock; /* protects the fields up to `made` */
 	unsigned begin, end;
 	struct chunk *first, *last;
 	struct chunk *free;
 	uint32_t made; /* chunks of the arena that were ever used */
-	/* protected by the table's growth lock; what it has grown to is seen by whoever has got a task */
+	/* protected by the table's growth lock. A thread that has got a task sees the growth for it */
 	struct arena arena CACHE_ALIGNED;
 } queue;
 
@@ -64,7 +64,7 @@ size_t global_shrink(uint32_t tasks)
 		return 0;
 	lock_take(&queue.lock);
 	bool empty = global_length == 0;
-	if (empty) { /* begin anew, at the front */
+	if (empty) { /* start again at the front of the arena */
 		queue.first = queue.last = queue.free = NULL;
 		queue.begin = queue.end = queue.made = 0;
 	}
@@ -96,13 +96,13 @@ void global_put(struct task *const *tasks, unsigned n)
 		if (!queue.last || queue.end == CHUNK)
 			add_chunk();
 		queue.last->tasks[queue.end++] =
-			(uint32_t)(tasks[i] - table); /* not task_index(), which would touch it */
+			(uint32_t)(tasks[i] - table); /* not task_index(), which would touch the task's entry */
 	}
 	store(&global_length, global_length + n, relaxed);
 	lock_drop(&queue.lock);
 }
 
-/* The first chunk is used up. The last one is kept: a queue that is short stays in one page. */
+/* Frees the first chunk, which is used up. The last chunk is kept: a short queue stays in one page. */
 static void drop_chunk(void)
 {
 	struct chunk *chunk = queue.first;

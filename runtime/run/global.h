@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /*
- * The global queue: what overflows from a worker's deque, and what threads that are no workers make ready. FIFO.
+ * The global queue: tasks that overflow from a worker's deque, and tasks that other threads than workers make ready.
+ * FIFO.
  *
- * It keeps the numbers of tasks in chunks of a page. It does not link the tasks: walking such a list misses the cache
- * at every step, with the lock held, and half of a run in which tasks spawn tasks went there.
+ * It keeps the numbers of tasks in chunks of a page, and does not link the tasks. Walking a linked list misses the
+ * cache at every step, with the lock held; this took half of a run in which tasks spawn tasks.
  */
 #ifndef RUN_GLOBAL_H
 #define RUN_GLOBAL_H
@@ -17,20 +18,23 @@ struct task;
 
 extern HIDDEN unsigned global_length; /* atomic; written with the queue's lock held */
 
-/* For up to `max` tasks. 0 or -ENOMEM. */
+/* Opens the queue for up to `max` tasks. 0 or -ENOMEM. */
 int global_open(uint32_t max);
 void global_close(void);
 
-/* Room for `tasks` tasks, so that global_put() cannot fail: 0 or -ENOMEM. With the table's lock held. */
+/* Makes room for `tasks` tasks, so that global_put() cannot fail: 0 or -ENOMEM. With the table's growth lock held. */
 int global_reserve(uint32_t tasks);
 
-/* With the same lock held, when no more than `tasks` can be alive before it is dropped: the bytes that were given back. */
+/*
+ * Gives back memory beyond `tasks` tasks; returns the bytes. With the same lock held, and only if no more than `tasks`
+ * tasks can be alive before it is dropped.
+ */
 size_t global_shrink(uint32_t tasks);
 
-/* Any thread. The tasks are ready, in no queue, and there is room for them. */
+/* Appends the tasks. They are ready and in no queue, and there is room for them. Any thread. */
 void global_put(struct task *const *tasks, unsigned n);
 
-/* Takes the oldest: a fair share for one of `workers`, but at most `most`. How many. */
+/* Takes the oldest tasks: a fair share for one of `workers`, but at most `most`. Returns the number. */
 unsigned global_take(struct task **tasks, unsigned workers, unsigned most);
 
 #endif

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /*
- * The note is the thread's, of what was locked since its task came to run: a task that waits with an empty one, as it
- * should, takes nothing along. One that does not is told, and what it holds is forgotten.
+ * The note belongs to the thread. It lists the locks taken since the thread's task was resumed. A task should wait with
+ * an empty note, and then takes no lock along. A task that waits with locks on the note is reported, and the note is
+ * cleared.
  */
 #include "run/libc_locks.h"
 
@@ -20,7 +21,7 @@
 #include "run/report.h"
 #include "run/worker.h"
 
-#define MOST 8 /* locks that are noted; more are too many to be a mistake with one */
+#define MOST 8 /* noted locks; with more, the cause is no single mistake */
 
 #define STATIC "guard of a C++ static"
 
@@ -41,7 +42,7 @@ NOINLINE static void note_take(const void *lock, const void *pc, const char *kin
 		note.locks[note.count++] = (struct held){ lock, pc, kind };
 }
 
-/* One that was locked before, or elsewhere, is not on the note. */
+/* A lock that was locked before the note began, or by another thread, is not on the note. */
 NOINLINE static void note_drop(const void *lock)
 {
 	unsigned i = note.count;
@@ -75,7 +76,7 @@ void libc_locks_check(struct task *task, bool ends)
 
 /* ---- the functions of libc ---- */
 
-/* The next definition of the function, libc's. Its address is looked up once. */
+/* The next definition of the function, which is libc's. Its address is looked up once. */
 #define LIBC(name) \
 	static __typeof__(name) *libc; \
 	__typeof__(name) *next = load(&libc, relaxed); \
@@ -86,7 +87,7 @@ void libc_locks_check(struct task *task, bool ends)
 
 #define INTERPOSED __attribute__((visibility("default"), noinline))
 
-/* A robust mutex whose owner died is locked, too. */
+/* EOWNERDEAD: a robust mutex whose owner died is locked, too. */
 #define LOCK(kind, name, success, lock, params, args) \
 	INTERPOSED int name params \
 	{ \
@@ -140,18 +141,19 @@ MTX(mtx_trylock, (mtx_t * mutex), (mutex))
 MTX(mtx_timedlock, (mtx_t *restrict mutex, const struct timespec *restrict time), (mutex, time))
 UNLOCK(mtx_unlock, mtx_t *)
 
-/* ---- those of the C++ library ---- */
+/* ---- the functions of the C++ library ---- */
 
 /*
- * Around the initialiser of a static variable of a function, as the C++ ABI has it (Itanium, 3.3.3): 1: the caller is to
- * run it; 0: it has been run. A C++ library that is linked statically cannot be found behind these: then they are all
- * that there is, and keep to the ABI, by which the first byte is set when the variable is initialised.
+ * Called around the initialiser of a static variable of a function, as the C++ ABI defines (Itanium, 3.3.3). Result 1:
+ * the caller runs the initialiser; 0: it has been run. A statically linked C++ library cannot be found behind these
+ * functions. Then they do the work themselves and follow the ABI: the first byte is set when the variable is
+ * initialised.
  */
 int __cxa_guard_acquire(uint64_t *guard);
 void __cxa_guard_release(uint64_t *guard);
 void __cxa_guard_abort(uint64_t *guard);
 
-/* Waits for another thread's initialiser, or becomes the one that runs it. */
+/* Waits for another thread's initialiser, or returns 1 to run it on this thread. */
 static int acquire_ours(unsigned char *bytes)
 {
 	unsigned char idle = 0;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
-/* The notes are in lists by the task's id, as a task may go on on any thread. */
+/* The notes are in lists by the task's id, not by thread: a task may resume on any thread. */
 #include "run/owned.h"
 
 #ifdef SLEY_DEBUG
@@ -26,7 +26,7 @@ static struct {
 	struct owned *list;
 } lists[LISTS];
 
-/* Takes the latest note of the owner out, of this lock or (null) of any: that, or null. */
+/* Removes the owner's latest note of this lock, or (null) of any lock; returns it, or null. */
 static struct owned *owned_take_out(uint64_t owner, const void *lock)
 {
 	unsigned at = (unsigned)(owner * 0x9e3779b97f4a7c15u >> 56) % LISTS;
@@ -48,7 +48,7 @@ void owned_take(const struct task *task, const void *lock, const char *kind, con
 	struct owned *owned = malloc(sizeof(*owned));
 	errno = saved;
 	if (!owned)
-		return; /* it is not noted */
+		return; /* the lock stays unnoted */
 	*owned = (struct owned){ .owner = task->id, .lock = lock, .pc = pc, .kind = kind };
 	lock_take(&lists[at].lock);
 	owned->next = lists[at].list;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /*
- * Mutexes and rwlocks of sley that tasks own: in the debug library alone. A task that ends with one leaves it locked for
- * ever, as nobody else can unlock it. So the debug library notes who locked what, and where, and a task that ends with
- * something on the note is told on stderr, once per spawn site.
+ * Mutexes and rwlocks of sley that tasks own: only in the debug library. A task that ends with such a lock leaves it
+ * locked for ever, because no other task can unlock it. So the debug library notes the owner and the place of each lock
+ * operation. A task that ends with a lock on its note is reported on stderr, once per spawn site.
  */
 #ifndef RUN_OWNED_H
 #define RUN_OWNED_H
@@ -12,13 +12,13 @@
 
 #ifdef SLEY_DEBUG
 
-/* The task has locked `lock`, which is a `kind`, in the call at `pc`. */
+/* Called when the task has locked `lock`, which is a `kind`, in the call at `pc`. */
 void owned_take(const struct task *task, const void *lock, const char *kind, const void *pc);
 
-/* It is about to unlock it: before it does, as the next owner notes it then. */
+/* Called before the task unlocks `lock`: afterwards the next owner may note it. */
 void owned_drop(const struct task *task, const void *lock);
 
-/* It ends. */
+/* Called when the task ends. */
 void owned_check(const struct task *task);
 
 #else

@@ -13,9 +13,11 @@ void wait_begin(struct task *task, enum sley_wait_kind kind, uint64_t object, co
 {
 	if (likely(!(task->flags & TASK_THREAD)))
 		task_to_waiting(task, kind, object, pc);
-	task->wait.next = &task->wait; /* not linked */
-	/* claimant to none, number + 1, flags as they are: others may set CANCEL meanwhile. Release: a claimant sees the
-	 * state above; pairs with the acquire of the claims */
+	task->wait.next = &task->wait; /* the node is not linked */
+	/*
+	 * claimant to none, number + 1; the flags stay, because another thread may set CANCEL meanwhile. Release: a
+	 * claimant sees the state above; pairs with the acquire of the claims
+	 */
 	uint64_t who = load(&task->claim, relaxed) & CLAIM_WHO;
 	fetch_add(&task->claim, ((uint64_t)1 << CLAIM_BITS) - who, release);
 }
@@ -36,7 +38,7 @@ int wait_error(enum claim who)
 	}
 }
 
-/* The task ends its own wait before it has parked. False: another was faster, and makes the task ready. */
+/* The task claims its own wait before it has parked. False: another claimant was faster, and makes the task ready. */
 static bool claim_own(struct task *task, enum claim who)
 {
 	if (!wait_claim(task, who))
@@ -53,8 +55,8 @@ void wait_abort(struct task *task)
 }
 
 /*
- * Arms the timer: true; or the deadline has passed and the wait is over: false. Apart, as its frame is not live bytes
- * then.
+ * Arms the timer and returns true; false: the deadline has passed and the wait is over. NOINLINE, so that its frame
+ * does not add to the live bytes of the park.
  */
 NOINLINE static bool arm(struct task *task, sley_time deadline)
 {
@@ -62,7 +64,8 @@ NOINLINE static bool arm(struct task *task, sley_time deadline)
 		relative_check(task, deadline, (const void *)(uintptr_t)load(&task_record(task)->wait_pc, relaxed));
 		return false;
 	}
-	timer_arm(task, MAX(deadline, 0)); /* of the past if another was faster: no difference to it overflows */
+	/* may be in the past if another claimant was faster; not negative, so that differences do not overflow */
+	timer_arm(task, MAX(deadline, 0));
 	return true;
 }
 
@@ -85,8 +88,9 @@ int wait_between(sley_time deadline, const void *pc)
 }
 
 /*
- * The task ended its wait before it parked. A loop of such calls must not keep the others out. It may yield here with its
- * node linked: the wait is claimed, so who pops the node loses, and the caller unlinks it as after any lost wait.
+ * Called when the task ended its wait before it parked. A loop of such calls must not keep other tasks from running.
+ * The task may yield here with its node linked: the wait is claimed, so a waker that pops the node fails to claim it,
+ * and the caller unlinks the node as after any lost wait.
  */
 static enum claim unparked(const struct task *task, enum claim who)
 {
@@ -114,7 +118,7 @@ enum claim wait_park(struct task *task, sley_time deadline)
 
 /* ---- calls that plain threads may make too ---- */
 
-/* Apart from the calls, as a thread's record is no part of a task's live bytes. */
+/* In a function that is not inlined into park_call(), so that a thread's record does not add to a task's live bytes. */
 int park_thread(park_fn *call, void *object, int64_t n, sley_time deadline)
 {
 	struct thread thread;

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /*
- * The waiting side of the protocol of task/wait.h, for tasks and for the plain threads that wait as tasks do.
+ * The waiting side of the protocol of task/wait.h, for tasks and for plain threads that wait as tasks do.
  *
- * A call that threads may make too is a park_fn, made by park_call(): the function waits for `task` and does not ask what
- * that is. In it, an object with one list of waiters waits by park_in(); or begins the wait itself, notes what it has to,
- * and calls park().
+ * A call that threads may make too is a park_fn and is made by park_call(). The function waits for `task`, and does not
+ * ask whether that is a task or a thread. In it, an object with one list of waiters waits by park_in(). An object that
+ * has to note more about the wait calls wait_begin(), makes its notes, and calls park().
  */
 #ifndef RUN_PARK_H
 #define RUN_PARK_H
@@ -19,34 +19,40 @@
 void wait_begin(struct task *task, enum sley_wait_kind kind, uint64_t object, const void *pc);
 
 /*
- * The task finds that it need not wait after all, and is linked nowhere. Without locks: if it is being cancelled at
- * this moment, the canceller makes it ready, and it parks until that has happened.
+ * Ends a begun wait without parking. The task is linked nowhere, and holds no locks. If a canceller has claimed the
+ * wait, it makes the task ready, and the task parks until then.
  */
 void wait_abort(struct task *task);
 
 /*
- * Parks the calling task until its wait is claimed, by `deadline` and the one that it inherited at the latest: who won.
+ * Parks the calling task until its wait is claimed, at the latest at the earlier of `deadline` and its inherited
+ * deadline. Returns the claimant.
  */
 enum claim wait_park(struct task *task, sley_time deadline);
 
-/* What a call answers whose wait ended by other than an event: -ETIMEDOUT, -ECANCELED, -EPIPE (closed), -ENOTCONN. */
+/*
+ * The result of a call by the claimant of its wait: 0 for an event, else -ETIMEDOUT, -ECANCELED, -EPIPE (closed) or
+ * -ENOTCONN.
+ */
 int wait_error(enum claim who);
 
 /*
- * Between two parts of a call that did not have to wait for the one: as if it had waited for the next. Or a call whose
- * parts are always ready would see neither its deadline nor a cancellation, and keep the others out. 0; -ECANCELED;
+ * Called between two parts of a call, if the part before did not wait: acts as if it had waited. Otherwise a call whose
+ * parts are always ready would miss its deadline and a cancellation, and keep other tasks from running. 0; -ECANCELED;
  * -ETIMEDOUT. Any thread.
  */
 int wait_between(sley_time deadline, const void *pc);
 
-/* The deadline in force: the call's, or the one that the task inherited, unless it has them masked. */
+/*
+ * The deadline in force: the earlier of the call's and the task's inherited one, which is ignored while it is masked.
+ */
 sley_time wait_deadline(struct task *task, sley_time deadline);
 
 /* ---- in the list of an object ---- */
 
 /*
- * Parks the task, whose wait has begun, in the list. The object's lock is held, and dropped; held again if other than
- * an event ended the wait, with the task out of the list.
+ * Parks the task, whose wait has begun, in the list. The object's lock is held, and is dropped. If the wait was not
+ * ended by an event, the lock is held again on return, and the task is out of the list.
  */
 static inline enum claim park(struct task *task, struct lock *lock, struct sley_waiters *waiters, sley_time deadline)
 {
@@ -61,8 +67,8 @@ static inline enum claim park(struct task *task, struct lock *lock, struct sley_
 }
 
 /*
- * A whole wait in the list, for objects that have nothing to note about it. The object's lock is held, and dropped. 0, or
- * what ended the wait.
+ * A whole wait in the list, for objects that have nothing else to note about it. The object's lock is held, and is
+ * dropped. Returns wait_error().
  */
 static inline int park_in(struct sley_waiters *waiters, struct task *task, struct lock *lock, enum sley_wait_kind kind,
 			  uint64_t object, sley_time deadline, const void *pc)
@@ -74,7 +80,10 @@ static inline int park_in(struct sley_waiters *waiters, struct task *task, struc
 	return wait_error(who);
 }
 
-/* After the object's lock was dropped: one task goes on at once, as after any hand-over; several come in their order. */
+/*
+ * Readies the woken tasks, after the object's lock was dropped. A single task runs next, as after any hand-over;
+ * several run in their order.
+ */
 static inline void ready_woken(struct task_list *woken)
 {
 	if (woken->first && woken->first == woken->last)
@@ -85,19 +94,22 @@ static inline void ready_woken(struct task_list *woken)
 
 /* ---- calls that plain threads may make too ---- */
 
-/* A call that may wait, for a task or what a plain thread has in its place. */
+/* A call that may wait, for a task or a plain thread's substitute for a task. */
 typedef int park_fn(struct task *task, void *object, int64_t n, sley_time deadline, const void *pc);
 
-/* Makes it for the calling thread, which is no task. An error of thread_enter(), or what it answers. */
+/*
+ * Makes the call for the calling thread, which runs no task. Returns the error of thread_enter(), or the result of the
+ * call.
+ */
 int park_thread(park_fn *call, void *object, int64_t n, sley_time deadline);
 
 /*
- * The id by which objects know their owner, for whoever calls: a task's, or a thread's, whose visit begins: the caller
- * departs. 0, and the error, for others.
+ * The id of the caller, by which objects know their owner: a task's id or a thread's. For a plain thread this begins a
+ * visit, and the caller calls thread_depart(). 0 and *error if the caller is neither.
  */
 uint64_t park_caller(int *error);
 
-/* Makes it for whoever calls. */
+/* Makes the call for the calling task or plain thread. */
 static inline int park_call(park_fn *call, void *object, int64_t n, sley_time deadline, const void *pc)
 {
 	struct task *task = task_self();

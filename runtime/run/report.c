@@ -23,7 +23,7 @@ const char *task_text(char text[TASK_TEXT], uint64_t id, uint32_t site)
 	uint64_t name[2] = { 0 };
 	uint32_t index = (uint32_t)(id & SLEY_TASK_INDEX_MASK) - 1;
 	if (index < region.max_tasks &&
-	    load(&region.tasks[index].id, relaxed) == id) { /* else it is another's by now */
+	    load(&region.tasks[index].id, relaxed) == id) { /* otherwise the record belongs to another task now */
 		const uint64_t *words = (const uint64_t *)(const void *)region.tasks[index].name;
 		name[0] = load(&words[0], relaxed);
 		name[1] = load(&words[1], relaxed);
@@ -37,7 +37,8 @@ int report_shared(const void *p, const char *call, const char *what, const char 
 {
 	struct task *task = task_self();
 	uint32_t site = task ? task->site : 0;
-	if (load(&scheduler.forked, relaxed)) /* a copy of the stack is the child's alone; nor is the region there */
+	/* in a forked child the stack is the child's own copy, and the region is not mapped */
+	if (load(&scheduler.forked, relaxed))
 		return -ECHILD;
 	count_here(SLEY_COUNTER_faults, 1);
 	if (!report_first_time(told_refused, site))
@@ -49,8 +50,8 @@ int report_shared(const void *p, const char *call, const char *what, const char 
 }
 
 /*
- * Live: from this frame up. What lies below is no longer anything, and stale frame pointers into it are everywhere in
- * buffers that were not filled.
+ * Live bytes begin at this frame. The bytes below are dead, and unfilled buffers often hold stale frame pointers into
+ * them.
  */
 void report_block(const void *block, size_t n, const char *call, const char *what)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /*
- * The checks of addresses that a call is given. What several tasks use must not lie on a copying stack: -EFAULT. What
- * travels by value had better not hold addresses of the sender's: said in strict mode.
+ * Checks of addresses in the arguments of calls. An object that several tasks use must not lie on a copying stack:
+ * -EFAULT. A block that is passed by value should not hold addresses of the sender's stack: reported in strict mode.
  */
 #ifndef RUN_REPORT_H
 #define RUN_REPORT_H
@@ -18,14 +18,14 @@
  */
 int report_shared(const void *p, const char *call, const char *what, const char *remedy);
 
-/* "task 7 name, spawned at file.c:12 as function" in `text`, which is returned. Signal-safe. */
+/* Writes "task 7 name, spawned at file.c:12 as function" to `text`, and returns it. Signal-safe. */
 #define TASK_TEXT 256
 const char *task_text(char text[TASK_TEXT], uint64_t id, uint32_t site);
 
-/* One bit per spawn site that has been told. Atomic. */
+/* One bit per spawn site that has been reported. Atomic. */
 typedef uint64_t told_sites[SLEY_REGION_SITES / 64];
 
-/* Whether this is the first time for the site: messages come once for each. */
+/* Whether this is the first report for the site: each message is printed once per site. */
 bool report_first_time(told_sites told, uint32_t site);
 
 #define SHARED_REMEDY "put it on the heap, into a static, or onto a private stack"
@@ -36,16 +36,16 @@ static inline int check_shared(const void *object, const char *call, const char 
 	return likely(!stack_is_copying(object)) ? 0 : report_shared(object, call, what, SHARED_REMEDY);
 }
 
-/* The same for what must be there: -EINVAL for null. */
+/* Like check_shared(), and -EINVAL for null. */
 static inline int check_object(const void *object, const char *call, const char *what)
 {
 	return likely(object != NULL) ? check_shared(object, call, what) : -EINVAL;
 }
 
-/* Reports the first word of the block that is the address of something live on the calling task's copying stack. */
+/* Reports the first word of the block that is the address of a live byte on the calling task's copying stack. */
 void report_block(const void *block, size_t n, const char *call, const char *what);
 
-/* In strict mode: searches a block that `call` is about to copy for others. It is copied all the same. */
+/* In strict mode: searches a block that `call` is about to copy for another task. The block is copied in any case. */
 static inline void check_block(const void *block, size_t n, const char *call, const char *what)
 {
 	if (unlikely(stack_strict))

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /*
- * Starved tasks are kept by stack, each list a FIFO. What happens at a stack lets one task run: the image that was freed
- * has room for one resident, a stack that was left empty takes one without an image. So an event tries two tasks: the
- * first of its own stack, and the first of another one, in turn, which the image may serve. Trying all of them made a
+ * Starved tasks are kept in lists by stack, each a FIFO. An event at a stack lets one task run: a freed image has room
+ * for one resident, and an empty stack takes one task without an image. So an event tries two tasks: the first one of
+ * its own stack, and the first one of another stack, in turn, which the freed image may serve. Trying all tasks made a
  * service with many starved tasks quadratic.
  *
- * None is forgotten. One that could run at once, and was not tried, is reached by its stack's next event: that of the
- * task which was tried instead, when that has run: it could allocate an image, frees its own, or ends. And where there
- * is no event, as memory came from outside, the watchdog tries the first of each stack at every look; who fails goes to
- * the end.
+ * No task is forgotten. Suppose a task could run at once and was not tried. The next event of its stack reaches it:
+ * that event comes from the task that was tried instead, which allocates an image, frees its own, or ends. If memory
+ * became free outside of the runtime, there is no event. So at every look the watchdog tries the first task of each
+ * stack; a task that fails goes to the end of its list.
  */
 #include "run/starved.h"
 
@@ -17,14 +17,14 @@
 #include "run/queue.h"
 #include "run/state.h"
 
-#define LISTS 128u /* as many as there are shared stacks, at most: see stack/slots.c */
+#define LISTS 128u /* the maximal number of shared stacks: see stack/slots.c */
 
 unsigned starved_count;
 
 static struct {
-	struct lock lock; /* protects the rest, and the writing of the count; a queue's in the order of locks */
+	struct lock lock; /* protects the rest, and writes of starved_count; has the lock order of a queue */
 	struct task_list lists[LISTS];
-	unsigned turn; /* the list that is the next to be looked at */
+	unsigned turn; /* the list that is tried next */
 } starved;
 
 static unsigned list_of(const struct slot *slot)
@@ -44,7 +44,7 @@ void starved_add(struct worker *worker, struct task *task)
 	lock_drop(&starved.lock);
 }
 
-/* Moves the first of a list to `tasks`: true; or there is none. With the lock held. */
+/* Moves the first task of a list to `tasks`; false: the list is empty. With the lock held. */
 static bool starved_take(unsigned list, struct task_list *tasks)
 {
 	struct task *task = task_list_take(&starved.lists[list]);

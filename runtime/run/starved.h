@@ -1,20 +1,20 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
-/* Tasks for which there was no memory to run, or no stack. They hold nothing. */
+/* Tasks that could not run for lack of memory or a stack. They hold nothing. */
 #ifndef RUN_STARVED_H
 #define RUN_STARVED_H
 
 #include "run/worker.h"
 
-/* How many there are. */
+/* The number of starved tasks. */
 extern unsigned starved_count; /* atomic */
 
-/* The task becomes one of them. */
+/* Adds the task to the starved tasks. */
 void starved_add(struct worker *worker, struct task *task);
 
 /*
- * One of them may be able to run now: an image was freed or could be allocated, or a task has ended. `slot`, which may
- * be gone, is where.
+ * Called when a starved task may be able to run: an image was freed or could be allocated, or a task has ended. `slot`
+ * is the place of that event, and may be gone.
  */
 void starved_retry_at(const struct slot *slot);
 static inline void starved_retry(const struct slot *slot)
@@ -23,10 +23,10 @@ static inline void starved_retry(const struct slot *slot)
 		starved_retry_at(slot);
 }
 
-/* By the watchdog, for what nobody told: one of each stack. */
+/* Called by the watchdog, for memory that became free without an event: tries the first task of each list. */
 void starved_look(void);
 
-/* After a run. */
+/* Called after a run. */
 void starved_close(void);
 
 #endif
