@@ -73,7 +73,7 @@ SLEY_API int sley_mutex_trylock(struct sley_mutex *);
  */
 SLEY_API int sley_mutex_unlock(struct sley_mutex *);
 
-/* ---- condition: waiting for a change of what a mutex protects ---- */
+/* ---- condition: a wait for a change of state that a mutex protects ---- */
 
 struct sley_cond { /* fields are private */
 	unsigned lock;

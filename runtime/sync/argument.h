@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
-/* The argument of a function that is to run later: n bytes by value, kept with what is to call it, or a pointer. */
+/* The argument of a function that runs later: n bytes by value, stored with the call, or a pointer. */
 #ifndef SYNC_ARGUMENT_H
 #define SYNC_ARGUMENT_H
 
@@ -11,13 +11,13 @@
 
 #include "run/report.h"
 
-/* The bytes to keep it in. */
+/* Returns the number of bytes to store. */
 static inline size_t argument_size(size_t n)
 {
 	return n == SLEY_BY_POINTER ? 0 : n;
 }
 
-/* 0; -EINVAL: no function, or no bytes; -EFAULT: a pointer into a copying stack. */
+/* Returns 0; -EINVAL: no function, or no bytes; -EFAULT: a pointer into a copying stack. */
 static inline int argument_check(const void *fn, const void *arg, size_t n, const char *call)
 {
 	if (!fn || (!arg && n > 0 && n != SLEY_BY_POINTER))
@@ -27,7 +27,7 @@ static inline int argument_check(const void *fn, const void *arg, size_t n, cons
 	return 0;
 }
 
-/* Keeps it in `block`: what the function gets. */
+/* Stores the argument in `block`. Returns the pointer for the function. */
 static inline void *argument_keep(void *block, const void *arg, size_t n, const char *call)
 {
 	if (n == SLEY_BY_POINTER)

@@ -8,21 +8,21 @@
 #include "sync/argument.h"
 #include "sync/future.h"
 
-/* What the task is to do, in a block of its own: the future may outlive it by far. */
+/* The call of the task, in a block of its own, as the future may outlive the task by far. */
 struct async_job {
-	struct sley_future *future; /* whose producer it is */
+	struct sley_future *future; /* the task is its producer */
 	int (*fn)(void *arg, void *result);
 	void *arg;
 	size_t size; /* of this block */
 	char block[] __attribute__((aligned(16)));
 };
 
-/* Apart, as its frame is no live bytes of fn then. */
+/* A separate function, so that its frame is not part of fn's live bytes. */
 NOINLINE static void job_end(struct async_job *job, int error)
 {
 	struct todo todo = { 0 };
 	struct sley_future *future = job->future;
-	cleanup_finish(); /* before anybody is told */
+	cleanup_finish(); /* before the future is complete */
 	block_free(job, job->size);
 	future_end(future, future_result(error), &todo);
 	future_release(future, FUTURE_PRODUCER);
@@ -51,7 +51,7 @@ static struct async_job *async_job_new(struct sley_future *future, int (*fn)(voi
 	return job;
 }
 
-/* The future's task, not yet started. Null: *error. */
+/* Makes the future's task, not yet started. Returns null and *error on failure. */
 static struct task *task_new(struct sley_site *site, struct sley_future *future, int (*fn)(void *, void *),
 			     const void *arg, size_t n, int *error)
 {
@@ -122,7 +122,7 @@ int sley_future_timeout_at(struct sley_site *site, struct sley_future **future, 
 	future_hold(source);
 	error = future_async(site, future, wait_until, &timeout, sizeof(timeout), source->size, true);
 	if (error)
-		future_release(source, FUTURE_HANDLE); /* the caller has one: it is not the last */
+		future_release(source, FUTURE_HANDLE); /* not the last handle: the caller has one */
 	thread_depart();
 	return error;
 }

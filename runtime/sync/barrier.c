@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /*
- * Barrier: counts those who have arrived in this round, who wait in a list until the last one comes.
+ * Barrier: counts the arrivals of this round. The parties wait in a list until the last one arrives.
  *
- * Who gives up takes its arrival back, under the lock, so it counts until then:
- *     party                        its timer               the last one
- *     waits                        claims: deadline
- *                                                          arrives: the round is complete, with the party in it
- *     lock: the round is over: 0
- * Several waits cannot be claimed all or none, so the last one asks no claim whether a party is still there.
+ * A party that gives up takes its arrival back under the lock, so it counts until then:
+ *      party                        its timer               the last one
+ *      waits                        claims: deadline
+ *                                                           arrives: the round is complete, with the party in it
+ *      lock: the round is over: 0
+ * The last one completes the round by the count, without the claims of the waits: there is no way to claim several
+ * waits all or none.
  */
 #include <errno.h>
 
@@ -16,7 +17,7 @@
 #include "run/queue.h"
 #include "run/report.h"
 
-/* The lock is held, and dropped. */
+/* Completes the round. The lock is held, and dropped. */
 static int complete(struct sley_barrier *barrier)
 {
 	barrier->arrived = 0;

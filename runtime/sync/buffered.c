@@ -1,23 +1,23 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /*
- * The buffered stage of a stream: a task of its own, the feeder, takes items from below, starts a call for each, and
- * sends what will be its result to the consumer, in order.
+ * The buffered stage of a stream. A separate task, the feeder, takes items from the stage below, starts a call for
+ * each, and sends the futures of the results to the consumer, in order.
  *
- *     feeder                                          consumer
- *     send a permit: waits while `most` are out
- *     the next item from below
- *     start fn(item): a future
- *     send the future (or the error) in order ----->  receive it, await it, free it
- *                                                     receive a permit
- *     at the end: close the order        ---------->  SLEY_END
+ *      feeder                                          consumer
+ *      send a permit: waits while `most` are out
+ *      the next item from below
+ *      start fn(item): a future
+ *      send the future (or the error) in order ----->  receive it, await it, free it
+ *                                                      receive a permit
+ *      at the end: close the order        ---------->  SLEY_END
  *
- * So both wait for what they need, and a slow source does not keep calls from running, nor a slow call the source from
- * being asked. Rejected: asking for items in the consumer's own task, which can wait for one of these only.
+ * So a slow source does not delay running calls, and a slow call does not delay the next item of the source. Rejected:
+ * to take items in the consumer's own task, which can wait only for one of the two.
  *
- * Once the feeder has started, it lasts as long as the stage: when the source has ended, it waits to be dropped. Then
- * it is cancelled; it cancels the calls that are under way, waits for them, as a call owns its item, and drops what is
- * below. The record belongs to both: who leaves last frees it.
+ * Once the feeder has started, it lasts as long as the stage: when the source has ended, it waits until the stage is
+ * dropped. Then it is cancelled. It cancels the calls under way and waits for them, as a call owns its item, and drops
+ * the stage below. The feeder's record has two holders, the stage and the task; the last one frees it.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -30,32 +30,32 @@
 
 #define MOST 65535
 
-/* What a call's task is given: the argument is followed by the item. */
+/* Argument of a call's task: fn's argument, followed by the item. */
 struct call {
 	int (*fn)(void *arg, const void *from, void *to);
 	void *arg;
 	char item[] __attribute__((aligned(16)));
 };
 
-/* What travels in `order`: a future's address, or an error as an odd number. */
+/* An element of `order`: a future's address, or an error as an odd number. */
 typedef uint64_t entry;
 
 struct feeder {
-	unsigned refs;    /* atomic: the stage's, and the task's */
+	unsigned refs;    /* atomic: held by the stage and the task */
 	unsigned dropped; /* atomic */
-	entry head;       /* what the stage had received and not consumed when it was dropped; 0: nothing */
+	entry head;       /* received by the stage, but not consumed when it was dropped; 0: none */
 	/* constant */
 	struct sley_site *site;
 	unsigned most;
-	size_t item;  /* the size of a result */
-	size_t below; /* of an item */
+	size_t item;  /* size of a result */
+	size_t below; /* size of an item of the stage below */
 	void (*discard)(void *item);
 	struct sley_chan *permits, *order;
 	struct sley_chan *gone; /* closed when the stage is dropped */
-	/* the task's, once it has started */
+	/* owned by the task, once it has started */
 	struct stage *source;
-	entry *pending;    /* room for those under way, when all is over */
-	struct call *call; /* what the next call is given */
+	entry *pending;    /* room for the entries of the calls under way, at the end */
+	struct call *call; /* argument of the next call */
 	/* fn's argument */
 	char block[] __attribute__((aligned(16)));
 };
@@ -63,8 +63,8 @@ struct feeder {
 struct buffered {
 	struct stage stage; /* first */
 	struct feeder *feeder;
-	struct sley_future *task; /* the feeder's, null: not started */
-	entry head;               /* received, and not yet consumed; 0: none */
+	struct sley_future *task; /* future of the feeder's task; null: not started */
+	entry head;               /* received, but not yet consumed; 0: none */
 };
 
 /* ---- entries ---- */
@@ -84,7 +84,7 @@ static int entry_error(entry entry)
 	return -(int)(entry >> 1);
 }
 
-/* ---- the record ---- */
+/* ---- the feeder's record ---- */
 
 static void feeder_free(struct feeder *feeder)
 {
@@ -124,7 +124,7 @@ static int call_main(void *arg, void *result)
 	return call->fn(call->arg, call->item, result);
 }
 
-/* A call for the item that was taken: its entry. */
+/* Starts a call for the item in feeder->call. Returns its entry. */
 static entry call_start(struct feeder *feeder)
 {
 	struct sley_future *future;
@@ -133,7 +133,7 @@ static entry call_start(struct feeder *feeder)
 	return error ? entry_of_error(error) : (entry)(uintptr_t)future;
 }
 
-/* Until the source ends, or the stage is dropped. */
+/* Runs until the source ends, or the stage is dropped. */
 static void feed(struct feeder *feeder)
 {
 	while (!load(&feeder->dropped, relaxed)) {
@@ -143,9 +143,10 @@ static void feed(struct feeder *feeder)
 		if (error == SLEY_END)
 			return;
 		entry entry = error ? entry_of_error(error) : call_start(feeder);
-		sley_chan_send(feeder->order, &entry, SLEY_NEVER); /* there is room: as many as permits, and one */
+		sley_chan_send(feeder->order, &entry, SLEY_NEVER); /* never waits: the capacity is one above that of
+								    * `permits` */
 		if (error == -ECANCELED && sley_cancelled())
-			return; /* dropped; or somebody has cancelled the task by its id, and the consumer is told */
+			return; /* dropped; or the task was cancelled by its id: then the consumer gets this error */
 	}
 }
 
@@ -159,14 +160,14 @@ static size_t take_pending(struct feeder *feeder)
 	return n;
 }
 
-/* Nobody wants the results: cancels the calls and waits for their ends. */
+/* Called when the results are not wanted: cancels the calls and waits for their ends. */
 static void discard_all(struct feeder *feeder)
 {
 	size_t n = take_pending(feeder);
 	struct sley_future *future;
 	for (size_t i = 0; i < n; i++) {
 		if ((future = entry_future(feeder->pending[i])) != NULL)
-			sley_cancel(future->task); /* and not the future: a result may be in it all the same */
+			sley_cancel(future->task); /* not the future, as it may have a result to discard */
 	}
 	for (size_t i = 0; i < n; i++) {
 		if ((future = entry_future(feeder->pending[i])) == NULL)
@@ -208,7 +209,10 @@ static int feeder_begin(struct buffered *buffered)
 	return sley_async_at(feeder->site, &buffered->task, feeder_main, feeder, SLEY_BY_POINTER, 0);
 }
 
-/* Awaits the call at the head. 0 or its error, and it is consumed; or what ended the wait, and it is not. */
+/*
+ * Awaits the call at the head. Returns 0 or the call's error, and consumes it; or the error of the wait, and does not
+ * consume it.
+ */
 static int consume(struct buffered *buffered, void *item, sley_time deadline)
 {
 	struct sley_future *future = entry_future(buffered->head);
@@ -216,7 +220,7 @@ static int consume(struct buffered *buffered, void *item, sley_time deadline)
 	if (future && error) {
 		if (sley_future_ready(future) == 0)
 			return error;
-		error = sley_await(future, item, 0); /* its own error, or it came just now */
+		error = sley_await(future, item, 0); /* the call's own error, or its result came at that moment */
 	}
 	sley_future_free(future);
 	buffered->head = 0;
@@ -235,7 +239,7 @@ static int buffered_next(struct stage *stage, void *item, sley_time deadline)
 	return consume(buffered, item, deadline);
 }
 
-/* The run is over, and the feeder, if it has started, with it. */
+/* Called when the run is over. The feeder's task, if it has started, was abandoned with it. */
 static int buffered_drop_after_run(struct buffered *buffered)
 {
 	struct feeder *feeder = buffered->feeder;
@@ -243,7 +247,7 @@ static int buffered_drop_after_run(struct buffered *buffered)
 	do {
 		if (buffered->head)
 			sley_future_free(entry_future(buffered->head));
-		/* as the run is over, this is not for sley_chan_try_recv(); nobody ever waited to send */
+		/* sley_chan_try_recv() fails after the run; no sender is waiting */
 	} while (chan_recv_now(feeder->order, &buffered->head, &none) == 0);
 	sley_future_free(buffered->task);
 	int error = stage_free(feeder->source, 0);
@@ -263,11 +267,11 @@ static int buffered_drop(struct stage *stage, sley_time deadline)
 	if (scheduler_error() || buffered->task->run != scheduler.run)
 		return buffered_drop_after_run(buffered);
 	feeder->head = buffered->head;
-	store(&feeder->dropped, 1, relaxed); /* what is before it, the closed channel tells */
+	store(&feeder->dropped, 1, relaxed); /* relaxed: the closed channel orders the writes before it */
 	sley_chan_close(feeder->gone);
 	sley_cancel(buffered->task->task);
 	int error = sley_await(buffered->task, NULL, deadline);
-	if (run_is_over(error)) /* while a thread waited */
+	if (run_is_over(error)) /* the run ended while a thread waited */
 		return buffered_drop_after_run(buffered);
 	sley_future_free(buffered->task);
 	feeder_put(feeder);

@@ -12,7 +12,7 @@
 
 #define ITEM_MAX ((size_t)64 << 10)
 
-/* ---- what can be done at once; with the lock held ---- */
+/* ---- operations that do not wait; with the lock held ---- */
 
 static ALWAYS_INLINE void ring_push(struct sley_chan *chan, const void *item)
 {
@@ -28,7 +28,7 @@ static ALWAYS_INLINE void ring_pop(struct sley_chan *chan, void *item)
 	store(&chan->count, chan->count - 1, relaxed);
 }
 
-/* Most lists are empty, which is seen without a call. */
+/* Inline, as most lists are empty: this is seen without a call. */
 static inline struct wait *pop(struct sley_chan *chan, struct sley_waiters *waiters, enum claim who)
 {
 	struct wait *wait = waiters->head ? wait_pop_node(waiters, who) : NULL;
@@ -92,7 +92,7 @@ bool chan_can_recv(const struct sley_chan *chan)
 	return chan->closed || chan->senders.head || chan->count > 0;
 }
 
-/* ---- making and ending ---- */
+/* ---- making, freeing, closing ---- */
 
 int sley_chan_new(struct sley_chan **result, size_t item, size_t capacity)
 {
@@ -119,8 +119,8 @@ int sley_chan_free(struct sley_chan *chan)
 	if (error)
 		return error;
 	/*
-	 * Outside of a run nobody waits, and nobody has the lock but who had it when this child was forked, and never drops
-	 * it: what is linked then was abandoned with its run.
+	 * Outside of a run no task waits, and the lock is not taken: in a forked child it may be held for ever. Waits
+	 * that are still linked were abandoned with their run.
 	 */
 	if (thread_visit() == 0) {
 		lock_take(&chan->lock);
@@ -148,7 +148,7 @@ size_t sley_chan_capacity(struct sley_chan *chan)
 	return chan->capacity;
 }
 
-/* All whose waits this ends, to be made ready. With the lock held. */
+/* Ends all waits of the list, and adds their tasks to `woken`. With the lock held. */
 static void pop_all(struct sley_chan *chan, struct sley_waiters *waiters, struct task_list *woken)
 {
 	struct wait *wait;
@@ -194,8 +194,9 @@ static int wait_for_nothing(struct task *task, enum sley_wait_kind kind, sley_ti
 }
 
 /*
- * Parks the task with what it could not do at once; the lock is held, and dropped. `block` holds the item if it is no
- * word. The frames from here to the caller are live bytes of every task that waits on a channel: they are kept small.
+ * Parks the task until the operation is done by another task. The lock is held, and dropped. `block` holds the item if
+ * the item does not fit a word. The frames from here to the caller are live bytes of every task that waits on a
+ * channel, so they are kept small.
  */
 static int wait_in(struct task *task, struct sley_chan *chan, void *item, sley_time deadline, bool sending, void *block,
 		   const void *pc)
@@ -216,7 +217,7 @@ static int wait_in(struct task *task, struct sley_chan *chan, void *item, sley_t
 		chan->inside--;
 		lock_drop(&chan->lock);
 	}
-	/* the channel may be gone */
+	/* the channel may have been freed */
 	if (who == CLAIM_EVENT && !sending)
 		item_copy(size, item, item_in_word(size) ? &task->wait.word : task->wait.block);
 	if (!item_in_word(size))
@@ -224,7 +225,10 @@ static int wait_in(struct task *task, struct sley_chan *chan, void *item, sley_t
 	return wait_error(who);
 }
 
-/* What can be done at once; with -EAGAIN the lock is still held. Inline where the rest is a tail call. */
+/*
+ * Tries the operation without waiting. On -EAGAIN the lock is still held. Inline, as the callers then continue with a
+ * tail call.
+ */
 static ALWAYS_INLINE int attempt(struct sley_chan *chan, void *item, bool sending)
 {
 	struct task *woken = NULL;
@@ -244,8 +248,8 @@ NOINLINE static int attempt_locked(struct sley_chan *chan, void *item, bool send
 }
 
 /*
- * What could not be done at once; the lock is held, and dropped. A large item needs a block to wait in, which is
- * allocated without the lock; then what could be done at once is tried again.
+ * Continues an operation that has to wait. The lock is held, and dropped. A large item needs a block during the wait.
+ * The block is allocated without the lock, so the operation is tried again afterwards.
  */
 NOINLINE static int transfer_slowly(struct task *task, struct sley_chan *chan, void *item, sley_time deadline,
 				    bool sending, const void *pc)
@@ -274,7 +278,10 @@ static int chan_transfer(struct task *task, struct sley_chan *chan, void *item, 
 	return error == -EAGAIN ? transfer_slowly(task, chan, item, deadline, sending, pc) : error;
 }
 
-/* From a plain thread, which waits itself. Apart: a thread's record is no part of a task's live bytes. */
+/*
+ * A call of a plain thread, which waits itself. A separate function, so that a thread's record is not part of a task's
+ * live bytes.
+ */
 NOINLINE static int transfer_of_thread(struct sley_chan *chan, void *item, sley_time deadline, bool sending)
 {
 	struct thread thread;
@@ -286,7 +293,7 @@ NOINLINE static int transfer_of_thread(struct sley_chan *chan, void *item, sley_
 	return error;
 }
 
-/* A thread's call, one with a null channel or no item, or that of a task whose budget is spent. */
+/* Handles the rarer calls: of a thread, with a null channel or item, or of a task whose budget is spent. */
 NOINLINE static int transfer_otherwise(struct sley_chan *chan, void *item, sley_time deadline, bool sending,
 				       const void *pc)
 {
@@ -299,7 +306,7 @@ NOINLINE static int transfer_otherwise(struct sley_chan *chan, void *item, sley_
 	return chan_transfer(task, chan, item, deadline, sending, pc);
 }
 
-/* Whether the call is none of these: then it has been paid for. */
+/* Returns whether the call is none of the rarer ones. If so, charges it to the budget. */
 static inline bool call_is_plain(struct worker *worker, const struct sley_chan *chan, const void *item)
 {
 	if (unlikely(!worker || !worker->task || !chan || !item || worker->budget == 0))

@@ -1,20 +1,21 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /*
- * Channels: a ring of items, a FIFO of senders and one of receivers, under one short lock. What chan.c and select.c
- * share.
+ * Channels: a ring of items, a FIFO of senders and a FIFO of receivers, under one short lock. The declarations shared
+ * by chan.c and select.c.
  *
  * Invariants, with the lock free:
  *   - receivers wait => the ring is empty and no senders wait
- *   - senders wait   => the ring is full (or there is none) and no receivers wait
- *   - closed         => nobody waits
- * "Wait" means a wait that nobody has ended: nodes of others may be linked for a moment more. A select that both sends
- * and receives on one channel breaks the first two, with nodes of its own alone: it does not meet itself.
+ *   - senders wait => the ring is full (or there is none) and no receivers wait
+ *   - closed => no task waits
+ * "Wait" means a wait that has not been claimed: claimed nodes may stay linked for a moment. There is one exception to
+ * the first two: a select that both sends and receives on one channel links nodes of its own in both lists, as it does
+ * not meet itself.
  *
- * An item whose sender or receiver is parked is held off the stack: in the wait node if it is a word, else in a block
- * that the waiting task allocated before it waited. It belongs to the object while the node is linked, to the claimant
- * from the claim to task_ready(), then to the task again. (Go's chan.go writes into the other's stack; ours may be
- * away.)
+ * The item of a parked sender or receiver is held off the stack: in the wait node if it fits a word, else in a block
+ * that the task allocated before the wait. The held item belongs to the channel while the node is linked, to the
+ * claimant from the claim to task_ready(), then to the task again. (Go's chan.go writes into the other goroutine's
+ * stack; our task may be copied out.)
  */
 #ifndef SYNC_CHAN_H
 #define SYNC_CHAN_H
@@ -25,15 +26,15 @@
 #include "run/worker.h"
 
 struct sley_chan {
-	struct lock lock; /* protects the rest but for the constants */
+	struct lock lock; /* protects the fields below that are not constant */
 	unsigned closed;
 	size_t item, capacity; /* constant */
-	size_t head, tail;     /* of the ring: the next to receive, the next free place */
+	size_t head, tail;     /* of the ring: next item to receive, next free place */
 	size_t count;          /* atomic; written under lock */
 	struct sley_waiters senders, receivers;
 	/*
-	 * Waits that will look at the channel again, linked or not: those of selects, and of the others all but those
-	 * that an event or the close has ended. The channel must not be freed before they have.
+	 * Number of waits that will access the channel again, linked or not: all waits of selects, and the other waits
+	 * unless an event or the close has ended them. While it is not 0, the channel must not be freed.
 	 */
 	size_t inside;
 	char ring[];
@@ -49,7 +50,7 @@ static inline bool chan_in_word(const struct sley_chan *chan)
 	return item_in_word(chan->item);
 }
 
-/* Where the item of a waiting node is. */
+/* Returns the place of the item of a waiting node. */
 static inline void *chan_held(const struct sley_chan *chan, struct wait *wait)
 {
 	return chan_in_word(chan) ? &wait->word : wait->block;
@@ -68,13 +69,13 @@ static inline void chan_copy(const struct sley_chan *chan, void *to, const void 
 	item_copy(chan->item, to, from);
 }
 
-/* Whether there is no item where one must be: bad input. */
+/* Returns whether the item is null but must not be. */
 static inline bool chan_lacks(const struct sley_chan *chan, const void *item)
 {
 	return chan && !item && chan->item > 0;
 }
 
-/* Strict mode: whether what is to be sent holds addresses that nobody else may use. */
+/* Strict mode: searches the item for addresses on the sender's own stack. */
 static inline void chan_search(const struct sley_chan *chan, const void *item, const char *call)
 {
 	if (unlikely(stack_strict) && chan && item)
@@ -82,13 +83,13 @@ static inline void chan_search(const struct sley_chan *chan, const void *item, c
 }
 
 /*
- * What can be done at once, with the lock held: 0 or -EPIPE, and *woken (may be null) is to be made ready after
- * unlocking; -EAGAIN.
+ * Do the operation if it need not wait, with the lock held. Return 0 or -EPIPE: make *woken (may be null) ready after
+ * unlocking; -EAGAIN: the operation has to wait.
  */
 int chan_send_now(struct sley_chan *chan, const void *item, struct task **woken);
 int chan_recv_now(struct sley_chan *chan, void *item, struct task **woken);
 
-/* Whether these would do anything but -EAGAIN. With the lock held; true may turn out to be wrong. */
+/* Return whether the operation might not have to wait. With the lock held. True may turn out wrong, false never. */
 bool chan_can_send(const struct sley_chan *chan);
 bool chan_can_recv(const struct sley_chan *chan);
 

@@ -15,22 +15,22 @@
 
 /* ---- its function ---- */
 
-/* By the child's task: what a failure has for consequences, while its own cleanups are still to come. */
+/* Called by the child's task, before its cleanups: the consequences of a failure. */
 static void child_failed(struct sley_scope *scope, struct sley_child *child, int error)
 {
 	if (scope->restart)
-		return; /* the owner decides, once it has ended */
+		return; /* the owner decides after the child's end */
 	lock_take(&scope->lock);
 	if (!scope->error)
 		scope->error = error;
 	if (!scope->keep_going && !child->told)
-		children_move(scope, child); /* it has failed, and was not cancelled */
+		children_move(scope, child); /* marks it as told: a failed child is not cancelled */
 	lock_drop(&scope->lock);
 	if (!scope->keep_going)
 		children_fail(scope, error);
 }
 
-/* Apart from child_main(), where what is kept for it would be live bytes of every child that waits. */
+/* A separate function: in child_main() its variables would be live bytes of every child that waits. */
 NOINLINE static void returned(int result, const void *block)
 {
 	struct task_extra *extra = task_extra(returned_task());
@@ -68,7 +68,7 @@ void child_free_kept(struct sley_scope *scope)
 	}
 }
 
-/* What it is now that it has ended. With the lock held. */
+/* Returns the state of a child that has ended. With the lock held. */
 static enum child_state state_after(struct sley_scope *scope, const struct sley_child *child)
 {
 	if (!scope->restart || scope->cancelled)
@@ -78,7 +78,7 @@ static enum child_state state_after(struct sley_scope *scope, const struct sley_
 	return child->result < 0 || child->flags & CHILD_ALWAYS ? CHILD_FAILED : CHILD_ENDED;
 }
 
-/* Its task has ended; see struct watch. */
+/* Called when its task has ended; see struct watch. */
 static void child_ended(struct watch *watch, struct task *task)
 {
 	struct sley_child *child = CONTAINER_OF(watch, struct sley_child, watch);
@@ -94,7 +94,7 @@ static void child_ended(struct watch *watch, struct task *task)
 	scope->count--;
 	struct task *owner = children_wake(scope);
 	lock_drop(&scope->lock);
-	/* from here on the scope may be gone, and with it a child that it keeps */
+	/* From here on the scope may be freed, and with it a kept child. */
 	if (!kept)
 		child_free(child);
 	if (owner)
@@ -103,7 +103,7 @@ static void child_ended(struct watch *watch, struct task *task)
 
 /* ---- its spawn ---- */
 
-/* The first half: counts the child that is to come. 0 or -ECANCELED. */
+/* First half of a spawn: counts the new child. Returns 0 or -ECANCELED. */
 static int reserve(struct sley_scope *scope)
 {
 	int error = children_count(scope);
@@ -116,7 +116,7 @@ static int reserve(struct sley_scope *scope)
 	return error;
 }
 
-/* Makes the task what a child's is. 0 or -ENOMEM. */
+/* Makes the task a child's task: deadline, result, watch. Returns 0 or -ENOMEM. */
 static int adopt(struct sley_child *child, struct task *task)
 {
 	lock_take(&task->lock);
@@ -131,10 +131,13 @@ static int adopt(struct sley_child *child, struct task *task)
 	return extra ? 0 : -ENOMEM;
 }
 
-/* The second half. A scope that was cancelled in between cancels the child, which nobody else has told. */
+/*
+ * Second half of a spawn: links the child. If the scope was cancelled since the first half, cancels the child, as no
+ * other caller has.
+ */
 static void child_enlist(struct sley_scope *scope, struct sley_child *child, struct task *task)
 {
-	struct task_list list = { 0 }; /* stays empty: the task does not wait yet */
+	struct task_list list = { 0 }; /* stays empty, as the task does not wait yet */
 	lock_take(&scope->lock);
 	if (child->state == CHILD_NEW && child->flags & CHILD_KEPT)
 		list_append(&scope->kept, child, kept);
@@ -167,7 +170,7 @@ sley_task child_start(struct sley_child *child, struct sley_site *site, const st
 	return id;
 }
 
-/* What a child that is kept with its block or its beginning needs. Null: no memory. */
+/* Copies all that copy_back and a restart need. Returns null if there is no memory. */
 static struct spec *spec_new(struct sley_site *site, const struct sley_task_options *options, const void *arg, size_t n)
 {
 	struct spec *spec = block_alloc(sizeof(*spec));
@@ -207,7 +210,7 @@ static int child_check(struct sley_scope *scope, const struct sley_child_options
 	return 0;
 }
 
-/* The child's record, and what is kept for it. Null: no memory. */
+/* Makes the child's record. Returns null if there is no memory. */
 static struct sley_child *child_new(struct sley_scope *scope, const struct sley_child_options *options,
 				    int (*fn)(void *))
 {
@@ -260,7 +263,7 @@ sley_task sley_scope_spawn_at(struct sley_site *site, struct sley_scope *scope,
 	return id;
 }
 
-/* 0, or -EINVAL. */
+/* Returns 0 or -EINVAL. */
 static int copy_block(const struct sley_child *child, void *block, size_t n)
 {
 	if (!(child->flags & CHILD_BACK) || n != child->spec->n)
@@ -270,7 +273,7 @@ static int copy_block(const struct sley_child *child, void *block, size_t n)
 	return 0;
 }
 
-/* 0, or -EAGAIN or -EINVAL. */
+/* Returns 0, -EAGAIN or -EINVAL. */
 static int get_result(struct sley_child *child, int *result, void *block, size_t n)
 {
 	struct sley_scope *scope = child->scope;

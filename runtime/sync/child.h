@@ -6,11 +6,11 @@
 
 #include "sync/children.h"
 
-/* Makes a task of the child: its id, or an error. Its arg and n are as for sley_spawn_at(). */
+/* Makes a task for the child. arg and n are as for sley_spawn_at(). Returns its id, or an error. */
 sley_task child_start(struct sley_child *child, struct sley_site *site, const struct sley_task_options *options,
 		      const void *arg, size_t n);
 
-/* The scope has no children, and is nobody's: frees those that were kept. */
+/* Frees the kept children. Called when the scope has no running children, and no other task can reach it. */
 void child_free_kept(struct sley_scope *scope);
 
 #endif

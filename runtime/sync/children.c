@@ -7,7 +7,7 @@
 #include "run/queue.h"
 #include "run/report.h"
 
-#define BATCH 64u /* children that are cancelled under one holding of the lock */
+#define BATCH 64u /* number of children that are cancelled while the lock is held once */
 
 /* ---- the owner's wait ---- */
 
@@ -71,7 +71,7 @@ void children_tell(struct sley_scope *scope, struct sley_child *child, struct ta
 		task_list_add(list, child->task);
 }
 
-/* Cancels some: true; or none is left that has not been. */
+/* Cancels some children. Returns false if all are cancelled. */
 static bool tell_some(struct sley_scope *scope)
 {
 	struct task_list list = { 0 };

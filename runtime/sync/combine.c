@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
-/* All, any and race: a future that is completed by one of its sources, or by the last. */
+/* All, any and race: futures that are completed by one of their sources, or by the last. */
 #include <errno.h>
 #include <string.h>
 
@@ -12,11 +12,11 @@ enum combine_kind { ALL, ANY, RACE };
 struct combine {
 	struct derivation derivation; /* first */
 	enum combine_kind kind;
-	size_t left; /* atomic: sources that are not complete */
+	size_t left; /* atomic: sources that are not complete yet */
 	struct link links[];
 };
 
-/* The values, from the source that decides, or from all. */
+/* Copies the value of the deciding source, or the values of all sources. */
 static void copy_values(struct combine *combine, const struct link *link)
 {
 	struct sley_future *future = combine->derivation.future;
@@ -42,20 +42,20 @@ static void decide(struct combine *combine, const struct link *link, int error, 
 	if (error || combine->kind != ALL)
 		future->which = link - combine->links;
 	derivation_publish(&combine->derivation, error, todo);
-	derivation_detach(&combine->derivation, todo); /* our own link's count is still there */
+	derivation_detach(&combine->derivation, todo); /* the count of our own link is still held */
 }
 
 static void combine_run(struct link *link, struct todo *todo)
 {
 	struct combine *combine = CONTAINER_OF(link->derivation, struct combine, derivation);
 	int error = link->source->error;
-	bool last = fetch_sub(&combine->left, 1, acq_rel) == 1; /* whoever is last sees the values of all */
+	bool last = fetch_sub(&combine->left, 1, acq_rel) == 1; /* acquire: the last one sees the values of all */
 	if (last || combine->kind == RACE || (combine->kind == ANY) == (error == 0))
 		decide(combine, link, error, todo);
 	derivation_put(&combine->derivation, todo);
 }
 
-/* The size of the value; negative: an error. */
+/* Returns the size of the value, or a negative error. */
 static ssize_t value_size(enum combine_kind kind, struct sley_future *const *futures, size_t n)
 {
 	size_t size = 0;
@@ -98,7 +98,7 @@ static int combine_new(struct sley_future **future, struct sley_future *const *f
 	return 0;
 }
 
-/* All of them, as future_enter() does for one. */
+/* As future_enter(), for all of them. */
 static int futures_enter(struct sley_future *const *futures, size_t n, const char *call)
 {
 	for (size_t i = 0; i < n; i++) {

@@ -3,13 +3,14 @@
 /*
  * Condition: a FIFO of waiters under the object's own short lock.
  *
- * A waiter is linked before it unlocks the mutex, so whoever changes the state under the mutex and signals finds it:
- *     waiter: (mutex held) link; unlock the mutex; park        other: lock the mutex; change; signal: pops the waiter
- * A signal is a claim like any other: if a deadline or a cancellation was faster it goes to the next waiter, so none is
- * lost with somebody who did not get it; and a wait that a signal won answers 0, whatever else came meanwhile.
+ * A waiter is linked before it unlocks the mutex. So a task that changes the state under the mutex and then signals
+ * finds the waiter:
+ *      waiter: (mutex held) link; unlock the mutex; park        other: lock the mutex; change; signal: pops the waiter
+ * A signal is a claim like any other. If a deadline or a cancellation claimed the waiter first, the signal goes to the
+ * next waiter, so no signal is lost. A wait that a signal has claimed returns 0, whatever came later.
  *
- * Rejected: moving the waiters of a broadcast to the mutex's own queue instead of waking them (FUTEX_REQUEUE), which
- * saves each a switch: a wait would have to change its object, and its deadline, while others look at it.
+ * Rejected: to move the waiters of a broadcast to the mutex's own queue instead of waking them (FUTEX_REQUEUE), which
+ * saves each a switch. A wait would have to change its object, and its deadline, while other threads access it.
  */
 #include <errno.h>
 

@@ -2,7 +2,7 @@
 /* Copyright (c) 2026 the sley authors */
 #include "sync/derivation.h"
 
-/* True: the link is the caller's. */
+/* Returns true: the link was linked, and now belongs to the caller. */
 static bool unlink_from_source(struct link *link)
 {
 	struct sley_future *source = link->source;
@@ -15,7 +15,7 @@ static bool unlink_from_source(struct link *link)
 	return linked;
 }
 
-/* ---- its life ---- */
+/* ---- life of a derivation ---- */
 
 void derivation_put(struct derivation *derivation, struct todo *todo)
 {
@@ -68,8 +68,9 @@ struct derivation *derivation_new(size_t size, size_t links, struct sley_future 
 }
 
 /*
- * While it links here, another thread may complete the future through a source that was linked first, and detach what
- * it finds linked. So we look again when all are: one of us sees the other's doing, as both take each source's lock.
+ * While this links the sources, another thread may complete the future through a source that is linked already, and
+ * detach the links that it finds. So this checks the future again after the last link. Both sides take each source's
+ * lock, so at least one of them sees each link of the other.
  */
 void derivation_attach(struct derivation *derivation, struct todo *todo)
 {

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
-/* Event: a flag, and who waits for it to be set. */
+/* Event: a flag, and the list of its waiters. */
 #include <errno.h>
 
 #include "run/park.h"
 #include "run/report.h"
 
-/* `call` is the public one, for messages. */
+/* `call` is the public name, for messages. */
 static int event_change(struct sley_event *event, unsigned set, const char *call)
 {
 	struct task_list woken = { 0 };

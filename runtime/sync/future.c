@@ -33,7 +33,7 @@ struct sley_future *future_new(size_t size, int *error)
 
 void future_release(struct sley_future *future, uint64_t what)
 {
-	/* release: what we did with it; acquire: what all others did */
+	/* release: our use of the future; acquire: the use by all others */
 	if (fetch_sub(&future->refs, what, acq_rel) == what)
 		free(future);
 }
@@ -42,10 +42,10 @@ void future_drop(struct sley_future *future, struct todo *todo)
 {
 	uint64_t refs = load(&future->refs, acquire);
 	while (future->stops && future_state(future) == FUTURE_PENDING) {
-		if (refs / FUTURE_HANDLE == 1) { /* the only handle, so there will be no others */
+		if (refs / FUTURE_HANDLE == 1) { /* the only handle: no other one can be made */
 			future->unwanted = todo->unwanted;
 			todo->unwanted = future;
-			return; /* it may still be completed by a source at this moment */
+			return; /* a source may still complete it at this moment */
 		}
 		if (cas_weak(&future->refs, &refs, refs - FUTURE_HANDLE, acq_rel, acquire))
 			return;
@@ -53,7 +53,10 @@ void future_drop(struct sley_future *future, struct todo *todo)
 	future_release(future, FUTURE_HANDLE);
 }
 
-/* Its run is over, and so are its producers, but for promises. Nothing is looked at that belonged to the run. */
+/*
+ * Called after the future's run: its producers are gone, except for promises. Must not access memory that belonged to
+ * the run.
+ */
 static void future_drop_after_run(struct sley_future *future)
 {
 	if (future->promised)
@@ -87,7 +90,7 @@ void future_publish(struct sley_future *future, int error, struct todo *todo)
 	wait_pop_all(&future->waiters, CLAIM_EVENT, &woken);
 	list_append_all(&todo->links, &future->links);
 	lock_drop(&future->lock);
-	ready_woken(&woken); /* one by run-next: who completed the future is about to end, or to wait */
+	ready_woken(&woken); /* may use run-next: the completing task usually ends or waits next */
 }
 
 bool future_end(struct sley_future *future, int error, struct todo *todo)
@@ -139,7 +142,7 @@ static int outcome(const struct sley_future *future, void *result)
 	return future->error;
 }
 
-/* 0: it is complete; or what ended the wait. */
+/* Returns 0: the future is complete; or the error of the wait. */
 static int future_wait(struct task *task, struct sley_future *future, sley_time deadline, const void *pc)
 {
 	lock_take(&future->lock);
@@ -151,7 +154,7 @@ static int future_wait(struct task *task, struct sley_future *future, sley_time 
 		       pc);
 }
 
-/* Apart, as its frame is no live bytes then. */
+/* A separate function, so that its frame is not part of the live bytes. */
 NOINLINE static void handle_drop(struct sley_future *future)
 {
 	struct todo todo = { 0 };
@@ -159,7 +162,7 @@ NOINLINE static void handle_drop(struct sley_future *future)
 	todo_run(&todo);
 }
 
-/* With a handle of its own: who waits, is safe from the owner's freeing his. */
+/* Takes a handle for the wait, so that the owner may free its own. */
 static int await(struct task *task, struct sley_future *future, void *result, sley_time deadline, const void *pc)
 {
 	future_hold(future);
@@ -221,7 +224,7 @@ int sley_future_cancel(struct sley_future *future)
 	int error = future_enter(future, "sley_future_cancel");
 	if (error)
 		return error;
-	future_hold(future); /* who sees it cancelled may drop the caller's handle */
+	future_hold(future); /* a waiter that sees the cancellation may drop the caller's handle */
 	if (!future_cancel(future, &todo))
 		error = -EALREADY;
 	future_drop(future, &todo);

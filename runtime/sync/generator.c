@@ -1,24 +1,25 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /*
- * Generators: a task that runs while its consumer waits, and waits while its consumer runs.
+ * Generators: a task, the body, runs while its consumer waits, and waits while its consumer runs.
  *
- *     next                                          yield
- *     an item there? take it                        an item there? wait until another is wanted
- *     begin to wait; consumer = me                  copy the item; there = 1; claim the consumer
- *     claim the body, unless it runs already        begin to wait; body = me
- *     ready it, park                                ready the consumer, park
+ *      next                                          yield
+ *      an item there? take it                        an item there? wait until another is wanted
+ *      begin to wait; consumer = me                  copy the item; there = 1; claim the consumer
+ *      claim the body, unless it runs already        begin to wait; body = me
+ *      ready it, park                                ready the consumer, park
  *
- * Both are made ready by run-next, so a step is two switches on one worker. A waiter is named by `body` or `consumer`
- * while its wait may be claimed: set and cleared under the lock, like a linked node; there is never more than one.
+ * Both are made ready by run-next, so a step costs two switches on one worker. `body` or `consumer` names a waiter
+ * while its wait may be claimed. The fields are set and cleared under the lock, like a linked node. Each has at most
+ * one waiter.
  *
- * `there` keeps an item from being lost or overwritten. It is set with the lock held, by the body alone, and cleared by
- * the consumer when it has copied the item, also without the lock. While it is set the body does not store another: it
- * may run again although nobody wanted more, if it is cancelled. And a consumer whose wait was ended by its deadline
- * leaves the body running, whose item then is there for the next call.
+ * `there` keeps an item from being lost or overwritten. Only the body sets it, with the lock held. The consumer clears
+ * it after it has copied the item, without the lock. While it is set the body stores no other item. The body may run
+ * without a request, if it is cancelled. And a consumer whose wait was ended by its deadline leaves the body running;
+ * its item waits for the next call then.
  *
- * Rejected: a stack that the consumer's task switches to itself. It would save the scheduler's part of a step, but the
- * generator could not wait then, as its frames are not the ones that are saved for the consumer.
+ * Rejected: a stack that the consumer's task switches to itself. It would save the scheduler's part of a step. But the
+ * generator could not wait then, as its frames are not among those that are saved for the consumer.
  */
 #include "sync/generator.h"
 
@@ -36,23 +37,23 @@
 #define ITEM_MAX ((size_t)64 << 10)
 
 struct sley_gen {
-	struct lock lock;      /* protects the rest, but for what is constant or says otherwise */
-	unsigned refs;         /* atomic: the owner's, and the body's since it was started */
-	bool busy;             /* a call of the consumer's is under way, whose alone it is; cleared without the lock */
+	struct lock lock;      /* protects the fields below, unless they are constant or their comments differ */
+	unsigned refs;         /* atomic: held by the owner, and by the body once it is started */
+	bool busy;             /* a call of the consumer is under way and has exclusive use; cleared without the lock */
 	bool there;            /* atomic, see above */
 	bool dropped;          /* being freed */
 	bool ended;            /* atomic; written under the lock */
 	int outcome;           /* when ended: SLEY_END or an error */
-	unsigned run;          /* constant: of which it is */
-	sley_task id;          /* of its task, 0: not started */
-	struct task *body;     /* waits in yield */
-	struct task *consumer; /* waits in next, or in free */
+	unsigned run;          /* constant: number of its run */
+	sley_task id;          /* of the body's task, 0: not started */
+	struct task *body;     /* while it waits in yield */
+	struct task *consumer; /* while it waits in next, or in free */
 	/* constant */
 	struct sley_site *site;
 	int (*fn)(void *);
 	void *arg;
 	size_t item;
-	char *place; /* of the item, behind the argument */
+	char *place; /* place of the item, behind the argument */
 	char block[] __attribute__((aligned(16)));
 };
 
@@ -72,8 +73,8 @@ static struct task *claim(struct task **waiter, enum claim who)
 }
 
 /*
- * Parks the task, whose wait has begun, and which is named by `waiter`: the lock is held, and dropped. Others are made
- * ready first: `woken`, which may be null. 0, or what ended the wait, which then is taken back.
+ * Parks the task, whose wait has begun, and which `waiter` names. The lock is held, and dropped. First makes `woken`
+ * ready (may be null). Returns 0, or the error of the wait; then `waiter` is cleared.
  */
 static int park_for(struct task *task, struct sley_gen *gen, struct task **waiter, struct task *woken,
 		    sley_time deadline)
@@ -94,7 +95,7 @@ static int park_for(struct task *task, struct sley_gen *gen, struct task **waite
 
 /* ---- the body ---- */
 
-/* Until another item is wanted. The lock is held, and dropped. */
+/* Waits until another item is wanted. The lock is held, and dropped. */
 static int wait_for_next(struct task *task, struct sley_gen *gen, struct task *consumer, const void *pc)
 {
 	wait_begin(task, SLEY_WAIT_GENERATOR, (uint64_t)(uintptr_t)gen, pc);
@@ -116,7 +117,7 @@ static int yield(struct task *task, struct sley_gen *gen, const void *item, cons
 	}
 	if (gen->item > 0)
 		memcpy(gen->place, item, gen->item);
-	store(&gen->there, true, relaxed); /* the consumer sees it by the lock, or by its claim */
+	store(&gen->there, true, relaxed); /* relaxed: ordered for the consumer by the lock, or by its claim */
 	return wait_for_next(task, gen, claim(&gen->consumer, CLAIM_EVENT), pc);
 }
 
@@ -136,10 +137,10 @@ int sley_gen_yield(const void *item)
 
 static void body_end(struct sley_gen *gen, int error)
 {
-	cleanup_finish(); /* before anybody is told */
+	cleanup_finish(); /* before the consumer learns of the end */
 	lock_take(&gen->lock);
 	gen->outcome = error < 0 ? error : error == 0 ? SLEY_END : -EINVAL;
-	store(&gen->ended, true, release); /* pairs with sley_gen_ended(): the last item is there */
+	store(&gen->ended, true, release); /* pairs with sley_gen_ended(): the last item is visible */
 	struct task *consumer = claim(&gen->consumer, CLAIM_EVENT);
 	lock_drop(&gen->lock);
 	if (consumer)
@@ -153,7 +154,7 @@ static void body_main(void *arg)
 	body_end(gen, gen->fn(gen->arg));
 }
 
-/* Its task, not yet ready. By the consumer, whose call is under way. */
+/* Makes the body's task, not yet ready. Called by the consumer, during its call. */
 static int body_new(struct sley_gen *gen, struct task **body)
 {
 	static const struct sley_task_options detached = { .size = sizeof(detached), .detached = 1 };
@@ -172,7 +173,7 @@ static int body_new(struct sley_gen *gen, struct task **body)
 
 /* ---- the consumer ---- */
 
-/* An item that is there. By the consumer, whose call is under way. */
+/* Takes an available item. Called by the consumer, during its call. */
 static void take_item(struct sley_gen *gen, void *item)
 {
 	if (gen->item > 0 && item)
@@ -182,10 +183,10 @@ static void take_item(struct sley_gen *gen, void *item)
 
 static void gen_leave(struct sley_gen *gen)
 {
-	store(&gen->busy, false, release); /* pairs with gen_enter(): what it was used for is done */
+	store(&gen->busy, false, release); /* pairs with gen_enter(): our use of the generator is over */
 }
 
-/* For a call of the consumer's: 0 and the lock is held. */
+/* Begins a call of the consumer. Returns 0, and the lock is held; or an error. */
 static int gen_enter(struct task *task, struct sley_gen *gen)
 {
 	lock_take(&gen->lock);
@@ -198,8 +199,8 @@ static int gen_enter(struct task *task, struct sley_gen *gen)
 }
 
 /*
- * The first time. The lock is held, and held again when it has started: the body may have run meanwhile, and may even
- * have ended.
+ * Starts the body, once. The lock is held at the call and on return, but dropped in between: the body may have run, and
+ * even ended.
  */
 NOINLINE static int gen_start(struct sley_gen *gen)
 {
@@ -214,7 +215,7 @@ NOINLINE static int gen_start(struct sley_gen *gen)
 	return 0;
 }
 
-/* Waits until the body has yielded or ended. The lock is held, and dropped. 0, or what ended the wait. */
+/* Waits until the body has yielded or ended. The lock is held, and dropped. Returns 0 or the error of the wait. */
 static int wait_for_body(struct task *task, struct sley_gen *gen, enum claim claiming, sley_time deadline,
 			 const void *pc)
 {
@@ -245,14 +246,14 @@ static int next(struct task *task, struct sley_gen *gen, void *item, sley_time d
 	return error;
 }
 
-/* Lets the body end, and waits for that. 0, or what ended the wait. */
+/* Ends the body, and waits for its end. Returns 0 or the error of the wait. */
 static int gen_end_body(struct task *task, struct sley_gen *gen, sley_time deadline, const void *pc)
 {
 	gen->dropped = true;
 	lock_drop(&gen->lock);
 	sley_cancel(gen->id);
 	lock_take(&gen->lock);
-	if (!gen->ended) /* and it has masked cancellation, perhaps, but not this: nobody will ever want its item */
+	if (!gen->ended) /* ends its yield even if it masks cancellation, as its item will never be wanted */
 		return wait_for_body(task, gen, CLAIM_CANCELLED, deadline, pc);
 	lock_drop(&gen->lock);
 	return 0;
@@ -301,7 +302,10 @@ static int gen_check(const struct sley_gen *gen, const char *call)
 	return gen ? check_shared(gen, call, "generator") : -EINVAL;
 }
 
-/* From a plain thread, which waits itself. Apart: a thread's record is no part of a task's live bytes. */
+/*
+ * A call of a plain thread, which waits itself. A separate function, so that a thread's record is not part of a task's
+ * live bytes.
+ */
 NOINLINE static int next_in_thread(struct sley_gen *gen, void *item, sley_time deadline)
 {
 	struct thread thread;
@@ -332,7 +336,7 @@ int sley_gen_ended(struct sley_gen *gen)
 	int error = gen_check(gen, "sley_gen_ended");
 	if (error)
 		return error;
-	/* in this order: once it has ended no item comes. No lock: in a forked child it may be held for ever */
+	/* In this order: after the end no item comes. Without the lock, as a forked child may find it held for ever. */
 	return load(&gen->ended, acquire) && !load(&gen->there, relaxed);
 }
 
@@ -341,7 +345,7 @@ size_t generator_item(const struct sley_gen *gen)
 	return gen->item;
 }
 
-/* During the run. */
+/* Frees the generator during the run. */
 static int free_now(struct task *task, struct sley_gen *gen, sley_time deadline, const void *pc)
 {
 	int error = gen_enter(task, gen);
@@ -351,7 +355,7 @@ static int free_now(struct task *task, struct sley_gen *gen, sley_time deadline,
 		error = gen_end_body(task, gen, deadline, pc);
 	else
 		lock_drop(&gen->lock);
-	if (error == -ENOTCONN) { /* the run ended while a thread waited: its body never runs again */
+	if (error == -ENOTCONN) { /* the run ended while a thread waited: the body never runs again */
 		free(gen);
 		return 0;
 	}
@@ -363,7 +367,7 @@ NOINLINE static int free_in_thread(struct sley_gen *gen, sley_time deadline)
 {
 	struct thread thread;
 	int error = thread_enter(&thread);
-	if (run_is_over(error)) { /* its body never runs again */
+	if (run_is_over(error)) { /* the body never runs again */
 		free(gen);
 		return 0;
 	}

@@ -7,7 +7,7 @@
 
 struct sley_gen;
 
-/* The size of its items. */
+/* Returns the size of the items. */
 size_t generator_item(const struct sley_gen *gen);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
-/* Wait group: a count, and who waits for it to be zero. */
+/* Wait group: a count, and the list of tasks that wait until it is zero. */
 #include <errno.h>
 
 #include "run/park.h"

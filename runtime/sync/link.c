@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /*
- * Links: two watches, one on each task. Whether the link still is there is whether the *other* task's watch can be taken
- * back, under that task's lock:
+ * Links: two watches, one on each task. A link exists as long as the *other* task's watch can be taken back, under that
+ * task's lock:
  *
- *   A ends: half_ended(A's)                B: sley_task_unlink(A)
- *   lock B; take B's half back?            lock B; take B's half back?
- *   yes: a failure? cancel B; unlock       yes: unlock; lock A; take A's half back, or A has ended
- *   no: unlock; the link is over           no: they are not linked
+ *    A ends: half_ended(A's)                B: sley_task_unlink(A)
+ *    lock B; take B's half back?            lock B; take B's half back?
+ *    yes: a failure? cancel B; unlock       yes: unlock; lock A; take A's half back, or A has ended
+ *    no: unlock; the link is over           no: they are not linked
  *
- * So B is cancelled before its sley_task_unlink() returns 0, or not at all, and of two tasks that end at once neither finds
- * the other's half. Each half holds the link's memory until it has been told or taken back.
+ * So B is cancelled before its sley_task_unlink() returns 0, or not at all. If both tasks end at the same time, neither
+ * finds the other's half. Each half holds the link's memory until it has been called or taken back.
  */
 #include <errno.h>
 
@@ -20,7 +20,7 @@
 struct task_link;
 
 struct half {
-	struct watch watch; /* of the one task's end */
+	struct watch watch; /* of the end of one task */
 	sley_task other;    /* constant; so is link */
 	struct task_link *link;
 };
@@ -40,14 +40,17 @@ static struct half *other_half(struct half *half)
 	return &half->link->halves[half == half->link->halves];
 }
 
-/* Lets go of n halves. */
+/* Releases n halves. */
 static void release_halves(struct task_link *link, unsigned n)
 {
-	if (fetch_sub(&link->holders, n, acq_rel) == n) /* pairs with itself: all is done with it */
+	if (fetch_sub(&link->holders, n, acq_rel) == n) /* pairs with itself: all use of the link is over */
 		block_free(link, sizeof(*link));
 }
 
-/* Takes the half of task `id` back: true; or the link is over. Then *cancelled is its task, if `cancel` ended a wait. */
+/*
+ * Takes the half of task `id` back. Returns false if the link is over. With `cancel`, also cancels the task: *cancelled
+ * is the task if this ended a wait.
+ */
 static bool half_take_back(sley_task id, struct half *half, bool cancel, struct task **cancelled)
 {
 	struct task *task = task_find(id);
@@ -72,7 +75,7 @@ static void half_ended(struct watch *watch, struct task *task)
 		task_ready_last(cancelled);
 }
 
-/* The calling task's half of a link with `other`, or null. With its lock held. */
+/* Returns the calling task's half of a link with `other`, or null. With the task's lock held. */
 static struct half *find_half(struct task *task, sley_task other)
 {
 	struct task_extra *extra = task->extra;
@@ -83,7 +86,7 @@ static struct half *find_half(struct task *task, sley_task other)
 	return NULL;
 }
 
-/* 0; -EALREADY: they are linked; -ENOMEM. */
+/* Returns 0; -EALREADY: they are linked; -ENOMEM. */
 static int watch_self(struct task *task, struct half *half)
 {
 	int error = 0;
@@ -105,7 +108,7 @@ static void unwatch_self(struct task *task, struct half *half)
 	lock_drop(&task->lock);
 }
 
-/* 0, -ESRCH or -ENOMEM. */
+/* Returns 0, -ESRCH or -ENOMEM. */
 static int watch_other(struct task *other, sley_task id, struct half *half)
 {
 	int error = 0;
@@ -120,7 +123,7 @@ static int watch_other(struct task *other, sley_task id, struct half *half)
 	return error;
 }
 
-/* Our own half first: we cannot end meanwhile. 0, or an error and nothing is linked. */
+/* Links our own half first: the calling task cannot end during this call. Returns 0, or an error: nothing is linked. */
 static int join_halves(struct task *task, struct task *other, struct task_link *link)
 {
 	struct half *own = &link->halves[0], *far = &link->halves[1];
@@ -162,7 +165,7 @@ int sley_task_unlink(sley_task id)
 		return outside_error();
 	bool found = false;
 	struct half *half;
-	do { /* each may have linked the other */
+	do { /* repeated, as each task may have linked the other */
 		lock_take(&task->lock);
 		half = find_half(task, id);
 		if (half)

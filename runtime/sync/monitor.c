@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /*
- * Monitors: a list of watches on tasks that live, and a FIFO of those whose task has ended, which are the messages.
+ * Monitors: a list of watches on living tasks, and a FIFO of watches whose tasks have ended, the messages.
  *
- * The monitor's lock comes before a task's. A watch that is in `watching` has not come to its watch_ended() yet, which
- * needs the monitor's lock, so its task's entry has not been freed: it may be looked at without checking its id.
- * Whoever frees the monitor cannot stop a watch_ended() that waits for the lock. So each watch holds the monitor until
- * then, and the last of them frees its memory.
+ * The monitor's lock comes before a task's lock. A watch in `watching` has not completed its watch_ended(), which needs
+ * the monitor's lock. So its task's entry has not been freed, and may be accessed without a check of its id. The caller
+ * that frees the monitor cannot stop a watch_ended() that waits for the lock. So each watch holds the monitor until
+ * then, and the last one frees its memory.
  *
- * A message that somebody waits for is handed to him in his wait node. So nobody who comes later takes it, and when no
- * task is watched any more, those who are left over can be told.
+ * If a task or thread waits, a message is handed to it in its wait node. So no later caller can take the message, and
+ * when no task is watched any more, the remaining waiters can be woken.
  */
 #include <errno.h>
 
@@ -21,24 +21,24 @@
 #include "run/thread.h"
 #include "run/worker.h"
 
-#define BATCH 64u /* watches that are taken back under one holding of the lock */
+#define BATCH 64u /* number of watches that are taken back while the lock is held once */
 
 struct watching {
 	struct watch watch;
 	struct sley_monitor *monitor;
-	struct task *task; /* while it is in `watching` */
+	struct task *task; /* while the watch is in `watching` */
 	/* protected by the monitor's lock */
-	struct list_link link; /* of `watching` or `messages` */
-	struct sley_end end;   /* in `messages` */
+	struct list_link link; /* in `watching` or `messages` */
+	struct sley_end end;   /* valid in `messages` */
 };
 
 typedef LIST(struct watching) watching_list;
 
 struct sley_monitor {
-	struct lock lock; /* protects the rest */
-	bool closed;      /* it was freed */
+	struct lock lock; /* protects the fields below */
+	bool closed;      /* the monitor was freed by its user */
 	size_t holders;   /* watches that have not ended, and the user */
-	size_t inside;    /* waits that will look at it again, linked or not: all but those that an event has ended */
+	size_t inside;    /* waits that will access the monitor again: all except those ended by an event */
 	watching_list watching, messages;
 	struct sley_waiters waiters;
 };
@@ -71,7 +71,7 @@ static void monitor_free(struct sley_monitor *monitor)
 
 /* ---- a task has ended ---- */
 
-/* Those who wait for what will never come; empty unless nothing is watched. With the lock held. */
+/* If no task is watched, ends all waits, as no message can come. With the lock held. */
 static void take_left_over(struct sley_monitor *monitor, struct task_list *list)
 {
 	if (!list_is_empty(&monitor->watching))
@@ -81,7 +81,9 @@ static void take_left_over(struct sley_monitor *monitor, struct task_list *list)
 		monitor->inside--;
 }
 
-/* Hands it to the first who waits, or puts it to the messages. With the lock held. */
+/*
+ * Hands the watch to the first waiter, or appends it to the messages. Returns the waiter or null. With the lock held.
+ */
 static struct task *monitor_deliver(struct sley_monitor *monitor, struct watching *w)
 {
 	struct task *receiver = wait_pop(&monitor->waiters, CLAIM_EVENT);
@@ -120,7 +122,7 @@ static void watch_ended(struct watch *watch, struct task *task)
 
 /* ---- adding and removing ---- */
 
-/* With both locks held. 0, or -ESRCH or -ENOMEM; *receiver is to be made ready. */
+/* With both locks held. Returns 0, -ESRCH or -ENOMEM. The caller makes *receiver ready. */
 static int add_locked(struct sley_monitor *monitor, struct watching *w, sley_task id, struct task **receiver)
 {
 	struct task *task = w->task;
@@ -128,7 +130,7 @@ static int add_locked(struct sley_monitor *monitor, struct watching *w, sley_tas
 		return -ESRCH;
 	if (task->fate & TASK_ENDED) {
 		if (task->fate & TASK_DETACHED)
-			return -ESRCH; /* it is being freed */
+			return -ESRCH; /* the task is being freed */
 		task_outcome(task, &w->end);
 		*receiver = monitor_deliver(monitor, w);
 		return 0;
@@ -161,7 +163,7 @@ static int monitor_add(struct sley_monitor *monitor, sley_task id)
 	return error;
 }
 
-/* Takes back a watch of the monitor on the task: that, or null. With both locks held. */
+/* Takes back a watch of the monitor on the task. Returns it, or null if there is none. With both locks held. */
 static struct watching *watching_take_back(struct sley_monitor *monitor, struct task *task, sley_task id)
 {
 	if ((sley_task)task->id != id || task->fate & TASK_UNUSED || !task->extra)
@@ -199,9 +201,12 @@ static int monitor_remove(struct sley_monitor *monitor, sley_task id)
 	return 0;
 }
 
-/* ---- the end ---- */
+/* ---- freeing a monitor ---- */
 
-/* Takes back some watches of a monitor that is closed; those that cannot be come to their own end. True: there are more. */
+/*
+ * Takes back some watches of a closed monitor. A watch that cannot be taken back frees itself in watch_ended(). Returns
+ * whether there are more.
+ */
 static bool close_some(struct sley_monitor *monitor)
 {
 	watching_list taken_back = { 0 };
@@ -237,7 +242,7 @@ static int monitor_end(struct sley_monitor *monitor)
 		return -EBUSY;
 	while (close_some(monitor))
 		;
-	while ((w = take_message(monitor))) /* nobody adds any more */
+	while ((w = take_message(monitor))) /* no watch is added any more */
 		watching_free(w);
 	lock_take(&monitor->lock);
 	bool last = --monitor->holders == 0;
@@ -249,7 +254,7 @@ static int monitor_end(struct sley_monitor *monitor)
 
 /* ---- waiting ---- */
 
-/* With the lock held, and dropped. *w is the message, if the answer is 0. */
+/* Waits for a message. The lock is held, and dropped. On 0, *w is the message. */
 static int wait_locked(struct task *task, struct sley_monitor *monitor, struct watching **w, sley_time deadline,
 		       const void *pc)
 {
@@ -285,7 +290,7 @@ static int receive(struct task *task, struct sley_monitor *monitor, struct sley_
 	return 0;
 }
 
-/* Apart: a thread's record is no part of a task's live bytes. */
+/* A separate function, so that a thread's record is not part of a task's live bytes. */
 NOINLINE static int receive_of_thread(struct sley_monitor *monitor, struct sley_end *end, sley_time deadline)
 {
 	struct thread thread;
@@ -313,7 +318,7 @@ int sley_monitor_new(struct sley_monitor **result)
 	return monitor ? 0 : -ENOMEM;
 }
 
-/* A call that does not wait, with a task's id or without. */
+/* Makes a call that does not wait, with or without a task's id. */
 static int monitor_call(struct sley_monitor *monitor, const char *name, int (*fn)(struct sley_monitor *, sley_task),
 			sley_task id)
 {

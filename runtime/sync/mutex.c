@@ -1,28 +1,28 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /*
- * Mutex. One word says who holds it, so that locking and unlocking are one compare-and-swap each while nobody waits:
+ * Mutex. One word contains the owner. So without waiters, lock and unlock are one compare-and-swap each:
  *
- *     word = owner's id, 0: free | QUEUED: the owner must look at the waiters when it unlocks
+ *      word = owner's id, 0: free | QUEUED: the owner must look at the waiters when it unlocks
  *
- * Those who find it held wait in a FIFO under the object's own short lock. What then happens is the model of Go's
- * sync.Mutex. Unlock wakes the first waiter, but does not give it the mutex: a *woken* waiter competes with whoever
- * comes meanwhile, and goes back to the front if it loses. So a task that locks and unlocks in a loop goes on without a
- * switch, and while a waiter is woken the others, and QUEUED, need not be looked at. Against starvation a waiter that
- * has waited for STARVING is handed the mutex: the word goes from one owner to the next and is never free in between.
- * Rejected: handing over always, which costs a switch for every time that somebody waits; and a mode as a state of the
- * mutex (Go's): the age of the first waiter says the same.
+ * Waiters are in a FIFO under the object's own short lock. The protocol is that of Go's sync.Mutex. Unlock wakes the
+ * first waiter, but does not give it the mutex. The *woken* waiter competes with newcomers, and returns to the front if
+ * it loses. So a task that locks and unlocks in a loop continues without a switch. While a waiter is woken, unlock need
+ * not look at the other waiters, nor set QUEUED. Against starvation, a waiter that has waited for STARVING is handed
+ * the mutex: the word changes from one owner to the next and is never free in between. Rejected: to hand over always,
+ * which costs a switch for each wait; and a starvation mode in the mutex (Go's), as the age of the first waiter gives
+ * the same information.
  *
  * Invariants, with the lock free
  *   - waiters, none of them woken => QUEUED
- *   - free => not QUEUED. So a waiter that is woken finds the word 0, or an owner that came after
- *   - woken => the task that was woken has not yet been under the lock: it will, and sets QUEUED again for the others
- * QUEUED is set under the lock by compare-and-swap, so either the owner's fast unlock fails, or the one who would wait
- * finds the mutex free:
- *     waits: lock; owner? cas(owner, owner | QUEUED); link; unlock     owner: cas(me, 0), fails: lock; pop
+ *   - free => not QUEUED. So a woken waiter finds the word 0, or a later owner
+ *   - woken => the woken task has not taken the lock yet: it will, and then sets QUEUED again for the other waiters
+ * QUEUED is set under the lock by compare-and-swap. So either the owner's fast unlock fails, or the new waiter finds
+ * the mutex free:
+ *      waits: lock; owner? cas(owner, owner | QUEUED); link; unlock     owner: cas(me, 0), fails: lock; pop
  *
- * Its memory may be gone as soon as the word is 0: somebody else may have locked it then, found that it is the last
- * user, and freed it. So unlock touches it no more, not even its lock.
+ * The mutex's memory may be freed as soon as the word is 0: another task may have locked the mutex then, found that it
+ * is the last user, and freed it. So unlock does not access the mutex after that, not even its lock.
  */
 #include "sync/mutex.h"
 
@@ -39,7 +39,7 @@
 
 static uint64_t owner(struct sley_mutex *mutex)
 {
-	return load(&mutex->word, relaxed) & ~QUEUED; /* nobody but me makes it me, or changes it then */
+	return load(&mutex->word, relaxed) & ~QUEUED; /* relaxed: only the caller can make itself the owner */
 }
 
 bool mutex_is_mine(struct sley_mutex *mutex, uint64_t me)
@@ -61,7 +61,7 @@ static bool free_it(struct sley_mutex *mutex, uint64_t me)
 
 /* ---- with the lock held ---- */
 
-/* Takes it: true; or its owner will look at the waiters, of whom the caller is to be one: false. */
+/* Takes the mutex and returns true. Or marks it as QUEUED and returns false: the caller then has to link its wait. */
 static bool take_or_mark(struct sley_mutex *mutex, uint64_t me)
 {
 	uint64_t queued = mutex->woken ? 0 : QUEUED, word = load(&mutex->word, relaxed), next;
@@ -71,7 +71,7 @@ static bool take_or_mark(struct sley_mutex *mutex, uint64_t me)
 	return word == 0;
 }
 
-/* The first waiter has waited for so long that it is to get the mutex. */
+/* Returns whether the first waiter has waited long enough to be handed the mutex. */
 static bool is_starving(const struct wait *first, int64_t now)
 {
 	return now - (int64_t)first->word >= STARVING;
@@ -85,7 +85,7 @@ static void mutex_hand_over(struct sley_mutex *mutex, struct task *next)
 
 /* ---- locking ---- */
 
-/* wait.word is the time since when it waits. */
+/* wait.word is the time at which the wait began. */
 NOINLINE static int wait_for_it(struct task *task, void *object, int64_t unused, sley_time deadline, const void *pc)
 {
 	struct sley_mutex *mutex = object;
@@ -115,7 +115,7 @@ NOINLINE static int wait_for_it(struct task *task, void *object, int64_t unused,
 	return 0;
 }
 
-/* What a task's call answers: in the debug library it is noted who has the mutex. */
+/* Returns `error`. If the task got the mutex, notes it as the owner (debug library). */
 static ALWAYS_INLINE int mutex_noted(int error, const struct task *task, const struct sley_mutex *mutex, const void *pc)
 {
 	if (error == 0)
@@ -123,7 +123,9 @@ static ALWAYS_INLINE int mutex_noted(int error, const struct task *task, const s
 	return error;
 }
 
-/* The task's budget is spent. Before it locks: one that yields with the mutex held keeps others waiting. */
+/*
+ * Called when the task's budget is spent. The task yields before it locks: with the mutex held it would delay others.
+ */
 NOINLINE static int lock_after_yield(struct task *task, struct sley_mutex *mutex, sley_time deadline, const void *pc)
 {
 	worker_yield(pc);
@@ -189,7 +191,10 @@ int sley_mutex_trylock(struct sley_mutex *mutex)
 
 /* ---- unlocking ---- */
 
-/* The owner's, whose word is QUEUED. The lock is held, and dropped. True: done; false: it has to be freed still. */
+/*
+ * Called by the owner of a word with QUEUED. The lock is held, and dropped. Returns true: handed over; false: the mutex
+ * still has to be freed.
+ */
 static bool mutex_pass_on(struct sley_mutex *mutex, uint64_t me, int64_t now, struct task **next)
 {
 	struct wait *first = mutex->woken ? NULL : mutex->waiters.head;
@@ -202,7 +207,7 @@ static bool mutex_pass_on(struct sley_mutex *mutex, uint64_t me, int64_t now, st
 	}
 	if (*next)
 		mutex->woken = 1;
-	store(&mutex->word, me, relaxed); /* not QUEUED; others change an owned word only under the lock */
+	store(&mutex->word, me, relaxed); /* without QUEUED; relaxed: others change it only under the lock */
 	lock_drop(lock_of(&mutex->lock));
 	return false;
 }

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /*
- * Once: state = 0: not yet; the id of who runs the function; or DONE, which is looked at without a lock. If the
- * function fails, the first waiter is handed the part of the runner.
+ * Once: state = 0: not done; the runner's id; or DONE, which is read without a lock. If the function fails, the first
+ * waiter becomes the runner.
  *
- * The memory may be gone as soon as somebody has been told that it is done. So who sees DONE without the lock looks
- * whether the lock is free, too: DONE is stored under it, and its drop is the last access of who stored it.
- *     once_leave(): lock = 1; state = DONE; wake; lock = 0        state == DONE? lock == 0?
+ * The memory may be freed as soon as a caller has learned that it is done. So a caller that reads DONE without the lock
+ * also checks that the lock is free: DONE is stored under it, and the drop of the lock is the last access of the
+ * runner.
+ *      once_leave(): lock = 1; state = DONE; wake; lock = 0        state == DONE? lock == 0?
  */
 #include <errno.h>
 
@@ -17,7 +18,7 @@
 #include "run/report.h"
 
 #define DONE   ((uint64_t)1 << 63) /* ids are positive */
-#define RUNNER 1                   /* the caller is to run the function */
+#define RUNNER 1                   /* the caller has to run the function */
 
 static int once_enter(struct task *task, void *object, int64_t unused, sley_time deadline, const void *pc)
 {
@@ -33,7 +34,7 @@ static int once_enter(struct task *task, void *object, int64_t unused, sley_time
 	}
 	wait_begin(task, SLEY_WAIT_ONCE, (uint64_t)(uintptr_t)once, pc);
 	enum claim who = park(task, lock_of(&once->lock), &once->waiters, deadline);
-	if (who == CLAIM_EVENT) /* acquire: what the function did; pairs with once_leave() */
+	if (who == CLAIM_EVENT) /* acquire: the function's writes; pairs with once_leave() */
 		return load(&once->state, acquire) == DONE ? 0 : RUNNER;
 	lock_drop(lock_of(&once->lock));
 	return wait_error(who);
@@ -44,8 +45,8 @@ static void once_leave(struct sley_once *once, bool done)
 	struct task_list list = { 0 };
 	struct task *next = NULL;
 	int error = thread_visit();
-	bool alone = error != 0; /* a thread that outlived the run: nobody waits any more */
-	if (error == -ECHILD) {  /* nobody else is there, but the lock may be held */
+	bool alone = error != 0; /* a thread that outlived the run: there are no waiters any more */
+	if (error == -ECHILD) {  /* no other thread exists, but the lock may be held for ever */
 		store(&once->state, done ? DONE : 0, relaxed);
 		return;
 	}
@@ -64,7 +65,10 @@ static void once_leave(struct sley_once *once, bool done)
 		thread_depart();
 }
 
-/* Both acquire: the lock is read after the state, and its holder's work is over; pairs with once_leave() and its drop. */
+/*
+ * The lock is read after the state: if it is free, its holder has finished. Both acquire, and pair with once_leave()
+ * and its drop of the lock.
+ */
 static bool is_done(struct sley_once *once)
 {
 	return load(&once->state, acquire) == DONE && load(&once->lock, acquire) == 0;

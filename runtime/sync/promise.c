@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
-/* Promises: a promise is a producer's reference to a future, and nothing else. */
+/* Promises: a promise is a producer's reference to a future, and has no structure of its own. */
 #include <errno.h>
 #include <string.h>
 
@@ -28,12 +28,12 @@ int sley_promise_new(struct sley_promise **promise, struct sley_future **future,
 }
 
 /*
- * For a call that completes the future: a reference of the call's own. Who sees the future complete may free it and the
- * promise, the same that the call was given.
+ * Takes a reference for the time of a call that completes the future. A task that sees the future complete may free the
+ * future, and the promise that was passed to the call.
  */
 static void promise_hold(struct sley_future *future)
 {
-	fetch_add(&future->refs, FUTURE_PRODUCER, relaxed); /* as future_hold() */
+	fetch_add(&future->refs, FUTURE_PRODUCER, relaxed); /* relaxed, as in future_hold() */
 }
 
 static int promise_resolve(struct sley_future *future, const void *value, struct todo *todo)
@@ -93,7 +93,7 @@ static void promise_drop(struct sley_future *future)
 {
 	struct todo todo = { 0 };
 	uint64_t refs = load(&future->refs, acquire);
-	while ((refs & (FUTURE_HANDLE - 1)) > FUTURE_PRODUCER) { /* there are others */
+	while ((refs & (FUTURE_HANDLE - 1)) > FUTURE_PRODUCER) { /* there are other producers */
 		if (cas_weak(&future->refs, &refs, refs - FUTURE_PRODUCER, acq_rel, acquire))
 			return;
 	}

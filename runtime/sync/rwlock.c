@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /*
- * Readers-writer lock, phase-fair: a reader waits behind a writer that waits, and a writer that unlocks lets in all
- * readers that wait, before the next writer. So a reader waits for one writer at most, besides the readers' phase in
- * which it came, and a writer for one phase of readers for each writer before it. The rule is that of B. Brandenburg
- * and J. Anderson, "Spin-Based Reader-Writer Synchronization for Multiprocessor Real-Time Systems" (2010). The lock is
- * handed to those who get it: nobody barges. Rejected: one FIFO for both, in which readers between two writers run in
+ * Readers-writer lock, phase-fair. A reader waits behind a waiting writer. A writer that unlocks admits all waiting
+ * readers before the next writer. So a reader waits for one writer at most, besides the readers' phase in which it
+ * came. A writer waits for one phase of readers for each writer before it. The rule is that of B. Brandenburg and J.
+ * Anderson, "Spin-Based Reader-Writer Synchronization for Multiprocessor Real-Time Systems" (2010). The lock is handed
+ * to the admitted tasks: there is no barging. Rejected: one FIFO for both, in which readers between two writers run in
  * small groups.
  *
- * Invariants, with the inner lock free, for waits that nobody has ended:
- *   - writer holds => no reader does, and the other way round
+ * Invariants, with the inner lock free, for waits that have not ended:
+ *   - a writer holds it => no reader holds it, and the other way round
  *   - readers wait => a writer holds it or waits
- *   - a writer waits => somebody holds it
- * A writer that gives up may have been what readers waited for, so it lets them in.
+ *   - a writer waits => a writer or a reader holds it
+ * If readers wait only for a writer that gives up, this writer admits them.
  */
 #include <errno.h>
 
@@ -51,7 +51,7 @@ static void admit_writer(struct sley_rwlock *rwlock, struct task_list *woken)
 	}
 }
 
-/* One that held it, as writer or as reader, does no more. */
+/* Ends the hold of a writer or a reader, and admits the next ones. */
 static void rwlock_leave(struct sley_rwlock *rwlock, bool writing, struct task_list *woken)
 {
 	if (writing) {
@@ -62,7 +62,7 @@ static void rwlock_leave(struct sley_rwlock *rwlock, bool writing, struct task_l
 	} else if (--rwlock->readers == 0) {
 		admit_writer(rwlock, woken);
 		if (rwlock->writer == 0)
-			admit_readers(rwlock, woken); /* their writers have all given up */
+			admit_readers(rwlock, woken); /* the writers that they waited for have all given up */
 	}
 }
 
@@ -90,7 +90,7 @@ static int lock_for(struct task *task, void *object, int64_t writing, sley_time 
 	return wait_error(who);
 }
 
-/* What a call answers: in the debug library it is noted which task has the lock. */
+/* Returns `error`. If the calling task got the lock, notes it as an owner (debug library). */
 static int rwlock_noted(int error, const struct sley_rwlock *rwlock, const void *pc)
 {
 	const struct task *task = error ? NULL : task_self();

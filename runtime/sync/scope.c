@@ -29,7 +29,7 @@ static size_t ring_size(const struct sley_scope *scope)
 	return scope->restarts * sizeof(*scope->restarted);
 }
 
-/* Takes the options over, with the defaults worked in. 0 or -ENOMEM. */
+/* Sets the options, with their defaults. Returns 0 or -ENOMEM. */
 static int scope_set_options(struct sley_scope *scope, const struct sley_scope_options *options)
 {
 	if (options->deadline)
@@ -57,7 +57,7 @@ static void scope_free(struct sley_scope *scope)
 
 static int wait_for_all(struct sley_scope *scope, sley_time deadline, const void *pc);
 
-/* The owner has left it open. */
+/* The cleanup of a scope that its owner left open. */
 static void close_abandoned(struct cleanup *cleanup)
 {
 	struct sley_scope *scope = CONTAINER_OF(cleanup, struct sley_scope, cleanup);
@@ -91,7 +91,7 @@ int sley_scope_open(struct sley_scope **result, const struct sley_scope_options 
 
 /* ---- waiting ---- */
 
-/* Whether all children have ended, and none is to be started again. */
+/* Returns whether all children have ended, and none has to be restarted. */
 static bool is_over(struct sley_scope *scope)
 {
 	lock_take(&scope->lock);
@@ -100,7 +100,7 @@ static bool is_over(struct sley_scope *scope)
 	return over;
 }
 
-/* The children are cancelled, and nothing stops us from waiting for them. */
+/* Waits for the ends of the cancelled children, which no deadline or cancellation can interrupt. */
 static void wait_masked(struct sley_scope *scope, const void *pc)
 {
 	int masked = sley_cancel_mask(1);
@@ -127,7 +127,7 @@ static int wait_for_all(struct sley_scope *scope, sley_time deadline, const void
 	return answer;
 }
 
-/* Whether the calling task may wait for it: 0, or the answer. */
+/* Returns 0 if the calling task may wait for the scope, else an error. */
 static int check_owner(struct sley_scope *scope, const char *call)
 {
 	struct task *task = task_self();
@@ -164,7 +164,9 @@ int sley_scope_close(struct sley_scope *scope, sley_time deadline)
 
 /* ---- cancelling ---- */
 
-/* Counted, as children that see the cancellation may end before all is done, and the owner then close the scope. */
+/*
+ * Counted, as the children that see the cancellation may end during this call, and the owner may then close the scope.
+ */
 static void scope_cancel(struct sley_scope *scope)
 {
 	children_count(scope);

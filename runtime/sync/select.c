@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /*
- * Select: the first of several channel operations that can be done, as in Go's select.go: all channels are locked, in
- * the order of their addresses; of the cases that can be done at once a random one is; else a node of each is linked,
- * and the task parks with one claim for all of them.
+ * Select: the first of several channel operations that can be done, as in Go's select.go. All channels are locked, in
+ * the order of their addresses. If some cases can be done at once, a random one of them is done. Else a node of each
+ * case is linked, and the task parks with one claim for all of them.
  *
- * With all locks held nobody can claim the task through one channel while it looks at another, so two selects that meet
- * need no second claim that could fail after the first (one claim apiece, rejected: neither can be taken back).
+ * The task locks all channels before it looks at any of them. So no other task can claim it through one channel while
+ * it looks at another, and a rendezvous of two selects needs only one claim. Rejected: a claim of each of the two
+ * tasks, as the second may fail when the first cannot be undone.
  *
- * Everything is off the stack, in one record: nodes (struct wait_apart), the locking order, and a block for each
- * operation whose item is no word. A record for n cases costs 40 n bytes while it waits.
+ * All memory is off the stack, in one record: nodes (struct wait_apart), the locking order, and a block for each
+ * operation whose item does not fit a word. A record for n cases costs 40 n bytes during the wait.
  */
 #include <errno.h>
 
@@ -23,10 +24,10 @@
 
 struct select {
 	struct task *task;
-	struct sley_case *cases; /* the caller's: only looked at while the task runs */
+	struct sley_case *cases; /* the caller's: accessed only while the task runs */
 	unsigned n;
-	unsigned channels; /* that are not null */
-	uint16_t *order;   /* of the cases with a channel, by its address */
+	unsigned channels; /* cases whose channel is not null */
+	uint16_t *order;   /* indices of the cases with a channel, sorted by its address */
 	struct wait_apart nodes[];
 };
 
@@ -78,7 +79,7 @@ static struct select *record_new(struct task *task, struct sley_case *cases, uns
 	if (!select)
 		return NULL;
 	*select = (struct select){ .task = task, .cases = cases, .n = n, .order = (uint16_t *)&select->nodes[n] };
-	/* from a random one on, so that of several cases with one channel none is always the first in its queue */
+	/* Begins at a random case, so that of several cases with one channel none is always the first in its queue. */
 	unsigned at = n > 0 ? random_here() % n : 0;
 	for (unsigned i = 0; i < n; i++) {
 		struct wait_apart *node = &select->nodes[at];
@@ -110,7 +111,7 @@ static void free_blocks(struct select *select)
 		free_block(select, i);
 }
 
-/* The blocks for items that are no words. False: no memory. */
+/* Allocates the blocks for items that do not fit a word. Returns false if there is no memory. */
 static bool allocate_blocks(struct select *select)
 {
 	for (unsigned i = 0; i < select->n; i++) {
@@ -121,7 +122,7 @@ static bool allocate_blocks(struct select *select)
 	return true;
 }
 
-/* ---- locking: each channel once, although it may be in several cases ---- */
+/* ---- locking: each channel once, also if it is in several cases ---- */
 
 static void lock_all(const struct select *select)
 {
@@ -139,14 +140,14 @@ static void unlock_all(const struct select *select)
 	}
 }
 
-/* ---- what can be done at once; with all locks held ---- */
+/* ---- operations that do not wait; with all locks held ---- */
 
 static bool can(const struct sley_case *c)
 {
 	return c->op == SLEY_SEND ? chan_can_send(c->chan) : chan_can_recv(c->chan);
 }
 
-/* One of the cases that can be done, each as likely as the others; null: none. */
+/* Chooses one of the cases that can be done, each equally likely. Returns null if there is none. */
 static struct sley_case *choose(const struct select *select)
 {
 	struct sley_case *chosen = NULL;
@@ -159,11 +160,11 @@ static struct sley_case *choose(const struct select *select)
 	return chosen;
 }
 
-/* The case that was done, and who is to be made ready; null: none could be. */
+/* Does one case that can be done. Returns it and the task to make ready, or null if there is none. */
 static struct sley_case *do_one(const struct select *select, struct task **woken)
 {
 	struct sley_case *c;
-	/* a waiter may have been claimed by another between the look and the pop: then its node is gone, and we look again */
+	/* If a waiter is claimed between the choice and the pop, its node is gone, and the choice is repeated. */
 	while ((c = choose(select))) {
 		c->error = c->op == SLEY_SEND ? chan_send_now(c->chan, c->from, woken)
 					      : chan_recv_now(c->chan, c->into, woken);
@@ -194,8 +195,8 @@ static void link_all(struct select *select)
 }
 
 /*
- * The case whose node was popped for the claim that won, with its item; null: a deadline or a canceller won. Nothing is
- * linked then, there are no blocks any more, and the channels may be gone.
+ * Unlinks all nodes. Returns the case whose node was popped for the winning claim, with its item; null: a deadline or a
+ * canceller won. Afterwards no node is linked, the blocks are freed, and the channels may be freed.
  */
 static struct sley_case *unlink_all(struct select *select, enum claim who)
 {
@@ -217,7 +218,7 @@ static struct sley_case *unlink_all(struct select *select, enum claim who)
 	return won;
 }
 
-/* All locks are held, and dropped. The index of the case, or the error. */
+/* Parks until one case is done. All locks are held, and dropped. Returns the index of the case, or the error. */
 NOINLINE static int wait_for_one(struct select *select, sley_time deadline, const void *pc)
 {
 	wait_begin(select->task, SLEY_WAIT_SELECT, 0, pc);
@@ -243,7 +244,7 @@ static int check_cases(const struct sley_case *cases, int n)
 		int error = check_shared(cases[i].chan, "sley_select", "channel");
 		if (error)
 			return error;
-		if (chan_lacks(cases[i].chan, cases[i].from)) /* or `into`, in the same place */
+		if (chan_lacks(cases[i].chan, cases[i].from)) /* the union makes this check `into` as well */
 			return -EFAULT;
 		if (cases[i].op == SLEY_SEND)
 			chan_search(cases[i].chan, cases[i].from, "sley_select");
@@ -251,7 +252,7 @@ static int check_cases(const struct sley_case *cases, int n)
 	return 0;
 }
 
-/* `wait`: park if none can be done at once, else -EAGAIN. */
+/* `wait`: park if no case can be done at once; else return -EAGAIN. */
 static int select_run(struct task *task, struct sley_case *cases, int n, bool wait, sley_time deadline, const void *pc)
 {
 	struct task *woken = NULL;

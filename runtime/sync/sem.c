@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /*
- * Semaphore: a count of permits, and a FIFO of those who wait for some of them. wait.word is how many.
+ * Semaphore: a count of permits, and a FIFO of waiters. wait.word is the number of permits that a waiter wants.
  *
- * Invariant, with the lock free: the first waiter wants more than there are. So whoever adds permits, or leaves the
- * queue without any, grants what is possible now. Nobody passes the first waiter, or one who wants many would starve.
+ * Invariant, with the lock free: the first waiter wants more permits than there are. So a caller that adds permits, or
+ * leaves the queue without any, grants as many as possible. No caller passes the first waiter, so a waiter that wants
+ * many permits does not starve.
  */
 #include <errno.h>
 
@@ -20,13 +21,13 @@ static bool sem_take(struct sley_sem *sem, int64_t n)
 	return true;
 }
 
-/* With the lock held. Waits that somebody else has ended meanwhile get nothing. */
+/* With the lock held. A wait that has been claimed by another thread gets no permits. */
 static void grant(struct sley_sem *sem, struct task_list *woken)
 {
 	struct wait *first;
 	while ((first = sem->waiters.head) && (int64_t)first->word <= sem->count) {
 		struct task *task = wait_owner(first);
-		int64_t n = (int64_t)first->word; /* once claimed it is the task's */
+		int64_t n = (int64_t)first->word; /* read first: after the claim it belongs to the task */
 		wait_unlink(&sem->waiters, first);
 		if (!wait_claim(task, CLAIM_EVENT))
 			continue;
@@ -49,7 +50,7 @@ static int acquire_for(struct task *task, void *object, int64_t n, sley_time dea
 	enum claim who = park(task, lock_of(&sem->lock), &sem->waiters, deadline);
 	if (who == CLAIM_EVENT)
 		return 0;
-	grant(sem, &woken); /* those behind may want less */
+	grant(sem, &woken); /* the waiters behind may want fewer permits */
 	lock_drop(lock_of(&sem->lock));
 	ready_woken(&woken);
 	return wait_error(who);

@@ -10,7 +10,7 @@
 #include "sync/generator.h"
 #include "sync/stream.h"
 
-/* ---- a channel; the state is a pointer to it ---- */
+/* ---- a channel; the state is its address ---- */
 
 static int chan_next(void *state, void *item, sley_time deadline)
 {
@@ -21,7 +21,7 @@ static int chan_next(void *state, void *item, sley_time deadline)
 static int chan_drop(void *state, sley_time deadline)
 {
 	(void)deadline;
-	sley_chan_close(state); /* or it is closed already, or the run is over */
+	sley_chan_close(state); /* fails without harm if it is closed already, or the run is over */
 	return 0;
 }
 
@@ -53,10 +53,10 @@ int sley_stream_from_gen(struct sley_stream **stream, struct sley_gen *gen)
 
 struct ticker {
 	sley_time interval;
-	sley_time due; /* the next tick */
+	sley_time due; /* time of the next tick */
 };
 
-/* A thread waits for a channel that is never ready. */
+/* A plain thread sleeps in a receive from a null channel, which is never ready. */
 static int ticker_sleep(sley_time until)
 {
 	if (task_self())

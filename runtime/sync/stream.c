@@ -118,7 +118,7 @@ struct map {
 	struct stage stage; /* first */
 	int (*fn)(void *arg, const void *from, void *to);
 	void *arg;
-	void *from; /* the item from below, behind the argument */
+	void *from; /* buffer for the item of the stage below, behind the argument */
 	char block[] __attribute__((aligned(16)));
 };
 

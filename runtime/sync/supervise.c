@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /*
- * Restarting what has failed, in the owner's wait. One failure is handled after the other, the first in start order
- * first; those that happen while others are being stopped are handled with them.
+ * Restarts of failed children, in the owner's wait. Failures are handled one after the other, in the order of their
+ * first spawns. A failure that happens while other children are being stopped is handled together with them.
  *
- *   owner                                       a child
- *   the first CHILD_FAILED, by `kept`           ends badly: CHILD_FAILED, failed++, owner is due
- *   once more than the limit? -ELOOP
- *   all, or the later ones: tell them           told: ends somehow: CHILD_STOPPED
- *   wait until `told` is empty
- *   in the order of `kept`: start what is FAILED or STOPPED
+ *    owner                                       a child
+ *    the first CHILD_FAILED, by `kept`           ends badly: CHILD_FAILED, failed++, owner is due
+ *    once more than the limit? -ELOOP
+ *    all, or the later ones: tell them           told: ends somehow: CHILD_STOPPED
+ *    wait until `told` is empty
+ *    in the order of `kept`: start each FAILED or STOPPED
  *
- * Rejected: a task of the scope's own that does this at any time. It would be a second owner, who is told of the first
- * one's cancellation late, and costs a stack; a service has nothing better to do than to wait for its supervisor.
+ * Rejected: a separate task of the scope that restarts at any time. It would be a second owner that learns late of the
+ * first owner's cancellation, and costs a stack. The owner of a supervising scope usually just waits.
  */
 #include "sync/supervise.h"
 
@@ -22,9 +22,9 @@
 #include "run/queue.h"
 #include "sync/child.h"
 
-#define BATCH 64u /* children that are looked at under one holding of the lock */
+#define BATCH 64u /* number of children that are looked at while the lock is held once */
 
-/* Counts a restart, if the limit allows one now. The ring's next place has the oldest of those that count. */
+/* Counts a restart if the limit allows one now. The next place of the ring has the oldest counted restart. */
 static bool may_restart(struct sley_scope *scope)
 {
 	int64_t now = clock_now();
@@ -49,7 +49,7 @@ static struct sley_child *first_failed(struct sley_scope *scope)
 	return child;
 }
 
-/* Cancels some of those that run, from `child` on; where to go on, or null. */
+/* Cancels some running children, from `child` on. Returns the child to continue with, or null. */
 static struct sley_child *tell_from(struct sley_scope *scope, struct sley_child *child)
 {
 	struct task_list list = { 0 };
@@ -78,7 +78,7 @@ static bool has_told(struct sley_scope *scope)
 	return told;
 }
 
-/* Cancels those that run, from `first` on, and waits for their ends. 0, or what ended the wait. */
+/* Cancels the running children, from `first` on, and waits for their ends. Returns 0 or the error of the wait. */
 static int stop(struct sley_scope *scope, struct sley_child *first, sley_time deadline, const void *pc)
 {
 	int error = 0;
@@ -92,8 +92,8 @@ static int stop(struct sley_scope *scope, struct sley_child *first, sley_time de
 }
 
 /*
- * The next, from *child on, that is to be started again: from here on that is the caller's to do. Or null. *child is
- * then the one after it: the one that was started may have failed once more by the next call, which is another failure.
+ * Returns the next child to restart, from *child on, or null. The caller has to restart it. *child becomes the child
+ * after it: if the restarted child has failed again by the next call, that is a new failure.
  */
 static struct sley_child *next_to_restart(struct sley_scope *scope, struct sley_child **child)
 {
@@ -110,7 +110,7 @@ static struct sley_child *next_to_restart(struct sley_scope *scope, struct sley_
 	return next;
 }
 
-/* 0, or what its spawn answers. */
+/* Returns 0 or the error of the spawn. */
 static int start_again(struct sley_child *child)
 {
 	const struct spec *spec = child->spec;

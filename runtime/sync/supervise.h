@@ -5,7 +5,7 @@
 
 #include "sync/children.h"
 
-/* Starts again what has failed. By the owner, in its wait. 0, or what ended that. */
+/* Restarts failed children. Called by the owner, during its wait. Returns 0, or the error that ends the wait. */
 int supervise(struct sley_scope *scope, sley_time deadline, const void *pc);
 
 #endif

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /*
- * Then, map and and_then: a callback for when a future is complete. It has a task only from then on: until then it costs
- * its derivation, some hundred bytes.
+ * Then, map and and_then: a callback for the completion of a future. It gets a task only at the completion. Until then
+ * it costs its derivation, some hundred bytes.
  *
- * The link's count goes to the task, which holds the derivation, and so the source with its value, until the callback
- * has returned. Cancelling the future reaches a task that is being started, because
- *     then_run()                                       canceller
- *     lock the future; task = id; unlock; start it     claim the future; publish it, under its lock
- *     task: PENDING? run the callback                  lock the future; read task; cancel it
- * if the canceller does not see the task, its claim was before the task's start, and the task sees the claim.
+ * The link's count passes to the task. So the task holds the derivation, and with it the source and its value, until
+ * the callback has returned. A cancellation of the future also reaches a task that is being started:
+ *      then_run()                                       canceller
+ *      lock the future; task = id; unlock; start it     claim the future; publish it, under its lock
+ *      task: PENDING? run the callback                  lock the future; read task; cancel it
+ * If the canceller does not see the task, its claim came before the task's start, and the task sees the claim.
  */
 #include <errno.h>
 
@@ -44,7 +44,10 @@ static struct then *then_of(struct derivation *derivation)
 
 /* ---- the task ---- */
 
-/* The future is cancelled: nobody but us may want the next one. Or if others do, it goes on. */
+/*
+ * Drops the handle on the next future. If the derived future was cancelled, and there is no other handle on the next
+ * one, cancels the next one too.
+ */
 NOINLINE static void next_drop(struct then *then, struct sley_future *next)
 {
 	struct todo todo = { 0 };
@@ -84,7 +87,7 @@ static int callback_run(struct then *then)
 	}
 }
 
-/* Completes the future and gives up the link's count. */
+/* Completes the future and releases the link's count. */
 static void then_end(struct then *then, int error, struct todo *todo)
 {
 	if (future_claim(then->derivation.future))
@@ -92,11 +95,11 @@ static void then_end(struct then *then, int error, struct todo *todo)
 	derivation_put(&then->derivation, todo);
 }
 
-/* Apart, as its frame is no live bytes of the callback then. */
+/* A separate function, so that its frame is not part of the callback's live bytes. */
 NOINLINE static void end_in_task(struct then *then, int error)
 {
 	struct todo todo = { 0 };
-	cleanup_finish(); /* before anybody is told */
+	cleanup_finish(); /* before the future is complete */
 	then_end(then, error, &todo);
 	todo_run(&todo);
 }
@@ -129,7 +132,7 @@ static void then_run(struct link *link, struct todo *todo)
 	int error = then->kind == THEN ? 0 : link->source->error;
 	if (error == 0 && future_state(then->derivation.future) == FUTURE_PENDING && (error = then_start(then)) == 0)
 		return;
-	then_end(then, error, todo); /* no task is needed, or there is none */
+	then_end(then, error, todo); /* no task is needed, or none can be had */
 }
 
 /* ---- the calls ---- */
