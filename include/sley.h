@@ -32,8 +32,8 @@
  *   - Each task has its own copy of some state of its thread:
  *       errno                    see the end of this file
  *       floating-point control   Rounding, denormals and traps. A new task and an offloaded function get the control
- *                                words that the caller of sley_run() had. The exception flags are not kept over a
- *                                wait, and are undefined at first: call feclearexcept(3) before you enable a trap.
+ *                                words that the caller of sley_run() had. The exception flags are not kept over a wait,
+ *                                and are undefined at first: call feclearexcept(3) before you enable a trap.
  *       C++ exceptions           Those being thrown and handled. A task may wait in a catch block, and in a destructor
  *                                during unwinding, if the C++ library was loaded before sley_run().
  *   - No C++ exception may leave a function that is handed to sley. If an exception leaves a task's function, or a

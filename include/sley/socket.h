@@ -101,10 +101,11 @@ SLEY_API int sley_connect(int fd, const struct sockaddr *address, socklen_t size
  *     effect; with MSG_PEEK it is -EINVAL.
  *   - A send to a stream sends as many bytes as fit, as sley_write(); use sley_write_full() to send all.
  *   - With MSG_FASTOPEN, if the data cannot go with the SYN, they wait for the connection and send then.
- *   - MSG_ZEROCOPY is -EINVAL: see sley_send_zerocopy(). They make the system call even for no bytes, so empty
- *     datagrams can be sent and received. -EAGAIN from a send with an address: the queue of a Unix datagram socket is
- *     full, and no event tells when it has room again; a connected socket waits for it. -ENOTSOCK; -EMSGSIZE: too large
- *     for a datagram, or more than IOV_MAX buffers; -ECONNREFUSED: the result of an earlier datagram.
+ *   - MSG_ZEROCOPY is -EINVAL: see sley_send_zerocopy().
+ * They make the system call even for no bytes, so empty datagrams can be sent and received. -EAGAIN from a send with an
+ * address: the queue of a Unix datagram socket is full, and no event tells when it has room again; a connected socket
+ * waits for it. -ENOTSOCK; -EMSGSIZE: too large for a datagram, or more than IOV_MAX buffers; -ECONNREFUSED: the result
+ * of an earlier datagram.
  */
 SLEY_API ssize_t sley_recv(int fd, void *buffer, size_t n, int flags, sley_time deadline);
 SLEY_API ssize_t sley_recvfrom(int fd, void *buffer, size_t n, int flags, struct sockaddr *from, socklen_t *size,

@@ -15,9 +15,12 @@
  * Stage, lists and `task` change only under the pool's lock. So if a job is cancelled, or its deadline comes, exactly
  * one of these holds: it never ran; its result is taken; or it ran and was dropped:
  *
- * \ task thread \ (its wait ends by deadline or canceller) lock; QUEUED -> RUNNING; unlock \ lock; QUEUED? remove it:
- * it never runs fn(block) \ RUNNING? task = null: dropped lock; RUNNING -> ENDED; task? claim its wait; unlock \ ENDED?
- * take the result claimed? task_ready() : no task? dropped(block), free \ unlock
+ *    task                                       thread
+ *    (its wait ends by deadline or canceller)   lock; QUEUED -> RUNNING; unlock
+ *    lock; QUEUED?  remove it: it never runs    fn(block)
+ *          RUNNING? task = null: dropped        lock; RUNNING -> ENDED; task? claim its wait; unlock
+ *          ENDED?   take the result             claimed? task_ready() : no task? dropped(block), free
+ *    unlock
  *
  * fn runs without any lock. A job that lost the claim is ENDED all the same: its task is on its way to the lock and
  * takes the result, and the call succeeds.
@@ -34,12 +37,12 @@
  * waits for a task is *away* (run/thread.h notifies the pool):
  *   - If all threads are away, one more is started for the queued jobs, whatever `limit` is. So some job always runs.
  *   - Calls of a task that sley_submit() made for a thread of a pool are *nested*. They run before all others, need no
- *     place in the queue, and may use up to `limit` threads in addition to the threads that are away. So there is about
- *     one thread for each waiting call. The threads are given back afterwards: a thread ends if it finds more than
- *     `limit` threads that are not away. Rejected: to run queued jobs on the waiting thread itself, as its own call
- *     could end only after them; and to refuse nested calls, as sley_submit() is for them. A thread that is away
- *     without a deadline can do nothing by itself. So it does not count as `active`, and a deadlock is detected
- *     (watch/deadlock.c).
+ *     place in the queue, and may use up to `limit` threads in addition to the threads that are away.
+ * So there is about one thread for each waiting call. The threads are given back afterwards: a thread ends if it finds
+ * more than `limit` threads that are not away. Rejected: to run queued jobs on the waiting thread itself, as its own
+ * call could end only after them; and to refuse nested calls, as sley_submit() is for them. A thread that is away
+ * without a deadline can do nothing by itself. So it does not count as `active`, and a deadlock is detected
+ * (watch/deadlock.c).
  *
  * If no thread can be started, there are two cases. If all existing threads are away, the queued jobs end with that
  * error. Else the existing threads will run them, and the watchdog tries to start a thread again (jobs_retry()).

@@ -5,9 +5,12 @@
  * block. The last holder frees it. All submissions are in a list: at the end of the run it gives those of abandoned
  * tasks.
  *
- * \ thread task \ spawn; lock; ENDED? : wait; unlock lock; GIVEN_UP? leave : RUNNING; unlock \ lock; ENDED? take the
- * result fn(block) \ RUNNING? cancel the task; give up lock; ENDED; wake the thread; leave; unlock \ QUEUED? give up:
- * fn never runs \ leave; unlock
+ *    thread                                     task
+ *    spawn; lock; ENDED? : wait; unlock         lock; GIVEN_UP? leave : RUNNING; unlock
+ *    lock; ENDED?   take the result             fn(block)
+ *          RUNNING? cancel the task; give up    lock; ENDED; wake the thread; leave; unlock
+ *          QUEUED?  give up: fn never runs
+ *          leave; unlock
  */
 #include <errno.h>
 #include <stdlib.h>

@@ -17,8 +17,10 @@
  * try is never lost, and an edge before the try costs at most one call that returns EAGAIN. The clearing exchange is a
  * full barrier, as is the kernel's locking of the socket.
  *
- * \ task poller \ ready = 0 event \ read() -> short or EAGAIN ready = 1 \ lock; ready? retry : link; unlock lock;
- * waiter? claim it; unlock
+ *    task                                poller
+ *    ready = 0                           event
+ *    read() -> short or EAGAIN           ready = 1
+ *    lock; ready? retry : link; unlock   lock; waiter? claim it; unlock
  *
  * A read that returns fewer bytes than requested has drained the stream. So the next read parks without the system
  * call, which would fail. There are exceptions: an end of stream or an error that came with the data, and urgent data,
@@ -37,8 +39,10 @@
  * last of them. A call that comes after the close finds another generation and returns EBADF. Before its first wait a
  * call is not protected, as nothing shows that it exists: a close at that time is a mistake of the service.
  *
- * \ task, after its event sley_close() \ life: same generation? users + 1 : EBADF life: generation + 1; users? closing
- * = 1 : close(2) \ read() \ users - 1: last, and closing? close(2)
+ *    task, after its event                       sley_close()
+ *    life: same generation? users + 1  : EBADF   life: generation + 1; users? closing = 1 : close(2)
+ *    read()
+ *    users - 1: last, and closing? close(2)
  *
  * close(2) is called without a lock, after the entry has forgotten the descriptor. A wait that begins just before
  * close(2) would get no event. So the closer looks for such waits after close(2), and registers them again.
