@@ -1,41 +1,42 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /*
- * Idle workers: who sleeps, who searches, and who must be woken when there is work.
+ * Idle workers: sleeping, searching, and waking when there is work.
  *
- * A worker without work first *spins*: it searches the others' queues for some microseconds. Then it sleeps, on its own
- * futex (`parked`) or, if nobody does yet, in the reactor, as the *poller*, until the earliest of all timers.
+ * A worker without work first *spins*: it searches the other workers' queues for some microseconds. Then it sleeps, on
+ * its own futex (`parked`). If no worker is in the reactor yet, it sleeps there instead, as the *poller*, until the
+ * earliest of all timers.
  *
  * No wake-up is lost:
- *   who adds work:     push; fence; look at scheduler.sleeping and idle.spinning
- *   who goes to sleep: join the idle list (scheduler.sleeping); fence; look at all queues
- * One of the two sees the other. A push that finds a spinner wakes nobody, so the last spinner that finds work looks at
- * the queues once more, and wakes the next for what is left there (idle_spin_end); and one that finds none looks once
- * more after it joined the list. Rejected: waking the next without that look. Each task that a plain thread or a pool
- * made ready for workers that all slept then woke two of them, the second for nothing.
+ *   a thread that adds work:    push; fence; read scheduler.sleeping and idle.spinning
+ *   a worker that falls asleep: join the idle list (scheduler.sleeping); fence; look at all queues
+ * One of the two sees the other. A push that finds a spinner wakes no worker. So the last spinner that finds work looks
+ * at the queues once more, and wakes the next worker if work is left (idle_spin_end()). A spinner that finds no work
+ * looks once more after it has joined the list. Rejected: waking the next worker without that look. Then each task that
+ * a plain thread or a pool made ready while all workers slept woke two workers, the second one for nothing.
  *
- *   who wakes W:       parked = 0; is W the poller? interrupt the reactor
- *   W:                 become the poller; is parked still 1? wait in the reactor
+ *   a thread that wakes W:      parked = 0; if W is the poller, interrupt the reactor
+ *   W:                          become the poller; if parked is still 1, wait in the reactor
  * Both pairs are sequentially consistent, so either W does not wait or it is interrupted.
  *
- * Run-next is no such work: see next_hand_over() in queue.c.
+ * A task in run-next is not announced this way: see next_hand_over() in queue.c.
  *
- * So a wake-up costs a system call only when somebody sleeps and nobody searches.
+ * So a wake-up costs a system call only when a worker sleeps and no worker searches.
  *
- * A worker in the list has empty hands. The poller leaves the list and its post when the reactor has returned, before it
- * takes an event or a timer out (worker_slept(), idle_leave()): what it takes out nobody else can see until it is in a
- * queue, and whoever counts sleepers meanwhile, to find a deadlock or somebody to wake, must not count it.
+ * A worker in the list holds no work. The poller leaves the list and its post when the reactor has returned, before it
+ * takes out an event or a timer (worker_slept(), idle_leave()). Until that work is in a queue, no other thread can see
+ * it. So a thread that counts sleepers meanwhile, to find a deadlock or a worker to wake, must not count the poller.
  *
- * Who takes the post. The first task that the poller readies is for itself, so it is not announced (queue.c); what else
- * there is then, is. When it has found that task it may be long in it, and nobody waits in the reactor: it wakes another
- * one for that (idle_replace_poller()). That is a wake-up for each event of a service with one connection, and mostly
- * for nothing: the task waits again before the other one has come to the reactor. So a poller that was back within
- * idle_stay_quick, the last STAYS times, and leaves the post again and again, wakes nobody: it leaves that to the watchdog,
- * which is made to watch, and finds the post empty within a millisecond. Its looks cost about what a wake-up does, so
- * that is worth it when the post is left more often than the watchdog looks; events that are rarer wake somebody as
- * before. A task that is long for once delays others' events by a look of the watchdog at most, and the next ones not.
- * Rejected: all idle workers in the reactor, where the kernel wakes one and the next is there already: a pinned task
- * could not wake the worker that it wants.
+ * The successor of the poller. The first task that the poller readies is for the poller itself, so it is not announced
+ * (queue.c); further work is. When the poller runs that task, it may be busy for long, and no worker waits in the
+ * reactor. So it wakes another worker for the post (idle_replace_poller()). In a service with one connection this would
+ * be a wake-up for each event, and mostly for nothing: the task waits again before the other worker has come to the
+ * reactor. So a poller wakes no worker if it was back within idle_stay_quick the last STAYS times, and the post is left
+ * again and again. The watchdog takes its place: it is made to watch, and finds the post empty within a millisecond.
+ * The watchdog's looks cost about as much as a wake-up each. So this pays if the post is left more often than the
+ * watchdog looks; rarer events wake another worker. A single long task delays other events by one look of the watchdog
+ * at most, and later tasks do not. Rejected: all idle workers in the reactor, where the kernel wakes one and the next
+ * is there already. Then a pinned task could not wake the worker that it needs.
  */
 #include <stddef.h>
 
@@ -49,19 +50,20 @@
 
 #define STAYS 4u
 
-int64_t idle_stay_quick = 50 * NS_PER_US; /* about what it takes until a worker that is woken runs */
-int64_t idle_stay_rare = 600 * NS_PER_US; /* from one to the next: as between two looks of a watchdog that watches */
+int64_t idle_stay_quick = 50 * NS_PER_US; /* about the time until a woken worker runs */
+/* between two departures: like the time between two looks of a watching watchdog */
+int64_t idle_stay_rare = 600 * NS_PER_US;
 
 static struct {
 	struct lock lock;      /* protects list and the workers' idle fields */
-	struct worker *list;   /* LIFO: the last to fall asleep has the warmest cache */
+	struct worker *list;   /* LIFO: the last worker to fall asleep has the warmest cache */
 	unsigned spinning;     /* atomic */
-	struct worker *poller; /* atomic: who waits in the reactor, or is about to */
-	int64_t poll_until;    /* atomic: when the poller will look by itself */
-	/* atomic, guesses: how often the post was left in quick succession, and never for long; and when it was last */
+	struct worker *poller; /* atomic: the worker that waits in the reactor, or is about to */
+	int64_t poll_until;    /* atomic: the time at which the poller's sleep ends by itself */
+	/* atomic, estimates: successive short departures from the post; the time of the last departure */
 	unsigned stays;
 	int64_t left;
-	uint64_t changes; /* atomic; of the list, in all runs; written under lock */
+	uint64_t changes; /* atomic; changes of the list, in all runs; written under lock */
 } idle;
 
 void idle_open(void)
@@ -86,7 +88,7 @@ bool idle_without_poller(void)
 	return idle_count() > 0 && !load(&idle.poller, seq_cst);
 }
 
-/* With the lock held: the list is another. */
+/* Called with the lock held when the list has changed. */
 static void idle_change(unsigned count)
 {
 	store(&scheduler.sleeping, count, relaxed);
@@ -94,8 +96,9 @@ static void idle_change(unsigned count)
 }
 
 /*
- * Nobody is in the reactor, and some sleep. Here: the post is empty; is the watchdog watching? The watchdog, to look less:
- * it watches no more; is the post empty? All are sequentially consistent, so one of the two sees the other.
+ * Makes the watchdog watch while no worker is in the reactor and some sleep. This thread: empties the post; reads
+ * `watched`. The watchdog, to look less often: clears `watched`; checks the post. All four are sequentially consistent,
+ * so one of the two threads sees the other.
  */
 static void leave_to_watchdog(void)
 {
@@ -106,10 +109,9 @@ static void leave_to_watchdog(void)
 void idle_replace_poller(struct worker *worker)
 {
 	worker->was_poller = false;
-	if (deque_length(&worker->deque) > 0) /* what it took out, but for the task that it has found */
+	if (deque_length(&worker->deque) > 0) /* work that it took out besides the task that it has found */
 		idle_notify();
-	else if (
-		!idle_without_poller()) /* after the fence of idle_leave(): whoever still found the post taken is in the list */
+	else if (!idle_without_poller()) /* fence in idle_leave(): a worker that found the post taken is in the list */
 		return;
 	else if (load(&idle.stays, relaxed) < STAYS)
 		idle_notify();
@@ -117,7 +119,7 @@ void idle_replace_poller(struct worker *worker)
 		leave_to_watchdog();
 }
 
-/* The poller is back, with something to do or not. */
+/* Called when the poller is back from the reactor, with or without work. */
 static void begin_stay(struct worker *worker, int64_t now)
 {
 	int64_t since = now - load(&idle.left, relaxed);
@@ -127,7 +129,10 @@ static void begin_stay(struct worker *worker, int64_t now)
 	worker->left_post = now;
 }
 
-/* A worker without work: if it was the poller last, has it done more than little since? */
+/*
+ * Called for a worker without work: if it was the poller last and worked for longer than idle_stay_quick since, ends
+ * the series of stays.
+ */
 static void end_stay(struct worker *worker)
 {
 	if (worker->left_post && clock_now() - worker->left_post > load(&idle_stay_quick, relaxed))
@@ -173,7 +178,10 @@ static void idle_rouse(struct worker *worker)
 	count_here(SLEY_COUNTER_wakes, 1);
 }
 
-/* Wakes one that sleeps on its futex, else the poller. It comes back as a spinner, for it is to search. */
+/*
+ * Wakes a worker that sleeps on its futex, else the poller. The worker comes back as a spinner, because it has to
+ * search.
+ */
 static void wake_one(void)
 {
 	lock_take(&idle.lock);
@@ -193,7 +201,7 @@ static void wake_one(void)
 void idle_notify(void)
 {
 	if (scheduler.active == 1 && worker_self())
-		return; /* the one worker is awake: it is us */
+		return; /* the only worker is awake: it is this thread */
 	fence();
 	if (idle_count() > 0 && load(&idle.spinning, relaxed) == 0)
 		wake_one();
@@ -222,13 +230,13 @@ bool idle_spin_begin(struct worker *worker)
 		return true;
 	unsigned busy = scheduler.active - idle_count();
 	if (2 * load(&idle.spinning, relaxed) >= busy)
-		return false; /* half of those awake are enough */
+		return false; /* it is enough if half of the awake workers search */
 	worker->spinning = true;
 	fetch_add(&idle.spinning, 1, seq_cst);
 	return true;
 }
 
-/* Work that any worker could do, whoever has it. */
+/* Whether there is work that any worker could do, in any queue. */
 static bool work_for_all(void)
 {
 	if (load(&global_length, relaxed) > 0)
@@ -246,14 +254,15 @@ void idle_spin_end(struct worker *worker, bool found)
 	unsigned before = fetch_sub(&idle.spinning, 1, seq_cst);
 	if (!found || before > 1 || idle_count() == 0)
 		return;
-	fence(); /* as who goes to sleep: whoever pushed sees no spinner, or we see what he pushed */
+	fence(); /* like falling asleep: either a pushing thread sees no spinner, or this thread sees its push */
 	if (work_for_all())
 		idle_notify();
 }
 
 /*
- * Work that this worker could do now. What others have handed over is none: they come to it at once, and if not, the
- * watchdog sees it, which they do not ask to watch before they see that somebody sleeps.
+ * Whether there is work that this worker could do now. Tasks in another worker's run-next do not count: that worker
+ * comes to them at once, or the watchdog finds them. A worker that hands over asks the watchdog to watch only if it
+ * sees a sleeper. So this function asks, for hand-overs from before this worker joined the list.
  */
 static bool work_there(struct worker *worker)
 {
@@ -278,7 +287,7 @@ static sley_time earliest_timer(void)
 void idle_leave(struct worker *worker)
 {
 	worker->asleep = false;
-	worker->until_clock = MAX(worker->until_clock, 2); /* if it finds nothing at hand, it looks around anyway */
+	worker->until_clock = MAX(worker->until_clock, 2); /* if it finds no local work, it looks around anyway */
 	if (load(&idle.poller, relaxed) == worker) {
 		worker->was_poller = true;
 		store(&idle.poll_until, SLEY_NEVER, relaxed);
@@ -289,7 +298,10 @@ void idle_leave(struct worker *worker)
 		unlink_worker(worker);
 	lock_drop(&idle.lock);
 	store(&worker->line->mode, SLEY_WORKER_RUNTIME, relaxed);
-	/* Against deadlock_look(): whoever sees what it takes out now, sees that it has left; and against watchdog_rest(). */
+	/*
+	 * Pairs with deadlock_look(): if it sees the effect of work that this worker takes out now, it sees that the
+	 * worker has left. Also pairs with watchdog_rest().
+	 */
 	fence();
 	if (unlikely(load(&watchdog_promise.resting, relaxed)) && exchange(&watchdog_promise.resting, 0, relaxed))
 		watchdog_wake();
@@ -307,7 +319,8 @@ static void poll_as_poller(struct worker *worker)
 {
 	sley_time until = earliest_timer();
 	store(&idle.poll_until, until, relaxed);
-	fence(); /* against sleep_parked(): whoever armed an earlier timer sees the poller, or the poller the timer */
+	/* pairs with sleep_parked(): a worker with an earlier timer sees the poller, or the poller sees the timer */
+	fence();
 	if (earliest_timer() >= until && load(&worker->parked, seq_cst)) {
 		int64_t now = clock_now();
 		RACE_POINT(poller_is_to_wait);
@@ -324,7 +337,7 @@ static void sleep_parked(struct worker *worker)
 	fence();
 	struct worker *poller = load(&idle.poller, relaxed);
 	if (poller && load(&worker->timers.earliest, relaxed) < load(&idle.poll_until, relaxed))
-		sched_hooks.interrupt(); /* it is to sleep no longer than our timer */
+		sched_hooks.interrupt(); /* the poller must not sleep longer than this worker's timer */
 	while (load(&worker->parked, acquire))
 		futex_wait(&worker->parked, 1, NULL);
 	worker_slept();

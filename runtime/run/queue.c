@@ -1,19 +1,25 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /*
- * Queues, in the order in which they are looked at: the global queue first, when what the deque held at the last such
- * look may have been run, so that overflow waits no longer than what is at the end of the deque; then run-next; the
- * inbox and the deque; the global queue; the reactor and the timers; other workers' deques, timers and run-next. A
- * busy worker looks at the reactor and the timers every POLL_INTERVAL, and whether another one seems to be blocked: it
- * relieves that one of what others can do.
+ * A worker looks at the queues in this order:
+ *   1. the global queue, but only if the tasks that the deque held at the last such look may have been run. So overflow
+ *      waits no longer than the last task of the deque;
+ *   2. run-next;
+ *   3. the inbox and the deque;
+ *   4. the global queue;
+ *   5. the reactor and the timers;
+ *   6. other workers' deques, timers and run-next.
+ * Every POLL_INTERVAL, a busy worker also looks at the reactor and the timers. Then it checks whether another worker
+ * seems to be blocked, and takes over work of that worker that others can do.
  *
- * Run-next makes a pair that hands work to each other fast; after NEXT_BUDGET dispatches in a row through it the task
- * goes to the end of the deque instead, so that the pair cannot starve the rest. The same budget bounds grants.
+ * Run-next makes a pair of tasks that hand work to each other fast. After NEXT_BUDGET dispatches in a row through
+ * run-next, the task goes to the end of the deque instead, so that the pair cannot starve other tasks. The same budget
+ * bounds grants.
  *
- * What is in run-next is for this worker, who mostly comes to it within a microsecond: waking another one for each
- * hand-over would cost more than most of them. But a task that has computed for long will probably go on doing so, and
- * whoever got what it made could compute at the same time. So a sleeping worker is woken when a task hands over that has
- * run for QUICK_TASK; and whatever else stays in run-next the watchdog finds within a millisecond.
+ * A task in run-next is meant for this worker, which mostly comes to it within a microsecond. Waking another worker for
+ * each hand-over would cost more than most of them. But a task that has computed for long will probably continue, and
+ * the next task could run on another worker at the same time. So a hand-over wakes a sleeping worker if the running
+ * task has run for QUICK_TASK. The watchdog finds any other task that stays in run-next within a millisecond.
  */
 #include "run/queue.h"
 
@@ -24,30 +30,30 @@
 #include "run/thread.h"
 #include "run/watchdog_wake.h"
 
-#define GLOBAL_INTERVAL 61 /* at least; a prime, so as not to fall in step with a program's own pattern (Go's figure) */
-#define CLOCK_INTERVAL  64 /* dispatches between two looks at the clock, at most */
+#define GLOBAL_INTERVAL 61 /* at least; a prime, so that it does not follow a pattern of the program (Go's figure) */
+#define CLOCK_INTERVAL  64 /* dispatches between two readings of the clock, at most */
 #define POLL_INTERVAL   (100 * NS_PER_US)
-#define LONG_TASK       NS_PER_MS /* a worker that is so long in one task may be blocked there */
+#define LONG_TASK       NS_PER_MS /* a worker that has been in one task for so long may be blocked there */
 #define NEXT_BUDGET     32
-#define QUICK_TASK      (20 * NS_PER_US) /* some times what waking a worker costs its waker */
+#define QUICK_TASK      (20 * NS_PER_US) /* several times the cost of waking a worker, for its waker */
 #define QUICK_MOST      12u
 
 /* ---- the queues ---- */
 
-/* This worker's fair share of the global queue: one to run now, the rest into its deque. */
+/* Takes this worker's fair share of the global queue: one task to run now, the others go into its deque. */
 static struct task *take_share(struct worker *worker)
 {
 	struct task *batch[DEQUE_SIZE / 2];
 	if (load(&global_length, relaxed) == 0)
 		return NULL;
-	unsigned room = DEQUE_SIZE - deque_length(&worker->deque); /* thieves only make more */
+	unsigned room = DEQUE_SIZE - deque_length(&worker->deque); /* thieves can only add room */
 	unsigned n = global_take(batch, scheduler.target, MIN(room + 1, DEQUE_SIZE / 2));
 	for (unsigned i = 1; i < n; i++)
 		deque_push(&worker->deque, batch[i]);
 	return n ? batch[0] : NULL;
 }
 
-/* The deque is full: half of it and `task` go to the global queue. */
+/* Called when the deque is full: moves half of it and `task` to the global queue. */
 static void overflow(struct worker *worker, struct task *task)
 {
 	struct task *batch[DEQUE_SIZE / 2 + 1];
@@ -64,8 +70,8 @@ static void push_last(struct worker *worker, struct task *task)
 }
 
 /*
- * Release: a thief that takes it sees the task; pairs with the exchanges in next_take() and steal_next(). seq_cst:
- * before the looks of next_hand_over().
+ * Release: a thief that takes the task sees it; pairs with the exchanges in next_take() and steal_next(). seq_cst:
+ * comes before the loads of next_hand_over().
  */
 static void push_next(struct worker *worker, struct task *task)
 {
@@ -109,9 +115,10 @@ static struct task *inbox_take(struct worker *worker)
 }
 
 /*
- * Whether the running task has run for long: since its worker last handed over or looked around, which was before its
- * dispatch or is as good. Reading the clock costs a tenth of a hand-over, so while they come in quick succession most of
- * them are believed to be quick; after that, one must have been measured from the one before it.
+ * Whether the running task has run for long: since its worker last handed over or looked around. That was before the
+ * task's dispatch, or close enough to it. Reading the clock costs a tenth of a hand-over. So while hand-overs come in
+ * quick succession, most of them are assumed to be quick. A task counts as long only if the hand-over before it has
+ * read the clock, too.
  */
 static bool ran_long(struct worker *worker)
 {
@@ -131,11 +138,11 @@ static bool ran_long(struct worker *worker)
 }
 
 /*
- * A task is in run-next, and nothing in the deque, while others sleep.
- *     here:                    run-next = task; looks at `sleeping`, `watched`
- *     who falls asleep:        sleeping + 1; looks at run-next: watchdog_watch()
- *     watchdog, to look less:  watched = 0; looks at run-next
- * All are sequentially consistent, so it does not stay there unseen.
+ * Called when a task is in run-next, the deque is empty, and other workers sleep.
+ *     this worker:              run-next = task; reads `sleeping`, `watched`
+ *     a worker falling asleep:  sleeping + 1; reads run-next; calls watchdog_watch()
+ *     watchdog, to look less:   watched = 0; reads run-next
+ * All are sequentially consistent, so the task does not stay in run-next unseen.
  */
 static void next_hand_over(struct worker *worker)
 {
@@ -145,7 +152,7 @@ static void next_hand_over(struct worker *worker)
 		watchdog_watch();
 }
 
-/* By a worker, or by a plain thread (null). */
+/* Called by a worker, or by a plain thread (null). */
 static void enqueue(struct worker *worker, struct task *task, bool last)
 {
 	task_to_ready(task, worker ? worker->number : task->worker);
@@ -167,7 +174,7 @@ static void enqueue(struct worker *worker, struct task *task, bool last)
 		return;
 	unsigned length = deque_length(&worker->deque);
 	if (worker->was_poller && length <= 1)
-		return; /* the first is for itself: see idle_replace_poller() */
+		return; /* the first task is for the poller itself: see idle_replace_poller() */
 	if (length > 0)
 		idle_notify();
 	else if (idle_count() > 0)
@@ -181,7 +188,7 @@ void task_ready(struct task *task)
 		return;
 	}
 	struct worker *worker = worker_self();
-	/* run-next is for hand-offs between tasks; what the reactor or a timer wakes comes in its order */
+	/* run-next is for hand-overs between tasks; tasks that the reactor or a timer wakes run in their order */
 	enqueue(worker, task, !worker || !worker->task);
 }
 
@@ -214,7 +221,7 @@ struct task *queue_granted(struct worker *worker, struct task *task)
 			return task;
 		worker->next_streak = 0;
 	}
-	if (pinned) { /* never into a deque, where others steal */
+	if (pinned) { /* never into a deque, where other workers steal */
 		inbox_push(worker_get(task->worker), task);
 		return NULL;
 	}
@@ -236,7 +243,7 @@ void queue_granted_outside(struct task *task)
 
 /* ---- stealing ---- */
 
-/* Work of another worker: half of its deque, the rest of which goes into ours. */
+/* Steals half of another worker's deque. One task is returned, the others go into this worker's deque. */
 static struct task *steal_from(struct worker *worker, struct worker *victim)
 {
 	struct task *loot[DEQUE_SIZE / 2];
@@ -252,8 +259,8 @@ static struct task *steal_from(struct worker *worker, struct worker *victim)
 }
 
 /*
- * Run-next of a worker that does not get to it. A task that has just been handed over is left alone: its worker will
- * run it within a microsecond, and taking it would move it between processors for nothing.
+ * Steals the run-next of a worker that does not come to it. A task that was just handed over stays: its worker will run
+ * it within a microsecond, and stealing it would move it between processors for nothing.
  */
 static struct task *steal_next(struct worker *worker, struct worker *victim)
 {
@@ -292,7 +299,7 @@ static struct task *steal(struct worker *worker, bool with_next)
 
 /* ---- finding work ---- */
 
-/* The watchdog asks for it: what is in the caches keeps memory from being given back, see memory.c. */
+/* The watchdog requests this: memory in the caches cannot be given back, see watch/memory.c. */
 void worker_empty(struct worker *worker)
 {
 	store(&worker->empty_due, 0, relaxed);
@@ -301,8 +308,8 @@ void worker_empty(struct worker *worker)
 }
 
 /*
- * Makes those ready whose deadline has come, some at a time: what is in our hands nobody else can run. Any worker's
- * timers: that one may be blocked in a task.
+ * Makes the tasks of expired timers ready, some at a time: no other worker can run tasks while they are in this list.
+ * The timers may belong to another worker, which may be blocked in a task.
  */
 static void run_timers(struct timers *timers, int64_t now)
 {
@@ -319,7 +326,7 @@ static void run_timers(struct timers *timers, int64_t now)
 		count_here(SLEY_COUNTER_timers, n);
 }
 
-/* All workers' timers: one may be blocked in a task. */
+/* Runs the timers of all workers: one of these may be blocked in a task. */
 static void run_all_timers(int64_t now)
 {
 	for (unsigned i = 0; i < scheduler.active; i++) {
@@ -341,10 +348,10 @@ static void worker_poll(struct worker *worker)
 }
 
 /*
- * With a thousand tasks what a switch touches is not in the first-level cache any more. The next tasks are known, so
- * their lines are fetched while others run: first the entry, and when that has come, the stack, the slot and the
- * record. The fields read may be stale, or another worker may be writing them: they are hints, and entries are never
- * unmapped. (Not under TSan, which cannot know that.)
+ * With a thousand tasks, the memory that a switch touches has left the first-level cache. The next tasks are known, so
+ * their cache lines are fetched while others run: first the entry, and when it has come, the stack, the slot and the
+ * record. The fields read may be stale, or another worker may be writing them. They are only hints, and entries are
+ * never unmapped. (Not under TSan, which cannot know that.)
  */
 static void prefetch(struct worker *worker)
 {
@@ -358,7 +365,7 @@ static void prefetch(struct worker *worker)
 	__builtin_prefetch(sp + CACHE_LINE);
 	__builtin_prefetch(sp + 2 * CACHE_LINE);
 	if (image) {
-		for (int i = 0; i < 6; i++) /* the live bytes of most tasks */
+		for (int i = 0; i < 6; i++) /* covers the live bytes of most tasks */
 			__builtin_prefetch(image + i * CACHE_LINE);
 	}
 	__builtin_prefetch(next->tenant.slot);
@@ -368,7 +375,10 @@ static void prefetch(struct worker *worker)
 #endif
 }
 
-/* There are pinned tasks: they and the deque take turns, or pinned ones that yield would keep the others out. */
+/*
+ * Called when there are pinned tasks. They and the deque take turns: otherwise pinned tasks that yield would keep the
+ * others from running.
+ */
 static struct task *take_in_turn(struct worker *worker)
 {
 	struct task *task = NULL;
@@ -393,8 +403,8 @@ static struct task *find_local(struct worker *worker)
 }
 
 /*
- * `until_clock` is over. It is set anew, to so many dispatches as take about half the interval, as the last ones
- * went: one, if tasks run for long. A look at the clock costs as much as a switch.
+ * Called when `until_clock` has run down. Sets it to the number of dispatches that take about half the interval, at the
+ * speed of the last ones; to one, if tasks run for long. A reading of the clock costs as much as a switch.
  */
 static bool poll_is_due(struct worker *worker)
 {
@@ -406,9 +416,10 @@ static bool poll_is_due(struct worker *worker)
 }
 
 /*
- * Looks at another worker, chosen at random. If it has been in the same task for LONG_TASK, this worker runs its timers
- * and takes half of its queue, or its run-next. known_tick and known_since may be written by two workers at the same time
- * and then not belong together: the other worker is relieved too early, which does no harm.
+ * Looks at another worker, chosen at random. If that worker has been in the same task for LONG_TASK, this worker runs
+ * its timers, and takes half of its deque, or its run-next. Two workers may write known_tick and known_since at the
+ * same time, and then the values do not belong together. The other worker is relieved too early then, which is
+ * harmless.
  */
 static void relieve_another(struct worker *worker)
 {
@@ -433,7 +444,7 @@ static void relieve_another(struct worker *worker)
 	}
 }
 
-/* A busy worker's duties towards the rest: the global queue, the reactor, its timers, workers that are blocked. */
+/* A busy worker's regular duties: the global queue, the reactor, its timers, blocked workers. */
 static struct task *find_fairly(struct worker *worker)
 {
 	if (unlikely(load(&worker->poll_due, relaxed)) ||
@@ -445,7 +456,7 @@ static struct task *find_fairly(struct worker *worker)
 	if (likely(--worker->until_global > 0))
 		return NULL;
 	struct task *task = take_share(worker);
-	/* more often, and tasks that spawn tasks would be run breadth first, with all of them alive at the same time */
+	/* if it looked more often, tasks that spawn tasks would run breadth first, all alive at the same time */
 	worker->until_global = MAX(GLOBAL_INTERVAL, deque_length(&worker->deque));
 	return task;
 }
@@ -480,7 +491,7 @@ struct task *queue_find(struct worker *worker)
 			task = find_local(worker);
 		if (!task)
 			task = find_elsewhere(worker);
-		/* woken as a spinner: also for nothing, else nobody would be woken any more */
+		/* a worker woken as a spinner must end that also without work, or no worker would be woken any more */
 		if (worker->spinning)
 			idle_spin_end(worker, task != NULL);
 		if (task) {

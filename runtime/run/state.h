@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
-/* How tasks change their states: see task.h for who may. */
+/* The transitions of a task's state. task.h describes the states. */
 #ifndef RUN_STATE_H
 #define RUN_STATE_H
 
@@ -8,8 +8,8 @@
 #include "task/task.h"
 
 /*
- * The transitions, inline: they are on the way of every switch. `worker` is the number of the one that acts. The public
- * record follows with relaxed stores: readers expect words of different age.
+ * Inline, because every switch uses them. `worker` is the number of the acting worker. The public record follows with
+ * relaxed stores: readers expect words of different age.
  */
 static inline void task_enter_state(struct task *task, enum sley_task_state state)
 {
@@ -46,7 +46,7 @@ static inline void task_to_waiting(struct task *task, enum sley_wait_kind kind, 
 	task_enter_state(task, SLEY_TASK_WAITING);
 }
 
-/* A wait was begun but the task goes on without having parked. */
+/* Called when a wait was begun but the task continues without parking. */
 static inline void task_unwait(struct task *task)
 {
 	DCHECK(task->state == SLEY_TASK_WAITING);
@@ -59,7 +59,7 @@ static inline void task_to_slot(struct task *task)
 	task_enter_state(task, SLEY_TASK_SLOT);
 }
 
-/* READY, and it holds its slot. */
+/* Makes the task READY with its slot held. */
 static inline void task_to_granted(struct task *task, unsigned worker)
 {
 	task_to_ready(task, worker);

@@ -10,9 +10,12 @@
 #include "run/watchdog_wake.h"
 #include "run/worker.h"
 
-#define BATCH 32 /* timers that are run at once */
+#define BATCH 32 /* timers that are run at once, at most */
 
-/* With the lock held: the heap is another. relaxed: idle workers read it after a fence (idle.c), busy ones need it soon. */
+/*
+ * Called with the lock held when the heap has changed. relaxed: idle workers read it after a fence (idle.c), and busy
+ * workers read it soon enough.
+ */
 static void set_earliest(struct timers *timers)
 {
 	store(&timers->earliest, timers->heap.root ? timers->heap.root->key : SLEY_NEVER, relaxed);
@@ -33,7 +36,7 @@ void timer_arm(struct task *task, sley_time deadline)
 	heap_insert(&timers->heap, &task->timer);
 	set_earliest(timers);
 	lock_drop(&timers->lock);
-	/* this worker may be blocked then, and whoever waits in the reactor not know of it */
+	/* at the deadline this worker may be blocked, and the poller may not know of the timer */
 	if (idle_count() > 0 && deadline < load(&watchdog_promise.next_look, seq_cst) - TIMER_LATE)
 		watchdog_wake();
 }
@@ -42,7 +45,7 @@ void timer_cancel(struct task *task)
 {
 	struct timers *timers = &worker_get(task->timer_heap)->timers;
 	lock_take(&timers->lock);
-	if (heap_has(&timers->heap, &task->timer)) { /* else it has expired */
+	if (heap_has(&timers->heap, &task->timer)) { /* otherwise it has expired */
 		heap_remove(&timers->heap, &task->timer);
 		set_earliest(timers);
 	}
@@ -50,8 +53,9 @@ void timer_cancel(struct task *task)
 }
 
 /*
- * The number of the wait is read while the timer is still in the heap, under its lock: the task cannot have gone on to
- * its next wait, as timer_cancel() needs that lock first. The claim comes after unlocking and fails if it is late.
+ * The number of the wait is read while the timer is in the heap, under the heap's lock. The task cannot have begun its
+ * next wait then, because timer_cancel() needs that lock first. The claim comes after unlocking, and fails if it is
+ * late.
  */
 static struct task *expire(struct timers *timers, sley_time now, uint64_t *number)
 {

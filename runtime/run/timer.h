@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /*
- * Timers: one heap of deadlines per worker, under its own lock so that any worker can run or cancel them.
+ * Timers: one heap of deadlines per worker, under its own lock so that any worker can run or cancel its timers.
  *
- * The heap's nodes are in the tasks (base/heap.h), so arming cannot fail. Rejected: an array heap, which must grow in the
- * middle of a wait, and a wheel, whose slots are coarser than the sub-millisecond deadlines that we keep.
+ * The heap's nodes are in the tasks (base/heap.h), so arming cannot fail. Rejected: an array heap, which must grow in
+ * the middle of a wait. Rejected: a wheel, whose slots are coarser than the sub-millisecond deadlines of the runtime.
  */
 #ifndef RUN_TIMER_H
 #define RUN_TIMER_H
@@ -18,7 +18,8 @@
 #include "base/heap.h"
 #include "base/lock.h"
 
-#define TIMER_LATE (NS_PER_MS + 200 * NS_PER_US) /* it is the watchdog's then: its worker does not come to it */
+/* a timer so late is run by the watchdog: its worker does not come to it */
+#define TIMER_LATE (NS_PER_MS + 200 * NS_PER_US)
 
 struct task;
 struct task_list;
@@ -38,8 +39,8 @@ void timer_arm(struct task *task, sley_time deadline);
 void timer_cancel(struct task *task);
 
 /*
- * Takes some of the timers out whose deadline has come, and claims their waits: adds the tasks to the list. Whether there
- * may be more. By any worker.
+ * Takes out some of the expired timers and claims their waits; adds the tasks to the list. Returns whether there may be
+ * more expired timers. Called by any worker.
  */
 bool timers_expire(struct timers *timers, sley_time now, struct task_list *list);
 

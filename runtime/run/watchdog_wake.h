@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
-/* What the watchdog has promised, and how it is woken for what it would come to too late. Any thread. */
+/* The watchdog's promises, and waking it for work to which it would come too late. Any thread. */
 #ifndef RUN_WATCHDOG_WAKE_H
 #define RUN_WATCHDOG_WAKE_H
 
@@ -8,18 +8,18 @@
 
 #include "base/compiler.h"
 
-/* All atomic. The order in which they are written and read is argued in watchdog.c. */
+/* All atomic. watchdog.c argues the order of their loads and stores. */
 extern HIDDEN struct watchdog_promise {
 	unsigned asleep;   /* futex: 1 while it sleeps, or is about to */
-	unsigned watched;  /* it looks twice in a millisecond */
-	unsigned resting;  /* it looks rarely, as all workers sleep */
-	int64_t next_look; /* when it looks at the latest */
+	unsigned watched;  /* it looks twice per millisecond */
+	unsigned resting;  /* it looks rarely, because all workers sleep */
+	int64_t next_look; /* its next look comes at this time or earlier */
 } watchdog_promise;
 
-/* It looks, and thinks anew when to look again. */
+/* Makes the watchdog look now and choose the time of its next look. */
 void watchdog_wake(void);
 
-/* It is to watch what is handed over, for some milliseconds. */
+/* Makes the watchdog look often for some milliseconds, for tasks that are handed over. */
 void watchdog_watch(void);
 
 #endif

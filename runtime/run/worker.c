@@ -5,10 +5,11 @@
  *
  *   find a task -> hold its slot -> make it resident -> switch to it -> (it comes back) -> release the slot -> after
  *
- * Where tasks are found is in queue.c. A waiter that is granted the slot just left runs at once.
+ * queue.c finds tasks. A waiter to which the slot just left is granted runs at once.
  *
- * AddressSanitizer is told of every switch where it is in the process. Whether it is, a worker asks once: there are two
- * loops, and a task leaves the way on which it would carry control words or exceptions with it.
+ * If AddressSanitizer is in the process, it is informed of every switch. A worker checks this once, so there are two
+ * loops. With AddressSanitizer every task leaves its stack by leave_carrying(), like a task that has control words or
+ * exceptions to save.
  */
 #include "run/worker.h"
 
@@ -25,11 +26,11 @@
 #include "run/starved.h"
 #include "run/state.h"
 
-#define TASK_BUDGET 128 /* calls without a wait in a row: some 100 us of reads that are always ready */
+#define TASK_BUDGET 128 /* calls in a row without a wait: some 100 us of reads that are always ready */
 
 /* ---- running a task ---- */
 
-/* At its first run a task gets its slot for life. */
+/* Gives a task its slot for life, at its first run. */
 static ALWAYS_INLINE bool find_slot(struct worker *worker, struct task *task)
 {
 	if (!task->tenant.slot) {
@@ -39,7 +40,7 @@ static ALWAYS_INLINE bool find_slot(struct worker *worker, struct task *task)
 	return task->tenant.slot != NULL;
 }
 
-/* Holds the task's slot, or leaves the task with the slot's waiters: false. */
+/* Holds the task's slot and returns true, or adds the task to the slot's waiters. */
 static ALWAYS_INLINE bool task_hold_slot(struct worker *worker, struct task *task)
 {
 	struct slot *slot = task->tenant.slot;
@@ -54,7 +55,7 @@ static ALWAYS_INLINE bool task_hold_slot(struct worker *worker, struct task *tas
 	return slot_hold(slot, &task->tenant);
 }
 
-/* What a tool sees of a tenant that was copied out. */
+/* Publishes the image of a tenant that was copied out, for tools. */
 static void publish_image(struct worker *worker, struct task *task)
 {
 	size_t live = slot_live(task->tenant.slot, &task->tenant);
@@ -65,7 +66,7 @@ static void publish_image(struct worker *worker, struct task *task)
 		store(&region_site_live[task->site], (uint32_t)live, relaxed);
 }
 
-/* Makes the task resident and ready to be switched to. */
+/* Makes the task resident and prepares its context. */
 static ALWAYS_INLINE int task_enter(struct worker *worker, struct task *task)
 {
 	struct tenant *evicted;
@@ -91,7 +92,7 @@ static ALWAYS_INLINE int task_enter(struct worker *worker, struct task *task)
 	return 0;
 }
 
-/* Accounts for a task that was made ready on another worker: see struct sley_region_worker. */
+/* Counts a task that was made ready on another worker: see struct sley_region_worker. */
 static void began_elsewhere(struct task *task)
 {
 	struct sley_region_worker *line = worker_get(task->ready_on)->line;
@@ -100,7 +101,10 @@ static void began_elsewhere(struct task *task)
 	fetch_add(&line->elsewhere, 1, relaxed);
 }
 
-/* To the task's stack and back. `fake` takes what AddressSanitizer keeps of this stack; null: it is not there. Constant. */
+/*
+ * Switches to the task's stack and back. `fake` receives AddressSanitizer's state of this stack; null: it is not in the
+ * process. Constant.
+ */
 static ALWAYS_INLINE void switch_to(struct worker *worker, struct task *task, void **fake)
 {
 	const struct slot *slot = task->tenant.slot;
@@ -134,7 +138,7 @@ static ALWAYS_INLINE void dispatch(struct worker *worker, struct task *task, voi
 	worker->task = NULL;
 }
 
-/* The task's stack has been left. Returns who was granted its slot. */
+/* Called after the task has left its stack. Returns the task to which its slot was granted, or null. */
 static ALWAYS_INLINE struct task *land(struct worker *worker, struct task *task, bool told)
 {
 	struct slot *slot = task->tenant.slot;
@@ -144,7 +148,7 @@ static ALWAYS_INLINE struct task *land(struct worker *worker, struct task *task,
 	if (after == AFTER_END)
 		slot_leave(&task->tenant);
 	slot_hide(slot);
-	/* from the release on a parked task may run elsewhere: it is not ours to look at any more */
+	/* after the release a parked task may run elsewhere: this worker must not touch it */
 	struct tenant *granted = slot_release(slot);
 	if (after == AFTER_YIELD) {
 		queue_last(worker, task);
@@ -156,7 +160,7 @@ static ALWAYS_INLINE struct task *land(struct worker *worker, struct task *task,
 	return granted ? task_of(granted) : NULL;
 }
 
-/* Runs the task, and whoever is granted a slot that way. `fake` as above. */
+/* Runs the task, and then the tasks to which slots are granted. `fake` as above. */
 static ALWAYS_INLINE void task_run(struct worker *worker, struct task *task, void **fake)
 {
 	while (task) {
@@ -187,7 +191,10 @@ NOINLINE static void loop(struct worker *worker)
 		task_run(worker, task, NULL);
 }
 
-/* AddressSanitizer says where the stack that was left lies: so it is left, for this very one. */
+/*
+ * Learns the bounds of this stack: AddressSanitizer gives them when the stack is left, so this switches from the stack
+ * to itself.
+ */
 static void learn_bounds(struct worker *worker)
 {
 	void *fake = NULL;
@@ -197,7 +204,10 @@ static void learn_bounds(struct worker *worker)
 	fiber_tell_enter(fake, NULL);
 }
 
-/* While a task runs the leak checker takes its stack for the thread's, so the callers' frames here are a root. */
+/*
+ * While a task runs, the leak checker takes its stack for the thread's. So the callers' frames on this stack are
+ * registered as a root.
+ */
 NOINLINE static void loop_told(struct worker *worker)
 {
 	struct task *task;
@@ -239,15 +249,15 @@ void worker_run(struct worker *worker)
 /* ---- a task's side of the switch ---- */
 
 /*
- * errno is the task's: it waits on the task's own stack, and so does what AddressSanitizer keeps for it. Never inlined
- * but into its two forms, which are not: everything about the thread is looked up anew after the switch.
+ * errno belongs to the task: it is saved on the task's own stack, like AddressSanitizer's state of that stack. Inlined
+ * only into its two forms, which are never inlined: all state of the thread is looked up after the switch.
  */
 static ALWAYS_INLINE void leave_stack(struct worker *worker, enum after after, void **fake)
 {
 	struct task *task = worker->task;
 	int saved = *sley_errno_location();
 	worker->after = after;
-	if (after != AFTER_PARK) /* what parks has just been stamped */
+	if (after != AFTER_PARK) /* a task that parks has just been stamped */
 		worker->stamp = 0;
 	size_t live = slot_live_now(task->tenant.slot);
 	depth_parked(task, live);
@@ -276,20 +286,23 @@ NOINLINE static void leave_told(struct worker *worker, enum after after)
 	leave_stack(worker, after, &fake);
 }
 
-/* Whether the running task has changed what it shares with the worker's own code, or switches are told. */
+/*
+ * Whether the running task has changed state that it shares with the worker's own code, or switches are told to
+ * AddressSanitizer.
+ */
 static ALWAYS_INLINE bool carries(const struct worker *worker)
 {
 	return unlikely(control_get() != worker->usual) || unlikely(!exceptions_none(worker->exceptions));
 }
 
-/* The thread's part of what belongs to the task is as the worker's own code has it, and a new task finds it. */
+/* Sets the thread's control words and exceptions to those of the worker's own code, which a new task finds too. */
 static void thread_put_down(struct worker *worker)
 {
 	control_set(worker->control);
 	*worker->exceptions = (struct exceptions){ 0 };
 }
 
-/* What belongs to the task and is the thread's while it runs waits on the task's own stack. */
+/* Saves the task's control words and exceptions, which are the thread's while it runs, on the task's own stack. */
 NOINLINE static void leave_carrying(struct worker *worker, enum after after)
 {
 	uint32_t control = control_get();
@@ -347,7 +360,7 @@ void worker_end(void)
 	if (carries(worker)) {
 		thread_put_down(worker);
 		if (worker->told)
-			leave_told(worker, AFTER_END); /* and never returns */
+			leave_told(worker, AFTER_END); /* never returns */
 	}
 	leave_plain(worker, AFTER_END);
 	check_failed(__FILE__, __LINE__, "a task that ended runs");
