@@ -2,17 +2,26 @@
 /* Copyright (c) 2026 the sley authors */
 /*
  * The runtime's lock: spins briefly, then sleeps in futex(2), so a holder that the kernel preempted is waited for
- * without burning its CPU. Critical sections are short: no system call and no unpopulated memory under one.
+ * without burning its CPU. Critical sections are short: no system call and no unpopulated memory under a lock. Two kinds
+ * are the exception: the lock of an entry of the reactor (reactor/reactor.h), and growth locks, see below.
  *
- * Lock order. A thread that holds a lock may take only locks of a later line:
- *   1  objects: mutex, channel, group, scope, monitor, future, generator, reactor entry, pool of threads, cache of names
- *   2  a task's lock (join, watches); before it only a scope's or a monitor's is held
- *   3  the list of waiting plain threads
- *   4  a worker's timers
- *   5  queues: global, inbox, starved tasks; the list of idle workers
- *   6  memory: the slabs' growth lock, then their lists; the slots
- * Two locks of one line are held at once only where the line says so, and channels in a select, by address. One exception:
- * the growth lock may be followed by the lock of a task that is free (task.c, entry_cut()), whose holder takes no other.
+ * Lock order. Each lock has a rank. A thread takes a lock only if its rank is higher than the ranks of all locks that the
+ * thread holds, so threads never wait for each other in a circle. Two locks of one rank are never held at once, but for
+ * channels, which have an order of their own. No lock is held when a task leaves its stack, when a worker switches to a
+ * task, and when a plain thread waits as tasks do: what ends the wait may need that lock.
+ *
+ * The rank of a lock is its type: a struct task_lock has RANK_TASK. So zero bytes are a valid lock, and no two calls can
+ * disagree on the rank of a lock. Rejected: a field for the rank. In the objects of sley/sync.h the lock is an `unsigned`,
+ * also for a program that was compiled once and is linked with the debug library, and the user's zero bytes are their
+ * initial state; a task's lock may lose the field with its page (task/task.c). Rejected too: the rank as an argument of
+ * lock_take(), which 150 calls would have to repeat.
+ *
+ * Debug builds check the order before the thread waits (lock.c): make DEBUG=1, and libsley-debug. Other builds have
+ * neither code nor bytes for it. lock_try() is not checked: a thread that does not wait is in no circle. The lock that it
+ * got counts for the locks that are taken after it.
+ *
+ * No rank have: slots (stack/slot.h), claims (task/wait.h), and other words that no thread waits for; lists of waiters,
+ * which their object's lock protects.
  */
 #ifndef BASE_LOCK_H
 #define BASE_LOCK_H
@@ -22,35 +31,102 @@
 #include "base/atomic.h"
 #include "base/compiler.h"
 
-struct lock {
-	unsigned word; /* atomic: 0 free, 1 held, 2 held and somebody may sleep */
-};
+/*
+ * The ranks, from the first to be taken to the last. Each line: which locks have the rank; which locks are taken while one
+ * of them is held.
+ *
+ *   OBJECT     mutex, condition, rwlock, semaphore, once, group, barrier, event, generator, future, scope, monitor, entry
+ *              of the reactor, pool of threads, submission, cache of names; a monitor: TASK
+ *   CHANNEL    channel; other channels, at higher addresses (sync/select.c)
+ *   TASK       task in use: its end, joiner, watches and extra; GROWTH and MEMORY of blocks, for the extra
+ *   GROWTH     table that grows and shrinks: slabs, the reactor's entries. Its holder may populate memory, as all who wait
+ *              for this lock need that memory; slabs: MEMORY; the task table also LIST, for the global queue's memory
+ *   LIST       global queue, inbox, starved tasks, idle workers, timers, waiting threads, submissions, spawn sites, and
+ *              which task has locked which object; none
+ *   MEMORY     lists of slabs, slots without a tenant; the task table: FREE_TASK
+ *   FREE_TASK  task whose entry is free, or fresh: its lock again. A thread with a stale id may hold it, as RANK_TASK: the
+ *              thread finds that the id is not the entry's, and takes nothing more; none
+ */
+#define LOCK_RANKS(X) \
+	X(OBJECT, object_lock, "the lock of an object") \
+	X(CHANNEL, channel_lock, "the lock of a channel") \
+	X(TASK, task_lock, "the lock of a task") \
+	X(GROWTH, growth_lock, "the growth lock of a table") \
+	X(LIST, list_lock, "the lock of a list") \
+	X(MEMORY, memory_lock, "the lock of free memory") \
+	X(FREE_TASK, free_task_lock, "the lock of a free task")
+
+#define LOCK_RANK_ENUM(rank, type, words) RANK_##rank,
+enum lock_rank { LOCK_RANKS(LOCK_RANK_ENUM) RANKS };
+
+/* `word` is atomic: 0 free, 1 held, 2 held and somebody may sleep. */
+#define LOCK_RANK_TYPE(rank, type, words) \
+	struct type { \
+		unsigned word; \
+	};
+LOCK_RANKS(LOCK_RANK_TYPE)
+
+#define LOCK_RANK_CASE(rank, type, words) , struct type : RANK_##rank
+#define LOCK_RANK(lock)                   _Generic(*(lock)LOCK_RANKS(LOCK_RANK_CASE))
 
 /* The lock of an object of the user's, which sley/sync.h declares as a plain word. */
-static inline struct lock *lock_of(unsigned *word)
+static inline struct object_lock *lock_of(unsigned *word)
 {
-	return (struct lock *)word;
+	return (struct object_lock *)word;
 }
 
-void lock_slow(struct lock *lock);
-void lock_wake(struct lock *lock);
+void lock_slow(unsigned *word);
+void lock_wake(unsigned *word);
 
-static inline bool lock_try(struct lock *lock)
+/* What the calling thread holds. By the word and the rank of a lock. */
+#ifdef SLEY_DEBUG
+void lock_order_take(const unsigned *word, enum lock_rank rank); /* checks, and notes that the lock is held */
+void lock_order_hold(const unsigned *word, enum lock_rank rank); /* notes it alone */
+void lock_order_drop(enum lock_rank rank);
+void lock_order_none(const char *what);
+#else
+#define lock_order_take(word, rank) ((void)(rank))
+#define lock_order_hold(word, rank) ((void)(rank))
+#define lock_order_drop(rank)       ((void)(rank))
+#define lock_order_none(what)       ((void)0)
+#endif
+
+static inline bool lock_word_get(unsigned *word)
 {
 	unsigned expected = 0;
-	return cas(&lock->word, &expected, 1, acquire, relaxed); /* pairs with lock_drop() */
+	return cas(word, &expected, 1, acquire, relaxed); /* pairs with lock_word_drop() */
 }
 
-static inline void lock_take(struct lock *lock)
+static inline bool lock_word_try(unsigned *word, enum lock_rank rank)
 {
-	if (unlikely(!lock_try(lock)))
-		lock_slow(lock);
+	bool taken = lock_word_get(word);
+	if (taken)
+		lock_order_hold(word, rank);
+	return taken;
 }
 
-static inline void lock_drop(struct lock *lock)
+static inline void lock_word_take(unsigned *word, enum lock_rank rank)
 {
-	if (unlikely(exchange(&lock->word, 0, release) == 2))
-		lock_wake(lock);
+	lock_order_take(word, rank);
+	if (unlikely(!lock_word_get(word)))
+		lock_slow(word);
 }
+
+static inline void lock_word_drop(unsigned *word, enum lock_rank rank)
+{
+	lock_order_drop(rank);
+	if (unlikely(exchange(word, 0, release) == 2))
+		lock_wake(word);
+}
+
+#define lock_try(lock)  lock_word_try(&(lock)->word, LOCK_RANK(lock))
+#define lock_take(lock) lock_word_take(&(lock)->word, LOCK_RANK(lock))
+#define lock_drop(lock) lock_word_drop(&(lock)->word, LOCK_RANK(lock))
+
+/* The lock is held, and its memory is about to become zero, which drops it. */
+#define lock_leave_to_zeroes(lock) lock_order_drop(LOCK_RANK(lock))
+
+/* The calling thread may hold no lock, as `what` happens now: "a task leaves its stack". */
+#define lock_check_none(what) lock_order_none(what)
 
 #endif

@@ -82,9 +82,9 @@ struct slabs {
 	const struct slab_kind *kind;
 	char *base;
 	struct slab *all;
-	size_t limit;     /* bytes */
-	unsigned count;   /* slabs within `limit` */
-	struct lock lock; /* protects the fields up to `growth` */
+	size_t limit;            /* bytes */
+	unsigned count;          /* slabs within `limit` */
+	struct memory_lock lock; /* protects the fields up to `growth` */
 	struct slab_list stock, cold;
 	unsigned stocked;  /* slabs in stock */
 	unsigned leavable; /* of the stocked, the slabs that have pages */
@@ -96,7 +96,7 @@ struct slabs {
 	struct decay decay;
 	struct slab_list open[SLAB_CLASSES]; /* slabs with blocks to take, by class */
 	/* Held while memory is populated. Its holder may take `lock`; the holder of `lock` must not take it. */
-	struct lock growth; /* protects the fields below */
+	struct growth_lock growth; /* protects the fields below */
 	struct arena memory, descriptors;
 };
 

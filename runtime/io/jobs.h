@@ -60,8 +60,8 @@
 struct jobs_thread;
 
 struct jobs {
-	const char *name; /* name of its threads */
-	struct lock lock; /* protects the fields below */
+	const char *name;        /* name of its threads */
+	struct object_lock lock; /* protects the fields below */
 	unsigned limit, places;
 	job_list queued, nested, taken;
 	unsigned length, nested_length;

@@ -60,7 +60,7 @@ struct name_entry {
 typedef LIST(struct name_entry) entry_list;
 
 static struct {
-	struct lock lock;            /* protects the fields below */
+	struct object_lock lock;     /* protects the fields below */
 	entry_list listed, unlisted; /* listed: most recently asked first; unlisted: still held */
 	int (*get)(const char *, const char *, const struct addrinfo *, struct addrinfo **);
 	void (*free)(struct addrinfo *);

@@ -28,7 +28,7 @@ enum submission_stage { QUEUED, RUNNING, ENDED, GIVEN_UP };
 
 struct submission {
 	struct list_link link;       /* protected by the list's lock */
-	struct lock lock;            /* protects the fields below that are not constant */
+	struct object_lock lock;     /* protects the fields below that are not constant */
 	struct sley_waiters waiters; /* the waiting thread */
 	enum submission_stage stage;
 	unsigned holders;
@@ -37,7 +37,7 @@ struct submission {
 };
 
 static struct {
-	struct lock lock; /* protects list */
+	struct list_lock lock; /* protects list */
 	LIST(struct submission) list;
 } all;
 

@@ -19,8 +19,8 @@ struct entries entries;
 static struct {
 	struct arena arena;
 	uint32_t capacity;
-	struct lock grow; /* one thread at a time grows the table, over system calls: others that want the lock wait
-			   * for the same */
+	/* one thread at a time grows the table, over system calls: others that want the lock wait for the same */
+	struct growth_lock grow;
 } entry_table;
 
 int entries_open(void)

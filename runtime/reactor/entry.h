@@ -13,13 +13,13 @@
 
 /* One entry per cache line: two entries in a line would make unrelated descriptors contend. */
 struct entry {
-	struct lock lock; /* protects the fields below that are not atomic */
-	uint8_t flags;    /* FD_*; atomic: read without the lock */
-	uint8_t ready[2]; /* atomic; see the protocol in reactor.h */
-	uint8_t hung;     /* atomic: an end of stream, an error or urgent data was seen */
-	uint8_t added;    /* epoll knows it, or knew it */
-	uint8_t closing;  /* closed; the last call that holds it is to call close(2) */
-	uint64_t life;    /* atomic: generation << 32 | calls that hold it; the generation is written under lock */
+	struct object_lock lock; /* protects the fields below that are not atomic */
+	uint8_t flags;           /* FD_*; atomic: read without the lock */
+	uint8_t ready[2];        /* atomic; see the protocol in reactor.h */
+	uint8_t hung;            /* atomic: an end of stream, an error or urgent data was seen */
+	uint8_t added;           /* epoll knows it, or knew it */
+	uint8_t closing;         /* closed; the last call that holds it is to call close(2) */
+	uint64_t life; /* atomic: generation << 32 | calls that hold it; the generation is written under lock */
 	struct task *waiter[2]; /* atomic: the watchdog reads it without the lock first */
 	int64_t since;          /* approximate begin of the older wait: the time of the last poll */
 	struct unreleased unreleased;

@@ -9,7 +9,7 @@
 #include "base/lock.h"
 #include "region/region.h"
 
-static struct lock sites_lock; /* serialises registration */
+static struct list_lock sites_lock; /* serialises registration */
 
 uint32_t region_site_live[SLEY_REGION_SITES];
 

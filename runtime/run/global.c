@@ -23,7 +23,7 @@ struct chunk {
  * are in the last one. So n tasks need n / CHUNK + 2 chunks.
  */
 static struct {
-	struct lock lock; /* protects the fields up to `made` */
+	struct list_lock lock; /* protects the fields up to `made` */
 	unsigned begin, end;
 	struct chunk *first, *last;
 	struct chunk *free;

@@ -55,7 +55,7 @@ int64_t idle_stay_quick = 50 * NS_PER_US; /* about the time until a woken worker
 int64_t idle_stay_rare = 600 * NS_PER_US;
 
 static struct {
-	struct lock lock;      /* protects list and the workers' idle fields */
+	struct list_lock lock; /* protects list and the workers' idle fields */
 	struct worker *list;   /* LIFO: the last worker to fall asleep has the warmest cache */
 	unsigned spinning;     /* atomic */
 	struct worker *poller; /* atomic: the worker that waits in the reactor, or is about to */

@@ -22,7 +22,7 @@ struct owned {
 };
 
 static struct {
-	struct lock lock; /* protects list */
+	struct list_lock lock; /* protects list */
 	struct owned *list;
 } lists[LISTS];
 

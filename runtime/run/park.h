@@ -54,7 +54,8 @@ sley_time wait_deadline(struct task *task, sley_time deadline);
  * Parks the task, whose wait has begun, in the list. The object's lock is held, and is dropped. If the wait was not
  * ended by an event, the lock is held again on return, and the task is out of the list.
  */
-static inline enum claim park(struct task *task, struct lock *lock, struct sley_waiters *waiters, sley_time deadline)
+static inline enum claim park(struct task *task, struct object_lock *lock, struct sley_waiters *waiters,
+			      sley_time deadline)
 {
 	wait_link(waiters, &task->wait);
 	lock_drop(lock);
@@ -70,8 +71,8 @@ static inline enum claim park(struct task *task, struct lock *lock, struct sley_
  * A whole wait in the list, for objects that have nothing else to note about it. The object's lock is held, and is
  * dropped. Returns wait_error().
  */
-static inline int park_in(struct sley_waiters *waiters, struct task *task, struct lock *lock, enum sley_wait_kind kind,
-			  uint64_t object, sley_time deadline, const void *pc)
+static inline int park_in(struct sley_waiters *waiters, struct task *task, struct object_lock *lock,
+			  enum sley_wait_kind kind, uint64_t object, sley_time deadline, const void *pc)
 {
 	wait_begin(task, kind, object, pc);
 	enum claim who = park(task, lock, waiters, deadline);

@@ -22,7 +22,7 @@
 unsigned starved_count;
 
 static struct {
-	struct lock lock; /* protects the rest, and writes of starved_count; has the lock order of a queue */
+	struct list_lock lock; /* protects the rest, and writes of starved_count */
 	struct task_list lists[LISTS];
 	unsigned turn; /* the list that is tried next */
 } starved;

@@ -13,7 +13,7 @@
 #define SHARDS 64u
 
 static struct {
-	struct lock lock; /* protects list and over */
+	struct list_lock lock; /* protects list and over */
 	LIST(struct thread) list;
 	bool over;
 	unsigned stuck;   /* atomic */
@@ -141,6 +141,7 @@ static enum claim thread_sleep(struct thread *thread, sley_time deadline)
 enum claim thread_park(struct task *task, sley_time deadline)
 {
 	struct thread *thread = CONTAINER_OF(task, struct thread, task);
+	lock_check_none("a thread waits as a task does");
 	bool listed = thread_enlist(thread);
 	if (!listed && wait_claim(task, CLAIM_OVER))
 		return CLAIM_OVER;

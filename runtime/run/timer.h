@@ -25,7 +25,7 @@ struct task;
 struct task_list;
 
 struct timers {
-	struct lock lock;
+	struct list_lock lock;
 	struct heap heap;   /* protected by lock; keys are deadlines */
 	sley_time earliest; /* atomic: the first deadline, or SLEY_NEVER; written under lock */
 };

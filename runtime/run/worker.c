@@ -119,6 +119,7 @@ static ALWAYS_INLINE void switch_to(struct worker *worker, struct task *task, vo
 static ALWAYS_INLINE void dispatch(struct worker *worker, struct task *task, void **fake)
 {
 	struct sley_region_worker *line = worker->line;
+	lock_check_none("a task is switched to");
 	if (unlikely(task->ready_on != worker->number))
 		began_elsewhere(task);
 	task_to_running(task, worker->number);
@@ -256,6 +257,7 @@ static ALWAYS_INLINE void leave_stack(struct worker *worker, enum after after, v
 {
 	struct task *task = worker->task;
 	int saved = *sley_errno_location();
+	lock_check_none("a task leaves its stack");
 	worker->after = after;
 	if (after != AFTER_PARK) /* a task that parks has just been stamped */
 		worker->stamp = 0;

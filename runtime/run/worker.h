@@ -75,7 +75,7 @@ struct worker {
 	struct deque deque;
 	struct timers timers;
 	/* tasks pinned to this worker; only this worker takes them out */
-	struct lock inbox_lock; /* protects inbox */
+	struct list_lock inbox_lock; /* protects inbox */
 	struct task_list inbox;
 	unsigned inbox_length; /* atomic; written under inbox_lock */
 	/* links of the idle list, protected by its lock */

@@ -19,7 +19,7 @@ struct private_slot {
 };
 
 struct slots {
-	struct lock lock; /* protects the lists and counts below */
+	struct memory_lock lock; /* protects the lists and counts below */
 	/* a ring of the free exclusive slots that have pages; the last one put is the next one taken */
 	uint32_t *warm;
 	unsigned warm_first, warm_count;

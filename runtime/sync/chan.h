@@ -26,7 +26,7 @@
 #include "run/worker.h"
 
 struct sley_chan {
-	struct lock lock; /* protects the fields below that are not constant */
+	struct channel_lock lock; /* protects the fields below that are not constant */
 	unsigned closed;
 	size_t item, capacity; /* constant */
 	size_t head, tail;     /* of the ring: next item to receive, next free place */

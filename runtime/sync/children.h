@@ -81,7 +81,7 @@ struct sley_child {
 };
 
 struct sley_scope {
-	struct lock lock;
+	struct object_lock lock;
 	/* constant */
 	unsigned restarts;
 	uint8_t restart; /* enum sley_restart */

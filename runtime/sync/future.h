@@ -36,15 +36,15 @@ enum future_state { FUTURE_PENDING, FUTURE_CLAIMED, FUTURE_DONE };
 #define FUTURE_PRODUCER ((uint64_t)1)
 
 struct sley_future {
-	struct lock lock; /* protects waiters, links and task */
-	uint8_t state;    /* atomic: enum future_state */
-	bool stops;       /* constant, see above */
-	bool promised;    /* constant: the producers are promises, which outlive the run */
-	uint64_t refs;    /* atomic: handles in the upper half, producers in the lower half */
-	int error;        /* written by the claimer, then constant */
-	unsigned run;     /* constant: number of its run */
-	int64_t which;    /* as error; see sley_future_which() */
-	size_t size;      /* constant */
+	struct object_lock lock; /* protects waiters, links and task */
+	uint8_t state;           /* atomic: enum future_state */
+	bool stops;              /* constant, see above */
+	bool promised;           /* constant: the producers are promises, which outlive the run */
+	uint64_t refs;           /* atomic: handles in the upper half, producers in the lower half */
+	int error;               /* written by the claimer, then constant */
+	unsigned run;            /* constant: number of its run */
+	int64_t which;           /* as error; see sley_future_which() */
+	size_t size;             /* constant */
 	struct sley_waiters waiters;
 	LIST(struct link) links;
 	struct sley_future *unwanted;  /* next in struct todo, if this is the last handle */

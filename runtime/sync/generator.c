@@ -37,8 +37,8 @@
 #define ITEM_MAX ((size_t)64 << 10)
 
 struct sley_gen {
-	struct lock lock;      /* protects the fields below, unless they are constant or their comments differ */
-	unsigned refs;         /* atomic: held by the owner, and by the body once it is started */
+	struct object_lock lock; /* protects the fields below, unless they are constant or their comments differ */
+	unsigned refs;           /* atomic: held by the owner, and by the body once it is started */
 	bool busy;             /* a call of the consumer is under way and has exclusive use; cleared without the lock */
 	bool there;            /* atomic, see above */
 	bool dropped;          /* being freed */

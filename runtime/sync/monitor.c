@@ -35,10 +35,10 @@ struct watching {
 typedef LIST(struct watching) watching_list;
 
 struct sley_monitor {
-	struct lock lock; /* protects the fields below */
-	bool closed;      /* the monitor was freed by its user */
-	size_t holders;   /* watches that have not ended, and the user */
-	size_t inside;    /* waits that will access the monitor again: all except those ended by an event */
+	struct object_lock lock; /* protects the fields below */
+	bool closed;             /* the monitor was freed by its user */
+	size_t holders;          /* watches that have not ended, and the user */
+	size_t inside;           /* waits that will access the monitor again: all except those ended by an event */
 	watching_list watching, messages;
 	struct sley_waiters waiters;
 };

@@ -61,23 +61,24 @@ static size_t entry_size(unsigned class)
 
 /*
  * Prepares an entry that is used for the first time since its slab was stock: its bytes are old, or zero. Another
- * thread may have a stale id of the entry and check it under the entry's lock. So the lock is taken here, as the last
- * lock: such a thread takes no other lock, because the id does not match.
+ * thread may have a stale id of the entry and check it under the entry's lock. So the lock is taken here, as
+ * RANK_FREE_TASK: such a thread takes no other lock, because the id does not match.
  */
 static void entry_cut(struct slab *slab, void *block)
 {
 	struct task *task = block;
+	struct free_task_lock *lock = (struct free_task_lock *)&task->lock;
 	uint32_t index = (uint32_t)(task - task_at(0));
 	if (slab->newest[NEWEST_GENERATION] == 0)
 		slab->newest[NEWEST_GENERATION] = task_table.generation;
 	/* the task does not wait */
 	store(&task->claim, slab->newest[NEWEST_WAIT] << CLAIM_BITS | CLAIM_EVENT, relaxed);
 	if (slab->again)
-		lock_take(&task->lock);
+		lock_take(lock);
 	task->fate = TASK_UNUSED;
 	task->id = slab->newest[NEWEST_GENERATION] << SLEY_TASK_INDEX_BITS | (index + 1);
 	if (slab->again)
-		lock_drop(&task->lock);
+		lock_drop(lock);
 	if (index >= task_table.high) {
 		store(&task_table.high, index + 1, release); /* pairs with task_find() */
 		store(&region.header->task_high, MAX(index + 1, region.header->task_high), relaxed);
@@ -124,8 +125,10 @@ static bool entries_leave(struct slab *slab, void *memory)
 			lock_drop(&first[i].lock);
 		return false;
 	}
-	for (i = 0; i < n; i++)
+	for (i = 0; i < n; i++) {
+		lock_leave_to_zeroes(&first[i].lock);
 		fiber_fini(&first[i].fiber);
+	}
 	return true;
 }
 

@@ -89,9 +89,9 @@ struct task {
 	struct tenant tenant; /* first: queues link tenants */
 	uint64_t id;          /* constant while the task lives; kept while the entry is free, for the next generation */
 	uint64_t claim;       /* atomic, see task/wait.h */
-	struct lock lock;     /* protects changes of id, fate, joiner and watches */
-	uint32_t joiner;      /* protected by lock: index + 1 of the joining task; 0: none */
-	uint16_t site;        /* constant */
+	struct task_lock lock; /* protects changes of id, fate, joiner and watches */
+	uint32_t joiner;       /* protected by lock: index + 1 of the joining task; 0: none */
+	uint16_t site;         /* constant */
 	/* the worker that ran it last, or to which it is pinned; owned by the worker that runs it */
 	uint8_t worker;
 	uint8_t ready_on;   /* the worker that made it ready; owned like the READY task */

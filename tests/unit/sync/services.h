@@ -18,7 +18,7 @@ extern struct service {
 } services[SERVICES];
 
 extern struct services_log {
-	struct lock lock;
+	struct list_lock lock;
 	char text[256]; /* "+1" for a start, "-1" for an end; protected by lock */
 } services_log;
 
