@@ -14,7 +14,7 @@
  * may await one future; all get the value. Two owners need a handle each (sley_future_ref()). A handle must not be
  * freed before each call that was given it has begun. A call that waits already is safe.
  *
- * To free the last handle detaches the future: its function runs on, and the result is dropped. To stop the function,
+ * Freeing the last handle detaches the future: its function runs on, and the result is dropped. To stop the function,
  * cancel the future first. Futures made by all, any, race and timeout have no effect of their own: they vanish with
  * their last handle.
  *

@@ -7,9 +7,9 @@
  * Linux 5.4, or under a filter of system calls) pidfd is -1, and the wait polls the child every 1 to 20 ms.
  *
  * A child gets the descriptors 0, 1 and 2 and no other, an empty signal mask, and the default action for SIGPIPE. A
- * pipe is an own descriptor at our end and blocking at the child's end. A descriptor of ours that the child gets keeps
- * its flags, O_NONBLOCK included. SIGCHLD must not be ignored (SIG_IGN), and no other code may reap the children: both
- * lose their status (-ESRCH).
+ * pipe is an own descriptor (sley/io.h) at the parent's end and blocking at the child's end. A descriptor of the parent
+ * that the child gets keeps its flags, O_NONBLOCK included. SIGCHLD must not be ignored (SIG_IGN), and no other code
+ * may reap the children: both lose their status (-ESRCH).
  */
 #ifndef SLEY_PROCESS_H
 #define SLEY_PROCESS_H
@@ -26,7 +26,7 @@ extern "C" {
 struct sley_process {
 	pid_t pid;
 	int pidfd; /* -1: closed, or not available, see above */
-	int in;    /* our end of the pipe to its standard input, -1: none; close with sley_close() and set to -1 */
+	int in;    /* parent's end of the pipe to its standard input, -1: none; close by sley_close(), set to -1 */
 	int out;   /* the same for its standard output */
 	int err;   /* the same for its standard error */
 	/* private */
@@ -35,16 +35,19 @@ struct sley_process {
 	int status;
 };
 
-/* The source of a standard descriptor of the child. A value of 1 or more is a descriptor of ours, to be duplicated. */
-#define SLEY_STDIO_INHERIT 0  /* our descriptor of the same number */
-#define SLEY_STDIO_PIPE    -1 /* a pipe; our end is stored in struct sley_process */
+/*
+ * The source of a standard descriptor of the child. A value of 1 or more is a descriptor of the parent, to be
+ * duplicated.
+ */
+#define SLEY_STDIO_INHERIT 0  /* the parent's descriptor of the same number */
+#define SLEY_STDIO_PIPE    -1 /* a pipe; the parent's end is stored in struct sley_process */
 #define SLEY_STDIO_NULL    -2 /* /dev/null */
 #define SLEY_STDIO_OUT     -3 /* only for standard error: the child's standard output */
 
 struct sley_process_options {
 	size_t size;        /* sizeof(struct sley_process_options) */
-	char *const *env;   /* "NAME=value", ends with null; null: ours */
-	const char *cwd;    /* working directory; null: ours */
+	char *const *env;   /* "NAME=value", ends with null; null: the parent's */
+	const char *cwd;    /* working directory; null: the parent's */
 	int in, out, err;   /* SLEY_STDIO_*, or a descriptor */
 	unsigned group : 1; /* makes a new process group with number pid, which can be signalled as a whole */
 };

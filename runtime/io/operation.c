@@ -12,10 +12,11 @@
 #define TRUSTED ((size_t)4096) /* limit in bytes below which a short read is trusted */
 
 /*
- * Returns whether the descriptor may be ready for more after an attempt. A short read of a stream has usually drained
- * it. But a read is also short if it reached the end of the accessible memory of the buffer, and no event tells of the
- * remaining bytes. So only a short read of less than a page counts as drained; after a longer read, one more call costs
- * little. A short write means that the descriptor is full, which is rare, so it always counts as ready.
+ * Returns whether the descriptor may be ready for more after an attempt. It is not after EAGAIN, and after a short read
+ * of a stream, which has drained it. But a read is also short if it reached the end of the accessible memory of the
+ * buffer, and no event tells of the remaining bytes. So only a short read of less than a page counts as drained; after
+ * a longer read, one more call costs little. A short write means that the descriptor is full, which is rare, so it
+ * always counts as ready.
  */
 static bool leaves_rest(const struct operation *op, unsigned flags, ssize_t n)
 {

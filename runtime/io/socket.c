@@ -170,8 +170,8 @@ struct accept {
 };
 
 /*
- * Returns the reactor's flags of a new connection. Costs a system call, except for connections of sley_listen() and of
- * TCP.
+ * Returns the reactor's flags of a new connection. Unless the listener is known to be TCP, asks the kernel for the
+ * protocol, which costs a system call. Sets TCP_NODELAY unless the connection inherits it.
  */
 static unsigned connection_flags(int fd, unsigned listener, sa_family_t family)
 {

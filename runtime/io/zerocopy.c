@@ -87,7 +87,7 @@ static ssize_t zerocopy_send(struct operation *op, unsigned flags)
 	if (n != -ENOBUFS)
 		return n;
 	/*
-	 * The kernel has no memory for more reports. To take reports gives some back; without any in the queue, one
+	 * The kernel has no memory for more reports. Taking reports gives some back; without any in the queue, one
 	 * will come.
 	 */
 	take_notifications(op->fd);

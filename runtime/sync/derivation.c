@@ -70,7 +70,7 @@ struct derivation *derivation_new(size_t size, size_t links, struct sley_future 
 /*
  * While this links the sources, another thread may complete the future through a source that is linked already, and
  * detach the links that it finds. So this checks the future again after the last link. Both sides take each source's
- * lock, so at least one of them sees each link of the other.
+ * lock: for each link, either the other thread finds it, or this check sees that the future is complete.
  */
 void derivation_attach(struct derivation *derivation, struct todo *todo)
 {
