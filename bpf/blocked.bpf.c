@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* Copyright (c) 2026 the sley authors */
 /*
- * Which task blocked its thread, in which system call or page fault, where and for how long.
+ * Records blocks: the task that blocked its thread, the system call or page fault, the place and the duration.
  *
  *   switch out ──► cause ──► count (process, worker, site, cause)
  *       │            └─ block ──► worker_state.block: task, call, registers, stack, descriptor
@@ -10,23 +10,25 @@
  *   next switch out: is it the same call, never returned? ── yes ──► the block goes on
  *                                                         └─ no ───► totals, longest, events
  *
- * Nothing hangs on system calls themselves: what a thread is doing in the kernel is in its user registers, and these are
- * read when it is switched out asleep. A host's unwatched threads pay for two lookups per switch that find nothing.
+ * No program is attached to system calls themselves. The user registers of a thread tell its call, and they are read
+ * when the thread is switched out asleep. For the unwatched threads of a host, a switch costs two lookups that find
+ * nothing.
  *
- * Threads are marked by the iterator `watch`, which user space runs over the process when workers come and go. Marking
- * in sched_switch itself was rejected: it would allocate memory under the run queue's lock and search the process's
- * worker table there. Marks die with the thread; exec removes them.
+ * The iterator `watch` marks threads; user space runs it over the process when workers come and go. Rejected: marking
+ * in sched_switch itself. It would allocate memory under the run queue's lock, and search the process's worker table
+ * there. A mark dies with its thread; exec removes it.
  *
- * One call may sleep several times (fsync does), and one call may follow another that is its like (a loop of sleeps).
- * What tells them apart is whether the thread was back in user mode. The kernel raises flags of a thread when it switches
- * it out and clears them on the way back to user mode: TIF_NOTIFY_RESUME if the thread has restartable sequences
- * (glibc's have; up to 6.18), TIF_NEED_FPU_LOAD on x86. Their numbers differ between versions, so user space finds out
- * by watching itself which flags behave like that (`resume_flags`). Either may also be raised for another reason, by a
- * closed file or by vector code in the kernel, hence all must have stayed. Where there is none, a sleep goes on with the
- * block before if call, place and arguments are the same, the sleep before was uninterruptible and the thread ran for
- * less than RESUME_GAP_NS between: a loop of fsync is then one block.
+ * One call may sleep several times (fsync does), and one call may follow another call that looks the same (a loop of
+ * sleeps). They differ in whether the thread was back in user mode in between. The kernel raises flags of a thread when
+ * it switches the thread out, and clears them on the way back to user mode: TIF_NOTIFY_RESUME if the thread has
+ * restartable sequences (glibc's threads have; up to 6.18), TIF_NEED_FPU_LOAD on x86. Their numbers differ between
+ * versions, so user space watches itself to find the flags that behave like that (`resume_flags`). Each flag may also
+ * be raised for another reason, by a closed file or by vector code in the kernel. Hence the call continues only if all
+ * of them have stayed. If the kernel has no such flag, a sleep continues the block before it under these conditions:
+ * call, place and arguments are the same, the sleep before was uninterruptible, and the thread ran for less than
+ * RESUME_GAP_NS in between. A loop of fsync is then one block.
  *
- * The process's worker line is untrusted: it only makes that process's own figures wrong.
+ * The process's worker line is untrusted: false values only make that process's own figures wrong.
  */
 #include "kernel.h"
 
@@ -77,11 +79,11 @@ struct {
 	__type(value, struct worker_state);
 } workers SEC(".maps");
 
-/* Brackets changes that a reader must see together. The fetching form is a full barrier. */
+/* Brackets changes that a reader must see together. The fetching form of the add is a full barrier. */
 static void change(struct worker_state *state)
 {
 	if (__sync_fetch_and_add(&state->seq, 1) == ~0u)
-		state->phase = WORKER_UNBLOCKED; /* uses the result, so that the fetching form is emitted */
+		state->phase = WORKER_UNBLOCKED; /* uses the result, so that the compiler emits the fetching form */
 }
 
 static void forget(struct worker_state *state)
@@ -111,13 +113,13 @@ static void fall_asleep(struct worker_state *state, uint64_t now, bool asleep, u
 	state->phase = WORKER_BLOCKED;
 	state->uninterruptible = task_state & TASK_UNINTERRUPTIBLE;
 	state->out_ns = now;
-	state->wake_ns = asleep ? 0 : now; /* preempted: it only waits for a CPU */
+	state->wake_ns = asleep ? 0 : now; /* a preempted thread only waits for a CPU */
 	state->block.end_ns = 0;
 	if (state->block.sleeps != UINT16_MAX)
 		state->block.sleeps++;
 }
 
-/* Of the current thread, or of one of which `known` is all that can be read. */
+/* Begins a block of the current thread; or of a sleeping thread, for which `known` is all that can be read. */
 static __always_inline void begin(struct worker_state *state, const struct thread *thread, struct task_struct *task,
 				  const struct pt_regs *regs, const struct sley_region_worker *line,
 				  uint32_t task_state, const struct early_block *known)
@@ -204,7 +206,7 @@ static void count(struct worker_state *state, const struct thread *thread, const
 		DROP(place, switches);
 }
 
-/* Whether the thread is still in the call, or fault, of the block: it was not in user mode since. */
+/* Whether the thread is still in the block's call or fault, and was not in user mode since. */
 static bool still_inside(const struct worker_state *state, const struct pt_regs *regs, uint64_t now)
 {
 	const struct block_record *block = &state->block;
@@ -231,8 +233,9 @@ static void run_again(struct worker_state *state, uint64_t now)
 }
 
 /*
- * Not every kernel shows every switch: some hide those out of a hypervisor's agent, and with them that the agent was
- * followed by our thread. Then the time comes from the scheduler's account of how long the thread has run since.
+ * Computes the time of a switch in that was not seen. Some kernels hide the switches out of a hypervisor's agent, and
+ * with them a switch from the agent to the watched thread. The scheduler's account tells how long the thread has run
+ * since.
  */
 static uint64_t unseen_switch_in(const struct worker_state *state, const struct task_struct *task, uint64_t now)
 {
@@ -241,7 +244,7 @@ static uint64_t unseen_switch_in(const struct worker_state *state, const struct 
 	return ran < now - earliest ? now - ran : earliest;
 }
 
-/* Ends the block before this switch out, unless the call goes on: then the answer is true. */
+/* Ends the block before this switch out, unless its call goes on. Returns whether it goes on. */
 static bool goes_on(const struct thread *thread, struct worker_state *state, struct task_struct *task,
 		    const struct pt_regs *regs, const struct sley_region_worker *line, bool asleep, uint32_t task_state)
 {
@@ -301,7 +304,7 @@ int BPF_PROG(on_switch, bool preempt, struct task_struct *prev, struct task_stru
 	return 0;
 }
 
-/* Not sched_waking: that one may run before the switch out is over. */
+/* Not sched_waking, which may run before the switch out is over. */
 SEC("tp_btf/sched_wakeup")
 int BPF_PROG(on_wakeup, struct task_struct *task)
 {
@@ -312,7 +315,7 @@ int BPF_PROG(on_wakeup, struct task_struct *task)
 	return 0;
 }
 
-/* A new program in the old thread: its memory is not what was watched. The other threads are dead by now. */
+/* The thread runs a new program: its memory is not the watched one. The other threads are dead by now. */
 SEC("tp_btf/sched_process_exec")
 int BPF_PROG(on_exec, struct task_struct *task)
 {
@@ -363,22 +366,22 @@ int watch(struct bpf_iter__task *context)
 /* ---- threads that are blocked already ---- */
 
 /*
- * A service that is stuck is the one that people look at, so after `watch` the blocks are caught that are under way. A
- * thread that sleeps is not the current one, and its memory cannot be read without sleeping. So it takes two walks:
+ * After `watch`, blocks that have begun already are caught, because users look at services that are stuck. A thread
+ * that sleeps is not the current one, and its memory cannot be read without sleeping. So there are two walks:
  *
- *	look_blocked     who sleeps, in what, and how often it was switched before
- *	user space       its line, from the region; its stack and memory, by a child that may be blocked by them
- *	catch_blocked    if it was not switched since, all that belongs together, and is a block that begins now
+ * 	look_blocked     the sleeping threads, their calls, and their numbers of context switches
+ * 	user space       the line, from the region; stack and memory, by a child process that this may block
+ * 	catch_blocked    if the thread was not switched since, the data belongs together: a block begins now
  *
- * The thread may wake up meanwhile. If it was switched in before the block was complete, that is seen, and there is no
- * block; a switch in that is on its way just then leaves a block that ends with the next switch out.
+ * The thread may wake up meanwhile. If it was switched in before the block was complete, catch_blocked sees that and
+ * makes no block. A switch in at that very moment leaves a block that ends with the next switch out.
  */
 static uint64_t switches_of(const struct task_struct *task)
 {
 	return task->nvcsw + task->nivcsw;
 }
 
-/* The marked thread's state, if it sleeps and is in no block. */
+/* The marked thread's state, if it sleeps and has no block. */
 static struct worker_state *sleeping(struct task_struct *task, struct thread *thread)
 {
 	struct worker_state *state = thread ? state_of(thread) : NULL;

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
-/* What a block delayed. For the programs, when they add a block up, and for user space, when it looks before that. */
+/*
+ * The delay that a block caused. Used by the programs when they add up a block, and by user space when it looks
+ * earlier.
+ */
 #ifndef SLEY_BPF_DELAY_H
 #define SLEY_BPF_DELAY_H
 
@@ -8,9 +11,10 @@
 #include "sley/introspect.h"
 
 /*
- * `line` is the worker's, read after the block's end. Of the tasks queued at the start some were begun by other workers
- * meanwhile; see struct sley_region_worker for the sum. Beginnings between the end and the reading of the line count as
- * if they were in time, so the delay is rather told too small. Sums wrap, as the runtime's do; differences are right.
+ * `line` is the worker's line, read after the block's end. Other workers may have begun some of the tasks queued at the
+ * start meanwhile; see struct sley_region_worker for the sum. A beginning between the end and the reading of the line
+ * counts as if it came before the end, so the result may be too small. The sums wrap, as the runtime's do; the
+ * differences are right.
  */
 static inline void weigh_delay(struct block_record *block, const struct sley_region_worker *line)
 {

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /*
- * The part of the kernel's types that the programs use, instead of a whole vmlinux.h. The loader finds each field by its
- * name in the running kernel's BTF, so order and what is left out do not matter. From Linux 6.1 on.
+ * The part of the kernel's types that the programs use, instead of a whole vmlinux.h. The loader finds each field by
+ * its name in the running kernel's BTF, so the order and omitted fields do not matter. From Linux 6.1 on.
  */
 #ifndef SLEY_BPF_KERNEL_H
 #define SLEY_BPF_KERNEL_H
 
-/* The names of registers in bpf_tracing.h, and fixed-width types, as if vmlinux.h were there. */
+/* Makes bpf_tracing.h use the register names and fixed-width types of vmlinux.h, which are declared below. */
 #define __VMLINUX_H__
 #define __CLANG_STDINT_H
 

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /*
- * What is recorded of a thread that blocks. When it is being switched out it is still the current one, so its user
- * memory can be read, but nothing may sleep: memory that is not resident is not read. Of a thread that is blocked
- * already nothing can be read without sleeping, so user space gives what it could read.
+ * Recording the state of a thread that blocks. While the thread is being switched out it is still the current one. So
+ * its user memory can be read, but without sleeping: memory that is not resident is not read. The memory of a thread
+ * that sleeps already cannot be read without sleeping, so user space supplies the data that it could read.
  *
- * No program here sleeps. One that does while it reads a page which a process's own file system never gives, sleeps for
- * ever, and with it everything in the kernel that waits until no such program runs: taking out a uprobe, for one.
+ * No program here sleeps. A sleeping program could read a page from the process's own file system, which may never
+ * supply it. The program would then sleep for ever. So would every part of the kernel that waits until no such program
+ * runs, for example the removal of a uprobe.
  */
 #ifndef SLEY_BPF_RECORD_H
 #define SLEY_BPF_RECORD_H
@@ -19,7 +20,7 @@
 #include "events.h"
 #include "sley/introspect.h"
 
-/* Set by user space before loading: by system call, its POINTER_ARG(). */
+/* Set by user space before loading: the POINTER_ARG() of each system call. */
 const volatile uint8_t pointer_args[POINTER_ARG_CALLS] = {};
 
 /* The kernel's device number, as stat(2) encodes it. */
@@ -52,7 +53,7 @@ static void record_descriptor(struct block_record *block, struct task_struct *ta
 	block->fs_magic = BPF_CORE_READ(inode, i_sb, s_magic);
 }
 
-/* A service may rename its tasks at every request, so the name is taken now and not when somebody asks. */
+/* A service may rename its tasks at every request, so the name is read now, not when it is shown. */
 static __always_inline void record_name(struct block_record *block, uint64_t records, uint32_t count)
 {
 	uint64_t index = (block->task & SLEY_TASK_INDEX_MASK) - 1;
@@ -111,7 +112,7 @@ static void record_registers(struct block_record *block, const struct pt_regs *r
 	block->args[5] = regs->r9;
 }
 
-/* Up to the end of the task's stack, in steps: what lies beyond a page that is not there is lost. */
+/* Copies up to the end of the task's stack, in steps. A step that touches a missing page ends the copy. */
 static __always_inline void record_stack(struct block_record *block)
 {
 	uint64_t from = block->regs[BLOCK_REG_SP], left = block->stack_top - from;
@@ -128,7 +129,7 @@ static __always_inline void record_stack(struct block_record *block)
 	}
 }
 
-/* What user space read of a thread that is blocked already. */
+/* Copies the data that user space has read of a thread that sleeps already. */
 static __always_inline void record_early(struct block_record *block, const struct early_block *early)
 {
 	uint32_t stack = early->stack_size, memory = early->memory_size;

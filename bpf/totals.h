@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
-/* Where blocks that are over go: sums by (process, site, call), the longest of each, and single events. */
+/*
+ * The destinations of finished blocks: sums by (process, site, call), the longest block of each sum, and single events.
+ */
 #ifndef SLEY_BPF_TOTALS_H
 #define SLEY_BPF_TOTALS_H
 
@@ -13,14 +15,14 @@
 /* Set by user space before loading. */
 const volatile uint64_t min_block_ns = 1000000;
 
-/* Set by user space at run time: how many bytes of the ring a process may fill between two polls. */
+/* Set by user space at run time: the bytes of the ring that a process may fill between two polls. */
 uint64_t ring_share = 0;
 
 /*
- * Every watched process has tables of its own, made by user space and found by the process's place: none can fill
- * another's, and what one has lost is told with it. One table for all with quotas was rejected: user space would have to
- * read all of it to show one process, and to search it when a process goes. (Sizes and not types of keys and values:
- * clang 14 emits no type that only the table of a table names.)
+ * Every watched process has tables of its own. User space makes them, and the process's place selects them. So no
+ * process can fill another's tables, and its losses are reported with its own figures. Rejected: one table for all
+ * processes, with quotas. User space would have to read all of it to show one process, and to search it when a process
+ * goes. (Sizes instead of types of keys and values: clang 14 emits no type that only an inner map names.)
  */
 struct totals_table {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -29,7 +31,7 @@ struct totals_table {
 	__uint(value_size, sizeof(struct block_total));
 };
 
-/* The longest block of each total. Entries are large, so they are made as they are needed. */
+/* The longest block of each total. Entries are large, so they are allocated on demand. */
 struct samples_table {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 1);
@@ -74,7 +76,7 @@ struct {
 	__type(value, struct process_account);
 } accounts SEC(".maps");
 
-/* All processes'; each has its share. */
+/* Shared by all processes; each has its share. */
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 2 << 20);
@@ -85,7 +87,7 @@ static void add(uint64_t *counter, uint64_t n)
 	__sync_fetch_and_add(counter, n);
 }
 
-/* Counts one as lost of the process at that place. */
+/* Counts one loss of the process at that place. */
 #define DROP(place, name) \
 	do { \
 		uint32_t place_ = (place); \
@@ -105,7 +107,7 @@ static struct block_total *total_of(void *table, const struct block_key *key)
 	return bpf_map_lookup_elem(table, key);
 }
 
-/* Whether this is the longest so far; it is then recorded as such. */
+/* Raises *max to `value`. Returns whether it did, so that the block is the longest so far. */
 static bool raise_max(uint64_t *max, uint64_t value)
 {
 	uint64_t seen = *max;
@@ -147,9 +149,8 @@ static void add_up(uint32_t place, const struct block_record *block)
 }
 
 /*
- * The longer ones are single events. User space reads the ring at its own pace, and is woken only when that may be too
- * slow for a process's share. Records of different workers of a process may be added at once: the share is then passed by
- * a few of them.
+ * Reports a long block as a single event. User space reads the ring at its own pace, and is woken only when that may be
+ * too slow for a process's share. Workers of a process may add records at once, so a few records may exceed the share.
  */
 static void report(uint32_t place, struct block_record *block)
 {

@@ -20,7 +20,7 @@ static struct {
 	unsigned closing; /* atomic: the end of the run waits for visits */
 } threads;
 
-/* Visits under way. */
+/* The visits in progress. */
 static struct shard {
 	unsigned inside; /* atomic, futex */
 } CACHE_ALIGNED shards[SHARDS];
@@ -32,10 +32,10 @@ unsigned threads_stuck(void)
 	return load(&threads.stuck, acquire); /* pairs with count_stuck() */
 }
 
-/* The index bits of a task's id are never 0. */
+/* Ids of threads have no index bits. The index bits of a task's id are never 0. */
 uint64_t thread_id(void)
 {
-	static uint64_t last; /* atomic; relaxed: the number alone matters */
+	static uint64_t last; /* atomic; relaxed: only the number matters */
 	static __thread uint64_t id;
 	if (id == 0)
 		id = (fetch_add(&last, 1, relaxed) + 1) << SLEY_TASK_INDEX_BITS;
@@ -84,7 +84,7 @@ void thread_leave(void)
 
 /* ---- waiting ---- */
 
-/* True: it is in the list; or the run is over. */
+/* Adds the thread to the list. False: the run is over. */
 static bool thread_enlist(struct thread *thread)
 {
 	lock_take(&threads.lock);
@@ -102,12 +102,13 @@ static void delist(struct thread *thread)
 	lock_drop(&threads.lock);
 }
 
-/* Values of `woken`. STUCK: it waits without a deadline, and is counted in threads.stuck. */
+/* Values of `woken`. STUCK: the thread waits without a deadline, and is counted in threads.stuck. */
 enum { ASLEEP, WOKEN, STUCK };
 
 /*
- * Counted after the claimant can know of it, who may take it back first: for a moment too few are counted then, and never
- * one that is awake (watch/deadlock.c). Release: whoever sees it counted sees what it made ready before.
+ * Counts the thread as stuck. A claimant may know of the thread before that, and undo the STUCK state before the count
+ * is raised. Then for a moment too few threads are counted, but never a thread that is awake (watch/deadlock.c).
+ * Release: a reader that sees the thread counted sees the tasks that it made ready before.
  */
 static void count_stuck(struct thread *thread)
 {
@@ -118,7 +119,7 @@ static void count_stuck(struct thread *thread)
 	}
 }
 
-/* Until the wait has been claimed; the deadline claims it here. */
+/* Sleeps until the wait has been claimed. At the deadline the thread claims the wait itself. */
 static enum claim thread_sleep(struct thread *thread, sley_time deadline)
 {
 	unsigned woken;
@@ -128,13 +129,13 @@ static enum claim thread_sleep(struct thread *thread, sley_time deadline)
 			continue;
 		}
 		int64_t now = clock_now();
-		bool over = deadline <= now; /* and not a difference, which may not fit */
+		bool over = deadline <= now; /* no difference is formed, because it may overflow */
 		if (over && wait_claim(&thread->task, CLAIM_DEADLINE))
 			return CLAIM_DEADLINE;
 		struct timespec time = clock_timespec(over ? NS_PER_MS : deadline - now);
 		futex_wait(&thread->woken, woken, &time);
 	}
-	store(&thread->woken, ASLEEP, relaxed); /* whoever wakes it next has to claim its next wait first */
+	store(&thread->woken, ASLEEP, relaxed); /* the next waker has to claim the next wait first */
 	return (enum claim)(load(&thread->task.claim, relaxed) & CLAIM_WHO);
 }
 
@@ -158,7 +159,10 @@ enum claim thread_park(struct task *task, sley_time deadline)
 	return who;
 }
 
-/* Once `woken` is set the thread may be gone, and its stack with it: a wake-up of that address then wakes nobody. */
+/*
+ * Once `woken` is set, the thread may be gone, and its stack with it. The futex wake-up of that address then wakes no
+ * thread.
+ */
 void thread_wake(struct task *task)
 {
 	unsigned *woken = &CONTAINER_OF(task, struct thread, task)->woken;
