@@ -12,6 +12,8 @@
 #include <sley.h>
 #include <sley/introspect.h>
 
+#include "base/compiler.h" /* SLEY_ASAN and SLEY_TSAN: a test that forgot the header would run without its exceptions */
+
 /* A deadline that only a bug meets. */
 #define SOON sley_in(SLEY_SEC(30))
 
