@@ -42,8 +42,9 @@ static inline void list_link_after(struct list *list, struct list_link *link, st
 
 static inline void list_unlink(struct list *list, struct list_link *link)
 {
-	*(link->prev ? &link->prev->next : &list->first) = link->next;
-	*(link->next ? &link->next->prev : &list->last) = link->prev;
+	struct list_link *next = link->next, *prev = link->prev;
+	*(prev ? &prev->next : &list->first) = next;
+	*(next ? &next->prev : &list->last) = prev;
 }
 
 static inline void list_move(struct list *to, struct list *from)

@@ -40,41 +40,18 @@ void slabs_close(struct slabs *slabs)
 
 /* ---- lists, with the lock held ---- */
 
-static void link_first(struct slab_list *list, struct slab *slab)
-{
-	slab->prev = NULL;
-	slab->next = list->first;
-	if (list->first)
-		list->first->prev = slab;
-	else
-		list->last = slab;
-	list->first = slab;
-}
-
-static void unlink_slab(struct slab_list *list, struct slab *slab)
-{
-	if (slab->prev)
-		slab->prev->next = slab->next;
-	else
-		list->first = slab->next;
-	if (slab->next)
-		slab->next->prev = slab->prev;
-	else
-		list->last = slab->prev;
-}
-
 /* Adds an unused slab to the stock. Its pages are populated, except those of the first SLAB_SMALL slabs. */
 static void stock(struct slabs *slabs, struct slab *slab)
 {
 	slab->state = SLAB_WARM;
-	link_first(&slabs->stock, slab);
+	list_prepend(&slabs->stock, slab, link);
 	slabs->stocked++;
 	slabs->leavable += slab->ready > 0;
 }
 
 static void unstock(struct slabs *slabs, struct slab *slab)
 {
-	unlink_slab(&slabs->stock, slab);
+	list_remove(&slabs->stock, slab, link);
 	slabs->leavable -= slab->ready > 0;
 	decay_note(&slabs->decay, --slabs->stocked);
 }
@@ -82,19 +59,19 @@ static void unstock(struct slabs *slabs, struct slab *slab)
 static void cool(struct slabs *slabs, struct slab *slab)
 {
 	slab->state = SLAB_COLD;
-	link_first(&slabs->cold, slab);
+	list_prepend(&slabs->cold, slab, link);
 	slabs->colds++;
 }
 
 static void open_slab(struct slabs *slabs, struct slab *slab)
 {
-	link_first(&slabs->open[slab->class], slab);
+	list_prepend(&slabs->open[slab->class], slab, link);
 	slab->linked = 1;
 }
 
 static void close_slab(struct slabs *slabs, struct slab *slab)
 {
-	unlink_slab(&slabs->open[slab->class], slab);
+	list_remove(&slabs->open[slab->class], slab, link);
 	slab->linked = 0;
 }
 
@@ -109,7 +86,7 @@ static bool has_small(const struct slabs *slabs)
 /* Assigns a slab of the stock to the class; null: there is none. */
 static struct slab *assign(struct slabs *slabs, unsigned class)
 {
-	struct slab *slab = slabs->stock.first;
+	struct slab *slab = list_first(&slabs->stock, link);
 	if (!slab && has_small(slabs)) {
 		slab = &slabs->all[slabs->made++];
 		stock(slabs, slab);
@@ -161,7 +138,7 @@ static unsigned take_there(struct slabs *slabs, unsigned class, struct slab_bloc
 {
 	unsigned n = 0;
 	while (n < most) {
-		struct slab *slab = slabs->open[class].first;
+		struct slab *slab = list_first(&slabs->open[class], link);
 		if (!slab && !(slab = assign(slabs, class)))
 			break;
 		struct slab_block *block = take_one(slabs, slab);
@@ -202,12 +179,12 @@ static unsigned take_cold(struct slabs *slabs, struct slab **first)
 {
 	unsigned n = 0;
 	lock_take(&slabs->lock);
-	struct slab *slab = *first = slabs->cold.first;
+	struct slab *slab = *first = list_first(&slabs->cold, link);
 	while (slab && slab == *first + n && (n == 0 || (size_t)(slab - slabs->all) % SLAB_GROUP != 0)) {
-		unlink_slab(&slabs->cold, slab);
+		list_remove(&slabs->cold, slab, link);
 		slabs->colds--;
 		slab->state = SLAB_LEAVING;
-		slab = slabs->cold.first;
+		slab = list_first(&slabs->cold, link);
 		n++;
 	}
 	lock_drop(&slabs->lock);
@@ -233,7 +210,7 @@ static unsigned take_fresh(struct slabs *slabs, struct slab **first)
 static bool something_comes(struct slabs *slabs)
 {
 	lock_take(&slabs->lock);
-	bool comes = slabs->leaving > 0 || slabs->cold.first || slabs->stock.first;
+	bool comes = slabs->leaving > 0 || !list_is_empty(&slabs->cold) || !list_is_empty(&slabs->stock);
 	lock_drop(&slabs->lock);
 	if (comes)
 		sched_yield();
@@ -284,9 +261,9 @@ static int grow_group(struct slabs *slabs)
 static bool look_again(struct slabs *slabs, unsigned class, struct slab **waiting, uint32_t *end)
 {
 	lock_take(&slabs->lock);
-	struct slab *slab = slabs->open[class].first;
-	bool there =
-		slab ? slab->free || slab->cut + slab->size <= slab->ready : slabs->stock.first || has_small(slabs);
+	struct slab *slab = list_first(&slabs->open[class], link);
+	bool there = slab ? slab->free || slab->cut + slab->size <= slab->ready
+			  : !list_is_empty(&slabs->stock) || has_small(slabs);
 	*waiting = there ? NULL : slab;
 	if (*waiting) {
 		*end = slab->cut + slab->size;
@@ -313,7 +290,7 @@ static int slabs_grow(struct slabs *slabs, unsigned class)
 static bool runs_low(const struct slabs *slabs)
 {
 	return slabs->made >= SLAB_SMALL && slabs->stocked < AHEAD &&
-	       (slabs->cold.first || (slabs->made > SLAB_SMALL && slabs->made < slabs->count));
+	       (!list_is_empty(&slabs->cold) || (slabs->made > SLAB_SMALL && slabs->made < slabs->count));
 }
 
 unsigned slabs_take_or(struct slabs *slabs, unsigned class, struct slab_block **list, unsigned most, int *error)

@@ -26,6 +26,7 @@
 
 #include "base/arena.h"
 #include "base/decay.h"
+#include "base/list.h"
 #include "base/lock.h"
 
 #define SLAB         ((size_t)128 << 10)
@@ -40,15 +41,15 @@ struct slab_block {
 
 enum slab_state { SLAB_WARM, SLAB_USED, SLAB_LEAVING, SLAB_COLD };
 
-struct slab {                     /* protected by the lock of the slabs */
-	struct slab *next, *prev; /* links in the stock, or in slabs.open[class]; null at the ends */
-	struct slab_block *free;  /* blocks that were freed */
-	uint64_t newest[2];       /* for the owner of the slabs; zero at first, never cleared */
-	uint32_t ready;           /* bytes from the front that are populated */
-	uint32_t size;            /* of one block */
-	uint32_t cut;             /* bytes from the front that were cut into blocks since the slab was assigned */
-	uint32_t end;             /* bytes of the slab that may become blocks */
-	uint16_t taken;           /* blocks in use */
+struct slab {                    /* protected by the lock of the slabs */
+	struct list_link link;   /* in the stock, the cold slabs or slabs.open[class] */
+	struct slab_block *free; /* blocks that were freed */
+	uint64_t newest[2];      /* for the owner of the slabs; zero at first, never cleared */
+	uint32_t ready;          /* bytes from the front that are populated */
+	uint32_t size;           /* of one block */
+	uint32_t cut;            /* bytes from the front that were cut into blocks since the slab was assigned */
+	uint32_t end;            /* bytes of the slab that may become blocks */
+	uint16_t taken;          /* blocks in use */
 	uint8_t class;
 	uint8_t state;   /* enum slab_state */
 	uint8_t linked;  /* it is in slabs.open[class] */
@@ -56,9 +57,7 @@ struct slab {                     /* protected by the lock of the slabs */
 	uint8_t growing; /* its next piece is being populated, so it must not leave */
 };
 
-struct slab_list {
-	struct slab *first, *last;
-};
+typedef LIST(struct slab) slab_list;
 
 /* The properties of the blocks. The functions may be null, except size(). */
 struct slab_kind {
@@ -85,7 +84,7 @@ struct slabs {
 	size_t limit;            /* bytes */
 	unsigned count;          /* slabs within `limit` */
 	struct memory_lock lock; /* protects the fields up to `growth` */
-	struct slab_list stock, cold;
+	slab_list stock, cold;
 	unsigned stocked;  /* slabs in stock */
 	unsigned leavable; /* of the stocked, the slabs that have pages */
 	unsigned surplus;  /* slabs in stock that are still to be given back */
@@ -94,7 +93,7 @@ struct slabs {
 	unsigned made;    /* slabs that were ever usable */
 	size_t taken;     /* blocks in use */
 	struct decay decay;
-	struct slab_list open[SLAB_CLASSES]; /* slabs with blocks to take, by class */
+	slab_list open[SLAB_CLASSES]; /* slabs with blocks to take, by class */
 	/* Held while memory is populated. Its holder may take `lock`; the holder of `lock` must not take it. */
 	struct growth_lock growth; /* protects the fields below */
 	struct arena memory, descriptors;

@@ -171,7 +171,7 @@ static void tell(struct task *task)
 	struct watch *watch;
 	if (task->extra)
 		task->extra->cancelled = load(&task->claim, relaxed) & CLAIM_CANCEL;
-	while (task->extra && (watch = task->extra->watches)) {
+	while (task->extra && (watch = list_first(&task->extra->watches, link))) {
 		task_unwatch(task, watch);
 		lock_drop(&task->lock);
 		watch->ended(watch, task);

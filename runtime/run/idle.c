@@ -55,11 +55,11 @@ int64_t idle_stay_quick = 50 * NS_PER_US; /* about the time until a woken worker
 int64_t idle_stay_rare = 600 * NS_PER_US;
 
 static struct {
-	struct list_lock lock; /* protects list and the workers' idle fields */
-	struct worker *list;   /* LIFO: the last worker to fall asleep has the warmest cache */
-	unsigned spinning;     /* atomic */
-	struct worker *poller; /* atomic: the worker that waits in the reactor, or is about to */
-	int64_t poll_until;    /* atomic: the time at which the poller's sleep ends by itself */
+	struct list_lock lock;    /* protects list and the workers' idle fields */
+	LIST(struct worker) list; /* LIFO: the last worker to fall asleep has the warmest cache */
+	unsigned spinning;        /* atomic */
+	struct worker *poller;    /* atomic: the worker that waits in the reactor, or is about to */
+	int64_t poll_until;       /* atomic: the time at which the poller's sleep ends by itself */
 	/* atomic, estimates: successive short departures from the post; the time of the last departure */
 	unsigned stays;
 	int64_t left;
@@ -68,7 +68,7 @@ static struct {
 
 void idle_open(void)
 {
-	idle.list = NULL;
+	idle.list.list = (struct list){ 0 };
 	idle.spinning = 0;
 	store(&scheduler.sleeping, 0, relaxed);
 	idle.poller = NULL;
@@ -145,11 +145,7 @@ static void idle_join(struct worker *worker)
 	worker->asleep = true;
 	lock_take(&idle.lock);
 	worker->idle = true;
-	worker->idle_prev = NULL;
-	worker->idle_next = idle.list;
-	if (idle.list)
-		idle.list->idle_prev = worker;
-	idle.list = worker;
+	list_prepend(&idle.list, worker, idle_link);
 	store(&worker->parked, 1, relaxed);
 	idle_change(scheduler.sleeping + 1);
 	lock_drop(&idle.lock);
@@ -158,12 +154,7 @@ static void idle_join(struct worker *worker)
 /* With the lock held. */
 static void unlink_worker(struct worker *worker)
 {
-	if (worker->idle_prev)
-		worker->idle_prev->idle_next = worker->idle_next;
-	else
-		idle.list = worker->idle_next;
-	if (worker->idle_next)
-		worker->idle_next->idle_prev = worker->idle_prev;
+	list_remove(&idle.list, worker, idle_link);
 	worker->idle = false;
 	idle_change(scheduler.sleeping - 1);
 }
@@ -185,9 +176,9 @@ static void idle_rouse(struct worker *worker)
 static void wake_one(void)
 {
 	lock_take(&idle.lock);
-	struct worker *worker = idle.list;
-	if (worker && worker == load(&idle.poller, relaxed) && worker->idle_next)
-		worker = worker->idle_next;
+	struct worker *worker = list_first(&idle.list, idle_link), *next;
+	if (worker && worker == load(&idle.poller, relaxed) && (next = list_next(worker, idle_link)))
+		worker = next;
 	if (worker) {
 		unlink_worker(worker);
 		worker->spinning = true;

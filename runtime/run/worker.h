@@ -11,6 +11,7 @@
 #include <pthread.h>
 
 #include "base/compiler.h"
+#include "base/list.h"
 #include "context/exceptions.h"
 #include "run/current.h"
 #include "run/deque.h"
@@ -78,9 +79,9 @@ struct worker {
 	struct list_lock inbox_lock; /* protects inbox */
 	struct task_list inbox;
 	unsigned inbox_length; /* atomic; written under inbox_lock */
-	/* links of the idle list, protected by its lock */
-	struct worker *idle_next, *idle_prev;
-	bool idle;
+	/* protected by the lock of the idle list */
+	struct list_link idle_link;
+	bool idle; /* it is in the list */
 };
 
 static inline struct worker *worker_get(unsigned number)

@@ -78,8 +78,10 @@ static void half_ended(struct watch *watch, struct task *task)
 /* Returns the calling task's half of a link with `other`, or null. With the task's lock held. */
 static struct half *find_half(struct task *task, sley_task other)
 {
-	struct task_extra *extra = task->extra;
-	for (struct watch *watch = extra ? extra->watches : NULL; watch; watch = watch->next) {
+	struct watch *watch;
+	if (!task->extra)
+		return NULL;
+	list_each(watch, &task->extra->watches, link) {
 		if (watch->ended == half_ended && half_of(watch)->other == other)
 			return half_of(watch);
 	}

@@ -169,7 +169,8 @@ static struct watching *watching_take_back(struct sley_monitor *monitor, struct 
 	if ((sley_task)task->id != id || task->fate & TASK_UNUSED || !task->extra)
 		return NULL;
 	RACE_POINT(monitor_takes_back_locked);
-	for (struct watch *watch = task->extra->watches; watch; watch = watch->next) {
+	struct watch *watch;
+	list_each(watch, &task->extra->watches, link) {
 		struct watching *w = CONTAINER_OF(watch, struct watching, watch);
 		if (watch->ended == watch_ended && w->monitor == monitor) {
 			task_unwatch(task, watch);

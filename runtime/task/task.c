@@ -235,24 +235,15 @@ void task_watch(struct task *task, struct watch *watch)
 {
 	struct task_extra *extra = task->extra;
 	DCHECK(!(task->fate & (TASK_ENDED | TASK_UNUSED)));
-	watch->prev = NULL;
-	watch->next = extra->watches;
-	if (watch->next)
-		watch->next->prev = watch;
-	extra->watches = watch;
+	list_prepend(&extra->watches, watch, link);
 }
 
 bool task_unwatch(struct task *task, struct watch *watch)
 {
-	if (watch->prev == watch)
+	if (watch->link.prev == &watch->link)
 		return false;
-	if (watch->prev)
-		watch->prev->next = watch->next;
-	else
-		task->extra->watches = watch->next;
-	if (watch->next)
-		watch->next->prev = watch->prev;
-	watch->prev = watch; /* marks it as not in the list */
+	list_remove(&task->extra->watches, watch, link);
+	watch->link.prev = &watch->link; /* marks it as not in the list */
 	return true;
 }
 

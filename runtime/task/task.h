@@ -21,6 +21,7 @@
 
 #include "base/check.h"
 #include "base/heap.h"
+#include "base/list.h"
 #include "base/lock.h"
 #include "base/slab.h"
 #include "context/fiber.h"
@@ -50,8 +51,8 @@ struct start {
 
 /* A callback for the end of a task: see task_watch(). */
 struct watch {
-	/* protected by the task's lock; prev points to the watch itself while it is in no list */
-	struct watch *next, *prev;
+	/* protected by the task's lock; while the watch is in no list, link.prev points to the link itself */
+	struct list_link link;
 	/*
 	 * Called on a worker's own stack (or any thread), without locks, after the task has left its stack. The watch
 	 * belongs to the callback.
@@ -75,7 +76,7 @@ struct task_extra {
 	bool destroying;            /* a destructor of its locals is running */
 	/* protected by the task's lock */
 	bool cancelled; /* it was cancelled before it ended; valid from its end on */
-	struct watch *watches;
+	LIST(struct watch) watches;
 };
 
 #if !defined(SLEY_TSAN) && !defined(SLEY_ASAN)
@@ -185,7 +186,7 @@ static inline struct task *task_of(struct tenant *tenant)
 
 /*
  * A list of tasks that belong to the list's owner alone: their waits were claimed, or they were taken from a queue. In
- * order, linked by their queue links. Zero bytes are an empty list.
+ * order, linked by their queue links, which are single: so not a LIST (base/list.h). Zero bytes are an empty list.
  */
 struct task_list {
 	struct task *first, *last; /* `last` is valid unless the list is empty */

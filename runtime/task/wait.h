@@ -101,7 +101,10 @@ bool wait_cancel(struct task *task);
 /* Whether a wait would end at once because the task was cancelled: for waits that cannot be undone. */
 bool wait_is_cancelled(struct task *task);
 
-/* A FIFO of nodes in an object, protected by the object's lock. Zero bytes are an empty FIFO. */
+/*
+ * A FIFO of nodes in an object, protected by the object's lock. Zero bytes are an empty FIFO. Not a LIST (base/list.h):
+ * `prev` has a mark in its lowest bit, and the type of the FIFO is public.
+ */
 void wait_link(struct sley_waiters *waiters, struct wait *wait);
 void wait_link_first(struct sley_waiters *waiters, struct wait *wait);
 void wait_link_apart(struct sley_waiters *waiters, struct wait_apart *apart);
