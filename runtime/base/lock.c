@@ -20,8 +20,8 @@ void lock_slow(unsigned *word)
 	}
 	/*
 	 * From here on this thread sets the word to 2, also when it gets the lock, because other threads may still
-	 * sleep. A sleep has a time limit: the lock of a task table's entry may become zero with its page
-	 * (task/task.c), and without the limit a thread that waits for this lock by a stale id would sleep for ever.
+	 * sleep. A sleep has a time limit: the lock of an entry of the task table may become zero with its page
+	 * (task/task.c). Without the limit, a thread that waits for this lock by a stale id would sleep for ever.
 	 */
 	static const struct timespec longest = { .tv_nsec = 50 * 1000 * 1000 };
 	while (exchange(word, 2, acquire) != 0)
@@ -38,12 +38,13 @@ void lock_wake(unsigned *word)
 #ifdef SLEY_DEBUG
 
 /*
- * What the calling thread holds: how many locks of each rank. A list of them has no bound: a select holds up to 65535
- * channels, the watchdog the locks of all tasks in a slab.
+ * The number of locks of each rank that the calling thread holds. A list of the locks would have no bound: a select
+ * holds up to 65535 channels, and the watchdog the locks of all tasks in a slab.
  */
 static __thread struct {
 	unsigned count[RANKS];
-	const unsigned *channel; /* while channels are held: the highest address of those taken since there were none */
+	/* while channels are held: the highest address of the channels taken since none was held */
+	const unsigned *channel;
 } locks_held;
 
 #define LOCK_RANK_WORDS(rank, type, words) words,
@@ -55,7 +56,7 @@ NORETURN static void order_broken(const char *what, enum lock_rank held)
 	abort();
 }
 
-/* Never inlined, as the functions below: after a wait the task may be on another thread. */
+/* Never inlined, like the functions below: after a wait the task may be on another thread. */
 NOINLINE void lock_order_hold(const unsigned *word, enum lock_rank rank)
 {
 	COMPILER_BARRIER();

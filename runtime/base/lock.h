@@ -1,27 +1,27 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /*
- * The runtime's lock: spins briefly, then sleeps in futex(2), so a holder that the kernel preempted is waited for
- * without burning its CPU. Critical sections are short: no system call and no unpopulated memory under a lock. Two kinds
- * are the exception: the lock of an entry of the reactor (reactor/reactor.h), and growth locks, see below.
+ * The runtime's lock. It spins briefly, then sleeps in futex(2), so that waiting for a holder that the kernel preempted
+ * burns no CPU. Critical sections are short: no system call and no unpopulated memory under a lock. There are two
+ * exceptions: the lock of an entry of the reactor (reactor/reactor.h), and growth locks, see below.
  *
- * Lock order. Each lock has a rank. A thread takes a lock only if its rank is higher than the ranks of all locks that the
- * thread holds, so threads never wait for each other in a circle. Two locks of one rank are never held at once, but for
- * channels, which have an order of their own. No lock is held when a task leaves its stack, when a worker switches to a
- * task, and when a plain thread waits as tasks do: what ends the wait may need that lock.
+ * Lock order. Each lock has a rank. A thread takes a lock only if its rank is higher than the ranks of all locks that
+ * the thread holds, so threads never wait for each other in a circle. Two locks of one rank are never held at once,
+ * except for channels, which have an order of their own. No lock is held when a task leaves its stack, when a worker
+ * switches to a task, or when a plain thread waits as tasks do: the event that ends the wait may need that lock.
  *
- * The rank of a lock is its type: a struct task_lock has RANK_TASK. So zero bytes are a valid lock, and no two calls can
- * disagree on the rank of a lock. Rejected: a field for the rank. In the objects of sley/sync.h the lock is an `unsigned`,
- * also for a program that was compiled once and is linked with the debug library, and the user's zero bytes are their
- * initial state; a task's lock may lose the field with its page (task/task.c). Rejected too: the rank as an argument of
- * lock_take(), which 150 calls would have to repeat.
+ * The rank of a lock is its type: a struct task_lock has RANK_TASK. So zero bytes are a valid lock, and no two calls
+ * can disagree on the rank of a lock. Rejected: a field for the rank. In the objects of sley/sync.h the lock is an
+ * `unsigned`, even if a program that was compiled once is linked with the debug library, and the user's zero bytes are
+ * the objects' initial state. Besides, a task's lock may lose the field with its page (task/task.c). Rejected, too: the
+ * rank as an argument of lock_take(), which 150 calls would have to repeat.
  *
- * Debug builds check the order before the thread waits (lock.c): make DEBUG=1, and libsley-debug. Other builds have
- * neither code nor bytes for it. lock_try() is not checked: a thread that does not wait is in no circle. The lock that it
- * got counts for the locks that are taken after it.
+ * Debug builds (make DEBUG=1, and libsley-debug) check the order before the thread waits (lock.c). Other builds have
+ * neither code nor bytes for it. lock_try() is not checked, because a thread that does not wait is in no circle. A lock
+ * that lock_try() got counts for the locks that are taken after it.
  *
- * No rank have: slots (stack/slot.h), claims (task/wait.h), and other words that no thread waits for; lists of waiters,
- * which their object's lock protects.
+ * These have no rank: slots (stack/slot.h), claims (task/wait.h), and other words for which no thread waits; lists of
+ * waiters, which their object's lock protects.
  */
 #ifndef BASE_LOCK_H
 #define BASE_LOCK_H
@@ -32,20 +32,22 @@
 #include "base/compiler.h"
 
 /*
- * The ranks, from the first to be taken to the last. Each line: which locks have the rank; which locks are taken while one
- * of them is held.
+ * The ranks, in the order in which locks are taken. Each line lists the locks of the rank; then the locks that may be
+ * taken while one of them is held.
  *
- *   OBJECT     mutex, condition, rwlock, semaphore, once, group, barrier, event, generator, future, scope, monitor, entry
- *              of the reactor, pool of threads, submission, cache of names; a monitor: TASK
+ *   OBJECT     mutex, condition, rwlock, semaphore, once, group, barrier, event, generator, future, scope, monitor,
+ *              entry of the reactor, pool of threads, submission, cache of names; a monitor: TASK
  *   CHANNEL    channel; other channels, at higher addresses (sync/select.c)
  *   TASK       task in use: its end, joiner, watches and extra; GROWTH and MEMORY of blocks, for the extra
- *   GROWTH     table that grows and shrinks: slabs, the reactor's entries. Its holder may populate memory, as all who wait
- *              for this lock need that memory; slabs: MEMORY; the task table also LIST, for the global queue's memory
+ *   GROWTH     table that grows and shrinks: slabs, the reactor's entries. Its holder may populate memory, because all
+ *              threads that wait for this lock need that memory; slabs: MEMORY; the task table also LIST, for the
+ *              global queue's memory
  *   LIST       global queue, inbox, starved tasks, idle workers, timers, waiting threads, submissions, spawn sites, and
- *              which task has locked which object; none
+ *              the debug library's notes of owned locks; none
  *   MEMORY     lists of slabs, slots without a tenant; the task table: FREE_TASK
- *   FREE_TASK  task whose entry is free, or fresh: its lock again. A thread with a stale id may hold it, as RANK_TASK: the
- *              thread finds that the id is not the entry's, and takes nothing more; none
+ *   FREE_TASK  the lock of a task whose entry is free, or fresh: the lock of rank TASK again. A thread with a stale id
+ *              may hold it with RANK_TASK: the thread finds that the id is not the entry's, and takes no other lock;
+ *              none
  */
 #define LOCK_RANKS(X) \
 	X(OBJECT, object_lock, "the lock of an object") \
@@ -59,7 +61,7 @@
 #define LOCK_RANK_ENUM(rank, type, words) RANK_##rank,
 enum lock_rank { LOCK_RANKS(LOCK_RANK_ENUM) RANKS };
 
-/* `word` is atomic: 0 free, 1 held, 2 held and somebody may sleep. */
+/* `word` is atomic: 0 free, 1 held, 2 held and a thread may sleep. */
 #define LOCK_RANK_TYPE(rank, type, words) \
 	struct type { \
 		unsigned word; \
@@ -69,7 +71,7 @@ LOCK_RANKS(LOCK_RANK_TYPE)
 #define LOCK_RANK_CASE(rank, type, words) , struct type : RANK_##rank
 #define LOCK_RANK(lock)                   _Generic(*(lock)LOCK_RANKS(LOCK_RANK_CASE))
 
-/* The lock of an object of the user's, which sley/sync.h declares as a plain word. */
+/* The lock of a user's object, which sley/sync.h declares as a plain word. */
 static inline struct object_lock *lock_of(unsigned *word)
 {
 	return (struct object_lock *)word;
@@ -78,10 +80,10 @@ static inline struct object_lock *lock_of(unsigned *word)
 void lock_slow(unsigned *word);
 void lock_wake(unsigned *word);
 
-/* What the calling thread holds. By the word and the rank of a lock. */
+/* The record of the locks that the calling thread holds. A lock is given by its word and rank. */
 #ifdef SLEY_DEBUG
-void lock_order_take(const unsigned *word, enum lock_rank rank); /* checks, and notes that the lock is held */
-void lock_order_hold(const unsigned *word, enum lock_rank rank); /* notes it alone */
+void lock_order_take(const unsigned *word, enum lock_rank rank); /* checks the order, and records the lock as held */
+void lock_order_hold(const unsigned *word, enum lock_rank rank); /* records the lock as held */
 void lock_order_drop(enum lock_rank rank);
 void lock_order_none(const char *what);
 #else
@@ -123,10 +125,10 @@ static inline void lock_word_drop(unsigned *word, enum lock_rank rank)
 #define lock_take(lock) lock_word_take(&(lock)->word, LOCK_RANK(lock))
 #define lock_drop(lock) lock_word_drop(&(lock)->word, LOCK_RANK(lock))
 
-/* The lock is held, and its memory is about to become zero, which drops it. */
+/* Called before the memory of a held lock becomes zero, which drops the lock. */
 #define lock_leave_to_zeroes(lock) lock_order_drop(LOCK_RANK(lock))
 
-/* The calling thread may hold no lock, as `what` happens now: "a task leaves its stack". */
+/* Checks that the calling thread holds no lock. `what` is the reason: "a task leaves its stack". */
 #define lock_check_none(what) lock_order_none(what)
 
 #endif

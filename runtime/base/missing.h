@@ -2,7 +2,7 @@
 /* Copyright (c) 2026 the sley authors */
 /*
  * System calls that are not available: the kernel does not know the call (ENOSYS), or a filter forbids it. The filters
- * of containers answer EPERM to calls newer than themselves; others answer an errno value of their configuration, for
+ * of containers answer EPERM to calls newer than themselves. Other filters answer any configured errno value, for
  * example EACCES.
  *
  * A caller that has a fallback uses it from then on and remembers the answer: a failing call each time would cost more

@@ -54,9 +54,9 @@ static inline void sanitizer_unpoison(const void *start, size_t size)
 
 /*
  * Informs AddressSanitizer that a system call has written, or read, the first n bytes of the service's buffers: it
- * reports a buffer that is too small, or was freed. AddressSanitizer does not see the runtime's own system calls. As
- * for the calls that it does see, only the bytes transferred count, not the bytes requested. If n <= 0, no bytes were
- * transferred.
+ * reports a buffer that is too small, or was freed. AddressSanitizer does not see the runtime's own system calls. Only
+ * the bytes transferred count, not the bytes requested, as for the calls that AddressSanitizer intercepts. If n <= 0,
+ * no bytes were transferred.
  */
 static inline void sanitizer_transferred(const struct iovec *vector, size_t count, ptrdiff_t n, bool written)
 {

@@ -11,9 +11,9 @@
 #include <stddef.h>
 
 /*
- * Copies `n` bytes of text to `out`, of `size` bytes, and returns the number of bytes written. These are written as
- * \xNN for each byte: control characters, bytes that are not part of a UTF-8 character, and characters that have no
- * width or change the direction of writing. It stops when `out` is full, and adds no NUL. Async-signal-safe.
+ * Copies `n` bytes of text to `out`, of `size` bytes, and returns the number of bytes written. It writes three kinds of
+ * bytes as \xNN: control characters, bytes that are not part of a UTF-8 character, and characters that have no width or
+ * change the direction of writing. It stops when `out` is full, and adds no NUL. Async-signal-safe.
  */
 size_t text_clean(char *out, size_t size, const char *text, size_t n);
 

@@ -18,8 +18,8 @@ struct worker;
 /* Functions by which the layers below call up; runtime.c sets them before any worker runs. */
 struct sched_hooks {
 	/*
-	 * Waits up to `timeout` ns (0: not at all, SLEY_NEVER: for ever) for descriptors and readies tasks; their
-	 * number.
+	 * Waits up to `timeout` ns (0: not at all, SLEY_NEVER: for ever) for descriptors and readies tasks; returns
+	 * their number.
 	 */
 	unsigned (*poll)(int64_t timeout);
 	void (*interrupt)(void);    /* ends a poll that waits; any thread */

@@ -2,8 +2,8 @@
 /* Copyright (c) 2026 the sley authors */
 /*
  * The depth of stacks: the live bytes with which a task parks, and the known maximum of the task and of all tasks of
- * its site. Two sources are known: the depth at each park, and, in idle time, the lowest page of the stack that was
- * touched. The watchdog finds the latter when it gives pages back.
+ * its site. The maximum has two sources: the depth at each park, and, in idle time, the lowest page of the stack that
+ * was touched. The watchdog finds that page when it gives pages back.
  */
 #ifndef RUN_DEPTH_H
 #define RUN_DEPTH_H
@@ -15,8 +15,8 @@ void depth_changed(struct task *task, size_t live);
 
 /*
  * Called when the task parks with `live` live bytes. If its stack pointer is outside of its slot, `live` is more than
- * the slot's size: the task waits on a stack to which the service switched, or a frame has jumped over the guard. On a
- * copying stack this prints a line and ends the process. On a private stack the service may do so.
+ * the slot's size. Then the task waits on a stack to which the service switched, or a frame has jumped over the guard.
+ * On a copying stack this prints a line and ends the process. A task with a private stack may wait on another stack.
  */
 static inline void depth_parked(struct task *task, size_t live)
 {

@@ -68,7 +68,7 @@ static void on_fault(int signal, siginfo_t *info, void *context)
 
 /*
  * Installs our handler. SIGSEGV is blocked while it runs: a fault in the handler ends the process, and a signal that
- * pass_on() sends stays pending until the handler returns.
+ * fault_pass_on() sends stays pending until the handler returns.
  */
 static bool put_ours(struct sigaction *before)
 {

@@ -27,8 +27,8 @@ void overflow_close(void);
 void overflow_rearm(void);
 
 /*
- * overflow_thread_enter() gives the calling worker thread an alternate stack, unless it has one.
- * overflow_thread_leave() gets the value of `*place`.
+ * overflow_thread_enter() gives the calling worker thread an alternate stack, unless it has one. The value of `*place`
+ * is passed to overflow_thread_leave().
  */
 void overflow_thread_enter(void **place);
 void overflow_thread_leave(void *place);
