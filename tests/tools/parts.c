@@ -8,8 +8,8 @@
 
 #include "common/json.h"
 #include "model/yields.h"
-#include "session/options.h"
 #include "tests/test.h"
+#include "ui/command.h"
 #include "view/select.h"
 #include "view/view.h"
 
@@ -144,6 +144,7 @@ static void test_json_nesting(void **state)
 	struct json j = { 0 };
 	json_object(&j, NULL);
 	json_uint(&j, "a", UINT64_MAX);
+	json_int(&j, "a", INT64_MIN);
 	json_array(&j, "b");
 	json_end_array(&j);
 	json_array(&j, "c");
@@ -156,9 +157,10 @@ static void test_json_nesting(void **state)
 	json_number(&j, "f", 1.5);
 	json_number(&j, "g", 0.0 / 0.0);
 	json_end_object(&j);
-	assert_string_equal(text_string(&j.text),
-			    "{\"a\":18446744073709551615,\"b\":[],\"c\":[-1,{\"d\":true,\"e\":null}],"
-			    "\"f\":1.500000,\"g\":null}");
+	assert_string_equal(
+		text_string(&j.text),
+		"{\"a\":18446744073709551615,\"a\":-9223372036854775808,\"b\":[],\"c\":[-1,{\"d\":true,\"e\":null}],"
+		"\"f\":1.500000,\"g\":null}");
 	text_free(&j.text);
 }
 
@@ -225,13 +227,15 @@ static void expect_selected(struct sley_region_task *tasks, const struct order *
 static void test_selection(void **state)
 {
 	struct sley_region_task *tasks = many_tasks();
-	for (unsigned i = 0; i < table_tasks.count; i++) {
-		const struct column *column = &table_tasks.columns[i];
+	const struct column *shown[COLUMNS_MAX];
+	unsigned count = table_shown(&table_tasks, shown);
+	for (unsigned i = 0; i < count; i++) {
+		const struct column *column = shown[i];
 		expect_selected(tasks, &(struct order){ .column = column }, 100);
 		expect_selected(tasks, &(struct order){ .column = column, .reverse = true }, 7);
 	}
-	expect_selected(tasks, &(struct order){ .column = &table_tasks.columns[0] }, MANY + 10);
-	expect_selected(tasks, &(struct order){ .column = &table_tasks.columns[0] }, 0);
+	expect_selected(tasks, &(struct order){ .column = shown[0] }, MANY + 10);
+	expect_selected(tasks, &(struct order){ .column = shown[0] }, 0);
 	free(tasks);
 }
 
@@ -384,16 +388,16 @@ static void test_times(void **state)
 
 /* ---- options ---- */
 
-static enum options_result parse(struct options *o, bool terminal, const char *line)
+static enum command_result parse(struct options *o, bool terminal, const char *line)
 {
 	char copy[256], *argv[32] = { "asynctop" };
 	FILE *null = fopen("/dev/null", "w");
-	enum options_result result;
+	enum command_result result;
 	int argc = 1;
 	snprintf(copy, sizeof(copy), "%s", line);
 	for (char *word = strtok(copy, " "); word != NULL; word = strtok(NULL, " "))
 		argv[argc++] = word;
-	result = options_parse(o, argc, argv, terminal, null, null);
+	result = command_parse(o, argc, argv, terminal, null, null);
 	fclose(null);
 	return result;
 }
@@ -401,45 +405,45 @@ static enum options_result parse(struct options *o, bool terminal, const char *l
 static void expect_wrong(const char *line)
 {
 	struct options o;
-	if (parse(&o, true, line) != OPTIONS_WRONG)
+	if (parse(&o, true, line) != COMMAND_WRONG)
 		fail_msg("accepted: %s", line);
-	options_free(&o);
+	command_free(&o);
 }
 
 /* Defaults depend on the terminal only, and options mean what the manual says. */
 static void test_options(void **state)
 {
 	struct options o;
-	assert_int_equal(parse(&o, true, ""), OPTIONS_RUN);
-	assert_int_equal(o.output, OUTPUT_SCREEN);
+	assert_int_equal(parse(&o, true, ""), COMMAND_RUN);
+	assert_null(o.exporter);
 	assert_int_equal(o.ticks, TICKS_ENDLESS);
 	assert_int_equal(o.rows, 100);
 	assert_int_equal(o.min_block_ns, 1000000);
 	assert_int_equal(o.interval_ns, 1000000000);
-	options_free(&o);
-	assert_int_equal(parse(&o, false, ""), OPTIONS_RUN);
-	assert_int_equal(o.output, OUTPUT_TEXT);
+	command_free(&o);
+	assert_int_equal(parse(&o, false, ""), COMMAND_RUN);
+	assert_ptr_equal(o.exporter, &exporter_text);
 	assert_int_equal(o.ticks, 1);
-	options_free(&o);
+	command_free(&o);
 	assert_int_equal(parse(&o, true,
 			       "--json -b -p 12 -d 0.25 -n 3 --rows 7 -s -time -F name=a* -F state=ready "
 			       "--min-block 250us"),
-			 OPTIONS_RUN);
-	assert_int_equal(o.output, OUTPUT_JSON);
+			 COMMAND_RUN);
+	assert_ptr_equal(o.exporter, &exporter_json);
 	assert_int_equal(o.pid, 12);
 	assert_int_equal(o.interval_ns, 250000000);
 	assert_int_equal(o.ticks, 3);
 	assert_int_equal(o.rows, 7);
-	assert_string_equal(o.orders[TABLE_TASKS].column->key, "time");
-	assert_true(o.orders[TABLE_TASKS].reverse);
-	assert_string_equal(o.orders[TABLE_YIELDS].column->key, "tasks");
+	assert_string_equal(o.orders[TABLE_tasks].column->key, "time");
+	assert_true(o.orders[TABLE_tasks].reverse);
+	assert_string_equal(o.orders[TABLE_yields].column->key, "tasks");
 	assert_int_equal(o.filter_count, 2);
 	assert_int_equal(o.min_block_ns, 250000);
-	options_free(&o);
-	assert_int_equal(parse(&o, true, "--help"), OPTIONS_DONE);
-	options_free(&o);
-	assert_int_equal(parse(&o, true, "--version"), OPTIONS_DONE);
-	options_free(&o);
+	command_free(&o);
+	assert_int_equal(parse(&o, true, "--help"), COMMAND_DONE);
+	command_free(&o);
+	assert_int_equal(parse(&o, true, "--version"), COMMAND_DONE);
+	command_free(&o);
 }
 
 /* Whatever is not an option, a key, a number or a time in range is refused. */
@@ -477,17 +481,25 @@ static void test_wrong_options(void **state)
 		expect_wrong(lines[i]);
 }
 
-/* Every order named in a table exists, and keys are unique within each: help, -s and -F are made from them. */
+/*
+ * Every order named in a table exists, keys are unique within each, and so are places, from 1 without a gap: help, -s, -F
+ * and what stands where are made from them.
+ */
 static void test_tables(void **state)
 {
 	for (unsigned i = 0; i < TABLES; i++) {
 		const struct table *t = table_of(i);
+		const struct column *shown[COLUMNS_MAX] = { NULL };
+		unsigned count = table_shown(t, shown);
 		assert_non_null(table_order(t, NULL).column);
-		assert_true(t->count <= COLUMNS_MAX);
-		for (unsigned k = 0; k < t->count; k++) {
-			assert_ptr_equal(table_column(t, t->columns[k].key), &t->columns[k]);
-			assert_true(t->columns[k].min <= t->columns[k].max);
-			assert_true((int)strlen(t->columns[k].title) <= t->columns[k].max);
+		assert_true(count <= COLUMNS_MAX);
+		for (unsigned k = 0; k < count; k++) {
+			assert_non_null(shown[k]);
+			assert_int_equal(shown[k]->place, k + 1);
+			assert_ptr_equal(table_column(t, shown[k]->key), shown[k]);
+			assert_true(shown[k]->min <= shown[k]->max);
+			assert_true((int)strlen(shown[k]->title) <= shown[k]->max);
+			assert_true(shown[k]->cell != NULL || shown[k]->value != NULL);
 		}
 	}
 	assert_null(table_order(&table_workers, "tid").column);

@@ -12,7 +12,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "export/report.h"
+#include "export/export.h"
 #include "fake_region.h"
 #include "tests/test.h"
 #include "ui/ui.h"
@@ -60,7 +60,7 @@ static void expect_golden(const char *name, struct text *t)
 static void expect_json(const char *name, const struct model *m)
 {
 	struct text t = { 0 };
-	report_json(&t, m);
+	exporter_json.write(&t, m, NULL, 0);
 	expect_golden(name, &t);
 }
 
@@ -70,7 +70,7 @@ static void expect_text(const char *name, const struct model *m, uint32_t limit)
 	struct text t = { 0 };
 	for (unsigned i = 0; i < TABLES; i++)
 		orders[i] = table_order(table_of(i), NULL);
-	report_text(&t, m, orders, limit);
+	exporter_text.write(&t, m, orders, limit);
 	expect_golden(name, &t);
 }
 

@@ -9,6 +9,7 @@
 #include "fake_region.h"
 #include "session/session.h"
 #include "tests/test.h"
+#include "ui/command.h"
 
 #define CROWD 24 /* each takes some 30 ms */
 
@@ -33,14 +34,14 @@ static void start(const char *ticks)
 		test.crowd[i] = fake_start(
 			&(struct fake_options){ .lie = all_live, .task_capacity = 1u << 24, .nobody = true });
 	test.mine = fake_start(&(struct fake_options){ .lie = NULL });
-	assert_int_equal(options_parse(&test.options, 4, argv, false, stdout, stderr), OPTIONS_RUN);
+	assert_int_equal(command_parse(&test.options, 4, argv, false, stdout, stderr), COMMAND_RUN);
 	assert_int_equal(session_open(&test.session, &test.options), 0);
 }
 
 static int stop(void **state)
 {
 	session_close(&test.session);
-	options_free(&test.options);
+	command_free(&test.options);
 	for (int i = 0; i < CROWD && test.crowd[i] > 0; i++)
 		fake_stop(test.crowd[i]);
 	if (test.mine > 0)

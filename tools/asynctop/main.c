@@ -12,8 +12,8 @@
  *	model/    plain data, and sentences about it
  *	view/     tables and lines
  *	export/   reports: JSON, plain text
- *	session/  the command line; which processes are watched; a tick: sources into a model
- *	ui/       keys, pages, the terminal
+ *	session/  which processes are watched; a tick: sources into a model
+ *	ui/       the command line, keys, pages, the terminal
  *
  * This file is the two loops: reports at ticks, and the screen.
  */
@@ -29,8 +29,8 @@
 #include <unistd.h>
 
 #include "common/interrupt.h"
-#include "export/report.h"
 #include "session/session.h"
+#include "ui/command.h"
 #include "ui/screen.h"
 #include "ui/ui.h"
 
@@ -117,10 +117,7 @@ static int report(const struct session *s, const struct options *o)
 		const struct model *m = &s->watches[i]->model;
 		if (m->time_ns == 0 || (s->left_out > 0 && m->time_ns < s->ticked_ns))
 			continue;
-		if (o->output == OUTPUT_JSON)
-			report_json(&out, m);
-		else
-			report_text(&out, m, o->orders, o->rows);
+		o->exporter->write(&out, m, o->orders, o->rows);
 	}
 	status = print(&out);
 	text_free(&out);
@@ -253,7 +250,7 @@ static int run_screen(struct session *s, const struct options *o, const sigset_t
 /* Ends by the signal that asked for it, as the shell expects. On the screen, ^C is a way to quit. */
 static void end_by_signal(const struct options *o)
 {
-	if (stop_signal == 0 || (stop_signal == SIGINT && o->output == OUTPUT_SCREEN))
+	if (stop_signal == 0 || (stop_signal == SIGINT && o->exporter == NULL))
 		return;
 	signal(stop_signal, SIG_DFL);
 	raise(stop_signal);
@@ -267,9 +264,9 @@ static int run(const struct options *o)
 	if (status != EXIT_FINE) {
 		fprintf(stderr, "asynctop: %s\n", session.why);
 	} else {
-		catch_stop(&during_wait, o->output == OUTPUT_SCREEN ? STDIN_FILENO : -1);
-		status = o->output == OUTPUT_SCREEN ? run_screen(&session, o, &during_wait)
-						    : run_reports(&session, o, &during_wait);
+		catch_stop(&during_wait, o->exporter == NULL ? STDIN_FILENO : -1);
+		status = o->exporter == NULL ? run_screen(&session, o, &during_wait)
+					     : run_reports(&session, o, &during_wait);
 	}
 	session_close(&session);
 	if (stop_signal != 0) {
@@ -301,16 +298,16 @@ static void raise_descriptor_limit(void)
 int main(int argc, char **argv)
 {
 	struct options options;
-	enum options_result parsed;
+	enum command_result parsed;
 	int status;
 	if (!hold_standard_descriptors())
 		return EXIT_RUNTIME;
 	raise_descriptor_limit();
 	setlocale(LC_CTYPE, "");
-	parsed = options_parse(&options, argc, argv, isatty(STDOUT_FILENO), stdout, stderr);
-	if (options.output == OUTPUT_SCREEN && !isatty(STDIN_FILENO))
-		options.output = OUTPUT_TEXT;
-	status = parsed == OPTIONS_RUN ? run(&options) : parsed == OPTIONS_DONE ? EXIT_FINE : EXIT_USAGE;
-	options_free(&options);
+	parsed = command_parse(&options, argc, argv, isatty(STDOUT_FILENO), stdout, stderr);
+	if (options.exporter == NULL && !isatty(STDIN_FILENO))
+		options.exporter = &exporter_text;
+	status = parsed == COMMAND_RUN ? run(&options) : parsed == COMMAND_DONE ? EXIT_FINE : EXIT_USAGE;
+	command_free(&options);
 	return status;
 }

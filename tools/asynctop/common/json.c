@@ -3,7 +3,6 @@
 /* The JSON writer. */
 #include "common/json.h"
 
-#include <inttypes.h>
 #include <math.h>
 #include <string.h>
 
@@ -44,12 +43,26 @@ static void put_escape(struct text *t, uint32_t c)
 		text_printf(t, "\\u%04x\\u%04x", 0xd800 + ((c - 0x10000) >> 10), 0xdc00 + ((c - 0x10000) & 0x3ff));
 }
 
+/* Of what is written as it is: nearly all there is. */
+static size_t plain_length(const char *s)
+{
+	size_t n = 0;
+	while (s[n] >= 0x20 && s[n] < 0x7f && s[n] != '"' && s[n] != '\\')
+		n++;
+	return n;
+}
+
 static void put_string(struct text *t, const char *s)
 {
 	text_puts(t, "\"");
 	while (*s) {
 		uint32_t c;
-		size_t n = decode((const unsigned char *)s, &c);
+		size_t plain = plain_length(s), n;
+		text_put(t, s, plain);
+		s += plain;
+		if (*s == '\0')
+			break;
+		n = decode((const unsigned char *)s, &c);
 		if (n == 0)
 			text_puts(t, "\\ufffd");
 		else if (c == '"' || c == '\\')
@@ -126,13 +139,13 @@ void json_string(struct json *j, const char *key, const char *value)
 void json_uint(struct json *j, const char *key, uint64_t value)
 {
 	begin(j, key);
-	text_printf(&j->text, "%" PRIu64, value);
+	text_uint(&j->text, value);
 }
 
 void json_int(struct json *j, const char *key, int64_t value)
 {
 	begin(j, key);
-	text_printf(&j->text, "%" PRId64, value);
+	text_int(&j->text, value);
 }
 
 void json_bool(struct json *j, const char *key, bool value)

@@ -69,6 +69,24 @@ void text_printf(struct text *t, const char *format, ...)
 	t->length += (size_t)n;
 }
 
+/* Printed without printf(): reports are mostly numbers. */
+void text_uint(struct text *t, uint64_t n)
+{
+	char digits[20];
+	size_t first = sizeof(digits);
+	do
+		digits[--first] = (char)('0' + n % 10);
+	while ((n /= 10) != 0);
+	text_put(t, digits + first, sizeof(digits) - first);
+}
+
+void text_int(struct text *t, int64_t n)
+{
+	if (n < 0)
+		text_puts(t, "-");
+	text_uint(t, n < 0 ? -(uint64_t)n : (uint64_t)n);
+}
+
 void text_spaces(struct text *t, int n)
 {
 	for (; n > 0; n--)

@@ -27,6 +27,8 @@ const char *text_string(const struct text *t);
 void text_put(struct text *t, const char *s, size_t n);
 void text_puts(struct text *t, const char *s);
 void text_printf(struct text *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void text_uint(struct text *t, uint64_t n);
+void text_int(struct text *t, int64_t n);
 void text_spaces(struct text *t, int n);
 
 /* Appends `s` with every unprintable byte as \xNN. */

@@ -4,52 +4,66 @@
  * A model as plain text: the summary first, since it is what `head` shows, and the verdicts last, since they are what
  * stays on a terminal.
  */
-#include "export/report.h"
-
+#include <inttypes.h>
 #include <stdio.h>
 
+#include "export/export.h"
 #include "view/view.h"
 
-#define EVENTS_MAX 10 /* single blocks only illustrate the totals */
-
-static void add_table(struct view *v, const struct model *m, enum table_id id, const struct order orders[TABLES],
-		      uint32_t limit)
+/* "tasks", or "tasks (the first 10 of 200)". */
+static void add_title(struct view *v, const struct model *m, const struct table *t, uint32_t limit)
 {
-	const struct table *t = table_of(id);
-	uint32_t count;
+	uint32_t shown;
+	uint64_t total;
 	char line[128];
-	t->rows(m, &count);
-	view_add(v, STYLE_NORMAL, 0, "");
-	if (id == TABLE_TASKS && m->tasks_matched > m->task_count)
-		snprintf(line, sizeof(line), "%s (the first %u of %llu)", t->title, m->task_count,
-			 (unsigned long long)m->tasks_matched);
-	else if (count > limit)
-		snprintf(line, sizeof(line), "%s (the first %u of %u)", t->title, limit, count);
+	t->rows(m, &shown);
+	total = t->total != NULL ? t->total(m) : shown;
+	if (shown > limit)
+		shown = limit;
+	if (total > shown)
+		snprintf(line, sizeof(line), "%s (the first %u of %" PRIu64 ")", t->title, shown, total);
 	else
 		snprintf(line, sizeof(line), "%s", t->title);
 	view_add(v, STYLE_TITLE, 0, line);
-	view_table(v, m, t, &orders[id], 0, 0, limit);
 }
 
-void report_text(struct text *out, const struct model *m, const struct order orders[TABLES], uint32_t limit)
+static void add_table(struct view *v, const struct model *m, const struct table *t, const struct order *o,
+		      uint32_t limit)
 {
-	static const enum table_id always[] = { TABLE_WORKERS, TABLE_TASKS, TABLE_YIELDS };
-	static const enum table_id traced[] = { TABLE_SWITCHES, TABLE_EVENTS, TABLE_BLOCKERS };
+	if (t->told != NULL && !t->told(m))
+		return;
+	if (t->most != 0 && limit > t->most)
+		limit = t->most;
+	view_add(v, STYLE_NORMAL, 0, "");
+	add_title(v, m, t, limit);
+	view_table(v, m, t, o, 0, 0, limit);
+}
+
+static void add_details(struct view *v, const struct model *m, const struct table *t, const struct order *o,
+			uint32_t limit)
+{
+	uint32_t count;
+	t->rows(m, &count);
+	if (t->details == NULL || count == 0)
+		return;
+	view_add(v, STYLE_NORMAL, 0, "");
+	view_add(v, STYLE_TITLE, 0, t->details_title);
+	t->details(v, m, o, 0, 0, limit);
+}
+
+static void write_text(struct text *out, const struct model *m, const struct order orders[TABLES], uint32_t limit)
+{
 	struct view v = { 0 };
 	view_summary(&v, m, 0);
-	for (unsigned i = 0; i < sizeof(always) / sizeof(always[0]); i++)
-		add_table(&v, m, always[i], orders, limit);
-	for (unsigned i = 0; i < sizeof(traced) / sizeof(traced[0]); i++)
-		if (m->tiers[TIER_BPF].active || (traced[i] == TABLE_BLOCKERS && m->blocker_count > 0))
-			add_table(&v, m, traced[i], orders,
-				  traced[i] == TABLE_EVENTS && limit > EVENTS_MAX ? EVENTS_MAX : limit);
-	if (m->blocker_count > 0) {
-		view_add(&v, STYLE_NORMAL, 0, "");
-		view_add(&v, STYLE_TITLE, 0, "verdicts");
-		view_verdicts(&v, m, &orders[TABLE_BLOCKERS], 0, 0, limit);
-	}
+	for (unsigned i = 0; i < TABLES; i++)
+		add_table(&v, m, table_of(view_told(i)), &orders[view_told(i)], limit);
+	for (unsigned i = 0; i < TABLES; i++)
+		add_details(&v, m, table_of(view_told(i)), &orders[view_told(i)], limit);
 	for (size_t i = 0; i < v.count; i++)
 		text_printf(out, "%s\n", v.lines[i].text);
 	text_puts(out, "\n");
 	view_free(&v);
 }
+
+/* Its option is -b. */
+const struct exporter exporter_text = { .name = "text", .write = write_text };

@@ -229,7 +229,7 @@ static int open_all(struct session *s)
 		snprintf(s->why, sizeof(s->why), "/proc: %s", strerror(-status));
 		return EXIT_RUNTIME;
 	}
-	if (s->count > 0 || s->options->output == OUTPUT_SCREEN)
+	if (s->count > 0 || s->options->exporter == NULL)
 		return EXIT_FINE;
 	if (s->rejected_count > 0) {
 		snprintf(s->why, sizeof(s->why), "process %d: %s", (int)s->rejected[0].pid, s->rejected[0].why);
@@ -250,7 +250,7 @@ int session_open(struct session *s, const struct options *o)
 	int status = EXIT_FINE;
 	*s = (struct session){ .options = o };
 	s->wish = (struct watch_wish){
-		.tasks = o->orders[TABLE_TASKS],
+		.tasks = o->orders[TABLE_tasks],
 		.filters = o->filters,
 		.filter_count = o->filter_count,
 		.rows = o->rows,

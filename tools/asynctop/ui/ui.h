@@ -8,6 +8,7 @@
 
 #include "session/session.h"
 #include "view/view.h"
+#include "view/views.h"
 
 /* Keys other than characters. */
 enum ui_key {
@@ -24,14 +25,12 @@ enum ui_key {
 	UI_KEY_BACKSPACE,
 };
 
-enum ui_view { UI_TASKS, UI_WORKERS, UI_BLOCKERS, UI_YIELDS, UI_EVENTS, UI_VIEWS };
-
 struct ui {
-	enum ui_view view;
+	unsigned view;  /* its tab, from 0 */
 	size_t process; /* which of the watched ones */
-	uint32_t selected[UI_VIEWS], first[UI_VIEWS];
-	uint32_t rows[UI_VIEWS]; /* that there were when it was last drawn */
-	uint32_t page;           /* rows that fit */
+	uint32_t selected[TABLES], first[TABLES];
+	uint32_t rows[TABLES]; /* that there were when it was last drawn */
+	uint32_t page;         /* rows that fit */
 	struct order orders[TABLES];
 	bool help, paused, quit;
 	bool prompting;
@@ -40,6 +39,9 @@ struct ui {
 };
 
 void ui_init(struct ui *ui, const struct options *o);
+
+/* The table of its view. */
+enum table_id ui_table(const struct ui *ui);
 
 /* What a key does. True when the models have to be taken anew (another filter or order of tasks). */
 bool ui_key(struct ui *ui, int key, struct session *s);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "common/memory.h"
+#include "view/views.h"
 
 int filter_parse(struct filter *f, const char *text, const char **why)
 {
@@ -44,7 +45,7 @@ void filter_forget(struct filter *f)
 static bool match_cell(struct filter *f, const struct model *m, const struct sley_region_task *t)
 {
 	text_clear(&f->cell);
-	f->column->cell(&f->cell, m, t);
+	column_put(&f->cell, f->column, m, t);
 	return fnmatch(f->glob, text_string(&f->cell), 0) == 0;
 }
 

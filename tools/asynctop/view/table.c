@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
-/* What all tables share: finding columns, orders and sorting. */
+/* What all tables share: finding columns, cells, orders and sorting. */
 #include "view/table.h"
 
 #include <stdlib.h>
@@ -8,21 +8,77 @@
 
 #include "common/memory.h"
 
-const struct table *table_of(enum table_id id)
-{
-	static const struct table *const tables[TABLES] = {
-		[TABLE_TASKS] = &table_tasks,   [TABLE_WORKERS] = &table_workers,   [TABLE_BLOCKERS] = &table_blockers,
-		[TABLE_YIELDS] = &table_yields, [TABLE_SWITCHES] = &table_switches, [TABLE_EVENTS] = &table_events,
-	};
-	return tables[id];
-}
-
 const struct column *table_column(const struct table *t, const char *key)
 {
-	for (unsigned i = 0; i < t->count; i++)
-		if (strcmp(t->columns[i].key, key) == 0)
-			return &t->columns[i];
+	for (unsigned i = 0; i < t->record.count; i++)
+		if (t->record.columns[i].key != NULL && strcmp(t->record.columns[i].key, key) == 0)
+			return &t->record.columns[i];
 	return NULL;
+}
+
+unsigned table_shown(const struct table *t, const struct column *shown[COLUMNS_MAX])
+{
+	unsigned n = 0;
+	for (unsigned i = 0; i < t->record.count; i++) {
+		if (t->record.columns[i].key == NULL)
+			continue;
+		shown[t->record.columns[i].place - 1] = &t->record.columns[i];
+		n++;
+	}
+	return n;
+}
+
+static void put_duration(struct text *out, int64_t ns)
+{
+	char time[TEXT_SHORT];
+	text_puts(out, text_duration(time, ns));
+}
+
+static void put_natural(struct text *out, enum format format, uint64_t n)
+{
+	char figure[TEXT_SHORT];
+	switch (format) {
+	case FORMAT_PLAIN:
+		text_uint(out, n);
+		break;
+	case FORMAT_COUNT:
+		text_puts(out, text_count(figure, n));
+		break;
+	case FORMAT_DURATION:
+		put_duration(out, (int64_t)n);
+		break;
+	case FORMAT_SIZE:
+		text_puts(out, text_size(figure, n));
+		break;
+	}
+}
+
+static void put_integer(struct text *out, enum format format, int64_t n)
+{
+	if (format == FORMAT_DURATION)
+		put_duration(out, n);
+	else if (n < 0)
+		text_int(out, n);
+	else
+		put_natural(out, format, (uint64_t)n);
+}
+
+void column_put(struct text *out, const struct column *c, const struct model *m, const void *row)
+{
+	struct value v;
+	if (c->cell != NULL) {
+		c->cell(out, m, row);
+		return;
+	}
+	c->value(&v, m, row);
+	if (v.type == VALUE_UINT)
+		put_natural(out, c->format, v.natural);
+	else if (v.type == VALUE_INT)
+		put_integer(out, c->format, v.integer);
+	else if (v.type == VALUE_STRING)
+		text_puts(out, v.string);
+	else
+		text_puts(out, c->null != NULL ? c->null : "-");
 }
 
 struct order table_order(const struct table *t, const char *key)

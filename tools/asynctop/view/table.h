@@ -1,52 +1,102 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /*
- * Tables: what a view shows is a list of columns, each with its key, its cell and its order. Options (-s, -F), the
- * screen, batch text and the help are all made from the same lists. Pure.
+ * Tables. A table is a list of columns, and a column is what a machine reads, a typed value with a name, and what a
+ * person reads, a cell with a title. Every output is made from these lists: the screen, text and JSON; and so are the
+ * options -s and -F and the help. Pure.
  */
 #ifndef ASYNCTOP_TABLE_H
 #define ASYNCTOP_TABLE_H
 
 #include "common/text.h"
 #include "model/model.h"
+#include "view/value.h"
 
 enum style { STYLE_NORMAL, STYLE_TITLE, STYLE_HEAD, STYLE_DIM, STYLE_GOOD, STYLE_BUSY, STYLE_ALERT, STYLES };
 
+/* How a person reads a value. */
+enum format { FORMAT_PLAIN, FORMAT_COUNT, FORMAT_DURATION /* ns */, FORMAT_SIZE /* bytes */ };
+
+/* Values of columns that stand together become one object of that name; `there` is NULL if it is never null. */
+struct group {
+	const char *name;
+	bool (*there)(const struct model *m, const void *row);
+};
+
+struct record;
+
+/*
+ * The columns of a record stand in the order of their values. One without a name has no value of its own, one without a
+ * key has no cell.
+ */
 struct column {
+	const char *name;
+	const struct group *group;
+	enum value_type type;
+	bool optional; /* the value may be null */
+	void (*value)(struct value *out, const struct model *m, const void *row);
+	const struct record *record; /* of VALUE_RECORD and VALUE_LIST; NULL: a list of strings */
+
 	const char *key; /* for -s, -F and the screen's prompts */
+	unsigned place;  /* from the left, from 1 */
 	const char *title;
 	const char *help;
 	int min, max; /* width */
 	enum text_align align;
-	bool down; /* the biggest first, unless reversed */
-	void (*cell)(struct text *out, const struct model *m, const void *row);
-	int (*compare)(const struct model *m, const void *a, const void *b); /* NULL: cannot be sorted by */
-	int (*domain)(
-		const void *row); /* rows with equal numbers < COLUMN_DOMAIN have equal cells; NULL: each its own */
+	bool down;                                                              /* the biggest first, unless reversed */
+	enum format format;                                                     /* of the value */
+	const char *null;                                                       /* how a person reads null; NULL: "-" */
+	void (*cell)(struct text *out, const struct model *m, const void *row); /* NULL: the value, formatted */
+	int (*compare)(const struct model *m, const void *a, const void *b);    /* NULL: cannot be sorted by */
+	/* Rows with equal numbers < COLUMN_DOMAIN have equal cells; NULL: each its own. */
+	int (*domain)(const void *row);
 };
 
 #define COLUMN_DOMAIN SLEY_REGION_SITES
-#define COLUMNS_MAX   16
+#define COLUMNS_MAX   16 /* with cells */
 
-enum table_id { TABLE_TASKS, TABLE_WORKERS, TABLE_BLOCKERS, TABLE_YIELDS, TABLE_SWITCHES, TABLE_EVENTS, TABLES };
+struct record {
+	const struct column *columns;
+	unsigned count;
+};
+
+#define RECORD(columns) \
+	{ \
+		columns, sizeof(columns) / sizeof((columns)[0]) \
+	}
+
+struct view;
+struct order;
 
 struct table {
 	const char *key, *title;
 	const char *none; /* what to say when there are no rows */
-	const struct column *columns;
-	unsigned count;
+	struct record record;
 	size_t row_size;
 	const char *sort; /* key of the default order */
 	const void *(*rows)(const struct model *m, uint32_t *count);
 	enum style (*style)(const struct model *m, const void *row);
+
+	/* The rest may be left out. */
+	const struct record *totals;              /* of the model: what is told before the rows */
+	uint64_t (*total)(const struct model *m); /* how many rows there are, of which these were kept */
+	bool (*told)(const struct model *m);      /* whether a report has it */
+	uint32_t most;                            /* rows of it in a report */
+	const struct table *below;                /* on its page of the screen */
+	/* More on the rows [first, first + limit), for which the screen takes the selected one, and the title of that. */
+	void (*details)(struct view *v, const struct model *m, const struct order *o, int width, uint32_t first,
+			uint32_t limit);
+	const char *details_title;
 };
-
-extern const struct table table_tasks, table_workers, table_blockers, table_yields, table_switches, table_events;
-
-const struct table *table_of(enum table_id id);
 
 /* The column of that key, or NULL. */
 const struct column *table_column(const struct table *t, const char *key);
+
+/* The columns with cells, from left to right: their number. */
+unsigned table_shown(const struct table *t, const struct column *shown[COLUMNS_MAX]);
+
+/* Appends the cell. */
+void column_put(struct text *out, const struct column *c, const struct model *m, const void *row);
 
 /* An order: by a column, perhaps reversed. */
 struct order {

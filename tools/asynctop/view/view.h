@@ -32,9 +32,8 @@ void view_summary(struct view *v, const struct model *m, int width);
 uint32_t view_table(struct view *v, const struct model *m, const struct table *t, const struct order *o, int width,
 		    uint32_t first, uint32_t limit);
 
-/* The verdicts of the blockers in that order, from `first` on, at most `limit`, wrapped to `width`. */
-void view_verdicts(struct view *v, const struct model *m, const struct order *o, int width, uint32_t first,
-		   uint32_t limit);
+/* Appends a line, which takes the text over. Blanks at its end are of no use. */
+struct view_line *view_take(struct view *v, enum style style, struct text *t);
 
 /* Appends `text`, cleaned and cut to `width`. */
 void view_add(struct view *v, enum style style, int width, const char *text);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
-/* Parsing of the command line; the help's lists are made from the tables of columns. */
-#include "session/options.h"
+/* Parsing of the command line; the help's lists are made from those of exporters, keys and columns. */
+#include "ui/command.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -9,13 +9,15 @@
 #include <string.h>
 
 #include "common/memory.h"
+#include "ui/keys.h"
 
-enum { OPTION_JSON = 256, OPTION_ROWS, OPTION_MIN_BLOCK, OPTION_VERSION };
+enum { OPTION_ROWS = 256, OPTION_MIN_BLOCK, OPTION_VERSION, OPTION_EXPORTER /* + its number */ };
 
-static const struct option long_options[] = {
+#define EXPORTERS_MAX 16 /* that have options */
+
+static const struct option fixed_options[] = {
 	{ "pid", required_argument, NULL, 'p' },
 	{ "batch", no_argument, NULL, 'b' },
-	{ "json", no_argument, NULL, OPTION_JSON },
 	{ "delay", required_argument, NULL, 'd' },
 	{ "ticks", required_argument, NULL, 'n' },
 	{ "rows", required_argument, NULL, OPTION_ROWS },
@@ -24,7 +26,6 @@ static const struct option long_options[] = {
 	{ "min-block", required_argument, NULL, OPTION_MIN_BLOCK },
 	{ "help", no_argument, NULL, 'h' },
 	{ "version", no_argument, NULL, OPTION_VERSION },
-	{ NULL, 0, NULL, 0 },
 };
 
 static const char usage[] =
@@ -36,8 +37,9 @@ static const char help[] =
 	"Shows the tasks of processes that run sley, and which task blocked a thread in which call at which line.\n"
 	"\n"
 	"  -p, --pid PID          only this process; without it, all that can be found\n"
-	"  -b, --batch            plain text instead of the screen\n"
-	"      --json             one JSON object for each process and tick, each on a line\n"
+	"  -b, --batch            plain text instead of the screen\n";
+
+static const char help_more[] =
 	"  -d, --delay SECONDS    between ticks, 0.05 to 3600 (1); the first tick comes after this time too\n"
 	"  -n, --ticks TICKS      end after so many; 0: never. Without it: 1 if standard output is no terminal, else 0\n"
 	"      --rows N           rows of each table (100)\n"
@@ -48,23 +50,44 @@ static const char help[] =
 	"      --version          the version\n"
 	"\n"
 	"If standard output is no terminal, -b is implied. Exit codes: 0 fine, 1 error, 2 usage, 3 no such process or gone,\n"
-	"4 not permitted, 5 another version of sley. On the screen, h lists the keys. More in asynctop(1).\n";
+	"4 not permitted, 5 another version of sley. More in asynctop(1).\n";
+
+static void print_exporters(FILE *out)
+{
+	for (unsigned i = 0; exporter_of(i) != NULL; i++)
+		if (exporter_of(i)->help != NULL)
+			fprintf(out, "      --%-16s %s\n", exporter_of(i)->name, exporter_of(i)->help);
+}
+
+static void print_key(void *out, const char *names, const char *text)
+{
+	fprintf(out, "  %-18s %s\n", names, text);
+}
 
 static void print_columns(FILE *out, const struct table *t)
 {
-	for (unsigned i = 0; i < t->count; i++)
-		fprintf(out, "  %-11s %s%s\n", t->columns[i].key, t->columns[i].help,
-			t->columns[i].compare == NULL ? " (not for -s)" : "");
+	const struct column *shown[COLUMNS_MAX];
+	unsigned count = table_shown(t, shown);
+	fprintf(out, "\nKEY for %s%s:\n", t->key, t == &table_tasks ? " (-s and -F)" : " (-s)");
+	for (unsigned i = 0; i < count; i++)
+		fprintf(out, "  %-11s %s%s\n", shown[i]->key, shown[i]->help,
+			shown[i]->compare == NULL ? " (not for -s)" : "");
 }
 
+/* The tables come as the screen has them. */
 static void print_help(FILE *out)
 {
 	fputs(usage, out);
 	fputs(help, out);
-	for (unsigned i = 0; i < TABLES; i++) {
-		const struct table *t = table_of(i);
-		fprintf(out, "\nKEY for %s%s:\n", t->key, i == TABLE_TASKS ? " (-s and -F)" : " (-s)");
+	print_exporters(out);
+	fputs(help_more, out);
+	fputs("\nKeys of the screen:\n", out);
+	keys_help(print_key, out);
+	for (unsigned tab = 0; tab < views_count(); tab++) {
+		const struct table *t = table_of(view_of_tab(tab));
 		print_columns(out, t);
+		if (t->below != NULL)
+			print_columns(out, t->below);
 	}
 }
 
@@ -77,7 +100,7 @@ static bool parse_number(const char *text, uint64_t low, uint64_t high, uint64_t
 	return text[0] >= '0' && text[0] <= '9' && *end == '\0' && errno == 0 && *value >= low && *value <= high;
 }
 
-int64_t options_duration(const char *text)
+int64_t command_duration(const char *text)
 {
 	static const struct {
 		const char *unit;
@@ -128,6 +151,10 @@ static bool add_filter(struct options *o, const char *text, FILE *errors)
 static bool apply(struct options *o, int option, const char *value, FILE *errors)
 {
 	uint64_t n;
+	if (option >= OPTION_EXPORTER) {
+		o->exporter = exporter_of((unsigned)(option - OPTION_EXPORTER));
+		return true;
+	}
 	switch (option) {
 	case 'p':
 		if (!parse_number(value, 1, INT32_MAX, &n))
@@ -135,14 +162,11 @@ static bool apply(struct options *o, int option, const char *value, FILE *errors
 		o->pid = (pid_t)n;
 		return true;
 	case 'b':
-		if (o->output != OUTPUT_JSON)
-			o->output = OUTPUT_TEXT;
-		return true;
-	case OPTION_JSON:
-		o->output = OUTPUT_JSON;
+		if (o->exporter == NULL)
+			o->exporter = &exporter_text;
 		return true;
 	case 'd':
-		o->interval_ns = options_duration(value);
+		o->interval_ns = command_duration(value);
 		return o->interval_ns >= 50000000 || wrong(errors, "-d: not a time from 0.05 to 3600 seconds", value);
 	case 'n':
 		return parse_number(value, 0, UINT64_MAX, &o->ticks) || wrong(errors, "-n: not a number", value);
@@ -156,7 +180,7 @@ static bool apply(struct options *o, int option, const char *value, FILE *errors
 	case 'F':
 		return add_filter(o, value, errors);
 	case OPTION_MIN_BLOCK:
-		o->min_block_ns = options_duration(value);
+		o->min_block_ns = command_duration(value);
 		return o->min_block_ns >= 0 || wrong(errors, "--min-block: not a time such as 500us, 1ms, 0.1s", value);
 	default:
 		fputs(usage, errors);
@@ -168,7 +192,6 @@ static void set_defaults(struct options *o, bool terminal)
 {
 	const char *no_colour = getenv("NO_COLOR");
 	*o = (struct options){
-		.output = terminal ? OUTPUT_SCREEN : OUTPUT_TEXT,
 		.interval_ns = 1000000000,
 		.ticks = terminal ? TICKS_ENDLESS : 1,
 		.rows = ROWS_DEFAULT,
@@ -180,31 +203,46 @@ static void set_defaults(struct options *o, bool terminal)
 		o->orders[i] = table_order(table_of(i), NULL);
 }
 
-enum options_result options_parse(struct options *o, int argc, char **argv, bool terminal, FILE *out, FILE *errors)
+/* The fixed ones, and one for each exporter that has help. */
+static void list_options(struct option out[])
 {
+	size_t n = sizeof(fixed_options) / sizeof(fixed_options[0]);
+	memcpy(out, fixed_options, sizeof(fixed_options));
+	for (unsigned i = 0; exporter_of(i) != NULL && i < EXPORTERS_MAX; i++)
+		if (exporter_of(i)->help != NULL)
+			out[n++] = (struct option){ exporter_of(i)->name, no_argument, NULL, OPTION_EXPORTER + (int)i };
+	out[n] = (struct option){ 0 };
+}
+
+enum command_result command_parse(struct options *o, int argc, char **argv, bool terminal, FILE *out, FILE *errors)
+{
+	struct option long_options[sizeof(fixed_options) / sizeof(fixed_options[0]) + EXPORTERS_MAX + 1];
 	int option;
 	set_defaults(o, terminal);
+	list_options(long_options);
 	optind = 0;
 	while ((option = getopt_long(argc, argv, "p:bd:n:s:F:h", long_options, NULL)) != -1) {
 		if (option == 'h') {
 			print_help(out);
-			return OPTIONS_DONE;
+			return COMMAND_DONE;
 		}
 		if (option == OPTION_VERSION) {
 			fprintf(out, "asynctop %s\n", ASYNCTOP_VERSION);
-			return OPTIONS_DONE;
+			return COMMAND_DONE;
 		}
 		if (!apply(o, option, optarg, errors))
-			return OPTIONS_WRONG;
+			return COMMAND_WRONG;
 	}
 	if (optind < argc) {
 		wrong(errors, "no such argument", argv[optind]);
-		return OPTIONS_WRONG;
+		return COMMAND_WRONG;
 	}
-	return OPTIONS_RUN;
+	if (o->exporter == NULL && !terminal)
+		o->exporter = &exporter_text;
+	return COMMAND_RUN;
 }
 
-void options_free(struct options *o)
+void command_free(struct options *o)
 {
 	for (unsigned i = 0; i < o->filter_count; i++)
 		filter_free(&o->filters[i]);

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+/*
+ * Reports of a model. An exporter is a file of its own that defines exporter_NAME, and a line here. Pure.
+ */
+#ifndef ASYNCTOP_EXPORT_H
+#define ASYNCTOP_EXPORT_H
+
+#include "view/views.h"
+
+struct exporter {
+	const char *name;
+	const char *help; /* of the option --NAME; NULL: there is none */
+	/* `orders` says by what each table is ordered; `limit` is for the rows of each. */
+	void (*write)(struct text *out, const struct model *m, const struct order orders[TABLES], uint32_t limit);
+};
+
+/* EXPORTERS(X): X(name) */
+#define EXPORTERS(X) \
+	X(text) \
+	X(json)
+
+#define EXPORTER(name) extern const struct exporter exporter_##name;
+EXPORTERS(EXPORTER)
+#undef EXPORTER
+
+/* Number i, from 0; NULL past the last. */
+const struct exporter *exporter_of(unsigned i);
+
+#endif

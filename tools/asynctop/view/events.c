@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+/* Single blocks. */
+#include "view/site.h"
+#include "view/views.h"
+
+static const struct model_event *event(const void *row)
+{
+	return row;
+}
+
+static void event_task_id(struct value *out, const struct model *m, const void *row)
+{
+	(void)m;
+	if (event(row)->task != 0)
+		value_uint(out, event(row)->task);
+	else
+		value_null(out);
+}
+
+static void event_task_name(struct value *out, const struct model *m, const void *row)
+{
+	(void)m;
+	value_name(out, event(row)->name);
+}
+
+static void event_site(struct value *out, const struct model *m, const void *row)
+{
+	value_site(out, m, event(row)->site);
+}
+
+static void event_worker(struct value *out, const struct model *m, const void *row)
+{
+	(void)m;
+	value_uint(out, event(row)->worker);
+}
+
+static void event_call(struct value *out, const struct model *m, const void *row)
+{
+	(void)m;
+	value_string(out, syscall_name(event(row)->syscall, out->buffer));
+}
+
+static void event_start(struct value *out, const struct model *m, const void *row)
+{
+	(void)m;
+	value_int(out, event(row)->start_ns);
+}
+
+static void event_duration(struct value *out, const struct model *m, const void *row)
+{
+	(void)m;
+	value_int(out, event(row)->duration_ns);
+}
+
+static void event_asleep(struct value *out, const struct model *m, const void *row)
+{
+	(void)m;
+	value_int(out, event(row)->blocked_ns);
+}
+
+static void event_cpu_wait(struct value *out, const struct model *m, const void *row)
+{
+	(void)m;
+	value_int(out, event(row)->cpu_ns);
+}
+
+static void event_delayed(struct value *out, const struct model *m, const void *row)
+{
+	(void)m;
+	value_uint(out, event(row)->delayed_tasks);
+}
+
+static void event_delay(struct value *out, const struct model *m, const void *row)
+{
+	(void)m;
+	value_int(out, event(row)->delayed_ns);
+}
+
+static void cell_event_ago(struct text *out, const struct model *m, const void *row)
+{
+	char time[TEXT_SHORT];
+	text_puts(out, text_duration(time, m->time_ns - event(row)->start_ns));
+}
+
+static void cell_event_site(struct text *out, const struct model *m, const void *row)
+{
+	put_site(out, m, event(row)->site);
+}
+
+static int compare_start(const struct model *m, const void *a, const void *b)
+{
+	(void)m;
+	return compare_i64(event(b)->start_ns, event(a)->start_ns);
+}
+
+static int compare_duration(const struct model *m, const void *a, const void *b)
+{
+	(void)m;
+	return compare_i64(event(a)->duration_ns, event(b)->duration_ns);
+}
+
+static const void *event_rows(const struct model *m, uint32_t *count)
+{
+	*count = m->event_count;
+	return m->events;
+}
+
+static enum style event_style(const struct model *m, const void *row)
+{
+	(void)m;
+	(void)row;
+	return STYLE_NORMAL;
+}
+
+static bool event_told(const struct model *m)
+{
+	return m->tiers[TIER_BPF].active;
+}
+
+static const struct group event_group = { "task", NULL };
+
+static const struct column event_columns[] = {
+	{ .name = "id",
+	  .group = &event_group,
+	  .type = VALUE_UINT,
+	  .optional = true,
+	  .value = event_task_id,
+	  .key = "id",
+	  .place = 5,
+	  .title = "TASK",
+	  .help = "the task that made the call",
+	  .min = 6,
+	  .max = 20,
+	  .align = TEXT_RIGHT,
+	  .null = "0" },
+	{ .name = "name",
+	  .group = &event_group,
+	  .type = VALUE_STRING,
+	  .optional = true,
+	  .value = event_task_name,
+	  .key = "name",
+	  .place = 6,
+	  .title = "NAME",
+	  .help = "its name, or the function that it runs",
+	  .min = 8,
+	  .max = 24,
+	  .null = "" },
+	{ .name = "site",
+	  .type = VALUE_RECORD,
+	  .value = event_site,
+	  .record = &record_site,
+	  .key = "site",
+	  .place = 9,
+	  .title = "SPAWNED AT",
+	  .help = "where the task was spawned",
+	  .min = 10,
+	  .max = 40,
+	  .align = TEXT_TAIL,
+	  .cell = cell_event_site },
+	{ .name = "worker",
+	  .type = VALUE_UINT,
+	  .value = event_worker,
+	  .key = "worker",
+	  .place = 4,
+	  .title = "WORKER",
+	  .help = "the worker that was blocked",
+	  .min = 6,
+	  .max = 6,
+	  .align = TEXT_RIGHT },
+	{ .name = "syscall",
+	  .type = VALUE_STRING,
+	  .value = event_call,
+	  .key = "call",
+	  .place = 3,
+	  .title = "CALL",
+	  .help = "the system call, or page fault",
+	  .min = 8,
+	  .max = 16 },
+	{ .name = "start_ns",
+	  .type = VALUE_INT,
+	  .value = event_start,
+	  .key = "ago",
+	  .place = 1,
+	  .title = "AGO",
+	  .help = "when it began",
+	  .min = 7,
+	  .max = 7,
+	  .align = TEXT_RIGHT,
+	  .cell = cell_event_ago,
+	  .compare = compare_start },
+	{ .name = "duration_ns",
+	  .type = VALUE_INT,
+	  .value = event_duration,
+	  .key = "time",
+	  .place = 2,
+	  .title = "LASTED",
+	  .help = "how long it was",
+	  .min = 7,
+	  .max = 7,
+	  .align = TEXT_RIGHT,
+	  .down = true,
+	  .format = FORMAT_DURATION,
+	  .compare = compare_duration },
+	{ .name = "blocked_ns", .type = VALUE_INT, .value = event_asleep, .help = "of that: asleep" },
+	{ .name = "cpu_wait_ns",
+	  .type = VALUE_INT,
+	  .value = event_cpu_wait,
+	  .help = "of that: ready to go on, waiting for a CPU" },
+	{ .name = "delayed_tasks",
+	  .type = VALUE_UINT,
+	  .value = event_delayed,
+	  .key = "delayed",
+	  .place = 7,
+	  .title = "DELAYED",
+	  .help = "ready tasks that waited behind it",
+	  .min = 7,
+	  .max = 7,
+	  .align = TEXT_RIGHT,
+	  .down = true,
+	  .format = FORMAT_COUNT },
+	{ .name = "delayed_ns",
+	  .type = VALUE_INT,
+	  .value = event_delay,
+	  .key = "delay",
+	  .place = 8,
+	  .title = "DELAY",
+	  .help = "how long they waited, added up",
+	  .min = 7,
+	  .max = 7,
+	  .align = TEXT_RIGHT,
+	  .down = true,
+	  .format = FORMAT_DURATION },
+};
+
+const struct table table_events = {
+	.key = "events",
+	.title = "single blocks",
+	.none = "no single block was long enough (--min-block)",
+	.record = RECORD(event_columns),
+	.row_size = sizeof(struct model_event),
+	.sort = "time",
+	.rows = event_rows,
+	.style = event_style,
+	.told = event_told,
+	.most = 10, /* single blocks only illustrate the totals */
+};

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+/* The first lines: the process, its tasks, the worst blocking call, and what is missing. */
+#include <inttypes.h>
+
+#include "view/view.h"
+#include "view/views.h"
+
+static void put_states(struct text *t, const struct model *m)
+{
+	static const unsigned order[] = {
+		SLEY_TASK_RUNNING, SLEY_TASK_READY, SLEY_TASK_SLOT, SLEY_TASK_WAITING, SLEY_TASK_ENDED,
+	};
+	text_printf(t, "%" PRIu64 " tasks:", m->tasks_total);
+	for (size_t i = 0; i < sizeof(order) / sizeof(order[0]); i++)
+		if (m->states[order[i]] > 0 || order[i] <= SLEY_TASK_WAITING)
+			text_printf(t, " %" PRIu64 " %s", m->states[order[i]], task_state_text(order[i]));
+	if (m->tasks_matched != m->tasks_total)
+		text_printf(t, "; %" PRIu64 " match the filter", m->tasks_matched);
+	if (m->invalid > 0)
+		text_printf(t, "; %" PRIu64 " records are not valid", m->invalid);
+}
+
+static const struct model_blocker *worst(const struct model *m)
+{
+	const struct order order = table_order(&table_blockers, NULL);
+	const struct model_blocker *found = NULL;
+	for (uint32_t i = 0; i < m->blocker_count; i++)
+		if (found == NULL || order_compare(&order, m, &m->blockers[i], found) < 0)
+			found = &m->blockers[i];
+	return found;
+}
+
+static void put_worst(struct text *t, const struct model *m)
+{
+	const struct model_blocker *b = worst(m);
+	char name[SYSCALL_NAME_MAX], max[TEXT_SHORT], delay[TEXT_SHORT], watched[TEXT_SHORT];
+	if (!m->tiers[TIER_BPF].active && b == NULL)
+		return;
+	text_duration(watched, m->watched_ns);
+	if (b == NULL) {
+		text_printf(t, "in %s no task blocked its thread", watched);
+		return;
+	}
+	text_printf(t, "in %s %u kind%s of blocking call, worst: %s", watched, m->blocker_count,
+		    m->blocker_count == 1 ? "" : "s", syscall_name(b->syscall, name));
+	if (b->longest.place.text[0] != '\0')
+		text_printf(t, " in %s", b->longest.place.text);
+	text_printf(t, ", up to %s", text_duration(max, blocker_max_ns(b)));
+	if (blocker_delayed_ns(b) > 0)
+		text_printf(t, ", delayed ready tasks by %s", text_duration(delay, blocker_delayed_ns(b)));
+}
+
+static uint64_t drop_sum(const struct trace_drops *d)
+{
+	uint64_t sum = 0;
+#define ADD_DROP(name, help) sum += d->name;
+	TRACE_DROPS(ADD_DROP)
+#undef ADD_DROP
+	return sum;
+}
+
+static void add_drops(struct view *v, const struct model *m, int width)
+{
+	struct text t = { 0 };
+	if (drop_sum(&m->drops) == 0)
+		return;
+	text_puts(&t, "lost:");
+#define PUT_DROP(name, help) \
+	if (m->drops.name > 0) \
+		text_printf(&t, " %" PRIu64 " %s;", m->drops.name, help);
+	TRACE_DROPS(PUT_DROP)
+#undef PUT_DROP
+	view_add(v, STYLE_ALERT, width, t.data);
+	text_free(&t);
+}
+
+static void add_tiers(struct view *v, const struct model *m, int width)
+{
+	struct text t = { 0 };
+	for (unsigned i = 0; i < TIERS; i++) {
+		if (m->tiers[i].active || m->tiers[i].why[0] == '\0')
+			continue;
+		text_clear(&t);
+		text_printf(&t, "%s: %s", m->tiers[i].name, m->tiers[i].why);
+		view_add(v, STYLE_BUSY, width, t.data);
+	}
+	text_free(&t);
+}
+
+void view_summary(struct view *v, const struct model *m, int width)
+{
+	struct text t = { 0 };
+	uint32_t threads = 0;
+	for (uint32_t i = 0; i < m->worker_count; i++)
+		threads += m->workers[i].line.mode != SLEY_WORKER_GONE;
+	text_printf(&t, "%s, process %d%s: %u worker%s, ", m->service[0] ? m->service : "?", (int)m->pid,
+		    m->gone      ? " (ended)"
+		    : m->running ? ""
+				 : " (sley does not run)",
+		    threads, threads == 1 ? "" : "s");
+	put_states(&t, m);
+	view_add(v, STYLE_TITLE, width, t.data);
+	text_clear(&t);
+	put_worst(&t, m);
+	if (t.length > 0)
+		view_add(v, m->blocker_count > 0 ? STYLE_ALERT : STYLE_NORMAL, width, t.data);
+	text_free(&t);
+	add_tiers(v, m, width);
+	add_drops(v, m, width);
+}

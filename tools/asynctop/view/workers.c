@@ -1,0 +1,330 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+/* The workers. */
+#include <inttypes.h>
+
+#include "view/views.h"
+
+#define BUSY_NS 40000000 /* in one task without coming back: worth a word */
+
+static const struct model_worker *worker(const void *row)
+{
+	return row;
+}
+
+static bool blocked(const void *row)
+{
+	return worker(row)->blocked_ns != MODEL_UNKNOWN;
+}
+
+/* ---- values ---- */
+
+static void worker_id(struct value *out, const struct model *m, const void *row)
+{
+	(void)m;
+	value_uint(out, worker(row)->line.index);
+}
+
+static void worker_tid(struct value *out, const struct model *m, const void *row)
+{
+	(void)m;
+	value_uint(out, worker(row)->line.tid);
+}
+
+static void worker_state(struct value *out, const struct model *m, const void *row)
+{
+	(void)m;
+	value_string(out, blocked(row) ? "blocked" : worker_mode_text(worker(row)->line.mode));
+}
+
+static void worker_queue(struct value *out, const struct model *m, const void *row)
+{
+	(void)m;
+	value_uint(out, worker(row)->line.queue);
+}
+
+static void worker_task(struct value *out, const struct model *m, const void *row)
+{
+	(void)m;
+	if (worker(row)->line.mode == SLEY_WORKER_TASK && worker(row)->line.task != 0)
+		value_uint(out, worker(row)->line.task);
+	else
+		value_null(out);
+}
+
+static void worker_blocked_in(struct value *out, const struct model *m, const void *row)
+{
+	(void)m;
+	value_string(out, blocked(row) ? syscall_name(worker(row)->syscall, out->buffer) : NULL);
+}
+
+static void worker_blocked(struct value *out, const struct model *m, const void *row)
+{
+	(void)m;
+	value_known(out, worker(row)->blocked_ns);
+}
+
+static void worker_in_task(struct value *out, const struct model *m, const void *row)
+{
+	(void)m;
+	value_known(out, worker(row)->in_task_ns);
+}
+
+static void worker_dispatches(struct value *out, const struct model *m, const void *row)
+{
+	(void)m;
+	value_uint(out, worker(row)->line.dispatches);
+}
+
+#define SWITCHES_VALUE(name, text, help) \
+	static void worker_##name(struct value *out, const struct model *m, const void *row) \
+	{ \
+		if (m->tiers[TIER_BPF].active) \
+			value_uint(out, worker(row)->switches[SWITCH_##name]); \
+		else \
+			value_null(out); \
+	}
+SWITCH_CAUSES(SWITCHES_VALUE)
+
+static bool traced(const struct model *m, const void *row)
+{
+	(void)row;
+	return m->tiers[TIER_BPF].active;
+}
+
+/* ---- cells ---- */
+
+static void cell_worker_task(struct text *out, const struct model *m, const void *row)
+{
+	(void)m;
+	if (worker(row)->line.task != 0 && worker(row)->line.mode == SLEY_WORKER_TASK)
+		text_printf(out, "%" PRIu64 " %s", worker(row)->line.task, worker(row)->task_name);
+	else
+		text_puts(out, "-");
+}
+
+static void cell_worker_call(struct text *out, const struct model *m, const void *row)
+{
+	char time[TEXT_SHORT], name[SYSCALL_NAME_MAX];
+	(void)m;
+	if (blocked(row))
+		text_printf(out, "%s for %s", syscall_name(worker(row)->syscall, name),
+			    text_duration(time, worker(row)->blocked_ns));
+	else if (worker(row)->in_task_ns >= BUSY_NS)
+		text_printf(out, "computes for >%s", text_duration(time, worker(row)->in_task_ns));
+	else
+		text_puts(out, "-");
+}
+
+/* ---- the table ---- */
+
+static int compare_worker_id(const struct model *m, const void *a, const void *b)
+{
+	(void)m;
+	return (int)worker(a)->line.index - (int)worker(b)->line.index;
+}
+
+static int compare_queue(const struct model *m, const void *a, const void *b)
+{
+	(void)m;
+	return compare_u64(worker(a)->line.queue, worker(b)->line.queue);
+}
+
+static int compare_dispatches(const struct model *m, const void *a, const void *b)
+{
+	(void)m;
+	return compare_u64(worker(a)->line.dispatches, worker(b)->line.dispatches);
+}
+
+static int compare_worker_call(const struct model *m, const void *a, const void *b)
+{
+	(void)m;
+	return compare_i64(worker(a)->blocked_ns, worker(b)->blocked_ns);
+}
+
+static const void *worker_rows(const struct model *m, uint32_t *count)
+{
+	*count = m->worker_count;
+	return m->workers;
+}
+
+static enum style worker_style(const struct model *m, const void *row)
+{
+	(void)m;
+	if (blocked(row))
+		return STYLE_ALERT;
+	return worker(row)->line.mode == SLEY_WORKER_TASK      ? STYLE_GOOD
+	       : worker(row)->line.mode == SLEY_WORKER_RUNTIME ? STYLE_NORMAL
+							       : STYLE_DIM;
+}
+
+static const struct group switches = { "switches", traced };
+
+static const struct column worker_columns[] = {
+	{ .name = "id",
+	  .type = VALUE_UINT,
+	  .value = worker_id,
+	  .key = "worker",
+	  .place = 1,
+	  .title = "WORKER",
+	  .help = "its number",
+	  .min = 6,
+	  .max = 6,
+	  .align = TEXT_RIGHT,
+	  .compare = compare_worker_id },
+	{ .name = "tid",
+	  .type = VALUE_UINT,
+	  .value = worker_tid,
+	  .key = "tid",
+	  .place = 2,
+	  .title = "THREAD",
+	  .help = "its thread, in the process's own pid namespace",
+	  .min = 6,
+	  .max = 10,
+	  .align = TEXT_RIGHT },
+	{ .name = "state",
+	  .type = VALUE_STRING,
+	  .value = worker_state,
+	  .key = "state",
+	  .place = 3,
+	  .title = "STATE",
+	  .help = "task (runs one), blocked (in the kernel, by a task), runtime, idle, gone",
+	  .min = 7,
+	  .max = 7 },
+	{ .name = "queue",
+	  .type = VALUE_UINT,
+	  .value = worker_queue,
+	  .key = "queue",
+	  .place = 4,
+	  .title = "QUEUE",
+	  .help = "tasks that are ready on it",
+	  .min = 5,
+	  .max = 8,
+	  .align = TEXT_RIGHT,
+	  .down = true,
+	  .compare = compare_queue },
+	{ .name = "task",
+	  .type = VALUE_UINT,
+	  .optional = true,
+	  .value = worker_task,
+	  .key = "task",
+	  .place = 5,
+	  .title = "RUNS TASK",
+	  .help = "the task that it runs",
+	  .min = 12,
+	  .max = 44,
+	  .cell = cell_worker_task },
+	{ .name = "blocked_in",
+	  .type = VALUE_STRING,
+	  .optional = true,
+	  .value = worker_blocked_in,
+	  .key = "call",
+	  .place = 6,
+	  .title = "BLOCKED IN",
+	  .help = "the system call that blocks it, and for how long so far; or that it computes",
+	  .min = 10,
+	  .max = 32,
+	  .down = true,
+	  .cell = cell_worker_call,
+	  .compare = compare_worker_call },
+	{ .name = "blocked_ns",
+	  .type = VALUE_INT,
+	  .optional = true,
+	  .value = worker_blocked,
+	  .help = "how long it has been in that call" },
+	{ .name = "in_task_min_ns",
+	  .type = VALUE_INT,
+	  .optional = true,
+	  .value = worker_in_task,
+	  .help = "how long at least it has not come back from its task" },
+	{ .name = "dispatches",
+	  .type = VALUE_UINT,
+	  .value = worker_dispatches,
+	  .key = "dispatches",
+	  .place = 7,
+	  .title = "TASKS RUN",
+	  .help = "tasks that it resumed so far",
+	  .min = 9,
+	  .max = 9,
+	  .align = TEXT_RIGHT,
+	  .down = true,
+	  .format = FORMAT_COUNT,
+	  .compare = compare_dispatches },
+	{ .name = "idle",
+	  .group = &switches,
+	  .type = VALUE_UINT,
+	  .value = worker_IDLE,
+	  .key = "idle",
+	  .place = 8,
+	  .title = "IDLE",
+	  .help = "context switches: it had nothing to do",
+	  .min = 6,
+	  .max = 7,
+	  .align = TEXT_RIGHT,
+	  .down = true,
+	  .format = FORMAT_COUNT,
+	  .null = "?" },
+	{ .name = "block",
+	  .group = &switches,
+	  .type = VALUE_UINT,
+	  .value = worker_BLOCK,
+	  .key = "block",
+	  .place = 9,
+	  .title = "BLOCK",
+	  .help = "context switches: a task's system call slept",
+	  .min = 6,
+	  .max = 7,
+	  .align = TEXT_RIGHT,
+	  .down = true,
+	  .format = FORMAT_COUNT,
+	  .null = "?" },
+	{ .name = "fault",
+	  .group = &switches,
+	  .type = VALUE_UINT,
+	  .value = worker_FAULT,
+	  .key = "fault",
+	  .place = 10,
+	  .title = "FAULT",
+	  .help = "context switches: a page fault slept",
+	  .min = 6,
+	  .max = 7,
+	  .align = TEXT_RIGHT,
+	  .down = true,
+	  .format = FORMAT_COUNT,
+	  .null = "?" },
+	{ .name = "preempt",
+	  .group = &switches,
+	  .type = VALUE_UINT,
+	  .value = worker_PREEMPT,
+	  .key = "preempt",
+	  .place = 11,
+	  .title = "PREEMPT",
+	  .help = "context switches: the kernel gave the CPU to another thread",
+	  .min = 7,
+	  .max = 7,
+	  .align = TEXT_RIGHT,
+	  .down = true,
+	  .format = FORMAT_COUNT,
+	  .null = "?" },
+	{ .name = "runtime",
+	  .group = &switches,
+	  .type = VALUE_UINT,
+	  .value = worker_RUNTIME,
+	  .help = "context switches: the runtime itself slept" },
+	{ .name = "outside",
+	  .group = &switches,
+	  .type = VALUE_UINT,
+	  .value = worker_OUTSIDE,
+	  .help = "context switches: the thread ran no sley code" },
+};
+
+const struct table table_workers = {
+	.key = "workers",
+	.title = "workers",
+	.none = "no worker has started",
+	.record = RECORD(worker_columns),
+	.row_size = sizeof(struct model_worker),
+	.sort = "worker",
+	.rows = worker_rows,
+	.style = worker_style,
+};
