@@ -29,6 +29,9 @@
 #define RACE_MOST 32
 void race_stop(const char *point);
 
+/* The same for the next thread there for which `who` answers true, as it does on that thread. */
+void race_stop_if(const char *point, bool (*who)(void));
+
 /* Waits until a thread has stopped at the point, with no limit: the runner has one. */
 void race_wait(const char *point);
 

@@ -241,6 +241,8 @@ static bool work_for_all(void)
 
 void idle_spin_end(struct worker *worker, bool found)
 {
+	if (found)
+		RACE_POINT(spinner_has_found);
 	worker->spinning = false;
 	unsigned before = fetch_sub(&idle.spinning, 1, seq_cst);
 	if (!found || before > 1 || idle_count() == 0)
@@ -338,11 +340,13 @@ bool idle_wait(struct worker *worker)
 {
 	bool polled = false;
 	end_stay(worker);
+	RACE_POINT(worker_has_found_nothing);
 	idle_join(worker);
 	fence();
 	if (!work_there(worker)) {
 		struct worker *nobody = NULL;
 		store(&worker->line->mode, SLEY_WORKER_IDLE, relaxed);
+		RACE_POINT(worker_is_to_sleep);
 		polled = cas(&idle.poller, &nobody, worker, seq_cst, relaxed);
 		if (polled)
 			poll_as_poller(worker);

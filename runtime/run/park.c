@@ -5,6 +5,7 @@
 #include <errno.h>
 
 #include "base/check.h"
+#include "base/race.h"
 #include "run/relative.h"
 #include "run/state.h"
 #include "run/worker.h"
@@ -98,10 +99,8 @@ static enum claim unparked(const struct task *task, enum claim who)
 	return who;
 }
 
-enum claim wait_park(struct task *task, sley_time deadline)
+static enum claim park_task(struct task *task, sley_time deadline)
 {
-	if (unlikely(task->flags & TASK_THREAD))
-		return thread_park(task, deadline);
 	if (unlikely(wait_is_cancelled(task)) && claim_own(task, CLAIM_CANCELLED))
 		return unparked(task, CLAIM_CANCELLED);
 	if (unlikely(task_extra(task) != NULL))
@@ -113,6 +112,14 @@ enum claim wait_park(struct task *task, sley_time deadline)
 	DCHECK(who != CLAIM_NONE);
 	if (who != CLAIM_DEADLINE && deadline != SLEY_NEVER)
 		timer_cancel(task);
+	return who;
+}
+
+enum claim wait_park(struct task *task, sley_time deadline)
+{
+	RACE_POINT(wait_is_linked);
+	enum claim who = unlikely(task->flags & TASK_THREAD) ? thread_park(task, deadline) : park_task(task, deadline);
+	RACE_POINT(wait_is_over);
 	return who;
 }
 

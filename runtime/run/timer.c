@@ -81,6 +81,7 @@ bool timers_expire(struct timers *timers, sley_time now, struct task_list *list)
 		RACE_POINT(timer_taken);
 		if (wait_claim_number(task, number, CLAIM_DEADLINE))
 			task_list_add(list, task);
+		RACE_POINT(timer_is_over);
 	}
 	return true;
 }

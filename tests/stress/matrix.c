@@ -18,85 +18,14 @@
  * every wait is copied out by the tasks that churn beside it, or one for each. Both context backends run it (make
  * check). What each outcome leaves behind must be as if nobody had waited: the next one starts from there.
  */
-#include <signal.h>
-#include <stdio.h>
 #include <string.h>
 
-#include "tests/stress/matrix_rows_chan.h"
-#include "tests/stress/matrix_rows_file.h"
-#include "tests/stress/matrix_rows_io.h"
-#include "tests/stress/matrix_rows_pool.h"
-#include "tests/stress/matrix_rows_process.h"
-#include "tests/stress/matrix_rows_socket.h"
-#include "tests/stress/matrix_rows_sync.h"
-#include "tests/stress/matrix_rows_tasks.h"
+#include "tests/stress/matrix_call.h"
 #include "tests/stress/stress.h"
 
 #define CHURNERS 6
 
-static const struct matrix_row *const tables[] = { matrix_rows_tasks, matrix_rows_sync,   matrix_rows_chan,
-						   matrix_rows_io,    matrix_rows_socket, matrix_rows_pool,
-						   matrix_rows_file,  matrix_rows_process };
-
-static struct {
-	const struct matrix_row *row;
-	sley_time deadline;
-	int result;
-	bool mask;
-	unsigned go; /* atomic: the call may be made */
-} call;
-
 static unsigned stop_churning;
-
-/* ---- the caller ---- */
-
-static void make_call(void *arg)
-{
-	char frame[512]; /* is whole again after the wait */
-	memset(frame, 0x5a, sizeof(frame));
-	if (call.mask)
-		REQUIRE(sley_cancel_mask(1) == 0);
-	while (!load(&call.go, acquire))
-		sley_yield();
-	call.result = call.row->call(call.deadline);
-	for (unsigned i = 0; i < sizeof(frame); i++)
-		REQUIRE(frame[i] == 0x5a);
-}
-
-static sley_task start(const struct matrix_row *row, sley_time deadline, bool mask, bool go)
-{
-	call.row = row;
-	call.deadline = deadline;
-	call.mask = mask;
-	call.result = 1000000;
-	store(&call.go, go, release);
-	return stress_started(sley_spawn(make_call, NULL));
-}
-
-/* Yields until the task waits for what the row says. */
-static void until_it_waits(sley_task task, const struct matrix_row *row)
-{
-	const struct sley_region_task *record = stress_record(task);
-	while (load(&record->state, relaxed) != SLEY_TASK_WAITING || load(&record->wait_kind, relaxed) != row->kind)
-		sley_yield();
-}
-
-/* The call has ended with this answer; if it was another, that is said. */
-static void check(const char *way, int expected)
-{
-	stress_progress();
-	if (call.result != expected)
-		fprintf(stderr, "%s, %s: %d instead of %d\n", call.row->name, way, call.result, expected);
-	REQUIRE(call.result == expected);
-	if (expected == call.row->done && call.row->reset)
-		call.row->reset();
-}
-
-static void expect(sley_task task, const char *way, int expected)
-{
-	stress_join(task);
-	check(way, expected);
-}
 
 /* ---- the ways ---- */
 
@@ -105,11 +34,11 @@ static void way_ready(const struct matrix_row *row)
 	if (!row->ready)
 		return;
 	row->ready();
-	expect(start(row, SLEY_NEVER, false, true), "ready", row->done);
+	expect_answer(start_call(row, SLEY_NEVER, false, true), "ready", row->done);
 	if (row->always_waits)
 		return;
 	row->ready();
-	expect(start(row, sley_now() - 1, false, true), "ready, deadline past", row->done);
+	expect_answer(start_call(row, sley_now() - 1, false, true), "ready, deadline past", row->done);
 }
 
 static void way_later(const struct matrix_row *row)
@@ -117,21 +46,21 @@ static void way_later(const struct matrix_row *row)
 	if (!row->ready)
 		return;
 	for (int i = 0; i < 2; i++) {
-		sley_task task = start(row, i ? sley_in(SLEY_SEC(600)) : SLEY_NEVER, false, true);
+		sley_task task = start_call(row, i ? sley_in(SLEY_SEC(600)) : SLEY_NEVER, false, true);
 		until_it_waits(task, row);
 		row->ready();
-		expect(task, "later", row->done);
+		expect_answer(task, "later", row->done);
 	}
 }
 
 static void way_deadline(const struct matrix_row *row)
 {
 	sley_time deadline = sley_in(SLEY_US(200));
-	expect(start(row, deadline, false, true), "deadline", -ETIMEDOUT);
+	expect_answer(start_call(row, deadline, false, true), "deadline", -ETIMEDOUT);
 	REQUIRE(sley_now() >= deadline);
-	expect(start(row, sley_now() - 1, false, true), "deadline past", -ETIMEDOUT);
-	expect(start(row, 0, false, true), "deadline 0", -ETIMEDOUT);
-	expect(start(row, INT64_MIN, false, true), "least deadline", -ETIMEDOUT);
+	expect_answer(start_call(row, sley_now() - 1, false, true), "deadline past", -ETIMEDOUT);
+	expect_answer(start_call(row, 0, false, true), "deadline 0", -ETIMEDOUT);
+	expect_answer(start_call(row, INT64_MIN, false, true), "least deadline", -ETIMEDOUT);
 }
 
 static void poll(void *turn)
@@ -153,33 +82,33 @@ static void way_polled(const struct matrix_row *row)
 	call.row = row;
 	sley_task task = stress_spawn(poll, &turn), other = stress_spawn(take_turn, &turn);
 	stress_join(other);
-	expect(task, "polled", -ETIMEDOUT);
+	expect_answer(task, "polled", -ETIMEDOUT);
 }
 
 static void way_cancelled(const struct matrix_row *row)
 {
-	sley_task task = start(row, SLEY_NEVER, false, true);
+	sley_task task = start_call(row, SLEY_NEVER, false, true);
 	until_it_waits(task, row);
 	REQUIRE(sley_cancel(task) == 0);
-	expect(task, "cancelled", -ECANCELED);
-	task = start(row, SLEY_NEVER, false, false);
+	expect_answer(task, "cancelled", -ECANCELED);
+	task = start_call(row, SLEY_NEVER, false, false);
 	REQUIRE(sley_cancel(task) == 0);
 	store(&call.go, 1, release);
-	expect(task, "cancelled before", -ECANCELED);
+	expect_answer(task, "cancelled before", -ECANCELED);
 	if (row->always_waits || !row->ready)
 		return;
 	row->ready();
-	task = start(row, SLEY_NEVER, false, false);
+	task = start_call(row, SLEY_NEVER, false, false);
 	REQUIRE(sley_cancel(task) == 0);
 	store(&call.go, 1, release);
-	expect(task, "cancelled, but ready", row->done);
+	expect_answer(task, "cancelled, but ready", row->done);
 }
 
 static void way_masked(const struct matrix_row *row)
 {
 	if (!row->ready)
 		return;
-	sley_task task = start(row, SLEY_NEVER, true, true);
+	sley_task task = start_call(row, SLEY_NEVER, true, true);
 
 	until_it_waits(task, row);
 	REQUIRE(sley_cancel(task) == 0);
@@ -188,17 +117,17 @@ static void way_masked(const struct matrix_row *row)
 	/* it waits, or looks again for a moment because of an event from before connect(2) */
 	REQUIRE(load(&stress_record(task)->state, relaxed) != SLEY_TASK_ENDED);
 	row->ready();
-	expect(task, "masked", row->done);
+	expect_answer(task, "masked", row->done);
 }
 
 static void way_closed(const struct matrix_row *row)
 {
 	if (!row->close)
 		return;
-	sley_task task = start(row, SLEY_NEVER, false, true);
+	sley_task task = start_call(row, SLEY_NEVER, false, true);
 	until_it_waits(task, row);
 	row->close();
-	expect(task, "closed", row->closed);
+	expect_answer(task, "closed", row->closed);
 	row->reopen();
 }
 
@@ -221,7 +150,7 @@ static void in_thread(const struct matrix_row *row, const char *way, sley_time d
 		row->ready();
 	}
 	stress_threads_join();
-	check(way, expected);
+	check_answer(way, expected);
 }
 
 static void way_thread(const struct matrix_row *row)
@@ -255,9 +184,9 @@ static void churn(void *arg)
 static void run_row(const struct matrix_row *row)
 {
 	row->open();
-	for (long round = 0; round < test_scale(row->rounds ? row->rounds : 10); round++) {
+	for (long round = 0; round < test_scale(row->rounds ? row->rounds : 4); round++) {
 		if (row->in_task) {
-			expect(start(row, SLEY_NEVER, false, true), "task", row->in_task);
+			expect_answer(start_call(row, SLEY_NEVER, false, true), "task", row->in_task);
 			way_thread(row);
 			continue;
 		}
@@ -279,8 +208,8 @@ static void body(void)
 	store(&stop_churning, 0, relaxed);
 	for (uintptr_t i = 0; i < CHURNERS; i++)
 		churners[i] = stress_spawn(churn, (void *)(i + 1));
-	for (unsigned i = 0; i < ARRAY_SIZE(tables); i++)
-		for (const struct matrix_row *row = tables[i]; row->name; row++)
+	for (const struct matrix_row *const *table = matrix_tables; *table; table++)
+		for (const struct matrix_row *row = *table; row->name; row++)
 			run_row(row);
 	store(&stop_churning, 1, relaxed);
 	for (int i = 0; i < CHURNERS; i++)
@@ -309,10 +238,6 @@ CELL(8, 1024)
 
 int main(void)
 {
-	sigset_t taken;
-	/* those of the rows, before there is any thread that they could end the process in */
-	sigemptyset(&taken);
-	sigaddset(&taken, SIGUSR1);
-	pthread_sigmask(SIG_BLOCK, &taken, NULL);
+	matrix_block_signals();
 	return tests_main(NULL, NULL);
 }

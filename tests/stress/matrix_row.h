@@ -25,6 +25,8 @@ struct matrix_row {
 	int in_thread;     /* what a plain thread gets at once; 0: it waits as a task does */
 	int in_task;       /* the same of a task */
 	bool always_waits; /* it is never done at once: a deadline in the past or a cancellation comes first */
+	bool waits_before; /* the call has waits before the one that the row is about */
+	bool each_anew;    /* what ready() makes possible is the call that waits, and none after it */
 	long rounds;       /* 0: as many as the others */
 };
 

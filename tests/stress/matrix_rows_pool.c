@@ -191,9 +191,9 @@ static void submit_end(void)
 const struct matrix_row matrix_rows_pool[] = {
 	{ "submit", SLEY_WAIT_RECV, submit_open, submit_end, submit_call, submit_ready, .in_task = -EDEADLK },
 	{ "offload", SLEY_WAIT_OFFLOAD, offload_open, nothing, offload_call, offload_ready, .in_thread = -EDEADLK,
-	  .always_waits = true },
+	  .always_waits = true, .each_anew = true },
 	{ "offload, computing", SLEY_WAIT_OFFLOAD, offload_open, nothing, compute_call, offload_ready,
-	  .in_thread = -EDEADLK, .always_waits = true },
+	  .in_thread = -EDEADLK, .always_waits = true, .each_anew = true },
 	{ "resolve", SLEY_WAIT_RESOLVE, ask_open, ask_end, resolve_call, ask_ready, ask_reset, .in_thread = -EDEADLK,
 	  .always_waits = true },
 	{ "resolve, shared", SLEY_WAIT_RESOLVE, shared_open, shared_end, resolve_call, shared_ready, shared_reset,

@@ -66,7 +66,8 @@ static int cond_call(sley_time deadline)
 		sley_yield();
 	while (!state && error == 0)
 		error = sley_cond_wait(&cond, &state_mutex, deadline);
-	state = false;
+	if (error == 0)
+		state = false;
 	REQUIRE(sley_mutex_unlock(&state_mutex) == 0);
 	return error;
 }

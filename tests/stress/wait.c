@@ -10,7 +10,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define ROUNDS test_scale(4000)
+#define ROUNDS test_scale(1000)
 
 /* About now: before, at or after the moment when the other side acts. */
 static sley_time soon(uint32_t *seed)
@@ -144,7 +144,7 @@ static void closing_receiver(void *arg)
 static void chan_close_body(void)
 {
 	uint32_t seed = 9;
-	long rounds = test_scale(1000);
+	long rounds = test_scale(300);
 	for (long i = 0; i < rounds; i++) {
 		sley_task task[4];
 		int n = 0;

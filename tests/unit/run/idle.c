@@ -39,29 +39,6 @@ static bool wait_ran(void)
 	return true;
 }
 
-/*
- * Each spawn meets the workers in another moment of falling asleep:
- *
- *   plain thread                 worker
- *   push to the global queue     takes the task, runs it, finds nothing, joins the idle list
- *   fence                        looks at the queues once more
- *   somebody idle? wake it       (woken for nothing: searches, sleeps again)
- *   wait until it ran
- *   push ...                     must be woken again
- */
-static void *spawn_one_by_one(void *arg)
-{
-	long rounds = test_scale(50000);
-	for (long i = 0; i < rounds; i++) {
-		REQUIRE(sley_go(post, NULL) == 0);
-		REQUIRE(wait_ran());
-		for (unsigned spin = (unsigned)(i % 64) * 8; spin > 0; spin--)
-			cpu_relax();
-	}
-	REQUIRE(sley_group_done(&under_way) == 0);
-	return NULL;
-}
-
 /* Runs the thread with no task in the way: main itself waits for the thread, without a deadline. */
 static void with_thread(void *(*body)(void *))
 {
@@ -71,12 +48,6 @@ static void with_thread(void *(*body)(void *))
 	REQUIRE(pthread_create(&thread, NULL, body, NULL) == 0);
 	REQUIRE(sley_group_wait(&under_way, SLEY_NEVER) == 0);
 	pthread_join(thread, NULL);
-}
-
-/* Every task that a plain thread spawns is run, with all workers idle, for 1, 2 and 4 workers. */
-TASK_TEST(plain_thread_wakes, 1, 2, 4)
-{
-	with_thread(spawn_one_by_one);
 }
 
 /* Looks like a spawner that was slow: the worker took its task long ago, and is woken for nothing. */
@@ -123,35 +94,6 @@ TASK_TEST(one_task_wakes_one, 2, 4)
 {
 	with_thread(spawn_to_sleepers);
 	REQUIRE(wakes_of_rounds >= 100 && wakes_of_rounds < 150); /* the watchdog may wake some */
-}
-
-static struct sley_chan *there, *back;
-
-static void echo(void *arg)
-{
-	uint64_t value;
-	while (sley_chan_recv(there, &value, SLEY_NEVER) == 0)
-		REQUIRE(sley_chan_send(back, &value, SLEY_NEVER) == 0);
-}
-
-/* Hand-offs between tasks on workers that fall asleep all the time are not lost. */
-TASK_TEST(hand_off, 1, 2, 4)
-{
-	long rounds = test_scale(30000);
-	uint64_t value;
-	REQUIRE(sley_chan_new(&there, sizeof(value), 0) == 0 && sley_chan_new(&back, sizeof(value), 0) == 0);
-	sley_task task = sley_spawn(echo, NULL);
-	for (long i = 0; i < rounds; i++) {
-		value = (uint64_t)i;
-		REQUIRE(sley_chan_send(there, &value, SOON) == 0);
-		REQUIRE(sley_chan_recv(back, &value, SOON) == 0);
-		REQUIRE(value == (uint64_t)i);
-		if (i % 16 == 0) /* let everybody fall asleep now and then; the timer wakes the poller */
-			sley_sleep(sley_in(SLEY_US(20)));
-	}
-	REQUIRE(sley_chan_close(there) == 0);
-	REQUIRE(sley_join(task, SLEY_NEVER) == 0);
-	REQUIRE(sley_chan_free(there) == 0 && sley_chan_free(back) == 0);
 }
 
 static unsigned pinned_done;

@@ -93,7 +93,7 @@ TEST(run_ends)
 	store(&stop, 0, relaxed);
 	for (uintptr_t i = 0; i < 4; i++)
 		assert_int_equal(pthread_create(&threads[i], NULL, call, (void *)i), 0);
-	for (long i = 0, n = test_scale(120); i < n; i++) {
+	for (long i = 0, n = test_scale(24); i < n; i++) {
 		int result, error = sley_run(main_short, (void *)(uintptr_t)(i % 4), &options, &result);
 		REQUIRE(error == -EAGAIN || (error == 0 && result == 0)); /* -EAGAIN: the threads had all tasks first */
 	}
