@@ -26,6 +26,7 @@
 
 #include "base/atomic.h"
 #include "base/compiler.h"
+#include "base/race.h"
 
 #define DEQUE_SIZE \
 	1024u /* 8 KiB: 1,000 yielding tasks stay out of the global queue, which costs a lock and cold links */
@@ -65,6 +66,7 @@ static inline struct task *deque_pop(struct deque *deque)
 		if (head == load(&deque->tail, relaxed))
 			return NULL;
 		struct task *task = load(&deque->ring[head % DEQUE_SIZE], relaxed);
+		RACE_POINT(deque_pops);
 		if (likely(cas_weak(&deque->head, &head, head + 1, acq_rel, relaxed)))
 			return task;
 	}
@@ -80,6 +82,7 @@ static inline struct task *deque_peek(struct deque *deque, unsigned ahead)
 static inline unsigned deque_steal(struct deque *deque, struct task **loot)
 {
 	unsigned head = load(&deque->head, acquire);
+	RACE_POINT(deque_head_is_read);
 	for (;;) {
 		unsigned n = load(&deque->tail, acquire) - head;
 		n -= n / 2;
@@ -92,6 +95,7 @@ static inline unsigned deque_steal(struct deque *deque, struct task **loot)
 		}
 		for (unsigned i = 0; i < n; i++)
 			loot[i] = load(&deque->ring[(head + i) % DEQUE_SIZE], relaxed);
+		RACE_POINT(deque_places_are_read);
 		if (cas(&deque->head, &head, head + n, acq_rel, acquire))
 			return n;
 	}

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "base/race.h"
 #include "stack/copy.h"
 #include "stack/strict.h"
 
@@ -15,6 +16,7 @@
 bool slot_hold(struct slot *slot, struct tenant *tenant)
 {
 	uintptr_t word = load(&slot->word, relaxed);
+	RACE_POINT(slot_is_looked_at);
 	for (;;) {
 		if (word == 0) {
 			if (cas_weak(&slot->word, &word, HELD, acquire, relaxed))
@@ -46,6 +48,7 @@ struct tenant *slot_release(struct slot *slot)
 	struct tenant *first = slot->fifo;
 	if (likely(!first)) {
 		uintptr_t word = HELD;
+		RACE_POINT(slot_is_released);
 		if (likely(cas(&slot->word, &word, 0, release, relaxed)))
 			return NULL;
 		first = take_waiters(slot);

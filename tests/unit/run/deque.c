@@ -3,6 +3,7 @@
 /* The deque against a model, and with its owner and thieves at once. Its items are numbers, never followed. */
 #include "run/deque.h"
 
+#include "tests/race.h"
 #include "tests/test.h"
 
 #include <pthread.h>
@@ -104,20 +105,121 @@ static void *thief(void *unused)
 	return NULL;
 }
 
+#if RACE_POINTS
+
+static struct {
+	struct task *loot[DEQUE_SIZE / 2], *behind[DEQUE_SIZE]; /* nothing is written behind it */
+	unsigned n;
+} stolen;
+
+static void *steal_once(void *unused)
+{
+	stolen.n = deque_steal(&shared.deque, stolen.loot);
+	return NULL;
+}
+
+static void *pop_once(void *unused)
+{
+	return deque_pop(&shared.deque);
+}
+
+static void push_items(uintptr_t from, uintptr_t to)
+{
+	while (from < to)
+		assert_true(deque_push(&shared.deque, item(from++)));
+}
+
+static void pop_items(uintptr_t from, uintptr_t to)
+{
+	while (from < to)
+		assert_ptr_equal(deque_pop(&shared.deque), item(from++));
+}
+
+/*
+ *   thief                           owner
+ *   reads head = 0, and the first places
+ *                                   pops them all, pushes into the same places
+ *   swaps head: must fail
+ */
+TEST(places_reused)
+{
+	pthread_t thread;
+	memset(&shared, 0, sizeof(shared));
+	push_items(0, 8);
+	race_stop("deque_places_are_read");
+	assert_int_equal(pthread_create(&thread, NULL, steal_once, NULL), 0);
+	race_wait("deque_places_are_read");
+	pop_items(0, 8);
+	push_items(8, 8 + DEQUE_SIZE);
+	race_go("deque_places_are_read");
+	pthread_join(thread, NULL);
+	assert_int_equal(stolen.n, DEQUE_SIZE / 2);
+	for (uintptr_t i = 0; i < DEQUE_SIZE / 2; i++)
+		assert_ptr_equal(stolen.loot[i], item(8 + i));
+	pop_items(8 + DEQUE_SIZE / 2, 8 + DEQUE_SIZE);
+}
+
+/*
+ *   thief                           owner
+ *   reads head = 0
+ *                                   pops them all, and many more: tail is 2000
+ *   reads tail: half of the difference is more than there ever are
+ */
+TEST(read_far_apart)
+{
+	pthread_t thread;
+	memset(&shared, 0, sizeof(shared));
+	push_items(0, 10);
+	race_stop("deque_head_is_read");
+	assert_int_equal(pthread_create(&thread, NULL, steal_once, NULL), 0);
+	race_wait("deque_head_is_read");
+	pop_items(0, 10);
+	push_items(10, 1000);
+	pop_items(10, 1000);
+	push_items(1000, 2000);
+	pop_items(1000, 1990);
+	race_go("deque_head_is_read");
+	pthread_join(thread, NULL);
+	assert_int_equal(stolen.n, 5);
+	for (uintptr_t i = 0; i < 5; i++)
+		assert_ptr_equal(stolen.loot[i], item(1990 + i));
+	for (unsigned i = 0; i < DEQUE_SIZE; i++)
+		assert_null(stolen.behind[i]);
+}
+
+/*
+ *   owner                           thief
+ *   reads head = 0, and the last item
+ *                                   steals it
+ *   swaps head: must fail
+ */
+TEST(popped_and_stolen)
+{
+	pthread_t thread;
+	void *popped;
+	memset(&shared, 0, sizeof(shared));
+	push_items(0, 1);
+	race_stop("deque_pops");
+	assert_int_equal(pthread_create(&thread, NULL, pop_once, NULL), 0);
+	race_wait("deque_pops");
+	steal_once(NULL);
+	race_go("deque_pops");
+	pthread_join(thread, &popped);
+	assert_true(stolen.n == 1 && stolen.loot[0] == item(0));
+	assert_null(popped);
+}
+
+#endif
+
 /*
  * The owner pushes and pops while thieves steal: no item is lost, none is had twice. Each burst ends with an empty deque,
  * so that pop and steal meet over the last item all the time, and fills it, so that places are reused under a thief
- * that is just reading them:
- *
- *   thief                           owner
- *   reads head = h, the places
- *                                   pops h .. h + k, pushes into the same places
- *   swaps head: must fail
+ * that is just reading them.
  */
 TEST(concurrent)
 {
 	pthread_t threads[THIEVES];
-	uintptr_t total = (uintptr_t)test_scale(3000000), next = 0;
+	uintptr_t total = (uintptr_t)test_scale(300000), next = 0;
 	unsigned random = 1;
 	memset(&shared, 0, sizeof(shared));
 	shared.seen = calloc(total, 1);

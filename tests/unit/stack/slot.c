@@ -15,6 +15,7 @@
 #include "base/atomic.h"
 #include "run/starved.h"
 #include "stack/copy.h"
+#include "tests/race.h"
 
 #define TENANTS 6
 
@@ -77,18 +78,87 @@ static void run_held(struct tenant *tenant)
 	}
 }
 
+#if RACE_POINTS
+
+static void *hold_it(void *tenant)
+{
+	return slot_hold(raced, tenant) ? raced : NULL;
+}
+
+static void *release_it(void *unused)
+{
+	return slot_release(raced);
+}
+
+static pthread_t start_at(const char *point, void *(*step)(void *), void *arg)
+{
+	pthread_t thread;
+	race_stop(point);
+	assert_int_equal(pthread_create(&thread, NULL, step, arg), 0);
+	race_wait(point);
+	return thread;
+}
+
+static void *go_on(const char *point, pthread_t thread)
+{
+	void *result;
+	race_go(point);
+	pthread_join(thread, &result);
+	return result;
+}
+
 /*
- * thread A                     thread B
- * release: the word is HELD
- *                              hold: pushes its tenant
- * swaps HELD for 0: fails      (else the tenant would be lost)
- * takes the waiters
+ *   thread A                     thread B
+ *                                hold: the slot is held
+ *   release: drops it
+ *                                swaps itself in as a waiter: must fail, or it would wait for ever
  */
+TEST_WITH(released_under_a_waiter, open_slots, close_slots)
+{
+	raced = slot_pick(&worker, false);
+	assert_true(slot_try(raced));
+	pthread_t thread = start_at("slot_is_looked_at", hold_it, &tenants[0]);
+	assert_null(slot_release(raced));
+	assert_ptr_equal(go_on("slot_is_looked_at", thread), raced);
+	assert_false(slot_try(raced));
+	assert_null(slot_release(raced));
+}
+
+/* The same the other way round: it was free, and is held when B swaps itself in as the holder. */
+TEST_WITH(held_under_a_holder, open_slots, close_slots)
+{
+	raced = slot_pick(&worker, false);
+	pthread_t thread = start_at("slot_is_looked_at", hold_it, &tenants[0]);
+	assert_true(slot_try(raced));
+	assert_null(go_on("slot_is_looked_at", thread));
+	assert_ptr_equal(slot_release(raced), &tenants[0]);
+	assert_null(slot_release(raced));
+}
+
+/*
+ *   thread A                     thread B
+ *   release: nobody waits
+ *                                hold: pushes its tenant
+ *   swaps HELD for 0: must fail, or the tenant would be lost
+ *   takes the waiters
+ */
+TEST_WITH(waited_for_under_a_release, open_slots, close_slots)
+{
+	raced = slot_pick(&worker, false);
+	assert_true(slot_try(raced));
+	pthread_t thread = start_at("slot_is_released", release_it, NULL);
+	assert_false(slot_hold(raced, &tenants[1]));
+	assert_ptr_equal(go_on("slot_is_released", thread), &tenants[1]);
+	assert_null(slot_release(raced));
+}
+
+#endif
+
 static void *race_for_slot(void *arg)
 {
 	struct tenant *mine = arg;
 	unsigned *mine_ran = &ran[mine - tenants];
-	long rounds = test_scale(300000);
+	long rounds = test_scale(30000);
 	for (long i = 0; i < rounds; i++) {
 		if (slot_hold(raced, mine))
 			run_held(mine);
@@ -109,7 +179,7 @@ TEST_WITH(race, open_slots, close_slots)
 		assert_int_equal(pthread_create(&threads[i], NULL, race_for_slot, &tenants[i]), 0);
 	for (int i = 0; i < 4; i++)
 		pthread_join(threads[i], NULL);
-	assert_int_equal(holds, 4 * (uint64_t)test_scale(300000));
+	assert_int_equal(holds, 4 * (uint64_t)test_scale(30000));
 	assert_true(slot_try(raced));
 	assert_null(slot_release(raced));
 }
