@@ -367,6 +367,54 @@ static void test_everything(void **state)
 	expect_text("first_rows.txt", &m, 2);
 }
 
+static void check_record(const struct record *record, const struct model *m, const void *row);
+
+static bool fits(const struct column *c, const struct value *v)
+{
+	if (v->type == VALUE_NULL)
+		return c->optional || (c->group != NULL && c->group->there != NULL);
+	if (c->type == VALUE_ANY)
+		return v->type == VALUE_INT || v->type == VALUE_UINT || v->type == VALUE_STRING;
+	return v->type == c->type || (c->type == VALUE_UINT && v->type == VALUE_INT && v->integer >= 0);
+}
+
+static void check_value(const struct column *c, const struct model *m, const void *row)
+{
+	struct value v;
+	c->value(&v, m, row);
+	if (!fits(c, &v))
+		fail_msg("%s has a value of type %d, not %d", c->name, v.type, c->type);
+	if (v.type == VALUE_RECORD)
+		check_record(c->record, m, v.row);
+	for (uint32_t i = 0; v.type == VALUE_LIST && c->record != NULL && i < v.list.count; i++)
+		check_record(c->record, m, (const char *)v.list.rows + i * v.list.size);
+}
+
+static void check_record(const struct record *record, const struct model *m, const void *row)
+{
+	for (unsigned i = 0; i < record->count; i++)
+		if (record->columns[i].name != NULL)
+			check_value(&record->columns[i], m, row);
+}
+
+/* Values are of the type that their column says, and null only where it says so. */
+static void test_types(void **state)
+{
+	const struct model m = everything();
+	check_record(&record_head, &m, &m);
+	check_record(&record_tail, &m, &m);
+	for (unsigned i = 0; i < TABLES; i++) {
+		const struct table *t = table_of(i);
+		uint32_t count;
+		const char *rows = t->rows(&m, &count);
+		assert_true(count > 0);
+		if (t->totals != NULL)
+			check_record(t->totals, &m, &m);
+		for (uint32_t k = 0; k < count; k++)
+			check_record(&t->record, &m, rows + k * t->row_size);
+	}
+}
+
 /* Nothing but a process that is over: no rows, nothing known. */
 static void test_nothing(void **state)
 {
@@ -425,8 +473,8 @@ static void test_pages(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_truth),   cmocka_unit_test(test_lies),  cmocka_unit_test(test_everything),
-		cmocka_unit_test(test_nothing), cmocka_unit_test(test_pages),
+		cmocka_unit_test(test_truth), cmocka_unit_test(test_lies),    cmocka_unit_test(test_everything),
+		cmocka_unit_test(test_types), cmocka_unit_test(test_nothing), cmocka_unit_test(test_pages),
 	};
 	/* Characters are judged by the locale; Debian always has this one. */
 	if (setlocale(LC_CTYPE, "C.UTF-8") == NULL)

@@ -82,19 +82,32 @@ static void test_shared(void **state)
 	}
 }
 
-/* Who is left out and has ended is not kept. */
+static bool is_watched(pid_t pid)
+{
+	for (size_t i = 0; i < test.session.count; i++)
+		if (test.session.watches[i]->process.pid == pid)
+			return true;
+	return false;
+}
+
+/* A process that is left out and has ended is not kept. */
 static void test_gone(void **state)
 {
+	pid_t gone;
+	int i = 0;
 	start("100");
 	session_tick(&test.session);
 	assert_true(test.session.left_out > 0);
-	fake_stop(test.session.turn);
-	for (int i = 0; i < CROWD; i++)
-		if (test.crowd[i] == test.session.turn)
-			test.crowd[i] = test.crowd[CROWD - 1];
+	gone = test.session.turn;
+	assert_true(is_watched(gone));
+	while (i < CROWD && test.crowd[i] != gone)
+		i++;
+	assert_true(i < CROWD);
+	fake_stop(gone);
+	test.crowd[i] = test.crowd[CROWD - 1];
 	test.crowd[CROWD - 1] = 0;
 	session_tick(&test.session);
-	assert_int_equal(test.session.count, CROWD);
+	assert_false(is_watched(gone));
 }
 
 static void test_single_report(void **state)
