@@ -55,7 +55,7 @@ cd "$directory"
 			[ ! -e "$source" ] || printf '%s\0' "$object"
 		done
 	done | xargs -0 -r nm -A -P
-} | awk -v layers="$layers" -v exempt="$exempt" -v unique="$unique" '
+} | awk -v layers="$layers" -v exempt="$exempt" '
 BEGIN {
 	n = split(layers, name, " ")
 	for (i = 1; i <= n; i++)
@@ -136,8 +136,6 @@ END {
 		bad = 1
 	}
 	for (symbol in twice) {
-		if (!unique)
-			break
 		printf "%s is the name of something in %s%s\n", symbol, owner[symbol], twice[symbol]
 		bad = 1
 	}

@@ -5,10 +5,9 @@
 
 trees="runtime tools/asynctop"
 
-# describe TREE: sets layers, the lowest first; outside, headers without a folder that all of them may include; and unique,
-# which is 1 where a name may belong to one file only.
+# describe TREE: sets layers, the lowest first, and outside, headers without a folder that all of them may include.
 describe() {
-	outside= unique=1
+	outside=
 	case $1 in
 	runtime)
 		layers="base region context stack task run life watch reactor sync io assist"
@@ -16,7 +15,6 @@ describe() {
 	tools/asynctop)
 		layers="common child source symbols model view export session ui"
 		outside="blocked.skel.h delay.h events.h" # of bpf/
-		unique=0
 		;;
 	*)
 		echo "$0: no tree $1" >&2

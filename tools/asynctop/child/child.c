@@ -147,7 +147,7 @@ static int64_t next_look(int64_t deadline)
 }
 
 /* What to answer when a message has not got through until then; 1: try again. */
-static int give_up(struct child *c, int64_t deadline)
+static int give_up_waiting(struct child *c, int64_t deadline)
 {
 	if (child_blocked(c))
 		return -EDEADLK;
@@ -161,7 +161,7 @@ int child_send(struct child *c, const void *message, int descriptor, int64_t dea
 		error = message_send(c->socket, message, descriptor, next_look(deadline));
 		if (error != -EAGAIN)
 			return error;
-		again = give_up(c, deadline);
+		again = give_up_waiting(c, deadline);
 	}
 	return again;
 }
@@ -173,7 +173,7 @@ int child_receive(struct child *c, void *message, size_t room, int *descriptor, 
 		got = message_receive(c->socket, message, room, descriptor, next_look(deadline));
 		if (got != -EAGAIN)
 			return got;
-		again = give_up(c, deadline);
+		again = give_up_waiting(c, deadline);
 	}
 	return again;
 }

@@ -29,7 +29,7 @@ static unsigned debtors(const struct book *b)
 }
 
 /* What one does not need of its part is the others'. */
-static void settle(struct book *b, int64_t now_ns)
+static void settle_account(struct book *b, int64_t now_ns)
 {
 	int64_t back = (now_ns - b->settled_ns) / b->share, part;
 	unsigned n;
@@ -43,7 +43,7 @@ static void settle(struct book *b, int64_t now_ns)
 	b->settled_ns = now_ns;
 }
 
-static struct account *find(struct book *b, long user)
+static struct account *find_account(struct book *b, long user)
 {
 	for (unsigned i = 0; i < USERS; i++)
 		if (b->accounts[i].debt_ns > 0 && b->accounts[i].user == user)
@@ -66,10 +66,10 @@ void patience_charge(enum patience kind, long user, int64_t took_ns, int64_t now
 {
 	struct book *b = &books[kind];
 	struct account *a;
-	settle(b, now_ns);
+	settle_account(b, now_ns);
 	if (took_ns <= PATIENCE_FREE)
 		return;
-	a = find(b, user);
+	a = find_account(b, user);
 	if (a == NULL)
 		a = open_account(b, user);
 	a->debt_ns += took_ns - PATIENCE_FREE;
@@ -79,7 +79,7 @@ bool patience_left(enum patience kind, long user, int64_t now_ns)
 {
 	struct book *b = &books[kind];
 	const struct account *a;
-	settle(b, now_ns);
-	a = find(b, user);
+	settle_account(b, now_ns);
+	a = find_account(b, user);
 	return a == NULL || a->debt_ns < b->most_ns;
 }

@@ -38,7 +38,7 @@ static volatile sig_atomic_t is_writing, hurried_by;
 static void (*volatile on_abandon)(void);
 
 /* The write goes on if it can, so that what is half written is completed. */
-static void give_up(int unused)
+static void give_up_writing(int unused)
 {
 	sigset_t that;
 	(void)unused;
@@ -60,7 +60,7 @@ void writing_hurries(int signal_number)
 
 void writing_begins(void)
 {
-	struct sigaction action = { .sa_handler = give_up, .sa_flags = SA_RESTART };
+	struct sigaction action = { .sa_handler = give_up_writing, .sa_flags = SA_RESTART };
 	if (!armed)
 		return;
 	sigaction(SIGALRM, &action, NULL);

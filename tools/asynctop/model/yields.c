@@ -39,7 +39,7 @@ static bool is_place(const struct yield_slot *s, uint32_t site, uint32_t kind, u
 }
 
 /* The slot of that place, perhaps new, or NULL. */
-static struct yield_slot *find(struct yields *y, uint32_t site, uint32_t kind, uint64_t pc)
+static struct yield_slot *find_place(struct yields *y, uint32_t site, uint32_t kind, uint64_t pc)
 {
 	uint32_t i = hash(y->seed, site, kind, pc);
 	while (y->slots[i].tasks > 0 && !is_place(&y->slots[i], site, kind, pc))
@@ -61,7 +61,7 @@ void yields_add(struct yields *y, const struct sley_region_task *t)
 	uint32_t kind = t->wait_pc ? t->wait_kind : SLEY_WAIT_NONE;
 	struct yield_slot *slot = &y->slots[y->last];
 	if (!is_place(slot, t->site, kind, t->wait_pc))
-		slot = find(y, t->site, kind, t->wait_pc);
+		slot = find_place(y, t->site, kind, t->wait_pc);
 	if (slot == NULL) {
 		y->lost++;
 		return;

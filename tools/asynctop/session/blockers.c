@@ -301,7 +301,7 @@ void blockers_stuck(struct blockers *b, const struct model *m, const struct bloc
 		consider(b, e, m, r);
 }
 
-static void read_blocked(void *context, const struct block_record *r)
+static void read_under_way(void *context, const struct block_record *r)
 {
 	struct reading *reading = context;
 	blockers_stuck(reading->blockers, reading->model, r);
@@ -311,7 +311,7 @@ int blockers_read(struct blockers *b, struct tracer *tracer, uint32_t process, c
 {
 	struct reading reading = { b, m };
 	int status = tracer_totals(tracer, process, read_total, &reading);
-	return status == 0 ? tracer_blocked(tracer, process, read_blocked, &reading) : status;
+	return status == 0 ? tracer_blocked(tracer, process, read_under_way, &reading) : status;
 }
 
 void blockers_begin(struct blockers *b)

@@ -277,7 +277,7 @@ static void read_switch(void *context, const struct tracer_switch *s)
 	m->switches[i].count += s->count;
 }
 
-static void read_blocked(void *context, const struct block_record *r)
+static void read_blocked_worker(void *context, const struct block_record *r)
 {
 	struct model *m = context;
 	if (r->worker >= m->worker_count)
@@ -310,7 +310,7 @@ static void read_tracer(struct watch *w, struct model *m)
 	if (status == 0)
 		status = tracer_switches(tracer, w->key, read_switch, m);
 	if (status == 0)
-		status = tracer_blocked(tracer, w->key, read_blocked, m);
+		status = tracer_blocked(tracer, w->key, read_blocked_worker, m);
 	if (status < 0)
 		set_tier(m, TIER_BPF, "blocking calls", false, strerror(-status));
 	m->drops = tracer_drops(tracer, w->key);

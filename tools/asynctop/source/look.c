@@ -82,7 +82,7 @@ static int ask_for(pid_t pid, int descriptor, const struct look_message *questio
 static struct look_message answer;
 static struct look_message question;
 
-static int ask(pid_t pid, int descriptor)
+static int ask_looker(pid_t pid, int descriptor)
 {
 	int got, result = ask_for(pid, descriptor, &question, &answer, &got);
 	if (got >= 0)
@@ -93,7 +93,7 @@ static int ask(pid_t pid, int descriptor)
 int look_named(pid_t pid, int dir)
 {
 	question = (struct look_message){ .what = LOOK_NAMED };
-	return ask(pid, dir);
+	return ask_looker(pid, dir);
 }
 
 int look_region(pid_t pid, int dir, long own_pid, struct found *found)
@@ -123,14 +123,14 @@ int look_current(pid_t pid, int dir, const char *link)
 {
 	question = (struct look_message){ .what = LOOK_CURRENT };
 	snprintf(question.link, sizeof(question.link), "%s", link);
-	return ask(pid, dir);
+	return ask_looker(pid, dir);
 }
 
 int look_call(pid_t pid, int dir, uint32_t tid, struct block_record *r, uint32_t *sample)
 {
 	int error;
 	question = (struct look_message){ .what = LOOK_CALL, .tid = tid, .record = *r };
-	error = ask(pid, dir);
+	error = ask_looker(pid, dir);
 	if (error)
 		return error;
 	*r = answer.record;
@@ -142,7 +142,7 @@ int look_memory(pid_t pid, int dir, struct block_record *r)
 {
 	int error;
 	question = (struct look_message){ .what = LOOK_MEMORY, .record = *r };
-	error = ask(pid, dir);
+	error = ask_looker(pid, dir);
 	if (!error)
 		*r = answer.record;
 	return error;
@@ -152,7 +152,7 @@ int look_name(pid_t pid, int dir, struct text *out, const struct block_record *r
 {
 	int same;
 	question = (struct look_message){ .what = LOOK_NAME, .record = *r };
-	same = ask(pid, dir);
+	same = ask_looker(pid, dir);
 	if (same >= 0)
 		text_put(out, answer.text, answer.text_length);
 	return same;
@@ -161,11 +161,11 @@ int look_name(pid_t pid, int dir, struct text *out, const struct block_record *r
 int look_lease(pid_t pid, int page, uint32_t level, int64_t lease_ns)
 {
 	question = (struct look_message){ .what = LOOK_LEASE, .level = level, .lease_ns = lease_ns };
-	return ask(pid, page);
+	return ask_looker(pid, page);
 }
 
 int look_release(pid_t pid, int page, int64_t lease_ns)
 {
 	question = (struct look_message){ .what = LOOK_RELEASE, .lease_ns = lease_ns };
-	return ask(pid, page);
+	return ask_looker(pid, page);
 }

@@ -38,7 +38,7 @@ static const struct syscall_info table[] = {
 #undef SYSCALL
 };
 
-static const struct syscall_info *lookup(int number)
+static const struct syscall_info *find_syscall(int number)
 {
 	static const struct syscall_info unknown = { NULL, "?", REMEDY_HAND };
 	static const struct syscall_info fault = { "page fault", "", REMEDY_FAULT };
@@ -51,7 +51,7 @@ static const struct syscall_info *lookup(int number)
 
 const char *syscall_name(int number, char out[SYSCALL_NAME_MAX])
 {
-	const struct syscall_info *info = lookup(number);
+	const struct syscall_info *info = find_syscall(number);
 	if (info->name != NULL)
 		return info->name;
 	snprintf(out, SYSCALL_NAME_MAX, "syscall %d", number);
@@ -60,12 +60,12 @@ const char *syscall_name(int number, char out[SYSCALL_NAME_MAX])
 
 enum remedy syscall_remedy(int number)
 {
-	return lookup(number)->remedy;
+	return find_syscall(number)->remedy;
 }
 
 int syscall_descriptor(int number)
 {
-	return lookup(number)->args[0] == 'd' ? 0 : -1;
+	return find_syscall(number)->args[0] == 'd' ? 0 : -1;
 }
 
 /* ---- flags and enumerations ---- */
@@ -99,7 +99,7 @@ static void put_open_flags(struct text *out, uint64_t v)
 		text_printf(out, "|%#llx", (unsigned long long)v);
 }
 
-static void put_name(struct text *out, const char *const *names, size_t n, uint64_t v)
+static void put_constant(struct text *out, const char *const *names, size_t n, uint64_t v)
 {
 	if (v < n && names[v] != NULL)
 		text_puts(out, names[v]);
@@ -115,7 +115,7 @@ static void put_futex(struct text *out, uint64_t v)
 		"FUTEX_TRYLOCK_PI",     "FUTEX_WAIT_BITSET", "FUTEX_WAKE_BITSET", "FUTEX_WAIT_REQUEUE_PI",
 		"FUTEX_CMP_REQUEUE_PI", "FUTEX_LOCK_PI2",
 	};
-	put_name(out, names, sizeof(names) / sizeof(names[0]), v & (uint64_t)FUTEX_CMD_MASK);
+	put_constant(out, names, sizeof(names) / sizeof(names[0]), v & (uint64_t)FUTEX_CMD_MASK);
 	if (v & FUTEX_PRIVATE_FLAG)
 		text_puts(out, "_PRIVATE");
 	if (v & FUTEX_CLOCK_REALTIME)
@@ -128,13 +128,13 @@ static void put_clock(struct text *out, uint64_t v)
 		"CLOCK_REALTIME",      "CLOCK_MONOTONIC",       "CLOCK_PROCESS_CPUTIME_ID", "CLOCK_THREAD_CPUTIME_ID",
 		"CLOCK_MONOTONIC_RAW", "CLOCK_REALTIME_COARSE", "CLOCK_MONOTONIC_COARSE",   "CLOCK_BOOTTIME",
 	};
-	put_name(out, names, sizeof(names) / sizeof(names[0]), v);
+	put_constant(out, names, sizeof(names) / sizeof(names[0]), v);
 }
 
 static void put_flock(struct text *out, uint64_t v)
 {
 	static const char *const names[] = { NULL, "LOCK_SH", "LOCK_EX", NULL, NULL, NULL, NULL, NULL, "LOCK_UN" };
-	put_name(out, names, sizeof(names) / sizeof(names[0]), v & ~(uint64_t)LOCK_NB);
+	put_constant(out, names, sizeof(names) / sizeof(names[0]), v & ~(uint64_t)LOCK_NB);
 	if (v & LOCK_NB)
 		text_puts(out, "|LOCK_NB");
 }
@@ -142,7 +142,7 @@ static void put_flock(struct text *out, uint64_t v)
 static void put_whence(struct text *out, uint64_t v)
 {
 	static const char *const names[] = { "SEEK_SET", "SEEK_CUR", "SEEK_END", "SEEK_DATA", "SEEK_HOLE" };
-	put_name(out, names, sizeof(names) / sizeof(names[0]), v);
+	put_constant(out, names, sizeof(names) / sizeof(names[0]), v);
 }
 
 /* ---- what a pointer pointed to ---- */
@@ -258,7 +258,7 @@ static bool put_polled(struct text *out, const struct block_record *r)
 
 int syscall_kept(int number)
 {
-	const char *args = lookup(number)->args;
+	const char *args = find_syscall(number)->args;
 	size_t i = strcspn(args, KEPT);
 	return args[i] != '\0' ? (int)i : -1;
 }
@@ -330,7 +330,7 @@ static void put_plain(struct text *out, char kind, uint64_t v)
 
 bool syscall_arg(struct text *out, const struct block_record *r, unsigned i)
 {
-	const char *args = lookup(r->syscall)->args;
+	const char *args = find_syscall(r->syscall)->args;
 	if (i >= SYSCALL_ARGS)
 		return false;
 	if (args[0] == '?') {

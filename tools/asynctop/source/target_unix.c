@@ -86,7 +86,7 @@ static void take_attributes(struct answer *answer, struct rtattr *attribute, int
 	}
 }
 
-static bool ask(int diag, uint32_t inode, struct answer *answer)
+static bool ask_kernel(int diag, uint32_t inode, struct answer *answer)
 {
 	union {
 		struct nlmsghdr header;
@@ -107,7 +107,7 @@ static bool ask(int diag, uint32_t inode, struct answer *answer)
 }
 
 /* A path ends with its first NUL; an abstract name begins with one, and each of its NULs is shown as "@". */
-static void put_name(struct text *out, const struct answer *answer)
+static void put_socket_name(struct text *out, const struct answer *answer)
 {
 	size_t n = answer->name[0] != '\0' ? strnlen(answer->name, answer->length) : answer->length;
 	for (size_t i = 0; i < n; i++)
@@ -121,15 +121,15 @@ bool target_unix(struct text *out, int dir, uint64_t inode)
 	bool found;
 	if (diag < 0)
 		return false;
-	found = inode <= UINT32_MAX && ask(diag, (uint32_t)inode, &own);
+	found = inode <= UINT32_MAX && ask_kernel(diag, (uint32_t)inode, &own);
 	if (found)
 		text_puts(out, "unix");
 	if (found && own.length > 0) {
 		text_puts(out, " ");
-		put_name(out, &own);
-	} else if (found && own.peer != 0 && ask(diag, own.peer, &peer) && peer.length > 0) {
+		put_socket_name(out, &own);
+	} else if (found && own.peer != 0 && ask_kernel(diag, own.peer, &peer) && peer.length > 0) {
 		text_puts(out, " to ");
-		put_name(out, &peer);
+		put_socket_name(out, &peer);
 	}
 	close(diag);
 	return found;

@@ -95,7 +95,7 @@ static int load(struct tracer *tracer)
 	return blocked_bpf__load(bpf) ?: blocked_bpf__attach(bpf);
 }
 
-static size_t page_up(size_t size)
+static size_t round_to_page(size_t size)
 {
 	size_t page = sysconf(_SC_PAGESIZE);
 	return (size + page - 1) / page * page;
@@ -103,7 +103,7 @@ static size_t page_up(size_t size)
 
 static void *map_array(const struct bpf_map *map, size_t size)
 {
-	void *array = mmap(NULL, page_up(size), PROT_READ | PROT_WRITE, MAP_SHARED, bpf_map__fd(map), 0);
+	void *array = mmap(NULL, round_to_page(size), PROT_READ | PROT_WRITE, MAP_SHARED, bpf_map__fd(map), 0);
 	return array == MAP_FAILED ? NULL : array;
 }
 
@@ -119,7 +119,7 @@ static int map_arrays(struct tracer *tracer)
 	return tracer->states && tracer->accounts ? 0 : -errno;
 }
 
-static int allocate(struct tracer *tracer)
+static int allocate_tables(struct tracer *tracer)
 {
 	const struct tracer_config *config = &tracer->config;
 	tracer->slot_used = calloc(config->max_workers, sizeof(*tracer->slot_used));
@@ -152,7 +152,7 @@ int tracer_open(struct tracer **out, const struct tracer_config *config, char *w
 		return explain(-ENOMEM, why, why_size);
 	tracer->config = with_defaults(config);
 	print = libbpf_set_print(discard);
-	error = allocate(tracer) ?: load(tracer) ?: map_arrays(tracer) ?: open_ring(tracer) ?: tracer_calibrate(tracer);
+	error = allocate_tables(tracer) ?: load(tracer) ?: map_arrays(tracer) ?: open_ring(tracer) ?: tracer_calibrate(tracer);
 	libbpf_set_print(print);
 	if (error) {
 		tracer_close(tracer);
@@ -170,9 +170,9 @@ void tracer_close(struct tracer *tracer)
 		tracer_unwatch(tracer, tracer->processes->key);
 	ring_buffer__free(tracer->ring);
 	if (tracer->states)
-		munmap(tracer->states, page_up(states_size(tracer)));
+		munmap(tracer->states, round_to_page(states_size(tracer)));
 	if (tracer->accounts)
-		munmap(tracer->accounts, page_up(WATCH_PROCESSES * sizeof(*tracer->accounts)));
+		munmap(tracer->accounts, round_to_page(WATCH_PROCESSES * sizeof(*tracer->accounts)));
 	blocked_bpf__destroy(tracer->bpf);
 	free(tracer->slot_used);
 	free(tracer->reported);

@@ -53,7 +53,7 @@ static void read_name(const struct tracer_process *process, struct early_block *
 }
 
 /* A process that may not be read, or whose memory does not answer, has blocks without a stack. */
-static void read_memory(pid_t pid, int dir, const struct sleeper *sleeper, struct early_block *early)
+static void read_early_memory(pid_t pid, int dir, const struct sleeper *sleeper, struct early_block *early)
 {
 	static struct block_record r;
 	r = (struct block_record){ .syscall = sleeper->syscall, .stack_top = early->line.stack_top };
@@ -78,7 +78,7 @@ static int catch_one(struct tracer *tracer, const struct tracer_process *process
 	early->switches = sleeper->switches;
 	early->slot = request->slots[i];
 	read_name(process, early);
-	read_memory(pid, dir, sleeper, early);
+	read_early_memory(pid, dir, sleeper, early);
 	return tracer_catch_early(tracer, process->target.pidfd);
 }
 

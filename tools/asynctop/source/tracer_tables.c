@@ -53,7 +53,7 @@ bool tracer_read_state(struct tracer *tracer, uint32_t slot, enum worker_phase p
 /* ---- whole tables ---- */
 
 /* With room for all entries one call does; the table is then at its end (-ENOENT). */
-static int read_table(int table, uint32_t room, void *keys, void *values)
+static int read_whole_table(int table, uint32_t room, void *keys, void *values)
 {
 	uint32_t count = room, batch;
 	int error = bpf_map_lookup_batch(table, NULL, &batch, keys, values, &count, NULL);
@@ -62,13 +62,13 @@ static int read_table(int table, uint32_t room, void *keys, void *values)
 
 static int read_totals(struct tracer *tracer, const struct tracer_process *process)
 {
-	return read_table(process->tables.totals, tracer->config.max_totals, tracer->total_keys, tracer->totals);
+	return read_whole_table(process->tables.totals, tracer->config.max_totals, tracer->total_keys, tracer->totals);
 }
 
 static int read_switches(struct tracer *tracer, const struct tracer_process *process)
 {
-	return read_table(process->tables.switches, tracer->config.max_switches, tracer->switch_keys,
-			  tracer->switch_counts);
+	return read_whole_table(process->tables.switches, tracer->config.max_switches, tracer->switch_keys,
+				tracer->switch_counts);
 }
 
 /* ---- a process's own ---- */
@@ -171,7 +171,7 @@ static int read_snapshot(struct tracer *tracer, const struct tracer_process *pro
 	return n;
 }
 
-static bool same_key(const struct block_key *key, const struct block_record *block)
+static bool same_block_key(const struct block_key *key, const struct block_record *block)
 {
 	return key->process == block->process && key->site == block->site && key->syscall == block->syscall;
 }
@@ -201,11 +201,11 @@ static void give_total(struct tracer *tracer, const struct tracer_process *proce
 	if (total->total.count && !bpf_map_lookup_elem(process->tables.samples, &total->key, &tracer->sample))
 		total->longest = &tracer->sample;
 	for (unsigned i = 0; i < pending->count; i++)
-		if (same_key(&total->key, &pending->blocks[i]))
+		if (same_block_key(&total->key, &pending->blocks[i]))
 			add_pending(total, &pending->blocks[i]);
 	each(context, total);
 	for (unsigned i = 0; i < pending->count; i++)
-		if (!same_key(&total->key, &pending->blocks[i]))
+		if (!same_block_key(&total->key, &pending->blocks[i]))
 			memmove(&pending->blocks[kept++], &pending->blocks[i], sizeof(pending->blocks[i]));
 	pending->count = kept;
 }

@@ -101,7 +101,7 @@ static bool outdated(const struct tracer *tracer, const struct tracer_worker *wo
 }
 
 /* Takes over the lines of the table. Returns whether a thread has to be marked or unmarked. */
-static bool read_table(struct tracer *tracer, struct tracer_process *process)
+static bool read_lines(struct tracer *tracer, struct tracer_process *process)
 {
 	bool changed = false;
 	for (uint32_t i = 0; i < WATCH_WORKERS && i < process->target.worker_count; i++) {
@@ -167,7 +167,7 @@ int tracer_refresh(struct tracer *tracer, uint32_t key, uint32_t worker_count)
 	if (!process)
 		return -ESRCH;
 	process->target.worker_count = worker_count;
-	return read_table(tracer, process) ? mark(tracer, process) : 0;
+	return read_lines(tracer, process) ? mark(tracer, process) : 0;
 }
 
 /* Every process is sure of the same part of the ring. */

@@ -70,7 +70,7 @@ void answer_clean(char *text, size_t size)
 	}
 }
 
-static struct kept_answer *allocate(const struct symbols_request *r, unsigned frames)
+static struct kept_answer *allocate_answer(const struct symbols_request *r, unsigned frames)
 {
 	struct kept_answer *a = xcalloc(1, sizeof(*a) + frames * sizeof(a->frame[0]));
 	a->key = r->key;
@@ -83,7 +83,7 @@ static struct kept_answer *allocate(const struct symbols_request *r, unsigned fr
 
 struct kept_answer *answer_from(const struct message_answer *m, const struct symbols_request *r)
 {
-	struct kept_answer *a = allocate(r, m->frames);
+	struct kept_answer *a = allocate_answer(r, m->frames);
 	a->status = (enum symbols_status)m->status;
 	a->truncated = m->truncated;
 	a->location = m->location;
@@ -101,7 +101,7 @@ struct kept_answer *answer_from(const struct message_answer *m, const struct sym
 
 struct kept_answer *answer_failed(const struct symbols_request *r, enum symbols_status status)
 {
-	struct kept_answer *a = allocate(r, 0);
+	struct kept_answer *a = allocate_answer(r, 0);
 	a->status = status;
 	return a;
 }

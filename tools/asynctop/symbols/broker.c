@@ -133,8 +133,8 @@ static int answer_want(struct broker *b, const struct process *p, const struct m
  * Puts the question to the reader. 0 and *answer, -EPIPE: it died, -EAGAIN: it is late, -EDEADLK: it is blocked by what
  * it reads, -EPROTO: it talks nonsense.
  */
-static int ask(struct broker *b, const struct process *p, struct message_request *request, union message *answer,
-	       int64_t deadline)
+static int ask_reader(struct broker *b, const struct process *p, struct message_request *request, union message *answer,
+		      int64_t deadline)
 {
 	int error;
 	request->slot = p->slot;
@@ -191,10 +191,10 @@ static int ask_again(struct broker *b, struct process *p, struct message_request
 	if (answer->answer.uncovered)
 		error = load_image(b, p, MAPS_INTERVAL_NS, deadline);
 	if (!error && p->serial != serial)
-		error = ask(b, p, request, answer, deadline);
+		error = ask_reader(b, p, request, answer, deadline);
 	if (!error && request->kind == SYMBOLS_SAMPLE && answer->answer.truncated && answer->answer.location < 0 &&
 	    extend_stack(p->tid, request))
-		error = ask(b, p, request, answer, deadline);
+		error = ask_reader(b, p, request, answer, deadline);
 	return error;
 }
 
@@ -207,7 +207,7 @@ static int resolve(struct broker *b, struct process *p, struct message_request *
 	if (!error && request->kind != SYMBOLS_PREPARE && !process_covers(p, innermost(request)))
 		error = load_image(b, p, MAPS_INTERVAL_NS, deadline);
 	if (!error)
-		error = ask(b, p, request, answer, deadline);
+		error = ask_reader(b, p, request, answer, deadline);
 	return error ? error : ask_again(b, p, request, answer, deadline);
 }
 

@@ -62,7 +62,7 @@ struct lookup {
 	struct symbols_frame frame[ADDRESS_FRAMES];
 };
 
-static struct symbols_frame *add_frame(struct lookup *l, const char *function)
+static struct symbols_frame *add_logical_frame(struct lookup *l, const char *function)
 {
 	struct symbols_frame *f;
 	if (l->count == ADDRESS_FRAMES)
@@ -88,7 +88,7 @@ static Dwarf_Word unsigned_attribute(Dwarf_Die *die, unsigned name)
 /* A frame for the inlined function `die`; what comes next stands where it was called. */
 static void add_inlined(struct lookup *l, Dwarf_Die *die)
 {
-	struct symbols_frame *f = add_frame(l, dwarf_diename(die));
+	struct symbols_frame *f = add_logical_frame(l, dwarf_diename(die));
 	f->inlined = true;
 	f->owner = (uint8_t)inlined_owner(l->module, l->path, f->function);
 	l->path = l->files ? dwarf_filesrc(l->files, unsigned_attribute(die, DW_AT_call_file), NULL, NULL) : NULL;
@@ -134,7 +134,7 @@ static void look_up_module(struct lookup *l)
 			l->files = NULL;
 		function = walk_scopes(l, l->at - bias);
 	}
-	f = add_frame(l, function);
+	f = add_logical_frame(l, function);
 	owner = module_owner(l->module, l->at, l->path, f->function);
 	f->owner = (uint8_t)owner;
 	for (unsigned i = 0; owner != SYMBOLS_USER && i < l->count; i++)

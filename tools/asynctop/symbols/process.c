@@ -62,7 +62,7 @@ static bool is_current(const struct process *p)
 	       now.st_ino == p->files.executable.st_ino;
 }
 
-static struct process *lookup(struct broker *broker, pid_t pid)
+static struct process *look_up_process(struct broker *broker, pid_t pid)
 {
 	struct process *oldest = &broker->process[0];
 	for (unsigned i = 0; i < BROKER_PROCESSES; i++) {
@@ -82,7 +82,7 @@ static struct process *lookup(struct broker *broker, pid_t pid)
 
 enum symbols_status process_find(struct broker *broker, pid_t pid, struct process **process)
 {
-	struct process *p = lookup(broker, pid);
+	struct process *p = look_up_process(broker, pid);
 	struct target_files files;
 	pid_t tid;
 	int error;
@@ -209,7 +209,7 @@ int process_refresh(struct broker *broker, struct process *p, int64_t age, struc
 	return *image ? 0 : -ENOMEM;
 }
 
-static bool same_key(const struct image_key *a, const struct image_key *b)
+static bool same_image(const struct image_key *a, const struct image_key *b)
 {
 	return a->count == b->count && a->root_device == b->root_device && a->root_inode == b->root_inode &&
 	       a->mounts == b->mounts && !memcmp(a->file, b->file, a->count * sizeof(a->file[0]));
@@ -221,7 +221,7 @@ unsigned image_find(struct broker *broker, const struct image_key *key, bool *ha
 	*have = true;
 	for (unsigned i = 0; i < IMAGE_SLOTS; i++) {
 		const struct image *image = &broker->image[i];
-		if (image->serial && same_key(image->key, key))
+		if (image->serial && same_image(image->key, key))
 			return i;
 		if (image->used < broker->image[oldest].used)
 			oldest = i;

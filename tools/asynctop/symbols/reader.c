@@ -112,7 +112,7 @@ static void add_module(struct space *s, struct message_module *m, int fd)
 }
 
 /* The copy holds whole words at any address in it; nothing else of the process is known. */
-static bool read_memory(Dwfl *dwfl, Dwarf_Addr address, Dwarf_Word *word, void *data)
+static bool read_copy(Dwfl *dwfl, Dwarf_Addr address, Dwarf_Word *word, void *data)
 {
 	struct space *s = data;
 	uint64_t at = address - s->sample->registers.rsp;
@@ -153,7 +153,7 @@ static bool set_registers(Dwfl_Thread *thread, void *data)
 static const Dwfl_Thread_Callbacks thread_callbacks = {
 	.next_thread = next_thread,
 	.get_thread = get_thread,
-	.memory_read = read_memory,
+	.memory_read = read_copy,
 	.set_initial_registers = set_registers,
 };
 
@@ -196,7 +196,7 @@ static void unwind(struct space *s, const struct message_request *r, struct chai
 }
 
 /* When the answer is full, the frame that is the location still replaces the last. */
-static void add_frame(struct message_answer *a, const struct symbols_frame *f)
+static void answer_frame(struct message_answer *a, const struct symbols_frame *f)
 {
 	bool location = a->location < 0 && f->owner == SYMBOLS_USER;
 	a->uncovered |= f->owner == SYMBOLS_NOBODY;
@@ -215,7 +215,7 @@ static void add_address(struct space *s, struct message_answer *a, uint64_t addr
 {
 	const struct place *p = space_place(s, address, returns);
 	for (unsigned i = 0; i < p->frames; i++)
-		add_frame(a, &p->frame[i]);
+		answer_frame(a, &p->frame[i]);
 }
 
 static void answer_sample(struct space *s, const struct message_request *r, struct message_answer *a)

@@ -8,7 +8,7 @@
 #include "symbols/answer.h"
 #include "symbols/weight.h"
 
-static struct refusal *find(struct refused *r, pid_t pid)
+static struct refusal *find_refused(struct refused *r, pid_t pid)
 {
 	for (unsigned i = 0; i < REFUSED_TABLE; i++)
 		if (r->entry[i].pid == pid)
@@ -18,7 +18,7 @@ static struct refusal *find(struct refused *r, pid_t pid)
 
 void refused_note(struct refused *r, pid_t pid, const struct message_answer *answer)
 {
-	struct refusal *entry = find(r, pid);
+	struct refusal *entry = find_refused(r, pid);
 	char file[sizeof(answer->refused)];
 	if (answer->refused_mb == 0)
 		return;
@@ -36,13 +36,13 @@ void refused_note(struct refused *r, pid_t pid, const struct message_answer *ans
 
 const char *refused_why(const struct refused *r, pid_t pid)
 {
-	const struct refusal *entry = find((struct refused *)r, pid);
+	const struct refusal *entry = find_refused((struct refused *)r, pid);
 	return entry != NULL ? entry->why : NULL;
 }
 
 void refused_forget(struct refused *r, pid_t pid)
 {
-	struct refusal *entry = find(r, pid);
+	struct refusal *entry = find_refused(r, pid);
 	if (entry != NULL)
 		*entry = (struct refusal){ 0 };
 }

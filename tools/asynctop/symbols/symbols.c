@@ -115,7 +115,7 @@ static struct question *take_question(struct symbols *s, struct question **at)
 }
 
 /* Ends the question at *at with that answer, which it takes over. */
-static void settle(struct symbols *s, struct question **at, struct kept_answer *answer)
+static void settle_question(struct symbols *s, struct question **at, struct kept_answer *answer)
 {
 	struct question *q = take_question(s, at);
 	cache_keep(&s->cache, q->digest, answer, message_clock());
@@ -128,7 +128,7 @@ static void settle(struct symbols *s, struct question **at, struct kept_answer *
 
 static void fail_oldest(struct symbols *s, enum symbols_status status)
 {
-	settle(s, &s->open, answer_failed(&s->open->request, status));
+	settle_question(s, &s->open, answer_failed(&s->open->request, status));
 }
 
 /* The same, and it is this question that did it. */
@@ -155,7 +155,7 @@ static void send_questions(struct symbols *s)
 }
 
 /* No broker is to be had for now. */
-static void give_up(struct symbols *s)
+static void give_up_broker(struct symbols *s)
 {
 	stop_broker(s, 0);
 	s->retry_ns = message_clock() + RETRY_NS;
@@ -170,13 +170,13 @@ static void restart(struct symbols *s, pid_t because)
 	for (struct question *q = s->open; q; q = q->next)
 		q->sent = false;
 	if (!start_broker(s))
-		give_up(s);
+		give_up_broker(s);
 }
 
 static void broker_died(struct symbols *s)
 {
 	if (!s->heard) {
-		give_up(s);
+		give_up_broker(s);
 		return;
 	}
 	if (s->open && s->open->sent) {
@@ -193,7 +193,7 @@ static void fail_blocked(struct symbols *s)
 {
 	for (struct question **q = &s->open; *q;) {
 		if (abandoned_why((*q)->request.pid))
-			settle(s, q, answer_failed(&(*q)->request, SYMBOLS_BLOCKED));
+			settle_question(s, q, answer_failed(&(*q)->request, SYMBOLS_BLOCKED));
 		else
 			q = &(*q)->next;
 	}
@@ -226,7 +226,7 @@ static void take_answer(struct symbols *s, const struct message_answer *m)
 			if (m->status == SYMBOLS_FAILED)
 				strikes_note(&s->strikes, (*q)->request.pid, s->progress_ns);
 			refused_note(&s->refused, (*q)->request.pid, m);
-			settle(s, q, answer_from(m, &(*q)->request));
+			settle_question(s, q, answer_from(m, &(*q)->request));
 			return;
 		}
 	}
@@ -375,7 +375,7 @@ int symbols_submit(struct symbols *s, const struct symbols_request *request)
 	return add_question(s, &r, digest, false);
 }
 
-static bool is_open(const struct symbols *s, uint64_t digest, pid_t pid)
+static bool is_asked(const struct symbols *s, uint64_t digest, pid_t pid)
 {
 	for (const struct question *q = s->open; q; q = q->next) {
 		if (q->digest == digest && q->request.pid == pid)
@@ -399,7 +399,7 @@ int symbols_lookup(struct symbols *s, const struct symbols_request *request, str
 		answer_give(known, answer);
 		return 1;
 	}
-	if (is_open(s, digest, r.pid) || abandoned_why(r.pid) || strikes_out(&s->strikes, r.pid, message_clock()))
+	if (is_asked(s, digest, r.pid) || abandoned_why(r.pid) || strikes_out(&s->strikes, r.pid, message_clock()))
 		return 0;
 	return add_question(s, &r, digest, true);
 }

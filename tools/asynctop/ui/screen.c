@@ -22,7 +22,7 @@
 #undef columns /* of term.h */
 #undef lines
 
-static bool is_open, has_colour, exit_registered;
+static bool screen_is_open, has_colour, exit_registered;
 static volatile sig_atomic_t is_changed; /* the terminal is not as it was */
 static SCREEN *terminal;
 static struct termios modes; /* as they were */
@@ -110,7 +110,7 @@ int screen_open(bool colour)
 	terminal = newterm(NULL, stdout, stdin);
 	if (terminal == NULL)
 		return -1;
-	is_open = true;
+	screen_is_open = true;
 	is_changed = true;
 	writing_abandoned_by(abandon);
 	if (!exit_registered)
@@ -129,9 +129,9 @@ int screen_open(bool colour)
 
 void screen_close(void)
 {
-	if (!is_open)
+	if (!screen_is_open)
 		return;
-	is_open = false;
+	screen_is_open = false;
 	writing_begins();
 	endwin();
 	delscreen(terminal);
