@@ -3,9 +3,15 @@
 /*
  * The waiting side of the protocol of task/wait.h, for tasks and for plain threads that wait as tasks do.
  *
- * A call that threads may make too is a park_fn and is made by park_call(). The function waits for `task`, and does not
- * ask whether that is a task or a thread. In it, an object with one list of waiters waits by park_in(). An object that
- * has to note more about the wait calls wait_begin(), makes its notes, and calls park().
+ * A call that plain threads may make too has one of three forms:
+ *     it never waits              thread_visit(), the call, thread_depart() (run/thread.h)
+ *     it never waits, and needs   park_caller(), the call, thread_depart()
+ *     the id of the caller
+ *     it may wait                 a park_fn, made by park_call()
+ * A park_fn waits for `task`, and does not ask whether that is a task or a thread. In it, an object with one list of
+ * waiters waits by park_in(). An object that has to note more about the wait calls wait_begin(), makes its notes, and
+ * calls park(). Only a call that treats tasks in a way of its own calls park_thread() for threads, in the place of
+ * park_call(): it tries without a lock, or is charged otherwise.
  */
 #ifndef RUN_PARK_H
 #define RUN_PARK_H
@@ -95,7 +101,7 @@ static inline void ready_woken(struct task_list *woken)
 
 /* ---- calls that plain threads may make too ---- */
 
-/* A call that may wait, for a task or a plain thread's substitute for a task. */
+/* A call that may wait, for a task or a plain thread's substitute for a task. `n` is a number, or a pointer. */
 typedef int park_fn(struct task *task, void *object, int64_t n, sley_time deadline, const void *pc);
 
 /*

@@ -278,19 +278,14 @@ static int chan_transfer(struct task *task, struct sley_chan *chan, void *item, 
 	return error == -EAGAIN ? transfer_slowly(task, chan, item, deadline, sending, pc) : error;
 }
 
-/*
- * A call of a plain thread, which waits itself. A separate function, so that a thread's record is not part of a task's
- * live bytes.
- */
-NOINLINE static int transfer_of_thread(struct sley_chan *chan, void *item, sley_time deadline, bool sending)
+static int send_of_thread(struct task *task, void *chan, int64_t item, sley_time deadline, const void *pc)
 {
-	struct thread thread;
-	int error = thread_enter(&thread);
-	if (error)
-		return error;
-	error = chan_transfer(&thread.task, chan, item, deadline, sending, NULL);
-	thread_leave();
-	return error;
+	return chan_transfer(task, chan, (void *)(intptr_t)item, deadline, true, pc);
+}
+
+static int recv_of_thread(struct task *task, void *chan, int64_t item, sley_time deadline, const void *pc)
+{
+	return chan_transfer(task, chan, (void *)(intptr_t)item, deadline, false, pc);
 }
 
 /* Handles the rarer calls: of a thread, with a null channel or item, or of a task whose budget is spent. */
@@ -301,7 +296,7 @@ NOINLINE static int transfer_otherwise(struct sley_chan *chan, void *item, sley_
 	if (chan_lacks(chan, item))
 		return -EFAULT;
 	if (!task)
-		return transfer_of_thread(chan, item, deadline, sending);
+		return park_thread(sending ? send_of_thread : recv_of_thread, chan, (int64_t)(intptr_t)item, deadline);
 	worker_spend(pc);
 	return chan_transfer(task, chan, item, deadline, sending, pc);
 }

@@ -163,24 +163,16 @@ NOINLINE static void handle_drop(struct sley_future *future)
 }
 
 /* Takes a handle for the wait, so that the owner may free its own. */
-static int await(struct task *task, struct sley_future *future, void *result, sley_time deadline, const void *pc)
+static int await(struct task *task, void *object, int64_t result, sley_time deadline, const void *pc)
 {
+	struct sley_future *future = object;
+	if (unlikely(future->run != scheduler.run))
+		return -ENOTCONN;
 	future_hold(future);
 	int error = future_wait(task, future, deadline, pc);
 	if (error == 0)
-		error = outcome(future, result);
+		error = outcome(future, (void *)(intptr_t)result);
 	handle_drop(future);
-	return error;
-}
-
-NOINLINE static int await_in_thread(struct sley_future *future, void *result, sley_time deadline)
-{
-	struct thread thread;
-	int error = thread_enter(&thread);
-	if (error)
-		return error;
-	error = future->run == scheduler.run ? await(&thread.task, future, result, deadline, NULL) : -ENOTCONN;
-	thread_leave();
 	return error;
 }
 
@@ -196,10 +188,8 @@ int sley_await(struct sley_future *future, void *result, sley_time deadline)
 		return outcome(future, result);
 	}
 	if (unlikely(!task))
-		return await_in_thread(future, result, deadline);
-	if (unlikely(future->run != scheduler.run))
-		return -ENOTCONN;
-	return await(task, future, result, deadline, __builtin_return_address(0));
+		return park_thread(await, future, (int64_t)(intptr_t)result, deadline);
+	return await(task, future, (int64_t)(intptr_t)result, deadline, __builtin_return_address(0));
 }
 
 /* ---- the other calls ---- */

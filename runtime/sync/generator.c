@@ -189,6 +189,8 @@ static void gen_leave(struct sley_gen *gen)
 /* Begins a call of the consumer. Returns 0, and the lock is held; or an error. */
 static int gen_enter(struct task *task, struct sley_gen *gen)
 {
+	if (unlikely(gen->run != scheduler.run))
+		return -ENOTCONN;
 	lock_take(&gen->lock);
 	int error = load(&gen->busy, acquire) ? -EBUSY : task->id && task->id == (uint64_t)gen->id ? -EDEADLK : 0;
 	if (error == 0)
@@ -223,8 +225,9 @@ static int wait_for_body(struct task *task, struct sley_gen *gen, enum claim cla
 	return park_for(task, gen, &gen->consumer, claim(&gen->body, claiming), deadline);
 }
 
-static int next(struct task *task, struct sley_gen *gen, void *item, sley_time deadline, const void *pc)
+static int next(struct task *task, void *object, int64_t item, sley_time deadline, const void *pc)
 {
+	struct sley_gen *gen = object;
 	int error = gen_enter(task, gen);
 	if (unlikely(error))
 		return error;
@@ -238,7 +241,7 @@ static int next(struct task *task, struct sley_gen *gen, void *item, sley_time d
 		lock_drop(&gen->lock);
 	if (likely(error == 0)) {
 		if (likely(load(&gen->there, acquire)))
-			take_item(gen, item);
+			take_item(gen, (void *)(intptr_t)item);
 		else
 			error = gen->outcome;
 	}
@@ -302,33 +305,12 @@ static int gen_check(const struct sley_gen *gen, const char *call)
 	return gen ? check_shared(gen, call, "generator") : -EINVAL;
 }
 
-/*
- * A call of a plain thread, which waits itself. A separate function, so that a thread's record is not part of a task's
- * live bytes.
- */
-NOINLINE static int next_in_thread(struct sley_gen *gen, void *item, sley_time deadline)
-{
-	struct thread thread;
-	int error = thread_enter(&thread);
-	if (error)
-		return error;
-	error = gen->run == scheduler.run ? next(&thread.task, gen, item, deadline, NULL) : -ENOTCONN;
-	thread_leave();
-	return error;
-}
-
 int sley_gen_next(struct sley_gen *gen, void *item, sley_time deadline)
 {
-	struct task *task = task_self();
 	int error = gen_check(gen, "sley_gen_next");
 	if (unlikely(error))
 		return error;
-	if (unlikely(!task))
-		return next_in_thread(gen, item, deadline);
-	if (unlikely(gen->run != scheduler.run))
-		return -ENOTCONN;
-	worker_spend(__builtin_return_address(0));
-	return next(task, gen, item, deadline, __builtin_return_address(0));
+	return park_call(next, gen, (int64_t)(intptr_t)item, deadline, __builtin_return_address(0));
 }
 
 int sley_gen_ended(struct sley_gen *gen)
@@ -345,9 +327,11 @@ size_t generator_item(const struct sley_gen *gen)
 	return gen->item;
 }
 
-/* Frees the generator during the run. */
-static int free_now(struct task *task, struct sley_gen *gen, sley_time deadline, const void *pc)
+/* Frees the generator during its run. -ENOTCONN: the run is over, and the generator is not freed. */
+static int free_in_run(struct task *task, void *object, int64_t unused, sley_time deadline, const void *pc)
 {
+	struct sley_gen *gen = object;
+	(void)unused;
 	int error = gen_enter(task, gen);
 	if (error)
 		return error;
@@ -355,29 +339,8 @@ static int free_now(struct task *task, struct sley_gen *gen, sley_time deadline,
 		error = gen_end_body(task, gen, deadline, pc);
 	else
 		lock_drop(&gen->lock);
-	if (error == -ENOTCONN) { /* the run ended while a thread waited: the body never runs again */
-		free(gen);
-		return 0;
-	}
-	gen_put(gen);
-	return error;
-}
-
-NOINLINE static int free_in_thread(struct sley_gen *gen, sley_time deadline)
-{
-	struct thread thread;
-	int error = thread_enter(&thread);
-	if (run_is_over(error)) { /* the body never runs again */
-		free(gen);
-		return 0;
-	}
-	if (error)
-		return error;
-	if (gen->run == scheduler.run)
-		error = free_now(&thread.task, gen, deadline, NULL);
-	else
-		free(gen);
-	thread_leave();
+	if (error != -ENOTCONN) /* else the run ended while a thread waited */
+		gen_put(gen);
 	return error;
 }
 
@@ -387,10 +350,12 @@ int sley_gen_free(struct sley_gen *gen, sley_time deadline)
 	int error = gen ? gen_check(gen, "sley_gen_free") : 0;
 	if (!gen || error)
 		return error;
-	if (!task)
-		return free_in_thread(gen, deadline);
-	if (gen->run == scheduler.run)
-		return free_now(task, gen, deadline, __builtin_return_address(0));
-	free(gen);
+	if (task)
+		error = free_in_run(task, gen, 0, deadline, __builtin_return_address(0));
+	else
+		error = park_thread(free_in_run, gen, 0, deadline);
+	if (!run_is_over(error))
+		return error;
+	free(gen); /* the body never runs again */
 	return 0;
 }

@@ -272,9 +272,9 @@ static int wait_locked(struct task *task, struct sley_monitor *monitor, struct w
 	return wait_error(who);
 }
 
-static int receive(struct task *task, struct sley_monitor *monitor, struct sley_end *end, sley_time deadline,
-		   const void *pc)
+static int receive(struct task *task, void *object, int64_t end, sley_time deadline, const void *pc)
 {
+	struct sley_monitor *monitor = object;
 	int error = 0;
 	lock_take(&monitor->lock);
 	struct watching *w = take_message(monitor);
@@ -286,21 +286,9 @@ static int receive(struct task *task, struct sley_monitor *monitor, struct sley_
 		return error;
 	if (!w)
 		return -ENOENT;
-	*end = w->end;
+	*(struct sley_end *)(intptr_t)end = w->end;
 	watching_free(w);
 	return 0;
-}
-
-/* A separate function, so that a thread's record is not part of a task's live bytes. */
-NOINLINE static int receive_of_thread(struct sley_monitor *monitor, struct sley_end *end, sley_time deadline)
-{
-	struct thread thread;
-	int error = thread_enter(&thread);
-	if (error)
-		return error;
-	error = receive(&thread.task, monitor, end, deadline, NULL);
-	thread_leave();
-	return error;
 }
 
 /* ---- the calls ---- */
@@ -354,14 +342,10 @@ int sley_monitor_remove(struct sley_monitor *monitor, sley_task task)
 
 int sley_monitor_wait(struct sley_monitor *monitor, struct sley_end *end, sley_time deadline)
 {
-	struct task *task = task_self();
 	if (!monitor || !end)
 		return -EINVAL;
 	int error = check_shared(monitor, "sley_monitor_wait", "monitor");
 	if (error)
 		return error;
-	if (unlikely(!task))
-		return receive_of_thread(monitor, end, deadline);
-	worker_spend(__builtin_return_address(0));
-	return receive(task, monitor, end, deadline, __builtin_return_address(0));
+	return park_call(receive, monitor, (int64_t)(intptr_t)end, deadline, __builtin_return_address(0));
 }

@@ -279,27 +279,15 @@ out_waited:
 	return result;
 }
 
-NOINLINE static int run_in_thread(struct sley_case *cases, int n, sley_time deadline)
+static int select_waiting(struct task *task, void *cases, int64_t n, sley_time deadline, const void *pc)
 {
-	struct thread thread;
-	int error = thread_enter(&thread);
-	if (error)
-		return error;
-	error = select_run(&thread.task, cases, n, true, deadline, NULL);
-	thread_leave();
-	return error;
+	return select_run(task, cases, (int)n, true, deadline, pc);
 }
 
 int sley_select(struct sley_case *cases, int n, sley_time deadline)
 {
-	struct task *task = task_self();
 	int error = check_cases(cases, n);
-	if (error)
-		return error;
-	if (!task)
-		return run_in_thread(cases, n, deadline);
-	worker_spend(__builtin_return_address(0));
-	return select_run(task, cases, n, true, deadline, __builtin_return_address(0));
+	return error ? error : park_call(select_waiting, cases, n, deadline, __builtin_return_address(0));
 }
 
 int sley_try_select(struct sley_case *cases, int n)
