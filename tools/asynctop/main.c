@@ -6,8 +6,8 @@
  * A folder is a room, and a file uses what its own room or a room above it in this list has:
  *
  *	common/   text, JSON, memory, signals and keys that wait
- *	child/    processes of our own that do what may block
- *	source/   what is known of a process: regions, /proc, the kernel's tracer
+ *	child/    processes of our own, for calls that may block
+ *	source/   where facts come from: regions, /proc, the kernel's tracer
  *	symbols/  addresses and stacks to functions and lines
  *	model/    plain data, and sentences about it
  *	view/     tables and lines
@@ -34,9 +34,9 @@
 #include "ui/screen.h"
 #include "ui/ui.h"
 
-#define SYMBOLS_FIRST_MS 5000 /* what a report waits for source lines: at the first tick, and later */
+#define SYMBOLS_FIRST_MS 5000 /* how long a report waits for source lines: at the first tick, and later */
 #define SYMBOLS_LATER_MS 1000
-#define POLL_NS          50000000LL /* single events are looked at so often: later their task may be gone, their file closed */
+#define POLL_NS          50000000LL /* between looks at single events: later the task may be gone, or the file closed */
 
 static volatile sig_atomic_t stop_signal;
 
@@ -46,7 +46,9 @@ static void on_stop(int signal_number)
 	writing_hurries(signal_number);
 }
 
-/* The stop signals arrive only in ppoll, or when something is written, so that none is lost between a look at the flag and the wait. */
+/*
+ * Stop signals are blocked except in ppoll and in writes, so that none is lost between a look at the flag and the wait.
+ */
 static void catch_stop(sigset_t *during_wait, int input)
 {
 	static const int signals[] = { SIGINT, SIGTERM, SIGHUP };
@@ -69,7 +71,7 @@ enum { WAIT_FIRST, WAIT_INPUT = SESSION_DESCRIPTORS, WAIT_TARGET, WAITED };
 
 /*
  * Waits for a key, the end of the -p target, work of the session, or a while, at most until `deadline`, and does that
- * work. False when a signal says to stop or the terminal is gone. *changed: what is shown has changed.
+ * work. False when a signal says to stop or the terminal is gone. *changed: the screen is out of date.
  */
 static bool wait_until(struct session *s, int64_t deadline, bool input, const sigset_t *mask, bool *changed)
 {
@@ -276,7 +278,10 @@ static int run(const struct options *o)
 	return status;
 }
 
-/* What is opened later must not get a number that was closed, and the report with it. Writing there fails, as it should. */
+/*
+ * Fills closed standard descriptors, so that no file opened later gets their number and the report. Writing there
+ * fails.
+ */
 static bool hold_standard_descriptors(void)
 {
 	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
@@ -285,7 +290,7 @@ static bool hold_standard_descriptors(void)
 	return true;
 }
 
-/* A watched process takes up to 15 descriptors, and those of one user must not use up what there is. */
+/* A watched process takes up to 15 descriptors; one user's processes must not use up the limit. */
 static void raise_descriptor_limit(void)
 {
 	struct rlimit limit;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
-/* Who is left alone, and because of whom. */
+/* The table of children that were left alone, and of the processes that blocked them. */
 #include "child/abandoned.h"
 
 #include <poll.h>
@@ -86,7 +86,7 @@ static struct target *find_target(pid_t pid)
 	return NULL;
 }
 
-/* The one that may be read soonest makes room. */
+/* A full table forgets the target that may be read soonest. */
 static void note_target(pid_t pid)
 {
 	struct target *t = find_target(pid), *first = &targets[0];

@@ -146,7 +146,7 @@ static int64_t next_look(int64_t deadline)
 	return look < deadline ? look : deadline;
 }
 
-/* What to answer when a message has not got through until then; 1: try again. */
+/* The answer after a message has not got through in time; 1: try again. */
 static int give_up_waiting(struct child *c, int64_t deadline)
 {
 	if (child_blocked(c))

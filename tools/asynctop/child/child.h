@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /*
- * A child that does what may never come back: reading memory and files of others. It is asked by messages, is waited
- * for at most a while, and is then killed and left alone.
+ * A child makes the calls that may never return: it reads memory and files of other processes. asynctop asks it by
+ * messages, waits for a bounded time, then kills it and leaves it alone.
  *
- * Not even a kill ends a wait for a page that a file system has been asked for and does not give. So whoever waits for
- * the answer looks whether the child sleeps: it has nothing to wait for but what it reads. One that is in the same
- * sleep for CHILD_SLEEP_NS is blocked by what it reads. One that computes, or that gets no CPU, is not: it has until
- * the deadline. (A deadline alone is either too short for a loaded machine or too long for those who wait in line.)
+ * A file system that never delivers a page blocks the child even against a kill. So the caller, while it waits for the
+ * answer, looks whether the child sleeps: a child sleeps only in its reads. A child in the same sleep for
+ * CHILD_SLEEP_NS is blocked by its target. A child that computes, or gets no CPU, is not blocked, and has until the
+ * deadline. (Rejected: a deadline alone. It is too short for a loaded machine, or too long for the processes that are
+ * next.)
  */
 #ifndef ASYNCTOP_CHILD_H
 #define ASYNCTOP_CHILD_H
@@ -22,20 +23,23 @@
 struct child {
 	pid_t pid; /* 0: none */
 	int socket;
-	uint64_t sleeps;   /* how often it had gone to sleep when it was seen asleep first */
-	int64_t asleep_ns; /* when that was; 0: it was not */
+	uint64_t sleeps;   /* its count of sleeps when this sleep was first seen */
+	int64_t asleep_ns; /* when that was; 0: it was not asleep */
 };
 
-/* What it does, in a process with default signals and no descriptor but `socket` and /dev/null. It must not return. */
+/* The body runs in a process with default signals and no descriptor but `socket` and /dev/null. It must not return. */
 typedef void child_body(int socket, const void *argument);
 
 /* 0 or -errno. The child ends with its parent. */
 int child_start(struct child *, const char *name, child_body *, const void *argument);
 
-/* Kills it and forgets it, without waiting: who reaps it is the caller's matter. Fine if there is none. */
+/* Kills and forgets the child without waiting; the caller has it reaped. Fine if there is none. */
 void child_end(struct child *);
 
-/* To be called when it is given something to do, and then again and again until it has done it: is it blocked? */
+/*
+ * child_expect() is called when the child is given something to do. child_blocked() is called again and again until it
+ * has done it, and says whether it is blocked.
+ */
 void child_expect(struct child *);
 bool child_blocked(struct child *);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /*
- * Messages between asynctop and its children, over SOCK_SEQPACKET pairs: one message, one packet. What they say is in
- * source/looker.h and symbols/proto.h.
+ * Messages between asynctop and its children, over SOCK_SEQPACKET pairs: one message, one packet. Their contents are
+ * defined in source/looker.h and symbols/proto.h.
  */
 #ifndef ASYNCTOP_MESSAGE_H
 #define ASYNCTOP_MESSAGE_H

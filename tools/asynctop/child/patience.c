@@ -28,7 +28,7 @@ static unsigned debtors(const struct book *b)
 	return n;
 }
 
-/* What one does not need of its part is the others'. */
+/* An account that owes less than its part leaves the rest to the others. */
 static void settle_account(struct book *b, int64_t now_ns)
 {
 	int64_t back = (now_ns - b->settled_ns) / b->share, part;
@@ -51,7 +51,7 @@ static struct account *find_account(struct book *b, long user)
 	return NULL;
 }
 
-/* Who owes least makes room. */
+/* A full book forgets the account that owes least. */
 static struct account *open_account(struct book *b, long user)
 {
 	struct account *least = &b->accounts[0];

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /*
- * How long looking into processes has taken of late, by their users. A process that answers just before it would be taken
- * for blocked, or that has a million descriptors to look through, costs time all the same; and who starts a new one for
- * each that was given up is never known again. So every user has PATIENCE_MOST_NS, which come back as PATIENCE_SHARE of the
- * time that passes, shared by all who have used some. Who has none left is not looked at until there is some again.
+ * An account per user: the time that looking into the user's processes has taken of late. A process costs time without
+ * being blocked if it answers just in time, or has a million descriptors; and a user can start a new process for each
+ * one that was given up. So each user has a budget of PATIENCE_MOST_NS. Of the time that passes, one part in
+ * PATIENCE_SHARE is given back, shared by all users that owe some. A user without budget is not looked at until some is
+ * back.
  *
- * The time of children's looks and the processor time of taking models (PATIENCE_TICKS_*) are accounted apart: a large
- * service that takes much of the one is not to lose its source lines for that.
+ * Looks of children and the processor time of ticks (PATIENCE_TICKS_*) have separate accounts, so that a large service
+ * does not lose its source lines because its ticks are long.
  */
 #ifndef ASYNCTOP_PATIENCE_H
 #define ASYNCTOP_PATIENCE_H

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
-/* By the pidfd, where the kernel says it. */
+/* The pidfd says it from Linux 6.13 on. */
 #include "child/user.h"
 
 #include <stdbool.h>

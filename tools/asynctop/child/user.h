@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
-/* Whose a process is. */
+/* The user of a process. */
 #ifndef ASYNCTOP_USER_H
 #define ASYNCTOP_USER_H
 

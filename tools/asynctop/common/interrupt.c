@@ -37,7 +37,7 @@ bool interrupted(void)
 static volatile sig_atomic_t is_writing, hurried_by;
 static void (*volatile on_abandon)(void);
 
-/* The write goes on if it can, so that what is half written is completed. */
+/* The write goes on if it can, so that a half-written report is completed. */
 static void give_up_writing(int unused)
 {
 	sigset_t that;

@@ -43,7 +43,7 @@ static void put_escape(struct text *t, uint32_t c)
 		text_printf(t, "\\u%04x\\u%04x", 0xd800 + ((c - 0x10000) >> 10), 0xdc00 + ((c - 0x10000) & 0x3ff));
 }
 
-/* Of what is written as it is: nearly all there is. */
+/* The length of the part that needs no escape, nearly always all. */
 static size_t plain_length(const char *s)
 {
 	size_t n = 0;

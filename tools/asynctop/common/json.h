@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /*
- * A JSON writer: commas and escapes by itself, nesting by the caller's bracing. Strings may be any bytes: what is not
- * UTF-8 becomes U+FFFD, and what could act on a terminal (control, direction and format characters) is escaped as \uXXXX.
+ * A JSON writer. It adds commas and escapes; the caller opens and closes objects and arrays. Strings may be any bytes:
+ * a byte that is not UTF-8 becomes U+FFFD, and a character that could act on a terminal (control, direction, format) is
+ * escaped as \uXXXX.
  */
 #ifndef ASYNCTOP_JSON_H
 #define ASYNCTOP_JSON_H

@@ -145,7 +145,7 @@ int text_width(const char *s)
 	return (int)width;
 }
 
-/* Appends what fits into `width` columns, returns the columns used. */
+/* Appends as much as fits into `width` columns; returns the columns used. */
 static int put_fitting(struct text *t, const char *s, int width)
 {
 	int used = 0;

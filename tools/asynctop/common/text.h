@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /*
- * Text: a growing buffer, and the one place where foreign bytes become something that a terminal may be sent.
+ * Text: a growing buffer, and the cleaning of foreign bytes before they are sent to a terminal.
  *
- * Names and paths come from the watched process, which may be hostile. Whatever is not printable in the locale, and
- * all that has no width of its own (combining and direction marks, which make a line read other than it is), is
- * shown as \xNN. Everything the view produces goes through text_clean() or text_cell().
+ * Names and paths come from the watched process, which may be hostile. A character that the locale cannot print is
+ * shown as \xNN; so is one without a width (combining and direction marks, which could disguise a line). All output of
+ * the view goes through text_clean() or text_cell().
  */
 #ifndef ASYNCTOP_TEXT_H
 #define ASYNCTOP_TEXT_H
@@ -39,7 +39,7 @@ int text_width(const char *s);
 
 enum text_align { TEXT_LEFT, TEXT_RIGHT, TEXT_TAIL /* left, and cut at the front: the end of a path says more */ };
 
-/* Appends `s`, cleaned, in exactly `width` columns: padded, or cut with "~" in place of what is missing. */
+/* Appends `s`, cleaned, in exactly `width` columns: padded, or cut, with "~" for the missing part. */
 void text_cell(struct text *t, const char *s, int width, enum text_align align);
 
 #define TEXT_SHORT 16

@@ -11,7 +11,7 @@
 struct exporter {
 	const char *name;
 	const char *help; /* of the option --NAME; NULL: there is none */
-	/* `orders` says by what each table is ordered; `limit` is for the rows of each. */
+	/* `orders`: of each table. `limit`: rows of each table. */
 	void (*write)(struct text *out, const struct model *m, const struct order orders[TABLES], uint32_t limit);
 };
 

@@ -71,7 +71,7 @@ static bool is_there(const struct group *group, const struct model *m, const voi
 	return group->there == NULL || group->there(m, row);
 }
 
-/* Enters a group, or leaves it: NULL is none. One that is not there is null, and its columns are passed over. */
+/* Closes the object of one group and opens that of the next; NULL: no group. A group that is not there is null. */
 static void change_group(struct json *j, const struct group *from, const struct group *to, const struct model *m,
 			 const void *row)
 {

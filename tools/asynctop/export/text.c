@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /*
- * A model as plain text: the summary first, since it is what `head` shows, and the verdicts last, since they are what
- * stays on a terminal.
+ * A model as plain text. The summary comes first, for `head`, and the verdicts last, because the end of a report stays
+ * visible on a terminal.
  */
 #include <inttypes.h>
 #include <stdio.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
-/* What can be said of a model without any source: names, derived times, sums. */
+/* Names, derived times and sums, which need no source. */
 #include "model/model.h"
 
 #include <stdio.h>
@@ -87,7 +87,7 @@ int64_t model_in_state_min(const struct model *m, const struct sley_region_task 
 	return m->time_ns - m->times_since_ns;
 }
 
-/* Sums of what may stem from a lying region: they saturate. */
+/* The numbers may come from a lying region: sums saturate. */
 static int64_t sum(uint64_t a, int64_t b)
 {
 	uint64_t total;

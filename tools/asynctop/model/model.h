@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /*
- * The model: what is known about one process at one tick, as plain data. The sources fill it (watch.c), the views,
- * the JSON writer and the verdicts read it and nothing else.
+ * The model: the facts about one process at one tick, as plain data. session/watch.c fills it from the sources.
+ * Verdicts, views and exporters read it and nothing else.
  *
- * Strings are the process's own, ended but not cleaned; whoever writes them out does that. Numbers are in range.
+ * Strings are the process's own: they are ended, but not cleaned; the output cleans them. Numbers are in range.
  */
 #ifndef ASYNCTOP_MODEL_H
 #define ASYNCTOP_MODEL_H
@@ -21,7 +21,7 @@
 #define MODEL_NAME    60   /* of a task: its own, or the function it runs */
 #define MODEL_FRAMES  8    /* of a stack that are kept */
 
-/* One source of what is shown: it works, or `why` says what is missing and how to get it. */
+/* A source of facts: it works, or `why` says what is missing and how to get it. */
 struct model_tier {
 	const char *name;
 	bool active;
@@ -63,7 +63,7 @@ struct model_switch {
 	uint64_t count;
 };
 
-/* What one block looked like, for humans. */
+/* One block, decoded for humans. */
 struct model_block {
 	uint64_t task;
 	char name[MODEL_NAME];
@@ -73,7 +73,7 @@ struct model_block {
 	char *args[SYSCALL_ARGS]; /* decoded, owned */
 	unsigned arg_count;
 	char *target;     /* owned; NULL: the call works on no descriptor */
-	char *target_was; /* what it was when last seen open, if `target` is closed by now; owned, or NULL */
+	char *target_was; /* the target when last seen open, if `target` is closed by now; owned, or NULL */
 	struct model_place place;
 	struct model_place stack[MODEL_FRAMES]; /* innermost first, of all owners */
 	unsigned frames;
@@ -151,10 +151,10 @@ struct model {
 
 void model_free(struct model *m);
 
-/* What one blocker owns. */
+/* Frees the members that a blocker owns. */
 void model_blocker_free(struct model_blocker *b);
 
-/* The site of that number, or one that reads "?". */
+/* The site of that number; if there is none, a site with "?" for its names. */
 const struct region_site *model_site(const struct model *m, uint32_t site);
 
 /* "file:line" with the file's last component, or "?". */
@@ -169,7 +169,7 @@ void model_task_name(const struct model *m, const struct sley_region_task *t, ch
 /* How long the task has been in its state, or MODEL_UNKNOWN. */
 int64_t model_in_state(const struct model *m, const struct sley_region_task *t);
 
-/* A time that it has been in its state at least, when in_state is not known; 0: nothing is known. */
+/* A lower bound of the time in its state, when model_in_state() is unknown; 0: there is no bound. */
 int64_t model_in_state_min(const struct model *m, const struct sley_region_task *t);
 
 /* Total and delay of a blocker with the blocks that are still under way. */
@@ -183,7 +183,7 @@ const char *wait_kind_text(unsigned kind);
 const char *worker_mode_text(unsigned mode);
 const char *switch_cause_text(unsigned cause);
 
-/* What wait_object is, for JSON and humans: "deadline", "fd", "task", "address" or "none". */
+/* The meaning of wait_object for a kind of wait. */
 enum wait_object { WAIT_OBJECT_none, WAIT_OBJECT_deadline, WAIT_OBJECT_fd, WAIT_OBJECT_task, WAIT_OBJECT_address };
 enum wait_object wait_object_type(unsigned kind);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /*
- * The verdict: one sentence that tells the person on call which task blocked which thread in which call at which line,
- * what that delayed, and what to write instead. Pure.
+ * The verdict: one sentence that names the task, the blocked thread, the call and its line, the tasks that were
+ * delayed, and the call to use instead. Pure.
  */
 #ifndef ASYNCTOP_VERDICT_H
 #define ASYNCTOP_VERDICT_H

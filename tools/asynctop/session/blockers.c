@@ -14,8 +14,8 @@
 #include "source/target.h"
 
 /*
- * What a process can make asynctop keep of its blocks: 24 KiB of pictures for each of the first PICTURED_MOST kinds, and
- * 8 KiB that are shown for each kind that the kernel counts, of which there are at most BLOCKERS_MOST: 10 MiB in all.
+ * Bounds on the memory that a process can make asynctop use for its blocks: 24 KiB of pictures for each of the first
+ * PICTURED_MOST kinds, and 8 KiB for each of at most BLOCKERS_MOST kinds that the kernel counts: 10 MiB in all.
  */
 #define BLOCKERS_MOST 512
 #define PICTURED_MOST 256
@@ -68,7 +68,7 @@ static void take_target(struct blockers *b, struct picture *p)
 	char *was = open ? NULL : p->block.target_was;
 	if (open < 0) /* it cannot be told: it stays as it was */
 		return;
-	/* What it was is known if it was open at some tick before. */
+	/* A closed target is named if it was open at an earlier tick. */
 	if (!open && was == NULL && p->block.target != NULL && strcmp(p->block.target, TARGET_CLOSED) != 0)
 		was = p->block.target, p->block.target = NULL;
 	if (open)
@@ -140,7 +140,7 @@ static void promote(struct pictures *e)
 	e->shown.block.resolved = true;
 }
 
-/* NULL: there is no room, and the one that they were for is lost. */
+/* NULL: there is no room, and this picture is lost. */
 static struct pictures *pictures_of(struct blockers *b, struct blocker *e)
 {
 	if (e->pictures != NULL)
@@ -181,7 +181,7 @@ void place_from_frame(struct model_place *place, const struct symbols_frame *fra
 	symbols_format(frame, place->text, sizeof(place->text));
 }
 
-/* Who called libc: sley, on behalf of the service, or the service itself. */
+/* The caller of libc: sley, on behalf of the service, or the service itself. */
 static void find_runtime(struct model_block *block, const struct symbols_answer *a)
 {
 	unsigned i = 0;
@@ -260,8 +260,8 @@ static void read_total(void *context, const struct tracer_total *t)
 }
 
 /*
- * What a block that is not over delayed until now; see struct sley_region_worker. The words are the process's, so the
- * result is bounded by what can be: every task that was queued, for the whole time.
+ * The delay that a block under way has caused until now; see struct sley_region_worker. The words are the process's
+ * own, so the result is bounded by the most that is possible: every queued task, for the whole time.
  */
 static int64_t delay_so_far(const struct model *m, const struct block_record *r)
 {
@@ -382,7 +382,7 @@ void blockers_fill(struct blockers *b, struct model *m)
 	m->blocker_count = 0;
 	for (size_t i = 0; i < b->count; i++) {
 		const struct blocker *e = b->entries[i];
-		/* What was only sampled and is over left no count. */
+		/* A block that was only sampled leaves no count when it is over. */
 		if (e->total.count > 0 || e->in_progress > 0)
 			fill_one(&m->blockers[m->blocker_count++], e, m);
 	}

@@ -2,9 +2,9 @@
 /* Copyright (c) 2026 the sley authors */
 /*
  * The blocking calls of one process since asynctop attached: the kernel's totals, the blocks under way, and for each
- * (spawn site, system call) what its longest block looked like. That picture is taken once per block, while its
- * descriptor is likely to be open, and its stack is resolved off this thread: until then the last picture that is
- * complete is shown, so that a line never stands beside the duration of another call's place.
+ * (spawn site, system call) a picture of the longest block. A picture is taken once per block, while its descriptor is
+ * likely to be open. Its stack is resolved by another process; until that is done the last complete picture is shown,
+ * so that a line and a duration always belong to the same block.
  */
 #ifndef ASYNCTOP_BLOCKERS_H
 #define ASYNCTOP_BLOCKERS_H
@@ -30,13 +30,16 @@ struct blockers {
 void blockers_init(struct blockers *b, struct process *p, struct symbols *s, uint64_t *next_key);
 void blockers_free(struct blockers *b);
 
-/* A single block that is over: takes its picture if none of its kind was longer, while its task and file are likely there. */
+/*
+ * A single block that is over: takes its picture if none of its kind was longer, while its task and file are likely
+ * there.
+ */
 void blockers_event(struct blockers *b, const struct model *m, const struct block_record *r);
 
 /* To be called first at each tick: forgets which blocks are under way. */
 void blockers_begin(struct blockers *b);
 
-/* Marks the number of a block that the tracer does not know, so that it is none of the tracer's. */
+/* Set in the number of a block that was sampled, so that it equals no number of the tracer's. */
 #define BLOCKERS_SAMPLED (1ULL << 63)
 
 /* A block that is under way. */

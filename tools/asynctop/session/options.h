@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
-/* What the user asked for. */
+/* The options that the user gave. */
 #ifndef ASYNCTOP_OPTIONS_H
 #define ASYNCTOP_OPTIONS_H
 

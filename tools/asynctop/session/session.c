@@ -41,7 +41,7 @@ static int64_t cpu_now(void)
 
 /* ---- the tiers ---- */
 
-/* What the user is to do: the capabilities go to this very file. */
+/* Says how to get the privilege: the capabilities go to this very file. */
 static void explain_privilege(struct watch_tools *tools)
 {
 	char path[256];
@@ -58,7 +58,7 @@ static void open_tiers(struct session *s)
 	const struct tracer_config config = { .min_block_ns = (uint64_t)s->options->min_block_ns };
 	char why[400];
 	int status;
-	/* Before the tracer, so that what is forked for it has nothing of that open. */
+	/* Opened before the tracer, so that its children inherit none of the tracer's descriptors. */
 	tools->symbols = symbols_open(NULL);
 	if (tools->symbols == NULL)
 		snprintf(tools->symbols_why, sizeof(tools->symbols_why), "no process to read them: %s",
@@ -153,8 +153,8 @@ static void stop_watching(struct session *s, size_t i)
 #define TOO_MANY "more processes run sley than are watched at a time: -p PID watches one of them"
 
 /*
- * Whether there is room for one more of this user. When there is none, it is taken from the user who has most of it, as
- * long as that one has no less than this one afterwards.
+ * Whether one more process of this user can be watched. Without room, the user with the most watched processes loses
+ * one, unless that user would then have fewer than this one.
  */
 static bool make_room(struct session *s, long uid)
 {

@@ -13,7 +13,7 @@
 #define SESSION_DESCRIPTORS 2
 
 #define SESSION_PROCESSES WATCH_PROCESSES /* watched at a time */
-#define SESSION_REJECTED  16              /* of those that are not, told by name */
+#define SESSION_REJECTED  16              /* of those that are not watched, told by name */
 
 /* A process that has a region and is not watched, and why. */
 struct rejected {
@@ -36,15 +36,15 @@ struct session {
 	int64_t scan_cost_ns;
 	int64_t tick_cost_ns; /* of the last tick: CPU time spent in it */
 	int64_t ticked_ns, tick_cpu_ns;
-	pid_t turn;      /* who was left out of the last tick: the next begins with it */
+	pid_t turn;      /* first process that the last tick left out: the next tick begins with it */
 	size_t left_out; /* so many were */
 	int status;      /* exit code of a -p target that is gone or lies; 0: it is there */
 	char why[256];
 };
 
 /*
- * Opens the tiers and finds the processes. 0, or the exit code to end with, and session->why says why. When the tracer cannot
- * be had, the session goes on without it.
+ * Opens the tiers and finds the processes. 0, or the exit code to end with, and session->why says why. When the tracer
+ * cannot be had, the session goes on without it.
  */
 int session_open(struct session *s, const struct options *o);
 void session_close(struct session *s);
@@ -52,17 +52,17 @@ void session_close(struct session *s);
 /* Descriptors to poll for reading between ticks; -1: not there. When one is readable, call session_poll(). */
 void session_descriptors(const struct session *s, int fds[SESSION_DESCRIPTORS]);
 
-/* Takes single events and answers. True when an answer changed what is shown. */
+/* Takes single events and answers. True when an answer changed a model. */
 bool session_poll(struct session *s);
 
 /*
- * A tick: drops processes that are gone, takes a new model of each. Where several users' are watched, who takes much
- * processor time to be looked at has some of his left out, which come next (patience.h): their models are older than
- * ticked_ns.
+ * A tick: drops processes that are gone, and takes a new model of each. Where processes of several users are watched, a
+ * user whose processes take much processor time has some of them left out (child/patience.h). Their models are older
+ * than ticked_ns, and their turn is first at the next tick.
  */
 void session_tick(struct session *s);
 
-/* Puts what symbols have become known into the models. */
+/* Puts resolved symbols into the models. */
 void session_resolve(struct session *s);
 
 /* Waits until all symbols are known that the models ask for, at most `timeout_ms`, and resolves. */
@@ -71,7 +71,7 @@ void session_resolve_all(struct session *s, int timeout_ms);
 /* The time between ticks: longer than asked for when a tick takes a good part of it. */
 int64_t session_interval(const struct session *s);
 
-/* Whether of a rejected process a line is to be told: number `i`, until there is none. */
+/* Line number `i` about rejected processes; false: there are no more. */
 bool session_rejected(const struct session *s, size_t i, char *line, size_t size);
 
 int64_t session_now(void);

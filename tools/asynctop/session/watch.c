@@ -211,7 +211,7 @@ static bool match_all(const struct watch_wish *wish, const struct model *m, cons
 	return true;
 }
 
-/* Drops rows whose record became another task's while it was read: what is left belongs together. */
+/* Drops rows whose record became another task's during the reading: the words of the others belong together. */
 static void keep_whole(struct watch *w, struct selection *s)
 {
 	uint32_t n = 0;
@@ -396,7 +396,7 @@ void watch_resolve(struct watch *w)
 	tell_symbols(w, m);
 }
 
-/* What is left to read of a process that has ended is its last state: the region and the tracer still have it. */
+/* Of a process that has ended the last state is read: the region and the tracer still have it. */
 enum watch_status watch_tick(struct watch *w, const struct watch_wish *wish, double tool_cpu)
 {
 	int64_t before = w->model.time_ns;

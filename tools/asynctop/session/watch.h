@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /*
- * One watched process: its region, its lease, its key in the tracer, and what is kept of it between ticks. watch_tick()
- * turns all that into a model.
+ * One watched process: its region, its lease, its key in the tracer, and the state kept between ticks. watch_tick()
+ * takes a model of it.
  */
 #ifndef ASYNCTOP_WATCH_H
 #define ASYNCTOP_WATCH_H
@@ -10,7 +10,7 @@
 #include "session/blockers.h"
 #include "view/select.h"
 
-/* What is shared by all processes. */
+/* The tools that all watched processes share. */
 struct watch_tools {
 	struct tracer *tracer; /* NULL: not available, for the reason given */
 	char tracer_why[512];
@@ -19,7 +19,7 @@ struct watch_tools {
 	uint64_t next_key;
 };
 
-/* What the user asked for, and may change at any tick. */
+/* The wishes of the user; they may change at any tick. */
 struct watch_wish {
 	struct order tasks; /* order of the task table */
 	struct filter *filters;
@@ -72,7 +72,7 @@ enum watch_status watch_tick(struct watch *w, const struct watch_wish *wish, dou
 /* One single event of this process. */
 void watch_event(struct watch *w, const struct block_record *r);
 
-/* Puts into the model what symbols have become known since. */
+/* Puts symbols that were resolved since into the model. */
 void watch_resolve(struct watch *w);
 
 #endif
