@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /*
- * Reports of a model. An exporter is a file of its own that defines exporter_NAME, and a line here. Pure.
+ * Reports of a model. A new exporter is a file of its own, which defines exporter_NAME, and a line here. Pure.
  */
 #ifndef ASYNCTOP_EXPORT_H
 #define ASYNCTOP_EXPORT_H

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /*
- * Leases on the control page. Only pread and pwrite: a page that was cut short gives an error, not a signal. A write
- * takes the lock of the page's inode, which the process may hold for ever: so it is the looker's.
+ * Leases on the control page. Only pread and pwrite are used: a page that was cut short gives an error, not a signal. A
+ * write takes the lock of the page's inode, which the process may hold for ever: so the looker writes (lease.h).
  */
 #include "source/control.h"
 
@@ -30,7 +30,7 @@ int control_renew(struct control *c, int64_t now_ns, int64_t for_ns)
 	if (for_ns > SLEY_LEASE_MAX_NS)
 		for_ns = SLEY_LEASE_MAX_NS;
 	error = look_lease(c->pid, c->fd, SLEY_LEVEL_TIMES, now_ns + for_ns);
-	if (!error) /* else the page has the one before, which is what is to be released */
+	if (!error) /* else the page still has the lease before, which control_close() then releases */
 		c->lease_ns = now_ns + for_ns;
 	return error;
 }

@@ -2,7 +2,7 @@
 /* Copyright (c) 2026 the sley authors */
 /*
  * The control word: asks the watched process for times and per-site totals, under a lease that is renewed at each
- * tick. A tool that dies, by whatever signal, leaves nothing on: the runtime stops when the lease is over.
+ * tick. A tool that dies leaves nothing on, even if it was killed: the runtime stops when the lease is over.
  */
 #ifndef ASYNCTOP_CONTROL_H
 #define ASYNCTOP_CONTROL_H

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
-/* What the looker does of control.h: writing to a control page. Both answer 0 or -errno. */
+/* The looker's part of control.h: it writes to the control page. Both answer 0 or -errno. */
 #ifndef ASYNCTOP_LEASE_H
 #define ASYNCTOP_LEASE_H
 

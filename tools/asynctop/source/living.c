@@ -19,8 +19,8 @@ bool living_ended(int dir)
 }
 
 /*
- * The number may be another process's by the time that it is opened. It is not, if it is a thread of `dir` afterwards and
- * what was opened still lives then: a number belongs to one thread as long as that lives.
+ * The number may mean another process by the time that it is opened. It does not if, afterwards, it is a thread of
+ * `dir` and the opened thread still lives: a number belongs to one thread for as long as that lives.
  */
 static int open_thread(int dir, pid_t tid)
 {

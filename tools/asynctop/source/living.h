@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /*
- * Looking into a process whose first thread has ended.
+ * Looking into a process with an ended first thread.
  *
- * When main() ends by pthread_exit(), or lets other threads go on in another way, /proc/PID stays but is the first
- * thread's: it has no descriptors, memory, executable, root or namespaces any more. They are in the directory of each
- * living thread. /proc/TID is taken, which has more than /proc/PID/task/TID: map_files, net and task, too. Threads that
- * end meanwhile are followed by others.
+ * When main() ends by pthread_exit() and other threads go on, /proc/PID stays, but it belongs to the first thread: it
+ * has no descriptors, memory, executable, root or namespaces any more. The directory of each living thread has them.
+ * /proc/TID is taken, since it has more than /proc/PID/task/TID: also map_files, net and task. If the thread ends
+ * meanwhile, another one is taken.
  *
- * Whether a thread has ended is told by its link exe. Reading that can wait as reading descriptors can
- * (find.h): only children do it.
+ * The link exe tells whether a thread has ended. Reading it can wait, as reading descriptors can (find.h): only
+ * children do it.
  */
 #ifndef ASYNCTOP_LIVING_H
 #define ASYNCTOP_LIVING_H

@@ -1,27 +1,27 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /*
- * Looking at watched processes where that may block: done by a child, the looker, which is asked here and waited for.
+ * Looks at watched processes that may block. A child makes them, the looker (looker.h); these calls ask it, and wait.
  *
- * What asynctop itself does to a watched process never waits for it:
- *   its region     pread and lseek of a descriptor that is known to be a memfd (find.h). Not write, and not
- *                  stat, which did so in Linux 6.12-rc: that takes the inode's lock, which the process may hold, writing
- *                  to the memfd out of a page that never comes.
+ * asynctop itself makes only accesses that never wait for the process:
+ *   its region     pread and lseek of a descriptor that is known to be a memfd (find.h). Not write, nor stat, which
+ *                  take the inode's lock (stat did in Linux 6.12-rc). The process may hold it: it may be writing to
+ *                  the memfd out of a page that never comes.
  *   its pidfd      whether it has ended, its numbers, its user.
  *   /proc          the list of processes and their directories themselves, opened for their names only.
  *   the tracer     its programs read what is resident, or nothing.
- * All the rest may wait, and is the looker's, which has the memfds found and opened, names and reads:
+ * The looker makes all others: it finds and opens the memfds, and reads. They may wait:
  *   links of descriptors, task/TID/syscall     for an exec under way, which may wait for a file that it closes
- *   status, stat and whatever has numbers of   as the last user of the memory of a process that is ending, one has to
- *   its memory                                 take it down, its files' dirty pages included
+ *   status, stat, and other files with         for the end of the process's memory: its last user has to take it
+ *   numbers of its memory                      down, the dirty pages of its files included
  *   memory                                     for a page that never comes
- *   what a descriptor is                       for a network file system that is asked whether the name still holds
+ *   the name of a descriptor                   for a network file system that is asked whether the name still holds
  *   the lease                                  for the inode's lock
- * and the resolver's (symbols.h).
+ * The resolver has children of its own (symbols/symbols.h).
  *
- * All calls are made by one thread and take at most about CHILD_SLEEP_NS; one that takes longer has its process noted
- * (abandoned.h), and the next process has a looker of its own. They are charged to the process's user (patience.h), and
- * answer -EINTR at once while somebody wants asynctop (interrupt.h). `dir` is a descriptor of /proc/PID.
+ * One thread makes all calls. A call takes at most about CHILD_SLEEP_NS: after that its process is noted (abandoned.h),
+ * and the next process has a looker of its own. The time is charged to the process's user (patience.h). While asynctop
+ * is interrupted, calls answer -EINTR at once (interrupt.h). `dir` is a descriptor of /proc/PID.
  */
 #ifndef ASYNCTOP_LOOK_H
 #define ASYNCTOP_LOOK_H
@@ -35,8 +35,8 @@
 #include <sys/types.h>
 
 /*
- * What the thread is in, as thread_sample(). 0 or -errno, -EDEADLK: this process is not to be read (abandoned_why()). So
- * do the others answer.
+ * As thread_sample(). This and the following calls answer 0 or -errno; -EDEADLK: this process is not to be read
+ * (abandoned_why()).
  */
 int look_call(pid_t pid, int dir, uint32_t tid, struct block_record *r, uint32_t *sample);
 

@@ -49,7 +49,7 @@ struct look_in {
 	int answer; /* a descriptor that goes with the answer; -1: none */
 };
 
-/* May be called again: what it reads of the message it leaves as it is. */
+/* May be called again for the same message: it changes no field that it reads. */
 static int look_in(int dir, void *argument)
 {
 	struct look_in *in = argument;

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
-/* What look.c and the looker say to each other: one message type, which goes with a descriptor and may come back with another. */
+/*
+ * The message between look.c and the looker. It goes with a descriptor, and comes back with the answer and perhaps
+ * another descriptor.
+ */
 #ifndef ASYNCTOP_LOOKER_H
 #define ASYNCTOP_LOOKER_H
 
@@ -9,7 +12,7 @@
 
 #define LOOK_LINK 32
 #define LOOK_WHY  192
-#define LOOK_TEXT 4200 /* a path, and what may stand before it */
+#define LOOK_TEXT 4200 /* a path, and a few words before it */
 
 enum look_what {
 	LOOK_NAMED,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
-/* Opening sley processes: by handles that do not block here, and by the looker for what may. */
+/* Opening sley processes: handles that do not block are opened here, the looker opens the others. */
 #include "source/process.h"
 
 #include <dirent.h>
@@ -69,7 +69,7 @@ static enum process_status fail_look(struct process *p, int error)
 	return fail_errno(p, -error, "looking into it");
 }
 
-/* What the looker found good is looked at once more: whatever it said, this is what is used. */
+/* A region that the looker found good is checked once more here: the looker is not trusted. */
 static enum process_status open_region(struct process *p)
 {
 	struct found found;
@@ -169,7 +169,7 @@ static int holds_region(int proc, const char *name, pid_t pid)
 	return holds;
 }
 
-/* One that cannot be told because looking blocks is a candidate: process_open() says so. */
+/* A process that blocks the look is a candidate: process_open() says why it is not opened. */
 int process_scan(struct process_list *list)
 {
 	DIR *proc = opendir("/proc");

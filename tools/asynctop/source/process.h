@@ -3,12 +3,11 @@
 /*
  * Finding and opening processes that run sley.
  *
- * A sley process holds memfds whose links in /proc/PID/fd read "/memfd:sley (deleted)". The looker finds and opens them
- * (find.h). A region belongs to the process whose pid it names; forked children and tools hold the descriptor
- * too.
+ * A sley process holds memfds; their links in /proc/PID/fd read "/memfd:sley (deleted)". The looker finds and opens
+ * them (find.h). A region names the pid of its process, since forked children and tools hold the descriptor too.
  *
- * A process is held by a pidfd and by a descriptor of its /proc directory: neither ever means a later process that
- * got the same number.
+ * A process is held by a pidfd and by a descriptor of its /proc directory: neither ever means a later process that got
+ * the same number.
  */
 #ifndef ASYNCTOP_PROCESS_H
 #define ASYNCTOP_PROCESS_H
@@ -54,12 +53,14 @@ void process_retry_control(struct process *p);
 bool process_alive(const struct process *p);
 
 /*
- * Whether it still runs the program whose region this is: it has neither ended nor executed another. True, too, if that
- * cannot be told because looking blocks.
+ * Whether it still runs the program of this region: it has neither ended nor executed another. Also true if looking
+ * blocks.
  */
 bool process_current(const struct process *p);
 
-/* Opens the memfds with parts of its task records that the header tells of, where they have changed. After a refresh. */
+/*
+ * Opens the memfds with parts of its task records that the header tells of, where they have changed. After a refresh.
+ */
 void process_parts(struct process *p);
 
 struct process_list {

@@ -12,7 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define COUNTERS_MAX 1024 /* in a row: a bound on what one tick may read */
+#define COUNTERS_MAX 1024 /* in a row: bounds the reading of one tick */
 
 static enum region_status invalid(struct region *r, const char *what, uint64_t is, uint64_t limit)
 {
@@ -90,7 +90,7 @@ static enum region_status check_tables(struct region *r)
 	return REGION_OK;
 }
 
-/* What changes during a run, against what does not. */
+/* Checks the words that change during a run against those that do not. */
 static enum region_status check_counts(struct region *r)
 {
 	const struct sley_region_header *h = &r->header;

@@ -3,10 +3,10 @@
 /*
  * Reading another process's introspection region, which may be anything.
  *
- * Everything is copied with pread before it is looked at: a word that is checked is the word that is used, a file that
- * shrinks gives a short read and no SIGBUS, and a hole is not allocated by looking. Whatever comes out of this module
- * is in bounds: worker and site numbers, states, wait kinds, and strings that end. Their bytes are still the
- * process's own: text.h and json.h clean them on the way out.
+ * Everything is copied with pread before it is looked at. So a word that was checked is the word that is used, a file
+ * that shrinks gives a short read and no SIGBUS, and looking allocates no hole. All results are in bounds: worker and
+ * site numbers, states and wait kinds; strings end. The bytes of strings are the process's own: text.h and json.h clean
+ * them on output.
  */
 #ifndef ASYNCTOP_REGION_H
 #define ASYNCTOP_REGION_H
@@ -55,7 +55,7 @@ enum region_status region_refresh(struct region *r);
 /* Whether the header tells of another memfd for part `part` (from 1) than was given. Looked at after a refresh. */
 bool region_part_changed(const struct region *r, unsigned part);
 
-/* Takes `fd` (open for reading; -1: it cannot be had) for the part: what is not as it must be is closed. */
+/* Takes `fd` (open for reading; -1: it cannot be had) for the part, and closes it if it is not valid. */
 void region_part_set(struct region *r, unsigned part, int fd);
 
 /* Copies worker lines [0, worker_count) to `out`, which holds SLEY_REGION_WORKERS. The number, or -1. */
@@ -64,7 +64,9 @@ int region_workers(struct region *r, struct sley_region_worker *out);
 /* Adds up the counters over their rows: the workers', and the other threads'. 0 or -1. */
 int region_counters(struct region *r, uint64_t out[SLEY_COUNTER_COUNT]);
 
-/* Copies sites [first, site_count) to `out[first..]`. The number of sites in all, or -1. `out` holds SLEY_REGION_SITES. */
+/*
+ * Copies sites [first, site_count) to `out[first..]`. The number of sites in all, or -1. `out` holds SLEY_REGION_SITES.
+ */
 int region_sites(struct region *r, struct region_site *out, uint32_t first);
 
 #define REGION_CHUNK 2048 /* task records read at a time; a multiple of 64 */
@@ -80,7 +82,7 @@ struct region_cursor {
  */
 int region_tasks(struct region *r, struct region_cursor *cursor, struct sley_region_task out[REGION_CHUNK]);
 
-/* Whether the record of task `id` still is that task's: what was read of it before belongs together. */
+/* Whether the record of task `id` still is that task's: then the words read before belong together. */
 bool region_still(struct region *r, uint64_t id);
 
 /* Copies the record of task `id`, checked as by region_tasks(). False if the record is another's by now. */

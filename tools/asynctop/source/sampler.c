@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
-/* What the looker read of a thread is taken if its worker is still in the same task. */
+/* The looker's sample of a thread is taken if the worker is still in the same task. */
 #include "source/sampler.h"
 
 #include <string.h>
@@ -8,7 +8,7 @@
 
 #include "source/look.h"
 
-/* Whether the line is still the same dispatch: what was read in between belongs to it. */
+/* Whether the line is still the same dispatch: then the words read in between belong to it. */
 static bool still(struct process *p, const struct sley_region_worker *w)
 {
 	struct sley_region_worker now;

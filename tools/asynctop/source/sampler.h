@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /*
- * What a thread is stuck in, without the kernel's help: /proc/PID/task/TID/syscall says in which call it sleeps, and
- * /proc/PID/mem has its stack. This finds a block that began before asynctop attached, which the tracer cannot know,
- * and it is all there is without capabilities. It sees only what is there at a tick. Both may block: the looker reads
- * them.
+ * The call that a thread is stuck in, without the tracer: /proc/PID/task/TID/syscall names the call, and /proc/PID/mem
+ * has the stack. This finds a block that began before asynctop attached, which the tracer does not know, and it is the
+ * only way without capabilities. It sees only blocks that are under way at a tick. Reading either file may block, so
+ * the looker reads them (thread.h).
  */
 #ifndef ASYNCTOP_SAMPLER_H
 #define ASYNCTOP_SAMPLER_H

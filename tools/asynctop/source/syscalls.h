@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /*
- * System calls: their names, and their arguments as a person would write them. Pure: what an argument pointed to comes
- * with the record, what a descriptor means is the caller's to say.
+ * System calls: their names, and their arguments as a person would write them. Pure: the record holds the memory behind
+ * a pointer argument; the caller names descriptors.
  */
 #ifndef ASYNCTOP_SYSCALLS_H
 #define ASYNCTOP_SYSCALLS_H
@@ -10,7 +10,7 @@
 #include "common/text.h"
 #include "events.h"
 
-/* What kind of remedy a blocking call has: rows of the table in verdict.c. */
+/* The kind of remedy for a blocking call: rows of the table in model/verdict.c. */
 enum remedy {
 	REMEDY_HAND,
 	REMEDY_READ,

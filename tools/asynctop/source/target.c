@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /*
- * Identity without asking a file system: the descriptor is opened with O_PATH, so that what is compared is what is
- * named, however the process shuffles its descriptors meanwhile. /proc/self/fdinfo has the inode number (since Linux
- * 5.14) and the mount, and the process's mountinfo the device of that mount, both as the kernel keeps them: stat would
- * ask the file system and, on btrfs and overlayfs, answer another device than the kernel's. Older kernels and mounts
- * that are not in the list use statx with AT_STATX_DONT_SYNC.
+ * Identity without asking a file system. The descriptor is opened with O_PATH, so that the compared file is the named
+ * one, even if the process shuffles its descriptors meanwhile. /proc/self/fdinfo has the inode number (since Linux
+ * 5.14) and the mount; the process's mountinfo has the device of the mount. Both are the kernel's own numbers.
+ * (Rejected: stat. It asks the file system, and on btrfs and overlayfs it answers another device.) Older kernels, and
+ * mounts that are not in the list, use statx with AT_STATX_DONT_SYNC.
  */
 #include "source/target.h"
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /*
- * What a descriptor of the watched process is: a path, or a socket with its peer. The kernel recorded inode and device
- * at the block; a name is given only while the descriptor still leads to that inode. No file system is asked anything,
- * so that a hung or hostile one cannot hang the tool.
+ * The name of a descriptor of the watched process: a path, or a socket with its peer. The kernel recorded inode and
+ * device at the block; a name is given only while the descriptor still leads to that inode. No file system is asked, so
+ * that a hung or hostile one cannot hang the tool.
  */
 #ifndef ASYNCTOP_TARGET_H
 #define ASYNCTOP_TARGET_H
@@ -16,8 +16,8 @@
 #define TARGET_CLOSED "(closed)"
 
 /*
- * Appends the name of descriptor r->fd of the process whose /proc directory is `dir`: true; or "(closed)" when it is
- * closed or something else by now: false. Nothing and false when the call took no descriptor.
+ * Appends the name of descriptor r->fd; `dir` is the process's /proc directory. True, or false with "(closed)" if it is
+ * closed or another file by now, or false with nothing if the call took no descriptor.
  */
 bool target_name(struct text *out, int dir, const struct block_record *r);
 

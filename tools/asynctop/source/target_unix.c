@@ -15,7 +15,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-/* What the kernel says of one socket. */
+/* The kernel's answer about one socket. */
 struct answer {
 	char name[sizeof(((struct sockaddr_un *)0)->sun_path)];
 	size_t length; /* of the name; 0: it has none */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /*
- * Names of Unix sockets, asked of the kernel by sock_diag(7). /proc/net/unix is no source for them: it shows paths raw,
- * with newlines, so that whoever binds a socket can write lines of others into it.
+ * Names of Unix sockets, by sock_diag(7). (Rejected: /proc/net/unix. It shows paths raw, with newlines: a process that
+ * binds a socket could forge the lines of others.)
  */
 #ifndef ASYNCTOP_TARGET_UNIX_H
 #define ASYNCTOP_TARGET_UNIX_H
@@ -13,9 +13,9 @@
 #include "common/text.h"
 
 /*
- * Appends "unix NAME" of the socket with that inode in the network namespace of the process whose /proc directory is
- * `dir`, or, if it has no name, "unix to NAME" of what it is connected to; an abstract name begins with "@". False and
- * nothing: it is no such socket, or the namespace is another than ours and not ours to enter.
+ * Appends "unix NAME" of the socket with that inode, or "unix to NAME" of its peer if it has no name itself. `dir` is
+ * the process's /proc directory: the inode is one of its network namespace. An abstract name begins with "@". False and
+ * nothing: it is no such socket, or the namespace is another than ours and may not be entered.
  */
 bool target_unix(struct text *out, int dir, uint64_t inode);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
-/* What the looker does of sampler.h: reading what a thread is in. */
+/* The looker's part of sampler.h: it reads the state of a thread. */
 #ifndef ASYNCTOP_THREAD_H
 #define ASYNCTOP_THREAD_H
 
@@ -15,12 +15,12 @@ enum sample {
 };
 
 /*
- * `dir` is a descriptor of /proc/PID. Fills in of a thread: syscall, arguments, descriptor,
- * instruction and stack pointers, and what thread_memory() does.
+ * Fills in the call of a thread: number, arguments, descriptor, instruction and stack pointers, and the fields of
+ * thread_memory(). `dir` is a descriptor of /proc/PID.
  */
 enum sample thread_sample(int dir, uint32_t tid, struct block_record *r);
 
-/* The stack from the stack pointer to stack_top, and what the call's pointer argument leads to. */
+/* Fills in the stack, from the stack pointer to stack_top, and the memory behind the call's pointer argument. */
 void thread_memory(int dir, struct block_record *r);
 
 #endif

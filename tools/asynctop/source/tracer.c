@@ -225,7 +225,10 @@ int tracer_poll(struct tracer *tracer, tracer_block_fn *each, void *context)
 	tracer->poll_each = each;
 	tracer->poll_context = context;
 	tracer->poll_count = 0;
-	/* before the ring is read: what comes in between is counted and may be read as well, so no share is passed */
+	/*
+	 * before the ring is read: a record that comes in between is counted and may be read too, so no share is
+	 * exceeded
+	 */
 	for (struct tracer_process *process = tracer->processes; process; process = process->next)
 		__atomic_store_n(&tracer->accounts[process->place].ring_bytes, 0, __ATOMIC_RELAXED);
 	error = ring_buffer__consume(tracer->ring);

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /*
- * The tracer: what the kernel saw of the watched processes' workers. It loads bpf/blocked.bpf.c and reads its tables.
+ * The tracer: blocks and switches of the watched processes' workers, as the kernel saw them. It loads bpf/blocked.bpf.c
+ * and reads its tables.
  *
  * Use: open one, watch each process, and at each tick call tracer_refresh() for each and tracer_poll() once, then read
  * the tables. Reading takes a snapshot: blocks that are over but that the kernel has not added up yet are included, so
  * counts are exact at any time. Not thread-safe. Everything the kernel holds is released with the tracer, also when
  * its owner dies.
  *
- * Everything that stems from the traced process (ids, sites, registers, stack, memory) is as untrusted as its region.
+ * The data of the traced process (ids, sites, registers, stack, memory) is as untrusted as its region.
  */
 #ifndef ASYNCTOP_TRACER_H
 #define ASYNCTOP_TRACER_H
@@ -42,9 +43,8 @@ struct tracer_config {
  */
 
 /*
- * Loads and attaches the programs. `config` may be null.
- * 0; -EPERM: no privilege; -ENOTSUP: the kernel lacks something (BTF, task storage); else what failed. `why` then gets
- * one line without newline that says what is missing and how to get it.
+ * Loads and attaches the programs. `config` may be null. 0; -EPERM: no privilege; -ENOTSUP: the kernel lacks something
+ * (BTF, task storage); else the error. `why` then gets one line without newline: the missing thing, and how to get it.
  */
 int tracer_open(struct tracer **, const struct tracer_config *config, char *why, size_t why_size);
 
@@ -62,16 +62,18 @@ struct tracer_target {
 };
 
 /*
- * Starts watching: `*process` becomes its key in all that follows; keys are not reused. What happened before is not
- * known, but for blocks that are under way: they are recorded as if they began now (BLOCK_EARLY).
- * 0; -ESRCH: it is gone; -ENOMEM; -EINVAL: an impossible table; -ENOSPC: WATCH_PROCESSES are watched already.
+ * Starts watching: `*process` becomes its key in all later calls; keys are not reused. Earlier events are not known,
+ * except blocks that are under way: they are recorded as if they began now (BLOCK_EARLY). 0; -ESRCH: it is gone;
+ * -ENOMEM; -EINVAL: an impossible table; -ENOSPC: WATCH_PROCESSES are watched already.
  */
 int tracer_watch(struct tracer *, const struct tracer_target *, uint32_t *process);
 
-/* To be called at each tick with the header's worker_count: finds threads that became workers since. As tracer_watch(). */
+/*
+ * To be called at each tick with the header's worker_count: finds threads that became workers since. As tracer_watch().
+ */
 int tracer_refresh(struct tracer *, uint32_t process, uint32_t worker_count);
 
-/* Stops watching and forgets what was recorded of it. */
+/* Stops watching, and forgets all records of it. */
 void tracer_unwatch(struct tracer *, uint32_t process);
 
 /* How many of its threads are watched now; 0 after it has ended or executed another program. */
@@ -88,7 +90,9 @@ int tracer_poll(struct tracer *, tracer_block_fn *each, void *context);
 /* A descriptor that polls readable when tracer_poll() should be called before the next tick: the ring is half full. */
 int tracer_fd(struct tracer *);
 
-/* Blocks added up by (process, site, call). `longest` (its stack included) is null when there was no room to keep it. */
+/*
+ * Blocks added up by (process, site, call). `longest` (its stack included) is null when there was no room to keep it.
+ */
 struct tracer_total {
 	struct block_key key;
 	struct block_total total;
@@ -117,7 +121,7 @@ typedef void tracer_switch_fn(void *context, const struct tracer_switch *);
 /* Calls `each` for every count that is not zero. 0 or a negative errno. */
 int tracer_switches(struct tracer *, uint32_t process, tracer_switch_fn *each, void *context);
 
-/* What was lost of the process. All zero if it is not watched. */
+/* Counts of the process's lost records. All zero if it is not watched. */
 struct trace_drops tracer_drops(struct tracer *, uint32_t process);
 
 /* The programs' own cost, while kernel.bpf_stats_enabled is set: runs and ns in all since they were loaded. */

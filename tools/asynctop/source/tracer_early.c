@@ -2,7 +2,7 @@
 /* Copyright (c) 2026 the sley authors */
 /*
  * Blocks that are under way when the watching begins; bpf/blocked.bpf.c says why that takes two walks. Between them the
- * line and the name are read from the region, and stack and memory by the looker. What it cannot read is left out.
+ * line and the name are read from the region; the looker reads stack and memory, and leaves out the unreadable parts.
  */
 #include "source/tracer_private.h"
 
@@ -52,7 +52,7 @@ static void read_name(const struct tracer_process *process, struct early_block *
 		memcpy(early->name, task.name, sizeof(early->name));
 }
 
-/* A process that may not be read, or whose memory does not answer, has blocks without a stack. */
+/* Without permission, or if its memory does not answer, the process has blocks without a stack. */
 static void read_early_memory(pid_t pid, int dir, const struct sleeper *sleeper, struct early_block *early)
 {
 	static struct block_record r;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
-/* What the tracer's files share. */
+/* Declarations for the tracer's own files. */
 #ifndef ASYNCTOP_TRACER_PRIVATE_H
 #define ASYNCTOP_TRACER_PRIVATE_H
 
@@ -56,7 +56,7 @@ struct tracer {
 	int poll_count;
 };
 
-/* Takes out what the programs are to know of system calls' pointer arguments. */
+/* Fills the programs' table of system calls with pointer arguments. */
 void tracer_fill_pointer_args(uint8_t codes[POINTER_ARG_CALLS]);
 
 struct tracer_process *tracer_find(struct tracer *, uint32_t process);
@@ -70,7 +70,7 @@ uint32_t tracer_state_seq(struct tracer *, uint32_t slot);
 
 bool tracer_read_line(const struct tracer_process *, uint32_t index, struct sley_region_worker *);
 
-/* Fills in what a block that the kernel has not added up yet delayed so far. */
+/* Fills in the delay so far of a block that the kernel has not added up yet. */
 void tracer_weigh(const struct tracer_process *, struct block_record *);
 
 /* Makes the tables of a process and puts them in its place: 0 or a negative errno. To be closed also then. */
@@ -84,7 +84,10 @@ int tracer_mark_threads(struct tracer *, int pidfd);
 int tracer_look_blocked(struct tracer *, int pidfd);
 int tracer_catch_early(struct tracer *, int pidfd);
 
-/* After marking: those that are blocked at this moment get a block that begins now. 0 or a negative errno. */
+/*
+ * To be called after marking: workers that are blocked at this moment get a block that begins now. 0 or a negative
+ * errno.
+ */
 int tracer_catch_blocked(struct tracer *, const struct tracer_process *);
 
 /* Finds out by which thread flags the kernel marks a thread that was switched out and not yet back in user mode. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /*
- * Reading what the programs counted.
+ * Reading the counts of the programs.
  *
  * A worker's last block stays in its state until the worker is switched out again, because only then it is known to be
  * over. So totals are the table plus those blocks. Between reading the states and reading the table a block may move
@@ -116,8 +116,9 @@ int tracer_open_tables(struct tracer *tracer, struct tracer_process *process)
 }
 
 /*
- * The place keeps them until the next process's are put there: every change of it waits for all programs that run, some
- * 10 ms. One that runs just now may still add to them, where nobody reads it.
+ * The kernel's array keeps the tables in their place until those of the next process replace them: each change of the
+ * array waits for all running programs, some 10 ms. A program that runs just now may still add to them; nobody reads
+ * that.
  */
 void tracer_close_tables(struct tracer *tracer, struct tracer_process *process)
 {

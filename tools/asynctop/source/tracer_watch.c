@@ -4,9 +4,9 @@
  * Which threads are watched: the process's worker table names them by their thread pointers, and an iterator over the
  * process's threads marks those in the kernel. It is run only when the table has changed.
  *
- * The states of workers are shared by all processes. When none is free, a process that asks gets one of the process that
- * has the most, as long as that has more than itself afterwards: so a process with few workers is always watched whole,
- * whatever another says of itself.
+ * All processes share the states of workers. When none is free, a process gets one from the process with the most
+ * states, as long as that one still has more than itself afterwards. So a process with few workers is always watched
+ * whole, and no other process can prevent it by its claims.
  */
 #include "source/tracer_private.h"
 
@@ -91,7 +91,7 @@ static void release_slots(struct tracer *tracer, struct tracer_process *process)
 
 /* ---- marking ---- */
 
-/* Whether the line's thread is another than the one that was marked, or that one is no longer there. */
+/* Whether the line names another thread than the marked one, or the marked thread is gone. */
 static bool outdated(const struct tracer *tracer, const struct tracer_worker *worker,
 		     const struct sley_region_worker *line)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
-/* Cleaning what the reader said, and keeping it for a while. */
+/* Cleaning the reader's answers, and keeping them for a while. */
 #include "symbols/answer.h"
 
 #include <inttypes.h>
@@ -30,7 +30,7 @@ uint64_t request_digest(const struct symbols_request *r)
 	return digest_bytes(h, r->stack, r->stack_size);
 }
 
-/* What the first byte of a UTF-8 character says of its length; 0: it is none. */
+/* The length of a UTF-8 character, by its first byte; 0: it is none. */
 static size_t utf8_announced(unsigned char first)
 {
 	if (first < 0x80)

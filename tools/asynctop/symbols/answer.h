@@ -28,26 +28,29 @@ struct answer_cache {
 	} entry[ANSWER_CACHE];
 };
 
-/* Ends the string and replaces what is neither UTF-8 nor printable: control characters of both sets. */
+/* Ends the string, and replaces bytes that are not UTF-8 and control characters of both sets. */
 void answer_clean(char *text, size_t size);
 
-/* Of all that the answer depends on. Only the process itself chooses what may collide: its number is compared too. */
+/*
+ * A digest of all inputs of the answer. A process can make its own digests collide, but no other's: the process number
+ * is compared too.
+ */
 uint64_t request_digest(const struct symbols_request *request);
 
-/* What was received, cleaned. The following three are freed with free() and never NULL. */
+/* The received answer, cleaned. The results of the following three are freed with free() and never NULL. */
 struct kept_answer *answer_from(const struct message_answer *message, const struct symbols_request *request);
 
 /* For a request that got no answer. */
 struct kept_answer *answer_failed(const struct symbols_request *request, enum symbols_status status);
 
-/* The same answer to another who asks. */
+/* The same answer, for another question. */
 struct kept_answer *answer_again(const struct kept_answer *answer, uint64_t key);
 
 void answer_give(const struct kept_answer *from, struct symbols_answer *to);
 
 const struct kept_answer *cache_find(const struct answer_cache *cache, uint64_t digest, pid_t pid, int64_t now);
 
-/* Keeps a copy, unless the answer is one that may be better next time. */
+/* Keeps a copy, unless the answer may be better next time. */
 void cache_keep(struct answer_cache *cache, uint64_t digest, const struct kept_answer *answer, int64_t now);
 
 /* Of one process, or of all with pid 0. */

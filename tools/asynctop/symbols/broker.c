@@ -6,9 +6,9 @@
  *   request → process (still the same program?) → its maps (new, old, or too old?) → image (has the reader got it?)
  *           → reader, with a time bound, opening debug information as it asks → answer
  *
- * If the chain left what the maps showed, something was mapped since (dlopen): the maps are read again and, if they
- * changed, the question is put again. A reader that dies is replaced and the question put once more, since it may
- * have been killed from outside; one that exceeds the time is replaced and the question given up.
+ * If the chain has an address outside the maps, something was mapped since (dlopen): the maps are read again and, if
+ * they changed, the question is put again. A reader that dies is replaced and the question put once more, since the
+ * reader may have been killed from outside. A reader that exceeds the time is replaced and the question given up.
  */
 #include "symbols/broker.h"
 #include "symbols/jail.h"
@@ -20,7 +20,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#define MAPS_AGE_NS      2000000000 /* what dlclose() and dlopen() put in the same place is noticed after this */
+#define MAPS_AGE_NS      2000000000 /* a file in the place of another (dlclose(), dlopen()) is noticed after this */
 #define MAPS_INTERVAL_NS 50000000   /* maps are not read more often, however wild the addresses */
 #define SAME_STACK       128        /* bytes that must agree before a stack is taken for the same */
 
@@ -93,7 +93,7 @@ static int send_image(struct broker *b, unsigned slot, const struct process *p, 
 	return error;
 }
 
-/* Gives the reader the process's image unless it has it. 0; see readers_fault(); else what /proc answered. */
+/* Gives the reader the process's image unless it has it. 0, an error of readers_fault(), or one of /proc. */
 static int load_image(struct broker *b, struct process *p, int64_t age, int64_t deadline)
 {
 	struct new_image *image = NULL;
@@ -130,8 +130,8 @@ static int answer_want(struct broker *b, const struct process *p, const struct m
 }
 
 /*
- * Puts the question to the reader. 0 and *answer, -EPIPE: it died, -EAGAIN: it is late, -EDEADLK: it is blocked by what
- * it reads, -EPROTO: it talks nonsense.
+ * Puts the question to the reader. 0 and *answer, -EPIPE: it died, -EAGAIN: it is late, -EDEADLK: its target blocks it,
+ * -EPROTO: its message is not valid.
  */
 static int ask_reader(struct broker *b, const struct process *p, struct message_request *request, union message *answer,
 		      int64_t deadline)
@@ -157,7 +157,7 @@ static int ask_reader(struct broker *b, const struct process *p, struct message_
 }
 
 /*
- * Takes more of the stack from the process itself if it has not moved on: what was copied is still there, to the byte.
+ * Takes more of the stack from the process itself if it has not moved on: the copied bytes are still there, unchanged.
  * So a block that lasts is located even if libc's frames fill the copy. False: there is no more to be had.
  */
 static bool extend_stack(pid_t tid, struct message_request *request)

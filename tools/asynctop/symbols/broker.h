@@ -12,9 +12,9 @@
 #define BROKER_PROCESSES 64
 
 /*
- * What makes two address spaces the same to the reader: the same files at the same addresses, seen from the same root
- * (debug information is looked for there). A build id would not do: it is what the file says of itself, and a hostile
- * one could say a neighbour's.
+ * The identity of an address space for the reader: its files and their addresses, seen from its root (the reader looks
+ * for debug information there). (Rejected: build ids. A file states its own, and a hostile one could state a
+ * neighbour's.)
  */
 struct image_key {
 	uint64_t root_device, root_inode, mounts;
@@ -55,20 +55,20 @@ struct broker {
 };
 
 /*
- * The process of that number, with current files: SYMBOLS_RESOLVED, or why not. A process that has died since its
- * image was made is still found: what is asked about it happened before.
+ * Finds the process of that number, with current files: SYMBOLS_RESOLVED, or the reason why not. A process that has
+ * died since its image was made is still found: questions about it are about the time before.
  */
 enum symbols_status process_find(struct broker *broker, pid_t pid, struct process **process);
 
 bool process_covers(const struct process *process, uint64_t address);
 
 /*
- * Reads its maps, unless that was done less than `age` ns ago or took more than a hundredth of the time since. If they
- * have changed or the reader lacks them, `*image` gets what is to be sent (descriptors in order, -1 where a file is not
- * to be had), else it is left alone. 0 or -errno.
+ * Reads the maps, unless that was done less than `age` ns ago or took more than a hundredth of the time since. If they
+ * have changed, or the reader lacks them, `*image` gets the image to be sent (descriptors in order, -1 for a file that
+ * cannot be had); else it is left alone. 0 or -errno.
  */
 struct new_image {
-	struct image_key *key; /* taken over by whoever sets it to NULL */
+	struct image_key *key; /* code that takes it over sets it to NULL */
 	size_t count;
 	int descriptor[IMAGE_MODULES];
 };

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
-/* Separate debug information: libdw says what it lacks, the broker opens candidates, one that fits is taken. */
+/* Separate debug information: libdw names it, the broker opens candidates, and the first that fits is taken. */
 #include "symbols/want.h"
 
 #include <elfutils/libdwelf.h>
@@ -85,7 +85,7 @@ int module_find_debug(Dwfl_Module *dwfl, void **data, const char *name, Dwarf_Ad
 	(void)name, (void)base, (void)file, (void)debug_file;
 	if (!m)
 		return -1;
-	if (dwz) /* the second link, from debug information to what several files share */
+	if (dwz) /* the second link, from debug information to the part that several files share */
 		return want(m, WANT_DWZ, dwz + strlen("/.dwz/"), &(struct fit){ 0 });
 	fit.length = dwfl_module_build_id(dwfl, &fit.id, &address);
 	fd = want_build_id(m, &fit);

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Keeps the end of what is too long: of a path it says more. */
+/* Keeps the end of a string that is too long: the end of a path says more. */
 static void copy_tail(char *out, size_t size, const char *s)
 {
 	size_t n = strlen(s);
@@ -85,7 +85,7 @@ static Dwarf_Word unsigned_attribute(Dwarf_Die *die, unsigned name)
 	return dwarf_attr(die, name, &a) && !dwarf_formudata(&a, &value) ? value : 0;
 }
 
-/* A frame for the inlined function `die`; what comes next stands where it was called. */
+/* Adds a frame for the inlined function `die`. The next frame's position is that of its call. */
 static void add_inlined(struct lookup *l, Dwarf_Die *die)
 {
 	struct symbols_frame *f = add_logical_frame(l, dwarf_diename(die));

@@ -9,7 +9,7 @@
 #include <elfutils/libdwfl.h>
 
 #define SPACE_CACHE    4096 /* resolved addresses kept; direct-mapped */
-#define ADDRESS_FRAMES 16   /* of one address: what is inlined deeper is left out */
+#define ADDRESS_FRAMES 16   /* of one address: functions that are inlined deeper are left out */
 
 struct range {
 	uint64_t begin, end;
@@ -21,20 +21,20 @@ struct module {
 	uint32_t index; /* of the mapping, for WANT */
 	uint64_t device, inode;
 	uint64_t start, end; /* of the mapping */
-	uint64_t bias;       /* what is to be added to the file's addresses */
+	uint64_t bias;       /* to be added to the file's addresses */
 	char name[64];
 	enum symbols_owner owner; /* by name; SYMBOLS_USER: look closer */
 	bool classified;          /* the following are known */
 	bool has_dwarf;
 	bool static_libc;
-	struct range sley; /* of code that is linked in: what lies between its known functions */
+	struct range sley; /* of linked-in code: from its first known function to its last */
 	struct range libc;
-	struct range file; /* of the source file whose symbols are being read */
+	struct range file; /* of the source file that is being read in the symbol table */
 	uint64_t sley_run; /* 0: not linked in */
 	char *sley_root;   /* directory of the runtime's sources, ends with a slash; NULL: no DWARF of it */
 };
 
-/* What one address stands for, innermost first. */
+/* The frames of one address, innermost first. */
 struct place {
 	uint64_t address; /* as looked up; 0: empty */
 	unsigned frames;
@@ -45,7 +45,7 @@ struct space {
 	Dwfl *dwfl;
 	bool complete;                        /* all modules are reported */
 	bool attached;                        /* can unwind */
-	const struct message_request *sample; /* what is being unwound */
+	const struct message_request *sample; /* the sample that is being unwound */
 	uint64_t weight;                      /* of its files (weight.h) */
 	uint32_t refused_mb;                  /* of a file that was not read; 0: none */
 	char refused[64];
@@ -58,7 +58,7 @@ struct space {
 /* The frames of `address`, at least one; `returns`: a call returns to it. Valid until the next call. */
 const struct place *space_place(struct space *space, uint64_t address, bool returns);
 
-/* Whose code is at an address of a module (owner.c): `path` of its line, NULL if it has none. */
+/* The owner of the code at an address of a module (owner.c). `path` of its line, NULL if it has none. */
 void module_name_owner(struct module *module, const char *path);
 enum symbols_owner module_owner(const struct module *module, uint64_t address, const char *path, const char *function);
 
@@ -71,7 +71,7 @@ void module_classify(struct module *module);
 /* The compilation unit at an address, in debug information that lacks an index too; NULL if there is none. */
 Dwarf_Die *module_unit(const struct module *module, uint64_t address, Dwarf_Addr *bias);
 
-/* Reads what was found by the debug information callback of libdwfl (debug.c). */
+/* The callback of libdwfl that finds separate debug information (debug.c). */
 int module_find_debug(Dwfl_Module *dwfl, void **data, const char *name, Dwarf_Addr base, const char *file,
 		      const char *link, GElf_Word crc, char **debug_file);
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /*
- * The filter is a list of what may be called: descriptors that were passed, memory, time and the end. Everything else
- * answers EPERM instead of killing, since libraries try things (a configuration file, the number of CPUs) and can do
- * without. newfstatat is in it because glibc's fstat() is made of it.
+ * The filter is a list of allowed calls: on passed descriptors, for memory, time and the end. All others answer EPERM
+ * instead of killing, since libraries try calls that they can do without (a configuration file, the number of CPUs).
+ * newfstatat is allowed because glibc's fstat() calls it.
  */
 #include "symbols/jail.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
-/* What the reader gives up. */
+/* The reader's privileges, and how it gives them up. */
 #ifndef ASYNCTOP_SYMBOLS_JAIL_H
 #define ASYNCTOP_SYMBOLS_JAIL_H
 

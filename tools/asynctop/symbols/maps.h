@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
-/* The executable mappings of a process, and its files opened for reading whatever became of their names. */
+/* The executable mappings of a process, and its files, opened for reading even if they were renamed or removed. */
 #ifndef ASYNCTOP_SYMBOLS_MAPS_H
 #define ASYNCTOP_SYMBOLS_MAPS_H
 
@@ -23,7 +23,7 @@ struct mapping {
  */
 int maps_read(int proc, struct mapping **mappings, size_t *count);
 
-/* What a process's files are opened through. The broker keeps one per process. */
+/* Descriptors through which a process's files are opened. The broker keeps one set per process. */
 struct target_files {
 	int proc; /* /proc/PID (living.h); answers ESRCH when that is gone, even if the number is used again */
 	int root; /* its root directory, -1: not accessible */

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /*
- * Whose code is it? A shared library says so by its name. Code that is linked in is told apart by
+ * The owner of code. A shared library tells it by its name. Linked-in code is told apart by
  *
  *   1. debug information: the line of sley_run() shows where the runtime's sources were, and all code from below that
  *      directory is the runtime's. A service's own runtime/ elsewhere is not.
  *   2. without it: a linker places the members of an archive together and in the order of the command line, which is
- *      service, libsley.a, libc.a. What lies between the first and the last of the archive's known global functions is
+ *      service, libsley.a, libc.a. Code between the first and the last of the archive's known global functions is
  *      the archive's. (With -flto it may not be; then debug information decides.)
  *
- * In a static executable what has a line is the service's own: libc.a comes without debug information.
+ * In a static executable, code with a line is the service's own: libc.a comes without debug information.
  */
 #include "symbols/frames.h"
 
@@ -160,7 +160,7 @@ enum symbols_owner module_owner(const struct module *m, uint64_t address, const 
 {
 	if (m->owner != SYMBOLS_USER)
 		return m->owner;
-	if (begins(function, "sley_")) /* also what sley.h defines */
+	if (begins(function, "sley_")) /* also the inline functions of sley.h */
 		return SYMBOLS_SLEY;
 	if (path)
 		return m->sley_root && begins(path, m->sley_root) ? SYMBOLS_SLEY : SYMBOLS_USER;
@@ -177,6 +177,6 @@ enum symbols_owner inlined_owner(const struct module *m, const char *path, const
 	if (begins(function, "sley_") || (path && m->sley_root && begins(path, m->sley_root)))
 		return SYMBOLS_SLEY;
 	if (path && begins(path, "/usr/include/") && (strstr(path, "/bits/") || strstr(path, "/c++/")))
-		return SYMBOLS_LIBC; /* what _FORTIFY_SOURCE and templates put into the caller */
+		return SYMBOLS_LIBC; /* _FORTIFY_SOURCE and templates put it into the caller */
 	return SYMBOLS_USER;
 }

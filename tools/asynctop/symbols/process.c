@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
-/* What the broker knows of processes. /proc/PID is held open: it never leads to a later process of that number. */
+/* The broker's processes. /proc/PID is held open: it never leads to a later process of that number. */
 #include "symbols/broker.h"
 
 #include <errno.h>
@@ -29,7 +29,7 @@ static void drop_maps(struct process *p)
 	p->serial = 0;
 }
 
-/* 0: both are open and the process has an executable. *tid: the thread whose directory that is. */
+/* 0: both are open and the process has an executable. *tid: the thread of that directory. */
 static int open_files(struct target_files *files, pid_t pid, pid_t *tid, int vdso)
 {
 	char name[32];

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
-/* Whether a message holds what its counts say. */
+/* Checks that a received message is as long as its counts say. */
 #include "symbols/proto.h"
 
 bool message_request_ok(const struct message_request *request)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /*
- * What asynctop, the broker and the reader say to each other (child/message.h).
+ * The messages between asynctop, the broker and the reader (child/message.h).
  *
  *   asynctop → broker   REQUEST
  *   broker → asynctop   ANSWER, READER (a new reader was started)
@@ -81,7 +81,7 @@ struct message_module {
 enum want {
 	WANT_BUILD_ID, /* name: the id in hexadecimal */
 	WANT_LINK,     /* name: as in .gnu_debuglink, without slashes */
-	WANT_DWZ,      /* name: what follows /.dwz/ in .gnu_debugaltlink */
+	WANT_DWZ,      /* name: the part after /.dwz/ in .gnu_debugaltlink */
 };
 
 /* The reader asks for separate debug information of a module of the image that the request is about. */
@@ -120,7 +120,7 @@ static inline uint32_t message_request_size(uint64_t stack_size)
 	return (uint32_t)(offsetof(struct message_request, stack) + stack_size);
 }
 
-/* Does a REQUEST or ANSWER that was received hold what its counts say? */
+/* Whether a received REQUEST or ANSWER is as long as its counts say. */
 bool message_request_ok(const struct message_request *request);
 bool message_answer_ok(const struct message_answer *answer);
 

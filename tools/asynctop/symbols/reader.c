@@ -228,7 +228,7 @@ static void answer_sample(struct space *s, const struct message_request *r, stru
 	a->truncated |= s->truncated || i < c.count || c.count == CHAIN;
 }
 
-/* What a first sample would have to wait for: call-frame information of all, symbols and units of the service's own. */
+/* Reads ahead for the first sample: call-frame information of all modules, symbols and units of the service's own. */
 static void prepare(struct space *s)
 {
 	Dwarf_Addr bias;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
-/* Processes one of whose files the reader refused because it would take too much memory, and what is said of it. */
+/* Processes with a file that the reader refused for its size in memory, and the sentence about it. */
 #ifndef ASYNCTOP_SYMBOLS_REFUSED_H
 #define ASYNCTOP_SYMBOLS_REFUSED_H
 
@@ -16,7 +16,7 @@ struct refused {
 	} entry[REFUSED_TABLE];
 };
 
-/* Takes what an answer says of it. */
+/* Notes the refusal that an answer tells of. */
 void refused_note(struct refused *refused, pid_t pid, const struct message_answer *answer);
 
 /* A sentence without its end; NULL: nothing was refused. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
-/* A small table; what is oldest makes room. */
+/* A small table; the oldest entry makes room. */
 #include "symbols/strikes.h"
 
 void strikes_note(struct strikes *s, pid_t pid, int64_t now)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /*
- * Processes whose questions kill or hang the reader are not asked about for a while: each such question costs its time
- * bound, during which no other is answered.
+ * Strikes: a process is not asked about for a while after its questions have killed or hung the reader. Each such
+ * question costs its whole time bound, and no other is answered meanwhile.
  */
 #ifndef ASYNCTOP_SYMBOLS_STRIKES_H
 #define ASYNCTOP_SYMBOLS_STRIKES_H

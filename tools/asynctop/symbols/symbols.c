@@ -188,7 +188,7 @@ static void broker_died(struct symbols *s)
 	restart(s, 0);
 }
 
-/* What was asked of a process before it was known that reading it blocks. */
+/* Fails the open questions of a process, once reading it is known to block. */
 static void fail_blocked(struct symbols *s)
 {
 	for (struct question **q = &s->open; *q;) {
@@ -332,7 +332,7 @@ static int add_question(struct symbols *s, const struct symbols_request *request
 	return 0;
 }
 
-/* The request as it is asked: without what its kind does not have. */
+/* The request as it is sent: without the fields that its kind does not have. */
 static int normalise(const struct symbols_request *in, struct symbols_request *out)
 {
 	*out = (struct symbols_request){ .key = in->key, .pid = in->pid, .kind = in->kind };

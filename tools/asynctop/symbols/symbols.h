@@ -6,16 +6,16 @@
  *      asynctop ──requests──> broker ──descriptors, requests──> reader
  *               <──answers──         <──answers────────────────
  *
- * A target's ELF and DWARF are foreign input, so they are read in a process of their own, the reader: nobody, without
- * capabilities, behind a seccomp filter under which it can open nothing. What it reads is opened for it by the broker,
- * which keeps asynctop's privileges, looks at /proc/PID/maps and at no byte of a file but its first four. A reader that
- * crashes or exceeds the time bound is replaced by the broker; the request that did it is answered SYMBOLS_FAILED, the
- * others are answered as if nothing had happened.
+ * A target's ELF and DWARF are foreign input, so a process of its own reads them, the reader. It is nobody, without
+ * capabilities, behind a seccomp filter that lets it open nothing. The broker opens files for it. The broker keeps
+ * asynctop's privileges, reads /proc/PID/maps, and of a file only the first four bytes. It replaces a reader that
+ * crashes or exceeds the time bound; the request at fault is answered SYMBOLS_FAILED, the others as if nothing had
+ * happened.
  *
- * Both touch what may block for ever, each in its way. The broker: stat of /proc/PID/exe, lookups below the process's
- * root, opening and the first bytes of its files, map_files, maps (the process's memory lock; an exec under way), its
- * stack. The reader: faults on its files' pages. A blocked reader is left by the broker, a blocked broker by asynctop
- * (child.h); the request is answered SYMBOLS_BLOCKED, and its process is not asked about again (abandoned.h).
+ * Both make calls that may block for ever. The broker: stat of /proc/PID/exe, lookups below the process's root, opening
+ * and the first bytes of its files, map_files, maps (the process's memory lock; an exec under way), its stack. The
+ * reader: faults on its files' pages. A blocked reader is left by the broker, a blocked broker by asynctop (child.h);
+ * the request is answered SYMBOLS_BLOCKED, and its process is not asked about again (abandoned.h).
  *
  * All calls are made by one thread. None of them waits but symbols_wait(). Strings in an answer are the target's words:
  * they are ended, valid UTF-8 and free of control characters, and no more is promised of them.
@@ -29,14 +29,14 @@
 #include <sys/types.h>
 
 #define SYMBOLS_FRAMES  32    /* in an answer, inlined ones included */
-#define SYMBOLS_STACK   16384 /* bytes of a copied stack; what exceeds it is not looked at */
+#define SYMBOLS_STACK   16384 /* bytes of a copied stack; bytes beyond are not looked at */
 #define SYMBOLS_PENDING 256   /* requests not yet answered */
 
 struct symbols;
 
 enum symbols_kind {
-	SYMBOLS_ADDRESS, /* where in the source is this address? */
-	SYMBOLS_SAMPLE,  /* who called whom on this stack, and which of them is the service's own code? */
+	SYMBOLS_ADDRESS, /* the place of this address in the source */
+	SYMBOLS_SAMPLE,  /* the frames of this stack; the innermost of the service's own is the location */
 	SYMBOLS_PREPARE, /* read the process's modules ahead of its first sample; answered without frames */
 };
 
@@ -70,7 +70,7 @@ enum symbols_status {
 	SYMBOLS_BLOCKED,    /* reading this process's memory or files blocks: see abandoned_why() */
 };
 
-/* Whose code a frame is. */
+/* The owner of a frame's code. */
 enum symbols_owner {
 	SYMBOLS_USER, /* the service's, or a library's that is none of the following */
 	SYMBOLS_LIBC, /* glibc or musl, libstdc++, sanitizer interceptors; dynamic or linked in */
@@ -82,7 +82,7 @@ enum symbols_owner {
 
 struct symbols_frame {
 	uint64_t address;   /* in the process */
-	uint64_t offset;    /* in the module: what addr2line takes */
+	uint64_t offset;    /* in the module, for addr2line */
 	uint32_t line;      /* 0: not known */
 	uint8_t owner;      /* enum symbols_owner */
 	bool inlined;       /* into the next frame of the answer */
@@ -108,12 +108,12 @@ struct symbols_options {
 };
 
 /*
- * Starts the broker and its reader. Best called early: they are forked, and keep nothing that the caller had open.
- * `options` may be NULL. Returns NULL and sets errno if no process is to be had.
+ * Starts the broker and its reader. Best called early: they are forked, and close all descriptors of the caller.
+ * `options` may be NULL. Returns NULL and sets errno if no process can be started.
  */
 struct symbols *symbols_open(const struct symbols_options *options);
 
-/* Kills both and forgets what was not answered. NULL is allowed. */
+/* Kills both, and forgets the open questions. NULL is allowed. */
 void symbols_close(struct symbols *symbols);
 
 /*
@@ -123,27 +123,30 @@ void symbols_close(struct symbols *symbols);
 int symbols_submit(struct symbols *symbols, const struct symbols_request *request);
 
 /*
- * Answers from what is known already: 1 and *answer filled, or 0 and the question is submitted unless the same one is
- * open (its answer is for the cache and does not come from symbols_collect(); `key` is not used), or an error
- * of symbols_submit(). For a screen that asks the same hundred questions at each tick.
+ * Answers from the cache: 1, and *answer is filled. Else 0, or an error of symbols_submit(): the question is submitted,
+ * unless the same one is open. Its answer goes to the cache and does not come from symbols_collect(); `key` is not
+ * used. For a screen that asks the same hundred questions at each tick.
  */
 int symbols_lookup(struct symbols *symbols, const struct symbols_request *request, struct symbols_answer *answer);
 
-/* 1: *answer is the next one. 0: none yet. Also restarts what died, so call it at each tick. */
+/* 1: *answer is the next one. 0: none yet. It also restarts a dead broker: call it at each tick. */
 int symbols_collect(struct symbols *symbols, struct symbols_answer *answer);
 
-/* Waits until symbols_collect() has an answer, nothing is open, or the time is over. How many are not collected. */
+/*
+ * Waits until symbols_collect() has an answer, nothing is open, or the time is over. Returns the number of open
+ * questions.
+ */
 int symbols_wait(struct symbols *symbols, int timeout_ms);
 
 /* Readable when symbols_collect() has work; changes when the broker is restarted. */
 int symbols_descriptor(const struct symbols *symbols);
 
-/* Drops what is cached of a process, after its exec or exit. Cached answers otherwise live for some seconds. */
+/* Drops the cached answers of a process, after its exec or exit. Otherwise they live for some seconds. */
 void symbols_forget(struct symbols *symbols, pid_t pid);
 
 /*
- * Which file of the process is not read because it would take too much memory, and what to do, as a sentence without its
- * end; NULL: none. Its modules are named all the same, and the others are read.
+ * A sentence without its end about a file of the process that is not read because it would take too much memory, and
+ * the remedy; NULL: there is none. The file's module is still named, and the other files are read.
  */
 const char *symbols_refused(const struct symbols *symbols, pid_t pid);
 

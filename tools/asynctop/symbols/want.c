@@ -32,7 +32,7 @@ int reader_want(const struct module *m, enum want how, const char *name, unsigne
 	return reply.file.end ? -ENOENT : fd;
 }
 
-/* Of the others, whose image is sent again when it is asked for. */
+/* The weight of the other spaces. The broker sends their images again when they are asked for. */
 static uint64_t other_weight(const struct space *own)
 {
 	uint64_t sum = 0;
@@ -42,7 +42,7 @@ static uint64_t other_weight(const struct space *own)
 	return sum;
 }
 
-/* If it is the others that leave no room for it, the next reader starts without them. */
+/* If the other spaces leave no room for it, this reader ends: the next one starts without them. */
 bool reader_affords(const struct module *m, int fd)
 {
 	struct space *s = m->space;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
-/* What the reader has and gets: its end of the broker's socket, the address spaces at hand, and more files for their modules. */
+/* The reader's state, and its requests to the broker for more files. */
 #ifndef ASYNCTOP_SYMBOLS_WANT_H
 #define ASYNCTOP_SYMBOLS_WANT_H
 
@@ -9,7 +9,7 @@
 /* There is one, and it is a process. */
 struct reader {
 	int broker;          /* its socket */
-	uint64_t request_id; /* of what is being answered */
+	uint64_t request_id; /* of the question that is being answered */
 	struct space *slots[IMAGE_SLOTS];
 };
 

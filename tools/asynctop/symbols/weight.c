@@ -9,7 +9,7 @@
 
 #define OLD_MAGIC "ZLIB" /* followed by the size, big-endian: a section .zdebug_* */
 
-/* What the section becomes when it is decompressed; 0: it is not compressed. */
+/* The decompressed size of the section; 0: it is not compressed. */
 static uint64_t section_weight(Elf_Scn *section)
 {
 	GElf_Shdr header;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /*
- * What each key does. A key is a line in a table: the key, the function, and, for the first of some that belong
- * together, their names and what they do.
+ * The keys. A key is a line in a table: the key and its function. The first of several keys that belong together has
+ * their names and their help.
  */
 #include "ui/keys.h"
 

@@ -4,7 +4,7 @@
 #ifndef ASYNCTOP_KEYS_H
 #define ASYNCTOP_KEYS_H
 
-/* Calls `each` for each line of help: the names of keys, and what they do. */
+/* Calls `each` for each line of help: the names of some keys, and their help. */
 void keys_help(void (*each)(void *context, const char *names, const char *help), void *context);
 
 #endif

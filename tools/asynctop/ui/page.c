@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /*
- *	summary      the process, its tasks, the worst blocking call, what is missing
+ *	summary      the process, its tasks, the worst blocking call, missing sources
  *	workers      a line each, as far as they fit into a quarter of the page
  *	tabs
  *	the view     one table; with details, those of the selected row; with a table below, that one too
@@ -89,7 +89,7 @@ static void add_scrolled(struct ui *ui, struct view *v, const struct model *m, i
 		v->lines[i].selected = v->lines[i].row == (int)ui->selected[ui->view];
 }
 
-/* The table gets up to half of the page, and what is to be said of the selected row the rest. */
+/* The table gets up to half of the page, and the details of the selected row the rest. */
 static void add_detailed(struct ui *ui, struct view *v, const struct model *m, int width, int height)
 {
 	const struct table *t = table_of(ui_table(ui));

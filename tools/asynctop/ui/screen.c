@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /*
- * For a signal that kills, ncurses' own functions are no use: they are not async-signal-safe. So what they would send
- * is kept ready at the start, as bytes, and the handler only writes them and sets the terminal's modes.
+ * ncurses' functions are not async-signal-safe, so the handler of a signal that kills cannot call them. The bytes that
+ * they would send are prepared at the start; the handler writes these bytes, and sets the terminal's modes.
  */
 #define NCURSES_WIDECHAR 1
 #include "ui/screen.h"
@@ -26,7 +26,7 @@ static bool screen_is_open, has_colour, exit_registered;
 static volatile sig_atomic_t is_changed; /* the terminal is not as it was */
 static SCREEN *terminal;
 static struct termios modes; /* as they were */
-static char restore[256];    /* what to send: attributes off, cursor on, main screen */
+static char restore[256];    /* the bytes to send: attributes off, cursor on, main screen */
 static size_t restore_length;
 
 static const int fatal_signals[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGQUIT, SIGTRAP, SIGSYS, SIGXCPU };
@@ -193,7 +193,7 @@ int screen_key(void)
 		{ ERR, SCREEN_NO_KEY },
 	};
 	int c = getch();
-	if (c == 12) { /* ^L: the terminal shows something else than what was sent */
+	if (c == 12) { /* ^L: the terminal's picture is damaged */
 		clearok(curscr, TRUE);
 		return SCREEN_RESIZED;
 	}

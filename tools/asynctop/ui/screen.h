@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /*
- * The terminal: lines in, keys out, by ncurses. Whatever ends the program gives the terminal back as it was: the
- * normal way, exit(), and signals that kill (but SIGKILL).
+ * The terminal: lines in, keys out, by ncurses. The terminal is given back as it was at each end of the program: a
+ * normal one, exit(), and signals that kill (except SIGKILL).
  */
 #ifndef ASYNCTOP_SCREEN_H
 #define ASYNCTOP_SCREEN_H

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /*
- * The live screen without a terminal: its state, what keys do to it, and how it fills a page. The terminal is screen.c.
+ * The live screen without a terminal: its state (ui.c), the functions of keys (keys.c), and its page (page.c). The
+ * terminal is screen.c.
  */
 #ifndef ASYNCTOP_UI_H
 #define ASYNCTOP_UI_H
@@ -43,7 +44,7 @@ void ui_init(struct ui *ui, const struct options *o);
 /* The table of its view. */
 enum table_id ui_table(const struct ui *ui);
 
-/* What a key does. True when the models have to be taken anew (another filter or order of tasks). */
+/* Runs the function of a key. True when models have to be taken anew (another filter or order of tasks). */
 bool ui_key(struct ui *ui, int key, struct session *s);
 
 /* Fills at most `height` lines of `width` columns. */

@@ -201,7 +201,7 @@ static int compare_blocker_count(const struct model *m, const void *a, const voi
 	return compare_u64(blocker(a)->total.count, blocker(b)->total.count);
 }
 
-/* What it cost others, and where that is equal, itself. */
+/* By the delay of others, and where that is equal, by its own time. */
 static int compare_blocker_delay(const struct model *m, const void *a, const void *b)
 {
 	int c = compare_i64(blocker_delayed_ns(a), blocker_delayed_ns(b));

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
-/* What is told of a process besides its tables. */
+/* The values of a process that are in no table. */
 #include "view/views.h"
 
 #define SCHEMA_VERSION 1

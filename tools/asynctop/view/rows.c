@@ -80,7 +80,7 @@ static void add_head(struct view *v, const struct cells *c, unsigned shown, cons
 	for (unsigned k = 0; k < shown; k++) {
 		const struct column *column = c->columns[k];
 		char title[32];
-		/* Where there is room for it, a mark says by what the rows are ordered. */
+		/* Where there is room for it, a mark shows the column that orders the rows. */
 		snprintf(title, sizeof(title), "%s%s", column->title,
 			 o->column == column && (int)strlen(column->title) < c->width[k]
 				 ? (column->down != o->reverse ? "v" : "^")

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
-/* The first lines: the process, its tasks, the worst blocking call, and what is missing. */
+/* The first lines: the process, its tasks, the worst blocking call, missing sources and lost records. */
 #include <inttypes.h>
 
 #include "view/view.h"

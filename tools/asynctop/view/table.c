@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
-/* What all tables share: finding columns, cells, orders and sorting. */
+/* Functions for all tables: finding columns, cells, orders and sorting. */
 #include "view/table.h"
 
 #include <stdlib.h>

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /*
- * Tables. A table is a list of columns, and a column is what a machine reads, a typed value with a name, and what a
- * person reads, a cell with a title. Every output is made from these lists: the screen, text and JSON; and so are the
- * options -s and -F and the help. Pure.
+ * Tables. A table is a list of columns. A column has a typed value with a name, for machines, and a cell with a title,
+ * for persons. These lists are the only ones: the screen, text, JSON, the options -s and -F and the help are made from
+ * them. Pure.
  */
 #ifndef ASYNCTOP_TABLE_H
 #define ASYNCTOP_TABLE_H
@@ -70,7 +70,7 @@ struct order;
 
 struct table {
 	const char *key, *title;
-	const char *none; /* what to say when there are no rows */
+	const char *none; /* the line for a table without rows */
 	struct record record;
 	size_t row_size;
 	const char *sort; /* key of the default order */
@@ -78,12 +78,12 @@ struct table {
 	enum style (*style)(const struct model *m, const void *row);
 
 	/* The rest may be left out. */
-	const struct record *totals;              /* of the model: what is told before the rows */
+	const struct record *totals;              /* values of the model that are told before the rows */
 	uint64_t (*total)(const struct model *m); /* how many rows there are, of which these were kept */
 	bool (*told)(const struct model *m);      /* whether a report has it */
 	uint32_t most;                            /* rows of it in a report */
 	const struct table *below;                /* on its page of the screen */
-	/* More on the rows [first, first + limit), for which the screen takes the selected one, and the title of that. */
+	/* Adds lines about the rows [first, first + limit). The screen shows those of the selected row. */
 	void (*details)(struct view *v, const struct model *m, const struct order *o, int width, uint32_t first,
 			uint32_t limit);
 	const char *details_title;

@@ -201,7 +201,7 @@ static int domain_site(const void *row)
 	return (int)task(row)->site;
 }
 
-/* What a person looks for first: who has a thread, then who wants one. */
+/* Tasks that have a thread come first, then those that want one. */
 static int rank_of(const void *row)
 {
 	static const int ranks[SLEY_TASK_STATES] = {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
-/* Typed values: what a column says to a machine. */
+/* Typed values of columns. */
 #ifndef ASYNCTOP_VALUE_H
 #define ASYNCTOP_VALUE_H
 
@@ -63,7 +63,7 @@ static inline void value_int(struct value *v, int64_t n)
 	v->integer = n;
 }
 
-/* A time or a number that is not negative; one that is, is not known. */
+/* A time or a number; a negative one is not known, and becomes null. */
 static inline void value_known(struct value *v, int64_t n)
 {
 	v->type = n < 0 ? VALUE_NULL : VALUE_INT;

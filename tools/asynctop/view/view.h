@@ -25,7 +25,10 @@ void view_free(struct view *v);
 
 /* Width 0: as wide as it gets. */
 
-/* One line about the process, one about its tasks and one for each tier that is not active, and for what was lost. */
+/*
+ * Adds a line about the process, one about the worst blocking call, one for each missing source, and one for lost
+ * records.
+ */
 void view_summary(struct view *v, const struct model *m, int width);
 
 /* A heading and the rows [first, first + limit) of a table. Returns the number of rows there are. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /*
- * The tables that there are. A new one is a file of its own that defines table_NAME, and a line here.
+ * The list of tables. A new table is a file of its own, which defines table_NAME, and a line here.
  */
 #ifndef ASYNCTOP_VIEWS_H
 #define ASYNCTOP_VIEWS_H
@@ -41,7 +41,7 @@ enum table_id view_of_tab(unsigned number);
 /* The tables of a text report, from 0 to TABLES - 1. */
 enum table_id view_told(unsigned place);
 
-/* What is told of the process before the tables, and after them: rows are the model itself. */
+/* The values of the process that are told before the tables, and after them. Their row is the model itself. */
 extern const struct record record_head, record_tail;
 
 #endif
