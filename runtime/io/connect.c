@@ -142,14 +142,5 @@ static int packet_dial(const struct address *address, void *unused)
 
 int sley_packet_dial(const char *text)
 {
-	struct address address;
-	int error = scheduler_error();
-	if (error == 0)
-		error = address_parse(&address, text);
-	if (error)
-		return error;
-	int saved = errno;
-	int fd = socket_for(&address, packet_dial, NULL);
-	errno = saved;
-	return fd;
+	return socket_at(text, packet_dial, NULL);
 }

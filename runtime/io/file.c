@@ -283,13 +283,5 @@ int sley_fstat(int fd, struct stat *result, sley_time deadline)
 	if (!result)
 		return task_self() ? -EFAULT : outside_error();
 	int error = request_for_fd(&request, run_fstat, fd);
-	if (error == 0)
-		error = request_make(&request, &CALL_WAIT(sley_fstat), deadline);
-	if (error)
-		return error;
-	error = (int)request->result;
-	if (error == 0)
-		*result = request->stat;
-	request_free(request);
-	return error;
+	return error ? error : request_finish_stat(request, &CALL_WAIT(sley_fstat), deadline, result);
 }

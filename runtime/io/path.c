@@ -162,15 +162,7 @@ static int stat_by(ssize_t (*run)(struct request *), const char *path, struct st
 	if (!task_self())
 		return outside_error();
 	int error = result ? request_for_path(&request, run, path, NULL, 0) : -EFAULT;
-	if (error == 0)
-		error = request_make(&request, &wait, deadline);
-	if (error)
-		return error;
-	error = (int)request->result;
-	if (error == 0)
-		*result = request->stat;
-	request_free(request);
-	return error;
+	return error ? error : request_finish_stat(request, &wait, deadline, result);
 }
 
 int sley_stat(const char *path, struct stat *result, sley_time deadline)

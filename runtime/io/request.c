@@ -79,6 +79,15 @@ ssize_t request_finish(struct request *request, const struct pool_wait *wait, sl
 	return result;
 }
 
+int request_finish_stat(struct request *request, const struct pool_wait *wait, sley_time deadline, struct stat *result)
+{
+	int error = request_make(&request, wait, deadline);
+	if (error == 0 && (error = (int)request->result) == 0)
+		*result = request->stat;
+	request_free(request);
+	return error;
+}
+
 int request_for_path(struct request **result, ssize_t (*run)(struct request *), const char *path, const char *other,
 		     size_t room)
 {

@@ -53,6 +53,9 @@ int request_make(struct request **request, const struct pool_wait *wait, sley_ti
 /* Makes the call, and frees the request. Returns the result or the error. */
 ssize_t request_finish(struct request *request, const struct pool_wait *wait, sley_time deadline);
 
+/* The same for a call that fills `stat`: on success copies it to *result. */
+int request_finish_stat(struct request *request, const struct pool_wait *wait, sley_time deadline, struct stat *result);
+
 /*
  * Makes a request for one or two names (`other` may be null), with `room` bytes at the end of its data. Returns 0;
  * -EFAULT: null; -ENAMETOOLONG; -ENOMEM.

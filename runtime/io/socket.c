@@ -87,7 +87,7 @@ int sley_socketpair(int type, int fd[2])
 
 /* ---- listening ---- */
 
-int socket_for(struct address *address, int (*make)(const struct address *address, void *with), void *with)
+int socket_for(struct address *address, socket_make *make, void *with)
 {
 	int fd = make(address, with);
 	bool absent = fd == -EAFNOSUPPORT || fd == -EPROTONOSUPPORT || fd == -EADDRNOTAVAIL || fd == -EPERM ||
@@ -96,6 +96,20 @@ int socket_for(struct address *address, int (*make)(const struct address *addres
 		return fd;
 	address_to_in(address);
 	return make(address, with);
+}
+
+int socket_at(const char *text, socket_make *make, void *with)
+{
+	struct address address;
+	int error = scheduler_error();
+	if (error == 0)
+		error = address_parse(&address, text);
+	if (error)
+		return error;
+	int saved = errno;
+	int fd = socket_for(&address, make, with);
+	errno = saved;
+	return fd;
 }
 
 /* Makes ":port" accept IPv4 too, whatever net.ipv6.bindv6only is. */
@@ -121,16 +135,7 @@ static int listen_on(const struct address *address, void *with)
 
 int sley_listen(const char *text, int backlog)
 {
-	struct address address;
-	int error = scheduler_error();
-	if (error == 0)
-		error = address_parse(&address, text);
-	if (error)
-		return error;
-	int saved = errno;
-	int fd = socket_for(&address, listen_on, &backlog);
-	errno = saved;
-	return fd;
+	return socket_at(text, listen_on, &backlog);
 }
 
 static int packet_listen_on(const struct address *address, void *unused)
@@ -146,16 +151,7 @@ static int packet_listen_on(const struct address *address, void *unused)
 
 int sley_packet_listen(const char *text)
 {
-	struct address address;
-	int error = scheduler_error();
-	if (error == 0)
-		error = address_parse(&address, text);
-	if (error)
-		return error;
-	int saved = errno;
-	int fd = socket_for(&address, packet_listen_on, NULL);
-	errno = saved;
-	return fd;
+	return socket_at(text, packet_listen_on, NULL);
 }
 
 /* ---- accepting ---- */

@@ -13,12 +13,17 @@ unsigned socket_flags(int domain, int type, int protocol);
 /* Makes a socket, non-blocking and owned, without Nagle's delay if it is TCP. Returns it, or a negative errno value. */
 int socket_new(int domain, int type, int protocol, unsigned more_flags);
 
+struct address;
+typedef int socket_make(const struct address *address, void *with);
+
 /*
  * Calls make(address, with). If the address is ":port", and the call failed for lack of IPv6, calls it again for IPv4.
  * Returns a descriptor or an error.
  */
-struct address;
-int socket_for(struct address *address, int (*make)(const struct address *address, void *with), void *with);
+int socket_for(struct address *address, socket_make *make, void *with);
+
+/* socket_for() with an address as text, for a whole call: also checks that there is a run, and keeps errno. */
+int socket_at(const char *text, socket_make *make, void *with);
 
 /* Sets an on/off option to on. Ignores errors, for sockets without that option. */
 void socket_set(int fd, int level, int option);

@@ -157,7 +157,7 @@ void __cxa_guard_abort(uint64_t *guard);
 static int acquire_ours(unsigned char *bytes)
 {
 	unsigned char idle = 0;
-	while (!load(&bytes[0], acquire)) { /* pairs with release_ours() */
+	while (!load(&bytes[0], acquire)) { /* pairs with guard_end() */
 		idle = 0;
 		if (cas(&bytes[1], &idle, 1, acquire, relaxed))
 			return load(&bytes[0], acquire) ? (store(&bytes[1], 0, release), 0) : 1;
@@ -166,8 +166,15 @@ static int acquire_ours(unsigned char *bytes)
 	return 0;
 }
 
-static void release_ours(unsigned char *bytes, bool done)
+/* The initialiser has ended, `done` or by an exception. `next` is the C++ library's function for it, or null. */
+static void guard_end(uint64_t *guard, void (*next)(uint64_t *guard), bool done)
 {
+	unsigned char *bytes = (unsigned char *)guard;
+	note_drop(guard);
+	if (next) {
+		next(guard);
+		return;
+	}
 	store(&bytes[0], done, release);
 	store(&bytes[1], 0, release);
 }
@@ -184,21 +191,13 @@ INTERPOSED int __cxa_guard_acquire(uint64_t *guard)
 INTERPOSED void __cxa_guard_release(uint64_t *guard)
 {
 	LIBC(__cxa_guard_release)
-	note_drop(guard);
-	if (next)
-		next(guard);
-	else
-		release_ours((unsigned char *)guard, true);
+	guard_end(guard, next, true);
 }
 
 INTERPOSED void __cxa_guard_abort(uint64_t *guard)
 {
 	LIBC(__cxa_guard_abort)
-	note_drop(guard);
-	if (next)
-		next(guard);
-	else
-		release_ours((unsigned char *)guard, false);
+	guard_end(guard, next, false);
 }
 
 #endif
