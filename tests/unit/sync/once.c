@@ -163,11 +163,21 @@ static int fail_twice(void *arg)
 	return fetch_add(&runs, 1, relaxed) < 2 ? -EIO : 0;
 }
 
-static void call_in_race(void *arg)
+static void call_in_race(sley_time deadline)
 {
-	int error = sley_once(&once, fail_twice, NULL, sley_in(SLEY_US((uintptr_t)arg % 30)));
+	int error = sley_once(&once, fail_twice, NULL, deadline);
 	REQUIRE(error == 0 || error == -EIO || error == -ETIMEDOUT);
 	fetch_add(error ? &failures : &successes, 1, relaxed);
+}
+
+static void race_hastily(void *arg)
+{
+	call_in_race(sley_in(SLEY_US((uintptr_t)arg % 30)));
+}
+
+static void race_patiently(void *arg)
+{
+	call_in_race(SOON);
 }
 
 static int main_race(void *arg)
@@ -175,8 +185,9 @@ static int main_race(void *arg)
 	for (long i = 0; i < test_scale(1000); i++) {
 		sley_task tasks[6];
 		reset();
-		for (uintptr_t k = 0; k < 6; k++)
-			tasks[k] = sley_spawn(call_in_race, (void *)(k * 7 + (uintptr_t)i));
+		for (uintptr_t k = 0; k < 6; k++) /* of three that do not leave, two can fail */
+			tasks[k] = sley_spawn(i % 2 == 0 && k % 2 ? race_patiently : race_hastily,
+					      (void *)(k * 7 + (uintptr_t)i));
 		for (int k = 0; k < 6; k++)
 			join(tasks[k]);
 		while (sley_once(&once, fail_twice, NULL, SOON) !=
