@@ -142,7 +142,7 @@ class Runtime:
 
     def tasks(self):
         """All that are alive, in the order of the table."""
-        high, base = int(variable("task/task.c", "table")["high"]), int(variable("task/task.c", "task_slabs")["base"])
+        high, base = int(variable("task/task.c", "task_table")["high"]), int(variable("task/task.c", "task_slabs")["base"])
         size = self.task.size
         for first in range(0, high, ENTRIES_AT_ONCE):
             count = min(ENTRIES_AT_ONCE, high - first)
