@@ -239,6 +239,8 @@ static const struct {
 static void planted(void *unused)
 {
 	(void)unused;
+	/* itself: the task may be over, or have executed another program, before its parent goes on */
+	dprintf(STDOUT_FILENO, "task %ld\n", (long)sley_self());
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
 		if (strcmp(kinds[i].kind, kind) == 0)
 			kinds[i].plant();
@@ -259,7 +261,6 @@ static int service(void *unused)
 	dprintf(STDOUT_FILENO, "ready\n");
 	wait_for_input();
 	task = sley_spawn_with(&options, planted, NULL, SLEY_BY_POINTER); /* SPAWNED */
-	dprintf(STDOUT_FILENO, "task %ld\n", (long)task);
 	sley_join(task, SLEY_NEVER);
 	dprintf(STDOUT_FILENO, "calls %ld blocks %ld sleeps %ld longest_sleeps %ld total_ns %ld longest_ns %ld\n",
 		truth.calls, truth.blocks, truth.sleeps, truth.longest_sleeps, (long)truth.total_ns,
