@@ -16,8 +16,7 @@ static int entry_own(int fd, unsigned flags)
 		return error;
 	lock_take(&entry->lock);
 	/* The descriptor is new, so the entry describes one that was closed behind our back. */
-	entry_end_waits(entry, woken);
-	entry_next_generation(entry);
+	entry_retire(entry, woken);
 	entry->closing = 0;
 	entry->unreleased = (struct unreleased){ 0 };
 	store(&entry->hung, 0, relaxed);
@@ -68,9 +67,7 @@ void reactor_disown(int fd)
 	struct task *woken[2] = { NULL, NULL };
 	struct entry *entry = &entries.first[fd];
 	lock_take(&entry->lock);
-	entry_end_waits(entry, woken);
-	entry_next_generation(entry);
-	store(&entry->flags, 0, relaxed);
+	entry_retire(entry, woken);
 	lock_drop(&entry->lock);
 	entry_ready(woken);
 }
@@ -138,12 +135,10 @@ static int close_entry(int fd, struct entry *entry)
 		lock_drop(&entry->lock);
 		return -EBADF;
 	}
-	entry_end_waits(entry, woken);
 	unsigned flags = entry->flags;
 	bool added = entry->added;
-	/* all of this before close(2): after it, the number may be another thread's new descriptor, and be owned */
-	store(&entry->flags, 0, relaxed);
-	bool held = entry_next_generation(entry) > 0;
+	/* before close(2): after it, the number may be another thread's new descriptor, and be owned */
+	bool held = entry_retire(entry, woken) > 0;
 	entry->closing = held;
 	lock_drop(&entry->lock);
 	entry_ready(woken);

@@ -46,13 +46,15 @@ int entry_register(int fd, struct entry *entry)
 	return error == -EPERM ? -ENOTSUP : error == -ENOSPC ? -ENOMEM : error;
 }
 
-void entry_end_waits(struct entry *entry, struct task *woken[2])
+uint32_t entry_retire(struct entry *entry, struct task *woken[2])
 {
 	for (int d = READING; d <= WRITING; d++) {
 		if (entry->waiter[d] && wait_claim(entry->waiter[d], CLAIM_CLOSED))
 			woken[d] = entry->waiter[d];
 		store(&entry->waiter[d], NULL, relaxed);
 	}
+	store(&entry->flags, 0, relaxed);
+	return entry_next_generation(entry);
 }
 
 /* ---- without it ---- */
@@ -79,11 +81,8 @@ bool entry_rearm(int fd, struct entry *entry, int64_t since)
 	lock_take(&entry->lock);
 	if ((entry->waiter[READING] || entry->waiter[WRITING]) && entry->since <= since) {
 		called = true;
-		if (entry_register(fd, entry) != 0) { /* it is not open any more */
-			entry_end_waits(entry, woken);
-			entry_next_generation(entry);
-			store(&entry->flags, 0, relaxed);
-		}
+		if (entry_register(fd, entry) != 0) /* it is not open any more */
+			entry_retire(entry, woken);
 	}
 	lock_drop(&entry->lock);
 	entry_ready(woken);

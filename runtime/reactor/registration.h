@@ -19,12 +19,15 @@ extern HIDDEN struct reactor {
 /* Registers the wanted events with epoll, whether or not epoll knows the descriptor already. */
 int entry_register(int fd, struct entry *entry);
 
-/* Ends all waits, as the descriptor is gone. Pass `woken` to entry_ready(), after unlocking. */
-void entry_end_waits(struct entry *entry, struct task *woken[2]);
+/*
+ * The descriptor is gone: ends all waits, and makes the number foreign. Returns the number of calls that hold the old
+ * descriptor. Pass `woken` to entry_ready(), after unlocking.
+ */
+uint32_t entry_retire(struct entry *entry, struct task *woken[2]);
 
 /* ---- without it ---- */
 
-/* Makes the tasks ready that entry_end_waits() found. */
+/* Makes the tasks ready that entry_retire() found. */
 void entry_ready(struct task *const woken[2]);
 
 /*
