@@ -133,8 +133,8 @@ int symbols_lookup(struct symbols *symbols, const struct symbols_request *reques
 int symbols_collect(struct symbols *symbols, struct symbols_answer *answer);
 
 /*
- * Waits until symbols_collect() has an answer, nothing is open, or the time is over. Returns the number of open
- * questions.
+ * Waits until symbols_collect() has an answer, nothing is open, or the time is over. Returns the number of answers that
+ * are still to be collected, those to open questions included.
  */
 int symbols_wait(struct symbols *symbols, int timeout_ms);
 
