@@ -221,7 +221,7 @@ static int scan(struct session *s)
 	return status;
 }
 
-/* Finding nothing is an error for a report, and something to wait for on the screen. */
+/* Finding no process is an error for a report; the screen waits for one. */
 static int open_all(struct session *s)
 {
 	int status = scan(s);
@@ -365,7 +365,7 @@ static enum watch_status tick_one(struct session *s, struct watch *w, double use
 	return status;
 }
 
-/* A user of whom one was left out has no turn before that one has. */
+/* A user with a process that was left out has no other turn before that process. */
 static bool has_turn(const struct session *s, long uid, const long *out)
 {
 	for (size_t i = 0; i < s->left_out; i++)

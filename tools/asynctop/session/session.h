@@ -65,10 +65,10 @@ void session_tick(struct session *s);
 /* Puts resolved symbols into the models. */
 void session_resolve(struct session *s);
 
-/* Waits until all symbols are known that the models ask for, at most `timeout_ms`, and resolves. */
+/* Waits until all symbols of the models are known, at most `timeout_ms`, and resolves. */
 void session_resolve_all(struct session *s, int timeout_ms);
 
-/* The time between ticks: longer than asked for when a tick takes a good part of it. */
+/* The time between ticks: longer than the wished interval when a tick takes a good part of it. */
 int64_t session_interval(const struct session *s);
 
 /* Line number `i` about rejected processes; false: there are no more. */

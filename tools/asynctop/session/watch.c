@@ -135,7 +135,7 @@ static void set_tier(struct model *m, enum model_tier_id id, const char *name, b
 	snprintf(m->tiers[id].why, sizeof(m->tiers[id].why), "%s", active ? "" : why);
 }
 
-/* Lines come of the process's files, which may turn out to block after the rest of the model was taken. */
+/* Lines are read from the process's files. These may turn out to block after the rest of the model was taken. */
 static void tell_symbols(const struct watch *w, struct model *m)
 {
 	const char *why = abandoned_why(w->process.pid);
@@ -318,7 +318,7 @@ static void read_tracer(struct watch *w, struct model *m)
 	copy_events(w, m);
 }
 
-/* Workers that do not come back from a task, in a call that the tracer did not see begin. */
+/* Finds workers that do not come back from a task, in a call that began before the tracer watched. */
 static void read_stuck(struct watch *w, struct model *m)
 {
 	static struct block_record r;
@@ -365,7 +365,7 @@ void watch_event(struct watch *w, const struct block_record *r)
 
 /* ---- a tick ---- */
 
-/* A call that is the last thing a function does returns to its caller: here, to the runtime. */
+/* A tail call has no frame of its function: it returns to the function's caller, here the runtime. */
 static void resolve_yield(const struct model *m, struct model_yield *y, const struct symbols_frame *frame)
 {
 	const struct region_site *site = model_site(m, y->site);

@@ -28,7 +28,7 @@ struct watch_wish {
 	int64_t interval_ns;
 };
 
-/* Since when a worker is in the same dispatch of the same task, as far as was seen. */
+/* The dispatch that a worker is in, and since when it was seen in it. */
 struct dispatch {
 	struct sley_region_worker line; /* as it was then */
 	int64_t seen_ns;                /* 0: it runs no task */

@@ -14,8 +14,8 @@
 #include <unistd.h>
 
 /*
- * So many descriptors of a process are looked at, from the lowest: some 50 ms, if there are as many. The runtime opens its
- * own when it starts.
+ * The bound on descriptors that are looked at in a process, from the lowest: looking at so many takes some 50 ms. The
+ * runtime opens its own when it starts.
  */
 #define DESCRIPTORS_MOST 16384
 
@@ -139,7 +139,7 @@ static void try_region(struct found *f, int fd, long own_pid)
 		say(f, PROCESS_OK, "%s", "");
 }
 
-/* How much a status says, when a process has several descriptors of that name. */
+/* The rank of a status: with several descriptors of that name, the status of the highest rank is answered. */
 static int weight(enum process_status s)
 {
 	return s == PROCESS_OK ? 4 : s == PROCESS_VERSION ? 3 : s == PROCESS_INVALID ? 2 : s == PROCESS_DENIED ? 1 : 0;

@@ -17,12 +17,12 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-/* Whether the thread of this directory has ended. False, too, if that may not be known. */
+/* Whether the thread of this directory has ended. Also false if that cannot be found out. */
 bool living_ended(int dir);
 
 /*
- * `dir` is /proc/PID: the directory of one of its living threads, to be closed, and its number, if the first has ended.
- * -1 otherwise: `dir` is to be used, or nothing lives.
+ * If the first thread of `dir`, a /proc/PID, has ended: opens the directory of a living thread, and sets its number.
+ * Else -1: `dir` is to be used. Also -1 if no thread lives.
  */
 int living_open(int dir, pid_t *tid);
 

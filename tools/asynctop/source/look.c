@@ -54,7 +54,7 @@ static int exchange(struct look_message *m, int descriptor, int *got)
 	return error == 1 ? 0 : error == 0 ? -EPIPE : error;
 }
 
-/* *got: the descriptor that came with the answer, or -1. A looker that died may have been killed by anybody. */
+/* *got: the descriptor of the answer, or -1. A dead looker may have been killed from outside: it is asked again. */
 static int ask_for(pid_t pid, int descriptor, const struct look_message *question, struct look_message *m, int *got)
 {
 	int error = -EPIPE;

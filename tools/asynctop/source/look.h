@@ -40,7 +40,7 @@
  */
 int look_call(pid_t pid, int dir, uint32_t tid, struct block_record *r, uint32_t *sample);
 
-/* Fills in stack and memory of a record that has the rest, as thread_memory(). */
+/* Fills in stack and memory, as thread_memory(); the other fields of the record are set. */
 int look_memory(pid_t pid, int dir, struct block_record *r);
 
 /* As target_name(): 1 or 0. */

@@ -94,7 +94,7 @@ static int look(int descriptor, struct look_message *m, int *answer)
 	return result;
 }
 
-/* How long this thread has waited for a CPU; 0 where the kernel does not say. */
+/* The time that this thread has waited for a CPU; 0 if the kernel does not say. */
 static int64_t waited_for_cpu(int schedstat)
 {
 	char text[64];

@@ -99,7 +99,7 @@ static void open_control(struct process *p)
 		close(fd);
 }
 
-/* It is there, if the looker says nothing else: this time it was not asked, or did not answer. */
+/* Opening is tried again if the looker was not asked, or did not answer: these are no proof that there is no page. */
 void process_retry_control(struct process *p)
 {
 	if (p->control.fd < 0 && (p->control.error == EINTR || p->control.error == EDEADLK))

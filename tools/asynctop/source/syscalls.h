@@ -45,10 +45,10 @@ const char *syscall_name(int number, char out[SYSCALL_NAME_MAX]);
 
 enum remedy syscall_remedy(int number);
 
-/* Which argument is the descriptor that the call works on: its index, or -1 for none. */
+/* The index of the argument with the call's descriptor, or -1. */
 int syscall_descriptor(int number);
 
-/* Which argument's memory is decoded, if the record has it: its index, or -1. */
+/* The index of the argument with decoded memory, if the record has it, or -1. */
 int syscall_kept(int number);
 
 /*

@@ -28,8 +28,8 @@ static int open_diag(void)
 }
 
 /*
- * A socket that asks in the process's network namespace. A thread alone can be in another one for the moment that it
- * takes to make it; if it cannot come back, it asks no more.
+ * Opens a socket in the process's network namespace. This thread alone enters that namespace, for the time of the call.
+ * If it cannot come back, no more sockets are opened.
  */
 static int open_diag_in(int dir)
 {

@@ -45,7 +45,7 @@ static bool has_capabilities(void)
 	return effective >> CAP_SYS_ADMIN_BIT & 1 || (effective >> CAP_BPF_BIT & effective >> CAP_PERFMON_BIT & 1);
 }
 
-/* Names the cause in one line. Returns the error that the caller is to see. */
+/* Names the cause in one line. Returns the error for the caller. */
 static int explain(int error, char *why, size_t why_size)
 {
 	char path[256] = "asynctop";
@@ -119,7 +119,7 @@ static int map_arrays(struct tracer *tracer)
 	return tracer->states && tracer->accounts ? 0 : -errno;
 }
 
-static int allocate_tables(struct tracer *tracer)
+static int make_tables(struct tracer *tracer)
 {
 	const struct tracer_config *config = &tracer->config;
 	tracer->slot_used = calloc(config->max_workers, sizeof(*tracer->slot_used));
@@ -152,7 +152,7 @@ int tracer_open(struct tracer **out, const struct tracer_config *config, char *w
 		return explain(-ENOMEM, why, why_size);
 	tracer->config = with_defaults(config);
 	print = libbpf_set_print(discard);
-	error = allocate_tables(tracer) ?: load(tracer) ?: map_arrays(tracer) ?: open_ring(tracer) ?: tracer_calibrate(tracer);
+	error = make_tables(tracer) ?: load(tracer) ?: map_arrays(tracer) ?: open_ring(tracer) ?: tracer_calibrate(tracer);
 	libbpf_set_print(print);
 	if (error) {
 		tracer_close(tracer);

@@ -87,7 +87,10 @@ typedef void tracer_block_fn(void *context, const struct block_record *);
  */
 int tracer_poll(struct tracer *, tracer_block_fn *each, void *context);
 
-/* A descriptor that polls readable when tracer_poll() should be called before the next tick: the ring is half full. */
+/*
+ * A descriptor that polls readable when the ring is half full: tracer_poll() should then be called before the next
+ * tick.
+ */
 int tracer_fd(struct tracer *);
 
 /*

@@ -73,14 +73,17 @@ bool tracer_read_line(const struct tracer_process *, uint32_t index, struct sley
 /* Fills in the delay so far of a block that the kernel has not added up yet. */
 void tracer_weigh(const struct tracer_process *, struct block_record *);
 
-/* Makes the tables of a process and puts them in its place: 0 or a negative errno. To be closed also then. */
+/*
+ * Makes the tables of a process and puts them in its place. 0 or a negative errno; the tables are to be closed then
+ * too.
+ */
 int tracer_open_tables(struct tracer *, struct tracer_process *);
 void tracer_close_tables(struct tracer *, struct tracer_process *);
 
 /* Walks over the process's threads: marks and unmarks them as bss->request says. */
 int tracer_mark_threads(struct tracer *, int pidfd);
 
-/* Walks over them again: writes down in bss->sleepers those of the request that sleep; makes bss->early a block. */
+/* Walk over them again. The first fills bss->sleepers; the second makes bss->early a block. */
 int tracer_look_blocked(struct tracer *, int pidfd);
 int tracer_catch_early(struct tracer *, int pidfd);
 
@@ -90,7 +93,7 @@ int tracer_catch_early(struct tracer *, int pidfd);
  */
 int tracer_catch_blocked(struct tracer *, const struct tracer_process *);
 
-/* Finds out by which thread flags the kernel marks a thread that was switched out and not yet back in user mode. */
+/* Finds the thread flags by which the kernel marks a thread that was switched out and is not yet back in user mode. */
 int tracer_calibrate(struct tracer *);
 
 #endif

@@ -47,7 +47,7 @@ static void release_slot(struct tracer *tracer, struct tracer_worker *worker)
 
 static int mark(struct tracer *tracer, struct tracer_process *process);
 
-/* Makes a slot free that another process has and is not entitled to. */
+/* Frees a slot of another process that has more than its part. */
 static void reclaim_slot(struct tracer *tracer, const struct tracer_process *wants)
 {
 	struct tracer_process *most = process_with_most_slots(tracer);
@@ -274,7 +274,7 @@ static uint64_t flags_of_sleeps(struct tracer *tracer, uint32_t slot)
 	return raised;
 }
 
-/* A preemption on the way out of a sleep spoils a try; a kernel that has no such flag spoils all. */
+/* A preemption on the way out of a sleep spoils one try. A kernel without such a flag spoils all. */
 static uint64_t find_flags(struct tracer *tracer, uint32_t key)
 {
 	const struct tracer_process *self = tracer_find(tracer, key);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
-/* The broker's tables: the processes that were asked about, and which address spaces the reader has at hand. */
+/* The broker's tables: processes that were asked about, and images of address spaces that the reader has. */
 #ifndef ASYNCTOP_SYMBOLS_BROKER_H
 #define ASYNCTOP_SYMBOLS_BROKER_H
 
@@ -74,7 +74,7 @@ struct new_image {
 };
 int process_refresh(struct broker *broker, struct process *process, int64_t age, struct new_image **image);
 
-/* The image of these files if the reader has it, else the one to be replaced: `*have` says which. */
+/* The image of these files, if the reader has it (`*have`); else the image to be replaced. */
 unsigned image_find(struct broker *broker, const struct image_key *key, bool *have);
 
 void new_image_free(struct new_image *image);

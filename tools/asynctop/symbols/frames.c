@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /*
- * From one address to its frames. A physical frame is several logical ones where functions were inlined: the line table
- * gives the line in the innermost, and each inlined call says at which line of the next it stands.
+ * From one address to its frames. With inlined functions, one physical frame is several logical ones. The line table
+ * gives the line in the innermost function; the entry of each inlined call gives the line in the next.
  */
 #include "symbols/frames.h"
 
@@ -29,7 +29,7 @@ static void copy_head(char *out, size_t size, const char *s)
 	out[n] = '\0';
 }
 
-/* As the compiler was told: without the directory of compilation, if the file lies in it. */
+/* The path as the compiler got it: without the directory of compilation, if the file lies in it. */
 static void set_file(struct symbols_frame *f, Dwarf_Die *unit, const char *path)
 {
 	Dwarf_Attribute a;

@@ -62,7 +62,7 @@ const struct place *space_place(struct space *space, uint64_t address, bool retu
 void module_name_owner(struct module *module, const char *path);
 enum symbols_owner module_owner(const struct module *module, uint64_t address, const char *path, const char *function);
 
-/* A function that is inlined into a frame of the service's own: does it belong to someone else? */
+/* The owner of a function that is inlined into a frame of the service's own. */
 enum symbols_owner inlined_owner(const struct module *module, const char *path, const char *function);
 
 /* Call once before either is asked. */

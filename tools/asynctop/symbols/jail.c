@@ -79,7 +79,7 @@ static bool drop_user(void)
 	       (!setgroups(0, NULL) && !setresgid(NOBODY, NOBODY, NOBODY) && !setresuid(NOBODY, NOBODY, NOBODY));
 }
 
-/* From every set, so that neither root's nor a file's remain. (The bounding set needs CAP_SETPCAP itself.) */
+/* Clears every set, so that neither root's capabilities nor a file's remain. (The bounding set needs CAP_SETPCAP.) */
 static bool drop_capabilities(void)
 {
 	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
@@ -104,7 +104,7 @@ static bool limit(int resource, rlim_t to)
 	return !setrlimit(resource, &(struct rlimit){ .rlim_cur = to, .rlim_max = to });
 }
 
-/* Memory that cannot be had back from it. A sanitizer's shadow counts as that. */
+/* Limits private writable memory. A sanitizer's shadow counts as such, so there is no limit with one. */
 static bool limit_data(void)
 {
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || __has_feature(address_sanitizer) || \
@@ -139,6 +139,9 @@ bool jail_enter(void)
 	if (!set_limits() || !drop_user() || !drop_capabilities() || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
 	    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0))
 		return false;
-	/* A change of user has cleared it; a parent that died meanwhile sends no signal. */
+	/*
+	 * The change of user cleared the death signal. If the parent died meanwhile, there is none: so its number is
+	 * compared.
+	 */
 	return !prctl(PR_SET_PDEATHSIG, SIGKILL) && getppid() == parent && filter_calls();
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /*
- * Opening files on behalf of a process that may be hostile. It names any path it likes, so a file is first looked at
- * through O_PATH: a FIFO would keep us waiting and a device may act when it is opened. Only regular files that begin
- * like ELF are handed out. Paths are resolved inside the process's root, links in them included.
+ * Opening files on behalf of a process that may be hostile. Its maps can name any path, so a file is first opened with
+ * O_PATH: opening a FIFO would wait, and opening a device may act. Only regular files that begin like ELF are handed
+ * out. Paths are resolved inside the process's root, links in them included.
  */
 #include "symbols/maps.h"
 
@@ -114,7 +114,7 @@ static int reopen(int path, uint64_t inode)
 	return fd;
 }
 
-/* As the process would: absolute links lead to its root, and no way leads out of it. */
+/* Resolves as the process would: absolute links lead to its root, and no path leads out of it. */
 static int open_in_root(int root, const char *path, uint64_t inode)
 {
 	struct open_how how = { .flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS };

@@ -54,7 +54,7 @@ static int open_files(struct target_files *files, pid_t pid, pid_t *tid, int vds
 	return 0;
 }
 
-/* Still the process, and the program, that it was? One system call, for each request. */
+/* Whether it is still the same process and program. This costs one system call for each request. */
 static bool is_current(const struct process *p)
 {
 	struct stat now;

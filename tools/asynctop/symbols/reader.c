@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /*
- * The reader: all that touches the bytes of foreign files. It runs behind jail_enter(); a crash in here costs one
- * answer, and so does an endless loop.
+ * The reader: the only code that reads the bytes of foreign files. It runs behind jail_enter(). A crash in it, or an
+ * endless loop, costs one answer.
  *
- * A stack is unwound by call-frame information from the files, over the copied bytes: the memory callback answers
- * for the copy alone, so the copy's end is the chain's end. Frame pointers are not needed, and -O2 leaves none.
+ * A stack is unwound by call-frame information from the files, over the copied bytes: the memory callback answers for
+ * the copy alone, so the copy's end is the chain's end. Frame pointers are not needed, and -O2 leaves none.
  */
 #include "symbols/want.h"
 
@@ -44,7 +44,7 @@ static void begin_image(const struct message_image *m)
 	dwfl_report_begin(s->dwfl);
 }
 
-/* How far the file's own addresses are from where it is mapped; false if the mapping is none of its segments. */
+/* The difference between mapped addresses and the file's own; false if the mapping is none of its segments. */
 static bool find_bias(int fd, const struct message_module *m, uint64_t *bias)
 {
 	Elf *elf = elf_begin(fd, ELF_C_READ_MMAP, NULL);
@@ -85,7 +85,7 @@ static bool report_module(struct module *module, const struct message_module *m,
 	return true;
 }
 
-/* A file that is not to be had, or is no ELF file, is at least named. */
+/* A file that cannot be read, or is no ELF file, is at least named. */
 static void add_module(struct space *s, struct message_module *m, int fd)
 {
 	struct module *module = &s->module[s->modules];

@@ -12,7 +12,7 @@
 
 enum command_result { COMMAND_RUN, COMMAND_DONE /* help or version was asked for and printed */, COMMAND_WRONG };
 
-/* Parses; `terminal`: standard output is one. Complains on `errors` and prints help on `out`. */
+/* Parses. `terminal`: standard output is a terminal. Complaints go to `errors`, help goes to `out`. */
 enum command_result command_parse(struct options *o, int argc, char **argv, bool terminal, FILE *out, FILE *errors);
 
 void command_free(struct options *o);

@@ -63,7 +63,7 @@ KEY_FN(previous_process, ui->process = s->count > 0 ? (ui->process + s->count - 
 
 /* ---- orders ---- */
 
-/* The order of tasks says which of them a model keeps. */
+/* The order of tasks chooses the tasks that a model keeps. */
 static bool order_changed(const struct ui *ui, struct session *s)
 {
 	s->wish.tasks = ui->orders[TABLE_tasks];
