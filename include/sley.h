@@ -73,6 +73,7 @@
 #include <errno.h>
 
 #include <sley/base.h>
+#include <sley/blocking.h>
 #include <sley/buffer.h>
 #include <sley/chan.h>
 #include <sley/file.h>

@@ -11,13 +11,15 @@
 #include "runtime.h"
 #include <sley/introspect.h>
 
-#define WORKERS_MOST  SLEY_REGION_WORKERS
-#define TASKS_DEFAULT (1u << 21)
-#define SLOTS_DEFAULT 4096u
-#define SLOTS_MOST    (1u << 20)
-#define STACK_DEFAULT ((size_t)256 << 10)
-#define STACK_LEAST   ((size_t)16 << 10)
-#define STACK_MOST    ((size_t)1 << 30)
+#define TARGET_MOST    256u
+#define SPARES_MOST    (SLEY_REGION_WORKERS - TARGET_MOST)
+#define SPARES_DEFAULT 256u
+#define TASKS_DEFAULT  (1u << 21)
+#define SLOTS_DEFAULT  4096u
+#define SLOTS_MOST     (1u << 20)
+#define STACK_DEFAULT  ((size_t)256 << 10)
+#define STACK_LEAST    ((size_t)16 << 10)
+#define STACK_MOST     ((size_t)1 << 30)
 
 #define OFFLOAD_DEFAULT 256u /* each blocking call takes a thread; Tokio has 512, libuv 4 */
 #define OFFLOAD_MOST    (1u << 14)
@@ -95,6 +97,17 @@ static bool resolve_offload(const struct sley_options *given, struct sley_option
 	return true;
 }
 
+/* How many spares there may be. */
+static bool resolve_spares(const struct sley_options *given, struct sley_options *result)
+{
+	size_t spares = given->max_threads;
+	if (!from_environment("SLEY_MAX_THREADS", &spares))
+		return false;
+	spares = spares ? spares : SPARES_DEFAULT;
+	result->max_threads = (unsigned)spares;
+	return within("max_threads", spares, 1, SPARES_MOST);
+}
+
 static int resolve_signals(const struct sley_options *given, struct sley_options *result)
 {
 	bool dump = given->flags & SLEY_RUN_DUMP_ON_SIGQUIT;
@@ -119,11 +132,11 @@ int options_resolve(const struct sley_options *options, struct sley_options *res
 	    !stack_check(&given.flags))
 		return -EINVAL;
 	const char *name = getenv("SLEY_NAME");
-	workers = workers ? workers : MIN(cpus_available(), WORKERS_MOST);
+	workers = workers ? workers : MIN(cpus_available(), TARGET_MOST);
 	tasks = tasks ? tasks : TASKS_DEFAULT;
 	slots = slots ? slots : SLOTS_DEFAULT;
 	stack = stack ? stack : STACK_DEFAULT;
-	if (!within("workers", workers, 1, WORKERS_MOST) || !within("max_tasks", tasks, 1, SLEY_TASK_INDEX_MASK - 1) ||
+	if (!within("workers", workers, 1, TARGET_MOST) || !within("max_tasks", tasks, 1, SLEY_TASK_INDEX_MASK - 1) ||
 	    !within("stack_slots", slots, 1, SLOTS_MOST) || !within("stack_size", stack, STACK_LEAST, STACK_MOST) ||
 	    given.flags & ~(SLEY_RUN_DUMP_ON_SIGQUIT | SLEY_RUN_STRICT_STACKS))
 		return -EINVAL;
@@ -138,5 +151,6 @@ int options_resolve(const struct sley_options *options, struct sley_options *res
 		.stack_size = ROUND_UP(stack, PAGE),
 		.flags = given.flags,
 	};
-	return resolve_offload(&given, result) ? resolve_signals(&given, result) : -EINVAL;
+	return resolve_offload(&given, result) && resolve_spares(&given, result) ? resolve_signals(&given, result)
+										 : -EINVAL;
 }

@@ -232,7 +232,6 @@ static int run_workers(const struct sley_options *options)
 		else
 			worker_run(worker_get(0));
 		quit_allow();
-		idle_wake_all();
 		workers_join();
 		watchdog_stop();
 		if (error == 0 && run.deadlocked)
@@ -288,9 +287,8 @@ static int open_and_run(const struct sley_options *options)
 		goto global;
 	if ((error = reactor_open()) != 0)
 		goto tasks;
-	if ((error = workers_open(options->workers)) != 0)
+	if ((error = workers_open(options->workers, options->max_threads)) != 0)
 		goto workers;
-	idle_open();
 	region_begin(options->name, stacks_begin, stacks_begin + stacks_size, stack_size, slots_count());
 	store(&region.header->worker_count, MAX(region.header->worker_count, scheduler.made), release);
 	store(&scheduler.stopping, 0, relaxed);

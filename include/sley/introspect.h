@@ -43,13 +43,13 @@
 #define SLEY_CONTROL_NAME   "sley-control"
 #define SLEY_REGION_MAGIC   0x316e677279656c73ULL /* "sleyrgn1" in little endian */
 #define SLEY_CONTROL_MAGIC  0x316c746379656c73ULL /* "sleyctl1" */
-#define SLEY_REGION_VERSION 3
+#define SLEY_REGION_VERSION 4
 
 /* A task id is generation << SLEY_TASK_INDEX_BITS | (index + 1), where index is the number of the task's record. */
 #define SLEY_TASK_INDEX_BITS 24
 #define SLEY_TASK_INDEX_MASK ((1u << SLEY_TASK_INDEX_BITS) - 1)
 
-#define SLEY_REGION_WORKERS 256  /* capacity of the worker table */
+#define SLEY_REGION_WORKERS 1024 /* capacity of the worker table */
 #define SLEY_REGION_SITES   4096 /* site 0 stands for all sites that found no place */
 
 /*
@@ -257,7 +257,10 @@ struct sley_region_site {
 	X(timers, "deadlines that passed before their wait was over") \
 	X(faults, "calls refused because a shared address was on a copying stack") \
 	X(given_back, "bytes of deep stacks and unused memory given back to the kernel") \
-	X(slot_blocks, "times that a task kept its stack for a second while others that share it wanted to run")
+	X(slot_blocks, "times that a task kept its stack for a second while others that share it wanted to run") \
+	X(blocks, \
+	  "times that this worker was found blocked, or said so, and was taken out of the count of those that run") \
+	X(spares_refused, "times that the system refused a spare thread")
 
 enum sley_counter {
 #define SLEY_COUNTER_ENUM(name, help) SLEY_COUNTER_##name,

@@ -52,7 +52,7 @@ static int spawn_set_options(struct worker *worker, struct task *task, const str
 		return 0;
 	if (options->pinned) {
 		task->flags |= TASK_PINNED;
-		task->worker = (uint8_t)(worker ? worker->number : 0);
+		task->worker = (uint16_t)(worker ? worker->number : 0);
 	}
 	if (options->detached)
 		task->fate |= TASK_DETACHED;

@@ -12,7 +12,10 @@
 #include "base/atomic.h"
 #include "base/compiler.h"
 
+#define WORKERS_MOST SLEY_REGION_WORKERS /* spares included */
+
 struct task;
+struct timers;
 struct worker;
 
 /* Functions by which the layers below call up; runtime.c sets them before any worker runs. */
@@ -34,18 +37,24 @@ struct sched_hooks {
 extern HIDDEN struct sched_hooks sched_hooks;
 
 struct scheduler {
-	/* this one and the next three: constant during a run */
-	struct worker *workers;
-	unsigned made;     /* records in `workers` */
-	unsigned target;   /* number of workers that should run at the same time */
-	unsigned active;   /* searches for work or workers visit records [0, active) */
-	unsigned started;  /* atomic: number of threads that are workers */
-	unsigned sleeping; /* atomic: number of workers in the idle list; written under its lock */
-	unsigned running;  /* atomic: a run is in progress */
-	unsigned forked;   /* atomic: this is a forked child of a process with a run */
-	unsigned stopping; /* atomic: set once; workers leave when they see it */
-	unsigned threads;  /* atomic: number of the runtime's threads besides the workers */
+	/* constant during a run */
+	struct worker *workers; /* `most` records */
+	struct timers *timers;  /* `target` heaps */
+	unsigned target;        /* number of workers that should run at the same time; these have the first records */
+	unsigned most;          /* limit of the number of workers, spares included */
+	/* atomic, written under the lock of the idle list */
+	unsigned made;     /* records [0, made) are or were in use */
+	unsigned started;  /* number of threads that are workers */
+	unsigned sleeping; /* number of workers in the idle list */
+	/* atomic */
+	unsigned blocked;  /* number of workers that are noted as blocked: see run/blocked.h */
+	unsigned running;  /* a run is in progress */
+	unsigned forked;   /* this is a forked child of a process with a run */
+	unsigned stopping; /* set once; workers leave when they see it */
+	unsigned threads;  /* number of the runtime's threads besides the workers */
 	unsigned run;      /* constant during a run: the run's number in this process */
+	/* atomic, written under the lock of the idle list: a bit for each worker that is not in it, by number */
+	uint64_t awake[WORKERS_MOST / 64];
 };
 extern HIDDEN struct scheduler scheduler;
 

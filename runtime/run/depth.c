@@ -146,9 +146,9 @@ void depth_open(int64_t now)
 static bool is_quiet(void)
 {
 	uint64_t quiet = 1, before = depth.quiet;
-	for (unsigned i = 0; i < scheduler.active; i++)
+	for (unsigned i = 0; i < load(&scheduler.made, relaxed); i++)
 		quiet += load(&worker_get(i)->tick, relaxed);
-	depth.quiet = idle_count() == scheduler.active ? quiet : 0;
+	depth.quiet = idle_count() == load(&scheduler.started, relaxed) ? quiet : 0;
 	return depth.quiet != 0 && depth.quiet == before;
 }
 

@@ -39,6 +39,7 @@
  * is there already. Then a pinned task could not wake the worker that it needs.
  */
 #include <stddef.h>
+#include <string.h>
 
 #include "base/check.h"
 #include "base/futex.h"
@@ -66,8 +67,13 @@ static struct {
 	uint64_t changes; /* atomic; changes of the list, in all runs; written under lock */
 } idle;
 
-void idle_open(void)
+void idle_open(unsigned workers)
 {
+	memset(scheduler.awake, 0, sizeof(scheduler.awake));
+	for (unsigned i = 0; i < workers; i++)
+		scheduler.awake[i / 64] |= (uint64_t)1 << i % 64;
+	store(&scheduler.started, workers, relaxed);
+	store(&scheduler.made, workers, relaxed);
 	idle.list.list = (struct list){ 0 };
 	idle.spinning = 0;
 	store(&scheduler.sleeping, 0, relaxed);
@@ -85,7 +91,12 @@ uint64_t idle_changes(void)
 bool idle_without_poller(void)
 {
 	/* seq_cst: pairs with leave_to_watchdog() */
-	return idle_count() > 0 && !load(&idle.poller, seq_cst);
+	return idle_may_wake() && !load(&idle.poller, seq_cst);
+}
+
+bool idle_has_poller(void)
+{
+	return load(&idle.poller, seq_cst) != NULL;
 }
 
 /* Called with the lock held when the list has changed. */
@@ -140,14 +151,28 @@ static void end_stay(struct worker *worker)
 	worker->left_post = 0;
 }
 
-static void idle_join(struct worker *worker)
+/* With the lock held: whether the worker is one of those that are awake. */
+static void set_awake(const struct worker *worker, bool awake)
+{
+	uint64_t *word = &scheduler.awake[worker->number / 64], bit = (uint64_t)1 << worker->number % 64;
+	store(word, awake ? *word | bit : *word & ~bit, relaxed);
+}
+
+/* With the lock held. */
+static void link_worker(struct worker *worker)
 {
 	worker->asleep = true;
-	lock_take(&idle.lock);
 	worker->idle = true;
 	list_prepend(&idle.list, worker, idle_link);
 	store(&worker->parked, 1, relaxed);
+	set_awake(worker, false);
 	idle_change(scheduler.sleeping + 1);
+}
+
+static void idle_join(struct worker *worker)
+{
+	lock_take(&idle.lock);
+	link_worker(worker);
 	lock_drop(&idle.lock);
 }
 
@@ -156,6 +181,7 @@ static void unlink_worker(struct worker *worker)
 {
 	list_remove(&idle.list, worker, idle_link);
 	worker->idle = false;
+	set_awake(worker, true);
 	idle_change(scheduler.sleeping - 1);
 }
 
@@ -173,10 +199,10 @@ static void idle_rouse(struct worker *worker)
  * Wakes a worker that sleeps on its futex, else the poller. The worker comes back as a spinner, because it has to
  * search.
  */
-static void wake_one(void)
+void idle_wake(void)
 {
 	lock_take(&idle.lock);
-	struct worker *worker = list_first(&idle.list, idle_link), *next;
+	struct worker *worker = idle_may_wake() ? list_first(&idle.list, idle_link) : NULL, *next;
 	if (worker && worker == load(&idle.poller, relaxed) && (next = list_next(worker, idle_link)))
 		worker = next;
 	if (worker) {
@@ -191,11 +217,11 @@ static void wake_one(void)
 
 void idle_notify(void)
 {
-	if (scheduler.active == 1 && worker_self())
+	if (load(&scheduler.started, relaxed) == 1 && worker_self())
 		return; /* the only worker is awake: it is this thread */
 	fence();
-	if (idle_count() > 0 && load(&idle.spinning, relaxed) == 0)
-		wake_one();
+	if (idle_may_wake() && load(&idle.spinning, relaxed) == 0)
+		idle_wake();
 }
 
 void idle_notify_worker(struct worker *worker)
@@ -211,16 +237,48 @@ void idle_notify_worker(struct worker *worker)
 
 void idle_wake_all(void)
 {
-	for (unsigned i = 0; i < scheduler.active; i++)
+	for (unsigned i = 0; i < load(&scheduler.made, acquire); i++)
 		idle_notify_worker(worker_get(i));
+}
+
+void idle_add(struct worker *worker)
+{
+	lock_take(&idle.lock);
+	set_awake(worker, true);
+	store(&scheduler.started, scheduler.started + 1, relaxed);
+	store(&scheduler.made, MAX(scheduler.made, worker->number + 1), release); /* pairs with worker_awake() */
+	lock_drop(&idle.lock);
+}
+
+void idle_drop(struct worker *worker)
+{
+	lock_take(&idle.lock);
+	set_awake(worker, false);
+	store(&scheduler.started, scheduler.started - 1, relaxed);
+	lock_drop(&idle.lock);
+}
+
+bool idle_end(struct worker *worker)
+{
+	lock_take(&idle.lock);
+	bool ends = worker->idle && load(&idle.poller, relaxed) != worker;
+	if (ends) {
+		unlink_worker(worker);
+		set_awake(worker, false);
+		store(&scheduler.started, scheduler.started - 1, relaxed);
+		store(&worker->leaves, true, relaxed); /* the futex orders it */
+	}
+	lock_drop(&idle.lock);
+	if (ends)
+		idle_rouse(worker);
+	return ends;
 }
 
 bool idle_spin_begin(struct worker *worker)
 {
 	if (worker->spinning)
 		return true;
-	unsigned busy = scheduler.active - idle_count();
-	if (2 * load(&idle.spinning, relaxed) >= busy)
+	if (2 * load(&idle.spinning, relaxed) >= idle_awake())
 		return false; /* it is enough if half of the awake workers search */
 	worker->spinning = true;
 	fetch_add(&idle.spinning, 1, seq_cst);
@@ -232,8 +290,10 @@ static bool work_for_all(void)
 {
 	if (load(&global_length, relaxed) > 0)
 		return true;
-	for (unsigned i = 0; i < scheduler.active; i++) {
-		if (deque_length(&worker_get(i)->deque) > 0)
+	struct worker *worker;
+	workers_awake(worker)
+	{
+		if (deque_length(&worker->deque) > 0)
 			return true;
 	}
 	return false;
@@ -245,7 +305,7 @@ void idle_spin_end(struct worker *worker, bool found)
 		RACE_POINT(spinner_has_found);
 	worker->spinning = false;
 	unsigned before = fetch_sub(&idle.spinning, 1, seq_cst);
-	if (!found || before > 1 || idle_count() == 0)
+	if (!found || before > 1 || !idle_may_wake())
 		return;
 	fence(); /* like falling asleep: either a pushing thread sees no spinner, or this thread sees its push */
 	if (work_for_all())
@@ -259,22 +319,20 @@ void idle_spin_end(struct worker *worker, bool found)
  */
 static bool work_there(struct worker *worker)
 {
-	if (work_for_all() || load(&worker->inbox_length, relaxed) > 0 || load(&worker->next, relaxed) ||
+	struct worker *other;
+	if (load(&worker->inbox_length, relaxed) > 0 || load(&worker->next, relaxed) ||
 	    load(&scheduler.stopping, relaxed))
 		return true;
-	for (unsigned i = 0; i < scheduler.active; i++) {
-		if (load(&worker_get(i)->next, relaxed))
+	if (!idle_may_wake()) /* others, as many as are to run, come to what there is */
+		return false;
+	if (work_for_all())
+		return true;
+	workers_awake(other)
+	{
+		if (load(&other->next, relaxed))
 			watchdog_watch();
 	}
 	return false;
-}
-
-static sley_time earliest_timer(void)
-{
-	sley_time earliest = SLEY_NEVER;
-	for (unsigned i = 0; i < scheduler.active; i++)
-		earliest = MIN(earliest, load(&worker_get(i)->timers.earliest, relaxed));
-	return earliest;
 }
 
 void idle_leave(struct worker *worker)
@@ -290,6 +348,8 @@ void idle_leave(struct worker *worker)
 	if (worker->idle)
 		unlink_worker(worker);
 	lock_drop(&idle.lock);
+	if (unlikely(idle_is_surplus()))
+		store(&worker->poll_due, 1, relaxed); /* it steps back before it runs a task */
 	store(&worker->line->mode, SLEY_WORKER_RUNTIME, relaxed);
 	/*
 	 * Pairs with deadlock_look(): if it sees the effect of work that this worker takes out now, it sees that the
@@ -310,11 +370,11 @@ void worker_slept(void)
 
 static void poll_as_poller(struct worker *worker)
 {
-	sley_time until = earliest_timer();
+	sley_time until = timers_earliest();
 	store(&idle.poll_until, until, relaxed);
 	/* pairs with sleep_parked(): a worker with an earlier timer sees the poller, or the poller sees the timer */
 	fence();
-	if (earliest_timer() >= until && load(&worker->parked, seq_cst)) {
+	if (timers_earliest() >= until && load(&worker->parked, seq_cst)) {
 		int64_t now = clock_now();
 		RACE_POINT(poller_is_to_wait);
 		sched_hooks.poll(until == SLEY_NEVER ? SLEY_NEVER : MAX(until - now, 0));
@@ -329,7 +389,7 @@ static void sleep_parked(struct worker *worker)
 {
 	fence();
 	struct worker *poller = load(&idle.poller, relaxed);
-	if (poller && load(&worker->timers.earliest, relaxed) < load(&idle.poll_until, relaxed))
+	if (poller && load(&worker->timers->earliest, relaxed) < load(&idle.poll_until, relaxed))
 		sched_hooks.interrupt(); /* the poller must not sleep longer than this worker's timer */
 	while (load(&worker->parked, acquire))
 		futex_wait(&worker->parked, 1, NULL);
@@ -347,7 +407,7 @@ bool idle_wait(struct worker *worker)
 		struct worker *nobody = NULL;
 		store(&worker->line->mode, SLEY_WORKER_IDLE, relaxed);
 		RACE_POINT(worker_is_to_sleep);
-		polled = cas(&idle.poller, &nobody, worker, seq_cst, relaxed);
+		polled = idle_may_wake() && cas(&idle.poller, &nobody, worker, seq_cst, relaxed);
 		if (polled)
 			poll_as_poller(worker);
 		else
@@ -356,4 +416,24 @@ bool idle_wait(struct worker *worker)
 	if (worker->asleep)
 		idle_leave(worker);
 	return polled;
+}
+
+bool idle_step_back(struct worker *worker)
+{
+	lock_take(&idle.lock);
+	bool surplus = idle_is_surplus();
+	if (surplus)
+		link_worker(worker);
+	lock_drop(&idle.lock);
+	if (!surplus)
+		return false;
+	RACE_POINT(stepping_back);
+	fence(); /* see blocked.h */
+	if (!work_there(worker)) {
+		store(&worker->line->mode, SLEY_WORKER_IDLE, relaxed);
+		sleep_parked(worker);
+	}
+	if (worker->asleep)
+		idle_leave(worker);
+	return true;
 }

@@ -56,18 +56,17 @@ void wait_abort(struct task *task)
 }
 
 /*
- * Arms the timer and returns true; false: the deadline has passed and the wait is over. NOINLINE, so that its frame
+ * Arms the timer and returns its heap; null: the deadline has passed and the wait is over. NOINLINE, so that its frame
  * does not add to the live bytes of the park.
  */
-NOINLINE static bool arm(struct task *task, sley_time deadline)
+NOINLINE static struct timers *arm(struct task *task, sley_time deadline)
 {
 	if (deadline <= clock_now() && claim_own(task, CLAIM_DEADLINE)) {
 		relative_check(task, deadline, (const void *)(uintptr_t)load(&task_record(task)->wait_pc, relaxed));
-		return false;
+		return NULL;
 	}
 	/* may be in the past if another claimant was faster; not negative, so that differences do not overflow */
-	timer_arm(task, MAX(deadline, 0));
-	return true;
+	return timer_arm(task, MAX(deadline, 0));
 }
 
 NOINLINE sley_time wait_deadline(struct task *task, sley_time deadline)
@@ -105,13 +104,14 @@ static enum claim park_task(struct task *task, sley_time deadline)
 		return unparked(task, CLAIM_CANCELLED);
 	if (unlikely(task_extra(task) != NULL))
 		deadline = wait_deadline(task, deadline);
-	if (deadline != SLEY_NEVER && !arm(task, deadline))
+	struct timers *timers = NULL;
+	if (deadline != SLEY_NEVER && !(timers = arm(task, deadline)))
 		return unparked(task, CLAIM_DEADLINE);
 	worker_park();
 	enum claim who = (enum claim)(load(&task->claim, relaxed) & CLAIM_WHO);
 	DCHECK(who != CLAIM_NONE);
-	if (who != CLAIM_DEADLINE && deadline != SLEY_NEVER)
-		timer_cancel(task);
+	if (who != CLAIM_DEADLINE && timers)
+		timer_cancel(timers, task);
 	return who;
 }
 

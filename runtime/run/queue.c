@@ -24,6 +24,7 @@
 #include "run/queue.h"
 
 #include "base/check.h"
+#include "run/blocked.h"
 #include "run/global.h"
 #include "run/idle.h"
 #include "run/state.h"
@@ -170,14 +171,14 @@ static void enqueue(struct worker *worker, struct task *task, bool last)
 	else
 		push_next(worker, task);
 	queue_publish(worker);
-	if (scheduler.active == 1)
+	if (load(&scheduler.started, relaxed) == 1)
 		return;
 	unsigned length = deque_length(&worker->deque);
 	if (worker->was_poller && length <= 1)
 		return; /* the first task is for the poller itself: see idle_replace_poller() */
 	if (length > 0)
 		idle_notify();
-	else if (idle_count() > 0)
+	else if (idle_may_wake())
 		next_hand_over(worker);
 }
 
@@ -280,11 +281,11 @@ static struct task *steal_next(struct worker *worker, struct worker *victim)
 	return task;
 }
 
-static struct task *steal(struct worker *worker, bool with_next)
+/* From the workers with numbers from `from` on, below `end`. */
+static struct task *steal_between(struct worker *worker, unsigned from, unsigned end, bool with_next)
 {
-	unsigned start = random_here() % scheduler.active;
-	for (unsigned i = 0; i < scheduler.active; i++) {
-		struct worker *victim = worker_get((start + i) % scheduler.active);
+	struct worker *victim = worker_awake(from);
+	for (; victim && victim->number < end; victim = worker_awake(victim->number + 1)) {
 		struct task *task = NULL;
 		if (victim == worker)
 			continue;
@@ -295,6 +296,13 @@ static struct task *steal(struct worker *worker, bool with_next)
 			return task;
 	}
 	return NULL;
+}
+
+static struct task *steal(struct worker *worker, bool with_next)
+{
+	unsigned start = random_here() % load(&scheduler.made, relaxed);
+	struct task *task = steal_between(worker, start, WORKERS_MOST, with_next);
+	return task ? task : steal_between(worker, 0, start, with_next);
 }
 
 /* ---- finding work ---- */
@@ -326,11 +334,11 @@ static void run_timers(struct timers *timers, int64_t now)
 		count_here(SLEY_COUNTER_timers, n);
 }
 
-/* Runs the timers of all workers: one of these may be blocked in a task. */
+/* Runs the timers of all heaps: a worker may be blocked in a task. */
 static void run_all_timers(int64_t now)
 {
-	for (unsigned i = 0; i < scheduler.active; i++) {
-		struct timers *timers = &worker_get(i)->timers;
+	for (unsigned i = 0; i < scheduler.target; i++) {
+		struct timers *timers = &scheduler.timers[i];
 		if (load(&timers->earliest, relaxed) <= now)
 			run_timers(timers, now);
 	}
@@ -339,9 +347,12 @@ static void run_all_timers(int64_t now)
 static void worker_poll(struct worker *worker)
 {
 	worker->polled = worker->clocked = clock_now();
-	store(&worker->poll_due, 0, relaxed);
-	if (load(&worker->timers.earliest, relaxed) <= worker->polled)
-		run_timers(&worker->timers, worker->polled);
+	exchange(&worker->poll_due, 0, seq_cst); /* see blocked_back() */
+	blocked_back(worker);
+	if (unlikely(load(&scheduler.blocked, relaxed) > 0))
+		run_all_timers(worker->polled);
+	else if (load(&worker->timers->earliest, relaxed) <= worker->polled)
+		run_timers(worker->timers, worker->polled);
 	if (unlikely(load(&worker->empty_due, relaxed)))
 		worker_empty(worker);
 	sched_hooks.poll(0);
@@ -423,8 +434,11 @@ static bool poll_is_due(struct worker *worker)
  */
 static void relieve_another(struct worker *worker)
 {
-	unsigned distance = 1 + random_here() % (scheduler.active - 1);
-	struct worker *other = worker_get((worker->number + distance) % scheduler.active);
+	struct worker *other = worker_awake_round(random_here() % load(&scheduler.made, relaxed));
+	if (!other || other == worker)
+		other = worker_awake_round(worker->number + 1);
+	if (!other || other == worker)
+		return;
 	uint64_t tick = load(&other->tick, relaxed);
 	if (load(&other->known_tick, relaxed) != tick) {
 		store(&other->known_since, worker->polled, relaxed);
@@ -433,8 +447,8 @@ static void relieve_another(struct worker *worker)
 	}
 	if (worker->polled - load(&other->known_since, relaxed) < LONG_TASK)
 		return;
-	if (load(&other->timers.earliest, relaxed) <= worker->polled)
-		run_timers(&other->timers, worker->polled);
+	if (load(&other->timers->earliest, relaxed) <= worker->polled)
+		run_timers(other->timers, worker->polled);
 	struct task *task = steal_from(worker, other);
 	if (!task)
 		task = steal_next(worker, other);
@@ -444,15 +458,42 @@ static void relieve_another(struct worker *worker)
 	}
 }
 
-/* A busy worker's regular duties: the global queue, the reactor, its timers, blocked workers. */
+/*
+ * If more than `target` workers run, because a blocked one is back, this worker gives its tasks to the global queue and
+ * sleeps. A worker with pinned tasks goes on, because only it can run these. False: the worker goes on.
+ */
+static bool step_back(struct worker *worker)
+{
+	struct task *batch[DEQUE_SIZE / 2];
+	unsigned n;
+	if (!idle_is_surplus() || load(&worker->inbox_length, relaxed) > 0)
+		return false;
+	struct task *next = exchange(&worker->next, NULL, acquire);
+	if (next)
+		global_put(&next, 1);
+	while ((n = deque_steal(&worker->deque, batch)) > 0)
+		global_put(batch, n);
+	queue_publish(worker);
+	if (worker->spinning)
+		idle_spin_end(worker, false);
+	worker->was_poller = false;
+	return idle_step_back(worker);
+}
+
+/* A busy worker's regular duties: the reactor, its timers, blocked workers. Returns whether it was time for them. */
+static bool look_around(struct worker *worker)
+{
+	if (likely(!load(&worker->poll_due, relaxed)) && (likely(--worker->until_clock > 0) || !poll_is_due(worker)))
+		return false;
+	worker_poll(worker);
+	if (load(&scheduler.started, relaxed) > 1)
+		relieve_another(worker);
+	return true;
+}
+
+/* Its other regular duty: the global queue. */
 static struct task *find_fairly(struct worker *worker)
 {
-	if (unlikely(load(&worker->poll_due, relaxed)) ||
-	    (unlikely(--worker->until_clock <= 0) && poll_is_due(worker))) {
-		worker_poll(worker);
-		if (scheduler.active > 1)
-			relieve_another(worker);
-	}
 	if (likely(--worker->until_global > 0))
 		return NULL;
 	struct task *task = take_share(worker);
@@ -469,7 +510,7 @@ static struct task *find_elsewhere(struct worker *worker)
 	worker_poll(worker);
 	if ((task = find_local(worker)))
 		return task;
-	if (scheduler.active > 1 && idle_spin_begin(worker)) {
+	if (load(&scheduler.started, relaxed) > 1 && idle_spin_begin(worker)) {
 		for (int round = 0; !task && round < 4; round++) {
 			run_all_timers(worker->polled);
 			task = find_local(worker);
@@ -486,6 +527,11 @@ static struct task *find_elsewhere(struct worker *worker)
 struct task *queue_find(struct worker *worker)
 {
 	while (!load(&scheduler.stopping, acquire)) {
+		if (look_around(worker) && step_back(worker)) {
+			if (load(&worker->leaves, relaxed))
+				break;
+			continue;
+		}
 		struct task *task = find_fairly(worker);
 		if (!task)
 			task = find_local(worker);
@@ -501,6 +547,8 @@ struct task *queue_find(struct worker *worker)
 		}
 		if (idle_wait(worker))
 			run_all_timers(worker->polled);
+		if (unlikely(load(&worker->leaves, relaxed)))
+			break;
 	}
 	return NULL;
 }

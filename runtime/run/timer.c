@@ -26,24 +26,30 @@ void timers_init(struct timers *timers)
 	*timers = (struct timers){ .earliest = SLEY_NEVER };
 }
 
-void timer_arm(struct task *task, sley_time deadline)
+sley_time timers_earliest(void)
 {
-	struct worker *worker = worker_self();
-	struct timers *timers = &worker->timers;
+	sley_time earliest = SLEY_NEVER;
+	for (unsigned i = 0; i < scheduler.target; i++)
+		earliest = MIN(earliest, load(&scheduler.timers[i].earliest, relaxed));
+	return earliest;
+}
+
+struct timers *timer_arm(struct task *task, sley_time deadline)
+{
+	struct timers *timers = worker_self()->timers;
 	task->timer.key = deadline;
-	task->timer_heap = (uint8_t)worker->number;
 	lock_take(&timers->lock);
 	heap_insert(&timers->heap, &task->timer);
 	set_earliest(timers);
 	lock_drop(&timers->lock);
 	/* at the deadline this worker may be blocked, and the poller may not know of the timer */
-	if (idle_count() > 0 && deadline < load(&watchdog_promise.next_look, seq_cst) - TIMER_LATE)
+	if (idle_may_wake() && deadline < load(&watchdog_promise.next_look, seq_cst) - TIMER_LATE)
 		watchdog_wake();
+	return timers;
 }
 
-void timer_cancel(struct task *task)
+void timer_cancel(struct timers *timers, struct task *task)
 {
-	struct timers *timers = &worker_get(task->timer_heap)->timers;
 	lock_take(&timers->lock);
 	if (heap_has(&timers->heap, &task->timer)) { /* otherwise it has expired */
 		heap_remove(&timers->heap, &task->timer);

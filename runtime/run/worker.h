@@ -50,6 +50,7 @@ struct worker {
 	unsigned quick_most; /* the initial value of quick */
 	uint64_t *counters;  /* its row in the region */
 	struct sley_region_worker *line;
+	struct timers *timers; /* the heap that its tasks arm in, of scheduler.timers; constant */
 	struct task_cache tasks;
 	struct stack_worker stack;
 	struct fiber fiber;
@@ -60,11 +61,13 @@ struct worker {
 	bool asleep;                /* true from the beginning of idle_wait() to idle_leave() */
 	bool was_poller;            /* it has left the reactor and run no task since */
 	bool deque_turn;            /* with pinned tasks: whether the deque was first the last time */
+	unsigned told_blocks;       /* calls of sley_block_enter() that its task has not left */
 	pthread_t thread;
 	/* atomic */
 	struct task *next;             /* run-next: made ready by the running task; any worker may take it */
 	unsigned poll_due;             /* set by the watchdog: the worker looks at the reactor at the next dispatch */
 	unsigned empty_due;            /* set by the watchdog: the worker empties its caches, see watch/memory.c */
+	uint64_t note;                 /* `tick` when it was noted as blocked; 0: it is not noted; see run/blocked.h */
 	unsigned parked CACHE_ALIGNED; /* futex: 1 while it sleeps */
 	/* owned by the watchdog, like the next three: `tick` at the watchdog's last look */
 	uint64_t seen_tick;
@@ -74,20 +77,49 @@ struct worker {
 	uint64_t known_tick;   /* atomic: `tick` as another worker saw it at known_since; written by any worker */
 	int64_t known_since;   /* atomic */
 	struct deque deque;
-	struct timers timers;
 	/* tasks pinned to this worker; only this worker takes them out */
 	struct list_lock inbox_lock; /* protects inbox */
 	struct task_list inbox;
 	unsigned inbox_length; /* atomic; written under inbox_lock */
 	/* protected by the lock of the idle list */
 	struct list_link idle_link;
-	bool idle; /* it is in the list */
+	bool idle;   /* it is in the list */
+	bool leaves; /* atomic: the thread has to end */
+	/* a spare; owned by the watchdog */
+	bool joinable;       /* it has a thread */
+	uint64_t spare_tick; /* its tick when it was seen to sleep, at spare_since */
+	int64_t spare_since;
 };
 
 static inline struct worker *worker_get(unsigned number)
 {
 	return &scheduler.workers[number];
 }
+
+/*
+ * The first worker from this number on that is not in the idle list; null: none. A worker in that list has nothing in
+ * its queues that others could take.
+ */
+static inline struct worker *worker_awake(unsigned from)
+{
+	unsigned words = (load(&scheduler.made, acquire) + 63) / 64; /* pairs with idle_add() */
+	uint64_t below = ((uint64_t)1 << from % 64) - 1;
+	for (unsigned i = from / 64; i < words; i++, below = 0) {
+		uint64_t bits = load(&scheduler.awake[i], relaxed) & ~below;
+		if (bits)
+			return worker_get(i * 64 + (unsigned)__builtin_ctzll(bits));
+	}
+	return NULL;
+}
+
+/* The next one in a circle, from number `from`; null: none is awake. */
+static inline struct worker *worker_awake_round(unsigned from)
+{
+	struct worker *worker = worker_awake(from);
+	return worker || from == 0 ? worker : worker_awake(0);
+}
+
+#define workers_awake(worker) for ((worker) = worker_awake(0); (worker); (worker) = worker_awake((worker)->number + 1))
 
 #define COUNT(worker, counter, n) bump(&(worker)->counters[SLEY_COUNTER_##counter], (uint64_t)(n))
 

@@ -4,8 +4,10 @@
 #ifndef RUN_WORKERS_H
 #define RUN_WORKERS_H
 
-/* Makes the records. 0 or -ENOMEM; workers_close() is needed in both cases. */
-int workers_open(unsigned count);
+#include <stdint.h>
+
+/* Makes the records of `count` workers, and room for `spares` more. 0 or -ENOMEM; workers_close() is needed in both cases. */
+int workers_open(unsigned count, unsigned spares);
 
 /* Called when no thread is a worker any more. */
 void workers_close(void);
@@ -13,7 +15,16 @@ void workers_close(void);
 /* Starts workers 1 and up. 0 or a negative errno value: some workers may run then, and workers_join() is needed. */
 int workers_start(void);
 
-/* Joins the started workers. scheduler.stopping is set, and they were woken. */
+/* Joins all workers, the spares too. scheduler.stopping is set. */
 void workers_join(void);
+
+/* Makes the spare that is wanted, and ends those that have slept for long. By the watchdog. */
+void workers_look(int64_t now);
+
+/* How long a spare sleeps before it ends, ns. Atomic; tests change it. */
+extern int64_t spare_idle;
+
+/* For tests: while nonzero, no spare can be started. Atomic. */
+extern unsigned spare_test_fail;
 
 #endif

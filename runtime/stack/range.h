@@ -37,9 +37,9 @@ struct slots {
 	/* constant during a run */
 	struct slot *all;
 	unsigned count, shared;
-	unsigned for_large;               /* exclusive slots that only tasks with large images may take */
-	struct stack_worker *worker[256]; /* by the worker's number; null beyond the last one */
-	unsigned reserves_used;           /* atomic */
+	unsigned for_large;           /* exclusive slots that only tasks with large images may take */
+	struct stack_worker *workers; /* atomic: list of all workers'; it only grows while workers run */
+	unsigned reserves_used;       /* atomic */
 };
 extern HIDDEN struct slots slots;
 

@@ -96,10 +96,10 @@ struct stack_worker {
 	struct block_cache blocks;
 	struct slot *free[SLOT_CACHE]; /* exclusive slots */
 	unsigned free_count;
-	unsigned cursor; /* the next shared slot to try */
-	unsigned number;
-	char *reserve;         /* two halves of stack_size each: an image of last resort, and a buffer for swaps */
-	unsigned reserve_used; /* atomic: the first half holds an image */
+	unsigned cursor;           /* the next shared slot to try */
+	struct stack_worker *next; /* in the list of all */
+	char *reserve;             /* two halves of stack_size each: an image of last resort, and a buffer for swaps */
+	unsigned reserve_used;     /* atomic: the first half holds an image */
 };
 
 /*
@@ -123,8 +123,10 @@ extern HIDDEN bool stack_strict;
 int slots_open(unsigned count, size_t stack_size);
 void slots_close(void);
 
-/* 0 or -ENOMEM. `number` is the worker's. */
+/* 0 or -ENOMEM. `number` is the worker's. One thread at a time. */
 int stack_worker_init(struct stack_worker *worker, unsigned number);
+
+/* When no worker runs. Idempotent. */
 void stack_worker_fini(struct stack_worker *worker);
 
 /*

@@ -262,18 +262,24 @@ void slots_close(void)
 
 int stack_worker_init(struct stack_worker *worker, unsigned number)
 {
-	*worker = (struct stack_worker){ .number = number, .cursor = number * 7 };
+	*worker = (struct stack_worker){ .cursor = number * 7, .next = load(&slots.workers, relaxed) };
 	worker->reserve = map_stacks(2 * stack_size);
-	slots.worker[number] = worker;
-	return worker->reserve ? 0 : -ENOMEM;
+	if (!worker->reserve)
+		return -ENOMEM;
+	store(&slots.workers, worker, release); /* pairs with reserve_owner() */
+	return 0;
 }
 
 void stack_worker_fini(struct stack_worker *worker)
 {
-	if (worker->reserve)
-		munmap(worker->reserve, 2 * stack_size);
+	struct stack_worker **place = &slots.workers;
+	if (!worker->reserve)
+		return;
+	while (*place != worker)
+		place = &(*place)->next;
+	*place = worker->next;
+	munmap(worker->reserve, 2 * stack_size);
 	worker->reserve = NULL;
-	slots.worker[worker->number] = NULL;
 }
 
 /* The worker whose reserve `image` is, or null. Reserves are used only when memory is short. */
@@ -282,11 +288,10 @@ static struct stack_worker *reserve_owner(const void *image)
 	/* the caller holds the image: if it were in a reserve, this load would see the count */
 	if (likely(load(&slots.reserves_used, relaxed) == 0))
 		return NULL;
-	for (unsigned i = 0; i < ARRAY_SIZE(slots.worker) && slots.worker[i]; i++) {
-		if (slots.worker[i]->reserve == image)
-			return slots.worker[i];
-	}
-	return NULL;
+	struct stack_worker *worker = load(&slots.workers, acquire); /* pairs with stack_worker_init() */
+	while (worker && worker->reserve != image)
+		worker = worker->next;
+	return worker;
 }
 
 bool stack_reserve_has(const void *image)

@@ -29,7 +29,8 @@
 #include "stack/slot.h"
 #include "task/wait.h"
 
-_Static_assert(SLEY_REGION_WORKERS <= 256 && SLEY_REGION_SITES <= 65536, "struct task keeps them in so many bits");
+_Static_assert(SLEY_REGION_WORKERS <= 65536 && SLEY_REGION_SITES <= 65536 && SLEY_TASK_INDEX_BITS <= 24,
+	       "struct task keeps them in so many bits");
 
 /* flags */
 #define TASK_PINNED  1u
@@ -91,15 +92,14 @@ struct task {
 	uint64_t id;          /* constant while the task lives; kept while the entry is free, for the next generation */
 	uint64_t claim;       /* atomic, see task/wait.h */
 	struct task_lock lock; /* protects changes of id, fate, joiner and watches */
-	uint32_t joiner;       /* protected by lock: index + 1 of the joining task; 0: none */
+	uint32_t joiner : 24;  /* protected by lock: index + 1 of the joining task; 0: none */
+	uint32_t fate : 8;     /* protected by lock: TASK_DETACHED, TASK_ENDED, TASK_UNUSED */
 	uint16_t site;         /* constant */
 	/* the worker that ran it last, or to which it is pinned; owned by the worker that runs it */
-	uint8_t worker;
-	uint8_t ready_on;   /* the worker that made it ready; owned like the READY task */
-	uint8_t state;      /* enum sley_task_state, see above */
-	uint8_t flags;      /* owned like state */
-	uint8_t fate;       /* protected by lock: TASK_DETACHED, TASK_ENDED, TASK_UNUSED */
-	uint8_t timer_heap; /* the worker in whose heap the timer is; owned by the task */
+	uint16_t worker;
+	uint16_t ready_on; /* the worker that made it ready; owned like the READY task */
+	uint8_t state;     /* enum sley_task_state, see above */
+	uint8_t flags;     /* owned like state */
 	union {
 		struct start start; /* until the first run */
 		struct wait wait;   /* afterwards */

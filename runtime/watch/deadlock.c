@@ -50,7 +50,7 @@ static unsigned threads_of_process(void)
 static bool worker_is_empty(struct worker *worker)
 {
 	return deque_length(&worker->deque) == 0 && !load(&worker->next, relaxed) &&
-	       load(&worker->inbox_length, relaxed) == 0 && load(&worker->timers.earliest, relaxed) == SLEY_NEVER;
+	       load(&worker->inbox_length, relaxed) == 0;
 }
 
 /*
@@ -65,10 +65,11 @@ static bool only_ours(void)
 
 static bool nothing_to_do(void)
 {
-	if (idle_count() != scheduler.active || load(&global_length, relaxed) > 0 ||
-	    load(&starved_count, relaxed) > 0 || load(&scheduler.stopping, relaxed))
+	if (idle_count() != load(&scheduler.started, relaxed) || timers_earliest() != SLEY_NEVER ||
+	    load(&global_length, relaxed) > 0 || load(&starved_count, relaxed) > 0 ||
+	    load(&scheduler.stopping, relaxed))
 		return false;
-	for (unsigned i = 0; i < scheduler.active; i++) {
+	for (unsigned i = 0; i < load(&scheduler.made, relaxed); i++) {
 		if (!worker_is_empty(worker_get(i)))
 			return false;
 	}

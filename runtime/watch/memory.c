@@ -31,7 +31,7 @@ void memory_open(int64_t now)
 
 static void ask_workers(void)
 {
-	for (unsigned i = 0; i < scheduler.active; i++) {
+	for (unsigned i = 0; i < load(&scheduler.made, relaxed); i++) {
 		struct worker *worker = worker_get(i);
 		uint64_t tick = load(&worker->tick, relaxed);
 		if (tick == worker->emptied_tick)

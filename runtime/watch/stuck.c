@@ -14,11 +14,13 @@ int64_t hold_long = NS_PER_SEC;
 
 struct worker *hold_worker(const struct slot *slot)
 {
-	for (unsigned i = 0; i < scheduler.active; i++) {
-		const struct sley_region_worker *line = worker_get(i)->line;
+	struct worker *worker;
+	workers_awake(worker)
+	{
+		const struct sley_region_worker *line = worker->line;
 		if (load(&line->stack_top, relaxed) == (uint64_t)(uintptr_t)slot->top &&
 		    load(&line->mode, relaxed) == SLEY_WORKER_TASK)
-			return worker_get(i);
+			return worker;
 	}
 	return NULL;
 }

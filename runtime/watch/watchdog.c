@@ -35,6 +35,7 @@
 #include "run/starved.h"
 #include "run/watchdog_wake.h"
 #include "run/worker.h"
+#include "run/workers.h"
 #include "watch/deadlock.h"
 #include "watch/memory.h"
 #include "watch/stuck.h"
@@ -82,10 +83,10 @@ static bool is_stuck(struct worker *worker, int64_t now)
 	uint64_t tick = load(&worker->tick, relaxed);
 	bool in_task = load(&worker->line->mode, relaxed) == SLEY_WORKER_TASK;
 	bool same = in_task && tick == worker->seen_tick;
-	sley_time earliest = load(&worker->timers.earliest, relaxed);
+	sley_time earliest = load(&worker->timers->earliest, relaxed);
 	worker->seen_tick = tick;
 	stuck_look(worker, same, now);
-	if (!in_task || idle_count() == 0)
+	if (!in_task || !idle_may_wake())
 		return false;
 	if (same)
 		return deque_length(&worker->deque) > 0 || load(&worker->next, relaxed) || earliest <= now;
@@ -95,14 +96,16 @@ static bool is_stuck(struct worker *worker, int64_t now)
 static void watchdog_look(int64_t now)
 {
 	bool stuck = false;
-	for (unsigned i = 0; i < scheduler.active; i++) {
-		struct worker *worker = worker_get(i);
+	struct worker *worker;
+	workers_awake(worker)
+	{
 		store(&worker->poll_due, 1, relaxed);
 		stuck |= is_stuck(worker, now);
 	}
 	/* also without a stuck worker: the notified worker becomes the poller if there is none */
 	if (stuck || idle_without_poller())
 		idle_notify();
+	workers_look(now);
 	starved_look();
 	region_control(now);
 	if (now - watchdog.rearmed >= REARM_INTERVAL) {
@@ -123,9 +126,11 @@ static bool is_needed(void)
 {
 	if (idle_without_poller())
 		return true;
-	for (unsigned i = 0; i < scheduler.active; i++) {
-		if (load(&worker_get(i)->next, seq_cst))
-			return idle_count() > 0;
+	struct worker *worker;
+	workers_awake(worker)
+	{
+		if (load(&worker->next, seq_cst))
+			return idle_may_wake();
 	}
 	return false;
 }
@@ -151,7 +156,7 @@ static bool watchdog_rest(void)
 {
 	uint64_t changes = idle_changes(), before = watchdog.changes;
 	watchdog.changes = changes;
-	if (idle_count() != scheduler.active || changes != before)
+	if (idle_count() != load(&scheduler.started, relaxed) || changes != before)
 		return false;
 	store(&watchdog_promise.resting, 1, seq_cst);
 	fence(); /* pairs with idle_leave() */
@@ -165,11 +170,10 @@ static bool watchdog_rest(void)
 static sley_time earliest_awake(void)
 {
 	sley_time earliest = SLEY_NEVER;
-	for (unsigned i = 0; idle_count() > 0 && i < scheduler.active; i++) {
-		struct worker *worker = worker_get(i);
-		if (load(&worker->line->mode, relaxed) != SLEY_WORKER_IDLE)
-			earliest = MIN(earliest, load(&worker->timers.earliest, relaxed));
-	}
+	struct worker *worker;
+	if (!idle_may_wake())
+		return earliest;
+	workers_awake(worker) earliest = MIN(earliest, load(&worker->timers->earliest, relaxed));
 	return earliest;
 }
 

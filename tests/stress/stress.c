@@ -226,6 +226,6 @@ void stress_threads_join(void)
 
 void stress_until_idle(void)
 {
-	while (idle_count() < scheduler.active)
+	while (idle_count() < scheduler.target)
 		sched_yield();
 }

@@ -57,7 +57,7 @@
 	X(tasks_many, 3, "task table's capacity", f->header->tasks.capacity = UINT32_MAX) \
 	X(tasks_outside, 3, "task table's offset", f->header->tasks.offset = 1ULL << 62) \
 	X(tasks_stride, 3, "task table's stride", f->header->tasks.stride = 8) \
-	X(worker_count, 3, "number of workers", f->header->worker_count = 257) \
+	X(worker_count, 3, "number of workers", f->header->worker_count = SLEY_REGION_WORKERS + 1) \
 	X(worker_count_huge, 3, "number of workers", f->header->worker_count = UINT32_MAX) \
 	X(site_count, 3, "number of sites", f->header->site_count = SLEY_REGION_SITES + 1) \
 	X(task_high, 3, "number of task records", f->header->task_high = FAKE_TASKS + 1) \

@@ -54,10 +54,10 @@ static void with_thread(void *(*body)(void *))
 static void *wake_for_nothing(void *arg)
 {
 	for (int i = 0; i < 100; i++) {
-		while (idle_count() < scheduler.active)
+		while (idle_count() < scheduler.target)
 			cpu_relax();
 		idle_notify();
-		while (idle_count() < scheduler.active)
+		while (idle_count() < scheduler.target)
 			cpu_relax();
 		REQUIRE(sley_go(post, NULL) == 0);
 		REQUIRE(wait_ran());
@@ -77,7 +77,7 @@ static uint64_t wakes_of_rounds;
 static void *spawn_to_sleepers(void *arg)
 {
 	for (int i = 0; i < 101; i++) {
-		while (idle_count() < scheduler.active)
+		while (idle_count() < scheduler.target)
 			cpu_relax();
 		if (i == 1) /* from here on, one is the poller and stays it */
 			wakes_of_rounds = counter(SLEY_COUNTER_wakes);
@@ -180,7 +180,7 @@ static void let_all_stays_be_quick(void)
 
 static void lone_event(void)
 {
-	while (idle_count() < scheduler.active)
+	while (idle_count() < scheduler.target)
 		cpu_relax();
 	REQUIRE(write(event_pipe[1], "x", 1) == 1);
 	REQUIRE(wait_ran());

@@ -45,7 +45,7 @@ TASK_TEST(order, 1, 3)
 		REQUIRE(sley_join(tasks[i], SLEY_NEVER) == 0);
 	REQUIRE(sleeping.woken == SLEEPERS);
 	sley_time last = 0;
-	for (int i = 0; i < SLEEPERS && scheduler.active == 1; i++) {
+	for (int i = 0; i < SLEEPERS && scheduler.target == 1; i++) {
 		unsigned who = sleeping.order[i];
 		if (sleeping.begun[who] >= begin) /* it may have come too late to sleep at all */
 			continue;
@@ -54,8 +54,8 @@ TASK_TEST(order, 1, 3)
 	}
 	/* each counts, but those whose time had come before they first ran */
 	REQUIRE(counter(SLEY_COUNTER_timers) - before <= SLEEPERS);
-	for (unsigned i = 0; i < scheduler.active; i++)
-		REQUIRE(load(&worker_get(i)->timers.earliest, relaxed) == SLEY_NEVER);
+	for (unsigned i = 0; i < scheduler.target; i++)
+		REQUIRE(load(&scheduler.timers[i].earliest, relaxed) == SLEY_NEVER);
 }
 
 /* A wait that its event ends takes its timer out; only a deadline that ended a wait is counted. */
@@ -74,8 +74,8 @@ TASK_TEST(cancel, 1)
 	REQUIRE(sley_group_wait(&group, sley_now() - 1) == -ETIMEDOUT);
 	REQUIRE(sley_group_add(&group, -1) == 0);
 	REQUIRE(counter(SLEY_COUNTER_timers) - before <= 1);
-	for (unsigned i = 0; i < scheduler.active; i++)
-		REQUIRE(worker_get(i)->timers.heap.root == NULL);
+	for (unsigned i = 0; i < scheduler.target; i++)
+		REQUIRE(scheduler.timers[i].heap.root == NULL);
 	REQUIRE(sley_chan_free(chan) == 0);
 }
 

@@ -78,7 +78,7 @@ TASK_TEST(parallel, 2, 4)
 	sley_task tasks[8];
 	for (int round = 0; round < 20; round++) {
 		barrier.arrived = 0;
-		barrier.all = scheduler.active;
+		barrier.all = scheduler.target;
 		for (unsigned i = 0; i < barrier.all; i++)
 			tasks[i] = sley_spawn(meet, NULL);
 		for (unsigned i = 0; i < barrier.all; i++)

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+#include "run/blocked.h"
+
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/race.h"
+#include "run/global.h"
+#include "run/idle.h"
+#include "run/timer.h"
+#include "run/watchdog_wake.h"
+#include "run/worker.h"
+
+static struct {
+	unsigned any;     /* atomic: a block was seen in this run */
+	unsigned refused; /* atomic */
+} seen;
+
+void blocked_open(void)
+{
+	store(&scheduler.blocked, 0, relaxed);
+	store(&seen.any, 0, relaxed);
+	store(&seen.refused, 0, relaxed);
+}
+
+void blocked_refused(bool refused)
+{
+	store(&seen.refused, refused, relaxed);
+}
+
+bool blocked_wants_spare(void)
+{
+	unsigned started = load(&scheduler.started, relaxed);
+	return load(&seen.any, relaxed) && started < scheduler.most &&
+	       started - scheduler.target <= load(&scheduler.blocked, relaxed);
+}
+
+bool blocked_work_waits(int64_t now)
+{
+	struct worker *worker;
+	if (load(&global_length, relaxed) > 0 || timers_earliest() <= now)
+		return true;
+	workers_awake(worker)
+	{
+		if (deque_length(&worker->deque) > 0 || (load(&worker->note, relaxed) && load(&worker->next, relaxed)))
+			return true;
+	}
+	/* nobody could see new work */
+	return idle_awake() <= load(&scheduler.blocked, relaxed) && !idle_has_poller();
+}
+
+bool blocked_note(struct worker *worker, uint64_t tick)
+{
+	uint64_t none = 0;
+	fetch_add(&scheduler.blocked, 1, seq_cst); /* first, as the worker may subtract it at once */
+	if (!cas(&worker->note, &none, tick, seq_cst, relaxed)) {
+		fetch_sub(&scheduler.blocked, 1, seq_cst);
+		return false;
+	}
+	RACE_POINT(blocked_noted);
+	store(&worker->poll_due, 1, seq_cst); /* after the note: see blocked_back() */
+	count_here(SLEY_COUNTER_blocks, 1);
+	store(&seen.any, 1, relaxed);
+	if (blocked_wants_spare() && !load(&seen.refused, relaxed))
+		watchdog_wake();
+	fence(); /* see above */
+	if (idle_may_wake() && blocked_work_waits(clock_now()))
+		idle_wake();
+	return true;
+}
+
+/* poll_due was cleared before, by an exchange: a note that is not seen here sets it again. */
+void blocked_back(struct worker *worker)
+{
+	if (likely(!load(&worker->note, relaxed)))
+		return;
+	store(&worker->note, 0, relaxed);
+	worker->told_blocks = 0;
+	fetch_sub(&scheduler.blocked, 1, seq_cst);
+}

@@ -1,0 +1,360 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+/* Tasks that say that they block: what the others do meanwhile, and how many threads there are. */
+#include "tests/unit/run.h"
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/atomic.h"
+#include "run/idle.h"
+#include "run/workers.h"
+
+#define MOST 64
+
+/* A call that blocks its thread until let_go(), as a file system might. */
+static struct gate {
+	int ends[2];
+	unsigned entered; /* atomic */
+} gates[MOST];
+
+static void gates_open(unsigned n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		REQUIRE(pipe(gates[i].ends) == 0);
+		store(&gates[i].entered, 0, relaxed);
+	}
+}
+
+static void gates_close(unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		REQUIRE(close(gates[i].ends[0]) == 0 && close(gates[i].ends[1]) == 0);
+}
+
+static void let_go(struct gate *gate)
+{
+	REQUIRE(write(gate->ends[1], "x", 1) == 1);
+}
+
+static void block(void *arg)
+{
+	struct gate *gate = arg;
+	char byte;
+	sley_block_enter();
+	store(&gate->entered, 1, release);
+	REQUIRE(read(gate->ends[0], &byte, 1) == 1);
+	sley_block_leave();
+}
+
+/* All workers and so many more threads are blocked, and this task runs all the same. */
+static void block_threads(sley_task *tasks, unsigned n)
+{
+	gates_open(n);
+	for (unsigned i = 0; i < n; i++)
+		REQUIRE((tasks[i] = sley_spawn(block, &gates[i])) > 0);
+	for (unsigned i = 0; i < n; i++)
+		await_at_least(&gates[i].entered, 1);
+}
+
+static void join_all(const sley_task *tasks, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		REQUIRE(sley_join(tasks[i], SOON) == 0);
+	gates_close(n);
+}
+
+/* As many tasks as there are workers block, and those behind them run: they are what lets the blocked ones go. */
+TASK_TEST(all_blocked, 1, 2, 4)
+{
+	sley_task tasks[4];
+	for (int round = 0; round < 50; round++) {
+		block_threads(tasks, scheduler.target);
+		for (unsigned i = 0; i < scheduler.target; i++)
+			let_go(&gates[i]);
+		join_all(tasks, scheduler.target);
+	}
+	REQUIRE(counter(SLEY_COUNTER_blocks) >= 50 * scheduler.target);
+}
+
+/* ---- what a blocked worker has ---- */
+
+static struct {
+	struct sley_chan *chan;
+	int fds[2];
+	unsigned seen;        /* atomic: of the three below */
+	unsigned from_thread; /* atomic */
+} work;
+
+static void take_item(void *unused)
+{
+	REQUIRE(sley_chan_recv(work.chan, NULL, SOON) == 0);
+	fetch_add(&work.seen, 1, acq_rel);
+}
+
+static void take_byte(void *unused)
+{
+	char byte;
+	REQUIRE(sley_read(work.fds[0], &byte, 1, SOON) == 1);
+	fetch_add(&work.seen, 1, acq_rel);
+}
+
+static void take_time(void *unused)
+{
+	REQUIRE(sley_sleep(sley_in(SLEY_MS(2))) == 0);
+	fetch_add(&work.seen, 1, acq_rel);
+}
+
+static void take_submitted(void *unused)
+{
+	store(&work.from_thread, 1, release);
+}
+
+/* Comes with work from outside when all is blocked, and lets it go when everything else has run. */
+static void *outside(void *gate)
+{
+	while (!load(&((struct gate *)gate)->entered, acquire))
+		sched_yield();
+	REQUIRE(write(work.fds[1], "x", 1) == 1);
+	REQUIRE(sley_submit(take_submitted, NULL, 0, SOON) == 0);
+	while (load(&work.seen, acquire) < 3)
+		sched_yield();
+	let_go(gate);
+	return NULL;
+}
+
+/* Blocks with a task in run-next. */
+static void send_and_block(void *gate)
+{
+	REQUIRE(sley_chan_try_send(work.chan, NULL) == 0);
+	block(gate);
+}
+
+/*
+ * The only worker is blocked. What it has in run-next runs all the same, a timer of its tasks, a descriptor that becomes
+ * ready then, and a task that a plain thread submits then.
+ */
+TASK_TEST(takes_everything, 1)
+{
+	pthread_t thread;
+	gates_open(1);
+	work.seen = work.from_thread = 0;
+	REQUIRE(sley_chan_new(&work.chan, 0, 1) == 0 && pipe2(work.fds, O_NONBLOCK | O_CLOEXEC) == 0);
+	sley_task item = sley_spawn(take_item, NULL), byte = sley_spawn(take_byte, NULL);
+	sley_task time = sley_spawn(take_time, NULL);
+	await_state(item, SLEY_TASK_WAITING, SLEY_WAIT_RECV);
+	await_state(byte, SLEY_TASK_WAITING, SLEY_WAIT_READ);
+	await_state(time, SLEY_TASK_WAITING, SLEY_WAIT_SLEEP);
+	REQUIRE(pthread_create(&thread, NULL, outside, &gates[0]) == 0);
+	sley_task blocker = sley_spawn(send_and_block, &gates[0]);
+	REQUIRE(sley_join(blocker, SOON) == 0 && load(&work.seen, acquire) == 3 && load(&work.from_thread, acquire));
+	REQUIRE(sley_join(item, SOON) == 0 && sley_join(byte, SOON) == 0 && sley_join(time, SOON) == 0);
+	pthread_join(thread, NULL);
+	gates_close(1);
+	REQUIRE(sley_chan_free(work.chan) == 0 && sley_close(work.fds[0]) == 0 && close(work.fds[1]) == 0);
+}
+
+static struct {
+	unsigned ran; /* atomic */
+	pid_t thread;
+} pinned;
+
+static void run_pinned(void *unused)
+{
+	pinned.thread = (pid_t)syscall(SYS_gettid);
+	store(&pinned.ran, 1, release);
+}
+
+static void *let_go_later(void *unused)
+{
+	REQUIRE(sley_submit(take_submitted, NULL, 0, SOON) == 0);
+	REQUIRE(!load(&pinned.ran, acquire));
+	let_go(&gates[0]);
+	return NULL;
+}
+
+/* A pinned task waits for its thread, whatever spares there are, and runs there. */
+TASK_TEST(pinned_stays, 1, 2)
+{
+	pthread_t thread;
+	gates_open(1);
+	store(&pinned.ran, 0, relaxed);
+	pid_t own = (pid_t)syscall(SYS_gettid);
+	const struct sley_task_options options = { .size = sizeof(options), .pinned = true };
+	sley_task task = sley_spawn_with(&options, run_pinned, NULL, SLEY_BY_POINTER);
+	REQUIRE(task > 0 && pthread_create(&thread, NULL, let_go_later, NULL) == 0);
+	block(&gates[0]);
+	REQUIRE(sley_join(task, SOON) == 0 && pinned.thread == own);
+	pthread_join(thread, NULL);
+	gates_close(1);
+}
+
+/* ---- how many threads ---- */
+
+static void await_started(unsigned n)
+{
+	sley_time deadline = SOON;
+	while (load(&scheduler.started, relaxed) != n) {
+		REQUIRE(sley_now() < deadline);
+		REQUIRE(sley_sleep(sley_in(SLEY_MS(1))) == 0);
+	}
+}
+
+/* 64 come back at once: all but as many as there are to be step back, and whatever they had in their queues runs. */
+TASK_TEST(burst, 1, 2)
+{
+	sley_task tasks[MOST];
+	for (int round = 0; round < 5; round++) {
+		block_threads(tasks, MOST);
+		REQUIRE(load(&scheduler.blocked, relaxed) == MOST);
+		for (unsigned i = 0; i < MOST; i++)
+			let_go(&gates[i]);
+		join_all(tasks, MOST);
+		sley_time deadline = SOON;
+		while (load(&scheduler.blocked, relaxed) > 0 || idle_awake() > scheduler.target) {
+			REQUIRE(sley_now() < deadline);
+			sley_yield();
+		}
+	}
+	REQUIRE(load(&scheduler.started, relaxed) <= scheduler.target + MOST + 1);
+}
+
+/* Spares that have slept for long end, but for one; the next block finds that one, and more are made again. */
+TASK_TEST(spares_end, 1, 2)
+{
+	sley_task tasks[8];
+	int64_t usual = spare_idle;
+	for (int round = 0; round < 3; round++) {
+		block_threads(tasks, 8);
+		store(&spare_idle, SLEY_MS(5), relaxed);
+		for (unsigned i = 0; i < 8; i++)
+			let_go(&gates[i]);
+		join_all(tasks, 8);
+		await_started(scheduler.target + 1);
+		store(&spare_idle, usual, relaxed);
+	}
+}
+
+/* In whatever order they come. */
+static void *let_go_all(void *n)
+{
+	unsigned left = *(unsigned *)n;
+	for (unsigned i = 0; left > 0; i = (i + 1) % *(unsigned *)n) {
+		if (exchange(&gates[i].entered, 0, acquire)) {
+			let_go(&gates[i]);
+			left--;
+		}
+		sched_yield();
+	}
+	return NULL;
+}
+
+static void count_one(void *unused)
+{
+	fetch_add(&work.seen, 1, acq_rel);
+}
+
+/* All block, and there are fewer threads: what waits is run when one comes back. */
+static int main_too_many(void *most)
+{
+	pthread_t thread;
+	sley_task tasks[9];
+	unsigned n = 8;
+	gates_open(n);
+	work.seen = 0;
+	for (unsigned i = 0; i < n; i++)
+		REQUIRE((tasks[i] = sley_spawn(block, &gates[i])) > 0);
+	REQUIRE((tasks[n] = sley_spawn(count_one, NULL)) > 0);
+	REQUIRE(pthread_create(&thread, NULL, let_go_all, &n) == 0);
+	for (unsigned i = 0; i <= n; i++)
+		REQUIRE(sley_join(tasks[i], SOON) == 0);
+	pthread_join(thread, NULL);
+	gates_close(n);
+	REQUIRE(work.seen == 1 && load(&scheduler.started, relaxed) <= *(unsigned *)most);
+	return 0;
+}
+
+/* There are never more than max_threads spares, and nothing is lost where they do not suffice. */
+TEST(limit)
+{
+	struct sley_options options = { .size = sizeof(options), .workers = 1, .max_threads = 2 };
+	unsigned most = 3;
+	run_with(main_too_many, &most, &options);
+	options.workers = most = 2;
+	options.max_threads = 1;
+	most = 3;
+	run_with(main_too_many, &most, &options);
+}
+
+static void *let_go_when_refused(void *unused)
+{
+	while (counter(SLEY_COUNTER_spares_refused) == 0)
+		sched_yield();
+	let_go(&gates[0]);
+	return NULL;
+}
+
+/* The system refuses a thread: it is counted, nothing is lost, and after a second the next block gets one. */
+TASK_TEST(refused, 1)
+{
+	pthread_t thread;
+	sley_task task;
+	gates_open(1);
+	store(&spare_test_fail, 1, relaxed);
+	REQUIRE(pthread_create(&thread, NULL, let_go_when_refused, NULL) == 0);
+	block(&gates[0]);
+	pthread_join(thread, NULL);
+	gates_close(1);
+	store(&spare_test_fail, 0, relaxed);
+	block_threads(&task, 1);
+	let_go(&gates[0]);
+	join_all(&task, 1);
+}
+
+/* ---- the calls ---- */
+
+static void call_everywhere(void)
+{
+	sley_block_leave();
+	sley_block_enter();
+	sley_block_leave();
+}
+
+static void *call_in_thread(void *unused)
+{
+	call_everywhere();
+	return unused;
+}
+
+/* Calls that do not pair, that nest, or that a wait comes between, leave the count of the blocked as it was. */
+TASK_TEST(count_is_kept, 1, 2)
+{
+	pthread_t thread;
+	for (int i = 0; i < 100; i++) {
+		call_everywhere();
+		REQUIRE(load(&scheduler.blocked, relaxed) == 0);
+		sley_block_enter();
+		sley_block_enter();
+		sley_block_leave();
+		REQUIRE(load(&scheduler.blocked, relaxed) == 1);
+		sley_block_leave();
+		REQUIRE(load(&scheduler.blocked, relaxed) == 0);
+		sley_block_enter();
+		sley_yield();
+		while (load(&scheduler.blocked, relaxed) > 0) /* this task may be ahead of the worker that it was on */
+			sched_yield();
+		sley_block_leave();
+		REQUIRE(SLEY_BLOCKING(getpid()) == getpid());
+	}
+	REQUIRE(pthread_create(&thread, NULL, call_in_thread, NULL) == 0);
+	pthread_join(thread, NULL);
+}
+
+/* Outside of a run they do nothing. */
+TEST(outside)
+{
+	call_everywhere();
+}
