@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/futex.h"
+#include "base/race.h"
 #include "io/sigmask.h"
 #include "run/park.h"
 #include "run/queue.h"
@@ -121,6 +122,7 @@ static bool sleep_idle(struct jobs_thread *thread)
 		struct timespec time = clock_timespec(left);
 		futex_wait(&thread->woken, 0, &time);
 	}
+	RACE_POINT(jobs_thread_has_idled);
 	lock_take(&jobs->lock);
 	if (!thread->idle)
 		return true;

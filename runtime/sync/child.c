@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/race.h"
 #include "life/cleanup.h"
 #include "life/returned.h"
 #include "life/spawn.h"
@@ -157,6 +158,7 @@ sley_task child_start(struct sley_child *child, struct sley_site *site, const st
 	int error = reserve(scope);
 	if (error)
 		return error;
+	RACE_POINT(child_is_counted);
 	error = spawn_new(&task, site, options, child_main, arg, n);
 	if (error == 0 && (error = adopt(child, task)) != 0)
 		spawn_drop(task);

@@ -2,6 +2,8 @@
 /* Copyright (c) 2026 the sley authors */
 #include "sync/derivation.h"
 
+#include "base/race.h"
+
 /* Returns true: the link was linked, and now belongs to the caller. */
 static bool unlink_from_source(struct link *link)
 {
@@ -84,6 +86,7 @@ void derivation_attach(struct derivation *derivation, struct todo *todo)
 		lock_drop(&link->source->lock);
 		if (done)
 			list_append(&todo->links, link, link);
+		RACE_POINT(derivation_is_being_linked);
 	}
 	todo_run(todo);
 	if (future_state(derivation->future) != FUTURE_PENDING)

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/race.h"
 #include "run/report.h"
 #include "sync/future.h"
 
@@ -42,6 +43,7 @@ static int promise_resolve(struct sley_future *future, const void *value, struct
 		return -EINVAL;
 	if (!future_claim(future))
 		return -EALREADY;
+	RACE_POINT(future_is_claimed);
 	if (future->size > 0)
 		memcpy(future->value, value, future->size);
 	check_block(value, future->size, "sley_promise_resolve", "value");

@@ -68,7 +68,7 @@ static void cancels_scope(void *arg)
 static void end_body(void)
 {
 	long counts[2] = { 0 };
-	for (long i = test_scale(100000); i > 0; i--) {
+	for (long i = test_scale(25000); i > 0; i--) {
 		raced = open_scope(NULL);
 		uint32_t n = random_up_to(3);
 		for (uint32_t k = 0; k <= n; k++)
@@ -109,7 +109,7 @@ static void owns(void *n)
 
 static void owner_body(void)
 {
-	for (long i = test_scale(50000); i > 0; i--) {
+	for (long i = test_scale(12000); i > 0; i--) {
 		sley_task owner = stress_spawn(owns, (void *)(uintptr_t)random_up_to(6));
 		if (i % 2)
 			stress_spin(random_up_to(500));
@@ -155,7 +155,7 @@ static int spawns(void *depth)
 
 static void spawn_body(void)
 {
-	for (long i = test_scale(4000); i > 0; i--) {
+	for (long i = test_scale(1500); i > 0; i--) {
 		raced = open_scope(NULL);
 		spawned = 2;
 		REQUIRE(sley_scope_spawn(raced, spawns, (void *)3) > 0);
@@ -193,7 +193,7 @@ static int fails(void *number)
 static void errors_body(void)
 {
 	long counts[6] = { 0 };
-	for (long i = test_scale(50000); i > 0; i--) {
+	for (long i = test_scale(12000); i > 0; i--) {
 		store(&go, 0, relaxed);
 		raced = open_scope(NULL);
 		for (uintptr_t k = 1; k <= 5; k++)

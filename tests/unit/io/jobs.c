@@ -14,6 +14,7 @@
 
 #include "base/atomic.h"
 #include "io/offload.h"
+#include "tests/race.h"
 
 #define LIMIT 6
 
@@ -175,14 +176,44 @@ TEST(shrink)
 	jobs_idle_time = before;
 }
 
+#if RACE_POINTS
+
+static int main_idled(void *unused)
+{
+	begin();
+	store(&jobs_idle_time, SLEY_MS(1), relaxed);
+	race_stop("jobs_thread_has_idled");
+	REQUIRE(sley_offload(do_nothing, NULL, 0, SOON) == 0);
+	race_wait("jobs_thread_has_idled");
+	sley_task task = sley_spawn(call_nothing, NULL);
+	await_state(task, SLEY_TASK_WAITING, SLEY_WAIT_OFFLOAD);
+	race_go("jobs_thread_has_idled");
+	REQUIRE(sley_join(task, SOON) == 0 && call_error[0] == 0);
+	await(&jobs->threads, 0); /* it was counted once, and has gone once */
+	REQUIRE(jobs->coming == 0 && jobs->resting == 0);
+	return 0;
+}
+
 /*
- * Threads that idle for no time at all, against calls that come at that moment:
- *   thread: time is over -- lock: idle? leave
- *   task:              lock: idle? wake it
+ *   thread                               task
+ *   its time is over
+ *                                        lock; it idles: wakes it
+ *   lock; it idles no more: takes the job
  */
+TEST(idled)
+{
+	int64_t before = jobs_idle_time;
+	run(main_idled, 1);
+	run(main_idled, 2);
+	jobs_idle_time = before;
+}
+
+#endif
+
+/* Threads that idle for no time at all, against calls that come at that moment. */
 static int main_race_idle(void *arg)
 {
-	for (long i = 0; i < test_scale(5000); i++) {
+	for (long i = 0; i < test_scale(1000); i++) {
 		store(&jobs_idle_time, SLEY_US(i % 50), relaxed);
 		REQUIRE(sley_offload(do_nothing, NULL, 0, SOON) == 0);
 		for (long spin = i * 7 % 700; spin > 0; spin--)

@@ -6,6 +6,102 @@
 #include <string.h>
 
 #include "base/atomic.h"
+#include "tests/race.h"
+
+#if RACE_POINTS
+
+/* ---- at each stage of the job ---- */
+
+static struct late {
+	sley_task task; /* atomic */
+	void (*fn)(void *);
+	int error;
+	struct numbers numbers;
+} late;
+
+static bool is_late(void)
+{
+	return sley_self() == load(&late.task, relaxed);
+}
+
+static void call_late(void *unused)
+{
+	struct numbers numbers = late.numbers;
+	store(&late.task, sley_self(), relaxed);
+	late.error = sley_offload_with(&with_drop, late.fn, &numbers, sizeof(numbers), SLEY_NEVER);
+	late.numbers = numbers;
+}
+
+static void keep_thread(void *unused)
+{
+	struct numbers numbers = { 0 };
+	REQUIRE(sley_offload(square_slowly, &numbers, sizeof(numbers), SLEY_NEVER) == 0);
+}
+
+/* A call that is queued behind another one is cancelled; its task stands where it is about to look at the job. */
+static sley_task stop_given_up(void (*fn)(void *), sley_task *keeper)
+{
+	offloaded_reset();
+	late = (struct late){ .fn = fn, .numbers = { 3, 4 } };
+	*keeper = sley_spawn(keep_thread, NULL);
+	await_at_least(&offloaded.began, 1);
+	sley_task task = sley_spawn(call_late, NULL);
+	await_state(task, SLEY_TASK_WAITING, SLEY_WAIT_OFFLOAD);
+	race_stop_if("wait_is_over", is_late);
+	REQUIRE(sley_cancel(task) == 0);
+	race_wait("wait_is_over");
+	return task;
+}
+
+static void end_given_up(sley_task task, int error)
+{
+	race_go("wait_is_over");
+	REQUIRE(sley_join(task, SOON) == 0 && late.error == error);
+}
+
+/*
+ *   task                            thread
+ *   its wait is cancelled
+ *                                   nothing; takes the job; or takes it and ends it
+ *   takes it back: it never ran; leaves it to the thread; or has its result
+ */
+static int main_given_up(void *unused)
+{
+	sley_task keeper, task = stop_given_up(square, &keeper);
+	end_given_up(task, -ECANCELED);
+	REQUIRE(offloaded.drops == 1 && offloaded.dropped_out == 4 && late.numbers.out == 4);
+	open_gate(1);
+	REQUIRE(sley_join(keeper, SOON) == 0 && offloaded.began == 1);
+
+	task = stop_given_up(square_slowly, &keeper);
+	open_gate(1);
+	REQUIRE(sley_join(keeper, SOON) == 0);
+	await_at_least(&offloaded.began, 2);
+	end_given_up(task, -ECANCELED);
+	REQUIRE(load(&offloaded.drops, relaxed) == 0 && late.numbers.out == 4);
+	open_gate(1);
+	await_at_least(&offloaded.drops, 1);
+	REQUIRE(offloaded.dropped_out == -1);
+	await_rest();
+
+	task = stop_given_up(square, &keeper);
+	open_gate(1);
+	REQUIRE(sley_join(keeper, SOON) == 0);
+	await_rest();
+	end_given_up(task, 0);
+	REQUIRE(offloaded.drops == 0 && late.numbers.out == 9);
+	return 0;
+}
+
+TEST(given_up_at_each_stage)
+{
+	struct sley_options o = SMALL(2, 1, 4);
+	run_with(main_given_up, NULL, &o);
+}
+
+#endif
+
+/* ---- at any moment ---- */
 
 /*
  * Cancellation and deadlines against start and end of the job. Whatever wins, of each call exactly one is true: it
@@ -72,7 +168,7 @@ static void settle(struct race *race, int failure)
 	outcomes[race->ran ? 2 : 1]++;
 }
 
-#define RACES test_scale(20000)
+#define RACES test_scale(3000)
 
 static int main_race_cancel(void *arg)
 {

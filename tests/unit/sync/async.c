@@ -225,7 +225,7 @@ TASK_TEST(cancel_race, EVERY_WAY)
 {
 	unsigned counts[2] = { 0, 0 };
 	uint32_t seed = 1;
-	for (long i = 0; i < test_scale(20000); i++) {
+	for (long i = 0; i < test_scale(5000); i++) {
 		struct sley_future *future;
 		uint64_t result = 0;
 		REQUIRE(sley_async(&future, return_seven, NULL, 0, sizeof(result)) == 0);

@@ -11,6 +11,7 @@
 #include "base/block.h"
 #include "base/compiler.h"
 #include "sync/future.h"
+#include "tests/race.h"
 
 #define N 5
 
@@ -311,9 +312,48 @@ TASK_TEST(threads, 1, 2)
 	unmake();
 }
 
+#if RACE_POINTS
+
+/* ---- complete before all sources are linked ---- */
+
+static struct sley_future *combined;
+
+static void combine_all(void *fn)
+{
+	combine *const *combines_them = fn;
+	REQUIRE((*combines_them)(&combined, sources, N) == 0);
+}
+
+/*
+ *   combines                             completes a source
+ *   links itself to the first source
+ *                                        runs that link: the future is complete; detaches the links that it finds
+ *   links itself to the others
+ *   looks at the future: detaches those
+ */
+TASK_TEST(complete_while_linking, 2)
+{
+	for (size_t i = 1; i < ARRAY_SIZE(combines); i++) { /* one source is enough for any and race */
+		uint64_t value = 0;
+		make();
+		race_stop("derivation_is_being_linked");
+		sley_task task = sley_spawn(combine_all, (void *)(uintptr_t)&combines[i]);
+		race_wait("derivation_is_being_linked");
+		resolve(0);
+		race_go("derivation_is_being_linked");
+		REQUIRE(sley_join(task, SOON) == 0);
+		expect_unlinked();
+		REQUIRE(sley_await(combined, &value, SOON) == 0 && value == 100);
+		REQUIRE(sley_future_free(combined) == 0);
+		unmake();
+	}
+}
+
+#endif
+
 /* ---- races ---- */
 
-#define ROUNDS test_scale(6000)
+#define ROUNDS test_scale(2000)
 
 static uint32_t seed;
 

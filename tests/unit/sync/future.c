@@ -383,7 +383,7 @@ TEST(bad)
  * every call gets exactly one of the answers that it may get, they fit each other, and all tasks end.
  */
 
-#define ROUNDS test_scale(20000)
+#define ROUNDS test_scale(5000)
 
 static sley_task waiter;
 static int answer;

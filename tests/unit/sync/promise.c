@@ -146,7 +146,7 @@ TEST(threads)
 
 /* ---- races ---- */
 
-#define ROUNDS test_scale(20000)
+#define ROUNDS test_scale(5000)
 
 static int answers[2];
 
@@ -198,6 +198,35 @@ TASK_TEST(two_droppers, 1, 2, 4)
 }
 
 #if RACE_POINTS
+
+static void resolve_with_one(void *unused)
+{
+	uint64_t one = 1;
+	REQUIRE(sley_promise_resolve(promise, &one) == 0);
+}
+
+/*
+ *   resolver                             others
+ *   claims the future
+ *                                        resolve it too, cancel it: are told; it is not complete yet
+ *   puts the value there, completes it
+ */
+TASK_TEST(claimed_by_another, 2)
+{
+	uint64_t result = 9, two = 2;
+	REQUIRE(sley_promise_new(&promise, &future, sizeof(result)) == 0);
+	race_stop("future_is_claimed");
+	sley_task task = sley_spawn(resolve_with_one, NULL);
+	race_wait("future_is_claimed");
+	REQUIRE(sley_promise_resolve(promise, &two) == -EALREADY);
+	REQUIRE(sley_promise_reject(promise, -EIO) == -EALREADY);
+	REQUIRE(sley_future_cancel(future) == -EALREADY);
+	REQUIRE(sley_future_ready(future) == 0);
+	race_go("future_is_claimed");
+	REQUIRE(sley_await(future, &result, SOON) == 0 && result == 1);
+	REQUIRE(sley_join(task, SOON) == 0);
+	REQUIRE(sley_promise_free(promise) == 0 && sley_future_free(future) == 0);
+}
 
 /* ---- the memory goes ---- */
 

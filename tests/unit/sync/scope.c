@@ -492,4 +492,40 @@ TASK_TEST(cancelled_outside, 2)
 	REQUIRE(pthread_join(thread, NULL) == 0 && sley_join(owner, SOON) == 0);
 }
 
+/* ---- cancelled while a child is made ---- */
+
+static unsigned told; /* atomic */
+
+static int spawns_when_told(void *scope)
+{
+	fetch_add(&children.started, 1, release);
+	await_at_least(&told, 1);
+	REQUIRE(sley_scope_spawn(scope, waits, NULL) > 0);
+	fetch_add(&children.ended, 1, relaxed);
+	return 0;
+}
+
+/*
+ *   spawns                               cancels
+ *   the scope is not cancelled: count++
+ *                                        cancelled = true; tells the children that are linked
+ *   makes the task; links it: it is cancelled, tells it itself
+ */
+TASK_TEST(cancelled_while_spawning, 2)
+{
+	children.ended = children.started = told = 0;
+	REQUIRE(sley_chan_new(&children.never, 1, 0) == 0);
+	struct sley_scope *scope = open_scope(NULL);
+	REQUIRE(sley_scope_spawn(scope, spawns_when_told, scope) > 0);
+	await_started(1);
+	race_stop("child_is_counted");
+	store(&told, 1, release);
+	race_wait("child_is_counted");
+	REQUIRE(sley_scope_cancel(scope) == 0);
+	race_go("child_is_counted");
+	await_at_least(&children.ended, 2); /* also the one that was not linked yet */
+	REQUIRE(sley_scope_close(scope, SOON) == -ECANCELED);
+	REQUIRE(sley_chan_free(children.never) == 0);
+}
+
 #endif

@@ -188,7 +188,7 @@ static void cancels(void *scope)
  */
 TASK_TEST(race, 1, 2, 4)
 {
-	long rounds = test_scale(3000);
+	long rounds = test_scale(1000);
 	unsigned stopped_early = 0;
 	for (long i = 0; i < rounds; i++) {
 		struct sley_scope *scope = open_with(OPTIONS(.restart = (unsigned)i % 3 + 1, .restarts = 20));

@@ -416,7 +416,7 @@ TASK_TEST(threads, 2)
 
 /* ---- races ---- */
 
-#define ROUNDS test_scale(10000)
+#define ROUNDS test_scale(3000)
 
 static uint32_t seed;
 
