@@ -282,7 +282,7 @@ static void *arm_behind_the_poller(void *unused)
 	race_wait("poller_is_to_wait");
 	unsigned other = sleepers[0].worker == load(&stopped, acquire);
 	REQUIRE(sley_chan_send(sleepers[other].chan, NULL, SOON) == 0);
-	while (idle_count() < 2 || load(&worker_get(sleepers[other].worker)->timers.earliest, relaxed) == SLEY_NEVER)
+	while (idle_count() < 2 || load(&worker_get(sleepers[other].worker)->timers->earliest, relaxed) == SLEY_NEVER)
 		cpu_relax();
 	race_go("poller_is_to_wait");
 	REQUIRE(wait_ran());
