@@ -13,6 +13,7 @@
  */
 #include <errno.h>
 
+#include "base/race.h"
 #include "life/cleanup.h"
 #include "life/spawn.h"
 #include "sync/argument.h"
@@ -119,6 +120,7 @@ static int then_start(struct then *then)
 	int error = spawn_new(&task, then->site, &detached, then_main, then, SLEY_BY_POINTER);
 	if (error)
 		return error;
+	RACE_POINT(callback_has_task);
 	lock_take(&future->lock);
 	future->task = (sley_task)task->id;
 	lock_drop(&future->lock);

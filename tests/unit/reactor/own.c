@@ -11,7 +11,9 @@
 #include <unistd.h>
 
 #include "base/atomic.h"
+#include "base/compiler.h"
 #include "reactor/reactor.h"
+#include "run/idle.h"
 #include "tests/race.h"
 #include "tests/test.h"
 
@@ -124,7 +126,7 @@ TEST(duplicate)
  */
 TASK_TEST(reuse, 1, 2)
 {
-	long rounds = test_scale(2000);
+	long rounds = test_scale(400);
 	char byte;
 	for (long i = 0; i < rounds; i++) {
 		struct connection c = connect_pair();
@@ -140,6 +142,50 @@ TASK_TEST(reuse, 1, 2)
 		disconnect(next);
 	}
 }
+
+#if RACE_POINTS
+
+static void read_new(void *fd)
+{
+	char byte;
+	REQUIRE(sley_read((int)(intptr_t)fd, &byte, 1, SLEY_NEVER) == 1 && byte == 'n');
+}
+
+/*
+ *   the poller                           this worker
+ *   has an event of the number in hand
+ *                                        closes it, opens another one of the same number; a task waits for that
+ *   delivers the event: to nobody
+ */
+TASK_TEST(event_of_the_old_one, 2)
+{
+	int old[2], new[2];
+	char byte;
+	REQUIRE(socketpair(AF_UNIX, SOCK_STREAM, 0, old) == 0 && sley_own(old[0]) == 0);
+	REQUIRE(sley_read(old[0], &byte, 1, sley_in(SLEY_MS(1))) == -ETIMEDOUT);
+	while (idle_count() < 1)
+		cpu_relax();
+	race_stop("poller_has_left");
+	REQUIRE(write(old[1], "o", 1) == 1);
+	race_wait("poller_has_left");
+	REQUIRE(sley_close(old[0]) == 0 && socketpair(AF_UNIX, SOCK_STREAM, 0, new) == 0);
+	REQUIRE(new[0] == old[0] && sley_own(new[0]) == 0);
+	sley_task task = sley_spawn(read_new, (void *)(intptr_t) new[0]);
+	await_state(task, SLEY_TASK_WAITING, SLEY_WAIT_READ);
+	uint64_t waits = counter(SLEY_COUNTER_waits);
+	race_stop("event_taken");
+	race_go("poller_has_left");
+	race_wait("event_taken");
+	race_go("event_taken");
+	while (idle_count() < 1)
+		cpu_relax();
+	REQUIRE(counter(SLEY_COUNTER_waits) == waits); /* not woken to find nothing, and wait again */
+	REQUIRE(write(new[1], "n", 1) == 1);
+	REQUIRE(sley_join(task, SOON) == 0);
+	REQUIRE(sley_close(new[0]) == 0 && close(new[1]) == 0 && close(old[1]) == 0);
+}
+
+#endif
 
 /*
  * Who waits for a number that was closed behind the runtime's back and is now a new connection gets -EBADF, and

@@ -10,6 +10,7 @@
 #include "base/block.h"
 #include "base/compiler.h"
 #include "sync/future.h"
+#include "tests/race.h"
 
 static struct sley_future *source;
 static struct sley_promise *promise;
@@ -474,6 +475,35 @@ static int count_call(void *round, const void *value, void *result)
 	*(uint64_t *)result = 1;
 	return 0;
 }
+
+#if RACE_POINTS
+
+/*
+ *   resolves the source                  cancels the derived future
+ *   makes the task of the callback
+ *                                        completes the future; there is no task to cancel yet
+ *   says which task it is, starts it
+ *   the task: the future is complete
+ */
+TASK_TEST(cancelled_before_its_task, 2)
+{
+	long round = 0;
+	seed = called[0] = 0;
+	make(8);
+	REQUIRE(sley_future_map(&derived, source, count_call, &round, sizeof(round), 8) == 0);
+	race_stop("callback_has_task");
+	sley_task task = sley_spawn(resolve, NULL);
+	race_wait("callback_has_task");
+	REQUIRE(sley_future_cancel(derived) == 0);
+	race_go("callback_has_task");
+	REQUIRE(sley_join(task, SOON) == 0 && answers[0] == 0);
+	await_live(1);
+	REQUIRE(called[0] == 0);
+	REQUIRE(sley_await(derived, NULL, SOON) == -ECANCELED && sley_future_free(derived) == 0);
+	unmake();
+}
+
+#endif
 
 /*
  * The source is resolved, its callback's task started, run and ended, while the derived future is cancelled: whoever is
