@@ -184,7 +184,8 @@ static void churn(void *arg)
 static void run_row(const struct matrix_row *row)
 {
 	row->open();
-	for (long round = 0; round < test_scale(row->rounds ? row->rounds : 4); round++) {
+	/* twice, so that the first way starts from what the last one has left, too */
+	for (long round = 0; round < test_scale(2); round++) {
 		if (row->in_task) {
 			expect_answer(start_call(row, SLEY_NEVER, false, true), "task", row->in_task);
 			way_thread(row);

@@ -27,7 +27,6 @@ struct matrix_row {
 	bool always_waits; /* it is never done at once: a deadline in the past or a cancellation comes first */
 	bool waits_before; /* the call has waits before the one that the row is about */
 	bool each_anew;    /* what ready() makes possible is the call that waits, and none after it */
-	long rounds;       /* 0: as many as the others */
 };
 
 /* What a row has to open, or to end. */

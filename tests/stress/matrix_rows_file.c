@@ -159,7 +159,7 @@ CALL(write_file, return (int)sley_write(fd, digits, 8, deadline);)
 #define ROW(name, kind, open, end, answer) \
 	{ \
 #name, SLEY_WAIT_##kind, open, end, name##_call, pool_let_go, pool_keep, \
-			.done = (answer), .in_thread = -EDEADLK, .always_waits = true, .each_anew = true, .rounds = 3 \
+			.done = (answer), .in_thread = -EDEADLK, .always_waits = true, .each_anew = true \
 	}
 #define FILE_ROW(name)       ROW(name, OFFLOAD, file_open, file_end, 0)
 #define PROC_ROW(name, kind) ROW(name, kind, mask_open, proc_end, 8)

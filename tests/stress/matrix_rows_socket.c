@@ -375,6 +375,6 @@ const struct matrix_row matrix_rows_socket[] = {
 	  .in_thread = -EDEADLK, .always_waits = true },
 	{ "connect", SLEY_WAIT_DIAL, dial_open, dial_end, connect_call, dial_ready, dial_reset, .in_thread = -EDEADLK },
 	{ "zerocopy_wait", SLEY_WAIT_WRITE, lend_open, pair_end, zerocopy_wait_call, lend_ready, lend, pair_close,
-	  lend_reopen, .closed = -EBADF, .in_thread = -EDEADLK, .rounds = 3 },
+	  lend_reopen, .closed = -EBADF, .in_thread = -EDEADLK },
 	{ NULL },
 };
