@@ -97,11 +97,31 @@ static bool resolve_offload(const struct sley_options *given, struct sley_option
 	return true;
 }
 
-/* How many spares there may be. */
+/* SLEY_ASSIST: "tick" or "off". False: there is something else there. */
+static bool resolve_assist(unsigned *assist)
+{
+	const char *text = getenv("SLEY_ASSIST");
+	if (text && *text) {
+		if (strcmp(text, "tick") != 0 && strcmp(text, "off") != 0) {
+			complain("SLEY_ASSIST=%s is unknown: remove it, or give tick or off", text);
+			return false;
+		}
+		*assist = *text == 't' ? SLEY_ASSIST_TICK : SLEY_ASSIST_OFF;
+	}
+	if (*assist == SLEY_ASSIST_DEFAULT)
+		*assist = SLEY_ASSIST_TICK;
+	if (*assist <= SLEY_ASSIST_TICK)
+		return true;
+	complain("option assist is %u: it must be one of enum sley_assist", *assist);
+	return false;
+}
+
+/* The number of spares, and how blocked threads are found. */
 static bool resolve_spares(const struct sley_options *given, struct sley_options *result)
 {
 	size_t spares = given->max_threads;
-	if (!from_environment("SLEY_MAX_THREADS", &spares))
+	result->assist = given->assist;
+	if (!from_environment("SLEY_MAX_THREADS", &spares) || !resolve_assist(&result->assist))
 		return false;
 	spares = spares ? spares : SPARES_DEFAULT;
 	result->max_threads = (unsigned)spares;

@@ -80,6 +80,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "assist/tick.h"
 #include "base/check.h"
 #include "base/sanitizer.h"
 #include "io/name.h"
@@ -133,12 +134,13 @@ static void on_quit(int signal)
 	store(&run.dump_wanted, 1, relaxed); /* a dump is not signal-safe, so the watchdog makes it */
 }
 
-static void runtime_tick(void)
+static bool runtime_tick(int64_t now)
 {
 	overflow_rearm();
 	if (exchange(&run.dump_wanted, 0, relaxed))
 		sley_dump(complaint_fd());
 	offload_retry();
+	return tick_look(now);
 }
 
 static bool expecting(void)
@@ -293,6 +295,7 @@ static int open_and_run(const struct sley_options *options)
 	store(&region.header->worker_count, MAX(region.header->worker_count, scheduler.made), release);
 	store(&scheduler.stopping, 0, relaxed);
 	scheduler.run++;
+	tick_open(options->assist == SLEY_ASSIST_TICK);
 	threads_open();
 	quit_open();
 	offload_open(options);

@@ -13,10 +13,24 @@ extern "C" {
 #endif
 
 /*
+ * The source that finds workers which their tasks block in the kernel, so that spare threads take over. A task can also
+ * say so itself, whatever the source (sley/blocking.h).
+ */
+enum sley_assist {
+	SLEY_ASSIST_DEFAULT, /* the tick */
+	SLEY_ASSIST_OFF,     /* none */
+	/*
+	 * A thread of the runtime looks at the other threads' states in /proc: every 10 ms, or every millisecond while blocks
+	 * delay tasks. It also finds tasks that compute for 10 ms while others wait. Needs no privilege.
+	 */
+	SLEY_ASSIST_TICK,
+};
+
+/*
  * Options of sley_run(). Zero means the default, so `{ .size = sizeof(struct sley_options) }` is complete. Environment
  * variables override the options: SLEY_WORKERS, SLEY_STACK_SIZE, SLEY_STACK_SLOTS, SLEY_MAX_TASKS, SLEY_NAME,
  * SLEY_OFFLOAD_THREADS, SLEY_COMPUTE_THREADS, SLEY_OFFLOAD_QUEUE, SLEY_NAME_THREADS, SLEY_MAX_THREADS,
- * SLEY_STACK_CHECK (strict or off: SLEY_RUN_STRICT_STACKS). Numbers may end in K, M or G. A value that is no number, or out of range, gives -EINVAL,
+ * SLEY_ASSIST (tick or off), SLEY_STACK_CHECK (strict or off: SLEY_RUN_STRICT_STACKS). Numbers may end in K, M or G. A value that is no number, or out of range, gives -EINVAL,
  * after a line on stderr.
  */
 struct sley_options {
@@ -47,8 +61,9 @@ struct sley_options {
 	 */
 	const sigset_t *signals;
 	unsigned name_threads; /* limit for calls that resolve names, up to 1024; default 256 (see sley/name.h) */
-	unsigned
-		max_threads; /* limit for spare threads, which run tasks while workers are blocked, up to 768; default 256 */
+	/* Limit for spare threads, which run tasks while workers are blocked, up to 768; default 256. */
+	unsigned max_threads;
+	unsigned assist; /* enum sley_assist */
 };
 
 #define SLEY_RUN_DUMP_ON_SIGQUIT 1u /* SIGQUIT prints sley_dump() on stderr instead of ending the process */

@@ -14,6 +14,7 @@
 static struct {
 	unsigned any;     /* atomic: a block was seen in this run */
 	unsigned refused; /* atomic */
+	unsigned hogs;    /* atomic: notes of hogs */
 } seen;
 
 void blocked_open(void)
@@ -21,6 +22,7 @@ void blocked_open(void)
 	store(&scheduler.blocked, 0, relaxed);
 	store(&seen.any, 0, relaxed);
 	store(&seen.refused, 0, relaxed);
+	store(&seen.hogs, 0, relaxed);
 }
 
 void blocked_refused(bool refused)
@@ -40,8 +42,7 @@ bool blocked_work_waits(int64_t now)
 	struct worker *worker;
 	if (load(&global_length, relaxed) > 0 || timers_earliest() <= now)
 		return true;
-	workers_awake(worker)
-	{
+	workers_awake(worker) {
 		if (deque_length(&worker->deque) > 0 || (load(&worker->note, relaxed) && load(&worker->next, relaxed)))
 			return true;
 	}
@@ -49,11 +50,14 @@ bool blocked_work_waits(int64_t now)
 	return idle_awake() <= load(&scheduler.blocked, relaxed) && !idle_has_poller();
 }
 
-bool blocked_note(struct worker *worker, uint64_t tick)
+/* The lowest bit of a note: it is a hog's. */
+#define NOTE_HOG 1u
+
+static bool note(struct worker *worker, uint64_t value)
 {
 	uint64_t none = 0;
 	fetch_add(&scheduler.blocked, 1, seq_cst); /* first, as the worker may subtract it at once */
-	if (!cas(&worker->note, &none, tick, seq_cst, relaxed)) {
+	if (!cas(&worker->note, &none, value, seq_cst, relaxed)) {
 		fetch_sub(&scheduler.blocked, 1, seq_cst);
 		return false;
 	}
@@ -69,12 +73,31 @@ bool blocked_note(struct worker *worker, uint64_t tick)
 	return true;
 }
 
+bool blocked_note(struct worker *worker, uint64_t tick)
+{
+	return note(worker, tick << 1);
+}
+
+bool hog_note(struct worker *worker, uint64_t tick)
+{
+	if (load(&seen.hogs, relaxed) >= 2 * scheduler.target) /* one thread at a time notes hogs */
+		return false;
+	fetch_add(&seen.hogs, 1, relaxed); /* first, as the worker may subtract it at once */
+	bool noted = note(worker, tick << 1 | NOTE_HOG);
+	if (!noted)
+		fetch_sub(&seen.hogs, 1, relaxed);
+	return noted;
+}
+
 /* poll_due was cleared before, by an exchange: a note that is not seen here sets it again. */
 void blocked_back(struct worker *worker)
 {
-	if (likely(!load(&worker->note, relaxed)))
+	uint64_t value = load(&worker->note, relaxed);
+	if (likely(!value))
 		return;
 	store(&worker->note, 0, relaxed);
+	if (value & NOTE_HOG)
+		fetch_sub(&seen.hogs, 1, relaxed);
 	worker->told_blocks = 0;
 	fetch_sub(&scheduler.blocked, 1, seq_cst);
 }

@@ -11,8 +11,8 @@
  *     scheduling point, and gives what is in its queues to all.
  * Spares are sleeping workers like all others, so the last one to sleep is the first one to be woken.
  *
- * A note is the tick of the dispatch in which the worker was blocked. `worker->note` goes from 0 to the tick by whoever
- * notes, and back to 0 by the worker alone, when it comes to a scheduling point. A note whose worker has gone on is
+ * A note is made of the tick of the dispatch in which the worker was blocked. `worker->note` goes from 0 to that by any
+ * thread, and back to 0 by the worker alone, when it comes to a scheduling point. A note whose worker has gone on is
  * wrong for as long as until that point, and no longer: poll_due brings the worker there.
  *
  * No work is stranded:
@@ -32,8 +32,11 @@
 
 struct worker;
 
-/* Notes that the worker is blocked since its dispatch `tick`. False: it is noted, or has gone on. Any thread. */
+/* Notes that the worker is blocked in its dispatch `tick`. False: it is noted already. Any thread. */
 bool blocked_note(struct worker *worker, uint64_t tick);
+
+/* The same for a worker that computes. False also: there are as many hogs as there may be. */
+bool hog_note(struct worker *worker, uint64_t tick);
 
 /* By the worker, at a scheduling point or when its task says so: it runs again. */
 void blocked_back(struct worker *worker);

@@ -27,7 +27,7 @@ struct sched_hooks {
 	unsigned (*poll)(int64_t timeout);
 	void (*interrupt)(void);    /* ends a poll that waits; any thread */
 	void (*rearm)(int64_t now); /* checks descriptors with waiters of long ago; called by the watchdog */
-	void (*tick)(void);         /* called by the watchdog, at every look */
+	bool (*tick)(int64_t now);  /* called by the watchdog, at every look; true: the next look should come soon */
 	bool (*expecting)(void);    /* whether an event outside of the scheduler may still make a task ready */
 	void (*deadlock)(void);     /* called by the watchdog when all tasks are deadlocked */
 	void (*task_main)(void);    /* the entry of every task, on its own stack */

@@ -291,8 +291,7 @@ static bool work_for_all(void)
 	if (load(&global_length, relaxed) > 0)
 		return true;
 	struct worker *worker;
-	workers_awake(worker)
-	{
+	workers_awake(worker) {
 		if (deque_length(&worker->deque) > 0)
 			return true;
 	}
@@ -327,8 +326,7 @@ static bool work_there(struct worker *worker)
 		return false;
 	if (work_for_all())
 		return true;
-	workers_awake(other)
-	{
+	workers_awake(other) {
 		if (load(&other->next, relaxed))
 			watchdog_watch();
 	}

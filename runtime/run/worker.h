@@ -67,7 +67,7 @@ struct worker {
 	struct task *next;             /* run-next: made ready by the running task; any worker may take it */
 	unsigned poll_due;             /* set by the watchdog: the worker looks at the reactor at the next dispatch */
 	unsigned empty_due;            /* set by the watchdog: the worker empties its caches, see watch/memory.c */
-	uint64_t note;                 /* `tick` when it was noted as blocked; 0: it is not noted; see run/blocked.h */
+	uint64_t note;                 /* not 0: noted as blocked; see run/blocked.h */
 	unsigned parked CACHE_ALIGNED; /* futex: 1 while it sleeps */
 	/* owned by the watchdog, like the next three: `tick` at the watchdog's last look */
 	uint64_t seen_tick;
@@ -85,6 +85,9 @@ struct worker {
 	struct list_link idle_link;
 	bool idle;   /* it is in the list */
 	bool leaves; /* atomic: the thread has to end */
+	/* owned by the watchdog: the dispatch that the tick saw last, and the CPU time of the thread then (assist/tick.c) */
+	uint64_t look_tick;
+	int64_t look_cpu;
 	/* a spare; owned by the watchdog */
 	bool joinable;       /* it has a thread */
 	uint64_t spare_tick; /* its tick when it was seen to sleep, at spare_since */

@@ -15,8 +15,7 @@ int64_t hold_long = NS_PER_SEC;
 struct worker *hold_worker(const struct slot *slot)
 {
 	struct worker *worker;
-	workers_awake(worker)
-	{
+	workers_awake(worker) {
 		const struct sley_region_worker *line = worker->line;
 		if (load(&line->stack_top, relaxed) == (uint64_t)(uintptr_t)slot->top &&
 		    load(&line->mode, relaxed) == SLEY_WORKER_TASK)

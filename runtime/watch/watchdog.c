@@ -43,6 +43,7 @@
 
 #define TICK           (10 * NS_PER_MS)
 #define TICK_REST      (250 * NS_PER_MS)
+#define TICK_SOON      NS_PER_MS
 #define TICK_WATCH     (600 * NS_PER_US)
 #define WATCH_LOOKS    4u /* number of further looks when there is nothing to watch */
 #define REARM_INTERVAL NS_PER_SEC
@@ -60,6 +61,7 @@ static struct {
 	int64_t rearmed;
 	uint64_t changes; /* of the idle list, at the last look */
 	unsigned watched; /* looks since it began to watch */
+	bool soon;        /* sched_hooks.tick() wants a look soon */
 } watchdog;
 
 /* ---- looking ---- */
@@ -97,8 +99,7 @@ static void watchdog_look(int64_t now)
 {
 	bool stuck = false;
 	struct worker *worker;
-	workers_awake(worker)
-	{
+	workers_awake(worker) {
 		store(&worker->poll_due, 1, relaxed);
 		stuck |= is_stuck(worker, now);
 	}
@@ -114,8 +115,7 @@ static void watchdog_look(int64_t now)
 	}
 	depth_look(now);
 	memory_look(now);
-	if (sched_hooks.tick)
-		sched_hooks.tick();
+	watchdog.soon = sched_hooks.tick && sched_hooks.tick(now);
 	if (deadlock_look())
 		sched_hooks.deadlock();
 }
@@ -127,8 +127,7 @@ static bool is_needed(void)
 	if (idle_without_poller())
 		return true;
 	struct worker *worker;
-	workers_awake(worker)
-	{
+	workers_awake(worker) {
 		if (load(&worker->next, seq_cst))
 			return idle_may_wake();
 	}
@@ -173,7 +172,8 @@ static sley_time earliest_awake(void)
 	struct worker *worker;
 	if (!idle_may_wake())
 		return earliest;
-	workers_awake(worker) earliest = MIN(earliest, load(&worker->timers->earliest, relaxed));
+	workers_awake(worker)
+		earliest = MIN(earliest, load(&worker->timers->earliest, relaxed));
 	return earliest;
 }
 
@@ -184,7 +184,7 @@ static sley_time earliest_awake(void)
 static int64_t promise(int64_t now)
 {
 	store(&watchdog_promise.next_look, SLEY_NEVER, seq_cst);
-	int64_t next = now + (watch() ? TICK_WATCH : watchdog_rest() ? TICK_REST : TICK);
+	int64_t next = now + (watch() ? TICK_WATCH : watchdog_rest() ? TICK_REST : watchdog.soon ? TICK_SOON : TICK);
 	sley_time earliest = earliest_awake();
 	if (earliest < next - TIMER_LATE)
 		next = MAX(earliest, now) + TIMER_LATE;

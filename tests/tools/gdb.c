@@ -38,6 +38,7 @@ static void start(const char *program, const char *tasks, const char *slots)
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		dup2(in[0], STDIN_FILENO);
 		dup2(out[1], STDOUT_FILENO);
+		setenv("SLEY_ASSIST", "off", 1); /* the last task never begins, as the worker waits in another */
 		execl(program, program, tasks, slots, NULL);
 		_exit(127);
 	}

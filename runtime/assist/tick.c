@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+/*
+ * The tick needs no privilege and nothing of the kernel but /proc. The watchdog looks at each worker that is in a task,
+ * in one of two cases: work waits, or the worker has been in the same dispatch since the last look. The state in the stat
+ * file of the thread decides:
+ *
+ *   S, D    the task has blocked its thread in a system call or by a page fault: noted.
+ *   R       it computes, or waits for a CPU. A thread that has used tick_hog of its CPU clock in one dispatch while work
+ *           waits is a hog: noted, too, so that the kernel shares the CPU between it and a spare. There are no more
+ *           hogs than twice the target: each of them is one more thread that wants a CPU.
+ *   T, t    it was stopped by a signal, a debugger or the freezer: no replacement could know when it is over, and its
+ *           task is not to blame.
+ *
+ * The tick of the worker is the same before and after the state was read, so the state belongs to that dispatch. A note
+ * for a block that has just ended is corrected at the worker's next scheduling point (run/blocked.h).
+ *
+ * After a block was found while work waited, the looks come each millisecond for a while (EAGER looks): a service that
+ * blocks once will do so again. A look costs about 10 us of a CPU, so that is 1 % of one.
+ */
+#include "assist/tick.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/descriptor.h"
+#include "run/blocked.h"
+#include "run/worker.h"
+
+#define EAGER 200u /* looks */
+
+int64_t tick_hog = 10 * NS_PER_MS;
+
+static struct {
+	bool on;        /* constant during a run */
+	unsigned eager; /* owned by the watchdog: eager looks that are left */
+} ticks;
+
+void tick_open(bool on)
+{
+	ticks.on = on;
+	ticks.eager = 0;
+}
+
+/* The state letter of a thread of this process; '?': unknown. */
+static char thread_state(uint32_t tid)
+{
+	char path[64], line[512];
+	snprintf(path, sizeof(path), "/proc/self/task/%u/stat", tid);
+	int fd = descriptor_lift(open(path, O_RDONLY | O_CLOEXEC));
+	if (fd < 0)
+		return '?';
+	ssize_t n = read(fd, line, sizeof(line) - 1);
+	close(fd);
+	line[n > 0 ? n : 0] = '\0';
+	const char *end = strrchr(line, ')'); /* the command before it may contain anything */
+	return end && end[1] == ' ' ? end[2] : '?';
+}
+
+/* CPU time of a thread of this process, ns; 0: unknown. The clock's number is the kernel's: see clock_getcpuclockid(3). */
+static int64_t thread_cpu(uint32_t tid)
+{
+	struct timespec time;
+	clockid_t clock = (clockid_t)(~tid << 3 | 6u);
+	return clock_gettime(clock, &time) == 0 ? time.tv_sec * NS_PER_SEC + time.tv_nsec : 0;
+}
+
+/* Notes the worker if it is blocked or a hog. Returns whether it did. */
+static bool look_at(struct worker *worker, bool waits)
+{
+	uint64_t tick = load(&worker->tick, relaxed);
+	uint32_t tid = load(&worker->line->tid, relaxed);
+	bool same = worker->look_tick == tick;
+	if (load(&worker->line->mode, relaxed) != SLEY_WORKER_TASK || load(&worker->note, relaxed))
+		return false;
+	if (!same) {
+		worker->look_tick = tick;
+		worker->look_cpu = waits ? thread_cpu(tid) : 0;
+	} else if (waits && worker->look_cpu == 0) {
+		worker->look_cpu = thread_cpu(tid);
+	}
+	if (!same && !waits)
+		return false;
+	char state = thread_state(tid);
+	if (load(&worker->tick, relaxed) != tick || load(&worker->line->mode, relaxed) != SLEY_WORKER_TASK)
+		return false;
+	if (state == 'S' || state == 'D')
+		return blocked_note(worker, tick);
+	return state == 'R' && waits && same && thread_cpu(tid) - worker->look_cpu >= load(&tick_hog, relaxed) &&
+	       hog_note(worker, tick);
+}
+
+bool tick_look(int64_t now)
+{
+	struct worker *worker;
+	if (!ticks.on)
+		return false;
+	bool waits = blocked_work_waits(now), found = false;
+	workers_awake(worker)
+		found |= look_at(worker, waits);
+	ticks.eager = found && waits ? EAGER : ticks.eager - (ticks.eager > 0);
+	return ticks.eager > 0;
+}

@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+/* Tasks that block their thread, or compute for long, and do not say so. */
+#include "tests/unit/run.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/atomic.h"
+#include "run/idle.h"
+
+#define MOST 16
+
+static struct gate {
+	int ends[2];
+	unsigned entered; /* atomic */
+} gates[MOST];
+
+static void block(void *arg)
+{
+	struct gate *gate = arg;
+	char byte;
+	store(&gate->entered, 1, release);
+	REQUIRE(read(gate->ends[0], &byte, 1) == 1);
+}
+
+static void let_go(struct gate *gate)
+{
+	REQUIRE(write(gate->ends[1], "x", 1) == 1);
+}
+
+/* More tasks block than there are workers, and this task runs all the same. */
+TASK_TEST(all_blocked, 1, 2, 4)
+{
+	sley_task tasks[MOST];
+	unsigned n = 2 * scheduler.target;
+	for (int round = 0; round < 3; round++) {
+		for (unsigned i = 0; i < n; i++) {
+			REQUIRE(pipe(gates[i].ends) == 0);
+			store(&gates[i].entered, 0, relaxed);
+			REQUIRE((tasks[i] = sley_spawn(block, &gates[i])) > 0);
+		}
+		for (unsigned i = 0; i < n; i++)
+			await_at_least(&gates[i].entered, 1);
+		for (unsigned i = 0; i < n; i++)
+			let_go(&gates[i]);
+		for (unsigned i = 0; i < n; i++)
+			REQUIRE(sley_join(tasks[i], SOON) == 0 && close(gates[i].ends[0]) == 0 &&
+				close(gates[i].ends[1]) == 0);
+	}
+}
+
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+static unsigned locked, released; /* atomic */
+
+static void *keep_mutex(void *unused)
+{
+	pthread_mutex_lock(&mutex);
+	store(&locked, 1, release);
+	while (!load(&released, acquire))
+		sched_yield();
+	pthread_mutex_unlock(&mutex);
+	return NULL;
+}
+
+static void take_mutex(void *unused)
+{
+	pthread_mutex_lock(&mutex);
+	pthread_mutex_unlock(&mutex);
+}
+
+static void release_mutex(void *unused)
+{
+	store(&released, 1, release);
+}
+
+/* A mutex of libc that a plain thread holds, until a task runs that is queued behind those that want it. */
+TASK_TEST(libc_mutex, 1, 2)
+{
+	pthread_t thread;
+	sley_task tasks[5];
+	store(&locked, 0, relaxed);
+	store(&released, 0, relaxed);
+	REQUIRE(pthread_create(&thread, NULL, keep_mutex, NULL) == 0);
+	while (!load(&locked, acquire))
+		sched_yield();
+	for (int i = 0; i < 4; i++)
+		REQUIRE((tasks[i] = sley_spawn(take_mutex, NULL)) > 0);
+	REQUIRE((tasks[4] = sley_spawn(release_mutex, NULL)) > 0);
+	for (int i = 0; i < 5; i++)
+		REQUIRE(sley_join(tasks[i], SOON) == 0);
+	pthread_join(thread, NULL);
+}
+
+static unsigned done; /* atomic */
+
+static void compute(void *unused)
+{
+	while (!load(&done, acquire))
+		cpu_relax();
+}
+
+static void finish(void *unused)
+{
+	store(&done, 1, release);
+}
+
+/* As many tasks as there are workers compute until one runs that is queued behind them. */
+TASK_TEST(hogs, 1, 2)
+{
+	sley_task tasks[3];
+	unsigned n = scheduler.target;
+	store(&done, 0, relaxed);
+	for (unsigned i = 0; i < n; i++)
+		REQUIRE((tasks[i] = sley_spawn(compute, NULL)) > 0);
+	REQUIRE((tasks[n] = sley_spawn(finish, NULL)) > 0);
+	for (unsigned i = 0; i <= n; i++)
+		REQUIRE(sley_join(tasks[i], SOON) == 0);
+}
+
+static unsigned count_done;
+
+static void compute_some(void *unused)
+{
+	sley_time end = sley_now() + SLEY_MS(60);
+	while (sley_now() < end)
+		cpu_relax();
+	fetch_add(&count_done, 1, relaxed);
+}
+
+/* There are no more hogs noted than twice the workers, however many there are, and none is lost. */
+TASK_TEST(hogs_are_few, 1)
+{
+	sley_task tasks[12];
+	unsigned most = 0;
+	store(&count_done, 0, relaxed);
+	for (int i = 0; i < 12; i++)
+		REQUIRE((tasks[i] = sley_spawn(compute_some, NULL)) > 0);
+	while (load(&count_done, relaxed) < 12) {
+		unsigned blocked = load(&scheduler.blocked, relaxed);
+		most = blocked > most ? blocked : most;
+		sley_yield();
+	}
+	REQUIRE(most <= 2);
+	for (int i = 0; i < 12; i++)
+		REQUIRE(sley_join(tasks[i], SOON) == 0);
+}
+
+/* With the source switched off a blocked worker is never noted: the task behind it runs when it is back. */
+static int main_off(void *unused)
+{
+	sley_task task;
+	struct timespec time = { .tv_nsec = 100 * 1000 * 1000 };
+	uint64_t blocks = counter(SLEY_COUNTER_blocks);
+	store(&done, 0, relaxed);
+	REQUIRE((task = sley_spawn(finish, NULL)) > 0);
+	REQUIRE(nanosleep(&time, NULL) == 0);
+	REQUIRE(load(&done, acquire) == 0 && counter(SLEY_COUNTER_blocks) == blocks);
+	REQUIRE(sley_join(task, SOON) == 0);
+	return 0;
+}
+
+TEST(off)
+{
+	struct sley_options options = { .size = sizeof(options), .workers = 1, .assist = SLEY_ASSIST_OFF };
+	run_with(main_off, NULL, &options);
+	setenv("SLEY_ASSIST", "off", 1);
+	options.assist = SLEY_ASSIST_TICK;
+	run_with(main_off, NULL, &options);
+	unsetenv("SLEY_ASSIST");
+}
