@@ -17,7 +17,8 @@ struct sley_task_options {
 	size_t size;                /* sizeof(struct sley_task_options) */
 	const char *name;           /* up to 16 bytes, copied; default: none, tools show the entry function */
 	unsigned private_stack : 1; /* its own stack from the start: pointers into it are valid while the task lives */
-	unsigned pinned : 1; /* runs on one worker for life: the spawner's, or worker 0 if spawned by a plain thread */
+	/* Runs on one worker for life: the spawner's, or worker 0 if spawned by a plain thread; never on a spare. */
+	unsigned pinned : 1;
 	unsigned detached : 1; /* cannot be joined: its id ends with it */
 };
 

@@ -52,7 +52,8 @@ static int spawn_set_options(struct worker *worker, struct task *task, const str
 		return 0;
 	if (options->pinned) {
 		task->flags |= TASK_PINNED;
-		task->worker = (uint16_t)(worker ? worker->number : 0);
+		/* never a spare, which may end before the task runs */
+		task->worker = (uint16_t)(worker ? worker->number % scheduler.target : 0);
 	}
 	if (options->detached)
 		task->fate |= TASK_DETACHED;

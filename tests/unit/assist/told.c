@@ -192,6 +192,33 @@ TASK_TEST(pinned_stays, 1, 2)
 	gates_close(1);
 }
 
+static pid_t blocked_thread;
+
+static void block_named(void *gate)
+{
+	blocked_thread = (pid_t)syscall(SYS_gettid);
+	block(gate);
+}
+
+/* A task that is on a spare pins the tasks that it spawns to the worker, as spares come and go. */
+TASK_TEST(pinned_to_no_spare, 1)
+{
+	const struct sley_task_options options = { .size = sizeof(options), .pinned = true };
+	gates_open(1);
+	store(&pinned.ran, 0, relaxed);
+	sley_task blocker = sley_spawn(block_named, &gates[0]);
+	await_at_least(&gates[0].entered, 1);
+	REQUIRE((pid_t)syscall(SYS_gettid) != blocked_thread);
+	sley_task task = sley_spawn_with(&options, run_pinned, NULL, SLEY_BY_POINTER);
+	for (int i = 0; i < 100; i++)
+		sley_yield();
+	REQUIRE(!load(&pinned.ran, acquire));
+	let_go(&gates[0]);
+	REQUIRE(sley_join(task, SOON) == 0 && pinned.thread == blocked_thread);
+	REQUIRE(sley_join(blocker, SOON) == 0);
+	gates_close(1);
+}
+
 /* ---- how many threads ---- */
 
 static void await_started(unsigned n)
