@@ -53,7 +53,7 @@ bool blocked_work_waits(int64_t now)
 /* The lowest bit of a note: it is a hog's. */
 #define NOTE_HOG 1u
 
-static bool note(struct worker *worker, uint64_t value)
+static bool put_note(struct worker *worker, uint64_t value)
 {
 	uint64_t none = 0;
 	fetch_add(&scheduler.blocked, 1, seq_cst); /* first, as the worker may subtract it at once */
@@ -75,7 +75,7 @@ static bool note(struct worker *worker, uint64_t value)
 
 bool blocked_note(struct worker *worker, uint64_t tick)
 {
-	return note(worker, tick << 1);
+	return put_note(worker, tick << 1);
 }
 
 bool hog_note(struct worker *worker, uint64_t tick)
@@ -83,7 +83,7 @@ bool hog_note(struct worker *worker, uint64_t tick)
 	if (load(&seen.hogs, relaxed) >= 2 * scheduler.target) /* one thread at a time notes hogs */
 		return false;
 	fetch_add(&seen.hogs, 1, relaxed); /* first, as the worker may subtract it at once */
-	bool noted = note(worker, tick << 1 | NOTE_HOG);
+	bool noted = put_note(worker, tick << 1 | NOTE_HOG);
 	if (!noted)
 		fetch_sub(&seen.hogs, 1, relaxed);
 	return noted;

@@ -225,7 +225,7 @@ static int wait_for_body(struct task *task, struct sley_gen *gen, enum claim cla
 	return park_for(task, gen, &gen->consumer, claim(&gen->body, claiming), deadline);
 }
 
-static ALWAYS_INLINE int next(struct task *task, void *object, int64_t item, sley_time deadline, const void *pc)
+static inline int next(struct task *task, void *object, int64_t item, sley_time deadline, const void *pc)
 {
 	struct sley_gen *gen = object;
 	int error = gen_enter(task, gen);

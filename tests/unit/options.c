@@ -101,6 +101,35 @@ TEST(offload_limits)
 	unsetenv("SLEY_NAME_THREADS");
 }
 
+/* The same for spares, and for how blocked threads are found. */
+TEST(spare_limits)
+{
+	struct sley_options result, o = { .size = sizeof(o), .max_threads = 768 };
+	unsetenv("SLEY_ASSIST");
+	assert_int_equal(resolve(&o, &result), 0);
+	assert_int_equal(result.max_threads, 768);
+	assert_int_equal(result.assist, SLEY_ASSIST_TICK);
+	o.max_threads++;
+	assert_int_equal(resolve(&o, &result), -EINVAL);
+	o.max_threads = 0;
+	o.assist = SLEY_ASSIST_OFF;
+	assert_int_equal(resolve(&o, &result), 0);
+	assert_int_equal(result.max_threads, 256);
+	assert_int_equal(result.assist, SLEY_ASSIST_OFF);
+	o.assist = SLEY_ASSIST_TICK + 1;
+	assert_int_equal(resolve(&o, &result), -EINVAL);
+	o.assist = SLEY_ASSIST_OFF;
+	setenv("SLEY_MAX_THREADS", "5", 1);
+	setenv("SLEY_ASSIST", "tick", 1);
+	assert_int_equal(resolve(&o, &result), 0);
+	assert_int_equal(result.max_threads, 5);
+	assert_int_equal(result.assist, SLEY_ASSIST_TICK);
+	setenv("SLEY_ASSIST", "bpf", 1);
+	assert_int_equal(resolve(&o, &result), -EINVAL);
+	unsetenv("SLEY_MAX_THREADS");
+	unsetenv("SLEY_ASSIST");
+}
+
 /* Zero and null mean the documented defaults. */
 TEST(defaults)
 {

@@ -19,6 +19,15 @@
 #include "base/compiler.h"
 #include "region/region.h"
 
+/*
+ * Many tests keep a thread in a call so that their tasks do not run meanwhile, so the runtime is to find no blocked thread
+ * here, unless the environment says otherwise. Tests of that set it; those of stress, tools and examples have the default.
+ */
+__attribute__((constructor)) static void find_no_blocks(void)
+{
+	setenv("SLEY_ASSIST", "off", 0);
+}
+
 void run_with(int (*main)(void *), void *arg, const struct sley_options *options)
 {
 	int result = -1;

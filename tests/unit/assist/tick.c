@@ -13,6 +13,12 @@
 
 #define MOST 16
 
+/* In the place of what unit tests have otherwise: see tests/unit/run.c. */
+__attribute__((constructor)) static void switch_on(void)
+{
+	setenv("SLEY_ASSIST", "tick", 1);
+}
+
 static struct gate {
 	int ends[2];
 	unsigned entered; /* atomic */
@@ -165,9 +171,10 @@ static int main_off(void *unused)
 TEST(off)
 {
 	struct sley_options options = { .size = sizeof(options), .workers = 1, .assist = SLEY_ASSIST_OFF };
+	setenv("SLEY_ASSIST", "", 1);
 	run_with(main_off, NULL, &options);
 	setenv("SLEY_ASSIST", "off", 1);
 	options.assist = SLEY_ASSIST_TICK;
 	run_with(main_off, NULL, &options);
-	unsetenv("SLEY_ASSIST");
+	switch_on();
 }

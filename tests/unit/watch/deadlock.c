@@ -246,10 +246,11 @@ static struct {
  * By the watchdog, before it looks for a deadlock: whoever stands at the point is kept there for some looks. Nobody else
  * can do that: any other thread would be a hope.
  */
-static void hold_for_some_looks(void)
+static bool hold_for_some_looks(int64_t now)
 {
 	if (race_reached(held.point) && ++held.looks == 5)
 		race_go(held.point);
+	return false;
 }
 
 static void hold_at(const char *point)
