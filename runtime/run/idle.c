@@ -155,7 +155,7 @@ static void end_stay(struct worker *worker)
 static void set_awake(const struct worker *worker, bool awake)
 {
 	uint64_t *word = &scheduler.awake[worker->number / 64], bit = (uint64_t)1 << worker->number % 64;
-	store(word, awake ? *word | bit : *word & ~bit, relaxed);
+	store(word, awake ? *word | bit : *word & ~bit, release); /* pairs with worker_awake() */
 }
 
 /* With the lock held. */
@@ -237,7 +237,7 @@ void idle_notify_worker(struct worker *worker)
 
 void idle_wake_all(void)
 {
-	for (unsigned i = 0; i < load(&scheduler.made, acquire); i++)
+	for (unsigned i = 0; i < load(&scheduler.made, acquire); i++) /* pairs with idle_add() */
 		idle_notify_worker(worker_get(i));
 }
 
@@ -246,7 +246,7 @@ void idle_add(struct worker *worker)
 	lock_take(&idle.lock);
 	set_awake(worker, true);
 	store(&scheduler.started, scheduler.started + 1, relaxed);
-	store(&scheduler.made, MAX(scheduler.made, worker->number + 1), release); /* pairs with worker_awake() */
+	store(&scheduler.made, MAX(scheduler.made, worker->number + 1), release); /* pairs with idle_wake_all() */
 	lock_drop(&idle.lock);
 }
 

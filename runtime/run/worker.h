@@ -105,10 +105,11 @@ static inline struct worker *worker_get(unsigned number)
  */
 static inline struct worker *worker_awake(unsigned from)
 {
-	unsigned words = (load(&scheduler.made, acquire) + 63) / 64; /* pairs with idle_add() */
+	unsigned words = (load(&scheduler.made, relaxed) + 63) / 64;
 	uint64_t below = ((uint64_t)1 << from % 64) - 1;
 	for (unsigned i = from / 64; i < words; i++, below = 0) {
-		uint64_t bits = load(&scheduler.awake[i], relaxed) & ~below;
+		uint64_t bits =
+			load(&scheduler.awake[i], acquire) & ~below; /* pairs with set_awake(): the record is whole */
 		if (bits)
 			return worker_get(i * 64 + (unsigned)__builtin_ctzll(bits));
 	}

@@ -3,7 +3,7 @@
 /*
  * Records and threads of workers. The first `target` run from the beginning to the end of a run. The others are spares
  * (see blocked.h): the watchdog makes their threads, off the path of a block, one at a time, and ends those that have
- * slept for SPARE_IDLE.
+ * slept for `spare_idle`.
  *
  * A record is made once in a run and used again by the next thread: its number may be in records of tasks, its reserve
  * may hold an image, and others may look at it at any time.
@@ -164,6 +164,7 @@ static bool spare_start(void)
 	if (start(worker) == 0)
 		return true;
 	idle_drop(worker);
+	idle_notify(); /* work that came meanwhile has woken no worker, as this one was thought to run */
 	return false;
 }
 
