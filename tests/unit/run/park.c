@@ -261,7 +261,10 @@ static void *claimer(void *seed)
 	return NULL;
 }
 
-/* In even rounds the claimers know only the number of an earlier wait, so that only the deadline can end this one. */
+/*
+ * In even rounds the claimers know only the number of an earlier wait, so that only the deadline can end this one. In every
+ * eighth round there is no deadline, so that only the event can.
+ */
 static void waiter(void *unused)
 {
 	long rounds = test_scale(4000);
@@ -270,7 +273,7 @@ static void waiter(void *unused)
 	race.task = task_self();
 	for (long i = 1; i <= rounds; i++) {
 		random = random * 1664525 + 1013904223;
-		sley_time deadline = sley_in(SLEY_US((random >> 16) % 60));
+		sley_time deadline = i % 8 == 1 ? SLEY_NEVER : sley_in(SLEY_US((random >> 16) % 60));
 		wait_begin(race.task, SLEY_WAIT_GROUP, 0, NULL);
 		uint64_t number = wait_number(race.task);
 		if (i % 2)
