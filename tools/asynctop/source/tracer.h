@@ -25,11 +25,13 @@ struct tracer;
 
 /* Zero means the default. */
 struct tracer_config {
-	uint64_t
-		min_block_ns; /* shorter blocks are no single events; they are in the totals all the same. Default 1 ms */
-	/* shared by the watched processes: each is sure of the same part of it, and no more is taken than is free */
-	uint32_t
-		ring_size; /* bytes for single events between two polls, a power of two, at least a page. Default 2 MiB */
+	/* Shorter blocks are no single events, but count in the totals. Default 1 ms. */
+	uint64_t min_block_ns;
+	/*
+	 * Bytes for single events between two polls, a power of two, at least a page. Default 2 MiB. The watched processes
+	 * share them: each has the same part of them for certain, and takes no more than is free.
+	 */
+	uint32_t ring_size;
 	uint32_t max_workers; /* Default 1024 */
 	/* of each process */
 	uint32_t max_totals;   /* keys (site, call). Default 512 */
