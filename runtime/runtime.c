@@ -5,6 +5,7 @@
  *
  *   runtime.c            start: options.c, then each layer's open(); the calling thread becomes worker 0
  *   run/workers.c        the workers: records and threads
+ *   run/blocked.c          workers that are blocked or compute, and their replacement by spares
  *   run/worker.c           the loop of one worker: find a task, hold its slot, switch to it, land
  *   run/current.c          the current run, worker and task of the calling thread
  *   run/queue.c            queues of ready tasks; the search for the next task; stealing
@@ -31,6 +32,7 @@
  *   watch/deadlock.c       a run in which every task waits for another one
  *   watch/stuck.c          a task that keeps a stack while others want it
  *   watch/memory.c         when unused memory is given back; base/slab.c: how
+ *   assist/tick.c        finds workers that are blocked or compute; told.c: tasks that say so themselves
  *   stack/slot.c         which task's bytes are on a stack: holding, releasing and exchanging tenants
  *   stack/slots.c          where stacks come from; range.c: the address range of most of them
  *   base/block.c           images of the other tenants, and all other memory that comes and goes with tasks

@@ -20,8 +20,9 @@ enum sley_assist {
 	SLEY_ASSIST_DEFAULT, /* the tick */
 	SLEY_ASSIST_OFF,     /* none */
 	/*
-	 * A thread of the runtime looks at the other threads' states in /proc: every 10 ms, or every millisecond while blocks
-	 * delay tasks. It also finds tasks that compute for 10 ms while others wait. Needs no privilege.
+	 * A thread of the runtime looks at the other threads' states in /proc: every 10 ms, or down to every millisecond
+	 * while blocks delay tasks, which takes up to 5 % of a CPU. It also finds tasks that compute for 10 ms while
+	 * others wait. Needs no privilege.
 	 */
 	SLEY_ASSIST_TICK,
 };
@@ -30,8 +31,8 @@ enum sley_assist {
  * Options of sley_run(). Zero means the default, so `{ .size = sizeof(struct sley_options) }` is complete. Environment
  * variables override the options: SLEY_WORKERS, SLEY_STACK_SIZE, SLEY_STACK_SLOTS, SLEY_MAX_TASKS, SLEY_NAME,
  * SLEY_OFFLOAD_THREADS, SLEY_COMPUTE_THREADS, SLEY_OFFLOAD_QUEUE, SLEY_NAME_THREADS, SLEY_MAX_THREADS,
- * SLEY_ASSIST (tick or off), SLEY_STACK_CHECK (strict or off: SLEY_RUN_STRICT_STACKS). Numbers may end in K, M or G. A value that is no number, or out of range, gives -EINVAL,
- * after a line on stderr.
+ * SLEY_ASSIST (tick or off), SLEY_STACK_CHECK (strict or off: SLEY_RUN_STRICT_STACKS). Numbers may end in K, M or G. A
+ * value that is no number, or out of range, gives -EINVAL, after a line on stderr.
  */
 struct sley_options {
 	size_t size;      /* sizeof(struct sley_options), so that the struct can grow */

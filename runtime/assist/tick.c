@@ -15,8 +15,14 @@
  * The tick of the worker is the same before and after the state was read, so the state belongs to that dispatch. A note
  * for a block that has just ended is corrected at the worker's next scheduling point (run/blocked.h).
  *
- * After a block was found while work waited, the looks come each millisecond for a while (EAGER looks): a service that
- * blocks once will do so again. A look costs about 10 us of a CPU, so that is 1 % of one.
+ * After a block was found while work waited, the looks come soon for a while (EAGER looks): a service that blocks once will
+ * do so again. Soon is a millisecond, or as much more as keeps the looks at 5 % of a CPU (watch/watchdog.c): a look that
+ * finds a block costs some 50 us here. Rejected: 1 %. Looks each 5 to 10 ms find a block of 10 ms when it is over: a service
+ * in which one request in 100 blocks so long had 20,000 requests/s
+ * then, and has 86,000 (16,000 without the tick, 104,000 without blocks).
+ *
+ * The words of the worker are read relaxed: they are guesses, which the second reading of the tick confirms, with system
+ * calls in between. A wrong note does no harm, see above.
  */
 #include "assist/tick.h"
 

@@ -53,7 +53,7 @@ static inline bool idle_may_wake(void)
 	       load(&scheduler.started, relaxed) < scheduler.target + sleeping + load(&scheduler.blocked, seq_cst);
 }
 
-/* Whether more than `target` run. */
+/* Whether more than `target` run. relaxed: a guess, which idle_step_back() confirms with the lock held. */
 static inline bool idle_is_surplus(void)
 {
 	return load(&scheduler.started, relaxed) >

@@ -44,6 +44,7 @@
 #define TICK           (10 * NS_PER_MS)
 #define TICK_REST      (250 * NS_PER_MS)
 #define TICK_SOON      NS_PER_MS
+#define SOON_SHARE     20
 #define TICK_WATCH     (600 * NS_PER_US)
 #define WATCH_LOOKS    4u /* number of further looks when there is nothing to watch */
 #define REARM_INTERVAL NS_PER_SEC
@@ -62,6 +63,7 @@ static struct {
 	uint64_t changes; /* of the idle list, at the last look */
 	unsigned watched; /* looks since it began to watch */
 	bool soon;        /* sched_hooks.tick() wants a look soon */
+	int64_t cost;     /* of a look, in ns of CPU: the mean of the last ones */
 } watchdog;
 
 /* ---- looking ---- */
@@ -177,6 +179,20 @@ static sley_time earliest_awake(void)
 	return earliest;
 }
 
+/* CPU time of this thread, ns. */
+static int64_t own_cpu(void)
+{
+	struct timespec time;
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+	return time.tv_sec * NS_PER_SEC + time.tv_nsec;
+}
+
+/* Looks that come soon take 1 / SOON_SHARE of a CPU at most. */
+static int64_t soon(void)
+{
+	return MIN(MAX(TICK_SOON, SOON_SHARE * watchdog.cost), TICK);
+}
+
 /*
  * Returns the time of the next look, after it has promised that time. A thread that needs an earlier look wakes the
  * watchdog.
@@ -184,7 +200,7 @@ static sley_time earliest_awake(void)
 static int64_t promise(int64_t now)
 {
 	store(&watchdog_promise.next_look, SLEY_NEVER, seq_cst);
-	int64_t next = now + (watch() ? TICK_WATCH : watchdog_rest() ? TICK_REST : watchdog.soon ? TICK_SOON : TICK);
+	int64_t next = now + (watch() ? TICK_WATCH : watchdog_rest() ? TICK_REST : watchdog.soon ? soon() : TICK);
 	sley_time earliest = earliest_awake();
 	if (earliest < next - TIMER_LATE)
 		next = MAX(earliest, now) + TIMER_LATE;
@@ -203,7 +219,9 @@ static void *watchdog_main(void *unused)
 			futex_wait(&watchdog_promise.asleep, 1, &time);
 		store(&watchdog_promise.resting, 0, relaxed);
 		RACE_POINT(watchdog_looks);
+		int64_t before = own_cpu();
 		watchdog_look(clock_now());
+		watchdog.cost += (own_cpu() - before - watchdog.cost) / 8;
 	}
 	return NULL;
 }
