@@ -78,6 +78,11 @@ bool blocked_note(struct worker *worker, uint64_t tick)
 	return put_note(worker, tick << 1);
 }
 
+unsigned blocked_hogs(void)
+{
+	return load(&seen.hogs, relaxed);
+}
+
 bool hog_note(struct worker *worker, uint64_t tick)
 {
 	if (load(&seen.hogs, relaxed) >= 2 * scheduler.target) /* one thread at a time notes hogs */

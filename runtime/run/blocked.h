@@ -38,6 +38,9 @@ bool blocked_note(struct worker *worker, uint64_t tick);
 /* The same for a worker that computes. False also: there are as many hogs as there may be. */
 bool hog_note(struct worker *worker, uint64_t tick);
 
+/* Notes of hogs that are in force. Any thread. */
+unsigned blocked_hogs(void);
+
 /* By the worker, at a scheduling point or when its task says so: it runs again. */
 void blocked_back(struct worker *worker);
 
