@@ -5,6 +5,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/race.h"
+#include "run/block_site.h"
 #include "run/global.h"
 #include "run/idle.h"
 #include "run/timer.h"
@@ -23,6 +24,7 @@ void blocked_open(void)
 	store(&seen.any, 0, relaxed);
 	store(&seen.refused, 0, relaxed);
 	store(&seen.hogs, 0, relaxed);
+	block_sites_open(clock_now());
 }
 
 void blocked_refused(bool refused)
@@ -75,6 +77,7 @@ static bool put_note(struct worker *worker, uint64_t value)
 
 bool blocked_note(struct worker *worker, uint64_t tick)
 {
+	block_site_note(load(&worker->line->site, relaxed));
 	return put_note(worker, tick << 1);
 }
 

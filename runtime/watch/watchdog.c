@@ -30,6 +30,7 @@
 
 #include "base/futex.h"
 #include "base/race.h"
+#include "run/block_site.h"
 #include "run/depth.h"
 #include "run/idle.h"
 #include "run/starved.h"
@@ -109,6 +110,7 @@ static void watchdog_look(int64_t now)
 	if (stuck || idle_without_poller())
 		idle_notify();
 	workers_look(now);
+	block_sites_look(now);
 	starved_look();
 	region_control(now);
 	if (now - watchdog.rearmed >= REARM_INTERVAL) {

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+#include "run/block_site.h"
+
+#include <string.h>
+
+#include "base/clock.h"
+
+uint8_t block_site_gates[SLEY_REGION_SITES];
+
+static struct {
+	unsigned any;    /* atomic: a gate may be open */
+	int64_t counted; /* owned by the watchdog: time of the last count */
+} gates;
+
+void block_sites_open(int64_t now)
+{
+	memset(block_site_gates, 0, sizeof(block_site_gates));
+	store(&gates.any, 0, relaxed);
+	gates.counted = now;
+}
+
+void block_site_note(uint32_t site)
+{
+	if (site >= SLEY_REGION_SITES)
+		return;
+	store(&block_site_gates[site], BLOCK_SITE_SECONDS, relaxed);
+	/* after the gate: block_sites_look() clears the word before it reads the gates */
+	store(&gates.any, 1, release);
+}
+
+void block_sites_look(int64_t now)
+{
+	if (now - gates.counted < NS_PER_SEC)
+		return;
+	gates.counted = now;
+	if (!exchange(&gates.any, 0, acquire))
+		return;
+	for (unsigned i = 0; i < SLEY_REGION_SITES; i++) {
+		unsigned seconds = load(&block_site_gates[i], relaxed);
+		if (seconds == 0)
+			continue;
+		store(&block_site_gates[i], (uint8_t)(seconds - 1), relaxed);
+		store(&gates.any, 1, relaxed);
+	}
+}

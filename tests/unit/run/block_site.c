@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+#include "tests/unit/run.h"
+
+#include "run/block_site.h"
+#include "run/worker.h"
+
+/* A site is seen to block for ten seconds after its last note, and no other site is. */
+TEST(decay)
+{
+	int64_t now = 1000;
+	block_sites_open(now);
+	REQUIRE(!block_site_seen(7));
+	block_site_note(7);
+	for (int i = 0; i < BLOCK_SITE_SECONDS; i++) {
+		REQUIRE(block_site_seen(7) && !block_site_seen(6) && !block_site_seen(8));
+		block_sites_look(now += SLEY_SEC(1) - 1); /* not yet a second */
+		block_sites_look(now += 1);
+	}
+	REQUIRE(!block_site_seen(7));
+	block_site_note(SLEY_REGION_SITES - 1);
+	block_site_note(SLEY_REGION_SITES); /* no site */
+	block_sites_look(now += SLEY_SEC(5));
+	block_site_note(SLEY_REGION_SITES - 1);
+	for (int i = 0; i < BLOCK_SITE_SECONDS; i++) {
+		REQUIRE(block_site_seen(SLEY_REGION_SITES - 1));
+		block_sites_look(now += SLEY_SEC(1));
+	}
+	REQUIRE(!block_site_seen(SLEY_REGION_SITES - 1));
+}
+
+static int main_blocks(void *unused)
+{
+	uint32_t site = load(&worker_self()->line->site, relaxed);
+	REQUIRE(!block_site_seen(site));
+	sley_block_enter();
+	REQUIRE(block_site_seen(site));
+	sley_block_leave();
+	REQUIRE(block_site_seen(site));
+	return 0;
+}
+
+/* The site of a task that blocks is seen, and is forgotten with the run. */
+TEST(noted)
+{
+	for (int i = 0; i < 2; i++)
+		run(main_blocks, 1);
+}
