@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+#include "tests/unit/assist/sources.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static const char *used;
+
+void source_use(const char *name)
+{
+	used = name;
+	setenv("SLEY_ASSIST", name && strcmp(name, "told") != 0 ? name : "off", 1);
+}
+
+static bool is_told(void)
+{
+	return used && strcmp(used, "told") == 0;
+}
+
+void source_enter(void)
+{
+	if (is_told())
+		sley_block_enter();
+}
+
+void source_leave(void)
+{
+	if (is_told())
+		sley_block_leave();
+}
