@@ -33,7 +33,8 @@
  *   watch/deadlock.c       a run in which every task waits for another one
  *   watch/stuck.c          a task that keeps a stack while others want it
  *   watch/memory.c         when unused memory is given back; base/slab.c: how
- *   assist/tick.c        finds workers that are blocked or compute; told.c: tasks that say so themselves
+ *   assist/tick.c        finds workers that are blocked or compute; thread.c: what the kernel says about their threads;
+ *                          told.c: tasks that say so themselves
  *   stack/slot.c         which task's bytes are on a stack: holding, releasing and exchanging tenants
  *   stack/slots.c          where stacks come from; range.c: the address range of most of them
  *   base/block.c           images of the other tenants, and all other memory that comes and goes with tasks
@@ -83,6 +84,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "assist/thread.h"
 #include "assist/tick.h"
 #include "base/check.h"
 #include "base/sanitizer.h"
@@ -298,6 +300,7 @@ static int open_and_run(const struct sley_options *options)
 	store(&region.header->worker_count, MAX(region.header->worker_count, scheduler.made), release);
 	store(&scheduler.stopping, 0, relaxed);
 	scheduler.run++;
+	thread_files_open();
 	tick_open(options->assist == SLEY_ASSIST_TICK);
 	threads_open();
 	quit_open();
@@ -313,6 +316,7 @@ static int open_and_run(const struct sley_options *options)
 	names_close();
 	tasks_each(abandon, NULL);
 	region_end();
+	thread_files_close();
 workers:
 	workers_close();
 	reactor_close();

@@ -26,14 +26,8 @@
  */
 #include "assist/tick.h"
 
-#include <fcntl.h>
-#include <stdio.h>
-#include <string.h>
-#include <time.h>
-#include <unistd.h>
-
+#include "assist/thread.h"
 #include "base/clock.h"
-#include "base/descriptor.h"
 #include "run/blocked.h"
 #include "run/worker.h"
 
@@ -52,51 +46,27 @@ void tick_open(bool on)
 	ticks.eager = 0;
 }
 
-/* The state letter of a thread of this process; '?': unknown. */
-static char thread_state(uint32_t tid)
-{
-	char path[64], line[512];
-	snprintf(path, sizeof(path), "/proc/self/task/%u/stat", tid);
-	int fd = descriptor_lift(open(path, O_RDONLY | O_CLOEXEC));
-	if (fd < 0)
-		return '?';
-	ssize_t n = read(fd, line, sizeof(line) - 1);
-	close(fd);
-	line[n > 0 ? n : 0] = '\0';
-	const char *end = strrchr(line, ')'); /* the command before it may contain anything */
-	return end && end[1] == ' ' ? end[2] : '?';
-}
-
-/* CPU time of a thread of this process, ns; 0: unknown. The clock's number is the kernel's: see clock_getcpuclockid(3). */
-static int64_t thread_cpu(uint32_t tid)
-{
-	struct timespec time;
-	clockid_t clock = (clockid_t)(~tid << 3 | 6u);
-	return clock_gettime(clock, &time) == 0 ? time.tv_sec * NS_PER_SEC + time.tv_nsec : 0;
-}
-
 /* Notes the worker if it is blocked or a hog. Returns whether it did. */
 static bool look_at(struct worker *worker, bool waits)
 {
 	uint64_t tick = load(&worker->tick, relaxed);
-	uint32_t tid = load(&worker->line->tid, relaxed);
 	bool same = worker->look_tick == tick;
 	if (load(&worker->line->mode, relaxed) != SLEY_WORKER_TASK || load(&worker->note, relaxed))
 		return false;
 	if (!same) {
 		worker->look_tick = tick;
-		worker->look_cpu = waits ? thread_cpu(tid) : 0;
+		worker->look_cpu = waits ? thread_cpu(worker) : 0;
 	} else if (waits && worker->look_cpu == 0) {
-		worker->look_cpu = thread_cpu(tid);
+		worker->look_cpu = thread_cpu(worker);
 	}
 	if (!same && !waits)
 		return false;
-	char state = thread_state(tid);
+	char state = thread_state_now(worker);
 	if (load(&worker->tick, relaxed) != tick || load(&worker->line->mode, relaxed) != SLEY_WORKER_TASK)
 		return false;
 	if (state == 'S' || state == 'D')
 		return blocked_note(worker, tick);
-	return state == 'R' && waits && same && thread_cpu(tid) - worker->look_cpu >= load(&tick_hog, relaxed) &&
+	return state == 'R' && waits && same && thread_cpu(worker) - worker->look_cpu >= load(&tick_hog, relaxed) &&
 	       hog_note(worker, tick);
 }
 
@@ -105,6 +75,7 @@ bool tick_look(int64_t now)
 	struct worker *worker;
 	if (!ticks.on)
 		return false;
+	threads_forget_ended();
 	bool waits = blocked_work_waits(now), found = false;
 	workers_awake(worker)
 		found |= look_at(worker, waits);

@@ -24,6 +24,16 @@ enum after {
 	AFTER_END,   /* its function has returned */
 };
 
+/* Who looks at threads: see assist/thread.h. */
+enum looker { LOOKER_WATCHDOG, LOOKER_SENTINEL, LOOKERS };
+
+/* A file in /proc about a worker's thread that is kept open for one looker. Written by the watchdog. */
+struct thread_file {
+	int fd; /* atomic; 0: none */
+	uint32_t tid;
+	uint64_t ino, dev; /* atomic: of the file that was opened */
+};
+
 struct worker {
 	/* owned by the worker */
 	struct context context; /* the context of its own stack, while a task runs */
@@ -88,6 +98,7 @@ struct worker {
 	/* owned by the watchdog: the dispatch that the tick saw last, and the CPU time of the thread then (assist/tick.c) */
 	uint64_t look_tick;
 	int64_t look_cpu;
+	struct thread_file files[LOOKERS];
 	/* a spare; owned by the watchdog */
 	bool joinable;       /* it has a thread */
 	uint64_t spare_tick; /* its tick when it was seen to sleep, at spare_since */
