@@ -4,8 +4,9 @@
  * bench: prints sley's figures as "name impl workers value unit" lines, one value a line, the median of the runs.
  *
  * Every run is a fresh child process, so no run is warmed or fragmented by another. Implementations that are compared
- * take turns within a row, because machines drift by more than what is to be seen. Exit code: 0; 1: a row failed (the
- * others are printed); 2: usage.
+ * take turns within a row, because machines drift by more than what is to be seen. With -b sley alone is run, in pairs: one
+ * run as it is, one with another environment. Their impls are "sley" and "beside", and the lines of the impl "ratio" have the
+ * median of the pairs' quotients, sley through beside. Exit code: 0; 1: a row failed (the others are printed); 2: usage.
  */
 #include "bench.h"
 
@@ -26,9 +27,10 @@
 #define RUNS_MAX    99
 #define WORKERS_MAX 8
 #define RUN_SECONDS 180 /* a run that takes longer hangs, and is ended */
+#define EXIT_SKIP   77  /* of a run that is impossible here */
 
-static const struct bench_row *const *const tables[] = { bench_sched_rows, bench_sync_rows, bench_park_rows,
-							 bench_server_rows, bench_zerocopy_rows };
+static const struct bench_row *const *const tables[] = { bench_sched_rows,  bench_sync_rows,     bench_park_rows,
+							 bench_server_rows, bench_zerocopy_rows, bench_blocked_rows };
 
 static struct {
 	const char *rows; /* a comma-separated list; null: all */
@@ -36,6 +38,7 @@ static struct {
 	unsigned worker_count; /* 0: the row's default */
 	unsigned runs;
 	bool quick;
+	char *beside; /* NAME=VALUE: what -b adds to the environment of each second run; or null */
 } option = { .runs = 5 };
 
 /* ---- what rows use ---- */
@@ -47,15 +50,26 @@ int64_t bench_now(void)
 	return t.tv_sec * 1000000000LL + t.tv_nsec;
 }
 
+__attribute__((noreturn, format(printf, 2, 0))) static void end_run(int code, const char *format, va_list arguments)
+{
+	fputs("bench: ", stderr);
+	vfprintf(stderr, format, arguments);
+	fputc('\n', stderr);
+	exit(code);
+}
+
 void bench_fail(const char *format, ...)
 {
 	va_list arguments;
 	va_start(arguments, format);
-	fputs("bench: ", stderr);
-	vfprintf(stderr, format, arguments);
-	fputc('\n', stderr);
-	va_end(arguments);
-	exit(1);
+	end_run(1, format, arguments);
+}
+
+void bench_skip(const char *format, ...)
+{
+	va_list arguments;
+	va_start(arguments, format);
+	end_run(EXIT_SKIP, format, arguments);
 }
 
 void bench_in_tasks(const struct bench_run *run, int (*fn)(void *), void *arg)
@@ -68,12 +82,34 @@ void bench_in_tasks(const struct bench_run *run, int (*fn)(void *), void *arg)
 		bench_fail("the main task answered %d", result);
 }
 
+static int compare(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+	return (x > y) - (x < y);
+}
+
+double bench_median(double *values, unsigned n)
+{
+	qsort(values, n, sizeof(*values), compare);
+	return n % 2 ? values[n / 2] : (values[n / 2 - 1] + values[n / 2]) / 2;
+}
+
 /* ---- runs ---- */
 
-/* In a child: its values come through a pipe. False: it failed, and has said why. */
-static bool run_once(const struct bench_row *row, const struct bench_run *run, double *values)
+/* One of those that take turns within a row. */
+struct contestant {
+	const char *impl, *label; /* label: the impl of its lines */
+	unsigned workers;
+	char *environment; /* NAME=VALUE or null */
+	bool failed, skipped;
+	double values[BENCH_VALUES][RUNS_MAX];
+};
+
+/* In a child: its values come through a pipe. If there are none, it has said why. */
+static void run_once(const struct bench_row *row, struct contestant *c, unsigned round)
 {
-	const size_t size = BENCH_VALUES * sizeof(*values);
+	const struct bench_run run = { c->impl, c->workers, round, option.quick };
+	double values[BENCH_VALUES];
 	int ends[2], status;
 	ssize_t n;
 	pid_t pid;
@@ -84,32 +120,25 @@ static bool run_once(const struct bench_row *row, const struct bench_run *run, d
 		close(ends[0]);
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		alarm(RUN_SECONDS);
+		if (c->environment)
+			putenv(c->environment);
 		for (unsigned i = 0; i < BENCH_VALUES; i++)
 			values[i] = NAN;
-		row->run(run, values);
-		_exit(write(ends[1], values, size) == (ssize_t)size ? 0 : 1);
+		row->run(&run, values);
+		_exit(write(ends[1], values, sizeof(values)) == (ssize_t)sizeof(values) ? 0 : 1);
 	}
 	close(ends[1]);
-	n = read(ends[0], values, size);
+	n = read(ends[0], values, sizeof(values));
 	close(ends[0]);
 	waitpid(pid, &status, 0);
 	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM)
-		fprintf(stderr, "bench: %s %s: not done within %d s\n", row->name, run->impl, RUN_SECONDS);
+		fprintf(stderr, "bench: %s %s: not done within %d s\n", row->name, c->label, RUN_SECONDS);
 	else if (WIFSIGNALED(status))
-		fprintf(stderr, "bench: %s %s: ended by signal %d\n", row->name, run->impl, WTERMSIG(status));
-	return n == (ssize_t)size && status == 0;
-}
-
-static int compare(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-	return (x > y) - (x < y);
-}
-
-static double median(double *values, unsigned n)
-{
-	qsort(values, n, sizeof(*values), compare);
-	return n % 2 ? values[n / 2] : (values[n / 2 - 1] + values[n / 2]) / 2;
+		fprintf(stderr, "bench: %s %s: ended by signal %d\n", row->name, c->label, WTERMSIG(status));
+	c->skipped = WIFEXITED(status) && WEXITSTATUS(status) == EXIT_SKIP;
+	c->failed = !c->skipped && (n != (ssize_t)sizeof(values) || status != 0);
+	for (unsigned v = 0; v < BENCH_VALUES; v++)
+		c->values[v][round] = values[v];
 }
 
 /* True if `name` is in the list -r, or there is none. */
@@ -125,42 +154,61 @@ static bool is_chosen(const char *name)
 	return option.rows == NULL;
 }
 
-static void print_values(const struct bench_row *row, const struct bench_run *run, double results[][RUNS_MAX],
-			 unsigned runs)
+static void print_values(const struct bench_row *row, const char *label, unsigned workers, double values[][RUNS_MAX],
+			 unsigned runs, const char *unit)
 {
 	for (unsigned v = 0; row->values[v].name; v++)
-		if (is_chosen(row->values[v].name) || is_chosen(row->name))
-			printf("%s %s %u %.6g %s\n", row->values[v].name, run->impl, run->workers,
-			       median(results[v], runs), row->values[v].unit);
+		if ((is_chosen(row->values[v].name) || is_chosen(row->name)) && isfinite(bench_median(values[v], runs)))
+			printf("%s %s %u %.6g %s\n", row->values[v].name, label, workers, bench_median(values[v], runs),
+			       unit ? unit : row->values[v].unit);
 	fflush(stdout);
 }
 
-/* All runs of a row with one number of workers, the implementations in turns. False: one failed. */
+/* The quotients of pairs, from the values before they are sorted. Two zeros are equal, too. */
+static void divide(const struct contestant *a, const struct contestant *b, unsigned runs, double quotients[][RUNS_MAX])
+{
+	for (unsigned v = 0; v < BENCH_VALUES; v++)
+		for (unsigned r = 0; r < runs; r++)
+			quotients[v][r] = a->values[v][r] == b->values[v][r] ? 1 : a->values[v][r] / b->values[v][r];
+}
+
+/* The runs of those that take turns; a different one begins each time. */
+static void run_contest(const struct bench_row *row, struct contestant *contestants, unsigned n, unsigned runs)
+{
+	for (unsigned i = 0; i < runs * n; i++) {
+		struct contestant *c = &contestants[(i + i / n) % n];
+		if (!c->failed && !c->skipped)
+			run_once(row, c, i / n);
+	}
+}
+
+/* All runs of a row with one number of workers. False: one failed. */
 static bool run_row(const struct bench_row *row, unsigned workers)
 {
-	static double results[3][BENCH_VALUES][RUNS_MAX];
-	struct bench_run run = { .quick = option.quick };
-	unsigned runs = row->runs ? row->runs : option.runs;
-	double values[BENCH_VALUES];
-	bool failed[3] = { false };
-	for (unsigned r = 0; r < runs; r++)
-		for (unsigned i = 0; row->impls[i]; i++) {
-			run.impl = row->impls[i];
-			run.workers = i == 0 ? workers : 1;
-			if (!failed[i])
-				failed[i] = !run_once(row, &run, values);
-			for (unsigned v = 0; v < BENCH_VALUES; v++)
-				results[i][v][r] = values[v];
-		}
-	for (unsigned i = 0; row->impls[i]; i++) {
-		run.impl = row->impls[i];
-		run.workers = i == 0 ? workers : 1;
-		if (failed[i])
-			fprintf(stderr, "bench: %s %s %u: failed\n", row->name, run.impl, run.workers);
-		else
-			print_values(row, &run, results[i], runs);
+	static struct contestant contestants[BENCH_IMPLS];
+	static double quotients[BENCH_VALUES][RUNS_MAX];
+	unsigned runs = row->runs ? row->runs : option.runs, n;
+	bool ok = true, complete = true;
+	contestants[0] = (struct contestant){ row->impls[0], row->impls[0], workers, .environment = NULL };
+	for (n = 1; !option.beside && row->impls[n]; n++)
+		contestants[n] = (struct contestant){ row->impls[n], row->impls[n], 1, .environment = NULL };
+	if (option.beside)
+		contestants[n++] = (struct contestant){ row->impls[0], "beside", workers, option.beside };
+	run_contest(row, contestants, n, runs);
+	if (option.beside)
+		divide(&contestants[0], &contestants[1], runs, quotients);
+	for (unsigned i = 0; i < n; i++) {
+		struct contestant *c = &contestants[i];
+		if (c->failed)
+			fprintf(stderr, "bench: %s %s %u: failed\n", row->name, c->label, c->workers);
+		else if (!c->skipped)
+			print_values(row, c->label, c->workers, c->values, runs, NULL);
+		ok &= !c->failed;
+		complete &= !c->failed && !c->skipped;
 	}
-	return !failed[0] && !failed[1] && !failed[2];
+	if (option.beside && complete)
+		print_values(row, "ratio", workers, quotients, runs, "ratio");
+	return ok;
 }
 
 static bool run_row_with_workers(const struct bench_row *row)
@@ -171,8 +219,8 @@ static bool run_row_with_workers(const struct bench_row *row)
 	for (unsigned i = 0; i < option.worker_count; i++)
 		ok &= run_row(row, option.workers[i]);
 	if (option.worker_count == 0) {
-		ok = run_row(row, 1);
-		if (row->kind == BENCH_WORKERS)
+		ok = row->kind == BENCH_BOTH_CPUS || run_row(row, 1);
+		if (row->kind != BENCH_ONE_CPU)
 			ok &= run_row(row, 2);
 	}
 	return ok;
@@ -203,10 +251,11 @@ static void list_rows(void)
 
 __attribute__((noreturn)) static void usage(void)
 {
-	fprintf(stderr, "usage: bench [-r ROW[,ROW]] [-w WORKERS[,WORKERS]] [-n RUNS] [-q] [-l]\n"
+	fprintf(stderr, "usage: bench [-r ROW[,ROW]] [-w WORKERS[,WORKERS]] [-n RUNS] [-b NAME=VALUE] [-q] [-l]\n"
 			"  -r  these rows, or single values of them; default all\n"
-			"  -w  with this many workers; default 1 and 2, server rows 1\n"
+			"  -w  with this many workers; default 1 and 2, server rows 1, those of blocked threads 2\n"
 			"  -n  the median of so many runs (5)\n"
+			"  -b  each run of sley beside one with this in its environment, and their ratio\n"
 			"  -q  quick: 1/100 of the work, only to see that the rows work\n"
 			"  -l  list the rows and their values\n");
 	exit(2);
@@ -238,7 +287,7 @@ static void parse(int argc, char **argv)
 {
 	char *end;
 	int o;
-	while ((o = getopt(argc, argv, "r:w:n:ql")) != -1) {
+	while ((o = getopt(argc, argv, "r:w:n:b:ql")) != -1) {
 		switch (o) {
 		case 'r':
 			option.rows = optarg;
@@ -248,6 +297,11 @@ static void parse(int argc, char **argv)
 			break;
 		case 'n':
 			option.runs = number(optarg, &end, RUNS_MAX);
+			break;
+		case 'b':
+			if (!strchr(optarg, '='))
+				usage();
+			option.beside = optarg;
 			break;
 		case 'q':
 			option.quick = true;

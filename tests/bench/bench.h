@@ -11,32 +11,35 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define BENCH_VALUES 4
+#define BENCH_VALUES 12
+#define BENCH_IMPLS  2
 
 /* What one run is to do. */
 struct bench_run {
 	const char *impl;
 	unsigned workers;
-	bool quick; /* 1/100 of the work: the figures mean nothing, but the row is known to work */
+	unsigned round; /* 0, 1 ...: of the runs whose median is printed */
+	bool quick;     /* 1/100 of the work: the figures mean nothing, but the row is known to work */
 };
 
 struct bench_row {
 	const char *name;
-	const char *impls[3]; /* the first is sley's; ended by null */
+	const char *impls[BENCH_IMPLS + 1]; /* the first is sley's; ended by null */
 	struct {
 		const char *name, *unit;
 	} values[BENCH_VALUES + 1]; /* ended by null */
 	enum {
-		BENCH_NO_WORKERS, /* run once, whatever -w says: no scheduler is in it */
+		BENCH_NO_WORKERS, /* once, whatever -w says: none matters, or the row says how many */
 		BENCH_WORKERS,    /* by default with 1 and with 2 */
 		BENCH_ONE_CPU,    /* the server has one CPU: by default with 1 */
+		BENCH_BOTH_CPUS,  /* the server has both: by default with 2 */
 	} kind;
 	unsigned runs; /* 0: as -n says */
 	void (*run)(const struct bench_run *, double *values);
 };
 
-extern const struct bench_row *const bench_sched_rows[],
-	*const bench_sync_rows[], *const bench_park_rows[], *const bench_server_rows[], *const bench_zerocopy_rows[];
+extern const struct bench_row *const bench_sched_rows[], *const bench_sync_rows[], *const bench_park_rows[];
+extern const struct bench_row *const bench_server_rows[], *const bench_zerocopy_rows[], *const bench_blocked_rows[];
 
 /* The rows' work, or its hundredth. */
 static inline unsigned bench_count(const struct bench_run *run, unsigned n)
@@ -52,5 +55,11 @@ void bench_in_tasks(const struct bench_run *run, int (*fn)(void *), void *arg);
 
 /* Ends the child: this run has no figures, and why. */
 __attribute__((noreturn, format(printf, 1, 2))) void bench_fail(const char *format, ...);
+
+/* The same, but the machine is to blame: the row is left out. */
+__attribute__((noreturn, format(printf, 1, 2))) void bench_skip(const char *format, ...);
+
+/* The median of n values, which it sorts. */
+double bench_median(double *values, unsigned n);
 
 #endif

@@ -30,6 +30,8 @@ function shown(x, unit) {
 		return sprintf("%.2f s", x / 1000)
 	if (unit == "rps")
 		return grouped(x)
+	if (unit == "ms")
+		return sprintf("%.1f ms", x / 1000)
 	return sprintf(x < 10 && unit == "ns" ? "%.1f %s" : "%.0f %s", x, unit)
 }
 
@@ -43,6 +45,14 @@ function server(text, name, peer,    sley, raw) {
 	sley = get(name, "sley", 1)
 	raw = get(name, "raw", 1)
 	print "| " text " | " shown(sley, "rps") " | | " peer shown(raw, "rps") sprintf(": %.2f |", raw ? sley / raw : 0)
+}
+
+# A row of tasks that block or compute, beside the same server without such tasks: the ratio is that of pairs.
+function blocked(text, row, value, unit,    ratio) {
+	ratio = row "_" value "_ratio"
+	sub("_us_", "_", ratio)
+	print "| " text " | | " shown(get(row "_" value, "sley", 2), unit) " | without " \
+		shown(get(row "_clean_" value, "sley", 2), unit) sprintf(": %.2f |", get(ratio, "sley", 2))
 }
 
 function table() {
@@ -68,6 +78,14 @@ function table() {
 	server("echo_c64: requests/s over 64 connections", "echo_c64_rps", "single-threaded epoll server in C ")
 	server("echo_c1000", "echo_c1000_rps", "")
 	server("http: requests/s, parsed, over 64 connections", "http_rps", "the same server, which does not parse, ")
+	blocked("stall: requests/s if one in 100 blocks its thread for 10 ms", "stall", "rps", "rps")
+	blocked("stall_p99: 99 % of the others are answered within", "stall", "p99_us", "ms")
+	blocked("fault: requests/s if one in 100 waits 10 ms for a page of a file", "fault", "rps", "rps")
+	blocked("fault_p99", "fault", "p99_us", "ms")
+	blocked("spin_p99: the same if one in 200 computes for 50 ms", "spin", "p99_us", "ms")
+	print "| handover: from a block until a spare runs the next task | " \
+		shown(get("handover_p50_us", "sley", 1), "us") " | | 99 % within " \
+		shown(get("handover_p99_us", "sley", 1), "us") " |"
 	print "| asynctop: what the echo server loses with it attached | " \
 		sprintf("%.1f %%", get("asynctop_echo_overhead", "sley", 1)) " | | asynctop itself uses " \
 		sprintf("%.0f ms of CPU a second |", get("asynctop_own_cpu", "sley", 1))

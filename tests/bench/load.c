@@ -8,8 +8,9 @@
  * itself makes: figures compare servers under the same load, they do not predict a service's.
  *
  * It prints "key value" lines. With --mix, the plain keys are those of the main path alone, and each path of the mix has its own,
- * "/path.key". Exit code: 0; 1: it could not run, or no request was answered; 2: usage. Errors (refused, closed, wrong
- * answers, other statuses than 200) are counted, and the connection is given up.
+ * "/path.key". With --block likewise, and the requests that are to block have "B.key". Exit code: 0; 1: it could not run, or
+ * no request was answered; 2: usage. Errors (refused, closed, wrong answers, other statuses than 200) are counted, and the
+ * connection is given up.
  */
 #include "histogram.h"
 
@@ -58,8 +59,9 @@ static struct {
 	unsigned connections;
 	size_t size;
 	double seconds, warm_up;
-	double rate;  /* requests per second over all connections; 0: no limit */
-	pid_t server; /* whose CPU time is to be told; 0: nobody's */
+	double rate;    /* requests per second over all connections; 0: no limit */
+	unsigned block; /* one echo request in so many begins with 'B'; 0: none */
+	pid_t server;   /* whose CPU time is to be told; 0: nobody's */
 	struct sockaddr_in address;
 } option = { .connections = 64, .size = 512, .seconds = 5, .warm_up = 1 };
 
@@ -105,10 +107,24 @@ static void give_up(struct connection *c)
 	c->fd = -1;
 }
 
-/* Spreads the mix evenly: any 100 requests in a row have exactly the share of each path. 37 is coprime to 100. */
+/* xorshift64: the same sequence in every run. */
+static uint64_t next_random(void)
+{
+	static uint64_t x = 88172645463325252;
+	x ^= x << 13;
+	x ^= x >> 7;
+	return x ^= x << 17;
+}
+
+/*
+ * Spreads the mix evenly: any 100 requests in a row have exactly the share of each path. 37 is coprime to 100. Requests
+ * that are to block come at random: they meet, too.
+ */
 static unsigned pick_path(void)
 {
 	unsigned point = (unsigned)(picks++ * 37 % 100), i;
+	if (option.block)
+		return next_random() % option.block == 0;
 	for (i = path_count - 1; i > 0; i--) {
 		if (point < paths[i].percent)
 			return i;
@@ -181,7 +197,7 @@ static ssize_t take_body(struct connection *c, const char *bytes, size_t n)
 	size_t at = option.size - c->left;
 	if (n > c->left)
 		return -1;
-	if (!option.http && memcmp(bytes, paths[0].request + at, n) != 0)
+	if (!option.http && memcmp(bytes, paths[c->path].request + at, n) != 0)
 		return -1;
 	c->left -= n;
 	return (ssize_t)n;
@@ -310,6 +326,7 @@ static const char usage[] =
 	"  -s BYTES            size of an echo message, up to 65536 (512)\n"
 	"  --http PATH         speak HTTP/1.1: GET PATH\n"
 	"  --mix PATH=PERCENT  this share of the requests is for PATH (up to 8 times)\n"
+	"  --block N           one echo request in N, at random, begins with 'B' instead of 'a'\n"
 	"  --rate N            at most N requests a second\n"
 	"  --server PID        print the CPU time that this process used in the measured time, per request\n";
 
@@ -359,11 +376,9 @@ static void parse_address(char *text)
 static void parse(int argc, char **argv)
 {
 	static const struct option longs[] = {
-		{ "http", required_argument, NULL, 'h' },
-		{ "mix", required_argument, NULL, 'm' },
-		{ "rate", required_argument, NULL, 'r' },
-		{ "server", required_argument, NULL, 'p' },
-		{ 0 },
+		{ "block", required_argument, NULL, 'b' },  { "http", required_argument, NULL, 'h' },
+		{ "mix", required_argument, NULL, 'm' },    { "rate", required_argument, NULL, 'r' },
+		{ "server", required_argument, NULL, 'p' }, { 0 },
 	};
 	int o;
 	while ((o = getopt_long(argc, argv, "c:t:u:s:", longs, NULL)) != -1) {
@@ -379,6 +394,9 @@ static void parse(int argc, char **argv)
 			break;
 		case 's':
 			option.size = (size_t)number(optarg, 1, REQUEST_MAX);
+			break;
+		case 'b':
+			option.block = (unsigned)number(optarg, 1, 1e9);
 			break;
 		case 'h':
 			option.http = true;
@@ -402,6 +420,10 @@ static void parse(int argc, char **argv)
 		refuse("one address is needed", optind < argc ? argv[optind + 1] : "none given");
 	if (path_count > 1 && !option.http)
 		refuse("--mix needs --http", paths[1].name);
+	if (option.block && option.http)
+		refuse("--block is for echo", paths[0].name);
+	if (option.block)
+		paths[path_count++].name = "B";
 	parse_address(argv[optind]);
 }
 
@@ -416,6 +438,8 @@ static void make_requests(void)
 		p->length = option.size;
 		for (size_t at = 0; at < option.size; at++)
 			p->request[at] = (char)('a' + at % 23);
+		if (option.block && i > 0)
+			p->request[0] = 'B';
 		if (option.http)
 			p->length = (size_t)snprintf(p->request, REQUEST_MAX,
 						     "GET %s HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", p->name);

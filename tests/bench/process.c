@@ -33,31 +33,41 @@ const char *process_build_path(const char *name)
 	return strcat(strcat(path, "/"), name);
 }
 
-__attribute__((noreturn)) static void become(int cpu, char *const argv[], int output)
+void process_fork(struct process *p, unsigned cpus, void (*function)(void *), void *arg)
 {
+	int ends[2];
 	cpu_set_t set;
 	CPU_ZERO(&set);
-	CPU_SET(cpu, &set);
-	if (sched_setaffinity(0, sizeof(set), &set))
-		bench_fail("CPU %d: %s", cpu, strerror(errno));
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	dup2(output, STDOUT_FILENO);
+	for (unsigned cpu = 0; cpus >> cpu; cpu++)
+		if (cpus >> cpu & 1)
+			CPU_SET(cpu, &set);
+	fflush(NULL);
+	if (pipe(ends) || (p->pid = fork()) < 0)
+		bench_fail("no child process: %s", strerror(errno));
+	if (p->pid == 0) {
+		if (sched_setaffinity(0, sizeof(set), &set))
+			bench_fail("CPUs %#x: %s", cpus, strerror(errno));
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		dup2(ends[1], STDOUT_FILENO);
+		close(ends[0]);
+		close(ends[1]);
+		function(arg);
+		exit(0);
+	}
+	close(ends[1]);
+	p->output = fdopen(ends[0], "r");
+}
+
+static void execute(void *arg)
+{
+	char *const *argv = arg;
 	execv(argv[0], argv);
 	bench_fail("%s: %s", argv[0], strerror(errno));
 }
 
-void process_start(struct process *p, int cpu, char *const argv[])
+void process_start(struct process *p, unsigned cpus, char *const argv[])
 {
-	int ends[2];
-	fflush(NULL);
-	if (pipe(ends) || (p->pid = fork()) < 0)
-		bench_fail("%s: %s", argv[0], strerror(errno));
-	if (p->pid == 0) {
-		close(ends[0]);
-		become(cpu, argv, ends[1]);
-	}
-	close(ends[1]);
-	p->output = fdopen(ends[0], "r");
+	process_fork(p, cpus, execute, (void *)argv);
 }
 
 unsigned process_port(struct process *p)
@@ -82,12 +92,58 @@ void process_stop(struct process *p, struct rusage *usage)
 		bench_fail("process %d: ended by signal %d", (int)p->pid, WTERMSIG(status));
 }
 
-void process_wait(struct process *p)
+/* Reads its "key value" lines, and waits for its end. */
+static void read_results(struct load *load, struct process *generator)
 {
+	char key[64];
+	double value, errors = 0;
 	int status;
-	fclose(p->output);
-	if (waitpid(p->pid, &status, 0) != p->pid || status != 0)
+	while (fscanf(generator->output, "%63s %lf", key, &value) == 2) {
+		if (strcmp(key, "rps") == 0 || strcmp(key, "B.rps") == 0)
+			load->rps += value;
+		else if (strcmp(key, "p50_us") == 0)
+			load->p50_us = value;
+		else if (strcmp(key, "p99_us") == 0)
+			load->p99_us = value;
+		else if (strcmp(key, "p99.9_us") == 0)
+			load->p999_us = value;
+		else if (strcmp(key, "server_cpu_s_per_m") == 0)
+			load->cpu = value;
+		else if (strcmp(key, "errors") == 0)
+			errors = value;
+	}
+	fclose(generator->output);
+	if (waitpid(generator->pid, &status, 0) != generator->pid || status != 0)
 		bench_fail("the load generator failed");
+	if (errors > 0)
+		bench_fail("%g requests failed", errors);
+}
+
+void process_load(struct load *load)
+{
+	char path[4096], connections[16], address[32], server[16], block[16];
+	char *argv[16] = {
+		path,       "-c",   connections, "-t", load->quick ? "0.2" : "4", "-u", load->quick ? "0.1" : "1",
+		"--server", server, address,
+	};
+	struct process generator;
+	unsigned n = 10;
+	snprintf(path, sizeof(path), "%s", process_build_path("bench-load"));
+	snprintf(connections, sizeof(connections), "%u", load->connections);
+	snprintf(address, sizeof(address), "127.0.0.1:%u", load->port);
+	snprintf(server, sizeof(server), "%d", (int)load->server);
+	snprintf(block, sizeof(block), "%u", load->block);
+	if (load->http) {
+		argv[n++] = "--http";
+		argv[n++] = "/";
+	}
+	if (load->block) {
+		argv[n++] = "--block";
+		argv[n++] = block;
+	}
+	load->rps = 0;
+	process_start(&generator, load->cpus, argv);
+	read_results(load, &generator);
 }
 
 /* The value of a "Name:  123 kB" line, in bytes; 0 if there is none. */

@@ -3,8 +3,10 @@
 /* Rows of the context switch and the scheduler. */
 #include "bench.h"
 
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <ucontext.h>
 
 #include <sley.h>
@@ -192,6 +194,88 @@ static const struct bench_row row_spawn_join = {
 	.run = run_spawn_join,
 };
 
+/* ---- computing: what the kernel does to threads that only compute ---- */
+
+#define COMPUTING 8    /* tasks */
+#define STEP      1000 /* iterations: some 300 ns */
+#define PIECE     2000 /* steps between two yields: far less than what makes a hog */
+
+struct computing {
+	int64_t ends_at;
+	/* sums over all tasks; atomic adds */
+	int64_t ns;
+	uint64_t pieces, moves, switches;
+};
+
+/* Involuntary context switches of the calling thread. */
+static uint64_t switches_here(void)
+{
+	struct rusage usage;
+	getrusage(RUSAGE_THREAD, &usage);
+	return (uint64_t)usage.ru_nivcsw;
+}
+
+/* After each step it looks where it runs. Returns how often that was another CPU. */
+static unsigned compute_piece(void)
+{
+	unsigned moves = 0;
+	int cpu = sched_getcpu();
+	for (unsigned i = 0; i < PIECE; i++) {
+		int now;
+		for (unsigned j = 0; j < STEP; j++)
+			__asm__ volatile("");
+		now = sched_getcpu();
+		moves += now != cpu;
+		cpu = now;
+	}
+	return moves;
+}
+
+static void compute_task(void *arg)
+{
+	struct computing *c = arg;
+	while (bench_now() < c->ends_at) {
+		uint64_t switches = switches_here();
+		int64_t start = bench_now();
+		unsigned moves = compute_piece();
+		__atomic_fetch_add(&c->ns, bench_now() - start, __ATOMIC_RELAXED);
+		__atomic_fetch_add(&c->switches, switches_here() - switches, __ATOMIC_RELAXED);
+		__atomic_fetch_add(&c->moves, moves, __ATOMIC_RELAXED);
+		__atomic_fetch_add(&c->pieces, 1, __ATOMIC_RELAXED);
+		sley_yield();
+	}
+}
+
+static int compute_main(void *arg)
+{
+	struct computing *c = arg;
+	sley_task ids[COMPUTING];
+	for (unsigned i = 0; i < COMPUTING; i++)
+		ids[i] = sley_spawn(compute_task, c);
+	for (unsigned i = 0; i < COMPUTING; i++)
+		if (ids[i] < 0 || sley_join(ids[i], SLEY_NEVER))
+			return 1;
+	return 0;
+}
+
+static void run_compute(const struct bench_run *run, double *values)
+{
+	const int64_t ns = run->quick ? 30000000 : 3000000000;
+	struct computing c = { .ends_at = bench_now() + ns };
+	bench_in_tasks(run, compute_main, &c);
+	values[0] = (double)c.ns / (double)(c.pieces * PIECE);
+	values[1] = (double)c.switches / ((double)ns / 1e9);
+	values[2] = (double)c.moves / ((double)ns / 1e9);
+}
+
+static const struct bench_row row_compute = {
+	.name = "compute",
+	.impls = { "sley" },
+	.values = { { "compute_step", "ns" }, { "compute_switches", "switches/s" }, { "compute_moves", "moves/s" } },
+	.kind = BENCH_WORKERS,
+	.run = run_compute,
+};
+
 const struct bench_row *const bench_sched_rows[] = {
-	&row_switch, &row_yield2, &row_yield1k, &row_yield100k, &row_spawn_join, NULL,
+	&row_switch, &row_yield2, &row_yield1k, &row_yield100k, &row_spawn_join, &row_compute, NULL,
 };

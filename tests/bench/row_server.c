@@ -18,15 +18,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define SERVER_CPU 0
-#define LOAD_CPU   1
-
 static bool is_raw(const struct bench_run *run)
 {
 	return strcmp(run->impl, "raw") == 0;
 }
-
-/* ---- servers and loads ---- */
 
 static unsigned start_server(struct process *server, const struct bench_run *run, bool http)
 {
@@ -38,60 +33,6 @@ static unsigned start_server(struct process *server, const struct bench_run *run
 	snprintf(path, sizeof(path), "%s", process_build_path(is_raw(run) ? "bench-raw-echo" : example));
 	process_start(server, SERVER_CPU, is_raw(run) ? raw : sley);
 	return process_port(server);
-}
-
-struct load {
-	unsigned port, connections;
-	pid_t server;
-	bool http, quick;
-	/* results */
-	double rps, p99_ms, cpu; /* cpu: the server's CPU seconds per million requests */
-};
-
-static void read_results(struct load *load, struct process *generator)
-{
-	char key[64];
-	double value, errors = 0;
-	while (fscanf(generator->output, "%63s %lf", key, &value) == 2) {
-		if (strcmp(key, "rps") == 0)
-			load->rps = value;
-		else if (strcmp(key, "p99_us") == 0)
-			load->p99_ms = value / 1e3;
-		else if (strcmp(key, "server_cpu_s_per_m") == 0)
-			load->cpu = value;
-		else if (strcmp(key, "errors") == 0)
-			errors = value;
-	}
-	if (errors > 0)
-		bench_fail("%g requests failed", errors);
-}
-
-static void run_load(struct load *load)
-{
-	char path[4096], connections[16], address[32], server[16];
-	char *argv[] = {
-		path,
-		"-c",
-		connections,
-		"-t",
-		load->quick ? "0.2" : "4",
-		"-u",
-		load->quick ? "0.1" : "1",
-		"--server",
-		server,
-		address,
-		load->http ? "--http" : NULL,
-		"/",
-		NULL,
-	};
-	struct process generator;
-	snprintf(path, sizeof(path), "%s", process_build_path("bench-load"));
-	snprintf(connections, sizeof(connections), "%u", load->connections);
-	snprintf(address, sizeof(address), "127.0.0.1:%u", load->port);
-	snprintf(server, sizeof(server), "%d", (int)load->server);
-	process_start(&generator, LOAD_CPU, argv);
-	read_results(load, &generator);
-	process_wait(&generator);
 }
 
 /* As many connections as asked for, or as both processes have descriptors for. */
@@ -110,15 +51,25 @@ static unsigned connections_within_limit(unsigned wanted)
 
 static void run_server(const struct bench_run *run, double *values, bool http, unsigned connections)
 {
-	struct load load = { .connections = connections_within_limit(connections), .http = http, .quick = run->quick };
+	struct load load = {
+		.connections = connections_within_limit(connections),
+		.cpus = LOAD_CPU,
+		.http = http,
+		.quick = run->quick,
+	};
 	struct process server;
 	load.port = start_server(&server, run, http);
 	load.server = server.pid;
-	run_load(&load);
+	process_load(&load);
 	process_stop(&server, NULL);
 	values[0] = load.rps;
-	values[1] = load.p99_ms;
+	values[1] = load.p99_us / 1e3;
 	values[2] = load.cpu;
+}
+
+static void run_echo_c1(const struct bench_run *run, double *values)
+{
+	run_server(run, values, false, 1);
 }
 
 static void run_echo_c64(const struct bench_run *run, double *values)
@@ -147,6 +98,7 @@ static void run_http(const struct bench_run *run, double *values)
 		.values = { { row "_rps", "requests/s" }, { row "_p99_ms", "ms" }, { row "_cpu", "s/M" } }, \
 	}
 
+static const struct bench_row row_echo_c1 = SERVER_ROW("echo_c1", run_echo_c1);
 static const struct bench_row row_echo_c64 = SERVER_ROW("echo_c64", run_echo_c64);
 static const struct bench_row row_echo_c1000 = SERVER_ROW("echo_c1000", run_echo_c1000);
 static const struct bench_row row_echo_c10000 = SERVER_ROW("echo_c10000", run_echo_c10000);
@@ -232,7 +184,7 @@ struct pair_half {
 
 static struct pair_half run_half(const struct bench_run *run, bool attached)
 {
-	struct load load = { .connections = 64, .quick = run->quick };
+	struct load load = { .connections = 64, .cpus = LOAD_CPU, .quick = run->quick };
 	struct process server, asynctop;
 	struct pair_half half = { 0 };
 	struct rusage usage;
@@ -244,7 +196,7 @@ static struct pair_half run_half(const struct bench_run *run, bool attached)
 		attach(&asynctop, &server);
 		drain(asynctop.output);
 	}
-	run_load(&load);
+	process_load(&load);
 	if (attached) {
 		process_stop(&asynctop, &usage);
 		half.asynctop_cpu = cpu_seconds(&usage) / ((double)(bench_now() - start) / 1e9);
@@ -253,18 +205,6 @@ static struct pair_half run_half(const struct bench_run *run, bool attached)
 	half.rps = load.rps;
 	half.cpu = load.cpu;
 	return half;
-}
-
-static int compare(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-	return (x > y) - (x < y);
-}
-
-static double median(double *values)
-{
-	qsort(values, PAIRS, sizeof(*values), compare);
-	return values[PAIRS / 2];
 }
 
 /* Pairs of one run without and one with asynctop, which comes first changing from pair to pair. */
@@ -279,9 +219,9 @@ static void run_asynctop(const struct bench_run *run, double *values)
 		server[i] = (half[1].cpu / half[0].cpu - 1) * 100;
 		own[i] = half[1].asynctop_cpu * 1e3;
 	}
-	values[0] = median(lost);
-	values[1] = median(server);
-	values[2] = median(own);
+	values[0] = bench_median(lost, PAIRS);
+	values[1] = bench_median(server, PAIRS);
+	values[2] = bench_median(own, PAIRS);
 }
 
 static const struct bench_row row_asynctop = {
@@ -298,5 +238,5 @@ static const struct bench_row row_asynctop = {
 };
 
 const struct bench_row *const bench_server_rows[] = {
-	&row_echo_c64, &row_echo_c1000, &row_echo_c10000, &row_http, &row_idle, &row_asynctop, NULL,
+	&row_echo_c1, &row_echo_c64, &row_echo_c1000, &row_echo_c10000, &row_http, &row_idle, &row_asynctop, NULL,
 };

@@ -36,6 +36,35 @@ together() {
 	has sley 2 ${rows/timers/timers_cpu timers_rss}
 }
 
+# Tasks that block their thread or compute, with the same server without them.
+blocked() {
+	local row
+	lines -q -r stall,spin,handover
+	for row in stall spin; do
+		has sley 2 ${row}_rps ${row}_p50_us ${row}_p99_us ${row}_p999_us ${row}_clean_rps ${row}_clean_p99_us \
+			${row}_rps_ratio ${row}_p99_ratio
+	done
+	has sley 1 handover_p50_us handover_p99_us handover_short_wakes handover_idle_wakes
+}
+
+# The same for pages that take their time. Without FUSE the row is left out, which is no failure.
+faults() {
+	lines -q -r fault 2>"$scratch/errors"
+	[ -s "$scratch/lines" ] || skip "$(cat "$scratch/errors")"
+	has sley 2 fault_rps fault_p50_us fault_p99_us fault_p999_us fault_clean_rps fault_rps_ratio fault_p99_ratio
+}
+
+# Each run of sley beside one with another environment: the runtime sees it there, and only there.
+beside() {
+	lines -q -r compute,echo_c1_cpu -b SLEY_ASSIST=off
+	has sley 2 compute_step compute_switches compute_moves
+	has beside 2 compute_step compute_switches compute_moves
+	has ratio 2 compute_step
+	has ratio 1 echo_c1_cpu
+	expect 1 "$SLEY_BUILD/bench" -q -r yield2 -w 1 -b SLEY_WORKERS=none >"$scratch/lines" 2>/dev/null
+	[ "$(awk '{ print $1, $2 }' "$scratch/lines")" = "yield2 sley" ]
+}
+
 # Sending without a copy, and with one.
 zerocopy() {
 	lines -q -r zerocopy
@@ -62,7 +91,8 @@ figures() {
 	local value workers
 	for workers in 1 2; do
 		for value in switch yield2 yield1k yield100k park_create park_rss park_wakejoin spawn_join chan_pingpong chan_1x1 \
-			select mutex generator future skynet echo_c64_rps echo_c1000_rps http_rps asynctop_echo_overhead asynctop_own_cpu; do
+			select mutex generator future skynet echo_c64_rps echo_c1000_rps http_rps asynctop_echo_overhead asynctop_own_cpu \
+			handover_p50_us handover_p99_us {stall,fault,spin}_{,clean_}{rps,p99_us} {stall,fault,spin}_{rps,p99}_ratio; do
 			printf '%s %s %s 123456 x\n' $value sley $workers $value raw $workers $value ucontext $workers
 		done
 	done >"$scratch/lines"
@@ -70,7 +100,7 @@ figures() {
 	contains "$scratch/README.md" "Measured on 1999-12-31."
 	sed '/^<!-- figures: begin/,/^<!-- figures: end/d' README.md >"$scratch/rest"
 	sed '/^<!-- figures: begin/,/^<!-- figures: end/d' "$scratch/README.md" | cmp - "$scratch/rest"
-	[ "$(sed -n '/^<!-- figures: begin/,/^<!-- figures: end/p' "$scratch/README.md" | grep -c '^|.*123')" = 19 ]
+	[ "$(sed -n '/^<!-- figures: begin/,/^<!-- figures: end/p' "$scratch/README.md" | grep -c '^|.*123')" = 25 ]
 	contains "$scratch/README.md" "| echo_c1000 | 123,500 | | 123,500: 1.00 |"
 	grep -v '^mutex sley 2' "$scratch/lines" >"$scratch/less"
 	expect 1 awk -f tests/bench/figures.awk "$scratch/less" README.md >"$scratch/README.md" 2>/dev/null
@@ -84,4 +114,4 @@ choice() {
 	expect 2 "$SLEY_BUILD/bench" -r none 2>/dev/null
 }
 
-run_suite in_process together zerocopy servers observed figures choice
+run_suite in_process together blocked faults beside zerocopy servers observed figures choice
