@@ -149,8 +149,8 @@ struct worker_state {
 #define POINTER_ARG_BYTES(code)      ((uint32_t)(code) >> 3 << 3)
 #define POINTER_ARG_CALLS            512 /* system calls below this number are known */
 
-#define WATCH_WORKERS   256 /* of one process: SLEY_REGION_WORKERS */
-#define WATCH_PROCESSES 64  /* at a time */
+#define WATCH_WORKERS   SLEY_REGION_WORKERS /* of one process */
+#define WATCH_PROCESSES 64                  /* at a time */
 
 /* A request to the marking iterator for the threads of a process: watch the listed threads, and no others. */
 struct watch_request {

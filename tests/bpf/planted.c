@@ -50,8 +50,9 @@ void planted_start_named(struct planted *planted, const char *name, const char *
 }
 
 /* A worker's thread may start later than the service says that it is ready. */
-static void until_all_workers(struct planted *planted)
+void planted_refresh(struct planted *planted)
 {
+	REQUIRE(region_refresh(&planted->process.region) == REGION_OK);
 	uint32_t count = planted->process.region.header.worker_count;
 	int64_t give_up = test_now() + 10000000000;
 	while (tracer_workers(planted->tracer, planted->key) < count) {
@@ -72,7 +73,7 @@ void planted_watch(struct planted *planted, struct tracer *tracer)
 					.worker_count = header->worker_count };
 	planted->tracer = tracer;
 	REQUIRE(tracer_watch(tracer, &target, &planted->key) == 0);
-	until_all_workers(planted);
+	planted_refresh(planted);
 }
 
 void planted_order(struct planted *planted)

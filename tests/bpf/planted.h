@@ -28,6 +28,9 @@ void planted_start_named(struct planted *, const char *name, const char *a, cons
 /* Watches it from now on. */
 void planted_watch(struct planted *, struct tracer *);
 
+/* Watches its new threads too. */
+void planted_refresh(struct planted *);
+
 /* Gives it one line. */
 void planted_order(struct planted *);
 

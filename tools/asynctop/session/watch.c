@@ -116,14 +116,13 @@ static void see_times(struct watch *w, int64_t now)
 
 void watch_look(struct watch *w)
 {
-	struct sley_region_worker lines[SLEY_REGION_WORKERS];
 	int n;
 	if (region_refresh(&w->process.region) != REGION_OK)
 		return;
 	see_times(w, now_ns());
-	n = region_workers(&w->process.region, lines);
+	n = region_workers(&w->process.region, w->read);
 	for (int i = 0; i < n; i++)
-		see_dispatch(&w->dispatches[i], &lines[i], now_ns());
+		see_dispatch(&w->dispatches[i], &w->read[i], now_ns());
 }
 
 /* ---- parts of a model ---- */
@@ -179,8 +178,8 @@ static int read_sites(struct watch *w, struct model *m)
 
 static int read_workers(struct watch *w, struct model *m)
 {
-	struct sley_region_worker lines[SLEY_REGION_WORKERS];
-	int n = region_workers(&w->process.region, lines);
+	const struct sley_region_worker *lines = w->read;
+	int n = region_workers(&w->process.region, w->read);
 	if (n < 0)
 		return n;
 	m->worker_count = (uint32_t)n;

@@ -42,7 +42,8 @@ struct watch {
 	uint32_t key; /* in the tracer */
 	char trace_why[512];
 	int64_t attached_ns;
-	int64_t times_since_ns; /* since when the level is in force, as far as was seen */
+	int64_t times_since_ns;                              /* since when the level is in force, as far as was seen */
+	struct sley_region_worker read[SLEY_REGION_WORKERS]; /* as they were read last */
 	struct dispatch dispatches[SLEY_REGION_WORKERS];
 	struct model_event *events; /* a ring of `rows` */
 	uint32_t event_room;

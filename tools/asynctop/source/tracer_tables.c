@@ -132,28 +132,29 @@ void tracer_close_tables(struct tracer *tracer, struct tracer_process *process)
 
 /* The blocks of a process that are over, but not in the table. */
 struct pending {
+	uint32_t seqs[WATCH_WORKERS]; /* of the workers' states when these were read */
 	unsigned count;
+	bool given[WATCH_WORKERS];
 	struct block_record blocks[WATCH_WORKERS];
 };
 
-static void read_pending(struct tracer *tracer, const struct tracer_process *process, struct pending *pending,
-			 uint32_t seqs[WATCH_WORKERS])
+static void read_pending(struct tracer *tracer, const struct tracer_process *process, struct pending *pending)
 {
 	pending->count = 0;
 	for (unsigned i = 0; i < WATCH_WORKERS; i++) {
 		const struct tracer_worker *worker = &process->workers[i];
 		struct block_record *block = &pending->blocks[pending->count];
-		if (!worker->used || !tracer_read_state(tracer, worker->slot, WORKER_RESUMED, block, &seqs[i]))
+		if (!worker->used || !tracer_read_state(tracer, worker->slot, WORKER_RESUMED, block, &pending->seqs[i]))
 			continue;
 		tracer_weigh(process, block);
-		pending->count++;
+		pending->given[pending->count++] = false;
 	}
 }
 
-static bool unchanged(struct tracer *tracer, const struct tracer_process *process, const uint32_t seqs[WATCH_WORKERS])
+static bool unchanged(struct tracer *tracer, const struct tracer_process *process, const struct pending *pending)
 {
 	for (unsigned i = 0; i < WATCH_WORKERS; i++)
-		if (process->workers[i].used && tracer_state_seq(tracer, process->workers[i].slot) != seqs[i])
+		if (process->workers[i].used && tracer_state_seq(tracer, process->workers[i].slot) != pending->seqs[i])
 			return false;
 	return true;
 }
@@ -161,12 +162,11 @@ static bool unchanged(struct tracer *tracer, const struct tracer_process *proces
 /* Table and pending blocks of one moment. Returns the table's entries. */
 static int read_snapshot(struct tracer *tracer, const struct tracer_process *process, struct pending *pending)
 {
-	uint32_t seqs[WATCH_WORKERS] = { 0 };
 	int n = 0;
 	for (int i = 0; i < SNAPSHOT_TRIES; i++) {
-		read_pending(tracer, process, pending, seqs);
+		read_pending(tracer, process, pending);
 		n = read_totals(tracer, process);
-		if (n < 0 || unchanged(tracer, process, seqs))
+		if (n < 0 || unchanged(tracer, process, pending))
 			break;
 	}
 	return n;
@@ -194,21 +194,19 @@ static void add_pending(struct tracer_total *total, const struct block_record *b
 	total->longest = block;
 }
 
-/* Gives out one total with the pending blocks of its key, which it takes out of `pending`. */
+/* Gives out one total with the pending blocks of its key. */
 static void give_total(struct tracer *tracer, const struct tracer_process *process, struct tracer_total *total,
 		       struct pending *pending, tracer_total_fn *each, void *context)
 {
-	unsigned kept = 0;
 	if (total->total.count && !bpf_map_lookup_elem(process->tables.samples, &total->key, &tracer->sample))
 		total->longest = &tracer->sample;
-	for (unsigned i = 0; i < pending->count; i++)
-		if (same_block_key(&total->key, &pending->blocks[i]))
-			add_pending(total, &pending->blocks[i]);
+	for (unsigned i = 0; i < pending->count; i++) {
+		if (pending->given[i] || !same_block_key(&total->key, &pending->blocks[i]))
+			continue;
+		pending->given[i] = true;
+		add_pending(total, &pending->blocks[i]);
+	}
 	each(context, total);
-	for (unsigned i = 0; i < pending->count; i++)
-		if (!same_block_key(&total->key, &pending->blocks[i]))
-			memmove(&pending->blocks[kept++], &pending->blocks[i], sizeof(pending->blocks[i]));
-	pending->count = kept;
 }
 
 int tracer_totals(struct tracer *tracer, uint32_t key, tracer_total_fn *each, void *context)
@@ -226,10 +224,11 @@ int tracer_totals(struct tracer *tracer, uint32_t key, tracer_total_fn *each, vo
 		struct tracer_total total = { tracer->total_keys[i], tracer->totals[i], NULL };
 		give_total(tracer, process, &total, pending, each, context);
 	}
-	while (n >= 0 && pending->count) {
-		const struct block_record *first = &pending->blocks[0];
-		struct tracer_total total = { .key = { key, first->site, first->syscall, 0 } };
-		give_total(tracer, process, &total, pending, each, context);
+	for (unsigned i = 0; n >= 0 && i < pending->count; i++) {
+		const struct block_record *block = &pending->blocks[i];
+		struct tracer_total total = { .key = { key, block->site, block->syscall, 0 } };
+		if (!pending->given[i])
+			give_total(tracer, process, &total, pending, each, context);
 	}
 	free(pending);
 	return n < 0 ? n : 0;
