@@ -45,8 +45,9 @@ struct sley_options {
 	 */
 	unsigned max_tasks;
 	/*
-	 * Copying stacks, up to 2^20; default 4096. With AddressSanitizer each stack serves one task, and there are as
-	 * many as needed.
+	 * Copying stacks, up to 2^20; default 4096. A quarter as many more, at least 64, are for tasks of spawn sites
+	 * that were seen to block their thread. With AddressSanitizer each stack serves one task, and there are as many
+	 * as needed.
 	 */
 	unsigned stack_slots;
 	size_t stack_size; /* bytes of each stack, rounded up to pages, 16 KiB to 1 GiB; default 256 KiB */

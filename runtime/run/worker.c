@@ -19,6 +19,7 @@
 
 #include "base/check.h"
 #include "context/control.h"
+#include "run/block_site.h"
 #include "run/depth.h"
 #include "run/libc_locks.h"
 #include "run/owned.h"
@@ -35,7 +36,9 @@ static ALWAYS_INLINE bool find_slot(struct worker *worker, struct task *task)
 {
 	if (!task->tenant.slot) {
 		bool large = load(&region_site_live[task->site], relaxed) > 1024;
-		store(&task->tenant.slot, slot_pick(&worker->stack, large), relaxed);
+		struct slot *slot = block_site_seen(task->site) ? slot_pick_blocking(&worker->stack)
+								: slot_pick(&worker->stack, large);
+		store(&task->tenant.slot, slot, relaxed);
 	}
 	return task->tenant.slot != NULL;
 }

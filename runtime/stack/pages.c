@@ -15,6 +15,8 @@
  * The pages do not show which tenant was so deep. So a slot records which tenants have been on it since the last look
  * (`since`), and how many pages the last look left (`kept`). A depth beyond `kept` was reached by these tenants. It is
  * attributed to a task or a site only if there was just one.
+ *
+ * A blocking slot that no tenant is on loses all its pages.
  */
 #include <sys/mman.h>
 
@@ -64,6 +66,8 @@ bool slot_wants_trim(const struct slot *slot)
 	if (load(&slot->owner, relaxed) == 0)
 		return false; /* the slot was never used */
 	unsigned pages = pages_above(slot, lowest_resident(slot->low, end_of(slot)));
+	if (slot->kind == SLOT_BLOCKING)
+		return pages > 0; /* only the holder may see whether a tenant is on it */
 	/* if the stack is not deep, its live bytes lie in the page of the top, and KEEP pages stay below it */
 	return pages > KEEP + 1 || pages > load(&slot->kept, relaxed);
 }
@@ -83,7 +87,9 @@ size_t slot_trim(struct slot *slot, unsigned *pages, enum slot_since *since)
 	CHECK(slot->kind != SLOT_STRICT); /* a parked strict stack has no resident, but its bytes are live */
 	char *lowest = lowest_resident(slot->low, end_of(slot));
 	char *live = lowest_live(slot);
-	char *floor = live - MIN(KEEP * PAGE, (size_t)(live - slot->low));
+	char *floor = slot->kind == SLOT_BLOCKING && !slot->resident
+			      ? end_of(slot)
+			      : live - MIN(KEEP * PAGE, (size_t)(live - slot->low));
 	size_t given = 0;
 	*pages = pages_above(slot, lowest);
 	*since = (enum slot_since)slot->since;
@@ -94,7 +100,8 @@ size_t slot_trim(struct slot *slot, unsigned *pages, enum slot_since *since)
 		lowest = floor;
 	}
 	store(&slot->kept, (uint8_t)MIN(pages_above(slot, lowest), UINT8_MAX), relaxed);
-	if (slot->kind != SLOT_SHARED) /* the other tenants of a shared slot come back without slot_bind() */
+	/* the other tenants of a slot of many come back without slot_bind() */
+	if (slot->kind != SLOT_SHARED && slot->kind != SLOT_BLOCKING)
 		slot->since = slot->resident ? SINCE_ONE : SINCE_NOBODY;
 	return given;
 }

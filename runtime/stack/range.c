@@ -48,12 +48,15 @@ void slot_colour(struct slot *slot, char *end, size_t number)
 
 void slot_dump(unsigned number)
 {
-	unsigned from = load(&slots.dumped, relaxed), to = MIN(ROUND_UP(number + 1, DUMP_STEP), slots.count);
+	bool blocking = number >= slots.blocking_from;
+	unsigned *dumped = blocking ? &slots.blocking_dumped : &slots.dumped;
+	unsigned end = blocking ? slots.count : slots.blocking_from;
+	unsigned from = load(dumped, relaxed), to = MIN(ROUND_UP(number + 1, DUMP_STEP), end);
 	if (to <= from)
 		return;
 	/* two workers may do this at once: it is idempotent */
 	memory_dump(slot_place(from), (to - from) * (stack_size + STACK_GUARD), true);
-	while (from < to && !cas_weak(&slots.dumped, &from, to, relaxed, relaxed))
+	while (from < to && !cas_weak(dumped, &from, to, relaxed, relaxed))
 		;
 }
 

@@ -31,12 +31,17 @@ struct slots {
 	struct slot *private;                   /* private slots without a tenant, kept for reuse */
 	LIST(struct private_slot) private_ones; /* all private slots, the one that was visited the longest ago first */
 	unsigned private_count;
-	unsigned dumped; /* atomic: slots [0, dumped) are in core dumps */
-	unsigned roots;  /* protected by lock: the leak checker looks at slots [0, roots) */
-	unsigned made;   /* atomic: slots [0, made) may be in use. In strict mode written under lock */
+	/* blocking slots without tenants; the number of picks that found none */
+	struct slot *blocking;
+	unsigned blocking_turn;
+	unsigned dumped;          /* atomic: slots [0, dumped) are in core dumps */
+	unsigned blocking_dumped; /* atomic: slots [blocking_from, blocking_dumped) are, too */
+	unsigned roots;           /* protected by lock: the leak checker looks at slots [0, roots) */
+	unsigned made;            /* atomic: slots [0, made) may be in use. In strict mode written under lock */
 	/* constant during a run */
 	struct slot *all;
 	unsigned count, shared;
+	unsigned blocking_from;       /* slots [blocking_from, count) are blocking ones */
 	unsigned for_large;           /* exclusive slots that only tasks with large images may take */
 	struct stack_worker *workers; /* atomic: list of all workers'; it only grows while workers run */
 	unsigned reserves_used;       /* atomic */

@@ -30,10 +30,11 @@
  * at most one place in the run queues. Rejected: dropping the slot and readying the first waiter, which then had to
  * compete again.
  *
- * Slots are of four kinds. *Exclusive* slots serve one tenant at a time, and are taken as long as there are free ones:
+ * Slots are of five kinds. *Exclusive* slots serve one tenant at a time, and are taken as long as there are free ones:
  * a task alone on its stack is never copied. *Shared* slots, a small hot set that stays in the cache, serve the other
- * tasks. *Private* slots have one tenant for life and lie outside of the copying range. *Strict* slots replace the
- * first two kinds in strict mode, see strict.h.
+ * tasks. *Blocking* slots serve in their place the tasks of spawn sites that were seen to block: a blocked task keeps
+ * its slot, and its co-tenants would wait. *Private* slots have one tenant for life and lie outside of the copying
+ * range. *Strict* slots replace the first three kinds in strict mode, see strict.h.
  */
 #ifndef STACK_SLOT_H
 #define STACK_SLOT_H
@@ -61,7 +62,7 @@ struct tenant {
 	void *image;
 };
 
-enum slot_kind { SLOT_EXCLUSIVE, SLOT_SHARED, SLOT_PRIVATE, SLOT_STRICT };
+enum slot_kind { SLOT_EXCLUSIVE, SLOT_SHARED, SLOT_BLOCKING, SLOT_PRIVATE, SLOT_STRICT };
 
 /* The tenants that may have touched pages since the last slot_trim(). */
 enum slot_since {
@@ -75,15 +76,18 @@ struct slot {
 	uintptr_t word;          /* atomic, see above */
 	struct tenant *fifo;     /* atomic, written by the holder: waiters in order, older than those in word */
 	struct tenant *resident; /* protected by the slot */
-	char *top;         /* constant, 16-byte aligned, staggered by some lines: tops must not share cache sets */
-	char *low;         /* constant */
-	struct slot *next; /* link of a free list; protected by slots.lock, or owned by the worker with the cache */
-	uint64_t owner;    /* atomic, written by the holder: id of the task that was bound last */
-	uint32_t site;     /* atomic, written by the holder: spawn site of `owner` */
-	uint8_t kind;      /* enum slot_kind */
-	uint8_t guarded;   /* atomic: the guard below is in place, or cannot be made */
-	uint8_t since;     /* protected by the slot: enum slot_since */
-	uint8_t kept;      /* atomic, written by the holder: pages below the top that slot_trim() left, saturating */
+	char *top; /* constant, 16-byte aligned, staggered by some lines: tops must not share cache sets */
+	char *low; /* constant */
+	union {
+		struct slot *next; /* link of a free list; protected by slots.lock, or owned by the worker's cache */
+		size_t tenants;    /* of a blocking slot that is in no free list; protected by slots.lock */
+	};
+	uint64_t owner;  /* atomic, written by the holder: id of the task that was bound last */
+	uint32_t site;   /* atomic, written by the holder: spawn site of `owner` */
+	uint8_t kind;    /* enum slot_kind */
+	uint8_t guarded; /* atomic: the guard below is in place, or cannot be made */
+	uint8_t since;   /* protected by the slot: enum slot_since */
+	uint8_t kept;    /* atomic, written by the holder: pages below the top that slot_trim() left, saturating */
 #ifdef SLEY_VALGRIND
 	unsigned known; /* protected by slots.lock: the number of stack_register(), or 0 */
 #endif
@@ -119,7 +123,7 @@ static inline bool stack_is_copying(const void *p)
 /* Whether this is a run in strict mode (strict.h). Constant during a run. */
 extern HIDDEN bool stack_strict;
 
-/* Reserves `count` slots of `stack_size` bytes (a multiple of the page). 0 or -ENOMEM. */
+/* Reserves `count` slots of `stack_size` bytes (a multiple of the page), and blocking slots. 0 or -ENOMEM. */
 int slots_open(unsigned count, size_t stack_size);
 void slots_close(void);
 
@@ -160,6 +164,12 @@ struct slot *slot_at(unsigned number);
  * (AddressSanitizer). Null: all strict slots are taken, or there is no memory for a private slot.
  */
 struct slot *slot_pick(struct stack_worker *worker, bool large);
+
+/*
+ * The same for a task that may block its thread. An exclusive slot, if one is free, from the reserve too; else a
+ * blocking slot: one without tenants, and only if there is none the next in turn.
+ */
+struct slot *slot_pick_blocking(struct stack_worker *worker);
 
 /* A private slot; null: there is no memory. */
 struct slot *slot_private_new(void);
@@ -219,7 +229,7 @@ static inline void slot_hide(struct slot *slot)
 
 /*
  * slot_leave(): the tenant has ended and left its stack for good. Called with the slot held; afterwards the slot may be
- * released. After the release of an exclusive, private or strict slot, slot_put() must get the slot back.
+ * released. After the release of a slot that is not shared, slot_put() must get the slot back.
  */
 void slot_leave(struct tenant *tenant);
 void slot_put(struct stack_worker *worker, struct slot *slot);
@@ -268,7 +278,7 @@ static inline size_t slot_live(const struct slot *slot, const struct tenant *ten
 extern HIDDEN size_t stack_size;
 #define STACK_GUARD ((size_t)64 << 10)
 
-/* The number of slots of the copying range. */
+/* The number of slots of the copying range, blocking ones included. */
 static inline unsigned slots_count(void)
 {
 	return (unsigned)(stacks_size / (stack_size + STACK_GUARD));

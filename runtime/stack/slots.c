@@ -5,6 +5,12 @@
  * so that a stack whose pages and cache lines are warm is reused first. Workers trade batches with the LIFO. The slots
  * at its other end that were not needed for some seconds lose their pages (slots_trim_free()).
  *
+ * The blocking slots are behind all others. They lie in the same range, so the stack of a task counts as copying, and
+ * a call with an address on it is refused, whether its site was seen to block before or not. Their number is a share of
+ * the others', so tasks of blocking sites take no more memory with them than that, however many there are: when each
+ * has a tenant, further tasks share them in turn, and hold up no tasks of other sites. Rejected: private slots, as they
+ * lie outside of the range.
+ *
  * AddressSanitizer keeps a shadow of every frame, which is not copied with the bytes. If it is in the process, no slot
  * is shared, and private slots are made when those of the range are used up. Its leak checker looks for pointers on
  * parked stacks, so each stack is registered with it at its first use. The leak checker reads all memory of a
@@ -33,6 +39,10 @@
  */
 #define SHARED_SLOTS    64
 #define SHARE_ALL_BELOW 128
+
+/* blocking slots: a part of the number of the others, but some for services with few */
+#define BLOCKING_PART  4
+#define BLOCKING_LEAST 64
 
 #define PRIVATE_KEPT 64               /* private stacks kept for reuse */
 #define KEPT         (SLOT_CACHE - 1) /* exclusive slots that a worker keeps for its next tasks */
@@ -116,10 +126,21 @@ static char *map_stacks(size_t size)
 	return base;
 }
 
-int slots_open(unsigned count, size_t size)
+/* The leak checker would read all slots before one that is used. */
+static unsigned blocking_wanted(unsigned count)
+{
+	return sanitizer_knows_stacks() || sanitizer_finds_leaks() ? 0 : MAX(count / BLOCKING_PART, BLOCKING_LEAST);
+}
+
+int slots_open(unsigned others, size_t size)
 {
 	size_t stride = size + STACK_GUARD;
+	unsigned count = others + blocking_wanted(others);
 	char *base = stacks_map(stride * count, PROT_READ | PROT_WRITE);
+	if (!base && count > others) {
+		count = others;
+		base = stacks_map(stride * count, PROT_READ | PROT_WRITE);
+	}
 	if (!base)
 		return -ENOMEM;
 	no_huge_pages(base, stride * count);
@@ -132,21 +153,26 @@ int slots_open(unsigned count, size_t size)
 		return -ENOMEM;
 	}
 	slots.count = count;
-	slots.shared = sanitizer_knows_stacks() ? 0 : count < SHARE_ALL_BELOW ? count : SHARED_SLOTS;
-	slots.for_large = slots.shared > 0 ? (count - slots.shared) / 4 : 0;
+	slots.blocking_from = others;
+	slots.shared = sanitizer_knows_stacks() ? 0 : others < SHARE_ALL_BELOW ? others : SHARED_SLOTS;
+	slots.for_large = slots.shared > 0 ? (others - slots.shared) / 4 : 0;
 	for (unsigned i = count; i-- > 0;) {
 		struct slot *slot = &slots.all[i];
 		*slot = (struct slot){ .low = base + i * stride + STACK_GUARD };
-		slot->kind = i < slots.shared ? SLOT_SHARED : SLOT_EXCLUSIVE;
+		slot->kind = i < slots.shared ? SLOT_SHARED : i < others ? SLOT_EXCLUSIVE : SLOT_BLOCKING;
 		slot_colour(slot, slot->low + size, i);
 		if (slot->kind == SLOT_EXCLUSIVE) {
 			slot->next = slots.free;
 			slots.free = slot;
 			slots.free_count++;
+		} else if (slot->kind == SLOT_BLOCKING) {
+			slot->next = slots.blocking;
+			slots.blocking = slot;
 		}
 	}
 	memory_dump(base, stride * count, false);
 	slots.dumped = 0;
+	slots.blocking_dumped = others;
 	slots.made = count;
 	stack_size = size;
 	stacks_set(base, stride * count);
@@ -255,7 +281,7 @@ void slots_close(void)
 	slots.warm = NULL;
 	slots.warm_first = slots.warm_count = slots.surplus = 0;
 	slots.decay = (struct decay){ 0 }; /* the next run may be in strict mode, which has no ring */
-	slots.all = slots.free = NULL;
+	slots.all = slots.free = slots.blocking = NULL;
 	slots.free_count = slots.private_count = slots.count = slots.made = 0;
 	store(&stacks_size, 0, relaxed);
 }
@@ -374,30 +400,77 @@ static struct slot *pick_shared(struct stack_worker *worker)
 	return slot;
 }
 
-struct slot *slot_pick(struct stack_worker *worker, bool large)
+static struct slot *take_blocking(void)
 {
-	struct slot *slot;
-	if (unlikely(stack_strict))
-		return strict_pick();
+	lock_take(&slots.lock);
+	struct slot *slot = slots.blocking;
+	if (slot) {
+		slots.blocking = slot->next;
+		slot->tenants = 0;
+	} else {
+		unsigned n = slots.count - slots.blocking_from;
+		slot = &slots.all[slots.blocking_from + slots.blocking_turn++ % n];
+	}
+	slot->tenants++;
+	lock_drop(&slots.lock);
+	return slot;
+}
+
+static void blocking_put(struct slot *slot)
+{
+	lock_take(&slots.lock);
+	if (--slot->tenants == 0) {
+		slot->next = slots.blocking;
+		slots.blocking = slot;
+	}
+	lock_drop(&slots.lock);
+}
+
+/* An exclusive slot, or null. */
+static struct slot *pick_exclusive(struct stack_worker *worker, bool large)
+{
 	if (worker->free_count == 0)
 		slots_refill(worker, large);
-	if (worker->free_count > 0)
-		slot = worker->free[--worker->free_count];
-	else
-		slot = pick_shared(worker);
-	if (slot && unlikely(!load(&slot->guarded, relaxed))) { /* two workers may do this at once: it is idempotent */
-		unsigned number = (unsigned)(slot - slots.all);
-		slot_dump(number);
+	return worker->free_count > 0 ? worker->free[--worker->free_count] : NULL;
+}
+
+/* Called when a slot is used for the first time. Two workers may do this at once: it is idempotent. */
+static void slot_first_used(struct slot *slot)
+{
+	unsigned number = (unsigned)(slot - slots.all);
+	slot_dump(number);
 #ifdef SLEY_VALGRIND
-		lock_take(&slots.lock);
-		slot_register(slot);
-		lock_drop(&slots.lock);
+	lock_take(&slots.lock);
+	slot_register(slot);
+	lock_drop(&slots.lock);
 #endif
-		if (guard(slot->low, number) != 0)
-			tell_unguarded();
-		add_root(number);
-		store(&slot->guarded, 1, relaxed);
-	}
+	if (guard(slot->low, number) != 0)
+		tell_unguarded();
+	add_root(number);
+	store(&slot->guarded, 1, relaxed);
+}
+
+struct slot *slot_pick(struct stack_worker *worker, bool large)
+{
+	if (unlikely(stack_strict))
+		return strict_pick();
+	struct slot *slot = pick_exclusive(worker, large);
+	if (!slot)
+		slot = pick_shared(worker);
+	if (slot && unlikely(!load(&slot->guarded, relaxed)))
+		slot_first_used(slot);
+	return slot;
+}
+
+struct slot *slot_pick_blocking(struct stack_worker *worker)
+{
+	if (unlikely(stack_strict))
+		return strict_pick();
+	struct slot *slot = pick_exclusive(worker, true);
+	if (!slot)
+		slot = slots.blocking_from < slots.count ? take_blocking() : pick_shared(worker);
+	if (slot && unlikely(!load(&slot->guarded, relaxed)))
+		slot_first_used(slot);
 	return slot;
 }
 
@@ -407,6 +480,8 @@ void slot_put(struct stack_worker *worker, struct slot *slot)
 		private_put(slot);
 	} else if (slot->kind == SLOT_STRICT) {
 		strict_put(slot);
+	} else if (slot->kind == SLOT_BLOCKING) {
+		blocking_put(slot);
 	} else if (slot->kind == SLOT_EXCLUSIVE) {
 		worker->free[worker->free_count++] = slot;
 		if (worker->free_count > KEPT)

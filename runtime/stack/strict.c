@@ -50,7 +50,7 @@ static int map(unsigned count, size_t size)
 	}
 	madvise(base, whole, MADV_NOHUGEPAGE);
 	memory_dump(base, whole, false);
-	slots.count = count;
+	slots.count = slots.blocking_from = count;
 	slots.made = slots.dumped = 0;
 	stack_size = size;
 	stacks_set(base, whole);

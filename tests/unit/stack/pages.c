@@ -97,6 +97,37 @@ TEST_WITH(left, open_slots, close_slots)
 	check_left(SLOT_PRIVATE);
 }
 
+#ifndef SLEY_ASAN
+/* A blocking stack that was left loses all pages. One with a tenant on it keeps the live ones and two, like all others. */
+TEST_WITH(left_blocking, open_slots, close_slots)
+{
+	struct slot *slot;
+	struct tenant tenant = { 0 }, *evicted;
+	unsigned pages;
+	enum slot_since since;
+	do
+		slot = slot_pick_blocking(&worker);
+	while (slot->kind != SLOT_BLOCKING);
+	assert_false(slot_wants_trim(slot)); /* it was never used */
+	tenant.slot = slot;
+	assert_true(slot_try(slot));
+	slot_bind(slot, 7, 1);
+	assert_int_equal(slot_enter(&worker, &tenant, &evicted), 0);
+	tenant.context.sp = slot->top - 100;
+	dig(slot, 40 * PAGE);
+	assert_true(slot_wants_trim(slot));
+	slot_trim(slot, &pages, &since);
+	assert_int_equal(resident(slot), KEPT);
+	slot_leave(&tenant);
+	assert_true(slot_wants_trim(slot));
+	assert_int_equal(slot_trim(slot, &pages, &since), KEPT * PAGE);
+	assert_int_equal(resident(slot), 0);
+	assert_false(slot_wants_trim(slot));
+	assert_null(slot_release(slot));
+	slot_put(&worker, slot);
+}
+#endif
+
 /* Live bytes and two pages below them stay as they are; what is found below is zero then. */
 TEST_WITH(live, open_slots, close_slots)
 {

@@ -175,6 +175,36 @@ TEST_WITH(two_workers, open_pool, close_pool)
 	stack_worker_fini(&other);
 }
 
+#ifndef SLEY_ASAN
+/* What may block gets every exclusive slot, then each blocking slot once, then these in turn; a free one again first. */
+TEST_WITH(blocking, open_pool, close_pool)
+{
+	static struct slot *slots[2 * SLOTS];
+	unsigned n = 0, exclusive = 0, blocking = 0;
+	for (; n < 2 * SLOTS; n++) {
+		struct slot *slot = slots[n] = slot_pick_blocking(&worker);
+		assert_true(stack_is_copying(slot->low) && stack_is_copying(slot->top - 1));
+		assert_true(slot->kind == SLOT_BLOCKING || (slot->kind == SLOT_EXCLUSIVE && blocking == 0));
+		exclusive += slot->kind == SLOT_EXCLUSIVE;
+		if (blocking > 0 && slot == slots[exclusive])
+			break;
+		blocking += slot->kind == SLOT_BLOCKING;
+		for (unsigned i = 0; i < n; i++)
+			assert_ptr_not_equal(slots[i], slot);
+	}
+	assert_int_equal(blocking, SLOTS / 4);
+	assert_int_equal(exclusive + blocking, slots_count() - 64);
+	for (unsigned i = 1; i < blocking; i++)
+		assert_ptr_equal(slot_pick_blocking(&worker), slots[exclusive + i]);
+	/* each has two tenants now; nobody else gets one */
+	assert_int_equal(slot_pick(&worker, true)->kind, SLOT_SHARED);
+	slot_put(&worker, slots[exclusive + 9]);
+	assert_ptr_equal(slot_pick_blocking(&worker), slots[exclusive]);
+	slot_put(&worker, slots[exclusive + 9]);
+	assert_ptr_equal(slot_pick_blocking(&worker), slots[exclusive + 9]);
+}
+#endif
+
 /* Tops are staggered, so that they do not all fight for the same cache sets. */
 TEST_WITH(colours, open_pool, close_pool)
 {
