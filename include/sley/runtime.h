@@ -91,8 +91,9 @@ struct sley_options {
  * Runs `main(arg)` as the first task, on a private stack, with the tasks that it spawns. Returns when `main` has
  * returned. The calling thread becomes worker 0. Tasks that are still alive then are abandoned: they never run again
  * and their memory is released. So if they own resources, let them end first. The call waits for a task in a blocking
- * system call or a computation until the task would park, and for a running offloaded call until its end. A process may
- * call it again afterwards. A mutex, group or channel on which an abandoned task waited must not be used again (a
+ * system call or a computation until the task would park, and for a running offloaded call until its end. If it has
+ * waited for such a task for a second, a line on stderr names the task and its system call. A process may call it again
+ * afterwards. A mutex, group or channel on which an abandoned task waited must not be used again (a
  * channel may be freed).
  *
  * A macro, to record its place in the source: the spawn site of the first task. `options` may be null. `*result`

@@ -11,6 +11,9 @@
 #include "run/report.h"
 
 int64_t hold_long = NS_PER_SEC;
+int64_t end_long = NS_PER_SEC;
+
+static int64_t ending; /* owned by the watchdog: the time at which it saw that the run is to end; 0: not yet */
 
 struct worker *hold_worker(const struct slot *slot)
 {
@@ -100,4 +103,26 @@ void stuck_look(struct worker *worker, bool same, int64_t now)
 		return;
 	worker->hold_told = true;
 	report(worker, slot, now);
+}
+
+void stuck_open(void)
+{
+	ending = 0;
+}
+
+void stuck_end_look(struct worker *worker, int64_t now)
+{
+	char who[TASK_TEXT], call[40];
+	ending = ending ? ending : now;
+	if (worker->end_told || now - ending < load(&end_long, relaxed))
+		return;
+	uint64_t tick = load(&worker->tick, relaxed), id = load(&worker->line->task, relaxed);
+	uint32_t site = load(&worker->line->site, relaxed);
+	call_of(call, load(&worker->line->tid, relaxed));
+	if (load(&worker->line->mode, relaxed) != SLEY_WORKER_TASK || load(&worker->tick, relaxed) != tick || id == 0)
+		return; /* the worker has just come back */
+	worker->end_told = true;
+	complain(
+		"sley_run() has waited %lld ms for %s, which keeps its thread, %s: it returns when that task ends or parks",
+		(long long)((now - ending) / NS_PER_MS), task_text(who, id, site), call);
 }

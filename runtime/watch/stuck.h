@@ -3,6 +3,7 @@
 /*
  * Detects a slot that is held for long while others wait for it. A task that blocks its thread in the kernel, or
  * computes, keeps its slot, and its co-tenants cannot run. If only a co-tenant could end the block, it lasts for ever.
+ * Detects also tasks that keep their workers at the end of a run.
  */
 #ifndef WATCH_STUCK_H
 #define WATCH_STUCK_H
@@ -24,7 +25,14 @@ struct slot *hold_slot(struct task *task);
  */
 void stuck_look(struct worker *worker, bool same, int64_t now);
 
-/* Time in ns after which a held slot is reported; set by tests. Atomic. */
-extern int64_t hold_long;
+/*
+ * Called by the watchdog, for each worker at each look while the run is to end, which it cannot while a task keeps the
+ * worker. After end_long this is reported on stderr, once per worker. stuck_open() is called when a run begins.
+ */
+void stuck_end_look(struct worker *worker, int64_t now);
+void stuck_open(void);
+
+/* Time in ns after which a held slot, and a worker at the end of the run, is reported; set by tests. Atomic. */
+extern int64_t hold_long, end_long;
 
 #endif

@@ -105,6 +105,8 @@ static void watchdog_look(int64_t now)
 	workers_awake(worker) {
 		store(&worker->poll_due, 1, relaxed);
 		stuck |= is_stuck(worker, now);
+		if (load(&scheduler.stopping, relaxed))
+			stuck_end_look(worker, now);
 	}
 	/* also without a stuck worker: the notified worker becomes the poller if there is none */
 	if (stuck || idle_without_poller())
@@ -238,6 +240,7 @@ int watchdog_start(void)
 	store(&watchdog_promise.next_look, 0, relaxed);
 	depth_open(watchdog.rearmed);
 	memory_open(watchdog.rearmed);
+	stuck_open();
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
 	store(&scheduler.threads, SANITIZER_THREADS + 1, relaxed);

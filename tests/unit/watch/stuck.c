@@ -1,11 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
-/* A task that keeps its stack while others wait for it is reported, with who it is, what it does and how many wait. */
+/*
+ * A task that keeps its stack while others wait for it is reported, with who it is, what it does and how many wait; and so
+ * is a task for which the end of the run waits.
+ */
 #include "watch/stuck.h"
 
 #include "tests/unit/run.h"
 
 #include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -157,4 +162,83 @@ TEST(alone)
 	run(main_alone, 1);
 	capture_end(text, sizeof(text));
 	assert_string_equal(text, "");
+}
+
+/* ---- the end of a run ---- */
+
+static struct {
+	int ends[2];
+	unsigned entered; /* atomic */
+} gate;
+
+static void block(void *unused)
+{
+	char byte;
+	sley_block_enter();
+	store(&gate.entered, 1, release);
+	REQUIRE(read(gate.ends[0], &byte, 1) == 1);
+	sley_block_leave();
+}
+
+/* Lets the task go when the report is there, and has been for a while. */
+static void *let_go_when_told(void *unused)
+{
+	char text[1000];
+	ssize_t n;
+	do {
+		sched_yield();
+		n = pread(STDERR_FILENO, text, sizeof(text) - 1, 0);
+		text[n > 0 ? n : 0] = '\0';
+	} while (!strchr(text, '\n'));
+	usleep(50000); /* several looks: it is said once */
+	REQUIRE(write(gate.ends[1], "x", 1) == 1);
+	return NULL;
+}
+
+/* `pinned`: the task has this worker, and main ends on another one. */
+static int main_ends(void *pinned)
+{
+	struct sley_task_options options = { .size = sizeof(options), .name = "late", .pinned = pinned != NULL };
+	REQUIRE(sley_spawn_with(&options, block, NULL, SLEY_BY_POINTER) > 0); /* the late one's site */
+	await_at_least(&gate.entered, 1);
+	return 0;
+}
+
+static void check_end(unsigned workers, void *pinned)
+{
+	struct sley_options options = { .size = sizeof(options), .workers = workers };
+	char text[1000], expected[300];
+	pthread_t thread;
+	assert_int_equal(pipe2(gate.ends, O_CLOEXEC), 0);
+	gate.entered = 0;
+	capture_begin();
+	assert_int_equal(pthread_create(&thread, NULL, let_go_when_told, NULL), 0);
+	run_with(main_ends, pinned, &options);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	capture_end(text, sizeof(text));
+	close(gate.ends[0]);
+	close(gate.ends[1]);
+	assert_said(text, "sley: sley_run() has waited ", 1);
+	snprintf(expected, sizeof(expected),
+		 " late, spawned at %s:%u as block, which keeps its thread, in system call %ld: ", __FILE__,
+		 test_source_line(THIS, "/* the late one's "
+					"site */"),
+		 (long)SYS_read);
+	assert_said(text, expected, 1);
+}
+
+/* Main has returned and a task is in a call: it is named once, and sley_run() returns when the call does. */
+TEST(end)
+{
+	test_need_kernel("/proc/self/syscall is qemu's");
+	store(&end_long, SLEY_MS(30), relaxed);
+	check_end(2, NULL);
+}
+
+/* The same where the task has the thread that has called sley_run(). */
+TEST(end_of_first_worker)
+{
+	test_need_kernel("/proc/self/syscall is qemu's");
+	store(&end_long, SLEY_MS(30), relaxed);
+	check_end(1, &gate);
 }
