@@ -331,35 +331,56 @@ int BPF_PROG(on_exec, struct task_struct *task)
 
 /* ---- marking ---- */
 
+/* A search in the request's list. Called by the kernel's loop, which the verifier reads once: not each of its turns. */
+struct search {
+	uint64_t thread; /* 0: by slot */
+	uint32_t slot;
+	uint32_t found; /* index, or WATCH_WORKERS */
+};
+
+static long compare(uint32_t i, struct search *search)
+{
+	if (i >= WATCH_WORKERS ||
+	    (search->thread ? request.threads[i] != search->thread : request.slots[i] != search->slot))
+		return 0;
+	search->found = i;
+	return 1;
+}
+
+static uint32_t find(uint64_t thread, uint32_t slot)
+{
+	struct search search = { thread, slot, WATCH_WORKERS };
+	bpf_loop(request.count, compare, &search, 0);
+	return search.found;
+}
+
 SEC("iter/task")
 int watch(struct bpf_iter__task *context)
 {
 	struct task_struct *task = context->task;
 	struct worker_state *state;
 	struct thread *thread;
-	uint64_t pointer;
+	uint32_t i;
 	if (!task)
 		return 0;
-	pointer = task->thread.fsbase;
-	for (uint32_t i = 0; i < WATCH_WORKERS && i < request.count; i++) {
-		if (request.threads[i] != pointer || task->flags & (PF_EXITING | PF_IO_WORKER))
-			continue;
-		thread = bpf_task_storage_get(&threads, task, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
-		state = bpf_map_lookup_elem(&workers, &request.slots[i]);
-		if (!thread || !state)
-			return 0;
-		thread->line = request.lines[i];
-		thread->records = request.records;
-		thread->record_count = request.record_count;
-		thread->process = request.process;
-		thread->place = request.place;
-		thread->worker = request.workers[i];
-		thread->slot = request.slots[i];
-		state->live = 1;
-		request.marked++;
+	i = task->thread.fsbase ? find(task->thread.fsbase, 0) : WATCH_WORKERS;
+	if (i >= WATCH_WORKERS || task->flags & (PF_EXITING | PF_IO_WORKER)) {
+		bpf_task_storage_delete(&threads, task);
 		return 0;
 	}
-	bpf_task_storage_delete(&threads, task);
+	thread = bpf_task_storage_get(&threads, task, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	state = bpf_map_lookup_elem(&workers, &request.slots[i]);
+	if (!thread || !state)
+		return 0;
+	thread->line = request.lines[i];
+	thread->records = request.records;
+	thread->record_count = request.record_count;
+	thread->process = request.process;
+	thread->place = request.place;
+	thread->worker = request.workers[i];
+	thread->slot = request.slots[i];
+	state->live = 1;
+	request.marked++;
 	return 0;
 }
 
@@ -395,27 +416,26 @@ int look_blocked(struct bpf_iter__task *context)
 	const struct pt_regs *regs;
 	struct sleeper *sleeper;
 	struct thread *thread;
+	uint32_t i;
 	if (!task)
 		return 0;
 	thread = bpf_task_storage_get(&threads, task, NULL, 0);
 	if (!thread || !sleeping(task, thread))
 		return 0;
-	for (uint32_t i = 0; i < WATCH_WORKERS && i < request.count; i++) {
-		if (request.slots[i] != thread->slot)
-			continue;
-		regs = (void *)bpf_task_pt_regs(task);
-		sleeper = &sleepers[i];
-		sleeper->switches = switches_of(task);
-		sleeper->syscall = regs->orig_ax;
-		sleeper->sp = regs->sp;
-		sleeper->args[0] = regs->di;
-		sleeper->args[1] = regs->si;
-		sleeper->args[2] = regs->dx;
-		sleeper->args[3] = regs->r10;
-		sleeper->args[4] = regs->r8;
-		sleeper->args[5] = regs->r9;
+	i = find(0, thread->slot);
+	if (i >= WATCH_WORKERS)
 		return 0;
-	}
+	regs = (void *)bpf_task_pt_regs(task);
+	sleeper = &sleepers[i];
+	sleeper->switches = switches_of(task);
+	sleeper->syscall = regs->orig_ax;
+	sleeper->sp = regs->sp;
+	sleeper->args[0] = regs->di;
+	sleeper->args[1] = regs->si;
+	sleeper->args[2] = regs->dx;
+	sleeper->args[3] = regs->r10;
+	sleeper->args[4] = regs->r8;
+	sleeper->args[5] = regs->r9;
 	return 0;
 }
 
