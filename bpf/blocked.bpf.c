@@ -136,7 +136,7 @@ static __always_inline void begin(struct worker_state *state, const struct threa
 	block->elsewhere = line->elsewhere;
 	block->elsewhere_ns = line->elsewhere_ns;
 	block->delayed_ns = 0;
-	block->delayed_tasks = line->queue;
+	block->delayed_tasks = line->queue < DELAYED_MOST ? line->queue : DELAYED_MOST;
 	block->process = thread->process;
 	block->site = line->site;
 	block->worker = thread->worker;

@@ -10,25 +10,47 @@
 #include "events.h"
 #include "sley/introspect.h"
 
-/*
- * `line` is the worker's line, read after the block's end. Other workers may have begun some of the tasks queued at the
- * start meanwhile; see struct sley_region_worker for the sum. A beginning between the end and the reading of the line
- * counts as if it came before the end, so the result may be too small. The sums wrap, as the runtime's do; the
- * differences are right.
- */
-static inline void weigh_delay(struct block_record *block, const struct sley_region_worker *line)
+#define DELAYED_MOST (1u << 20) /* more tasks than that are in no queue: the line lies */
+
+/* What SLEY_ELSEWHERE() says of the block's dispatch; 0: nothing. */
+static inline uint64_t elsewhere_of(const struct block_record *block, uint64_t word)
 {
-	uint64_t duration = block->end_ns - block->start_ns;
-	uint64_t begun = line->elsewhere - block->elsewhere;
+	return SLEY_ELSEWHERE_DISPATCH(word) == (uint32_t)block->dispatches ? word : 0;
+}
+
+/*
+ * The delay until `end`. `line` is the worker's line, read later: see struct sley_region_worker for the sum. A beginning
+ * between `end` and the reading, in the same dispatch, counts as if it came before. If others have taken tasks in a later
+ * dispatch meanwhile, what they took in this one is not known any more. In both cases the result may be too large. The
+ * sum of times wraps, as the runtime's does; the difference is right.
+ */
+static inline uint64_t delay_until(const struct block_record *block, uint64_t end,
+				   const struct sley_region_worker *line)
+{
+	uint64_t before = elsewhere_of(block, block->elsewhere), now = elsewhere_of(block, line->elsewhere);
+	uint64_t tasks = block->delayed_tasks, duration = end - block->start_ns;
+	uint64_t begun, out, all = 0;
 	int64_t waited;
-	if (begun > block->delayed_tasks)
-		begun = block->delayed_tasks;
-	waited = line->elsewhere_ns - block->elsewhere_ns - begun * block->start_ns;
+	if (SLEY_ELSEWHERE_BEGUN(now) > SLEY_ELSEWHERE_BEGUN(before))
+		all = SLEY_ELSEWHERE_BEGUN(now) - SLEY_ELSEWHERE_BEGUN(before);
+	/* taken before the block, and begun in it: none of those that the block delays */
+	out = SLEY_ELSEWHERE_TAKEN(before) - SLEY_ELSEWHERE_BEGUN(before);
+	begun = all > out ? all - out : 0;
+	if (begun > tasks)
+		begun = tasks;
+	if (!begun)
+		return tasks * duration;
+	waited = line->elsewhere_ns - block->elsewhere_ns - all * block->start_ns;
 	if (waited < 0)
 		waited = 0;
-	if (waited > (int64_t)(begun * duration))
-		waited = begun * duration;
-	block->delayed_ns = (block->delayed_tasks - begun) * duration + waited;
+	if ((uint64_t)waited > all * duration)
+		waited = all * duration;
+	return (tasks - begun) * duration + waited / all * begun;
+}
+
+static inline void weigh_delay(struct block_record *block, const struct sley_region_worker *line)
+{
+	block->delayed_ns = delay_until(block, block->end_ns, line);
 }
 
 #endif

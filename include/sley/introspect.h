@@ -126,12 +126,13 @@ enum sley_worker_mode {
 
 /*
  * One worker thread. It has a line of its own, so that an eBPF program gets it whole with one 64-byte read. Only the
- * worker writes it, with two exceptions: a thief also stores `queue` after it has stolen here, and other workers add to
+ * worker writes it, with two exceptions: a thief also stores `queue` after it has stolen here, and other workers change
  * the two `elsewhere` words.
  *
- * `elsewhere` gives the delay that a block caused. Let q tasks be queued at the start s of the block, and let other
- * workers begin k of them at times t_i before its end e. Then the block delayed q tasks for (q - k) * (e - s) + (sum of
- * t_i) - k * s.
+ * These give the delay that a block caused. Let q tasks be queued at the start s of the block. Other workers take some of
+ * them out of the queue, and begin k of them at times t_i before its end e. Then the block delayed q tasks for
+ * (q - k) * (e - s) + (sum of t_i) - k * s. Tasks that were taken in the same dispatch, but before s, are none of the q:
+ * they are those that were taken and not begun at s, and they are begun first.
  */
 struct sley_region_worker {
 	uint64_t thread;       /* the thread pointer (fs base on x86-64): the same in every pid namespace */
@@ -143,9 +144,18 @@ struct sley_region_worker {
 	uint32_t queue;        /* tasks that are ready here: run-next and the deque */
 	uint64_t dispatches;   /* tasks resumed so far: the worker's tick */
 	uint64_t stack_top;    /* one past the highest address of the running task's stack */
-	uint64_t elsewhere;    /* tasks made ready here and begun by another worker; atomic add */
-	uint64_t elsewhere_ns; /* sum of the times of those beginnings, counted at SLEY_LEVEL_TIMES and above */
+	uint64_t elsewhere;    /* SLEY_ELSEWHERE(): of the last dispatch in which others took tasks; atomic */
+	uint64_t elsewhere_ns; /* sum of the times at which such tasks were begun, of all dispatches; atomic add */
 };
+
+/*
+ * The low half of `dispatches`; tasks that other workers have taken out of this worker's queue during that dispatch; and
+ * tasks of these that other workers have begun before it was over. The two numbers saturate.
+ */
+#define SLEY_ELSEWHERE(dispatch, taken, begun) ((uint64_t)(dispatch) << 32 | (uint64_t)(taken) << 16 | (begun))
+#define SLEY_ELSEWHERE_DISPATCH(word)          ((uint32_t)((word) >> 32))
+#define SLEY_ELSEWHERE_TAKEN(word)             ((uint32_t)((word) >> 16 & 0xffff))
+#define SLEY_ELSEWHERE_BEGUN(word)             ((uint32_t)((word)&0xffff))
 
 enum sley_task_state {
 	SLEY_TASK_FREE,    /* the record is not in use */
@@ -271,7 +281,7 @@ enum sley_counter {
 
 enum sley_level {
 	SLEY_LEVEL_STATES, /* always: states, waits, sites, counters */
-	SLEY_LEVEL_TIMES,  /* also since_ns, elsewhere_ns, site totals; costs a clock reading per change of state */
+	SLEY_LEVEL_TIMES,  /* also since_ns, site totals; costs a clock reading per change of state */
 };
 
 /*

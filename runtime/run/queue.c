@@ -28,6 +28,7 @@
 #include "run/global.h"
 #include "run/idle.h"
 #include "run/state.h"
+#include "run/taken.h"
 #include "run/thread.h"
 #include "run/watchdog_wake.h"
 
@@ -248,9 +249,11 @@ void queue_granted_outside(struct task *task)
 static struct task *steal_from(struct worker *worker, struct worker *victim)
 {
 	struct task *loot[DEQUE_SIZE / 2];
+	uint64_t tick = load(&victim->tick, relaxed);
 	unsigned n = deque_steal(&victim->deque, loot);
 	if (n == 0)
 		return NULL;
+	taken_note(victim, tick, loot, n);
 	for (unsigned i = 1; i < n; i++)
 		push_last(worker, loot[i]);
 	COUNT(worker, steals, 1);
@@ -274,6 +277,7 @@ static struct task *steal_next(struct worker *worker, struct worker *victim)
 		return NULL;
 	struct task *task = exchange(&victim->next, NULL, acquire);
 	if (task) {
+		taken_note(victim, tick, &task, 1);
 		COUNT(worker, steals, 1);
 		COUNT(worker, stolen, 1);
 		queue_publish(victim);

@@ -23,7 +23,6 @@ static inline void task_to_ready(struct task *task, unsigned worker)
 {
 	DCHECK(task->state == SLEY_TASK_FREE || task->state == SLEY_TASK_WAITING || task->state == SLEY_TASK_RUNNING ||
 	       task->state == SLEY_TASK_SLOT);
-	task->ready_on = (uint16_t)worker;
 	store(&task_record(task)->worker, (uint16_t)worker, relaxed);
 	task_enter_state(task, SLEY_TASK_READY);
 }

@@ -26,6 +26,7 @@
 #include "run/queue.h"
 #include "run/starved.h"
 #include "run/state.h"
+#include "run/taken.h"
 
 #define TASK_BUDGET 128 /* calls in a row without a wait: some 100 us of reads that are always ready */
 
@@ -95,15 +96,6 @@ static ALWAYS_INLINE int task_enter(struct worker *worker, struct task *task)
 	return 0;
 }
 
-/* Counts a task that was made ready on another worker: see struct sley_region_worker. */
-static void began_elsewhere(struct task *task)
-{
-	struct sley_region_worker *line = worker_get(task->ready_on)->line;
-	if (region_times())
-		fetch_add(&line->elsewhere_ns, (uint64_t)clock_now(), relaxed);
-	fetch_add(&line->elsewhere, 1, relaxed);
-}
-
 /*
  * Switches to the task's stack and back. `fake` receives AddressSanitizer's state of this stack; null: it is not in the
  * process. Constant.
@@ -123,8 +115,8 @@ static ALWAYS_INLINE void dispatch(struct worker *worker, struct task *task, voi
 {
 	struct sley_region_worker *line = worker->line;
 	lock_check_none("a task is switched to");
-	if (unlikely(task->ready_on != worker->number))
-		began_elsewhere(task);
+	if (unlikely(task->taken))
+		taken_begin(task);
 	task_to_running(task, worker->number);
 	worker->stamp = 0;
 	worker->task = task;

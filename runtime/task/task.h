@@ -97,9 +97,9 @@ struct task {
 	uint16_t site;         /* constant */
 	/* the worker that ran it last, or to which it is pinned; owned by the worker that runs it */
 	uint16_t worker;
-	uint16_t ready_on; /* the worker that made it ready; owned like the READY task */
-	uint8_t state;     /* enum sley_task_state, see above */
-	uint8_t flags;     /* owned like state */
+	uint16_t taken; /* the queue out of which another worker took it, see run/taken.h; owned like the READY task */
+	uint8_t state;  /* enum sley_task_state, see above */
+	uint8_t flags;  /* owned like state */
 	union {
 		struct start start; /* until the first run */
 		struct wait wait;   /* afterwards */

@@ -174,8 +174,50 @@ TEST(table_drops)
 	stop_fake();
 }
 
+/* ---- what a block delays ---- */
+
+#define DISPATCH 7 /* of the fake worker */
+
+static uint64_t slack_ns; /* the longest time from `from` to the start of the block */
+
 /*
- * What a block delays. Three tasks are queued at its start; during it another worker begins one of them:
+ * A block of 10 ms with `queued` tasks behind it, where `before` says what others had taken at its start, and `later`
+ * at its end. What they began, they began `after_ns` after its start.
+ */
+static struct block_total block_with(uint32_t queued, uint64_t before, uint64_t later, uint64_t after_ns)
+{
+	struct block_total total;
+	uint64_t from;
+	start_fake(NULL);
+	fake.line->dispatches = DISPATCH;
+	fake.line->queue = queued;
+	fake.line->elsewhere = before;
+	fake.line->elsewhere_ns = 0;
+	from = test_now();
+	run_task();
+	sleep_us(10000);
+	fake.line->elsewhere_ns = SLEY_ELSEWHERE_BEGUN(later) * (from + after_ns);
+	fake.line->elsewhere = later;
+	end_task();
+	total = sleeps();
+	slack_ns = test_now() - from - total.total_ns;
+	assert_int_equal(total.count, 1);
+	assert_int_equal(total.delayed_tasks, queued);
+	stop_fake();
+	return total;
+}
+
+/* The delay is that of `whole` tasks for the whole block and of `part` tasks for `after_ns`. */
+static void assert_delay(const struct block_total *total, uint64_t whole, uint64_t part, uint64_t after_ns)
+{
+	assert_true(total->delayed_ns <= whole * total->total_ns + part * after_ns);
+	assert_true(total->delayed_ns + part * slack_ns >= whole * total->total_ns + part * after_ns);
+}
+
+#define AFTER_NS 2000000
+
+/*
+ * Three tasks are queued at the start of a block; during it another worker begins one of them:
  *
  *	start       t            end
  *	  ├─ task 1 ┤ begun elsewhere
@@ -184,23 +226,31 @@ TEST(table_drops)
  */
 TEST(delay)
 {
-	struct block_total total;
-	uint64_t after_ns = 2000000, from, duration;
-	start_fake(NULL);
-	fake.line->queue = 3;
-	from = test_now();
-	run_task();
-	sleep_us(10000);
-	duration = test_now() - from;
-	fake.line->elsewhere = 1;
-	fake.line->elsewhere_ns = from + after_ns;
-	end_task();
-	total = sleeps();
-	assert_int_equal(total.count, 1);
-	assert_int_equal(total.delayed_tasks, 3);
-	assert_true(total.delayed_ns >= 2 * total.total_ns + after_ns - 1000000);
-	assert_true(total.delayed_ns <= 2 * duration + after_ns);
-	stop_fake();
+	struct block_total total =
+		block_with(3, SLEY_ELSEWHERE(DISPATCH - 1, 9, 9), SLEY_ELSEWHERE(DISPATCH, 1, 1), AFTER_NS);
+	assert_delay(&total, 2, 1, AFTER_NS);
+}
+
+/* A hand-over of the whole queue ends the delay of all. */
+TEST(delay_of_all)
+{
+	struct block_total total = block_with(5, 0, SLEY_ELSEWHERE(DISPATCH, 5, 5), AFTER_NS);
+	assert_delay(&total, 0, 5, AFTER_NS);
+}
+
+/* Two tasks were taken before the block, and are begun in it: that relieves none of the three that are behind it. */
+TEST(delay_taken_before)
+{
+	struct block_total total =
+		block_with(3, SLEY_ELSEWHERE(DISPATCH, 2, 0), SLEY_ELSEWHERE(DISPATCH, 2, 2), AFTER_NS);
+	assert_delay(&total, 3, 0, 0);
+}
+
+/* What others have taken in a later dispatch, before the worker was switched out, does not count for the block. */
+TEST(delay_later_dispatch)
+{
+	struct block_total total = block_with(3, 0, SLEY_ELSEWHERE(DISPATCH + 1, 3, 3), AFTER_NS);
+	assert_delay(&total, 3, 0, 0);
 }
 
 /* Addresses that lead nowhere are counted as such and do no harm. */

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "common/memory.h"
+#include "delay.h"
 #include "model/verdict.h"
 #include "source/look.h"
 #include "source/target.h"
@@ -259,28 +260,18 @@ static void read_total(void *context, const struct tracer_total *t)
 		consider(reading->blockers, e, reading->model, t->longest);
 }
 
-/*
- * The delay that a block under way has caused until now; see struct sley_region_worker. The words are the process's
- * own, so the result is bounded by the most that is possible: every queued task, for the whole time.
- */
+/* The delay that a block under way has caused until now. */
 static int64_t delay_so_far(const struct model *m, const struct block_record *r)
 {
-	__int128 whole, q = r->delayed_tasks, lasted = m->time_ns - (int64_t)r->start_ns, result;
-	const struct sley_region_worker *w;
-	uint64_t begun, begun_ns;
-	if (r->worker >= m->worker_count || lasted <= 0)
+	const struct sley_region_worker *line;
+	uint64_t delay;
+	if (r->worker >= m->worker_count || m->time_ns <= (int64_t)r->start_ns)
 		return 0;
-	w = &m->workers[r->worker].line;
-	if (w->dispatches != r->dispatches)
+	line = &m->workers[r->worker].line;
+	if (line->dispatches != r->dispatches)
 		return 0;
-	begun = w->elsewhere - r->elsewhere;
-	begun_ns = w->elsewhere_ns - r->elsewhere_ns;
-	whole = q * lasted;
-	result = begun >= (uint64_t)q ? 0 : (q - (__int128)begun) * lasted;
-	if (begun <= UINT32_MAX)
-		result += (__int128)begun_ns - (__int128)begun * (int64_t)r->start_ns;
-	result = result < 0 ? 0 : result > whole ? whole : result;
-	return result > INT64_MAX ? INT64_MAX : (int64_t)result;
+	delay = delay_until(r, (uint64_t)m->time_ns, line);
+	return delay > INT64_MAX ? INT64_MAX : (int64_t)delay;
 }
 
 void blockers_stuck(struct blockers *b, const struct model *m, const struct block_record *r)

@@ -11,6 +11,7 @@
 
 #include "child/abandoned.h"
 #include "common/memory.h"
+#include "delay.h"
 #include "model/yields.h"
 #include "source/sampler.h"
 
@@ -331,7 +332,7 @@ static void read_stuck(struct watch *w, struct model *m)
 		r.number = BLOCKERS_SAMPLED | d->line.dispatches;
 		r.flags = BLOCK_EARLY;
 		r.start_ns = (uint64_t)d->seen_ns;
-		r.delayed_tasks = d->line.queue;
+		r.delayed_tasks = d->line.queue < DELAYED_MOST ? d->line.queue : DELAYED_MOST;
 		r.elsewhere = d->line.elsewhere;
 		r.elsewhere_ns = d->line.elsewhere_ns;
 		memset(r.name, 0, sizeof(r.name));
