@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <fuse.h>
+#include <linux/futex.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +13,7 @@
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -25,12 +27,12 @@ static bool forgetful;
 static struct slowfs_hold *hold;
 static int mounted[2]; /* a pipe: the child says that it serves */
 
-/* The request stays unanswered, and those behind it unread. */
+/* Held, the request stays unanswered, and those behind it unread. */
 static void answer_unless_held(void)
 {
 	while (hold->on) {
 		hold->asked = 1;
-		pause();
+		syscall(SYS_futex, &hold->on, FUTEX_WAIT, 1, NULL, NULL, 0);
 	}
 }
 
@@ -83,6 +85,7 @@ static int fs_write(const char *path, const char *buffer, size_t size, off_t off
 static int fs_fsync(const char *path, int data_only, struct fuse_file_info *file)
 {
 	(void)path, (void)data_only, (void)file;
+	answer_unless_held();
 	usleep(delay);
 	return 0;
 }
@@ -159,7 +162,14 @@ bool slowfs_start_copy(struct slowfs *fs, const char *original, bool forgets)
 
 void slowfs_hold(struct slowfs *fs)
 {
+	fs->hold->asked = 0;
 	fs->hold->on = 1;
+}
+
+void slowfs_release(struct slowfs *fs)
+{
+	fs->hold->on = 0;
+	syscall(SYS_futex, &fs->hold->on, FUTEX_WAKE, 1, NULL, NULL, 0);
 }
 
 /* Without the process the kernel answers what it is asked: with an error. */

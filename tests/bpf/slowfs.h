@@ -28,11 +28,14 @@ struct slowfs {
 bool slowfs_start(struct slowfs *, unsigned delay_us);
 
 /*
- * The same, but the file is a copy of the file `source`, executable for all, and it answers at once until slowfs_hold(),
- * then never again. `forgetful`: the kernel asks for the file's attributes each time.
+ * The same, but the file is a copy of the file `source`, executable for all, and it answers at once. `forgetful`: the
+ * kernel asks for the file's attributes each time.
  */
 bool slowfs_start_copy(struct slowfs *, const char *source, bool forgetful);
+
+/* From here on it answers nothing, until slowfs_release(): neither new requests nor the one at which it is. */
 void slowfs_hold(struct slowfs *);
+void slowfs_release(struct slowfs *);
 
 void slowfs_stop(struct slowfs *);
 
