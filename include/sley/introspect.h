@@ -270,7 +270,8 @@ struct sley_region_site {
 	X(slot_blocks, "times that a task kept its stack for a second while others that share it wanted to run") \
 	X(blocks, \
 	  "times that this worker was found blocked, or said so, and was taken out of the count of those that run") \
-	X(spares_refused, "times that the system refused a spare thread")
+	X(spares_refused, "times that the system refused a spare thread") \
+	X(threads_short, "times that work waited for a second as all threads were blocked and no more could be made")
 
 enum sley_counter {
 #define SLEY_COUNTER_ENUM(name, help) SLEY_COUNTER_##name,

@@ -63,7 +63,10 @@ struct sley_options {
 	 */
 	const sigset_t *signals;
 	unsigned name_threads; /* limit for calls that resolve names, up to 1024; default 256 (see sley/name.h) */
-	/* Limit for spare threads, which run tasks while workers are blocked, up to 768; default 256. */
+	/*
+	 * Limit for spare threads, which run tasks while workers are blocked, up to 768; default 256. If work waits for
+	 * a second because none is left, lines on stderr name the tasks that keep them, once in a run.
+	 */
 	unsigned max_threads;
 	unsigned assist; /* enum sley_assist */
 };

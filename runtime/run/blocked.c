@@ -52,6 +52,13 @@ bool blocked_work_waits(int64_t now)
 	return idle_awake() <= load(&scheduler.blocked, relaxed) && !idle_has_poller();
 }
 
+bool blocked_all(int64_t now)
+{
+	unsigned blocked = load(&scheduler.blocked, relaxed);
+	return blocked > 0 && idle_count() == 0 && load(&scheduler.started, relaxed) < scheduler.target + blocked &&
+	       blocked_work_waits(now);
+}
+
 /* The lowest bit of a note: it is a hog's. */
 #define NOTE_HOG 1u
 

@@ -47,6 +47,9 @@ void blocked_back(struct worker *worker);
 /* Whether something is to be done that a worker which is woken could do. Any thread. */
 bool blocked_work_waits(int64_t now);
 
+/* Whether work waits while fewer than `target` run and no worker sleeps that could be woken. Any thread. */
+bool blocked_all(int64_t now);
+
 /* Whether a spare is to be made. By the watchdog. */
 bool blocked_wants_spare(void);
 

@@ -2,13 +2,9 @@
 /* Copyright (c) 2026 the sley authors */
 #include "watch/stuck.h"
 
-#include <fcntl.h>
-#include <stdio.h>
-#include <unistd.h>
-
 #include "base/check.h"
-#include "base/descriptor.h"
 #include "run/report.h"
+#include "watch/call.h"
 
 int64_t hold_long = NS_PER_SEC;
 int64_t end_long = NS_PER_SEC;
@@ -50,29 +46,10 @@ static unsigned slot_waiters(const struct slot *slot)
 	return n;
 }
 
-/* Describes the activity of the thread: "in system call 202", or that it computes. */
-static const char *call_of(char text[40], uint32_t tid)
-{
-	char path[64], line[32] = "";
-	long number;
-	snprintf(path, sizeof(path), "/proc/self/task/%u/syscall", tid);
-	int fd = descriptor_lift(open(path, O_RDONLY | O_CLOEXEC));
-	if (fd >= 0) {
-		ssize_t n = read(fd, line, sizeof(line) - 1);
-		line[n > 0 ? n : 0] = '\0';
-		close(fd);
-	}
-	if (sscanf(line, "%ld ", &number) == 1 && number >= 0)
-		snprintf(text, 40, "in system call %ld", number);
-	else
-		snprintf(text, 40, "%s", line[0] == 'r' ? "computing" : "in its code");
-	return text;
-}
-
 static void report(struct worker *worker, const struct slot *slot, int64_t now)
 {
 	static told_sites told;
-	char who[TASK_TEXT], call[40];
+	char who[TASK_TEXT], text[CALL_TEXT];
 	uint64_t id = load(&worker->line->task, relaxed);
 	uint32_t site = load(&worker->line->site, relaxed);
 	if (id == 0 || load(&worker->tick, relaxed) != worker->seen_tick)
@@ -81,12 +58,12 @@ static void report(struct worker *worker, const struct slot *slot, int64_t now)
 	unsigned n = slot_waiters(slot);
 	if (n == 0 || !report_first_time(told, site))
 		return;
+	struct call call = call_of(load(&worker->line->tid, relaxed));
 	complain(
 		"%s, has kept its stack for %lld ms, %s, while %u task%s that share%s it want%s to run: give it a private "
 		"stack, or use a call that parks the task",
-		task_text(who, id, site), (long long)((now - worker->held_since) / NS_PER_MS),
-		call_of(call, load(&worker->line->tid, relaxed)), n, n == 1 ? "" : "s", n == 1 ? "s" : "",
-		n == 1 ? "s" : "");
+		task_text(who, id, site), (long long)((now - worker->held_since) / NS_PER_MS), call_text(text, &call),
+		n, n == 1 ? "" : "s", n == 1 ? "s" : "", n == 1 ? "s" : "");
 }
 
 void stuck_look(struct worker *worker, bool same, int64_t now)
@@ -112,17 +89,17 @@ void stuck_open(void)
 
 void stuck_end_look(struct worker *worker, int64_t now)
 {
-	char who[TASK_TEXT], call[40];
+	char who[TASK_TEXT], text[CALL_TEXT];
 	ending = ending ? ending : now;
 	if (worker->end_told || now - ending < load(&end_long, relaxed))
 		return;
 	uint64_t tick = load(&worker->tick, relaxed), id = load(&worker->line->task, relaxed);
 	uint32_t site = load(&worker->line->site, relaxed);
-	call_of(call, load(&worker->line->tid, relaxed));
+	struct call call = call_of(load(&worker->line->tid, relaxed));
 	if (load(&worker->line->mode, relaxed) != SLEY_WORKER_TASK || load(&worker->tick, relaxed) != tick || id == 0)
 		return; /* the worker has just come back */
 	worker->end_told = true;
 	complain(
 		"sley_run() has waited %lld ms for %s, which keeps its thread, %s: it returns when that task ends or parks",
-		(long long)((now - ending) / NS_PER_MS), task_text(who, id, site), call);
+		(long long)((now - ending) / NS_PER_MS), task_text(who, id, site), call_text(text, &call));
 }

@@ -38,6 +38,7 @@
 #include "run/worker.h"
 #include "run/workers.h"
 #include "watch/deadlock.h"
+#include "watch/limit.h"
 #include "watch/memory.h"
 #include "watch/stuck.h"
 #include "watch/watchdog.h"
@@ -112,6 +113,7 @@ static void watchdog_look(int64_t now)
 	if (stuck || idle_without_poller())
 		idle_notify();
 	workers_look(now);
+	limit_look(now);
 	block_sites_look(now);
 	starved_look();
 	region_control(now);
@@ -241,6 +243,7 @@ int watchdog_start(void)
 	depth_open(watchdog.rearmed);
 	memory_open(watchdog.rearmed);
 	stuck_open();
+	limit_open();
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
 	store(&scheduler.threads, SANITIZER_THREADS + 1, relaxed);
