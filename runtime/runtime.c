@@ -32,6 +32,7 @@
  *   watch/watchdog.c     the thread that notices states which no other thread would; run/watchdog_wake.c: wakes it
  *   watch/deadlock.c       a run in which every task waits for another one
  *   watch/stuck.c          a task that keeps a stack while others want it, or its worker when the run is to end
+ *   watch/convoy.c         many workers behind one lock of libc
  *   watch/limit.c          no thread is left for the work that waits; call.c: the system call of a thread
  *   watch/memory.c         when unused memory is given back; base/slab.c: how
  *   assist/tick.c        finds workers that are blocked or compute; thread.c: what the kernel says about their threads;

@@ -271,7 +271,8 @@ struct sley_region_site {
 	X(blocks, \
 	  "times that this worker was found blocked, or said so, and was taken out of the count of those that run") \
 	X(spares_refused, "times that the system refused a spare thread") \
-	X(threads_short, "times that work waited for a second as all threads were blocked and no more could be made")
+	X(threads_short, "times that work waited for a second as all threads were blocked and no more could be made") \
+	X(convoys, "times that many workers were blocked in the same futex for a second")
 
 enum sley_counter {
 #define SLEY_COUNTER_ENUM(name, help) SLEY_COUNTER_##name,

@@ -16,6 +16,7 @@ static struct {
 	unsigned any;     /* atomic: a block was seen in this run */
 	unsigned refused; /* atomic */
 	unsigned hogs;    /* atomic: notes of hogs */
+	unsigned convoy;  /* atomic: blocked workers that get no spare */
 } seen;
 
 void blocked_open(void)
@@ -27,6 +28,11 @@ void blocked_open(void)
 	block_sites_open(clock_now());
 }
 
+void blocked_convoy(unsigned members)
+{
+	store(&seen.convoy, members, relaxed);
+}
+
 void blocked_refused(bool refused)
 {
 	store(&seen.refused, refused, relaxed);
@@ -36,7 +42,7 @@ bool blocked_wants_spare(void)
 {
 	unsigned started = load(&scheduler.started, relaxed);
 	return load(&seen.any, relaxed) && started < scheduler.most &&
-	       started - scheduler.target <= load(&scheduler.blocked, relaxed);
+	       started - scheduler.target + load(&seen.convoy, relaxed) <= load(&scheduler.blocked, relaxed);
 }
 
 bool blocked_work_waits(int64_t now)
@@ -55,8 +61,8 @@ bool blocked_work_waits(int64_t now)
 bool blocked_all(int64_t now)
 {
 	unsigned blocked = load(&scheduler.blocked, relaxed);
-	return blocked > 0 && idle_count() == 0 && load(&scheduler.started, relaxed) < scheduler.target + blocked &&
-	       blocked_work_waits(now);
+	return blocked > 0 && load(&seen.convoy, relaxed) == 0 && idle_count() == 0 &&
+	       load(&scheduler.started, relaxed) < scheduler.target + blocked && blocked_work_waits(now);
 }
 
 /* The lowest bit of a note: it is a hog's. */

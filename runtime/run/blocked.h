@@ -47,8 +47,14 @@ void blocked_back(struct worker *worker);
 /* Whether something is to be done that a worker which is woken could do. Any thread. */
 bool blocked_work_waits(int64_t now);
 
-/* Whether work waits while fewer than `target` run and no worker sleeps that could be woken. Any thread. */
+/*
+ * Whether work waits while fewer than `target` run and no worker sleeps that could be woken, although all blocked workers
+ * get a spare. Any thread.
+ */
 bool blocked_all(int64_t now);
+
+/* So many of the blocked workers are members of a convoy that get no spare (watch/convoy.h). By the watchdog. */
+void blocked_convoy(unsigned members);
 
 /* Whether a spare is to be made. By the watchdog. */
 bool blocked_wants_spare(void);

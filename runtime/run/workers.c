@@ -192,17 +192,20 @@ static void spares_end(int64_t now)
 	}
 }
 
-void workers_look(int64_t now)
+bool workers_look(int64_t now)
 {
+	bool made = false;
 	pthread_mutex_lock(&workers.making);
 	if (!workers.over)
 		spares_end(now);
-	while (!workers.over && blocked_wants_spare() && now >= workers.again) {
-		if (spare_start())
-			continue;
-		workers.again = now + REFUSED_PAUSE;
-		count_here(SLEY_COUNTER_spares_refused, 1);
+	if (!workers.over && blocked_wants_spare() && now >= workers.again) {
+		made = spare_start();
+		if (!made) {
+			workers.again = now + REFUSED_PAUSE;
+			count_here(SLEY_COUNTER_spares_refused, 1);
+		}
 	}
 	blocked_refused(now < workers.again);
 	pthread_mutex_unlock(&workers.making);
+	return made;
 }

@@ -4,6 +4,7 @@
 #ifndef RUN_WORKERS_H
 #define RUN_WORKERS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* Makes the records of `count` workers, and room for `spares` more. 0 or -ENOMEM; workers_close() is needed in both cases. */
@@ -18,8 +19,8 @@ int workers_start(void);
 /* Joins all workers, the spares too. scheduler.stopping is set. */
 void workers_join(void);
 
-/* Makes the spare that is wanted, and ends those that have slept for long. By the watchdog. */
-void workers_look(int64_t now);
+/* Makes a spare if one is wanted, and ends those that have slept for long. Whether it made one. By the watchdog. */
+bool workers_look(int64_t now);
 
 /* How long a spare sleeps before it ends, ns. Atomic; tests change it. */
 extern int64_t spare_idle;

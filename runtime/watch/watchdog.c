@@ -37,6 +37,7 @@
 #include "run/watchdog_wake.h"
 #include "run/worker.h"
 #include "run/workers.h"
+#include "watch/convoy.h"
 #include "watch/deadlock.h"
 #include "watch/limit.h"
 #include "watch/memory.h"
@@ -112,7 +113,9 @@ static void watchdog_look(int64_t now)
 	/* also without a stuck worker: the notified worker becomes the poller if there is none */
 	if (stuck || idle_without_poller())
 		idle_notify();
-	workers_look(now);
+	do
+		convoy_look(now);
+	while (workers_look(now));
 	limit_look(now);
 	block_sites_look(now);
 	starved_look();
@@ -244,6 +247,7 @@ int watchdog_start(void)
 	memory_open(watchdog.rearmed);
 	stuck_open();
 	limit_open();
+	convoy_open();
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
 	store(&scheduler.threads, SANITIZER_THREADS + 1, relaxed);
