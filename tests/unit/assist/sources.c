@@ -13,6 +13,11 @@ void source_use(const char *name)
 	setenv("SLEY_ASSIST", name && strcmp(name, "told") != 0 ? name : "off", 1);
 }
 
+const char *source_name(void)
+{
+	return used;
+}
+
 static bool is_told(void)
 {
 	return used && strcmp(used, "told") == 0;

@@ -22,6 +22,9 @@
 /* Runs from now on have this source; null: none, and what tasks say is not passed on. */
 void source_use(const char *name);
 
+/* The source in use. */
+const char *source_name(void);
+
 void source_enter(void);
 void source_leave(void);
 
