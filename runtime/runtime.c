@@ -37,6 +37,7 @@
  *   watch/memory.c         when unused memory is given back; base/slab.c: how
  *   assist/tick.c        finds workers that are blocked or compute; thread.c: what the kernel says about their threads;
  *                          told.c: tasks that say so themselves
+ *   assist/outside.c     is told of blocked workers by an eBPF program
  *   stack/slot.c         which task's bytes are on a stack: holding, releasing and exchanging tenants
  *   stack/slots.c          where stacks come from; range.c: the address range of most of them
  *   base/block.c           images of the other tenants, and all other memory that comes and goes with tasks
@@ -86,6 +87,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "assist/outside.h"
 #include "assist/thread.h"
 #include "assist/tick.h"
 #include "base/check.h"
@@ -147,7 +149,8 @@ static bool runtime_tick(int64_t now)
 	if (exchange(&run.dump_wanted, 0, relaxed))
 		sley_dump(complaint_fd());
 	offload_retry();
-	return tick_look(now);
+	bool soon = outside_look();
+	return tick_look(now) || soon;
 }
 
 static bool expecting(void)
@@ -234,6 +237,7 @@ static int run_workers(const struct sley_options *options)
 	}
 	error = watchdog_start();
 	if (error == 0) {
+		outside_open(options->assist == SLEY_ASSIST_BPF);
 		quit_forbid();
 		error = workers_start();
 		if (error)
@@ -243,6 +247,7 @@ static int run_workers(const struct sley_options *options)
 		quit_allow();
 		workers_join();
 		watchdog_stop();
+		outside_close();
 		if (error == 0 && run.deadlocked)
 			error = -EDEADLK;
 	}
@@ -303,7 +308,7 @@ static int open_and_run(const struct sley_options *options)
 	store(&scheduler.stopping, 0, relaxed);
 	scheduler.run++;
 	thread_files_open();
-	tick_open(options->assist == SLEY_ASSIST_TICK);
+	tick_open(options->assist != SLEY_ASSIST_OFF);
 	threads_open();
 	quit_open();
 	offload_open(options);
