@@ -97,29 +97,20 @@ static bool resolve_offload(const struct sley_options *given, struct sley_option
 	return true;
 }
 
-/* SLEY_ASSIST names the source. False: there is something else there. */
+/* SLEY_ASSIST: "tick" or "off". False: there is something else there. */
 static bool resolve_assist(unsigned *assist)
 {
-	static const char *const names[] = {
-		[SLEY_ASSIST_OFF] = "off",
-		[SLEY_ASSIST_TICK] = "tick",
-		[SLEY_ASSIST_BPF] = "bpf",
-	};
-	const unsigned count = sizeof(names) / sizeof(names[0]);
 	const char *text = getenv("SLEY_ASSIST");
 	if (text && *text) {
-		unsigned i = SLEY_ASSIST_OFF;
-		while (i < count && strcmp(text, names[i]) != 0)
-			i++;
-		if (i == count) {
-			complain("SLEY_ASSIST=%s is unknown: remove it, or give bpf, tick or off", text);
+		if (strcmp(text, "tick") != 0 && strcmp(text, "off") != 0) {
+			complain("SLEY_ASSIST=%s is unknown: remove it, or give tick or off", text);
 			return false;
 		}
-		*assist = i;
+		*assist = *text == 't' ? SLEY_ASSIST_TICK : SLEY_ASSIST_OFF;
 	}
 	if (*assist == SLEY_ASSIST_DEFAULT)
 		*assist = SLEY_ASSIST_TICK;
-	if (*assist < count)
+	if (*assist <= SLEY_ASSIST_TICK)
 		return true;
 	complain("option assist is %u: it must be one of enum sley_assist", *assist);
 	return false;

@@ -37,7 +37,6 @@
  *   watch/memory.c         when unused memory is given back; base/slab.c: how
  *   assist/tick.c        finds workers that are blocked or compute; thread.c: what the kernel says about their threads;
  *                          told.c: tasks that say so themselves
- *   assist/outside.c     is told of blocked workers by an eBPF program
  *   stack/slot.c         which task's bytes are on a stack: holding, releasing and exchanging tenants
  *   stack/slots.c          where stacks come from; range.c: the address range of most of them
  *   base/block.c           images of the other tenants, and all other memory that comes and goes with tasks
@@ -87,7 +86,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "assist/outside.h"
 #include "assist/thread.h"
 #include "assist/tick.h"
 #include "base/check.h"
@@ -143,14 +141,13 @@ static void on_quit(int signal)
 	store(&run.dump_wanted, 1, relaxed); /* a dump is not signal-safe, so the watchdog makes it */
 }
 
-static bool runtime_tick(int64_t now)
+static void runtime_tick(void)
 {
 	overflow_rearm();
 	if (exchange(&run.dump_wanted, 0, relaxed))
 		sley_dump(complaint_fd());
 	offload_retry();
-	bool soon = outside_look();
-	return tick_look(now) || soon;
+	threads_forget_ended();
 }
 
 static bool expecting(void)
@@ -237,7 +234,6 @@ static int run_workers(const struct sley_options *options)
 	}
 	error = watchdog_start();
 	if (error == 0) {
-		outside_open(options->assist == SLEY_ASSIST_BPF);
 		quit_forbid();
 		error = workers_start();
 		if (error)
@@ -247,7 +243,6 @@ static int run_workers(const struct sley_options *options)
 		quit_allow();
 		workers_join();
 		watchdog_stop();
-		outside_close();
 		if (error == 0 && run.deadlocked)
 			error = -EDEADLK;
 	}
@@ -308,7 +303,7 @@ static int open_and_run(const struct sley_options *options)
 	store(&scheduler.stopping, 0, relaxed);
 	scheduler.run++;
 	thread_files_open();
-	tick_open(options->assist != SLEY_ASSIST_OFF);
+	tick_open(options->assist == SLEY_ASSIST_TICK);
 	threads_open();
 	quit_open();
 	offload_open(options);
@@ -347,6 +342,8 @@ int sley_run_at(struct sley_site *site, int (*main)(void *), void *arg, const st
 						  .interrupt = reactor_interrupt,
 						  .rearm = reactor_rearm,
 						  .tick = runtime_tick,
+						  .look = tick_look,
+						  .look_around = tick_look_around,
 						  .expecting = expecting,
 						  .deadlock = deadlock,
 						  .task_main = task_main,

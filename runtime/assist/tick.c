@@ -15,11 +15,17 @@
  * The tick of the worker is the same before and after the state was read, so the state belongs to that dispatch. A note
  * for a block that has just ended is corrected at the worker's next scheduling point (run/blocked.h).
  *
- * After a block was found while work waited, the looks come soon for a while (EAGER looks): a service that blocks once will
- * do so again. Soon is a millisecond, or as much more as keeps the looks at 5 % of a CPU (watch/watchdog.c): a look that
- * finds a block costs some 50 us here. Rejected: 1 %. Looks each 5 to 10 ms find a block of 10 ms when it is over: a service
- * in which one request in 100 blocks so long had 20,000 requests/s
- * then, and has 86,000 (16,000 without the tick, 104,000 without blocks).
+ * After a block was found while work waited, others are likely to follow, so for EAGER more is done:
+ *   - The watchdog looks soon: a millisecond after a look that has found a block while work waited; after one in vain
+ *     when that keeps looks in vain at 1 % of a CPU (watch/watchdog.c), which is 2 ms on a virtual machine, where to sleep
+ *     and to wake costs 15 us and more. A look that finds a block and wakes a spare costs some 15 us besides. It gives a
+ *     CPU back for the rest of the block, so it is not in that share.
+ *   - A busy worker looks, each 100 us, at one other worker: at its tick, and if that has not moved since somebody's last
+ *     look, at its thread, no more often than each ASK_AGAIN. This needs no thread that wakes, and costs 0.1 us if the
+ *     tick has moved and some 4 us if not. It finds nothing when all workers are blocked: that is the watchdog's.
+ * Measured with 2 workers on 2 CPUs, one request in 100 blocks 10 ms, against 90,000 requests/s without blocks: 36,000 with
+ * the watchdog alone at 1 %, 63,000 with the workers' looks, 96,000 if the looks that find blocks are not in the share;
+ * 16,000 without the tick. With looks of the watchdog alone, at 5 % of a CPU: 95,000.
  *
  * The words of the worker are read relaxed: they are guesses, which the second reading of the tick confirms, with system
  * calls in between. A wrong note does no harm, see above.
@@ -31,19 +37,26 @@
 #include "run/blocked.h"
 #include "run/worker.h"
 
-#define EAGER 200u /* looks */
+#define EAGER     (500 * NS_PER_MS)
+#define ASK_FIRST (50 * NS_PER_US) /* after the first look of a worker at this tick */
+#define ASK_AGAIN (500 * NS_PER_US)
 
 int64_t tick_hog = 10 * NS_PER_MS;
 
 static struct {
-	bool on;        /* constant during a run */
-	unsigned eager; /* owned by the watchdog: eager looks that are left */
+	bool on;       /* constant during a run */
+	int64_t found; /* atomic: time of the last block that was found while work waited */
 } ticks;
 
 void tick_open(bool on)
 {
 	ticks.on = on;
-	ticks.eager = 0;
+	store(&ticks.found, -EAGER, relaxed);
+}
+
+static bool is_eager(int64_t now)
+{
+	return now - load(&ticks.found, relaxed) < EAGER;
 }
 
 /* Notes the worker if it is blocked or a hog. Returns whether it did. */
@@ -70,15 +83,53 @@ static bool look_at(struct worker *worker, bool waits)
 	       hog_note(worker, tick);
 }
 
-bool tick_look(int64_t now)
+enum look_result tick_look(int64_t now)
 {
 	struct worker *worker;
 	if (!ticks.on)
-		return false;
-	threads_forget_ended();
+		return LOOK_REST;
 	bool waits = blocked_work_waits(now), found = false;
 	workers_awake(worker)
 		found |= look_at(worker, waits);
-	ticks.eager = found && waits ? EAGER : ticks.eager - (ticks.eager > 0);
-	return ticks.eager > 0;
+	if (found && waits)
+		store(&ticks.found, now, relaxed);
+	return found && waits ? LOOK_FOUND : is_eager(now) ? LOOK_SOON : LOOK_REST;
+}
+
+/* The first worker in a circle from number `from` that is in a task and not noted, but not `self`; null: none. */
+static struct worker *in_task(const struct worker *self, unsigned from)
+{
+	for (int half = 0; half < 2; half++, from = 0) {
+		struct worker *worker = worker_awake(from);
+		for (; worker; worker = worker_awake(worker->number + 1)) {
+			if (worker != self && load(&worker->line->mode, relaxed) == SLEY_WORKER_TASK &&
+			    !load(&worker->note, relaxed))
+				return worker;
+		}
+	}
+	return NULL;
+}
+
+/*
+ * Several workers may write asked_tick and asked of one worker at the same time, and then the values do not belong
+ * together: the thread is looked at too early, which is harmless.
+ */
+void tick_look_around(const struct worker *self, int64_t now)
+{
+	struct worker *other;
+	if (!ticks.on || !is_eager(now) || !(other = in_task(self, random_here() % load(&scheduler.made, relaxed))))
+		return;
+	uint64_t tick = load(&other->tick, relaxed);
+	int64_t asked = load(&other->asked, relaxed);
+	if (load(&other->asked_tick, relaxed) != tick) {
+		store(&other->asked_tick, tick, relaxed);
+		store(&other->asked, now - ASK_AGAIN + ASK_FIRST, relaxed);
+		return;
+	}
+	if (now - asked < ASK_AGAIN || !cas(&other->asked, &asked, now, relaxed, relaxed))
+		return;
+	char state = thread_state(other, LOOKER_WATCHDOG);
+	if ((state == 'S' || state == 'D') && load(&other->tick, relaxed) == tick &&
+	    load(&other->line->mode, relaxed) == SLEY_WORKER_TASK && blocked_note(other, tick))
+		store(&ticks.found, now, relaxed);
 }

@@ -18,6 +18,13 @@ struct task;
 struct timers;
 struct worker;
 
+/* What sched_hooks.look() found, and when it should be called next: see watchdog.c. */
+enum look_result {
+	LOOK_REST,  /* nothing, and no look is wanted soon */
+	LOOK_SOON,  /* nothing */
+	LOOK_FOUND, /* a block, and work waits */
+};
+
 /* Functions by which the layers below call up; runtime.c sets them before any worker runs. */
 struct sched_hooks {
 	/*
@@ -25,12 +32,14 @@ struct sched_hooks {
 	 * their number.
 	 */
 	unsigned (*poll)(int64_t timeout);
-	void (*interrupt)(void);    /* ends a poll that waits; any thread */
-	void (*rearm)(int64_t now); /* checks descriptors with waiters of long ago; called by the watchdog */
-	bool (*tick)(int64_t now);  /* called by the watchdog, at every look; true: the next look should come soon */
-	bool (*expecting)(void);    /* whether an event outside of the scheduler may still make a task ready */
-	void (*deadlock)(void);     /* called by the watchdog when all tasks are deadlocked */
-	void (*task_main)(void);    /* the entry of every task, on its own stack */
+	void (*interrupt)(void);               /* ends a poll that waits; any thread */
+	void (*rearm)(int64_t now);            /* checks descriptors with waiters of long ago; called by the watchdog */
+	void (*tick)(void);                    /* called by the watchdog, at every look that is not short */
+	enum look_result (*look)(int64_t now); /* called by the watchdog, at short looks too */
+	void (*look_around)(const struct worker *worker, int64_t now); /* by a busy worker, now and then */
+	bool (*expecting)(void); /* whether an event outside of the scheduler may still make a task ready */
+	void (*deadlock)(void);  /* called by the watchdog when all tasks are deadlocked */
+	void (*task_main)(void); /* the entry of every task, on its own stack */
 	/* on the worker's stack, after the task has left its own for good */
 	void (*task_end)(struct worker *worker, struct task *task);
 };

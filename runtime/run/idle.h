@@ -32,7 +32,6 @@ void idle_drop(struct worker *); /* it could not be started */
 bool idle_end(struct worker *);  /* a spare that sleeps, and is not the poller, is to end: it counts no more */
 void idle_wake(void);            /* wakes one, if fewer than `target` run */
 bool idle_has_poller(void);
-const void *idle_poller_place(void); /* of a word that is null while no worker is in the reactor, for an eBPF program */
 
 static inline unsigned idle_count(void)
 {

@@ -490,8 +490,10 @@ static bool look_around(struct worker *worker)
 	if (likely(!load(&worker->poll_due, relaxed)) && (likely(--worker->until_clock > 0) || !poll_is_due(worker)))
 		return false;
 	worker_poll(worker);
-	if (load(&scheduler.started, relaxed) > 1)
+	if (load(&scheduler.started, relaxed) > 1) {
 		relieve_another(worker);
+		sched_hooks.look_around(worker, worker->polled);
+	}
 	return true;
 }
 

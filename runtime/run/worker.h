@@ -87,6 +87,9 @@ struct worker {
 	uint64_t emptied_tick; /* `tick` when empty_due was last set */
 	uint64_t known_tick;   /* atomic: `tick` as another worker saw it at known_since; written by any worker */
 	int64_t known_since;   /* atomic */
+	/* atomic, written by any worker: `tick` when another one looked, and when it may look at the thread (assist/tick.c) */
+	uint64_t asked_tick;
+	int64_t asked;
 	struct deque deque;
 	/* tasks pinned to this worker; only this worker takes them out */
 	struct list_lock inbox_lock; /* protects inbox */

@@ -18,6 +18,12 @@
  * So it is woken once for each of its longer sleeps. A service whose workers all compute has 100 looks per second, one
  * whose workers all sleep 4, and one without hand-overs 100.
  *
+ * Between these looks come *short looks*, which are only sched_hooks.look(): whether a worker is blocked (assist/tick.c).
+ * That function says when the next one should come. After one that has found a block while work waited: TICK_SOON. After
+ * one in vain: TICK_SOON, or as much more as keeps looks in vain at 1 / SOON_SHARE of a CPU, the looks above included; to
+ * sleep and to wake costs most of it, 13 to 20 us on a virtual machine. If none is to come soon: TICK, also while the
+ * watchdog watches.
+ *
  * The watchdog publishes its promises (`watched`, `resting`, `next_look`). Before it sleeps, it checks once more for a
  * reason for an earlier look. A thread with such a reason first publishes the reason and then checks the promise. All
  * these accesses are sequentially consistent, and `asleep` is 1 before them.
@@ -31,6 +37,7 @@
 #include "base/futex.h"
 #include "base/race.h"
 #include "run/block_site.h"
+#include "run/blocked.h"
 #include "run/depth.h"
 #include "run/idle.h"
 #include "run/starved.h"
@@ -47,7 +54,7 @@
 #define TICK           (10 * NS_PER_MS)
 #define TICK_REST      (250 * NS_PER_MS)
 #define TICK_SOON      NS_PER_MS
-#define SOON_SHARE     20
+#define SOON_SHARE     100
 #define TICK_WATCH     (600 * NS_PER_US)
 #define WATCH_LOOKS    4u /* number of further looks when there is nothing to watch */
 #define REARM_INTERVAL NS_PER_SEC
@@ -65,8 +72,13 @@ static struct {
 	int64_t rearmed;
 	uint64_t changes; /* of the idle list, at the last look */
 	unsigned watched; /* looks since it began to watch */
-	bool soon;        /* sched_hooks.tick() wants a look soon */
-	int64_t cost;     /* of a look, in ns of CPU: the mean of the last ones */
+	bool is_short;    /* the next look is to be a short one, unless somebody wakes it */
+	int64_t looked;   /* time of the last look that was not short */
+	int64_t short_at; /* time of the next short look */
+	int64_t cpu;      /* CPU time of this thread at `looked`, ns */
+	unsigned looks;   /* since `looked` */
+	bool found;       /* one of them has found a block while work waited */
+	int64_t cost;     /* of a look that finds none, ns of CPU: the mean of the last ones */
 } watchdog;
 
 /* ---- looking ---- */
@@ -126,9 +138,42 @@ static void watchdog_look(int64_t now)
 	}
 	depth_look(now);
 	memory_look(now);
-	watchdog.soon = sched_hooks.tick && sched_hooks.tick(now);
+	if (sched_hooks.tick)
+		sched_hooks.tick();
 	if (deadlock_look())
 		sched_hooks.deadlock();
+}
+
+/* CPU time of this thread, ns. */
+static int64_t own_cpu(void)
+{
+	struct timespec time;
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+	return time.tv_sec * NS_PER_SEC + time.tv_nsec;
+}
+
+/* Sleeping and waking are in the cost, as it is the CPU time from one such look to the next one. */
+static void learn_cost(void)
+{
+	int64_t cpu = own_cpu();
+	if (!watchdog.found)
+		watchdog.cost += ((cpu - watchdog.cpu) / MAX(watchdog.looks, 1) - watchdog.cost) / 4;
+	watchdog.cpu = cpu;
+	watchdog.looks = 0;
+	watchdog.found = false;
+}
+
+static void short_look(int64_t now)
+{
+	enum look_result result = sched_hooks.look ? sched_hooks.look(now) : LOOK_REST;
+	watchdog.short_at = now + TICK;
+	if (result == LOOK_FOUND)
+		watchdog.short_at = now + TICK_SOON;
+	else if (result == LOOK_SOON)
+		watchdog.short_at = now + MIN(MAX(TICK_SOON, SOON_SHARE * watchdog.cost), TICK);
+	watchdog.found |= result == LOOK_FOUND;
+	if (blocked_wants_spare())
+		workers_look(now);
 }
 
 /* ---- when to look ---- */
@@ -188,20 +233,6 @@ static sley_time earliest_awake(void)
 	return earliest;
 }
 
-/* CPU time of this thread, ns. */
-static int64_t own_cpu(void)
-{
-	struct timespec time;
-	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
-	return time.tv_sec * NS_PER_SEC + time.tv_nsec;
-}
-
-/* Looks that come soon take 1 / SOON_SHARE of a CPU at most. */
-static int64_t soon(void)
-{
-	return MIN(MAX(TICK_SOON, SOON_SHARE * watchdog.cost), TICK);
-}
-
 /*
  * Returns the time of the next look, after it has promised that time. A thread that needs an earlier look wakes the
  * watchdog.
@@ -209,10 +240,14 @@ static int64_t soon(void)
 static int64_t promise(int64_t now)
 {
 	store(&watchdog_promise.next_look, SLEY_NEVER, seq_cst);
-	int64_t next = now + (watch() ? TICK_WATCH : watchdog_rest() ? TICK_REST : watchdog.soon ? soon() : TICK);
+	bool watches = watch(), rests = !watches && !watchdog.is_short && watchdog_rest();
+	int64_t next = watches ? now + TICK_WATCH : rests ? now + TICK_REST : MAX(watchdog.looked + TICK, now);
 	sley_time earliest = earliest_awake();
 	if (earliest < next - TIMER_LATE)
 		next = MAX(earliest, now) + TIMER_LATE;
+	watchdog.is_short = !watches && !rests && watchdog.short_at < next;
+	if (watchdog.is_short)
+		next = MAX(watchdog.short_at, now);
 	store(&watchdog_promise.next_look, next, seq_cst);
 	return next;
 }
@@ -226,11 +261,19 @@ static void *watchdog_main(void *unused)
 		struct timespec time = clock_timespec(promise(now) - now);
 		if (!load(&watchdog.stop, seq_cst)) /* pairs with watchdog_stop() */
 			futex_wait(&watchdog_promise.asleep, 1, &time);
+		bool woken = !exchange(&watchdog_promise.asleep, 0, seq_cst);
 		store(&watchdog_promise.resting, 0, relaxed);
 		RACE_POINT(watchdog_looks);
-		int64_t before = own_cpu();
-		watchdog_look(clock_now());
-		watchdog.cost += (own_cpu() - before - watchdog.cost) / 8;
+		now = clock_now();
+		watchdog.looks++;
+		watchdog.is_short &= !woken;
+		if (now >= watchdog.short_at)
+			short_look(now);
+		if (watchdog.is_short)
+			continue;
+		watchdog_look(now);
+		watchdog.looked = now;
+		learn_cost();
 	}
 	return NULL;
 }
@@ -243,6 +286,8 @@ int watchdog_start(void)
 	store(&watchdog_promise.watched, 0, relaxed);
 	store(&watchdog_promise.resting, 0, relaxed);
 	store(&watchdog_promise.next_look, 0, relaxed);
+	watchdog.is_short = watchdog.found = false;
+	watchdog.looked = watchdog.short_at = watchdog.cpu = watchdog.cost = watchdog.looks = 0;
 	depth_open(watchdog.rearmed);
 	memory_open(watchdog.rearmed);
 	stuck_open();

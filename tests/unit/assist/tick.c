@@ -158,6 +158,26 @@ TASK_TEST(hogs_are_few, 1)
 		REQUIRE(sley_join(tasks[i], SOON) == 0);
 }
 
+static void block_shortly(void *unused)
+{
+	struct timespec time = { .tv_nsec = 5 * 1000 * 1000 };
+	nanosleep(&time, NULL);
+}
+
+/* A worker that runs tasks finds the other one blocked, once the watchdog has found a block. */
+TASK_TEST(found_by_a_worker, 2)
+{
+	uint64_t found = 0;
+	for (sley_time end = SOON; found == 0 && sley_now() < end;) {
+		sley_task task = sley_spawn(block_shortly, NULL);
+		while (sley_join(task, sley_now()) == -ETIMEDOUT)
+			sley_yield();
+		for (unsigned i = 0; i < scheduler.made; i++)
+			found += load(&worker_get(i)->counters[SLEY_COUNTER_blocks], relaxed);
+	}
+	REQUIRE(found > 0);
+}
+
 /* With the source switched off a blocked worker is never noted: the task behind it runs when it is back. */
 static int main_off(void *unused)
 {
