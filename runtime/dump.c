@@ -26,17 +26,39 @@ static int put_line(int fd, const char *line, int n)
 	return n < 0 ? 0 : text_write_line(fd, line, (size_t)MIN(n, LINE - 1));
 }
 
+/* That the worker is noted as blocked, since when, who found it, and which worker is in its place. */
+static void put_block(char *text, size_t size, const struct sley_region_block *block)
+{
+	static const char *const sources[] = { "",
+#define SOURCE_NAME(name, text, help) text,
+					       SLEY_BLOCK_SOURCES(SOURCE_NAME)
+#undef SOURCE_NAME
+	};
+	uint64_t note = load(&block->note, acquire);
+	unsigned source = SLEY_NOTE_SOURCE(note);
+	int64_t noted = load(&block->noted_ns, relaxed);
+	uint32_t replacement = load(&block->replacement, relaxed);
+	if (!note || source >= ARRAY_SIZE(sources))
+		return;
+	int n = snprintf(text, size, ", %s for %lld us (%s)",
+			 SLEY_NOTE_STATE(note) == SLEY_BLOCK_HOG ? "computing" : "blocked",
+			 noted ? (long long)(clock_now() - noted) / NS_PER_US : 0, sources[source]);
+	if (replacement)
+		snprintf(text + n, size - (size_t)n, ", replaced by worker %u", (replacement & ~SLEY_BLOCK_RAN) - 1);
+}
+
 static int put_worker(int fd, unsigned number)
 {
 	const struct sley_region_worker *w = &region.workers[number];
 	static const char *const modes[] = { "gone", "scheduling", "running", "idle" };
-	char line[LINE];
+	char line[LINE], block[128] = "";
 	unsigned mode = load(&w->mode, relaxed);
+	put_block(block, sizeof(block), &region.blocks[number]);
 	return put_line(fd, line,
-			snprintf(line, sizeof(line), "worker %u thread %u %s task %llu queue %u dispatches %llu",
+			snprintf(line, sizeof(line), "worker %u thread %u %s task %llu queue %u dispatches %llu%s",
 				 number, load(&w->tid, relaxed), modes[mode & 3],
 				 (unsigned long long)load(&w->task, relaxed), load(&w->queue, relaxed),
-				 (unsigned long long)load(&w->dispatches, relaxed)));
+				 (unsigned long long)load(&w->dispatches, relaxed), block));
 }
 
 /* Names the task that occupies the stack which the task waits for. */

@@ -7,6 +7,7 @@
  *   run/workers.c        the workers: records and threads
  *   run/blocked.c          workers that are blocked or compute, and their replacement by spares
  *   run/block_site.c       spawn sites whose tasks were seen to block
+ *   run/replacement.c      which worker runs in the place of which, for tools
  *   run/worker.c           the loop of one worker: find a task, hold its slot, switch to it, land
  *   run/current.c          the current run, worker and task of the calling thread
  *   run/queue.c            queues of ready tasks; the search for the next task; stealing
@@ -300,6 +301,8 @@ static int open_and_run(const struct sley_options *options)
 		goto workers;
 	region_begin(options->name, stacks_begin, stacks_begin + stacks_size, stack_size, slots_count());
 	store(&region.header->worker_count, MAX(region.header->worker_count, scheduler.made), release);
+	region.header->target = options->workers;
+	region.header->max_threads = options->max_threads;
 	store(&scheduler.stopping, 0, relaxed);
 	scheduler.run++;
 	thread_files_open();

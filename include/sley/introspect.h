@@ -12,10 +12,12 @@
  *
  *      0            header (one page)
  *      workers      one 64-byte line per worker thread
+ *      blocks       a second such line per worker thread: its block, and the worker in its place
  *      counters     rows of SLEY_COUNTERS: row 0 for the threads that are no workers, row i + 1 for worker i; the value
  *                   of a counter is the sum over the rows [0, worker_count]
  *      live         bitmap: bit i is set while task record i is in use
  *      sites        spawn sites, dense, [0, site_count)
+ *      site_blocks  counters of the blocks of each spawn site, in the same places
  *      tasks        public task records, sparse: a reader may read only those whose bit in `live` is set
  *
  * Invariants
@@ -43,7 +45,7 @@
 #define SLEY_CONTROL_NAME   "sley-control"
 #define SLEY_REGION_MAGIC   0x316e677279656c73ULL /* "sleyrgn1" in little endian */
 #define SLEY_CONTROL_MAGIC  0x316c746379656c73ULL /* "sleyctl1" */
-#define SLEY_REGION_VERSION 4
+#define SLEY_REGION_VERSION 5
 
 /* A task id is generation << SLEY_TASK_INDEX_BITS | (index + 1), where index is the number of the task's record. */
 #define SLEY_TASK_INDEX_BITS 24
@@ -82,6 +84,23 @@ enum sley_region_phase {
 	SLEY_PHASE_RUNNING,
 };
 
+/* The sources: each of them finds out by itself that a worker is blocked. X(name, text, help) */
+#define SLEY_BLOCK_SOURCES(X) \
+	X(TOLD, "told", "the code says so: sley_block_enter()") \
+	X(TICK, "tick", "the runtime's monitor looks at the thread") \
+	X(IDLE, "idle", "a thread of policy SCHED_IDLE runs where the worker has left its CPU") \
+	X(BPF, "bpf", "an eBPF program sees the kernel switch the thread out")
+
+enum sley_block_source {
+	SLEY_SOURCE_NONE,
+#define SLEY_SOURCE_ENUM(name, text, help) SLEY_SOURCE_##name,
+	SLEY_BLOCK_SOURCES(SLEY_SOURCE_ENUM)
+#undef SLEY_SOURCE_ENUM
+		SLEY_SOURCES,
+};
+
+#define SLEY_REGION_HANDOVERS 32 /* buckets of `handovers` */
+
 /* At offset 0. `magic` is stored last (release): without it the header is not valid. */
 struct sley_region_header {
 	uint64_t magic;
@@ -97,6 +116,8 @@ struct sley_region_header {
 	struct sley_region_table live;
 	struct sley_region_table sites;
 	struct sley_region_table tasks;
+	struct sley_region_table blocks;
+	struct sley_region_table site_blocks;
 	uint64_t stacks_begin; /* the reserved range of the copying slots; 0, 0 before the first run */
 	uint64_t stacks_end;
 	uint64_t stack_size;    /* of one slot, without its guard */
@@ -109,12 +130,19 @@ struct sley_region_header {
 	uint32_t site_count;   /* sites [0, site_count) are complete */
 	uint32_t task_high;    /* records from here on were never used */
 	uint32_t level;        /* enum sley_level that is in force */
-	uint32_t reserved;
+	uint32_t target;       /* workers that are to run at the same time: option `workers` */
+	uint32_t max_threads;  /* spares that there may be besides */
+	uint32_t sources;      /* those that are at work: bits 1 << enum sley_block_source; atomic */
 	/*
 	 * Word i belongs to part i + 1: (number of times that its memfd was replaced) << 32 | (descriptor + 1); 0: it
 	 * has no memfd. Stored (release) while none of the records of the part is in use.
 	 */
 	uint64_t parts[SLEY_REGION_PARTS];
+	/*
+	 * How long it took from the note of a block to the replacement's first task. Bucket i: hand-overs that took
+	 * [2^i, 2^(i + 1)) ns; the last one: that, and longer. Atomic adds.
+	 */
+	uint64_t handovers[SLEY_REGION_HANDOVERS];
 };
 
 enum sley_worker_mode {
@@ -156,6 +184,44 @@ struct sley_region_worker {
 #define SLEY_ELSEWHERE_DISPATCH(word)          ((uint32_t)((word) >> 32))
 #define SLEY_ELSEWHERE_TAKEN(word)             ((uint32_t)((word) >> 16 & 0xffff))
 #define SLEY_ELSEWHERE_BEGUN(word)             ((uint32_t)((word)&0xffff))
+
+enum sley_block_state {
+	SLEY_BLOCK_NONE,
+	SLEY_BLOCK_BLOCKED, /* in a system call or a page fault, or the code has said that it will be */
+	SLEY_BLOCK_HOG,     /* its task computes for long while work waits */
+};
+
+/* The parts of a note: `dispatches` of the worker, enum sley_block_source, enum sley_block_state. */
+#define SLEY_NOTE(dispatch, source, state) ((uint64_t)(dispatch) << 8 | (uint64_t)(source) << 4 | (uint64_t)(state))
+#define SLEY_NOTE_DISPATCH(note)           ((note) >> 8)
+#define SLEY_NOTE_SOURCE(note)             ((unsigned)((note) >> 4 & 15))
+#define SLEY_NOTE_STATE(note)              ((unsigned)((note)&15))
+
+#define SLEY_BLOCK_RAN   0x80000000u /* in `replacement`: it has begun a task */
+#define SLEY_BLOCK_FAULT 0xffffu     /* in `call`: a page fault */
+
+/*
+ * The second line of a worker: its block. A worker that is noted is not among the `target` workers that are to run, so
+ * another one is woken if work waits: its replacement. A note is made by any thread. It ends when the worker comes to
+ * its next scheduling point, or when its task says so. Without a note the other words mean nothing, but `pinned`. A
+ * reader compares `note` before and after it reads them.
+ *
+ * Other states follow from `mode`: a worker that is IDLE is in hand, for work or for the next block. If more than
+ * `target` workers are neither IDLE nor GONE nor noted, so many of them will step back at their next scheduling points.
+ */
+struct sley_region_block {
+	uint64_t note;     /* SLEY_NOTE(); 0: it is not noted. Atomic */
+	int64_t noted_ns;  /* time of the note; 0: it was made just now */
+	int64_t handed_ns; /* if SLEY_BLOCK_RAN: time at which the replacement began its first task since */
+	/* number plus 1 of the worker that was woken for this one, and SLEY_BLOCK_RAN; 0: none was. Atomic */
+	uint32_t replacement;
+	uint32_t pinned; /* tasks that are ready and pinned to this worker: no other can run them */
+	/* the call that blocks the task, stored by the tick some time after the note */
+	uint64_t args[2]; /* its first arguments */
+	uint64_t pc;      /* the address to which it will return */
+	uint16_t call;    /* its number plus 1, or SLEY_BLOCK_FAULT; 0: not known; stored last (release) */
+	uint16_t reserved[3];
+};
 
 enum sley_task_state {
 	SLEY_TASK_FREE,    /* the record is not in use */
@@ -247,6 +313,14 @@ struct sley_region_site {
 	char entry[56];    /* the function that the task runs */
 };
 
+/* The blocks of one spawn site's tasks. Atomic adds. */
+struct sley_region_site_blocks {
+	uint64_t noted;   /* times that a worker was noted in one of these tasks */
+	uint64_t handed;  /* of these: those in which a replacement began a task */
+	uint64_t in_vain; /* those for which a worker was woken that came late, or found nothing to do */
+	uint64_t reserved;
+};
+
 /* The counters. X(name, help) */
 #define SLEY_COUNTERS(X) \
 	X(spawned, "tasks spawned") \
@@ -272,7 +346,9 @@ struct sley_region_site {
 	  "times that this worker was found blocked, or said so, and was taken out of the count of those that run") \
 	X(spares_refused, "times that the system refused a spare thread") \
 	X(threads_short, "times that work waited for a second as all threads were blocked and no more could be made") \
-	X(convoys, "times that many workers were blocked in the same futex for a second")
+	X(convoys, "times that many workers were blocked in the same futex for a second") \
+	X(handovers, "times that this worker began a task in the place of a blocked one") \
+	X(woken_in_vain, "times that one was woken for that, and came late or found nothing to do")
 
 enum sley_counter {
 #define SLEY_COUNTER_ENUM(name, help) SLEY_COUNTER_##name,
@@ -304,8 +380,10 @@ struct sley_control {
 
 #if !defined(__cplusplus) && __STDC_VERSION__ >= 201112L
 _Static_assert(sizeof(struct sley_region_worker) == 64, "a worker is one line");
+_Static_assert(sizeof(struct sley_region_block) == 64, "a worker's second line is one line");
 _Static_assert(sizeof(struct sley_region_task) == 64, "a task is one line");
 _Static_assert(sizeof(struct sley_region_site) == 256, "a site is four lines");
+_Static_assert(sizeof(struct sley_region_site_blocks) == 32, "two sites share a line");
 _Static_assert(sizeof(struct sley_region_header) <= 4096, "the header fits its page");
 #endif
 

@@ -142,9 +142,9 @@ SLEY_API int sley_run_at(struct sley_site *site, int (*main)(void *arg), void *a
 			 int *result);
 
 /*
- * Writes all tasks as text to descriptor `fd`: a line per worker, and a line per task with its id, name, state, wait,
- * live stack bytes, largest known stack depth, and spawn site. The write blocks the thread. Returns 0, or the negative
- * errno of write(2). Any thread.
+ * Writes all tasks as text to descriptor `fd`: a line per worker, with the block that it is in and the worker in its
+ * place, and a line per task with its id, name, state, wait, live stack bytes, largest known stack depth, and spawn
+ * site. The write blocks the thread. Returns 0, or the negative errno of write(2). Any thread.
  */
 SLEY_API int sley_dump(int fd);
 

@@ -51,6 +51,7 @@ static struct {
 void tick_open(bool on)
 {
 	ticks.on = on;
+	region_source(SLEY_SOURCE_TICK, on);
 	store(&ticks.found, -EAGER, relaxed);
 }
 
@@ -64,7 +65,7 @@ static bool look_at(struct worker *worker, bool waits)
 {
 	uint64_t tick = load(&worker->tick, relaxed);
 	bool same = worker->look_tick == tick;
-	if (load(&worker->line->mode, relaxed) != SLEY_WORKER_TASK || load(&worker->note, relaxed))
+	if (load(&worker->line->mode, relaxed) != SLEY_WORKER_TASK || load(&worker->block->note, relaxed))
 		return false;
 	if (!same) {
 		worker->look_tick = tick;
@@ -78,9 +79,9 @@ static bool look_at(struct worker *worker, bool waits)
 	if (load(&worker->tick, relaxed) != tick || load(&worker->line->mode, relaxed) != SLEY_WORKER_TASK)
 		return false;
 	if (state == 'S' || state == 'D')
-		return blocked_note(worker, tick);
+		return blocked_note(worker, tick, SLEY_SOURCE_TICK);
 	return state == 'R' && waits && same && thread_cpu(worker) - worker->look_cpu >= load(&tick_hog, relaxed) &&
-	       hog_note(worker, tick);
+	       hog_note(worker, tick, SLEY_SOURCE_TICK);
 }
 
 enum look_result tick_look(int64_t now)
@@ -103,7 +104,7 @@ static struct worker *in_task(const struct worker *self, unsigned from)
 		struct worker *worker = worker_awake(from);
 		for (; worker; worker = worker_awake(worker->number + 1)) {
 			if (worker != self && load(&worker->line->mode, relaxed) == SLEY_WORKER_TASK &&
-			    !load(&worker->note, relaxed))
+			    !load(&worker->block->note, relaxed))
 				return worker;
 		}
 	}
@@ -130,6 +131,6 @@ void tick_look_around(const struct worker *self, int64_t now)
 		return;
 	char state = thread_state(other, LOOKER_WATCHDOG);
 	if ((state == 'S' || state == 'D') && load(&other->tick, relaxed) == tick &&
-	    load(&other->line->mode, relaxed) == SLEY_WORKER_TASK && blocked_note(other, tick))
+	    load(&other->line->mode, relaxed) == SLEY_WORKER_TASK && blocked_note(other, tick, SLEY_SOURCE_TICK))
 		store(&ticks.found, now, relaxed);
 }

@@ -13,7 +13,7 @@ void sley_block_enter(void)
 {
 	struct worker *worker = worker_self();
 	if (worker && worker->task && worker->told_blocks++ == 0)
-		blocked_note(worker, worker->tick);
+		blocked_note(worker, worker->tick, SLEY_SOURCE_TOLD);
 }
 
 /* The task may be behind a call that waited, on another worker: that one was told nothing. */

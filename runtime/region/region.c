@@ -48,9 +48,11 @@ static void lay_out(struct sley_region_header *header, uint32_t max_tasks)
 	header->clock = CLOCK_MONOTONIC;
 	header->counter_count = SLEY_COUNTER_COUNT;
 	header->workers = table_place(&end, sizeof(struct sley_region_worker), SLEY_REGION_WORKERS);
+	header->blocks = table_place(&end, sizeof(struct sley_region_block), SLEY_REGION_WORKERS);
 	header->counters = table_place(&end, COUNTER_STRIDE, SLEY_REGION_WORKERS + 1);
 	header->live = table_place(&end, sizeof(uint64_t), ROUND_UP(max_tasks, 64) / 64);
 	header->sites = table_place(&end, sizeof(struct sley_region_site), SLEY_REGION_SITES);
+	header->site_blocks = table_place(&end, sizeof(struct sley_region_site_blocks), SLEY_REGION_SITES);
 	header->tasks = table_place(&end, sizeof(struct sley_region_task), max_tasks);
 	header->size = end;
 }
@@ -139,9 +141,11 @@ static void publish(struct sley_region_header *header, int fd)
 	region = (struct region){
 		.header = header,
 		.workers = (void *)(base + header->workers.offset),
+		.blocks = (void *)(base + header->blocks.offset),
 		.counters = (void *)(base + header->counters.offset),
 		.live = (void *)(base + header->live.offset),
 		.sites = (void *)(base + header->sites.offset),
+		.site_blocks = (void *)(base + header->site_blocks.offset),
 		.tasks = (void *)(base + header->tasks.offset),
 		.max_tasks = header->tasks.capacity,
 		.shared = fd >= 0,
@@ -182,14 +186,25 @@ void region_begin(const char *name, uintptr_t stacks_begin, uintptr_t stacks_end
 	header->stacks_end = stacks_end;
 	header->stack_size = stack_size;
 	header->slots = slots;
+	store(&header->sources, 1u << SLEY_SOURCE_TOLD, relaxed);
 	store(&header->phase, SLEY_PHASE_RUNNING, release);
 }
 
 void region_end(void)
 {
 	store(&region.header->phase, SLEY_PHASE_NONE, release);
+	store(&region.header->sources, 0, relaxed);
 	store(&region.level, SLEY_LEVEL_STATES, relaxed);
 	store(&region.header->level, SLEY_LEVEL_STATES, relaxed);
+}
+
+void region_source(enum sley_block_source source, bool on)
+{
+	uint32_t bit = 1u << source;
+	if (on)
+		fetch_or(&region.header->sources, bit, relaxed);
+	else
+		fetch_and(&region.header->sources, ~bit, relaxed);
 }
 
 void region_control(int64_t now)

@@ -21,9 +21,11 @@
 struct region {
 	struct sley_region_header *header; /* null before the first run */
 	struct sley_region_worker *workers;
+	struct sley_region_block *blocks;
 	uint64_t *counters; /* rows of `counter_stride` bytes */
 	uint64_t *live;
 	struct sley_region_site *sites;
+	struct sley_region_site_blocks *site_blocks;
 	struct sley_region_task *tasks;
 	uint32_t max_tasks;
 	bool shared;    /* in a memfd; false: in private memory */
@@ -41,6 +43,9 @@ int region_open(uint32_t max_tasks);
 /* Begins a run: stores the name and the place of the stacks, and sets the phase RUNNING. region_end() undoes it. */
 void region_begin(const char *name, uintptr_t stacks_begin, uintptr_t stacks_end, size_t stack_size, unsigned slots);
 void region_end(void);
+
+/* Says in the header whether this source of blocks is at work. Any thread, during a run. */
+void region_source(enum sley_block_source source, bool on);
 
 /* Reads the control word, clamps it and sets region.level. Called by the watchdog, at `now`. */
 void region_control(int64_t now);

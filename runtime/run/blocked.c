@@ -8,6 +8,7 @@
 #include "run/block_site.h"
 #include "run/global.h"
 #include "run/idle.h"
+#include "run/replacement.h"
 #include "run/timer.h"
 #include "run/watchdog_wake.h"
 #include "run/worker.h"
@@ -51,7 +52,8 @@ bool blocked_work_waits(int64_t now)
 	if (load(&global_length, relaxed) > 0 || timers_earliest() <= now)
 		return true;
 	workers_awake(worker) {
-		if (deque_length(&worker->deque) > 0 || (load(&worker->note, relaxed) && load(&worker->next, relaxed)))
+		if (deque_length(&worker->deque) > 0 ||
+		    (load(&worker->next, relaxed) && load(&worker->block->note, relaxed)))
 			return true;
 	}
 	/* nobody could see new work */
@@ -65,33 +67,33 @@ bool blocked_all(int64_t now)
 	       load(&scheduler.started, relaxed) < scheduler.target + blocked && blocked_work_waits(now);
 }
 
-/* The lowest bit of a note: it is a hog's. */
-#define NOTE_HOG 1u
-
-static bool put_note(struct worker *worker, uint64_t value)
+static bool put_note(struct worker *worker, uint64_t tick, enum sley_block_source source, enum sley_block_state state)
 {
 	uint64_t none = 0;
+	int64_t now = clock_now();
 	fetch_add(&scheduler.blocked, 1, seq_cst); /* first, as the worker may subtract it at once */
-	if (!cas(&worker->note, &none, value, seq_cst, relaxed)) {
+	if (!cas(&worker->block->note, &none, SLEY_NOTE(tick, source, state), seq_cst, relaxed)) {
 		fetch_sub(&scheduler.blocked, 1, seq_cst);
 		return false;
 	}
+	/* a thread that is held up here stores the time of an old note later: that is seen by tools alone */
+	store(&worker->block->noted_ns, now, relaxed);
 	RACE_POINT(blocked_noted);
 	store(&worker->poll_due, 1, seq_cst); /* after the note: see blocked_back() */
-	count_here(SLEY_COUNTER_blocks, 1);
+	replacement_noted(worker);
 	store(&seen.any, 1, relaxed);
 	if (blocked_wants_spare() && !load(&seen.refused, relaxed))
 		watchdog_wake();
 	fence(); /* see above */
-	if (idle_may_wake() && blocked_work_waits(clock_now()))
+	if (idle_may_wake() && blocked_work_waits(now))
 		idle_wake();
 	return true;
 }
 
-bool blocked_note(struct worker *worker, uint64_t tick)
+bool blocked_note(struct worker *worker, uint64_t tick, enum sley_block_source source)
 {
 	block_site_note(load(&worker->line->site, relaxed));
-	return put_note(worker, tick << 1);
+	return put_note(worker, tick, source, SLEY_BLOCK_BLOCKED);
 }
 
 unsigned blocked_hogs(void)
@@ -99,12 +101,12 @@ unsigned blocked_hogs(void)
 	return load(&seen.hogs, relaxed);
 }
 
-bool hog_note(struct worker *worker, uint64_t tick)
+bool hog_note(struct worker *worker, uint64_t tick, enum sley_block_source source)
 {
 	if (load(&seen.hogs, relaxed) >= 2 * scheduler.target) /* one thread at a time notes hogs */
 		return false;
 	fetch_add(&seen.hogs, 1, relaxed); /* first, as the worker may subtract it at once */
-	bool noted = put_note(worker, tick << 1 | NOTE_HOG);
+	bool noted = put_note(worker, tick, source, SLEY_BLOCK_HOG);
 	if (!noted)
 		fetch_sub(&seen.hogs, 1, relaxed);
 	return noted;
@@ -113,11 +115,15 @@ bool hog_note(struct worker *worker, uint64_t tick)
 /* poll_due was cleared before, by an exchange: a note that is not seen here sets it again. */
 void blocked_back(struct worker *worker)
 {
-	uint64_t value = load(&worker->note, relaxed);
-	if (likely(!value))
+	struct sley_region_block *block = worker->block;
+	uint64_t note = load(&block->note, relaxed);
+	if (likely(!note))
 		return;
-	store(&worker->note, 0, relaxed);
-	if (value & NOTE_HOG)
+	replacement_over(worker);
+	store(&block->noted_ns, 0, relaxed);
+	store(&block->call, 0, relaxed);
+	store(&block->note, 0, release); /* pairs with the next note: its words are stored after these */
+	if (SLEY_NOTE_STATE(note) == SLEY_BLOCK_HOG)
 		fetch_sub(&seen.hogs, 1, relaxed);
 	worker->told_blocks = 0;
 	fetch_sub(&scheduler.blocked, 1, seq_cst);

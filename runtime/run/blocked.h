@@ -11,9 +11,10 @@
  *     scheduling point, and gives what is in its queues to all.
  * Spares are sleeping workers like all others, so the last one to sleep is the first one to be woken.
  *
- * A note is made of the tick of the dispatch in which the worker was blocked. `worker->note` goes from 0 to that by any
- * thread, and back to 0 by the worker alone, when it comes to a scheduling point. A note whose worker has gone on is
- * wrong for as long as until that point, and no longer: poll_due brings the worker there.
+ * A note is made of the tick of the dispatch in which the worker was blocked, of its source and its kind. It is a word in
+ * the worker's second line of the region, so tools see the same word. The word goes from 0 to a note by any thread, and
+ * back to 0 by the worker alone, when it comes to a scheduling point. A note whose worker has gone on is wrong for as
+ * long as until that point, and no longer: poll_due brings the worker there.
  *
  * No work is stranded:
  *   who notes W:      blocked + 1; fence; is there work, and running < target?  wakes one
@@ -30,13 +31,15 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include <sley/introspect.h>
+
 struct worker;
 
 /* Notes that the worker is blocked in its dispatch `tick`. False: it is noted already. Any thread. */
-bool blocked_note(struct worker *worker, uint64_t tick);
+bool blocked_note(struct worker *worker, uint64_t tick, enum sley_block_source source);
 
 /* The same for a worker that computes. False also: there are as many hogs as there may be. */
-bool hog_note(struct worker *worker, uint64_t tick);
+bool hog_note(struct worker *worker, uint64_t tick, enum sley_block_source source);
 
 /* Notes of hogs that are in force. Any thread. */
 unsigned blocked_hogs(void);

@@ -46,6 +46,7 @@
 #include "base/race.h"
 #include "run/global.h"
 #include "run/idle.h"
+#include "run/replacement.h"
 #include "run/watchdog_wake.h"
 #include "run/worker.h"
 
@@ -211,8 +212,10 @@ void idle_wake(void)
 		fetch_add(&idle.spinning, 1, relaxed);
 	}
 	lock_drop(&idle.lock);
-	if (worker)
+	if (worker) {
+		replacement_wake(worker);
 		idle_rouse(worker);
+	}
 }
 
 void idle_notify(void)

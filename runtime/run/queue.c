@@ -27,6 +27,7 @@
 #include "run/blocked.h"
 #include "run/global.h"
 #include "run/idle.h"
+#include "run/replacement.h"
 #include "run/state.h"
 #include "run/taken.h"
 #include "run/thread.h"
@@ -100,6 +101,7 @@ static void inbox_push(struct worker *worker, struct task *task)
 	lock_take(&worker->inbox_lock);
 	task_list_add(&worker->inbox, task);
 	store(&worker->inbox_length, worker->inbox_length + 1, relaxed);
+	store(&worker->block->pinned, worker->inbox_length, relaxed);
 	lock_drop(&worker->inbox_lock);
 	idle_notify_worker(worker);
 }
@@ -110,8 +112,10 @@ static struct task *inbox_take(struct worker *worker)
 		return NULL;
 	lock_take(&worker->inbox_lock);
 	struct task *task = task_list_take(&worker->inbox);
-	if (task)
+	if (task) {
 		store(&worker->inbox_length, worker->inbox_length - 1, relaxed);
+		store(&worker->block->pinned, worker->inbox_length, relaxed);
+	}
 	lock_drop(&worker->inbox_lock);
 	return task;
 }
@@ -481,6 +485,8 @@ static bool step_back(struct worker *worker)
 	if (worker->spinning)
 		idle_spin_end(worker, false);
 	worker->was_poller = false;
+	if (load(&worker->woken_for, relaxed))
+		replacement_rests(worker, true);
 	return idle_step_back(worker);
 }
 
@@ -549,8 +555,12 @@ struct task *queue_find(struct worker *worker)
 		if (task) {
 			if (unlikely(worker->was_poller))
 				idle_replace_poller(worker);
+			if (unlikely(load(&worker->woken_for, relaxed)))
+				replacement_runs(worker);
 			return task;
 		}
+		if (load(&worker->woken_for, relaxed))
+			replacement_rests(worker, idle_has_poller()); /* else it is about to take that post */
 		if (idle_wait(worker))
 			run_all_timers(worker->polled);
 		if (unlikely(load(&worker->leaves, relaxed)))

@@ -60,7 +60,8 @@ struct worker {
 	unsigned quick_most; /* the initial value of quick */
 	uint64_t *counters;  /* its row in the region */
 	struct sley_region_worker *line;
-	struct timers *timers; /* the heap that its tasks arm in, of scheduler.timers; constant */
+	struct sley_region_block *block; /* its note: see run/blocked.h */
+	struct timers *timers;           /* the heap that its tasks arm in, of scheduler.timers; constant */
 	struct task_cache tasks;
 	struct stack_worker stack;
 	struct fiber fiber;
@@ -74,10 +75,10 @@ struct worker {
 	unsigned told_blocks;       /* calls of sley_block_enter() that its task has not left */
 	pthread_t thread;
 	/* atomic */
-	struct task *next;             /* run-next: made ready by the running task; any worker may take it */
-	unsigned poll_due;             /* set by the watchdog: the worker looks at the reactor at the next dispatch */
-	unsigned empty_due;            /* set by the watchdog: the worker empties its caches, see watch/memory.c */
-	uint64_t note;                 /* not 0: noted as blocked; see run/blocked.h */
+	struct task *next;  /* run-next: made ready by the running task; any worker may take it */
+	unsigned poll_due;  /* set by the watchdog: the worker looks at the reactor at the next dispatch */
+	unsigned empty_due; /* set by the watchdog: the worker empties its caches, see watch/memory.c */
+	uint32_t woken_for; /* atomic: number of the worker whose replacement it is, plus 1; see run/replacement.c */
 	unsigned parked CACHE_ALIGNED; /* futex: 1 while it sleeps */
 	/* owned by the watchdog, like the next four: `tick` at the watchdog's last look */
 	uint64_t seen_tick;

@@ -23,6 +23,7 @@
 #include "run/idle.h"
 #include "run/queue.h"
 #include "run/quit.h"
+#include "run/replacement.h"
 #include "run/worker.h"
 #include "stack/overflow.h"
 
@@ -47,6 +48,8 @@ static int worker_init(unsigned number)
 	worker->counters = region_counters(number + 1);
 	worker->line = &region.workers[number];
 	*worker->line = (struct sley_region_worker){ .index = (uint16_t)number };
+	worker->block = &region.blocks[number];
+	*worker->block = (struct sley_region_block){ 0 };
 	worker->timers = &scheduler.timers[number % scheduler.target];
 	return stack_worker_init(&worker->stack, number);
 }
@@ -58,6 +61,8 @@ static void *worker_main(void *arg)
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL); /* as in sley_run_at() */
 	overflow_thread_enter(&alternate);
 	quit_forbid();
+	if (((struct worker *)arg)->number >= scheduler.target)
+		replacement_new(arg);
 	worker_run(arg);
 	quit_allow();
 	overflow_thread_leave(alternate);

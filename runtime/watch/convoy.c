@@ -58,7 +58,7 @@ static unsigned find_members(void)
 	struct worker *worker;
 	unsigned n = 0;
 	workers_awake(worker) {
-		if (!load(&worker->note, relaxed))
+		if (!load(&worker->block->note, relaxed))
 			continue;
 		struct call call = call_of(load(&worker->line->tid, relaxed));
 		if (call.kind == CALL_SYSTEM && call.number == SYS_futex) {

@@ -67,7 +67,7 @@ static void tell_holders(void)
 		complain("work waits, and no thread is left for it: the system refuses more threads. Raise the limit "
 			 "(RLIMIT_NPROC, pids.max), or use calls that park the task, in the place of these:");
 	workers_awake(worker) {
-		if (load(&worker->note, relaxed))
+		if (load(&worker->block->note, relaxed))
 			n = group_add(groups, n, worker);
 	}
 	for (unsigned i = 0; i < n; i++)

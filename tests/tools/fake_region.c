@@ -65,17 +65,21 @@ static void lay_out(struct fake *f, uint32_t task_capacity)
 	char *base;
 	f->size = PAGE;
 	plan.workers = place(&f->size, sizeof(*f->workers), SLEY_REGION_WORKERS);
+	plan.blocks = place(&f->size, sizeof(*f->blocks), SLEY_REGION_WORKERS);
 	plan.counters = place(&f->size, SLEY_COUNTER_COUNT * sizeof(uint64_t), SLEY_REGION_WORKERS + 1);
 	plan.live = place(&f->size, sizeof(uint64_t), (task_capacity + 63) / 64);
 	plan.sites = place(&f->size, sizeof(*f->sites), SLEY_REGION_SITES);
+	plan.site_blocks = place(&f->size, sizeof(*f->site_blocks), SLEY_REGION_SITES);
 	plan.tasks = place(&f->size, sizeof(*f->tasks), task_capacity);
 	f->fd = memfd(SLEY_REGION_NAME);
 	f->header = map(f->fd, f->size);
 	base = (char *)f->header;
 	f->workers = (void *)(base + plan.workers.offset);
+	f->blocks = (void *)(base + plan.blocks.offset);
 	f->counters = (void *)(base + plan.counters.offset);
 	f->live = (void *)(base + plan.live.offset);
 	f->sites = (void *)(base + plan.sites.offset);
+	f->site_blocks = (void *)(base + plan.site_blocks.offset);
 	f->tasks = (void *)(base + plan.tasks.offset);
 	make_header(f, &plan);
 }

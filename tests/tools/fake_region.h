@@ -24,9 +24,11 @@ struct fake {
 	size_t size;
 	struct sley_region_header *header;
 	struct sley_region_worker *workers;
+	struct sley_region_block *blocks;
 	uint64_t *counters; /* rows of SLEY_COUNTER_COUNT */
 	uint64_t *live;
 	struct sley_region_site *sites;
+	struct sley_region_site_blocks *site_blocks;
 	struct sley_region_task *tasks;
 	struct sley_control *control;
 	bool unsealed; /* a lie may ask for this */

@@ -132,10 +132,14 @@ TEST(layout)
 	assert_string_equal(header.name, "a name that is longer than 31 b");
 	uint64_t end = check_table(&header.workers, sizeof(header), 64, header.size);
 	assert_int_equal(header.workers.capacity, SLEY_REGION_WORKERS);
+	end = check_table(&header.blocks, end, 64, header.size);
+	assert_int_equal(header.blocks.capacity, SLEY_REGION_WORKERS);
 	end = check_table(&header.counters, end, SLEY_COUNTER_COUNT * 8, header.size);
 	assert_int_equal(header.counters.capacity, SLEY_REGION_WORKERS + 1);
 	end = check_table(&header.live, end, 8, header.size);
 	end = check_table(&header.sites, end, 256, header.size);
+	end = check_table(&header.site_blocks, end, 32, header.size);
+	assert_int_equal(header.site_blocks.capacity, header.sites.capacity);
 	end = check_table(&header.tasks, end, 64, header.size);
 	assert_true(header.live.capacity * 64ull >= header.tasks.capacity);
 }

@@ -75,6 +75,10 @@ static enum region_status check_tables(struct region *r)
 		  SLEY_REGION_SITES },
 		{ "task", h->tasks, sizeof(struct sley_region_task), sizeof(struct sley_region_task),
 		  1u << SLEY_TASK_INDEX_BITS },
+		{ "block", h->blocks, sizeof(struct sley_region_block), sizeof(struct sley_region_block),
+		  SLEY_REGION_WORKERS },
+		{ "site block", h->site_blocks, sizeof(struct sley_region_site_blocks),
+		  sizeof(struct sley_region_site_blocks), SLEY_REGION_SITES },
 	};
 	if (h->counter_count == 0 || h->counter_count > COUNTERS_MAX)
 		return invalid(r, "the number of counters", h->counter_count, COUNTERS_MAX);
@@ -94,9 +98,10 @@ static enum region_status check_tables(struct region *r)
 static enum region_status check_counts(struct region *r)
 {
 	const struct sley_region_header *h = &r->header;
-	if (h->worker_count > h->workers.capacity || h->worker_count >= h->counters.capacity)
+	if (h->worker_count > h->workers.capacity || h->worker_count > h->blocks.capacity ||
+	    h->worker_count >= h->counters.capacity)
 		return invalid(r, "the number of workers", h->worker_count, h->workers.capacity);
-	if (h->site_count > h->sites.capacity)
+	if (h->site_count > h->sites.capacity || h->site_count > h->site_blocks.capacity)
 		return invalid(r, "the number of sites", h->site_count, h->sites.capacity);
 	if (h->task_high > h->tasks.capacity)
 		return invalid(r, "the number of task records", h->task_high, h->tasks.capacity);

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+#include "run/replacement.h"
+
+#include "base/clock.h"
+#include "run/worker.h"
+
+#define WOKEN_NEW UINT32_MAX /* in woken_for: a new spare, which has found nothing yet */
+
+static struct sley_region_site_blocks *site_blocks(const struct worker *worker)
+{
+	return &region.site_blocks[load(&worker->line->site, relaxed)];
+}
+
+static void count_in_vain(const struct worker *worker)
+{
+	count_here(SLEY_COUNTER_woken_in_vain, 1);
+	fetch_add(&site_blocks(worker)->in_vain, 1, relaxed);
+}
+
+void replacement_noted(const struct worker *worker)
+{
+	count_here(SLEY_COUNTER_blocks, 1);
+	fetch_add(&site_blocks(worker)->noted, 1, relaxed);
+}
+
+void replacement_over(const struct worker *worker)
+{
+	uint32_t replacement = exchange(&worker->block->replacement, 0, relaxed);
+	if (replacement && !(replacement & SLEY_BLOCK_RAN))
+		count_in_vain(worker);
+}
+
+/* Makes `by` the replacement of a worker; returns that one's number plus 1; 0: none needs it. */
+static uint32_t replace_one(const struct worker *by)
+{
+	struct worker *worker;
+	if (load(&scheduler.blocked, relaxed) == 0)
+		return 0;
+	workers_awake(worker) {
+		uint32_t none = 0;
+		if (load(&worker->block->note, relaxed) && !load(&worker->block->replacement, relaxed) &&
+		    cas(&worker->block->replacement, &none, by->number + 1, relaxed, relaxed))
+			return worker->number + 1;
+	}
+	return 0;
+}
+
+void replacement_wake(struct worker *by)
+{
+	store(&by->woken_for, replace_one(by), relaxed);
+}
+
+void replacement_new(struct worker *by)
+{
+	store(&by->woken_for, WOKEN_NEW, relaxed);
+}
+
+static void publish_handover(struct sley_region_block *block, int64_t noted)
+{
+	int64_t now = clock_now();
+	store(&block->handed_ns, now, relaxed);
+	if (noted == 0) /* the thread that makes the note has not come to that yet */
+		return;
+	uint64_t ns = (uint64_t)MAX(now - noted, 1);
+	fetch_add(&region.header->handovers[MIN(63 - __builtin_clzll(ns), SLEY_REGION_HANDOVERS - 1)], 1, relaxed);
+}
+
+void replacement_runs(struct worker *by)
+{
+	uint32_t number = load(&by->woken_for, relaxed), mine = by->number + 1;
+	store(&by->woken_for, 0, relaxed);
+	if (number == WOKEN_NEW)
+		number = replace_one(by);
+	if (number == 0)
+		return;
+	struct worker *worker = worker_get(number - 1);
+	struct sley_region_block *block = worker->block;
+	int64_t noted = load(&block->noted_ns, relaxed);
+	bool blocked = load(&block->note, relaxed);
+	if (!cas(&block->replacement, &mine, blocked ? mine | SLEY_BLOCK_RAN : 0, relaxed, relaxed))
+		return; /* the worker is back, and has counted this */
+	if (!blocked) {
+		count_in_vain(worker);
+		return;
+	}
+	publish_handover(block, noted);
+	COUNT(by, handovers, 1);
+	fetch_add(&site_blocks(worker)->handed, 1, relaxed);
+}
+
+void replacement_rests(struct worker *by, bool in_vain)
+{
+	uint32_t number = load(&by->woken_for, relaxed), mine = by->number + 1;
+	store(&by->woken_for, 0, relaxed);
+	if (number == 0 || number == WOKEN_NEW)
+		return;
+	struct worker *worker = worker_get(number - 1);
+	if (cas(&worker->block->replacement, &mine, 0, relaxed, relaxed) && in_vain)
+		count_in_vain(worker);
+}
