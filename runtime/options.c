@@ -97,20 +97,29 @@ static bool resolve_offload(const struct sley_options *given, struct sley_option
 	return true;
 }
 
-/* SLEY_ASSIST: "tick" or "off". False: there is something else there. */
+/* SLEY_ASSIST names the source. False: there is something else there. */
 static bool resolve_assist(unsigned *assist)
 {
+	static const char *const names[] = {
+		[SLEY_ASSIST_OFF] = "off",
+		[SLEY_ASSIST_TICK] = "tick",
+		[SLEY_ASSIST_IDLE] = "idle",
+	};
 	const char *text = getenv("SLEY_ASSIST");
+	const unsigned count = sizeof(names) / sizeof(names[0]);
 	if (text && *text) {
-		if (strcmp(text, "tick") != 0 && strcmp(text, "off") != 0) {
-			complain("SLEY_ASSIST=%s is unknown: remove it, or give tick or off", text);
+		unsigned i = SLEY_ASSIST_OFF;
+		while (i < count && strcmp(text, names[i]) != 0)
+			i++;
+		if (i == count) {
+			complain("SLEY_ASSIST=%s is unknown: remove it, or give idle, tick or off", text);
 			return false;
 		}
-		*assist = *text == 't' ? SLEY_ASSIST_TICK : SLEY_ASSIST_OFF;
+		*assist = i;
 	}
 	if (*assist == SLEY_ASSIST_DEFAULT)
-		*assist = SLEY_ASSIST_TICK;
-	if (*assist <= SLEY_ASSIST_TICK)
+		*assist = SLEY_ASSIST_IDLE;
+	if (*assist < count)
 		return true;
 	complain("option assist is %u: it must be one of enum sley_assist", *assist);
 	return false;

@@ -36,6 +36,7 @@
  *   watch/convoy.c         many workers behind one lock of libc
  *   watch/limit.c          no thread is left for the work that waits; call.c: the system call of a thread
  *   watch/memory.c         when unused memory is given back; base/slab.c: how
+ *   assist/sentinel.c    finds blocked workers at once, by threads of the lowest priority
  *   assist/tick.c        finds workers that are blocked or compute; thread.c: what the kernel says about their threads;
  *                          told.c: tasks that say so themselves
  *   stack/slot.c         which task's bytes are on a stack: holding, releasing and exchanging tenants
@@ -87,6 +88,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "assist/sentinel.h"
 #include "assist/thread.h"
 #include "assist/tick.h"
 #include "base/check.h"
@@ -149,6 +151,7 @@ static void runtime_tick(void)
 		sley_dump(complaint_fd());
 	offload_retry();
 	threads_forget_ended();
+	sentinels_look();
 }
 
 static bool expecting(void)
@@ -306,12 +309,14 @@ static int open_and_run(const struct sley_options *options)
 	store(&scheduler.stopping, 0, relaxed);
 	scheduler.run++;
 	thread_files_open();
-	tick_open(options->assist == SLEY_ASSIST_TICK);
+	tick_open(options->assist >= SLEY_ASSIST_TICK);
+	sentinels_open(options->assist == SLEY_ASSIST_IDLE);
 	threads_open();
 	quit_open();
 	offload_open(options);
 	store(&scheduler.running, 1, release);
 	error = run_workers(options);
+	sentinels_close();
 	threads_end(); /* before offload_close(): an offloaded function may be such a thread */
 	offload_close();
 	quit_close();
@@ -347,6 +352,7 @@ int sley_run_at(struct sley_site *site, int (*main)(void *), void *arg, const st
 						  .tick = runtime_tick,
 						  .look = tick_look,
 						  .look_around = tick_look_around,
+						  .arm = sentinel_arm,
 						  .expecting = expecting,
 						  .deadlock = deadlock,
 						  .task_main = task_main,

@@ -17,7 +17,7 @@ extern "C" {
  * say so itself, whatever the source (sley/blocking.h).
  */
 enum sley_assist {
-	SLEY_ASSIST_DEFAULT, /* the tick */
+	SLEY_ASSIST_DEFAULT, /* SLEY_ASSIST_IDLE */
 	SLEY_ASSIST_OFF,     /* none */
 	/*
 	 * A thread of the runtime looks at the other threads' states in /proc: every 10 ms, or down to every millisecond
@@ -25,13 +25,21 @@ enum sley_assist {
 	 * others wait. Needs no privilege.
 	 */
 	SLEY_ASSIST_TICK,
+	/*
+	 * The tick; and as soon as a task was seen to block, for tasks of the same spawn site a thread of policy SCHED_IDLE
+	 * on each CPU that such tasks use. The kernel runs that thread when a task has blocked the thread that ran there,
+	 * and a spare takes over some 20 us after the block. Needs no privilege. Does not help where other processes keep
+	 * all CPUs busy: there the tick does. No such thread is made on isolated and nohz_full CPUs, on PREEMPT_RT, and
+	 * for a process that is SCHED_IDLE itself.
+	 */
+	SLEY_ASSIST_IDLE,
 };
 
 /*
  * Options of sley_run(). Zero means the default, so `{ .size = sizeof(struct sley_options) }` is complete. Environment
  * variables override the options: SLEY_WORKERS, SLEY_STACK_SIZE, SLEY_STACK_SLOTS, SLEY_MAX_TASKS, SLEY_NAME,
  * SLEY_OFFLOAD_THREADS, SLEY_COMPUTE_THREADS, SLEY_OFFLOAD_QUEUE, SLEY_NAME_THREADS, SLEY_MAX_THREADS,
- * SLEY_ASSIST (tick or off), SLEY_STACK_CHECK (strict or off: SLEY_RUN_STRICT_STACKS). Numbers may end in K, M or G. A
+ * SLEY_ASSIST (idle, tick or off), SLEY_STACK_CHECK (strict or off: SLEY_RUN_STRICT_STACKS). Numbers may end in K, M or G. A
  * value that is no number, or out of range, gives -EINVAL, after a line on stderr.
  */
 struct sley_options {

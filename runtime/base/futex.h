@@ -26,4 +26,14 @@ static inline void futex_wake(unsigned *word, int count)
 	errno = saved;
 }
 
+/* Stores the value and wakes one thread, in one step: the caller is not preempted between the two. Sequentially consistent. */
+static inline void futex_set_and_wake(unsigned *word, unsigned value)
+{
+	int saved = errno;
+	/* the second wake-up, of those who wait at the same word, never happens: no value is below 0 */
+	int operation = (int)FUTEX_OP(FUTEX_OP_SET, value, FUTEX_OP_CMP_LT, 0);
+	syscall(SYS_futex, word, FUTEX_WAKE_OP_PRIVATE, 1, NULL, word, operation);
+	errno = saved;
+}
+
 #endif

@@ -85,7 +85,11 @@ static bool put_note(struct worker *worker, uint64_t tick, enum sley_block_sourc
 	if (blocked_wants_spare() && !load(&seen.refused, relaxed))
 		watchdog_wake();
 	fence(); /* see above */
-	if (idle_may_wake() && blocked_work_waits(now))
+	if (!idle_may_wake() || !blocked_work_waits(now))
+		return true;
+	if (source == SLEY_SOURCE_IDLE)
+		idle_wake_unlocked(); /* a sentinel takes no lock */
+	else
 		idle_wake();
 	return true;
 }

@@ -37,6 +37,11 @@ struct sched_hooks {
 	void (*tick)(void);                    /* called by the watchdog, at every look that is not short */
 	enum look_result (*look)(int64_t now); /* called by the watchdog, at short looks too */
 	void (*look_around)(const struct worker *worker, int64_t now); /* by a busy worker, now and then */
+	/*
+	 * Called by the worker at the dispatch of a task of a site that was seen to block, before the task goes on: see
+	 * assist/sentinel.c.
+	 */
+	void (*arm)(struct worker *worker);
 	bool (*expecting)(void); /* whether an event outside of the scheduler may still make a task ready */
 	void (*deadlock)(void);  /* called by the watchdog when all tasks are deadlocked */
 	void (*task_main)(void); /* the entry of every task, on its own stack */

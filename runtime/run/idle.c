@@ -59,9 +59,11 @@ int64_t idle_stay_rare = 600 * NS_PER_US;
 static struct {
 	struct list_lock lock;    /* protects list and the workers' idle fields */
 	LIST(struct worker) list; /* LIFO: the last worker to fall asleep has the warmest cache */
-	unsigned spinning;        /* atomic */
-	struct worker *poller;    /* atomic: the worker that waits in the reactor, or is about to */
-	int64_t poll_until;       /* atomic: the time at which the poller's sleep ends by itself */
+	/* atomic, written under lock: the first two of the list; hints for idle_wake_unlocked() */
+	struct worker *first, *second;
+	unsigned spinning;     /* atomic */
+	struct worker *poller; /* atomic: the worker that waits in the reactor, or is about to */
+	int64_t poll_until;    /* atomic: the time at which the poller's sleep ends by itself */
 	/* atomic, estimates: successive short departures from the post; the time of the last departure */
 	unsigned stays;
 	int64_t left;
@@ -76,6 +78,7 @@ void idle_open(unsigned workers)
 	store(&scheduler.started, workers, relaxed);
 	store(&scheduler.made, workers, relaxed);
 	idle.list.list = (struct list){ 0 };
+	idle.first = idle.second = NULL;
 	idle.spinning = 0;
 	store(&scheduler.sleeping, 0, relaxed);
 	idle.poller = NULL;
@@ -103,6 +106,9 @@ bool idle_has_poller(void)
 /* Called with the lock held when the list has changed. */
 static void idle_change(unsigned count)
 {
+	struct worker *first = list_first(&idle.list, idle_link);
+	store(&idle.first, first, relaxed);
+	store(&idle.second, first ? list_next(first, idle_link) : NULL, relaxed);
 	store(&scheduler.sleeping, count, relaxed);
 	store(&idle.changes, idle.changes + 1, release);
 }
@@ -216,6 +222,29 @@ void idle_wake(void)
 		replacement_wake(worker);
 		idle_rouse(worker);
 	}
+}
+
+/*
+ * Wakes one of the first two of the list, as this thread sees them. The worker takes itself out of the list, and searches
+ * like a worker that idle_wake() has woken (idle_leave()). Until then it counts as asleep, so it may be woken a second time,
+ * which is harmless. If both are awake already, nothing is lost: they left the list after this thread had read the hints,
+ * so they search the queues after the work came that this thread has seen.
+ */
+void idle_wake_unlocked(void)
+{
+	struct worker *hints[] = { load(&idle.first, relaxed), load(&idle.second, relaxed) }, *worker = NULL;
+	struct worker *poller = load(&idle.poller, relaxed);
+	for (unsigned i = 0; i < 2; i++) {
+		if (hints[i] && load(&hints[i]->parked, relaxed) && (!worker || worker == poller))
+			worker = hints[i];
+	}
+	if (!worker)
+		return;
+	replacement_wake(worker);
+	futex_set_and_wake(&worker->parked, 0);
+	if (load(&idle.poller, seq_cst) == worker)
+		sched_hooks.interrupt();
+	count_here(SLEY_COUNTER_wakes, 1);
 }
 
 void idle_notify(void)
@@ -338,16 +367,22 @@ static bool work_there(struct worker *worker)
 
 void idle_leave(struct worker *worker)
 {
+	bool polls = load(&idle.poller, relaxed) == worker;
 	worker->asleep = false;
 	worker->until_clock = MAX(worker->until_clock, 2); /* if it finds no local work, it looks around anyway */
-	if (load(&idle.poller, relaxed) == worker) {
+	if (polls) {
 		worker->was_poller = true;
 		store(&idle.poll_until, SLEY_NEVER, relaxed);
 		store(&idle.poller, NULL, seq_cst);
 	}
 	lock_take(&idle.lock);
-	if (worker->idle)
+	if (worker->idle) {
 		unlink_worker(worker);
+		if (!polls && !load(&worker->parked, relaxed)) { /* woken by idle_wake_unlocked() */
+			worker->spinning = true;
+			fetch_add(&idle.spinning, 1, relaxed);
+		}
+	}
 	lock_drop(&idle.lock);
 	if (unlikely(idle_is_surplus()))
 		store(&worker->poll_due, 1, relaxed); /* it steps back before it runs a task */

@@ -31,6 +31,7 @@ void idle_add(struct worker *);  /* a spare is about to start: it is awake */
 void idle_drop(struct worker *); /* it could not be started */
 bool idle_end(struct worker *);  /* a spare that sleeps, and is not the poller, is to end: it counts no more */
 void idle_wake(void);            /* wakes one, if fewer than `target` run */
+void idle_wake_unlocked(void);   /* wakes one that sleeps, without a lock and by one system call */
 bool idle_has_poller(void);
 
 static inline unsigned idle_count(void)

@@ -275,7 +275,7 @@ static struct task *steal_next(struct worker *worker, struct worker *victim)
 	uint64_t tick = load(&victim->tick, relaxed);
 	if (!load(&victim->next, relaxed))
 		return NULL;
-	for (int i = 0; i < 100; i++)
+	for (int i = 0; i < 100 && !load(&victim->block->note, relaxed); i++)
 		cpu_relax();
 	if (load(&victim->tick, relaxed) != tick)
 		return NULL;
@@ -434,26 +434,46 @@ static bool poll_is_due(struct worker *worker)
 	return now - worker->polled > POLL_INTERVAL;
 }
 
+/* A worker that is noted as blocked and has tasks which others can run; null: there is none. */
+static struct worker *find_noted(void)
+{
+	struct worker *other;
+	workers_awake(other) {
+		if (load(&other->block->note, relaxed) &&
+		    (deque_length(&other->deque) > 0 || load(&other->next, relaxed)))
+			return other;
+	}
+	return NULL;
+}
+
 /*
- * Looks at another worker, chosen at random. If that worker has been in the same task for LONG_TASK, this worker runs
- * its timers, and takes half of its deque, or its run-next. Two workers may write known_tick and known_since at the
- * same time, and then the values do not belong together. The other worker is relieved too early then, which is
- * harmless.
+ * Chooses another worker at random. Returns it if it has been in the same task for LONG_TASK, else null. Two workers may
+ * write known_tick and known_since at the same time, and then the values do not belong together. The other worker is
+ * relieved too early then, which is harmless.
  */
-static void relieve_another(struct worker *worker)
+static struct worker *find_long(struct worker *worker)
 {
 	struct worker *other = worker_awake_round(random_here() % load(&scheduler.made, relaxed));
 	if (!other || other == worker)
 		other = worker_awake_round(worker->number + 1);
 	if (!other || other == worker)
-		return;
+		return NULL;
 	uint64_t tick = load(&other->tick, relaxed);
 	if (load(&other->known_tick, relaxed) != tick) {
 		store(&other->known_since, worker->polled, relaxed);
 		store(&other->known_tick, tick, relaxed);
-		return;
+		return NULL;
 	}
-	if (worker->polled - load(&other->known_since, relaxed) < LONG_TASK)
+	return worker->polled - load(&other->known_since, relaxed) < LONG_TASK ? NULL : other;
+}
+
+/* Of a worker that is blocked, or has been in one task for long: this worker runs its timers, and takes half of its deque. */
+static void relieve_another(struct worker *worker)
+{
+	struct worker *other = unlikely(load(&scheduler.blocked, relaxed) > 0) ? find_noted() : NULL;
+	if (!other)
+		other = find_long(worker);
+	if (!other)
 		return;
 	if (load(&other->timers->earliest, relaxed) <= worker->polled)
 		run_timers(other->timers, worker->polled);

@@ -128,6 +128,8 @@ static ALWAYS_INLINE void dispatch(struct worker *worker, struct task *task, voi
 	store(&line->site, task->site, relaxed);
 	store(&line->task, task->id, relaxed);
 	store(&line->mode, SLEY_WORKER_TASK, relaxed);
+	if (unlikely(block_site_seen(task->site)))
+		sched_hooks.arm(worker);
 	switch_to(worker, task, fake);
 	store(&line->mode, SLEY_WORKER_RUNTIME, relaxed);
 	store(&line->task, 0, relaxed);

@@ -108,7 +108,7 @@ TEST(spare_limits)
 	unsetenv("SLEY_ASSIST");
 	assert_int_equal(resolve(&o, &result), 0);
 	assert_int_equal(result.max_threads, 768);
-	assert_int_equal(result.assist, SLEY_ASSIST_TICK);
+	assert_int_equal(result.assist, SLEY_ASSIST_IDLE);
 	o.max_threads++;
 	assert_int_equal(resolve(&o, &result), -EINVAL);
 	o.max_threads = 0;
@@ -116,7 +116,7 @@ TEST(spare_limits)
 	assert_int_equal(resolve(&o, &result), 0);
 	assert_int_equal(result.max_threads, 256);
 	assert_int_equal(result.assist, SLEY_ASSIST_OFF);
-	o.assist = SLEY_ASSIST_TICK + 1;
+	o.assist = SLEY_ASSIST_IDLE + 1;
 	assert_int_equal(resolve(&o, &result), -EINVAL);
 	o.assist = SLEY_ASSIST_OFF;
 	setenv("SLEY_MAX_THREADS", "5", 1);

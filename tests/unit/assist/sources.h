@@ -17,7 +17,8 @@
 /* One line for each source. The name is the one that SLEY_ASSIST has, but for `told`, where that is off. */
 #define EACH_SOURCE(X, name) \
 	X(told, name) \
-	X(tick, name)
+	X(tick, name) \
+	X(idle, name)
 
 /* Runs from now on have this source; null: none, and what tasks say is not passed on. */
 void source_use(const char *name);
