@@ -9,6 +9,7 @@
 #
 #   runtime/**             libsley, static and shared, from the same objects; and libsley-debug, see there
 #   bpf/X.bpf.c            $(BUILD)/bpf/X.bpf.o and its skeleton X.skel.h
+#   bpf/X.c                loads them: libsley_assist, and a part of asynctop
 #   tools/asynctop/**      $(BUILD)/asynctop; all but main.o also as an archive, for the tests
 #   tools/examples/X.c     $(BUILD)/examples/X, unless there is an X.h: then it is a module that examples may use
 #   tools/examples/third_party/X.c
@@ -139,7 +140,7 @@ bpf_arch := $(patsubst x86_64,x86,$(patsubst aarch64,arm64,$(arch)))
 bpf_flags := -target bpf $(no_paths) -mcpu=v3 -g -O2 $(warnings) -D__TARGET_ARCH_$(bpf_arch) -Ibpf -Iinclude \
 	-idirafter /usr/include/$(arch)-linux-gnu
 
-runtime_flags := -Iinclude -Iruntime $(no_paths) -fvisibility=hidden -fPIC -ftls-model=initial-exec
+runtime_flags := -Iinclude -Iruntime -Ibpf $(no_paths) -fvisibility=hidden -fPIC -ftls-model=initial-exec
 # Where every instruction counts only functions with arrays of characters get a canary. For all whose locals have their
 # address taken it costs 5 % of a read and a write of a pipe, and 2 % of a spawn and of a yield, in instructions.
 hot := $(foreach d,context stack task run life watch reactor sync,runtime/$(d)/%) runtime/base/block.% \
@@ -152,6 +153,8 @@ example_flags := -Iinclude -Itools/examples
 test_flags := -fno-stack-protector -Itests -I. -Iinclude -Iruntime -Ibpf -I$(BUILD)/bpf -Itools/asynctop -Itools/examples \
 	-I/usr/include/fuse3 -Wno-unused-parameter -Wno-missing-field-initializers \
 	$(if $(filter gcc,$(compiler)),-Wno-format-truncation)
+
+loader_flags := $(no_paths) -Iinclude -Ibpf -I$(BUILD)/bpf -fvisibility=hidden -fPIC
 
 asynctop_libs := -lbpf -ldw -lelf -lz -lncursesw -ltinfo
 test_libs := -lcmocka -Wl,--as-needed
@@ -173,6 +176,7 @@ program = $(patsubst %.c,$(BUILD)/%,$(1))
 
 runtime := $(sort $(wildcard runtime/*.c runtime/*/*.c runtime/*/*.S))
 bpf := $(wildcard bpf/*.bpf.c)
+loader := $(filter-out $(bpf),$(wildcard bpf/*.c))
 asynctop := $(call c_of,tools/asynctop)
 examples := $(wildcard tools/examples/*.c)
 third_party := $(wildcard tools/examples/third_party/*.c)
@@ -193,6 +197,7 @@ bench_programs := $(if $(wildcard tests/bench/bench.c),$(BUILD)/bench) \
 	$(if $(wildcard tests/bench/raw_echo.c),$(BUILD)/bench-raw-echo) \
 	$(if $(wildcard tests/bench/load.c),$(BUILD)/bench-load)
 asynctop_program := $(if $(wildcard tools/asynctop/main.c),$(BUILD)/asynctop)
+assist_library := $(if $(SANITIZE)$(CROSS),,$(if $(loader),$(BUILD)/libsley_assist.so))
 
 unit_programs := $(call program,$(call programs_of,$(unit)))
 stress_programs := $(call program,$(call programs_of,$(stress)))
@@ -209,10 +214,10 @@ quiet = $(if $(filter 1,$(V)),,@printf '  %-8s%s\n' '$(1)' '$@' && )
 
 .PHONY: all libs tests examples demo check check-deep bench figures install install-lib install-tools uninstall deps clean help list-tests FORCE
 
-all: $(libraries) $(asynctop_program) $(example_programs) $(bench_programs)
+all: $(libraries) $(assist_library) $(asynctop_program) $(example_programs) $(bench_programs)
 libs: $(libraries)
 examples: $(example_programs) $(third_party_programs)
-tests: $(libraries) $(test_programs) $(planted_programs) $(if $(SANITIZE)$(CROSS),,examples)
+tests: $(libraries) $(assist_library) $(test_programs) $(planted_programs) $(if $(SANITIZE)$(CROSS),,examples)
 
 list-tests:
 	@printf '%s\n' $(test_programs:$(BUILD)/tests/%=%)
@@ -286,9 +291,9 @@ stamp = +@mkdir -p $(@D) && printf '%s\n' $(call quote,$(1)) >$@.new && \
 
 $(BUILD)/flags: FORCE
 	$(call stamp,$(CC) $(flags) $(runtime_flags) $(hot) $(hot_flags) $(asynctop_flags) $(test_flags) $(link) \
-		$(bpf_flags))
+		$(bpf_flags) $(loader_flags))
 $(BUILD)/sources: FORCE
-	$(call stamp,$(runtime) $(asynctop) $(examples) $(third_party) $(bench) $(support) $(observer_support))
+	$(call stamp,$(runtime) $(loader) $(asynctop) $(examples) $(third_party) $(bench) $(support) $(observer_support))
 FORCE:
 
 # ---- objects ----
@@ -313,6 +318,9 @@ $(BUILD)/debug/runtime/%.o: runtime/%.S $(BUILD)/flags
 $(BUILD)/obj/tools/asynctop/%.o: tools/asynctop/%.c $(BUILD)/flags | $(skeletons)
 	@mkdir -p $(@D)
 	$(call quiet,CC)$(call compile,$(asynctop_flags) -fPIE)
+$(BUILD)/obj/bpf/%.o: bpf/%.c $(BUILD)/flags | $(skeletons)
+	@mkdir -p $(@D)
+	$(call quiet,CC)$(call compile,$(loader_flags))
 $(BUILD)/obj/tools/examples/%.o: tools/examples/%.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(call quiet,CC)$(call compile,$(example_flags) -fPIE)
@@ -376,9 +384,17 @@ $(BUILD)/bpf/%.bpf.o: bpf/%.bpf.c $(BUILD)/flags
 $(BUILD)/bpf/%.skel.h: $(BUILD)/bpf/%.bpf.o
 	$(call quiet,SKEL)bpftool gen skeleton $< name $*_bpf >$@
 
+# What the runtime opens where the source bpf is asked for. It needs libbpf; libsley does not.
+assist_soname := libsley_assist.so.$(SOVERSION)
+$(BUILD)/libsley_assist.map: Makefile
+	@mkdir -p $(@D) && echo '{ global: sley_*; local: *; };' >$@
+$(BUILD)/libsley_assist.so: $(call object,$(loader)) $(BUILD)/libsley_assist.map $(BUILD)/sources
+	$(call quiet,LD)$(CC) -shared -Wl,-soname,$(assist_soname) -Wl,--version-script,$(BUILD)/libsley_assist.map \
+		-Wl,-z,defs -o $@ $(filter %.o,$^) $(link) -lbpf && ln -sf libsley_assist.so $(BUILD)/$(assist_soname)
+
 # ---- tools ----
 
-$(BUILD)/obj/asynctop.a: $(call object,$(filter-out %/main.c,$(asynctop))) $(BUILD)/sources
+$(BUILD)/obj/asynctop.a: $(call object,$(filter-out %/main.c,$(asynctop)) $(loader)) $(BUILD)/sources
 	$(call quiet,AR)$(archive)
 $(BUILD)/asynctop: $(BUILD)/obj/tools/asynctop/main.o $(BUILD)/obj/asynctop.a
 	$(call quiet,LD)$(CC) -pie -o $@ $(filter %.o %.a,$^) $(link) $(asynctop_libs)
@@ -455,16 +471,18 @@ install-lib: $(libraries)
 
 install: install-lib $(if $(SANITIZE)$(CROSS),,install-tools)
 
-install-tools: $(asynctop_program)
-	install -d $(addprefix $(root),$(BINDIR) $(MANDIR)/man1 $(DATADIR))
+install-tools: $(asynctop_program) $(assist_library)
+	install -d $(addprefix $(root),$(BINDIR) $(LIBDIR) $(MANDIR)/man1 $(DATADIR))
 	install -m 755 $(BUILD)/asynctop $(root)$(BINDIR)
+	install -m 755 $(BUILD)/libsley_assist.so $(root)$(LIBDIR)/$(assist_soname)
+	@[ -n "$(root)" ] || ldconfig 2>/dev/null || :
 	install -m 644 $(wildcard tools/man/*.1) $(root)$(MANDIR)/man1
 	install -m 644 $(wildcard tools/gdb/*.py) $(root)$(DATADIR)
 
 installed_libraries := $(foreach name,sley sley-debug sley-asan sley-tsan sley-ubsan,$(addprefix $(LIBDIR)/,lib$(name).a \
 	lib$(name).so lib$(name).so.$(SOVERSION) lib$(name).so.$(VERSION) pkgconfig/$(name).pc))
 uninstall:
-	rm -f $(addprefix $(root),$(installed_libraries) $(BINDIR)/asynctop \
+	rm -f $(addprefix $(root),$(installed_libraries) $(LIBDIR)/$(assist_soname) $(BINDIR)/asynctop \
 		$(patsubst tools/man/%,$(MANDIR)/man1/%,$(wildcard tools/man/*.1)) \
 		$(patsubst tools/gdb/%,$(DATADIR)/%,$(wildcard tools/gdb/*.py)) \
 		$(patsubst include/%,$(INCLUDEDIR)/%,$(wildcard include/sley.h include/sley/*.h)))
@@ -474,6 +492,6 @@ uninstall:
 
 # ---- dependencies between files, as the compiler found them ----
 
--include $(patsubst %.o,%.d,$(call object,$(filter %.c %.S,$(runtime) $(asynctop) $(examples) \
+-include $(patsubst %.o,%.d,$(call object,$(filter %.c %.S,$(runtime) $(loader) $(asynctop) $(examples) \
 	$(third_party) $(unit) $(stress) $(observers) $(wildcard tests/*.c tests/bench/*.c))) $(call debug,$(runtime))) \
 	$(bpf:%.bpf.c=$(BUILD)/%.bpf.d)

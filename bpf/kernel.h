@@ -107,6 +107,7 @@ struct bpf_iter__task {
 
 #define PF_EXITING           0x4
 #define PF_IO_WORKER         0x10
+#define TASK_INTERRUPTIBLE   0x1
 #define TASK_UNINTERRUPTIBLE 0x2
 
 #endif

@@ -103,6 +103,7 @@ static bool resolve_assist(unsigned *assist)
 	static const char *const names[] = {
 		[SLEY_ASSIST_OFF] = "off",
 		[SLEY_ASSIST_TICK] = "tick",
+		[SLEY_ASSIST_BPF] = "bpf",
 		[SLEY_ASSIST_IDLE] = "idle",
 	};
 	const char *text = getenv("SLEY_ASSIST");
@@ -112,7 +113,7 @@ static bool resolve_assist(unsigned *assist)
 		while (i < count && strcmp(text, names[i]) != 0)
 			i++;
 		if (i == count) {
-			complain("SLEY_ASSIST=%s is unknown: remove it, or give idle, tick or off", text);
+			complain("SLEY_ASSIST=%s is unknown: remove it, or give idle, bpf, tick or off", text);
 			return false;
 		}
 		*assist = i;

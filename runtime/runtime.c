@@ -39,6 +39,7 @@
  *   assist/sentinel.c    finds blocked workers at once, by threads of the lowest priority
  *   assist/tick.c        finds workers that are blocked or compute; thread.c: what the kernel says about their threads;
  *                          told.c: tasks that say so themselves
+ *   assist/outside.c     is told of blocked workers by an eBPF program
  *   stack/slot.c         which task's bytes are on a stack: holding, releasing and exchanging tenants
  *   stack/slots.c          where stacks come from; range.c: the address range of most of them
  *   base/block.c           images of the other tenants, and all other memory that comes and goes with tasks
@@ -88,6 +89,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "assist/outside.h"
 #include "assist/sentinel.h"
 #include "assist/thread.h"
 #include "assist/tick.h"
@@ -152,6 +154,12 @@ static void runtime_tick(void)
 	offload_retry();
 	threads_forget_ended();
 	sentinels_look();
+}
+
+static enum look_result runtime_look(int64_t now)
+{
+	enum look_result result = tick_look(now);
+	return outside_look() && result == LOOK_REST ? LOOK_SOON : result;
 }
 
 static bool expecting(void)
@@ -238,6 +246,7 @@ static int run_workers(const struct sley_options *options)
 	}
 	error = watchdog_start();
 	if (error == 0) {
+		outside_open(options->assist == SLEY_ASSIST_BPF);
 		quit_forbid();
 		error = workers_start();
 		if (error)
@@ -247,6 +256,7 @@ static int run_workers(const struct sley_options *options)
 		quit_allow();
 		workers_join();
 		watchdog_stop();
+		outside_close();
 		if (error == 0 && run.deadlocked)
 			error = -EDEADLK;
 	}
@@ -309,7 +319,7 @@ static int open_and_run(const struct sley_options *options)
 	store(&scheduler.stopping, 0, relaxed);
 	scheduler.run++;
 	thread_files_open();
-	tick_open(options->assist >= SLEY_ASSIST_TICK);
+	tick_open(options->assist != SLEY_ASSIST_OFF);
 	sentinels_open(options->assist == SLEY_ASSIST_IDLE);
 	threads_open();
 	quit_open();
@@ -350,7 +360,7 @@ int sley_run_at(struct sley_site *site, int (*main)(void *), void *arg, const st
 						  .interrupt = reactor_interrupt,
 						  .rearm = reactor_rearm,
 						  .tick = runtime_tick,
-						  .look = tick_look,
+						  .look = runtime_look,
 						  .look_around = tick_look_around,
 						  .arm = sentinel_arm,
 						  .expecting = expecting,

@@ -11,10 +11,11 @@ describe() {
 	case $1 in
 	runtime)
 		layers="base region context stack task run life watch reactor sync io assist"
+		outside="assist.h" # of bpf/
 		;;
 	tools/asynctop)
 		layers="common child source symbols model view export session ui"
-		outside="blocked.skel.h delay.h events.h" # of bpf/
+		outside="assist.h blocked.skel.h delay.h events.h iterate.h" # of bpf/
 		;;
 	*)
 		echo "$0: no tree $1" >&2

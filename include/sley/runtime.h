@@ -21,10 +21,18 @@ enum sley_assist {
 	SLEY_ASSIST_OFF,     /* none */
 	/*
 	 * A thread of the runtime looks at the other threads' states in /proc: every 10 ms, or down to every millisecond
-	 * while blocks delay tasks, which takes up to 5 % of a CPU. It also finds tasks that compute for 10 ms while
+	 * while blocks delay tasks, which takes up to 1 % of a CPU. It also finds tasks that compute for 10 ms while
 	 * others wait. Needs no privilege.
 	 */
 	SLEY_ASSIST_TICK,
+	/*
+	 * The tick; and an eBPF program in the kernel, which sees each task that blocks its thread: a spare takes over some
+	 * 40 us after the block, also where other processes keep all CPUs busy. Needs CAP_BPF, CAP_PERFMON, and the library
+	 * libsley_assist, which is opened (dlopen) in this case alone. Each switch of a worker's thread takes some 0.3 us
+	 * more, and loading the program some 50 ms, for which the run does not wait but at its end. Where the library or
+	 * the privilege is missing this is the tick alone, and nothing is printed: see `sources` in sley/introspect.h.
+	 */
+	SLEY_ASSIST_BPF,
 	/*
 	 * The tick; and as soon as a task was seen to block, for tasks of the same spawn site a thread of policy SCHED_IDLE
 	 * on each CPU that such tasks use. The kernel runs that thread when a task has blocked the thread that ran there,
@@ -39,7 +47,7 @@ enum sley_assist {
  * Options of sley_run(). Zero means the default, so `{ .size = sizeof(struct sley_options) }` is complete. Environment
  * variables override the options: SLEY_WORKERS, SLEY_STACK_SIZE, SLEY_STACK_SLOTS, SLEY_MAX_TASKS, SLEY_NAME,
  * SLEY_OFFLOAD_THREADS, SLEY_COMPUTE_THREADS, SLEY_OFFLOAD_QUEUE, SLEY_NAME_THREADS, SLEY_MAX_THREADS,
- * SLEY_ASSIST (idle, tick or off), SLEY_STACK_CHECK (strict or off: SLEY_RUN_STRICT_STACKS). Numbers may end in K, M or G. A
+ * SLEY_ASSIST (idle, bpf, tick or off), SLEY_STACK_CHECK (strict or off: SLEY_RUN_STRICT_STACKS). Numbers may end in K, M or G. A
  * value that is no number, or out of range, gives -EINVAL, after a line on stderr.
  */
 struct sley_options {

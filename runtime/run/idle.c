@@ -103,6 +103,11 @@ bool idle_has_poller(void)
 	return load(&idle.poller, seq_cst) != NULL;
 }
 
+const void *idle_poller_place(void)
+{
+	return &idle.poller;
+}
+
 /* Called with the lock held when the list has changed. */
 static void idle_change(unsigned count)
 {

@@ -33,6 +33,7 @@ bool idle_end(struct worker *);  /* a spare that sleeps, and is not the poller, 
 void idle_wake(void);            /* wakes one, if fewer than `target` run */
 void idle_wake_unlocked(void);   /* wakes one that sleeps, without a lock and by one system call */
 bool idle_has_poller(void);
+const void *idle_poller_place(void); /* of a word that is null while no worker is in the reactor, for an eBPF program */
 
 static inline unsigned idle_count(void)
 {

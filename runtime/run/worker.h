@@ -91,7 +91,7 @@ struct worker {
 	/* atomic, written by any worker: `tick` when another one looked, and when it may look at the thread (assist/tick.c) */
 	uint64_t asked_tick;
 	int64_t asked;
-	uint64_t where;        /* atomic: the last dispatch that armed a sentinel, and its CPU; see assist/sentinel.c */
+	uint64_t where; /* atomic: the last dispatch that armed a sentinel, and its CPU; see assist/sentinel.c */
 	struct deque deque;
 	/* tasks pinned to this worker; only this worker takes them out */
 	struct list_lock inbox_lock; /* protects inbox */

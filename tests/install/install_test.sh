@@ -41,6 +41,7 @@ files() {
 		.$prefix/lib/libsley.so
 		.$prefix/lib/libsley.so.0
 		.$prefix/lib/libsley.so.0.1.0
+		.$prefix/lib/libsley_assist.so.0
 		.$prefix/lib/pkgconfig/sley-debug.pc
 		.$prefix/lib/pkgconfig/sley.pc
 		.$prefix/share/man/man1/asynctop.1

@@ -125,6 +125,9 @@ TEST(spare_limits)
 	assert_int_equal(result.max_threads, 5);
 	assert_int_equal(result.assist, SLEY_ASSIST_TICK);
 	setenv("SLEY_ASSIST", "bpf", 1);
+	assert_int_equal(resolve(&o, &result), 0);
+	assert_int_equal(result.assist, SLEY_ASSIST_BPF);
+	setenv("SLEY_ASSIST", "ticks", 1);
 	assert_int_equal(resolve(&o, &result), -EINVAL);
 	unsetenv("SLEY_MAX_THREADS");
 	unsetenv("SLEY_ASSIST");
