@@ -6,7 +6,7 @@
  *   runtime.c            start: options.c, then each layer's open(); the calling thread becomes worker 0
  *   run/workers.c        the workers: records and threads
  *   run/blocked.c          workers that are blocked or compute, and their replacement by spares
- *   run/block_site.c       spawn sites whose tasks were seen to block
+ *   run/block_site.c       spawn sites whose tasks were seen to block, and for how long at least
  *   run/replacement.c      which worker runs in the place of which, for tools
  *   run/worker.c           the loop of one worker: find a task, hold its slot, switch to it, land
  *   run/current.c          the current run, worker and task of the calling thread

@@ -34,6 +34,7 @@
 
 #include "assist/thread.h"
 #include "base/clock.h"
+#include "run/block_site.h"
 #include "run/blocked.h"
 #include "run/worker.h"
 
@@ -73,8 +74,8 @@ static bool look_at(struct worker *worker, bool waits)
 	} else if (waits && worker->look_cpu == 0) {
 		worker->look_cpu = thread_cpu(worker);
 	}
-	if (!same && !waits)
-		return false;
+	if (!same && (!waits || block_site_confirm(load(&worker->line->site, relaxed)) > 0))
+		return false; /* a block of a site whose blocks are short counts when two looks have seen it */
 	char state = thread_state_now(worker);
 	if (load(&worker->tick, relaxed) != tick || load(&worker->line->mode, relaxed) != SLEY_WORKER_TASK)
 		return false;

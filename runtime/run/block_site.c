@@ -4,9 +4,8 @@
 
 #include <string.h>
 
-#include "base/clock.h"
-
 uint8_t block_site_gates[SLEY_REGION_SITES];
+uint16_t block_site_confirms[SLEY_REGION_SITES];
 
 static struct {
 	unsigned any;    /* atomic: a gate may be open */
@@ -16,6 +15,7 @@ static struct {
 void block_sites_open(int64_t now)
 {
 	memset(block_site_gates, 0, sizeof(block_site_gates));
+	memset(block_site_confirms, 0, sizeof(block_site_confirms));
 	store(&gates.any, 0, relaxed);
 	gates.counted = now;
 }
@@ -27,6 +27,18 @@ void block_site_note(uint32_t site)
 	store(&block_site_gates[site], BLOCK_SITE_SECONDS, relaxed);
 	/* after the gate: block_sites_look() clears the word before it reads the gates */
 	store(&gates.any, 1, release);
+}
+
+void block_site_outcome(uint32_t site, bool took_over)
+{
+	unsigned confirm = load(&block_site_confirms[site], relaxed);
+	if (took_over && confirm == 0)
+		return;
+	if (took_over)
+		confirm = confirm > CONFIRM_LEAST ? confirm / 2 : 0;
+	else
+		confirm = confirm > 0 ? MIN(2 * confirm, CONFIRM_MOST) : CONFIRM_LEAST;
+	store(&block_site_confirms[site], (uint16_t)confirm, relaxed);
 }
 
 void block_sites_look(int64_t now)
@@ -41,6 +53,9 @@ void block_sites_look(int64_t now)
 		if (seconds == 0)
 			continue;
 		store(&block_site_gates[i], (uint8_t)(seconds - 1), relaxed);
-		store(&gates.any, 1, relaxed);
+		if (seconds > 1)
+			store(&gates.any, 1, relaxed);
+		else
+			store(&block_site_confirms[i], 0, relaxed);
 	}
 }

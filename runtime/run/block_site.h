@@ -6,6 +6,12 @@
  *
  * Any thread opens a gate by a store, and the watchdog alone counts it down. A note between the load and the store of the
  * watchdog may be lost: the next note opens the gate again.
+ *
+ * A block that is over before its replacement has begun a task has cost a wake-up and gained nothing. So for each site
+ * the runtime learns a time to confirm: a source that can do so lets a block last so long before it notes it. A
+ * replacement that was woken in vain doubles the time, one that took over halves it. So the time follows the outcome, and
+ * not the number of blocks: blocks of 20 us soon wake nobody, and long ones among them are still found. The time is
+ * forgotten when the gate closes. Two outcomes at the same time may count as one.
  */
 #ifndef RUN_BLOCK_SITE_H
 #define RUN_BLOCK_SITE_H
@@ -16,18 +22,33 @@
 #include <sley/introspect.h>
 
 #include "base/atomic.h"
+#include "base/clock.h"
 #include "base/compiler.h"
 
 #define BLOCK_SITE_SECONDS 10
+#define CONFIRM_LEAST      16u   /* us: about the time from a note until a replacement runs */
+#define CONFIRM_MOST       1024u /* us: the tick looks so often, and finds what lasts longer */
 
 /* Atomic: seconds until the site is forgotten; 0: it was not seen to block. */
 extern HIDDEN uint8_t block_site_gates[SLEY_REGION_SITES];
+
+/* Atomic: time to confirm, us. */
+extern HIDDEN uint16_t block_site_confirms[SLEY_REGION_SITES];
 
 /* Whether tasks of this site were seen to block lately. One load: called at dispatches. */
 static ALWAYS_INLINE bool block_site_seen(uint32_t site)
 {
 	return load(&block_site_gates[site], relaxed) > 0;
 }
+
+/* Time to confirm a block of a task of this site, ns. Any thread. */
+static inline int64_t block_site_confirm(uint32_t site)
+{
+	return load(&block_site_confirms[site], relaxed) * NS_PER_US;
+}
+
+/* A replacement of a worker in a task of this site took over, or was woken in vain. Any thread; takes no lock. */
+void block_site_outcome(uint32_t site, bool took_over);
 
 /* A task of this site blocks its thread. Any thread; takes no lock. */
 void block_site_note(uint32_t site);

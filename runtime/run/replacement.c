@@ -3,6 +3,7 @@
 #include "run/replacement.h"
 
 #include "base/clock.h"
+#include "run/block_site.h"
 #include "run/worker.h"
 
 #define WOKEN_NEW UINT32_MAX /* in woken_for: a new spare, which has found nothing yet */
@@ -16,6 +17,7 @@ static void count_in_vain(const struct worker *worker)
 {
 	count_here(SLEY_COUNTER_woken_in_vain, 1);
 	fetch_add(&site_blocks(worker)->in_vain, 1, relaxed);
+	block_site_outcome(load(&worker->line->site, relaxed), false);
 }
 
 void replacement_noted(const struct worker *worker)
@@ -87,6 +89,7 @@ void replacement_runs(struct worker *by)
 	publish_handover(block, noted);
 	COUNT(by, handovers, 1);
 	fetch_add(&site_blocks(worker)->handed, 1, relaxed);
+	block_site_outcome(load(&worker->line->site, relaxed), true);
 }
 
 void replacement_rests(struct worker *by, bool in_vain)

@@ -29,6 +29,41 @@ TEST(decay)
 	REQUIRE(!block_site_seen(SLEY_REGION_SITES - 1));
 }
 
+/*
+ * Wake-ups in vain double the time to confirm, up to a bound, and hand-overs halve it, down to none: by the outcome alone,
+ * whatever the number of blocks. Other sites have a time of their own, and the time is forgotten with the site.
+ */
+TEST(confirm)
+{
+	int64_t now = 1000, before = 0;
+	block_sites_open(now);
+	block_site_outcome(7, true);
+	REQUIRE(block_site_confirm(7) == 0);
+	for (int i = 0; i < 20; i++) {
+		block_site_note(7);
+		block_site_outcome(7, false);
+		int64_t confirm = block_site_confirm(7);
+		REQUIRE(confirm == 2 * before || (before == 0 && confirm == SLEY_US(CONFIRM_LEAST)) ||
+			(confirm == before && confirm == SLEY_US(CONFIRM_MOST)));
+		before = confirm;
+	}
+	REQUIRE(before == SLEY_US(CONFIRM_MOST) && block_site_confirm(6) == 0);
+	for (int i = 0; i < 10; i++) {
+		block_site_note(7);
+		REQUIRE(block_site_confirm(7) == before);
+		block_site_outcome(7, true);
+		REQUIRE(block_site_confirm(7) == (before == SLEY_US(CONFIRM_LEAST) ? 0 : before / 2));
+		before = block_site_confirm(7);
+	}
+	REQUIRE(before == 0);
+	block_site_outcome(7, false);
+	for (int i = 0; i < BLOCK_SITE_SECONDS; i++) {
+		REQUIRE(block_site_confirm(7) > 0);
+		block_sites_look(now += SLEY_SEC(1));
+	}
+	REQUIRE(block_site_confirm(7) == 0);
+}
+
 static int main_blocks(void *unused)
 {
 	uint32_t site = load(&worker_self()->line->site, relaxed);

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "base/atomic.h"
+#include "run/block_site.h"
 #include "run/idle.h"
 #include "run/worker.h"
 #include "tests/race.h"
@@ -181,7 +182,7 @@ TASK_TEST(dump, 1)
 /*
  *     this worker:            blocked; wakes a spare              is back                 joins the task
  *     the spare:                                finds the task                  runs it
- * It was woken in vain, and its task is no hand-over.
+ * It was woken in vain, its task is no hand-over, and the next block of the site is looked at for longer.
  */
 TASK_TEST(comes_late, 1)
 {
@@ -194,6 +195,7 @@ TASK_TEST(comes_late, 1)
 	const struct sley_region_block *block = &region.blocks[worker_of(sley_self())];
 	const struct sley_region_site_blocks *site = &region.site_blocks[record_of(sley_self())->site];
 	struct sley_region_site_blocks old = *site;
+	int64_t confirm = block_site_confirm(record_of(sley_self())->site);
 	REQUIRE((task = sley_spawn(nothing, NULL)) > 0);
 	race_stop("spinner_has_found");
 	sley_block_enter();
@@ -205,6 +207,7 @@ TASK_TEST(comes_late, 1)
 	REQUIRE(sley_join(task, SOON) == 0);
 	REQUIRE(counter(SLEY_COUNTER_handovers) == took && counter(SLEY_COUNTER_woken_in_vain) == in_vain + 1);
 	REQUIRE(site->noted == old.noted + 1 && site->handed == old.handed && site->in_vain == old.in_vain + 1);
+	REQUIRE(block_site_confirm(record_of(sley_self())->site) > confirm);
 }
 
 #endif
