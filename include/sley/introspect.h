@@ -348,7 +348,8 @@ struct sley_region_site_blocks {
 	X(threads_short, "times that work waited for a second as all threads were blocked and no more could be made") \
 	X(convoys, "times that many workers were blocked in the same futex for a second") \
 	X(handovers, "times that this worker began a task in the place of a blocked one") \
-	X(woken_in_vain, "times that one was woken for that, and came late or found nothing to do")
+	X(woken_in_vain, "times that one was woken for that, and came late or found nothing to do") \
+	X(slot_deadlocks, "times that nothing could run before a blocked task gives back a stack that others wait for")
 
 enum sley_counter {
 #define SLEY_COUNTER_ENUM(name, help) SLEY_COUNTER_##name,

@@ -27,4 +27,7 @@ struct call call_of(uint32_t tid);
 #define CALL_TEXT 40
 const char *call_text(char text[CALL_TEXT], const struct call *call);
 
+/* Names sley's call that a task could make in the place of this one: "sley_read()"; null: not known. */
+const char *call_instead(const struct call *call);
+
 #endif

@@ -21,6 +21,11 @@
  *   the watchdog        It looks here, and holds no work then.
  * A ready descriptor counts as waited for until its waiter is claimed, by one of these threads.
  *
+ * A run is also looked at for a deadlock in which a task is blocked in the kernel, by something that only a task could end
+ * which waits for the blocked task's slot: no spare can run that. The conditions are the same, but that some workers are
+ * not asleep but blocked for long in the same task (`blocked`). What such a task waits for is not known, so this is only
+ * reported.
+ *
  * The words are read one after the other. So the idle list must be the same before and after: then all workers slept
  * throughout, and a task made ready in between would have woken a worker. Plain threads that start, wake each other and
  * end at that moment could still make the words wrong. So two successive looks must agree, and no worker may wake
@@ -37,6 +42,7 @@
 
 static struct {
 	bool suspected;
+	unsigned blocked;
 	uint64_t changes; /* of the idle list */
 } look;                   /* owned by the watchdog */
 
@@ -63,9 +69,9 @@ static bool only_ours(void)
 	       threads_stuck() == stuck;
 }
 
-static bool nothing_to_do(void)
+static bool nothing_to_do(unsigned blocked)
 {
-	if (idle_count() != load(&scheduler.started, relaxed) || timers_earliest() != SLEY_NEVER ||
+	if (idle_count() + blocked != load(&scheduler.started, relaxed) || timers_earliest() != SLEY_NEVER ||
 	    load(&global_length, relaxed) > 0 || load(&starved_count, relaxed) > 0 ||
 	    load(&scheduler.stopping, relaxed))
 		return false;
@@ -78,17 +84,18 @@ static bool nothing_to_do(void)
 	return only_ours();
 }
 
-bool deadlock_look(void)
+enum deadlock deadlock_look(unsigned blocked)
 {
 	uint64_t changes = idle_changes();
-	bool suspected = look.suspected && look.changes == changes;
+	bool suspected = look.suspected && look.changes == changes && look.blocked == blocked;
 	look.changes = changes;
-	look.suspected = sched_hooks.deadlock && nothing_to_do();
+	look.blocked = blocked;
+	look.suspected = sched_hooks.deadlock && nothing_to_do(blocked);
 	fence(); /* pairs with idle_leave(): if work was seen as taken out, the change is seen too */
 	if (idle_changes() != changes)
 		look.suspected = false;
 	bool found = suspected && look.suspected;
 	if (found)
 		look.suspected = false; /* for the next run */
-	return found;
+	return !found ? DEADLOCK_NONE : blocked ? DEADLOCK_BLOCKED : DEADLOCK_FOUND;
 }

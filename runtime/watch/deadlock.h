@@ -3,9 +3,13 @@
 #ifndef WATCH_DEADLOCK_H
 #define WATCH_DEADLOCK_H
 
-#include <stdbool.h>
+enum deadlock {
+	DEADLOCK_NONE,
+	DEADLOCK_BLOCKED, /* nothing can happen before a task is back that is blocked in the kernel */
+	DEADLOCK_FOUND,   /* nothing can happen any more */
+};
 
-/* Called by the watchdog at every look. Returns whether the run is deadlocked. */
-bool deadlock_look(void);
+/* Called by the watchdog at every look. `blocked`: see stuck_blocked(). */
+enum deadlock deadlock_look(unsigned blocked);
 
 #endif

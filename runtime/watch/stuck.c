@@ -2,12 +2,18 @@
 /* Copyright (c) 2026 the sley authors */
 #include "watch/stuck.h"
 
+#include <stdio.h>
+
 #include "base/check.h"
 #include "run/report.h"
 #include "watch/call.h"
 
 int64_t hold_long = NS_PER_SEC;
 int64_t end_long = NS_PER_SEC;
+
+/* owned by the watchdog */
+static struct worker *wanted_of; /* a worker whose task has kept a stack for long that others want, at this look */
+static bool deadlock_told;       /* in this run */
 
 static int64_t ending; /* owned by the watchdog: the time at which it saw that the run is to end; 0: not yet */
 
@@ -29,41 +35,92 @@ struct slot *hold_slot(struct task *task)
 	return slot_in_range(slot) ? slot : NULL; /* a private slot may be unmapped at any moment */
 }
 
-/* Counts the tasks in state SLOT that wait for this slot. Reads the records of all tasks, but only for a report. */
-static unsigned slot_waiters(const struct slot *slot)
+/* Tasks that wait for what a task keeps. */
+#define WAITERS_NAMED 4u
+struct waiters {
+	unsigned count;
+	struct {
+		uint64_t id;
+		uint32_t site;
+	} named[WAITERS_NAMED]; /* the first of them */
+};
+
+static void waiters_add(struct waiters *waiters, uint64_t id, uint32_t site)
 {
-	unsigned n = 0;
+	if (waiters->count < WAITERS_NAMED) {
+		waiters->named[waiters->count].id = id;
+		waiters->named[waiters->count].site = site;
+	}
+	waiters->count++;
+}
+
+/* The tasks in state SLOT that wait for this slot. Reads the records of all tasks, but only for a report. */
+static struct waiters slot_waiters(const struct slot *slot)
+{
+	struct waiters waiters = { .count = 0 };
 	uint32_t high = load(&region.header->task_high, relaxed);
 	for (uint32_t word = 0; word < ROUND_UP(high, 64) / 64; word++) {
 		uint64_t bits =
 			load(&region.live[word], acquire); /* pairs with region_live_set(): the record is whole */
 		for (; bits; bits &= bits - 1) {
 			uint32_t index = word * 64 + (uint32_t)__builtin_ctzll(bits);
-			n += load(&region.tasks[index].state, relaxed) == SLEY_TASK_SLOT &&
-			     hold_slot(task_at(index)) == slot;
+			const struct sley_region_task *record = &region.tasks[index];
+			if (load(&record->state, relaxed) == SLEY_TASK_SLOT && hold_slot(task_at(index)) == slot)
+				waiters_add(&waiters, load(&record->id, relaxed), load(&record->site, relaxed));
 		}
 	}
-	return n;
+	return waiters;
+}
+
+static void tell_waiters(const struct waiters *waiters, uint64_t holder)
+{
+	char who[TASK_TEXT];
+	for (unsigned i = 0; i < MIN(waiters->count, WAITERS_NAMED); i++)
+		complain("%s, waits for the stack of task %llu",
+			 task_text(who, waiters->named[i].id, waiters->named[i].site), (unsigned long long)holder);
+}
+
+/* What is to be done about a task that blocks in this call. */
+static const char *remedy(char text[CALL_TEXT], const struct call *call)
+{
+	const char *name = call_instead(call);
+	snprintf(text, CALL_TEXT, "%s%s", name ? name : "a call that parks the task", name ? " in its place" : "");
+	return text;
 }
 
 static void report(struct worker *worker, const struct slot *slot, int64_t now)
 {
 	static told_sites told;
-	char who[TASK_TEXT], text[CALL_TEXT];
+	char who[TASK_TEXT], text[CALL_TEXT], use[CALL_TEXT];
 	uint64_t id = load(&worker->line->task, relaxed);
 	uint32_t site = load(&worker->line->site, relaxed);
 	if (id == 0 || load(&worker->tick, relaxed) != worker->seen_tick)
 		return; /* the worker has just come back */
+	struct waiters waiters = slot_waiters(slot);
+	unsigned n = waiters.count;
+	if (n > 0 && report_first_time(told, site)) {
+		struct call call = call_of(load(&worker->line->tid, relaxed));
+		complain(
+			"%s, has kept its stack for %lld ms, %s, while %u task%s that share%s it want%s to run: give it a "
+			"private stack, or use %s",
+			task_text(who, id, site), (long long)((now - worker->held_since) / NS_PER_MS),
+			call_text(text, &call), n, n == 1 ? "" : "s", n == 1 ? "s" : "", n == 1 ? "s" : "",
+			remedy(use, &call));
+		tell_waiters(&waiters, id);
+	}
 	count_here(SLEY_COUNTER_slot_blocks, 1);
-	unsigned n = slot_waiters(slot);
-	if (n == 0 || !report_first_time(told, site))
-		return;
-	struct call call = call_of(load(&worker->line->tid, relaxed));
-	complain(
-		"%s, has kept its stack for %lld ms, %s, while %u task%s that share%s it want%s to run: give it a private "
-		"stack, or use a call that parks the task",
-		task_text(who, id, site), (long long)((now - worker->held_since) / NS_PER_MS), call_text(text, &call),
-		n, n == 1 ? "" : "s", n == 1 ? "s" : "", n == 1 ? "s" : "");
+}
+
+static bool is_long(const struct worker *worker, int64_t now)
+{
+	return now - worker->held_since >= load(&hold_long, relaxed);
+}
+
+/* The slot on which the worker's task runs, if others wait for it; null: none. */
+static struct slot *wanted_slot(const struct worker *worker)
+{
+	struct slot *slot = slot_of((char *)(uintptr_t)load(&worker->line->stack_top, relaxed) - 1);
+	return slot && slot_has_waiters(slot) ? slot : NULL;
 }
 
 void stuck_look(struct worker *worker, bool same, int64_t now)
@@ -73,18 +130,61 @@ void stuck_look(struct worker *worker, bool same, int64_t now)
 		worker->hold_told = false;
 		return;
 	}
-	if (worker->hold_told || now - worker->held_since < load(&hold_long, relaxed))
+	struct slot *slot = is_long(worker, now) ? wanted_slot(worker) : NULL;
+	if (!slot)
 		return;
-	struct slot *slot = slot_of((char *)(uintptr_t)load(&worker->line->stack_top, relaxed) - 1);
-	if (!slot || !slot_has_waiters(slot))
+	wanted_of = worker;
+	if (worker->hold_told)
 		return;
 	worker->hold_told = true;
 	report(worker, slot, now);
 }
 
+unsigned stuck_blocked(int64_t now)
+{
+	unsigned n = 0;
+	struct worker *worker;
+	bool any = wanted_of;
+	wanted_of = NULL;
+	if (likely(!any) || deadlock_told)
+		return 0;
+	workers_awake(worker) {
+		if (load(&worker->line->mode, relaxed) != SLEY_WORKER_TASK || !is_long(worker, now))
+			continue;
+		struct call call = call_of(load(&worker->line->tid, relaxed));
+		n += (call.kind == CALL_SYSTEM || call.kind == CALL_CODE) &&
+		     load(&worker->tick, relaxed) == worker->seen_tick;
+	}
+	return n;
+}
+
+void stuck_deadlock(int64_t now)
+{
+	struct worker *worker;
+	char who[TASK_TEXT], text[CALL_TEXT], use[CALL_TEXT];
+	deadlock_told = true;
+	workers_awake(worker) {
+		const struct slot *slot = is_long(worker, now) ? wanted_slot(worker) : NULL;
+		uint64_t id = load(&worker->line->task, relaxed);
+		if (!slot || id == 0)
+			continue;
+		struct waiters waiters = slot_waiters(slot);
+		struct call call = call_of(load(&worker->line->tid, relaxed));
+		complain(
+			"nothing else can run until %s, %s, gives back its stack. If it waits for what only a task can do "
+			"that waits for that stack, both wait for ever: give it a private stack, or use %s",
+			task_text(who, id, load(&worker->line->site, relaxed)), call_text(text, &call),
+			remedy(use, &call));
+		tell_waiters(&waiters, id);
+	}
+	count_here(SLEY_COUNTER_slot_deadlocks, 1);
+}
+
 void stuck_open(void)
 {
 	ending = 0;
+	wanted_of = NULL;
+	deadlock_told = false;
 }
 
 void stuck_end_look(struct worker *worker, int64_t now)

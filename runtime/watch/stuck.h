@@ -26,6 +26,18 @@ struct slot *hold_slot(struct task *task);
 void stuck_look(struct worker *worker, bool same, int64_t now);
 
 /*
+ * After these looks: the number of workers whose tasks have been blocked in the kernel for long, if one of them keeps a
+ * slot that others wait for; else 0, and 0 after stuck_deadlock() in this run. By the watchdog.
+ */
+unsigned stuck_blocked(int64_t now);
+
+/*
+ * No worker can run anything until one of these comes back: counts this, and names on stderr those that keep slots and
+ * the tasks that wait for them. It may be a deadlock that no spare can end, or a block that ends by itself. By the watchdog.
+ */
+void stuck_deadlock(int64_t now);
+
+/*
  * Called by the watchdog, for each worker at each look while the run is to end, which it cannot while a task keeps the
  * worker. After end_long this is reported on stderr, once per worker. stuck_open() is called when a run begins.
  */

@@ -112,6 +112,14 @@ static bool is_stuck(struct worker *worker, int64_t now)
 	return earliest <= now - NS_PER_MS || (load(&worker->next, relaxed) && keeps_next(worker, tick));
 }
 
+/* One after the other, as each may be the next member of a convoy. */
+static void make_spares(int64_t now)
+{
+	do
+		convoy_look(now);
+	while (workers_look(now));
+}
+
 static void watchdog_look(int64_t now)
 {
 	bool stuck = false;
@@ -125,9 +133,7 @@ static void watchdog_look(int64_t now)
 	/* also without a stuck worker: the notified worker becomes the poller if there is none */
 	if (stuck || idle_without_poller())
 		idle_notify();
-	do
-		convoy_look(now);
-	while (workers_look(now));
+	make_spares(now);
 	limit_look(now);
 	block_sites_look(now);
 	starved_look();
@@ -140,8 +146,11 @@ static void watchdog_look(int64_t now)
 	memory_look(now);
 	if (sched_hooks.tick)
 		sched_hooks.tick();
-	if (deadlock_look())
+	enum deadlock deadlock = deadlock_look(stuck_blocked(now));
+	if (deadlock == DEADLOCK_FOUND)
 		sched_hooks.deadlock();
+	else if (deadlock == DEADLOCK_BLOCKED)
+		stuck_deadlock(now);
 }
 
 /* CPU time of this thread, ns. */
@@ -173,7 +182,7 @@ static void short_look(int64_t now)
 		watchdog.short_at = now + MIN(MAX(TICK_SOON, SOON_SHARE * watchdog.cost), TICK);
 	watchdog.found |= result == LOOK_FOUND;
 	if (blocked_wants_spare())
-		workers_look(now);
+		make_spares(now);
 }
 
 /* ---- when to look ---- */

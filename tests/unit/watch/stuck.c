@@ -15,6 +15,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/atomic.h"
@@ -132,7 +133,9 @@ TEST(read)
 	snprintf(expected, sizeof(expected),
 		 " ms, in system call %ld, while 2 tasks that share it want to run: ", (long)SYS_read);
 	assert_said(text, expected, 1);
-	assert_said(text, "give it a private stack, or use a call that parks the task", 1);
+	assert_said(text, "give it a private stack, or use sley_read() in its place\n", 1);
+	snprintf(expected, sizeof(expected), " as nothing, waits for the stack of task %lld\n", id);
+	assert_said(text, expected, 2);
 }
 
 /* A task that does not come back by itself. */
@@ -141,6 +144,100 @@ TEST(compute)
 	char text[4096];
 	run_captured(main_compute, text, sizeof(text));
 	assert_said(text, " ms, computing, while 2 tasks that share it want to run: ", 1);
+}
+
+static void write_byte(void *arg)
+{
+	REQUIRE(write(ends[1], "x", 1) == 1);
+}
+
+static int main_deadlock(void *arg)
+{
+	sley_task reader = sley_spawn(read_raw, NULL), writer;
+	await_state(reader, SLEY_TASK_RUNNING, SLEY_WAIT_NONE);
+	REQUIRE((writer = sley_spawn(write_byte, NULL)) > 0); /* the writer's site */
+	fprintf(stderr, "reader is %lld, writer is %lld\n", (long long)reader, (long long)writer);
+	REQUIRE(sley_join(reader, SLEY_NEVER) == 0 && sley_join(writer, SLEY_NEVER) == 0);
+	return 0;
+}
+
+/* Another process, as a thread of this one might be what ends the deadlock: ends it when it has been told. */
+static pid_t end_when_told(const char *told)
+{
+	pid_t pid = fork();
+	if (pid != 0)
+		return pid;
+	char text[4096] = "";
+	while (!strstr(text, told)) {
+		ssize_t n = pread(STDERR_FILENO, text, sizeof(text) - 1, 0);
+		text[n > 0 ? n : 0] = '\0';
+	}
+	_exit(write(ends[1], "x", 1) == 1 ? 0 : 1);
+}
+
+/*
+ * A raw read of a pipe into which only a task would write that waits for the reader's stack: told with both, once nothing
+ * else can run.
+ */
+TEST(deadlock)
+{
+	char text[4096], expected[300];
+	long long reader = 0, writer = 0;
+	int status;
+	struct sley_options options = { .size = sizeof(options), .workers = 2, .stack_slots = 1 };
+	test_need_kernel("qemu-user has a thread of its own in the process");
+	store(&hold_long, SLEY_MS(30), relaxed);
+	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+	capture_begin();
+	pid_t pid = end_when_told("nothing else can run until ");
+	run_with(main_deadlock, NULL, &options);
+	capture_end(text, sizeof(text));
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	close(ends[0]);
+	close(ends[1]);
+	assert_int_equal(sscanf(text, "reader is %lld, writer is %lld", &reader, &writer), 2);
+	snprintf(expected, sizeof(expected), "sley: nothing else can run until task %lld, ", reader);
+	assert_said(text, expected, 1);
+	snprintf(expected, sizeof(expected), "in system call %ld, gives back its stack. ", (long)SYS_read);
+	assert_said(text, expected, 1);
+	snprintf(expected, sizeof(expected),
+		 "sley: task %lld, spawned at %s:%u as write_byte, waits for the stack of task %lld\n", writer,
+		 __FILE__,
+		 test_source_line(THIS, "/* the writer's "
+					"site */"),
+		 reader);
+	assert_said(text, expected, 2); /* once for the stack, once for the deadlock */
+}
+
+static int main_timer(void *arg)
+{
+	uint64_t before = counter(SLEY_COUNTER_slot_deadlocks), held = counter(SLEY_COUNTER_slot_blocks);
+	REQUIRE(pipe2(ends, O_CLOEXEC) == 0);
+	sley_task reader = sley_spawn(read_raw, NULL), waiter;
+	await_state(reader, SLEY_TASK_RUNNING, SLEY_WAIT_NONE);
+	REQUIRE((waiter = sley_spawn(nothing, NULL)) > 0);
+	sley_time deadline = SOON;
+	while (counter(SLEY_COUNTER_slot_blocks) == held) {
+		REQUIRE(sley_now() < deadline);
+		REQUIRE(sley_sleep(sley_in(SLEY_MS(5))) == 0);
+	}
+	for (int i = 0; i < 10; i++)
+		REQUIRE(sley_sleep(sley_in(SLEY_MS(5))) == 0);
+	REQUIRE(write(ends[1], "x", 1) == 1);
+	REQUIRE(sley_join(reader, SOON) == 0 && sley_join(waiter, SOON) == 0);
+	REQUIRE(counter(SLEY_COUNTER_slot_deadlocks) == before);
+	REQUIRE(close(ends[0]) == 0 && close(ends[1]) == 0);
+	return 0;
+}
+
+/* While a timer is armed, something else can happen: no deadlock is told. */
+TEST(timer)
+{
+	char text[4096];
+	run_captured(main_timer, text, sizeof(text));
+	assert_said(text, "nothing else can run", 0);
+	assert_said(text, "has kept its stack for ", 1);
 }
 #endif
 
