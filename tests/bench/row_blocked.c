@@ -249,6 +249,7 @@ static int handover_main(void *arg)
 static void short_blocker(void *arg)
 {
 	unsigned blocks = *(const unsigned *)arg;
+	block_10ms(); /* from here on the tasks of this spawn site are known to block */
 	for (unsigned i = 0; i < blocks; i++) {
 		int64_t end = bench_now() + PERIOD_NS;
 		sleep_ns(SHORT_NS);
