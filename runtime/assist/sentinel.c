@@ -17,7 +17,7 @@
  *   sentinel of the CPU, when it runs:
  *     looks at each worker that is in such a dispatch on this CPU and is not noted:
  *       it runs, or has gone on:  watched on
- *       it sleeps:                noted
+ *       it sleeps:                still so after the time to confirm of its site? noted (run/block_site.h)
  *     a worker is watched on:     naps, then looks again; the word stays ARMED
  *     otherwise:                  word = ASLEEP; fence; is there a worker to look at?
  *                                   yes: word = ARMED, and looks again       no: sleeps until the word changes
@@ -61,11 +61,13 @@
 #include "base/futex.h"
 #include "base/race.h"
 #include "region/region.h"
+#include "run/block_site.h"
 #include "run/blocked.h"
 #include "run/worker.h"
 
 #define NAP_LEAST     (50 * NS_PER_US)
 #define NAP_MOST      (10 * NS_PER_MS)
+#define SPIN_MOST     (100 * NS_PER_US)
 #define STACK_SIZE    (256 * 1024) /* with thread-local memory of the service's libraries in it */
 #define REFUSED_PAUSE NS_PER_SEC
 
@@ -141,10 +143,27 @@ static bool sleeps(struct worker *worker)
 	return state == 'S' || state == 'D';
 }
 
+/* Looks on for this time, ns. Returns whether the worker is in the same dispatch still. */
+static bool look_on(struct worker *worker, uint64_t where, int64_t time)
+{
+	int64_t end = clock_now() + time;
+	if (time > SPIN_MOST) {
+		struct timespec pause = clock_timespec(time);
+		nanosleep(&pause, NULL);
+	}
+	do {
+		if (!in_dispatch(worker, where))
+			return false;
+		cpu_relax();
+	} while (clock_now() < end);
+	return true;
+}
+
 /* Returns whether the worker is to be watched on. */
 static bool look_at_dispatch(struct worker *worker, uint64_t where)
 {
-	if (!sleeps(worker))
+	int64_t confirm = block_site_confirm(load(&worker->line->site, relaxed));
+	if (!sleeps(worker) || (confirm > 0 && (!look_on(worker, where, confirm) || !sleeps(worker))))
 		return true;
 	RACE_POINT(sentinel_is_to_note);
 	if (in_dispatch(worker, where))
