@@ -203,8 +203,8 @@ enum sley_block_state {
 /*
  * The second line of a worker: its block. A worker that is noted is not among the `target` workers that are to run, so
  * another one is woken if work waits: its replacement. A note is made by any thread. It ends when the worker comes to
- * its next scheduling point, or when its task says so. Without a note the other words mean nothing, but `pinned`. A
- * reader compares `note` before and after it reads them.
+ * its next scheduling point, or when its task says so. Without a note the other words mean nothing, but `pinned`
+ * and `stopped`. A reader compares `note` before and after it reads them.
  *
  * Other states follow from `mode`: a worker that is IDLE is in hand, for work or for the next block. If more than
  * `target` workers are neither IDLE nor GONE nor noted, so many of them will step back at their next scheduling points.
@@ -216,11 +216,13 @@ struct sley_region_block {
 	/* number plus 1 of the worker that was woken for this one, and SLEY_BLOCK_RAN; 0: none was. Atomic */
 	uint32_t replacement;
 	uint32_t pinned; /* tasks that are ready and pinned to this worker: no other can run them */
-	/* the call that blocks the task, stored by the tick some time after the note */
+	/* the call that blocks the task, read some 10 ms after the note, or later; a reader compares `call`, too */
 	uint64_t args[2]; /* its first arguments */
-	uint64_t pc;      /* the address to which it will return */
+	uint64_t pc;      /* the address at which the thread will go on */
 	uint16_t call;    /* its number plus 1, or SLEY_BLOCK_FAULT; 0: not known; stored last (release) */
-	uint16_t reserved[3];
+	/* 1: a signal or a debugger has stopped the thread in its task. No note: nobody takes its place */
+	uint16_t stopped;
+	uint16_t reserved[2];
 };
 
 enum sley_task_state {

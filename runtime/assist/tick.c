@@ -9,8 +9,8 @@
  *   R       it computes, or waits for a CPU. A thread that has used tick_hog of its CPU clock in one dispatch while work
  *           waits is a hog: noted, too, so that the kernel shares the CPU between it and a spare. There are no more
  *           hogs than twice the target: each of them is one more thread that wants a CPU.
- *   T, t    it was stopped by a signal, a debugger or the freezer: no replacement could know when it is over, and its
- *           task is not to blame.
+ *   T, t    it was stopped by a signal or a debugger: no replacement could know when it is over, and its task is not to
+ *           blame. That is shown in the region. (The freezer of cgroups shows S or D, but it stops the watchdog, too.)
  *
  * The tick of the worker is the same before and after the state was read, so the state belongs to that dispatch. A note
  * for a block that has just ended is corrected at the worker's next scheduling point (run/blocked.h).
@@ -61,12 +61,20 @@ static bool is_eager(int64_t now)
 	return now - load(&ticks.found, relaxed) < EAGER;
 }
 
+static void publish_stop(struct worker *worker, bool stopped)
+{
+	if (unlikely(load(&worker->block->stopped, relaxed) != stopped))
+		store(&worker->block->stopped, stopped, relaxed);
+}
+
 /* Notes the worker if it is blocked or a hog. Returns whether it did. */
 static bool look_at(struct worker *worker, bool waits)
 {
 	uint64_t tick = load(&worker->tick, relaxed);
-	bool same = worker->look_tick == tick;
-	if (load(&worker->line->mode, relaxed) != SLEY_WORKER_TASK || load(&worker->block->note, relaxed))
+	bool same = worker->look_tick == tick, in_task = load(&worker->line->mode, relaxed) == SLEY_WORKER_TASK;
+	if (!same || !in_task)
+		publish_stop(worker, false);
+	if (!in_task || load(&worker->block->note, relaxed))
 		return false;
 	if (!same) {
 		worker->look_tick = tick;
@@ -79,6 +87,7 @@ static bool look_at(struct worker *worker, bool waits)
 	char state = thread_state_now(worker);
 	if (load(&worker->tick, relaxed) != tick || load(&worker->line->mode, relaxed) != SLEY_WORKER_TASK)
 		return false;
+	publish_stop(worker, state == 'T' || state == 't');
 	if (state == 'S' || state == 'D')
 		return blocked_note(worker, tick, SLEY_SOURCE_TICK);
 	return state == 'R' && waits && same && thread_cpu(worker) - worker->look_cpu >= load(&tick_hog, relaxed) &&
@@ -99,7 +108,7 @@ enum look_result tick_look(int64_t now)
 }
 
 /* The first worker in a circle from number `from` that is in a task and not noted, but not `self`; null: none. */
-static struct worker *in_task(const struct worker *self, unsigned from)
+static struct worker *other_in_task(const struct worker *self, unsigned from)
 {
 	for (int half = 0; half < 2; half++, from = 0) {
 		struct worker *worker = worker_awake(from);
@@ -119,7 +128,8 @@ static struct worker *in_task(const struct worker *self, unsigned from)
 void tick_look_around(const struct worker *self, int64_t now)
 {
 	struct worker *other;
-	if (!ticks.on || !is_eager(now) || !(other = in_task(self, random_here() % load(&scheduler.made, relaxed))))
+	if (!ticks.on || !is_eager(now) ||
+	    !(other = other_in_task(self, random_here() % load(&scheduler.made, relaxed))))
 		return;
 	uint64_t tick = load(&other->tick, relaxed);
 	int64_t asked = load(&other->asked, relaxed);

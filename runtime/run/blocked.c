@@ -125,10 +125,10 @@ void blocked_back(struct worker *worker)
 		return;
 	replacement_over(worker);
 	store(&block->noted_ns, 0, relaxed);
-	store(&block->call, 0, relaxed);
 	store(&block->note, 0, release); /* pairs with the next note: its words are stored after these */
 	if (SLEY_NOTE_STATE(note) == SLEY_BLOCK_HOG)
 		fetch_sub(&seen.hogs, 1, relaxed);
 	worker->told_blocks = 0;
 	fetch_sub(&scheduler.blocked, 1, seq_cst);
+	store(&block->call, 0, relaxed); /* after the note, by the locked instruction between: see publish_call() */
 }

@@ -3,19 +3,30 @@
 #include "watch/call.h"
 
 #include <fcntl.h>
-#include <inttypes.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/compiler.h"
 #include "base/descriptor.h"
+#include "run/worker.h"
+
+#define CALLS_A_LOOK 2u
+#define AGAIN        100u /* looks */
+
+static struct {
+	unsigned next;  /* number of the worker at which the next look begins */
+	unsigned looks; /* so far */
+} calls;                /* owned by the watchdog */
 
 struct call call_of(uint32_t tid)
 {
 	struct call call = { .kind = CALL_UNKNOWN };
-	char path[64], line[64] = "";
+	char path[64], line[256] = "", *at, *end;
+	uint64_t words[8]; /* six arguments, the stack pointer, the return address; of a fault only the last two */
+	unsigned n_words = 0;
 	snprintf(path, sizeof(path), "/proc/self/task/%u/syscall", tid);
 	int fd = descriptor_lift(open(path, O_RDONLY | O_CLOEXEC));
 	if (fd < 0)
@@ -23,10 +34,24 @@ struct call call_of(uint32_t tid)
 	ssize_t n = read(fd, line, sizeof(line) - 1);
 	close(fd);
 	line[n > 0 ? n : 0] = '\0';
-	if (line[0] == 'r') /* "running" */
+	if (line[0] == 'r') { /* "running" */
 		call.kind = CALL_COMPUTES;
-	else if (sscanf(line, "%ld %" SCNx64, &call.number, &call.first) == 2)
-		call.kind = call.number >= 0 ? CALL_SYSTEM : CALL_CODE;
+		return call;
+	}
+	call.number = strtol(line, &at, 10);
+	while (n_words < ARRAY_SIZE(words) && (words[n_words] = strtoull(at, &end, 16), end != at)) {
+		n_words++;
+		at = end;
+	}
+	if (n_words == ARRAY_SIZE(words)) {
+		call.kind = CALL_SYSTEM;
+		call.first = words[0];
+		call.second = words[1];
+		call.pc = words[7];
+	} else if (n_words == 2) {
+		call.kind = CALL_CODE;
+		call.pc = words[1];
+	}
 	return call;
 }
 
@@ -44,7 +69,7 @@ const char *call_instead(const struct call *call)
 	static const struct {
 		long number;
 		const char *name;
-	} calls[] = {
+	} others[] = {
 		{ SYS_read, "sley_read()" },
 		{ SYS_write, "sley_write()" },
 		{ SYS_recvfrom, "sley_recv()" },
@@ -61,9 +86,57 @@ const char *call_instead(const struct call *call)
 		{ SYS_futex, "a lock of sley's" },
 		{ SYS_wait4, "sley_process_wait()" },
 	};
-	for (size_t i = 0; call->kind == CALL_SYSTEM && i < ARRAY_SIZE(calls); i++) {
-		if (calls[i].number == call->number)
-			return calls[i].name;
+	for (size_t i = 0; call->kind == CALL_SYSTEM && i < ARRAY_SIZE(others); i++) {
+		if (others[i].number == call->number)
+			return others[i].name;
 	}
 	return NULL;
+}
+
+/* ---- in the region ---- */
+
+/* Whether the call of this worker is to be read: it is noted as blocked, and not named yet, or named long ago. */
+static bool is_wanted(const struct worker *worker, bool again)
+{
+	const struct sley_region_block *block = worker->block;
+	return SLEY_NOTE_STATE(load(&block->note, relaxed)) == SLEY_BLOCK_BLOCKED &&
+	       (again || load(&block->call, relaxed) == 0);
+}
+
+/* See blocked_back(): either it takes back what is stored here, or the second look at the note sees that it is over. */
+static void publish_call(struct worker *worker)
+{
+	struct sley_region_block *block = worker->block;
+	uint64_t note = load(&block->note, acquire);
+	uint64_t tick = load(&worker->tick, relaxed);
+	struct call call = call_of(load(&worker->line->tid, relaxed));
+	if ((call.kind != CALL_SYSTEM && call.kind != CALL_CODE) || SLEY_NOTE_DISPATCH(note) != tick ||
+	    load(&worker->tick, relaxed) != tick || load(&block->note, relaxed) != note)
+		return;
+	store(&block->call, 0, relaxed);
+	store(&block->args[0], call.first, release); /* after the call */
+	store(&block->args[1], call.second, release);
+	store(&block->pc, call.pc, release);
+	store(&block->call, (uint16_t)(call.kind == CALL_CODE ? SLEY_BLOCK_FAULT : call.number + 1), release);
+	fence();
+	if (load(&block->note, relaxed) != note)
+		store(&block->call, 0, relaxed);
+}
+
+void calls_look(void)
+{
+	struct worker *worker;
+	unsigned left = CALLS_A_LOOK;
+	bool again = ++calls.looks % AGAIN == 0;
+	if (likely(load(&scheduler.blocked, relaxed) == 0))
+		return;
+	for (worker = worker_awake_round(calls.next); worker && left > 0; worker = worker_awake(worker->number + 1)) {
+		if (is_wanted(worker, again)) {
+			publish_call(worker);
+			left--;
+		}
+		calls.next = worker->number + 1;
+	}
+	if (left > 0)
+		calls.next = 0;
 }

@@ -44,6 +44,7 @@
 #include "run/watchdog_wake.h"
 #include "run/worker.h"
 #include "run/workers.h"
+#include "watch/call.h"
 #include "watch/convoy.h"
 #include "watch/deadlock.h"
 #include "watch/limit.h"
@@ -135,6 +136,7 @@ static void watchdog_look(int64_t now)
 		idle_notify();
 	make_spares(now);
 	limit_look(now);
+	calls_look();
 	block_sites_look(now);
 	starved_look();
 	region_control(now);

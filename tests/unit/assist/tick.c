@@ -127,6 +127,43 @@ TASK_TEST(hogs, 1, 2)
 		REQUIRE(sley_join(tasks[i], SOON) == 0);
 }
 
+static unsigned all_noted, ran[2]; /* atomic */
+
+static void count_run(void *arg)
+{
+	fetch_add((unsigned *)arg, 1, release);
+}
+
+/* Once all computing tasks are noted, adds tasks to its own worker's queues, and does not yield until they have run. */
+static void compute_and_spawn(void *arg)
+{
+	unsigned *mine = arg;
+	while (!load(&all_noted, relaxed)) {
+		if (blocked_hogs() == scheduler.target)
+			store(&all_noted, 1, relaxed);
+	}
+	for (int i = 0; i < 4; i++)
+		REQUIRE(sley_spawn(count_run, mine) > 0);
+	while (load(mine, acquire) < 4)
+		cpu_relax();
+}
+
+/* Work that a hog makes ready does not wait for the hog: others take it, from run-next, too. */
+TASK_TEST(hogs_spawn, 1, 2)
+{
+	sley_task tasks[2];
+	unsigned n = scheduler.target;
+	store(&all_noted, 0, relaxed);
+	for (unsigned i = 0; i < n; i++) {
+		store(&ran[i], 0, relaxed);
+		REQUIRE((tasks[i] = sley_spawn(compute_and_spawn, &ran[i])) > 0);
+	}
+	for (unsigned i = 0; i < n; i++) {
+		while (sley_join(tasks[i], sley_now()) == -ETIMEDOUT) /* work waits */
+			sley_yield();
+	}
+}
+
 static unsigned count_done;
 
 static void compute_some(void *unused)
