@@ -141,7 +141,7 @@ void outside_open(bool on)
 {
 	sigset_t all, old;
 	outside.started = false;
-	outside.assist = NULL;
+	store(&outside.assist, NULL, relaxed); /* the watchdog looks already */
 	store(&outside.stop, 0, relaxed);
 	store(&outside.state, on ? OUTSIDE_OPENS : OUTSIDE_NONE, relaxed);
 	if (!on)
