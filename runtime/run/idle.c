@@ -19,6 +19,8 @@
  *   W:                          become the poller; if parked is still 1, wait in the reactor
  * Both pairs are sequentially consistent, so either W does not wait or it is interrupted.
  *
+ * A spinner that is stopped in the middle finds nothing and lets nobody be woken: the watchdog does then, after two looks.
+ *
  * A task in run-next is not announced this way: see next_hand_over() in queue.c.
  *
  * So a wake-up costs a system call only when a worker sleeps and no worker searches.

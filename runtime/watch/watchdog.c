@@ -39,6 +39,7 @@
 #include "run/block_site.h"
 #include "run/blocked.h"
 #include "run/depth.h"
+#include "run/global.h"
 #include "run/idle.h"
 #include "run/starved.h"
 #include "run/watchdog_wake.h"
@@ -73,6 +74,7 @@ static struct {
 	int64_t rearmed;
 	uint64_t changes; /* of the idle list, at the last look */
 	unsigned watched; /* looks since it began to watch */
+	bool wanted;      /* a worker was to be woken at the last such look: see wake_for() */
 	bool is_short;    /* the next look is to be a short one, unless somebody wakes it */
 	int64_t looked;   /* time of the last look that was not short */
 	int64_t short_at; /* time of the next short look */
@@ -121,6 +123,21 @@ static void make_spares(int64_t now)
 	while (workers_look(now));
 }
 
+/*
+ * Wakes a worker if a stuck one has work, if there is no poller, who the woken worker becomes, or if work is in the queue of
+ * all. idle_notify() leaves it to the workers that search. But one of these may be stopped in the middle: by a page fault,
+ * a debugger, or because it gets no CPU. So a worker is woken all the same for what was there at the last look, too.
+ */
+static void wake_for(bool stuck)
+{
+	bool wanted = idle_may_wake() && (!idle_has_poller() || load(&global_length, relaxed) > 0);
+	if (stuck || (wanted && watchdog.wanted))
+		idle_wake();
+	else if (wanted)
+		idle_notify();
+	watchdog.wanted = wanted;
+}
+
 static void watchdog_look(int64_t now)
 {
 	bool stuck = false;
@@ -131,9 +148,7 @@ static void watchdog_look(int64_t now)
 		if (load(&scheduler.stopping, relaxed))
 			stuck_end_look(worker, now);
 	}
-	/* also without a stuck worker: the notified worker becomes the poller if there is none */
-	if (stuck || idle_without_poller())
-		idle_notify();
+	wake_for(stuck);
 	make_spares(now);
 	limit_look(now);
 	calls_look();

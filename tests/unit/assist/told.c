@@ -168,30 +168,6 @@ static void run_pinned(void *unused)
 	store(&pinned.ran, 1, release);
 }
 
-static void *let_go_later(void *unused)
-{
-	REQUIRE(sley_submit(take_submitted, NULL, 0, SOON) == 0);
-	REQUIRE(!load(&pinned.ran, acquire));
-	let_go(&gates[0]);
-	return NULL;
-}
-
-/* A pinned task waits for its thread, whatever spares there are, and runs there. */
-TASK_TEST(pinned_stays, 1, 2)
-{
-	pthread_t thread;
-	gates_open(1);
-	store(&pinned.ran, 0, relaxed);
-	pid_t own = (pid_t)syscall(SYS_gettid);
-	const struct sley_task_options options = { .size = sizeof(options), .pinned = true };
-	sley_task task = sley_spawn_with(&options, run_pinned, NULL, SLEY_BY_POINTER);
-	REQUIRE(task > 0 && pthread_create(&thread, NULL, let_go_later, NULL) == 0);
-	block(&gates[0]);
-	REQUIRE(sley_join(task, SOON) == 0 && pinned.thread == own);
-	pthread_join(thread, NULL);
-	gates_close(1);
-}
-
 static pid_t blocked_thread;
 
 static void block_named(void *gate)
