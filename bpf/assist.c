@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -23,7 +24,7 @@ struct assist {
 	struct assist_bpf *bpf;
 	struct ring_buffer *bell;
 	int pidfd;
-	int over;                      /* an eventfd: readable once assist_wake() was called */
+	int over;                      /* an eventfd: readable once wake() was called */
 	uint32_t count;                /* workers that were looked at for marking */
 	uint32_t tids[ASSIST_WORKERS]; /* their threads then; 0: none */
 };
@@ -140,15 +141,16 @@ static const uint64_t *assist_levels(struct assist *assist)
 	return assist->bpf->bss->levels;
 }
 
-static bool assist_wait(struct assist *assist, int timeout)
+static int assist_wait(struct assist *assist, int timeout)
 {
 	struct pollfd fds[] = {
 		{ .fd = bpf_map__fd(assist->bpf->maps.bell), .events = POLLIN },
 		{ .fd = assist->over, .events = POLLIN },
 	};
+	int bells;
 	poll(fds, 2, timeout);
-	ring_buffer__consume(assist->bell);
-	return !fds[1].revents;
+	bells = ring_buffer__consume(assist->bell);
+	return fds[1].revents ? -ECANCELED : bells > 0 ? bells : 0;
 }
 
 static void assist_wake(struct assist *assist)

@@ -10,7 +10,6 @@
 #ifdef __bpf__
 #include "kernel.h"
 #else
-#include <stdbool.h>
 #include <stdint.h>
 #endif
 
@@ -43,13 +42,13 @@ struct assist;
 
 /*
  * The loader's functions. The version is SLEY_REGION_VERSION: the program reads the region, so runtime and library belong
- * together. One thread at a time makes each call; assist_wait() and assist_wake() may run beside the others.
+ * together. One thread at a time makes each call; wait() and wake() may run beside watch().
  */
 struct assist_library {
 	uint32_t version;
 	/*
 	 * Loads and attaches the program for one process, of which no thread is watched yet. The descriptor of the
-	 * process stays the caller's, and open until assist_close(). 0 or a negative errno value; -EPERM: no privilege.
+	 * process stays the caller's, and open until close(). 0 or a negative errno value; -EPERM: no privilege.
 	 */
 	int (*open)(struct assist **, int pidfd, const struct assist_place *);
 	void (*close)(struct assist *);
@@ -61,11 +60,14 @@ struct assist_library {
 	int (*watch)(struct assist *, const struct sley_region_worker *lines, uint32_t count);
 	/*
 	 * ASSIST_WORKERS words that the program writes. Word i: the dispatch of worker i in which its task has blocked the
-	 * thread; 0: it runs, or sleeps in the runtime. Valid until assist_close().
+	 * thread; 0: it runs, or sleeps in the runtime. Valid until close().
 	 */
 	const uint64_t *(*levels)(struct assist *);
-	/* Sleeps until the program rings, for at most `timeout` ms (-1: for ever). False: assist_wake() was called. */
-	bool (*wait)(struct assist *, int timeout);
+	/*
+	 * Sleeps until the program rings, for at most `timeout` ms (-1: for ever). Returns the number of bells; 0: there was
+	 * none, or a signal; -ECANCELED: wake() was called.
+	 */
+	int (*wait)(struct assist *, int timeout);
 	void (*wake)(struct assist *); /* ends this wait, and all later ones */
 };
 

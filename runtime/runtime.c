@@ -159,7 +159,7 @@ static void runtime_tick(void)
 static enum look_result runtime_look(int64_t now)
 {
 	enum look_result result = tick_look(now);
-	return outside_look() && result == LOOK_REST ? LOOK_SOON : result;
+	return outside_look(now) && result == LOOK_REST ? LOOK_SOON : result;
 }
 
 static bool expecting(void)
@@ -246,7 +246,7 @@ static int run_workers(const struct sley_options *options)
 	}
 	error = watchdog_start();
 	if (error == 0) {
-		outside_open(options->assist == SLEY_ASSIST_BPF);
+		outside_open(options->assist);
 		quit_forbid();
 		error = workers_start();
 		if (error)

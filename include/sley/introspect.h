@@ -8,7 +8,8 @@
  *   memfd:sley           This layout. Read-only for other processes: it is sized and mapped first, then sealed against
  *                        shrinking, growing, new writable mappings and further seals.
  *   memfd:sley-tasks     A part of the task records, sealed likewise: see SLEY_REGION_PARTS.
- *   memfd:sley-control   One page with struct sley_control, where a reader asks for more detail, under a lease.
+ *   memfd:sley-control   struct sley_control, where a reader asks for more detail, and a helper says which workers are
+ *                        blocked, each under a lease. Sealed against shrinking and growing.
  *
  *      0            header (one page)
  *      workers      one 64-byte line per worker thread
@@ -123,7 +124,13 @@ struct sley_region_header {
 	uint64_t stack_size;    /* of one slot, without its guard */
 	uint32_t slots;         /* copying slots in that range */
 	uint32_t counter_count; /* counters in a row */
-	char name[32];          /* of the service: option `name`, else the name of the command; NUL-terminated */
+	/*
+	 * Addresses in the process of two words that tell whether work waits, for an eBPF program that runs in the
+	 * process: 64 bits, 0 while no worker waits in the reactor; 32 bits, the length of the queue of all workers.
+	 */
+	uint64_t poller;
+	uint64_t global_length;
+	char name[32]; /* of the service: option `name`, else the name of the command; NUL-terminated */
 	/* The fields below change during a run. */
 	uint32_t phase;        /* enum sley_region_phase */
 	uint32_t worker_count; /* workers [0, worker_count) are in use; rows [0, worker_count] of the counters */
@@ -366,7 +373,7 @@ enum sley_level {
 };
 
 /*
- * The control page. A process that may open it for writing asks for a level: it stores `level`, then the end of its
+ * The control page, at the beginning of its memfd. A process that may open it for writing asks for a level: it stores `level`, then the end of its
  * lease in `lease_ns`. The runtime reads the page every few milliseconds when busy and at least four times a second
  * when idle. It clamps the level to the highest that it knows. Without a lease that ends between now and
  * SLEY_LEASE_MAX_NS from now, the level is SLEY_LEVEL_STATES. So a tool that dies leaves nothing switched on. Tools
@@ -379,7 +386,24 @@ struct sley_control {
 	uint32_t version;
 	uint32_t level;
 	int64_t lease_ns;
+	/* of a helper, see below */
+	int64_t helper_ns; /* end of its lease */
+	uint32_t bell;     /* a futex, not private */
+	uint32_t reserved;
 };
+
+/*
+ * A helper is a process that sees this one's threads being switched out, and may open the control page for writing
+ * (`asynctop assist`). Behind the page are SLEY_REGION_WORKERS words of 64 bits. The helper stores in word i the dispatch
+ * of worker i in which its task has blocked the thread, or 0. Then it adds 1 to `bell` and wakes a waiter of it
+ * (FUTEX_WAKE). The runtime listens while `helper_ns` is between now and SLEY_HELPER_LEASE_NS from now, unless its source
+ * is `off` or it has loaded a program itself. A word is a suspicion: the runtime compares it with the worker's tick and
+ * looks at the state of the thread. So false words cost it time, 1/20 of a CPU at most, and nothing else. A helper that
+ * dies is forgotten when its lease ends; the runtime's own sources are at work all the time.
+ */
+#define SLEY_CONTROL_WORDS   4096 /* offset of the words */
+#define SLEY_CONTROL_SIZE    (SLEY_CONTROL_WORDS + 8 * SLEY_REGION_WORKERS)
+#define SLEY_HELPER_LEASE_NS 5000000000LL
 
 #if !defined(__cplusplus) && __STDC_VERSION__ >= 201112L
 _Static_assert(sizeof(struct sley_region_worker) == 64, "a worker is one line");

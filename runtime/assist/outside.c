@@ -4,17 +4,26 @@
  * The source bpf. An eBPF program (bpf/assist.bpf.c) sees the kernel switch a worker's thread out while its task runs. It
  * stores the worker's dispatch in a table of levels, and rings if that matters to the process at that moment. A thread of
  * the runtime, the listener, then compares the levels with the workers' ticks, and notes those that are blocked, which wakes
- * a spare (run/blocked.h). There is one listener, so a bell wakes one thread, however many workers block.
+ * a spare (run/blocked.h). There is one listener, so a bell wakes one thread, however many workers block. The other
+ * sources are at work all the time, so a bell that does not come delays what it would have told, and no more.
  *
- * libsley_assist has the program and libbpf in it. The listener opens it, as libsley itself needs libc alone. It takes some
- * 50 ms to load the program, and the run does not wait for that. Where the library is not installed, or the kernel
- * refuses the program (CAP_BPF and CAP_PERFMON are needed), the listener ends. The tick is at work all
- * the time.
+ * The program belongs to one of two:
+ *   the runtime   where the source bpf was asked for. libsley_assist has the program and libbpf in it; the listener opens
+ *                 it, as libsley itself needs libc alone. It takes some 50 ms to load the program, and the run does not
+ *                 wait for that. Where the library is not installed, or the kernel refuses the program (CAP_BPF and
+ *                 CAP_PERFMON are needed), the listener ends.
+ *   a helper      a privileged process beside an unprivileged service. Levels and bell are behind the control page
+ *                 (sley/introspect.h). There is no listener until a helper takes a lease, and none when its lease is over:
+ *                 a look of the watchdog, at most 250 ms, later, and SLEY_HELPER_LEASE_NS after its death at most.
  *
- * A level may be old in one case: some kernels hide a switch from a hypervisor's agent to the worker. Then the worker is
- * noted while it runs, if another one rings before it is switched out again, until its next scheduling point. That is
- * harmless, as every wrong note is. Rejected: to read the thread's state in /proc too. That takes as long as the
- * program, the ring and the wake-up of the listener together.
+ * A level of the runtime's own program may be old in one case: some kernels hide a switch from a hypervisor's agent to the
+ * worker. Then the worker is noted while it runs, if another one rings before it is switched out again, until its next
+ * scheduling point. That is harmless, as every wrong note is. Rejected: to read the thread's state in /proc too.
+ *
+ * A helper is not trusted, as any process of the same user may write to the control page. So the state in /proc decides,
+ * and the level only says where to look. What a false helper can take is time: looks that note nothing are no more than
+ * IN_VAIN_MOST in IN_VAIN_PERIOD, some 5 % of a CPU. It cannot keep the listener from ending, as that one wakes each
+ * LISTEN_PERIOD. The words are not followed, and none is an index.
  *
  * The watchdog has the threads marked that became workers since. It makes the spares, and looks again after a millisecond
  * until they are marked. A thread that is blocked already then gets its level at that moment.
@@ -27,10 +36,14 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "assist.h"
+#include "assist/thread.h"
+#include "base/clock.h"
 #include "base/descriptor.h"
+#include "base/futex.h"
 #include "run/blocked.h"
 #include "run/global.h"
 #include "run/idle.h"
@@ -38,18 +51,26 @@
 
 #define LIBRARY "libsley_assist.so.0"
 
+#define LISTEN_PERIOD  NS_PER_SEC /* a listener to a helper looks at the lease so often */
+#define REFUSED_PAUSE  NS_PER_SEC
+#define IN_VAIN_MOST   50
+#define IN_VAIN_PERIOD (10 * NS_PER_MS)
+
 extern __typeof__(dlopen) dlopen __attribute__((weak)); /* null in a static program */
 extern __typeof__(dlsym) dlsym __attribute__((weak));
 
 static struct {
+	unsigned allowed; /* atomic: a helper is listened to; set when the next three are the watchdog's */
 	pthread_t thread;
-	bool started; /* constant while the workers run */
+	bool started;  /* it is to be joined */
+	int64_t again; /* when a listener may be started after one was refused */
+	/* written by the listener before `assist` */
 	int pidfd;
-	/* written by the listener, before `assist` */
 	const struct assist_library *library;
 	const uint64_t *levels;
-	struct assist *assist; /* atomic; null: no program watches */
+	struct assist *assist; /* atomic; null: the runtime has no program */
 	unsigned state;        /* atomic; enum outside_state */
+	unsigned ended;        /* atomic: the listener has ended, or is about to */
 	unsigned stop;         /* atomic */
 } outside;
 
@@ -64,17 +85,39 @@ enum outside_state outside_state(void)
  * The kernel wrote the level before it rang. A level that equals the tick is of the dispatch that goes on: the worker
  * takes the next tick after it was switched in, which clears the level.
  */
+static bool is_at(const struct worker *worker)
+{
+	uint64_t tick = load(&worker->tick, relaxed);
+	return load(&outside.levels[worker->number], acquire) == tick && tick && !load(&worker->block->note, relaxed);
+}
+
 static void look_at_levels(void)
 {
 	struct worker *worker;
 	workers_awake(worker) {
-		uint64_t tick = load(&outside.levels[worker->number], acquire);
-		if (tick && tick == load(&worker->tick, relaxed) && !load(&worker->block->note, relaxed))
-			blocked_note(worker, tick, SLEY_SOURCE_BPF);
+		if (is_at(worker))
+			blocked_note(worker, load(&worker->tick, relaxed), SLEY_SOURCE_BPF);
 	}
 }
 
-/* ---- the program ---- */
+/* The same with levels of a helper. The tick is the same before and after the state was read, so that is of the dispatch. */
+static bool look_at_threads(void)
+{
+	struct worker *worker;
+	bool noted = false;
+	workers_awake(worker) {
+		uint64_t tick = load(&worker->tick, relaxed);
+		if (!is_at(worker))
+			continue;
+		char state = thread_state(worker, LOOKER_LISTENER);
+		if ((state == 'S' || state == 'D') && load(&worker->tick, relaxed) == tick &&
+		    load(&worker->line->mode, relaxed) == SLEY_WORKER_TASK)
+			noted |= blocked_note(worker, tick, SLEY_SOURCE_BPF);
+	}
+	return noted;
+}
+
+/* ---- the runtime's own program ---- */
 
 /* Returns whether each thread that is a worker is watched. */
 static bool watch_workers(struct assist *assist)
@@ -82,12 +125,6 @@ static bool watch_workers(struct assist *assist)
 	unsigned started = load(&scheduler.started, relaxed);
 	int watched = outside.library->watch(assist, region.workers, load(&scheduler.made, relaxed));
 	return watched < 0 || (unsigned)watched >= started; /* after an error there is nothing to wait for */
-}
-
-bool outside_look(void)
-{
-	struct assist *assist = load(&outside.assist, acquire); /* pairs with listener_main() */
-	return assist && !watch_workers(assist);
 }
 
 static const struct assist_library *open_library(void)
@@ -103,8 +140,8 @@ static int open_program(struct assist **assist)
 	struct assist_place place = {
 		.lines = (uint64_t)(uintptr_t)region.workers,
 		.stride = sizeof(*region.workers),
-		.poller = (uint64_t)(uintptr_t)idle_poller_place(),
-		.global_length = (uint64_t)(uintptr_t)&global_length,
+		.poller = region.header->poller,
+		.global_length = region.header->global_length,
 	};
 	outside.library = open_library();
 	if (!outside.library)
@@ -118,61 +155,153 @@ static int open_program(struct assist **assist)
 	return error;
 }
 
-static void *listener_main(void *unused)
+static void listen_to_program(void)
 {
 	struct assist *assist;
-	(void)unused;
-	if (open_program(&assist) == 0) {
-		watch_workers(assist);
-		outside.levels = outside.library->levels(assist);
-		store(&outside.assist, assist, seq_cst); /* pairs with outside_close() and outside_look() */
-		store(&outside.state, OUTSIDE_WATCHES, release);
-		region_source(SLEY_SOURCE_BPF, true);
-		while (!load(&outside.stop, seq_cst) && outside.library->wait(assist, -1))
-			look_at_levels();
-	} else {
+	if (open_program(&assist) != 0) {
 		store(&outside.state, OUTSIDE_REFUSED, release);
+		return;
 	}
+	watch_workers(assist);
+	outside.levels = outside.library->levels(assist);
+	store(&outside.assist, assist, seq_cst); /* pairs with outside_close() and outside_look() */
+	store(&outside.state, OUTSIDE_WATCHES, release);
+	region_source(SLEY_SOURCE_BPF, true);
+	while (!load(&outside.stop, seq_cst) && outside.library->wait(assist, -1) >= 0)
+		look_at_levels();
+}
+
+/* ---- a helper's ---- */
+
+/* Foreign input: the word is loaded once. */
+static bool is_leased(int64_t now)
+{
+	int64_t lease = load(&region.control->helper_ns, relaxed);
+	return lease > now && lease - now <= SLEY_HELPER_LEASE_NS;
+}
+
+/* Sleeps until the period ends in which this look is one too many. */
+static void bound_looks(int64_t *begin, unsigned *in_vain)
+{
+	int64_t now = clock_now();
+	if (now - *begin >= IN_VAIN_PERIOD) {
+		*begin = now;
+		*in_vain = 0;
+	} else if (++*in_vain > IN_VAIN_MOST) {
+		struct timespec rest = clock_timespec(*begin + IN_VAIN_PERIOD - now);
+		clock_nanosleep(CLOCK_MONOTONIC, 0, &rest, NULL);
+	}
+}
+
+static void listen_to_helper(void)
+{
+	const struct timespec period = clock_timespec(LISTEN_PERIOD);
+	struct sley_control *control = region.control;
+	int64_t begin = 0;
+	unsigned in_vain = 0;
+	outside.levels = (const uint64_t *)(const void *)((const char *)control + SLEY_CONTROL_WORDS);
+	store(&outside.state, OUTSIDE_HELPED, release);
+	region_source(SLEY_SOURCE_BPF, true);
+	while (!load(&outside.stop, seq_cst) && is_leased(clock_now())) {
+		uint32_t bell = load(&control->bell, acquire); /* pairs with the helper's addition */
+		if (!look_at_threads())
+			bound_looks(&begin, &in_vain);
+		futex_wait_shared(&control->bell, bell, &period);
+	}
+	store(&outside.state, OUTSIDE_NONE, release);
+}
+
+/* ---- the listener ---- */
+
+static void *listener_main(void *helper)
+{
+	if (helper)
+		listen_to_helper();
+	else
+		listen_to_program();
+	region_source(SLEY_SOURCE_BPF, false);
 	fetch_sub(&scheduler.threads, 1, relaxed);
+	store(&outside.ended, 1, release); /* pairs with outside_look() */
 	return NULL;
 }
 
-void outside_open(bool on)
+/* `helper`: null, or not. Returns whether it was started. */
+static bool start_listener(void *helper)
 {
 	sigset_t all, old;
-	outside.started = false;
-	store(&outside.assist, NULL, relaxed); /* the watchdog looks already */
-	store(&outside.stop, 0, relaxed);
-	store(&outside.state, on ? OUTSIDE_OPENS : OUTSIDE_NONE, relaxed);
-	if (!on)
-		return;
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
+	store(&outside.ended, 0, relaxed);
 	fetch_add(&scheduler.threads, 1, relaxed); /* for watch/deadlock.c: one more thread of the runtime */
-	outside.started = pthread_create(&outside.thread, NULL, listener_main, NULL) == 0;
+	outside.started = pthread_create(&outside.thread, NULL, listener_main, helper) == 0;
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	if (outside.started) {
+	if (outside.started)
 		pthread_setname_np(outside.thread, "sley-assist");
-	} else {
+	else
 		fetch_sub(&scheduler.threads, 1, relaxed);
-		store(&outside.state, OUTSIDE_REFUSED, relaxed);
+	return outside.started;
+}
+
+static void join_listener(void)
+{
+	pthread_join(outside.thread, NULL);
+	outside.started = false;
+}
+
+static void find_helper(int64_t now)
+{
+	struct worker *worker;
+	if (!load(&outside.allowed, acquire)) /* pairs with outside_open() */
+		return;
+	if (outside.started && load(&outside.ended, acquire)) /* pairs with listener_main() */
+		join_listener();
+	if (!outside.started && is_leased(now) && now >= outside.again && !start_listener(region.control))
+		outside.again = now + REFUSED_PAUSE;
+	if (outside_state() == OUTSIDE_HELPED) {
+		workers_awake(worker)
+			thread_prepare(worker, LOOKER_LISTENER);
 	}
+}
+
+bool outside_look(int64_t now)
+{
+	struct assist *assist = load(&outside.assist, acquire); /* pairs with listen_to_program() */
+	if (assist)
+		return !watch_workers(assist);
+	find_helper(now);
+	return false;
+}
+
+void outside_open(unsigned assist)
+{
+	region.header->poller = (uint64_t)(uintptr_t)idle_poller_place();
+	region.header->global_length = (uint64_t)(uintptr_t)&global_length;
+	outside.again = 0;
+	store(&outside.stop, 0, relaxed);
+	if (assist == SLEY_ASSIST_BPF) {
+		store(&outside.state, OUTSIDE_OPENS, relaxed);
+		if (!start_listener(NULL))
+			store(&outside.state, OUTSIDE_REFUSED, relaxed);
+	}
+	store(&outside.allowed, assist != SLEY_ASSIST_OFF, release); /* pairs with find_helper() */
 }
 
 void outside_close(void)
 {
-	if (!outside.started)
-		return;
-	store(&outside.stop, 1, seq_cst); /* pairs with listener_main() */
+	store(&outside.stop, 1, seq_cst); /* pairs with the listener's loops */
 	struct assist *assist = load(&outside.assist, seq_cst);
 	if (assist)
 		outside.library->wake(assist);
-	pthread_join(outside.thread, NULL);
-	region_source(SLEY_SOURCE_BPF, false);
-	store(&outside.state, OUTSIDE_NONE, relaxed);
+	if (outside.started) {
+		fetch_add(&region.control->bell, 1, seq_cst);
+		futex_wake_shared(&region.control->bell, 1);
+		join_listener();
+	}
 	if (outside.assist) {
 		outside.library->close(outside.assist);
 		close(outside.pidfd);
 		outside.assist = NULL;
 	}
+	store(&outside.allowed, 0, relaxed);
+	store(&outside.state, OUTSIDE_NONE, relaxed);
 }

@@ -7,23 +7,24 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* A new run begins; `on`: libsley_assist is to be opened. Called when the watchdog runs. */
-void outside_open(bool on);
+/* A new run begins, with this source (enum sley_assist). Called when the watchdog runs. */
+void outside_open(unsigned assist);
 
 /* Ends the thread. Called when the workers and the watchdog have ended. */
 void outside_close(void);
 
 /*
- * Has workers watched that have started since. Returns whether there are some that are not yet: the next look should come
- * soon. Called by the watchdog.
+ * Has workers watched that have started since, and finds a helper. Returns whether some workers are not watched yet: the
+ * next look should come soon. Called by the watchdog.
  */
-bool outside_look(void);
+bool outside_look(int64_t now);
 
 enum outside_state {
-	OUTSIDE_NONE,    /* not asked for */
-	OUTSIDE_OPENS,   /* the program is being loaded */
-	OUTSIDE_WATCHES, /* it watches the workers */
-	OUTSIDE_REFUSED, /* there is no library, or no privilege */
+	OUTSIDE_NONE,    /* nobody tells */
+	OUTSIDE_OPENS,   /* the runtime loads the program */
+	OUTSIDE_WATCHES, /* the runtime's program watches the workers */
+	OUTSIDE_REFUSED, /* it was asked for, but there is no library, or no privilege */
+	OUTSIDE_HELPED,  /* a helper's program watches them */
 };
 
 /* Any thread. */

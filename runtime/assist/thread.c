@@ -25,7 +25,7 @@ void thread_files_open(void)
 	struct rlimit limit = { 0 };
 	getrlimit(RLIMIT_NOFILE, &limit);
 	files.kept = 0;
-	files.most = (unsigned)MIN(limit.rlim_cur / SHARE, 2 * WORKERS_MOST);
+	files.most = (unsigned)MIN(limit.rlim_cur / SHARE, LOOKERS * WORKERS_MOST);
 }
 
 /* Whether this number is still the file that was opened. */

@@ -45,13 +45,13 @@
 int64_t tick_hog = 10 * NS_PER_MS;
 
 static struct {
-	bool on;       /* constant during a run */
+	unsigned on;   /* atomic: tests change it in a run */
 	int64_t found; /* atomic: time of the last block that was found while work waited */
 } ticks;
 
 void tick_open(bool on)
 {
-	ticks.on = on;
+	store(&ticks.on, on, relaxed);
 	region_source(SLEY_SOURCE_TICK, on);
 	store(&ticks.found, -EAGER, relaxed);
 }
@@ -97,7 +97,7 @@ static bool look_at(struct worker *worker, bool waits)
 enum look_result tick_look(int64_t now)
 {
 	struct worker *worker;
-	if (!ticks.on)
+	if (!load(&ticks.on, relaxed))
 		return LOOK_REST;
 	bool waits = blocked_work_waits(now), found = false;
 	workers_awake(worker)
@@ -128,7 +128,7 @@ static struct worker *other_in_task(const struct worker *self, unsigned from)
 void tick_look_around(const struct worker *self, int64_t now)
 {
 	struct worker *other;
-	if (!ticks.on || !is_eager(now) ||
+	if (!load(&ticks.on, relaxed) || !is_eager(now) ||
 	    !(other = other_in_task(self, random_here() % load(&scheduler.made, relaxed))))
 		return;
 	uint64_t tick = load(&other->tick, relaxed);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
-/* futex(2), private to the process. errno is preserved, because callers of these functions must not change it. */
+/* futex(2), private to the process unless the name says otherwise. errno is preserved, because callers of these functions must not change it. */
 #ifndef BASE_FUTEX_H
 #define BASE_FUTEX_H
 
@@ -33,6 +33,21 @@ static inline void futex_set_and_wake(unsigned *word, unsigned value)
 	/* the second wake-up, of those who wait at the same word, never happens: no value is below 0 */
 	int operation = (int)FUTEX_OP(FUTEX_OP_SET, value, FUTEX_OP_CMP_LT, 0);
 	syscall(SYS_futex, word, FUTEX_WAKE_OP_PRIVATE, 1, NULL, word, operation);
+	errno = saved;
+}
+
+/* The same two for a word that other processes share. */
+static inline void futex_wait_shared(unsigned *word, unsigned value, const struct timespec *timeout)
+{
+	int saved = errno;
+	syscall(SYS_futex, word, FUTEX_WAIT, value, timeout, NULL, 0);
+	errno = saved;
+}
+
+static inline void futex_wake_shared(unsigned *word, int count)
+{
+	int saved = errno;
+	syscall(SYS_futex, word, FUTEX_WAKE, count, NULL, NULL, 0);
 	errno = saved;
 }
 

@@ -121,7 +121,7 @@ static int control_open(void)
 {
 	int fd;
 	void *address;
-	int error = memory_map(SLEY_CONTROL_NAME, PAGE, &fd, &address);
+	int error = memory_map(SLEY_CONTROL_NAME, SLEY_CONTROL_SIZE, &fd, &address);
 	if (error)
 		return error;
 	fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL);
@@ -147,6 +147,7 @@ static void publish(struct sley_region_header *header, int fd)
 		.sites = (void *)(base + header->sites.offset),
 		.site_blocks = (void *)(base + header->site_blocks.offset),
 		.tasks = (void *)(base + header->tasks.offset),
+		.control = control,
 		.max_tasks = header->tasks.capacity,
 		.shared = fd >= 0,
 	};

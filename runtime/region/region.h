@@ -27,6 +27,7 @@ struct region {
 	struct sley_region_site *sites;
 	struct sley_region_site_blocks *site_blocks;
 	struct sley_region_task *tasks;
+	struct sley_control *control; /* of SLEY_CONTROL_SIZE; other processes write to it */
 	uint32_t max_tasks;
 	bool shared;    /* in a memfd; false: in private memory */
 	unsigned level; /* atomic; enum sley_level, written by the watchdog */

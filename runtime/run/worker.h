@@ -25,7 +25,7 @@ enum after {
 };
 
 /* Who looks at threads: see assist/thread.h. */
-enum looker { LOOKER_WATCHDOG, LOOKER_SENTINEL, LOOKERS };
+enum looker { LOOKER_WATCHDOG, LOOKER_SENTINEL, LOOKER_LISTENER, LOOKERS };
 
 /* A file in /proc about a worker's thread that is kept open for one looker. Written by the watchdog. */
 struct thread_file {

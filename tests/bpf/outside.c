@@ -7,11 +7,13 @@
 #include "tests/unit/run.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -190,24 +192,38 @@ static int scenario_fault(void)
 
 /* ---- a block that does not matter yet ---- */
 
-static bool other_sleeps(void)
+/* Also a spare, which a page fault of nobody's planting may have called. */
+static bool others_sleep(void)
 {
-	unsigned self = worker_self()->number;
-	return load(&region.workers[!self].mode, relaxed) == SLEY_WORKER_IDLE && idle_has_poller();
+	for (unsigned i = 0; i < scheduler.made; i++) {
+		unsigned mode = load(&region.workers[i].mode, relaxed);
+		if (i != worker_self()->number && mode != SLEY_WORKER_IDLE && mode != SLEY_WORKER_GONE)
+			return false;
+	}
+	return idle_has_poller();
 }
 
-/* Blocks when the other worker waits in the reactor and nothing is queued. */
+static unsigned alone; /* atomic */
+
+static void become_alone(void)
+{
+	while (!others_sleep())
+		cpu_relax();
+	store(&alone, 1, release);
+}
+
+/* Blocks when another worker waits in the reactor and nothing is queued. */
 static void block_alone(void *unused)
 {
-	while (!other_sleeps())
-		cpu_relax();
+	become_alone();
+	uint64_t blocks = counter(SLEY_COUNTER_blocks), wakes = counter(SLEY_COUNTER_wakes);
 	block_nanosleep();
+	REQUIRE(counter(SLEY_COUNTER_blocks) == blocks && counter(SLEY_COUNTER_wakes) == wakes);
 }
 
 static void block_until_released(void *unused)
 {
-	while (!other_sleeps())
-		cpu_relax();
+	become_alone();
 	block_pipe();
 }
 
@@ -217,14 +233,13 @@ static int main_quiet(void *unused)
 	if (!watched())
 		return CANNOT;
 	tick_open(false);
-	uint64_t before = counter(SLEY_COUNTER_blocks), wakes = counter(SLEY_COUNTER_wakes);
 	REQUIRE((task = sley_spawn(block_alone, NULL)) > 0 && sley_join(task, SLEY_NEVER) == 0);
-	REQUIRE(counter(SLEY_COUNTER_blocks) == before);
-	REQUIRE(counter(SLEY_COUNTER_wakes) <= wakes + 1); /* of the worker that ran the task, or runs this one */
 	prepare_pipe();
+	store(&alone, 0, relaxed);
 	REQUIRE((task = sley_spawn(block_until_released, NULL)) > 0);
 	REQUIRE(sley_sleep(sley_in(SLEY_MS(50))) == 0);
-	while (counter(SLEY_COUNTER_blocks) == before)
+	await_at_least(&alone, 1);
+	while (load(&scheduler.blocked, relaxed) == 0)
 		sley_yield();
 	release_pipe();
 	REQUIRE(sley_join(task, SLEY_NEVER) == 0);
@@ -322,6 +337,156 @@ static int scenario_no_library(void)
 	return run_refused();
 }
 
+/* ---- helped ---- */
+
+static void await_outside(enum outside_state state)
+{
+	sley_time deadline = SOON;
+	while (outside_state() != state) {
+		REQUIRE(sley_now() < deadline);
+		sley_yield();
+	}
+}
+
+/* Tells the test that the runtime is there, and waits for the helper. */
+static void get_helped(void)
+{
+	REQUIRE(write(STDOUT_FILENO, "r", 1) == 1);
+	await_outside(OUTSIDE_HELPED);
+}
+
+static void pipe_round(void)
+{
+	sley_task tasks[2];
+	prepare_pipe();
+	store(&other_ran, 0, relaxed);
+	REQUIRE((tasks[0] = sley_spawn(blocker, NULL)) > 0 && (tasks[1] = sley_spawn(other, NULL)) > 0);
+	REQUIRE(sley_join(tasks[0], SLEY_NEVER) == 0 && sley_join(tasks[1], SLEY_NEVER) == 0);
+	clear_pipe();
+}
+
+static int main_helped(void *unused)
+{
+	get_helped();
+	tick_open(false);
+	for (int i = 0; i < ROUNDS; i++)
+		pipe_round();
+	return 0;
+}
+
+static int main_left(void *unused)
+{
+	get_helped();
+	REQUIRE(write(STDOUT_FILENO, "k", 1) == 1);
+	await_outside(OUTSIDE_NONE);
+	pipe_round();
+	return 0;
+}
+
+static int main_helped_exec(void *unused)
+{
+	get_helped();
+	REQUIRE(write(STDOUT_FILENO, "x", 1) == 1);
+	execlp("cat", "cat", NULL); /* until the end of its input */
+	return 1;
+}
+
+static int run_helped(int (*main)(void *))
+{
+	static const struct way pipe_way = { prepare_pipe, block_pipe, release_pipe, clear_pipe };
+	test_become_nobody();
+	way = &pipe_way;
+	return run_main(main, 1);
+}
+
+static int scenario_helped(void)
+{
+	return run_helped(main_helped);
+}
+
+static int scenario_left(void)
+{
+	return run_helped(main_left);
+}
+
+static int scenario_helped_exec(void)
+{
+	return run_helped(main_helped_exec);
+}
+
+/* ---- a service of nobody's, and its helper ---- */
+
+static struct {
+	pid_t pid;
+	int input, output; /* ends of the test */
+} service;
+
+static void start_service(const char *name)
+{
+	int input[2], output[2];
+	setenv("SLEY_ASSIST", "tick", 1);
+	REQUIRE(pipe2(input, O_CLOEXEC) == 0 && pipe2(output, O_CLOEXEC) == 0);
+	service.pid = fork();
+	REQUIRE(service.pid >= 0);
+	if (service.pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		dup2(input[0], STDIN_FILENO);
+		dup2(output[1], STDOUT_FILENO);
+		scenario_exec(name);
+		_exit(127);
+	}
+	close(input[0]);
+	close(output[1]);
+	service.input = input[1];
+	service.output = output[0];
+}
+
+static void await_word(char word)
+{
+	char got = 0;
+	REQUIRE(read(service.output, &got, 1) == 1 && got == word);
+}
+
+static pid_t start_helper(void)
+{
+	const char *program = test_build_path("asynctop");
+	char number[16];
+	pid_t helper = fork();
+	REQUIRE(helper >= 0);
+	if (helper == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		snprintf(number, sizeof(number), "%d", (int)service.pid);
+		execl(program, program, "assist", "-p", number, NULL);
+		_exit(127);
+	}
+	return helper;
+}
+
+/* The wait(2) status. */
+static int ended(pid_t pid)
+{
+	int status;
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	return status;
+}
+
+static void end_service(void)
+{
+	close(service.input);
+	assert_int_equal(ended(service.pid), 0);
+	close(service.output);
+}
+
+static int main_can(void *unused)
+{
+	return watched() ? 0 : CANNOT;
+}
+
+static int scenario_can(void)
+{
+	return run_main(main_can, 1);
+}
+
 /* ---- the tests ---- */
 
 static void run_scenario(const char *name)
@@ -398,6 +563,60 @@ TEST(refused)
 	assert_string_equal(text, "");
 }
 
+/* A service that has no privilege is told by a helper that has: that is enough, and is so in each of many blocks. */
+TEST(helper)
+{
+	run_scenario("can");
+	start_service("helped");
+	await_word('r');
+	pid_t helper = start_helper();
+	end_service();
+	int status = ended(helper);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 3); /* the process has ended */
+}
+
+/* A helper that is killed is forgotten, and the tick does it. */
+TEST(helper_killed)
+{
+	run_scenario("can");
+	start_service("left");
+	await_word('r');
+	pid_t helper = start_helper();
+	await_word('k');
+	REQUIRE(kill(helper, SIGKILL) == 0);
+	ended(helper);
+	end_service();
+}
+
+/* A helper that is asked to end gives its lease back, and dies by the signal. */
+TEST(helper_stopped)
+{
+	run_scenario("can");
+	start_service("left");
+	await_word('r');
+	pid_t helper = start_helper();
+	await_word('k');
+	REQUIRE(kill(helper, SIGTERM) == 0);
+	int status = ended(helper);
+	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM);
+	end_service();
+}
+
+/* The helper ends when the service executes another program. */
+TEST(helper_and_exec)
+{
+	run_scenario("can");
+	start_service("helped_exec");
+	await_word('r');
+	pid_t helper = start_helper();
+	await_word('x');
+	int status = ended(helper);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 3);
+	end_service();
+}
+
 int main(int argc, char **argv)
 {
 	static const struct scenario scenarios[] = {
@@ -410,6 +629,10 @@ int main(int argc, char **argv)
 		{ "exec", scenario_execs },
 		{ "nobody", scenario_nobody },
 		{ "no_library", scenario_no_library },
+		{ "can", scenario_can },
+		{ "helped", scenario_helped },
+		{ "left", scenario_left },
+		{ "helped_exec", scenario_helped_exec },
 		{ NULL, NULL },
 	};
 	scenario_main(argc, argv, scenarios);

@@ -15,7 +15,7 @@
  *	session/  which processes are watched; a tick: sources into a model
  *	ui/       the command line, keys, pages, the terminal
  *
- * This file is the two loops: reports at ticks, and the screen.
+ * This file is the two loops: reports at ticks, and the screen. `asynctop assist` has a loop of its own (session/helper.c).
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -29,6 +29,7 @@
 #include <unistd.h>
 
 #include "common/interrupt.h"
+#include "session/helper.h"
 #include "session/session.h"
 #include "ui/command.h"
 #include "ui/screen.h"
@@ -278,6 +279,22 @@ static int run(const struct options *o)
 	return status;
 }
 
+/* A wait ends by the signal. */
+static int run_helper(const struct options *o)
+{
+	static const int signals[] = { SIGINT, SIGTERM, SIGHUP };
+	const struct sigaction action = { .sa_handler = on_stop };
+	int status;
+	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
+		sigaction(signals[i], &action, NULL);
+	status = helper_run(o->pid, &stop_signal);
+	if (stop_signal != 0) {
+		signal(stop_signal, SIG_DFL);
+		raise(stop_signal);
+	}
+	return status;
+}
+
 /*
  * Fills closed standard descriptors, so that no file opened later gets their number and the report. Writing there
  * fails.
@@ -312,7 +329,10 @@ int main(int argc, char **argv)
 	parsed = command_parse(&options, argc, argv, isatty(STDOUT_FILENO), stdout, stderr);
 	if (options.exporter == NULL && !isatty(STDIN_FILENO))
 		options.exporter = &exporter_text;
-	status = parsed == COMMAND_RUN ? run(&options) : parsed == COMMAND_DONE ? EXIT_FINE : EXIT_USAGE;
+	if (parsed == COMMAND_RUN)
+		status = options.assist ? run_helper(&options) : run(&options);
+	else
+		status = parsed == COMMAND_DONE ? EXIT_FINE : EXIT_USAGE;
 	command_free(&options);
 	return status;
 }

@@ -18,6 +18,7 @@ enum exit_code { EXIT_FINE, EXIT_RUNTIME, EXIT_USAGE, EXIT_TARGET, EXIT_PRIVILEG
 #define TICKS_ENDLESS 0
 
 struct options {
+	bool assist;                     /* help the runtime of `pid`, and show nothing */
 	const struct exporter *exporter; /* NULL: the screen */
 	pid_t pid;                       /* 0: all that there are */
 	int64_t interval_ns;

@@ -75,7 +75,7 @@ static void open_tiers(struct session *s)
 
 /* ---- processes ---- */
 
-static int exit_code(enum process_status status)
+int session_exit_code(enum process_status status)
 {
 	switch (status) {
 	case PROCESS_OK:
@@ -233,7 +233,7 @@ static int open_all(struct session *s)
 		return EXIT_FINE;
 	if (s->rejected_count > 0) {
 		snprintf(s->why, sizeof(s->why), "process %d: %s", (int)s->rejected[0].pid, s->rejected[0].why);
-		return exit_code(s->rejected[0].status);
+		return session_exit_code(s->rejected[0].status);
 	}
 	if (s->candidates.denied > 0)
 		snprintf(s->why, sizeof(s->why),
@@ -262,7 +262,7 @@ int session_open(struct session *s, const struct options *o)
 		enum process_status opened = process_open(&p, o->pid);
 		if (opened != PROCESS_OK) {
 			snprintf(s->why, sizeof(s->why), "process %d: %s", (int)o->pid, p.why);
-			return exit_code(opened);
+			return session_exit_code(opened);
 		}
 		open_tiers(s);
 		watch_process(s, &p);

@@ -76,4 +76,7 @@ bool session_rejected(const struct session *s, size_t i, char *line, size_t size
 
 int64_t session_now(void);
 
+/* The exit code for a -p target with this status. */
+int session_exit_code(enum process_status status);
+
 #endif

@@ -45,8 +45,7 @@ static bool has_capabilities(void)
 	return effective >> CAP_SYS_ADMIN_BIT & 1 || (effective >> CAP_BPF_BIT & effective >> CAP_PERFMON_BIT & 1);
 }
 
-/* Names the cause in one line. Returns the error for the caller. */
-static int explain(int error, char *why, size_t why_size)
+int tracer_explain(int error, char *why, size_t why_size)
 {
 	char path[256] = "asynctop";
 	if (error == -EPERM && !has_capabilities()) {
@@ -149,14 +148,14 @@ int tracer_open(struct tracer **out, const struct tracer_config *config, char *w
 	libbpf_print_fn_t print;
 	int error;
 	if (!tracer)
-		return explain(-ENOMEM, why, why_size);
+		return tracer_explain(-ENOMEM, why, why_size);
 	tracer->config = with_defaults(config);
 	print = libbpf_set_print(discard);
 	error = make_tables(tracer) ?: load(tracer) ?: map_arrays(tracer) ?: open_ring(tracer) ?: tracer_calibrate(tracer);
 	libbpf_set_print(print);
 	if (error) {
 		tracer_close(tracer);
-		return explain(error, why, why_size);
+		return tracer_explain(error, why, why_size);
 	}
 	*out = tracer;
 	return 0;

@@ -50,6 +50,9 @@ struct tracer_config {
  */
 int tracer_open(struct tracer **, const struct tracer_config *config, char *why, size_t why_size);
 
+/* That line, for an error of loading other programs. Returns the error, or -ENOTSUP in its place. */
+int tracer_explain(int error, char *why, size_t why_size);
+
 /* Null is fine. */
 void tracer_close(struct tracer *);
 

@@ -30,11 +30,13 @@ static const struct option fixed_options[] = {
 
 static const char usage[] =
 	"usage: asynctop [-b | --json] [-p PID] [-d SECONDS] [-n TICKS] [--rows N] [-s KEY] [-F KEY=GLOB]...\n"
-	"                [--min-block TIME]\n";
+	"                [--min-block TIME]\n"
+	"       asynctop assist -p PID\n";
 
 static const char help[] =
 	"\n"
 	"Shows the tasks of processes that run sley, and which task blocked a thread in which call at which line.\n"
+	"assist: shows nothing, but tells the process itself at once, so that other threads take its other tasks over.\n"
 	"\n"
 	"  -p, --pid PID          only this process; without it, all that can be found\n"
 	"  -b, --batch            plain text instead of the screen\n";
@@ -220,6 +222,11 @@ enum command_result command_parse(struct options *o, int argc, char **argv, bool
 	int option;
 	set_defaults(o, terminal);
 	list_options(long_options);
+	if (argc > 1 && strcmp(argv[1], "assist") == 0) {
+		o->assist = true;
+		argv++;
+		argc--;
+	}
 	optind = 0;
 	while ((option = getopt_long(argc, argv, "p:bd:n:s:F:h", long_options, NULL)) != -1) {
 		if (option == 'h') {
@@ -235,6 +242,10 @@ enum command_result command_parse(struct options *o, int argc, char **argv, bool
 	}
 	if (optind < argc) {
 		wrong(errors, "no such argument", argv[optind]);
+		return COMMAND_WRONG;
+	}
+	if (o->assist && o->pid == 0) {
+		wrong(errors, "needs -p PID", "assist");
 		return COMMAND_WRONG;
 	}
 	if (o->exporter == NULL && !terminal)
