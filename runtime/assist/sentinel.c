@@ -54,6 +54,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "assist/thread.h"
@@ -211,6 +213,25 @@ static void rest(struct sentinel *sentinel, unsigned cpu)
 		futex_wait(&sentinel->word, ASLEEP, NULL);
 }
 
+/*
+ * Asks for slices of 0.1 ms in the place of some 3 ms. Where many threads want a CPU, a thread comes first whose slice ends
+ * first, and a slice of weight 3 lasts 341 times as long as one of a normal thread. So this makes turns beside busy threads
+ * come 30 times as often. The policy SCHED_IDLE keeps the slice, but does not take one, so this comes before it. Linux
+ * 6.12 and newer; older kernels ignore the time.
+ */
+static void ask_for_short_slices(void)
+{
+	/* struct sched_attr of the kernel, whose header does not go with sched.h */
+	struct {
+		uint32_t size, policy;
+		uint64_t flags;
+		int32_t nice;
+		uint32_t priority;
+		uint64_t runtime, deadline, period;
+	} attributes = { .size = sizeof(attributes), .nice = getpriority(PRIO_PROCESS, 0), .runtime = 100 * NS_PER_US };
+	syscall(SYS_sched_setattr, 0, &attributes, 0);
+}
+
 /* Binds the calling thread to the CPU, and gives it policy SCHED_IDLE. False: it may not be there. */
 static bool settle_sentinel(unsigned cpu)
 {
@@ -221,6 +242,7 @@ static bool settle_sentinel(unsigned cpu)
 	if (settled) {
 		CPU_ZERO_S(size, set);
 		CPU_SET_S(cpu, size, set);
+		ask_for_short_slices();
 		settled = sched_setaffinity(0, size, set) == 0 && sched_setscheduler(0, SCHED_IDLE, &none) == 0;
 	}
 	CPU_FREE(set);
@@ -380,11 +402,14 @@ void sentinels_open(bool on)
 
 void sentinels_close(void)
 {
+	static const struct sched_param normal;
 	store(&sentinels.stop, 1, seq_cst);
 	for (unsigned cpu = 0; cpu < sentinels.cpus; cpu++) {
 		struct sentinel *sentinel = &sentinels.of[cpu];
 		if (!sentinel->made)
 			continue;
+		/* with privilege; without, it may take a second on a machine where many threads want each CPU */
+		pthread_setschedparam(sentinel->thread, SCHED_OTHER, &normal);
 		exchange(&sentinel->word, STOPPED, seq_cst); /* after `stop`: pairs with rest() */
 		futex_wake(&sentinel->word, 1);
 	}
