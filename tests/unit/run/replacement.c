@@ -140,7 +140,8 @@ TASK_TEST(counted_once, 1)
 	site = record_of(sley_self())->site;
 	took = counter(SLEY_COUNTER_handovers) - took;
 	in_vain = counter(SLEY_COUNTER_woken_in_vain) - in_vain;
-	REQUIRE(took + in_vain <= counter(SLEY_COUNTER_wakes) - wakes);
+	/* a new spare may take over once without being woken */
+	REQUIRE(took + in_vain <= counter(SLEY_COUNTER_wakes) - wakes + scheduler.made - scheduler.target);
 	const struct sley_region_site_blocks *blocks = &region.site_blocks[site];
 	REQUIRE(load(&blocks->handed, relaxed) + load(&blocks->in_vain, relaxed) <= load(&blocks->noted, relaxed));
 }
