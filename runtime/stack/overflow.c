@@ -34,9 +34,15 @@ static const struct sigaction *services(void)
 /* Installs the service's action, which takes effect when this handler returns. */
 static void fault_pass_on(int signal, siginfo_t *info)
 {
-	sigaction(signal, services(), NULL);
-	store(&passed, 1, relaxed); /* a hint: the watchdog asks the kernel for the action in place */
-	if (info->si_code <= 0)     /* sent by a process, so no instruction faults again */
+	const struct sigaction *action = services();
+	sigaction(signal, action, NULL);
+	/*
+	 * A hint: the watchdog asks the kernel for the action in place. By default the process ends here; if the watchdog put
+	 * our handler back before that, the same fault would be named twice.
+	 */
+	if (action->sa_handler != SIG_DFL)
+		store(&passed, 1, relaxed);
+	if (info->si_code <= 0) /* sent by a process, so no instruction faults again */
 		syscall(SYS_rt_tgsigqueueinfo, getpid(), syscall(SYS_gettid), signal, info);
 }
 
