@@ -13,7 +13,7 @@
  *
  *      0            header (one page)
  *      workers      one 64-byte line per worker thread
- *      blocks       a second such line per worker thread: its block, and the worker in its place
+ *      blocks       three more lines per worker thread: its block, and the worker in its place
  *      counters     rows of SLEY_COUNTERS: row 0 for the threads that are no workers, row i + 1 for worker i; the value
  *                   of a counter is the sum over the rows [0, worker_count]
  *      live         bitmap: bit i is set while task record i is in use
@@ -208,7 +208,23 @@ enum sley_block_state {
 #define SLEY_BLOCK_FAULT 0xffffu     /* in `call`: a page fault */
 
 /*
- * The second line of a worker: its block. A worker that is noted is not among the `target` workers that are to run, so
+ * The last note of a worker that is over, with the words as they were then, for a reader that comes when the worker has
+ * gone on. Kept by the worker, from SLEY_LEVEL_TIMES on.
+ */
+struct sley_region_past {
+	uint64_t note; /* 0 while the others change */
+	int64_t noted_ns;
+	int64_t handed_ns; /* 0: no replacement has begun a task */
+	int64_t over_ns;
+	uint64_t elsewhere; /* of its line */
+	uint64_t elsewhere_ns;
+	uint64_t pinned_ns;
+	uint32_t pinned;
+	uint32_t replacement;
+};
+
+/*
+ * More lines of a worker: its block. A worker that is noted is not among the `target` workers that are to run, so
  * another one is woken if work waits: its replacement. A note is made by any thread. It ends when the worker comes to
  * its next scheduling point, or when its task says so. Without a note the other words mean nothing, but `pinned`
  * and `stopped`. A reader compares `note` before and after it reads them.
@@ -230,6 +246,10 @@ struct sley_region_block {
 	/* 1: a signal or a debugger has stopped the thread in its task. No note: nobody takes its place */
 	uint16_t stopped;
 	uint16_t reserved[2];
+	/* sum of the times at which tasks were pushed to those of `pinned`, from SLEY_LEVEL_TIMES on */
+	uint64_t pinned_ns;
+	uint64_t unused[7];
+	struct sley_region_past past;
 };
 
 enum sley_task_state {
@@ -407,7 +427,7 @@ struct sley_control {
 
 #if !defined(__cplusplus) && __STDC_VERSION__ >= 201112L
 _Static_assert(sizeof(struct sley_region_worker) == 64, "a worker is one line");
-_Static_assert(sizeof(struct sley_region_block) == 64, "a worker's second line is one line");
+_Static_assert(sizeof(struct sley_region_block) == 192, "a worker's block is three lines");
 _Static_assert(sizeof(struct sley_region_task) == 64, "a task is one line");
 _Static_assert(sizeof(struct sley_region_site) == 256, "a site is four lines");
 _Static_assert(sizeof(struct sley_region_site_blocks) == 32, "two sites share a line");

@@ -123,7 +123,7 @@ void blocked_back(struct worker *worker)
 	uint64_t note = load(&block->note, relaxed);
 	if (likely(!note))
 		return;
-	replacement_over(worker);
+	replacement_over(worker, note);
 	store(&block->noted_ns, 0, relaxed);
 	store(&block->note, 0, release); /* pairs with the next note: its words are stored after these */
 	if (SLEY_NOTE_STATE(note) == SLEY_BLOCK_HOG)

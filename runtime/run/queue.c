@@ -101,6 +101,8 @@ static void inbox_push(struct worker *worker, struct task *task)
 	lock_take(&worker->inbox_lock);
 	task_list_add(&worker->inbox, task);
 	store(&worker->inbox_length, worker->inbox_length + 1, relaxed);
+	if (region_times())
+		store(&worker->block->pinned_ns, worker->block->pinned_ns + (uint64_t)clock_now(), relaxed);
 	store(&worker->block->pinned, worker->inbox_length, relaxed);
 	lock_drop(&worker->inbox_lock);
 	idle_notify_worker(worker);

@@ -26,11 +26,32 @@ void replacement_noted(const struct worker *worker)
 	fetch_add(&site_blocks(worker)->noted, 1, relaxed);
 }
 
-void replacement_over(const struct worker *worker)
+static void keep_past(const struct worker *worker, uint64_t note, uint32_t replacement)
+{
+	const struct sley_region_block *block = worker->block;
+	struct sley_region_past *past = &worker->block->past;
+	bool ran = replacement & SLEY_BLOCK_RAN;
+	store(&past->note, 0, relaxed);
+	fence(); /* a reader that sees a word below sees the 0, too: it compares the note before and after */
+	store(&past->noted_ns, load(&block->noted_ns, relaxed), relaxed);
+	store(&past->handed_ns, ran ? load(&block->handed_ns, relaxed) : 0, relaxed);
+	store(&past->over_ns, clock_now(), relaxed);
+	store(&past->elsewhere, load(&worker->line->elsewhere, relaxed), relaxed);
+	store(&past->elsewhere_ns, load(&worker->line->elsewhere_ns, relaxed), relaxed);
+	store(&past->pinned_ns, load(&block->pinned_ns, relaxed), relaxed);
+	store(&past->pinned, load(&block->pinned, relaxed), relaxed);
+	store(&past->replacement, replacement, relaxed);
+	store(&past->note, note, release); /* after the words */
+}
+
+void replacement_over(const struct worker *worker, uint64_t note)
 {
 	uint32_t replacement = exchange(&worker->block->replacement, 0, relaxed);
 	if (replacement && !(replacement & SLEY_BLOCK_RAN))
 		count_in_vain(worker);
+	if (region_times())
+		keep_past(worker, note, replacement);
+	store(&worker->block->handed_ns, 0, relaxed);
 }
 
 /* Makes `by` the replacement of a worker; returns that one's number plus 1; 0: none needs it. */

@@ -18,6 +18,7 @@
 #define RUN_REPLACEMENT_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 struct worker;
 
@@ -33,8 +34,8 @@ void replacement_runs(struct worker *by);
 /* it has found none. in_vain: there was nothing else for it to do either. */
 void replacement_rests(struct worker *by, bool in_vain);
 
-/* The worker was noted as blocked, by any thread; it is back, by itself. */
+/* The worker was noted as blocked, by any thread; it is back, by itself, before the note goes. */
 void replacement_noted(const struct worker *worker);
-void replacement_over(const struct worker *worker);
+void replacement_over(const struct worker *worker, uint64_t note);
 
 #endif

@@ -132,7 +132,7 @@ TEST(layout)
 	assert_string_equal(header.name, "a name that is longer than 31 b");
 	uint64_t end = check_table(&header.workers, sizeof(header), 64, header.size);
 	assert_int_equal(header.workers.capacity, SLEY_REGION_WORKERS);
-	end = check_table(&header.blocks, end, 64, header.size);
+	end = check_table(&header.blocks, end, 192, header.size);
 	assert_int_equal(header.blocks.capacity, SLEY_REGION_WORKERS);
 	end = check_table(&header.counters, end, SLEY_COUNTER_COUNT * 8, header.size);
 	assert_int_equal(header.counters.capacity, SLEY_REGION_WORKERS + 1);
