@@ -56,6 +56,7 @@ struct early_block early = {};
 /* A watched thread. */
 struct thread {
 	uint64_t line;
+	uint64_t block; /* address of the worker's block; 0: there is none */
 	uint64_t records;
 	uint32_t record_count;
 	uint32_t slot;
@@ -93,13 +94,21 @@ static void forget(struct worker_state *state)
 	change(state);
 }
 
+/* What the process says of the block: nothing, if that cannot be read. */
+static void read_replaced(const struct thread *thread, struct worker_state *state)
+{
+	if (!thread->block || bpf_probe_read_user(&state->replaced, sizeof(state->replaced), (void *)thread->block))
+		__builtin_memset(&state->replaced, 0, sizeof(state->replaced));
+}
+
 /* ---- the end of a block ---- */
 
 static void finish(const struct thread *thread, struct worker_state *state, const struct sley_region_worker *line)
 {
 	struct block_record *block = &state->block;
+	read_replaced(thread, state);
 	change(state);
-	weigh_delay(block, line);
+	weigh_delay(block, block->end_ns, line, &state->replaced);
 	add_up(thread->place, block);
 	state->phase = WORKER_UNBLOCKED;
 	change(state);
@@ -126,6 +135,10 @@ static __always_inline void begin(struct worker_state *state, const struct threa
 {
 	struct block_record *block = &state->block;
 	uint64_t now = bpf_ktime_get_ns();
+	if (known)
+		state->replaced = known->replaced;
+	else
+		read_replaced(thread, state);
 	change(state);
 	block->number++;
 	block->start_ns = now;
@@ -136,7 +149,10 @@ static __always_inline void begin(struct worker_state *state, const struct threa
 	block->elsewhere = line->elsewhere;
 	block->elsewhere_ns = line->elsewhere_ns;
 	block->delayed_ns = 0;
-	block->delayed_tasks = line->queue < DELAYED_MOST ? line->queue : DELAYED_MOST;
+	block->queued = line->queue < DELAYED_MOST ? line->queue : DELAYED_MOST;
+	block->pinned = state->replaced.pinned < DELAYED_MOST ? state->replaced.pinned : DELAYED_MOST;
+	block->pinned_ns = state->replaced.pinned_ns;
+	block->delayed_tasks = block->queued + block->pinned;
 	block->process = thread->process;
 	block->site = line->site;
 	block->worker = thread->worker;
@@ -373,6 +389,7 @@ int watch(struct bpf_iter__task *context)
 	if (!thread || !state)
 		return 0;
 	thread->line = request.lines[i];
+	thread->block = request.blocks ? request.blocks + request.workers[i] * request.block_stride : 0;
 	thread->records = request.records;
 	thread->record_count = request.record_count;
 	thread->process = request.process;

@@ -61,8 +61,14 @@ struct block_record {
 	uint64_t dispatches; /* the worker's tick at the start */
 	uint64_t elsewhere;  /* the worker's counters at the start, see struct sley_region_worker */
 	uint64_t elsewhere_ns;
-	uint64_t delayed_ns;    /* sum over all tasks that waited behind the block; computed at its end */
-	uint32_t delayed_tasks; /* tasks that were ready on the worker at the start */
+	uint64_t pinned_ns;  /* likewise, see struct sley_region_block */
+	uint64_t delayed_ns; /* sum over all tasks that waited behind the block; this and the next four: by delay.h */
+	uint64_t noted_ns;   /* time at which the runtime noted it; 0: it did not */
+	uint64_t handed_ns;  /* time at which another worker began a task in its place; 0: none did */
+	uint32_t delayed_tasks; /* tasks that were ready on the worker at any moment of it */
+	uint32_t replacement;   /* number plus 1 of the worker that was woken in its place; 0: none was */
+	uint32_t queued;        /* tasks that were ready on the worker at the start */
+	uint32_t pinned;        /* of those that are pinned to it, likewise */
 	uint32_t process;       /* the process's number from tracer_watch() */
 	uint32_t site;          /* spawn site of the task */
 	uint16_t worker;        /* index of the worker's line */
@@ -76,18 +82,18 @@ struct block_record {
 	uint16_t memory_size; /* valid bytes in `memory` */
 	uint64_t args[6];
 	uint64_t regs[BLOCK_REGS];
-	uint64_t stack_top;  /* one past the highest address of the task's stack, according to the process */
-	uint32_t slot;       /* index of the worker's state in the kernel's array */
-	uint32_t stack_size; /* valid bytes in `stack`, copied from regs[BLOCK_REG_SP] upwards */
-	uint32_t flags;      /* BLOCK_* */
-	uint32_t reserved;
+	uint64_t stack_top;    /* one past the highest address of the task's stack, according to the process */
+	uint32_t slot;         /* index of the worker's state in the kernel's array */
+	uint32_t stack_size;   /* valid bytes in `stack`, copied from regs[BLOCK_REG_SP] upwards */
+	uint32_t flags;        /* BLOCK_* */
+	uint32_t begun;        /* of those that were queued: begun by other workers before its end; by delay.h */
 	char name[BLOCK_NAME]; /* the task's name at that moment, perhaps without NUL; empty: it has none */
 	/* memory behind a pointer argument: a path with its NUL (if not cut), an address, a time */
 	uint8_t memory[BLOCK_MEMORY_MAX];
 	uint8_t stack[BLOCK_STACK_MAX];
 };
 
-_Static_assert(sizeof(struct block_record) == 480 + BLOCK_STACK_MAX, "the layout is the same on both sides");
+_Static_assert(sizeof(struct block_record) == 520 + BLOCK_STACK_MAX, "the layout is the same on both sides");
 
 /* The key of the sums of blocks. */
 struct block_key {
@@ -105,6 +111,7 @@ struct block_total {
 	uint64_t max_ns;
 	uint64_t delayed_tasks;
 	uint64_t delayed_ns;
+	uint64_t handed; /* blocks in which another worker took over */
 	uint64_t sleeps;
 };
 
@@ -137,6 +144,7 @@ struct worker_state {
 	uint64_t out_flags;       /* flags of its thread_info at the last switch out and in */
 	uint64_t in_flags;
 	uint64_t switches[SWITCH_CAUSE_COUNT]; /* switches outside of tasks; switch_key counts those inside */
+	struct sley_region_block replaced;     /* as it was read last */
 	struct block_record block;
 };
 
@@ -162,6 +170,8 @@ struct watch_request {
 	/* the public task records: their maximal number, and (in `records`) their address in the process */
 	uint32_t record_count;
 	uint64_t records;
+	uint64_t blocks; /* address of the first worker's block; 0: there are none */
+	uint64_t block_stride;
 	uint64_t threads[WATCH_WORKERS]; /* thread pointers */
 	uint64_t lines[WATCH_WORKERS];   /* addresses of the workers' lines in the process */
 	uint32_t slots[WATCH_WORKERS];   /* indexes of their states */
@@ -187,6 +197,7 @@ struct early_block {
 	uint32_t stack_size;
 	uint32_t memory_size;
 	struct sley_region_worker line;
+	struct sley_region_block replaced;
 	char name[BLOCK_NAME];
 	uint8_t memory[BLOCK_MEMORY_MAX];
 	uint8_t stack[BLOCK_STACK_MAX];

@@ -143,6 +143,8 @@ static void add_up(uint32_t place, const struct block_record *block)
 	add(&total->cpu_ns, block->cpu_ns);
 	add(&total->delayed_tasks, block->delayed_tasks);
 	add(&total->delayed_ns, block->delayed_ns);
+	if (block->handed_ns)
+		add(&total->handed, 1);
 	add(&total->sleeps, block->sleeps);
 	if (raise_max(&total->max_ns, duration))
 		keep_longest(place, &key, block);

@@ -18,7 +18,7 @@ static void run_child(char *const argv[], int input, int output)
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	dup2(input, STDIN_FILENO);
 	dup2(output, STDOUT_FILENO);
-	setenv("SLEY_ASSIST", "off", 1); /* a block delays what is behind it for as long as the truth says */
+	setenv("SLEY_ASSIST", "off", 0); /* a block delays what is behind it for as long as the truth says */
 	execv(argv[0], argv);
 	_exit(127);
 }
@@ -69,11 +69,23 @@ void planted_watch(struct planted *planted, struct tracer *tracer)
 					.region = planted->process.region.fd,
 					.address = header->address,
 					.workers = header->workers,
+					.blocks = header->blocks,
 					.tasks = header->tasks,
 					.worker_count = header->worker_count };
 	planted->tracer = tracer;
 	REQUIRE(tracer_watch(tracer, &target, &planted->key) == 0);
 	planted_refresh(planted);
+}
+
+void planted_times(struct planted *planted)
+{
+	int64_t give_up = test_now() + 10000000000;
+	while (planted->process.region.header.level < SLEY_LEVEL_TIMES) {
+		REQUIRE(test_now() < give_up);
+		REQUIRE(control_renew(&planted->process.control, test_now(), 60000000000 - 1000000000) == 0);
+		sched_yield();
+		REQUIRE(region_refresh(&planted->process.region) == REGION_OK);
+	}
 }
 
 void planted_order(struct planted *planted)
@@ -140,6 +152,9 @@ static void select_total(void *context, const struct tracer_total *one)
 	report->total.total_ns += one->total.total_ns;
 	report->total.blocked_ns += one->total.blocked_ns;
 	report->total.cpu_ns += one->total.cpu_ns;
+	report->total.delayed_tasks += one->total.delayed_tasks;
+	report->total.delayed_ns += one->total.delayed_ns;
+	report->total.handed += one->total.handed;
 	report->total.sleeps += one->total.sleeps;
 	if (one->longest && one->total.max_ns > report->total.max_ns)
 		report->longest = *one->longest;

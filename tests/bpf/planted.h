@@ -28,6 +28,9 @@ void planted_start_named(struct planted *, const char *name, const char *a, cons
 /* Watches it from now on. */
 void planted_watch(struct planted *, struct tracer *);
 
+/* Asks it for the times too, for the next minute, and waits until it gives them. */
+void planted_times(struct planted *);
+
 /* Watches its new threads too. */
 void planted_refresh(struct planted *);
 

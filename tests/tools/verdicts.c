@@ -215,6 +215,59 @@ static void test_verdict_cases(void **state)
 	expect_in_verdict(&b, "a task running ? (spawned at ?)");
 }
 
+/* What became of the tasks behind the block, and why: each case in its words. */
+static void test_verdict_handover(void **state)
+{
+	static const struct {
+		enum handover handover;
+		unsigned tasks, still;
+		const char *part;
+	} rows[] = {
+		{ HANDOVER_DONE, 0, 0, "; worker 7 took over after 16.0us, and nobody waited; sley_" },
+		{ HANDOVER_DONE, 3, 0,
+		  "; worker 7 took over after 16.0us; 3 ready tasks waited 3.1ms behind it; sley_" },
+		{ HANDOVER_OTHERS, 3, 0, "; workers that were running took tasks from it; 3 " },
+		{ HANDOVER_NEEDLESS, 0, 0, "; no ready task had to wait behind it; sley_" },
+		{ HANDOVER_PINNED, 3, 0,
+		  "; no other worker could take over: the tasks behind it are pinned to this one; 3 " },
+		{ HANDOVER_OFF, 3, 0,
+		  "; no worker took over: the process does not look for blocks (option assist is off); 3 " },
+		{ HANDOVER_FULL, 3, 0, "; no worker took over: all 258 threads were in use: raise max_threads; 3 " },
+		{ HANDOVER_UNNOTICED, 3, 0, "; no worker took over: it was over before it was noticed; 3 " },
+		{ HANDOVER_UNNOTICED, 3, 1, "; no worker has taken over yet; 3 " },
+		{ HANDOVER_NONE, 3, 0, "; no worker took over in time; 3 " },
+		{ HANDOVER_NONE, 3, 1, "; no worker has taken over yet; 3 " },
+		{ HANDOVER_UNKNOWN, 3, 0, "append_line at httpd.c:88; 3 ready tasks waited" },
+	};
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct model_blocker b = blocker(SYS_fsync);
+		b.longest.handover = rows[i].handover;
+		b.longest.handed_to = 7;
+		b.longest.handed_after_ns = 16000;
+		b.longest.threads = 258;
+		b.total.delayed_tasks = rows[i].tasks;
+		b.total.delayed_ns = rows[i].tasks ? 3100000 : 0;
+		if (rows[i].still) {
+			b.in_progress = 1;
+			b.in_progress_ns = 90000000000;
+		}
+		expect_in_verdict(&b, rows[i].part);
+	}
+	struct model_blocker b = blocker(SYS_fsync);
+	b.longest.handover = HANDOVER_DONE;
+	b.longest.handed_to = 7;
+	b.longest.handed_after_ns = 16000;
+	b.total.count = 20;
+	b.total.handed = 18;
+	expect_in_verdict(&b, "; worker 7 took over after 16.0us (one did in 18 of the 20), and nobody waited; ");
+	b.total.handed = 20;
+	expect_in_verdict(&b, "; worker 7 took over after 16.0us (one did each time), and nobody waited; ");
+	b.total.handed = 18;
+	b.longest.handover = HANDOVER_UNNOTICED;
+	expect_in_verdict(&b,
+			  "; no worker took over: it was over before it was noticed; at 18 of the others one did; ");
+}
+
 /* Each kind of call gets the sley call that would not have blocked; those for which there is none, the pool. */
 static void test_remedies(void **state)
 {
@@ -299,13 +352,10 @@ static void test_remedies_name_real_calls(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_decoding),
-		cmocka_unit_test(test_decoding_nonsense),
-		cmocka_unit_test(test_kept_arguments),
-		cmocka_unit_test(test_verdict),
-		cmocka_unit_test(test_verdict_cases),
-		cmocka_unit_test(test_remedies),
-		cmocka_unit_test(test_remedies_name_real_calls),
+		cmocka_unit_test(test_decoding),       cmocka_unit_test(test_decoding_nonsense),
+		cmocka_unit_test(test_kept_arguments), cmocka_unit_test(test_verdict),
+		cmocka_unit_test(test_verdict_cases),  cmocka_unit_test(test_verdict_handover),
+		cmocka_unit_test(test_remedies),       cmocka_unit_test(test_remedies_name_real_calls),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

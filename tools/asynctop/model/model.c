@@ -158,6 +158,16 @@ const char *switch_cause_text(unsigned cause)
 	return NAME_OF(names, cause);
 }
 
+const char *handover_text(enum handover handover)
+{
+	static const char *const names[] = {
+#define HANDOVER_TEXT(name, text, help) text,
+		HANDOVERS(HANDOVER_TEXT)
+#undef HANDOVER_TEXT
+	};
+	return NAME_OF(names, handover);
+}
+
 enum wait_object wait_object_type(unsigned kind)
 {
 	static const enum wait_object types[] = {

@@ -50,6 +50,7 @@ struct model_yield {
 
 struct model_worker {
 	struct sley_region_worker line;
+	struct sley_region_block block;
 	uint64_t switches[SWITCH_CAUSE_COUNT];
 	char task_name[MODEL_NAME];
 	int64_t in_task_ns; /* how long at least it has not come back from its task; MODEL_UNKNOWN: it runs none */
@@ -61,6 +62,25 @@ struct model_switch {
 	uint32_t site; /* or NO_SITE */
 	uint32_t cause;
 	uint64_t count;
+};
+
+/* Whether another worker went on with what waited behind a block. X(name, text, help) */
+#define HANDOVERS(X) \
+	X(UNKNOWN, "unknown", "that cannot be told") \
+	X(DONE, "done", "another worker took over") \
+	X(OTHERS, "others", "workers that ran already took what waited, or a part of it") \
+	X(NEEDLESS, "needless", "nothing waited") \
+	X(PINNED, "pinned", "what waited is pinned to the blocked worker") \
+	X(OFF, "off", "the process does not look for blocks") \
+	X(FULL, "full", "all threads that there may be were in use") \
+	X(UNNOTICED, "unnoticed", "it was over before it was noticed, or is not noticed yet") \
+	X(NONE, "none", "it was noticed, but no other worker had taken over by its end")
+
+enum handover {
+#define HANDOVER_ENUM(name, text, help) HANDOVER_##name,
+	HANDOVERS(HANDOVER_ENUM)
+#undef HANDOVER_ENUM
+		HANDOVER_COUNT,
 };
 
 /* One block, decoded for humans. */
@@ -77,9 +97,13 @@ struct model_block {
 	struct model_place place;
 	struct model_place stack[MODEL_FRAMES]; /* innermost first, of all owners */
 	unsigned frames;
-	char runtime[64];  /* the function of sley's that made the call; "": none, the service or a library did */
-	bool began_before; /* asynctop attached: it is longer than is known */
-	bool resolved;     /* place and stack are final, even if empty */
+	char runtime[64]; /* the function of sley's that made the call; "": none, the service or a library did */
+	enum handover handover;
+	uint32_t handed_to;      /* TAKEN: the worker */
+	int64_t handed_after_ns; /* TAKEN: since the start of the block */
+	uint32_t threads;        /* FULL: how many */
+	bool began_before;       /* asynctop attached: it is longer than is known */
+	bool resolved;           /* place and stack are final, even if empty */
 };
 
 /* All blocks of one spawn site in one system call since asynctop attached. */
@@ -104,6 +128,8 @@ struct model_event {
 	int32_t syscall;
 	int64_t start_ns, duration_ns, blocked_ns, cpu_ns, delayed_ns;
 	uint32_t delayed_tasks;
+	uint32_t handed_to;      /* the worker that took over */
+	int64_t handed_after_ns; /* MODEL_UNKNOWN: none did */
 };
 
 struct model {
@@ -182,6 +208,7 @@ const char *task_state_text(unsigned state);
 const char *wait_kind_text(unsigned kind);
 const char *worker_mode_text(unsigned mode);
 const char *switch_cause_text(unsigned cause);
+const char *handover_text(enum handover handover);
 
 /* The meaning of wait_object for a kind of wait. */
 enum wait_object { WAIT_OBJECT_none, WAIT_OBJECT_deadline, WAIT_OBJECT_fd, WAIT_OBJECT_task, WAIT_OBJECT_address };

@@ -120,12 +120,56 @@ static void put_sum(struct text *out, const struct model_blocker *b)
 		text_printf(out, ", %s of it waiting for a CPU", text_duration(cpu, (int64_t)b->total.cpu_ns));
 }
 
-static void put_delay(struct text *out, const struct model_blocker *b)
+/* What became of the tasks behind the longest block, and what to do about it. */
+static void put_handover(struct text *out, const struct model_blocker *b, bool still)
+{
+	const struct model_block *longest = &b->longest;
+	char after[TEXT_SHORT];
+	switch (longest->handover) {
+	case HANDOVER_DONE:
+		text_printf(out, "; worker %u took over after %s", longest->handed_to,
+			    text_duration(after, longest->handed_after_ns));
+		if (b->total.count > 1 && b->total.handed == b->total.count)
+			text_puts(out, " (one did each time)");
+		else if (b->total.count > 1)
+			text_printf(out, " (one did in %" PRIu64 " of the %" PRIu64 ")", b->total.handed,
+				    b->total.count);
+		break;
+	case HANDOVER_OTHERS:
+		text_puts(out, "; workers that were running took tasks from it");
+		break;
+	case HANDOVER_PINNED:
+		text_puts(out, "; no other worker could take over: the tasks behind it are pinned to this one");
+		break;
+	case HANDOVER_OFF:
+		text_puts(out, "; no worker took over: the process does not look for blocks (option assist is off)");
+		break;
+	case HANDOVER_FULL:
+		text_printf(out, "; no worker took over: all %u threads were in use: raise max_threads",
+			    longest->threads);
+		break;
+	case HANDOVER_UNNOTICED:
+		text_puts(out, still ? "; no worker has taken over yet"
+				     : "; no worker took over: it was over before it was noticed");
+		break;
+	case HANDOVER_NONE:
+		text_puts(out, still ? "; no worker has taken over yet" : "; no worker took over in time");
+		break;
+	default:
+		break;
+	}
+	if (longest->handover != HANDOVER_DONE && b->total.handed > 0)
+		text_printf(out, "; at %" PRIu64 " of the others one did", b->total.handed);
+}
+
+static void put_delay(struct text *out, const struct model_blocker *b, bool still)
 {
 	char delayed[TEXT_SHORT];
 	uint64_t tasks = blocker_delayed_tasks(b);
+	put_handover(out, b, still);
 	if (tasks == 0)
-		text_puts(out, "; no ready task had to wait behind it; ");
+		text_puts(out, b->longest.handover == HANDOVER_DONE ? ", and nobody waited; "
+								    : "; no ready task had to wait behind it; ");
 	else
 		text_printf(out, "; %" PRIu64 " ready task%s waited %s behind it; ", tasks, tasks == 1 ? "" : "s",
 			    text_duration(delayed, blocker_delayed_ns(b)));
@@ -145,7 +189,7 @@ void verdict_put(struct text *out, const struct model *m, const struct model_blo
 		text_puts(out, syscall_name(b->syscall, (char[SYSCALL_NAME_MAX]){ 0 }));
 	put_place(out, &b->longest);
 	put_sum(out, b);
-	put_delay(out, b);
+	put_delay(out, b, still);
 	verdict_put_remedy(out, &b->longest);
 	text_puts(out, ".");
 }

@@ -9,7 +9,6 @@
 #include <string.h>
 
 #include "common/memory.h"
-#include "delay.h"
 #include "model/verdict.h"
 #include "source/look.h"
 #include "source/target.h"
@@ -81,6 +80,45 @@ static void take_target(struct blockers *b, struct picture *p)
 		text_free(&name);
 }
 
+/* Threads that are workers; `most`: that may be. */
+static uint32_t threads_of(const struct blockers *b, const struct model *m, uint64_t *most)
+{
+	const struct sley_region_header *header = &b->process->region.header;
+	uint32_t n = 0;
+	for (uint32_t i = 0; i < m->worker_count; i++)
+		n += m->workers[i].line.thread != 0;
+	*most = (uint64_t)header->target + header->max_threads;
+	return n;
+}
+
+/* Why no other worker took over. */
+static enum handover unhanded(const struct blockers *b, const struct model *m, const struct block_record *r)
+{
+	const struct sley_region_header *header = &b->process->region.header;
+	uint64_t most;
+	if (r->delayed_tasks == 0)
+		return HANDOVER_NEEDLESS;
+	if (r->begun > 0)
+		return HANDOVER_OTHERS;
+	if (r->queued == 0)
+		return HANDOVER_PINNED;
+	if (r->noted_ns == 0 && header->level < SLEY_LEVEL_TIMES && r->end_ns != 0)
+		return HANDOVER_UNKNOWN; /* the process keeps no words of it */
+	if (r->noted_ns == 0)
+		return header->sources & ~(1u << SLEY_SOURCE_TOLD) ? HANDOVER_UNNOTICED : HANDOVER_OFF;
+	return r->replacement == 0 && threads_of(b, m, &most) >= most ? HANDOVER_FULL : HANDOVER_NONE;
+}
+
+static void see_handover(const struct blockers *b, struct model_block *block, const struct model *m,
+			 const struct block_record *r)
+{
+	uint64_t most;
+	block->handover = r->handed_ns ? HANDOVER_DONE : unhanded(b, m, r);
+	block->threads = threads_of(b, m, &most);
+	block->handed_to = r->replacement - 1;
+	block->handed_after_ns = r->handed_ns > r->start_ns ? (int64_t)(r->handed_ns - r->start_ns) : 0;
+}
+
 static void take_picture(struct blockers *b, struct picture *p, const struct model *m, const struct block_record *r)
 {
 	struct model_block *block = &p->block;
@@ -92,6 +130,7 @@ static void take_picture(struct blockers *b, struct picture *p, const struct mod
 	block->syscall = r->syscall;
 	block->fd_mode = r->fd_mode;
 	block->began_before = (r->flags & BLOCK_EARLY) != 0;
+	see_handover(b, block, m, r);
 	if (r->name[0] != '\0')
 		snprintf(block->name, sizeof(block->name), "%.*s", BLOCK_NAME, r->name);
 	else
@@ -154,13 +193,10 @@ static struct pictures *pictures_of(struct blockers *b, struct blocker *e)
 	return e->pictures = xcalloc(1, sizeof(*e->pictures));
 }
 
-/* Takes a picture of `r` unless it is there already, or the one before is still being resolved. */
-static void consider(struct blockers *b, struct blocker *e, const struct model *m, const struct block_record *r)
+static void take_next(struct blockers *b, struct pictures *pictures, const struct model *m,
+		      const struct block_record *r)
 {
-	struct pictures *pictures = pictures_of(b, e);
 	struct symbols_request question;
-	if (pictures == NULL || pictures->next.taken || same_block(&pictures->shown, r))
-		return;
 	pictures->key = ++*b->next_key;
 	question = stack_question(b, r, pictures->key);
 	if (b->symbols != NULL && symbols_submit(b->symbols, &question) == -EAGAIN)
@@ -169,6 +205,20 @@ static void consider(struct blockers *b, struct blocker *e, const struct model *
 	/* Without a symbol reader, or with registers it cannot use, there will be no answer. */
 	if (b->symbols == NULL || question.registers.rip == 0)
 		promote(pictures);
+}
+
+/* Takes a picture of `r` unless it is there already, or the one before is still being resolved. */
+static void consider(struct blockers *b, struct blocker *e, const struct model *m, const struct block_record *r)
+{
+	struct pictures *pictures = pictures_of(b, e);
+	if (pictures == NULL)
+		return;
+	if (same_block(&pictures->next, r))
+		see_handover(b, &pictures->next.block, m, r);
+	else if (same_block(&pictures->shown, r))
+		see_handover(b, &pictures->shown.block, m, r);
+	else if (!pictures->next.taken)
+		take_next(b, pictures, m, r);
 }
 
 void place_from_frame(struct model_place *place, const struct symbols_frame *frame)
@@ -260,20 +310,6 @@ static void read_total(void *context, const struct tracer_total *t)
 		consider(reading->blockers, e, reading->model, t->longest);
 }
 
-/* The delay that a block under way has caused until now. */
-static int64_t delay_so_far(const struct model *m, const struct block_record *r)
-{
-	const struct sley_region_worker *line;
-	uint64_t delay;
-	if (r->worker >= m->worker_count || m->time_ns <= (int64_t)r->start_ns)
-		return 0;
-	line = &m->workers[r->worker].line;
-	if (line->dispatches != r->dispatches)
-		return 0;
-	delay = delay_until(r, (uint64_t)m->time_ns, line);
-	return delay > INT64_MAX ? INT64_MAX : (int64_t)delay;
-}
-
 void blockers_stuck(struct blockers *b, const struct model *m, const struct block_record *r)
 {
 	struct blocker *e = entry_of(b, r->site, r->syscall);
@@ -284,7 +320,8 @@ void blockers_stuck(struct blockers *b, const struct model *m, const struct bloc
 		lasted = 0;
 	e->in_progress++;
 	e->in_progress_delayed_tasks += r->delayed_tasks;
-	if (__builtin_add_overflow(e->in_progress_delayed_ns, delay_so_far(m, r), &e->in_progress_delayed_ns))
+	if (__builtin_add_overflow(e->in_progress_delayed_ns, (int64_t)(r->delayed_ns & INT64_MAX),
+				   &e->in_progress_delayed_ns))
 		e->in_progress_delayed_ns = INT64_MAX;
 	if (lasted > e->in_progress_ns)
 		e->in_progress_ns = lasted;

@@ -35,6 +35,7 @@ static void attach(struct watch *w)
 		.region = w->process.region.fd,
 		.address = h->address,
 		.workers = h->workers,
+		.blocks = h->blocks,
 		.tasks = h->tasks,
 		.worker_count = h->worker_count,
 	};
@@ -99,12 +100,33 @@ void watch_renew(struct watch *w, const struct watch_wish *wish)
 
 /* ---- between ticks ---- */
 
-static void see_dispatch(struct dispatch *d, const struct sley_region_worker *line, int64_t now)
+/* The number of workers whose lines and blocks were read, or -1. */
+static int take_lines(struct watch *w)
 {
+	int n = region_workers(&w->process.region, w->read);
+	return n < 0 ? n : region_blocks(&w->process.region, w->read_blocks);
+}
+
+static void see_dispatch(struct watch *w, int worker, int64_t now)
+{
+	struct dispatch *d = &w->dispatches[worker];
+	const struct sley_region_worker *line = &w->read[worker];
 	if (line->mode != SLEY_WORKER_TASK)
 		d->seen_ns = 0;
 	else if (d->seen_ns == 0 || d->line.dispatches != line->dispatches || d->line.task != line->task)
-		*d = (struct dispatch){ .line = *line, .seen_ns = now };
+		*d = (struct dispatch){ .line = *line, .block = w->read_blocks[worker], .seen_ns = now };
+}
+
+/* A spare may be made and block at any time, and the tracer sees threads that it was told of. */
+static void see_threads(struct watch *w, int n)
+{
+	bool changed = false;
+	for (int i = 0; i < n; i++) {
+		changed |= w->threads[i] != w->read[i].thread;
+		w->threads[i] = w->read[i].thread;
+	}
+	if (w->traced && changed)
+		(void)tracer_refresh(w->tools->tracer, w->key, w->process.region.header.worker_count);
 }
 
 static void see_times(struct watch *w, int64_t now)
@@ -121,9 +143,10 @@ void watch_look(struct watch *w)
 	if (region_refresh(&w->process.region) != REGION_OK)
 		return;
 	see_times(w, now_ns());
-	n = region_workers(&w->process.region, w->read);
+	n = take_lines(w);
 	for (int i = 0; i < n; i++)
-		see_dispatch(&w->dispatches[i], &w->read[i], now_ns());
+		see_dispatch(w, i, now_ns());
+	see_threads(w, n);
 }
 
 /* ---- parts of a model ---- */
@@ -180,7 +203,7 @@ static int read_sites(struct watch *w, struct model *m)
 static int read_workers(struct watch *w, struct model *m)
 {
 	const struct sley_region_worker *lines = w->read;
-	int n = region_workers(&w->process.region, w->read);
+	int n = take_lines(w);
 	if (n < 0)
 		return n;
 	m->worker_count = (uint32_t)n;
@@ -190,7 +213,8 @@ static int read_workers(struct watch *w, struct model *m)
 		struct sley_region_task t;
 		worker->line = lines[i];
 		worker->blocked_ns = MODEL_UNKNOWN;
-		see_dispatch(&w->dispatches[i], &lines[i], m->time_ns);
+		worker->block = w->read_blocks[i];
+		see_dispatch(w, i, m->time_ns);
 		worker->in_task_ns = w->dispatches[i].seen_ns ? m->time_ns - w->dispatches[i].seen_ns : MODEL_UNKNOWN;
 		if (lines[i].task == 0)
 			continue;
@@ -332,9 +356,12 @@ static void read_stuck(struct watch *w, struct model *m)
 		r.number = BLOCKERS_SAMPLED | d->line.dispatches;
 		r.flags = BLOCK_EARLY;
 		r.start_ns = (uint64_t)d->seen_ns;
-		r.delayed_tasks = d->line.queue < DELAYED_MOST ? d->line.queue : DELAYED_MOST;
+		r.queued = d->line.queue < DELAYED_MOST ? d->line.queue : DELAYED_MOST;
 		r.elsewhere = d->line.elsewhere;
 		r.elsewhere_ns = d->line.elsewhere_ns;
+		r.pinned = d->block.pinned < DELAYED_MOST ? d->block.pinned : DELAYED_MOST;
+		r.pinned_ns = d->block.pinned_ns;
+		weigh_delay(&r, (uint64_t)m->time_ns, &worker->line, &worker->block);
 		memset(r.name, 0, sizeof(r.name));
 		if (region_task(&w->process.region, r.task, &t))
 			memcpy(r.name, t.name, sizeof(r.name));
@@ -358,6 +385,10 @@ void watch_event(struct watch *w, const struct block_record *r)
 		.cpu_ns = (int64_t)r->cpu_ns,
 		.delayed_ns = (int64_t)r->delayed_ns,
 		.delayed_tasks = r->delayed_tasks,
+		.handed_to = r->replacement - 1,
+		.handed_after_ns = r->handed_ns == 0            ? MODEL_UNKNOWN
+				   : r->handed_ns > r->start_ns ? (int64_t)(r->handed_ns - r->start_ns)
+								: 0,
 	};
 	snprintf(e->name, sizeof(e->name), "%.*s", BLOCK_NAME, r->name);
 	blockers_event(&w->blockers, &w->model, r);

@@ -31,6 +31,7 @@ struct watch_wish {
 /* The dispatch that a worker is in, and since when it was seen in it. */
 struct dispatch {
 	struct sley_region_worker line; /* as it was then */
+	struct sley_region_block block; /* likewise */
 	int64_t seen_ns;                /* 0: it runs no task */
 };
 
@@ -44,6 +45,8 @@ struct watch {
 	int64_t attached_ns;
 	int64_t times_since_ns;                              /* since when the level is in force, as far as was seen */
 	struct sley_region_worker read[SLEY_REGION_WORKERS]; /* as they were read last */
+	struct sley_region_block read_blocks[SLEY_REGION_WORKERS];
+	uint64_t threads[SLEY_REGION_WORKERS]; /* those that the tracer was told of */
 	struct dispatch dispatches[SLEY_REGION_WORKERS];
 	struct model_event *events; /* a ring of `rows` */
 	uint32_t event_room;

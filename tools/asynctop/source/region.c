@@ -231,6 +231,12 @@ int region_workers(struct region *r, struct sley_region_worker *out)
 	return (int)n;
 }
 
+int region_blocks(struct region *r, struct sley_region_block *out)
+{
+	uint32_t n = r->header.worker_count;
+	return read_at(r->fd, out, n * sizeof(*out), r->header.blocks.offset) ? (int)n : -1;
+}
+
 int region_counters(struct region *r, uint64_t out[SLEY_COUNTER_COUNT])
 {
 	const struct sley_region_header *h = &r->header;

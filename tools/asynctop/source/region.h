@@ -58,6 +58,9 @@ bool region_part_changed(const struct region *r, unsigned part);
 /* Takes `fd` (open for reading; -1: it cannot be had) for the part, and closes it if it is not valid. */
 void region_part_set(struct region *r, unsigned part, int fd);
 
+/* Copies the blocks of workers [0, worker_count) to `out`, which holds SLEY_REGION_WORKERS. The number, or -1. */
+int region_blocks(struct region *r, struct sley_region_block *out);
+
 /* Copies worker lines [0, worker_count) to `out`, which holds SLEY_REGION_WORKERS. The number, or -1. */
 int region_workers(struct region *r, struct sley_region_worker *out);
 

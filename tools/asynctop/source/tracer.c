@@ -213,7 +213,7 @@ static void give_pending(struct tracer *tracer, const struct tracer_process *pro
 		if (!worker->used || !tracer_read_state(tracer, worker->slot, WORKER_RESUMED, &block, &seq) ||
 		    block.end_ns - block.start_ns < tracer->config.min_block_ns)
 			continue;
-		tracer_weigh(process, &block);
+		tracer_weigh(process, block.end_ns, &block);
 		give_once(tracer, &block);
 	}
 }

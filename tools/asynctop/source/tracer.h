@@ -62,7 +62,8 @@ struct tracer_target {
 	int region;                       /* its memfd, open for reading */
 	uint64_t address;                 /* header.address */
 	struct sley_region_table workers; /* header.workers, checked against the region's size by the caller */
-	struct sley_region_table tasks;   /* header.tasks, checked too; all zero: names are not taken */
+	struct sley_region_table blocks;  /* header.blocks, likewise; all zero: hand-overs are not known */
+	struct sley_region_table tasks;   /* header.tasks, likewise; all zero: names are not taken */
 	uint32_t worker_count;            /* header.worker_count */
 };
 
@@ -113,8 +114,8 @@ typedef void tracer_total_fn(void *context, const struct tracer_total *);
 int tracer_totals(struct tracer *, uint32_t process, tracer_total_fn *each, void *context);
 
 /*
- * Calls `each` for every worker of the process that is blocked at this moment: end_ns is 0, and start_ns says since
- * when. These are not in the totals yet. 0 or a negative errno.
+ * Calls `each` for every worker of the process that is blocked at this moment: end_ns is 0, start_ns says since when,
+ * and the delay is that until now. These are not in the totals yet. 0 or a negative errno.
  */
 int tracer_blocked(struct tracer *, uint32_t process, tracer_block_fn *each, void *context);
 

@@ -77,6 +77,7 @@ static int catch_one(struct tracer *tracer, const struct tracer_process *process
 		return 0;
 	early->switches = sleeper->switches;
 	early->slot = request->slots[i];
+	tracer_read_replaced(process, request->workers[i], &early->replaced);
 	read_name(process, early);
 	read_early_memory(pid, dir, sleeper, early);
 	return tracer_catch_early(tracer, process->target.pidfd);

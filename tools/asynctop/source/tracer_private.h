@@ -70,8 +70,11 @@ uint32_t tracer_state_seq(struct tracer *, uint32_t slot);
 
 bool tracer_read_line(const struct tracer_process *, uint32_t index, struct sley_region_worker *);
 
-/* Fills in the delay so far of a block that the kernel has not added up yet. */
-void tracer_weigh(const struct tracer_process *, struct block_record *);
+/* All zero if there is none. */
+void tracer_read_replaced(const struct tracer_process *, uint32_t index, struct sley_region_block *);
+
+/* Fills in the delay until `end` of a block that the kernel has not added up yet. */
+void tracer_weigh(const struct tracer_process *, uint64_t end, struct block_record *);
 
 /*
  * Makes the tables of a process and puts them in its place. 0 or a negative errno; the tables are to be closed then

@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #define READ_TRIES     64
@@ -146,7 +147,7 @@ static void read_pending(struct tracer *tracer, const struct tracer_process *pro
 		struct block_record *block = &pending->blocks[pending->count];
 		if (!worker->used || !tracer_read_state(tracer, worker->slot, WORKER_RESUMED, block, &pending->seqs[i]))
 			continue;
-		tracer_weigh(process, block);
+		tracer_weigh(process, block->end_ns, block);
 		pending->given[pending->count++] = false;
 	}
 }
@@ -187,6 +188,7 @@ static void add_pending(struct tracer_total *total, const struct block_record *b
 	total->total.cpu_ns += block->cpu_ns;
 	total->total.delayed_tasks += block->delayed_tasks;
 	total->total.delayed_ns += block->delayed_ns;
+	total->total.handed += block->handed_ns != 0;
 	total->total.sleeps += block->sleeps;
 	if (duration <= total->total.max_ns)
 		return;
@@ -236,6 +238,13 @@ int tracer_totals(struct tracer *tracer, uint32_t key, tracer_total_fn *each, vo
 
 /* ---- the others ---- */
 
+static uint64_t monotonic_ns(void)
+{
+	struct timespec time;
+	clock_gettime(CLOCK_MONOTONIC, &time);
+	return (uint64_t)time.tv_sec * 1000000000 + time.tv_nsec;
+}
+
 /* Whether the worker has gone on since: its switch in may have been hidden (see blocked.bpf.c). */
 static bool went_on(const struct tracer_process *process, const struct block_record *block)
 {
@@ -253,9 +262,11 @@ int tracer_blocked(struct tracer *tracer, uint32_t key, tracer_block_fn *each, v
 		return -ESRCH;
 	for (unsigned i = 0; i < WATCH_WORKERS; i++) {
 		const struct tracer_worker *worker = &process->workers[i];
-		if (worker->used && tracer_read_state(tracer, worker->slot, WORKER_BLOCKED, &block, &seq) &&
-		    !went_on(process, &block))
-			each(context, &block);
+		if (!worker->used || !tracer_read_state(tracer, worker->slot, WORKER_BLOCKED, &block, &seq) ||
+		    went_on(process, &block))
+			continue;
+		tracer_weigh(process, monotonic_ns(), &block);
+		each(context, &block);
 	}
 	return 0;
 }

@@ -126,6 +126,9 @@ static void write_request(struct tracer *tracer, const struct tracer_process *pr
 	request->place = process->place;
 	request->record_count = process->target.tasks.capacity;
 	request->records = process->target.address + process->target.tasks.offset;
+	if (process->target.blocks.capacity)
+		request->blocks = process->target.address + process->target.blocks.offset;
+	request->block_stride = process->target.blocks.stride;
 	for (unsigned i = 0; i < WATCH_WORKERS; i++) {
 		const struct tracer_worker *worker = &process->workers[i];
 		if (!worker->used || !worker->thread)
@@ -158,7 +161,9 @@ static int mark(struct tracer *tracer, struct tracer_process *process)
 static bool possible(const struct tracer_target *target)
 {
 	return target->workers.stride >= sizeof(struct sley_region_worker) && target->workers.offset < 1ULL << 40 &&
-	       target->workers.stride <= 4096;
+	       target->workers.stride <= 4096 &&
+	       (target->blocks.capacity == 0 ||
+		(target->blocks.stride >= sizeof(struct sley_region_block) && target->blocks.stride <= 4096));
 }
 
 int tracer_refresh(struct tracer *tracer, uint32_t key, uint32_t worker_count)

@@ -123,6 +123,33 @@ static void blocker_delay(struct value *out, const struct model *m, const void *
 	value_int(out, blocker_delayed_ns(row));
 }
 
+static void blocker_handover(struct value *out, const struct model *m, const void *row)
+{
+	(void)m;
+	value_string(out, handover_text(longest(row)->handover));
+}
+
+static void blocker_handed_to(struct value *out, const struct model *m, const void *row)
+{
+	(void)m;
+	if (longest(row)->handover == HANDOVER_DONE)
+		value_uint(out, longest(row)->handed_to);
+	else
+		value_null(out);
+}
+
+static void blocker_handed_after(struct value *out, const struct model *m, const void *row)
+{
+	(void)m;
+	value_known(out, longest(row)->handover == HANDOVER_DONE ? longest(row)->handed_after_ns : MODEL_UNKNOWN);
+}
+
+static void blocker_handed(struct value *out, const struct model *m, const void *row)
+{
+	(void)m;
+	value_uint(out, blocker(row)->total.handed);
+}
+
 static void blocker_in_progress(struct value *out, const struct model *m, const void *row)
 {
 	(void)m;
@@ -418,6 +445,21 @@ static const struct column blocker_columns[] = {
 	  .down = true,
 	  .format = FORMAT_DURATION,
 	  .compare = compare_blocker_delay },
+	{ .name = "handover",
+	  .type = VALUE_STRING,
+	  .value = blocker_handover,
+	  .help = "whether another worker took over at the longest one, or why not" },
+	{ .name = "handed_to",
+	  .type = VALUE_UINT,
+	  .optional = true,
+	  .value = blocker_handed_to,
+	  .help = "the worker that did" },
+	{ .name = "handed_after_ns",
+	  .type = VALUE_INT,
+	  .optional = true,
+	  .value = blocker_handed_after,
+	  .help = "after its start" },
+	{ .name = "handed", .type = VALUE_UINT, .value = blocker_handed, .help = "blocks over in which one did" },
 	{ .name = "in_progress", .type = VALUE_UINT, .value = blocker_in_progress, .help = "threads that are in it" },
 	{ .name = "in_progress_ns",
 	  .type = VALUE_INT,

@@ -77,6 +77,21 @@ static void event_delay(struct value *out, const struct model *m, const void *ro
 	value_int(out, event(row)->delayed_ns);
 }
 
+static void event_handed_to(struct value *out, const struct model *m, const void *row)
+{
+	(void)m;
+	if (event(row)->handed_after_ns != MODEL_UNKNOWN)
+		value_uint(out, event(row)->handed_to);
+	else
+		value_null(out);
+}
+
+static void event_handed_after(struct value *out, const struct model *m, const void *row)
+{
+	(void)m;
+	value_known(out, event(row)->handed_after_ns);
+}
+
 static void cell_event_ago(struct text *out, const struct model *m, const void *row)
 {
 	char time[TEXT_SHORT];
@@ -231,6 +246,16 @@ static const struct column event_columns[] = {
 	  .align = TEXT_RIGHT,
 	  .down = true,
 	  .format = FORMAT_DURATION },
+	{ .name = "handed_to",
+	  .type = VALUE_UINT,
+	  .optional = true,
+	  .value = event_handed_to,
+	  .help = "the worker that took over" },
+	{ .name = "handed_after_ns",
+	  .type = VALUE_INT,
+	  .optional = true,
+	  .value = event_handed_after,
+	  .help = "after its start" },
 };
 
 const struct table table_events = {
