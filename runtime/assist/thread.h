@@ -15,9 +15,10 @@
  *               the same in 0.4 us, without a descriptor.
  *   status      6.4 us and more.
  *
- * Three may look: the watchdog, the sentinels of the idle source, which have the lowest priority, and the listener of
- * assist/outside.c. The kernel holds a mutex of the open file while it is read. So each of them has a descriptor of its
- * own, lest a sentinel that was preempted keeps the others waiting. Otherwise the kernel takes only spin locks in a read, with interrupts disabled.
+ * Those who look are the watchdog and busy workers, the sentinels of the idle source, which have the lowest priority, and
+ * the listener of assist/outside.c. The kernel holds a mutex of the open file while it is read. So each of the three has a
+ * descriptor of its own, lest a sentinel that was preempted keeps the others waiting. Otherwise the kernel takes only spin
+ * locks in a read, with interrupts disabled.
  *
  * A service may close all descriptors, as a daemon does, and the numbers are given to its own files. So before each read
  * fstat(2) compares the file with the one that was opened: 0.4 us. A read of another one could take bytes away, and a

@@ -16,16 +16,16 @@
  * for a block that has just ended is corrected at the worker's next scheduling point (run/blocked.h).
  *
  * After a block was found while work waited, others are likely to follow, so for EAGER more is done:
- *   - The watchdog looks soon: a millisecond after a look that has found a block while work waited; after one in vain
- *     when that keeps looks in vain at 1 % of a CPU (watch/watchdog.c), which is 2 ms on a virtual machine, where to sleep
- *     and to wake costs 15 us and more. A look that finds a block and wakes a spare costs some 15 us besides. It gives a
+ *   - The watchdog looks each millisecond, as long as the looks that find nothing take 1 % of a CPU in the mean
+ *     (watch/watchdog.c). A look that finds a block and wakes a spare costs some 15 us more than one in vain. It gives a
  *     CPU back for the rest of the block, so it is not in that share.
  *   - A busy worker looks, each 100 us, at one other worker: at its tick, and if that has not moved since somebody's last
  *     look, at its thread, no more often than each ASK_AGAIN. This needs no thread that wakes, and costs 0.1 us if the
  *     tick has moved and some 4 us if not. It finds nothing when all workers are blocked: that is the watchdog's.
- * Measured with 2 workers on 2 CPUs, one request in 100 blocks 10 ms, against 90,000 requests/s without blocks: 36,000 with
- * the watchdog alone at 1 %, 63,000 with the workers' looks, 96,000 if the looks that find blocks are not in the share;
- * 16,000 without the tick. With looks of the watchdog alone, at 5 % of a CPU: 95,000.
+ * Measured with 2 workers on 2 CPUs of a virtual machine, one request in 100 blocks 10 ms, thousand requests/s, against 81
+ * to 94 without blocks: 75 to 112, for 3 % of a CPU with the hand-overs. 61 to 65 if all looks of the watchdog are in the
+ * share, 35 to 39 if so and workers do not look, 16 without the tick. With looks of the watchdog alone that may take 5 %:
+ * 79 to 110.
  *
  * The words of the worker are read relaxed: they are guesses, which the second reading of the tick confirms, with system
  * calls in between. A wrong note does no harm, see above.

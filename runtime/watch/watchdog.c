@@ -19,10 +19,10 @@
  * whose workers all sleep 4, and one without hand-overs 100.
  *
  * Between these looks come *short looks*, which are only sched_hooks.look(): whether a worker is blocked (assist/tick.c).
- * That function says when the next one should come. After one that has found a block while work waited: TICK_SOON. After
- * one in vain: TICK_SOON, or as much more as keeps looks in vain at 1 / SOON_SHARE of a CPU, the looks above included; to
- * sleep and to wake costs most of it, 13 to 20 us on a virtual machine. If none is to come soon: TICK, also while the
- * watchdog watches.
+ * That function says whether the next one should come soon, TICK_SOON later. Short looks that find nothing take
+ * 1 / SOON_SHARE of a CPU at most, in the mean: the time earns credit for them, and without credit the next one comes later.
+ * Most of their cost is to sleep and to wake, 15 us and more on a virtual machine. A look that has found a block while
+ * work waited has given a CPU back for the rest of the block, so it costs no credit. If none is to come soon: TICK.
  *
  * The watchdog publishes its promises (`watched`, `resting`, `next_look`). Before it sleeps, it checks once more for a
  * reason for an earlier look. A thread with such a reason first publishes the reason and then checks the promise. All
@@ -57,6 +57,7 @@
 #define TICK_REST      (250 * NS_PER_MS)
 #define TICK_SOON      NS_PER_MS
 #define SOON_SHARE     100
+#define BURST          16 /* looks in vain for which credit is kept */
 #define TICK_WATCH     (600 * NS_PER_US)
 #define WATCH_LOOKS    4u /* number of further looks when there is nothing to watch */
 #define REARM_INTERVAL NS_PER_SEC
@@ -81,6 +82,8 @@ static struct {
 	int64_t cpu;      /* CPU time of this thread at `looked`, ns */
 	unsigned looks;   /* since `looked` */
 	bool found;       /* one of them has found a block while work waited */
+	int64_t credit;   /* ns of CPU for short looks in vain */
+	int64_t earned;   /* time up to which it was earned */
 	int64_t cost;     /* of a look that finds none, ns of CPU: the mean of the last ones */
 } watchdog;
 
@@ -192,11 +195,12 @@ static void learn_cost(void)
 static void short_look(int64_t now)
 {
 	enum look_result result = sched_hooks.look ? sched_hooks.look(now) : LOOK_REST;
-	watchdog.short_at = now + TICK;
-	if (result == LOOK_FOUND)
-		watchdog.short_at = now + TICK_SOON;
-	else if (result == LOOK_SOON)
-		watchdog.short_at = now + MIN(MAX(TICK_SOON, SOON_SHARE * watchdog.cost), TICK);
+	int64_t earned = watchdog.credit + (now - watchdog.earned) / SOON_SHARE, pause = TICK;
+	watchdog.earned = now;
+	watchdog.credit = MIN(earned, BURST * watchdog.cost) - (result == LOOK_FOUND ? 0 : watchdog.cost);
+	if (result != LOOK_REST)
+		pause = MIN(MAX(TICK_SOON, SOON_SHARE * (watchdog.cost - watchdog.credit)), TICK);
+	watchdog.short_at = now + pause;
 	watchdog.found |= result == LOOK_FOUND;
 	if (blocked_wants_spare())
 		make_spares(now);
@@ -314,6 +318,7 @@ int watchdog_start(void)
 	store(&watchdog_promise.next_look, 0, relaxed);
 	watchdog.is_short = watchdog.found = false;
 	watchdog.looked = watchdog.short_at = watchdog.cpu = watchdog.cost = watchdog.looks = 0;
+	watchdog.earned = watchdog.credit = 0;
 	depth_open(watchdog.rearmed);
 	memory_open(watchdog.rearmed);
 	stuck_open();
