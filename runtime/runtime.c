@@ -162,6 +162,16 @@ static enum look_result runtime_look(int64_t now)
 	return outside_look(now) && result == LOOK_REST ? LOOK_SOON : result;
 }
 
+/*
+ * Sentinels have nothing to tell that the runtime's own program has not told. They are armed while a helper is there: it is not
+ * trusted, and may take a lease and say nothing.
+ */
+static void runtime_arm(struct worker *worker)
+{
+	if (outside_state() != OUTSIDE_WATCHES)
+		sentinel_arm(worker);
+}
+
 static bool expecting(void)
 {
 	return offload_active() > 0 || reactor_expecting();
@@ -320,7 +330,7 @@ static int open_and_run(const struct sley_options *options)
 	scheduler.run++;
 	thread_files_open();
 	tick_open(options->assist != SLEY_ASSIST_OFF);
-	sentinels_open(options->assist == SLEY_ASSIST_IDLE);
+	sentinels_open(options->assist == SLEY_ASSIST_IDLE || options->assist == SLEY_ASSIST_BPF);
 	threads_open();
 	quit_open();
 	offload_open(options);
@@ -362,7 +372,7 @@ int sley_run_at(struct sley_site *site, int (*main)(void *), void *arg, const st
 						  .tick = runtime_tick,
 						  .look = runtime_look,
 						  .look_around = tick_look_around,
-						  .arm = sentinel_arm,
+						  .arm = runtime_arm,
 						  .expecting = expecting,
 						  .deadlock = deadlock,
 						  .task_main = task_main,

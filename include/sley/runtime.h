@@ -30,7 +30,7 @@ enum sley_assist {
 	 * 40 us after the block, also where other processes keep all CPUs busy. Needs CAP_BPF, CAP_PERFMON, and the library
 	 * libsley_assist, which is opened (dlopen) in this case alone. Each switch of a worker's thread takes some 0.3 us
 	 * more, and loading the program some 50 ms, for which the run does not wait but at its end. Where the library or
-	 * the privilege is missing this is the tick alone, and nothing is printed.
+	 * the privilege is missing this is SLEY_ASSIST_IDLE, and nothing is printed: the region says what is at work.
 	 *
 	 * A process without the privilege can be helped by one that has it, whatever its source is but SLEY_ASSIST_OFF:
 	 * `asynctop assist -p PID`. While a helper is there, the runtime has one thread more, which listens to it.
