@@ -5,7 +5,7 @@
  *
  *   switch out, asleep, in a task ──► levels[worker] = dispatch ──► does that matter now? ── yes ──► the bell
  *                                                                    └─ no ──► quiet + 1
- *   switch in ──────────────────────► levels[worker] = 0, how long was it?
+ *   wake-up, or switch in ──────────► levels[worker] = 0, how long was it?
  *   switch in, from the idle wait ──► quiet > 0? ── yes ──► the bell
  *
  * The level is the truth; the bell (a record in a ring buffer) only wakes the thread that looks at the levels. A bell that
@@ -151,7 +151,7 @@ static void learn(const struct thread *thread, uint64_t took)
 		++*n;
 }
 
-/* Also for a thread that is switched out again and was not seen to be switched in. */
+/* At the first event after the block that is seen. */
 static void unblocked(struct thread *thread)
 {
 	if (!thread->out_ns)
@@ -162,6 +162,19 @@ static void unblocked(struct thread *thread)
 	thread->quiet = false;
 	learn(thread, bpf_ktime_get_ns() - thread->out_ns);
 	thread->out_ns = 0;
+}
+
+/*
+ * From here on the thread waits for a CPU, which is no block. It also ends the level of a thread whose switch in is not seen:
+ * some kernels hide switches from a hypervisor's agent. Not sched_waking, which may run before the switch out is over.
+ */
+SEC("tp_btf/sched_wakeup")
+int BPF_PROG(on_wakeup, struct task_struct *task)
+{
+	struct thread *thread = bpf_task_storage_get(&threads, task, NULL, 0);
+	if (thread)
+		unblocked(thread);
+	return 0;
 }
 
 SEC("tp_btf/sched_switch")

@@ -16,9 +16,8 @@
  *                 (sley/introspect.h). There is no listener until a helper takes a lease, and none when its lease is over:
  *                 a look of the watchdog, at most 250 ms, later, and SLEY_HELPER_LEASE_NS after its death at most.
  *
- * A level of the runtime's own program may be old in one case: some kernels hide a switch from a hypervisor's agent to the
- * worker. Then the worker is noted while it runs, if another one rings before it is switched out again, until its next
- * scheduling point. That is harmless, as every wrong note is. Rejected: to read the thread's state in /proc too.
+ * A level of the runtime's own program is cleared when the thread is woken, so it needs no second opinion: the state in
+ * /proc would say the same, some microseconds later.
  *
  * A helper is not trusted, as any process of the same user may write to the control page. So the state in /proc decides,
  * and the level only says where to look. What a false helper can take is time: looks that note nothing are no more than
@@ -83,7 +82,7 @@ enum outside_state outside_state(void)
 
 /*
  * The kernel wrote the level before it rang. A level that equals the tick is of the dispatch that goes on: the worker
- * takes the next tick after it was switched in, which clears the level.
+ * takes the next tick after it was woken, which clears the level.
  */
 static bool is_at(const struct worker *worker)
 {
