@@ -34,6 +34,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -43,6 +44,7 @@
 #include "base/clock.h"
 #include "base/descriptor.h"
 #include "base/futex.h"
+#include "run/block_site.h"
 #include "run/blocked.h"
 #include "run/global.h"
 #include "run/idle.h"
@@ -67,10 +69,11 @@ static struct {
 	int pidfd;
 	const struct assist_library *library;
 	const uint64_t *levels;
-	struct assist *assist; /* atomic; null: the runtime has no program */
-	unsigned state;        /* atomic; enum outside_state */
-	unsigned ended;        /* atomic: the listener has ended, or is about to */
-	unsigned stop;         /* atomic */
+	uint64_t waits[WORKERS_MOST]; /* owned by the listener: the levels that it confirms, by worker */
+	struct assist *assist;        /* atomic; null: the runtime has no program */
+	unsigned state;               /* atomic; enum outside_state */
+	unsigned ended;               /* atomic: the listener has ended, or is about to */
+	unsigned stop;                /* atomic */
 } outside;
 
 enum outside_state outside_state(void)
@@ -90,28 +93,50 @@ static bool is_at(const struct worker *worker)
 	return load(&outside.levels[worker->number], acquire) == tick && tick && !load(&worker->block->note, relaxed);
 }
 
-static void look_at_levels(void)
+static bool note_level(struct worker *worker, uint64_t tick)
 {
-	struct worker *worker;
-	workers_awake(worker) {
-		if (is_at(worker))
-			blocked_note(worker, load(&worker->tick, relaxed), SLEY_SOURCE_BPF);
-	}
+	return blocked_note(worker, tick, SLEY_SOURCE_BPF);
 }
 
-/* The same with levels of a helper. The tick is the same before and after the state was read, so that is of the dispatch. */
-static bool look_at_threads(void)
+/*
+ * The same with a level of a helper. The tick is the same before and after the state was read, so that is of the dispatch.
+ */
+static bool note_thread(struct worker *worker, uint64_t tick)
+{
+	char state = thread_state(worker, LOOKER_LISTENER);
+	return (state == 'S' || state == 'D') && load(&worker->tick, relaxed) == tick &&
+	       load(&worker->line->mode, relaxed) == SLEY_WORKER_TASK && blocked_note(worker, tick, SLEY_SOURCE_BPF);
+}
+
+/*
+ * Notes the workers that are at their levels. A block of a site with a time to confirm (run/block_site.h) counts if the
+ * worker is at the same level after that time; bells that ring meanwhile are heard then. Returns whether it noted one.
+ */
+static bool look_at_levels(bool (*note)(struct worker *worker, uint64_t tick))
 {
 	struct worker *worker;
+	int64_t longest = 0;
 	bool noted = false;
 	workers_awake(worker) {
-		uint64_t tick = load(&worker->tick, relaxed);
+		uint64_t *waits = &outside.waits[worker->number], tick = load(&worker->tick, relaxed);
+		int64_t confirm = block_site_confirm(load(&worker->line->site, relaxed));
+		*waits = 0;
 		if (!is_at(worker))
 			continue;
-		char state = thread_state(worker, LOOKER_LISTENER);
-		if ((state == 'S' || state == 'D') && load(&worker->tick, relaxed) == tick &&
-		    load(&worker->line->mode, relaxed) == SLEY_WORKER_TASK)
-			noted |= blocked_note(worker, tick, SLEY_SOURCE_BPF);
+		if (confirm == 0)
+			noted |= note(worker, tick);
+		else
+			*waits = tick;
+		longest = MAX(longest, confirm);
+	}
+	if (longest == 0)
+		return noted;
+	struct timespec time = clock_timespec(longest);
+	nanosleep(&time, NULL);
+	workers_awake(worker) {
+		uint64_t tick = outside.waits[worker->number];
+		if (tick && tick == load(&worker->tick, relaxed) && is_at(worker))
+			noted |= note(worker, tick);
 	}
 	return noted;
 }
@@ -167,7 +192,7 @@ static void listen_to_program(void)
 	store(&outside.state, OUTSIDE_WATCHES, release);
 	region_source(SLEY_SOURCE_BPF, true);
 	while (!load(&outside.stop, seq_cst) && outside.library->wait(assist, -1) >= 0)
-		look_at_levels();
+		look_at_levels(note_level);
 }
 
 /* ---- a helper's ---- */
@@ -203,7 +228,7 @@ static void listen_to_helper(void)
 	region_source(SLEY_SOURCE_BPF, true);
 	while (!load(&outside.stop, seq_cst) && is_leased(clock_now())) {
 		uint32_t bell = load(&control->bell, acquire); /* pairs with the helper's addition */
-		if (!look_at_threads())
+		if (!look_at_levels(note_thread))
 			bound_looks(&begin, &in_vain);
 		futex_wait_shared(&control->bell, bell, &period);
 	}
@@ -214,6 +239,7 @@ static void listen_to_helper(void)
 
 static void *listener_main(void *helper)
 {
+	prctl(PR_SET_TIMERSLACK, 1ul); /* times to confirm are short */
 	if (helper)
 		listen_to_helper();
 	else
