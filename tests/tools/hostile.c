@@ -57,6 +57,8 @@
 	X(tasks_many, 3, "task table's capacity", f->header->tasks.capacity = UINT32_MAX) \
 	X(tasks_outside, 3, "task table's offset", f->header->tasks.offset = 1ULL << 62) \
 	X(tasks_stride, 3, "task table's stride", f->header->tasks.stride = 8) \
+	X(blocks_outside, 3, "block table's offset", f->header->blocks.offset = f->size) \
+	X(site_blocks_stride, 3, "site block table's stride", f->header->site_blocks.stride = 8) \
 	X(worker_count, 3, "number of workers", f->header->worker_count = SLEY_REGION_WORKERS + 1) \
 	X(worker_count_huge, 3, "number of workers", f->header->worker_count = UINT32_MAX) \
 	X(site_count, 3, "number of sites", f->header->site_count = SLEY_REGION_SITES + 1) \
@@ -93,6 +95,12 @@
 	X(live_beyond, 0, "5 tasks", f->live[0] = UINT64_MAX) \
 	X(mode, 0, "?", f->workers[1].mode = 999) \
 	X(worker_words, 0, "4294967295", memset(&f->workers[1], 0xff, sizeof(f->workers[1]))) \
+	X(block_words, 0, "hand-overs", memset(f->blocks, 0xff, 2 * sizeof(f->blocks[0])); \
+	  memset(f->site_blocks, 0xff, 3 * sizeof(f->site_blocks[0])); \
+	  memset(f->header->handovers, 0xff, sizeof(f->header->handovers)); f->header->sources = UINT32_MAX; \
+	  f->header->target = UINT32_MAX) \
+	X(note, 0, "blocked", f->blocks[0].note = SLEY_NOTE(1000, 9, SLEY_BLOCK_BLOCKED); \
+	  f->blocks[0].noted_ns = INT64_MAX; f->blocks[0].replacement = 1000; f->blocks[0].call = 60000) \
 	X(counters, 0, "5 tasks", memset(f->counters, 0xff, 4096)) \
 	X(no_workers, 0, "5 tasks", f->header->worker_count = 0) \
 	X(no_sites, 0, "5 tasks", f->header->site_count = 0) \

@@ -150,6 +150,16 @@ static void lie(struct fake *f)
 	memset(f->header->name, '\33', sizeof(f->header->name));
 	memset(&f->workers[1], 0xff, sizeof(f->workers[1]));
 	memset(f->counters, 0xff, 256);
+	memset(&f->blocks[1], 0xff, sizeof(f->blocks[1]));
+	f->blocks[0] = (struct sley_region_block){ .note = SLEY_NOTE(1000, 9, SLEY_BLOCK_BLOCKED),
+						   .noted_ns = INT64_MAX,
+						   .handed_ns = INT64_MIN,
+						   .replacement = SLEY_BLOCK_RAN | 3,
+						   .pinned = UINT32_MAX,
+						   .call = 60000 };
+	memset(&f->site_blocks[2], 0xff, sizeof(f->site_blocks[2]));
+	memset(f->header->handovers, 0xff, sizeof(f->header->handovers));
+	f->header->sources = UINT32_MAX;
 }
 
 /* One that holds nonsense. */
@@ -188,11 +198,28 @@ static struct model_worker workers[] = {
 	{ .line = { .index = 1, .tid = 501, .mode = SLEY_WORKER_TASK, .task = 16777219, .dispatches = 1234567 },
 	  .task_name = "hash",
 	  .in_task_ns = 90000000,
-	  .blocked_ns = MODEL_UNKNOWN },
+	  .blocked_ns = MODEL_UNKNOWN,
+	  .block = { .note = SLEY_NOTE(1234567, SLEY_SOURCE_TICK, SLEY_BLOCK_HOG),
+		     .noted_ns = NOW_NS - 80000000,
+		     .handed_ns = NOW_NS - 79984000,
+		     .replacement = SLEY_BLOCK_RAN | 3 } },
 	{ .line = { .index = 2, .tid = 502, .mode = SLEY_WORKER_RUNTIME, .task = 5 },
 	  .in_task_ns = MODEL_UNKNOWN,
 	  .blocked_ns = MODEL_UNKNOWN },
 	{ .line = { .index = 3, .mode = SLEY_WORKER_GONE }, .in_task_ns = MODEL_UNKNOWN, .blocked_ns = MODEL_UNKNOWN },
+	/* found by the runtime alone */
+	{ .line = { .index = 4, .tid = 504, .mode = SLEY_WORKER_TASK, .task = 16777220, .dispatches = 7 },
+	  .task_name = "log",
+	  .in_task_ns = 12000000,
+	  .blocked_ns = MODEL_UNKNOWN,
+	  .block = { .note = SLEY_NOTE(7, SLEY_SOURCE_IDLE, SLEY_BLOCK_BLOCKED),
+		     .noted_ns = NOW_NS - 12000000,
+		     .replacement = 6,
+		     .pinned = 2,
+		     .call = 76 } },
+	{ .line = { .index = 5, .tid = 505, .mode = SLEY_WORKER_IDLE },
+	  .in_task_ns = MODEL_UNKNOWN,
+	  .blocked_ns = MODEL_UNKNOWN },
 };
 
 /* One in each state, and one waiting for each kind of object. */
@@ -326,6 +353,11 @@ static struct model_event events[] = {
 	  .handed_after_ns = MODEL_UNKNOWN },
 };
 
+static struct model_site_blocks site_blocks[] = {
+	{ .site = 1, .noted = 1234567, .handed = 1200000, .in_vain = 34 },
+	{ .site = 77, .noted = 1 },
+};
+
 #define COUNT(array) (uint32_t)(sizeof(array) / sizeof((array)[0]))
 
 static struct model everything(void)
@@ -346,6 +378,13 @@ static struct model everything(void)
 		.site_count = COUNT(sites),
 		.workers = workers,
 		.worker_count = COUNT(workers),
+		.target = 5,
+		.max_threads = 256,
+		.sources = 1u << SLEY_SOURCE_TOLD | 1u << SLEY_SOURCE_IDLE,
+		.site_blocks = site_blocks,
+		.site_block_count = COUNT(site_blocks),
+		.handovers = { { 8192, 60 }, { 16384, 38 }, { 1048576, 2 } },
+		.handover_count = 3,
 		.tasks_total = 1234567,
 		.tasks_matched = 345678,
 		.states = { 0, 1, 22, 1234000, 444, 100 },

@@ -70,6 +70,11 @@ static void test_views(void **state)
 	expect_screen(&terminal, "where threads are given away to the kernel");
 	keys(&terminal, "5");
 	expect_screen(&terminal, "[5 events]");
+	keys(&terminal, "6");
+	expect_screen(&terminal, "[6 sites]");
+	expect_screen(&terminal, "the runtime has found no task that blocks its thread");
+	keys(&terminal, "\33[Z");
+	expect_screen(&terminal, "[5 events]");
 	keys(&terminal, "\33[Z");
 	expect_screen(&terminal, "[4 yields]");
 	keys(&terminal, "h");

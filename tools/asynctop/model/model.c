@@ -27,6 +27,7 @@ void model_free(struct model *m)
 		model_blocker_free(&m->blockers[i]);
 	free(m->sites);
 	free(m->workers);
+	free(m->site_blocks);
 	free(m->tasks);
 	free(m->yields);
 	free(m->switches);
@@ -136,6 +137,85 @@ const char *worker_mode_text(unsigned mode)
 {
 	static const char *const names[] = { "gone", "runtime", "task", "idle" };
 	return NAME_OF(names, mode);
+}
+
+/* A note of another dispatch is one that the worker has not yet taken back. */
+uint64_t worker_note(const struct model_worker *w)
+{
+	uint64_t note = w->block.note;
+	bool state = SLEY_NOTE_STATE(note) == SLEY_BLOCK_BLOCKED || SLEY_NOTE_STATE(note) == SLEY_BLOCK_HOG;
+	return w->line.mode == SLEY_WORKER_TASK && state && SLEY_NOTE_DISPATCH(note) == w->line.dispatches ? note : 0;
+}
+
+static bool noted_as_blocked(const struct model_worker *w)
+{
+	return SLEY_NOTE_STATE(worker_note(w)) == SLEY_BLOCK_BLOCKED;
+}
+
+const char *worker_state_text(const struct model *m, const struct model_worker *w)
+{
+	if (w->blocked_ns != MODEL_UNKNOWN || noted_as_blocked(w))
+		return "blocked";
+	if (worker_note(w) != 0)
+		return "hog";
+	return w->line.mode == SLEY_WORKER_IDLE && m->target > 0 && w->line.index >= m->target
+		       ? "spare"
+		       : worker_mode_text(w->line.mode);
+}
+
+int64_t worker_blocked_ns(const struct model *m, const struct model_worker *w)
+{
+	if (w->blocked_ns != MODEL_UNKNOWN || !noted_as_blocked(w))
+		return w->blocked_ns;
+	return w->block.noted_ns > 0 && w->block.noted_ns < m->time_ns ? m->time_ns - w->block.noted_ns : 0;
+}
+
+bool worker_call(const struct model_worker *w, int32_t *syscall)
+{
+	if (w->blocked_ns != MODEL_UNKNOWN)
+		*syscall = w->syscall;
+	else if (noted_as_blocked(w) && w->block.call != 0)
+		*syscall = w->block.call == SLEY_BLOCK_FAULT ? SYSCALL_FAULT : w->block.call - 1;
+	else
+		return false;
+	return true;
+}
+
+bool worker_replacement(const struct model *m, const struct model_worker *w, uint32_t *number)
+{
+	*number = (w->block.replacement & ~SLEY_BLOCK_RAN) - 1;
+	return worker_note(w) != 0 && *number < m->worker_count;
+}
+
+int64_t worker_handed_ns(const struct model_worker *w)
+{
+	const struct sley_region_block *b = &w->block;
+	if (worker_note(w) == 0 || !(b->replacement & SLEY_BLOCK_RAN) || b->noted_ns <= 0 || b->handed_ns < b->noted_ns)
+		return MODEL_UNKNOWN;
+	return b->handed_ns - b->noted_ns;
+}
+
+int64_t model_handed_within_ns(const struct model *m, unsigned percent)
+{
+	double sum = 0, some = 0; /* the counts may be any numbers */
+	for (uint32_t i = 0; i < m->handover_count; i++)
+		sum += (double)m->handovers[i].count;
+	for (uint32_t i = 0; i < m->handover_count; i++) {
+		some += (double)m->handovers[i].count;
+		if (some * 100 >= sum * percent)
+			return 2 * m->handovers[i].from_ns;
+	}
+	return MODEL_UNKNOWN;
+}
+
+const char *block_source_text(unsigned source)
+{
+	static const char *const names[] = { "none",
+#define SOURCE_TEXT(name, text, help) text,
+					     SLEY_BLOCK_SOURCES(SOURCE_TEXT)
+#undef SOURCE_TEXT
+	};
+	return NAME_OF(names, source);
 }
 
 const char *wait_kind_text(unsigned kind)

@@ -64,6 +64,18 @@ struct model_switch {
 	uint64_t count;
 };
 
+/* The blocks of one spawn site that the runtime found, with no tracer. */
+struct model_site_blocks {
+	uint32_t site;
+	uint64_t noted, handed, in_vain; /* see struct sley_region_site_blocks */
+};
+
+/* Hand-overs that took [from_ns, 2 * from_ns). */
+struct model_bucket {
+	int64_t from_ns;
+	uint64_t count;
+};
+
 /* Whether another worker went on with what waited behind a block. X(name, text, help) */
 #define HANDOVERS(X) \
 	X(UNKNOWN, "unknown", "that cannot be told") \
@@ -149,6 +161,13 @@ struct model {
 	struct model_worker *workers;
 	uint32_t worker_count;
 
+	/* what the runtime does about blocks: see struct sley_region_header */
+	uint32_t target, max_threads, sources;
+	struct model_site_blocks *site_blocks; /* owned; of sites whose tasks blocked */
+	uint32_t site_block_count;
+	struct model_bucket handovers[SLEY_REGION_HANDOVERS]; /* those that have any, the fastest first */
+	uint32_t handover_count;
+
 	uint64_t tasks_total;
 	uint64_t tasks_matched; /* those that pass the filter */
 	uint64_t states[SLEY_TASK_STATES];
@@ -204,6 +223,28 @@ int64_t blocker_max_ns(const struct model_blocker *b);
 int64_t blocker_delayed_ns(const struct model_blocker *b);
 uint64_t blocker_delayed_tasks(const struct model_blocker *b);
 
+/* What a worker does: its mode; also blocked, hog (by its note or the tracer) and spare. */
+const char *worker_state_text(const struct model *m, const struct model_worker *w);
+
+/* The note that is in force; 0: none. Sources and states in it may be any number. */
+uint64_t worker_note(const struct model_worker *w);
+
+/* How long it has been blocked, by the tracer or by its note; MODEL_UNKNOWN: it is not. */
+int64_t worker_blocked_ns(const struct model *m, const struct model_worker *w);
+
+/* The call that it is blocked in; false: it is not known. */
+bool worker_call(const struct model_worker *w, int32_t *syscall);
+
+/* The number of the worker in its place; false: there is none. */
+bool worker_replacement(const struct model *m, const struct model_worker *w, uint32_t *number);
+
+/* From its note to its replacement's first task, or MODEL_UNKNOWN. */
+int64_t worker_handed_ns(const struct model_worker *w);
+
+/* A time within which this share of all hand-overs was done, or MODEL_UNKNOWN. */
+int64_t model_handed_within_ns(const struct model *m, unsigned percent);
+
+const char *block_source_text(unsigned source);
 const char *task_state_text(unsigned state);
 const char *wait_kind_text(unsigned kind);
 const char *worker_mode_text(unsigned mode);

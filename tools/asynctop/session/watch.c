@@ -227,6 +227,31 @@ static int read_workers(struct watch *w, struct model *m)
 	return n;
 }
 
+/* What the runtime itself did about blocks. */
+static int read_handovers(struct watch *w, struct model *m)
+{
+	static struct sley_region_site_blocks blocks[SLEY_REGION_SITES];
+	const struct sley_region_header *h = &w->process.region.header;
+	int n = region_site_blocks(&w->process.region, blocks);
+	m->target = h->target;
+	m->max_threads = h->max_threads;
+	m->sources = h->sources;
+	for (int i = 0; i < SLEY_REGION_HANDOVERS; i++)
+		if (h->handovers[i] > 0)
+			m->handovers[m->handover_count++] =
+				(struct model_bucket){ .from_ns = 1LL << i, .count = h->handovers[i] };
+	for (int i = 0; i < n; i++)
+		m->site_block_count += blocks[i].noted > 0;
+	m->site_blocks = xcalloc(m->site_block_count, sizeof(*m->site_blocks));
+	for (int i = 0, k = 0; i < n; i++)
+		if (blocks[i].noted > 0)
+			m->site_blocks[k++] = (struct model_site_blocks){ .site = (uint32_t)i,
+									  .noted = blocks[i].noted,
+									  .handed = blocks[i].handed,
+									  .in_vain = blocks[i].in_vain };
+	return n;
+}
+
 static bool match_all(const struct watch_wish *wish, const struct model *m, const struct sley_region_task *t)
 {
 	for (unsigned i = 0; i < wish->filter_count; i++)
@@ -443,8 +468,8 @@ enum watch_status watch_tick(struct watch *w, const struct watch_wish *wish, dou
 	m.running = region->header.phase == SLEY_PHASE_RUNNING;
 	snprintf(m.service, sizeof(m.service), "%s", region->name);
 	read_tiers(w, &m);
-	if (read_sites(w, &m) < 0 || read_workers(w, &m) < 0 || region_counters(region, m.counters) < 0 ||
-	    read_tasks(w, wish, &m) < 0) {
+	if (read_sites(w, &m) < 0 || read_workers(w, &m) < 0 || read_handovers(w, &m) < 0 ||
+	    region_counters(region, m.counters) < 0 || read_tasks(w, wish, &m) < 0) {
 		model_free(&m);
 		snprintf(region->why, sizeof(region->why), "it cannot be read any more");
 		return WATCH_INVALID;

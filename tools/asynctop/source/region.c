@@ -237,6 +237,12 @@ int region_blocks(struct region *r, struct sley_region_block *out)
 	return read_at(r->fd, out, n * sizeof(*out), r->header.blocks.offset) ? (int)n : -1;
 }
 
+int region_site_blocks(struct region *r, struct sley_region_site_blocks *out)
+{
+	uint32_t n = r->header.site_count;
+	return read_at(r->fd, out, n * sizeof(*out), r->header.site_blocks.offset) ? (int)n : -1;
+}
+
 int region_counters(struct region *r, uint64_t out[SLEY_COUNTER_COUNT])
 {
 	const struct sley_region_header *h = &r->header;

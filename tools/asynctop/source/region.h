@@ -64,6 +64,9 @@ int region_blocks(struct region *r, struct sley_region_block *out);
 /* Copies worker lines [0, worker_count) to `out`, which holds SLEY_REGION_WORKERS. The number, or -1. */
 int region_workers(struct region *r, struct sley_region_worker *out);
 
+/* Copies the counters of blocks of sites [0, site_count) to `out`, which holds SLEY_REGION_SITES. The number, or -1. */
+int region_site_blocks(struct region *r, struct sley_region_site_blocks *out);
+
 /* Adds up the counters over their rows: the workers', and the other threads'. 0 or -1. */
 int region_counters(struct region *r, uint64_t out[SLEY_COUNTER_COUNT]);
 

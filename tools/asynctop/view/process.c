@@ -77,6 +77,45 @@ static const struct column source_columns[] = {
 
 static const struct record record_source = RECORD(source_columns);
 
+/* ---- what the runtime does about blocks ---- */
+
+static const struct model_bucket *bucket(const void *row)
+{
+	return row;
+}
+
+static void bucket_from(struct value *out, const struct model *m, const void *row)
+{
+	(void)m;
+	value_int(out, bucket(row)->from_ns);
+}
+
+static void bucket_count(struct value *out, const struct model *m, const void *row)
+{
+	(void)m;
+	value_uint(out, bucket(row)->count);
+}
+
+static const struct column bucket_columns[] = {
+	{ .name = "from_ns",
+	  .type = VALUE_INT,
+	  .value = bucket_from,
+	  .help = "those that took so long up to twice that" },
+	{ .name = "count", .type = VALUE_UINT, .value = bucket_count, .help = "of them" },
+};
+
+static const struct record record_bucket = RECORD(bucket_columns);
+
+#define SOURCE_VALUE(name, text, help) \
+	PROCESS_VALUE(source_##name, value_bool(out, process(row)->sources & 1u << SLEY_SOURCE_##name))
+SLEY_BLOCK_SOURCES(SOURCE_VALUE)
+PROCESS_VALUE(target, value_uint(out, process(row)->target))
+PROCESS_VALUE(max_threads, value_uint(out, process(row)->max_threads))
+PROCESS_VALUE(handovers,
+	      value_list(out, process(row)->handovers, sizeof(struct model_bucket), process(row)->handover_count))
+
+static const struct group found_by = { "found_by", NULL };
+
 /* ---- counters ---- */
 
 #define DROP_VALUE(name, help) PROCESS_VALUE(drop_##name, value_uint(out, process(row)->drops.name))
@@ -114,14 +153,26 @@ static const struct column tail_columns[] = {
 	  .help = "single blocks since asynctop attached" },
 #define DROP_COLUMN(name_, help_) \
 	{ .name = #name_, .group = &drops, .type = VALUE_UINT, .value = process_drop_##name_, .help = help_ },
-	TRACE_DROPS(DROP_COLUMN)
+	TRACE_DROPS(DROP_COLUMN){ .name = "target",
+				  .type = VALUE_UINT,
+				  .value = process_target,
+				  .help = "workers that are to run at the same time" },
+	{ .name = "max_threads", .type = VALUE_UINT, .value = process_max_threads, .help = "spares that there may be" },
+#define SOURCE_COLUMN(name_, text_, help_) \
+	{ .name = text_, .group = &found_by, .type = VALUE_BOOL, .value = process_source_##name_, .help = help_ },
+	SLEY_BLOCK_SOURCES(SOURCE_COLUMN){
+		.name = "handover_times",
+		.type = VALUE_LIST,
+		.value = process_handovers,
+		.record = &record_bucket,
+		.help = "hand-overs by the time from the note to the replacement's first task" },
 #define COUNTER_COLUMN(name_, help_) \
 	{ .name = #name_, .group = &counters, .type = VALUE_UINT, .value = process_counter_##name_, .help = help_ },
-		SLEY_COUNTERS(COUNTER_COLUMN){ .name = "tool_cpu",
-					       .type = VALUE_NUMBER,
-					       .optional = true,
-					       .value = process_tool_cpu,
-					       .help = "CPUs that asynctop itself used since the tick before" },
+	SLEY_COUNTERS(COUNTER_COLUMN){ .name = "tool_cpu",
+				       .type = VALUE_NUMBER,
+				       .optional = true,
+				       .value = process_tool_cpu,
+				       .help = "CPUs that asynctop itself used since the tick before" },
 };
 
 const struct record record_tail = RECORD(tail_columns);

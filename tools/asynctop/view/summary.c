@@ -51,6 +51,25 @@ static void put_worst(struct text *t, const struct model *m)
 		text_printf(t, ", delayed ready tasks by %s", text_duration(delay, blocker_delayed_ns(b)));
 }
 
+/* What the runtime itself did about blocks, and how soon. */
+static void add_handovers(struct view *v, const struct model *m, int width)
+{
+	char half[TEXT_SHORT], most[TEXT_SHORT];
+	struct text t = { 0 };
+	if (m->handover_count == 0)
+		return;
+	text_printf(&t,
+		    "%" PRIu64 " hand-overs from blocked workers, half within %s of the note, 99 %% within %s; %" PRIu64
+		    " wake-ups in vain; found by",
+		    m->counters[SLEY_COUNTER_handovers], text_duration(half, model_handed_within_ns(m, 50)),
+		    text_duration(most, model_handed_within_ns(m, 99)), m->counters[SLEY_COUNTER_woken_in_vain]);
+	for (unsigned i = SLEY_SOURCE_TOLD; i < SLEY_SOURCES; i++)
+		if (m->sources & 1u << i)
+			text_printf(&t, " %s", block_source_text(i));
+	view_add(v, STYLE_NORMAL, width, t.data);
+	text_free(&t);
+}
+
 static uint64_t drop_sum(const struct trace_drops *d)
 {
 	uint64_t sum = 0;
@@ -106,6 +125,7 @@ void view_summary(struct view *v, const struct model *m, int width)
 	if (t.length > 0)
 		view_add(v, m->blocker_count > 0 ? STYLE_ALERT : STYLE_NORMAL, width, t.data);
 	text_free(&t);
+	add_handovers(v, m, width);
 	add_tiers(v, m, width);
 	add_drops(v, m, width);
 }

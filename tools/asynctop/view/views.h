@@ -17,8 +17,9 @@
 	X(tasks, 1, 2) \
 	X(switches, 0, 4) \
 	X(yields, 4, 3) \
-	X(blockers, 3, 6) \
-	X(events, 5, 5)
+	X(blockers, 3, 7) \
+	X(events, 5, 6) \
+	X(sites, 6, 5)
 
 enum table_id {
 #define VIEW_ID(name, tab, told) TABLE_##name,

@@ -12,11 +12,6 @@ static const struct model_worker *worker(const void *row)
 	return row;
 }
 
-static bool blocked(const void *row)
-{
-	return worker(row)->blocked_ns != MODEL_UNKNOWN;
-}
-
 /* ---- values ---- */
 
 static void worker_id(struct value *out, const struct model *m, const void *row)
@@ -33,8 +28,7 @@ static void worker_tid(struct value *out, const struct model *m, const void *row
 
 static void worker_state(struct value *out, const struct model *m, const void *row)
 {
-	(void)m;
-	value_string(out, blocked(row) ? "blocked" : worker_mode_text(worker(row)->line.mode));
+	value_string(out, worker_state_text(m, worker(row)));
 }
 
 static void worker_queue(struct value *out, const struct model *m, const void *row)
@@ -54,14 +48,42 @@ static void worker_task(struct value *out, const struct model *m, const void *ro
 
 static void worker_blocked_in(struct value *out, const struct model *m, const void *row)
 {
+	int32_t call;
 	(void)m;
-	value_string(out, blocked(row) ? syscall_name(worker(row)->syscall, out->buffer) : NULL);
+	value_string(out, worker_call(worker(row), &call) ? syscall_name(call, out->buffer) : NULL);
 }
 
 static void worker_blocked(struct value *out, const struct model *m, const void *row)
 {
+	value_known(out, worker_blocked_ns(m, worker(row)));
+}
+
+static void worker_noted_by(struct value *out, const struct model *m, const void *row)
+{
+	uint64_t note = worker_note(worker(row));
 	(void)m;
-	value_known(out, worker(row)->blocked_ns);
+	value_string(out, note ? block_source_text(SLEY_NOTE_SOURCE(note)) : NULL);
+}
+
+static void worker_replaced_by(struct value *out, const struct model *m, const void *row)
+{
+	uint32_t number;
+	if (worker_replacement(m, worker(row), &number))
+		value_uint(out, number);
+	else
+		value_null(out);
+}
+
+static void worker_handed_after(struct value *out, const struct model *m, const void *row)
+{
+	(void)m;
+	value_known(out, worker_handed_ns(worker(row)));
+}
+
+static void worker_pinned(struct value *out, const struct model *m, const void *row)
+{
+	(void)m;
+	value_uint(out, worker(row)->block.pinned);
 }
 
 static void worker_in_task(struct value *out, const struct model *m, const void *row)
@@ -106,14 +128,28 @@ static void cell_worker_task(struct text *out, const struct model *m, const void
 static void cell_worker_call(struct text *out, const struct model *m, const void *row)
 {
 	char time[TEXT_SHORT], name[SYSCALL_NAME_MAX];
-	(void)m;
-	if (blocked(row))
-		text_printf(out, "%s for %s", syscall_name(worker(row)->syscall, name),
-			    text_duration(time, worker(row)->blocked_ns));
+	int64_t blocked = worker_blocked_ns(m, worker(row));
+	int32_t call;
+	if (blocked != MODEL_UNKNOWN)
+		text_printf(out, "%s for %s", worker_call(worker(row), &call) ? syscall_name(call, name) : "?",
+			    text_duration(time, blocked));
 	else if (worker(row)->in_task_ns >= BUSY_NS)
 		text_printf(out, "computes for >%s", text_duration(time, worker(row)->in_task_ns));
 	else
 		text_puts(out, "-");
+}
+
+static void cell_replaced_by(struct text *out, const struct model *m, const void *row)
+{
+	char time[TEXT_SHORT];
+	int64_t after = worker_handed_ns(worker(row));
+	uint32_t number;
+	if (!worker_replacement(m, worker(row), &number))
+		text_puts(out, "-");
+	else if (after == MODEL_UNKNOWN)
+		text_printf(out, "%u", number);
+	else
+		text_printf(out, "%u after %s", number, text_duration(time, after));
 }
 
 /* ---- the table ---- */
@@ -138,8 +174,7 @@ static int compare_dispatches(const struct model *m, const void *a, const void *
 
 static int compare_worker_call(const struct model *m, const void *a, const void *b)
 {
-	(void)m;
-	return compare_i64(worker(a)->blocked_ns, worker(b)->blocked_ns);
+	return compare_i64(worker_blocked_ns(m, worker(a)), worker_blocked_ns(m, worker(b)));
 }
 
 static const void *worker_rows(const struct model *m, uint32_t *count)
@@ -150,8 +185,7 @@ static const void *worker_rows(const struct model *m, uint32_t *count)
 
 static enum style worker_style(const struct model *m, const void *row)
 {
-	(void)m;
-	if (blocked(row))
+	if (worker_blocked_ns(m, worker(row)) != MODEL_UNKNOWN || worker_note(worker(row)) != 0)
 		return STYLE_ALERT;
 	return worker(row)->line.mode == SLEY_WORKER_TASK      ? STYLE_GOOD
 	       : worker(row)->line.mode == SLEY_WORKER_RUNTIME ? STYLE_NORMAL
@@ -188,7 +222,7 @@ static const struct column worker_columns[] = {
 	  .key = "state",
 	  .place = 3,
 	  .title = "STATE",
-	  .help = "task (runs one), blocked (in the kernel, by a task), runtime, idle, gone",
+	  .help = "task (runs one), blocked (in the kernel, by a task), hog (computes for long), runtime, idle, spare, gone",
 	  .min = 7,
 	  .max = 7 },
 	{ .name = "queue",
@@ -231,7 +265,32 @@ static const struct column worker_columns[] = {
 	  .type = VALUE_INT,
 	  .optional = true,
 	  .value = worker_blocked,
-	  .help = "how long it has been in that call" },
+	  .help = "how long it has been in that call, or since the runtime found it blocked" },
+	{ .name = "noted_by",
+	  .type = VALUE_STRING,
+	  .optional = true,
+	  .value = worker_noted_by,
+	  .help = "who found out for the runtime that it is blocked, or computes" },
+	{ .name = "replaced_by",
+	  .type = VALUE_UINT,
+	  .optional = true,
+	  .value = worker_replaced_by,
+	  .key = "replaced",
+	  .place = 7,
+	  .title = "REPLACED BY",
+	  .help = "the worker that was woken in its place, and how soon after the note that one ran a task",
+	  .min = 11,
+	  .max = 20,
+	  .cell = cell_replaced_by },
+	{ .name = "handed_after_ns",
+	  .type = VALUE_INT,
+	  .optional = true,
+	  .value = worker_handed_after,
+	  .help = "from the note until that one ran a task" },
+	{ .name = "pinned",
+	  .type = VALUE_UINT,
+	  .value = worker_pinned,
+	  .help = "tasks that are ready and can run on this worker only" },
 	{ .name = "in_task_min_ns",
 	  .type = VALUE_INT,
 	  .optional = true,
@@ -241,7 +300,7 @@ static const struct column worker_columns[] = {
 	  .type = VALUE_UINT,
 	  .value = worker_dispatches,
 	  .key = "dispatches",
-	  .place = 7,
+	  .place = 8,
 	  .title = "TASKS RUN",
 	  .help = "tasks that it resumed so far",
 	  .min = 9,
@@ -255,7 +314,7 @@ static const struct column worker_columns[] = {
 	  .type = VALUE_UINT,
 	  .value = worker_IDLE,
 	  .key = "idle",
-	  .place = 8,
+	  .place = 9,
 	  .title = "IDLE",
 	  .help = "context switches: it had nothing to do",
 	  .min = 6,
@@ -269,7 +328,7 @@ static const struct column worker_columns[] = {
 	  .type = VALUE_UINT,
 	  .value = worker_BLOCK,
 	  .key = "block",
-	  .place = 9,
+	  .place = 10,
 	  .title = "BLOCK",
 	  .help = "context switches: a task's system call slept",
 	  .min = 6,
@@ -283,7 +342,7 @@ static const struct column worker_columns[] = {
 	  .type = VALUE_UINT,
 	  .value = worker_FAULT,
 	  .key = "fault",
-	  .place = 10,
+	  .place = 11,
 	  .title = "FAULT",
 	  .help = "context switches: a page fault slept",
 	  .min = 6,
@@ -297,7 +356,7 @@ static const struct column worker_columns[] = {
 	  .type = VALUE_UINT,
 	  .value = worker_PREEMPT,
 	  .key = "preempt",
-	  .place = 11,
+	  .place = 12,
 	  .title = "PREEMPT",
 	  .help = "context switches: the kernel gave the CPU to another thread",
 	  .min = 7,
