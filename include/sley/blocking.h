@@ -18,7 +18,7 @@ extern "C" {
  *
  * In between the task may make any call of the system or of a library. It keeps its thread and its stack; tasks that share
  * the stack wait, and so do tasks that are pinned to the thread. A sley call in between that waits ends it.
- * Calls nest. Neither fails, waits or makes a system call but to wake a thread; some 35 ns for the pair if no task waits. By tasks;
+ * Calls nest. Neither fails, waits or makes a system call but to wake a thread; some 45 ns for the pair if no task waits. By tasks;
  * elsewhere without effect. Not from signal handlers.
  */
 SLEY_API void sley_block_enter(void);
