@@ -60,6 +60,8 @@
 extern __typeof__(dlopen) dlopen __attribute__((weak)); /* null in a static program */
 extern __typeof__(dlsym) dlsym __attribute__((weak));
 
+unsigned outside_looks;
+
 static struct {
 	unsigned allowed; /* atomic: a helper is listened to; set when the next three are the watchdog's */
 	pthread_t thread;
@@ -228,6 +230,7 @@ static void listen_to_helper(void)
 	region_source(SLEY_SOURCE_BPF, true);
 	while (!load(&outside.stop, seq_cst) && is_leased(clock_now())) {
 		uint32_t bell = load(&control->bell, acquire); /* pairs with the helper's addition */
+		fetch_add(&outside_looks, 1, relaxed);
 		if (!look_at_levels(note_thread))
 			bound_looks(&begin, &in_vain);
 		futex_wait_shared(&control->bell, bell, &period);

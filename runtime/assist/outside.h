@@ -30,4 +30,7 @@ enum outside_state {
 /* Any thread. */
 enum outside_state outside_state(void);
 
+/* For tests: looks at a helper's words, in all runs. Atomic. */
+extern unsigned outside_looks;
+
 #endif
