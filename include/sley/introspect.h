@@ -226,8 +226,8 @@ struct sley_region_past {
 /*
  * More lines of a worker: its block. A worker that is noted is not among the `target` workers that are to run, so
  * another one is woken if work waits: its replacement. A note is made by any thread. It ends when the worker comes to
- * its next scheduling point, or when its task says so. Without a note the other words mean nothing, but `pinned`
- * and `stopped`. A reader compares `note` before and after it reads them.
+ * its next scheduling point, or when its task says so. Without a note the other words mean nothing, but `pinned`,
+ * `stopped` and `slot_waiters`. A reader compares `note` before and after it reads them.
  *
  * Other states follow from `mode`: a worker that is IDLE is in hand, for work or for the next block. If more than
  * `target` workers are neither IDLE nor GONE nor noted, so many of them will step back at their next scheduling points.
@@ -245,12 +245,20 @@ struct sley_region_block {
 	uint16_t call;    /* its number plus 1, or SLEY_BLOCK_FAULT; 0: not known; stored last (release) */
 	/* 1: a signal or a debugger has stopped the thread in its task. No note: nobody takes its place */
 	uint16_t stopped;
-	uint16_t reserved[2];
+	/*
+	 * Two numbers of tasks that wait for the stack of this worker's task, since it had kept that for a second:
+	 * SLEY_SLOT_WAITER() and SLEY_SLOT_WAITERS(). 0: none
+	 */
+	uint32_t slot_waiters;
 	/* sum of the times at which tasks were pushed to those of `pinned`, from SLEY_LEVEL_TIMES on */
 	uint64_t pinned_ns;
 	uint64_t unused[7];
 	struct sley_region_past past;
 };
+
+/* The index of one of the tasks plus 1; how many there are, saturating at 255. */
+#define SLEY_SLOT_WAITER(word)  ((word)&SLEY_TASK_INDEX_MASK)
+#define SLEY_SLOT_WAITERS(word) ((word) >> SLEY_TASK_INDEX_BITS)
 
 enum sley_task_state {
 	SLEY_TASK_FREE,    /* the record is not in use */
@@ -378,7 +386,9 @@ struct sley_region_site_blocks {
 	X(convoys, "times that many workers were blocked in the same futex for a second") \
 	X(handovers, "times that this worker began a task in the place of a blocked one") \
 	X(woken_in_vain, "times that one was woken for that, and came late or found nothing to do") \
-	X(slot_deadlocks, "times that nothing could run before a blocked task gives back a stack that others wait for")
+	X(slot_deadlocks, \
+	  "times that nothing could run before a blocked task gives back a stack or thread that others wait for") \
+	X(pinned_blocks, "times that a task kept its thread for a second while tasks pinned to that wanted to run")
 
 enum sley_counter {
 #define SLEY_COUNTER_ENUM(name, help) SLEY_COUNTER_##name,

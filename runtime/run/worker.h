@@ -80,10 +80,11 @@ struct worker {
 	unsigned empty_due; /* set by the watchdog: the worker empties its caches, see watch/memory.c */
 	uint32_t woken_for; /* atomic: number of the worker whose replacement it is, plus 1; see run/replacement.c */
 	unsigned parked CACHE_ALIGNED; /* futex: 1 while it sleeps */
-	/* owned by the watchdog, like the next four: `tick` at the watchdog's last look */
+	/* owned by the watchdog, like the next five: `tick` at the watchdog's last look */
 	uint64_t seen_tick;
 	int64_t held_since;    /* time at which seen_tick was first seen */
 	bool hold_told;        /* its long hold of a slot was reported: see watch/stuck.c */
+	bool pinned_told;      /* the same for its thread */
 	bool end_told;         /* so was the wait for it at the end of the run */
 	uint64_t emptied_tick; /* `tick` when empty_due was last set */
 	uint64_t known_tick;   /* atomic: `tick` as another worker saw it at known_since; written by any worker */

@@ -53,10 +53,11 @@ static unsigned threads_of_process(void)
 	return stat("/proc/self/task", &status) == 0 && status.st_nlink > 2 ? (unsigned)status.st_nlink - 2 : 0;
 }
 
+/* Tasks that are pinned to a blocked worker can run no sooner than those that wait for its slot. */
 static bool worker_is_empty(struct worker *worker)
 {
 	return deque_length(&worker->deque) == 0 && !load(&worker->next, relaxed) &&
-	       load(&worker->inbox_length, relaxed) == 0;
+	       (load(&worker->inbox_length, relaxed) == 0 || worker_awake(worker->number) == worker);
 }
 
 /*

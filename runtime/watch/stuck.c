@@ -12,8 +12,9 @@ int64_t hold_long = NS_PER_SEC;
 int64_t end_long = NS_PER_SEC;
 
 /* owned by the watchdog */
-static struct worker *wanted_of; /* a worker whose task has kept a stack for long that others want, at this look */
+static struct worker *wanted_of; /* a worker whose task has kept for long what others want, at this look */
 static bool deadlock_told;       /* in this run */
+static unsigned shown;           /* workers with hold_told */
 
 static int64_t ending; /* owned by the watchdog: the time at which it saw that the run is to end; 0: not yet */
 
@@ -72,12 +73,25 @@ static struct waiters slot_waiters(const struct slot *slot)
 	return waiters;
 }
 
-static void tell_waiters(const struct waiters *waiters, uint64_t holder)
+/* The ready tasks that are pinned to this worker. */
+static struct waiters pinned_waiters(struct worker *worker)
+{
+	struct waiters waiters = { .count = 0 };
+	lock_take(&worker->inbox_lock);
+	for (const struct task *task = worker->inbox.first; task; task = task_list_next(task))
+		waiters_add(&waiters, task->id, task->site);
+	lock_drop(&worker->inbox_lock);
+	return waiters;
+}
+
+/* `what` is the stack or the thread of the holder. */
+static void tell_waiters(const struct waiters *waiters, const char *what, uint64_t holder)
 {
 	char who[TASK_TEXT];
 	for (unsigned i = 0; i < MIN(waiters->count, WAITERS_NAMED); i++)
-		complain("%s, waits for the stack of task %llu",
-			 task_text(who, waiters->named[i].id, waiters->named[i].site), (unsigned long long)holder);
+		complain("%s, waits for the %s of task %llu",
+			 task_text(who, waiters->named[i].id, waiters->named[i].site), what,
+			 (unsigned long long)holder);
 }
 
 /* What is to be done about a task that blocks in this call. */
@@ -88,27 +102,82 @@ static const char *remedy(char text[CALL_TEXT], const struct call *call)
 	return text;
 }
 
-static void report(struct worker *worker, const struct slot *slot, int64_t now)
+/* Once per spawn site. */
+static void tell_slot(struct worker *worker, const struct waiters *waiters, int64_t now)
 {
 	static told_sites told;
 	char who[TASK_TEXT], text[CALL_TEXT], use[CALL_TEXT];
 	uint64_t id = load(&worker->line->task, relaxed);
 	uint32_t site = load(&worker->line->site, relaxed);
-	if (id == 0 || load(&worker->tick, relaxed) != worker->seen_tick)
-		return; /* the worker has just come back */
-	struct waiters waiters = slot_waiters(slot);
-	unsigned n = waiters.count;
-	if (n > 0 && report_first_time(told, site)) {
-		struct call call = call_of(load(&worker->line->tid, relaxed));
-		complain(
-			"%s, has kept its stack for %lld ms, %s, while %u task%s that share%s it want%s to run: give it a "
-			"private stack, or use %s",
-			task_text(who, id, site), (long long)((now - worker->held_since) / NS_PER_MS),
-			call_text(text, &call), n, n == 1 ? "" : "s", n == 1 ? "s" : "", n == 1 ? "s" : "",
-			remedy(use, &call));
-		tell_waiters(&waiters, id);
+	unsigned n = waiters->count;
+	if (n == 0 || !report_first_time(told, site))
+		return;
+	struct call call = call_of(load(&worker->line->tid, relaxed));
+	complain(
+		"%s, has kept its stack for %lld ms, %s, while %u task%s that share%s it want%s to run: give it a private "
+		"stack, or use %s",
+		task_text(who, id, site), (long long)((now - worker->held_since) / NS_PER_MS), call_text(text, &call),
+		n, n == 1 ? "" : "s", n == 1 ? "s" : "", n == 1 ? "s" : "", remedy(use, &call));
+	tell_waiters(waiters, "stack", id);
+}
+
+static void tell_thread(struct worker *worker, const struct waiters *waiters, int64_t now)
+{
+	static told_sites told;
+	char who[TASK_TEXT], text[CALL_TEXT], use[CALL_TEXT];
+	uint64_t id = load(&worker->line->task, relaxed);
+	uint32_t site = load(&worker->line->site, relaxed);
+	unsigned n = waiters->count;
+	if (n == 0 || !report_first_time(told, site))
+		return;
+	struct call call = call_of(load(&worker->line->tid, relaxed));
+	complain(
+		"%s, has kept its thread for %lld ms, %s, while %u task%s pinned to it want%s to run: do not pin them, or "
+		"use %s",
+		task_text(who, id, site), (long long)((now - worker->held_since) / NS_PER_MS), call_text(text, &call),
+		n, n == 1 ? "" : "s", n == 1 ? "s" : "", remedy(use, &call));
+	tell_waiters(waiters, "thread", id);
+}
+
+/* Shows tools who waits for the slot of the worker's task. */
+static void show_waiters(struct worker *worker, const struct waiters *waiters)
+{
+	uint64_t id = waiters->count > 0 ? waiters->named[0].id : 0;
+	uint32_t first = (uint32_t)(id & SLEY_TASK_INDEX_MASK), count = MIN(waiters->count, UINT8_MAX);
+	shown += !worker->hold_told;
+	worker->hold_told = true;
+	store(&worker->block->slot_waiters, count << SLEY_TASK_INDEX_BITS | first, relaxed);
+}
+
+/* Shows no waiters any more where the task has gone on, also of a worker that sleeps. */
+static void hide_waiters(void)
+{
+	static const struct waiters nobody;
+	for (unsigned i = 0; shown > 0 && i < load(&scheduler.made, relaxed); i++) {
+		struct worker *worker = worker_get(i);
+		if (!worker->hold_told || (load(&worker->line->mode, relaxed) == SLEY_WORKER_TASK &&
+					   load(&worker->tick, relaxed) == worker->seen_tick))
+			continue;
+		show_waiters(worker, &nobody);
+		worker->hold_told = false;
+		shown--;
 	}
+}
+
+static void report_slot(struct worker *worker, const struct slot *slot, int64_t now)
+{
+	struct waiters waiters = slot_waiters(slot);
+	show_waiters(worker, &waiters);
+	tell_slot(worker, &waiters, now);
 	count_here(SLEY_COUNTER_slot_blocks, 1);
+}
+
+static void report_thread(struct worker *worker, int64_t now)
+{
+	struct waiters waiters = pinned_waiters(worker);
+	worker->pinned_told = true;
+	tell_thread(worker, &waiters, now);
+	count_here(SLEY_COUNTER_pinned_blocks, 1);
 }
 
 static bool is_long(const struct worker *worker, int64_t now)
@@ -127,17 +196,22 @@ void stuck_look(struct worker *worker, bool same, int64_t now)
 {
 	if (!same) {
 		worker->held_since = now;
-		worker->hold_told = false;
+		worker->pinned_told = false;
 		return;
 	}
-	struct slot *slot = is_long(worker, now) ? wanted_slot(worker) : NULL;
-	if (!slot)
+	if (!is_long(worker, now))
+		return;
+	const struct slot *slot = wanted_slot(worker);
+	bool pinned = load(&worker->inbox_length, relaxed) > 0;
+	if (!slot && !pinned)
 		return;
 	wanted_of = worker;
-	if (worker->hold_told)
-		return;
-	worker->hold_told = true;
-	report(worker, slot, now);
+	if (load(&worker->line->task, relaxed) == 0 || load(&worker->tick, relaxed) != worker->seen_tick)
+		return; /* the worker has just come back */
+	if (slot && !worker->hold_told)
+		report_slot(worker, slot, now);
+	if (pinned && !worker->pinned_told)
+		report_thread(worker, now);
 }
 
 unsigned stuck_blocked(int64_t now)
@@ -146,6 +220,7 @@ unsigned stuck_blocked(int64_t now)
 	struct worker *worker;
 	bool any = wanted_of;
 	wanted_of = NULL;
+	hide_waiters();
 	if (likely(!any) || deadlock_told)
 		return 0;
 	workers_awake(worker) {
@@ -165,17 +240,21 @@ void stuck_deadlock(int64_t now)
 	deadlock_told = true;
 	workers_awake(worker) {
 		const struct slot *slot = is_long(worker, now) ? wanted_slot(worker) : NULL;
+		struct waiters pinned = pinned_waiters(worker), sharing = { .count = 0 };
 		uint64_t id = load(&worker->line->task, relaxed);
-		if (!slot || id == 0)
+		if (id == 0 || (!slot && pinned.count == 0))
 			continue;
-		struct waiters waiters = slot_waiters(slot);
+		if (slot)
+			sharing = slot_waiters(slot);
 		struct call call = call_of(load(&worker->line->tid, relaxed));
 		complain(
-			"nothing else can run until %s, %s, gives back its stack. If it waits for what only a task can do "
-			"that waits for that stack, both wait for ever: give it a private stack, or use %s",
+			"nothing else can run until %s, %s, gives back its %s. If it waits for what only a task can do "
+			"that waits for that, both wait for ever: %s, or use %s",
 			task_text(who, id, load(&worker->line->site, relaxed)), call_text(text, &call),
+			slot ? "stack" : "thread", slot ? "give it a private stack" : "do not pin those",
 			remedy(use, &call));
-		tell_waiters(&waiters, id);
+		tell_waiters(&sharing, "stack", id);
+		tell_waiters(&pinned, "thread", id);
 	}
 	count_here(SLEY_COUNTER_slot_deadlocks, 1);
 }
@@ -185,6 +264,7 @@ void stuck_open(void)
 	ending = 0;
 	wanted_of = NULL;
 	deadlock_told = false;
+	shown = 0;
 }
 
 void stuck_end_look(struct worker *worker, int64_t now)

@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "base/atomic.h"
+#include "region/region.h"
 
 #define THIS "tests/unit/watch/stuck.c"
 
@@ -72,6 +73,10 @@ static void keep_waiting(sley_task holder)
 		REQUIRE(sley_now() < deadline);
 		sley_yield();
 	}
+	const struct sley_region_block *block = &region.blocks[load(&record_of(holder)->worker, relaxed)];
+	uint32_t word = load(&block->slot_waiters, relaxed);
+	const struct sley_region_task *shown = &region.tasks[SLEY_SLOT_WAITER(word) - 1];
+	REQUIRE(SLEY_SLOT_WAITERS(word) == 2 && (shown == record_of(waiters[0]) || shown == record_of(waiters[1])));
 	for (int i = 0; i < 10; i++) /* once for each time that it is kept */
 		REQUIRE(sley_sleep(sley_in(SLEY_MS(5))) == 0);
 	REQUIRE(counter(SLEY_COUNTER_slot_blocks) == before + 1);
@@ -80,6 +85,10 @@ static void keep_waiting(sley_task holder)
 	for (int i = 0; i < 2; i++)
 		REQUIRE(sley_join(waiters[i], SOON) == 0);
 	REQUIRE(sley_join(holder, SOON) == 0);
+	while (load(&block->slot_waiters, relaxed) > 0) {
+		REQUIRE(sley_now() < deadline);
+		sley_yield();
+	}
 }
 
 static int main_read(void *arg)
@@ -210,6 +219,42 @@ TEST(deadlock)
 	assert_said(text, expected, 2); /* once for the stack, once for the deadlock */
 }
 
+static void read_for_pinned(void *arg)
+{
+	const struct sley_task_options options = { .size = sizeof(options), .pinned = 1 };
+	REQUIRE((*(sley_task *)arg = sley_spawn_with(&options, write_byte, NULL, SLEY_BY_POINTER)) > 0);
+	read_raw(NULL);
+}
+
+static int main_deadlock_of_thread(void *arg)
+{
+	static sley_task writer;
+	sley_task reader = sley_spawn(read_for_pinned, &writer);
+	REQUIRE(sley_join(reader, SLEY_NEVER) == 0 && sley_join(writer, SLEY_NEVER) == 0);
+	return 0;
+}
+
+/* The same with a writer that is pinned to the reader's thread. */
+TEST(deadlock_of_thread)
+{
+	char text[4096];
+	int status;
+	struct sley_options options = { .size = sizeof(options), .workers = 2 };
+	test_need_kernel("qemu-user has a thread of its own in the process");
+	store(&hold_long, SLEY_MS(30), relaxed);
+	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+	capture_begin();
+	pid_t pid = end_when_told("nothing else can run until ");
+	run_with(main_deadlock_of_thread, NULL, &options);
+	capture_end(text, sizeof(text));
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	close(ends[0]);
+	close(ends[1]);
+	assert_said(text, ", gives back its thread. ", 1);
+	assert_said(text, " as write_byte, waits for the thread of task ", 2);
+}
+
 static int main_timer(void *arg)
 {
 	uint64_t before = counter(SLEY_COUNTER_slot_deadlocks), held = counter(SLEY_COUNTER_slot_blocks);
@@ -240,6 +285,68 @@ TEST(timer)
 	assert_said(text, "has kept its stack for ", 1);
 }
 #endif
+
+static sley_task pinned; /* atomic */
+static int pinned_ends[2];
+
+static void read_with_pinned(void *arg)
+{
+	const struct sley_task_options options = { .size = sizeof(options), .pinned = 1 };
+	char byte;
+	sley_task task = sley_spawn_with(&options, nothing, NULL, SLEY_BY_POINTER); /* the pinned one's site */
+	store(&pinned, task, release);
+	REQUIRE(read(pinned_ends[0], &byte, 1) == 1);
+}
+
+static int main_pinned(void *arg)
+{
+	uint64_t before = counter(SLEY_COUNTER_pinned_blocks);
+	sley_time deadline = SOON;
+	REQUIRE(pipe2(pinned_ends, O_CLOEXEC) == 0);
+	sley_task task = sley_spawn(read_with_pinned, NULL);
+	REQUIRE(task > 0);
+	while (counter(SLEY_COUNTER_pinned_blocks) == before) {
+		REQUIRE(sley_now() < deadline);
+		sley_yield();
+	}
+	const struct sley_region_block *block = &region.blocks[load(&record_of(task)->worker, relaxed)];
+	sley_task waiter = load(&pinned, acquire);
+	REQUIRE(waiter > 0 && load(&block->pinned, relaxed) == 1 && state_of(waiter) == SLEY_TASK_READY);
+	fprintf(stderr, "reader is %lld, pinned is %lld\n", (long long)task, (long long)waiter);
+	REQUIRE(write(pinned_ends[1], "x", 1) == 1);
+	REQUIRE(sley_join(task, SOON) == 0 && sley_join(waiter, SOON) == 0);
+	REQUIRE(counter(SLEY_COUNTER_pinned_blocks) == before + 1);
+	REQUIRE(close(pinned_ends[0]) == 0 && close(pinned_ends[1]) == 0);
+	return 0;
+}
+
+/* A task that is pinned to the thread of a blocked one: counted, and told with both. */
+TEST(pinned)
+{
+	char text[4096], expected[300];
+	long long reader = 0, waiter = 0;
+	struct sley_options options = { .size = sizeof(options), .workers = 2 };
+	test_need_kernel("/proc/self/syscall is qemu's");
+	store(&hold_long, SLEY_MS(30), relaxed);
+	capture_begin();
+	run_with(main_pinned, NULL, &options);
+	capture_end(text, sizeof(text));
+	const char *ids = strstr(text, "reader is ");
+	assert_non_null(ids);
+	assert_int_equal(sscanf(ids, "reader is %lld, pinned is %lld", &reader, &waiter), 2);
+	snprintf(expected, sizeof(expected), "sley: task %lld, spawned at ", reader);
+	assert_said(text, expected, 1);
+	assert_said(text, " as read_with_pinned, has kept its thread for ", 1);
+	snprintf(expected, sizeof(expected),
+		 " ms, in system call %ld, while 1 task pinned to it wants to run: ", (long)SYS_read);
+	assert_said(text, expected, 1);
+	snprintf(expected, sizeof(expected),
+		 "sley: task %lld, spawned at %s:%u as nothing, waits for the thread of task %lld\n", waiter, __FILE__,
+		 test_source_line(THIS, "/* the pinned one's "
+					"site */"),
+		 reader);
+	assert_said(text, expected, 1);
+}
 
 static int main_alone(void *arg)
 {
