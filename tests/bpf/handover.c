@@ -119,6 +119,7 @@ static void check_delay(const struct run *run)
 static pid_t thread_of(struct run *run, uint32_t worker)
 {
 	static struct sley_region_worker lines[SLEY_REGION_WORKERS];
+	REQUIRE(region_refresh(&run->planted.process.region) == REGION_OK); /* it may be new */
 	REQUIRE(region_workers(&run->planted.process.region, lines) > (int)worker);
 	return (pid_t)lines[worker].tid;
 }
