@@ -218,7 +218,7 @@ libraries_alone() {
 	}
 	commands CC=gcc
 	contains "$scratch/commands" /nowhere/usr/local/lib/libsley.so.0.1.0
-	none 'clang\|bpf\|llvm\|asynctop' <"$scratch/commands"
+	none 'clang\|bpftool\|\.bpf\|lbpf\|llvm\|asynctop' <"$scratch/commands"
 	for suffix in "address,undefined asan" "undefined ubsan" "thread tsan"; do
 		set -- $suffix
 		commands CC=clang SANITIZE="$1"
