@@ -64,6 +64,7 @@ static void *worker_main(void *arg)
 	if (((struct worker *)arg)->number >= scheduler.target)
 		replacement_new(arg);
 	worker_run(arg);
+	blocked_back(arg); /* from a note that came late, when it slept already: nobody else takes that back */
 	quit_allow();
 	overflow_thread_leave(alternate);
 	return NULL;
