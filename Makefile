@@ -257,7 +257,7 @@ BUILD_PACKAGES := gcc libc6-dev clang llvm bpftool libbpf-dev libelf-dev zlib1g-
 DEMO_PACKAGES := libcap2-bin
 THIRD_PARTY_PACKAGES := libssl-dev libcurl4-openssl-dev libhiredis-dev
 CHECK_PACKAGES := g++ clang-format-14 libclang-rt-14-dev libcmocka-dev libfuse3-dev fuse3 pkgconf python3 python3-jsonschema redis-tools \
-	gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user gdb valgrind $(THIRD_PARTY_PACKAGES)
+	gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user gdb valgrind spin $(THIRD_PARTY_PACKAGES)
 PACKAGES ?= $(BUILD_PACKAGES) $(DEMO_PACKAGES) $(CHECK_PACKAGES)
 
 # Asks dpkg alone; apt and the network are touched only if something is missing.

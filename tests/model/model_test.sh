@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# Copyright (c) 2026 the sley authors
+#
+# The model of hand-over (handover.pml): its properties hold, and planted mistakes and known faults are found. Each
+# search prints its states, transitions and depth.
+
+. tests/check/suite.sh
+
+model=$PWD/tests/model/handover.pml
+alone="-DTARGET=1 -DWORKERS=2" # one worker that runs, and a spare
+mended="-DNOTE_WAKES -DSURPLUS_SLEEPS"
+
+# search SIZES...: searches all states, into $scratch/report. -O0: at these sizes compiling costs more than the search.
+search() {
+	(
+		cd "$scratch"
+		cp "$model" model.pml
+		spin "$@" -a model.pml
+		gcc -O0 -w -DSAFETY -DCOLLAPSE -DVECTORSZ=2048 -DMEMLIM=3000 -o pan pan.c
+		./pan -E -n -m100000
+	) >"$scratch/report" 2>&1 || :
+	grep -E "states, stored|transitions|depth reached" "$scratch/report" || {
+		cat "$scratch/report"
+		fail "no search"
+	}
+}
+
+# holds SIZES...: the search is whole, and finds nothing.
+holds() {
+	search "$@"
+	! grep -E "assertion violated|not completed|too small|reached -DMEMLIM" "$scratch/report" || fail "not proved"
+	contains "$scratch/report" "errors: 0"
+}
+
+# finds ASSERTION SIZES...: the search finds that this is violated.
+finds() {
+	local assertion=$1
+	shift
+	search "$@"
+	contains "$scratch/report" "assertion violated $assertion"
+}
+
+# Two workers and a plain thread: what is pushed is run.
+pushed_work_is_run() {
+	holds -DWORKERS=2 -DBLOCKS=0
+}
+
+# A task says that it blocks while a spare sleeps.
+told_block_is_handed_over() {
+	holds $alone -DREADY=2 -DTOLD=1 -DBLOCKS=0
+}
+
+# The same while the spare is still to be made.
+spare_is_made() {
+	holds $alone -DREADY=1 -DTOLD=1 -DBLOCKS=0 -DPUSHES=0
+}
+
+# The tick finds the block, with both mends.
+found_block_is_handed_over_if_mended() {
+	holds $alone -DREADY=2 -DBLOCKS=1 -DOUTSIDE=0 $mended
+}
+
+# Planted: idle_notify() without its fence.
+missing_fence_is_found() {
+	finds "((((mem[4]" -DWORKERS=2 -DBLOCKS=0 -DNO_PUSH_FENCE
+}
+
+# Planted: a worker does not look again after it has joined the list.
+missing_look_is_found() {
+	finds "((((mem[4]" -DWORKERS=2 -DBLOCKS=0 -DNO_JOIN_LOOK
+}
+
+# Planted: a spare counts as running only once it runs.
+late_count_is_found() {
+	finds "(w<2)" $alone -DREADY=1 -DTOLD=1 -DBLOCKS=0 -DPUSHES=0 -DLATE_COUNT
+}
+
+# A fault of the runtime: a note of a worker that sleeps stays.
+note_of_sleeper_is_found() {
+	finds "(blocked==" $alone -DREADY=2 -DBLOCKS=1 -DOUTSIDE=0 -DSURPLUS_SLEEPS
+}
+
+# A fault of the runtime: a surplus worker takes one more task.
+surplus_that_searches_is_found() {
+	finds "((((((doing[0]" $alone -DREADY=2 -DBLOCKS=1 -DNOTE_WAKES
+}
+
+# Two workers and a spare; and more work with one: some 20 million states each.
+larger_sizes() {
+	holds -DREADY=3 -DTOLD=1 -DBLOCKS=0 -DOUTSIDE=0 -DPUSHES=2
+	holds $alone -DREADY=2 -DBLOCKS=1 $mended
+}
+
+deep=
+[ "${SLEY_CHECK_DEEP:-0}" = 0 ] || deep=larger_sizes
+run_suite pushed_work_is_run told_block_is_handed_over spare_is_made found_block_is_handed_over_if_mended \
+	missing_fence_is_found missing_look_is_found late_count_is_found note_of_sleeper_is_found \
+	surplus_that_searches_is_found $deep
