@@ -84,11 +84,12 @@ static bool put_note(struct worker *worker, uint64_t tick, enum sley_block_sourc
 	store(&seen.any, 1, relaxed);
 	if (blocked_wants_spare() && !load(&seen.refused, relaxed))
 		watchdog_wake();
-	fence(); /* see above */
+	fence();                                         /* see blocked.h */
+	idle_recall(worker, source != SLEY_SOURCE_IDLE); /* a sentinel takes no lock */
 	if (!idle_may_wake() || !blocked_work_waits(now))
 		return true;
 	if (source == SLEY_SOURCE_IDLE)
-		idle_wake_unlocked(); /* a sentinel takes no lock */
+		idle_wake_unlocked();
 	else
 		idle_wake();
 	return true;

@@ -20,6 +20,9 @@
  *   who notes W:      blocked + 1; fence; is there work, and running < target?  wakes one
  *   who adds work:    push; fence; sleeping > 0 and running < target?           wakes one
  *   who goes to sleep or steps back: sleeping + 1; fence; is there work, and running < target?  does not sleep
+ * A note that comes late finds a worker that sleeps, and would stay until that is woken:
+ *   who notes W:      the note; fence; W sleeps?               wakes W
+ *   W goes to sleep:  sleeping + 1; fence; there is a note?    does not sleep
  * Each pair of these is a store and a load of two words with a fence between on both sides: one of the two sees the other.
  *
  * Where no worker sleeps a note wakes nobody, and the watchdog makes a spare. It does so too when there is none in

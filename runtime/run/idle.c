@@ -231,6 +231,15 @@ void idle_wake(void)
 	}
 }
 
+/* Of a worker that is in the list, or was: if it is awake by now, this does nothing. */
+static void rouse_unlocked(struct worker *worker)
+{
+	futex_set_and_wake(&worker->parked, 0);
+	if (load(&idle.poller, seq_cst) == worker)
+		sched_hooks.interrupt();
+	count_here(SLEY_COUNTER_wakes, 1);
+}
+
 /*
  * Wakes one of the first two of the list, as this thread sees them. The worker takes itself out of the list, and searches
  * like a worker that idle_wake() has woken (idle_leave()). Until then it counts as asleep, so it may be woken a second time,
@@ -248,10 +257,17 @@ void idle_wake_unlocked(void)
 	if (!worker)
 		return;
 	replacement_wake(worker);
-	futex_set_and_wake(&worker->parked, 0);
-	if (load(&idle.poller, seq_cst) == worker)
-		sched_hooks.interrupt();
-	count_here(SLEY_COUNTER_wakes, 1);
+	rouse_unlocked(worker);
+}
+
+void idle_recall(struct worker *worker, bool locks)
+{
+	if (worker_awake(worker->number) == worker)
+		return;
+	if (locks)
+		idle_notify_worker(worker);
+	else
+		rouse_unlocked(worker);
 }
 
 void idle_notify(void)
@@ -359,7 +375,7 @@ static bool work_there(struct worker *worker)
 {
 	struct worker *other;
 	if (load(&worker->inbox_length, relaxed) > 0 || load(&worker->next, relaxed) ||
-	    load(&scheduler.stopping, relaxed))
+	    load(&scheduler.stopping, relaxed) || load(&worker->block->note, relaxed))
 		return true;
 	if (!idle_may_wake()) /* others, as many as are to run, come to what there is */
 		return false;

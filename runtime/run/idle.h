@@ -32,6 +32,7 @@ void idle_drop(struct worker *); /* it could not be started */
 bool idle_end(struct worker *);  /* a spare that sleeps, and is not the poller, is to end: it counts no more */
 void idle_wake(void);            /* wakes one, if fewer than `target` run */
 void idle_wake_unlocked(void);   /* wakes one that sleeps, without a lock and by one system call */
+void idle_recall(struct worker *, bool locks); /* wakes this one, if it sleeps; `locks`: it may take a lock for that */
 bool idle_has_poller(void);
 const void *idle_poller_place(void); /* of a word that is null while no worker is in the reactor, for an eBPF program */
 

@@ -542,9 +542,12 @@ static struct task *find_elsewhere(struct worker *worker)
 	if (task)
 		return task;
 	worker_poll(worker);
+	bool surplus = idle_is_surplus(); /* it may have been noted until now */
+	if (unlikely(surplus))
+		store(&worker->poll_due, 1, relaxed); /* it steps back before it runs one more task */
 	if ((task = find_local(worker)))
 		return task;
-	if (load(&scheduler.started, relaxed) > 1 && idle_spin_begin(worker)) {
+	if (!surplus && load(&scheduler.started, relaxed) > 1 && idle_spin_begin(worker)) {
 		for (int round = 0; !task && round < 4; round++) {
 			run_all_timers(worker->polled);
 			task = find_local(worker);

@@ -26,13 +26,12 @@
  * Sizes: TARGET, WORKERS (records), READY (threads at the beginning), OUTSIDE and PUSHES (tasks from plain() and from
  * tasks), TOLD and BLOCKS (blocks that the task tells, and that the tick finds), REFUSALS (of spares).
  *
- * Planted mistakes: NO_PUSH_FENCE, NO_JOIN_LOOK, LATE_COUNT (a spare counts only once it runs).
- *
- * The runtime has two faults that this model found, and the model has them too:
- *   - The tick notes a worker whose block has ended meanwhile and that sleeps: `blocked` has it until it is woken.
- *     NOTE_WAKES is a mend: the note wakes a sleeper, and a worker with a note does not fall asleep.
- *   - A note is cleared in find_elsewhere(), which does not look for a surplus: the worker takes one more task.
- *     SURPLUS_SLEEPS is a mend: a surplus worker does not search, and falls asleep.
+ * Planted mistakes: NO_PUSH_FENCE, NO_JOIN_LOOK, LATE_COUNT (a spare counts only once it runs); and two faults that the
+ * runtime had until this model found them:
+ *   NOTE_STAYS        The tick notes a worker whose block has ended meanwhile and that sleeps: `blocked` has it until it is
+ *                     woken. The mend: the note wakes a sleeper, and a worker with a note does not fall asleep.
+ *   SURPLUS_SEARCHES  A note is cleared in find_elsewhere(), which did not look for a surplus: the worker took one more
+ *                     task from others. The mend: a surplus worker does not search, and falls asleep.
  */
 
 #ifndef TARGET
@@ -270,7 +269,7 @@ inline idle_spin_end(found)
 inline work_there(order)
 {
 	if
-#ifdef NOTE_WAKES
+#ifndef NOTE_STAYS
 	:: d_step { (order) && note[me] -> yes = true }
 	:: (order) && !note[me] ->
 #else
@@ -368,7 +367,7 @@ inline put_note(w)
 		d_step { FLUSHED -> blocked--; noting = (w == me -> noting : 0) }
 	:: d_step { FLUSHED && !note[w] -> note[w] = true; noting = (w == me -> noting : 0) };
 		d_step { FLUSHED -> due[w] = true };
-#ifdef NOTE_WAKES
+#ifndef NOTE_STAYS
 		if
 		:: LOAD(AWAKE) >> (w) & 1
 		:: else -> idle_notify_worker(w)
@@ -583,7 +582,7 @@ look:		worker_poll();
 	:: else
 	fi;
 	worker_poll();
-#ifdef SURPLUS_SLEEPS
+#ifndef SURPLUS_SEARCHES
 	idle_is_surplus();
 #else
 	yes = false;

@@ -13,6 +13,7 @@
 
 #include "base/atomic.h"
 #include "base/clock.h"
+#include "run/blocked.h"
 #include "run/idle.h"
 #include "run/watchdog_wake.h"
 #include "run/worker.h"
@@ -502,4 +503,32 @@ TEST(end)
 	long rounds = test_scale(300);
 	for (long i = 0; i < rounds; i++)
 		run(main_end, 1 + (unsigned)i % 6);
+}
+
+/* A worker that sleeps; null: none does. */
+static struct worker *sleeper(void)
+{
+	for (unsigned i = 0; i < load(&scheduler.started, relaxed); i++) {
+		if (worker_awake(i) != worker_get(i))
+			return worker_get(i);
+	}
+	return NULL;
+}
+
+/* A note that comes when the worker sleeps already is taken back at once, whoever made it, though there is no work. */
+TASK_TEST(late_note, 2, 4)
+{
+	struct worker *worker;
+	sley_time end = SOON;
+	for (int round = 0; round < 100; round++) {
+		while (!(worker = sleeper())) {
+			REQUIRE(sley_now() < end);
+			sley_yield();
+		}
+		blocked_note(worker, load(&worker->tick, relaxed), round % 2 ? SLEY_SOURCE_TICK : SLEY_SOURCE_IDLE);
+		while (load(&scheduler.blocked, relaxed) > 0) {
+			REQUIRE(sley_now() < end);
+			sley_yield();
+		}
+	}
 }
