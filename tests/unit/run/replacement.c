@@ -26,6 +26,16 @@ static void block(void *unused)
 	sley_block_leave();
 }
 
+/* A surplus worker, or a new spare, could take this task without being woken for it. */
+static void await_sleepers(void)
+{
+	sley_time end = SOON;
+	while (idle_awake() > scheduler.target) {
+		REQUIRE(sley_now() < end);
+		sley_yield();
+	}
+}
+
 /* Returns when the task is blocked: from here on the calling task is on another worker, if there is but one. */
 static sley_task block_one(void)
 {
@@ -74,6 +84,7 @@ static unsigned worker_of(sley_task task)
 TASK_TEST(handed_over, 1)
 {
 	for (uint64_t round = 0; round < 5; round++) {
+		await_sleepers();
 		uint64_t sum = handover_sum(), blocks = counter(SLEY_COUNTER_blocks),
 			 in_place = counter(SLEY_COUNTER_handovers);
 		int64_t before = sley_now();

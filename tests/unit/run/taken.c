@@ -3,6 +3,9 @@
 /* What is published of tasks that one worker takes out of another's queue. */
 #include "tests/unit/run.h"
 
+#include <stdlib.h>
+#include <string.h>
+
 #include "base/atomic.h"
 #include "base/clock.h"
 #include "run/taken.h"
@@ -20,7 +23,9 @@ static struct worker *fake(unsigned number)
 
 static void fakes_open(void)
 {
-	scheduler.workers = test_calloc(2, sizeof(*scheduler.workers));
+	scheduler.workers = aligned_alloc(CACHE_LINE, 2 * sizeof(*scheduler.workers));
+	assert_non_null(scheduler.workers);
+	memset(scheduler.workers, 0, 2 * sizeof(*scheduler.workers));
 	for (unsigned i = 0; i < 2; i++) {
 		lines[i] = (struct sley_region_worker){ 0 };
 		fake(i)->number = i;
@@ -33,7 +38,7 @@ static void fakes_open(void)
 
 static void fakes_close(void)
 {
-	test_free(scheduler.workers);
+	free(scheduler.workers);
 	scheduler.workers = NULL;
 }
 
