@@ -9,8 +9,9 @@
  *
  * A block that is over before its replacement has begun a task has cost a wake-up and gained nothing. So for each site
  * the runtime learns a time to confirm: a source that can do so lets a block last so long before it notes it. A
- * replacement that was woken in vain doubles the time, one that took over halves it. So the time follows the outcome, and
- * not the number of blocks: blocks of 20 us soon wake nobody, and long ones among them are still found. The time is
+ * replacement of a block that is over doubles the time, one that took over halves it. So the time follows the outcome, and
+ * not the number of blocks: blocks of 20 us soon wake nobody, and long ones among them are still found. A replacement that
+ * found nothing while the block goes on says nothing about its length: a worker that was awake has been faster. The time is
  * forgotten when the gate closes. Two outcomes at the same time may count as one.
  */
 #ifndef RUN_BLOCK_SITE_H
@@ -47,7 +48,7 @@ static inline int64_t block_site_confirm(uint32_t site)
 	return load(&block_site_confirms[site], relaxed) * NS_PER_US;
 }
 
-/* A replacement of a worker in a task of this site took over, or was woken in vain. Any thread; takes no lock. */
+/* A replacement of a worker in a task of this site took over, or the block was over before. Any thread; takes no lock. */
 void block_site_outcome(uint32_t site, bool took_over);
 
 /* A task of this site blocks its thread. Any thread; takes no lock. */

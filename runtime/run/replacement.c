@@ -13,11 +13,13 @@ static struct sley_region_site_blocks *site_blocks(const struct worker *worker)
 	return &region.site_blocks[load(&worker->line->site, relaxed)];
 }
 
-static void count_in_vain(const struct worker *worker)
+/* A block that goes on was not too short for a replacement: another worker has been faster. */
+static void count_in_vain(const struct worker *worker, bool goes_on)
 {
 	count_here(SLEY_COUNTER_woken_in_vain, 1);
 	fetch_add(&site_blocks(worker)->in_vain, 1, relaxed);
-	block_site_outcome(load(&worker->line->site, relaxed), false);
+	if (!goes_on)
+		block_site_outcome(load(&worker->line->site, relaxed), false);
 }
 
 void replacement_noted(const struct worker *worker)
@@ -48,7 +50,7 @@ void replacement_over(const struct worker *worker, uint64_t note)
 {
 	uint32_t replacement = exchange(&worker->block->replacement, 0, relaxed);
 	if (replacement && !(replacement & SLEY_BLOCK_RAN))
-		count_in_vain(worker);
+		count_in_vain(worker, false);
 	if (region_times())
 		keep_past(worker, note, replacement);
 	store(&worker->block->handed_ns, 0, relaxed);
@@ -104,7 +106,7 @@ void replacement_runs(struct worker *by)
 	if (!cas(&block->replacement, &mine, blocked ? mine | SLEY_BLOCK_RAN : 0, relaxed, relaxed))
 		return; /* the worker is back, and has counted this */
 	if (!blocked) {
-		count_in_vain(worker);
+		count_in_vain(worker, false);
 		return;
 	}
 	publish_handover(block, noted);
@@ -121,5 +123,5 @@ void replacement_rests(struct worker *by, bool in_vain)
 		return;
 	struct worker *worker = worker_get(number - 1);
 	if (cas(&worker->block->replacement, &mine, 0, relaxed, relaxed) && in_vain)
-		count_in_vain(worker);
+		count_in_vain(worker, load(&worker->block->note, relaxed) != 0);
 }
