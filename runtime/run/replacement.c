@@ -71,9 +71,12 @@ static uint32_t replace_one(const struct worker *by)
 	return 0;
 }
 
+/* A worker may be woken twice before it runs (idle_wake_unlocked()): the second time it is to keep what it has from the first. */
 void replacement_wake(struct worker *by)
 {
-	store(&by->woken_for, replace_one(by), relaxed);
+	uint32_t number = replace_one(by);
+	if (number)
+		store(&by->woken_for, number, relaxed);
 }
 
 void replacement_new(struct worker *by)
