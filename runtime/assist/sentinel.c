@@ -32,16 +32,16 @@
  * the thread: it may be gone when a sentinel reads it, glibc may be told not to register it, and a worker that is moved
  * inside of a system call shows the old CPU as well.
  *
- * A sentinel has little of the CPU when it is busy, so whatever it holds, it may hold for long. It takes no lock,
- * allocates nothing and creates no thread. It wakes a spare by one system call that both takes the spare out of its
+ * A sentinel has little of the CPU when it is busy, so whatever it holds, it may hold for long. From when it has the policy
+ * SCHED_IDLE it takes no lock, allocates nothing and creates no thread. It wakes a spare by one system call that both takes the spare out of its
  * sleep and wakes it (idle_wake_unlocked()), so it cannot be preempted between the two. All its signals are blocked.
  *
- * A sentinel cannot be seen where other threads of the same session or cgroup keep all CPUs busy: then the tick finds
+ * A sentinel has hardly a turn where other threads of the same session or cgroup keep all CPUs busy: then the tick finds
  * the block. No sentinel is made on isolated and nohz_full CPUs, which are to be left alone; with PREEMPT_RT, where
  * threads of the kernel run as normal ones; and for workers that are SCHED_IDLE themselves.
  *
- * Who owns the word of a CPU: the watchdog changes WANTED to ARMED, or to UNFIT; workers change ABSENT to WANTED and
- * ASLEEP to ARMED; the sentinel changes ARMED and ASLEEP. A sentinel whose affinity was changed from outside ends as soon as
+ * The owners of the word of a CPU: the watchdog changes WANTED to ARMED, or to UNFIT; workers change ABSENT to WANTED and
+ * ASLEEP to ARMED; the sentinel changes ARMED and ASLEEP, and stores UNFIT when it may not be there. A sentinel whose affinity was changed from outside ends as soon as
  * it finds itself on another CPU, and stores ABSENT: if its CPU is still used, it is wanted again, and the new one finds
  * out whether it may be there.
  */
@@ -243,11 +243,11 @@ static bool settle_sentinel(unsigned cpu)
 		CPU_ZERO_S(size, set);
 		CPU_SET_S(cpu, size, set);
 		ask_for_short_slices();
-		settled = sched_setaffinity(0, size, set) == 0 && sched_setscheduler(0, SCHED_IDLE, &none) == 0;
+		settled = sched_setaffinity(0, size, set) == 0;
 	}
-	CPU_FREE(set);
+	CPU_FREE(set);                 /* before the policy changes: the allocator has locks */
 	prctl(PR_SET_TIMERSLACK, 1ul); /* naps are short */
-	return settled;
+	return settled && sched_setscheduler(0, SCHED_IDLE, &none) == 0;
 }
 
 /* It ends, before the run does. */
