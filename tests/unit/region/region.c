@@ -176,7 +176,7 @@ TEST(workers)
 {
 	for (int i = 0; i < 5; i++)
 		run(main_phase, 2);
-	for (unsigned i = 0; i < region.header->worker_count; i++) {
+	for (unsigned i = 0; i < load(&region.header->worker_count, acquire); i++) {
 		assert_int_equal(region.workers[i].mode, SLEY_WORKER_GONE);
 		assert_int_equal(region.workers[i].task, 0);
 		assert_int_equal(region.workers[i].thread, 0);

@@ -26,7 +26,30 @@ static void block(void *unused)
 	sley_block_leave();
 }
 
-/* A surplus worker, or a new spare, could take this task without being woken for it. */
+/*
+ * There is one spare at most: the one that is made in hand for the next block could take this task while it looks around.
+ * ONE_SPARE_TEST(name) { ... } is a TASK_TEST() with one worker and that limit.
+ */
+static void run_with_one_spare(int (*main)(void *))
+{
+	struct sley_options options = { .size = sizeof(options), .workers = 1, .max_threads = 1 };
+	run_with(main, NULL, &options);
+}
+
+#define ONE_SPARE_TEST(name) \
+	static void body_##name(void); \
+	static int main_##name(void *unused) \
+	{ \
+		body_##name(); \
+		return 0; \
+	} \
+	TEST(name) \
+	{ \
+		run_with_one_spare(main_##name); \
+	} \
+	static void body_##name(void)
+
+/* A surplus worker could take this task without being woken for it. */
 static void await_sleepers(void)
 {
 	sley_time end = SOON;
@@ -68,7 +91,7 @@ static unsigned bucket(int64_t ns)
 /* The worker that runs the task, by the region. */
 static unsigned worker_of(sley_task task)
 {
-	for (unsigned i = 0; i < region.header->worker_count; i++) {
+	for (unsigned i = 0; i < load(&region.header->worker_count, acquire); i++) {
 		if (load(&region.workers[i].task, relaxed) == (uint64_t)task)
 			return i;
 	}
@@ -81,7 +104,7 @@ static unsigned worker_of(sley_task task)
  * place, and the histogram and the counters of the site have one more. When it is back, the line is clear. In the first
  * round the spare is new, in the others it was in hand.
  */
-TASK_TEST(handed_over, 1)
+ONE_SPARE_TEST(handed_over)
 {
 	for (uint64_t round = 0; round < 5; round++) {
 		await_sleepers();
@@ -174,7 +197,7 @@ TASK_TEST(pinned, 1)
 }
 
 /* A dump says of a blocked worker that it is, who found it and who is in its place. */
-TASK_TEST(dump, 1)
+ONE_SPARE_TEST(dump)
 {
 	char text[8192], expected[64];
 	int ends[2];
@@ -196,13 +219,12 @@ TASK_TEST(dump, 1)
  *     the spare:                                finds the task                  runs it
  * It was woken in vain, its task is no hand-over, and the next block of the site is looked at for longer.
  */
-TASK_TEST(comes_late, 1)
+ONE_SPARE_TEST(comes_late)
 {
 	sley_task task = block_one();
 	store(&released, 1, release);
 	REQUIRE(sley_join(task, SOON) == 0);
-	while (idle_count() == 0)
-		sched_yield();
+	await_sleepers();
 	uint64_t took = counter(SLEY_COUNTER_handovers), in_vain = counter(SLEY_COUNTER_woken_in_vain);
 	const struct sley_region_block *block = &region.blocks[worker_of(sley_self())];
 	const struct sley_region_site_blocks *site = &region.site_blocks[record_of(sley_self())->site];
