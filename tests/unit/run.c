@@ -149,6 +149,17 @@ unsigned open_descriptors(void)
 	return n;
 }
 
+int socketpair_at(int number)
+{
+	sley_time deadline = SOON;
+	int ends[2];
+	while (sley_socketpair(SOCK_STREAM, ends) == 0 && ends[0] != number && ends[1] != number) {
+		REQUIRE(sley_close(ends[0]) == 0 && sley_close(ends[1]) == 0);
+		REQUIRE(sley_now() < deadline);
+	}
+	return ends[ends[0] == number];
+}
+
 static int captured = -1, original = -1;
 
 void capture_begin(void)

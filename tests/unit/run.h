@@ -78,6 +78,12 @@ void await_live(unsigned n);
  */
 unsigned open_descriptors(void);
 
+/*
+ * Makes connected sockets, one of which has the number `number`. It was closed just before; the runtime's watchdog may
+ * have it first, for a moment, to look at what a thread does. Returns the other's number.
+ */
+int socketpair_at(int number);
+
 /* Sends stderr into a file until capture_end(), which puts it into `text`, NUL-terminated, cut at `size`. */
 void capture_begin(void);
 void capture_end(char *text, size_t size);

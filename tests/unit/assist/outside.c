@@ -166,6 +166,7 @@ static void compute(int64_t ns)
 /* A worker that computes is not noted, whatever a helper says of it. */
 TASK_TEST(false_words, 1)
 {
+	test_need_kernel("a wait of a thread for a lock of qemu-user's own is a block");
 	begin();
 	uint64_t blocks = counter(SLEY_COUNTER_blocks);
 	start_helper();

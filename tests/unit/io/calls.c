@@ -384,19 +384,17 @@ TASK_TEST(busy, 1, 2)
 
 static void check_close(struct cell *c)
 {
-	int number = c->fd, next[2];
+	int number = c->fd;
 	sley_task task = spawn_waiter(c);
 	REQUIRE(sley_close(c->fd) == 0);
 	/* the number is another's before the task runs again, and there is something to be had */
-	REQUIRE(sley_socketpair(SOCK_STREAM, next) == 0);
-	REQUIRE(next[0] == number || next[1] == number);
-	int other = next[next[0] == number];
+	int other = socketpair_at(number);
 	REQUIRE(write(other, "notyours", WORD) == WORD);
 	expect(join_waiter(c, task), -EBADF);
 	char word[WORD];
 	REQUIRE(sley_read(number, word, WORD, SOON) == WORD && memcmp(word, "notyours", WORD) == 0);
 	REQUIRE(sley_poll(other, POLLIN, 0) == -ETIMEDOUT);
-	REQUIRE(sley_close(next[0]) == 0 && sley_close(next[1]) == 0 && sley_close(c->peer) == 0);
+	REQUIRE(sley_close(number) == 0 && sley_close(other) == 0 && sley_close(c->peer) == 0);
 }
 
 /* Closing ends the wait with -EBADF, and nothing goes to or comes from what the number is next. */
@@ -416,11 +414,10 @@ static void close_behind(int fd)
 
 static void check_plain_close(struct cell *c)
 {
-	int number = c->fd, next[2];
+	int number = c->fd;
 	sley_task task = spawn_waiter(c);
 	close_behind(c->fd);
-	REQUIRE(sley_socketpair(SOCK_STREAM, next) == 0 && (next[0] == number || next[1] == number));
-	int other = next[next[0] == number];
+	int other = socketpair_at(number);
 	expect(join_waiter(c, task), -EBADF);
 	c->call = &calls[0];
 	close_behind(c->peer);

@@ -126,7 +126,7 @@ TEST(duplicate)
  */
 TASK_TEST(reuse, 1, 2)
 {
-	long rounds = test_scale(400);
+	long rounds = test_scale(400), reused = 0;
 	char byte;
 	for (long i = 0; i < rounds; i++) {
 		struct connection c = connect_pair();
@@ -135,12 +135,13 @@ TASK_TEST(reuse, 1, 2)
 		int number = c.ours;
 		disconnect(c);
 		struct connection next = connect_pair();
-		REQUIRE(next.ours == number || next.theirs == number || i > 0);
+		reused += next.ours == number || next.theirs == number;
 		REQUIRE(sley_read(next.ours, &byte, 1, 0) == -ETIMEDOUT);
 		REQUIRE(write(next.theirs, "n", 1) == 1);
 		REQUIRE(sley_read(next.ours, &byte, 1, SOON) == 1 && byte == 'n');
 		disconnect(next);
 	}
+	REQUIRE(reused > 0);
 }
 
 #if RACE_POINTS
@@ -200,7 +201,7 @@ TASK_TEST(reuse_waited, 1)
 	sley_task task = sley_spawn(wait_to_read, old);
 	await_state(task, SLEY_TASK_WAITING, SLEY_WAIT_READ);
 	struct connection spare = connect_pair();
-	close(c.ours); /* behind its back, and the number goes to a new connection at once */
+	/* closed behind its back, and the number goes to a new connection at once */
 	REQUIRE(dup2(spare.ours, c.ours) == c.ours);
 	REQUIRE(reactor_own(c.ours, FD_STREAM) == 0); /* as accept() and dial() do with a number that they got */
 	struct connection next = { c.ours, spare.theirs };
@@ -248,12 +249,11 @@ TASK_TEST(reuse_cancelled, 1)
 	int number = c.ours;
 	REQUIRE(sley_cancel(task) == 0);
 	REQUIRE(sley_close(c.ours) == 0);
-	int next[2];
-	REQUIRE(sley_socketpair(SOCK_STREAM, next) == 0 && (next[0] == number || next[1] == number));
-	REQUIRE(write(next[next[0] == number], "n", 1) == 1);
+	int other = socketpair_at(number);
+	REQUIRE(write(other, "n", 1) == 1);
 	REQUIRE(sley_join(task, SOON) == 0 && old->result == -ECANCELED);
 	REQUIRE(sley_read(number, &byte, 1, 0) == 1 && byte == 'n');
-	REQUIRE(sley_close(next[0]) == 0 && sley_close(next[1]) == 0);
+	REQUIRE(sley_close(number) == 0 && sley_close(other) == 0);
 	close(c.theirs);
 	free(old);
 }
