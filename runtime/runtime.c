@@ -10,7 +10,8 @@
  *   run/replacement.c      which worker runs in the place of which, for tools
  *   run/worker.c           the loop of one worker: find a task, hold its slot, switch to it, land
  *   run/current.c          the current run, worker and task of the calling thread
- *   run/queue.c            queues of ready tasks; the search for the next task; stealing
+ *   run/search.c           a worker's search for its next task
+ *   run/queue.c            queues of ready tasks; steal.c: taking tasks from other workers
  *   run/deque.h            the run queue of one worker; global.c: the queue of all workers
  *   run/starved.c          ready tasks without memory to run
  *   run/idle.c             a worker without work: spin, park, wait in the reactor; waking
@@ -185,7 +186,7 @@ static void deadlock(void)
 		"that could wake one. sley_run() returns -EDEADLK. The tasks:");
 	dump_tasks(complaint_fd(), DEADLOCK_TASKS);
 	run.deadlocked = true;
-	store(&scheduler.stopping, 1, release); /* pairs with queue_find() */
+	store(&scheduler.stopping, 1, release); /* pairs with search_task() */
 	idle_wake_all();
 }
 
@@ -212,7 +213,7 @@ static void main_entry(void *unused)
 	(void)unused;
 	run.result = run.main(run.arg);
 	cleanup_finish();                       /* before `stopping` is set, as it may wait */
-	store(&scheduler.stopping, 1, release); /* pairs with queue_find() */
+	store(&scheduler.stopping, 1, release); /* pairs with search_task() */
 	idle_wake_all();
 }
 

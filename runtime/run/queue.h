@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
-/* The queues of ready tasks, and the search of a worker for the next task. */
+/*
+ * The queues of ready tasks. Each worker has three: run-next, a place for the task that its running task made ready
+ * last; the deque (run/deque.h); and the inbox, with the tasks that are pinned to it. The global queue (run/global.h)
+ * belongs to all workers. run/search.c has the order in which a worker looks at them.
+ */
 #ifndef RUN_QUEUE_H
 #define RUN_QUEUE_H
 
@@ -18,13 +22,7 @@ void task_ready_list(struct task_list *list);
 /* Like task_ready(), but behind the tasks that are ready already: for tasks spawned or woken in bulk. */
 void task_ready_last(struct task *task);
 
-/* Called by the worker when its empty_due is set: empties its caches. */
-void worker_empty(struct worker *worker);
-
-/* ---- for worker.c ---- */
-
-/* The next task for the worker. The worker sleeps until there is one. Null: the run is over. */
-struct task *queue_find(struct worker *worker);
+/* ---- called by the worker ---- */
 
 /* Makes a task that the worker holds ready, behind the tasks that are ready already. */
 void queue_last(struct worker *worker, struct task *task);
@@ -38,6 +36,21 @@ struct task *queue_granted(struct worker *worker, struct task *task);
 
 /* Like queue_granted(), on a thread that is no worker: the task waits in a queue, holding its slot. */
 void queue_granted_outside(struct task *task);
+
+/* The next task of run-next, the inbox or the deque; null: they are empty. */
+struct task *queue_take(struct worker *worker);
+
+/*
+ * Takes the worker's fair share of the global queue. One task is returned, to run now; the others go into the deque.
+ * Null: the queue is empty.
+ */
+struct task *queue_take_share(struct worker *worker);
+
+/* Puts a task that is ready and in no queue at the end of the deque. */
+void queue_append(struct worker *worker, struct task *task);
+
+/* Gives the tasks of run-next and the deque to the global queue. */
+void queue_give_all(struct worker *worker);
 
 /* Publishes the number of ready tasks of the worker for tools. Called by the worker, or by a thief. */
 static inline void queue_publish(struct worker *worker)

@@ -5,7 +5,7 @@
  *
  *   find a task -> hold its slot -> make it resident -> switch to it -> (it comes back) -> release the slot -> after
  *
- * queue.c finds tasks. A waiter to which the slot just left is granted runs at once.
+ * search.c finds tasks. A waiter to which the slot just left is granted runs at once.
  *
  * If AddressSanitizer is in the process, it is informed of every switch. A worker checks this once, so there are two
  * loops. With AddressSanitizer every task leaves its stack by leave_carrying(), like a task that has control words or
@@ -24,6 +24,7 @@
 #include "run/libc_locks.h"
 #include "run/owned.h"
 #include "run/queue.h"
+#include "run/search.h"
 #include "run/starved.h"
 #include "run/state.h"
 #include "run/taken.h"
@@ -185,7 +186,7 @@ static ALWAYS_INLINE void task_run(struct worker *worker, struct task *task, voi
 NOINLINE static void loop(struct worker *worker)
 {
 	struct task *task;
-	while ((task = queue_find(worker)))
+	while ((task = search_task(worker)))
 		task_run(worker, task, NULL);
 }
 
@@ -214,7 +215,7 @@ NOINLINE static void loop_told(struct worker *worker)
 	learn_bounds(worker);
 	size_t callers = (size_t)((const char *)worker->bounds.low + worker->bounds.size - here);
 	sanitizer_add_root(here, callers);
-	while ((task = queue_find(worker)))
+	while ((task = search_task(worker)))
 		task_run(worker, task, &fake);
 	sanitizer_drop_root(here, callers);
 }

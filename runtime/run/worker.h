@@ -112,6 +112,17 @@ struct worker {
 	int64_t spare_since;
 };
 
+/*
+ * Called by the worker when its empty_due is set: empties its caches. The watchdog requests it: memory in the caches
+ * cannot be given back, see watch/memory.c.
+ */
+static inline void worker_empty(struct worker *worker)
+{
+	store(&worker->empty_due, 0, relaxed);
+	stack_worker_empty(&worker->stack);
+	task_cache_empty(&worker->tasks);
+}
+
 static inline struct worker *worker_get(unsigned number)
 {
 	return &scheduler.workers[number];

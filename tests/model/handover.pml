@@ -2,7 +2,7 @@
 /* Copyright (c) 2026 the sley authors */
 /*
  * A model of counting, hand-over and return (run/blocked.h, run/idle.c), for spin. model_test.sh runs it. An inline has
- * the name of the function of the runtime that it models. The processes: worker() is queue_find() and what a task does;
+ * the name of the function of the runtime that it models. The processes: worker() is search_task() and what a task does;
  * watchdog() makes spares (run/workers.c) and notes blocked workers (assist/tick.c); plain() is a thread that submits;
  * memory() empties the store buffers.
  *
@@ -397,7 +397,7 @@ inline blocked_back()
 
 #define WANTS_SPARE (LOAD(STARTED) < WORKERS && LOAD(STARTED) - TARGET <= blocked)
 
-/* ---- run/queue.c ---- */
+/* ---- run/queue.c, run/steal.c ---- */
 
 inline global_put(n)
 {
