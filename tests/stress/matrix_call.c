@@ -50,8 +50,12 @@ sley_task start_call(const struct matrix_row *row, sley_time deadline, bool mask
 void until_it_waits(sley_task task, const struct matrix_row *row)
 {
 	const struct sley_region_task *record = stress_record(task);
-	while (load(&record->state, relaxed) != SLEY_TASK_WAITING || load(&record->wait_kind, relaxed) != row->kind)
+	while (load(&record->state, relaxed) != SLEY_TASK_WAITING || load(&record->wait_kind, relaxed) != row->kind) {
+		if (load(&record->state, relaxed) == SLEY_TASK_ENDED)
+			fprintf(stderr, "%s: it did not wait, but returned %d\n", row->name, call.result);
+		REQUIRE(load(&record->state, relaxed) != SLEY_TASK_ENDED);
 		sley_yield();
+	}
 }
 
 void check_answer(const char *way, int expected)
