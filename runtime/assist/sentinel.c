@@ -16,8 +16,9 @@
  *     mode = TASK; where = (tick, cpu); fence; word[cpu] == ASLEEP and cas(ASLEEP -> ARMED)? wakes the sentinel
  *   sentinel of the CPU, when it runs:
  *     looks at each worker that is in such a dispatch on this CPU and is not noted:
+ *       tasks of its site are trusted to sleep: noted without asking (run/block_site.h)
  *       it runs, or has gone on:  watched on
- *       it sleeps:                still so after the time to confirm of its site? noted (run/block_site.h)
+ *       it sleeps:                still so after the time to confirm of its site? noted
  *     a worker is watched on:     naps, then looks again; the word stays ARMED
  *     otherwise:                  word = ASLEEP; fence; is there a worker to look at?
  *                                   yes: word = ARMED, and looks again       no: sleeps until the word changes
@@ -32,18 +33,19 @@
  * the thread: it may be gone when a sentinel reads it, glibc may be told not to register it, and a worker that is moved
  * inside of a system call shows the old CPU as well.
  *
- * A sentinel has little of the CPU when it is busy, so whatever it holds, it may hold for long. From when it has the policy
- * SCHED_IDLE it takes no lock, allocates nothing and creates no thread. It wakes a spare by one system call that both takes the spare out of its
- * sleep and wakes it (idle_wake_unlocked()), so it cannot be preempted between the two. All its signals are blocked.
+ * A sentinel has little of the CPU when it is busy, so whatever it holds, it may hold for long. From when it has the
+ * policy SCHED_IDLE it takes no lock, allocates nothing and creates no thread. It wakes a spare by one system call that
+ * both takes the spare out of its sleep and wakes it (idle_wake_unlocked()), so it cannot be preempted between the two.
+ * All its signals are blocked.
  *
  * A sentinel has hardly a turn where other threads of the same session or cgroup keep all CPUs busy: then the tick finds
  * the block. No sentinel is made on isolated and nohz_full CPUs, which are to be left alone; with PREEMPT_RT, where
  * threads of the kernel run as normal ones; and for workers that are SCHED_IDLE themselves.
  *
  * The owners of the word of a CPU: the watchdog changes WANTED to ARMED, or to UNFIT; workers change ABSENT to WANTED and
- * ASLEEP to ARMED; the sentinel changes ARMED and ASLEEP, and stores UNFIT when it may not be there. A sentinel whose affinity was changed from outside ends as soon as
- * it finds itself on another CPU, and stores ABSENT: if its CPU is still used, it is wanted again, and the new one finds
- * out whether it may be there.
+ * ASLEEP to ARMED; the sentinel changes ARMED and ASLEEP, and stores UNFIT when it may not be there. A sentinel whose
+ * affinity was changed from outside ends as soon as it finds itself on another CPU, and stores ABSENT: if its CPU is
+ * still used, it is wanted again, and the new one finds out whether it may be there.
  */
 #include "assist/sentinel.h"
 
@@ -139,10 +141,12 @@ static bool any_watched(unsigned cpu)
 	return false;
 }
 
-static bool sleeps(struct worker *worker)
+static bool sleeps(struct worker *worker, uint32_t site)
 {
 	char state = thread_state(worker, LOOKER_SENTINEL);
-	return state == 'S' || state == 'D';
+	bool sleeps = state == 'S' || state == 'D';
+	block_site_answer(site, sleeps);
+	return sleeps;
 }
 
 /* Looks on for this time, ns. Returns whether the worker is in the same dispatch still. */
@@ -161,11 +165,26 @@ static bool look_on(struct worker *worker, uint64_t where, int64_t time)
 	return true;
 }
 
-/* Returns whether the worker is to be watched on. */
-static bool look_at_dispatch(struct worker *worker, uint64_t where)
+static bool is_blocked(struct worker *worker, uint32_t site, uint64_t where)
 {
-	int64_t confirm = block_site_confirm(load(&worker->line->site, relaxed));
-	if (!sleeps(worker) || (confirm > 0 && (!look_on(worker, where, confirm) || !sleeps(worker))))
+	int64_t confirm = block_site_confirm(site);
+	return sleeps(worker, site) && (confirm == 0 || (look_on(worker, where, confirm) && sleeps(worker, site)));
+}
+
+/*
+ * By the sentinel of the worker's CPU: whether the worker's task is one of those that always sleep when they are looked at.
+ * The worker may run all the same, if the kernel has moved it to another CPU.
+ */
+static bool is_trusted(const struct worker *worker, uint32_t site)
+{
+	return block_site_trust(site) && !thread_has_cpu(worker);
+}
+
+/* Returns whether the worker is to be watched on. own: it is of this CPU. */
+static bool look_at_dispatch(struct worker *worker, uint64_t where, bool own)
+{
+	uint32_t site = load(&worker->line->site, relaxed);
+	if (!(own && is_trusted(worker, site)) && !is_blocked(worker, site, where))
 		return true;
 	RACE_POINT(sentinel_is_to_note);
 	if (in_dispatch(worker, where))
@@ -186,7 +205,7 @@ static uint64_t look_around_cpu(unsigned cpu)
 		if (!is_watched(worker, cpu, &where))
 			continue;
 		own = true;
-		if (look_at_dispatch(worker, where))
+		if (look_at_dispatch(worker, where, true))
 			watched += where + worker->number + 1;
 	}
 	if (own)
@@ -194,7 +213,7 @@ static uint64_t look_around_cpu(unsigned cpu)
 	workers_awake(worker) {
 		where = load(&worker->where, relaxed);
 		if (in_dispatch(worker, where))
-			look_at_dispatch(worker, where);
+			look_at_dispatch(worker, where, false);
 	}
 	return 0;
 }

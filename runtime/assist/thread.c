@@ -122,6 +122,12 @@ int64_t thread_cpu(const struct worker *worker)
 	return clock_gettime(clock, &time) == 0 ? time.tv_sec * NS_PER_SEC + time.tv_nsec : 0;
 }
 
+bool thread_has_cpu(const struct worker *worker)
+{
+	int64_t before = thread_cpu(worker);
+	return before == 0 || thread_cpu(worker) != before;
+}
+
 static void forget_files(struct worker *worker)
 {
 	for (int i = 0; i < LOOKERS; i++)

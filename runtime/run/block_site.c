@@ -6,6 +6,7 @@
 
 uint8_t block_site_gates[SLEY_REGION_SITES];
 uint16_t block_site_confirms[SLEY_REGION_SITES];
+uint8_t block_site_proofs[SLEY_REGION_SITES];
 
 static struct {
 	unsigned any;    /* atomic: a gate may be open */
@@ -16,6 +17,7 @@ void block_sites_open(int64_t now)
 {
 	memset(block_site_gates, 0, sizeof(block_site_gates));
 	memset(block_site_confirms, 0, sizeof(block_site_confirms));
+	memset(block_site_proofs, 0, sizeof(block_site_proofs));
 	store(&gates.any, 0, relaxed);
 	gates.counted = now;
 }
@@ -29,8 +31,26 @@ void block_site_note(uint32_t site)
 	store(&gates.any, 1, release);
 }
 
+bool block_site_trust(uint32_t site)
+{
+	unsigned proofs = load(&block_site_proofs[site], relaxed);
+	if (proofs < TRUST_LEAST)
+		return false;
+	bool asks = proofs == TRUST_LEAST + TRUST_SPAN - 1;
+	store(&block_site_proofs[site], (uint8_t)(asks ? TRUST_LEAST - 1 : proofs + 1), relaxed);
+	return !asks && block_site_confirm(site) == 0;
+}
+
+void block_site_answer(uint32_t site, bool sleeps)
+{
+	unsigned proofs = load(&block_site_proofs[site], relaxed);
+	store(&block_site_proofs[site], (uint8_t)(sleeps ? MIN(proofs + 1, TRUST_LEAST) : 0), relaxed);
+}
+
 void block_site_outcome(uint32_t site, bool took_over)
 {
+	if (!took_over)
+		store(&block_site_proofs[site], 0, relaxed);
 	unsigned confirm = load(&block_site_confirms[site], relaxed);
 	if (took_over && confirm == 0)
 		return;
@@ -39,6 +59,12 @@ void block_site_outcome(uint32_t site, bool took_over)
 	else
 		confirm = confirm > 0 ? MIN(2 * confirm, CONFIRM_MOST) : CONFIRM_LEAST;
 	store(&block_site_confirms[site], (uint16_t)confirm, relaxed);
+}
+
+static void forget_site(unsigned i)
+{
+	store(&block_site_confirms[i], 0, relaxed);
+	store(&block_site_proofs[i], 0, relaxed);
 }
 
 void block_sites_look(int64_t now)
@@ -56,6 +82,6 @@ void block_sites_look(int64_t now)
 		if (seconds > 1)
 			store(&gates.any, 1, relaxed);
 		else
-			store(&block_site_confirms[i], 0, relaxed);
+			forget_site(i);
 	}
 }

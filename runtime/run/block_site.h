@@ -13,6 +13,12 @@
  * not the number of blocks: blocks of 20 us soon wake nobody, and long ones among them are still found. A replacement that
  * found nothing while the block goes on says nothing about its length: a worker that was awake has been faster. The time is
  * forgotten when the gate closes. Two outcomes at the same time may count as one.
+ *
+ * To ask the kernel whether a thread sleeps takes a sentinel as long as all else from the block to the note. So the tasks
+ * of a site are *trusted* to sleep if the last TRUST_LEAST times a sentinel asked they all did, and no time to confirm
+ * is needed. Then the block is noted at once. A thread may compute in the middle of a task and be preempted by the sentinel: that
+ * would be a wrong note, which lasts until the next scheduling point, and wakes another worker too early. So one of
+ * TRUST_SPAN looks asks nevertheless, and a single answer that is no, or a replacement in vain, ends the trust.
  */
 #ifndef RUN_BLOCK_SITE_H
 #define RUN_BLOCK_SITE_H
@@ -29,6 +35,8 @@
 #define BLOCK_SITE_SECONDS 10
 #define CONFIRM_LEAST      16u   /* us: about the time from a note until a replacement runs */
 #define CONFIRM_MOST       1024u /* us: the tick looks so often, and finds what lasts longer */
+#define TRUST_LEAST        8u
+#define TRUST_SPAN         16u
 
 /* Atomic: seconds until the site is forgotten; 0: it was not seen to block. */
 extern HIDDEN uint8_t block_site_gates[SLEY_REGION_SITES];
@@ -47,6 +55,15 @@ static inline int64_t block_site_confirm(uint32_t site)
 {
 	return load(&block_site_confirms[site], relaxed) * NS_PER_US;
 }
+
+/* Atomic: successive answers that were yes, up to TRUST_LEAST, and looks without asking since. */
+extern HIDDEN uint8_t block_site_proofs[SLEY_REGION_SITES];
+
+/* By a sentinel that finds a task of this site: whether to note it without asking. This look counts. */
+bool block_site_trust(uint32_t site);
+
+/* It has asked whether the thread sleeps. */
+void block_site_answer(uint32_t site, bool sleeps);
 
 /* A replacement of a worker in a task of this site took over, or the block was over before. Any thread; takes no lock. */
 void block_site_outcome(uint32_t site, bool took_over);

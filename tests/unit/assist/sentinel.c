@@ -10,6 +10,7 @@
 
 #include "assist/sentinel.h"
 #include "base/atomic.h"
+#include "run/block_site.h"
 #include "run/idle.h"
 #include "tests/race.h"
 
@@ -269,6 +270,85 @@ static int main_over(void *unused)
 TEST(over)
 {
 	run_on_one_cpu(main_over, 1);
+}
+
+/* ---- trusted ---- */
+
+static void make_trusted(uint32_t site)
+{
+	store(&block_site_confirms[site], 0, relaxed);
+	store(&block_site_proofs[site], TRUST_LEAST, relaxed);
+}
+
+static int main_trusted(void *unused)
+{
+	static int fds[SLEY_REGION_WORKERS];
+	make_sentinels();
+	for (int round = 0; round < 5; round++) {
+		sley_task task = spawn_block(&gates[0]);
+		await_at_least(&gates[0].entered, 1);
+		uint32_t site = record_of(task)->site;
+		let_go(&gates[0], task);
+		stop_watchdog();
+		for (unsigned i = 0; i < scheduler.made; i++)
+			fds[i] = exchange(&worker_get(i)->files[LOOKER_SENTINEL].fd, 0, relaxed); /* cannot ask */
+		make_trusted(site);
+		task = spawn_block(&gates[0]);
+		await_at_least(&gates[0].entered, 1);
+		for (unsigned i = 0; i < scheduler.made; i++)
+			store(&worker_get(i)->files[LOOKER_SENTINEL].fd, fds[i], relaxed);
+		race_go("watchdog_looks");
+		let_go(&gates[0], task);
+	}
+	return 0;
+}
+
+/* A block of a task that is trusted to sleep is noted without a look into /proc. */
+TEST(trusted)
+{
+	run_on_one_cpu(main_trusted, 1);
+}
+
+static cpu_set_t all_cpus;
+
+/* The task is dispatched on one CPU and computes on another until the sentinel has looked. Returns whether it was noted. */
+static bool is_noted_elsewhere(sley_time deadline)
+{
+	uint32_t site = record_of(sley_self())->site;
+	const uint64_t *note = &worker_self()->block->note;
+	cpu_set_t before, others = all_cpus;
+	REQUIRE(sched_getaffinity(0, sizeof(before), &before) == 0);
+	block_site_note(site);
+	make_trusted(site);
+	sley_yield(); /* from here on a sentinel watches this task */
+	CPU_CLR(sched_getcpu(), &others);
+	REQUIRE(sched_setaffinity(0, sizeof(others), &others) == 0);
+	while (!load(note, relaxed) && load(&block_site_proofs[site], relaxed) >= TRUST_LEAST)
+		REQUIRE(sley_now() < deadline);
+	bool noted = load(note, relaxed);
+	REQUIRE(sched_setaffinity(0, sizeof(before), &before) == 0);
+	return noted;
+}
+
+static int main_moved(void *unused)
+{
+	sley_time deadline = SOON;
+	make_sentinels();
+	while (is_noted_elsewhere(deadline))
+		sley_yield();
+	return 0;
+}
+
+/*
+ * A task of a trusted site is moved to another CPU and computes there: its old CPU's sentinel sees that, and trusts no
+ * more. Unless the thread has to wait for that CPU just then: then it is done again.
+ */
+TEST(moved)
+{
+	REQUIRE(sched_getaffinity(0, sizeof(all_cpus), &all_cpus) == 0);
+	if (CPU_COUNT(&all_cpus) < 2)
+		test_skip("there is one CPU");
+	run_on_one_cpu(main_moved, 1);
 }
 
 #endif

@@ -98,6 +98,25 @@ TASK_TEST(letters, 2)
 	end(task);
 }
 
+/* A thread that computes has a CPU, some of the time; one that sleeps has none; of no thread nothing is known. */
+TASK_TEST(has_cpu, 2)
+{
+	static struct sley_region_worker no_line;
+	static struct worker none = { .line = &no_line };
+	sley_task task;
+	struct worker *worker = begin(&task, compute);
+	for (sley_time until = SOON; !thread_has_cpu(worker);)
+		REQUIRE(sley_now() < until);
+	end(task);
+	worker = begin(&task, block);
+	REQUIRE(thread_prepare(worker, LOOKER_WATCHDOG));
+	await_letter(worker, 'S');
+	REQUIRE(!thread_has_cpu(worker));
+	end(task);
+	no_line.tid = 1 << 22; /* the first number that no thread can have */
+	REQUIRE(thread_has_cpu(&none));
+}
+
 /*
  * The service closes the runtime's descriptor, and its own file gets the number. That file is not read, so what a pipe
  * and a file have stays there, and it is not closed. The runtime opens its own again.

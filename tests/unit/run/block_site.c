@@ -64,6 +64,54 @@ TEST(confirm)
 	REQUIRE(block_site_confirm(7) == 0);
 }
 
+static void make_trusted(uint32_t site)
+{
+	for (unsigned i = 0; i < TRUST_LEAST; i++)
+		block_site_answer(site, true);
+	REQUIRE(block_site_proofs[site] == TRUST_LEAST);
+}
+
+/*
+ * A site is trusted after enough answers that were yes, for all looks but one of so many, unless it has a time to confirm.
+ * One no ends that, and so do a replacement in vain and the end of the gate.
+ */
+TEST(trust)
+{
+	int64_t now = 1000;
+	block_sites_open(now);
+	for (unsigned i = 0; i < TRUST_LEAST; i++) {
+		REQUIRE(!block_site_trust(7));
+		block_site_answer(7, true);
+	}
+	for (unsigned round = 0; round < 3; round++) {
+		for (unsigned i = 1; i < TRUST_SPAN; i++)
+			REQUIRE(block_site_trust(7) && !block_site_trust(6));
+		REQUIRE(!block_site_trust(7));
+		REQUIRE(!block_site_trust(7)); /* not before it was asked */
+		block_site_answer(7, true);
+	}
+	block_site_answer(7, false);
+	for (unsigned i = 1; i < TRUST_LEAST; i++)
+		block_site_answer(7, true);
+	REQUIRE(!block_site_trust(7));
+	make_trusted(7);
+	block_site_outcome(7, false);
+	make_trusted(7);
+	REQUIRE(!block_site_trust(7)); /* blocks are to be confirmed */
+	block_site_outcome(7, true);
+	REQUIRE(block_site_trust(7));
+	block_site_outcome(7, false);
+	block_site_outcome(7, true);
+	REQUIRE(block_site_confirm(7) == 0 && !block_site_trust(7));
+	make_trusted(7);
+	block_site_note(7);
+	for (int i = 0; i < BLOCK_SITE_SECONDS; i++) {
+		REQUIRE(block_site_trust(7));
+		block_sites_look(now += SLEY_SEC(1));
+	}
+	REQUIRE(!block_site_trust(7));
+}
+
 static int main_blocks(void *unused)
 {
 	uint32_t site = load(&worker_self()->line->site, relaxed);
