@@ -28,6 +28,9 @@
  * call, place and arguments are the same, the sleep before was uninterruptible, and the thread ran for less than
  * RESUME_GAP_NS in between. A loop of fsync is then one block.
  *
+ * A thread that is stopped by a signal or a debugger, or frozen, is not blocked: neither its task nor the call is to blame.
+ * A block ends when that begins. The call goes on as a new block, when the thread does.
+ *
  * The process's worker line is untrusted: false values only make that process's own figures wrong.
  */
 #include "kernel.h"
@@ -117,12 +120,12 @@ static void finish(const struct thread *thread, struct worker_state *state, cons
 
 /* ---- the start of a block ---- */
 
-static void fall_asleep(struct worker_state *state, uint64_t now, bool asleep, uint32_t task_state)
+static void fall_asleep(struct worker_state *state, uint64_t now, uint32_t task_state)
 {
 	state->phase = WORKER_BLOCKED;
 	state->uninterruptible = task_state & TASK_UNINTERRUPTIBLE;
 	state->out_ns = now;
-	state->wake_ns = asleep ? 0 : now; /* a preempted thread only waits for a CPU */
+	state->wake_ns = task_state ? 0 : now; /* a preempted thread only waits for a CPU */
 	state->block.end_ns = 0;
 	if (state->block.sleeps != UINT16_MAX)
 		state->block.sleeps++;
@@ -170,7 +173,7 @@ static __always_inline void begin(struct worker_state *state, const struct threa
 		record_memory(block);
 		record_stack(block);
 	}
-	fall_asleep(state, now, true, task_state);
+	fall_asleep(state, now, task_state);
 	change(state);
 }
 
@@ -188,12 +191,23 @@ static void bound_site(struct sley_region_worker *line)
 		line->site = 0;
 }
 
-static enum switch_cause cause_of(const struct sley_region_worker *line, const struct pt_regs *regs, bool asleep)
+/* Frozen by version 2 of cgroups, a thread sleeps interruptibly. A wake-up for that is why it does not sleep elsewhere. */
+static bool is_stopped(const struct task_struct *task, uint32_t task_state)
+{
+	return task_state & (TASK_STOPPED | TASK_TRACED | TASK_FROZEN) ||
+	       (task_state & TASK_INTERRUPTIBLE && task->jobctl & JOBCTL_TRAP_FREEZE);
+}
+
+/* `task_state` is 0 for a thread that does not sleep. */
+static enum switch_cause cause_of(const struct sley_region_worker *line, const struct task_struct *task,
+				  const struct pt_regs *regs, uint32_t task_state)
 {
 	if (line->mode == SLEY_WORKER_GONE)
 		return SWITCH_OUTSIDE;
-	if (!asleep)
+	if (!task_state)
 		return SWITCH_PREEMPT;
+	if (is_stopped(task, task_state))
+		return SWITCH_STOP;
 	if (line->mode == SLEY_WORKER_IDLE)
 		return SWITCH_IDLE;
 	if ((int32_t)regs->orig_ax == -1)
@@ -262,22 +276,24 @@ static uint64_t unseen_switch_in(const struct worker_state *state, const struct 
 
 /* Ends the block before this switch out, unless its call goes on. Returns whether it goes on. */
 static bool goes_on(const struct thread *thread, struct worker_state *state, struct task_struct *task,
-		    const struct pt_regs *regs, const struct sley_region_worker *line, bool asleep, uint32_t task_state)
+		    const struct pt_regs *regs, const struct sley_region_worker *line, enum switch_cause cause,
+		    uint32_t task_state)
 {
 	uint64_t now = bpf_ktime_get_ns();
 	if (state->phase == WORKER_BLOCKED)
 		run_again(state, unseen_switch_in(state, task, now));
-	if (!still_inside(state, regs, now)) {
+	if (cause == SWITCH_STOP || !still_inside(state, regs, now)) {
 		finish(thread, state, line);
 		return false;
 	}
 	change(state);
-	fall_asleep(state, now, asleep, task_state);
+	fall_asleep(state, now, task_state);
 	change(state);
 	return true;
 }
 
-static void switched_out(const struct thread *thread, struct worker_state *state, struct task_struct *task, bool asleep,
+/* `task_state` is 0 for a thread that was preempted. */
+static void switched_out(const struct thread *thread, struct worker_state *state, struct task_struct *task,
 			 uint32_t task_state)
 {
 	const struct pt_regs *regs = (void *)bpf_task_pt_regs(task);
@@ -287,9 +303,9 @@ static void switched_out(const struct thread *thread, struct worker_state *state
 	if (bpf_probe_read_user(&line, sizeof(line), (void *)thread->line))
 		DROP(thread->place, lines);
 	bound_site(&line);
-	cause = cause_of(&line, regs, asleep);
+	cause = cause_of(&line, task, regs, task_state);
 	count(state, thread, &line, cause);
-	if (state->phase != WORKER_UNBLOCKED && goes_on(thread, state, task, regs, &line, asleep, task_state))
+	if (state->phase != WORKER_UNBLOCKED && goes_on(thread, state, task, regs, &line, cause, task_state))
 		return;
 	if (task->flags & PF_EXITING)
 		state->live = 0;
@@ -312,7 +328,7 @@ int BPF_PROG(on_switch, bool preempt, struct task_struct *prev, struct task_stru
 	thread = bpf_task_storage_get(&threads, prev, NULL, 0);
 	state = thread ? state_of(thread) : NULL;
 	if (state)
-		switched_out(thread, state, prev, !preempt && prev_state, prev_state);
+		switched_out(thread, state, prev, preempt ? 0 : prev_state);
 	thread = bpf_task_storage_get(&threads, next, NULL, 0);
 	state = thread ? state_of(thread) : NULL;
 	if (state)
@@ -475,7 +491,7 @@ int catch_blocked(struct bpf_iter__task *context)
 		return 0;
 	bound_site(&line);
 	regs = (void *)bpf_task_pt_regs(task);
-	cause = cause_of(&line, regs, true);
+	cause = cause_of(&line, task, regs, task->__state);
 	if (line.mode != SLEY_WORKER_TASK || (cause != SWITCH_BLOCK && cause != SWITCH_FAULT))
 		return 0;
 	begin(state, thread, task, regs, &line, task->__state, &early);

@@ -24,6 +24,7 @@
 	X(BLOCK, "block", "a task's system call slept") \
 	X(FAULT, "fault", "a page fault slept") \
 	X(PREEMPT, "preempt", "the kernel gave the CPU to another thread") \
+	X(STOP, "stop", "a signal or a debugger stopped the thread, or its cgroup froze") \
 	X(RUNTIME, "runtime", "the runtime itself slept: a lock, memory") \
 	X(OUTSIDE, "outside", "the thread runs no sley code: before, between and after runs")
 

@@ -92,6 +92,7 @@ struct sched_entity {
 struct task_struct {
 	struct thread_info thread_info;
 	unsigned int flags, __state;
+	unsigned long jobctl;
 	int on_cpu;
 	unsigned long nvcsw, nivcsw;
 	struct sched_entity se;
@@ -109,5 +110,9 @@ struct bpf_iter__task {
 #define PF_IO_WORKER         0x10
 #define TASK_INTERRUPTIBLE   0x1
 #define TASK_UNINTERRUPTIBLE 0x2
+#define TASK_STOPPED         0x4
+#define TASK_TRACED          0x8
+#define TASK_FROZEN          0x8000
+#define JOBCTL_TRAP_FREEZE   (1ul << 23)
 
 #endif

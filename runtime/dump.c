@@ -26,7 +26,7 @@ static int put_line(int fd, const char *line, int n)
 	return n < 0 ? 0 : text_write_line(fd, line, (size_t)MIN(n, LINE - 1));
 }
 
-/* That the worker is noted as blocked, since when, who found it, and which worker is in its place. */
+/* That the worker is stopped; or noted as blocked, since when, who found it, and which worker is in its place. */
 static void put_block(char *text, size_t size, const struct sley_region_block *block)
 {
 	static const char *const sources[] = { "",
@@ -38,6 +38,8 @@ static void put_block(char *text, size_t size, const struct sley_region_block *b
 	unsigned source = SLEY_NOTE_SOURCE(note);
 	int64_t noted = load(&block->noted_ns, relaxed);
 	uint32_t replacement = load(&block->replacement, relaxed);
+	if (load(&block->stopped, relaxed))
+		snprintf(text, size, ", stopped by a signal or a debugger");
 	if (!note || source >= ARRAY_SIZE(sources))
 		return;
 	int n = snprintf(text, size, ", %s for %lld us (%s)",

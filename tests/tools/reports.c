@@ -220,6 +220,13 @@ static struct model_worker workers[] = {
 	{ .line = { .index = 5, .tid = 505, .mode = SLEY_WORKER_IDLE },
 	  .in_task_ns = MODEL_UNKNOWN,
 	  .blocked_ns = MODEL_UNKNOWN },
+	{ .line = { .index = 6, .tid = 506, .mode = SLEY_WORKER_TASK, .task = 16777221, .queue = 1, .site = 1 },
+	  .task_name = "held",
+	  .in_task_ns = 700000000,
+	  .blocked_ns = MODEL_UNKNOWN,
+	  .stop = STOP_DEBUGGER,
+	  .verdict = "a debugger holds the thread of worker 6, in task 16777221 \"held\" (spawned at httpd.c:120 by "
+		     "accept_loop); 1 task is behind it" },
 };
 
 /* One in each state, and one waiting for each kind of object. */

@@ -268,6 +268,43 @@ static void test_verdict_handover(void **state)
 			  "; no worker took over: it was over before it was noticed; at 18 of the others one did; ");
 }
 
+static void expect_worker(const struct model_worker *w, const char *sentence)
+{
+	const struct model m = { .sites = sites, .site_count = 2 };
+	struct text t = { 0 };
+	assert_int_equal(verdict_put_worker(&t, &m, w), sentence != NULL);
+	assert_string_equal(text_string(&t), sentence ? sentence : "");
+	text_free(&t);
+}
+
+/* Of a worker whose thread is stopped it is said by whom, in which task, and how it goes on; of another one nothing. */
+static void test_verdict_stopped(void **state)
+{
+	struct model_worker w = { .line = { .index = 3, .mode = SLEY_WORKER_TASK, .task = 16777218, .site = 1 },
+				  .task_name = "conn" };
+	expect_worker(&w, NULL);
+	w.stop = STOP_SIGNAL;
+	expect_worker(
+		&w, "a signal has stopped the thread of worker 3, in task 16777218 \"conn\" (spawned at httpd.c:120 by "
+		    "accept_loop); that is no block, and no other worker takes over: SIGCONT lets it go on.");
+	w.line.queue = 2;
+	w.stop = STOP_DEBUGGER;
+	expect_worker(
+		&w, "a debugger holds the thread of worker 3, in task 16777218 \"conn\" (spawned at httpd.c:120 by "
+		    "accept_loop); 2 tasks are behind it; that is no block, and no other worker takes over: it goes on "
+		    "when the debugger lets it.");
+	w.line = (struct sley_region_worker){ .index = 0, .mode = SLEY_WORKER_IDLE };
+	w.stop = STOP_FREEZER;
+	expect_worker(
+		&w,
+		"the thread of worker 0 is frozen with its cgroup; that is no block, and no other worker takes over: "
+		"it goes on when that is thawed.");
+	w.stop = STOP_SOMEBODY;
+	expect_worker(
+		&w, "a signal or a debugger has stopped the thread of worker 0; that is no block, and no other worker "
+		    "takes over: SIGCONT or the debugger lets it go on.");
+}
+
 /* Each kind of call gets the sley call that would not have blocked; those for which there is none, the pool. */
 static void test_remedies(void **state)
 {
@@ -352,10 +389,15 @@ static void test_remedies_name_real_calls(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_decoding),       cmocka_unit_test(test_decoding_nonsense),
-		cmocka_unit_test(test_kept_arguments), cmocka_unit_test(test_verdict),
-		cmocka_unit_test(test_verdict_cases),  cmocka_unit_test(test_verdict_handover),
-		cmocka_unit_test(test_remedies),       cmocka_unit_test(test_remedies_name_real_calls),
+		cmocka_unit_test(test_decoding),
+		cmocka_unit_test(test_decoding_nonsense),
+		cmocka_unit_test(test_kept_arguments),
+		cmocka_unit_test(test_verdict),
+		cmocka_unit_test(test_verdict_cases),
+		cmocka_unit_test(test_verdict_handover),
+		cmocka_unit_test(test_verdict_stopped),
+		cmocka_unit_test(test_remedies),
+		cmocka_unit_test(test_remedies_name_real_calls),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -25,6 +25,8 @@ void model_free(struct model *m)
 {
 	for (uint32_t i = 0; i < m->blocker_count; i++)
 		model_blocker_free(&m->blockers[i]);
+	for (uint32_t i = 0; i < m->worker_count; i++)
+		free(m->workers[i].verdict);
 	free(m->sites);
 	free(m->workers);
 	free(m->site_blocks);
@@ -154,6 +156,8 @@ static bool noted_as_blocked(const struct model_worker *w)
 
 const char *worker_state_text(const struct model *m, const struct model_worker *w)
 {
+	if (w->stop != STOP_NONE)
+		return "stopped";
 	if (w->blocked_ns != MODEL_UNKNOWN || noted_as_blocked(w))
 		return "blocked";
 	if (worker_note(w) != 0)
@@ -216,6 +220,16 @@ const char *block_source_text(unsigned source)
 #undef SOURCE_TEXT
 	};
 	return NAME_OF(names, source);
+}
+
+const char *stop_text(enum stop stop)
+{
+	static const char *const names[] = { NULL,
+#define STOP_TEXT(name, text, help) text,
+					     STOPS(STOP_TEXT)
+#undef STOP_TEXT
+	};
+	return NAME_OF(names, stop);
 }
 
 const char *wait_kind_text(unsigned kind)

@@ -48,6 +48,21 @@ struct model_yield {
 	struct model_place place;
 };
 
+/* Who keeps a thread from running. X(name, text, help) */
+#define STOPS(X) \
+	X(SIGNAL, "signal", "SIGSTOP or the like") \
+	X(DEBUGGER, "debugger", "one that traces it") \
+	X(FREEZER, "freezer", "its cgroup is frozen") \
+	X(SOMEBODY, "unknown", "a signal or a debugger")
+
+enum stop {
+	STOP_NONE,
+#define STOP_ENUM(name, text, help) STOP_##name,
+	STOPS(STOP_ENUM)
+#undef STOP_ENUM
+		STOP_COUNT,
+};
+
 struct model_worker {
 	struct sley_region_worker line;
 	struct sley_region_block block;
@@ -56,6 +71,8 @@ struct model_worker {
 	int64_t in_task_ns; /* how long at least it has not come back from its task; MODEL_UNKNOWN: it runs none */
 	int64_t blocked_ns; /* how long it has been in the call that blocks it now; MODEL_UNKNOWN: in none */
 	int32_t syscall;
+	enum stop stop;
+	char *verdict; /* what keeps it, or others, from running; owned; NULL: nothing to tell */
 };
 
 struct model_switch {
@@ -158,7 +175,7 @@ struct model {
 	struct region_site *sites; /* owned */
 	uint32_t site_count;
 
-	struct model_worker *workers;
+	struct model_worker *workers; /* owned */
 	uint32_t worker_count;
 
 	/* what the runtime does about blocks: see struct sley_region_header */
@@ -223,7 +240,7 @@ int64_t blocker_max_ns(const struct model_blocker *b);
 int64_t blocker_delayed_ns(const struct model_blocker *b);
 uint64_t blocker_delayed_tasks(const struct model_blocker *b);
 
-/* What a worker does: its mode; also blocked, hog (by its note or the tracer) and spare. */
+/* What a worker does: its mode; also stopped, blocked, hog (by its note or the tracer) and spare. */
 const char *worker_state_text(const struct model *m, const struct model_worker *w);
 
 /* The note that is in force; 0: none. Sources and states in it may be any number. */
@@ -245,6 +262,7 @@ int64_t worker_handed_ns(const struct model_worker *w);
 int64_t model_handed_within_ns(const struct model *m, unsigned percent);
 
 const char *block_source_text(unsigned source);
+const char *stop_text(enum stop stop); /* NULL: STOP_NONE */
 const char *task_state_text(unsigned state);
 const char *wait_kind_text(unsigned kind);
 const char *worker_mode_text(unsigned mode);

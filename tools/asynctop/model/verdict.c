@@ -83,16 +83,16 @@ void verdict_put_call(struct text *out, const struct model_block *b)
 	text_puts(out, ")");
 }
 
-/* task 16777218 "conn" (spawned at httpd.c:120 by serve) */
-static void put_task(struct text *out, const struct model *m, const struct model_blocker *b)
+/* task 16777218 "conn" (spawned at httpd.c:120 by serve); 0: not known which of that site */
+static void put_task(struct text *out, const struct model *m, uint64_t task, const char *name, uint32_t number)
 {
-	const struct region_site *site = model_site(m, b->site);
+	const struct region_site *site = model_site(m, number);
 	char place[160];
-	if (b->longest.task != 0)
-		text_printf(out, "task %" PRIu64 " \"%s\" (spawned at %s", b->longest.task, b->longest.name,
-			    model_site_text(m, b->site, place));
+	if (task != 0)
+		text_printf(out, "task %" PRIu64 " \"%s\" (spawned at %s", task, name,
+			    model_site_text(m, number, place));
 	else
-		text_printf(out, "a task running %s (spawned at %s", site->entry, model_site_text(m, b->site, place));
+		text_printf(out, "a task running %s (spawned at %s", site->entry, model_site_text(m, number, place));
 	if (site->function[0] != '\0' && strcmp(site->function, "?") != 0)
 		text_printf(out, " by %s", site->function);
 	text_puts(out, ")");
@@ -179,7 +179,7 @@ void verdict_put(struct text *out, const struct model *m, const struct model_blo
 {
 	bool still = b->in_progress > 0 && b->in_progress_ns >= (int64_t)b->total.max_ns;
 	char time[TEXT_SHORT];
-	put_task(out, m, b);
+	put_task(out, m, b->longest.task, b->longest.name, b->site);
 	text_printf(out, " %s worker %u for %s%s%s in ", still ? "is blocking" : "blocked", b->longest.worker,
 		    still && b->longest.began_before ? "at least " : "", text_duration(time, blocker_max_ns(b)),
 		    still ? " so far" : "");
@@ -192,4 +192,39 @@ void verdict_put(struct text *out, const struct model *m, const struct model_blo
 	put_delay(out, b, still);
 	verdict_put_remedy(out, &b->longest);
 	text_puts(out, ".");
+}
+
+/* ---- workers ---- */
+
+/* Nobody takes the place of a stopped thread: who stopped it knows alone when it is to go on. */
+static void put_stop(struct text *out, const struct model *m, const struct model_worker *w)
+{
+	static const char *const stops[STOP_COUNT] = {
+		[STOP_SIGNAL] = "a signal has stopped the thread of worker %u",
+		[STOP_DEBUGGER] = "a debugger holds the thread of worker %u",
+		[STOP_FREEZER] = "the thread of worker %u is frozen with its cgroup",
+		[STOP_SOMEBODY] = "a signal or a debugger has stopped the thread of worker %u",
+	};
+	static const char *const remedies[STOP_COUNT] = {
+		[STOP_SIGNAL] = "SIGCONT lets it go on",
+		[STOP_DEBUGGER] = "it goes on when the debugger lets it",
+		[STOP_FREEZER] = "it goes on when that is thawed",
+		[STOP_SOMEBODY] = "SIGCONT or the debugger lets it go on",
+	};
+	text_printf(out, stops[w->stop], w->line.index);
+	if (w->line.mode == SLEY_WORKER_TASK && w->line.task != 0) {
+		text_puts(out, ", in ");
+		put_task(out, m, w->line.task, w->task_name, w->line.site);
+	}
+	if (w->line.queue > 0)
+		text_printf(out, "; %u task%s behind it", w->line.queue, w->line.queue == 1 ? " is" : "s are");
+	text_printf(out, "; that is no block, and no other worker takes over: %s.", remedies[w->stop]);
+}
+
+bool verdict_put_worker(struct text *out, const struct model *m, const struct model_worker *w)
+{
+	if (w->stop == STOP_NONE)
+		return false;
+	put_stop(out, m, w);
+	return true;
 }

@@ -12,6 +12,9 @@
 
 void verdict_put(struct text *out, const struct model *m, const struct model_blocker *b);
 
+/* One about a worker. False: there is nothing to tell. */
+bool verdict_put_worker(struct text *out, const struct model *m, const struct model_worker *w);
+
 /* "fsync(7</srv/log>)": the call as strace -y writes it. */
 void verdict_put_call(struct text *out, const struct model_block *b);
 

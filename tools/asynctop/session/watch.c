@@ -11,12 +11,11 @@
 
 #include "child/abandoned.h"
 #include "common/memory.h"
-#include "delay.h"
+#include "model/verdict.h"
 #include "model/yields.h"
-#include "source/sampler.h"
+#include "session/stuck.h"
 
-#define STUCK_NS        40000000 /* a task that has its thread so long is looked at */
-#define YIELDS_RESOLVED 128      /* places whose line is asked for */
+#define YIELDS_RESOLVED 128 /* places whose line is asked for */
 
 static int64_t now_ns(void)
 {
@@ -104,6 +103,12 @@ void watch_renew(struct watch *w, const struct watch_wish *wish)
 static int take_lines(struct watch *w)
 {
 	int n = region_workers(&w->process.region, w->read);
+	uint64_t dispatched = 0;
+	for (int i = 0; i < n; i++)
+		dispatched += w->read[i].dispatches;
+	if (dispatched != w->dispatched || w->moved_ns == 0)
+		w->moved_ns = now_ns();
+	w->dispatched = dispatched;
 	return n < 0 ? n : region_blocks(&w->process.region, w->read_blocks);
 }
 
@@ -367,32 +372,12 @@ static void read_tracer(struct watch *w, struct model *m)
 	copy_events(w, m);
 }
 
-/* Finds workers that do not come back from a task, in a call that began before the tracer watched. */
-static void read_stuck(struct watch *w, struct model *m)
+static void fill_verdicts(struct model *m)
 {
-	static struct block_record r;
 	for (uint32_t i = 0; i < m->worker_count; i++) {
-		struct model_worker *worker = &m->workers[i];
-		const struct dispatch *d = &w->dispatches[i];
-		struct sley_region_task t;
-		if (worker->in_task_ns < STUCK_NS || worker->blocked_ns != MODEL_UNKNOWN ||
-		    sampler_look(&w->process, &worker->line, &r) != SAMPLE_BLOCKED)
-			continue;
-		r.number = BLOCKERS_SAMPLED | d->line.dispatches;
-		r.flags = BLOCK_EARLY;
-		r.start_ns = (uint64_t)d->seen_ns;
-		r.queued = d->line.queue < DELAYED_MOST ? d->line.queue : DELAYED_MOST;
-		r.elsewhere = d->line.elsewhere;
-		r.elsewhere_ns = d->line.elsewhere_ns;
-		r.pinned = d->block.pinned < DELAYED_MOST ? d->block.pinned : DELAYED_MOST;
-		r.pinned_ns = d->block.pinned_ns;
-		weigh_delay(&r, (uint64_t)m->time_ns, &worker->line, &worker->block);
-		memset(r.name, 0, sizeof(r.name));
-		if (region_task(&w->process.region, r.task, &t))
-			memcpy(r.name, t.name, sizeof(r.name));
-		worker->syscall = r.syscall;
-		worker->blocked_ns = worker->in_task_ns;
-		blockers_stuck(&w->blockers, m, &r);
+		struct text verdict = { 0 };
+		if (verdict_put_worker(&verdict, m, &m->workers[i]))
+			m->workers[i].verdict = verdict.data;
 	}
 }
 
@@ -477,7 +462,8 @@ enum watch_status watch_tick(struct watch *w, const struct watch_wish *wish, dou
 	blockers_begin(&w->blockers);
 	read_tracer(w, &m);
 	if (!m.gone)
-		read_stuck(w, &m);
+		stuck_read(w, &m);
+	fill_verdicts(&m);
 	blockers_end(&w->blockers);
 	model_free(&w->model);
 	w->model = m;

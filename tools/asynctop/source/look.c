@@ -16,6 +16,7 @@
 #include "child/user.h"
 #include "common/interrupt.h"
 #include "source/looker.h"
+#include "source/thread.h"
 
 #define PATIENCE_NS 5000000000 /* for a child that gets no CPU */
 
@@ -136,6 +137,15 @@ int look_call(pid_t pid, int dir, uint32_t tid, struct block_record *r, uint32_t
 	*r = answer.record;
 	*sample = answer.sample;
 	return 0;
+}
+
+int look_state(pid_t pid, int dir, uint32_t tid, uint32_t *sample)
+{
+	int error;
+	question = (struct look_message){ .what = LOOK_STATE, .tid = tid };
+	error = ask_looker(pid, dir);
+	*sample = error ? SAMPLE_NONE : answer.sample;
+	return error;
 }
 
 int look_memory(pid_t pid, int dir, struct block_record *r)

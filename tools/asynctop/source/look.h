@@ -40,6 +40,9 @@
  */
 int look_call(pid_t pid, int dir, uint32_t tid, struct block_record *r, uint32_t *sample);
 
+/* As thread_state(). */
+int look_state(pid_t pid, int dir, uint32_t tid, uint32_t *sample);
+
 /* Fills in stack and memory, as thread_memory(); the other fields of the record are set. */
 int look_memory(pid_t pid, int dir, struct block_record *r);
 

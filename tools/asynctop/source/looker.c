@@ -69,6 +69,9 @@ static int look_in(int dir, void *argument)
 		return 0;
 	case LOOK_CURRENT:
 		return find_current(dir, m->link);
+	case LOOK_STATE:
+		m->sample = thread_state(dir, m->tid);
+		return 0;
 	case LOOK_CALL:
 		m->sample = thread_sample(dir, m->tid, &m->record);
 		return 0;

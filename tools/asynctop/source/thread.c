@@ -5,6 +5,7 @@
 
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -34,21 +35,57 @@ static enum sample parse(const char *line, struct block_record *r)
 	return SAMPLE_BLOCKED;
 }
 
-static enum sample read_call(int dir, uint32_t tid, struct block_record *r)
+/* A file of the thread's, as text: false if it cannot be read. */
+static bool read_file(int dir, uint32_t tid, const char *name, char text[256])
 {
-	char path[48], line[256];
+	char path[48];
 	int fd;
 	ssize_t n;
-	snprintf(path, sizeof(path), "task/%u/syscall", tid);
+	snprintf(path, sizeof(path), "task/%u/%s", tid, name);
 	fd = openat(dir, path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
-		return SAMPLE_NONE;
-	n = read(fd, line, sizeof(line) - 1);
+		return false;
+	n = read(fd, text, 255);
 	close(fd);
-	if (n <= 0)
+	text[n > 0 ? n : 0] = '\0';
+	return n > 0;
+}
+
+/*
+ * Where in the kernel a frozen thread sleeps: with version 1 of cgroups, and with version 2, by two compilers. A kernel
+ * without symbols does not tell, nor one to which this is another user's process. Version 1 leaves threads that sleep in
+ * some calls where they are: they cannot be told from blocked ones.
+ */
+static bool sleeps_frozen(int dir, uint32_t tid)
+{
+	char text[256];
+	return read_file(dir, tid, "wchan", text) &&
+	       (strcmp(text, "__refrigerator") == 0 || strcmp(text, "do_freezer_trap") == 0 ||
+		strcmp(text, "get_signal") == 0);
+}
+
+enum sample thread_state(int dir, uint32_t tid)
+{
+	char text[256];
+	const char *end = read_file(dir, tid, "stat", text) ? strrchr(text, ')') : NULL;
+	if (end == NULL || end[1] != ' ')
 		return SAMPLE_NONE;
-	line[n] = '\0';
-	return parse(line, r);
+	switch (end[2]) {
+	case 'T':
+		return SAMPLE_STOPPED;
+	case 't':
+		return SAMPLE_TRACED;
+	case 'R':
+		return SAMPLE_RUNNING;
+	default:
+		return sleeps_frozen(dir, tid) ? SAMPLE_FROZEN : SAMPLE_BLOCKED;
+	}
+}
+
+static enum sample read_call(int dir, uint32_t tid, struct block_record *r)
+{
+	char line[256];
+	return read_file(dir, tid, "syscall", line) ? parse(line, r) : SAMPLE_NONE;
 }
 
 /* By pages, up to the first that is not there. */
@@ -81,6 +118,8 @@ void thread_memory(int dir, struct block_record *r)
 enum sample thread_sample(int dir, uint32_t tid, struct block_record *r)
 {
 	enum sample sample = read_call(dir, tid, r);
+	if (sample == SAMPLE_BLOCKED)
+		sample = thread_state(dir, tid); /* what a stopped thread was in looks like what blocks one */
 	if (sample != SAMPLE_BLOCKED)
 		return sample;
 	thread_memory(dir, r);

@@ -12,7 +12,13 @@ enum sample {
 	SAMPLE_NONE,    /* it cannot be told */
 	SAMPLE_RUNNING, /* it computes, or waits for a CPU */
 	SAMPLE_BLOCKED, /* it sleeps in a call: the record says in which */
+	SAMPLE_STOPPED, /* stopped by a signal, */
+	SAMPLE_TRACED,  /* held by a debugger, */
+	SAMPLE_FROZEN,  /* frozen with its cgroup: its task and its call are not to blame for any of these */
 };
+
+/* Whether the thread is stopped: SAMPLE_STOPPED, TRACED, FROZEN, else BLOCKED, RUNNING or NONE. */
+enum sample thread_state(int dir, uint32_t tid);
 
 /*
  * Fills in the call of a thread: number, arguments, descriptor, instruction and stack pointers, and the fields of

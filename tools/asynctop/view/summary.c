@@ -2,6 +2,7 @@
 /* Copyright (c) 2026 the sley authors */
 /* The first lines: the process, its tasks, the worst blocking call, missing sources and lost records. */
 #include <inttypes.h>
+#include <stdio.h>
 
 #include "view/view.h"
 #include "view/views.h"
@@ -70,6 +71,21 @@ static void add_handovers(struct view *v, const struct model *m, int width)
 	text_free(&t);
 }
 
+#define VERDICTS 3u /* about workers; the rest is in JSON */
+
+static void add_worker_verdicts(struct view *v, const struct model *m, int width)
+{
+	char more[64];
+	uint32_t n = 0;
+	for (uint32_t i = 0; i < m->worker_count; i++)
+		if (m->workers[i].verdict != NULL && n++ < VERDICTS)
+			view_wrap(v, STYLE_ALERT, width, 2, m->workers[i].verdict);
+	if (n <= VERDICTS)
+		return;
+	snprintf(more, sizeof(more), "  and so on, of %u more worker%s", n - VERDICTS, n - VERDICTS == 1 ? "" : "s");
+	view_add(v, STYLE_ALERT, width, more);
+}
+
 static uint64_t drop_sum(const struct trace_drops *d)
 {
 	uint64_t sum = 0;
@@ -125,6 +141,7 @@ void view_summary(struct view *v, const struct model *m, int width)
 	if (t.length > 0)
 		view_add(v, m->blocker_count > 0 ? STYLE_ALERT : STYLE_NORMAL, width, t.data);
 	text_free(&t);
+	add_worker_verdicts(v, m, width);
 	add_handovers(v, m, width);
 	add_tiers(v, m, width);
 	add_drops(v, m, width);

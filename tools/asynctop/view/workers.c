@@ -65,6 +65,18 @@ static void worker_noted_by(struct value *out, const struct model *m, const void
 	value_string(out, note ? block_source_text(SLEY_NOTE_SOURCE(note)) : NULL);
 }
 
+static void worker_stopped_by(struct value *out, const struct model *m, const void *row)
+{
+	(void)m;
+	value_string(out, stop_text(worker(row)->stop));
+}
+
+static void worker_verdict(struct value *out, const struct model *m, const void *row)
+{
+	(void)m;
+	value_string(out, worker(row)->verdict);
+}
+
 static void worker_replaced_by(struct value *out, const struct model *m, const void *row)
 {
 	uint32_t number;
@@ -130,7 +142,9 @@ static void cell_worker_call(struct text *out, const struct model *m, const void
 	char time[TEXT_SHORT], name[SYSCALL_NAME_MAX];
 	int64_t blocked = worker_blocked_ns(m, worker(row));
 	int32_t call;
-	if (blocked != MODEL_UNKNOWN)
+	if (worker(row)->stop != STOP_NONE)
+		text_printf(out, "stopped: %s", stop_text(worker(row)->stop));
+	else if (blocked != MODEL_UNKNOWN)
 		text_printf(out, "%s for %s", worker_call(worker(row), &call) ? syscall_name(call, name) : "?",
 			    text_duration(time, blocked));
 	else if (worker(row)->in_task_ns >= BUSY_NS)
@@ -185,7 +199,8 @@ static const void *worker_rows(const struct model *m, uint32_t *count)
 
 static enum style worker_style(const struct model *m, const void *row)
 {
-	if (worker_blocked_ns(m, worker(row)) != MODEL_UNKNOWN || worker_note(worker(row)) != 0)
+	if (worker(row)->stop != STOP_NONE || worker_blocked_ns(m, worker(row)) != MODEL_UNKNOWN ||
+	    worker_note(worker(row)) != 0)
 		return STYLE_ALERT;
 	return worker(row)->line.mode == SLEY_WORKER_TASK      ? STYLE_GOOD
 	       : worker(row)->line.mode == SLEY_WORKER_RUNTIME ? STYLE_NORMAL
@@ -222,7 +237,7 @@ static const struct column worker_columns[] = {
 	  .key = "state",
 	  .place = 3,
 	  .title = "STATE",
-	  .help = "task (runs one), blocked (in the kernel, by a task), hog (computes for long), runtime, idle, spare, gone",
+	  .help = "task (runs one), blocked (in the kernel, by a task), hog (computes for long), stopped (from outside), runtime, idle, spare, gone",
 	  .min = 7,
 	  .max = 7 },
 	{ .name = "queue",
@@ -255,7 +270,7 @@ static const struct column worker_columns[] = {
 	  .key = "call",
 	  .place = 6,
 	  .title = "BLOCKED IN",
-	  .help = "the system call that blocks it, and for how long so far; or that it computes",
+	  .help = "the system call that blocks it, and for how long so far; or that it computes, or who has stopped it",
 	  .min = 10,
 	  .max = 32,
 	  .down = true,
@@ -271,6 +286,11 @@ static const struct column worker_columns[] = {
 	  .optional = true,
 	  .value = worker_noted_by,
 	  .help = "who found out for the runtime that it is blocked, or computes" },
+	{ .name = "stopped_by",
+	  .type = VALUE_STRING,
+	  .optional = true,
+	  .value = worker_stopped_by,
+	  .help = "who keeps its thread from running: signal, debugger, freezer (of cgroups), unknown (one of the first two)" },
 	{ .name = "replaced_by",
 	  .type = VALUE_UINT,
 	  .optional = true,
@@ -370,11 +390,21 @@ static const struct column worker_columns[] = {
 	  .type = VALUE_UINT,
 	  .value = worker_RUNTIME,
 	  .help = "context switches: the runtime itself slept" },
+	{ .name = "stop",
+	  .group = &switches,
+	  .type = VALUE_UINT,
+	  .value = worker_STOP,
+	  .help = "context switches: something outside stopped it" },
 	{ .name = "outside",
 	  .group = &switches,
 	  .type = VALUE_UINT,
 	  .value = worker_OUTSIDE,
 	  .help = "context switches: the thread ran no sley code" },
+	{ .name = "verdict",
+	  .type = VALUE_STRING,
+	  .optional = true,
+	  .value = worker_verdict,
+	  .help = "what keeps it, or others, from running, and what to do about it" },
 };
 
 const struct table table_workers = {
