@@ -48,6 +48,7 @@ enum switch_cause {
 
 /* User registers by their DWARF numbers; on x86-64: rax rdx rcx rbx rsi rdi rbp rsp r8-r15 rip. */
 #define BLOCK_REGS   17
+#define BLOCK_REG_DI 5
 #define BLOCK_REG_SP 7
 #define BLOCK_REG_IP 16
 

@@ -117,6 +117,7 @@ static struct symbols_frame locate(const struct planted *planted, const struct b
 			       .rsp = r[BLOCK_REG_SP],
 			       .rbp = r[6],
 			       .rbx = r[3],
+			       .rdi = r[5],
 			       .r12 = r[12],
 			       .r13 = r[13],
 			       .r14 = r[14],

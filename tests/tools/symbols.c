@@ -8,6 +8,8 @@
 
 #include "tests/test.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -338,6 +340,129 @@ static void assert_runtime(const char *program)
 	assert_int_equal(answer.frame[answer.location - 1].owner, SYMBOLS_SLEY);
 }
 
+/* The same of a program without lines. */
+static void assert_runtime_by_names(const char *program)
+{
+	struct symbols_request request;
+	struct target t;
+	bool runtime = false;
+	sample(program, "sley", NULL);
+	assert_true(answer.location > 0);
+	assert_string_equal(symbols_location(&answer)->function, "deep");
+	assert_string_equal(answer.frame[answer.location + 1].function, "task");
+	assert_int_equal(answer.frame[answer.location + 1].owner, SYMBOLS_USER);
+	for (unsigned i = (unsigned)answer.location + 2; i < answer.frames; i++) {
+		runtime = runtime || answer.frame[i].owner == SYMBOLS_SLEY;
+		assert_int_not_equal(answer.frame[i].owner, SYMBOLS_USER);
+	}
+	assert_true(runtime);
+	target_start(&t, program, "dump", NULL);
+	target_wait_blocked(&t, SYS_write);
+	target_capture(&t, SAMPLE, &request);
+	target_ask(symbols, &request, &answer);
+	target_kill(&t);
+	assert_true(answer.location > 0);
+	assert_string_equal(symbols_location(&answer)->function, "dump_main");
+	for (int i = 0; i < answer.location; i++)
+		assert_int_not_equal(answer.frame[i].owner, SYMBOLS_USER);
+	assert_int_equal(answer.frame[answer.location - 1].owner, SYMBOLS_SLEY);
+}
+
+/*
+ * Without debug information the names of source files are gone, and so is the border between the service's local
+ * functions and the runtime's: neither is taken for the other. In an executable that was stripped, in one that was made
+ * from a stripped archive, and in a static one.
+ */
+static void the_runtime_is_told_apart_without_files(void **state)
+{
+	char archive[128], path[128];
+	const char *bare[] = { "-Iinclude", "-g0", archive, NULL };
+	const char *fixed[] = { "-Iinclude", "-g0", "-static", "-Wl,-w", archive, NULL };
+	snprintf(path, sizeof(path), "%s/strip-g", target_directory());
+	target_tool("objcopy", "-g", test_build_path("tests/tools/symbols.planted"), path);
+	assert_runtime_by_names(path);
+	snprintf(archive, sizeof(archive), "%s/bare.a", target_directory());
+	target_tool("objcopy", "-g", test_build_path("libsley.a"), archive);
+	assert_runtime_by_names(target_compile("bare-g0", bare));
+	assert_runtime_by_names(target_compile("bare-static", fixed));
+}
+
+/* A task waits for a libc mutex. The debug library has put a function of its own before libc's: it hides nothing. */
+static void assert_lock(const char *program, bool lines)
+{
+	struct symbols_request request;
+	struct target t;
+	target_start(&t, program, "lock", NULL);
+	target_wait_blocked(&t, SYS_futex);
+	target_capture(&t, SAMPLE, &request);
+	target_ask(symbols, &request, &answer);
+	target_kill(&t);
+	if (lines)
+		assert_location("take_lock", "MARK lock");
+	assert_true(answer.location > 0);
+	assert_string_equal(symbols_location(&answer)->function, "take_lock");
+	for (int i = 0; i < answer.location; i++)
+		assert_int_equal(answer.frame[i].owner, SYMBOLS_LIBC);
+}
+
+static void the_debug_library_hides_no_caller(void **state)
+{
+	char shared[128], path[160];
+	const char *linked[] = { "-Iinclude", test_build_path("libsley-debug.a"), NULL };
+	const char *dynamic[] = { "-Iinclude", "-L", shared, "-lsley-debug", path, NULL };
+	assert_lock(test_build_path("tests/tools/symbols.planted"), true);
+	assert_lock(target_compile("debug", linked), true);
+	snprintf(path, sizeof(path), "%s/debug-strip-g", target_directory());
+	target_tool("objcopy", "-g", target_compile("debug-again", linked), path);
+	assert_lock(path, false);
+	snprintf(shared, sizeof(shared), "%s", test_build_path(""));
+	snprintf(path, sizeof(path), "-Wl,-rpath,%s", shared);
+	assert_lock(target_compile("debug-dynamic", dynamic), true);
+}
+
+/* clang's unit has no index of addresses, and the runtime's units of gcc have: the line is the service's own. */
+static void beside_units_with_aranges(void **state)
+{
+	const char *options[] = { "-Iinclude", test_build_path("libsley.a"), NULL };
+	char output[256], *have[] = { "clang", "--version", NULL };
+	if (test_run(have, output, sizeof(output)))
+		test_skip("needs clang");
+	assert_runtime(target_compile_by("clang", "clang", options));
+}
+
+/*
+ * vfork() and clone3() with CLONE_VFORK: the parent sleeps where libc has moved the return address into a register, or
+ * where it has no call-frame information. What is guessed there is no frame.
+ */
+static void waiting_for_a_child(void **state)
+{
+	struct symbols_request request;
+	struct target t;
+	char fifo[128];
+	int end;
+	target_start(&t, plain, "vfork", NULL);
+	target_wait_blocked(&t, SYS_vfork);
+	target_peek(&t, SAMPLE, &request);
+	target_ask(symbols, &request, &answer);
+	target_kill(&t);
+	assert_location("run_child", "MARK vfork");
+	make_fifo(fifo, sizeof(fifo));
+	target_start(&t, plain, "spawn", fifo);
+	target_wait_blocked(&t, syscall(SYS_clone3, NULL, 0) < 0 && errno == ENOSYS ? SYS_clone : SYS_clone3);
+	target_peek(&t, SAMPLE, &request);
+	target_ask(symbols, &request, &answer);
+	end = open(fifo, O_WRONLY);
+	assert_true(end >= 0);
+	close(end);
+	target_kill(&t);
+	assert_location("start_program", "MARK posix_spawn");
+	((uint64_t *)request.stack)[0] = request.registers.rsp; /* no return address: nothing is known */
+	request.registers.rbp = request.registers.rsp;
+	target_ask(symbols, &request, &answer);
+	assert_int_equal(answer.frames, 1);
+	assert_int_equal(answer.location, -1);
+}
+
 /* The runtime's frames are told apart from the service's: linked in with and without DWARF, and shared. */
 static void the_runtime_is_told_apart(void **state)
 {
@@ -385,6 +510,10 @@ int main(void)
 		cmocka_unit_test(separate_debug),
 		cmocka_unit_test(lookup),
 		cmocka_unit_test(the_runtime_is_told_apart),
+		cmocka_unit_test(the_runtime_is_told_apart_without_files),
+		cmocka_unit_test(the_debug_library_hides_no_caller),
+		cmocka_unit_test(beside_units_with_aranges),
+		cmocka_unit_test(waiting_for_a_child),
 	};
 	return cmocka_run_group_tests(tests, set_up, tear_down);
 }

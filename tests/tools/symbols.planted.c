@@ -11,6 +11,7 @@
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -173,7 +174,53 @@ static void *run_exec(void *unused)
 	return unused;
 }
 
+/* The child runs on this stack until its byte comes. libc keeps the return address in a register meanwhile. */
+static NOINLINE void run_child(void)
+{
+	char byte;
+	pid_t child = vfork(); /* MARK vfork */
+	if (child == 0)
+		_exit(read(STDIN_FILENO, &byte, 1) != 1);
+	sink = child > 0;
+}
+
+static void *run_vfork(void *unused)
+{
+	announce();
+	run_child();
+	sink++;
+	return unused;
+}
+
+/* The child opens a FIFO before it executes its program. */
+static NOINLINE void start_program(void)
+{
+	char *const argv[] = { "true", NULL };
+	posix_spawn_file_actions_t actions;
+	pid_t child;
+	posix_spawn_file_actions_init(&actions);
+	posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, argument, O_RDONLY, 0);
+	sink = posix_spawn(&child, "/bin/true", &actions, NULL, argv, argv + 1); /* MARK posix_spawn */
+	posix_spawn_file_actions_destroy(&actions);
+}
+
+static void *run_spawn(void *unused)
+{
+	announce();
+	start_program();
+	sink++;
+	return unused;
+}
+
+static pthread_mutex_t held = PTHREAD_MUTEX_INITIALIZER;
+
 #ifndef PLAIN
+static NOINLINE void take_lock(void)
+{
+	pthread_mutex_lock(&held); /* MARK lock */
+	sink++;
+}
+
 static void task(void *unused)
 {
 	deep(0);
@@ -184,6 +231,20 @@ static void task(void *unused)
 static int spawn_main(void *unused)
 {
 	sley_task t = sley_spawn(task, unused);
+	announce();
+	return sley_join(t, SLEY_NEVER);
+}
+
+static void locker(void *unused)
+{
+	take_lock();
+	sink++;
+	(void)unused;
+}
+
+static int lock_main(void *unused)
+{
+	sley_task t = sley_spawn(locker, unused);
 	announce();
 	return sley_join(t, SLEY_NEVER);
 }
@@ -200,6 +261,13 @@ static void *run_sley(void *unused)
 {
 	(void)unused;
 	return run_main(spawn_main);
+}
+
+/* A task waits for a lock that a thread holds. */
+static void *run_lock(void *unused)
+{
+	(void)unused;
+	return run_main(lock_main);
 }
 
 /* The runtime itself blocks on behalf of its caller: a dump into a pipe that is full. */
@@ -229,11 +297,11 @@ static const struct chain {
 	const char *name;
 	void *(*run)(void *);
 } chains[] = {
-	{ "deep", run_deep },     { "deeper", run_deeper },   { "fopen", run_fopen },
-	{ "qsort", run_qsort },   { "inlined", run_inlined }, { "spin", run_spin },
-	{ "dlopen", run_dlopen }, { "exec", run_exec },       { "wide", run_wide },
+	{ "deep", run_deep },       { "deeper", run_deeper }, { "fopen", run_fopen },   { "qsort", run_qsort },
+	{ "inlined", run_inlined }, { "spin", run_spin },     { "dlopen", run_dlopen }, { "exec", run_exec },
+	{ "wide", run_wide },       { "vfork", run_vfork },   { "spawn", run_spawn },
 #ifndef PLAIN
-	{ "sley", run_sley },     { "dump", run_dump },
+	{ "sley", run_sley },       { "dump", run_dump },     { "lock", run_lock },
 #endif
 };
 
@@ -241,6 +309,7 @@ int main(int argc, char **argv)
 {
 	pthread_t thread;
 	argument = argc > 2 ? argv[2] : NULL;
+	pthread_mutex_lock(&held);
 	for (size_t i = 0; argc > 1 && i < sizeof(chains) / sizeof(chains[0]); i++) {
 		if (strcmp(chains[i].name, argv[1]))
 			continue;

@@ -58,9 +58,14 @@ static char *in_directory(const char *name)
 
 const char *target_compile(const char *name, const char *const *options)
 {
+	return target_compile_by("gcc", name, options);
+}
+
+const char *target_compile_by(const char *compiler, const char *name, const char *const *options)
+{
 	char *path = in_directory(name), output[4096];
-	const char *argv[32] = { "gcc", "-O2", "-g",   "-fomit-frame-pointer", "-pthread", "-D_GNU_SOURCE",
-				 "-o",  path,  PLANTED };
+	const char *argv[32] = { compiler, "-O2", "-g",   "-fomit-frame-pointer", "-pthread", "-D_GNU_SOURCE",
+				 "-o",     path,  PLANTED };
 	int n = 9;
 	while (*options)
 		argv[n++] = *options++;
@@ -116,20 +121,27 @@ void target_start(struct target *t, const char *program, const char *chain, cons
 	assert_true(t->tid > 0);
 }
 
-static bool is_blocked(const struct target *t, long call)
+/* What /proc shows of the thread's call: its number, six arguments, sp and pc. False: it is in none. */
+static bool read_call(const struct target *t, int *number, unsigned long v[8])
 {
-	char path[64], text[64] = "";
-	unsigned long first = 0;
-	int number = -1;
+	char path[64];
 	FILE *f;
+	int n;
 	snprintf(path, sizeof(path), "/proc/%d/task/%d/syscall", (int)t->pid, (int)t->tid);
 	f = fopen(path, "r");
 	if (!f)
 		return false;
-	if (fgets(text, sizeof(text), f) && sscanf(text, "%d %lx", &number, &first) < 1)
-		number = -1;
+	n = fscanf(f, "%d %lx %lx %lx %lx %lx %lx %lx %lx", number, &v[0], &v[1], &v[2], &v[3], &v[4], &v[5], &v[6],
+		   &v[7]);
 	fclose(f);
-	return number == call && ((call != SYS_read && call != SYS_readv) || first == 0);
+	return n == 9;
+}
+
+static bool is_blocked(const struct target *t, long call)
+{
+	unsigned long v[8];
+	int number;
+	return read_call(t, &number, v) && number == call && ((call != SYS_read && call != SYS_readv) || v[0] == 0);
 }
 
 void target_wait_blocked(const struct target *t, long call)
@@ -161,6 +173,7 @@ static void take_registers(struct symbols_registers *to, const struct user_regs_
 		.rsp = from->rsp,
 		.rbp = from->rbp,
 		.rbx = from->rbx,
+		.rdi = from->rdi,
 		.r12 = from->r12,
 		.r13 = from->r13,
 		.r14 = from->r14,
@@ -168,24 +181,40 @@ static void take_registers(struct symbols_registers *to, const struct user_regs_
 	};
 }
 
+static uint8_t stack[SYMBOLS_STACK];
+
+static void read_stack(const struct target *t, size_t size, struct symbols_request *request)
+{
+	struct iovec local = { .iov_base = stack, .iov_len = size }, remote = { .iov_len = size };
+	ssize_t n;
+	remote.iov_base = (void *)request->registers.rsp;
+	n = process_vm_readv(t->pid, &local, 1, &remote, 1, 0); /* less at the stack's end */
+	assert_true(n > 0);
+	request->stack = stack;
+	request->stack_size = (size_t)n;
+}
+
 void target_capture(const struct target *t, size_t size, struct symbols_request *request)
 {
-	static uint8_t stack[SYMBOLS_STACK];
-	struct iovec local = { .iov_base = stack, .iov_len = size }, remote = { .iov_len = size };
 	struct user_regs_struct registers;
-	ssize_t n;
+	*request = (struct symbols_request){ .pid = t->pid, .kind = SYMBOLS_SAMPLE };
 	assert_int_equal(ptrace(PTRACE_ATTACH, t->tid, NULL, NULL), 0);
 	assert_int_equal(waitpid(t->tid, NULL, __WALL), t->tid);
 	assert_int_equal(ptrace(PTRACE_GETREGS, t->tid, NULL, &registers), 0);
-	remote.iov_base = (void *)registers.rsp;
-	n = process_vm_readv(t->pid, &local, 1, &remote, 1, 0); /* less at the stack's end */
-	assert_int_equal(ptrace(PTRACE_DETACH, t->tid, NULL, NULL), 0);
-	assert_true(n > 0);
-	*request = (struct symbols_request){
-		.pid = t->pid, .kind = SYMBOLS_SAMPLE, .stack = stack, .stack_size = (size_t)n
-	};
 	request->returns = (long)registers.orig_rax >= 0;
 	take_registers(&request->registers, &registers);
+	read_stack(t, size, request);
+	assert_int_equal(ptrace(PTRACE_DETACH, t->tid, NULL, NULL), 0);
+}
+
+void target_peek(const struct target *t, size_t size, struct symbols_request *request)
+{
+	unsigned long v[8];
+	int number;
+	assert_true(read_call(t, &number, v));
+	*request = (struct symbols_request){ .pid = t->pid, .kind = SYMBOLS_SAMPLE, .returns = true };
+	request->registers = (struct symbols_registers){ .rip = v[7], .rsp = v[6], .rdi = v[0] };
+	read_stack(t, size, request);
 }
 
 void target_ask(struct symbols *symbols, const struct symbols_request *request, struct symbols_answer *answer)

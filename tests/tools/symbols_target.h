@@ -15,6 +15,7 @@ void target_directory_remove(void);
 
 /* Compiles PLANTED as `name` in the directory, with these options; the path is valid until the program ends. */
 const char *target_compile(const char *name, const char *const *options);
+const char *target_compile_by(const char *compiler, const char *name, const char *const *options);
 
 /* Runs a program of binutils; fails the test unless it succeeds. */
 void target_tool(const char *tool, const char *a, const char *b, const char *c);
@@ -39,6 +40,9 @@ void target_kill(struct target *target);
 
 /* Stops the thread, copies its registers and up to `size` bytes of its stack into a request, lets it go. */
 void target_capture(const struct target *target, size_t size, struct symbols_request *request);
+
+/* The same without stopping the thread, by what /proc shows of its call: no registers but rip, rsp and rdi. */
+void target_peek(const struct target *target, size_t size, struct symbols_request *request);
 
 /* Asks and waits for the answer; fails the test if none comes in a generous time. */
 void target_ask(struct symbols *symbols, const struct symbols_request *request, struct symbols_answer *answer);

@@ -163,6 +163,7 @@ static struct symbols_request stack_question(const struct blockers *b, const str
 			       .rsp = regs[BLOCK_REG_SP],
 			       .rbp = regs[6],
 			       .rbx = regs[3],
+			       .rdi = regs[5],
 			       .r12 = regs[12],
 			       .r13 = regs[13],
 			       .r14 = regs[14],

@@ -30,6 +30,7 @@ static enum sample parse(const char *line, struct block_record *r)
 	r->syscall = n == 9 ? number : SYSCALL_FAULT;
 	if (n == 9)
 		memcpy(r->args, v, sizeof(r->args));
+	r->regs[BLOCK_REG_DI] = n == 9 ? v[0] : 0;
 	r->regs[BLOCK_REG_SP] = v[n - 3];
 	r->regs[BLOCK_REG_IP] = v[n - 2];
 	return SAMPLE_BLOCKED;

@@ -141,7 +141,7 @@ static void look_up_module(struct lookup *l)
 		l->frame[i].owner = (uint8_t)owner;
 }
 
-static struct module *find_module(struct space *s, uint64_t at)
+struct module *space_module(struct space *s, uint64_t at)
 {
 	Dwfl_Module *dwfl = dwfl_addrmodule(s->dwfl, at);
 	void **data = NULL;
@@ -158,7 +158,7 @@ static struct module *find_module(struct space *s, uint64_t at)
 
 static void look_up(struct space *s, struct lookup *l)
 {
-	l->module = find_module(s, l->at);
+	l->module = space_module(s, l->at);
 	if (l->module && l->module->dwfl) {
 		look_up_module(l);
 		return;
@@ -197,7 +197,9 @@ void space_reset(struct space *s)
 		dwfl_end(s->dwfl);
 	for (unsigned i = 0; i < SPACE_CACHE; i++)
 		free(s->cache[i].frame);
-	for (unsigned i = 0; i < s->modules; i++)
+	for (unsigned i = 0; i < s->modules; i++) {
 		free(s->module[i].sley_root);
+		free(s->module[i].function);
+	}
 	memset(s, 0, sizeof(*s));
 }

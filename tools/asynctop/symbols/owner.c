@@ -5,11 +5,14 @@
  *
  *   1. debug information: the line of sley_run() shows where the runtime's sources were, and all code from below that
  *      directory is the runtime's. A service's own runtime/ elsewhere is not.
- *   2. without it: a linker places the members of an archive together and in the order of the command line, which is
- *      service, libsley.a, libc.a. Code between the first and the last of the archive's known global functions is
- *      the archive's. (With -flto it may not be; then debug information decides.)
+ *   2. without it: the symbols of functions, and what its code refers to (members.c). With -flto that is not known;
+ *      then debug information decides.
  *
- * In a static executable, code with a line is the service's own: libc.a comes without debug information.
+ * A static executable is taken to be linked in the order service, libsley.a, libc.a. Code between the first and the last
+ * of libc's known functions is libc's. Code with a line is the service's own: libc.a comes without debug information.
+ *
+ * The debug library defines functions of libc and of the C++ library to look on (run/libc_locks.c). They do what the
+ * service asked libc for, so they count as libc's.
  */
 #include "symbols/frames.h"
 
@@ -41,6 +44,7 @@ static const char *const libc_names[] = {
 static const char *const sley_names[] = { "libsley.so",      "libsley-debug.so", "libsley-asan.so",
 					  "libsley-tsan.so", "libsley-ubsan.so", "libsley_assist.so" };
 static const char *const loader_names[] = { "ld-linux", "ld-musl-", "ld-2.", "ld64.", "ld.so" };
+static const char *const interposed[] = { "pthread_", "mtx_", "__cxa_guard_" };
 static const char *const sanitizer_functions[] = { "__interceptor_", "___interceptor_", "__sanitizer", "__asan",
 						   "__tsan" };
 
@@ -82,29 +86,19 @@ static void note_known(struct module *m, const char *name, const GElf_Sym *symbo
 {
 	if (!is_function(symbol, name))
 		return;
-	if (begins(name, "sley_") && GELF_ST_BIND(symbol->st_info) == STB_GLOBAL) {
-		extend(&m->sley, address, symbol->st_size);
-		if (!strcmp(name, "sley_run_at"))
-			m->sley_run = address;
-	} else if (m->static_libc && (begins(name, "_IO_") || begins(name, "__libc_"))) {
+	if (!strcmp(name, "sley_run_at"))
+		m->sley_run = address;
+	else if (m->static_libc && (begins(name, "_IO_") || begins(name, "__libc_")))
 		extend(&m->libc, address, symbol->st_size);
-	}
 }
 
-/*
- * The symbol table lists local functions by source file. A file with functions between the runtime's known ones is the
- * runtime's, and so are its functions before the first and after the last of them.
- */
-static void note_local(struct module *m, const char *name, const GElf_Sym *symbol, uint64_t address)
+static void note_function(struct module *m, const char *name, const GElf_Sym *symbol, uint64_t address)
 {
-	bool file = GELF_ST_TYPE(symbol->st_info) == STT_FILE;
-	if (file)
-		m->file = (struct range){ 0 };
-	if (file || GELF_ST_BIND(symbol->st_info) != STB_LOCAL || !is_function(symbol, name))
+	bool global = GELF_ST_BIND(symbol->st_info) != STB_LOCAL;
+	if (GELF_ST_TYPE(symbol->st_info) != STT_FUNC || symbol->st_shndx == SHN_UNDEF)
 		return;
-	extend(&m->file, address, symbol->st_size);
-	if (m->file.begin < m->sley.end && m->file.end > m->sley.begin)
-		extend(&m->sley, m->file.begin, m->file.end - m->file.begin);
+	members_add(m, address, symbol->st_size, global && !BEGINS_WITH_ANY(name, interposed),
+		    global && begins(name, "sley_"));
 }
 
 typedef void note_fn(struct module *m, const char *name, const GElf_Sym *symbol, uint64_t address);
@@ -152,19 +146,23 @@ void module_classify(struct module *m)
 	m->static_libc = !has_libc(m->space);
 	each_symbol(m, note_known);
 	m->sley_root = find_sley_root(m);
-	if (m->sley.end && !m->sley_root)
-		each_symbol(m, note_local);
+	if (m->sley_run && !m->sley_root) {
+		each_symbol(m, note_function);
+		members_find(m);
+	}
 }
 
 enum symbols_owner module_owner(const struct module *m, uint64_t address, const char *path, const char *function)
 {
+	if (BEGINS_WITH_ANY(function, interposed))
+		return SYMBOLS_LIBC;
 	if (m->owner != SYMBOLS_USER)
 		return m->owner;
 	if (begins(function, "sley_")) /* also the inline functions of sley.h */
 		return SYMBOLS_SLEY;
 	if (path)
 		return m->sley_root && begins(path, m->sley_root) ? SYMBOLS_SLEY : SYMBOLS_USER;
-	if (in_range(&m->sley, address))
+	if (members_have(m, address))
 		return SYMBOLS_SLEY;
 	if (in_range(&m->libc, address) || (m->static_libc && m->has_dwarf) ||
 	    BEGINS_WITH_ANY(function, sanitizer_functions))

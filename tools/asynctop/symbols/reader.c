@@ -6,7 +6,12 @@
  *
  * A stack is unwound by call-frame information from the files, over the copied bytes: the memory callback answers for
  * the copy alone, so the copy's end is the chain's end. Frame pointers are not needed, and -O2 leaves none.
+ *
+ * Code without call-frame information: libdw takes rbp for a frame pointer there, whatever it holds. So a caller that is
+ * found in this way is believed only if a call precedes its return address; else the chain ends. A stub of libc without
+ * such information around its system call (clone3, clone) has pushed nothing, so its return address is on the top.
  */
+#include "symbols/code.h"
 #include "symbols/want.h"
 
 #include <errno.h>
@@ -141,12 +146,12 @@ static bool get_thread(Dwfl *dwfl, pid_t tid, void *data, void **thread)
 	return true;
 }
 
-/* By DWARF number: rbx 3, rbp 6, rsp 7, r12-r15 12-15, return address 16. */
+/* By DWARF number: rbx 3, rdi 5, rbp 6, rsp 7, r12-r15 12-15, return address 16. */
 static bool set_registers(Dwfl_Thread *thread, void *data)
 {
-	const struct symbols_registers *r = &((struct space *)data)->sample->registers;
-	const Dwarf_Word frame[] = { r->rbp, r->rsp }, high[] = { r->r12, r->r13, r->r14, r->r15, r->rip };
-	return dwfl_thread_state_registers(thread, 3, 1, &r->rbx) && dwfl_thread_state_registers(thread, 6, 2, frame) &&
+	const struct symbols_registers *r = &((struct space *)data)->start;
+	const Dwarf_Word low[] = { r->rdi, r->rbp, r->rsp }, high[] = { r->r12, r->r13, r->r14, r->r15, r->rip };
+	return dwfl_thread_state_registers(thread, 3, 1, &r->rbx) && dwfl_thread_state_registers(thread, 5, 3, low) &&
 	       dwfl_thread_state_registers(thread, 12, 5, high);
 }
 
@@ -166,11 +171,36 @@ static void complete_image(struct space *s)
 	s->attached = s->modules && dwfl_attach_state(s->dwfl, NULL, 1, &thread_callbacks, s);
 }
 
-/* Return addresses, innermost first. */
+/* The first address, and return addresses, innermost first. */
 struct chain {
+	struct space *space;
+	bool stub; /* the first was left by leave_stub() */
 	unsigned count;
 	uint64_t address[CHAIN];
 };
+
+static bool is_called_from(struct space *s, uint64_t returns)
+{
+	const struct module *m = space_module(s, returns - 1);
+	uint64_t target;
+	return m && m->dwfl && code_call(m, returns, &target) != CALL_NONE;
+}
+
+static bool is_described(struct space *s, uint64_t address)
+{
+	const struct module *m = space_module(s, address);
+	return m && m->dwfl && code_described(m, address);
+}
+
+/* Whether the caller of the chain's last frame was only guessed. */
+static bool is_bad_guess(const struct chain *c, uint64_t caller)
+{
+	uint64_t last;
+	if (c->count == 0)
+		return false;
+	last = c->address[c->count - 1] - (c->count > 1);
+	return !is_described(c->space, last) && !is_called_from(c->space, caller);
+}
 
 static int add_to_chain(Dwfl_Frame *frame, void *data)
 {
@@ -178,14 +208,35 @@ static int add_to_chain(Dwfl_Frame *frame, void *data)
 	Dwarf_Addr address;
 	if (!dwfl_frame_pc(frame, &address, NULL) || address < NULL_PAGE)
 		return DWARF_CB_ABORT;
+	if (c->stub && c->count == 1)
+		address++;
+	else if (is_bad_guess(c, address))
+		return DWARF_CB_ABORT;
 	c->address[c->count++] = address;
 	return c->count < CHAIN ? DWARF_CB_OK : DWARF_CB_ABORT;
+}
+
+/* Leaves a stub without call-frame information. libdw is to begin in the call: what is after it may be no more code. */
+static void leave_stub(struct space *s, const struct message_request *r, struct chain *c)
+{
+	uint64_t returns;
+	if (!r->returns || r->stack_size < sizeof(returns) || is_described(s, r->registers.rip))
+		return;
+	memcpy(&returns, r->stack, sizeof(returns));
+	if (!is_called_from(s, returns))
+		return;
+	c->stub = true;
+	c->address[c->count++] = r->registers.rip;
+	s->start.rip = returns - 1;
+	s->start.rsp += sizeof(returns);
 }
 
 static void unwind(struct space *s, const struct message_request *r, struct chain *c)
 {
 	s->sample = r;
+	s->start = r->registers;
 	s->truncated = false;
+	leave_stub(s, r, c);
 	if (s->attached)
 		dwfl_getthread_frames(s->dwfl, 1, add_to_chain, c);
 	s->sample = NULL;
@@ -220,7 +271,7 @@ static void add_address(struct space *s, struct message_answer *a, uint64_t addr
 
 static void answer_sample(struct space *s, const struct message_request *r, struct message_answer *a)
 {
-	struct chain c = { 0 };
+	struct chain c = { .space = s };
 	unsigned i;
 	unwind(s, r, &c);
 	for (i = 0; i < c.count && !(a->frames == SYMBOLS_FRAMES && a->location >= 0); i++)

@@ -40,9 +40,12 @@ enum symbols_kind {
 	SYMBOLS_PREPARE, /* read the process's modules ahead of its first sample; answered without frames */
 };
 
-/* The user registers that the call-frame information of x86-64 may refer to. */
+/*
+ * The user registers that the call-frame information of x86-64 may refer to: those that a call keeps, and rdi, in which
+ * vfork() has its return address while the child runs.
+ */
 struct symbols_registers {
-	uint64_t rip, rsp, rbp, rbx, r12, r13, r14, r15;
+	uint64_t rip, rsp, rbp, rbx, rdi, r12, r13, r14, r15;
 };
 
 /*
