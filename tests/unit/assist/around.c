@@ -7,7 +7,6 @@
  * A block with a lock of the runtime held has no test, as there is none: nothing under such a lock is a system call or
  * touches memory for the first time, so from outside no test can make one.
  */
-#include "tests/unit/assist/gate.h"
 #include "tests/unit/assist/sources.h"
 
 #include <dirent.h>
@@ -23,6 +22,7 @@
 #include "base/atomic.h"
 #include "run/idle.h"
 #include "tests/race.h"
+#include "tests/unit/gate.h"
 
 #define MOST 4
 
@@ -84,7 +84,7 @@ static void block_twice(void *gate)
 	REQUIRE(write(echo.question[1], "x", 1) == 1 && read(echo.answer[0], &byte, 1) == 1);
 	source_leave();
 	compute_until(sley_in(SLEY_MS(1)));
-	gate_block(gate);
+	source_block(gate);
 }
 
 /* A block that ends soon, computing, and a block that only this task ends, without a scheduling point in between. */
@@ -169,7 +169,7 @@ static void be_moved_and_block(void *gate)
 		while (load(&cpus.moves, acquire) < 1)
 			cpu_relax();
 	}
-	gate_block(gate);
+	source_block(gate);
 	if (gate == &gates[0])
 		REQUIRE(sched_setaffinity(0, sizeof(cpus.all), &cpus.all) == 0);
 }
@@ -224,7 +224,7 @@ SOURCE_TASK_TEST(affinity_changes, 1, 2)
 	cpus_open();
 	REQUIRE(pthread_create(&thread, NULL, change_until_stop, NULL) == 0);
 	for (int round = 0; round < 20; round++) {
-		spawn_each(gate_block, tasks);
+		spawn_each(source_block, tasks);
 		await_entered();
 		let_go_each();
 		join_each(tasks);
@@ -266,10 +266,10 @@ static void block_all(void (*come)(void), sley_task waiter)
 	pthread_t thread;
 	work.come = come;
 	for (unsigned i = 1; i < scheduler.target; i++)
-		REQUIRE((tasks[i] = sley_spawn(gate_block, &gates[i])) > 0);
+		REQUIRE((tasks[i] = sley_spawn(source_block, &gates[i])) > 0);
 	if (come)
 		REQUIRE(pthread_create(&thread, NULL, work_comes, NULL) == 0);
-	gate_block(&gates[0]);
+	source_block(&gates[0]);
 	for (unsigned i = 1; i < scheduler.target; i++)
 		REQUIRE(sley_join(tasks[i], SOON) == 0);
 	if (come)
@@ -376,7 +376,7 @@ SOURCE_TASK_TEST(pinned, 1, 2)
 	sley_task task = sley_spawn_with(&options, run_pinned, NULL, SLEY_BY_POINTER);
 	sley_task beside = sley_spawn(run_beside, &gates[0]);
 	REQUIRE(task > 0 && beside > 0);
-	gate_block(&gates[0]);
+	source_block(&gates[0]);
 	REQUIRE(sley_join(task, SOON) == 0 && pinned.thread == own && sley_join(beside, SOON) == 0);
 	gates_close(gates, 1);
 }
@@ -418,7 +418,7 @@ SOURCE_TASK_TEST(searching, 2)
 	for (int round = 0; round < 5; round++) {
 		gates_open(gates, 1);
 		sley_task task = stop_search(), end = sley_spawn(go_on, NULL);
-		gate_block(&gates[0]);
+		source_block(&gates[0]);
 		REQUIRE(end > 0 && sley_join(task, SOON) == 0 && sley_join(end, SOON) == 0);
 		gates_close(gates, 1);
 	}
@@ -440,7 +440,7 @@ SOURCE_TASK_TEST(searching_submitted, 2)
 		gates_open(gates, 1);
 		sley_task task = stop_search();
 		REQUIRE(pthread_create(&thread, NULL, submit_when_blocked, NULL) == 0);
-		gate_block(&gates[0]);
+		source_block(&gates[0]);
 		REQUIRE(pthread_join(thread, NULL) == 0 && sley_join(task, SOON) == 0);
 		gates_close(gates, 1);
 	}

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /* Where spares end: max_threads, a system that refuses threads, one CPU, a forked child. */
-#include "tests/unit/assist/gate.h"
 #include "tests/unit/assist/sources.h"
 
 #include <errno.h>
@@ -16,19 +15,19 @@
 #include "run/idle.h"
 #include "run/worker.h"
 #include "run/workers.h"
+#include "tests/unit/gate.h"
 
 #define MOST 8
 
 static struct gate gates[MOST];
 
-/* All workers are blocked, and this task runs all the same and lets them go. */
-static void block_all(void)
+/* As many tasks block at the same time, and this task runs all the same and lets them go. */
+static void block_many(unsigned n)
 {
 	sley_task tasks[MOST];
-	unsigned n = scheduler.target;
 	gates_open(gates, n);
 	for (unsigned i = 0; i < n; i++)
-		REQUIRE((tasks[i] = sley_spawn(gate_block, &gates[i])) > 0);
+		REQUIRE((tasks[i] = sley_spawn(source_block, &gates[i])) > 0);
 	for (unsigned i = 0; i < n; i++)
 		await_at_least(&gates[i].entered, 1);
 	for (unsigned i = 0; i < n; i++)
@@ -36,6 +35,13 @@ static void block_all(void)
 	for (unsigned i = 0; i < n; i++)
 		REQUIRE(sley_join(tasks[i], SOON) == 0);
 	gates_close(gates, n);
+}
+
+/* More tasks block than there are workers: spares that are blocked are found, too. */
+SOURCE_TASK_TEST(spares, 1, 2, 4)
+{
+	for (int round = 0; round < 3; round++)
+		block_many(2 * scheduler.target);
 }
 
 /* ---- max_threads ---- */
@@ -68,7 +74,7 @@ static int main_too_many(void *most)
 	gates_open(gates, MOST);
 	store(&ran, 0, relaxed);
 	for (unsigned i = 0; i < MOST; i++)
-		REQUIRE((tasks[i] = sley_spawn(gate_block, &gates[i])) > 0);
+		REQUIRE((tasks[i] = sley_spawn(source_block, &gates[i])) > 0);
 	REQUIRE((tasks[MOST] = sley_spawn(run_one, NULL)) > 0);
 	REQUIRE(pthread_create(&thread, NULL, let_go_all, NULL) == 0);
 	for (unsigned i = 0; i <= MOST; i++)
@@ -118,7 +124,7 @@ static unsigned use_up_spares(sley_task *tasks)
 			sley_yield();
 			continue;
 		}
-		REQUIRE(++n < MOST && (tasks[n] = sley_spawn(gate_block, &gates[n])) > 0);
+		REQUIRE(++n < MOST && (tasks[n] = sley_spawn(source_block, &gates[n])) > 0);
 		await_at_least(&gates[n].entered, 1);
 	}
 	return n;
@@ -141,7 +147,7 @@ static void block_refused(void (*refuse)(bool))
 	REQUIRE((tasks[0] = sley_spawn(run_one, NULL)) > 0);
 	refusal.before = counter(SLEY_COUNTER_spares_refused);
 	store(&refusal.armed, 1, release);
-	gate_block(&gates[0]);
+	source_block(&gates[0]);
 	REQUIRE(!load(&ran, acquire));
 	refuse(false);
 	for (unsigned i = 1; i <= spares; i++)
@@ -151,7 +157,7 @@ static void block_refused(void (*refuse)(bool))
 	REQUIRE(load(&ran, acquire));
 	pthread_join(thread, NULL);
 	gates_close(gates, MOST);
-	block_all();
+	block_many(scheduler.target);
 }
 
 static void refuse_by_fault(bool refuses)
@@ -208,7 +214,7 @@ static int main_one_cpu(void *unused)
 {
 	REQUIRE(scheduler.target == 1);
 	for (int i = 0; i < 3; i++)
-		block_all();
+		block_many(scheduler.target);
 	return 0;
 }
 
@@ -249,7 +255,7 @@ SOURCE_TASK_TEST(forked, 1, 2)
 	int status;
 	sley_time deadline = SOON;
 	gates_open(gates, 1);
-	REQUIRE((task = sley_spawn(gate_block, &gates[0])) > 0);
+	REQUIRE((task = sley_spawn(source_block, &gates[0])) > 0);
 	await_at_least(&gates[0].entered, 1);
 	while (load(&scheduler.blocked, relaxed) == 0) {
 		REQUIRE(sley_now() < deadline);

@@ -6,13 +6,13 @@
 #include <pthread.h>
 #include <sched.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "assist/sentinel.h"
 #include "base/atomic.h"
 #include "run/block_site.h"
 #include "run/idle.h"
 #include "tests/race.h"
+#include "tests/unit/gate.h"
 
 #define MOST 8
 
@@ -22,33 +22,22 @@ __attribute__((constructor)) static void switch_on(void)
 	setenv("SLEY_ASSIST", "idle", 1);
 }
 
-static struct gate {
-	int ends[2];
-	unsigned entered; /* atomic */
-} gates[MOST];
-
-static void block(void *arg)
-{
-	struct gate *gate = arg;
-	char byte;
-	store(&gate->entered, 1, release);
-	REQUIRE(read(gate->ends[0], &byte, 1) == 1);
-}
+static struct gate gates[MOST];
 
 /* A task that blocks until let_go(). All are of one spawn site. */
 static sley_task spawn_block(struct gate *gate)
 {
-	REQUIRE(pipe(gate->ends) == 0);
-	store(&gate->entered, 0, relaxed);
-	sley_task task = sley_spawn(block, gate);
+	gates_open(gate, 1);
+	sley_task task = sley_spawn(gate_block, gate);
 	REQUIRE(task > 0);
 	return task;
 }
 
 static void let_go(struct gate *gate, sley_task task)
 {
-	REQUIRE(write(gate->ends[1], "x", 1) == 1);
-	REQUIRE(sley_join(task, SOON) == 0 && close(gate->ends[0]) == 0 && close(gate->ends[1]) == 0);
+	gate_let_go(gate);
+	REQUIRE(sley_join(task, SOON) == 0);
+	gates_close(gate, 1);
 }
 
 /* More tasks block than there are workers, and this task runs all the same. */
@@ -239,7 +228,7 @@ static void *end_block(void *unused)
 {
 	while (!race_reached("sentinel_is_to_note"))
 		sched_yield();
-	REQUIRE(write(gates[0].ends[1], "x", 1) == 1);
+	gate_let_go(&gates[0]);
 	store(&thread_done, 1, release);
 	return NULL;
 }
@@ -261,7 +250,7 @@ static int main_over(void *unused)
 		REQUIRE(counter(SLEY_COUNTER_blocks) == blocks);
 		race_go("sentinel_is_to_rest");
 		race_go("watchdog_looks");
-		REQUIRE(close(gates[0].ends[0]) == 0 && close(gates[0].ends[1]) == 0);
+		gates_close(gates, 1);
 	}
 	return 0;
 }

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/unit/gate.h"
+
 static const char *used;
 
 void source_use(const char *name)
@@ -33,4 +35,11 @@ void source_leave(void)
 {
 	if (is_told())
 		sley_block_leave();
+}
+
+void source_block(void *gate)
+{
+	source_enter();
+	gate_block(gate);
+	source_leave();
 }

@@ -29,6 +29,9 @@ const char *source_name(void);
 void source_enter(void);
 void source_leave(void);
 
+/* gate_block() with these calls around it. */
+void source_block(void *gate);
+
 #define SOURCE_ENTRY(source, name) \
 	TEST_ENTRY(test_##name##_##source, __LINE__, NULL, NULL) \
 	{ \

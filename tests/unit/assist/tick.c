@@ -3,102 +3,17 @@
 /* Tasks that block their thread, or compute for long, and do not say so. */
 #include "tests/unit/run.h"
 
-#include <pthread.h>
-#include <sched.h>
 #include <stdlib.h>
-#include <unistd.h>
+#include <time.h>
 
 #include "base/atomic.h"
 #include "run/blocked.h"
 #include "run/idle.h"
 
-#define MOST 16
-
 /* In the place of what unit tests have otherwise: see tests/unit/run.c. */
 __attribute__((constructor)) static void switch_on(void)
 {
 	setenv("SLEY_ASSIST", "tick", 1);
-}
-
-static struct gate {
-	int ends[2];
-	unsigned entered; /* atomic */
-} gates[MOST];
-
-static void block(void *arg)
-{
-	struct gate *gate = arg;
-	char byte;
-	store(&gate->entered, 1, release);
-	REQUIRE(read(gate->ends[0], &byte, 1) == 1);
-}
-
-static void let_go(struct gate *gate)
-{
-	REQUIRE(write(gate->ends[1], "x", 1) == 1);
-}
-
-/* More tasks block than there are workers, and this task runs all the same. */
-TASK_TEST(all_blocked, 1, 2, 4)
-{
-	sley_task tasks[MOST];
-	unsigned n = 2 * scheduler.target;
-	for (int round = 0; round < 3; round++) {
-		for (unsigned i = 0; i < n; i++) {
-			REQUIRE(pipe(gates[i].ends) == 0);
-			store(&gates[i].entered, 0, relaxed);
-			REQUIRE((tasks[i] = sley_spawn(block, &gates[i])) > 0);
-		}
-		for (unsigned i = 0; i < n; i++)
-			await_at_least(&gates[i].entered, 1);
-		for (unsigned i = 0; i < n; i++)
-			let_go(&gates[i]);
-		for (unsigned i = 0; i < n; i++)
-			REQUIRE(sley_join(tasks[i], SOON) == 0 && close(gates[i].ends[0]) == 0 &&
-				close(gates[i].ends[1]) == 0);
-	}
-}
-
-static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
-static unsigned locked, released; /* atomic */
-
-static void *keep_mutex(void *unused)
-{
-	pthread_mutex_lock(&mutex);
-	store(&locked, 1, release);
-	while (!load(&released, acquire))
-		sched_yield();
-	pthread_mutex_unlock(&mutex);
-	return NULL;
-}
-
-static void take_mutex(void *unused)
-{
-	pthread_mutex_lock(&mutex);
-	pthread_mutex_unlock(&mutex);
-}
-
-static void release_mutex(void *unused)
-{
-	store(&released, 1, release);
-}
-
-/* A mutex of libc that a plain thread holds, until a task runs that is queued behind those that want it. */
-TASK_TEST(libc_mutex, 1, 2)
-{
-	pthread_t thread;
-	sley_task tasks[5];
-	store(&locked, 0, relaxed);
-	store(&released, 0, relaxed);
-	REQUIRE(pthread_create(&thread, NULL, keep_mutex, NULL) == 0);
-	while (!load(&locked, acquire))
-		sched_yield();
-	for (int i = 0; i < 4; i++)
-		REQUIRE((tasks[i] = sley_spawn(take_mutex, NULL)) > 0);
-	REQUIRE((tasks[4] = sley_spawn(release_mutex, NULL)) > 0);
-	for (int i = 0; i < 5; i++)
-		REQUIRE(sley_join(tasks[i], SOON) == 0);
-	pthread_join(thread, NULL);
 }
 
 static unsigned done; /* atomic */

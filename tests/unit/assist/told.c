@@ -12,48 +12,23 @@
 #include "base/atomic.h"
 #include "run/idle.h"
 #include "run/workers.h"
+#include "tests/unit/gate.h"
 
 #define MOST 64
 
-/* A call that blocks its thread until let_go(), as a file system might. */
-static struct gate {
-	int ends[2];
-	unsigned entered; /* atomic */
-} gates[MOST];
+static struct gate gates[MOST];
 
-static void gates_open(unsigned n)
+static void block(void *gate)
 {
-	for (unsigned i = 0; i < n; i++) {
-		REQUIRE(pipe(gates[i].ends) == 0);
-		store(&gates[i].entered, 0, relaxed);
-	}
-}
-
-static void gates_close(unsigned n)
-{
-	for (unsigned i = 0; i < n; i++)
-		REQUIRE(close(gates[i].ends[0]) == 0 && close(gates[i].ends[1]) == 0);
-}
-
-static void let_go(struct gate *gate)
-{
-	REQUIRE(write(gate->ends[1], "x", 1) == 1);
-}
-
-static void block(void *arg)
-{
-	struct gate *gate = arg;
-	char byte;
 	sley_block_enter();
-	store(&gate->entered, 1, release);
-	REQUIRE(read(gate->ends[0], &byte, 1) == 1);
+	gate_block(gate);
 	sley_block_leave();
 }
 
 /* All workers and so many more threads are blocked, and this task runs all the same. */
 static void block_threads(sley_task *tasks, unsigned n)
 {
-	gates_open(n);
+	gates_open(gates, n);
 	for (unsigned i = 0; i < n; i++)
 		REQUIRE((tasks[i] = sley_spawn(block, &gates[i])) > 0);
 	for (unsigned i = 0; i < n; i++)
@@ -64,20 +39,7 @@ static void join_all(const sley_task *tasks, unsigned n)
 {
 	for (unsigned i = 0; i < n; i++)
 		REQUIRE(sley_join(tasks[i], SOON) == 0);
-	gates_close(n);
-}
-
-/* As many tasks as there are workers block, and those behind them run: they are what lets the blocked ones go. */
-TASK_TEST(all_blocked, 1, 2, 4)
-{
-	sley_task tasks[4];
-	for (int round = 0; round < 50; round++) {
-		block_threads(tasks, scheduler.target);
-		for (unsigned i = 0; i < scheduler.target; i++)
-			let_go(&gates[i]);
-		join_all(tasks, scheduler.target);
-	}
-	REQUIRE(counter(SLEY_COUNTER_blocks) >= 50 * scheduler.target);
+	gates_close(gates, n);
 }
 
 /* ---- what a blocked worker has ---- */
@@ -122,7 +84,7 @@ static void *outside(void *gate)
 	REQUIRE(sley_submit(take_submitted, NULL, 0, SOON) == 0);
 	while (load(&work.seen, acquire) < 3)
 		sched_yield();
-	let_go(gate);
+	gate_let_go(gate);
 	return NULL;
 }
 
@@ -140,7 +102,7 @@ static void send_and_block(void *gate)
 TASK_TEST(takes_everything, 1)
 {
 	pthread_t thread;
-	gates_open(1);
+	gates_open(gates, 1);
 	work.seen = work.from_thread = 0;
 	REQUIRE(sley_chan_new(&work.chan, 0, 1) == 0 && pipe2(work.fds, O_NONBLOCK | O_CLOEXEC) == 0);
 	sley_task item = sley_spawn(take_item, NULL), byte = sley_spawn(take_byte, NULL);
@@ -153,7 +115,7 @@ TASK_TEST(takes_everything, 1)
 	REQUIRE(sley_join(blocker, SOON) == 0 && load(&work.seen, acquire) == 3 && load(&work.from_thread, acquire));
 	REQUIRE(sley_join(item, SOON) == 0 && sley_join(byte, SOON) == 0 && sley_join(time, SOON) == 0);
 	pthread_join(thread, NULL);
-	gates_close(1);
+	gates_close(gates, 1);
 	REQUIRE(sley_chan_free(work.chan) == 0 && sley_close(work.fds[0]) == 0 && close(work.fds[1]) == 0);
 }
 
@@ -180,7 +142,7 @@ static void block_named(void *gate)
 TASK_TEST(pinned_to_no_spare, 1)
 {
 	const struct sley_task_options options = { .size = sizeof(options), .pinned = true };
-	gates_open(1);
+	gates_open(gates, 1);
 	store(&pinned.ran, 0, relaxed);
 	sley_task blocker = sley_spawn(block_named, &gates[0]);
 	await_at_least(&gates[0].entered, 1);
@@ -189,10 +151,10 @@ TASK_TEST(pinned_to_no_spare, 1)
 	for (int i = 0; i < 100; i++)
 		sley_yield();
 	REQUIRE(!load(&pinned.ran, acquire));
-	let_go(&gates[0]);
+	gate_let_go(&gates[0]);
 	REQUIRE(sley_join(task, SOON) == 0 && pinned.thread == blocked_thread);
 	REQUIRE(sley_join(blocker, SOON) == 0);
-	gates_close(1);
+	gates_close(gates, 1);
 }
 
 /* ---- how many threads ---- */
@@ -215,7 +177,7 @@ TASK_TEST(burst, 1, 2)
 		block_threads(tasks, MOST);
 		REQUIRE(load(&scheduler.blocked, relaxed) == MOST);
 		for (unsigned i = 0; i < MOST; i++)
-			let_go(&gates[i]);
+			gate_let_go(&gates[i]);
 		join_all(tasks, MOST);
 		sley_time deadline = SOON;
 		while (load(&scheduler.blocked, relaxed) > 0 || idle_awake() > scheduler.target) {
@@ -235,7 +197,7 @@ TASK_TEST(spares_end, 1, 2)
 		block_threads(tasks, 8);
 		store(&spare_idle, SLEY_MS(5), relaxed);
 		for (unsigned i = 0; i < 8; i++)
-			let_go(&gates[i]);
+			gate_let_go(&gates[i]);
 		join_all(tasks, 8);
 		await_started(scheduler.target + 4);
 		store(&spare_idle, usual, relaxed);

@@ -5,12 +5,12 @@
 
 #include <errno.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
 #include "base/arena.h"
 #include "base/atomic.h"
 #include "run/depth.h"
 #include "stack/slot.h"
+#include "tests/unit/gate.h"
 
 #define SLOTS 2  /* all are shared */
 #define MANY  64 /* blocking slots that come with them */
@@ -64,36 +64,23 @@ TEST(refused)
 }
 
 #if SHARING
-static struct gate {
-	int ends[2];
-	unsigned entered; /* atomic */
-} gates[MANY];
+static struct gate gates[MANY];
 
-static void block(void *arg)
+static void block(void *gate)
 {
-	struct gate *gate = arg;
-	char byte;
 	note_slot();
 	sley_block_enter();
-	store(&gate->entered, 1, release);
-	REQUIRE(read(gate->ends[0], &byte, 1) == 1);
+	gate_block(gate);
 	sley_block_leave();
-}
-
-static void let_go(struct gate *gate)
-{
-	REQUIRE(write(gate->ends[1], "x", 1) == 1);
 }
 
 /* Runs `n` tasks of one site that are all blocked at the same time, and meanwhile as many of another site. */
 static void block_together(unsigned n)
 {
 	sley_task tasks[MANY], others[MANY];
-	for (unsigned i = 0; i < n; i++) {
-		REQUIRE(pipe(gates[i].ends) == 0);
-		store(&gates[i].entered, 0, relaxed);
+	gates_open(gates, n);
+	for (unsigned i = 0; i < n; i++)
 		REQUIRE((tasks[i] = sley_spawn(block, &gates[i])) > 0);
-	}
 	for (unsigned i = 0; i < n; i++)
 		await_at_least(&gates[i].entered, 1);
 	for (unsigned i = 0; i < n; i++)
@@ -101,9 +88,10 @@ static void block_together(unsigned n)
 	for (unsigned i = 0; i < n; i++)
 		REQUIRE(sley_join(others[i], SOON) == 0);
 	for (unsigned i = 0; i < n; i++)
-		let_go(&gates[i]);
+		gate_let_go(&gates[i]);
 	for (unsigned i = 0; i < n; i++)
-		REQUIRE(sley_join(tasks[i], SOON) == 0 && close(gates[i].ends[0]) == 0 && close(gates[i].ends[1]) == 0);
+		REQUIRE(sley_join(tasks[i], SOON) == 0);
+	gates_close(gates, n);
 }
 
 static int main_own(void *unused)

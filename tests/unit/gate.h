@@ -12,7 +12,7 @@ struct gate {
 void gates_open(struct gate *gates, unsigned n);
 void gates_close(struct gate *gates, unsigned n);
 
-/* A task that blocks there; also for a call in a task. The source `told` is told. */
+/* A task that blocks there; also for a call in a task. It does not say so. */
 void gate_block(void *gate);
 
 /* Any thread; before the task blocks, too. */

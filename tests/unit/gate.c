@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
-#include "tests/unit/assist/gate.h"
+#include "tests/unit/gate.h"
 
 #include <unistd.h>
 
 #include "base/atomic.h"
-#include "tests/unit/assist/sources.h"
+#include "tests/unit/run.h"
 
 void gates_open(struct gate *gates, unsigned n)
 {
@@ -25,10 +25,8 @@ void gate_block(void *arg)
 {
 	struct gate *gate = arg;
 	char byte;
-	source_enter();
 	store(&gate->entered, 1, release);
 	REQUIRE(read(gate->ends[0], &byte, 1) == 1);
-	source_leave();
 }
 
 void gate_let_go(struct gate *gate)
