@@ -4,11 +4,9 @@
 #include "tests/unit/run.h"
 
 #include <pthread.h>
-#include <semaphore.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/timerfd.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/atomic.h"
@@ -18,38 +16,7 @@
 #include "run/watchdog_wake.h"
 #include "run/worker.h"
 #include "tests/race.h"
-
-static struct sley_group under_way;
-static sem_t ran;
-
-static void post(void *arg)
-{
-	sem_post(&ran);
-}
-
-/* False: nobody ran the task. A bound that only a lost wake-up meets. */
-static bool wait_ran(void)
-{
-	struct timespec until;
-	clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_sec += 30;
-	while (sem_timedwait(&ran, &until) != 0) {
-		if (errno != EINTR)
-			return false;
-	}
-	return true;
-}
-
-/* Runs the thread with no task in the way: main itself waits for the thread, without a deadline. */
-static void with_thread(void *(*body)(void *))
-{
-	pthread_t thread;
-	REQUIRE(sem_init(&ran, 0, 0) == 0);
-	REQUIRE(sley_group_add(&under_way, 1) == 0);
-	REQUIRE(pthread_create(&thread, NULL, body, NULL) == 0);
-	REQUIRE(sley_group_wait(&under_way, SLEY_NEVER) == 0);
-	pthread_join(thread, NULL);
-}
+#include "tests/unit/run/outsider.h"
 
 /* Looks like a spawner that was slow: the worker took its task long ago, and is woken for nothing. */
 static void *wake_for_nothing(void *arg)
@@ -60,17 +27,17 @@ static void *wake_for_nothing(void *arg)
 		idle_notify();
 		while (idle_count() < scheduler.target)
 			cpu_relax();
-		REQUIRE(sley_go(post, NULL) == 0);
-		REQUIRE(wait_ran());
+		REQUIRE(sley_go(done_add, NULL) == 0);
+		done_take();
 	}
-	REQUIRE(sley_group_done(&under_way) == 0);
+	outsider_end();
 	return NULL;
 }
 
 /* A worker that was woken and found nothing can be woken again. */
 TASK_TEST(woken_for_nothing, 1, 2)
 {
-	with_thread(wake_for_nothing);
+	outsider_run(wake_for_nothing);
 }
 
 static uint64_t wakes_of_rounds;
@@ -82,18 +49,18 @@ static void *spawn_to_sleepers(void *arg)
 			cpu_relax();
 		if (i == 1) /* from here on, one is the poller and stays it */
 			wakes_of_rounds = counter(SLEY_COUNTER_wakes);
-		REQUIRE(sley_go(post, NULL) == 0);
-		REQUIRE(wait_ran());
+		REQUIRE(sley_go(done_add, NULL) == 0);
+		done_take();
 	}
 	wakes_of_rounds = counter(SLEY_COUNTER_wakes) - wakes_of_rounds;
-	REQUIRE(sley_group_done(&under_way) == 0);
+	outsider_end();
 	return NULL;
 }
 
 /* Of the workers that all sleep, one is woken for one task: not the next by the first, which finds that task alone. */
 TASK_TEST(one_task_wakes_one, 2, 4)
 {
-	with_thread(spawn_to_sleepers);
+	outsider_run(spawn_to_sleepers);
 	REQUIRE(wakes_of_rounds >= 100 && wakes_of_rounds < 150); /* the watchdog may wake some */
 }
 
@@ -184,7 +151,7 @@ static void lone_event(void)
 	while (idle_count() < scheduler.target)
 		cpu_relax();
 	REQUIRE(write(event_pipe[1], "x", 1) == 1);
-	REQUIRE(wait_ran());
+	done_take();
 }
 
 static void *lone_events(void *unused)
@@ -206,11 +173,12 @@ TASK_TEST(quick_poller_is_not_replaced, 2, 4)
 {
 	pthread_t thread;
 	char byte;
-	REQUIRE(sem_init(&ran, 0, 0) == 0 && pipe(event_pipe) == 0);
+	done_open();
+	REQUIRE(pipe(event_pipe) == 0);
 	let_all_stays_be_quick();
 	REQUIRE(pthread_create(&thread, NULL, lone_events, NULL) == 0);
 	while (sley_read(event_pipe[0], &byte, 1, SLEY_NEVER) == 1 && byte == 'x')
-		sem_post(&ran);
+		done_add(NULL);
 	pthread_join(thread, NULL);
 	REQUIRE((sley_close(event_pipe[0]) || sley_close(event_pipe[1])) == 0);
 }
@@ -416,7 +384,8 @@ static int main_left_to_watchdog(void *body)
 {
 	pthread_t thread;
 	char byte;
-	REQUIRE(sem_init(&ran, 0, 0) == 0 && pipe(event_pipe) == 0 && pipe(second_pipe) == 0);
+	done_open();
+	REQUIRE(pipe(event_pipe) == 0 && pipe(second_pipe) == 0);
 	store(&stop, 0, relaxed);
 	store(&begun, 0, relaxed);
 	let_all_stays_be_quick();
@@ -424,7 +393,7 @@ static int main_left_to_watchdog(void *body)
 	await_state(task, SLEY_TASK_WAITING, SLEY_WAIT_READ);
 	REQUIRE(pthread_create(&thread, NULL, (void *(*)(void *))body, NULL) == 0);
 	while (sley_read(event_pipe[0], &byte, 1, SLEY_NEVER) == 1 && byte == 'x')
-		sem_post(&ran);
+		done_add(NULL);
 	store(&begun, 1, release);
 	compute(NULL);
 	REQUIRE(sley_join(task, SOON) == 0 && pthread_join(thread, NULL) == 0);
@@ -473,7 +442,8 @@ TASK_TEST(first_is_announced_late, 2)
 	char byte;
 	memset(waiters, 0, sizeof(waiters));
 	store(&stop, 0, relaxed);
-	REQUIRE(sem_init(&ran, 0, 0) == 0 && pipe(event_pipe) == 0);
+	done_open();
+	REQUIRE(pipe(event_pipe) == 0);
 	let_all_stays_be_quick();
 	sley_task tasks[] = { sley_spawn(spawn_waiter, NULL), sley_spawn(spawn_waiter, (void *)1) };
 	REQUIRE(sley_join(tasks[0], SOON) == 0 && sley_join(tasks[1], SOON) == 0);
@@ -481,7 +451,7 @@ TASK_TEST(first_is_announced_late, 2)
 	race_wait("watchdog_looks");
 	REQUIRE(pthread_create(&thread, NULL, pin_poller, NULL) == 0);
 	while (sley_read(event_pipe[0], &byte, 1, SLEY_NEVER) == 1 && byte == 'x')
-		sem_post(&ran);
+		done_add(NULL);
 	store(&stop, 1, release);
 	REQUIRE(pthread_join(thread, NULL) == 0);
 	race_go("watchdog_looks");

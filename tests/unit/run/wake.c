@@ -8,46 +8,11 @@
 
 #include "tests/unit/run.h"
 
-#include <pthread.h>
-#include <semaphore.h>
-#include <time.h>
-
 #include "base/atomic.h"
 #include "run/watchdog_wake.h"
 #include "run/worker.h"
 #include "tests/race.h"
-
-static struct sley_group under_way;
-static sem_t ran;
-
-static void post(void *arg)
-{
-	sem_post(&ran);
-}
-
-/* False: nobody ran the task. A bound that only a lost wake-up meets. */
-static bool wait_ran(void)
-{
-	struct timespec until;
-	clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_sec += 30;
-	while (sem_timedwait(&ran, &until) != 0) {
-		if (errno != EINTR)
-			return false;
-	}
-	return true;
-}
-
-/* Runs the thread with no task in the way: main itself waits for the thread, without a deadline. */
-static void with_thread(void *(*body)(void *))
-{
-	pthread_t thread;
-	REQUIRE(sem_init(&ran, 0, 0) == 0);
-	REQUIRE(sley_group_add(&under_way, 1) == 0);
-	REQUIRE(pthread_create(&thread, NULL, body, NULL) == 0);
-	REQUIRE(sley_group_wait(&under_way, SLEY_NEVER) == 0);
-	pthread_join(thread, NULL);
-}
+#include "tests/unit/run/outsider.h"
 
 #if RACE_POINTS
 
@@ -88,11 +53,11 @@ static void *spawn_to_one_that_has_found_nothing(void *unused)
 {
 	hold_watchdog();
 	stop_before_it_is_listed();
-	REQUIRE(sley_go(post, NULL) == 0);
+	REQUIRE(sley_go(done_add, NULL) == 0);
 	race_go("worker_has_found_nothing");
-	REQUIRE(wait_ran());
+	done_take();
 	race_go("watchdog_looks");
-	REQUIRE(sley_group_done(&under_way) == 0);
+	outsider_end();
 	return NULL;
 }
 
@@ -105,7 +70,7 @@ static void *spawn_to_one_that_has_found_nothing(void *unused)
  */
 TASK_TEST(spawned_before_it_is_listed, 1)
 {
-	with_thread(spawn_to_one_that_has_found_nothing);
+	outsider_run(spawn_to_one_that_has_found_nothing);
 }
 
 static struct sley_chan *letters;
@@ -113,7 +78,7 @@ static struct sley_chan *letters;
 static void receive_letter(void *unused)
 {
 	REQUIRE(sley_chan_recv(letters, NULL, SLEY_NEVER) == 0);
-	sem_post(&ran);
+	done_add(NULL);
 }
 
 static sley_task spawn_pinned(void (*fn)(void *), void *arg)
@@ -130,9 +95,9 @@ static void *send_to_one_that_has_found_nothing(void *unused)
 	stop_before_it_is_listed();
 	REQUIRE(sley_chan_send(letters, NULL, SOON) == 0);
 	race_go("worker_has_found_nothing");
-	REQUIRE(wait_ran());
+	done_take();
 	race_go("watchdog_looks");
-	REQUIRE(sley_group_done(&under_way) == 0);
+	outsider_end();
 	return NULL;
 }
 
@@ -142,7 +107,7 @@ TASK_TEST(sent_before_it_is_listed, 1)
 	REQUIRE(sley_chan_new(&letters, 0, 0) == 0);
 	sley_task task = spawn_pinned(receive_letter, NULL);
 	await_state(task, SLEY_TASK_WAITING, SLEY_WAIT_RECV);
-	with_thread(send_to_one_that_has_found_nothing);
+	outsider_run(send_to_one_that_has_found_nothing);
 	REQUIRE(sley_join(task, SOON) == 0);
 	REQUIRE(sley_chan_free(letters) == 0);
 }
@@ -150,12 +115,12 @@ TASK_TEST(sent_before_it_is_listed, 1)
 /* The same with a task in the deque of another worker, which computes until it has run. */
 TASK_TEST(pushed_before_it_is_listed, 2)
 {
-	REQUIRE(sem_init(&ran, 0, 0) == 0);
+	done_open();
 	hold_watchdog();
 	stop_before_it_is_listed();
-	sley_task task = sley_spawn(post, NULL);
+	sley_task task = sley_spawn(done_add, NULL);
 	race_go("worker_has_found_nothing");
-	REQUIRE(wait_ran());
+	done_take();
 	race_go("watchdog_looks");
 	REQUIRE(sley_join(task, SOON) == 0);
 }
@@ -164,11 +129,11 @@ static void *spawn_to_one_that_is_to_sleep(void *unused)
 {
 	hold_watchdog();
 	stop_before_it_sleeps();
-	REQUIRE(sley_go(post, NULL) == 0);
+	REQUIRE(sley_go(done_add, NULL) == 0);
 	race_go("worker_is_to_sleep");
-	REQUIRE(wait_ran());
+	done_take();
 	race_go("watchdog_looks");
-	REQUIRE(sley_group_done(&under_way) == 0);
+	outsider_end();
 	return NULL;
 }
 
@@ -181,7 +146,7 @@ static void *spawn_to_one_that_is_to_sleep(void *unused)
  */
 TASK_TEST(woken_before_it_polls, 1)
 {
-	with_thread(spawn_to_one_that_is_to_sleep);
+	outsider_run(spawn_to_one_that_is_to_sleep);
 }
 
 static unsigned second_has_run; /* atomic */
@@ -198,7 +163,7 @@ static void compute_until_second(void *unused)
 		REQUIRE(sley_now() < deadline);
 		cpu_relax();
 	}
-	sem_post(&ran);
+	done_add(NULL);
 }
 
 static void *spawn_two(void *unused)
@@ -211,9 +176,9 @@ static void *spawn_two(void *unused)
 	race_wait("spinner_has_found");
 	REQUIRE(sley_go(run_second, NULL) == 0);
 	race_go("spinner_has_found");
-	REQUIRE(wait_ran());
+	done_take();
 	race_go("watchdog_looks");
-	REQUIRE(sley_group_done(&under_way) == 0);
+	outsider_end();
 	return NULL;
 }
 
@@ -229,7 +194,7 @@ static void *spawn_two(void *unused)
 TASK_TEST(last_spinner_looks_again, 2)
 {
 	second_has_run = 0;
-	with_thread(spawn_two);
+	outsider_run(spawn_two);
 }
 
 static struct {
@@ -251,7 +216,7 @@ static void sleep_when_told(void *number)
 	REQUIRE(sley_chan_recv(sleepers[i].chan, NULL, SLEY_NEVER) == 0);
 	if (sleepers[i].worker != load(&stopped, acquire)) {
 		REQUIRE(sley_sleep(sley_in(SLEY_MS(1))) == 0);
-		sem_post(&ran);
+		done_add(NULL);
 	}
 }
 
@@ -285,10 +250,10 @@ static void *arm_behind_the_poller(void *unused)
 	while (idle_count() < 2 || load(&worker_get(sleepers[other].worker)->timers->earliest, relaxed) == SLEY_NEVER)
 		cpu_relax();
 	race_go("poller_is_to_wait");
-	REQUIRE(wait_ran());
+	done_take();
 	race_go("watchdog_looks");
 	REQUIRE(sley_chan_send(sleepers[!other].chan, NULL, SOON) == 0);
-	REQUIRE(sley_group_done(&under_way) == 0);
+	outsider_end();
 	return NULL;
 }
 
@@ -304,7 +269,7 @@ TASK_TEST(poller_hears_of_earlier_timer, 2)
 		REQUIRE(sley_chan_new(&sleepers[i].chan, 0, 0) == 0);
 	sley_task tasks[] = { sley_spawn(spawn_sleeper, NULL), sley_spawn(spawn_sleeper, (void *)1) };
 	REQUIRE(sley_join(tasks[0], SOON) == 0 && sley_join(tasks[1], SOON) == 0);
-	with_thread(arm_behind_the_poller);
+	outsider_run(arm_behind_the_poller);
 	for (int i = 0; i < 2; i++)
 		REQUIRE(sley_join(sleepers[i].task, SOON) == 0 && sley_chan_free(sleepers[i].chan) == 0);
 }
@@ -327,19 +292,19 @@ static void *spawn_one_by_one(void *arg)
 {
 	long rounds = test_scale(5000);
 	for (long i = 0; i < rounds; i++) {
-		REQUIRE(sley_go(post, NULL) == 0);
-		REQUIRE(wait_ran());
+		REQUIRE(sley_go(done_add, NULL) == 0);
+		done_take();
 		for (unsigned spin = (unsigned)(i % 64) * 8; spin > 0; spin--)
 			cpu_relax();
 	}
-	REQUIRE(sley_group_done(&under_way) == 0);
+	outsider_end();
 	return NULL;
 }
 
 /* Every task that a plain thread spawns is run, with all workers idle, for 1, 2 and 4 workers. */
 TASK_TEST(plain_thread_wakes, 1, 2, 4)
 {
-	with_thread(spawn_one_by_one);
+	outsider_run(spawn_one_by_one);
 }
 
 static struct sley_chan *there, *back;
