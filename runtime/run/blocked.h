@@ -13,8 +13,8 @@
  *
  * A note is made of the tick of the dispatch in which the worker was blocked, of its source and its kind. It is a word in
  * the worker's second line of the region, so tools see the same word. The word goes from 0 to a note by any thread, and
- * back to 0 by the worker alone, when it comes to a scheduling point. A note whose worker has gone on is wrong for as
- * long as until that point, and no longer: poll_due brings the worker there.
+ * back to 0 by the worker alone, when it comes to a scheduling point, or makes another task ready before. A note whose
+ * worker has gone on is wrong for as long as until then, and no longer: poll_due brings the worker there.
  *
  * No work is stranded:
  *   who notes W:      blocked + 1; fence; is there work, and running < target?  wakes one

@@ -12,6 +12,7 @@
  */
 #include "run/queue.h"
 
+#include "run/blocked.h"
 #include "run/global.h"
 #include "run/idle.h"
 #include "run/state.h"
@@ -116,6 +117,18 @@ static bool ran_long(struct worker *worker)
 }
 
 /*
+ * Called by a worker that makes a task ready. If its own task was noted as blocked, that is over, as it runs: it is no
+ * reason to wake another worker for what this one comes to soon. A block that the task has announced goes on until it says
+ * so, and that of a task which computes until its next scheduling point.
+ */
+static void end_own_note(struct worker *worker)
+{
+	uint64_t note = load(&worker->block->note, relaxed);
+	if (SLEY_NOTE_STATE(note) == SLEY_BLOCK_BLOCKED && SLEY_NOTE_SOURCE(note) != SLEY_SOURCE_TOLD)
+		blocked_back(worker);
+}
+
+/*
  * Called when a task is in run-next, the deque is empty, and other workers sleep.
  *     this worker:              run-next = task; reads `sleeping`, `watched`
  *     a worker falling asleep:  sleeping + 1; reads run-next; calls watchdog_watch()
@@ -153,6 +166,8 @@ static void enqueue(struct worker *worker, struct task *task, bool last)
 	unsigned length = deque_length(&worker->deque);
 	if (worker->was_poller && length <= 1)
 		return; /* the first task is for the poller itself: see idle_replace_poller() */
+	if (unlikely(load(&scheduler.blocked, relaxed) > 0))
+		end_own_note(worker);
 	if (length > 0)
 		idle_notify();
 	else if (idle_may_wake())

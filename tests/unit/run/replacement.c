@@ -11,6 +11,7 @@
 
 #include "base/atomic.h"
 #include "run/block_site.h"
+#include "run/blocked.h"
 #include "run/idle.h"
 #include "run/worker.h"
 #include "tests/race.h"
@@ -210,6 +211,59 @@ ONE_SPARE_TEST(dump)
 	REQUIRE(occurrences(text, ", blocked for ") == 1 && occurrences(text, expected) == 1);
 	store(&released, 1, release);
 	REQUIRE(sley_join(task, SOON) == 0 && close(ends[0]) == 0 && close(ends[1]) == 0);
+}
+
+static void spawn_two(sley_task tasks[2])
+{
+	for (int i = 0; i < 2; i++) /* the second one is for any worker */
+		REQUIRE((tasks[i] = sley_spawn(nothing, NULL)) > 0);
+}
+
+static void join_two(const sley_task tasks[2])
+{
+	REQUIRE(sley_join(tasks[0], SOON) == 0 && sley_join(tasks[1], SOON) == 0);
+}
+
+/* The other worker sleeps, and would see new work. */
+static void await_poller(void)
+{
+	sley_time end = SOON;
+	while (!idle_has_poller() || idle_count() != 1)
+		REQUIRE(sley_now() < end);
+}
+
+/*
+ * A task that was found blocked runs when it makes others ready: then its note is over, and nobody is woken for what this
+ * worker comes to. A block that is announced goes on, and that of a task that computes.
+ */
+ONE_SPARE_TEST(back_with_work)
+{
+	sley_task task = block_one(), tasks[2];
+	store(&released, 1, release);
+	REQUIRE(sley_join(task, SOON) == 0);
+	for (int round = 0; round < 20; round++) {
+		await_sleepers();
+		struct worker *self = worker_self();
+		REQUIRE(blocked_note(self, self->tick, SLEY_SOURCE_TICK)); /* wakes the other one, to see new work */
+		await_poller();
+		uint64_t wakes = counter(SLEY_COUNTER_wakes);
+		spawn_two(tasks);
+		REQUIRE(!self->block->note && scheduler.blocked == 0 && counter(SLEY_COUNTER_wakes) == wakes);
+		join_two(tasks);
+	}
+	await_sleepers();
+	struct worker *self = worker_self();
+	sley_block_enter();
+	spawn_two(tasks);
+	REQUIRE(self->block->note);
+	sley_block_leave();
+	join_two(tasks);
+	await_sleepers();
+	self = worker_self();
+	REQUIRE(hog_note(self, self->tick, SLEY_SOURCE_TICK));
+	spawn_two(tasks);
+	REQUIRE(self->block->note);
+	join_two(tasks);
 }
 
 #if RACE_POINTS
