@@ -105,8 +105,8 @@ __attribute__((constructor)) static void copies_look(void)
 		return;
 	copies_mark.told = search.mark->told = 1;
 	complain(
-		"two copies of the runtime are in this process, in %s and in %s: the tasks of one are none to the other. "
-		"Link what is loaded, and the program, with libsley.so",
+		"this process has two copies of sley, in %s and in %s. They do not know each other: calls of one copy fail in "
+		"the tasks of the other. Link the program and all that it loads with libsley.so, so that there is one copy",
 		search.other[0] ? search.other : "the program", search.own[0] ? search.own : "the program");
 }
 

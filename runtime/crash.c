@@ -35,9 +35,12 @@ static bool name_overflow(const struct task *task, const struct fault *fault)
 		return false;
 	char line[LINE];
 	say(line,
-	    snprintf(line, sizeof(line), "sley: the stack of %zu bytes overflowed%s: raise stack_size, or use less%s",
-		     stack_size, into_guard ? "" : " by a frame that jumped over its guard",
-		     into_guard ? "" : ", and compile with -fstack-clash-protection"));
+	    snprintf(
+		    line, sizeof(line),
+		    "sley: a task has overflowed its stack of %zu bytes%s. Raise the option stack_size, or use less stack%s. "
+		    "The task:",
+		    stack_size, into_guard ? "" : ", by a frame that jumped over the guard below it",
+		    into_guard ? "" : ", and compile with -fstack-clash-protection"));
 	dump_task(complaint_fd(), task_index(task));
 	return true;
 }
@@ -77,12 +80,13 @@ static bool name_stray(const struct fault *fault)
 		return false;
 	char line[LINE], who[TASK_TEXT], whose[TASK_TEXT];
 	const char *place = (const char *)fault->address < slot->low ? "the guard below the stack" : "the stack";
-	say(line, snprintf(line, sizeof(line),
-			   "sley: %s, %s %p at pc %p, which is on %s of %s, which %s: a copying stack is for its own "
-			   "task alone: put what is shared on the heap, into a static or onto a private stack, or pass "
-			   "it by value",
-			   toucher(who), verbs[fault->kind], fault->address, fault->pc, place,
-			   task_text(whose, owner, load(&slot->site, relaxed)), whereabouts(owner)));
+	say(line,
+	    snprintf(line, sizeof(line),
+		     "sley: %s, %s %p at pc %p. This address is on %s of %s, which %s. Only the task itself may use "
+		     "its stack: put what is shared on the heap, into a static variable or on a private stack, or "
+		     "pass it by value",
+		     toucher(who), verbs[fault->kind], fault->address, fault->pc, place,
+		     task_text(whose, owner, load(&slot->site, relaxed)), whereabouts(owner)));
 	return true;
 }
 

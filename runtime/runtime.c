@@ -134,8 +134,8 @@ static void tell_missing_sanitizer(void)
 	static unsigned told; /* atomic */
 	if (sanitizer_finds_races() && !exchange(&told, 1, relaxed))
 		complain(
-			"ThreadSanitizer knows neither the stacks nor the locks of this library, and reports what is not "
-			"there: link with libsley-tsan (make install-lib CC=clang SANITIZE=thread)");
+			"this process uses ThreadSanitizer, but a libsley that was built without it: data races are "
+			"reported that do not exist. Link with libsley-tsan (make install-lib CC=clang SANITIZE=thread)");
 #endif
 }
 
@@ -182,8 +182,8 @@ static bool expecting(void)
 static void deadlock(void)
 {
 	complain(
-		"nothing can happen any more: every task waits for another one, and no thread, timer or descriptor is left "
-		"that could wake one. sley_run() returns -EDEADLK. The tasks:");
+		"deadlock: every task waits for another task, and there is no timer, descriptor or thread that could wake "
+		"one. sley_run() returns -EDEADLK. The tasks, and what each waits for:");
 	dump_tasks(complaint_fd(), DEADLOCK_TASKS);
 	run.deadlocked = true;
 	store(&scheduler.stopping, 1, release); /* pairs with search_task() */

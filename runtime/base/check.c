@@ -29,7 +29,7 @@ int complaint_fd(void)
 
 void complain(const char *format, ...)
 {
-	char line[512];
+	char line[1024];
 	va_list args;
 	int saved = errno;
 	int n = snprintf(line, sizeof(line), "sley: ");
@@ -43,6 +43,9 @@ void complain(const char *format, ...)
 
 void check_failed(const char *file, int line, const char *what)
 {
-	complain("broken invariant at %s:%d: %s", file, line, what);
+	complain(
+		"broken invariant at %s:%d: %s. The process ends here (abort). This is a mistake in sley, or the service has "
+		"overwritten its memory",
+		file, line, what);
 	abort();
 }

@@ -234,14 +234,20 @@ static bool is_shortage(int error)
 }
 
 /* Reports the shortage once per run. */
-static void complain_of(int error)
+static void complain_of(int error, int listener)
 {
 	static unsigned told; /* atomic: the number of the run */
+	const char *remedy = "Free memory of the system, or raise its limits for sockets";
+	if (error == -EMFILE)
+		remedy =
+			"Raise the process's limit of open files (ulimit -n), or close descriptors that are not needed";
+	else if (error == -ENFILE)
+		remedy = "Raise the system's limit of open files (sysctl fs.file-max)";
 	if (exchange(&told, scheduler.run, relaxed) != scheduler.run)
 		complain(
-			"sley_accept: no %s is left: connections stay queued, and are tried again, until one is; raise the "
-			"limit, or close what is not needed",
-			error == -EMFILE || error == -ENFILE ? "descriptor" : "memory");
+			"sley_accept() on descriptor %d cannot take connections now: %s. They stay in the listener's queue, and "
+			"the call tries again until it succeeds. %s",
+			listener, strerror(-error), remedy);
 }
 
 /*
@@ -257,7 +263,7 @@ static int run_accept(struct accept *a)
 		if (!is_shortage(fd) || wait_deadline(task_self(), deadline) <= clock_now())
 			return fd;
 		a->op.hold = (struct hold){ 0 };
-		complain_of(fd);
+		complain_of(fd, a->op.fd);
 		int error = sley_sleep(MIN(sley_in(pause), deadline));
 		if (error)
 			return error == -ETIMEDOUT ? fd : error;

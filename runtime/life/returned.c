@@ -13,8 +13,8 @@
 NOINLINE static void end_forked_child(const char *function)
 {
 	complain(
-		"the forked child %ld returns from %s, and there is nothing that it could return to: it ends with exit code "
-		"%d: end it by exec or _exit()",
+		"process %ld, a forked child, returns from %s. sley does not run in a forked child, so the child ends here, "
+		"with exit code %d. Let the child call exec or _exit() before it returns",
 		(long)getpid(), function, SLEY_EXIT_FORKED);
 	_exit(SLEY_EXIT_FORKED);
 }

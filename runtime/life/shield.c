@@ -14,8 +14,8 @@ _Unwind_Reason_Code shield_pass(const char *call, _Unwind_Action actions)
 	if (actions & _UA_SEARCH_PHASE)
 		return _URC_CONTINUE_UNWIND;
 	complain(
-		"%s: an exception (or pthread_exit()) leaves the function that it has called, in %s: the process ends, as "
-		"the call could not be finished: catch it in the function",
+		"%s(): an exception or pthread_exit() leaves the function that was passed to it, in %s. The process ends here "
+		"(abort), because the call cannot be finished. Catch exceptions inside the function",
 		call, task ? task_text(who, task->id, task->site) : "a thread that runs no task");
 	abort();
 }

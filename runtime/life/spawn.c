@@ -25,7 +25,7 @@ static int spawn_check(const struct sley_task_options *options, void (*fn)(void 
 	if (n == SLEY_BY_POINTER) {
 		if (stack_is_copying(arg))
 			return report_shared(arg, "sley_spawn", "argument",
-					     "pass it by value with sley_spawn_copy, or on the heap");
+					     "pass it by value with sley_spawn_copy(), or put it on the heap");
 	} else if (n > stack_size / 4) {
 		return -E2BIG;
 	}

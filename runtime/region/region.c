@@ -110,7 +110,7 @@ static int memory_map(const char *name, uint64_t size, int *fd, void **address)
 		return -ENOMEM;
 	madvise(*address, size, MADV_DONTFORK);
 	if (!told)
-		complain("no memfd of %llu bytes is to be had (%s), so asynctop cannot see this process: allow "
+		complain("asynctop cannot see this process, because a memfd of %llu bytes could not be made: %s. Allow "
 			 "memfd_create(2), and files of that size (ulimit -f)",
 			 (unsigned long long)size, strerror(-error));
 	told = true;

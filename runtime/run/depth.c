@@ -56,13 +56,14 @@ NOINLINE static void end_astray(const struct task *task)
 	char who[TASK_TEXT];
 	bool over = slot_jumped_to(slot, here);
 	complain(
-		"%s, waits (pc %#llx) with its stack pointer at %p, which is not on its stack: %s",
+		"%s, waits (pc %#llx) with its stack pointer at %p, which is not on its stack, so its data cannot be saved. "
+		"The process ends here (abort). %s",
 		task_text(who, task->id, task->site), (unsigned long long)load(&task_record(task)->wait_pc, relaxed),
 		here,
-		over ? "a frame has jumped over the guard and overflowed it: make the frame smaller or the stack larger "
-		       "(stack_size), and compile with -fstack-clash-protection"
-		     : "what switches stacks by itself or runs on a signal's stack may wait in tasks with a private stack "
-		       "alone (private_stack)");
+		over ? "A large frame has overflowed the stack and jumped over the guard below it. Make the frame smaller "
+		       "or the stack larger (option stack_size), and compile with -fstack-clash-protection"
+		     : "The task has switched to another stack itself, or waits in a signal handler that has a stack of "
+		       "its own. Give the task a private stack (option private_stack)");
 	abort();
 }
 

@@ -66,8 +66,8 @@ void libc_locks_check(struct task *task, bool ends)
 	note.count = 0;
 	if (report_first_time(told, task->site))
 		complain(
-			"%s, %s%s with the %s %p held, which it locked at %s: other threads stop at it meanwhile, and it may "
-			"go on on a thread that does not own it: %s",
+			"%s, %s%s with the %s %p held, which it locked at %s. Threads that want it stop until it is unlocked, and "
+			"the task may be moved to a thread that may not unlock it: %s",
 			task_text(who, task->id, task->site), ends ? "ends" : "waits at ",
 			ends ? "" : place_of(waits, pc), held->kind, held->lock, place_of(locked, held->pc),
 			is_static ? "initialise it before tasks need it, or by sley_once()"

@@ -69,8 +69,8 @@ void owned_check(const struct task *task)
 	while ((owned = owned_take_out(task->id, NULL))) {
 		if (report_first_time(told, task->site))
 			complain(
-				"%s, ends with the %s %p locked, which it locked at %s: nobody else can unlock it, and "
-				"who wants it waits for ever: unlock it before the task ends",
+				"%s, ends with the %s %p locked, which it locked at %s. No other task can unlock it, so "
+				"each task that wants it waits for ever. Unlock it before the task ends",
 				task_text(who, task->id, task->site), owned->kind, owned->lock,
 				place_of(place, owned->pc));
 		free(owned);

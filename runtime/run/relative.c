@@ -18,8 +18,8 @@ void relative_check(const struct task *task, sley_time deadline, const void *pc)
 	    !report_first_time(told, task->site))
 		return;
 	complain(
-		"%s, waits at %s until %lld ms after the machine was booted, which is long over: a deadline is a time, "
-		"and no duration: sley_in(SLEY_MS(%lld))",
+		"%s, waits at %s until %lld ms after the machine was booted, a time that is long over, so it does not wait. A "
+		"deadline is a point in time, not a duration: write sley_in(SLEY_MS(%lld))",
 		task_text(who, task->id, task->site), place_of(place, pc), (long long)(deadline / NS_PER_MS),
 		(long long)(deadline / NS_PER_MS));
 }

@@ -44,8 +44,10 @@ int report_shared(const void *p, const char *call, const char *what, const char 
 	if (!report_first_time(told_refused, site))
 		return -EFAULT;
 	char text[TASK_TEXT];
-	complain("%s: the %s %p lies on a copying stack, where it is no longer when its task is parked (%s): %s", call,
-		 what, p, task_text(text, task ? task->id : 0, site), remedy);
+	complain(
+		"%s() fails with -EFAULT: the %s %p lies on the stack of a task. While that task waits, other data takes its "
+		"place. The caller is %s. Remedy: %s",
+		call, what, p, task_text(text, task ? task->id : 0, site), remedy);
 	return -EFAULT;
 }
 
@@ -65,10 +67,12 @@ void report_block(const void *block, size_t n, const char *call, const char *wha
 			continue;
 		char text[TASK_TEXT];
 		if (report_first_time(told_searched, task->site))
-			complain("%s: the %s holds at offset %zu the address %p, which is on the sender's copying "
-				 "stack (%s): nobody else may use it: put what it points to on the heap, into a "
-				 "static or onto a private stack, or send the value itself",
-				 call, what, offset, (void *)word, task_text(text, task->id, task->site));
+			complain(
+				"%s(): the %s holds at offset %zu the address %p, which is on the stack of the "
+				"sender, %s. While the sender waits, other data takes its place, so the receiver must not "
+				"use the address. Put what it points to on the heap, into a static variable or on a "
+				"private stack, or send the value itself",
+				call, what, offset, (void *)word, task_text(text, task->id, task->site));
 		return;
 	}
 }

@@ -28,7 +28,7 @@ typedef uint64_t told_sites[SLEY_REGION_SITES / 64];
 /* Whether this is the first report for the site: each message is printed once per site. */
 bool report_first_time(told_sites told, uint32_t site);
 
-#define SHARED_REMEDY "put it on the heap, into a static, or onto a private stack"
+#define SHARED_REMEDY "put it on the heap, into a static variable, or on a private stack (option private_stack)"
 
 /* 0, or -EFAULT if the shared object lies on a copying stack. */
 static inline int check_shared(const void *object, const char *call, const char *what)

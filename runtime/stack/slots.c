@@ -77,8 +77,10 @@ static void tell_unguarded(void)
 {
 	static unsigned told; /* atomic */
 	if (!exchange(&told, 1, relaxed))
-		complain("stacks without a guard below them, whose overflow is not found: vm.max_map_count is used up; "
-			 "raise it, or lower stack_slots");
+		complain(
+			"some stacks have no guard below them, so their overflow would damage other stacks unseen: the "
+			"process has as many memory mappings as it may have. Raise the limit (sysctl vm.max_map_count), or "
+			"lower the option stack_slots");
 }
 
 /* Makes the leak checker look at all slots before slot `end`, and at none behind it. With the lock held, or alone. */

@@ -124,6 +124,8 @@ void strict_hide(struct slot *slot)
 {
 	static unsigned told; /* atomic */
 	if (mprotect(slot->low, stack_size, PROT_NONE) != 0 && !exchange(&told, 1, relaxed))
-		complain("strict mode: a parked stack stays accessible: vm.max_map_count is used up; raise it");
+		complain(
+			"strict mode cannot protect the stack of a parked task, so accesses to it stay unseen: the process has "
+			"as many memory mappings as it may have. Raise the limit (sysctl vm.max_map_count)");
 	slot->resident = NULL;
 }

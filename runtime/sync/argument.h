@@ -23,7 +23,7 @@ static inline int argument_check(const void *fn, const void *arg, size_t n, cons
 	if (!fn || (!arg && n > 0 && n != SLEY_BY_POINTER))
 		return -EINVAL;
 	if (n == SLEY_BY_POINTER && stack_is_copying(arg))
-		return report_shared(arg, call, "argument", "pass it by value, or on the heap");
+		return report_shared(arg, call, "argument", "pass it by value, or put it on the heap");
 	return 0;
 }
 

@@ -44,10 +44,12 @@ void forgotten_report(void)
 	for (uint32_t i = 0; of_site && i < SLEY_REGION_SITES; i++)
 		most = of_site[i] > of_site[most] ? i : most;
 	if (n > 0 && n >= forgotten.max / 2)
-		complain("no task can be spawned: of %u, %u have ended and wait to be joined, %u of these spawned at "
-			 "%s:%u as %s: join them, or spawn them with sley_go() or option detached",
-			 forgotten.max, n, of_site[most], region.sites[most].file, region.sites[most].line,
-			 region.sites[most].entry);
+		complain(
+			"no task can be spawned: of %u tasks (option max_tasks), %u have ended and were never joined. Of "
+			"these, %u were spawned at %s:%u as %s. Join them (sley_join()), or spawn them with sley_go() or the "
+			"option detached",
+			forgotten.max, n, of_site[most], region.sites[most].file, region.sites[most].line,
+			region.sites[most].entry);
 	else
 		store(&forgotten.told, 0, relaxed); /* unjoined tasks are not the cause */
 	free(of_site);

@@ -55,42 +55,69 @@ struct call call_of(uint32_t tid)
 	return call;
 }
 
+static const struct known {
+	long number;
+	const char *name, *instead; /* sley's call that a task could make; null: none */
+} known_calls[] = {
+	{ SYS_read, "read", "sley_read()" },
+	{ SYS_readv, "readv", "sley_readv()" },
+	{ SYS_pread64, "pread", "sley_pread()" },
+	{ SYS_write, "write", "sley_write()" },
+	{ SYS_writev, "writev", "sley_writev()" },
+	{ SYS_pwrite64, "pwrite", "sley_pwrite()" },
+	{ SYS_recvfrom, "recv", "sley_recv()" },
+	{ SYS_recvmsg, "recvmsg", "sley_recvmsg()" },
+	{ SYS_sendto, "send", "sley_send()" },
+	{ SYS_sendmsg, "sendmsg", "sley_sendmsg()" },
+	{ SYS_accept, "accept", "sley_accept()" },
+	{ SYS_accept4, "accept4", "sley_accept()" },
+	{ SYS_connect, "connect", "sley_connect()" },
+	{ SYS_nanosleep, "nanosleep", "sley_sleep()" },
+	{ SYS_clock_nanosleep, "clock_nanosleep", "sley_sleep()" },
+	{ SYS_ppoll, "ppoll", "sley_poll()" },
+#ifdef SYS_poll
+	{ SYS_poll, "poll", "sley_poll()" },
+#endif
+	{ SYS_futex, "futex", "a lock of sley's" },
+	{ SYS_wait4, "wait4", "sley_process_wait()" },
+	{ SYS_openat, "openat", "sley_open()" },
+	{ SYS_fsync, "fsync", "sley_fsync()" },
+	{ SYS_fdatasync, "fdatasync", "sley_fdatasync()" },
+	{ SYS_flock, "flock", NULL },
+	{ SYS_fcntl, "fcntl", NULL },
+	{ SYS_ioctl, "ioctl", NULL },
+};
+
+static const struct known *find_known(const struct call *call)
+{
+	for (size_t i = 0; call->kind == CALL_SYSTEM && i < ARRAY_SIZE(known_calls); i++) {
+		if (known_calls[i].number == call->number)
+			return &known_calls[i];
+	}
+	return NULL;
+}
+
 const char *call_text(char text[CALL_TEXT], const struct call *call)
 {
-	if (call->kind == CALL_SYSTEM)
+	const struct known *known = find_known(call);
+	if (known)
+		snprintf(text, CALL_TEXT, "in %s()", known->name);
+	else if (call->kind == CALL_SYSTEM)
 		snprintf(text, CALL_TEXT, "in system call %ld", call->number);
 	else
 		snprintf(text, CALL_TEXT, "%s", call->kind == CALL_COMPUTES ? "computing" : "in its code");
 	return text;
 }
 
-const char *call_instead(const struct call *call)
+const char *call_remedy(char text[CALL_TEXT], const struct call *call)
 {
-	static const struct {
-		long number;
-		const char *name;
-	} others[] = {
-		{ SYS_read, "sley_read()" },
-		{ SYS_write, "sley_write()" },
-		{ SYS_recvfrom, "sley_recv()" },
-		{ SYS_sendto, "sley_send()" },
-		{ SYS_accept, "sley_accept()" },
-		{ SYS_accept4, "sley_accept()" },
-		{ SYS_connect, "sley_connect()" },
-		{ SYS_nanosleep, "sley_sleep()" },
-		{ SYS_clock_nanosleep, "sley_sleep()" },
-		{ SYS_ppoll, "sley_poll()" },
-#ifdef SYS_poll
-		{ SYS_poll, "sley_poll()" },
-#endif
-		{ SYS_futex, "a lock of sley's" },
-		{ SYS_wait4, "sley_process_wait()" },
-	};
-	for (size_t i = 0; call->kind == CALL_SYSTEM && i < ARRAY_SIZE(others); i++) {
-		if (others[i].number == call->number)
-			return others[i].name;
-	}
-	return NULL;
+	const struct known *known = find_known(call);
+	if (known && known->instead)
+		snprintf(text, CALL_TEXT, "use %s instead", known->instead);
+	else
+		snprintf(text, CALL_TEXT, "%s",
+			 call->kind == CALL_COMPUTES ? "call sley_yield() now and then" : "do it in sley_offload()");
+	return text;
 }
 
 /* ---- in the region ---- */

@@ -35,11 +35,11 @@ struct call call_of(uint32_t tid);
 /* Puts some calls into the region. By the watchdog. */
 void calls_look(void);
 
-/* Writes "in system call 202" or the like to `text`, and returns it. */
+/* Writes "in read()", "in system call 435" or the like to `text`, and returns it. */
 #define CALL_TEXT 40
 const char *call_text(char text[CALL_TEXT], const struct call *call);
 
-/* Names sley's call that a task could make in the place of this one: "sley_read()"; null: not known. */
-const char *call_instead(const struct call *call);
+/* The same with what the task could do instead: "use sley_read() instead". */
+const char *call_remedy(char text[CALL_TEXT], const struct call *call);
 
 #endif

@@ -132,7 +132,8 @@ static void tell_holder(uint64_t futex)
 	}
 	if (id != 0)
 		task_text(who, id, site);
-	complain("the futex %#llx is a mutex that thread %u holds, which runs %s", (unsigned long long)futex, tid, who);
+	complain("the futex %#llx is a mutex of libc. Thread %u holds it, which runs %s", (unsigned long long)futex,
+		 tid, who);
 }
 
 static void tell_convoy(unsigned n, int64_t now)
@@ -140,9 +141,9 @@ static void tell_convoy(unsigned n, int64_t now)
 	char who[TASK_TEXT];
 	const struct sley_region_worker *line = members[0].worker->line;
 	complain(
-		"%u threads are blocked in one futex, %#llx, since %lld ms ago, such as that of %s: only few more spare "
-		"threads are made for them. Use a lock of sley's, or hold this one for less long",
-		n, (unsigned long long)convoy.futex, (long long)((now - convoy.since) / NS_PER_MS),
+		"%u threads have been blocked for %lld ms by the same lock, the futex %#llx: for example that of %s. So few "
+		"more threads are started for tasks that wait there. Use a lock of sley's, or hold this one for a shorter time",
+		n, (long long)((now - convoy.since) / NS_PER_MS), (unsigned long long)convoy.futex,
 		task_text(who, load(&line->task, relaxed), load(&line->site, relaxed)));
 	tell_holder(convoy.futex);
 }

@@ -58,21 +58,24 @@ static void tell_holders(void)
 	struct group groups[GROUPS];
 	unsigned n = 0, spares = scheduler.most - scheduler.target;
 	struct worker *worker;
-	char who[TASK_TEXT], call[CALL_TEXT];
+	char who[TASK_TEXT], call[CALL_TEXT], use[CALL_TEXT];
 	if (load(&scheduler.started, relaxed) == scheduler.most)
-		complain("work waits, and no thread is left for it: %u spare thread%s, the option max_threads, and the "
-			 "workers are taken. Raise it, or use calls that park the task, in the place of these:",
-			 spares, spares == 1 ? "" : "s");
+		complain(
+			"tasks wait, and no thread is left for them: the workers and %u spare thread%s, as many as the "
+			"option max_threads allows, are blocked. Raise it, or make other calls in the place of these:",
+			spares, spares == 1 ? "" : "s");
 	else
-		complain("work waits, and no thread is left for it: the system refuses more threads. Raise the limit "
-			 "(RLIMIT_NPROC, pids.max), or use calls that park the task, in the place of these:");
+		complain(
+			"tasks wait, and no thread is left for them: all threads are blocked, and the system refuses more. "
+			"Raise its limit (ulimit -u, pids.max), or make other calls in the place of these:");
 	workers_awake(worker) {
 		if (load(&worker->block->note, relaxed))
 			n = group_add(groups, n, worker);
 	}
 	for (unsigned i = 0; i < n; i++)
-		complain("%u %s: %s%s", groups[i].count, call_text(call, &groups[i].call),
-			 groups[i].count > 1 ? "such as " : "", task_text(who, groups[i].example, groups[i].site));
+		complain("%u task%s %s: %s%s. Remedy: %s", groups[i].count, groups[i].count == 1 ? "" : "s",
+			 call_text(call, &groups[i].call), groups[i].count > 1 ? "for example " : "",
+			 task_text(who, groups[i].example, groups[i].site), call_remedy(use, &groups[i].call));
 }
 
 void limit_look(int64_t now)

@@ -2,8 +2,6 @@
 /* Copyright (c) 2026 the sley authors */
 #include "watch/stuck.h"
 
-#include <stdio.h>
-
 #include "base/check.h"
 #include "run/report.h"
 #include "watch/call.h"
@@ -94,18 +92,19 @@ static void tell_waiters(const struct waiters *waiters, const char *what, uint64
 			 (unsigned long long)holder);
 }
 
-/* What is to be done about a task that blocks in this call. */
-static const char *remedy(char text[CALL_TEXT], const struct call *call)
-{
-	const char *name = call_instead(call);
-	snprintf(text, CALL_TEXT, "%s%s", name ? name : "a call that parks the task", name ? " in its place" : "");
-	return text;
-}
+/* What a task keeps, whom it keeps it from, and how to avoid that. */
+struct kept {
+	const char *what, *others, *remedy;
+};
+
+static const struct kept kept_stack = { "stack", "that share the stack",
+					"give it a private stack (option private_stack)" };
+static const struct kept kept_thread = { "thread", "pinned to the thread", "do not pin those tasks (option pinned)" };
 
 /* Once per spawn site. */
-static void tell_slot(struct worker *worker, const struct waiters *waiters, int64_t now)
+static void tell_kept(const struct kept *kept, told_sites told, const struct worker *worker,
+		      const struct waiters *waiters, int64_t now)
 {
-	static told_sites told;
 	char who[TASK_TEXT], text[CALL_TEXT], use[CALL_TEXT];
 	uint64_t id = load(&worker->line->task, relaxed);
 	uint32_t site = load(&worker->line->site, relaxed);
@@ -113,30 +112,10 @@ static void tell_slot(struct worker *worker, const struct waiters *waiters, int6
 	if (n == 0 || !report_first_time(told, site))
 		return;
 	struct call call = call_of(load(&worker->line->tid, relaxed));
-	complain(
-		"%s, has kept its stack for %lld ms, %s, while %u task%s that share%s it want%s to run: give it a private "
-		"stack, or use %s",
-		task_text(who, id, site), (long long)((now - worker->held_since) / NS_PER_MS), call_text(text, &call),
-		n, n == 1 ? "" : "s", n == 1 ? "s" : "", n == 1 ? "s" : "", remedy(use, &call));
-	tell_waiters(waiters, "stack", id);
-}
-
-static void tell_thread(struct worker *worker, const struct waiters *waiters, int64_t now)
-{
-	static told_sites told;
-	char who[TASK_TEXT], text[CALL_TEXT], use[CALL_TEXT];
-	uint64_t id = load(&worker->line->task, relaxed);
-	uint32_t site = load(&worker->line->site, relaxed);
-	unsigned n = waiters->count;
-	if (n == 0 || !report_first_time(told, site))
-		return;
-	struct call call = call_of(load(&worker->line->tid, relaxed));
-	complain(
-		"%s, has kept its thread for %lld ms, %s, while %u task%s pinned to it want%s to run: do not pin them, or "
-		"use %s",
-		task_text(who, id, site), (long long)((now - worker->held_since) / NS_PER_MS), call_text(text, &call),
-		n, n == 1 ? "" : "s", n == 1 ? "s" : "", remedy(use, &call));
-	tell_waiters(waiters, "thread", id);
+	complain("%s, has kept its %s for %lld ms, %s. %u of the tasks %s wait%s for that. Remedy: %s, or %s",
+		 task_text(who, id, site), kept->what, (long long)((now - worker->held_since) / NS_PER_MS),
+		 call_text(text, &call), n, kept->others, n == 1 ? "s" : "", kept->remedy, call_remedy(use, &call));
+	tell_waiters(waiters, kept->what, id);
 }
 
 /* Shows tools who waits for the slot of the worker's task. */
@@ -166,17 +145,19 @@ static void hide_waiters(void)
 
 static void report_slot(struct worker *worker, const struct slot *slot, int64_t now)
 {
+	static told_sites told;
 	struct waiters waiters = slot_waiters(slot);
 	show_waiters(worker, &waiters);
-	tell_slot(worker, &waiters, now);
+	tell_kept(&kept_stack, told, worker, &waiters, now);
 	count_here(SLEY_COUNTER_slot_blocks, 1);
 }
 
 static void report_thread(struct worker *worker, int64_t now)
 {
+	static told_sites told;
 	struct waiters waiters = pinned_waiters(worker);
 	worker->pinned_told = true;
-	tell_thread(worker, &waiters, now);
+	tell_kept(&kept_thread, told, worker, &waiters, now);
 	count_here(SLEY_COUNTER_pinned_blocks, 1);
 }
 
@@ -247,12 +228,12 @@ void stuck_deadlock(int64_t now)
 		if (slot)
 			sharing = slot_waiters(slot);
 		struct call call = call_of(load(&worker->line->tid, relaxed));
+		const struct kept *kept = slot ? &kept_stack : &kept_thread;
 		complain(
-			"nothing else can run until %s, %s, gives back its %s. If it waits for what only a task can do "
-			"that waits for that, both wait for ever: %s, or use %s",
-			task_text(who, id, load(&worker->line->site, relaxed)), call_text(text, &call),
-			slot ? "stack" : "thread", slot ? "give it a private stack" : "do not pin those",
-			remedy(use, &call));
+			"no task can run until %s, %s, gives back its %s. If it waits for something that only the tasks "
+			"%s can do, all of them wait for ever. Remedy: %s, or %s",
+			task_text(who, id, load(&worker->line->site, relaxed)), call_text(text, &call), kept->what,
+			kept->others, kept->remedy, call_remedy(use, &call));
 		tell_waiters(&sharing, "stack", id);
 		tell_waiters(&pinned, "thread", id);
 	}
@@ -269,7 +250,7 @@ void stuck_open(void)
 
 void stuck_end_look(struct worker *worker, int64_t now)
 {
-	char who[TASK_TEXT], text[CALL_TEXT];
+	char who[TASK_TEXT], text[CALL_TEXT], use[CALL_TEXT];
 	ending = ending ? ending : now;
 	if (worker->end_told || now - ending < load(&end_long, relaxed))
 		return;
@@ -280,6 +261,8 @@ void stuck_end_look(struct worker *worker, int64_t now)
 		return; /* the worker has just come back */
 	worker->end_told = true;
 	complain(
-		"sley_run() has waited %lld ms for %s, which keeps its thread, %s: it returns when that task ends or parks",
-		(long long)((now - ending) / NS_PER_MS), task_text(who, id, site), call_text(text, &call));
+		"the run is over, but sley_run() has waited %lld ms for %s, which keeps its thread, %s. It returns when that "
+		"task ends or waits in a call of sley. Remedy: %s",
+		(long long)((now - ending) / NS_PER_MS), task_text(who, id, site), call_text(text, &call),
+		call_remedy(use, &call));
 }

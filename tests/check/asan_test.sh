@@ -154,7 +154,7 @@ races() {
 	for compiler in gcc clang; do
 		"$compiler" -fsanitize=thread -Iinclude "$scratch/race.c" -o "$scratch/race" "$SLEY_BUILD/libsley.a" -pthread
 		TSAN_OPTIONS=report_bugs=0 $plain "$scratch/race" >"$scratch/said" 2>&1
-		[ "$(grep -c 'sley: ThreadSanitizer .* link with libsley-tsan' "$scratch/said")" = 1 ] ||
+		[ "$(grep -c 'sley: this process uses ThreadSanitizer.* Link with libsley-tsan' "$scratch/said")" = 1 ] ||
 			fail "$(cat "$scratch/said")"
 	done
 }

@@ -61,7 +61,7 @@ answers() {
 said_once() {
 	local part
 	[ "$(wc -l <"$scratch/said")" = 1 ] || fail "said: $(cat "$scratch/said")"
-	contains "$scratch/said" "two copies of the runtime"
+	contains "$scratch/said" "this process has two copies of sley"
 	for part in "$@"; do
 		contains "$scratch/said" "$part"
 	done

@@ -295,7 +295,7 @@ TEST(pointer)
 		capture_begin();
 		run_with(main_pointer, heap ? word : NULL, &o);
 		capture_end(text, sizeof(text));
-		assert_int_equal(occurrences(text, "sley_offload: the block holds at offset 8 "), !heap);
+		assert_int_equal(occurrences(text, "sley_offload(): the block holds at offset 8 "), !heap);
 		free(word);
 	}
 }

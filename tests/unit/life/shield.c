@@ -149,7 +149,7 @@ TEST(named)
 		int status = scenario_run(s->name, text, sizeof(text));
 		if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGABRT)
 			fail_msg("%s: status %x: %s", s->name, status, text);
-		snprintf(expected, sizeof(expected), "sley: %s: an exception", s->name);
+		snprintf(expected, sizeof(expected), "sley: %s(): an exception", s->name);
 		assert_said(text, expected, 1);
 		assert_said(text, " main, spawned at ", 1);
 	}

@@ -525,8 +525,8 @@ static int main_forgotten(void *unused)
 		REQUIRE(task == -EAGAIN);
 	}
 	capture_end(text, sizeof(text));
-	REQUIRE(occurrences(text, "no task can be spawned: of 200, ") == 1 &&
-		occurrences(text, " as ends: join them") == 1);
+	REQUIRE(occurrences(text, "no task can be spawned: of 200 tasks (option max_tasks), ") == 1 &&
+		occurrences(text, " as ends. Join them") == 1);
 	return 0;
 }
 

@@ -136,7 +136,7 @@ static void assert_aborts(const char *scenario, const char *who)
 	if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGABRT)
 		fail_msg("%s: status %x: %s", scenario, status, text);
 	assert_said(text, "sley: ", 1);
-	assert_said(text, "has ended its thread, which is the runtime's", 1);
+	assert_said(text, "has ended its thread by pthread_exit()", 1);
 	assert_said(text, who, 1);
 }
 

@@ -109,7 +109,7 @@ TEST(touch)
 					"site */"));
 	for (unsigned i = 0; i < 3; i++) {
 		assert_segv(scenario_run(names[i], text, sizeof(text)));
-		assert_said(text, "overflowed by a frame that jumped over its guard", 1);
+		assert_said(text, "bytes, by a frame that jumped over the guard below it. ", 1);
 		assert_said(text, site, 1);
 		assert_said(text, "compile with -fstack-clash-protection", 1);
 	}

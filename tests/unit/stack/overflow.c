@@ -385,7 +385,7 @@ TEST(named)
 
 	test_need_kernel("qemu-user drops MADV_GUARD_INSTALL");
 	assert_segv(scenario_run("overflow", text, sizeof(text)));
-	assert_said(text, "sley: the stack of 131072 bytes overflowed", 1);
+	assert_said(text, "sley: a task has overflowed its stack of 131072 bytes. ", 1);
 	assert_int_equal(sscanf(text, "victim is %lld", &id), 1);
 	snprintf(expected, sizeof(expected), "task %lld deep", id);
 	assert_non_null(strstr(text, expected));
@@ -401,7 +401,7 @@ TEST(private)
 	char text[8192];
 	test_need_kernel("qemu-user drops MADV_GUARD_INSTALL");
 	assert_segv(scenario_run("private", text, sizeof(text)));
-	assert_said(text, "sley: the stack of 262144 bytes overflowed", 1);
+	assert_said(text, "sley: a task has overflowed its stack of 262144 bytes. ", 1);
 	assert_non_null(strstr(text, " deep "));
 }
 

@@ -202,10 +202,11 @@ static void check_death(const char *scenario, const char *verb, const char *who,
 	snprintf(expected, sizeof(expected), "%s %p ", verb, address);
 	assert_said(text, expected, 1);
 	site_text(site, "victim", "be_victim");
-	snprintf(expected, sizeof(expected), "on the stack of task %lld victim, %s, which %s: ", victim_id, site,
+	snprintf(expected, sizeof(expected), "on the stack of task %lld victim, %s, which %s. ", victim_id, site,
 		 victim_is);
 	assert_said(text, expected, 1);
-	assert_said(text, "put what is shared on the heap, into a static or onto a private stack, or pass it by value",
+	assert_said(text,
+		    "put what is shared on the heap, into a static variable or on a private stack, or pass it by value",
 		    1);
 }
 

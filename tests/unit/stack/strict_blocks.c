@@ -127,8 +127,8 @@ static void run_letters(int way, unsigned flags, char *text, size_t size)
  */
 TEST(letters)
 {
-	static const char *const calls[] = { "sley_spawn_copy: the block", "sley_chan_send: the item",
-					     "sley_chan_try_send: the item", "sley_select: the item" };
+	static const char *const calls[] = { "sley_spawn_copy(): the block", "sley_chan_send(): the item",
+					     "sley_chan_try_send(): the item", "sley_select(): the item" };
 	static const char *const markers[] = { "spawner", "sender", "trier", "selector" };
 	char text[4096], site[200], expected[400];
 	for (int way = 0; way < WAYS; way++) {
@@ -142,9 +142,9 @@ TEST(letters)
 			 offsetof(struct letter, pointer));
 		assert_said(text, expected, 1);
 		site_text(site, markers[way], "send_own_address");
-		snprintf(expected, sizeof(expected), "(task %lld sender, %s): ", id, site);
+		snprintf(expected, sizeof(expected), " the stack of the sender, task %lld sender, %s. ", id, site);
 		assert_said(text, expected, 1);
-		assert_said(text, "put what it points to on the heap", 1);
+		assert_said(text, "Put what it points to on the heap", 1);
 	}
 }
 
@@ -169,7 +169,7 @@ TEST(word)
 	capture_begin();
 	assert_int_equal(run_strict(main_word), 0);
 	capture_end(text, sizeof(text));
-	assert_said(text, "sley_chan_send: the item holds at offset 0 ", 1);
+	assert_said(text, "sley_chan_send(): the item holds at offset 0 ", 1);
 }
 
 /* Not inlined: its frame is below those of the calls that are made afterwards. */

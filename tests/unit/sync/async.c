@@ -153,7 +153,7 @@ TEST(bad)
 	capture_begin();
 	run(main_bad, 1);
 	capture_end(text, sizeof(text));
-	assert_int_equal(occurrences(text, "sley_async: the argument"), 1);
+	assert_int_equal(occurrences(text, "sley_async() fails with -EFAULT: the argument"), 1);
 	run_with(main_no_tasks, NULL, &ten);
 	assert_int_equal(sley_async(&future, positive, NULL, 0, 0), -ENOTCONN);
 }

@@ -92,14 +92,14 @@ TEST(told)
 	holder.ends = end_at_once;
 	run_captured(SLEY_NEVER, text, sizeof(text));
 	assert_in_range(holder.threads, 9, 16);
-	snprintf(expected, sizeof(expected), " threads are blocked in one futex, %p, since ", (void *)&mutex);
+	snprintf(expected, sizeof(expected), " by the same lock, the futex %p: for example ", (void *)&mutex);
 	assert_said(text, expected, 1);
-	snprintf(expected, sizeof(expected), ", spawned at %s:%u as take_mutex: only few more spare ", __FILE__,
+	snprintf(expected, sizeof(expected), ", spawned at %s:%u as take_mutex. So few more threads ", __FILE__,
 		 test_source_line(THIS, "/* the "
 					"site */"));
 	assert_said(text, expected, 1);
-	snprintf(expected, sizeof(expected), "%p is a mutex that thread %d holds, which runs no task\n", (void *)&mutex,
-		 (int)holder.tid);
+	snprintf(expected, sizeof(expected), "%p is a mutex of libc. Thread %d holds it, which runs no task\n",
+		 (void *)&mutex, (int)holder.tid);
 	assert_said(text, expected, 1);
 	assert_int_equal(occurrences(text, "\n"), 2);
 }

@@ -10,7 +10,6 @@
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/atomic.h"
@@ -84,10 +83,12 @@ TEST(reached)
 	test_need_kernel("/proc/self/syscall is qemu's");
 	run_captured(&options, text, sizeof(text));
 	assert_said(text,
-		    "no thread is left for it: 2 spare threads, the option max_threads, and the workers are taken", 1);
-	snprintf(expected, sizeof(expected), "sley: %d in system call %ld: such as task ", TASKS, (long)SYS_read);
+		    "no thread is left for them: the workers and 2 spare threads, as many as the option max_threads ",
+		    1);
+	snprintf(expected, sizeof(expected), "sley: %d tasks in read(): for example task ", TASKS);
 	assert_said(text, expected, 1);
-	snprintf(expected, sizeof(expected), ", spawned at %s:%u as read_raw\n", __FILE__,
+	snprintf(expected, sizeof(expected), ", spawned at %s:%u as read_raw. Remedy: use sley_read() instead\n",
+		 __FILE__,
 		 test_source_line(THIS, "/* the reader's "
 					"site */"));
 	assert_said(text, expected, 1);
@@ -96,7 +97,8 @@ TEST(reached)
 	options.workers = 2;
 	options.max_threads = 1;
 	run_captured(&options, text, sizeof(text));
-	assert_said(text, "no thread is left for it: 1 spare thread, the option max_threads, and the workers are taken",
+	assert_said(text,
+		    "no thread is left for them: the workers and 1 spare thread, as many as the option max_threads ",
 		    1);
 }
 
@@ -108,8 +110,7 @@ TEST(refused)
 	store(&spare_test_fail, 1, relaxed);
 	run_captured(&options, text, sizeof(text));
 	store(&spare_test_fail, 0, relaxed);
-	assert_said(text, "no thread is left for it: the system refuses more threads. Raise the limit (RLIMIT_NPROC",
-		    1);
+	assert_said(text, "no thread is left for them: all threads are blocked, and the system refuses more. ", 1);
 }
 
 static int main_enough(void *unused)
