@@ -18,6 +18,7 @@
 
 #include "base/compiler.h"
 #include "region/region.h"
+#include "run/worker.h"
 
 /*
  * Many tests keep a thread in a call so that their tasks do not run meanwhile, so the runtime is to find no blocked thread
@@ -131,6 +132,24 @@ void await_live(unsigned n)
 	while (live_tasks() != n) {
 		REQUIRE(sley_now() < deadline);
 		sley_yield();
+	}
+}
+
+/* A worker stores its mode when it has joined the idle list and found nothing, and when it has left the list. */
+static unsigned asleep(void)
+{
+	unsigned n = 0;
+	for (unsigned i = 0; i < load(&scheduler.made, acquire); i++)
+		n += worker_awake(i) != worker_get(i) && load(&region.workers[i].mode, relaxed) == SLEY_WORKER_IDLE;
+	return n;
+}
+
+void await_asleep(unsigned n)
+{
+	sley_time deadline = SOON;
+	while (asleep() < n) {
+		REQUIRE(sley_now() < deadline);
+		sched_yield();
 	}
 }
 

@@ -73,6 +73,13 @@ void await_at_least(const unsigned *word, unsigned n);
 void await_live(unsigned n);
 
 /*
+ * Waits until `n` workers sleep, without a scheduling point: each has looked for work for the last time, so it comes back
+ * only when it is woken. One that is counted by idle_count() alone may still find work by itself. REQUIRE()s that it
+ * comes soon. Any thread.
+ */
+void await_asleep(unsigned n);
+
+/*
  * How many descriptors are open, without those of /proc: the runtime's monitor has one for a moment when it looks at
  * what a blocked thread does.
  */

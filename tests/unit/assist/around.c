@@ -384,19 +384,30 @@ SOURCE_TASK_TEST(pinned, 1, 2)
 /* ---- another worker that searches ---- */
 
 #if RACE_POINTS
-static void nothing(void *unused)
+static unsigned found; /* atomic */
+
+static void be_found(void *unused)
 {
+	store(&found, 1, release);
 }
 
-/* Another worker stops in its search, which keeps pushes of work from waking a third one. */
+/*
+ * Another worker stops in its search, which keeps pushes of work from waking a third one. A worker may find the task
+ * without a search: a new spare, or one that is about to sleep. Then there is another task.
+ */
 static sley_task stop_search(void)
 {
-	while (idle_awake() > 1) /* this one */
-		sched_yield();
+	sley_task task = 0;
 	race_stop("spinner_has_found");
-	sley_task task = sley_spawn(nothing, NULL);
-	REQUIRE(task > 0);
-	race_wait("spinner_has_found");
+	while (!race_reached("spinner_has_found")) {
+		if (task && !load(&found, acquire)) {
+			sched_yield();
+			continue;
+		}
+		REQUIRE(task == 0 || sley_join(task, SOON) == 0);
+		store(&found, 0, relaxed);
+		REQUIRE((task = sley_spawn(be_found, NULL)) > 0);
+	}
 	return task;
 }
 

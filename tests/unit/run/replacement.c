@@ -58,6 +58,7 @@ static void await_sleepers(void)
 		REQUIRE(sley_now() < end);
 		sley_yield();
 	}
+	await_asleep(load(&scheduler.started, relaxed) - scheduler.target);
 }
 
 /* Returns when the task is blocked: from here on the calling task is on another worker, if there is but one. */

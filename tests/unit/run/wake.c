@@ -168,9 +168,8 @@ static void compute_until_second(void *unused)
 
 static void *spawn_two(void *unused)
 {
-	while (idle_count() < 2)
-		cpu_relax();
 	hold_watchdog();
+	await_asleep(2);
 	race_stop("spinner_has_found");
 	REQUIRE(sley_go(compute_until_second, NULL) == 0);
 	race_wait("spinner_has_found");
