@@ -63,13 +63,21 @@ static int put_worker(int fd, unsigned number)
 				 (unsigned long long)load(&w->dispatches, relaxed), block));
 }
 
-/* Names the task that occupies the stack which the task waits for. */
-static void put_holder(char *text, size_t size, uint32_t index)
+/* Names the task that keeps the stack which the task waits for. */
+static void put_stack_holder(char *text, size_t size, uint32_t index)
 {
 	struct slot *slot = hold_slot(task_at(index));
 	struct worker *worker = slot ? hold_worker(slot) : NULL;
 	if (worker)
 		snprintf(text, size, " taken by task %llu", (unsigned long long)load(&worker->line->task, relaxed));
+}
+
+/* The same of the thread, for a task that is pinned to it. */
+static void put_thread_holder(char *text, size_t size, unsigned number)
+{
+	uint64_t holder = number < scheduler.made ? load(&region.workers[number].task, relaxed) : 0;
+	if (holder)
+		snprintf(text, size, " pinned to the thread of task %llu", (unsigned long long)holder);
 }
 
 int dump_task(int fd, uint32_t index)
@@ -86,14 +94,17 @@ int dump_task(int fd, uint32_t index)
 	if (state == SLEY_TASK_WAITING && kind > SLEY_WAIT_NONE && kind < SLEY_WAIT_KINDS)
 		snprintf(wait, sizeof(wait), " for %s %llu", wait_names[kind],
 			 (unsigned long long)load(&t->wait_object, relaxed));
+	unsigned worker = load(&t->worker, relaxed);
 	if (state == SLEY_TASK_SLOT)
-		put_holder(wait, sizeof(wait), index);
+		put_stack_holder(wait, sizeof(wait), index);
+	if (state == SLEY_TASK_READY && worker & SLEY_TASK_PINNED)
+		put_thread_holder(wait, sizeof(wait), SLEY_TASK_WORKER(worker));
 	return put_line(
 		fd, line,
 		snprintf(line, sizeof(line),
 			 "task %llu %.16s%s%s%s, worker %u, stack %u live, %u KiB deepest, spawned at %s:%u as %s",
 			 (unsigned long long)id, (const char *)name, name[0] ? " " : "", state_names[state], wait,
-			 load(&t->worker, relaxed), load(&t->live16, relaxed) * 16u,
+			 SLEY_TASK_WORKER(worker), load(&t->live16, relaxed) * 16u,
 			 SLEY_TASK_DEEPEST(load(&t->parent_deepest, relaxed)) * 4, site->file, site->line,
 			 site->entry));
 }

@@ -46,7 +46,7 @@
 #define SLEY_CONTROL_NAME   "sley-control"
 #define SLEY_REGION_MAGIC   0x316e677279656c73ULL /* "sleyrgn1" in little endian */
 #define SLEY_CONTROL_MAGIC  0x316c746379656c73ULL /* "sleyctl1" */
-#define SLEY_REGION_VERSION 5
+#define SLEY_REGION_VERSION 6
 
 /* A task id is generation << SLEY_TASK_INDEX_BITS | (index + 1), where index is the number of the task's record. */
 #define SLEY_TASK_INDEX_BITS 24
@@ -310,13 +310,14 @@ enum sley_wait_kind {
 /*
  * One task. wait_kind, wait_object and wait_pc keep the last wait after it is over. So for a running task they say
  * where it last gave its thread back to the runtime. After sley_yield(), wait_pc is the place of that call and the kind
- * is NONE.
+ * is NONE. In state SLOT, wait_object is the end of the stack that the task waits for, which is the `stack_top` of the
+ * worker whose task keeps it; 0: it waits for memory.
  */
 struct sley_region_task {
 	uint64_t id;       /* 0 while the record changes owner */
 	uint8_t state;     /* enum sley_task_state */
 	uint8_t wait_kind; /* enum sley_wait_kind */
-	uint16_t worker;   /* the worker that runs it, or that made it ready */
+	uint16_t worker;   /* the worker that runs it, or that made it ready; SLEY_TASK_WORKER() and SLEY_TASK_PINNED */
 	uint32_t site;     /* where it was spawned */
 	uint64_t wait_object;
 	uint64_t wait_pc;        /* return address of the last sley call that waited or yielded */
@@ -326,6 +327,10 @@ struct sley_region_task {
 	uint16_t image16;        /* size of its image block in units of 16, 0: resident or never copied out */
 	char name[16];           /* NUL-padded, not necessarily terminated */
 };
+
+/* In `worker` of a task that is ready: it waits for this worker, as it is pinned to it. */
+#define SLEY_TASK_PINNED       0x8000u
+#define SLEY_TASK_WORKER(word) ((word) & ~SLEY_TASK_PINNED)
 
 /* The index of the parent (the task that spawned this one) plus 1; 0: none. */
 #define SLEY_TASK_PARENT(word) ((word)&SLEY_TASK_INDEX_MASK)

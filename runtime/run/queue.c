@@ -68,6 +68,7 @@ static struct task *next_take(struct worker *worker)
 static void inbox_push(struct worker *worker, struct task *task)
 {
 	lock_take(&worker->inbox_lock);
+	store(&task_record(task)->worker, (uint16_t)(worker->number | SLEY_TASK_PINNED), relaxed);
 	task_list_add(&worker->inbox, task);
 	store(&worker->inbox_length, worker->inbox_length + 1, relaxed);
 	if (region_times())

@@ -52,9 +52,11 @@ static inline void task_unwait(struct task *task)
 	task_enter_state(task, SLEY_TASK_RUNNING);
 }
 
-static inline void task_to_slot(struct task *task)
+/* `top`: the end of the stack that the task waits for; null: it waits for memory. */
+static inline void task_to_slot(struct task *task, const char *top)
 {
 	DCHECK(task->state == SLEY_TASK_READY);
+	store(&task_record(task)->wait_object, (uint64_t)(uintptr_t)top, relaxed);
 	task_enter_state(task, SLEY_TASK_SLOT);
 }
 

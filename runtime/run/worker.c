@@ -56,7 +56,7 @@ static ALWAYS_INLINE bool task_hold_slot(struct worker *worker, struct task *tas
 	if (likely(slot_try(slot)))
 		return true;
 	COUNT(worker, slot_waits, 1);
-	task_to_slot(task);
+	task_to_slot(task, slot->top);
 	return slot_hold(slot, &task->tenant);
 }
 

@@ -208,10 +208,17 @@ static struct model_worker workers[] = {
 	  .blocked_ns = MODEL_UNKNOWN },
 	{ .line = { .index = 3, .mode = SLEY_WORKER_GONE }, .in_task_ns = MODEL_UNKNOWN, .blocked_ns = MODEL_UNKNOWN },
 	/* found by the runtime alone */
-	{ .line = { .index = 4, .tid = 504, .mode = SLEY_WORKER_TASK, .task = 16777220, .dispatches = 7 },
+	{ .line = { .index = 4,
+		    .tid = 504,
+		    .mode = SLEY_WORKER_TASK,
+		    .task = 16777220,
+		    .dispatches = 7,
+		    .stack_top = 0x7fff10000 },
 	  .task_name = "log",
 	  .in_task_ns = 12000000,
 	  .blocked_ns = MODEL_UNKNOWN,
+	  .stack = { .waiters = 1, .first = 16777219, .longest_ns = 0 },
+	  .own = { .waiters = 2, .first = 16777218, .longest_ns = 250000000 },
 	  .block = { .note = SLEY_NOTE(7, SLEY_SOURCE_IDLE, SLEY_BLOCK_BLOCKED),
 		     .noted_ns = NOW_NS - 12000000,
 		     .replacement = 6,
@@ -232,9 +239,14 @@ static struct model_worker workers[] = {
 /* One in each state, and one waiting for each kind of object. */
 static struct sley_region_task tasks[] = {
 	{ .id = 16777217, .state = SLEY_TASK_RUNNING, .site = 2, .name = "main", .worker = UINT16_MAX, .live16 = 900 },
-	{ .id = 16777218, .state = SLEY_TASK_READY, .site = 1, .worker = 3, .since_ns = NOW_NS - 250000000 },
+	{ .id = 16777218,
+	  .state = SLEY_TASK_READY,
+	  .site = 1,
+	  .worker = 4 | SLEY_TASK_PINNED,
+	  .since_ns = NOW_NS - 250000000 },
 	{ .id = 16777219,
 	  .state = SLEY_TASK_SLOT,
+	  .wait_object = 0x7fff10000,
 	  .site = 1,
 	  .since_ns = NOW_NS + 5,
 	  .parent_deepest = 3u << SLEY_TASK_INDEX_BITS | 2 },
@@ -362,7 +374,7 @@ static struct model_event events[] = {
 
 static struct model_site_blocks site_blocks[] = {
 	{ .site = 1, .noted = 1234567, .handed = 1200000, .in_vain = 34 },
-	{ .site = 77, .noted = 1 },
+	{ .site = 77, .noted = 1, .kept = 3 },
 };
 
 #define COUNT(array) (uint32_t)(sizeof(array) / sizeof((array)[0]))

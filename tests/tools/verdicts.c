@@ -305,6 +305,64 @@ static void test_verdict_stopped(void **state)
 		    "takes over: SIGCONT or the debugger lets it go on.");
 }
 
+/* Tasks that no other worker can run, as one keeps what they need, are told with that one, how many and how long. */
+static void test_verdict_kept(void **state)
+{
+	struct model_worker w = { .line = { .index = 3, .mode = SLEY_WORKER_TASK, .task = 16777218, .site = 1 },
+				  .task_name = "conn",
+				  .in_task_ns = 1200000000,
+				  .stack = { .waiters = 2, .first = 16777220, .longest_ns = 1100000000 } };
+	expect_worker(
+		&w,
+		"task 16777218 \"conn\" (spawned at httpd.c:120 by accept_loop) has kept worker 3 for at least 1.20s, "
+		"and no other worker can run what waits for it; 2 tasks on the same stack wait for it, task 16777220 "
+		"for 1.10s: give it a private stack.");
+	w.stack.waiters = 0;
+	w.own = (struct model_kept){ .waiters = 1, .first = 16777221, .longest_ns = MODEL_UNKNOWN };
+	expect_worker(
+		&w,
+		"task 16777218 \"conn\" (spawned at httpd.c:120 by accept_loop) has kept worker 3 for at least 1.20s, "
+		"and no other worker can run what waits for it; 1 task pinned to that worker waits for it: do not pin "
+		"them.");
+	w.in_task_ns = 1000000;
+	expect_worker(&w, NULL);
+}
+
+/* A task finds who keeps its stack or its thread; one that waits for something else, or for an idle worker, does not. */
+static void test_holder(void **state)
+{
+	struct model_worker workers[2] = {
+		{ .line = { .index = 0, .mode = SLEY_WORKER_TASK, .task = 7, .stack_top = 0x1000 } },
+		{ .line = { .index = 1, .mode = SLEY_WORKER_IDLE, .stack_top = 0x2000 } }
+	};
+	struct model m = { .workers = workers, .worker_count = 2, .time_ns = 5000 };
+	struct sley_region_task t = { .id = 9, .state = SLEY_TASK_SLOT, .wait_object = 0x1000, .since_ns = 1000 };
+	int64_t longest;
+	assert_ptr_equal(model_holder(&m, &t), &workers[0]);
+	model_add_kept(&m, &t);
+	t.id = 10;
+	t.since_ns = 3000;
+	model_add_kept(&m, &t);
+	assert_int_equal(workers[0].stack.waiters, 2);
+	assert_int_equal(workers[0].stack.first, 9);
+	t.wait_object = 0x2000;
+	assert_null(model_holder(&m, &t));
+	t.wait_object = 0;
+	assert_null(model_holder(&m, &t));
+	t.state = SLEY_TASK_READY;
+	assert_null(model_holder(&m, &t));
+	t.worker = SLEY_TASK_PINNED;
+	assert_ptr_equal(model_holder(&m, &t), &workers[0]);
+	t.since_ns = 500;
+	model_add_kept(&m, &t);
+	assert_int_equal(worker_kept(&workers[0], &longest), 3);
+	assert_int_equal(longest, 4500);
+	t.worker = SLEY_TASK_PINNED | 1;
+	assert_null(model_holder(&m, &t));
+	t.worker = UINT16_MAX;
+	assert_null(model_holder(&m, &t));
+}
+
 /* Each kind of call gets the sley call that would not have blocked; those for which there is none, the pool. */
 static void test_remedies(void **state)
 {
@@ -396,6 +454,8 @@ int main(void)
 		cmocka_unit_test(test_verdict_cases),
 		cmocka_unit_test(test_verdict_handover),
 		cmocka_unit_test(test_verdict_stopped),
+		cmocka_unit_test(test_verdict_kept),
+		cmocka_unit_test(test_holder),
 		cmocka_unit_test(test_remedies),
 		cmocka_unit_test(test_remedies_name_real_calls),
 	};

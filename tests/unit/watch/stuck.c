@@ -68,6 +68,9 @@ static void keep_waiting(sley_task holder)
 	snprintf(expected, sizeof(expected), "task %lld slot taken by task %lld, ", (long long)waiters[1],
 		 (long long)holder);
 	REQUIRE(in_dump(expected));
+	for (int i = 0; i < 2; i++) /* tools find the holder by the end of its stack */
+		REQUIRE(load(&record_of(waiters[i])->wait_object, relaxed) ==
+			load(&region.workers[load(&record_of(holder)->worker, relaxed)].stack_top, relaxed));
 	while (counter(SLEY_COUNTER_slot_blocks) == before) {
 		REQUIRE(sley_now() < deadline);
 		sley_yield();
@@ -309,6 +312,12 @@ static int main_pinned(void *arg)
 	const struct sley_region_block *block = &region.blocks[load(&record_of(task)->worker, relaxed)];
 	sley_task waiter = load(&pinned, acquire);
 	REQUIRE(waiter > 0 && load(&block->pinned, relaxed) == 1 && state_of(waiter) == SLEY_TASK_READY);
+	REQUIRE(load(&record_of(waiter)->worker, relaxed) ==
+		(load(&record_of(task)->worker, relaxed) | SLEY_TASK_PINNED));
+	char expected[100];
+	snprintf(expected, sizeof(expected), "task %lld ready pinned to the thread of task %lld, ", (long long)waiter,
+		 (long long)task);
+	REQUIRE(in_dump(expected));
 	fprintf(stderr, "reader is %lld, pinned is %lld\n", (long long)task, (long long)waiter);
 	REQUIRE(write(pinned_ends[1], "x", 1) == 1);
 	REQUIRE(sley_join(task, SOON) == 0 && sley_join(waiter, SOON) == 0);

@@ -90,6 +90,45 @@ int64_t model_in_state_min(const struct model *m, const struct sley_region_task 
 	return m->time_ns - m->times_since_ns;
 }
 
+static bool runs_task(const struct model_worker *w)
+{
+	return w->line.mode == SLEY_WORKER_TASK && w->line.task != 0;
+}
+
+struct model_worker *model_holder(const struct model *m, const struct sley_region_task *t)
+{
+	if (t->state == SLEY_TASK_READY && t->worker != UINT16_MAX && t->worker & SLEY_TASK_PINNED) {
+		struct model_worker *w = &m->workers[SLEY_TASK_WORKER(t->worker)];
+		return SLEY_TASK_WORKER(t->worker) < m->worker_count && runs_task(w) ? w : NULL;
+	}
+	for (uint32_t i = 0; t->state == SLEY_TASK_SLOT && t->wait_object != 0 && i < m->worker_count; i++)
+		if (m->workers[i].line.stack_top == t->wait_object && runs_task(&m->workers[i]))
+			return &m->workers[i];
+	return NULL;
+}
+
+void model_add_kept(struct model *m, const struct sley_region_task *t)
+{
+	struct model_worker *w = model_holder(m, t);
+	struct model_kept *kept = w == NULL ? NULL : t->state == SLEY_TASK_SLOT ? &w->stack : &w->own;
+	int64_t waits = model_in_state(m, t);
+	if (kept == NULL)
+		return;
+	if (kept->waiters == 0 || waits > kept->longest_ns) {
+		kept->first = t->id;
+		kept->longest_ns = waits;
+	}
+	kept->waiters++;
+}
+
+uint32_t worker_kept(const struct model_worker *w, int64_t *longest_ns)
+{
+	int64_t stack = w->stack.waiters ? w->stack.longest_ns : MODEL_UNKNOWN;
+	int64_t own = w->own.waiters ? w->own.longest_ns : MODEL_UNKNOWN;
+	*longest_ns = stack > own ? stack : own;
+	return w->stack.waiters + w->own.waiters;
+}
+
 /* The numbers may come from a lying region: sums saturate. */
 static int64_t sum(uint64_t a, int64_t b)
 {

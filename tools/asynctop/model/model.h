@@ -63,6 +63,13 @@ enum stop {
 		STOP_COUNT,
 };
 
+/* Tasks that wait for what a task keeps while it has its thread: no other worker can run them. */
+struct model_kept {
+	uint32_t waiters;
+	uint64_t first;     /* id of the one that waits longest, as far as is known */
+	int64_t longest_ns; /* how long that has; MODEL_UNKNOWN */
+};
+
 struct model_worker {
 	struct sley_region_worker line;
 	struct sley_region_block block;
@@ -72,7 +79,8 @@ struct model_worker {
 	int64_t blocked_ns; /* how long it has been in the call that blocks it now; MODEL_UNKNOWN: in none */
 	int32_t syscall;
 	enum stop stop;
-	char *verdict; /* what keeps it, or others, from running; owned; NULL: nothing to tell */
+	struct model_kept stack, own; /* tasks that wait for the stack of its task; pinned ones, for the thread */
+	char *verdict;                /* what keeps it, or others, from running; owned; NULL: nothing to tell */
 };
 
 struct model_switch {
@@ -85,6 +93,7 @@ struct model_switch {
 struct model_site_blocks {
 	uint32_t site;
 	uint64_t noted, handed, in_vain; /* see struct sley_region_site_blocks */
+	uint32_t kept;                   /* tasks that wait now for the stack or thread of one of its tasks */
 };
 
 /* Hand-overs that took [from_ns, 2 * from_ns). */
@@ -233,6 +242,21 @@ int64_t model_in_state(const struct model *m, const struct sley_region_task *t);
 
 /* A lower bound of the time in its state, when model_in_state() is unknown; 0: there is no bound. */
 int64_t model_in_state_min(const struct model *m, const struct sley_region_task *t);
+
+/* The worker that runs it or made it ready; UINT16_MAX: unknown. */
+static inline uint16_t model_task_worker(const struct sley_region_task *t)
+{
+	return t->worker == UINT16_MAX ? UINT16_MAX : (uint16_t)SLEY_TASK_WORKER(t->worker);
+}
+
+/* The worker whose task keeps the stack or the thread that the task waits for; NULL: it waits for neither, or nobody knows. */
+struct model_worker *model_holder(const struct model *m, const struct sley_region_task *t);
+
+/* Counts the task for its holder, if it has one. */
+void model_add_kept(struct model *m, const struct sley_region_task *t);
+
+/* How many tasks wait for what the worker's task keeps, and the longest of these waits, or MODEL_UNKNOWN. */
+uint32_t worker_kept(const struct model_worker *w, int64_t *longest_ns);
 
 /* Total and delay of a blocker with the blocks that are still under way. */
 int64_t blocker_total_ns(const struct model_blocker *b);

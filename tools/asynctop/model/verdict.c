@@ -10,6 +10,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#define KEPT_NS 40000000 /* a task that others wait for so long is worth a sentence */
+
 #define OFFLOAD     "sley_offload() would have made the call on a thread of the pool while the task waits"
 #define PARKS(call) call " would have parked the task instead of the thread"
 
@@ -221,10 +223,39 @@ static void put_stop(struct text *out, const struct model *m, const struct model
 	text_printf(out, "; that is no block, and no other worker takes over: %s.", remedies[w->stop]);
 }
 
+static void put_kept(struct text *out, const struct model_kept *kept, const char *who, const char *remedy)
+{
+	char time[TEXT_SHORT];
+	if (kept->waiters == 0)
+		return;
+	text_printf(out, "; %u task%s %s wait%s for it", kept->waiters, kept->waiters == 1 ? "" : "s", who,
+		    kept->waiters == 1 ? "s" : "");
+	if (kept->longest_ns != MODEL_UNKNOWN)
+		text_printf(out, ", task %" PRIu64 " for %s", kept->first, text_duration(time, kept->longest_ns));
+	text_printf(out, ": %s", remedy);
+}
+
+/* What a hand-over cannot move. */
+static void put_holder(struct text *out, const struct model *m, const struct model_worker *w)
+{
+	char time[TEXT_SHORT];
+	put_task(out, m, w->line.task, w->task_name, w->line.site);
+	text_printf(out, " has kept worker %u for at least %s, and no other worker can run what waits for it",
+		    w->line.index, text_duration(time, w->in_task_ns));
+	put_kept(out, &w->stack, "on the same stack", "give it a private stack");
+	put_kept(out, &w->own, "pinned to that worker", "do not pin them");
+	text_puts(out, ".");
+}
+
 bool verdict_put_worker(struct text *out, const struct model *m, const struct model_worker *w)
 {
-	if (w->stop == STOP_NONE)
-		return false;
-	put_stop(out, m, w);
-	return true;
+	int64_t longest;
+	bool keeps = worker_kept(w, &longest) > 0 && w->in_task_ns >= KEPT_NS;
+	if (w->stop != STOP_NONE)
+		put_stop(out, m, w);
+	if (w->stop != STOP_NONE && keeps)
+		text_puts(out, " ");
+	if (keeps)
+		put_holder(out, m, w);
+	return keeps || w->stop != STOP_NONE;
 }

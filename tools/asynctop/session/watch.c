@@ -294,6 +294,7 @@ static int read_tasks(struct watch *w, const struct watch_wish *wish, struct mod
 		m->tasks_total += (uint64_t)n;
 		for (int i = 0; i < n; i++) {
 			m->states[chunk[i].state]++;
+			model_add_kept(m, &chunk[i]);
 			yields_add(&yields, &chunk[i]);
 			if (!match_all(wish, m, &chunk[i]))
 				continue;
@@ -370,6 +371,24 @@ static void read_tracer(struct watch *w, struct model *m)
 	m->drops = tracer_drops(tracer, w->key);
 	m->drops.samples += w->blockers.unpictured;
 	copy_events(w, m);
+}
+
+/* The sites of tasks that others wait for; those that blocked are there already. */
+static void fill_kept_sites(struct model *m)
+{
+	for (uint32_t i = 0; i < m->worker_count; i++) {
+		int64_t longest;
+		uint32_t kept = worker_kept(&m->workers[i], &longest), site = m->workers[i].line.site, k = 0;
+		if (kept == 0 || site >= m->site_count)
+			continue;
+		while (k < m->site_block_count && m->site_blocks[k].site != site)
+			k++;
+		if (k == m->site_block_count) {
+			m->site_blocks = xresize(m->site_blocks, ++m->site_block_count, sizeof(*m->site_blocks));
+			m->site_blocks[k] = (struct model_site_blocks){ .site = site };
+		}
+		m->site_blocks[k].kept += kept;
+	}
 }
 
 static void fill_verdicts(struct model *m)
@@ -463,6 +482,7 @@ enum watch_status watch_tick(struct watch *w, const struct watch_wish *wish, dou
 	read_tracer(w, &m);
 	if (!m.gone)
 		stuck_read(w, &m);
+	fill_kept_sites(&m);
 	fill_verdicts(&m);
 	blockers_end(&w->blockers);
 	model_free(&w->model);

@@ -293,7 +293,7 @@ static bool check_task(const struct region *r, uint32_t index, struct sley_regio
 	if ((t->id & SLEY_TASK_INDEX_MASK) != index + 1 || t->id > INT64_MAX || t->state == SLEY_TASK_FREE ||
 	    t->state >= SLEY_TASK_STATES || t->wait_kind >= SLEY_WAIT_KINDS)
 		return false;
-	if (t->worker >= r->header.worker_count)
+	if (SLEY_TASK_WORKER(t->worker) >= r->header.worker_count)
 		t->worker = UINT16_MAX;
 	if (t->site >= r->header.site_count)
 		t->site = 0;

@@ -85,6 +85,7 @@ struct region_cursor {
 /*
  * The next live task records, up to REGION_CHUNK of them: their number; 0 at the end; -1 on a read error. Ids match
  * their places, and state, wait_kind, worker and site are in range: an unknown worker is UINT16_MAX, an unknown site 0.
+ * A worker may have SLEY_TASK_PINNED.
  */
 int region_tasks(struct region *r, struct region_cursor *cursor, struct sley_region_task out[REGION_CHUNK]);
 

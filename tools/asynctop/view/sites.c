@@ -32,6 +32,12 @@ static void blocks_in_vain(struct value *out, const struct model *m, const void 
 	value_uint(out, blocks(row)->in_vain);
 }
 
+static void blocks_kept(struct value *out, const struct model *m, const void *row)
+{
+	(void)m;
+	value_uint(out, blocks(row)->kept);
+}
+
 static void cell_blocks_site(struct text *out, const struct model *m, const void *row)
 {
 	put_site(out, m, blocks(row)->site);
@@ -58,6 +64,12 @@ static int compare_in_vain(const struct model *m, const void *a, const void *b)
 {
 	(void)m;
 	return compare_u64(blocks(a)->in_vain, blocks(b)->in_vain);
+}
+
+static int compare_blocks_kept(const struct model *m, const void *a, const void *b)
+{
+	(void)m;
+	return compare_u64(blocks(a)->kept, blocks(b)->kept);
 }
 
 static int compare_blocks_site(const struct model *m, const void *a, const void *b)
@@ -89,7 +101,7 @@ static const struct column blocks_columns[] = {
 	  .value = blocks_site,
 	  .record = &record_site,
 	  .key = "site",
-	  .place = 4,
+	  .place = 5,
 	  .title = "SPAWNED AT",
 	  .help = "where these tasks were spawned",
 	  .min = 10,
@@ -136,8 +148,21 @@ static const struct column blocks_columns[] = {
 	  .down = true,
 	  .format = FORMAT_COUNT,
 	  .compare = compare_in_vain },
+	{ .name = "keeps_waiting",
+	  .type = VALUE_UINT,
+	  .value = blocks_kept,
+	  .key = "keeps",
+	  .place = 4,
+	  .title = "KEEPS",
+	  .help = "tasks that wait now for the stack or the thread of such a task, which no other worker can run",
+	  .min = 5,
+	  .max = 7,
+	  .align = TEXT_RIGHT,
+	  .down = true,
+	  .format = FORMAT_COUNT,
+	  .compare = compare_blocks_kept },
 	{ .key = "function",
-	  .place = 5,
+	  .place = 6,
 	  .title = "RUNS",
 	  .help = "the function that they run",
 	  .min = 6,

@@ -41,7 +41,7 @@ static void task_state(struct value *out, const struct model *m, const void *row
 static void task_worker(struct value *out, const struct model *m, const void *row)
 {
 	(void)m;
-	value_known(out, task(row)->worker == UINT16_MAX ? -1 : task(row)->worker);
+	value_known(out, model_task_worker(row) == UINT16_MAX ? -1 : model_task_worker(row));
 }
 
 static void task_wait_kind(struct value *out, const struct model *m, const void *row)
@@ -72,6 +72,24 @@ static void task_wait_object(struct value *out, const struct model *m, const voi
 		value_string(out, out->buffer);
 		break;
 	}
+}
+
+static void task_held_by(struct value *out, const struct model *m, const void *row)
+{
+	const struct model_worker *holder = model_holder(m, row);
+	if (holder != NULL)
+		value_uint(out, holder->line.task);
+	else
+		value_null(out);
+}
+
+static void task_held_on(struct value *out, const struct model *m, const void *row)
+{
+	const struct model_worker *holder = model_holder(m, row);
+	if (holder != NULL)
+		value_uint(out, holder->line.index);
+	else
+		value_null(out);
 }
 
 static void task_in_state(struct value *out, const struct model *m, const void *row)
@@ -138,6 +156,12 @@ static void put_deadline(struct text *out, const struct model *m, uint64_t deadl
 static void cell_wait_object(struct text *out, const struct model *m, const void *row)
 {
 	uint64_t object = task(row)->wait_object;
+	const struct model_worker *holder = model_holder(m, row);
+	if (holder != NULL) {
+		text_printf(out, "%s of %" PRIu64, task(row)->state == SLEY_TASK_SLOT ? "stack" : "thread",
+			    holder->line.task);
+		return;
+	}
 	switch (waits(row) ? wait_object_type(task(row)->wait_kind) : WAIT_OBJECT_none) {
 	case WAIT_OBJECT_none:
 		text_puts(out, "-");
@@ -188,7 +212,7 @@ static int domain_state(const void *row)
 
 static int domain_worker(const void *row)
 {
-	return task(row)->worker == UINT16_MAX ? SLEY_REGION_WORKERS : task(row)->worker;
+	return model_task_worker(row) == UINT16_MAX ? SLEY_REGION_WORKERS : model_task_worker(row);
 }
 
 static int domain_wait(const void *row)
@@ -241,7 +265,7 @@ static int compare_task_state(const struct model *m, const void *a, const void *
 static int compare_task_worker(const struct model *m, const void *a, const void *b)
 {
 	(void)m;
-	return compare_u64(task(a)->worker, task(b)->worker);
+	return compare_u64(model_task_worker(a), model_task_worker(b));
 }
 
 static int compare_task_wait(const struct model *m, const void *a, const void *b)
@@ -346,7 +370,7 @@ static uint64_t task_total(const struct model *m)
 	return m->tasks_matched;
 }
 
-static const struct group wait = { "wait", NULL };
+static const struct group wait = { "wait", NULL }, holder = { "holder", NULL };
 
 static const struct column task_columns[] = {
 	{ .name = "id",
@@ -420,6 +444,18 @@ static const struct column task_columns[] = {
 	  .max = 20,
 	  .cell = cell_wait_object,
 	  .compare = compare_task_object },
+	{ .name = "task",
+	  .group = &holder,
+	  .type = VALUE_UINT,
+	  .optional = true,
+	  .value = task_held_by,
+	  .help = "whose stack it waits for, or whose thread, to which it is pinned" },
+	{ .name = "worker",
+	  .group = &holder,
+	  .type = VALUE_UINT,
+	  .optional = true,
+	  .value = task_held_on,
+	  .help = "that runs it" },
 	{ .name = "in_state_ns",
 	  .type = VALUE_INT,
 	  .optional = true,

@@ -98,6 +98,20 @@ static void worker_pinned(struct value *out, const struct model *m, const void *
 	value_uint(out, worker(row)->block.pinned);
 }
 
+static void worker_slot_waiters(struct value *out, const struct model *m, const void *row)
+{
+	(void)m;
+	value_uint(out, worker(row)->stack.waiters);
+}
+
+static void worker_kept_time(struct value *out, const struct model *m, const void *row)
+{
+	int64_t longest;
+	(void)m;
+	(void)worker_kept(worker(row), &longest);
+	value_known(out, longest);
+}
+
 static void worker_in_task(struct value *out, const struct model *m, const void *row)
 {
 	(void)m;
@@ -164,6 +178,27 @@ static void cell_replaced_by(struct text *out, const struct model *m, const void
 		text_printf(out, "%u", number);
 	else
 		text_printf(out, "%u after %s", number, text_duration(time, after));
+}
+
+static void cell_kept(struct text *out, const struct model *m, const void *row)
+{
+	char time[TEXT_SHORT];
+	int64_t longest;
+	uint32_t kept = worker_kept(worker(row), &longest);
+	(void)m;
+	if (kept == 0)
+		text_puts(out, "-");
+	else if (longest == MODEL_UNKNOWN)
+		text_printf(out, "%u", kept);
+	else
+		text_printf(out, "%u for %s", kept, text_duration(time, longest));
+}
+
+static int compare_kept(const struct model *m, const void *a, const void *b)
+{
+	int64_t longest;
+	(void)m;
+	return compare_u64(worker_kept(worker(a), &longest), worker_kept(worker(b), &longest));
 }
 
 /* ---- the table ---- */
@@ -311,6 +346,23 @@ static const struct column worker_columns[] = {
 	  .type = VALUE_UINT,
 	  .value = worker_pinned,
 	  .help = "tasks that are ready and can run on this worker only" },
+	{ .name = "slot_waiters",
+	  .type = VALUE_UINT,
+	  .value = worker_slot_waiters,
+	  .key = "keeps",
+	  .place = 8,
+	  .title = "KEEPS",
+	  .help = "tasks that wait for the stack of its task, or are pinned to its thread, and for how long: nobody can take them over",
+	  .min = 5,
+	  .max = 14,
+	  .down = true,
+	  .cell = cell_kept,
+	  .compare = compare_kept },
+	{ .name = "waiters_ns",
+	  .type = VALUE_INT,
+	  .optional = true,
+	  .value = worker_kept_time,
+	  .help = "how long the first of the tasks has waited that wait for the stack of its task, or for its thread" },
 	{ .name = "in_task_min_ns",
 	  .type = VALUE_INT,
 	  .optional = true,
@@ -320,7 +372,7 @@ static const struct column worker_columns[] = {
 	  .type = VALUE_UINT,
 	  .value = worker_dispatches,
 	  .key = "dispatches",
-	  .place = 8,
+	  .place = 9,
 	  .title = "TASKS RUN",
 	  .help = "tasks that it resumed so far",
 	  .min = 9,
@@ -334,7 +386,7 @@ static const struct column worker_columns[] = {
 	  .type = VALUE_UINT,
 	  .value = worker_IDLE,
 	  .key = "idle",
-	  .place = 9,
+	  .place = 10,
 	  .title = "IDLE",
 	  .help = "context switches: it had nothing to do",
 	  .min = 6,
@@ -348,7 +400,7 @@ static const struct column worker_columns[] = {
 	  .type = VALUE_UINT,
 	  .value = worker_BLOCK,
 	  .key = "block",
-	  .place = 10,
+	  .place = 11,
 	  .title = "BLOCK",
 	  .help = "context switches: a task's system call slept",
 	  .min = 6,
@@ -362,7 +414,7 @@ static const struct column worker_columns[] = {
 	  .type = VALUE_UINT,
 	  .value = worker_FAULT,
 	  .key = "fault",
-	  .place = 11,
+	  .place = 12,
 	  .title = "FAULT",
 	  .help = "context switches: a page fault slept",
 	  .min = 6,
@@ -376,7 +428,7 @@ static const struct column worker_columns[] = {
 	  .type = VALUE_UINT,
 	  .value = worker_PREEMPT,
 	  .key = "preempt",
-	  .place = 12,
+	  .place = 13,
 	  .title = "PREEMPT",
 	  .help = "context switches: the kernel gave the CPU to another thread",
 	  .min = 7,
