@@ -420,6 +420,96 @@ static void the_debug_library_hides_no_caller(void **state)
 	assert_lock(target_compile("debug-dynamic", dynamic), true);
 }
 
+/* The frames of a task with that entry function, which is `which` of the planted list. */
+static void sample_jump(const char *program, const char *which, const char *entry)
+{
+	struct symbols_request request;
+	struct target t;
+	target_start(&t, program, "jump", which);
+	target_wait_blocked(&t, SYS_poll);
+	target_capture(&t, SAMPLE, &request);
+	strcpy(request.entry, entry);
+	target_ask(symbols, &request, &answer);
+	target_kill(&t);
+}
+
+static void assert_next_is_runtime(unsigned after)
+{
+	assert_true(answer.frames > (unsigned)answer.location + after);
+	assert_int_equal(answer.frame[answer.location + (int)after].owner, SYMBOLS_SLEY);
+}
+
+/* Functions without a frame are found: the last act of the task's function, of one that it jumped to, of a caller's. */
+static void assert_jumps(const char *program)
+{
+	sample_jump(program, "0", "poll_last");
+	assert_location("poll_last", "MARK last act");
+	assert_next_is_runtime(1);
+	assert_false(answer.frame[answer.location + 1].blind);
+	sample_jump(program, "1", "jump_on");
+	assert_location("jump_to_poll", "MARK jump to poll");
+	target_assert_frame(&answer.frame[answer.location + 1], "jump_on", "MARK jump on");
+	assert_next_is_runtime(2);
+	sample_jump(program, "3", "call_and_jump");
+	assert_location("jump_to_poll", "MARK jump to poll");
+	target_assert_frame(&answer.frame[answer.location + 1], "call_and_jump", "MARK no last act");
+	assert_next_is_runtime(2);
+	sample_jump(program, "4", "once_last");
+	assert_location("once_last", "MARK once");
+	assert_next_is_runtime(1);
+}
+
+static const struct symbols_frame *first_of_runtime(void)
+{
+	unsigned i = 0;
+	while (i < answer.frames && answer.frame[i].owner != SYMBOLS_SLEY)
+		i++;
+	assert_true(i < answer.frames);
+	return &answer.frame[i];
+}
+
+/*
+ * No frame says that the runtime made the call, if it ran a function that is not known: because the entry function is
+ * not, or because it is another function, which sley_once() ran.
+ */
+static void functions_without_frames(void **state)
+{
+	const char *options[] = { "-Iinclude", test_build_path("libsley.a"), NULL };
+	const char *program = target_compile("jumps", options);
+	char output[256], *have[] = { "clang", "--version", NULL };
+	assert_jumps(program);
+	assert_true(first_of_runtime()->blind);
+	sample_jump(program, "2", "jump_either"); /* the function is certain, the line is not */
+	assert_string_equal(symbols_location(&answer)->function, "jump_either");
+	assert_int_equal(symbols_location(&answer)->line, 0);
+	sample_jump(program, "0", "");
+	assert_int_equal(answer.location, -1);
+	assert_true(first_of_runtime()->blind);
+	sample_jump(program, "0", "no_such_function");
+	assert_int_equal(answer.location, -1);
+	assert_true(first_of_runtime()->blind);
+	if (test_run(have, output, sizeof(output)) == 0)
+		assert_jumps(target_compile_by("clang", "jumps-clang", options));
+}
+
+/* Without debug information, the entry function is named all the same. */
+static void functions_without_frames_or_lines(void **state)
+{
+	const char *options[] = { "-Iinclude", test_build_path("libsley.a"), NULL };
+	char path[128];
+	snprintf(path, sizeof(path), "%s/jumps-strip-g", target_directory());
+	target_tool("objcopy", "-g", target_compile("jumps-again", options), path);
+	sample_jump(path, "0", "poll_last");
+	assert_true(answer.location > 0);
+	assert_string_equal(symbols_location(&answer)->function, "poll_last");
+	sample_jump(path, "3", "call_and_jump");
+	assert_true(answer.location > 0);
+	assert_int_equal(strncmp(symbols_location(&answer)->function, "jump_to_poll", 12),
+			 0); /* perhaps a copy of it */
+	sample_jump(path, "4", "once_last");
+	assert_true(first_of_runtime()->blind);
+}
+
 /* clang's unit has no index of addresses, and the runtime's units of gcc have: the line is the service's own. */
 static void beside_units_with_aranges(void **state)
 {
@@ -512,6 +602,8 @@ int main(void)
 		cmocka_unit_test(the_runtime_is_told_apart),
 		cmocka_unit_test(the_runtime_is_told_apart_without_files),
 		cmocka_unit_test(the_debug_library_hides_no_caller),
+		cmocka_unit_test(functions_without_frames),
+		cmocka_unit_test(functions_without_frames_or_lines),
 		cmocka_unit_test(beside_units_with_aranges),
 		cmocka_unit_test(waiting_for_a_child),
 	};

@@ -10,6 +10,7 @@
  */
 #include <dlfcn.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <spawn.h>
 #include <stdio.h>
@@ -249,6 +250,70 @@ static int lock_main(void *unused)
 	return sley_join(t, SLEY_NEVER);
 }
 
+/* Functions whose last act is a call: with -O2 it is a jump, and they leave no frame. */
+static struct pollfd input = { .fd = STDIN_FILENO, .events = POLLIN };
+
+static void poll_last(void *arg)
+{
+	sink += arg != NULL;
+	poll(&input, 1, -1); /* MARK last act */
+}
+
+static NOINLINE void jump_to_poll(int timeout)
+{
+	sink++;
+	poll(&input, 1, timeout); /* MARK jump to poll */
+}
+
+static NOINLINE void jump_elsewhere(int timeout)
+{
+	sink--;
+	poll(&input, 1, timeout);
+}
+
+static void jump_on(void *arg)
+{
+	sink += arg != NULL;
+	jump_to_poll(-1); /* MARK jump on */
+}
+
+/* Two ways lead from here to poll(). */
+static void jump_either(void *arg)
+{
+	if (arg == NULL)
+		jump_to_poll(-1);
+	else
+		jump_elsewhere(-2);
+}
+
+/* The caller of the function that jumps is the service's. */
+static void call_and_jump(void *arg)
+{
+	jump_to_poll(-1); /* MARK no last act */
+	sink += arg != NULL;
+}
+
+static int poll_once(void *arg)
+{
+	sink += arg != NULL;
+	return poll(&input, 1, -1);
+}
+
+static void once_last(void *arg)
+{
+	static struct sley_once once = SLEY_ONCE_INIT;
+	sink++;
+	sley_once(&once, poll_once, arg, SLEY_NEVER); /* MARK once */
+}
+
+static int jump_main(void *unused)
+{
+	static void (*const functions[])(void *) = { poll_last, jump_on, jump_either, call_and_jump, once_last };
+	sley_task t = sley_spawn(functions[atoi(argument)], unused);
+	announce();
+	return sley_join(t, SLEY_NEVER);
+}
+
 static void *run_main(int (*main)(void *))
 {
 	struct sley_options options = { .size = sizeof(options), .workers = 1 };
@@ -261,6 +326,12 @@ static void *run_sley(void *unused)
 {
 	(void)unused;
 	return run_main(spawn_main);
+}
+
+static void *run_jump(void *unused)
+{
+	(void)unused;
+	return run_main(jump_main);
 }
 
 /* A task waits for a lock that a thread holds. */
@@ -301,7 +372,7 @@ static const struct chain {
 	{ "inlined", run_inlined }, { "spin", run_spin },     { "dlopen", run_dlopen }, { "exec", run_exec },
 	{ "wide", run_wide },       { "vfork", run_vfork },   { "spawn", run_spawn },
 #ifndef PLAIN
-	{ "sley", run_sley },       { "dump", run_dump },     { "lock", run_lock },
+	{ "sley", run_sley },       { "dump", run_dump },     { "lock", run_lock },     { "jump", run_jump },
 #endif
 };
 

@@ -207,6 +207,11 @@ static void test_verdict_cases(void **state)
 	expect_in_verdict(&b, "1 ready task waited 5.0ms behind it");
 	b.longest.place.text[0] = '\0';
 	expect_in_verdict(&b, "called from a place that could not be found out");
+	b.longest.frameless = true;
+	expect_in_verdict(&b, ", called in a function that left no frame (its last act was a call);");
+	strcpy(b.longest.runtime, "sley_dump");
+	expect_in_verdict(&b, "; sley made the call for the service, in sley_dump(): look at what it was given there");
+	b.longest.syscall = SYS_futex;
 	strcpy(b.longest.runtime, "lock_slow");
 	expect_in_verdict(&b, "sley itself waited there, in lock_slow(): nothing in the service to change.");
 	b.site = 77;

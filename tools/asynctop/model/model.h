@@ -136,6 +136,7 @@ struct model_block {
 	struct model_place stack[MODEL_FRAMES]; /* innermost first, of all owners */
 	unsigned frames;
 	char runtime[64]; /* the function of sley's that made the call; "": none, the service or a library did */
+	bool frameless;   /* sley ran a function of the service that left no frame (tail call), and that made it */
 	enum handover handover;
 	uint32_t handed_to;      /* TAKEN: the worker */
 	int64_t handed_after_ns; /* TAKEN: since the start of the block */

@@ -47,12 +47,27 @@ static const char *const remedies[REMEDY_COUNT] = {
 			 "sley_offload()",
 };
 
+/*
+ * A call that sley made. Waits for its locks and changes of its memory are its own affair. All other calls (and page
+ * faults) work with what the service gave it: a descriptor, a buffer, a function.
+ */
+static void put_runtime(struct text *out, const char *function, enum remedy remedy)
+{
+	if (remedy == REMEDY_LOCK || remedy == REMEDY_MEMORY || remedy == REMEDY_YIELD)
+		text_printf(out, "sley itself waited there, in %s(): nothing in the service to change", function);
+	else
+		text_printf(out,
+			    "sley made the call for the service, in %s(): look at what it was given there, or let "
+			    "sley_offload() make the call on a thread of the pool",
+			    function);
+}
+
 void verdict_put_remedy(struct text *out, const struct model_block *b)
 {
 	enum remedy remedy = syscall_remedy(b->syscall);
 	bool file = S_ISREG(b->fd_mode) || S_ISDIR(b->fd_mode) || S_ISBLK(b->fd_mode);
 	if (b->runtime[0] != '\0') {
-		text_printf(out, "sley itself waited there, in %s(): nothing in the service to change", b->runtime);
+		put_runtime(out, b->runtime, remedy);
 		return;
 	}
 	if (file && remedy == REMEDY_READ)
@@ -104,6 +119,8 @@ static void put_place(struct text *out, const struct model_block *b)
 {
 	if (b->place.text[0] != '\0')
 		text_printf(out, ", called in %s", b->place.text);
+	else if (b->frameless)
+		text_puts(out, ", called in a function that left no frame (its last act was a call)");
 	else if (b->resolved)
 		text_puts(out, ", called from a place that could not be found out");
 }

@@ -151,10 +151,11 @@ static bool same_block(const struct picture *p, const struct block_record *r)
 
 /* ---- symbols ---- */
 
-static struct symbols_request stack_question(const struct blockers *b, const struct block_record *r, uint64_t key)
+static struct symbols_request stack_question(const struct blockers *b, const struct model *m,
+					     const struct block_record *r, uint64_t key)
 {
 	const uint64_t *regs = r->regs;
-	return (struct symbols_request){
+	struct symbols_request question = {
 		.key = key,
 		.pid = b->process->pid,
 		.kind = SYMBOLS_SAMPLE,
@@ -171,6 +172,8 @@ static struct symbols_request stack_question(const struct blockers *b, const str
 		.stack = r->stack,
 		.stack_size = r->stack_size < BLOCK_STACK_MAX ? r->stack_size : BLOCK_STACK_MAX,
 	};
+	snprintf(question.entry, sizeof(question.entry), "%s", model_site(m, r->site)->entry);
+	return question;
 }
 
 static void promote(struct pictures *e)
@@ -199,7 +202,7 @@ static void take_next(struct blockers *b, struct pictures *pictures, const struc
 {
 	struct symbols_request question;
 	pictures->key = ++*b->next_key;
-	question = stack_question(b, r, pictures->key);
+	question = stack_question(b, m, r, pictures->key);
 	if (b->symbols != NULL && symbols_submit(b->symbols, &question) == -EAGAIN)
 		return;
 	take_picture(b, &pictures->next, m, r);
@@ -233,14 +236,18 @@ void place_from_frame(struct model_place *place, const struct symbols_frame *fra
 	symbols_format(frame, place->text, sizeof(place->text));
 }
 
-/* The caller of libc: sley, on behalf of the service, or the service itself. */
+/* The caller of libc: sley, or the service itself. A function without a frame that sley ran may be the service's. */
 static void find_runtime(struct model_block *block, const struct symbols_answer *a)
 {
 	unsigned i = 0;
 	while (i < a->frames && i < SYMBOLS_FRAMES && a->frame[i].owner != SYMBOLS_SLEY &&
 	       a->frame[i].owner != SYMBOLS_USER)
 		i++;
-	if (i < a->frames && i < SYMBOLS_FRAMES && a->frame[i].owner == SYMBOLS_SLEY)
+	if (i == a->frames || i == SYMBOLS_FRAMES || a->frame[i].owner != SYMBOLS_SLEY)
+		return;
+	if (a->frame[i].blind)
+		block->frameless = true;
+	else
 		snprintf(block->runtime, sizeof(block->runtime), "%.60s", a->frame[i].function);
 }
 

@@ -199,6 +199,7 @@ static void read_tiers(struct watch *w, struct model *m)
 static int read_sites(struct watch *w, struct model *m)
 {
 	int n;
+	free(m->sites);
 	m->sites = xcalloc(w->process.region.header.site_count, sizeof(*m->sites));
 	n = region_sites(&w->process.region, m->sites, 0);
 	m->site_count = n < 0 ? 0 : (uint32_t)n;
@@ -420,6 +421,8 @@ void watch_event(struct watch *w, const struct block_record *r)
 								: 0,
 	};
 	snprintf(e->name, sizeof(e->name), "%.*s", BLOCK_NAME, r->name);
+	if (r->site >= w->model.site_count && r->site < w->process.region.header.site_count)
+		read_sites(w, &w->model); /* it is new, or there was no tick yet */
 	blockers_event(&w->blockers, &w->model, r);
 }
 

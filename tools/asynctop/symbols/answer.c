@@ -27,6 +27,7 @@ uint64_t request_digest(const struct symbols_request *r)
 	if (r->kind != SYMBOLS_SAMPLE)
 		return h;
 	h = digest_bytes(h, &r->registers, sizeof(r->registers));
+	h = digest_bytes(h, r->entry, strlen(r->entry));
 	return digest_bytes(h, r->stack, r->stack_size);
 }
 

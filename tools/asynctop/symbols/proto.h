@@ -41,6 +41,7 @@ struct message_request {
 	uint32_t returns;
 	uint64_t address;
 	struct symbols_registers registers;
+	char entry[SYMBOLS_ENTRY];
 	uint64_t stack_size;
 	uint8_t stack[SYMBOLS_STACK];
 };

@@ -12,6 +12,7 @@
  * such information around its system call (clone3, clone) has pushed nothing, so its return address is on the top.
  */
 #include "symbols/code.h"
+#include "symbols/tail.h"
 #include "symbols/want.h"
 
 #include <errno.h>
@@ -174,7 +175,8 @@ static void complete_image(struct space *s)
 /* The first address, and return addresses, innermost first. */
 struct chain {
 	struct space *space;
-	bool stub; /* the first was left by leave_stub() */
+	bool returns; /* as in the request */
+	bool stub;    /* the first was left by leave_stub() */
 	unsigned count;
 	uint64_t address[CHAIN];
 };
@@ -269,13 +271,36 @@ static void add_address(struct space *s, struct message_answer *a, uint64_t addr
 		answer_frame(a, &p->frame[i]);
 }
 
+/* The functions between two frames that left none. Returns whether there may be some that are not known. */
+static bool add_tail(struct space *s, struct message_answer *a, const struct chain *c, unsigned i, const char *entry)
+{
+	struct symbols_frame f;
+	struct tail tail;
+	const struct place *p;
+	tail_find(s, c->address[i - 1] - (i > 1 || c->returns), c->address[i], entry, &tail);
+	for (unsigned j = 0; j < tail.steps; j++)
+		add_address(s, a, tail.returns[j], true);
+	if (tail.function) {
+		p = space_place(s, tail.function, false);
+		f = p->frame[p->frames - 1];
+		f.line = 0;
+		answer_frame(a, &f);
+	}
+	return tail.blind;
+}
+
 static void answer_sample(struct space *s, const struct message_request *r, struct message_answer *a)
 {
-	struct chain c = { .space = s };
+	struct chain c = { .space = s, .returns = r->returns };
 	unsigned i;
 	unwind(s, r, &c);
-	for (i = 0; i < c.count && !(a->frames == SYMBOLS_FRAMES && a->location >= 0); i++)
+	for (i = 0; i < c.count && !(a->frames == SYMBOLS_FRAMES && a->location >= 0); i++) {
+		bool blind = i > 0 && add_tail(s, a, &c, i, r->entry);
+		unsigned first = a->frames;
 		add_address(s, a, c.address[i], i > 0 || r->returns);
+		for (unsigned j = first; blind && j < a->frames; j++)
+			a->frame[j].blind = true;
+	}
 	a->truncated |= s->truncated || i < c.count || c.count == CHAIN;
 }
 

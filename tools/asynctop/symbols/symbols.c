@@ -18,6 +18,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -322,6 +323,7 @@ static int add_question(struct symbols *s, const struct symbols_request *request
 	q->message.returns = request->returns;
 	q->message.address = request->address;
 	q->message.registers = request->registers;
+	memcpy(q->message.entry, request->entry, sizeof(q->message.entry));
 	q->message.stack_size = stack;
 	if (stack)
 		memcpy(q->message.stack, request->stack, stack);
@@ -344,6 +346,7 @@ static int normalise(const struct symbols_request *in, struct symbols_request *o
 		out->address = in->address;
 	if (in->kind == SYMBOLS_SAMPLE) {
 		out->registers = in->registers;
+		snprintf(out->entry, sizeof(out->entry), "%s", in->entry);
 		out->stack = in->stack;
 		out->stack_size = !in->stack ? 0 : in->stack_size < SYMBOLS_STACK ? in->stack_size : SYMBOLS_STACK;
 	}

@@ -28,6 +28,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#define SYMBOLS_ENTRY   56    /* as in struct sley_region_site */
 #define SYMBOLS_FRAMES  32    /* in an answer, inlined ones included */
 #define SYMBOLS_STACK   16384 /* bytes of a copied stack; bytes beyond are not looked at */
 #define SYMBOLS_PENDING 256   /* requests not yet answered */
@@ -51,6 +52,7 @@ struct symbols_registers {
 /*
  * If a sample ends before the service's own frame (getaddrinfo() alone has 5 KB of frames) and the process's
  * memory still begins with the same ones, more are read from there: so a block that lasts is located all the same.
+ * Functions that ended with a jump to the next one (tail calls) left no frame; they are added as far as they are known.
  */
 struct symbols_request {
 	uint64_t key; /* the caller's, handed back in the answer */
@@ -62,6 +64,8 @@ struct symbols_request {
 	struct symbols_registers registers; /* SYMBOLS_SAMPLE */
 	const void *stack;                  /* SYMBOLS_SAMPLE: bytes at registers.rsp; copied by the call (see below) */
 	size_t stack_size;
+	char entry
+		[SYMBOLS_ENTRY]; /* SYMBOLS_SAMPLE: the function that the task runs, as it is in the source; or empty */
 };
 
 enum symbols_status {
@@ -89,6 +93,7 @@ struct symbols_frame {
 	uint32_t line;      /* 0: not known */
 	uint8_t owner;      /* enum symbols_owner */
 	bool inlined;       /* into the next frame of the answer */
+	bool blind;         /* it is the runtime's, and ran a function of the service's that left no frame */
 	char module[64];    /* base name of the file; "" if none */
 	char function[128]; /* "" if not known */
 	char file[256];     /* "" if not known; relative to the directory of compilation where it lies in it */
