@@ -38,8 +38,12 @@ enum switch_cause {
 #define NO_SITE       UINT32_MAX /* no task ran; site 0 is a valid site */
 #define SYSCALL_FAULT (-1)       /* block_record.syscall of a page fault */
 
-#define BLOCK_STACK_STEP 1024 /* the stack is copied in steps of this size */
-#define BLOCK_STACK_MAX  4096
+/*
+ * Bytes of a stack that are kept, whole pages. The frames of libc alone take 5 KB in getaddrinfo(), and 9.4 KB where
+ * it tries search domains.
+ */
+#define BLOCK_STACK_PAGE 4096
+#define BLOCK_STACK_MAX  (3 * BLOCK_STACK_PAGE)
 #define BLOCK_MEMORY_MAX 128
 
 #define BLOCK_EARLY 1u /* it had begun when the watching began: start_ns is the latter moment */

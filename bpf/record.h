@@ -112,7 +112,7 @@ static void record_registers(struct block_record *block, const struct pt_regs *r
 	block->args[5] = regs->r9;
 }
 
-/* Copies up to the end of the task's stack, in steps. A step that touches a missing page ends the copy. */
+/* Copies up to the end of the task's stack, or to the first page that is missing, as the kernel may not wait for it. */
 static __always_inline void record_stack(struct block_record *block)
 {
 	uint64_t from = block->regs[BLOCK_REG_SP], left = block->stack_top - from;
@@ -120,10 +120,16 @@ static __always_inline void record_stack(struct block_record *block)
 	if (left > BLOCK_STACK_MAX)
 		left = BLOCK_STACK_MAX;
 #pragma unroll
-	for (int at = 0; at < BLOCK_STACK_MAX; at += BLOCK_STACK_STEP) {
-		uint32_t size = left > BLOCK_STACK_STEP ? BLOCK_STACK_STEP : left;
-		if (!size || bpf_probe_read_user(block->stack + at, size, (void *)(from + at)))
+	for (int at = 0; at < BLOCK_STACK_MAX; at += BLOCK_STACK_PAGE) {
+		uint32_t size = left > BLOCK_STACK_PAGE ? BLOCK_STACK_PAGE : left, in_page;
+		if (!size)
 			return;
+		if (bpf_probe_read_user(block->stack + at, size, (void *)(from + at))) {
+			in_page = BLOCK_STACK_PAGE - (uint32_t)(from & (BLOCK_STACK_PAGE - 1));
+			if (in_page < size && !bpf_probe_read_user(block->stack + at, in_page, (void *)(from + at)))
+				block->stack_size = at + in_page;
+			return;
+		}
 		block->stack_size = at + size;
 		left -= size;
 	}

@@ -105,8 +105,7 @@ static void check_site(struct run *run)
 	assert_int_equal(site.line, test_source_line(SOURCE, "/* SPAWNED */"));
 }
 
-/* The innermost frame that is the service's own. */
-static struct symbols_frame locate(const struct planted *planted, const struct block_record *block)
+static const struct symbols_answer *resolve(const struct planted *planted, const struct block_record *block)
 {
 	const uint64_t *r = block->regs;
 	struct symbols_request request = {
@@ -131,8 +130,15 @@ static struct symbols_frame locate(const struct planted *planted, const struct b
 	symbols_wait(symbols, 10000);
 	REQUIRE(symbols_collect(symbols, &answer) == 1);
 	symbols_close(symbols);
-	REQUIRE(symbols_location(&answer));
-	return *symbols_location(&answer);
+	return &answer;
+}
+
+/* The innermost frame that is the service's own. */
+static struct symbols_frame locate(const struct planted *planted, const struct block_record *block)
+{
+	const struct symbols_answer *answer = resolve(planted, block);
+	REQUIRE(symbols_location(answer));
+	return *symbols_location(answer);
 }
 
 static void check_line(const struct run *run, const char *function, unsigned line)
@@ -259,6 +265,35 @@ TEST(several_sleeps)
 	}
 	assert_int_equal(run.report.total.count, run.truth.blocks);
 	assert_true(run.report.total.sleeps >= (uint64_t)run.truth.sleeps);
+	end_run(&run);
+}
+
+/* A caller that is 9 KB above the call is found: no less than libc has there when it looks up a name. */
+TEST(deep)
+{
+	const struct symbols_answer *answer;
+	const struct symbols_frame *caller;
+	struct run run;
+	run_planted(&run, "deep", COUNT, NULL, SYS_clock_nanosleep);
+	assert_true(run.report.longest.stack_size > 9600);
+	answer = resolve(&run.planted, &run.report.longest);
+	caller = &answer->frame[answer->location + 2];
+	assert_true(answer->frames > (unsigned)answer->location + 2);
+	assert_string_equal(caller->function, "plant_deep");
+	assert_int_equal(caller->line, test_source_line(SOURCE, "/* PLANTED deep */"));
+	end_run(&run);
+}
+
+/* A missing page ends the copy of the stack where it begins, and no earlier. */
+TEST(hole)
+{
+	const struct block_record *longest;
+	struct run run;
+	run_planted(&run, "hole", COUNT, NULL, SYS_clock_nanosleep);
+	longest = &run.report.longest;
+	assert_int_equal((longest->regs[BLOCK_REG_SP] + longest->stack_size) % BLOCK_STACK_PAGE, 0);
+	assert_in_range(longest->stack_size, 1, BLOCK_STACK_MAX - 1);
+	check_line(&run, "plant_nanosleep", test_source_line(SOURCE, "/* PLANTED nanosleep */"));
 	end_run(&run);
 }
 

@@ -225,13 +225,45 @@ static void plant_exec(void)
 	abort();
 }
 
+/* ---- deep stacks ---- */
+
+#define DEEP 9600 /* bytes: as many as libc has in getaddrinfo() with search domains */
+
+/* The caller's frame is above these bytes. */
+static __attribute__((noinline)) void sleep_below(void)
+{
+	char frame[DEEP];
+	memset(frame, 1, sizeof(frame));
+	__asm__ volatile("" : : "r"(frame) : "memory");
+	plant_nanosleep();
+	__asm__ volatile("" : : "r"(frame) : "memory");
+}
+
+static void plant_deep(void)
+{
+	sleep_below(); /* PLANTED deep */
+	__asm__ volatile("");
+}
+
+/* A page of the stack above the call was never touched, or given back. */
+static void plant_hole(void)
+{
+	char hole[16 * 4096];
+	char *page = (char *)(((uintptr_t)hole + 3 * 4096) & ~(uintptr_t)4095);
+	if (madvise(page, 4096, MADV_DONTNEED))
+		abort();
+	plant_nanosleep();
+	__asm__ volatile("" : : "r"(hole) : "memory");
+}
+
 static const struct {
 	const char *kind;
 	void (*plant)(void);
 } kinds[] = {
 	{ "nanosleep", plant_nanosleep }, { "pipe", plant_pipe },   { "futex", plant_futex },
 	{ "fifo", plant_fifo },           { "fsync", plant_fsync }, { "fault", plant_fault },
-	{ "forever", plant_forever },     { "exec", plant_exec },
+	{ "forever", plant_forever },     { "exec", plant_exec },   { "deep", plant_deep },
+	{ "hole", plant_hole },
 };
 
 /* ---- the service ---- */

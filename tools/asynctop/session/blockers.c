@@ -14,8 +14,8 @@
 #include "source/target.h"
 
 /*
- * Bounds on the memory that a process can make asynctop use for its blocks: 24 KiB of pictures for each of the first
- * PICTURED_MOST kinds, and 8 KiB for each of at most BLOCKERS_MOST kinds that the kernel counts: 10 MiB in all.
+ * Bounds on the memory that a process can make asynctop use for its blocks: 40 KiB of pictures for each of the first
+ * PICTURED_MOST kinds, and 8 KiB for each of at most BLOCKERS_MOST kinds that the kernel counts: 14 MiB in all.
  */
 #define BLOCKERS_MOST 512
 #define PICTURED_MOST 256

@@ -40,8 +40,8 @@ struct tracer_config {
 };
 
 /*
- * At most WATCH_PROCESSES are watched at a time. So the kernel's memory is bounded: 5 MiB for workers, 2 MiB for the
- * ring, and for each process 0.3 MiB, and up to 1.2 MiB of samples.
+ * At most WATCH_PROCESSES are watched at a time. So the kernel's memory is bounded: 13 MiB for workers, 2 MiB for
+ * the ring, and for each process 0.3 MiB, and up to 4 MiB of samples.
  */
 
 /*
