@@ -31,6 +31,11 @@
  * A thread that is stopped by a signal or a debugger, or frozen, is not blocked: neither its task nor the call is to blame.
  * A block ends when that begins. The call goes on as a new block, when the thread does.
  *
+ * A sleep that ends at a time may be interrupted by what is none of the service's business: a tracer, work of io_uring, a
+ * signal that is ignored in the end. Then the kernel goes back to user mode for one instruction, which calls
+ * restart_syscall with the same registers. That is the same block; after a stop, a new one in the same call. (Other calls
+ * are made again as they were. They look like a loop of such calls, and count as it.)
+ *
  * The process's worker line is untrusted: false values only make that process's own figures wrong.
  */
 #include "kernel.h"
@@ -49,6 +54,12 @@
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
 #define RESUME_GAP_NS 20000
+
+#ifdef __TARGET_ARCH_x86
+#define RESTART_SYSCALL 219
+#else
+#define RESTART_SYSCALL 128
+#endif
 
 /* Set by user space at run time. */
 uint64_t resume_flags = 0;
@@ -131,6 +142,13 @@ static void fall_asleep(struct worker_state *state, uint64_t now, uint32_t task_
 		state->block.sleeps++;
 }
 
+/* Whether the kernel restarts the call of the thread's last block. */
+static bool is_restart(const struct block_record *block, const struct pt_regs *regs)
+{
+	return (int32_t)regs->orig_ax == RESTART_SYSCALL && regs->ip == block->regs[BLOCK_REG_IP] &&
+	       regs->sp == block->regs[BLOCK_REG_SP];
+}
+
 /* Begins a block of the current thread; or of a sleeping thread, for which `known` is all that can be read. */
 static __always_inline void begin(struct worker_state *state, const struct thread *thread, struct task_struct *task,
 				  const struct pt_regs *regs, const struct sley_region_worker *line,
@@ -160,7 +178,8 @@ static __always_inline void begin(struct worker_state *state, const struct threa
 	block->site = line->site;
 	block->worker = thread->worker;
 	block->sleeps = 0;
-	block->syscall = regs->orig_ax;
+	if (!is_restart(block, regs))
+		block->syscall = regs->orig_ax;
 	block->stack_top = line->stack_top;
 	block->slot = thread->slot;
 	block->flags = known ? BLOCK_EARLY : 0;
@@ -241,6 +260,8 @@ static bool still_inside(const struct worker_state *state, const struct pt_regs 
 {
 	const struct block_record *block = &state->block;
 	uint64_t raised = state->in_flags & resume_flags;
+	if (is_restart(block, regs))
+		return true;
 	if ((int32_t)regs->orig_ax != block->syscall || regs->ip != block->regs[BLOCK_REG_IP] ||
 	    regs->sp != block->regs[BLOCK_REG_SP] || regs->di != block->args[0] || regs->si != block->args[1] ||
 	    regs->dx != block->args[2])
