@@ -131,10 +131,7 @@ static void take_picture(struct blockers *b, struct picture *p, const struct mod
 	block->fd_mode = r->fd_mode;
 	block->began_before = (r->flags & BLOCK_EARLY) != 0;
 	see_handover(b, block, m, r);
-	if (r->name[0] != '\0')
-		snprintf(block->name, sizeof(block->name), "%.*s", BLOCK_NAME, r->name);
-	else
-		snprintf(block->name, sizeof(block->name), "%s", model_site(m, r->site)->entry);
+	snprintf(block->name, sizeof(block->name), "%.*s", BLOCK_NAME, r->name);
 	for (unsigned i = 0; i < SYSCALL_ARGS; i++) {
 		struct text arg = { 0 };
 		if (!syscall_arg(&arg, r, i))
@@ -405,6 +402,9 @@ static void fill_one(struct model_blocker *to, const struct blocker *e, const st
 	else if (e->pictures != NULL && e->pictures->next.taken)
 		copy_block(&to->longest, &e->pictures->next.block);
 	to->longest.syscall = e->syscall;
+	/* Not in the picture: an event may come before the tick that reads its site. */
+	if (to->longest.name[0] == '\0')
+		snprintf(to->longest.name, sizeof(to->longest.name), "%s", model_site(m, e->site)->entry);
 	verdict_put(&verdict, m, to);
 	to->verdict = text_take(&verdict);
 }
