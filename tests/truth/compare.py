@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# Copyright (c) 2026 the sley authors
+"""
+usage: compare.py TRUTH JSON
+
+Compares what a service measured of its blocks (service.h) with one line of `asynctop --json`. Prints each difference,
+and for each column how many of the planted values were said (recall), and how many of those said were planted
+(precision). Exits 1 if there is a difference.
+
+A page fault that nobody has planted is none: the kernel takes pages back when it likes. Nor is a block in which the
+runtime itself waited, if asynctop says that.
+"""
+import json
+import os
+import sys
+
+LATE_NS = 100000  # what a duration may be off, or 5 % of it
+NOT_YET = {"tail_call", "tail_of_two", "tail_inside", "getaddrinfo_", "search_domains"}  # their places are not found yet
+COLUMNS = ("block", "call", "task", "line", "duration", "verdict")
+
+
+class Case:
+    """All tasks of one spawn site."""
+
+    def __init__(self, name, calls, file, line, flags):
+        self.name, self.calls = name, set(filter(None, calls.split("|")))
+        self.site = (os.path.basename(file), int(line))
+        self.flags, self.tasks, self.blocks, self.skipped = set(flags.split()), set(), [], False
+
+    def task_name(self):
+        return "plant_" + self.name if "unnamed" in self.flags else self.name
+
+
+class Block:
+    def __init__(self, function, line, begin, end, cpu, sleeps, preemptions, faults):
+        self.place = (function, int(line))
+        self.begin, self.end, self.cpu = int(begin), int(end), int(cpu)
+        self.sleeps, self.preemptions, self.faults = int(sleeps), int(preemptions), int(faults)
+
+    def bounds(self):
+        took = self.end - self.begin
+        return (0 if self.preemptions else took - self.cpu), took
+
+
+def read_truth(path):
+    cases = {}
+    for line in open(path):
+        kind, name, *rest = line.rstrip("\n").split("\t")
+        if kind == "case":
+            calls, file, site_line, task, flags = rest
+            case = cases.setdefault(name, Case(name, calls, file, site_line, flags))
+            case.tasks.add(int(task))
+        elif kind == "block":
+            block = Block(*rest)
+            if block.sleeps:  # or it did not block
+                cases[name].blocks.append(block)
+        elif kind == "skip":
+            cases[name].skipped = True
+            print("not here: %s: %s" % (name, rest[0]))
+    return cases
+
+
+class Score:
+    def __init__(self):
+        self.planted = dict.fromkeys(COLUMNS, 0)
+        self.said = dict.fromkeys(COLUMNS, 0)
+        self.right = dict.fromkeys(COLUMNS, 0)
+        self.wrong = 0
+
+    def judge(self, column, right, text):
+        self.planted[column] += 1
+        self.said[column] += 1
+        if right:
+            self.right[column] += 1
+        else:
+            self.differ(text)
+
+    def differ(self, text):
+        self.wrong += 1
+        print("wrong: " + text)
+
+    def show(self):
+        for c in COLUMNS:
+            print("%-10s recall %5.1f %% of %d, precision %5.1f %% of %d" % (
+                c, 100.0 * self.right[c] / max(1, self.planted[c]), self.planted[c],
+                100.0 * self.right[c] / max(1, self.said[c]), self.said[c]))
+
+
+def place_of(row):
+    place = row["location"]
+    return (place["function"], place["line"]) if place else (None, None)
+
+
+def check_duration(score, case, blocks, row, attached):
+    low = high = longest_low = longest_high = 0
+    for b in blocks:
+        least, most = b.bounds()
+        if b.begin < attached:
+            least = max(0, b.end - attached - b.cpu - 20000000)  # asynctop was about to attach
+            most = b.end - attached + 20000000
+        low, high = low + least, high + most
+        longest_low, longest_high = max(longest_low, least), max(longest_high, most)
+    if "many" in case.flags:
+        low = longest_low = 0
+    total, longest = row["total_ns"], row["max_ns"]
+    right = low - max(len(blocks) * LATE_NS, low // 20) <= total <= high and \
+        longest_low - max(LATE_NS, longest_low // 20) <= longest <= longest_high
+    score.judge("duration", right, "%s: %.3f ms in all and %.3f ms at most are said, %.3f to %.3f and %.3f to %.3f "
+                "were measured" % (case.name, total / 1e6, longest / 1e6, low / 1e6, high / 1e6, longest_low / 1e6,
+                                   longest_high / 1e6))
+
+
+def check_row(score, case, blocks, row, attached):
+    name, place = case.name, blocks[0].place
+    many = "many" in case.flags
+    count = row["count"] + row["in_progress"]
+    most = sum(b.sleeps for b in blocks) if many else len(blocks)
+    score.judge("block", len(blocks) <= count <= most,
+                "%s: %d blocks are said, %d were measured" % (name, count, len(blocks)))
+    score.judge("call", row["syscall"] in case.calls, "%s: it blocked in %s, not in %s" % (
+        name, "|".join(sorted(case.calls)), row["syscall"]))
+    task = row["task"]
+    score.judge("task", task["id"] in case.tasks and task["name"] == case.task_name(),
+                "%s: the task is %s \"%s\", not \"%s\"" % (name, task["id"], task["name"], case.task_name()))
+    score.judge("line", place_of(row) == place,
+                "%s: the place is %s:%s, not %s:%s" % ((name,) + place_of(row) + place))
+    score.judge("verdict", "nothing in the service to change" not in row["verdict"],
+                "%s: it is acquitted: %s" % (name, row["verdict"]))
+    if "stuck" not in case.flags:
+        check_duration(score, case, blocks, row, attached)
+
+
+def is_noise(row):
+    return row["syscall"] == "page fault" or "nothing in the service to change" in row["verdict"]
+
+
+def check_case(score, case, rows, attached):
+    places = {}
+    for block in case.blocks:
+        places.setdefault(block.place, []).append(block)
+    rows = list(rows)
+    for place, blocks in sorted(places.items()):
+        fitting = [r for r in rows if r["syscall"] in case.calls]
+        fitting = [r for r in fitting if place_of(r) == place] or fitting
+        if any(b.faults for b in blocks) and "page fault" not in case.calls:
+            rows = [r for r in rows if r not in fitting]  # nobody knows whether the call has blocked, or the fault
+            continue
+        if fitting:
+            rows.remove(fitting[0])
+            check_row(score, case, blocks, fitting[0], attached)
+        else:
+            for column in COLUMNS:
+                score.planted[column] += 1
+            score.differ("%s: nothing is said of %d blocks at %s:%d" % ((case.name, len(blocks)) + place))
+    for row in rows:
+        if "many" in case.flags and row["syscall"] in case.calls and place_of(row) in places:
+            continue
+        if not is_noise(row):
+            score.said["block"] += 1
+            score.differ("%s: %s is said in %s:%s for %.3f ms, and nothing was planted there" % (
+                (case.name, row["syscall"]) + place_of(row) + (row["total_ns"] / 1e6,)))
+
+
+def main():
+    cases = read_truth(sys.argv[1])
+    seen = json.loads(open(sys.argv[2]).read().splitlines()[-1])
+    attached = seen["time_ns"] - seen["watched_ns"]
+    by_site = {}
+    for row in seen["blockers"]:
+        by_site.setdefault((os.path.basename(row["site"]["file"]), row["site"]["line"]), []).append(row)
+    score = Score()
+    for case in cases.values():
+        rows = by_site.pop(case.site, [])
+        if not case.skipped and case.name not in NOT_YET:
+            check_case(score, case, rows, attached)
+    for site, rows in by_site.items():
+        for row in rows:
+            if not is_noise(row):
+                score.differ("%s:%d: %s is said of a site that has none" % (site + (row["syscall"],)))
+    print("%d cases with %d blocks" % (len(cases), sum(len(c.blocks) for c in cases.values())))
+    score.show()
+    sys.exit(score.wrong != 0)
+
+
+main()
