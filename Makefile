@@ -27,6 +27,7 @@
 ##   check      all tests; PART=gcc|clang|debug|ucontext|asan|tsan|aarch64: one part
 ##   check-deep the same with the full counts under sanitizers too, for hours
 ##   figures    measures them all, for half an hour on a quiet machine, and writes them into README.md
+##   bench-check  what the rows cost by counts, against those in tests/bench/counts (valgrind, strace)
 ##   bench      the figures; ARGS="-r ROW[,ROW] -w WORKERS[,WORKERS]": some of them
 ##   tests      builds the test programs
 ##   examples   builds all examples, also those with OpenSSL, libcurl and hiredis, which `all` leaves out
@@ -212,7 +213,7 @@ quiet = $(if $(filter 1,$(V)),,@printf '  %-8s%s\n' '$(1)' '$@' && )
 
 # ---- targets ----
 
-.PHONY: all libs tests examples demo check check-deep bench figures install install-lib install-tools uninstall deps clean help list-tests FORCE
+.PHONY: all libs tests examples demo check check-deep bench bench-check figures install install-lib install-tools uninstall deps clean help list-tests FORCE
 
 all: $(libraries) $(assist_library) $(asynctop_program) $(example_programs) $(bench_programs)
 libs: $(libraries)
@@ -250,6 +251,12 @@ figures: $(bench_programs) $(asynctop_program) $(example_programs)
 bench: $(bench_programs) $(asynctop_program) $(example_programs)
 	@SLEY_BUILD=$(build_path) $(BUILD)/bench $(ARGS)
 
+# A change that lowers a count, or raises it for a reason, brings the new counts with it.
+bench-check: $(bench_programs)
+	$(BUILD)/bench -c >$(BUILD)/counts
+	@awk -f tests/bench/counts.awk tests/bench/counts $(BUILD)/counts || \
+		{ echo "if this is meant: cp $(BUILD)/counts tests/bench/counts"; exit 1; }
+
 # ---- packages ----
 
 # To build, to run the demo, and what the tests need on top of both. libc6-dev: gcc only recommends it.
@@ -257,7 +264,7 @@ BUILD_PACKAGES := gcc libc6-dev clang llvm bpftool libbpf-dev libelf-dev zlib1g-
 DEMO_PACKAGES := libcap2-bin
 THIRD_PARTY_PACKAGES := libssl-dev libcurl4-openssl-dev libhiredis-dev
 CHECK_PACKAGES := g++ clang-format-14 libclang-rt-14-dev libcmocka-dev libfuse3-dev fuse3 pkgconf python3 python3-jsonschema redis-tools \
-	gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user gdb valgrind spin $(THIRD_PARTY_PACKAGES)
+	gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user gdb valgrind strace spin $(THIRD_PARTY_PACKAGES)
 PACKAGES ?= $(BUILD_PACKAGES) $(DEMO_PACKAGES) $(CHECK_PACKAGES)
 
 # Asks dpkg alone; apt and the network are touched only if something is missing.

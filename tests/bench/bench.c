@@ -9,6 +9,7 @@
  * median of the pairs' quotients, sley through beside. Exit code: 0; 1: a row failed (the others are printed); 2: usage.
  */
 #include "bench.h"
+#include "count.h"
 
 #include <math.h>
 #include <signal.h>
@@ -29,6 +30,8 @@
 #define RUN_SECONDS 180 /* a run that takes longer hangs, and is ended */
 #define EXIT_SKIP   77  /* of a run that is impossible here */
 
+#define QUICK_DIVISOR 100
+
 static const struct bench_row *const *const tables[] = { bench_sched_rows,  bench_sync_rows,     bench_park_rows,
 							 bench_server_rows, bench_zerocopy_rows, bench_blocked_rows };
 
@@ -37,15 +40,26 @@ static struct {
 	unsigned workers[WORKERS_MAX];
 	unsigned worker_count; /* 0: the row's default */
 	unsigned runs;
-	bool quick;
-	char *beside; /* NAME=VALUE: what -b adds to the environment of each second run; or null */
+	bool quick, counts;
+	unsigned divisor; /* of a run for -c; 0: this is none */
+	char *beside;     /* NAME=VALUE: what -b adds to the environment of each second run; or null */
 } option = { .runs = 5 };
 
 /* ---- what rows use ---- */
 
+static bool counts_spans;
+static int64_t span_time;
+
+void bench_count_spans(void)
+{
+	counts_spans = true;
+}
+
 int64_t bench_now(void)
 {
 	struct timespec t;
+	if (counts_spans)
+		return span_time += (int64_t)BENCH_SPAN_NS;
 	clock_gettime(CLOCK_MONOTONIC, &t);
 	return t.tv_sec * 1000000000LL + t.tv_nsec;
 }
@@ -108,7 +122,7 @@ struct contestant {
 /* In a child: its values come through a pipe. If there are none, it has said why. */
 static void run_once(const struct bench_row *row, struct contestant *c, unsigned round)
 {
-	const struct bench_run run = { c->impl, c->workers, round, option.quick };
+	const struct bench_run run = { c->impl, c->workers, round, option.quick, option.quick ? QUICK_DIVISOR : 0 };
 	double values[BENCH_VALUES];
 	int ends[2], status;
 	ssize_t n;
@@ -214,6 +228,10 @@ static bool run_row(const struct bench_row *row, unsigned workers)
 static bool run_row_with_workers(const struct bench_row *row)
 {
 	bool ok = true;
+	if (option.divisor)
+		return count_operations(row, option.divisor), true;
+	if (option.counts)
+		return !row->counted || count_row(row);
 	if (row->kind == BENCH_NO_WORKERS)
 		return run_row(row, 1);
 	for (unsigned i = 0; i < option.worker_count; i++)
@@ -251,13 +269,15 @@ static void list_rows(void)
 
 __attribute__((noreturn)) static void usage(void)
 {
-	fprintf(stderr, "usage: bench [-r ROW[,ROW]] [-w WORKERS[,WORKERS]] [-n RUNS] [-b NAME=VALUE] [-q] [-l]\n"
-			"  -r  these rows, or single values of them; default all\n"
-			"  -w  with this many workers; default 1 and 2, server rows 1, those of blocked threads 2\n"
-			"  -n  the median of so many runs (5)\n"
-			"  -b  each run of sley beside one with this in its environment, and their ratio\n"
-			"  -q  quick: 1/100 of the work, only to see that the rows work\n"
-			"  -l  list the rows and their values\n");
+	fprintf(stderr,
+		"usage: bench [-r ROW[,ROW]] [-w WORKERS[,WORKERS]] [-n RUNS] [-b NAME=VALUE] [-q] [-c] [-l]\n"
+		"  -r  these rows, or single values of them; default all\n"
+		"  -w  with this many workers; default 1 and 2, server rows 1, those of blocked threads 2\n"
+		"  -n  the median of so many runs (5)\n"
+		"  -b  each run of sley beside one with this in its environment, and their ratio\n"
+		"  -q  quick: 1/100 of the work, only to see that the rows work\n"
+		"  -c  counts in the place of times, with 1 worker, of rows that can be counted: see tests/bench/count.h\n"
+		"  -l  list the rows and their values\n");
 	exit(2);
 }
 
@@ -287,7 +307,7 @@ static void parse(int argc, char **argv)
 {
 	char *end;
 	int o;
-	while ((o = getopt(argc, argv, "r:w:n:b:ql")) != -1) {
+	while ((o = getopt(argc, argv, "r:w:n:b:qcC:l")) != -1) {
 		switch (o) {
 		case 'r':
 			option.rows = optarg;
@@ -305,6 +325,12 @@ static void parse(int argc, char **argv)
 			break;
 		case 'q':
 			option.quick = true;
+			break;
+		case 'c':
+			option.counts = true;
+			break;
+		case 'C': /* by -c itself */
+			option.divisor = number(optarg, &end, UINT16_MAX);
 			break;
 		case 'l':
 			list_rows();

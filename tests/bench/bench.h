@@ -18,8 +18,9 @@
 struct bench_run {
 	const char *impl;
 	unsigned workers;
-	unsigned round; /* 0, 1 ...: of the runs whose median is printed */
-	bool quick;     /* 1/100 of the work: the figures mean nothing, but the row is known to work */
+	unsigned round;   /* 0, 1 ...: of the runs whose median is printed */
+	bool quick;       /* less work: the figures mean nothing, but the row is known to work */
+	unsigned divisor; /* of the work of rows that say how much it is; 0: 1 */
 };
 
 struct bench_row {
@@ -35,20 +36,25 @@ struct bench_row {
 		BENCH_BOTH_CPUS,  /* the server has both: by default with 2 */
 	} kind;
 	unsigned runs; /* 0: as -n says */
+	bool counted; /* by -c, too: the first value is the time between the only two calls of bench_now(), an operation */
 	void (*run)(const struct bench_run *, double *values);
 };
 
 extern const struct bench_row *const bench_sched_rows[], *const bench_sync_rows[], *const bench_park_rows[];
 extern const struct bench_row *const bench_server_rows[], *const bench_zerocopy_rows[], *const bench_blocked_rows[];
 
-/* The rows' work, or its hundredth. */
+/* The rows' work, or a part of it. */
 static inline unsigned bench_count(const struct bench_run *run, unsigned n)
 {
-	return run->quick ? n / 100 : n;
+	return run->divisor ? n / run->divisor : n;
 }
 
 /* CLOCK_MONOTONIC, ns. */
 int64_t bench_now(void);
+
+/* From here on there are BENCH_SPAN_NS between two calls of bench_now(), so a row's value tells the number of its operations. */
+#define BENCH_SPAN_NS 1e9
+void bench_count_spans(void);
 
 /* Runs `fn` as the main task with run->workers workers; ends the child if it cannot. */
 void bench_in_tasks(const struct bench_run *run, int (*fn)(void *), void *arg);

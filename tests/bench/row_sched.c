@@ -130,6 +130,7 @@ static const struct bench_row row_yield2 = {
 	.impls = { "sley" },
 	.values = { { "yield2", "ns/switch" } },
 	.kind = BENCH_WORKERS,
+	.counted = true,
 	.run = run_yield2,
 };
 
@@ -138,6 +139,7 @@ static const struct bench_row row_yield1k = {
 	.impls = { "sley" },
 	.values = { { "yield1k", "ns/switch" } },
 	.kind = BENCH_WORKERS,
+	.counted = true,
 	.run = run_yield1k,
 };
 
@@ -191,6 +193,7 @@ static const struct bench_row row_spawn_join = {
 	.impls = { "sley" },
 	.values = { { "spawn_join", "ns/task" } },
 	.kind = BENCH_WORKERS,
+	.counted = true,
 	.run = run_spawn_join,
 };
 

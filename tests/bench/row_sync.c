@@ -412,22 +412,25 @@ static void run_timers(const struct bench_run *run, double *values)
 
 /* ---- the rows ---- */
 
-#define ROW(id, function, ...) \
-	static const struct bench_row row_##id = { \
-		.name = #id, .impls = { "sley" }, .values = { __VA_ARGS__ }, .kind = BENCH_WORKERS, .run = function \
-	}
+#define ROW(id, is_counted, function, ...) \
+	static const struct bench_row row_##id = { .name = #id, \
+						   .impls = { "sley" }, \
+						   .values = { __VA_ARGS__ }, \
+						   .kind = BENCH_WORKERS, \
+						   .counted = is_counted, \
+						   .run = function }
 
-ROW(chan_pingpong, run_pingpong, { "chan_pingpong", "ns/roundtrip" });
-ROW(chan_1x1, run_1x1, { "chan_1x1", "ns/item" });
-ROW(chan_4x1, run_4x1, { "chan_4x1", "ns/item" });
-ROW(chan_4x4, run_4x4, { "chan_4x4", "ns/item" });
-ROW(skynet, run_skynet, { "skynet", "ms" });
-ROW(mutex, run_mutex, { "mutex", "ns/op" });
-ROW(select, run_select, { "select", "ns/item" });
-ROW(offload, run_offload, { "offload", "ns/call" });
-ROW(future, run_future, { "future", "ns/roundtrip" });
-ROW(generator, run_generator, { "generator", "ns/item" });
-ROW(timers, run_timers, { "timers_cpu", "ms" }, { "timers_rss", "MiB" });
+ROW(chan_pingpong, true, run_pingpong, { "chan_pingpong", "ns/roundtrip" });
+ROW(chan_1x1, true, run_1x1, { "chan_1x1", "ns/item" });
+ROW(chan_4x1, false, run_4x1, { "chan_4x1", "ns/item" });
+ROW(chan_4x4, false, run_4x4, { "chan_4x4", "ns/item" });
+ROW(skynet, false, run_skynet, { "skynet", "ms" });
+ROW(mutex, true, run_mutex, { "mutex", "ns/op" });
+ROW(select, true, run_select, { "select", "ns/item" });
+ROW(offload, false, run_offload, { "offload", "ns/call" });
+ROW(future, true, run_future, { "future", "ns/roundtrip" });
+ROW(generator, true, run_generator, { "generator", "ns/item" });
+ROW(timers, false, run_timers, { "timers_cpu", "ms" }, { "timers_rss", "MiB" });
 
 const struct bench_row *const bench_sync_rows[] = {
 	&row_chan_pingpong, &row_chan_1x1, &row_chan_4x1, &row_chan_4x4,  &row_skynet, &row_mutex,

@@ -86,6 +86,18 @@ observed() {
 	has sley 1 asynctop_echo_overhead asynctop_own_cpu
 }
 
+# What rows cost is what is known of them, and more is a failure.
+counts() {
+	"$SLEY_BUILD/bench" -c >"$scratch/lines"
+	awk -f tests/bench/counts.awk tests/bench/counts "$scratch/lines" >"$scratch/differences" || fail "$(cat "$scratch/differences")"
+	awk '{ print $1, $2, $3, $4 * ($1 == "mutex" && $5 == "locked" ? 1.1 : 1), $5 }' tests/bench/counts >"$scratch/more"
+	expect 1 awk -f tests/bench/counts.awk tests/bench/counts "$scratch/more" >"$scratch/differences"
+	[ "$(cut -d : -f 1 "$scratch/differences")" = mutex ] || fail "$(cat "$scratch/differences")"
+	sed 1d tests/bench/counts >"$scratch/less"
+	expect 1 awk -f tests/bench/counts.awk tests/bench/counts "$scratch/less" >"$scratch/differences"
+	contains "$scratch/differences" "yield2 instructions: not counted"
+}
+
 # README.md's table is made of a whole measurement, and of nothing less.
 figures() {
 	local value workers
@@ -114,4 +126,4 @@ choice() {
 	expect 2 "$SLEY_BUILD/bench" -r none 2>/dev/null
 }
 
-run_suite in_process together blocked faults beside zerocopy servers observed figures choice
+run_suite in_process together blocked faults beside zerocopy servers observed counts figures choice
