@@ -216,7 +216,7 @@ quiet = $(if $(filter 1,$(V)),,@printf '  %-8s%s\n' '$(1)' '$@' && )
 .PHONY: all libs tests examples demo check check-deep bench bench-check figures install install-lib install-tools uninstall deps clean help list-tests FORCE
 
 all: $(libraries) $(assist_library) $(asynctop_program) $(example_programs) $(bench_programs)
-libs: $(libraries)
+libs: $(libraries) $(assist_library)
 examples: $(example_programs) $(third_party_programs)
 tests: $(libraries) $(assist_library) $(test_programs) $(planted_programs) $(if $(SANITIZE)$(CROSS),,examples)
 

@@ -45,6 +45,7 @@ static int main_found(void *unused)
 	sley_task tasks[KIND_MOST];
 	unsigned n = scheduler.target;
 	uint64_t blocks = counter(SLEY_COUNTER_blocks);
+	source_await();
 	block_all(tasks, n);
 	await_at_least(&entered, n);
 	REQUIRE(counter(SLEY_COUNTER_blocks) > blocks);

@@ -4,10 +4,14 @@
 #include "tests/unit/assist/sources.h"
 
 #include <errno.h>
+#include <linux/capability.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -71,6 +75,7 @@ static int main_too_many(void *most)
 {
 	pthread_t thread;
 	sley_task tasks[MOST + 1];
+	source_await();
 	gates_open(gates, MOST);
 	store(&ran, 0, relaxed);
 	for (unsigned i = 0; i < MOST; i++)
@@ -181,18 +186,30 @@ static void refuse_by_limit(bool refuses)
 
 static int main_limit(void *unused)
 {
+	source_await();
 	block_refused(refuse_by_limit);
 	return 0;
 }
 
 #define SOURCE_VARIABLE "SLEY_TEST_SOURCE"
 
-/* Root and who has CAP_SYS_RESOURCE have no limit. */
+/* Root and who has CAP_SYS_RESOURCE have no limit. What loads an eBPF program is kept. */
+static void become_limited(void)
+{
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[2] = { { 0 },
+						  { .permitted = 1 << (CAP_BPF - 32) | 1 << (CAP_PERFMON - 32) } };
+	data[1].effective = data[1].permitted;
+	REQUIRE(prctl(PR_SET_KEEPCAPS, 1) == 0);
+	test_become_nobody();
+	REQUIRE(syscall(SYS_capset, &header, data) == 0 || strcmp(source_name(), "bpf") != 0);
+}
+
 static int scenario_limit(void)
 {
-	if (geteuid() == 0)
-		test_become_nobody();
 	source_use(getenv(SOURCE_VARIABLE));
+	if (geteuid() == 0)
+		become_limited();
 	run(main_limit, 1);
 	return 0;
 }
@@ -213,6 +230,7 @@ SOURCE_TEST(limit)
 static int main_one_cpu(void *unused)
 {
 	REQUIRE(scheduler.target == 1);
+	source_await();
 	for (int i = 0; i < 3; i++)
 		block_many(scheduler.target);
 	return 0;
