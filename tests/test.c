@@ -36,6 +36,7 @@ int tests_main(int (*set_up)(void **state), int (*tear_down)(void **state))
 		return 1;
 	for (const struct test *test = tests; test; test = test->next)
 		units[n++] = test->unit;
+	cmocka_set_test_filter(getenv("SLEY_TEST_FILTER"));
 	failed = _cmocka_run_group_tests(program_invocation_short_name, units, n, set_up, tear_down);
 	free(units);
 	return failed;

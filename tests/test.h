@@ -8,6 +8,7 @@
  *   SLEY_TEST_SCALE     counts are divided by this where tests run under a sanitizer; default: 1
  *   SLEY_TEST_EMULATOR  a program that runs this one, which is another machine's
  *   SLEY_REQUIRE_BPF=1  a skip is a failure: for machines that are known to have everything
+ *   SLEY_TEST_FILTER    only the tests whose names match this pattern run: "test_*_idle"
  *
  * cmocka's assertions leave the test by longjmp, so they are good only on the thread and stack that runs the test. In a
  * task, another thread or a forked child use REQUIRE().
