@@ -250,7 +250,9 @@ static void failing_body(void)
 {
 	store(&stop, 0, relaxed);
 	stress_threads_start(1, break_images);
-	patterns_body();
+	do /* the tasks may all have ended before that thread runs */
+		patterns_body();
+	while (COPYING && stress_counted(SLEY_COUNTER_image_failures) == 0);
 	store(&stop, 1, release);
 	stress_threads_join();
 }
