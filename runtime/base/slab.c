@@ -385,6 +385,28 @@ static bool can_leave(const struct slab *slab)
 }
 
 /*
+ * Adds the cold slabs of a group to those that are leaving, if there are no others. The kernel may have made a huge page
+ * of the group when some were cold already, and has given these pages again, which nobody would give back else.
+ */
+static unsigned take_cold_too(struct slabs *slabs, struct slab *group, unsigned leaving)
+{
+	unsigned cold = 0;
+	for (unsigned i = 0; i < SLAB_GROUP; i++)
+		cold |= group[i].state == SLAB_COLD ? 1u << i : 0;
+	if ((leaving | cold) != (1u << SLAB_GROUP) - 1)
+		return leaving;
+	for (unsigned i = 0; i < SLAB_GROUP; i++) {
+		if (!(cold & 1u << i))
+			continue;
+		list_remove(&slabs->cold, &group[i], link);
+		slabs->colds--;
+		group[i].state = SLAB_LEAVING;
+		slabs->leaving++;
+	}
+	return leaving | cold;
+}
+
+/*
  * Takes the slabs of a group that can leave out of the stock, as far as they are surplus; returns their mask. `whole`:
  * all slabs of the group or none, because the kernel has to split a huge page before it loses a part of itself.
  */
@@ -404,16 +426,18 @@ static unsigned take_leaving(struct slabs *slabs, struct slab *group, bool whole
 			slabs->leaving++;
 			mask |= 1u << i;
 		}
+		mask = take_cold_too(slabs, group, mask);
 	}
 	lock_drop(&slabs->lock);
 	return mask;
 }
 
-/* Asks the owner for each slab of the mask whether it may leave; returns the mask of those that may. */
+/* Asks the owner for each slab of the mask whether it may leave; returns the mask of those that may. The cold ones have left. */
 static unsigned ask_to_leave(struct slabs *slabs, struct slab *group, unsigned mask)
 {
 	for (unsigned i = 0; slabs->kind->leave && i < SLAB_GROUP; i++) {
-		if (mask & 1u << i && !slabs->kind->leave(&group[i], slab_memory(slabs, &group[i])))
+		if (mask & 1u << i && group[i].ready > 0 &&
+		    !slabs->kind->leave(&group[i], slab_memory(slabs, &group[i])))
 			mask &= ~(1u << i);
 	}
 	return mask;
@@ -461,9 +485,12 @@ static size_t trim_group(struct slabs *slabs, struct slab *group, bool whole)
 	if (taken == 0)
 		return 0;
 	unsigned left = ask_to_leave(slabs, group, taken);
+	size_t given = 0;
+	for (unsigned i = 0; i < SLAB_GROUP; i++)
+		given += left & 1u << i && group[i].ready > 0 ? SLAB : 0;
 	give_pages(slab_memory(slabs, group), left);
 	put_away(slabs, group, taken, left);
-	return (size_t)__builtin_popcount(left) * SLAB;
+	return given;
 }
 
 size_t slabs_trim(struct slabs *slabs)

@@ -126,6 +126,32 @@ TEST_WITH(leave, open_slabs, close_slabs)
 	assert_false(slabs_are_large(&slabs));
 }
 
+#ifndef MADV_COLLAPSE
+#define MADV_COLLAPSE 25 /* Linux 6.1 */
+#endif
+
+/* The kernel makes a huge page of a group, part of which has left. That part leaves again with the rest. */
+TEST_WITH(collapsed, open_slabs, close_slabs)
+{
+	enum { BYTES = 40 << 20 };
+	test_need_kernel("qemu-user drops MADV_POPULATE_WRITE");
+	size_t before = resident(), full;
+	give(take(0, BYTES / size_of(0)));
+	full = resident();
+	slabs.surplus = SLAB_GROUP / 2; /* of the last group */
+	assert_int_equal(slabs_trim(&slabs), SLAB_GROUP / 2 * SLAB);
+	assert_int_equal(resident(), full - SLAB_GROUP / 2 * SLAB);
+	char *last = slabs.base + (slabs.made - SLAB_GROUP) * SLAB;
+	if (madvise(last, SLAB_GROUP * SLAB, MADV_COLLAPSE) != 0)
+		test_skip("the kernel makes no huge page here");
+	assert_int_equal(resident(), full);
+	pass(3 * DECAY_STEPS);
+	assert_true(resident() <= before + PAGE);
+	assert_int_equal(slabs.colds, slabs.made - SLAB_SMALL);
+	give(take(0, BYTES / size_of(0))); /* and is there again when it is wanted */
+	assert_int_equal(slabs.colds, 0);
+}
+
 /* A load that comes back within DECAY_STEPS steps never loses what it needs; and what it does not need leaves. */
 TEST_WITH(steady, open_slabs, close_slabs)
 {
