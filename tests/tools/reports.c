@@ -2,7 +2,8 @@
 /* Copyright (c) 2026 the sley authors */
 /*
  * What asynctop writes of made-up processes, byte for byte: the files in tests/tools/golden. A report that is not as its
- * file is left in golden/ of the build, from where it is copied when the change was meant.
+ * file is left in golden/ of the build, from where it is copied when the change was meant. In the files with JSON each
+ * member has a line of its own, so that git merges two changes that add members.
  */
 #include <errno.h>
 #include <locale.h>
@@ -57,11 +58,32 @@ static void expect_golden(const char *name, struct text *t)
 	text_free(t);
 }
 
+/* Begins a line before each comma and each closing bracket. A new member is a new line, and changes no other. */
+static void put_members(struct text *out, const char *json)
+{
+	bool quoted = false;
+	int depth = 0;
+	for (const char *c = json; *c != '\0'; c++) {
+		bool opens = !quoted && strchr("[{", *c), closes = !quoted && strchr("]}", *c);
+		depth -= closes;
+		if ((closes && !strchr("[{", c[-1])) || (!quoted && *c == ','))
+			text_printf(out, "\n%*s", depth, "");
+		text_put(out, c, 1);
+		depth += opens;
+		if (*c == '"')
+			quoted = !quoted;
+		if (quoted && *c == '\\')
+			text_put(out, ++c, 1);
+	}
+}
+
 static void expect_json(const char *name, const struct model *m)
 {
-	struct text t = { 0 };
-	exporter_json.write(&t, m, NULL, 0);
-	expect_golden(name, &t);
+	struct text json = { 0 }, members = { 0 };
+	exporter_json.write(&json, m, NULL, 0);
+	put_members(&members, text_string(&json));
+	text_free(&json);
+	expect_golden(name, &members);
 }
 
 static void expect_text(const char *name, const struct model *m, uint32_t limit)
