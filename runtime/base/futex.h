@@ -11,19 +11,22 @@
 #include <time.h>
 #include <unistd.h>
 
+static inline void futex_call(unsigned *word, int operation, unsigned value, const struct timespec *timeout)
+{
+	int saved = errno;
+	syscall(SYS_futex, word, operation, value, timeout, NULL, 0);
+	errno = saved;
+}
+
 /* Sleeps while *word == value, for at most `timeout` (null: for ever). May return early. */
 static inline void futex_wait(unsigned *word, unsigned value, const struct timespec *timeout)
 {
-	int saved = errno;
-	syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, timeout, NULL, 0);
-	errno = saved;
+	futex_call(word, FUTEX_WAIT_PRIVATE, value, timeout);
 }
 
 static inline void futex_wake(unsigned *word, int count)
 {
-	int saved = errno;
-	syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, count, NULL, NULL, 0);
-	errno = saved;
+	futex_call(word, FUTEX_WAKE_PRIVATE, (unsigned)count, NULL);
 }
 
 /* Stores the value and wakes one thread, in one step: the caller is not preempted between the two. Sequentially consistent. */
@@ -36,19 +39,15 @@ static inline void futex_set_and_wake(unsigned *word, unsigned value)
 	errno = saved;
 }
 
-/* The same two for a word that other processes share. */
+/* The first two for a word that other processes share. */
 static inline void futex_wait_shared(unsigned *word, unsigned value, const struct timespec *timeout)
 {
-	int saved = errno;
-	syscall(SYS_futex, word, FUTEX_WAIT, value, timeout, NULL, 0);
-	errno = saved;
+	futex_call(word, FUTEX_WAIT, value, timeout);
 }
 
 static inline void futex_wake_shared(unsigned *word, int count)
 {
-	int saved = errno;
-	syscall(SYS_futex, word, FUTEX_WAKE, count, NULL, NULL, 0);
-	errno = saved;
+	futex_call(word, FUTEX_WAKE, (unsigned)count, NULL);
 }
 
 #endif

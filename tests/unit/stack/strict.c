@@ -16,6 +16,7 @@
 
 #include "base/atomic.h"
 #include "stack/slot.h"
+#include "tests/unit/stack/stray.h"
 
 #define THIS "tests/unit/stack/strict.c"
 
@@ -23,21 +24,6 @@ static int *stray;       /* into the victim's stack; atomic */
 static sley_task victim; /* whose it is */
 static struct sley_chan *never;
 static struct sley_group group;
-
-static int run_strict(int (*main)(void *))
-{
-	struct sley_options options = { .size = sizeof(options), .workers = 2, .flags = SLEY_RUN_STRICT_STACKS };
-	int result = -1;
-	int error = sley_run(main, NULL, &options, &result);
-	return error ? 100 : result;
-}
-
-/* The pointer, of which the compiler knows nothing any more: it would warn of what is done here. */
-static void *launder(void *pointer)
-{
-	__asm__ volatile("" : "+r"(pointer));
-	return pointer;
-}
 
 /* ---- rules ---- */
 

@@ -7,25 +7,11 @@
 #include <string.h>
 
 #include "stack/slot.h"
+#include "tests/unit/stack/stray.h"
 
 #define THIS "tests/unit/stack/strict_blocks.c"
 
 static int *stray; /* into a stack that is private */
-
-static int run_strict(int (*main)(void *))
-{
-	struct sley_options options = { .size = sizeof(options), .workers = 2, .flags = SLEY_RUN_STRICT_STACKS };
-	int result = -1;
-	int error = sley_run(main, NULL, &options, &result);
-	return error ? 100 : result;
-}
-
-/* The pointer, of which the compiler knows nothing any more: it would warn of what is done here. */
-static void *launder(void *pointer)
-{
-	__asm__ volatile("" : "+r"(pointer));
-	return pointer;
-}
 
 /* Where a task was spawned, as it is said. */
 static void site_text(char text[200], const char *marker, const char *entry)

@@ -12,6 +12,7 @@
 #include "base/compiler.h"
 #include "sync/future.h"
 #include "tests/race.h"
+#include "tests/unit/sync/stagger.h"
 
 #define N 5
 
@@ -355,23 +356,12 @@ TASK_TEST(complete_while_linking, 2)
 
 #define ROUNDS test_scale(2000)
 
-static uint32_t seed;
-
-static void stagger(uint32_t salt)
-{
-	uint32_t x = (seed + salt) * 2654435761u;
-	for (uint32_t i = x >> 24; i > 0; i--)
-		cpu_relax();
-	if (x & 256)
-		sley_yield();
-}
-
 /* Source i: resolved, but the odd ones of rounds that say so are rejected. */
 static void complete(void *number)
 {
 	unsigned i = (unsigned)(uintptr_t)number;
 	stagger(i);
-	if (seed % 3 == 0 && i % 2)
+	if (stagger_round() % 3 == 0 && i % 2)
 		reject(i);
 	else
 		resolve(i);
@@ -390,7 +380,7 @@ static void cancel(void *arg)
 static void check_outcome(unsigned kind, int error, const uint64_t *values)
 {
 	int64_t which = sley_future_which(combined);
-	bool rejecting = seed % 3 == 0;
+	bool rejecting = stagger_round() % 3 == 0;
 	if (cancelled == 0) {
 		REQUIRE(error == -ECANCELED && which == -EINVAL);
 	} else if (kind == ALL && !rejecting) {
@@ -443,7 +433,7 @@ static void race_once(unsigned kind, bool cancelling, bool early)
 TASK_TEST(races, EVERY_WAY)
 {
 	for (long i = 0; i < ROUNDS; i++) {
-		seed++;
+		stagger_begin();
 		race_once((unsigned)(i % 3), i / 3 % 2, i / 6 % 2);
 	}
 }
@@ -473,7 +463,7 @@ TASK_TEST(attach_race, 1, 2, 4)
 		REQUIRE(sley_promise_new(&wide_promises[i], &wide[i], 8) == 0);
 	for (long round = 0; round < ROUNDS; round++) {
 		uintptr_t which = (uintptr_t)round % 3;
-		seed++;
+		stagger_begin();
 		sley_task task = sley_spawn(resolve_one, (void *)which);
 		stagger(45);
 		REQUIRE(sley_future_race(&combined, wide, WIDE) == 0);
@@ -500,7 +490,7 @@ TASK_TEST(drop_race, EVERY_WAY)
 {
 	for (long i = 0; i < ROUNDS; i++) {
 		sley_task tasks[4];
-		seed++;
+		stagger_begin();
 		make();
 		REQUIRE(combines[i % 3](&combined, sources, N) == 0);
 		sley_future_ref(combined);

@@ -9,10 +9,10 @@
 #include "base/atomic.h"
 #include "base/compiler.h"
 #include "sync/future.h"
+#include "tests/unit/sync/stagger.h"
 
 static struct sley_future *future;
 static struct sley_promise *promise;
-static uint32_t seed; /* of the round of a race */
 
 static void make(size_t size)
 {
@@ -22,16 +22,6 @@ static void make(size_t size)
 static void unmake(void)
 {
 	REQUIRE(sley_promise_free(promise) == 0 && sley_future_free(future) == 0);
-}
-
-/* Moves one side of a race, `salt`, against the other: on one worker by yields, on several by time. */
-static void stagger(uint32_t salt)
-{
-	uint32_t x = (seed + salt) * 2654435761u;
-	for (uint32_t i = x >> 25; i > 0; i--)
-		cpu_relax();
-	if (x & 256)
-		sley_yield();
 }
 
 static bool is_awaited(void)
@@ -405,7 +395,7 @@ TASK_TEST(resolve_deadline, EVERY_WAY)
 {
 	unsigned counts[2] = { 0, 0 };
 	for (long i = 0; i < ROUNDS; i++) {
-		seed++;
+		stagger_begin();
 		make(sizeof(result));
 		result = 0;
 		sley_task other = sley_spawn(resolve, NULL);
@@ -434,7 +424,7 @@ TASK_TEST(resolve_cancelled, EVERY_WAY)
 	uint64_t value = 1;
 	unsigned counts[2] = { 0, 0 };
 	for (long i = 0; i < ROUNDS; i++) {
-		seed++;
+		stagger_begin();
 		make(sizeof(result));
 		result = 0;
 		waiter = sley_spawn(await_once, NULL);
@@ -466,7 +456,7 @@ TASK_TEST(resolve_cancel, EVERY_WAY)
 	uint64_t value = 1;
 	unsigned counts[2] = { 0, 0 };
 	for (long i = 0; i < ROUNDS; i++) {
-		seed++;
+		stagger_begin();
 		make(sizeof(result));
 		result = 0;
 		sley_task other = sley_spawn(cancel_future, NULL);
@@ -493,7 +483,7 @@ static void await_by_ref(void *arg)
 TASK_TEST(resolve_free, EVERY_WAY)
 {
 	for (long i = 0; i < ROUNDS; i++) {
-		seed++;
+		stagger_begin();
 		make(sizeof(result));
 		result = 0;
 		sley_task other = sley_spawn(resolve, NULL);

@@ -4,6 +4,7 @@
 #include "tests/unit/run.h"
 
 #include "base/atomic.h"
+#include "tests/unit/sync/stagger.h"
 
 static struct sley_gen *gen;
 
@@ -245,23 +246,12 @@ TEST(stale)
 
 #define ROUNDS test_scale(5000)
 
-static uint32_t seed;
-
-static void stagger(uint32_t salt)
-{
-	uint32_t x = (load(&seed, relaxed) + salt) * 2654435761u;
-	for (uint32_t i = x >> 24; i > 0; i--)
-		cpu_relax();
-	if (x & 256)
-		sley_yield();
-}
-
 static int give_staggered(void *arg)
 {
 	uint64_t i = 0;
 	int error = 0;
 	while (error == 0) {
-		stagger((uint32_t)i);
+		stagger((unsigned)i);
 		error = sley_gen_yield(&i);
 		i++;
 	}
@@ -274,7 +264,7 @@ static int main_drop_race(void *arg)
 	cleaned = 0;
 	for (long i = 0; i < ROUNDS; i++) {
 		uint64_t item;
-		fetch_add(&seed, 1, relaxed); /* the last round's body may still read it */
+		stagger_begin();
 		REQUIRE(sley_gen_new(&gen, give_staggered, NULL, 0, 8) == 0);
 		REQUIRE(sley_gen_next(gen, &item, SLEY_NEVER) == 0);
 		int error = sley_gen_next(gen, &item, 0); /* it may run on, on another worker */
@@ -305,7 +295,7 @@ static int main_cancel_race(void *arg)
 	for (long i = 0; i < ROUNDS; i++) {
 		uint64_t item;
 		int error;
-		fetch_add(&seed, 1, relaxed);
+		stagger_begin();
 		REQUIRE(sley_gen_new(&gen, give_until_cancelled, NULL, 0, 8) == 0);
 		REQUIRE(sley_gen_next(gen, &item, SLEY_NEVER) == 0 && item == 0);
 		sley_task task = sley_spawn_copy(cancel_body, &body, sizeof(body));
@@ -313,7 +303,7 @@ static int main_cancel_race(void *arg)
 		while ((error = sley_gen_next(gen, &item, SLEY_NEVER)) == 0) {
 			REQUIRE(item == expected);
 			expected++;
-			stagger((uint32_t)expected);
+			stagger((unsigned)expected);
 		}
 		REQUIRE(error == -ENOLINK);
 		REQUIRE(sley_join(task, SLEY_NEVER) == 0);

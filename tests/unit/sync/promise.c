@@ -12,19 +12,10 @@
 #include "base/compiler.h"
 #include "sync/future.h"
 #include "tests/race.h"
+#include "tests/unit/sync/stagger.h"
 
 static struct sley_future *future;
 static struct sley_promise *promise;
-static uint32_t seed;
-
-static void stagger(uint32_t *state)
-{
-	*state = *state * 1664525 + 1013904223;
-	for (uint32_t i = *state >> 25; i > 0; i--)
-		cpu_relax();
-	if (*state >> 8 & 1)
-		sley_yield();
-}
 
 /* Resolved or rejected once; the second is told and changes nothing. */
 TASK_TEST(once, 1)
@@ -154,8 +145,7 @@ static int answers[2];
 static void resolve_and_drop(void *number)
 {
 	uint64_t who = (uintptr_t)number;
-	uint32_t state = seed + (uint32_t)who * 77777;
-	stagger(&state);
+	stagger((unsigned)who);
 	answers[who] = sley_promise_resolve(promise, &who);
 	REQUIRE(sley_promise_free(promise) == 0);
 }
@@ -165,7 +155,7 @@ TASK_TEST(two_resolvers, 1, 2, 4)
 {
 	uint64_t result = 9;
 	for (long i = 0; i < ROUNDS; i++) {
-		seed++;
+		stagger_begin();
 		REQUIRE(sley_promise_new(&promise, &future, sizeof(result)) == 0);
 		sley_promise_ref(promise);
 		sley_task one = sley_spawn(resolve_and_drop, (void *)0), two = sley_spawn(resolve_and_drop, (void *)1);
@@ -178,8 +168,7 @@ TASK_TEST(two_resolvers, 1, 2, 4)
 
 static void drop(void *number)
 {
-	uint32_t state = seed + (uint32_t)(uintptr_t)number * 77777;
-	stagger(&state);
+	stagger((unsigned)(uintptr_t)number);
 	REQUIRE(sley_promise_free(promise) == 0);
 }
 
@@ -187,7 +176,7 @@ static void drop(void *number)
 TASK_TEST(two_droppers, 1, 2, 4)
 {
 	for (long i = 0; i < ROUNDS; i++) {
-		seed++;
+		stagger_begin();
 		REQUIRE(sley_promise_new(&promise, &future, 0) == 0);
 		sley_promise_ref(promise);
 		sley_task one = sley_spawn(drop, (void *)0), two = sley_spawn(drop, (void *)1);

@@ -11,6 +11,7 @@
 #include "base/compiler.h"
 #include "sync/future.h"
 #include "tests/race.h"
+#include "tests/unit/sync/stagger.h"
 
 static struct sley_future *source;
 static struct sley_promise *promise;
@@ -419,17 +420,6 @@ TASK_TEST(threads, 2)
 
 #define ROUNDS test_scale(3000)
 
-static uint32_t seed;
-
-static void stagger(uint32_t salt)
-{
-	uint32_t x = (seed + salt) * 2654435761u;
-	for (uint32_t i = x >> 24; i > 0; i--)
-		cpu_relax();
-	if (x & 256)
-		sley_yield();
-}
-
 static int answers[3];
 
 static void resolve(void *arg)
@@ -446,7 +436,7 @@ TASK_TEST(register_race, EVERY_WAY)
 		struct sley_future *futures[2];
 		uint64_t word = 0;
 		int returned = 0;
-		seed++;
+		stagger_begin();
 		make(8);
 		sley_task task = sley_spawn(resolve, NULL);
 		stagger(2);
@@ -488,7 +478,7 @@ static int count_call(void *round, const void *value, void *result)
 TASK_TEST(cancelled_before_its_task, 2)
 {
 	long round = 0;
-	seed = called[0] = 0;
+	called[0] = 0;
 	make(8);
 	REQUIRE(sley_future_map(&derived, source, count_call, &round, sizeof(round), 8) == 0);
 	race_stop("callback_has_task");
@@ -515,7 +505,7 @@ TASK_TEST(cancel_race, EVERY_WAY)
 	memset(called, 0, sizeof(called));
 	for (long i = 0; i < ROUNDS; i++) {
 		uint64_t word = 0;
-		seed++;
+		stagger_begin();
 		make(8);
 		REQUIRE(sley_future_map(&derived, source, count_call, &i, sizeof(i), 8) == 0);
 		sley_task one = sley_spawn(resolve, NULL), two = sley_spawn(cancel_derived, NULL);
