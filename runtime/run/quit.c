@@ -17,9 +17,9 @@ static void on_exit_of_thread(void *value)
 	const struct task *task = task_self();
 	(void)value;
 	complain(
-		"%s has ended its thread by pthread_exit(), thrd_exit() or a cancellation. The thread belongs to sley, so the "
+		"%s, has ended its thread by pthread_exit(), thrd_exit() or a cancellation. The thread belongs to sley, so the "
 		"process ends here (abort). Return from the function instead",
-		task ? task_text(who, task->id, task->site) : "a function handed to sley_offload()");
+		task ? task_text(who, task->id, task->site) : "a function that was passed to sley_offload()");
 	abort();
 }
 

@@ -167,7 +167,7 @@ TEST(legal)
 
 TEST(offload)
 {
-	assert_aborts("offload", "a function handed to sley_offload()");
+	assert_aborts("offload", "a function that was passed to sley_offload(), has ended");
 }
 
 int main(int argc, char **argv)
