@@ -88,20 +88,29 @@ static void test_version(void **state)
 	fake_stop(pid);
 }
 
-/* An output that cannot be written is an error, not a success. */
-static void test_full_disk(void **state)
+static int run_on_full_disk(const char *const *argv)
 {
-	pid_t pid = fake_start(&(struct fake_options){ 0 });
 	pid_t tool = fork();
 	int status;
 	if (tool == 0) {
 		dup2(open("/dev/full", O_WRONLY), STDOUT_FILENO);
-		execl(test_build_path("asynctop"), "asynctop", "-b", "-d", "0.05", "-p", tool_number(pid), NULL);
+		execv(test_build_path("asynctop"), (char *const *)argv);
 		_exit(127);
 	}
-	waitpid(tool, &status, 0);
+	assert_int_equal(waitpid(tool, &status, 0), tool);
 	assert_true(WIFEXITED(status));
-	assert_int_equal(WEXITSTATUS(status), 1);
+	return WEXITSTATUS(status);
+}
+
+/* An output that cannot be written is an error, not a success: of a report, of the help and of the version. */
+static void test_full_disk(void **state)
+{
+	pid_t pid = fake_start(&(struct fake_options){ 0 });
+	const char *report[] = { "asynctop", "-b", "-d", "0.05", "-p", tool_number(pid), NULL };
+	const char *help[] = { "asynctop", "--help", NULL }, *version[] = { "asynctop", "--version", NULL };
+	assert_int_equal(run_on_full_disk(report), 1);
+	assert_int_equal(run_on_full_disk(help), 1);
+	assert_int_equal(run_on_full_disk(version), 1);
 	fake_stop(pid);
 }
 

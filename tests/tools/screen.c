@@ -255,6 +255,9 @@ static void test_unusable_terminal(void **state)
 	terminal_start(&terminal, NULL, "nosuchterminal", args);
 	assert_int_equal(terminal_end(&terminal), 1);
 	assert_non_null(strstr(terminal.raw, "try -b"));
+	terminal_start(&terminal, NULL, "dumb", args); /* it exists, and moves no cursor */
+	assert_int_equal(terminal_end(&terminal), 1);
+	assert_non_null(strstr(terminal.raw, "(TERM=dumb); try -b"));
 	terminal_start(&terminal, NULL, "no\33]0;owned\7such", args);
 	assert_int_equal(terminal_end(&terminal), 1);
 	assert_non_null(strstr(terminal.raw, "(TERM=no\\x1b]0;owned\\x07such)"));

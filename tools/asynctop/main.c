@@ -100,16 +100,25 @@ static bool target_ended(const struct session *s)
 
 /* ---- reports ---- */
 
-static int print(const struct text *t)
+/* Writes what standard output holds; 0, or the exit code after a message. */
+static int flush(void)
 {
 	bool written;
 	writing_begins();
-	written = fwrite(text_string(t), 1, t->length, stdout) == t->length && fflush(stdout) == 0;
+	written = fflush(stdout) == 0 && !ferror(stdout);
 	writing_ends();
 	if (written)
-		return 0;
+		return EXIT_FINE;
 	fprintf(stderr, "asynctop: writing: %s\n", strerror(errno));
 	return EXIT_RUNTIME;
+}
+
+static int print(const struct text *t)
+{
+	writing_begins();
+	fwrite(text_string(t), 1, t->length, stdout);
+	writing_ends();
+	return flush();
 }
 
 static int report(const struct session *s, const struct options *o)
@@ -332,7 +341,7 @@ int main(int argc, char **argv)
 	if (parsed == COMMAND_RUN)
 		status = options.assist ? run_helper(&options) : run(&options);
 	else
-		status = parsed == COMMAND_DONE ? EXIT_FINE : EXIT_USAGE;
+		status = parsed == COMMAND_DONE ? flush() : EXIT_USAGE;
 	command_free(&options);
 	return status;
 }

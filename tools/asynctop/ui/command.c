@@ -29,7 +29,7 @@ static const struct option fixed_options[] = {
 };
 
 static const char usage[] =
-	"usage: asynctop [-b | --json] [-p PID] [-d SECONDS] [-n TICKS] [--rows N] [-s KEY] [-F KEY=GLOB]...\n"
+	"usage: asynctop [-b] [--json] [-p PID] [-d SECONDS] [-n TICKS] [--rows N] [-s KEY] [-F KEY=GLOB]...\n"
 	"                [--min-block TIME]\n"
 	"       asynctop assist -p PID\n";
 
@@ -39,7 +39,7 @@ static const char help[] =
 	"assist: shows nothing, but tells the process itself at once, so that other threads take its other tasks over.\n"
 	"\n"
 	"  -p, --pid PID          only this process; without it, all that can be found\n"
-	"  -b, --batch            plain text instead of the screen\n";
+	"  -b, --batch            reports instead of the screen: plain text, or with --json that\n";
 
 static const char help_more[] =
 	"  -d, --delay SECONDS    between ticks, 0.05 to 3600 (1); the first tick comes after this time too\n"

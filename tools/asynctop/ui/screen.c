@@ -103,9 +103,17 @@ static void open_colours(bool colour)
 		init_pair((short)(i + 1), looks[i].colour, -1);
 }
 
+/* ncurses opens a terminal without cursor movement (TERM=dumb) too, and shows nothing there. */
+static bool can_move(void)
+{
+	int error;
+	const char *move = setupterm(NULL, STDOUT_FILENO, &error) == OK ? tigetstr("cup") : NULL;
+	return move != NULL && move != (char *)-1;
+}
+
 int screen_open(bool colour)
 {
-	if (tcgetattr(STDIN_FILENO, &modes) != 0)
+	if (tcgetattr(STDIN_FILENO, &modes) != 0 || !can_move())
 		return -1;
 	terminal = newterm(NULL, stdout, stdin);
 	if (terminal == NULL)
