@@ -83,14 +83,25 @@ static void whole_chain(void **state)
 		      (double)times[0] / 1e6, (double)times[1] / 1e3, (double)times[2] / 1e3);
 }
 
-/* More frames than an answer holds: the innermost are there, and it says that it is cut. */
+/* More frames than an answer holds: the innermost and the outermost are there, and it says how many are not. */
 static void long_chain_is_cut(void **state)
 {
-	sample(plain, "deeper", NULL);
+	struct symbols_request request;
+	struct target t;
+	unsigned outer = 0;
+	target_start(&t, plain, "deeper", NULL);
+	target_wait_blocked(&t, SYS_read);
+	target_capture(&t, SYMBOLS_STACK, &request);
+	target_ask(symbols, &request, &answer);
+	target_kill(&t);
 	assert_location("deep", "MARK deep */");
 	assert_int_equal(answer.frames, SYMBOLS_FRAMES);
-	target_assert_frame(&answer.frame[SYMBOLS_FRAMES - 1], "deep", "MARK recursion");
-	assert_true(answer.truncated);
+	assert_false(answer.truncated);
+	target_assert_frame(&answer.frame[SYMBOLS_INNER], "deep", "MARK recursion");
+	while (strcmp(answer.frame[outer].function, "run_deeper"))
+		assert_true(++outer < SYMBOLS_FRAMES);
+	assert_int_equal(outer + answer.left_out, (unsigned)answer.location + 40);
+	assert_int_equal(answer.frame[SYMBOLS_FRAMES - 1].owner, SYMBOLS_LIBC);
 }
 
 /* A copy of 256 bytes gives the frames in it and says that it is cut; an empty one gives the address. */

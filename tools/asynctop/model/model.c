@@ -13,6 +13,7 @@ static void block_free(struct model_block *b)
 		free(b->args[i]);
 	free(b->target);
 	free(b->target_was);
+	free(b->stack);
 }
 
 void model_blocker_free(struct model_blocker *b)

@@ -19,7 +19,6 @@
 
 #define MODEL_UNKNOWN (-1) /* a time that is not known */
 #define MODEL_NAME    60   /* of a task: its own, or the function it runs */
-#define MODEL_FRAMES  8    /* of a stack that are kept */
 
 /* A source of facts: it works, or `why` says what is missing and how to get it. */
 struct model_tier {
@@ -133,7 +132,7 @@ struct model_block {
 	char *target;     /* owned; NULL: the call works on no descriptor */
 	char *target_was; /* the target when last seen open, if `target` is closed by now; owned, or NULL */
 	struct model_place place;
-	struct model_place stack[MODEL_FRAMES]; /* innermost first, of all owners */
+	struct model_place *stack; /* innermost first, of all owners; owned */
 	unsigned frames;
 	char runtime[64]; /* the function of sley's that made the call; "": none, the service or a library did */
 	bool frameless;   /* sley ran a function of the service that left no frame (tail call), and that made it */

@@ -14,8 +14,8 @@
 #include "source/target.h"
 
 /*
- * Bounds on the memory that a process can make asynctop use for its blocks: 40 KiB of pictures for each of the first
- * PICTURED_MOST kinds, and 8 KiB for each of at most BLOCKERS_MOST kinds that the kernel counts: 14 MiB in all.
+ * Bounds on the memory that a process can make asynctop use for its blocks: 94 KiB of pictures for each of the first
+ * PICTURED_MOST kinds, and 8 KiB for each of at most BLOCKERS_MOST kinds that the kernel counts: 28 MiB in all.
  */
 #define BLOCKERS_MOST 512
 #define PICTURED_MOST 256
@@ -52,6 +52,7 @@ static void picture_clear(struct picture *p)
 		free(p->block.args[i]);
 	free(p->block.target);
 	free(p->block.target_was);
+	free(p->block.stack);
 	memset(&p->block, 0, sizeof(p->block));
 	p->taken = false;
 }
@@ -253,8 +254,13 @@ static void use_answer(struct model_block *block, const struct symbols_answer *a
 	place_from_frame(&block->place, symbols_location(a));
 	find_runtime(block, a);
 	block->frames = 0;
-	for (unsigned i = 0; i < a->frames && i < SYMBOLS_FRAMES && block->frames < MODEL_FRAMES; i++)
+	block->stack = xcalloc(a->frames + 1, sizeof(*block->stack));
+	for (unsigned i = 0; i < a->frames; i++) {
+		if (i == SYMBOLS_INNER && a->left_out > 0)
+			snprintf(block->stack[block->frames++].text, sizeof(block->stack->text), "(%u more)",
+				 a->left_out);
 		place_from_frame(&block->stack[block->frames++], &a->frame[i]);
+	}
 }
 
 bool blockers_answer(struct blockers *b, const struct symbols_answer *answer)
@@ -383,6 +389,10 @@ static void copy_block(struct model_block *to, const struct model_block *from)
 		to->args[i] = xstrdup(from->args[i]);
 	to->target = copy_text(from->target);
 	to->target_was = copy_text(from->target_was);
+	if (from->frames > 0) {
+		to->stack = xcalloc(from->frames, sizeof(*to->stack));
+		memcpy(to->stack, from->stack, from->frames * sizeof(*to->stack));
+	}
 }
 
 static void fill_one(struct model_blocker *to, const struct blocker *e, const struct model *m)

@@ -88,6 +88,7 @@ struct kept_answer *answer_from(const struct message_answer *m, const struct sym
 	a->status = (enum symbols_status)m->status;
 	a->truncated = m->truncated;
 	a->location = m->location;
+	a->left_out = m->left_out;
 	for (unsigned i = 0; i < m->frames; i++) {
 		struct symbols_frame *f = &a->frame[i];
 		memcpy(f, &m->frame[i], sizeof(*f));
@@ -124,6 +125,7 @@ void answer_give(const struct kept_answer *from, struct symbols_answer *to)
 	to->status = from->status;
 	to->truncated = from->truncated;
 	to->location = from->location;
+	to->left_out = from->left_out;
 	to->frames = from->frames;
 	memcpy(to->frame, from->frame, from->frames * sizeof(from->frame[0]));
 }

@@ -16,6 +16,7 @@ struct kept_answer {
 	enum symbols_status status;
 	bool truncated;
 	int location;
+	unsigned left_out;
 	unsigned frames;
 	struct symbols_frame frame[];
 };

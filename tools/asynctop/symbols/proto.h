@@ -53,6 +53,7 @@ struct message_answer {
 	uint32_t frames;
 	int32_t location;
 	uint16_t truncated;
+	uint32_t left_out;
 	uint16_t uncovered;  /* an address of the chain is in no module: the maps may have changed */
 	uint32_t refused_mb; /* that a file would take, which is not read; 0: none is refused */
 	char refused[64];    /* its base name */

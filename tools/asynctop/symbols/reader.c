@@ -248,27 +248,35 @@ static void unwind(struct space *s, const struct message_request *r, struct chai
 	}
 }
 
-/* When the answer is full, the frame that is the location still replaces the last. */
+/* Leaves out the first of the frames after the innermost, unless that is the location. */
+static void leave_one_out(struct message_answer *a)
+{
+	unsigned first = SYMBOLS_INNER + (a->location == SYMBOLS_INNER);
+	memmove(&a->frame[first], &a->frame[first + 1], (SYMBOLS_FRAMES - 1 - first) * sizeof(a->frame[0]));
+	a->frames--;
+	a->left_out++;
+	if (a->location > (int)first)
+		a->location--;
+}
+
 static void answer_frame(struct message_answer *a, const struct symbols_frame *f)
 {
-	bool location = a->location < 0 && f->owner == SYMBOLS_USER;
 	a->uncovered |= f->owner == SYMBOLS_NOBODY;
-	if (a->frames == SYMBOLS_FRAMES) {
-		a->truncated = true;
-		if (!location)
-			return;
-		a->frames--;
-	}
-	if (location)
+	if (a->frames == SYMBOLS_FRAMES)
+		leave_one_out(a);
+	if (a->location < 0 && f->owner == SYMBOLS_USER)
 		a->location = (int)a->frames;
 	a->frame[a->frames++] = *f;
 }
 
-static void add_address(struct space *s, struct message_answer *a, uint64_t address, bool returns)
+static void add_address(struct space *s, struct message_answer *a, uint64_t address, bool returns, bool blind)
 {
 	const struct place *p = space_place(s, address, returns);
-	for (unsigned i = 0; i < p->frames; i++)
-		answer_frame(a, &p->frame[i]);
+	for (unsigned i = 0; i < p->frames; i++) {
+		struct symbols_frame f = p->frame[i];
+		f.blind = blind;
+		answer_frame(a, &f);
+	}
 }
 
 /* The functions between two frames that left none. Returns whether there may be some that are not known. */
@@ -279,7 +287,7 @@ static bool add_tail(struct space *s, struct message_answer *a, const struct cha
 	const struct place *p;
 	tail_find(s, c->address[i - 1] - (i > 1 || c->returns), c->address[i], entry, &tail);
 	for (unsigned j = 0; j < tail.steps; j++)
-		add_address(s, a, tail.returns[j], true);
+		add_address(s, a, tail.returns[j], true, false);
 	if (tail.function) {
 		p = space_place(s, tail.function, false);
 		f = p->frame[p->frames - 1];
@@ -292,16 +300,12 @@ static bool add_tail(struct space *s, struct message_answer *a, const struct cha
 static void answer_sample(struct space *s, const struct message_request *r, struct message_answer *a)
 {
 	struct chain c = { .space = s, .returns = r->returns };
-	unsigned i;
 	unwind(s, r, &c);
-	for (i = 0; i < c.count && !(a->frames == SYMBOLS_FRAMES && a->location >= 0); i++) {
+	for (unsigned i = 0; i < c.count; i++) {
 		bool blind = i > 0 && add_tail(s, a, &c, i, r->entry);
-		unsigned first = a->frames;
-		add_address(s, a, c.address[i], i > 0 || r->returns);
-		for (unsigned j = first; blind && j < a->frames; j++)
-			a->frame[j].blind = true;
+		add_address(s, a, c.address[i], i > 0 || r->returns, blind);
 	}
-	a->truncated |= s->truncated || i < c.count || c.count == CHAIN;
+	a->truncated |= s->truncated || c.count == CHAIN;
 }
 
 /* Reads ahead for the first sample: call-frame information of all modules, symbols and units of the service's own. */
@@ -328,7 +332,7 @@ static void answer_request(const struct message_request *r)
 	if (r->kind == SYMBOLS_SAMPLE)
 		answer_sample(s, r, &a);
 	else if (r->kind == SYMBOLS_ADDRESS)
-		add_address(s, &a, r->address, r->returns);
+		add_address(s, &a, r->address, r->returns, false);
 	else
 		prepare(s);
 	a.status = r->kind == SYMBOLS_PREPARE ? SYMBOLS_RESOLVED : SYMBOLS_UNKNOWN;

@@ -30,6 +30,7 @@
 
 #define SYMBOLS_ENTRY   56    /* as in struct sley_region_site */
 #define SYMBOLS_FRAMES  32    /* in an answer, inlined ones included */
+#define SYMBOLS_INNER   24    /* of these, the innermost; the others are the outermost */
 #define SYMBOLS_STACK   16384 /* bytes of a copied stack; bytes beyond are not looked at */
 #define SYMBOLS_PENDING 256   /* requests not yet answered */
 
@@ -104,9 +105,10 @@ struct symbols_answer {
 	pid_t pid;
 	enum symbols_kind kind;
 	enum symbols_status status;
-	bool truncated;  /* the chain ended with the copied bytes (or with SYMBOLS_FRAMES), not with the stack */
-	int location;    /* index of the innermost frame with owner SYMBOLS_USER, -1: none */
-	unsigned frames; /* innermost first; the address itself is frame 0 (the last of its inlined frames) */
+	bool truncated;    /* the chain ended with the copied bytes, not with the stack */
+	int location;      /* index of the innermost frame with owner SYMBOLS_USER, -1: none */
+	unsigned left_out; /* frames after the SYMBOLS_INNER innermost that found no room; the location always does */
+	unsigned frames;   /* innermost first; the address itself is frame 0 (the last of its inlined frames) */
 	struct symbols_frame frame[SYMBOLS_FRAMES];
 };
 
