@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 
 #include "export/export.h"
 #include "fake_region.h"
@@ -562,11 +563,83 @@ static void test_pages(void **state)
 	expect_pages("pages_of_nothing.txt", &none, "12345");
 }
 
+/* The blocker of the selected row; its site is told by the verdict below the table, which is that row's. */
+static const char *selected_line(struct view *v)
+{
+	for (size_t i = 0; i < v->count; i++)
+		if (v->lines[i].selected)
+			return v->lines[i].text;
+	return "";
+}
+
+static void expect_selected(struct ui *ui, const struct session *s, int height, const char *call, const char *verdict)
+{
+	struct view v = { 0 };
+	bool found = false;
+	ui_compose(ui, &v, s, 120, height);
+	assert_int_equal(strncmp(selected_line(&v), call, strlen(call)), 0);
+	for (size_t i = 0; i < v.count; i++)
+		found = found || strstr(v.lines[i].text, verdict) != NULL;
+	assert_true(found);
+	view_free(&v);
+}
+
+/* The selected row stays selected when the order of rows changes; one that nobody has moved to, while it is in sight. */
+static void test_selection(void **state)
+{
+	struct model_blocker rows[20] = { 0 };
+	struct model m = { .pid = 1, .times_since_ns = MODEL_UNKNOWN, .blockers = rows, .blocker_count = 2 };
+	struct watch watch = { .model = m }, *watches[] = { &watch };
+	struct options options = { 0 };
+	struct session session = { .options = &options, .watches = watches, .count = 1 };
+	struct ui ui;
+	for (unsigned i = 0; i < TABLES; i++)
+		options.orders[i] = table_order(table_of(i), NULL);
+	ui_init(&ui, &options);
+	rows[0] = (struct model_blocker){ .syscall = SYS_fsync, .total = { 1, 100 }, .verdict = "verdict on fsync" };
+	rows[1] = (struct model_blocker){ .syscall = SYS_read, .total = { 1, 50 }, .verdict = "verdict on read" };
+	(void)ui_key(&ui, '3', &session);
+	expect_selected(&ui, &session, 40, "fsync", "verdict on fsync");
+	rows[1].total.total_ns = 200;
+	expect_selected(&ui, &session, 40, "fsync", "verdict on fsync");
+	(void)ui_key(&ui, 'k', &session);
+	expect_selected(&ui, &session, 40, "read", "verdict on read");
+	rows[0].total.total_ns = 300;
+	expect_selected(&ui, &session, 40, "read", "verdict on read");
+	for (int i = 2; i < 20; i++)
+		rows[i] = (struct model_blocker){ .site = 2, .syscall = i, .total = { 1, 1000 }, .verdict = "other" };
+	watch.model.blocker_count = 20;
+	expect_selected(&ui, &session, 20, "read", "verdict on read");
+	memset(ui.moved, 0, sizeof(ui.moved)); /* as if it had not been moved: the worst is in sight again */
+	expect_selected(&ui, &session, 20, "open", "other");
+	watch.model.pid = 2; /* another process, though its rows look the same */
+	expect_selected(&ui, &session, 20, "open", "other");
+}
+
+/* The help fits on the smallest usual screen: it is the same on one that is much longer, but for blank lines. */
+static void test_help_fits(void **state)
+{
+	struct options options = { 0 };
+	struct session session = { .options = &options };
+	struct view small = { 0 }, large = { 0 };
+	struct ui ui;
+	ui_init(&ui, &options);
+	ui.help = true;
+	ui_compose(&ui, &small, &session, 80, 24);
+	ui_compose(&ui, &large, &session, 80, 100);
+	assert_int_equal(small.count, 24);
+	for (size_t i = 0; i + 1 < large.count; i++)
+		assert_string_equal(large.lines[i].text, i + 1 < small.count ? small.lines[i].text : "");
+	view_free(&small);
+	view_free(&large);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_truth), cmocka_unit_test(test_lies),    cmocka_unit_test(test_everything),
-		cmocka_unit_test(test_types), cmocka_unit_test(test_nothing), cmocka_unit_test(test_pages),
+		cmocka_unit_test(test_truth),     cmocka_unit_test(test_lies),      cmocka_unit_test(test_everything),
+		cmocka_unit_test(test_types),     cmocka_unit_test(test_nothing),   cmocka_unit_test(test_pages),
+		cmocka_unit_test(test_selection), cmocka_unit_test(test_help_fits),
 	};
 	/* Characters are judged by the locale; Debian always has this one. */
 	if (setlocale(LC_CTYPE, "C.UTF-8") == NULL)

@@ -19,6 +19,8 @@ static void move_to(struct ui *ui, int64_t row)
 	if (row >= rows)
 		row = (int64_t)rows - 1;
 	ui->selected[ui->view] = row < 0 ? 0 : (uint32_t)row;
+	ui->followed[ui->view] = false;
+	ui->moved[ui->view] = true;
 }
 
 static void move_by(struct ui *ui, int64_t rows)

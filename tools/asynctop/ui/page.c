@@ -7,8 +7,10 @@
  *	the view     one table; with details, those of the selected row; with a table below, that one too
  *	hints        or the prompt, or a message
  */
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "ui/keys.h"
 #include "ui/ui.h"
@@ -31,9 +33,7 @@ static void add_help(struct view *v, int width)
 	struct help help = { v, width };
 	const struct column *shown[COLUMNS_MAX];
 	unsigned count = table_shown(&table_tasks, shown);
-	view_add(v, STYLE_TITLE, width, "keys");
-	keys_help(add_help_line, &help);
-	view_add(v, STYLE_NORMAL, width, "");
+	keys_help(add_help_line, &help); /* no line more than 24 rows have room for */
 	view_add(v, STYLE_TITLE, width, "columns of tasks, for / and -s");
 	for (unsigned i = 0; i < count; i++)
 		add_help_line(&help, shown[i]->key, shown[i]->help);
@@ -61,29 +61,48 @@ static void add_tabs(struct view *v, const struct ui *ui, const struct session *
 	text_free(&t);
 }
 
-/* Scrolls so that the selected row is among the `page` rows shown. */
-static void scroll(struct ui *ui, uint32_t rows, uint32_t page)
+/* Selects the row that was selected before, wherever it is now. */
+static void follow_row(struct ui *ui, const struct model *m, uint32_t page)
 {
-	uint32_t *selected = &ui->selected[ui->view], *first = &ui->first[ui->view];
-	ui->rows[ui->view] = rows;
+	enum table_id id = ui_table(ui);
+	uint64_t (*identity)(const void *row) = table_of(id)->identity;
+	uint32_t count, i = 0, *selected = &ui->selected[ui->view];
+	const void **rows = table_sorted(table_of(id), &ui->orders[id], m, &count);
+	while (identity != NULL && i < count && ui->followed[ui->view] && identity(rows[i]) != ui->identity[ui->view])
+		i++;
+	if (i < count && ui->followed[ui->view])
+		*selected = i;
+	if (!ui->moved[ui->view] && *selected >= page)
+		*selected = 0;
+	if (*selected >= count)
+		*selected = count > 0 ? count - 1 : 0;
+	ui->followed[ui->view] = identity != NULL && count > 0;
+	if (ui->followed[ui->view])
+		ui->identity[ui->view] = identity(rows[*selected]);
+	ui->rows[ui->view] = count;
+	free(rows);
+}
+
+/* Scrolls so that the selected row is among the `page` rows shown. */
+static void scroll(struct ui *ui, uint32_t page)
+{
+	uint32_t *first = &ui->first[ui->view], selected = ui->selected[ui->view];
 	ui->page = page;
-	if (*selected >= rows)
-		*selected = rows > 0 ? rows - 1 : 0;
-	if (*first > *selected)
-		*first = *selected;
-	if (*selected >= *first + page)
-		*first = *selected - page + 1;
-	if (rows <= page)
+	if (*first > selected)
+		*first = selected;
+	if (selected >= *first + page)
+		*first = selected - page + 1;
+	if (ui->rows[ui->view] <= page)
 		*first = 0;
 }
 
 static void add_scrolled(struct ui *ui, struct view *v, const struct model *m, int width, int height)
 {
 	enum table_id id = ui_table(ui);
-	uint32_t rows;
+	uint32_t page = height > 2 ? (uint32_t)height - 1 : 1;
 	size_t from = v->count;
-	table_of(id)->rows(m, &rows);
-	scroll(ui, rows, height > 2 ? (uint32_t)height - 1 : 1);
+	follow_row(ui, m, page);
+	scroll(ui, page);
 	view_table(v, m, table_of(id), &ui->orders[id], width, ui->first[ui->view], ui->page);
 	for (size_t i = from; i < v->count; i++)
 		v->lines[i].selected = v->lines[i].row == (int)ui->selected[ui->view];
@@ -125,17 +144,39 @@ static void add_current(struct ui *ui, struct view *v, const struct model *m, in
 		add_scrolled(ui, v, m, width, height);
 }
 
+/* Where they do not fit, the blocked ones come first. */
 static void add_workers(struct ui *ui, struct view *v, const struct model *m, int width, int height)
 {
 	uint32_t limit = height / 4 > 1 ? (uint32_t)height / 4 : 1;
+	struct order order = ui->orders[TABLE_workers];
 	if (ui_table(ui) == TABLE_workers)
 		return;
-	view_table(v, m, &table_workers, &ui->orders[TABLE_workers], width, 0, limit);
+	if (m->worker_count > limit)
+		order = table_order(&table_workers, "call");
+	view_table(v, m, &table_workers, &order, width, 0, limit);
 	if (m->worker_count > limit) {
 		char line[64];
 		snprintf(line, sizeof(line), "... and %u more workers", m->worker_count - limit);
 		view_add(v, STYLE_DIM, width, line);
 	}
+}
+
+/* The worst blocking call's, if the room below a view is enough for it. */
+static void add_worst(struct ui *ui, struct view *v, const struct model *m, int width, int height)
+{
+	struct view verdict = { 0 };
+	uint32_t count;
+	const void **rows = table_sorted(&table_blockers, &ui->orders[TABLE_blockers], m, &count);
+	const struct model_blocker *worst = count > 0 ? rows[0] : NULL;
+	if (worst != NULL && worst->verdict != NULL && ui_table(ui) != TABLE_blockers) {
+		view_wrap(&verdict, worst->in_progress ? STYLE_ALERT : STYLE_NORMAL, width, 5, worst->verdict);
+		if (v->count + 1 + verdict.count < (size_t)height) {
+			view_add(v, STYLE_NORMAL, width, "");
+			view_wrap(v, verdict.lines[0].style, width, 5, worst->verdict);
+		}
+	}
+	view_free(&verdict);
+	free(rows);
 }
 
 static void truncate_to(struct view *v, int height)
@@ -144,18 +185,32 @@ static void truncate_to(struct view *v, int height)
 		free(v->lines[--v->count].text);
 }
 
-static void add_bottom(struct view *v, const struct ui *ui, int width, int height)
+/* Not all rows may be in the model. */
+static void put_hints(struct text *t, const struct ui *ui, const struct session *s)
 {
-	char line[200];
+	const struct table *table = table_of(ui_table(ui));
+	const struct model *m = s->count > 0 ? &s->watches[ui->process]->model : NULL;
+	uint32_t count = 0;
+	text_printf(t, "h help  q quit  1-%u views  s order  r reverse  / filter", views_count());
+	if (m != NULL)
+		table->rows(m, &count);
+	if (m != NULL && table->total != NULL && table->total(m) > count)
+		text_printf(t, "  %" PRIu32 " of %" PRIu64 " rows", count, table->total(m));
+}
+
+static void add_bottom(struct view *v, const struct ui *ui, const struct session *s, int width, int height)
+{
+	struct text t = { 0 };
 	while (v->count + 1 < (size_t)height)
 		view_add(v, STYLE_NORMAL, width, "");
 	if (ui->prompting)
-		snprintf(line, sizeof(line), "show tasks with (KEY=GLOB): %s_", ui->prompt);
+		text_printf(&t, "show tasks with (KEY=GLOB): %s_", ui->prompt);
 	else if (ui->message[0] != '\0')
-		snprintf(line, sizeof(line), "%s", ui->message);
+		text_puts(&t, ui->message);
 	else
-		snprintf(line, sizeof(line), "h help  q quit  1-%u views  s order  r reverse  / filter", views_count());
-	view_add(v, STYLE_DIM, width, line);
+		put_hints(&t, ui, s);
+	view_add(v, STYLE_DIM, width, text_string(&t));
+	text_free(&t);
 }
 
 void ui_compose(struct ui *ui, struct view *v, const struct session *s, int width, int height)
@@ -169,12 +224,18 @@ void ui_compose(struct ui *ui, struct view *v, const struct session *s, int widt
 		add_rejected(v, s, width);
 	} else {
 		const struct model *m = &s->watches[ui->process]->model;
+		if (m->pid != ui->pid) {
+			memset(ui->followed, 0, sizeof(ui->followed));
+			memset(ui->moved, 0, sizeof(ui->moved));
+			ui->pid = m->pid;
+		}
 		view_summary(v, m, width);
 		add_rejected(v, s, width);
 		add_workers(ui, v, m, width, height);
 		add_tabs(v, ui, s, width);
 		add_current(ui, v, m, width, height - 1 - (int)v->count);
+		add_worst(ui, v, m, width, height);
 	}
 	truncate_to(v, height - 1);
-	add_bottom(v, ui, width, height);
+	add_bottom(v, ui, s, width, height);
 }

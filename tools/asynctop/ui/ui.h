@@ -30,6 +30,14 @@ struct ui {
 	unsigned view;  /* its tab, from 0 */
 	size_t process; /* which of the watched ones */
 	uint32_t selected[TABLES], first[TABLES];
+	/*
+	 * The selected row's identity, and whose: the selection stays with the row. If nobody has moved it, only as long as
+	 * the row is on the first page, so that the worst stay in sight.
+	 */
+	uint64_t identity[TABLES];
+	bool followed[TABLES]; /* identity is known */
+	bool moved[TABLES];    /* by a key */
+	pid_t pid;
 	uint32_t rows[TABLES]; /* that there were when it was last drawn */
 	uint32_t page;         /* rows that fit */
 	struct order orders[TABLES];

@@ -278,6 +278,11 @@ static void add_verdicts(struct view *v, const struct model *m, const struct ord
 
 /* ---- the table ---- */
 
+static uint64_t blocker_identity(const void *row)
+{
+	return (uint64_t)blocker(row)->site << 32 | (uint32_t)blocker(row)->syscall;
+}
+
 static const void *blocker_rows(const struct model *m, uint32_t *count)
 {
 	*count = m->blocker_count;
@@ -477,6 +482,7 @@ const struct table table_blockers = {
 	.row_size = sizeof(struct model_blocker),
 	.sort = "delay",
 	.rows = blocker_rows,
+	.identity = blocker_identity,
 	.style = blocker_style,
 	.told = blocker_told,
 	.details = add_verdicts,

@@ -115,6 +115,11 @@ static int compare_duration(const struct model *m, const void *a, const void *b)
 	return compare_i64(event(a)->duration_ns, event(b)->duration_ns);
 }
 
+static uint64_t event_identity(const void *row)
+{
+	return (uint64_t)event(row)->start_ns << 10 ^ event(row)->worker;
+}
+
 static const void *event_rows(const struct model *m, uint32_t *count)
 {
 	*count = m->event_count;
@@ -266,6 +271,7 @@ const struct table table_events = {
 	.row_size = sizeof(struct model_event),
 	.sort = "time",
 	.rows = event_rows,
+	.identity = event_identity,
 	.style = event_style,
 	.told = event_told,
 	.most = 10, /* single blocks only illustrate the totals */

@@ -77,6 +77,11 @@ static int compare_blocks_site(const struct model *m, const void *a, const void 
 	return model_compare_sites(m, blocks(a)->site, blocks(b)->site);
 }
 
+static uint64_t blocks_identity(const void *row)
+{
+	return blocks(row)->site;
+}
+
 static const void *blocks_rows(const struct model *m, uint32_t *count)
 {
 	*count = m->site_block_count;
@@ -178,6 +183,7 @@ const struct table table_sites = {
 	.row_size = sizeof(struct model_site_blocks),
 	.sort = "noted",
 	.rows = blocks_rows,
+	.identity = blocks_identity,
 	.style = blocks_style,
 	.told = blocks_told,
 };

@@ -43,13 +43,14 @@ static void put_worst(struct text *t, const struct model *m)
 		text_printf(t, "in %s no task blocked its thread", watched);
 		return;
 	}
-	text_printf(t, "in %s %u kind%s of blocking call, worst: %s", watched, m->blocker_count,
-		    m->blocker_count == 1 ? "" : "s", syscall_name(b->syscall, name));
-	if (b->longest.place.text[0] != '\0')
-		text_printf(t, " in %s", b->longest.place.text);
-	text_printf(t, ", up to %s", text_duration(max, blocker_max_ns(b)));
+	/* The times come first: a narrow screen cuts the place. */
+	text_printf(t, "in %s %u kind%s of blocking call, worst: up to %s", watched, m->blocker_count,
+		    m->blocker_count == 1 ? "" : "s", text_duration(max, blocker_max_ns(b)));
 	if (blocker_delayed_ns(b) > 0)
-		text_printf(t, ", delayed ready tasks by %s", text_duration(delay, blocker_delayed_ns(b)));
+		text_printf(t, " (ready tasks waited %s)", text_duration(delay, blocker_delayed_ns(b)));
+	text_printf(t, " in %s", syscall_name(b->syscall, name));
+	if (b->longest.place.text[0] != '\0')
+		text_printf(t, ", called in %s", b->longest.place.text);
 }
 
 /* What the runtime itself did about blocks, and how soon. */

@@ -56,6 +56,11 @@ static int compare_switch_count(const struct model *m, const void *a, const void
 	return compare_u64(switch_of(a)->count, switch_of(b)->count);
 }
 
+static uint64_t switch_identity(const void *row)
+{
+	return (uint64_t)switch_of(row)->site << 32 | switch_of(row)->cause;
+}
+
 static const void *switch_rows(const struct model *m, uint32_t *count)
 {
 	*count = m->switch_count;
@@ -134,6 +139,7 @@ const struct table table_switches = {
 	.row_size = sizeof(struct model_switch),
 	.sort = "count",
 	.rows = switch_rows,
+	.identity = switch_identity,
 	.style = switch_style,
 	.told = switch_told,
 };

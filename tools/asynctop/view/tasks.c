@@ -347,6 +347,11 @@ static const struct record totals = RECORD(totals_columns);
 
 /* ---- the table ---- */
 
+static uint64_t task_identity(const void *row)
+{
+	return task(row)->id;
+}
+
 static const void *task_rows(const struct model *m, uint32_t *count)
 {
 	*count = m->task_count;
@@ -553,6 +558,7 @@ const struct table table_tasks = {
 	.row_size = sizeof(struct sley_region_task),
 	.sort = "state",
 	.rows = task_rows,
+	.identity = task_identity,
 	.style = task_style,
 	.totals = &totals,
 	.total = task_total,

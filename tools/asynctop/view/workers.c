@@ -159,10 +159,10 @@ static void cell_worker_call(struct text *out, const struct model *m, const void
 	if (worker(row)->stop != STOP_NONE)
 		text_printf(out, "stopped: %s", stop_text(worker(row)->stop));
 	else if (blocked != MODEL_UNKNOWN)
-		text_printf(out, "%s for %s", worker_call(worker(row), &call) ? syscall_name(call, name) : "?",
-			    text_duration(time, blocked));
+		text_printf(out, "%s in %s", text_duration(time, blocked),
+			    worker_call(worker(row), &call) ? syscall_name(call, name) : "?");
 	else if (worker(row)->in_task_ns >= BUSY_NS)
-		text_printf(out, "computes for >%s", text_duration(time, worker(row)->in_task_ns));
+		text_printf(out, ">%s computing", text_duration(time, worker(row)->in_task_ns));
 	else
 		text_puts(out, "-");
 }
@@ -224,6 +224,11 @@ static int compare_dispatches(const struct model *m, const void *a, const void *
 static int compare_worker_call(const struct model *m, const void *a, const void *b)
 {
 	return compare_i64(worker_blocked_ns(m, worker(a)), worker_blocked_ns(m, worker(b)));
+}
+
+static uint64_t worker_identity(const void *row)
+{
+	return worker(row)->line.index;
 }
 
 static const void *worker_rows(const struct model *m, uint32_t *count)
@@ -467,5 +472,6 @@ const struct table table_workers = {
 	.row_size = sizeof(struct model_worker),
 	.sort = "worker",
 	.rows = worker_rows,
+	.identity = worker_identity,
 	.style = worker_style,
 };

@@ -90,6 +90,11 @@ static int compare_yield_site(const struct model *m, const void *a, const void *
 	return model_compare_sites(m, yield(a)->site, yield(b)->site);
 }
 
+static uint64_t yield_identity(const void *row)
+{
+	return yield(row)->pc << 16 ^ (uint64_t)yield(row)->kind << 56 ^ yield(row)->site;
+}
+
 static const void *yield_rows(const struct model *m, uint32_t *count)
 {
 	*count = m->yield_count;
@@ -206,6 +211,7 @@ const struct table table_yields = {
 	.row_size = sizeof(struct model_yield),
 	.sort = "tasks",
 	.rows = yield_rows,
+	.identity = yield_identity,
 	.style = yield_style,
 	.below = &table_switches,
 };
