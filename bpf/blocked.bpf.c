@@ -72,6 +72,7 @@ struct thread {
 	uint64_t line;
 	uint64_t block; /* address of the worker's block; 0: there is none */
 	uint64_t records;
+	int64_t clock_offset_ns;
 	uint32_t record_count;
 	uint32_t slot;
 	uint32_t process;
@@ -85,6 +86,12 @@ struct {
 	__type(key, int);
 	__type(value, struct thread);
 } threads SEC(".maps");
+
+/* All times of blocks are by the process's clock, as those that it tells itself. */
+static uint64_t now_of(const struct thread *thread)
+{
+	return bpf_ktime_get_ns() + thread->clock_offset_ns;
+}
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -155,7 +162,7 @@ static __always_inline void begin(struct worker_state *state, const struct threa
 				  uint32_t task_state, const struct early_block *known)
 {
 	struct block_record *block = &state->block;
-	uint64_t now = bpf_ktime_get_ns();
+	uint64_t now = now_of(thread);
 	if (known)
 		state->replaced = known->replaced;
 	else
@@ -300,7 +307,7 @@ static bool goes_on(const struct thread *thread, struct worker_state *state, str
 		    const struct pt_regs *regs, const struct sley_region_worker *line, enum switch_cause cause,
 		    uint32_t task_state)
 {
-	uint64_t now = bpf_ktime_get_ns();
+	uint64_t now = now_of(thread);
 	if (state->phase == WORKER_BLOCKED)
 		run_again(state, unseen_switch_in(state, task, now));
 	if (cause == SWITCH_STOP || !still_inside(state, regs, now)) {
@@ -334,11 +341,11 @@ static void switched_out(const struct thread *thread, struct worker_state *state
 		begin(state, thread, task, regs, &line, task_state, NULL);
 }
 
-static void switched_in(struct worker_state *state, struct task_struct *task)
+static void switched_in(const struct thread *thread, struct worker_state *state, struct task_struct *task)
 {
 	state->in_flags = task->thread_info.flags;
 	if (state->phase == WORKER_BLOCKED)
-		run_again(state, bpf_ktime_get_ns());
+		run_again(state, now_of(thread));
 }
 
 SEC("tp_btf/sched_switch")
@@ -353,7 +360,7 @@ int BPF_PROG(on_switch, bool preempt, struct task_struct *prev, struct task_stru
 	thread = bpf_task_storage_get(&threads, next, NULL, 0);
 	state = thread ? state_of(thread) : NULL;
 	if (state)
-		switched_in(state, next);
+		switched_in(thread, state, next);
 	return 0;
 }
 
@@ -364,7 +371,7 @@ int BPF_PROG(on_wakeup, struct task_struct *task)
 	struct thread *thread = bpf_task_storage_get(&threads, task, NULL, 0);
 	struct worker_state *state = thread ? state_of(thread) : NULL;
 	if (state && state->phase == WORKER_BLOCKED && !state->wake_ns)
-		state->wake_ns = bpf_ktime_get_ns();
+		state->wake_ns = now_of(thread);
 	return 0;
 }
 
@@ -428,6 +435,7 @@ int watch(struct bpf_iter__task *context)
 	thread->line = request.lines[i];
 	thread->block = request.blocks ? request.blocks + request.workers[i] * request.block_stride : 0;
 	thread->records = request.records;
+	thread->clock_offset_ns = request.clock_offset_ns;
 	thread->record_count = request.record_count;
 	thread->process = request.process;
 	thread->place = request.place;

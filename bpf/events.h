@@ -176,7 +176,8 @@ struct watch_request {
 	/* the public task records: their maximal number, and (in `records`) their address in the process */
 	uint32_t record_count;
 	uint64_t records;
-	uint64_t blocks; /* address of the first worker's block; 0: there are none */
+	int64_t clock_offset_ns; /* what the process's CLOCK_MONOTONIC has more than the kernel's */
+	uint64_t blocks;         /* address of the first worker's block; 0: there are none */
 	uint64_t block_stride;
 	uint64_t threads[WATCH_WORKERS]; /* thread pointers */
 	uint64_t lines[WATCH_WORKERS];   /* addresses of the workers' lines in the process */

@@ -2,6 +2,7 @@
 /* Copyright (c) 2026 the sley authors */
 /* asynctop on a real service with planted mistakes, with and without privileges. */
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -195,13 +196,54 @@ static void test_with_capabilities(void **state)
 	tool_free(&t);
 }
 
+/* The next child of this process has a clock of its own; restore_clock() ends that. */
+static int move_clock(void)
+{
+	static const char offset[] = "monotonic 1000000 0\n";
+	int own = open("/proc/self/ns/time", O_RDONLY | O_CLOEXEC), fd;
+	if (own < 0 || unshare(CLONE_NEWTIME) != 0)
+		test_skip("there are no time namespaces here");
+	fd = open("/proc/self/timens_offsets", O_WRONLY | O_CLOEXEC);
+	assert_int_equal(write(fd, offset, sizeof(offset) - 1), sizeof(offset) - 1);
+	close(fd);
+	return own;
+}
+
+static void restore_clock(int own)
+{
+	assert_int_equal(setns(own, CLONE_NEWTIME), 0);
+	close(own);
+}
+
+/* A process in a time namespace: it answers the request for times, and times of tasks and blocks are what they are. */
+static void test_time_namespace(void **state)
+{
+	struct service s;
+	struct tool t;
+	int own;
+	test_need_root();
+	own = move_clock();
+	s = start_service("10", NULL);
+	restore_clock(own);
+	tool_run(&t, false, "--json", "-d", "1.5", "-p", tool_number(s.pid), NULL);
+	tool_expect(&t, 0, "\"times\":{\"state\":\"active\"");
+	if (strstr(t.out, "\"bpf\":{\"state\":\"active\"") != NULL)
+		tool_expect(&t, 0, "\"function\":\"block\"");
+	tool_free(&t);
+	tool_run(&t, false, "-b", "-d", "1", "-p", tool_number(s.pid), NULL);
+	tool_expect(&t, 0, "polite");
+	if (strstr(t.out, "11d") != NULL) /* a million seconds */
+		fail_msg("a time is off by the offset:\n%s", t.out);
+	tool_free(&t);
+	stop_service(&s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_real_tasks),
-		cmocka_unit_test(test_real_blockers),
-		cmocka_unit_test(test_stuck_before),
-		cmocka_unit_test(test_with_capabilities),
+		cmocka_unit_test(test_real_tasks),     cmocka_unit_test(test_real_blockers),
+		cmocka_unit_test(test_stuck_before),   cmocka_unit_test(test_with_capabilities),
+		cmocka_unit_test(test_time_namespace),
 	};
 	setenv("LC_ALL", "C.UTF-8", 1);
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -127,7 +127,7 @@ static int report(const struct session *s, const struct options *o)
 	int status;
 	for (size_t i = 0; i < s->count; i++) {
 		const struct model *m = &s->watches[i]->model;
-		if (m->time_ns == 0 || (s->left_out > 0 && m->time_ns < s->ticked_ns))
+		if (m->time_ns == 0 || (s->left_out > 0 && m->time_ns - s->watches[i]->process.ahead_ns < s->ticked_ns))
 			continue;
 		o->exporter->write(&out, m, o->orders, o->rows);
 	}

@@ -73,7 +73,7 @@ static int open_channel(struct helper *h)
 	if (page == MAP_FAILED)
 		return say_why(h, EXIT_RUNTIME, strerror(errno));
 	h->control = page;
-	if (__atomic_load_n(&h->control->helper_ns, __ATOMIC_RELAXED) > session_now())
+	if (__atomic_load_n(&h->control->helper_ns, __ATOMIC_RELAXED) > session_now() + h->process.ahead_ns)
 		return say_why(h, EXIT_RUNTIME, "another helper is there, or was a moment ago");
 	return EXIT_FINE;
 }
@@ -81,7 +81,7 @@ static int open_channel(struct helper *h)
 static void renew(struct helper *h, int64_t now)
 {
 	h->lease_ns = now + LEASE_NS;
-	__atomic_store_n(&h->control->helper_ns, h->lease_ns, __ATOMIC_RELAXED);
+	__atomic_store_n(&h->control->helper_ns, h->lease_ns + h->process.ahead_ns, __ATOMIC_RELAXED);
 }
 
 static void ring(struct helper *h)

@@ -17,11 +17,12 @@
 
 #define YIELDS_RESOLVED 128 /* places whose line is asked for */
 
-static int64_t now_ns(void)
+/* By the process's clock, as all times of a watch and its model. */
+static int64_t now_of(const struct watch *w)
 {
 	struct timespec t;
 	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec + w->process.ahead_ns;
 }
 
 /* ---- attaching ---- */
@@ -31,6 +32,8 @@ static void attach(struct watch *w)
 	const struct sley_region_header *h = &w->process.region.header;
 	const struct tracer_target target = {
 		.pidfd = w->process.pidfd,
+		.clock_offset_ns = w->process.clock_offset_ns,
+		.ahead_ns = w->process.ahead_ns,
 		.region = w->process.region.fd,
 		.address = h->address,
 		.workers = h->workers,
@@ -62,7 +65,7 @@ struct watch *watch_new(struct process *p, struct watch_tools *tools, uint32_t r
 	if (tools->symbols != NULL)
 		(void)symbols_submit(tools->symbols, &prepare);
 	attach(w);
-	w->attached_ns = now_ns();
+	w->attached_ns = now_of(w);
 	return w;
 }
 
@@ -92,7 +95,7 @@ static int64_t lease_for(const struct watch_wish *wish)
 void watch_renew(struct watch *w, const struct watch_wish *wish)
 {
 	process_retry_control(&w->process);
-	(void)control_renew(&w->process.control, now_ns(), lease_for(wish));
+	(void)control_renew(&w->process.control, now_of(w), lease_for(wish));
 	if (w->traced)
 		(void)tracer_refresh(w->tools->tracer, w->key, w->process.region.header.worker_count);
 }
@@ -107,7 +110,7 @@ static int take_lines(struct watch *w)
 	for (int i = 0; i < n; i++)
 		dispatched += w->read[i].dispatches;
 	if (dispatched != w->dispatched || w->moved_ns == 0)
-		w->moved_ns = now_ns();
+		w->moved_ns = now_of(w);
 	w->dispatched = dispatched;
 	return n < 0 ? n : region_blocks(&w->process.region, w->read_blocks);
 }
@@ -147,10 +150,10 @@ void watch_look(struct watch *w)
 	int n;
 	if (region_refresh(&w->process.region) != REGION_OK)
 		return;
-	see_times(w, now_ns());
+	see_times(w, now_of(w));
 	n = take_lines(w);
 	for (int i = 0; i < n; i++)
-		see_dispatch(w, i, now_ns());
+		see_dispatch(w, i, now_of(w));
 	see_threads(w, n);
 }
 
@@ -469,7 +472,7 @@ enum watch_status watch_tick(struct watch *w, const struct watch_wish *wish, dou
 	if (region_refresh(region) != REGION_OK)
 		return WATCH_INVALID;
 	process_parts(&w->process);
-	m.time_ns = now_ns();
+	m.time_ns = now_of(w);
 	m.watched_ns = m.time_ns - w->attached_ns;
 	m.interval_ns = before ? m.time_ns - before : 0;
 	m.running = region->header.phase == SLEY_PHASE_RUNNING;

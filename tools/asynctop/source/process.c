@@ -119,6 +119,29 @@ void process_parts(struct process *p)
 	}
 }
 
+/* The offset of CLOCK_MONOTONIC in a time namespace; 0 where there are none. */
+static int64_t read_clock_offset(int dir)
+{
+	char text[256], *at;
+	int fd = openat(dir, "timens_offsets", O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+	long long seconds, ns;
+	if (fd >= 0)
+		close(fd);
+	text[n > 0 ? n : 0] = '\0';
+	at = strstr(text, "monotonic");
+	return at != NULL && sscanf(at, "monotonic %lld %lld", &seconds, &ns) == 2 ? seconds * 1000000000 + ns : 0;
+}
+
+static void compare_clocks(struct process *p)
+{
+	int own = open("/proc/self", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	p->clock_offset_ns = read_clock_offset(p->dir);
+	p->ahead_ns = p->clock_offset_ns - (own < 0 ? 0 : read_clock_offset(own));
+	if (own >= 0)
+		close(own);
+}
+
 enum process_status process_open(struct process *p, pid_t pid)
 {
 	enum process_status status;
@@ -127,6 +150,7 @@ enum process_status process_open(struct process *p, pid_t pid)
 	if (status == PROCESS_OK)
 		status = open_region(p);
 	if (status == PROCESS_OK) {
+		compare_clocks(p);
 		process_parts(p);
 		open_control(p);
 	} else {

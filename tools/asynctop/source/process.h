@@ -35,6 +35,12 @@ struct process {
 	long uid; /* of its user; -1: not known */
 	int pidfd;
 	int dir; /* /proc/PID; children look into it by way of living.h */
+	/*
+	 * Its time namespace: what its CLOCK_MONOTONIC has more than the kernel's own, and than ours. All times of the
+	 * region are by its clock.
+	 */
+	int64_t clock_offset_ns;
+	int64_t ahead_ns;
 	struct region region;
 	struct control control;
 	char region_link[32]; /* its descriptor: "fd/N" */

@@ -58,7 +58,9 @@ void tracer_close(struct tracer *);
 
 /* A process to watch. The descriptors stay the caller's and must stay open until tracer_unwatch(). */
 struct tracer_target {
-	int pidfd;                        /* of the process */
+	int pidfd;               /* of the process */
+	int64_t clock_offset_ns; /* see struct process: blocks have times by the process's clock */
+	int64_t ahead_ns;
 	int region;                       /* its memfd, open for reading */
 	uint64_t address;                 /* header.address */
 	struct sley_region_table workers; /* header.workers, checked against the region's size by the caller */

@@ -265,7 +265,7 @@ int tracer_blocked(struct tracer *tracer, uint32_t key, tracer_block_fn *each, v
 		if (!worker->used || !tracer_read_state(tracer, worker->slot, WORKER_BLOCKED, &block, &seq) ||
 		    went_on(process, &block))
 			continue;
-		tracer_weigh(process, monotonic_ns(), &block);
+		tracer_weigh(process, monotonic_ns() + (uint64_t)process->target.ahead_ns, &block);
 		each(context, &block);
 	}
 	return 0;

@@ -124,6 +124,7 @@ static void write_request(struct tracer *tracer, const struct tracer_process *pr
 	memset(request, 0, sizeof(*request));
 	request->process = process->key;
 	request->place = process->place;
+	request->clock_offset_ns = process->target.clock_offset_ns;
 	request->record_count = process->target.tasks.capacity;
 	request->records = process->target.address + process->target.tasks.offset;
 	if (process->target.blocks.capacity)
