@@ -52,11 +52,21 @@ static void await_outside(enum outside_state state)
 	}
 }
 
+/* Renews a lease of so long until a listener has seen it: on a busy machine it may be over before the watchdog looks. */
+static void be_helped(int64_t ns)
+{
+	sley_time deadline = SOON;
+	while (outside_state() != OUTSIDE_HELPED) {
+		REQUIRE(sley_now() < deadline);
+		lease(ns);
+		sley_yield();
+	}
+}
+
 /* From here on only the helper tells. */
 static void begin(void)
 {
-	lease(SLEY_HELPER_LEASE_NS);
-	await_outside(OUTSIDE_HELPED);
+	be_helped(SLEY_HELPER_LEASE_NS);
 	tick_open(false);
 }
 
@@ -215,8 +225,7 @@ TASK_TEST(leases, 1)
 	lease(SLEY_HELPER_LEASE_NS + NS_PER_SEC * 10);
 	REQUIRE(sley_sleep(sley_in(SLEY_MS(300))) == 0);
 	REQUIRE(outside_state() == OUTSIDE_NONE);
-	lease(300 * NS_PER_MS);
-	await_outside(OUTSIDE_HELPED);
+	be_helped(300 * NS_PER_MS);
 	await_outside(OUTSIDE_NONE); /* the helper is dead: nothing is rung */
 }
 
@@ -239,8 +248,7 @@ TEST(off)
 
 static int main_helped(void *unused)
 {
-	lease(SLEY_HELPER_LEASE_NS);
-	await_outside(OUTSIDE_HELPED);
+	be_helped(SLEY_HELPER_LEASE_NS);
 	return 0;
 }
 
