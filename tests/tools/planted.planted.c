@@ -27,8 +27,15 @@ static void cooperate(void *arg)
 	sley_set_name("polite");
 	for (;;) {
 		sley_yield();
-		sley_sleep(sley_in(SLEY_MS(2))); /* PLANTED: where "polite" waits */
+		sley_sleep(sley_in(SLEY_MS(2)));
 	}
+}
+
+static void stay(void *arg)
+{
+	(void)arg;
+	sley_sleep(SLEY_NEVER); /* PLANTED: where a task waits for ever */
+	sley_set_name("woken");
 }
 
 /* Blocks its thread 20 ms at a time, in a call that has nothing to do with the file, which it holds open. */
@@ -62,6 +69,7 @@ static int run(void *arg)
 		if (sley_go(park, NULL) != 0)
 			return 1;
 	sley_go(cooperate, NULL);
+	sley_go(stay, NULL);
 	sley_go(block, NULL); /* PLANTED: spawns the culprit */
 	if (path != NULL)
 		sley_go(stick, NULL);
