@@ -530,7 +530,7 @@ static void put_page(struct text *t, struct ui *ui, const struct session *s, int
 	view_free(&v);
 }
 
-/* Each key's page at two sizes, with the style of each line before it. */
+/* Each key's page at two sizes, and each view's at a third, with the style of each line before it. */
 static void expect_pages(const char *name, const struct model *m, const char *keys)
 {
 	struct watch watch = { .model = *m }, *watches[] = { &watch };
@@ -547,7 +547,9 @@ static void expect_pages(const char *name, const struct model *m, const char *ke
 		(void)ui_key(&ui, *key, &session);
 		text_printf(&t, "==== %c\n", *key);
 		put_page(&t, &ui, &session, 120, 40);
-		put_page(&t, &ui, &session, 70, 16);
+		put_page(&t, &ui, &session, 80, 24);
+		if (*key >= '1' && *key <= '9')
+			put_page(&t, &ui, &session, 200, 60);
 	}
 	for (unsigned i = 0; i < session.wish.filter_count; i++)
 		filter_free(&session.wish.filters[i]);
@@ -559,7 +561,7 @@ static void expect_pages(const char *name, const struct model *m, const char *ke
 static void test_pages(void **state)
 {
 	struct model m = everything(), none = { .pid = 1, .times_since_ns = MODEL_UNKNOWN };
-	expect_pages("pages.txt", &m, "1jjs2srG3jSr4kj5ssr x<>[]1/hq");
+	expect_pages("pages.txt", &m, "1jjs2srG3jSr4kj5ssr6 x<>[]1/hq");
 	expect_pages("pages_of_nothing.txt", &none, "12345");
 }
 

@@ -207,6 +207,8 @@ static void test_verdict_cases(void **state)
 	expect_in_verdict(&b, "1 ready task waited 5.0ms behind it");
 	b.longest.place.text[0] = '\0';
 	expect_in_verdict(&b, "called from a place that could not be found out");
+	b.longest.lookup = true;
+	expect_in_verdict(&b, "; sley_resolve() would have parked the task instead of the thread.");
 	b.longest.frameless = true;
 	expect_in_verdict(&b, ", called in a function that left no frame (its last act was a call);");
 	strcpy(b.longest.runtime, "sley_dump");

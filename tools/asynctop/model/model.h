@@ -135,6 +135,7 @@ struct model_block {
 	struct model_place *stack; /* innermost first, of all owners; owned */
 	unsigned frames;
 	char runtime[64]; /* the function of sley's that made the call; "": none, the service or a library did */
+	bool lookup;      /* libc made it to look up a name or an address */
 	bool frameless;   /* sley ran a function of the service that left no frame (tail call), and that made it */
 	enum handover handover;
 	uint32_t handed_to;      /* TAKEN: the worker */

@@ -70,6 +70,10 @@ void verdict_put_remedy(struct text *out, const struct model_block *b)
 		put_runtime(out, b->runtime, remedy);
 		return;
 	}
+	if (b->lookup) {
+		text_puts(out, PARKS("sley_resolve()"));
+		return;
+	}
 	if (file && remedy == REMEDY_READ)
 		remedy = REMEDY_PREAD;
 	if (file && (remedy == REMEDY_WRITE || remedy == REMEDY_COPY))

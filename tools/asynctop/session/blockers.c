@@ -249,10 +249,22 @@ static void find_runtime(struct model_block *block, const struct symbols_answer 
 		snprintf(block->runtime, sizeof(block->runtime), "%.60s", a->frame[i].function);
 }
 
+/* Whatever libc calls on the way: files, sockets, locks. */
+static bool is_lookup(const struct symbols_answer *a)
+{
+	static const char *const names[] = { "getaddrinfo", "getnameinfo", "gethostby" };
+	for (unsigned i = 0; i < a->frames && a->frame[i].owner == SYMBOLS_LIBC; i++)
+		for (size_t k = 0; k < sizeof(names) / sizeof(names[0]); k++)
+			if (strncmp(a->frame[i].function, names[k], strlen(names[k])) == 0)
+				return true;
+	return false;
+}
+
 static void use_answer(struct model_block *block, const struct symbols_answer *a)
 {
 	place_from_frame(&block->place, symbols_location(a));
 	find_runtime(block, a);
+	block->lookup = is_lookup(a);
 	block->frames = 0;
 	block->stack = xcalloc(a->frames + 1, sizeof(*block->stack));
 	for (unsigned i = 0; i < a->frames; i++) {

@@ -221,9 +221,18 @@ static int compare_dispatches(const struct model *m, const void *a, const void *
 	return compare_u64(worker(a)->line.dispatches, worker(b)->line.dispatches);
 }
 
+/* What is wrong with it: it stands, or it computes. */
+static int worker_trouble(const struct model *m, const void *row)
+{
+	if (worker(row)->stop != STOP_NONE || worker_blocked_ns(m, worker(row)) != MODEL_UNKNOWN)
+		return 2;
+	return worker(row)->in_task_ns >= BUSY_NS;
+}
+
 static int compare_worker_call(const struct model *m, const void *a, const void *b)
 {
-	return compare_i64(worker_blocked_ns(m, worker(a)), worker_blocked_ns(m, worker(b)));
+	int c = compare_i64(worker_trouble(m, a), worker_trouble(m, b));
+	return c ? c : compare_i64(worker_blocked_ns(m, worker(a)), worker_blocked_ns(m, worker(b)));
 }
 
 static uint64_t worker_identity(const void *row)
