@@ -503,6 +503,16 @@ static void functions_without_frames(void **state)
 		assert_jumps(target_compile_by("clang", "jumps-clang", options));
 }
 
+/* The entry function has another name in a symbol table of C++. */
+static void functions_without_frames_in_cxx(void **state)
+{
+	const char *options[] = { "-Iinclude", "-w", test_build_path("libsley.a"), NULL };
+	char output[256], *have[] = { "g++", "--version", NULL };
+	if (test_run(have, output, sizeof(output)))
+		test_skip("needs g++");
+	assert_jumps(target_compile_by("g++", "jumps-cxx", options));
+}
+
 /* Without debug information, the entry function is named all the same. */
 static void functions_without_frames_or_lines(void **state)
 {
@@ -614,6 +624,7 @@ int main(void)
 		cmocka_unit_test(the_runtime_is_told_apart_without_files),
 		cmocka_unit_test(the_debug_library_hides_no_caller),
 		cmocka_unit_test(functions_without_frames),
+		cmocka_unit_test(functions_without_frames_in_cxx),
 		cmocka_unit_test(functions_without_frames_or_lines),
 		cmocka_unit_test(beside_units_with_aranges),
 		cmocka_unit_test(waiting_for_a_child),

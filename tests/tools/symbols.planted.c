@@ -344,7 +344,7 @@ static void *run_lock(void *unused)
 /* The runtime itself blocks on behalf of its caller: a dump into a pipe that is full. */
 static int dump_main(void *unused)
 {
-	static const char filler[4096];
+	static const char filler[4096] = { 0 };
 	int ends[2];
 	if (pipe2(ends, O_NONBLOCK))
 		return 1;

@@ -17,6 +17,7 @@
 #include "symbols/code.h"
 
 #include <dwarf.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -67,6 +68,17 @@ static bool symbol_at(const struct module *m, int i, const char **name, uint64_t
 	return *name && GELF_ST_TYPE(symbol.st_info) == STT_FUNC && symbol.st_shndx != SHN_UNDEF;
 }
 
+/* Whether the symbol is of that function of the source: in C++ it has the name with its length before it. */
+static bool is_of(const char *symbol, const char *function)
+{
+	const char *last = strrchr(function, ':') ? strrchr(function, ':') + 1 : function;
+	char mangled[SYMBOLS_ENTRY + 8];
+	if (!strcmp(symbol, function))
+		return true;
+	snprintf(mangled, sizeof(mangled), "%zu%s", strlen(last), last);
+	return !strncmp(symbol, "_Z", 2) && strstr(symbol, mangled);
+}
+
 /* Functions of that name in a module; `variants`: also parts and copies that the compiler made of one. */
 static unsigned functions_named(const struct module *m, const char *wanted, bool variants, uint64_t *address,
 				unsigned most)
@@ -76,7 +88,7 @@ static unsigned functions_named(const struct module *m, const char *wanted, bool
 	for (int i = 1; i < symbols && n < most; i++) {
 		const char *name;
 		if (symbol_at(m, i, &name, &address[n]) &&
-		    (variants ? is_same_function(name, wanted) : !strcmp(name, wanted)) &&
+		    (is_of(name, wanted) || (variants && is_same_function(name, wanted))) &&
 		    (n == 0 || address[n] != address[n - 1]))
 			n++;
 	}
