@@ -401,10 +401,9 @@ static void copy_block(struct model_block *to, const struct model_block *from)
 		to->args[i] = xstrdup(from->args[i]);
 	to->target = copy_text(from->target);
 	to->target_was = copy_text(from->target_was);
-	if (from->frames > 0) {
-		to->stack = xcalloc(from->frames, sizeof(*to->stack));
-		memcpy(to->stack, from->stack, from->frames * sizeof(*to->stack));
-	}
+	to->stack = xcalloc(from->frames, sizeof(*to->stack));
+	for (unsigned i = 0; i < from->frames; i++)
+		to->stack[i] = from->stack[i];
 }
 
 static void fill_one(struct model_blocker *to, const struct blocker *e, const struct model *m)
