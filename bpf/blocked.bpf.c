@@ -57,8 +57,10 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
 #ifdef __TARGET_ARCH_x86
 #define RESTART_SYSCALL 219
+#define SYSCALL_BYTES   2
 #else
 #define RESTART_SYSCALL 128
+#define SYSCALL_BYTES   4
 #endif
 
 /* Set by user space at run time. */
@@ -154,6 +156,13 @@ static bool is_restart(const struct block_record *block, const struct pt_regs *r
 {
 	return (int32_t)regs->orig_ax == RESTART_SYSCALL && regs->ip == block->regs[BLOCK_REG_IP] &&
 	       regs->sp == block->regs[BLOCK_REG_SP];
+}
+
+/* Whether it is about to: the thread was preempted before the instruction. */
+static bool is_before_restart(const struct block_record *block, const struct pt_regs *regs, uint32_t task_state)
+{
+	return !task_state && regs->ip + SYSCALL_BYTES == block->regs[BLOCK_REG_IP] &&
+	       regs->sp == block->regs[BLOCK_REG_SP] && regs->di == block->args[0] && regs->si == block->args[1];
 }
 
 /* Begins a block of the current thread; or of a sleeping thread, for which `known` is all that can be read. */
@@ -263,11 +272,12 @@ static void count(struct worker_state *state, const struct thread *thread, const
 }
 
 /* Whether the thread is still in the block's call or fault, and was not in user mode since. */
-static bool still_inside(const struct worker_state *state, const struct pt_regs *regs, uint64_t now)
+static bool still_inside(const struct worker_state *state, const struct pt_regs *regs, uint64_t now,
+			 uint32_t task_state)
 {
 	const struct block_record *block = &state->block;
 	uint64_t raised = state->in_flags & resume_flags;
-	if (is_restart(block, regs))
+	if (is_restart(block, regs) || is_before_restart(block, regs, task_state))
 		return true;
 	if ((int32_t)regs->orig_ax != block->syscall || regs->ip != block->regs[BLOCK_REG_IP] ||
 	    regs->sp != block->regs[BLOCK_REG_SP] || regs->di != block->args[0] || regs->si != block->args[1] ||
@@ -310,7 +320,7 @@ static bool goes_on(const struct thread *thread, struct worker_state *state, str
 	uint64_t now = now_of(thread);
 	if (state->phase == WORKER_BLOCKED)
 		run_again(state, unseen_switch_in(state, task, now));
-	if (cause == SWITCH_STOP || !still_inside(state, regs, now)) {
+	if (cause == SWITCH_STOP || !still_inside(state, regs, now, task_state)) {
 		finish(thread, state, line);
 		return false;
 	}
