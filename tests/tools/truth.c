@@ -204,6 +204,41 @@ static int compare(const struct run *run)
 	return code;
 }
 
+static void need_all(void)
+{
+	test_need_root();
+	if (access("/usr/bin/python3", X_OK) != 0)
+		test_skip("needs /usr/bin/python3");
+	tracer_close(planted_tracer(NULL));
+	scratch_make();
+}
+
+/* asynctop's last line. The caller frees it. */
+static char *last_line(const struct run *run)
+{
+	FILE *file = fopen(run->json, "re");
+	char *line = NULL, *last = NULL;
+	size_t room = 0;
+	assert_non_null(file);
+	while (getline(&line, &room, file) > 0) {
+		free(last);
+		last = strdup(line);
+	}
+	free(line);
+	fclose(file);
+	assert_non_null(last);
+	return last;
+}
+
+static void until_said(struct planted *planted, const char *begin)
+{
+	const char *line;
+	do {
+		line = planted_answer(planted);
+		assert_true(*line);
+	} while (strncmp(line, begin, strlen(begin)) != 0);
+}
+
 /*
  * Three ticks after the last block: a tick may be under way at that moment, and the places of what the next one finds are
  * known at the one after it.
@@ -211,11 +246,7 @@ static int compare(const struct run *run)
 static void check(const struct variant *v, unsigned workers)
 {
 	struct run run = { 0 };
-	test_need_root();
-	if (access("/usr/bin/python3", X_OK) != 0)
-		test_skip("needs /usr/bin/python3");
-	tracer_close(planted_tracer(NULL));
-	scratch_make();
+	need_all();
 	snprintf(run.json, sizeof(run.json), "%s", scratch_path("json"));
 	snprintf(run.truth, sizeof(run.truth), "%s", scratch_path("truth"));
 	build(&run, v);
@@ -242,6 +273,33 @@ static int remove_scratch(void **state)
 }
 
 #define TRUTH(name) TEST_WITH(name, NULL, remove_scratch)
+
+/* After an exec into another program that runs sley, its tasks are shown, and not those of the program before. */
+TRUTH(exec)
+{
+	struct run run = { 0 };
+	struct planted planted;
+	char *text;
+	need_all();
+	snprintf(run.json, sizeof(run.json), "%s", scratch_path("json"));
+	planted_start_named(&planted, "blocks", "exec", "1", NULL);
+	run.service = planted.pid;
+	start_tool(&run);
+	until_ticks(&run, 1);
+	planted_order(&planted);
+	until_said(&planted, "ready");
+	until_ticks(&run, 3);
+	planted_order(&planted);
+	until_said(&planted, "calls");
+	until_ticks(&run, 3);
+	stop_tool(&run);
+	text = last_line(&run);
+	assert_non_null(strstr(text, "\"syscall\":\"clock_nanosleep\""));
+	assert_non_null(strstr(text, "plant_nanosleep"));
+	assert_non_null(strstr(text, "\"ended\":false"));
+	free(text);
+	planted_stop(&planted, true);
+}
 
 /* One worker: all blocks come one after another, and each delays all the others. */
 TRUTH(one_worker)

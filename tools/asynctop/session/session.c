@@ -20,6 +20,7 @@
 #include "source/look.h"
 
 #define SCAN_EVERY_NS 2000000000LL
+#define FOLLOW_NS     2000000000LL
 #define SCAN_SHARE    20  /* a scan's cost times this is the least distance to the next */
 #define SLICE_MS      100 /* between two looks whether to go on */
 #define TICK_SHARE    4   /* a tick's cost times this is the least time between two */
@@ -327,9 +328,25 @@ bool session_poll(struct session *s)
 
 /* ---- ticks ---- */
 
+/* After an exec the new program is watched. It starts sley in a moment, or never: then this returns false. */
+static bool follow_exec(struct session *s, size_t i)
+{
+	struct watch *w = s->watches[i];
+	struct process p;
+	if (!process_alive(&w->process))
+		return false;
+	if (process_open(&p, w->process.pid) != PROCESS_OK)
+		return w->model.time_ns - w->seen_ns < FOLLOW_NS;
+	stop_watching(s, i);
+	watch_process(s, &p);
+	return true;
+}
+
 static void drop(struct session *s, size_t i, enum watch_status status)
 {
 	struct watch *w = s->watches[i];
+	if (s->options->pid != 0 && status == WATCH_GONE && follow_exec(s, i))
+		return;
 	if (s->options->pid != 0) {
 		/* It stays, so that its last model can be shown. */
 		s->status = EXIT_TARGET;

@@ -493,8 +493,10 @@ enum watch_status watch_tick(struct watch *w, const struct watch_wish *wish, dou
 	blockers_end(&w->blockers);
 	model_free(&w->model);
 	w->model = m;
-	if (!m.gone)
+	if (!m.gone) {
+		w->seen_ns = m.time_ns;
 		watch_renew(w, wish);
+	}
 	watch_resolve(w);
 	return m.gone ? WATCH_GONE : WATCH_OK;
 }

@@ -43,6 +43,7 @@ struct watch {
 	uint32_t key; /* in the tracer */
 	char trace_why[512];
 	int64_t attached_ns;
+	int64_t seen_ns;                                     /* time of the last tick at which its program ran */
 	int64_t times_since_ns;                              /* since when the level is in force, as far as was seen */
 	struct sley_region_worker read[SLEY_REGION_WORKERS]; /* as they were read last */
 	struct sley_region_block read_blocks[SLEY_REGION_WORKERS];

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /*
@@ -250,7 +251,16 @@ int find_part(int dir, int number)
 	return fd;
 }
 
-bool find_current(int dir, const char *link)
+bool find_current(int dir, const char *link, uint64_t inode)
 {
-	return link_is(dir, link, REGION_LINK);
+	struct stat st;
+	int handle;
+	bool same;
+	if (!link_is(dir, link, REGION_LINK))
+		return false;
+	handle = openat(dir, link, O_PATH | O_CLOEXEC);
+	same = handle >= 0 && mount_of(handle) == memfd_mount() && !fstat(handle, &st) && st.st_ino == inode;
+	if (handle >= 0)
+		close(handle);
+	return same;
 }

@@ -36,8 +36,8 @@ int find_control(int dir, int *fd);
  */
 int find_part(int dir, int number);
 
-/* Whether the link still names a region: it does not after an exec. */
-bool find_current(int dir, const char *link);
+/* Whether the link still leads to the region with that inode: after an exec to none, or to that of the new program. */
+bool find_current(int dir, const char *link, uint64_t inode);
 
 /* The number after `key` in /proc/self/fdinfo/FD; with several numbers, the last. -1: none. */
 long find_fdinfo(int fd, const char *key);

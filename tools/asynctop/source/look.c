@@ -120,9 +120,9 @@ int look_part(pid_t pid, int dir, int number, int *fd)
 	return ask_for(pid, dir, &question, &answer, fd);
 }
 
-int look_current(pid_t pid, int dir, const char *link)
+int look_current(pid_t pid, int dir, const char *link, uint64_t inode)
 {
-	question = (struct look_message){ .what = LOOK_CURRENT };
+	question = (struct look_message){ .what = LOOK_CURRENT, .inode = inode };
 	snprintf(question.link, sizeof(question.link), "%s", link);
 	return ask_looker(pid, dir);
 }

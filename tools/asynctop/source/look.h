@@ -58,7 +58,7 @@ int look_named(pid_t pid, int dir);
 int look_region(pid_t pid, int dir, long own_pid, struct found *);
 int look_control(pid_t pid, int dir, int *fd);
 int look_part(pid_t pid, int dir, int number, int *fd);
-int look_current(pid_t pid, int dir, const char *link);
+int look_current(pid_t pid, int dir, const char *link, uint64_t inode);
 
 /* CPU time that lookers have used, ns. */
 int64_t look_cpu(void);

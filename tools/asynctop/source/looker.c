@@ -68,7 +68,7 @@ static int look_in(int dir, void *argument)
 		in->answer = find_part(dir, m->number);
 		return 0;
 	case LOOK_CURRENT:
-		return find_current(dir, m->link);
+		return find_current(dir, m->link, m->inode);
 	case LOOK_STATE:
 		m->sample = thread_state(dir, m->tid);
 		return 0;

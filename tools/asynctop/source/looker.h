@@ -39,6 +39,7 @@ struct look_message {
 	int32_t number; /* of a descriptor */
 	uint32_t text_length;
 	int64_t own_pid;
+	uint64_t inode;
 	int64_t cpu_ns;  /* that the looker has used */
 	int64_t took_ns; /* this look, without waiting for a CPU */
 	int64_t lease_ns;

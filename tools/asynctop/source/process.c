@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -178,7 +179,9 @@ bool process_alive(const struct process *p)
 
 bool process_current(const struct process *p)
 {
-	return process_alive(p) && look_current(p->pid, p->dir, p->region_link) != 0;
+	struct stat st;
+	return process_alive(p) && !fstat(p->region.fd, &st) &&
+	       look_current(p->pid, p->dir, p->region_link, st.st_ino) != 0;
 }
 
 /* ---- the whole machine ---- */
