@@ -205,6 +205,11 @@ static void test_verdict_cases(void **state)
 	b.in_progress_delayed_tasks = 1;
 	b.in_progress_delayed_ns = 5000000;
 	expect_in_verdict(&b, "1 ready task waited 5.0ms behind it");
+	b.longest.began_before = true;
+	expect_in_verdict(&b, "is blocking worker 1 for at least 1m30s so far in read(");
+	b.in_progress_ns = 0;
+	expect_in_verdict(&b, "blocked worker 1 for at least 21.3ms in read(");
+	b.longest.began_before = false;
 	b.longest.place.text[0] = '\0';
 	expect_in_verdict(&b, "called from a place that could not be found out");
 	b.longest.lookup = true;

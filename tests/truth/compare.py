@@ -132,6 +132,9 @@ def check_row(score, case, blocks, row, attached):
                 "%s: the place is %s:%s, not %s:%s" % ((name,) + place_of(row) + place))
     score.judge("verdict", "nothing in the service to change" not in row["verdict"],
                 "%s: it is acquitted: %s" % (name, row["verdict"]))
+    early = any(b.begin < attached for b in blocks)
+    score.judge("verdict", row["at_least"] == early and ("at least" in row["verdict"]) == early,
+                "%s: %s began before: %s" % (name, "it" if early else "none", row["verdict"]))
     if "stuck" not in case.flags:
         check_duration(score, case, blocks, row, attached)
 

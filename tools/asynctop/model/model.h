@@ -169,6 +169,7 @@ struct model_event {
 	uint32_t delayed_tasks;
 	uint32_t handed_to;      /* the worker that took over */
 	int64_t handed_after_ns; /* MODEL_UNKNOWN: none did */
+	bool began_before;       /* as in struct model_block */
 };
 
 struct model {

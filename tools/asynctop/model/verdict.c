@@ -204,7 +204,7 @@ void verdict_put(struct text *out, const struct model *m, const struct model_blo
 	char time[TEXT_SHORT];
 	put_task(out, m, b->longest.task, b->longest.name, b->site);
 	text_printf(out, " %s worker %u for %s%s%s in ", still ? "is blocking" : "blocked", b->longest.worker,
-		    still && b->longest.began_before ? "at least " : "", text_duration(time, blocker_max_ns(b)),
+		    b->longest.began_before ? "at least " : "", text_duration(time, blocker_max_ns(b)),
 		    still ? " so far" : "");
 	if (b->longest.task != 0)
 		verdict_put_call(out, &b->longest);

@@ -419,6 +419,7 @@ void watch_event(struct watch *w, const struct block_record *r)
 		.delayed_ns = (int64_t)r->delayed_ns,
 		.delayed_tasks = r->delayed_tasks,
 		.handed_to = r->replacement - 1,
+		.began_before = (r->flags & BLOCK_EARLY) != 0,
 		.handed_after_ns = r->handed_ns == 0            ? MODEL_UNKNOWN
 				   : r->handed_ns > r->start_ns ? (int64_t)(r->handed_ns - r->start_ns)
 								: 0,

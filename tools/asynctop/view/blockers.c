@@ -99,6 +99,12 @@ static void blocker_max(struct value *out, const struct model *m, const void *ro
 	value_uint(out, blocker(row)->total.max_ns);
 }
 
+static void blocker_at_least(struct value *out, const struct model *m, const void *row)
+{
+	(void)m;
+	value_bool(out, longest(row)->began_before);
+}
+
 static void blocker_asleep(struct value *out, const struct model *m, const void *row)
 {
 	(void)m;
@@ -412,6 +418,10 @@ static const struct column blocker_columns[] = {
 	  .down = true,
 	  .cell = cell_blocker_max,
 	  .compare = compare_blocker_max },
+	{ .name = "at_least",
+	  .type = VALUE_BOOL,
+	  .value = blocker_at_least,
+	  .help = "the longest one began before asynctop attached" },
 	{ .name = "blocked_ns", .type = VALUE_UINT, .value = blocker_asleep, .help = "of the total: asleep" },
 	{ .name = "cpu_wait_ns",
 	  .type = VALUE_UINT,

@@ -53,6 +53,12 @@ static void event_duration(struct value *out, const struct model *m, const void 
 	value_int(out, event(row)->duration_ns);
 }
 
+static void event_at_least(struct value *out, const struct model *m, const void *row)
+{
+	(void)m;
+	value_bool(out, event(row)->began_before);
+}
+
 static void event_asleep(struct value *out, const struct model *m, const void *row)
 {
 	(void)m;
@@ -222,6 +228,10 @@ static const struct column event_columns[] = {
 	  .down = true,
 	  .format = FORMAT_DURATION,
 	  .compare = compare_duration },
+	{ .name = "at_least",
+	  .type = VALUE_BOOL,
+	  .value = event_at_least,
+	  .help = "it began before asynctop attached, which start_ns is" },
 	{ .name = "blocked_ns", .type = VALUE_INT, .value = event_asleep, .help = "of that: asleep" },
 	{ .name = "cpu_wait_ns",
 	  .type = VALUE_INT,
