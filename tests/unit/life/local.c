@@ -155,7 +155,7 @@ static int main_refused(void *arg)
 	capture_begin();
 	REQUIRE(sley_join(sley_spawn(key_on_stack, NULL), SOON) == 0);
 	capture_end(text, sizeof(text));
-	REQUIRE(occurrences(text, "sley_local_set: the key") == 1);
+	REQUIRE(occurrences(text, "sley_local_set() fails with -EFAULT: the key") == 1);
 	return 0;
 }
 

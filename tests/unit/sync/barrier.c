@@ -179,7 +179,7 @@ static int main_answers(void *arg)
 	capture_begin();
 	join(sley_spawn(on_copying_stack, NULL));
 	capture_end(text, sizeof(text));
-	REQUIRE(occurrences(text, "sley_barrier_wait: the barrier") == 1);
+	REQUIRE(occurrences(text, "sley_barrier_wait() fails with -EFAULT: the barrier") == 1);
 	return 0;
 }
 

@@ -262,7 +262,7 @@ static int main_refused(void *arg)
 	capture_begin();
 	REQUIRE(sley_join(sley_spawn(refuses_stack, scope), SOON) == 0);
 	capture_end(text, sizeof(text));
-	REQUIRE(occurrences(text, "sley_spawn: the argument") == 1);
+	REQUIRE(occurrences(text, "sley_spawn() fails with -EFAULT: the argument") == 1);
 	REQUIRE(refuses(scope, OPTIONS(.copy_back = 1, .child = &child), 16 << 10) > 0 && child != NULL);
 	REQUIRE(sley_scope_close(scope, SOON) == 0);
 	REQUIRE(sley_scope_close(supervisor, SOON) == 0);

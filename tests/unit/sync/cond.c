@@ -309,7 +309,7 @@ static int main_answers(void *arg)
 	capture_begin();
 	join(sley_spawn(on_copying_stack, NULL));
 	capture_end(text, sizeof(text));
-	REQUIRE(occurrences(text, "sley_cond_wait: the condition") == 1);
+	REQUIRE(occurrences(text, "sley_cond_wait() fails with -EFAULT: the condition") == 1);
 	return 0;
 }
 

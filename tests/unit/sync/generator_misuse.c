@@ -158,7 +158,7 @@ TEST(bad)
 	capture_begin();
 	run(main_bad, 1);
 	capture_end(text, sizeof(text));
-	assert_int_equal(occurrences(text, "sley_gen_new: the argument"), 1);
+	assert_int_equal(occurrences(text, "sley_gen_new() fails with -EFAULT: the argument"), 1);
 	run_with(main_no_task, NULL, &ten);
 }
 

@@ -313,7 +313,7 @@ static int main_refused(void *arg)
 	capture_begin();
 	REQUIRE(sley_join(sley_spawn(on_stack, NULL), SOON) == 0);
 	capture_end(text, sizeof(text));
-	REQUIRE(occurrences(text, "sley_monitor_add: the monitor") == 1);
+	REQUIRE(occurrences(text, "sley_monitor_add() fails with -EFAULT: the monitor") == 1);
 	REQUIRE(sley_monitor_free(monitor) == 0);
 	return 0;
 }

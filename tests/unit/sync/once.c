@@ -244,7 +244,7 @@ static int main_answers(void *arg)
 	capture_begin();
 	join(sley_spawn(on_copying_stack, NULL));
 	capture_end(text, sizeof(text));
-	REQUIRE(occurrences(text, "sley_once: the once") == 1);
+	REQUIRE(occurrences(text, "sley_once() fails with -EFAULT: the once") == 1);
 	return 0;
 }
 

@@ -347,7 +347,7 @@ static int main_answers(void *arg)
 	capture_begin();
 	join(sley_spawn(on_copying_stack, NULL));
 	capture_end(text, sizeof(text));
-	REQUIRE(occurrences(text, "sley_rwlock_rdlock: the rwlock") == 1);
+	REQUIRE(occurrences(text, "sley_rwlock_rdlock() fails with -EFAULT: the rwlock") == 1);
 	return 0;
 }
 

@@ -222,7 +222,7 @@ static int main_refused(void *arg)
 	capture_begin();
 	REQUIRE(sley_join(sley_spawn(on_stack, NULL), SOON) == 0);
 	capture_end(text, sizeof(text));
-	REQUIRE(occurrences(text, "sley_scope_wait: the scope") == 1);
+	REQUIRE(occurrences(text, "sley_scope_wait() fails with -EFAULT: the scope") == 1);
 	return 0;
 }
 

@@ -268,7 +268,7 @@ static int main_answers(void *arg)
 	sley_task task = sley_spawn(on_copying_stack, NULL);
 	REQUIRE(sley_join(task, SOON) == 0);
 	capture_end(text, sizeof(text));
-	REQUIRE(occurrences(text, "sley_select: the channel") == 1);
+	REQUIRE(occurrences(text, "sley_select() fails with -EFAULT: the channel") == 1);
 	return 0;
 }
 

@@ -180,7 +180,7 @@ static int main_answers(void *arg)
 	capture_begin();
 	join(sley_spawn(on_copying_stack, NULL));
 	capture_end(text, sizeof(text));
-	REQUIRE(occurrences(text, "sley_sem_acquire: the semaphore") == 1);
+	REQUIRE(occurrences(text, "sley_sem_acquire() fails with -EFAULT: the semaphore") == 1);
 	return 0;
 }
 

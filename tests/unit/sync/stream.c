@@ -324,7 +324,7 @@ TEST(misuse)
 	capture_begin();
 	run(main_bad, 1);
 	capture_end(text, sizeof(text));
-	assert_int_equal(occurrences(text, "sley_stream_new: the argument"), 1);
+	assert_int_equal(occurrences(text, "sley_stream_new() fails with -EFAULT: the argument"), 1);
 }
 
 /* ---- outside of tasks ---- */

@@ -26,6 +26,17 @@ static void nothing(void *arg)
 {
 }
 
+static bool in_dump(const char *expected)
+{
+	char text[8192];
+	int fd = memfd_create("dump", MFD_CLOEXEC);
+	REQUIRE(fd >= 0 && sley_dump(fd) == 0);
+	ssize_t n = pread(fd, text, sizeof(text) - 1, 0);
+	text[n > 0 ? n : 0] = '\0';
+	close(fd);
+	return strstr(text, expected) != NULL;
+}
+
 #ifndef SLEY_ASAN      /* there no two share a stack */
 static unsigned go_on; /* atomic */
 static int ends[2];
@@ -40,17 +51,6 @@ static void compute(void *arg)
 {
 	while (!load(&go_on, acquire))
 		cpu_relax();
-}
-
-static bool in_dump(const char *expected)
-{
-	char text[8192];
-	int fd = memfd_create("dump", MFD_CLOEXEC);
-	REQUIRE(fd >= 0 && sley_dump(fd) == 0);
-	ssize_t n = pread(fd, text, sizeof(text) - 1, 0);
-	text[n > 0 ? n : 0] = '\0';
-	close(fd);
-	return strstr(text, expected) != NULL;
 }
 
 /* Two want the stack of the holder, until the watchdog has said so. */
