@@ -178,7 +178,8 @@ static void count_event(void *context, const struct block_record *block)
 /* Who floods the ring loses its own events. A poll makes room for as many again. */
 TEST(ring)
 {
-	const struct tracer_config config = { .min_block_ns = 1, .ring_size = 64 << 10 };
+	/* the share of each, 64 KiB, has room for five events with the longest stacks, and not for a hundred */
+	const struct tracer_config config = { .min_block_ns = 1, .ring_size = 128 << 10 };
 	struct actor loud, quiet;
 	tracer = planted_tracer(&config);
 	actor_start(&loud, 1);
