@@ -39,7 +39,7 @@ enum sley_assist {
 	/*
 	 * The tick; and as soon as a task was seen to block, for tasks of the same spawn site a thread of policy SCHED_IDLE
 	 * on each CPU that such tasks use. The kernel runs that thread when a task has blocked the thread that ran there,
-	 * and a spare takes over 25 to 50 us after the block. Needs no privilege. Does not help where other processes keep
+	 * and a spare takes over 20 to 30 us after the block. Needs no privilege. Does not help where other processes keep
 	 * all CPUs busy: there the tick does. No such thread is made on isolated and nohz_full CPUs, on PREEMPT_RT, and
 	 * for a process that is SCHED_IDLE itself.
 	 */
