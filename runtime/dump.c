@@ -75,7 +75,8 @@ static void put_stack_holder(char *text, size_t size, uint32_t index)
 /* The same of the thread, for a task that is pinned to it. */
 static void put_thread_holder(char *text, size_t size, unsigned number)
 {
-	uint64_t holder = number < scheduler.made ? load(&region.workers[number].task, relaxed) : 0;
+	bool made = number < load(&scheduler.made, acquire); /* pairs with idle_add() */
+	uint64_t holder = made ? load(&region.workers[number].task, relaxed) : 0;
 	if (holder)
 		snprintf(text, size, " pinned to the thread of task %llu", (unsigned long long)holder);
 }

@@ -172,8 +172,8 @@ static bool is_blocked(struct worker *worker, uint32_t site, uint64_t where)
 }
 
 /*
- * By the sentinel of the worker's CPU: whether the worker's task is one of those that always sleep when they are looked at.
- * The worker may run all the same, if the kernel has moved it to another CPU.
+ * By the sentinel of the worker's CPU: whether the worker's task is one of those that always sleep when they are looked
+ * at. The worker may run all the same, if the kernel has moved it to another CPU.
  */
 static bool is_trusted(const struct worker *worker, uint32_t site)
 {

@@ -16,9 +16,9 @@
  *
  * To ask the kernel whether a thread sleeps takes a sentinel as long as all else from the block to the note. So the tasks
  * of a site are *trusted* to sleep if the last TRUST_LEAST times a sentinel asked they all did, and no time to confirm
- * is needed. Then the block is noted at once. A thread may compute in the middle of a task and be preempted by the sentinel: that
- * would be a wrong note, which lasts until the next scheduling point, and wakes another worker too early. So one of
- * TRUST_SPAN looks asks nevertheless, and a single answer that is no, or a replacement in vain, ends the trust.
+ * is needed. Then the block is noted at once. A thread may compute in the middle of a task and be preempted by the
+ * sentinel: that would be a wrong note, which lasts until the next scheduling point, and wakes another worker too early.
+ * So one of TRUST_SPAN looks asks nevertheless, and a single answer that is no, or a replacement in vain, ends the trust.
  */
 #ifndef RUN_BLOCK_SITE_H
 #define RUN_BLOCK_SITE_H
