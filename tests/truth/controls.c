@@ -13,19 +13,19 @@ static int64_t soon(void)
 	return sley_in(1000000);
 }
 
-PLANTED(control_sleep, "")
+PLANTED(control_sleep, "", .waits = true)
 {
 	for (int i = 0; i < ROUNDS; i++)
 		sley_sleep(soon());
 }
 
-PLANTED(control_yield, "")
+PLANTED(control_yield, "", .waits = true)
 {
 	for (int i = 0; i < 100 * ROUNDS; i++)
 		sley_yield();
 }
 
-PLANTED(control_read, "")
+PLANTED(control_read, "", .waits = true)
 {
 	int ends[2];
 	char byte;
@@ -53,7 +53,7 @@ static void rest(void *unused)
 }
 
 /* A thread of the pool blocks in its place. */
-PLANTED(control_offload, "")
+PLANTED(control_offload, "", .waits = true)
 {
 	for (int i = 0; i < 3; i++)
 		sley_offload(rest, NULL, 0, SLEY_NEVER);

@@ -240,8 +240,25 @@ static struct spawned {
 	const struct planted *planted;
 	sley_task task;
 	int64_t joined_ns;
+	long sleeps; /* of the task's thread while it ran; 0: not counted */
 } spawned[TASKS];
 static unsigned spawned_count;
+
+static long count_sleeps(void)
+{
+	struct rusage usage;
+	getrusage(RUSAGE_THREAD, &usage);
+	return usage.ru_nvcsw;
+}
+
+/* Between two readings a thread may block, too: on a lock of the kernel that another worker holds, such as mmap_lock. */
+static void run_counted(void *arg)
+{
+	struct spawned *s = arg;
+	long before = count_sleeps();
+	s->planted->run(NULL);
+	s->sleeps = count_sleeps() - before;
+}
 
 static const char *flag(bool set, const char *name)
 {
@@ -271,9 +288,9 @@ static void print_truth(void)
 	for (unsigned i = 0; i < spawned_count; i++) {
 		const struct spawned *s = &spawned[i];
 		const struct planted *p = s->planted;
-		printf("case\t%s\t%s\t%s\t%u\t%llu\t%s%s%s%s%s\n", p->name, p->calls, p->site.file, p->site.line,
+		printf("case\t%s\t%s\t%s\t%u\t%llu\t%s%s%s%s%s\t%ld\n", p->name, p->calls, p->site.file, p->site.line,
 		       (unsigned long long)s->task, flag(p->unnamed, "unnamed "), flag(p->early, "early "),
-		       flag(p->stuck, "stuck "), flag(p->many, "many "), flag(p->pauses, "pauses "));
+		       flag(p->stuck, "stuck "), flag(p->many, "many "), flag(p->pauses, "pauses "), s->sleeps);
 		for (unsigned k = 0; k < skipped_count; k++)
 			if (skipped[k].task == (uint64_t)s->task)
 				printf("skip\t%s\t%s\n", p->name, skipped[k].why);
@@ -300,9 +317,12 @@ static void spawn(struct planted *p)
 {
 	struct sley_task_options options = { .size = sizeof(options), .name = p->unnamed ? NULL : p->name };
 	for (int i = 0; i < (p->tasks ? p->tasks : 1); i++) {
-		sley_task task = sley_spawn_at(&p->site, &options, p->run, NULL, SLEY_BY_POINTER);
-		CHECK(task > 0 && spawned_count < TASKS);
-		spawned[spawned_count++] = (struct spawned){ p, task, 0 };
+		struct spawned *s = &spawned[spawned_count++];
+		CHECK(spawned_count <= TASKS);
+		s->planted = p;
+		s->task = p->unnamed || p->waits ? sley_spawn_at(&p->site, &options, p->run, NULL, SLEY_BY_POINTER)
+						 : sley_spawn_at(&p->site, &options, run_counted, s, SLEY_BY_POINTER);
+		CHECK(s->task > 0);
 	}
 }
 

@@ -34,6 +34,7 @@ struct planted {
 	bool stuck;   /* it ends when all has been looked at */
 	bool many;    /* a BLOCK() of it makes several calls that block */
 	bool pauses;  /* it computes for long, so that the kernel gives its CPU to others */
+	bool waits;   /* it waits in calls of sley, so that its thread sleeps for others, too */
 	int tasks;    /* 0: 1 */
 	struct sley_site site;
 	struct planted *next; /* owned by planted_add() */
