@@ -14,9 +14,10 @@
  * when the thread is switched out asleep. For the unwatched threads of a host, a switch costs two lookups that find
  * nothing.
  *
- * The iterator `watch` marks threads; user space runs it over the process when workers come and go. Rejected: marking
- * in sched_switch itself. It would allocate memory under the run queue's lock, and search the process's worker table
- * there. A mark dies with its thread; exec removes it.
+ * All threads of a watched process are marked, and its new threads before they run: see "marking". A thread may begin or
+ * cease to be a worker at any time. So each switch out of a marked thread looks: the worker word of a thread that is no
+ * worker, and the thread that is named by the line of one that is. Rejected: to mark the workers alone, when user space
+ * finds them in the process's table. A spare that was made because of a block may itself be blocked long before that.
  *
  * One call may sleep several times (fsync does), and one call may follow another call that looks the same (a loop of
  * sleeps). They differ in whether the thread was back in user mode in between. The kernel raises flags of a thread when
@@ -65,21 +66,17 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
 /* Set by user space at run time. */
 uint64_t resume_flags = 0;
+struct watched_process watched[WATCH_PROCESSES] = {};
 struct watch_request request = {};
 struct sleeper sleepers[WATCH_WORKERS] = {}; /* as `request` lists them */
 struct early_block early = {};
 
-/* A watched thread. */
+/* A thread's mark. It dies with the thread; exec removes it. */
 struct thread {
-	uint64_t line;
-	uint64_t block; /* address of the worker's block; 0: there is none */
-	uint64_t records;
-	int64_t clock_offset_ns;
-	uint32_t record_count;
-	uint32_t slot;
-	uint32_t process;
+	uint32_t process; /* written last; 0: it is being made */
 	uint32_t place;
-	uint16_t worker;
+	uint32_t slot;   /* index plus 1 of its state; 0: it is no worker. Written after `worker` */
+	uint32_t worker; /* its number, if it is one */
 };
 
 struct {
@@ -89,10 +86,33 @@ struct {
 	__type(value, struct thread);
 } threads SEC(".maps");
 
+/* The mark of a process, at its first thread, which exists as long as the process does. */
+struct process {
+	uint32_t process; /* as above */
+	uint32_t place;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct process);
+} processes SEC(".maps");
+
+static const struct watched_process *process_of(const struct thread *thread)
+{
+	return &watched[thread->place & (WATCH_PROCESSES - 1)];
+}
+
+static uint64_t line_of(const struct watched_process *process, uint32_t worker)
+{
+	return process->lines + (uint64_t)worker * process->line_stride;
+}
+
 /* All times of blocks are by the process's clock, as those that it tells itself. */
 static uint64_t now_of(const struct thread *thread)
 {
-	return bpf_ktime_get_ns() + thread->clock_offset_ns;
+	return bpf_ktime_get_ns() + process_of(thread)->clock_offset_ns;
 }
 
 struct {
@@ -120,7 +140,9 @@ static void forget(struct worker_state *state)
 /* What the process says of the block: nothing, if that cannot be read. */
 static void read_replaced(const struct thread *thread, struct worker_state *state)
 {
-	if (!thread->block || bpf_probe_read_user(&state->replaced, sizeof(state->replaced), (void *)thread->block))
+	const struct watched_process *process = process_of(thread);
+	uint64_t block = process->blocks + (uint64_t)thread->worker * process->block_stride;
+	if (!process->blocks || bpf_probe_read_user(&state->replaced, sizeof(state->replaced), (void *)block))
 		__builtin_memset(&state->replaced, 0, sizeof(state->replaced));
 }
 
@@ -197,14 +219,14 @@ static __always_inline void begin(struct worker_state *state, const struct threa
 	if (!is_restart(block, regs))
 		block->syscall = regs->orig_ax;
 	block->stack_top = line->stack_top;
-	block->slot = thread->slot;
+	block->slot = thread->slot - 1;
 	block->flags = known ? BLOCK_EARLY : 0;
 	record_registers(block, regs);
 	record_descriptor(block, task);
 	if (known) {
 		record_early(block, known);
 	} else {
-		record_name(block, thread->records, thread->record_count);
+		record_name(block, process_of(thread)->records, process_of(thread)->record_count);
 		record_memory(block);
 		record_stack(block);
 	}
@@ -214,9 +236,14 @@ static __always_inline void begin(struct worker_state *state, const struct threa
 
 /* ---- switches ---- */
 
+/* The state of a worker's thread. User space takes a state back by removing it from the process's slots. */
 static struct worker_state *state_of(const struct thread *thread)
 {
-	return bpf_map_lookup_elem(&workers, &thread->slot);
+	const struct watched_process *process = process_of(thread);
+	uint32_t index = thread->slot - 1;
+	if (process->process != thread->process || process->slots[thread->worker & (WATCH_WORKERS - 1)] != thread->slot)
+		return NULL;
+	return bpf_map_lookup_elem(&workers, &index);
 }
 
 /* A process that makes up sites must not fill the tables with them. */
@@ -312,14 +339,19 @@ static uint64_t unseen_switch_in(const struct worker_state *state, const struct 
 	return ran < now - earliest ? now - ran : earliest;
 }
 
+static void see_switch_in(struct worker_state *state, const struct task_struct *task, uint64_t now)
+{
+	if (state->phase == WORKER_BLOCKED)
+		run_again(state, unseen_switch_in(state, task, now));
+}
+
 /* Ends the block before this switch out, unless its call goes on. Returns whether it goes on. */
 static bool goes_on(const struct thread *thread, struct worker_state *state, struct task_struct *task,
 		    const struct pt_regs *regs, const struct sley_region_worker *line, enum switch_cause cause,
 		    uint32_t task_state)
 {
 	uint64_t now = now_of(thread);
-	if (state->phase == WORKER_BLOCKED)
-		run_again(state, unseen_switch_in(state, task, now));
+	see_switch_in(state, task, now);
 	if (cause == SWITCH_STOP || !still_inside(state, regs, now, task_state)) {
 		finish(thread, state, line);
 		return false;
@@ -330,23 +362,89 @@ static bool goes_on(const struct thread *thread, struct worker_state *state, str
 	return true;
 }
 
+/* ---- threads that become workers, and others ---- */
+
+/* The thread is a worker from now on. */
+static void take_state(struct thread *thread, struct worker_state *state, const struct task_struct *task,
+		       uint32_t worker, uint32_t slot)
+{
+	thread->worker = worker;
+	barrier();
+	thread->slot = slot;
+	state->live = task->pid;
+}
+
+/* The thread is this worker no more, so its block is over. The state may be its successor's already. */
+static void leave_state(struct thread *thread, struct worker_state *state, const struct task_struct *task,
+			const struct sley_region_worker *line)
+{
+	if ((int)state->live == task->pid) {
+		if (state->phase != WORKER_UNBLOCKED) {
+			see_switch_in(state, task, now_of(thread));
+			finish(thread, state, line);
+		}
+		state->live = 0;
+	}
+	thread->slot = 0;
+}
+
+/* Finds out whether the current thread has become a worker, and reads its line then. */
+static struct worker_state *become_worker(struct thread *thread, const struct task_struct *task,
+					  struct sley_region_worker *line)
+{
+	const struct watched_process *process = process_of(thread);
+	uint64_t pointer = task->thread.fsbase;
+	struct worker_state *state;
+	uint32_t number = 0, slot, index;
+	if (process->process != thread->process || !process->worker_word || task->flags & PF_EXITING ||
+	    bpf_probe_read_user(&number, sizeof(number), (void *)(pointer + process->worker_word)) || !number ||
+	    number > WATCH_WORKERS)
+		return NULL;
+	slot = process->slots[(number - 1) & (WATCH_WORKERS - 1)];
+	index = slot - 1;
+	state = bpf_map_lookup_elem(&workers, &index);
+	if (!state || bpf_probe_read_user(line, sizeof(*line), (void *)line_of(process, number - 1)) ||
+	    line->thread != pointer)
+		return NULL;
+	if (state->phase != WORKER_UNBLOCKED)
+		forget(state); /* its thread before has ended without a word */
+	take_state(thread, state, task, number - 1, slot);
+	return state;
+}
+
+/* The state and the line of the worker that the current thread is; null: it is none. */
+static struct worker_state *worker_of(struct thread *thread, struct task_struct *task, struct sley_region_worker *line)
+{
+	struct worker_state *state = state_of(thread);
+	if (!state)
+		return become_worker(thread, task, line);
+	if (bpf_probe_read_user(line, sizeof(*line), (void *)line_of(process_of(thread), thread->worker))) {
+		DROP(thread->place, lines);
+		return state;
+	}
+	if (line->thread == task->thread.fsbase)
+		return state;
+	leave_state(thread, state, task, line);
+	return become_worker(thread, task, line);
+}
+
 /* `task_state` is 0 for a thread that was preempted. */
-static void switched_out(const struct thread *thread, struct worker_state *state, struct task_struct *task,
-			 uint32_t task_state)
+static void switched_out(struct thread *thread, struct task_struct *task, uint32_t task_state)
 {
 	const struct pt_regs *regs = (void *)bpf_task_pt_regs(task);
 	struct sley_region_worker line = {};
+	struct worker_state *state = worker_of(thread, task, &line);
 	enum switch_cause cause;
+	if (!state)
+		return;
 	state->out_flags = task->thread_info.flags;
-	if (bpf_probe_read_user(&line, sizeof(line), (void *)thread->line))
-		DROP(thread->place, lines);
 	bound_site(&line);
 	cause = cause_of(&line, task, regs, task_state);
 	count(state, thread, &line, cause);
 	if (state->phase != WORKER_UNBLOCKED && goes_on(thread, state, task, regs, &line, cause, task_state))
 		return;
 	if (task->flags & PF_EXITING)
-		state->live = 0;
+		leave_state(thread, state, task, &line);
 	else if (line.mode == SLEY_WORKER_TASK && (cause == SWITCH_BLOCK || cause == SWITCH_FAULT))
 		begin(state, thread, task, regs, &line, task_state, NULL);
 }
@@ -364,9 +462,8 @@ int BPF_PROG(on_switch, bool preempt, struct task_struct *prev, struct task_stru
 	struct worker_state *state;
 	struct thread *thread;
 	thread = bpf_task_storage_get(&threads, prev, NULL, 0);
-	state = thread ? state_of(thread) : NULL;
-	if (state)
-		switched_out(thread, state, prev, preempt ? 0 : prev_state);
+	if (thread)
+		switched_out(thread, prev, preempt ? 0 : prev_state);
 	thread = bpf_task_storage_get(&threads, next, NULL, 0);
 	state = thread ? state_of(thread) : NULL;
 	if (state)
@@ -391,15 +488,53 @@ int BPF_PROG(on_exec, struct task_struct *task)
 {
 	struct thread *thread = bpf_task_storage_get(&threads, task, NULL, 0);
 	struct worker_state *state = thread ? state_of(thread) : NULL;
-	if (!state)
-		return 0;
-	state->live = 0;
-	forget(state);
+	if (state) {
+		state->live = 0;
+		forget(state);
+	}
 	bpf_task_storage_delete(&threads, task);
+	bpf_task_storage_delete(&processes, task);
 	return 0;
 }
 
 /* ---- marking ---- */
+
+/*
+ * The iterator `watch` comes to the process's first thread, and marks the process there; then it marks this and all other
+ * threads, one by one. on_newtask marks those that are made afterwards. No thread is left out between the two: the kernel
+ * puts a new thread at the end of the process's list, and calls on_newtask then. If this finds the process unmarked, the
+ * walk has not passed the first thread, so it comes to the new one later. And a new thread does not run before on_newtask
+ * is over, so its first switch out finds its mark.
+ *
+ * The walk also knows the workers that there are, which may sleep. It ends early if the thread at which it is ends just
+ * then. Then a worker is not `live`, and user space walks again at its next look.
+ *
+ * A child process has a first thread of its own, after vfork() too, so it is not marked. A mark belongs to the thread, so
+ * another thread with the same number has none.
+ */
+static struct thread *mark(struct task_struct *task, uint32_t process, uint32_t place)
+{
+	struct thread *thread;
+	if (task->flags & (PF_EXITING | PF_IO_WORKER))
+		return NULL;
+	thread = bpf_task_storage_get(&threads, task, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	if (!thread || thread->process == process)
+		return thread;
+	thread->slot = 0;
+	thread->place = place;
+	barrier();
+	thread->process = process;
+	return thread;
+}
+
+SEC("tp_btf/task_newtask")
+int BPF_PROG(on_newtask, struct task_struct *task)
+{
+	struct process *process = bpf_task_storage_get(&processes, task->group_leader, NULL, 0);
+	if (process && process->process)
+		mark(task, process->process, process->place);
+	return 0;
+}
 
 /* A search in the request's list. Called by the kernel's loop, which the verifier reads once: not each of its turns. */
 struct search {
@@ -429,29 +564,28 @@ int watch(struct bpf_iter__task *context)
 {
 	struct task_struct *task = context->task;
 	struct worker_state *state;
+	struct process *process;
 	struct thread *thread;
 	uint32_t i;
 	if (!task)
 		return 0;
-	i = task->thread.fsbase ? find(task->thread.fsbase, 0) : WATCH_WORKERS;
-	if (i >= WATCH_WORKERS || task->flags & (PF_EXITING | PF_IO_WORKER)) {
+	if (!request.process) {
+		bpf_task_storage_delete(&processes, task);
 		bpf_task_storage_delete(&threads, task);
 		return 0;
 	}
-	thread = bpf_task_storage_get(&threads, task, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
-	state = bpf_map_lookup_elem(&workers, &request.slots[i]);
+	process = bpf_task_storage_get(&processes, task->group_leader, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	if (process) {
+		process->place = request.place;
+		barrier();
+		process->process = request.process;
+	}
+	thread = mark(task, request.process, request.place);
+	i = thread && task->thread.fsbase ? find(task->thread.fsbase, 0) : WATCH_WORKERS;
+	state = i < WATCH_WORKERS ? bpf_map_lookup_elem(&workers, &request.slots[i]) : NULL;
 	if (!thread || !state)
 		return 0;
-	thread->line = request.lines[i];
-	thread->block = request.blocks ? request.blocks + request.workers[i] * request.block_stride : 0;
-	thread->records = request.records;
-	thread->clock_offset_ns = request.clock_offset_ns;
-	thread->record_count = request.record_count;
-	thread->process = request.process;
-	thread->place = request.place;
-	thread->worker = request.workers[i];
-	thread->slot = request.slots[i];
-	state->live = 1;
+	take_state(thread, state, task, request.workers[i], request.slots[i] + 1);
 	request.marked++;
 	return 0;
 }
@@ -494,7 +628,7 @@ int look_blocked(struct bpf_iter__task *context)
 	thread = bpf_task_storage_get(&threads, task, NULL, 0);
 	if (!thread || !sleeping(task, thread))
 		return 0;
-	i = find(0, thread->slot);
+	i = find(0, thread->slot - 1);
 	if (i >= WATCH_WORKERS)
 		return 0;
 	regs = (void *)bpf_task_pt_regs(task);
@@ -523,7 +657,7 @@ int catch_blocked(struct bpf_iter__task *context)
 	if (!task)
 		return 0;
 	thread = bpf_task_storage_get(&threads, task, NULL, 0);
-	if (!thread || thread->slot != early.slot || switches_of(task) != early.switches)
+	if (!thread || thread->slot != early.slot + 1 || switches_of(task) != early.switches)
 		return 0;
 	state = sleeping(task, thread);
 	if (!state)

@@ -136,14 +136,14 @@ enum worker_phase {
 };
 
 /*
- * One watched thread. Only the programs write it: from that thread's own switches and wake-ups, which never run at
- * once. The iterators write it too: `watch` sets `live`, and `catch_blocked` begins a block while the thread sleeps.
- * User space reads the state through a mapping.
+ * One worker of a watched process. Only the programs write it: from the switches and wake-ups of the worker's thread,
+ * which never run at once. The iterators write it too: `watch` sets `live`, and `catch_blocked` begins a block while the
+ * thread sleeps. User space reads the state through a mapping.
  */
 struct worker_state {
-	uint32_t seq;             /* odd while `phase` and `block` change */
-	uint32_t phase;           /* enum worker_phase */
-	uint32_t live;            /* the thread exists and runs the program that was watched */
+	uint32_t seq;   /* odd while `phase` and `block` change */
+	uint32_t phase; /* enum worker_phase */
+	uint32_t live;  /* the thread that is this worker now: its number in the kernel; 0: none that is known */
 	uint32_t uninterruptible; /* its last sleep was uninterruptible */
 	uint64_t out_ns;          /* time of the last switch out, while blocked */
 	uint64_t wake_ns;         /* time of the wake-up since; 0: not woken yet */
@@ -164,25 +164,35 @@ struct worker_state {
 #define POINTER_ARG_CALLS            512 /* system calls below this number are known */
 
 #define WATCH_WORKERS   SLEY_REGION_WORKERS /* of one process */
+#define WATCH_AHEAD     64                  /* so many workers more have a state before they are known */
 #define WATCH_PROCESSES 64                  /* at a time */
 
-/* A request to the marking iterator for the threads of a process: watch the listed threads, and no others. */
-struct watch_request {
-	uint32_t process;
-	uint32_t place; /* index of the process's tables and account, below WATCH_PROCESSES */
-	uint32_t reserved;
-	uint32_t count;
-	uint32_t marked; /* answer: number of threads that are watched now */
-	/* the public task records: their maximal number, and (in `records`) their address in the process */
-	uint32_t record_count;
-	uint64_t records;
+/*
+ * A watched process, in the place of its tables and its account. Addresses are the process's own. User space writes it
+ * before it marks the first thread.
+ */
+struct watched_process {
+	uint32_t process; /* its number; 0: the place is free */
+	uint32_t line_stride, block_stride;
+	uint32_t record_count;   /* public task records */
+	uint64_t lines;          /* address of the first worker's line */
+	uint64_t blocks;         /* and block; 0: there are none */
+	uint64_t records;        /* and of the first record */
+	int64_t worker_word;     /* see struct sley_region_header; 0: there is none */
 	int64_t clock_offset_ns; /* what the process's CLOCK_MONOTONIC has more than the kernel's */
-	uint64_t blocks;         /* address of the first worker's block; 0: there are none */
-	uint64_t block_stride;
+	/* by the worker's number: the index plus 1 of the state that it has, or would have; 0: none */
+	uint32_t slots[WATCH_WORKERS];
+};
+
+/* A request to the marking iterator for the threads of a process: some of them, which are workers. */
+struct watch_request {
+	uint32_t process; /* 0: the threads are watched no more */
+	uint32_t place;
+	uint32_t count;
+	uint32_t marked;                 /* answer: number of those threads that were found */
 	uint64_t threads[WATCH_WORKERS]; /* thread pointers */
-	uint64_t lines[WATCH_WORKERS];   /* addresses of the workers' lines in the process */
 	uint32_t slots[WATCH_WORKERS];   /* indexes of their states */
-	uint16_t workers[WATCH_WORKERS]; /* indexes of the lines */
+	uint16_t workers[WATCH_WORKERS]; /* numbers of the workers */
 };
 
 /* The state of one of those threads, as `look_blocked` found it: asleep in a call or fault of user mode. */

@@ -92,6 +92,8 @@ struct sched_entity {
 struct task_struct {
 	struct thread_info thread_info;
 	unsigned int flags, __state;
+	int pid;
+	struct task_struct *group_leader;
 	unsigned long jobctl;
 	int on_cpu;
 	unsigned long nvcsw, nivcsw;

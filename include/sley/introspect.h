@@ -46,7 +46,7 @@
 #define SLEY_CONTROL_NAME   "sley-control"
 #define SLEY_REGION_MAGIC   0x316e677279656c73ULL /* "sleyrgn1" in little endian */
 #define SLEY_CONTROL_MAGIC  0x316c746379656c73ULL /* "sleyctl1" */
-#define SLEY_REGION_VERSION 6
+#define SLEY_REGION_VERSION 7
 
 /* A task id is generation << SLEY_TASK_INDEX_BITS | (index + 1), where index is the number of the task's record. */
 #define SLEY_TASK_INDEX_BITS 24
@@ -130,6 +130,11 @@ struct sley_region_header {
 	 */
 	uint64_t poller;
 	uint64_t global_length;
+	/*
+	 * Offset from a thread's pointer to 32 bits of its own: the number plus 1 of the worker that the thread is; 0: it is
+	 * none. They are set while the worker's line names the thread.
+	 */
+	int64_t worker_word;
 	char name[32]; /* of the service: option `name`, else the name of the command; NUL-terminated */
 	/* The fields below change during a run. */
 	uint32_t phase;        /* enum sley_region_phase */

@@ -31,6 +31,8 @@
 
 struct region region;
 
+__thread uint32_t region_worker_word; /* initial-exec model, as this_worker: the same offset in all threads */
+
 static struct sley_control *control;
 
 static struct sley_region_table table_place(uint64_t *end, size_t stride, size_t capacity)
@@ -46,6 +48,7 @@ static void lay_out(struct sley_region_header *header, uint32_t max_tasks)
 	header->version = SLEY_REGION_VERSION;
 	header->header_size = sizeof(*header);
 	header->clock = CLOCK_MONOTONIC;
+	header->worker_word = (char *)&region_worker_word - (char *)__builtin_thread_pointer();
 	header->counter_count = SLEY_COUNTER_COUNT;
 	header->workers = table_place(&end, sizeof(struct sley_region_worker), SLEY_REGION_WORKERS);
 	header->blocks = table_place(&end, sizeof(struct sley_region_block), SLEY_REGION_WORKERS);

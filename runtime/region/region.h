@@ -36,6 +36,9 @@ struct region {
 /* The process's region. The pointers are constant once sley_run() has made it. */
 extern HIDDEN struct region region;
 
+/* The calling thread's word: see struct sley_region_header. Written by the thread itself. */
+extern HIDDEN __thread uint32_t region_worker_word;
+
 #define COUNTER_STRIDE ((size_t)ROUND_UP(SLEY_COUNTER_COUNT * sizeof(uint64_t), CACHE_LINE))
 
 /* Makes the region for up to max_tasks tasks, unless the process has it already. 0 or a negative errno value. */

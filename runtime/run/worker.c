@@ -234,12 +234,14 @@ void worker_run(struct worker *worker)
 	store(&worker->line->thread, (uint64_t)(uintptr_t)__builtin_thread_pointer(), relaxed);
 	store(&worker->line->tid, (uint32_t)syscall(SYS_gettid), relaxed);
 	store(&worker->line->mode, SLEY_WORKER_RUNTIME, release);
+	store(&region_worker_word, worker->number + 1, relaxed);
 	if (worker->told)
 		loop_told(worker);
 	else
 		loop(worker);
 	store(&worker->line->mode, SLEY_WORKER_GONE, relaxed);
 	store(&worker->line->thread, 0, relaxed);
+	store(&region_worker_word, 0, relaxed);
 	*worker->exceptions = callers;
 	block_cache_use(NULL);
 	this_worker = NULL;

@@ -71,7 +71,8 @@ void planted_watch(struct planted *planted, struct tracer *tracer)
 					.workers = header->workers,
 					.blocks = header->blocks,
 					.tasks = header->tasks,
-					.worker_count = header->worker_count };
+					.worker_count = header->worker_count,
+					.worker_word = header->worker_word };
 	planted->tracer = tracer;
 	REQUIRE(tracer_watch(tracer, &target, &planted->key) == 0);
 	planted_refresh(planted);

@@ -40,6 +40,7 @@ static void attach(struct watch *w)
 		.blocks = h->blocks,
 		.tasks = h->tasks,
 		.worker_count = h->worker_count,
+		.worker_word = h->worker_word,
 	};
 	int status;
 	if (w->tools->tracer == NULL) {
@@ -125,7 +126,7 @@ static void see_dispatch(struct watch *w, int worker, int64_t now)
 		*d = (struct dispatch){ .line = *line, .block = w->read_blocks[worker], .seen_ns = now };
 }
 
-/* A spare may be made and block at any time, and the tracer sees threads that it was told of. */
+/* Many spares may be made between two ticks, and the tracer has room for some. */
 static void see_threads(struct watch *w, int n)
 {
 	bool changed = false;

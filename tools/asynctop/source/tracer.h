@@ -67,6 +67,7 @@ struct tracer_target {
 	struct sley_region_table blocks;  /* header.blocks, likewise; all zero: hand-overs are not known */
 	struct sley_region_table tasks;   /* header.tasks, likewise; all zero: names are not taken */
 	uint32_t worker_count;            /* header.worker_count */
+	int64_t worker_word;              /* header.worker_word; 0: new workers are seen with tracer_refresh() only */
 };
 
 /*
@@ -77,7 +78,8 @@ struct tracer_target {
 int tracer_watch(struct tracer *, const struct tracer_target *, uint32_t *process);
 
 /*
- * To be called at each tick with the header's worker_count: finds threads that became workers since. As tracer_watch().
+ * To be called at each tick with the header's worker_count. Threads that became workers since are watched already, as
+ * long as they are at most WATCH_AHEAD more; this makes room for the next ones. As tracer_watch().
  */
 int tracer_refresh(struct tracer *, uint32_t process, uint32_t worker_count);
 

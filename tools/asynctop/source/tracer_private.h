@@ -28,7 +28,8 @@ struct tracer_process {
 	uint32_t place; /* of its tables and account in the kernel's arrays */
 	uint64_t workers_dropped;
 	struct tracer_tables tables;
-	bool marked; /* some thread was, once */
+	bool walked; /* the iterator was run over its threads */
+	bool marked; /* and found a worker, once */
 	struct tracer_target target;
 	struct tracer_worker workers[WATCH_WORKERS];
 };

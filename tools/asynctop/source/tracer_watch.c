@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /*
- * Which threads are watched: the process's worker table names them by their thread pointers, and an iterator over the
- * process's threads marks those in the kernel. It is run only when the table has changed.
+ * Which threads are watched: all of a process, marked by an iterator when the watching begins, and by the kernel program
+ * that sees them being made. The process's worker table tells which of them are workers, so that those that sleep are
+ * known too. The iterator is run again only when the table has changed.
  *
  * All processes share the states of workers. When none is free, a process gets one from the process with the most
  * states, as long as that one still has more than itself afterwards. So a process with few workers is always watched
- * whole, and no other process can prevent it by its claims.
+ * whole, and no other process can prevent it by its claims. Free states go to the processes ahead of their need: the
+ * programs give them to threads that become workers before user space knows of these.
  */
 #include "source/tracer_private.h"
 
@@ -38,14 +40,20 @@ static struct tracer_process *process_with_most_slots(struct tracer *tracer)
 	return most;
 }
 
-static void release_slot(struct tracer *tracer, struct tracer_worker *worker)
+/* As the programs know the process. */
+static volatile struct watched_process *watched_of(struct tracer *tracer, const struct tracer_process *process)
 {
+	return &tracer->bpf->bss->watched[process->place];
+}
+
+static void release_slot(struct tracer *tracer, struct tracer_process *process, unsigned i)
+{
+	struct tracer_worker *worker = &process->workers[i];
+	watched_of(tracer, process)->slots[i] = 0;
 	worker->used = false;
 	tracer->slot_used[worker->slot] = false;
 	tracer->slots_free++;
 }
-
-static int mark(struct tracer *tracer, struct tracer_process *process);
 
 /* Frees a slot of another process that has more than its part. */
 static void reclaim_slot(struct tracer *tracer, const struct tracer_process *wants)
@@ -56,15 +64,14 @@ static void reclaim_slot(struct tracer *tracer, const struct tracer_process *wan
 		return;
 	while (!most->workers[--i].used)
 		;
-	release_slot(tracer, &most->workers[i]);
-	most->workers_dropped++;
-	mark(tracer, most); /* its thread is to use the slot no more */
+	most->workers_dropped += most->workers[i].thread != 0;
+	release_slot(tracer, most, i);
 }
 
-static bool take_slot(struct tracer *tracer, struct tracer_process *process, struct tracer_worker *worker)
+/* A state for worker `i`, if one is free. */
+static bool take_slot(struct tracer *tracer, struct tracer_process *process, unsigned i)
 {
-	if (!tracer->slots_free)
-		reclaim_slot(tracer, process);
+	struct tracer_worker *worker = &process->workers[i];
 	for (uint32_t slot = 0; slot < tracer->config.max_workers; slot++) {
 		struct worker_state *state = &tracer->states[slot];
 		if (tracer->slot_used[slot])
@@ -76,17 +83,27 @@ static bool take_slot(struct tracer *tracer, struct tracer_process *process, str
 		memset(state->switches, 0, sizeof(state->switches));
 		worker->slot = slot;
 		worker->used = true;
+		__atomic_thread_fence(__ATOMIC_RELEASE);
+		watched_of(tracer, process)->slots[i] = slot + 1;
 		return true;
 	}
-	process->workers_dropped++;
 	return false;
+}
+
+/* States for the workers that may come before the next look. */
+static void take_slots_ahead(struct tracer *tracer, struct tracer_process *process)
+{
+	uint32_t end = process->target.worker_count + WATCH_AHEAD;
+	for (uint32_t i = 0; i < WATCH_WORKERS && i < end && i < process->target.workers.capacity; i++)
+		if (!process->workers[i].used && !take_slot(tracer, process, i))
+			break;
 }
 
 static void release_slots(struct tracer *tracer, struct tracer_process *process)
 {
 	for (unsigned i = 0; i < WATCH_WORKERS; i++)
 		if (process->workers[i].used)
-			release_slot(tracer, &process->workers[i]);
+			release_slot(tracer, process, i);
 }
 
 /* ---- marking ---- */
@@ -112,35 +129,36 @@ static bool read_lines(struct tracer *tracer, struct tracer_process *process)
 		changed = true;
 		worker->thread = line.thread;
 		worker->tid = line.tid;
-		if (line.thread && !worker->used)
-			take_slot(tracer, process, worker);
+		if (line.thread && !worker->used && !tracer->slots_free)
+			reclaim_slot(tracer, process);
+		if (line.thread && !worker->used && !take_slot(tracer, process, i))
+			process->workers_dropped++;
 	}
 	return changed;
 }
 
 static void write_request(struct tracer *tracer, const struct tracer_process *process, struct watch_request *request)
 {
-	const struct sley_region_table *table = &process->target.workers;
 	memset(request, 0, sizeof(*request));
 	request->process = process->key;
 	request->place = process->place;
-	request->clock_offset_ns = process->target.clock_offset_ns;
-	request->record_count = process->target.tasks.capacity;
-	request->records = process->target.address + process->target.tasks.offset;
-	if (process->target.blocks.capacity)
-		request->blocks = process->target.address + process->target.blocks.offset;
-	request->block_stride = process->target.blocks.stride;
 	for (unsigned i = 0; i < WATCH_WORKERS; i++) {
 		const struct tracer_worker *worker = &process->workers[i];
 		if (!worker->used || !worker->thread)
 			continue;
 		request->threads[request->count] = worker->thread;
-		request->lines[request->count] = process->target.address + table->offset + (uint64_t)i * table->stride;
 		request->slots[request->count] = worker->slot;
 		request->workers[request->count] = i;
 		request->count++;
 		tracer->states[worker->slot].live = 0;
 	}
+}
+
+/* Removes the marks of its threads. */
+static void forget_threads(struct tracer *tracer, const struct tracer_process *process)
+{
+	memset((void *)&tracer->bpf->bss->request, 0, sizeof(struct watch_request));
+	tracer_mark_threads(tracer, process->target.pidfd);
 }
 
 static int mark(struct tracer *tracer, struct tracer_process *process)
@@ -151,8 +169,11 @@ static int mark(struct tracer *tracer, struct tracer_process *process)
 	error = tracer_mark_threads(tracer, process->target.pidfd);
 	if (error)
 		return error;
-	if (process->marked && !request->marked)
+	process->walked = true;
+	if (process->marked && request->count && !request->marked) {
+		forget_threads(tracer, process); /* they run another program */
 		return -ESRCH;
+	}
 	process->marked |= request->marked > 0;
 	return request->marked ? tracer_catch_blocked(tracer, process) : 0;
 }
@@ -170,10 +191,13 @@ static bool possible(const struct tracer_target *target)
 int tracer_refresh(struct tracer *tracer, uint32_t key, uint32_t worker_count)
 {
 	struct tracer_process *process = tracer_find(tracer, key);
+	bool changed;
 	if (!process)
 		return -ESRCH;
 	process->target.worker_count = worker_count;
-	return read_lines(tracer, process) ? mark(tracer, process) : 0;
+	changed = read_lines(tracer, process);
+	take_slots_ahead(tracer, process);
+	return changed || !process->walked ? mark(tracer, process) : 0;
 }
 
 /* Every process is sure of the same part of the ring. */
@@ -181,6 +205,21 @@ static void share_ring(struct tracer *tracer)
 {
 	uint32_t n = tracer->process_count ?: 1;
 	__atomic_store_n(&tracer->bpf->bss->ring_share, tracer->config.ring_size / n, __ATOMIC_RELAXED);
+}
+
+static void write_watched(const struct tracer_process *process, volatile struct watched_process *watched)
+{
+	const struct tracer_target *target = &process->target;
+	watched->line_stride = target->workers.stride;
+	watched->lines = target->address + target->workers.offset;
+	watched->block_stride = target->blocks.stride;
+	watched->blocks = target->blocks.capacity ? target->address + target->blocks.offset : 0;
+	watched->record_count = target->tasks.capacity;
+	watched->records = target->address + target->tasks.offset;
+	watched->worker_word = target->worker_word;
+	watched->clock_offset_ns = target->clock_offset_ns;
+	__atomic_thread_fence(__ATOMIC_RELEASE);
+	watched->process = process->key;
 }
 
 /* Puts the process among the others, with tables and an account. 0 or a negative errno: then it is not there. */
@@ -197,6 +236,7 @@ static int add_process(struct tracer *tracer, struct tracer_process *process)
 		return error;
 	}
 	tracer->place_used[process->place] = true;
+	write_watched(process, watched_of(tracer, process));
 	process->next = tracer->processes;
 	tracer->processes = process;
 	tracer->process_count++;
@@ -210,6 +250,7 @@ static void remove_process(struct tracer *tracer, struct tracer_process *process
 	while (*link != process)
 		link = &(*link)->next;
 	*link = process->next;
+	watched_of(tracer, process)->process = 0;
 	tracer->process_count--;
 	share_ring(tracer);
 	tracer_close_tables(tracer, process);
@@ -246,8 +287,7 @@ void tracer_unwatch(struct tracer *tracer, uint32_t key)
 	struct tracer_process *process = tracer_find(tracer, key);
 	if (!process)
 		return;
-	memset((void *)&tracer->bpf->bss->request, 0, sizeof(struct watch_request));
-	tracer_mark_threads(tracer, process->target.pidfd);
+	forget_threads(tracer, process);
 	release_slots(tracer, process);
 	remove_process(tracer, process);
 	free(process);
