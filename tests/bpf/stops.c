@@ -4,15 +4,12 @@
  * Threads that a debugger, a signal or the freezer of cgroups stops in their tasks: they are said to be that, and are no
  * blocks.
  */
-#include <errno.h>
-#include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ptrace.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -20,6 +17,7 @@
 #include "tests/test.h"
 
 #include "tests/bpf/planted.h"
+#include "tests/cgroup.h"
 #include "tests/tools/tool.h"
 
 struct run {
@@ -234,50 +232,25 @@ TEST(seen_stopped_idle)
 
 /* ---- the freezer ---- */
 
-static bool put(const char *directory, const char *name, const char *text)
-{
-	char path[128];
-	snprintf(path, sizeof(path), "%s/%s", directory, name);
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
-	bool written = fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
-	if (fd >= 0)
-		close(fd);
-	return written;
-}
-
-static bool has(const char *directory, const char *name, const char *what)
-{
-	char path[128], text[256] = "";
-	snprintf(path, sizeof(path), "%s/%s", directory, name);
-	FILE *file = fopen(path, "re");
-	size_t n = file ? fread(text, 1, sizeof(text) - 1, file) : 0;
-	text[n] = '\0';
-	if (file)
-		fclose(file);
-	return strstr(text, what) != NULL;
-}
-
 /* The same when its cgroup is frozen. `root`: of a hierarchy; the files and words are of one of the two versions. */
 static void check_frozen(const char *root, const char *file, const char *freeze, const char *thaw, const char *state,
 			 const char *frozen)
 {
-	char directory[64];
+	struct cgroup cgroup;
 	struct run run;
 	test_need_root();
-	snprintf(directory, sizeof(directory), "%s/sley-stops-%d", root, getpid());
-	if (mkdir(directory, 0755) != 0)
+	if (!cgroup_make(&cgroup, root))
 		test_skip("no cgroup can be made here");
 	start(&run, "compute");
 	begin_task(&run);
-	bool works = put(directory, "cgroup.procs", tool_number(run.planted.pid)) && put(directory, file, freeze);
-	for (int64_t give_up = test_now() + 10000000000; works && !has(directory, state, frozen); sched_yield())
+	bool works = cgroup_enter(&cgroup, run.planted.pid) && cgroup_put(&cgroup, file, freeze);
+	for (int64_t give_up = test_now() + 10000000000; works && !cgroup_has(&cgroup, state, frozen); sched_yield())
 		REQUIRE(test_now() < give_up);
 	if (works)
 		expect_stopped(&run, "freezer", " is frozen with its cgroup, in task ");
-	put(directory, file, thaw);
+	cgroup_put(&cgroup, file, thaw);
 	planted_stop(&run.planted, false);
-	for (int64_t give_up = test_now() + 10000000000; rmdir(directory) != 0 && errno == EBUSY; sched_yield())
-		REQUIRE(test_now() < give_up);
+	cgroup_remove(&cgroup);
 	if (!works)
 		test_skip("there is no freezer here");
 }
