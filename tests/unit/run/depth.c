@@ -14,6 +14,7 @@
 
 #include "base/arena.h"
 #include "run/worker.h"
+#include "watch/memory.h"
 
 #define SIZE ((size_t)256 << 10)
 
@@ -327,6 +328,8 @@ static int main_race(void *unused)
 TEST(race)
 {
 	struct sley_options options = { .size = sizeof(options), .workers = 2 };
+	store(&memory_interval, SLEY_SEC(1000),
+	      relaxed); /* the watchdog, else the only one that looks, holds free stacks */
 	run_with(main_race, NULL, &options);
 #ifndef SLEY_ASAN
 	options.stack_slots = 2;
