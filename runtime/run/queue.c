@@ -22,6 +22,7 @@
 #define NEXT_BUDGET 32
 #define QUICK_TASK  (20 * NS_PER_US) /* several times the cost of waking a worker, for its waker */
 #define QUICK_MOST  12u
+#define FEW_TASKS   32
 
 /* ---- run-next, the deque and the inbox ---- */
 
@@ -144,8 +145,8 @@ static void next_hand_over(struct worker *worker)
 		watchdog_watch();
 }
 
-/* Called by a worker, or by a plain thread (null). */
-static void enqueue(struct worker *worker, struct task *task, bool last)
+/* Called by a worker, or by a plain thread (null). Inlined into its callers, for which some arguments are constant. */
+static ALWAYS_INLINE void enqueue(struct worker *worker, struct task *task, bool last, bool publish)
 {
 	task_to_ready(task, worker ? worker->number : task->worker);
 	if (unlikely(task->flags & TASK_PINNED)) {
@@ -161,7 +162,8 @@ static void enqueue(struct worker *worker, struct task *task, bool last)
 		queue_append(worker, task);
 	else
 		push_next(worker, task);
-	queue_publish(worker);
+	if (publish)
+		queue_publish(worker);
 	if (load(&scheduler.started, relaxed) == 1)
 		return;
 	unsigned length = deque_length(&worker->deque);
@@ -183,7 +185,7 @@ void task_ready(struct task *task)
 	}
 	struct worker *worker = worker_self();
 	/* run-next is for hand-overs between tasks; tasks that the reactor or a timer wakes run in their order */
-	enqueue(worker, task, !worker || !worker->task);
+	enqueue(worker, task, !worker || !worker->task, true);
 }
 
 void task_ready_last(struct task *task)
@@ -191,7 +193,7 @@ void task_ready_last(struct task *task)
 	if (unlikely(task->flags & TASK_THREAD))
 		thread_wake(task);
 	else
-		enqueue(worker_self(), task, true);
+		enqueue(worker_self(), task, true, true);
 }
 
 void task_ready_list(struct task_list *list)
@@ -203,14 +205,14 @@ void task_ready_list(struct task_list *list)
 
 void queue_last(struct worker *worker, struct task *task)
 {
-	enqueue(worker, task, true);
+	enqueue(worker, task, true, false); /* the next turn publishes it */
 }
 
-struct task *queue_granted(struct worker *worker, struct task *task)
+struct task *queue_granted(struct worker *worker, struct task *task, bool now)
 {
 	bool pinned = task->flags & TASK_PINNED;
 	task_to_granted(task, worker->number);
-	if (!pinned || task->worker == worker->number) {
+	if (now && (!pinned || task->worker == worker->number)) {
 		if (++worker->next_streak <= NEXT_BUDGET)
 			return task;
 		worker->next_streak = 0;
@@ -241,9 +243,9 @@ void queue_granted_outside(struct task *task)
  * With a thousand tasks, the memory that a switch touches has left the first-level cache. The next tasks are known, so
  * their cache lines are fetched while others run: first the entry, and when it has come, the stack, the slot and the
  * record. The fields read may be stale, or another worker may be writing them. They are only hints, and entries are
- * never unmapped. (Not under TSan, which cannot know that.)
+ * never unmapped. (Not under TSan, which cannot know that.) A few tasks stay in the cache.
  */
-static void prefetch(struct worker *worker)
+NOINLINE static void prefetch(struct worker *worker)
 {
 #ifndef SLEY_TSAN
 	const struct task *later = deque_peek(&worker->deque, 3), *next = deque_peek(&worker->deque, 0);
@@ -287,7 +289,7 @@ struct task *queue_take(struct worker *worker)
 	if (unlikely(load(&worker->inbox_length, relaxed) > 0) && (task = take_in_turn(worker)))
 		return task;
 	task = deque_pop(&worker->deque);
-	if (task)
+	if (deque_length(&worker->deque) > FEW_TASKS)
 		prefetch(worker);
 	return task;
 }

@@ -28,11 +28,11 @@ void task_ready_last(struct task *task);
 void queue_last(struct worker *worker, struct task *task);
 
 /*
- * Called when the slot that the worker's last task left was granted to `task`. Returns the task if it runs now. Null:
- * it may not run here, or the worker has run enough granted tasks in a row; the task waits in a queue, holding its
- * slot.
+ * Called when the slot that the worker's last task left was granted to `task`. Returns the task if it runs now, which it
+ * does not unless `now`. Null: it may not run here, or the worker has run enough granted tasks in a row; the task waits
+ * in a queue, holding its slot.
  */
-struct task *queue_granted(struct worker *worker, struct task *task);
+struct task *queue_granted(struct worker *worker, struct task *task, bool now);
 
 /* Like queue_granted(), on a thread that is no worker: the task waits in a queue, holding its slot. */
 void queue_granted_outside(struct task *task);

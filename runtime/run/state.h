@@ -11,12 +11,17 @@
  * Inline, because every switch uses them. `worker` is the number of the acting worker. The public record follows with
  * relaxed stores: readers expect words of different age.
  */
-static inline void task_enter_state(struct task *task, enum sley_task_state state)
+static inline void task_enter_state_at(struct task *task, enum sley_task_state state, int64_t since)
 {
 	struct sley_region_task *record = task_record(task);
 	task->state = (uint8_t)state;
 	store(&record->state, (uint8_t)state, relaxed);
-	store(&record->since_ns, region_times() ? worker_stamp() : 0, relaxed);
+	store(&record->since_ns, since, relaxed);
+}
+
+static inline void task_enter_state(struct task *task, enum sley_task_state state)
+{
+	task_enter_state_at(task, state, region_times() ? worker_stamp() : 0);
 }
 
 static inline void task_to_ready(struct task *task, unsigned worker)
@@ -27,12 +32,12 @@ static inline void task_to_ready(struct task *task, unsigned worker)
 	task_enter_state(task, SLEY_TASK_READY);
 }
 
-static inline void task_to_running(struct task *task, unsigned worker)
+static inline void task_to_running(struct task *task, unsigned worker, int64_t since)
 {
 	DCHECK(task->state == SLEY_TASK_READY || task->state == SLEY_TASK_SLOT);
 	task->worker = (uint16_t)worker;
 	store(&task_record(task)->worker, (uint16_t)worker, relaxed);
-	task_enter_state(task, SLEY_TASK_RUNNING);
+	task_enter_state_at(task, SLEY_TASK_RUNNING, since);
 }
 
 static inline void task_to_waiting(struct task *task, enum sley_wait_kind kind, uint64_t object, const void *pc)

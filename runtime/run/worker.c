@@ -3,9 +3,16 @@
 /*
  * The scheduler's loop, on the worker's own stack:
  *
- *   find a task -> hold its slot -> make it resident -> switch to it -> (it comes back) -> release the slot -> after
+ *   find a task -> hold its slot -> make it resident -> switch to it -> (one comes back) -> release the slot -> after
  *
  * search.c finds tasks. A waiter to which the slot just left is granted runs at once.
+ *
+ * A task that waits or yields while another one is ready here, whose bytes are in its slot, switches to that one
+ * directly: find_partner(). The loop's stack is left out, so the task that comes back to it is another one than the loop
+ * has switched to. Between the two tasks the worker holds both slots. It only tries to hold the second one, so nobody
+ * waits for it with a slot held. The task that comes in releases the slot that was left, as the loop would have done:
+ * the stack is not in use any more then. All regular duties (search.c) need the loop, so when one of them is due, the
+ * task goes there.
  *
  * If AddressSanitizer is in the process, it is informed of every switch. A worker checks this once, so there are two
  * loops. With AddressSanitizer every task leaves its stack by leave_carrying(), like a task that has control words or
@@ -18,6 +25,7 @@
 #include <unistd.h>
 
 #include "base/check.h"
+#include "base/race.h"
 #include "context/control.h"
 #include "run/block_site.h"
 #include "run/depth.h"
@@ -112,13 +120,17 @@ static ALWAYS_INLINE void switch_to(struct worker *worker, struct task *task, vo
 		fiber_tell_enter(*fake, NULL);
 }
 
-static ALWAYS_INLINE void dispatch(struct worker *worker, struct task *task, void **fake)
+/* Everything that is done for a task, whose slot is held, before the switch to it. */
+static ALWAYS_INLINE void begin_turn(struct worker *worker, struct task *task)
 {
 	struct sley_region_worker *line = worker->line;
 	lock_check_none("a task is switched to");
 	if (unlikely(task->taken))
 		taken_begin(task);
-	task_to_running(task, worker->number);
+	int64_t since = 0;
+	if (unlikely(region_times())) /* a task that has left has just been stamped */
+		since = worker->stamp ? worker->stamp : worker_stamp();
+	task_to_running(task, worker->number, since);
 	worker->stamp = 0;
 	worker->task = task;
 	worker->budget = TASK_BUDGET;
@@ -131,10 +143,19 @@ static ALWAYS_INLINE void dispatch(struct worker *worker, struct task *task, voi
 	store(&line->mode, SLEY_WORKER_TASK, relaxed);
 	if (unlikely(block_site_seen(task->site)))
 		sched_hooks.arm(worker);
+}
+
+/* Returns the task that has come back. */
+static ALWAYS_INLINE struct task *dispatch(struct worker *worker, struct task *task, void **fake)
+{
+	struct sley_region_worker *line = worker->line;
+	begin_turn(worker, task);
 	switch_to(worker, task, fake);
+	task = worker->task;
 	store(&line->mode, SLEY_WORKER_RUNTIME, relaxed);
 	store(&line->task, 0, relaxed);
 	worker->task = NULL;
+	return task;
 }
 
 /* Called after the task has left its stack. Returns the task to which its slot was granted, or null. */
@@ -147,11 +168,9 @@ static ALWAYS_INLINE struct task *land(struct worker *worker, struct task *task,
 	if (after == AFTER_END)
 		slot_leave(&task->tenant);
 	slot_hide(slot);
-	/* after the release a parked task may run elsewhere: this worker must not touch it */
+	/* after the release a task that waits or yields may run elsewhere: this worker must not touch it */
 	struct tenant *granted = slot_release(slot);
-	if (after == AFTER_YIELD) {
-		queue_last(worker, task);
-	} else if (after == AFTER_END) {
+	if (after == AFTER_END) {
 		slot_put(&worker->stack, slot);
 		sched_hooks.task_end(worker, task);
 		starved_retry(slot);
@@ -172,21 +191,28 @@ static ALWAYS_INLINE void task_run(struct worker *worker, struct task *task, voi
 			return;
 		struct slot *slot = task->tenant.slot;
 		if (likely(task_enter(worker, task) == 0)) {
-			dispatch(worker, task, fake);
-			next = land(worker, task, fake != NULL);
+			next = land(worker, dispatch(worker, task, fake), fake != NULL);
 		} else {
 			starved_add(worker, task);
 			struct tenant *waiter = slot_release(slot);
 			next = waiter ? task_of(waiter) : NULL;
 		}
-		task = next ? queue_granted(worker, next) : NULL;
+		task = next ? queue_granted(worker, next, !worker->chosen) : NULL;
 	}
+}
+
+/* A task that was taken out of a queue for a direct switch, which was not possible; else one that search.c finds. */
+static ALWAYS_INLINE struct task *next_task(struct worker *worker)
+{
+	struct task *task = worker->chosen;
+	worker->chosen = NULL;
+	return task ? task : search_task(worker);
 }
 
 NOINLINE static void loop(struct worker *worker)
 {
 	struct task *task;
-	while ((task = search_task(worker)))
+	while ((task = next_task(worker)))
 		task_run(worker, task, NULL);
 }
 
@@ -229,6 +255,7 @@ void worker_run(struct worker *worker)
 	worker->told = sanitizer_knows_stacks();
 	worker->usual = worker->told ? CONTROL_NONE : worker->control;
 	worker->exceptions = exceptions_here();
+	worker->error = sley_errno_location();
 	struct exceptions callers = *worker->exceptions; /* sley_run() may be called in a catch block */
 	*worker->exceptions = (struct exceptions){ 0 };
 	store(&worker->line->thread, (uint64_t)(uintptr_t)__builtin_thread_pointer(), relaxed);
@@ -250,17 +277,65 @@ void worker_run(struct worker *worker)
 /* ---- a task's side of the switch ---- */
 
 /*
+ * The task to which the running one switches directly, with its slot held and its turn begun. The running task itself:
+ * it is ready and the next one. Null: the worker's own loop is next; a task that was taken out of a queue is `chosen`.
+ */
+static ALWAYS_INLINE struct task *find_partner(struct worker *worker, struct task *task)
+{
+	if (unlikely(load(&worker->poll_due, relaxed)) || worker->until_clock <= 1 || worker->until_global <= 1 ||
+	    unlikely(load(&scheduler.stopping, acquire)))
+		return NULL;
+	struct task *next = queue_take(worker);
+	if (!next)
+		return NULL;
+	worker->until_clock--;
+	worker->until_global--;
+	if (next == task) { /* whoever waits for its slot comes first */
+		if (slot_has_waiters(task->tenant.slot))
+			goto chosen;
+	} else {
+		struct slot *slot = next->tenant.slot;
+		if (unlikely(!(next->flags & TASK_STARTED)))
+			goto chosen;
+		if (unlikely(next->flags & TASK_GRANTED))
+			next->flags &= (uint8_t)~TASK_GRANTED;
+		else if (unlikely(!slot_try(slot)))
+			goto chosen;
+		if (slot->resident != &next->tenant) {
+			next->flags |= TASK_GRANTED; /* it holds its slot already */
+			goto chosen;
+		}
+		if (next->worker != worker->number)
+			COUNT(worker, migrations, 1);
+	}
+	begin_turn(worker, next);
+	return next;
+chosen:
+	worker->chosen = next;
+	return NULL;
+}
+
+/* Called by the task that came in: releases the slot of the task that switched to it directly. */
+static ALWAYS_INLINE void land_partner(struct worker *worker)
+{
+	struct slot *slot = worker->left;
+	worker->left = NULL;
+	slot_hide(slot);
+	struct tenant *granted = slot_release(slot);
+	if (unlikely(granted != NULL))
+		queue_granted(worker, task_of(granted), false);
+}
+
+/*
  * errno belongs to the task: it is saved on the task's own stack, like AddressSanitizer's state of that stack. Inlined
  * only into its two forms, which are never inlined: all state of the thread is looked up after the switch.
  */
 static ALWAYS_INLINE void leave_stack(struct worker *worker, enum after after, void **fake)
 {
+	struct task *next = NULL;
 	struct task *task = worker->task;
-	int saved = *sley_errno_location();
+	int saved = *worker->error;
 	lock_check_none("a task leaves its stack");
-	worker->after = after;
-	if (after != AFTER_PARK) /* a task that parks has just been stamped */
-		worker->stamp = 0;
 	size_t live = slot_live_now(task->tenant.slot);
 	depth_parked(task, live);
 	libc_locks_check(task, after == AFTER_END);
@@ -268,13 +343,28 @@ static ALWAYS_INLINE void leave_stack(struct worker *worker, enum after after, v
 		owned_check(task);
 	if (after == AFTER_END)
 		fiber_abandon_frames(3); /* task_main(), worker_end() and this */
-	fiber_leave(&worker->fiber);
+	if (!fake && after != AFTER_END)
+		next = find_partner(worker, task);
+	if (next) {
+		if (next != task) {
+			worker->left = task->tenant.slot;
+			RACE_POINT(worker_partner_is_held);
+			fiber_leave(&next->fiber);
+			context_switch(&task->tenant.context, &next->tenant.context);
+		}
+	} else {
+		worker->after = after;
+		fiber_leave(&worker->fiber);
+		if (fake)
+			fiber_tell_leave(after == AFTER_END ? NULL : fake, worker->bounds.low, worker->bounds.size);
+		context_switch(&task->tenant.context, &worker->context);
+	}
+	worker = worker_self();
 	if (fake)
-		fiber_tell_leave(after == AFTER_END ? NULL : fake, worker->bounds.low, worker->bounds.size);
-	context_switch(&task->tenant.context, &worker->context);
-	if (fake)
-		fiber_tell_enter(*fake, &worker_self()->bounds);
-	*sley_errno_location() = saved;
+		fiber_tell_enter(*fake, &worker->bounds);
+	else if (worker->left)
+		land_partner(worker);
+	*worker->error = saved;
 }
 
 NOINLINE static void leave_plain(struct worker *worker, enum after after)
@@ -332,7 +422,7 @@ void worker_park(void)
 	COUNT(worker, waits, 1);
 	if (region_times())
 		fetch_add(&region.sites[worker->task->site].waits, 1, relaxed);
-	task_leave(worker, AFTER_PARK);
+	task_leave(worker, AFTER_LEAVE);
 }
 
 void worker_yield(const void *pc)
@@ -346,7 +436,9 @@ void worker_yield(const void *pc)
 		fetch_add(&region.sites[worker->task->site].yields, 1, relaxed);
 	store(&record->wait_kind, SLEY_WAIT_NONE, relaxed);
 	store(&record->wait_pc, (uint64_t)(uintptr_t)pc, relaxed);
-	task_leave(worker, AFTER_YIELD);
+	worker->stamp = 0;
+	queue_last(worker, worker->task); /* from here on it is like a task that waits and was claimed */
+	task_leave(worker, AFTER_LEAVE);
 }
 
 void worker_spend(const void *pc)

@@ -19,8 +19,7 @@
 #include "task/task.h"
 
 enum after {
-	AFTER_PARK,  /* no action: the claimant of the wait readies the task */
-	AFTER_YIELD, /* to the end of its run queue */
+	AFTER_LEAVE, /* no action: the task is ready and in a queue, or the claimant of its wait readies it */
 	AFTER_END,   /* its function has returned */
 };
 
@@ -38,10 +37,13 @@ struct worker {
 	/* owned by the worker */
 	struct context context; /* the context of its own stack, while a task runs */
 	struct task *task;      /* the running task; null: none */
-	uint32_t control;       /* floating-point control words of its own code, constant in a run */
+	struct task *chosen;    /* the task that its loop runs next; null: that of a search */
+	struct slot *left; /* the slot of the task that has just switched to the running one; null: it is released */
+	uint32_t control;  /* floating-point control words of its own code, constant in a run */
 	/* the words with which a task may leave its stack without saving them: `control`, or CONTROL_NONE if `told` */
 	uint32_t usual;
 	struct exceptions *exceptions; /* the thread's, constant in a run; empty unless its task has exceptions */
+	int *error;                    /* the thread's errno, constant in a run */
 	enum after after;
 	unsigned number;
 	unsigned budget;      /* calls that its task may still make without waiting, until it yields */

@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+/* Tasks that switch to each other without the worker's own stack in between. */
+#include "tests/unit/run.h"
+
+#include <pthread.h>
+#include <unistd.h>
+
+#include "base/atomic.h"
+#include "run/worker.h"
+#include "tests/race.h"
+
+static unsigned over, done;
+
+static void yield_until_over(void *unused)
+{
+	sley_time deadline = SOON;
+	while (!load(&over, acquire)) {
+		REQUIRE(sley_now() < deadline);
+		sley_yield();
+	}
+}
+
+static void sleep_a_little(void *unused)
+{
+	REQUIRE(sley_sleep(sley_in(SLEY_MS(1))) == 0);
+	fetch_add(&done, 1, release);
+}
+
+static void read_byte(void *pipe)
+{
+	char byte;
+	REQUIRE(sley_read(*(int *)pipe, &byte, 1, SOON) == 1);
+	fetch_add(&done, 1, release);
+}
+
+static void submitted(void *unused)
+{
+	fetch_add(&done, 1, release);
+}
+
+static void *submit_and_write(void *pipe)
+{
+	REQUIRE(sley_submit(submitted, NULL, 0, SOON) == 0);
+	REQUIRE(write(((int *)pipe)[1], "x", 1) == 1);
+	return NULL;
+}
+
+/* While `tasks` do nothing but yield, the worker sees to timers, descriptors and the global queue. */
+static void see_to_duties(int tasks)
+{
+	sley_task task[2], others[2];
+	pthread_t thread;
+	int ends[2];
+	over = done = 0;
+	REQUIRE(sley_pipe(ends) == 0);
+	for (int i = 0; i < tasks; i++)
+		task[i] = sley_spawn(yield_until_over, NULL);
+	others[0] = sley_spawn(sleep_a_little, NULL);
+	others[1] = sley_spawn(read_byte, ends);
+	REQUIRE(pthread_create(&thread, NULL, submit_and_write, ends) == 0);
+	if (tasks > 0)
+		REQUIRE(sley_join(others[0], SOON) == 0 && sley_join(others[1], SOON) == 0);
+	await_at_least(&done, 3); /* the calling task yields, too: alone, if there are no others */
+	store(&over, 1, release);
+	if (tasks == 0)
+		REQUIRE(sley_join(others[0], SOON) == 0 && sley_join(others[1], SOON) == 0);
+	for (int i = 0; i < tasks; i++)
+		REQUIRE(sley_join(task[i], SLEY_NEVER) == 0);
+	pthread_join(thread, NULL);
+	REQUIRE(sley_close(ends[0]) == 0 && sley_close(ends[1]) == 0);
+}
+
+TASK_TEST(duties_of_two, 1)
+{
+	see_to_duties(2);
+}
+
+TASK_TEST(duties_of_one, 1)
+{
+	see_to_duties(0);
+}
+
+static unsigned turns[8];
+
+static void count_turns(void *turn)
+{
+	while (!load(&over, acquire)) {
+		fetch_add((unsigned *)turn, 1, relaxed);
+		sley_yield();
+	}
+}
+
+/* A task that is the only one in its worker's queue lets those go first that wait for its stack. */
+TASK_TEST(alone_on_a_shared_stack, EVERY_WAY)
+{
+	sley_task task[8];
+	over = 0;
+	for (int i = 0; i < 8; i++) {
+		turns[i] = 0;
+		task[i] = sley_spawn(count_turns, &turns[i]);
+	}
+	for (int i = 0; i < 8; i++)
+		await_at_least(&turns[i], 10);
+	store(&over, 1, release);
+	for (int i = 0; i < 8; i++)
+		REQUIRE(sley_join(task[i], SLEY_NEVER) == 0);
+}
+
+#if RACE_POINTS
+
+static const struct slot *of_main;
+
+static bool between_others(void)
+{
+	const struct worker *worker = worker_self();
+	return worker->left != of_main && worker->task->tenant.slot != of_main;
+}
+
+/*
+ *   worker 1                                   worker 2
+ *   A yields: it is in the deque
+ *   holds the slot of B, begins its turn
+ *                                              takes A; its slot is held: A waits for it
+ *   switches to B, which releases A's slot:
+ *   A must be granted it, and be queued
+ *
+ * Two of the three tasks are on one worker, whichever that is.
+ */
+TASK_TEST(taken_before_it_has_left, 2)
+{
+	sley_task task[3];
+	sley_time deadline = SOON;
+	over = 0;
+	of_main = worker_self()->task->tenant.slot;
+	for (int i = 0; i < 3; i++)
+		task[i] = sley_spawn(yield_until_over, NULL);
+	race_stop_if("worker_partner_is_held", between_others);
+	while (!race_reached("worker_partner_is_held"))
+		sley_sleep(sley_in(SLEY_US(100)));
+	for (int i = 0; state_of(task[i]) != SLEY_TASK_SLOT; i = (i + 1) % 3) {
+		REQUIRE(sley_now() < deadline);
+		sley_sleep(sley_in(SLEY_US(100)));
+	}
+	race_go("worker_partner_is_held");
+	store(&over, 1, release);
+	for (int i = 0; i < 3; i++)
+		REQUIRE(sley_join(task[i], SLEY_NEVER) == 0);
+}
+
+#endif
