@@ -230,6 +230,7 @@ static __always_inline void begin(struct worker_state *state, const struct threa
 		record_memory(block);
 		record_stack(block);
 	}
+	block->place = find_place(block, task->mm, !known);
 	fall_asleep(state, now, task_state);
 	change(state);
 }

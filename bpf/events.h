@@ -88,25 +88,31 @@ struct block_record {
 	uint16_t memory_size; /* valid bytes in `memory` */
 	uint64_t args[6];
 	uint64_t regs[BLOCK_REGS];
-	uint64_t stack_top;    /* one past the highest address of the task's stack, according to the process */
-	uint32_t slot;         /* index of the worker's state in the kernel's array */
-	uint32_t stack_size;   /* valid bytes in `stack`, copied from regs[BLOCK_REG_SP] upwards */
-	uint32_t flags;        /* BLOCK_* */
-	uint32_t begun;        /* of those that were queued: begun by other workers before its end; by delay.h */
+	uint64_t stack_top;  /* one past the highest address of the task's stack, according to the process */
+	uint32_t slot;       /* index of the worker's state in the kernel's array */
+	uint32_t stack_size; /* valid bytes in `stack`, copied from regs[BLOCK_REG_SP] upwards */
+	uint32_t flags;      /* BLOCK_* */
+	uint32_t begun;      /* of those that were queued: begun by other workers before its end; by delay.h */
+	uint32_t place;      /* see struct block_key */
+	uint32_t reserved;
 	char name[BLOCK_NAME]; /* the task's name at that moment, perhaps without NUL; empty: it has none */
 	/* memory behind a pointer argument: a path with its NUL (if not cut), an address, a time */
 	uint8_t memory[BLOCK_MEMORY_MAX];
 	uint8_t stack[BLOCK_STACK_MAX];
 };
 
-_Static_assert(sizeof(struct block_record) == 520 + BLOCK_STACK_MAX, "the layout is the same on both sides");
+_Static_assert(sizeof(struct block_record) == 528 + BLOCK_STACK_MAX, "the layout is the same on both sides");
 
-/* The key of the sums of blocks. */
+/*
+ * The key of the sums of blocks. `place` is where the program's own code, not a library's, made the call: the offset of
+ * its return address in the code; 0: not found. It tells places apart, and does not name them: one line may have
+ * several. Calls by several lines of a shared library have one, if one line of the program called that.
+ */
 struct block_key {
 	uint32_t process;
 	uint32_t site;
 	int32_t syscall;
-	uint32_t reserved;
+	uint32_t place;
 };
 
 struct block_total {
@@ -223,7 +229,7 @@ struct early_block {
 /* The kinds of lost data of a process, with the reason. X(name, help) */
 #define TRACE_DROPS(X) \
 	X(ring, "single events: the process's share of the ring buffer was used up") \
-	X(totals, "blocks: the process's table of (site, call) was full") \
+	X(totals, "blocks: the process's table of (site, call, place) was full") \
 	X(samples, "longest blocks: the process's room for their stacks was used up") \
 	X(switches, "switches: the process's table of (worker, site, cause) was full") \
 	X(lines, "switches: the worker's line could not be read") \

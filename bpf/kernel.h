@@ -76,6 +76,10 @@ struct files_struct {
 	struct fdtable *fdt;
 };
 
+struct mm_struct {
+	unsigned long start_code, end_code;
+};
+
 struct thread_info {
 	unsigned long flags;
 };
@@ -98,6 +102,7 @@ struct task_struct {
 	int on_cpu;
 	unsigned long nvcsw, nivcsw;
 	struct sched_entity se;
+	struct mm_struct *mm;
 	struct files_struct *files;
 	struct thread_struct thread;
 };

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /*
- * The destinations of finished blocks: sums by (process, site, call), the longest block of each sum, and single events.
+ * The destinations of finished blocks: sums by (process, site, call, place), the longest block of each sum, and single
+ * events.
  */
 #ifndef SLEY_BPF_TOTALS_H
 #define SLEY_BPF_TOTALS_H
@@ -129,7 +130,7 @@ static void keep_longest(uint32_t place, const struct block_key *key, const stru
 
 static void add_up(uint32_t place, const struct block_record *block)
 {
-	struct block_key key = { .process = block->process, .site = block->site, .syscall = block->syscall };
+	struct block_key key = { block->process, block->site, block->syscall, block->place };
 	uint64_t duration = block->end_ns - block->start_ns;
 	void *table = bpf_map_lookup_elem(&totals, &place);
 	struct block_total *total = table ? total_of(table, &key) : NULL;

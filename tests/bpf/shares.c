@@ -138,7 +138,7 @@ static void assert_nothing_lost(const struct actor *actor)
 /* Made-up places fill the tables of whoever makes them up. */
 TEST(tables)
 {
-	const struct tracer_config config = { .max_totals = 16, .max_switches = 16 };
+	const struct tracer_config config = { .max_totals = 16, .max_samples = 8, .max_switches = 16 };
 	struct actor loud, quiet;
 	tracer = planted_tracer(&config);
 	actor_start(&loud, 1);

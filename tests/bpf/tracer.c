@@ -57,19 +57,25 @@ static void stop_fake(void)
 	fake_close(&fake);
 }
 
-static void keep_total(void *context, const struct tracer_total *total)
+static void add_sleeps(void *context, const struct tracer_total *total)
 {
-	struct tracer_total *kept = context;
-	if (total->key.syscall == SYS_clock_nanosleep)
-		*kept = *total;
+	struct block_total *sum = context;
+	if (total->key.syscall != SYS_clock_nanosleep)
+		return;
+	sum->count += total->total.count;
+	sum->total_ns += total->total.total_ns;
+	sum->blocked_ns += total->total.blocked_ns;
+	sum->cpu_ns += total->total.cpu_ns;
+	sum->delayed_tasks += total->total.delayed_tasks;
+	sum->delayed_ns += total->total.delayed_ns;
 }
 
+/* At all places. */
 static struct block_total sleeps(void)
 {
-	struct tracer_total total;
-	memset(&total, 0, sizeof(total));
-	assert_int_equal(tracer_totals(tracer, key, keep_total, &total), 0);
-	return total.total;
+	struct block_total sum = { 0 };
+	assert_int_equal(tracer_totals(tracer, key, add_sleeps, &sum), 0);
+	return sum;
 }
 
 static void count_block(void *context, const struct block_record *block)
@@ -92,6 +98,57 @@ TEST(only_in_tasks)
 	assert_int_equal(sleeps().count, 10); /* the last one is still in the worker's state */
 	end_task();
 	assert_int_equal(sleeps().count, 10);
+	stop_fake();
+}
+
+struct places {
+	unsigned count;
+	struct tracer_total total[8];
+};
+
+static void keep_place(void *context, const struct tracer_total *total)
+{
+	struct places *places = context;
+	if (total->key.syscall == SYS_clock_nanosleep && places->count < 8)
+		places->total[places->count++] = *total;
+}
+
+static __attribute__((noinline)) void sleep_here(long us)
+{
+	const struct timespec time = { .tv_nsec = us * 1000 };
+	clock_nanosleep(CLOCK_MONOTONIC, 0, &time, NULL);
+	__asm__ volatile("");
+}
+
+static __attribute__((noinline)) void sleep_there(long ms)
+{
+	const struct timespec time = { .tv_nsec = ms * 1000000 };
+	clock_nanosleep(CLOCK_MONOTONIC, 0, &time, NULL);
+	__asm__ volatile("");
+}
+
+/* The same call at two places has a total for each, also while the last block is not added up yet. */
+TEST(places)
+{
+	struct places places = { 0 };
+	const struct tracer_total *a = &places.total[0], *b = &places.total[1];
+	start_fake(NULL);
+	fake.line->stack_top = (uint64_t)__builtin_frame_address(0) + 2048;
+	run_task();
+	for (int i = 0; i < 3; i++) {
+		sleep_here(1000);
+		sleep_there(3);
+	}
+	sleep_here(1000);
+	assert_int_equal(tracer_totals(tracer, key, keep_place, &places), 0);
+	assert_int_equal(places.count, 2);
+	if (a->total.count < b->total.count)
+		a = &places.total[1], b = &places.total[0];
+	assert_int_equal(a->total.count, 4);
+	assert_int_equal(b->total.count, 3);
+	assert_true(b->total.total_ns >= 3 * 3000000);
+	assert_true(a->key.place && b->key.place);
+	end_task();
 	stop_fake();
 }
 

@@ -3,6 +3,7 @@
 /* Cases: how the call is come to, when, and by how many. */
 #include "service.h"
 
+#include <pthread.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -32,6 +33,48 @@ PLANTED(unended, "read", .stuck = true)
 PLANTED(four_tasks, "clock_nanosleep", .tasks = 4)
 {
 	BLOCK(nanosleep(&pause_time, NULL));
+}
+
+/* ---- where ---- */
+
+PLANTED(two_lines, "clock_nanosleep")
+{
+	const struct timespec longer = { .tv_nsec = 3000000 + PAUSE_US * 1000L };
+	for (int i = 0; i < 3; i++) {
+		BLOCK(nanosleep(&pause_time, NULL));
+		BLOCK(nanosleep(&longer, NULL));
+	}
+	BLOCK(nanosleep(&pause_time, NULL));
+}
+
+/* One place with two return addresses. */
+PLANTED(one_line, "clock_nanosleep")
+{
+	/* clang-format off */
+	BLOCK(nanosleep(&pause_time, NULL)); BLOCK(nanosleep(&pause_time, NULL));
+	/* clang-format on */
+}
+
+static struct timespec in_us(long us)
+{
+	int64_t at = sley_now() + us * 1000;
+	return (struct timespec){ at / 1000000000, at % 1000000000 };
+}
+
+/* libc's frames have pointers to the service's functions. */
+PLANTED(lines_of_locks, "futex")
+{
+	pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+	pthread_cond_t condition = PTHREAD_COND_INITIALIZER;
+	struct timespec until;
+	pthread_mutex_lock(&mutex);
+	for (int i = 0; i < 2; i++) {
+		until = in_us(PAUSE_US);
+		BLOCK(while (!pthread_cond_clockwait(&condition, &mutex, CLOCK_MONOTONIC, &until)));
+		until = in_us(2 * PAUSE_US);
+		BLOCK(while (!pthread_cond_clockwait(&condition, &mutex, CLOCK_MONOTONIC, &until)));
+	}
+	pthread_mutex_unlock(&mutex);
 }
 
 /* ---- names ---- */

@@ -145,10 +145,11 @@ struct model_block {
 	bool resolved;           /* place and stack are final, even if empty */
 };
 
-/* All blocks of one spawn site in one system call since asynctop attached. */
+/* All blocks of one spawn site in one system call at one place since asynctop attached. */
 struct model_blocker {
 	uint32_t site;
 	int32_t syscall;
+	uint32_t place;           /* tells it from the same call at other places: see struct block_key */
 	struct block_total total; /* those that are over */
 	uint32_t in_progress;     /* threads that are in it now */
 	int64_t in_progress_ns;   /* the longest of these so far */

@@ -15,9 +15,9 @@
 
 /*
  * Bounds on the memory that a process can make asynctop use for its blocks: 94 KiB of pictures for each of the first
- * PICTURED_MOST kinds, and 8 KiB for each of at most BLOCKERS_MOST kinds that the kernel counts: 28 MiB in all.
+ * PICTURED_MOST kinds, and 8 KiB for each of at most BLOCKERS_MOST kinds that the kernel counts: 32 MiB in all.
  */
-#define BLOCKERS_MOST 512
+#define BLOCKERS_MOST 1024
 #define PICTURED_MOST 256
 
 /* A block as it was first seen. */
@@ -36,6 +36,7 @@ struct pictures {
 struct blocker {
 	uint32_t site;
 	int32_t syscall;
+	uint32_t place;
 	struct block_total total;
 	uint32_t in_progress;
 	int64_t in_progress_ns;
@@ -297,11 +298,11 @@ struct reading {
 };
 
 /* NULL: there are too many. The kernel has no room for more either, and says so. */
-static struct blocker *entry_of(struct blockers *b, uint32_t site, int32_t syscall)
+static struct blocker *entry_of(struct blockers *b, uint32_t site, int32_t syscall, uint32_t place)
 {
 	struct blocker *e;
 	for (size_t i = 0; i < b->count; i++)
-		if (b->entries[i]->site == site && b->entries[i]->syscall == syscall)
+		if (b->entries[i]->site == site && b->entries[i]->syscall == syscall && b->entries[i]->place == place)
 			return b->entries[i];
 	if (b->count == BLOCKERS_MOST)
 		return NULL;
@@ -309,12 +310,13 @@ static struct blocker *entry_of(struct blockers *b, uint32_t site, int32_t sysca
 	e = xcalloc(1, sizeof(*e));
 	e->site = site;
 	e->syscall = syscall;
+	e->place = place;
 	return b->entries[b->count++] = e;
 }
 
 void blockers_event(struct blockers *b, const struct model *m, const struct block_record *r)
 {
-	struct blocker *e = entry_of(b, r->site, r->syscall);
+	struct blocker *e = entry_of(b, r->site, r->syscall, r->place);
 	uint64_t lasted = r->end_ns - r->start_ns;
 	if (e == NULL || r->end_ns < r->start_ns || lasted <= e->total.max_ns)
 		return;
@@ -325,7 +327,7 @@ void blockers_event(struct blockers *b, const struct model *m, const struct bloc
 static void read_total(void *context, const struct tracer_total *t)
 {
 	struct reading *reading = context;
-	struct blocker *e = entry_of(reading->blockers, t->key.site, t->key.syscall);
+	struct blocker *e = entry_of(reading->blockers, t->key.site, t->key.syscall, t->key.place);
 	if (e == NULL)
 		return;
 	e->total = t->total;
@@ -335,7 +337,7 @@ static void read_total(void *context, const struct tracer_total *t)
 
 void blockers_stuck(struct blockers *b, const struct model *m, const struct block_record *r)
 {
-	struct blocker *e = entry_of(b, r->site, r->syscall);
+	struct blocker *e = entry_of(b, r->site, r->syscall, r->place);
 	int64_t lasted = m->time_ns - (int64_t)r->start_ns;
 	if (e == NULL)
 		return;
@@ -406,32 +408,86 @@ static void copy_block(struct model_block *to, const struct model_block *from)
 		to->stack[i] = from->stack[i];
 }
 
-static void fill_one(struct model_blocker *to, const struct blocker *e, const struct model *m)
+/* What is shown of an entry; NULL: nothing. */
+static const struct model_block *picture_of(const struct blocker *e)
 {
+	if (e->pictures == NULL)
+		return NULL;
+	if (e->pictures->shown.taken)
+		return &e->pictures->shown.block;
+	return e->pictures->next.taken ? &e->pictures->next.block : NULL;
+}
+
+/*
+ * Whether two entries are one row: their places are known, and the same. A line may have several return addresses, and
+ * words that lie in a stack by chance may look like some.
+ */
+static bool same_row(const struct blocker *a, const struct blocker *b)
+{
+	const struct model_block *x = picture_of(a), *y = picture_of(b);
+	return a->site == b->site && a->syscall == b->syscall && x != NULL && y != NULL && x->resolved && y->resolved &&
+	       strcmp(x->place.text, y->place.text) == 0 && strcmp(x->place.file, y->place.file) == 0;
+}
+
+static int64_t longest_of(const struct blocker *e)
+{
+	return e->in_progress_ns > (int64_t)e->total.max_ns ? e->in_progress_ns : (int64_t)e->total.max_ns;
+}
+
+static void add_to_row(struct model_blocker *to, const struct blocker *e)
+{
+	const struct block_total *total = &e->total;
+	to->total.count += total->count;
+	to->total.total_ns += total->total_ns;
+	to->total.blocked_ns += total->blocked_ns;
+	to->total.cpu_ns += total->cpu_ns;
+	to->total.delayed_tasks += total->delayed_tasks;
+	to->total.delayed_ns += total->delayed_ns;
+	to->total.handed += total->handed;
+	to->total.sleeps += total->sleeps;
+	if (total->max_ns > to->total.max_ns)
+		to->total.max_ns = total->max_ns;
+	to->in_progress += e->in_progress;
+	if (e->in_progress_ns > to->in_progress_ns)
+		to->in_progress_ns = e->in_progress_ns;
+	to->in_progress_delayed_tasks += e->in_progress_delayed_tasks;
+	if (__builtin_add_overflow(to->in_progress_delayed_ns, e->in_progress_delayed_ns, &to->in_progress_delayed_ns))
+		to->in_progress_delayed_ns = INT64_MAX;
+}
+
+/* The row of an entry, a new one if it is the first; `longest`: by row, the entry that has its longest block. */
+static struct model_blocker *row_of(struct model *m, const struct blocker **longest, const struct blocker *e)
+{
+	uint32_t i = 0;
+	while (i < m->blocker_count && !same_row(longest[i], e))
+		i++;
+	if (i == m->blocker_count) {
+		m->blockers[m->blocker_count++] =
+			(struct model_blocker){ .site = e->site, .syscall = e->syscall, .place = e->place };
+		longest[i] = e;
+	} else if (longest_of(e) > longest_of(longest[i])) {
+		longest[i] = e;
+	}
+	return &m->blockers[i];
+}
+
+static void finish_row(struct model_blocker *to, const struct blocker *longest, const struct model *m)
+{
+	const struct model_block *picture = picture_of(longest);
 	struct text verdict = { 0 };
-	*to = (struct model_blocker){
-		.site = e->site,
-		.syscall = e->syscall,
-		.total = e->total,
-		.in_progress = e->in_progress,
-		.in_progress_ns = e->in_progress_ns,
-		.in_progress_delayed_tasks = e->in_progress_delayed_tasks,
-		.in_progress_delayed_ns = e->in_progress_delayed_ns,
-	};
-	if (e->pictures != NULL && e->pictures->shown.taken)
-		copy_block(&to->longest, &e->pictures->shown.block);
-	else if (e->pictures != NULL && e->pictures->next.taken)
-		copy_block(&to->longest, &e->pictures->next.block);
-	to->longest.syscall = e->syscall;
+	if (picture != NULL)
+		copy_block(&to->longest, picture);
+	to->longest.syscall = to->syscall;
 	/* Not in the picture: an event may come before the tick that reads its site. */
 	if (to->longest.name[0] == '\0')
-		snprintf(to->longest.name, sizeof(to->longest.name), "%s", model_site(m, e->site)->entry);
+		snprintf(to->longest.name, sizeof(to->longest.name), "%s", model_site(m, to->site)->entry);
 	verdict_put(&verdict, m, to);
 	to->verdict = text_take(&verdict);
 }
 
 void blockers_fill(struct blockers *b, struct model *m)
 {
+	const struct blocker **longest = xcalloc(b->count, sizeof(const struct blocker *));
 	for (uint32_t i = 0; i < m->blocker_count; i++)
 		model_blocker_free(&m->blockers[i]);
 	free(m->blockers);
@@ -441,8 +497,11 @@ void blockers_fill(struct blockers *b, struct model *m)
 		const struct blocker *e = b->entries[i];
 		/* A block that was only sampled leaves no count when it is over. */
 		if (e->total.count > 0 || e->in_progress > 0)
-			fill_one(&m->blockers[m->blocker_count++], e, m);
+			add_to_row(row_of(m, longest, e), e);
 	}
+	for (uint32_t i = 0; i < m->blocker_count; i++)
+		finish_row(&m->blockers[i], longest[i], m);
+	free(longest);
 }
 
 void blockers_init(struct blockers *b, struct process *p, struct symbols *s, uint64_t *next_key)

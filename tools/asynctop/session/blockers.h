@@ -2,7 +2,8 @@
 /* Copyright (c) 2026 the sley authors */
 /*
  * The blocking calls of one process since asynctop attached: the kernel's totals, the blocks under way, and for each
- * (spawn site, system call) a picture of the longest block. A picture is taken once per block, while its descriptor is
+ * (spawn site, system call, place) a picture of the longest block. Places that turn out to be the same line are one row
+ * of the model. A picture is taken once per block, while its descriptor is
  * likely to be open. Its stack is resolved by another process; until that is done the last complete picture is shown,
  * so that a line and a duration always belong to the same block.
  */

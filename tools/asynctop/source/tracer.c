@@ -23,8 +23,8 @@ static struct tracer_config with_defaults(const struct tracer_config *given)
 	config.min_block_ns = config.min_block_ns ?: 1000000;
 	config.ring_size = config.ring_size ?: 2 << 20;
 	config.max_workers = config.max_workers ?: 1024;
-	config.max_totals = config.max_totals ?: 512;
-	config.max_samples = config.max_samples ?: (config.max_totals + 1) / 2;
+	config.max_totals = config.max_totals ?: 1024;
+	config.max_samples = config.max_samples ?: (config.max_totals + 3) / 4;
 	config.max_switches = config.max_switches ?: 4096;
 	return config;
 }

@@ -34,14 +34,14 @@ struct tracer_config {
 	uint32_t ring_size;
 	uint32_t max_workers; /* Default 1024 */
 	/* of each process */
-	uint32_t max_totals;   /* keys (site, call). Default 512 */
-	uint32_t max_samples;  /* longest blocks with their stacks. Default half of max_totals */
+	uint32_t max_totals;   /* keys (site, call, place). Default 1024 */
+	uint32_t max_samples;  /* longest blocks with their stacks. Default a quarter of max_totals */
 	uint32_t max_switches; /* keys (worker, site, cause). Default 4096 */
 };
 
 /*
  * At most WATCH_PROCESSES are watched at a time. So the kernel's memory is bounded: 13 MiB for workers, 2 MiB for
- * the ring, and for each process 0.3 MiB, and up to 4 MiB of samples.
+ * the ring, and for each process 0.5 MiB, and up to 4 MiB of samples.
  */
 
 /*
@@ -104,7 +104,8 @@ int tracer_poll(struct tracer *, tracer_block_fn *each, void *context);
 int tracer_fd(struct tracer *);
 
 /*
- * Blocks added up by (process, site, call). `longest` (its stack included) is null when there was no room to keep it.
+ * Blocks added up by (process, site, call, place). `longest` (its stack included) is null when there was no room to
+ * keep it.
  */
 struct tracer_total {
 	struct block_key key;

@@ -286,7 +286,8 @@ static void add_verdicts(struct view *v, const struct model *m, const struct ord
 
 static uint64_t blocker_identity(const void *row)
 {
-	return (uint64_t)blocker(row)->site << 32 | (uint32_t)blocker(row)->syscall;
+	return (uint64_t)blocker(row)->site << 48 ^ (uint64_t)(uint16_t)blocker(row)->syscall << 32 ^
+	       blocker(row)->place;
 }
 
 static const void *blocker_rows(const struct model *m, uint32_t *count)
@@ -369,7 +370,7 @@ static const struct column blocker_columns[] = {
 	  .key = "place",
 	  .place = 8,
 	  .title = "CALLED IN",
-	  .help = "the line of the longest one",
+	  .help = "the line that called it",
 	  .min = 12,
 	  .max = 60,
 	  .align = TEXT_TAIL,
