@@ -2,6 +2,7 @@
 # Copyright (c) 2026 the sley authors
 """
 usage: compare.py TRUTH JSON
+       compare.py --settled JSON
 
 Compares what a service measured of its blocks (service.h) with one line of `asynctop --json`. Prints each difference,
 and for each column how many of the planted values were said (recall), and how many of those said were planted
@@ -10,6 +11,8 @@ and for each column how many of the planted values were said (recall), and how m
 A page fault that nobody has planted is none: the kernel takes pages back when it likes. Nor is a block in which the
 runtime itself waited, if asynctop says that. Any other block that nobody has planted must have been a sleep of the
 task's thread, by the kernel's count: mmap() may wait for another thread's munmap().
+
+--settled: exits 1 while the place of a row is still looked for.
 """
 import json
 import os
@@ -179,9 +182,15 @@ def check_case(score, case, rows, attached):
                 (case.name, row["syscall"]) + place_of(row) + (row["total_ns"] / 1e6,)))
 
 
+def is_settled(row):
+    return row["location"] or "could not be found out" in row["verdict"] or "left no frame" in row["verdict"]
+
+
 def main():
-    cases = read_truth(sys.argv[1])
     seen = json.loads(open(sys.argv[2]).read().splitlines()[-1])
+    if sys.argv[1] == "--settled":
+        sys.exit(not all(is_settled(row) for row in seen["blockers"]))
+    cases = read_truth(sys.argv[1])
     attached = seen["time_ns"] - seen["watched_ns"]
     by_site = {}
     for row in seen["blockers"]:

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "common/memory.h"
 #include "model/verdict.h"
@@ -31,6 +32,7 @@ struct pictures {
 	struct picture shown; /* complete */
 	struct picture next;  /* taken, its stack is being resolved under `key` */
 	uint64_t key;
+	bool unread; /* the process could not be read at that time: ask again */
 };
 
 struct blocker {
@@ -63,7 +65,13 @@ static char *text_take(struct text *t)
 	return t->data != NULL ? t->data : xstrdup("");
 }
 
-static void take_target(struct blockers *b, struct picture *p)
+static bool is_named(const struct model_block *block)
+{
+	return block->target != NULL && strcmp(block->target, TARGET_CLOSED) != 0;
+}
+
+/* The name of the target, or that it is closed. */
+static void look_at_target(struct blockers *b, struct picture *p)
 {
 	struct text name = { 0 };
 	int open = look_name(b->process->pid, b->process->dir, &name, &p->record);
@@ -71,7 +79,7 @@ static void take_target(struct blockers *b, struct picture *p)
 	if (open < 0) /* it cannot be told: it stays as it was */
 		return;
 	/* A closed target is named if it was open at an earlier tick. */
-	if (!open && was == NULL && p->block.target != NULL && strcmp(p->block.target, TARGET_CLOSED) != 0)
+	if (!open && was == NULL && is_named(&p->block))
 		was = p->block.target, p->block.target = NULL;
 	if (open)
 		free(p->block.target_was);
@@ -80,6 +88,14 @@ static void take_target(struct blockers *b, struct picture *p)
 	p->block.target = name.length > 0 ? text_take(&name) : NULL;
 	if (name.length == 0)
 		text_free(&name);
+}
+
+/* A socket's name is looked for once, in a list of all sockets: there may be very many. */
+static void take_target(struct blockers *b, struct picture *p)
+{
+	if (!S_ISSOCK(p->block.fd_mode) || !is_named(&p->block) ||
+	    look_same(b->process->pid, b->process->dir, &p->record) == 0)
+		look_at_target(b, p);
 }
 
 /* Threads that are workers; `most`: that may be. */
@@ -181,6 +197,7 @@ static void promote(struct pictures *e)
 	e->shown = e->next;
 	memset(&e->next, 0, sizeof(e->next));
 	e->shown.block.resolved = true;
+	e->unread = false;
 }
 
 /* NULL: there is no room, and this picture is lost. */
@@ -196,17 +213,26 @@ static struct pictures *pictures_of(struct blockers *b, struct blocker *e)
 	return e->pictures = xcalloc(1, sizeof(*e->pictures));
 }
 
+/* False: not now. */
+static bool ask(struct blockers *b, struct pictures *pictures, const struct model *m, const struct block_record *r)
+{
+	uint64_t key = ++*b->next_key;
+	struct symbols_request question = stack_question(b, m, r, key);
+	if (b->symbols != NULL && symbols_submit(b->symbols, &question) == -EAGAIN)
+		return false;
+	pictures->key = key;
+	pictures->unread = false;
+	return true;
+}
+
 static void take_next(struct blockers *b, struct pictures *pictures, const struct model *m,
 		      const struct block_record *r)
 {
-	struct symbols_request question;
-	pictures->key = ++*b->next_key;
-	question = stack_question(b, m, r, pictures->key);
-	if (b->symbols != NULL && symbols_submit(b->symbols, &question) == -EAGAIN)
+	if (!ask(b, pictures, m, r))
 		return;
 	take_picture(b, &pictures->next, m, r);
 	/* Without a symbol reader, or with registers it cannot use, there will be no answer. */
-	if (b->symbols == NULL || question.registers.rip == 0)
+	if (b->symbols == NULL || r->regs[BLOCK_REG_IP] == 0)
 		promote(pictures);
 }
 
@@ -220,7 +246,7 @@ static void consider(struct blockers *b, struct blocker *e, const struct model *
 		see_handover(b, &pictures->next.block, m, r);
 	else if (same_block(&pictures->shown, r))
 		see_handover(b, &pictures->shown.block, m, r);
-	else if (!pictures->next.taken)
+	else if (!pictures->next.taken || pictures->unread)
 		take_next(b, pictures, m, r);
 }
 
@@ -282,6 +308,10 @@ bool blockers_answer(struct blockers *b, const struct symbols_answer *answer)
 		struct pictures *e = b->entries[i]->pictures;
 		if (e == NULL || !e->next.taken || e->key != answer->key)
 			continue;
+		if (answer->status == SYMBOLS_BLOCKED) {
+			e->unread = true;
+			return true;
+		}
 		use_answer(&e->next.block, answer);
 		b->denied = answer->status == SYMBOLS_DENIED;
 		promote(e);
@@ -378,7 +408,7 @@ void blockers_begin(struct blockers *b)
 	}
 }
 
-void blockers_end(struct blockers *b)
+void blockers_end(struct blockers *b, const struct model *m)
 {
 	for (size_t i = 0; i < b->count; i++) {
 		struct pictures *pictures = b->entries[i]->pictures;
@@ -386,6 +416,8 @@ void blockers_end(struct blockers *b)
 			take_target(b, &pictures->shown);
 		if (pictures != NULL && pictures->next.taken)
 			take_target(b, &pictures->next);
+		if (pictures != NULL && pictures->unread)
+			ask(b, pictures, m, &pictures->next.record);
 	}
 }
 
@@ -419,13 +451,13 @@ static const struct model_block *picture_of(const struct blocker *e)
 }
 
 /*
- * Whether two entries are one row: their places are known, and the same. A line may have several return addresses, and
+ * Whether two entries are one row: their lines are known, and the same. A line may have several return addresses, and
  * words that lie in a stack by chance may look like some.
  */
 static bool same_row(const struct blocker *a, const struct blocker *b)
 {
 	const struct model_block *x = picture_of(a), *y = picture_of(b);
-	return a->site == b->site && a->syscall == b->syscall && x != NULL && y != NULL && x->resolved && y->resolved &&
+	return a->site == b->site && a->syscall == b->syscall && x != NULL && y != NULL && x->place.text[0] != '\0' &&
 	       strcmp(x->place.text, y->place.text) == 0 && strcmp(x->place.file, y->place.file) == 0;
 }
 

@@ -49,8 +49,8 @@ void blockers_stuck(struct blockers *b, const struct model *m, const struct bloc
 /* Reads the tracer's tables of the process. `m` has its workers and sites. 0 or a negative errno. */
 int blockers_read(struct blockers *b, struct tracer *tracer, uint32_t process, const struct model *m);
 
-/* To be called last at each tick: looks which descriptors are still open. */
-void blockers_end(struct blockers *b);
+/* To be called last at each tick: looks which descriptors are still open, and asks again what could not be read. */
+void blockers_end(struct blockers *b, const struct model *m);
 
 /* Takes an answer if it is to one of its questions. */
 bool blockers_answer(struct blockers *b, const struct symbols_answer *answer);

@@ -492,7 +492,7 @@ enum watch_status watch_tick(struct watch *w, const struct watch_wish *wish, dou
 		stuck_read(w, &m);
 	fill_kept_sites(&m);
 	fill_verdicts(&m);
-	blockers_end(&w->blockers);
+	blockers_end(&w->blockers, &m);
 	model_free(&w->model);
 	w->model = m;
 	if (!m.gone) {

@@ -168,6 +168,12 @@ int look_name(pid_t pid, int dir, struct text *out, const struct block_record *r
 	return same;
 }
 
+int look_same(pid_t pid, int dir, const struct block_record *r)
+{
+	question = (struct look_message){ .what = LOOK_SAME, .record = *r };
+	return ask_looker(pid, dir);
+}
+
 int look_lease(pid_t pid, int page, uint32_t level, int64_t lease_ns)
 {
 	question = (struct look_message){ .what = LOOK_LEASE, .level = level, .lease_ns = lease_ns };

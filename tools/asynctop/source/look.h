@@ -49,6 +49,9 @@ int look_memory(pid_t pid, int dir, struct block_record *r);
 /* As target_name(): 1 or 0. */
 int look_name(pid_t pid, int dir, struct text *out, const struct block_record *r);
 
+/* As target_same(): 1 or 0. */
+int look_same(pid_t pid, int dir, const struct block_record *r);
+
 /* Writes a control page, as lease_store() and lease_release(). */
 int look_lease(pid_t pid, int page, uint32_t level, int64_t lease_ns);
 int look_release(pid_t pid, int page, int64_t lease_ns);

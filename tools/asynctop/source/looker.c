@@ -80,6 +80,8 @@ static int look_in(int dir, void *argument)
 		return 0;
 	case LOOK_NAME:
 		return name_target(dir, m);
+	case LOOK_SAME:
+		return target_same(dir, &m->record);
 	}
 	return -EINVAL;
 }

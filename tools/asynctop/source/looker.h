@@ -24,6 +24,7 @@ enum look_what {
 	LOOK_CALL,
 	LOOK_MEMORY,
 	LOOK_NAME,
+	LOOK_SAME,
 	LOOK_LEASE,
 	LOOK_RELEASE,
 };

@@ -184,10 +184,12 @@ static bool find_inet(struct text *out, int dir, const char *protocol, uint64_t 
 static bool put_socket(struct text *out, int dir, uint64_t inode)
 {
 	static const char *const protocols[] = { "tcp", "tcp6", "udp", "udp6" };
+	if (target_unix(out, dir, inode)) /* first: the kernel finds it without a list of all */
+		return true;
 	for (size_t i = 0; i < sizeof(protocols) / sizeof(protocols[0]); i++)
 		if (find_inet(out, dir, protocols[i], inode))
 			return true;
-	return target_unix(out, dir, inode);
+	return false;
 }
 
 /* ---- the name ---- */
@@ -200,6 +202,15 @@ static void put_link(struct text *out, int handle)
 	n = readlink(name, path, sizeof(path));
 	if (n > 0)
 		text_put(out, path, strnlen(path, (size_t)n));
+}
+
+bool target_same(int dir, const struct block_record *r)
+{
+	int handle = open_handle(dir, r->fd);
+	bool same = handle >= 0 && same_file(dir, handle, r);
+	if (handle >= 0)
+		close(handle);
+	return same;
 }
 
 bool target_name(struct text *out, int dir, const struct block_record *r)

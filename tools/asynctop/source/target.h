@@ -21,6 +21,9 @@
  */
 bool target_name(struct text *out, int dir, const struct block_record *r);
 
+/* Whether the descriptor still leads to that inode; much cheaper than the name of a socket among many. */
+bool target_same(int dir, const struct block_record *r);
+
 /* Fills in descriptor, inode, device and mode of the call's descriptor as it is now. */
 void target_identify(int dir, struct block_record *r);
 
