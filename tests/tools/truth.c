@@ -36,6 +36,7 @@ struct variant {
 };
 
 static const struct variant plain = { "gcc", "libsley.a", "-O2", "off", false };
+static const struct variant handed = { "gcc", "libsley.a", "-O2", "idle", false };
 
 struct run {
 	struct slowfs slow;
@@ -330,4 +331,10 @@ TRUTH(two_workers)
 TRUTH(eight_workers)
 {
 	check(&plain, 8);
+}
+
+/* Workers that are blocked are replaced by spares, many of which are new. */
+TRUTH(handed_over)
+{
+	check(&handed, 2);
 }
