@@ -178,7 +178,11 @@ static ALWAYS_INLINE struct task *land(struct worker *worker, struct task *task,
 	return granted ? task_of(granted) : NULL;
 }
 
-/* Runs the task, and then the tasks to which slots are granted. `fake` as above. */
+/*
+ * Runs the task, and then the tasks to which slots are granted, unless a duty is due. That may be the end of a note which
+ * the task itself has made before it yielded: taken by another worker before it has left its stack, it is granted that
+ * right here. `fake` as above.
+ */
 static ALWAYS_INLINE void task_run(struct worker *worker, struct task *task, void **fake)
 {
 	while (task) {
@@ -197,7 +201,8 @@ static ALWAYS_INLINE void task_run(struct worker *worker, struct task *task, voi
 			struct tenant *waiter = slot_release(slot);
 			next = waiter ? task_of(waiter) : NULL;
 		}
-		task = next ? queue_granted(worker, next, !worker->chosen) : NULL;
+		bool now = !worker->chosen && likely(!load(&worker->poll_due, relaxed));
+		task = next ? queue_granted(worker, next, now) : NULL;
 	}
 }
 
@@ -354,6 +359,7 @@ static ALWAYS_INLINE void leave_stack(struct worker *worker, enum after after, v
 		}
 	} else {
 		worker->after = after;
+		RACE_POINT(worker_is_to_leave);
 		fiber_leave(&worker->fiber);
 		if (fake)
 			fiber_tell_leave(after == AFTER_END ? NULL : fake, worker->bounds.low, worker->bounds.size);

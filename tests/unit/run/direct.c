@@ -4,6 +4,7 @@
 #include "tests/unit/run.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <unistd.h>
 
 #include "base/atomic.h"
@@ -146,6 +147,48 @@ TASK_TEST(taken_before_it_has_left, 2)
 	store(&over, 1, release);
 	for (int i = 0; i < 3; i++)
 		REQUIRE(sley_join(task[i], SLEY_NEVER) == 0);
+}
+
+static sley_task noted; /* it is on this thread, if at all */
+
+static void yield_noted(void *unused)
+{
+	sley_time deadline = SOON;
+	noted = sley_self();
+	sley_block_enter();
+	sley_yield();
+	while (load(&scheduler.blocked, relaxed) > 0) {
+		REQUIRE(sley_now() < deadline);
+		sched_yield();
+	}
+	sley_block_leave();
+}
+
+static bool noted_leaves(void)
+{
+	return noted != 0 && worker_self()->task->id == (uint64_t)noted;
+}
+
+/*
+ *   worker 1                                   worker 2
+ *   its note: it is blocked, by A
+ *   A yields: it is in the deque
+ *                                              takes A; its slot is held: A waits for it
+ *   leaves A's stack, and releases its slot:
+ *   A is granted it, and runs here: not before
+ *   the note is taken back
+ */
+TASK_TEST(note_ends_before_the_grant, 2)
+{
+	sley_time deadline = SOON;
+	race_stop_if("worker_is_to_leave", noted_leaves);
+	sley_task task = sley_spawn(yield_noted, NULL);
+	while (!race_reached("worker_is_to_leave") || state_of(task) != SLEY_TASK_SLOT) {
+		REQUIRE(sley_now() < deadline);
+		sley_sleep(sley_in(SLEY_US(100)));
+	}
+	race_go("worker_is_to_leave");
+	REQUIRE(sley_join(task, SOON) == 0);
 }
 
 #endif
