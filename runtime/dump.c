@@ -115,7 +115,8 @@ int dump_tasks(int fd, unsigned most)
 	int error = 0, saved = errno;
 	unsigned n = 0;
 	char line[LINE];
-	for (unsigned i = 0; error == 0 && i < scheduler.made; i++)
+	unsigned made = load(&scheduler.made, acquire); /* pairs with idle_add() */
+	for (unsigned i = 0; error == 0 && i < made; i++)
 		error = put_worker(fd, i);
 	uint32_t high = load(&region.header->task_high, relaxed);
 	for (uint32_t word = 0; word < ROUND_UP(high, 64) / 64; word++) {
