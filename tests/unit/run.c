@@ -107,11 +107,25 @@ enum sley_task_state state_of(sley_task task)
 	return (enum sley_task_state)load(&record_of(task)->state, relaxed);
 }
 
+static bool is_in(sley_task task, enum sley_task_state state, enum sley_wait_kind kind)
+{
+	return state_of(task) == state &&
+	       (kind == SLEY_WAIT_NONE || load(&record_of(task)->wait_kind, relaxed) == kind);
+}
+
 void await_state(sley_task task, enum sley_task_state state, enum sley_wait_kind kind)
 {
-	const struct sley_region_task *record = record_of(task);
 	sley_time deadline = SOON;
-	while (state_of(task) != state || (kind != SLEY_WAIT_NONE && load(&record->wait_kind, relaxed) != kind)) {
+	while (!is_in(task, state, kind)) {
+		REQUIRE(sley_now() < deadline);
+		sley_yield();
+	}
+}
+
+void await_state_or_end(sley_task task, enum sley_task_state state, enum sley_wait_kind kind)
+{
+	sley_time deadline = SOON;
+	while (!is_in(task, state, kind) && state_of(task) != SLEY_TASK_ENDED) {
 		REQUIRE(sley_now() < deadline);
 		sley_yield();
 	}

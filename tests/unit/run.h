@@ -66,6 +66,9 @@ enum sley_task_state state_of(sley_task task);
 /* Yields until the task's record shows the state (and the wait, unless NONE). REQUIRE()s that it comes soon. */
 void await_state(sley_task task, enum sley_task_state state, enum sley_wait_kind kind);
 
+/* The same for a task that stays there for some time only, and may have ended before it is seen there. */
+void await_state_or_end(sley_task task, enum sley_task_state state, enum sley_wait_kind kind);
+
 /* Yields until the word, which is atomic, is at least `n`. REQUIRE()s that it comes soon. */
 void await_at_least(const unsigned *word, unsigned n);
 

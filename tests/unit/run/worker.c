@@ -250,7 +250,7 @@ static void receive_then_relief(void *arg)
 static void block_with_work(void *arg)
 {
 	sley_task sleeper = sley_spawn(sleep_then_relief, NULL), receiver = sley_spawn(receive_then_relief, NULL);
-	await_state(sleeper, SLEY_TASK_WAITING, SLEY_WAIT_SLEEP);
+	await_state_or_end(sleeper, SLEY_TASK_WAITING, SLEY_WAIT_SLEEP);
 	await_state(receiver, SLEY_TASK_WAITING, SLEY_WAIT_RECV);
 	REQUIRE(sley_spawn(relief, NULL) > 0);
 	REQUIRE(sley_chan_send(handed, NULL, SLEY_NEVER) == 0);
