@@ -143,15 +143,22 @@ static unsigned waiting_port(void)
 	return port;
 }
 
+/*
+ * The socket of a call before may still be seen: since Linux 6.9 another thread's epoll_wait(2) keeps it for a moment
+ * after its close(2). It refuses the connection when it is gone.
+ */
 static void dial_ready(void)
 {
 	struct sockaddr_in caller = place;
-	unsigned port = waiting_port();
+	unsigned port;
 	int none = 0;
-	if (port != 0) {
+	while (meeting < 0 && (port = waiting_port()) != 0) {
 		caller.sin_port = htons((uint16_t)port);
 		meeting = socket_there();
-		REQUIRE(connect(meeting, (struct sockaddr *)&caller, sizeof(caller)) == 0);
+		if (connect(meeting, (struct sockaddr *)&caller, sizeof(caller)) == 0)
+			break;
+		REQUIRE(errno == ECONNREFUSED && close(meeting) == 0);
+		meeting = -1;
 	}
 	/* only now: its next attempt, a second after the first, must not get in before we have met it */
 	REQUIRE(setsockopt(silent, SOL_SOCKET, SO_DETACH_FILTER, &none, sizeof(none)) == 0);
