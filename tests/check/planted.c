@@ -36,6 +36,8 @@ static void bad(void **state)
 {
 	if (strcmp(what, "fail") == 0)
 		assert_int_equal(1, 2);
+	else if (strcmp(what, "say") == 0)
+		fail_msg("it fails for %s", "this");
 	else if (strcmp(what, "skip") == 0)
 		test_skip("it was asked to");
 	else if (strcmp(what, "crash") == 0)

@@ -124,6 +124,9 @@ failing() {
 	counts 4 1 0
 	contains "$results" "0x1 != 0x2"
 	contains "$scratch/report" "[ RUN      ] bad"
+	run say
+	counts 4 1 0
+	contains "$results" "it fails for this"
 }
 
 # A skip keeps its reason; SLEY_REQUIRE_BPF=1 makes it a failure, in the test itself.

@@ -59,6 +59,7 @@ function how_it_ended(    how) {
 
 /skip: / { reason = substr($0, index($0, "skip: ") + 6) }
 /\[  ERROR   \] --- / { if (running && !message) message = substr($0, index($0, "] --- ") + 6) }
+/^ERROR: / { if (running && !message) message = substr($0, 8) }
 /^failed: / { if (running && !message) message = substr($0, 9) }
 /: REQUIRE\(.*\) failed|: runtime error: |^SUMMARY: .*Sanitizer: / { last_words = $0 }
 
