@@ -30,13 +30,12 @@
 struct variant {
 	const char *compiler;
 	const char *library;
-	const char *flags; /* one */
+	const char *flags;
 	const char *assist;
-	bool strip; /* of its debug information */
 };
 
-static const struct variant plain = { "gcc", "libsley.a", "-O2", "off", false };
-static const struct variant handed = { "gcc", "libsley.a", "-O2", "idle", false };
+static const struct variant plain = { "gcc", "libsley.a", "-O2", "off" };
+static const struct variant handed = { "gcc", "libsley.a", "-O2", "idle" };
 
 struct run {
 	struct slowfs slow;
@@ -56,9 +55,8 @@ static void build(struct run *run, const struct variant *v)
 	snprintf(
 		command, sizeof(command),
 		"cd '%s' && %s -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Werror %s -g -Iinclude -o '%s' tests/truth/*.c '%s' "
-		"-pthread -lresolv -lutil -lrt%s%s",
-		test_source_path("."), v->compiler, v->flags, run->program, test_build_path(v->library),
-		v->strip ? " && strip -g " : "", v->strip ? run->program : "");
+		"-pthread -lresolv -lutil -lrt",
+		test_source_path("."), v->compiler, v->flags, run->program, test_build_path(v->library));
 	if (test_run(argv, output, sizeof(output)))
 		fail_msg("the service cannot be built: %s", output);
 }
@@ -337,4 +335,48 @@ TRUTH(eight_workers)
 TRUTH(handed_over)
 {
 	check(&handed, 2);
+}
+
+/* Tests of make check-deep alone. */
+#define DEEP_TRUTH(name) \
+	static void test_##name(void **state); \
+	__attribute__((constructor)) static void register_##name(void) \
+	{ \
+		static struct test entry = { { "test_" #name, test_##name, NULL, remove_scratch, NULL }, \
+					     __LINE__, \
+					     NULL }; \
+		const char *deep = getenv("SLEY_CHECK_DEEP"); \
+		if (deep && strcmp(deep, "1") == 0) \
+			tests_add(&entry); \
+	} \
+	static void test_##name(void **state)
+
+/* Many times more workers than processors. */
+DEEP_TRUTH(many_workers)
+{
+	check(&plain, 32);
+}
+
+/* The service's objects are clang's, beside gcc's library. */
+DEEP_TRUTH(clang)
+{
+	struct variant v = plain;
+	v.compiler = "clang";
+	check(&v, 2);
+}
+
+/* Without optimisation. */
+DEEP_TRUTH(unoptimised)
+{
+	struct variant v = plain;
+	v.flags = "-O0";
+	check(&v, 2);
+}
+
+/* With the library that puts functions of its own before libc's locks. */
+DEEP_TRUTH(debug_library)
+{
+	struct variant v = plain;
+	v.library = "libsley-debug.a";
+	check(&v, 2);
 }

@@ -107,6 +107,7 @@ PLANTED(mutex_timed, "futex")
 		struct timespec until = { at / 1000000000, at % 1000000000 };
 		BLOCK(pthread_mutex_clocklock(&mutex, CLOCK_MONOTONIC, &until));
 	}
+	pthread_mutex_unlock(&mutex);
 }
 
 static mtx_t c11_mutex;
