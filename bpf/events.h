@@ -93,8 +93,8 @@ struct block_record {
 	uint32_t stack_size; /* valid bytes in `stack`, copied from regs[BLOCK_REG_SP] upwards */
 	uint32_t flags;      /* BLOCK_* */
 	uint32_t begun;      /* of those that were queued: begun by other workers before its end; by delay.h */
-	uint32_t place;      /* see struct block_key */
-	uint32_t reserved;
+	uint64_t
+		place; /* return address in the program's own code that made the call, or that of a fault; 0: not found */
 	char name[BLOCK_NAME]; /* the task's name at that moment, perhaps without NUL; empty: it has none */
 	/* memory behind a pointer argument: a path with its NUL (if not cut), an address, a time */
 	uint8_t memory[BLOCK_MEMORY_MAX];
@@ -104,9 +104,9 @@ struct block_record {
 _Static_assert(sizeof(struct block_record) == 528 + BLOCK_STACK_MAX, "the layout is the same on both sides");
 
 /*
- * The key of the sums of blocks. `place` is where the program's own code, not a library's, made the call: the offset of
- * its return address in the code; 0: not found. It tells places apart, and does not name them: one line may have
- * several. Calls by several lines of a shared library have one, if one line of the program called that.
+ * The key of the sums of blocks. `place` is the lower half of block_record.place. It tells places apart, and does not
+ * name them: one line may have several. Calls by several lines of a shared library have one, if one line of the program
+ * called that.
  */
 struct block_key {
 	uint32_t process;

@@ -146,7 +146,7 @@ struct place_search {
 	uint64_t code, code_size;
 	uint32_t words; /* of the block's stack */
 	uint32_t tries;
-	uint32_t place; /* 0: not found */
+	uint64_t place; /* 0: not found */
 	bool current;   /* it is the current thread's stack, so that code can be read */
 };
 
@@ -176,15 +176,15 @@ static long search_place(uint32_t turn, struct place_search *search)
 #pragma unroll
 	for (uint32_t k = 0; k < PLACE_STEP; k++) {
 		uint32_t i = turn * PLACE_STEP + k;
-		uint64_t offset;
+		uint64_t address;
 		if (i >= search->words || i >= PLACE_WORDS || search->tries == PLACE_TRIES)
 			return 1;
-		offset = stack[i] - search->code;
-		if (offset >= search->code_size)
+		address = stack[i];
+		if (address - search->code >= search->code_size)
 			continue;
 		search->tries++;
-		if (is_return_address(search->code + offset, search->current)) {
-			search->place = offset;
+		if (is_return_address(address, search->current)) {
+			search->place = address;
 			return 1;
 		}
 	}
@@ -197,16 +197,16 @@ static long search_place(uint32_t turn, struct place_search *search)
  * makes one again, by their lines. Rejected: the kernel's unwinder, which loses the callers of libc's functions and costs
  * 0.65 us.
  */
-static __always_inline uint32_t find_place(const struct block_record *block, const struct mm_struct *mm, bool current)
+static __always_inline uint64_t find_place(const struct block_record *block, const struct mm_struct *mm, bool current)
 {
 	struct place_search search = { .block = block,
 				       .code = mm->start_code,
 				       .code_size = mm->end_code - mm->start_code,
 				       .words = block->stack_size / sizeof(uint64_t),
 				       .current = current };
-	uint64_t offset = block->regs[BLOCK_REG_IP] - search.code;
-	if (block->syscall == SYSCALL_FAULT && offset < search.code_size)
-		return offset;
+	uint64_t ip = block->regs[BLOCK_REG_IP];
+	if (block->syscall == SYSCALL_FAULT && ip - search.code < search.code_size)
+		return ip;
 	bpf_loop(PLACE_WORDS / PLACE_STEP, search_place, &search, 0);
 	return search.place;
 }

@@ -130,7 +130,7 @@ static void keep_longest(uint32_t place, const struct block_key *key, const stru
 
 static void add_up(uint32_t place, const struct block_record *block)
 {
-	struct block_key key = { block->process, block->site, block->syscall, block->place };
+	struct block_key key = { block->process, block->site, block->syscall, (uint32_t)block->place };
 	uint64_t duration = block->end_ns - block->start_ns;
 	void *table = bpf_map_lookup_elem(&totals, &place);
 	struct block_total *total = table ? total_of(table, &key) : NULL;

@@ -385,14 +385,16 @@ static struct model_event events[] = {
 	  .syscall = SYSCALL_FAULT,
 	  .start_ns = NOW_NS - 500,
 	  .duration_ns = 999,
-	  .handed_after_ns = MODEL_UNKNOWN },
+	  .handed_after_ns = MODEL_UNKNOWN,
+	  .blocker = MODEL_NO_BLOCKER },
 	{ .task = 7,
 	  .name = "a\33",
 	  .site = 2,
 	  .syscall = 35,
 	  .start_ns = NOW_NS - 60000000000,
 	  .duration_ns = 5000000,
-	  .handed_after_ns = MODEL_UNKNOWN },
+	  .handed_after_ns = MODEL_UNKNOWN,
+	  .blocker = MODEL_NO_BLOCKER },
 };
 
 static struct model_site_blocks site_blocks[] = {

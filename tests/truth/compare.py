@@ -21,7 +21,8 @@ import sys
 LATE_NS = 100000  # what a duration may be off, or 5 % of it
 STOLEN_NS = 10000000  # what it may be shorter: a hypervisor takes the CPU away before and after the block, and tells nobody
 MOST = 0.9  # of all durations must not be
-COLUMNS = ("block", "call", "task", "line", "stack", "duration", "verdict")
+PLACED = 0.8  # of all single blocks must have their line; of lookups, for example, it is not known
+COLUMNS = ("block", "call", "task", "line", "stack", "duration", "verdict")  # of rows
 
 
 class Case:
@@ -70,9 +71,10 @@ def read_truth(path):
 
 class Score:
     def __init__(self):
-        self.planted = dict.fromkeys(COLUMNS, 0)
-        self.said = dict.fromkeys(COLUMNS, 0)
-        self.right = dict.fromkeys(COLUMNS, 0)
+        self.columns = COLUMNS + ("event",)
+        self.planted = dict.fromkeys(self.columns, 0)
+        self.said = dict.fromkeys(self.columns, 0)
+        self.right = dict.fromkeys(self.columns, 0)
         self.wrong = 0
 
     def judge(self, column, right, text, possible=False):
@@ -90,7 +92,7 @@ class Score:
         print("wrong: " + text)
 
     def show(self):
-        for c in COLUMNS:
+        for c in self.columns:
             print("%-10s recall %5.1f %% of %d, precision %5.1f %% of %d" % (
                 c, 100.0 * self.right[c] / max(1, self.planted[c]), self.planted[c],
                 100.0 * self.right[c] / max(1, self.said[c]), self.said[c]))
@@ -189,6 +191,25 @@ def check_case(score, case, rows, attached):
                 (case.name, row["syscall"]) + place_of(row) + (row["total_ns"] / 1e6,)))
 
 
+def check_event(score, case, event):
+    """The line of a single block, if one is said: it was blocked there at that time."""
+    place, start = place_of(event), event["start_ns"]
+    if event["syscall"] not in case.calls:
+        return
+    score.planted["event"] += 1
+    if place == (None, None):
+        return
+    if place not in {b.place for b in case.blocks}:
+        score.planted["event"] -= 1  # not planted: its row is judged
+        return
+    score.said["event"] += 1
+    if any(b.place == place and b.begin <= start <= b.end for b in case.blocks):
+        score.right["event"] += 1
+    else:
+        score.differ("%s: a single block is said to be in %s:%s, and none was there at that time" % (
+            (case.name,) + place))
+
+
 def is_settled(row):
     return row["location"]["text"] or "could not be found out" in row["verdict"] or "left no frame" in row["verdict"]
 
@@ -203,6 +224,13 @@ def main():
     for row in seen["blockers"]:
         by_site.setdefault((os.path.basename(row["site"]["file"]), row["site"]["line"]), []).append(row)
     score = Score()
+    by_case = {case.site: case for case in cases.values()}
+    for event in seen["events"]:
+        case = by_case.get((os.path.basename(event["site"]["file"]), event["site"]["line"]))
+        if case and not case.skipped:
+            check_event(score, case, event)
+    if score.right["event"] < PLACED * score.planted["event"]:
+        score.differ("more than a fifth of all single blocks have no line")
     for case in cases.values():
         rows = by_site.pop(case.site, [])
         if not case.skipped:

@@ -143,6 +143,7 @@ struct model_block {
 	uint32_t threads;        /* FULL: how many */
 	bool began_before;       /* asynctop attached: it is longer than is known */
 	bool resolved;           /* place and stack are final, even if empty */
+	bool exact;              /* the place is the one by which the tracer knows such blocks */
 };
 
 /* All blocks of one spawn site in one system call at one place since asynctop attached. */
@@ -171,7 +172,11 @@ struct model_event {
 	uint32_t handed_to;      /* the worker that took over */
 	int64_t handed_after_ns; /* MODEL_UNKNOWN: none did */
 	bool began_before;       /* as in struct model_block */
+	uint32_t kind;           /* the session's number for (site, call, place) */
+	uint32_t blocker;        /* index of the one whose place is its own; MODEL_NO_BLOCKER: it is not known */
 };
+
+#define MODEL_NO_BLOCKER UINT32_MAX
 
 struct model {
 	pid_t pid;

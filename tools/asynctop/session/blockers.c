@@ -39,6 +39,8 @@ struct blocker {
 	uint32_t site;
 	int32_t syscall;
 	uint32_t place;
+	uint32_t number; /* of this entry */
+	uint32_t row;    /* index in the model */
 	struct block_total total;
 	uint32_t in_progress;
 	int64_t in_progress_ns;
@@ -313,6 +315,8 @@ bool blockers_answer(struct blockers *b, const struct symbols_answer *answer)
 			return true;
 		}
 		use_answer(&e->next.block, answer);
+		e->next.block.exact = symbols_location(answer) != NULL && e->next.record.place != 0 &&
+				      symbols_location(answer)->address == e->next.record.place;
 		b->denied = answer->status == SYMBOLS_DENIED;
 		promote(e);
 		return true;
@@ -341,17 +345,21 @@ static struct blocker *entry_of(struct blockers *b, uint32_t site, int32_t sysca
 	e->site = site;
 	e->syscall = syscall;
 	e->place = place;
+	e->number = (uint32_t)b->count;
 	return b->entries[b->count++] = e;
 }
 
-void blockers_event(struct blockers *b, const struct model *m, const struct block_record *r)
+uint32_t blockers_event(struct blockers *b, const struct model *m, const struct block_record *r)
 {
-	struct blocker *e = entry_of(b, r->site, r->syscall, r->place);
+	struct blocker *e = entry_of(b, r->site, r->syscall, (uint32_t)r->place);
 	uint64_t lasted = r->end_ns - r->start_ns;
-	if (e == NULL || r->end_ns < r->start_ns || lasted <= e->total.max_ns)
-		return;
-	e->total.max_ns = lasted;
-	consider(b, e, m, r);
+	if (e == NULL)
+		return UINT32_MAX;
+	if (r->end_ns >= r->start_ns && lasted > e->total.max_ns) {
+		e->total.max_ns = lasted;
+		consider(b, e, m, r);
+	}
+	return e->number;
 }
 
 static void read_total(void *context, const struct tracer_total *t)
@@ -367,7 +375,7 @@ static void read_total(void *context, const struct tracer_total *t)
 
 void blockers_stuck(struct blockers *b, const struct model *m, const struct block_record *r)
 {
-	struct blocker *e = entry_of(b, r->site, r->syscall, r->place);
+	struct blocker *e = entry_of(b, r->site, r->syscall, (uint32_t)r->place);
 	int64_t lasted = m->time_ns - (int64_t)r->start_ns;
 	if (e == NULL)
 		return;
@@ -487,6 +495,17 @@ static void add_to_row(struct model_blocker *to, const struct blocker *e)
 		to->in_progress_delayed_ns = INT64_MAX;
 }
 
+/* Events of one kind were at one place, if the kernel's word for it is the caller of the library. */
+static void place_events(const struct blockers *b, struct model *m)
+{
+	for (uint32_t i = 0; i < m->event_count; i++) {
+		struct model_event *event = &m->events[i];
+		const struct blocker *e = event->kind < b->count ? b->entries[event->kind] : NULL;
+		const struct model_block *picture = e != NULL && e->row < m->blocker_count ? picture_of(e) : NULL;
+		event->blocker = picture != NULL && picture->exact ? e->row : MODEL_NO_BLOCKER;
+	}
+}
+
 /* The row of an entry, a new one if it is the first; `longest`: by row, the entry that has its longest block. */
 static struct model_blocker *row_of(struct model *m, const struct blocker **longest, const struct blocker *e)
 {
@@ -526,11 +545,17 @@ void blockers_fill(struct blockers *b, struct model *m)
 	m->blockers = xcalloc(b->count, sizeof(*m->blockers));
 	m->blocker_count = 0;
 	for (size_t i = 0; i < b->count; i++) {
-		const struct blocker *e = b->entries[i];
+		struct blocker *e = b->entries[i];
+		struct model_blocker *row;
+		e->row = UINT32_MAX;
 		/* A block that was only sampled leaves no count when it is over. */
-		if (e->total.count > 0 || e->in_progress > 0)
-			add_to_row(row_of(m, longest, e), e);
+		if (e->total.count == 0 && e->in_progress == 0)
+			continue;
+		row = row_of(m, longest, e);
+		add_to_row(row, e);
+		e->row = (uint32_t)(row - m->blockers);
 	}
+	place_events(b, m);
 	for (uint32_t i = 0; i < m->blocker_count; i++)
 		finish_row(&m->blockers[i], longest[i], m);
 	free(longest);

@@ -33,9 +33,9 @@ void blockers_free(struct blockers *b);
 
 /*
  * A single block that is over: takes its picture if none of its kind was longer, while its task and file are likely
- * there.
+ * there. Returns the number of its kind, for struct model_event.
  */
-void blockers_event(struct blockers *b, const struct model *m, const struct block_record *r);
+uint32_t blockers_event(struct blockers *b, const struct model *m, const struct block_record *r);
 
 /* To be called first at each tick: forgets which blocks are under way. */
 void blockers_begin(struct blockers *b);
@@ -55,7 +55,7 @@ void blockers_end(struct blockers *b, const struct model *m);
 /* Takes an answer if it is to one of its questions. */
 bool blockers_answer(struct blockers *b, const struct symbols_answer *answer);
 
-/* Replaces m->blockers, verdicts included. */
+/* Replaces m->blockers, verdicts included, and tells the events which of them have their places. */
 void blockers_fill(struct blockers *b, struct model *m);
 
 /* From a resolved frame to a place. */

@@ -421,6 +421,7 @@ void watch_event(struct watch *w, const struct block_record *r)
 		.delayed_tasks = r->delayed_tasks,
 		.handed_to = r->replacement - 1,
 		.began_before = (r->flags & BLOCK_EARLY) != 0,
+		.blocker = MODEL_NO_BLOCKER,
 		.handed_after_ns = r->handed_ns == 0            ? MODEL_UNKNOWN
 				   : r->handed_ns > r->start_ns ? (int64_t)(r->handed_ns - r->start_ns)
 								: 0,
@@ -428,7 +429,7 @@ void watch_event(struct watch *w, const struct block_record *r)
 	snprintf(e->name, sizeof(e->name), "%.*s", BLOCK_NAME, r->name);
 	if (r->site >= w->model.site_count && r->site < w->process.region.header.site_count)
 		read_sites(w, &w->model); /* it is new, or there was no tick yet */
-	blockers_event(&w->blockers, &w->model, r);
+	e->kind = blockers_event(&w->blockers, &w->model, r);
 }
 
 /* ---- a tick ---- */

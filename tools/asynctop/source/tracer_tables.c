@@ -176,7 +176,7 @@ static int read_snapshot(struct tracer *tracer, const struct tracer_process *pro
 static bool same_block_key(const struct block_key *key, const struct block_record *block)
 {
 	return key->process == block->process && key->site == block->site && key->syscall == block->syscall &&
-	       key->place == block->place;
+	       key->place == (uint32_t)block->place;
 }
 
 /* Adds a pending block; `longest` becomes it if it is. */
@@ -229,7 +229,7 @@ int tracer_totals(struct tracer *tracer, uint32_t key, tracer_total_fn *each, vo
 	}
 	for (unsigned i = 0; n >= 0 && i < pending->count; i++) {
 		const struct block_record *block = &pending->blocks[i];
-		struct tracer_total total = { .key = { key, block->site, block->syscall, block->place } };
+		struct tracer_total total = { .key = { key, block->site, block->syscall, (uint32_t)block->place } };
 		if (!pending->given[i])
 			give_total(tracer, process, &total, pending, each, context);
 	}

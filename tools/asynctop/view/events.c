@@ -41,6 +41,13 @@ static void event_call(struct value *out, const struct model *m, const void *row
 	value_string(out, syscall_name(event(row)->syscall, out->buffer));
 }
 
+static void event_place(struct value *out, const struct model *m, const void *row)
+{
+	static const struct model_place unknown;
+	uint32_t i = event(row)->blocker;
+	value_row(out, i < m->blocker_count ? &m->blockers[i].longest.place : &unknown);
+}
+
 static void event_start(struct value *out, const struct model *m, const void *row)
 {
 	(void)m;
@@ -102,6 +109,12 @@ static void cell_event_ago(struct text *out, const struct model *m, const void *
 {
 	char time[TEXT_SHORT];
 	text_puts(out, text_duration(time, m->time_ns - event(row)->start_ns));
+}
+
+static void cell_event_place(struct text *out, const struct model *m, const void *row)
+{
+	uint32_t i = event(row)->blocker;
+	text_puts(out, i < m->blocker_count ? m->blockers[i].longest.place.text : "?");
 }
 
 static void cell_event_site(struct text *out, const struct model *m, const void *row)
@@ -203,6 +216,18 @@ static const struct column event_columns[] = {
 	  .help = "the system call, or page fault",
 	  .min = 8,
 	  .max = 16 },
+	{ .name = "location",
+	  .type = VALUE_RECORD,
+	  .value = event_place,
+	  .record = &record_place,
+	  .key = "place",
+	  .place = 10,
+	  .title = "CALLED IN",
+	  .help = "the line that made the call",
+	  .min = 12,
+	  .max = 60,
+	  .align = TEXT_TAIL,
+	  .cell = cell_event_place },
 	{ .name = "start_ns",
 	  .type = VALUE_INT,
 	  .value = event_start,
