@@ -407,14 +407,15 @@ void idle_leave(struct worker *worker)
 		}
 	}
 	lock_drop(&idle.lock);
-	if (unlikely(idle_is_surplus()))
-		store(&worker->poll_due, 1, relaxed); /* it steps back before it runs a task */
 	store(&worker->line->mode, SLEY_WORKER_RUNTIME, relaxed);
 	/*
 	 * Pairs with deadlock_look(): if it sees the effect of work that this worker takes out now, it sees that the
-	 * worker has left. Also pairs with watchdog_rest().
+	 * worker has left. Also pairs with watchdog_rest(), and with blocked_back(): this worker sees that another one is
+	 * back, or that one sees that this one is awake, so one of them steps back.
 	 */
 	fence();
+	if (unlikely(idle_is_surplus()))
+		store(&worker->poll_due, 1, relaxed); /* it steps back before it runs a task */
 	if (unlikely(load(&watchdog_promise.resting, relaxed)) && exchange(&watchdog_promise.resting, 0, relaxed))
 		watchdog_wake();
 }

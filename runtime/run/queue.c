@@ -122,12 +122,17 @@ static bool ran_long(struct worker *worker)
  * Called by a worker that makes a task ready. If its own task was noted as blocked, that is over, as it runs: it is no
  * reason to wake another worker for what this one comes to soon. A block that the task has announced goes on until it says
  * so, and that of a task which computes until its next scheduling point.
+ *
+ * A replacement may run by then, and one of the two is surplus. The thread that makes the note stores poll_due after it, and
+ * may be preempted between the two. So it is stored here, too: this worker steps back before it runs another task.
  */
 static void end_own_note(struct worker *worker)
 {
 	uint64_t note = load(&worker->block->note, relaxed);
-	if (SLEY_NOTE_STATE(note) == SLEY_BLOCK_BLOCKED && SLEY_NOTE_SOURCE(note) != SLEY_SOURCE_TOLD)
+	if (SLEY_NOTE_STATE(note) == SLEY_BLOCK_BLOCKED && SLEY_NOTE_SOURCE(note) != SLEY_SOURCE_TOLD) {
 		blocked_back(worker);
+		store(&worker->poll_due, 1, relaxed);
+	}
 }
 
 /*

@@ -21,13 +21,15 @@
  * Tasks are finite, so "is run in the end" is "is not queued at rest". A run without a rest is not searched for.
  *
  * Not modelled: run-next, inbox, timers, the reactor and its poller, hogs, ends of spares, the looks of the watchdog at
- * stuck workers, sentinels and idle_wake_unlocked(), pauses of replacement. A worker searches in one round.
+ * stuck workers, pauses of replacement. A worker searches in one round. How sentinels come to look: sentinel.pml.
  *
  * Sizes: TARGET, WORKERS (records), READY (threads at the beginning), OUTSIDE and PUSHES (tasks from plain() and from
- * tasks), TOLD and BLOCKS (blocks that the task tells, and that the tick finds), REFUSALS (of spares).
+ * tasks), TOLD and BLOCKS (blocks that the task tells, and that the tick finds), REFUSALS (of spares). With SENTINEL it
+ * is a sentinel that finds the blocks: it takes no lock to wake a worker (idle_wake_unlocked()).
  *
- * Planted mistakes: NO_PUSH_FENCE, NO_JOIN_LOOK, LATE_COUNT (a spare counts only once it runs); and two faults that the
- * runtime had until this model found them:
+ * Planted mistakes: NO_PUSH_FENCE, NO_JOIN_LOOK, LATE_COUNT (a spare counts only once it runs), EARLY_HINTS (a sentinel
+ * reads whom it may wake before it notes), WORD_STAYS (a note that ends at a push is not counted any more, but its word
+ * stays); and four faults that the runtime had until this model found them:
  *   NOTE_STAYS        The tick notes a worker whose block has ended meanwhile and that sleeps: `blocked` has it until it is
  *                     woken. The mend: the note wakes a sleeper, and a worker with a note does not fall asleep.
  *   SURPLUS_SEARCHES  A note is cleared in find_elsewhere(), which did not look for a surplus: the worker took one more
@@ -62,7 +64,11 @@
 #define WATCHDOG WORKERS
 #define PLAIN    (WORKERS + 1)
 #define THREADS  (WORKERS + 2)
+#ifdef SENTINEL
+#define DEPTH    6
+#else
 #define DEPTH    4
+#endif
 
 /* ---- memory ---- */
 
@@ -73,7 +79,9 @@
 #define GLOBAL      4
 #define AWAKE       5
 #define TAIL(w)     (6 + (w))
-#define WORDS       (6 + WORKERS)
+#define FIRST       (6 + WORKERS)
+#define SECOND      (7 + WORKERS)
+#define WORDS       (8 + WORKERS)
 
 byte mem[WORDS];
 typedef store_buffer {
@@ -83,7 +91,17 @@ typedef store_buffer {
 store_buffer sb[THREADS];
 
 #define ENTRY(i)  sb[me].entry[i]
-#define LOAD(w) ((sb[me].count > 3 && ENTRY(3) >> 3 == (w)) -> (ENTRY(3) & 7) : \
+#ifdef SENTINEL
+#define LOAD(w) ((sb[me].count > 5 && ENTRY(5) >> 3 == (w)) -> (ENTRY(5) & 7) : \
+		((sb[me].count > 4 && ENTRY(4) >> 3 == (w)) -> (ENTRY(4) & 7) : LOAD4(w)))
+#define HINTS STORE(FIRST, list[0]); STORE(SECOND, list[1]);
+#define SHIFT(t) sb[t].entry[3] = sb[t].entry[4]; sb[t].entry[4] = sb[t].entry[5]; sb[t].entry[5] = 0;
+#else
+#define LOAD(w) LOAD4(w)
+#define HINTS
+#define SHIFT(t) sb[t].entry[3] = 0;
+#endif
+#define LOAD4(w) ((sb[me].count > 3 && ENTRY(3) >> 3 == (w)) -> (ENTRY(3) & 7) : \
 		((sb[me].count > 2 && ENTRY(2) >> 3 == (w)) -> (ENTRY(2) & 7) : \
 		((sb[me].count > 1 && ENTRY(1) >> 3 == (w)) -> (ENTRY(1) & 7) : \
 		((sb[me].count > 0 && ENTRY(0) >> 3 == (w)) -> (ENTRY(0) & 7) : mem[w]))))
@@ -102,7 +120,7 @@ store_buffer sb[THREADS];
 		sb[t].entry[0] = sb[t].entry[1]; \
 		sb[t].entry[1] = sb[t].entry[2]; \
 		sb[t].entry[2] = sb[t].entry[3]; \
-		sb[t].entry[3] = 0; \
+		SHIFT(t) \
 		sb[t].count-- \
 	}
 
@@ -152,6 +170,7 @@ inline link_worker()
 	list[0] = me + 1;
 	parked[me] = true;
 	STORE(AWAKE, mem[AWAKE] & ~(1 << me));
+	HINTS
 	STORE(SLEEPING, mem[SLEEPING] + 1)
 }
 
@@ -167,6 +186,7 @@ inline unlink_worker(w)
 	list[2] = 0;
 	returning[w] = true;
 	STORE(AWAKE, mem[AWAKE] | 1 << (w));
+	HINTS
 	assert(mem[SLEEPING] > 0);
 	STORE(SLEEPING, mem[SLEEPING] - 1)
 }
@@ -285,17 +305,28 @@ inline work_there(order)
 
 inline idle_leave()
 {
-	d_step { CAN_TAKE(IDLE_LOCK) ->
-		if
-		:: listed[me] ->
+	if
+#ifdef SENTINEL
+	:: d_step { CAN_TAKE(IDLE_LOCK) && listed[me] && !parked[me] ->
+			mem[IDLE_LOCK] = 1;
+			unlink_worker(me)
+		};
+		d_step { FLUSHED -> spins[me] = true; spinning++; STORE(IDLE_LOCK, 0) }
+	:: d_step { CAN_TAKE(IDLE_LOCK) && listed[me] && parked[me] ->
+#else
+	:: d_step { CAN_TAKE(IDLE_LOCK) && listed[me] ->
+#endif
 			mem[IDLE_LOCK] = 1;
 			unlink_worker(me);
 			STORE(IDLE_LOCK, 0)
-		:: else
-		fi
-	};
+		}
+	:: d_step { CAN_TAKE(IDLE_LOCK) && !listed[me] -> skip }
+	fi;
+#ifndef LATE_LEAVE_FENCE
+	FLUSHED;
+#endif
 	idle_is_surplus();
-	d_step { FLUSHED -> due[me] = due[me] || yes; yes = false } /* fence */
+	d_step { FLUSHED -> due[me] = due[me] || yes; yes = false }
 }
 
 inline idle_wait()
@@ -353,6 +384,64 @@ inline blocked_work_waits(order)
 	fi
 }
 
+inline read_hints()
+{
+	d_step { first = LOAD(FIRST) };
+	d_step { second = LOAD(SECOND) }
+}
+
+inline idle_wake_unlocked()
+{
+#ifndef EARLY_HINTS
+	read_hints();
+#endif
+	if
+	:: d_step { first > 0 && parked[first - 1] -> o = first }
+	:: d_step { !(first > 0 && parked[first - 1]) -> skip };
+		if
+		:: d_step { second > 0 && parked[second - 1] -> o = second }
+		:: d_step { !(second > 0 && parked[second - 1]) -> skip }
+		fi
+	fi;
+	if
+	:: o > 0 -> d_step { FLUSHED -> parked[o - 1] = false; o = 0 }
+	:: else
+	fi;
+	d_step { first = 0; second = 0 }
+}
+
+#ifdef SENTINEL
+#define FIND(w) put_note_unlocked(w)
+#else
+#define FIND(w) put_note(w)
+#endif
+inline put_note_unlocked(w)
+{
+#ifdef EARLY_HINTS
+	read_hints();
+#endif
+	d_step { FLUSHED -> blocked++; noting = w + 1 };
+	if
+	:: d_step { FLUSHED && note[w] -> blocked--; noting = 0 }
+	:: d_step { FLUSHED && !note[w] -> note[w] = true; noting = 0 };
+		d_step { FLUSHED -> due[w] = true };
+		if
+		:: LOAD(AWAKE) >> (w) & 1
+		:: else -> d_step { FLUSHED -> parked[w] = false }
+		fi;
+		idle_may_wake(true);
+		if
+		:: !yes
+		:: else ->
+			blocked_work_waits(true);
+			if
+			:: !yes
+			:: else -> yes = false; idle_wake_unlocked()
+			fi
+		fi
+	fi
+}
+
 inline put_note(w)
 {
 	d_step { FLUSHED ->
@@ -392,6 +481,22 @@ inline blocked_back()
 	:: !note[me]
 	:: d_step { note[me] -> returning[me] = true; note[me] = false };
 		d_step { FLUSHED -> assert(blocked > 0); blocked-- }
+	fi
+}
+
+/* At a push: the task runs, so its block is over. */
+inline end_own_note()
+{
+	if
+	:: blocked == 0 || !note[me]
+#ifdef WORD_STAYS
+	:: d_step { note[me] && FLUSHED -> blocked-- }
+#else
+	:: else -> blocked_back();
+#ifndef END_WITHOUT_DUE
+		d_step { FLUSHED -> due[me] = true }
+#endif
+#endif
 	fi
 }
 
@@ -500,8 +605,9 @@ inline run_task()
 {
 	do
 	:: d_step { pushes > 0 -> pushes--; STORE(TAIL(me), LOAD(TAIL(me)) + 1) };
+		end_own_note();
 		idle_notify()
-	:: d_step { blocks > 0 -> blocks--; doing[me] = BLOCKED };
+	:: d_step { blocks > 0 && FLUSHED -> blocks--; doing[me] = BLOCKED }; /* the switch is a fence */
 		if
 		:: d_step { true -> doing[me] = TASK; returning[me] = true }
 		:: true -> false
@@ -643,7 +749,7 @@ proctype plain(byte me)
 
 proctype watchdog(byte me)
 {
-	byte s, o, w;
+	byte s, o, w, first, second;
 	bool yes;
 	do
 	:: d_step { WANTS_SPARE && FLUSHED ->
@@ -665,10 +771,10 @@ proctype watchdog(byte me)
 			w = 0
 		:: d_step { FLUSHED -> doing[w] = RUNTIME; returning[w] = true; w = 0 } /* pthread_create() */
 		fi
-	:: d_step { doing[0] == BLOCKED && !note[0] -> w = 0 }; put_note(w); w = 0
-	:: d_step { doing[1] == BLOCKED && !note[1] -> w = 1 }; put_note(w); w = 0
+	:: d_step { doing[0] == BLOCKED && !note[0] -> w = 0 }; FIND(w); w = 0
+	:: d_step { doing[1] == BLOCKED && !note[1] -> w = 1 }; FIND(w); w = 0
 #if WORKERS > 2
-	:: d_step { doing[2] == BLOCKED && !note[2] -> w = 2 }; put_note(w); w = 0
+	:: d_step { doing[2] == BLOCKED && !note[2] -> w = 2 }; FIND(w); w = 0
 #endif
 	od
 }
@@ -711,7 +817,9 @@ init {
 		:: i > 0 -> doing[i] = RUNTIME; listed[i] = true; parked[i] = true; list[READY - 1 - i] = i + 1;
 			mem[SLEEPING]++; i--
 		:: else -> break
-		od
+		od;
+		mem[FIRST] = list[0];
+		mem[SECOND] = list[1]
 	};
 	atomic {
 		do

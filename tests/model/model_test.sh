@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Copyright (c) 2026 the sley authors
 #
-# The model of hand-over (handover.pml): its properties hold, and planted mistakes are found. Each search prints its
-# states, transitions and depth.
+# The models of hand-over (handover.pml) and of arming sentinels (sentinel.pml): their properties hold, and planted
+# mistakes are found. Each search prints its states, transitions and depth.
 
 . tests/check/suite.sh
 
@@ -39,6 +39,12 @@ finds() {
 	contains "$scratch/report" "assertion violated $assertion"
 }
 
+# The same with the other model.
+arming() {
+	local model=$PWD/tests/model/sentinel.pml
+	"$@"
+}
+
 # Two workers and a plain thread: what is pushed is run.
 pushed_work_is_run() {
 	holds -DWORKERS=2 -DBLOCKS=0
@@ -57,6 +63,16 @@ spare_is_made() {
 # The tick finds the block.
 found_block_is_handed_over() {
 	holds $alone -DREADY=2 -DBLOCKS=1 -DOUTSIDE=0
+}
+
+# A sentinel finds it, which takes no lock.
+sentinel_hands_over() {
+	holds $alone -DREADY=2 -DBLOCKS=1 -DOUTSIDE=0 -DSENTINEL
+}
+
+# What blocks in a dispatch that armed a sentinel is noted.
+armed_block_is_noted() {
+	arming holds
 }
 
 # Planted: idle_notify() without its fence.
@@ -84,14 +100,40 @@ surplus_that_searches_is_found() {
 	finds "((((((doing[0]" $alone -DREADY=2 -DBLOCKS=1 -DSURPLUS_SEARCHES
 }
 
-# Two workers and a spare; and more work with one: some 20 million states each.
+# Planted: a sentinel reads whom it may wake before it notes.
+early_hints_are_found() {
+	finds "((((mem[4]" $alone -DREADY=1 -DBLOCKS=1 -DOUTSIDE=0 -DSENTINEL -DEARLY_HINTS
+}
+
+# Planted: the word of a note that ends at a push stays.
+word_that_stays_is_found() {
+	finds "(blocked>0)" $alone -DREADY=2 -DBLOCKS=1 -DOUTSIDE=0 -DWORD_STAYS
+}
+
+# Planted: a note ends at a push, and poll_due is left to the thread that made it.
+end_without_due_is_found() {
+	finds "((((((doing[0]" $alone -DREADY=2 -DBLOCKS=1 -DEND_WITHOUT_DUE
+}
+
+# Planted: arming without its fence, resting without its fence or its look, and the words of a new sentinel in another order.
+arming_mistakes_are_found() {
+	local mistake
+	for mistake in NO_ARM_FENCE NO_REST_FENCE NO_REST_LOOK WANTED_FIRST; do
+		arming finds "( !(blocked[0])" -D$mistake
+	done
+}
+
+# Two workers and a spare; more work with one; and a fence that comes too late: some 10 to 20 million states each.
 larger_sizes() {
 	holds -DREADY=3 -DTOLD=1 -DBLOCKS=0 -DOUTSIDE=0 -DPUSHES=2
 	holds $alone -DREADY=2 -DBLOCKS=1
+	holds $alone -DREADY=2 -DBLOCKS=2 -DOUTSIDE=0 -DPUSHES=2
+	finds "((((((doing[0]" $alone -DREADY=2 -DBLOCKS=2 -DOUTSIDE=0 -DPUSHES=2 -DLATE_LEAVE_FENCE
 }
 
 deep=
 [ "${SLEY_CHECK_DEEP:-0}" = 0 ] || deep=larger_sizes
-run_suite pushed_work_is_run told_block_is_handed_over spare_is_made found_block_is_handed_over \
-	missing_fence_is_found missing_look_is_found late_count_is_found note_of_sleeper_is_found \
-	surplus_that_searches_is_found $deep
+run_suite pushed_work_is_run told_block_is_handed_over spare_is_made found_block_is_handed_over sentinel_hands_over \
+	armed_block_is_noted missing_fence_is_found missing_look_is_found late_count_is_found note_of_sleeper_is_found \
+	surplus_that_searches_is_found early_hints_are_found word_that_stays_is_found end_without_due_is_found \
+	arming_mistakes_are_found $deep
