@@ -233,7 +233,7 @@ static void accept_all(void *arg)
 		REQUIRE(sley_group_add(&closing, 1) == 0);
 		REQUIRE(sley_spawn_copy(serve, &fd, sizeof(fd)) > 0);
 	}
-	REQUIRE(fd == -EBADF);
+	REQUIRE(fd == -EBADF || fd == -ENOTSOCK); /* the runtime's watchdog may have its number, for a file in /proc */
 }
 
 /* One connection: some words there and back. What comes is a prefix of what was sent. */

@@ -34,12 +34,19 @@ static void offload_ready(void)
 	store(&gates[gate], 1, release);
 }
 
+/* A call that is made again and again until another task has its turn may come round. */
+static void next_gate(void)
+{
+	gate = (gate + 1) % ARRAY_SIZE(gates);
+	store(&gates[gate], 0, relaxed);
+}
+
 static int offload_call(sley_time deadline)
 {
 	unsigned *mine = &gates[gate];
 	int error = sley_offload(pass_gate, &mine, sizeof(mine), deadline);
 	store(mine, 1, release);
-	gate++;
+	next_gate();
 	return error;
 }
 
@@ -50,7 +57,7 @@ static int compute_call(sley_time deadline)
 	unsigned *mine = &gates[gate];
 	int error = sley_offload_with(&options, pass_gate, &mine, sizeof(mine), deadline);
 	store(mine, 1, release);
-	gate++;
+	next_gate();
 	return error;
 }
 
