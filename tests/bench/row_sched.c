@@ -3,7 +3,9 @@
 /* Rows of the context switch and the scheduler. */
 #include "bench.h"
 
+#include <math.h>
 #include <sched.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -218,6 +220,17 @@ static uint64_t switches_here(void)
 	return (uint64_t)usage.ru_nivcsw;
 }
 
+/* Time for which some thread of the machine has waited for a CPU (PSI), us; NaN: the kernel does not tell. */
+static double stalled_us(void)
+{
+	double us;
+	FILE *file = fopen("/proc/pressure/cpu", "re");
+	bool told = file && fscanf(file, "some avg10=%*f avg60=%*f avg300=%*f total=%lf", &us) == 1;
+	if (file)
+		fclose(file);
+	return told ? us : NAN;
+}
+
 /* After each step it looks where it runs. Returns how often that was another CPU. */
 static unsigned compute_piece(void)
 {
@@ -265,7 +278,9 @@ static void run_compute(const struct bench_run *run, double *values)
 {
 	const int64_t ns = run->quick ? 30000000 : 3000000000;
 	struct computing c = { .ends_at = bench_now() + ns };
+	double stalled = stalled_us();
 	bench_in_tasks(run, compute_main, &c);
+	values[3] = (stalled_us() - stalled) / ((double)ns / 1e9);
 	values[0] = (double)c.ns / (double)(c.pieces * PIECE);
 	values[1] = (double)c.switches / ((double)ns / 1e9);
 	values[2] = (double)c.moves / ((double)ns / 1e9);
@@ -274,7 +289,10 @@ static void run_compute(const struct bench_run *run, double *values)
 static const struct bench_row row_compute = {
 	.name = "compute",
 	.impls = { "sley" },
-	.values = { { "compute_step", "ns" }, { "compute_switches", "switches/s" }, { "compute_moves", "moves/s" } },
+	.values = { { "compute_step", "ns" },
+		    { "compute_switches", "switches/s" },
+		    { "compute_moves", "moves/s" },
+		    { "compute_stalled", "us/s" } },
 	.kind = BENCH_WORKERS,
 	.run = run_compute,
 };
