@@ -226,7 +226,11 @@ struct task *queue_granted(struct worker *worker, struct task *task, bool now)
 		inbox_push(worker_get(task->worker), task);
 		return NULL;
 	}
-	queue_append(worker, task);
+	if (now)
+		queue_append(worker, task);
+	else
+		push_next(worker,
+			  task); /* in the deque it would keep its slot from all co-tenants whose turn comes first */
 	idle_notify();
 	return NULL;
 }

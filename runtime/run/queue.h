@@ -28,9 +28,9 @@ void task_ready_last(struct task *task);
 void queue_last(struct worker *worker, struct task *task);
 
 /*
- * Called when the slot that the worker's last task left was granted to `task`. Returns the task if it runs now, which it
- * does not unless `now`. Null: it may not run here, or the worker has run enough granted tasks in a row; the task waits
- * in a queue, holding its slot.
+ * Called when the slot that the worker's last task left was granted to `task`. Returns the task if it runs now. Null: it
+ * is not to run `now`, and is in run-next; or it may not run here, or the worker has run enough granted tasks in a row,
+ * and it waits in a queue, holding its slot.
  */
 struct task *queue_granted(struct worker *worker, struct task *task, bool now);
 

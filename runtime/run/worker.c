@@ -7,9 +7,9 @@
  *
  * search.c finds tasks. A waiter to which the slot just left is granted runs at once.
  *
- * A task that waits or yields while another one is ready here, whose bytes are in its slot, switches to that one
- * directly: find_partner(). The loop's stack is left out, so the task that comes back to it is another one than the loop
- * has switched to. Between the two tasks the worker holds both slots. It only tries to hold the second one, so nobody
+ * A task that waits or yields while another one is ready here that has run before switches to that one directly:
+ * find_partner(). The loop's stack is left out, so the task that comes back to it is another one than the loop has
+ * switched to. Between the two tasks the worker holds both slots. It only tries to hold the second one, so nobody
  * waits for it with a slot held. The task that comes in releases the slot that was left, as the loop would have done:
  * the stack is not in use any more then. All regular duties (search.c) need the loop, so when one of them is due, the
  * task goes there.
@@ -284,21 +284,19 @@ void worker_run(struct worker *worker)
 /*
  * The task to which the running one switches directly, with its slot held and its turn begun. The running task itself:
  * it is ready and the next one. Null: the worker's own loop is next; a task that was taken out of a queue is `chosen`.
+ * If tasks wait for the slot that is left, the loop runs one of them at once.
  */
-static ALWAYS_INLINE struct task *find_partner(struct worker *worker, struct task *task)
+NOINLINE static struct task *find_partner(struct worker *worker, struct task *task)
 {
 	if (unlikely(load(&worker->poll_due, relaxed)) || worker->until_clock <= 1 || worker->until_global <= 1 ||
-	    unlikely(load(&scheduler.stopping, acquire)))
+	    unlikely(load(&scheduler.stopping, acquire)) || unlikely(slot_has_waiters(task->tenant.slot)))
 		return NULL;
 	struct task *next = queue_take(worker);
 	if (!next)
 		return NULL;
 	worker->until_clock--;
 	worker->until_global--;
-	if (next == task) { /* whoever waits for its slot comes first */
-		if (slot_has_waiters(task->tenant.slot))
-			goto chosen;
-	} else {
+	if (next != task) {
 		struct slot *slot = next->tenant.slot;
 		if (unlikely(!(next->flags & TASK_STARTED)))
 			goto chosen;
@@ -306,12 +304,10 @@ static ALWAYS_INLINE struct task *find_partner(struct worker *worker, struct tas
 			next->flags &= (uint8_t)~TASK_GRANTED;
 		else if (unlikely(!slot_try(slot)))
 			goto chosen;
-		if (slot->resident != &next->tenant) {
+		if (unlikely(task_enter(worker, next) != 0)) {
 			next->flags |= TASK_GRANTED; /* it holds its slot already */
 			goto chosen;
 		}
-		if (next->worker != worker->number)
-			COUNT(worker, migrations, 1);
 	}
 	begin_turn(worker, next);
 	return next;
@@ -321,7 +317,7 @@ chosen:
 }
 
 /* Called by the task that came in: releases the slot of the task that switched to it directly. */
-static ALWAYS_INLINE void land_partner(struct worker *worker)
+NOINLINE static void land_partner(struct worker *worker)
 {
 	struct slot *slot = worker->left;
 	worker->left = NULL;
@@ -333,7 +329,8 @@ static ALWAYS_INLINE void land_partner(struct worker *worker)
 
 /*
  * errno belongs to the task: it is saved on the task's own stack, like AddressSanitizer's state of that stack. Inlined
- * only into its two forms, which are never inlined: all state of the thread is looked up after the switch.
+ * only into its forms, which are never inlined: all state of the thread is looked up after the switch. The frame of
+ * leave_plain() is copied with every stack, so whatever it needs only now and then is in functions of its own.
  */
 static ALWAYS_INLINE void leave_stack(struct worker *worker, enum after after, void **fake)
 {
@@ -373,9 +370,14 @@ static ALWAYS_INLINE void leave_stack(struct worker *worker, enum after after, v
 	*worker->error = saved;
 }
 
-NOINLINE static void leave_plain(struct worker *worker, enum after after)
+NOINLINE static void leave_plain(struct worker *worker)
 {
-	leave_stack(worker, after, NULL);
+	leave_stack(worker, AFTER_LEAVE, NULL);
+}
+
+NOINLINE static void end_plain(struct worker *worker)
+{
+	leave_stack(worker, AFTER_END, NULL);
 }
 
 NOINLINE static void leave_told(struct worker *worker, enum after after)
@@ -401,25 +403,25 @@ static void thread_put_down(struct worker *worker)
 }
 
 /* Saves the task's control words and exceptions, which are the thread's while it runs, on the task's own stack. */
-NOINLINE static void leave_carrying(struct worker *worker, enum after after)
+NOINLINE static void leave_carrying(struct worker *worker)
 {
 	uint32_t control = control_get();
 	struct exceptions exceptions = *worker->exceptions;
 	thread_put_down(worker);
 	if (worker->told)
-		leave_told(worker, after);
+		leave_told(worker, AFTER_LEAVE);
 	else
-		leave_plain(worker, after);
+		leave_plain(worker);
 	control_set(control);
 	*worker_self()->exceptions = exceptions;
 }
 
-static void task_leave(struct worker *worker, enum after after)
+static void task_leave(struct worker *worker)
 {
 	if (carries(worker))
-		leave_carrying(worker, after);
+		leave_carrying(worker);
 	else
-		leave_plain(worker, after);
+		leave_plain(worker);
 }
 
 void worker_park(void)
@@ -428,7 +430,7 @@ void worker_park(void)
 	COUNT(worker, waits, 1);
 	if (region_times())
 		fetch_add(&region.sites[worker->task->site].waits, 1, relaxed);
-	task_leave(worker, AFTER_LEAVE);
+	task_leave(worker);
 }
 
 void worker_yield(const void *pc)
@@ -444,7 +446,7 @@ void worker_yield(const void *pc)
 	store(&record->wait_pc, (uint64_t)(uintptr_t)pc, relaxed);
 	worker->stamp = 0;
 	queue_last(worker, worker->task); /* from here on it is like a task that waits and was claimed */
-	task_leave(worker, AFTER_LEAVE);
+	task_leave(worker);
 }
 
 void worker_spend(const void *pc)
@@ -462,6 +464,6 @@ void worker_end(void)
 		if (worker->told)
 			leave_told(worker, AFTER_END); /* never returns */
 	}
-	leave_plain(worker, AFTER_END);
+	end_plain(worker);
 	check_failed(__FILE__, __LINE__, "a task that ended runs");
 }
