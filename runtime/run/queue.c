@@ -26,13 +26,15 @@
 
 /* ---- run-next, the deque and the inbox ---- */
 
-/* Called when the deque is full: moves half of it and `task` to the global queue. */
-static void overflow(struct worker *worker, struct task *task)
+/*
+ * Called when the deque is full: moves half of it and `task` to the global queue. The batch is not on the stack, which may
+ * be a task's: it would make every stack a page deeper.
+ */
+NOINLINE static void overflow(struct worker *worker, struct task *task)
 {
-	struct task *batch[DEQUE_SIZE / 2 + 1];
-	unsigned n = deque_steal(&worker->deque, batch);
-	batch[n] = task;
-	global_put(batch, n + 1);
+	unsigned n = deque_steal(&worker->deque, worker->batch);
+	worker->batch[n] = task;
+	global_put(worker->batch, n + 1);
 	COUNT(worker, overflows, 1);
 }
 

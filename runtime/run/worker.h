@@ -96,6 +96,7 @@ struct worker {
 	int64_t asked;
 	uint64_t where; /* atomic: the last dispatch that armed a sentinel, and its CPU; see assist/sentinel.c */
 	struct deque deque;
+	struct task *batch[DEQUE_SIZE / 2 + 1]; /* owned by the worker: see overflow() */
 	/* tasks pinned to this worker; only this worker takes them out */
 	struct list_lock inbox_lock; /* protects inbox */
 	struct task_list inbox;
