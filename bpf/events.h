@@ -93,8 +93,8 @@ struct block_record {
 	uint32_t stack_size; /* valid bytes in `stack`, copied from regs[BLOCK_REG_SP] upwards */
 	uint32_t flags;      /* BLOCK_* */
 	uint32_t begun;      /* of those that were queued: begun by other workers before its end; by delay.h */
-	uint64_t
-		place; /* return address in the program's own code that made the call, or that of a fault; 0: not found */
+	/* return address in the program's own code behind the call, or the address of a fault there; 0: not found */
+	uint64_t place;
 	char name[BLOCK_NAME]; /* the task's name at that moment, perhaps without NUL; empty: it has none */
 	/* memory behind a pointer argument: a path with its NUL (if not cut), an address, a time */
 	uint8_t memory[BLOCK_MEMORY_MAX];

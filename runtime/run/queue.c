@@ -22,7 +22,7 @@
 #define NEXT_BUDGET 32
 #define QUICK_TASK  (20 * NS_PER_US) /* several times the cost of waking a worker, for its waker */
 #define QUICK_MOST  12u
-#define FEW_TASKS   32
+#define FEW_TASKS   32 /* a switch touches some eight lines of a task: 16 KiB, half of the first-level cache */
 
 /* ---- run-next, the deque and the inbox ---- */
 
@@ -228,11 +228,11 @@ struct task *queue_granted(struct worker *worker, struct task *task, bool now)
 		inbox_push(worker_get(task->worker), task);
 		return NULL;
 	}
+	/* in the deque a task keeps its slot from all co-tenants whose turn comes first */
 	if (now)
 		queue_append(worker, task);
 	else
-		push_next(worker,
-			  task); /* in the deque it would keep its slot from all co-tenants whose turn comes first */
+		push_next(worker, task);
 	idle_notify();
 	return NULL;
 }

@@ -9,10 +9,10 @@
  *
  * A task that waits or yields while another one is ready here that has run before switches to that one directly:
  * find_partner(). The loop's stack is left out, so the task that comes back to it is another one than the loop has
- * switched to. Between the two tasks the worker holds both slots. It only tries to hold the second one, so nobody
- * waits for it with a slot held. The task that comes in releases the slot that was left, as the loop would have done:
- * the stack is not in use any more then. All regular duties (search.c) need the loop, so when one of them is due, the
- * task goes there.
+ * switched to. Between the two tasks the worker holds both slots. It only tries to hold the second one, or that task
+ * was granted it before, so nobody waits for it with a slot held. The task that comes in releases the slot that was
+ * left, as the loop would have done: the stack is not in use any more then. All regular duties (search.c) need the loop,
+ * so when one of them is due, the task goes there.
  *
  * If AddressSanitizer is in the process, it is informed of every switch. A worker checks this once, so there are two
  * loops. With AddressSanitizer every task leaves its stack by leave_carrying(), like a task that has control words or

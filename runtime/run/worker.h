@@ -77,7 +77,8 @@ struct worker {
 	unsigned told_blocks;       /* calls of sley_block_enter() that its task has not left */
 	pthread_t thread;
 	/* atomic */
-	struct task *next;  /* run-next: made ready by the running task; any worker may take it */
+	struct task
+		*next; /* run-next: made ready by the running task, or granted the slot left; any worker may take it */
 	unsigned poll_due;  /* set by the watchdog: the worker looks at the reactor at the next dispatch */
 	unsigned empty_due; /* set by the watchdog: the worker empties its caches, see watch/memory.c */
 	uint32_t woken_for; /* atomic: number of the worker whose replacement it is, plus 1; see run/replacement.c */

@@ -12,8 +12,9 @@
  *
  * Invariants
  *   1. Running on a slot, copying from or to it, and changing `resident` or `fifo` need the slot held. A worker holds
- *      at most one slot, and a second one only while it switches from a task to another one (run/worker.c). A task that was granted a slot holds it while it is in a run queue. The watchdog holds a slot
- *      while it gives back pages (pages.c).
+ *      at most one slot, and a second one only while it switches from a task to another one (run/worker.c). A task
+ *      that was granted a slot holds it while it is in a run queue. The watchdog holds a slot while it gives back
+ *      pages (pages.c).
  *   2. A tenant's context.sp and image belong to the holder of its slot, not to the tenant's own worker or waker.
  *   3. If there are waiters, the slot is held. So a later slot_release() finds every waiter.
  *   4. The worker releases the slot on another stack, after the switch away from the slot is complete. So a thread that

@@ -92,7 +92,7 @@ static void count_turns(void *turn)
 	}
 }
 
-/* A task that is the only one in its worker's queue lets those go first that wait for its stack. */
+/* Tasks that wait for the stack of one that yields have their turns, too, although that one is alone in its queue. */
 TASK_TEST(alone_on_a_shared_stack, EVERY_WAY)
 {
 	sley_task task[8];
