@@ -1,39 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
-/* Keeping pictures of the longest blocks. */
+/* Adding up blocks, and making rows of them. */
 #include "session/blockers.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "common/memory.h"
 #include "model/verdict.h"
-#include "source/look.h"
-#include "source/target.h"
 
-/*
- * Bounds on the memory that a process can make asynctop use for its blocks: 94 KiB of pictures for each of the first
- * PICTURED_MOST kinds, and 8 KiB for each of at most BLOCKERS_MOST kinds that the kernel counts: 32 MiB in all.
- */
+/* A bound on the memory that a process can make asynctop use: 8 KiB for each of so many kinds, 8 MiB in all. */
 #define BLOCKERS_MOST 1024
-#define PICTURED_MOST 256
-
-/* A block as it was first seen. */
-struct picture {
-	bool taken;
-	struct block_record record;
-	struct model_block block;
-};
-
-struct pictures {
-	struct picture shown; /* complete */
-	struct picture next;  /* taken, its stack is being resolved under `key` */
-	uint64_t key;
-	bool unread; /* the process could not be read at that time: ask again */
-};
 
 struct blocker {
 	uint32_t site;
@@ -48,281 +26,6 @@ struct blocker {
 	int64_t in_progress_delayed_ns;
 	struct pictures *pictures; /* NULL: there are none yet, or no room for them */
 };
-
-/* ---- pictures ---- */
-
-static void picture_clear(struct picture *p)
-{
-	for (unsigned i = 0; i < p->block.arg_count; i++)
-		free(p->block.args[i]);
-	free(p->block.target);
-	free(p->block.target_was);
-	free(p->block.stack);
-	memset(&p->block, 0, sizeof(p->block));
-	p->taken = false;
-}
-
-static char *text_take(struct text *t)
-{
-	return t->data != NULL ? t->data : xstrdup("");
-}
-
-static bool is_named(const struct model_block *block)
-{
-	return block->target != NULL && strcmp(block->target, TARGET_CLOSED) != 0;
-}
-
-/* The name of the target, or that it is closed. */
-static void look_at_target(struct blockers *b, struct picture *p)
-{
-	struct text name = { 0 };
-	int open = look_name(b->process->pid, b->process->dir, &name, &p->record);
-	char *was = open ? NULL : p->block.target_was;
-	if (open < 0) /* it cannot be told: it stays as it was */
-		return;
-	/* A closed target is named if it was open at an earlier tick. */
-	if (!open && was == NULL && is_named(&p->block))
-		was = p->block.target, p->block.target = NULL;
-	if (open)
-		free(p->block.target_was);
-	free(p->block.target);
-	p->block.target_was = was;
-	p->block.target = name.length > 0 ? text_take(&name) : NULL;
-	if (name.length == 0)
-		text_free(&name);
-}
-
-/* A socket's name is looked for once, in a list of all sockets: there may be very many. */
-static void take_target(struct blockers *b, struct picture *p)
-{
-	if (!S_ISSOCK(p->block.fd_mode) || !is_named(&p->block) ||
-	    look_same(b->process->pid, b->process->dir, &p->record) == 0)
-		look_at_target(b, p);
-}
-
-/* Threads that are workers; `most`: that may be. */
-static uint32_t threads_of(const struct blockers *b, const struct model *m, uint64_t *most)
-{
-	const struct sley_region_header *header = &b->process->region.header;
-	uint32_t n = 0;
-	for (uint32_t i = 0; i < m->worker_count; i++)
-		n += m->workers[i].line.thread != 0;
-	*most = (uint64_t)header->target + header->max_threads;
-	return n;
-}
-
-/* Why no other worker took over. */
-static enum handover unhanded(const struct blockers *b, const struct model *m, const struct block_record *r)
-{
-	const struct sley_region_header *header = &b->process->region.header;
-	uint64_t most;
-	if (r->delayed_tasks == 0)
-		return HANDOVER_NEEDLESS;
-	if (r->begun > 0)
-		return HANDOVER_OTHERS;
-	if (r->queued == 0)
-		return HANDOVER_PINNED;
-	if (r->noted_ns == 0 && header->level < SLEY_LEVEL_TIMES && r->end_ns != 0)
-		return HANDOVER_UNKNOWN; /* the process keeps no words of it */
-	if (r->noted_ns == 0)
-		return header->sources & ~(1u << SLEY_SOURCE_TOLD) ? HANDOVER_UNNOTICED : HANDOVER_OFF;
-	return r->replacement == 0 && threads_of(b, m, &most) >= most ? HANDOVER_FULL : HANDOVER_NONE;
-}
-
-static void see_handover(const struct blockers *b, struct model_block *block, const struct model *m,
-			 const struct block_record *r)
-{
-	uint64_t most;
-	block->handover = r->handed_ns ? HANDOVER_DONE : unhanded(b, m, r);
-	block->threads = threads_of(b, m, &most);
-	block->handed_to = r->replacement - 1;
-	block->handed_after_ns = r->handed_ns > r->start_ns ? (int64_t)(r->handed_ns - r->start_ns) : 0;
-}
-
-static void take_picture(struct blockers *b, struct picture *p, const struct model *m, const struct block_record *r)
-{
-	struct model_block *block = &p->block;
-	picture_clear(p);
-	p->taken = true;
-	p->record = *r;
-	block->task = r->task;
-	block->worker = r->worker;
-	block->syscall = r->syscall;
-	block->fd_mode = r->fd_mode;
-	block->began_before = (r->flags & BLOCK_EARLY) != 0;
-	see_handover(b, block, m, r);
-	snprintf(block->name, sizeof(block->name), "%.*s", BLOCK_NAME, r->name);
-	for (unsigned i = 0; i < SYSCALL_ARGS; i++) {
-		struct text arg = { 0 };
-		if (!syscall_arg(&arg, r, i))
-			break;
-		block->args[block->arg_count++] = text_take(&arg);
-	}
-	take_target(b, p);
-}
-
-static bool same_block(const struct picture *p, const struct block_record *r)
-{
-	return p->taken && p->record.worker == r->worker && p->record.number == r->number;
-}
-
-/* ---- symbols ---- */
-
-static struct symbols_request stack_question(const struct blockers *b, const struct model *m,
-					     const struct block_record *r, uint64_t key)
-{
-	const uint64_t *regs = r->regs;
-	struct symbols_request question = {
-		.key = key,
-		.pid = b->process->pid,
-		.kind = SYMBOLS_SAMPLE,
-		.returns = r->syscall != SYSCALL_FAULT,
-		.registers = { .rip = regs[BLOCK_REG_IP],
-			       .rsp = regs[BLOCK_REG_SP],
-			       .rbp = regs[6],
-			       .rbx = regs[3],
-			       .rdi = regs[5],
-			       .r12 = regs[12],
-			       .r13 = regs[13],
-			       .r14 = regs[14],
-			       .r15 = regs[15] },
-		.stack = r->stack,
-		.stack_size = r->stack_size < BLOCK_STACK_MAX ? r->stack_size : BLOCK_STACK_MAX,
-	};
-	snprintf(question.entry, sizeof(question.entry), "%s", model_site(m, r->site)->entry);
-	return question;
-}
-
-static void promote(struct pictures *e)
-{
-	picture_clear(&e->shown);
-	e->shown = e->next;
-	memset(&e->next, 0, sizeof(e->next));
-	e->shown.block.resolved = true;
-	e->unread = false;
-}
-
-/* NULL: there is no room, and this picture is lost. */
-static struct pictures *pictures_of(struct blockers *b, struct blocker *e)
-{
-	if (e->pictures != NULL)
-		return e->pictures;
-	if (b->pictured == PICTURED_MOST) {
-		b->unpictured++;
-		return NULL;
-	}
-	b->pictured++;
-	return e->pictures = xcalloc(1, sizeof(*e->pictures));
-}
-
-/* False: not now. */
-static bool ask(struct blockers *b, struct pictures *pictures, const struct model *m, const struct block_record *r)
-{
-	uint64_t key = ++*b->next_key;
-	struct symbols_request question = stack_question(b, m, r, key);
-	if (b->symbols != NULL && symbols_submit(b->symbols, &question) == -EAGAIN)
-		return false;
-	pictures->key = key;
-	pictures->unread = false;
-	return true;
-}
-
-static void take_next(struct blockers *b, struct pictures *pictures, const struct model *m,
-		      const struct block_record *r)
-{
-	if (!ask(b, pictures, m, r))
-		return;
-	take_picture(b, &pictures->next, m, r);
-	/* Without a symbol reader, or with registers it cannot use, there will be no answer. */
-	if (b->symbols == NULL || r->regs[BLOCK_REG_IP] == 0)
-		promote(pictures);
-}
-
-/* Takes a picture of `r` unless it is there already, or the one before is still being resolved. */
-static void consider(struct blockers *b, struct blocker *e, const struct model *m, const struct block_record *r)
-{
-	struct pictures *pictures = pictures_of(b, e);
-	if (pictures == NULL)
-		return;
-	if (same_block(&pictures->next, r))
-		see_handover(b, &pictures->next.block, m, r);
-	else if (same_block(&pictures->shown, r))
-		see_handover(b, &pictures->shown.block, m, r);
-	else if (!pictures->next.taken || pictures->unread)
-		take_next(b, pictures, m, r);
-}
-
-void place_from_frame(struct model_place *place, const struct symbols_frame *frame)
-{
-	memset(place, 0, sizeof(*place));
-	if (frame == NULL)
-		return;
-	memcpy(place->file, frame->file, sizeof(place->file) - 1);
-	memcpy(place->function, frame->function, sizeof(place->function) - 1);
-	place->line = frame->line;
-	symbols_format(frame, place->text, sizeof(place->text));
-}
-
-/* The caller of libc: sley, or the service itself. A function without a frame that sley ran may be the service's. */
-static void find_runtime(struct model_block *block, const struct symbols_answer *a)
-{
-	unsigned i = 0;
-	while (i < a->frames && i < SYMBOLS_FRAMES && a->frame[i].owner != SYMBOLS_SLEY &&
-	       a->frame[i].owner != SYMBOLS_USER)
-		i++;
-	if (i == a->frames || i == SYMBOLS_FRAMES || a->frame[i].owner != SYMBOLS_SLEY)
-		return;
-	if (a->frame[i].blind)
-		block->frameless = true;
-	else
-		snprintf(block->runtime, sizeof(block->runtime), "%.60s", a->frame[i].function);
-}
-
-/* Whatever libc calls on the way: files, sockets, locks. */
-static bool is_lookup(const struct symbols_answer *a)
-{
-	static const char *const names[] = { "getaddrinfo", "getnameinfo", "gethostby" };
-	for (unsigned i = 0; i < a->frames && a->frame[i].owner == SYMBOLS_LIBC; i++)
-		for (size_t k = 0; k < sizeof(names) / sizeof(names[0]); k++)
-			if (strncmp(a->frame[i].function, names[k], strlen(names[k])) == 0)
-				return true;
-	return false;
-}
-
-static void use_answer(struct model_block *block, const struct symbols_answer *a)
-{
-	place_from_frame(&block->place, symbols_location(a));
-	find_runtime(block, a);
-	block->lookup = is_lookup(a);
-	block->frames = 0;
-	block->stack = xcalloc(a->frames + 1, sizeof(*block->stack));
-	for (unsigned i = 0; i < a->frames; i++) {
-		if (i == SYMBOLS_INNER && a->left_out > 0)
-			snprintf(block->stack[block->frames++].text, sizeof(block->stack->text), "(%u more)",
-				 a->left_out);
-		place_from_frame(&block->stack[block->frames++], &a->frame[i]);
-	}
-}
-
-bool blockers_answer(struct blockers *b, const struct symbols_answer *answer)
-{
-	for (size_t i = 0; i < b->count; i++) {
-		struct pictures *e = b->entries[i]->pictures;
-		if (e == NULL || !e->next.taken || e->key != answer->key)
-			continue;
-		if (answer->status == SYMBOLS_BLOCKED) {
-			e->unread = true;
-			return true;
-		}
-		use_answer(&e->next.block, answer);
-		e->next.block.exact = symbols_location(answer) != NULL && e->next.record.place != 0 &&
-				      symbols_location(answer)->address == e->next.record.place;
-		b->denied = answer->status == SYMBOLS_DENIED;
-		promote(e);
-		return true;
-	}
-	return false;
-}
 
 /* ---- reading the tracer ---- */
 
@@ -357,7 +60,7 @@ uint32_t blockers_event(struct blockers *b, const struct model *m, const struct 
 		return UINT32_MAX;
 	if (r->end_ns >= r->start_ns && lasted > e->total.max_ns) {
 		e->total.max_ns = lasted;
-		consider(b, e, m, r);
+		pictures_consider(&b->album, &e->pictures, m, r);
 	}
 	return e->number;
 }
@@ -370,7 +73,7 @@ static void read_total(void *context, const struct tracer_total *t)
 		return;
 	e->total = t->total;
 	if (t->longest != NULL)
-		consider(reading->blockers, e, reading->model, t->longest);
+		pictures_consider(&reading->blockers->album, &e->pictures, reading->model, t->longest);
 }
 
 void blockers_stuck(struct blockers *b, const struct model *m, const struct block_record *r)
@@ -389,7 +92,7 @@ void blockers_stuck(struct blockers *b, const struct model *m, const struct bloc
 	if (lasted > e->in_progress_ns)
 		e->in_progress_ns = lasted;
 	if (lasted > (int64_t)e->total.max_ns)
-		consider(b, e, m, r);
+		pictures_consider(&b->album, &e->pictures, m, r);
 }
 
 static void read_under_way(void *context, const struct block_record *r)
@@ -418,45 +121,20 @@ void blockers_begin(struct blockers *b)
 
 void blockers_end(struct blockers *b, const struct model *m)
 {
-	for (size_t i = 0; i < b->count; i++) {
-		struct pictures *pictures = b->entries[i]->pictures;
-		if (pictures != NULL && pictures->shown.taken)
-			take_target(b, &pictures->shown);
-		if (pictures != NULL && pictures->next.taken)
-			take_target(b, &pictures->next);
-		if (pictures != NULL && pictures->unread)
-			ask(b, pictures, m, &pictures->next.record);
-	}
+	for (size_t i = 0; i < b->count; i++)
+		if (b->entries[i]->pictures != NULL)
+			pictures_renew(&b->album, b->entries[i]->pictures, m);
+}
+
+bool blockers_answer(struct blockers *b, const struct symbols_answer *answer)
+{
+	for (size_t i = 0; i < b->count; i++)
+		if (b->entries[i]->pictures != NULL && pictures_answer(&b->album, b->entries[i]->pictures, answer))
+			return true;
+	return false;
 }
 
 /* ---- into the model ---- */
-
-static char *copy_text(const char *s)
-{
-	return s != NULL ? xstrdup(s) : NULL;
-}
-
-static void copy_block(struct model_block *to, const struct model_block *from)
-{
-	*to = *from;
-	for (unsigned i = 0; i < to->arg_count; i++)
-		to->args[i] = xstrdup(from->args[i]);
-	to->target = copy_text(from->target);
-	to->target_was = copy_text(from->target_was);
-	to->stack = xcalloc(from->frames, sizeof(*to->stack));
-	for (unsigned i = 0; i < from->frames; i++)
-		to->stack[i] = from->stack[i];
-}
-
-/* What is shown of an entry; NULL: nothing. */
-static const struct model_block *picture_of(const struct blocker *e)
-{
-	if (e->pictures == NULL)
-		return NULL;
-	if (e->pictures->shown.taken)
-		return &e->pictures->shown.block;
-	return e->pictures->next.taken ? &e->pictures->next.block : NULL;
-}
 
 /*
  * Whether two entries are one row: their lines are known, and the same. A line may have several return addresses, and
@@ -464,7 +142,7 @@ static const struct model_block *picture_of(const struct blocker *e)
  */
 static bool same_row(const struct blocker *a, const struct blocker *b)
 {
-	const struct model_block *x = picture_of(a), *y = picture_of(b);
+	const struct model_block *x = pictures_shown(a->pictures), *y = pictures_shown(b->pictures);
 	return a->site == b->site && a->syscall == b->syscall && x != NULL && y != NULL && x->place.text[0] != '\0' &&
 	       strcmp(x->place.text, y->place.text) == 0 && strcmp(x->place.file, y->place.file) == 0;
 }
@@ -501,7 +179,8 @@ static void place_events(const struct blockers *b, struct model *m)
 	for (uint32_t i = 0; i < m->event_count; i++) {
 		struct model_event *event = &m->events[i];
 		const struct blocker *e = event->kind < b->count ? b->entries[event->kind] : NULL;
-		const struct model_block *picture = e != NULL && e->row < m->blocker_count ? picture_of(e) : NULL;
+		const struct model_block *picture =
+			e != NULL && e->row < m->blocker_count ? pictures_shown(e->pictures) : NULL;
 		event->blocker = picture != NULL && picture->exact ? e->row : MODEL_NO_BLOCKER;
 	}
 }
@@ -524,10 +203,10 @@ static struct model_blocker *row_of(struct model *m, const struct blocker **long
 
 static void finish_row(struct model_blocker *to, const struct blocker *longest, const struct model *m)
 {
-	const struct model_block *picture = picture_of(longest);
+	const struct model_block *picture = pictures_shown(longest->pictures);
 	struct text verdict = { 0 };
 	if (picture != NULL)
-		copy_block(&to->longest, picture);
+		block_copy(&to->longest, picture);
 	to->longest.syscall = to->syscall;
 	/* Not in the picture: an event may come before the tick that reads its site. */
 	if (to->longest.name[0] == '\0')
@@ -563,18 +242,13 @@ void blockers_fill(struct blockers *b, struct model *m)
 
 void blockers_init(struct blockers *b, struct process *p, struct symbols *s, uint64_t *next_key)
 {
-	*b = (struct blockers){ .process = p, .symbols = s, .next_key = next_key };
+	*b = (struct blockers){ .album = { .process = p, .symbols = s, .next_key = next_key } };
 }
 
 void blockers_free(struct blockers *b)
 {
 	for (size_t i = 0; i < b->count; i++) {
-		struct pictures *pictures = b->entries[i]->pictures;
-		if (pictures != NULL) {
-			picture_clear(&pictures->shown);
-			picture_clear(&pictures->next);
-		}
-		free(pictures);
+		pictures_free(b->entries[i]->pictures);
 		free(b->entries[i]);
 	}
 	free(b->entries);

@@ -3,29 +3,20 @@
 /*
  * The blocking calls of one process since asynctop attached: the kernel's totals, the blocks under way, and for each
  * (spawn site, system call, place) a picture of the longest block. Places that turn out to be the same line are one row
- * of the model. A picture is taken once per block, while its descriptor is
- * likely to be open. Its stack is resolved by another process; until that is done the last complete picture is shown,
- * so that a line and a duration always belong to the same block.
+ * of the model.
  */
 #ifndef ASYNCTOP_BLOCKERS_H
 #define ASYNCTOP_BLOCKERS_H
 
-#include "model/model.h"
-#include "source/process.h"
+#include "session/pictures.h"
 #include "source/tracer.h"
-#include "symbols/symbols.h"
 
 struct blocker;
 
 struct blockers {
-	struct process *process;
-	struct symbols *symbols; /* NULL: places stay unknown */
+	struct album album;
 	struct blocker **entries;
 	size_t count, room;
-	size_t pictured;     /* entries that have pictures */
-	uint64_t unpictured; /* longest blocks that had no room for theirs */
-	uint64_t *next_key;  /* shared by all processes: names of questions */
-	bool denied;         /* the last question was answered so */
 };
 
 void blockers_init(struct blockers *b, struct process *p, struct symbols *s, uint64_t *next_key);
@@ -57,8 +48,5 @@ bool blockers_answer(struct blockers *b, const struct symbols_answer *answer);
 
 /* Replaces m->blockers, verdicts included, and tells the events which of them have their places. */
 void blockers_fill(struct blockers *b, struct model *m);
-
-/* From a resolved frame to a place. */
-void place_from_frame(struct model_place *place, const struct symbols_frame *frame);
 
 #endif

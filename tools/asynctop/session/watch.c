@@ -173,7 +173,7 @@ static void tell_symbols(const struct watch *w, struct model *m)
 	const char *why = abandoned_why(w->process.pid);
 	if (w->tools->symbols == NULL)
 		why = w->tools->symbols_why;
-	else if (why == NULL && w->blockers.denied)
+	else if (why == NULL && w->blockers.album.denied)
 		why = "the process's memory map or files may not be read; be its user or root";
 	else if (why == NULL)
 		why = symbols_refused(w->tools->symbols, w->process.pid);
@@ -374,7 +374,7 @@ static void read_tracer(struct watch *w, struct model *m)
 	if (status < 0)
 		set_tier(m, TIER_BPF, "blocking calls", false, strerror(-status));
 	m->drops = tracer_drops(tracer, w->key);
-	m->drops.samples += w->blockers.unpictured;
+	m->drops.samples += w->blockers.album.unpictured;
 	copy_events(w, m);
 }
 
