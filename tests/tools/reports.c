@@ -372,6 +372,8 @@ static struct model_event events[] = {
 	  .site = 1,
 	  .worker = 1,
 	  .syscall = 74,
+	  .args = { "7" },
+	  .arg_count = 1,
 	  .start_ns = NOW_NS - 3000000000,
 	  .duration_ns = 200000000,
 	  .blocked_ns = 190000000,
@@ -444,7 +446,10 @@ static struct model everything(void)
 		.blocker_count = COUNT(blockers),
 		.events = events,
 		.event_count = COUNT(events),
+		.events_untold = COUNT(events),
+		.events_told = COUNT(events),
 		.events_total = 7654321,
+		.events_left_out = 77,
 		.drops = { .ring = 5, .lines = UINT64_MAX / 2 },
 		.tool_cpu = 0.0125,
 	};
@@ -460,6 +465,29 @@ static void test_everything(void **state)
 	expect_json("everything.json", &m);
 	expect_text("everything.txt", &m, 100);
 	expect_text("first_rows.txt", &m, 2);
+}
+
+static unsigned count_of(const char *s, const char *part)
+{
+	unsigned n = 0;
+	while ((s = strstr(s, part)) != NULL)
+		n++, s++;
+	return n;
+}
+
+/* JSON has each single block once: the oldest of those that are not told yet. */
+static void test_new_events(void **state)
+{
+	struct model m = everything();
+	m.events_untold = 2;
+	for (m.events_told = 0; m.events_told <= m.events_untold; m.events_told++) {
+		struct text json = { 0 };
+		exporter_json.write(&json, &m, NULL, 0);
+		assert_int_equal(count_of(text_string(&json), "\"duration_ns\":"), m.events_told);
+		assert_int_equal(count_of(text_string(&json), "\"duration_ns\":999"), m.events_told > 0);
+		assert_int_equal(count_of(text_string(&json), "\"duration_ns\":5000000"), 0);
+		text_free(&json);
+	}
 }
 
 static void check_record(const struct record *record, const struct model *m, const void *row);
@@ -643,7 +671,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_truth),     cmocka_unit_test(test_lies),      cmocka_unit_test(test_everything),
 		cmocka_unit_test(test_types),     cmocka_unit_test(test_nothing),   cmocka_unit_test(test_pages),
-		cmocka_unit_test(test_selection), cmocka_unit_test(test_help_fits),
+		cmocka_unit_test(test_selection), cmocka_unit_test(test_help_fits), cmocka_unit_test(test_new_events),
 	};
 	/* Characters are judged by the locale; Debian always has this one. */
 	if (setlocale(LC_CTYPE, "C.UTF-8") == NULL)

@@ -4,7 +4,8 @@
 usage: compare.py TRUTH JSON
        compare.py --settled JSON
 
-Compares what a service measured of its blocks (service.h) with one line of `asynctop --json`. Prints each difference,
+Compares what a service measured of its blocks (service.h) with the last line of `asynctop --json`, and the single blocks
+of all lines. Prints each difference,
 and for each column how many of the planted values were said (recall), and how many of those said were planted
 (precision). Exits 1 if there is a difference.
 
@@ -210,12 +211,26 @@ def check_event(score, case, event):
             (case.name,) + place))
 
 
+def check_events(score, seen, events):
+    """Each single block is said once, or counted as left out."""
+    told = {(event["worker"], event["start_ns"]) for event in events}
+    if len(told) != len(events):
+        score.differ("%d single blocks are said twice" % (len(events) - len(told)))
+    if len(events) + seen["drops"]["events"] != seen["events_total"]:
+        score.differ("%d single blocks are said and %d left out, of %d" % (
+            len(events), seen["drops"]["events"], seen["events_total"]))
+    for event in events:
+        if event["syscall"] in ("read", "fsync", "futex") and not event["args"]:
+            score.differ("a single block in %s is said without arguments" % event["syscall"])
+
+
 def is_settled(row):
     return row["location"]["text"] or "could not be found out" in row["verdict"] or "left no frame" in row["verdict"]
 
 
 def main():
-    seen = json.loads(open(sys.argv[2]).read().splitlines()[-1])
+    lines = [json.loads(line) for line in open(sys.argv[2])]
+    seen = lines[-1]
     if sys.argv[1] == "--settled":
         sys.exit(not all(is_settled(row) for row in seen["blockers"]))
     cases = read_truth(sys.argv[1])
@@ -225,7 +240,9 @@ def main():
         by_site.setdefault((os.path.basename(row["site"]["file"]), row["site"]["line"]), []).append(row)
     score = Score()
     by_case = {case.site: case for case in cases.values()}
-    for event in seen["events"]:
+    events = [event for line in lines for event in line["events"]]
+    check_events(score, seen, events)
+    for event in events:
         case = by_case.get((os.path.basename(event["site"]["file"]), event["site"]["line"]))
         if case and not case.skipped:
             check_event(score, case, event)

@@ -126,10 +126,8 @@ static int report(const struct session *s, const struct options *o)
 	struct text out = { 0 };
 	int status;
 	for (size_t i = 0; i < s->count; i++) {
-		const struct model *m = &s->watches[i]->model;
-		if (m->time_ns == 0 || (s->left_out > 0 && m->time_ns - s->watches[i]->process.ahead_ns < s->ticked_ns))
-			continue;
-		o->exporter->write(&out, m, o->orders, o->rows);
+		if (session_current(s, s->watches[i]))
+			o->exporter->write(&out, &s->watches[i]->model, o->orders, o->rows);
 	}
 	status = print(&out);
 	text_free(&out);
@@ -165,6 +163,7 @@ static int run_reports(struct session *s, const struct options *o, const sigset_
 		while (session_now() < next && !target_ended(s))
 			if (!wait_until(s, next, false, mask, &changed))
 				return EXIT_FINE;
+		s->wish.last = o->ticks != TICKS_ENDLESS && tick + 1 == o->ticks;
 		session_tick(s);
 		session_resolve_all(s, tick == 0 ? SYMBOLS_FIRST_MS : SYMBOLS_LATER_MS);
 		if (interrupted() && !wait_until(s, next, false, mask, &changed))

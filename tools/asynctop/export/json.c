@@ -101,17 +101,19 @@ static void put_columns(struct json *j, const struct record *record, const struc
 
 static void put_table(struct json *j, const struct table *t, const struct model *m)
 {
-	uint32_t count;
+	uint32_t count, first = 0;
 	const char *rows = t->rows(m, &count);
+	if (t->fresh != NULL)
+		count = t->fresh(m, &first);
 	if (t->totals != NULL)
 		put_columns(j, t->totals, m, m);
 	json_array(j, t->key);
 	for (uint32_t i = 0; i < count; i++)
-		put_record(j, NULL, &t->record, m, rows + i * t->row_size);
+		put_record(j, NULL, &t->record, m, rows + (first + i) * t->row_size);
 	json_end_array(j);
 }
 
-/* All that the model has, in its own order. */
+/* All that the model has and no tick before had, in its own order. */
 static void write_json(struct text *out, const struct model *m, const struct order orders[TABLES], uint32_t limit)
 {
 	struct json j = { 0 };

@@ -22,12 +22,20 @@ void model_blocker_free(struct model_blocker *b)
 	free(b->verdict);
 }
 
+void model_event_free(struct model_event *e)
+{
+	for (unsigned i = 0; i < e->arg_count; i++)
+		free(e->args[i]);
+}
+
 void model_free(struct model *m)
 {
 	for (uint32_t i = 0; i < m->blocker_count; i++)
 		model_blocker_free(&m->blockers[i]);
 	for (uint32_t i = 0; i < m->worker_count; i++)
 		free(m->workers[i].verdict);
+	for (uint32_t i = 0; i < m->event_count; i++)
+		model_event_free(&m->events[i]);
 	free(m->sites);
 	free(m->workers);
 	free(m->site_blocks);

@@ -167,6 +167,8 @@ struct model_event {
 	uint32_t site;
 	uint32_t worker;
 	int32_t syscall;
+	char *args[SYSCALL_ARGS]; /* decoded, owned */
+	unsigned arg_count;
 	int64_t start_ns, duration_ns, blocked_ns, cpu_ns, delayed_ns;
 	uint32_t delayed_tasks;
 	uint32_t handed_to;      /* the worker that took over */
@@ -221,7 +223,10 @@ struct model {
 
 	struct model_event *events; /* newest first */
 	uint32_t event_count;
+	uint32_t events_untold; /* of these, from the first: those that no tick before has told */
+	uint32_t events_told;   /* of those, from the last: those that this tick tells */
 	uint64_t events_total;
+	uint64_t events_left_out; /* those that no tick tells */
 
 	struct trace_drops drops;
 	uint64_t counters[SLEY_COUNTER_COUNT];
@@ -230,8 +235,9 @@ struct model {
 
 void model_free(struct model *m);
 
-/* Frees the members that a blocker owns. */
+/* Frees the members that a blocker, or an event, owns. */
 void model_blocker_free(struct model_blocker *b);
+void model_event_free(struct model_event *e);
 
 /* The site of that number; if there is none, a site with "?" for its names. */
 const struct region_site *model_site(const struct model *m, uint32_t site);

@@ -65,6 +65,12 @@ uint32_t blockers_event(struct blockers *b, const struct model *m, const struct 
 	return e->number;
 }
 
+bool blockers_settled(const struct blockers *b, uint32_t number)
+{
+	const struct model_block *block = number < b->count ? pictures_shown(b->entries[number]->pictures) : NULL;
+	return block == NULL || block->resolved;
+}
+
 static void read_total(void *context, const struct tracer_total *t)
 {
 	struct reading *reading = context;

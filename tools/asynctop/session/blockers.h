@@ -28,6 +28,9 @@ void blockers_free(struct blockers *b);
  */
 uint32_t blockers_event(struct blockers *b, const struct model *m, const struct block_record *r);
 
+/* Whether the place of blocks of this number is known, or will not be. */
+bool blockers_settled(const struct blockers *b, uint32_t number);
+
 /* To be called first at each tick: forgets which blocks are under way. */
 void blockers_begin(struct blockers *b);
 

@@ -123,6 +123,18 @@ static void see_handover(const struct album *a, struct model_block *block, const
 	block->handed_after_ns = r->handed_ns > r->start_ns ? (int64_t)(r->handed_ns - r->start_ns) : 0;
 }
 
+unsigned args_decode(char *args[SYSCALL_ARGS], const struct block_record *r)
+{
+	unsigned count = 0;
+	struct text arg = { 0 };
+	while (count < SYSCALL_ARGS && syscall_arg(&arg, r, count)) {
+		args[count++] = text_take(&arg);
+		arg = (struct text){ 0 };
+	}
+	text_free(&arg);
+	return count;
+}
+
 static void take_picture(struct album *a, struct picture *p, const struct model *m, const struct block_record *r)
 {
 	struct model_block *block = &p->block;
@@ -136,12 +148,7 @@ static void take_picture(struct album *a, struct picture *p, const struct model 
 	block->began_before = (r->flags & BLOCK_EARLY) != 0;
 	see_handover(a, block, m, r);
 	snprintf(block->name, sizeof(block->name), "%.*s", BLOCK_NAME, r->name);
-	for (unsigned i = 0; i < SYSCALL_ARGS; i++) {
-		struct text arg = { 0 };
-		if (!syscall_arg(&arg, r, i))
-			break;
-		block->args[block->arg_count++] = text_take(&arg);
-	}
+	block->arg_count = args_decode(block->args, r);
 	take_target(a, p);
 }
 
@@ -333,11 +340,16 @@ static char *copy_text(const char *s)
 	return s != NULL ? xstrdup(s) : NULL;
 }
 
+void args_copy(char *to[SYSCALL_ARGS], char *const from[SYSCALL_ARGS], unsigned count)
+{
+	for (unsigned i = 0; i < count; i++)
+		to[i] = xstrdup(from[i]);
+}
+
 void block_copy(struct model_block *to, const struct model_block *from)
 {
 	*to = *from;
-	for (unsigned i = 0; i < to->arg_count; i++)
-		to->args[i] = xstrdup(from->args[i]);
+	args_copy(to->args, from->args, from->arg_count);
 	to->target = copy_text(from->target);
 	to->target_was = copy_text(from->target_was);
 	to->stack = xcalloc(from->frames, sizeof(*to->stack));

@@ -42,6 +42,11 @@ void pictures_free(struct pictures *pictures);
 
 void block_copy(struct model_block *to, const struct model_block *from);
 
+/* The decoded arguments of the call, which are the caller's: their number. */
+unsigned args_decode(char *args[SYSCALL_ARGS], const struct block_record *r);
+
+void args_copy(char *to[SYSCALL_ARGS], char *const from[SYSCALL_ARGS], unsigned count);
+
 /* The text's bytes, which are the caller's now; never NULL. */
 char *text_take(struct text *t);
 

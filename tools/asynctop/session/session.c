@@ -445,6 +445,11 @@ void session_tick(struct session *s)
 	s->tick_cost_ns = cpu_now() - cpu;
 }
 
+bool session_current(const struct session *s, const struct watch *w)
+{
+	return w->model.time_ns != 0 && (s->left_out == 0 || w->model.time_ns - w->process.ahead_ns >= s->ticked_ns);
+}
+
 void session_resolve(struct session *s)
 {
 	for (size_t i = 0; i < s->count; i++)
@@ -463,7 +468,9 @@ void session_resolve_all(struct session *s, int timeout_ms)
 		take_answers(s);
 	}
 	take_answers(s);
-	session_resolve(s);
+	for (size_t i = 0; i < s->count; i++)
+		if (session_current(s, s->watches[i]))
+			watch_resolve(s->watches[i]);
 }
 
 int64_t session_interval(const struct session *s)

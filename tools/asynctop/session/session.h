@@ -62,10 +62,13 @@ bool session_poll(struct session *s);
  */
 void session_tick(struct session *s);
 
+/* Whether the process's model is of the last tick. */
+bool session_current(const struct session *s, const struct watch *w);
+
 /* Puts resolved symbols into the models. */
 void session_resolve(struct session *s);
 
-/* Waits until all symbols of the models are known, at most `timeout_ms`, and resolves. */
+/* Waits until all symbols of the models are known, at most `timeout_ms`, and resolves those of the last tick. */
 void session_resolve_all(struct session *s, int timeout_ms);
 
 /* The time between ticks: longer than the wished interval when a tick takes a good part of it. */

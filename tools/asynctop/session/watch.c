@@ -15,7 +15,8 @@
 #include "model/yields.h"
 #include "session/stuck.h"
 
-#define YIELDS_RESOLVED 128 /* places whose line is asked for */
+#define YIELDS_RESOLVED 128         /* places whose line is asked for */
+#define UNTOLD_NS       10000000000 /* how long a single block waits for its place */
 
 /* By the process's clock, as all times of a watch and its model. */
 static int64_t now_of(const struct watch *w)
@@ -79,6 +80,8 @@ void watch_free(struct watch *w)
 	if (w->tools->symbols != NULL)
 		symbols_forget(w->tools->symbols, w->process.pid);
 	blockers_free(&w->blockers);
+	for (uint32_t i = 0; i < w->event_room; i++)
+		model_event_free(&w->events[i]);
 	model_free(&w->model);
 	process_close(&w->process);
 	abandoned_forget(w->process.pid);
@@ -346,18 +349,45 @@ static void read_blocked_worker(void *context, const struct block_record *r)
 	m->workers[r->worker].blocked_ns = m->time_ns > (int64_t)r->start_ns ? m->time_ns - (int64_t)r->start_ns : 0;
 }
 
-static void copy_events(const struct watch *w, struct model *m)
+static void copy_events(struct watch *w, struct model *m)
 {
 	uint64_t n = w->event_count < w->event_room ? w->event_count : w->event_room;
+	uint64_t untold;
+	w->event_told += w->model.events_told;
+	untold = w->event_count - w->event_told;
+	if (untold > n) {
+		w->event_left_out += untold - n;
+		w->event_told += untold - n;
+		untold = n;
+	}
+	m->events_untold = (uint32_t)untold;
+	m->events_left_out = w->event_left_out;
 	m->events = xcalloc(n, sizeof(*m->events));
 	m->event_count = (uint32_t)n;
 	m->events_total = w->event_count;
 	for (uint64_t i = 0; i < n; i++) {
 		struct model_event *e = &m->events[i];
 		*e = w->events[(w->event_count - 1 - i) % w->event_room];
+		args_copy(e->args, e->args, e->arg_count);
 		if (e->name[0] == '\0')
 			snprintf(e->name, sizeof(e->name), "%s", model_site(m, e->site)->entry);
 	}
+}
+
+/*
+ * A single block is told once, so it waits until its place is known, and those after it wait with it. The last tick tells
+ * all.
+ */
+static void tell_events(struct model *m, const struct blockers *b, bool all)
+{
+	uint32_t told = 0;
+	while (told < m->events_untold) {
+		const struct model_event *e = &m->events[m->events_untold - 1 - told];
+		if (!all && !blockers_settled(b, e->kind) && m->time_ns - e->start_ns - e->duration_ns < UNTOLD_NS)
+			break;
+		told++;
+	}
+	m->events_told = told;
 }
 
 static void read_tracer(struct watch *w, struct model *m)
@@ -408,6 +438,7 @@ static void fill_verdicts(struct model *m)
 void watch_event(struct watch *w, const struct block_record *r)
 {
 	struct model_event *e = &w->events[w->event_count++ % w->event_room];
+	model_event_free(e);
 	*e = (struct model_event){
 		.task = r->task,
 		.site = r->site,
@@ -427,6 +458,7 @@ void watch_event(struct watch *w, const struct block_record *r)
 								: 0,
 	};
 	snprintf(e->name, sizeof(e->name), "%.*s", BLOCK_NAME, r->name);
+	e->arg_count = args_decode(e->args, r);
 	if (r->site >= w->model.site_count && r->site < w->process.region.header.site_count)
 		read_sites(w, &w->model); /* it is new, or there was no tick yet */
 	e->kind = blockers_event(&w->blockers, &w->model, r);
@@ -462,6 +494,7 @@ void watch_resolve(struct watch *w)
 			resolve_yield(m, &m->yields[i], &answer.frame[0]);
 	}
 	blockers_fill(&w->blockers, m);
+	tell_events(m, &w->blockers, w->last || m->gone);
 	tell_symbols(w, m);
 }
 
@@ -496,6 +529,7 @@ enum watch_status watch_tick(struct watch *w, const struct watch_wish *wish, dou
 	blockers_end(&w->blockers, &m);
 	model_free(&w->model);
 	w->model = m;
+	w->last = wish->last;
 	if (!m.gone) {
 		w->seen_ns = m.time_ns;
 		watch_renew(w, wish);

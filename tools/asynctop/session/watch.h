@@ -26,6 +26,7 @@ struct watch_wish {
 	unsigned filter_count;
 	uint32_t rows;
 	int64_t interval_ns;
+	bool last; /* there will be no other tick */
 };
 
 /* The dispatch that a worker is in, and since when it was seen in it. */
@@ -53,8 +54,11 @@ struct watch {
 	int64_t moved_ns;           /* time at which that was seen to change */
 	struct model_event *events; /* a ring of `rows` */
 	uint32_t event_room;
-	uint64_t event_count; /* since the beginning */
-	struct model model;   /* of the last tick */
+	uint64_t event_count;    /* since the beginning */
+	uint64_t event_told;     /* of these: told by the ticks before the last one, or left out */
+	uint64_t event_left_out; /* of these: overwritten before a tick told them */
+	bool last;               /* the last tick was the last of all */
+	struct model model;      /* of the last tick */
 };
 
 enum watch_status {

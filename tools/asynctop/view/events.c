@@ -48,6 +48,12 @@ static void event_place(struct value *out, const struct model *m, const void *ro
 	value_row(out, i < m->blocker_count ? &m->blockers[i].longest.place : &unknown);
 }
 
+static void event_args(struct value *out, const struct model *m, const void *row)
+{
+	(void)m;
+	value_list(out, event(row)->args, sizeof(event(row)->args[0]), event(row)->arg_count);
+}
+
 static void event_start(struct value *out, const struct model *m, const void *row)
 {
 	(void)m;
@@ -145,6 +151,12 @@ static const void *event_rows(const struct model *m, uint32_t *count)
 	return m->events;
 }
 
+static uint32_t fresh_events(const struct model *m, uint32_t *first)
+{
+	*first = m->events_untold - m->events_told;
+	return m->events_told;
+}
+
 static enum style event_style(const struct model *m, const void *row)
 {
 	(void)m;
@@ -216,6 +228,7 @@ static const struct column event_columns[] = {
 	  .help = "the system call, or page fault",
 	  .min = 8,
 	  .max = 16 },
+	{ .name = "args", .type = VALUE_LIST, .value = event_args, .help = "the arguments of the call" },
 	{ .name = "location",
 	  .type = VALUE_RECORD,
 	  .value = event_place,
@@ -309,5 +322,6 @@ const struct table table_events = {
 	.identity = event_identity,
 	.style = event_style,
 	.told = event_told,
+	.fresh = fresh_events,
 	.most = 10, /* single blocks only illustrate the totals */
 };

@@ -28,6 +28,7 @@ PROCESS_VALUE(running, value_bool(out, process(row)->running))
 PROCESS_VALUE(ended, value_bool(out, process(row)->gone))
 PROCESS_VALUE(source, value_row(out, row))
 PROCESS_VALUE(events_total, value_uint(out, process(row)->events_total))
+PROCESS_VALUE(events_left_out, value_uint(out, process(row)->events_left_out))
 PROCESS_VALUE(tool_cpu, value_number(out, process(row)->tool_cpu))
 
 /* ---- the tiers ---- */
@@ -153,10 +154,15 @@ static const struct column tail_columns[] = {
 	  .help = "single blocks since asynctop attached" },
 #define DROP_COLUMN(name_, help_) \
 	{ .name = #name_, .group = &drops, .type = VALUE_UINT, .value = process_drop_##name_, .help = help_ },
-	TRACE_DROPS(DROP_COLUMN){ .name = "target",
+	TRACE_DROPS(DROP_COLUMN){ .name = "events",
+				  .group = &drops,
 				  .type = VALUE_UINT,
-				  .value = process_target,
-				  .help = "workers that are to run at the same time" },
+				  .value = process_events_left_out,
+				  .help = "single blocks: more than --rows came between two ticks" },
+	{ .name = "target",
+	  .type = VALUE_UINT,
+	  .value = process_target,
+	  .help = "workers that are to run at the same time" },
 	{ .name = "max_threads", .type = VALUE_UINT, .value = process_max_threads, .help = "spares that there may be" },
 #define SOURCE_COLUMN(name_, text_, help_) \
 	{ .name = text_, .group = &found_by, .type = VALUE_BOOL, .value = process_source_##name_, .help = help_ },

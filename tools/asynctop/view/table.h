@@ -82,8 +82,10 @@ struct table {
 	const struct record *totals;              /* values of the model that are told before the rows */
 	uint64_t (*total)(const struct model *m); /* how many rows there are, of which these were kept */
 	bool (*told)(const struct model *m);      /* whether a report has it */
-	uint32_t most;                            /* rows of it in a report */
-	const struct table *below;                /* on its page of the screen */
+	/* The rows [first, first + count) are those that this tick tells: JSON has only these. */
+	uint32_t (*fresh)(const struct model *m, uint32_t *first);
+	uint32_t most;             /* rows of it in a report */
+	const struct table *below; /* on its page of the screen */
 	/* Adds lines about the rows [first, first + limit). The screen shows those of the selected row. */
 	void (*details)(struct view *v, const struct model *m, const struct order *o, int width, uint32_t first,
 			uint32_t limit);
