@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Copyright (c) 2026 the sley authors
 #
-# The models of hand-over (handover.pml) and of arming sentinels (sentinel.pml): their properties hold, and planted
-# mistakes are found. Each search prints its states, transitions and depth.
+# The models of hand-over (handover.pml), of arming sentinels (sentinel.pml) and of direct switches (direct.pml): their
+# properties hold, and planted mistakes are found. Each search prints its states, transitions and depth.
 
 . tests/check/suite.sh
 
@@ -39,9 +39,13 @@ finds() {
 	contains "$scratch/report" "assertion violated $assertion"
 }
 
-# The same with the other model.
+# The same with the other models.
 arming() {
 	local model=$PWD/tests/model/sentinel.pml
+	"$@"
+}
+switching() {
+	local model=$PWD/tests/model/direct.pml
 	"$@"
 }
 
@@ -73,6 +77,12 @@ sentinel_hands_over() {
 # What blocks in a dispatch that armed a sentinel is noted.
 armed_block_is_noted() {
 	arming holds
+}
+
+# Three tasks on two stacks, and two workers: each runs to its end, on its own stack. The same when memory is short.
+direct_switches_lose_nothing() {
+	switching holds
+	switching holds -DTASKS=2 -DSLOTS=1 -DTURNS=2 -DFAILS=1
 }
 
 # Planted: idle_notify() without its fence.
@@ -123,17 +133,28 @@ arming_mistakes_are_found() {
 	done
 }
 
+# Planted: the stack that is left is released before the switch; a worker waits for a second stack; a task that was granted
+# a stack comes before a chosen one; a chosen task holds its stack, and nothing says so.
+switching_mistakes_are_found() {
+	switching finds "((((holder" -DEARLY_RELEASE
+	switching finds "(ended==3)" -DHOLDS_BOTH
+	switching finds "(ended==3)" -DRUNS_GRANTED
+	switching finds "(ended==3)" -DFAILS=1 -DLOSES_GRANT
+}
+
 # Two workers and a spare; more work with one; and a fence that comes too late: some 10 to 20 million states each.
 larger_sizes() {
 	holds -DREADY=3 -DTOLD=1 -DBLOCKS=0 -DOUTSIDE=0 -DPUSHES=2
 	holds $alone -DREADY=2 -DBLOCKS=1
 	holds $alone -DREADY=2 -DBLOCKS=2 -DOUTSIDE=0 -DPUSHES=2
 	finds "((((((doing[0]" $alone -DREADY=2 -DBLOCKS=2 -DOUTSIDE=0 -DPUSHES=2 -DLATE_LEAVE_FENCE
+	switching holds -DFAILS=1
+	switching holds -DSLOTS=1 -DFAILS=1
 }
 
 deep=
 [ "${SLEY_CHECK_DEEP:-0}" = 0 ] || deep=larger_sizes
 run_suite pushed_work_is_run told_block_is_handed_over spare_is_made found_block_is_handed_over sentinel_hands_over \
-	armed_block_is_noted missing_fence_is_found missing_look_is_found late_count_is_found note_of_sleeper_is_found \
-	surplus_that_searches_is_found early_hints_are_found word_that_stays_is_found end_without_due_is_found \
-	arming_mistakes_are_found $deep
+	armed_block_is_noted direct_switches_lose_nothing missing_fence_is_found missing_look_is_found late_count_is_found \
+	note_of_sleeper_is_found surplus_that_searches_is_found early_hints_are_found word_that_stays_is_found \
+	end_without_due_is_found arming_mistakes_are_found switching_mistakes_are_found $deep
