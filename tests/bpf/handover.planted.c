@@ -9,11 +9,13 @@
  *   full     the same as queued, but the only spare that there may be is blocked, too
  *
  * It writes "ready". For each line that it gets it blocks once and writes the truth: how many waited, for how long in all
- * from the start of the block to its end or their beginning, after what time the first of them began, and on which thread
- * (0: none did before the end). It ends with its input.
+ * from the start of the block to its end or their beginning, after what time the first of them began, on which thread (0:
+ * none did before the end), and how long threads waited for a CPU meanwhile. It ends with its input.
  */
 #include <sley.h>
 
+#include <dirent.h>
+#include <sched.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -35,6 +37,7 @@ static struct {
 } victims[TASKS_MOST];
 
 static sley_time start, end;
+static int64_t waited; /* before the block */
 
 static void require(int ok)
 {
@@ -60,11 +63,41 @@ static void victim(void *i)
 	sley_group_done(&group);
 }
 
+/* The time that a thread waited for a CPU, if the kernel accounts it. A sentinel always waits for one. */
+static int64_t waited_of(pid_t tid)
+{
+	char path[64];
+	long ran, delay = 0;
+	if (sched_getscheduler(tid) == SCHED_IDLE)
+		return 0;
+	snprintf(path, sizeof(path), "/proc/self/task/%d/schedstat", (int)tid);
+	FILE *file = fopen(path, "re");
+	if (file && fscanf(file, "%ld %ld", &ran, &delay) != 2)
+		delay = 0;
+	if (file)
+		fclose(file);
+	return delay;
+}
+
+static int64_t waited_in_all(void)
+{
+	DIR *threads = opendir("/proc/self/task");
+	struct dirent *entry;
+	int64_t all = 0;
+	require(threads != NULL);
+	while ((entry = readdir(threads)))
+		if (entry->d_name[0] != '.')
+			all += waited_of(atoi(entry->d_name));
+	closedir(threads);
+	return all;
+}
+
 /* Pinned, it is on the worker to which what it spawns is pinned. */
 static void planted(void *unused)
 {
 	const struct timespec pause = { .tv_sec = block_ns / 1000000000, .tv_nsec = block_ns % 1000000000 };
 	(void)unused;
+	waited = waited_in_all();
 	for (long i = 0; i < tasks; i++)
 		spawn(victim, i, is("pinned"));
 	start = sley_now();
@@ -96,8 +129,8 @@ static void write_truth(void)
 			tid = victims[i].tid;
 		}
 	}
-	dprintf(STDOUT_FILENO, "tasks %ld delayed_ns %ld first_ns %ld tid %d\n", tasks, (long)delayed,
-		tid ? (long)first : 0L, (int)tid);
+	dprintf(STDOUT_FILENO, "tasks %ld delayed_ns %ld first_ns %ld tid %d waited_ns %ld\n", tasks, (long)delayed,
+		tid ? (long)first : 0L, (int)tid, (long)(waited_in_all() - waited));
 }
 
 static int service(void *unused)
