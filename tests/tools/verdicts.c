@@ -16,6 +16,7 @@
 #include "model/verdict.h"
 #include "source/tracer_private.h"
 #include "tests/test.h"
+#include "view/view.h"
 
 /* ---- system calls ---- */
 
@@ -84,6 +85,8 @@ static void test_decoding(void **state)
 	expect_call(&r, "clock_nanosleep(CLOCK_MONOTONIC, 1, {1.5 s}, NULL)");
 	r = record(SYSCALL_FAULT, 0, 0, 0, 0);
 	expect_call(&r, "page fault");
+	r = record(SYSCALL_COMPUTING, 0, 0, 0, 0);
+	expect_call(&r, "computing");
 	r = record(4000, 1, 2, 3, 4);
 	expect_call(&r, "syscall 4000(1, 2, 3, 4, 0, 0)");
 }
@@ -225,6 +228,44 @@ static void test_verdict_cases(void **state)
 	expect_in_verdict(&b, "spawned at ?");
 	b.longest = (struct model_block){ .syscall = SYS_read };
 	expect_in_verdict(&b, "a task running ? (spawned at ?)");
+}
+
+static void expect_headline(const struct model_blocker *rows, uint32_t count, const char *begin)
+{
+	struct model m = { .sites = sites, .site_count = 2, .watched_ns = 2000000000, .blocker_count = count };
+	struct view v = { 0 };
+	m.blockers = (struct model_blocker *)rows;
+	view_summary(&v, &m, 0);
+	assert_true(v.count >= 2);
+	assert_string_equal(v.lines[1].text, begin);
+	view_free(&v);
+}
+
+/* Long computing is no call, its line is where it was seen, and the headline counts it beside the calls. */
+static void test_verdict_hog(void **state)
+{
+	struct model_blocker rows[] = { blocker(SYSCALL_COMPUTING), blocker(SYS_fsync) };
+	struct model_blocker *b = &rows[0];
+	char *text;
+	strcpy(b->longest.runtime, "sley_now"); /* in which it was just then */
+	b->total.delayed_tasks = 1;
+	b->total.delayed_ns = 12900000;
+	text = verdict(b);
+	assert_string_equal(
+		text, "task 16777218 \"conn\" (spawned at httpd.c:120 by accept_loop) kept worker 1 for 21.3ms by "
+		      "computing, seen in append_line at httpd.c:88; 1 ready task waited 12.9ms behind it; "
+		      "sley_yield() now and then in its loop, or sley_offload() for all of it, would have let "
+		      "other tasks run.");
+	free(text);
+	expect_headline(rows, 1,
+			"in 2.00s 1 kind of long computing, worst: up to 21.3ms (ready tasks waited 12.9ms) computing, "
+			"seen in append_line at httpd.c:88");
+	expect_headline(rows, 2,
+			"in 2.00s 1 kind of blocking call and 1 of long computing, worst: up to 21.3ms (ready tasks "
+			"waited 12.9ms) computing, seen in append_line at httpd.c:88");
+	b->in_progress = 1;
+	b->in_progress_ns = 90000000;
+	expect_in_verdict(b, "is keeping worker 1 for 90.0ms so far by computing");
 }
 
 /* What became of the tasks behind the block, and why: each case in its words. */
@@ -403,6 +444,7 @@ static void test_remedies(void **state)
 		{ SYS_unlinkat, 0, "sley_unlink()" },
 		{ SYS_sched_yield, 0, "sley_yield()" },
 		{ SYSCALL_FAULT, 0, "MADV_POPULATE_READ" },
+		{ SYSCALL_COMPUTING, 0, "sley_yield()" },
 		{ 4000, 0, "sley_offload()" },
 	};
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -438,7 +480,7 @@ static void test_remedies_name_real_calls(void **state)
 {
 	const char *header = headers();
 	unsigned names = 0;
-	for (int call = SYSCALL_FAULT; call < 460; call++) {
+	for (int call = SYSCALL_COMPUTING; call < 460; call++) {
 		const struct model_block b = { .syscall = call };
 		struct text t = { 0 };
 		char *at;
@@ -459,17 +501,12 @@ static void test_remedies_name_real_calls(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_decoding),
-		cmocka_unit_test(test_decoding_nonsense),
-		cmocka_unit_test(test_kept_arguments),
-		cmocka_unit_test(test_verdict),
-		cmocka_unit_test(test_verdict_cases),
-		cmocka_unit_test(test_verdict_handover),
-		cmocka_unit_test(test_verdict_stopped),
-		cmocka_unit_test(test_verdict_kept),
-		cmocka_unit_test(test_holder),
-		cmocka_unit_test(test_remedies),
-		cmocka_unit_test(test_remedies_name_real_calls),
+		cmocka_unit_test(test_decoding),         cmocka_unit_test(test_decoding_nonsense),
+		cmocka_unit_test(test_kept_arguments),   cmocka_unit_test(test_verdict),
+		cmocka_unit_test(test_verdict_cases),    cmocka_unit_test(test_verdict_hog),
+		cmocka_unit_test(test_verdict_handover), cmocka_unit_test(test_verdict_stopped),
+		cmocka_unit_test(test_verdict_kept),     cmocka_unit_test(test_holder),
+		cmocka_unit_test(test_remedies),         cmocka_unit_test(test_remedies_name_real_calls),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -288,9 +288,10 @@ static void print_truth(void)
 	for (unsigned i = 0; i < spawned_count; i++) {
 		const struct spawned *s = &spawned[i];
 		const struct planted *p = s->planted;
-		printf("case\t%s\t%s\t%s\t%u\t%llu\t%s%s%s%s%s\t%ld\n", p->name, p->calls, p->site.file, p->site.line,
+		printf("case\t%s\t%s\t%s\t%u\t%llu\t%s%s%s%s%s%s\t%ld\n", p->name, p->calls, p->site.file, p->site.line,
 		       (unsigned long long)s->task, flag(p->unnamed, "unnamed "), flag(p->early, "early "),
-		       flag(p->stuck, "stuck "), flag(p->many, "many "), flag(p->pauses, "pauses "), s->sleeps);
+		       flag(p->stuck, "stuck "), flag(p->many, "many "), flag(p->pauses, "pauses "),
+		       flag(p->hog, "hog "), s->sleeps);
 		for (unsigned k = 0; k < skipped_count; k++)
 			if (skipped[k].task == (uint64_t)s->task)
 				printf("skip\t%s\t%s\n", p->name, skipped[k].why);

@@ -35,6 +35,7 @@ struct planted {
 	bool many;    /* a BLOCK() of it makes several calls that block */
 	bool pauses;  /* it computes for long, so that the kernel gives its CPU to others */
 	bool waits;   /* it waits in calls of sley, so that its thread sleeps for others, too */
+	bool hog;     /* its BLOCK() computes, and no call blocks */
 	int tasks;    /* 0: 1 */
 	struct sley_site site;
 	struct planted *next; /* owned by planted_add() */

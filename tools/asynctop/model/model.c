@@ -208,7 +208,7 @@ const char *worker_state_text(const struct model *m, const struct model_worker *
 		return "stopped";
 	if (w->blocked_ns != MODEL_UNKNOWN || noted_as_blocked(w))
 		return "blocked";
-	if (worker_note(w) != 0)
+	if (w->hog || worker_note(w) != 0)
 		return "hog";
 	return w->line.mode == SLEY_WORKER_IDLE && m->target > 0 && w->line.index >= m->target
 		       ? "spare"

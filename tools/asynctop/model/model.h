@@ -78,6 +78,7 @@ struct model_worker {
 	int64_t blocked_ns; /* how long it has been in the call that blocks it now; MODEL_UNKNOWN: in none */
 	int32_t syscall;
 	enum stop stop;
+	bool hog;                     /* it has computed for long */
 	struct model_kept stack, own; /* tasks that wait for the stack of its task; pinned ones, for the thread */
 	char *verdict;                /* what keeps it, or others, from running; owned; NULL: nothing to tell */
 };

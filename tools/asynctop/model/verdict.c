@@ -43,6 +43,8 @@ static const char *const remedies[REMEDY_COUNT] = {
 		"threads that change the address space wait for each other: map once and reuse, no sley call helps",
 	[REMEDY_RANDOM] = "the kernel's random numbers were not ready or many: draw them once into a pool",
 	[REMEDY_YIELD] = "sley_yield() lets other tasks run; this call only other threads",
+	[REMEDY_COMPUTE] =
+		"sley_yield() now and then in its loop, or sley_offload() for all of it, would have let other tasks run",
 	[REMEDY_FAULT] = "the page was not in memory: populate it before (MADV_POPULATE_READ, mlock()), or touch it in "
 			 "sley_offload()",
 };
@@ -66,7 +68,7 @@ void verdict_put_remedy(struct text *out, const struct model_block *b)
 {
 	enum remedy remedy = syscall_remedy(b->syscall);
 	bool file = S_ISREG(b->fd_mode) || S_ISDIR(b->fd_mode) || S_ISBLK(b->fd_mode);
-	if (b->runtime[0] != '\0') {
+	if (b->runtime[0] != '\0' && b->syscall != SYSCALL_COMPUTING) {
 		put_runtime(out, b->runtime, remedy);
 		return;
 	}
@@ -93,7 +95,7 @@ void verdict_put_call(struct text *out, const struct model_block *b)
 {
 	char name[SYSCALL_NAME_MAX];
 	text_puts(out, syscall_name(b->syscall, name));
-	if (b->syscall == SYSCALL_FAULT)
+	if (b->syscall == SYSCALL_FAULT || b->syscall == SYSCALL_COMPUTING)
 		return;
 	text_puts(out, "(");
 	for (unsigned i = 0; i < b->arg_count; i++) {
@@ -122,7 +124,7 @@ static void put_task(struct text *out, const struct model *m, uint64_t task, con
 static void put_place(struct text *out, const struct model_block *b)
 {
 	if (b->place.text[0] != '\0')
-		text_printf(out, ", called in %s", b->place.text);
+		text_printf(out, ", %s in %s", b->syscall == SYSCALL_COMPUTING ? "seen" : "called", b->place.text);
 	else if (b->frameless)
 		text_puts(out, ", called in a function that left no frame (its last act was a call)");
 	else if (b->resolved)
@@ -198,14 +200,21 @@ static void put_delay(struct text *out, const struct model_blocker *b, bool stil
 			    text_duration(delayed, blocker_delayed_ns(b)));
 }
 
+static const char *verb_of(const struct model_blocker *b, bool still)
+{
+	if (b->syscall == SYSCALL_COMPUTING)
+		return still ? "is keeping" : "kept";
+	return still ? "is blocking" : "blocked";
+}
+
 void verdict_put(struct text *out, const struct model *m, const struct model_blocker *b)
 {
 	bool still = b->in_progress > 0 && b->in_progress_ns >= (int64_t)b->total.max_ns;
 	char time[TEXT_SHORT];
 	put_task(out, m, b->longest.task, b->longest.name, b->site);
-	text_printf(out, " %s worker %u for %s%s%s in ", still ? "is blocking" : "blocked", b->longest.worker,
+	text_printf(out, " %s worker %u for %s%s%s %s ", verb_of(b, still), b->longest.worker,
 		    b->longest.began_before ? "at least " : "", text_duration(time, blocker_max_ns(b)),
-		    still ? " so far" : "");
+		    still ? " so far" : "", b->syscall == SYSCALL_COMPUTING ? "by" : "in");
 	if (b->longest.task != 0)
 		verdict_put_call(out, &b->longest);
 	else

@@ -65,6 +65,22 @@ uint32_t blockers_event(struct blockers *b, const struct model *m, const struct 
 	return e->number;
 }
 
+uint32_t blockers_over(struct blockers *b, const struct model *m, const struct block_record *r)
+{
+	uint32_t number = blockers_event(b, m, r);
+	struct block_total *total;
+	if (number == UINT32_MAX)
+		return number;
+	total = &b->entries[number]->total;
+	total->count++;
+	total->total_ns += r->end_ns - r->start_ns;
+	total->cpu_ns += r->cpu_ns;
+	total->delayed_tasks += r->delayed_tasks;
+	total->delayed_ns += r->delayed_ns;
+	total->handed += r->handed_ns != 0;
+	return number;
+}
+
 bool blockers_settled(const struct blockers *b, uint32_t number)
 {
 	const struct model_block *block = number < b->count ? pictures_shown(b->entries[number]->pictures) : NULL;

@@ -28,6 +28,9 @@ void blockers_free(struct blockers *b);
  */
 uint32_t blockers_event(struct blockers *b, const struct model *m, const struct block_record *r);
 
+/* A block that the tracer does not count is over: adds it up. Returns the number of its kind. */
+uint32_t blockers_over(struct blockers *b, const struct model *m, const struct block_record *r);
+
 /* Whether the place of blocks of this number is known, or will not be. */
 bool blockers_settled(const struct blockers *b, uint32_t number);
 

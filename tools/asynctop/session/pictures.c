@@ -167,7 +167,7 @@ static struct symbols_request stack_question(const struct album *a, const struct
 		.key = key,
 		.pid = a->process->pid,
 		.kind = SYMBOLS_SAMPLE,
-		.returns = r->syscall != SYSCALL_FAULT,
+		.returns = r->syscall != SYSCALL_FAULT && !(r->flags & BLOCK_COMPUTES),
 		.registers = { .rip = regs[BLOCK_REG_IP],
 			       .rsp = regs[BLOCK_REG_SP],
 			       .rbp = regs[6],

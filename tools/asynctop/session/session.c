@@ -21,9 +21,9 @@
 
 #define SCAN_EVERY_NS 2000000000LL
 #define FOLLOW_NS     2000000000LL
-#define SCAN_SHARE    20  /* a scan's cost times this is the least distance to the next */
-#define SLICE_MS      100 /* between two looks whether to go on */
-#define TICK_SHARE    4   /* a tick's cost times this is the least time between two */
+#define SCAN_SHARE    20 /* a scan's cost times this is the least distance to the next */
+#define SLICE_MS      50 /* between two looks whether to go on, and at the workers */
+#define TICK_SHARE    4  /* a tick's cost times this is the least time between two */
 
 int64_t session_now(void)
 {
@@ -59,6 +59,7 @@ static void open_tiers(struct session *s)
 	const struct tracer_config config = { .min_block_ns = (uint64_t)s->options->min_block_ns };
 	char why[400];
 	int status;
+	tools->min_block_ns = s->options->min_block_ns;
 	/* Opened before the tracer, so that its children inherit none of the tracer's descriptors. */
 	tools->symbols = symbols_open(NULL);
 	if (tools->symbols == NULL)
@@ -465,7 +466,7 @@ void session_resolve_all(struct session *s, int timeout_ms)
 		if (left <= 0 || interrupted() ||
 		    symbols_wait(s->tools.symbols, left < SLICE_MS ? (int)left : SLICE_MS) == 0)
 			break;
-		take_answers(s);
+		session_poll(s);
 	}
 	take_answers(s);
 	for (size_t i = 0; i < s->count; i++)

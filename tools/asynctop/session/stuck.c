@@ -19,6 +19,17 @@ static enum stop stop_of(enum sample sample)
 					 : STOP_NONE;
 }
 
+void dispatch_weigh(const struct dispatch *d, struct block_record *r, int64_t end,
+		    const struct sley_region_worker *line, const struct sley_region_block *block)
+{
+	r->queued = d->line.queue < DELAYED_MOST ? d->line.queue : DELAYED_MOST;
+	r->elsewhere = d->line.elsewhere;
+	r->elsewhere_ns = d->line.elsewhere_ns;
+	r->pinned = d->block.pinned < DELAYED_MOST ? d->block.pinned : DELAYED_MOST;
+	r->pinned_ns = d->block.pinned_ns;
+	weigh_delay(r, (uint64_t)end, line, block);
+}
+
 static void read_stuck(struct watch *w, struct model *m)
 {
 	static struct block_record r;
@@ -38,12 +49,7 @@ static void read_stuck(struct watch *w, struct model *m)
 		r.number = BLOCKERS_SAMPLED | d->line.dispatches;
 		r.flags = BLOCK_EARLY;
 		r.start_ns = (uint64_t)d->seen_ns;
-		r.queued = d->line.queue < DELAYED_MOST ? d->line.queue : DELAYED_MOST;
-		r.elsewhere = d->line.elsewhere;
-		r.elsewhere_ns = d->line.elsewhere_ns;
-		r.pinned = d->block.pinned < DELAYED_MOST ? d->block.pinned : DELAYED_MOST;
-		r.pinned_ns = d->block.pinned_ns;
-		weigh_delay(&r, (uint64_t)m->time_ns, &worker->line, &worker->block);
+		dispatch_weigh(d, &r, m->time_ns, &worker->line, &worker->block);
 		memset(r.name, 0, sizeof(r.name));
 		if (region_task(&w->process.region, r.task, &t))
 			memcpy(r.name, t.name, sizeof(r.name));

@@ -13,6 +13,7 @@
 #include "common/memory.h"
 #include "model/verdict.h"
 #include "model/yields.h"
+#include "session/hogs.h"
 #include "session/stuck.h"
 
 #define YIELDS_RESOLVED 128         /* places whose line is asked for */
@@ -79,6 +80,7 @@ void watch_free(struct watch *w)
 		tracer_unwatch(w->tools->tracer, w->key);
 	if (w->tools->symbols != NULL)
 		symbols_forget(w->tools->symbols, w->process.pid);
+	hogs_free(w);
 	blockers_free(&w->blockers);
 	for (uint32_t i = 0; i < w->event_room; i++)
 		model_event_free(&w->events[i]);
@@ -104,6 +106,66 @@ void watch_renew(struct watch *w, const struct watch_wish *wish)
 		(void)tracer_refresh(w->tools->tracer, w->key, w->process.region.header.worker_count);
 }
 
+/* ---- single blocks ---- */
+
+static int read_sites(struct watch *w, struct model *m)
+{
+	int n;
+	free(m->sites);
+	m->sites = xcalloc(w->process.region.header.site_count, sizeof(*m->sites));
+	n = region_sites(&w->process.region, m->sites, 0);
+	m->site_count = n < 0 ? 0 : (uint32_t)n;
+	return n;
+}
+
+/* The caller sets its kind. */
+static struct model_event *add_event(struct watch *w, const struct block_record *r)
+{
+	struct model_event *e = &w->events[w->event_count++ % w->event_room];
+	model_event_free(e);
+	*e = (struct model_event){
+		.task = r->task,
+		.site = r->site,
+		.worker = r->worker,
+		.syscall = r->syscall,
+		.start_ns = (int64_t)r->start_ns,
+		.duration_ns = (int64_t)(r->end_ns - r->start_ns),
+		.blocked_ns = (int64_t)r->blocked_ns,
+		.cpu_ns = (int64_t)r->cpu_ns,
+		.delayed_ns = (int64_t)r->delayed_ns,
+		.delayed_tasks = r->delayed_tasks,
+		.handed_to = r->replacement - 1,
+		.began_before = (r->flags & BLOCK_EARLY) != 0,
+		.blocker = MODEL_NO_BLOCKER,
+		.handed_after_ns = r->handed_ns == 0            ? MODEL_UNKNOWN
+				   : r->handed_ns > r->start_ns ? (int64_t)(r->handed_ns - r->start_ns)
+								: 0,
+	};
+	snprintf(e->name, sizeof(e->name), "%.*s", BLOCK_NAME, r->name);
+	e->arg_count = args_decode(e->args, r);
+	return e;
+}
+
+/* The model with the record's site, which may be new; or there was no tick yet. */
+static const struct model *model_for(struct watch *w, const struct block_record *r)
+{
+	if (r->site >= w->model.site_count && r->site < w->process.region.header.site_count)
+		read_sites(w, &w->model);
+	return &w->model;
+}
+
+void watch_event(struct watch *w, const struct block_record *r)
+{
+	add_event(w, r)->kind = blockers_event(&w->blockers, model_for(w, r), r);
+}
+
+static void take_hog(struct watch *w, const struct block_record *r)
+{
+	uint32_t kind = blockers_over(&w->blockers, model_for(w, r), r);
+	if ((int64_t)(r->end_ns - r->start_ns) >= w->tools->min_block_ns)
+		add_event(w, r)->kind = kind;
+}
+
 /* ---- between ticks ---- */
 
 /* The number of workers whose lines and blocks were read, or -1. */
@@ -123,9 +185,12 @@ static void see_dispatch(struct watch *w, int worker, int64_t now)
 {
 	struct dispatch *d = &w->dispatches[worker];
 	const struct sley_region_worker *line = &w->read[worker];
+	bool other = d->line.dispatches != line->dispatches || d->line.task != line->task;
+	if (line->mode != SLEY_WORKER_TASK || other)
+		hogs_over(w, (uint32_t)worker, now, take_hog);
 	if (line->mode != SLEY_WORKER_TASK)
 		d->seen_ns = 0;
-	else if (d->seen_ns == 0 || d->line.dispatches != line->dispatches || d->line.task != line->task)
+	else if (d->seen_ns == 0 || other)
 		*d = (struct dispatch){ .line = *line, .block = w->read_blocks[worker], .seen_ns = now };
 }
 
@@ -158,6 +223,7 @@ void watch_look(struct watch *w)
 	n = take_lines(w);
 	for (int i = 0; i < n; i++)
 		see_dispatch(w, i, now_of(w));
+	hogs_look(w, n, now_of(w), take_hog);
 	see_threads(w, n);
 }
 
@@ -201,16 +267,6 @@ static void read_tiers(struct watch *w, struct model *m)
 	tell_symbols(w, m);
 	see_times(w, m->time_ns);
 	m->times_since_ns = w->times_since_ns;
-}
-
-static int read_sites(struct watch *w, struct model *m)
-{
-	int n;
-	free(m->sites);
-	m->sites = xcalloc(w->process.region.header.site_count, sizeof(*m->sites));
-	n = region_sites(&w->process.region, m->sites, 0);
-	m->site_count = n < 0 ? 0 : (uint32_t)n;
-	return n;
 }
 
 static int read_workers(struct watch *w, struct model *m)
@@ -435,35 +491,6 @@ static void fill_verdicts(struct model *m)
 	}
 }
 
-void watch_event(struct watch *w, const struct block_record *r)
-{
-	struct model_event *e = &w->events[w->event_count++ % w->event_room];
-	model_event_free(e);
-	*e = (struct model_event){
-		.task = r->task,
-		.site = r->site,
-		.worker = r->worker,
-		.syscall = r->syscall,
-		.start_ns = (int64_t)r->start_ns,
-		.duration_ns = (int64_t)(r->end_ns - r->start_ns),
-		.blocked_ns = (int64_t)r->blocked_ns,
-		.cpu_ns = (int64_t)r->cpu_ns,
-		.delayed_ns = (int64_t)r->delayed_ns,
-		.delayed_tasks = r->delayed_tasks,
-		.handed_to = r->replacement - 1,
-		.began_before = (r->flags & BLOCK_EARLY) != 0,
-		.blocker = MODEL_NO_BLOCKER,
-		.handed_after_ns = r->handed_ns == 0            ? MODEL_UNKNOWN
-				   : r->handed_ns > r->start_ns ? (int64_t)(r->handed_ns - r->start_ns)
-								: 0,
-	};
-	snprintf(e->name, sizeof(e->name), "%.*s", BLOCK_NAME, r->name);
-	e->arg_count = args_decode(e->args, r);
-	if (r->site >= w->model.site_count && r->site < w->process.region.header.site_count)
-		read_sites(w, &w->model); /* it is new, or there was no tick yet */
-	e->kind = blockers_event(&w->blockers, &w->model, r);
-}
-
 /* ---- a tick ---- */
 
 /* A tail call has no frame of its function: it returns to the function's caller, here the runtime. */
@@ -524,6 +551,7 @@ enum watch_status watch_tick(struct watch *w, const struct watch_wish *wish, dou
 	read_tracer(w, &m);
 	if (!m.gone)
 		stuck_read(w, &m);
+	hogs_read(w, &m);
 	fill_kept_sites(&m);
 	fill_verdicts(&m);
 	blockers_end(&w->blockers, &m);

@@ -17,6 +17,7 @@ struct watch_tools {
 	struct symbols *symbols; /* NULL: not available */
 	char symbols_why[160];
 	uint64_t next_key;
+	int64_t min_block_ns; /* the shortest single block */
 };
 
 /* The wishes of the user; they may change at any tick. */
@@ -34,6 +35,9 @@ struct dispatch {
 	struct sley_region_worker line; /* as it was then */
 	struct sley_region_block block; /* likewise */
 	int64_t seen_ns;                /* 0: it runs no task */
+	int64_t slept_ns;               /* time of the last look at which its thread slept; 0: there was none */
+	int64_t look_ns;                /* no look at its thread before */
+	struct hog *hog;                /* NULL: it is none (session/hogs.h) */
 };
 
 struct watch {

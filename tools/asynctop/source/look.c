@@ -148,6 +148,20 @@ int look_state(pid_t pid, int dir, uint32_t tid, uint32_t *sample)
 	return error;
 }
 
+int look_computing(pid_t pid, int dir, uint32_t tid, uint32_t *sample, struct computing *times, int *event)
+{
+	int error, got;
+	question = (struct look_message){ .what = LOOK_COMPUTING, .tid = tid, .number = event != NULL };
+	error = ask_for(pid, dir, &question, &answer, &got);
+	if (event != NULL)
+		*event = got;
+	else if (got >= 0)
+		close(got);
+	*sample = error ? SAMPLE_NONE : answer.sample;
+	*times = answer.computing;
+	return error;
+}
+
 int look_memory(pid_t pid, int dir, struct block_record *r)
 {
 	int error;

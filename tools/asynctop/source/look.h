@@ -29,6 +29,7 @@
 #include "common/text.h"
 #include "events.h"
 #include "source/find.h"
+#include "source/thread.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -42,6 +43,12 @@ int look_call(pid_t pid, int dir, uint32_t tid, struct block_record *r, uint32_t
 
 /* As thread_state(). */
 int look_state(pid_t pid, int dir, uint32_t tid, uint32_t *sample);
+
+/*
+ * Whether a thread computes: *sample as look_state(), and if it is SAMPLE_RUNNING, its times so far. `event` is NULL, or
+ * *event becomes the descriptor of profile_event(), or -1.
+ */
+int look_computing(pid_t pid, int dir, uint32_t tid, uint32_t *sample, struct computing *times, int *event);
 
 /* Fills in stack and memory, as thread_memory(); the other fields of the record are set. */
 int look_memory(pid_t pid, int dir, struct block_record *r);

@@ -72,6 +72,11 @@ static int look_in(int dir, void *argument)
 	case LOOK_STATE:
 		m->sample = thread_state(dir, m->tid);
 		return 0;
+	case LOOK_COMPUTING:
+		m->sample = thread_computing(dir, m->tid, &m->computing);
+		if (m->number != 0 && m->sample == SAMPLE_RUNNING)
+			in->answer = thread_event(dir, m->tid);
+		return 0;
 	case LOOK_CALL:
 		m->sample = thread_sample(dir, m->tid, &m->record);
 		return 0;

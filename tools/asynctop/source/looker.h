@@ -9,6 +9,7 @@
 
 #include "child/message.h"
 #include "events.h"
+#include "source/thread.h"
 
 #define LOOK_LINK 32
 #define LOOK_WHY  192
@@ -21,6 +22,7 @@ enum look_what {
 	LOOK_PART,
 	LOOK_CURRENT,
 	LOOK_STATE,
+	LOOK_COMPUTING,
 	LOOK_CALL,
 	LOOK_MEMORY,
 	LOOK_NAME,
@@ -37,7 +39,7 @@ struct look_message {
 	uint32_t tid;
 	uint32_t sample;
 	uint32_t level;
-	int32_t number; /* of a descriptor */
+	int32_t number; /* of a descriptor; 1: the event of the thread is wanted */
 	uint32_t text_length;
 	int64_t own_pid;
 	uint64_t inode;
@@ -45,6 +47,7 @@ struct look_message {
 	int64_t took_ns; /* this look, without waiting for a CPU */
 	int64_t lease_ns;
 	uint32_t status; /* enum process_status */
+	struct computing computing;
 	char link[LOOK_LINK];
 	char why[LOOK_WHY];
 	struct block_record record;

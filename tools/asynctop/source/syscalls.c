@@ -42,8 +42,11 @@ static const struct syscall_info *find_syscall(int number)
 {
 	static const struct syscall_info unknown = { NULL, "?", REMEDY_HAND };
 	static const struct syscall_info fault = { "page fault", "", REMEDY_FAULT };
+	static const struct syscall_info computing = { "computing", "", REMEDY_COMPUTE };
 	if (number == SYSCALL_FAULT)
 		return &fault;
+	if (number == SYSCALL_COMPUTING)
+		return &computing;
 	if (number < 0 || (size_t)number >= sizeof(table) / sizeof(table[0]) || table[number].name == NULL)
 		return &unknown;
 	return &table[number];

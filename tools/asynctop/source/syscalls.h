@@ -10,6 +10,10 @@
 #include "common/text.h"
 #include "events.h"
 
+/* block_record.syscall of a task that computed for long; and in its flags: registers and stack are of user mode */
+#define SYSCALL_COMPUTING (-2)
+#define BLOCK_COMPUTES    0x80000000u
+
 /* The kind of remedy for a blocking call: rows of the table in model/verdict.c. */
 enum remedy {
 	REMEDY_HAND,
@@ -34,13 +38,14 @@ enum remedy {
 	REMEDY_RANDOM,
 	REMEDY_YIELD,
 	REMEDY_FAULT,
+	REMEDY_COMPUTE,
 	REMEDY_COUNT,
 };
 
 #define SYSCALL_ARGS     6
 #define SYSCALL_NAME_MAX 32
 
-/* "fsync", "page fault", or "syscall 999" where the number has no name here. Returns `out` or a constant. */
+/* "fsync", "page fault", "computing", or "syscall 999" where the number has no name here. Returns `out` or a constant. */
 const char *syscall_name(int number, char out[SYSCALL_NAME_MAX]);
 
 enum remedy syscall_remedy(int number);

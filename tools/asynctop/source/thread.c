@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "source/profile.h"
 #include "source/syscalls.h"
 #include "source/target.h"
 
@@ -81,6 +82,28 @@ enum sample thread_state(int dir, uint32_t tid)
 	default:
 		return sleeps_frozen(dir, tid) ? SAMPLE_FROZEN : SAMPLE_BLOCKED;
 	}
+}
+
+enum sample thread_computing(int dir, uint32_t tid, struct computing *times)
+{
+	enum sample sample = thread_state(dir, tid);
+	char text[256];
+	*times = (struct computing){ 0 };
+	if (sample == SAMPLE_RUNNING && read_file(dir, tid, "schedstat", text))
+		(void)sscanf(text, "%" SCNu64 " %" SCNu64, &times->ran_ns, &times->waited_ns);
+	return sample;
+}
+
+/* The number may be a thread's of another process, in another pid namespace or a moment later: then it is not to be had. */
+int thread_event(int dir, uint32_t tid)
+{
+	char text[256];
+	int event = read_file(dir, tid, "stat", text) ? profile_event((pid_t)tid) : -1;
+	if (event >= 0 && !read_file(dir, tid, "stat", text)) {
+		close(event);
+		event = -1;
+	}
+	return event;
 }
 
 static enum sample read_call(int dir, uint32_t tid, struct block_record *r)

@@ -20,6 +20,17 @@ enum sample {
 /* Whether the thread is stopped: SAMPLE_STOPPED, TRACED, FROZEN, else BLOCKED, RUNNING or NONE. */
 enum sample thread_state(int dir, uint32_t tid);
 
+/* The times of a thread since it began: on a CPU, and ready without one. */
+struct computing {
+	uint64_t ran_ns, waited_ns;
+};
+
+/* thread_state(), and the times if it is SAMPLE_RUNNING. */
+enum sample thread_computing(int dir, uint32_t tid, struct computing *times);
+
+/* profile_event() of a thread of that process; -1: it cannot be had. */
+int thread_event(int dir, uint32_t tid);
+
 /*
  * Fills in the call of a thread: number, arguments, descriptor, instruction and stack pointers, and the fields of
  * thread_memory(). `dir` is a descriptor of /proc/PID.

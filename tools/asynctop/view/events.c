@@ -225,7 +225,7 @@ static const struct column event_columns[] = {
 	  .key = "call",
 	  .place = 3,
 	  .title = "CALL",
-	  .help = "the system call, or page fault",
+	  .help = "the system call, page fault, or computing",
 	  .min = 8,
 	  .max = 16 },
 	{ .name = "args", .type = VALUE_LIST, .value = event_args, .help = "the arguments of the call" },

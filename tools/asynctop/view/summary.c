@@ -32,6 +32,21 @@ static const struct model_blocker *worst(const struct model *m)
 	return found;
 }
 
+/* "2 kinds of blocking call and 1 of long computing" */
+static void put_kinds(struct text *t, const struct model *m)
+{
+	uint32_t hogs = 0, calls;
+	for (uint32_t i = 0; i < m->blocker_count; i++)
+		hogs += m->blockers[i].syscall == SYSCALL_COMPUTING;
+	calls = m->blocker_count - hogs;
+	if (calls > 0)
+		text_printf(t, "%u kind%s of blocking call", calls, calls == 1 ? "" : "s");
+	if (calls > 0 && hogs > 0)
+		text_printf(t, " and %u of long computing", hogs);
+	else if (hogs > 0)
+		text_printf(t, "%u kind%s of long computing", hogs, hogs == 1 ? "" : "s");
+}
+
 static void put_worst(struct text *t, const struct model *m)
 {
 	const struct model_blocker *b = worst(m);
@@ -44,13 +59,15 @@ static void put_worst(struct text *t, const struct model *m)
 		return;
 	}
 	/* The times come first: a narrow screen cuts the place. */
-	text_printf(t, "in %s %u kind%s of blocking call, worst: up to %s", watched, m->blocker_count,
-		    m->blocker_count == 1 ? "" : "s", text_duration(max, blocker_max_ns(b)));
+	text_printf(t, "in %s ", watched);
+	put_kinds(t, m);
+	text_printf(t, ", worst: up to %s", text_duration(max, blocker_max_ns(b)));
 	if (blocker_delayed_ns(b) > 0)
 		text_printf(t, " (ready tasks waited %s)", text_duration(delay, blocker_delayed_ns(b)));
-	text_printf(t, " in %s", syscall_name(b->syscall, name));
+	text_printf(t, b->syscall == SYSCALL_COMPUTING ? " %s" : " in %s", syscall_name(b->syscall, name));
 	if (b->longest.place.text[0] != '\0')
-		text_printf(t, ", called in %s", b->longest.place.text);
+		text_printf(t, b->syscall == SYSCALL_COMPUTING ? ", seen in %s" : ", called in %s",
+			    b->longest.place.text);
 }
 
 /* What the runtime itself did about blocks, and how soon. */
