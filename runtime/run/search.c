@@ -139,6 +139,8 @@ static struct task *find_fairly(struct worker *worker)
 static struct task *find_elsewhere(struct worker *worker)
 {
 	struct task *task = queue_take_share(worker);
+	if (!task && unlikely(load(&worker->woken_for, relaxed)))
+		task = steal_noted(worker); /* what it was woken for, before all else */
 	if (task)
 		return task;
 	worker_poll(worker);

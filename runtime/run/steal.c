@@ -84,6 +84,12 @@ static struct worker *find_noted(void)
 	return NULL;
 }
 
+struct task *steal_noted(struct worker *worker)
+{
+	struct worker *victim = find_noted();
+	return victim && victim != worker ? steal_from(worker, victim, true) : NULL;
+}
+
 /*
  * Chooses another worker at random. Returns it if it has been in the same task for LONG_TASK, else null. Two workers may
  * write known_tick and known_since at the same time, and then the values do not belong together. The other worker is

@@ -16,6 +16,9 @@ struct task *steal(struct worker *worker, bool with_next);
 /* The same from `victim` alone. */
 struct task *steal_from(struct worker *worker, struct worker *victim, bool with_next);
 
+/* The same from a worker that is noted as blocked. */
+struct task *steal_noted(struct worker *worker);
+
 /*
  * Another worker that probably does not come to its tasks: it is noted as blocked, or has been in one task for long.
  * Null: none is known.

@@ -134,6 +134,25 @@ ONE_SPARE_TEST(handed_over)
 	}
 }
 
+/*
+ * A replacement takes over what waits before it looks at the reactor. The task below waits for the other one on the new
+ * worker, which may look at the reactor meanwhile: then it is done again.
+ */
+ONE_SPARE_TEST(before_the_reactor)
+{
+	int64_t polled, noted;
+	sley_time end = SOON;
+	do {
+		REQUIRE(sley_now() < end);
+		await_sleepers();
+		sley_task task = block_one();
+		polled = worker_self()->polled;
+		noted = load(&region.blocks[worker_of(task)].noted_ns, relaxed);
+		store(&released, 1, release);
+		REQUIRE(sley_join(task, SOON) == 0);
+	} while (polled >= noted);
+}
+
 /* The header says which sources are at work, and for how many workers and spares. */
 static int main_options(void *sources)
 {
