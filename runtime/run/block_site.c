@@ -7,6 +7,7 @@
 uint8_t block_site_gates[SLEY_REGION_SITES];
 uint16_t block_site_confirms[SLEY_REGION_SITES];
 uint8_t block_site_proofs[SLEY_REGION_SITES];
+static uint16_t unasked[SLEY_REGION_SITES]; /* atomic: looks since the last answer */
 
 static struct {
 	unsigned any;    /* atomic: a gate may be open */
@@ -36,15 +37,19 @@ bool block_site_trust(uint32_t site)
 	unsigned proofs = load(&block_site_proofs[site], relaxed);
 	if (proofs < TRUST_LEAST)
 		return false;
-	bool asks = proofs == TRUST_LEAST + TRUST_SPAN - 1;
-	store(&block_site_proofs[site], (uint8_t)(asks ? TRUST_LEAST - 1 : proofs + 1), relaxed);
-	return !asks && block_site_confirm(site) == 0;
+	unsigned looks = load(&unasked[site], relaxed) + 1;
+	if (looks >= TRUST_SPAN << (proofs - TRUST_LEAST))
+		return false; /* until it is asked */
+	store(&unasked[site], (uint16_t)looks, relaxed);
+	return block_site_confirm(site) == 0;
 }
 
 void block_site_answer(uint32_t site, bool sleeps)
 {
 	unsigned proofs = load(&block_site_proofs[site], relaxed);
-	store(&block_site_proofs[site], (uint8_t)(sleeps ? MIN(proofs + 1, TRUST_LEAST) : 0), relaxed);
+	proofs = sleeps ? MIN(proofs + 1, TRUST_LEAST + TRUST_DOUBLINGS) : 0;
+	store(&unasked[site], 0, relaxed);
+	store(&block_site_proofs[site], (uint8_t)proofs, relaxed);
 }
 
 void block_site_outcome(uint32_t site, bool took_over)

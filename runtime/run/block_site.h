@@ -19,6 +19,8 @@
  * is needed. Then the block is noted at once. A thread may compute in the middle of a task and be preempted by the
  * sentinel: that would be a wrong note, which lasts until the next scheduling point, and wakes another worker too early.
  * So one of TRUST_SPAN looks asks nevertheless, and a single answer that is no, or a replacement in vain, ends the trust.
+ * Each such answer that is yes doubles the span, TRUST_DOUBLINGS times at most. So if one look in n at a site would be
+ * wrong, some n looks find that, and where none is, less than one in a hundred has to wait for the answer.
  */
 #ifndef RUN_BLOCK_SITE_H
 #define RUN_BLOCK_SITE_H
@@ -37,6 +39,7 @@
 #define CONFIRM_MOST       1024u /* us: the tick looks so often, and finds what lasts longer */
 #define TRUST_LEAST        8u
 #define TRUST_SPAN         16u
+#define TRUST_DOUBLINGS    4u
 
 /* Atomic: seconds until the site is forgotten; 0: it was not seen to block. */
 extern HIDDEN uint8_t block_site_gates[SLEY_REGION_SITES];
@@ -56,7 +59,7 @@ static inline int64_t block_site_confirm(uint32_t site)
 	return load(&block_site_confirms[site], relaxed) * NS_PER_US;
 }
 
-/* Atomic: successive answers that were yes, up to TRUST_LEAST, and looks without asking since. */
+/* Atomic: successive answers that were yes, up to TRUST_LEAST + TRUST_DOUBLINGS. */
 extern HIDDEN uint8_t block_site_proofs[SLEY_REGION_SITES];
 
 /* By a sentinel that finds a task of this site: whether to note it without asking. This look counts. */

@@ -66,14 +66,15 @@ TEST(confirm)
 
 static void make_trusted(uint32_t site)
 {
+	block_site_answer(site, false);
 	for (unsigned i = 0; i < TRUST_LEAST; i++)
 		block_site_answer(site, true);
 	REQUIRE(block_site_proofs[site] == TRUST_LEAST);
 }
 
 /*
- * A site is trusted after enough answers that were yes, for all looks but one of so many, unless it has a time to confirm.
- * One no ends that, and so do a replacement in vain and the end of the gate.
+ * A site is trusted after enough answers that were yes, for all looks but one of so many, and each yes then doubles how
+ * many, up to a limit; unless it has a time to confirm. One no ends that, and so do a replacement in vain and the end of the gate.
  */
 TEST(trust)
 {
@@ -83,8 +84,8 @@ TEST(trust)
 		REQUIRE(!block_site_trust(7));
 		block_site_answer(7, true);
 	}
-	for (unsigned round = 0; round < 3; round++) {
-		for (unsigned i = 1; i < TRUST_SPAN; i++)
+	for (unsigned round = 0; round < TRUST_DOUBLINGS + 3; round++) {
+		for (unsigned i = 1; i < TRUST_SPAN << MIN(round, TRUST_DOUBLINGS); i++)
 			REQUIRE(block_site_trust(7) && !block_site_trust(6));
 		REQUIRE(!block_site_trust(7));
 		REQUIRE(!block_site_trust(7)); /* not before it was asked */
