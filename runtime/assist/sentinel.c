@@ -29,9 +29,8 @@
  * The naps double from NAP_LEAST to NAP_MOST while the worker is in the same dispatch, so a task that computes for long
  * costs little. A task may block shortly, compute, and then block for long: the naps find that, too. They also find a
  * worker that the kernel has moved to another CPU in the middle of its task: `where` is of the dispatch, and its sentinel
- * stays with it. Rejected: reading the worker's CPU from its rseq area. It is up to date, but the memory belongs to
- * the thread: it may be gone when a sentinel reads it, glibc may be told not to register it, and a worker that is moved
- * inside of a system call shows the old CPU as well.
+ * stays with it. Rejected: to find the workers of a CPU by their rseq areas. These are up to date, but glibc may be told
+ * not to register them, and a worker that is moved inside of a system call shows the old CPU as well.
  *
  * A sentinel has little of the CPU when it is busy, so whatever it holds, it may hold for long. From when it has the
  * policy SCHED_IDLE it takes no lock, allocates nothing and creates no thread. It wakes a spare by one system call that
@@ -175,16 +174,16 @@ static bool is_blocked(struct worker *worker, uint32_t site, uint64_t where)
  * By the sentinel of the worker's CPU: whether the worker's task is one of those that always sleep when they are looked
  * at. The worker may run all the same, if the kernel has moved it to another CPU.
  */
-static bool is_trusted(const struct worker *worker, uint32_t site)
+static bool is_trusted(const struct worker *worker, uint32_t site, uint64_t where)
 {
-	return block_site_trust(site) && !thread_has_cpu(worker);
+	return block_site_trust(site) && thread_left(worker, where & (((uint64_t)1 << CPU_BITS) - 1));
 }
 
 /* Returns whether the worker is to be watched on. own: it is of this CPU. */
 static bool look_at_dispatch(struct worker *worker, uint64_t where, bool own)
 {
 	uint32_t site = load(&worker->line->site, relaxed);
-	if (!(own && is_trusted(worker, site)) && !is_blocked(worker, site, where))
+	if (!(own && is_trusted(worker, site, where)) && !is_blocked(worker, site, where))
 		return true;
 	RACE_POINT(sentinel_is_to_note);
 	if (in_dispatch(worker, where))

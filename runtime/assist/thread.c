@@ -12,8 +12,13 @@
 #include <unistd.h>
 
 #include "base/descriptor.h"
+#include "base/futex.h"
 
 #define SHARE 8u /* of the descriptors that the service may have, one in so many is kept at most */
+
+/* of glibc 2.35 and newer */
+extern const ptrdiff_t __rseq_offset __attribute__((weak));
+extern const unsigned __rseq_size __attribute__((weak));
 
 /* owned by the watchdog */
 static struct {
@@ -122,10 +127,24 @@ int64_t thread_cpu(const struct worker *worker)
 	return clock_gettime(clock, &time) == 0 ? time.tv_sec * NS_PER_SEC + time.tv_nsec : 0;
 }
 
-bool thread_has_cpu(const struct worker *worker)
+/* struct rseq begins with cpu_id_start and cpu_id. The second one is negative if the thread has not registered it. */
+static unsigned *rseq_cpu(uint64_t thread)
 {
+	return (unsigned *)((uintptr_t)thread + (uintptr_t)__rseq_offset) + 1;
+}
+
+/*
+ * The area is the thread's own memory, and the thread may end meanwhile. So the kernel reads it: what it reads then is
+ * nothing, or of no meaning. Rejected: a reader that announces itself, and a join that waits for it. A sentinel may be
+ * preempted there for as long as all CPUs are busy.
+ */
+bool thread_left(const struct worker *worker, unsigned cpu)
+{
+	uint64_t thread = load(&worker->line->thread, relaxed);
+	if (&__rseq_size && __rseq_size > 0)
+		return thread && futex_compare(rseq_cpu(thread), cpu);
 	int64_t before = thread_cpu(worker);
-	return before == 0 || thread_cpu(worker) != before;
+	return before > 0 && thread_cpu(worker) == before;
 }
 
 static void forget_files(struct worker *worker)

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <linux/futex.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -37,6 +38,18 @@ static inline void futex_set_and_wake(unsigned *word, unsigned value)
 	int operation = (int)FUTEX_OP(FUTEX_OP_SET, value, FUTEX_OP_CMP_LT, 0);
 	syscall(SYS_futex, word, FUTEX_WAKE_OP_PRIVATE, 1, NULL, word, operation);
 	errno = saved;
+}
+
+/*
+ * Whether *word == value, as the kernel reads it: also false where no memory is any more. A requeue of no threads, which
+ * compares first.
+ */
+static inline bool futex_compare(unsigned *word, unsigned value)
+{
+	int saved = errno;
+	bool same = syscall(SYS_futex, word, FUTEX_CMP_REQUEUE_PRIVATE, 0, NULL, word, value) == 0;
+	errno = saved;
+	return same;
 }
 
 /* The first two for a word that other processes share. */

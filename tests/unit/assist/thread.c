@@ -98,23 +98,64 @@ TASK_TEST(letters, 2)
 	end(task);
 }
 
-/* A thread that computes has a CPU, some of the time; one that sleeps has none; of no thread nothing is known. */
-TASK_TEST(has_cpu, 2)
+/* As in assist/thread.c: without it, all that is known is that the thread uses no CPU time. */
+extern const unsigned __rseq_size __attribute__((weak));
+
+static bool has_rseq(void)
+{
+	return &__rseq_size && __rseq_size > 0;
+}
+
+static unsigned blocks_on; /* atomic */
+
+static void block_on_one_cpu(void *arg)
+{
+	cpu_set_t before, one;
+	unsigned cpu = (unsigned)sched_getcpu();
+	CPU_ZERO(&one);
+	CPU_SET(cpu, &one);
+	REQUIRE(sched_getaffinity(0, sizeof(before), &before) == 0);
+	REQUIRE(sched_setaffinity(0, sizeof(one), &one) == 0);
+	store(&blocks_on, cpu, release);
+	block(arg);
+	REQUIRE(sched_setaffinity(0, sizeof(before), &before) == 0);
+}
+
+/* A thread that sleeps has left its CPU, and was on no other one. */
+TASK_TEST(left, 2)
+{
+	sley_task task;
+	struct worker *worker = begin(&task, block_on_one_cpu);
+	REQUIRE(thread_prepare(worker, LOOKER_WATCHDOG));
+	await_letter(worker, 'S');
+	unsigned cpu = load(&blocks_on, acquire);
+	REQUIRE(thread_left(worker, cpu));
+	REQUIRE(thread_left(worker, cpu + 1) == !has_rseq());
+	end(task);
+}
+
+/* A thread that computes has not left the CPU on which the kernel runs another thread, some of the time. */
+TASK_TEST(not_left, 2)
+{
+	sley_task task;
+	struct worker *worker = begin(&task, compute);
+	for (sley_time until = SOON; thread_left(worker, (unsigned)sched_getcpu());)
+		REQUIRE(sley_now() < until);
+	end(task);
+}
+
+/* Of a thread that has ended nothing is known: its memory may be gone, or have something else in it. */
+TASK_TEST(left_for_ever, 2)
 {
 	static struct sley_region_worker no_line;
 	static struct worker none = { .line = &no_line };
-	sley_task task;
-	struct worker *worker = begin(&task, compute);
-	for (sley_time until = SOON; !thread_has_cpu(worker);)
-		REQUIRE(sley_now() < until);
-	end(task);
-	worker = begin(&task, block);
-	REQUIRE(thread_prepare(worker, LOOKER_WATCHDOG));
-	await_letter(worker, 'S');
-	REQUIRE(!thread_has_cpu(worker));
-	end(task);
 	no_line.tid = 1 << 22; /* the first number that no thread can have */
-	REQUIRE(thread_has_cpu(&none));
+	REQUIRE(!thread_left(&none, 0));
+	char *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	REQUIRE(page != MAP_FAILED && munmap(page, 4096) == 0);
+	no_line.thread = (uint64_t)(uintptr_t)(page + 64);
+	for (unsigned cpu = 0; cpu < 4; cpu++)
+		REQUIRE(!thread_left(&none, cpu));
 }
 
 /*
