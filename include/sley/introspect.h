@@ -333,6 +333,24 @@ struct sley_region_task {
 	char name[16];           /* NUL-padded, not necessarily terminated */
 };
 
+/*
+ * What the process's memory has at the `wait_object` of a wait for a mutex or an rwlock. An owner is the id of a task, or
+ * a number whose index bits (SLEY_TASK_INDEX_MASK) are 0: a thread that is no worker. The object may change, or be freed,
+ * at any time. What is read of it belongs to a wait if the wait's record is the same before and after.
+ */
+struct sley_object_mutex {
+	uint64_t owner; /* SLEY_MUTEX_OWNER(); 0: it is free */
+};
+
+struct sley_object_rwlock {
+	uint32_t lock;
+	int64_t readers; /* that hold it */
+	int64_t writer;  /* the owner; 0: none */
+};
+
+#define SLEY_MUTEX_QUEUED      ((uint64_t)1 << 63) /* others wait */
+#define SLEY_MUTEX_OWNER(word) ((word) & ~SLEY_MUTEX_QUEUED)
+
 /* In `worker` of a task that is ready: it waits for this worker, as it is pinned to it. */
 #define SLEY_TASK_PINNED       0x8000u
 #define SLEY_TASK_WORKER(word) ((word) & ~SLEY_TASK_PINNED)

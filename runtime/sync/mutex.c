@@ -34,8 +34,10 @@
 #include "run/queue.h"
 #include "run/report.h"
 
-#define QUEUED   ((uint64_t)1 << 63) /* ids are positive */
+#define QUEUED   SLEY_MUTEX_QUEUED /* ids are positive */
 #define STARVING NS_PER_MS
+
+_Static_assert(offsetof(struct sley_mutex, word) == offsetof(struct sley_object_mutex, owner), "tools read it");
 
 static uint64_t owner(struct sley_mutex *mutex)
 {

@@ -20,6 +20,10 @@
 #include "run/park.h"
 #include "run/report.h"
 
+_Static_assert(offsetof(struct sley_rwlock, readers) == offsetof(struct sley_object_rwlock, readers) &&
+		       offsetof(struct sley_rwlock, writer) == offsetof(struct sley_object_rwlock, writer),
+	       "tools read them");
+
 /* ---- with the inner lock held ---- */
 
 static bool rwlock_take(struct sley_rwlock *rwlock, uint64_t me, bool writing)

@@ -302,9 +302,9 @@ static void test_filters(void **state)
 static void test_yields(void **state)
 {
 	struct model_yield *top;
-	struct yields y;
+	struct tally y;
 	uint32_t count;
-	yields_init(&y);
+	tally_init(&y);
 	for (uint32_t i = 0; i < 30000; i++)
 		yields_add(&y, &(struct sley_region_task){ .site = i % 3,
 							   .wait_pc = 0x1000 + i % 7,
@@ -325,7 +325,7 @@ static void test_yields(void **state)
 	assert_int_equal(count, 5);
 	assert_int_equal(top[0].tasks, 1429);
 	free(top);
-	yields_free(&y);
+	tally_free(&y);
 }
 
 /* ---- views ---- */

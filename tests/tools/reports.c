@@ -399,6 +399,48 @@ static struct model_event events[] = {
 	  .blocker = MODEL_NO_BLOCKER },
 };
 
+static struct model_link links[] = {
+	{ .task = 16777223,
+	  .name = "conn-14",
+	  .site = 1,
+	  .state = SLEY_TASK_WAITING,
+	  .wait_kind = SLEY_WAIT_MUTEX,
+	  .wait_object = 0x7f1234567890,
+	  .in_state_ns = 1500000000,
+	  .at_least = true },
+	{ .task = 16777224,
+	  .name = "tick\33",
+	  .site = 2,
+	  .state = SLEY_TASK_WAITING,
+	  .wait_kind = SLEY_WAIT_SLEEP,
+	  .wait_object = NOW_NS + 5000000000,
+	  .in_state_ns = MODEL_UNKNOWN,
+	  .place = { "src/tick.c", "tick", 12, "tick at src/tick.c:12" } },
+	{ .task = 16777299, .in_state_ns = MODEL_UNKNOWN },
+};
+
+static struct model_warning warnings[] = {
+	{ WARNING_DEADLOCK, SLEY_WAIT_JOIN, 16777223, 2, 0, 1000000000, 2000000000, links, 2,
+	  "they wait for each other" },
+	{ .kind = WARNING_LOCK,
+	  .wait_kind = SLEY_WAIT_MUTEX,
+	  .object = 0x7f1234567890,
+	  .tasks = 123456,
+	  .longest_ns = 1500000000,
+	  .sum_ns = INT64_MAX,
+	  .links = links,
+	  .link_count = 2,
+	  .text = "123456 tasks wait for mutex 0x7f1234567890; the first, task 16777223 \"conn-14\", for at least 1.50s. "
+		  "Its holder is task 16777224 \"tick\33\" and sleeps, called in tick at src/tick.c:12. Unlock it before that "
+		  "call." },
+	{ .kind = WARNING_LOCK,
+	  .wait_kind = SLEY_WAIT_WRLOCK,
+	  .object = UINT64_MAX,
+	  .tasks = 1,
+	  .links = &links[2],
+	  .link_count = 1 },
+};
+
 static struct model_site_blocks site_blocks[] = {
 	{ .site = 1, .noted = 1234567, .handed = 1200000, .in_vain = 34 },
 	{ .site = 77, .noted = 1, .kept = 3 },
@@ -444,6 +486,8 @@ static struct model everything(void)
 		.switch_count = COUNT(switches),
 		.blockers = blockers,
 		.blocker_count = COUNT(blockers),
+		.warnings = warnings,
+		.warning_count = COUNT(warnings),
 		.events = events,
 		.event_count = COUNT(events),
 		.events_untold = COUNT(events),
@@ -591,7 +635,7 @@ static void expect_pages(const char *name, const struct model *m, const char *ke
 static void test_pages(void **state)
 {
 	struct model m = everything(), none = { .pid = 1, .times_since_ns = MODEL_UNKNOWN };
-	expect_pages("pages.txt", &m, "1jjs2srG3jSr4kj5ssr6 x<>[]1/hq");
+	expect_pages("pages.txt", &m, "1jjs2srG3jSr4kj5ssr6 7jx<>[]1/hq");
 	expect_pages("pages_of_nothing.txt", &none, "12345");
 }
 

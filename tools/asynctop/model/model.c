@@ -28,8 +28,16 @@ void model_event_free(struct model_event *e)
 		free(e->args[i]);
 }
 
+void model_warning_free(struct model_warning *w)
+{
+	free(w->links);
+	free(w->text);
+}
+
 void model_free(struct model *m)
 {
+	for (uint32_t i = 0; i < m->warning_count; i++)
+		model_warning_free(&m->warnings[i]);
 	for (uint32_t i = 0; i < m->blocker_count; i++)
 		model_blocker_free(&m->blockers[i]);
 	for (uint32_t i = 0; i < m->worker_count; i++)
@@ -43,6 +51,7 @@ void model_free(struct model *m)
 	free(m->yields);
 	free(m->switches);
 	free(m->blockers);
+	free(m->warnings);
 	free(m->events);
 	*m = (struct model){ 0 };
 }
@@ -308,6 +317,16 @@ const char *handover_text(enum handover handover)
 #undef HANDOVER_TEXT
 	};
 	return NAME_OF(names, handover);
+}
+
+const char *warning_text(enum warning warning)
+{
+	static const char *const names[] = {
+#define WARNING_TEXT(name, text, help) text,
+		WARNINGS(WARNING_TEXT)
+#undef WARNING_TEXT
+	};
+	return NAME_OF(names, warning);
 }
 
 enum wait_object wait_object_type(unsigned kind)

@@ -181,6 +181,52 @@ struct model_event {
 
 #define MODEL_NO_BLOCKER UINT32_MAX
 
+/* What blocks no thread and yet keeps tasks from going on. X(name, text, help), the worst first */
+#define WARNINGS(X) \
+	X(DEADLOCK, "deadlock", "tasks wait for each other") \
+	X(LOCK, "lock", "tasks have waited for long for a mutex or rwlock")
+
+enum warning {
+#define WARNING_ENUM(name, text, help) WARNING_##name,
+	WARNINGS(WARNING_ENUM)
+#undef WARNING_ENUM
+		WARNING_COUNT,
+};
+
+/* A task that waits for the next one of its list, or for what that one keeps. */
+struct model_link {
+	uint64_t task; /* 0: nobody knows which */
+	char name[MODEL_NAME];
+	uint32_t site;
+	uint32_t worker; /* RUNNING: the worker; or UINT32_MAX */
+	uint8_t state;   /* enum sley_task_state; FREE: it has ended */
+	uint8_t wait_kind;
+	uint64_t wait_object;
+	uint64_t wait_pc;
+	int64_t in_state_ns;      /* or MODEL_UNKNOWN */
+	bool at_least;            /* longer than that */
+	struct model_place place; /* of wait_pc */
+};
+
+#define MODEL_LINKS 16
+
+/*
+ * The first link is the task that has waited longest, the second has what that one waits for, and so on. In a DEADLOCK
+ * the last one waits for the first.
+ */
+struct model_warning {
+	enum warning kind;
+	uint8_t wait_kind; /* what the tasks wait for, as in a task record */
+	uint64_t object;
+	uint64_t tasks;           /* that wait */
+	uint64_t readers;         /* of an rwlock, which hold it */
+	int64_t longest_ns;       /* how long the first of them has waited, at least */
+	int64_t sum_ns;           /* and all together */
+	struct model_link *links; /* owned */
+	unsigned link_count;
+	char *text; /* owned */
+};
+
 struct model {
 	pid_t pid;
 	char service[40]; /* the name that the process gave itself */
@@ -222,6 +268,9 @@ struct model {
 	struct model_blocker *blockers; /* worst first */
 	uint32_t blocker_count;
 
+	struct model_warning *warnings; /* the worst first */
+	uint32_t warning_count;
+
 	struct model_event *events; /* newest first */
 	uint32_t event_count;
 	uint32_t events_untold; /* of these, from the first: those that no tick before has told */
@@ -239,6 +288,9 @@ void model_free(struct model *m);
 /* Frees the members that a blocker, or an event, owns. */
 void model_blocker_free(struct model_blocker *b);
 void model_event_free(struct model_event *e);
+
+/* Frees the members that a warning owns. */
+void model_warning_free(struct model_warning *w);
 
 /* The site of that number; if there is none, a site with "?" for its names. */
 const struct region_site *model_site(const struct model *m, uint32_t site);
@@ -307,6 +359,7 @@ const char *wait_kind_text(unsigned kind);
 const char *worker_mode_text(unsigned mode);
 const char *switch_cause_text(unsigned cause);
 const char *handover_text(enum handover handover);
+const char *warning_text(enum warning warning);
 
 /* The meaning of wait_object for a kind of wait. */
 enum wait_object { WAIT_OBJECT_none, WAIT_OBJECT_deadline, WAIT_OBJECT_fd, WAIT_OBJECT_task, WAIT_OBJECT_address };

@@ -106,8 +106,7 @@ void verdict_put_call(struct text *out, const struct model_block *b)
 	text_puts(out, ")");
 }
 
-/* task 16777218 "conn" (spawned at httpd.c:120 by serve); 0: not known which of that site */
-static void put_task(struct text *out, const struct model *m, uint64_t task, const char *name, uint32_t number)
+void verdict_put_task(struct text *out, const struct model *m, uint64_t task, const char *name, uint32_t number)
 {
 	const struct region_site *site = model_site(m, number);
 	char place[160];
@@ -211,7 +210,7 @@ void verdict_put(struct text *out, const struct model *m, const struct model_blo
 {
 	bool still = b->in_progress > 0 && b->in_progress_ns >= (int64_t)b->total.max_ns;
 	char time[TEXT_SHORT];
-	put_task(out, m, b->longest.task, b->longest.name, b->site);
+	verdict_put_task(out, m, b->longest.task, b->longest.name, b->site);
 	text_printf(out, " %s worker %u for %s%s%s %s ", verb_of(b, still), b->longest.worker,
 		    b->longest.began_before ? "at least " : "", text_duration(time, blocker_max_ns(b)),
 		    still ? " so far" : "", b->syscall == SYSCALL_COMPUTING ? "by" : "in");
@@ -246,7 +245,7 @@ static void put_stop(struct text *out, const struct model *m, const struct model
 	text_printf(out, stops[w->stop], w->line.index);
 	if (w->line.mode == SLEY_WORKER_TASK && w->line.task != 0) {
 		text_puts(out, ", in ");
-		put_task(out, m, w->line.task, w->task_name, w->line.site);
+		verdict_put_task(out, m, w->line.task, w->task_name, w->line.site);
 	}
 	if (w->line.queue > 0)
 		text_printf(out, "; %u task%s behind it", w->line.queue, w->line.queue == 1 ? " is" : "s are");
@@ -269,7 +268,7 @@ static void put_kept(struct text *out, const struct model_kept *kept, const char
 static void put_holder(struct text *out, const struct model *m, const struct model_worker *w)
 {
 	char time[TEXT_SHORT];
-	put_task(out, m, w->line.task, w->task_name, w->line.site);
+	verdict_put_task(out, m, w->line.task, w->task_name, w->line.site);
 	text_printf(out, " has kept worker %u for at least %s, and no other worker can run what waits for it",
 		    w->line.index, text_duration(time, w->in_task_ns));
 	put_kept(out, &w->stack, "on the same stack", "give it a private stack");

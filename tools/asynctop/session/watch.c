@@ -12,9 +12,12 @@
 #include "child/abandoned.h"
 #include "common/memory.h"
 #include "model/verdict.h"
+#include "model/waits.h"
 #include "model/yields.h"
 #include "session/hogs.h"
+#include "session/places.h"
 #include "session/stuck.h"
+#include "session/warnings.h"
 
 #define YIELDS_RESOLVED 128         /* places whose line is asked for */
 #define UNTOLD_NS       10000000000 /* how long a single block waits for its place */
@@ -340,17 +343,17 @@ static void keep_whole(struct watch *w, struct selection *s)
 }
 
 /*
- * One pass over the live tasks: counts, places and the rows to show. The rows are checked at the end only, so where
+ * One pass over the live tasks: counts, places, waits by object and the rows to show. The rows are checked at the end only, so where
  * tasks live for microseconds, rows are missing; more are selected than shown to make up for it.
  */
-static int read_tasks(struct watch *w, const struct watch_wish *wish, struct model *m)
+static int read_tasks(struct watch *w, const struct watch_wish *wish, struct model *m, struct tally *waits)
 {
 	static struct sley_region_task chunk[REGION_CHUNK];
 	struct region_cursor cursor = { 0 };
 	struct selection selection;
-	struct yields yields;
+	struct tally yields;
 	int n;
-	yields_init(&yields);
+	tally_init(&yields);
 	selection_init(&selection, m, &wish->tasks, wish->rows + wish->rows / 2);
 	for (unsigned i = 0; i < wish->filter_count; i++)
 		filter_forget(&wish->filters[i]);
@@ -360,6 +363,7 @@ static int read_tasks(struct watch *w, const struct watch_wish *wish, struct mod
 			m->states[chunk[i].state]++;
 			model_add_kept(m, &chunk[i]);
 			yields_add(&yields, &chunk[i]);
+			waits_add(waits, m, &chunk[i]);
 			if (!match_all(wish, m, &chunk[i]))
 				continue;
 			m->tasks_matched++;
@@ -373,7 +377,7 @@ static int read_tasks(struct watch *w, const struct watch_wish *wish, struct mod
 	m->task_count = selection.count < wish->rows ? selection.count : wish->rows;
 	m->yields = yields_top(&yields, wish->rows, &m->yield_count);
 	m->yields_lost = yields.lost;
-	yields_free(&yields);
+	tally_free(&yields);
 	return n;
 }
 
@@ -493,35 +497,14 @@ static void fill_verdicts(struct model *m)
 
 /* ---- a tick ---- */
 
-/* A tail call has no frame of its function: it returns to the function's caller, here the runtime. */
-static void resolve_yield(const struct model *m, struct model_yield *y, const struct symbols_frame *frame)
-{
-	const struct region_site *site = model_site(m, y->site);
-	if (frame->owner != SYMBOLS_SLEY) {
-		place_from_frame(&y->place, frame);
-		return;
-	}
-	snprintf(y->place.function, sizeof(y->place.function), "%s", site->entry);
-	snprintf(y->place.text, sizeof(y->place.text), "%s, at its end", site->entry);
-}
-
 void watch_resolve(struct watch *w)
 {
 	struct model *m = &w->model;
-	for (uint32_t i = 0; i < m->yield_count && i < YIELDS_RESOLVED && w->tools->symbols != NULL; i++) {
-		const struct symbols_request where = {
-			.pid = w->process.pid,
-			.kind = SYMBOLS_ADDRESS,
-			.returns = true,
-			.address = m->yields[i].pc,
-		};
-		struct symbols_answer answer;
-		if (m->yields[i].pc != 0 && m->yields[i].place.text[0] == '\0' &&
-		    symbols_lookup(w->tools->symbols, &where, &answer) == 1 && answer.frames > 0)
-			resolve_yield(m, &m->yields[i], &answer.frame[0]);
-	}
+	for (uint32_t i = 0; i < m->yield_count && i < YIELDS_RESOLVED; i++)
+		place_of_return(w, &m->yields[i].place, m->yields[i].site, m->yields[i].pc);
 	blockers_fill(&w->blockers, m);
 	tell_events(m, &w->blockers, w->last || m->gone);
+	warnings_resolve(w, m);
 	tell_symbols(w, m);
 }
 
@@ -531,6 +514,7 @@ enum watch_status watch_tick(struct watch *w, const struct watch_wish *wish, dou
 	int64_t before = w->model.time_ns;
 	struct region *region = &w->process.region;
 	struct model m = { .pid = w->process.pid, .tool_cpu = tool_cpu };
+	struct tally waits;
 	m.gone = !process_current(&w->process);
 	if (region_refresh(region) != REGION_OK)
 		return WATCH_INVALID;
@@ -541,9 +525,11 @@ enum watch_status watch_tick(struct watch *w, const struct watch_wish *wish, dou
 	m.running = region->header.phase == SLEY_PHASE_RUNNING;
 	snprintf(m.service, sizeof(m.service), "%s", region->name);
 	read_tiers(w, &m);
+	tally_init(&waits);
 	if (read_sites(w, &m) < 0 || read_workers(w, &m) < 0 || read_handovers(w, &m) < 0 ||
-	    region_counters(region, m.counters) < 0 || read_tasks(w, wish, &m) < 0) {
+	    region_counters(region, m.counters) < 0 || read_tasks(w, wish, &m, &waits) < 0) {
 		model_free(&m);
+		tally_free(&waits);
 		snprintf(region->why, sizeof(region->why), "it cannot be read any more");
 		return WATCH_INVALID;
 	}
@@ -552,6 +538,9 @@ enum watch_status watch_tick(struct watch *w, const struct watch_wish *wish, dou
 	if (!m.gone)
 		stuck_read(w, &m);
 	hogs_read(w, &m);
+	if (!m.gone)
+		warnings_read(w, &m, &waits);
+	tally_free(&waits);
 	fill_kept_sites(&m);
 	fill_verdicts(&m);
 	blockers_end(&w->blockers, &m);

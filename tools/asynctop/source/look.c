@@ -172,6 +172,16 @@ int look_memory(pid_t pid, int dir, struct block_record *r)
 	return error;
 }
 
+int look_bytes(pid_t pid, int dir, uint64_t address, void *to, size_t size)
+{
+	int error;
+	question = (struct look_message){ .what = LOOK_BYTES, .address = address, .text_length = (uint32_t)size };
+	error = size > LOOK_BYTES_MAX ? -EINVAL : ask_looker(pid, dir);
+	if (!error)
+		memcpy(to, answer.text, size);
+	return error;
+}
+
 int look_name(pid_t pid, int dir, struct text *out, const struct block_record *r)
 {
 	int same;

@@ -53,6 +53,10 @@ int look_computing(pid_t pid, int dir, uint32_t tid, uint32_t *sample, struct co
 /* Fills in stack and memory, as thread_memory(); the other fields of the record are set. */
 int look_memory(pid_t pid, int dir, struct block_record *r);
 
+/* Copies at most LOOK_BYTES_MAX bytes at an address of the process, all or none: -EFAULT. */
+#define LOOK_BYTES_MAX 128u
+int look_bytes(pid_t pid, int dir, uint64_t address, void *to, size_t size);
+
 /* As target_name(): 1 or 0. */
 int look_name(pid_t pid, int dir, struct text *out, const struct block_record *r);
 

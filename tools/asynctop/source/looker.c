@@ -83,6 +83,8 @@ static int look_in(int dir, void *argument)
 	case LOOK_MEMORY:
 		thread_memory(dir, &m->record);
 		return 0;
+	case LOOK_BYTES:
+		return thread_bytes(dir, m->address, m->text, m->text_length) ? 0 : -EFAULT;
 	case LOOK_NAME:
 		return name_target(dir, m);
 	case LOOK_SAME:

@@ -25,6 +25,7 @@ enum look_what {
 	LOOK_COMPUTING,
 	LOOK_CALL,
 	LOOK_MEMORY,
+	LOOK_BYTES,
 	LOOK_NAME,
 	LOOK_SAME,
 	LOOK_LEASE,
@@ -43,6 +44,7 @@ struct look_message {
 	uint32_t text_length;
 	int64_t own_pid;
 	uint64_t inode;
+	uint64_t address;
 	int64_t cpu_ns;  /* that the looker has used */
 	int64_t took_ns; /* this look, without waiting for a CPU */
 	int64_t lease_ns;
@@ -51,7 +53,7 @@ struct look_message {
 	char link[LOOK_LINK];
 	char why[LOOK_WHY];
 	struct block_record record;
-	char text[LOOK_TEXT];
+	char text[LOOK_TEXT]; /* LOOK_BYTES: the memory */
 };
 
 /* The body of the child. */

@@ -126,6 +126,15 @@ static size_t read_some(int mem, uint8_t *to, size_t n, uint64_t address)
 	return done;
 }
 
+bool thread_bytes(int dir, uint64_t address, void *to, size_t size)
+{
+	int mem = openat(dir, "mem", O_RDONLY | O_CLOEXEC);
+	size_t n = mem < 0 ? 0 : read_some(mem, to, size, address);
+	if (mem >= 0)
+		close(mem);
+	return n == size;
+}
+
 void thread_memory(int dir, struct block_record *r)
 {
 	uint64_t sp = r->regs[BLOCK_REG_SP], n = r->stack_top > sp ? r->stack_top - sp : 0;

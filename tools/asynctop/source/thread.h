@@ -4,6 +4,8 @@
 #ifndef ASYNCTOP_THREAD_H
 #define ASYNCTOP_THREAD_H
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "events.h"
@@ -36,6 +38,9 @@ int thread_event(int dir, uint32_t tid);
  * thread_memory(). `dir` is a descriptor of /proc/PID.
  */
 enum sample thread_sample(int dir, uint32_t tid, struct block_record *r);
+
+/* Copies the bytes at an address of the process. False: they are not all there. */
+bool thread_bytes(int dir, uint64_t address, void *to, size_t size);
 
 /* Fills in the stack, from the stack pointer to stack_top, and the memory behind the call's pointer argument. */
 void thread_memory(int dir, struct block_record *r);

@@ -2,6 +2,7 @@
 /* Copyright (c) 2026 the sley authors */
 /*
  *	summary      the process, its tasks, the worst blocking call, missing sources
+ *	warning      the worst one
  *	workers      a line each, as far as they fit into a quarter of the page
  *	tabs
  *	the view     one table; with details, those of the selected row; with a table below, that one too
@@ -50,9 +51,10 @@ static void add_tabs(struct view *v, const struct ui *ui, const struct session *
 {
 	struct text t = { 0 };
 	for (unsigned i = 0; i < views_count(); i++)
-		text_printf(&t, i == ui->view ? "[%u %s] " : " %u %s  ", i + 1, table_of(view_of_tab(i))->key);
+		text_printf(&t, i == ui->view ? "%s[%u %s]" : "%s %u %s ", i ? " " : "", i + 1,
+			    table_of(view_of_tab(i))->key);
 	if (s->count > 1)
-		text_printf(&t, " process %zu of %zu ", ui->process + 1, s->count);
+		text_printf(&t, "  process %zu of %zu ", ui->process + 1, s->count);
 	for (unsigned i = 0; i < s->wish.filter_count; i++)
 		text_printf(&t, " %s=%s", s->wish.filters[i].column->key, s->wish.filters[i].glob);
 	if (ui->paused)
@@ -179,6 +181,19 @@ static void add_worst(struct ui *ui, struct view *v, const struct model *m, int 
 	free(rows);
 }
 
+/* The worst one's sentence, whole: it says what to do. */
+static void add_worst_warning(struct view *v, const struct model *m, int width)
+{
+	char more[64];
+	if (m->warning_count == 0 || m->warnings[0].text == NULL)
+		return;
+	view_wrap(v, STYLE_ALERT, width, 2, m->warnings[0].text);
+	if (m->warning_count == 1)
+		return;
+	snprintf(more, sizeof(more), "  and %u more warning%s", m->warning_count - 1, m->warning_count == 2 ? "" : "s");
+	view_add(v, STYLE_ALERT, width, more);
+}
+
 static void truncate_to(struct view *v, int height)
 {
 	while (v->count > 0 && v->count > (size_t)(height > 0 ? height : 0))
@@ -230,6 +245,8 @@ void ui_compose(struct ui *ui, struct view *v, const struct session *s, int widt
 			ui->pid = m->pid;
 		}
 		view_summary(v, m, width);
+		if (ui_table(ui) != TABLE_warnings)
+			add_worst_warning(v, m, width);
 		add_rejected(v, s, width);
 		add_workers(ui, v, m, width, height);
 		add_tabs(v, ui, s, width);

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
-/* Spawn sites and places. */
+/* Spawn sites, places and objects. */
 #include "view/site.h"
+
+#include <inttypes.h>
+#include <stdio.h>
 
 static const struct region_site *site(const void *row)
 {
@@ -92,3 +95,25 @@ static const struct column place_columns[] = {
 };
 
 const struct record record_place = RECORD(place_columns);
+
+void value_object(struct value *out, unsigned kind, uint64_t object)
+{
+	switch (wait_object_type(kind)) {
+	case WAIT_OBJECT_none:
+		value_null(out);
+		break;
+	case WAIT_OBJECT_fd:
+		value_int(out, (int)object);
+		break;
+	case WAIT_OBJECT_task:
+		value_uint(out, object);
+		break;
+	case WAIT_OBJECT_deadline:
+		value_known(out, object >= INT64_MAX ? -1 : (int64_t)object);
+		break;
+	case WAIT_OBJECT_address:
+		snprintf(out->buffer, sizeof(out->buffer), "%#" PRIx64, object);
+		value_string(out, out->buffer);
+		break;
+	}
+}

@@ -52,26 +52,8 @@ static void task_wait_kind(struct value *out, const struct model *m, const void 
 
 static void task_wait_object(struct value *out, const struct model *m, const void *row)
 {
-	uint64_t object = task(row)->wait_object;
 	(void)m;
-	switch (waits(row) ? wait_object_type(task(row)->wait_kind) : WAIT_OBJECT_none) {
-	case WAIT_OBJECT_none:
-		value_null(out);
-		break;
-	case WAIT_OBJECT_fd:
-		value_int(out, (int)object);
-		break;
-	case WAIT_OBJECT_task:
-		value_uint(out, object);
-		break;
-	case WAIT_OBJECT_deadline:
-		value_known(out, object >= INT64_MAX ? -1 : (int64_t)object);
-		break;
-	case WAIT_OBJECT_address:
-		snprintf(out->buffer, sizeof(out->buffer), "%#" PRIx64, object);
-		value_string(out, out->buffer);
-		break;
-	}
+	value_object(out, waits(row) ? task(row)->wait_kind : SLEY_WAIT_NONE, task(row)->wait_object);
 }
 
 static void task_held_by(struct value *out, const struct model *m, const void *row)

@@ -19,7 +19,8 @@
 	X(yields, 4, 3) \
 	X(blockers, 3, 7) \
 	X(events, 5, 6) \
-	X(sites, 6, 5)
+	X(sites, 6, 5) \
+	X(warnings, 7, 8)
 
 enum table_id {
 #define VIEW_ID(name, tab, told) TABLE_##name,

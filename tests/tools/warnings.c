@@ -1,0 +1,352 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+/* Warnings: the sentences, and what asynctop says of a service with planted faults, and of one without. */
+#include <fcntl.h>
+#include <fnmatch.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "model/warning.h"
+#include "tests/test.h"
+#include "tool.h"
+
+#define PATIENCE_NS 60000000000
+
+/* ---- sentences ---- */
+
+static struct region_site sites[] = {
+	{ .file = "(more)" },
+	{ .line = 120, .file = "/src/httpd.c", .function = "accept_loop", .entry = "serve" },
+};
+
+#define S 1000000000LL
+
+static struct model_link waiter(void)
+{
+	struct model_link l = { .task = 65,
+				.name = "conn",
+				.site = 1,
+				.worker = UINT32_MAX,
+				.state = SLEY_TASK_WAITING,
+				.wait_kind = SLEY_WAIT_MUTEX,
+				.wait_object = 0x7f00,
+				.in_state_ns = 3 * S };
+	strcpy(l.place.text, "serve at httpd.c:88");
+	return l;
+}
+
+static void expect_sentence(const struct model_warning *w, struct model_worker *worker, const char *sentence)
+{
+	const struct model m = { .sites = sites, .site_count = 2, .workers = worker, .worker_count = worker ? 1 : 0 };
+	struct text t = { 0 };
+	warning_put(&t, &m, w);
+	assert_string_equal(text_string(&t), sentence);
+	text_free(&t);
+}
+
+#define CONVOY \
+	"12 tasks wait for mutex 0x7f00, 30.00s together; the first, task 65 \"conn\" (spawned at httpd.c:120 by " \
+	"accept_loop), for 3.00s, called in serve at httpd.c:88. "
+#define HOLDER "Its holder is task 66 \"flush\" (spawned at httpd.c:120 by accept_loop) "
+
+/* What the holder of a lock does is told, whatever that is, and what to do about it. */
+static void test_lock_sentences(void **state)
+{
+	struct model_link links[] = { waiter(), waiter(), waiter() };
+	struct model_warning w = { WARNING_LOCK, SLEY_WAIT_MUTEX, 0x7f00, 12, 0, 3 * S, 30 * S, links, 2, NULL };
+	struct model_worker worker = { .line = { .mode = SLEY_WORKER_TASK, .task = 66, .dispatches = 1 },
+				       .in_task_ns = 2 * S,
+				       .blocked_ns = MODEL_UNKNOWN };
+	links[1].task = 66;
+	strcpy(links[1].name, "flush");
+	links[1].wait_kind = SLEY_WAIT_SLEEP;
+	expect_sentence(&w, NULL,
+			CONVOY HOLDER
+			"and sleeps for 3.00s, called in serve at httpd.c:88. Unlock it before that call.");
+	links[1].wait_kind = SLEY_WAIT_MUTEX;
+	links[1].wait_object = 0x8000;
+	links[2].state = SLEY_TASK_READY;
+	links[2].task = 67;
+	w.link_count = 3;
+	expect_sentence(
+		&w, NULL,
+		CONVOY HOLDER
+		"and waits for mutex 0x8000 for 3.00s, called in serve at httpd.c:88; at the end of that chain task 67 "
+		"\"conn\" (spawned at httpd.c:120 by accept_loop) is ready. Unlock it before that call.");
+	w.link_count = 2;
+	links[1].state = SLEY_TASK_READY;
+	expect_sentence(&w, NULL,
+			CONVOY HOLDER
+			"and is ready to run for 3.00s, but no worker runs it. Look at what keeps the workers.");
+	links[1].state = SLEY_TASK_RUNNING;
+	links[1].worker = 0;
+	expect_sentence(&w, &worker,
+			CONVOY HOLDER "and computes for at least 2.00s. Compute before you lock it, or split what it "
+				      "protects.");
+	worker.blocked_ns = 2 * S;
+	worker.syscall = SYS_fsync;
+	expect_sentence(&w, &worker,
+			CONVOY HOLDER "and blocks its thread in fsync for at least 2.00s. Unlock it before that call.");
+	links[1].state = SLEY_TASK_FREE;
+	expect_sentence(&w, NULL,
+			CONVOY
+			"Task 66 has ended without unlocking it, so they wait for ever. Unlock it on every way out of "
+			"that task; libsley-debug names the line that locked it.");
+	links[1].task = (uint64_t)1 << SLEY_TASK_INDEX_BITS;
+	expect_sentence(
+		&w, NULL,
+		CONVOY
+		"Its holder is a thread that is no worker. Look with gdb at what that thread does, and let it hold "
+		"the lock for a shorter time.");
+	w.link_count = 1;
+	expect_sentence(&w, NULL,
+			CONVOY
+			"It goes from one to the next more slowly than they come. Hold it for a shorter time, or split "
+			"what it protects.");
+}
+
+/* A deadlock's sentence goes round the circle. */
+static void test_deadlock_sentences(void **state)
+{
+	struct model_link links[] = { waiter(), waiter() };
+	struct model_warning w = { WARNING_DEADLOCK, SLEY_WAIT_MUTEX, 0x7f00, 5, 0, 3 * S, 15 * S, links, 2, NULL };
+	links[1].task = 66;
+	links[1].wait_object = 0x8000;
+	expect_sentence(
+		&w, NULL,
+		"2 tasks wait for each other, none of them can go on, and 3 more wait for them: task 65 \"conn\" (spawned at "
+		"httpd.c:120 by accept_loop) waits for mutex 0x7f00 for 3.00s, called in serve at httpd.c:88, which task 66 "
+		"holds; task 66 \"conn\" (spawned at httpd.c:120 by accept_loop) waits for mutex 0x8000 for 3.00s, called in "
+		"serve at httpd.c:88, which task 65 holds. Take these locks in the same order everywhere, or give the waits "
+		"deadlines.");
+}
+
+/* ---- services ---- */
+
+static struct {
+	pid_t pid;
+	int input;
+	FILE *answers;
+} service;
+
+/* Starts the planted service with these faults. */
+static void start_service(const char *const *faults)
+{
+	const char *argv[16] = { "warnings" };
+	int in[2], out[2];
+	for (int i = 0; faults[i]; i++)
+		argv[i + 1] = faults[i];
+	assert_int_equal(pipe2(in, O_CLOEXEC), 0);
+	assert_int_equal(pipe2(out, O_CLOEXEC), 0);
+	service.pid = fork();
+	assert_true(service.pid >= 0);
+	if (service.pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		dup2(in[0], STDIN_FILENO);
+		dup2(out[1], STDOUT_FILENO);
+		execv(test_build_path("tests/tools/warnings.planted"), (char *const *)argv);
+		_exit(127);
+	}
+	close(in[0]);
+	close(out[1]);
+	service.input = in[1];
+	service.answers = fdopen(out[0], "re");
+}
+
+/* The next line of the service is NAME and these ids. */
+static void expect_ids(const char *name, long long *ids, int count)
+{
+	char word[32] = "";
+	assert_int_equal(fscanf(service.answers, "%31s", word), 1);
+	assert_string_equal(word, name);
+	for (int i = 0; i < count; i++)
+		assert_int_equal(fscanf(service.answers, "%lld", &ids[i]), 1);
+}
+
+/* Ends it. Returns the longest wait in the controls. */
+static long long stop_service(void)
+{
+	long long longest = -1;
+	close(service.input);
+	assert_int_equal(fscanf(service.answers, " longest %lld", &longest), 1);
+	fclose(service.answers);
+	waitpid(service.pid, NULL, 0);
+	return longest;
+}
+
+/* The warnings of a report, which is cut behind them. */
+static char *warnings_of(char *line)
+{
+	char *begin = strstr(line, "\"warnings\":["), *c = begin ? strchr(begin, '[') : NULL;
+	int depth = 0;
+	bool quoted = false;
+	if (begin == NULL)
+		fail_msg("no warnings in: %s", line);
+	for (; *c != '\0' && (depth > 0 || *c == '['); c++) {
+		depth += quoted ? 0 : (*c == '[') - (*c == ']');
+		quoted ^= *c == '"' && c[-1] != '\\';
+	}
+	*c = '\0';
+	return begin;
+}
+
+/* A pattern for fnmatch() within one of the sentences. Quotes are as in JSON. */
+static bool matches(const char *warnings, const char *pattern)
+{
+	char whole[1024], sentence[4096];
+	snprintf(whole, sizeof(whole), "*%s*", pattern);
+	for (const char *s = warnings; (s = strstr(s, "\"verdict\":\"")) != NULL; s++) {
+		size_t n;
+		s += strlen("\"verdict\":\"");
+		for (n = 0; s[n] != '\0' && (s[n] != '"' || s[n - 1] == '\\'); n++)
+			;
+		snprintf(sentence, sizeof(sentence), "%.*s", (int)n, s);
+		if (fnmatch(whole, sentence, FNM_NOESCAPE) == 0)
+			return true;
+	}
+	return false;
+}
+
+#define PATTERNS 8
+
+struct patterns {
+	char text[PATTERNS][768];
+	unsigned count;
+};
+
+__attribute__((format(printf, 2, 3))) static void add_pattern(struct patterns *p, const char *format, ...)
+{
+	va_list args;
+	va_start(args, format);
+	vsnprintf(p->text[p->count++], sizeof(p->text[0]), format, args);
+	va_end(args);
+}
+
+static const char *unmatched(const struct patterns *p, const char *warnings)
+{
+	for (unsigned i = 0; i < p->count; i++)
+		if (!matches(warnings, p->text[i]))
+			return p->text[i];
+	return NULL;
+}
+
+static unsigned planted_line(const char *text)
+{
+	char needle[128];
+	snprintf(needle, sizeof(needle), "PLANTED: %s */", text);
+	return test_source_line("tests/tools/warnings.planted.c", needle);
+}
+
+/* Watches the service until a report has all these warnings. */
+static void expect_warnings(const struct patterns *p)
+{
+	const char *args[] = { "--json", "-d", "0.5", "-n", "0", "-p", tool_number(service.pid), NULL };
+	int64_t end = test_now() + PATIENCE_NS;
+	const char *missing = "any report";
+	char *line = NULL, *warnings = NULL;
+	size_t room = 0;
+	struct tool t;
+	FILE *reports;
+	tool_start(&t, false, args);
+	reports = fdopen(dup(t.out_fd), "r");
+	while (missing != NULL && test_now() < end && getline(&line, &room, reports) > 0) {
+		warnings = warnings_of(line);
+		missing = unmatched(p, warnings);
+	}
+	kill(t.pid, SIGTERM);
+	fclose(reports);
+	tool_finish(&t);
+	if (missing != NULL)
+		fail_msg("no warning is like \"%s\": %s %s", missing, t.err, warnings ? warnings : "");
+	tool_free(&t);
+	free(line);
+}
+
+/* The holder of a lock is named, with what it does and at which line: it waits, blocks its thread, has ended, or is unknown. */
+static void test_locks(void **state)
+{
+	struct patterns p = { .count = 0 };
+	long long holder, writer, ended;
+	start_service((const char *[]){ "convoy", "rwlock", "readers", "ended", NULL });
+	expect_ids("convoy", &holder, 1);
+	expect_ids("rwlock", &writer, 1);
+	expect_ids("readers", NULL, 0);
+	expect_ids("ended", &ended, 1);
+	expect_ids("ready", NULL, 0);
+	add_pattern(
+		&p,
+		"20 tasks wait for mutex 0x*called in convoy_waiter at *:%u. Its holder is task %lld \\\"flusher\\\" "
+		"(spawned at warnings.planted.c:* by convoy) and sleeps for *, called in convoy_holder at *:%u. Unlock",
+		planted_line("waits for the mutex"), holder, planted_line("with the mutex"));
+	add_pattern(
+		&p,
+		"20 tasks wait for rwlock 0x*. Its holder is task %lld \\\"writer\\\" (spawned at *) and blocks its "
+		"thread in read(*called in rwlock_writer at *:%u. Unlock it before that call; sley_read() would",
+		writer, planted_line("with the rwlock"));
+	add_pattern(&p, "1 task waits for rwlock 0x*1 reader holds it; it does not know which");
+	add_pattern(&p, "2 tasks wait for mutex 0x*Task %lld has ended without unlocking it", ended);
+	expect_warnings(&p);
+	stop_service();
+}
+
+/* Tasks that wait for each other are named, each with its line, and those behind them are counted. */
+static void test_deadlocks(void **state)
+{
+	struct patterns p = { .count = 0 };
+	unsigned line = planted_line("the other mutex");
+	long long order[2], join[2];
+	start_service((const char *[]){ "order", "join", NULL });
+	expect_ids("order", order, 2);
+	expect_ids("join", join, 2);
+	expect_ids("ready", NULL, 0);
+	for (int i = 0; i < 2; i++)
+		add_pattern(
+			&p,
+			"2 tasks wait for each other, none of them can go on, and 3 more wait for them*: *task %lld "
+			"\\\"order_task\\\" (spawned at *) waits for mutex 0x* for *, called in order_task at *:%u, which "
+			"task %lld holds*. Take these locks in the same order",
+			order[i], line, order[!i]);
+	add_pattern(
+		&p,
+		"2 tasks wait for each other, none of them can go on: *task %lld \\\"join_parent\\\" (spawned at *) waits "
+		"for the end of task %lld for *, called in join_parent at *:%u*. Unlock before you join",
+		join[0], join[1], planted_line("joins with the mutex"));
+	expect_warnings(&p);
+	stop_service();
+}
+
+/* Tasks that share a lock for moments, wait for work or for each other's end are no fault. */
+static void test_controls(void **state)
+{
+	struct tool t;
+	char *line, *save;
+	long long longest;
+	start_service((const char *[]){ "controls", NULL });
+	expect_ids("controls", NULL, 0);
+	expect_ids("ready", NULL, 0);
+	tool_run(&t, false, "--json", "-d", "0.5", "-n", "5", "-p", tool_number(service.pid), NULL);
+	longest = stop_service();
+	tool_expect(&t, 0, "\"warnings\":[");
+	for (line = strtok_r(t.out, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+		const char *warnings = warnings_of(line);
+		if (strcmp(warnings, "\"warnings\":[]") != 0 && longest < 100000000)
+			fail_msg("the longest wait was %lld ns, and yet: %s", longest, warnings);
+	}
+	tool_free(&t);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_lock_sentences), cmocka_unit_test(test_deadlock_sentences),
+		cmocka_unit_test(test_locks),          cmocka_unit_test(test_deadlocks),
+		cmocka_unit_test(test_controls),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

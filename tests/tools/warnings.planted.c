@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+/*
+ * A service with planted faults that block nobody's thread, and what is like them and no fault. Its arguments name them.
+ * It writes "NAME ID..." for each, the ids of tasks that the fault's comment names, then "ready", and ends with its input,
+ * after "longest NS": the longest wait in the controls.
+ */
+#include <sley.h>
+
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define WAITERS 20
+
+static void require(int ok)
+{
+	if (!ok)
+		abort();
+}
+
+static void wait_for(const atomic_int *count, int n)
+{
+	while (atomic_load(count) < n)
+		sley_sleep(sley_in(1000000));
+}
+
+static sley_task spawned(sley_task task)
+{
+	require(task > 0);
+	return task;
+}
+
+/* In the function that spawns, which is the site's. */
+#define spawn(fn, arg) spawned(sley_spawn(fn, arg))
+
+/* ---- convoy: a task sleeps with a mutex locked, for which others wait. IDs: the holder ---- */
+
+static struct sley_mutex convoy_mutex;
+static atomic_int convoy_holds;
+
+static void convoy_holder(void *unused)
+{
+	(void)unused;
+	sley_set_name("flusher");
+	require(!sley_mutex_lock(&convoy_mutex, SLEY_NEVER));
+	atomic_store(&convoy_holds, 1);
+	sley_sleep(SLEY_NEVER); /* PLANTED: with the mutex */
+	require(!sley_mutex_unlock(&convoy_mutex));
+}
+
+static void convoy_waiter(void *unused)
+{
+	(void)unused;
+	require(!sley_mutex_lock(&convoy_mutex, SLEY_NEVER)); /* PLANTED: waits for the mutex */
+}
+
+static void convoy(void)
+{
+	sley_task holder = spawn(convoy_holder, NULL);
+	wait_for(&convoy_holds, 1);
+	for (int i = 0; i < WAITERS; i++)
+		spawn(convoy_waiter, NULL);
+	printf("convoy %lld\n", (long long)holder);
+}
+
+/* ---- rwlock: a writer blocks its thread, and readers wait. IDs: the writer ---- */
+
+static struct sley_rwlock rwlock;
+static atomic_int rwlock_holds;
+
+static void rwlock_writer(void *unused)
+{
+	int ends[2];
+	char byte;
+	(void)unused;
+	sley_set_name("writer");
+	require(!pipe(ends) && !sley_rwlock_wrlock(&rwlock, SLEY_NEVER));
+	atomic_store(&rwlock_holds, 1);
+	require(read(ends[0], &byte, 1) == 1); /* PLANTED: with the rwlock */
+}
+
+static void rwlock_reader(void *unused)
+{
+	(void)unused;
+	sley_rwlock_rdlock(&rwlock, SLEY_NEVER);
+}
+
+static void blocked_writer(void)
+{
+	sley_task writer = spawn(rwlock_writer, NULL);
+	wait_for(&rwlock_holds, 1);
+	for (int i = 0; i < WAITERS; i++)
+		spawn(rwlock_reader, NULL);
+	printf("rwlock %lld\n", (long long)writer);
+}
+
+/* ---- readers: a reader sleeps, and a writer waits. No IDs ---- */
+
+static struct sley_rwlock read_locked;
+static atomic_int read_holds;
+
+static void reader(void *unused)
+{
+	(void)unused;
+	require(!sley_rwlock_rdlock(&read_locked, SLEY_NEVER));
+	atomic_store(&read_holds, 1);
+	sley_sleep(SLEY_NEVER);
+}
+
+static void writer_waits(void *unused)
+{
+	(void)unused;
+	sley_rwlock_wrlock(&read_locked, SLEY_NEVER);
+}
+
+static void readers(void)
+{
+	spawn(reader, NULL);
+	wait_for(&read_holds, 1);
+	spawn(writer_waits, NULL);
+	puts("readers");
+}
+
+/* ---- ended: a task has ended with a mutex locked. IDs: the task ---- */
+
+static struct sley_mutex left_mutex;
+static atomic_int left;
+
+static void leaver(void *unused)
+{
+	(void)unused;
+	require(!sley_mutex_lock(&left_mutex, SLEY_NEVER));
+	atomic_store(&left, 1);
+}
+
+static void left_waiter(void *unused)
+{
+	(void)unused;
+	sley_mutex_lock(&left_mutex, SLEY_NEVER);
+}
+
+static void ended(void)
+{
+	sley_task task = spawn(leaver, NULL);
+	wait_for(&left, 1);
+	spawn(left_waiter, NULL);
+	spawn(left_waiter, NULL);
+	printf("ended %lld\n", (long long)task);
+}
+
+/* ---- order: two tasks take two mutexes in different orders, and others wait for them. IDs: the two ---- */
+
+static struct sley_mutex order_mutex[2];
+static atomic_int order_holds;
+
+static void order_task(void *arg)
+{
+	int first = arg ? 1 : 0;
+	require(!sley_mutex_lock(&order_mutex[first], SLEY_NEVER));
+	atomic_fetch_add(&order_holds, 1);
+	wait_for(&order_holds, 2);
+	require(!sley_mutex_lock(&order_mutex[!first], SLEY_NEVER)); /* PLANTED: the other mutex */
+}
+
+static void order_waiter(void *unused)
+{
+	(void)unused;
+	sley_mutex_lock(&order_mutex[0], SLEY_NEVER);
+}
+
+static void order(void)
+{
+	sley_task one = spawn(order_task, NULL), other = spawn(order_task, &order_mutex);
+	wait_for(&order_holds, 2);
+	for (int i = 0; i < 3; i++)
+		spawn(order_waiter, NULL);
+	printf("order %lld %lld\n", (long long)one, (long long)other);
+}
+
+/* ---- join: a task joins one that waits for its mutex. IDs: both ---- */
+
+static struct sley_mutex join_mutex;
+static _Atomic sley_task joined;
+
+static void join_child(void *unused)
+{
+	(void)unused;
+	sley_mutex_lock(&join_mutex, SLEY_NEVER);
+}
+
+static void join_parent(void *unused)
+{
+	sley_task child;
+	(void)unused;
+	require(!sley_mutex_lock(&join_mutex, SLEY_NEVER));
+	child = spawn(join_child, NULL);
+	atomic_store(&joined, child);
+	require(!sley_join(child, SLEY_NEVER)); /* PLANTED: joins with the mutex */
+}
+
+static void join(void)
+{
+	sley_task parent = spawn(join_parent, NULL);
+	while (atomic_load(&joined) == 0)
+		sley_sleep(sley_in(1000000));
+	printf("join %lld %lld\n", (long long)parent, (long long)atomic_load(&joined));
+}
+
+/* ---- controls: no faults ---- */
+
+static struct sley_mutex shared_mutex;
+static _Atomic sley_time shared_longest;
+
+/*
+ * Tasks that share a mutex, each of which locks it for a moment. The kernel may take a CPU away for longer than that, so
+ * they note the longest wait: only if it was short is it no fault.
+ */
+static void sharer(void *unused)
+{
+	(void)unused;
+	for (;;) {
+		sley_time begin = sley_now(), waited, longest = atomic_load(&shared_longest);
+		require(!sley_mutex_lock(&shared_mutex, SLEY_NEVER));
+		waited = sley_now() - begin;
+		while (waited > longest && !atomic_compare_exchange_weak(&shared_longest, &longest, waited))
+			;
+		sley_yield();
+		require(!sley_mutex_unlock(&shared_mutex));
+		sley_sleep(sley_in(1000000));
+	}
+}
+
+static void idle(void *chan)
+{
+	int item;
+	sley_chan_recv(chan, &item, SLEY_NEVER);
+}
+
+static void joiner(void *chan)
+{
+	sley_join(spawn(idle, chan), SLEY_NEVER);
+}
+
+/* Tasks that wait for work, and for each other's end. */
+static void controls(void)
+{
+	struct sley_chan *chan;
+	require(!sley_chan_new(&chan, sizeof(int), 0));
+	for (int i = 0; i < 3; i++) {
+		spawn(sharer, NULL);
+		spawn(joiner, chan);
+	}
+	puts("controls");
+}
+
+static const struct fault {
+	const char *name;
+	void (*plant)(void);
+} faults[] = {
+	{ "convoy", convoy },     { "rwlock", blocked_writer }, { "readers", readers },
+	{ "ended", ended },       { "order", order },           { "join", join },
+	{ "controls", controls },
+};
+
+static int service(void *names)
+{
+	char byte;
+	for (char **name = names; *name; name++)
+		for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++)
+			if (strcmp(*name, faults[i].name) == 0)
+				faults[i].plant();
+	puts("ready");
+	fflush(stdout);
+	while (sley_read(STDIN_FILENO, &byte, 1, SLEY_NEVER) > 0)
+		;
+	printf("longest %lld\n", (long long)atomic_load(&shared_longest));
+	fflush(stdout);
+	_exit(0);
+}
+
+int main(int argc, char **argv)
+{
+	const struct sley_options options = { .size = sizeof(options), .name = "warnings", .workers = 2 };
+	(void)argc;
+	return sley_run(service, argv + 1, &options, NULL) ? 1 : 0;
+}

@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the sley authors */
+/* The sentences about tasks that wait for each other. */
+#include "model/warning.h"
+
+#include <inttypes.h>
+
+#include "model/verdict.h"
+#include "model/waits.h"
+
+int warning_compare(const void *a, const void *b)
+{
+	const struct model_warning *x = a, *y = b;
+	if (x->kind != y->kind)
+		return x->kind < y->kind ? -1 : 1;
+	return (x->sum_ns < y->sum_ns) - (x->sum_ns > y->sum_ns);
+}
+
+/* ---- parts of sentences ---- */
+
+static bool is_thread(uint64_t id)
+{
+	return id != 0 && (id & SLEY_TASK_INDEX_MASK) == 0;
+}
+
+static void put_object(struct text *out, unsigned kind, uint64_t object)
+{
+	switch (waits_kind(kind)) {
+	case SLEY_WAIT_MUTEX:
+		text_printf(out, "mutex %#" PRIx64, object);
+		break;
+	case SLEY_WAIT_WRLOCK:
+		text_printf(out, "rwlock %#" PRIx64, object);
+		break;
+	default:
+		text_printf(out, "%s %#" PRIx64, wait_kind_text(kind), object);
+	}
+}
+
+/* "task 7 "flush" (spawned at log.c:30 by main)", or what else the holder of a lock is. */
+static void put_who(struct text *out, const struct model *m, const struct model_link *l)
+{
+	if (is_thread(l->task))
+		text_puts(out, "a thread that is no worker");
+	else if (l->state == SLEY_TASK_FREE)
+		text_printf(out, "task %" PRIu64, l->task);
+	else
+		verdict_put_task(out, m, l->task, l->name, l->site);
+}
+
+static void put_for(struct text *out, int64_t ns, bool at_least)
+{
+	char time[TEXT_SHORT];
+	if (ns > 0)
+		text_printf(out, " for %s%s", at_least ? "at least " : "", text_duration(time, ns));
+}
+
+static void put_called(struct text *out, const struct model_place *place)
+{
+	if (place->text[0] != '\0')
+		text_printf(out, ", called in %s", place->text);
+}
+
+/* "waits for mutex 0x7f00 for 3.2s, called in f at x.c:1" */
+static void put_wait(struct text *out, const struct model_link *l)
+{
+	switch (l->wait_kind) {
+	case SLEY_WAIT_JOIN:
+		text_printf(out, "waits for the end of task %" PRIu64, l->wait_object);
+		break;
+	case SLEY_WAIT_SLEEP:
+		text_puts(out, "sleeps");
+		break;
+	case SLEY_WAIT_MUTEX:
+	case SLEY_WAIT_RDLOCK:
+	case SLEY_WAIT_WRLOCK:
+		text_puts(out, "waits for ");
+		put_object(out, l->wait_kind, l->wait_object);
+		break;
+	default:
+		text_printf(out, "waits in %s", wait_kind_text(l->wait_kind));
+	}
+	put_for(out, l->in_state_ns, l->at_least);
+	put_called(out, &l->place);
+}
+
+/* ---- deadlocks ---- */
+
+static bool has_kind(const struct model_warning *w, uint32_t kind)
+{
+	for (unsigned i = 0; i < w->link_count; i++)
+		if (w->links[i].wait_kind == kind)
+			return true;
+	return false;
+}
+
+static void put_deadlock(struct text *out, const struct model *m, const struct model_warning *w)
+{
+	text_printf(out, "%u tasks wait for each other, none of them can go on", w->link_count);
+	if (w->tasks > w->link_count)
+		text_printf(out, ", and %" PRIu64 " more wait for them", w->tasks - w->link_count);
+	for (unsigned i = 0; i < w->link_count; i++) {
+		const struct model_link *l = &w->links[i], *next = &w->links[(i + 1) % w->link_count];
+		text_puts(out, i ? "; " : ": ");
+		put_who(out, m, l);
+		text_puts(out, " ");
+		put_wait(out, l);
+		if (l->wait_kind != SLEY_WAIT_JOIN)
+			text_printf(out, ", which task %" PRIu64 " holds", next->task);
+	}
+	text_puts(out, has_kind(w, SLEY_WAIT_JOIN)
+			       ? ". Unlock before you join a task that takes the same lock"
+			       : ". Take these locks in the same order everywhere, or give the waits deadlines");
+	text_puts(out, ".");
+}
+
+/* ---- locks ---- */
+
+/* The call that blocks the task's thread, as asynctop has seen it; NULL: it has not. */
+static const struct model_blocker *blocked_in(const struct model *m, const struct model_link *l)
+{
+	for (uint32_t i = 0; i < m->blocker_count; i++)
+		if (m->blockers[i].in_progress > 0 && m->blockers[i].longest.task == l->task)
+			return &m->blockers[i];
+	return NULL;
+}
+
+static void put_blocked(struct text *out, const struct model *m, const struct model_link *l, int32_t syscall)
+{
+	const struct model_blocker *b = blocked_in(m, l);
+	char name[SYSCALL_NAME_MAX];
+	text_puts(out, " and blocks its thread in ");
+	if (b != NULL)
+		verdict_put_call(out, &b->longest);
+	else
+		text_puts(out, syscall_name(syscall, name));
+	put_for(out, worker_blocked_ns(m, &m->workers[l->worker]), true);
+	if (b != NULL)
+		put_called(out, &b->longest.place);
+	text_puts(out, ". Unlock it before that call");
+	if (b != NULL) {
+		text_puts(out, "; ");
+		verdict_put_remedy(out, &b->longest);
+	}
+}
+
+static void put_running(struct text *out, const struct model *m, const struct model_link *l)
+{
+	const struct model_worker *w = l->worker < m->worker_count ? &m->workers[l->worker] : NULL;
+	int32_t syscall;
+	if (w != NULL && w->stop != STOP_NONE)
+		text_printf(out, " and its thread, that of worker %u, is stopped. Let that go on", l->worker);
+	else if (w != NULL && worker_call(w, &syscall))
+		put_blocked(out, m, l, syscall);
+	else {
+		const struct model_blocker *b = blocked_in(m, l);
+		text_puts(out, " and computes");
+		put_for(out, w == NULL ? MODEL_UNKNOWN : w->in_task_ns, true);
+		if (b != NULL && b->longest.place.text[0] != '\0')
+			text_printf(out, ", seen in %s", b->longest.place.text);
+		text_puts(out, ". Compute before you lock it, or split what it protects");
+	}
+}
+
+/* What the holder does, and what to do about that. */
+static void put_act(struct text *out, const struct model *m, const struct model_warning *w)
+{
+	const struct model_link *l = &w->links[1], *last = &w->links[w->link_count - 1];
+	if (is_thread(l->task)) {
+		text_puts(out, ". Look with gdb at what that thread does, and let it hold the lock for a shorter time");
+		return;
+	}
+	switch (l->state) {
+	case SLEY_TASK_RUNNING:
+		put_running(out, m, l);
+		break;
+	case SLEY_TASK_READY:
+		text_puts(out, " and is ready to run");
+		put_for(out, l->in_state_ns, l->at_least);
+		text_puts(out, ", but no worker runs it. Look at what keeps the workers");
+		break;
+	case SLEY_TASK_SLOT:
+		text_puts(out, " and waits for its stack, which another task keeps. Give it a private stack");
+		break;
+	default:
+		text_puts(out, " and ");
+		put_wait(out, l);
+		if (last != l) {
+			text_puts(out, "; at the end of that chain ");
+			put_who(out, m, last);
+			text_puts(out, " ");
+			if (last->state == SLEY_TASK_WAITING)
+				put_wait(out, last);
+			else
+				text_printf(out, "is %s", task_state_text(last->state));
+		}
+		text_puts(out, ". Unlock it before that call");
+	}
+}
+
+static void put_lock_holder(struct text *out, const struct model *m, const struct model_warning *w)
+{
+	const struct model_link *holder = w->link_count > 1 ? &w->links[1] : NULL;
+	bool ended = holder != NULL && !is_thread(holder->task) &&
+		     (holder->state == SLEY_TASK_FREE || holder->state == SLEY_TASK_ENDED);
+	if (holder == NULL && w->readers > 0) {
+		text_printf(out,
+			    "%" PRIu64 " reader%s hold%s it; it does not know which. Look for tasks that wait or "
+			    "compute with it locked for reading",
+			    w->readers, w->readers == 1 ? "" : "s", w->readers == 1 ? "s" : "");
+	} else if (holder == NULL) {
+		text_puts(out,
+			  "It goes from one to the next more slowly than they come. Hold it for a shorter time, or "
+			  "split what it protects");
+	} else if (ended) {
+		text_printf(out,
+			    "Task %" PRIu64
+			    " has ended without unlocking it, so they wait for ever. Unlock it on every way "
+			    "out of that task; libsley-debug names the line that locked it",
+			    holder->task);
+	} else {
+		text_puts(out, "Its holder is ");
+		put_who(out, m, holder);
+		put_act(out, m, w);
+	}
+}
+
+static void put_lock(struct text *out, const struct model *m, const struct model_warning *w)
+{
+	char sum[TEXT_SHORT];
+	text_printf(out, "%" PRIu64 " task%s wait%s for ", w->tasks, w->tasks == 1 ? "" : "s",
+		    w->tasks == 1 ? "s" : "");
+	put_object(out, w->wait_kind, w->object);
+	if (w->tasks > 1)
+		text_printf(out, ", %s together", text_duration(sum, w->sum_ns));
+	text_puts(out, w->tasks > 1 ? "; the first, " : ": ");
+	put_who(out, m, &w->links[0]);
+	text_puts(out, w->tasks > 1 ? "," : "");
+	put_for(out, w->longest_ns, w->links[0].at_least);
+	put_called(out, &w->links[0].place);
+	text_puts(out, ". ");
+	put_lock_holder(out, m, w);
+	text_puts(out, ".");
+}
+
+void warning_put(struct text *out, const struct model *m, const struct model_warning *w)
+{
+	switch (w->kind) {
+	case WARNING_DEADLOCK:
+		put_deadlock(out, m, w);
+		break;
+	case WARNING_LOCK:
+		put_lock(out, m, w);
+		break;
+	default:
+		break;
+	}
+}
