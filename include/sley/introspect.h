@@ -46,7 +46,7 @@
 #define SLEY_CONTROL_NAME   "sley-control"
 #define SLEY_REGION_MAGIC   0x316e677279656c73ULL /* "sleyrgn1" in little endian */
 #define SLEY_CONTROL_MAGIC  0x316c746379656c73ULL /* "sleyctl1" */
-#define SLEY_REGION_VERSION 7
+#define SLEY_REGION_VERSION 8
 
 /* A task id is generation << SLEY_TASK_INDEX_BITS | (index + 1), where index is the number of the task's record. */
 #define SLEY_TASK_INDEX_BITS 24
@@ -102,6 +102,27 @@ enum sley_block_source {
 
 #define SLEY_REGION_HANDOVERS 32 /* buckets of `handovers` */
 
+/* What lies at the stack pointer of a parked task. */
+enum sley_context {
+	SLEY_CONTEXT_OTHER, /* it is not said */
+	SLEY_CONTEXT_X86_64, /* r15, r14, r13, r12, rbx, rbp, and the address at which the task will go on; then its frames */
+};
+
+/*
+ * The runtime's own entry of a task, for a reader that may read the memory of the process: entry i belongs to record i.
+ * The offsets are those of four words of 64 bits in an entry. Without stopping the process, what is read of a parked
+ * task's stack is right if the entry's words and the record are the same before and after.
+ */
+struct sley_region_entries {
+	uint64_t address; /* of entry 0; 0: no run is under way */
+	uint32_t stride;
+	uint32_t context; /* enum sley_context */
+	uint16_t id;      /* as in the record */
+	uint16_t wait;    /* changes with each wait */
+	uint16_t sp;      /* stack pointer of the parked task */
+	uint16_t image; /* address of a copy of the bytes from `sp` on, which are the right ones; 0: they are at `sp` */
+};
+
 /* At offset 0. `magic` is stored last (release): without it the header is not valid. */
 struct sley_region_header {
 	uint64_t magic;
@@ -155,6 +176,7 @@ struct sley_region_header {
 	 * [2^i, 2^(i + 1)) ns; the last one: that, and longer. Atomic adds.
 	 */
 	uint64_t handovers[SLEY_REGION_HANDOVERS];
+	struct sley_region_entries entries; /* constant during a run */
 };
 
 enum sley_worker_mode {

@@ -132,6 +132,19 @@ static bool entries_leave(struct slab *slab, void *memory)
 	return true;
 }
 
+static void entries_publish(const void *base)
+{
+	region.header->entries = (struct sley_region_entries)
+	{
+		.address = (uint64_t)(uintptr_t)base, .stride = sizeof(struct task),
+#if defined(__x86_64__) && !defined(SLEY_CONTEXT_UCONTEXT)
+		.context = SLEY_CONTEXT_X86_64,
+#endif
+		.id = offsetof(struct task, id), .wait = offsetof(struct task, claim),
+		.sp = offsetof(struct task, tenant.context.sp), .image = offsetof(struct task, tenant.image),
+	};
+}
+
 int tasks_open(uint32_t max, int (*reserve)(uint32_t tasks))
 {
 	static const struct slab_kind kind = { .size = entry_size,
@@ -143,7 +156,10 @@ int tasks_open(uint32_t max, int (*reserve)(uint32_t tasks))
 	task_table.max = max;
 	task_table.reserve = reserve;
 	forgotten_open(max);
-	return slabs_open(&task_slabs, &kind, (size_t)max * sizeof(struct task));
+	int error = slabs_open(&task_slabs, &kind, (size_t)max * sizeof(struct task));
+	if (error == 0)
+		entries_publish(task_slabs.base);
+	return error;
 }
 
 void tasks_close(void)
@@ -162,6 +178,7 @@ void tasks_close(void)
 		if (is_later(task_slabs.all[i].newest[NEWEST_GENERATION], newest))
 			newest = task_slabs.all[i].newest[NEWEST_GENERATION];
 	}
+	entries_publish(NULL);
 	slabs_close(&task_slabs);
 	records_close();
 	task_table.high = 0;

@@ -183,6 +183,53 @@ TEST(workers)
 	}
 }
 
+/* ---- entries ---- */
+
+static uint64_t word_of(uint64_t entry, uint16_t offset)
+{
+	return *(const uint64_t *)(uintptr_t)(entry + offset);
+}
+
+static void sleep_long(void *arg)
+{
+	(void)arg;
+	sley_sleep(sley_in(SLEY_SEC(1000)));
+}
+
+static void await_wait(sley_task task)
+{
+	sley_time deadline = SOON;
+	while (load(&region.tasks[(task & SLEY_TASK_INDEX_MASK) - 1].state, relaxed) != SLEY_TASK_WAITING) {
+		REQUIRE(sley_now() < deadline);
+		sley_yield();
+	}
+}
+
+static int main_entries(void *arg)
+{
+	const struct sley_region_entries *e = &region.header->entries;
+	sley_task task = sley_spawn(sleep_long, NULL);
+	uint64_t entry = e->address + (uint64_t)((task & SLEY_TASK_INDEX_MASK) - 1) * e->stride, sp, wait;
+	(void)arg;
+	await_wait(task);
+	sp = word_of(entry, e->sp);
+	wait = word_of(entry, e->wait);
+	REQUIRE(word_of(entry, e->id) == (uint64_t)task);
+	REQUIRE(sp > region.header->stacks_begin && sp < region.header->stacks_end);
+	REQUIRE(word_of(entry, e->image) == 0); /* nobody else has wanted its stack */
+	sley_cancel(task);
+	REQUIRE(sley_join(task, SLEY_NEVER) == 0);
+	REQUIRE(word_of(entry, e->wait) != wait);
+	return 0;
+}
+
+/* A reader finds a parked task's stack pointer, and that its wait is over, by the published offsets. */
+TEST(entries)
+{
+	run(main_entries, 2);
+	assert_int_equal(region.header->entries.address, 0);
+}
+
 /* ---- the control word ---- */
 
 static void await_level(unsigned level)
