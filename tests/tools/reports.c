@@ -441,6 +441,23 @@ static struct model_warning warnings[] = {
 	  .link_count = 1 },
 };
 
+static struct model_stack stacks[] = {
+	{ .tasks = 123456,
+	  .longest = { .id = 16777221,
+		       .state = SLEY_TASK_WAITING,
+		       .wait_kind = SLEY_WAIT_READ,
+		       .wait_pc = 0x401234,
+		       .since_ns = NOW_NS - 5000000000,
+		       .site = 1 },
+	  .some = { 16777221, 16777222, 3, 4, 5, 6, 7, 8 },
+	  .place = { "src/httpd.c", "serve", 140, "serve at src/httpd.c:140" },
+	  .frames = (struct model_place[]){ { .function = "wait_park", .text = "wait_park in libsley.so" },
+					    { "src/httpd.c", "serve", 140, "serve at src/httpd.c:140" },
+					    { .text = "0x55aa" } },
+	  .frame_count = 3 },
+	{ .tasks = 1, .longest = { .id = 9, .wait_kind = SLEY_WAIT_SLEEP, .name = "a\33", .site = 77 }, .some = { 9 } },
+};
+
 static struct model_site_blocks site_blocks[] = {
 	{ .site = 1, .noted = 1234567, .handed = 1200000, .in_vain = 34 },
 	{ .site = 77, .noted = 1, .kept = 3 },
@@ -488,6 +505,11 @@ static struct model everything(void)
 		.blocker_count = COUNT(blockers),
 		.warnings = warnings,
 		.warning_count = COUNT(warnings),
+		.stacks = stacks,
+		.stack_count = COUNT(stacks),
+		.stacks_parked = 1234000,
+		.stacks_read = 123457,
+		.stacks_ns = NOW_NS - 1000000,
 		.events = events,
 		.event_count = COUNT(events),
 		.events_untold = COUNT(events),
@@ -635,8 +657,8 @@ static void expect_pages(const char *name, const struct model *m, const char *ke
 static void test_pages(void **state)
 {
 	struct model m = everything(), none = { .pid = 1, .times_since_ns = MODEL_UNKNOWN };
-	expect_pages("pages.txt", &m, "1jjs2srG3jSr4kj5ssr6 7jx<>[]1/hq");
-	expect_pages("pages_of_nothing.txt", &none, "12345");
+	expect_pages("pages.txt", &m, "1jjs2srG3jSr4kj5ssr67j8s x<>[]1/hq");
+	expect_pages("pages_of_nothing.txt", &none, "12345678");
 }
 
 /* The blocker of the selected row; its site is told by the verdict below the table, which is that row's. */

@@ -179,6 +179,29 @@ static int run_reports(struct session *s, const struct options *o, const sigset_
 	return EXIT_FINE;
 }
 
+#define DUMP_WAIT_NS 2000000       /* between two parts of the work */
+#define DUMP_NS      60000000000LL /* for the stacks of a thousand tasks, on a machine that is busy */
+
+/* One report, when the stacks of the parked tasks are read. */
+static int run_dump(struct session *s, const struct options *o, const sigset_t *mask)
+{
+	int64_t end = session_now() + DUMP_NS;
+	bool changed = false;
+	s->wish.stacks = s->wish.last = true;
+	session_tick(s);
+	while (s->status == 0 && !stacks_done(&s->watches[0]->stacks) && session_now() < end)
+		if (!wait_until(s, session_now() + DUMP_WAIT_NS, false, mask, &changed))
+			return EXIT_FINE;
+	session_resolve(s);
+	if (s->status == 0 && !stacks_done(&s->watches[0]->stacks)) {
+		fputs("asynctop: the stacks could not be read in time\n", stderr);
+		return EXIT_RUNTIME;
+	}
+	if (s->status == 0)
+		return report(s, o);
+	return tell_status(s);
+}
+
 /* ---- the screen ---- */
 
 static void draw(struct ui *ui, const struct session *s)
@@ -219,6 +242,12 @@ static void complain_terminal(void)
 	text_free(&term);
 }
 
+static void tick(const struct ui *ui, struct session *s)
+{
+	s->wish.stacks = ui_table(ui) == TABLE_stacks;
+	session_tick(s);
+}
+
 static int run_screen(struct session *s, const struct options *o, const sigset_t *mask)
 {
 	uint64_t ticks = 0;
@@ -234,7 +263,7 @@ static int run_screen(struct session *s, const struct options *o, const sigset_t
 		if (due && ui.paused && !target_ended(s))
 			hold(s);
 		else if (due)
-			session_tick(s);
+			tick(&ui, s);
 		if (due) {
 			if (o->ticks != TICKS_ENDLESS && ticks++ >= o->ticks)
 				break;
@@ -276,8 +305,9 @@ static int run(const struct options *o)
 		fprintf(stderr, "asynctop: %s\n", session.why);
 	} else {
 		catch_stop(&during_wait, o->exporter == NULL ? STDIN_FILENO : -1);
-		status = o->exporter == NULL ? run_screen(&session, o, &during_wait)
-					     : run_reports(&session, o, &during_wait);
+		status = o->dump               ? run_dump(&session, o, &during_wait)
+			 : o->exporter == NULL ? run_screen(&session, o, &during_wait)
+					       : run_reports(&session, o, &during_wait);
 	}
 	session_close(&session);
 	if (stop_signal != 0) {

@@ -24,6 +24,9 @@ struct exporter {
 EXPORTERS(EXPORTER)
 #undef EXPORTER
 
+/* Of `asynctop dump`; in no list. */
+extern const struct exporter exporter_dump;
+
 /* Number i, from 0; NULL past the last. */
 const struct exporter *exporter_of(unsigned i);
 

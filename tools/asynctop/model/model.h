@@ -227,6 +227,18 @@ struct model_warning {
 	char *text; /* owned */
 };
 
+#define MODEL_STACK_TASKS 8
+
+/* Parked tasks whose stacks have the same frames. */
+struct model_stack {
+	uint64_t tasks;
+	struct sley_region_task longest;  /* the one that has waited longest, as it was then */
+	uint64_t some[MODEL_STACK_TASKS]; /* ids of the first of them */
+	struct model_place place;         /* the innermost frame of the service's own */
+	struct model_place *frames;       /* innermost first, of all owners */
+	unsigned frame_count;             /* 0: the stack could not be unwound */
+};
+
 struct model {
 	pid_t pid;
 	char service[40]; /* the name that the process gave itself */
@@ -270,6 +282,11 @@ struct model {
 
 	struct model_warning *warnings; /* the worst first */
 	uint32_t warning_count;
+
+	struct model_stack *stacks; /* most tasks first; not owned */
+	uint32_t stack_count;
+	uint64_t stacks_parked, stacks_read; /* parked tasks, and those whose stacks are in `stacks` */
+	int64_t stacks_ns;                   /* when they were read; 0: they were not */
 
 	struct model_event *events; /* newest first */
 	uint32_t event_count;

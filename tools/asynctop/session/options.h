@@ -19,6 +19,7 @@ enum exit_code { EXIT_FINE, EXIT_RUNTIME, EXIT_USAGE, EXIT_TARGET, EXIT_PRIVILEG
 
 struct options {
 	bool assist;                     /* help the runtime of `pid`, and show nothing */
+	bool dump;                       /* show the stacks of the tasks of `pid`, once */
 	const struct exporter *exporter; /* NULL: the screen */
 	pid_t pid;                       /* 0: all that there are */
 	int64_t interval_ns;

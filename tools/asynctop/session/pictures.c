@@ -159,8 +159,8 @@ static bool same_block(const struct picture *p, const struct block_record *r)
 
 /* ---- asking for the stack ---- */
 
-static struct symbols_request stack_question(const struct album *a, const struct model *m, const struct block_record *r,
-					     uint64_t key)
+struct symbols_request stack_question(const struct album *a, const struct model *m, const struct block_record *r,
+				      uint64_t key)
 {
 	const uint64_t *regs = r->regs;
 	struct symbols_request question = {
@@ -292,19 +292,25 @@ static bool is_lookup(const struct symbols_answer *a)
 	return false;
 }
 
+struct model_place *stack_from_answer(const struct symbols_answer *a, unsigned *count)
+{
+	struct model_place *stack = xcalloc(a->frames + 1, sizeof(*stack));
+	unsigned n = 0;
+	for (unsigned i = 0; i < a->frames; i++) {
+		if (i == SYMBOLS_INNER && a->left_out > 0)
+			snprintf(stack[n++].text, sizeof(stack->text), "(%u more)", a->left_out);
+		place_from_frame(&stack[n++], &a->frame[i]);
+	}
+	*count = n;
+	return stack;
+}
+
 static void use_answer(struct model_block *block, const struct symbols_answer *a)
 {
 	place_from_frame(&block->place, symbols_location(a));
 	find_runtime(block, a);
 	block->lookup = is_lookup(a);
-	block->frames = 0;
-	block->stack = xcalloc(a->frames + 1, sizeof(*block->stack));
-	for (unsigned i = 0; i < a->frames; i++) {
-		if (i == SYMBOLS_INNER && a->left_out > 0)
-			snprintf(block->stack[block->frames++].text, sizeof(block->stack->text), "(%u more)",
-				 a->left_out);
-		place_from_frame(&block->stack[block->frames++], &a->frame[i]);
-	}
+	block->stack = stack_from_answer(a, &block->frames);
 }
 
 bool pictures_answer(struct album *a, struct pictures *pictures, const struct symbols_answer *answer)

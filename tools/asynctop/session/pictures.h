@@ -50,6 +50,13 @@ void args_copy(char *to[SYSCALL_ARGS], char *const from[SYSCALL_ARGS], unsigned 
 /* The text's bytes, which are the caller's now; never NULL. */
 char *text_take(struct text *t);
 
+/* The question about the stack of a record. */
+struct symbols_request stack_question(const struct album *a, const struct model *m, const struct block_record *r,
+				      uint64_t key);
+
+/* The places of all frames, which are the caller's: their number is *count. */
+struct model_place *stack_from_answer(const struct symbols_answer *answer, unsigned *count);
+
 /* From a resolved frame to a place. */
 void place_from_frame(struct model_place *place, const struct symbols_frame *frame);
 

@@ -312,7 +312,8 @@ static bool take_answers(struct session *s)
 	while (s->tools.symbols != NULL && symbols_collect(s->tools.symbols, &answer) == 1) {
 		changed = true;
 		for (size_t i = 0; i < s->count; i++)
-			if (blockers_answer(&s->watches[i]->blockers, &answer))
+			if (blockers_answer(&s->watches[i]->blockers, &answer) ||
+			    stacks_answer(&s->watches[i]->stacks, &answer))
 				break;
 	}
 	return changed;

@@ -68,6 +68,7 @@ struct watch *watch_new(struct process *p, struct watch_tools *tools, uint32_t r
 	w->event_room = rows;
 	w->events = xcalloc(rows, sizeof(*w->events));
 	blockers_init(&w->blockers, &w->process, tools->symbols, &tools->next_key);
+	stacks_init(&w->stacks, &w->blockers.album);
 	if (tools->symbols != NULL)
 		(void)symbols_submit(tools->symbols, &prepare);
 	attach(w);
@@ -84,6 +85,7 @@ void watch_free(struct watch *w)
 	if (w->tools->symbols != NULL)
 		symbols_forget(w->tools->symbols, w->process.pid);
 	hogs_free(w);
+	stacks_free(&w->stacks);
 	blockers_free(&w->blockers);
 	for (uint32_t i = 0; i < w->event_room; i++)
 		model_event_free(&w->events[i]);
@@ -228,6 +230,7 @@ void watch_look(struct watch *w)
 		see_dispatch(w, i, now_of(w));
 	hogs_look(w, n, now_of(w), take_hog);
 	see_threads(w, n);
+	stacks_work(&w->stacks, &w->model, now_of(w));
 }
 
 /* ---- parts of a model ---- */
@@ -352,6 +355,7 @@ static int read_tasks(struct watch *w, const struct watch_wish *wish, struct mod
 	struct region_cursor cursor = { 0 };
 	struct selection selection;
 	struct tally yields;
+	bool stacks = wish->stacks && stacks_begin(&w->stacks, m->time_ns);
 	int n;
 	tally_init(&yields);
 	selection_init(&selection, m, &wish->tasks, wish->rows + wish->rows / 2);
@@ -367,6 +371,8 @@ static int read_tasks(struct watch *w, const struct watch_wish *wish, struct mod
 			if (!match_all(wish, m, &chunk[i]))
 				continue;
 			m->tasks_matched++;
+			if (stacks)
+				stacks_offer(&w->stacks, &chunk[i]);
 			selection_offer(&selection, &chunk[i]);
 		}
 	}
@@ -503,6 +509,7 @@ void watch_resolve(struct watch *w)
 	for (uint32_t i = 0; i < m->yield_count && i < YIELDS_RESOLVED; i++)
 		place_of_return(w, &m->yields[i].place, m->yields[i].site, m->yields[i].pc);
 	blockers_fill(&w->blockers, m);
+	stacks_fill(&w->stacks, m);
 	tell_events(m, &w->blockers, w->last || m->gone);
 	warnings_resolve(w, m);
 	tell_symbols(w, m);

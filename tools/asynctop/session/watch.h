@@ -8,6 +8,7 @@
 #define ASYNCTOP_WATCH_H
 
 #include "session/blockers.h"
+#include "session/stacks.h"
 #include "view/select.h"
 
 /* The tools that all watched processes share. */
@@ -27,7 +28,8 @@ struct watch_wish {
 	unsigned filter_count;
 	uint32_t rows;
 	int64_t interval_ns;
-	bool last; /* there will be no other tick */
+	bool last;   /* there will be no other tick */
+	bool stacks; /* those of parked tasks are to be read */
 };
 
 /* The dispatch that a worker is in, and since when it was seen in it. */
@@ -44,6 +46,7 @@ struct watch {
 	struct process process;
 	struct watch_tools *tools;
 	struct blockers blockers;
+	struct stacks stacks;
 	bool traced;
 	uint32_t key; /* in the tracer */
 	char trace_why[512];

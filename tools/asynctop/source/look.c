@@ -182,6 +182,17 @@ int look_bytes(pid_t pid, int dir, uint64_t address, void *to, size_t size)
 	return error;
 }
 
+int look_parked(pid_t pid, int dir, const struct sley_region_entries *entries, uint64_t task, struct block_record *r)
+{
+	int error;
+	question = (struct look_message){ .what = LOOK_PARKED, .entries = *entries, .record = *r };
+	question.record.task = task;
+	error = ask_looker(pid, dir);
+	if (!error)
+		*r = answer.record;
+	return error;
+}
+
 int look_name(pid_t pid, int dir, struct text *out, const struct block_record *r)
 {
 	int same;

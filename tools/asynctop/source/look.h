@@ -57,6 +57,9 @@ int look_memory(pid_t pid, int dir, struct block_record *r);
 #define LOOK_BYTES_MAX 128u
 int look_bytes(pid_t pid, int dir, uint64_t address, void *to, size_t size);
 
+/* As parked_read(). */
+int look_parked(pid_t pid, int dir, const struct sley_region_entries *entries, uint64_t task, struct block_record *r);
+
 /* As target_name(): 1 or 0. */
 int look_name(pid_t pid, int dir, struct text *out, const struct block_record *r);
 

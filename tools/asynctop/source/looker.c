@@ -13,6 +13,7 @@
 #include "source/find.h"
 #include "source/lease.h"
 #include "source/living.h"
+#include "source/parked.h"
 #include "source/target.h"
 #include "source/thread.h"
 
@@ -85,6 +86,8 @@ static int look_in(int dir, void *argument)
 		return 0;
 	case LOOK_BYTES:
 		return thread_bytes(dir, m->address, m->text, m->text_length) ? 0 : -EFAULT;
+	case LOOK_PARKED:
+		return parked_read(dir, &m->entries, m->record.task, &m->record);
 	case LOOK_NAME:
 		return name_target(dir, m);
 	case LOOK_SAME:

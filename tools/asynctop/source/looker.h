@@ -26,6 +26,7 @@ enum look_what {
 	LOOK_CALL,
 	LOOK_MEMORY,
 	LOOK_BYTES,
+	LOOK_PARKED,
 	LOOK_NAME,
 	LOOK_SAME,
 	LOOK_LEASE,
@@ -50,6 +51,7 @@ struct look_message {
 	int64_t lease_ns;
 	uint32_t status; /* enum process_status */
 	struct computing computing;
+	struct sley_region_entries entries;
 	char link[LOOK_LINK];
 	char why[LOOK_WHY];
 	struct block_record record;

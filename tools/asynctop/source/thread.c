@@ -112,8 +112,7 @@ static enum sample read_call(int dir, uint32_t tid, struct block_record *r)
 	return read_file(dir, tid, "syscall", line) ? parse(line, r) : SAMPLE_NONE;
 }
 
-/* By pages, up to the first that is not there. */
-static size_t read_some(int mem, uint8_t *to, size_t n, uint64_t address)
+size_t thread_pages(int mem, uint8_t *to, size_t n, uint64_t address)
 {
 	size_t done = 0;
 	while (done < n) {
@@ -129,7 +128,7 @@ static size_t read_some(int mem, uint8_t *to, size_t n, uint64_t address)
 bool thread_bytes(int dir, uint64_t address, void *to, size_t size)
 {
 	int mem = openat(dir, "mem", O_RDONLY | O_CLOEXEC);
-	size_t n = mem < 0 ? 0 : read_some(mem, to, size, address);
+	size_t n = mem < 0 ? 0 : thread_pages(mem, to, size, address);
 	if (mem >= 0)
 		close(mem);
 	return n == size;
@@ -142,9 +141,9 @@ void thread_memory(int dir, struct block_record *r)
 	r->stack_size = r->memory_size = 0;
 	if (mem < 0)
 		return;
-	r->stack_size = (uint32_t)read_some(mem, r->stack, n < BLOCK_STACK_MAX ? n : BLOCK_STACK_MAX, sp);
+	r->stack_size = (uint32_t)thread_pages(mem, r->stack, n < BLOCK_STACK_MAX ? n : BLOCK_STACK_MAX, sp);
 	if (kept >= 0 && r->args[kept] != 0)
-		r->memory_size = (uint16_t)read_some(mem, r->memory, BLOCK_MEMORY_MAX, r->args[kept]);
+		r->memory_size = (uint16_t)thread_pages(mem, r->memory, BLOCK_MEMORY_MAX, r->args[kept]);
 	close(mem);
 }
 

@@ -42,6 +42,9 @@ enum sample thread_sample(int dir, uint32_t tid, struct block_record *r);
 /* Copies the bytes at an address of the process. False: they are not all there. */
 bool thread_bytes(int dir, uint64_t address, void *to, size_t size);
 
+/* Reads memory by pages, up to the first that is not there: the bytes that were read. */
+size_t thread_pages(int mem, uint8_t *to, size_t n, uint64_t address);
+
 /* Fills in the stack, from the stack pointer to stack_top, and the memory behind the call's pointer argument. */
 void thread_memory(int dir, struct block_record *r);
 

@@ -31,11 +31,13 @@ static const struct option fixed_options[] = {
 static const char usage[] =
 	"usage: asynctop [-b] [--json] [-p PID] [-d SECONDS] [-n TICKS] [--rows N] [-s KEY] [-F KEY=GLOB]...\n"
 	"                [--min-block TIME]\n"
-	"       asynctop assist -p PID\n";
+	"       asynctop assist -p PID\n"
+	"       asynctop dump [--json] [-F KEY=GLOB]... -p PID\n";
 
 static const char help[] =
 	"\n"
 	"Shows the tasks of processes that run sley, and which task blocked a thread in which call at which line.\n"
+	"dump: shows the stacks of its parked tasks, once, without stopping it; equal ones together.\n"
 	"assist: shows nothing, but tells the process itself at once, so that other threads take its other tasks over.\n"
 	"\n"
 	"  -p, --pid PID          only this process; without it, all that can be found\n"
@@ -219,11 +221,14 @@ static void list_options(struct option out[])
 enum command_result command_parse(struct options *o, int argc, char **argv, bool terminal, FILE *out, FILE *errors)
 {
 	struct option long_options[sizeof(fixed_options) / sizeof(fixed_options[0]) + EXPORTERS_MAX + 1];
+	const char *command = NULL;
 	int option;
 	set_defaults(o, terminal);
 	list_options(long_options);
-	if (argc > 1 && strcmp(argv[1], "assist") == 0) {
-		o->assist = true;
+	if (argc > 1 && (strcmp(argv[1], "assist") == 0 || strcmp(argv[1], "dump") == 0)) {
+		o->assist = argv[1][0] == 'a';
+		o->dump = !o->assist;
+		command = argv[1];
 		argv++;
 		argc--;
 	}
@@ -244,10 +249,12 @@ enum command_result command_parse(struct options *o, int argc, char **argv, bool
 		wrong(errors, "no such argument", argv[optind]);
 		return COMMAND_WRONG;
 	}
-	if (o->assist && o->pid == 0) {
-		wrong(errors, "needs -p PID", "assist");
+	if (command != NULL && o->pid == 0) {
+		wrong(errors, "needs -p PID", command);
 		return COMMAND_WRONG;
 	}
+	if (o->exporter == NULL && o->dump)
+		o->exporter = &exporter_dump;
 	if (o->exporter == NULL && !terminal)
 		o->exporter = &exporter_text;
 	return COMMAND_RUN;

@@ -51,7 +51,7 @@ static void add_tabs(struct view *v, const struct ui *ui, const struct session *
 {
 	struct text t = { 0 };
 	for (unsigned i = 0; i < views_count(); i++)
-		text_printf(&t, i == ui->view ? "%s[%u %s]" : "%s %u %s ", i ? " " : "", i + 1,
+		text_printf(&t, i == ui->view ? "%s[%u %s]" : "%s%u %s", i ? " " : "", i + 1,
 			    table_of(view_of_tab(i))->key);
 	if (s->count > 1)
 		text_printf(&t, "  process %zu of %zu ", ui->process + 1, s->count);

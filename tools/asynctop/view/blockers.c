@@ -254,17 +254,6 @@ static int compare_blocker_site(const struct model *m, const void *a, const void
 
 /* ---- the verdicts ---- */
 
-static void add_stack(struct view *v, const struct model_block *b, int width)
-{
-	struct text t = { 0 };
-	for (unsigned i = 0; i < b->frames; i++) {
-		text_clear(&t);
-		text_printf(&t, "      #%u %s", i, b->stack[i].text);
-		view_add(v, STYLE_DIM, width, t.data);
-	}
-	text_free(&t);
-}
-
 static void add_verdicts(struct view *v, const struct model *m, const struct order *o, int width, uint32_t first,
 			 uint32_t limit)
 {
@@ -276,7 +265,7 @@ static void add_verdicts(struct view *v, const struct model *m, const struct ord
 		text_clear(&t);
 		text_printf(&t, "%3u. %s", i + 1, b->verdict ? b->verdict : "");
 		view_wrap(v, b->in_progress ? STYLE_ALERT : STYLE_NORMAL, width, 5, t.data);
-		add_stack(v, &b->longest, width);
+		view_stack(v, b->longest.stack, b->longest.frames, width);
 	}
 	text_free(&t);
 	free(rows);

@@ -128,20 +128,17 @@ static void add_drops(struct view *v, const struct model *m, int width)
 	text_free(&t);
 }
 
-static void add_tiers(struct view *v, const struct model *m, int width)
+void view_tier(struct view *v, const struct model *m, enum model_tier_id id, int width)
 {
 	struct text t = { 0 };
-	for (unsigned i = 0; i < TIERS; i++) {
-		if (m->tiers[i].active || m->tiers[i].why[0] == '\0')
-			continue;
-		text_clear(&t);
-		text_printf(&t, "%s: %s", m->tiers[i].name, m->tiers[i].why);
-		view_add(v, STYLE_BUSY, width, t.data);
-	}
+	if (m->tiers[id].active || m->tiers[id].why[0] == '\0')
+		return;
+	text_printf(&t, "%s: %s", m->tiers[id].name, m->tiers[id].why);
+	view_add(v, STYLE_BUSY, width, t.data);
 	text_free(&t);
 }
 
-void view_summary(struct view *v, const struct model *m, int width)
+void view_title(struct view *v, const struct model *m, int width)
 {
 	struct text t = { 0 };
 	uint32_t threads = 0;
@@ -154,13 +151,20 @@ void view_summary(struct view *v, const struct model *m, int width)
 		    threads, threads == 1 ? "" : "s");
 	put_states(&t, m);
 	view_add(v, STYLE_TITLE, width, t.data);
-	text_clear(&t);
+	text_free(&t);
+}
+
+void view_summary(struct view *v, const struct model *m, int width)
+{
+	struct text t = { 0 };
+	view_title(v, m, width);
 	put_worst(&t, m);
 	if (t.length > 0)
 		view_add(v, m->blocker_count > 0 ? STYLE_ALERT : STYLE_NORMAL, width, t.data);
 	text_free(&t);
 	add_worker_verdicts(v, m, width);
 	add_handovers(v, m, width);
-	add_tiers(v, m, width);
+	for (unsigned i = 0; i < TIERS; i++)
+		view_tier(v, m, i, width);
 	add_drops(v, m, width);
 }

@@ -38,6 +38,17 @@ void view_add(struct view *v, enum style style, int width, const char *text)
 	view_take(v, style, &t);
 }
 
+void view_stack(struct view *v, const struct model_place *frames, unsigned count, int width)
+{
+	struct text t = { 0 };
+	for (unsigned i = 0; i < count; i++) {
+		text_clear(&t);
+		text_printf(&t, "      #%u %s", i, frames[i].text);
+		view_add(v, STYLE_DIM, width, t.data);
+	}
+	text_free(&t);
+}
+
 /* How many bytes of `s` fit into `width` columns, cut at a blank if there is one. At least one. */
 static size_t fitting(const char *s, int width)
 {

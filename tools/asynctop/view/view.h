@@ -31,6 +31,10 @@ void view_free(struct view *v);
  */
 void view_summary(struct view *v, const struct model *m, int width);
 
+/* Of these, the first line alone, and that of one missing source. */
+void view_title(struct view *v, const struct model *m, int width);
+void view_tier(struct view *v, const struct model *m, enum model_tier_id id, int width);
+
 /* A heading and the rows [first, first + limit) of a table. Returns the number of rows there are. */
 uint32_t view_table(struct view *v, const struct model *m, const struct table *t, const struct order *o, int width,
 		    uint32_t first, uint32_t limit);
@@ -43,5 +47,8 @@ void view_add(struct view *v, enum style style, int width, const char *text);
 
 /* The same, wrapped at blanks, with `indent` columns before each line but the first. */
 void view_wrap(struct view *v, enum style style, int width, int indent, const char *text);
+
+/* Appends the frames of a stack, a line each. */
+void view_stack(struct view *v, const struct model_place *frames, unsigned count, int width);
 
 #endif

@@ -17,10 +17,11 @@
 	X(tasks, 1, 2) \
 	X(switches, 0, 4) \
 	X(yields, 4, 3) \
-	X(blockers, 3, 7) \
-	X(events, 5, 6) \
+	X(blockers, 3, 8) \
+	X(events, 5, 7) \
 	X(sites, 6, 5) \
-	X(warnings, 7, 8)
+	X(warnings, 7, 9) \
+	X(stacks, 8, 6)
 
 enum table_id {
 #define VIEW_ID(name, tab, told) TABLE_##name,
