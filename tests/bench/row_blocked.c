@@ -193,7 +193,7 @@ static const struct bench_row row_spin = PAIR_ROW("spin", run_spin);
 
 /* ---- hand-over ---- */
 
-#define BLOCKS      600 /* measured blocks of 10 ms */
+#define BLOCKS      600 /* measured blocks of 10 to 15 ms */
 #define FIRST       20  /* blocks before them: what finds a block has yet to learn where they are */
 #define IDLE_BLOCKS 200
 #define SHORT_TASKS 4
@@ -213,6 +213,7 @@ struct handovers {
 	unsigned blocks;
 	double *us;
 	double wakes; /* per block */
+	unsigned done;
 	/* of one block */
 	int64_t blocked_at, begun_at;
 	sley_task follower;
@@ -224,12 +225,14 @@ static void follower(void *arg)
 	h->begun_at = bench_now();
 }
 
+/* Blocks differ in length, or they would all begin when the watchdog looks, which it does every 10 ms. */
 static void blocker(void *arg)
 {
 	struct handovers *h = arg;
+	long ns = 10000000 + 50000 * (long)(h->done++ * 37 % 101);
 	h->follower = sley_spawn(follower, h);
 	h->blocked_at = bench_now();
-	block_10ms();
+	sleep_ns(ns);
 }
 
 /* One worker: the follower can only be run by a thread that takes its place. */
