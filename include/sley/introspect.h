@@ -356,7 +356,7 @@ struct sley_region_task {
 };
 
 /*
- * What the process's memory has at the `wait_object` of a wait for a mutex or an rwlock. An owner is the id of a task, or
+ * What the process's memory has at the `wait_object` of a wait for a mutex, an rwlock or a channel. An owner is the id of a task, or
  * a number whose index bits (SLEY_TASK_INDEX_MASK) are 0: a thread that is no worker. The object may change, or be freed,
  * at any time. What is read of it belongs to a wait if the wait's record is the same before and after.
  */
@@ -368,6 +368,17 @@ struct sley_object_rwlock {
 	uint32_t lock;
 	int64_t readers; /* that hold it */
 	int64_t writer;  /* the owner; 0: none */
+};
+
+struct sley_object_chan {
+	uint32_t lock, closed;
+	uint64_t item, capacity; /* the size of an item, and how many there may be; 0: none, a receiver must wait */
+	uint64_t count;
+	/*
+	 * The id of the task that has waited last to receive, or taken the item of a sender that waited; of the one that
+	 * has waited last to send, or given an item to a receiver that waited. 0: none yet, or a thread
+	 */
+	uint64_t receiver, sender;
 };
 
 #define SLEY_MUTEX_QUEUED      ((uint64_t)1 << 63) /* others wait */

@@ -248,7 +248,7 @@ static int buffered_drop_after_run(struct buffered *buffered)
 		if (buffered->head)
 			sley_future_free(entry_future(buffered->head));
 		/* sley_chan_try_recv() fails after the run; no sender is waiting */
-	} while (chan_recv_now(feeder->order, &buffered->head, &none) == 0);
+	} while (chan_recv_now(feeder->order, 0, &buffered->head, &none) == 0);
 	sley_future_free(buffered->task);
 	int error = stage_free(feeder->source, 0);
 	feeder_free(feeder);

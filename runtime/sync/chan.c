@@ -12,7 +12,7 @@
 
 #define ITEM_MAX ((size_t)64 << 10)
 
-/* ---- operations that do not wait; with the lock held ---- */
+/* ---- operations that do not wait, of the task of that id, or of a thread: 0; with the lock held ---- */
 
 static ALWAYS_INLINE void ring_push(struct sley_chan *chan, const void *item)
 {
@@ -37,13 +37,14 @@ static inline struct wait *pop(struct sley_chan *chan, struct sley_waiters *wait
 	return wait;
 }
 
-static ALWAYS_INLINE int send_locked(struct sley_chan *chan, const void *item, struct task **woken)
+static ALWAYS_INLINE int send_locked(struct sley_chan *chan, uint64_t id, const void *item, struct task **woken)
 {
 	struct wait *receiver;
 	if (unlikely(chan->closed))
 		return -EPIPE;
 	if ((receiver = pop(chan, &chan->receivers, CLAIM_EVENT))) {
 		chan_copy(chan, chan_held(chan, receiver), item);
+		chan_note(chan, id, true);
 		*woken = wait_owner(receiver);
 		return 0;
 	}
@@ -53,7 +54,7 @@ static ALWAYS_INLINE int send_locked(struct sley_chan *chan, const void *item, s
 	return 0;
 }
 
-static ALWAYS_INLINE int recv_locked(struct sley_chan *chan, void *item, struct task **woken)
+static ALWAYS_INLINE int recv_locked(struct sley_chan *chan, uint64_t id, void *item, struct task **woken)
 {
 	struct wait *sender;
 	if (chan->count > 0) {
@@ -65,21 +66,23 @@ static ALWAYS_INLINE int recv_locked(struct sley_chan *chan, void *item, struct 
 	} else {
 		return chan->closed ? -EPIPE : -EAGAIN;
 	}
-	if (sender)
+	if (sender) {
+		chan_note(chan, id, false);
 		*woken = wait_owner(sender);
+	}
 	return 0;
 }
 
-int chan_send_now(struct sley_chan *chan, const void *item, struct task **woken)
+int chan_send_now(struct sley_chan *chan, uint64_t id, const void *item, struct task **woken)
 {
 	*woken = NULL;
-	return send_locked(chan, item, woken);
+	return send_locked(chan, id, item, woken);
 }
 
-int chan_recv_now(struct sley_chan *chan, void *item, struct task **woken)
+int chan_recv_now(struct sley_chan *chan, uint64_t id, void *item, struct task **woken)
 {
 	*woken = NULL;
-	return recv_locked(chan, item, woken);
+	return recv_locked(chan, id, item, woken);
 }
 
 bool chan_can_send(const struct sley_chan *chan)
@@ -208,6 +211,7 @@ static int wait_in(struct task *task, struct sley_chan *chan, void *item, sley_t
 	if (sending)
 		chan_copy(chan, chan_held(chan, &task->wait), item);
 	wait_link(waiters, &task->wait);
+	chan_note(chan, task->id, sending);
 	chan->inside++;
 	lock_drop(&chan->lock);
 	enum claim who = wait_park(task, deadline);
@@ -226,14 +230,14 @@ static int wait_in(struct task *task, struct sley_chan *chan, void *item, sley_t
 }
 
 /*
- * Tries the operation without waiting. On -EAGAIN the lock is still held. Inline, as the callers then continue with a
- * tail call.
+ * Tries the operation without waiting, for the task of that id; 0: for a thread. On -EAGAIN the lock is still held.
+ * Inline, as the callers then continue with a tail call.
  */
-static ALWAYS_INLINE int attempt(struct sley_chan *chan, void *item, bool sending)
+static ALWAYS_INLINE int attempt(struct sley_chan *chan, uint64_t id, void *item, bool sending)
 {
 	struct task *woken = NULL;
 	lock_take(&chan->lock);
-	int error = sending ? send_locked(chan, item, &woken) : recv_locked(chan, item, &woken);
+	int error = sending ? send_locked(chan, id, item, &woken) : recv_locked(chan, id, item, &woken);
 	if (error == -EAGAIN)
 		return error;
 	lock_drop(&chan->lock);
@@ -242,9 +246,9 @@ static ALWAYS_INLINE int attempt(struct sley_chan *chan, void *item, bool sendin
 	return error;
 }
 
-NOINLINE static int attempt_locked(struct sley_chan *chan, void *item, bool sending)
+NOINLINE static int attempt_locked(struct sley_chan *chan, uint64_t id, void *item, bool sending)
 {
-	return attempt(chan, item, sending);
+	return attempt(chan, id, item, sending);
 }
 
 /*
@@ -260,7 +264,7 @@ NOINLINE static int transfer_slowly(struct task *task, struct sley_chan *chan, v
 		block = block_alloc(chan->item);
 		if (!block)
 			return -ENOMEM;
-		int error = attempt_locked(chan, item, sending);
+		int error = attempt_locked(chan, task->id, item, sending);
 		if (error != -EAGAIN) {
 			block_free(block, chan->item);
 			return error;
@@ -274,7 +278,7 @@ static int chan_transfer(struct task *task, struct sley_chan *chan, void *item, 
 {
 	if (unlikely(!chan))
 		return wait_for_nothing(task, sending ? SLEY_WAIT_SEND : SLEY_WAIT_RECV, deadline, pc);
-	int error = attempt_locked(chan, item, sending);
+	int error = attempt_locked(chan, task->id, item, sending);
 	return error == -EAGAIN ? transfer_slowly(task, chan, item, deadline, sending, pc) : error;
 }
 
@@ -321,7 +325,7 @@ static int chan_try(struct sley_chan *chan, void *item, bool sending, const char
 		return -EFAULT;
 	if (sending)
 		chan_search(chan, item, call);
-	error = attempt_locked(chan, item, sending);
+	error = attempt_locked(chan, task_self() ? task_self()->id : 0, item, sending);
 	if (error == -EAGAIN)
 		lock_drop(&chan->lock);
 	return error;
@@ -357,7 +361,7 @@ int sley_chan_send(struct sley_chan *chan, const void *from, sley_time deadline)
 	if (!call_is_plain(worker, chan, item))
 		return transfer_otherwise(chan, item, deadline, true, __builtin_return_address(0));
 	struct task *task = worker->task;
-	int error = attempt(chan, item, true);
+	int error = attempt(chan, task->id, item, true);
 	if (error != -EAGAIN)
 		return error;
 	return transfer_slowly(task, chan, item, deadline, true, __builtin_return_address(0));
@@ -371,7 +375,7 @@ int sley_chan_recv(struct sley_chan *chan, void *item, sley_time deadline)
 	if (!call_is_plain(worker, chan, item))
 		return transfer_otherwise(chan, item, deadline, false, __builtin_return_address(0));
 	struct task *task = worker->task;
-	int error = attempt(chan, item, false);
+	int error = attempt(chan, task->id, item, false);
 	if (error != -EAGAIN)
 		return error;
 	return transfer_slowly(task, chan, item, deadline, false, __builtin_return_address(0));

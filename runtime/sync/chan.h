@@ -29,8 +29,9 @@ struct sley_chan {
 	struct channel_lock lock; /* protects the fields below that are not constant */
 	unsigned closed;
 	size_t item, capacity; /* constant */
-	size_t head, tail;     /* of the ring: next item to receive, next free place */
 	size_t count;          /* atomic; written under lock */
+	uint64_t user[2];      /* for tools: see chan_note(); atomic; written under lock */
+	size_t head, tail;     /* of the ring: next item to receive, next free place */
 	struct sley_waiters senders, receivers;
 	/*
 	 * Number of waits that will access the channel again, linked or not: all waits of selects, and the other waits
@@ -39,6 +40,20 @@ struct sley_chan {
 	size_t inside;
 	char ring[];
 };
+
+_Static_assert(offsetof(struct sley_chan, capacity) == offsetof(struct sley_object_chan, capacity) &&
+		       offsetof(struct sley_chan, count) == offsetof(struct sley_object_chan, count) &&
+		       offsetof(struct sley_chan, user) == offsetof(struct sley_object_chan, receiver),
+	       "tools read them");
+
+/*
+ * Notes for tools who uses the channel: the task that has waited last to receive, or taken the item of a sender that
+ * waited; likewise to send. Other operations take no note, as their cost would show. With the lock held.
+ */
+static inline void chan_note(struct sley_chan *chan, uint64_t task, bool sending)
+{
+	store(&chan->user[sending], task, relaxed);
+}
 
 static inline bool item_in_word(size_t item)
 {
@@ -83,11 +98,11 @@ static inline void chan_search(const struct sley_chan *chan, const void *item, c
 }
 
 /*
- * Do the operation if it need not wait, with the lock held. Return 0 or -EPIPE: make *woken (may be null) ready after
+ * Do the operation if it need not wait, with the lock held. `id`: of the task; 0: it is for a thread. Return 0 or -EPIPE: make *woken (may be null) ready after
  * unlocking; -EAGAIN: the operation has to wait.
  */
-int chan_send_now(struct sley_chan *chan, const void *item, struct task **woken);
-int chan_recv_now(struct sley_chan *chan, void *item, struct task **woken);
+int chan_send_now(struct sley_chan *chan, uint64_t id, const void *item, struct task **woken);
+int chan_recv_now(struct sley_chan *chan, uint64_t id, void *item, struct task **woken);
 
 /* Return whether the operation might not have to wait. With the lock held. True may turn out wrong, false never. */
 bool chan_can_send(const struct sley_chan *chan);

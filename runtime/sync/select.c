@@ -164,10 +164,11 @@ static struct sley_case *choose(const struct select *select)
 static struct sley_case *do_one(const struct select *select, struct task **woken)
 {
 	struct sley_case *c;
+	uint64_t id = select->task ? select->task->id : 0;
 	/* If a waiter is claimed between the choice and the pop, its node is gone, and the choice is repeated. */
 	while ((c = choose(select))) {
-		c->error = c->op == SLEY_SEND ? chan_send_now(c->chan, c->from, woken)
-					      : chan_recv_now(c->chan, c->into, woken);
+		c->error = c->op == SLEY_SEND ? chan_send_now(c->chan, id, c->from, woken)
+					      : chan_recv_now(c->chan, id, c->into, woken);
 		if (c->error != -EAGAIN)
 			return c;
 	}
@@ -190,6 +191,7 @@ static void link_all(struct select *select)
 		if (c->op == SLEY_SEND)
 			chan_copy(c->chan, chan_held(c->chan, &node->wait), c->from);
 		wait_link_apart(case_waiters(c), node);
+		chan_note(c->chan, select->task->id, c->op == SLEY_SEND);
 		c->chan->inside++;
 	}
 }

@@ -420,7 +420,7 @@ static struct model_link links[] = {
 };
 
 static struct model_warning warnings[] = {
-	{ WARNING_DEADLOCK, SLEY_WAIT_JOIN, 16777223, 2, 0, 1000000000, 2000000000, links, 2,
+	{ WARNING_DEADLOCK, SLEY_WAIT_JOIN, 16777223, 2, 0, 0, 1000000000, 2000000000, links, 2,
 	  "they wait for each other" },
 	{ .kind = WARNING_LOCK,
 	  .wait_kind = SLEY_WAIT_MUTEX,

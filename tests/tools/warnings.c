@@ -59,7 +59,7 @@ static void expect_sentence(const struct model_warning *w, struct model_worker *
 static void test_lock_sentences(void **state)
 {
 	struct model_link links[] = { waiter(), waiter(), waiter() };
-	struct model_warning w = { WARNING_LOCK, SLEY_WAIT_MUTEX, 0x7f00, 12, 0, 3 * S, 30 * S, links, 2, NULL };
+	struct model_warning w = { WARNING_LOCK, SLEY_WAIT_MUTEX, 0x7f00, 12, 0, 0, 3 * S, 30 * S, links, 2, NULL };
 	struct model_worker worker = { .line = { .mode = SLEY_WORKER_TASK, .task = 66, .dispatches = 1 },
 				       .in_task_ns = 2 * S,
 				       .blocked_ns = MODEL_UNKNOWN };
@@ -115,7 +115,7 @@ static void test_lock_sentences(void **state)
 static void test_deadlock_sentences(void **state)
 {
 	struct model_link links[] = { waiter(), waiter() };
-	struct model_warning w = { WARNING_DEADLOCK, SLEY_WAIT_MUTEX, 0x7f00, 5, 0, 3 * S, 15 * S, links, 2, NULL };
+	struct model_warning w = { WARNING_DEADLOCK, SLEY_WAIT_MUTEX, 0x7f00, 5, 0, 0, 3 * S, 15 * S, links, 2, NULL };
 	links[1].task = 66;
 	links[1].wait_object = 0x8000;
 	expect_sentence(
@@ -321,7 +321,70 @@ static void test_deadlocks(void **state)
 	stop_service();
 }
 
-/* Tasks that share a lock for moments, wait for work or for each other's end are no fault. */
+/* The receiver of a full channel is named, with what it does; it may have ended, or there is none. */
+static void test_channels(void **state)
+{
+	struct patterns p = { .count = 0 };
+	unsigned sends = planted_line("sends");
+	long long full, gone;
+	start_service((const char *[]){ "full", "unread", "gone", NULL });
+	expect_ids("full", &full, 1);
+	expect_ids("unread", NULL, 0);
+	expect_ids("gone", &gone, 1);
+	expect_ids("ready", NULL, 0);
+	add_pattern(
+		&p,
+		"20 tasks wait to send to channel 0x*, which is full (4 items); the first, task * for *, called in send_one "
+		"at *:%u. Its receiver is task %lld \\\"receiver\\\" (spawned at *) and sleeps for *, called in full_receiver "
+		"at *:%u. Let it receive",
+		sends, full, planted_line("in place of receiving"));
+	add_pattern(
+		&p,
+		"1 task waits to send to channel 0x*, called in send_one at *:%u. No task is known to receive from it. "
+		"Start",
+		sends);
+	add_pattern(&p, "1 task waits to send to channel 0x*Task %lld, which received from it, has ended. Close", gone);
+	expect_warnings(&p);
+	stop_service();
+}
+
+/* Deadlocks through channels: with a lock held by the sender, or the receiver, and without locks. */
+static void test_channel_deadlocks(void **state)
+{
+	struct patterns p = { .count = 0 };
+	unsigned sends = planted_line("sends");
+	long long locked[2], answer[2], both[2];
+	start_service((const char *[]){ "locked", "answer", "both", NULL });
+	expect_ids("locked", locked, 2);
+	expect_ids("answer", answer, 2);
+	expect_ids("both", both, 2);
+	expect_ids("ready", NULL, 0);
+	add_pattern(
+		&p,
+		"2 tasks wait for each other, none of them can go on unless another one uses the channel: *task %lld "
+		"\\\"locked_sender\\\" (spawned at *) waits to send to channel 0x* for *, called in send_one at *:%u, the "
+		"other side of which is task %lld*. Do not send or receive with a lock held that",
+		locked[0], sends, locked[1]);
+	add_pattern(
+		&p,
+		"2 tasks wait for each other, *task %lld \\\"answer_receiver\\\" (spawned at *) waits to receive from channel "
+		"0x* for *, called in answer_receiver at *:%u, the other side of which is task %lld*. Do not send or receive "
+		"with a lock held that",
+		answer[0], planted_line("receives with the mutex"), answer[1]);
+	for (int i = 0; i < 2; i++)
+		add_pattern(
+			&p,
+			"2 tasks wait for each other, *task %lld \\\"both_task\\\" (spawned at *) waits to send to channel 0x* "
+			"for *, called in send_one at *:%u, the other side of which is task %lld*. Let one of them use both",
+			both[i], sends, both[!i]);
+	expect_warnings(&p);
+	stop_service();
+}
+
+/*
+ * Tasks that share a lock for moments, wait for work or for each other's end, or send to a channel that is full but emptied
+ * are no fault.
+ */
 static void test_controls(void **state)
 {
 	struct tool t;
@@ -346,6 +409,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_lock_sentences), cmocka_unit_test(test_deadlock_sentences),
 		cmocka_unit_test(test_locks),          cmocka_unit_test(test_deadlocks),
+		cmocka_unit_test(test_channels),       cmocka_unit_test(test_channel_deadlocks),
 		cmocka_unit_test(test_controls),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

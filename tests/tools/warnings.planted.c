@@ -7,6 +7,7 @@
  */
 #include <sley.h>
 
+#include <errno.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -209,10 +210,183 @@ static void join(void)
 	printf("join %lld %lld\n", (long long)parent, (long long)atomic_load(&joined));
 }
 
+/* ---- channels ---- */
+
+static struct sley_chan *chan_new(size_t capacity)
+{
+	struct sley_chan *chan;
+	require(!sley_chan_new(&chan, sizeof(int), capacity));
+	return chan;
+}
+
+/* So that the channel knows the task as its receiver, or sender: the last that waited. */
+static void be_receiver(struct sley_chan *chan)
+{
+	int item;
+	require(sley_chan_recv(chan, &item, sley_in(1000)) == -ETIMEDOUT);
+}
+
+static void be_sender(struct sley_chan *chan)
+{
+	int item = 0;
+	require(sley_chan_send(chan, &item, sley_in(1000)) == -ETIMEDOUT);
+}
+
+static void send_one(struct sley_chan *chan)
+{
+	int item = 1;
+	require(!sley_chan_send(chan, &item, SLEY_NEVER)); /* PLANTED: sends */
+}
+
+/* ---- full: a channel's receiver sleeps. IDs: the receiver ---- */
+
+static atomic_int full_received;
+
+static void full_receiver(void *chan)
+{
+	sley_set_name("receiver");
+	be_receiver(chan);
+	atomic_store(&full_received, 1);
+	sley_sleep(SLEY_NEVER); /* PLANTED: in place of receiving */
+	require(!sley_chan_close(chan));
+}
+
+static void full_sender(void *chan)
+{
+	send_one(chan);
+	sley_yield();
+}
+
+static void full(void)
+{
+	struct sley_chan *chan = chan_new(4);
+	sley_task receiver = spawn(full_receiver, chan);
+	wait_for(&full_received, 1);
+	for (int i = 0; i < WAITERS + 4; i++)
+		spawn(full_sender, chan);
+	printf("full %lld\n", (long long)receiver);
+}
+
+/* ---- unread: nobody receives. No IDs ---- */
+
+static void unread(void)
+{
+	spawn(full_sender, chan_new(0));
+	puts("unread");
+}
+
+/* ---- gone: the receiver has ended. IDs: it ---- */
+
+static atomic_int gone_received;
+
+static void gone_receiver(void *chan)
+{
+	be_receiver(chan);
+	atomic_store(&gone_received, 1);
+}
+
+static void gone(void)
+{
+	struct sley_chan *chan = chan_new(0);
+	sley_task receiver = spawn(gone_receiver, chan);
+	wait_for(&gone_received, 1);
+	spawn(full_sender, chan);
+	printf("gone %lld\n", (long long)receiver);
+}
+
+/* ---- locked: a task sends with a mutex locked that the receiver wants. IDs: the sender, the receiver ---- */
+
+static struct sley_mutex locked_mutex;
+static atomic_int locked_step;
+
+static void locked_receiver(void *chan)
+{
+	be_receiver(chan);
+	atomic_store(&locked_step, 1);
+	wait_for(&locked_step, 2);
+	require(!sley_mutex_lock(&locked_mutex, SLEY_NEVER));
+}
+
+static void locked_sender(void *chan)
+{
+	wait_for(&locked_step, 1);
+	require(!sley_mutex_lock(&locked_mutex, SLEY_NEVER));
+	atomic_store(&locked_step, 2);
+	send_one(chan);
+}
+
+static void locked(void)
+{
+	struct sley_chan *chan = chan_new(0);
+	sley_task receiver = spawn(locked_receiver, chan), sender = spawn(locked_sender, chan);
+	wait_for(&locked_step, 2);
+	printf("locked %lld %lld\n", (long long)sender, (long long)receiver);
+}
+
+/* ---- answer: a task waits to receive with a mutex locked that the sender wants. IDs: the receiver, the sender ---- */
+
+static struct sley_mutex answer_mutex;
+static atomic_int answer_step;
+
+static void answer_sender(void *chan)
+{
+	be_sender(chan);
+	atomic_store(&answer_step, 1);
+	wait_for(&answer_step, 2);
+	require(!sley_mutex_lock(&answer_mutex, SLEY_NEVER));
+}
+
+static void answer_receiver(void *chan)
+{
+	int item;
+	wait_for(&answer_step, 1);
+	require(!sley_mutex_lock(&answer_mutex, SLEY_NEVER));
+	atomic_store(&answer_step, 2);
+	require(!sley_chan_recv(chan, &item, SLEY_NEVER)); /* PLANTED: receives with the mutex */
+}
+
+static void answer(void)
+{
+	struct sley_chan *chan = chan_new(0);
+	sley_task sender = spawn(answer_sender, chan), receiver = spawn(answer_receiver, chan);
+	wait_for(&answer_step, 2);
+	printf("answer %lld %lld\n", (long long)receiver, (long long)sender);
+}
+
+/* ---- both: two tasks send to each other. IDs: both ---- */
+
+static struct sley_chan *both_chan[2];
+static atomic_int both_ready;
+
+static void both_task(void *arg)
+{
+	int own = arg ? 1 : 0;
+	be_receiver(both_chan[own]);
+	atomic_fetch_add(&both_ready, 1);
+	wait_for(&both_ready, 2);
+	send_one(both_chan[!own]);
+}
+
+static void both(void)
+{
+	both_chan[0] = chan_new(0);
+	both_chan[1] = chan_new(0);
+	sley_task one = spawn(both_task, NULL), other = spawn(both_task, &both_chan);
+	wait_for(&both_ready, 2);
+	printf("both %lld %lld\n", (long long)one, (long long)other);
+}
+
 /* ---- controls: no faults ---- */
 
 static struct sley_mutex shared_mutex;
 static _Atomic sley_time shared_longest;
+
+static void share_waited(sley_time begin)
+{
+	sley_time waited = sley_now() - begin, longest = atomic_load(&shared_longest);
+	while (waited > longest && !atomic_compare_exchange_weak(&shared_longest, &longest, waited))
+		;
+}
 
 /*
  * Tasks that share a mutex, each of which locks it for a moment. The kernel may take a CPU away for longer than that, so
@@ -222,11 +396,9 @@ static void sharer(void *unused)
 {
 	(void)unused;
 	for (;;) {
-		sley_time begin = sley_now(), waited, longest = atomic_load(&shared_longest);
+		sley_time begin = sley_now();
 		require(!sley_mutex_lock(&shared_mutex, SLEY_NEVER));
-		waited = sley_now() - begin;
-		while (waited > longest && !atomic_compare_exchange_weak(&shared_longest, &longest, waited))
-			;
+		share_waited(begin);
 		sley_yield();
 		require(!sley_mutex_unlock(&shared_mutex));
 		sley_sleep(sley_in(1000000));
@@ -244,11 +416,47 @@ static void joiner(void *chan)
 	sley_join(spawn(idle, chan), SLEY_NEVER);
 }
 
-/* Tasks that wait for work, and for each other's end. */
+static struct sley_chan *idle_chan[2];
+
+/* Tasks that have sent to each other, and have nothing to do. */
+static void idle_peer(void *arg)
+{
+	int own = arg ? 1 : 0, item = 0;
+	sley_chan_recv(idle_chan[own], &item, sley_in(1000000));
+	sley_chan_send(idle_chan[!own], &item, sley_in(1000000));
+	sley_chan_recv(idle_chan[own], &item, SLEY_NEVER);
+}
+
+/* A full channel whose receiver is slower than its senders, but not slow. */
+static void busy_sender(void *chan)
+{
+	for (;;) {
+		sley_time begin = sley_now();
+		send_one(chan);
+		share_waited(begin);
+	}
+}
+
+static void busy_receiver(void *chan)
+{
+	int item;
+	for (;;) {
+		require(!sley_chan_recv(chan, &item, SLEY_NEVER));
+		sley_sleep(sley_in(1000000));
+	}
+}
+
+/* Tasks that wait for work, and for each other's end, and send what is received soon. */
 static void controls(void)
 {
-	struct sley_chan *chan;
-	require(!sley_chan_new(&chan, sizeof(int), 0));
+	struct sley_chan *chan = chan_new(0), *busy = chan_new(2);
+	idle_chan[0] = chan_new(0);
+	idle_chan[1] = chan_new(0);
+	spawn(idle_peer, NULL);
+	spawn(idle_peer, &idle_chan);
+	spawn(busy_receiver, busy);
+	for (int i = 0; i < 8; i++)
+		spawn(busy_sender, busy);
 	for (int i = 0; i < 3; i++) {
 		spawn(sharer, NULL);
 		spawn(joiner, chan);
@@ -262,6 +470,8 @@ static const struct fault {
 } faults[] = {
 	{ "convoy", convoy },     { "rwlock", blocked_writer }, { "readers", readers },
 	{ "ended", ended },       { "order", order },           { "join", join },
+	{ "full", full },         { "unread", unread },         { "gone", gone },
+	{ "locked", locked },     { "answer", answer },         { "both", both },
 	{ "controls", controls },
 };
 

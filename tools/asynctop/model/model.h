@@ -184,7 +184,8 @@ struct model_event {
 /* What blocks no thread and yet keeps tasks from going on. X(name, text, help), the worst first */
 #define WARNINGS(X) \
 	X(DEADLOCK, "deadlock", "tasks wait for each other") \
-	X(LOCK, "lock", "tasks have waited for long for a mutex or rwlock")
+	X(LOCK, "lock", "tasks have waited for long for a mutex or rwlock") \
+	X(CHANNEL, "channel", "a channel has been full for long, or has nobody who receives")
 
 enum warning {
 #define WARNING_ENUM(name, text, help) WARNING_##name,
@@ -220,6 +221,7 @@ struct model_warning {
 	uint64_t object;
 	uint64_t tasks;           /* that wait */
 	uint64_t readers;         /* of an rwlock, which hold it */
+	uint64_t capacity;        /* of a channel */
 	int64_t longest_ns;       /* how long the first of them has waited, at least */
 	int64_t sum_ns;           /* and all together */
 	struct model_link *links; /* owned */

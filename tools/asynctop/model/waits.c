@@ -7,7 +7,9 @@
  */
 #include "model/waits.h"
 
-#define COUNTED (1u << SLEY_WAIT_MUTEX | 1u << SLEY_WAIT_RDLOCK | 1u << SLEY_WAIT_WRLOCK | 1u << SLEY_WAIT_JOIN)
+#define COUNTED \
+	(1u << SLEY_WAIT_MUTEX | 1u << SLEY_WAIT_RDLOCK | 1u << SLEY_WAIT_WRLOCK | 1u << SLEY_WAIT_JOIN | \
+	 1u << SLEY_WAIT_SEND)
 
 _Static_assert(SLEY_WAIT_KINDS <= 32, "COUNTED has a bit for each");
 

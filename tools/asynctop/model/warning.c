@@ -32,6 +32,10 @@ static void put_object(struct text *out, unsigned kind, uint64_t object)
 	case SLEY_WAIT_WRLOCK:
 		text_printf(out, "rwlock %#" PRIx64, object);
 		break;
+	case SLEY_WAIT_SEND:
+	case SLEY_WAIT_RECV:
+		text_printf(out, "channel %#" PRIx64, object);
+		break;
 	default:
 		text_printf(out, "%s %#" PRIx64, wait_kind_text(kind), object);
 	}
@@ -77,6 +81,11 @@ static void put_wait(struct text *out, const struct model_link *l)
 		text_puts(out, "waits for ");
 		put_object(out, l->wait_kind, l->wait_object);
 		break;
+	case SLEY_WAIT_SEND:
+	case SLEY_WAIT_RECV:
+		text_puts(out, l->wait_kind == SLEY_WAIT_SEND ? "waits to send to " : "waits to receive from ");
+		put_object(out, l->wait_kind, l->wait_object);
+		break;
 	default:
 		text_printf(out, "waits in %s", wait_kind_text(l->wait_kind));
 	}
@@ -94,9 +103,35 @@ static bool has_kind(const struct model_warning *w, uint32_t kind)
 	return false;
 }
 
+static void put_next(struct text *out, const struct model_link *l, uint64_t next)
+{
+	if (l->wait_kind == SLEY_WAIT_SEND || l->wait_kind == SLEY_WAIT_RECV)
+		text_printf(out, ", the other side of which is task %" PRIu64, next);
+	else if (l->wait_kind != SLEY_WAIT_JOIN)
+		text_printf(out, ", which task %" PRIu64 " holds", next);
+}
+
+/* Who uses a channel is known only from the past. */
+static const char *deadlock_remedy(const struct model_warning *w)
+{
+	bool channel = has_kind(w, SLEY_WAIT_SEND) || has_kind(w, SLEY_WAIT_RECV);
+	bool lock = has_kind(w, SLEY_WAIT_MUTEX) || has_kind(w, SLEY_WAIT_RDLOCK) || has_kind(w, SLEY_WAIT_WRLOCK);
+	if (channel && lock)
+		return "Do not send or receive with a lock held that the other side takes";
+	if (channel && has_kind(w, SLEY_WAIT_JOIN))
+		return "Close the channel, or take what is in it, before you join a task that uses it";
+	if (channel)
+		return "Let one of them use both channels at once, by sley_select()";
+	if (has_kind(w, SLEY_WAIT_JOIN))
+		return "Unlock before you join a task that takes the same lock";
+	return "Take these locks in the same order everywhere, or give the waits deadlines";
+}
+
 static void put_deadlock(struct text *out, const struct model *m, const struct model_warning *w)
 {
-	text_printf(out, "%u tasks wait for each other, none of them can go on", w->link_count);
+	bool channel = has_kind(w, SLEY_WAIT_SEND) || has_kind(w, SLEY_WAIT_RECV);
+	text_printf(out, "%u tasks wait for each other, none of them can go on%s", w->link_count,
+		    channel ? " unless another one uses the channel" : "");
 	if (w->tasks > w->link_count)
 		text_printf(out, ", and %" PRIu64 " more wait for them", w->tasks - w->link_count);
 	for (unsigned i = 0; i < w->link_count; i++) {
@@ -105,16 +140,33 @@ static void put_deadlock(struct text *out, const struct model *m, const struct m
 		put_who(out, m, l);
 		text_puts(out, " ");
 		put_wait(out, l);
-		if (l->wait_kind != SLEY_WAIT_JOIN)
-			text_printf(out, ", which task %" PRIu64 " holds", next->task);
+		put_next(out, l, next->task);
 	}
-	text_puts(out, has_kind(w, SLEY_WAIT_JOIN)
-			       ? ". Unlock before you join a task that takes the same lock"
-			       : ". Take these locks in the same order everywhere, or give the waits deadlines");
-	text_puts(out, ".");
+	text_printf(out, ". %s.", deadlock_remedy(w));
 }
 
-/* ---- locks ---- */
+/* ---- what the holder does, and what to do about that ---- */
+
+/* The remedies for what the holder of a lock does, or the receiver of a channel. */
+struct remedies {
+	const char *call, *compute, *thread;
+};
+
+static const struct remedies of_lock = {
+	"Unlock it before that call",
+	"Compute before you lock it, or split what it protects",
+	"Look with gdb at what that thread does, and let it hold the lock for a shorter time",
+};
+static const struct remedies of_channel = {
+	"Let it receive without that call in between, or more tasks receive",
+	"Let more tasks receive, on other workers",
+	"Look with gdb at what that thread does",
+};
+
+static const struct remedies *remedies_of(const struct model_warning *w)
+{
+	return w->kind == WARNING_CHANNEL ? &of_channel : &of_lock;
+}
 
 /* The call that blocks the task's thread, as asynctop has seen it; NULL: it has not. */
 static const struct model_blocker *blocked_in(const struct model *m, const struct model_link *l)
@@ -125,7 +177,8 @@ static const struct model_blocker *blocked_in(const struct model *m, const struc
 	return NULL;
 }
 
-static void put_blocked(struct text *out, const struct model *m, const struct model_link *l, int32_t syscall)
+static void put_blocked(struct text *out, const struct model *m, const struct model_warning *w,
+			const struct model_link *l, int32_t syscall)
 {
 	const struct model_blocker *b = blocked_in(m, l);
 	char name[SYSCALL_NAME_MAX];
@@ -137,42 +190,59 @@ static void put_blocked(struct text *out, const struct model *m, const struct mo
 	put_for(out, worker_blocked_ns(m, &m->workers[l->worker]), true);
 	if (b != NULL)
 		put_called(out, &b->longest.place);
-	text_puts(out, ". Unlock it before that call");
+	text_printf(out, ". %s", remedies_of(w)->call);
 	if (b != NULL) {
 		text_puts(out, "; ");
 		verdict_put_remedy(out, &b->longest);
 	}
 }
 
-static void put_running(struct text *out, const struct model *m, const struct model_link *l)
+static void put_running(struct text *out, const struct model *m, const struct model_warning *w,
+			const struct model_link *l)
 {
-	const struct model_worker *w = l->worker < m->worker_count ? &m->workers[l->worker] : NULL;
+	const struct model_worker *worker = l->worker < m->worker_count ? &m->workers[l->worker] : NULL;
+	const struct model_blocker *b = blocked_in(m, l);
 	int32_t syscall;
-	if (w != NULL && w->stop != STOP_NONE)
+	if (worker != NULL && worker->stop != STOP_NONE) {
 		text_printf(out, " and its thread, that of worker %u, is stopped. Let that go on", l->worker);
-	else if (w != NULL && worker_call(w, &syscall))
-		put_blocked(out, m, l, syscall);
-	else {
-		const struct model_blocker *b = blocked_in(m, l);
+	} else if (worker != NULL && worker_call(worker, &syscall)) {
+		put_blocked(out, m, w, l, syscall);
+	} else {
 		text_puts(out, " and computes");
-		put_for(out, w == NULL ? MODEL_UNKNOWN : w->in_task_ns, true);
+		put_for(out, worker == NULL ? MODEL_UNKNOWN : worker->in_task_ns, true);
 		if (b != NULL && b->longest.place.text[0] != '\0')
 			text_printf(out, ", seen in %s", b->longest.place.text);
-		text_puts(out, ". Compute before you lock it, or split what it protects");
+		text_printf(out, ". %s", remedies_of(w)->compute);
 	}
 }
 
-/* What the holder does, and what to do about that. */
-static void put_act(struct text *out, const struct model *m, const struct model_warning *w)
+static void put_waiting(struct text *out, const struct model *m, const struct model_warning *w)
 {
 	const struct model_link *l = &w->links[1], *last = &w->links[w->link_count - 1];
+	text_puts(out, " and ");
+	put_wait(out, l);
+	if (last != l) {
+		text_puts(out, "; at the end of that chain ");
+		put_who(out, m, last);
+		text_puts(out, " ");
+		if (last->state == SLEY_TASK_WAITING)
+			put_wait(out, last);
+		else
+			text_printf(out, "is %s", task_state_text(last->state));
+	}
+	text_printf(out, ". %s", remedies_of(w)->call);
+}
+
+static void put_act(struct text *out, const struct model *m, const struct model_warning *w)
+{
+	const struct model_link *l = &w->links[1];
 	if (is_thread(l->task)) {
-		text_puts(out, ". Look with gdb at what that thread does, and let it hold the lock for a shorter time");
+		text_printf(out, ". %s", remedies_of(w)->thread);
 		return;
 	}
 	switch (l->state) {
 	case SLEY_TASK_RUNNING:
-		put_running(out, m, l);
+		put_running(out, m, w, l);
 		break;
 	case SLEY_TASK_READY:
 		text_puts(out, " and is ready to run");
@@ -183,44 +253,54 @@ static void put_act(struct text *out, const struct model *m, const struct model_
 		text_puts(out, " and waits for its stack, which another task keeps. Give it a private stack");
 		break;
 	default:
-		text_puts(out, " and ");
-		put_wait(out, l);
-		if (last != l) {
-			text_puts(out, "; at the end of that chain ");
-			put_who(out, m, last);
-			text_puts(out, " ");
-			if (last->state == SLEY_TASK_WAITING)
-				put_wait(out, last);
-			else
-				text_printf(out, "is %s", task_state_text(last->state));
-		}
-		text_puts(out, ". Unlock it before that call");
+		put_waiting(out, m, w);
 	}
 }
 
+/* The task that could end the waits; NULL: it is not known. */
+static const struct model_link *keeper(const struct model_warning *w)
+{
+	return w->link_count > 1 ? &w->links[1] : NULL;
+}
+
+static bool has_ended(const struct model_link *l)
+{
+	return !is_thread(l->task) && (l->state == SLEY_TASK_FREE || l->state == SLEY_TASK_ENDED);
+}
+
+/* "; the first, task 5 "conn", for 3.2s, called in f at x.c:1. ", or of the only one. */
+static void put_first(struct text *out, const struct model *m, const struct model_warning *w)
+{
+	text_puts(out, w->tasks > 1 ? "; the first, " : ": ");
+	put_who(out, m, &w->links[0]);
+	text_puts(out, w->tasks > 1 ? "," : "");
+	put_for(out, w->longest_ns, w->links[0].at_least);
+	put_called(out, &w->links[0].place);
+	text_puts(out, ". ");
+}
+
+/* ---- locks ---- */
+
 static void put_lock_holder(struct text *out, const struct model *m, const struct model_warning *w)
 {
-	const struct model_link *holder = w->link_count > 1 ? &w->links[1] : NULL;
-	bool ended = holder != NULL && !is_thread(holder->task) &&
-		     (holder->state == SLEY_TASK_FREE || holder->state == SLEY_TASK_ENDED);
-	if (holder == NULL && w->readers > 0) {
+	if (keeper(w) == NULL && w->readers > 0) {
 		text_printf(out,
 			    "%" PRIu64 " reader%s hold%s it; it does not know which. Look for tasks that wait or "
 			    "compute with it locked for reading",
 			    w->readers, w->readers == 1 ? "" : "s", w->readers == 1 ? "s" : "");
-	} else if (holder == NULL) {
+	} else if (keeper(w) == NULL) {
 		text_puts(out,
 			  "It goes from one to the next more slowly than they come. Hold it for a shorter time, or "
 			  "split what it protects");
-	} else if (ended) {
+	} else if (has_ended(keeper(w))) {
 		text_printf(out,
 			    "Task %" PRIu64
 			    " has ended without unlocking it, so they wait for ever. Unlock it on every way "
 			    "out of that task; libsley-debug names the line that locked it",
-			    holder->task);
+			    keeper(w)->task);
 	} else {
 		text_puts(out, "Its holder is ");
-		put_who(out, m, holder);
+		put_who(out, m, keeper(w));
 		put_act(out, m, w);
 	}
 }
@@ -233,13 +313,34 @@ static void put_lock(struct text *out, const struct model *m, const struct model
 	put_object(out, w->wait_kind, w->object);
 	if (w->tasks > 1)
 		text_printf(out, ", %s together", text_duration(sum, w->sum_ns));
-	text_puts(out, w->tasks > 1 ? "; the first, " : ": ");
-	put_who(out, m, &w->links[0]);
-	text_puts(out, w->tasks > 1 ? "," : "");
-	put_for(out, w->longest_ns, w->links[0].at_least);
-	put_called(out, &w->links[0].place);
-	text_puts(out, ". ");
+	put_first(out, m, w);
 	put_lock_holder(out, m, w);
+	text_puts(out, ".");
+}
+
+/* ---- channels ---- */
+
+static void put_channel(struct text *out, const struct model *m, const struct model_warning *w)
+{
+	text_printf(out, "%" PRIu64 " task%s wait%s to send to ", w->tasks, w->tasks == 1 ? "" : "s",
+		    w->tasks == 1 ? "s" : "");
+	put_object(out, w->wait_kind, w->object);
+	if (w->capacity > 0)
+		text_printf(out, ", which is full (%" PRIu64 " item%s)", w->capacity, w->capacity == 1 ? "" : "s");
+	put_first(out, m, w);
+	if (keeper(w) == NULL) {
+		text_puts(out, "No task is known to receive from it. Start the one that does, or close the channel");
+	} else if (has_ended(keeper(w))) {
+		text_printf(out,
+			    "Task %" PRIu64
+			    ", which received from it, has ended. Close the channel when its receiver ends: "
+			    "then senders get -EPIPE",
+			    keeper(w)->task);
+	} else {
+		text_puts(out, "Its receiver is ");
+		put_who(out, m, keeper(w));
+		put_act(out, m, w);
+	}
 	text_puts(out, ".");
 }
 
@@ -251,6 +352,9 @@ void warning_put(struct text *out, const struct model *m, const struct model_war
 		break;
 	case WARNING_LOCK:
 		put_lock(out, m, w);
+		break;
+	case WARNING_CHANNEL:
+		put_channel(out, m, w);
 		break;
 	default:
 		break;

@@ -28,20 +28,32 @@ static bool read_object(struct reader *r, uint64_t address, void *to, size_t siz
 	return r->reads++ < READS && look_bytes(p->pid, p->dir, address, to, size) == 0;
 }
 
+/* What an object tells besides its holder: see struct model_warning. */
+struct facts {
+	uint64_t readers, capacity;
+};
+
 /* The task or thread that could end such a wait; 0: it is not known. */
-static uint64_t holder_of(struct reader *r, uint32_t kind, uint64_t object, uint64_t *readers)
+static uint64_t holder_of(struct reader *r, uint32_t kind, uint64_t object, struct facts *facts)
 {
 	struct sley_object_mutex mutex;
 	struct sley_object_rwlock rwlock;
-	*readers = 0;
+	struct sley_object_chan chan;
+	*facts = (struct facts){ 0 };
 	switch (waits_kind(kind)) {
 	case SLEY_WAIT_MUTEX:
 		return read_object(r, object, &mutex, sizeof(mutex)) ? SLEY_MUTEX_OWNER(mutex.owner) : 0;
 	case SLEY_WAIT_WRLOCK:
 		if (!read_object(r, object, &rwlock, sizeof(rwlock)))
 			return 0;
-		*readers = rwlock.readers > 0 ? (uint64_t)rwlock.readers : 0;
+		facts->readers = rwlock.readers > 0 ? (uint64_t)rwlock.readers : 0;
 		return rwlock.writer > 0 ? (uint64_t)rwlock.writer : 0;
+	case SLEY_WAIT_SEND:
+	case SLEY_WAIT_RECV:
+		if (object == 0 || !read_object(r, object, &chan, sizeof(chan)))
+			return 0;
+		facts->capacity = chan.capacity;
+		return kind == SLEY_WAIT_SEND ? chan.receiver : chan.sender;
 	case SLEY_WAIT_JOIN:
 		return object;
 	default:
@@ -93,15 +105,23 @@ static void turn(struct model_link *links, unsigned n)
 	memcpy(links, turned, n * sizeof(*links));
 }
 
-/* Leaves the links from `from` on, if these are a deadlock. */
+/*
+ * Leaves the links from `from` on, if these are a deadlock. Tasks that only wait to receive from each other may be idle:
+ * others may send to them.
+ */
 static bool is_deadlock(struct reader *r, struct model_warning *w, unsigned from)
 {
 	unsigned n = w->link_count - from;
+	bool idle = true;
 	if (n < 2) /* it was handed the lock just now */
 		return false;
-	for (unsigned i = from; i < w->link_count; i++)
+	for (unsigned i = from; i < w->link_count; i++) {
 		if (!still_waits(r, &w->links[i]))
 			return false;
+		idle &= w->links[i].wait_kind == SLEY_WAIT_RECV;
+	}
+	if (idle)
+		return false;
 	memmove(w->links, w->links + from, n * sizeof(*w->links));
 	w->link_count = n;
 	turn(w->links, n);
@@ -111,7 +131,7 @@ static bool is_deadlock(struct reader *r, struct model_warning *w, unsigned from
 /* Follows the waits from a task on. Returns whether they are a deadlock. */
 static bool follow_waits(struct reader *r, struct model_warning *w, uint64_t id)
 {
-	uint64_t readers = 0;
+	struct facts facts;
 	while (id != 0 && w->link_count < MODEL_LINKS) {
 		struct model_link *l = &w->links[w->link_count];
 		for (unsigned i = 0; i < w->link_count; i++)
@@ -119,9 +139,14 @@ static bool follow_waits(struct reader *r, struct model_warning *w, uint64_t id)
 				return is_deadlock(r, w, i);
 		fill_link(r, l, id);
 		w->link_count++;
-		id = l->state == SLEY_TASK_WAITING ? holder_of(r, l->wait_kind, l->wait_object, &readers) : 0;
-		if (w->link_count == 1)
-			w->readers = readers;
+		id = 0;
+		if (l->state != SLEY_TASK_WAITING)
+			break;
+		id = holder_of(r, l->wait_kind, l->wait_object, &facts);
+		if (w->link_count == 1) {
+			w->readers = facts.readers;
+			w->capacity = facts.capacity;
+		}
 	}
 	return false;
 }
@@ -164,11 +189,15 @@ static void add_deadlock(struct model *m, struct model_warning *w)
 	model_warning_free(w);
 }
 
-/* A join is no warning in itself. Nor is a lock that has just been handed to its first waiter. */
-static bool is_lock(const struct model_warning *w)
+/*
+ * A join is no warning in itself. Nor is a lock that has just been handed to its first waiter, or a channel to which
+ * many tasks send, none for long.
+ */
+static bool is_warning(const struct model_warning *w)
 {
-	return w->wait_kind != SLEY_WAIT_JOIN && w->link_count > 0 && w->links[0].state == SLEY_TASK_WAITING &&
-	       w->links[0].wait_object == w->object;
+	return (w->wait_kind != SLEY_WAIT_SEND || w->longest_ns >= WAITS_LONG_NS) && w->wait_kind != SLEY_WAIT_JOIN &&
+	       w->link_count > 0 && w->links[0].state == SLEY_TASK_WAITING && w->links[0].wait_object == w->object &&
+	       w->object != 0;
 }
 
 static void look_at(struct reader *r, struct model *m, const struct tally_slot *s)
@@ -183,8 +212,8 @@ static void look_at(struct reader *r, struct model *m, const struct tally_slot *
 	};
 	if (follow_waits(r, &w, s->first)) {
 		add_deadlock(m, &w);
-	} else if (is_lock(&w)) {
-		w.kind = WARNING_LOCK;
+	} else if (is_warning(&w)) {
+		w.kind = w.wait_kind == SLEY_WAIT_SEND ? WARNING_CHANNEL : WARNING_LOCK;
 		add_warning(m, &w);
 	} else {
 		model_warning_free(&w);
