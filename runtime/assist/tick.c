@@ -25,8 +25,9 @@
  * Measured with 2 workers on 2 CPUs of a virtual machine, one request in 100 blocks 10 ms, thousand requests/s, against 81
  * to 94 without blocks: 75 to 112, for 3 % of a CPU with the hand-overs. 61 to 65 if all looks of the watchdog are in the
  * share, 35 to 39 if so and workers do not look, 16 without the tick. With looks of the watchdog alone that may take 5 %:
- * 79 to 110. The share is the CPU time of the watchdog's thread in four runs of row stall with source tick: 2.5 to 3.2 %
- * with blocks, 0.9 to 1.9 % without.
+ * 79 to 110. The share is the CPU time of the watchdog's thread in four runs of row stall with source tick: 2.5 to 3.2 %.
+ * Without blocks the tick is not in it: 1.0 to 1.3 % with SLEY_ASSIST=off, as the watchdog watches (watch/watchdog.c), and
+ * 1.1 to 1.7 % with the tick.
  *
  * The words of the worker are read relaxed: they are guesses, which the second reading of the tick confirms, with system
  * calls in between. A wrong note does no harm, see above.
