@@ -449,13 +449,17 @@ static struct model_stack stacks[] = {
 		       .wait_pc = 0x401234,
 		       .since_ns = NOW_NS - 5000000000,
 		       .site = 1 },
+	  .longest_ns = 5000000000,
 	  .some = { 16777221, 16777222, 3, 4, 5, 6, 7, 8 },
 	  .place = { "src/httpd.c", "serve", 140, "serve at src/httpd.c:140" },
 	  .frames = (struct model_place[]){ { .function = "wait_park", .text = "wait_park in libsley.so" },
 					    { "src/httpd.c", "serve", 140, "serve at src/httpd.c:140" },
 					    { .text = "0x55aa" } },
 	  .frame_count = 3 },
-	{ .tasks = 1, .longest = { .id = 9, .wait_kind = SLEY_WAIT_SLEEP, .name = "a\33", .site = 77 }, .some = { 9 } },
+	{ .tasks = 1,
+	  .longest_ns = MODEL_UNKNOWN,
+	  .longest = { .id = 9, .wait_kind = SLEY_WAIT_SLEEP, .name = "a\33", .site = 77 },
+	  .some = { 9 } },
 };
 
 static struct model_site_blocks site_blocks[] = {
@@ -661,6 +665,83 @@ static void test_pages(void **state)
 	expect_pages("pages_of_nothing.txt", &none, "12345678");
 }
 
+static struct model_place detail_frames[] = {
+	{ .function = "wait_park", .text = "wait_park at runtime/run/park.c:121" },
+	{ "src/httpd.c", "serve", 140, "serve at src/httpd.c:140" },
+	{ .text = "0x55aa\33" },
+};
+
+static struct model_detail detail = {
+	.task = 16777224,
+	.changes = { { .record = { .id = 16777224,
+				   .state = SLEY_TASK_WAITING,
+				   .wait_kind = SLEY_WAIT_SLEEP,
+				   .wait_object = NOW_NS + 5000000000,
+				   .site = 1,
+				   .worker = 3,
+				   .live16 = 40,
+				   .name = "\346\227\245\346\234\254\33" },
+		       .at_ns = NOW_NS - 1500000000,
+		       .place = { "src/httpd.c", "serve", 140, "serve at src/httpd.c:140" } },
+		     { .record = { .state = SLEY_TASK_RUNNING, .site = 1, .worker = 3 },
+		       .at_ns = NOW_NS - 1500200000,
+		       .told = true },
+		     { .record = { .state = SLEY_TASK_WAITING, .wait_kind = SLEY_WAIT_SLEEP, .wait_object = 5 },
+		       .at_ns = NOW_NS - 3000000000,
+		       .told = true },
+		     { .record = { .state = SLEY_TASK_WAITING, .wait_kind = SLEY_WAIT_READ, .wait_object = 7 },
+		       .at_ns = NOW_NS - 9000000000 } },
+	.change_count = 4,
+	.frames = detail_frames,
+	.frame_count = COUNT(detail_frames),
+};
+
+static void put_pages(struct text *t, struct ui *ui, const struct session *s, const char *what)
+{
+	text_printf(t, "==== %s\n", what);
+	put_page(t, ui, s, 80, 24);
+	put_page(t, ui, s, 120, 40);
+	put_page(t, ui, s, 200, 60);
+}
+
+/* One task alone: chosen by Enter, scrolled, without a stack, over, unknown; Escape goes back to the row. */
+static void test_detail(void **state)
+{
+	struct model m = everything();
+	struct watch watch = { .model = m }, *watches[] = { &watch };
+	struct options options = { 0 };
+	struct session session = { .options = &options, .watches = watches, .count = 1 };
+	struct model_detail shown = detail;
+	struct text t = { 0 };
+	struct ui ui;
+	for (unsigned i = 0; i < TABLES; i++)
+		options.orders[i] = table_order(table_of(i), NULL);
+	ui_init(&ui, &options);
+	put_page(&t, &ui, &session, 80, 24);
+	assert_true(ui_key(&ui, UI_KEY_ENTER, &session));
+	assert_int_equal(session.wish.detail, 16777217);
+	assert_int_equal(session.wish.detail_pid, m.pid);
+	put_pages(&t, &ui, &session, "not looked at yet");
+	watch.model.detail = &shown;
+	put_pages(&t, &ui, &session, "a stack and a history");
+	(void)ui_key(&ui, UI_KEY_END, &session);
+	put_pages(&t, &ui, &session, "the end of it");
+	(void)ui_key(&ui, UI_KEY_HOME, &session);
+	shown.frame_count = 0;
+	shown.why = "it is ready to run";
+	put_pages(&t, &ui, &session, "no stack");
+	shown.gone = true;
+	shown.gone_ns = NOW_NS - 700000000;
+	put_pages(&t, &ui, &session, "over");
+	assert_false(ui_key(&ui, UI_KEY_ESCAPE, &session));
+	assert_int_equal(session.wish.detail, 0);
+	put_page(&t, &ui, &session, 80, 24);
+	(void)ui_key(&ui, '6', &session);
+	assert_false(ui_key(&ui, UI_KEY_ENTER, &session)); /* a site is no task */
+	assert_int_equal(ui.detail, 0);
+	expect_golden("detail.txt", &t);
+}
+
 /* The blocker of the selected row; its site is told by the verdict below the table, which is that row's. */
 static const char *selected_line(struct view *v)
 {
@@ -735,9 +816,10 @@ static void test_help_fits(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_truth),     cmocka_unit_test(test_lies),      cmocka_unit_test(test_everything),
-		cmocka_unit_test(test_types),     cmocka_unit_test(test_nothing),   cmocka_unit_test(test_pages),
-		cmocka_unit_test(test_selection), cmocka_unit_test(test_help_fits), cmocka_unit_test(test_new_events),
+		cmocka_unit_test(test_truth),      cmocka_unit_test(test_lies),      cmocka_unit_test(test_everything),
+		cmocka_unit_test(test_types),      cmocka_unit_test(test_nothing),   cmocka_unit_test(test_pages),
+		cmocka_unit_test(test_selection),  cmocka_unit_test(test_help_fits), cmocka_unit_test(test_detail),
+		cmocka_unit_test(test_new_events),
 	};
 	/* Characters are judged by the locale; Debian always has this one. */
 	if (setlocale(LC_CTYPE, "C.UTF-8") == NULL)

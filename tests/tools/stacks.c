@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
-/* The stacks of parked tasks, read from outside: `asynctop dump`. */
+/* The stacks of parked tasks, read from outside: `asynctop dump`, and on the screen that of one task, and all. */
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -13,6 +13,7 @@
 
 #include "fake_region.h"
 #include "source/process.h"
+#include "terminal.h"
 #include "tests/test.h"
 #include "tool.h"
 
@@ -138,6 +139,50 @@ static void test_dump(void **state)
 	stop_service();
 }
 
+static unsigned lines_with(struct terminal *t, const char *part)
+{
+	static struct page page;
+	unsigned n = 0;
+	page_make(&page, t);
+	for (int y = 0; y < page.rows; y++)
+		n += strstr(page.cell[y], part) != NULL;
+	return n;
+}
+
+/* A task alone: its stack out of its copy, and a wait that begins anew is another line of its history. */
+static void test_detail(void **state)
+{
+	static struct terminal terminal;
+	int64_t give_up = test_now() + 30000000000;
+	start_service();
+	until_parked();
+	terminal_start(&terminal, NULL, "xterm",
+		       (const char *[]){ "-d", "0.2", "-F", "wait=re[ca]*", "-s", "wait", "-p",
+					 tool_number(service.pid), NULL });
+	expect_screen(&terminal, "401 match the filter");
+	expect_screen(&terminal, "  read    fd 0");
+	keys(&terminal, "\r");
+	expect_screen(&terminal, "waiting in read fd 0");
+	expect_screen(&terminal, " service at tests/tools/stacks.planted.c:");
+	/* Until the process has begun to tell times, one wait looks like the other. */
+	while (lines_with(&terminal, " ago, for ") < 2) {
+		if (test_now() > give_up)
+			fail_msg("another wait of the task is not in its history");
+		assert_int_equal(write(service.input, "x", 1), 1);
+		terminal_read(&terminal, 100);
+	}
+	keys(&terminal, "\33");
+	expect_screen(&terminal, "r reverse");
+	keys(&terminal, "j\r");
+	expect_screen(&terminal, " await_item at tests/tools/stacks.planted.c:");
+	expect_screen(&terminal, " receiver at tests/tools/stacks.planted.c:");
+	keys(&terminal, "8");
+	expect_screen(&terminal, "  1. 400 tasks in recv");
+	keys(&terminal, "q");
+	assert_int_equal(terminal_end(&terminal), 0);
+	stop_service();
+}
+
 static void tell_wild_entries(struct fake *f)
 {
 	static const struct sley_region_entries wild[] = {
@@ -196,8 +241,8 @@ static void test_usage(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_dump), cmocka_unit_test(test_lies),
-					    cmocka_unit_test(test_usage) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_dump), cmocka_unit_test(test_detail),
+					    cmocka_unit_test(test_lies), cmocka_unit_test(test_usage) };
 	setenv("LC_ALL", "C.UTF-8", 1);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -229,12 +229,38 @@ struct model_warning {
 	char *text; /* owned */
 };
 
+#define MODEL_CHANGES 32
+
+/* A state of a task. */
+struct model_change {
+	struct sley_region_task record;
+	int64_t at_ns;            /* when it began */
+	bool told;                /* by the process; else it was seen then for the first time */
+	struct model_place place; /* of a wait */
+};
+
+/* The task that the user has chosen. */
+struct model_detail {
+	uint64_t task;
+	bool gone; /* its record is another task's, or free */
+	int64_t gone_ns;
+	struct model_change changes[MODEL_CHANGES]; /* newest first */
+	unsigned change_count;
+	struct model_place *frames; /* of its stack, innermost first */
+	unsigned frame_count;
+	const char *why;                  /* there are none; NULL: they are being read */
+	struct sley_region_task stack_of; /* its record when the stack was read */
+	bool stack_read;                  /* the stack, or why there is none, is that of `stack_of` */
+};
+
 #define MODEL_STACK_TASKS 8
 
 /* Parked tasks whose stacks have the same frames. */
 struct model_stack {
 	uint64_t tasks;
-	struct sley_region_task longest;  /* the one that has waited longest, as it was then */
+	struct sley_region_task longest;  /* the one that has waited longest, as it was then: */
+	int64_t longest_ns;               /* for so long; MODEL_UNKNOWN */
+	bool at_least;                    /* it may be longer */
 	uint64_t some[MODEL_STACK_TASKS]; /* ids of the first of them */
 	struct model_place place;         /* the innermost frame of the service's own */
 	struct model_place *frames;       /* innermost first, of all owners */
@@ -289,6 +315,8 @@ struct model {
 	uint32_t stack_count;
 	uint64_t stacks_parked, stacks_read; /* parked tasks, and those whose stacks are in `stacks` */
 	int64_t stacks_ns;                   /* when they were read; 0: they were not */
+
+	struct model_detail *detail; /* not owned; NULL: no task is chosen */
 
 	struct model_event *events; /* newest first */
 	uint32_t event_count;

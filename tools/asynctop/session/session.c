@@ -17,6 +17,7 @@
 #include "child/patience.h"
 #include "common/interrupt.h"
 #include "common/memory.h"
+#include "session/detail.h"
 #include "source/look.h"
 
 #define SCAN_EVERY_NS 2000000000LL
@@ -313,7 +314,7 @@ static bool take_answers(struct session *s)
 		changed = true;
 		for (size_t i = 0; i < s->count; i++)
 			if (blockers_answer(&s->watches[i]->blockers, &answer) ||
-			    stacks_answer(&s->watches[i]->stacks, &answer))
+			    stacks_answer(&s->watches[i]->stacks, &answer) || detail_answer(s->watches[i], &answer))
 				break;
 	}
 	return changed;

@@ -87,12 +87,13 @@ void stacks_offer(struct stacks *s, const struct sley_region_task *t)
 
 /* ---- groups ---- */
 
+/* From the service's own innermost frame on: the runtime has several ways out of the same call. */
 static uint64_t digest_of(const struct symbols_answer *a, const struct sley_region_task *t)
 {
 	uint64_t digest = 0xcbf29ce484222325 ^ t->wait_kind;
 	if (a->frames == 0)
 		digest ^= t->wait_pc << 8;
-	for (unsigned i = 0; i < a->frames; i++)
+	for (unsigned i = a->location > 0 ? (unsigned)a->location : 0; i < a->frames; i++)
 		digest = (digest ^ a->frame[i].address ^ (uint64_t)a->frame[i].line << 48) * 0x100000001b3;
 	return digest ^ a->left_out;
 }
@@ -113,16 +114,20 @@ static bool is_longer(const struct sley_region_task *a, const struct sley_region
 	return a->since_ns != b->since_ns ? a->since_ns < b->since_ns : a->id < b->id;
 }
 
-static void add_task(struct model_stack *stack, const struct sley_region_task *t)
+static void add_task(struct model_stack *stack, const struct sley_region_task *t, int64_t waited_ns)
 {
-	if (stack->tasks == 0 || is_longer(t, &stack->longest))
+	if (stack->tasks == 0 || is_longer(t, &stack->longest)) {
 		stack->longest = *t;
+		stack->longest_ns = waited_ns;
+		stack->at_least = t->since_ns <= 0;
+	}
 	if (stack->tasks < MODEL_STACK_TASKS)
 		stack->some[stack->tasks] = t->id;
 	stack->tasks++;
 }
 
-static void add_answer(struct stacks *s, const struct sley_region_task *t, const struct symbols_answer *a)
+static void add_answer(struct stacks *s, const struct sley_region_task *t, int64_t waited_ns,
+		       const struct symbols_answer *a)
 {
 	bool new;
 	struct model_stack *stack = &group_of(s, digest_of(a, t), &new)->stack;
@@ -130,7 +135,7 @@ static void add_answer(struct stacks *s, const struct sley_region_task *t, const
 		place_from_frame(&stack->place, symbols_location(a));
 		stack->frames = stack_from_answer(a, &stack->frame_count);
 	}
-	add_task(stack, t);
+	add_task(stack, t, waited_ns);
 	s->read++;
 }
 
@@ -164,8 +169,16 @@ static struct stack_asked *free_place(struct stacks *s)
 	return NULL;
 }
 
+static int64_t waited(const struct model *m, const struct sley_region_task *t, int64_t now)
+{
+	int64_t since = t->since_ns > 0 ? t->since_ns : m->times_since_ns;
+	if (since == MODEL_UNKNOWN)
+		return MODEL_UNKNOWN;
+	return since < now ? now - since : 0;
+}
+
 /* False: not now. */
-static bool ask_stack(struct stacks *s, const struct model *m, uint64_t task)
+static bool ask_stack(struct stacks *s, const struct model *m, uint64_t task, int64_t now)
 {
 	static struct block_record record;
 	struct stack_asked *place = free_place(s);
@@ -181,7 +194,7 @@ static bool ask_stack(struct stacks *s, const struct model *m, uint64_t task)
 	}
 	question = stack_question(s->album, m, &record, ++*s->album->next_key);
 	if (s->album->symbols == NULL) {
-		add_answer(s, &t, &(struct symbols_answer){ .location = -1 });
+		add_answer(s, &t, waited(m, &t, now), &(struct symbols_answer){ .location = -1 });
 		return true;
 	}
 	error = symbols_submit(s->album->symbols, &question);
@@ -191,7 +204,7 @@ static bool ask_stack(struct stacks *s, const struct model *m, uint64_t task)
 		s->missed++;
 		return true;
 	}
-	*place = (struct stack_asked){ .key = question.key, .task = t };
+	*place = (struct stack_asked){ .key = question.key, .task = t, .waited_ns = waited(m, &t, now) };
 	s->asked_count++;
 	return true;
 }
@@ -208,7 +221,7 @@ void stacks_work(struct stacks *s, const struct model *m, int64_t now)
 	int64_t end = clock_now() + SLICE_NS;
 	if (s->tasks == NULL || s->over_ns != 0)
 		return;
-	while (s->next < s->count && clock_now() < end && ask_stack(s, m, s->tasks[s->next]))
+	while (s->next < s->count && clock_now() < end && ask_stack(s, m, s->tasks[s->next], now))
 		s->next++;
 	if (s->next == s->count && s->asked_count == 0)
 		s->over_ns = now;
@@ -221,7 +234,7 @@ bool stacks_answer(struct stacks *s, const struct symbols_answer *answer)
 			continue;
 		s->asked[i].key = 0;
 		s->asked_count--;
-		add_answer(s, &s->asked[i].task, answer);
+		add_answer(s, &s->asked[i].task, s->asked[i].waited_ns, answer);
 		return true;
 	}
 	return false;

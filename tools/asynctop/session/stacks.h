@@ -26,6 +26,7 @@ struct stacks {
 	struct stack_asked {
 		uint64_t key; /* 0: free */
 		struct sley_region_task task;
+		int64_t waited_ns; /* at least, where the task's since_ns is not known; MODEL_UNKNOWN */
 	} asked[STACKS_ASKED];
 	uint32_t asked_count;
 	struct stack_group *groups;

@@ -14,6 +14,7 @@
 #include "model/verdict.h"
 #include "model/waits.h"
 #include "model/yields.h"
+#include "session/detail.h"
 #include "session/hogs.h"
 #include "session/places.h"
 #include "session/stuck.h"
@@ -86,6 +87,7 @@ void watch_free(struct watch *w)
 		symbols_forget(w->tools->symbols, w->process.pid);
 	hogs_free(w);
 	stacks_free(&w->stacks);
+	detail_free(w);
 	blockers_free(&w->blockers);
 	for (uint32_t i = 0; i < w->event_room; i++)
 		model_event_free(&w->events[i]);
@@ -231,6 +233,7 @@ void watch_look(struct watch *w)
 	hogs_look(w, n, now_of(w), take_hog);
 	see_threads(w, n);
 	stacks_work(&w->stacks, &w->model, now_of(w));
+	detail_look(w, now_of(w));
 }
 
 /* ---- parts of a model ---- */
@@ -510,6 +513,7 @@ void watch_resolve(struct watch *w)
 		place_of_return(w, &m->yields[i].place, m->yields[i].site, m->yields[i].pc);
 	blockers_fill(&w->blockers, m);
 	stacks_fill(&w->stacks, m);
+	detail_fill(w, m);
 	tell_events(m, &w->blockers, w->last || m->gone);
 	warnings_resolve(w, m);
 	tell_symbols(w, m);
@@ -545,6 +549,10 @@ enum watch_status watch_tick(struct watch *w, const struct watch_wish *wish, dou
 	if (!m.gone)
 		stuck_read(w, &m);
 	hogs_read(w, &m);
+	detail_choose(w, wish->detail_pid == w->process.pid ? wish->detail : 0);
+	detail_look(w, m.time_ns);
+	if (!m.gone)
+		detail_read(w, &m);
 	if (!m.gone)
 		warnings_read(w, &m, &waits);
 	tally_free(&waits);

@@ -30,6 +30,8 @@ struct watch_wish {
 	int64_t interval_ns;
 	bool last;   /* there will be no other tick */
 	bool stacks; /* those of parked tasks are to be read */
+	pid_t detail_pid;
+	uint64_t detail; /* the task of that process that is shown alone; 0: none */
 };
 
 /* The dispatch that a worker is in, and since when it was seen in it. */
@@ -47,6 +49,8 @@ struct watch {
 	struct watch_tools *tools;
 	struct blockers blockers;
 	struct stacks stacks;
+	struct model_detail *detail; /* NULL: no task is chosen (session/detail.h) */
+	uint64_t detail_key;         /* the open question about its stack; 0: none */
 	bool traced;
 	uint32_t key; /* in the tracer */
 	char trace_why[512];

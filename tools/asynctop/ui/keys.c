@@ -7,6 +7,7 @@
 #include "ui/keys.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "ui/ui.h"
@@ -15,6 +16,10 @@
 
 static void move_to(struct ui *ui, int64_t row)
 {
+	if (ui->detail != 0) {
+		ui->detail_first = row < 0 ? 0 : row > UINT16_MAX ? UINT16_MAX : (uint32_t)row;
+		return;
+	}
 	uint32_t rows = ui->rows[ui->view];
 	if (row >= rows)
 		row = (int64_t)rows - 1;
@@ -25,7 +30,7 @@ static void move_to(struct ui *ui, int64_t row)
 
 static void move_by(struct ui *ui, int64_t rows)
 {
-	move_to(ui, (int64_t)ui->selected[ui->view] + rows);
+	move_to(ui, (int64_t)(ui->detail != 0 ? ui->detail_first : ui->selected[ui->view]) + rows);
 }
 
 /* A function that a key calls. True when the models have to be taken anew. */
@@ -47,6 +52,49 @@ KEY_FN(page_down, move_by(ui, ui->page))
 KEY_FN(first_row, move_to(ui, 0))
 KEY_FN(last_row, move_to(ui, UINT32_MAX))
 
+/* ---- one task ---- */
+
+static void leave_task(struct ui *ui, struct session *s)
+{
+	ui->detail = s->wish.detail = 0;
+}
+
+static uint64_t selected_task(const struct ui *ui, const struct model *m)
+{
+	const struct table *t = table_of(ui_table(ui));
+	uint32_t count;
+	const void **rows = table_sorted(t, &ui->orders[ui_table(ui)], m, &count);
+	uint64_t task = t->task != NULL && ui->selected[ui->view] < count ? t->task(rows[ui->selected[ui->view]]) : 0;
+	free(rows);
+	return task;
+}
+
+static bool open_task(struct ui *ui, struct session *s, int key)
+{
+	uint64_t task;
+	(void)key;
+	if (ui->detail != 0) {
+		leave_task(ui, s);
+		return false;
+	}
+	task = ui->process < s->count ? selected_task(ui, &s->watches[ui->process]->model) : 0;
+	if (task == 0) {
+		snprintf(ui->message, sizeof(ui->message), "no task is selected");
+		return false;
+	}
+	ui->detail = s->wish.detail = task;
+	ui->detail_pid = s->wish.detail_pid = s->watches[ui->process]->model.pid;
+	ui->detail_first = 0;
+	return true;
+}
+
+static bool close_task(struct ui *ui, struct session *s, int key)
+{
+	(void)key;
+	leave_task(ui, s);
+	return false;
+}
+
 /* ---- views and processes ---- */
 
 static unsigned tab_of(enum table_id id)
@@ -57,9 +105,30 @@ static unsigned tab_of(enum table_id id)
 	return tab;
 }
 
-KEY_FN(choose_view, ui->view = (unsigned)(key - '1'))
-KEY_FN(next_view, ui->view = (ui->view + 1) % views_count())
-KEY_FN(previous_view, ui->view = (ui->view + views_count() - 1) % views_count())
+static bool go_to_view(struct ui *ui, struct session *s, unsigned view)
+{
+	leave_task(ui, s);
+	ui->view = view % views_count();
+	return ui_table(ui) == TABLE_stacks; /* which are read while they are shown */
+}
+
+static bool choose_view(struct ui *ui, struct session *s, int key)
+{
+	return go_to_view(ui, s, (unsigned)(key - '1'));
+}
+
+static bool next_view(struct ui *ui, struct session *s, int key)
+{
+	(void)key;
+	return go_to_view(ui, s, ui->view + 1);
+}
+
+static bool previous_view(struct ui *ui, struct session *s, int key)
+{
+	(void)key;
+	return go_to_view(ui, s, ui->view + views_count() - 1);
+}
+
 KEY_FN(next_process, ui->process = s->count > 0 ? (ui->process + 1) % s->count : 0)
 KEY_FN(previous_process, ui->process = s->count > 0 ? (ui->process + s->count - 1) % s->count : 0)
 
@@ -190,11 +259,14 @@ static const struct key {
 	{ .key = 'j', .run = row_down },
 	{ .key = 'g', .run = first_row },
 	{ .key = 'G', .run = last_row },
-	{ 's', next_order, "s, S", "order by the next, the previous column" },
+	{ UI_KEY_ENTER, open_task, "Enter",
+	  "the task of the selected row alone: its stack and history; Escape leaves it" },
+	{ .key = UI_KEY_ESCAPE, .run = close_task },
+	{ 's', next_order, "s, S, r", "order by the next, the previous column; reverse the order" },
 	{ .key = '>', .run = next_order },
 	{ .key = 'S', .run = previous_order },
 	{ .key = '<', .run = previous_order },
-	{ 'r', reverse_order, "r", "reverse the order" },
+	{ .key = 'r', .run = reverse_order },
 	{ '/', ask_filter, "/", "show only tasks that match: KEY=GLOB, such as name=conn* or state=ready" },
 	{ .key = 'F', .run = ask_filter },
 	{ 'c', clear_filters, "c", "show all tasks again" },

@@ -6,6 +6,7 @@
  *	workers      a line each, as far as they fit into a quarter of the page
  *	tabs
  *	the view     one table; with details, those of the selected row; with a table below, that one too
+ *	             or one task alone, with the process's first line above
  *	hints        or the prompt, or a message
  */
 #include <inttypes.h>
@@ -194,6 +195,26 @@ static void add_worst_warning(struct view *v, const struct model *m, int width)
 	view_add(v, STYLE_ALERT, width, more);
 }
 
+static bool is_alone(const struct ui *ui, const struct model *m)
+{
+	return ui->detail != 0 && ui->detail_pid == m->pid;
+}
+
+/* The task alone, from the line on to which the user has moved. */
+static void add_task_alone(struct ui *ui, struct view *v, const struct model *m, int width, int height)
+{
+	struct view whole = { 0 };
+	uint32_t page = height > 1 ? (uint32_t)height : 1, last;
+	view_detail(&whole, m, width);
+	last = whole.count > page ? (uint32_t)whole.count - page : 0;
+	ui->page = page;
+	if (ui->detail_first > last)
+		ui->detail_first = last;
+	for (size_t i = ui->detail_first; i < whole.count && i - ui->detail_first < page; i++)
+		view_add(v, whole.lines[i].style, width, whole.lines[i].text);
+	view_free(&whole);
+}
+
 static void truncate_to(struct view *v, int height)
 {
 	while (v->count > 0 && v->count > (size_t)(height > 0 ? height : 0))
@@ -206,6 +227,10 @@ static void put_hints(struct text *t, const struct ui *ui, const struct session 
 	const struct table *table = table_of(ui_table(ui));
 	const struct model *m = s->count > 0 ? &s->watches[ui->process]->model : NULL;
 	uint32_t count = 0;
+	if (m != NULL && is_alone(ui, m)) {
+		text_puts(t, "h help  q quit  Esc back  up down PgUp PgDn scroll");
+		return;
+	}
 	text_printf(t, "h help  q quit  1-%u views  s order  r reverse  / filter", views_count());
 	if (m != NULL)
 		table->rows(m, &count);
@@ -244,14 +269,20 @@ void ui_compose(struct ui *ui, struct view *v, const struct session *s, int widt
 			memset(ui->moved, 0, sizeof(ui->moved));
 			ui->pid = m->pid;
 		}
-		view_summary(v, m, width);
-		if (ui_table(ui) != TABLE_warnings)
-			add_worst_warning(v, m, width);
-		add_rejected(v, s, width);
-		add_workers(ui, v, m, width, height);
-		add_tabs(v, ui, s, width);
-		add_current(ui, v, m, width, height - 1 - (int)v->count);
-		add_worst(ui, v, m, width, height);
+		if (is_alone(ui, m)) {
+			view_title(v, m, width);
+			add_tabs(v, ui, s, width);
+			add_task_alone(ui, v, m, width, height - 1 - (int)v->count);
+		} else {
+			view_summary(v, m, width);
+			if (ui_table(ui) != TABLE_warnings)
+				add_worst_warning(v, m, width);
+			add_rejected(v, s, width);
+			add_workers(ui, v, m, width, height);
+			add_tabs(v, ui, s, width);
+			add_current(ui, v, m, width, height - 1 - (int)v->count);
+			add_worst(ui, v, m, width, height);
+		}
 	}
 	truncate_to(v, height - 1);
 	add_bottom(v, ui, s, width, height);

@@ -41,6 +41,9 @@ struct ui {
 	uint32_t rows[TABLES]; /* that there were when it was last drawn */
 	uint32_t page;         /* rows that fit */
 	struct order orders[TABLES];
+	uint64_t detail;       /* the task that is shown alone; 0: none */
+	pid_t detail_pid;      /* whose */
+	uint32_t detail_first; /* line of it */
 	bool help, paused, quit;
 	bool prompting;
 	char prompt[128];

@@ -279,6 +279,11 @@ static uint64_t blocker_identity(const void *row)
 	       blocker(row)->place;
 }
 
+static uint64_t blocker_task(const void *row)
+{
+	return longest(row)->task;
+}
+
 static const void *blocker_rows(const struct model *m, uint32_t *count)
 {
 	*count = m->blocker_count;
@@ -331,7 +336,7 @@ static const struct column blocker_columns[] = {
 	  .place = 1,
 	  .title = "CALL",
 	  .help = "the system call, page fault, or computing",
-	  .min = 8,
+	  .min = 9,
 	  .max = 16,
 	  .compare = compare_blocker_call },
 	{ .name = "worker", .type = VALUE_UINT, .value = blocker_worker, .help = "of the longest one" },
@@ -482,6 +487,7 @@ const struct table table_blockers = {
 	.row_size = sizeof(struct model_blocker),
 	.sort = "delay",
 	.rows = blocker_rows,
+	.task = blocker_task,
 	.identity = blocker_identity,
 	.style = blocker_style,
 	.told = blocker_told,

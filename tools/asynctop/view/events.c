@@ -145,6 +145,11 @@ static uint64_t event_identity(const void *row)
 	return (uint64_t)event(row)->start_ns << 10 ^ event(row)->worker;
 }
 
+static uint64_t event_task(const void *row)
+{
+	return event(row)->task;
+}
+
 static const void *event_rows(const struct model *m, uint32_t *count)
 {
 	*count = m->event_count;
@@ -226,7 +231,7 @@ static const struct column event_columns[] = {
 	  .place = 3,
 	  .title = "CALL",
 	  .help = "the system call, page fault, or computing",
-	  .min = 8,
+	  .min = 9,
 	  .max = 16 },
 	{ .name = "args", .type = VALUE_LIST, .value = event_args, .help = "the arguments of the call" },
 	{ .name = "location",
@@ -319,6 +324,7 @@ const struct table table_events = {
 	.row_size = sizeof(struct model_event),
 	.sort = "time",
 	.rows = event_rows,
+	.task = event_task,
 	.identity = event_identity,
 	.style = event_style,
 	.told = event_told,

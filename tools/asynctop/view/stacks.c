@@ -29,7 +29,8 @@ static void stack_wait(struct value *out, const struct model *m, const void *row
 
 static void stack_longest(struct value *out, const struct model *m, const void *row)
 {
-	value_known(out, model_in_state(m, &stack(row)->longest));
+	(void)m;
+	value_known(out, stack(row)->at_least ? MODEL_UNKNOWN : stack(row)->longest_ns);
 }
 
 static void stack_first(struct value *out, const struct model *m, const void *row)
@@ -74,21 +75,19 @@ static void cell_stack_site(struct text *out, const struct model *m, const void 
 	put_site(out, m, stack(row)->longest.site);
 }
 
-/* ">1.2s"; "": not known */
-static void put_time(struct text *out, const struct model *m, const struct sley_region_task *t, const char *before)
+/* ">1.2s" after `before`; nothing: it is not known. */
+static void put_time(struct text *out, const struct model_stack *s, const char *before)
 {
 	char time[TEXT_SHORT];
-	int64_t known = model_in_state(m, t), least = model_in_state_min(m, t);
-	if (known != MODEL_UNKNOWN)
-		text_printf(out, "%s%s", before, text_duration(time, known));
-	else if (least > 0)
-		text_printf(out, "%s>%s", before, text_duration(time, least));
+	if (s->longest_ns != MODEL_UNKNOWN)
+		text_printf(out, "%s%s%s", before, s->at_least ? ">" : "", text_duration(time, s->longest_ns));
 }
 
 static void cell_stack_longest(struct text *out, const struct model *m, const void *row)
 {
 	size_t before = out->length;
-	put_time(out, m, &stack(row)->longest, "");
+	(void)m;
+	put_time(out, row, "");
 	if (out->length == before)
 		text_puts(out, "?");
 }
@@ -133,7 +132,7 @@ static void add_stacks(struct view *v, const struct model *m, const struct order
 		text_clear(&t);
 		text_printf(&t, "%3u. %" PRIu64 " task%s in %s", i + 1, s->tasks, s->tasks == 1 ? "" : "s",
 			    wait_kind_text(s->longest.wait_kind));
-		put_time(&t, m, &s->longest, ", for up to ");
+		put_time(&t, s, ", for up to ");
 		text_puts(&t, ", spawned at ");
 		put_site(&t, m, s->longest.site);
 		view_add(v, STYLE_NORMAL, width, t.data);
@@ -149,6 +148,11 @@ static void add_stacks(struct view *v, const struct model *m, const struct order
 static uint64_t stack_identity(const void *row)
 {
 	return stack(row)->longest.wait_pc ^ (uint64_t)stack(row)->longest.site << 48;
+}
+
+static uint64_t stack_task(const void *row)
+{
+	return stack(row)->longest.id;
 }
 
 static const void *stack_rows(const struct model *m, uint32_t *count)
@@ -273,6 +277,7 @@ const struct table table_stacks = {
 	.row_size = sizeof(struct model_stack),
 	.sort = "tasks",
 	.rows = stack_rows,
+	.task = stack_task,
 	.identity = stack_identity,
 	.style = stack_style,
 	.totals = &stack_totals,

@@ -79,6 +79,7 @@ struct table {
 
 	/* The rest may be left out. */
 	uint64_t (*identity)(const void *row);    /* equal for the same row of a later model; else it is the place */
+	uint64_t (*task)(const void *row);        /* the id of the task that the row is about; 0: none */
 	const struct record *totals;              /* values of the model that are told before the rows */
 	uint64_t (*total)(const struct model *m); /* how many rows there are, of which these were kept */
 	bool (*told)(const struct model *m);      /* whether a report has it */

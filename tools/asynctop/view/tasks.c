@@ -540,6 +540,7 @@ const struct table table_tasks = {
 	.row_size = sizeof(struct sley_region_task),
 	.sort = "state",
 	.rows = task_rows,
+	.task = task_identity,
 	.identity = task_identity,
 	.style = task_style,
 	.totals = &totals,

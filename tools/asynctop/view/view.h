@@ -39,6 +39,9 @@ void view_tier(struct view *v, const struct model *m, enum model_tier_id id, int
 uint32_t view_table(struct view *v, const struct model *m, const struct table *t, const struct order *o, int width,
 		    uint32_t first, uint32_t limit);
 
+/* Adds the lines about the task that the user has chosen. */
+void view_detail(struct view *v, const struct model *m, int width);
+
 /* Appends a line, which takes the text over. Blanks at its end are of no use. */
 struct view_line *view_take(struct view *v, enum style style, struct text *t);
 

@@ -253,6 +253,11 @@ static uint64_t warning_identity(const void *row)
 	return (uint64_t)warning(row)->kind << 56 ^ warning(row)->object;
 }
 
+static uint64_t warning_task(const void *row)
+{
+	return warning(row)->link_count > 0 ? warning(row)->links[0].task : 0;
+}
+
 static const void *warning_rows(const struct model *m, uint32_t *count)
 {
 	*count = m->warning_count;
@@ -375,6 +380,7 @@ const struct table table_warnings = {
 	.row_size = sizeof(struct model_warning),
 	.sort = "warning",
 	.rows = warning_rows,
+	.task = warning_task,
 	.identity = warning_identity,
 	.style = warning_style,
 	.told = warnings_told,

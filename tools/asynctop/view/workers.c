@@ -240,6 +240,11 @@ static uint64_t worker_identity(const void *row)
 	return worker(row)->line.index;
 }
 
+static uint64_t worker_row_task(const void *row)
+{
+	return worker(row)->line.mode == SLEY_WORKER_TASK ? worker(row)->line.task : 0;
+}
+
 static const void *worker_rows(const struct model *m, uint32_t *count)
 {
 	*count = m->worker_count;
@@ -481,6 +486,7 @@ const struct table table_workers = {
 	.row_size = sizeof(struct model_worker),
 	.sort = "worker",
 	.rows = worker_rows,
+	.task = worker_row_task,
 	.identity = worker_identity,
 	.style = worker_style,
 };
