@@ -233,7 +233,8 @@ static void accept_all(void *arg)
 		REQUIRE(sley_group_add(&closing, 1) == 0);
 		REQUIRE(sley_spawn_copy(serve, &fd, sizeof(fd)) > 0);
 	}
-	REQUIRE(fd == -EBADF || fd == -ENOTSOCK); /* the runtime's watchdog may have its number, for a file in /proc */
+	/* the runtime's watchdog may have its number, for a file in /proc: that is no socket, and nothing to wait for */
+	REQUIRE(fd == -EBADF || fd == -ENOTSOCK || fd == -ENOTSUP);
 }
 
 /* One connection: some words there and back. What comes is a prefix of what was sent. */
@@ -286,7 +287,7 @@ static void churn_body(void)
 	REQUIRE(sley_close(churn_listener) == 0);
 	stress_join(acceptor);
 	stress_wait(&closing);
-	REQUIRE(whole + cut == CLIENTS * test_scale(100) && whole > 0);
+	REQUIRE(whole + cut == CLIENTS * test_scale(100) && stress_provoked(whole > 0));
 }
 
 /*
@@ -426,5 +427,5 @@ TEST(closed_and_reused)
 	for (unsigned workers = 1; workers <= STRESS_WORKERS; workers++)
 		STRESS_RUN(reuse_body, .workers = workers);
 	print_message("closed %ld, had its word %ld\n", reused.closed, reused.had);
-	assert_true(reused.closed > 0 && reused.had > 0);
+	assert_true(stress_provoked(reused.closed > 0 && reused.had > 0));
 }

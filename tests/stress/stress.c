@@ -15,6 +15,7 @@
 
 #include "run/idle.h"
 #include "run/worker.h"
+#include "tests/stress/replaced.h"
 
 #define PATIENCE   60 /* seconds without progress */
 #define DUMP_SHOWN ((size_t)32 << 10)
@@ -31,7 +32,12 @@ static struct {
 
 void stress_progress(void)
 {
-	fetch_add(&watchdog.progress, 1, relaxed); /* only ever compared with its own past */
+	replaced_progress(fetch_add(&watchdog.progress, 1, relaxed)); /* only ever compared with its own past */
+}
+
+bool stress_provoked(bool what)
+{
+	return what || replaced_shortly();
 }
 
 /* A hundred thousand tasks are too many to read: the first ones tell. */
@@ -157,13 +163,16 @@ uint64_t stress_counted(enum sley_counter counter)
 static int run_body(void *unused)
 {
 	(void)unused;
+	replaced_begin();
 	body_to_run();
+	replaced_end();
 	return 42;
 }
 
 void stress_run(void (*body)(void), const struct sley_options *options)
 {
 	int result = 0;
+	replaced_open();
 	body_to_run = body;
 	for (unsigned i = 0; i < SLEY_COUNTER_COUNT; i++)
 		before[i] = stress_counter((enum sley_counter)i);

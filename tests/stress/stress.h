@@ -26,6 +26,12 @@
 	stress_run(body, &(struct sley_options){ .size = sizeof(struct sley_options), ##__VA_ARGS__ })
 void stress_run(void (*body)(void), const struct sley_options *options);
 
+/*
+ * Whether chance has brought about what a test provokes. True also where nothing is expected of chance: in the short runs
+ * with workers that are replaced.
+ */
+bool stress_provoked(bool what);
+
 /* A piece of work is done. Any thread. */
 void stress_progress(void);
 
