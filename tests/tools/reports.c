@@ -420,8 +420,15 @@ static struct model_link links[] = {
 };
 
 static struct model_warning warnings[] = {
-	{ WARNING_DEADLOCK, SLEY_WAIT_JOIN, 16777223, 2, 0, 0, 1000000000, 2000000000, links, 2,
-	  "they wait for each other" },
+	{ .kind = WARNING_DEADLOCK,
+	  .wait_kind = SLEY_WAIT_JOIN,
+	  .object = 16777223,
+	  .tasks = 2,
+	  .longest_ns = 1000000000,
+	  .sum_ns = 2000000000,
+	  .links = links,
+	  .link_count = 2,
+	  .text = "they wait for each other" },
 	{ .kind = WARNING_LOCK,
 	  .wait_kind = SLEY_WAIT_MUTEX,
 	  .object = 0x7f1234567890,
@@ -439,6 +446,15 @@ static struct model_warning warnings[] = {
 	  .tasks = 1,
 	  .links = &links[2],
 	  .link_count = 1 },
+	{ .kind = WARNING_GROWTH,
+	  .wait_kind = SLEY_WAIT_RECV,
+	  .tasks = 1000,
+	  .longest_ns = 3000000000,
+	  .site = 1,
+	  .pc = 0x401234,
+	  .place = { "src/httpd.c", "serve", 140, "serve at src/httpd.c:140" },
+	  .text = "1000 tasks wait" },
+	{ .kind = WARNING_NOT_YIELDING, .tasks = 0, .longest_ns = 1000000000, .links = links, .link_count = 1 },
 };
 
 static struct model_stack stacks[] = {

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "model/warning.h"
+#include "session/trends.h"
 #include "tests/test.h"
 #include "tool.h"
 
@@ -59,7 +60,14 @@ static void expect_sentence(const struct model_warning *w, struct model_worker *
 static void test_lock_sentences(void **state)
 {
 	struct model_link links[] = { waiter(), waiter(), waiter() };
-	struct model_warning w = { WARNING_LOCK, SLEY_WAIT_MUTEX, 0x7f00, 12, 0, 0, 3 * S, 30 * S, links, 2, NULL };
+	struct model_warning w = { .kind = WARNING_LOCK,
+				   .wait_kind = SLEY_WAIT_MUTEX,
+				   .object = 0x7f00,
+				   .tasks = 12,
+				   .longest_ns = 3 * S,
+				   .sum_ns = 30 * S,
+				   .links = links,
+				   .link_count = 2 };
 	struct model_worker worker = { .line = { .mode = SLEY_WORKER_TASK, .task = 66, .dispatches = 1 },
 				       .in_task_ns = 2 * S,
 				       .blocked_ns = MODEL_UNKNOWN };
@@ -115,7 +123,14 @@ static void test_lock_sentences(void **state)
 static void test_deadlock_sentences(void **state)
 {
 	struct model_link links[] = { waiter(), waiter() };
-	struct model_warning w = { WARNING_DEADLOCK, SLEY_WAIT_MUTEX, 0x7f00, 5, 0, 0, 3 * S, 15 * S, links, 2, NULL };
+	struct model_warning w = { .kind = WARNING_DEADLOCK,
+				   .wait_kind = SLEY_WAIT_MUTEX,
+				   .object = 0x7f00,
+				   .tasks = 5,
+				   .longest_ns = 3 * S,
+				   .sum_ns = 15 * S,
+				   .links = links,
+				   .link_count = 2 };
 	links[1].task = 66;
 	links[1].wait_object = 0x8000;
 	expect_sentence(
@@ -125,6 +140,88 @@ static void test_deadlock_sentences(void **state)
 		"holds; task 66 \"conn\" (spawned at httpd.c:120 by accept_loop) waits for mutex 0x8000 for 3.00s, called in "
 		"serve at httpd.c:88, which task 65 holds. Take these locks in the same order everywhere, or give the waits "
 		"deadlines.");
+}
+
+/* ---- comparisons with ticks before ---- */
+
+#define TICK (S / 2)
+
+/* The warnings of that kind after the next tick. */
+static uint32_t warnings_at_tick(struct trends *t, struct model *m, enum warning kind)
+{
+	uint32_t n = 0;
+	m->time_ns += TICK;
+	trends_read(t, m);
+	for (uint32_t i = 0; i < m->warning_count; i++)
+		n += m->warnings[i].kind == kind;
+	free(m->warnings);
+	m->warnings = NULL;
+	m->warning_count = 0;
+	return n;
+}
+
+/* Whether tasks of a site that yield and wait so often in a tick are called pollers, in the end. */
+static bool is_called_poller(uint64_t tasks, uint64_t yields, uint64_t waits)
+{
+	struct region_site two[] = { sites[0], sites[1] };
+	struct model_yield yield = { .site = 1, .pc = 0x1000, .tasks = tasks };
+	struct model m = {
+		.time_ns = S, .sites = two, .site_count = 2, .yields = &yield, .yield_count = 1, .target = 2
+	};
+	struct trends *t = trends_new();
+	uint32_t found = 0;
+	for (int i = 0; i < 4; i++) {
+		two[1].yields += yields;
+		two[1].waits += waits;
+		found = warnings_at_tick(t, &m, WARNING_SELF_WAKE);
+		if (i < 2 && found)
+			fail_msg("a poller after %d ticks", i);
+	}
+	trends_free(t);
+	return found > 0;
+}
+
+/* Tasks that yield all the time are pollers, not those that compute in between, wait as often, or share the workers. */
+static void test_self_wakes(void **state)
+{
+	assert_true(is_called_poller(1, 1000000, 0));
+	assert_true(is_called_poller(1, 10001, 10000));
+	assert_false(is_called_poller(1, 10001, 10001));
+	assert_false(is_called_poller(1, 9000, 0));
+	assert_true(is_called_poller(100, 20000, 0));
+	assert_false(is_called_poller(100, 19000, 0));
+	assert_false(is_called_poller(0, 1000000, 0));
+}
+
+/* Whether a place is said to grow at the last of these ticks. */
+static bool is_called_growth(const unsigned *waiting, unsigned ticks)
+{
+	struct model_yield yield = { .site = 1, .kind = SLEY_WAIT_RECV, .pc = 0x1000 };
+	struct model m = { .time_ns = S, .times_since_ns = MODEL_UNKNOWN, .yields = &yield, .yield_count = 1 };
+	struct trends *t = trends_new();
+	uint32_t found = 0;
+	for (unsigned i = 0; i < ticks; i++) {
+		yield.waiting = waiting[i];
+		found = warnings_at_tick(t, &m, WARNING_GROWTH);
+	}
+	trends_free(t);
+	return found > 0;
+}
+
+#define GROWS(...) \
+	is_called_growth((const unsigned[]){ __VA_ARGS__ }, sizeof((unsigned[]){ __VA_ARGS__ }) / sizeof(unsigned))
+
+/* A place grows where more wait at one tick after another, for some seconds; not where some have gone on, or it is over. */
+static void test_growth(void **state)
+{
+	assert_true(GROWS(100, 110, 120, 130, 140, 150, 160));
+	assert_true(GROWS(100, 100, 200, 200, 300, 300, 400));
+	assert_false(GROWS(100, 110, 120, 130, 140, 150));
+	assert_false(GROWS(100, 100, 100, 100, 100, 100, 200));
+	assert_false(GROWS(100, 110, 120, 130, 140, 139, 160));
+	assert_false(GROWS(1000, 1010, 1020, 1030, 1040, 1050, 1060));
+	assert_false(GROWS(10, 20, 30, 40, 50, 60, 70, 80, 90));
+	assert_false(GROWS(100, 200, 300, 400, 400, 400, 400, 400, 400, 400, 400));
 }
 
 /* ---- services ---- */
@@ -381,6 +478,35 @@ static void test_channel_deadlocks(void **state)
 	stop_service();
 }
 
+/* A task that does not yield, one that does nothing but yield, and a place where more and more tasks wait. */
+static void test_tasks_and_places(void **state)
+{
+	struct patterns p = { .count = 0 };
+	long long hog;
+	start_service((const char *[]){ "hog", "poll", "growth", NULL });
+	expect_ids("hog", &hog, 1);
+	expect_ids("poll", NULL, 0);
+	expect_ids("growth", NULL, 0);
+	expect_ids("ready", NULL, 0);
+	add_pattern(
+		&p,
+		"task %lld \\\"hog\\\" (spawned at *) has kept worker * for at least *s without a call that lets others "
+		"run*. Call sley_yield() now and then",
+		hog);
+	add_pattern(
+		&p,
+		"1 task running poller (spawned at *) yielded * times in * and waited 0 times for at least *, last in poller "
+		"at *:%u: they keep a CPU busy",
+		planted_line("polls"));
+	add_pattern(
+		&p,
+		"tasks running grown (spawned at *) wait in recv, called in grown at *:%u, * more than *s ago, and the number "
+		"grows. More come than go on",
+		planted_line("waits with others"));
+	expect_warnings(&p);
+	stop_service();
+}
+
 /*
  * Tasks that share a lock for moments, wait for work or for each other's end, or send to a channel that is full but emptied
  * are no fault.
@@ -407,9 +533,15 @@ static void test_controls(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_lock_sentences), cmocka_unit_test(test_deadlock_sentences),
-		cmocka_unit_test(test_locks),          cmocka_unit_test(test_deadlocks),
-		cmocka_unit_test(test_channels),       cmocka_unit_test(test_channel_deadlocks),
+		cmocka_unit_test(test_lock_sentences),
+		cmocka_unit_test(test_deadlock_sentences),
+		cmocka_unit_test(test_locks),
+		cmocka_unit_test(test_deadlocks),
+		cmocka_unit_test(test_channels),
+		cmocka_unit_test(test_channel_deadlocks),
+		cmocka_unit_test(test_self_wakes),
+		cmocka_unit_test(test_growth),
+		cmocka_unit_test(test_tasks_and_places),
 		cmocka_unit_test(test_controls),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -376,6 +376,60 @@ static void both(void)
 	printf("both %lld %lld\n", (long long)one, (long long)other);
 }
 
+/* ---- hog: a task computes for long. IDs: it ---- */
+
+static void hog(void *unused)
+{
+	(void)unused;
+	for (volatile unsigned i = 0; i < 2; i ^= 1) /* PLANTED: computes */
+		;
+}
+
+static void plant_hog(void)
+{
+	printf("hog %lld\n", (long long)spawn(hog, NULL));
+}
+
+/* ---- poll: a task yields until there is something to do. No IDs ---- */
+
+static atomic_int something;
+
+static void poller(void *unused)
+{
+	(void)unused;
+	while (!atomic_load(&something))
+		sley_yield(); /* PLANTED: polls */
+}
+
+static void poll(void)
+{
+	spawn(poller, NULL);
+	puts("poll");
+}
+
+/* ---- growth: more and more tasks wait for what does not come. No IDs ---- */
+
+static void grown(void *chan)
+{
+	int item;
+	require(!sley_chan_recv(chan, &item, SLEY_NEVER)); /* PLANTED: waits with others */
+}
+
+static void grower(void *chan)
+{
+	for (;;) {
+		for (int i = 0; i < 10; i++)
+			spawn(grown, chan);
+		sley_sleep(sley_in(50000000));
+	}
+}
+
+static void growth(void)
+{
+	spawn(grower, chan_new(0));
+	puts("growth");
+}
+
 /* ---- controls: no faults ---- */
 
 static struct sley_mutex shared_mutex;
@@ -446,7 +500,22 @@ static void busy_receiver(void *chan)
 	}
 }
 
-/* Tasks that wait for work, and for each other's end, and send what is received soon. */
+/* Computes for long, but lets others run. */
+static void worker(void *unused)
+{
+	(void)unused;
+	for (;;) {
+		for (int i = 0; i < 5; i++) {
+			sley_time end = sley_now() + 1000000;
+			while (sley_now() < end)
+				;
+			sley_yield();
+		}
+		sley_sleep(sley_in(20000000));
+	}
+}
+
+/* Tasks that compute by turns, wait for work, and for each other's end, and send what is received soon. */
 static void controls(void)
 {
 	struct sley_chan *chan = chan_new(0), *busy = chan_new(2);
@@ -454,6 +523,9 @@ static void controls(void)
 	idle_chan[1] = chan_new(0);
 	spawn(idle_peer, NULL);
 	spawn(idle_peer, &idle_chan);
+	spawn(worker, NULL);
+	for (int i = 0; i < 200; i++)
+		spawn(idle, chan);
 	spawn(busy_receiver, busy);
 	for (int i = 0; i < 8; i++)
 		spawn(busy_sender, busy);
@@ -468,11 +540,14 @@ static const struct fault {
 	const char *name;
 	void (*plant)(void);
 } faults[] = {
-	{ "convoy", convoy },     { "rwlock", blocked_writer }, { "readers", readers },
-	{ "ended", ended },       { "order", order },           { "join", join },
-	{ "full", full },         { "unread", unread },         { "gone", gone },
-	{ "locked", locked },     { "answer", answer },         { "both", both },
-	{ "controls", controls },
+	{ "convoy", convoy },   { "rwlock", blocked_writer },
+	{ "readers", readers }, { "ended", ended },
+	{ "order", order },     { "join", join },
+	{ "full", full },       { "unread", unread },
+	{ "gone", gone },       { "locked", locked },
+	{ "answer", answer },   { "both", both },
+	{ "hog", plant_hog },   { "poll", poll },
+	{ "growth", growth },   { "controls", controls },
 };
 
 static int service(void *names)

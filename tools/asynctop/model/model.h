@@ -185,7 +185,10 @@ struct model_event {
 #define WARNINGS(X) \
 	X(DEADLOCK, "deadlock", "tasks wait for each other") \
 	X(LOCK, "lock", "tasks have waited for long for a mutex or rwlock") \
-	X(CHANNEL, "channel", "a channel has been full for long, or has nobody who receives")
+	X(CHANNEL, "channel", "a channel has been full for long, or has nobody who receives") \
+	X(NOT_YIELDING, "not_yielding", "a task computes for long and keeps its thread") \
+	X(SELF_WAKE, "self_wake", "tasks wake themselves again and again, and find nothing to do") \
+	X(GROWTH, "growth", "more and more tasks wait at one place")
 
 enum warning {
 #define WARNING_ENUM(name, text, help) WARNING_##name,
@@ -222,6 +225,12 @@ struct model_warning {
 	uint64_t tasks;           /* that wait */
 	uint64_t readers;         /* of an rwlock, which hold it */
 	uint64_t capacity;        /* of a channel */
+	uint32_t site;            /* SELF_WAKE, GROWTH: their spawn site, */
+	uint64_t pc;              /* the call that they come back from, */
+	struct model_place place; /* and where that is */
+	uint64_t before;          /* GROWTH: so many waited when it began; SELF_WAKE: yields in the interval, */
+	uint64_t others;          /* waits, */
+	int64_t interval_ns;      /* and how long that was */
 	int64_t longest_ns;       /* how long the first of them has waited, at least */
 	int64_t sum_ns;           /* and all together */
 	struct model_link *links; /* owned */

@@ -5,15 +5,24 @@
 
 #include <inttypes.h>
 
+#include "common/memory.h"
 #include "model/verdict.h"
 #include "model/waits.h"
+
+void warning_add(struct model *m, const struct model_warning *w)
+{
+	m->warnings = xresize(m->warnings, m->warning_count + 1, sizeof(*m->warnings));
+	m->warnings[m->warning_count++] = *w;
+}
 
 int warning_compare(const void *a, const void *b)
 {
 	const struct model_warning *x = a, *y = b;
 	if (x->kind != y->kind)
 		return x->kind < y->kind ? -1 : 1;
-	return (x->sum_ns < y->sum_ns) - (x->sum_ns > y->sum_ns);
+	if (x->sum_ns != y->sum_ns)
+		return x->sum_ns > y->sum_ns ? -1 : 1;
+	return (x->tasks < y->tasks) - (x->tasks > y->tasks);
 }
 
 /* ---- parts of sentences ---- */
@@ -344,6 +353,58 @@ static void put_channel(struct text *out, const struct model *m, const struct mo
 	text_puts(out, ".");
 }
 
+/* ---- tasks that do not let others run, and places ---- */
+
+static void put_not_yielding(struct text *out, const struct model *m, const struct model_warning *w)
+{
+	const struct model_link *l = &w->links[0];
+	const struct model_blocker *b = blocked_in(m, l);
+	put_who(out, m, l);
+	text_printf(out, " has kept worker %u", l->worker);
+	put_for(out, w->longest_ns, true);
+	text_puts(out, " without a call that lets others run");
+	if (b != NULL && b->longest.place.text[0] != '\0')
+		text_printf(out, ", seen in %s", b->longest.place.text);
+	if (w->tasks > 0)
+		text_printf(out, "; %" PRIu64 " task%s behind it", w->tasks, w->tasks == 1 ? " is" : "s are");
+	text_puts(out, ". Call sley_yield() now and then in its loop, or let sley_offload() do all of it.");
+}
+
+static void put_spawned(struct text *out, const struct model *m, uint32_t site)
+{
+	char text[160];
+	text_printf(out, "running %s (spawned at %s)", model_site(m, site)->entry, model_site_text(m, site, text));
+}
+
+static void put_self_wake(struct text *out, const struct model *m, const struct model_warning *w)
+{
+	char yields[TEXT_SHORT], interval[TEXT_SHORT];
+	text_printf(out, "%" PRIu64 " task%s ", w->tasks, w->tasks == 1 ? "" : "s");
+	put_spawned(out, m, w->site);
+	text_printf(out, " yielded %s times in %s and waited %" PRIu64 " times", text_count(yields, w->before),
+		    text_duration(interval, w->interval_ns), w->others);
+	put_for(out, w->longest_ns, true);
+	if (w->place.text[0] != '\0')
+		text_printf(out, ", last in %s", w->place.text);
+	text_puts(out,
+		  ": they keep a CPU busy with looking. Wait for what they look for (a channel, a condition, an event, "
+		  "a descriptor), or sley_sleep() between two looks.");
+}
+
+static void put_growth(struct text *out, const struct model *m, const struct model_warning *w)
+{
+	char time[TEXT_SHORT];
+	text_printf(out, "%" PRIu64 " tasks ", w->tasks);
+	put_spawned(out, m, w->site);
+	text_printf(out, " wait in %s", wait_kind_text(w->wait_kind));
+	put_called(out, &w->place);
+	text_printf(out,
+		    ", %" PRIu64
+		    " more than %s ago, and the number grows. More come than go on: look at what lets them go on, "
+		    "give the wait a deadline, or bound how many there may be (sley_sem_acquire() before the spawn).",
+		    w->tasks - w->before, text_duration(time, w->longest_ns));
+}
+
 void warning_put(struct text *out, const struct model *m, const struct model_warning *w)
 {
 	switch (w->kind) {
@@ -355,6 +416,15 @@ void warning_put(struct text *out, const struct model *m, const struct model_war
 		break;
 	case WARNING_CHANNEL:
 		put_channel(out, m, w);
+		break;
+	case WARNING_NOT_YIELDING:
+		put_not_yielding(out, m, w);
+		break;
+	case WARNING_SELF_WAKE:
+		put_self_wake(out, m, w);
+		break;
+	case WARNING_GROWTH:
+		put_growth(out, m, w);
 		break;
 	default:
 		break;

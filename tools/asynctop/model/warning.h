@@ -12,6 +12,9 @@
 
 void warning_put(struct text *out, const struct model *m, const struct model_warning *w);
 
+/* Adds a warning, which is taken over. */
+void warning_add(struct model *m, const struct model_warning *w);
+
 /* For qsort(): the worst first. */
 int warning_compare(const void *a, const void *b);
 

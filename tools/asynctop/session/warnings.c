@@ -9,6 +9,7 @@
 #include "model/waits.h"
 #include "model/warning.h"
 #include "session/places.h"
+#include "session/trends.h"
 #include "source/look.h"
 
 #define LOOKED_AT 128u /* objects, at a tick */
@@ -153,12 +154,6 @@ static bool follow_waits(struct reader *r, struct model_warning *w, uint64_t id)
 
 /* ---- warnings ---- */
 
-static void add_warning(struct model *m, const struct model_warning *w)
-{
-	m->warnings = xresize(m->warnings, m->warning_count + 1, sizeof(*m->warnings));
-	m->warnings[m->warning_count++] = *w;
-}
-
 /* The same deadlock, found from another of its objects. */
 static struct model_warning *find_deadlock(struct model *m, const struct model_warning *w)
 {
@@ -179,7 +174,7 @@ static void add_deadlock(struct model *m, struct model_warning *w)
 	struct model_warning *same = find_deadlock(m, w);
 	w->kind = WARNING_DEADLOCK;
 	if (same == NULL) {
-		add_warning(m, w);
+		warning_add(m, w);
 		return;
 	}
 	same->tasks += w->tasks;
@@ -214,16 +209,32 @@ static void look_at(struct reader *r, struct model *m, const struct tally_slot *
 		add_deadlock(m, &w);
 	} else if (is_warning(&w)) {
 		w.kind = w.wait_kind == SLEY_WAIT_SEND ? WARNING_CHANNEL : WARNING_LOCK;
-		add_warning(m, &w);
+		warning_add(m, &w);
 	} else {
 		model_warning_free(&w);
 	}
+}
+
+/* Tasks that compute for long, as session/hogs.c has proved. */
+static void look_at_computing(struct reader *r, struct model *m, const struct model_worker *worker)
+{
+	struct model_warning w = { .kind = WARNING_NOT_YIELDING, .longest_ns = worker->in_task_ns, .link_count = 1 };
+	if (!worker->hog || worker->in_task_ns < WAITS_LONG_NS)
+		return;
+	w.tasks = worker->line.queue;
+	w.links = xcalloc(1, sizeof(*w.links));
+	fill_link(r, w.links, worker->line.task);
+	w.links->worker = worker->line.index;
+	warning_add(m, &w);
 }
 
 void warnings_read(struct watch *w, struct model *m, const struct tally *waits)
 {
 	struct reader reader = { .watch = w, .model = m };
 	uint32_t count;
+	for (uint32_t i = 0; i < m->worker_count; i++)
+		look_at_computing(&reader, m, &m->workers[i]);
+	trends_read(w->trends, m);
 	struct tally_slot *worst = waits_worst(waits, &count);
 	for (uint32_t i = 0; i < count && i < LOOKED_AT && worst[i].sum_ns >= WAITS_LONG_NS; i++)
 		look_at(&reader, m, &worst[i]);
@@ -235,6 +246,7 @@ void warnings_resolve(struct watch *w, struct model *m)
 	for (uint32_t i = 0; i < m->warning_count; i++) {
 		struct model_warning *warning = &m->warnings[i];
 		struct text text = { 0 };
+		place_of_return(w, &warning->place, warning->site, warning->pc);
 		for (unsigned k = 0; k < warning->link_count; k++)
 			if (warning->links[k].state == SLEY_TASK_WAITING)
 				place_of_return(w, &warning->links[k].place, warning->links[k].site,

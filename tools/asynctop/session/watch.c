@@ -18,6 +18,7 @@
 #include "session/hogs.h"
 #include "session/places.h"
 #include "session/stuck.h"
+#include "session/trends.h"
 #include "session/warnings.h"
 
 #define YIELDS_RESOLVED 128         /* places whose line is asked for */
@@ -66,6 +67,7 @@ struct watch *watch_new(struct process *p, struct watch_tools *tools, uint32_t r
 	w->process = *p;
 	w->tools = tools;
 	w->times_since_ns = MODEL_UNKNOWN;
+	w->trends = trends_new();
 	w->event_room = rows;
 	w->events = xcalloc(rows, sizeof(*w->events));
 	blockers_init(&w->blockers, &w->process, tools->symbols, &tools->next_key);
@@ -86,6 +88,7 @@ void watch_free(struct watch *w)
 	if (w->tools->symbols != NULL)
 		symbols_forget(w->tools->symbols, w->process.pid);
 	hogs_free(w);
+	trends_free(w->trends);
 	stacks_free(&w->stacks);
 	detail_free(w);
 	blockers_free(&w->blockers);

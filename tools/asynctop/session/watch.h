@@ -69,7 +69,8 @@ struct watch {
 	uint64_t event_told;     /* of these: told by the ticks before the last one, or left out */
 	uint64_t event_left_out; /* of these: overwritten before a tick told them */
 	bool last;               /* the last tick was the last of all */
-	struct model model;      /* of the last tick */
+	struct trends *trends;
+	struct model model; /* of the last tick */
 };
 
 enum watch_status {

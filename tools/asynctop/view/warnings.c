@@ -126,7 +126,8 @@ static const struct model_warning *warning(const void *row)
 /* The task that is to blame, if one is known: the one that the first of the others waits for. */
 static const struct model_link *culprit(const void *row)
 {
-	return warning(row)->link_count > 1 ? &warning(row)->links[1] : NULL;
+	const struct model_warning *w = warning(row);
+	return w->kind == WARNING_NOT_YIELDING ? w->links : w->link_count > 1 ? &w->links[1] : NULL;
 }
 
 static void warning_kind(struct value *out, const struct model *m, const void *row)
@@ -138,13 +139,14 @@ static void warning_kind(struct value *out, const struct model *m, const void *r
 static void warning_wait_kind(struct value *out, const struct model *m, const void *row)
 {
 	(void)m;
-	value_string(out, wait_kind_text(warning(row)->wait_kind));
+	value_name(out, wait_kind_text(warning(row)->wait_kind));
 }
 
 static void warning_object(struct value *out, const struct model *m, const void *row)
 {
 	(void)m;
-	value_object(out, warning(row)->wait_kind, warning(row)->object);
+	value_object(out, warning(row)->kind == WARNING_GROWTH ? SLEY_WAIT_NONE : warning(row)->wait_kind,
+		     warning(row)->object);
 }
 
 static void warning_tasks(struct value *out, const struct model *m, const void *row)
@@ -165,6 +167,17 @@ static void warning_sum(struct value *out, const struct model *m, const void *ro
 	value_int(out, warning(row)->sum_ns);
 }
 
+static void warning_site(struct value *out, const struct model *m, const void *row)
+{
+	value_site(out, m, warning(row)->site ? warning(row)->site : NO_SITE);
+}
+
+static void warning_place(struct value *out, const struct model *m, const void *row)
+{
+	(void)m;
+	value_row(out, &warning(row)->place);
+}
+
 static void warning_links(struct value *out, const struct model *m, const void *row)
 {
 	(void)m;
@@ -182,8 +195,9 @@ static void warning_verdict(struct value *out, const struct model *m, const void
 static void cell_culprit(struct text *out, const struct model *m, const void *row)
 {
 	const struct model_link *l = culprit(row);
-	(void)m;
-	if (l == NULL)
+	if (l == NULL && warning(row)->site != 0)
+		text_puts(out, model_site(m, warning(row)->site)->entry);
+	else if (l == NULL)
 		text_puts(out, "?");
 	else
 		text_printf(out, "%" PRIu64 " %s", l->task, l->name);
@@ -194,7 +208,7 @@ static void cell_culprit_does(struct text *out, const struct model *m, const voi
 	const struct model_link *l = culprit(row);
 	(void)m;
 	if (l == NULL)
-		text_puts(out, "-");
+		text_puts(out, warning(row)->place.text[0] ? warning(row)->place.text : "-");
 	else if (l->state != SLEY_TASK_WAITING)
 		text_puts(out, l->state == SLEY_TASK_FREE ? "ended" : task_state_text(l->state));
 	else if (l->place.text[0] != '\0')
@@ -250,7 +264,9 @@ static void add_sentences(struct view *v, const struct model *m, const struct or
 
 static uint64_t warning_identity(const void *row)
 {
-	return (uint64_t)warning(row)->kind << 56 ^ warning(row)->object;
+	const struct model_warning *w = warning(row);
+	return (uint64_t)w->kind << 56 ^ w->object ^ w->pc << 8 ^ w->site ^
+	       (w->link_count == 1 ? w->links[0].task << 4 : 0);
 }
 
 static uint64_t warning_task(const void *row)
@@ -285,13 +301,14 @@ static const struct column warning_columns[] = {
 	  .key = "warning",
 	  .place = 1,
 	  .title = "WARNING",
-	  .help = "deadlock, lock, channel",
+	  .help = "deadlock, lock, channel, not_yielding, self_wake, growth",
 	  .min = 8,
 	  .max = 12,
 	  .compare = compare_warning_kind },
 	{ .name = "kind",
 	  .group = &waits_in,
 	  .type = VALUE_STRING,
+	  .optional = true,
 	  .value = warning_wait_kind,
 	  .key = "wait",
 	  .place = 5,
@@ -349,6 +366,17 @@ static const struct column warning_columns[] = {
 	  .down = true,
 	  .format = FORMAT_DURATION,
 	  .compare = compare_warning_sum },
+	{ .name = "site",
+	  .type = VALUE_RECORD,
+	  .optional = true,
+	  .value = warning_site,
+	  .record = &record_site,
+	  .help = "where the tasks of a self_wake or growth were spawned" },
+	{ .name = "location",
+	  .type = VALUE_RECORD,
+	  .value = warning_place,
+	  .record = &record_place,
+	  .help = "the line where they yield or wait" },
 	{ .name = "links",
 	  .type = VALUE_LIST,
 	  .value = warning_links,
@@ -374,7 +402,7 @@ static const struct column warning_columns[] = {
 
 const struct table table_warnings = {
 	.key = "warnings",
-	.title = "tasks that wait for each other",
+	.title = "what blocks no thread and yet stops tasks",
 	.none = "nothing to warn of",
 	.record = RECORD(warning_columns),
 	.row_size = sizeof(struct model_warning),
