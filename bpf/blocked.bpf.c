@@ -55,6 +55,7 @@
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
 #define RESUME_GAP_NS 20000
+#define COUNT_GAP_NS  100000000
 
 #ifdef __TARGET_ARCH_x86
 #define RESTART_SYSCALL 219
@@ -187,6 +188,13 @@ static bool is_before_restart(const struct block_record *block, const struct pt_
 	       regs->sp == block->regs[BLOCK_REG_SP] && regs->di == block->args[0] && regs->si == block->args[1];
 }
 
+/* Whether the last block was in the same dispatch. */
+static bool continues(const struct block_record *last, const struct sley_region_worker *line)
+{
+	return last->number && last->dispatches == line->dispatches && last->task == line->task &&
+	       last->end_ns > last->start_ns;
+}
+
 /* Begins a block of the current thread; or of a sleeping thread, for which `known` is all that can be read. */
 static __always_inline void begin(struct worker_state *state, const struct thread *thread, struct task_struct *task,
 				  const struct pt_regs *regs, const struct sley_region_worker *line,
@@ -199,6 +207,7 @@ static __always_inline void begin(struct worker_state *state, const struct threa
 	else
 		read_replaced(thread, state);
 	change(state);
+	block->before_ns = continues(block, line) ? block->before_ns + (block->end_ns - block->start_ns) : 0;
 	block->number++;
 	block->start_ns = now;
 	block->blocked_ns = 0;
@@ -211,6 +220,9 @@ static __always_inline void begin(struct worker_state *state, const struct threa
 	block->queued = line->queue < DELAYED_MOST ? line->queue : DELAYED_MOST;
 	block->pinned = state->replaced.pinned < DELAYED_MOST ? state->replaced.pinned : DELAYED_MOST;
 	block->pinned_ns = state->replaced.pinned_ns;
+	block->late = state->replaced.late;
+	block->late_ns = state->replaced.late_ns;
+	block->late_found_ns = state->replaced.late_found_ns;
 	block->delayed_tasks = block->queued + block->pinned;
 	block->process = thread->process;
 	block->site = line->site;
@@ -346,6 +358,16 @@ static void see_switch_in(struct worker_state *state, const struct task_struct *
 		run_again(state, unseen_switch_in(state, task, now));
 }
 
+/*
+ * Whether the worker is still to count who was late: it does so at its next scheduling point, which is soon. So a block
+ * stays resumed when the thread is preempted on its way there.
+ */
+static bool to_be_counted(const struct block_record *block, const struct sley_region_worker *line, uint64_t now)
+{
+	return line->dispatches == block->dispatches && line->mode != SLEY_WORKER_IDLE &&
+	       now - block->end_ns < COUNT_GAP_NS;
+}
+
 /* Ends the block before this switch out, unless its call goes on. Returns whether it goes on. */
 static bool goes_on(const struct thread *thread, struct worker_state *state, struct task_struct *task,
 		    const struct pt_regs *regs, const struct sley_region_worker *line, enum switch_cause cause,
@@ -354,6 +376,8 @@ static bool goes_on(const struct thread *thread, struct worker_state *state, str
 	uint64_t now = now_of(thread);
 	see_switch_in(state, task, now);
 	if (cause == SWITCH_STOP || !still_inside(state, regs, now, task_state)) {
+		if (!task_state && to_be_counted(&state->block, line, now))
+			return true;
 		finish(thread, state, line);
 		return false;
 	}

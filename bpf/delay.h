@@ -66,6 +66,30 @@ static inline uint32_t pinned_since(const struct block_record *block, const stru
 	return more < DELAYED_MOST ? more : 0;
 }
 
+/*
+ * Tasks that were late because of the worker's absence, and in no queue until they were found: their number, and the sum of
+ * their delays. Most are found when the dispatch is over: if there were other blocks before in that, theirs are among
+ * these. A replacement finds some before the end.
+ */
+static inline uint32_t late_since(const struct block_record *block, uint64_t end,
+				  const struct sley_region_block *replaced, uint64_t *delay)
+{
+	uint32_t dispatch = (uint32_t)block->dispatches, tasks, before = 0;
+	uint64_t since = replaced->late_ns - block->late_ns, found = replaced->late_found_ns - block->late_found_ns;
+	*delay = 0;
+	if (SLEY_LATE_DISPATCH(replaced->late) != dispatch)
+		return 0;
+	if (SLEY_LATE_DISPATCH(block->late) == dispatch)
+		before = SLEY_LATE_TASKS(block->late);
+	tasks = SLEY_LATE_TASKS(replaced->late) - before;
+	if (tasks >= DELAYED_MOST)
+		return 0;
+	if ((int64_t)(found - tasks * end) > 0)
+		found = tasks * end;
+	*delay = bounded(found - since, tasks, end - block->start_ns + block->before_ns);
+	return tasks;
+}
+
 /* Whether the note was in force at some time of the block. */
 static inline bool note_covers(const struct block_record *block, uint64_t end, uint64_t note, uint64_t noted_ns,
 			       uint64_t over_ns)
@@ -75,16 +99,18 @@ static inline bool note_covers(const struct block_record *block, uint64_t end, u
 
 /*
  * Weighs the block until `end`. `line` and `replaced` are the worker's, read later. If the block was noted, and the note
- * is over, its words are as they were at the worker's next scheduling point. Otherwise what others began between `end`
- * and the reading, in the same dispatch, counts as if it came before; and if others have taken tasks in a later dispatch
- * meanwhile, what they took in this one is not known any more. Then the result may be too large.
+ * is over, its words are as they were at the worker's next scheduling point; so are its counters, if the block took a
+ * millisecond. Otherwise what others began between `end` and the reading, in the same dispatch, counts as if it came before;
+ * and if others have taken tasks in a later dispatch meanwhile, what they took in this one is not known any more. Then the
+ * result may be too large.
  */
 static inline void weigh_delay(struct block_record *block, uint64_t end, const struct sley_region_worker *line,
 			       const struct sley_region_block *replaced)
 {
 	const struct sley_region_past *past = &replaced->past;
 	struct delay_words words = { line->elsewhere, line->elsewhere_ns, block->pinned_ns, block->pinned };
-	uint64_t duration = end - block->start_ns, more;
+	uint64_t duration = end - block->start_ns, more, late_delay;
+	block->late_tasks = late_since(block, end, replaced, &late_delay);
 	block->noted_ns = block->handed_ns = 0;
 	block->replacement = 0;
 	if (note_covers(block, end, replaced->note, replaced->noted_ns, ~0ULL)) {
@@ -99,12 +125,15 @@ static inline void weigh_delay(struct block_record *block, uint64_t end, const s
 		block->noted_ns = past->noted_ns ? (uint64_t)past->noted_ns : end;
 		block->replacement = past->replacement & ~SLEY_BLOCK_RAN;
 		block->handed_ns = past->handed_ns;
+	} else if (elsewhere_of(block, replaced->elsewhere)) {
+		words.elsewhere = replaced->elsewhere;
+		words.elsewhere_ns = replaced->elsewhere_ns;
 	}
 	if (block->handed_ns > end || (block->handed_ns && block->handed_ns < block->noted_ns))
 		block->handed_ns = 0; /* it came too late; or the time is that of an earlier one */
 	more = pinned_since(block, &words);
-	block->delayed_tasks = block->queued + block->pinned + more;
-	block->delayed_ns = delay_queued(block, end, &words) + block->pinned * duration +
+	block->delayed_tasks = block->queued + block->pinned + more + block->late_tasks;
+	block->delayed_ns = delay_queued(block, end, &words) + block->pinned * duration + late_delay +
 			    bounded(more * end - (words.pinned_ns - block->pinned_ns), more, duration);
 }
 

@@ -67,14 +67,19 @@ struct block_record {
 	uint64_t dispatches; /* the worker's tick at the start */
 	uint64_t elsewhere;  /* the worker's counters at the start, see struct sley_region_worker */
 	uint64_t elsewhere_ns;
-	uint64_t pinned_ns;  /* likewise, see struct sley_region_block */
+	uint64_t pinned_ns; /* likewise, see struct sley_region_block */
+	uint64_t late;
+	uint64_t late_ns;
+	uint64_t late_found_ns;
+	uint64_t before_ns;  /* time of the blocks before it in the same dispatch */
 	uint64_t delayed_ns; /* sum over all tasks that waited behind the block; this and the next four: by delay.h */
 	uint64_t noted_ns;   /* time at which the runtime noted it; 0: it did not */
 	uint64_t handed_ns;  /* time at which another worker began a task in its place; 0: none did */
-	uint32_t delayed_tasks; /* tasks that were ready on the worker at any moment of it */
+	uint32_t delayed_tasks; /* tasks that were ready on the worker at any moment of it, or late because of it */
 	uint32_t replacement;   /* number plus 1 of the worker that was woken in its place; 0: none was */
 	uint32_t queued;        /* tasks that were ready on the worker at the start */
 	uint32_t pinned;        /* of those that are pinned to it, likewise */
+	uint32_t late_tasks;    /* of those that were delayed: in no queue of it, found at its end; by delay.h */
 	uint32_t process;       /* the process's number from tracer_watch() */
 	uint32_t site;          /* spawn site of the task */
 	uint16_t worker;        /* index of the worker's line */
@@ -101,7 +106,7 @@ struct block_record {
 	uint8_t stack[BLOCK_STACK_MAX];
 };
 
-_Static_assert(sizeof(struct block_record) == 528 + BLOCK_STACK_MAX, "the layout is the same on both sides");
+_Static_assert(sizeof(struct block_record) == 560 + BLOCK_STACK_MAX, "the layout is the same on both sides");
 
 /*
  * The key of the sums of blocks. `place` is the lower half of block_record.place. It tells places apart, and does not

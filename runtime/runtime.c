@@ -368,6 +368,7 @@ blocks:
 int sley_run_at(struct sley_site *site, int (*main)(void *), void *arg, const struct sley_options *options, int *result)
 {
 	static const struct sched_hooks hooks = { .poll = reactor_poll,
+						  .ready = reactor_count_ready,
 						  .interrupt = reactor_interrupt,
 						  .rearm = reactor_rearm,
 						  .tick = runtime_tick,

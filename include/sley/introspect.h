@@ -46,7 +46,7 @@
 #define SLEY_CONTROL_NAME   "sley-control"
 #define SLEY_REGION_MAGIC   0x316e677279656c73ULL /* "sleyrgn1" in little endian */
 #define SLEY_CONTROL_MAGIC  0x316c746379656c73ULL /* "sleyctl1" */
-#define SLEY_REGION_VERSION 8
+#define SLEY_REGION_VERSION 9
 
 /* A task id is generation << SLEY_TASK_INDEX_BITS | (index + 1), where index is the number of the task's record. */
 #define SLEY_TASK_INDEX_BITS 24
@@ -254,7 +254,7 @@ struct sley_region_past {
  * More lines of a worker: its block. A worker that is noted is not among the `target` workers that are to run, so
  * another one is woken if work waits: its replacement. A note is made by any thread. It ends when the worker comes to
  * its next scheduling point, or when its task says so. Without a note the other words mean nothing, but `pinned`,
- * `stopped` and `slot_waiters`. A reader compares `note` before and after it reads them.
+ * `stopped`, `slot_waiters`, and those of `late`. A reader compares `note` before and after it reads them.
  *
  * Other states follow from `mode`: a worker that is IDLE is in hand, for work or for the next block. If more than
  * `target` workers are neither IDLE nor GONE nor noted, so many of them will step back at their next scheduling points.
@@ -279,9 +279,28 @@ struct sley_region_block {
 	uint32_t slot_waiters;
 	/* sum of the times at which tasks were pushed to those of `pinned`, from SLEY_LEVEL_TIMES on */
 	uint64_t pinned_ns;
-	uint64_t unused[7];
+	/*
+	 * Tasks that were late as this worker was in one task for long, although in none of its queues, counted when they are
+	 * found: SLEY_LATE() of the last dispatch with such tasks, atomic; sums of the times since when they could have run,
+	 * and at which they were found, of all dispatches, atomic adds. From SLEY_LEVEL_TIMES on: see run/late.h
+	 */
+	uint64_t late;
+	uint64_t late_ns;
+	uint64_t late_found_ns;
+	/*
+	 * The counters of struct sley_region_worker as they were at the end of that dispatch: soon others take tasks in the next
+	 * one. From SLEY_LEVEL_TIMES on
+	 */
+	uint64_t elsewhere;
+	uint64_t elsewhere_ns;
+	uint64_t unused[2];
 	struct sley_region_past past;
 };
+
+/* The low half of `dispatches`, and the number of tasks. */
+#define SLEY_LATE(dispatch, tasks) ((uint64_t)(dispatch) << 32 | (uint32_t)(tasks))
+#define SLEY_LATE_DISPATCH(word)   ((uint32_t)((word) >> 32))
+#define SLEY_LATE_TASKS(word)      ((uint32_t)(word))
 
 /* The index of one of the tasks plus 1; how many there are, saturating at 255. */
 #define SLEY_SLOT_WAITER(word)  ((word)&SLEY_TASK_INDEX_MASK)

@@ -95,6 +95,7 @@ void reactor_close(void);
 
 /* The functions for sched_hooks. */
 unsigned reactor_poll(int64_t timeout);
+unsigned reactor_count_ready(void); /* reads many entries; some system calls, for some thousand descriptors */
 void reactor_interrupt(void);
 void reactor_rearm(int64_t now);
 bool reactor_expecting(void); /* whether a task waits for a descriptor; reads all entries */

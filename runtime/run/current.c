@@ -4,6 +4,7 @@
 
 #include <errno.h>
 
+#include "run/late.h"
 #include "run/worker.h"
 
 struct scheduler scheduler;
@@ -65,8 +66,11 @@ NOINLINE int64_t worker_stamp(void)
 	struct worker *worker = worker_self();
 	if (!worker)
 		return clock_now();
-	if (worker->task || worker->stamp == 0)
+	if (worker->task || worker->stamp == 0) {
 		worker->stamp = clock_now();
+		if (unlikely(worker->stamp - worker->polled > LATE_LEAST))
+			store(&worker->poll_due, 1, relaxed); /* see late.h */
+	}
 	return worker->stamp;
 }
 

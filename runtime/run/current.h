@@ -32,6 +32,11 @@ struct sched_hooks {
 	 * their number.
 	 */
 	unsigned (*poll)(int64_t timeout);
+	/*
+	 * The number of descriptors that a poll would find ready for tasks that wait for them, without taking them; by the
+	 * watchdog
+	 */
+	unsigned (*ready)(void);
 	void (*interrupt)(void);               /* ends a poll that waits; any thread */
 	void (*rearm)(int64_t now);            /* checks descriptors with waiters of long ago; called by the watchdog */
 	void (*tick)(void);                    /* called by the watchdog, at every look that is not short */

@@ -24,6 +24,7 @@ struct chunk {
  */
 static struct {
 	struct list_lock lock; /* protects the fields up to `made` */
+	int64_t counted;       /* time of the last global_count_late() */
 	unsigned begin, end;
 	struct chunk *first, *last;
 	struct chunk *free;
@@ -131,4 +132,31 @@ unsigned global_take(struct task **tasks, unsigned workers, unsigned most)
 	store(&global_length, global_length - n, relaxed);
 	lock_drop(&queue.lock);
 	return n;
+}
+
+#define LOOKED_AT 512u
+
+unsigned global_count_late(int64_t since, int64_t now, uint64_t *sum)
+{
+	uint64_t after = 0; /* sum of the times after `since` */
+	unsigned n = 0, looked = 0;
+	lock_take(&queue.lock);
+	const struct chunk *chunk = queue.first;
+	for (unsigned i = queue.begin; looked < MIN(global_length, LOOKED_AT); looked++) {
+		const struct task *task = task_at(chunk->tasks[i]);
+		int64_t ready = load(&task_record(task)->since_ns, relaxed);
+		if (!task->taken && ready > queue.counted) {
+			after += (uint64_t)MAX(ready - since, 0);
+			n++;
+		}
+		if (++i == CHUNK) {
+			chunk = chunk->next;
+			i = 0;
+		}
+	}
+	queue.counted = now;
+	unsigned all = looked > 0 ? (unsigned)((uint64_t)global_length * n / looked) : 0;
+	lock_drop(&queue.lock);
+	*sum = n > 0 ? all * (uint64_t)since + after / n * all : 0;
+	return all;
 }

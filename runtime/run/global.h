@@ -37,4 +37,11 @@ void global_put(struct task *const *tasks, unsigned n);
 /* Takes the oldest tasks: a fair share for one of `workers`, but at most `most`. Returns the number. */
 unsigned global_take(struct task **tasks, unsigned workers, unsigned most);
 
+/*
+ * At `now`: the number of tasks in the queue that were not taken out of a worker's, and the sum of the times since when they
+ * are ready, by their records, but not before `since`; of the first some hundred, and of the others as if they were like
+ * these. The next call does not count them again.
+ */
+unsigned global_count_late(int64_t since, int64_t now, uint64_t *sum);
+
 #endif

@@ -441,7 +441,9 @@ static void poll_as_poller(struct worker *worker)
 	}
 	if (worker->asleep)
 		idle_leave(worker);
-	worker->polled = clock_now();
+	store(&worker->polled, clock_now(), relaxed);
+	store(&worker->polled_before, worker->polled, relaxed); /* it has looked all the time */
+	store(&worker->polled_tick, worker->tick, relaxed);
 	begin_stay(worker, worker->polled);
 }
 

@@ -75,13 +75,18 @@ static uint32_t replace_one(const struct worker *by)
 void replacement_wake(struct worker *by)
 {
 	uint32_t number = replace_one(by);
-	if (number)
-		store(&by->woken_for, number, relaxed);
+	if (!number)
+		return;
+	store(&by->woken_for, number, relaxed);
+	if (region_times()) /* it counts what was late before it takes any of it: see late_first() */
+		store(&by->poll_due, 1, relaxed);
 }
 
 void replacement_new(struct worker *by)
 {
 	store(&by->woken_for, WOKEN_NEW, relaxed);
+	if (region_times())
+		store(&by->poll_due, 1, relaxed);
 }
 
 static void publish_handover(struct sley_region_block *block, int64_t noted)

@@ -16,6 +16,7 @@
 
 #include "run/blocked.h"
 #include "run/idle.h"
+#include "run/late.h"
 #include "run/queue.h"
 #include "run/replacement.h"
 #include "run/steal.h"
@@ -26,9 +27,10 @@
 
 /*
  * Makes the tasks of expired timers ready, some at a time: no other worker can run tasks while they are in this list.
- * The timers may belong to another worker, which may be blocked in a task.
+ * The timers may belong to another worker, which may be blocked in a task. `away`: the worker because of which they are
+ * late, or null.
  */
-static void run_timers(struct timers *timers, int64_t now)
+static void run_timers(struct timers *timers, int64_t now, struct worker *away)
 {
 	struct task_list expired = { 0 };
 	struct task *task;
@@ -36,6 +38,8 @@ static void run_timers(struct timers *timers, int64_t now)
 	bool more;
 	do {
 		more = timers_expire(timers, now, &expired);
+		if (unlikely(away))
+			late_timers(away, &expired, now); /* before others run them: on that worker, perhaps */
 		for (; (task = task_list_take(&expired)); n++)
 			task_ready(task);
 	} while (more);
@@ -43,28 +47,61 @@ static void run_timers(struct timers *timers, int64_t now)
 		count_here(SLEY_COUNTER_timers, n);
 }
 
-/* Runs the timers of all heaps: a worker may be blocked in a task. */
-static void run_all_timers(int64_t now)
+/*
+ * The worker that did not come to these timers, so that others run them: of those that use them, one that is noted, or else
+ * the first. Null: they are not late, or that one has looked around since its last task.
+ */
+static struct worker *away_owner(const struct timers *timers, int64_t now)
 {
+	struct worker *owner;
+	if (!region_times() || now - load(&timers->earliest, relaxed) <= LATE_LEAST)
+		return NULL;
+	workers_awake(owner) {
+		if (owner->timers == timers && load(&owner->block->note, relaxed))
+			return owner;
+	}
+	owner = worker_get((unsigned)(timers - scheduler.timers));
+	return load(&owner->polled_tick, relaxed) != load(&owner->tick, relaxed) ? owner : NULL;
+}
+
+/* Runs the timers of all heaps: a worker may be blocked in a task. `away`: of late_away(), or null. */
+static void run_all_timers(const struct worker *worker, struct worker *away)
+{
+	int64_t now = worker->polled;
 	for (unsigned i = 0; i < scheduler.target; i++) {
 		struct timers *timers = &scheduler.timers[i];
 		if (load(&timers->earliest, relaxed) <= now)
-			run_timers(timers, now);
+			run_timers(timers, now, away && away->timers == timers ? away : away_owner(timers, now));
 	}
 }
 
 static void worker_poll(struct worker *worker)
 {
-	worker->polled = worker->clocked = clock_now();
+	int64_t now = clock_now(), before = worker->polled;
+	struct worker *away = unlikely(now - before > LATE_LEAST) ? late_away(worker) : NULL;
+	int64_t since = unlikely(away) ? late_since(away, worker, before) : 0;
+	bool polled = unlikely(away) && idle_has_poller();
+	worker->late_for = 0;
+	store(&worker->polled_before, before, relaxed);
+	store(&worker->polled, now, relaxed);
+	worker->clocked = now;
 	exchange(&worker->poll_due, 0, seq_cst); /* see blocked_back() */
+	if (unlikely(away)) {
+		late_elsewhere(away, worker);
+		late_shared(away, since, now);
+	}
 	blocked_back(worker);
 	if (unlikely(load(&scheduler.blocked, relaxed) > 0))
-		run_all_timers(worker->polled);
-	else if (load(&worker->timers->earliest, relaxed) <= worker->polled)
-		run_timers(worker->timers, worker->polled);
+		run_all_timers(worker, away);
+	else if (load(&worker->timers->earliest, relaxed) <= now)
+		run_timers(worker->timers, now, away == worker ? away : NULL);
+	store(&worker->polled_tick, worker->tick,
+	      relaxed); /* until here others count timers for this one: away_owner() */
 	if (unlikely(load(&worker->empty_due, relaxed)))
 		worker_empty(worker);
-	sched_hooks.poll(0);
+	unsigned n = sched_hooks.poll(0);
+	if (unlikely(away) && n > 0 && !polled)
+		late_descriptors(away, since, now, n);
 }
 
 /*
@@ -87,7 +124,7 @@ static void relieve_another(struct worker *worker)
 	if (!other)
 		return;
 	if (load(&other->timers->earliest, relaxed) <= worker->polled)
-		run_timers(other->timers, worker->polled);
+		run_timers(other->timers, worker->polled, region_times() ? other : NULL);
 	struct task *task = steal_from(worker, other, true);
 	if (task) {
 		queue_append(worker, task);
@@ -117,6 +154,8 @@ static bool look_around(struct worker *worker)
 {
 	if (likely(!load(&worker->poll_due, relaxed)) && (likely(--worker->until_clock > 0) || !poll_is_due(worker)))
 		return false;
+	if (unlikely(load(&worker->woken_for, relaxed)) && !idle_is_surplus() && late_first(worker))
+		return false; /* it takes over before it looks at the reactor */
 	worker_poll(worker);
 	if (load(&scheduler.started, relaxed) > 1) {
 		relieve_another(worker);
@@ -151,7 +190,7 @@ static struct task *find_elsewhere(struct worker *worker)
 		return task;
 	if (!surplus && load(&scheduler.started, relaxed) > 1 && idle_spin_begin(worker)) {
 		for (int round = 0; !task && round < 4; round++) {
-			run_all_timers(worker->polled);
+			run_all_timers(worker, NULL);
 			task = queue_take(worker);
 			if (!task)
 				task = steal(worker, round == 3);
@@ -189,7 +228,7 @@ struct task *search_task(struct worker *worker)
 		if (load(&worker->woken_for, relaxed))
 			replacement_rests(worker, idle_has_poller()); /* else it is about to take that post */
 		if (idle_wait(worker))
-			run_all_timers(worker->polled);
+			run_all_timers(worker, NULL);
 		if (unlikely(load(&worker->leaves, relaxed)))
 			break;
 	}

@@ -29,6 +29,7 @@
 #include "context/control.h"
 #include "run/block_site.h"
 #include "run/depth.h"
+#include "run/late.h"
 #include "run/libc_locks.h"
 #include "run/owned.h"
 #include "run/queue.h"
@@ -170,6 +171,8 @@ static ALWAYS_INLINE struct task *land(struct worker *worker, struct task *task,
 	slot_hide(slot);
 	/* after the release a task that waits or yields may run elsewhere: this worker must not touch it */
 	struct tenant *granted = slot_release(slot);
+	if (unlikely(granted) && region_times())
+		late_stack(worker, slot, task_of(granted));
 	if (after == AFTER_END) {
 		slot_put(&worker->stack, slot);
 		sched_hooks.task_end(worker, task);

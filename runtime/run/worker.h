@@ -46,15 +46,20 @@ struct worker {
 	int *error;                    /* the thread's errno, constant in a run */
 	enum after after;
 	unsigned number;
-	unsigned budget;      /* calls that its task may still make without waiting, until it yields */
-	unsigned next_streak; /* dispatches from run-next and grants in a row */
-	uint64_t tick;        /* number of dispatches; atomic: other threads read it */
-	int until_global;     /* dispatches until the next look at the global queue first */
-	int64_t stamp;        /* the last reading of the clock for a stamp; 0: time may have passed since */
-	int64_t polled;       /* time of the last look at the reactor and the timers */
-	int64_t clocked;      /* time of the last reading of the clock for the next such look */
-	int until_clock;      /* dispatches until the next such reading */
-	int clock_interval;   /* the initial value of until_clock */
+	unsigned budget;       /* calls that its task may still make without waiting, until it yields */
+	unsigned next_streak;  /* dispatches from run-next and grants in a row */
+	uint64_t tick;         /* number of dispatches; atomic: other threads read it */
+	int until_global;      /* dispatches until the next look at the global queue first */
+	int64_t stamp;         /* the last reading of the clock for a stamp; 0: time may have passed since */
+	int64_t polled;        /* time of the last look at the reactor and the timers; atomic: other threads read it */
+	int64_t polled_before; /* time of the look before that; atomic */
+	uint64_t polled_tick;  /* `tick` at the last look; atomic */
+	long sleeps; /* of its thread, when run/late.c counted them last; it had slept in dispatch sleeps_tick */
+	uint64_t sleeps_tick;
+	uint32_t late_for;  /* as woken_for, until its first look: see late_first() */
+	int64_t clocked;    /* time of the last reading of the clock for the next such look */
+	int until_clock;    /* dispatches until the next such reading */
+	int clock_interval; /* the initial value of until_clock */
 	/* time at which it left the reactor, kept until it sleeps again; 0: it was not the poller */
 	int64_t left_post;
 	int64_t handed;      /* time of its tasks' last hand-over for which the clock was read */

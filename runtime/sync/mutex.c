@@ -29,13 +29,15 @@
 #include <errno.h>
 
 #include "base/clock.h"
+#include "run/late.h"
 #include "run/owned.h"
 #include "run/park.h"
 #include "run/queue.h"
 #include "run/report.h"
 
-#define QUEUED   SLEY_MUTEX_QUEUED /* ids are positive */
-#define STARVING NS_PER_MS
+#define QUEUED    SLEY_MUTEX_QUEUED /* ids are positive */
+#define STARVING  NS_PER_MS
+#define LATE_MOST 1000u /* waiters that are counted under the lock */
 
 _Static_assert(offsetof(struct sley_mutex, word) == offsetof(struct sley_object_mutex, owner), "tools read it");
 
@@ -193,14 +195,27 @@ int sley_mutex_trylock(struct sley_mutex *mutex)
 
 /* ---- unlocking ---- */
 
+/* With the lock held: `away` was in its task, which has the mutex, and so these were late. */
+static void count_late(const struct sley_mutex *mutex, struct worker *away, int64_t now)
+{
+	uint64_t since = 0;
+	unsigned n = 0;
+	for (const struct wait *wait = mutex->waiters.head; wait && n < LATE_MOST; wait = wait->next, n++)
+		since += (uint64_t)late_begin(away, (int64_t)wait->word);
+	if (n > 0)
+		late_add(away, n, since, now);
+}
+
 /*
  * Called by the owner of a word with QUEUED. The lock is held, and dropped. Returns true: handed over; false: the mutex
- * still has to be freed.
+ * still has to be freed. `away`: of late_in_dispatch(), or null.
  */
-static bool mutex_pass_on(struct sley_mutex *mutex, uint64_t me, int64_t now, struct task **next)
+static bool mutex_pass_on(struct sley_mutex *mutex, uint64_t me, int64_t now, struct worker *away, struct task **next)
 {
 	struct wait *first = mutex->woken ? NULL : mutex->waiters.head;
 	bool starving = first && is_starving(first, now);
+	if (unlikely(away))
+		count_late(mutex, away, now);
 	*next = first ? wait_pop(&mutex->waiters, CLAIM_EVENT) : NULL;
 	if (*next && starving) {
 		mutex_hand_over(mutex, *next);
@@ -223,10 +238,12 @@ NOINLINE static int unlock_slow(struct sley_mutex *mutex, uint64_t me)
 	if (!mutex_is_mine(mutex, me))
 		return -EPERM;
 	int64_t now = clock_now();
+	struct worker *away = late_in_dispatch(now);
 	bool done = false;
 	while (!done && !free_it(mutex, me)) {
 		lock_take(lock_of(&mutex->lock));
-		done = mutex_pass_on(mutex, me, now, &next);
+		done = mutex_pass_on(mutex, me, now, away, &next);
+		away = NULL; /* they are counted once */
 	}
 	if (next)
 		task_ready(next);

@@ -41,6 +41,7 @@
 #include "run/depth.h"
 #include "run/global.h"
 #include "run/idle.h"
+#include "run/late.h"
 #include "run/starved.h"
 #include "run/watchdog_wake.h"
 #include "run/worker.h"
@@ -85,6 +86,7 @@ static struct {
 	int64_t credit;   /* ns of CPU for short looks in vain */
 	int64_t earned;   /* time up to which it was earned */
 	int64_t cost;     /* of a look that finds none, ns of CPU: the mean of the last ones */
+	bool away;        /* all workers have been in the same task since the last look, as far as this one has come */
 } watchdog;
 
 /* ---- looking ---- */
@@ -110,6 +112,7 @@ static bool is_stuck(struct worker *worker, int64_t now)
 	bool same = in_task && tick == worker->seen_tick;
 	sley_time earliest = load(&worker->timers->earliest, relaxed);
 	worker->seen_tick = tick;
+	watchdog.away &= same;
 	stuck_look(worker, same, now);
 	if (!in_task || !idle_may_wake())
 		return false;
@@ -145,12 +148,14 @@ static void watchdog_look(int64_t now)
 {
 	bool stuck = false;
 	struct worker *worker;
+	watchdog.away = true;
 	workers_awake(worker) {
 		store(&worker->poll_due, 1, relaxed);
 		stuck |= is_stuck(worker, now);
 		if (load(&scheduler.stopping, relaxed))
 			stuck_end_look(worker, now);
 	}
+	late_look(watchdog.away && idle_awake() > 0, now);
 	wake_for(stuck);
 	make_spares(now);
 	limit_look(now);
@@ -324,6 +329,7 @@ int watchdog_start(void)
 	stuck_open();
 	limit_open();
 	convoy_open();
+	late_open();
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
 	store(&scheduler.threads, SANITIZER_THREADS + 1, relaxed);

@@ -104,7 +104,7 @@ static enum handover unhanded(const struct album *a, const struct model *m, cons
 		return HANDOVER_NEEDLESS;
 	if (r->begun > 0)
 		return HANDOVER_OTHERS;
-	if (r->queued == 0)
+	if (r->queued == 0 && r->late_tasks == 0)
 		return HANDOVER_PINNED;
 	if (r->noted_ns == 0 && header->level < SLEY_LEVEL_TIMES && r->end_ns != 0)
 		return HANDOVER_UNKNOWN; /* the process keeps no words of it */

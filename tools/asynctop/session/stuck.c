@@ -27,6 +27,10 @@ void dispatch_weigh(const struct dispatch *d, struct block_record *r, int64_t en
 	r->elsewhere_ns = d->line.elsewhere_ns;
 	r->pinned = d->block.pinned < DELAYED_MOST ? d->block.pinned : DELAYED_MOST;
 	r->pinned_ns = d->block.pinned_ns;
+	r->late = d->block.late;
+	r->late_ns = d->block.late_ns;
+	r->late_found_ns = d->block.late_found_ns;
+	r->before_ns = 0;
 	weigh_delay(r, (uint64_t)end, line, block);
 }
 
