@@ -13,6 +13,7 @@
 
 #include "base/descriptor.h"
 #include "base/futex.h"
+#include "base/race.h"
 
 #define SHARE 8u /* of the descriptors that the service may have, one in so many is kept at most */
 
@@ -59,23 +60,35 @@ static int open_stat(uint32_t tid)
 	return descriptor_lift(open(path, O_RDONLY | O_CLOEXEC));
 }
 
-char thread_state(const struct worker *worker, enum looker looker)
+char thread_state(struct worker *worker, enum looker looker)
 {
-	const struct thread_file *file = &worker->files[looker];
-	int fd = load(&file->fd, acquire); /* pairs with thread_prepare() */
-	return is_ours(file, fd) ? read_state(fd, load(&worker->line->tid, relaxed)) : '?';
+	struct thread_file *file = &worker->files[looker];
+	char state = '?';
+	fetch_add(&file->looks, 1, seq_cst); /* see thread.h */
+	int fd = load(&file->fd, seq_cst);   /* also pairs with thread_prepare() */
+	if (is_ours(file, fd)) {
+		RACE_POINT(thread_is_looked_at);
+		state = read_state(fd, load(&worker->line->tid, relaxed));
+	}
+	fetch_sub(&file->looks, 1, release); /* pairs with forget_file(): the system calls are over */
+	return state;
 }
 
-/* The service may have closed it: then the number is not ours to close. */
-static void forget_file(struct thread_file *file)
+/* The service may have closed it: then the number is not ours to close. False: somebody looks, so it stays. */
+static bool forget_file(struct thread_file *file)
 {
 	int fd = file->fd;
 	if (fd == 0)
-		return;
-	store(&file->fd, 0, relaxed);
+		return true;
+	store(&file->fd, 0, seq_cst); /* see thread.h */
+	if (load(&file->looks, seq_cst) > 0) {
+		store(&file->fd, fd, release);
+		return false;
+	}
 	files.kept--;
 	if (is_ours(file, fd))
 		close(fd);
+	return true;
 }
 
 bool thread_prepare(struct worker *worker, enum looker looker)
@@ -85,8 +98,7 @@ bool thread_prepare(struct worker *worker, enum looker looker)
 	struct stat status;
 	if (file->fd > 0 && file->tid == tid && is_ours(file, file->fd))
 		return true;
-	forget_file(file);
-	if (tid == 0 || files.kept >= files.most)
+	if (!forget_file(file) || tid == 0 || files.kept >= files.most)
 		return false;
 	int fd = open_stat(tid);
 	if (fd < 0)

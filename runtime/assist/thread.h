@@ -24,6 +24,12 @@
  * fstat(2) compares the file with the one that was opened: 0.4 us. A read of another one could take bytes away, and a
  * close would be worse. (Both would still happen if the service replaced it between the two system calls.) The inode
  * belongs to that thread, not to its number: of another thread with the same number nothing is ever read.
+ *
+ * A worker's thread may end while one looks at it, and the next thread of the record needs a file of its own. The watchdog
+ * closes a file only while nobody looks, so the number is not another file's between the two system calls of a look:
+ *   who looks:      looks + 1; reads fd; the look; looks - 1
+ *   the watchdog:   fd = 0; reads looks; closes the file, or if somebody looks: fd as it was, and it tries again later
+ * Both pairs are sequentially consistent, so either the watchdog sees the look, or that sees that there is no file.
  */
 #ifndef ASSIST_THREAD_H
 #define ASSIST_THREAD_H
@@ -36,12 +42,12 @@
  * The state letter of the worker's thread; '?': not known, as there is no descriptor, or the thread has ended. Two system
  * calls, no lock, no memory, nothing is opened: a sentinel may call it. `looker` says who does.
  */
-char thread_state(const struct worker *worker, enum looker looker);
+char thread_state(struct worker *worker, enum looker looker);
 
 /*
  * Opens the descriptor for that looker unless it is open; opens it again if the service has closed it. Off the path of a
  * block: by the watchdog. False: it is not open, as the thread has ended, the service has no descriptor left, or the
- * runtime keeps an eighth of all that the service may have already.
+ * runtime keeps an eighth of all that the service may have already; or somebody looks at the file of a thread before.
  */
 bool thread_prepare(struct worker *worker, enum looker looker);
 

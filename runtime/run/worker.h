@@ -26,11 +26,12 @@ enum after {
 /* Who looks at threads: see assist/thread.h. */
 enum looker { LOOKER_WATCHDOG, LOOKER_SENTINEL, LOOKER_LISTENER, LOOKERS };
 
-/* A file in /proc about a worker's thread that is kept open for one looker. Written by the watchdog. */
+/* A file in /proc about a worker's thread that is kept open for one looker. Written by the watchdog, but for `looks`. */
 struct thread_file {
 	int fd; /* atomic; 0: none */
 	uint32_t tid;
 	uint64_t ino, dev; /* atomic: of the file that was opened */
+	unsigned looks;    /* atomic: how many threads use it now; see assist/thread.h */
 };
 
 struct worker {

@@ -48,6 +48,30 @@ SOURCE_TASK_TEST(spares, 1, 2, 4)
 		block_many(2 * scheduler.target);
 }
 
+/* At most so many, but for those that come and go with this task. */
+static void await_started(unsigned n)
+{
+	sley_time deadline = SOON;
+	while (load(&scheduler.started, relaxed) > n) {
+		REQUIRE(sley_now() < deadline);
+		REQUIRE(sley_sleep(sley_in(SLEY_MS(1))) == 0);
+	}
+}
+
+/* Spares end while they are looked at, as their tasks were blocked just now; more are made when tasks block again. */
+SOURCE_TASK_TEST(spares_end, 1, 2)
+{
+	int64_t usual = spare_idle;
+	for (int round = 0; round < 10; round++) {
+		store(&spare_idle, usual, relaxed);
+		block_many(MOST);
+		store(&spare_idle, SLEY_US(100), relaxed);
+		block_many(scheduler.target);
+		await_started(scheduler.target + MOST / 2);
+	}
+	store(&spare_idle, usual, relaxed);
+}
+
 /* ---- max_threads ---- */
 
 static unsigned ran; /* atomic */
@@ -173,6 +197,34 @@ static void refuse_by_fault(bool refuses)
 SOURCE_TASK_TEST(refused, 1)
 {
 	block_refused(refuse_by_fault);
+}
+
+#define REFUSED_TIME SLEY_MS(1300)
+
+/* The thread is blocked, and a task waits. */
+static int main_refused_rarely(void *unused)
+{
+	uint64_t refused = counter(SLEY_COUNTER_spares_refused);
+	sley_task task = sley_spawn(run_one, NULL);
+	REQUIRE(task > 0);
+	sley_time since = sley_now();
+	sley_block_enter();
+	while (sley_now() - since < REFUSED_TIME)
+		usleep(1000);
+	sley_block_leave();
+	refused = counter(SLEY_COUNTER_spares_refused) - refused;
+	REQUIRE(refused > 0 && refused <= (uint64_t)((sley_now() - since) / SLEY_SEC(1)) + 1);
+	REQUIRE(sley_join(task, SOON) == 0);
+	return 0;
+}
+
+/* After a refusal the system is asked again once a second, however many looks find that a spare is wanted. */
+TEST(refused_rarely)
+{
+	source_use(NULL);
+	store(&spare_test_fail, true, relaxed);
+	run(main_refused_rarely, 1);
+	store(&spare_test_fail, false, relaxed);
 }
 
 /* A user with as many processes as he may have. */

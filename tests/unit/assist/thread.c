@@ -4,6 +4,7 @@
 #include "tests/unit/run.h"
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
 #include <sys/mman.h>
@@ -12,6 +13,7 @@
 
 #include "assist/thread.h"
 #include "base/atomic.h"
+#include "tests/race.h"
 
 static int ends[2];
 static unsigned over; /* atomic */
@@ -221,6 +223,48 @@ TEST(few_kept)
 	run_with(main_few, NULL, &options);
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
 }
+
+#if RACE_POINTS
+
+static struct {
+	struct worker *worker;
+	char state;
+} look;
+
+static void *look_once(void *unused)
+{
+	look.state = thread_state(look.worker, LOOKER_SENTINEL);
+	return unused;
+}
+
+/*
+ *   who looks                        the watchdog
+ *   the file is the thread's own
+ *                                    the record is another thread's: closes the file? not while somebody looks
+ *   reads it
+ *                                    closes it, opens another one
+ */
+TASK_TEST(changes_meanwhile, 2)
+{
+	sley_task task;
+	pthread_t thread;
+	struct worker *worker = look.worker = begin(&task, block);
+	struct thread_file *file = &worker->files[LOOKER_SENTINEL];
+	REQUIRE(thread_prepare(worker, LOOKER_SENTINEL));
+	int fd = file->fd;
+	race_stop("thread_is_looked_at");
+	REQUIRE(pthread_create(&thread, NULL, look_once, NULL) == 0);
+	race_wait("thread_is_looked_at");
+	file->tid++;
+	REQUIRE(!thread_prepare(worker, LOOKER_SENTINEL) && file->fd == fd && fcntl(fd, F_GETFD) >= 0);
+	race_go("thread_is_looked_at");
+	pthread_join(thread, NULL);
+	REQUIRE(look.state != '?');
+	REQUIRE(thread_prepare(worker, LOOKER_SENTINEL) && file->tid == worker->line->tid && file->looks == 0);
+	end(task);
+}
+
+#endif
 
 static int main_closes(void *unused)
 {
