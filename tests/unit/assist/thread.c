@@ -153,11 +153,13 @@ TASK_TEST(left_for_ever, 2)
 	static struct worker none = { .line = &no_line };
 	no_line.tid = 1 << 22; /* the first number that no thread can have */
 	REQUIRE(!thread_left(&none, 0));
-	char *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	REQUIRE(page != MAP_FAILED && munmap(page, 4096) == 0);
+	/* it cannot be read; where nothing is mapped, another thread could map something */
+	char *page = mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	REQUIRE(page != MAP_FAILED);
 	no_line.thread = (uint64_t)(uintptr_t)(page + 64);
 	for (unsigned cpu = 0; cpu < 4; cpu++)
 		REQUIRE(!thread_left(&none, cpu));
+	munmap(page, 4096);
 }
 
 /*
