@@ -116,6 +116,8 @@ static void settle(struct model *m)
 	m->time_ns = NOW_NS;
 	m->watched_ns = 2000000000;
 	m->tool_cpu = 0.25;
+	m->throttled_ns = m->throttled_periods = MODEL_UNKNOWN;
+	m->throttled_cgroup[0] = '\0';
 	qsort(m->yields, m->yield_count, sizeof(*m->yields), compare_places);
 	for (uint32_t i = 0; i < m->worker_count; i++)
 		m->workers[i].line.tid = m->workers[i].line.tid == UINT32_MAX ? UINT32_MAX : 4711 + i;
@@ -536,6 +538,9 @@ static struct model everything(void)
 		.events_told = COUNT(events),
 		.events_total = 7654321,
 		.events_left_out = 77,
+		.throttled_ns = 1200000000,
+		.throttled_periods = 12,
+		.throttled_cgroup = "/system.slice/httpd\33.service",
 		.drops = { .ring = 5, .lines = UINT64_MAX / 2 },
 		.tool_cpu = 0.0125,
 	};

@@ -198,7 +198,7 @@ static void test_verdict_cases(void **state)
 	b.longest.target_was = "/var/x";
 	expect_in_verdict(&b, "read(7<(closed), was /var/x>)");
 	b.total.cpu_ns = 15000000;
-	expect_in_verdict(&b, "without a free CPU");
+	expect_in_verdict(&b, "without a free CPU, so look at the machine's load first");
 	b.total.cpu_ns = 4000000;
 	expect_in_verdict(&b, "4.0ms of it waiting for a CPU");
 	b.in_progress = 1;

@@ -16,6 +16,7 @@
 #include "events.h"
 #include "source/region.h"
 #include "source/syscalls.h"
+#include "source/throttle.h"
 
 #define MODEL_UNKNOWN (-1) /* a time that is not known */
 #define MODEL_NAME    60   /* of a task: its own, or the function it runs */
@@ -333,6 +334,10 @@ struct model {
 	uint32_t events_told;   /* of those, from the last: those that this tick tells */
 	uint64_t events_total;
 	uint64_t events_left_out; /* those that no tick tells */
+
+	/* its cgroup was throttled for so long since asynctop attached, in so many periods; MODEL_UNKNOWN */
+	int64_t throttled_ns, throttled_periods;
+	char throttled_cgroup[THROTTLE_CGROUP]; /* which */
 
 	struct trace_drops drops;
 	uint64_t counters[SLEY_COUNTER_COUNT];

@@ -130,16 +130,16 @@ static void put_place(struct text *out, const struct model_block *b)
 		text_puts(out, ", called from a place that could not be found out");
 }
 
-static void put_sum(struct text *out, const struct model_blocker *b)
+static void put_sum(struct text *out, const struct model *m, const struct model_blocker *b)
 {
 	char total[TEXT_SHORT], cpu[TEXT_SHORT];
 	if (b->total.count + b->in_progress > 1)
 		text_printf(out, "; its site's tasks did this %" PRIu64 " times for %s in all",
 			    b->total.count + b->in_progress, text_duration(total, blocker_total_ns(b)));
 	if (b->total.cpu_ns > b->total.total_ns / 2)
-		text_printf(out,
-			    ", %s of it ready to go on but without a free CPU, so look at the machine's load first",
-			    text_duration(cpu, (int64_t)b->total.cpu_ns));
+		text_printf(out, ", %s of it ready to go on but without a free CPU, so look %s first",
+			    text_duration(cpu, (int64_t)b->total.cpu_ns),
+			    m->throttled_periods > 0 ? "why its cgroup is throttled" : "at the machine's load");
 	else if (b->total.cpu_ns > b->total.total_ns / 10)
 		text_printf(out, ", %s of it waiting for a CPU", text_duration(cpu, (int64_t)b->total.cpu_ns));
 }
@@ -219,7 +219,7 @@ void verdict_put(struct text *out, const struct model *m, const struct model_blo
 	else
 		text_puts(out, syscall_name(b->syscall, (char[SYSCALL_NAME_MAX]){ 0 }));
 	put_place(out, &b->longest);
-	put_sum(out, b);
+	put_sum(out, m, b);
 	put_delay(out, b, still);
 	verdict_put_remedy(out, &b->longest);
 	text_puts(out, ".");

@@ -20,6 +20,7 @@
 #include "session/stuck.h"
 #include "session/trends.h"
 #include "session/warnings.h"
+#include "source/look.h"
 
 #define YIELDS_RESOLVED 128         /* places whose line is asked for */
 #define UNTOLD_NS       10000000000 /* how long a single block waits for its place */
@@ -76,6 +77,7 @@ struct watch *watch_new(struct process *p, struct watch_tools *tools, uint32_t r
 		(void)symbols_submit(tools->symbols, &prepare);
 	attach(w);
 	w->attached_ns = now_of(w);
+	w->throttle_known = look_throttled(p->pid, p->dir, &w->throttled) == 1;
 	return w;
 }
 
@@ -480,6 +482,20 @@ static void read_tracer(struct watch *w, struct model *m)
 	copy_events(w, m);
 }
 
+static void read_throttled(struct watch *w, struct model *m)
+{
+	struct throttled now;
+	m->throttled_ns = m->throttled_periods = MODEL_UNKNOWN;
+	if (look_throttled(w->process.pid, w->process.dir, &now) != 1)
+		return;
+	if (!w->throttle_known || now.ns < w->throttled.ns || now.periods < w->throttled.periods)
+		w->throttled = now; /* or it is in another cgroup now */
+	w->throttle_known = true;
+	m->throttled_ns = (int64_t)(now.ns - w->throttled.ns);
+	m->throttled_periods = (int64_t)(now.periods - w->throttled.periods);
+	memcpy(m->throttled_cgroup, now.cgroup, sizeof(m->throttled_cgroup));
+}
+
 /* The sites of tasks that others wait for; those that blocked are there already. */
 static void fill_kept_sites(struct model *m)
 {
@@ -552,6 +568,7 @@ enum watch_status watch_tick(struct watch *w, const struct watch_wish *wish, dou
 	if (!m.gone)
 		stuck_read(w, &m);
 	hogs_read(w, &m);
+	read_throttled(w, &m);
 	detail_choose(w, wish->detail_pid == w->process.pid ? wish->detail : 0);
 	detail_look(w, m.time_ns);
 	if (!m.gone)

@@ -61,6 +61,8 @@ struct watch {
 	struct sley_region_block read_blocks[SLEY_REGION_WORKERS];
 	uint64_t threads[SLEY_REGION_WORKERS]; /* those that the tracer was told of */
 	struct dispatch dispatches[SLEY_REGION_WORKERS];
+	struct throttled throttled; /* its cgroup, when that was looked at first */
+	bool throttle_known;
 	uint64_t dispatched;        /* by all workers, as seen last */
 	int64_t moved_ns;           /* time at which that was seen to change */
 	struct model_event *events; /* a ring of `rows` */

@@ -193,6 +193,16 @@ int look_parked(pid_t pid, int dir, const struct sley_region_entries *entries, u
 	return error;
 }
 
+int look_throttled(pid_t pid, int dir, struct throttled *out)
+{
+	int result;
+	question = (struct look_message){ .what = LOOK_THROTTLED };
+	result = ask_looker(pid, dir);
+	if (result == 1)
+		*out = answer.throttled;
+	return result;
+}
+
 int look_name(pid_t pid, int dir, struct text *out, const struct block_record *r)
 {
 	int same;

@@ -30,6 +30,7 @@
 #include "events.h"
 #include "source/find.h"
 #include "source/thread.h"
+#include "source/throttle.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -59,6 +60,9 @@ int look_bytes(pid_t pid, int dir, uint64_t address, void *to, size_t size);
 
 /* As parked_read(). */
 int look_parked(pid_t pid, int dir, const struct sley_region_entries *entries, uint64_t task, struct block_record *r);
+
+/* As throttle_read(): 1 or 0. */
+int look_throttled(pid_t pid, int dir, struct throttled *out);
 
 /* As target_name(): 1 or 0. */
 int look_name(pid_t pid, int dir, struct text *out, const struct block_record *r);

@@ -88,6 +88,8 @@ static int look_in(int dir, void *argument)
 		return thread_bytes(dir, m->address, m->text, m->text_length) ? 0 : -EFAULT;
 	case LOOK_PARKED:
 		return parked_read(dir, &m->entries, m->record.task, &m->record);
+	case LOOK_THROTTLED:
+		return throttle_read(dir, &m->throttled);
 	case LOOK_NAME:
 		return name_target(dir, m);
 	case LOOK_SAME:

@@ -10,6 +10,7 @@
 #include "child/message.h"
 #include "events.h"
 #include "source/thread.h"
+#include "source/throttle.h"
 
 #define LOOK_LINK 32
 #define LOOK_WHY  192
@@ -27,6 +28,7 @@ enum look_what {
 	LOOK_MEMORY,
 	LOOK_BYTES,
 	LOOK_PARKED,
+	LOOK_THROTTLED,
 	LOOK_NAME,
 	LOOK_SAME,
 	LOOK_LEASE,
@@ -51,6 +53,7 @@ struct look_message {
 	int64_t lease_ns;
 	uint32_t status; /* enum process_status */
 	struct computing computing;
+	struct throttled throttled;
 	struct sley_region_entries entries;
 	char link[LOOK_LINK];
 	char why[LOOK_WHY];

@@ -29,6 +29,9 @@ PROCESS_VALUE(ended, value_bool(out, process(row)->gone))
 PROCESS_VALUE(source, value_row(out, row))
 PROCESS_VALUE(events_total, value_uint(out, process(row)->events_total))
 PROCESS_VALUE(events_left_out, value_uint(out, process(row)->events_left_out))
+PROCESS_VALUE(throttled, value_known(out, process(row)->throttled_ns))
+PROCESS_VALUE(throttled_periods, value_known(out, process(row)->throttled_periods))
+PROCESS_VALUE(throttled_cgroup, value_name(out, process(row)->throttled_cgroup))
 PROCESS_VALUE(tool_cpu, value_number(out, process(row)->tool_cpu))
 
 /* ---- the tiers ---- */
@@ -159,6 +162,21 @@ static const struct column tail_columns[] = {
 				  .type = VALUE_UINT,
 				  .value = process_events_left_out,
 				  .help = "single blocks: more than --rows came between two ticks" },
+	{ .name = "throttled_ns",
+	  .type = VALUE_INT,
+	  .optional = true,
+	  .value = process_throttled,
+	  .help = "how long its cgroup was without CPU, as its quota was used up, since asynctop attached" },
+	{ .name = "throttled_periods",
+	  .type = VALUE_INT,
+	  .optional = true,
+	  .value = process_throttled_periods,
+	  .help = "in how many periods" },
+	{ .name = "throttled_cgroup",
+	  .type = VALUE_STRING,
+	  .optional = true,
+	  .value = process_throttled_cgroup,
+	  .help = "which cgroup, of its own and those above" },
 	{ .name = "target",
 	  .type = VALUE_UINT,
 	  .value = process_target,

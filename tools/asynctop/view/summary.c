@@ -89,6 +89,21 @@ static void add_handovers(struct view *v, const struct model *m, int width)
 	text_free(&t);
 }
 
+static void add_throttled(struct view *v, const struct model *m, int width)
+{
+	char time[TEXT_SHORT], watched[TEXT_SHORT];
+	struct text t = { 0 };
+	if (m->throttled_periods <= 0)
+		return;
+	text_printf(&t,
+		    "throttled for %s in %s, in %" PRId64
+		    " periods: the cgroup %s has used up its quota of CPU; raise that, or let it do less",
+		    text_duration(time, m->throttled_ns), text_duration(watched, m->watched_ns), m->throttled_periods,
+		    m->throttled_cgroup);
+	view_add(v, STYLE_ALERT, width, t.data);
+	text_free(&t);
+}
+
 #define VERDICTS 3u /* about workers; the rest is in JSON */
 
 static void add_worker_verdicts(struct view *v, const struct model *m, int width)
@@ -162,6 +177,7 @@ void view_summary(struct view *v, const struct model *m, int width)
 	if (t.length > 0)
 		view_add(v, m->blocker_count > 0 ? STYLE_ALERT : STYLE_NORMAL, width, t.data);
 	text_free(&t);
+	add_throttled(v, m, width);
 	add_worker_verdicts(v, m, width);
 	add_handovers(v, m, width);
 	for (unsigned i = 0; i < TIERS; i++)
