@@ -22,8 +22,7 @@
 #include "session/warnings.h"
 #include "source/look.h"
 
-#define YIELDS_RESOLVED 128         /* places whose line is asked for */
-#define UNTOLD_NS       10000000000 /* how long a single block waits for its place */
+#define YIELDS_RESOLVED 128 /* places whose line is asked for */
 
 /* By the process's clock, as all times of a watch and its model. */
 static int64_t now_of(const struct watch *w)
@@ -69,8 +68,7 @@ struct watch *watch_new(struct process *p, struct watch_tools *tools, uint32_t r
 	w->tools = tools;
 	w->times_since_ns = MODEL_UNKNOWN;
 	w->trends = trends_new();
-	w->event_room = rows;
-	w->events = xcalloc(rows, sizeof(*w->events));
+	events_init(&w->events, rows);
 	blockers_init(&w->blockers, &w->process, tools->symbols, &tools->next_key);
 	stacks_init(&w->stacks, &w->blockers.album);
 	if (tools->symbols != NULL)
@@ -94,12 +92,10 @@ void watch_free(struct watch *w)
 	stacks_free(&w->stacks);
 	detail_free(w);
 	blockers_free(&w->blockers);
-	for (uint32_t i = 0; i < w->event_room; i++)
-		model_event_free(&w->events[i]);
+	events_free(&w->events);
 	model_free(&w->model);
 	process_close(&w->process);
 	abandoned_forget(w->process.pid);
-	free(w->events);
 	free(w);
 }
 
@@ -130,34 +126,6 @@ static int read_sites(struct watch *w, struct model *m)
 	return n;
 }
 
-/* The caller sets its kind. */
-static struct model_event *add_event(struct watch *w, const struct block_record *r)
-{
-	struct model_event *e = &w->events[w->event_count++ % w->event_room];
-	model_event_free(e);
-	*e = (struct model_event){
-		.task = r->task,
-		.site = r->site,
-		.worker = r->worker,
-		.syscall = r->syscall,
-		.start_ns = (int64_t)r->start_ns,
-		.duration_ns = (int64_t)(r->end_ns - r->start_ns),
-		.blocked_ns = (int64_t)r->blocked_ns,
-		.cpu_ns = (int64_t)r->cpu_ns,
-		.delayed_ns = (int64_t)r->delayed_ns,
-		.delayed_tasks = r->delayed_tasks,
-		.handed_to = r->replacement - 1,
-		.began_before = (r->flags & BLOCK_EARLY) != 0,
-		.blocker = MODEL_NO_BLOCKER,
-		.handed_after_ns = r->handed_ns == 0            ? MODEL_UNKNOWN
-				   : r->handed_ns > r->start_ns ? (int64_t)(r->handed_ns - r->start_ns)
-								: 0,
-	};
-	snprintf(e->name, sizeof(e->name), "%.*s", BLOCK_NAME, r->name);
-	e->arg_count = args_decode(e->args, r);
-	return e;
-}
-
 /* The model with the record's site, which may be new; or there was no tick yet. */
 static const struct model *model_for(struct watch *w, const struct block_record *r)
 {
@@ -168,14 +136,14 @@ static const struct model *model_for(struct watch *w, const struct block_record 
 
 void watch_event(struct watch *w, const struct block_record *r)
 {
-	add_event(w, r)->kind = blockers_event(&w->blockers, model_for(w, r), r);
+	events_add(&w->events, r)->kind = blockers_event(&w->blockers, model_for(w, r), r);
 }
 
 static void take_hog(struct watch *w, const struct block_record *r)
 {
 	uint32_t kind = blockers_over(&w->blockers, model_for(w, r), r);
 	if ((int64_t)(r->end_ns - r->start_ns) >= w->tools->min_block_ns)
-		add_event(w, r)->kind = kind;
+		events_add(&w->events, r)->kind = kind;
 }
 
 /* ---- between ticks ---- */
@@ -423,47 +391,6 @@ static void read_blocked_worker(void *context, const struct block_record *r)
 	m->workers[r->worker].blocked_ns = m->time_ns > (int64_t)r->start_ns ? m->time_ns - (int64_t)r->start_ns : 0;
 }
 
-static void copy_events(struct watch *w, struct model *m)
-{
-	uint64_t n = w->event_count < w->event_room ? w->event_count : w->event_room;
-	uint64_t untold;
-	w->event_told += w->model.events_told;
-	untold = w->event_count - w->event_told;
-	if (untold > n) {
-		w->event_left_out += untold - n;
-		w->event_told += untold - n;
-		untold = n;
-	}
-	m->events_untold = (uint32_t)untold;
-	m->events_left_out = w->event_left_out;
-	m->events = xcalloc(n, sizeof(*m->events));
-	m->event_count = (uint32_t)n;
-	m->events_total = w->event_count;
-	for (uint64_t i = 0; i < n; i++) {
-		struct model_event *e = &m->events[i];
-		*e = w->events[(w->event_count - 1 - i) % w->event_room];
-		args_copy(e->args, e->args, e->arg_count);
-		if (e->name[0] == '\0')
-			snprintf(e->name, sizeof(e->name), "%s", model_site(m, e->site)->entry);
-	}
-}
-
-/*
- * A single block is told once, so it waits until its place is known, and those after it wait with it. The last tick tells
- * all.
- */
-static void tell_events(struct model *m, const struct blockers *b, bool all)
-{
-	uint32_t told = 0;
-	while (told < m->events_untold) {
-		const struct model_event *e = &m->events[m->events_untold - 1 - told];
-		if (!all && !blockers_settled(b, e->kind) && m->time_ns - e->start_ns - e->duration_ns < UNTOLD_NS)
-			break;
-		told++;
-	}
-	m->events_told = told;
-}
-
 static void read_tracer(struct watch *w, struct model *m)
 {
 	struct tracer *tracer = w->tools->tracer;
@@ -479,7 +406,6 @@ static void read_tracer(struct watch *w, struct model *m)
 		set_tier(m, TIER_BPF, "blocking calls", false, strerror(-status));
 	m->drops = tracer_drops(tracer, w->key);
 	m->drops.samples += w->blockers.album.unpictured;
-	copy_events(w, m);
 }
 
 static void read_throttled(struct watch *w, struct model *m)
@@ -533,7 +459,7 @@ void watch_resolve(struct watch *w)
 	blockers_fill(&w->blockers, m);
 	stacks_fill(&w->stacks, m);
 	detail_fill(w, m);
-	tell_events(m, &w->blockers, w->last || m->gone);
+	events_tell(m, &w->blockers, w->last || m->gone);
 	warnings_resolve(w, m);
 	tell_symbols(w, m);
 }
@@ -563,6 +489,7 @@ enum watch_status watch_tick(struct watch *w, const struct watch_wish *wish, dou
 		snprintf(region->why, sizeof(region->why), "it cannot be read any more");
 		return WATCH_INVALID;
 	}
+	events_fill(&w->events, &m, w->model.events_told);
 	blockers_begin(&w->blockers);
 	read_tracer(w, &m);
 	if (!m.gone)

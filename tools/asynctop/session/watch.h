@@ -8,6 +8,7 @@
 #define ASYNCTOP_WATCH_H
 
 #include "session/blockers.h"
+#include "session/events.h"
 #include "session/stacks.h"
 #include "view/select.h"
 
@@ -63,14 +64,10 @@ struct watch {
 	struct dispatch dispatches[SLEY_REGION_WORKERS];
 	struct throttled throttled; /* its cgroup, when that was looked at first */
 	bool throttle_known;
-	uint64_t dispatched;        /* by all workers, as seen last */
-	int64_t moved_ns;           /* time at which that was seen to change */
-	struct model_event *events; /* a ring of `rows` */
-	uint32_t event_room;
-	uint64_t event_count;    /* since the beginning */
-	uint64_t event_told;     /* of these: told by the ticks before the last one, or left out */
-	uint64_t event_left_out; /* of these: overwritten before a tick told them */
-	bool last;               /* the last tick was the last of all */
+	uint64_t dispatched; /* by all workers, as seen last */
+	int64_t moved_ns;    /* time at which that was seen to change */
+	struct events events;
+	bool last; /* the last tick was the last of all */
 	struct trends *trends;
 	struct model model; /* of the last tick */
 };

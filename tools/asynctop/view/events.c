@@ -171,7 +171,7 @@ static enum style event_style(const struct model *m, const void *row)
 
 static bool event_told(const struct model *m)
 {
-	return m->tiers[TIER_BPF].active;
+	return m->tiers[TIER_BPF].active || m->event_count > 0;
 }
 
 static const struct group event_group = { "task", NULL };
