@@ -81,6 +81,16 @@ struct hoard {
 static struct hoard *hoard;
 static struct rlimit plenty;
 
+static void take(size_t size)
+{
+	struct hoard *block;
+	while ((block = malloc(size))) {
+		block->next = hoard;
+		hoard = block;
+	}
+}
+
+/* Small blocks of each size: malloc() keeps freed ones for requests of the same size alone, up to some 1,000 bytes. */
 static void take_all(void)
 {
 	struct rlimit none;
@@ -88,13 +98,10 @@ static void take_all(void)
 	none = plenty;
 	none.rlim_cur = 4096; /* 0 would be ignored: mm/mmap.c, for Valgrind */
 	REQUIRE(setrlimit(RLIMIT_DATA, &none) == 0);
-	for (size_t size = 64 << 10; size >= sizeof(*hoard); size /= 2) {
-		struct hoard *block;
-		while ((block = malloc(size))) {
-			block->next = hoard;
-			hoard = block;
-		}
-	}
+	for (size_t size = 64 << 10; size > 1 << 10; size /= 2)
+		take(size);
+	for (size_t size = 1 << 10; size >= sizeof(*hoard); size -= 8)
+		take(size);
 }
 
 static void give_all(void)
