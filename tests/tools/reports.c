@@ -744,7 +744,14 @@ static void test_detail(void **state)
 	assert_int_equal(session.wish.detail_pid, m.pid);
 	put_pages(&t, &ui, &session, "not looked at yet");
 	watch.model.detail = &shown;
+	shown.stack_of = shown.changes[0].record;
 	put_pages(&t, &ui, &session, "a stack and a history");
+	shown.stack_of.wait_pc = 1;
+	put_pages(&t, &ui, &session, "a stack of before");
+	shown.changes[0].at_ns = NOW_NS + 20000000; /* seen after the tick */
+	put_pages(&t, &ui, &session, "a change that is new");
+	shown.changes[0].at_ns = NOW_NS - 1500000000;
+	shown.stack_of.wait_pc = 0;
 	(void)ui_key(&ui, UI_KEY_END, &session);
 	put_pages(&t, &ui, &session, "the end of it");
 	(void)ui_key(&ui, UI_KEY_HOME, &session);

@@ -43,6 +43,12 @@ static void put_state(struct text *out, const struct model *m, const struct mode
 	}
 }
 
+/* Looks between ticks may have seen a change that is newer than the model. */
+static int64_t since(const struct model *m, int64_t ns)
+{
+	return m->time_ns > ns ? m->time_ns - ns : 0;
+}
+
 static void add_state(struct view *v, const struct model *m, int width)
 {
 	const struct model_detail *d = m->detail;
@@ -50,9 +56,9 @@ static void add_state(struct view *v, const struct model *m, int width)
 	struct text line = { 0 };
 	char time[TEXT_SHORT];
 	if (d->gone) {
-		text_printf(&line, "it has ended, %s ago at most", text_duration(time, m->time_ns - d->gone_ns));
+		text_printf(&line, "it has ended, %s ago at most", text_duration(time, since(m, d->gone_ns)));
 	} else {
-		text_printf(&line, "%s%s ", c->told ? "" : ">", text_duration(time, m->time_ns - c->at_ns));
+		text_printf(&line, "%s%s ", c->told ? "" : ">", text_duration(time, since(m, c->at_ns)));
 		put_state(&line, m, c, false);
 		text_puts(&line, "; worker ");
 		put_cell(&line, m, "worker", &c->record);
@@ -65,11 +71,21 @@ static void add_state(struct view *v, const struct model *m, int width)
 	text_free(&line);
 }
 
+/* Whether the stack is that of the state that it is in now. */
+static bool is_of_now(const struct model_detail *d)
+{
+	const struct sley_region_task *now = &d->changes[0].record, *then = &d->stack_of;
+	return !d->gone && now->state == then->state && now->wait_pc == then->wait_pc &&
+	       now->since_ns == then->since_ns;
+}
+
 static void add_frames(struct view *v, const struct model_detail *d, int width)
 {
 	if (d->gone && d->frame_count == 0)
 		return;
-	view_add(v, STYLE_TITLE, width, d->gone ? "its last stack, innermost first" : "its stack, innermost first");
+	view_add(v, STYLE_TITLE, width,
+		 d->frame_count == 0 || is_of_now(d) ? "its stack, innermost first"
+						     : "its stack when it was read last, innermost first");
 	if (d->frame_count > 0)
 		view_stack(v, d->frames, d->frame_count, width);
 	else
@@ -83,7 +99,7 @@ static void add_history_line(struct view *v, const struct model *m, unsigned i, 
 	int64_t end = i > 0 ? c[-1].at_ns : m->detail->gone ? m->detail->gone_ns : m->time_ns;
 	char ago[TEXT_SHORT], lasted[TEXT_SHORT], begin[64];
 	struct text line = { 0 };
-	text_duration(ago, m->time_ns - c->at_ns);
+	text_duration(ago, since(m, c->at_ns));
 	text_duration(lasted, end > c->at_ns ? end - c->at_ns : 0);
 	snprintf(begin, sizeof(begin), "  %s%7s ago, for %7s  ", c->told ? " " : ">", ago, lasted);
 	text_puts(&line, begin);
