@@ -138,7 +138,6 @@ static void add_up(uint32_t place, const struct block_record *block)
 		DROP(place, totals);
 		return;
 	}
-	add(&total->count, 1);
 	add(&total->total_ns, duration);
 	add(&total->blocked_ns, block->blocked_ns);
 	add(&total->cpu_ns, block->cpu_ns);
@@ -147,6 +146,7 @@ static void add_up(uint32_t place, const struct block_record *block)
 	if (block->handed_ns)
 		add(&total->handed, 1);
 	add(&total->sleeps, block->sleeps);
+	add(&total->count, 1); /* after the sums: a reader that sees it sees them */
 	if (raise_max(&total->max_ns, duration))
 		keep_longest(place, &key, block);
 }

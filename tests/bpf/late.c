@@ -46,14 +46,14 @@ static void order(struct run *run, const char *kind)
 		       &t->unsure, &t->early, &t->delayed_ns, &t->waited_ns) == 6);
 }
 
-/* A block is added up when its thread is switched out again; its sleeps are added last. */
-static void until_added(struct run *run, uint64_t sleeps, struct report *report)
+/* A block is added up when its thread is switched out again; it is counted last. (It may have slept several times.) */
+static void until_added(struct run *run, uint64_t count, struct report *report)
 {
 	int64_t give_up = test_now() + 10000000000;
 	do {
 		REQUIRE(test_now() < give_up);
 		planted_report(&run->planted, SYS_clock_nanosleep, report);
-	} while (report->total.sleeps < sleeps);
+	} while (report->total.count < count);
 }
 
 /* One round of blocks, and what is seen of it. */
@@ -64,7 +64,7 @@ static void block(struct run *run, const char *kind)
 	planted_report(&run->planted, SYS_clock_nanosleep, &before);
 	order(run, kind);
 	planted_refresh(&run->planted); /* a spare may be new */
-	until_added(run, before.total.sleeps + (uint64_t)t->blocks, &now);
+	until_added(run, before.total.count + (uint64_t)t->blocks, &now);
 	run->tasks = now.total.delayed_tasks - before.total.delayed_tasks;
 	run->delayed_ns = (long)(now.total.delayed_ns - before.total.delayed_ns);
 	snprintf(run->text, sizeof(run->text),
