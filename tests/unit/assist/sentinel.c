@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /* Blocks that sentinels find. In debug builds the watchdog is stopped meanwhile, so nothing else can find them. */
-#include "tests/unit/run.h"
+#include "tests/unit/assist/armed.h"
 
 #include <pthread.h>
 #include <sched.h>
@@ -10,58 +10,7 @@
 #include "assist/sentinel.h"
 #include "base/atomic.h"
 #include "run/block_site.h"
-#include "run/idle.h"
-#include "tests/race.h"
-#include "tests/unit/gate.h"
-
-#define MOST 8
-
-/* In the place of what unit tests have otherwise: see tests/unit/run.c. */
-__attribute__((constructor)) static void switch_on(void)
-{
-	setenv("SLEY_ASSIST", "idle", 1);
-}
-
-static struct gate gates[MOST];
-
-/* A task that blocks until let_go(). All are of one spawn site. */
-static sley_task spawn_block(struct gate *gate)
-{
-	gates_open(gate, 1);
-	sley_task task = sley_spawn(gate_block, gate);
-	REQUIRE(task > 0);
-	return task;
-}
-
-static void let_go(struct gate *gate, sley_task task)
-{
-	gate_let_go(gate);
-	REQUIRE(sley_join(task, SOON) == 0);
-	gates_close(gate, 1);
-}
-
-/* More tasks block than there are workers, and this task runs all the same. */
-static void block_all(void)
-{
-	sley_task tasks[MOST];
-	unsigned n = 2 * scheduler.target;
-	for (unsigned i = 0; i < n; i++)
-		tasks[i] = spawn_block(&gates[i]);
-	for (unsigned i = 0; i < n; i++)
-		await_at_least(&gates[i].entered, 1);
-	for (unsigned i = 0; i < n; i++)
-		let_go(&gates[i], tasks[i]);
-}
-
-/* The first blocks are found by the tick, and make the sentinels. */
-static void make_sentinels(void)
-{
-	sley_time end = SOON;
-	while (sentinels_count() == 0) {
-		REQUIRE(sley_now() < end);
-		block_all();
-	}
-}
+#include "run/worker.h"
 
 /* However a block is found, what is queued behind it runs. */
 TASK_TEST(all_blocked, 1, 2, 4)
@@ -93,74 +42,16 @@ TEST(off)
 {
 	setenv("SLEY_ASSIST", "tick", 1);
 	run(main_off, 1);
-	switch_on();
+	setenv("SLEY_ASSIST", "idle", 1);
 }
 
 /* ---- driven ---- */
 
 #if RACE_POINTS
 
-/* Waits for a thread at the point, and does not block this one. */
-static void await_point(const char *point)
-{
-	sley_time end = SOON;
-	while (!race_reached(point)) {
-		REQUIRE(sley_now() < end);
-		sley_yield();
-	}
-}
+#define MOST 8
 
-/* Whether a sentinel can read the states of all workers' threads: the watchdog sees to that. */
-static bool threads_are_prepared(void)
-{
-	for (unsigned i = 0; i < scheduler.made; i++) {
-		if (load(&worker_get(i)->files[LOOKER_SENTINEL].fd, relaxed) == 0)
-			return false;
-	}
-	return true;
-}
-
-static void stop_watchdog(void)
-{
-	sley_time end = SOON;
-	for (;;) {
-		race_stop("watchdog_looks");
-		await_point("watchdog_looks");
-		if (threads_are_prepared())
-			return;
-		REQUIRE(sley_now() < end);
-		race_go("watchdog_looks");
-	}
-}
-
-/* Runs `main` on one CPU, so with one sentinel, as the watchdog makes sentinels only for CPUs that are used. */
-static void run_on_one_cpu(int (*main)(void *), unsigned workers)
-{
-	cpu_set_t all, one;
-	REQUIRE(sched_getaffinity(0, sizeof(all), &all) == 0);
-	CPU_ZERO(&one);
-	CPU_SET(sched_getcpu(), &one);
-	REQUIRE(sched_setaffinity(0, sizeof(one), &one) == 0);
-	run(main, workers);
-	REQUIRE(sched_setaffinity(0, sizeof(all), &all) == 0);
-}
-
-static int main_alone(void *unused)
-{
-	sley_task tasks[MOST];
-	make_sentinels();
-	for (int round = 0; round < 10; round++) {
-		stop_watchdog();
-		for (unsigned i = 0; i < scheduler.target; i++)
-			tasks[i] = spawn_block(&gates[i]);
-		for (unsigned i = 0; i < scheduler.target; i++)
-			await_at_least(&gates[i].entered, 1);
-		race_go("watchdog_looks");
-		for (unsigned i = 0; i < scheduler.target; i++)
-			let_go(&gates[i], tasks[i]);
-	}
-	return 0;
-}
+static struct gate gates[MOST];
 
 /* A sentinel alone finds blocks. The spares are in hand, as nobody makes one. */
 TEST(alone)
@@ -259,6 +150,29 @@ static int main_over(void *unused)
 TEST(over)
 {
 	run_on_one_cpu(main_over, 1);
+}
+
+static int main_no_turn(void *unused)
+{
+	for (int round = 0; round < 5; round++) {
+		sley_time end = SOON;
+		make_sentinels();
+		race_stop("sentinel_is_to_rest");
+		while (!race_reached("sentinel_is_to_rest")) {
+			REQUIRE(sley_now() < end);
+			let_go(&gates[MOST - 1], spawn_block(&gates[MOST - 1]));
+		}
+		block_all();
+		race_go("sentinel_is_to_rest");
+	}
+	return 0;
+}
+
+/* The only sentinel has no turn, as on a CPU that others keep busy: the tick finds all blocks. */
+TEST(no_turn)
+{
+	run_on_one_cpu(main_no_turn, 1);
+	run_on_one_cpu(main_no_turn, 2);
 }
 
 /* ---- trusted ---- */

@@ -11,7 +11,7 @@
 
 #include "base/atomic.h"
 #include "run/idle.h"
-#include "run/workers.h"
+#include "run/worker.h"
 #include "tests/unit/gate.h"
 
 #define MOST 64
@@ -159,23 +159,62 @@ TASK_TEST(pinned_to_no_spare, 1)
 
 /* ---- how many threads ---- */
 
-/* At most so many. Spares that are in use now and then do not end: as many as take turns with the only task. */
-static void await_started(unsigned n)
+/* Until no block is seen there is no spare. Then there is one more than are blocked, whatever comes next, and it sleeps. */
+TASK_TEST(one_in_hand, 1, 2)
 {
-	sley_time deadline = SOON;
-	while (load(&scheduler.started, relaxed) > n) {
-		REQUIRE(sley_now() < deadline);
-		REQUIRE(sley_sleep(sley_in(SLEY_MS(1))) == 0);
+	sley_task tasks[8];
+	unsigned target = scheduler.target;
+	REQUIRE(load(&scheduler.started, relaxed) == target);
+	for (unsigned n = 1; n <= 8; n++) {
+		sley_time deadline = SOON;
+		block_threads(tasks, n);
+		while (load(&scheduler.started, relaxed) < target + n + 1 || idle_count() == 0) {
+			REQUIRE(sley_now() < deadline);
+			sched_yield(); /* by the watchdog alone */
+		}
+		REQUIRE(load(&scheduler.started, relaxed) == target + n + 1);
+		for (unsigned i = 0; i < n; i++)
+			gate_let_go(&gates[i]);
+		join_all(tasks, n);
 	}
 }
 
-/* 64 come back at once: all but as many as there are to be step back, and whatever they had in their queues runs. */
+/* The worker that runs the calling task in the place of the blocked one. */
+static unsigned block_one_more(void)
+{
+	sley_task task;
+	block_threads(&task, 1);
+	unsigned number = worker_self()->number;
+	gate_let_go(&gates[0]);
+	join_all(&task, 1);
+	return number;
+}
+
+/* Of many spares that sleep, the ones that were used last are used again: 100 blocks in turn use few of them. */
+TASK_TEST(last_in_first_out, 1)
+{
+	sley_task tasks[16];
+	uint64_t used = 0;
+	block_threads(tasks, 16);
+	for (unsigned i = 0; i < 16; i++)
+		gate_let_go(&gates[i]);
+	join_all(tasks, 16);
+	for (int i = 0; i < 100; i++)
+		used |= (uint64_t)1 << block_one_more();
+	REQUIRE(__builtin_popcountll(used) <= 8);
+}
+
+/*
+ * 64 come back at once: all but as many as there are to be step back, and wake hardly anybody for what they give to others.
+ * Whatever they had in their queues runs.
+ */
 TASK_TEST(burst, 1, 2)
 {
 	sley_task tasks[MOST];
 	for (int round = 0; round < 5; round++) {
 		block_threads(tasks, MOST);
 		REQUIRE(load(&scheduler.blocked, relaxed) == MOST);
+		uint64_t wakes = counter(SLEY_COUNTER_wakes);
 		for (unsigned i = 0; i < MOST; i++)
 			gate_let_go(&gates[i]);
 		join_all(tasks, MOST);
@@ -184,24 +223,9 @@ TASK_TEST(burst, 1, 2)
 			REQUIRE(sley_now() < deadline);
 			sley_yield();
 		}
+		REQUIRE(counter(SLEY_COUNTER_wakes) - wakes <= MOST / 4);
 	}
 	REQUIRE(load(&scheduler.started, relaxed) <= scheduler.target + MOST + 1);
-}
-
-/* Spares that have slept for long end, and more are made again when they are needed. */
-TASK_TEST(spares_end, 1, 2)
-{
-	sley_task tasks[8];
-	int64_t usual = spare_idle;
-	for (int round = 0; round < 3; round++) {
-		block_threads(tasks, 8);
-		store(&spare_idle, SLEY_MS(5), relaxed);
-		for (unsigned i = 0; i < 8; i++)
-			gate_let_go(&gates[i]);
-		join_all(tasks, 8);
-		await_started(scheduler.target + 4);
-		store(&spare_idle, usual, relaxed);
-	}
 }
 
 /* ---- the calls ---- */
