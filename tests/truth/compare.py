@@ -172,12 +172,14 @@ def check_hog(score, case, rows):
         case.name, row["count"], len(took)), 1 <= row["count"] <= len(took))
     score.judge("task", row["task"]["id"] in case.tasks and row["task"]["name"] == case.task_name(),
                 "%s: the task is %s" % (case.name, row["task"]))
-    check_stack(score, case, row)
-    score.judge("line", place_of(row) == place, "%s: the place is %s:%s, not %s:%s" % (
-        (case.name,) + place_of(row) + place))
+    whole = row["max_ns"] >= max(took) * 0.9
+    if whole or row["stack"]:  # else it may not have had the CPU while it was sampled
+        check_stack(score, case, row)
+        score.judge("line", place_of(row) == place, "%s: the place is %s:%s, not %s:%s" % (
+            (case.name,) + place_of(row) + place))
     score.judge("duration", max(took) * 0.95 <= row["max_ns"] <= max(took) * 1.05,
                 "%s: %.3f ms at most are said, %.3f were measured" % (case.name, row["max_ns"] / 1e6, max(took) / 1e6),
-                max(took) / 2 <= row["max_ns"] <= max(took) + 100000000)
+                40000000 <= row["max_ns"] <= max(took) + 100000000)
     score.judge("verdict", "sley_yield()" in row["verdict"], "%s: no remedy: %s" % (case.name, row["verdict"]))
 
 

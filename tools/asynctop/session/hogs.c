@@ -62,12 +62,12 @@ static int64_t started(struct watch *w, const struct dispatch *d, bool *early)
 	return d->seen_ns;
 }
 
-/* False: the thread sleeps, or it cannot be told. */
-static bool look_at_thread(struct watch *w, uint32_t worker, struct computing *c, int *event)
+/* SAMPLE_NONE: it cannot be told; SAMPLE_RUNNING; or another: the thread sleeps. */
+static enum sample look_at_thread(struct watch *w, uint32_t worker, struct computing *c, int *event)
 {
 	uint32_t sample;
-	return look_computing(w->process.pid, w->process.dir, w->read[worker].tid, &sample, c, event) == 0 &&
-	       sample == SAMPLE_RUNNING;
+	int error = look_computing(w->process.pid, w->process.dir, w->read[worker].tid, &sample, c, event);
+	return error ? SAMPLE_NONE : (enum sample)sample;
 }
 
 static void begin_hog(struct watch *w, uint32_t worker, int64_t now)
@@ -75,6 +75,7 @@ static void begin_hog(struct watch *w, uint32_t worker, int64_t now)
 	struct dispatch *d = &w->dispatches[worker];
 	struct sley_region_task t;
 	struct computing c;
+	enum sample sample;
 	struct hog *hog;
 	int event = -1;
 	bool early;
@@ -82,8 +83,9 @@ static void begin_hog(struct watch *w, uint32_t worker, int64_t now)
 	if (now - start < HOG_NS || now < d->look_ns)
 		return;
 	d->look_ns = now + (now - start);
-	if (!look_at_thread(w, worker, &c, &event)) {
-		d->slept_ns = now;
+	sample = look_at_thread(w, worker, &c, &event);
+	if (sample != SAMPLE_RUNNING) {
+		d->slept_ns = sample == SAMPLE_NONE ? d->slept_ns : now;
 		return;
 	}
 	hog = d->hog = xcalloc(1, sizeof(*hog));
@@ -167,9 +169,10 @@ static bool go_on(struct watch *w, uint32_t worker, int64_t now)
 	struct computing c;
 	hog->proven |= is_noted(w, worker);
 	if (now >= hog->next_ns) {
-		if (!look_at_thread(w, worker, &c, NULL))
+		enum sample sample = look_at_thread(w, worker, &c, NULL);
+		if (sample != SAMPLE_RUNNING && sample != SAMPLE_NONE)
 			return false;
-		hog->last = c;
+		hog->last = sample == SAMPLE_RUNNING ? c : hog->last;
 		hog->last_ns = now;
 		hog->proven |= computed(hog) >= PROVEN_NS && computed(hog) >= (now - hog->first_ns) / 4 * 3;
 		hog->next_ns = hog->proven ? now + (now - hog->first_ns) / 2 : now;
