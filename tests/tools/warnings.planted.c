@@ -8,6 +8,8 @@
 #include <sley.h>
 
 #include <errno.h>
+#include <pthread.h>
+#include <semaphore.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -430,6 +432,73 @@ static void growth(void)
 	puts("growth");
 }
 
+/* ---- locks of libc: a thread, or a task that blocks its thread, or one that sleeps, holds one. IDs: threads, a task ---- */
+
+static pthread_mutex_t thread_mutex = PTHREAD_MUTEX_INITIALIZER, task_mutex = PTHREAD_MUTEX_INITIALIZER,
+		       parked_mutex = PTHREAD_MUTEX_INITIALIZER;
+static pthread_rwlock_t thread_rwlock = PTHREAD_RWLOCK_INITIALIZER;
+static atomic_int thread_id, task_holds, parked_on;
+
+__attribute__((noreturn)) static void *holder_thread(void *unused)
+{
+	(void)unused;
+	require(!pthread_mutex_lock(&thread_mutex) && !pthread_rwlock_wrlock(&thread_rwlock));
+	atomic_store(&thread_id, gettid());
+	for (;;)
+		pause();
+}
+
+static void lock_mutex(void *mutex)
+{
+	require(!pthread_mutex_lock(mutex)); /* PLANTED: waits for libc's mutex */
+}
+
+static void lock_rwlock(void *unused)
+{
+	(void)unused;
+	require(!pthread_rwlock_rdlock(&thread_rwlock));
+}
+
+static void blocked_holder(void *unused)
+{
+	int ends[2];
+	char byte;
+	(void)unused;
+	sley_set_name("holder");
+	require(!pipe(ends) && !pthread_mutex_lock(&task_mutex));
+	atomic_store(&task_holds, 1);
+	require(read(ends[0], &byte, 1) == 1); /* PLANTED: with libc's mutex */
+}
+
+static void parked_holder(void *unused)
+{
+	(void)unused;
+	require(!pthread_mutex_lock(&parked_mutex));
+	atomic_store(&parked_on, gettid());
+	sley_sleep(SLEY_NEVER);
+	require(!pthread_mutex_unlock(&parked_mutex));
+}
+
+static void pthread(void)
+{
+	pthread_t thread;
+	sley_task holder;
+	require(!pthread_create(&thread, NULL, holder_thread, NULL));
+	while (atomic_load(&thread_id) == 0)
+		sley_sleep(sley_in(1000000));
+	holder = spawn(blocked_holder, NULL);
+	wait_for(&task_holds, 1);
+	spawn(parked_holder, NULL);
+	wait_for(&parked_on, 1);
+	for (int i = 0; i < 3; i++) {
+		spawn(lock_mutex, &thread_mutex);
+		spawn(lock_mutex, &task_mutex);
+	}
+	spawn(lock_mutex, &parked_mutex);
+	spawn(lock_rwlock, NULL);
+	printf("pthread %d %lld %d\n", atomic_load(&thread_id), (long long)holder, atomic_load(&parked_on));
+}
+
 /* ---- controls: no faults ---- */
 
 static struct sley_mutex shared_mutex;
@@ -500,6 +569,37 @@ static void busy_receiver(void *chan)
 	}
 }
 
+/* A condition beside a mutex that a thread holds: whoever waits for the condition does not wait for the mutex. */
+static struct {
+	pthread_cond_t cond;
+	pthread_mutex_t mutex;
+} beside = { PTHREAD_COND_INITIALIZER, PTHREAD_MUTEX_INITIALIZER };
+static atomic_int beside_locked;
+
+static void cond_waiter(void *unused)
+{
+	(void)unused;
+	require(!pthread_mutex_lock(&beside.mutex));
+	atomic_store(&beside_locked, 1);
+	require(!pthread_cond_wait(&beside.cond, &beside.mutex));
+}
+
+__attribute__((noreturn)) static void *beside_thread(void *unused)
+{
+	(void)unused;
+	require(!pthread_mutex_lock(&beside.mutex));
+	for (;;)
+		pause();
+}
+
+static void sem_waiter(void *unused)
+{
+	static sem_t sem;
+	(void)unused;
+	require(!sem_init(&sem, 0, 0));
+	require(!sem_wait(&sem));
+}
+
 /* Computes for long, but lets others run. */
 static void worker(void *unused)
 {
@@ -519,10 +619,15 @@ static void worker(void *unused)
 static void controls(void)
 {
 	struct sley_chan *chan = chan_new(0), *busy = chan_new(2);
+	pthread_t thread;
 	idle_chan[0] = chan_new(0);
 	idle_chan[1] = chan_new(0);
 	spawn(idle_peer, NULL);
 	spawn(idle_peer, &idle_chan);
+	spawn(cond_waiter, NULL);
+	spawn(sem_waiter, NULL);
+	wait_for(&beside_locked, 1);
+	require(!pthread_create(&thread, NULL, beside_thread, NULL));
 	spawn(worker, NULL);
 	for (int i = 0; i < 200; i++)
 		spawn(idle, chan);
@@ -540,14 +645,15 @@ static const struct fault {
 	const char *name;
 	void (*plant)(void);
 } faults[] = {
-	{ "convoy", convoy },   { "rwlock", blocked_writer },
-	{ "readers", readers }, { "ended", ended },
-	{ "order", order },     { "join", join },
-	{ "full", full },       { "unread", unread },
-	{ "gone", gone },       { "locked", locked },
-	{ "answer", answer },   { "both", both },
-	{ "hog", plant_hog },   { "poll", poll },
-	{ "growth", growth },   { "controls", controls },
+	{ "convoy", convoy },     { "rwlock", blocked_writer },
+	{ "readers", readers },   { "ended", ended },
+	{ "order", order },       { "join", join },
+	{ "full", full },         { "unread", unread },
+	{ "gone", gone },         { "locked", locked },
+	{ "answer", answer },     { "both", both },
+	{ "hog", plant_hog },     { "poll", poll },
+	{ "growth", growth },     { "pthread", pthread },
+	{ "controls", controls },
 };
 
 static int service(void *names)

@@ -78,6 +78,7 @@ struct model_worker {
 	int64_t in_task_ns; /* how long at least it has not come back from its task; MODEL_UNKNOWN: it runs none */
 	int64_t blocked_ns; /* how long it has been in the call that blocks it now; MODEL_UNKNOWN: in none */
 	int32_t syscall;
+	uint64_t args[3]; /* the first arguments of that call */
 	enum stop stop;
 	bool hog;                     /* it has computed for long */
 	struct model_kept stack, own; /* tasks that wait for the stack of its task; pinned ones, for the thread */
@@ -186,6 +187,7 @@ struct model_event {
 #define WARNINGS(X) \
 	X(DEADLOCK, "deadlock", "tasks wait for each other") \
 	X(LOCK, "lock", "tasks have waited for long for a mutex or rwlock") \
+	X(PTHREAD, "pthread_lock", "tasks have blocked their threads for long behind a mutex or rwlock of libc") \
 	X(CHANNEL, "channel", "a channel has been full for long, or has nobody who receives") \
 	X(NOT_YIELDING, "not_yielding", "a task computes for long and keeps its thread") \
 	X(SELF_WAKE, "self_wake", "tasks wake themselves again and again, and find nothing to do") \
@@ -203,7 +205,9 @@ struct model_link {
 	uint64_t task; /* 0: nobody knows which */
 	char name[MODEL_NAME];
 	uint32_t site;
-	uint32_t worker; /* RUNNING: the worker; or UINT32_MAX */
+	uint32_t worker; /* RUNNING, and of a thread: the worker; or UINT32_MAX */
+	uint32_t thread; /* its number, of the holder of a pthread lock; 0: it is not known */
+	int32_t syscall; /* with `thread`: that it is in; -1: it is not known */
 	uint8_t state;   /* enum sley_task_state; FREE: it has ended */
 	uint8_t wait_kind;
 	uint64_t wait_object;

@@ -172,8 +172,16 @@ static const struct remedies of_channel = {
 	"Look with gdb at what that thread does",
 };
 
+static const struct remedies of_pthread = {
+	"Unlock it before that call, and use a lock of sley's, which parks the task in place of its thread",
+	"Compute before you lock it, or split what it protects",
+	"Look with gdb at what that thread does, and let it hold the lock for a shorter time",
+};
+
 static const struct remedies *remedies_of(const struct model_warning *w)
 {
+	if (w->kind == WARNING_PTHREAD)
+		return &of_pthread;
 	return w->kind == WARNING_CHANNEL ? &of_channel : &of_lock;
 }
 
@@ -327,6 +335,74 @@ static void put_lock(struct text *out, const struct model *m, const struct model
 	text_puts(out, ".");
 }
 
+/* ---- locks of libc ---- */
+
+static void put_thread(struct text *out, const struct model_link *l)
+{
+	char name[SYSCALL_NAME_MAX];
+	text_printf(out, "Its holder is thread %u", l->thread);
+	if (l->worker != UINT32_MAX) {
+		text_printf(
+			out,
+			", that of worker %u, which runs something else by now: a task that waits in sley has it: hold no lock "
+			"of libc across a call that waits; libsley-debug names the line",
+			l->worker);
+		return;
+	}
+	text_puts(out, ", which is no worker");
+	if (l->syscall >= 0)
+		text_printf(out, ", in %s", syscall_name(l->syscall, name));
+	text_printf(out, ". %s", of_pthread.thread);
+}
+
+static bool is_in(const struct model_blocker *b, const struct model_link *l)
+{
+	return b->in_progress > 0 && b->site == l->site && b->syscall == l->syscall;
+}
+
+/* As blocked_in(). A row names one task of many: if there is one row only of such tasks in that call, it is that one. */
+static const struct model_blocker *blocked_as(const struct model *m, const struct model_link *l)
+{
+	const struct model_blocker *found = NULL;
+	unsigned rows = 0;
+	for (uint32_t i = 0; i < m->blocker_count; i++) {
+		if (!is_in(&m->blockers[i], l))
+			continue;
+		rows++;
+		found = &m->blockers[i];
+	}
+	return rows == 1 ? found : blocked_in(m, l);
+}
+
+static void put_pthread(struct text *out, const struct model *m, const struct model_warning *w)
+{
+	const struct model_blocker *b = blocked_as(m, &w->links[0]);
+	char sum[TEXT_SHORT], first[TEXT_SHORT];
+	text_printf(out, "%" PRIu64 " task%s block%s for pthread ", w->tasks, w->tasks == 1 ? "" : "s",
+		    w->tasks == 1 ? "s its thread" : " their threads");
+	put_object(out, w->wait_kind, w->object);
+	if (w->tasks > 1)
+		text_printf(out, ", %s together; the first, ", text_duration(sum, w->sum_ns));
+	else
+		text_puts(out, ": ");
+	put_who(out, m, &w->links[0]);
+	text_printf(out, "%s for %s", w->tasks > 1 ? "," : "", text_duration(first, w->longest_ns));
+	if (b != NULL)
+		put_called(out, &b->longest.place);
+	text_puts(out, ". ");
+	if (w->links[1].task == 0) {
+		put_thread(out, &w->links[1]);
+	} else {
+		text_printf(out, "Its holder is thread %u, which runs ", w->links[1].thread);
+		put_who(out, m, &w->links[1]);
+		put_act(out, m, w);
+		text_puts(out,
+			  ". If that task has not locked it, one that waits in sley has: hold no lock of libc across a "
+			  "call that waits");
+	}
+	text_puts(out, ".");
+}
+
 /* ---- channels ---- */
 
 static void put_channel(struct text *out, const struct model *m, const struct model_warning *w)
@@ -413,6 +489,9 @@ void warning_put(struct text *out, const struct model *m, const struct model_war
 		break;
 	case WARNING_LOCK:
 		put_lock(out, m, w);
+		break;
+	case WARNING_PTHREAD:
+		put_pthread(out, m, w);
 		break;
 	case WARNING_CHANNEL:
 		put_channel(out, m, w);

@@ -58,6 +58,7 @@ static void read_stuck(struct watch *w, struct model *m)
 		if (region_task(&w->process.region, r.task, &t))
 			memcpy(r.name, t.name, sizeof(r.name));
 		worker->syscall = r.syscall;
+		memcpy(worker->args, r.args, sizeof(worker->args));
 		worker->blocked_ns = worker->in_task_ns;
 		blockers_stuck(&w->blockers, m, &r);
 	}

@@ -8,6 +8,7 @@
 #include "common/memory.h"
 #include "model/waits.h"
 #include "model/warning.h"
+#include "session/futexes.h"
 #include "session/places.h"
 #include "session/trends.h"
 #include "source/look.h"
@@ -235,6 +236,7 @@ void warnings_read(struct watch *w, struct model *m, const struct tally *waits)
 	for (uint32_t i = 0; i < m->worker_count; i++)
 		look_at_computing(&reader, m, &m->workers[i]);
 	trends_read(w->trends, m);
+	futexes_read(w, m);
 	struct tally_slot *worst = waits_worst(waits, &count);
 	for (uint32_t i = 0; i < count && i < LOOKED_AT && worst[i].sum_ns >= WAITS_LONG_NS; i++)
 		look_at(&reader, m, &worst[i]);

@@ -388,6 +388,7 @@ static void read_blocked_worker(void *context, const struct block_record *r)
 	if (r->worker >= m->worker_count)
 		return;
 	m->workers[r->worker].syscall = r->syscall;
+	memcpy(m->workers[r->worker].args, r->args, sizeof(m->workers[r->worker].args));
 	m->workers[r->worker].blocked_ns = m->time_ns > (int64_t)r->start_ns ? m->time_ns - (int64_t)r->start_ns : 0;
 }
 

@@ -24,7 +24,16 @@ static bool link_waits(const void *row)
 static void link_task(struct value *out, const struct model *m, const void *row)
 {
 	(void)m;
-	value_uint(out, link_of(row)->task);
+	if (link_of(row)->task == 0)
+		value_null(out);
+	else
+		value_uint(out, link_of(row)->task);
+}
+
+static void link_thread(struct value *out, const struct model *m, const void *row)
+{
+	(void)m;
+	value_known(out, link_of(row)->thread ? (int64_t)link_of(row)->thread : -1);
 }
 
 static void link_name(struct value *out, const struct model *m, const void *row)
@@ -79,8 +88,14 @@ static const struct group link_wait = { "wait", NULL };
 static const struct column link_columns[] = {
 	{ .name = "task",
 	  .type = VALUE_UINT,
+	  .optional = true,
 	  .value = link_task,
 	  .help = "its id; of a thread: the one that locks know" },
+	{ .name = "thread",
+	  .type = VALUE_UINT,
+	  .optional = true,
+	  .value = link_thread,
+	  .help = "the holder's of a pthread_lock, and the first waiter's" },
 	{ .name = "name", .type = VALUE_STRING, .optional = true, .value = link_name, .help = "of the task" },
 	{ .name = "state", .type = VALUE_STRING, .value = link_state, .help = "of the task; free: it has ended" },
 	{ .name = "site",
@@ -199,6 +214,8 @@ static void cell_culprit(struct text *out, const struct model *m, const void *ro
 		text_puts(out, model_site(m, warning(row)->site)->entry);
 	else if (l == NULL)
 		text_puts(out, "?");
+	else if (l->task == 0)
+		text_printf(out, "thread %u", l->thread);
 	else
 		text_printf(out, "%" PRIu64 " %s", l->task, l->name);
 }
@@ -210,7 +227,7 @@ static void cell_culprit_does(struct text *out, const struct model *m, const voi
 	if (l == NULL)
 		text_puts(out, warning(row)->place.text[0] ? warning(row)->place.text : "-");
 	else if (l->state != SLEY_TASK_WAITING)
-		text_puts(out, l->state == SLEY_TASK_FREE ? "ended" : task_state_text(l->state));
+		text_puts(out, l->task == 0 ? "-" : l->state == SLEY_TASK_FREE ? "ended" : task_state_text(l->state));
 	else if (l->place.text[0] != '\0')
 		text_printf(out, "%s in %s", wait_kind_text(l->wait_kind), l->place.text);
 	else
@@ -301,7 +318,7 @@ static const struct column warning_columns[] = {
 	  .key = "warning",
 	  .place = 1,
 	  .title = "WARNING",
-	  .help = "deadlock, lock, channel, not_yielding, self_wake, growth",
+	  .help = "deadlock, lock, pthread_lock, channel, not_yielding, self_wake, growth",
 	  .min = 8,
 	  .max = 12,
 	  .compare = compare_warning_kind },
