@@ -112,9 +112,14 @@ static void sample_hog(const struct watch *w, struct hog *hog, int64_t until)
 		hog->sampled = true;
 }
 
-static int64_t computed(const struct hog *hog)
+/*
+ * Since it was looked at first, it has not slept once; or only a little. A thread that waits for a CPU is told so when it
+ * has got one, so on a busy machine only the first is known.
+ */
+static bool has_computed(const struct hog *hog, int64_t ns)
 {
-	return (int64_t)(hog->last.ran_ns - hog->first.ran_ns + hog->last.waited_ns - hog->first.waited_ns);
+	int64_t computed = (int64_t)(hog->last.ran_ns - hog->first.ran_ns + hog->last.waited_ns - hog->first.waited_ns);
+	return (hog->last.sleeps != 0 && hog->last.sleeps == hog->first.sleeps) || computed >= ns / 4 * 3;
 }
 
 /* Its times and its delay until `end`. Each picture of it is a new one when it has a sample at last. */
@@ -172,9 +177,11 @@ static bool go_on(struct watch *w, uint32_t worker, int64_t now)
 		enum sample sample = look_at_thread(w, worker, &c, NULL);
 		if (sample != SAMPLE_RUNNING && sample != SAMPLE_NONE)
 			return false;
-		hog->last = sample == SAMPLE_RUNNING ? c : hog->last;
 		hog->last_ns = now;
-		hog->proven |= computed(hog) >= PROVEN_NS && computed(hog) >= (now - hog->first_ns) / 4 * 3;
+		if (sample == SAMPLE_RUNNING) {
+			hog->last = c;
+			hog->proven |= now - hog->first_ns >= PROVEN_NS && has_computed(hog, now - hog->first_ns);
+		}
 		hog->next_ns = hog->proven ? now + (now - hog->first_ns) / 2 : now;
 	}
 	hog->seen_ns = now;

@@ -25,6 +25,7 @@ enum sample thread_state(int dir, uint32_t tid);
 /* The times of a thread since it began: on a CPU, and ready without one. */
 struct computing {
 	uint64_t ran_ns, waited_ns;
+	uint64_t sleeps; /* voluntary context switches; 0: not known */
 };
 
 /* thread_state(), and the times if it is SAMPLE_RUNNING. */
