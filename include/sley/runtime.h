@@ -27,7 +27,7 @@ enum sley_assist {
 	SLEY_ASSIST_TICK,
 	/*
 	 * The tick; and an eBPF program in the kernel, which sees each task that blocks its thread: a spare takes over some
-	 * 40 us after the block, also where other processes keep all CPUs busy. Needs CAP_BPF, CAP_PERFMON, and the library
+	 * 50 us after the block, also where other processes keep all CPUs busy. Needs CAP_BPF, CAP_PERFMON, and the library
 	 * libsley_assist, which is opened (dlopen) in this case alone. Each switch of a worker's thread takes some 0.3 us
 	 * more, and loading the program 50 ms and more, for which the run does not wait but at its end. Where the library or
 	 * the privilege is missing this is SLEY_ASSIST_IDLE, and nothing is printed: the region says what is at work.
@@ -39,7 +39,7 @@ enum sley_assist {
 	/*
 	 * The tick; and as soon as a task was seen to block, for tasks of the same spawn site a thread of policy SCHED_IDLE
 	 * on each CPU that such tasks use. The kernel runs that thread when a task has blocked the thread that ran there,
-	 * and a spare takes over 20 to 30 us after the block. Needs no privilege. Does not help where other processes keep
+	 * and a spare takes over some 20 us after the block. Needs no privilege. Does not help where other processes keep
 	 * all CPUs busy: there the tick does. No such thread is made on isolated and nohz_full CPUs, on PREEMPT_RT, and
 	 * for a process that is SCHED_IDLE itself.
 	 */
