@@ -207,11 +207,11 @@ static int ends(void *unused)
 }
 
 /* It sees that the scope is cancelled before it has been told. */
-static int sees(void *unused)
+static int sees(void *scope)
 {
 	sley_time deadline = SOON;
 	int64_t id;
-	while ((id = sley_scope_spawn(cancelled, ends, NULL)) >= 0) {
+	while ((id = sley_scope_spawn(scope, ends, NULL)) >= 0) {
 		REQUIRE(sley_now() < deadline);
 		sley_yield();
 	}
@@ -222,8 +222,8 @@ static void closes(void *unused)
 {
 	struct sley_scope *scope;
 	REQUIRE(sley_scope_open(&scope, NULL) == 0);
-	cancelled = scope;
-	REQUIRE(sley_scope_spawn(scope, sees, NULL) > 0);
+	REQUIRE(sley_scope_spawn(scope, sees, scope) > 0);
+	cancelled = scope; /* from here on it may be cancelled, and nothing can be spawned in it */
 	REQUIRE(sley_scope_close(scope, SLEY_NEVER) == -ECANCELED);
 	store(&closed, 1, relaxed);
 }
