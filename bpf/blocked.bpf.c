@@ -166,7 +166,8 @@ static void finish(const struct thread *thread, struct worker_state *state, cons
 static void fall_asleep(struct worker_state *state, uint64_t now, uint32_t task_state)
 {
 	state->phase = WORKER_BLOCKED;
-	state->uninterruptible = task_state & TASK_UNINTERRUPTIBLE;
+	state->over = false;
+	state->uninterruptible = (task_state & TASK_UNINTERRUPTIBLE) != 0;
 	state->out_ns = now;
 	state->wake_ns = task_state ? 0 : now; /* a preempted thread only waits for a CPU */
 	state->block.end_ns = 0;
@@ -317,6 +318,8 @@ static bool still_inside(const struct worker_state *state, const struct pt_regs 
 {
 	const struct block_record *block = &state->block;
 	uint64_t raised = state->in_flags & resume_flags;
+	if (state->over)
+		return false;
 	if (is_restart(block, regs) || is_before_restart(block, regs, task_state))
 		return true;
 	if ((int32_t)regs->orig_ax != block->syscall || regs->ip != block->regs[BLOCK_REG_IP] ||
@@ -360,7 +363,8 @@ static void see_switch_in(struct worker_state *state, const struct task_struct *
 
 /*
  * Whether the worker is still to count who was late: it does so at its next scheduling point, which is soon. So a block
- * stays resumed when the thread is preempted on its way there.
+ * stays resumed when the thread is preempted on its way there. It is over then: the thread may be preempted in the next call
+ * from the same place, before it sleeps there, and would seem not to have left the first one.
  */
 static bool to_be_counted(const struct block_record *block, const struct sley_region_worker *line, uint64_t now)
 {
@@ -376,8 +380,10 @@ static bool goes_on(const struct thread *thread, struct worker_state *state, str
 	uint64_t now = now_of(thread);
 	see_switch_in(state, task, now);
 	if (cause == SWITCH_STOP || !still_inside(state, regs, now, task_state)) {
-		if (!task_state && to_be_counted(&state->block, line, now))
+		if (!task_state && to_be_counted(&state->block, line, now)) {
+			state->over = true;
 			return true;
+		}
 		finish(thread, state, line);
 		return false;
 	}
