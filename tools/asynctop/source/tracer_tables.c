@@ -246,7 +246,7 @@ static uint64_t monotonic_ns(void)
 	return (uint64_t)time.tv_sec * 1000000000 + time.tv_nsec;
 }
 
-/* Whether the worker has gone on since: its switch in may have been hidden (see blocked.bpf.c). */
+/* Whether the worker has gone on since: its switch in may have been hidden (see bpf/block.h). */
 static bool went_on(const struct tracer_process *process, const struct block_record *block)
 {
 	struct sley_region_worker line;
