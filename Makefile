@@ -141,7 +141,7 @@ bpf_arch := $(patsubst x86_64,x86,$(patsubst aarch64,arm64,$(arch)))
 bpf_flags := -target bpf $(no_paths) -mcpu=v3 -g -O2 $(warnings) -D__TARGET_ARCH_$(bpf_arch) -Ibpf -Iinclude \
 	-idirafter /usr/include/$(arch)-linux-gnu
 
-runtime_flags := -Iinclude -Iruntime -Ibpf $(no_paths) -fvisibility=hidden -fPIC -ftls-model=initial-exec
+runtime_flags := -Iinclude -Iruntime -iquote bpf $(no_paths) -fvisibility=hidden -fPIC -ftls-model=initial-exec
 # Where every instruction counts only functions with arrays of characters get a canary. For all whose locals have their
 # address taken it costs 5 % of a read and a write of a pipe, and 2 % of a spawn and of a yield, in instructions.
 hot := $(foreach d,context stack task run life watch reactor sync,runtime/$(d)/%) runtime/base/block.% \
@@ -151,7 +151,7 @@ hot_flags := -fstack-protector
 asynctop_flags := $(no_paths) -Iinclude -Ibpf -I$(BUILD)/bpf -Itools/asynctop
 example_flags := -Iinclude -Itools/examples
 # Where there is a canary gcc forgets values of parameters that tests of gdb and of asynctop look for.
-test_flags := -fno-stack-protector -Itests -I. -Iinclude -Iruntime -Ibpf -I$(BUILD)/bpf -Itools/asynctop -Itools/examples \
+test_flags := -fno-stack-protector -Itests -I. -Iinclude -Iruntime -iquote bpf -I$(BUILD)/bpf -Itools/asynctop -Itools/examples \
 	-I/usr/include/fuse3 -Wno-unused-parameter -Wno-missing-field-initializers \
 	$(if $(filter gcc,$(compiler)),-Wno-format-truncation)
 
