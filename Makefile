@@ -18,6 +18,7 @@
 #   tests/DIR/X.planted.c  $(BUILD)/tests/DIR/X.planted, a service for a test to look at; X.debug.planted.c: with the
 #                          debug library
 #   tests/bench/           $(BUILD)/bench, bench-raw-echo and bench-load
+#   include/**             $(BUILD)/man/man3, a page of the manual for each call and each header
 
 # `make help` prints the lines that start with two hashes.
 ##
@@ -30,6 +31,7 @@
 ##   bench-check  what the rows cost by counts, against those in tests/bench/counts (valgrind, strace)
 ##   bench      the figures; ARGS="-r ROW[,ROW] -w WORKERS[,WORKERS]": some of them
 ##   tests      builds the test programs
+##   man        the manual's pages of section 3, from the headers' comments
 ##   examples   builds all examples, also those with OpenSSL, libcurl and hiredis, which `all` leaves out
 ##   install    the libraries, headers and tools; DESTDIR= PREFIX=/usr/local
 ##   install-lib  without the tools: needs neither clang nor bpftool; SANITIZE=...: libsley-asan, -ubsan or -tsan
@@ -58,6 +60,7 @@ MAKEFLAGS += -r --no-print-directory
 
 VERSION := 0.1.0
 SOVERSION := 0
+RELEASED := November 29, 2026
 
 # ---- options ----
 
@@ -181,6 +184,8 @@ loader := $(filter-out $(bpf),$(wildcard bpf/*.c))
 asynctop := $(call c_of,tools/asynctop)
 examples := $(wildcard tools/examples/*.c)
 third_party := $(wildcard tools/examples/third_party/*.c)
+# introspect.h has no calls: asynctop reads it, and says what it means.
+documented := include/sley.h $(filter-out %/introspect.h,$(sort $(wildcard include/sley/*.h)))
 bench := $(filter-out %/raw_echo.c %/load.c,$(wildcard tests/bench/*.c))
 bench_modules := $(call modules_of,$(filter-out %/bench.c,$(bench)))
 unit := $(call c_of,tests/unit)
@@ -213,11 +218,12 @@ quiet = $(if $(filter 1,$(V)),,@printf '  %-8s%s\n' '$(1)' '$@' && )
 
 # ---- targets ----
 
-.PHONY: all libs tests examples demo check check-deep bench bench-check figures install install-lib install-tools uninstall deps clean help list-tests FORCE
+.PHONY: all libs tests examples man demo check check-deep bench bench-check figures install install-lib install-tools uninstall deps clean help list-tests FORCE
 
-all: $(libraries) $(assist_library) $(asynctop_program) $(example_programs) $(bench_programs)
+all: $(libraries) $(assist_library) $(asynctop_program) $(example_programs) $(bench_programs) man
 libs: $(libraries) $(assist_library)
 examples: $(example_programs) $(third_party_programs)
+man: $(BUILD)/man/made
 tests: $(libraries) $(assist_library) $(test_programs) $(planted_programs) $(if $(SANITIZE)$(CROSS),,examples)
 
 list-tests:
@@ -264,7 +270,7 @@ BUILD_PACKAGES := gcc libc6-dev clang llvm bpftool libbpf-dev libelf-dev zlib1g-
 DEMO_PACKAGES := libcap2-bin
 THIRD_PARTY_PACKAGES := libssl-dev libcurl4-openssl-dev libhiredis-dev
 CHECK_PACKAGES := g++ clang-format-14 libclang-rt-14-dev libcmocka-dev libfuse3-dev fuse3 pkgconf python3 python3-jsonschema redis-tools \
-	gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user gdb valgrind strace spin $(THIRD_PARTY_PACKAGES)
+	gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user gdb valgrind strace spin mandoc $(THIRD_PARTY_PACKAGES)
 PACKAGES ?= $(BUILD_PACKAGES) $(DEMO_PACKAGES) $(CHECK_PACKAGES)
 
 # Asks dpkg alone; apt and the network are touched only if something is missing.
@@ -448,6 +454,13 @@ $(BUILD)/bench-raw-echo: $(BUILD)/obj/tests/bench/raw_echo.o $(BUILD)/obj/tests/
 $(BUILD)/bench-load: $(BUILD)/obj/tests/bench/load.o $(BUILD)/obj/tests/bench.a
 	$(call quiet,LD)$(CC) -pie -o $@ $^ $(link) -lm
 
+# ---- man ----
+
+# With the awk that every Debian has. The directory is made anew: a page whose call is gone goes.
+$(BUILD)/man/made: tools/man/pages.awk $(documented) Makefile
+	@rm -rf $(@D) && mkdir -p $(@D)/man3
+	$(call quiet,MAN)awk -v out=$(@D) -v date='$(RELEASED)' -v release='sley $(VERSION)' -f $< $(documented) && touch $@
+
 # ---- install ----
 
 root = $(if $(DESTDIR),$(call quote,$(DESTDIR)))
@@ -467,10 +480,12 @@ endef
 
 # Only what is linked with the shared library needs the loader's cache, which only root may write, and which has the
 # directories alone that the system knows.
-install-lib: $(libraries)
-	install -d $(addprefix $(root),$(LIBDIR)/pkgconfig $(INCLUDEDIR)/sley)
+install-lib: $(libraries) man
+	install -d $(addprefix $(root),$(LIBDIR)/pkgconfig $(INCLUDEDIR)/sley $(MANDIR)/man3 $(MANDIR)/man7)
 	install -m 644 include/sley.h $(root)$(INCLUDEDIR)
 	install -m 644 include/sley/*.h $(root)$(INCLUDEDIR)/sley
+	install -m 644 $(BUILD)/man/man3/*.3 $(root)$(MANDIR)/man3
+	install -m 644 $(wildcard tools/man/*.7) $(root)$(MANDIR)/man7
 	$(call install_library,libsley,$(installed_suffix))
 	$(if $(SANITIZE)$(CROSS),,$(call install_library,libsley-debug,-debug))
 	@[ -n "$(root)" ] || { ldconfig 2>/dev/null; ldconfig -p | grep -q ' $(LIBDIR)/$(installed)\.so'; } || \
@@ -491,8 +506,10 @@ installed_libraries := $(foreach name,sley sley-debug sley-asan sley-tsan sley-u
 uninstall:
 	rm -f $(addprefix $(root),$(installed_libraries) $(LIBDIR)/$(assist_soname) $(BINDIR)/asynctop \
 		$(patsubst tools/man/%,$(MANDIR)/man1/%,$(wildcard tools/man/*.1)) \
+		$(patsubst tools/man/%,$(MANDIR)/man7/%,$(wildcard tools/man/*.7)) \
 		$(patsubst tools/gdb/%,$(DATADIR)/%,$(wildcard tools/gdb/*.py)) \
 		$(patsubst include/%,$(INCLUDEDIR)/%,$(wildcard include/sley.h include/sley/*.h)))
+	for page in $$(awk -v names=1 -f tools/man/pages.awk $(documented)); do rm -f $(root)$(MANDIR)/man3/$$page; done
 	for directory in $(addprefix $(root),$(INCLUDEDIR)/sley $(DATADIR)); do \
 		[ ! -d "$$directory" ] || rmdir --ignore-fail-on-non-empty "$$directory"; \
 	done

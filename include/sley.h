@@ -100,9 +100,11 @@ extern "C" {
 /*
  * ---- errno ----
  *
- * A compiler may compute &errno once and keep it across a call after which the task runs on another thread. So errno
- * goes through a function with a compiler barrier here, and each task has its own value. Include sley.h after headers
- * that define errno themselves. <errno.h> is included above.
+ * Finds errno. A compiler may compute &errno once and keep it across a call after which the task runs on another
+ * thread. So errno goes through a function with a compiler barrier here, and each task has its own value. Include sley.h
+ * after headers that define errno themselves. <errno.h> is included above. Returns the address of the calling task's
+ * errno; the thread's, if it runs no task. It is valid until the task waits. Any thread, and signal handlers; also
+ * outside of sley_run().
  */
 SLEY_API int *sley_errno_location(void);
 

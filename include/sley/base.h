@@ -76,10 +76,16 @@ static inline sley_time sley_real_(long double n, int unit)
 extern "C" {
 #endif
 
-/* Returns the current time. Callable from any thread and from signal handlers, also outside of sley_run(). */
+/*
+ * Gets the time. Returns CLOCK_MONOTONIC in nanoseconds. Callable from any thread and from signal handlers, also
+ * outside of sley_run().
+ */
 SLEY_API sley_time sley_now(void);
 
-/* Returns the time `duration` ns from now, saturated at SLEY_NEVER. Callable as sley_now(). */
+/*
+ * Gets the time `duration` ns from now, saturated at SLEY_NEVER: a deadline for the calls that wait. Returns it.
+ * Callable as sley_now().
+ */
 SLEY_API sley_time sley_in(sley_time duration);
 
 /* The place of a spawn in the source. Static, filled in by the macros below. `id` belongs to the runtime. */

@@ -5,9 +5,11 @@
  * remains the caller's. Two readers of one descriptor would take bytes from each other.
  *
  * One task at a time uses a reader or writer. Readers, writers and their buffers are embedded and may lie anywhere. If
- * one lies on a task's copying stack, only that task may use it. A call that has to read or write is for tasks, else it
- * returns -EDEADLK. Its errors are those of sley_read() or sley_writev(), and those given below. All calls return
- * -EFAULT for a null reader, a null writer or a null place for a result.
+ * one lies on a task's copying stack, only that task may use it. A call that has to read or write is for tasks. Others
+ * are for any thread.
+ *
+ * Common errors: -EFAULT: a null reader, a null writer or a null place for a result; -EDEADLK: the call has to read or
+ * write, and no task made it; else those of sley_read() and sley_writev().
  */
 #ifndef SLEY_BUFFER_H
 #define SLEY_BUFFER_H
@@ -35,18 +37,18 @@ struct sley_reader {
  */
 SLEY_API int sley_reader_init(struct sley_reader *, int fd, void *buffer, size_t size);
 
-/* Frees an allocated buffer. Buffered bytes are lost. A second call does nothing. */
+/* Frees an allocated buffer. Buffered bytes are lost. A second call does nothing. Any thread. */
 SLEY_API void sley_reader_fini(struct sley_reader *);
 
-/* Returns the number of buffered bytes. A read of that many bytes does not wait. */
+/* Counts the buffered bytes. A read of that many does not wait. Returns the count. Any thread. */
 SLEY_API size_t sley_reader_buffered(const struct sley_reader *);
 
-/* As sley_read(). Returns buffered bytes if there are any, else the result of one system call. */
+/* Reads, as sley_read(). Returns the count of buffered bytes if there are any, else the result of one system call. */
 SLEY_API ssize_t sley_reader_read(struct sley_reader *, void *bytes, size_t n, sley_time deadline);
 
 /*
- * As sley_read_full(). Returns n, or fewer at the end of the stream. If n is not larger than the buffer, a failure
- * loses no bytes: repeat the same call to continue.
+ * Reads n bytes, as sley_read_full(). Returns n, or fewer at the end of the stream. If n is not larger than the buffer,
+ * a failure loses no bytes: repeat the same call to continue.
  */
 SLEY_API ssize_t sley_reader_read_full(struct sley_reader *, void *bytes, size_t n, sley_time deadline);
 
@@ -86,13 +88,19 @@ struct sley_writer {
 	size_t size, begin, end;
 };
 
-/* As sley_reader_init(). */
+/*
+ * Prepares a writer of fd. `buffer` and `size` are as for sley_reader_init(). Returns 0; -EINVAL: as there; -ENOMEM.
+ * Any thread.
+ */
 SLEY_API int sley_writer_init(struct sley_writer *, int fd, void *buffer, size_t size);
 
-/* Frees an allocated buffer. Buffered bytes are lost: call sley_writer_flush() first. A second call does nothing. */
+/*
+ * Frees an allocated buffer. Buffered bytes are lost: call sley_writer_flush() first. A second call does nothing. Any
+ * thread.
+ */
 SLEY_API void sley_writer_fini(struct sley_writer *);
 
-/* Returns the number of buffered bytes. */
+/* Counts the buffered bytes, which sley_writer_flush() would write. Returns the count. Any thread. */
 SLEY_API size_t sley_writer_buffered(const struct sley_writer *);
 
 /*

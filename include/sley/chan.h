@@ -23,7 +23,7 @@ SLEY_API int sley_chan_new(struct sley_chan **, size_t item, size_t capacity);
 /*
  * Frees a channel, also right after it was closed. Null is a no-op and returns 0. A call on the channel that has yet to
  * begin is not detected. Returns 0; -EBUSY: not freed, as a caller waits on it, or has yet to return from a select or
- * from a wait that ended early, and will access the channel again; -EFAULT.
+ * from a wait that ended early, and will access the channel again; -EFAULT. Any thread, also outside of sley_run().
  */
 SLEY_API int sley_chan_free(struct sley_chan *);
 
@@ -42,7 +42,10 @@ SLEY_API int sley_chan_send(struct sley_chan *, const void *item, sley_time dead
  */
 SLEY_API int sley_chan_recv(struct sley_chan *, void *item, sley_time deadline);
 
-/* As send and recv, but without waiting. -EAGAIN: the call would have to wait. Any thread. */
+/*
+ * As send and recv, but without waiting. Return 0; -EAGAIN: the call would have to wait. Errors as of sley_chan_send()
+ * and sley_chan_recv(). Any thread.
+ */
 SLEY_API int sley_chan_try_send(struct sley_chan *, const void *item);
 SLEY_API int sley_chan_try_recv(struct sley_chan *, void *item);
 
@@ -53,8 +56,9 @@ SLEY_API int sley_chan_try_recv(struct sley_chan *, void *item);
 SLEY_API int sley_chan_close(struct sley_chan *);
 
 /*
- * Return the number of buffered items, and the capacity; 0 for a null channel. The length is for statistics: other
- * threads may have changed it before the call returns. Any thread, also outside of sley_run().
+ * Count the buffered items, and the room for them. Return the number of buffered items, and the capacity; 0 for a null
+ * channel. The length is for statistics: other threads may have changed it before the call returns. Any thread, also
+ * outside of sley_run().
  */
 SLEY_API size_t sley_chan_length(struct sley_chan *);
 SLEY_API size_t sley_chan_capacity(struct sley_chan *);
@@ -77,13 +81,16 @@ struct sley_case {
 /*
  * Does one of n operations: the first that can be done. If several can be done, each is equally likely. A channel may
  * be in several cases; a select never meets itself. With n == 0, or with null channels alone, it waits for the
- * deadline. Task, or any thread, which then blocks. Returns the index of the chosen case, whose `error` is its result.
+ * deadline. Task, or any thread, which then blocks. Returns the index of the chosen case, whose `error` is its result;
  * -ETIMEDOUT; -EINVAL: n is negative or above 65,535, null `cases`, or an unknown op; -ENOMEM; -EFAULT: a channel on a
  * copying stack, or a null item; -ENOTCONN: a plain thread's call, and the run is over.
  */
 SLEY_API int sley_select(struct sley_case *cases, int n, sley_time deadline);
 
-/* As sley_select(), but without waiting (Go's default case). -EAGAIN: no case can be done. Any thread. */
+/*
+ * As sley_select(), but without waiting (Go's default case). Returns the index of the chosen case. -EAGAIN: no case can
+ * be done. Errors as of sley_select(). Any thread.
+ */
 SLEY_API int sley_try_select(struct sley_case *cases, int n);
 
 #ifdef __cplusplus

@@ -30,20 +30,21 @@ extern "C" {
 #endif
 
 /*
- * open(2). Returns a close-on-exec descriptor; close it with sley_close(). A FIFO without a peer keeps a thread of the
- * pool.
+ * Opens a file, as open(2). Returns a close-on-exec descriptor; close it with sley_close(). A FIFO without a peer keeps
+ * a thread of the pool.
  */
 SLEY_API int sley_open(const char *path, int flags, mode_t mode, sley_time deadline);
 
 /*
- * pread(2) and pwrite(2). Return the count. It is less than n at the end of the file (0: nothing left), or if a
- * failure, a deadline or a cancellation came after a part. Transfers are made in parts of up to 256 KiB, so others may
- * see a part of a write. -EINVAL: a negative offset, or n beyond SSIZE_MAX; -ESPIPE: a pipe or socket.
+ * Read and write at an offset, as pread(2) and pwrite(2). Return the count. It is less than n at the end of the file
+ * (0: nothing left), or if a failure, a deadline or a cancellation came after a part. Transfers are made in parts of up
+ * to 256 KiB, so others may see a part of a write. -EINVAL: a negative offset, or n beyond SSIZE_MAX; -ESPIPE: a pipe
+ * or socket.
  */
 SLEY_API ssize_t sley_pread(int fd, void *buffer, size_t n, off_t offset, sley_time deadline);
 SLEY_API ssize_t sley_pwrite(int fd, const void *buffer, size_t n, off_t offset, sley_time deadline);
 
-/* As pread and pwrite, with several buffers, up to IOV_MAX. -EINVAL also: another count. */
+/* As pread and pwrite, with several buffers, up to IOV_MAX. Return the count. -EINVAL also: another count. */
 SLEY_API ssize_t sley_preadv(int fd, const struct iovec *parts, int count, off_t offset, sley_time deadline);
 SLEY_API ssize_t sley_pwritev(int fd, const struct iovec *parts, int count, off_t offset, sley_time deadline);
 
@@ -65,7 +66,10 @@ SLEY_API int sley_symlink(const char *target, const char *path, sley_time deadli
 SLEY_API int sley_mkdir(const char *path, mode_t mode, sley_time deadline);
 SLEY_API int sley_rmdir(const char *path, sley_time deadline);
 
-/* readlink(2), but NUL-terminated. Returns the length, at most n - 1. A longer target is cut. -EINVAL also: n is 0. */
+/*
+ * Reads the target of a symbolic link, as readlink(2), but NUL-terminated. Returns the length, at most n - 1. A longer
+ * target is cut. -EINVAL also: n is 0.
+ */
 SLEY_API ssize_t sley_readlink(const char *path, char *buffer, size_t n, sley_time deadline);
 
 /* One name in a directory. */

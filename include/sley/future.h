@@ -68,7 +68,7 @@ SLEY_API int sley_async_at(struct sley_site *site, struct sley_future **future, 
  */
 SLEY_API int sley_await(struct sley_future *, void *result, sley_time deadline);
 
-/* Returns 1: the future is complete, and sley_await() will not wait; 0: it is pending. */
+/* Tells whether the future is complete. Returns 1: it is, and sley_await() will not wait; 0: it is pending. */
 SLEY_API int sley_future_ready(const struct sley_future *);
 
 /*
@@ -89,7 +89,7 @@ SLEY_API int sley_future_free(struct sley_future *);
 
 /*
  * Makes a future of `size` bytes and its promise. A holder of the promise completes the future, from any thread. The
- * promise has one owner, which frees it with sley_promise_free(), before or after the future.
+ * promise has one owner, which frees it with sley_promise_free(), before or after the future. Returns 0.
  */
 SLEY_API int sley_promise_new(struct sley_promise **, struct sley_future **, size_t size);
 
@@ -115,14 +115,14 @@ SLEY_API int sley_promise_free(struct sley_promise *);
 /*
  * Runs int fn(void *arg, int error, const void *value, void *result) when `source` is resolved or rejected. If it is
  * resolved, `error` is 0 and `value` is its value, valid until fn returns. If it is rejected, `error` is its error and
- * `value` is null. `*future` is the future of fn's result.
+ * `value` is null. `*future` is the future of fn's result. Returns 0.
  */
 #define sley_future_then(future, source, fn, arg, n, size) \
 	sley_future_then_at(SLEY_SITE(#fn), (future), (source), (fn), (arg), (n), (size))
 
 /*
  * Runs int fn(void *arg, const void *value, void *result) on the value of `source` when it is resolved. If the source
- * is rejected, `*future` is rejected with the same error.
+ * is rejected, `*future` is rejected with the same error. Returns 0.
  */
 #define sley_future_map(future, source, fn, arg, n, size) \
 	sley_future_map_at(SLEY_SITE(#fn), (future), (source), (fn), (arg), (n), (size))
@@ -131,7 +131,7 @@ SLEY_API int sley_promise_free(struct sley_promise *);
  * As map, but fn stores a future of the result instead of the result: int fn(void *arg, const void *value, struct
  * sley_future **next). The result has `size` bytes, and completes `*future` in turn. If fn returns 0, the call takes
  * over the handle in `*next`. A cancellation of `*future` also cancels the next one, unless there is another handle on
- * it.
+ * it. Returns 0.
  */
 #define sley_future_and_then(future, source, fn, arg, n, size) \
 	sley_future_and_then_at(SLEY_SITE(#fn), (future), (source), (fn), (arg), (n), (size))
@@ -156,14 +156,14 @@ SLEY_API int sley_future_and_then_at(struct sley_site *site, struct sley_future 
  *     race   Completed as soon as one is completed, with its value or its error.
  * If several are complete when the call is made, the first of them in the array counts. For any and race n is at least
  * 1 and all values have one size. The other futures continue: they are the caller's, to await or to cancel. A future
- * may be in the array twice.
+ * may be in the array twice. Return 0.
  */
 SLEY_API int sley_future_all(struct sley_future **, struct sley_future *const *futures, size_t n);
 SLEY_API int sley_future_any(struct sley_future **, struct sley_future *const *futures, size_t n);
 SLEY_API int sley_future_race(struct sley_future **, struct sley_future *const *futures, size_t n);
 
 /*
- * Returns the index of the future that decided an any or a race, or that rejected an all. -EAGAIN: pending; -EINVAL: a
+ * Tells which future decided an any or a race, or rejected an all. Returns its index. -EAGAIN: pending; -EINVAL: a
  * future of another kind, a resolved all, or a cancelled future.
  */
 SLEY_API int64_t sley_future_which(const struct sley_future *);

@@ -61,15 +61,15 @@ SLEY_API int sley_gen_new_at(struct sley_site *site, struct sley_gen **gen, int 
 SLEY_API int sley_gen_next(struct sley_gen *, void *item, sley_time deadline);
 
 /*
- * Returns 1: the generator has ended: no item will come, and sley_gen_next() returns its outcome; 0: not yet; -EINVAL;
- * -EFAULT. Any thread.
+ * Tells whether the generator has ended. Returns 1: it has: no item will come, and sley_gen_next() returns its outcome;
+ * 0: not yet; -EINVAL; -EFAULT. Any thread.
  */
 SLEY_API int sley_gen_ended(struct sley_gen *);
 
 /*
- * From a generator, at any depth of calls of its task: hands a copy of the item to the consumer and waits until the
- * next item is wanted. Returns 0; -ECANCELED: the generator is being freed, or its task was cancelled: clean up and
- * return; -EPERM: the calling task is no generator; -EFAULT: null, unless items have no bytes; -EDEADLK: no task.
+ * Hands a copy of the item to the consumer and waits until the next item is wanted. Returns 0; -ECANCELED: the
+ * generator is being freed, or its task was cancelled: clean up and return; -EPERM: the calling task is no generator;
+ * -EFAULT: null, unless items have no bytes; -EDEADLK: no task. The task of a generator, at any depth of calls.
  */
 SLEY_API int sley_gen_yield(const void *item);
 

@@ -19,7 +19,7 @@
  *
  * Common errors: -EBADF: not open, or closed by sley_close() during the call; -EBUSY: another task waits for the same
  * descriptor and direction; -ENOTSUP: a regular file in a call that does not support it; -EINVAL: more than SSIZE_MAX
- * bytes; -EFAULT: an invalid buffer, see below; -ETIMEDOUT; -ENOMEM; -EMFILE and -ENFILE from calls that make a
+ * bytes; -EFAULT: a buffer that cannot be accessed; -ETIMEDOUT; -ENOMEM; -EMFILE and -ENFILE from calls that make a
  * descriptor; -EMFILE also for a number beyond the hard limit (RLIMIT_NOFILE) at the start of the run (at least 2^20
  * and at most 2^22); else the error of the system call. Buffers may lie on the calling task's own stack.
  *
@@ -48,16 +48,16 @@ SLEY_API ssize_t sley_read(int fd, void *buffer, size_t n, sley_time deadline);
 SLEY_API ssize_t sley_write(int fd, const void *buffer, size_t n, sley_time deadline);
 
 /*
- * As read and write, until all n bytes are transferred. read_full returns n, or fewer at the end of the stream.
- * write_full returns n. A failure after a part returns the error, and the size of that part is lost: the only use of
- * the stream is to close it.
+ * As read and write, until all n bytes are transferred. Return n; sley_read_full() returns fewer at the end of the
+ * stream. A failure after a part returns the error, and the size of that part is lost: the only use of the stream is to
+ * close it.
  */
 SLEY_API ssize_t sley_read_full(int fd, void *buffer, size_t n, sley_time deadline);
 SLEY_API ssize_t sley_write_full(int fd, const void *buffer, size_t n, sley_time deadline);
 
 /*
- * As sley_read() and sley_write(), with `count` buffers, used in order. -EINVAL: count is negative or above IOV_MAX
- * (1,024), or the sizes add up to more than SSIZE_MAX.
+ * As sley_read() and sley_write(), with `count` buffers, used in order. Return the count. -EINVAL: count is negative or
+ * above IOV_MAX (1,024), or the sizes add up to more than SSIZE_MAX.
  */
 SLEY_API ssize_t sley_readv(int fd, const struct iovec *buffers, int count, sley_time deadline);
 SLEY_API ssize_t sley_writev(int fd, const struct iovec *buffers, int count, sley_time deadline);

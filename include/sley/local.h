@@ -46,7 +46,7 @@ struct sley_local {
  */
 SLEY_API int sley_local_set(const struct sley_local *key, void *value);
 
-/* Returns the calling task's value; null: no value, or no task. Any thread. */
+/* Gets the calling task's value. Returns it; null: no value, or no task. Any thread. */
 SLEY_API void *sley_local_get(const struct sley_local *key);
 
 #ifdef __cplusplus

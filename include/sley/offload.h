@@ -75,7 +75,10 @@ struct sley_offload_options {
  */
 SLEY_API int sley_offload(void (*fn)(void *block), void *block, size_t n, sley_time deadline);
 
-/* As sley_offload(), with options. -EINVAL also: options->size is not the size in any release of sley. */
+/*
+ * As sley_offload(), with options. Returns 0. Errors as of sley_offload(). -EINVAL also: options->size is not the size
+ * in any release of sley. Task.
+ */
 SLEY_API int sley_offload_with(const struct sley_offload_options *options, void (*fn)(void *block), void *block,
 			       size_t n, sley_time deadline);
 

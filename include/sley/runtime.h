@@ -110,7 +110,7 @@ struct sley_options {
 #define SLEY_EXIT_FORKED 70 /* exit code of a forked child that returns from a task's function */
 
 /*
- * Runs `main(arg)` as the first task, on a private stack, with the tasks that it spawns. Returns when `main` has
+ * Runs `main(arg)` as the first task, on a private stack, with the tasks that it spawns. It is over when `main` has
  * returned. The calling thread becomes worker 0. Tasks that are still alive then are abandoned: they never run again
  * and their memory is released. So if they own resources, let them end first. The call waits for a task in a blocking
  * system call or a computation until the task would park, and for a running offloaded call until its end. If it has
@@ -153,7 +153,7 @@ struct sley_options {
  * it; -ENOMEM, -EMFILE, -ENFILE, -EAGAIN: resources; -EAGAIN: threads, or other threads have spawned max_tasks tasks
  * already; -ENOSPC: the user has as many descriptors in epolls as /proc/sys/fs/epoll/max_user_watches allows; -EPERM,
  * -ENOSYS: a filter forbids epoll_create1(2), epoll_ctl(2), eventfd(2) or new threads. After an error it may be called
- * again.
+ * again. Any thread that runs no task.
  */
 #define sley_run(main, arg, options, result) sley_run_at(SLEY_SITE(#main), (main), (arg), (options), (result))
 

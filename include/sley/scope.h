@@ -78,7 +78,7 @@ struct sley_child_options {
  * waits. It may be called by the owner, by the scope's children, by tasks that these start and wait for, and by any
  * thread that knows that the scope is open.
  *
- * Returns the errors of sley_spawn_with(), and: -ECANCELED: the scope is cancelled, possibly by an earlier child's
+ * Errors as of sley_spawn_with(); -ECANCELED: the scope is cancelled, possibly by an earlier child's
  * failure, which is the scope's result; or its owner is cancelled and not masked, which cancels the scope; -EINVAL: the
  * scope or fn is null, the size of an options struct is not the size in any release of sley, or copy_back without
  * `child`, with SLEY_BY_POINTER, or in a scope that restarts; -E2BIG also: n is above 16 KiB and the block has to be
@@ -105,7 +105,10 @@ SLEY_API sley_task sley_scope_spawn_at(struct sley_site *site, struct sley_scope
  */
 SLEY_API int sley_scope_wait(struct sley_scope *, sley_time deadline);
 
-/* As sley_scope_wait(), and frees the scope and its handles. A deadline of 0 cancels the children at once. */
+/*
+ * As sley_scope_wait(), and frees the scope and its handles. A deadline of 0 cancels the children at once. Returns the
+ * scope's result. Errors as of sley_scope_wait(). For the owner.
+ */
 SLEY_API int sley_scope_close(struct sley_scope *, sley_time deadline);
 
 /*
@@ -123,14 +126,14 @@ SLEY_API int sley_scope_cancel(struct sley_scope *);
 SLEY_API int sley_child_result(struct sley_child *, int *result, void *block, size_t n);
 
 /*
- * Returns the id of the child's current task. A restart changes it. Callable as sley_scope_spawn(). -ESRCH: the child
- * has ended; -EINVAL: null.
+ * Gets the id of the child's current task. A restart changes it. Returns it. -ESRCH: the child has ended; -EINVAL:
+ * null. Callable as sley_scope_spawn().
  */
 SLEY_API sley_task sley_child_task(struct sley_child *);
 
 /*
- * Returns the deadline of all waits of the calling task: that of its scope; SLEY_NEVER: no deadline, or no task. Any
- * thread.
+ * Gets the deadline of all waits of the calling task. Returns that of its scope; SLEY_NEVER: no deadline, or no task.
+ * Any thread.
  */
 SLEY_API sley_time sley_deadline(void);
 

@@ -29,17 +29,18 @@ extern "C" {
 
 /*
  * Opens an own descriptor that gives the signals of the set as values. Close it with sley_close(). If several
- * descriptors have the same signal, each signal goes to one of them. Any thread. -EINVAL: an empty set, or SIGKILL,
- * SIGSTOP or a signal raised by faults (SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS); -EPERM: a signal of the set
- * was not blocked when sley_run() was called, and is not in option `signals`; -EFAULT: null; -EMFILE, -ENFILE, -ENOMEM.
+ * descriptors have the same signal, each signal goes to one of them. Returns the descriptor; -EINVAL: an empty set, or
+ * SIGKILL, SIGSTOP or a signal raised by faults (SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS); -EPERM: a signal of
+ * the set was not blocked when sley_run() was called, and is not in option `signals`; -EFAULT: null; -EMFILE, -ENFILE,
+ * -ENOMEM. Any thread.
  */
 SLEY_API int sley_signal_open(const sigset_t *set);
 
 /*
- * Waits for the next signal and returns its number. *info (`info` may be null) receives its details: see signalfd(2).
- * Pending signals come in the order of their numbers. A signal that is sent again before it was received comes once;
- * real-time signals come as often as they were sent. Errors as of sley_read(); -EINVAL also: the descriptor has no
- * signals. Task.
+ * Waits for the next signal. *info (`info` may be null) receives its details: see signalfd(2). Pending signals come in
+ * the order of their numbers. A signal that is sent again before it was received comes once; real-time signals come as
+ * often as they were sent. Returns the number of the signal. Errors as of sley_read(); -EINVAL also: the descriptor has
+ * no signals. Task.
  */
 SLEY_API int sley_signal_next(int fd, struct signalfd_siginfo *info, sley_time deadline);
 

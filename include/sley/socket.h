@@ -23,12 +23,15 @@ extern "C" {
 
 /* ---- streams ---- */
 
-/* Makes a listening stream socket. Sets SO_REUSEADDR. backlog 0: SOMAXCONN. Any thread. */
+/*
+ * Makes a listening stream socket. Sets SO_REUSEADDR. backlog 0: SOMAXCONN. Returns the descriptor; -EINVAL: no address
+ * of the forms above; else an error of socket(2), bind(2) or listen(2), as -EADDRINUSE. Any thread.
+ */
 SLEY_API int sley_listen(const char *address, int backlog);
 
 /*
- * Accepts the next connection of a listener and returns its descriptor. Connections that failed in the queue are
- * skipped. If no descriptor or memory is left (EMFILE, ENFILE, ENOBUFS, ENOMEM), connections stay queued and the call
+ * Accepts the next connection of a listener. Returns the descriptor. Connections that failed in the queue are skipped.
+ * If no descriptor or memory is left (EMFILE, ENFILE, ENOBUFS, ENOMEM), connections stay queued and the call
  * retries, first after 1 ms, finally every 100 ms; a line on stderr says so once in a run. If this lasts until the
  * deadline, the call returns that error, not -ETIMEDOUT; if the deadline has passed already, it returns the error at
  * once. So with SLEY_NEVER every error is about the listener (-EBADF: closed), and a loop may end at it. A blocking
@@ -38,13 +41,13 @@ SLEY_API int sley_accept(int listener, sley_time deadline);
 
 /*
  * As sley_accept(), and stores the peer's address in *peer, which has *size bytes. *size becomes the size of the
- * address, which is larger if the address was cut. With a null peer it is sley_accept(). -EFAULT: a peer without a
- * size.
+ * address, which is larger if the address was cut. With a null peer it is sley_accept(). Returns the descriptor.
+ * -EFAULT: a peer without a size.
  */
 SLEY_API int sley_accept_from(int listener, struct sockaddr *peer, socklen_t *size, sley_time deadline);
 
 /*
- * Connects a stream socket and returns its descriptor. A name such as "localhost:8080" or "example.com:https" is passed
+ * Connects a stream socket. Returns the descriptor. A name such as "localhost:8080" or "example.com:https" is passed
  * to sley_dial_host(), with its errors; a name of digits and dots alone is a wrong address. -EAGAIN: the backlog of a
  * Unix listener is full; no event tells when it has room again. -ECONNREFUSED also: no socket listens on a port of this
  * host, and the kernel gave that port to the new socket, which then connected to itself.
@@ -62,19 +65,24 @@ SLEY_API int sley_shutdown(int fd, int how);
 
 /*
  * Makes a datagram socket bound to the address. Receive with sley_recvfrom(), answer with sley_sendto(). Sets no other
- * option. Any thread.
+ * option. Returns the descriptor. -EINVAL: no address of the forms above; else an error of socket(2) or bind(2). Any
+ * thread.
  */
 SLEY_API int sley_packet_listen(const char *address);
 
 /*
  * Makes a datagram socket that sends to the address and receives only from it, by sley_send() and sley_recv(). A Unix
- * socket gets a name from the kernel, so that it can be answered. Does not wait. Any thread.
+ * socket gets a name from the kernel, so that it can be answered. Does not wait. Returns the descriptor. -EINVAL: no
+ * address of the forms above; else an error of socket(2) or connect(2). Any thread.
  */
 SLEY_API int sley_packet_dial(const char *address);
 
 /* ---- any kind ---- */
 
-/* socket(2), with its errors. SOCK_NONBLOCK and SOCK_CLOEXEC need not be given. Any thread. */
+/*
+ * Makes a socket of any kind, as socket(2). SOCK_NONBLOCK and SOCK_CLOEXEC need not be given. Returns the descriptor.
+ * Errors as of socket(2). Any thread.
+ */
 SLEY_API int sley_socket(int domain, int type, int protocol);
 
 /*
@@ -91,8 +99,8 @@ SLEY_API int sley_socketpair(int type, int fd[2]);
 SLEY_API int sley_connect(int fd, const struct sockaddr *address, socklen_t size, sley_time deadline);
 
 /*
- * recv(2), recvfrom(2), recvmsg(2), send(2), sendto(2) and sendmsg(2), with their flags. They make the task wait, not
- * the thread. The differences:
+ * Receive and send, as recv(2), recvfrom(2), recvmsg(2), send(2), sendto(2) and sendmsg(2), with their flags. They make
+ * the task wait, not the thread. Return the count. The differences:
  *   - With MSG_DONTWAIT, MSG_OOB (receiving) or MSG_ERRQUEUE they do not wait, as in the kernel: -EAGAIN.
  *   - sley_recvmsg() makes received descriptors close-on-exec; they are foreign (sley_own()).
  *   - With MSG_WAITALL a stream socket is read until all bytes are there: n, as sley_read_full(). It returns fewer

@@ -23,8 +23,8 @@
  * value, or a pointer that must not lead into a copying stack. Items are copied. The items that a function gets lie off
  * the stack.
  *
- * Errors of the calls that make or change a stream: -EINVAL: a null pointer, or a size above 64 KiB; -ENOMEM;
- * -EOVERFLOW; -EFAULT; -EBUSY: a task is in a call. A call that fails changes nothing. Any thread.
+ * Common errors of the calls that make or change a stream: -EINVAL: a null pointer, or a size above 64 KiB; -ENOMEM;
+ * -EOVERFLOW; -EFAULT; -EBUSY: a task is in a call. A call that fails changes nothing. These calls are for any thread.
  */
 #ifndef SLEY_STREAM_H
 #define SLEY_STREAM_H
@@ -45,7 +45,7 @@ struct sley_stream;
  * Makes a stream from a function. next() stores an item of `item` bytes at `item` and returns 0, or it returns
  * SLEY_END, after which it is not called again, or an error. It may wait until `deadline`. Its state is passed like an
  * argument. drop() (may be null) is called once, when the stream is freed. It releases the resources of the state,
- * waits for that until `deadline`, and returns 0 or the error that ended its wait.
+ * waits for that until `deadline`, and returns 0 or the error that ended its wait. Returns 0.
  */
 SLEY_API int sley_stream_new(struct sley_stream **, int (*next)(void *state, void *item, sley_time deadline),
 			     int (*drop)(void *state, sley_time deadline), const void *state, size_t n, size_t item);
@@ -53,24 +53,24 @@ SLEY_API int sley_stream_new(struct sley_stream **, int (*next)(void *state, voi
 /*
  * Makes a stream of the items received from the channel. It ends when the channel is closed and drained.
  * sley_stream_free() closes the channel, so that its senders do not wait for ever; the channel's memory remains the
- * caller's.
+ * caller's. Returns 0.
  */
 SLEY_API int sley_stream_from_chan(struct sley_stream **, struct sley_chan *);
 
-/* Makes a stream of the generator's items. The generator is freed with the stream. */
+/* Makes a stream of the generator's items. The generator is freed with the stream. Returns 0. */
 SLEY_API int sley_stream_from_gen(struct sley_stream **, struct sley_gen *);
 
 /*
  * Makes a stream of times (sley_time), one every `interval` ns, the first after one interval: the time at which the
  * tick was due. It never ends. A late consumer gets the latest tick at once. The ticks before it are dropped (as with
- * Go's tickers), and the later ones keep their rhythm. -EINVAL also: interval below 1.
+ * Go's tickers), and the later ones keep their rhythm. Returns 0; -EINVAL also: interval below 1.
  */
 SLEY_API int sley_stream_ticker(struct sley_stream **, sley_time interval);
 
 /*
  * Makes a stream of the connections accepted by a listening socket. An item is a descriptor (int); the consumer closes
  * it. The stream ends when the listener is closed; sley_stream_free() closes the listener. Only tasks may consume it.
- * -EINVAL also: the socket does not listen; -EBADF; -ENOTSOCK.
+ * Returns 0; -EINVAL also: the socket does not listen; -EBADF; -ENOTSOCK.
  */
 SLEY_API int sley_stream_from_listener(struct sley_stream **, int listener);
 
@@ -78,19 +78,19 @@ SLEY_API int sley_stream_from_listener(struct sley_stream **, int listener);
 
 /*
  * Replaces each item by the result of int fn(void *arg, const void *from, void *to), of `item` bytes. fn runs in the
- * consuming task, may wait, and returns 0. If it fails, the consumer gets its error in place of this item.
+ * consuming task, may wait, and returns 0. If it fails, the consumer gets its error in place of this item. Returns 0.
  */
 SLEY_API int sley_stream_map(struct sley_stream *, int (*fn)(void *arg, const void *from, void *to), const void *arg,
 			     size_t n, size_t item);
 
 /*
  * Passes only items for which int fn(void *arg, const void *item) is positive. 0 drops the item; a negative value is an
- * error in place of the item. fn runs as that of map.
+ * error in place of the item. fn runs as that of map. Returns 0.
  */
 SLEY_API int sley_stream_filter(struct sley_stream *, int (*fn)(void *arg, const void *item), const void *arg,
 				size_t n);
 
-/* Ends the stream after `most` items. No further item is taken from the stages before it. */
+/* Ends the stream after `most` items. No further item is taken from the stages before it. Returns 0. */
 SLEY_API int sley_stream_take(struct sley_stream *, uint64_t most);
 
 /*
@@ -102,7 +102,7 @@ SLEY_API int sley_stream_take(struct sley_stream *, uint64_t most);
  * If the stream is freed early, the calls under way are cancelled and waited for. Results that were not consumed are
  * passed to discard(), which may be null, to free their resources.
  *
- * A macro, to record its place in the source. -EINVAL also: `most` is 0, or above 65,535.
+ * A macro, to record its place in the source. Returns 0; -EINVAL also: `most` is 0, or above 65,535.
  */
 #define sley_stream_buffered(stream, most, fn, arg, n, item, discard) \
 	sley_stream_buffered_at(SLEY_SITE(#fn), (stream), (most), (fn), (arg), (n), (item), (discard))

@@ -132,7 +132,10 @@ struct sley_rwlock { /* fields are private */
 SLEY_API int sley_rwlock_rdlock(struct sley_rwlock *, sley_time deadline);
 SLEY_API int sley_rwlock_wrlock(struct sley_rwlock *, sley_time deadline);
 
-/* As rdlock and wrlock, but without waiting. -EBUSY: the call would have to wait. Any thread. */
+/*
+ * As rdlock and wrlock, but without waiting. Return 0; -EBUSY: the call would have to wait; -EDEADLK: the caller holds
+ * it for writing; -EFAULT. Any thread.
+ */
 SLEY_API int sley_rwlock_tryrdlock(struct sley_rwlock *);
 SLEY_API int sley_rwlock_trywrlock(struct sley_rwlock *);
 
@@ -150,7 +153,7 @@ struct sley_sem { /* fields are private */
 	struct sley_waiters waiters;
 };
 
-/* With n permits, n >= 0. Zero bytes are a semaphore with no permits. */
+/* Initialises a semaphore with n permits, n >= 0. Zero bytes are a semaphore with no permits. */
 /* clang-format off */
 #define SLEY_SEM_INIT(n) { 0, (n), { NULL, NULL } }
 /* clang-format on */
@@ -162,7 +165,10 @@ struct sley_sem { /* fields are private */
  */
 SLEY_API int sley_sem_acquire(struct sley_sem *, int64_t n, sley_time deadline);
 
-/* As acquire, but without waiting. -EAGAIN: the call would have to wait. Any thread. */
+/*
+ * As acquire, but without waiting. Returns 0; -EAGAIN: the call would have to wait; -EINVAL: n < 0; -EFAULT. Any
+ * thread.
+ */
 SLEY_API int sley_sem_try_acquire(struct sley_sem *, int64_t n);
 
 /*
@@ -232,7 +238,7 @@ struct sley_group { /* fields are private */
  */
 SLEY_API int sley_group_add(struct sley_group *, int64_t n);
 
-/* sley_group_add(group, -1). */
+/* Takes one off the count: sley_group_add(group, -1). Returns 0; -EINVAL: the count is zero; -EFAULT. Any thread. */
 SLEY_API int sley_group_done(struct sley_group *);
 
 /*
@@ -249,7 +255,7 @@ struct sley_barrier { /* fields are private */
 	struct sley_waiters waiters;
 };
 
-/* For n parties, n >= 1. */
+/* Initialises a barrier for n parties, n >= 1. */
 /* clang-format off */
 #define SLEY_BARRIER_INIT(n) { 0, (n), 0, 0, { NULL, NULL } }
 /* clang-format on */

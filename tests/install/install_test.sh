@@ -29,7 +29,12 @@ none() {
 # The whole list: nothing is missing, nothing else is there.
 files() {
 	(cd "$root" && find . ! -type d | sort) >"$scratch/found"
-	(cd include && find sley -name '*.h' | sed "s|^|.$prefix/include/|") >"$scratch/sub"
+	{
+		(cd include && find sley -name '*.h' | sed "s|^|.$prefix/include/|")
+		(cd tools/man && ls *.7 | sed "s|^|.$prefix/share/man/man7/|")
+		awk -v names=1 -f tools/man/pages.awk include/sley.h $(ls include/sley/*.h | grep -v introspect) |
+			sed "s|^|.$prefix/share/man/man3/|"
+	} >"$scratch/sub"
 	sort - "$scratch/sub" >"$scratch/expected" <<-END
 		.$prefix/bin/asynctop
 		.$prefix/include/sley.h
