@@ -57,7 +57,7 @@ NOINLINE static void note_drop(const void *lock)
 void libc_locks_check(struct task *task, bool ends)
 {
 	static told_sites told;
-	char who[TASK_TEXT], waits[PLACE], locked[PLACE];
+	char who[TASK_TEXT], waits[PLACE], locked[PLACE], command[PLACE_COMMAND];
 	if (likely(note.count == 0))
 		return;
 	const struct held *held = &note.locks[note.count - 1];
@@ -67,11 +67,12 @@ void libc_locks_check(struct task *task, bool ends)
 	if (report_first_time(told, task->site))
 		complain(
 			"%s, %s%s with the %s %p held, which it locked at %s. Threads that want it stop until it is unlocked, and "
-			"the task may be moved to a thread that may not unlock it: %s",
+			"the task may be moved to a thread that may not unlock it: %s%s",
 			task_text(who, task->id, task->site), ends ? "ends" : "waits at ",
 			ends ? "" : place_of(waits, pc), held->kind, held->lock, place_of(locked, held->pc),
 			is_static ? "initialise it before tasks need it, or by sley_once()"
-				  : "unlock it before, or use a lock of sley");
+				  : "unlock it before, or use a lock of sley",
+			place_command(command, held->pc, ends ? NULL : pc));
 }
 
 /* ---- the functions of libc ---- */

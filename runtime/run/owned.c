@@ -64,15 +64,15 @@ void owned_drop(const struct task *task, const void *lock)
 void owned_check(const struct task *task)
 {
 	static told_sites told;
-	char who[TASK_TEXT], place[PLACE];
+	char who[TASK_TEXT], place[PLACE], command[PLACE_COMMAND];
 	struct owned *owned;
 	while ((owned = owned_take_out(task->id, NULL))) {
 		if (report_first_time(told, task->site))
 			complain(
 				"%s, ends with the %s %p locked, which it locked at %s. No other task can unlock it, so "
-				"each task that wants it waits for ever. Unlock it before the task ends",
+				"each task that wants it waits for ever. Unlock it before the task ends%s",
 				task_text(who, task->id, task->site), owned->kind, owned->lock,
-				place_of(place, owned->pc));
+				place_of(place, owned->pc), place_command(command, owned->pc, NULL));
 		free(owned);
 	}
 }

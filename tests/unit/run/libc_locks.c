@@ -47,9 +47,22 @@ static unsigned planted_line(const char *marker)
 	return test_source_line(PLANTED, needle);
 }
 
+/* The command at the end of the line prints the places of the lock and of the wait. */
+static void check_command(char *command)
+{
+	char output[2000], expected[200];
+	char *argv[] = { "sh", "-c", command, NULL };
+	command[strcspn(command, ")\n")] = '\0';
+	assert_int_equal(test_run(argv, output, sizeof(output)), 0);
+	snprintf(expected, sizeof(expected), "%s:%u", PLANTED, planted_line("lock"));
+	assert_said(output, expected, 1);
+	snprintf(expected, sizeof(expected), "%s:%u", PLANTED, planted_line("wait"));
+	assert_said(output, expected, 1);
+}
+
 /*
  * One line in all for the spawn site, though three tasks do it: task, spawn site, where it waits, which mutex, where
- * that was locked, and the remedy. The places are exact.
+ * that was locked, the remedy, and the command for the lines. The places are exact, and so is what the command prints.
  */
 TEST(line)
 {
@@ -67,7 +80,8 @@ TEST(line)
 	snprintf(expected, sizeof(expected), "with the mutex %p held, which it locked at ", lock);
 	assert_said(text, expected, 1);
 	assert_int_equal(line_at(strstr(text, "locked at ") + strlen("locked at ")), planted_line("lock"));
-	assert_said(text, "unlock it before, or use a lock of sley", 1);
+	assert_said(text, "unlock it before, or use a lock of sley (lines: addr2line ", 1);
+	check_command(strstr(text, "addr2line "));
 }
 
 static void check_way(const char *how, const char *kind)
