@@ -13,14 +13,9 @@
 void wait_begin(struct task *task, enum sley_wait_kind kind, uint64_t object, const void *pc)
 {
 	if (likely(!(task->flags & TASK_THREAD)))
-		task_to_waiting(task, kind, object, pc);
-	task->wait.next = &task->wait; /* the node is not linked */
-	/*
-	 * claimant to none, number + 1; the flags stay, because another thread may set CANCEL meanwhile. Release: a
-	 * claimant sees the state above; pairs with the acquire of the claims
-	 */
-	uint64_t who = load(&task->claim, relaxed) & CLAIM_WHO;
-	fetch_add(&task->claim, ((uint64_t)1 << CLAIM_BITS) - who, release);
+		wait_begin_task(task, kind, object, pc);
+	else
+		wait_begin_claim(task);
 }
 
 int wait_error(enum claim who)

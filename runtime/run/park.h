@@ -16,13 +16,36 @@
 #ifndef RUN_PARK_H
 #define RUN_PARK_H
 
+#include "base/race.h"
 #include "run/queue.h"
+#include "run/state.h"
 #include "run/thread.h"
 
 /* ---- a wait ---- */
 
-/* Begins a wait of the calling task. */
+/* Begins a wait of the calling task, or plain thread. */
 void wait_begin(struct task *task, enum sley_wait_kind kind, uint64_t object, const void *pc);
+
+/* The part of every wait. Returns its number. */
+static ALWAYS_INLINE uint64_t wait_begin_claim(struct task *task)
+{
+	task->wait.next = &task->wait; /* the node is not linked */
+	/*
+	 * claimant to none, number + 1; the flags stay, because another thread may set CANCEL meanwhile. Release: a
+	 * claimant sees the state above; pairs with the acquire of the claims
+	 */
+	uint64_t word = load(&task->claim, relaxed);
+	fetch_add(&task->claim, ((uint64_t)1 << CLAIM_BITS) - (word & CLAIM_WHO), release);
+	return (word >> CLAIM_BITS) + 1;
+}
+
+/* The same of a task only, inline. Returns the number of the wait, for wait_claim_number(). */
+static ALWAYS_INLINE uint64_t wait_begin_task(struct task *task, enum sley_wait_kind kind, uint64_t object,
+					      const void *pc)
+{
+	task_to_waiting(task, kind, object, pc);
+	return wait_begin_claim(task);
+}
 
 /*
  * Ends a begun wait without parking. The task is linked nowhere, and holds no locks. If a canceller has claimed the
@@ -53,6 +76,22 @@ int wait_between(sley_time deadline, const void *pc);
  * The deadline in force: the earlier of the call's and the task's inherited one, which is ignored while it is masked.
  */
 sley_time wait_deadline(struct task *task, sley_time deadline);
+
+/*
+ * Makes `next` ready, whose wait the calling task has claimed, and parks like wait_park(). If possible, the worker switches
+ * to `next` at once, which is in no queue then. Of a task, not of a plain thread; `next` too is a task.
+ */
+static ALWAYS_INLINE enum claim wait_park_to(struct task *task, sley_time deadline, struct task *next)
+{
+	const struct task_extra *extra = task_extra(task);
+	RACE_POINT(wait_is_begun_for_other);
+	uint64_t cancelled = load(&task->claim, relaxed) & CLAIM_CANCEL;
+	if (likely(deadline == SLEY_NEVER) && likely(!cancelled) && likely(!extra || extra->deadline == SLEY_NEVER) &&
+	    likely(worker_park_to(next)))
+		return (enum claim)(load(&task->claim, relaxed) & CLAIM_WHO);
+	task_ready(next);
+	return wait_park(task, deadline);
+}
 
 /* ---- in the list of an object ---- */
 

@@ -19,10 +19,9 @@
 #include "run/thread.h"
 #include "run/watchdog_wake.h"
 
-#define NEXT_BUDGET 32
-#define QUICK_TASK  (20 * NS_PER_US) /* several times the cost of waking a worker, for its waker */
-#define QUICK_MOST  12u
-#define FEW_TASKS   32 /* a switch touches some eight lines of a task: 16 KiB, half of the first-level cache */
+#define QUICK_TASK (20 * NS_PER_US) /* several times the cost of waking a worker, for its waker */
+#define QUICK_MOST 12u
+#define FEW_TASKS  32 /* a switch touches some eight lines of a task: 16 KiB, half of the first-level cache */
 
 /* ---- run-next, the deque and the inbox ---- */
 

@@ -10,6 +10,8 @@
 
 #include "run/worker.h"
 
+#define NEXT_BUDGET 32 /* dispatches in a row through run-next: see queue.c */
+
 /*
  * Makes a claimed or new task ready. Any thread. The caller must hold no lock of an object for which other threads
  * could wait.
@@ -45,6 +47,21 @@ struct task *queue_take(struct worker *worker);
  * Null: the queue is empty.
  */
 struct task *queue_take_share(struct worker *worker);
+
+/*
+ * Counts a dispatch that comes in the place of one through run-next. False: there were enough of them in a row, and other
+ * tasks are ready here.
+ */
+static inline bool queue_streak_goes_on(struct worker *worker)
+{
+	if (likely(worker->next_streak < NEXT_BUDGET))
+		worker->next_streak++;
+	else if (deque_length(&worker->deque) > 0 || load(&worker->inbox_length, relaxed) > 0)
+		return false;
+	else
+		worker->next_streak = 0;
+	return true;
+}
 
 /* Puts a task that is ready and in no queue at the end of the deque. */
 void queue_append(struct worker *worker, struct task *task);

@@ -11,9 +11,9 @@
  * Inline, because every switch uses them. `worker` is the number of the acting worker. The public record follows with
  * relaxed stores: readers expect words of different age.
  */
-static inline void task_enter_state_at(struct task *task, enum sley_task_state state, int64_t since)
+static inline void task_enter_state_at(struct task *task, struct sley_region_task *record, enum sley_task_state state,
+				       int64_t since)
 {
-	struct sley_region_task *record = task_record(task);
 	task->state = (uint8_t)state;
 	store(&record->state, (uint8_t)state, relaxed);
 	store(&record->since_ns, since, relaxed);
@@ -21,23 +21,26 @@ static inline void task_enter_state_at(struct task *task, enum sley_task_state s
 
 static inline void task_enter_state(struct task *task, enum sley_task_state state)
 {
-	task_enter_state_at(task, state, region_times() ? worker_stamp() : 0);
+	task_enter_state_at(task, task_record(task), state, region_times() ? worker_stamp() : 0);
 }
 
 static inline void task_to_ready(struct task *task, unsigned worker)
 {
 	DCHECK(task->state == SLEY_TASK_FREE || task->state == SLEY_TASK_WAITING || task->state == SLEY_TASK_RUNNING ||
 	       task->state == SLEY_TASK_SLOT);
-	store(&task_record(task)->worker, (uint16_t)worker, relaxed);
-	task_enter_state(task, SLEY_TASK_READY);
+	struct sley_region_task *record = task_record(task);
+	store(&record->worker, (uint16_t)worker, relaxed);
+	task_enter_state_at(task, record, SLEY_TASK_READY, region_times() ? worker_stamp() : 0);
 }
 
 static inline void task_to_running(struct task *task, unsigned worker, int64_t since)
 {
-	DCHECK(task->state == SLEY_TASK_READY || task->state == SLEY_TASK_SLOT);
+	/* WAITING: of worker_park_to() */
+	DCHECK(task->state == SLEY_TASK_READY || task->state == SLEY_TASK_SLOT || task->state == SLEY_TASK_WAITING);
+	struct sley_region_task *record = task_record(task);
 	task->worker = (uint16_t)worker;
-	store(&task_record(task)->worker, (uint16_t)worker, relaxed);
-	task_enter_state_at(task, SLEY_TASK_RUNNING, since);
+	store(&record->worker, (uint16_t)worker, relaxed);
+	task_enter_state_at(task, record, SLEY_TASK_RUNNING, since);
 }
 
 static inline void task_to_waiting(struct task *task, enum sley_wait_kind kind, uint64_t object, const void *pc)
@@ -47,7 +50,7 @@ static inline void task_to_waiting(struct task *task, enum sley_wait_kind kind, 
 	store(&record->wait_kind, (uint8_t)kind, relaxed);
 	store(&record->wait_object, object, relaxed);
 	store(&record->wait_pc, (uint64_t)(uintptr_t)pc, relaxed);
-	task_enter_state(task, SLEY_TASK_WAITING);
+	task_enter_state_at(task, record, SLEY_TASK_WAITING, region_times() ? worker_stamp() : 0);
 }
 
 /* Called when a wait was begun but the task continues without parking. */

@@ -14,6 +14,9 @@
  * left, as the loop would have done: the stack is not in use any more then. All regular duties (search.c) need the loop,
  * so when one of them is due, the task goes there.
  *
+ * A task that waits for another one, whose wait it has just ended, names that one: worker_park_to(). The next task is then
+ * in no queue in between, where no other worker could find it: the switch follows at once, or the task is made ready.
+ *
  * If AddressSanitizer is in the process, it is informed of every switch. A worker checks this once, so there are two
  * loops. With AddressSanitizer every task leaves its stack by leave_carrying(), like a task that has control words or
  * exceptions to save.
@@ -121,8 +124,11 @@ static ALWAYS_INLINE void switch_to(struct worker *worker, struct task *task, vo
 		fiber_tell_enter(*fake, NULL);
 }
 
-/* Everything that is done for a task, whose slot is held, before the switch to it. */
-static ALWAYS_INLINE void begin_turn(struct worker *worker, struct task *task)
+/*
+ * Everything that is done for a task, whose slot is held, before the switch to it. `queued`: it was in a queue, whose
+ * length is published now. Constant.
+ */
+static ALWAYS_INLINE void begin_turn(struct worker *worker, struct task *task, bool queued)
 {
 	struct sley_region_worker *line = worker->line;
 	lock_check_none("a task is switched to");
@@ -136,7 +142,8 @@ static ALWAYS_INLINE void begin_turn(struct worker *worker, struct task *task)
 	worker->task = task;
 	worker->budget = TASK_BUDGET;
 	store(&worker->tick, worker->tick + 1, relaxed);
-	queue_publish(worker);
+	if (queued)
+		queue_publish(worker);
 	store(&line->dispatches, worker->tick, relaxed);
 	store(&line->stack_top, (uint64_t)(uintptr_t)task->tenant.slot->top, relaxed);
 	store(&line->site, task->site, relaxed);
@@ -150,7 +157,7 @@ static ALWAYS_INLINE void begin_turn(struct worker *worker, struct task *task)
 static ALWAYS_INLINE struct task *dispatch(struct worker *worker, struct task *task, void **fake)
 {
 	struct sley_region_worker *line = worker->line;
-	begin_turn(worker, task);
+	begin_turn(worker, task, true);
 	switch_to(worker, task, fake);
 	task = worker->task;
 	store(&line->mode, SLEY_WORKER_RUNTIME, relaxed);
@@ -284,6 +291,13 @@ void worker_run(struct worker *worker)
 
 /* ---- a task's side of the switch ---- */
 
+/* Whether the running task may switch to another one: no duty is due, and no task waits for its slot. */
+static ALWAYS_INLINE bool may_switch(struct worker *worker, const struct task *task)
+{
+	return likely(!load(&worker->poll_due, relaxed)) && worker->until_clock > 1 && worker->until_global > 1 &&
+	       likely(!load(&scheduler.stopping, acquire)) && likely(!slot_has_waiters(task->tenant.slot));
+}
+
 /*
  * The task to which the running one switches directly, with its slot held and its turn begun. The running task itself:
  * it is ready and the next one. Null: the worker's own loop is next; a task that was taken out of a queue is `chosen`.
@@ -291,8 +305,7 @@ void worker_run(struct worker *worker)
  */
 NOINLINE static struct task *find_partner(struct worker *worker, struct task *task)
 {
-	if (unlikely(load(&worker->poll_due, relaxed)) || worker->until_clock <= 1 || worker->until_global <= 1 ||
-	    unlikely(load(&scheduler.stopping, acquire)) || unlikely(slot_has_waiters(task->tenant.slot)))
+	if (!may_switch(worker, task))
 		return NULL;
 	struct task *next = queue_take(worker);
 	if (!next)
@@ -312,11 +325,38 @@ NOINLINE static struct task *find_partner(struct worker *worker, struct task *ta
 			goto chosen;
 		}
 	}
-	begin_turn(worker, next);
+	begin_turn(worker, next, true);
 	return next;
 chosen:
 	worker->chosen = next;
 	return NULL;
+}
+
+NOINLINE static int enter_from_afar(struct worker *worker, struct task *task)
+{
+	return task_enter(worker, task);
+}
+
+/*
+ * Prepares the switch to a task whose wait the running one has ended, and which is in no queue. True: its slot is held and
+ * its turn begun. False: it has to be made ready.
+ */
+static ALWAYS_INLINE bool take_partner(struct worker *worker, const struct task *task, struct task *next)
+{
+	struct slot *slot = next->tenant.slot;
+	if (!may_switch(worker, task) || unlikely((next->flags & (TASK_STARTED | TASK_PINNED)) != TASK_STARTED) ||
+	    unlikely(!queue_streak_goes_on(worker)) || unlikely(!slot_try(slot)))
+		return false;
+	if (unlikely(slot->resident != &next->tenant) || unlikely(next->worker != worker->number)) {
+		if (enter_from_afar(worker, next) != 0) {
+			next->flags |= TASK_GRANTED; /* it holds its slot already */
+			return false;
+		}
+	}
+	worker->until_clock--;
+	worker->until_global--;
+	begin_turn(worker, next, false);
+	return true;
 }
 
 /* Called by the task that came in: releases the slot of the task that switched to it directly. */
@@ -333,12 +373,12 @@ NOINLINE static void land_partner(struct worker *worker)
 /*
  * errno belongs to the task: it is saved on the task's own stack, like AddressSanitizer's state of that stack. Inlined
  * only into its forms, which are never inlined: all state of the thread is looked up after the switch. The frame of
- * leave_plain() is copied with every stack, so whatever it needs only now and then is in functions of its own.
+ * leave_plain() is copied with every stack, so whatever it needs only now and then is in functions of its own. `next`: of
+ * take_partner(), or null.
  */
-static ALWAYS_INLINE void leave_stack(struct worker *worker, enum after after, void **fake)
+static ALWAYS_INLINE void leave_stack(struct worker *worker, struct task *task, struct task *next, enum after after,
+				      void **fake)
 {
-	struct task *next = NULL;
-	struct task *task = worker->task;
 	int saved = *worker->error;
 	lock_check_none("a task leaves its stack");
 	size_t live = slot_live_now(task->tenant.slot);
@@ -348,7 +388,7 @@ static ALWAYS_INLINE void leave_stack(struct worker *worker, enum after after, v
 		owned_check(task);
 	if (after == AFTER_END)
 		fiber_abandon_frames(3); /* task_main(), worker_end() and this */
-	if (!fake && after != AFTER_END)
+	if (!next && !fake && after != AFTER_END)
 		next = find_partner(worker, task);
 	if (next) {
 		if (next != task) {
@@ -375,18 +415,18 @@ static ALWAYS_INLINE void leave_stack(struct worker *worker, enum after after, v
 
 NOINLINE static void leave_plain(struct worker *worker)
 {
-	leave_stack(worker, AFTER_LEAVE, NULL);
+	leave_stack(worker, worker->task, NULL, AFTER_LEAVE, NULL);
 }
 
 NOINLINE static void end_plain(struct worker *worker)
 {
-	leave_stack(worker, AFTER_END, NULL);
+	leave_stack(worker, worker->task, NULL, AFTER_END, NULL);
 }
 
 NOINLINE static void leave_told(struct worker *worker, enum after after)
 {
 	void *fake = NULL;
-	leave_stack(worker, after, &fake);
+	leave_stack(worker, worker->task, NULL, after, &fake);
 }
 
 /*
@@ -427,13 +467,30 @@ static void task_leave(struct worker *worker)
 		leave_plain(worker);
 }
 
+static inline void count_wait(struct worker *worker, const struct task *task)
+{
+	COUNT(worker, waits, 1);
+	if (region_times())
+		fetch_add(&region.sites[task->site].waits, 1, relaxed);
+}
+
 void worker_park(void)
 {
 	struct worker *worker = worker_self();
-	COUNT(worker, waits, 1);
-	if (region_times())
-		fetch_add(&region.sites[worker->task->site].waits, 1, relaxed);
+	count_wait(worker, worker->task);
 	task_leave(worker);
+}
+
+/* Not inlined, like the other forms of leave_stack(). */
+NOINLINE bool worker_park_to(struct task *next)
+{
+	struct worker *worker = worker_self();
+	struct task *task = worker->task;
+	if (carries(worker) || unlikely(!take_partner(worker, task, next)))
+		return false;
+	count_wait(worker, task);
+	leave_stack(worker, task, next, AFTER_LEAVE, NULL);
+	return true;
 }
 
 void worker_yield(const void *pc)

@@ -171,6 +171,11 @@ static inline struct worker *worker_awake_round(unsigned from)
  * of a task.
  */
 void worker_park(void);
+/*
+ * Parks the calling task like worker_park(), and runs `next` at once. The calling task has claimed the wait of `next`, and
+ * has not made it ready. False: this is not possible, and nothing was done. The calling task holds no locks.
+ */
+bool worker_park_to(struct task *next);
 void worker_yield(const void *pc);
 NORETURN void worker_end(void);
 

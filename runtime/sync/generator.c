@@ -5,18 +5,24 @@
  *
  *      next                                          yield
  *      an item there? take it                        an item there? wait until another is wanted
- *      begin to wait; consumer = me                  copy the item; there = 1; claim the consumer
- *      claim the body, unless it runs already        begin to wait; body = me
- *      ready it, park                                ready the consumer, park
+ *      begin to wait                                 copy the item; there = 1; claim the consumer
+ *      claim the body, unless it runs already        begin to wait
+ *      switch to it                                  switch to the consumer
  *
- * Both are made ready by run-next, so a step costs two switches on one worker. `body` or `consumer` names a waiter
- * while its wait may be claimed. The fields are set and cleared under the lock, like a linked node. Each has at most
- * one waiter.
+ * A claim names a wait by its number, so it fails if that wait was ended meanwhile. Whoever has claimed a wait has what
+ * belongs to that task alone until the task runs again. So while the two alternate, no lock is taken: the consumer claims
+ * the wait of the body (`waiting`), and leaves its own as the body's `partner`; the body claims that, and leaves its own as
+ * `waiting`. The other one has nothing else to do then, so the worker switches to it directly: wait_park_to().
  *
- * `there` keeps an item from being lost or overwritten. Only the body sets it, with the lock held. The consumer clears
- * it after it has copied the item, without the lock. While it is set the body stores no other item. The body may run
- * without a request, if it is cancelled. And a consumer whose wait was ended by its deadline leaves the body running;
- * its item waits for the next call then.
+ * All else is done under the lock: the first call, an item that is there already, a consumer whose wait was ended by its
+ * deadline or a cancellation, a plain thread. Then `consumer` names the waiter. It is set and cleared under the lock, like
+ * a linked node. At most one of `consumer` and `partner` names a wait that can be claimed.
+ *
+ * `there` keeps an item from being lost or overwritten. Only the body sets it. The consumer clears it after it has copied
+ * the item, without the lock. While it is set the body stores no other item. The body may run without a request, if it is
+ * cancelled. And a consumer whose wait was ended by its deadline leaves the body running; its item waits for the next call
+ * then. `waiting` is stored after `there` (release), and read before it (acquire): a consumer that sees that the body
+ * waits sees its item.
  *
  * Rejected: a stack that the consumer's task switches to itself. It would save the scheduler's part of a step. But the
  * generator could not wait then, as its frames are not among those that are saved for the consumer.
@@ -37,17 +43,22 @@
 #define ITEM_MAX ((size_t)64 << 10)
 
 struct sley_gen {
-	struct object_lock lock; /* protects the fields below, unless they are constant or their comments differ */
+	/* owned by the consumer's call: see gen_enter() */
+	bool busy;         /* atomic: a call of the consumer is under way */
+	bool there;        /* atomic, see above */
+	uint64_t waiting;  /* atomic: number of the body's wait in yield; 0: it does not wait there */
+	struct task *body; /* the body's task; null: not started */
+	uint64_t id;       /* of the body's task, 0: not started; atomic */
+	/* owned by the body, and by the consumer after it has claimed the body's wait */
+	struct task *partner; /* the consumer, in wait `partner_number`; null: it is not known */
+	uint64_t partner_number;
+	struct object_lock lock; /* protects the fields below */
+	bool ended;              /* atomic */
+	bool dropped;            /* being freed */
+	int outcome;             /* when ended: SLEY_END or an error */
+	struct task *consumer;   /* while it waits in next, or in free, unless `partner` names it */
 	unsigned refs;           /* atomic: held by the owner, and by the body once it is started */
-	bool busy;             /* a call of the consumer is under way and has exclusive use; cleared without the lock */
-	bool there;            /* atomic, see above */
-	bool dropped;          /* being freed */
-	bool ended;            /* atomic; written under the lock */
-	int outcome;           /* when ended: SLEY_END or an error */
-	unsigned run;          /* constant: number of its run */
-	sley_task id;          /* of the body's task, 0: not started */
-	struct task *body;     /* while it waits in yield */
-	struct task *consumer; /* while it waits in next, or in free */
+	unsigned run;            /* constant: number of its run */
 	/* constant */
 	struct sley_site *site;
 	int (*fn)(void *);
@@ -63,46 +74,67 @@ static void gen_put(struct sley_gen *gen)
 		free(gen);
 }
 
-/* ---- claims; with the lock held ---- */
+/* ---- claims ---- */
 
-static struct task *claim(struct task **waiter, enum claim who)
+/* Ends the body's wait in yield. Returns the body, which is to be made ready; null: it does not wait there. By the consumer. */
+static ALWAYS_INLINE struct task *claim_body(struct sley_gen *gen, uint64_t waiting, enum claim who)
 {
-	struct task *task = *waiter;
-	*waiter = NULL;
-	return task && wait_claim(task, who) ? task : NULL;
+	if (unlikely(waiting == 0) || unlikely(!wait_claim_number(gen->body, waiting, who)))
+		return NULL;
+	store(&gen->waiting, 0, relaxed);
+	return gen->body;
 }
 
-/*
- * Parks the task, whose wait has begun, and which `waiter` names. The lock is held, and dropped. First makes `woken`
- * ready (may be null). Returns 0, or the error of the wait; then `waiter` is cleared.
- */
-static int park_for(struct task *task, struct sley_gen *gen, struct task **waiter, struct task *woken,
-		    sley_time deadline)
+/* Ends the wait of the partner. Returns it, or null. By the body. */
+static ALWAYS_INLINE struct task *claim_partner(struct sley_gen *gen)
 {
-	*waiter = task;
-	lock_drop(&gen->lock);
-	if (woken)
-		task_ready(woken);
-	enum claim who = wait_park(task, deadline);
-	if (likely(who == CLAIM_EVENT))
-		return 0;
-	lock_take(&gen->lock);
-	if (*waiter == task)
-		*waiter = NULL;
-	lock_drop(&gen->lock);
-	return wait_error(who);
+	struct task *partner = gen->partner;
+	gen->partner = NULL;
+	return partner && wait_claim_number(partner, gen->partner_number, CLAIM_EVENT) ? partner : NULL;
+}
+
+/* Ends the wait of the consumer. Returns it, or null. By the body, with the lock held. */
+static struct task *claim_consumer(struct sley_gen *gen)
+{
+	struct task *partner = claim_partner(gen), *task = gen->consumer;
+	gen->consumer = NULL;
+	if (partner)
+		return partner;
+	return task && wait_claim(task, CLAIM_EVENT) ? task : NULL;
 }
 
 /* ---- the body ---- */
 
-/* Waits until another item is wanted. The lock is held, and dropped. */
-static int wait_for_next(struct task *task, struct sley_gen *gen, struct task *consumer, const void *pc)
+/* The body has parked in yield, and was claimed. */
+static inline int wait_is_over(struct sley_gen *gen, enum claim who)
 {
-	wait_begin(task, SLEY_WAIT_GENERATOR, (uint64_t)(uintptr_t)gen, pc);
-	return park_for(task, gen, &gen->body, consumer, SLEY_NEVER);
+	if (likely(who == CLAIM_EVENT))
+		return 0;
+	store(&gen->waiting, 0, relaxed); /* not needed for a claim to fail */
+	return wait_error(who);
 }
 
-static int yield(struct task *task, struct sley_gen *gen, const void *item, const void *pc)
+/* Waits until another item is wanted. The lock is held, and dropped. First makes the consumer ready (may be null). */
+static int wait_for_next(struct task *task, struct sley_gen *gen, struct task *consumer, const void *pc)
+{
+	uint64_t number = wait_begin_task(task, SLEY_WAIT_GENERATOR, (uint64_t)(uintptr_t)gen, pc);
+	store(&gen->waiting, number, release); /* pairs with next(): it sees `there` */
+	lock_drop(&gen->lock);
+	if (consumer)
+		task_ready(consumer);
+	return wait_is_over(gen, wait_park(task, SLEY_NEVER));
+}
+
+static ALWAYS_INLINE void put_item(struct sley_gen *gen, const void *item)
+{
+	if (likely(gen->item == sizeof(uint64_t)))
+		memcpy(gen->place, item, sizeof(uint64_t)); /* a load and a store */
+	else if (gen->item > 0)
+		memcpy(gen->place, item, gen->item);
+	store(&gen->there, true, relaxed); /* relaxed: ordered for the consumer by `waiting`, the lock, or its claim */
+}
+
+NOINLINE static int yield_slowly(struct task *task, struct sley_gen *gen, const void *item, const void *pc)
 {
 	lock_take(&gen->lock);
 	while (unlikely(load(&gen->there, acquire) && !gen->dropped)) { /* pairs with take_item() */
@@ -115,24 +147,37 @@ static int yield(struct task *task, struct sley_gen *gen, const void *item, cons
 		lock_drop(&gen->lock);
 		return -ECANCELED;
 	}
-	if (gen->item > 0)
-		memcpy(gen->place, item, gen->item);
-	store(&gen->there, true, relaxed); /* relaxed: ordered for the consumer by the lock, or by its claim */
-	return wait_for_next(task, gen, claim(&gen->consumer, CLAIM_EVENT), pc);
+	put_item(gen, item);
+	return wait_for_next(task, gen, claim_consumer(gen), pc);
+}
+
+/*
+ * While the partner waits, its call is under way, so the generator is not being freed. Not inlined, as sley_gen_yield() has
+ * used the thread's worker.
+ */
+NOINLINE static int yield(struct task *task, struct sley_gen *gen, const void *item, const void *pc)
+{
+	struct task *partner;
+	if (unlikely(load(&gen->there, acquire)) || unlikely(!(partner = claim_partner(gen))))
+		return yield_slowly(task, gen, item, pc);
+	put_item(gen, item);
+	uint64_t number = wait_begin_task(task, SLEY_WAIT_GENERATOR, (uint64_t)(uintptr_t)gen, pc);
+	store(&gen->waiting, number, release); /* pairs with next(), which may be a call after the partner's */
+	return wait_is_over(gen, wait_park_to(task, SLEY_NEVER, partner));
 }
 
 int sley_gen_yield(const void *item)
 {
-	struct task *task = task_self();
-	if (!task)
+	struct worker *worker = this_worker;
+	if (unlikely(!worker || !worker->task))
 		return outside_error();
-	struct task_extra *extra = task_extra(task);
-	if (!extra || !extra->generator)
+	struct task_extra *extra = task_extra(worker->task);
+	if (unlikely(!extra || !extra->generator))
 		return -EPERM;
-	if (!item && extra->generator->item > 0)
+	if (unlikely(!item && extra->generator->item > 0))
 		return -EFAULT;
 	check_block(item, extra->generator->item, "sley_gen_yield", "item");
-	return yield(task, extra->generator, item, __builtin_return_address(0));
+	return yield(worker->task, extra->generator, item, __builtin_return_address(0));
 }
 
 static void body_end(struct sley_gen *gen, int error)
@@ -141,7 +186,7 @@ static void body_end(struct sley_gen *gen, int error)
 	lock_take(&gen->lock);
 	gen->outcome = error < 0 ? error : error == 0 ? SLEY_END : -EINVAL;
 	store(&gen->ended, true, release); /* pairs with sley_gen_ended(): the last item is visible */
-	struct task *consumer = claim(&gen->consumer, CLAIM_EVENT);
+	struct task *consumer = claim_consumer(gen);
 	lock_drop(&gen->lock);
 	if (consumer)
 		task_ready(consumer);
@@ -174,87 +219,133 @@ static int body_new(struct sley_gen *gen, struct task **body)
 /* ---- the consumer ---- */
 
 /* Takes an available item. Called by the consumer, during its call. */
-static void take_item(struct sley_gen *gen, void *item)
+static ALWAYS_INLINE void take_item(struct sley_gen *gen, void *item)
 {
-	if (gen->item > 0 && item)
+	if (likely(gen->item == sizeof(uint64_t)) && item)
+		memcpy(item, gen->place, sizeof(uint64_t));
+	else if (gen->item > 0 && item)
 		memcpy(item, gen->place, gen->item);
 	store(&gen->there, false, release); /* pairs with yield(), which overwrites it */
 }
 
-static void gen_leave(struct sley_gen *gen)
+static inline void gen_leave(struct sley_gen *gen)
 {
 	store(&gen->busy, false, release); /* pairs with gen_enter(): our use of the generator is over */
 }
 
-/* Begins a call of the consumer. Returns 0, and the lock is held; or an error. */
-static int gen_enter(struct task *task, struct sley_gen *gen)
+/* Begins a call of the consumer, which has exclusive use until gen_leave(). Returns 0 or an error. */
+static ALWAYS_INLINE int gen_enter(struct task *task, struct sley_gen *gen)
 {
 	if (unlikely(gen->run != scheduler.run))
 		return -ENOTCONN;
-	lock_take(&gen->lock);
-	int error = load(&gen->busy, acquire) ? -EBUSY : task->id && task->id == (uint64_t)gen->id ? -EDEADLK : 0;
-	if (error == 0)
-		gen->busy = true;
-	else
-		lock_drop(&gen->lock);
-	return error;
+	if (unlikely(task->id && task->id == load(&gen->id, relaxed))) /* relaxed: its own id the task finds */
+		return load(&gen->busy, relaxed) ? -EBUSY : -EDEADLK;
+	return likely(!exchange(&gen->busy, true, acquire)) ? 0 : -EBUSY;
 }
 
-/*
- * Starts the body, once. The lock is held at the call and on return, but dropped in between: the body may have run, and
- * even ended.
- */
+/* Starts the body, once. It may have run, and even ended, when this returns. */
 NOINLINE static int gen_start(struct sley_gen *gen)
 {
 	struct task *body;
-	lock_drop(&gen->lock);
 	int error = body_new(gen, &body);
 	if (error)
 		return error;
-	gen->id = (sley_task)body->id;
+	gen->body = body;
+	store(&gen->id, body->id, relaxed);
 	spawn_start(body);
-	lock_take(&gen->lock);
 	return 0;
 }
 
-/* Waits until the body has yielded or ended. The lock is held, and dropped. Returns 0 or the error of the wait. */
+/*
+ * Waits under the lock, which is held and dropped, until the body has yielded or ended; first ends its wait with `who`.
+ * Returns 0 or the error of the wait.
+ */
 static int wait_for_body(struct task *task, struct sley_gen *gen, enum claim claiming, sley_time deadline,
 			 const void *pc)
 {
 	wait_begin(task, SLEY_WAIT_GENERATOR, (uint64_t)(uintptr_t)gen, pc);
-	return park_for(task, gen, &gen->consumer, claim(&gen->body, claiming), deadline);
+	struct task *body = claim_body(gen, load(&gen->waiting, acquire), claiming);
+	gen->consumer = task;
+	lock_drop(&gen->lock);
+	if (body)
+		task_ready(body);
+	enum claim who = wait_park(task, deadline);
+	if (likely(who == CLAIM_EVENT))
+		return 0;
+	lock_take(&gen->lock);
+	if (gen->consumer == task)
+		gen->consumer = NULL;
+	lock_drop(&gen->lock);
+	return wait_error(who);
 }
 
-static inline int next(struct task *task, void *object, int64_t item, sley_time deadline, const void *pc)
+static ALWAYS_INLINE int take_outcome(struct sley_gen *gen, void *item)
 {
-	struct sley_gen *gen = object;
-	int error = gen_enter(task, gen);
-	if (unlikely(error))
+	if (unlikely(!load(&gen->there, acquire)))
+		return gen->outcome;
+	take_item(gen, item);
+	return 0;
+}
+
+/* Not to be inlined: its frame would be live in all waits. */
+NOINLINE static int next_slowly(struct task *task, struct sley_gen *gen, void *item, sley_time deadline, const void *pc)
+{
+	int error = 0;
+	if (unlikely(!gen->body) && (error = gen_start(gen)) != 0)
 		return error;
-	if (unlikely(!gen->id) && (error = gen_start(gen)) != 0) {
-		gen_leave(gen);
-		return error;
-	}
-	if (likely(!gen->there && !gen->ended))
+	lock_take(&gen->lock);
+	if (!load(&gen->there, acquire) && !gen->ended)
 		error = wait_for_body(task, gen, CLAIM_EVENT, deadline, pc);
 	else
 		lock_drop(&gen->lock);
-	if (likely(error == 0)) {
-		if (likely(load(&gen->there, acquire)))
-			take_item(gen, (void *)(intptr_t)item);
-		else
-			error = gen->outcome;
+	return error ? error : take_outcome(gen, item);
+}
+
+/*
+ * Of a task: begins its wait and ends that of the body in yield, which is returned and runs next. Null: the body does not
+ * wait there, and the caller does not wait.
+ */
+static ALWAYS_INLINE struct task *call_body(struct task *task, struct sley_gen *gen, const void *pc)
+{
+	uint64_t waiting = load(&gen->waiting, acquire); /* pairs with the body's waits */
+	if (unlikely(waiting == 0) || unlikely(load(&gen->there, acquire)))
+		return NULL;
+	uint64_t number = wait_begin_task(task, SLEY_WAIT_GENERATOR, (uint64_t)(uintptr_t)gen, pc);
+	struct task *body = claim_body(gen, waiting, CLAIM_EVENT);
+	if (unlikely(!body)) {
+		wait_abort(task);
+		return NULL;
+	}
+	gen->partner = task;
+	gen->partner_number = number;
+	return body;
+}
+
+/* Not inlined, as sley_gen_next() has used the thread's worker. */
+NOINLINE static int next(struct task *task, void *object, int64_t place, sley_time deadline, const void *pc)
+{
+	struct sley_gen *gen = object;
+	void *item = (void *)(intptr_t)place;
+	int error = gen_enter(task, gen);
+	if (unlikely(error))
+		return error;
+	struct task *body = unlikely(task->flags & TASK_THREAD) ? NULL : call_body(task, gen, pc);
+	if (likely(body != NULL)) {
+		enum claim who = wait_park_to(task, deadline, body);
+		error = likely(who == CLAIM_EVENT) ? take_outcome(gen, item) : wait_error(who);
+	} else {
+		error = next_slowly(task, gen, item, deadline, pc);
 	}
 	gen_leave(gen);
 	return error;
 }
 
-/* Ends the body, and waits for its end. Returns 0 or the error of the wait. */
+/* Ends the body, and waits for its end. The lock is held, and dropped. Returns 0 or the error of the wait. */
 static int gen_end_body(struct task *task, struct sley_gen *gen, sley_time deadline, const void *pc)
 {
 	gen->dropped = true;
 	lock_drop(&gen->lock);
-	sley_cancel(gen->id);
+	sley_cancel((sley_task)gen->id);
 	lock_take(&gen->lock);
 	if (!gen->ended) /* ends its yield even if it masks cancellation, as its item will never be wanted */
 		return wait_for_body(task, gen, CLAIM_CANCELLED, deadline, pc);
@@ -307,10 +398,13 @@ static int gen_check(const struct sley_gen *gen, const char *call)
 
 int sley_gen_next(struct sley_gen *gen, void *item, sley_time deadline)
 {
-	int error = gen_check(gen, "sley_gen_next");
-	if (unlikely(error))
-		return error;
-	return park_call(next, gen, (int64_t)(intptr_t)item, deadline, __builtin_return_address(0));
+	struct worker *worker = this_worker;
+	if (unlikely(!gen || stack_is_copying(gen)))
+		return gen_check(gen, "sley_gen_next");
+	if (unlikely(!worker || !worker->task || worker->budget == 0))
+		return park_call(next, gen, (int64_t)(intptr_t)item, deadline, __builtin_return_address(0));
+	worker->budget--;
+	return next(worker->task, gen, (int64_t)(intptr_t)item, deadline, __builtin_return_address(0));
 }
 
 int sley_gen_ended(struct sley_gen *gen)
@@ -335,7 +429,8 @@ static int free_in_run(struct task *task, void *object, int64_t unused, sley_tim
 	int error = gen_enter(task, gen);
 	if (error)
 		return error;
-	if (gen->id && !gen->ended)
+	lock_take(&gen->lock);
+	if (gen->body && !gen->ended)
 		error = gen_end_body(task, gen, deadline, pc);
 	else
 		lock_drop(&gen->lock);

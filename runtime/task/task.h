@@ -230,4 +230,15 @@ static inline struct sley_region_task *task_record(const struct task *task)
 
 void task_set_name(struct task *task, const char *name);
 
+/* wait_claim() for claimants that may know only an older wait: does nothing and returns false if that one is over. */
+static inline bool wait_claim_number(struct task *task, uint64_t number, enum claim who)
+{
+	uint64_t word = load(&task->claim, relaxed);
+	do {
+		if (unlikely(word >> CLAIM_BITS != number) || unlikely(word & CLAIM_WHO))
+			return false;
+	} while (!cas_weak(&task->claim, &word, word | who, acq_rel, relaxed)); /* acquire: pairs with wait_begin() */
+	return true;
+}
+
 #endif

@@ -11,16 +11,6 @@ uint64_t wait_number(struct task *task)
 	return load(&task->claim, relaxed) >> CLAIM_BITS;
 }
 
-bool wait_claim_number(struct task *task, uint64_t number, enum claim who)
-{
-	uint64_t word = load(&task->claim, relaxed);
-	do {
-		if (word >> CLAIM_BITS != number || word & CLAIM_WHO)
-			return false;
-	} while (!cas_weak(&task->claim, &word, word | who, acq_rel, relaxed)); /* acquire: pairs with wait_begin() */
-	return true;
-}
-
 bool wait_claim(struct task *task, enum claim who)
 {
 	return wait_claim_number(task, wait_number(task), who);

@@ -87,9 +87,8 @@ struct wait_apart {
  */
 bool wait_claim(struct task *task, enum claim who);
 
-/* The number of the current wait, for wait_claim_number(): for claimants that may know only an older wait. */
+/* The number of the current wait, for wait_claim_number(). */
 uint64_t wait_number(struct task *task);
-bool wait_claim_number(struct task *task, uint64_t number, enum claim who);
 
 /*
  * Marks the task as cancelled, and ends its wait if there is one and it is not masked. True: the wait was ended, and

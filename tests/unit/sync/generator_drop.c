@@ -4,6 +4,7 @@
 #include "tests/unit/run.h"
 
 #include "base/atomic.h"
+#include "tests/race.h"
 #include "tests/unit/sync/stagger.h"
 
 static struct sley_gen *gen;
@@ -320,3 +321,73 @@ TEST(cancel_race)
 {
 	run_tight(main_cancel_race);
 }
+
+#if RACE_POINTS
+
+static sley_task consumer; /* atomic */
+static uint64_t got;
+static int answer;
+
+static void next_once(void *arg)
+{
+	store(&consumer, sley_self(), relaxed);
+	answer = sley_gen_next(gen, &got, SLEY_NEVER);
+}
+
+static bool is_consumer(void)
+{
+	return sley_self() == load(&consumer, relaxed);
+}
+
+static bool is_body(void)
+{
+	return sley_self() == body;
+}
+
+/* A consumer's call, stopped when it or the body (`who`) has ended the other one's wait; then that task is cancelled. */
+static void cancel_at_switch(bool (*who)(void), const sley_task *task)
+{
+	sley_time deadline = SOON;
+	race_stop_if("wait_is_begun_for_other", who);
+	sley_task called = sley_spawn(next_once, NULL);
+	while (!race_reached("wait_is_begun_for_other")) {
+		REQUIRE(sley_now() < deadline);
+		sley_yield();
+	}
+	REQUIRE(sley_cancel(load(task, relaxed)) == 0);
+	race_go("wait_is_begun_for_other");
+	REQUIRE(sley_join(called, SLEY_NEVER) == 0);
+}
+
+/*
+ *   consumer                         canceller              body
+ *   begins to wait, claims the body
+ *                                    claims the consumer
+ *   readies the body, not itself                            yields: nobody waits; the item is kept
+ */
+TASK_TEST(cancelled_at_next, 2)
+{
+	uint64_t item;
+	REQUIRE(sley_gen_new(&gen, give_until_cancelled, NULL, 0, 8) == 0);
+	for (uint64_t i = 0; i < 2; i++) /* the second call finds the body in its yield */
+		REQUIRE(sley_gen_next(gen, &item, SLEY_NEVER) == 0 && item == i);
+	cancel_at_switch(is_consumer, &consumer);
+	REQUIRE(answer == -ECANCELED);
+	REQUIRE(sley_gen_next(gen, &item, SOON) == 0 && item == 2);
+	REQUIRE(sley_gen_free(gen, SLEY_NEVER) == 0);
+}
+
+/* The same with the body in its yield: the consumer has the item, and the body ends. */
+TASK_TEST(cancelled_at_yield, 2)
+{
+	uint64_t item;
+	REQUIRE(sley_gen_new(&gen, give_until_cancelled, NULL, 0, 8) == 0);
+	for (uint64_t i = 0; i < 2; i++)
+		REQUIRE(sley_gen_next(gen, &item, SLEY_NEVER) == 0 && item == i);
+	cancel_at_switch(is_body, &body);
+	REQUIRE(answer == 0 && got == 2);
+	REQUIRE(sley_gen_next(gen, &item, SOON) == -ENOLINK);
+	REQUIRE(sley_gen_free(gen, SLEY_NEVER) == 0);
+}
+
+#endif
