@@ -20,7 +20,7 @@ enum sley_assist {
 	SLEY_ASSIST_DEFAULT, /* SLEY_ASSIST_IDLE */
 	SLEY_ASSIST_OFF,     /* none */
 	/*
-	 * A thread of the runtime looks at the other threads' states in /proc: every 10 ms, or down to every millisecond
+	 * A thread of the runtime looks at the other threads' states in /proc: every 10 ms, or up to twice a millisecond
 	 * while blocks delay tasks: up to 1 % of a CPU for looks that find nothing, and 1 to 3 % with all that it does.
 	 * It also finds tasks that compute for 10 ms while others wait. Needs no privilege.
 	 */

@@ -16,7 +16,7 @@
  * for a block that has just ended is corrected at the worker's next scheduling point (run/blocked.h).
  *
  * After a block was found while work waited, others are likely to follow, so for EAGER more is done:
- *   - The watchdog looks each millisecond, as long as the looks that find nothing take 1 % of a CPU in the mean
+ *   - The watchdog looks twice a millisecond, as long as the looks that find nothing take 1 % of a CPU in the mean
  *     (watch/watchdog.c). A look that finds a block and wakes a spare costs some 15 us more than one in vain. It gives a
  *     CPU back for the rest of the block, so it is not in that share.
  *   - A busy worker looks, each 100 us, at one other worker: at its tick, and if that has not moved since somebody's last

@@ -57,7 +57,7 @@ bool blocked_work_waits(int64_t now)
 			return true;
 	}
 	/* nobody could see new work */
-	return idle_awake() <= load(&scheduler.blocked, relaxed) && !idle_has_poller();
+	return idle_none_runs() && !idle_has_poller();
 }
 
 bool blocked_all(int64_t now)
@@ -131,5 +131,6 @@ void blocked_back(struct worker *worker)
 		fetch_sub(&seen.hogs, 1, relaxed);
 	worker->told_blocks = 0;
 	fetch_sub(&scheduler.blocked, 1, seq_cst);
+	watchdog_resume();
 	store(&block->call, 0, relaxed); /* after the note, by the locked instruction between: see publish_call() */
 }

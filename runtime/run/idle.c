@@ -416,8 +416,7 @@ void idle_leave(struct worker *worker)
 	fence();
 	if (unlikely(idle_is_surplus()))
 		store(&worker->poll_due, 1, relaxed); /* it steps back before it runs a task */
-	if (unlikely(load(&watchdog_promise.resting, relaxed)) && exchange(&watchdog_promise.resting, 0, relaxed))
-		watchdog_wake();
+	watchdog_resume();
 }
 
 void worker_slept(void)

@@ -56,6 +56,12 @@ static inline bool idle_may_wake(void)
 	       load(&scheduler.started, relaxed) < scheduler.target + sleeping + load(&scheduler.blocked, seq_cst);
 }
 
+/* Whether each worker sleeps or is noted. */
+static inline bool idle_none_runs(void)
+{
+	return idle_awake() <= load(&scheduler.blocked, seq_cst);
+}
+
 /* Whether more than `target` run. relaxed: a guess, which idle_step_back() confirms with the lock held. */
 static inline bool idle_is_surplus(void)
 {

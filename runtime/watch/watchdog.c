@@ -23,6 +23,10 @@
  * 1 / SOON_SHARE of a CPU at most, in the mean: the time earns credit for them, and without credit the next one comes later.
  * Most of their cost is to sleep and to wake, 15 us and more on a virtual machine. A look that has found a block while
  * work waited has given a CPU back for the rest of the block, so it costs no credit. If none is to come soon: TICK.
+ * While each worker sleeps or is noted there is nothing to find. Then the short looks pause, if no
+ * more were made than there was credit for, and the first worker that wakes, or is back, wakes the watchdog for the next one.
+ * Not so beside a faster source: a thread that is woken may get its turn on that worker's CPU when it blocks, before what
+ * tells of the block.
  *
  * The watchdog publishes its promises (`watched`, `resting`, `next_look`). Before it sleeps, it checks once more for a
  * reason for an earlier look. A thread with such a reason first publishes the reason and then checks the promise. All
@@ -56,7 +60,7 @@
 
 #define TICK           (10 * NS_PER_MS)
 #define TICK_REST      (250 * NS_PER_MS)
-#define TICK_SOON      NS_PER_MS
+#define TICK_SOON      (500 * NS_PER_US)
 #define SOON_SHARE     100
 #define BURST          16 /* looks in vain for which credit is kept */
 #define TICK_WATCH     (600 * NS_PER_US)
@@ -78,6 +82,7 @@ static struct {
 	unsigned watched; /* looks since it began to watch */
 	bool wanted;      /* a worker was to be woken at the last such look: see wake_for() */
 	bool is_short;    /* the next look is to be a short one, unless somebody wakes it */
+	bool paused;      /* the next look is to be a short one, if somebody wakes it */
 	int64_t looked;   /* time of the last look that was not short */
 	int64_t short_at; /* time of the next short look */
 	int64_t cpu;      /* CPU time of this thread at `looked`, ns */
@@ -186,13 +191,14 @@ static int64_t own_cpu(void)
 	return time.tv_sec * NS_PER_SEC + time.tv_nsec;
 }
 
-/* Sleeping and waking are in the cost, as it is the CPU time from one such look to the next one. */
+/*
+ * Called before a look that is not short: the CPU time since the end of the last such look is that of the short ones, with
+ * sleeping and waking.
+ */
 static void learn_cost(void)
 {
-	int64_t cpu = own_cpu();
 	if (!watchdog.found)
-		watchdog.cost += ((cpu - watchdog.cpu) / MAX(watchdog.looks, 1) - watchdog.cost) / 4;
-	watchdog.cpu = cpu;
+		watchdog.cost += ((own_cpu() - watchdog.cpu) / MAX(watchdog.looks, 1) - watchdog.cost) / 4;
 	watchdog.looks = 0;
 	watchdog.found = false;
 }
@@ -202,7 +208,8 @@ static void short_look(int64_t now)
 	enum look_result result = sched_hooks.look ? sched_hooks.look(now) : LOOK_REST;
 	int64_t earned = watchdog.credit + (now - watchdog.earned) / SOON_SHARE, pause = TICK;
 	watchdog.earned = now;
-	watchdog.credit = MIN(earned, BURST * watchdog.cost) - (result == LOOK_FOUND ? 0 : watchdog.cost);
+	earned = MIN(earned, BURST * watchdog.cost) - (result == LOOK_FOUND ? 0 : watchdog.cost);
+	watchdog.credit = MAX(earned, -watchdog.cost);
 	if (result != LOOK_REST)
 		pause = MIN(MAX(TICK_SOON, SOON_SHARE * (watchdog.cost - watchdog.credit)), TICK);
 	watchdog.short_at = now + pause;
@@ -239,6 +246,20 @@ static bool watch(void)
 		return false;
 	store(&watchdog_promise.watched, 1, relaxed);
 	return true;
+}
+
+/* Returns whether short looks would find nothing. Then the next worker that runs also wakes the watchdog. */
+static bool pause_short(void)
+{
+	const unsigned others = 1u << SLEY_SOURCE_IDLE | 1u << SLEY_SOURCE_BPF;
+	if (load(&region.header->sources, relaxed) & others || watchdog.credit < 0 || !idle_none_runs())
+		return false;
+	store(&watchdog_promise.resting, 1, seq_cst);
+	fence(); /* pairs with idle_leave() and blocked_back() */
+	if (idle_none_runs())
+		return true;
+	store(&watchdog_promise.resting, 0, relaxed);
+	return false;
 }
 
 /* Returns whether nothing has run since the last look. Then the next worker that wakes also wakes the watchdog. */
@@ -280,7 +301,9 @@ static int64_t promise(int64_t now)
 	sley_time earliest = earliest_awake();
 	if (earliest < next - TIMER_LATE)
 		next = MAX(earliest, now) + TIMER_LATE;
-	watchdog.is_short = !watches && !rests && watchdog.short_at < next;
+	bool wants_short = !watches && !rests && watchdog.short_at < next;
+	watchdog.paused = wants_short && pause_short();
+	watchdog.is_short = wants_short && !watchdog.paused;
 	if (watchdog.is_short)
 		next = MAX(watchdog.short_at, now);
 	store(&watchdog_promise.next_look, next, seq_cst);
@@ -301,14 +324,15 @@ static void *watchdog_main(void *unused)
 		RACE_POINT(watchdog_looks);
 		now = clock_now();
 		watchdog.looks++;
-		watchdog.is_short &= !woken;
-		if (now >= watchdog.short_at)
+		watchdog.is_short = woken ? watchdog.paused : watchdog.is_short;
+		if (now >= watchdog.short_at || watchdog.is_short)
 			short_look(now);
 		if (watchdog.is_short)
 			continue;
+		learn_cost();
 		watchdog_look(now);
 		watchdog.looked = now;
-		learn_cost();
+		watchdog.cpu = own_cpu();
 	}
 	return NULL;
 }
@@ -321,7 +345,7 @@ int watchdog_start(void)
 	store(&watchdog_promise.watched, 0, relaxed);
 	store(&watchdog_promise.resting, 0, relaxed);
 	store(&watchdog_promise.next_look, 0, relaxed);
-	watchdog.is_short = watchdog.found = false;
+	watchdog.is_short = watchdog.paused = watchdog.found = false;
 	watchdog.looked = watchdog.short_at = watchdog.cpu = watchdog.cost = watchdog.looks = 0;
 	watchdog.earned = watchdog.credit = 0;
 	depth_open(watchdog.rearmed);

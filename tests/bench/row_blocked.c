@@ -225,12 +225,17 @@ static void follower(void *arg)
 	h->begun_at = bench_now();
 }
 
-/* Blocks differ in length, or they would all begin when the watchdog looks, which it does every 10 ms. */
+/*
+ * Blocks differ in length, or they would all begin when the watchdog looks, which it does every 10 ms. The times before them
+ * differ, or they would all begin when the worker is back from the last one, and the watchdog looks then, too.
+ */
 static void blocker(void *arg)
 {
 	struct handovers *h = arg;
-	long ns = 10000000 + 50000 * (long)(h->done++ * 37 % 101);
+	unsigned n = h->done++;
+	long ns = 10000000 + 50000 * (long)(n * 37 % 101);
 	h->follower = sley_spawn(follower, h);
+	compute_ns(20000 * (int64_t)(n * 41 % 101));
 	h->blocked_at = bench_now();
 	sleep_ns(ns);
 }

@@ -3,12 +3,16 @@
 /* Tasks that block their thread, or compute for long, and do not say so. */
 #include "tests/unit/run.h"
 
+#include <pthread.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/atomic.h"
 #include "run/blocked.h"
 #include "run/idle.h"
+#include "run/watchdog_wake.h"
 
 /* In the place of what unit tests have otherwise: see tests/unit/run.c. */
 __attribute__((constructor)) static void switch_on(void)
@@ -129,6 +133,59 @@ TASK_TEST(found_by_a_worker, 2)
 	}
 	REQUIRE(found > 0);
 }
+
+#ifndef SLEY_TSAN /* its looks take so long that the watchdog has no credit for the next one */
+static int gate[2];
+static unsigned rested; /* atomic: blocks during which the watchdog was seen at rest */
+
+/* By a plain thread: ends one block after the other, each after the watchdog has rested, or after 400 ms. */
+static void *end_blocks(void *unused)
+{
+	const int64_t ms = 1000 * 1000;
+	char byte = 0;
+	do {
+		REQUIRE(read(gate[1], &byte, 1) == 1);
+		sley_time end = sley_now() + 400 * ms;
+		while (sley_now() < end && !load(&watchdog_promise.resting, acquire))
+			cpu_relax();
+		fetch_add(&rested, load(&watchdog_promise.resting, relaxed), relaxed);
+		REQUIRE(write(gate[1], &byte, 1) == 1);
+	} while (byte != 'e');
+	return NULL;
+}
+
+static void block_at_gate(void *last)
+{
+	char byte = last ? 'e' : 'b';
+	REQUIRE(sley_go(finish, NULL) == 0); /* work waits */
+	REQUIRE(write(gate[0], &byte, 1) == 1 && read(gate[0], &byte, 1) == 1);
+}
+
+/*
+ * While the only worker is blocked and its replacement sleeps, the watchdog rests. Once the worker is back, it does not:
+ * the next block would be found late.
+ */
+TASK_TEST(rests_while_none_runs, 1)
+{
+	pthread_t thread;
+	unsigned rests_on = 0;
+	store(&rested, 0, relaxed);
+	REQUIRE(socketpair(AF_UNIX, SOCK_STREAM, 0, gate) == 0);
+	REQUIRE(pthread_create(&thread, NULL, end_blocks, NULL) == 0);
+	for (sley_time end = SOON; load(&rested, relaxed) < 5 && sley_now() < end;) {
+		sley_task task = sley_spawn(block_at_gate, NULL);
+		REQUIRE(task > 0 && sley_join(task, SLEY_NEVER) == 0);
+		sley_yield(); /* to a scheduling point */
+		rests_on += load(&watchdog_promise.resting, relaxed);
+	}
+	REQUIRE(load(&rested, relaxed) >= 5);
+	REQUIRE(rests_on <= 2); /* it may be about to find out that a worker runs */
+	sley_task task = sley_spawn(block_at_gate, &gate);
+	REQUIRE(task > 0 && sley_join(task, SLEY_NEVER) == 0);
+	REQUIRE(pthread_join(thread, NULL) == 0);
+	REQUIRE(close(gate[0]) == 0 && close(gate[1]) == 0);
+}
+#endif
 
 /* With the source switched off a blocked worker is never noted: the task behind it runs when it is back. */
 static int main_off(void *unused)
