@@ -58,7 +58,7 @@ extern HIDDEN struct sched_hooks sched_hooks;
 struct scheduler {
 	/* constant during a run */
 	struct worker *workers; /* `most` records */
-	struct timers *timers;  /* `target` heaps */
+	struct timers *timers;  /* `target` wheels */
 	unsigned target;        /* number of workers that should run at the same time; these have the first records */
 	unsigned most;          /* limit of the number of workers, spares included */
 	/* atomic, written under the lock of the idle list */

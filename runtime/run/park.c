@@ -51,17 +51,18 @@ void wait_abort(struct task *task)
 }
 
 /*
- * Arms the timer and returns its heap; null: the deadline has passed and the wait is over. NOINLINE, so that its frame
+ * Arms the timer and returns its wheel; null: the deadline has passed and the wait is over. NOINLINE, so that its frame
  * does not add to the live bytes of the park.
  */
 NOINLINE static struct timers *arm(struct task *task, sley_time deadline)
 {
-	if (deadline <= clock_now() && claim_own(task, CLAIM_DEADLINE)) {
+	int64_t now = clock_now();
+	if (deadline <= now && claim_own(task, CLAIM_DEADLINE)) {
 		relative_check(task, deadline, (const void *)(uintptr_t)load(&task_record(task)->wait_pc, relaxed));
 		return NULL;
 	}
 	/* may be in the past if another claimant was faster; not negative, so that differences do not overflow */
-	return timer_arm(task, MAX(deadline, 0));
+	return timer_arm(task, MAX(deadline, 0), now);
 }
 
 NOINLINE sley_time wait_deadline(struct task *task, sley_time deadline)

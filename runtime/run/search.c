@@ -24,17 +24,18 @@
 #define GLOBAL_INTERVAL 61 /* at least; a prime, so that it does not follow a pattern of the program (Go's figure) */
 #define CLOCK_INTERVAL  64 /* dispatches between two readings of the clock, at most */
 #define POLL_INTERVAL   (100 * NS_PER_US)
+#define TIMER_BATCHES   8 /* of a look: the tasks fit into a deque, and others do not wait for more than some 50 us */
 
 /*
  * Makes the tasks of expired timers ready, some at a time: no other worker can run tasks while they are in this list.
- * The timers may belong to another worker, which may be blocked in a task. `away`: the worker because of which they are
- * late, or null.
+ * What a look leaves is for the next one, which comes at the latest when the deque is empty. The timers may belong to
+ * another worker, which may be blocked in a task. `away`: the worker because of which they are late, or null.
  */
 static void run_timers(struct timers *timers, int64_t now, struct worker *away)
 {
 	struct task_list expired = { 0 };
 	struct task *task;
-	unsigned n = 0;
+	unsigned n = 0, batches = TIMER_BATCHES;
 	bool more;
 	do {
 		more = timers_expire(timers, now, &expired);
@@ -42,7 +43,7 @@ static void run_timers(struct timers *timers, int64_t now, struct worker *away)
 			late_timers(away, &expired, now); /* before others run them: on that worker, perhaps */
 		for (; (task = task_list_take(&expired)); n++)
 			task_ready(task);
-	} while (more);
+	} while (more && (unlikely(away) || --batches > 0)); /* who is away is asked once */
 	if (n > 0)
 		count_here(SLEY_COUNTER_timers, n);
 }
@@ -64,7 +65,7 @@ static struct worker *away_owner(const struct timers *timers, int64_t now)
 	return load(&owner->polled_tick, relaxed) != load(&owner->tick, relaxed) ? owner : NULL;
 }
 
-/* Runs the timers of all heaps: a worker may be blocked in a task. `away`: of late_away(), or null. */
+/* Runs the timers of all wheels: a worker may be blocked in a task. `away`: of late_away(), or null. */
 static void run_all_timers(const struct worker *worker, struct worker *away)
 {
 	int64_t now = worker->polled;

@@ -69,7 +69,7 @@ struct worker {
 	uint64_t *counters;  /* its row in the region */
 	struct sley_region_worker *line;
 	struct sley_region_block *block; /* its note: see run/blocked.h */
-	struct timers *timers;           /* the heap that its tasks arm in, of scheduler.timers; constant */
+	struct timers *timers;           /* the wheel that its tasks arm in, of scheduler.timers; constant */
 	struct task_cache tasks;
 	struct stack_worker stack;
 	struct fiber fiber;

@@ -20,10 +20,10 @@
 #define TASK_TASK_H
 
 #include "base/check.h"
-#include "base/heap.h"
 #include "base/list.h"
 #include "base/lock.h"
 #include "base/slab.h"
+#include "base/wheel.h"
 #include "context/fiber.h"
 #include "region/region.h"
 #include "stack/slot.h"
@@ -104,7 +104,7 @@ struct task {
 		struct start start; /* until the first run */
 		struct wait wait;   /* afterwards */
 	};
-	struct heap_node timer;   /* see timer.h */
+	struct wheel_node timer;  /* see timer.h */
 	struct task_extra *extra; /* atomic; set once, and freed, under lock: see task_extra_get() */
 	struct fiber fiber;       /* kept while the entry is free, unless its page is given back */
 } TASK_ALIGNED;

@@ -32,8 +32,9 @@
 
 #define QUICK_DIVISOR 100
 
-static const struct bench_row *const *const tables[] = { bench_sched_rows,  bench_sync_rows,     bench_park_rows,
-							 bench_server_rows, bench_zerocopy_rows, bench_blocked_rows };
+static const struct bench_row *const *const tables[] = { bench_sched_rows,  bench_sync_rows,   bench_timer_rows,
+							 bench_park_rows,   bench_server_rows, bench_zerocopy_rows,
+							 bench_blocked_rows };
 
 static struct {
 	const char *rows; /* a comma-separated list; null: all */

@@ -41,6 +41,7 @@ struct bench_row {
 };
 
 extern const struct bench_row *const bench_sched_rows[], *const bench_sync_rows[], *const bench_park_rows[];
+extern const struct bench_row *const bench_timer_rows[];
 extern const struct bench_row *const bench_server_rows[], *const bench_zerocopy_rows[], *const bench_blocked_rows[];
 
 /* The rows' work, or a part of it. */

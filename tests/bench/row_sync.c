@@ -2,7 +2,6 @@
 /* Copyright (c) 2026 the sley authors */
 /* Rows of what tasks do together: channels, select, the mutex, offloaded calls, and a million timers. */
 #include "bench.h"
-#include "process.h"
 
 #include <stdlib.h>
 #include <time.h>
@@ -359,57 +358,6 @@ static void run_generator(const struct bench_run *run, double *values)
 	values[0] = w.ns / w.rounds;
 }
 
-/* ---- timers: a million tasks sleep 1 to 1,000 ms ---- */
-
-struct timers {
-	unsigned tasks;
-	sley_task *ids;
-	int64_t before, peak; /* resident bytes */
-	double cpu_ms;
-};
-
-static void sleep_task(void *arg)
-{
-	must(sley_sleep(sley_in(SLEY_MS((intptr_t)arg))));
-}
-
-static double cpu_ms(void)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-	return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
-}
-
-static int timers_main(void *arg)
-{
-	struct timers *t = arg;
-	double start = cpu_ms();
-	uint32_t random = 1;
-	for (unsigned i = 0; i < t->tasks; i++) {
-		random = random * 1664525 + 1013904223;
-		t->ids[i] = sley_spawn(sleep_task, (void *)(intptr_t)(1 + (random >> 8) % 1000));
-	}
-	must(sley_sleep(sley_in(SLEY_MS(1)))); /* most have begun to sleep */
-	t->peak = process_resident(getpid());
-	finish(t->ids, t->tasks);
-	t->cpu_ms = cpu_ms() - start;
-	return 0;
-}
-
-static void run_timers(const struct bench_run *run, double *values)
-{
-	struct timers t = { .tasks = bench_count(run, 1000000) };
-	t.ids = malloc(t.tasks * sizeof(*t.ids));
-	if (!t.ids)
-		bench_fail("no memory");
-	for (unsigned i = 0; i < t.tasks; i++)
-		t.ids[i] = 1; /* touched before it counts */
-	t.before = process_resident(getpid());
-	bench_in_tasks(run, timers_main, &t);
-	values[0] = t.cpu_ms;
-	values[1] = (double)(t.peak - t.before) / (1 << 20);
-}
-
 /* ---- the rows ---- */
 
 #define ROW(id, is_counted, function, ...) \
@@ -430,9 +378,8 @@ ROW(select, true, run_select, { "select", "ns/item" });
 ROW(offload, false, run_offload, { "offload", "ns/call" });
 ROW(future, true, run_future, { "future", "ns/roundtrip" });
 ROW(generator, true, run_generator, { "generator", "ns/item" });
-ROW(timers, false, run_timers, { "timers_cpu", "ms" }, { "timers_rss", "MiB" });
 
 const struct bench_row *const bench_sync_rows[] = {
 	&row_chan_pingpong, &row_chan_1x1, &row_chan_4x1, &row_chan_4x4,  &row_skynet, &row_mutex,
-	&row_select,        &row_offload,  &row_future,   &row_generator, &row_timers, NULL,
+	&row_select,        &row_offload,  &row_future,   &row_generator, NULL,
 };

@@ -30,10 +30,10 @@ in_process() {
 
 # What tasks do together.
 together() {
-	local rows="chan_pingpong chan_1x1 chan_4x1 chan_4x4 skynet mutex select offload future generator timers"
+	local rows="chan_pingpong chan_1x1 chan_4x1 chan_4x4 skynet mutex select offload future generator timers timer_cancel"
 	lines -q -r "${rows// /,}"
-	has sley 1 ${rows/timers/timers_cpu timers_rss}
-	has sley 2 ${rows/timers/timers_cpu timers_rss}
+	has sley 1 $rows timers_cpu timers_rss
+	has sley 2 $rows timers_cpu timers_rss
 }
 
 # Tasks that block their thread or compute, with the same server without them.

@@ -233,7 +233,7 @@ static void delay(unsigned *random, sley_time most)
 }
 
 /*
- * Claims what is open for the event, and once more by the same number, as a timer does that was taken out of the heap
+ * Claims what is open for the event, and once more by the same number, as a timer does that was taken out of the wheel
  * just before its wait was over:
  *
  *   claimer                task                    timers

@@ -75,7 +75,7 @@ TASK_TEST(cancel, 1)
 	REQUIRE(sley_group_add(&group, -1) == 0);
 	REQUIRE(counter(SLEY_COUNTER_timers) - before <= 1);
 	for (unsigned i = 0; i < scheduler.target; i++)
-		REQUIRE(scheduler.timers[i].heap.root == NULL);
+		REQUIRE(wheel_bound(&scheduler.timers[i].wheel) == WHEEL_NEVER);
 	REQUIRE(sley_chan_free(chan) == 0);
 }
 

@@ -176,7 +176,7 @@ TASK_TEST(sleeping_workers_timers, 2)
 	static unsigned late;
 	flag = 0;
 	late = 100;
-	/* one worker is kept busy; the sleeper's timers lie in the heap of either */
+	/* one worker is kept busy; the sleeper's timers lie in the wheel of either */
 	sley_task busy = sley_spawn(yield_until_flag, NULL);
 	sley_task sleeper = sley_spawn(sleep_shortly, &late);
 	REQUIRE(sley_join(sleeper, SLEY_NEVER) == 0);

@@ -269,7 +269,7 @@ static int main_timer_held(void *arg)
 	return 0;
 }
 
-/* A timer was taken out of the heap by a worker that stalls before its task is ready. */
+/* A timer was taken out of the wheel by a worker that stalls before its task is ready. */
 TEST(timer_held)
 {
 	for (unsigned workers = 1; workers <= 4; workers *= 2)
