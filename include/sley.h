@@ -26,9 +26,9 @@
  *   - A call that waits lets other tasks run from time to time, even if it never has to wait: after some 100 such calls
  *     in a row the task yields. Only sley_yield() and the calls with a deadline may yield.
  *   - A call that waits may return on another thread. So code must not wait while it caches the address of a
- *     thread-local or holds an OS mutex. The option `pinned` keeps a task on one thread. A program linked with
- *     libsley-debug instead of libsley reports each task that waits while it holds a mutex, rwlock or spin lock of
- *     libc.
+ *     thread-local or holds an OS mutex. The option `pinned` keeps a task on one thread, sley_pin() for a while. A
+ *     program linked with libsley-debug instead of libsley reports each task that waits while it holds a mutex, rwlock
+ *     or spin lock of libc.
  *   - Each task has its own copy of some state of its thread:
  *       errno                    see the end of this file
  *       floating-point control   Rounding, denormals and traps. A new task and an offloaded function get the control

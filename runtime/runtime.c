@@ -27,6 +27,7 @@
  *   task/wait.c            the protocol of every wait, from the side of the waker
  *   task/forgotten.c       tasks that are never joined
  *   life/spawn.c         the task's own calls: spawn, join, yield, sleep, its end
+ *   life/pin.c             keeping a task on its thread for a while
  *   life/cancel.c          cancelling a task
  *   life/cleanup.c         the cleanups of a task that has ended; local.c: its values
  *   life/returned.c        functions that return in a forked child; shield.c: exceptions that leave the service's

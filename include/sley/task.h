@@ -81,6 +81,21 @@ SLEY_API void sley_yield(void);
 /* Parks the task until `until`. Returns 0; -EDEADLK: no task; -ETIMEDOUT: the task's own deadline came first. Task. */
 SLEY_API int sley_sleep(sley_time until);
 
+/* As sley_sleep(), for libraries that wait on behalf of their caller: tools show `pc` as the place of the wait. */
+SLEY_API int sley_sleep_at(sley_time until, const void *pc);
+
+/*
+ * Pins the calling task to its thread (1), or lets it move again (0). A pinned task continues on the same thread after
+ * every wait, so what a library keeps in thread-locals stays valid; but it also waits until that thread is free. Returns
+ * the previous value, so that sections nest:
+ *     int old = sley_pin(1);
+ *     ...
+ *     sley_pin(old);
+ * A task that was spawned with option `pinned` stays pinned: each call returns 1. Returns 0 or 1; -EDEADLK: no task.
+ * Task.
+ */
+SLEY_API int sley_pin(int pinned);
+
 /*
  * Cancels a task for good: its current wait and all later ones end with -ECANCELED. Work that needs no wait is still
  * done, so received data is never lost. A task that never waits has to call sley_cancelled(). Never waits itself.

@@ -20,13 +20,12 @@ static int poll_descriptor(int fd, int events)
 	return n > 0 && p.revents & POLLNVAL ? -EBADF : p.revents;
 }
 
-int sley_poll(int fd, int events, sley_time deadline)
+int sley_poll_at(int fd, int events, sley_time deadline, const void *pc)
 {
 	if (!task_self())
 		return outside_error();
 	if (events == 0 || events & ~(POLLIN | POLLOUT))
 		return -EINVAL;
-	const void *pc = __builtin_return_address(0);
 	bool reading = events & POLLIN, writing = events & POLLOUT;
 	struct hold hold = { 0 };
 	int saved = errno, result;
@@ -54,4 +53,9 @@ int sley_poll(int fd, int events, sley_time deadline)
 	worker_spend(pc);
 	*sley_errno_location() = saved;
 	return result;
+}
+
+int sley_poll(int fd, int events, sley_time deadline)
+{
+	return sley_poll_at(fd, events, deadline, __builtin_return_address(0));
 }

@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "life/cleanup.h"
+#include "life/pin.h"
 #include "life/spawn.h"
 #include "run/park.h"
 #include "run/queue.h"
@@ -183,6 +184,8 @@ static void tell(struct task *task)
 void task_end(struct worker *worker, struct task *task)
 {
 	COUNT(worker, ended, 1);
+	if (unlikely(task->flags & TASK_KEPT))
+		pin_end(worker, task);
 	task_to_ended(task);
 	lock_take(&task->lock);
 	tell(task);
@@ -267,21 +270,26 @@ void sley_yield(void)
 	worker_yield(CALLER);
 }
 
-int sley_sleep(sley_time until)
+int sley_sleep_at(sley_time until, const void *pc)
 {
 	struct task *task = task_self();
 	if (!task)
 		return outside_error();
 	if (until <= clock_now()) {
-		relative_check(task, until, CALLER);
-		worker_yield(CALLER); /* a loop of expired sleeps must not starve the other tasks */
+		relative_check(task, until, pc);
+		worker_yield(pc); /* a loop of expired sleeps must not starve the other tasks */
 		return 0;
 	}
-	wait_begin(task, SLEY_WAIT_SLEEP, (uint64_t)until, CALLER);
+	wait_begin(task, SLEY_WAIT_SLEEP, (uint64_t)until, pc);
 	enum claim who = wait_park(task, until);
 	if (who == CLAIM_DEADLINE)
 		return clock_now() >= until ? 0 : -ETIMEDOUT; /* the task's own deadline came first */
 	return wait_error(who);
+}
+
+int sley_sleep(sley_time until)
+{
+	return sley_sleep_at(until, CALLER);
 }
 
 sley_time sley_now(void)

@@ -116,6 +116,7 @@ struct worker {
 	uint64_t look_tick;
 	int64_t look_cpu;
 	struct thread_file files[LOOKERS];
+	unsigned kept; /* atomic, written by the worker: tasks that sley_pin() keeps here, so its thread must stay */
 	/* a spare; owned by the watchdog */
 	bool joinable;       /* it has a thread */
 	uint64_t spare_tick; /* its tick when it was seen to sleep, at spare_since */

@@ -192,7 +192,7 @@ static void spares_end(int64_t now)
 			worker->spare_tick = tick;
 			worker->spare_since = now;
 		} else if (now - worker->spare_since >= load(&spare_idle, relaxed) &&
-			   spares > load(&scheduler.blocked, relaxed) + 1) {
+			   spares > load(&scheduler.blocked, relaxed) + 1 && load(&worker->kept, relaxed) == 0) {
 			spares -= idle_end(worker);
 		}
 	}

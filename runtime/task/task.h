@@ -37,6 +37,7 @@ _Static_assert(SLEY_REGION_WORKERS <= 65536 && SLEY_REGION_SITES <= 65536 && SLE
 #define TASK_GRANTED 2u /* it is in a run queue and holds its slot */
 #define TASK_STARTED 4u
 #define TASK_THREAD  8u   /* a plain thread that waits, see run/thread.h; constant */
+#define TASK_KEPT    16u  /* pinned by sley_pin(); TASK_PINNED is set, too */
 #define TASK_NESTED  128u /* a thread of a pool waits for its end, see io/jobs.h; constant */
 /* fate */
 #define TASK_DETACHED 1u /* it will never be joined, or has been */

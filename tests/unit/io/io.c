@@ -440,3 +440,28 @@ TASK_TEST(parts, 1)
 	REQUIRE(sley_read_full(fd[0], bytes, 2, SOON) == 2);
 	REQUIRE(sley_close(fd[0]) == 0 && sley_close(fd[1]) == 0);
 }
+
+/* ---- on behalf of a caller ---- */
+
+static const char place_of_poll, place_of_sleep;
+
+static void waits_elsewhere(void *fd)
+{
+	REQUIRE(sley_poll_at(*(int *)fd, POLLIN, SOON, &place_of_poll) == POLLIN);
+	REQUIRE(sley_sleep_at(SLEY_NEVER, &place_of_sleep) == -ECANCELED);
+}
+
+/* The place of a wait that tools show is the given one. */
+TASK_TEST(place, 1)
+{
+	static int fds[2];
+	REQUIRE(sley_pipe(fds) == 0);
+	sley_task task = sley_spawn(waits_elsewhere, fds);
+	await_state(task, SLEY_TASK_WAITING, SLEY_WAIT_POLL);
+	REQUIRE(load(&record_of(task)->wait_pc, relaxed) == (uintptr_t)&place_of_poll);
+	REQUIRE(sley_write(fds[1], "x", 1, SOON) == 1);
+	await_state(task, SLEY_TASK_WAITING, SLEY_WAIT_SLEEP);
+	REQUIRE(load(&record_of(task)->wait_pc, relaxed) == (uintptr_t)&place_of_sleep);
+	REQUIRE(sley_cancel(task) == 0 && sley_join(task, SOON) == 0);
+	REQUIRE(sley_close(fds[0]) == 0 && sley_close(fds[1]) == 0);
+}
