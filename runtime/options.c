@@ -48,18 +48,18 @@ static bool from_environment(const char *name, size_t *value)
 	return true;
 }
 
-/* SLEY_STACK_CHECK: "strict" sets the flag, "off" clears it. Returns false for any other text. */
-static bool stack_check(unsigned *flags)
+/* A variable that sets a flag by the text `on`, and clears it by "off". Returns false for any other text. */
+static bool flag_from_environment(const char *name, const char *on, unsigned flag, unsigned *flags)
 {
-	const char *text = getenv("SLEY_STACK_CHECK");
+	const char *text = getenv(name);
 	if (!text || !*text)
 		return true;
-	if (strcmp(text, "strict") == 0) {
-		*flags |= SLEY_RUN_STRICT_STACKS;
+	if (strcmp(text, on) == 0) {
+		*flags |= flag;
 	} else if (strcmp(text, "off") == 0) {
-		*flags &= ~SLEY_RUN_STRICT_STACKS;
+		*flags &= ~flag;
 	} else {
-		complain("SLEY_STACK_CHECK=%s is unknown: remove it, or give strict or off", text);
+		complain("%s=%s is unknown: remove it, or give %s or off", name, text, on);
 		return false;
 	}
 	return true;
@@ -159,7 +159,8 @@ int options_resolve(const struct sley_options *options, struct sley_options *res
 	size_t workers = given.workers, tasks = given.max_tasks, slots = given.stack_slots, stack = given.stack_size;
 	if (!from_environment("SLEY_WORKERS", &workers) || !from_environment("SLEY_MAX_TASKS", &tasks) ||
 	    !from_environment("SLEY_STACK_SLOTS", &slots) || !from_environment("SLEY_STACK_SIZE", &stack) ||
-	    !stack_check(&given.flags))
+	    !flag_from_environment("SLEY_STACK_CHECK", "strict", SLEY_RUN_STRICT_STACKS, &given.flags) ||
+	    !flag_from_environment("SLEY_POSIX", "private", SLEY_RUN_OWN_STACKS, &given.flags))
 		return -EINVAL;
 	const char *name = getenv("SLEY_NAME");
 	workers = workers ? workers : MIN(cpus_available(), TARGET_MOST);
@@ -168,7 +169,7 @@ int options_resolve(const struct sley_options *options, struct sley_options *res
 	stack = stack ? stack : STACK_DEFAULT;
 	if (!within("workers", workers, 1, TARGET_MOST) || !within("max_tasks", tasks, 1, SLEY_TASK_INDEX_MASK - 1) ||
 	    !within("stack_slots", slots, 1, SLOTS_MOST) || !within("stack_size", stack, STACK_LEAST, STACK_MOST) ||
-	    given.flags & ~(SLEY_RUN_DUMP_ON_SIGQUIT | SLEY_RUN_STRICT_STACKS))
+	    given.flags & ~(SLEY_RUN_DUMP_ON_SIGQUIT | SLEY_RUN_STRICT_STACKS | SLEY_RUN_OWN_STACKS))
 		return -EINVAL;
 	*result = (struct sley_options){
 		.size = sizeof(*result),

@@ -302,6 +302,8 @@ static int stacks_open(const struct sley_options *options, unsigned max_tasks)
 		return strict_open(max_tasks, options->stack_size);
 	if (sanitizer_knows_stacks() && options->stack_slots < alone && slots_open(alone, options->stack_size) == 0)
 		return 0;
+	if (options->flags & SLEY_RUN_OWN_STACKS)
+		return slots_open_alone(options->stack_slots, options->stack_size);
 	return slots_open(options->stack_slots, options->stack_size);
 }
 

@@ -50,8 +50,9 @@ enum sley_assist {
  * Options of sley_run(). Zero means the default, so `{ .size = sizeof(struct sley_options) }` is complete. Environment
  * variables override the options: SLEY_WORKERS, SLEY_STACK_SIZE, SLEY_STACK_SLOTS, SLEY_MAX_TASKS, SLEY_NAME,
  * SLEY_OFFLOAD_THREADS, SLEY_COMPUTE_THREADS, SLEY_OFFLOAD_QUEUE, SLEY_NAME_THREADS, SLEY_MAX_THREADS,
- * SLEY_ASSIST (idle, bpf, tick or off), SLEY_STACK_CHECK (strict or off: SLEY_RUN_STRICT_STACKS). Numbers may end in K, M or G. A
- * value that is no number, or out of range, gives -EINVAL, after a line on stderr.
+ * SLEY_ASSIST (idle, bpf, tick or off), SLEY_STACK_CHECK (strict or off: SLEY_RUN_STRICT_STACKS), SLEY_POSIX (private or
+ * off: SLEY_RUN_OWN_STACKS). Numbers may end in K, M or G. A value that is no number, or out of range, gives -EINVAL,
+ * after a line on stderr.
  */
 struct sley_options {
 	size_t size;      /* sizeof(struct sley_options), so that the struct can grow */
@@ -106,6 +107,14 @@ struct sley_options {
  * It costs two mprotect(2) calls per resume of a task, and works with any number of tasks.
  */
 #define SLEY_RUN_STRICT_STACKS 2u
+
+/*
+ * No two tasks share a stack, so pointers into a task's stack stay valid while the task is parked: for services that call
+ * libraries which give such pointers to helper threads (see sley/posix.h). The stacks of the first stack_slots tasks still
+ * count as copying: as an argument of sley_spawn() and the like, an address on them is refused. A task costs the pages
+ * that it has touched, also while it is parked, and beyond stack_slots two mappings of the process.
+ */
+#define SLEY_RUN_OWN_STACKS 4u
 
 #define SLEY_EXIT_FORKED 70 /* exit code of a forked child that returns from a task's function */
 

@@ -126,6 +126,9 @@ extern HIDDEN bool stack_strict;
 
 /* Reserves `count` slots of `stack_size` bytes (a multiple of the page), and blocking slots. 0 or -ENOMEM. */
 int slots_open(unsigned count, size_t stack_size);
+
+/* The same, but no two tasks share a stack: private stacks are made when those of the range are used up. */
+int slots_open_alone(unsigned count, size_t stack_size);
 void slots_close(void);
 
 /* 0 or -ENOMEM. `number` is the worker's. One thread at a time. */

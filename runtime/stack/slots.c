@@ -131,13 +131,14 @@ static char *map_stacks(size_t size)
 /* The leak checker would read all slots before one that is used. */
 static unsigned blocking_wanted(unsigned count)
 {
-	return sanitizer_knows_stacks() || sanitizer_finds_leaks() ? 0 : MAX(count / BLOCKING_PART, BLOCKING_LEAST);
+	return sanitizer_finds_leaks() ? 0 : MAX(count / BLOCKING_PART, BLOCKING_LEAST);
 }
 
-int slots_open(unsigned others, size_t size)
+/* `alone`: no slot has a second tenant. */
+static int open_all(unsigned others, size_t size, bool alone)
 {
 	size_t stride = size + STACK_GUARD;
-	unsigned count = others + blocking_wanted(others);
+	unsigned count = others + (alone ? 0 : blocking_wanted(others));
 	char *base = stacks_map(stride * count, PROT_READ | PROT_WRITE);
 	if (!base && count > others) {
 		count = others;
@@ -156,7 +157,7 @@ int slots_open(unsigned others, size_t size)
 	}
 	slots.count = count;
 	slots.blocking_from = others;
-	slots.shared = sanitizer_knows_stacks() ? 0 : others < SHARE_ALL_BELOW ? others : SHARED_SLOTS;
+	slots.shared = alone ? 0 : others < SHARE_ALL_BELOW ? others : SHARED_SLOTS;
 	slots.for_large = slots.shared > 0 ? (others - slots.shared) / 4 : 0;
 	for (unsigned i = count; i-- > 0;) {
 		struct slot *slot = &slots.all[i];
@@ -179,6 +180,16 @@ int slots_open(unsigned others, size_t size)
 	stack_size = size;
 	stacks_set(base, stride * count);
 	return 0;
+}
+
+int slots_open(unsigned count, size_t size)
+{
+	return open_all(count, size, sanitizer_knows_stacks());
+}
+
+int slots_open_alone(unsigned count, size_t size)
+{
+	return open_all(count, size, true);
 }
 
 /* ---- private slots ---- */
