@@ -8,6 +8,7 @@
 # rebuilds nothing. Files are found by wildcard:
 #
 #   runtime/**             libsley, static and shared, from the same objects; and libsley-debug, see there
+#   runtime/posix/*        libsley-posix, shared alone: libc's calls as waits, for libraries that know nothing of sley
 #   bpf/X.bpf.c            $(BUILD)/bpf/X.bpf.o and its skeleton X.skel.h
 #   bpf/X.c                loads them: libsley_assist, and a part of asynctop
 #   tools/asynctop/**      $(BUILD)/asynctop; all but main.o also as an archive, for the tests
@@ -17,6 +18,7 @@
 #   tests/DIR/X.c          $(BUILD)/tests/DIR/X, a cmocka program, unless there is an X.h: then it is a module
 #   tests/DIR/X.planted.c  $(BUILD)/tests/DIR/X.planted, a service for a test to look at; X.debug.planted.c: with the
 #                          debug library
+#   tests/posix/X.c        linked with libsley-posix.so and libsley.so, as services are
 #   tests/bench/           $(BUILD)/bench, bench-raw-echo and bench-load
 #   include/**             $(BUILD)/man/man3, a page of the manual for each call and each header
 
@@ -151,6 +153,8 @@ hot := $(foreach d,context stack task run life watch reactor sync,runtime/$(d)/%
 	$(foreach f,io operation sigpipe,runtime/io/$(f).%)
 $(if $(wildcard runtime/.),$(foreach p,$(hot),$(if $(wildcard $(subst %,*,$(p))),,$(error hot: there is no $(p)))))
 hot_flags := -fstack-protector
+# Nothing is declared in the place of the functions that it defines.
+posix_flags := $(runtime_flags) -U_FORTIFY_SOURCE
 asynctop_flags := $(no_paths) -Iinclude -Ibpf -I$(BUILD)/bpf -Itools/asynctop
 example_flags := -Iinclude -Itools/examples
 # Where there is a canary gcc forgets values of parameters that tests of gdb and of asynctop look for.
@@ -176,9 +180,11 @@ programs_of = $(filter-out $(call modules_of,$(1)) %.planted.c,$(1))
 planted_of = $(filter %.planted.c,$(1))
 object = $(patsubst %,$(BUILD)/obj/%.o,$(basename $(1)))
 debug = $(patsubst %,$(BUILD)/debug/%.o,$(basename $(1)))
+posix_object = $(patsubst %,$(BUILD)/posix/%.o,$(basename $(1)))
 program = $(patsubst %.c,$(BUILD)/%,$(1))
 
-runtime := $(sort $(wildcard runtime/*.c runtime/*/*.c runtime/*/*.S))
+posix := $(sort $(wildcard runtime/posix/*.c))
+runtime := $(filter-out $(posix),$(sort $(wildcard runtime/*.c runtime/*/*.c runtime/*/*.S)))
 bpf := $(wildcard bpf/*.bpf.c)
 loader := $(filter-out $(bpf),$(wildcard bpf/*.c))
 asynctop := $(call c_of,tools/asynctop)
@@ -190,6 +196,7 @@ bench := $(filter-out %/raw_echo.c %/load.c,$(wildcard tests/bench/*.c))
 bench_modules := $(call modules_of,$(filter-out %/bench.c,$(bench)))
 unit := $(call c_of,tests/unit)
 stress := $(call c_of,tests/stress)
+posix_tests := $(call c_of,tests/posix)
 observers := $(call c_of,tests/bpf) $(call c_of,tests/tools)
 support := $(call modules_of,$(wildcard tests/*.c) $(unit) $(stress))
 observer_support := $(call modules_of,$(observers))
@@ -203,12 +210,15 @@ bench_programs := $(if $(wildcard tests/bench/bench.c),$(BUILD)/bench) \
 	$(if $(wildcard tests/bench/raw_echo.c),$(BUILD)/bench-raw-echo) \
 	$(if $(wildcard tests/bench/load.c),$(BUILD)/bench-load)
 asynctop_program := $(if $(wildcard tools/asynctop/main.c),$(BUILD)/asynctop)
+# Not with a sanitizer, which defines the same functions of libc.
+posix_library := $(if $(SANITIZE)$(CROSS),,$(if $(posix),$(BUILD)/libsley-posix.so))
 assist_library := $(if $(SANITIZE)$(CROSS),,$(if $(loader),$(BUILD)/libsley_assist.so))
 
 unit_programs := $(call program,$(call programs_of,$(unit)))
 stress_programs := $(call program,$(call programs_of,$(stress)))
 observer_programs := $(if $(SANITIZE)$(CROSS),,$(call program,$(call programs_of,$(observers))))
-test_programs := $(unit_programs) $(stress_programs) $(observer_programs)
+posix_programs := $(if $(SANITIZE)$(CROSS),,$(call program,$(call programs_of,$(posix_tests))))
+test_programs := $(unit_programs) $(stress_programs) $(posix_programs) $(observer_programs)
 planted_programs := $(call program,$(call planted_of,$(unit) $(stress) $(if $(SANITIZE)$(CROSS),,$(observers))))
 
 # ---- how it looks ----
@@ -220,11 +230,11 @@ quiet = $(if $(filter 1,$(V)),,@printf '  %-8s%s\n' '$(1)' '$@' && )
 
 .PHONY: all libs tests examples man demo check check-deep bench bench-check figures install install-lib install-tools uninstall deps clean help list-tests FORCE
 
-all: $(libraries) $(assist_library) $(asynctop_program) $(example_programs) $(bench_programs) man
-libs: $(libraries) $(assist_library)
+all: $(libraries) $(posix_library) $(assist_library) $(asynctop_program) $(example_programs) $(bench_programs) man
+libs: $(libraries) $(posix_library) $(assist_library)
 examples: $(example_programs) $(third_party_programs)
 man: $(BUILD)/man/made
-tests: $(libraries) $(assist_library) $(test_programs) $(planted_programs) $(if $(SANITIZE)$(CROSS),,examples)
+tests: $(libraries) $(posix_library) $(assist_library) $(test_programs) $(planted_programs) $(if $(SANITIZE)$(CROSS),,examples)
 
 list-tests:
 	@printf '%s\n' $(test_programs:$(BUILD)/tests/%=%)
@@ -306,7 +316,7 @@ $(BUILD)/flags: FORCE
 	$(call stamp,$(CC) $(flags) $(runtime_flags) $(hot) $(hot_flags) $(asynctop_flags) $(test_flags) $(link) \
 		$(bpf_flags) $(loader_flags))
 $(BUILD)/sources: FORCE
-	$(call stamp,$(runtime) $(loader) $(asynctop) $(examples) $(third_party) $(bench) $(support) $(observer_support))
+	$(call stamp,$(runtime) $(posix) $(loader) $(asynctop) $(examples) $(third_party) $(bench) $(support) $(observer_support))
 FORCE:
 
 # ---- objects ----
@@ -328,6 +338,9 @@ $(BUILD)/debug/runtime/%.o: runtime/%.c $(BUILD)/flags
 $(BUILD)/debug/runtime/%.o: runtime/%.S $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(call quiet,AS)$(call compile,$(for_runtime))
+$(BUILD)/posix/runtime/%.o: runtime/%.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(call quiet,CC)$(call compile,$(posix_flags))
 $(BUILD)/obj/tools/asynctop/%.o: tools/asynctop/%.c $(BUILD)/flags | $(skeletons)
 	@mkdir -p $(@D)
 	$(call quiet,CC)$(call compile,$(asynctop_flags) -fPIE)
@@ -388,6 +401,13 @@ $(BUILD)/libsley-debug.map: Makefile
 $(BUILD)/libsley-debug.so: $(call debug,$(runtime)) $(BUILD)/libsley-debug.map $(BUILD)/sources
 	$(call quiet,LD)$(call shared,libsley-debug,libsley-debug)
 
+# libsley-posix: in the place of libc's functions are those of runtime/posix/, so they are global and have no version, which
+# matches every one. It calls libsley as any service does.
+posix_soname := libsley-posix.so.$(SOVERSION)
+$(BUILD)/libsley-posix.so: $(call posix_object,$(posix)) $(BUILD)/sources | $(BUILD)/libsley.so
+	$(call quiet,LD)$(CC) -shared -Wl,-soname,$(posix_soname) -Wl,-z,nodelete -Wl,-z,defs -o $@ $(filter %.o,$^) $(link) \
+		-L$(BUILD) -lsley && ln -sf libsley-posix.so $(BUILD)/$(posix_soname)
+
 # ---- bpf ----
 
 # llvm-strip removes DWARF, which nobody reads there, and keeps BTF, which libbpf needs.
@@ -433,6 +453,13 @@ archives := $(BUILD)/obj/tests/support.a $(BUILD)/obj/examples.a $(BUILD)/obj/in
 $(unit_programs) $(stress_programs): $(BUILD)/%: $(BUILD)/obj/%.o $(archives)
 	@mkdir -p $(@D)
 	$(call quiet,LD)$(CC) -pie -o $@ $^ $(link) $(test_libs)
+# The libraries that they need are found beside their build, wherever that is.
+$(posix_programs): $(BUILD)/%: $(BUILD)/obj/%.o $(BUILD)/obj/tests/posix_support.a | $(posix_library) $(BUILD)/libsley.so
+	@mkdir -p $(@D)
+	$(call quiet,LD)$(CC) -pie -o $@ $^ $(link) -L$(BUILD) -Wl,--no-as-needed -lsley-posix -lsley -Wl,-rpath,$(build_path) $(test_libs) \
+		$(libs_$(@F))
+$(BUILD)/obj/tests/posix_support.a: $(call object,tests/test.c $(call modules_of,$(posix_tests))) $(BUILD)/sources
+	$(call quiet,AR)$(archive)
 archives := $(BUILD)/obj/tests/observer_support.a $(BUILD)/obj/asynctop.a $(archives)
 $(observer_programs): $(BUILD)/%: $(BUILD)/obj/%.o $(archives)
 	@mkdir -p $(@D)
@@ -478,9 +505,20 @@ printf '%s\n' 'prefix=$(PREFIX)' 'libdir=$(LIBDIR)' 'includedir=$(INCLUDEDIR)' '
 	sed 's/ *$$//' | install -m 644 /dev/stdin $(root)$(LIBDIR)/pkgconfig/sley$(2).pc
 endef
 
+# For LD_PRELOAD by its name, or to link with; a service is to contain no libsley.a then.
+define install_posix
+install -m 755 $(BUILD)/libsley-posix.so $(root)$(LIBDIR)/libsley-posix.so.$(VERSION)
+ln -sf libsley-posix.so.$(VERSION) $(root)$(LIBDIR)/$(posix_soname)
+ln -sf $(posix_soname) $(root)$(LIBDIR)/libsley-posix.so
+printf '%s\n' 'prefix=$(PREFIX)' 'libdir=$(LIBDIR)' '' 'Name: sley-posix' \
+	'Description: blocking calls of libc as waits of tasks' 'Version: $(VERSION)' 'Requires: sley' \
+	'Libs: -L$${libdir} -Wl,--push-state,--no-as-needed -lsley-posix -Wl,--pop-state' | \
+	install -m 644 /dev/stdin $(root)$(LIBDIR)/pkgconfig/sley-posix.pc
+endef
+
 # Only what is linked with the shared library needs the loader's cache, which only root may write, and which has the
 # directories alone that the system knows.
-install-lib: $(libraries) man
+install-lib: $(libraries) $(posix_library) man
 	install -d $(addprefix $(root),$(LIBDIR)/pkgconfig $(INCLUDEDIR)/sley $(MANDIR)/man3 $(MANDIR)/man7)
 	install -m 644 include/sley.h $(root)$(INCLUDEDIR)
 	install -m 644 include/sley/*.h $(root)$(INCLUDEDIR)/sley
@@ -488,6 +526,7 @@ install-lib: $(libraries) man
 	install -m 644 $(wildcard tools/man/*.7) $(root)$(MANDIR)/man7
 	$(call install_library,libsley,$(installed_suffix))
 	$(if $(SANITIZE)$(CROSS),,$(call install_library,libsley-debug,-debug))
+	$(if $(posix_library),$(install_posix))
 	@[ -n "$(root)" ] || { ldconfig 2>/dev/null; ldconfig -p | grep -q ' $(LIBDIR)/$(installed)\.so'; } || \
 		echo "The loader does not know $(installed).so in $(LIBDIR) yet: run ldconfig as root, or link with -Wl,-rpath,$(LIBDIR)"
 
@@ -502,7 +541,8 @@ install-tools: $(asynctop_program) $(assist_library)
 	install -m 644 $(wildcard tools/gdb/*.py) $(root)$(DATADIR)
 
 installed_libraries := $(foreach name,sley sley-debug sley-asan sley-tsan sley-ubsan,$(addprefix $(LIBDIR)/,lib$(name).a \
-	lib$(name).so lib$(name).so.$(SOVERSION) lib$(name).so.$(VERSION) pkgconfig/$(name).pc))
+	lib$(name).so lib$(name).so.$(SOVERSION) lib$(name).so.$(VERSION) pkgconfig/$(name).pc)) $(addprefix $(LIBDIR)/, \
+	libsley-posix.so libsley-posix.so.$(SOVERSION) libsley-posix.so.$(VERSION) pkgconfig/sley-posix.pc)
 uninstall:
 	rm -f $(addprefix $(root),$(installed_libraries) $(LIBDIR)/$(assist_soname) $(BINDIR)/asynctop \
 		$(patsubst tools/man/%,$(MANDIR)/man1/%,$(wildcard tools/man/*.1)) \
@@ -517,5 +557,6 @@ uninstall:
 # ---- dependencies between files, as the compiler found them ----
 
 -include $(patsubst %.o,%.d,$(call object,$(filter %.c %.S,$(runtime) $(loader) $(asynctop) $(examples) \
-	$(third_party) $(unit) $(stress) $(observers) $(wildcard tests/*.c tests/bench/*.c))) $(call debug,$(runtime))) \
+	$(third_party) $(unit) $(stress) $(posix_tests) $(observers) $(wildcard tests/*.c tests/bench/*.c))) $(call debug,$(runtime)) \
+	$(call posix_object,$(posix))) \
 	$(bpf:%.bpf.c=$(BUILD)/%.bpf.d)

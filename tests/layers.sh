@@ -10,7 +10,7 @@ describe() {
 	outside=
 	case $1 in
 	runtime)
-		layers="base region context stack task run life watch reactor sync io assist"
+		layers="base region context stack task run life watch reactor sync io assist posix"
 		outside="assist.h" # of bpf/
 		;;
 	tools/asynctop)

@@ -87,7 +87,10 @@ SLEY_API ssize_t sley_splice(int in, off_t *in_offset, int out, off_t *out_offse
  */
 SLEY_API int sley_poll(int fd, int events, sley_time deadline);
 
-/* As sley_poll(), for libraries that wait on behalf of their caller: tools show `pc` as the place of the wait. */
+/*
+ * As sley_poll(), for libraries that wait on behalf of their caller: tools show `pc` as the place of the wait. Returns the
+ * events. Task.
+ */
 SLEY_API int sley_poll_at(int fd, int events, sley_time deadline, const void *pc);
 
 /* ---- making, taking over, closing ---- */

@@ -81,7 +81,10 @@ SLEY_API void sley_yield(void);
 /* Parks the task until `until`. Returns 0; -EDEADLK: no task; -ETIMEDOUT: the task's own deadline came first. Task. */
 SLEY_API int sley_sleep(sley_time until);
 
-/* As sley_sleep(), for libraries that wait on behalf of their caller: tools show `pc` as the place of the wait. */
+/*
+ * As sley_sleep(), for libraries that wait on behalf of their caller: tools show `pc` as the place of the wait. Returns 0.
+ * Task.
+ */
 SLEY_API int sley_sleep_at(sley_time until, const void *pc);
 
 /*

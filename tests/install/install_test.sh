@@ -42,12 +42,16 @@ files() {
 		.$prefix/lib/libsley-debug.so
 		.$prefix/lib/libsley-debug.so.0
 		.$prefix/lib/libsley-debug.so.0.1.0
+		.$prefix/lib/libsley-posix.so
+		.$prefix/lib/libsley-posix.so.0
+		.$prefix/lib/libsley-posix.so.0.1.0
 		.$prefix/lib/libsley.a
 		.$prefix/lib/libsley.so
 		.$prefix/lib/libsley.so.0
 		.$prefix/lib/libsley.so.0.1.0
 		.$prefix/lib/libsley_assist.so.0
 		.$prefix/lib/pkgconfig/sley-debug.pc
+		.$prefix/lib/pkgconfig/sley-posix.pc
 		.$prefix/lib/pkgconfig/sley.pc
 		.$prefix/share/man/man1/asynctop.1
 		.$prefix/share/sley/sley-gdb.py
@@ -175,6 +179,72 @@ int main(void)
 	contains "$scratch/said" "waits at service+"
 }
 
+# A service that knows libc alone: on one worker the reader has to let the writer run. By LD_PRELOAD, and linked.
+posix() {
+	local source_text='#include <stdio.h>
+#include <unistd.h>
+#include <sley.h>
+
+static int fds[2];
+
+static void writer(void *arg)
+{
+	if (write(fds[1], "x", 1) != 1)
+		_exit(1);
+}
+
+static int service(void *arg)
+{
+	char byte;
+
+	alarm(20);
+	return pipe(fds) || sley_go(writer, NULL) || read(fds[0], &byte, 1) != 1;
+}
+
+int main(void)
+{
+	struct sley_options one = { .size = sizeof(one), .workers = 1 };
+	int result = 1;
+
+	return sley_run(service, NULL, &one, &result) || result;
+}'
+	export SLEY_ASSIST=off
+	build $(pkg-config --cflags --libs sley)
+	LD_LIBRARY_PATH=$lib LD_PRELOAD=libsley-posix.so.0 "$scratch/service"
+	build $(pkg-config --cflags --libs sley-posix)
+	readelf -d "$scratch/service" | grep -q 'NEEDED.*\[libsley-posix\.so\.0\]'
+	LD_LIBRARY_PATH=$lib "$scratch/service"
+}
+
+# It has a soname, stays loaded, and needs libsley and libc. Beside what sley/posix.h declares it defines the functions of
+# libc that are named there, and those of locks.
+posix_library() {
+	readelf -d "$lib/libsley-posix.so" >"$scratch/dynamic"
+	contains "$scratch/dynamic" "soname: [libsley-posix.so.0]"
+	contains "$scratch/dynamic" NODELETE
+	contains "$scratch/dynamic" "[libsley.so.0]"
+	sed '/libsley\.so\|libc\.so\|ld-linux/d' "$scratch/dynamic" | none NEEDED
+	names "$lib/libsley-posix.so" -D >"$scratch/defined"
+	echo '#include <sley/posix.h>' | ${CC:-gcc} -E -P -x c -DSLEY_API=@API@ -Iinclude - | tr -d '\n' | tr ';{}' '\n' |
+		grep -o '@API@.*' | grep -o 'sley_posix_[a-z0-9_]*(' | tr -d '(' | sort -u >"$scratch/declared"
+	grep '^sley_' "$scratch/defined" | diff "$scratch/declared" -
+	grep -v '^sley_\|^pthread_\|^mtx_\|^call_once$' "$scratch/defined" >"$scratch/names"
+	[ "$(wc -l <"$scratch/names")" -ge 20 ] || fail "only these are defined: $(cat "$scratch/names")"
+	while read -r name; do
+		grep -qw -- "$name" include/sley/posix.h || fail "$name is not documented in sley/posix.h"
+	done <"$scratch/names"
+}
+
+# Where the program contains the archive, there is no effect, and a line says so.
+posix_archive() {
+	build $(pkg-config --cflags sley) "$lib/libsley.a" -pthread
+	[ "$(LD_LIBRARY_PATH=$lib LD_PRELOAD=libsley-posix.so.0 "$scratch/service" 2>"$scratch/said")" = "0 55" ]
+	contains "$scratch/said" "two copies of sley, in the program and in $lib/libsley.so.0"
+	build $(pkg-config --cflags sley) "$lib/libsley.a" -pthread -rdynamic
+	[ "$(LD_LIBRARY_PATH=$lib LD_PRELOAD=libsley-posix.so.0 "$scratch/service" 2>"$scratch/said")" = "0 55" ]
+	contains "$scratch/said" "libsley-posix has no effect: the program contains libsley.a"
+}
+
 # The soname; it is never unloaded; libc is all that it needs; no stack of it is executable.
 library() {
 	readelf -d "$lib/libsley.so" >"$scratch/dynamic"
@@ -296,5 +366,5 @@ make -s install DESTDIR="$root" PREFIX="$prefix" BUILD="$build" WERROR=1 >"$scra
 	cat "$scratch/log"
 	exit 1
 }
-run_suite files shared static archive symbols debug_symbols debug library branch_targets hardened \
+run_suite files shared static archive symbols debug_symbols debug posix posix_library posix_archive library branch_targets hardened \
 	libraries_alone uninstall anybody reproducible reproducible_debug tool

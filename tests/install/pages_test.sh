@@ -18,11 +18,11 @@ make_pages() {
 	awk -v out="$scratch" -v date="May 1, 2026" -v release="sley 1" -f tools/man/pages.awk "$scratch/sley.h" "$scratch/sley/a.h"
 }
 
-# Each function that the library exports and each macro that is a call has a page, in which it stands.
+# Each function that the libraries export and each macro that is a call has a page, in which it stands.
 every_call() {
 	local name page
 	{
-		nm -D --defined-only --format=posix "$SLEY_BUILD/libsley.so" | sed -n 's/^\(sley_[a-z_0-9]*\)[@ ].*/\1/p'
+		nm -D --defined-only --format=posix "$SLEY_BUILD/libsley.so" "$SLEY_BUILD/libsley-posix.so" | sed -n 's/^\(sley_[a-z_0-9]*\)[@ ].*/\1/p'
 		grep -ho '^#define sley_[a-z_0-9]*(' include/sley/*.h | sed 's/#define //; s/(//'
 		echo SLEY_BLOCKING
 	} | sort -u >"$scratch/names"

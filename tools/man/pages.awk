@@ -33,6 +33,7 @@ BEGIN {
 	concepts["monitor.h"] = "tasks cancellation"
 	concepts["name.h"] = "deadlines blocking"
 	concepts["offload.h"] = "blocking threads"
+	concepts["posix.h"] = "blocking threads"
 	concepts["process.h"] = "deadlines"
 	concepts["runtime.h"] = "tasks threads stacks blocking"
 	concepts["scope.h"] = "tasks cancellation deadlines"
@@ -669,7 +670,7 @@ function write_call_page(b,    n, i, names, header, count, list, code, text, m, 
 		put(".Nm " names[i] (i < n ? " ," : ""))
 	put(".Nd " escaped(summary(comment_of[b])))
 	put(".Sh SYNOPSIS")
-	put(".In " path["sley.h"])
+	put(".In " path[header == "posix.h" ? header : "sley.h"])
 	# the structs that the prototypes name, and the block's own
 	code = ""
 	for (i = 1; i <= n; i++)
@@ -681,7 +682,7 @@ function write_call_page(b,    n, i, names, header, count, list, code, text, m, 
 	}
 	if (others[b])
 		put_code(types_of(code_of[b]))
-	waits = code ~ /sley_time (deadline|until)/
+	waits = code ~ /sley_time (deadline|until)/ && header != "posix.h" # which has errno
 	for (i = 1; i <= n; i++)
 		put_prototype(names[i])
 	m = split(behind[b], others_behind, " ")

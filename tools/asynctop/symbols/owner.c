@@ -41,8 +41,8 @@ static const char *const libc_names[] = {
 	"libresolv", "libnss_",  "libBrokenLocale", "libstdc++.",  "libc++.",      "libc++abi.", "libgcc_s.",
 	"libasan.",  "libtsan.", "libubsan.",       "liblsan.",    "libclang_rt.",
 };
-static const char *const sley_names[] = { "libsley.so",      "libsley-debug.so", "libsley-asan.so",
-					  "libsley-tsan.so", "libsley-ubsan.so", "libsley_assist.so" };
+static const char *const sley_names[] = { "libsley.so",       "libsley-debug.so",  "libsley-asan.so", "libsley-tsan.so",
+					  "libsley-ubsan.so", "libsley_assist.so", "libsley-posix.so" };
 static const char *const loader_names[] = { "ld-linux", "ld-musl-", "ld-2.", "ld64.", "ld.so" };
 static const char *const interposed[] = { "pthread_", "mtx_", "__cxa_guard_" };
 static const char *const sanitizer_functions[] = { "__interceptor_", "___interceptor_", "__sanitizer", "__asan",
