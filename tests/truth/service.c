@@ -7,15 +7,18 @@
  *	(input: go)
  *	done                           all cases are over, but for the stuck ones
  *	(input: end)
- *	case ... block ... skip ...    the truth: see print_truth()
+ *	case ... block ... skip ... late ...
+ *	                               the truth: see print_truth()
  *
  * Orders are taken by a thread that is no worker, as a single worker may be blocked.
  */
 #include "service.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <semaphore.h>
 #include <signal.h>
 #include <stdio.h>
@@ -236,6 +239,71 @@ void not_here(const char *why)
 	skipped[i] = (struct skipped){ sley_self(), why };
 }
 
+/* ---- tasks that were late ---- */
+
+static struct lateness {
+	uint64_t task; /* whose block it was */
+	unsigned tasks, unsure;
+	int64_t delayed_ns, waited_ns;
+} lateness[16];
+static unsigned lateness_count;
+
+/* A sentinel always waits for a CPU, as it is to have one only when nobody wants it. */
+static int64_t waited_of(pid_t tid)
+{
+	char path[64];
+	long long ran, waited = 0;
+	FILE *file;
+	if (sched_getscheduler(tid) == SCHED_IDLE)
+		return 0;
+	snprintf(path, sizeof(path), "/proc/self/task/%d/schedstat", (int)tid);
+	file = fopen(path, "re");
+	if (file && fscanf(file, "%lld %lld", &ran, &waited) != 2)
+		waited = 0;
+	if (file)
+		fclose(file);
+	return waited;
+}
+
+int64_t waited_for_cpu(void)
+{
+	DIR *threads = opendir("/proc/self/task");
+	struct dirent *entry;
+	int64_t all = 0;
+	CHECK(threads);
+	while ((entry = readdir(threads)))
+		if (entry->d_name[0] != '.')
+			all += waited_of(atoi(entry->d_name));
+	closedir(threads);
+	return all;
+}
+
+static const struct reading *last_reading(uint64_t task)
+{
+	for (unsigned i = reading_count; i-- > 0;)
+		if (readings[i].task == task)
+			return &readings[i];
+	return NULL;
+}
+
+/* Of what came shortly before the end it is not known whether it was there when the worker looked. */
+void say_late(const struct late *tasks, unsigned n, int64_t waited_ns)
+{
+	struct lateness *l = &lateness[lateness_count++];
+	const struct reading *r = last_reading(sley_self());
+	CHECK(r && lateness_count <= sizeof(lateness) / sizeof(lateness[0]));
+	*l = (struct lateness){ .task = r->task, .waited_ns = waited_ns };
+	for (unsigned i = 0; i < n; i++) {
+		int64_t from = tasks[i].due_ns > r->begin_ns ? tasks[i].due_ns : r->begin_ns;
+		int64_t to = tasks[i].begun_ns < r->end_ns ? tasks[i].begun_ns : r->end_ns;
+		if (to <= from)
+			continue;
+		l->tasks++;
+		l->unsure += tasks[i].due_ns > r->end_ns - waited_ns - 1000000;
+		l->delayed_ns += to - from;
+	}
+}
+
 static struct spawned {
 	const struct planted *planted;
 	sley_task task;
@@ -296,6 +364,10 @@ static void print_truth(void)
 			if (skipped[k].task == (uint64_t)s->task)
 				printf("skip\t%s\t%s\n", p->name, skipped[k].why);
 		print_blocks(s);
+		for (unsigned k = 0; k < lateness_count; k++)
+			if (lateness[k].task == (uint64_t)s->task)
+				printf("late\t%s\t%u\t%u\t%lld\t%lld\n", p->name, lateness[k].tasks, lateness[k].unsure,
+				       (long long)lateness[k].delayed_ns, (long long)lateness[k].waited_ns);
 	}
 	fflush(stdout);
 }
@@ -338,20 +410,32 @@ static void join(unsigned from)
 static void spawn_all(bool early, bool stuck)
 {
 	for (struct planted *p = cases; p; p = p->next)
-		if (p->early == early && p->stuck == stuck)
+		if (p->early == early && p->stuck == stuck && !p->alone)
 			spawn(p);
 }
 
-static int serve(void *unused)
+static void run_alone(void)
+{
+	for (struct planted *p = cases; p; p = p->next) {
+		unsigned before = spawned_count;
+		if (!p->alone)
+			continue;
+		spawn(p);
+		join(before);
+	}
+}
+
+static int serve(void *workers)
 {
 	char byte;
 	unsigned stuck;
-	(void)unused;
 	sley_set_name("main");
 	spawn_all(true, false);
 	sley_read(begin_signal[0], &byte, 1, SLEY_NEVER);
 	spawn_all(false, false);
 	join(0);
+	if (*(unsigned *)workers == 1)
+		run_alone();
 	stuck = spawned_count;
 	spawn_all(false, true);
 	say("done\n");
@@ -399,5 +483,5 @@ int main(int argc, char **argv)
 	make_pipe(begin_signal);
 	start_helpers();
 	start_thread(take_orders, NULL);
-	return sley_run(serve, NULL, &options, NULL) ? 1 : 0;
+	return sley_run(serve, &options.workers, &options, NULL) ? 1 : 0;
 }

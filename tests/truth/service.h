@@ -36,6 +36,7 @@ struct planted {
 	bool pauses;  /* it computes for long, so that the kernel gives its CPU to others */
 	bool waits;   /* it waits in calls of sley, so that its thread sleeps for others, too */
 	bool hog;     /* its BLOCK() computes, and no call blocks */
+	bool alone;   /* it runs when all others are over, and only where there is one worker */
 	int tasks;    /* 0: 1 */
 	struct sley_site site;
 	struct planted *next; /* owned by planted_add() */
@@ -109,6 +110,17 @@ void drain(int fd);
 
 /* Ends a case that cannot be had here. The task goes on: return from it. */
 void not_here(const char *why);
+
+/* A task that a block has made late, by its own clock. */
+struct late {
+	int64_t due_ns, begun_ns; /* when it could have run, and when it did */
+};
+
+/* Tells of tasks that the calling task's last block has made late, when they have run; `waited_ns`: see below, meanwhile. */
+void say_late(const struct late *tasks, unsigned n, int64_t waited_ns);
+
+/* For how long the process's threads have waited for a CPU so far, together; 0: the kernel does not count that. */
+int64_t waited_for_cpu(void);
 
 /* Tells that the early case is about to block, and on which thread. */
 void say_blocked(void);
