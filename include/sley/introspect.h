@@ -344,7 +344,8 @@ enum sley_task_state {
 	X(BARRIER, "barrier", address) \
 	X(RESOLVE, "resolve", none) \
 	X(MONITOR, "monitor", address) \
-	X(EVENT, "event", address)
+	X(EVENT, "event", address) \
+	X(QUEUE, "queue", address) /* of the full queue of a pool: for a place in it */
 
 enum sley_wait_kind {
 #define SLEY_WAIT_ENUM(name, text, object) SLEY_WAIT_##name,
@@ -375,7 +376,7 @@ struct sley_region_task {
 };
 
 /*
- * What the process's memory has at the `wait_object` of a wait for a mutex, an rwlock or a channel. An owner is the id of a task, or
+ * What the process's memory has at the `wait_object` of a wait for a mutex, an rwlock, a channel or a queue. An owner is the id of a task, or
  * a number whose index bits (SLEY_TASK_INDEX_MASK) are 0: a thread that is no worker. The object may change, or be freed,
  * at any time. What is read of it belongs to a wait if the wait's record is the same before and after.
  */
@@ -398,6 +399,21 @@ struct sley_object_chan {
 	 * has waited last to send, or given an item to a receiver that waited. 0: none yet, or a thread
 	 */
 	uint64_t receiver, sender;
+};
+
+/* The pools of threads that run calls for tasks. */
+enum sley_queue {
+	SLEY_QUEUE_OFFLOAD, /* sley_offload(), files, processes */
+	SLEY_QUEUE_COMPUTE, /* sley_offload_with(), option `cpu` */
+	SLEY_QUEUE_NAMES,
+};
+
+struct sley_object_queue {
+	uint32_t pool;    /* enum sley_queue */
+	uint32_t limit;   /* its threads at most */
+	uint32_t places;  /* how many calls may be queued */
+	uint32_t length;  /* how many are */
+	uint32_t threads; /* that there are */
 };
 
 #define SLEY_MUTEX_QUEUED      ((uint64_t)1 << 63) /* others wait */

@@ -419,7 +419,7 @@ bool jobs_take_back(struct jobs *jobs, struct job *job)
 	return ours;
 }
 
-int jobs_wait_for_place(struct jobs *jobs, struct task *task, const struct pool_wait *wait, sley_time deadline)
+int jobs_wait_for_place(struct jobs *jobs, struct task *task, const void *pc, sley_time deadline)
 {
 	lock_take(&jobs->lock);
 	if (jobs->length + jobs->handed < jobs->places) {
@@ -427,7 +427,7 @@ int jobs_wait_for_place(struct jobs *jobs, struct task *task, const struct pool_
 		lock_drop(&jobs->lock);
 		return 0;
 	}
-	return park_in(&jobs->waiters, task, &jobs->lock, wait->kind, wait->object, deadline, wait->pc);
+	return park_in(&jobs->waiters, task, &jobs->lock, SLEY_WAIT_QUEUE, (uint64_t)(uintptr_t)jobs, deadline, pc);
 }
 
 void jobs_return_place(struct jobs *jobs)
@@ -444,7 +444,7 @@ void jobs_return_place(struct jobs *jobs)
 
 void jobs_open(struct jobs *jobs, const char *name, unsigned limit, unsigned places)
 {
-	*jobs = (struct jobs){ .name = name, .limit = limit, .places = places };
+	*jobs = (struct jobs){ .pool = (unsigned)(jobs - jobs_of), .name = name, .limit = limit, .places = places };
 }
 
 static void drop_all(job_list *list)

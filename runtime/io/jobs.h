@@ -60,16 +60,19 @@
 struct jobs_thread;
 
 struct jobs {
+	/* the beginning is struct sley_object_queue: tools read it */
+	unsigned pool; /* enum sley_queue, which is enum pool_kind */
+	unsigned limit, places;
+	unsigned length;         /* of `queued`; written under lock */
+	unsigned threads;        /* atomic, futex of jobs_stop(); written under lock */
 	const char *name;        /* name of its threads */
 	struct object_lock lock; /* protects the fields below */
-	unsigned limit, places;
 	job_list queued, nested, taken;
-	unsigned length, nested_length;
+	unsigned nested_length;
 	unsigned handed;
 	struct sley_waiters waiters;   /* for a place */
 	LIST(struct jobs_thread) idle; /* LIFO */
 	struct jobs_thread *ended;     /* the last thread that ended, not joined yet */
-	unsigned threads;              /* atomic, futex of jobs_stop(); written under lock */
 	unsigned resting;              /* number of idle threads */
 	unsigned away;
 	unsigned short_of; /* atomic, written under lock: a needed thread could not be started */
@@ -78,6 +81,13 @@ struct jobs {
 	bool stopping;
 	unsigned active; /* atomic: jobs whose end may still make a task ready */
 };
+
+_Static_assert((int)SLEY_QUEUE_COMPUTE == (int)POOL_COMPUTE && (int)SLEY_QUEUE_NAMES == (int)POOL_NAMES &&
+		       offsetof(struct jobs, limit) == offsetof(struct sley_object_queue, limit) &&
+		       offsetof(struct jobs, places) == offsetof(struct sley_object_queue, places) &&
+		       offsetof(struct jobs, length) == offsetof(struct sley_object_queue, length) &&
+		       offsetof(struct jobs, threads) == offsetof(struct sley_object_queue, threads),
+	       "tools read them");
 
 extern struct jobs jobs_of[POOLS];
 
@@ -102,8 +112,8 @@ bool jobs_add(struct jobs *jobs, struct job *job, struct task *task, bool handed
  */
 bool jobs_take_back(struct jobs *jobs, struct job *job);
 
-/* Waits for a place. Returns 0: a place was handed to the caller; or the error of the wait. */
-int jobs_wait_for_place(struct jobs *jobs, struct task *task, const struct pool_wait *wait, sley_time deadline);
+/* Waits for a place, called at `pc`. Returns 0: a place was handed to the caller; or the error of the wait. */
+int jobs_wait_for_place(struct jobs *jobs, struct task *task, const void *pc, sley_time deadline);
 
 /* Starts a thread if one is needed and could not be started before. Called by the watchdog. */
 void jobs_retry(struct jobs *jobs);

@@ -30,7 +30,7 @@ static int offload_begin(const struct offload *what, struct task *task, const vo
 		if (jobs_add(jobs, job, task, handed, &what->wait))
 			return 0;
 		job_free(job);
-		int error = jobs_wait_for_place(jobs, task, &what->wait, deadline);
+		int error = jobs_wait_for_place(jobs, task, what->wait.pc, deadline);
 		if (error)
 			return error;
 		handed = true;

@@ -16,7 +16,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#define WAITERS 20
+#define WAITERS         20
+#define OFFLOAD_THREADS 2u
+#define OFFLOAD_QUEUE   4u
 
 static void require(int ok)
 {
@@ -432,10 +434,37 @@ static void growth(void)
 	puts("growth");
 }
 
-/* ---- locks of libc: a thread, or a task that blocks its thread, or one that sleeps, holds one. IDs: threads, a task ---- */
+/* ---- queue: a pool's threads wait, and its queue is full. No IDs ---- */
+
+static void queue_call(void *unused)
+{
+	(void)unused;
+	for (;;)
+		pause();
+}
+
+static void queue_task(void *unused)
+{
+	(void)unused;
+	sley_offload(queue_call, NULL, 0, SLEY_NEVER); /* PLANTED: offloads with others */
+	abort();
+}
+
+static void queue(void)
+{
+	for (unsigned i = 0; i < OFFLOAD_THREADS + OFFLOAD_QUEUE + 3; i++)
+		spawn(queue_task, NULL);
+	puts("queue");
+}
+
+/*
+ * ---- locks of libc: a thread, or a task that blocks its thread, or one that sleeps, holds one. IDs: that thread, the task,
+ * its thread; mutexes of the thread that inherits priorities, or is robust ----
+ */
 
 static pthread_mutex_t thread_mutex = PTHREAD_MUTEX_INITIALIZER, task_mutex = PTHREAD_MUTEX_INITIALIZER,
 		       parked_mutex = PTHREAD_MUTEX_INITIALIZER;
+static pthread_mutex_t pi_mutex, robust_mutex;
 static pthread_rwlock_t thread_rwlock = PTHREAD_RWLOCK_INITIALIZER;
 static atomic_int thread_id, task_holds, parked_on;
 
@@ -443,6 +472,7 @@ __attribute__((noreturn)) static void *holder_thread(void *unused)
 {
 	(void)unused;
 	require(!pthread_mutex_lock(&thread_mutex) && !pthread_rwlock_wrlock(&thread_rwlock));
+	require(!pthread_mutex_lock(&pi_mutex) && !pthread_mutex_lock(&robust_mutex));
 	atomic_store(&thread_id, gettid());
 	for (;;)
 		pause();
@@ -479,10 +509,19 @@ static void parked_holder(void *unused)
 	require(!pthread_mutex_unlock(&parked_mutex));
 }
 
+static void make_mutexes(void)
+{
+	pthread_mutexattr_t pi, robust;
+	require(!pthread_mutexattr_init(&pi) && !pthread_mutexattr_setprotocol(&pi, PTHREAD_PRIO_INHERIT));
+	require(!pthread_mutexattr_init(&robust) && !pthread_mutexattr_setrobust(&robust, PTHREAD_MUTEX_ROBUST));
+	require(!pthread_mutex_init(&pi_mutex, &pi) && !pthread_mutex_init(&robust_mutex, &robust));
+}
+
 static void pthread(void)
 {
 	pthread_t thread;
 	sley_task holder;
+	make_mutexes();
 	require(!pthread_create(&thread, NULL, holder_thread, NULL));
 	while (atomic_load(&thread_id) == 0)
 		sley_sleep(sley_in(1000000));
@@ -495,8 +534,11 @@ static void pthread(void)
 		spawn(lock_mutex, &task_mutex);
 	}
 	spawn(lock_mutex, &parked_mutex);
+	spawn(lock_mutex, &pi_mutex);
+	spawn(lock_mutex, &robust_mutex);
 	spawn(lock_rwlock, NULL);
-	printf("pthread %d %lld %d\n", atomic_load(&thread_id), (long long)holder, atomic_load(&parked_on));
+	printf("pthread %d %lld %d %p %p\n", atomic_load(&thread_id), (long long)holder, atomic_load(&parked_on),
+	       (void *)&pi_mutex, (void *)&robust_mutex);
 }
 
 /* ---- controls: no faults ---- */
@@ -539,6 +581,11 @@ static void joiner(void *chan)
 	sley_join(spawn(idle, chan), SLEY_NEVER);
 }
 
+static void join_task(void *task)
+{
+	sley_join((sley_task)(intptr_t)task, SLEY_NEVER);
+}
+
 static struct sley_chan *idle_chan[2];
 
 /* Tasks that have sent to each other, and have nothing to do. */
@@ -566,6 +613,23 @@ static void busy_receiver(void *chan)
 	for (;;) {
 		require(!sley_chan_recv(chan, &item, SLEY_NEVER));
 		sley_sleep(sley_in(1000000));
+	}
+}
+
+/* A pool with a full queue whose calls end soon. */
+static void brief_call(void *unused)
+{
+	(void)unused;
+	usleep(1000);
+}
+
+static void busy_caller(void *unused)
+{
+	(void)unused;
+	for (;;) {
+		sley_time begin = sley_now();
+		require(!sley_offload(brief_call, NULL, 0, SLEY_NEVER));
+		share_waited(begin);
 	}
 }
 
@@ -622,7 +686,7 @@ static void controls(void)
 	pthread_t thread;
 	idle_chan[0] = chan_new(0);
 	idle_chan[1] = chan_new(0);
-	spawn(idle_peer, NULL);
+	spawn(join_task, (void *)(intptr_t)spawn(idle_peer, NULL));
 	spawn(idle_peer, &idle_chan);
 	spawn(cond_waiter, NULL);
 	spawn(sem_waiter, NULL);
@@ -634,6 +698,8 @@ static void controls(void)
 	spawn(busy_receiver, busy);
 	for (int i = 0; i < 8; i++)
 		spawn(busy_sender, busy);
+	for (unsigned i = 0; i < OFFLOAD_THREADS + OFFLOAD_QUEUE + 4; i++)
+		spawn(busy_caller, NULL);
 	for (int i = 0; i < 3; i++) {
 		spawn(sharer, NULL);
 		spawn(joiner, chan);
@@ -645,15 +711,15 @@ static const struct fault {
 	const char *name;
 	void (*plant)(void);
 } faults[] = {
-	{ "convoy", convoy },     { "rwlock", blocked_writer },
-	{ "readers", readers },   { "ended", ended },
-	{ "order", order },       { "join", join },
-	{ "full", full },         { "unread", unread },
-	{ "gone", gone },         { "locked", locked },
-	{ "answer", answer },     { "both", both },
-	{ "hog", plant_hog },     { "poll", poll },
-	{ "growth", growth },     { "pthread", pthread },
-	{ "controls", controls },
+	{ "convoy", convoy },   { "rwlock", blocked_writer },
+	{ "readers", readers }, { "ended", ended },
+	{ "order", order },     { "join", join },
+	{ "full", full },       { "unread", unread },
+	{ "gone", gone },       { "locked", locked },
+	{ "answer", answer },   { "both", both },
+	{ "hog", plant_hog },   { "poll", poll },
+	{ "growth", growth },   { "pthread", pthread },
+	{ "queue", queue },     { "controls", controls },
 };
 
 static int service(void *names)
@@ -674,7 +740,11 @@ static int service(void *names)
 
 int main(int argc, char **argv)
 {
-	const struct sley_options options = { .size = sizeof(options), .name = "warnings", .workers = 2 };
+	const struct sley_options options = { .size = sizeof(options),
+					      .name = "warnings",
+					      .workers = 2,
+					      .offload_threads = OFFLOAD_THREADS,
+					      .offload_queue = OFFLOAD_QUEUE };
 	(void)argc;
 	return sley_run(service, argv + 1, &options, NULL) ? 1 : 0;
 }

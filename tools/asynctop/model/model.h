@@ -189,6 +189,7 @@ struct model_event {
 	X(LOCK, "lock", "tasks have waited for long for a mutex or rwlock") \
 	X(PTHREAD, "pthread_lock", "tasks have blocked their threads for long behind a mutex or rwlock of libc") \
 	X(CHANNEL, "channel", "a channel has been full for long, or has nobody who receives") \
+	X(QUEUE, "queue", "the queue of calls for other threads has been full for long") \
 	X(NOT_YIELDING, "not_yielding", "a task computes for long and keeps its thread") \
 	X(SELF_WAKE, "self_wake", "tasks wake themselves again and again, and find nothing to do") \
 	X(GROWTH, "growth", "more and more tasks wait at one place")
@@ -221,7 +222,7 @@ struct model_link {
 
 /*
  * The first link is the task that has waited longest, the second has what that one waits for, and so on. In a DEADLOCK
- * the last one waits for the first.
+ * the last one waits for the first. In a QUEUE the second is the task whose call has lasted longest.
  */
 struct model_warning {
 	enum warning kind;
@@ -229,7 +230,8 @@ struct model_warning {
 	uint64_t object;
 	uint64_t tasks;           /* that wait */
 	uint64_t readers;         /* of an rwlock, which hold it */
-	uint64_t capacity;        /* of a channel */
+	uint64_t capacity;        /* of a channel, or a queue */
+	uint32_t pool, threads;   /* of a queue: as in struct sley_object_queue; how many threads it may have */
 	uint32_t site;            /* SELF_WAKE, GROWTH: their spawn site, */
 	uint64_t pc;              /* the call that they come back from, */
 	struct model_place place; /* and where that is */

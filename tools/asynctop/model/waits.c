@@ -3,13 +3,13 @@
 /*
  * A million tasks may wait, so those that cannot be in a warning are left out by one look at their kind. A wait to
  * receive from a channel is not counted: that is what idle tasks do. It may be a part of a deadlock, which is found from
- * its other waits.
+ * its other waits. Calls on other threads are counted for the sake of those that wait for a place among them.
  */
 #include "model/waits.h"
 
 #define COUNTED \
 	(1u << SLEY_WAIT_MUTEX | 1u << SLEY_WAIT_RDLOCK | 1u << SLEY_WAIT_WRLOCK | 1u << SLEY_WAIT_JOIN | \
-	 1u << SLEY_WAIT_SEND)
+	 1u << SLEY_WAIT_SEND | 1u << SLEY_WAIT_QUEUE | 1u << SLEY_WAIT_OFFLOAD | 1u << SLEY_WAIT_RESOLVE)
 
 _Static_assert(SLEY_WAIT_KINDS <= 32, "COUNTED has a bit for each");
 

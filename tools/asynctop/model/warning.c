@@ -429,6 +429,38 @@ static void put_channel(struct text *out, const struct model *m, const struct mo
 	text_puts(out, ".");
 }
 
+/* ---- queues of calls for other threads ---- */
+
+static const struct pool {
+	const char *name, *remedy;
+} pools[] = {
+	{ "offloaded calls",
+	  "Let such calls end sooner, or offload fewer at a time; if they wait rather than compute, raise offload_threads" },
+	{ "offloaded computations", "Let such calls compute less, or offload fewer at a time: the CPUs are the limit" },
+	{ "names to resolve", "Look at the name server, give the calls deadlines, or raise name_threads" },
+};
+
+/* A call may be queued itself. */
+static void put_queue(struct text *out, const struct model *m, const struct model_warning *w)
+{
+	const struct pool *pool = &pools[w->pool < sizeof(pools) / sizeof(pools[0]) ? w->pool : 0];
+	text_printf(out,
+		    "%" PRIu64 " task%s wait%s for a place in the queue of %s, which is full (%" PRIu64
+		    " call%s, for at most %u thread%s)",
+		    w->tasks, w->tasks == 1 ? "" : "s", w->tasks == 1 ? "s" : "", pool->name, w->capacity,
+		    w->capacity == 1 ? "" : "s", w->threads, w->threads == 1 ? "" : "s");
+	put_first(out, m, w);
+	if (keeper(w) != NULL) {
+		text_puts(out, "The call that has lasted longest, queued or running, is that of ");
+		put_who(out, m, keeper(w));
+		text_puts(out, ",");
+		put_for(out, keeper(w)->in_state_ns, keeper(w)->at_least);
+		put_called(out, &keeper(w)->place);
+		text_puts(out, ". ");
+	}
+	text_printf(out, "%s.", pool->remedy);
+}
+
 /* ---- tasks that do not let others run, and places ---- */
 
 static void put_not_yielding(struct text *out, const struct model *m, const struct model_warning *w)
@@ -495,6 +527,9 @@ void warning_put(struct text *out, const struct model *m, const struct model_war
 		break;
 	case WARNING_CHANNEL:
 		put_channel(out, m, w);
+		break;
+	case WARNING_QUEUE:
+		put_queue(out, m, w);
 		break;
 	case WARNING_NOT_YIELDING:
 		put_not_yielding(out, m, w);

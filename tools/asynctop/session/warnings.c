@@ -33,6 +33,7 @@ static bool read_object(struct reader *r, uint64_t address, void *to, size_t siz
 /* What an object tells besides its holder: see struct model_warning. */
 struct facts {
 	uint64_t readers, capacity;
+	uint32_t pool, threads;
 };
 
 /* The task or thread that could end such a wait; 0: it is not known. */
@@ -41,6 +42,7 @@ static uint64_t holder_of(struct reader *r, uint32_t kind, uint64_t object, stru
 	struct sley_object_mutex mutex;
 	struct sley_object_rwlock rwlock;
 	struct sley_object_chan chan;
+	struct sley_object_queue queue;
 	*facts = (struct facts){ 0 };
 	switch (waits_kind(kind)) {
 	case SLEY_WAIT_MUTEX:
@@ -56,6 +58,10 @@ static uint64_t holder_of(struct reader *r, uint32_t kind, uint64_t object, stru
 			return 0;
 		facts->capacity = chan.capacity;
 		return kind == SLEY_WAIT_SEND ? chan.receiver : chan.sender;
+	case SLEY_WAIT_QUEUE:
+		if (read_object(r, object, &queue, sizeof(queue)))
+			*facts = (struct facts){ .capacity = queue.places, .pool = queue.pool, .threads = queue.limit };
+		return 0;
 	case SLEY_WAIT_JOIN:
 		return object;
 	default:
@@ -148,6 +154,8 @@ static bool follow_waits(struct reader *r, struct model_warning *w, uint64_t id)
 		if (w->link_count == 1) {
 			w->readers = facts.readers;
 			w->capacity = facts.capacity;
+			w->pool = facts.pool;
+			w->threads = facts.threads;
 		}
 	}
 	return false;
@@ -185,19 +193,53 @@ static void add_deadlock(struct model *m, struct model_warning *w)
 	model_warning_free(w);
 }
 
+/* A call on another thread: it is looked for where others wait for a place. */
+static bool is_only_looked_for(uint32_t kind)
+{
+	return kind == SLEY_WAIT_OFFLOAD || kind == SLEY_WAIT_RESOLVE;
+}
+
 /*
- * A join is no warning in itself. Nor is a lock that has just been handed to its first waiter, or a channel to which
- * many tasks send, none for long.
+ * A join is no warning in itself. Nor is a lock that has just been handed to its first waiter, or a channel or queue for
+ * which many tasks wait, none for long.
  */
 static bool is_warning(const struct model_warning *w)
 {
-	return (w->wait_kind != SLEY_WAIT_SEND || w->longest_ns >= WAITS_LONG_NS) && w->wait_kind != SLEY_WAIT_JOIN &&
-	       w->link_count > 0 && w->links[0].state == SLEY_TASK_WAITING && w->links[0].wait_object == w->object &&
-	       w->object != 0;
+	bool passes = w->wait_kind == SLEY_WAIT_SEND || w->wait_kind == SLEY_WAIT_QUEUE;
+	return (!passes || w->longest_ns >= WAITS_LONG_NS) && w->wait_kind != SLEY_WAIT_JOIN && w->link_count > 0 &&
+	       w->links[0].state == SLEY_TASK_WAITING && w->links[0].wait_object == w->object && w->object != 0;
 }
 
-static void look_at(struct reader *r, struct model *m, const struct tally_slot *s)
+static enum warning kind_of(uint32_t wait_kind)
 {
+	switch (wait_kind) {
+	case SLEY_WAIT_SEND:
+		return WARNING_CHANNEL;
+	case SLEY_WAIT_QUEUE:
+		return WARNING_QUEUE;
+	default:
+		return WARNING_LOCK;
+	}
+}
+
+/* Adds the task whose call in such a pool has lasted longest. What function it calls does not tell which pool runs it. */
+static void add_longest_call(struct reader *r, struct model_warning *w, const struct tally_slot *worst, uint32_t count)
+{
+	uint32_t kind = w->pool == SLEY_QUEUE_NAMES ? SLEY_WAIT_RESOLVE : SLEY_WAIT_OFFLOAD;
+	const struct tally_slot *longest = NULL;
+	for (uint32_t i = 0; i < count; i++)
+		if (worst[i].kind == kind && (longest == NULL || worst[i].longest_ns > longest->longest_ns))
+			longest = &worst[i];
+	if (longest == NULL)
+		return;
+	fill_link(r, &w->links[1], longest->first);
+	if (w->links[1].state == SLEY_TASK_WAITING && w->links[1].wait_kind == kind)
+		w->link_count = 2;
+}
+
+static void look_at(struct reader *r, struct model *m, const struct tally_slot *worst, uint32_t count, uint32_t which)
+{
+	const struct tally_slot *s = &worst[which];
 	struct model_warning w = {
 		.wait_kind = (uint8_t)s->kind,
 		.object = s->what,
@@ -209,7 +251,9 @@ static void look_at(struct reader *r, struct model *m, const struct tally_slot *
 	if (follow_waits(r, &w, s->first)) {
 		add_deadlock(m, &w);
 	} else if (is_warning(&w)) {
-		w.kind = w.wait_kind == SLEY_WAIT_SEND ? WARNING_CHANNEL : WARNING_LOCK;
+		w.kind = kind_of(w.wait_kind);
+		if (w.kind == WARNING_QUEUE)
+			add_longest_call(r, &w, worst, count);
 		warning_add(m, &w);
 	} else {
 		model_warning_free(&w);
@@ -238,8 +282,12 @@ void warnings_read(struct watch *w, struct model *m, const struct tally *waits)
 	trends_read(w->trends, m);
 	futexes_read(w, m);
 	struct tally_slot *worst = waits_worst(waits, &count);
-	for (uint32_t i = 0; i < count && i < LOOKED_AT && worst[i].sum_ns >= WAITS_LONG_NS; i++)
-		look_at(&reader, m, &worst[i]);
+	for (uint32_t i = 0, n = 0; i < count && n < LOOKED_AT && worst[i].sum_ns >= WAITS_LONG_NS; i++) {
+		if (is_only_looked_for(worst[i].kind))
+			continue;
+		look_at(&reader, m, worst, count, i);
+		n++;
+	}
 	free(worst);
 }
 
