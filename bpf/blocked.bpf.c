@@ -146,7 +146,8 @@ static struct worker_state *worker_of(struct thread *thread, struct task_struct 
 	if (!state)
 		return become_worker(thread, task, line);
 	if (bpf_probe_read_user(line, sizeof(*line), (void *)line_of(process_of(thread), thread->worker))) {
-		DROP(thread->place, lines);
+		if (!(task->flags & PF_EXITING)) /* its memory is gone */
+			DROP(thread->place, lines);
 		return state;
 	}
 	if (line->thread == task->thread.fsbase)

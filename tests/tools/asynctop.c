@@ -160,6 +160,13 @@ static void test_json(void **state)
 	tool_expect(&t, 0, "\"spawned\":5");
 	tool_assert_schema(t.out);
 	tool_free(&t);
+	tool_run(&t, false, "-b", "--json", "-d", "0.1", "-p", tool_number(pid),
+		 NULL); /* that kind of report, as the help says */
+	tool_assert_schema(t.out);
+	tool_free(&t);
+	tool_run(&t, false, "--json", "-b", "-d", "0.1", "-p", tool_number(pid), NULL);
+	tool_assert_schema(t.out);
+	tool_free(&t);
 	tool_run(&t, false, "--json", "-d", "0.1", "-F", "state=waiting", "-s", "-id", "--rows", "1", "-p",
 		 tool_number(pid), NULL);
 	tool_expect(&t, 0, "\"tasks_total\":5,\"tasks_matched\":3");

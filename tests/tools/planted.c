@@ -2,6 +2,7 @@
 /* Copyright (c) 2026 the sley authors */
 /* asynctop on a real service with planted mistakes, with and without privileges. */
 #include <fcntl.h>
+#include <grp.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -20,7 +21,7 @@ struct service {
 	int input;
 };
 
-static struct service start_service_as(bool nobody, const char *tasks, const char *fifo)
+static struct service start_service_as(void (*as)(void), const char *tasks, const char *fifo)
 {
 	int in[2], out[2];
 	char line[16] = "";
@@ -29,8 +30,8 @@ static struct service start_service_as(bool nobody, const char *tasks, const cha
 	assert_int_equal(pipe2(out, O_CLOEXEC), 0);
 	s.pid = fork();
 	if (s.pid == 0) {
-		if (nobody)
-			test_become_nobody();
+		if (as)
+			as();
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		dup2(in[0], STDIN_FILENO);
 		dup2(out[1], STDOUT_FILENO);
@@ -48,7 +49,7 @@ static struct service start_service_as(bool nobody, const char *tasks, const cha
 
 static struct service start_service(const char *tasks, const char *fifo)
 {
-	return start_service_as(false, tasks, fifo);
+	return start_service_as(NULL, tasks, fifo);
 }
 
 static void stop_service(struct service *s)
@@ -149,7 +150,7 @@ static void test_stuck_before(void **state)
 		assert_int_equal(chmod(directory, 0755), 0);
 		assert_int_equal(chmod(fifo, 0666), 0);
 	}
-	s = start_service_as(geteuid() == 0, "10", fifo);
+	s = start_service_as(geteuid() == 0 ? test_become_nobody : NULL, "10", fifo);
 	expect_stuck(&s, geteuid() == 0, fifo);
 	expect_stuck(&s, false, fifo);
 	stop_service(&s);
@@ -179,7 +180,7 @@ static void test_with_capabilities(void **state)
 	copy_file(test_build_path("asynctop"), program);
 	set = test_run(setcap, output, sizeof(output));
 	if (set == 0) {
-		s = start_service_as(true, "10", NULL);
+		s = start_service_as(test_become_nobody, "10", NULL);
 		tool_program = program;
 		tool_run(&t, true, "-b", "-d", "0.5", "-p", tool_number(s.pid), NULL);
 		tool_program = NULL;
@@ -238,12 +239,113 @@ static void test_time_namespace(void **state)
 	stop_service(&s);
 }
 
+#define GROUPS 400
+
+static void join_groups(void)
+{
+	gid_t groups[GROUPS];
+	for (unsigned i = 0; i < GROUPS; i++)
+		groups[i] = 4000000000u + i;
+	if (setgroups(GROUPS, groups) != 0)
+		_exit(1);
+}
+
+static size_t size_of_status(pid_t pid)
+{
+	static char text[1 << 16];
+	char path[32];
+	FILE *file;
+	size_t n;
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
+	file = fopen(path, "re");
+	assert_non_null(file);
+	n = fread(text, 1, sizeof(text), file);
+	fclose(file);
+	return n;
+}
+
+/* A process in so many groups that their list fills /proc/PID/status: the numbers after it are found all the same. */
+static void test_many_groups(void **state)
+{
+	struct service s;
+	struct tool t;
+	test_need_root();
+	s = start_service_as(join_groups, "10", NULL);
+	assert_true(size_of_status(s.pid) > 4096);
+	tool_run(&t, false, "--json", "-d", "1", "-p", tool_number(s.pid), NULL);
+	tool_expect(&t, 0, "\"name\":\"polite\"");
+	if (strstr(t.out, "\"bpf\":{\"state\":\"active\"") != NULL)
+		tool_expect(&t, 0, "\"function\":\"block\"");
+	tool_free(&t);
+	stop_service(&s);
+}
+
+/* Reads reports up to the next line that begins with `begin`. Fails if one says that something was lost. */
+static void read_reports(FILE *reports, const char *begin)
+{
+	char *line = NULL;
+	size_t room = 0;
+	bool found = false;
+	while (!found && getline(&line, &room, reports) > 0) {
+		if (strncmp(line, "lost:", 5) == 0)
+			fail_msg("nothing was lost, and yet it says %s", line);
+		found = strncmp(line, begin, strlen(begin)) == 0;
+	}
+	free(line);
+	if (!found)
+		fail_msg("no line of the reports begins with \"%s\"", begin);
+}
+
+static void run_others(void)
+{
+	char *argv[] = { "/bin/true", NULL }, output[16];
+	for (int i = 0; i < 3; i++) {
+		struct service other = start_service("10", NULL);
+		assert_int_equal(test_run(argv, output, sizeof(output)), 0);
+		stop_service(&other);
+	}
+}
+
+/* Processes end, and the watched one itself: their threads are switched out last when their memory is gone. No loss is told. */
+static void test_ends(void **state)
+{
+	const char *args[] = { "-b", "-d", "0.3", "-n", "0", "-p", NULL, NULL };
+	char ended[64];
+	struct service s;
+	struct tool t;
+	FILE *reports;
+	test_need_root();
+	s = start_service("10", NULL);
+	tool_run(&t, false, "-b", "-d", "0.3", "-p", tool_number(s.pid), NULL);
+	if (strstr(t.out, "blocking calls: ") != NULL) {
+		stop_service(&s);
+		test_skip("eBPF cannot be used here");
+	}
+	tool_free(&t);
+	args[6] = tool_number(s.pid);
+	snprintf(ended, sizeof(ended), "planted, process %d (ended)", (int)s.pid);
+	tool_start(&t, false, args);
+	reports = fdopen(dup(t.out_fd), "r");
+	read_reports(reports, "in ");
+	run_others();
+	read_reports(reports, "in ");
+	read_reports(reports, "in ");
+	stop_service(&s);
+	read_reports(reports, ended);
+	read_reports(reports, "tasks");
+	fclose(reports);
+	tool_finish(&t);
+	tool_expect(&t, 3, "has ended");
+	tool_free(&t);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_real_tasks),     cmocka_unit_test(test_real_blockers),
 		cmocka_unit_test(test_stuck_before),   cmocka_unit_test(test_with_capabilities),
-		cmocka_unit_test(test_time_namespace),
+		cmocka_unit_test(test_time_namespace), cmocka_unit_test(test_many_groups),
+		cmocka_unit_test(test_ends),
 	};
 	setenv("LC_ALL", "C.UTF-8", 1);
 	return cmocka_run_group_tests(tests, NULL, NULL);
