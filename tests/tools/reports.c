@@ -823,7 +823,7 @@ static void test_selection(void **state)
 	expect_selected(&ui, &session, 20, "open", "other");
 }
 
-/* The help fits on the smallest usual screen: it is the same on one that is much longer, but for blank lines. */
+/* The help fits on the smallest usual screen: it is the same on one that is much larger, but for blank lines. */
 static void test_help_fits(void **state)
 {
 	struct options options = { 0 };
@@ -833,7 +833,7 @@ static void test_help_fits(void **state)
 	ui_init(&ui, &options);
 	ui.help = true;
 	ui_compose(&ui, &small, &session, 80, 24);
-	ui_compose(&ui, &large, &session, 80, 100);
+	ui_compose(&ui, &large, &session, 200, 100);
 	assert_int_equal(small.count, 24);
 	for (size_t i = 0; i + 1 < large.count; i++)
 		assert_string_equal(large.lines[i].text, i + 1 < small.count ? small.lines[i].text : "");

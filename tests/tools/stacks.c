@@ -160,7 +160,7 @@ static void test_detail(void **state)
 		       (const char *[]){ "-d", "0.2", "-F", "wait=re[ca]*", "-s", "wait", "-p",
 					 tool_number(service.pid), NULL });
 	expect_screen(&terminal, "401 match the filter");
-	expect_screen(&terminal, "  read    fd 0");
+	expect_screen(&terminal, "  read   fd 0");
 	keys(&terminal, "\r");
 	expect_screen(&terminal, "waiting in read fd 0");
 	expect_screen(&terminal, " service at tests/tools/stacks.planted.c:");

@@ -211,6 +211,16 @@ static bool noted_as_blocked(const struct model_worker *w)
 	return SLEY_NOTE_STATE(worker_note(w)) == SLEY_BLOCK_BLOCKED;
 }
 
+static bool is_spare(const struct model *m, const struct model_worker *w)
+{
+	return w->line.mode == SLEY_WORKER_IDLE && m->target > 0 && w->line.index >= m->target;
+}
+
+bool worker_rests(const struct model *m, const struct model_worker *w)
+{
+	return w->stop == STOP_NONE && (w->line.mode == SLEY_WORKER_GONE || is_spare(m, w));
+}
+
 const char *worker_state_text(const struct model *m, const struct model_worker *w)
 {
 	if (w->stop != STOP_NONE)
@@ -219,9 +229,7 @@ const char *worker_state_text(const struct model *m, const struct model_worker *
 		return "blocked";
 	if (w->hog || worker_note(w) != 0)
 		return "hog";
-	return w->line.mode == SLEY_WORKER_IDLE && m->target > 0 && w->line.index >= m->target
-		       ? "spare"
-		       : worker_mode_text(w->line.mode);
+	return is_spare(m, w) ? "spare" : worker_mode_text(w->line.mode);
 }
 
 int64_t worker_blocked_ns(const struct model *m, const struct model_worker *w)

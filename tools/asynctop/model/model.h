@@ -383,6 +383,9 @@ static inline uint16_t model_task_worker(const struct sley_region_task *t)
 	return t->worker == UINT16_MAX ? UINT16_MAX : (uint16_t)SLEY_TASK_WORKER(t->worker);
 }
 
+/* Whether it is neither to run nor in a task: it is gone, or waits for a worker to block. */
+bool worker_rests(const struct model *m, const struct model_worker *w);
+
 /* The worker whose task keeps the stack or the thread that the task waits for; NULL: it waits for neither, or nobody knows. */
 struct model_worker *model_holder(const struct model *m, const struct sley_region_task *t);
 

@@ -248,8 +248,7 @@ static const struct key {
 } keys[] = {
 	{ .key = UI_KEY_TAB, .run = next_view },
 	{ .key = UI_KEY_BACK_TAB, .run = previous_view },
-	{ UI_KEY_UP, row_up, "up down PgUp PgDn",
-	  "select a row (also j k, Home, End); the blockers view shows the verdict on it" },
+	{ UI_KEY_UP, row_up, "up down PgUp PgDn", "select a row, whose verdict is shown (also j k Home End)" },
 	{ .key = UI_KEY_DOWN, .run = row_down },
 	{ .key = UI_KEY_PAGE_UP, .run = page_up },
 	{ .key = UI_KEY_PAGE_DOWN, .run = page_down },
@@ -259,15 +258,14 @@ static const struct key {
 	{ .key = 'j', .run = row_down },
 	{ .key = 'g', .run = first_row },
 	{ .key = 'G', .run = last_row },
-	{ UI_KEY_ENTER, open_task, "Enter",
-	  "the task of the selected row alone: its stack and history; Escape leaves it" },
+	{ UI_KEY_ENTER, open_task, "Enter", "the row's task alone: its stack and history; Escape leaves it" },
 	{ .key = UI_KEY_ESCAPE, .run = close_task },
 	{ 's', next_order, "s, S, r", "order by the next, the previous column; reverse the order" },
 	{ .key = '>', .run = next_order },
 	{ .key = 'S', .run = previous_order },
 	{ .key = '<', .run = previous_order },
 	{ .key = 'r', .run = reverse_order },
-	{ '/', ask_filter, "/", "show only tasks that match: KEY=GLOB, such as name=conn* or state=ready" },
+	{ '/', ask_filter, "/", "show only tasks that match: KEY=GLOB, such as name=conn*" },
 	{ .key = 'F', .run = ask_filter },
 	{ 'c', clear_filters, "c", "show all tasks again" },
 	{ '[', previous_process, "[ ]", "the previous, the next process" },
@@ -292,12 +290,9 @@ static const struct key *find_key(int key)
 void keys_help(void (*each)(void *context, const char *names, const char *help), void *context)
 {
 	struct text names = { 0 }, help = { 0 };
-	text_puts(&help, "the views:");
-	for (unsigned i = 0; i < views_count(); i++) {
-		text_printf(&names, "%s%u", i ? " " : "", i + 1);
-		text_printf(&help, "%s %s", i ? "," : "", table_of(view_of_tab(i))->key);
-	}
-	text_puts(&names, ", Tab");
+	for (unsigned i = 0; i < views_count(); i++)
+		text_printf(&help, "%s%s", i ? " " : "", table_of(view_of_tab(i))->key);
+	text_printf(&names, "1-%u, Tab", views_count());
 	each(context, text_string(&names), text_string(&help));
 	text_free(&names);
 	text_free(&help);

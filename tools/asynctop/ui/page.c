@@ -3,9 +3,10 @@
 /*
  *	summary      the process, its tasks, the worst blocking call, missing sources
  *	warning      the worst one
- *	workers      a line each, as far as they fit into a quarter of the page
+ *	workers      a line each, as far as they fit into a quarter of the page, the blocked ones first; not those that rest
  *	tabs
  *	the view     one table; with details, those of the selected row; with a table below, that one too
+ *	verdict      the worst blocking call's, below a view that has not those of blocking calls
  *	             or one task alone, with the process's first line above
  *	hints        or the prompt, or a message
  */
@@ -16,6 +17,8 @@
 
 #include "ui/keys.h"
 #include "ui/ui.h"
+
+#define LEAST_LINES 5 /* of the view, so that there is room for more workers, or the worst verdict */
 
 struct help {
 	struct view *view;
@@ -147,39 +150,57 @@ static void add_current(struct ui *ui, struct view *v, const struct model *m, in
 		add_scrolled(ui, v, m, width, height);
 }
 
-/* Where they do not fit, the blocked ones come first. */
 static void add_workers(struct ui *ui, struct view *v, const struct model *m, int width, int height)
 {
-	uint32_t limit = height / 4 > 1 ? (uint32_t)height / 4 : 1;
-	struct order order = ui->orders[TABLE_workers];
+	const struct order order = table_order(&table_workers, "call");
+	int most = height / 4, left = height - (int)v->count - LEAST_LINES - 3;
+	uint32_t limit = 2, awake = 0;
 	if (ui_table(ui) == TABLE_workers)
 		return;
-	if (m->worker_count > limit)
-		order = table_order(&table_workers, "call");
+	if (most > left)
+		most = left;
+	if (most > 2)
+		limit = (uint32_t)most;
+	for (uint32_t i = 0; i < m->worker_count; i++)
+		awake += !worker_rests(m, &m->workers[i]);
+	if (limit > awake)
+		limit = awake > 0 ? awake : 1;
 	view_table(v, m, &table_workers, &order, width, 0, limit);
 	if (m->worker_count > limit) {
 		char line[64];
-		snprintf(line, sizeof(line), "... and %u more workers", m->worker_count - limit);
+		snprintf(line, sizeof(line), "... and %u more worker%s%s", m->worker_count - limit,
+			 m->worker_count - limit == 1 ? "" : "s", limit == awake ? ", which rest" : "");
 		view_add(v, STYLE_DIM, width, line);
 	}
 }
 
-/* The worst blocking call's, if the room below a view is enough for it. */
-static void add_worst(struct ui *ui, struct view *v, const struct model *m, int width, int height)
+/* Fills `verdict` with the worst blocking call's, if there is one and the view does not show it. */
+static void make_worst(const struct ui *ui, struct view *verdict, const struct model *m, int width)
 {
-	struct view verdict = { 0 };
 	uint32_t count;
 	const void **rows = table_sorted(&table_blockers, &ui->orders[TABLE_blockers], m, &count);
 	const struct model_blocker *worst = count > 0 ? rows[0] : NULL;
 	if (worst != NULL && worst->verdict != NULL && ui_table(ui) != TABLE_blockers) {
-		view_wrap(&verdict, worst->in_progress ? STYLE_ALERT : STYLE_NORMAL, width, 5, worst->verdict);
-		if (v->count + 1 + verdict.count < (size_t)height) {
-			view_add(v, STYLE_NORMAL, width, "");
-			view_wrap(v, verdict.lines[0].style, width, 5, worst->verdict);
-		}
+		view_add(verdict, STYLE_NORMAL, width, "");
+		view_wrap(verdict, worst->in_progress ? STYLE_ALERT : STYLE_NORMAL, width, 5, worst->verdict);
 	}
-	view_free(&verdict);
 	free(rows);
+}
+
+/* The view and the worst verdict, in so many lines. */
+static void add_view(struct ui *ui, struct view *v, const struct model *m, int width, int height)
+{
+	struct view verdict = { 0 };
+	size_t bottom = v->count + (size_t)(height > 0 ? height : 0);
+	make_worst(ui, &verdict, m, width);
+	if (height >= (int)verdict.count + LEAST_LINES)
+		height -= (int)verdict.count;
+	else
+		view_free(&verdict);
+	add_current(ui, v, m, width, height);
+	for (size_t i = 0, lines = v->count + verdict.count; i < verdict.count && lines <= bottom; i++)
+		view_add(v, verdict.lines[i].style, width, verdict.lines[i].text);
+	view_free(&verdict);
 }
 
 /* The worst one's sentence, whole: it says what to do. */
@@ -280,8 +301,7 @@ void ui_compose(struct ui *ui, struct view *v, const struct session *s, int widt
 			add_rejected(v, s, width);
 			add_workers(ui, v, m, width, height);
 			add_tabs(v, ui, s, width);
-			add_current(ui, v, m, width, height - 1 - (int)v->count);
-			add_worst(ui, v, m, width, height);
+			add_view(ui, v, m, width, height - 1 - (int)v->count);
 		}
 	}
 	truncate_to(v, height - 1);

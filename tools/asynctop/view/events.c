@@ -188,6 +188,7 @@ static const struct column event_columns[] = {
 	  .help = "the task that made the call",
 	  .min = 6,
 	  .max = 20,
+	  .whole = true,
 	  .align = TEXT_RIGHT,
 	  .null = "0" },
 	{ .name = "name",

@@ -47,30 +47,37 @@ static void fill_cells(struct cells *c, const struct model *m, const void *const
 		c->width[k] = clamp(c->width[k], c->columns[k]->min, c->columns[k]->max);
 }
 
+static int least_width(const struct cells *c, unsigned k)
+{
+	return c->columns[k]->whole ? c->width[k] : c->columns[k]->min;
+}
+
 /*
- * Makes the columns fit: the widest that is above its minimum gives a column, again and again; then columns at the
- * right are left out. `width` 0: nothing to do.
+ * Makes the columns fit: those at the right are left out for which there is no room if all are as narrow as they may be;
+ * then the widest that is above its minimum gives a column, again and again. `width` 0: nothing to do.
  */
 static unsigned fit_columns(struct cells *c, int width)
 {
-	unsigned shown = c->count;
-	int sum = -GAP;
-	for (unsigned k = 0; k < c->count; k++)
-		sum += c->width[k] + GAP;
-	while (width > 0 && sum > width) {
-		int widest = -1;
-		for (unsigned k = 0; k < shown; k++)
-			if (c->width[k] > c->columns[k]->min && (widest < 0 || c->width[k] > c->width[widest]))
-				widest = (int)k;
-		if (widest >= 0) {
-			c->width[widest]--;
-			sum--;
-		} else if (shown > 1) {
-			sum -= c->width[--shown] + GAP;
-		} else {
-			break;
-		}
+	unsigned shown = 0;
+	int least = -GAP, sum = -GAP, widest;
+	if (width <= 0)
+		return c->count;
+	while (shown < c->count && (shown == 0 || least + GAP + least_width(c, shown) <= width)) {
+		least += GAP + least_width(c, shown);
+		sum += GAP + c->width[shown++];
 	}
+	while (sum > width) {
+		widest = -1;
+		for (unsigned k = 0; k < shown; k++)
+			if (c->width[k] > least_width(c, k) && (widest < 0 || c->width[k] > c->width[widest]))
+				widest = (int)k;
+		if (widest < 0)
+			break; /* one column is left, which is wider than all there is */
+		c->width[widest]--;
+		sum--;
+	}
+	if (sum > width)
+		c->width[0] = width;
 	return shown;
 }
 

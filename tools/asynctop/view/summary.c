@@ -100,7 +100,7 @@ static void add_throttled(struct view *v, const struct model *m, int width)
 		    " periods: the cgroup %s has used up its quota of CPU; raise that, or let it do less",
 		    text_duration(time, m->throttled_ns), text_duration(watched, m->watched_ns), m->throttled_periods,
 		    m->throttled_cgroup);
-	view_add(v, STYLE_ALERT, width, t.data);
+	view_wrap(v, STYLE_ALERT, width, 2, t.data);
 	text_free(&t);
 }
 
@@ -149,7 +149,7 @@ void view_tier(struct view *v, const struct model *m, enum model_tier_id id, int
 	if (m->tiers[id].active || m->tiers[id].why[0] == '\0')
 		return;
 	text_printf(&t, "%s: %s", m->tiers[id].name, m->tiers[id].why);
-	view_add(v, STYLE_BUSY, width, t.data);
+	view_wrap(v, STYLE_BUSY, width, 2, t.data);
 	text_free(&t);
 }
 

@@ -42,6 +42,7 @@ struct column {
 	const char *title;
 	const char *help;
 	int min, max; /* width */
+	bool whole;   /* never narrower than what is in it */
 	enum text_align align;
 	bool down;                                                              /* the biggest first, unless reversed */
 	enum format format;                                                     /* of the value */

@@ -221,9 +221,11 @@ static int compare_dispatches(const struct model *m, const void *a, const void *
 	return compare_u64(worker(a)->line.dispatches, worker(b)->line.dispatches);
 }
 
-/* What is wrong with it: it stands, or it computes. */
+/* What is wrong with it: it stands, or it computes. One that rests tells nothing. */
 static int worker_trouble(const struct model *m, const void *row)
 {
+	if (worker_rests(m, worker(row)))
+		return -1;
 	if (worker(row)->stop != STOP_NONE || worker_blocked_ns(m, worker(row)) != MODEL_UNKNOWN)
 		return 2;
 	return worker(row)->in_task_ns >= BUSY_NS;
@@ -484,7 +486,7 @@ const struct table table_workers = {
 	.none = "no worker has started",
 	.record = RECORD(worker_columns),
 	.row_size = sizeof(struct model_worker),
-	.sort = "worker",
+	.sort = "call",
 	.rows = worker_rows,
 	.task = worker_row_task,
 	.identity = worker_identity,
