@@ -85,16 +85,6 @@ int chan_recv_now(struct sley_chan *chan, uint64_t id, void *item, struct task *
 	return recv_locked(chan, id, item, woken);
 }
 
-bool chan_can_send(const struct sley_chan *chan)
-{
-	return chan->closed || chan->receivers.head || chan->count < chan->capacity;
-}
-
-bool chan_can_recv(const struct sley_chan *chan)
-{
-	return chan->closed || chan->senders.head || chan->count > 0;
-}
-
 /* ---- making, freeing, closing ---- */
 
 int sley_chan_new(struct sley_chan **result, size_t item, size_t capacity)
@@ -170,7 +160,7 @@ static int close_now(struct sley_chan *chan)
 		lock_drop(&chan->lock);
 		return -EPIPE;
 	}
-	chan->closed = 1;
+	store(&chan->closed, 1, relaxed);
 	pop_all(chan, &chan->senders, &woken);
 	pop_all(chan, &chan->receivers, &woken);
 	lock_drop(&chan->lock);

@@ -27,11 +27,11 @@
 
 struct sley_chan {
 	struct channel_lock lock; /* protects the fields below that are not constant */
-	unsigned closed;
-	size_t item, capacity; /* constant */
-	size_t count;          /* atomic; written under lock */
-	uint64_t user[2];      /* for tools: see chan_note(); atomic; written under lock */
-	size_t head, tail;     /* of the ring: next item to receive, next free place */
+	unsigned closed;          /* atomic; written under lock */
+	size_t item, capacity;    /* constant */
+	size_t count;             /* atomic; written under lock */
+	uint64_t user[2];         /* for tools: see chan_note(); atomic; written under lock */
+	size_t head, tail;        /* of the ring: next item to receive, next free place */
 	struct sley_waiters senders, receivers;
 	/*
 	 * Number of waits that will access the channel again, linked or not: all waits of selects, and the other waits
@@ -104,8 +104,19 @@ static inline void chan_search(const struct sley_chan *chan, const void *item, c
 int chan_send_now(struct sley_chan *chan, uint64_t id, const void *item, struct task **woken);
 int chan_recv_now(struct sley_chan *chan, uint64_t id, void *item, struct task **woken);
 
-/* Return whether the operation might not have to wait. With the lock held. True may turn out wrong, false never. */
-bool chan_can_send(const struct sley_chan *chan);
-bool chan_can_recv(const struct sley_chan *chan);
+/*
+ * Return whether the operation might not have to wait. With the lock held: true may turn out wrong, false never. Without
+ * it: a hint.
+ */
+static inline bool chan_can_send(const struct sley_chan *chan)
+{
+	return load(&chan->receivers.head, relaxed) || load(&chan->count, relaxed) < chan->capacity ||
+	       load(&chan->closed, relaxed);
+}
+
+static inline bool chan_can_recv(const struct sley_chan *chan)
+{
+	return load(&chan->senders.head, relaxed) || load(&chan->count, relaxed) > 0 || load(&chan->closed, relaxed);
+}
 
 #endif

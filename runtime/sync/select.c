@@ -1,15 +1,19 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /*
- * Select: the first of several channel operations that can be done, as in Go's select.go. All channels are locked, in
- * the order of their addresses. If some cases can be done at once, a random one of them is done. Else a node of each
- * case is linked, and the task parks with one claim for all of them.
+ * Select: the first of several channel operations that can be done, as in Go's select.go.
+ *
+ * First a glance at each channel without its lock. If cases seem to be ready, a random one of them is tried, as an
+ * operation of its own, with that channel's lock alone. What is ready is mostly seen at a glance. But a glance at one channel
+ * after the other does not tell that none was ready at any one moment. So without success all channels are locked, in the
+ * order of their addresses. If some cases can be done, a random one of them is done. Else a node of each case is linked,
+ * and the task parks with one claim for all of them.
  *
  * The task locks all channels before it looks at any of them. So no other task can claim it through one channel while
  * it looks at another, and a rendezvous of two selects needs only one claim. Rejected: a claim of each of the two
  * tasks, as the second may fail when the first cannot be undone.
  *
- * All memory is off the stack, in one record: nodes (struct wait_apart), the locking order, and a block for each
+ * All memory of that part is off the stack, in one record: nodes (struct wait_apart), the locking order, and a block for each
  * operation whose item does not fit a word. A record for n cases costs 40 n bytes during the wait.
  */
 #include <errno.h>
@@ -21,6 +25,8 @@
 #include "sync/chan.h"
 
 #define CASES_MAX 65535
+#define CASES_FEW 8
+#define GLANCED   64 /* more cases are not glanced at: bits of a word */
 
 struct select {
 	struct task *task;
@@ -59,10 +65,26 @@ static void sift_down(const struct select *select, unsigned at, unsigned n)
 	order[at] = moving;
 }
 
+/* By insertion. */
+static void sort_few(const struct select *select)
+{
+	for (unsigned i = 1; i < select->channels; i++) {
+		uint16_t moving = select->order[i];
+		unsigned at = i;
+		for (; at > 0 && channel(select, at - 1) > select->cases[moving].chan; at--)
+			select->order[at] = select->order[at - 1];
+		select->order[at] = moving;
+	}
+}
+
 /* Heapsort, as it needs no memory: J. W. J. Williams, "Algorithm 232", CACM 7 (1964). */
 static void sort(const struct select *select)
 {
 	unsigned n = select->channels;
+	if (n <= CASES_FEW) {
+		sort_few(select);
+		return;
+	}
 	for (unsigned i = n / 2; i-- > 0;)
 		sift_down(select, i, n);
 	while (n > 1) {
@@ -126,25 +148,37 @@ static bool allocate_blocks(struct select *select)
 
 static void lock_all(const struct select *select)
 {
+	struct sley_chan *last = NULL;
 	for (unsigned i = 0; i < select->channels; i++) {
-		if (i == 0 || channel(select, i) != channel(select, i - 1))
-			lock_take(&channel(select, i)->lock);
+		struct sley_chan *chan = channel(select, i);
+		if (chan != last)
+			lock_take(&chan->lock);
+		last = chan;
 	}
 }
 
 static void unlock_all(const struct select *select)
 {
+	struct sley_chan *last = NULL;
 	for (unsigned i = select->channels; i-- > 0;) {
-		if (i == 0 || channel(select, i) != channel(select, i - 1))
-			lock_drop(&channel(select, i)->lock);
+		struct sley_chan *chan = channel(select, i);
+		if (chan != last)
+			lock_drop(&chan->lock);
+		last = chan;
 	}
 }
 
 /* ---- operations that do not wait; with all locks held ---- */
 
-static bool can(const struct sley_case *c)
+static inline bool can(const struct sley_case *c)
 {
 	return c->op == SLEY_SEND ? chan_can_send(c->chan) : chan_can_recv(c->chan);
+}
+
+static inline int do_case(const struct sley_case *c, uint64_t id, struct task **woken)
+{
+	return c->op == SLEY_SEND ? chan_send_now(c->chan, id, c->from, woken)
+				  : chan_recv_now(c->chan, id, c->into, woken);
 }
 
 /* Chooses one of the cases that can be done, each equally likely. Returns null if there is none. */
@@ -167,8 +201,7 @@ static struct sley_case *do_one(const struct select *select, struct task **woken
 	uint64_t id = select->task ? select->task->id : 0;
 	/* If a waiter is claimed between the choice and the pop, its node is gone, and the choice is repeated. */
 	while ((c = choose(select))) {
-		c->error = c->op == SLEY_SEND ? chan_send_now(c->chan, id, c->from, woken)
-					      : chan_recv_now(c->chan, id, c->into, woken);
+		c->error = do_case(c, id, woken);
 		if (c->error != -EAGAIN)
 			return c;
 	}
@@ -236,22 +269,63 @@ NOINLINE static int wait_for_one(struct select *select, sley_time deadline, cons
 
 /* ---- the calls ---- */
 
-static int check_cases(const struct sley_case *cases, int n)
+static inline int check_case(const struct sley_case *c)
 {
-	if (n < 0 || n > CASES_MAX || (n > 0 && !cases))
+	if (unlikely(c->op != SLEY_SEND && c->op != SLEY_RECV))
+		return -EINVAL;
+	int error = check_shared(c->chan, "sley_select", "channel");
+	if (unlikely(error))
+		return error;
+	if (unlikely(chan_lacks(c->chan, c->from))) /* the union makes this check `into` as well */
+		return -EFAULT;
+	if (c->op == SLEY_SEND)
+		chan_search(c->chan, c->from, "sley_select");
+	return 0;
+}
+
+/* Checks the cases, and glances at them: *ready has a bit for each that seems to be ready. */
+static ALWAYS_INLINE int check_cases(const struct sley_case *cases, int n, uint64_t *ready)
+{
+	*ready = 0;
+	if (unlikely(n < 0 || n > CASES_MAX || (n > 0 && !cases)))
 		return -EINVAL;
 	for (int i = 0; i < n; i++) {
-		if (cases[i].op != SLEY_SEND && cases[i].op != SLEY_RECV)
-			return -EINVAL;
-		int error = check_shared(cases[i].chan, "sley_select", "channel");
-		if (error)
+		int error = check_case(&cases[i]);
+		if (unlikely(error))
 			return error;
-		if (chan_lacks(cases[i].chan, cases[i].from)) /* the union makes this check `into` as well */
-			return -EFAULT;
-		if (cases[i].op == SLEY_SEND)
-			chan_search(cases[i].chan, cases[i].from, "sley_select");
+		if (n <= GLANCED && cases[i].chan && can(&cases[i]))
+			*ready |= (uint64_t)1 << i;
 	}
 	return 0;
+}
+
+/* The number of one of the bits, each equally likely. */
+static unsigned choose_bit(uint64_t bits)
+{
+	if (bits & (bits - 1)) {
+		for (unsigned n = random_here() % (unsigned)__builtin_popcountll(bits); n > 0; n--)
+			bits &= bits - 1;
+	}
+	return (unsigned)__builtin_ctzll(bits);
+}
+
+/* Tries one of the cases that seem to be ready. Returns its index, or -EAGAIN. */
+static inline int do_at_once(struct sley_case *cases, uint64_t ready, uint64_t id)
+{
+	if (!ready)
+		return -EAGAIN;
+	struct task *woken = NULL;
+	unsigned i = choose_bit(ready);
+	struct sley_case *c = &cases[i];
+	lock_take(&c->chan->lock);
+	int error = do_case(c, id, &woken);
+	lock_drop(&c->chan->lock);
+	if (error == -EAGAIN)
+		return error;
+	if (woken)
+		task_ready(woken);
+	c->error = error;
+	return (int)i;
 }
 
 /* `wait`: park if no case can be done at once; else return -EAGAIN. */
@@ -281,23 +355,37 @@ out_waited:
 	return result;
 }
 
-static int select_waiting(struct task *task, void *cases, int64_t n, sley_time deadline, const void *pc)
+/* Not inlined, as sley_select() has used the thread's worker. */
+NOINLINE static int select_waiting(struct task *task, void *cases, int64_t n, sley_time deadline, const void *pc)
 {
 	return select_run(task, cases, (int)n, true, deadline, pc);
 }
 
 int sley_select(struct sley_case *cases, int n, sley_time deadline)
 {
-	int error = check_cases(cases, n);
-	return error ? error : park_call(select_waiting, cases, n, deadline, __builtin_return_address(0));
+	struct worker *worker = this_worker;
+	uint64_t ready;
+	int result = check_cases(cases, n, &ready);
+	if (unlikely(result))
+		return result;
+	if (unlikely(!worker || !worker->task || worker->budget == 0))
+		return park_call(select_waiting, cases, n, deadline, __builtin_return_address(0));
+	worker->budget--;
+	result = do_at_once(cases, ready, worker->task->id);
+	if (likely(result >= 0))
+		return result;
+	return select_waiting(worker->task, cases, n, deadline, __builtin_return_address(0));
 }
 
 int sley_try_select(struct sley_case *cases, int n)
 {
-	int error = check_cases(cases, n);
-	if (error || (error = thread_visit()) != 0)
-		return error;
-	error = select_run(NULL, cases, n, false, 0, NULL);
+	uint64_t ready;
+	int result = check_cases(cases, n, &ready);
+	if (result || (result = thread_visit()) != 0)
+		return result;
+	result = do_at_once(cases, ready, 0);
+	if (result < 0)
+		result = select_run(NULL, cases, n, false, 0, NULL);
 	thread_depart();
-	return error;
+	return result;
 }

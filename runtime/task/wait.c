@@ -62,7 +62,7 @@ static void link_last(struct sley_waiters *waiters, struct wait *wait)
 	if (last)
 		last->next = wait;
 	else
-		waiters->head = wait;
+		store(&waiters->head, wait, relaxed);
 	waiters->tail = wait;
 }
 
@@ -87,7 +87,7 @@ void wait_link_first(struct sley_waiters *waiters, struct wait *wait)
 		first->prev = marked(first, wait);
 	else
 		waiters->tail = wait;
-	waiters->head = wait;
+	store(&waiters->head, wait, relaxed);
 }
 
 void wait_unlink(struct sley_waiters *waiters, struct wait *wait)
@@ -98,7 +98,7 @@ void wait_unlink(struct sley_waiters *waiters, struct wait *wait)
 	if (last)
 		last->next = next;
 	else
-		waiters->head = next;
+		store(&waiters->head, next, relaxed);
 	if (next)
 		next->prev = marked(next, last);
 	else

@@ -101,7 +101,8 @@ bool wait_cancel(struct task *task);
 bool wait_is_cancelled(struct task *task);
 
 /*
- * A FIFO of nodes in an object, protected by the object's lock. Zero bytes are an empty FIFO. Not a LIST (base/list.h):
+ * A FIFO of nodes in an object, protected by the object's lock; `head` is atomic, too: a glance without the lock tells
+ * whether the FIFO seems empty. Zero bytes are an empty FIFO. Not a LIST (base/list.h):
  * `prev` has a mark in its lowest bit, and the type of the FIFO is public.
  */
 void wait_link(struct sley_waiters *waiters, struct wait *wait);
