@@ -104,7 +104,7 @@ static void test_dump(void **state)
 	char sleeps[64], receives[64];
 	const char *const parts[] = { "1000 parked tasks, by 3 stacks",
 				      "1. 599 tasks in sleep",
-				      " sley_sleep at ",
+				      " sley_sleep_at at ",
 				      sleeps,
 				      " task_main at ",
 				      "and 591 more",
