@@ -61,6 +61,13 @@ PLANTED(long_one, "clock_nanosleep")
 	BLOCK(nanosleep(&pause, NULL));
 }
 
+/* Others would wait for that long, and asynctop would warn of them. */
+PLANTED(longest_one, "clock_nanosleep", .alone = true)
+{
+	const struct timespec pause = { .tv_sec = 3 };
+	BLOCK(nanosleep(&pause, NULL));
+}
+
 PLANTED(select_, "select|pselect6")
 {
 	for (int i = 0; i < TIMES; i++) {
