@@ -823,6 +823,51 @@ static void test_selection(void **state)
 	expect_selected(&ui, &session, 20, "open", "other");
 }
 
+static void type(struct ui *ui, struct session *s, const char *keys)
+{
+	for (; *keys; keys++)
+		(void)ui_key(ui, *keys, s);
+}
+
+static const char *last_line(struct view *v)
+{
+	return v->lines[v->count - 1].text;
+}
+
+/* What is being typed stays while pictures come, of other rows and of other processes. */
+static void test_typed_keys(void **state)
+{
+	struct model m = everything();
+	struct watch watch = { .model = m }, other = { .model = { .pid = 2, .times_since_ns = MODEL_UNKNOWN } };
+	struct watch *watches[] = { &watch, &other };
+	struct options options = { 0 };
+	struct session session = { .options = &options, .watches = watches, .count = 2 };
+	struct view v = { 0 };
+	struct ui ui;
+	for (unsigned i = 0; i < TABLES; i++)
+		options.orders[i] = table_order(table_of(i), NULL);
+	session.wish.filters = calloc(FILTERS_MAX, sizeof(*session.wish.filters));
+	ui_init(&ui, &options);
+	type(&ui, &session, "/na");
+	ui_compose(&ui, &v, &session, 80, 24);
+	assert_string_equal(last_line(&v), "show tasks with (KEY=GLOB): na_");
+	view_free(&v);
+	watch.model.task_count = 1;
+	session.count = 1;
+	watches[0] = &other;
+	type(&ui, &session, "me=q*");
+	ui_compose(&ui, &v, &session, 120, 40);
+	assert_string_equal(last_line(&v), "show tasks with (KEY=GLOB): name=q*_");
+	view_free(&v);
+	assert_int_equal(session.wish.filter_count, 0);
+	(void)ui_key(&ui, UI_KEY_ENTER, &session);
+	assert_int_equal(session.wish.filter_count, 1);
+	assert_string_equal(session.wish.filters[0].glob, "q*");
+	assert_false(ui.quit);
+	filter_free(&session.wish.filters[0]);
+	free(session.wish.filters);
+}
+
 /* The help fits on the smallest usual screen: it is the same on one that is much larger, but for blank lines. */
 static void test_help_fits(void **state)
 {
@@ -844,10 +889,10 @@ static void test_help_fits(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_truth),      cmocka_unit_test(test_lies),      cmocka_unit_test(test_everything),
-		cmocka_unit_test(test_types),      cmocka_unit_test(test_nothing),   cmocka_unit_test(test_pages),
-		cmocka_unit_test(test_selection),  cmocka_unit_test(test_help_fits), cmocka_unit_test(test_detail),
-		cmocka_unit_test(test_new_events),
+		cmocka_unit_test(test_truth),      cmocka_unit_test(test_lies),       cmocka_unit_test(test_everything),
+		cmocka_unit_test(test_types),      cmocka_unit_test(test_nothing),    cmocka_unit_test(test_pages),
+		cmocka_unit_test(test_selection),  cmocka_unit_test(test_help_fits),  cmocka_unit_test(test_detail),
+		cmocka_unit_test(test_new_events), cmocka_unit_test(test_typed_keys),
 	};
 	/* Characters are judged by the locale; Debian always has this one. */
 	if (setlocale(LC_CTYPE, "C.UTF-8") == NULL)

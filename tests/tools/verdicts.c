@@ -315,6 +315,9 @@ static void test_verdict_handover(void **state)
 	expect_in_verdict(&b, "; worker 7 took over after 16.0us (one did in 18 of the 20), and nobody waited; ");
 	b.total.handed = 20;
 	expect_in_verdict(&b, "; worker 7 took over after 16.0us (one did each time), and nobody waited; ");
+	b.longest.began_before = true;
+	b.longest.handed_after_ns = 0; /* it had taken over when asynctop attached */
+	expect_in_verdict(&b, "; worker 7 took over (one did each time), and nobody waited; ");
 	b.total.handed = 18;
 	b.longest.handover = HANDOVER_UNNOTICED;
 	expect_in_verdict(&b,

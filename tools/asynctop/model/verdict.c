@@ -151,8 +151,9 @@ static void put_handover(struct text *out, const struct model_blocker *b, bool s
 	char after[TEXT_SHORT];
 	switch (longest->handover) {
 	case HANDOVER_DONE:
-		text_printf(out, "; worker %u took over after %s", longest->handed_to,
-			    text_duration(after, longest->handed_after_ns));
+		text_printf(out, "; worker %u took over", longest->handed_to);
+		if (longest->handed_after_ns > 0 || !longest->began_before)
+			text_printf(out, " after %s", text_duration(after, longest->handed_after_ns));
 		if (b->total.count > 1 && b->total.handed == b->total.count)
 			text_puts(out, " (one did each time)");
 		else if (b->total.count > 1)

@@ -18,7 +18,9 @@
 #include "ui/keys.h"
 #include "ui/ui.h"
 
-#define LEAST_LINES 5 /* of the view, so that there is room for more workers, or the worst verdict */
+/* Of the view, so that there is room for more workers, or the worst verdict; and of one with details. */
+#define LEAST_LINES    5
+#define DETAILED_LINES 14
 
 struct help {
 	struct view *view;
@@ -114,13 +116,23 @@ static void add_scrolled(struct ui *ui, struct view *v, const struct model *m, i
 		v->lines[i].selected = v->lines[i].row == (int)ui->selected[ui->view];
 }
 
-/* The table gets up to half of the page, and the details of the selected row the rest. */
+/* The table gets up to half of the page, and less if the details of the selected row need it, which tell what to do. */
 static void add_detailed(struct ui *ui, struct view *v, const struct model *m, int width, int height)
 {
 	const struct table *t = table_of(ui_table(ui));
+	struct view details = { 0 };
 	uint32_t count;
+	int rows;
 	t->rows(m, &count);
-	add_scrolled(ui, v, m, width, count + 1 < (uint32_t)(height / 2) ? (int)count + 1 : height / 2);
+	if (count > 0)
+		t->details(&details, m, &ui->orders[ui_table(ui)], width, ui->selected[ui->view], 1);
+	rows = height - 1 - (int)details.count;
+	if (rows < 3)
+		rows = 3;
+	if (rows > height / 2)
+		rows = height / 2;
+	add_scrolled(ui, v, m, width, count + 1 < (uint32_t)rows ? (int)count + 1 : rows);
+	view_free(&details);
 	if (count == 0)
 		return;
 	view_add(v, STYLE_NORMAL, width, "");
@@ -153,10 +165,11 @@ static void add_current(struct ui *ui, struct view *v, const struct model *m, in
 static void add_workers(struct ui *ui, struct view *v, const struct model *m, int width, int height)
 {
 	const struct order order = table_order(&table_workers, "call");
-	int most = height / 4, left = height - (int)v->count - LEAST_LINES - 3;
+	int most = height / 4, left = height - (int)v->count - 3;
 	uint32_t limit = 2, awake = 0;
 	if (ui_table(ui) == TABLE_workers)
 		return;
+	left -= table_of(ui_table(ui))->details != NULL ? DETAILED_LINES : LEAST_LINES;
 	if (most > left)
 		most = left;
 	if (most > 2)
@@ -203,13 +216,16 @@ static void add_view(struct ui *ui, struct view *v, const struct model *m, int w
 	view_free(&verdict);
 }
 
-/* The worst one's sentence, whole: it says what to do. */
-static void add_worst_warning(struct view *v, const struct model *m, int width)
+/* The worst one's sentence, whole: it says what to do. Only its beginning, where the user has asked for other sentences. */
+static void add_worst_warning(struct view *v, const struct model *m, int width, bool whole)
 {
 	char more[64];
 	if (m->warning_count == 0 || m->warnings[0].text == NULL)
 		return;
-	view_wrap(v, STYLE_ALERT, width, 2, m->warnings[0].text);
+	if (whole)
+		view_wrap(v, STYLE_ALERT, width, 2, m->warnings[0].text);
+	else
+		view_add(v, STYLE_ALERT, width, m->warnings[0].text);
 	if (m->warning_count == 1)
 		return;
 	snprintf(more, sizeof(more), "  and %u more warning%s", m->warning_count - 1, m->warning_count == 2 ? "" : "s");
@@ -297,7 +313,7 @@ void ui_compose(struct ui *ui, struct view *v, const struct session *s, int widt
 		} else {
 			view_summary(v, m, width);
 			if (ui_table(ui) != TABLE_warnings)
-				add_worst_warning(v, m, width);
+				add_worst_warning(v, m, width, table_of(ui_table(ui))->details == NULL);
 			add_rejected(v, s, width);
 			add_workers(ui, v, m, width, height);
 			add_tabs(v, ui, s, width);
