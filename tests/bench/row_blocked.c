@@ -194,6 +194,7 @@ static const struct bench_row row_spin = PAIR_ROW("spin", run_spin);
 /* ---- hand-over ---- */
 
 #define BLOCKS      600 /* measured blocks of 10 to 15 ms */
+#define COMPUTING   300 /* the same, after the task has computed for 0 to 2 ms */
 #define FIRST       20  /* blocks before them: what finds a block has yet to learn where they are */
 #define IDLE_BLOCKS 200
 #define SHORT_TASKS 4
@@ -213,6 +214,7 @@ struct handovers {
 	unsigned blocks;
 	double *us;
 	double wakes; /* per block */
+	bool computes;
 	unsigned done;
 	/* of one block */
 	int64_t blocked_at, begun_at;
@@ -226,8 +228,8 @@ static void follower(void *arg)
 }
 
 /*
- * Blocks differ in length, or they would all begin when the watchdog looks, which it does every 10 ms. The times before them
- * differ, or they would all begin when the worker is back from the last one, and the watchdog looks then, too.
+ * Blocks differ in length, or they would all begin when the watchdog looks, which it does every 10 ms. Without computing
+ * they begin when the worker is back from the last one, and the watchdog may look then, too.
  */
 static void blocker(void *arg)
 {
@@ -235,7 +237,8 @@ static void blocker(void *arg)
 	unsigned n = h->done++;
 	long ns = 10000000 + 50000 * (long)(n * 37 % 101);
 	h->follower = sley_spawn(follower, h);
-	compute_ns(20000 * (int64_t)(n * 41 % 101));
+	if (h->computes)
+		compute_ns(20000 * (int64_t)(n * 41 % 101));
 	h->blocked_at = bench_now();
 	sleep_ns(ns);
 }
@@ -305,20 +308,26 @@ static int idle_main(void *arg)
 static void run_handover(const struct bench_run *run, double *values)
 {
 	struct bench_run one = *run, two = *run;
-	static double us[BLOCKS];
+	static double us[BLOCKS], computing_us[COMPUTING];
 	struct handovers long_ones = { .blocks = bench_count(run, BLOCKS), .us = us };
+	struct handovers computing_ones = { .blocks = bench_count(run, COMPUTING),
+					    .us = computing_us,
+					    .computes = true };
 	struct handovers short_ones = { .blocks = bench_count(run, SHORT) };
 	struct handovers idle_ones = { .blocks = bench_count(run, IDLE_BLOCKS) };
 	one.workers = 1;
 	two.workers = 2;
 	prctl(PR_SET_TIMERSLACK, 1); /* the threads of the runtime inherit it: 20 us are 20 us */
 	bench_in_tasks(&one, handover_main, &long_ones);
+	bench_in_tasks(&one, handover_main, &computing_ones);
 	bench_in_tasks(&one, short_main, &short_ones);
 	bench_in_tasks(&two, idle_main, &idle_ones);
 	values[0] = bench_median(us, long_ones.blocks);
 	values[1] = us[long_ones.blocks * 99 / 100];
 	values[2] = short_ones.wakes;
 	values[3] = idle_ones.wakes;
+	values[4] = bench_median(computing_us, computing_ones.blocks);
+	values[5] = computing_us[computing_ones.blocks * 99 / 100];
 }
 
 static const struct bench_row row_handover = {
@@ -329,6 +338,8 @@ static const struct bench_row row_handover = {
 		{ "handover_p99_us", "us" },
 		{ "handover_short_wakes", "wakes/block" },
 		{ "handover_idle_wakes", "wakes/block" },
+		{ "handover_computing_p50_us", "us" },
+		{ "handover_computing_p99_us", "us" },
 	},
 	.kind = BENCH_NO_WORKERS,
 	.run = run_handover,
