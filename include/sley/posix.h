@@ -14,10 +14,13 @@
  * threads and from inside of libsley; calls for regular files and directories; and calls of a task that holds a mutex, an
  * rwlock or a spin lock of libc, or runs an initialiser of pthread_once(). Such a call blocks its thread as it always did,
  * and a spare takes the thread's place (README.md, "Tasks that block their thread"). asynctop names it.
- * The names: read, write, readv, writev; recv, recvfrom, recvmsg, recvmmsg, send, sendto, sendmsg, sendmmsg; sleep, usleep,
- * nanosleep, clock_nanosleep; and what _FORTIFY_SOURCE and libc make of them: __read_chk, __recv_chk, __recvfrom_chk,
- * __read, __write, __send, __nanosleep. To know of locks, it also defines the functions of libc that take and release
- * them; these never wait in another way than libc's.
+ * The names: read, write, readv, writev; recv, recvfrom, recvmsg, recvmmsg, send, sendto, sendmsg, sendmmsg; connect,
+ * accept, accept4; poll, ppoll, select, pselect, epoll_wait, epoll_pwait, epoll_pwait2; getaddrinfo, gethostbyname,
+ * gethostbyname2, gethostbyname_r, gethostbyname2_r; sleep, usleep, nanosleep, clock_nanosleep; and what _FORTIFY_SOURCE
+ * and libc make of them: __read_chk, __recv_chk, __recvfrom_chk, __poll_chk, __ppoll_chk, __read, __write, __send,
+ * __connect, __poll, __select, __nanosleep. It also defines functions that never wait in another way than libc's: to know
+ * of locks, those that take and release them; and to know of descriptors, close, __close, dup, dup2, __dup2, dup3, socket,
+ * socketpair, pipe and pipe2.
  *
  * What a task may rely on in these waits:
  *   - It continues on the same thread, so thread-locals stay valid, and those of a library are still its own. Other tasks
@@ -31,9 +34,14 @@
  * Its stack is another matter: if the library hands pointers into it to threads of its own, the task needs a stack of its
  * own (sley_task_options.private_stack, or SLEY_RUN_OWN_STACKS, or SLEY_POSIX=private in the environment for all tasks).
  *
+ *   - A descriptor that is closed while a call waits for it stays open for that call, as the manual says.
+ *   - Names are resolved by libc on a thread of the pool (sley/offload.h), with libc's results.
+ *
  * What blocks the thread all the same: recvmsg() with MSG_WAITALL and either MSG_PEEK or control data; MSG_ZEROCOPY and
- * MSG_FASTOPEN; a clock of CPU time; files that neither RWF_NOWAIT nor poll(2) is truthful about, such as a blocking
- * eventfd that has no room for the value; stdio, which calls inside libc.
+ * MSG_FASTOPEN; ppoll() and its kin with a signal mask; accept() if another process takes the connection just then; a clock
+ * of CPU time; files that neither RWF_NOWAIT nor poll(2) is truthful about, such as a blocking eventfd that has no room for
+ * the value; stdio, which calls inside libc. SO_RCVLOWAT counts for the wait alone. A stream socket is non-blocking during
+ * the system call that begins its connection.
  *
  * A signal handler that interrupted a task must not make these calls on blocking descriptors. The service, and all that
  * it loads, must use libsley.so: if the program contains libsley.a, there is no effect, and a line on stderr says so. Under a
@@ -42,12 +50,17 @@
 #ifndef SLEY_POSIX_H
 #define SLEY_POSIX_H
 
+#include <netdb.h>
+#include <poll.h>
+#include <sys/epoll.h>
+#include <sys/select.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 
 #include <sley/base.h>
 
-struct mmsghdr; /* strict C hides the definitions in sys/socket.h and time.h */
+struct addrinfo; /* strict C hides the definitions of these */
+struct mmsghdr;
 struct timespec;
 
 #ifdef __cplusplus
@@ -90,6 +103,33 @@ SLEY_API ssize_t sley_posix_sendmsg(int fd, const struct msghdr *message, int fl
 SLEY_API int sley_posix_sendmmsg(int fd, struct mmsghdr *messages, unsigned n, int flags);
 
 /*
+ * As connect(2), accept(2) and accept4(2). Returns 0, or a descriptor; on failure -1 and errno. Any thread; one that runs
+ * no task makes the plain call.
+ */
+SLEY_API int sley_posix_connect(int fd, const struct sockaddr *address, socklen_t size);
+SLEY_API int sley_posix_accept(int fd, struct sockaddr *address, socklen_t *size);
+SLEY_API int sley_posix_accept4(int fd, struct sockaddr *address, socklen_t *size, int flags);
+
+/*
+ * As poll(2), ppoll(2), select(2), pselect(2) and epoll_wait(2). Returns the count, 0 after the timeout; on failure -1 and
+ * errno. Any thread; one that runs no task makes the plain call.
+ */
+SLEY_API int sley_posix_poll(struct pollfd *fds, nfds_t n, int timeout);
+SLEY_API int sley_posix_ppoll(struct pollfd *fds, nfds_t n, const struct timespec *timeout, const sigset_t *mask);
+SLEY_API int sley_posix_select(int n, fd_set *read, fd_set *write, fd_set *except, struct timeval *timeout);
+SLEY_API int sley_posix_pselect(int n, fd_set *read, fd_set *write, fd_set *except, const struct timespec *timeout,
+				const sigset_t *mask);
+SLEY_API int sley_posix_epoll_wait(int epoll, struct epoll_event *events, int most, int timeout);
+
+/*
+ * As getaddrinfo(3) and gethostbyname(3). Returns 0 or an error of getaddrinfo(3), EAI_SYSTEM with errno; a host, or null
+ * with h_errno. Any thread; one that runs no task makes the plain call.
+ */
+SLEY_API int sley_posix_getaddrinfo(const char *host, const char *service, const struct addrinfo *hints,
+				    struct addrinfo **result);
+SLEY_API struct hostent *sley_posix_gethostbyname(const char *name);
+
+/*
  * As sleep(3), usleep(3), nanosleep(2) and clock_nanosleep(2). A sleep that ends early gives the rest back, and fails with
  * ECANCELED or ETIMEDOUT in the place of EINTR. Returns as they do. Any thread; one that runs no task makes the plain call.
  */
@@ -115,6 +155,16 @@ SLEY_API int sley_posix_clock_nanosleep(int clock, int flags, const struct times
 #define sendto(...)          sley_posix_sendto(__VA_ARGS__)
 #define sendmsg(...)         sley_posix_sendmsg(__VA_ARGS__)
 #define sendmmsg(...)        sley_posix_sendmmsg(__VA_ARGS__)
+#define connect(...)         sley_posix_connect(__VA_ARGS__)
+#define accept(...)          sley_posix_accept(__VA_ARGS__)
+#define accept4(...)         sley_posix_accept4(__VA_ARGS__)
+#define poll(...)            sley_posix_poll(__VA_ARGS__)
+#define ppoll(...)           sley_posix_ppoll(__VA_ARGS__)
+#define select(...)          sley_posix_select(__VA_ARGS__)
+#define pselect(...)         sley_posix_pselect(__VA_ARGS__)
+#define epoll_wait(...)      sley_posix_epoll_wait(__VA_ARGS__)
+#define getaddrinfo(...)     sley_posix_getaddrinfo(__VA_ARGS__)
+#define gethostbyname(...)   sley_posix_gethostbyname(__VA_ARGS__)
 #define sleep(...)           sley_posix_sleep(__VA_ARGS__)
 #define usleep(...)          sley_posix_usleep(__VA_ARGS__)
 #define nanosleep(...)       sley_posix_nanosleep(__VA_ARGS__)

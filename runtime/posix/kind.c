@@ -36,3 +36,9 @@ enum posix_kind posix_kind_learn(int fd)
 	errno = saved;
 	return kind;
 }
+
+void posix_kind_forget(int fd)
+{
+	if (fd >= 0 && fd < KINDS)
+		store(&kinds[fd], POSIX_UNKNOWN, relaxed);
+}

@@ -59,7 +59,7 @@ ssize_t posix_recvmsg(int fd, struct msghdr *message, int flags, const void *pc)
 		return NEXT(recvmsg)(fd, message, flags);
 	size_t size = all ? part_size(message->msg_iov, (int)message->msg_iovlen) : 0;
 	ssize_t n = message_part(&call, message, flags);
-	if (n > 0 && (size_t)n < size && is_stream_socket(fd))
+	if (n > 0 && (size_t)n < size && is_stream_socket(call.fd))
 		n = message_rest(&call, message, flags, (size_t)n, size);
 	posix_end(&call);
 	return n;
@@ -127,7 +127,7 @@ ssize_t posix_sendmsg(int fd, const struct msghdr *message, int flags, const voi
 		rest.msg_iovlen = (size_t)part_next(&part, SIZE_MAX, &vector);
 		rest.msg_iov = (struct iovec *)(uintptr_t)vector;
 		/* an error behind a part is told by the next call, and only that raises SIGPIPE */
-		ssize_t n = NEXT(sendmsg)(fd, &rest, flags | MSG_DONTWAIT | (done > 0 ? MSG_NOSIGNAL : 0));
+		ssize_t n = NEXT(sendmsg)(call.fd, &rest, flags | MSG_DONTWAIT | (done > 0 ? MSG_NOSIGNAL : 0));
 		if (n < 0 && errno == EAGAIN && posix_wait(&call))
 			continue;
 		if (n < 0 && done == 0) {

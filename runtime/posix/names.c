@@ -37,11 +37,62 @@ NAME(ssize_t, sendto, (int fd, const void *buffer, size_t n, int flags, const st
 NAME(ssize_t, sendmsg, (int fd, const struct msghdr *message, int flags), (fd, message, flags))
 NAME(int, sendmmsg, (int fd, struct mmsghdr *messages, unsigned n, int flags), (fd, messages, n, flags))
 
+NAME(int, connect, (int fd, const struct sockaddr *address, socklen_t size), (fd, address, size))
+NAME(int, poll, (struct pollfd * fds, nfds_t n, int timeout), (fds, n, timeout))
+NAME(int, ppoll, (struct pollfd * fds, nfds_t n, const struct timespec *timeout, const sigset_t *mask),
+     (fds, n, timeout, mask))
+NAME(int, select,
+     (int n, fd_set *restrict read, fd_set *restrict write, fd_set *restrict except, struct timeval *restrict timeout),
+     (n, read, write, except, timeout))
+NAME(int, pselect,
+     (int n, fd_set *restrict read, fd_set *restrict write, fd_set *restrict except,
+      const struct timespec *restrict timeout, const sigset_t *restrict mask),
+     (n, read, write, except, timeout, mask))
+NAME(int, epoll_wait, (int epoll, struct epoll_event *events, int most, int timeout), (epoll, events, most, timeout))
+NAME(int, epoll_pwait, (int epoll, struct epoll_event *events, int most, int timeout, const sigset_t *mask),
+     (epoll, events, most, timeout, mask))
+NAME(int, epoll_pwait2,
+     (int epoll, struct epoll_event *events, int most, const struct timespec *timeout, const sigset_t *mask),
+     (epoll, events, most, timeout, mask))
+
+NAME(int, getaddrinfo,
+     (const char *restrict host, const char *restrict service, const struct addrinfo *restrict hints,
+      struct addrinfo **restrict result),
+     (host, service, hints, result))
+NAME(struct hostent *, gethostbyname, (const char *name), (name))
+NAME(struct hostent *, gethostbyname2, (const char *name, int family), (name, family))
+NAME(int, gethostbyname_r,
+     (const char *restrict name, struct hostent *restrict entry, char *restrict buffer, size_t size,
+      struct hostent **restrict result, int *restrict h_error),
+     (name, entry, buffer, size, result, h_error))
+NAME(int, gethostbyname2_r,
+     (const char *restrict name, int family, struct hostent *restrict entry, char *restrict buffer, size_t size,
+      struct hostent **restrict result, int *restrict h_error),
+     (name, family, entry, buffer, size, result, h_error))
+
 NAME(unsigned, sleep, (unsigned seconds), (seconds))
 NAME(int, usleep, (useconds_t us), (us))
 NAME(int, nanosleep, (const struct timespec *duration, struct timespec *rest), (duration, rest))
 NAME(int, clock_nanosleep, (clockid_t clock, int flags, const struct timespec *time, struct timespec *rest),
      (clock, flags, time, rest))
+
+/* The number that is made may have been another kind of descriptor's. */
+EXPORT int accept4(int fd, struct sockaddr *restrict address, socklen_t *restrict size, int flags)
+{
+	const void *pc = CALLER;
+	int made =
+		posix_waits(pc) ? posix_accept4(fd, address, size, flags, pc) : NEXT(accept4)(fd, address, size, flags);
+	posix_kind_forget(made);
+	return made;
+}
+
+EXPORT int accept(int fd, struct sockaddr *restrict address, socklen_t *restrict size)
+{
+	const void *pc = CALLER;
+	int made = posix_waits(pc) ? posix_accept(fd, address, size, pc) : NEXT(accept)(fd, address, size);
+	posix_kind_forget(made);
+	return made;
+}
 
 /* ---- what libraries call that were built with _FORTIFY_SOURCE ---- */
 
@@ -63,6 +114,12 @@ FORTIFIED(ssize_t, __recvfrom_chk, recvfrom, n <= size,
 	   socklen_t *restrict address_size),
 	  (fd, buffer, n, flags, address, address_size), (fd, buffer, n, size, flags, address, address_size))
 
+FORTIFIED(int, __poll_chk, poll, n <= size / sizeof(*fds), (struct pollfd * fds, nfds_t n, int timeout, size_t size),
+	  (fds, n, timeout), (fds, n, timeout, size))
+FORTIFIED(int, __ppoll_chk, ppoll, n <= size / sizeof(*fds),
+	  (struct pollfd * fds, nfds_t n, const struct timespec *timeout, const sigset_t *mask, size_t size),
+	  (fds, n, timeout, mask), (fds, n, timeout, mask, size))
+
 /* ---- other names by which libc exports them ---- */
 
 #define ALIAS(type, other, name, params) \
@@ -73,3 +130,7 @@ ALIAS(ssize_t, __read, read, (int fd, void *buffer, size_t n))
 ALIAS(ssize_t, __write, write, (int fd, const void *buffer, size_t n))
 ALIAS(ssize_t, __send, send, (int fd, const void *buffer, size_t n, int flags))
 ALIAS(int, __nanosleep, nanosleep, (const struct timespec *duration, struct timespec *rest))
+ALIAS(int, __connect, connect, (int fd, const struct sockaddr *address, socklen_t size))
+ALIAS(int, __poll, poll, (struct pollfd * fds, nfds_t n, int timeout))
+ALIAS(int, __select, select,
+      (int n, fd_set *restrict read, fd_set *restrict write, fd_set *restrict except, struct timeval *restrict timeout))

@@ -33,6 +33,24 @@ OWN(ssize_t, sendto, (int fd, const void *buffer, size_t n, int flags, const str
 OWN(ssize_t, sendmsg, (int fd, const struct msghdr *message, int flags), (fd, message, flags))
 OWN(int, sendmmsg, (int fd, struct mmsghdr *messages, unsigned n, int flags), (fd, messages, n, flags))
 
+OWN(int, connect, (int fd, const struct sockaddr *address, socklen_t size), (fd, address, size))
+OWN(int, accept, (int fd, struct sockaddr *address, socklen_t *size), (fd, address, size))
+OWN(int, accept4, (int fd, struct sockaddr *address, socklen_t *size, int flags), (fd, address, size, flags))
+
+OWN(int, poll, (struct pollfd * fds, nfds_t n, int timeout), (fds, n, timeout))
+OWN(int, ppoll, (struct pollfd * fds, nfds_t n, const struct timespec *timeout, const sigset_t *mask),
+    (fds, n, timeout, mask))
+OWN(int, select, (int n, fd_set *read, fd_set *write, fd_set *except, struct timeval *timeout),
+    (n, read, write, except, timeout))
+OWN(int, pselect,
+    (int n, fd_set *read, fd_set *write, fd_set *except, const struct timespec *timeout, const sigset_t *mask),
+    (n, read, write, except, timeout, mask))
+OWN(int, epoll_wait, (int epoll, struct epoll_event *events, int most, int timeout), (epoll, events, most, timeout))
+
+OWN(int, getaddrinfo, (const char *host, const char *service, const struct addrinfo *hints, struct addrinfo **result),
+    (host, service, hints, result))
+OWN(struct hostent *, gethostbyname, (const char *name), (name))
+
 OWN(unsigned, sleep, (unsigned seconds), (seconds))
 OWN(int, usleep, (unsigned us), (us))
 OWN(int, nanosleep, (const struct timespec *duration, struct timespec *rest), (duration, rest))

@@ -7,6 +7,7 @@
  *   names.c      the names of libc. Each asks whether the call is to be a wait, and else goes on to the next definition
  *   own.c        the same calls under names of their own: sley/posix.h
  *   wait.c       a wait: pinned to the thread, as the caller may have state there
+ *   kept.c       descriptors that are closed while a call waits for them
  *   held.c       locks of libc that the task holds: with one, the call blocks its thread as it always did
  *   kind.c       what a descriptor is
  *   transfer.c   read, write; message.c: recv, send; connect.c: connect, accept; ready.c: poll, select, epoll_wait;
@@ -76,6 +77,7 @@ struct posix_call {
 	short events; /* POLLIN or POLLOUT */
 	bool known;   /* the descriptor is blocking, and `deadline` is set */
 	bool waited;
+	bool kept;          /* `fd` is a duplicate of the call's own: see kept.c */
 	unsigned vain;      /* waits after which a try still failed */
 	sley_time deadline; /* by SO_RCVTIMEO or SO_SNDTIMEO */
 	const void *pc;
@@ -92,8 +94,11 @@ bool posix_is_blocking(struct posix_call *call);
 /* Waits after a try that failed with EAGAIN. False: the call ends with errno. */
 bool posix_wait(struct posix_call *call);
 
-/* Lets other tasks run now and then, after calls that did not have to wait. Called before a call returns. */
-void posix_end(const struct posix_call *call);
+/*
+ * Called before a call returns that may have waited. Lets other tasks run now and then, after calls that did not have to
+ * wait.
+ */
+void posix_end(struct posix_call *call);
 
 /*
  * Waits until one of the descriptors is ready, or for no reason. 0; -ETIMEDOUT: `deadline` has passed; -1: the call ends
@@ -104,8 +109,22 @@ int posix_wait_any(const struct pollfd *fds, unsigned long n, sley_time deadline
 /* Waits for the time. True; false: the call ends with errno. */
 bool posix_sleep_until(sley_time until, const void *pc);
 
-/* Sets the deadline of all waits of the calling task. 0 or an error of sley_local_set(). */
+/* The deadline of all waits of the calling task. posix_set_deadline() returns 0; -EDEADLK or -ENOMEM. */
+sley_time posix_deadline(void);
 int posix_set_deadline(sley_time deadline);
+
+/*
+ * Around a wait for `fd`. The end returns a duplicate, which belongs to the caller, if the number was closed meanwhile; else
+ * -1. posix_keep_begin() may return null, without memory.
+ */
+struct posix_task *posix_keep_begin(int fd);
+int posix_keep_end(struct posix_task *state);
+
+/* What the kernel refuses, and is left to it. */
+static inline bool posix_time_is_wrong(const struct timespec *time)
+{
+	return time && (time->tv_sec < 0 || time->tv_nsec < 0 || time->tv_nsec > 999999999);
+}
 
 /* ---- kinds of descriptors ---- */
 
@@ -122,6 +141,9 @@ enum posix_kind posix_kind(int fd);
 
 /* Asks the kernel. */
 enum posix_kind posix_kind_learn(int fd);
+
+/* The number was closed or made. */
+void posix_kind_forget(int fd);
 
 /* ---- the calls; `pc`: where they come from ---- */
 
@@ -140,6 +162,30 @@ ssize_t posix_sendto(int fd, const void *buffer, size_t n, int flags, const stru
 		     const void *pc);
 ssize_t posix_sendmsg(int fd, const struct msghdr *message, int flags, const void *pc);
 int posix_sendmmsg(int fd, struct mmsghdr *messages, unsigned n, int flags, const void *pc);
+
+int posix_connect(int fd, const struct sockaddr *address, socklen_t size, const void *pc);
+int posix_accept(int fd, struct sockaddr *address, socklen_t *size, const void *pc);
+int posix_accept4(int fd, struct sockaddr *address, socklen_t *size, int flags, const void *pc);
+
+int posix_poll(struct pollfd *fds, nfds_t n, int timeout, const void *pc);
+int posix_ppoll(struct pollfd *fds, nfds_t n, const struct timespec *timeout, const sigset_t *mask, const void *pc);
+int posix_select(int n, fd_set *read, fd_set *write, fd_set *except, struct timeval *timeout, const void *pc);
+int posix_pselect(int n, fd_set *read, fd_set *write, fd_set *except, const struct timespec *timeout,
+		  const sigset_t *mask, const void *pc);
+int posix_epoll_wait(int epoll, struct epoll_event *events, int most, int timeout, const void *pc);
+int posix_epoll_pwait(int epoll, struct epoll_event *events, int most, int timeout, const sigset_t *mask,
+		      const void *pc);
+int posix_epoll_pwait2(int epoll, struct epoll_event *events, int most, const struct timespec *timeout,
+		       const sigset_t *mask, const void *pc);
+
+int posix_getaddrinfo(const char *host, const char *service, const struct addrinfo *hints, struct addrinfo **result,
+		      const void *pc);
+struct hostent *posix_gethostbyname(const char *name, const void *pc);
+struct hostent *posix_gethostbyname2(const char *name, int family, const void *pc);
+int posix_gethostbyname_r(const char *name, struct hostent *entry, char *buffer, size_t size, struct hostent **result,
+			  int *h_error, const void *pc);
+int posix_gethostbyname2_r(const char *name, int family, struct hostent *entry, char *buffer, size_t size,
+			   struct hostent **result, int *h_error, const void *pc);
 
 unsigned posix_sleep(unsigned seconds, const void *pc);
 int posix_usleep(useconds_t us, const void *pc);

@@ -12,12 +12,6 @@
 
 #define LOOK NS_PER_SEC /* how often a clock is looked at that may be set */
 
-/* Null, or what the kernel refuses: the call that passes through says so. */
-static bool is_wrong(const struct timespec *time)
-{
-	return !time || time->tv_sec < 0 || time->tv_nsec < 0 || time->tv_nsec >= NS_PER_SEC;
-}
-
 static int64_t ns_of(const struct timespec *time)
 {
 	return time->tv_sec >= INT64_MAX / NS_PER_SEC ? INT64_MAX : time->tv_sec * NS_PER_SEC + time->tv_nsec;
@@ -45,7 +39,7 @@ int posix_usleep(useconds_t us, const void *pc)
 
 int posix_nanosleep(const struct timespec *duration, struct timespec *rest, const void *pc)
 {
-	if (is_wrong(duration))
+	if (!duration || posix_time_is_wrong(duration))
 		return NEXT(nanosleep)(duration, rest);
 	int64_t left = sleep_for(ns_of(duration), pc);
 	if (left > 0 && rest)
@@ -74,7 +68,7 @@ int posix_clock_nanosleep(clockid_t clock, int flags, const struct timespec *tim
 {
 	bool known =
 		clock == CLOCK_REALTIME || clock == CLOCK_MONOTONIC || clock == CLOCK_BOOTTIME || clock == CLOCK_TAI;
-	if (!known || is_wrong(time))
+	if (!known || !time || posix_time_is_wrong(time))
 		return NEXT(clock_nanosleep)(clock, flags, time, rest);
 	int saved = errno, error = 0;
 	if (flags & TIMER_ABSTIME)

@@ -61,7 +61,7 @@ ssize_t posix_readv(int fd, const struct iovec *vector, int count, const void *p
 	if (count <= 0 || count > IOV_MAX || part_size(vector, count) == 0) /* returns at once */
 		return NEXT(readv)(fd, vector, count);
 	do
-		n = read_now(fd, vector, count);
+		n = read_now(call.fd, vector, count);
 	while (n < 0 && errno == EAGAIN && posix_wait(&call));
 	posix_end(&call);
 	return n;
@@ -135,7 +135,7 @@ ssize_t posix_writev(int fd, const struct iovec *vector, int count, const void *
 	if (size == 0)
 		return NEXT(writev)(fd, vector, count);
 	for (;;) {
-		ssize_t n = write_now(fd, &part, &asked, done > 0);
+		ssize_t n = write_now(call.fd, &part, &asked, done > 0);
 		if (n < 0 && (errno != EAGAIN || !posix_wait(&call)))
 			break;
 		if (n < 0)

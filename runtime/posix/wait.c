@@ -13,7 +13,6 @@
 #include <fcntl.h>
 #include <link.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <sys/time.h>
 #include <unistd.h>
 
@@ -61,32 +60,11 @@ NOINLINE bool posix_may_wait(const void *pc)
 	return (uintptr_t)pc - libsley.begin >= libsley.size && !posix_holds_lock();
 }
 
-/* ---- the task's own deadline ---- */
-
-static const struct sley_local deadline_key = { .destroy = free };
-
-int posix_set_deadline(sley_time deadline)
-{
-	sley_time *own = sley_local_get(&deadline_key);
-	if (!own && deadline == SLEY_NEVER)
-		return sley_self() > 0 ? 0 : -EDEADLK;
-	if (!own) {
-		own = malloc(sizeof(*own));
-		int error = own ? sley_local_set(&deadline_key, own) : -ENOMEM;
-		if (error) {
-			free(own);
-			return error;
-		}
-	}
-	*own = deadline;
-	return 0;
-}
-
 /* The earlier of a call's deadline and the task's. */
 static sley_time earlier(sley_time deadline)
 {
-	const sley_time *own = sley_local_get(&deadline_key);
-	return own && *own < deadline ? *own : deadline;
+	sley_time own = posix_deadline();
+	return MIN(own, deadline);
 }
 
 /* ---- the end of a wait ---- */
@@ -149,8 +127,9 @@ static int wait_pinned(const struct pollfd *fds, unsigned long n, sley_time dead
 {
 	int result = -EBUSY, pinned = sley_pin(1);
 	deadline = earlier(deadline);
-	if (n == 1 && fds->fd >= 0 && fds->events != 0 && !(fds->events & ~(POLLIN | POLLOUT)))
-		result = sley_poll_at(fds->fd, fds->events, deadline, pc);
+	int events = n == 1 ? fds->events & ~(POLLERR | POLLHUP | POLLNVAL) : 0; /* told unasked */
+	if (events != 0 && fds->fd >= 0 && !(events & ~(POLLIN | POLLOUT)))
+		result = sley_poll_at(fds->fd, events, deadline, pc);
 	if (result < 0 && result != -ETIMEDOUT && result != -ECANCELED)
 		result = wait_apart(fds, n, deadline, pc);
 	sley_pin(pinned);
@@ -205,19 +184,30 @@ bool posix_wait(struct posix_call *call)
 	call->waited = true;
 	if (call->vain++ >= VAIN_MOST) {
 		sley_time pause = sley_in(PAUSE);
-		return posix_sleep_until(call->deadline < pause ? call->deadline : pause, call->pc);
+		return posix_sleep_until(MIN(call->deadline, pause), call->pc);
 	}
-	return posix_wait_any(&one, 1, call->deadline, call->pc) == 0;
+	struct posix_task *state = posix_keep_begin(call->fd);
+	int result = posix_wait_any(&one, 1, call->deadline, call->pc), error = errno;
+	int kept = posix_keep_end(state);
+	if (kept >= 0) { /* a duplicate is the call's own, so nobody closes that */
+		call->fd = kept;
+		call->kept = true;
+	}
+	errno = error;
+	return result == 0;
 }
 
-void posix_end(const struct posix_call *call)
+void posix_end(struct posix_call *call)
 {
 	static __thread unsigned spent;
-	if (call->waited || likely(++spent < BUDGET))
-		return;
-	int saved = errno, pinned = sley_pin(1);
-	spent = 0;
-	sley_yield();
-	sley_pin(pinned);
+	int saved = errno;
+	if (unlikely(call->kept))
+		NEXT(close)(call->fd);
+	if (!call->waited && unlikely(++spent >= BUDGET)) {
+		int pinned = sley_pin(1);
+		spent = 0;
+		sley_yield();
+		sley_pin(pinned);
+	}
 	errno = saved;
 }
