@@ -159,7 +159,7 @@ asynctop_flags := $(no_paths) -Iinclude -Ibpf -I$(BUILD)/bpf -Itools/asynctop
 example_flags := -Iinclude -Itools/examples
 # Where there is a canary gcc forgets values of parameters that tests of gdb and of asynctop look for.
 test_flags := -fno-stack-protector -Itests -I. -Iinclude -Iruntime -iquote bpf -I$(BUILD)/bpf -Itools/asynctop -Itools/examples \
-	-I/usr/include/fuse3 -Wno-unused-parameter -Wno-missing-field-initializers \
+	-I/usr/include/fuse3 -I/usr/include/postgresql -I/usr/include/mariadb -Wno-unused-parameter -Wno-missing-field-initializers \
 	$(if $(filter gcc,$(compiler)),-Wno-format-truncation)
 
 loader_flags := $(no_paths) -Iinclude -Ibpf -I$(BUILD)/bpf -fvisibility=hidden -fPIC
@@ -171,6 +171,12 @@ libs_tls_server := -lssl -lcrypto
 libs_tls_client := $(libs_tls_server)
 libs_curl_fetch := -lcurl
 libs_redis_tasks := -lhiredis
+# of tests/posix/
+libs_redis := -lhiredis
+libs_curl := -lcurl
+libs_pq := -lpq
+libs_mariadb := -lmariadb
+libs_tls := -lssl -lcrypto
 
 # ---- files ----
 
@@ -278,7 +284,8 @@ bench-check: $(bench_programs)
 # To build, to run the demo, and what the tests need on top of both. libc6-dev: gcc only recommends it.
 BUILD_PACKAGES := gcc libc6-dev clang llvm bpftool libbpf-dev libelf-dev zlib1g-dev libdw-dev libncurses-dev
 DEMO_PACKAGES := libcap2-bin
-THIRD_PARTY_PACKAGES := libssl-dev libcurl4-openssl-dev libhiredis-dev
+THIRD_PARTY_PACKAGES := libssl-dev libcurl4-openssl-dev libhiredis-dev libpq-dev postgresql \
+	libmariadb-dev mariadb-server-core
 CHECK_PACKAGES := g++ clang-format-14 libclang-rt-14-dev libcmocka-dev libfuse3-dev fuse3 pkgconf python3 python3-jsonschema redis-tools \
 	gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user gdb valgrind strace spin mandoc $(THIRD_PARTY_PACKAGES)
 PACKAGES ?= $(BUILD_PACKAGES) $(DEMO_PACKAGES) $(CHECK_PACKAGES)
@@ -458,7 +465,9 @@ $(posix_programs): $(BUILD)/%: $(BUILD)/obj/%.o $(BUILD)/obj/tests/posix_support
 	@mkdir -p $(@D)
 	$(call quiet,LD)$(CC) -pie -o $@ $^ $(link) -L$(BUILD) -Wl,--no-as-needed -lsley-posix -lsley -Wl,-rpath,$(build_path) $(test_libs) \
 		$(libs_$(@F))
-$(BUILD)/obj/tests/posix_support.a: $(call object,tests/test.c $(call modules_of,$(posix_tests))) $(BUILD)/sources
+$(BUILD)/tests/posix/curl: | $(BUILD)/tests/tools/third_party_curl.planted
+$(BUILD)/obj/tests/posix_support.a: $(call object,tests/test.c tests/tools/scratch.c tests/tools/service.c \
+		$(call modules_of,$(posix_tests))) $(BUILD)/sources
 	$(call quiet,AR)$(archive)
 archives := $(BUILD)/obj/tests/observer_support.a $(BUILD)/obj/asynctop.a $(archives)
 $(observer_programs): $(BUILD)/%: $(BUILD)/obj/%.o $(archives)

@@ -24,7 +24,8 @@
  *
  * What a task may rely on in these waits:
  *   - It continues on the same thread, so thread-locals stay valid, and those of a library are still its own. Other tasks
- *     may run on that thread meanwhile.
+ *     may run on that thread meanwhile. So a task that waits in no other way never moves, and if another task of its thread
+ *     computes or blocks for long, it waits for that.
  *   - The descriptor stays as it is: a blocking one waits and is blocking for all who look, a non-blocking one does not
  *     wait. Duplicates and changes of the mode count as the manual says. SO_RCVTIMEO and SO_SNDTIMEO end a call as the
  *     manual says. So do MSG_DONTWAIT, MSG_PEEK and MSG_WAITALL, and a blocking write returns when all is written.

@@ -100,12 +100,12 @@ static int main_deadline(void *unused)
 	REQUIRE(sley_posix_deadline(sley_in(SLEY_MS(20))) == 0);
 	REQUIRE(read(fds[0], &byte, 1) == -1 && errno == ETIMEDOUT);
 	perror_says("call: Connection timed out\n");
-	REQUIRE(nanosleep(&(struct timespec){ .tv_sec = 100 }, &rest) == -1 && errno == ETIMEDOUT && rest.tv_sec == 99);
+	REQUIRE(nanosleep(&(struct timespec){ .tv_sec = 100 }, &rest) == -1 && errno == ETIMEDOUT && rest.tv_sec >= 50);
 	REQUIRE(write(fds[1], "x", 1) == 1 && read(fds[0], &byte, 1) == 1); /* what is there needs no wait */
 	REQUIRE(sley_posix_deadline(sley_in(SLEY_SEC(100))) == 0);
 	REQUIRE(usleep(1000) == 0);
 	REQUIRE(sley_posix_deadline(0) == 0);
-	REQUIRE(sleep(10) == 9);
+	REQUIRE(sleep(100) >= 50);
 	REQUIRE(sley_posix_deadline(SLEY_NEVER) == 0);
 	REQUIRE(usleep(1000) == 0);
 	close(fds[0]);

@@ -431,6 +431,18 @@ static void the_debug_library_hides_no_caller(void **state)
 	assert_lock(target_compile("debug-dynamic", dynamic), true);
 }
 
+/* The same of libsley-posix, which has functions of its own before libc's, too. */
+static void libsley_posix_hides_no_caller(void **state)
+{
+	char shared[128], path[160];
+	const char *dynamic[] = {
+		"-Iinclude", "-Wl,--no-as-needed", "-L", shared, "-lsley-posix", "-lsley", path, NULL
+	};
+	snprintf(shared, sizeof(shared), "%s", test_build_path(""));
+	snprintf(path, sizeof(path), "-Wl,-rpath,%s", shared);
+	assert_lock(target_compile("posix-dynamic", dynamic), true);
+}
+
 /* The frames of a task with that entry function, which is `which` of the planted list. */
 static void sample_jump(const char *program, const char *which, const char *entry)
 {
@@ -623,6 +635,7 @@ int main(void)
 		cmocka_unit_test(the_runtime_is_told_apart),
 		cmocka_unit_test(the_runtime_is_told_apart_without_files),
 		cmocka_unit_test(the_debug_library_hides_no_caller),
+		cmocka_unit_test(libsley_posix_hides_no_caller),
 		cmocka_unit_test(functions_without_frames),
 		cmocka_unit_test(functions_without_frames_in_cxx),
 		cmocka_unit_test(functions_without_frames_or_lines),
