@@ -19,7 +19,6 @@
 #include "run/queue.h"
 #include "run/worker.h"
 
-#define EVENTS     256 /* per epoll_wait: the capacity of a deque */
 #define REARM_AGE  NS_PER_SEC
 #define REARM_MOST 2000       /* limit of system calls per second for the re-registration of old waits */
 #define WAKE_DATA  UINT64_MAX /* data of the event of an interruption */
@@ -114,21 +113,21 @@ static unsigned event_deliver(const struct epoll_event *event)
 static int wait_events(struct epoll_event *events, int64_t timeout)
 {
 	if (timeout == 0)
-		return epoll_wait(reactor.epoll, events, EVENTS, 0);
+		return epoll_wait(reactor.epoll, events, POLL_EVENTS, 0);
 	if (timeout == SLEY_NEVER)
-		return epoll_wait(reactor.epoll, events, EVENTS, -1);
+		return epoll_wait(reactor.epoll, events, POLL_EVENTS, -1);
 #ifdef SYS_epoll_pwait2
 	static unsigned missing; /* atomic: the call is missing before Linux 5.11, or filtered */
 	if (!load(&missing, relaxed)) {
 		struct timespec t = clock_timespec(timeout);
-		int n = (int)syscall(SYS_epoll_pwait2, reactor.epoll, events, EVENTS, &t, NULL, 0);
+		int n = (int)syscall(SYS_epoll_pwait2, reactor.epoll, events, POLL_EVENTS, &t, NULL, 0);
 		if (n >= 0 || !is_missing(errno))
 			return n;
 		store(&missing, 1, relaxed);
 	}
 #endif
 	int64_t ms = (timeout + NS_PER_MS - 1) / NS_PER_MS;
-	return epoll_wait(reactor.epoll, events, EVENTS, (int)MIN(ms, INT32_MAX));
+	return epoll_wait(reactor.epoll, events, POLL_EVENTS, (int)MIN(ms, INT32_MAX));
 }
 
 /*
@@ -149,7 +148,7 @@ static void take_interrupt(const struct epoll_event *events, int n)
 
 unsigned reactor_poll(int64_t timeout)
 {
-	struct epoll_event events[EVENTS];
+	struct epoll_event events[POLL_EVENTS];
 	unsigned woken = 0;
 	int saved = errno;
 	int n = wait_events(events, timeout);

@@ -25,6 +25,8 @@ enum look_result {
 	LOOK_FOUND, /* a block, and work waits */
 };
 
+#define POLL_EVENTS 256 /* a poll delivers so many events at most: a quarter of a deque */
+
 /* Functions by which the layers below call up; runtime.c sets them before any worker runs. */
 struct sched_hooks {
 	/*

@@ -9,8 +9,8 @@
  *   4. the global queue;
  *   5. the reactor and the timers;
  *   6. other workers' deques, timers and run-next.
- * Every POLL_INTERVAL, a busy worker also looks at the reactor and the timers. Then it checks whether another worker
- * seems to be blocked, and takes over work of that worker that others can do.
+ * Every POLL_INTERVAL, a busy worker also looks at the timers and, if it is due, the reactor. Then it checks whether
+ * another worker seems to be blocked, and takes over work of that worker that others can do.
  */
 #include "run/search.h"
 
@@ -76,6 +76,18 @@ static void run_all_timers(const struct worker *worker, struct worker *away)
 	}
 }
 
+/*
+ * Whether the events of a poll fit into the deque, or the tasks that it held at the last poll have been run. Otherwise events
+ * stay with the kernel, which delivers them in the order in which descriptors became ready. In the global queue they would
+ * wait behind those of the next polls, so that with thousands of ready connections some would be served often and others
+ * rarely.
+ */
+static bool reactor_is_due(struct worker *worker)
+{
+	return DEQUE_SIZE - deque_length(&worker->deque) >= POLL_EVENTS ||
+	       (int64_t)(worker->tick - worker->reactor_tick) >= 0;
+}
+
 static void worker_poll(struct worker *worker)
 {
 	int64_t now = clock_now(), before = worker->polled;
@@ -100,7 +112,10 @@ static void worker_poll(struct worker *worker)
 	      relaxed); /* until here others count timers for this one: away_owner() */
 	if (unlikely(load(&worker->empty_due, relaxed)))
 		worker_empty(worker);
+	if (!reactor_is_due(worker))
+		return;
 	unsigned n = sched_hooks.poll(0);
+	worker->reactor_tick = worker->tick + deque_length(&worker->deque);
 	if (unlikely(away) && n > 0 && !polled)
 		late_descriptors(away, since, now, n);
 }

@@ -55,6 +55,7 @@ struct worker {
 	int64_t polled;        /* time of the last look at the reactor and the timers; atomic: other threads read it */
 	int64_t polled_before; /* time of the look before that; atomic */
 	uint64_t polled_tick;  /* `tick` at the last look; atomic */
+	uint64_t reactor_tick; /* `tick` from which on the tasks that the deque held at the last poll have been run */
 	long sleeps; /* of its thread, when run/late.c counted them last; it had slept in dispatch sleeps_tick */
 	uint64_t sleeps_tick;
 	uint32_t late_for;  /* as woken_for, until its first look: see late_first() */

@@ -118,7 +118,10 @@ static void model_take(void)
 	assert_null(take(model.now));
 }
 
-/* Time goes on by anything between a nanosecond and months, now and then to the very next key. */
+/*
+ * Time goes on by anything between a nanosecond and months, now and then to the very next key. Now and then nobody looks,
+ * and others are inserted beside nodes that are due.
+ */
 static void model_pass(void)
 {
 	uint64_t r = next_random();
@@ -126,7 +129,8 @@ static void model_pass(void)
 	model.now += (int64_t)(r >> 20 & (((uint64_t)1 << r % 54) - 1));
 	if (r >> 8 & 1 && least != WHEEL_NEVER && least > model.now)
 		model.now = least;
-	model_take();
+	if (r >> 9 & 3)
+		model_take();
 }
 
 /*

@@ -7,11 +7,14 @@
 #include "tests/unit/run.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <sys/un.h>
@@ -296,6 +299,82 @@ TASK_TEST(many, 1, 3)
 	REQUIRE(counter(SLEY_COUNTER_events) > 0 && counter(SLEY_COUNTER_polls) > 0);
 	free(w);
 	free(pairs);
+}
+
+/* ---- in turn ---- */
+
+enum { CROWD = 3000, TURNS = 10 }; /* more than a deque holds */
+
+static struct {
+	int fd[CROWD];
+	unsigned served[CROWD], before[CROWD];
+	unsigned begun, total, from; /* from: the total at which `before` was noted */
+	unsigned least, most;        /* served since then */
+	bool stop;
+} crowd;
+
+static void note_crowd(void)
+{
+	memcpy(crowd.before, crowd.served, sizeof(crowd.before));
+	crowd.from = crowd.total;
+}
+
+static void compare_crowd(void)
+{
+	crowd.least = UINT_MAX;
+	for (unsigned i = 0; i < CROWD; i++) {
+		unsigned n = crowd.served[i] - crowd.before[i];
+		crowd.least = n < crowd.least ? n : crowd.least;
+		crowd.most = n > crowd.most ? n : crowd.most;
+	}
+	crowd.stop = true;
+}
+
+/* The descriptor is always ready: with each wait it becomes the last one of those that the kernel tells about. */
+static void be_served(void *arg)
+{
+	uintptr_t me = (uintptr_t)arg;
+	struct hold hold = { 0 };
+	while (!crowd.stop) {
+		REQUIRE(reactor_wait(crowd.fd[me], READING, SLEY_WAIT_POLL, SLEY_NEVER, NULL, &hold) == 0);
+		crowd.begun += crowd.served[me]++ == 0;
+		crowd.total++;
+		if (crowd.from == 0 && crowd.begun == CROWD && crowd.total >= 4 * CROWD)
+			note_crowd(); /* the queue of all, which they were in at first, is empty */
+		if (crowd.from > 0 && crowd.total == crowd.from + TURNS * CROWD)
+			compare_crowd();
+	}
+	reactor_let_go(crowd.fd[me], &hold);
+}
+
+static int main_in_turn(void *arg)
+{
+	sley_task *tasks = calloc(CROWD, sizeof(*tasks));
+	for (uintptr_t i = 0; i < CROWD; i++) {
+		REQUIRE((crowd.fd[i] = eventfd(1, EFD_NONBLOCK | EFD_CLOEXEC)) >= 0);
+		tasks[i] = sley_spawn(be_served, (void *)i);
+	}
+	for (unsigned i = 0; i < CROWD; i++)
+		REQUIRE(sley_join(tasks[i], SOON) == 0 && close(crowd.fd[i]) == 0);
+	if (crowd.least < TURNS - 1 || crowd.most > TURNS + 1)
+		fprintf(stderr, "served %u to %u times in %d turns\n", crowd.least, crowd.most, TURNS);
+	REQUIRE(crowd.least >= TURNS - 1 && crowd.most <= TURNS + 1);
+	free(tasks);
+	return 0;
+}
+
+/* More ready descriptors than a worker can queue: nobody is served a second time before all others were served. */
+TEST(in_turn)
+{
+	struct rlimit old, files;
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
+	files = old;
+	files.rlim_cur = files.rlim_max;
+	if (files.rlim_max < CROWD + 100)
+		test_skip("the limit of descriptors (ulimit -Hn) is too low");
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &files), 0);
+	run(main_in_turn, 1);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
 }
 
 /* ---- an event that is used up ---- */
