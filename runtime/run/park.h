@@ -59,6 +59,18 @@ void wait_abort(struct task *task);
  */
 enum claim wait_park(struct task *task, sley_time deadline);
 
+/* wait_park() of a task, for fast paths. Without a deadline it parks here: that needs less of its stack. */
+static ALWAYS_INLINE enum claim wait_park_inline(struct task *task, sley_time deadline)
+{
+	if (deadline != SLEY_NEVER || unlikely(task_extra(task) != NULL) ||
+	    unlikely(load(&task->claim, relaxed) & CLAIM_CANCEL))
+		return wait_park(task, deadline);
+	RACE_POINT(wait_is_linked);
+	worker_park();
+	RACE_POINT(wait_is_over);
+	return (enum claim)(load(&task->claim, relaxed) & CLAIM_WHO);
+}
+
 /*
  * The result of a call by the claimant of its wait: 0 for an event, else -ETIMEDOUT, -ECANCELED, -EPIPE (closed) or
  * -ENOTCONN.

@@ -31,7 +31,9 @@ static ALWAYS_INLINE void ring_pop(struct sley_chan *chan, void *item)
 /* Inline, as most lists are empty: this is seen without a call. */
 static inline struct wait *pop(struct sley_chan *chan, struct sley_waiters *waiters, enum claim who)
 {
-	struct wait *wait = waiters->head ? wait_pop_node(waiters, who) : NULL;
+	struct wait *wait = NULL;
+	while (!wait && waiters->head)
+		wait = wait_pop_first(waiters, who);
 	if (wait && !wait_is_apart(wait))
 		chan->inside--;
 	return wait;
@@ -186,6 +188,53 @@ static int wait_for_nothing(struct task *task, enum sley_wait_kind kind, sley_ti
 	return wait_error(wait_park(task, deadline));
 }
 
+/* The wait was ended by `who`, not by an event. If by the close, the channel may have been freed. */
+NOINLINE static int give_up(struct task *task, struct sley_chan *chan, bool sending, enum claim who)
+{
+	if (who != CLAIM_CLOSED) {
+		lock_take(&chan->lock);
+		wait_unlink(sending ? &chan->senders : &chan->receivers, &task->wait);
+		chan->inside--;
+		lock_drop(&chan->lock);
+	}
+	return wait_error(who);
+}
+
+/*
+ * The usual wait: of a task, not of a thread, for an item that fits a word. The lock is held, and dropped. Like
+ * wait_in() below.
+ */
+static ALWAYS_INLINE int wait_in_word(struct task *task, struct sley_chan *chan, void *item, sley_time deadline,
+				      bool sending, const void *pc)
+{
+	size_t size = chan->item;
+	wait_begin_task(task, sending ? SLEY_WAIT_SEND : SLEY_WAIT_RECV, (uint64_t)(uintptr_t)chan, pc);
+	if (sending)
+		item_copy(size, &task->wait.word, item);
+	wait_link(sending ? &chan->senders : &chan->receivers, &task->wait);
+	chan_note(chan, task->id, sending);
+	chan->inside++;
+	lock_drop(&chan->lock);
+	enum claim who = wait_park_inline(task, deadline);
+	if (unlikely(who != CLAIM_EVENT))
+		return give_up(task, chan, sending, who);
+	if (!sending) /* the channel may have been freed */
+		item_copy(size, item, &task->wait.word);
+	return 0;
+}
+
+NOINLINE static int send_in_word(struct task *task, struct sley_chan *chan, void *item, sley_time deadline,
+				 const void *pc)
+{
+	return wait_in_word(task, chan, item, deadline, true, pc);
+}
+
+NOINLINE static int recv_in_word(struct task *task, struct sley_chan *chan, void *item, sley_time deadline,
+				 const void *pc)
+{
+	return wait_in_word(task, chan, item, deadline, false, pc);
+}
+
 /*
  * Parks the task until the operation is done by another task. The lock is held, and dropped. `block` holds the item if
  * the item does not fit a word. The frames from here to the caller are live bytes of every task that waits on a
@@ -205,18 +254,13 @@ static int wait_in(struct task *task, struct sley_chan *chan, void *item, sley_t
 	chan->inside++;
 	lock_drop(&chan->lock);
 	enum claim who = wait_park(task, deadline);
-	if (who != CLAIM_EVENT && who != CLAIM_CLOSED) {
-		lock_take(&chan->lock);
-		wait_unlink(waiters, &task->wait);
-		chan->inside--;
-		lock_drop(&chan->lock);
-	}
+	int error = who == CLAIM_EVENT ? 0 : give_up(task, chan, sending, who);
 	/* the channel may have been freed */
-	if (who == CLAIM_EVENT && !sending)
+	if (error == 0 && !sending)
 		item_copy(size, item, item_in_word(size) ? &task->wait.word : task->wait.block);
 	if (!item_in_word(size))
 		block_free(task->wait.block, size);
-	return wait_error(who);
+	return error;
 }
 
 /*
@@ -354,6 +398,8 @@ int sley_chan_send(struct sley_chan *chan, const void *from, sley_time deadline)
 	int error = attempt(chan, task->id, item, true);
 	if (error != -EAGAIN)
 		return error;
+	if (likely(chan_in_word(chan)))
+		return send_in_word(task, chan, item, deadline, __builtin_return_address(0));
 	return transfer_slowly(task, chan, item, deadline, true, __builtin_return_address(0));
 }
 
@@ -368,5 +414,7 @@ int sley_chan_recv(struct sley_chan *chan, void *item, sley_time deadline)
 	int error = attempt(chan, task->id, item, false);
 	if (error != -EAGAIN)
 		return error;
+	if (likely(chan_in_word(chan)))
+		return recv_in_word(task, chan, item, deadline, __builtin_return_address(0));
 	return transfer_slowly(task, chan, item, deadline, false, __builtin_return_address(0));
 }

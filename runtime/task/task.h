@@ -242,4 +242,28 @@ static inline bool wait_claim_number(struct task *task, uint64_t number, enum cl
 	return true;
 }
 
+/* The task of a node that is linked, or was popped. */
+static inline struct task *wait_owner(const struct wait *wait)
+{
+	return unlikely(wait_is_apart(wait)) ? CONTAINER_OF(wait, struct wait_apart, wait)->owner
+					     : CONTAINER_OF(wait, struct task, wait);
+}
+
+/* Pops the first node, which there is. Returns it if its wait could be claimed with `who`, else null. */
+static inline struct wait *wait_pop_first(struct sley_waiters *waiters, enum claim who)
+{
+	struct wait *wait = waiters->head, *next = wait->next;
+	uintptr_t apart = wait_is_apart(wait);
+	struct task *task = wait_owner(wait);
+	store(&waiters->head, next, relaxed);
+	if (unlikely(next != NULL))
+		next->prev = (struct wait *)(uintptr_t)wait_is_apart(next);
+	else
+		waiters->tail = NULL;
+	wait->next = wait;
+	bool won = likely(wait_claim_number(task, load(&task->claim, relaxed) >> CLAIM_BITS, who));
+	wait->prev = (struct wait *)((won ? (uintptr_t)wait : 0) | apart);
+	return won ? wait : NULL;
+}
+
 #endif

@@ -46,13 +46,6 @@ static struct wait *before(const struct wait *wait)
 	return (struct wait *)((uintptr_t)wait->prev & ~APART);
 }
 
-struct task *wait_owner(const struct wait *wait)
-{
-	if ((uintptr_t)wait->prev & APART)
-		return CONTAINER_OF(wait, struct wait_apart, wait)->owner;
-	return CONTAINER_OF(wait, struct task, wait);
-}
-
 /* Appends the node. Its mark is set. */
 static void link_last(struct sley_waiters *waiters, struct wait *wait)
 {
@@ -109,15 +102,10 @@ void wait_unlink(struct sley_waiters *waiters, struct wait *wait)
 
 struct wait *wait_pop_node(struct sley_waiters *waiters, enum claim who)
 {
-	struct wait *wait;
-	while ((wait = waiters->head)) {
-		wait_unlink(waiters, wait);
-		if (!wait_claim(wait_owner(wait), who))
-			continue;
-		wait->prev = marked(wait, wait);
-		return wait;
-	}
-	return NULL;
+	struct wait *wait = NULL;
+	while (!wait && waiters->head)
+		wait = wait_pop_first(waiters, who);
+	return wait;
 }
 
 struct task *wait_pop(struct sley_waiters *waiters, enum claim who)

@@ -102,8 +102,8 @@ bool wait_is_cancelled(struct task *task);
 
 /*
  * A FIFO of nodes in an object, protected by the object's lock; `head` is atomic, too: a glance without the lock tells
- * whether the FIFO seems empty. Zero bytes are an empty FIFO. Not a LIST (base/list.h):
- * `prev` has a mark in its lowest bit, and the type of the FIFO is public.
+ * whether the FIFO seems empty. Zero bytes are an empty FIFO. Not a LIST (base/list.h): `prev` has a mark in its lowest
+ * bit, and the type of the FIFO is public.
  */
 void wait_link(struct sley_waiters *waiters, struct wait *wait);
 void wait_link_first(struct sley_waiters *waiters, struct wait *wait);
@@ -118,9 +118,6 @@ struct task *wait_pop(struct sley_waiters *waiters, enum claim who);
 
 /* Pops all nodes, and adds the tasks whose waits were claimed to the list, in order. */
 void wait_pop_all(struct sley_waiters *waiters, enum claim who, struct task_list *list);
-
-/* The task of a node that is linked, or was popped. */
-struct task *wait_owner(const struct wait *wait);
 
 /* Whether the node, linked or not, is part of a wait_apart. */
 static inline bool wait_is_apart(const struct wait *wait)
