@@ -13,10 +13,14 @@
  * call, place and arguments are the same, the sleep before was uninterruptible, and the thread ran for less than
  * RESUME_GAP_NS in between. A loop of fsync is then one block.
  *
- * A sleep that ends at a time may be interrupted by what is none of the service's business: a tracer, work of io_uring, a
- * signal that is ignored in the end. Then the kernel goes back to user mode for one instruction, which calls
- * restart_syscall with the same registers. That is the same block; after a stop, a new one in the same call. (Other calls
- * are made again as they were. They look like a loop of such calls, and count as it.)
+ * A call may be interrupted by what is none of the service's business: a signal whose handler has SA_RESTART, a tracer,
+ * work of io_uring. Then the kernel goes back to user mode, and makes the call again. That is the same block; after a stop,
+ * a new one in the same call. A call that has to know how long it was asleep becomes restart_syscall with the same
+ * registers. Others are made again as they were, and look like the next turn of a loop. Of these it is known only when the
+ * signal is delivered or the work done, as the kernel's own result of the call lies in the registers then: interrupted().
+ * Rejected: to believe that a call is made again if a signal is pending. A loop of calls that fail with EINTR, or that end
+ * just then, would be one block. If the handler itself blocks, the call's block ends before that one. If the call
+ * does not sleep again, and the next one in a loop that does not count does, the two are one block.
  */
 #ifndef SLEY_BPF_BLOCK_H
 #define SLEY_BPF_BLOCK_H
@@ -89,6 +93,8 @@ static void fall_asleep(struct worker_state *state, uint64_t now, uint32_t task_
 {
 	state->phase = WORKER_BLOCKED;
 	state->over = false;
+	if (task_state)
+		state->restarts = false; /* it is made again, by now */
 	state->uninterruptible = (task_state & TASK_UNINTERRUPTIBLE) != 0;
 	state->out_ns = now;
 	state->wake_ns = task_state ? 0 : now; /* a preempted thread only waits for a CPU */
@@ -172,12 +178,25 @@ static __always_inline void begin(struct worker_state *state, const struct threa
 
 /* ---- whether it goes on ---- */
 
+/* Whether flags of the thread say that it was not in user mode since it was switched in. Without such flags: no. */
+static bool has_stayed(const struct worker_state *state, uint64_t flags)
+{
+	uint64_t raised = state->in_flags & resume_flags;
+	return raised && (flags & raised) == raised;
+}
+
+/* The registers that a call leaves alone, and in which a loop would count. */
+static bool is_same_frame(const struct block_record *block, const struct pt_regs *regs)
+{
+	return regs->bx == block->regs[3] && regs->bp == block->regs[6] && regs->r12 == block->regs[12] &&
+	       regs->r13 == block->regs[13] && regs->r14 == block->regs[14] && regs->r15 == block->regs[15];
+}
+
 /* Whether the thread is still in the block's call or fault, and was not in user mode since. */
 static bool still_inside(const struct worker_state *state, const struct pt_regs *regs, uint64_t now,
 			 uint32_t task_state)
 {
 	const struct block_record *block = &state->block;
-	uint64_t raised = state->in_flags & resume_flags;
 	if (state->over)
 		return false;
 	if (is_restart(block, regs) || is_before_restart(block, regs, task_state))
@@ -186,8 +205,10 @@ static bool still_inside(const struct worker_state *state, const struct pt_regs 
 	    regs->sp != block->regs[BLOCK_REG_SP] || regs->di != block->args[0] || regs->si != block->args[1] ||
 	    regs->dx != block->args[2])
 		return false;
-	if (raised)
-		return (state->out_flags & raised) == raised;
+	if (state->restarts && is_same_frame(block, regs))
+		return true;
+	if (state->in_flags & resume_flags)
+		return has_stayed(state, state->out_flags);
 	return state->uninterruptible && now - block->end_ns < RESUME_GAP_NS;
 }
 
@@ -232,6 +253,46 @@ static bool to_be_counted(const struct block_record *block, const struct sley_re
 	       now - block->end_ns < COUNT_GAP_NS;
 }
 
+/* What interrupts a call. */
+enum interrupter {
+	BY_NOBODY,       /* no code of the service runs: work for the thread, or a signal that is ignored */
+	BY_HANDLER,      /* of a signal */
+	BY_HANDLER_ONCE, /* without SA_RESTART */
+};
+
+/* Whether the kernel makes a call with that result again, which no process ever sees. */
+static bool is_made_again(enum interrupter by, int64_t result)
+{
+	switch (result) {
+	case -ERESTARTNOINTR:
+		return true;
+	case -ERESTARTSYS:
+		return by != BY_HANDLER_ONCE;
+	case -ERESTARTNOHAND:
+	case -ERESTART_RESTARTBLOCK:
+		return by == BY_NOBODY;
+	default:
+		return false;
+	}
+}
+
+/*
+ * The current thread is interrupted, on its way back to user mode. If a handler runs, the registers are that one's at the next
+ * signal. If the kernel has flags that tell it, the call must be the one that has slept, and not the same in the next turn of
+ * a loop.
+ */
+static void interrupted(const struct thread *thread, struct worker_state *state, struct task_struct *task,
+			enum interrupter by)
+{
+	const struct pt_regs *regs = (void *)bpf_task_pt_regs(task);
+	const struct block_record *block = &state->block;
+	see_switch_in(state, task, now_of(thread));
+	if (state->phase == WORKER_RESUMED && !state->over && (int32_t)regs->orig_ax == block->syscall &&
+	    regs->ip == block->regs[BLOCK_REG_IP] && regs->sp == block->regs[BLOCK_REG_SP] &&
+	    (!(state->in_flags & resume_flags) || has_stayed(state, task->thread_info.flags)))
+		state->restarts = is_made_again(by, (int64_t)regs->ax);
+}
+
 /* Ends the block before this switch out, unless its call goes on. Returns whether it goes on. */
 static bool goes_on(const struct thread *thread, struct worker_state *state, struct task_struct *task,
 		    const struct pt_regs *regs, const struct sley_region_worker *line, enum switch_cause cause,
@@ -240,6 +301,8 @@ static bool goes_on(const struct thread *thread, struct worker_state *state, str
 	uint64_t now = now_of(thread);
 	see_switch_in(state, task, now);
 	if (cause == SWITCH_STOP || !still_inside(state, regs, now, task_state)) {
+		if (!task_state && state->restarts && cause != SWITCH_STOP)
+			return true; /* preempted in the handler */
 		if (!task_state && to_be_counted(&state->block, line, now)) {
 			state->over = true;
 			return true;

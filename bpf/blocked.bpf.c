@@ -210,6 +210,33 @@ int BPF_PROG(on_wakeup, struct task_struct *task)
 	return 0;
 }
 
+static void current_interrupted(enum interrupter by)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct thread *thread = bpf_task_storage_get(&threads, task, NULL, 0);
+	struct worker_state *state = thread ? state_of(thread) : NULL;
+	if (state)
+		interrupted(thread, state, task, by);
+}
+
+SEC("tp_btf/signal_deliver")
+int BPF_PROG(on_signal, int number, void *info, struct k_sigaction *action)
+{
+	if ((uint64_t)action->sa.sa_handler <= SIG_IGN)
+		current_interrupted(BY_NOBODY);
+	else
+		current_interrupted(action->sa.sa_flags & SA_RESTART ? BY_HANDLER : BY_HANDLER_ONCE);
+	return 0;
+}
+
+/* Before signals, if there are any. Not every kernel has it. */
+SEC("tp_btf/io_uring_task_work_run")
+int BPF_PROG(on_work, void *context, unsigned int count)
+{
+	current_interrupted(BY_NOBODY);
+	return 0;
+}
+
 /* The thread runs a new program: its memory is not the watched one. The other threads are dead by now. */
 SEC("tp_btf/sched_process_exec")
 int BPF_PROG(on_exec, struct task_struct *task)

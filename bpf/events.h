@@ -156,7 +156,8 @@ struct worker_state {
 	uint32_t phase; /* enum worker_phase */
 	uint32_t live;  /* the thread that is this worker now: its number in the kernel; 0: none that is known */
 	uint16_t uninterruptible; /* its last sleep was uninterruptible */
-	uint16_t over;            /* the call of a resumed block has returned: what it sleeps in next is another one */
+	uint8_t over;             /* the call of a resumed block has returned: what it sleeps in next is another one */
+	uint8_t restarts;         /* a signal has interrupted it: the kernel makes the call again */
 	uint64_t out_ns;          /* time of the last switch out, while blocked */
 	uint64_t wake_ns;         /* time of the wake-up since; 0: not woken yet */
 	uint64_t out_flags;       /* flags of its thread_info at the last switch out and in */

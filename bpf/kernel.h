@@ -111,6 +111,15 @@ struct bpf_iter__task {
 	struct task_struct *task;
 };
 
+struct sigaction {
+	void (*sa_handler)(int);
+	unsigned long sa_flags;
+};
+
+struct k_sigaction {
+	struct sigaction sa;
+};
+
 #pragma clang attribute pop
 
 #define PF_EXITING           0x4
@@ -121,5 +130,13 @@ struct bpf_iter__task {
 #define TASK_TRACED          0x8
 #define TASK_FROZEN          0x8000
 #define JOBCTL_TRAP_FREEZE   (1ul << 23)
+#define SIG_IGN              1ul /* SIG_DFL is less, a handler is more */
+#define SA_RESTART           0x10000000ul
+
+/* Results of a system call that a signal has interrupted, as the kernel itself sees them. */
+#define ERESTARTSYS           512 /* called again, unless a handler without SA_RESTART runs */
+#define ERESTARTNOINTR        513 /* called again */
+#define ERESTARTNOHAND        514 /* called again, unless a handler runs */
+#define ERESTART_RESTARTBLOCK 516 /* the same, by restart_syscall */
 
 #endif

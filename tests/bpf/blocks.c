@@ -151,7 +151,7 @@ static void check_line(const struct run *run, const char *function, unsigned lin
 static void check_all(struct run *run, const char *kind)
 {
 	char function[64], marker[64];
-	snprintf(function, sizeof(function), "plant_%s", kind);
+	snprintf(function, sizeof(function), "%s%s", strncmp(kind, "retried", 7) ? "plant_" : "", kind);
 	snprintf(marker, sizeof(marker), "/* PLANTED %s */", kind);
 	check_counts(run);
 	check_site(run);
@@ -237,6 +237,55 @@ TEST(fault)
 	check_all(&run, "fault");
 	end_run(&run);
 	slowfs_stop(&fs);
+}
+
+/*
+ * A call is interrupted three times, and the kernel makes it again: that is one block, with its whole time. `by` is who
+ * interrupts it.
+ */
+static void check_interrupted(const char *call, const char *by, int syscall)
+{
+	struct run run;
+	run_planted(&run, call, COUNT, by, syscall);
+	if (!run.truth.calls) {
+		end_run(&run);
+		test_skip("there is no io_uring here");
+	}
+	print_message("%s by %s: %ld calls, %ld sleeps; %" PRIu64 " seen\n", call, by, run.truth.blocks,
+		      run.truth.sleeps, run.report.total.count);
+	assert_true(run.truth.sleeps >= run.truth.blocks * 2); /* they were interrupted in their sleep */
+	check_counts(&run);
+	end_run(&run);
+}
+
+/* A signal whose handler has SA_RESTART. */
+TEST(handler)
+{
+	check_interrupted("interrupted_read", "handler", SYS_read);
+	check_interrupted("interrupted_futex", "handler", SYS_futex);
+}
+
+/* A signal that the process ignores: poll() goes on by restart_syscall. */
+TEST(ignored)
+{
+	check_interrupted("interrupted_read", "ignored", SYS_read);
+	check_interrupted("interrupted_futex", "ignored", SYS_futex);
+	check_interrupted("interrupted_poll", "ignored", SYS_poll);
+}
+
+/* Work of io_uring, without any signal. */
+TEST(work)
+{
+	check_interrupted("interrupted_read", "work", SYS_read);
+	check_interrupted("interrupted_futex", "work", SYS_futex);
+	check_interrupted("interrupted_poll", "work", SYS_poll);
+}
+
+/* A call that fails with EINTR, and that the service makes again, is another block. poll() fails whatever the handler wants. */
+TEST(retried)
+{
+	check_planted("retried_read", "handler-once", SYS_read);
+	check_planted("retried_poll", "handler", SYS_poll);
 }
 
 /* A hundred equal calls in a loop, nothing between them, are a hundred blocks. */

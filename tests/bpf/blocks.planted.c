@@ -9,13 +9,20 @@
  */
 #include <sley.h>
 
+#include <errno.h>
 #include <fcntl.h>
 #include <linux/futex.h>
+#include <linux/io_uring.h>
+#include <poll.h>
 #include <pthread.h>
 #include <semaphore.h>
+#include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -211,6 +218,207 @@ static void plant_fault(void)
 		abort();
 }
 
+/* ---- calls that are interrupted ---- */
+
+#define INTERRUPTIONS 3 /* of each call */
+
+static pid_t blocked_thread;
+static void (*interrupt)(void);
+static void (*let_go)(void);
+
+/* By the releaser. */
+static void interrupt_and_let_go(void)
+{
+	const struct timespec pause = { .tv_nsec = PAUSE_NS };
+	for (int i = 0; i < INTERRUPTIONS; i++) {
+		interrupt();
+		nanosleep(&pause, NULL);
+	}
+	let_go();
+}
+
+static void send_handled(void)
+{
+	syscall(SYS_tgkill, getpid(), blocked_thread, SIGUSR1);
+}
+
+static void handle(int number)
+{
+	(void)number;
+}
+
+/* From now on the calling thread is interrupted by a signal that it handles. */
+static void handle_signals(int flags)
+{
+	struct sigaction action = { .sa_handler = handle, .sa_flags = flags };
+	if (sigaction(SIGUSR1, &action, NULL))
+		abort();
+	blocked_thread = gettid();
+	interrupt = send_handled;
+	start_releaser(interrupt_and_let_go);
+}
+
+static void send_ignored(void)
+{
+	kill(getpid(), SIGURG);
+}
+
+static void set_of(sigset_t *set, int signal)
+{
+	sigemptyset(set);
+	sigaddset(set, signal);
+}
+
+/* By a signal that it ignores. The kernel sends it only because main() blocks it; all other threads do so too. */
+static void ignore_signals(void)
+{
+	sigset_t set;
+	interrupt = send_ignored;
+	start_releaser(interrupt_and_let_go);
+	set_of(&set, SIGURG);
+	pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+}
+
+static int ready_for_work;
+
+static void make_work(void)
+{
+	uint64_t one = 1;
+	if (write(ready_for_work, &one, sizeof(one)) != sizeof(one))
+		abort();
+}
+
+/* By the work that io_uring has for the thread, each time that somebody writes to a descriptor. False: there is no io_uring. */
+static bool do_work(void)
+{
+	struct io_uring_params p = { 0 };
+	struct io_uring_sqe *entry;
+	int ring = (int)syscall(SYS_io_uring_setup, 4096, &p);
+	char *queue;
+	ready_for_work = eventfd(0, EFD_CLOEXEC);
+	if (ring < 0)
+		return false;
+	queue = mmap(NULL, p.sq_off.array + p.sq_entries * sizeof(unsigned), PROT_READ | PROT_WRITE, MAP_SHARED, ring,
+		     IORING_OFF_SQ_RING);
+	entry = mmap(NULL, p.sq_entries * sizeof(*entry), PROT_READ | PROT_WRITE, MAP_SHARED, ring, IORING_OFF_SQES);
+	*entry = (struct io_uring_sqe){ .opcode = IORING_OP_POLL_ADD,
+					.fd = ready_for_work,
+					.len = IORING_POLL_ADD_MULTI,
+					.poll32_events = EPOLLIN | EPOLLET };
+	((unsigned *)(queue + p.sq_off.array))[0] = 0;
+	__atomic_store_n((unsigned *)(queue + p.sq_off.tail), 1, __ATOMIC_RELEASE);
+	if (syscall(SYS_io_uring_enter, ring, 1, 0, 0, NULL, 0) != 1)
+		return false;
+	interrupt = make_work;
+	start_releaser(interrupt_and_let_go);
+	return true;
+}
+
+/* The kernel makes the call again after each interruption. */
+static void interrupted_read(void)
+{
+	char byte;
+	let_go = write_byte;
+	for (long i = 0; i < count; i++) {
+		struct measure m = measure_begin();
+		sem_post(&requests);
+		if (read(ends[0], &byte, 1) != 1) /* PLANTED interrupted_read */
+			abort();
+		measure_end(&m);
+	}
+}
+
+static void interrupted_poll(void)
+{
+	struct pollfd fd = { .fd = ends[0], .events = POLLIN };
+	char byte;
+	let_go = write_byte;
+	for (long i = 0; i < count; i++) {
+		struct measure m = measure_begin();
+		sem_post(&requests);
+		if (poll(&fd, 1, 60000) != 1) /* PLANTED interrupted_poll */
+			abort();
+		measure_end(&m);
+		if (read(ends[0], &byte, 1) != 1)
+			abort();
+	}
+}
+
+static void interrupted_futex(void)
+{
+	let_go = wake_word;
+	for (long i = 0; i < count; i++) {
+		struct measure m = measure_begin();
+		sem_post(&requests);
+		syscall(SYS_futex, &word, FUTEX_WAIT_PRIVATE, 0, NULL, NULL, 0); /* PLANTED interrupted_futex */
+		measure_end(&m);
+		until_released(i + 1);
+		__atomic_store_n(&word, 0, __ATOMIC_RELAXED);
+	}
+}
+
+/* The service itself makes the call again, which fails each time. */
+static void retried_read(void)
+{
+	char byte;
+	ssize_t n;
+	let_go = write_byte;
+	for (long i = 0; i < count; i++) {
+		sem_post(&requests);
+		do {
+			struct measure m = measure_begin();
+			n = read(ends[0], &byte, 1); /* PLANTED retried_read */
+			measure_end(&m);
+		} while (n < 0 && errno == EINTR);
+		if (n != 1)
+			abort();
+	}
+}
+
+static void retried_poll(void)
+{
+	struct pollfd fd = { .fd = ends[0], .events = POLLIN };
+	char byte;
+	int n;
+	let_go = write_byte;
+	for (long i = 0; i < count; i++) {
+		sem_post(&requests);
+		do {
+			struct measure m = measure_begin();
+			n = poll(&fd, 1, 60000); /* PLANTED retried_poll */
+			measure_end(&m);
+		} while (n < 0 && errno == EINTR);
+		if (n != 1 || read(ends[0], &byte, 1) != 1)
+			abort();
+	}
+}
+
+/* PATH is who interrupts: "handler", "handler-once" (the call fails), "ignored" or "work". */
+static void plant_interrupted(void)
+{
+	static const struct {
+		const char *kind;
+		void (*plant)(void);
+	} calls[] = { { "interrupted_read", interrupted_read },
+		      { "interrupted_poll", interrupted_poll },
+		      { "interrupted_futex", interrupted_futex },
+		      { "retried_read", retried_read },
+		      { "retried_poll", retried_poll } };
+	if (pipe(ends))
+		abort();
+	if (strcmp(path, "handler") == 0)
+		handle_signals(SA_RESTART);
+	else if (strcmp(path, "handler-once") == 0)
+		handle_signals(0);
+	else if (strcmp(path, "ignored") == 0)
+		ignore_signals();
+	else if (!do_work())
+		return;
+	for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++)
+		if (strcmp(calls[i].kind, kind) == 0)
+			calls[i].plant();
+}
+
 static void plant_forever(void)
 {
 	char byte;
@@ -260,10 +468,21 @@ static const struct {
 	const char *kind;
 	void (*plant)(void);
 } kinds[] = {
-	{ "nanosleep", plant_nanosleep }, { "pipe", plant_pipe },   { "futex", plant_futex },
-	{ "fifo", plant_fifo },           { "fsync", plant_fsync }, { "fault", plant_fault },
-	{ "forever", plant_forever },     { "exec", plant_exec },   { "deep", plant_deep },
+	{ "nanosleep", plant_nanosleep },
+	{ "pipe", plant_pipe },
+	{ "futex", plant_futex },
+	{ "fifo", plant_fifo },
+	{ "fsync", plant_fsync },
+	{ "fault", plant_fault },
+	{ "forever", plant_forever },
+	{ "exec", plant_exec },
+	{ "deep", plant_deep },
 	{ "hole", plant_hole },
+	{ "interrupted_read", plant_interrupted },
+	{ "interrupted_poll", plant_interrupted },
+	{ "interrupted_futex", plant_interrupted },
+	{ "retried_read", plant_interrupted },
+	{ "retried_poll", plant_interrupted },
 };
 
 /* ---- the service ---- */
@@ -301,13 +520,25 @@ static int service(void *unused)
 	return 0;
 }
 
-int main(int argc, char **argv)
+static void *run(void *unused)
 {
 	struct sley_options options = { .size = sizeof(options), .workers = 2 };
+	(void)unused;
+	exit(sley_run(service, NULL, &options, NULL) ? 1 : 0);
+}
+
+int main(int argc, char **argv)
+{
+	pthread_t thread;
+	sigset_t set;
 	if (argc < 3)
 		return 2;
 	kind = argv[1];
 	count = atol(argv[2]);
 	path = argc > 3 ? argv[3] : NULL;
-	return sley_run(service, NULL, &options, NULL) ? 1 : 0;
+	set_of(&set, SIGURG);
+	pthread_sigmask(SIG_BLOCK, &set, NULL);
+	if (pthread_create(&thread, NULL, run, NULL))
+		return 1;
+	pthread_join(thread, NULL);
 }

@@ -88,6 +88,8 @@ static int load(struct tracer *tracer)
 			?: bpf_map__set_max_entries(bpf->maps.events, config->ring_size);
 	if (error)
 		return error;
+	if (libbpf_find_vmlinux_btf_id("io_uring_task_work_run", BPF_TRACE_RAW_TP) < 0)
+		bpf_program__set_autoload(bpf->progs.on_work, false);
 	bpf_program__set_autoattach(bpf->progs.watch, false); /* run by hand, per process */
 	bpf_program__set_autoattach(bpf->progs.look_blocked, false);
 	bpf_program__set_autoattach(bpf->progs.catch_blocked, false);
