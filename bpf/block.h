@@ -117,11 +117,24 @@ static bool is_before_restart(const struct block_record *block, const struct pt_
 	       regs->sp == block->regs[BLOCK_REG_SP] && regs->di == block->args[0] && regs->si == block->args[1];
 }
 
-/* Whether the last block was in the same dispatch. */
-static bool continues(const struct block_record *last, const struct sley_region_worker *line)
+/* Keeps what is known of the blocks before in the same dispatch. */
+static void follow(struct block_record *block, const struct thread *thread, const struct sley_region_worker *line)
 {
-	return last->number && last->dispatches == line->dispatches && last->task == line->task &&
-	       last->end_ns > last->start_ns;
+	uint64_t duration = block->end_ns - block->start_ns;
+	if (!block->number || block->process != thread->process || block->dispatches != line->dispatches ||
+	    block->task != line->task || block->end_ns <= block->start_ns) {
+		block->before_ns = 0;
+		block->longest_ns = 0;
+		return;
+	}
+	block->before_ns += duration;
+	if (duration < block->longest_ns)
+		return;
+	block->longest_ns = duration;
+	block->longest_end_ns = block->end_ns;
+	block->longest_number = block->number;
+	block->longest_syscall = block->syscall;
+	block->longest_place = (uint32_t)block->place;
 }
 
 /* Begins a block of the current thread; or of a sleeping thread, for which `known` is all that can be read. */
@@ -136,7 +149,7 @@ static __always_inline void begin(struct worker_state *state, const struct threa
 	else
 		read_replaced(thread, state);
 	change(state);
-	block->before_ns = continues(block, line) ? block->before_ns + (block->end_ns - block->start_ns) : 0;
+	follow(block, thread, line);
 	block->number++;
 	block->start_ns = now;
 	block->blocked_ns = 0;

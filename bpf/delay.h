@@ -69,7 +69,7 @@ static inline uint32_t pinned_since(const struct block_record *block, const stru
 /*
  * Tasks that were late because of the worker's absence, and in no queue until they were found: their number, and the sum of
  * their delays. Most are found when the dispatch is over: if there were other blocks before in that, theirs are among
- * these. A replacement finds some before the end.
+ * these, see give_late(). A replacement finds some before the end.
  */
 static inline uint32_t late_since(const struct block_record *block, uint64_t end,
 				  const struct sley_region_block *replaced, uint64_t *delay)
@@ -88,6 +88,25 @@ static inline uint32_t late_since(const struct block_record *block, uint64_t end
 		found = tasks * end;
 	*delay = bounded(found - since, tasks, end - block->start_ns + block->before_ns);
 	return tasks;
+}
+
+/*
+ * Gives what was late to the longest block of the dispatch: to one before, which is over, unless the tasks came to be able to
+ * run after that one, in the mean. So a block of half a second keeps what it has delayed if the task then writes to a log.
+ */
+static inline uint64_t give_late(struct block_record *block, uint64_t end, const struct sley_region_block *replaced,
+				 uint64_t delay)
+{
+	uint64_t since = replaced->late_ns - block->late_ns;
+	block->given_tasks = 0;
+	block->given_ns = 0;
+	if (!block->late_tasks || block->longest_ns <= end - block->start_ns ||
+	    (int64_t)(block->late_tasks * block->longest_end_ns - since) <= 0)
+		return delay;
+	block->given_tasks = block->late_tasks;
+	block->given_ns = delay;
+	block->late_tasks = 0;
+	return 0;
 }
 
 /* Whether the note was in force at some time of the block. */
@@ -111,6 +130,7 @@ static inline void weigh_delay(struct block_record *block, uint64_t end, const s
 	struct delay_words words = { line->elsewhere, line->elsewhere_ns, block->pinned_ns, block->pinned };
 	uint64_t duration = end - block->start_ns, more, late_delay;
 	block->late_tasks = late_since(block, end, replaced, &late_delay);
+	late_delay = give_late(block, end, replaced, late_delay);
 	block->noted_ns = block->handed_ns = 0;
 	block->replacement = 0;
 	if (note_covers(block, end, replaced->note, replaced->noted_ns, ~0ULL)) {

@@ -71,7 +71,14 @@ struct block_record {
 	uint64_t late;
 	uint64_t late_ns;
 	uint64_t late_found_ns;
-	uint64_t before_ns;  /* time of the blocks before it in the same dispatch */
+	uint64_t before_ns; /* time of the blocks before it in the same dispatch */
+	/* of the longest of these */
+	uint64_t longest_ns; /* 0: there are none */
+	uint64_t longest_end_ns;
+	uint64_t longest_number;
+	int32_t longest_syscall;
+	uint32_t longest_place;
+	uint64_t given_ns;   /* delay of `given_tasks`; by delay.h */
 	uint64_t delayed_ns; /* sum over all tasks that waited behind the block; this and the next four: by delay.h */
 	uint64_t noted_ns;   /* time at which the runtime noted it; 0: it did not */
 	uint64_t handed_ns;  /* time at which another worker began a task in its place; 0: none did */
@@ -80,6 +87,7 @@ struct block_record {
 	uint32_t queued;        /* tasks that were ready on the worker at the start */
 	uint32_t pinned;        /* of those that are pinned to it, likewise */
 	uint32_t late_tasks;    /* of those that were delayed: in no queue of it, found at its end; by delay.h */
+	uint32_t given_tasks;   /* found at its end, and delayed by the longest block before it; by delay.h */
 	uint32_t process;       /* the process's number from tracer_watch() */
 	uint32_t site;          /* spawn site of the task */
 	uint16_t worker;        /* index of the worker's line */
@@ -106,7 +114,7 @@ struct block_record {
 	uint8_t stack[BLOCK_STACK_MAX];
 };
 
-_Static_assert(sizeof(struct block_record) == 560 + BLOCK_STACK_MAX, "the layout is the same on both sides");
+_Static_assert(sizeof(struct block_record) == 608 + BLOCK_STACK_MAX, "the layout is the same on both sides");
 
 /*
  * The key of the sums of blocks. `place` is the lower half of block_record.place. It tells places apart, and does not

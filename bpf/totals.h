@@ -128,6 +128,24 @@ static void keep_longest(uint32_t place, const struct block_key *key, const stru
 		DROP(place, samples);
 }
 
+/* Adds what was found late to the longest block before in the dispatch, whose key has the same site. */
+static void add_given(uint32_t place, const struct block_record *block)
+{
+	struct block_key key = { block->process, block->site, block->longest_syscall, block->longest_place };
+	void *table = bpf_map_lookup_elem(&totals, &place), *longest = bpf_map_lookup_elem(&samples, &place);
+	struct block_total *total = table ? bpf_map_lookup_elem(table, &key) : NULL;
+	struct block_record *sample = longest ? bpf_map_lookup_elem(longest, &key) : NULL;
+	if (total) {
+		add(&total->delayed_ns, block->given_ns);
+		add(&total->delayed_tasks, block->given_tasks);
+	}
+	if (sample && sample->slot == block->slot && sample->number == block->longest_number) {
+		sample->delayed_ns += block->given_ns;
+		sample->delayed_tasks += block->given_tasks;
+		sample->late_tasks += block->given_tasks;
+	}
+}
+
 static void add_up(uint32_t place, const struct block_record *block)
 {
 	struct block_key key = { block->process, block->site, block->syscall, (uint32_t)block->place };
@@ -141,6 +159,8 @@ static void add_up(uint32_t place, const struct block_record *block)
 	add(&total->total_ns, duration);
 	add(&total->blocked_ns, block->blocked_ns);
 	add(&total->cpu_ns, block->cpu_ns);
+	if (block->given_tasks)
+		add_given(place, block);
 	add(&total->delayed_tasks, block->delayed_tasks);
 	add(&total->delayed_ns, block->delayed_ns);
 	if (block->handed_ns)
@@ -152,14 +172,15 @@ static void add_up(uint32_t place, const struct block_record *block)
 }
 
 /*
- * Reports a long block as a single event. User space reads the ring at its own pace, and is woken only when that may be
+ * Reports a long block as a single event, or one that says what an earlier one has delayed. User space reads the ring at its own pace, and is woken only when that may be
  * too slow for a process's share. Workers of a process may add records at once, so a few records may exceed the share.
  */
 static void report(uint32_t place, struct block_record *block)
 {
 	struct process_account *account = bpf_map_lookup_elem(&accounts, &place);
 	uint64_t size = block->stack_size, bytes = __builtin_offsetof(struct block_record, stack) + size, wake;
-	if (!account || size > BLOCK_STACK_MAX || block->end_ns - block->start_ns < min_block_ns)
+	if (!account || size > BLOCK_STACK_MAX ||
+	    (block->end_ns - block->start_ns < min_block_ns && !block->given_tasks))
 		return;
 	wake = account->ring_bytes + bytes >= ring_share / 2 ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP;
 	if (account->ring_bytes + bytes > ring_share ||

@@ -17,6 +17,7 @@
 #include <sley.h>
 
 #include <dirent.h>
+#include <poll.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdbool.h>
@@ -123,6 +124,7 @@ static void planted(void *number)
 	require(sley_sleep(planned) == 0);
 	starts[i] = sley_now();
 	nanosleep(&pause, NULL); /* PLANTED late */
+	poll(NULL, 0, 1);
 	ends[i] = sley_now();
 	if (is("mutex"))
 		require(sley_mutex_unlock(&mutex) == 0);

@@ -49,6 +49,18 @@ struct model_event *events_add(struct events *events, const struct block_record 
 	return e;
 }
 
+void events_late(struct events *events, const struct block_record *r)
+{
+	for (uint64_t i = events->count; i > events->told && events->count - i < events->room; i--) {
+		struct model_event *e = &events->ring[(i - 1) % events->room];
+		if (e->worker != r->worker || e->start_ns + e->duration_ns != (int64_t)r->longest_end_ns)
+			continue;
+		e->delayed_tasks += r->given_tasks;
+		e->delayed_ns += (int64_t)r->given_ns;
+		return;
+	}
+}
+
 void events_fill(struct events *events, struct model *m, uint32_t told)
 {
 	uint64_t n = events->count < events->room ? events->count : events->room;

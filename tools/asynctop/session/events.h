@@ -17,6 +17,11 @@ struct events {
 void events_init(struct events *events, uint32_t room);
 void events_free(struct events *events);
 
+/*
+ * Adds what a block has found late to the single block before it to which that belongs, if a tick has not told that yet.
+ */
+void events_late(struct events *events, const struct block_record *r);
+
 /* Adds one. The caller sets its kind. */
 struct model_event *events_add(struct events *events, const struct block_record *r);
 

@@ -30,7 +30,7 @@ void dispatch_weigh(const struct dispatch *d, struct block_record *r, int64_t en
 	r->late = d->block.late;
 	r->late_ns = d->block.late_ns;
 	r->late_found_ns = d->block.late_found_ns;
-	r->before_ns = 0;
+	r->before_ns = r->longest_ns = 0;
 	weigh_delay(r, (uint64_t)end, line, block);
 }
 

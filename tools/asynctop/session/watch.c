@@ -136,7 +136,10 @@ static const struct model *model_for(struct watch *w, const struct block_record 
 
 void watch_event(struct watch *w, const struct block_record *r)
 {
-	events_add(&w->events, r)->kind = blockers_event(&w->blockers, model_for(w, r), r);
+	if (r->given_tasks > 0)
+		events_late(&w->events, r);
+	if ((int64_t)(r->end_ns - r->start_ns) >= w->tools->min_block_ns)
+		events_add(&w->events, r)->kind = blockers_event(&w->blockers, model_for(w, r), r);
 }
 
 static void take_hog(struct watch *w, const struct block_record *r)

@@ -213,9 +213,11 @@ static void give_pending(struct tracer *tracer, const struct tracer_process *pro
 	for (unsigned i = 0; i < WATCH_WORKERS; i++) {
 		const struct tracer_worker *worker = &process->workers[i];
 		if (!worker->used || !tracer_read_state(tracer, worker->slot, WORKER_RESUMED, &block, &seq) ||
-		    block.end_ns - block.start_ns < tracer->config.min_block_ns)
+		    block.number <= tracer->reported[worker->slot])
 			continue;
 		tracer_weigh(process, block.end_ns, &block);
+		if (block.end_ns - block.start_ns < tracer->config.min_block_ns && !block.given_tasks)
+			continue;
 		give_once(tracer, &block);
 	}
 }

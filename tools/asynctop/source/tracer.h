@@ -92,8 +92,9 @@ unsigned tracer_workers(struct tracer *, uint32_t process);
 typedef void tracer_block_fn(void *context, const struct block_record *);
 
 /*
- * Calls `each` for every block of at least min_block_ns that ended since the last poll, of any watched process. Returns
- * their number or a negative errno. Once per block, in each worker's order.
+ * Calls `each` for every block of at least min_block_ns that ended since the last poll, of any watched process, and for
+ * every one that says what an earlier one has delayed (given_tasks). Returns their number or a negative errno. Once per
+ * block, in each worker's order.
  */
 int tracer_poll(struct tracer *, tracer_block_fn *each, void *context);
 

@@ -179,6 +179,23 @@ static bool same_block_key(const struct block_key *key, const struct block_recor
 	       key->place == (uint32_t)block->place;
 }
 
+/* Adds what a pending block has found late for the longest one before it, if that has this key. */
+static void add_given(struct tracer *tracer, struct tracer_total *total, const struct block_record *block)
+{
+	const struct block_key *key = &total->key;
+	if (!block->given_tasks || key->site != block->site || key->syscall != block->longest_syscall ||
+	    key->place != block->longest_place)
+		return;
+	total->total.delayed_tasks += block->given_tasks;
+	total->total.delayed_ns += block->given_ns;
+	if (total->longest != &tracer->sample || tracer->sample.slot != block->slot ||
+	    tracer->sample.number != block->longest_number)
+		return;
+	tracer->sample.delayed_tasks += block->given_tasks;
+	tracer->sample.delayed_ns += block->given_ns;
+	tracer->sample.late_tasks += block->given_tasks;
+}
+
 /* Adds a pending block; `longest` becomes it if it is. */
 static void add_pending(struct tracer_total *total, const struct block_record *block)
 {
@@ -203,6 +220,8 @@ static void give_total(struct tracer *tracer, const struct tracer_process *proce
 {
 	if (total->total.count && !bpf_map_lookup_elem(process->tables.samples, &total->key, &tracer->sample))
 		total->longest = &tracer->sample;
+	for (unsigned i = 0; i < pending->count; i++)
+		add_given(tracer, total, &pending->blocks[i]);
 	for (unsigned i = 0; i < pending->count; i++) {
 		if (pending->given[i] || !same_block_key(&total->key, &pending->blocks[i]))
 			continue;
