@@ -91,16 +91,20 @@ static void finish(const struct thread *thread, struct worker_state *state, cons
 
 static void fall_asleep(struct worker_state *state, uint64_t now, uint32_t task_state)
 {
-	state->phase = WORKER_BLOCKED;
 	state->over = false;
-	if (task_state)
-		state->restarts = false; /* it is made again, by now */
 	state->uninterruptible = (task_state & TASK_UNINTERRUPTIBLE) != 0;
 	state->out_ns = now;
-	state->wake_ns = task_state ? 0 : now; /* a preempted thread only waits for a CPU */
 	state->block.end_ns = 0;
 	if (state->block.sleeps != UINT16_MAX)
 		state->block.sleeps++;
+	state->wake_ns = now; /* a preempted thread only waits for a CPU */
+	if (task_state) {
+		state->wake_ns = 0;
+		state->restarts = false; /* it is made again, by now */
+		state->block.waker.kind = WAKER_UNKNOWN;
+	}
+	barrier();
+	state->phase = WORKER_BLOCKED; /* last: see on_waking */
 }
 
 /* Whether the kernel restarts the call of the thread's last block. */
@@ -180,7 +184,7 @@ static __always_inline void begin(struct worker_state *state, const struct threa
 	if (known) {
 		record_early(block, known);
 	} else {
-		record_name(block, process_of(thread)->records, process_of(thread)->record_count);
+		record_name(block->name, block->task, process_of(thread));
 		record_memory(block);
 		record_stack(block);
 	}

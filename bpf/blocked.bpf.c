@@ -5,7 +5,7 @@
  *
  *   switch out ──► cause ──► count (process, worker, site, cause)
  *       │            └─ block ──► worker_state.block: task, call, registers, stack, descriptor
- *   wake-up ─────────────────────► wake_ns
+ *   wake-up ─────────────────────► wake_ns, who wakes it
  *   switch in ───────────────────► end_ns, asleep, waiting for a CPU
  *   next switch out: is it the same call, never returned? ── yes ──► the block goes on
  *                                                         └─ no ───► totals, longest, events
@@ -14,7 +14,8 @@
  * when the thread is switched out asleep. For the unwatched threads of a host, a switch costs two lookups that find
  * nothing.
  *
- * record.h records the thread, block.h says when a block goes on and when it is over, totals.h adds it up, delay.h weighs it.
+ * record.h records the thread, waker.h who wakes it; block.h says when a block goes on and when it is over; delay.h weighs it,
+ * totals.h adds it up.
  *
  * All threads of a watched process are marked, and its new threads before they run: see threads.h. A thread may begin or
  * cease to be a worker at any time. So each switch out of a marked thread looks: the worker word of a thread that is no
@@ -38,6 +39,7 @@
 #include "sley/introspect.h"
 #include "threads.h"
 #include "totals.h"
+#include "waker.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
@@ -199,14 +201,19 @@ int BPF_PROG(on_switch, bool preempt, struct task_struct *prev, struct task_stru
 	return 0;
 }
 
-/* Not sched_waking, which may run before the switch out is over. */
-SEC("tp_btf/sched_wakeup")
-int BPF_PROG(on_wakeup, struct task_struct *task)
+/*
+ * Not sched_wakeup, which may run on the woken thread's CPU, where nobody knows who wakes it. This may run in the midst of
+ * the switch out: then the block does not know its waker, and its time without a CPU counts as asleep.
+ */
+SEC("tp_btf/sched_waking")
+int BPF_PROG(on_waking, struct task_struct *task)
 {
 	struct thread *thread = bpf_task_storage_get(&threads, task, NULL, 0);
 	struct worker_state *state = thread ? state_of(thread) : NULL;
-	if (state && state->phase == WORKER_BLOCKED && !state->wake_ns)
-		state->wake_ns = now_of(thread);
+	if (!state || state->phase != WORKER_BLOCKED || state->wake_ns)
+		return 0;
+	state->wake_ns = now_of(thread);
+	record_waker(&state->block.waker, task);
 	return 0;
 }
 

@@ -56,6 +56,32 @@ enum switch_cause {
 #define BLOCK_REG_SP 7
 #define BLOCK_REG_IP 16
 
+/* Who woke a thread. X(name, text, help) */
+#define WAKERS(X) \
+	X(UNKNOWN, "unknown", "not seen") \
+	X(INTERRUPT, "interrupt", "a time that was over, or what a device or the network has brought") \
+	X(KERNEL, "kernel", "a thread of the kernel") \
+	X(PROCESS, "process", "another process") \
+	X(THREAD, "thread", "a thread of the process, in no task") \
+	X(TASK, "task", "a task of the process")
+
+enum waker_kind {
+#define WAKER_ENUM(name, text, help) WAKER_##name,
+	WAKERS(WAKER_ENUM)
+#undef WAKER_ENUM
+		WAKER_COUNT,
+};
+
+/* Without a thread, the kind alone means something. */
+struct waker {
+	uint32_t kind; /* enum waker_kind */
+	uint32_t site; /* spawn site of the task */
+	uint64_t task; /* id */
+	uint32_t pid;  /* process and thread, numbered as in the first pid namespace */
+	uint32_t tid;
+	char name[BLOCK_NAME]; /* of the task, as in struct block_record; else of the thread, with its NUL */
+};
+
 /* One block, with the data that tells its place. Times are CLOCK_MONOTONIC ns. */
 struct block_record {
 	uint64_t number; /* per worker, from 1: equal numbers of a worker are the same block */
@@ -63,6 +89,7 @@ struct block_record {
 	uint64_t end_ns;     /* 0: it has not ended */
 	uint64_t blocked_ns; /* the part of end - start in which the thread slept */
 	uint64_t cpu_ns;     /* the part of end - start in which it was runnable and waited for a CPU */
+	struct waker waker;  /* who has ended its last sleep; meaningless until its end */
 	uint64_t task;       /* id of the task */
 	uint64_t dispatches; /* the worker's tick at the start */
 	uint64_t elsewhere;  /* the worker's counters at the start, see struct sley_region_worker */
@@ -114,7 +141,7 @@ struct block_record {
 	uint8_t stack[BLOCK_STACK_MAX];
 };
 
-_Static_assert(sizeof(struct block_record) == 608 + BLOCK_STACK_MAX, "the layout is the same on both sides");
+_Static_assert(sizeof(struct block_record) == 648 + BLOCK_STACK_MAX, "the layout is the same on both sides");
 
 /*
  * The key of the sums of blocks. `place` is the lower half of block_record.place. It tells places apart, and does not
@@ -156,7 +183,7 @@ enum worker_phase {
 
 /*
  * One worker of a watched process. Only the programs write it: from the switches and wake-ups of the worker's thread,
- * which never run at once. The iterators write it too: `watch` sets `live`, and `catch_blocked` begins a block while the
+ * which never run at once, but for a wake-up that comes in the midst of the switch out. The iterators write it too: `watch` sets `live`, and `catch_blocked` begins a block while the
  * thread sleeps. User space reads the state through a mapping.
  */
 struct worker_state {

@@ -96,7 +96,7 @@ struct sched_entity {
 struct task_struct {
 	struct thread_info thread_info;
 	unsigned int flags, __state;
-	int pid;
+	int pid, tgid;
 	struct task_struct *group_leader;
 	unsigned long jobctl;
 	int on_cpu;
@@ -124,6 +124,7 @@ struct k_sigaction {
 
 #define PF_EXITING           0x4
 #define PF_IO_WORKER         0x10
+#define PF_KTHREAD           0x200000
 #define TASK_INTERRUPTIBLE   0x1
 #define TASK_UNINTERRUPTIBLE 0x2
 #define TASK_STOPPED         0x4

@@ -54,13 +54,13 @@ static void record_descriptor(struct block_record *block, struct task_struct *ta
 }
 
 /* A service may rename its tasks at every request, so the name is read now, not when it is shown. */
-static __always_inline void record_name(struct block_record *block, uint64_t records, uint32_t count)
+static __always_inline void record_name(char name[BLOCK_NAME], uint64_t task, const struct watched_process *process)
 {
-	uint64_t index = (block->task & SLEY_TASK_INDEX_MASK) - 1;
-	uint64_t name =
-		records + index * sizeof(struct sley_region_task) + __builtin_offsetof(struct sley_region_task, name);
-	if (index >= count || bpf_probe_read_user(block->name, sizeof(block->name), (void *)name))
-		__builtin_memset(block->name, 0, sizeof(block->name));
+	uint64_t index = (task & SLEY_TASK_INDEX_MASK) - 1;
+	uint64_t at = process->records + index * sizeof(struct sley_region_task) +
+		      __builtin_offsetof(struct sley_region_task, name);
+	if (index >= process->record_count || bpf_probe_read_user(name, BLOCK_NAME, (void *)at))
+		__builtin_memset(name, 0, BLOCK_NAME);
 }
 
 static __always_inline void record_memory(struct block_record *block)

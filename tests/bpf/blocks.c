@@ -159,6 +159,20 @@ static void check_all(struct run *run, const char *kind)
 	check_line(run, function, test_source_line(SOURCE, marker));
 }
 
+/* `pid`: of the process that has woken the longest one; 0: none has. */
+static void check_waker(const struct run *run, enum waker_kind kind, pid_t pid)
+{
+	const struct waker *waker = &run->report.longest.waker;
+	print_message("woken by kind %u, process %u, thread %u, task %lu, \"%.*s\"\n", waker->kind, waker->pid,
+		      waker->tid, (unsigned long)waker->task, BLOCK_NAME, waker->name);
+	assert_int_equal(waker->kind, kind);
+	if (!pid)
+		return;
+	assert_int_equal(waker->pid, pid);
+	assert_true(waker->tid != 0);
+	assert_int_equal(waker->task != 0, kind == WAKER_TASK);
+}
+
 static void check_planted(const char *kind, const char *path, int syscall)
 {
 	struct run run;
@@ -169,16 +183,37 @@ static void check_planted(const char *kind, const char *path, int syscall)
 
 /* ---- the tests ---- */
 
-/* A task sleeps in nanosleep (glibc calls clock_nanosleep). */
+/* A task sleeps in nanosleep (glibc calls clock_nanosleep). No thread wakes it. */
 TEST(nanosleep)
 {
-	check_planted("nanosleep", NULL, SYS_clock_nanosleep);
+	struct run run;
+	run_planted(&run, "nanosleep", COUNT, NULL, SYS_clock_nanosleep);
+	check_all(&run, "nanosleep");
+	check_waker(&run, WAKER_INTERRUPT, 0);
+	end_run(&run);
 }
 
-/* A task reads a pipe that another thread fills later. */
+/* A task reads a pipe that another thread fills later: that has woken it. */
 TEST(pipe)
 {
-	check_planted("pipe", NULL, SYS_read);
+	struct run run;
+	run_planted(&run, "pipe", COUNT, NULL, SYS_read);
+	check_all(&run, "pipe");
+	check_waker(&run, WAKER_THREAD, run.planted.pid);
+	end_run(&run);
+}
+
+/* A task waits for another one to wake it: that one is named. */
+TEST(woken)
+{
+	struct run run;
+	run_planted(&run, "woken", COUNT, NULL, SYS_futex);
+	check_all(&run, "woken");
+	check_waker(&run, WAKER_TASK, run.planted.pid);
+	assert_memory_equal(run.report.longest.waker.name, "waker", sizeof("waker"));
+	assert_string_equal(planted_site(&run.planted, run.report.longest.waker.site).entry, "wake_often");
+	assert_int_not_equal(run.report.longest.waker.task, run.truth.task);
+	end_run(&run);
 }
 
 /* A task waits on a futex. */
@@ -221,6 +256,7 @@ TEST(fsync)
 	assert_int_equal(run.report.longest.inode, st.st_ino);
 	assert_int_equal(run.report.longest.device, st.st_dev);
 	assert_int_equal(run.report.longest.fd_mode, st.st_mode);
+	check_waker(&run, WAKER_PROCESS, fs.pid);
 	end_run(&run);
 	slowfs_stop(&fs);
 }

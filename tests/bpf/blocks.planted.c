@@ -168,6 +168,38 @@ static void plant_futex(void)
 	}
 }
 
+static long awaited;
+
+/* Lets the planted task go on, from another worker: it computes until it is time. */
+static void wake_often(void *unused)
+{
+	(void)unused;
+	for (long i = 0; i < count; i++) {
+		while (__atomic_load_n(&awaited, __ATOMIC_ACQUIRE) <= i)
+			sley_yield();
+		for (sley_time end = sley_in(PAUSE_NS); sley_now() < end;)
+			__builtin_ia32_pause();
+		wake_word();
+		__atomic_add_fetch(&released, 1, __ATOMIC_RELEASE);
+	}
+}
+
+static void plant_woken(void)
+{
+	struct sley_task_options options = { .size = sizeof(options), .name = "waker" };
+	if (sley_spawn_with(&options, wake_often, NULL, SLEY_BY_POINTER) < 0)
+		abort();
+	for (long i = 0; i < count; i++) {
+		struct measure m;
+		__atomic_store_n(&awaited, i + 1, __ATOMIC_RELEASE);
+		m = measure_begin();
+		syscall(SYS_futex, &word, FUTEX_WAIT_PRIVATE, 0, NULL, NULL, 0); /* PLANTED woken */
+		measure_end(&m);
+		until_released(i + 1);
+		__atomic_store_n(&word, 0, __ATOMIC_RELAXED);
+	}
+}
+
 static void open_other_end(void)
 {
 	close(open(path, O_WRONLY | O_CLOEXEC));
@@ -471,6 +503,7 @@ static const struct {
 	{ "nanosleep", plant_nanosleep },
 	{ "pipe", plant_pipe },
 	{ "futex", plant_futex },
+	{ "woken", plant_woken },
 	{ "fifo", plant_fifo },
 	{ "fsync", plant_fsync },
 	{ "fault", plant_fault },

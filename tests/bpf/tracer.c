@@ -324,7 +324,10 @@ TEST(unreadable_line)
 	stop_fake();
 }
 
-/* Time asleep and time waiting for a CPU are told apart: the kernel's own account of the latter is the truth. */
+/*
+ * Time asleep and time waiting for a CPU are told apart: the kernel's own account of the latter is the truth, within 10 %. That
+ * begins when the thread is in a CPU's queue, to which another CPU may have to send it first.
+ */
 static uint64_t run_delay_ns(void)
 {
 	FILE *file = fopen("/proc/thread-self/schedstat", "re");
@@ -377,7 +380,7 @@ TEST(waiting_for_cpu)
 		      total.total_ns / 1e6, delay / 1e6);
 	assert_true(total.blocked_ns >= 100 * 1000000ULL);
 	assert_true(total.cpu_ns > 0);
-	assert_true(total.cpu_ns <= delay + 2000000);
+	assert_true(total.cpu_ns <= delay + delay / 10 + 2000000);
 	assert_true(total.cpu_ns + total.cpu_ns / 10 + 2000000 >= delay);
 	stop_fake();
 }

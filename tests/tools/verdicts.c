@@ -324,6 +324,36 @@ static void test_verdict_handover(void **state)
 			  "; no worker took over: it was over before it was noticed; at 18 of the others one did; ");
 }
 
+/* A thread that has ended the block is named; what is no thread says nothing that the call does not. */
+TEST(wakers)
+{
+	static const struct {
+		struct model_waker waker;
+		bool still;
+		const char *part;
+	} rows[] = {
+		{ { WAKER_TASK, 16777223, 2, 4321, 4322, "conn-14" },
+		  false,
+		  "append_line at httpd.c:88, until task 16777223 \"conn-14\" (spawned at tick.c:7" },
+		{ { WAKER_THREAD, 0, 0, 4321, 4330, "pool" },
+		  false,
+		  "httpd.c:88, until thread 4330 \"pool\" of the process, in no task, woke it; " },
+		{ { WAKER_PROCESS, 0, 0, 45, 46, "disk" }, false, "httpd.c:88, until process 45 \"disk\" woke it; " },
+		{ { WAKER_PROCESS, 0, 0, 45, 46, "disk" }, true, "httpd.c:88; " },
+		{ { WAKER_KERNEL, 0, 0, 9, 9, "kworker/0:1" }, false, "httpd.c:88; " },
+		{ { .kind = WAKER_INTERRUPT }, false, "httpd.c:88; " },
+	};
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct model_blocker b = blocker(SYS_fsync);
+		b.longest.waker = rows[i].waker;
+		if (rows[i].still) {
+			b.in_progress = 1;
+			b.in_progress_ns = 90000000000;
+		}
+		expect_in_verdict(&b, rows[i].part);
+	}
+}
+
 static void expect_worker(const struct model_worker *w, const char *sentence)
 {
 	const struct model m = { .sites = sites, .site_count = 2 };

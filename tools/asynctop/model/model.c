@@ -327,6 +327,22 @@ const char *handover_text(enum handover handover)
 	return NAME_OF(names, handover);
 }
 
+const char *waker_text(enum waker_kind kind)
+{
+	static const char *const names[] = {
+#define WAKER_TEXT(name, text, help) text,
+		WAKERS(WAKER_TEXT)
+#undef WAKER_TEXT
+	};
+	return NAME_OF(names, kind);
+}
+
+void waker_name(struct model_waker *waker, const struct model *m)
+{
+	if (waker->kind == WAKER_TASK && waker->name[0] == '\0')
+		snprintf(waker->name, sizeof(waker->name), "%s", model_site(m, waker->site)->entry);
+}
+
 const char *warning_text(enum warning warning)
 {
 	static const char *const names[] = {

@@ -123,6 +123,18 @@ enum handover {
 		HANDOVER_COUNT,
 };
 
+/* Who has ended a block, by waking its thread for the last time. */
+struct model_waker {
+	enum waker_kind kind;
+	uint64_t task;         /* TASK */
+	uint32_t site;         /* of the task */
+	uint32_t pid, tid;     /* not of an interrupt; as the first pid namespace numbers them */
+	char name[MODEL_NAME]; /* of the task, perhaps "", or of the thread */
+};
+
+/* "interrupt", "task", ... */
+const char *waker_text(enum waker_kind kind);
+
 /* One block, decoded for humans. */
 struct model_block {
 	uint64_t task;
@@ -144,9 +156,10 @@ struct model_block {
 	uint32_t handed_to;      /* TAKEN: the worker */
 	int64_t handed_after_ns; /* TAKEN: since the start of the block */
 	uint32_t threads;        /* FULL: how many */
-	bool began_before;       /* asynctop attached: it is longer than is known */
-	bool resolved;           /* place and stack are final, even if empty */
-	bool exact;              /* the place is the one by which the tracer knows such blocks */
+	struct model_waker waker;
+	bool began_before; /* asynctop attached: it is longer than is known */
+	bool resolved;     /* place and stack are final, even if empty */
+	bool exact;        /* the place is the one by which the tracer knows such blocks */
 };
 
 /* All blocks of one spawn site in one system call at one place since asynctop attached. */
@@ -177,8 +190,9 @@ struct model_event {
 	uint32_t handed_to;      /* the worker that took over */
 	int64_t handed_after_ns; /* MODEL_UNKNOWN: none did */
 	bool began_before;       /* as in struct model_block */
-	uint32_t kind;           /* the session's number for (site, call, place) */
-	uint32_t blocker;        /* index of the one whose place is its own; MODEL_NO_BLOCKER: it is not known */
+	struct model_waker waker;
+	uint32_t kind;    /* the session's number for (site, call, place) */
+	uint32_t blocker; /* index of the one whose place is its own; MODEL_NO_BLOCKER: it is not known */
 };
 
 #define MODEL_NO_BLOCKER UINT32_MAX
@@ -429,6 +443,9 @@ const char *wait_kind_text(unsigned kind);
 const char *worker_mode_text(unsigned mode);
 const char *switch_cause_text(unsigned cause);
 const char *handover_text(enum handover handover);
+
+/* Gives a task without a name that of its function. */
+void waker_name(struct model_waker *waker, const struct model *m);
 const char *warning_text(enum warning warning);
 
 /* The meaning of wait_object for a kind of wait. */

@@ -130,6 +130,26 @@ static void put_place(struct text *out, const struct model_block *b)
 		text_puts(out, ", called from a place that could not be found out");
 }
 
+/* A time that was over, a device, and the kernel's own threads say nothing that the call does not. */
+static void put_waker(struct text *out, const struct model *m, const struct model_waker *w)
+{
+	switch (w->kind) {
+	case WAKER_TASK:
+		text_puts(out, ", until ");
+		verdict_put_task(out, m, w->task, w->name, w->site);
+		text_puts(out, " woke it");
+		break;
+	case WAKER_THREAD:
+		text_printf(out, ", until thread %u \"%s\" of the process, in no task, woke it", w->tid, w->name);
+		break;
+	case WAKER_PROCESS:
+		text_printf(out, ", until process %u \"%s\" woke it", w->pid, w->name);
+		break;
+	default:
+		break;
+	}
+}
+
 static void put_sum(struct text *out, const struct model *m, const struct model_blocker *b)
 {
 	char total[TEXT_SHORT], cpu[TEXT_SHORT];
@@ -220,6 +240,8 @@ void verdict_put(struct text *out, const struct model *m, const struct model_blo
 	else
 		text_puts(out, syscall_name(b->syscall, (char[SYSCALL_NAME_MAX]){ 0 }));
 	put_place(out, &b->longest);
+	if (!still)
+		put_waker(out, m, &b->longest.waker);
 	put_sum(out, m, b);
 	put_delay(out, b, still);
 	verdict_put_remedy(out, &b->longest);

@@ -233,6 +233,7 @@ static void finish_row(struct model_blocker *to, const struct blocker *longest, 
 	/* Not in the picture: an event may come before the tick that reads its site. */
 	if (to->longest.name[0] == '\0')
 		snprintf(to->longest.name, sizeof(to->longest.name), "%s", model_site(m, to->site)->entry);
+	waker_name(&to->longest.waker, m);
 	verdict_put(&verdict, m, to);
 	to->verdict = text_take(&verdict);
 }

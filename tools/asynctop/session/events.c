@@ -46,6 +46,7 @@ struct model_event *events_add(struct events *events, const struct block_record 
 	};
 	snprintf(e->name, sizeof(e->name), "%.*s", BLOCK_NAME, r->name);
 	e->arg_count = args_decode(e->args, r);
+	waker_take(&e->waker, r);
 	return e;
 }
 
@@ -83,6 +84,7 @@ void events_fill(struct events *events, struct model *m, uint32_t told)
 		args_copy(e->args, e->args, e->arg_count);
 		if (e->name[0] == '\0')
 			snprintf(e->name, sizeof(e->name), "%s", model_site(m, e->site)->entry);
+		waker_name(&e->waker, m);
 	}
 }
 

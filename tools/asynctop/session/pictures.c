@@ -113,14 +113,31 @@ static enum handover unhanded(const struct album *a, const struct model *m, cons
 	return r->replacement == 0 && threads_of(a, m, &most) >= most ? HANDOVER_FULL : HANDOVER_NONE;
 }
 
-static void see_handover(const struct album *a, struct model_block *block, const struct model *m,
-			 const struct block_record *r)
+void waker_take(struct model_waker *waker, const struct block_record *r)
+{
+	*waker = (struct model_waker){ 0 };
+	if (r->end_ns == 0 || r->waker.kind >= WAKER_COUNT)
+		return;
+	waker->kind = r->waker.kind;
+	if (waker->kind <= WAKER_INTERRUPT)
+		return;
+	waker->task = r->waker.task;
+	waker->site = r->waker.site;
+	waker->pid = r->waker.pid;
+	waker->tid = r->waker.tid;
+	snprintf(waker->name, sizeof(waker->name), "%.*s", BLOCK_NAME, r->waker.name);
+}
+
+/* What became of it, as far as it is known now. */
+static void see_end(const struct album *a, struct model_block *block, const struct model *m,
+		    const struct block_record *r)
 {
 	uint64_t most;
 	block->handover = r->handed_ns ? HANDOVER_DONE : unhanded(a, m, r);
 	block->threads = threads_of(a, m, &most);
 	block->handed_to = r->replacement - 1;
 	block->handed_after_ns = r->handed_ns > r->start_ns ? (int64_t)(r->handed_ns - r->start_ns) : 0;
+	waker_take(&block->waker, r);
 }
 
 unsigned args_decode(char *args[SYSCALL_ARGS], const struct block_record *r)
@@ -146,7 +163,7 @@ static void take_picture(struct album *a, struct picture *p, const struct model 
 	block->syscall = r->syscall;
 	block->fd_mode = r->fd_mode;
 	block->began_before = (r->flags & BLOCK_EARLY) != 0;
-	see_handover(a, block, m, r);
+	see_end(a, block, m, r);
 	snprintf(block->name, sizeof(block->name), "%.*s", BLOCK_NAME, r->name);
 	block->arg_count = args_decode(block->args, r);
 	take_target(a, p);
@@ -236,9 +253,9 @@ void pictures_consider(struct album *a, struct pictures **kept, const struct mod
 		return;
 	pictures = *kept;
 	if (same_block(&pictures->next, r))
-		see_handover(a, &pictures->next.block, m, r);
+		see_end(a, &pictures->next.block, m, r);
 	else if (same_block(&pictures->shown, r))
-		see_handover(a, &pictures->shown.block, m, r);
+		see_end(a, &pictures->shown.block, m, r);
 	else if (!pictures->next.taken || pictures->unread)
 		take_next(a, pictures, m, r);
 }

@@ -50,6 +50,9 @@ void args_copy(char *to[SYSCALL_ARGS], char *const from[SYSCALL_ARGS], unsigned 
 /* The text's bytes, which are the caller's now; never NULL. */
 char *text_take(struct text *t);
 
+/* Who has ended the block, if it is over. */
+void waker_take(struct model_waker *waker, const struct block_record *r);
+
 /* The question about the stack of a record. */
 struct symbols_request stack_question(const struct album *a, const struct model *m, const struct block_record *r,
 				      uint64_t key);

@@ -6,6 +6,7 @@
 #include "view/site.h"
 #include "view/view.h"
 #include "view/views.h"
+#include "view/waker.h"
 
 static const struct model_blocker *blocker(const void *row)
 {
@@ -154,6 +155,12 @@ static void blocker_handed(struct value *out, const struct model *m, const void 
 {
 	(void)m;
 	value_uint(out, blocker(row)->total.handed);
+}
+
+static void blocker_waker(struct value *out, const struct model *m, const void *row)
+{
+	(void)m;
+	value_waker(out, &longest(row)->waker);
 }
 
 static void blocker_in_progress(struct value *out, const struct model *m, const void *row)
@@ -470,6 +477,12 @@ static const struct column blocker_columns[] = {
 	  .value = blocker_handed_after,
 	  .help = "after its start" },
 	{ .name = "handed", .type = VALUE_UINT, .value = blocker_handed, .help = "blocks over in which one did" },
+	{ .name = "waker",
+	  .type = VALUE_RECORD,
+	  .optional = true,
+	  .value = blocker_waker,
+	  .record = &record_waker,
+	  .help = "who has ended the longest one" },
 	{ .name = "in_progress", .type = VALUE_UINT, .value = blocker_in_progress, .help = "threads that are in it" },
 	{ .name = "in_progress_ns",
 	  .type = VALUE_INT,

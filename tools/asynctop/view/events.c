@@ -3,6 +3,7 @@
 /* Single blocks. */
 #include "view/site.h"
 #include "view/views.h"
+#include "view/waker.h"
 
 static const struct model_event *event(const void *row)
 {
@@ -109,6 +110,12 @@ static void event_handed_after(struct value *out, const struct model *m, const v
 {
 	(void)m;
 	value_known(out, event(row)->handed_after_ns);
+}
+
+static void event_waker(struct value *out, const struct model *m, const void *row)
+{
+	(void)m;
+	value_waker(out, &event(row)->waker);
 }
 
 static void cell_event_ago(struct text *out, const struct model *m, const void *row)
@@ -315,6 +322,12 @@ static const struct column event_columns[] = {
 	  .optional = true,
 	  .value = event_handed_after,
 	  .help = "after its start" },
+	{ .name = "waker",
+	  .type = VALUE_RECORD,
+	  .optional = true,
+	  .value = event_waker,
+	  .record = &record_waker,
+	  .help = "who has ended it" },
 };
 
 const struct table table_events = {
