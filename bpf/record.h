@@ -30,27 +30,25 @@ static uint64_t stat_device(uint32_t device)
 	return (minor & 0xff) | (major & 0xfff) << 8 | (minor & ~0xffULL) << 12 | (major & ~0xfffULL) << 32;
 }
 
-static void record_descriptor(struct block_record *block, struct task_struct *task)
+/* The table is read without calls, as far as the kernel knows the pointers' types; what is null reads as 0. */
+static __always_inline void record_descriptor(struct block_record *block, const struct task_struct *task)
 {
+	const struct fdtable *fdt = task->files->fdt;
 	uint64_t fd = block->args[0];
-	struct file **table, *file = NULL;
-	struct fdtable *fdt;
-	struct inode *inode;
+	const struct super_block *super;
+	const struct inode *inode;
+	const struct file *file = NULL;
 	block->fd = -1;
-	if (block->syscall < 0 || fd >= 1 << 20)
-		return;
-	fdt = BPF_CORE_READ(task, files, fdt);
-	if (fd >= BPF_CORE_READ(fdt, max_fds))
-		return;
-	table = BPF_CORE_READ(fdt, fd);
-	if (bpf_probe_read_kernel(&file, sizeof(file), table + fd) || !file)
+	if (block->syscall < 0 || fd >= fdt->max_fds || bpf_probe_read_kernel(&file, sizeof(file), fdt->fd + fd) ||
+	    !file)
 		return;
 	inode = BPF_CORE_READ(file, f_inode);
+	super = BPF_CORE_READ(inode, i_sb);
 	block->fd = fd;
 	block->inode = BPF_CORE_READ(inode, i_ino);
 	block->fd_mode = BPF_CORE_READ(inode, i_mode);
-	block->device = stat_device(BPF_CORE_READ(inode, i_sb, s_dev));
-	block->fs_magic = BPF_CORE_READ(inode, i_sb, s_magic);
+	block->device = stat_device(BPF_CORE_READ(super, s_dev));
+	block->fs_magic = BPF_CORE_READ(super, s_magic);
 }
 
 /* A service may rename its tasks at every request, so the name is read now, not when it is shown. */
