@@ -35,6 +35,7 @@
 static struct {
 	long calls, blocks, sleeps, longest_sleeps;
 	int64_t total_ns, longest_ns;
+	int64_t waited_ns; /* for a CPU, while it was measured */
 } truth;
 
 static const char *kind, *path;
@@ -43,9 +44,21 @@ static long count;
 /* ---- measuring ---- */
 
 struct measure {
-	int64_t start_ns;
+	int64_t start_ns, waited_ns;
 	long sleeps;
 };
+
+static int schedstat; /* of the planted task's thread */
+
+/* The time that the thread waited for a CPU, if the kernel accounts it. */
+static int64_t waited_now(void)
+{
+	char text[64] = "";
+	long ran, waited = 0;
+	if (pread(schedstat, text, sizeof(text) - 1, 0) <= 0 || sscanf(text, "%ld %ld", &ran, &waited) != 2)
+		return 0;
+	return waited;
+}
 
 static long voluntary_switches(void)
 {
@@ -56,7 +69,7 @@ static long voluntary_switches(void)
 
 static struct measure measure_begin(void)
 {
-	struct measure m = { .sleeps = voluntary_switches() };
+	struct measure m = { .waited_ns = waited_now(), .sleeps = voluntary_switches() };
 	m.start_ns = sley_now();
 	return m;
 }
@@ -70,6 +83,7 @@ static void measure_end(const struct measure *m)
 		return;
 	truth.blocks++;
 	truth.sleeps += sleeps;
+	truth.waited_ns += waited_now() - m->waited_ns;
 	truth.total_ns += took;
 	if (sleeps > truth.longest_sleeps)
 		truth.longest_sleeps = sleeps;
@@ -523,6 +537,7 @@ static const struct {
 static void planted(void *unused)
 {
 	(void)unused;
+	schedstat = open("/proc/thread-self/schedstat", O_RDONLY | O_CLOEXEC);
 	/* itself: the task may be over, or have executed another program, before its parent goes on */
 	dprintf(STDOUT_FILENO, "task %ld\n", (long)sley_self());
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
@@ -546,9 +561,10 @@ static int service(void *unused)
 	wait_for_input();
 	task = sley_spawn_with(&options, planted, NULL, SLEY_BY_POINTER); /* SPAWNED */
 	sley_join(task, SLEY_NEVER);
-	dprintf(STDOUT_FILENO, "calls %ld blocks %ld sleeps %ld longest_sleeps %ld total_ns %ld longest_ns %ld\n",
+	dprintf(STDOUT_FILENO,
+		"calls %ld blocks %ld sleeps %ld longest_sleeps %ld total_ns %ld longest_ns %ld waited_ns %ld\n",
 		truth.calls, truth.blocks, truth.sleeps, truth.longest_sleeps, (long)truth.total_ns,
-		(long)truth.longest_ns);
+		(long)truth.longest_ns, (long)truth.waited_ns);
 	wait_for_input();
 	return 0;
 }
