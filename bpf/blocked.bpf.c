@@ -15,7 +15,7 @@
  * nothing.
  *
  * record.h records the thread, waker.h who wakes it; block.h says when a block goes on and when it is over; delay.h weighs it,
- * totals.h adds it up.
+ * totals.h adds it up. cpu.h samples which task has the CPU.
  *
  * All threads of a watched process are marked, and its new threads before they run: see threads.h. A thread may begin or
  * cease to be a worker at any time. So each switch out of a marked thread looks: the worker word of a thread that is no
@@ -35,6 +35,7 @@
 #include <bpf/bpf_tracing.h>
 
 #include "block.h"
+#include "cpu.h"
 #include "events.h"
 #include "sley/introspect.h"
 #include "threads.h"
@@ -214,6 +215,13 @@ int BPF_PROG(on_waking, struct task_struct *task)
 		return 0;
 	state->wake_ns = now_of(thread);
 	record_waker(&state->block.waker, task);
+	return 0;
+}
+
+SEC("perf_event")
+int on_sample(void *context)
+{
+	sample_cpu();
 	return 0;
 }
 

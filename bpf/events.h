@@ -211,6 +211,17 @@ struct worker_state {
 #define POINTER_ARG_BYTES(code)      ((uint32_t)(code) >> 3 << 3)
 #define POINTER_ARG_CALLS            512 /* system calls below this number are known */
 
+#define CPU_PERIOD_NS \
+	1713337         /* between two samples of a CPU; out of step with the ticks of kernels, which switch threads */
+#define CPU_TASKS 16384 /* of all processes: so many have their CPU times */
+
+/* The key of the CPU times of tasks. */
+struct cpu_key {
+	uint64_t task;
+	uint32_t process;
+	uint32_t reserved;
+};
+
 #define WATCH_WORKERS   SLEY_REGION_WORKERS /* of one process */
 #define WATCH_AHEAD     64                  /* so many workers more have a state before they are known */
 #define WATCH_PROCESSES 64                  /* at a time */

@@ -101,6 +101,18 @@ static void take_state(struct thread *thread, struct worker_state *state, const 
 	state->live = task->pid;
 }
 
+/* The current thread's mark, and its line, if it is a worker in a task; else null. */
+static const struct thread *read_task(struct task_struct *current, struct sley_region_worker *line)
+{
+	const struct thread *thread = bpf_task_storage_get(&threads, current, NULL, 0);
+	const struct watched_process *process = thread ? process_of(thread) : NULL;
+	if (!process || !thread->slot || process->process != thread->process ||
+	    bpf_probe_read_user(line, sizeof(*line), (void *)line_of(process, thread->worker)) ||
+	    line->thread != current->thread.fsbase || line->mode != SLEY_WORKER_TASK)
+		return NULL;
+	return thread;
+}
+
 /* ---- marking ---- */
 
 static struct thread *mark(struct task_struct *task, uint32_t process, uint32_t place)

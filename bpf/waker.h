@@ -49,16 +49,13 @@ static bool in_interrupt(struct task_struct *current)
 /* Whether the current thread is a worker in a task, which `waker` is then. */
 static bool is_in_task(struct task_struct *current, struct waker *waker)
 {
-	const struct thread *thread = bpf_task_storage_get(&threads, current, NULL, 0);
-	const struct watched_process *process = thread ? process_of(thread) : NULL;
 	struct sley_region_worker line;
-	if (!process || !thread->slot || process->process != thread->process ||
-	    bpf_probe_read_user(&line, sizeof(line), (void *)line_of(process, thread->worker)) ||
-	    line.thread != current->thread.fsbase || line.mode != SLEY_WORKER_TASK)
+	const struct thread *thread = read_task(current, &line);
+	if (!thread)
 		return false;
 	waker->task = line.task;
 	waker->site = line.site;
-	record_name(waker->name, line.task, process);
+	record_name(waker->name, line.task, process_of(thread));
 	return true;
 }
 

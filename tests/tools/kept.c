@@ -101,7 +101,7 @@ static void test_kept(void **state)
 	for (int i = 0; i < 2; i++)
 		expect_held(&t, service.stack[i]);
 	expect_held(&t, service.pinned);
-	tool_expect(&t, 0, "\"keeps_waiting\":3}");
+	tool_expect(&t, 0, "\"keeps_waiting\":3,");
 	tool_assert_schema(t.out);
 	tool_free(&t);
 	tool_run(&t, false, "-b", "-d", "0.5", "-p", tool_number(service.pid), NULL);

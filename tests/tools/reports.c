@@ -319,6 +319,12 @@ static struct model_yield yields[] = {
 	  .place = { .function = "tick", .text = "tick, at its end" } },
 };
 
+static struct model_cpu cpu_times[] = {
+	{ 0, 1, 1234000000 },
+	{ 0, 2, 5000000 },
+	{ 16777218, NO_SITE, 2000000 },
+};
+
 static struct model_switch switches[] = {
 	{ .site = 1, .cause = SWITCH_BLOCK, .count = 22 },
 	{ .site = NO_SITE, .cause = SWITCH_IDLE, .count = 1234567 },
@@ -511,6 +517,9 @@ static struct model everything(void)
 		.max_threads = 256,
 		.sources = 1u << SLEY_SOURCE_TOLD | 1u << SLEY_SOURCE_IDLE,
 		.site_blocks = site_blocks,
+		.cpu_known = true,
+		.cpu_times = cpu_times,
+		.cpu_time_count = COUNT(cpu_times),
 		.site_block_count = COUNT(site_blocks),
 		.handovers = { { 8192, 60 }, { 16384, 38 }, { 1048576, 2 } },
 		.handover_count = 3,

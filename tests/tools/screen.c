@@ -72,7 +72,7 @@ static void test_views(void **state)
 	expect_screen(&terminal, "[5 events]");
 	keys(&terminal, "6");
 	expect_screen(&terminal, "[6 sites]");
-	expect_screen(&terminal, "the runtime has found no task that blocks its thread");
+	expect_screen(&terminal, "no task has blocked its thread");
 	keys(&terminal, "\33[Z");
 	expect_screen(&terminal, "[5 events]");
 	keys(&terminal, "\33[Z");

@@ -47,6 +47,7 @@ void model_free(struct model *m)
 	free(m->sites);
 	free(m->workers);
 	free(m->site_blocks);
+	free(m->cpu_times);
 	free(m->tasks);
 	free(m->yields);
 	free(m->switches);
@@ -325,6 +326,32 @@ const char *handover_text(enum handover handover)
 #undef HANDOVER_TEXT
 	};
 	return NAME_OF(names, handover);
+}
+
+int model_compare_cpu(const struct model_cpu *a, const struct model_cpu *b)
+{
+	if (a->task != b->task)
+		return a->task < b->task ? -1 : 1;
+	return a->site < b->site ? -1 : a->site > b->site;
+}
+
+int64_t model_cpu_of(const struct model *m, uint64_t task, uint32_t site)
+{
+	const struct model_cpu wanted = { task, task ? NO_SITE : site, 0 };
+	uint32_t low = 0, high = m->cpu_time_count;
+	if (!m->cpu_known)
+		return MODEL_UNKNOWN;
+	while (low < high) {
+		uint32_t middle = low + (high - low) / 2;
+		int c = model_compare_cpu(&m->cpu_times[middle], &wanted);
+		if (c == 0)
+			return m->cpu_times[middle].ns;
+		if (c < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return 0;
 }
 
 const char *waker_text(enum waker_kind kind)

@@ -98,6 +98,13 @@ struct model_site_blocks {
 	uint32_t kept;                   /* tasks that wait now for the stack or thread of one of its tasks */
 };
 
+/* CPU time of a task (its site is NO_SITE), or of all tasks of a site (0). */
+struct model_cpu {
+	uint64_t task;
+	uint32_t site;
+	int64_t ns;
+};
+
 /* Hand-overs that took [from_ns, 2 * from_ns). */
 struct model_bucket {
 	int64_t from_ns;
@@ -316,10 +323,14 @@ struct model {
 
 	/* what the runtime does about blocks: see struct sley_region_header */
 	uint32_t target, max_threads, sources;
-	struct model_site_blocks *site_blocks; /* owned; of sites whose tasks blocked */
+	struct model_site_blocks *site_blocks; /* owned; of sites whose tasks blocked or had a CPU */
 	uint32_t site_block_count;
 	struct model_bucket handovers[SLEY_REGION_HANDOVERS]; /* those that have any, the fastest first */
 	uint32_t handover_count;
+
+	bool cpu_known;              /* CPU times are sampled */
+	struct model_cpu *cpu_times; /* since asynctop attached, as model_compare_cpu() orders them; owned */
+	uint32_t cpu_time_count;
 
 	uint64_t tasks_total;
 	uint64_t tasks_matched; /* those that pass the filter */
@@ -443,6 +454,10 @@ const char *wait_kind_text(unsigned kind);
 const char *worker_mode_text(unsigned mode);
 const char *switch_cause_text(unsigned cause);
 const char *handover_text(enum handover handover);
+
+/* The CPU time of a task, or with 0 that of a site; MODEL_UNKNOWN: it is not sampled. */
+int64_t model_cpu_of(const struct model *m, uint64_t task, uint32_t site);
+int model_compare_cpu(const struct model_cpu *a, const struct model_cpu *b);
 
 /* Gives a task without a name that of its function. */
 void waker_name(struct model_waker *waker, const struct model *m);

@@ -14,6 +14,7 @@
 #include "model/verdict.h"
 #include "model/waits.h"
 #include "model/yields.h"
+#include "session/cpu.h"
 #include "session/detail.h"
 #include "session/hogs.h"
 #include "session/places.h"
@@ -295,10 +296,10 @@ static int read_handovers(struct watch *w, struct model *m)
 			m->handovers[m->handover_count++] =
 				(struct model_bucket){ .from_ns = 1LL << i, .count = h->handovers[i] };
 	for (int i = 0; i < n; i++)
-		m->site_block_count += blocks[i].noted > 0;
+		m->site_block_count += blocks[i].noted > 0 || model_cpu_of(m, 0, (uint32_t)i) > 0;
 	m->site_blocks = xcalloc(m->site_block_count, sizeof(*m->site_blocks));
 	for (int i = 0, k = 0; i < n; i++)
-		if (blocks[i].noted > 0)
+		if (blocks[i].noted > 0 || model_cpu_of(m, 0, (uint32_t)i) > 0)
 			m->site_blocks[k++] = (struct model_site_blocks){ .site = (uint32_t)i,
 									  .noted = blocks[i].noted,
 									  .handed = blocks[i].handed,
@@ -486,6 +487,7 @@ enum watch_status watch_tick(struct watch *w, const struct watch_wish *wish, dou
 	snprintf(m.service, sizeof(m.service), "%s", region->name);
 	read_tiers(w, &m);
 	tally_init(&waits);
+	cpu_read(w, &m);
 	if (read_sites(w, &m) < 0 || read_workers(w, &m) < 0 || read_handovers(w, &m) < 0 ||
 	    region_counters(region, m.counters) < 0 || read_tasks(w, wish, &m, &waits) < 0) {
 		model_free(&m);

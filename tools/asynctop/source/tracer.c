@@ -108,6 +108,12 @@ static void *map_array(const struct bpf_map *map, size_t size)
 	return array == MAP_FAILED ? NULL : array;
 }
 
+static void unmap_array(void *array, size_t size)
+{
+	if (array)
+		munmap(array, round_to_page(size));
+}
+
 static size_t states_size(const struct tracer *tracer)
 {
 	return tracer->config.max_workers * sizeof(struct worker_state);
@@ -117,7 +123,8 @@ static int map_arrays(struct tracer *tracer)
 {
 	tracer->states = map_array(tracer->bpf->maps.workers, states_size(tracer));
 	tracer->accounts = map_array(tracer->bpf->maps.accounts, WATCH_PROCESSES * sizeof(*tracer->accounts));
-	return tracer->states && tracer->accounts ? 0 : -errno;
+	tracer->site_cpu = map_array(tracer->bpf->maps.site_cpu, SITE_CPU_SIZE);
+	return tracer->states && tracer->accounts && tracer->site_cpu ? 0 : -errno;
 }
 
 static int make_tables(struct tracer *tracer)
@@ -153,7 +160,7 @@ int tracer_open(struct tracer **out, const struct tracer_config *config, char *w
 		return tracer_explain(-ENOMEM, why, why_size);
 	tracer->config = with_defaults(config);
 	print = libbpf_set_print(discard);
-	error = make_tables(tracer) ?: load(tracer) ?: map_arrays(tracer) ?: open_ring(tracer) ?: tracer_calibrate(tracer);
+	error = make_tables(tracer) ?: load(tracer) ?: map_arrays(tracer) ?: open_ring(tracer) ?: tracer_calibrate(tracer) ?: tracer_open_samples(tracer);
 	libbpf_set_print(print);
 	if (error) {
 		tracer_close(tracer);
@@ -169,11 +176,11 @@ void tracer_close(struct tracer *tracer)
 		return;
 	while (tracer->processes)
 		tracer_unwatch(tracer, tracer->processes->key);
+	tracer_close_samples(tracer);
 	ring_buffer__free(tracer->ring);
-	if (tracer->states)
-		munmap(tracer->states, round_to_page(states_size(tracer)));
-	if (tracer->accounts)
-		munmap(tracer->accounts, round_to_page(WATCH_PROCESSES * sizeof(*tracer->accounts)));
+	unmap_array(tracer->states, states_size(tracer));
+	unmap_array(tracer->site_cpu, SITE_CPU_SIZE);
+	unmap_array(tracer->accounts, WATCH_PROCESSES * sizeof(*tracer->accounts));
 	blocked_bpf__destroy(tracer->bpf);
 	free(tracer->slot_used);
 	free(tracer->reported);
@@ -235,6 +242,7 @@ int tracer_poll(struct tracer *tracer, tracer_block_fn *each, void *context)
 	for (struct tracer_process *process = tracer->processes; process; process = process->next)
 		__atomic_store_n(&tracer->accounts[process->place].ring_bytes, 0, __ATOMIC_RELAXED);
 	error = ring_buffer__consume(tracer->ring);
+	tracer_read_samples(tracer);
 	for (struct tracer_process *process = tracer->processes; process; process = process->next)
 		give_pending(tracer, process);
 	return error < 0 ? error : tracer->poll_count;

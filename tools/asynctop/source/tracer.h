@@ -41,7 +41,7 @@ struct tracer_config {
 
 /*
  * At most WATCH_PROCESSES are watched at a time. So the kernel's memory is bounded: 13 MiB for workers, 2 MiB for
- * the ring, and for each process 0.5 MiB, and up to 4 MiB of samples.
+ * the ring, 4 MiB for CPU times, and for each process 0.5 MiB, and up to 4 MiB of samples.
  */
 
 /*
@@ -135,6 +135,21 @@ typedef void tracer_switch_fn(void *context, const struct tracer_switch *);
 
 /* Calls `each` for every count that is not zero. 0 or a negative errno. */
 int tracer_switches(struct tracer *, uint32_t process, tracer_switch_fn *each, void *context);
+
+/* CPU time of a task, or (0) of a spawn site, in samples of CPU_PERIOD_NS. */
+struct tracer_cpu {
+	uint64_t task;
+	uint32_t site; /* NO_SITE: it is a task's */
+	uint64_t ns;
+};
+
+typedef void tracer_cpu_fn(void *context, const struct tracer_cpu *);
+
+/*
+ * Calls `each` for every spawn site that had a CPU since the watching began, and for every task, as of the last tracer_poll(),
+ * if it is among the CPU_TASKS of all processes that were seen last. 0 or a negative errno; -ENOTSUP: nothing is sampled.
+ */
+int tracer_cpu_times(struct tracer *, uint32_t process, tracer_cpu_fn *each, void *context);
 
 /* Counts of the process's lost records. All zero if it is not watched. */
 struct trace_drops tracer_drops(struct tracer *, uint32_t process);

@@ -9,6 +9,8 @@
 
 #include "blocked.skel.h" /* uses the records' types */
 
+#define SITE_CPU_SIZE (WATCH_PROCESSES * SLEY_REGION_SITES * sizeof(uint64_t))
+
 /* A worker of a watched process: the thread that its line named when it was marked last. */
 struct tracer_worker {
 	uint64_t thread;
@@ -52,6 +54,12 @@ struct tracer {
 	struct switch_key *switch_keys;
 	uint64_t *switch_counts;
 	struct block_record sample; /* read from the kernel */
+	struct bpf_link **samples;  /* of the CPUs */
+	unsigned sample_count;
+	uint64_t *site_cpu;       /* SLEY_REGION_SITES for each place, shared with the kernel */
+	struct cpu_key *cpu_keys; /* room for CPU_TASKS */
+	uint64_t *cpu_times;
+	int cpu_count;              /* of these; negative: they could not be read */
 	tracer_block_fn *poll_each; /* during tracer_poll() */
 	void *poll_context;
 	int poll_count;
@@ -83,6 +91,19 @@ void tracer_weigh(const struct tracer_process *, uint64_t end, struct block_reco
  */
 int tracer_open_tables(struct tracer *, struct tracer_process *);
 void tracer_close_tables(struct tracer *, struct tracer_process *);
+
+/* Reads a whole hash table, of at most `room` entries. Their number, or a negative errno. */
+int tracer_read_table(int table, uint32_t room, void *keys, void *values);
+
+/* Samples all CPUs, as far as the kernel allows it. 0 or a negative errno. */
+int tracer_open_samples(struct tracer *);
+
+/* Reads the CPU times of tasks, of all processes. */
+void tracer_read_samples(struct tracer *);
+
+/* The process has a place in which another one may have been. */
+void tracer_clear_samples(struct tracer *, const struct tracer_process *);
+void tracer_close_samples(struct tracer *);
 
 /* Walks over the process's threads: marks and unmarks them as bss->request says. */
 int tracer_mark_threads(struct tracer *, int pidfd);

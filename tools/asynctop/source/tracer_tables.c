@@ -54,7 +54,7 @@ bool tracer_read_state(struct tracer *tracer, uint32_t slot, enum worker_phase p
 /* ---- whole tables ---- */
 
 /* With room for all entries one call does; the table is then at its end (-ENOENT). */
-static int read_whole_table(int table, uint32_t room, void *keys, void *values)
+int tracer_read_table(int table, uint32_t room, void *keys, void *values)
 {
 	uint32_t count = room, batch;
 	int error = bpf_map_lookup_batch(table, NULL, &batch, keys, values, &count, NULL);
@@ -63,13 +63,13 @@ static int read_whole_table(int table, uint32_t room, void *keys, void *values)
 
 static int read_totals(struct tracer *tracer, const struct tracer_process *process)
 {
-	return read_whole_table(process->tables.totals, tracer->config.max_totals, tracer->total_keys, tracer->totals);
+	return tracer_read_table(process->tables.totals, tracer->config.max_totals, tracer->total_keys, tracer->totals);
 }
 
 static int read_switches(struct tracer *tracer, const struct tracer_process *process)
 {
-	return read_whole_table(process->tables.switches, tracer->config.max_switches, tracer->switch_keys,
-				tracer->switch_counts);
+	return tracer_read_table(process->tables.switches, tracer->config.max_switches, tracer->switch_keys,
+				 tracer->switch_counts);
 }
 
 /* ---- a process's own ---- */

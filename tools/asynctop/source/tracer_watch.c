@@ -236,6 +236,7 @@ static int add_process(struct tracer *tracer, struct tracer_process *process)
 		return error;
 	}
 	tracer->place_used[process->place] = true;
+	tracer_clear_samples(tracer, process);
 	write_watched(process, watched_of(tracer, process));
 	process->next = tracer->processes;
 	tracer->processes = process;

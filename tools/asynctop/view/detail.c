@@ -66,6 +66,8 @@ static void add_state(struct view *v, const struct model *m, int width)
 		put_cell(&line, m, "stack", &c->record);
 		text_puts(&line, ", deepest ");
 		put_cell(&line, m, "deepest", &c->record);
+		if (m->cpu_known)
+			text_printf(&line, "; CPU %s", text_duration(time, model_cpu_of(m, d->task, NO_SITE)));
 	}
 	view_add(v, d->gone ? STYLE_DIM : STYLE_NORMAL, width, line.data);
 	text_free(&line);

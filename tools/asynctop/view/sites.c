@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
-/* Spawn sites whose tasks blocked their thread, as the runtime found, and what it did about it. */
+/* Spawn sites: what the runtime found of blocks of their tasks and did about it, and their CPU time. */
 #include "view/site.h"
 #include "view/views.h"
 
@@ -38,6 +38,11 @@ static void blocks_kept(struct value *out, const struct model *m, const void *ro
 	value_uint(out, blocks(row)->kept);
 }
 
+static void blocks_cpu(struct value *out, const struct model *m, const void *row)
+{
+	value_known(out, model_cpu_of(m, 0, blocks(row)->site));
+}
+
 static void cell_blocks_site(struct text *out, const struct model *m, const void *row)
 {
 	put_site(out, m, blocks(row)->site);
@@ -70,6 +75,11 @@ static int compare_blocks_kept(const struct model *m, const void *a, const void 
 {
 	(void)m;
 	return compare_u64(blocks(a)->kept, blocks(b)->kept);
+}
+
+static int compare_cpu(const struct model *m, const void *a, const void *b)
+{
+	return compare_i64(model_cpu_of(m, 0, blocks(a)->site), model_cpu_of(m, 0, blocks(b)->site));
 }
 
 static int compare_blocks_site(const struct model *m, const void *a, const void *b)
@@ -106,7 +116,7 @@ static const struct column blocks_columns[] = {
 	  .value = blocks_site,
 	  .record = &record_site,
 	  .key = "site",
-	  .place = 5,
+	  .place = 6,
 	  .title = "SPAWNED AT",
 	  .help = "where these tasks were spawned",
 	  .min = 10,
@@ -166,8 +176,22 @@ static const struct column blocks_columns[] = {
 	  .down = true,
 	  .format = FORMAT_COUNT,
 	  .compare = compare_blocks_kept },
+	{ .name = "cpu_ns",
+	  .type = VALUE_INT,
+	  .optional = true,
+	  .value = blocks_cpu,
+	  .key = "cpu",
+	  .place = 5,
+	  .title = "CPU",
+	  .help = "time that these tasks had a CPU, in samples",
+	  .min = 7,
+	  .max = 7,
+	  .align = TEXT_RIGHT,
+	  .down = true,
+	  .format = FORMAT_DURATION,
+	  .compare = compare_cpu },
 	{ .key = "function",
-	  .place = 6,
+	  .place = 7,
 	  .title = "RUNS",
 	  .help = "the function that they run",
 	  .min = 6,
@@ -177,8 +201,8 @@ static const struct column blocks_columns[] = {
 
 const struct table table_sites = {
 	.key = "sites",
-	.title = "spawn sites whose tasks blocked their thread, as the runtime found",
-	.none = "the runtime has found no task that blocks its thread",
+	.title = "spawn sites: blocks of their tasks, as the runtime found, and CPU time",
+	.none = "no task has blocked its thread, as far as the runtime found, or had a CPU",
 	.record = RECORD(blocks_columns),
 	.row_size = sizeof(struct model_site_blocks),
 	.sort = "noted",

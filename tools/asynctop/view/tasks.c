@@ -122,6 +122,11 @@ static void task_site(struct value *out, const struct model *m, const void *row)
 	value_site(out, m, task(row)->site);
 }
 
+static void task_cpu(struct value *out, const struct model *m, const void *row)
+{
+	value_known(out, model_cpu_of(m, task(row)->id, NO_SITE));
+}
+
 /* ---- cells ---- */
 
 static void put_deadline(struct text *out, const struct model *m, uint64_t deadline)
@@ -508,6 +513,11 @@ static const struct column task_columns[] = {
 	  .format = FORMAT_SIZE,
 	  .compare = compare_task_site_deepest,
 	  .domain = domain_site },
+	{ .name = "cpu_ns",
+	  .type = VALUE_INT,
+	  .optional = true,
+	  .value = task_cpu,
+	  .help = "time that it had a CPU since asynctop attached, in samples" },
 	{ .name = "site",
 	  .type = VALUE_RECORD,
 	  .value = task_site,
