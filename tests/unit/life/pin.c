@@ -32,12 +32,14 @@ static void keep_thread(void *unused)
 	sley_time deadline = SOON;
 	REQUIRE(gettid() == before);
 	REQUIRE(sley_event_set(&event) == 0);
-	REQUIRE(sley_go(count_other, NULL) == 0);
+	sley_task other = sley_spawn(count_other, NULL);
+	REQUIRE(other > 0);
 	while (!load(pins ? &others : &ran, acquire)) {
 		REQUIRE(sley_now() < deadline);
 		sched_yield();
 	}
 	REQUIRE(!pins || !load(&ran, acquire));
+	REQUIRE(sley_join(other, SOON) == 0);
 }
 
 static void waiter(void *unused)
