@@ -18,14 +18,14 @@
  *
  * The least bound of all levels is a time before which nothing is due. When it has come, the first node of its slot has
  * the least key, or the slot is taken apart: `base` becomes the bound, and each of its nodes moves to a lower level.
- * Inserting and removing are O(1). A node moves down WHEEL_LEVELS - 1 times at most, and mostly once or twice. A slot may be
- * taken apart in parts, between which nodes may be inserted and removed.
+ * Inserting and removing are O(1). A node moves down WHEEL_LEVELS - 1 times at most, and mostly once or twice. A slot
+ * may be taken apart in parts, between which nodes may be inserted and removed.
  *
- * Rejected: a pairing heap. It inserts as cheaply, but the removal of the root takes time in proportion to its children,
- * which may be all nodes: 15 ms with a million, and many times that if they are not in the cache, all under one lock.
- * Rejected: coarser slots whose nodes are run together, as the kernel has them for timeouts. Sleeps below a millisecond
- * would be late or early. Rejected: a level by the highest bit in which key and `base` differ (a radix heap). When `base`
- * comes to a new slot of a high level, up to all nodes would have to move at once.
+ * Rejected: a pairing heap. It inserts as cheaply, but the removal of the root takes time in proportion to its
+ * children, which may be all nodes: 15 ms with a million, and many times that if they are not in the cache, all under
+ * one lock. Rejected: coarser slots whose nodes are run together, as the kernel has them for timeouts. Sleeps below a
+ * millisecond would be late or early. Rejected: a level by the highest bit in which key and `base` differ (a radix
+ * heap). When `base` comes to a new slot of a high level, up to all nodes would have to move at once.
  *
  * G. Varghese, A. Lauck: "Hashed and hierarchical timing wheels", IEEE/ACM Transactions on Networking 5 (1997).
  */

@@ -77,10 +77,10 @@ static void run_all_timers(const struct worker *worker, struct worker *away)
 }
 
 /*
- * Whether the events of a poll fit into the deque, or the tasks that it held at the last poll have been run. Otherwise events
- * stay with the kernel, which delivers them in the order in which descriptors became ready. In the global queue they would
- * wait behind those of the next polls, so that with thousands of ready connections some would be served often and others
- * rarely.
+ * Whether the events of a poll fit into the deque, or the tasks that it held at the last poll have been run. Otherwise
+ * events stay with the kernel, which delivers them in the order in which descriptors became ready. In the global queue
+ * they would wait behind those of the next polls, so that with thousands of ready connections some would be served
+ * often and others rarely.
  */
 static bool reactor_is_due(struct worker *worker)
 {

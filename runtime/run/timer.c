@@ -67,8 +67,8 @@ struct expired {
 
 /*
  * Returns how many were taken out. The number of a wait is read while the lock is held under which its timer was in the
- * wheel. The task cannot have begun its next wait then, because timer_cancel() needs that lock first. The claims come after
- * unlocking, and fail if they are late.
+ * wheel. The task cannot have begun its next wait then, because timer_cancel() needs that lock first. The claims come
+ * after unlocking, and fail if they are late.
  */
 static unsigned expire(struct timers *timers, sley_time now, struct expired expired[BATCH])
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /*
- * Timers: as many wheels of deadlines as workers should run, each under its own lock, so that any worker can run or cancel
- * the timers in it. A spare shares the wheel of another worker.
+ * Timers: as many wheels of deadlines as workers should run, each under its own lock, so that any worker can run or
+ * cancel the timers in it. A spare shares the wheel of another worker.
  *
  * The wheel's nodes are in the tasks (base/wheel.h), so arming cannot fail. Rejected: an array heap, which must grow in
  * the middle of a wait. The lock is held for a bounded time: to arm or cancel one timer, or for some steps of the wheel.
