@@ -323,14 +323,15 @@ static const struct expectation locks_of_libc = {
 	{ "pthread" },
 	{ "3 tasks block their threads for pthread mutex 0x*, * together; the first, task * \\\"lock_mutex\\\" (spawned at *), "
 	  "for *, called in lock_mutex at *:{:waits for libc's mutex}. Its holder is thread {pthread.0}, which is no worker, "
-	  "in pause. Look",
+	  "in pause, called in holder_thread at *:{:holds locks of libc}. Unlock it before that call",
 	  "3 tasks block their threads for pthread mutex 0x*. Its holder is thread *, which runs task {pthread.1} "
 	  "\\\"holder\\\" (spawned at *) and blocks its thread in read(*called in blocked_holder at "
 	  "*:{:with libc's mutex}. Unlock it before that call",
 	  BLOCK_FOR
 	  "mutex 0x*. Its holder is thread {pthread.2}, * waits in sley *: hold no lock of libc across a call that "
 	  "waits",
-	  BLOCK_FOR "rwlock 0x*. Its holder is thread {pthread.0}, which is no worker, in pause",
+	  BLOCK_FOR "rwlock 0x*. Its holder is thread {pthread.0}, which is no worker, in pause, called "
+		    "in holder_thread at ",
 	  BLOCK_FOR
 	  "mutex {pthread.3}: task * \\\"lock_mutex\\\" *. Its holder is thread {pthread.0}, which is no worker, in "
 	  "pause",

@@ -475,7 +475,7 @@ __attribute__((noreturn)) static void *holder_thread(void *unused)
 	require(!pthread_mutex_lock(&pi_mutex) && !pthread_mutex_lock(&robust_mutex));
 	atomic_store(&thread_id, gettid());
 	for (;;)
-		pause();
+		pause(); /* PLANTED: holds locks of libc */
 }
 
 static void lock_mutex(void *mutex)

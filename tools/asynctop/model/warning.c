@@ -352,7 +352,8 @@ static void put_thread(struct text *out, const struct model_link *l)
 	text_puts(out, ", which is no worker");
 	if (l->syscall >= 0)
 		text_printf(out, ", in %s", syscall_name(l->syscall, name));
-	text_printf(out, ". %s", of_pthread.thread);
+	put_called(out, &l->place);
+	text_printf(out, ". %s", l->place.text[0] != '\0' ? of_lock.call : of_pthread.thread);
 }
 
 static bool is_in(const struct model_blocker *b, const struct model_link *l)

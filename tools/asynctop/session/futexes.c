@@ -98,13 +98,64 @@ static void fill_worker_link(struct model_link *l, const struct model_worker *wo
 	memcpy(l->name, worker->task_name, sizeof(l->name));
 }
 
+/* ---- threads that are no workers ---- */
+
+static struct lock_thread *lock_thread_of(struct watch *w, uint32_t tid)
+{
+	for (unsigned i = 0; i < LOCK_THREADS; i++)
+		if (w->lock_threads[i].tid == tid)
+			return &w->lock_threads[i];
+	return NULL;
+}
+
+/* Asks where in the service it has made that call, unless it is still the same one. */
+static void ask_where(struct watch *w, const struct model *m, uint32_t tid, const struct block_record *r)
+{
+	struct album *a = &w->blockers.album;
+	struct lock_thread *t = lock_thread_of(w, tid);
+	uint64_t ip = r->regs[BLOCK_REG_IP], sp = r->regs[BLOCK_REG_SP];
+	struct symbols_request question;
+	if (a->symbols == NULL || (t != NULL && t->ip == ip && t->sp == sp))
+		return;
+	if (t == NULL)
+		t = &w->lock_threads[w->next_lock_thread++ % LOCK_THREADS];
+	*t = (struct lock_thread){ .tid = tid };
+	question = stack_question(a, m, r, ++*a->next_key);
+	if (symbols_submit(a->symbols, &question) == 0)
+		*t = (struct lock_thread){ .tid = tid, .ip = ip, .sp = sp, .key = question.key };
+}
+
+bool futexes_answer(struct watch *w, const struct symbols_answer *answer)
+{
+	for (unsigned i = 0; i < LOCK_THREADS; i++) {
+		struct lock_thread *t = &w->lock_threads[i];
+		if (t->key == 0 || t->key != answer->key)
+			continue;
+		t->key = 0;
+		if (answer->status == SYMBOLS_BLOCKED)
+			t->ip = 0; /* ask again */
+		place_from_frame(&t->place, symbols_location(answer));
+		return true;
+	}
+	return false;
+}
+
+void futexes_place(struct watch *w, struct model_link *l)
+{
+	const struct lock_thread *t = l->thread != 0 && l->task == 0 ? lock_thread_of(w, l->thread) : NULL;
+	if (t != NULL)
+		l->place = t->place;
+}
+
+/* ---- owners ---- */
+
 /*
  * The owner is a thread. A worker's is told with its task, if that has been there for as long as others wait. It may be
  * another one that has locked it there, and waits in sley now.
  */
 static void fill_owner(struct watch *w, const struct model *m, struct model_link *l, uint32_t tid, int64_t longest_ns)
 {
-	struct block_record r = { .fd = -1 };
+	static struct block_record r;
 	uint32_t sample;
 	*l = (struct model_link){ .worker = UINT32_MAX, .thread = tid, .in_state_ns = MODEL_UNKNOWN, .syscall = -1 };
 	for (uint32_t i = 0; i < m->worker_count; i++) {
@@ -117,8 +168,11 @@ static void fill_owner(struct watch *w, const struct model *m, struct model_link
 			fill_worker_link(l, worker);
 		return;
 	}
-	if (look_call(w->process.pid, w->process.dir, tid, &r, &sample) == 0 && sample == SAMPLE_BLOCKED)
-		l->syscall = r.syscall;
+	r = (struct block_record){ .fd = -1, .stack_top = UINT64_MAX };
+	if (look_call(w->process.pid, w->process.dir, tid, &r, &sample) != 0 || sample != SAMPLE_BLOCKED)
+		return;
+	l->syscall = r.syscall;
+	ask_where(w, m, tid, &r);
 }
 
 /* Whether the worker has been blocked in a futex for some time, and is the first of those in this one. */

@@ -18,6 +18,7 @@
 #include "common/interrupt.h"
 #include "common/memory.h"
 #include "session/detail.h"
+#include "session/futexes.h"
 #include "source/look.h"
 
 #define SCAN_EVERY_NS 2000000000LL
@@ -314,7 +315,8 @@ static bool take_answers(struct session *s)
 		changed = true;
 		for (size_t i = 0; i < s->count; i++)
 			if (blockers_answer(&s->watches[i]->blockers, &answer) ||
-			    stacks_answer(&s->watches[i]->stacks, &answer) || detail_answer(s->watches[i], &answer))
+			    stacks_answer(&s->watches[i]->stacks, &answer) || detail_answer(s->watches[i], &answer) ||
+			    futexes_answer(s->watches[i], &answer))
 				break;
 	}
 	return changed;

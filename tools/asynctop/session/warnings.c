@@ -297,10 +297,12 @@ void warnings_resolve(struct watch *w, struct model *m)
 		struct model_warning *warning = &m->warnings[i];
 		struct text text = { 0 };
 		place_of_return(w, &warning->place, warning->site, warning->pc);
-		for (unsigned k = 0; k < warning->link_count; k++)
+		for (unsigned k = 0; k < warning->link_count; k++) {
+			futexes_place(w, &warning->links[k]);
 			if (warning->links[k].state == SLEY_TASK_WAITING)
 				place_of_return(w, &warning->links[k].place, warning->links[k].site,
 						warning->links[k].wait_pc);
+		}
 		warning_put(&text, m, warning);
 		free(warning->text);
 		warning->text = text.data;

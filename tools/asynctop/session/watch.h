@@ -45,6 +45,16 @@ struct dispatch {
 	struct hog *hog;                /* NULL: it is none (session/hogs.h) */
 };
 
+/* A thread that is no worker and holds a lock of libc: where it is in the call that blocks it. */
+struct lock_thread {
+	uint32_t tid; /* 0: none */
+	uint64_t ip, sp;
+	uint64_t key; /* the open question about its stack; 0: none */
+	struct model_place place;
+};
+
+#define LOCK_THREADS 8
+
 struct watch {
 	struct process process;
 	struct watch_tools *tools;
@@ -69,7 +79,9 @@ struct watch {
 	struct events events;
 	bool last; /* the last tick was the last of all */
 	struct trends *trends;
-	struct model model; /* of the last tick */
+	struct lock_thread lock_threads[LOCK_THREADS]; /* session/futexes.h */
+	unsigned next_lock_thread;                     /* whose place is taken next */
+	struct model model;                            /* of the last tick */
 };
 
 enum watch_status {

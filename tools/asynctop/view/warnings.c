@@ -222,10 +222,13 @@ static void cell_culprit(struct text *out, const struct model *m, const void *ro
 
 static void cell_culprit_does(struct text *out, const struct model *m, const void *row)
 {
+	char name[SYSCALL_NAME_MAX];
 	const struct model_link *l = culprit(row);
 	(void)m;
 	if (l == NULL)
 		text_puts(out, warning(row)->place.text[0] ? warning(row)->place.text : "-");
+	else if (l->task == 0 && l->syscall >= 0)
+		text_printf(out, "%s in %s", syscall_name(l->syscall, name), l->place.text[0] ? l->place.text : "?");
 	else if (l->state != SLEY_TASK_WAITING)
 		text_puts(out, l->task == 0 ? "-" : l->state == SLEY_TASK_FREE ? "ended" : task_state_text(l->state));
 	else if (l->place.text[0] != '\0')
