@@ -136,8 +136,9 @@ def check_duration(score, case, blocks, row, attached):
     total, longest = row["total_ns"], row["max_ns"]
     right = low - max(len(blocks) * LATE_NS, low // 20) <= total <= high and \
         longest_low - max(LATE_NS, longest_low // 20) <= longest <= longest_high
-    possible = low - max(len(blocks) * STOLEN_NS, low // 20) <= total <= high and \
-        longest_low - STOLEN_NS <= longest <= longest_high
+    # A switch in that the kernel hides is computed from the thread's account: a block may end a moment late.
+    possible = low - max(len(blocks) * STOLEN_NS, low // 20) <= total <= high + len(blocks) * LATE_NS and \
+        longest_low - STOLEN_NS <= longest <= longest_high + LATE_NS
     score.judge("duration", right, "%s: %.3f ms in all and %.3f ms at most are said, %.3f to %.3f and %.3f to %.3f "
                 "were measured" % (case.name, total / 1e6, longest / 1e6, low / 1e6, high / 1e6, longest_low / 1e6,
                                    longest_high / 1e6), possible)
