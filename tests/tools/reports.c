@@ -744,7 +744,7 @@ static void test_detail(void **state)
 	struct options options = { 0 };
 	struct session session = { .options = &options, .watches = watches, .count = 1 };
 	struct model_detail shown = detail;
-	struct text t = { 0 };
+	struct text t = { 0 }, unused = { 0 };
 	struct ui ui;
 	for (unsigned i = 0; i < TABLES; i++)
 		options.orders[i] = table_order(table_of(i), NULL);
@@ -778,6 +778,11 @@ static void test_detail(void **state)
 	(void)ui_key(&ui, '6', &session);
 	assert_false(ui_key(&ui, UI_KEY_ENTER, &session)); /* a site is no task */
 	assert_int_equal(ui.detail, 0);
+	(void)ui_key(&ui, '7', &session);
+	put_page(&unused, &ui, &session, 80, 24);
+	assert_true(ui_key(&ui, UI_KEY_ENTER, &session));
+	assert_int_equal(session.wish.detail, 16777224); /* the culprit, not the first that waits */
+	text_free(&unused);
 	expect_golden("detail.txt", &t);
 }
 

@@ -78,9 +78,11 @@ static void add_handovers(struct view *v, const struct model *m, int width)
 	if (m->handover_count == 0)
 		return;
 	text_printf(&t,
-		    "%" PRIu64 " hand-overs from blocked workers, half within %s of the note, 99 %% within %s; %" PRIu64
+		    "%" PRIu64
+		    " hand-over%s from blocked workers, half within %s of the note, 99 %% within %s; %" PRIu64
 		    " wake-ups in vain; found by",
-		    m->counters[SLEY_COUNTER_handovers], text_duration(half, model_handed_within_ns(m, 50)),
+		    m->counters[SLEY_COUNTER_handovers], m->counters[SLEY_COUNTER_handovers] == 1 ? "" : "s",
+		    text_duration(half, model_handed_within_ns(m, 50)),
 		    text_duration(most, model_handed_within_ns(m, 99)), m->counters[SLEY_COUNTER_woken_in_vain]);
 	for (unsigned i = SLEY_SOURCE_TOLD; i < SLEY_SOURCES; i++)
 		if (m->sources & 1u << i)

@@ -289,8 +289,12 @@ static uint64_t warning_identity(const void *row)
 	       (w->link_count == 1 ? w->links[0].task << 4 : 0);
 }
 
+/* The one to look at: the culprit, if it is a task, or else the first that waits. */
 static uint64_t warning_task(const void *row)
 {
+	const struct model_link *l = culprit(row);
+	if (l != NULL && (l->task & SLEY_TASK_INDEX_MASK) != 0 && l->state != SLEY_TASK_FREE)
+		return l->task;
 	return warning(row)->link_count > 0 ? warning(row)->links[0].task : 0;
 }
 
