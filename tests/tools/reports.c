@@ -839,6 +839,46 @@ static void test_selection(void **state)
 	expect_selected(&ui, &session, 20, "open", "other");
 }
 
+/* How many rows of its table a page of the first view has; *verdict: whether the verdict is on it. */
+static unsigned rows_beside_verdict(const struct session *s, int height, bool *verdict)
+{
+	struct view v = { 0 };
+	unsigned rows = 0;
+	struct ui ui;
+	ui_init(&ui, s->options);
+	ui_compose(&ui, &v, s, 80, height);
+	*verdict = false;
+	for (size_t i = 0; i < v.count; i++) {
+		rows += v.lines[i].row >= 0;
+		*verdict |= strcmp(v.lines[i].text, "a verdict") == 0;
+	}
+	view_free(&v);
+	return rows;
+}
+
+/* The worst verdict is below a view that has more rows than fit, unless too few lines were left to these. */
+static void test_worst_in_sight(void **state)
+{
+	struct sley_region_task tasks[50] = { 0 };
+	struct model_blocker row = { .syscall = SYS_fsync, .total = { 1, 100 }, .verdict = "a verdict" };
+	struct watch watch = { .model = { .pid = 1,
+					  .times_since_ns = MODEL_UNKNOWN,
+					  .tasks = tasks,
+					  .task_count = COUNT(tasks),
+					  .blockers = &row,
+					  .blocker_count = 1 } },
+		     *watches[] = { &watch };
+	struct options options = { 0 };
+	struct session session = { .options = &options, .watches = watches, .count = 1 };
+	bool verdict;
+	for (unsigned i = 0; i < TABLES; i++)
+		options.orders[i] = table_order(table_of(i), NULL);
+	assert_in_range(rows_beside_verdict(&session, 24, &verdict), 14, 18);
+	assert_true(verdict);
+	assert_in_range(rows_beside_verdict(&session, 9, &verdict), 1, 4);
+	assert_false(verdict);
+}
+
 static void type(struct ui *ui, struct session *s, const char *keys)
 {
 	for (; *keys; keys++)
@@ -905,10 +945,12 @@ static void test_help_fits(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_truth),      cmocka_unit_test(test_lies),       cmocka_unit_test(test_everything),
-		cmocka_unit_test(test_types),      cmocka_unit_test(test_nothing),    cmocka_unit_test(test_pages),
-		cmocka_unit_test(test_selection),  cmocka_unit_test(test_help_fits),  cmocka_unit_test(test_detail),
-		cmocka_unit_test(test_new_events), cmocka_unit_test(test_typed_keys),
+		cmocka_unit_test(test_truth),      cmocka_unit_test(test_lies),
+		cmocka_unit_test(test_everything), cmocka_unit_test(test_types),
+		cmocka_unit_test(test_nothing),    cmocka_unit_test(test_pages),
+		cmocka_unit_test(test_selection),  cmocka_unit_test(test_help_fits),
+		cmocka_unit_test(test_detail),     cmocka_unit_test(test_new_events),
+		cmocka_unit_test(test_typed_keys), cmocka_unit_test(test_worst_in_sight),
 	};
 	/* Characters are judged by the locale; Debian always has this one. */
 	if (setlocale(LC_CTYPE, "C.UTF-8") == NULL)
