@@ -77,6 +77,7 @@
  *   sync/child.c           a child's life; supervise.c: restarts of failed children
  *   sync/monitor.c       notice of the end of tasks; link.c: cancellation at the end of a linked task
  *   region/region.c      the state that tools may see; site.c: spawn sites; part.c: task records that can be given back
+ *   attach.c             sley_run() itself; one run for several libraries
  *   dump.c               the state as text
  *   copies.c             finding another copy of the runtime in the process
  *
@@ -96,6 +97,7 @@
 #include "assist/thread.h"
 #include "assist/tick.h"
 #include "base/check.h"
+#include "base/clock.h"
 #include "base/sanitizer.h"
 #include "io/name.h"
 #include "io/offload.h"
@@ -114,11 +116,15 @@
 #include "stack/strict.h"
 #include "watch/watchdog.h"
 
-#define DEADLOCK_TASKS 100    /* tasks that are named when a run has deadlocked */
+#define DEADLOCK_TASKS 100 /* tasks that are named when a run has deadlocked */
+#define ATTACHED_LONG  NS_PER_SEC
 #define SLOTS_ALONE    16384u /* with two mappings each they use half of the default vm.max_map_count */
 
 static struct {
-	unsigned busy; /* atomic: a run is starting, under way, or ending */
+	unsigned busy;     /* atomic: a run is starting, under way, or ending */
+	unsigned users;    /* atomic: of the run under way; 0: it is to end, or there is none */
+	int64_t main_over; /* atomic: when main returned; 0: it has not, or that was told */
+	void (*on_begin)(void);
 	struct sley_site *site;
 	int (*main)(void *);
 	void *arg;
@@ -148,8 +154,23 @@ static void on_quit(int signal)
 	store(&run.dump_wanted, 1, relaxed); /* a dump is not signal-safe, so the watchdog makes it */
 }
 
+/* Says once that main has returned, but attachments keep the run. */
+static void tell_attached(void)
+{
+	int64_t over = load(&run.main_over, relaxed);
+	unsigned users = load(&run.users, relaxed);
+	if (likely(over == 0) || users == 0 || clock_now() - over < ATTACHED_LONG)
+		return;
+	store(&run.main_over, 0, relaxed);
+	complain(
+		"main has returned, but sley_run() waits for %u call%s of sley_detach(), as there were more of sley_attach(). "
+		"Remedy: let each library that attaches detach when the service closes it, before main returns",
+		users, users == 1 ? "" : "s");
+}
+
 static void runtime_tick(void)
 {
+	tell_attached();
 	overflow_rearm();
 	if (exchange(&run.dump_wanted, 0, relaxed))
 		sley_dump(complaint_fd());
@@ -207,15 +228,41 @@ static void prepare(void)
 	copies_keep();
 }
 
+/* ---- the users of a run ---- */
+
+bool runtime_hold(void)
+{
+	unsigned users = load(&run.users, relaxed);
+	while (users > 0) {
+		if (cas(&run.users, &users, users + 1, acquire, relaxed)) /* pairs with the store in run_workers() */
+			return true;
+	}
+	return false;
+}
+
+/* The visit keeps the run's memory, as the run may end as soon as `stopping` is set. */
+bool runtime_release(unsigned number)
+{
+	if (thread_visit() != 0)
+		return false;
+	bool last = load(&run.users, relaxed) > 0 && scheduler.run == number && fetch_sub(&run.users, 1, acq_rel) == 1;
+	if (last) {
+		store(&scheduler.stopping, 1, release); /* pairs with search_task() */
+		idle_wake_all();
+	}
+	thread_depart();
+	return last;
+}
+
 /* ---- the first task ---- */
 
 static void main_entry(void *unused)
 {
 	(void)unused;
 	run.result = run.main(run.arg);
-	cleanup_finish();                       /* before `stopping` is set, as it may wait */
-	store(&scheduler.stopping, 1, release); /* pairs with search_task() */
-	idle_wake_all();
+	cleanup_finish(); /* before the run ends, as it may wait */
+	store(&run.main_over, clock_now(), relaxed);
+	runtime_release(scheduler.run);
 }
 
 static int spawn_main(void)
@@ -223,6 +270,8 @@ static int spawn_main(void)
 	static const struct sley_task_options options = {
 		.size = sizeof(options), .name = "main", .private_stack = 1, .detached = 1
 	};
+	if (!run.main)
+		return 0;
 	sley_task id = sley_spawn_at(run.site, &options, main_entry, NULL, SLEY_BY_POINTER);
 	return id < 0 ? (int)id : 0;
 }
@@ -241,7 +290,7 @@ static void signals_block(const struct sley_options *options, sigset_t *before)
 	signals_open(&blocked);
 }
 
-/* Called when all layers are open. Runs until main has returned. */
+/* Called when all layers are open. Runs until there is no user. */
 static int run_workers(const struct sley_options *options)
 {
 	void *alternate;
@@ -260,11 +309,15 @@ static int run_workers(const struct sley_options *options)
 	if (error == 0) {
 		outside_open(options->assist);
 		quit_forbid();
+		store(&run.users, 1, release); /* pairs with runtime_hold() */
 		error = workers_start();
+		if (error == 0 && run.on_begin)
+			run.on_begin();
 		if (error)
 			store(&scheduler.stopping, 1, release);
 		else
 			worker_run(worker_get(0));
+		store(&run.users, 0, relaxed);
 		quit_allow();
 		workers_join();
 		watchdog_stop();
@@ -368,7 +421,8 @@ blocks:
 	return error;
 }
 
-int sley_run_at(struct sley_site *site, int (*main)(void *), void *arg, const struct sley_options *options, int *result)
+int runtime_run(struct sley_site *site, int (*main)(void *), void *arg, const struct sley_options *options, int *result,
+		void (*on_begin)(void))
 {
 	static const struct sched_hooks hooks = { .poll = reactor_poll,
 						  .ready = reactor_count_ready,
@@ -391,7 +445,7 @@ int sley_run_at(struct sley_site *site, int (*main)(void *), void *arg, const st
 		return -EDEADLK;
 	if (!load(&run.busy, relaxed)) /* a run under way has already opened it */
 		complaints_open();
-	int error = main ? options_resolve(options, &resolved) : -EINVAL;
+	int error = options_resolve(options, &resolved);
 	if (error)
 		return error;
 	if (!cas(&run.busy, &free, 1, acquire, relaxed)) /* pairs with the release below: a run begins after the
@@ -403,6 +457,8 @@ int sley_run_at(struct sley_site *site, int (*main)(void *), void *arg, const st
 	run.site = site;
 	run.main = main;
 	run.arg = arg;
+	run.on_begin = on_begin;
+	run.main_over = 0;
 	run.deadlocked = false;
 	sched_hooks = hooks;
 	int saved = errno, cancel;

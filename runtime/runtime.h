@@ -23,6 +23,18 @@ int dump_task(int fd, uint32_t index);
  */
 void copies_keep(void);
 
+/*
+ * A run ends when it has no user left: its main is one until it has returned, the others hold it.
+ * runtime_hold(): one more user. False: no run is under way, or it is about to end. Any thread.
+ * runtime_release(): one user less of the run with this number. Returns whether it was the last one. Any thread.
+ * runtime_run(): as sley_run(); -EBUSY if any run is under way. Calls on_begin(), unless it is null, when it is under way.
+ * Without `main` it has one user all the same.
+ */
+bool runtime_hold(void);
+bool runtime_release(unsigned number);
+int runtime_run(struct sley_site *site, int (*main)(void *), void *arg, const struct sley_options *options, int *result,
+		void (*on_begin)(void));
+
 /* crash.c: names on stderr the task that overflowed its stack, or that touched another stack. Signal-safe. */
 struct fault;
 bool crash_name(const struct fault *fault);

@@ -158,7 +158,7 @@ struct sley_options {
  * and up.
  *
  * Returns 0; -EINVAL: main is null, or an option is out of range; -EDEADLK: called from a task, or a deadlock, see
- * above; -EBUSY: a run is under way in this process; -ECHILD: called in a child forked from a process that had called
+ * above; -EBUSY: a run is under way in this process, and sley_attach() has not made it; -ECHILD: called in a child forked from a process that had called
  * it; -ENOMEM, -EMFILE, -ENFILE, -EAGAIN: resources; -EAGAIN: threads, or other threads have spawned max_tasks tasks
  * already; -ENOSPC: the user has as many descriptors in epolls as /proc/sys/fs/epoll/max_user_watches allows; -EPERM,
  * -ENOSYS: a filter forbids epoll_create1(2), epoll_ctl(2), eventfd(2) or new threads. After an error it may be called
@@ -168,6 +168,33 @@ struct sley_options {
 
 SLEY_API int sley_run_at(struct sley_site *site, int (*main)(void *arg), void *arg, const struct sley_options *options,
 			 int *result);
+
+/*
+ * For libraries: shares one run with the service and with other libraries of the process that link libsley.so. If a run is
+ * under way, it goes on until sley_detach() is called as often as this was. Otherwise this starts a run on a thread of its
+ * own, with these options (null: the defaults), and returns when tasks can be spawned. What a library may assume:
+ *   - From then on its threads, and its tasks, may make all calls that are for "any thread".
+ *   - The options are those of whoever made the run. Numbers of workers and limits are the service's business: a library
+ *     that is loaded into one should pass null.
+ *   - Threads of a run that this call has made have all signals blocked but those of their own faults.
+ *   - While such a run is under way, sley_run() spawns its main there, waits for it, and then detaches: its options are
+ *     checked and not used. Tasks that main leaves behind go on until the run ends.
+ *   - In a run made by sley_run(), this keeps that call from returning when main has returned, so detach before. If it has
+ *     waited for a second, a line on stderr says how many calls of sley_detach() are missing.
+ * Returns 0; -EINVAL: an option is out of range; -EBUSY: another thread is about to begin or to end a run with sley_run(),
+ * try again later; -ENOTCONN: called from a task of a run that is about to end, or the run of those who are attached has
+ * ended with a deadlock, and not all of them have detached; -ECHILD and the errors of resources: as sley_run(). Any thread;
+ * a plain thread may wait for a run to end or to begin.
+ */
+SLEY_API int sley_attach(const struct sley_options *options);
+
+/*
+ * Ends what sley_attach() began. The last one ends the run, if main has returned or there is none: then a plain thread waits
+ * until all is over, as sley_run() does. Tasks that are alive then are abandoned. A task, too, may make the last call; it
+ * runs on to its next wait, and to its end no more. Returns 0; -EINVAL: nobody is attached; -ECHILD: as sley_run(). Any
+ * thread.
+ */
+SLEY_API int sley_detach(void);
 
 /*
  * Writes all tasks as text to descriptor `fd`: a line per worker, with the block that it is in and the worker in its

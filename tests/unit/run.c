@@ -204,12 +204,17 @@ void capture_begin(void)
 	REQUIRE(dup2(captured, STDERR_FILENO) == STDERR_FILENO);
 }
 
+void capture_peek(char *text, size_t size)
+{
+	ssize_t n = pread(captured, text, size - 1, 0);
+	text[n > 0 ? n : 0] = '\0';
+}
+
 void capture_end(char *text, size_t size)
 {
 	fflush(stderr);
 	REQUIRE(dup2(original, STDERR_FILENO) == STDERR_FILENO);
-	ssize_t n = pread(captured, text, size - 1, 0);
-	text[n > 0 ? n : 0] = '\0';
+	capture_peek(text, size);
 	close(captured);
 	close(original);
 }

@@ -97,6 +97,7 @@ int socketpair_at(int number);
 /* Sends stderr into a file until capture_end(), which puts it into `text`, NUL-terminated, cut at `size`. */
 void capture_begin(void);
 void capture_end(char *text, size_t size);
+void capture_peek(char *text, size_t size); /* what there is so far */
 
 /* How often `needle` is in `text`. */
 unsigned occurrences(const char *text, const char *needle);
