@@ -177,6 +177,12 @@ SLEY_API int sley_sem_try_acquire(struct sley_sem *, int64_t n);
  */
 SLEY_API int sley_sem_release(struct sley_sem *, int64_t n);
 
+/*
+ * Counts the free permits, for statistics and limits that may be exceeded: others may have taken them before the call
+ * returns. Returns their number, 0 or more; -EINVAL: null; -EFAULT; -ENOTCONN. Any thread.
+ */
+SLEY_API int64_t sley_sem_value(struct sley_sem *);
+
 /* ---- once ---- */
 
 struct sley_once { /* fields are private */

@@ -45,6 +45,9 @@ struct sley_task_options {
  */
 #define sley_spawn_copy(fn, arg, n) sley_spawn_at(SLEY_SITE(#fn), NULL, (fn), (arg), (n))
 
+/* As sley_spawn_copy(), but the task is detached. Returns 0. Errors as of sley_spawn_copy(). Any thread. */
+#define sley_go_copy(fn, arg, n) sley_go_copy_at(SLEY_SITE(#fn), (fn), (arg), (n))
+
 /*
  * As sley_spawn() or sley_spawn_copy(), with options: n == SLEY_BY_POINTER passes `arg` unchanged, any other n copies n
  * bytes. Returns its id. -EINVAL: options->size is not the size in any release of sley; -ENOMEM also: no memory for a
@@ -61,6 +64,7 @@ struct sley_task_options {
 SLEY_API sley_task sley_spawn_at(struct sley_site *site, const struct sley_task_options *options, void (*fn)(void *),
 				 const void *arg, size_t n);
 SLEY_API int sley_go_at(struct sley_site *site, void (*fn)(void *), void *arg);
+SLEY_API int sley_go_copy_at(struct sley_site *site, void (*fn)(void *), const void *arg, size_t n);
 
 /*
  * Waits until `task` has ended and releases its id. Returns 0; -ETIMEDOUT: it may be joined again; -ESRCH: no such

@@ -109,6 +109,8 @@ void spawn_drop(struct task *task)
 	task_free(worker ? &worker->tasks : NULL, task);
 }
 
+static const struct sley_task_options detached = { .size = sizeof(detached), .detached = 1 };
+
 sley_task sley_spawn_at(struct sley_site *site, const struct sley_task_options *options, void (*fn)(void *),
 			const void *arg, size_t n)
 {
@@ -127,8 +129,13 @@ sley_task sley_spawn_at(struct sley_site *site, const struct sley_task_options *
 
 int sley_go_at(struct sley_site *site, void (*fn)(void *), void *arg)
 {
-	static const struct sley_task_options detached = { .size = sizeof(detached), .detached = 1 };
 	sley_task id = sley_spawn_at(site, &detached, fn, arg, SLEY_BY_POINTER);
+	return id < 0 ? (int)id : 0;
+}
+
+int sley_go_copy_at(struct sley_site *site, void (*fn)(void *), const void *arg, size_t n)
+{
+	sley_task id = sley_spawn_at(site, &detached, fn, arg, n);
 	return id < 0 ? (int)id : 0;
 }
 

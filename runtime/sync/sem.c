@@ -78,6 +78,18 @@ int sley_sem_try_acquire(struct sley_sem *sem, int64_t n)
 	return taken ? 0 : -EAGAIN;
 }
 
+int64_t sley_sem_value(struct sley_sem *sem)
+{
+	int error = check_object(sem, "sley_sem_value", "semaphore");
+	if (error || (error = thread_visit()) != 0)
+		return error;
+	lock_take(lock_of(&sem->lock));
+	int64_t count = sem->count;
+	lock_drop(lock_of(&sem->lock));
+	thread_depart();
+	return count;
+}
+
 int sley_sem_release(struct sley_sem *sem, int64_t n)
 {
 	struct task_list woken = { 0 };

@@ -61,7 +61,7 @@ int use(struct sley_future *f, struct sley_scope *s, struct sley_stream *stream,
 {
 	struct sley_gen *gen = NULL;
 	sley_task t = sley_spawn(task, p) | sley_spawn_copy(task, p, n);
-	int e = sley_go(task, p);
+	int e = sley_go(task, p) | sley_go_copy(task, p, n);
 	t |= sley_spawn_with(NULL, task, p, SLEY_BY_POINTER);
 	t |= sley_scope_spawn(s, child, p) | sley_scope_spawn_copy(s, child, p, n);
 	t |= sley_scope_spawn_with(s, NULL, child, p, n);

@@ -97,10 +97,40 @@ TEST(copy)
 	run_with(main_copy, NULL, &few);
 }
 
+static struct sley_group copies;
+
+static void check_and_count(void *arg)
+{
+	check_block(arg);
+	REQUIRE(sley_group_done(&copies) == 0);
+}
+
+static void goer_of_copies(void *arg)
+{
+	struct block block = { .first = 1.5L };
+	for (size_t i = 0; i < sizeof(block.rest); i++)
+		block.rest[i] = (char)i;
+	for (int i = 0; i < 50; i++)
+		REQUIRE(sley_go_copy(check_and_count, &block, sizeof(block)) == 0);
+	memset(&block, 0xff, sizeof(block)); /* theirs is a copy */
+	REQUIRE(sley_group_wait(&copies, SOON) == 0);
+}
+
+/* go_copy does the same with tasks that nobody joins: their ids end with them. */
+TASK_TEST(go_copy, 1, 2)
+{
+	unsigned before = live_tasks();
+	REQUIRE(sley_group_add(&copies, 50) == 0);
+	REQUIRE(sley_join(sley_spawn(goer_of_copies, NULL), SOON) == 0);
+	while (live_tasks() > before)
+		sley_yield();
+}
+
 /* A block of a quarter of the stack is taken, one byte more is -E2BIG. */
 TASK_TEST(copy_limit, 1)
 {
 	static char block[256 << 10];
+	REQUIRE(sley_go_copy(nothing, block, stack_size / 4 + 1) == -E2BIG);
 	REQUIRE(sley_spawn_copy(nothing, block, stack_size / 4 + 1) == -E2BIG);
 	sley_task task = sley_spawn_copy(nothing, block, stack_size / 4);
 	REQUIRE(task > 0 && sley_join(task, SLEY_NEVER) == 0);
@@ -462,6 +492,7 @@ TEST_FIRST(outside)
 	assert_int_equal(sley_spawn(nothing, NULL), -ENOTCONN);
 	assert_int_equal(sley_go(nothing, NULL), -ENOTCONN);
 	assert_int_equal(sley_spawn_copy(nothing, NULL, 0), -ENOTCONN);
+	assert_int_equal(sley_go_copy(nothing, NULL, 0), -ENOTCONN);
 	assert_int_equal(sley_join(1, SLEY_NEVER), -EDEADLK);
 	assert_int_equal(sley_sleep(0), -EDEADLK);
 	sley_yield(); /* no effect */

@@ -252,6 +252,7 @@ CALL(rwlock_unlock, sley_rwlock_unlock(&with.read))
 CALL(sem_release, sley_sem_release(&with.sem, 1))
 CALL(sem_try_acquire, sley_sem_try_acquire(&with.none, 1))
 CALL(sem_acquire, sley_sem_acquire(&with.none, 1, SLEY_NEVER))
+CALL(sem_value, sley_sem_value(&with.none))
 CALL(group_done, sley_group_done(&with.group))
 CALL(group_wait, sley_group_wait(&with.busy, SLEY_NEVER))
 CALL(barrier_wait, sley_barrier_wait(&with.barrier, SLEY_NEVER))
@@ -308,7 +309,7 @@ static const struct visit {
 	GIVES(chan_free_busy, -EBUSY), GIVES(try_select, 0), OVER(select_wait), GIVES(cond_signal, 0),
 	GIVES(cond_broadcast, 0), GIVES(mutex_trylock, 0), OVER(mutex_lock), GIVES(mutex_unlock, 0),
 	GIVES(rwlock_tryrdlock, 0), OVER(rwlock_wrlock), GIVES(rwlock_unlock, 0), GIVES(sem_release, 0),
-	GIVES(sem_try_acquire, -EAGAIN), OVER(sem_acquire), GIVES(once, 0), GIVES(group_done, 0),
+	GIVES(sem_try_acquire, -EAGAIN), OVER(sem_acquire), GIVES(sem_value, 0), GIVES(once, 0), GIVES(group_done, 0),
 	OVER(group_wait), GIVES(barrier_wait, SLEY_BARRIER_SERIAL), GIVES(event_set, 0), GIVES(event_reset, 0),
 	OVER(event_wait), GIVES(promise_resolve, 0),
 	GIVES(promise_reject, 0), GIVES(promise_free, 0), GIVES(future_cancel, 0), GIVES(future_free, 0),

@@ -22,7 +22,7 @@ static void objects(void)
 	REQUIRE(sley_rwlock_tryrdlock(NULL) == -EINVAL && sley_rwlock_trywrlock(NULL) == -EINVAL);
 	REQUIRE(sley_rwlock_unlock(NULL) == -EINVAL);
 	REQUIRE(sley_sem_acquire(NULL, 1, SOON) == -EINVAL && sley_sem_try_acquire(NULL, 1) == -EINVAL);
-	REQUIRE(sley_sem_release(NULL, 1) == -EINVAL);
+	REQUIRE(sley_sem_release(NULL, 1) == -EINVAL && sley_sem_value(NULL) == -EINVAL);
 	REQUIRE(sley_once(NULL, nothing, NULL, SOON) == -EINVAL);
 	REQUIRE(sley_group_add(NULL, 1) == -EINVAL && sley_group_done(NULL) == -EINVAL);
 	REQUIRE(sley_group_wait(NULL, SOON) == -EINVAL && sley_barrier_wait(NULL, SOON) == -EINVAL);
@@ -38,7 +38,7 @@ static void places_and_functions(void)
 	void (*none)(void *) = NULL;
 	unsigned before = live_tasks();
 	REQUIRE(sley_spawn(none, NULL) == -EINVAL && sley_go(none, NULL) == -EINVAL);
-	REQUIRE(sley_spawn_copy(takes_block, NULL, 8) == -EINVAL);
+	REQUIRE(sley_spawn_copy(takes_block, NULL, 8) == -EINVAL && sley_go_copy(takes_block, NULL, 8) == -EINVAL);
 	REQUIRE(live_tasks() == before);
 	REQUIRE(sley_chan_new(NULL, 8, 1) == -EINVAL && sley_monitor_new(NULL) == -EINVAL);
 }

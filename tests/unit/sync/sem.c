@@ -53,6 +53,21 @@ TASK_TEST(order, 1, 3)
 	REQUIRE(sley_sem_try_acquire(&sem, 1) == -EAGAIN); /* all gone */
 }
 
+/* The value is what can be taken, also while a waiter wants more than that, and what a waiter gets is gone at once. */
+TASK_TEST(value, 1, 3)
+{
+	struct sley_sem none = SLEY_SEM_INIT(1);
+	entered = 0;
+	sem = (struct sley_sem)SLEY_SEM_INIT(3);
+	REQUIRE(sley_sem_value(&sem) == 3 && sley_sem_value(&none) == 1); /* this task has a stack of its own */
+	REQUIRE(sley_sem_acquire(&sem, 2, SOON) == 0 && sley_sem_value(&sem) == 1);
+	sley_task task = start(take, 4);
+	REQUIRE(sley_sem_value(&sem) == 1);
+	REQUIRE(sley_sem_release(&sem, 5) == 0 && sley_sem_value(&sem) == 2);
+	join(task);
+	REQUIRE(sley_sem_value(&sem) == 2);
+}
+
 /* ---- giving up ---- */
 
 static int answer;
@@ -190,4 +205,5 @@ TEST_FIRST(answers)
 	assert_int_equal(sley_sem_acquire(&sem, 1, 0), -ENOTCONN);
 	assert_int_equal(sley_sem_try_acquire(&sem, 1), -ENOTCONN);
 	assert_int_equal(sley_sem_release(&sem, 1), -ENOTCONN);
+	assert_int_equal(sley_sem_value(&sem), -ENOTCONN);
 }
