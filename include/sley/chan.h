@@ -43,6 +43,14 @@ SLEY_API int sley_chan_send(struct sley_chan *, const void *item, sley_time dead
 SLEY_API int sley_chan_recv(struct sley_chan *, void *item, sley_time deadline);
 
 /*
+ * Receives up to n items into the array `items`. Waits for the first, as sley_chan_recv(), and then takes those that are
+ * there. It costs less than n calls: the channel is locked once for many items. Returns the number of items, at least 1
+ * unless n is 0; -EPIPE: the channel is closed and drained; -ETIMEDOUT; -EINVAL: n is above SSIZE_MAX; -ENOMEM; -EFAULT.
+ * Task or any thread, as sley_chan_send().
+ */
+SLEY_API ssize_t sley_chan_recv_many(struct sley_chan *, void *items, size_t n, sley_time deadline);
+
+/*
  * As send and recv, but without waiting. Return 0; -EAGAIN: the call would have to wait. Errors as of sley_chan_send()
  * and sley_chan_recv(). Any thread.
  */

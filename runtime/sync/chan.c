@@ -3,6 +3,7 @@
 #include "sync/chan.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 
 #include "run/park.h"
@@ -417,4 +418,68 @@ int sley_chan_recv(struct sley_chan *chan, void *item, sley_time deadline)
 	if (likely(chan_in_word(chan)))
 		return recv_in_word(task, chan, item, deadline, __builtin_return_address(0));
 	return transfer_slowly(task, chan, item, deadline, false, __builtin_return_address(0));
+}
+
+/* ---- several at once ---- */
+
+#define MANY_AT_ONCE 64 /* items that are taken in one hold of the lock */
+
+/* Takes up to n items that are there. Returns their number; -EAGAIN or -EPIPE: there is none. */
+static ssize_t take_many(struct sley_chan *chan, uint64_t id, char *items, size_t n)
+{
+	size_t taken = 0;
+	int error = 0;
+	while (error == 0 && taken < n) {
+		struct task_list woken = { 0 };
+		size_t most = MIN(n, taken + MANY_AT_ONCE);
+		lock_take(&chan->lock);
+		while (taken < most) {
+			struct task *sender = NULL;
+			error = recv_locked(chan, id, items + taken * chan->item, &sender);
+			if (error)
+				break;
+			if (sender)
+				task_list_add(&woken, sender);
+			taken++;
+		}
+		lock_drop(&chan->lock);
+		task_ready_list(&woken);
+	}
+	return taken > 0 ? (ssize_t)taken : error;
+}
+
+static ssize_t try_many(struct task *task, struct sley_chan *chan, void *items, size_t n)
+{
+	int error = thread_visit();
+	if (error)
+		return error;
+	ssize_t taken = take_many(chan, task ? task->id : 0, items, n);
+	thread_depart();
+	return taken;
+}
+
+ssize_t sley_chan_recv_many(struct sley_chan *chan, void *items, size_t n, sley_time deadline)
+{
+	const void *pc = __builtin_return_address(0);
+	struct task *task = task_self();
+	int error = check_shared(chan, "sley_chan_recv_many", "channel");
+	if (error)
+		return error;
+	if (n == 0)
+		return 0;
+	if (n > SSIZE_MAX)
+		return -EINVAL;
+	if (chan_lacks(chan, items))
+		return -EFAULT;
+	if (task)
+		worker_spend(pc);
+	ssize_t taken = chan ? try_many(task, chan, items, n) : -EAGAIN;
+	if (taken != -EAGAIN)
+		return taken;
+	error = task ? chan_transfer(task, chan, items, deadline, false, pc)
+		     : park_thread(recv_of_thread, chan, (int64_t)(intptr_t)items, deadline);
+	if (error)
+		return error;
+	taken = n > 1 ? try_many(task, chan, (char *)items + chan->item, n - 1) : 0;
+	return 1 + MAX(taken, 0);
 }

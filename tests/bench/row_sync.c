@@ -40,6 +40,7 @@ struct work {
 	unsigned rounds; /* in all */
 	unsigned senders, receivers;
 	double ns;
+	bool many;
 };
 
 static void pong_task(void *arg)
@@ -79,7 +80,7 @@ static void run_pingpong(const struct bench_run *run, double *values)
 	values[0] = w.ns / w.rounds;
 }
 
-/* ---- chan_NxM: N senders, M receivers, items of 8 bytes, capacity 128 ---- */
+/* ---- chan_NxM: N senders, M receivers, items of 8 bytes, capacity 128; chan_many: 1x1, up to 64 received at once ---- */
 
 static struct sley_chan *items;
 
@@ -98,6 +99,16 @@ static void recv_task(void *arg)
 		continue;
 }
 
+#define MANY 64
+
+static void recv_many_task(void *arg)
+{
+	int64_t many[MANY];
+	(void)arg;
+	while (sley_chan_recv_many(items, many, MANY, SLEY_NEVER) > 0)
+		continue;
+}
+
 static int flow_main(void *arg)
 {
 	struct work *w = arg;
@@ -105,7 +116,7 @@ static int flow_main(void *arg)
 	int64_t start = bench_now();
 	items = channel(128);
 	for (unsigned i = 0; i < w->receivers; i++)
-		receivers[i] = sley_spawn(recv_task, w);
+		receivers[i] = w->many ? sley_spawn(recv_many_task, w) : sley_spawn(recv_task, w);
 	for (unsigned i = 0; i < w->senders; i++)
 		senders[i] = sley_spawn(send_task, w);
 	finish(senders, w->senders);
@@ -115,11 +126,23 @@ static int flow_main(void *arg)
 	return 0;
 }
 
-static void run_flow(const struct bench_run *run, double *values, unsigned senders, unsigned receivers)
+static void run_flow_of(const struct bench_run *run, double *values, unsigned senders, unsigned receivers, bool many)
 {
-	struct work w = { .rounds = bench_count(run, 10000000), .senders = senders, .receivers = receivers };
+	struct work w = {
+		.rounds = bench_count(run, 10000000), .senders = senders, .receivers = receivers, .many = many
+	};
 	bench_in_tasks(run, flow_main, &w);
 	values[0] = w.ns / w.rounds;
+}
+
+static void run_flow(const struct bench_run *run, double *values, unsigned senders, unsigned receivers)
+{
+	run_flow_of(run, values, senders, receivers, false);
+}
+
+static void run_many(const struct bench_run *run, double *values)
+{
+	run_flow_of(run, values, 1, 1, true);
 }
 
 static void run_1x1(const struct bench_run *run, double *values)
@@ -370,6 +393,7 @@ static void run_generator(const struct bench_run *run, double *values)
 
 ROW(chan_pingpong, true, run_pingpong, { "chan_pingpong", "ns/roundtrip" });
 ROW(chan_1x1, true, run_1x1, { "chan_1x1", "ns/item" });
+ROW(chan_many, true, run_many, { "chan_many", "ns/item" });
 ROW(chan_4x1, false, run_4x1, { "chan_4x1", "ns/item" });
 ROW(chan_4x4, false, run_4x4, { "chan_4x4", "ns/item" });
 ROW(skynet, false, run_skynet, { "skynet", "ms" });
@@ -380,6 +404,6 @@ ROW(future, true, run_future, { "future", "ns/roundtrip" });
 ROW(generator, true, run_generator, { "generator", "ns/item" });
 
 const struct bench_row *const bench_sync_rows[] = {
-	&row_chan_pingpong, &row_chan_1x1, &row_chan_4x1, &row_chan_4x4,  &row_skynet, &row_mutex,
-	&row_select,        &row_offload,  &row_future,   &row_generator, NULL,
+	&row_chan_pingpong, &row_chan_1x1, &row_chan_many, &row_chan_4x1, &row_chan_4x4,  &row_skynet,
+	&row_mutex,         &row_select,   &row_offload,   &row_future,   &row_generator, NULL,
 };

@@ -96,6 +96,14 @@ static int recv_call(sley_time deadline)
 	return error;
 }
 
+static int recv_many_call(sley_time deadline)
+{
+	char here[3][LARGE] = { { 0 } };
+	int n = (int)sley_chan_recv_many(chan, here, 3, deadline);
+	REQUIRE(here[0][0] == (n > 0 ? 7 : 0));
+	return n;
+}
+
 static int recv_call_large(sley_time deadline)
 {
 	char here[LARGE] = { 0 };
@@ -195,6 +203,8 @@ const struct matrix_row matrix_rows_chan[] = {
 	  .closed = -EPIPE },
 	{ "chan_recv, large", SLEY_WAIT_RECV, recv_open_large, chan_end, recv_call_large, recv_ready, NULL, chan_close,
 	  recv_reopen_large, .closed = -EPIPE },
+	{ "chan_recv_many", SLEY_WAIT_RECV, recv_open, chan_end, recv_many_call, recv_ready, NULL, chan_close,
+	  recv_reopen, .done = 1, .closed = -EPIPE },
 	{ "chan_send", SLEY_WAIT_SEND, send_open, chan_end, send_call, send_ready, NULL, chan_close, send_reopen,
 	  .closed = -EPIPE },
 	{ "chan_send, large", SLEY_WAIT_SEND, send_open_large, chan_end, send_call, send_ready, NULL, chan_close,
