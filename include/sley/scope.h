@@ -105,6 +105,16 @@ SLEY_API sley_task sley_scope_spawn_at(struct sley_site *site, struct sley_scope
  */
 SLEY_API int sley_scope_wait(struct sley_scope *, sley_time deadline);
 
+#define SLEY_CHILDREN_LEFT 1 /* a result of sley_scope_wait_until() */
+
+/*
+ * As sley_scope_wait(), but when `until` has come, nothing is cancelled and nothing has failed: the call may be repeated.
+ * With 0 it only looks. The scope's own deadline, and a cancellation of the calling task, do what they do in
+ * sley_scope_wait(). A restart that has begun is completed first. Returns the scope's result, 0 or an error; or
+ * SLEY_CHILDREN_LEFT. Errors as of sley_scope_wait(). For the owner.
+ */
+SLEY_API int sley_scope_wait_until(struct sley_scope *, sley_time until);
+
 /*
  * As sley_scope_wait(), and frees the scope and its handles. A deadline of 0 cancels the children at once. Returns the
  * scope's result. Errors as of sley_scope_wait(). For the owner.

@@ -109,22 +109,43 @@ static void wait_masked(struct sley_scope *scope, const void *pc)
 	sley_cancel_mask(masked);
 }
 
+static int scope_error(struct sley_scope *scope)
+{
+	lock_take(&scope->lock);
+	int error = scope->error;
+	lock_drop(&scope->lock);
+	return error;
+}
+
+/* Does what the owner has to do when a child has failed, or when its wait has ended with an error. */
+static void attend(struct sley_scope *scope, int error, sley_time deadline, const void *pc)
+{
+	if (error == 0)
+		error = supervise(scope, deadline, pc);
+	if (error) {
+		children_fail(scope, error);
+		wait_masked(scope, pc);
+	}
+}
+
 static int wait_for_all(struct sley_scope *scope, sley_time deadline, const void *pc)
 {
 	deadline = MIN(deadline, scope->deadline);
+	while (!is_over(scope))
+		attend(scope, children_await(scope, deadline, pc), deadline, pc);
+	return scope_error(scope);
+}
+
+/* If `until` comes before the scope's deadline, the error of the wait is none of the scope. */
+static int attend_until(struct sley_scope *scope, sley_time until, const void *pc)
+{
 	while (!is_over(scope)) {
-		int error = children_await(scope, deadline, pc);
-		if (error == 0)
-			error = supervise(scope, deadline, pc);
-		if (error) {
-			children_fail(scope, error);
-			wait_masked(scope, pc);
-		}
+		int error = children_await(scope, MIN(until, scope->deadline), pc);
+		if (error == -ETIMEDOUT && until < scope->deadline)
+			return SLEY_CHILDREN_LEFT;
+		attend(scope, error, scope->deadline, pc);
 	}
-	lock_take(&scope->lock);
-	int answer = scope->error;
-	lock_drop(&scope->lock);
-	return answer;
+	return scope_error(scope);
 }
 
 /* Returns 0 if the calling task may wait for the scope, else an error. */
@@ -148,6 +169,15 @@ int sley_scope_wait(struct sley_scope *scope, sley_time deadline)
 		return error;
 	worker_spend(__builtin_return_address(0));
 	return wait_for_all(scope, deadline, __builtin_return_address(0));
+}
+
+int sley_scope_wait_until(struct sley_scope *scope, sley_time until)
+{
+	int error = check_owner(scope, "sley_scope_wait_until");
+	if (error)
+		return error;
+	worker_spend(__builtin_return_address(0));
+	return attend_until(scope, until, __builtin_return_address(0));
 }
 
 int sley_scope_close(struct sley_scope *scope, sley_time deadline)
