@@ -50,6 +50,11 @@ struct sley_process_options {
 	const char *cwd;    /* working directory; null: the parent's */
 	int in, out, err;   /* SLEY_STDIO_*, or a descriptor */
 	unsigned group : 1; /* makes a new process group with number pid, which can be signalled as a whole */
+	/*
+	 * Changes of the environment: "NAME=value" is set, in the place of a variable of that name if there is one;
+	 * "NAME" is taken out. The last of several for a name counts. Ends with null; null: none.
+	 */
+	char *const *env_changes;
 };
 
 /*

@@ -77,6 +77,50 @@ static char **list_copy(char *const *list, size_t count, char **place)
 	return copy;
 }
 
+/* Returns the length of the variable's name. */
+static size_t name_length(const char *variable)
+{
+	return strcspn(variable, "=");
+}
+
+static bool same_name(const char *a, const char *b)
+{
+	size_t n = name_length(a);
+	return n == name_length(b) && memcmp(a, b, n) == 0;
+}
+
+/* Returns whether one of the changes from `change` on is about the variable. */
+static bool is_changed(const char *variable, char *const *change)
+{
+	while (*change && !same_name(variable, *change))
+		change++;
+	return *change != NULL;
+}
+
+/* Makes the list with the changes, of the strings of both. The caller frees it. Returns 0 or an error. */
+static int env_changed(char ***result, char *const *env, char *const *changes)
+{
+	size_t variables, more, n = 0;
+	if (list_size(env, &variables) > STRINGS_MOST || list_size(changes, &more) > STRINGS_MOST)
+		return -E2BIG;
+	int saved = errno;
+	char **list = malloc((variables + more + 1) * sizeof(*list));
+	errno = saved;
+	if (!list)
+		return -ENOMEM;
+	for (size_t i = 0; i < variables; i++) {
+		if (!is_changed(env[i], changes))
+			list[n++] = env[i];
+	}
+	for (size_t i = 0; i < more; i++) {
+		if (strchr(changes[i], '=') && !is_changed(changes[i], &changes[i + 1]))
+			list[n++] = changes[i];
+	}
+	list[n] = NULL;
+	*result = list;
+	return 0;
+}
+
 static int launch_new(struct launch **result, char *const *argv, const struct sley_process_options *options)
 {
 	size_t arguments, variables, cwd = options->cwd ? strnlen(options->cwd, PATH_MAX) + 1 : 0;
@@ -111,6 +155,21 @@ static void launch_free(struct launch *launch)
 	for (int i = 0; i < ENDS; i++)
 		reactor_let_go(launch->given[i], &launch->holds[i]);
 	free(launch);
+}
+
+static int launch_make(struct launch **result, char *const *argv, const struct sley_process_options *options)
+{
+	struct sley_process_options changed = *options;
+	char **env;
+	if (!options->env_changes)
+		return launch_new(result, argv, options);
+	int error = env_changed(&env, options->env ? options->env : environ, options->env_changes);
+	if (error)
+		return error;
+	changed.env = env;
+	error = launch_new(result, argv, &changed);
+	free(env);
+	return error;
 }
 
 /* ---- on the thread ---- */
@@ -250,10 +309,16 @@ static void launch_dropped(void *block)
 
 /* ---- the calls ---- */
 
+/* Of the release before env_changes, and of this one. */
+static bool is_size(size_t size)
+{
+	return size == offsetof(struct sley_process_options, env_changes) ||
+	       size == sizeof(struct sley_process_options);
+}
+
 static int check_stdio(const struct sley_process_options *options)
 {
-	return options->size != sizeof(*options) || options->in < SLEY_STDIO_NULL || options->out < SLEY_STDIO_NULL ||
-			       options->err < SLEY_STDIO_OUT
+	return options->in < SLEY_STDIO_NULL || options->out < SLEY_STDIO_NULL || options->err < SLEY_STDIO_OUT
 		       ? -EINVAL
 		       : 0;
 }
@@ -286,10 +351,14 @@ int sley_process_spawn(struct sley_process *process, const char *const argv[],
 		return outside_error();
 	if (!process || !argv)
 		return -EFAULT;
-	options = options ? options : &defaults;
-	int error = argv[0] ? check_stdio(options) : -EINVAL;
+	struct sley_process_options given = defaults;
+	if (options && !is_size(options->size))
+		return -EINVAL;
+	if (options)
+		memcpy(&given, options, options->size);
+	int error = argv[0] ? check_stdio(&given) : -EINVAL;
 	if (error == 0)
-		error = launch_new(&launch, (char *const *)argv, options);
+		error = launch_make(&launch, (char *const *)argv, &given);
 	if (error)
 		return error;
 	error = hold_given(launch);

@@ -240,6 +240,24 @@ TEST(given)
 
 /* ---- what it starts with ---- */
 
+/* Changes of our environment, and of one that is given: set, replaced, taken out; the last for a name counts. */
+static void changed_environment(char *text, size_t size)
+{
+	static char *const env[] = { "COLOUR=blue", "COL=1", "EMPTY=", NULL }, *const none[] = { NULL };
+	static char *const changes[] = { "COLOUR=red", "NEW=a=b", "EMPTY", "NEW=c", "GONE", NULL };
+	struct sley_process_options before = *OPTIONS(.env = env);
+	before.size =
+		offsetof(struct sley_process_options, env_changes); /* as a program that was built with it before */
+	output_of(ARGUMENTS("env"), *OPTIONS(.env = env, .env_changes = changes), text, size);
+	REQUIRE(strcmp(text, "COL=1\nCOLOUR=red\nNEW=c\n") == 0);
+	output_of(SHELL("echo $SLEY_TEST_VARIABLE $NEW"), *OPTIONS(.env_changes = changes), text, size);
+	REQUIRE(strcmp(text, "inherited c\n") == 0);
+	output_of(ARGUMENTS("env"), *OPTIONS(.env = env, .env_changes = none), text, size);
+	REQUIRE(strcmp(text, "COLOUR=blue\nCOL=1\nEMPTY=\n") == 0);
+	output_of(ARGUMENTS("env"), before, text, size);
+	REQUIRE(strcmp(text, "COLOUR=blue\nCOL=1\nEMPTY=\n") == 0);
+}
+
 static int main_surroundings(void *arg)
 {
 	static char *const env[] = { "COLOUR=blue", "EMPTY=", NULL };
@@ -252,6 +270,7 @@ static int main_surroundings(void *arg)
 	setenv("SLEY_TEST_VARIABLE", "inherited", 1);
 	output_of(SHELL("echo $SLEY_TEST_VARIABLE"), *OPTIONS(), text, sizeof(text));
 	REQUIRE(strcmp(text, "inherited\n") == 0);
+	changed_environment(text, sizeof(text));
 	output_of(ARGUMENTS("ls", "/proc/self/fd"), *OPTIONS(), text, sizeof(text));
 	for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n"))
 		expected += atoi(line) <= 3 ? 1 : 100; /* 3 is the directory itself */
@@ -354,6 +373,7 @@ static int main_errors(void *arg)
 	REQUIRE(fails(true_argv, OPTIONS(.cwd = "/nonexistent")) == -ENOENT);
 	REQUIRE(fails(true_argv, OPTIONS(.cwd = long_name)) == -ENAMETOOLONG);
 	REQUIRE(fails(ARGUMENTS("true", large), NULL) == -E2BIG);
+	REQUIRE(fails(true_argv, OPTIONS(.env_changes = (char *const[]){ large, NULL })) == -E2BIG);
 	large[4 << 20] = '\0';
 	REQUIRE(fails(ARGUMENTS("true", large), NULL) == -E2BIG); /* the kernel's own limit */
 	REQUIRE(fails(true_argv, OPTIONS(.env = (char *const[]){ large, large + 100, NULL })) == -E2BIG);
