@@ -35,6 +35,8 @@
 
 #include <sley/base.h>
 
+struct pollfd;
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -93,6 +95,16 @@ SLEY_API int sley_poll(int fd, int events, sley_time deadline);
  */
 SLEY_API int sley_poll_at(int fd, int events, sley_time deadline, const void *pc);
 
+/*
+ * Waits until at least one of n descriptors is ready, as poll(2) does: `events` and `revents` of each are as there, with
+ * POLLPRI, POLLRDHUP and POLLNVAL, and a descriptor below 0 is left out. Other tasks may wait for the same descriptors at
+ * the same time. A descriptor that is closed during the wait is not waited for any more. If none is ready at once, the
+ * call costs n + 3 system calls and a descriptor: it is for a few descriptors, and for code that is written so. A task
+ * for each descriptor costs less. Returns the number of descriptors whose `revents` is not 0, at least 1; -ETIMEDOUT;
+ * -EINVAL: n is above the limit of open files; -EFAULT: null, and n is not 0; -EMFILE, -ENFILE, -ENOMEM.
+ */
+SLEY_API int sley_pollv(struct pollfd *fds, size_t n, sley_time deadline);
+
 /* ---- making, taking over, closing ---- */
 
 /* Makes a pipe of two own descriptors: fd[0] to read, fd[1] to write. Returns 0; -EFAULT: fd is null. Any thread. */
@@ -116,6 +128,15 @@ SLEY_API int sley_own(int fd);
  * thread.
  */
 SLEY_API int sley_close(int fd);
+
+/*
+ * Takes a descriptor back from the runtime and leaves it open: for one that other code is to close, as a library that it
+ * was handed to. Waits of tasks for it end with -EBADF, and none of them can reach a later file of the same number. It is
+ * a foreign descriptor from then on; one that was an own descriptor stays non-blocking. If other code has closed the
+ * descriptor already, the call still serves, until the number is reused. Returns 0, also for a descriptor that sley has
+ * never seen; -EBADF: fd is below 0. Any thread.
+ */
+SLEY_API int sley_forget(int fd);
 
 #ifdef __cplusplus
 }

@@ -85,6 +85,12 @@ int sley_own(int fd)
 
 /* ---- closing ---- */
 
+int sley_forget(int fd)
+{
+	int error = scheduler_error();
+	return error ? error : fd < 0 ? -EBADF : reactor_forget(fd);
+}
+
 int sley_close(int fd)
 {
 	int error = scheduler_error();

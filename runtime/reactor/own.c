@@ -72,6 +72,36 @@ void reactor_disown(int fd)
 	entry_ready(woken);
 }
 
+/*
+ * The generation changes before epoll is told, so an event that is under way is stale. The lock is held meanwhile: a wait
+ * that begins afterwards registers the descriptor anew.
+ */
+static void entry_forget(int fd, struct entry *entry)
+{
+	struct task *woken[2] = { NULL, NULL };
+	lock_take(&entry->lock);
+	if (!entry->closing) {
+		entry_retire(entry, woken);
+		if (entry->added)
+			entry_deregister(fd);
+		entry->added = 0;
+	}
+	lock_drop(&entry->lock);
+	entry_ready(woken);
+}
+
+int reactor_forget(int fd)
+{
+	int error = thread_visit();
+	if (error)
+		return error;
+	struct entry *entry = entry_find(fd);
+	if (entry)
+		entry_forget(fd, entry);
+	thread_depart();
+	return 0;
+}
+
 void reactor_let_go(int fd, struct hold *hold)
 {
 	if (hold->held)

@@ -113,6 +113,12 @@ int reactor_own_file(int fd, unsigned flags);
 void reactor_disown(int fd);
 
 /*
+ * Forgets the descriptor and leaves it open. Its waiters get -EBADF. A call that holds it goes on. Returns 0, or the
+ * error of a caller who may not call.
+ */
+int reactor_forget(int fd);
+
+/*
  * Forgets the descriptor, closes it and wakes its waiters with CLAIM_CLOSED. Returns the negative errno of close(2), or
  * 0 if a call that holds the descriptor will close it later.
  */

@@ -29,6 +29,16 @@ static int poll_call(sley_time deadline)
 	return events;
 }
 
+static int pollv_call(sley_time deadline)
+{
+	char here[16];
+	struct pollfd fds[] = { { .fd = -1 }, { .fd = ends[0], .events = POLLIN } };
+	int n = sley_pollv(fds, 2, deadline);
+	if (n > 0)
+		REQUIRE(fds[1].revents == POLLIN && recv(ends[0], here, sizeof(here), MSG_DONTWAIT) == 1);
+	return n;
+}
+
 static int write_call(sley_time deadline)
 {
 	return (int)sley_write(ends[0], "7", 1, deadline);
@@ -174,6 +184,7 @@ const struct matrix_row matrix_rows_io[] = {
 	  .closed = -EBADF, .in_thread = -EDEADLK },
 	{ "poll", SLEY_WAIT_POLL, pair_open, pair_end, poll_call, pair_give, NULL, pair_close, pair_reopen,
 	  .done = POLLIN, .closed = -EBADF, .in_thread = -EDEADLK },
+	{ "pollv", SLEY_WAIT_POLL, pair_open, pair_end, pollv_call, pair_give, .done = 1, .in_thread = -EDEADLK },
 	{ "write", SLEY_WAIT_WRITE, pair_open_full, pair_end, write_call, pair_drain, pair_fill, pair_close,
 	  pair_reopen_full, .done = 1, .closed = -EBADF, .in_thread = -EDEADLK },
 	{ "readv", SLEY_WAIT_READ, pair_open, pair_end, readv_call, pair_give, NULL, pair_close, pair_reopen, .done = 1,
