@@ -392,8 +392,9 @@ static int reap_numbered(struct sley_process *process)
 	pid_t pid = waitpid(process->pid, &process->status, WNOHANG);
 	if (pid < 0)
 		return errno == ECHILD ? -ESRCH : -errno;
-	process->ended = pid > 0;
-	return process->ended;
+	if (pid > 0)
+		store(&process->ended, 1, relaxed);
+	return pid > 0;
 }
 
 /* Reaps the child if it has ended. Returns 1: reaped; 0: not ended; or an error. */
@@ -410,7 +411,7 @@ static int reap(struct sley_process *process)
 		return 0;
 	process->status = info.si_code == CLD_EXITED ? (info.si_status & 0xff) << 8
 						     : info.si_status | (info.si_code == CLD_DUMPED ? WCOREFLAG : 0);
-	process->ended = 1;
+	store(&process->ended, 1, relaxed);
 	return 1;
 }
 
@@ -438,7 +439,7 @@ int sley_process_wait(struct sley_process *process, int *status, sley_time deadl
 	if (!process)
 		return -EFAULT;
 	struct hold hold = { 0 };
-	int saved = errno, result = process->ended ? 1 : is_closed(process) ? -EBADF : 0;
+	int saved = errno, result = load(&process->ended, relaxed) ? 1 : is_closed(process) ? -EBADF : 0;
 	int64_t pause = PAUSE_LEAST;
 	while (result == 0 && (result = reap(process)) == 0)
 		result = process->numbered
@@ -479,7 +480,8 @@ int sley_process_kill(const struct sley_process *process, int signal)
 		return error;
 	if (!process)
 		return -EFAULT;
-	if (process->ended)
+	/* atomic: another task may wait for the child, and reap it because of a signal that was sent here */
+	if (load(&process->ended, relaxed))
 		return -ESRCH;
 	int saved = errno;
 	error = is_closed(process) ? -EBADF : send_signal(process, signal);
