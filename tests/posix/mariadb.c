@@ -52,9 +52,9 @@ static void start_server(void)
 	snprintf(
 		command, sizeof(command),
 		"exec " SERVER
-		" --no-defaults --datadir=%s --socket=%s --pid-file=%s/pid --skip-networking --user=$(id -un) "
+		" --no-defaults --datadir=%s --socket=%s --pid-file=%s/pid --tmpdir=%s --skip-networking --user=$(id -un) "
 		"--skip-grant-tables --max-connections=%d --innodb-buffer-pool-size=8M --innodb-flush-log-at-trx-commit=0",
-		data, socket_path, directory, CONNECTIONS + 10);
+		data, socket_path, directory, directory, CONNECTIONS + 10);
 	server = start_program(argv, &ready);
 	await_output(ready, "ready for connections");
 }
