@@ -208,8 +208,7 @@ static void deadlock(void)
 		"one. sley_run() returns -EDEADLK. The tasks, and what each waits for:");
 	dump_tasks(complaint_fd(), DEADLOCK_TASKS);
 	run.deadlocked = true;
-	store(&scheduler.stopping, 1, release); /* pairs with search_task() */
-	idle_wake_all();
+	workers_stop();
 }
 
 /* In a forked child no part of the run works: the other threads are gone and the region is not mapped. */
@@ -246,10 +245,8 @@ bool runtime_release(unsigned number)
 	if (thread_visit() != 0)
 		return false;
 	bool last = load(&run.users, relaxed) > 0 && scheduler.run == number && fetch_sub(&run.users, 1, acq_rel) == 1;
-	if (last) {
-		store(&scheduler.stopping, 1, release); /* pairs with search_task() */
-		idle_wake_all();
-	}
+	if (last)
+		workers_stop();
 	thread_depart();
 	return last;
 }

@@ -18,9 +18,9 @@ void depth_changed(struct task *task, size_t live);
  * the slot's size. Then the task waits on a stack to which the service switched, or a frame has jumped over the guard.
  * On a copying stack this prints a line and ends the process. A task with a private stack may wait on another stack.
  */
-static inline void depth_parked(struct task *task, size_t live)
+static inline void depth_parked(const struct sley_region_task *record, struct task *task, size_t live)
 {
-	if (unlikely(load(&task_record(task)->live16, relaxed) != live / 16))
+	if (unlikely(load(&record->live16, relaxed) != live / 16))
 		depth_changed(task, live);
 }
 

@@ -58,18 +58,25 @@ static inline bool deque_push(struct deque *deque, struct task *task)
 	return true;
 }
 
-/* Owner. Null: empty. */
-static inline struct task *deque_pop(struct deque *deque)
+/* Owner. Null: empty. *length: how many there were. */
+static ALWAYS_INLINE struct task *deque_pop_of(struct deque *deque, unsigned *length)
 {
-	unsigned head = load(&deque->head, relaxed);
-	for (;;) {
-		if (head == load(&deque->tail, relaxed))
-			return NULL;
+	unsigned head = load(&deque->head, relaxed), tail = load(&deque->tail, relaxed);
+	while (likely(head != tail)) {
 		struct task *task = load(&deque->ring[head % DEQUE_SIZE], relaxed);
 		RACE_POINT(deque_pops);
+		*length = tail - head;
 		if (likely(cas_weak(&deque->head, &head, head + 1, acq_rel, relaxed)))
 			return task;
 	}
+	*length = 0;
+	return NULL;
+}
+
+static inline struct task *deque_pop(struct deque *deque)
+{
+	unsigned length;
+	return deque_pop_of(deque, &length);
 }
 
 /* Owner. The task `ahead` places behind the next one, or an earlier value of that place: only a hint. */

@@ -15,13 +15,11 @@
 #include "run/blocked.h"
 #include "run/global.h"
 #include "run/idle.h"
-#include "run/state.h"
 #include "run/thread.h"
 #include "run/watchdog_wake.h"
 
 #define QUICK_TASK (20 * NS_PER_US) /* several times the cost of waking a worker, for its waker */
 #define QUICK_MOST 12u
-#define FEW_TASKS  32 /* a switch touches some eight lines of a task: 16 KiB, half of the first-level cache */
 
 /* ---- run-next, the deque and the inbox ---- */
 
@@ -120,14 +118,14 @@ static bool ran_long(struct worker *worker)
 }
 
 /*
- * Called by a worker that makes a task ready. If its own task was noted as blocked, that is over, as it runs: it is no
+ * Called by a worker that makes a task ready, or whose task yields. If its own task was noted as blocked, that is over, as it runs: it is no
  * reason to wake another worker for what this one comes to soon. A block that the task has announced goes on until it says
  * so, and that of a task which computes until its next scheduling point.
  *
  * A replacement may run by then, and one of the two is surplus. The thread that makes the note stores poll_due after it, and
  * may be preempted between the two. So it is stored here, too: this worker steps back before it runs another task.
  */
-static void end_own_note(struct worker *worker)
+void queue_end_own_note(struct worker *worker)
 {
 	uint64_t note = load(&worker->block->note, relaxed);
 	if (SLEY_NOTE_STATE(note) == SLEY_BLOCK_BLOCKED && SLEY_NOTE_SOURCE(note) != SLEY_SOURCE_TOLD) {
@@ -151,8 +149,17 @@ static void next_hand_over(struct worker *worker)
 		watchdog_watch();
 }
 
+/* Called by a worker that has put a task into its deque. */
+static void announce(struct worker *worker, unsigned length)
+{
+	if (worker->was_poller && length <= 1)
+		return; /* the first task is for the poller itself: see idle_replace_poller() */
+	if (length > 0)
+		idle_notify();
+}
+
 /* Called by a worker, or by a plain thread (null). Inlined into its callers, for which some arguments are constant. */
-static ALWAYS_INLINE void enqueue(struct worker *worker, struct task *task, bool last, bool publish)
+static ALWAYS_INLINE void enqueue(struct worker *worker, struct task *task, bool last)
 {
 	task_to_ready(task, worker ? worker->number : task->worker);
 	if (unlikely(task->flags & TASK_PINNED)) {
@@ -168,15 +175,14 @@ static ALWAYS_INLINE void enqueue(struct worker *worker, struct task *task, bool
 		queue_append(worker, task);
 	else
 		push_next(worker, task);
-	if (publish)
-		queue_publish(worker);
+	queue_publish(worker);
 	if (load(&scheduler.started, relaxed) == 1)
 		return;
 	unsigned length = deque_length(&worker->deque);
 	if (worker->was_poller && length <= 1)
 		return; /* the first task is for the poller itself: see idle_replace_poller() */
 	if (unlikely(load(&scheduler.blocked, relaxed) > 0))
-		end_own_note(worker);
+		queue_end_own_note(worker);
 	if (length > 0)
 		idle_notify();
 	else if (idle_may_wake())
@@ -191,7 +197,7 @@ void task_ready(struct task *task)
 	}
 	struct worker *worker = worker_self();
 	/* run-next is for hand-overs between tasks; tasks that the reactor or a timer wakes run in their order */
-	enqueue(worker, task, !worker || !worker->task, true);
+	enqueue(worker, task, !worker || !worker->task);
 }
 
 void task_ready_last(struct task *task)
@@ -199,7 +205,7 @@ void task_ready_last(struct task *task)
 	if (unlikely(task->flags & TASK_THREAD))
 		thread_wake(task);
 	else
-		enqueue(worker_self(), task, true, true);
+		enqueue(worker_self(), task, true);
 }
 
 void task_ready_list(struct task_list *list)
@@ -209,9 +215,16 @@ void task_ready_list(struct task_list *list)
 		task_ready_last(task);
 }
 
-void queue_last(struct worker *worker, struct task *task)
+void queue_yielded_else(struct worker *worker, struct task *task)
 {
-	enqueue(worker, task, true, false); /* the next turn publishes it */
+	if (task && task->flags & TASK_PINNED) {
+		inbox_push(worker, task);
+		return;
+	}
+	if (task)
+		queue_append(worker, task);
+	if (load(&scheduler.started, relaxed) > 1)
+		announce(worker, deque_length(&worker->deque));
 }
 
 struct task *queue_granted(struct worker *worker, struct task *task, bool now)
@@ -250,12 +263,10 @@ void queue_granted_outside(struct task *task)
 /* ---- the worker's next task ---- */
 
 /*
- * With a thousand tasks, the memory that a switch touches has left the first-level cache. The next tasks are known, so
- * their cache lines are fetched while others run: first the entry, and when it has come, the stack, the slot and the
- * record. The fields read may be stale, or another worker may be writing them. They are only hints, and entries are
- * never unmapped. (Not under TSan, which cannot know that.) A few tasks stay in the cache.
+ * First the entry, and when it has come, the stack, the slot and the record. The fields read may be stale, or another
+ * worker may be writing them. They are only hints, and entries are never unmapped. (Not under TSan, which cannot know that.)
  */
-NOINLINE static void prefetch(struct worker *worker)
+void queue_prefetch(struct worker *worker)
 {
 #ifndef SLEY_TSAN
 	const struct task *later = deque_peek(&worker->deque, 3), *next = deque_peek(&worker->deque, 0);
@@ -290,18 +301,15 @@ NOINLINE static struct task *take_in_turn(struct worker *worker)
 	return task ? task : inbox_take(worker);
 }
 
-struct task *queue_take(struct worker *worker)
+struct task *queue_take_first(struct worker *worker)
 {
 	struct task *task = next_take(worker);
 	if (task)
 		return task;
 	worker->next_streak = 0;
-	if (unlikely(load(&worker->inbox_length, relaxed) > 0) && (task = take_in_turn(worker)))
+	if (load(&worker->inbox_length, relaxed) > 0 && (task = take_in_turn(worker)))
 		return task;
-	task = deque_pop(&worker->deque);
-	if (deque_length(&worker->deque) > FEW_TASKS)
-		prefetch(worker);
-	return task;
+	return deque_pop(&worker->deque);
 }
 
 struct task *queue_take_share(struct worker *worker)

@@ -24,13 +24,18 @@ static inline void task_enter_state(struct task *task, enum sley_task_state stat
 	task_enter_state_at(task, task_record(task), state, region_times() ? worker_stamp() : 0);
 }
 
-static inline void task_to_ready(struct task *task, unsigned worker)
+static inline void task_to_ready_at(struct task *task, unsigned worker, int64_t since)
 {
 	DCHECK(task->state == SLEY_TASK_FREE || task->state == SLEY_TASK_WAITING || task->state == SLEY_TASK_RUNNING ||
 	       task->state == SLEY_TASK_SLOT);
 	struct sley_region_task *record = task_record(task);
 	store(&record->worker, (uint16_t)worker, relaxed);
-	task_enter_state_at(task, record, SLEY_TASK_READY, region_times() ? worker_stamp() : 0);
+	task_enter_state_at(task, record, SLEY_TASK_READY, since);
+}
+
+static inline void task_to_ready(struct task *task, unsigned worker)
+{
+	task_to_ready_at(task, worker, region_times() ? worker_stamp() : 0);
 }
 
 static inline void task_to_running(struct task *task, unsigned worker, int64_t since)

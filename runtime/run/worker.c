@@ -14,6 +14,10 @@
  * left, as the loop would have done: the stack is not in use any more then. All regular duties (search.c) need the loop,
  * so when one of them is due, the task goes there.
  *
+ * A task that yields is made ready by the one that comes in, or by the loop, when it has left its stack. If nobody else
+ * uses its slot (slot_is_single()), it keeps that in the queue, as if it was granted: so a yield neither releases a slot
+ * nor holds one.
+ *
  * A task that waits for another one, whose wait it has just ended, names that one: worker_park_to(). The next task is then
  * in no queue in between, where no other worker could find it: the switch follows at once, or the task is made ready.
  *
@@ -83,6 +87,12 @@ static void publish_image(struct worker *worker, struct task *task)
 		store(&region_site_live[task->site], (uint32_t)live, relaxed);
 }
 
+static ALWAYS_INLINE void count_migration(struct worker *worker, const struct task *task)
+{
+	if (task->worker != worker->number)
+		COUNT(worker, migrations, 1);
+}
+
 /* Makes the task resident and prepares its context. */
 static ALWAYS_INLINE int task_enter(struct worker *worker, struct task *task)
 {
@@ -103,8 +113,8 @@ static ALWAYS_INLINE int task_enter(struct worker *worker, struct task *task)
 		slot_bind(slot, task->id, task->site);
 		fiber_init(&task->fiber, slot->low, slot->top);
 		context_make(&task->tenant.context, slot->low, slot->top, sched_hooks.task_main);
-	} else if (task->worker != worker->number) {
-		COUNT(worker, migrations, 1);
+	} else {
+		count_migration(worker, task);
 	}
 	return 0;
 }
@@ -124,49 +134,86 @@ static ALWAYS_INLINE void switch_to(struct worker *worker, struct task *task, vo
 		fiber_tell_enter(*fake, NULL);
 }
 
-/*
- * Everything that is done for a task, whose slot is held, before the switch to it. `queued`: it was in a queue, whose
- * length is published now. Constant.
- */
-static ALWAYS_INLINE void begin_turn(struct worker *worker, struct task *task, bool queued)
+/* The time of a turn that begins; 0: it is not wanted. */
+static ALWAYS_INLINE int64_t turn_since(const struct worker *worker)
+{
+	if (likely(!region_times()))
+		return 0;
+	return worker->stamp ? worker->stamp : worker_stamp(); /* a task that has left has just been stamped */
+}
+
+/* From whom a task takes over; a constant. */
+enum from {
+	FROM_LOOP,
+	FROM_WAIT, /* a task that waits: the queue is shorter now */
+	FROM_SAME, /* a task that yields, as one comes out of the queue and the other goes into it; or of worker_park_to() */
+};
+
+/* Everything that is done for a task, whose slot is held, before the switch to it. */
+static ALWAYS_INLINE void begin_turn(struct worker *worker, struct task *task, int64_t since, enum from from)
 {
 	struct sley_region_worker *line = worker->line;
+	uint64_t tick = worker->tick + 1;
+	uint32_t site = task->site;
 	lock_check_none("a task is switched to");
 	if (unlikely(task->taken))
 		taken_begin(task);
-	int64_t since = 0;
-	if (unlikely(region_times())) /* a task that has left has just been stamped */
-		since = worker->stamp ? worker->stamp : worker_stamp();
 	task_to_running(task, worker->number, since);
 	worker->stamp = 0;
 	worker->task = task;
 	worker->budget = TASK_BUDGET;
-	store(&worker->tick, worker->tick + 1, relaxed);
-	if (queued)
+	store(&worker->tick, tick, relaxed);
+	if (from != FROM_SAME)
 		queue_publish(worker);
-	store(&line->dispatches, worker->tick, relaxed);
+	store(&line->dispatches, tick, relaxed);
 	store(&line->stack_top, (uint64_t)(uintptr_t)task->tenant.slot->top, relaxed);
-	store(&line->site, task->site, relaxed);
+	store(&line->site, site, relaxed);
 	store(&line->task, task->id, relaxed);
-	store(&line->mode, SLEY_WORKER_TASK, relaxed);
-	if (unlikely(block_site_seen(task->site)))
+	if (from == FROM_LOOP)
+		store(&line->mode, SLEY_WORKER_TASK, relaxed);
+	if (unlikely(block_site_seen(site)))
 		sched_hooks.arm(worker);
 }
 
-/* Returns the task that has come back. */
+/*
+ * Returns the task that has come back. While tasks switch to each other, one number counts down for all duties of the
+ * loop.
+ */
 static ALWAYS_INLINE struct task *dispatch(struct worker *worker, struct task *task, void **fake)
 {
 	struct sley_region_worker *line = worker->line;
-	begin_turn(worker, task, true);
+	begin_turn(worker, task, turn_since(worker), FROM_LOOP);
+	worker->direct = worker->direct_most = MIN(worker->until_clock, worker->until_global) - 1;
 	switch_to(worker, task, fake);
 	task = worker->task;
+	int direct = worker->direct_most - worker->direct;
+	worker->until_clock -= direct;
+	worker->until_global -= direct;
 	store(&line->mode, SLEY_WORKER_RUNTIME, relaxed);
 	store(&line->task, 0, relaxed);
 	worker->task = NULL;
 	return task;
 }
 
-/* Called after the task has left its stack. Returns the task to which its slot was granted, or null. */
+/*
+ * Called on another stack when the task has left its own, the slot. Returns the task to which its slot was granted, or
+ * null. A task that waits may run elsewhere from here on: this worker must not touch it.
+ */
+static ALWAYS_INLINE struct task *leave_slot(struct slot *slot, struct task *task, enum after after)
+{
+	if (after == AFTER_YIELD && likely(slot_is_single(slot))) {
+		DCHECK(!slot_has_waiters(slot));
+		task->flags |= TASK_GRANTED;
+		return NULL;
+	}
+	slot_hide(slot);
+	struct tenant *granted = slot_release(slot);
+	return unlikely(granted) ? task_of(granted) : NULL;
+}
+
+/*
+ * Called by the loop after the task has left its stack. Returns the task to which its slot was granted, or null.
+ */
 static ALWAYS_INLINE struct task *land(struct worker *worker, struct task *task, bool told)
 {
 	struct slot *slot = task->tenant.slot;
@@ -175,17 +222,17 @@ static ALWAYS_INLINE struct task *land(struct worker *worker, struct task *task,
 		slot_forget_frames(slot);
 	if (after == AFTER_END)
 		slot_leave(&task->tenant);
-	slot_hide(slot);
-	/* after the release a task that waits or yields may run elsewhere: this worker must not touch it */
-	struct tenant *granted = slot_release(slot);
+	struct task *granted = leave_slot(slot, task, after);
 	if (unlikely(granted) && region_times())
-		late_stack(worker, slot, task_of(granted));
-	if (after == AFTER_END) {
+		late_stack(worker, slot, granted);
+	if (after == AFTER_YIELD) {
+		queue_yielded(worker, task, region_times() ? worker_stamp() : 0);
+	} else if (after == AFTER_END) {
 		slot_put(&worker->stack, slot);
 		sched_hooks.task_end(worker, task);
 		starved_retry(slot);
 	}
-	return granted ? task_of(granted) : NULL;
+	return granted;
 }
 
 /*
@@ -292,40 +339,50 @@ void worker_run(struct worker *worker)
 /* ---- a task's side of the switch ---- */
 
 /* Whether the running task may switch to another one: no duty is due, and no task waits for its slot. */
-static ALWAYS_INLINE bool may_switch(struct worker *worker, const struct task *task)
+static ALWAYS_INLINE bool may_switch(struct worker *worker, const struct slot *own, enum after after)
 {
-	return likely(!load(&worker->poll_due, relaxed)) && worker->until_clock > 1 && worker->until_global > 1 &&
-	       likely(!load(&scheduler.stopping, acquire)) && likely(!slot_has_waiters(task->tenant.slot));
+	return likely(!load(&worker->poll_due, relaxed)) && likely(worker->direct > 0) &&
+	       ((after == AFTER_YIELD && slot_is_single(own)) || likely(!slot_has_waiters(own)));
+}
+
+/* The running task yields, and no other one is ready here: its next turn. */
+NOINLINE static void go_on(struct worker *worker, struct task *task)
+{
+	task_to_ready(task, worker->number);
+	begin_turn(worker, task, turn_since(worker), FROM_SAME);
 }
 
 /*
- * The task to which the running one switches directly, with its slot held and its turn begun. The running task itself:
- * it is ready and the next one. Null: the worker's own loop is next; a task that was taken out of a queue is `chosen`.
- * If tasks wait for the slot that is left, the loop runs one of them at once.
+ * The task to which the running one switches directly, with its slot held and its turn begun. The running task itself: it
+ * yields, and no other one is ready. Null: the worker's own loop is next; a task that was taken out of a queue is
+ * `chosen`. If tasks wait for the slot that is left, the loop runs one of them at once.
  */
-NOINLINE static struct task *find_partner(struct worker *worker, struct task *task)
+static ALWAYS_INLINE struct task *find_partner(struct worker *worker, struct task *task, enum after after)
 {
-	if (!may_switch(worker, task))
+	int64_t since = turn_since(worker);
+	if (!may_switch(worker, task->tenant.slot, after))
 		return NULL;
 	struct task *next = queue_take(worker);
-	if (!next)
+	if (!next && after != AFTER_YIELD)
 		return NULL;
-	worker->until_clock--;
-	worker->until_global--;
-	if (next != task) {
-		struct slot *slot = next->tenant.slot;
-		if (unlikely(!(next->flags & TASK_STARTED)))
-			goto chosen;
-		if (unlikely(next->flags & TASK_GRANTED))
-			next->flags &= (uint8_t)~TASK_GRANTED;
-		else if (unlikely(!slot_try(slot)))
-			goto chosen;
-		if (unlikely(task_enter(worker, next) != 0)) {
-			next->flags |= TASK_GRANTED; /* it holds its slot already */
-			goto chosen;
-		}
+	worker->direct--;
+	if (unlikely(!next)) {
+		go_on(worker, task);
+		return task;
 	}
-	begin_turn(worker, next, true);
+	if (unlikely(!(next->flags & TASK_STARTED)))
+		goto chosen;
+	if (next->flags & TASK_GRANTED)
+		next->flags &= (uint8_t)~TASK_GRANTED;
+	else if (unlikely(!slot_try(next->tenant.slot)))
+		goto chosen;
+	if (likely(next->tenant.slot->resident == &next->tenant)) {
+		count_migration(worker, next);
+	} else if (unlikely(task_enter(worker, next) != 0)) {
+		next->flags |= TASK_GRANTED; /* it holds its slot already */
+		goto chosen;
+	}
+	begin_turn(worker, next, since, after == AFTER_YIELD ? FROM_SAME : FROM_WAIT);
 	return next;
 chosen:
 	worker->chosen = next;
@@ -344,7 +401,9 @@ NOINLINE static int enter_from_afar(struct worker *worker, struct task *task)
 static ALWAYS_INLINE bool take_partner(struct worker *worker, const struct task *task, struct task *next)
 {
 	struct slot *slot = next->tenant.slot;
-	if (!may_switch(worker, task) || unlikely((next->flags & (TASK_STARTED | TASK_PINNED)) != TASK_STARTED) ||
+	int64_t since = turn_since(worker);
+	if (!may_switch(worker, task->tenant.slot, AFTER_WAIT) ||
+	    unlikely((next->flags & (TASK_STARTED | TASK_PINNED)) != TASK_STARTED) ||
 	    unlikely(!queue_streak_goes_on(worker)) || unlikely(!slot_try(slot)))
 		return false;
 	if (unlikely(slot->resident != &next->tenant) || unlikely(next->worker != worker->number)) {
@@ -353,52 +412,64 @@ static ALWAYS_INLINE bool take_partner(struct worker *worker, const struct task 
 			return false;
 		}
 	}
-	worker->until_clock--;
-	worker->until_global--;
-	begin_turn(worker, next, false);
+	worker->direct--;
+	begin_turn(worker, next, since, FROM_SAME);
 	return true;
 }
 
-/* Called by the task that came in: releases the slot of the task that switched to it directly. */
-NOINLINE static void land_partner(struct worker *worker)
+/* Called by the task that came in, whose turn has just begun: does the rest for the task that switched to it directly. */
+static ALWAYS_INLINE void land_partner(struct worker *worker)
 {
-	struct slot *slot = worker->left;
+	struct task *task = worker->left;
+	enum after after = worker->after;
 	worker->left = NULL;
-	slot_hide(slot);
-	struct tenant *granted = slot_release(slot);
+	struct task *granted = leave_slot(task->tenant.slot, task, after);
 	if (unlikely(granted != NULL))
-		queue_granted(worker, task_of(granted), false);
+		queue_granted(worker, granted, false);
+	if (after == AFTER_YIELD)
+		queue_yielded(worker, task, region_times() ? load(&task_record(worker->task)->since_ns, relaxed) : 0);
+}
+
+/* For tasks that wait: land_partner() and find_partner() in functions of their own. */
+NOINLINE static void land_apart(struct worker *worker)
+{
+	land_partner(worker);
+}
+
+NOINLINE static struct task *find_other(struct worker *worker, struct task *task)
+{
+	return find_partner(worker, task, AFTER_WAIT);
 }
 
 /*
  * errno belongs to the task: it is saved on the task's own stack, like AddressSanitizer's state of that stack. Inlined
- * only into its forms, which are never inlined: all state of the thread is looked up after the switch. The frame of
- * leave_plain() is copied with every stack, so whatever it needs only now and then is in functions of its own. `next`: of
- * take_partner(), or null.
+ * only into its forms, which are never inlined: all state of the thread is looked up after the switch. The frame of a
+ * task that waits is copied with every stack, so whatever it needs only now and then is in functions of its own. `next`:
+ * of take_partner(), or null.
  */
-static ALWAYS_INLINE void leave_stack(struct worker *worker, struct task *task, struct task *next, enum after after,
-				      void **fake)
+static ALWAYS_INLINE void leave_stack(struct worker *worker, struct task *task, const struct sley_region_task *record,
+				      struct task *next, enum after after, void **fake)
 {
 	int saved = *worker->error;
 	lock_check_none("a task leaves its stack");
 	size_t live = slot_live_now(task->tenant.slot);
-	depth_parked(task, live);
+	depth_parked(record, task, live);
 	libc_locks_check(task, after == AFTER_END);
 	if (after == AFTER_END)
 		owned_check(task);
 	if (after == AFTER_END)
 		fiber_abandon_frames(3); /* task_main(), worker_end() and this */
-	if (!next && !fake && after != AFTER_END)
-		next = find_partner(worker, task);
+	worker->after = after;
+	if (!next && !fake && after == AFTER_WAIT)
+		next = find_other(worker, task);
+	if (!fake && after == AFTER_YIELD && (next = find_partner(worker, task, after)) == task)
+		return;
 	if (next) {
-		if (next != task) {
-			worker->left = task->tenant.slot;
-			RACE_POINT(worker_partner_is_held);
-			fiber_leave(&next->fiber);
-			context_switch(&task->tenant.context, &next->tenant.context);
-		}
+		worker->left = task;
+		RACE_POINT(worker_partner_is_held);
+		fiber_leave(&next->fiber);
+		context_switch(&task->tenant.context, &next->tenant.context);
 	} else {
-		worker->after = after;
 		RACE_POINT(worker_is_to_leave);
 		fiber_leave(&worker->fiber);
 		if (fake)
@@ -408,25 +479,32 @@ static ALWAYS_INLINE void leave_stack(struct worker *worker, struct task *task, 
 	worker = worker_self();
 	if (fake)
 		fiber_tell_enter(*fake, &worker->bounds);
-	else if (worker->left)
+	else if (worker->left && after == AFTER_YIELD)
 		land_partner(worker);
+	else if (worker->left)
+		land_apart(worker);
 	*worker->error = saved;
 }
 
-NOINLINE static void leave_plain(struct worker *worker)
+NOINLINE static void wait_plain(struct worker *worker)
 {
-	leave_stack(worker, worker->task, NULL, AFTER_LEAVE, NULL);
+	leave_stack(worker, worker->task, task_record(worker->task), NULL, AFTER_WAIT, NULL);
+}
+
+NOINLINE static void yield_plain(struct worker *worker)
+{
+	leave_stack(worker, worker->task, task_record(worker->task), NULL, AFTER_YIELD, NULL);
 }
 
 NOINLINE static void end_plain(struct worker *worker)
 {
-	leave_stack(worker, worker->task, NULL, AFTER_END, NULL);
+	leave_stack(worker, worker->task, task_record(worker->task), NULL, AFTER_END, NULL);
 }
 
 NOINLINE static void leave_told(struct worker *worker, enum after after)
 {
 	void *fake = NULL;
-	leave_stack(worker, worker->task, NULL, after, &fake);
+	leave_stack(worker, worker->task, task_record(worker->task), NULL, after, &fake);
 }
 
 /*
@@ -446,25 +524,19 @@ static void thread_put_down(struct worker *worker)
 }
 
 /* Saves the task's control words and exceptions, which are the thread's while it runs, on the task's own stack. */
-NOINLINE static void leave_carrying(struct worker *worker)
+NOINLINE static void leave_carrying(struct worker *worker, enum after after)
 {
 	uint32_t control = control_get();
 	struct exceptions exceptions = *worker->exceptions;
 	thread_put_down(worker);
 	if (worker->told)
-		leave_told(worker, AFTER_LEAVE);
+		leave_told(worker, after);
+	else if (after == AFTER_YIELD)
+		yield_plain(worker);
 	else
-		leave_plain(worker);
+		wait_plain(worker);
 	control_set(control);
 	*worker_self()->exceptions = exceptions;
-}
-
-static void task_leave(struct worker *worker)
-{
-	if (carries(worker))
-		leave_carrying(worker);
-	else
-		leave_plain(worker);
 }
 
 static inline void count_wait(struct worker *worker, const struct task *task)
@@ -476,37 +548,53 @@ static inline void count_wait(struct worker *worker, const struct task *task)
 
 void worker_park(void)
 {
-	struct worker *worker = worker_self();
+	struct worker *worker = this_worker;
 	count_wait(worker, worker->task);
-	task_leave(worker);
+	if (carries(worker))
+		leave_carrying(worker, AFTER_WAIT);
+	else
+		wait_plain(worker);
 }
 
 /* Not inlined, like the other forms of leave_stack(). */
 NOINLINE bool worker_park_to(struct task *next)
 {
-	struct worker *worker = worker_self();
+	struct worker *worker = this_worker;
 	struct task *task = worker->task;
 	if (carries(worker) || unlikely(!take_partner(worker, task, next)))
 		return false;
 	count_wait(worker, task);
-	leave_stack(worker, task, next, AFTER_LEAVE, NULL);
+	leave_stack(worker, task, task_record(task), next, AFTER_WAIT, NULL);
 	return true;
 }
 
-void worker_yield(const void *pc)
+/* Notes the time at which the task yields, which may send it to the loop (late.h). */
+NOINLINE static void stamp_yield(struct worker *worker)
 {
-	struct worker *worker = worker_self();
-	if (!worker || !worker->task)
+	fetch_add(&region.sites[worker->task->site].yields, 1, relaxed);
+	worker_stamp();
+}
+
+/* With leave_stack() in it: yield_plain() is only for tasks that carry state. */
+NOINLINE void worker_yield(const void *pc)
+{
+	struct worker *worker = this_worker;
+	struct task *task = worker ? worker->task : NULL;
+	if (!task)
 		return;
-	struct sley_region_task *record = task_record(worker->task);
+	struct sley_region_task *record = task_record(task);
 	COUNT(worker, yields, 1);
-	if (region_times())
-		fetch_add(&region.sites[worker->task->site].yields, 1, relaxed);
 	store(&record->wait_kind, SLEY_WAIT_NONE, relaxed);
 	store(&record->wait_pc, (uint64_t)(uintptr_t)pc, relaxed);
 	worker->stamp = 0;
-	queue_last(worker, worker->task); /* from here on it is like a task that waits and was claimed */
-	task_leave(worker);
+	if (region_times())
+		stamp_yield(worker);
+	if (unlikely(load(&scheduler.blocked, relaxed) > 0))
+		queue_end_own_note(worker);
+	if (carries(worker))
+		leave_carrying(worker, AFTER_YIELD);
+	else
+		leave_stack(worker, task, record, NULL, AFTER_YIELD, NULL);
 }
 
 void worker_spend(const void *pc)

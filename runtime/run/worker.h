@@ -19,7 +19,8 @@
 #include "task/task.h"
 
 enum after {
-	AFTER_LEAVE, /* no action: the task is ready and in a queue, or the claimant of its wait readies it */
+	AFTER_WAIT,  /* no action: the claimant of its wait readies it */
+	AFTER_YIELD, /* it is made ready: only then can others take it */
 	AFTER_END,   /* its function has returned */
 };
 
@@ -39,7 +40,7 @@ struct worker {
 	struct context context; /* the context of its own stack, while a task runs */
 	struct task *task;      /* the running task; null: none */
 	struct task *chosen;    /* the task that its loop runs next; null: that of a search */
-	struct slot *left; /* the slot of the task that has just switched to the running one; null: it is released */
+	struct task *left; /* the task that has just switched to the running one; null: what follows that is done */
 	uint32_t control;  /* floating-point control words of its own code, constant in a run */
 	/* the words with which a task may leave its stack without saving them: `control`, or CONTROL_NONE if `told` */
 	uint32_t usual;
@@ -47,9 +48,11 @@ struct worker {
 	int *error;                    /* the thread's errno, constant in a run */
 	enum after after;
 	unsigned number;
-	unsigned budget;       /* calls that its task may still make without waiting, until it yields */
-	unsigned next_streak;  /* dispatches from run-next and grants in a row */
-	uint64_t tick;         /* number of dispatches; atomic: other threads read it */
+	unsigned budget;      /* calls that its task may still make without waiting, until it yields */
+	unsigned next_streak; /* dispatches from run-next and grants in a row */
+	uint64_t tick;        /* number of dispatches; atomic: other threads read it */
+	/* direct switches until its loop is due, of so many since the loop's last dispatch: see dispatch() */
+	int direct, direct_most;
 	int until_global;      /* dispatches until the next look at the global queue first */
 	int64_t stamp;         /* the last reading of the clock for a stamp; 0: time may have passed since */
 	int64_t polled;        /* time of the last look at the reactor and the timers; atomic: other threads read it */

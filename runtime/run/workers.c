@@ -133,6 +133,14 @@ int workers_start(void)
 	return 0;
 }
 
+void workers_stop(void)
+{
+	store(&scheduler.stopping, 1, release);                       /* pairs with search_task() */
+	for (unsigned i = 0; i < load(&scheduler.made, acquire); i++) /* pairs with idle_add() */
+		store(&worker_get(i)->poll_due, 1, release);          /* after `stopping`: pairs with worker_poll() */
+	idle_wake_all();
+}
+
 void workers_join(void)
 {
 	pthread_mutex_lock(&workers.making);

@@ -16,6 +16,9 @@ void workers_close(void);
 /* Starts workers 1 and up. 0 or a negative errno value: some workers may run then, and workers_join() is needed. */
 int workers_start(void);
 
+/* Lets all workers end soon: sets scheduler.stopping, which they look for when they are in their loops. Any thread. */
+void workers_stop(void);
+
 /* Joins all workers, the spares too. scheduler.stopping is set. */
 void workers_join(void);
 

@@ -63,7 +63,7 @@ struct tenant {
 	void *image;
 };
 
-enum slot_kind { SLOT_EXCLUSIVE, SLOT_SHARED, SLOT_BLOCKING, SLOT_PRIVATE, SLOT_STRICT };
+enum slot_kind { SLOT_EXCLUSIVE, SLOT_PRIVATE, SLOT_SHARED, SLOT_BLOCKING, SLOT_STRICT };
 
 /* The tenants that may have touched pages since the last slot_trim(). */
 enum slot_since {
@@ -151,6 +151,15 @@ bool slot_jumped_to(const struct slot *slot, const void *p);
 
 /* Whether the slot is one of the range. Any pointer. */
 bool slot_in_range(const struct slot *slot);
+
+/*
+ * Whether nobody but its one tenant wants the slot. So a tenant that runs may keep it when it yields, in a run queue, and
+ * has no waiters.
+ */
+static inline bool slot_is_single(const struct slot *slot)
+{
+	return slot->kind <= SLOT_PRIVATE;
+}
 
 /* Whether tenants wait for the slot; may change meanwhile. Any thread, but only for slots of the range. */
 static inline bool slot_has_waiters(const struct slot *slot)

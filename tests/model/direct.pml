@@ -4,6 +4,7 @@
  * A model of slots and of direct switches from task to task (run/worker.c, stack/slot.h), for spin. model_test.sh runs it.
  * An inline has the name of the function of the runtime that it models. The processes: worker() is the loop and the tasks
  * that it runs; claimant() makes tasks ready whose waits have begun, also before they have left their stacks.
+ * A task that yields is made ready by its worker, after it has left.
  *
  * Tasks are tenants of slots: task t of slot t % SLOTS. Each leaves its stack TURNS times, to yield or to wait, and ends.
  * All are queued at worker 0 in the beginning, and the others steal.
@@ -22,6 +23,7 @@
  *   EARLY_RELEASE  The slot that is left is released before the switch.
  *   HOLDS_BOTH     A worker waits for the slot of the next task, with that of its task held.
  *   RUNS_GRANTED   The loop runs a task that was granted the slot just left before one that is `chosen`.
+ *   KEPT_EARLY     A task that yields and keeps its slot is queued before it has left its stack.
  *   LOSES_GRANT    A task for whose resident there is no memory is `chosen`, and nothing says that its slot is held.
  */
 
@@ -42,6 +44,7 @@
 #endif
 
 #define SLOT(t) ((t) % SLOTS)
+#define SINGLE(s) ((s) + SLOTS >= TASKS) /* it has one tenant: slot_is_single() */
 #define NONE    255
 #define GRANTED WORKERS /* the holder of a slot that is held for a task in a queue */
 
@@ -78,6 +81,37 @@ inline slot_release(s)
 		:: empty(waiters[s]) -> holder[s] = NONE; to = NONE
 		fi
 	}
+}
+
+/* ---- run/worker.c: on another stack than that of t ---- */
+
+inline leave_slot(t)
+{
+	if
+	:: d_step { yields && SINGLE(SLOT(t)) ->
+#ifndef KEPT_EARLY
+			assert(holder[SLOT(t)] == me && on[me] != SLOT(t) && empty(waiters[SLOT(t)]));
+			granted[t] = true;
+			holder[SLOT(t)] = GRANTED;
+#endif
+			to = NONE
+		}
+	:: !(yields && SINGLE(SLOT(t))) -> slot_release(SLOT(t))
+	fi
+}
+
+/* after what was granted: it is behind that */
+inline queue_yielded(t)
+{
+	if
+#ifdef KEPT_EARLY
+	:: yields && SINGLE(SLOT(t))
+	:: d_step { yields && !SINGLE(SLOT(t)) -> assert(state[t] == RUNNING); state[t] = READY; deque[me] ! t }
+#else
+	:: d_step { yields -> assert(state[t] == RUNNING); state[t] = READY; deque[me] ! t }
+#endif
+	:: !yields
+	fi
 }
 
 /* fits: whether there was memory for the resident */
@@ -155,7 +189,7 @@ inline switch_from()
 	d_step { saved[task] = true; on[me] = NONE }
 }
 
-/* partner: the task to switch to; `task` itself: it goes on; NONE: the loop is next. */
+/* partner: the task to switch to; `task` itself: it yields, and goes on; NONE: the loop is next. */
 inline find_partner()
 {
 	partner = NONE;
@@ -163,9 +197,9 @@ inline find_partner()
 	:: true /* a duty is due */
 	:: queue_take();
 		if
-		:: taken == NONE
-		:: taken == task -> partner = taken
-		:: taken != NONE && taken != task ->
+		:: taken == NONE && !yields
+		:: d_step { taken == NONE && yields -> state[task] = READY; partner = task }
+		:: taken != NONE ->
 			if
 			:: !started[taken] -> chosen = taken
 			:: started[taken] && granted[taken] ->
@@ -204,7 +238,7 @@ inline find_partner()
 proctype worker(byte me)
 {
 	byte task = NONE, taken = NONE, partner = NONE, chosen = NONE, left = NONE, to = NONE, old = NONE;
-	bool fits;
+	bool fits, yields;
 next_task:
 	if
 	:: chosen != NONE -> task = chosen; chosen = NONE
@@ -239,10 +273,20 @@ task_run:
 	switch_to(task);
 in_task:
 	if
-	:: turns[task] > 0 -> d_step { turns[task]--; state[task] = READY; deque[me] ! task } /* it yields */
-	:: turns[task] > 0 -> d_step { turns[task]--; state[task] = WAITING }
+#ifdef KEPT_EARLY
+	:: d_step { turns[task] > 0 && SINGLE(SLOT(task)) ->
+			turns[task]--;
+			yields = true;
+			granted[task] = true;
+			holder[SLOT(task)] = GRANTED;
+			state[task] = READY;
+			deque[me] ! task
+		}
+#endif
+	:: d_step { turns[task] > 0 -> turns[task]--; yields = true }
+	:: d_step { turns[task] > 0 -> turns[task]--; yields = false; state[task] = WAITING }
 	:: turns[task] == 0 ->
-		d_step { state[task] = ENDED; ended++ };
+		d_step { state[task] = ENDED; ended++; yields = false };
 		switch_from();
 		resident[SLOT(task)] = NONE; /* slot_leave() */
 		goto land
@@ -252,12 +296,12 @@ in_task:
 	if
 	:: partner == task -> goto in_task
 	:: partner != NONE && partner != task ->
-		left = SLOT(task);
+		left = task;
 #ifdef EARLY_RELEASE
 		d_step {
 			if
-			:: waiters[left] ? to -> holder[left] = GRANTED
-			:: empty(waiters[left]) -> holder[left] = NONE; to = NONE
+			:: waiters[SLOT(left)] ? to -> holder[SLOT(left)] = GRANTED
+			:: empty(waiters[SLOT(left)]) -> holder[SLOT(left)] = NONE; to = NONE
 			fi
 		};
 #endif
@@ -267,18 +311,20 @@ in_task:
 		partner = NONE;
 		/* land_partner() */
 #ifndef EARLY_RELEASE
-		slot_release(left);
+		leave_slot(left);
 #endif
-		left = NONE;
 		if
 		:: to == NONE
 		:: to != NONE -> partner = task; queue_granted(false); task = partner; partner = NONE
 		fi;
+		queue_yielded(left);
+		left = NONE;
 		goto in_task
 	:: partner == NONE -> switch_from()
 	fi;
 land:
-	slot_release(SLOT(task));
+	leave_slot(task);
+	queue_yielded(task);
 	task = NONE;
 granted_next:
 	if

@@ -138,6 +138,7 @@ arming_mistakes_are_found() {
 switching_mistakes_are_found() {
 	switching finds "((((holder" -DEARLY_RELEASE
 	switching finds "(ended==3)" -DHOLDS_BOTH
+	switching finds "((((holder" -DKEPT_EARLY
 	switching finds "(ended==3)" -DRUNS_GRANTED
 	switching finds "(ended==3)" -DFAILS=1 -DLOSES_GRANT
 }

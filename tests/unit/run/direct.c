@@ -108,45 +108,88 @@ TASK_TEST(alone_on_a_shared_stack, EVERY_WAY)
 		REQUIRE(sley_join(task[i], SLEY_NEVER) == 0);
 }
 
+/* A task that yields has its stack in the queue, too, if nobody else uses that. One that waits gives it back. */
+TASK_TEST(keeps_its_stack, 1)
+{
+	int ends[2];
+	over = done = 0;
+	REQUIRE(sley_pipe(ends) == 0);
+	sley_task yields = sley_spawn(yield_until_over, NULL), waits = sley_spawn(read_byte, ends);
+	for (int i = 0; i < 3; i++) {
+		sley_yield();
+		struct slot *kept = task_find(yields)->tenant.slot, *free = task_find(waits)->tenant.slot;
+		REQUIRE(kept->kind == SLOT_STRICT || slot_is_single(kept));
+		REQUIRE(state_of(yields) == SLEY_TASK_READY && state_of(waits) == SLEY_TASK_WAITING);
+		REQUIRE((load(&kept->word, relaxed) == SLOT_HELD) == slot_is_single(kept));
+		REQUIRE(load(&free->word, relaxed) == 0);
+	}
+	store(&over, 1, release);
+	REQUIRE(write(ends[1], "x", 1) == 1);
+	REQUIRE(sley_join(yields, SLEY_NEVER) == 0 && sley_join(waits, SOON) == 0);
+	REQUIRE(sley_close(ends[0]) == 0 && sley_close(ends[1]) == 0);
+}
+
+#if RACE_POINTS
+
+static struct sley_chan *tokens;
+
+#endif
+
 #if RACE_POINTS && !defined(SLEY_ASAN) /* which is told of switches to and from the worker's own stack alone */
 
-static const struct slot *of_main;
+static void receive_until_over(void *unused)
+{
+	while (!load(&over, acquire))
+		REQUIRE(sley_chan_recv(tokens, NULL, SOON) == 0);
+}
 
-static bool between_others(void)
+static const struct task *of_main;
+static sley_task receiver;
+
+static bool receiver_leaves(void)
 {
 	const struct worker *worker = worker_self();
-	return worker->left != of_main && worker->task->tenant.slot != of_main;
+	return worker->left->id == (uint64_t)receiver && worker->after == AFTER_WAIT && worker->task != of_main;
 }
 
 /*
  *   worker 1                                   worker 2
- *   A yields: it is in the deque
+ *   A waits for a token
  *   holds the slot of B, begins its turn
+ *                                              sends the token: A is ready
  *                                              takes A; its slot is held: A waits for it
  *   switches to B, which releases A's slot:
  *   A must be granted it, and be queued
  *
- * Two of the three tasks are on one worker, whichever that is.
+ * There are enough tasks that do nothing but yield to be B, on whichever worker A is.
  */
 TASK_TEST(taken_before_it_has_left, 2)
 {
-	sley_task task[3];
+	sley_task task[4];
 	sley_time deadline = SOON;
 	over = 0;
-	of_main = worker_self()->task->tenant.slot;
-	for (int i = 0; i < 3; i++)
+	of_main = worker_self()->task;
+	REQUIRE(sley_chan_new(&tokens, 0, 0) == 0);
+	for (int i = 0; i < 4; i++)
 		task[i] = sley_spawn(yield_until_over, NULL);
-	race_stop_if("worker_partner_is_held", between_others);
-	while (!race_reached("worker_partner_is_held"))
+	receiver = sley_spawn(receive_until_over, NULL);
+	race_stop_if("worker_partner_is_held", receiver_leaves);
+	while (!race_reached("worker_partner_is_held")) {
+		REQUIRE(sley_now() < deadline);
+		sley_chan_try_send(tokens, NULL);
 		sley_sleep(sley_in(SLEY_US(100)));
-	for (int i = 0; state_of(task[i]) != SLEY_TASK_SLOT; i = (i + 1) % 3) {
+	}
+	store(&over, 1, release);
+	REQUIRE(sley_chan_send(tokens, NULL, SOON) == 0);
+	while (state_of(receiver) != SLEY_TASK_SLOT) {
 		REQUIRE(sley_now() < deadline);
 		sley_sleep(sley_in(SLEY_US(100)));
 	}
 	race_go("worker_partner_is_held");
-	store(&over, 1, release);
-	for (int i = 0; i < 3; i++)
+	REQUIRE(sley_join(receiver, SOON) == 0);
+	for (int i = 0; i < 4; i++)
 		REQUIRE(sley_join(task[i], SLEY_NEVER) == 0);
+	REQUIRE(sley_chan_free(tokens) == 0);
 }
 
 #endif
@@ -155,12 +198,12 @@ TASK_TEST(taken_before_it_has_left, 2)
 
 static sley_task noted; /* it is on this thread, if at all */
 
-static void yield_noted(void *unused)
+static void wait_noted(void *unused)
 {
 	sley_time deadline = SOON;
 	noted = sley_self();
 	sley_block_enter();
-	sley_yield();
+	REQUIRE(sley_chan_recv(tokens, NULL, SOON) == 0);
 	while (load(&scheduler.blocked, relaxed) > 0) {
 		REQUIRE(sley_now() < deadline);
 		sched_yield();
@@ -176,7 +219,8 @@ static bool noted_leaves(void)
 /*
  *   worker 1                                   worker 2
  *   its note: it is blocked, by A
- *   A yields: it is in the deque
+ *   A waits for a token
+ *                                              sends the token: A is ready
  *                                              takes A; its slot is held: A waits for it
  *   leaves A's stack, and releases its slot:
  *   A is granted it, and runs here: not before
@@ -185,14 +229,21 @@ static bool noted_leaves(void)
 TASK_TEST(note_ends_before_the_grant, 2)
 {
 	sley_time deadline = SOON;
+	REQUIRE(sley_chan_new(&tokens, 0, 0) == 0);
 	race_stop_if("worker_is_to_leave", noted_leaves);
-	sley_task task = sley_spawn(yield_noted, NULL);
-	while (!race_reached("worker_is_to_leave") || state_of(task) != SLEY_TASK_SLOT) {
+	sley_task task = sley_spawn(wait_noted, NULL);
+	while (!race_reached("worker_is_to_leave")) {
+		REQUIRE(sley_now() < deadline);
+		sley_sleep(sley_in(SLEY_US(100)));
+	}
+	REQUIRE(sley_chan_send(tokens, NULL, SOON) == 0);
+	while (state_of(task) != SLEY_TASK_SLOT) {
 		REQUIRE(sley_now() < deadline);
 		sley_sleep(sley_in(SLEY_US(100)));
 	}
 	race_go("worker_is_to_leave");
 	REQUIRE(sley_join(task, SOON) == 0);
+	REQUIRE(sley_chan_free(tokens) == 0);
 }
 
 #endif
