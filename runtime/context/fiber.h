@@ -73,6 +73,17 @@ FIBER_INLINE void fiber_init(struct fiber *fiber, void *low, void *top)
 #endif
 }
 
+/* The context that runs, of the fiber `from`, goes on as the fiber `to`, whose previous context has ended. */
+FIBER_INLINE void fiber_pass(struct fiber *from, struct fiber *to)
+{
+	(void)from, (void)to;
+#ifdef SLEY_TSAN
+	void *tsan = from->tsan;
+	from->tsan = to->tsan;
+	to->tsan = tsan;
+#endif
+}
+
 /* Releases the fiber before its memory is freed. */
 FIBER_INLINE void fiber_fini(struct fiber *fiber)
 {

@@ -161,14 +161,15 @@ void task_main(void)
 	struct task *task = worker->task;
 	if (unlikely(worker->told))
 		fiber_tell_enter(NULL, &worker->bounds);
-	*sley_errno_location() = 0;
-	if (task->start.n != SLEY_BY_POINTER) {
-		call_by_value(&task->start);
-	} else {
-		task->start.fn(task->start.arg);
-		cleanup_finish();
+	for (;; task = worker_end()) {
+		*sley_errno_location() = 0;
+		if (task->start.n != SLEY_BY_POINTER) {
+			call_by_value(&task->start);
+		} else {
+			task->start.fn(task->start.arg);
+			cleanup_finish();
+		}
 	}
-	worker_end();
 }
 
 /*

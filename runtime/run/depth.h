@@ -24,6 +24,13 @@ static inline void depth_parked(const struct sley_region_task *record, struct ta
 		depth_changed(task, live);
 }
 
+/* The same when it ends, which is no park. */
+static inline void depth_ended(struct task *task, size_t live)
+{
+	if (unlikely(live > stack_size))
+		depth_changed(task, live);
+}
+
 /* Measures the depth of one stack and gives back its dead pages. The caller holds the slot; this drops it. */
 void depth_trim(struct slot *slot);
 

@@ -21,6 +21,9 @@
  * A task that waits for another one, whose wait it has just ended, names that one: worker_park_to(). The next task is then
  * in no queue in between, where no other worker could find it: the switch follows at once, or the task is made ready.
  *
+ * When a task ends, the next one may be new, and the stack of the ended one be one that it could have got anyway: then it
+ * takes over the stack as it is, without a switch (succeed()).
+ *
  * If AddressSanitizer is in the process, it is informed of every switch. A worker checks this once, so there are two
  * loops. With AddressSanitizer every task leaves its stack by leave_carrying(), like a task that has control words or
  * exceptions to save.
@@ -44,6 +47,13 @@
 #include "run/starved.h"
 #include "run/state.h"
 #include "run/taken.h"
+
+/* Memcheck is told that a stack whose tenant ends is dead. */
+#ifdef SLEY_VALGRIND
+#define SUCCEEDS_NOT true
+#else
+#define SUCCEEDS_NOT false
+#endif
 
 #define TASK_BUDGET 128 /* calls in a row without a wait: some 100 us of reads that are always ready */
 
@@ -453,7 +463,10 @@ static ALWAYS_INLINE void leave_stack(struct worker *worker, struct task *task, 
 	int saved = *worker->error;
 	lock_check_none("a task leaves its stack");
 	size_t live = slot_live_now(task->tenant.slot);
-	depth_parked(record, task, live);
+	if (after == AFTER_END)
+		depth_ended(task, live);
+	else
+		depth_parked(record, task, live);
 	libc_locks_check(task, after == AFTER_END);
 	if (after == AFTER_END)
 		owned_check(task);
@@ -604,7 +617,54 @@ void worker_spend(const void *pc)
 		worker_yield(pc);
 }
 
-void worker_end(void)
+/* Whether the stack of the task that ends may be that of `next`, which is new: see slot_pick(). */
+static bool may_succeed(const struct worker *worker, const struct task *task, const struct task *next)
+{
+	return !(next->flags & TASK_STARTED) && !next->tenant.slot &&
+	       (next->site == task->site || worker->stack.free_count > 0);
+}
+
+/*
+ * A new task takes over the stack of the one that ends, and begins its turn. Null: there is none, a duty is due, or the
+ * stack is not one that it may have; a task that was taken out of a queue is `chosen`. The end is published when the ended
+ * task has nothing to do with the stack any more: from then on its entry may be in use again.
+ */
+static ALWAYS_INLINE struct task *succeed(struct worker *worker, struct task *task)
+{
+	struct slot *slot = task->tenant.slot;
+	if (unlikely(region_times()))
+		worker_stamp(); /* may send it to the loop: see late.h */
+	if (unlikely(load(&worker->poll_due, relaxed)) || worker->direct <= 0 || SUCCEEDS_NOT ||
+	    slot->kind != SLOT_EXCLUSIVE || unlikely(slot_has_waiters(slot)))
+		return NULL;
+	struct task *next = queue_take(worker);
+	if (!next)
+		return NULL;
+	worker->direct--;
+	if (!may_succeed(worker, task, next)) {
+		worker->chosen = next;
+		return NULL;
+	}
+	lock_check_none("a task leaves its stack");
+	depth_ended(task, slot_live_now(slot));
+	libc_locks_check(task, true);
+	owned_check(task);
+	fiber_pass(&task->fiber, &next->fiber);
+	slot_leave(&task->tenant);
+	store(&next->tenant.slot, slot, relaxed);
+	slot->resident = &next->tenant;
+	slot_bind(slot, next->id, next->site);
+	next->flags |= TASK_STARTED;
+	store(&worker->line->mode, SLEY_WORKER_RUNTIME, relaxed);
+	store(&worker->line->task, 0, relaxed);
+	worker->task = NULL;
+	sched_hooks.task_end(worker, task);
+	starved_retry(slot);
+	begin_turn(worker, next, turn_since(worker), FROM_LOOP);
+	return next;
+}
+
+struct task *worker_end(void)
 {
 	struct worker *worker = worker_self();
 	if (carries(worker)) {
@@ -612,6 +672,9 @@ void worker_end(void)
 		if (worker->told)
 			leave_told(worker, AFTER_END); /* never returns */
 	}
+	struct task *next = succeed(worker, worker->task);
+	if (next)
+		return next;
 	end_plain(worker);
 	check_failed(__FILE__, __LINE__, "a task that ended runs");
 }

@@ -171,10 +171,7 @@ static inline struct worker *worker_awake_round(unsigned from)
 
 #define COUNT(worker, counter, n) bump(&(worker)->counters[SLEY_COUNTER_##counter], (uint64_t)(n))
 
-/*
- * The calling task leaves its worker; see enum after. worker_end() does not return. worker_yield() does nothing outside
- * of a task.
- */
+/* The calling task leaves its worker; see enum after. worker_yield() does nothing outside of a task. */
 void worker_park(void);
 /*
  * Parks the calling task like worker_park(), and runs `next` at once. The calling task has claimed the wait of `next`, and
@@ -182,7 +179,9 @@ void worker_park(void);
  */
 bool worker_park_to(struct task *next);
 void worker_yield(const void *pc);
-NORETURN void worker_end(void);
+
+/* The calling task has ended. Returns if another one, whose turn has begun, takes over its stack: that task. */
+struct task *worker_end(void);
 
 /*
  * Called by a call that is documented to wait and did not have to wait: takes one from the task's budget, and yields

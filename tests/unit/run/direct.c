@@ -129,6 +129,52 @@ TASK_TEST(keeps_its_stack, 1)
 	REQUIRE(sley_close(ends[0]) == 0 && sley_close(ends[1]) == 0);
 }
 
+#if !defined(SLEY_ASAN)
+
+struct ran {
+	const void *frame;
+	int direct;     /* direct switches since the loop ran a task */
+	uint64_t shown; /* the task that the worker's line names, and the end of that one's stack */
+	const char *top;
+};
+
+static void say_where(void *ran)
+{
+	const struct worker *worker = worker_self();
+	*(struct ran *)ran = (struct ran){ .frame = __builtin_frame_address(0),
+					   .direct = worker->direct_most - worker->direct,
+					   .shown = worker->line->task,
+					   .top = (const char *)(uintptr_t)worker->line->stack_top };
+}
+
+/* Whether one of four tasks that ended one after the other took over the stack from the one before, without the loop. */
+static bool one_takes_over(void)
+{
+	static struct ran ran[4];
+	bool took = stack_strict;
+	sley_task task[4];
+	for (int i = 0; i < 4; i++)
+		task[i] = sley_spawn(say_where, &ran[i]);
+	for (int i = 0; i < 4; i++)
+		REQUIRE(sley_join(task[i], SLEY_NEVER) == 0);
+	for (int i = 0; i < 4; i++) {
+		REQUIRE(ran[i].shown == (uint64_t)task[i]);
+		REQUIRE(slot_of(ran[i].frame)->top == ran[i].top);
+		took |= i > 0 && ran[i].frame == ran[i - 1].frame && ran[i].direct == ran[i - 1].direct + 1;
+	}
+	return took;
+}
+
+/* A new task takes over the stack of one that ends; the region shows it. Not always: a duty of the loop may be due. */
+TASK_TEST(takes_over, 1)
+{
+	sley_time deadline = SOON;
+	while (!one_takes_over())
+		REQUIRE(sley_now() < deadline);
+}
+
+#endif
+
 #if RACE_POINTS
 
 static struct sley_chan *tokens;
