@@ -121,10 +121,11 @@ int dump_tasks(int fd, unsigned most)
 	uint32_t high = load(&region.header->task_high, relaxed);
 	for (uint32_t word = 0; word < ROUND_UP(high, 64) / 64; word++) {
 		uint64_t bits =
-			load(&region.live[word], acquire); /* pairs with region_live_set(): the record is whole */
+			load(&region.live[word], acquire); /* pairs with region_live_set(): the record has memory */
 		for (; error == 0 && bits; bits &= bits - 1) {
-			if (n++ < most)
-				error = dump_task(fd, word * 64 + (uint32_t)__builtin_ctzll(bits));
+			uint32_t index = word * 64 + (uint32_t)__builtin_ctzll(bits);
+			if (load(&region.tasks[index].id, acquire) != 0 && n++ < most) /* pairs with task_publish() */
+				error = dump_task(fd, index);
 		}
 	}
 	if (error == 0 && n > most)

@@ -16,7 +16,7 @@
  *      blocks       three more lines per worker thread: its block, and the worker in its place
  *      counters     rows of SLEY_COUNTERS: row 0 for the threads that are no workers, row i + 1 for worker i; the value
  *                   of a counter is the sum over the rows [0, worker_count]
- *      live         bitmap: bit i is set while task record i is in use
+ *      live         bitmap: bit i is set while task record i is in use, or kept for the next task, with the id 0
  *      sites        spawn sites, dense, [0, site_count)
  *      site_blocks  counters of the blocks of each spawn site, in the same places
  *      tasks        public task records, sparse: a reader may read only those whose bit in `live` is set

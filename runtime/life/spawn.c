@@ -205,9 +205,14 @@ void task_end(struct worker *worker, struct task *task)
 		joiner = NULL; /* its deadline or a canceller was faster: the task may be joined again */
 	if (joiner)
 		task->fate |= TASK_DETACHED; /* from here on the joiner owns the entry, and frees it when it runs */
+	if (detached && !task->extra) {
+		task_free_locked(&worker->tasks, task);
+		return;
+	}
 	lock_drop(&task->lock);
 	if (detached)
-		task_free(&worker->tasks, task);
+		task_free(&worker->tasks,
+			  task); /* in two steps, as threads that wait for the lock may want the extra */
 	else if (joiner)
 		task_ready(joiner);
 }
@@ -253,10 +258,9 @@ int sley_join(sley_task id, sley_time deadline)
 	if (error == 0 && !(target->fate & TASK_ENDED))
 		error = join_wait(task, target, deadline, CALLER);
 	if (error == 0)
-		target->fate |= TASK_DETACHED; /* from here on no other join succeeds: the entry is ours */
-	lock_drop(&target->lock);
-	if (error == 0)
-		task_free(&worker_self()->tasks, target);
+		task_free_locked(&worker_self()->tasks, target);
+	else
+		lock_drop(&target->lock);
 	return error;
 }
 

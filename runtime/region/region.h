@@ -91,7 +91,7 @@ extern HIDDEN uint32_t region_site_live[SLEY_REGION_SITES];
 /* Sets record `index` live; atomic, because 64 tasks share a word. */
 static inline void region_live_set(uint32_t index)
 {
-	fetch_or(&region.live[index / 64], (uint64_t)1 << (index % 64), release); /* after the record is complete */
+	fetch_or(&region.live[index / 64], (uint64_t)1 << (index % 64), release); /* after the record has memory */
 }
 
 static inline bool region_is_live(uint32_t index)
@@ -101,8 +101,7 @@ static inline bool region_is_live(uint32_t index)
 
 static inline void region_live_clear(uint32_t index)
 {
-	/* pairs with acquire loads of the word: a thread that sees the bit clear sees the task's effects */
-	fetch_and(&region.live[index / 64], ~((uint64_t)1 << (index % 64)), release);
+	fetch_and(&region.live[index / 64], ~((uint64_t)1 << (index % 64)), relaxed);
 }
 
 #endif

@@ -17,12 +17,15 @@
 #include "task/forgotten.h"
 #include "task/records.h"
 
-#define BATCH 32 /* entries that move between a worker's cache and the table at once */
+#define BATCH 32   /* entries that move between a worker's cache and the table at once */
+#define KEPT  1024 /* most in the cache: 192 KiB with their records, for tasks spawned and joined in bulk */
+#define SPARE 1024 /* a cache has at most this part of all entries, or two batches: other threads want some, too */
 
 struct slabs task_slabs;
 
 static struct {
 	uint32_t max;
+	uint32_t kept;                  /* constant during a run: most entries in a cache */
 	int (*reserve)(uint32_t tasks); /* constant during a run, like max */
 	uint64_t generation;            /* generation of fresh entries: higher than in all earlier runs */
 	uint32_t high;                  /* atomic: entries [0, high) were used; written under the lock of the slabs */
@@ -154,6 +157,7 @@ int tasks_open(uint32_t max, int (*reserve)(uint32_t tasks))
 					       .again = entries_again,
 					       .leave = entries_leave };
 	task_table.max = max;
+	task_table.kept = MAX(MIN(KEPT, max / SPARE), 2 * BATCH);
 	task_table.reserve = reserve;
 	forgotten_open(max);
 	int error = slabs_open(&task_slabs, &kind, (size_t)max * sizeof(struct task));
@@ -187,10 +191,28 @@ void tasks_close(void)
 
 /* ---- taking and giving ---- */
 
-/* Takes up to `most` entries; returns their number. */
+static uint32_t block_index(const struct slab_block *block)
+{
+	return (uint32_t)((const struct task *)(const void *)block - task_at(0));
+}
+
+/* Takes up to `most` entries; returns their number. Their records are live from here on, with no id. */
 static unsigned entries_refill(struct slab_block **head, unsigned most, int *error)
 {
-	return slabs_take_or(&task_slabs, 0, head, most, error);
+	unsigned n = slabs_take_or(&task_slabs, 0, head, most, error);
+	struct slab_block *block = *head;
+	for (unsigned i = 0; i < n; i++, block = block->next)
+		region_live_set(block_index(block));
+	return n;
+}
+
+/* Gives back the first n entries of the list. */
+static void entries_give(struct slab_block **head, unsigned n)
+{
+	struct slab_block *block = *head;
+	for (unsigned i = 0; i < n; i++, block = block->next)
+		region_live_clear(block_index(block));
+	slabs_give(&task_slabs, head, n);
 }
 
 static struct task *none(int error)
@@ -223,7 +245,7 @@ struct task *task_alloc(struct task_cache *cache, int *error)
 
 void task_cache_empty(struct task_cache *cache)
 {
-	slabs_give(&task_slabs, &cache->head, cache->count);
+	entries_give(&cache->head, cache->count);
 	cache->count = 0;
 }
 
@@ -280,13 +302,17 @@ void task_outcome(struct task *task, struct sley_end *end)
 
 void task_free(struct task_cache *cache, struct task *task)
 {
-	struct sley_region_task *record = task_record(task);
 	RACE_POINT(task_is_freed);
-	task->state = SLEY_TASK_FREE;
-	store(&record->id, 0, relaxed);
-	region_live_clear(task_index(task));
-	lock_take(&task->lock); /* a thread with a stale id reads the entry under the lock, extra included */
+	lock_take(&task->lock);
+	task_free_locked(cache, task);
+}
+
+/* The lock is there for threads with a stale id, which read the entry under it, extra included. */
+void task_free_locked(struct task_cache *cache, struct task *task)
+{
 	struct task_extra *extra = task->extra;
+	task->state = SLEY_TASK_FREE;
+	store(&task_record(task)->id, 0, release); /* a thread that sees it sees the task's effects */
 	store(&task->extra, NULL, relaxed);
 	task->fate = TASK_UNUSED;
 	task->id = (task->id + ((uint64_t)1 << SLEY_TASK_INDEX_BITS)) & INT64_MAX; /* ids are positive */
@@ -295,13 +321,13 @@ void task_free(struct task_cache *cache, struct task *task)
 		block_free(extra, sizeof(*extra));
 	struct slab_block *block = (struct slab_block *)(void *)task;
 	if (!cache) {
-		slabs_give(&task_slabs, &block, 1);
+		entries_give(&block, 1);
 		return;
 	}
 	block->next = cache->head;
 	cache->head = block;
-	if (++cache->count > 2 * BATCH) {
-		slabs_give(&task_slabs, &cache->head, BATCH);
+	if (++cache->count > task_table.kept) {
+		entries_give(&cache->head, BATCH);
 		cache->count -= BATCH;
 	}
 }
@@ -356,5 +382,4 @@ void task_publish(struct task *task, struct task *parent, const char *name)
 	store(&record->image16, 0, relaxed);
 	copy_name(record, name);
 	store(&record->id, task->id, release);
-	region_live_set(task_index(task));
 }

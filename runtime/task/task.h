@@ -136,6 +136,9 @@ void tasks_close(void);
 struct task *task_alloc(struct task_cache *cache, int *error);
 void task_free(struct task_cache *cache, struct task *task);
 
+/* The same with the task's lock held, which it drops. */
+void task_free_locked(struct task_cache *cache, struct task *task);
+
 /* Returns the free entries of the cache. Called by its owner. */
 void task_cache_empty(struct task_cache *cache);
 

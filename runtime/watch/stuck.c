@@ -60,7 +60,7 @@ static struct waiters slot_waiters(const struct slot *slot)
 	uint32_t high = load(&region.header->task_high, relaxed);
 	for (uint32_t word = 0; word < ROUND_UP(high, 64) / 64; word++) {
 		uint64_t bits =
-			load(&region.live[word], acquire); /* pairs with region_live_set(): the record is whole */
+			load(&region.live[word], acquire); /* pairs with region_live_set(): the record has memory */
 		for (; bits; bits &= bits - 1) {
 			uint32_t index = word * 64 + (uint32_t)__builtin_ctzll(bits);
 			const struct sley_region_task *record = &region.tasks[index];

@@ -84,7 +84,9 @@ static void await_last(void)
 		sley_yield();
 		alive = 0;
 		for (uint32_t word = 0; word < region.header->live.capacity; word++)
-			alive += (unsigned)__builtin_popcountll(load(&region.live[word], acquire));
+			for (uint64_t bits = load(&region.live[word], acquire); bits; bits &= bits - 1)
+				alive += load(&region.tasks[word * 64 + (unsigned)__builtin_ctzll(bits)].id, acquire) !=
+					 0;
 	} while (alive > 1);
 }
 

@@ -93,7 +93,8 @@ unsigned live_tasks(void)
 {
 	unsigned n = 0;
 	for (uint32_t word = 0; word < region.header->live.capacity; word++)
-		n += (unsigned)__builtin_popcountll(load(&region.live[word], acquire));
+		for (uint64_t bits = load(&region.live[word], acquire); bits; bits &= bits - 1)
+			n += load(&region.tasks[word * 64 + (unsigned)__builtin_ctzll(bits)].id, acquire) != 0;
 	return n;
 }
 
