@@ -66,13 +66,13 @@ static int spawn_set_options(struct worker *worker, struct task *task, const str
 	return 0;
 }
 
-int spawn_new(struct task **result, struct sley_site *site, const struct sley_task_options *options, void (*fn)(void *),
-	      const void *arg, size_t n)
+/* Called by `worker`, or by a plain thread (null). */
+static ALWAYS_INLINE int new_by(struct worker *worker, struct task **result, struct sley_site *site,
+				const struct sley_task_options *options, void (*fn)(void *), const void *arg, size_t n)
 {
 	int error = spawn_check(options, fn, arg, n);
 	if (error)
 		return error;
-	struct worker *worker = worker_self();
 	struct task_cache *cache = worker ? &worker->tasks : NULL;
 	struct task *task = task_alloc(cache, &error);
 	if (!task)
@@ -85,17 +85,35 @@ int spawn_new(struct task **result, struct sley_site *site, const struct sley_ta
 		task_free(cache, task);
 		return error;
 	}
-	task_publish(task, task_self(), options ? options->name : NULL);
+	task_publish(task, worker ? worker->task : NULL, options ? options->name : NULL);
 	*result = task;
 	return 0;
 }
 
-void spawn_start(struct task *task)
+int spawn_new(struct task **result, struct sley_site *site, const struct sley_task_options *options, void (*fn)(void *),
+	      const void *arg, size_t n)
 {
-	count_here(SLEY_COUNTER_spawned, 1);
+	return new_by(this_worker, result, site, options, fn, arg, n);
+}
+
+static ALWAYS_INLINE void start_by(struct worker *worker, struct task *task)
+{
 	if (region_times())
 		fetch_add(&region.sites[task->site].spawned, 1, relaxed);
-	task_ready_last(task);
+	if (unlikely(!worker)) {
+		count_here(SLEY_COUNTER_spawned, 1);
+		task_ready_last(task);
+		return;
+	}
+	COUNT(worker, spawned, 1);
+	task_to_ready(task, worker->number);
+	queue_push(worker, task);
+	queue_publish(worker);
+}
+
+void spawn_start(struct task *task)
+{
+	start_by(this_worker, task);
 }
 
 void spawn_drop(struct task *task)
@@ -114,14 +132,15 @@ static const struct sley_task_options detached = { .size = sizeof(detached), .de
 sley_task sley_spawn_at(struct sley_site *site, const struct sley_task_options *options, void (*fn)(void *),
 			const void *arg, size_t n)
 {
-	struct task *task = NULL; /* set for gcc -O3, which does not see that spawn_new() sets it */
+	struct worker *worker = this_worker;
+	struct task *task = NULL; /* set for gcc -O3, which does not see that new_by() sets it */
 	sley_task id = thread_visit();
 	if (id)
 		return id;
-	id = spawn_new(&task, site, options, fn, arg, n);
+	id = new_by(worker, &task, site, options, fn, arg, n);
 	if (id == 0) {
-		id = (sley_task)task->id; /* read before spawn_start(): a ready task may end, and its entry be reused */
-		spawn_start(task);
+		id = (sley_task)task->id; /* read before start_by(): a ready task may end, and its entry be reused */
+		start_by(worker, task);
 	}
 	thread_depart();
 	return id;
@@ -244,10 +263,11 @@ static int join_wait(struct task *task, struct task *target, sley_time deadline,
 
 int sley_join(sley_task id, sley_time deadline)
 {
-	struct task *task = task_self();
+	struct worker *worker = this_worker; /* that of before the first wait */
+	struct task *task = worker ? worker->task : NULL;
 	if (!task)
 		return outside_error();
-	worker_spend(CALLER);
+	worker_spend_of(worker, CALLER);
 	if (id == (sley_task)task->id)
 		return -EDEADLK;
 	struct task *target = task_find(id);

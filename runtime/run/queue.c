@@ -215,14 +215,16 @@ void task_ready_list(struct task_list *list)
 		task_ready_last(task);
 }
 
-void queue_yielded_else(struct worker *worker, struct task *task)
+void queue_push_else(struct worker *worker, struct task *task)
 {
 	if (task && task->flags & TASK_PINNED) {
-		inbox_push(worker, task);
+		inbox_push(worker_get(task->worker), task);
 		return;
 	}
 	if (task)
 		queue_append(worker, task);
+	if (unlikely(load(&scheduler.blocked, relaxed) > 0))
+		queue_end_own_note(worker);
 	if (load(&scheduler.started, relaxed) > 1)
 		announce(worker, deque_length(&worker->deque));
 }

@@ -27,18 +27,26 @@ void task_ready_last(struct task *task);
 
 /* ---- called by the worker ---- */
 
+/* The rest of queue_push(): `task` is pinned, or the deque is full; null: there are other workers. */
+void queue_push_else(struct worker *worker, struct task *task);
+
+/* Puts a task that has just become ready behind those that are ready here already. */
+static ALWAYS_INLINE void queue_push(struct worker *worker, struct task *task)
+{
+	if (unlikely(task->flags & TASK_PINNED) || unlikely(!deque_push(&worker->deque, task)))
+		queue_push_else(worker, task);
+	else if (load(&scheduler.started, relaxed) > 1)
+		queue_push_else(worker, NULL);
+}
+
 /*
  * Makes a task that has yielded, and left its stack, ready behind the tasks that are ready already. `since`: for its
- * record. Its second half: the task is pinned, or the deque is full; or there are other workers, and it is in the deque.
+ * record.
  */
-void queue_yielded_else(struct worker *worker, struct task *task);
 static ALWAYS_INLINE void queue_yielded(struct worker *worker, struct task *task, int64_t since)
 {
 	task_to_ready_at(task, worker->number, since);
-	if (unlikely(task->flags & TASK_PINNED) || unlikely(!deque_push(&worker->deque, task)))
-		queue_yielded_else(worker, task);
-	else if (load(&scheduler.started, relaxed) > 1)
-		queue_yielded_else(worker, NULL);
+	queue_push(worker, task);
 }
 
 /* Before a task yields: see queue.c. */

@@ -612,9 +612,7 @@ NOINLINE void worker_yield(const void *pc)
 
 void worker_spend(const void *pc)
 {
-	struct worker *worker = worker_self();
-	if (unlikely(worker->budget-- == 0))
-		worker_yield(pc);
+	worker_spend_of(this_worker, pc);
 }
 
 /* Whether the stack of the task that ends may be that of `next`, which is new: see slot_pick(). */

@@ -187,7 +187,13 @@ struct task *worker_end(void);
  * Called by a call that is documented to wait and did not have to wait: takes one from the task's budget, and yields
  * when the budget is spent. So a task whose calls are always ready cannot keep the others from running.
  */
-void worker_spend(const void *pc);
+static inline void worker_spend_of(struct worker *worker, const void *pc)
+{
+	if (unlikely(worker->budget-- == 0))
+		worker_yield(pc);
+}
+
+void worker_spend(const void *pc); /* of the calling thread's */
 
 /* Runs tasks until scheduler.stopping is set. Called by the worker's thread. */
 void worker_run(struct worker *worker);

@@ -351,7 +351,7 @@ void tasks_each(void (*fn)(struct task *, void *), void *arg)
 
 /* ---- the public record ---- */
 
-static void copy_name(struct sley_region_task *record, const char *name)
+static inline void copy_name(struct sley_region_task *record, const char *name)
 {
 	/* two words, so that a reader sees at most one change within the name */
 	uint64_t words[2] = { 0 };
