@@ -26,13 +26,18 @@ static void make_call(void *arg)
 	call->numbers = numbers;
 }
 
-/* Spawns the call, which cannot end by itself, and waits until it waits for its end, or for a place. */
-static sley_task start_call(struct call *call)
+/* Spawns the call, which cannot end by itself, and waits until it waits in this way. */
+static sley_task start_waiting(struct call *call, enum sley_wait_kind kind)
 {
 	sley_task task = sley_spawn(make_call, call);
 	REQUIRE(task > 0);
-	await_state(task, SLEY_TASK_WAITING, SLEY_WAIT_OFFLOAD);
+	await_state(task, SLEY_TASK_WAITING, kind);
 	return task;
+}
+
+static sley_task start_call(struct call *call)
+{
+	return start_waiting(call, SLEY_WAIT_OFFLOAD);
 }
 
 static int join_call(sley_task task, struct call *call)
@@ -155,7 +160,7 @@ static int main_full(void *arg)
 			REQUIRE(join_call(tasks[i], &calls[i]) == -ETIMEDOUT);
 			REQUIRE(offloaded.drops == 1 && offloaded.dropped_out == 2);
 		} else {
-			await_state(tasks[i], SLEY_TASK_WAITING, SLEY_WAIT_OFFLOAD);
+			await_state(tasks[i], SLEY_TASK_WAITING, i < 2 ? SLEY_WAIT_OFFLOAD : SLEY_WAIT_QUEUE);
 		}
 	}
 	REQUIRE(offload_active() == 3);
@@ -243,7 +248,7 @@ static int main_end(void *arg)
 	start_call(&e->running);
 	await_at_least(&offloaded.began, 1);
 	start_call(&e->queued);
-	start_call(&e->waiting);
+	start_waiting(&e->waiting, SLEY_WAIT_QUEUE);
 	return 0;
 }
 
