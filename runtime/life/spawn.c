@@ -107,7 +107,7 @@ static ALWAYS_INLINE void start_by(struct worker *worker, struct task *task)
 	}
 	COUNT(worker, spawned, 1);
 	task_to_ready(task, worker->number);
-	queue_push(worker, task);
+	queue_push(worker, task, DEQUE_SIZE);
 	queue_publish(worker);
 }
 

@@ -47,15 +47,21 @@ static inline unsigned deque_length(struct deque *deque)
 	return load(&deque->tail, relaxed) - head;
 }
 
-/* Owner. False: full. */
-static inline bool deque_push(struct deque *deque, struct task *task)
+/* Owner. False: there are `most` or more. */
+static inline bool deque_push_below(struct deque *deque, struct task *task, unsigned most)
 {
 	unsigned tail = load(&deque->tail, relaxed);
-	if (unlikely(tail - load(&deque->head, acquire) >= DEQUE_SIZE))
+	if (unlikely(tail - load(&deque->head, acquire) >= most))
 		return false;
 	store(&deque->ring[tail % DEQUE_SIZE], task, relaxed);
 	store(&deque->tail, tail + 1, release);
 	return true;
+}
+
+/* Owner. False: full. */
+static inline bool deque_push(struct deque *deque, struct task *task)
+{
+	return deque_push_below(deque, task, DEQUE_SIZE);
 }
 
 /* Owner. Null: empty. *length: how many there were. */

@@ -221,7 +221,9 @@ void queue_push_else(struct worker *worker, struct task *task)
 		inbox_push(worker_get(task->worker), task);
 		return;
 	}
-	if (task)
+	if (task && deque_length(&worker->deque) >= DEQUE_SIZE - 1)
+		overflow(worker, task);
+	else if (task)
 		queue_append(worker, task);
 	if (unlikely(load(&scheduler.blocked, relaxed) > 0))
 		queue_end_own_note(worker);

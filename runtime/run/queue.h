@@ -30,10 +30,10 @@ void task_ready_last(struct task *task);
 /* The rest of queue_push(): `task` is pinned, or the deque is full; null: there are other workers. */
 void queue_push_else(struct worker *worker, struct task *task);
 
-/* Puts a task that has just become ready behind those that are ready here already. */
-static ALWAYS_INLINE void queue_push(struct worker *worker, struct task *task)
+/* Puts a task that has just become ready behind those that are ready here already, of which `most` are too many. */
+static ALWAYS_INLINE void queue_push(struct worker *worker, struct task *task, unsigned most)
 {
-	if (unlikely(task->flags & TASK_PINNED) || unlikely(!deque_push(&worker->deque, task)))
+	if (unlikely(task->flags & TASK_PINNED) || unlikely(!deque_push_below(&worker->deque, task, most)))
 		queue_push_else(worker, task);
 	else if (load(&scheduler.started, relaxed) > 1)
 		queue_push_else(worker, NULL);
@@ -41,12 +41,13 @@ static ALWAYS_INLINE void queue_push(struct worker *worker, struct task *task)
 
 /*
  * Makes a task that has yielded, and left its stack, ready behind the tasks that are ready already. `since`: for its
- * record.
+ * record. The next one was taken out of the deque before, so it was full if it lacks one: half of it must go to the global
+ * queue then. Otherwise the tasks of a full deque would yield to each other, and those in the global queue wait for ever.
  */
 static ALWAYS_INLINE void queue_yielded(struct worker *worker, struct task *task, int64_t since)
 {
 	task_to_ready_at(task, worker->number, since);
-	queue_push(worker, task);
+	queue_push(worker, task, DEQUE_SIZE - 1);
 }
 
 /* Before a task yields: see queue.c. */
