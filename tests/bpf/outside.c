@@ -124,7 +124,7 @@ static int scenario_fault(void)
 /* Also a spare, which a page fault of nobody's planting may have called. */
 static bool others_sleep(void)
 {
-	for (unsigned i = 0; i < scheduler.made; i++) {
+	for (unsigned i = 0; i < load(&scheduler.made, acquire); i++) {
 		unsigned mode = load(&region.workers[i].mode, relaxed);
 		if (i != worker_self()->number && mode != SLEY_WORKER_IDLE && mode != SLEY_WORKER_GONE)
 			return false;

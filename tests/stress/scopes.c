@@ -71,7 +71,7 @@ static size_t blocks_in_use(void)
 	return 0; /* reading them is a race */
 #endif
 	size_t taken = blocks_taken();
-	for (unsigned i = 0; i < scheduler.made * BLOCK_CLASSES; i++)
+	for (unsigned i = 0; i < load(&scheduler.made, acquire) * BLOCK_CLASSES; i++)
 		taken -= worker_get(i / BLOCK_CLASSES)->stack.blocks.free[i % BLOCK_CLASSES].count;
 	return taken;
 }

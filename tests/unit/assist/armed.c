@@ -73,7 +73,7 @@ void await_point(const char *point)
 /* Whether a sentinel can read the states of all workers' threads: the watchdog sees to that. */
 static bool threads_are_prepared(void)
 {
-	for (unsigned i = 0; i < scheduler.made; i++) {
+	for (unsigned i = 0; i < load(&scheduler.made, acquire); i++) {
 		if (load(&worker_get(i)->files[LOOKER_SENTINEL].fd, relaxed) == 0)
 			return false;
 	}

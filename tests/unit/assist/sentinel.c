@@ -193,12 +193,12 @@ static int main_trusted(void *unused)
 		uint32_t site = record_of(task)->site;
 		let_go(&gates[0], task);
 		stop_watchdog();
-		for (unsigned i = 0; i < scheduler.made; i++)
+		for (unsigned i = 0; i < load(&scheduler.made, acquire); i++)
 			fds[i] = exchange(&worker_get(i)->files[LOOKER_SENTINEL].fd, 0, relaxed); /* cannot ask */
 		make_trusted(site);
 		task = spawn_block(&gates[0]);
 		await_at_least(&gates[0].entered, 1);
-		for (unsigned i = 0; i < scheduler.made; i++)
+		for (unsigned i = 0; i < load(&scheduler.made, acquire); i++)
 			store(&worker_get(i)->files[LOOKER_SENTINEL].fd, fds[i], relaxed);
 		race_go("watchdog_looks");
 		let_go(&gates[0], task);

@@ -34,7 +34,7 @@ static void compute(void *unused)
 static struct worker *other_in_task(void)
 {
 	for (sley_time end = SOON; sley_now() < end; sched_yield()) {
-		for (unsigned i = 0; i < scheduler.made; i++) {
+		for (unsigned i = 0; i < load(&scheduler.made, acquire); i++) {
 			struct worker *worker = worker_get(i);
 			if (worker != worker_self() && load(&worker->line->mode, acquire) == SLEY_WORKER_TASK)
 				return worker;

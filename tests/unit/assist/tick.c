@@ -128,7 +128,7 @@ TASK_TEST(found_by_a_worker, 2)
 		sley_task task = sley_spawn(block_shortly, NULL);
 		while (sley_join(task, sley_now()) == -ETIMEDOUT)
 			sley_yield();
-		for (unsigned i = 0; i < scheduler.made; i++)
+		for (unsigned i = 0; i < load(&scheduler.made, acquire); i++)
 			found += load(&worker_get(i)->counters[SLEY_COUNTER_blocks], relaxed);
 	}
 	REQUIRE(found > 0);

@@ -196,7 +196,8 @@ TASK_TEST(counted_once, 1)
 	took = counter(SLEY_COUNTER_handovers) - took;
 	in_vain = counter(SLEY_COUNTER_woken_in_vain) - in_vain;
 	/* a new spare may take over once without being woken */
-	REQUIRE(took + in_vain <= counter(SLEY_COUNTER_wakes) - wakes + scheduler.made - scheduler.target);
+	REQUIRE(took + in_vain <=
+		counter(SLEY_COUNTER_wakes) - wakes + load(&scheduler.made, acquire) - scheduler.target);
 	const struct sley_region_site_blocks *blocks = &region.site_blocks[site];
 	REQUIRE(load(&blocks->handed, relaxed) + load(&blocks->in_vain, relaxed) <= load(&blocks->noted, relaxed));
 }
@@ -268,7 +269,8 @@ ONE_SPARE_TEST(back_with_work)
 		await_poller();
 		uint64_t wakes = counter(SLEY_COUNTER_wakes);
 		spawn_two(tasks);
-		REQUIRE(!self->block->note && scheduler.blocked == 0 && counter(SLEY_COUNTER_wakes) == wakes);
+		REQUIRE(!self->block->note && load(&scheduler.blocked, relaxed) == 0 &&
+			counter(SLEY_COUNTER_wakes) == wakes);
 		join_two(tasks);
 	}
 	await_sleepers();
