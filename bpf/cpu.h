@@ -19,8 +19,6 @@
 
 #define CPU_GAP_NS 100000000 /* after that, a sample stands for no more than its period */
 
-#define CPU_GAP_NS 100000000 /* after that, a sample stands for no more than its period */
-
 /*
  * By place of the process and site, and by task: those that were seen last. Rejected: tables of each process, as in totals.h.
  * The kernel waits for all programs whenever one is put into its place.
@@ -48,18 +46,25 @@ struct {
 	__type(value, uint64_t);
 } sampled SEC(".maps");
 
-/* The time for which this sample stands: a virtual CPU that was not run misses some, as does one with interrupts disabled. */
-static uint64_t since_last(void)
+/*
+ * The time for which this sample stands: since the CPU's last one, as a virtual CPU that was not run misses some, as does one
+ * with interrupts disabled. An idle CPU takes none either, so it is no more than the thread has had the CPU without a break,
+ * as its clock says, which lags by up to a tick; or than a period.
+ */
+static uint64_t stands_for(const struct task_struct *task)
 {
-	uint64_t now = bpf_ktime_get_ns(), since = CPU_PERIOD_NS, *last;
+	uint64_t now = bpf_ktime_get_ns(), gap = CPU_PERIOD_NS, *last;
+	uint64_t here = task->se.sum_exec_runtime - task->se.prev_sum_exec_runtime;
 	uint32_t zero = 0;
 	last = bpf_map_lookup_elem(&sampled, &zero);
 	if (last) {
 		if (now - *last < CPU_GAP_NS)
-			since = now - *last;
+			gap = now - *last;
 		*last = now;
 	}
-	return since;
+	if (here < CPU_PERIOD_NS)
+		here = CPU_PERIOD_NS;
+	return gap < here ? gap : here;
 }
 
 /* If another CPU makes the entry at the same moment, this finds it the second time. */
@@ -76,8 +81,9 @@ static void add_to_task(const struct cpu_key *key, uint64_t ns)
 static void sample_cpu(void)
 {
 	struct sley_region_worker line;
-	const struct thread *thread = read_task(bpf_get_current_task_btf(), &line);
-	uint64_t since = since_last(), *site;
+	struct task_struct *task = bpf_get_current_task_btf();
+	const struct thread *thread = read_task(task, &line);
+	uint64_t since = stands_for(task), *site;
 	uint32_t index;
 	if (!thread)
 		return;
