@@ -150,6 +150,34 @@ TASK_TEST(pinned_is_fair, 1)
 		REQUIRE(sley_join(tasks[i], SLEY_NEVER) == 0);
 }
 
+#define YIELDERS 3000 /* more than a deque holds */
+#define TURNS    60u  /* of each, in the mean */
+
+static unsigned turns[YIELDERS], all_turns;
+
+static void take_turns(void *mine)
+{
+	while (all_turns < TURNS * YIELDERS) {
+		++*(unsigned *)mine;
+		all_turns++;
+		sley_yield();
+	}
+}
+
+/* Tasks that yield have their turns about equally often, also if there are more of them than the deque holds. */
+TASK_TEST(yields_in_turn, 1)
+{
+	static sley_task tasks[YIELDERS];
+	memset(turns, 0, sizeof(turns));
+	all_turns = 0;
+	for (unsigned i = 0; i < YIELDERS; i++)
+		REQUIRE((tasks[i] = sley_spawn(take_turns, &turns[i])) > 0);
+	for (unsigned i = 0; i < YIELDERS; i++)
+		REQUIRE(sley_join(tasks[i], SOON) == 0);
+	for (unsigned i = 0; i < YIELDERS; i++)
+		REQUIRE(turns[i] > TURNS * 2 / 3 && turns[i] < TURNS * 3 / 2);
+}
+
 /* A worker that is never idle looks at its timers. */
 TASK_TEST(busy_timers, 1, 2)
 {
