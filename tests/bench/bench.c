@@ -231,10 +231,11 @@ static bool run_row_with_workers(const struct bench_row *row)
 	bool ok = true;
 	if (option.divisor)
 		return count_operations(row, option.divisor), true;
-	if (option.counts && !row->counted && option.rows)
+	bool counted = row->counted || row->server;
+	if (option.counts && !counted && option.rows)
 		fprintf(stderr, "bench: %s cannot be counted, only timed: leave -c out\n", row->name);
 	if (option.counts)
-		return row->counted ? count_row(row) : !option.rows;
+		return counted ? count_row(row) : !option.rows;
 	if (row->kind == BENCH_NO_WORKERS)
 		return run_row(row, 1);
 	for (unsigned i = 0; i < option.worker_count; i++)

@@ -23,6 +23,13 @@ struct bench_run {
 	unsigned divisor; /* of the work of rows that say how much it is; 0: 1 */
 };
 
+/* A server for counts: see count.h. */
+struct bench_server {
+	const char *program; /* of the build; called with a port of 0 and -w 1 */
+	unsigned connections;
+	bool http;
+};
+
 struct bench_row {
 	const char *name;
 	const char *impls[BENCH_IMPLS + 1]; /* the first is sley's; ended by null */
@@ -37,6 +44,7 @@ struct bench_row {
 	} kind;
 	unsigned runs; /* 0: as -n says */
 	bool counted; /* by -c, too: the first value is the time between the only two calls of bench_now(), an operation */
+	const struct bench_server *server; /* by -c, too: this program, beside bench-raw-echo; or null */
 	void (*run)(const struct bench_run *, double *values);
 };
 

@@ -3,11 +3,11 @@
 #include "count.h"
 
 #include "bench.h"
+#include "process.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
 #include <unistd.h>
 
 #define MAX(a, b) ((a) > (b) ? (a) : (b))
@@ -17,17 +17,28 @@
 #define MANY_DIVISOR 500
 #define RUNS         3
 
+/* of a server row; the first, smaller run, and the larger one */
+#define FEW_REQUESTS  1280u
+#define MANY_REQUESTS 7680u
+
 struct counts {
 	double operations, instructions, whole, locked, calls;
 };
 
-/* Addresses in this program of instructions that lock the bus, and of full fences. */
+/* What is counted: a row, with little work or with more. */
+struct counted {
+	const struct bench_row *row;
+	bool raw, many;
+};
+
+/* Addresses in the program of instructions that lock the bus, and of full fences. */
 static struct {
 	unsigned long *address;
 	size_t n;
 } locked;
 
-static char self[4096], scratch[] = "/tmp/bench-count-XXXXXX";
+static char program[4096]; /* that is counted */
+static char scratch[] = "/tmp/bench-count-XXXXXX";
 
 /* ---- the child ---- */
 
@@ -58,9 +69,10 @@ static int compare(const void *a, const void *b)
 /* Lines of objdump: "    6af4:\tlock cmpxchg %edx,(%rdi)". */
 static bool find_locked(void)
 {
-	char command[sizeof(self) + 100], line[1024], *end;
+	char command[sizeof(program) + 100], line[1024], *end;
 	size_t room = 0;
-	snprintf(command, sizeof(command), "objdump -d --no-show-raw-insn '%s'", self);
+	locked.n = 0;
+	snprintf(command, sizeof(command), "objdump -d --no-show-raw-insn '%s'", program);
 	FILE *objdump = popen(command, "re");
 	while (objdump && fgets(line, sizeof(line), objdump)) {
 		unsigned long address = strtoul(line, &end, 16);
@@ -80,11 +92,39 @@ static bool find_locked(void)
 
 /* ---- one run ---- */
 
-/* Runs a command line with this program at its end; returns what that has printed: the number of operations. 0: failed. */
-static double run_under(const char *command, const struct bench_row *row, unsigned divisor)
+/* The same with a server and a load; returns the number of requests. */
+static double serve_under(const char *command, const struct bench_server *server, const struct counted *counted)
 {
-	char line[2 * sizeof(self)], answer[64] = "";
-	snprintf(line, sizeof(line), "%s '%s' -C %u -r %s 2>%s/errors", command, self, divisor, row->name, scratch);
+	char line[2 * sizeof(program)];
+	char *argv[] = { "/bin/sh", "-c", line, NULL };
+	struct process process;
+	struct load load = {
+		.connections = server->connections,
+		.cpus = SERVER_CPU, /* both have one CPU: the requests of a round are there when the server runs */
+		.http = server->http,
+		.rounds = (counted->many ? MANY_REQUESTS : FEW_REQUESTS) / server->connections,
+	};
+	snprintf(line, sizeof(line), "exec %s '%s' 0 %s 2>%s/errors", command, program,
+		 !counted->raw  ? "-w 1"
+		 : server->http ? "http"
+				: "",
+		 scratch);
+	process_start(&process, SERVER_CPU, argv);
+	load.port = process_port(&process);
+	load.server = process.pid;
+	process_load(&load);
+	process_stop(&process, NULL);
+	return load.requests;
+}
+
+/* Runs a command line with this program at its end; returns what that has printed: the number of operations. 0: failed. */
+static double run_under(const char *command, const struct counted *counted)
+{
+	char line[2 * sizeof(program)], answer[64] = "";
+	if (counted->row->server)
+		return serve_under(command, counted->row->server, counted);
+	snprintf(line, sizeof(line), "%s '%s' -C %u -r %s 2>%s/errors", command, program,
+		 counted->many ? MANY_DIVISOR : FEW_DIVISOR, counted->row->name, scratch);
 	FILE *output = popen(line, "re");
 	if (!output)
 		return 0;
@@ -109,7 +149,7 @@ static bool read_callgrind(const char *path, struct counts *counts)
 	while (fgets(line, sizeof(line), file)) {
 		line[strcspn(line, "\n")] = '\0';
 		if (strncmp(line, "ob=", 3) == 0)
-			own_object = strcmp(line + 3, self) == 0;
+			own_object = strcmp(line + 3, program) == 0;
 		else if (strncmp(line, "fl=", 3) == 0)
 			own_source = strstr(line, "runtime/") != NULL;
 		else if (strncmp(line, "calls=", 6) == 0)
@@ -149,7 +189,7 @@ static bool read_strace(const char *path, struct counts *counts)
 	return whole;
 }
 
-static bool count_run(const struct bench_row *row, unsigned divisor, struct counts *counts)
+static bool count_run(const struct counted *counted, struct counts *counts)
 {
 	char command[1024], path[sizeof(scratch) + 32];
 	*counts = (struct counts){ 0 };
@@ -159,29 +199,23 @@ static bool count_run(const struct bench_row *row, unsigned divisor, struct coun
 		"--compress-pos=no --callgrind-out-file=%s/callgrind",
 		scratch);
 	snprintf(path, sizeof(path), "%s/callgrind-01", scratch); /* the first thread: it is the only worker */
-	counts->operations = run_under(command, row, divisor);
+	counts->operations = run_under(command, counted);
 	if (counts->operations == 0 || !read_callgrind(path, counts))
 		return false;
 	snprintf(path, sizeof(path), "%s/strace", scratch);
-	snprintf(command, sizeof(command), "strace -f -c -U calls,name -o %s", path);
-	return run_under(command, row, divisor) > 0 && read_strace(path, counts);
-}
-
-/* ---- a row ---- */
-
-static void print_count(const struct bench_row *row, const char *unit, double few, double many, double operations)
-{
-	printf("%s count 1 %.2f %s\n", row->name, MAX(many - few, 0) / operations, unit);
+	/* -I2: SIGTERM, which is for the server, ends it, too */
+	snprintf(command, sizeof(command), "strace -I2 -f -c -U calls,name -o %s", path);
+	return run_under(command, counted) > 0 && read_strace(path, counts);
 }
 
 /* Each count is the least of some runs: what comes with time makes it larger. */
-static bool count_least(const struct bench_row *row, unsigned divisor, struct counts *least)
+static bool count_least(const struct counted *counted, struct counts *least)
 {
 	struct counts counts;
-	if (!count_run(row, divisor, least))
+	if (!count_run(counted, least))
 		return false;
 	for (unsigned i = 1; i < RUNS; i++) {
-		if (!count_run(row, divisor, &counts))
+		if (!count_run(counted, &counts))
 			return false;
 		least->instructions = MIN(least->instructions, counts.instructions);
 		least->whole = MIN(least->whole, counts.whole);
@@ -191,16 +225,31 @@ static bool count_least(const struct bench_row *row, unsigned divisor, struct co
 	return true;
 }
 
-static bool count_in_scratch(const struct bench_row *row)
+/* ---- a row ---- */
+
+static void print_count(const char *row, const char *label, const char *unit, double difference, double operations)
+{
+	printf("%s %s 1 %.2f %s\n", row, label, MAX(difference, 0) / operations, unit);
+}
+
+static bool count_impl(const struct bench_row *row, bool raw)
 {
 	struct counts few, many;
-	if (!count_least(row, FEW_DIVISOR, &few) || !count_least(row, MANY_DIVISOR, &many))
+	const char *label = raw ? "raw" : "count";
+	if (!find_locked()) {
+		fprintf(stderr, "bench: objdump cannot read %s: install binutils\n", program);
+		return false;
+	}
+	if (!count_least(&(struct counted){ row, raw, false }, &few) ||
+	    !count_least(&(struct counted){ row, raw, true }, &many))
 		return false;
 	double operations = many.operations - few.operations;
-	print_count(row, "instructions", few.instructions, many.instructions, operations);
-	print_count(row, "whole", few.whole, many.whole, operations);
-	print_count(row, "locked", few.locked, many.locked, operations);
-	print_count(row, "calls", few.calls, many.calls, operations);
+	if (!raw)
+		print_count(row->name, label, "instructions", many.instructions - few.instructions, operations);
+	print_count(row->name, label, "whole", many.whole - few.whole, operations);
+	if (!raw)
+		print_count(row->name, label, "locked", many.locked - few.locked, operations);
+	print_count(row->name, label, "calls", many.calls - few.calls, operations);
 	fflush(stdout);
 	return true;
 }
@@ -229,13 +278,21 @@ static void remove_scratch(void)
 	rmdir(scratch);
 }
 
+static bool count_in_scratch(const struct bench_row *row)
+{
+	if (!row->server)
+		return count_impl(row, false);
+	snprintf(program, sizeof(program), "%s", process_build_path(row->server->program));
+	if (!count_impl(row, false))
+		return false;
+	snprintf(program, sizeof(program), "%s", process_build_path("bench-raw-echo"));
+	return count_impl(row, true);
+}
+
 bool count_row(const struct bench_row *row)
 {
-	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
-	if (n <= 0 || (locked.n == 0 && !find_locked())) {
-		fprintf(stderr, "bench: objdump cannot read this program: install binutils\n");
-		return false;
-	}
+	ssize_t n = readlink("/proc/self/exe", program, sizeof(program) - 1);
+	program[n > 0 ? n : 0] = '\0';
 	strcpy(scratch + sizeof(scratch) - 7, "XXXXXX");
 	if (!mkdtemp(scratch)) {
 		perror("bench: a directory in /tmp");

@@ -6,9 +6,12 @@
  *
  *   instructions  of the worker's thread, in functions of runtime/; by valgrind's callgrind
  *   whole         the same with libc, the kernel's vDSO and the row itself
- *   locked        instructions of bench that lock the bus or are a full fence: these are found in its disassembly, and
+ *   locked        instructions of the program that lock the bus or are a full fence: these are found in its disassembly, and
  *                 callgrind says how often each was run
  *   calls         system calls of all threads; by strace
+ *
+ * A server row counts its server, per request: a program of its own, under a load that sends a request on each connection,
+ * waits for all answers, and sends the next (bench-load --rounds). Lines "raw" are those of the server beside it.
  *
  * A row is run with little work and with more, and the difference counts, so its start and its end do not. There is one
  * worker, and its thread alone is counted. What comes with time, as a look into the reactor does, is kept out by some

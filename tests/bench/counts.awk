@@ -7,7 +7,7 @@
 # The lines "whole" are not compared: they depend on the C library, and on how it copies on this processor.
 
 {
-	key = $1 " " $5
+	key = $1 ($2 == "raw" ? " raw " : " ") $5
 	slack = $5 == "calls" ? 0.2 : 0
 }
 

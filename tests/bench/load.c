@@ -7,6 +7,9 @@
  * Latency is from the send to the last byte of the answer, so in a closed loop it includes the queueing that the load
  * itself makes: figures compare servers under the same load, they do not predict a service's.
  *
+ * With --rounds the work is bounded, and so can be counted: each connection sends one request, and when all are answered, the
+ * next, so many times.
+ *
  * It prints "key value" lines. With --mix, the plain keys are those of the main path alone, and each path of the mix has its own,
  * "/path.key". With --block likewise, and the requests that are to block have "B.key". Exit code: 0; 1: it could not run, or
  * no request was answered; 2: usage. Errors (refused, closed, wrong answers, other statuses than 200) are counted, and the
@@ -59,9 +62,10 @@ static struct {
 	unsigned connections;
 	size_t size;
 	double seconds, warm_up;
-	double rate;    /* requests per second over all connections; 0: no limit */
-	unsigned block; /* one echo request in so many begins with 'B'; 0: none */
-	pid_t server;   /* whose CPU time is to be told; 0: nobody's */
+	double rate;     /* requests per second over all connections; 0: no limit */
+	unsigned rounds; /* 0: as long as the time says */
+	unsigned block;  /* one echo request in so many begins with 'B'; 0: none */
+	pid_t server;    /* whose CPU time is to be told; 0: nobody's */
 	struct sockaddr_in address;
 } option = { .connections = 64, .size = 512, .seconds = 5, .warm_up = 1 };
 
@@ -150,7 +154,7 @@ static void send_request(struct connection *c, int64_t at)
 /* Sends the next request, or has the connection wait until the rate allows it. */
 static void next_request(struct connection *c, int64_t at)
 {
-	if (at >= ends_at)
+	if (at >= ends_at || option.rounds)
 		return;
 	if (option.rate > 0 && (double)issued >= (double)(at - started_at) / SECOND * option.rate)
 		waiting[waiting_count++] = c;
@@ -289,6 +293,29 @@ static void run(void)
 	server_cpu = cpu_time(option.server) - server_cpu;
 }
 
+/* One request of each connection, and all answers. Each round is measured. */
+static void run_round(void)
+{
+	struct epoll_event events[EVENTS];
+	uint64_t before = paths[0].latency->count;
+	int64_t at = now();
+	for (unsigned i = 0; i < option.connections; i++)
+		if (connections[i].fd >= 0)
+			send_request(&connections[i], at);
+	while (paths[0].latency->count - before < alive) {
+		int n = epoll_wait(epoll, events, EVENTS, -1);
+		for (int i = 0; i < n; i++)
+			on_event(events[i].data.ptr);
+	}
+}
+
+static void run_rounds(void)
+{
+	ends_at = INT64_MAX;
+	for (unsigned i = 0; i < option.rounds; i++)
+		run_round();
+}
+
 static void print_latency(const char *prefix, const char *dot, const struct histogram *h, double seconds)
 {
 	printf("%s%srequests %llu\n", prefix, dot, (unsigned long long)h->count);
@@ -328,6 +355,7 @@ static const char usage[] =
 	"  --mix PATH=PERCENT  this share of the requests is for PATH (up to 8 times)\n"
 	"  --block N           one echo request in N, at random, begins with 'B' instead of 'a'\n"
 	"  --rate N            at most N requests a second\n"
+	"  --rounds N          N requests on each connection, in rounds, in the place of a time\n"
 	"  --server PID        print the CPU time that this process used in the measured time, per request\n";
 
 __attribute__((noreturn)) static void refuse(const char *what, const char *argument)
@@ -376,9 +404,13 @@ static void parse_address(char *text)
 static void parse(int argc, char **argv)
 {
 	static const struct option longs[] = {
-		{ "block", required_argument, NULL, 'b' },  { "http", required_argument, NULL, 'h' },
-		{ "mix", required_argument, NULL, 'm' },    { "rate", required_argument, NULL, 'r' },
-		{ "server", required_argument, NULL, 'p' }, { 0 },
+		{ "block", required_argument, NULL, 'b' },
+		{ "http", required_argument, NULL, 'h' },
+		{ "mix", required_argument, NULL, 'm' },
+		{ "rate", required_argument, NULL, 'r' },
+		{ "server", required_argument, NULL, 'p' },
+		{ "rounds", required_argument, NULL, 'n' },
+		{ 0 },
 	};
 	int o;
 	while ((o = getopt_long(argc, argv, "c:t:u:s:", longs, NULL)) != -1) {
@@ -405,6 +437,9 @@ static void parse(int argc, char **argv)
 		case 'm':
 			add_path(optarg);
 			break;
+		case 'n':
+			option.rounds = (unsigned)number(optarg, 1, 1e9);
+			break;
 		case 'p':
 			option.server = (pid_t)number(optarg, 1, 1 << 22);
 			break;
@@ -422,6 +457,8 @@ static void parse(int argc, char **argv)
 		refuse("--mix needs --http", paths[1].name);
 	if (option.block && option.http)
 		refuse("--block is for echo", paths[0].name);
+	if (option.rounds && (path_count > 1 || option.block))
+		refuse("--rounds is for one path", paths[0].name);
 	if (option.block)
 		paths[path_count++].name = "B";
 	parse_address(argv[optind]);
@@ -463,6 +500,9 @@ int main(int argc, char **argv)
 		die("start");
 	for (unsigned i = 0; i < option.connections; i++)
 		open_connection(&connections[i]);
-	run();
+	if (option.rounds)
+		run_rounds();
+	else
+		run();
 	return report() > 0 ? 0 : 1;
 }

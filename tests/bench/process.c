@@ -101,6 +101,8 @@ static void read_results(struct load *load, struct process *generator)
 	while (fscanf(generator->output, "%63s %lf", key, &value) == 2) {
 		if (strcmp(key, "rps") == 0 || strcmp(key, "B.rps") == 0)
 			load->rps += value;
+		else if (strcmp(key, "requests") == 0)
+			load->requests = value;
 		else if (strcmp(key, "p50_us") == 0)
 			load->p50_us = value;
 		else if (strcmp(key, "p99_us") == 0)
@@ -121,8 +123,8 @@ static void read_results(struct load *load, struct process *generator)
 
 void process_load(struct load *load)
 {
-	char path[4096], connections[16], address[32], server[16], block[16];
-	char *argv[16] = {
+	char path[4096], connections[16], address[32], server[16], block[16], rounds[16];
+	char *argv[18] = {
 		path,       "-c",   connections, "-t", load->quick ? "0.2" : "4", "-u", load->quick ? "0.1" : "1",
 		"--server", server, address,
 	};
@@ -133,6 +135,7 @@ void process_load(struct load *load)
 	snprintf(address, sizeof(address), "127.0.0.1:%u", load->port);
 	snprintf(server, sizeof(server), "%d", (int)load->server);
 	snprintf(block, sizeof(block), "%u", load->block);
+	snprintf(rounds, sizeof(rounds), "%u", load->rounds);
 	if (load->http) {
 		argv[n++] = "--http";
 		argv[n++] = "/";
@@ -140,6 +143,10 @@ void process_load(struct load *load)
 	if (load->block) {
 		argv[n++] = "--block";
 		argv[n++] = block;
+	}
+	if (load->rounds) {
+		argv[n++] = "--rounds";
+		argv[n++] = rounds;
 	}
 	load->rps = 0;
 	process_start(&generator, load->cpus, argv);

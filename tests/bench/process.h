@@ -39,9 +39,10 @@ struct load {
 	unsigned port, connections, cpus;
 	pid_t server;
 	bool http, quick;
-	unsigned block; /* see bench-load --block; 0: none */
+	unsigned block;  /* see bench-load --block; 0: none */
+	unsigned rounds; /* see bench-load --rounds; 0: it is bounded by time */
 	/* results; latencies are those of the requests that are not to block */
-	double rps, p50_us, p99_us, p999_us;
+	double requests, rps, p50_us, p99_us, p999_us;
 	double cpu; /* the server's CPU seconds per million requests */
 };
 

@@ -92,17 +92,22 @@ static void run_http(const struct bench_run *run, double *values)
 	run_server(run, values, true, 64);
 }
 
-#define SERVER_ROW(row, function) \
+static const struct bench_server counted_c1 = { "examples/echo", 1, false };
+static const struct bench_server counted_c64 = { "examples/echo", 64, false };
+static const struct bench_server counted_http = { "examples/httpd", 64, true };
+
+#define SERVER_ROW(row, function, counted_server) \
 	{ \
 		.name = row, .impls = { "sley", "raw" }, .kind = BENCH_ONE_CPU, .run = function, \
+		.server = counted_server, \
 		.values = { { row "_rps", "requests/s" }, { row "_p99_ms", "ms" }, { row "_cpu", "s/M" } }, \
 	}
 
-static const struct bench_row row_echo_c1 = SERVER_ROW("echo_c1", run_echo_c1);
-static const struct bench_row row_echo_c64 = SERVER_ROW("echo_c64", run_echo_c64);
-static const struct bench_row row_echo_c1000 = SERVER_ROW("echo_c1000", run_echo_c1000);
-static const struct bench_row row_echo_c10000 = SERVER_ROW("echo_c10000", run_echo_c10000);
-static const struct bench_row row_http = SERVER_ROW("http", run_http);
+static const struct bench_row row_echo_c1 = SERVER_ROW("echo_c1", run_echo_c1, &counted_c1);
+static const struct bench_row row_echo_c64 = SERVER_ROW("echo_c64", run_echo_c64, &counted_c64);
+static const struct bench_row row_echo_c1000 = SERVER_ROW("echo_c1000", run_echo_c1000, NULL);
+static const struct bench_row row_echo_c10000 = SERVER_ROW("echo_c10000", run_echo_c10000, NULL);
+static const struct bench_row row_http = SERVER_ROW("http", run_http, &counted_http);
 
 /* ---- idle connections ---- */
 
