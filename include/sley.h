@@ -92,6 +92,7 @@
 #include <sley/stream.h>
 #include <sley/sync.h>
 #include <sley/task.h>
+#include <sley/timer.h>
 
 #ifdef __cplusplus
 extern "C" {

@@ -43,6 +43,7 @@ BEGIN {
 	concepts["stream.h"] = "tasks deadlines"
 	concepts["sync.h"] = "deadlines stacks threads"
 	concepts["task.h"] = "tasks stacks cancellation"
+	concepts["timer.h"] = "deadlines stacks"
 }
 
 # ---- reading ----
