@@ -87,6 +87,7 @@
 #include <sley/process.h>
 #include <sley/runtime.h>
 #include <sley/scope.h>
+#include <sley/select.h>
 #include <sley/signal.h>
 #include <sley/socket.h>
 #include <sley/stream.h>

@@ -27,6 +27,7 @@
  *   task/wait.c            the protocol of every wait, from the side of the waker
  *   task/forgotten.c       tasks that are never joined
  *   life/spawn.c         the task's own calls: spawn, join, yield, sleep, its end
+ *   life/join.c            a join in parts, for select
  *   life/pin.c             keeping a task on its thread for a while
  *   life/cancel.c          cancelling a task
  *   life/cleanup.c         the cleanups of a task that has ended; local.c: its values
@@ -68,7 +69,8 @@
  *                        addresses
  *   io/process.c         child processes; io/signal.c: signals as values; sigmask.c: blocked signals
  *   sync/                mutex, condition (cond.c), rwlock, semaphore (sem.c), once, group, barrier, event,
- *                          channel (chan.c), select
+ *                          channel (chan.c), timer
+ *   sync/select.c        the first of several channels; select_any.c: of things of any kind (select_kinds.c)
  *   sync/future.c        values that come later; completed by a task (async.c), by a holder of the promise (promise.c),
  *                          or by other futures (derivation.c): then.c, combine.c
  *   sync/generator.c     functions that give items one at a time

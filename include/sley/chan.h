@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
-/* Channels. */
+/* Channels. To wait for several: sley/select.h. */
 #ifndef SLEY_CHAN_H
 #define SLEY_CHAN_H
 
 #include <sley/base.h>
+#include <sley/select.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -70,36 +71,6 @@ SLEY_API int sley_chan_close(struct sley_chan *);
  */
 SLEY_API size_t sley_chan_length(struct sley_chan *);
 SLEY_API size_t sley_chan_capacity(struct sley_chan *);
-
-/* ---- select ---- */
-
-enum sley_op { SLEY_RECV, SLEY_SEND };
-
-/* One case of a select. The item belongs to the caller and may lie on its stack. */
-struct sley_case {
-	struct sley_chan *chan; /* null: never ready */
-	int op;                 /* enum sley_op */
-	int error;              /* set in the chosen case. 0; -EPIPE: the channel is closed */
-	__extension__ union {
-		void *into;       /* SLEY_RECV */
-		const void *from; /* SLEY_SEND: copied at the beginning of the call */
-	};
-};
-
-/*
- * Does one of n operations: the first that can be done. If several can be done, each is equally likely. A channel may
- * be in several cases; a select never meets itself. With n == 0, or with null channels alone, it waits for the
- * deadline. Task, or any thread, which then blocks. Returns the index of the chosen case, whose `error` is its result;
- * -ETIMEDOUT; -EINVAL: n is negative or above 65,535, null `cases`, or an unknown op; -ENOMEM; -EFAULT: a channel on a
- * copying stack, or a null item; -ENOTCONN: a plain thread's call, and the run is over.
- */
-SLEY_API int sley_select(struct sley_case *cases, int n, sley_time deadline);
-
-/*
- * As sley_select(), but without waiting (Go's default case). Returns the index of the chosen case. -EAGAIN: no case can
- * be done. Errors as of sley_select(). Any thread.
- */
-SLEY_API int sley_try_select(struct sley_case *cases, int n);
 
 #ifdef __cplusplus
 }

@@ -236,8 +236,7 @@ void task_end(struct worker *worker, struct task *task)
 		task_ready(joiner);
 }
 
-/* Called under target's lock. Returns 0, or the error that forbids the join. */
-static int check_join(struct task *target, sley_task id)
+int join_check(const struct task *target, sley_task id)
 {
 	if ((sley_task)target->id != id || target->fate & TASK_UNUSED)
 		return -ESRCH;
@@ -274,7 +273,7 @@ int sley_join(sley_task id, sley_time deadline)
 	if (!target)
 		return -ESRCH;
 	lock_take(&target->lock);
-	int error = check_join(target, id);
+	int error = join_check(target, id);
 	if (error == 0 && !(target->fate & TASK_ENDED))
 		error = join_wait(task, target, deadline, CALLER);
 	if (error == 0)

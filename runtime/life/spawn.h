@@ -14,6 +14,9 @@ int spawn_new(struct task **task, struct sley_site *site, const struct sley_task
 void spawn_start(struct task *task);
 void spawn_drop(struct task *task); /* instead of spawn_start(): frees the task, which never ran */
 
+/* Called under the lock of `target`. Returns 0, or the error that forbids to join it by that id. */
+int join_check(const struct task *target, sley_task id);
+
 /* The entry of every task. */
 void task_main(void);
 void task_end(struct worker *worker, struct task *task); /* on the worker's stack, after the task's stack was left */

@@ -321,6 +321,34 @@ int reactor_wait_any(int fd, bool reading, bool writing, sley_time deadline, con
 	return directions_wait(fd, wants, SLEY_WAIT_POLL, deadline, pc, hold);
 }
 
+int reactor_link(int fd, enum direction direction, struct hold *seen)
+{
+	const bool wants[2] = { direction == READING, direction == WRITING };
+	struct task *task = task_self();
+	struct entry *entry;
+	int error = entry_get(fd, &entry);
+	if (error)
+		return error;
+	lock_take(&entry->lock);
+	if (entry->waiter[direction] != task) { /* the task may list the descriptor twice */
+		error = check_waits(entry, wants, seen);
+		if (error == 0)
+			error = link_waits(fd, entry, task, wants);
+	}
+	lock_drop(&entry->lock);
+	return error > 0 ? -EAGAIN : error;
+}
+
+void reactor_unlink(int fd)
+{
+	unlink_waits(&entries.first[fd], task_self());
+}
+
+bool reactor_is_same(int fd, const struct hold *seen)
+{
+	return entry_generation(&entries.first[fd]) == seen->generation;
+}
+
 /* ---- old waits ---- */
 
 void reactor_rearm(int64_t now)

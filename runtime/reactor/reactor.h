@@ -151,6 +151,16 @@ void reactor_maybe_more(int fd, enum direction direction);
 int reactor_wait(int fd, enum direction direction, enum sley_wait_kind kind, sley_time deadline, const void *pc,
 		 struct hold *hold);
 
+/*
+ * For a task whose wait has begun, and is linked elsewhere, too: an event of the direction claims it, with CLAIM_EVENT, or
+ * the close, with CLAIM_CLOSED. Returns 0; -EAGAIN: a try is worth it now; -EBUSY and the other errors of reactor_wait().
+ * `seen` belongs to the call, and never holds. reactor_unlink() ends the task's links to both directions after the wait;
+ * reactor_is_same() tells whether the number still is the descriptor that was linked.
+ */
+int reactor_link(int fd, enum direction direction, struct hold *seen);
+void reactor_unlink(int fd);
+bool reactor_is_same(int fd, const struct hold *seen);
+
 /* Waits for both directions at once: returns when one of them is ready. */
 int reactor_wait_any(int fd, bool reading, bool writing, sley_time deadline, const void *pc, struct hold *hold);
 

@@ -50,6 +50,11 @@ void wait_abort(struct task *task)
 		worker_park();
 }
 
+enum claim wait_give_up(struct task *task)
+{
+	return claim_own(task, CLAIM_EVENT) ? CLAIM_NONE : wait_park(task, SLEY_NEVER);
+}
+
 /*
  * Arms the timer and returns its wheel; null: the deadline has passed and the wait is over. NOINLINE, so that its frame
  * does not add to the live bytes of the park.

@@ -54,6 +54,12 @@ static ALWAYS_INLINE uint64_t wait_begin_task(struct task *task, enum sley_wait_
 void wait_abort(struct task *task);
 
 /*
+ * Ends a begun wait without parking, of a task or a plain thread that may be linked: it unlinks afterwards. If another
+ * claimant was faster, parks until that has made the task ready. Returns that claimant, else CLAIM_NONE.
+ */
+enum claim wait_give_up(struct task *task);
+
+/*
  * Parks the calling task until its wait is claimed, at the latest at the earlier of `deadline` and its inherited
  * deadline. Returns the claimant.
  */

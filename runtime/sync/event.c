@@ -14,7 +14,7 @@ static int event_change(struct sley_event *event, unsigned set, const char *call
 	if (error || (error = thread_visit()) != 0)
 		return error;
 	lock_take(lock_of(&event->lock));
-	event->set = set;
+	store(&event->set, set, relaxed); /* a select glances at it without the lock */
 	if (set)
 		wait_pop_all(&event->waiters, CLAIM_EVENT, &woken);
 	lock_drop(lock_of(&event->lock));

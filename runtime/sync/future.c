@@ -135,7 +135,7 @@ void todo_run(struct todo *todo)
 
 /* ---- waiting ---- */
 
-static int outcome(const struct sley_future *future, void *result)
+int future_outcome(const struct sley_future *future, void *result)
 {
 	if (future->error == 0 && result && future->size > 0)
 		memcpy(result, future->value, future->size);
@@ -171,7 +171,7 @@ static int await(struct task *task, void *object, int64_t result, sley_time dead
 	future_hold(future);
 	int error = future_wait(task, future, deadline, pc);
 	if (error == 0)
-		error = outcome(future, (void *)(intptr_t)result);
+		error = future_outcome(future, (void *)(intptr_t)result);
 	handle_drop(future);
 	return error;
 }
@@ -185,7 +185,7 @@ int sley_await(struct sley_future *future, void *result, sley_time deadline)
 	if (future_state(future) == FUTURE_DONE) {
 		if (task)
 			worker_spend(__builtin_return_address(0));
-		return outcome(future, result);
+		return future_outcome(future, result);
 	}
 	if (unlikely(!task))
 		return park_thread(await, future, (int64_t)(intptr_t)result, deadline);

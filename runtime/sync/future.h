@@ -124,6 +124,9 @@ static inline void future_hold(struct sley_future *future)
 /* Drops a handle. */
 void future_drop(struct sley_future *future, struct todo *todo);
 
+/* Returns the error of a complete future, or 0 and its value in `result`, which may be null. */
+int future_outcome(const struct sley_future *future, void *result);
+
 /* Drops references without the check for `stops`. */
 void future_release(struct sley_future *future, uint64_t what);
 

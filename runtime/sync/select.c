@@ -23,8 +23,8 @@
 #include "run/report.h"
 #include "run/thread.h"
 #include "sync/chan.h"
+#include "sync/select.h"
 
-#define CASES_MAX 65535
 #define CASES_FEW 8
 #define GLANCED   64 /* more cases are not glanced at: bits of a word */
 
@@ -269,10 +269,12 @@ NOINLINE static int wait_for_one(struct select *select, sley_time deadline, cons
 
 /* ---- the calls ---- */
 
+#define OTHER_KIND 1
+
 static inline int check_case(const struct sley_case *c)
 {
 	if (unlikely(c->op != SLEY_SEND && c->op != SLEY_RECV))
-		return -EINVAL;
+		return OTHER_KIND;
 	int error = check_shared(c->chan, "sley_select", "channel");
 	if (unlikely(error))
 		return error;
@@ -283,7 +285,10 @@ static inline int check_case(const struct sley_case *c)
 	return 0;
 }
 
-/* Checks the cases, and glances at them: *ready has a bit for each that seems to be ready. */
+/*
+ * Checks the cases, and glances at them: *ready has a bit for each that seems to be ready. Returns 0, an error, or
+ * OTHER_KIND: not all are channels.
+ */
 static ALWAYS_INLINE int check_cases(const struct sley_case *cases, int n, uint64_t *ready)
 {
 	*ready = 0;
@@ -366,6 +371,8 @@ int sley_select(struct sley_case *cases, int n, sley_time deadline)
 	struct worker *worker = this_worker;
 	uint64_t ready;
 	int result = check_cases(cases, n, &ready);
+	if (unlikely(result == OTHER_KIND))
+		return select_any(cases, n, false, deadline, __builtin_return_address(0));
 	if (unlikely(result))
 		return result;
 	if (unlikely(!worker || !worker->task || worker->budget == 0))
@@ -381,6 +388,8 @@ int sley_try_select(struct sley_case *cases, int n)
 {
 	uint64_t ready;
 	int result = check_cases(cases, n, &ready);
+	if (unlikely(result == OTHER_KIND))
+		return select_any_try(cases, n, false);
 	if (result || (result = thread_visit()) != 0)
 		return result;
 	result = do_at_once(cases, ready, 0);

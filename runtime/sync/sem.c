@@ -7,6 +7,8 @@
  * leaves the queue without any, grants as many as possible. No caller passes the first waiter, so a waiter that wants
  * many permits does not starve.
  */
+#include "sync/sem.h"
+
 #include <errno.h>
 
 #include "run/park.h"
@@ -15,24 +17,22 @@
 /* With the lock held. */
 static bool sem_take(struct sley_sem *sem, int64_t n)
 {
-	if (n > 0 && (sem->waiters.head || sem->count < n))
+	if (!sem_can(sem, n))
 		return false;
 	sem->count -= n;
 	return true;
 }
 
-/* With the lock held. A wait that has been claimed by another thread gets no permits. */
-static void grant(struct sley_sem *sem, struct task_list *woken)
+/* A wait that has been claimed by another thread gets no permits. */
+void sem_grant(struct sley_sem *sem, struct task_list *woken)
 {
 	struct wait *first;
 	while ((first = sem->waiters.head) && (int64_t)first->word <= sem->count) {
-		struct task *task = wait_owner(first);
 		int64_t n = (int64_t)first->word; /* read first: after the claim it belongs to the task */
-		wait_unlink(&sem->waiters, first);
-		if (!wait_claim(task, CLAIM_EVENT))
+		if (!wait_pop_first(&sem->waiters, CLAIM_EVENT))
 			continue;
 		sem->count -= n;
-		task_list_add(woken, task);
+		task_list_add(woken, wait_owner(first)); /* the node stays, as the task is not ready yet */
 	}
 }
 
@@ -50,7 +50,7 @@ static int acquire_for(struct task *task, void *object, int64_t n, sley_time dea
 	enum claim who = park(task, lock_of(&sem->lock), &sem->waiters, deadline);
 	if (who == CLAIM_EVENT)
 		return 0;
-	grant(sem, &woken); /* the waiters behind may want fewer permits */
+	sem_grant(sem, &woken); /* the waiters behind may want fewer permits */
 	lock_drop(lock_of(&sem->lock));
 	ready_woken(&woken);
 	return wait_error(who);
@@ -104,7 +104,7 @@ int sley_sem_release(struct sley_sem *sem, int64_t n)
 		error = -EOVERFLOW;
 	} else {
 		sem->count = sum;
-		grant(sem, &woken);
+		sem_grant(sem, &woken);
 	}
 	lock_drop(lock_of(&sem->lock));
 	ready_woken(&woken);

@@ -73,7 +73,7 @@ int sley_timer_stop(struct sley_timer *timer)
 }
 
 /* Waits once. Returns 0: the expiry was taken; -EAGAIN: it may be due, or was moved; or the error of the wait. */
-static int wait_once(struct task *task, struct sley_timer *timer, sley_time deadline, const void *pc)
+static int timer_wait_once(struct task *task, struct sley_timer *timer, sley_time deadline, const void *pc)
 {
 	lock_take(lock_of(&timer->lock));
 	if (timer_take(timer, clock_now())) {
@@ -94,7 +94,7 @@ static int wait_until_due(struct task *task, void *timer, int64_t unused, sley_t
 {
 	int error;
 	(void)unused;
-	while ((error = wait_once(task, timer, deadline, pc)) == -EAGAIN)
+	while ((error = timer_wait_once(task, timer, deadline, pc)) == -EAGAIN)
 		;
 	return error;
 }

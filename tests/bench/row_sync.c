@@ -245,7 +245,10 @@ static void run_mutex(const struct bench_run *run, double *values)
 	values[0] = w.ns / w.rounds;
 }
 
-/* ---- select: one task receives from four senders, an unbuffered channel each ---- */
+/*
+ * ---- select: one task receives from four senders, an unbuffered channel each; select_any: an event that is never set is
+ * in the list, too ----
+ */
 
 #define SELECTED 4
 
@@ -263,12 +266,14 @@ static void select_send_task(void *arg)
 static void select_task(void *arg)
 {
 	const struct work *w = arg;
-	struct sley_case cases[SELECTED];
+	static struct sley_event stop;
+	struct sley_case cases[SELECTED + 1] = { [SELECTED] = { .event = &stop, .op = SLEY_EVENT } };
+	int n = w->many ? SELECTED + 1 : SELECTED;
 	int64_t item;
 	for (unsigned i = 0; i < SELECTED; i++)
 		cases[i] = (struct sley_case){ .chan = selected[i], .op = SLEY_RECV, .into = &item };
 	for (unsigned i = 0; i < w->rounds / SELECTED * SELECTED; i++)
-		must(sley_select(cases, SELECTED, SLEY_NEVER));
+		must(sley_select(cases, n, SLEY_NEVER));
 }
 
 static int select_main(void *arg)
@@ -289,6 +294,13 @@ static int select_main(void *arg)
 static void run_select(const struct bench_run *run, double *values)
 {
 	struct work w = { .rounds = bench_count(run, 2000000) };
+	bench_in_tasks(run, select_main, &w);
+	values[0] = w.ns / w.rounds;
+}
+
+static void run_select_any(const struct bench_run *run, double *values)
+{
+	struct work w = { .rounds = bench_count(run, 2000000), .many = true };
 	bench_in_tasks(run, select_main, &w);
 	values[0] = w.ns / w.rounds;
 }
@@ -399,11 +411,12 @@ ROW(chan_4x4, false, run_4x4, { "chan_4x4", "ns/item" });
 ROW(skynet, false, run_skynet, { "skynet", "ms" });
 ROW(mutex, true, run_mutex, { "mutex", "ns/op" });
 ROW(select, true, run_select, { "select", "ns/item" });
+ROW(select_any, true, run_select_any, { "select_any", "ns/item" });
 ROW(offload, false, run_offload, { "offload", "ns/call" });
 ROW(future, true, run_future, { "future", "ns/roundtrip" });
 ROW(generator, true, run_generator, { "generator", "ns/item" });
 
 const struct bench_row *const bench_sync_rows[] = {
-	&row_chan_pingpong, &row_chan_1x1, &row_chan_many, &row_chan_4x1, &row_chan_4x4,  &row_skynet,
-	&row_mutex,         &row_select,   &row_offload,   &row_future,   &row_generator, NULL,
+	&row_chan_pingpong, &row_chan_1x1,   &row_chan_many, &row_chan_4x1, &row_chan_4x4,  &row_skynet, &row_mutex,
+	&row_select,        &row_select_any, &row_offload,   &row_future,   &row_generator, NULL,
 };

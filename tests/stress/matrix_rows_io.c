@@ -39,6 +39,16 @@ static int pollv_call(sley_time deadline)
 	return n;
 }
 
+static int select_call(sley_time deadline)
+{
+	char here[16];
+	struct sley_case cases[] = { { .op = SLEY_EVENT }, { .fd = ends[0], .op = SLEY_READABLE } };
+	int i = sley_select(cases, 2, deadline);
+	if (i == 1 && cases[1].error == 0)
+		REQUIRE(recv(ends[0], here, sizeof(here), MSG_DONTWAIT) == 1);
+	return i == 1 && cases[1].error ? cases[1].error : i;
+}
+
 static int write_call(sley_time deadline)
 {
 	return (int)sley_write(ends[0], "7", 1, deadline);
@@ -185,6 +195,8 @@ const struct matrix_row matrix_rows_io[] = {
 	{ "poll", SLEY_WAIT_POLL, pair_open, pair_end, poll_call, pair_give, NULL, pair_close, pair_reopen,
 	  .done = POLLIN, .closed = -EBADF, .in_thread = -EDEADLK },
 	{ "pollv", SLEY_WAIT_POLL, pair_open, pair_end, pollv_call, pair_give, .done = 1, .in_thread = -EDEADLK },
+	{ "select, descriptor", SLEY_WAIT_SELECT, pair_open, pair_end, select_call, pair_give, NULL, pair_close,
+	  pair_reopen, .done = 1, .closed = -EBADF, .in_thread = -EDEADLK },
 	{ "write", SLEY_WAIT_WRITE, pair_open_full, pair_end, write_call, pair_drain, pair_fill, pair_close,
 	  pair_reopen_full, .done = 1, .closed = -EBADF, .in_thread = -EDEADLK },
 	{ "readv", SLEY_WAIT_READ, pair_open, pair_end, readv_call, pair_give, NULL, pair_close, pair_reopen, .done = 1,

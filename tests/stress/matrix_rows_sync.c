@@ -205,6 +205,50 @@ static int event_call(sley_time deadline)
 	return sley_event_wait(&event, deadline);
 }
 
+/* ---- timer, and a select over several of these ---- */
+
+static struct sley_timer timer;
+
+static void timer_ready(void)
+{
+	REQUIRE(sley_timer_start(&timer, sley_now(), 0) >= 0);
+}
+
+static int timer_call(sley_time deadline)
+{
+	return sley_timer_wait(&timer, deadline);
+}
+
+static void select_open(void)
+{
+	REQUIRE(sley_event_reset(&event) == 0);
+}
+
+static int select_of(int op, sley_time deadline)
+{
+	struct sley_case cases[] = {
+		{ .event = &event, .op = SLEY_EVENT },
+		{ .time = SLEY_NEVER, .op = SLEY_AT },
+		{ .event = &event, .op = SLEY_EVENT },
+		{ .event = NULL, .op = SLEY_EVENT },
+	};
+	if (op == SLEY_ACQUIRE)
+		cases[1] = (struct sley_case){ .sem = &sem, .op = SLEY_ACQUIRE, .permits = 2 };
+	else
+		cases[1] = (struct sley_case){ .timer = &timer, .op = SLEY_TIMER };
+	return op == SLEY_TIMER ? sley_select(cases, 4, deadline) : sley_select_ordered(cases, 4, deadline);
+}
+
+static int select_sem_call(sley_time deadline)
+{
+	return select_of(SLEY_ACQUIRE, deadline);
+}
+
+static int select_timer_call(sley_time deadline)
+{
+	return select_of(SLEY_TIMER, deadline);
+}
+
 const struct matrix_row matrix_rows_sync[] = {
 	{ "mutex_lock", SLEY_WAIT_MUTEX, mutex_hold, mutex_ready, mutex_call, mutex_ready, mutex_hold },
 	{ "group_wait", SLEY_WAIT_GROUP, group_more, group_ready, group_call, group_ready, group_more },
@@ -215,5 +259,8 @@ const struct matrix_row matrix_rows_sync[] = {
 	{ "once", SLEY_WAIT_ONCE, once_open, once_end, once_call, once_ready, once_reset },
 	{ "barrier_wait", SLEY_WAIT_BARRIER, nothing, nothing, barrier_call, barrier_ready, barrier_reset },
 	{ "event_wait", SLEY_WAIT_EVENT, event_reset, event_set, event_call, event_set, event_reset },
+	{ "timer_wait", SLEY_WAIT_SLEEP, nothing, nothing, timer_call, timer_ready },
+	{ "select_ordered, semaphore", SLEY_WAIT_SELECT, select_open, nothing, select_sem_call, sem_ready, .done = 1 },
+	{ "select, timer", SLEY_WAIT_SELECT, select_open, nothing, select_timer_call, timer_ready, .done = 1 },
 	{ NULL },
 };

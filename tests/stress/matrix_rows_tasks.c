@@ -41,6 +41,13 @@ static int join_call(sley_time deadline)
 	return sley_join(target, deadline);
 }
 
+static int select_join_call(sley_time deadline)
+{
+	struct sley_case cases[] = { { .task = target, .op = SLEY_JOIN }, { .op = SLEY_AWAIT } };
+	int i = sley_select(cases, 2, deadline);
+	return i == 0 ? cases[0].error : i;
+}
+
 static void join_end(void)
 {
 	join_ready();
@@ -295,6 +302,8 @@ static int monitor_call(sley_time deadline)
 }
 
 const struct matrix_row matrix_rows_tasks[] = {
+	{ "select, join", SLEY_WAIT_SELECT, join_open, join_end, select_join_call, join_ready, join_reset,
+	  .in_thread = -EDEADLK },
 	{ "join", SLEY_WAIT_JOIN, join_open, join_end, join_call, join_ready, join_reset, .in_thread = -EDEADLK },
 	{ "sleep", SLEY_WAIT_SLEEP, nothing, nothing, sleep_call, .in_thread = -EDEADLK },
 	{ "scope_close", SLEY_WAIT_SCOPE, scope_open, scope_end, scope_call, scope_ready, .in_thread = -EDEADLK,

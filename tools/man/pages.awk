@@ -37,6 +37,7 @@ BEGIN {
 	concepts["process.h"] = "deadlines"
 	concepts["runtime.h"] = "tasks threads stacks blocking"
 	concepts["scope.h"] = "tasks cancellation deadlines"
+	concepts["select.h"] = "deadlines cancellation stacks"
 	concepts["signal.h"] = "threads"
 	concepts["sley.h"] = "tasks stacks cancellation deadlines blocking threads"
 	concepts["socket.h"] = "deadlines cancellation"

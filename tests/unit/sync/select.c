@@ -260,7 +260,7 @@ static void on_copying_stack(void *arg)
 static int main_answers(void *arg)
 {
 	static char text[1024];
-	struct sley_case cases[2] = { { .op = 2 } };
+	struct sley_case cases[2] = { { .op = SLEY_WRITABLE + 1 } };
 	REQUIRE(sley_select(cases, 1, 0) == -EINVAL && sley_select(cases, -1, 0) == -EINVAL);
 	REQUIRE(sley_select(cases, 65536, 0) == -EINVAL && sley_select(NULL, 1, 0) == -EINVAL);
 	REQUIRE(sley_try_select(cases, 1) == -EINVAL && sley_try_select(NULL, 0) == -EAGAIN);
