@@ -12,16 +12,17 @@
 # Prints each reference that goes up, the references of each circle and each name of two files, and exits 1 if there is
 # one. The trees and their layers are in tests/layers.sh.
 #
-# usage: tests/check_symbols.sh [TREE [OBJECTS [SOURCES]]]   (default: all trees; their objects in build/obj)
+# usage: tests/check_symbols.sh [BUILD]   (all trees; their objects are in BUILD/obj, default: build)
+#        tests/check_symbols.sh TREE [OBJECTS [SOURCES]]
 #
 # Objects lie in the one directory as sources do in the other. An object whose source is gone is left over in an old build,
 # and not looked at.
 set -eu
 
 . "$(dirname "$0")/layers.sh"
-if [ $# = 0 ]; then
+if [ $# = 0 ] || { [ $# = 1 ] && [ -d "$1/obj" ]; }; then
 	for tree in $trees; do
-		"$0" "$tree" || exit
+		"$0" "$tree" "${1:-build}/obj/$tree" || exit
 	done
 	exit 0
 fi
