@@ -100,6 +100,7 @@
 #include "assist/tick.h"
 #include "base/check.h"
 #include "base/clock.h"
+#include "base/lock.h"
 #include "base/sanitizer.h"
 #include "io/name.h"
 #include "io/offload.h"
@@ -219,6 +220,7 @@ static void in_child(void)
 	store(&scheduler.running, 0, relaxed);
 	store(&scheduler.forked, 1, relaxed);
 	worker_forked();
+	lock_forked();
 	quit_allow();
 }
 

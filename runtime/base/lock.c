@@ -1,15 +1,95 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
-/* The slow paths of the lock. The three-state futex lock is that of U. Drepper, "Futexes Are Tricky", mutex 2. */
+/*
+ * The slow paths of the lock: who sleeps where is in a table outside of the locks, hashed by address, as in WebKit's
+ * ParkingLot. The locks of the table itself are the three-state futex locks of U. Drepper, "Futexes Are Tricky", mutex
+ * 2.
+ */
 #include "base/lock.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/check.h"
 #include "base/futex.h"
+#include "base/list.h"
+#include "base/race.h"
 
-#define SPINS 200 /* about a microsecond: longer than any section under such a lock while its holder runs */
+#define SPINS   200 /* about a microsecond: longer than any section under such a lock while its holder runs */
+#define BUCKETS 64u
+
+/*
+ * A thread that sleeps, on its stack; protected by the bucket's lock. It stays in the bucket until it has got the lock.
+ * ASLEEP: it has to be woken by a drop. WOKEN: it has been, and has not looked since; drops wake no other one
+ * meanwhile. The first one of a lock alone is ever woken, so no other can be WOKEN.
+ */
+enum { ASLEEP, WOKEN };
+struct sleeper {
+	struct list_link link;
+	const unsigned *word; /* constant */
+	unsigned state;       /* atomic, futex */
+};
+
+static struct bucket {
+	unsigned lock;                 /* atomic: 0 free, 1 held, 2 held and a thread may sleep */
+	unsigned count;                /* atomic, protected by lock */
+	LIST(struct sleeper) sleepers; /* protected by lock; in the order in which they came */
+} CACHE_ALIGNED buckets[BUCKETS];
+
+/* By some higher bits too: locks of objects are apart by their size, those of tasks by two lines. */
+static struct bucket *bucket_of(const unsigned *word)
+{
+	uintptr_t line = (uintptr_t)word / CACHE_LINE;
+	return &buckets[(line ^ line / BUCKETS) % BUCKETS];
+}
+
+static void bucket_take(struct bucket *bucket)
+{
+	unsigned expected = 0;
+	if (likely(cas(&bucket->lock, &expected, 1, acquire, relaxed)))
+		return;
+	while (exchange(&bucket->lock, 2, acquire) != 0)
+		futex_wait(&bucket->lock, 2, NULL);
+}
+
+static void bucket_drop(struct bucket *bucket)
+{
+	if (unlikely(exchange(&bucket->lock, 0, release) == 2))
+		futex_wake(&bucket->lock, 1);
+}
+
+static void sleeper_join(struct bucket *bucket, struct sleeper *self)
+{
+	bucket_take(bucket);
+	list_append(&bucket->sleepers, self, link);
+	store(&bucket->count, bucket->count + 1, relaxed);
+	bucket_drop(bucket);
+}
+
+static void sleeper_leave(struct bucket *bucket, struct sleeper *self)
+{
+	bucket_take(bucket);
+	list_remove(&bucket->sleepers, self, link);
+	store(&bucket->count, bucket->count - 1, relaxed);
+	bucket_drop(bucket);
+}
+
+/* Called by a sleeper that was woken and has not got the lock. It looks at the lock once more before it sleeps. */
+static void sleeper_again(struct bucket *bucket, struct sleeper *self)
+{
+	bucket_take(bucket);
+	store(&self->state, ASLEEP, relaxed);
+	bucket_drop(bucket);
+	RACE_POINT(lock_sleeper_looks_again);
+}
+
+/*
+ * A sleep has a time limit: the lock of an entry of the task table may become zero with its page (task/task.c). Without
+ * the limit, a thread that waits for this lock by a stale id would sleep for ever.
+ */
+static const struct timespec longest = { .tv_nsec = 50 * 1000 * 1000 };
+const struct timespec *lock_sleep_most = &longest;
 
 void lock_slow(unsigned *word)
 {
@@ -18,19 +98,49 @@ void lock_slow(unsigned *word)
 			return;
 		cpu_relax();
 	}
-	/*
-	 * From here on this thread sets the word to 2, also when it gets the lock, because other threads may still
-	 * sleep. A sleep has a time limit: the lock of an entry of the task table may become zero with its page
-	 * (task/task.c). Without the limit, a thread that waits for this lock by a stale id would sleep for ever.
-	 */
-	static const struct timespec longest = { .tv_nsec = 50 * 1000 * 1000 };
-	while (exchange(word, 2, acquire) != 0)
-		futex_wait(word, 2, &longest);
+	RACE_POINT(lock_sleeper_begins);
+	struct sleeper self = { .word = word, .state = ASLEEP };
+	struct bucket *bucket = bucket_of(word);
+	rare_begin();
+	sleeper_join(bucket, &self);
+	rare_fence();
+	RACE_POINT(lock_sleeper_looks);
+	while (!lock_word_get(word)) {
+		RACE_POINT(lock_sleeper_sleeps);
+		if (load(&self.state, relaxed) == WOKEN)
+			sleeper_again(bucket, &self);
+		else
+			futex_wait(&self.state, ASLEEP, lock_sleep_most);
+	}
+	sleeper_leave(bucket, &self);
+	rare_end();
 }
 
-void lock_wake(unsigned *word)
+/* Only the address is used: the lock's memory may be gone. So may the sleeper's then, which is woken for nothing. */
+void lock_wake(const unsigned *word)
 {
-	futex_wake(word, 1);
+	struct bucket *bucket = bucket_of(word);
+	struct sleeper *sleeper;
+	if (load(&bucket->count, relaxed) == 0)
+		return;
+	bucket_take(bucket);
+	list_each(sleeper, &bucket->sleepers, link) {
+		if (sleeper->word == word)
+			break;
+	}
+	if (sleeper && load(&sleeper->state, relaxed) == ASLEEP)
+		store(&sleeper->state, WOKEN, relaxed);
+	else
+		sleeper = NULL;
+	bucket_drop(bucket);
+	if (sleeper)
+		futex_wake(&sleeper->state, 1);
+}
+
+void lock_forked(void)
+{
+	memset(buckets, 0, sizeof(buckets));
+	rare_forked();
 }
 
 /* ---- the order ---- */

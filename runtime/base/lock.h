@@ -2,7 +2,27 @@
 /* Copyright (c) 2026 the sley authors */
 /*
  * The runtime's lock. It spins briefly, then sleeps in futex(2), so that waiting for a holder that the kernel preempted
- * burns no CPU. Critical sections are short: no system call and no unpopulated memory under a lock. There are two
+ * burns no CPU.
+ *
+ * Taking is one compare-and-swap, dropping a plain store. Whether a thread sleeps is not in the word, as the store
+ * would overwrite it, nor beside it, as the memory may be gone after the store. It is in a table (lock.c), and that
+ * there is any sleeper at all in `rare` (base/rare.h):
+ *
+ *      drop:  word = 0; if (rare) wake the lock's first sleeper        sleeper:  rare + 1; into the table; rare_fence();
+ *                                                                               while (the word cannot be got) sleep
+ *
+ * For each drop: it sees the sleeper, or the sleeper sees the word that it stored, or a later one. So if the sleeper
+ * finds the lock held after its fence, the drop of that holder will see it, and those of all later holders, too. Of one
+ * lock's sleepers one at a time is woken, as by a lock whose word says that threads sleep: the woken one competes with
+ * newcomers. Until it has looked, drops wake no other one. If it finds the lock held, it says in the table that it
+ * sleeps again, and then looks once more: a drop that came before, and so left it to the woken one, stored its 0 before
+ * it came to the table. Its own drop wakes the next one.
+ *
+ * Rejected: the exchange of a word that says whether threads sleep: a locked instruction more in each section, of which
+ * an operation has several. A count beside the table alone: each drop would be a futex_wake(2) until the woken one has
+ * run.
+ *
+ * Critical sections are short: no system call and no unpopulated memory under a lock. There are two
  * exceptions: the lock of an entry of the reactor (reactor/reactor.h), and growth locks, see below.
  *
  * Lock order. Each lock has a rank. A thread takes a lock only if its rank is higher than the ranks of all locks that
@@ -27,9 +47,12 @@
 #define BASE_LOCK_H
 
 #include <stdbool.h>
+#include <time.h>
 
 #include "base/atomic.h"
 #include "base/compiler.h"
+#include "base/race.h"
+#include "base/rare.h"
 
 /*
  * The ranks, in the order in which locks are taken. Each line lists the locks of the rank; then the locks that may be
@@ -61,7 +84,7 @@
 #define LOCK_RANK_ENUM(rank, type, words) RANK_##rank,
 enum lock_rank { LOCK_RANKS(LOCK_RANK_ENUM) RANKS };
 
-/* `word` is atomic: 0 free, 1 held, 2 held and a thread may sleep. */
+/* `word` is atomic: 0 free, 1 held. */
 #define LOCK_RANK_TYPE(rank, type, words) \
 	struct type { \
 		unsigned word; \
@@ -78,7 +101,13 @@ static inline struct object_lock *lock_of(unsigned *word)
 }
 
 void lock_slow(unsigned *word);
-void lock_wake(unsigned *word);
+void lock_wake(const unsigned *word);
+
+/* How long a thread sleeps before it looks again. Constant; null in tests, where a lost wake-up shall hang. */
+extern const struct timespec *lock_sleep_most;
+
+/* In a forked child: no thread sleeps any more. */
+void lock_forked(void);
 
 /* The record of the locks that the calling thread holds. A lock is given by its word and rank. */
 #ifdef SLEY_DEBUG
@@ -117,7 +146,9 @@ static inline void lock_word_take(unsigned *word, enum lock_rank rank)
 static inline void lock_word_drop(unsigned *word, enum lock_rank rank)
 {
 	lock_order_drop(rank);
-	if (unlikely(exchange(word, 0, release) == 2))
+	store(word, 0, release); /* pairs with lock_word_get() */
+	RACE_POINT(lock_is_dropped);
+	if (rare_any())
 		lock_wake(word);
 }
 

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Copyright (c) 2026 the sley authors
 #
-# The models of hand-over (handover.pml), of arming sentinels (sentinel.pml) and of direct switches (direct.pml): their
-# properties hold, and planted mistakes are found. Each search prints its states, transitions and depth.
+# The models of hand-over (handover.pml), of arming sentinels (sentinel.pml), of direct switches (direct.pml) and of the
+# runtime's lock (lock.pml): their properties hold, and planted mistakes are found. Each search prints its states,
+# transitions and depth.
 
 . tests/check/suite.sh
 
@@ -49,6 +50,11 @@ switching() {
 	"$@"
 }
 
+locking() {
+	local model=$PWD/tests/model/lock.pml
+	"$@"
+}
+
 # Two workers and a plain thread: what is pushed is run.
 pushed_work_is_run() {
 	holds -DWORKERS=2 -DBLOCKS=0
@@ -83,6 +89,12 @@ armed_block_is_noted() {
 direct_switches_lose_nothing() {
 	switching holds
 	switching holds -DTASKS=2 -DSLOTS=1 -DTURNS=2 -DFAILS=1
+}
+
+# Three threads at one lock: nobody sleeps for ever, with membarrier(2) and without it.
+lock_wakes_its_sleepers() {
+	locking holds
+	locking holds -DFENCED
 }
 
 # Planted: idle_notify() without its fence.
@@ -143,6 +155,16 @@ switching_mistakes_are_found() {
 	switching finds "(ended==3)" -DFAILS=1 -DLOSES_GRANT
 }
 
+# Planted: a pair without its fence, with membarrier(2) and without it; a sleeper that looks too early, that is woken for
+# nothing and does not say so, or then does not look; sleepers that are forgotten at the first wake-up.
+locking_mistakes_are_found() {
+	local mistake
+	for mistake in NO_RARE_FENCE LATE_JOIN SILENT NO_LOOK WAKES_NONE; do
+		locking finds "(ended==3)" -D$mistake
+	done
+	locking finds "(ended==3)" -DFENCED -DNO_OWN_FENCE
+}
+
 # Two workers and a spare; more work with one; and a fence that comes too late: some 10 to 20 million states each.
 larger_sizes() {
 	holds -DREADY=3 -DTOLD=1 -DBLOCKS=0 -DOUTSIDE=0 -DPUSHES=2
@@ -151,11 +173,13 @@ larger_sizes() {
 	finds "((((((doing[0]" $alone -DREADY=2 -DBLOCKS=2 -DOUTSIDE=0 -DPUSHES=2 -DLATE_LEAVE_FENCE
 	switching holds -DFAILS=1
 	switching holds -DSLOTS=1 -DFAILS=1
+	locking holds -DTHREADS=4
 }
 
 deep=
 [ "${SLEY_CHECK_DEEP:-0}" = 0 ] || deep=larger_sizes
 run_suite pushed_work_is_run told_block_is_handed_over spare_is_made found_block_is_handed_over sentinel_hands_over \
-	armed_block_is_noted direct_switches_lose_nothing missing_fence_is_found missing_look_is_found late_count_is_found \
-	note_of_sleeper_is_found surplus_that_searches_is_found early_hints_are_found word_that_stays_is_found \
-	end_without_due_is_found arming_mistakes_are_found switching_mistakes_are_found $deep
+	armed_block_is_noted direct_switches_lose_nothing lock_wakes_its_sleepers missing_fence_is_found \
+	missing_look_is_found late_count_is_found note_of_sleeper_is_found surplus_that_searches_is_found \
+	early_hints_are_found word_that_stays_is_found end_without_due_is_found arming_mistakes_are_found \
+	switching_mistakes_are_found locking_mistakes_are_found $deep

@@ -62,7 +62,7 @@ TEST(sleepers)
 	lock_take(&lock);
 	for (int i = 0; i < 8; i++)
 		assert_int_equal(pthread_create(&threads[i], NULL, take_once, NULL), 0);
-	while (load(&lock.word, relaxed) != 2) /* somebody says that it sleeps */
+	while ((load(&rare, relaxed) & ~RARE_FENCED) != 8 * RARE_ONE) /* all say that they sleep */
 		sched_yield();
 	assert_int_equal(plain, 0);
 	lock_drop(&lock);
