@@ -20,6 +20,7 @@
 #                          debug library
 #   tests/posix/X.c        linked with libsley-posix.so and libsley.so, as services are
 #   tests/bench/           $(BUILD)/bench, bench-raw-echo and bench-load
+#   tests/bench/peers/     $(BUILD)/peers/go, tokio and boost: rows of bench in other languages, built by `peers` alone
 #   include/**             $(BUILD)/man/man3, a page of the manual for each call and each header
 
 # `make help` prints the lines that start with two hashes.
@@ -32,6 +33,8 @@
 ##   figures    measures them all, for half an hour on a quiet machine, and writes them into README.md
 ##   bench-check  what the rows cost by counts, against those in tests/bench/counts (valgrind, strace)
 ##   bench      the figures; ARGS="-r ROW[,ROW] -w WORKERS[,WORKERS]": some of them
+##   bench-peers  rows of bench beside Go, Tokio and Boost.Fiber, which it installs; ARGS="-r ROW[,ROW] -n ROUNDS": some of them
+##   figures-peers  writes what bench-peers measured into README.md and tests/bench/peers/
 ##   tests      builds the test programs
 ##   man        the manual's pages of section 3, from the headers' comments
 ##   examples   builds all examples, also those with OpenSSL, libcurl and hiredis, which `all` leaves out
@@ -234,7 +237,7 @@ quiet = $(if $(filter 1,$(V)),,@printf '  %-8s%s\n' '$(1)' '$@' && )
 
 # ---- targets ----
 
-.PHONY: all libs tests examples man demo check check-deep bench bench-check figures install install-lib install-tools uninstall deps clean help list-tests FORCE
+.PHONY: all libs tests examples man demo check check-deep bench bench-check bench-peers peers figures figures-peers install install-lib install-tools uninstall deps clean help list-tests FORCE
 
 all: $(libraries) $(posix_library) $(assist_library) $(asynctop_program) $(example_programs) $(bench_programs) man
 libs: $(libraries) $(posix_library) $(assist_library)
@@ -279,6 +282,20 @@ bench-check: $(bench_programs)
 	@awk -f tests/bench/counts.awk tests/bench/counts $(BUILD)/counts || \
 		{ echo "if this is meant: cp $(BUILD)/counts tests/bench/counts"; exit 1; }
 
+# An hour on a quiet machine. What was measured before is kept until this is done.
+bench-peers:
+	@$(MAKE) deps PACKAGES=$(call quote,$(BUILD_PACKAGES) $(PEER_PACKAGES))
+	@$(MAKE) peers
+	@SLEY_BUILD=$(build_path) tests/bench/peers/run.sh $(ARGS) >$(BUILD)/peers/new; status=$$?; \
+		mv $(BUILD)/peers/new $(BUILD)/peers/raw; awk -f tests/bench/peers/summary.awk $(BUILD)/peers/raw && exit $$status
+
+figures-peers:
+	awk -f tests/bench/peers/summary.awk $(BUILD)/peers/raw >$(BUILD)/peers/figures
+	awk -f tests/bench/peers/table.awk $(BUILD)/peers/figures README.md >$(BUILD)/README.md
+	awk -f tests/bench/peers/plot.awk $(BUILD)/peers/figures >$(BUILD)/peers/figures.svg
+	cp $(BUILD)/peers/figures $(BUILD)/peers/figures.svg tests/bench/peers/
+	cp $(BUILD)/README.md README.md
+
 # ---- packages ----
 
 # To build, to run the demo, and what the tests need on top of both. libc6-dev: gcc only recommends it.
@@ -288,6 +305,8 @@ THIRD_PARTY_PACKAGES := libssl-dev libcurl4-openssl-dev libhiredis-dev libpq-dev
 	libmariadb-dev mariadb-server-core
 CHECK_PACKAGES := g++ clang-format-14 libclang-rt-14-dev libcmocka-dev libfuse3-dev fuse3 pkgconf python3 python3-jsonschema redis-tools \
 	gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user gdb valgrind strace spin mandoc $(THIRD_PARTY_PACKAGES)
+# Not among those of `make check`.
+PEER_PACKAGES := g++ golang-go rustc cargo librust-tokio-dev librust-async-channel-dev libboost-fiber-dev
 PACKAGES ?= $(BUILD_PACKAGES) $(DEMO_PACKAGES) $(CHECK_PACKAGES)
 
 # Asks dpkg alone; apt and the network are touched only if something is missing.
@@ -489,6 +508,28 @@ $(BUILD)/bench-raw-echo: $(BUILD)/obj/tests/bench/raw_echo.o $(BUILD)/obj/tests/
 	$(call quiet,LD)$(CC) -pie -o $@ $^ $(link)
 $(BUILD)/bench-load: $(BUILD)/obj/tests/bench/load.o $(BUILD)/obj/tests/bench.a
 	$(call quiet,LD)$(CC) -pie -o $@ $^ $(link) -lm
+
+# ---- peers ----
+
+# From Debian's packages alone, with Debian's compilers: no other Go or Rust that may be installed, no setting of the user,
+# and nothing from a network. cargo writes beside its sources, so it gets a copy of them.
+peers := tests/bench/peers
+peers: $(bench_programs) $(example_programs) $(addprefix $(BUILD)/peers/,go tokio boost)
+$(BUILD)/peers/go: $(wildcard $(peers)/go/*.go)
+	@mkdir -p $(@D)
+	$(call quiet,GO)GOTOOLCHAIN=local GO111MODULE=off GOFLAGS= GOCACHE=$(build_path)/peers/gocache /usr/bin/go build -o $@ $^
+
+crates := /usr/share/cargo/registry
+$(BUILD)/peers/tokio: $(wildcard $(peers)/tokio/Cargo.toml $(peers)/tokio/src/*.rs)
+	@rm -rf $(@D)/crate/src $(@D)/crate/Cargo.lock && mkdir -p $(@D)/crate && cp -r $(peers)/tokio/. $(@D)/crate
+	$(call quiet,CARGO)cd $(@D)/crate && CARGO_HOME=$(build_path)/peers/cargo RUSTC=/usr/bin/rustc RUSTFLAGS= /usr/bin/cargo \
+		build --quiet --release --offline --target-dir target --config 'source.crates-io.replace-with="debian"' \
+		--config 'source.debian.directory="$(crates)"'
+	@cp $(@D)/crate/target/release/peer $@
+
+$(BUILD)/peers/boost: $(peers)/boost.cpp
+	@mkdir -p $(@D)
+	$(call quiet,CXX)g++ -std=c++17 -O2 -Wall -Wextra -o $@ $< -lboost_fiber -lboost_context -pthread -Wl,-z,now
 
 # ---- man ----
 
