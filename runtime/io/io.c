@@ -20,6 +20,7 @@
 #include "io/request.h"
 #include "io/sigpipe.h"
 #include "io/system.h"
+#include "reactor/entry.h"
 #include "run/park.h"
 #include "run/worker.h"
 
@@ -185,9 +186,113 @@ static ssize_t transfer_run(struct transfer *t, bool full)
 
 #define CALLER __builtin_return_address(0)
 
+/* ---- the short way: a buffer and an owned socket ---- */
+
+/* The entry of a socket for which the calling task may go the short way; null: it goes the long one. */
+static ALWAYS_INLINE struct entry *short_way(const struct worker *worker, int fd, size_t n)
+{
+	struct entry *entry = entry_find(fd);
+	bool is_short = likely(worker) && likely(worker->task) && likely(n - 1 < TRANSFER_MAX) &&
+			likely((entry_flags(entry) & (FD_OWNED | FD_FILE)) == FD_OWNED);
+	return is_short ? entry : NULL;
+}
+
+/* Whether the result is none yet: the long way goes on. */
+static ALWAYS_INLINE bool is_unsettled(ssize_t result)
+{
+	return unlikely(result < 0) && (result == -EAGAIN || result == -EINTR || result == -ENOTSOCK);
+}
+
+/* The rest of a call that transfers all of its bytes; some, or none, were transferred. */
+NOINLINE static ssize_t run_rest(struct transfer *t, size_t done)
+{
+	int error = done > 0 ? wait_between(t->op.deadline, t->op.pc) : 0;
+	if (error)
+		return error;
+	ssize_t n = transfer_run(t, true);
+	return n < 0 ? n : n + (ssize_t)done;
+}
+
+/*
+ * A try of a write mostly succeeds. So the mark is not cleared before it, and need not be set again. If it fails, the long
+ * way clears the mark and tries again.
+ */
+static ALWAYS_INLINE ssize_t write_short(int fd, const void *buffer, size_t n, sley_time deadline, const void *pc,
+					 bool full)
+{
+	struct worker *worker = worker_self();
+	const struct entry *entry = short_way(worker, fd, n);
+	size_t done = 0;
+	if (likely(entry) && likely(load(&entry->ready[WRITING], relaxed))) {
+		ssize_t part = sys_sendto(fd, buffer, n, MSG_DONTWAIT | MSG_NOSIGNAL, NULL, 0);
+		sanitizer_transferred(&(struct iovec){ (void *)(uintptr_t)buffer, n }, 1, part, false);
+		if (likely(part == (ssize_t)n) || (!is_unsettled(part) && (part < 0 || !full))) {
+			worker_spend_of(worker, pc);
+			return part;
+		}
+		done = part > 0 ? (size_t)part : 0;
+	}
+	struct transfer *t = TRANSFER(WRITING, (const char *)buffer + done, n - done, pc);
+	return full ? run_rest(t, done) : transfer_run(t, false);
+}
+
+/* The wait of a read has ended with an error: a last try. */
+NOINLINE static ssize_t read_last(struct transfer *t, ssize_t error)
+{
+	int saved = errno;
+	ssize_t n = operation_last(&t->op, transfer_now, error);
+	sanitizer_transferred(&(struct iovec){ t->buffer, t->op.n }, 1, n, true);
+	operation_end(&t->op, saved);
+	return n;
+}
+
+/* The bytes of an owned socket after the mark was cleared; sets it again if there may be more. */
+static ALWAYS_INLINE ssize_t receive_now(int fd, struct entry *entry, void *buffer, size_t n)
+{
+	ssize_t part = sys_recvfrom(fd, buffer, n, MSG_DONTWAIT, NULL, NULL);
+	if (unlikely(!operation_drained(entry_flags(entry), n, part)) && part != -EAGAIN)
+		entry_maybe_more(entry, READING);
+	sanitizer_transferred(&(struct iovec){ buffer, n }, 1, part, true);
+	return part;
+}
+
+/* The transfer goes on after a wait. */
+static ALWAYS_INLINE struct transfer *transfer_held(struct transfer *t, struct hold hold)
+{
+	t->op.hold = hold;
+	return t;
+}
+
+static ALWAYS_INLINE ssize_t read_short(int fd, void *buffer, size_t n, sley_time deadline, const void *pc)
+{
+	struct worker *worker = worker_self();
+	struct entry *entry = short_way(worker, fd, n);
+	struct hold hold = { 0 };
+	if (unlikely(!entry))
+		return transfer_run(TRANSFER(READING, buffer, n, pc), false);
+	if (entry_begin_try(entry, entry_flags(entry), READING)) {
+		ssize_t part = receive_now(fd, entry, buffer, n);
+		if (likely(!is_unsettled(part))) {
+			worker_spend_of(worker, pc);
+			return part;
+		}
+		if (part != -EAGAIN)
+			return transfer_run(TRANSFER(READING, buffer, n, pc), false);
+	}
+	int error = reactor_wait_to_try(fd, READING, SLEY_WAIT_READ, deadline, pc, &hold);
+	if (unlikely(error))
+		return read_last(transfer_held(TRANSFER(READING, buffer, n, pc), hold), error);
+	entry_begin_try(entry, FD_OWNED, READING); /* clears the mark if it was set meanwhile */
+	ssize_t part = receive_now(fd, entry, buffer, n);
+	if (unlikely(is_unsettled(part)))
+		return transfer_run(transfer_held(TRANSFER(READING, buffer, n, pc), hold), false);
+	reactor_let_go(fd, &hold);
+	return part;
+}
+
 ssize_t io_read(int fd, void *buffer, size_t n, sley_time deadline, const void *pc)
 {
-	return transfer_run(TRANSFER(READING, buffer, n, pc), false);
+	return read_short(fd, buffer, n, deadline, pc);
 }
 
 ssize_t io_read_full(int fd, void *buffer, size_t n, sley_time deadline, const void *pc)
@@ -197,12 +302,12 @@ ssize_t io_read_full(int fd, void *buffer, size_t n, sley_time deadline, const v
 
 ssize_t sley_read(int fd, void *buffer, size_t n, sley_time deadline)
 {
-	return transfer_run(TRANSFER(READING, buffer, n, CALLER), false);
+	return read_short(fd, buffer, n, deadline, CALLER);
 }
 
 ssize_t sley_write(int fd, const void *buffer, size_t n, sley_time deadline)
 {
-	return transfer_run(TRANSFER(WRITING, buffer, n, CALLER), false);
+	return write_short(fd, buffer, n, deadline, CALLER, false);
 }
 
 ssize_t sley_read_full(int fd, void *buffer, size_t n, sley_time deadline)
@@ -212,7 +317,7 @@ ssize_t sley_read_full(int fd, void *buffer, size_t n, sley_time deadline)
 
 ssize_t sley_write_full(int fd, const void *buffer, size_t n, sley_time deadline)
 {
-	return transfer_run(TRANSFER(WRITING, buffer, n, CALLER), true);
+	return write_short(fd, buffer, n, deadline, CALLER, true);
 }
 
 /* ---- vectors ---- */

@@ -9,19 +9,13 @@
 #include "reactor/entry.h"
 #include "run/worker.h"
 
-#define TRUSTED ((size_t)4096) /* limit in bytes below which a short read is trusted */
-
 /*
- * Returns whether the descriptor may be ready for more after an attempt. It is not after EAGAIN, and after a short read
- * of a stream, which has drained it. But a read is also short if it reached the end of the accessible memory of the
- * buffer, and no event tells of the remaining bytes. So only a short read of less than a page counts as drained; after
- * a longer read, one more call costs little. A short write means that the descriptor is full, which is rare, so it
- * always counts as ready.
+ * Whether the descriptor may be ready for more after an attempt. A short write means that it is full, which is rare, so it
+ * counts as ready.
  */
 static bool leaves_rest(const struct operation *op, unsigned flags, ssize_t n)
 {
-	bool drained = flags & FD_STREAM && op->direction == READING && n >= 0 && (size_t)n < MIN(op->n, TRUSTED);
-	return n != -EAGAIN && !drained;
+	return n != -EAGAIN && !(op->direction == READING && operation_drained(flags, op->n, n));
 }
 
 /* `entry` is null for a number that was never used. */
@@ -51,8 +45,7 @@ static bool is_seen_ready(const struct operation *op)
 	return !op->skipped || reactor_flags(op->fd) & FD_OWNED || is_ready(op->fd, (enum direction)op->direction);
 }
 
-/* Makes the last attempt, after a wait that ended with `error`. */
-static ssize_t last_try(struct operation *op, attempt *attempt, ssize_t error)
+ssize_t operation_last(struct operation *op, attempt *attempt, ssize_t error)
 {
 	if ((error != -ETIMEDOUT && error != -ECANCELED) || reactor_hold_again(op->fd, &op->hold) != 0)
 		return error;
@@ -64,12 +57,12 @@ static ssize_t last_try(struct operation *op, attempt *attempt, ssize_t error)
 	return n == -EAGAIN ? error : n;
 }
 
-/* Makes one attempt. -EAGAIN: the task has to wait. */
-static inline ssize_t try_once(struct operation *op, attempt *attempt)
+/* Makes one attempt. -EAGAIN: the task has to wait. `woken`: an event has ended its wait. */
+static inline ssize_t try_once(struct operation *op, attempt *attempt, bool woken)
 {
 	struct entry *entry = entry_find(op->fd);
 	unsigned flags = entry_flags(entry);
-	op->skipped = !entry_begin_try(entry, flags, op->direction) && !op->at_once;
+	op->skipped = !entry_begin_try(entry, flags, op->direction) && !op->at_once && !woken;
 	if (op->skipped)
 		return -EAGAIN;
 	ssize_t n = operation_attempt(op, entry, flags, attempt);
@@ -82,14 +75,14 @@ static inline ssize_t try_once(struct operation *op, attempt *attempt)
 
 ssize_t operation_try(struct operation *op, attempt *attempt)
 {
-	for (;;) {
-		ssize_t n = try_once(op, attempt);
+	for (bool woken = false;; woken = true) {
+		ssize_t n = try_once(op, attempt, woken);
 		if (n != -EAGAIN || op->at_once)
 			return n;
-		int error = reactor_wait(op->fd, (enum direction)op->direction, (enum sley_wait_kind)op->kind,
-					 op->deadline, op->pc, &op->hold);
+		int error = reactor_wait_to_try(op->fd, (enum direction)op->direction, (enum sley_wait_kind)op->kind,
+						op->deadline, op->pc, &op->hold);
 		if (error)
-			return op->skipped ? last_try(op, attempt, error) : error;
+			return op->skipped ? operation_last(op, attempt, error) : error;
 		op->ready = is_seen_ready(op);
 	}
 }

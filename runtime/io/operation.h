@@ -15,6 +15,7 @@
 #ifndef IO_OPERATION_H
 #define IO_OPERATION_H
 
+#include "base/compiler.h"
 #include "reactor/reactor.h"
 
 struct operation {
@@ -47,11 +48,26 @@ static inline bool operation_unready(struct operation *op)
 	return op->skipped;
 }
 
+#define TRUSTED ((size_t)4096) /* limit in bytes below which a short read is trusted */
+
+/*
+ * Whether a read of up to `wanted` bytes has drained the descriptor: a short read of a stream has. But a read is also
+ * short if it reached the end of the accessible memory of the buffer, and no event tells of the remaining bytes. So only
+ * a short read of less than a page counts; after a longer read, one more call costs little.
+ */
+static inline bool operation_drained(unsigned flags, size_t wanted, ssize_t n)
+{
+	return flags & FD_STREAM && n >= 0 && (size_t)n < MIN(wanted, TRUSTED);
+}
+
 /*
  * Repeats attempts and waits until the result is not -EAGAIN. Returns that result, or the error of a wait. For a loop
  * of operations; the caller ends the loop with operation_end().
  */
 ssize_t operation_try(struct operation *op, attempt *attempt);
+
+/* Makes the last attempt, after a wait that ended with `error` and before which none was made. */
+ssize_t operation_last(struct operation *op, attempt *attempt, ssize_t error);
 
 /*
  * Releases the descriptor and charges the call to the task's budget. Sets errno to `saved`, its value before the first

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /*
- * The system calls of operations, with negative errno values as results.
+ * The system calls of operations, with negative errno values as results. They leave errno alone.
  *
  * They do not use libc's recv(), send() and so on: in a process with threads these turn cancellation on and off around
  * the call, which costs four locked instructions per request, and a thread cancelled there would unwind a task's stack.
@@ -27,36 +27,69 @@ static inline ssize_t negative_errno(ssize_t n)
 	return n >= 0 ? n : -errno;
 }
 
+/* The same of a call of libc that is to leave errno alone. */
+#define NEGATIVE_ERRNO(call) \
+	__extension__({ \
+		int *errno_place = sley_errno_location(), errno_before = *errno_place; \
+		ssize_t call_result = (call); \
+		if (call_result < 0) { \
+			call_result = -*errno_place; \
+			*errno_place = errno_before; \
+		} \
+		call_result; \
+	})
+
+/* On x86-64 the instruction itself: no call, and errno is not even looked up. */
+#ifdef __x86_64__
+static ALWAYS_INLINE ssize_t system_call(long number, long a, long b, long c, long d, long e, long f)
+{
+	register long r10 __asm__("r10") = d;
+	register long r8 __asm__("r8") = e;
+	register long r9 __asm__("r9") = f;
+	long result;
+	__asm__ volatile("syscall"
+			 : "=a"(result)
+			 : "a"(number), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
+			 : "rcx", "r11", "memory");
+	return result;
+}
+#else
+static inline ssize_t system_call(long number, long a, long b, long c, long d, long e, long f)
+{
+	return NEGATIVE_ERRNO(syscall(number, a, b, c, d, e, f));
+}
+#endif
+
 #if defined(SLEY_TSAN) || defined(SLEY_ASAN)
-#define sys_recvfrom(fd, buffer, n, flags, address, size) negative_errno(recvfrom(fd, buffer, n, flags, address, size))
-#define sys_sendto(fd, buffer, n, flags, address, size)   negative_errno(sendto(fd, buffer, n, flags, address, size))
-#define sys_recvmsg(fd, message, flags)                   negative_errno(recvmsg(fd, message, flags))
-#define sys_sendmsg(fd, message, flags)                   negative_errno(sendmsg(fd, message, flags))
-#define sys_readv(fd, vector, count)                      negative_errno(readv(fd, vector, count))
-#define sys_writev(fd, vector, count)                     negative_errno(writev(fd, vector, count))
-#define sys_accept4(fd, address, size, flags)             negative_errno(accept4(fd, address, size, flags))
+#define sys_recvfrom(fd, buffer, n, flags, address, size) NEGATIVE_ERRNO(recvfrom(fd, buffer, n, flags, address, size))
+#define sys_sendto(fd, buffer, n, flags, address, size)   NEGATIVE_ERRNO(sendto(fd, buffer, n, flags, address, size))
+#define sys_recvmsg(fd, message, flags)                   NEGATIVE_ERRNO(recvmsg(fd, message, flags))
+#define sys_sendmsg(fd, message, flags)                   NEGATIVE_ERRNO(sendmsg(fd, message, flags))
+#define sys_readv(fd, vector, count)                      NEGATIVE_ERRNO(readv(fd, vector, count))
+#define sys_writev(fd, vector, count)                     NEGATIVE_ERRNO(writev(fd, vector, count))
+#define sys_accept4(fd, address, size, flags)             NEGATIVE_ERRNO(accept4(fd, address, size, flags))
 #else
 #define sys_recvfrom(fd, buffer, n, flags, address, size) \
-	negative_errno(syscall(SYS_recvfrom, fd, buffer, n, flags, address, size))
+	system_call(SYS_recvfrom, fd, (long)(buffer), (long)(n), flags, (long)(address), (long)(size))
 #define sys_sendto(fd, buffer, n, flags, address, size) \
-	negative_errno(syscall(SYS_sendto, fd, buffer, n, flags, address, size))
-#define sys_recvmsg(fd, message, flags)       negative_errno(syscall(SYS_recvmsg, fd, message, flags))
-#define sys_sendmsg(fd, message, flags)       negative_errno(syscall(SYS_sendmsg, fd, message, flags))
-#define sys_readv(fd, vector, count)          negative_errno(syscall(SYS_readv, fd, vector, count))
-#define sys_writev(fd, vector, count)         negative_errno(syscall(SYS_writev, fd, vector, count))
-#define sys_accept4(fd, address, size, flags) negative_errno(syscall(SYS_accept4, fd, address, size, flags))
+	system_call(SYS_sendto, fd, (long)(buffer), (long)(n), flags, (long)(address), (long)(size))
+#define sys_recvmsg(fd, message, flags)       system_call(SYS_recvmsg, fd, (long)(message), flags, 0, 0, 0)
+#define sys_sendmsg(fd, message, flags)       system_call(SYS_sendmsg, fd, (long)(message), flags, 0, 0, 0)
+#define sys_readv(fd, vector, count)          system_call(SYS_readv, fd, (long)(vector), count, 0, 0, 0)
+#define sys_writev(fd, vector, count)         system_call(SYS_writev, fd, (long)(vector), count, 0, 0, 0)
+#define sys_accept4(fd, address, size, flags) system_call(SYS_accept4, fd, (long)(address), (long)(size), flags, 0, 0)
 #endif
 
 /* The sanitizers do not check these two calls. libc's versions turn ENOSYS into EOPNOTSUPP. */
 #define sys_preadv2(fd, vector, count, offset, flags) \
-	negative_errno(syscall(SYS_preadv2, fd, vector, (long)(count), (long)(offset), 0L, flags))
+	system_call(SYS_preadv2, fd, (long)(vector), (long)(count), (long)(offset), 0, flags)
 #define sys_pwritev2(fd, vector, count, offset, flags) \
-	negative_errno(syscall(SYS_pwritev2, fd, vector, (long)(count), (long)(offset), 0L, flags))
+	system_call(SYS_pwritev2, fd, (long)(vector), (long)(count), (long)(offset), 0, flags)
 
 /*
  * Never libc's: ThreadSanitizer treats that as the creation of the descriptor, which is wrong when it ends a
  * connection.
  */
-#define sys_connect(fd, address, size) negative_errno(syscall(SYS_connect, fd, address, size))
+#define sys_connect(fd, address, size) system_call(SYS_connect, fd, (long)(address), (long)(size), 0, 0, 0)
 
 #endif

@@ -75,39 +75,66 @@ static bool concerns(const struct entry *entry, uint32_t events, int direction)
 	return events & (mask | EPOLLERR | EPOLLHUP);
 }
 
-static unsigned event_deliver(const struct epoll_event *event)
+/*
+ * Called with the lock held. Returns the waiter of the direction if the event has ended its wait, or null. Such a waiter
+ * makes its try anyway; otherwise the mark says that one is worth it.
+ */
+static ALWAYS_INLINE struct task *entry_wake(struct entry *entry, int direction)
 {
-	uint32_t fd = (uint32_t)event->data.u64;
-	struct entry *entry = entry_find((int)fd);
-	struct task *woken[2] = { NULL, NULL };
-	unsigned n = 0;
-	if (!entry)
-		return 0;
-	lock_take(&entry->lock);
-	if (entry_generation(entry) == (uint32_t)(event->data.u64 >> 32)) {
-		if (is_hung(entry, event->events))
-			store(&entry->hung, 1, relaxed);
-		for (int d = READING; d <= WRITING; d++) {
-			if (!concerns(entry, event->events, d))
-				continue;
-			store(&entry->ready[d], 1, relaxed);
-			if (entry->waiter[d] && wait_claim(entry->waiter[d], CLAIM_EVENT))
-				woken[d] = entry->waiter[d];
-			store(&entry->waiter[d], NULL, relaxed);
-		}
-		/* a one-shot registration is disarmed now, but the other direction's waiter still needs it */
-		if (!(entry->flags & FD_OWNED) && (entry->waiter[READING] || entry->waiter[WRITING]))
-			entry_register((int)fd, entry);
+	struct task *waiter = entry->waiter[direction];
+	if (waiter) {
+		store(&entry->waiter[direction], NULL, relaxed);
+		if (!wait_claim_number(waiter, load(&waiter->claim, relaxed) >> CLAIM_BITS, CLAIM_EVENT))
+			waiter = NULL;
 	}
-	lock_drop(&entry->lock);
-	RACE_POINT(event_taken);
+	if (!waiter || !entry->tries[direction])
+		store(&entry->ready[direction], 1, relaxed);
+	return waiter;
+}
+
+static void make_ready(struct task *const woken[2], unsigned *n)
+{
 	for (int d = READING; d <= WRITING; d++) {
 		if (woken[d]) {
 			task_ready(woken[d]);
-			n++;
+			++*n;
 		}
 	}
-	return n;
+}
+
+/* Any event of any descriptor. */
+NOINLINE static void deliver_any(struct entry *entry, const struct epoll_event *event, struct task *woken[2])
+{
+	if (is_hung(entry, event->events))
+		store(&entry->hung, 1, relaxed);
+	for (int d = READING; d <= WRITING; d++)
+		woken[d] = concerns(entry, event->events, d) ? entry_wake(entry, d) : NULL;
+	/* a one-shot registration is disarmed now, but the other direction's waiter still needs it */
+	if (!(entry->flags & FD_OWNED) && (entry->waiter[READING] || entry->waiter[WRITING]))
+		entry_register((int)(uint32_t)event->data.u64, entry);
+}
+
+/* Adds the number of tasks that it makes ready. */
+static ALWAYS_INLINE void event_deliver(const struct epoll_event *event, unsigned *n)
+{
+	struct entry *entry = entry_find((int)(uint32_t)event->data.u64);
+	struct task *woken[2] = { NULL, NULL };
+	if (!entry)
+		return;
+	lock_take(&entry->lock);
+	if (likely(entry_generation(entry) == (uint32_t)(event->data.u64 >> 32))) {
+		if (likely(!(event->events & ~(uint32_t)(EPOLLIN | EPOLLOUT))) && likely(entry->flags & FD_OWNED)) {
+			if (event->events & EPOLLIN)
+				woken[READING] = entry_wake(entry, READING);
+			if (event->events & EPOLLOUT)
+				woken[WRITING] = entry_wake(entry, WRITING);
+		} else {
+			deliver_any(entry, event, woken);
+		}
+	}
+	lock_drop(&entry->lock);
+	RACE_POINT(event_taken);
+	make_ready(woken, n);
 }
 
 static int wait_events(struct epoll_event *events, int64_t timeout)
@@ -160,7 +187,7 @@ unsigned reactor_poll(int64_t timeout)
 	count_here(SLEY_COUNTER_polls, 1);
 	for (int i = 0; i < n; i++) {
 		if (events[i].data.u64 != WAKE_DATA)
-			woken += event_deliver(&events[i]);
+			event_deliver(&events[i], &woken);
 	}
 	errno = saved;
 	if (n > 0)
@@ -224,9 +251,8 @@ void reactor_maybe_more(int fd, enum direction direction)
 		entry_maybe_more(entry, direction);
 }
 
-static int64_t roughly_now(void)
+static int64_t roughly_now(const struct worker *worker)
 {
-	struct worker *worker = worker_self();
 	return worker->polled ? worker->polled : clock_now();
 }
 
@@ -251,13 +277,15 @@ static int check_waits(struct entry *entry, const bool wants[2], struct hold *ho
 }
 
 /* Called with the lock held. Links a wait that was begun. On an error it is not linked. */
-static int link_waits(int fd, struct entry *entry, struct task *task, const bool wants[2])
+static int link_waits(int fd, struct entry *entry, struct task *task, const bool wants[2], bool tries)
 {
 	for (int d = READING; d <= WRITING; d++) {
-		if (wants[d])
+		if (wants[d]) {
 			store(&entry->waiter[d], task, relaxed);
+			entry->tries[d] = tries;
+		}
 	}
-	entry->since = roughly_now();
+	entry->since = roughly_now(worker_self());
 	if (entry->flags & FD_OWNED && entry->added)
 		return 0;
 	int error = entry_register(fd, entry); /* the event may fire at once: its delivery waits for the lock */
@@ -280,8 +308,8 @@ static void unlink_waits(struct entry *entry, struct task *task)
 	lock_drop(&entry->lock);
 }
 
-static int directions_wait(int fd, const bool wants[2], enum sley_wait_kind kind, sley_time deadline, const void *pc,
-			   struct hold *hold)
+static int directions_wait(int fd, const bool wants[2], bool tries, enum sley_wait_kind kind, sley_time deadline,
+			   const void *pc, struct hold *hold)
 {
 	struct task *task = task_self();
 	struct entry *entry;
@@ -294,7 +322,7 @@ static int directions_wait(int fd, const bool wants[2], enum sley_wait_kind kind
 	bool begun = error == 0;
 	if (begun) {
 		wait_begin(task, kind, (uint64_t)fd, pc); /* before the link: a linked wait can be claimed */
-		error = link_waits(fd, entry, task, wants);
+		error = link_waits(fd, entry, task, wants, tries);
 	}
 	lock_drop(&entry->lock);
 	if (error && begun)
@@ -312,13 +340,57 @@ int reactor_wait(int fd, enum direction direction, enum sley_wait_kind kind, sle
 		 struct hold *hold)
 {
 	const bool wants[2] = { direction == READING, direction == WRITING };
-	return directions_wait(fd, wants, kind, deadline, pc, hold);
+	return directions_wait(fd, wants, false, kind, deadline, pc, hold);
+}
+
+/* Called with the lock held. Begins and links a wait for which nothing else has to be done. False: it is another one. */
+static ALWAYS_INLINE bool wait_short(struct worker *worker, int fd, struct entry *entry, int direction,
+				     enum sley_wait_kind kind, const void *pc)
+{
+	if (unlikely(!(entry->flags & FD_OWNED)) || unlikely(!entry->added) || unlikely(entry->closing) ||
+	    unlikely(load(&entry->ready[direction], relaxed)) || unlikely(entry->waiter[direction]))
+		return false;
+	wait_begin_task(worker->task, kind, (uint64_t)fd, pc); /* before the link: a linked wait can be claimed */
+	store(&entry->waiter[direction], worker->task, relaxed);
+	entry->tries[direction] = true;
+	entry->since = roughly_now(worker);
+	return true;
+}
+
+/* How a wait that was linked alone has ended. */
+static int wait_over(struct entry *entry, enum claim who, struct hold *hold)
+{
+	if (likely(who == CLAIM_EVENT))
+		return entry_hold(entry, hold);
+	if (who == CLAIM_CLOSED)
+		return -EBADF;
+	unlink_waits(entry, task_self());
+	return wait_error(who);
+}
+
+int reactor_wait_to_try(int fd, enum direction direction, enum sley_wait_kind kind, sley_time deadline, const void *pc,
+			struct hold *hold)
+{
+	const bool wants[2] = { direction == READING, direction == WRITING };
+	struct entry *entry = entry_find(fd);
+	if (likely(entry) && likely(!hold->waited)) {
+		struct worker *worker = worker_self();
+		lock_take(&entry->lock);
+		hold->generation = entry_generation(entry);
+		bool linked = wait_short(worker, fd, entry, direction, kind, pc);
+		lock_drop(&entry->lock);
+		if (likely(linked)) {
+			hold->waited = true;
+			return wait_over(entry, wait_park_inline(worker->task, deadline), hold);
+		}
+	}
+	return directions_wait(fd, wants, true, kind, deadline, pc, hold);
 }
 
 int reactor_wait_any(int fd, bool reading, bool writing, sley_time deadline, const void *pc, struct hold *hold)
 {
 	const bool wants[2] = { reading, writing };
-	return directions_wait(fd, wants, SLEY_WAIT_POLL, deadline, pc, hold);
+	return directions_wait(fd, wants, false, SLEY_WAIT_POLL, deadline, pc, hold);
 }
 
 int reactor_link(int fd, enum direction direction, struct hold *seen)
@@ -333,7 +405,7 @@ int reactor_link(int fd, enum direction direction, struct hold *seen)
 	if (entry->waiter[direction] != task) { /* the task may list the descriptor twice */
 		error = check_waits(entry, wants, seen);
 		if (error == 0)
-			error = link_waits(fd, entry, task, wants);
+			error = link_waits(fd, entry, task, wants, false);
 	}
 	lock_drop(&entry->lock);
 	return error > 0 ? -EAGAIN : error;

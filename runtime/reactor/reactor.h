@@ -12,15 +12,20 @@
  *             none is lost: the registration reports the current state.
  *   foreign   All others. Armed one-shot for each wait. The reactor knows nothing about it between waits.
  *
- * The edge protocol of an owned descriptor. The poller sets ready[d] on every event, before it claims the waiter. A
+ * The edge protocol of an owned descriptor. The poller sets ready[d] on every event for which it claims no waiter. A
  * task clears ready[d] *before* it tries the system call, and sets it again if there may be more. So an edge after the
  * try is never lost, and an edge before the try costs at most one call that returns EAGAIN. The clearing exchange is a
  * full barrier, as is the kernel's locking of the socket.
  *
  *    task                                poller
  *    ready = 0                           event
- *    read() -> short or EAGAIN           ready = 1
- *    lock; ready? retry : link; unlock   lock; waiter? claim it; unlock
+ *    read() -> short or EAGAIN           lock; waiter? claim it : ready = 1; unlock
+ *    lock; ready? retry : link; unlock
+ *
+ * The claimed task makes its try, so that event is no news: ready[d] has been clear since before the wait, and says only
+ * what came afterwards. A task that waits without making a try then (poll) has the mark set for the next call: `tries`.
+ * Where a try is not expected to fail, as a write, the mark is not cleared first. If that try fails nevertheless, the mark
+ * is cleared and the try made again.
  *
  * A read that returns fewer bytes than requested has drained the stream. So the next read parks without the system
  * call, which would fail. There are exceptions: an end of stream or an error that came with the data, and urgent data,
@@ -150,6 +155,13 @@ void reactor_maybe_more(int fd, enum direction direction);
  */
 int reactor_wait(int fd, enum direction direction, enum sley_wait_kind kind, sley_time deadline, const void *pc,
 		 struct hold *hold);
+
+/*
+ * The same for a caller that makes a try in any case when the wait has ended with 0, and clears the mark before, if it is
+ * set. The mark does not tell of the event then.
+ */
+int reactor_wait_to_try(int fd, enum direction direction, enum sley_wait_kind kind, sley_time deadline, const void *pc,
+			struct hold *hold);
 
 /*
  * For a task whose wait has begun, and is linked elsewhere, too: an event of the direction claims it, with CLAIM_EVENT, or

@@ -22,6 +22,8 @@
 #include <unistd.h>
 
 #include "base/atomic.h"
+#include "reactor/entry.h"
+#include "run/current.h"
 
 /* What a task read, one result after the other. */
 struct reader {
@@ -299,6 +301,50 @@ TASK_TEST(many, 1, 3)
 	REQUIRE(counter(SLEY_COUNTER_events) > 0 && counter(SLEY_COUNTER_polls) > 0);
 	free(w);
 	free(pairs);
+}
+
+/* ---- the mark ---- */
+
+static void poll_once(void *arg)
+{
+	REQUIRE(sley_poll(*(int *)arg, POLLIN, SOON) == POLLIN);
+}
+
+/*
+ * An event that ends a wait leaves the mark to a waiter that makes no try, for the next call, and no mark to one that makes
+ * its try at once. If a mark comes between that waiter's claim and its try, it is cleared before the try.
+ */
+TASK_TEST(marks, 1)
+{
+	struct reader *r = calloc(1, sizeof(*r));
+	int *fd = calloc(1, sizeof(*fd));
+	struct connection c = connect_pair();
+	*fd = r->fd = c.ours;
+	const uint8_t *mark = &entry_find(c.ours)->ready[READING];
+	char byte;
+	REQUIRE(sley_read(c.ours, &byte, 1, 0) == -ETIMEDOUT && load(mark, relaxed) == 0);
+	sley_task task = sley_spawn(poll_once, fd);
+	await_state(task, SLEY_TASK_WAITING, SLEY_WAIT_POLL);
+	REQUIRE(write(c.theirs, "a", 1) == 1 && sley_join(task, SOON) == 0 && load(mark, relaxed) == 1);
+	REQUIRE(sley_read(c.ours, &byte, 1, SOON) == 1 && byte == 'a');
+	REQUIRE(sley_read(c.ours, &byte, 1, 0) == -ETIMEDOUT && load(mark, relaxed) == 0);
+
+	task = sley_spawn(read_to_end, r);
+	await_state(task, SLEY_TASK_WAITING, SLEY_WAIT_READ);
+	REQUIRE(write(c.theirs, "b", 1) == 1);
+	while (sched_hooks.poll(0) == 0) /* the reader is claimed, and runs when this task waits */
+		;
+	REQUIRE(load(mark, relaxed) == 0 && load(&r->count, relaxed) == 0);
+	REQUIRE(write(c.theirs, "c", 1) == 1);
+	while (load(mark, relaxed) == 0)
+		sched_hooks.poll(0);
+	await_count(r, 1);
+	REQUIRE(r->result[0] == 2 && load(mark, relaxed) == 0);
+	await_state(task, SLEY_TASK_WAITING, SLEY_WAIT_READ);
+	REQUIRE(close(c.theirs) == 0);
+	REQUIRE(sley_join(task, SOON) == 0 && r->result[1] == 0 && sley_close(c.ours) == 0);
+	free(fd);
+	free(r);
 }
 
 /* ---- in turn ---- */
