@@ -282,7 +282,7 @@ bench-check: $(bench_programs)
 	@awk -f tests/bench/counts.awk tests/bench/counts $(BUILD)/counts || \
 		{ echo "if this is meant: cp $(BUILD)/counts tests/bench/counts"; exit 1; }
 
-# An hour on a quiet machine. What was measured before is kept until this is done.
+# Half an hour on a quiet machine. What was measured before is kept until this is done.
 bench-peers:
 	@$(MAKE) deps PACKAGES=$(call quote,$(BUILD_PACKAGES) $(PEER_PACKAGES))
 	@$(MAKE) peers

@@ -111,6 +111,9 @@ function table(    process, no_boost, no_tokio, server, both) {
 	row("stall, p99 us", "stall_p99_us", both)
 	row("stall_clean, requests/s", "stall_clean_rps", both, 1)
 	row("stall_clean, p99 us", "stall_clean_p99_us", both)
+	print "\nThe last column is the best of the others with as many workers beside sley: above 1 sley is ahead." \
+		" The least and the most\nof the runs are in [`figures`](tests/bench/peers/figures), and drawn:\n"
+	print "![The medians as bars on logarithmic scales](tests/bench/peers/figures.svg)"
 }
 
 /^<!-- peers: end -->/ { inside = 0 }
