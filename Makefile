@@ -19,7 +19,7 @@
 #   tests/DIR/X.planted.c  $(BUILD)/tests/DIR/X.planted, a service for a test to look at; X.debug.planted.c: with the
 #                          debug library
 #   tests/posix/X.c        linked with libsley-posix.so and libsley.so, as services are
-#   tests/bench/           $(BUILD)/bench, bench-raw-echo and bench-load
+#   tests/bench/           $(BUILD)/bench, bench-raw-echo and bench-load; trace.c: with TRACE=1, a part of libsley
 #   tests/bench/peers/     $(BUILD)/peers/go, tokio and boost: rows of bench in other languages, built by `peers` alone
 #   include/**             $(BUILD)/man/man3, a page of the manual for each call and each header
 
@@ -32,6 +32,7 @@
 ##   check-deep the same with the full counts under sanitizers too, for hours
 ##   figures    measures them all, for half an hour on a quiet machine, and writes them into README.md
 ##   bench-check  what the rows cost by counts, against those in tests/bench/counts (valgrind, strace)
+##   bench-shared  their stores to cache lines that several of 8 workers write; ARGS="-S -r ROW[,ROW]": and where
 ##   bench      the figures; ARGS="-r ROW[,ROW] -w WORKERS[,WORKERS]": some of them
 ##   bench-peers  rows of bench beside Go, Tokio and Boost.Fiber, which it installs; ARGS="-r ROW[,ROW] -n ROUNDS": some of them
 ##   figures-peers  writes what bench-peers measured into README.md and tests/bench/peers/
@@ -52,6 +53,7 @@
 ##   CROSS=     aarch64-linux-gnu-: cross-compiles with that gcc; libraries, unit and stress tests only
 ##   CROSS_ROOT= where CROSS finds libcmocka, as in tests/check/arm64_root.sh
 ##   VALGRIND=1 memcheck is told of stacks and their copies, for services that run under it; needs its headers to build
+##   TRACE=1    the library's stores can be recorded, for make bench-shared; with gcc
 ##   DEBUG=1    checks of the runtime's invariants (DCHECK)
 ##   WERROR=1   warnings are errors
 ##   CFLAGS=    default -O2 -g; these and CPPFLAGS= and LDFLAGS= come after our own flags, also from the environment
@@ -96,7 +98,7 @@ quote = '$(subst ','\'',$(1))'
 compiler := $(if $(findstring clang,$(notdir $(CC))),clang,gcc)
 cross_arch := $(firstword $(subst -, ,$(CROSS)))
 variant := $(compiler) $(cross_arch) $(CONTEXT) $(subst $(comma), ,$(SANITIZE)) $(if $(filter 1,$(DEBUG)),debug) \
-	$(if $(filter 1,$(VALGRIND)),valgrind)
+	$(if $(filter 1,$(VALGRIND)),valgrind) $(if $(filter 1,$(TRACE)),trace)
 variant := $(subst $(space),-,$(strip $(variant)))
 BUILD ?= build$(if $(filter-out gcc,$(variant)),/$(variant))
 build_path = $(call quote,$(abspath $(BUILD)))
@@ -156,6 +158,9 @@ hot := $(foreach d,context stack task run life watch reactor sync,runtime/$(d)/%
 	$(foreach f,io operation sigpipe,runtime/io/$(f).%)
 $(if $(wildcard runtime/.),$(foreach p,$(hot),$(if $(wildcard $(subst %,*,$(p))),,$(error hot: there is no $(p)))))
 hot_flags := -fstack-protector
+# The library's accesses call tests/bench/trace.c, which takes the place of ThreadSanitizer's library. It is the library as
+# it is, not the one made for ThreadSanitizer.
+trace_flags := $(if $(filter 1,$(TRACE)),-fsanitize=thread --param=tsan-instrument-func-entry-exit=0 -U__SANITIZE_THREAD__ -Wno-tsan)
 # Nothing is declared in the place of the functions that it defines.
 posix_flags := $(runtime_flags) -U_FORTIFY_SOURCE
 asynctop_flags := $(no_paths) -Iinclude -Ibpf -I$(BUILD)/bpf -Itools/asynctop
@@ -201,7 +206,8 @@ examples := $(wildcard tools/examples/*.c)
 third_party := $(wildcard tools/examples/third_party/*.c)
 # introspect.h has no calls: asynctop reads it, and says what it means.
 documented := include/sley.h $(filter-out %/introspect.h,$(sort $(wildcard include/sley/*.h)))
-bench := $(filter-out %/raw_echo.c %/load.c,$(wildcard tests/bench/*.c))
+trace := tests/bench/trace.c
+bench := $(filter-out %/raw_echo.c %/load.c $(trace),$(wildcard tests/bench/*.c))
 bench_modules := $(call modules_of,$(filter-out %/bench.c,$(bench)))
 unit := $(call c_of,tests/unit)
 stress := $(call c_of,tests/stress)
@@ -237,7 +243,7 @@ quiet = $(if $(filter 1,$(V)),,@printf '  %-8s%s\n' '$(1)' '$@' && )
 
 # ---- targets ----
 
-.PHONY: all libs tests examples man demo check check-deep bench bench-check bench-peers peers figures figures-peers install install-lib install-tools uninstall deps clean help list-tests FORCE
+.PHONY: all libs tests examples man demo check check-deep bench bench-check bench-shared bench-peers peers figures figures-peers install install-lib install-tools uninstall deps clean help list-tests FORCE
 
 all: $(libraries) $(posix_library) $(assist_library) $(asynctop_program) $(example_programs) $(bench_programs) man
 libs: $(libraries) $(posix_library) $(assist_library)
@@ -276,11 +282,18 @@ figures: $(bench_programs) $(asynctop_program) $(example_programs)
 bench: $(bench_programs) $(asynctop_program) $(example_programs)
 	@SLEY_BUILD=$(build_path) $(BUILD)/bench $(ARGS)
 
+bench-shared:
+	@$(MAKE) TRACE=1 BUILD=$(BUILD)/trace $(BUILD)/trace/bench
+	@$(BUILD)/trace/bench -s $(ARGS)
+
 # A change that lowers a count, or raises it for a reason, brings the new counts with it.
 bench-check: $(bench_programs)
 	$(BUILD)/bench -c >$(BUILD)/counts
 	@awk -f tests/bench/counts.awk tests/bench/counts $(BUILD)/counts || \
 		{ echo "if this is meant: cp $(BUILD)/counts tests/bench/counts"; exit 1; }
+	@$(MAKE) TRACE=1 BUILD=$(BUILD)/trace $(BUILD)/trace/bench
+	$(BUILD)/trace/bench -s >$(BUILD)/shared
+	@awk -f tests/bench/bounds.awk tests/bench/bounds $(BUILD)/shared
 
 # Half an hour on a quiet machine. What was measured before is kept until this is done.
 bench-peers:
@@ -339,7 +352,7 @@ stamp = +@mkdir -p $(@D) && printf '%s\n' $(call quote,$(1)) >$@.new && \
 	if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
 
 $(BUILD)/flags: FORCE
-	$(call stamp,$(CC) $(flags) $(runtime_flags) $(hot) $(hot_flags) $(asynctop_flags) $(test_flags) $(link) \
+	$(call stamp,$(CC) $(flags) $(runtime_flags) $(trace_flags) $(hot) $(hot_flags) $(asynctop_flags) $(test_flags) $(link) \
 		$(bpf_flags) $(loader_flags))
 $(BUILD)/sources: FORCE
 	$(call stamp,$(runtime) $(posix) $(loader) $(asynctop) $(examples) $(third_party) $(bench) $(support) $(observer_support))
@@ -351,7 +364,7 @@ compile = $(CC) $(flags) $(1) -MMD -MP -c -o $@ $<
 
 # All of libsley is position-independent: an archive that is not could go into no plugin. What makes it as fast as if it
 # were not: thread-locals are initial-exec, and data that is used often is HIDDEN where it is declared.
-for_runtime = $(runtime_flags) $(if $(filter $(hot),$<),$(hot_flags))
+for_runtime = $(runtime_flags) $(trace_flags) $(if $(filter $(hot),$<),$(hot_flags))
 $(BUILD)/obj/runtime/%.o: runtime/%.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(call quiet,CC)$(call compile,$(for_runtime))
@@ -389,14 +402,14 @@ $(BUILD)/obj/tests/%.o: tests/%.c $(BUILD)/flags
 lto := $(lastword $(filter -flto% -fno-lto,$(CFLAGS)))
 one_object = $(CC) -r -nostdlib $(filter -fuse-ld=%,$(CFLAGS) $(LDFLAGS)) $(lto) \
 	$(if $(filter gcc,$(compiler)),$(if $(filter -flto%,$(lto)),-flinker-output=nolto-rel))
-$(BUILD)/libsley.a: $(call object,$(runtime)) $(BUILD)/sources
+$(BUILD)/libsley.a: $(call object,$(runtime) $(if $(trace_flags),$(trace))) $(BUILD)/sources
 	$(call quiet,AR)$(one_object) -o $(BUILD)/obj/libsley.o $(filter %.o,$^) && \
 		$(OBJCOPY) --wildcard --keep-global-symbol='sley_*' $(BUILD)/obj/libsley.o && \
 		rm -f $@ && $(AR) rcsD $@ $(BUILD)/obj/libsley.o
 
 # q and not r, which would take objects of the same name in two folders for one.
 archive = rm -f $@ && $(AR) qcsD $@ $(filter %.o,$^)
-$(BUILD)/obj/internal.a: $(call object,$(runtime)) $(BUILD)/sources
+$(BUILD)/obj/internal.a: $(call object,$(runtime) $(if $(trace_flags),$(trace))) $(BUILD)/sources
 	$(call quiet,AR)$(archive)
 
 $(BUILD)/libsley.map: Makefile

@@ -10,6 +10,7 @@
  */
 #include "bench.h"
 #include "count.h"
+#include "shared.h"
 
 #include <math.h>
 #include <signal.h>
@@ -41,7 +42,7 @@ static struct {
 	unsigned workers[WORKERS_MAX];
 	unsigned worker_count; /* 0: the row's default */
 	unsigned runs;
-	bool quick, counts;
+	bool quick, counts, shared, where;
 	unsigned divisor; /* of a run for -c; 0: this is none */
 	char *beside;     /* NAME=VALUE: what -b adds to the environment of each second run; or null */
 } option = { .runs = 5 };
@@ -49,7 +50,7 @@ static struct {
 /* ---- what rows use ---- */
 
 static bool counts_spans;
-static int64_t span_time;
+static int64_t span_time; /* atomic */
 
 void bench_count_spans(void)
 {
@@ -60,7 +61,7 @@ int64_t bench_now(void)
 {
 	struct timespec t;
 	if (counts_spans)
-		return span_time += (int64_t)BENCH_SPAN_NS;
+		return __atomic_add_fetch(&span_time, (int64_t)BENCH_SPAN_NS, __ATOMIC_RELAXED);
 	clock_gettime(CLOCK_MONOTONIC, &t);
 	return t.tv_sec * 1000000000LL + t.tv_nsec;
 }
@@ -87,10 +88,24 @@ void bench_skip(const char *format, ...)
 	end_run(EXIT_SKIP, format, arguments);
 }
 
-void bench_in_tasks(const struct bench_run *run, int (*fn)(void *), void *arg)
+struct main_task {
+	int (*fn)(void *);
+	void *arg;
+	size_t size;
+};
+
+static int main_task(void *arg)
+{
+	const struct main_task *m = arg;
+	int result = shared_copies ? shared_run(m->fn, m->arg, m->size) : 0;
+	return result ? result : m->fn(m->arg);
+}
+
+void bench_run_in_tasks(const struct bench_run *run, int (*fn)(void *), void *arg, size_t size)
 {
 	const struct sley_options options = { .size = sizeof(options), .name = "bench", .workers = run->workers };
-	int result, error = sley_run(fn, arg, &options, &result);
+	struct main_task m = { fn, arg, size };
+	int result, error = sley_run(main_task, &m, &options, &result);
 	if (error)
 		bench_fail("sley_run: %s", strerror(-error));
 	if (result)
@@ -236,6 +251,8 @@ static bool run_row_with_workers(const struct bench_row *row)
 		fprintf(stderr, "bench: %s cannot be counted, only timed: leave -c out\n", row->name);
 	if (option.counts)
 		return counted ? count_row(row) : !option.rows;
+	if (option.shared)
+		return row->shared ? shared_row(row, option.where) : !option.rows;
 	if (row->kind == BENCH_NO_WORKERS)
 		return run_row(row, 1);
 	for (unsigned i = 0; i < option.worker_count; i++)
@@ -274,13 +291,14 @@ static void list_rows(void)
 __attribute__((noreturn)) static void usage(void)
 {
 	fprintf(stderr,
-		"usage: bench [-r ROW[,ROW]] [-w WORKERS[,WORKERS]] [-n RUNS] [-b NAME=VALUE] [-q] [-c] [-l]\n"
+		"usage: bench [-r ROW[,ROW]] [-w WORKERS[,WORKERS]] [-n RUNS] [-b NAME=VALUE] [-q] [-c] [-s|-S] [-l]\n"
 		"  -r  these rows, or single values of them; default all\n"
 		"  -w  with this many workers; default 1 and 2, server rows 1, those of blocked threads 2\n"
 		"  -n  the median of so many runs (5)\n"
 		"  -b  each run of sley beside one with this in its environment, and their ratio\n"
 		"  -q  quick: 1/100 of the work, only to see that the rows work\n"
 		"  -c  counts in the place of times, with 1 worker, of rows that can be counted: see tests/bench/count.h\n"
+		"  -s  what they write to cache lines of several workers: see tests/bench/shared.h; -S: and where\n"
 		"  -l  list the rows and their values\n");
 	exit(2);
 }
@@ -311,7 +329,7 @@ static void parse(int argc, char **argv)
 {
 	char *end;
 	int o;
-	while ((o = getopt(argc, argv, "r:w:n:b:qcC:l")) != -1) {
+	while ((o = getopt(argc, argv, "r:w:n:b:qcC:sSl")) != -1) {
 		switch (o) {
 		case 'r':
 			option.rows = optarg;
@@ -332,6 +350,13 @@ static void parse(int argc, char **argv)
 			break;
 		case 'c':
 			option.counts = true;
+			break;
+		case 'S':
+			option.where = true;
+			option.shared = true;
+			break;
+		case 's':
+			option.shared = true;
 			break;
 		case 'C': /* by -c itself */
 			option.divisor = number(optarg, &end, UINT16_MAX);

@@ -9,6 +9,7 @@
 #define BENCH_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #define BENCH_VALUES 12
@@ -44,6 +45,7 @@ struct bench_row {
 	} kind;
 	unsigned runs; /* 0: as -n says */
 	bool counted; /* by -c, too: the first value is the time between the only two calls of bench_now(), an operation */
+	bool shared;                       /* by -s, too: the same, and copies of its main task can run side by side */
 	const struct bench_server *server; /* by -c, too: this program, beside bench-raw-echo; or null */
 	void (*run)(const struct bench_run *, double *values);
 };
@@ -66,7 +68,8 @@ int64_t bench_now(void);
 void bench_count_spans(void);
 
 /* Runs `fn` as the main task with run->workers workers; ends the child if it cannot. */
-void bench_in_tasks(const struct bench_run *run, int (*fn)(void *), void *arg);
+#define bench_in_tasks(run, fn, arg) bench_run_in_tasks(run, fn, arg, sizeof(*(arg)))
+void bench_run_in_tasks(const struct bench_run *run, int (*fn)(void *), void *arg, size_t size);
 
 /* Ends the child: this run has no figures, and why. */
 __attribute__((noreturn, format(printf, 1, 2))) void bench_fail(const char *format, ...);

@@ -103,7 +103,7 @@ static int accept_connections(void *arg)
 
 static void serve(void *arg)
 {
-	bench_in_tasks(arg, accept_connections, NULL);
+	bench_run_in_tasks(arg, accept_connections, NULL, 0);
 }
 
 /* One request in `block` blocks; 0: none. */

@@ -133,6 +133,7 @@ static const struct bench_row row_yield2 = {
 	.values = { { "yield2", "ns/switch" } },
 	.kind = BENCH_WORKERS,
 	.counted = true,
+	.shared = true,
 	.run = run_yield2,
 };
 
@@ -142,6 +143,7 @@ static const struct bench_row row_yield1k = {
 	.values = { { "yield1k", "ns/switch" } },
 	.kind = BENCH_WORKERS,
 	.counted = true,
+	.shared = true,
 	.run = run_yield1k,
 };
 
@@ -196,6 +198,7 @@ static const struct bench_row row_spawn_join = {
 	.values = { { "spawn_join", "ns/task" } },
 	.kind = BENCH_WORKERS,
 	.counted = true,
+	.shared = true,
 	.run = run_spawn_join,
 };
 

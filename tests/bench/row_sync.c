@@ -34,13 +34,21 @@ static int finish(sley_task *ids, unsigned n)
 
 /* ---- chan_pingpong: round trips of two tasks over two unbuffered channels ---- */
 
-static struct sley_chan *ping, *pong;
+#define LOCKERS  8
+#define SELECTED 4
 
+/* Of a row, or of one of its copies. */
 struct work {
 	unsigned rounds; /* in all */
 	unsigned senders, receivers;
 	double ns;
 	bool many;
+	struct sley_chan *ping, *pong, *items;
+	struct sley_chan *selected[SELECTED];
+	unsigned selecting;     /* atomic: the next of these */
+	struct sley_event stop; /* is never set */
+	struct sley_mutex mutex;
+	uint64_t counted; /* protected by the mutex */
 };
 
 static void pong_task(void *arg)
@@ -48,8 +56,8 @@ static void pong_task(void *arg)
 	const struct work *w = arg;
 	int64_t item;
 	for (unsigned i = 0; i < w->rounds; i++) {
-		must(sley_chan_recv(ping, &item, SLEY_NEVER));
-		must(sley_chan_send(pong, &item, SLEY_NEVER));
+		must(sley_chan_recv(w->ping, &item, SLEY_NEVER));
+		must(sley_chan_send(w->pong, &item, SLEY_NEVER));
 	}
 }
 
@@ -57,8 +65,8 @@ static void ping_task(void *arg)
 {
 	const struct work *w = arg;
 	for (int64_t i = 0, item; i < w->rounds; i++) {
-		must(sley_chan_send(ping, &i, SLEY_NEVER));
-		must(sley_chan_recv(pong, &item, SLEY_NEVER));
+		must(sley_chan_send(w->ping, &i, SLEY_NEVER));
+		must(sley_chan_recv(w->pong, &item, SLEY_NEVER));
 	}
 }
 
@@ -66,10 +74,12 @@ static int pingpong_main(void *arg)
 {
 	struct work *w = arg;
 	int64_t start = bench_now();
-	ping = channel(0);
-	pong = channel(0);
+	w->ping = channel(0);
+	w->pong = channel(0);
 	finish((sley_task[]){ sley_spawn(pong_task, w), sley_spawn(ping_task, w) }, 2);
 	w->ns = (double)(bench_now() - start);
+	must(sley_chan_free(w->ping));
+	must(sley_chan_free(w->pong));
 	return 0;
 }
 
@@ -82,20 +92,18 @@ static void run_pingpong(const struct bench_run *run, double *values)
 
 /* ---- chan_NxM: N senders, M receivers, items of 8 bytes, capacity 128; chan_many: 1x1, up to 64 received at once ---- */
 
-static struct sley_chan *items;
-
 static void send_task(void *arg)
 {
 	const struct work *w = arg;
 	for (int64_t i = 0; i < w->rounds / w->senders; i++)
-		must(sley_chan_send(items, &i, SLEY_NEVER));
+		must(sley_chan_send(w->items, &i, SLEY_NEVER));
 }
 
 static void recv_task(void *arg)
 {
+	const struct work *w = arg;
 	int64_t item;
-	(void)arg;
-	while (sley_chan_recv(items, &item, SLEY_NEVER) == 0)
+	while (sley_chan_recv(w->items, &item, SLEY_NEVER) == 0)
 		continue;
 }
 
@@ -103,9 +111,9 @@ static void recv_task(void *arg)
 
 static void recv_many_task(void *arg)
 {
+	const struct work *w = arg;
 	int64_t many[MANY];
-	(void)arg;
-	while (sley_chan_recv_many(items, many, MANY, SLEY_NEVER) > 0)
+	while (sley_chan_recv_many(w->items, many, MANY, SLEY_NEVER) > 0)
 		continue;
 }
 
@@ -114,15 +122,16 @@ static int flow_main(void *arg)
 	struct work *w = arg;
 	sley_task senders[4], receivers[4];
 	int64_t start = bench_now();
-	items = channel(128);
+	w->items = channel(128);
 	for (unsigned i = 0; i < w->receivers; i++)
 		receivers[i] = w->many ? sley_spawn(recv_many_task, w) : sley_spawn(recv_task, w);
 	for (unsigned i = 0; i < w->senders; i++)
 		senders[i] = sley_spawn(send_task, w);
 	finish(senders, w->senders);
-	must(sley_chan_close(items));
+	must(sley_chan_close(w->items));
 	finish(receivers, w->receivers);
 	w->ns = (double)(bench_now() - start);
+	must(sley_chan_free(w->items));
 	return 0;
 }
 
@@ -211,18 +220,13 @@ static void run_skynet(const struct bench_run *run, double *values)
 
 /* ---- mutex: 8 tasks lock, increment, unlock ---- */
 
-#define LOCKERS 8
-
-static struct sley_mutex mutex;
-static uint64_t counted;
-
 static void lock_task(void *arg)
 {
-	const struct work *w = arg;
+	struct work *w = arg;
 	for (unsigned i = 0; i < w->rounds / LOCKERS; i++) {
-		must(sley_mutex_lock(&mutex, SLEY_NEVER));
-		counted++;
-		must(sley_mutex_unlock(&mutex));
+		must(sley_mutex_lock(&w->mutex, SLEY_NEVER));
+		w->counted++;
+		must(sley_mutex_unlock(&w->mutex));
 	}
 }
 
@@ -235,7 +239,7 @@ static int mutex_main(void *arg)
 		ids[i] = sley_spawn(lock_task, w);
 	finish(ids, LOCKERS);
 	w->ns = (double)(bench_now() - start);
-	return counted != w->rounds / LOCKERS * LOCKERS;
+	return w->counted != w->rounds / LOCKERS * LOCKERS;
 }
 
 static void run_mutex(const struct bench_run *run, double *values)
@@ -250,28 +254,22 @@ static void run_mutex(const struct bench_run *run, double *values)
  * in the list, too ----
  */
 
-#define SELECTED 4
-
-static struct sley_chan *selected[SELECTED];
-
 static void select_send_task(void *arg)
 {
-	const struct work *w = arg;
-	static unsigned next; /* atomic: each takes one */
-	struct sley_chan *chan = selected[__atomic_fetch_add(&next, 1, __ATOMIC_RELAXED)];
+	struct work *w = arg;
+	struct sley_chan *chan = w->selected[__atomic_fetch_add(&w->selecting, 1, __ATOMIC_RELAXED)];
 	for (int64_t i = 0; i < w->rounds / SELECTED; i++)
 		must(sley_chan_send(chan, &i, SLEY_NEVER));
 }
 
 static void select_task(void *arg)
 {
-	const struct work *w = arg;
-	static struct sley_event stop;
-	struct sley_case cases[SELECTED + 1] = { [SELECTED] = { .event = &stop, .op = SLEY_EVENT } };
+	struct work *w = arg;
+	struct sley_case cases[SELECTED + 1] = { [SELECTED] = { .event = &w->stop, .op = SLEY_EVENT } };
 	int n = w->many ? SELECTED + 1 : SELECTED;
 	int64_t item;
 	for (unsigned i = 0; i < SELECTED; i++)
-		cases[i] = (struct sley_case){ .chan = selected[i], .op = SLEY_RECV, .into = &item };
+		cases[i] = (struct sley_case){ .chan = w->selected[i], .op = SLEY_RECV, .into = &item };
 	for (unsigned i = 0; i < w->rounds / SELECTED * SELECTED; i++)
 		must(sley_select(cases, n, SLEY_NEVER));
 }
@@ -282,12 +280,14 @@ static int select_main(void *arg)
 	sley_task ids[SELECTED + 1];
 	int64_t start = bench_now();
 	for (unsigned i = 0; i < SELECTED; i++)
-		selected[i] = channel(0);
+		w->selected[i] = channel(0);
 	for (unsigned i = 0; i < SELECTED; i++)
 		ids[i] = sley_spawn(select_send_task, w);
 	ids[SELECTED] = sley_spawn(select_task, w);
 	finish(ids, SELECTED + 1);
 	w->ns = (double)(bench_now() - start);
+	for (unsigned i = 0; i < SELECTED; i++)
+		must(sley_chan_free(w->selected[i]));
 	return 0;
 }
 
@@ -395,26 +395,27 @@ static void run_generator(const struct bench_run *run, double *values)
 
 /* ---- the rows ---- */
 
-#define ROW(id, is_counted, function, ...) \
+#define ROW(id, is_counted, is_shared, function, ...) \
 	static const struct bench_row row_##id = { .name = #id, \
 						   .impls = { "sley" }, \
 						   .values = { __VA_ARGS__ }, \
 						   .kind = BENCH_WORKERS, \
 						   .counted = is_counted, \
+						   .shared = is_shared, \
 						   .run = function }
 
-ROW(chan_pingpong, true, run_pingpong, { "chan_pingpong", "ns/roundtrip" });
-ROW(chan_1x1, true, run_1x1, { "chan_1x1", "ns/item" });
-ROW(chan_many, true, run_many, { "chan_many", "ns/item" });
-ROW(chan_4x1, false, run_4x1, { "chan_4x1", "ns/item" });
-ROW(chan_4x4, false, run_4x4, { "chan_4x4", "ns/item" });
-ROW(skynet, false, run_skynet, { "skynet", "ms" });
-ROW(mutex, true, run_mutex, { "mutex", "ns/op" });
-ROW(select, true, run_select, { "select", "ns/item" });
-ROW(select_any, true, run_select_any, { "select_any", "ns/item" });
-ROW(offload, false, run_offload, { "offload", "ns/call" });
-ROW(future, true, run_future, { "future", "ns/roundtrip" });
-ROW(generator, true, run_generator, { "generator", "ns/item" });
+ROW(chan_pingpong, true, true, run_pingpong, { "chan_pingpong", "ns/roundtrip" });
+ROW(chan_1x1, true, true, run_1x1, { "chan_1x1", "ns/item" });
+ROW(chan_many, true, true, run_many, { "chan_many", "ns/item" });
+ROW(chan_4x1, false, true, run_4x1, { "chan_4x1", "ns/item" });
+ROW(chan_4x4, false, true, run_4x4, { "chan_4x4", "ns/item" });
+ROW(skynet, false, false, run_skynet, { "skynet", "ms" });
+ROW(mutex, true, true, run_mutex, { "mutex", "ns/op" });
+ROW(select, true, true, run_select, { "select", "ns/item" });
+ROW(select_any, true, true, run_select_any, { "select_any", "ns/item" });
+ROW(offload, false, true, run_offload, { "offload", "ns/call" });
+ROW(future, true, true, run_future, { "future", "ns/roundtrip" });
+ROW(generator, true, true, run_generator, { "generator", "ns/item" });
 
 const struct bench_row *const bench_sync_rows[] = {
 	&row_chan_pingpong, &row_chan_1x1,   &row_chan_many, &row_chan_4x1, &row_chan_4x4,  &row_skynet, &row_mutex,

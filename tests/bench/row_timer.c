@@ -174,6 +174,7 @@ static const struct bench_row row_timer_cancel = {
 	.values = { { "timer_cancel", "ns/wait" } },
 	.kind = BENCH_WORKERS,
 	.counted = true,
+	.shared = true,
 	.run = run_timer_cancel,
 };
 

@@ -98,6 +98,24 @@ counts() {
 	contains "$scratch/differences" "yield2 instructions: not counted"
 }
 
+# So are the stores that they make to cache lines which all workers write. This is about the trace, too: a build of its own.
+shared() {
+	local row="$scratch/row"
+	make -s TRACE=1 BUILD="$scratch/trace" "$scratch/trace/bench"
+	"$scratch/trace/bench" -s >"$scratch/lines"
+	awk -f tests/bench/bounds.awk tests/bench/bounds "$scratch/lines" >"$scratch/differences" || fail "$(cat "$scratch/differences")"
+	"$scratch/trace/bench" -S -r chan_4x4 >"$row"
+	contains "$row" "lock_word_take"
+	sed 's/yield2 shared 8 [0-9.]* all/yield2 shared 8 1 all/' "$scratch/lines" >"$scratch/more"
+	expect 1 awk -f tests/bench/bounds.awk tests/bench/bounds "$scratch/more" >"$scratch/differences"
+	contains "$scratch/differences" "yield2: 1 all, 0.05 at most"
+	sed /yield2/d "$scratch/lines" >"$scratch/less"
+	expect 1 awk -f tests/bench/bounds.awk tests/bench/bounds "$scratch/less" >"$scratch/differences"
+	contains "$scratch/differences" "yield2 all: not counted"
+	expect 1 "$SLEY_BUILD/bench" -s -r yield2 2>"$scratch/errors"
+	contains "$scratch/errors" "TRACE=1"
+}
+
 # README.md's table is made of a whole measurement, and of nothing less.
 figures() {
 	local value workers
@@ -126,4 +144,4 @@ choice() {
 	expect 2 "$SLEY_BUILD/bench" -r none 2>/dev/null
 }
 
-run_suite in_process together blocked faults beside zerocopy servers observed counts figures choice
+run_suite in_process together blocked faults beside zerocopy servers observed counts shared figures choice
