@@ -88,20 +88,20 @@ static inline uint64_t *region_counters(unsigned row)
  */
 extern HIDDEN uint32_t region_site_live[SLEY_REGION_SITES];
 
-/* Sets record `index` live; atomic, because 64 tasks share a word. */
-static inline void region_live_set(uint32_t index)
+/* Sets records of a word of 64 live, or clears them; atomic, because they belong to several owners. */
+static inline void region_live_set(uint32_t word, uint64_t bits)
 {
-	fetch_or(&region.live[index / 64], (uint64_t)1 << (index % 64), release); /* after the record has memory */
+	fetch_or(&region.live[word], bits, release); /* after the records have memory */
+}
+
+static inline void region_live_clear(uint32_t word, uint64_t bits)
+{
+	fetch_and(&region.live[word], ~bits, relaxed);
 }
 
 static inline bool region_is_live(uint32_t index)
 {
 	return load(&region.live[index / 64], relaxed) >> (index % 64) & 1;
-}
-
-static inline void region_live_clear(uint32_t index)
-{
-	fetch_and(&region.live[index / 64], ~((uint64_t)1 << (index % 64)), relaxed);
 }
 
 #endif

@@ -174,7 +174,7 @@ void tasks_close(void)
 			newest = generation_of(task_at(i));
 		if (region_is_live(i)) { /* otherwise the record's page may be a hole */
 			store(&region.tasks[i].id, 0, relaxed);
-			region_live_clear(i);
+			region_live_clear(i / 64, (uint64_t)1 << i % 64);
 		}
 		fiber_fini(&task_at(i)->fiber);
 	}
@@ -196,22 +196,48 @@ static uint32_t block_index(const struct slab_block *block)
 	return (uint32_t)((const struct task *)(const void *)block - task_at(0));
 }
 
+static void live_change(uint32_t word, uint64_t bits, bool live)
+{
+	if (live)
+		region_live_set(word, bits);
+	else
+		region_live_clear(word, bits);
+}
+
+/*
+ * Marks the records of the first n entries, at least one, as live or not. 512 tasks have their bits in one cache line, which
+ * all workers write. Neighbours in the list mostly are neighbours in memory, too, so a word is written once for many.
+ */
+static void entries_live(const struct slab_block *block, unsigned n, bool live)
+{
+	uint32_t word = block_index(block) / 64;
+	uint64_t bits = 0;
+	for (; n > 0; n--, block = block->next) {
+		uint32_t index = block_index(block);
+		if (index / 64 != word) {
+			live_change(word, bits, live);
+			word = index / 64;
+			bits = 0;
+		}
+		bits |= (uint64_t)1 << index % 64;
+	}
+	live_change(word, bits, live);
+}
+
 /* Takes up to `most` entries; returns their number. Their records are live from here on, with no id. */
 static unsigned entries_refill(struct slab_block **head, unsigned most, int *error)
 {
 	unsigned n = slabs_take_or(&task_slabs, 0, head, most, error);
-	struct slab_block *block = *head;
-	for (unsigned i = 0; i < n; i++, block = block->next)
-		region_live_set(block_index(block));
+	if (likely(n > 0))
+		entries_live(*head, n, true);
 	return n;
 }
 
 /* Gives back the first n entries of the list. */
 static void entries_give(struct slab_block **head, unsigned n)
 {
-	struct slab_block *block = *head;
-	for (unsigned i = 0; i < n; i++, block = block->next)
-		region_live_clear(block_index(block));
+	if (n > 0)
+		entries_live(*head, n, false);
 	slabs_give(&task_slabs, head, n);
 }
 
