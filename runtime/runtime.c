@@ -354,11 +354,12 @@ static int stacks_open(const struct sley_options *options, unsigned max_tasks)
 	unsigned alone = MIN(max_tasks, SLOTS_ALONE);
 	if (options->flags & SLEY_RUN_STRICT_STACKS)
 		return strict_open(max_tasks, options->stack_size);
-	if (sanitizer_knows_stacks() && options->stack_slots < alone && slots_open(alone, options->stack_size) == 0)
+	if (sanitizer_knows_stacks() && options->stack_slots < alone &&
+	    slots_open(alone, options->stack_size, options->workers) == 0)
 		return 0;
 	if (options->flags & SLEY_RUN_OWN_STACKS)
 		return slots_open_alone(options->stack_slots, options->stack_size);
-	return slots_open(options->stack_slots, options->stack_size);
+	return slots_open(options->stack_slots, options->stack_size, options->workers);
 }
 
 /* Opens layer by layer, runs, and closes in reverse order. */

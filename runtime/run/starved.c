@@ -17,7 +17,7 @@
 #include "run/queue.h"
 #include "run/state.h"
 
-#define LISTS 128u /* the maximal number of shared stacks: see stack/slots.c */
+#define LISTS SLOTS_SHARED_MOST
 
 unsigned starved_count;
 

@@ -40,7 +40,8 @@ struct slots {
 	unsigned made;            /* atomic: slots [0, made) may be in use. In strict mode written under lock */
 	/* constant during a run */
 	struct slot *all;
-	unsigned count, shared;
+	unsigned count, shared;       /* slots [0, shared) are shared ones */
+	unsigned share, sharing;      /* of these, the number that belongs to each of so many workers */
 	unsigned blocking_from;       /* slots [blocking_from, count) are blocking ones */
 	unsigned for_large;           /* exclusive slots that only tasks with large images may take */
 	struct stack_worker *workers; /* atomic: list of all workers'; it only grows while workers run */

@@ -101,7 +101,8 @@ struct stack_worker {
 	struct block_cache blocks;
 	struct slot *free[SLOT_CACHE]; /* exclusive slots */
 	unsigned free_count;
-	unsigned cursor;           /* the next shared slot to try */
+	unsigned shared;           /* the first of its shared slots; constant */
+	unsigned cursor;           /* the next of these to try */
 	struct stack_worker *next; /* in the list of all */
 	char *reserve;             /* two halves of stack_size each: an image of last resort, and a buffer for swaps */
 	unsigned reserve_used;     /* atomic: the first half holds an image */
@@ -124,8 +125,13 @@ static inline bool stack_is_copying(const void *p)
 /* Whether this is a run in strict mode (strict.h). Constant during a run. */
 extern HIDDEN bool stack_strict;
 
-/* Reserves `count` slots of `stack_size` bytes (a multiple of the page), and blocking slots. 0 or -ENOMEM. */
-int slots_open(unsigned count, size_t stack_size);
+#define SLOTS_SHARED_MOST 512 /* the maximal number of shared slots */
+
+/*
+ * Reserves `count` slots of `stack_size` bytes (a multiple of the page), some of which are shared by the tasks of each of so
+ * many workers, and blocking slots. 0 or -ENOMEM.
+ */
+int slots_open(unsigned count, size_t stack_size, unsigned workers);
 
 /* The same, but no two tasks share a stack: private stacks are made when those of the range are used up. */
 int slots_open_alone(unsigned count, size_t stack_size);
@@ -173,7 +179,7 @@ struct slot *slot_at(unsigned number);
 
 /*
  * Picks a slot for a first run. An exclusive slot, if one is free and (unless `large`) more than a reserve of them are.
- * Else the next shared slot, preferably one that is not held; or a private slot if none may be shared
+ * Else the next of the worker's shared slots, preferably one that is not held; or a private slot if none may be shared
  * (AddressSanitizer). Null: all strict slots are taken, or there is no memory for a private slot.
  */
 struct slot *slot_pick(struct stack_worker *worker, bool large);

@@ -33,11 +33,15 @@
 #endif
 
 /*
- * 64 shared stacks: their hot ends fit the first-level cache of one worker and the second-level caches of many workers,
- * and two workers seldom want the same stack. With less than 128 slots, all are shared: they are too few to give each
- * to one task for life.
+ * Each worker has shared slots of its own, of which it picks for the tasks that it runs first: so two workers want the same
+ * stack only if one has taken a task from the other. 64 for each: their hot ends fit the first-level cache. Many workers
+ * have fewer, as all of them have SLOTS_SHARED_MOST, or an eighth of the slots. There are 64 in all at least: co-tenants of
+ * a task that blocks wait for it, and spares run tasks, too. With less than 128 slots, all are shared: they are too few to
+ * give each to one task for life. Rejected: 64 for all workers, of which each took any. With 8 workers up to a third of the
+ * tries found a slot held.
  */
 #define SHARED_SLOTS    64
+#define SHARED_PART     8
 #define SHARE_ALL_BELOW 128
 
 /* blocking slots: a part of the number of the others, but some for services with few */
@@ -134,11 +138,21 @@ static unsigned blocking_wanted(unsigned count)
 	return sanitizer_finds_leaks() ? 0 : MAX(count / BLOCKING_PART, BLOCKING_LEAST);
 }
 
-/* `alone`: no slot has a second tenant. */
-static int open_all(unsigned others, size_t size, bool alone)
+/* Sets how many of these slots are shared, and how many of them belong to each of the workers. */
+static void share(unsigned others, unsigned workers)
+{
+	unsigned most = MIN(SLOTS_SHARED_MOST, others / SHARED_PART), least = SHARED_SLOTS + workers - 1;
+	unsigned each = MAX(MIN(SHARED_SLOTS, most / workers), least / workers);
+	slots.shared = others < SHARE_ALL_BELOW ? others : MIN(each * workers, others / 2);
+	slots.share = MAX(slots.shared / workers, 1);
+	slots.sharing = workers;
+}
+
+/* `workers`: that share slots; 0: no slot has a second tenant. */
+static int open_all(unsigned others, size_t size, unsigned workers)
 {
 	size_t stride = size + STACK_GUARD;
-	unsigned count = others + (alone ? 0 : blocking_wanted(others));
+	unsigned count = others + (workers == 0 ? 0 : blocking_wanted(others));
 	char *base = stacks_map(stride * count, PROT_READ | PROT_WRITE);
 	if (!base && count > others) {
 		count = others;
@@ -157,7 +171,9 @@ static int open_all(unsigned others, size_t size, bool alone)
 	}
 	slots.count = count;
 	slots.blocking_from = others;
-	slots.shared = alone ? 0 : others < SHARE_ALL_BELOW ? others : SHARED_SLOTS;
+	slots.shared = 0;
+	if (workers > 0)
+		share(others, workers);
 	slots.for_large = slots.shared > 0 ? (others - slots.shared) / 4 : 0;
 	for (unsigned i = count; i-- > 0;) {
 		struct slot *slot = &slots.all[i];
@@ -182,14 +198,14 @@ static int open_all(unsigned others, size_t size, bool alone)
 	return 0;
 }
 
-int slots_open(unsigned count, size_t size)
+int slots_open(unsigned count, size_t size, unsigned workers)
 {
-	return open_all(count, size, sanitizer_knows_stacks());
+	return open_all(count, size, sanitizer_knows_stacks() ? 0 : workers);
 }
 
 int slots_open_alone(unsigned count, size_t size)
 {
-	return open_all(count, size, true);
+	return open_all(count, size, 0);
 }
 
 /* ---- private slots ---- */
@@ -301,7 +317,9 @@ void slots_close(void)
 
 int stack_worker_init(struct stack_worker *worker, unsigned number)
 {
-	*worker = (struct stack_worker){ .cursor = number * 7, .next = load(&slots.workers, relaxed) };
+	*worker = (struct stack_worker){ .next = load(&slots.workers, relaxed) };
+	if (slots.shared > 0)
+		worker->shared = number % slots.sharing * slots.share % slots.shared;
 	worker->reserve = map_stacks(2 * stack_size);
 	if (!worker->reserve)
 		return -ENOMEM;
@@ -404,13 +422,18 @@ static struct slot *pick_shared(struct stack_worker *worker)
 {
 	if (slots.shared == 0)
 		return slot_private_new();
-	struct slot *slot = NULL;
-	for (unsigned i = 0; i < slots.shared; i++) {
-		slot = &slots.all[worker->cursor++ % slots.shared];
-		if (load(&slot->word, relaxed) == 0) /* a hint: the slot may be held by the time it is wanted */
-			break;
+	/* a hint: the slot may be held by the time it is wanted */
+	for (unsigned i = 0; i < slots.share; i++) {
+		struct slot *slot = &slots.all[worker->shared + worker->cursor++ % slots.share];
+		if (load(&slot->word, relaxed) == 0)
+			return slot;
 	}
-	return slot;
+	for (unsigned i = 0; i < slots.shared; i++) {
+		struct slot *slot = &slots.all[(worker->shared + i) % slots.shared];
+		if (load(&slot->word, relaxed) == 0)
+			return slot;
+	}
+	return &slots.all[worker->shared + worker->cursor++ % slots.share];
 }
 
 static struct slot *take_blocking(void)

@@ -21,7 +21,7 @@ static struct stack_worker worker;
 /* 200 slots, so that some are exclusive. */
 static int open_slots(void **state)
 {
-	return blocks_open() || slots_open(200, SIZE) || stack_worker_init(&worker, 0);
+	return blocks_open() || slots_open(200, SIZE, 1) || stack_worker_init(&worker, 0);
 }
 
 static int close_slots(void **state)

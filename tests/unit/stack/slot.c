@@ -25,7 +25,7 @@ static struct tenant tenants[TENANTS];
 static int open_slots(void **state)
 {
 	memset(tenants, 0, sizeof(tenants));
-	return blocks_open() || slots_open(2, 64 << 10) || stack_worker_init(&worker, 0);
+	return blocks_open() || slots_open(2, 64 << 10, 1) || stack_worker_init(&worker, 0);
 }
 
 static int close_slots(void **state)

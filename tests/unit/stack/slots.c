@@ -21,7 +21,7 @@ static struct stack_worker worker;
 
 static int open_pool(void **state)
 {
-	return slots_open(SLOTS, SIZE) || stack_worker_init(&worker, 0);
+	return slots_open(SLOTS, SIZE, 1) || stack_worker_init(&worker, 0);
 }
 
 static int close_pool(void **state)
@@ -176,6 +176,56 @@ TEST_WITH(two_workers, open_pool, close_pool)
 }
 
 #ifndef SLEY_ASAN
+#define WORKERS 8
+
+/* Puts the shared slots that the worker picks in its turns into `seen`; returns their number. */
+static unsigned see_shared(struct stack_worker *of, struct slot **seen)
+{
+	unsigned n = 0;
+	for (unsigned i = 0; i < SLOTS; i++) {
+		struct slot *slot = slot_pick(of, false);
+		unsigned known = 0;
+		assert_int_equal(slot->kind, SLOT_SHARED);
+		while (known < n && seen[known] != slot)
+			known++;
+		if (known == n)
+			seen[n++] = slot;
+	}
+	return n;
+}
+
+/* Workers share no slot while each has one that is free; a spare has those of the worker of its number. */
+TEST(shares)
+{
+	static struct stack_worker workers[WORKERS + 1];
+	static struct slot *seen[WORKERS + 1][SLOTS];
+	unsigned n[WORKERS + 1];
+	assert_int_equal(slots_open(SLOTS, SIZE, WORKERS), 0);
+	for (unsigned w = 0; w <= WORKERS; w++)
+		assert_int_equal(stack_worker_init(&workers[w], w), 0);
+	while (slot_pick(&workers[0], true)->kind == SLOT_EXCLUSIVE)
+		continue;
+	for (unsigned w = 0; w <= WORKERS; w++)
+		n[w] = see_shared(&workers[w], seen[w]);
+	for (unsigned w = 1; w <= WORKERS; w++) {
+		assert_int_equal(n[w], n[0]);
+		for (unsigned i = 0, common; i < n[0]; i++) {
+			common = 0;
+			for (unsigned j = 0; j < n[0]; j++)
+				common += seen[w][i] == seen[0][j];
+			assert_int_equal(common, w == WORKERS);
+		}
+	}
+	for (unsigned i = 0; i < n[0]; i++) /* all of its own are held */
+		assert_true(slot_try(seen[0][i]));
+	struct slot *other = slot_pick(&workers[0], false);
+	assert_int_equal(other->kind, SLOT_SHARED);
+	assert_true(slot_try(other));
+	for (unsigned w = 0; w <= WORKERS; w++)
+		stack_worker_fini(&workers[w]);
+	slots_close();
+}
+
 /* What may block gets every exclusive slot, then each blocking slot once, then these in turn; a free one again first. */
 TEST_WITH(blocking, open_pool, close_pool)
 {
@@ -245,7 +295,7 @@ TEST_WITH(private, open_pool, close_pool)
 TEST(smallest)
 {
 	test_need_kernel("qemu-user drops MADV_GUARD_INSTALL");
-	assert_int_equal(slots_open(1, 16 << 10), 0);
+	assert_int_equal(slots_open(1, 16 << 10, 1), 0);
 	assert_int_equal(stack_worker_init(&worker, 0), 0);
 	struct slot *slot = slot_pick(&worker, false);
 	assert_non_null(slot);
@@ -259,7 +309,7 @@ TEST(smallest)
 /* More address space than there is: -ENOMEM, and nothing is left behind. */
 TEST(too_much)
 {
-	assert_int_equal(slots_open(1 << 20, (size_t)1 << 30), -ENOMEM);
+	assert_int_equal(slots_open(1 << 20, (size_t)1 << 30, 1), -ENOMEM);
 	assert_int_equal(open_pool(NULL), 0);
 	assert_int_equal(close_pool(NULL), 0);
 }
