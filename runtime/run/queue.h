@@ -108,6 +108,21 @@ static inline bool queue_streak_goes_on(struct worker *worker)
 	return true;
 }
 
+/* Whether one more dispatch through run-next in a row is allowed. */
+static inline bool queue_streak_has_room(const struct worker *worker)
+{
+	return worker->next_streak < NEXT_BUDGET;
+}
+
+/* Takes the task in run-next, which queue_streak_has_room() allows. Null: there is none. */
+static ALWAYS_INLINE struct task *queue_take_next(struct worker *worker)
+{
+	struct task *task = exchange(&worker->next, NULL, acquire);
+	if (task)
+		worker->next_streak++;
+	return task;
+}
+
 /* Puts a task that is ready and in no queue at the end of the deque. */
 void queue_append(struct worker *worker, struct task *task);
 

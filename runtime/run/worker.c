@@ -159,15 +159,12 @@ enum from {
 	FROM_SAME, /* a task that yields, as one comes out of the queue and the other goes into it; or of worker_park_to() */
 };
 
-/* Everything that is done for a task, whose slot is held, before the switch to it. */
-static ALWAYS_INLINE void begin_turn(struct worker *worker, struct task *task, int64_t since, enum from from)
+/* begin_turn() of a task that no other worker has taken out of a queue, and of a site that was not seen to block. */
+static ALWAYS_INLINE void begin_turn_here(struct worker *worker, struct task *task, int64_t since, enum from from)
 {
 	struct sley_region_worker *line = worker->line;
 	uint64_t tick = worker->tick + 1;
-	uint32_t site = task->site;
 	lock_check_none("a task is switched to");
-	if (unlikely(task->taken))
-		taken_begin(task);
 	task_to_running(task, worker->number, since);
 	worker->stamp = 0;
 	worker->task = task;
@@ -177,10 +174,19 @@ static ALWAYS_INLINE void begin_turn(struct worker *worker, struct task *task, i
 		queue_publish(worker);
 	store(&line->dispatches, tick, relaxed);
 	store(&line->stack_top, (uint64_t)(uintptr_t)task->tenant.slot->top, relaxed);
-	store(&line->site, site, relaxed);
+	store(&line->site, task->site, relaxed);
 	store(&line->task, task->id, relaxed);
 	if (from == FROM_LOOP)
 		store(&line->mode, SLEY_WORKER_TASK, relaxed);
+}
+
+/* Everything that is done for a task, whose slot is held, before the switch to it. */
+static ALWAYS_INLINE void begin_turn(struct worker *worker, struct task *task, int64_t since, enum from from)
+{
+	uint32_t site = task->site;
+	if (unlikely(task->taken))
+		taken_begin(task);
+	begin_turn_here(worker, task, since, from);
 	if (unlikely(block_site_seen(site)))
 		sched_hooks.arm(worker);
 }
@@ -348,11 +354,14 @@ void worker_run(struct worker *worker)
 
 /* ---- a task's side of the switch ---- */
 
-/* Whether the running task may switch to another one: no duty is due, and no task waits for its slot. */
-static ALWAYS_INLINE bool may_switch(struct worker *worker, const struct slot *own, enum after after)
+/*
+ * Whether the running task may switch to another one: no duty is due, and no other task waits for its slot. (Nobody but the
+ * task itself, which another worker may have dequeued already, waits for a slot of its own.)
+ */
+static ALWAYS_INLINE bool may_switch(struct worker *worker, const struct slot *own)
 {
 	return likely(!load(&worker->poll_due, relaxed)) && likely(worker->direct > 0) &&
-	       ((after == AFTER_YIELD && slot_is_single(own)) || likely(!slot_has_waiters(own)));
+	       (slot_is_single(own) || likely(!slot_has_waiters(own)));
 }
 
 /* The running task yields, and no other one is ready here: its next turn. */
@@ -363,23 +372,11 @@ NOINLINE static void go_on(struct worker *worker, struct task *task)
 }
 
 /*
- * The task to which the running one switches directly, with its slot held and its turn begun. The running task itself: it
- * yields, and no other one is ready. Null: the worker's own loop is next; a task that was taken out of a queue is
- * `chosen`. If tasks wait for the slot that is left, the loop runs one of them at once.
+ * Holds the slot of a task that was taken out of a queue, and begins its turn. Null: that is not possible here, and the task
+ * is `chosen`.
  */
-static ALWAYS_INLINE struct task *find_partner(struct worker *worker, struct task *task, enum after after)
+static ALWAYS_INLINE struct task *take_in(struct worker *worker, struct task *next, int64_t since, enum from from)
 {
-	int64_t since = turn_since(worker);
-	if (!may_switch(worker, task->tenant.slot, after))
-		return NULL;
-	struct task *next = queue_take(worker);
-	if (!next && after != AFTER_YIELD)
-		return NULL;
-	worker->direct--;
-	if (unlikely(!next)) {
-		go_on(worker, task);
-		return task;
-	}
 	if (unlikely(!(next->flags & TASK_STARTED)))
 		goto chosen;
 	if (next->flags & TASK_GRANTED)
@@ -392,11 +389,32 @@ static ALWAYS_INLINE struct task *find_partner(struct worker *worker, struct tas
 		next->flags |= TASK_GRANTED; /* it holds its slot already */
 		goto chosen;
 	}
-	begin_turn(worker, next, since, after == AFTER_YIELD ? FROM_SAME : FROM_WAIT);
+	begin_turn(worker, next, since, from);
 	return next;
 chosen:
 	worker->chosen = next;
 	return NULL;
+}
+
+/*
+ * The task to which the running one switches directly, with its slot held and its turn begun. The running task itself: it
+ * yields, and no other one is ready. Null: the worker's own loop is next; a task that was taken out of a queue is
+ * `chosen`. If tasks wait for the slot that is left, the loop runs one of them at once.
+ */
+static ALWAYS_INLINE struct task *find_partner(struct worker *worker, struct task *task, enum after after)
+{
+	int64_t since = turn_since(worker);
+	if (!may_switch(worker, task->tenant.slot))
+		return NULL;
+	struct task *next = queue_take(worker);
+	if (!next && after != AFTER_YIELD)
+		return NULL;
+	worker->direct--;
+	if (unlikely(!next)) {
+		go_on(worker, task);
+		return task;
+	}
+	return take_in(worker, next, since, after == AFTER_YIELD ? FROM_SAME : FROM_WAIT);
 }
 
 NOINLINE static int enter_from_afar(struct worker *worker, struct task *task)
@@ -412,7 +430,7 @@ static ALWAYS_INLINE bool take_partner(struct worker *worker, const struct task 
 {
 	struct slot *slot = next->tenant.slot;
 	int64_t since = turn_since(worker);
-	if (!may_switch(worker, task->tenant.slot, AFTER_WAIT) ||
+	if (!may_switch(worker, task->tenant.slot) ||
 	    unlikely((next->flags & (TASK_STARTED | TASK_PINNED)) != TASK_STARTED) ||
 	    unlikely(!queue_streak_goes_on(worker)) || unlikely(!slot_try(slot)))
 		return false;
@@ -440,15 +458,63 @@ static ALWAYS_INLINE void land_partner(struct worker *worker)
 		queue_yielded(worker, task, region_times() ? load(&task_record(worker->task)->since_ns, relaxed) : 0);
 }
 
-/* For tasks that wait: land_partner() and find_partner() in functions of their own. */
+/* Counts a wait of the task's site, while times are wanted. */
+static void count_site_wait(const struct task *task)
+{
+	fetch_add(&region.sites[task->site].waits, 1, relaxed);
+}
+
 NOINLINE static void land_apart(struct worker *worker)
 {
 	land_partner(worker);
 }
 
+/* land_partner() by a task that has waited: mostly for one that waits now, whose slot nobody else wants. */
+static ALWAYS_INLINE void land_waiting(struct worker *worker)
+{
+	struct slot *slot = worker->left->tenant.slot;
+	if (likely(worker->after == AFTER_WAIT) && likely(slot->kind != SLOT_STRICT) &&
+	    likely(slot_release_alone(slot)))
+		worker->left = NULL;
+	else
+		land_apart(worker);
+}
+
+NOINLINE static struct task *find_any(struct worker *worker, struct task *task)
+{
+	if (region_times())
+		count_site_wait(task);
+	return find_partner(worker, task, AFTER_WAIT);
+}
+
+NOINLINE static struct task *take_in_taken(struct worker *worker, struct task *next)
+{
+	return take_in(worker, next, 0, FROM_WAIT);
+}
+
+/*
+ * find_partner() of a task that waits. The next one is mostly in run-next, and was here before. Then nothing is called, so no
+ * registers are saved; the other cases are tail calls.
+ */
 NOINLINE static struct task *find_other(struct worker *worker, struct task *task)
 {
-	return find_partner(worker, task, AFTER_WAIT);
+	if (!load(&worker->next, relaxed) || unlikely(region_times()) || !may_switch(worker, task->tenant.slot) ||
+	    unlikely(!queue_streak_has_room(worker)))
+		return find_any(worker, task);
+	struct task *next = queue_take_next(worker);
+	if (unlikely(!next)) /* a thief was faster */
+		return find_any(worker, task);
+	worker->direct--;
+	if (unlikely((next->flags & (TASK_STARTED | TASK_GRANTED)) != TASK_STARTED) ||
+	    unlikely(!slot_try(next->tenant.slot)))
+		return take_in_taken(worker, next);
+	if (unlikely(next->tenant.slot->resident != &next->tenant) || unlikely(next->worker != worker->number) ||
+	    unlikely(next->taken) || unlikely(block_site_seen(next->site))) {
+		next->flags |= TASK_GRANTED; /* its slot is held already */
+		return take_in_taken(worker, next);
+	}
+	begin_turn_here(worker, next, 0, FROM_WAIT);
+	return next;
 }
 
 /*
@@ -489,13 +555,13 @@ static ALWAYS_INLINE void leave_stack(struct worker *worker, struct task *task, 
 			fiber_tell_leave(after == AFTER_END ? NULL : fake, worker->bounds.low, worker->bounds.size);
 		context_switch(&task->tenant.context, &worker->context);
 	}
-	worker = worker_self();
+	worker = worker_get(task->worker); /* the worker on which its turn has begun */
 	if (fake)
 		fiber_tell_enter(*fake, &worker->bounds);
 	else if (worker->left && after == AFTER_YIELD)
 		land_partner(worker);
 	else if (worker->left)
-		land_apart(worker);
+		land_waiting(worker);
 	*worker->error = saved;
 }
 
@@ -517,6 +583,8 @@ NOINLINE static void end_plain(struct worker *worker)
 NOINLINE static void leave_told(struct worker *worker, enum after after)
 {
 	void *fake = NULL;
+	if (after == AFTER_WAIT && region_times())
+		count_site_wait(worker->task);
 	leave_stack(worker, worker->task, task_record(worker->task), NULL, after, &fake);
 }
 
@@ -552,21 +620,15 @@ NOINLINE static void leave_carrying(struct worker *worker, enum after after)
 	*worker_self()->exceptions = exceptions;
 }
 
-static inline void count_wait(struct worker *worker, const struct task *task)
-{
-	COUNT(worker, waits, 1);
-	if (region_times())
-		fetch_add(&region.sites[task->site].waits, 1, relaxed);
-}
-
-void worker_park(void)
+/* With leave_stack() in it, as below. */
+NOINLINE void worker_park(void)
 {
 	struct worker *worker = this_worker;
-	count_wait(worker, worker->task);
+	COUNT(worker, waits, 1);
 	if (carries(worker))
 		leave_carrying(worker, AFTER_WAIT);
 	else
-		wait_plain(worker);
+		leave_stack(worker, worker->task, task_record(worker->task), NULL, AFTER_WAIT, NULL);
 }
 
 /* Not inlined, like the other forms of leave_stack(). */
@@ -576,7 +638,9 @@ NOINLINE bool worker_park_to(struct task *next)
 	struct task *task = worker->task;
 	if (carries(worker) || unlikely(!take_partner(worker, task, next)))
 		return false;
-	count_wait(worker, task);
+	COUNT(worker, waits, 1);
+	if (region_times())
+		count_site_wait(task);
 	leave_stack(worker, task, task_record(task), next, AFTER_WAIT, NULL);
 	return true;
 }

@@ -46,13 +46,10 @@ static struct tenant *take_waiters(struct slot *slot)
 struct tenant *slot_release(struct slot *slot)
 {
 	struct tenant *first = slot->fifo;
-	if (likely(!first)) {
-		uintptr_t word = HELD;
-		RACE_POINT(slot_is_released);
-		if (likely(cas(&slot->word, &word, 0, release, relaxed)))
-			return NULL;
+	if (slot_release_alone(slot))
+		return NULL;
+	if (!first)
 		first = take_waiters(slot);
-	}
 	store(&slot->fifo, first->next, relaxed);
 	first->next = NULL;
 	return first;

@@ -47,6 +47,7 @@
 #include "base/atomic.h"
 #include "base/block.h"
 #include "base/compiler.h"
+#include "base/race.h"
 #include "base/sanitizer.h"
 #include "context/context.h"
 
@@ -208,6 +209,16 @@ bool slot_hold(struct slot *slot, struct tenant *tenant);
 
 /* Drops the slot and returns null, or hands it on to the waiter that it returns. */
 struct tenant *slot_release(struct slot *slot);
+
+/* slot_release() of a slot for which nobody waits. False: somebody does, and nothing was done. */
+static inline bool slot_release_alone(struct slot *slot)
+{
+	uintptr_t word = SLOT_HELD;
+	if (unlikely(slot->fifo != NULL))
+		return false;
+	RACE_POINT(slot_is_released);
+	return likely(cas(&slot->word, &word, 0, release, relaxed));
+}
 
 /*
  * Makes `tenant` resident. The slot is held for it. Never called on the slot's own stack. *evicted is the tenant that
