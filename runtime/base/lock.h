@@ -143,6 +143,16 @@ static inline void lock_word_take(unsigned *word, enum lock_rank rank)
 		lock_slow(word);
 }
 
+/* Like lock_word_take(), but false if that would have to wait. Unlike lock_word_try() it is checked. */
+static inline bool lock_word_take_at_once(unsigned *word, enum lock_rank rank)
+{
+	lock_order_take(word, rank);
+	if (likely(lock_word_get(word)))
+		return true;
+	lock_order_drop(rank);
+	return false;
+}
+
 static inline void lock_word_drop(unsigned *word, enum lock_rank rank)
 {
 	lock_order_drop(rank);
@@ -155,6 +165,9 @@ static inline void lock_word_drop(unsigned *word, enum lock_rank rank)
 #define lock_try(lock)  lock_word_try(&(lock)->word, LOCK_RANK(lock))
 #define lock_take(lock) lock_word_take(&(lock)->word, LOCK_RANK(lock))
 #define lock_drop(lock) lock_word_drop(&(lock)->word, LOCK_RANK(lock))
+
+/* For a fast path that has a slow one, so that it calls nothing itself. */
+#define lock_take_at_once(lock) lock_word_take_at_once(&(lock)->word, LOCK_RANK(lock))
 
 /* Called before the memory of a held lock becomes zero, which drops the lock. */
 #define lock_leave_to_zeroes(lock) lock_order_drop(LOCK_RANK(lock))

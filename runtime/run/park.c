@@ -12,10 +12,12 @@
 
 void wait_begin(struct task *task, enum sley_wait_kind kind, uint64_t object, const void *pc)
 {
-	if (likely(!(task->flags & TASK_THREAD)))
+	if (likely(!(task->flags & TASK_THREAD))) {
 		wait_begin_task(task, kind, object, pc);
-	else
+	} else {
+		task->wait.next = &task->wait;
 		wait_begin_claim(task);
+	}
 }
 
 int wait_error(enum claim who)

@@ -26,25 +26,40 @@
 /* Begins a wait of the calling task, or plain thread. */
 void wait_begin(struct task *task, enum sley_wait_kind kind, uint64_t object, const void *pc);
 
-/* The part of every wait. Returns its number. */
+/*
+ * The part of every wait. Returns its number. The claimant becomes none, the number one more. The flags stay, because
+ * another thread may set CANCEL meanwhile. Release: a claimant sees the state before; pairs with the acquire of the claims.
+ */
 static ALWAYS_INLINE uint64_t wait_begin_claim(struct task *task)
 {
-	task->wait.next = &task->wait; /* the node is not linked */
-	/*
-	 * claimant to none, number + 1; the flags stay, because another thread may set CANCEL meanwhile. Release: a
-	 * claimant sees the state above; pairs with the acquire of the claims
-	 */
 	uint64_t word = load(&task->claim, relaxed);
 	fetch_add(&task->claim, ((uint64_t)1 << CLAIM_BITS) - (word & CLAIM_WHO), release);
 	return (word >> CLAIM_BITS) + 1;
 }
 
-/* The same of a task only, inline. Returns the number of the wait, for wait_claim_number(). */
+/* wait_begin() of a task only, inline. Returns the number of the wait, for wait_claim_number(). */
 static ALWAYS_INLINE uint64_t wait_begin_task(struct task *task, enum sley_wait_kind kind, uint64_t object,
 					      const void *pc)
 {
+	task->wait.next = &task->wait; /* the node is not linked */
 	task_to_waiting(task, kind, object, pc);
 	return wait_begin_claim(task);
+}
+
+/* Whether wait_begin_plain() and wait_park_plain() will do: there is no deadline, and no times are wanted. */
+static ALWAYS_INLINE bool wait_is_plain(struct task *task, sley_time deadline)
+{
+	return likely(deadline == SLEY_NEVER) && likely(!task_extra(task)) && likely(!region_times());
+}
+
+/*
+ * wait_begin() for fast paths: of a task whose node is linked already. Nobody pops it before, as the object's lock is
+ * held.
+ */
+static ALWAYS_INLINE void wait_begin_plain(struct task *task, enum sley_wait_kind kind, uint64_t object, const void *pc)
+{
+	task_to_waiting_at(task, kind, object, pc, 0);
+	wait_begin_claim(task);
 }
 
 /*
@@ -65,16 +80,23 @@ enum claim wait_give_up(struct task *task);
  */
 enum claim wait_park(struct task *task, sley_time deadline);
 
-/* wait_park() of a task, for fast paths. Without a deadline it parks here: that needs less of its stack. */
-static ALWAYS_INLINE enum claim wait_park_inline(struct task *task, sley_time deadline)
+/* wait_park() for fast paths: needs less of the stack. */
+static ALWAYS_INLINE enum claim wait_park_plain(struct task *task)
 {
-	if (deadline != SLEY_NEVER || unlikely(task_extra(task) != NULL) ||
-	    unlikely(load(&task->claim, relaxed) & CLAIM_CANCEL))
-		return wait_park(task, deadline);
+	if (unlikely(load(&task->claim, relaxed) & CLAIM_CANCEL))
+		return wait_park(task, SLEY_NEVER);
 	RACE_POINT(wait_is_linked);
 	worker_park();
 	RACE_POINT(wait_is_over);
 	return (enum claim)(load(&task->claim, relaxed) & CLAIM_WHO);
+}
+
+/* wait_park() of a task, inline if there is no deadline. */
+static ALWAYS_INLINE enum claim wait_park_inline(struct task *task, sley_time deadline)
+{
+	if (deadline != SLEY_NEVER || unlikely(task_extra(task) != NULL))
+		return wait_park(task, deadline);
+	return wait_park_plain(task);
 }
 
 /*

@@ -158,6 +158,20 @@ static void announce(struct worker *worker, unsigned length)
 		idle_notify();
 }
 
+/* Called by a worker that has put a task into run-next or its deque, when there are other workers. */
+NOINLINE void queue_announce(struct worker *worker)
+{
+	unsigned length = deque_length(&worker->deque);
+	if (worker->was_poller && length <= 1)
+		return; /* the first task is for the poller itself: see idle_replace_poller() */
+	if (unlikely(load(&scheduler.blocked, relaxed) > 0))
+		queue_end_own_note(worker);
+	if (length > 0)
+		idle_notify();
+	else if (idle_may_wake())
+		next_hand_over(worker);
+}
+
 /* Called by a worker, or by a plain thread (null). Inlined into its callers, for which some arguments are constant. */
 static ALWAYS_INLINE void enqueue(struct worker *worker, struct task *task, bool last)
 {
@@ -176,28 +190,25 @@ static ALWAYS_INLINE void enqueue(struct worker *worker, struct task *task, bool
 	else
 		push_next(worker, task);
 	queue_publish(worker);
-	if (load(&scheduler.started, relaxed) == 1)
-		return;
-	unsigned length = deque_length(&worker->deque);
-	if (worker->was_poller && length <= 1)
-		return; /* the first task is for the poller itself: see idle_replace_poller() */
-	if (unlikely(load(&scheduler.blocked, relaxed) > 0))
-		queue_end_own_note(worker);
-	if (length > 0)
-		idle_notify();
-	else if (idle_may_wake())
-		next_hand_over(worker);
+	if (load(&scheduler.started, relaxed) > 1)
+		queue_announce(worker);
+}
+
+NOINLINE void queue_ready(struct worker *worker, struct task *task)
+{
+	if (unlikely(task->flags & TASK_THREAD))
+		thread_wake(task);
+	else /* run-next is for hand-overs between tasks; tasks that the reactor or a timer wakes run in their order */
+		enqueue(worker, task, !worker || !worker->task);
 }
 
 void task_ready(struct task *task)
 {
-	if (unlikely(task->flags & TASK_THREAD)) {
-		thread_wake(task);
-		return;
-	}
-	struct worker *worker = worker_self();
-	/* run-next is for hand-overs between tasks; tasks that the reactor or a timer wakes run in their order */
-	enqueue(worker, task, !worker || !worker->task);
+	struct worker *worker = this_worker;
+	if (worker && worker->task)
+		task_hand_over(worker, task);
+	else
+		queue_ready(worker, task);
 }
 
 void task_ready_last(struct task *task)

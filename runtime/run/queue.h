@@ -136,4 +136,28 @@ static inline void queue_publish(struct worker *worker)
 	store(&worker->line->queue, n, relaxed);
 }
 
+/* task_ready() by that worker; null: by a thread that is none. */
+void queue_ready(struct worker *worker, struct task *task);
+
+/* The rest of it, when there are other workers: wakes one of them if there is reason to. */
+void queue_announce(struct worker *worker);
+
+/*
+ * task_ready() by the running task of `worker`, inline for the usual case, in which run-next is empty. Thieves only ever
+ * empty it. seq_cst, like the exchange of push_next() in queue.c.
+ */
+static ALWAYS_INLINE void task_hand_over(struct worker *worker, struct task *task)
+{
+	if (unlikely(task->flags & (TASK_THREAD | TASK_PINNED)) || unlikely(load(&worker->next, relaxed) != NULL) ||
+	    unlikely(region_times())) {
+		queue_ready(worker, task);
+		return;
+	}
+	task_to_ready_at(task, worker->number, 0);
+	store(&worker->next, task, seq_cst);
+	store(&worker->line->queue, deque_length(&worker->deque) + 1, relaxed);
+	if (load(&scheduler.started, relaxed) > 1)
+		queue_announce(worker);
+}
+
 #endif

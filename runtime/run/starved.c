@@ -36,7 +36,7 @@ void starved_add(struct worker *worker, struct task *task)
 {
 	unsigned list = list_of(task->tenant.slot);
 	COUNT(worker, image_failures, 1);
-	if (task->state != SLEY_TASK_SLOT)
+	if (load(&task_record(task)->state, relaxed) != SLEY_TASK_SLOT)
 		task_to_slot(task, NULL);
 	lock_take(&starved.lock);
 	task_list_add(&starved.lists[list], task);

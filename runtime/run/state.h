@@ -14,7 +14,7 @@
 static inline void task_enter_state_at(struct task *task, struct sley_region_task *record, enum sley_task_state state,
 				       int64_t since)
 {
-	task->state = (uint8_t)state;
+	task_note_state(task, state);
 	store(&record->state, (uint8_t)state, relaxed);
 	store(&record->since_ns, since, relaxed);
 }
@@ -48,14 +48,20 @@ static inline void task_to_running(struct task *task, unsigned worker, int64_t s
 	task_enter_state_at(task, record, SLEY_TASK_RUNNING, since);
 }
 
-static inline void task_to_waiting(struct task *task, enum sley_wait_kind kind, uint64_t object, const void *pc)
+static inline void task_to_waiting_at(struct task *task, enum sley_wait_kind kind, uint64_t object, const void *pc,
+				      int64_t since)
 {
 	struct sley_region_task *record = task_record(task);
 	DCHECK(task->state == SLEY_TASK_RUNNING);
 	store(&record->wait_kind, (uint8_t)kind, relaxed);
 	store(&record->wait_object, object, relaxed);
 	store(&record->wait_pc, (uint64_t)(uintptr_t)pc, relaxed);
-	task_enter_state_at(task, record, SLEY_TASK_WAITING, region_times() ? worker_stamp() : 0);
+	task_enter_state_at(task, record, SLEY_TASK_WAITING, since);
+}
+
+static inline void task_to_waiting(struct task *task, enum sley_wait_kind kind, uint64_t object, const void *pc)
+{
+	task_to_waiting_at(task, kind, object, pc, region_times() ? worker_stamp() : 0);
 }
 
 /* Called when a wait was begun but the task continues without parking. */

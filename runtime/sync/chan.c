@@ -15,57 +15,59 @@
 
 /* ---- operations that do not wait, of the task of that id, or of a thread: 0; with the lock held ---- */
 
-static ALWAYS_INLINE void ring_push(struct sley_chan *chan, const void *item)
+static ALWAYS_INLINE void ring_push(struct sley_chan *chan, size_t size, const void *item)
 {
-	chan_copy(chan, chan->ring + chan->tail * chan->item, item);
+	item_copy(size, chan->ring + chan->tail * size, item);
 	chan->tail = chan->tail + 1 == chan->capacity ? 0 : chan->tail + 1;
 	store(&chan->count, chan->count + 1, relaxed);
 }
 
-static ALWAYS_INLINE void ring_pop(struct sley_chan *chan, void *item)
+static ALWAYS_INLINE void ring_pop(struct sley_chan *chan, size_t size, void *item)
 {
-	chan_copy(chan, item, chan->ring + chan->head * chan->item);
+	item_copy(size, item, chan->ring + chan->head * size);
 	chan->head = chan->head + 1 == chan->capacity ? 0 : chan->head + 1;
 	store(&chan->count, chan->count - 1, relaxed);
 }
 
 /* Inline, as most lists are empty: this is seen without a call. */
-static inline struct wait *pop(struct sley_chan *chan, struct sley_waiters *waiters, enum claim who)
+static ALWAYS_INLINE struct wait *pop(struct sley_chan *chan, struct sley_waiters *waiters, enum claim who)
 {
-	struct wait *wait = NULL;
-	while (!wait && waiters->head)
-		wait = wait_pop_first(waiters, who);
-	if (wait && !wait_is_apart(wait))
-		chan->inside--;
+	struct wait *wait;
+	while ((wait = waiters->head) && unlikely(!wait_pop_first(waiters, who))) {
+		if (!wait_is_apart(wait))
+			chan->inside++; /* give_up() comes */
+	}
 	return wait;
 }
 
-static ALWAYS_INLINE int send_locked(struct sley_chan *chan, uint64_t id, const void *item, struct task **woken)
+/* `size`: of an item. */
+static ALWAYS_INLINE int send_locked(struct sley_chan *chan, size_t size, uint64_t id, const void *item,
+				     struct task **woken)
 {
 	struct wait *receiver;
 	if (unlikely(chan->closed))
 		return -EPIPE;
 	if ((receiver = pop(chan, &chan->receivers, CLAIM_EVENT))) {
-		chan_copy(chan, chan_held(chan, receiver), item);
+		item_copy(size, item_in_word(size) ? &receiver->word : receiver->block, item);
 		chan_note(chan, id, true);
 		*woken = wait_owner(receiver);
 		return 0;
 	}
 	if (chan->count == chan->capacity)
 		return -EAGAIN;
-	ring_push(chan, item);
+	ring_push(chan, size, item);
 	return 0;
 }
 
-static ALWAYS_INLINE int recv_locked(struct sley_chan *chan, uint64_t id, void *item, struct task **woken)
+static ALWAYS_INLINE int recv_locked(struct sley_chan *chan, size_t size, uint64_t id, void *item, struct task **woken)
 {
 	struct wait *sender;
 	if (chan->count > 0) {
-		ring_pop(chan, item);
+		ring_pop(chan, size, item);
 		if ((sender = pop(chan, &chan->senders, CLAIM_EVENT)))
-			ring_push(chan, chan_held(chan, sender));
+			ring_push(chan, size, item_in_word(size) ? &sender->word : sender->block);
 	} else if ((sender = pop(chan, &chan->senders, CLAIM_EVENT))) {
-		chan_copy(chan, item, chan_held(chan, sender));
+		item_copy(size, item, item_in_word(size) ? &sender->word : sender->block);
 	} else {
 		return chan->closed ? -EPIPE : -EAGAIN;
 	}
@@ -79,13 +81,13 @@ static ALWAYS_INLINE int recv_locked(struct sley_chan *chan, uint64_t id, void *
 int chan_send_now(struct sley_chan *chan, uint64_t id, const void *item, struct task **woken)
 {
 	*woken = NULL;
-	return send_locked(chan, id, item, woken);
+	return send_locked(chan, chan->item, id, item, woken);
 }
 
 int chan_recv_now(struct sley_chan *chan, uint64_t id, void *item, struct task **woken)
 {
 	*woken = NULL;
-	return recv_locked(chan, id, item, woken);
+	return recv_locked(chan, chan->item, id, item, woken);
 }
 
 /* ---- making, freeing, closing ---- */
@@ -120,7 +122,7 @@ int sley_chan_free(struct sley_chan *chan)
 	 */
 	if (thread_visit() == 0) {
 		lock_take(&chan->lock);
-		bool busy = chan->inside > 0;
+		bool busy = chan->inside > 0 || chan->senders.head || chan->receivers.head;
 		lock_drop(&chan->lock);
 		thread_depart();
 		if (busy)
@@ -194,46 +196,13 @@ NOINLINE static int give_up(struct task *task, struct sley_chan *chan, bool send
 {
 	if (who != CLAIM_CLOSED) {
 		lock_take(&chan->lock);
-		wait_unlink(sending ? &chan->senders : &chan->receivers, &task->wait);
-		chan->inside--;
+		if (wait_is_linked(&task->wait))
+			wait_unlink(sending ? &chan->senders : &chan->receivers, &task->wait);
+		else
+			chan->inside--; /* it was popped in vain */
 		lock_drop(&chan->lock);
 	}
 	return wait_error(who);
-}
-
-/*
- * The usual wait: of a task, not of a thread, for an item that fits a word. The lock is held, and dropped. Like
- * wait_in() below.
- */
-static ALWAYS_INLINE int wait_in_word(struct task *task, struct sley_chan *chan, void *item, sley_time deadline,
-				      bool sending, const void *pc)
-{
-	size_t size = chan->item;
-	wait_begin_task(task, sending ? SLEY_WAIT_SEND : SLEY_WAIT_RECV, (uint64_t)(uintptr_t)chan, pc);
-	if (sending)
-		item_copy(size, &task->wait.word, item);
-	wait_link(sending ? &chan->senders : &chan->receivers, &task->wait);
-	chan_note(chan, task->id, sending);
-	chan->inside++;
-	lock_drop(&chan->lock);
-	enum claim who = wait_park_inline(task, deadline);
-	if (unlikely(who != CLAIM_EVENT))
-		return give_up(task, chan, sending, who);
-	if (!sending) /* the channel may have been freed */
-		item_copy(size, item, &task->wait.word);
-	return 0;
-}
-
-NOINLINE static int send_in_word(struct task *task, struct sley_chan *chan, void *item, sley_time deadline,
-				 const void *pc)
-{
-	return wait_in_word(task, chan, item, deadline, true, pc);
-}
-
-NOINLINE static int recv_in_word(struct task *task, struct sley_chan *chan, void *item, sley_time deadline,
-				 const void *pc)
-{
-	return wait_in_word(task, chan, item, deadline, false, pc);
 }
 
 /*
@@ -252,7 +221,6 @@ static int wait_in(struct task *task, struct sley_chan *chan, void *item, sley_t
 		chan_copy(chan, chan_held(chan, &task->wait), item);
 	wait_link(waiters, &task->wait);
 	chan_note(chan, task->id, sending);
-	chan->inside++;
 	lock_drop(&chan->lock);
 	enum claim who = wait_park(task, deadline);
 	int error = who == CLAIM_EVENT ? 0 : give_up(task, chan, sending, who);
@@ -264,26 +232,19 @@ static int wait_in(struct task *task, struct sley_chan *chan, void *item, sley_t
 	return error;
 }
 
-/*
- * Tries the operation without waiting, for the task of that id; 0: for a thread. On -EAGAIN the lock is still held.
- * Inline, as the callers then continue with a tail call.
- */
-static ALWAYS_INLINE int attempt(struct sley_chan *chan, uint64_t id, void *item, bool sending)
+/* Tries the operation without waiting, for the task of that id; 0: for a thread. On -EAGAIN the lock is still held. */
+static int attempt(struct sley_chan *chan, uint64_t id, void *item, bool sending)
 {
 	struct task *woken = NULL;
 	lock_take(&chan->lock);
-	int error = sending ? send_locked(chan, id, item, &woken) : recv_locked(chan, id, item, &woken);
+	int error = sending ? send_locked(chan, chan->item, id, item, &woken)
+			    : recv_locked(chan, chan->item, id, item, &woken);
 	if (error == -EAGAIN)
 		return error;
 	lock_drop(&chan->lock);
 	if (woken)
 		task_ready(woken);
 	return error;
-}
-
-NOINLINE static int attempt_locked(struct sley_chan *chan, uint64_t id, void *item, bool sending)
-{
-	return attempt(chan, id, item, sending);
 }
 
 /*
@@ -299,7 +260,7 @@ NOINLINE static int transfer_slowly(struct task *task, struct sley_chan *chan, v
 		block = block_alloc(chan->item);
 		if (!block)
 			return -ENOMEM;
-		int error = attempt_locked(chan, task->id, item, sending);
+		int error = attempt(chan, task->id, item, sending);
 		if (error != -EAGAIN) {
 			block_free(block, chan->item);
 			return error;
@@ -313,7 +274,7 @@ static int chan_transfer(struct task *task, struct sley_chan *chan, void *item, 
 {
 	if (unlikely(!chan))
 		return wait_for_nothing(task, sending ? SLEY_WAIT_SEND : SLEY_WAIT_RECV, deadline, pc);
-	int error = attempt_locked(chan, task->id, item, sending);
+	int error = attempt(chan, task->id, item, sending);
 	return error == -EAGAIN ? transfer_slowly(task, chan, item, deadline, sending, pc) : error;
 }
 
@@ -327,26 +288,22 @@ static int recv_of_thread(struct task *task, void *chan, int64_t item, sley_time
 	return chan_transfer(task, chan, (void *)(intptr_t)item, deadline, false, pc);
 }
 
-/* Handles the rarer calls: of a thread, with a null channel or item, or of a task whose budget is spent. */
+/*
+ * Handles the rarer calls: of a thread, with a null channel or item, of a task whose budget is spent, with items of another
+ * size than a word's, or when the lock is held.
+ */
 NOINLINE static int transfer_otherwise(struct sley_chan *chan, void *item, sley_time deadline, bool sending,
 				       const void *pc)
 {
 	struct task *task = task_self();
+	if (sending)
+		chan_search(chan, item, "sley_chan_send");
 	if (chan_lacks(chan, item))
 		return -EFAULT;
 	if (!task)
 		return park_thread(sending ? send_of_thread : recv_of_thread, chan, (int64_t)(intptr_t)item, deadline);
 	worker_spend(pc);
 	return chan_transfer(task, chan, item, deadline, sending, pc);
-}
-
-/* Returns whether the call is none of the rarer ones. If so, charges it to the budget. */
-static inline bool call_is_plain(struct worker *worker, const struct sley_chan *chan, const void *item)
-{
-	if (unlikely(!worker || !worker->task || !chan || !item || worker->budget == 0))
-		return false;
-	worker->budget--;
-	return true;
 }
 
 static int chan_try(struct sley_chan *chan, void *item, bool sending, const char *call)
@@ -360,7 +317,7 @@ static int chan_try(struct sley_chan *chan, void *item, bool sending, const char
 		return -EFAULT;
 	if (sending)
 		chan_search(chan, item, call);
-	error = attempt_locked(chan, task_self() ? task_self()->id : 0, item, sending);
+	error = attempt(chan, task_self() ? task_self()->id : 0, item, sending);
 	if (error == -EAGAIN)
 		lock_drop(&chan->lock);
 	return error;
@@ -386,22 +343,115 @@ int sley_chan_try_recv(struct sley_chan *chan, void *item)
 	return error;
 }
 
+/* ---- the usual calls: of a task, with items of a word ---- */
+
+/*
+ * What needs no other task calls nothing, so it saves no registers; the rest are tail calls. The functions that are called
+ * so take over the lock.
+ */
+
+/* Whether the call is a usual one. Then it is charged to the budget, and the lock is held. */
+static ALWAYS_INLINE bool begin_word(struct worker *worker, struct sley_chan *chan, const void *item)
+{
+	if (unlikely(!worker || !worker->task || !chan || !item || worker->budget == 0) ||
+	    unlikely(chan->item != sizeof(uint64_t)) || unlikely(!lock_take_at_once(&chan->lock)))
+		return false;
+	worker->budget--;
+	return true;
+}
+
+/* Like wait_in(), which it is for the rarer waits. */
+static ALWAYS_INLINE int wait_word(struct task *task, struct sley_chan *chan, void *item, sley_time deadline,
+				   bool sending, const void *pc)
+{
+	if (!wait_is_plain(task, deadline))
+		return wait_in(task, chan, item, deadline, sending, NULL, pc);
+	if (sending)
+		memcpy(&task->wait.word, item, sizeof(uint64_t));
+	wait_link_here(sending ? &chan->senders : &chan->receivers, &task->wait);
+	wait_begin_plain(task, sending ? SLEY_WAIT_SEND : SLEY_WAIT_RECV, (uint64_t)(uintptr_t)chan, pc);
+	chan_note(chan, task->id, sending);
+	lock_drop(&chan->lock);
+	enum claim who = wait_park_plain(task);
+	if (unlikely(who != CLAIM_EVENT))
+		return give_up(task, chan, sending, who);
+	if (!sending) /* the channel may have been freed */
+		memcpy(item, &task->wait.word, sizeof(uint64_t));
+	return 0;
+}
+
+NOINLINE static int send_word_waiting(struct task *task, struct sley_chan *chan, void *item, sley_time deadline,
+				      const void *pc)
+{
+	return wait_word(task, chan, item, deadline, true, pc);
+}
+
+NOINLINE static int recv_word_waiting(struct task *task, struct sley_chan *chan, void *item, sley_time deadline,
+				      const void *pc)
+{
+	return wait_word(task, chan, item, deadline, false, pc);
+}
+
+/* Receivers seemed to wait, but their waits were ended otherwise: none waits. */
+NOINLINE static int send_word_after_all(struct task *task, struct sley_chan *chan, void *item, sley_time deadline,
+					const void *pc)
+{
+	struct task *woken;
+	int error = chan_send_now(chan, task->id, item, &woken);
+	if (error == -EAGAIN)
+		return send_word_waiting(task, chan, item, deadline, pc);
+	lock_drop(&chan->lock);
+	return error;
+}
+
+/* Receivers wait. So the channel is not closed. */
+NOINLINE static int send_word_meeting(struct worker *worker, struct sley_chan *chan, void *item, sley_time deadline,
+				      const void *pc)
+{
+	struct wait *receiver = pop(chan, &chan->receivers, CLAIM_EVENT);
+	if (unlikely(!receiver))
+		return send_word_after_all(worker->task, chan, item, deadline, pc);
+	struct task *woken = wait_owner(receiver);
+	memcpy(&receiver->word, item, sizeof(uint64_t));
+	chan_note(chan, worker->task->id, true);
+	lock_drop(&chan->lock);
+	task_hand_over(worker, woken);
+	return 0;
+}
+
+/* Senders wait, or the channel is closed and empty. */
+NOINLINE static int recv_word_meeting(struct worker *worker, struct sley_chan *chan, void *item, sley_time deadline,
+				      const void *pc)
+{
+	struct task *task = worker->task, *woken = NULL;
+	int error = recv_locked(chan, sizeof(uint64_t), task->id, item, &woken);
+	if (unlikely(error == -EAGAIN)) /* their waits were ended otherwise */
+		return recv_word_waiting(task, chan, item, deadline, pc);
+	lock_drop(&chan->lock);
+	if (likely(woken != NULL))
+		task_hand_over(worker, woken);
+	return error;
+}
+
 int sley_chan_send(struct sley_chan *chan, const void *from, sley_time deadline)
 {
 	struct worker *worker = this_worker;
 	void *item = (void *)(uintptr_t)from;
 	if (unlikely(stack_is_copying(chan)))
 		return check_shared(chan, "sley_chan_send", "channel");
-	chan_search(chan, item, "sley_chan_send");
-	if (!call_is_plain(worker, chan, item))
+	if (unlikely(stack_strict) || !begin_word(worker, chan, item))
 		return transfer_otherwise(chan, item, deadline, true, __builtin_return_address(0));
-	struct task *task = worker->task;
-	int error = attempt(chan, task->id, item, true);
-	if (error != -EAGAIN)
-		return error;
-	if (likely(chan_in_word(chan)))
-		return send_in_word(task, chan, item, deadline, __builtin_return_address(0));
-	return transfer_slowly(task, chan, item, deadline, true, __builtin_return_address(0));
+	if (chan->receivers.head)
+		return send_word_meeting(worker, chan, item, deadline, __builtin_return_address(0));
+	if (unlikely(chan->closed)) {
+		lock_drop(&chan->lock);
+		return -EPIPE;
+	}
+	if (chan->count == chan->capacity)
+		return send_word_waiting(worker->task, chan, item, deadline, __builtin_return_address(0));
+	ring_push(chan, sizeof(uint64_t), item);
+	lock_drop(&chan->lock);
+	return 0;
 }
 
 int sley_chan_recv(struct sley_chan *chan, void *item, sley_time deadline)
@@ -409,15 +459,18 @@ int sley_chan_recv(struct sley_chan *chan, void *item, sley_time deadline)
 	struct worker *worker = this_worker;
 	if (unlikely(stack_is_copying(chan)))
 		return check_shared(chan, "sley_chan_recv", "channel");
-	if (!call_is_plain(worker, chan, item))
+	if (!begin_word(worker, chan, item))
 		return transfer_otherwise(chan, item, deadline, false, __builtin_return_address(0));
-	struct task *task = worker->task;
-	int error = attempt(chan, task->id, item, false);
-	if (error != -EAGAIN)
-		return error;
-	if (likely(chan_in_word(chan)))
-		return recv_in_word(task, chan, item, deadline, __builtin_return_address(0));
-	return transfer_slowly(task, chan, item, deadline, false, __builtin_return_address(0));
+	if (chan->senders.head)
+		return recv_word_meeting(worker, chan, item, deadline, __builtin_return_address(0));
+	if (chan->count > 0) {
+		ring_pop(chan, sizeof(uint64_t), item);
+		lock_drop(&chan->lock);
+		return 0;
+	}
+	if (unlikely(chan->closed))
+		return recv_word_meeting(worker, chan, item, deadline, __builtin_return_address(0));
+	return recv_word_waiting(worker->task, chan, item, deadline, __builtin_return_address(0));
 }
 
 /* ---- several at once ---- */
@@ -435,7 +488,7 @@ static ssize_t take_many(struct sley_chan *chan, uint64_t id, char *items, size_
 		lock_take(&chan->lock);
 		while (taken < most) {
 			struct task *sender = NULL;
-			error = recv_locked(chan, id, items + taken * chan->item, &sender);
+			error = recv_locked(chan, chan->item, id, items + taken * chan->item, &sender);
 			if (error)
 				break;
 			if (sender)

@@ -34,8 +34,9 @@ struct sley_chan {
 	size_t head, tail;        /* of the ring: next item to receive, next free place */
 	struct sley_waiters senders, receivers;
 	/*
-	 * Number of waits that will access the channel again, linked or not: all waits of selects, and the other waits
-	 * unless an event or the close has ended them. While it is not 0, the channel must not be freed.
+	 * Number of waits that will access the channel again, and that its lists need not show: all waits of selects, and
+	 * the other waits that a deadline or a canceller has ended before an event popped the node. While it is not 0, or
+	 * a node is linked, the channel must not be freed.
 	 */
 	size_t inside;
 	char ring[];

@@ -99,8 +99,8 @@ struct task {
 	/* the worker that ran it last, or to which it is pinned; owned by the worker that runs it */
 	uint16_t worker;
 	uint16_t taken; /* the queue out of which another worker took it, see run/taken.h; owned like the READY task */
-	uint8_t state;  /* enum sley_task_state, see above */
-	uint8_t flags;  /* owned like state */
+	uint8_t state;  /* enum sley_task_state, see above; in debug builds, where the transitions are checked */
+	uint8_t flags;  /* owned by whom the state says */
 	union {
 		struct start start; /* until the first run */
 		struct wait wait;   /* afterwards */
@@ -232,6 +232,17 @@ static inline struct sley_region_task *task_record(const struct task *task)
 	return &region.tasks[task_index(task)];
 }
 
+/* Debug builds check each change of the state. What tools see is in the record. */
+static inline void task_note_state(struct task *task, enum sley_task_state state)
+{
+#ifdef SLEY_DEBUG
+	task->state = (uint8_t)state;
+#else
+	(void)task;
+	(void)state;
+#endif
+}
+
 void task_set_name(struct task *task, const char *name);
 
 /* wait_claim() for claimants that may know only an older wait: does nothing and returns false if that one is over. */
@@ -252,21 +263,36 @@ static inline struct task *wait_owner(const struct wait *wait)
 					     : CONTAINER_OF(wait, struct task, wait);
 }
 
+/* wait_claim() by the node, which was linked until now: so its wait is the current one, and goes on until the lock is free. */
+static ALWAYS_INLINE bool wait_claim_linked(struct task *task, enum claim who)
+{
+	uint64_t word = load(&task->claim, relaxed);
+	do {
+		if (unlikely(word & CLAIM_WHO))
+			return false;
+	} while (unlikely(!cas_weak(&task->claim, &word, word | who, acq_rel, relaxed))); /* acquire: as above */
+	return true;
+}
+
+/* The same by a node of a wait_apart, in which it notes who has won. */
+static inline bool wait_claim_apart(struct wait *wait, enum claim who)
+{
+	bool won = wait_claim_linked(wait_owner(wait), who);
+	wait->prev = (struct wait *)((won ? (uintptr_t)wait : 0) | 1);
+	return won;
+}
+
 /* Pops the first node, which there is. Returns it if its wait could be claimed with `who`, else null. */
-static inline struct wait *wait_pop_first(struct sley_waiters *waiters, enum claim who)
+static ALWAYS_INLINE struct wait *wait_pop_first(struct sley_waiters *waiters, enum claim who)
 {
 	struct wait *wait = waiters->head, *next = wait->next;
-	uintptr_t apart = wait_is_apart(wait);
-	struct task *task = wait_owner(wait);
 	store(&waiters->head, next, relaxed);
 	if (unlikely(next != NULL))
 		next->prev = (struct wait *)(uintptr_t)wait_is_apart(next);
-	else
-		waiters->tail = NULL;
 	wait->next = wait;
-	bool won = likely(wait_claim_number(task, load(&task->claim, relaxed) >> CLAIM_BITS, who));
-	wait->prev = (struct wait *)((won ? (uintptr_t)wait : 0) | apart);
-	return won ? wait : NULL;
+	if (unlikely(wait_is_apart(wait)))
+		return wait_claim_apart(wait, who) ? wait : NULL;
+	return likely(wait_claim_linked(CONTAINER_OF(wait, struct task, wait), who)) ? wait : NULL;
 }
 
 #endif

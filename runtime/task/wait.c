@@ -49,7 +49,7 @@ static struct wait *before(const struct wait *wait)
 /* Appends the node. Its mark is set. */
 static void link_last(struct sley_waiters *waiters, struct wait *wait)
 {
-	struct wait *last = waiters->tail;
+	struct wait *last = waiters->head ? waiters->tail : NULL;
 	wait->next = NULL;
 	wait->prev = marked(wait, last);
 	if (last)
@@ -61,8 +61,7 @@ static void link_last(struct sley_waiters *waiters, struct wait *wait)
 
 void wait_link(struct sley_waiters *waiters, struct wait *wait)
 {
-	wait->prev = NULL;
-	link_last(waiters, wait);
+	wait_link_here(waiters, wait);
 }
 
 void wait_link_apart(struct sley_waiters *waiters, struct wait_apart *apart)
@@ -85,7 +84,7 @@ void wait_link_first(struct sley_waiters *waiters, struct wait *wait)
 
 void wait_unlink(struct sley_waiters *waiters, struct wait *wait)
 {
-	if (wait->next == wait)
+	if (!wait_is_linked(wait))
 		return;
 	struct wait *last = before(wait), *next = wait->next;
 	if (last)

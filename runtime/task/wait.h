@@ -48,6 +48,9 @@
 #include <sley.h>
 #include <sley/introspect.h>
 
+#include "base/atomic.h"
+#include "base/compiler.h"
+
 struct task;
 struct task_list;
 
@@ -66,8 +69,8 @@ enum claim {
 
 struct wait {
 	/*
-	 * Protected by the object's lock. While the node is unlinked, `next` points to the node itself, and so does
-	 * `prev` if the node's event won the claim. The lowest bit of `prev` marks a node of a wait_apart.
+	 * Protected by the object's lock. While the node is unlinked, `next` points to the node itself. The lowest bit of
+	 * `prev` marks a node of a wait_apart; its `prev` points to the node itself if the node's event won the claim.
 	 */
 	struct wait *next, *prev;
 	union { /* a value in transit, owned by the object while the node is linked */
@@ -102,8 +105,8 @@ bool wait_is_cancelled(struct task *task);
 
 /*
  * A FIFO of nodes in an object, protected by the object's lock; `head` is atomic, too: a glance without the lock tells
- * whether the FIFO seems empty. Zero bytes are an empty FIFO. Not a LIST (base/list.h): `prev` has a mark in its lowest
- * bit, and the type of the FIFO is public.
+ * whether the FIFO seems empty. Zero bytes are an empty FIFO; `tail` is valid unless it is empty. Not a LIST (base/list.h):
+ * `prev` has a mark in its lowest bit, and the type of the FIFO is public.
  */
 void wait_link(struct sley_waiters *waiters, struct wait *wait);
 void wait_link_first(struct sley_waiters *waiters, struct wait *wait);
@@ -118,6 +121,27 @@ struct task *wait_pop(struct sley_waiters *waiters, enum claim who);
 
 /* Pops all nodes, and adds the tasks whose waits were claimed to the list, in order. */
 void wait_pop_all(struct sley_waiters *waiters, enum claim who, struct task_list *list);
+
+/* Whether the node is in a FIFO. With the object's lock held. */
+static inline bool wait_is_linked(const struct wait *wait)
+{
+	return wait->next != wait;
+}
+
+/* wait_link(), inline. */
+static ALWAYS_INLINE void wait_link_here(struct sley_waiters *waiters, struct wait *wait)
+{
+	struct wait *last = waiters->tail;
+	wait->next = NULL;
+	if (likely(!waiters->head)) {
+		wait->prev = NULL;
+		store(&waiters->head, wait, relaxed);
+	} else {
+		wait->prev = last;
+		last->next = wait;
+	}
+	waiters->tail = wait;
+}
 
 /* Whether the node, linked or not, is part of a wait_apart. */
 static inline bool wait_is_apart(const struct wait *wait)
