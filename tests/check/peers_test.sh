@@ -58,32 +58,75 @@ failures() {
 	contains "$scratch/errors" "bench is not there"
 }
 
-# The servers, with what is built without the peers. Whole: beside many programs less would end before the first answer.
-servers() {
-	local value impl
-	mkdir "$scratch/build"
-	ln -s "$SLEY_BUILD"/{bench,bench-load,bench-raw-echo,examples} "$scratch/build"
-	SLEY_BUILD=$scratch/build $peers/run.sh -n 1 -r echo_c64,echo_both >"$scratch/raw" 2>"$scratch/errors" ||
-		fail "$(cat "$scratch/errors")"
-	for value in rps p50_ms p99_ms cpu; do
-		for impl in "echo_c64_$value sley 1" "echo_c64_$value raw 1" "echo_both_$value sley 2"; do
-			grep -qE "^$impl [0-9.]*[1-9]" "$scratch/raw" || fail "no $impl"
-		done
+# fake_servers ERRORS: servers and a load that say where they run and with what, and a load of known results.
+fake_servers() {
+	local server
+	for server in examples/echo examples/httpd bench-raw-echo peers/go; do
+		fake $server <<-EOF
+			[ "\$1" != version ] || exec echo 1.2.3
+			echo "$server \$* on\$(taskset -cp \$\$ | sed 's/.*://')" >>"$scratch/started"
+			echo "server: listening on 127.0.0.1:4711"
+			exec sleep 1000
+		EOF
 	done
+	fake bench-load <<-EOF
+		echo "\$(sed 's/--server [0-9]*/--server PID/' <<<"\$*") on\$(taskset -cp \$\$ | sed 's/.*://')" >>"$scratch/started"
+		printf '%s\n' "errors $1" "rps 1000" "p50_us 100" "p99_us 2000" "p99.9_us 3000" "B.rps 10" "server_cpu_s_per_m 5"
+	EOF
+	fake bench <<<'echo "stall_rps sley 2 5 requests/s"'
 }
 
-# One request in 100 blocks: a peer's server is loaded with such requests and without.
+# Where servers and load run, with which arguments, and what becomes of the load's results.
+servers() {
+	fake_servers 0
+	run_peers 0 -r echo_c1000,http,echo_both -n 1
+	diff - "$scratch/started" <<-'EOL' || fail "other servers or loads"
+		examples/echo 0 -w 1 on 0
+		-t 4 -u 1 --server PID -c 1000 127.0.0.1:4711 on 1
+		bench-raw-echo 0 on 0
+		-t 4 -u 1 --server PID -c 1000 127.0.0.1:4711 on 1
+		peers/go echo 1 on 0
+		-t 4 -u 1 --server PID -c 1000 127.0.0.1:4711 on 1
+		examples/httpd 0 -w 1 on 0
+		-t 4 -u 1 --server PID -c 64 --http / 127.0.0.1:4711 on 1
+		bench-raw-echo 0 http on 0
+		-t 4 -u 1 --server PID -c 64 --http / 127.0.0.1:4711 on 1
+		peers/go http 1 on 0
+		-t 4 -u 1 --server PID -c 64 --http / 127.0.0.1:4711 on 1
+		peers/go nethttp 1 on 0
+		-t 4 -u 1 --server PID -c 64 --http / 127.0.0.1:4711 on 1
+		examples/echo 0 -w 2 on 0,1
+		-t 4 -u 1 --server PID -c 64 127.0.0.1:4711 on 0,1
+		peers/go echo 2 on 0,1
+		-t 4 -u 1 --server PID -c 64 127.0.0.1:4711 on 0,1
+	EOL
+	grep '^echo_c1000_.* raw' "$scratch/raw" >"$scratch/lines"
+	diff - "$scratch/lines" <<-'EOL' || fail "other lines"
+		echo_c1000_rps raw 1 1010 requests/s
+		echo_c1000_p50_ms raw 1 0.1 ms
+		echo_c1000_p99_ms raw 1 2 ms
+		echo_c1000_p999_ms raw 1 3 ms
+		echo_c1000_cpu raw 1 5 s/M
+	EOL
+	fake_servers 3
+	run_peers 1 -r echo_c64 -n 1
+	contains "$scratch/errors" "peers: echo_c64 raw 1: failed"
+	! grep -v '^#' "$scratch/raw" || fail "figures of a load with errors"
+}
+
+# A peer's server is loaded with requests that block, and without; sley's is a part of bench.
 stalls() {
-	mkdir "$scratch/build"
-	ln -s "$SLEY_BUILD"/{bench,bench-load} "$scratch/build"
-	fake build/peers/go <<<"[ \$1 = version ] && echo 1.2.3 || exec $SLEY_BUILD/examples/echo 0 -w \$2"
-	SLEY_BUILD=$scratch/build $peers/run.sh -n 1 -r stall >"$scratch/raw" 2>"$scratch/errors" ||
-		fail "$(cat "$scratch/errors")"
-	for value in stall_rps stall_p99_us stall_clean_rps stall_clean_p99_us; do
-		for impl in sley go; do
-			grep -qE "^$value $impl 2 [0-9.]*[1-9]" "$scratch/raw" || fail "no $value of $impl"
-		done
-	done
+	fake_servers 0
+	run_peers 0 -r stall -n 1
+	diff - "$scratch/started" <<-'EOL' || fail "other servers or loads"
+		peers/go stall 2 on 0,1
+		-t 4 -u 1 --server PID -c 64 127.0.0.1:4711 on 0,1
+		peers/go stall 2 on 0,1
+		-t 4 -u 1 --server PID -c 64 --block 100 127.0.0.1:4711 on 0,1
+	EOL
+	contains "$scratch/raw" "stall_rps sley 2 5 requests/s"
+	contains "$scratch/raw" "stall_rps go 2 1010 requests/s"
+	contains "$scratch/raw" "stall_clean_p99_us go 2 2000 us"
 }
 
 # lines: a raw file in two pieces. Medians of an odd and an even number of runs, a time and a rate.
