@@ -19,6 +19,7 @@
 #   tests/DIR/X.planted.c  $(BUILD)/tests/DIR/X.planted, a service for a test to look at; X.debug.planted.c: with the
 #                          debug library
 #   tests/posix/X.c        linked with libsley-posix.so and libsley.so, as services are
+#   tests/ports/X/         $(BUILD)/ports/X-threads and X-tasks: a server with pthreads, and with tasks in their place
 #   tests/bench/           $(BUILD)/bench, bench-raw-echo and bench-load; trace.c: with TRACE=1, a part of libsley
 #   tests/bench/peers/     $(BUILD)/peers/go, tokio and boost: rows of bench in other languages, built by `peers` alone
 #   include/**             $(BUILD)/man/man3, a page of the manual for each call and each header
@@ -233,6 +234,10 @@ unit_programs := $(call program,$(call programs_of,$(unit)))
 stress_programs := $(call program,$(call programs_of,$(stress)))
 observer_programs := $(if $(SANITIZE)$(CROSS),,$(call program,$(call programs_of,$(observers))))
 posix_programs := $(if $(SANITIZE)$(CROSS),,$(call program,$(call programs_of,$(posix_tests))))
+# Each server of tests/ports/ twice from the same source: with pthreads, and with tasks in their place.
+ports := $(if $(SANITIZE)$(CROSS),,$(sort $(patsubst tests/ports/%/,%,$(wildcard tests/ports/*/))))
+port_programs := $(foreach p,$(ports),$(BUILD)/ports/$(p)-threads $(BUILD)/ports/$(p)-tasks) $(if $(ports),$(BUILD)/ports/load)
+port_objects = $(patsubst tests/ports/%.c,$(BUILD)/ports/$(1)/%.o,$(wildcard tests/ports/$(2)/*.c))
 test_programs := $(unit_programs) $(stress_programs) $(posix_programs) $(observer_programs)
 planted_programs := $(call program,$(call planted_of,$(unit) $(stress) $(if $(SANITIZE)$(CROSS),,$(observers))))
 
@@ -249,7 +254,7 @@ all: $(libraries) $(posix_library) $(assist_library) $(asynctop_program) $(examp
 libs: $(libraries) $(posix_library) $(assist_library)
 examples: $(example_programs) $(third_party_programs)
 man: $(BUILD)/man/made
-tests: $(libraries) $(posix_library) $(assist_library) $(test_programs) $(planted_programs) $(if $(SANITIZE)$(CROSS),,examples)
+tests: $(libraries) $(posix_library) $(assist_library) $(test_programs) $(planted_programs) $(port_programs) $(if $(SANITIZE)$(CROSS),,examples)
 
 list-tests:
 	@printf '%s\n' $(test_programs:$(BUILD)/tests/%=%)
@@ -513,6 +518,24 @@ $(planted_programs):
 	@mkdir -p $(@D)
 	$(call quiet,LD)$(CC) -pie -o $@ $^ $(link)
 
+# The port is what is added to the second command: the shim, main.c, and the libraries.
+port_compile = $(CC) $(flags) -MMD -MP -c -o $@ $<
+$(BUILD)/ports/threads/%.o: tests/ports/%.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(call quiet,CC)$(port_compile)
+$(BUILD)/ports/tasks/%.o: tests/ports/%.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(call quiet,CC)$(port_compile) -Iinclude -include tests/ports/tasks.h
+define port
+$(BUILD)/ports/$(1)-threads: $(call port_objects,threads,$(1))
+	$$(call quiet,LD)$$(CC) -o $$@ $$^ $$(link)
+$(BUILD)/ports/$(1)-tasks: $(call port_objects,tasks,$(1)) $(BUILD)/ports/tasks/main.o | $(posix_library) $(BUILD)/libsley.so
+	$$(call quiet,LD)$$(CC) -o $$@ $$^ $$(link) -L$(BUILD) -lsley-posix -lsley -Wl,-rpath,$$(build_path)
+endef
+$(foreach p,$(ports),$(eval $(call port,$(p))))
+$(BUILD)/ports/load: $(BUILD)/ports/threads/load.o
+	$(call quiet,LD)$(CC) -o $@ $^ $(link)
+
 $(BUILD)/obj/tests/bench.a: $(call object,$(bench_modules)) $(BUILD)/sources
 	$(call quiet,AR)$(archive)
 $(BUILD)/bench: $(call object,$(filter-out $(bench_modules),$(bench))) $(BUILD)/obj/tests/bench.a $(BUILD)/obj/internal.a
@@ -621,5 +644,6 @@ uninstall:
 
 -include $(patsubst %.o,%.d,$(call object,$(filter %.c %.S,$(runtime) $(loader) $(asynctop) $(examples) \
 	$(third_party) $(unit) $(stress) $(posix_tests) $(observers) $(wildcard tests/*.c tests/bench/*.c))) $(call debug,$(runtime)) \
-	$(call posix_object,$(posix))) \
+	$(call posix_object,$(posix)) $(BUILD)/ports/tasks/main.o $(BUILD)/ports/threads/load.o $(foreach p,$(ports),$(call port_objects,threads,$(p)) \
+	$(call port_objects,tasks,$(p)))) \
 	$(bpf:%.bpf.c=$(BUILD)/%.bpf.d)

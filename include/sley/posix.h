@@ -57,6 +57,10 @@
 #include <sys/select.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
+#ifdef SLEY_POSIX_NAMES /* the macros must not meet the declarations */
+#include <time.h>
+#include <unistd.h>
+#endif
 
 #include <sley/base.h>
 
@@ -73,6 +77,13 @@ extern "C" {
  * ETIMEDOUT then. SLEY_NEVER: none any more. Returns 0; on failure -1 and errno: EDEADLK: no task; ENOMEM. Task.
  */
 SLEY_API int sley_posix_deadline(sley_time until);
+
+/*
+ * Gets the deadline for a time of CLOCK_REALTIME, such as pthread_cond_timedwait(3) takes: a port that puts the locks and
+ * conditions of sley/sync.h in the place of libc's passes it on. Returns it, saturated; a clock that is set later does not
+ * move it. Callable as sley_now().
+ */
+SLEY_API sley_time sley_posix_until(const struct timespec *realtime);
 
 /*
  * As read(2), write(2), readv(2) and writev(2). Returns the count; on failure -1 and errno. Any thread; one that runs no

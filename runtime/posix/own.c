@@ -6,6 +6,8 @@
 #include <sley/posix.h>
 #include <unistd.h>
 
+#include "base/clock.h"
+
 #define CALLER     __builtin_return_address(0)
 #define STRIP(...) __VA_ARGS__
 
@@ -63,4 +65,13 @@ int sley_posix_deadline(sley_time until)
 	if (error)
 		errno = -error;
 	return error ? -1 : 0;
+}
+
+sley_time sley_posix_until(const struct timespec *realtime)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_REALTIME, &now);
+	/* a thread that is preempted here gets a later deadline, never an earlier one */
+	sley_wide_ rest = ((sley_wide_)realtime->tv_sec - now.tv_sec) * NS_PER_SEC + realtime->tv_nsec - now.tv_nsec;
+	return sley_in(rest > INT64_MAX ? INT64_MAX : rest < INT64_MIN ? INT64_MIN : (sley_time)rest);
 }

@@ -18,7 +18,7 @@ block() {
 
 # names: the files of the programs, in their order.
 names() {
-	sed -n 's/^`\([a-z]*\.c\)`:$/\1/p' "$tutorial"
+	sed -n 's/^`\([a-z]*\.[ch]\)`:$/\1/p' "$tutorial"
 }
 
 # nc [-N] ADDRESS PORT: sends its input, and prints what comes until the end. Waits until the service listens.
@@ -47,7 +47,7 @@ prefix=/usr/local
 # By hand: another test may run make in this build at the same time.
 mkdir -p "$install/root$prefix/lib/pkgconfig"
 cp -r include "$install/root$prefix"
-for name in libsley libsley-debug; do
+for name in libsley libsley-debug libsley-posix; do
 	cp "$SLEY_BUILD/$name.so" "$install/root$prefix/lib/$name.so.0"
 	ln -s "$name.so.0" "$install/root$prefix/lib/$name.so"
 	printf '%s\n' "Name: $name" "Description: $name" "Version: 0" "Libs: -L$prefix/lib -l${name#lib}" "Cflags: -I$prefix/include" \
@@ -63,7 +63,8 @@ done
 # unless their output has the lines that follow in the tutorial, in that order. "..." stands for anything.
 run_block() {
 	local address=127.$((BASHPID >> 16 & 127)).$((BASHPID >> 8 & 255)).$((BASHPID & 255)) line pattern
-	cp "$install"/*.c "$install/nc" "$scratch"
+	cp "$install"/*.[ch] "$install/nc" "$scratch"
+	cp -r tests/ports/keyd tests/ports/main.c "$scratch"
 	[ "$1" -le 4 ] || gcc -O2 -g -fstack-clash-protection "$scratch/fourth.c" -o "$scratch/fourth" \
 		-I"$install/root$prefix/include" -L"$install/root$prefix/lib" -lsley
 	block sh "$1" | sed "s/127\.0\.0\.1/$address/g; s|/usr/local/share/sley|$PWD/tools/gdb|g" >"$scratch/commands"
@@ -94,9 +95,13 @@ programs() {
 	local name
 	[ "$(names | wc -l)" = "$(grep -c '^```c$' "$tutorial")" ] || fail "a program has no name"
 	[ "$(grep -c '^```' "$tutorial")" = $((2 * $(grep -c '^```\(c\|sh\|text\)$' "$tutorial"))) ] || fail "another kind of block"
-	[ "$(grep -c '^```sh$' "$tutorial")" = 7 ] || fail "a block of commands is not run"
+	[ "$(grep -c '^```sh$' "$tutorial")" = 8 ] || fail "a block of commands is not run"
 	for name in $(names); do
-		${CC:-gcc} -std=gnu11 -O2 -Wall -Wextra -Werror -Iinclude -c -o "$scratch/object.o" "$install/$name"
+		case $name in
+		*.c) set -- "$install/$name" ;;
+		*.h) set -- -include "$install/$name" -x c /dev/null ;;
+		esac
+		${CC:-gcc} -std=gnu11 -O2 -Wall -Wextra -Werror -Iinclude -c -o "$scratch/object.o" "$@"
 	done
 }
 
@@ -131,6 +136,12 @@ checked() {
 	[ "$(wc -l <"$scratch/output")" = 2 ] || fail "it says more: $(cat "$scratch/output")"
 }
 
+# The shim is the one that the tests of the port use.
+port() {
+	cmp "$install/tasks.h" tests/ports/tasks.h
+	run_block 8
+}
+
 # Every call, option and page of the manual that it names is one.
 calls() {
 	local name
@@ -141,4 +152,4 @@ calls() {
 	done <"$scratch/names"
 }
 
-run_suite programs first second third fourth asynctop gdb checked calls
+run_suite programs first second third fourth asynctop gdb checked port calls

@@ -73,6 +73,23 @@ TEST(plain)
 	close(fds[1]);
 }
 
+/* A time of the other clock is as far away as it is there, also one that has passed, and one that never comes. */
+TEST(until)
+{
+	struct timespec time;
+	for (int seconds = -100; seconds <= 100; seconds += 50) {
+		sley_time least = sley_in(SLEY_SEC(seconds)), until;
+		assert_int_equal(clock_gettime(CLOCK_REALTIME, &time), 0);
+		time.tv_sec += seconds;
+		until = sley_posix_until(&time);
+		assert_true(until >= least - SLEY_MS(1) && until <= sley_in(SLEY_SEC(seconds)) + SLEY_MS(1));
+	}
+	time.tv_sec = INT64_MAX;
+	assert_true(sley_posix_until(&time) == SLEY_NEVER);
+	time.tv_sec = INT64_MIN;
+	assert_true(sley_posix_until(&time) <= sley_now());
+}
+
 /* Sends stderr into a file, and has perror() say something. */
 static void perror_says(const char *expected)
 {
