@@ -9,6 +9,7 @@
  *   run/block_site.c       spawn sites whose tasks were seen to block, and for how long at least
  *   run/replacement.c      which worker runs in the place of which, for tools
  *   run/worker.c           the loop of one worker: find a task, hold its slot, switch to it, land
+ *   run/coroutine.c        a task that runs another one as a call, on the same worker
  *   run/current.c          the current run, worker and task of the calling thread
  *   run/search.c           a worker's search for its next task
  *   run/queue.c            queues of ready tasks; steal.c: taking tasks from other workers
@@ -73,7 +74,7 @@
  *   sync/select.c        the first of several channels; select_any.c: of things of any kind (select_kinds.c)
  *   sync/future.c        values that come later; completed by a task (async.c), by a holder of the promise (promise.c),
  *                          or by other futures (derivation.c): then.c, combine.c
- *   sync/generator.c     functions that give items one at a time
+ *   sync/generator.c     functions that give items one at a time; generator_step.c: an item
  *   sync/stream.c        items over time: from sync/source.c and io/listener.c, changed on their way (sync/buffered.c)
  *   sync/scope.c         scopes: the owner's calls; children.c: state shared by the owner and the children
  *   sync/child.c           a child's life; supervise.c: restarts of failed children

@@ -38,7 +38,9 @@
 #include "base/race.h"
 #include "context/control.h"
 #include "run/block_site.h"
+#include "run/coroutine.h"
 #include "run/depth.h"
+#include "run/land.h"
 #include "run/late.h"
 #include "run/libc_locks.h"
 #include "run/owned.h"
@@ -209,22 +211,6 @@ static ALWAYS_INLINE struct task *dispatch(struct worker *worker, struct task *t
 	store(&line->task, 0, relaxed);
 	worker->task = NULL;
 	return task;
-}
-
-/*
- * Called on another stack when the task has left its own, the slot. Returns the task to which its slot was granted, or
- * null. A task that waits may run elsewhere from here on: this worker must not touch it.
- */
-static ALWAYS_INLINE struct task *leave_slot(struct slot *slot, struct task *task, enum after after)
-{
-	if (after == AFTER_YIELD && likely(slot_is_single(slot))) {
-		DCHECK(!slot_has_waiters(slot));
-		task->flags |= TASK_GRANTED;
-		return NULL;
-	}
-	slot_hide(slot);
-	struct tenant *granted = slot_release(slot);
-	return unlikely(granted) ? task_of(granted) : NULL;
 }
 
 /*
@@ -445,25 +431,13 @@ static ALWAYS_INLINE bool take_partner(struct worker *worker, const struct task 
 	return true;
 }
 
-/* Called by the task that came in, whose turn has just begun: does the rest for the task that switched to it directly. */
-static ALWAYS_INLINE void land_partner(struct worker *worker)
-{
-	struct task *task = worker->left;
-	enum after after = worker->after;
-	worker->left = NULL;
-	struct task *granted = leave_slot(task->tenant.slot, task, after);
-	if (unlikely(granted != NULL))
-		queue_granted(worker, granted, false);
-	if (after == AFTER_YIELD)
-		queue_yielded(worker, task, region_times() ? load(&task_record(worker->task)->since_ns, relaxed) : 0);
-}
-
 /* Counts a wait of the task's site, while times are wanted. */
 static void count_site_wait(const struct task *task)
 {
 	fetch_add(&region.sites[task->site].waits, 1, relaxed);
 }
 
+/* land_partner() in a function of its own. */
 NOINLINE static void land_apart(struct worker *worker)
 {
 	land_partner(worker);
@@ -589,8 +563,8 @@ NOINLINE static void leave_told(struct worker *worker, enum after after)
 }
 
 /*
- * Whether the running task has changed state that it shares with the worker's own code, or switches are told to
- * AddressSanitizer.
+ * Whether the running task has changed state that it shares with the worker's own code, switches are told to
+ * AddressSanitizer, or the task was called.
  */
 static ALWAYS_INLINE bool carries(const struct worker *worker)
 {
@@ -604,11 +578,13 @@ static void thread_put_down(struct worker *worker)
 	*worker->exceptions = (struct exceptions){ 0 };
 }
 
-/* Saves the task's control words and exceptions, which are the thread's while it runs, on the task's own stack. */
+/* Saves the task's control words and exceptions, which are the thread's while it runs, on its own stack. Ends calls. */
 NOINLINE static void leave_carrying(struct worker *worker, enum after after)
 {
 	uint32_t control = control_get();
 	struct exceptions exceptions = *worker->exceptions;
+	if (worker->call)
+		coroutine_split(worker);
 	thread_put_down(worker);
 	if (worker->told)
 		leave_told(worker, after);
@@ -729,6 +705,7 @@ static ALWAYS_INLINE struct task *succeed(struct worker *worker, struct task *ta
 struct task *worker_end(void)
 {
 	struct worker *worker = worker_self();
+	DCHECK(!worker->call);
 	if (carries(worker)) {
 		thread_put_down(worker);
 		if (worker->told)

@@ -40,9 +40,14 @@ struct worker {
 	struct context context; /* the context of its own stack, while a task runs */
 	struct task *task;      /* the running task; null: none */
 	struct task *chosen;    /* the task that its loop runs next; null: that of a search */
+	struct coroutine
+		*call;     /* the call under way of which the running task is the callee; null: it was not called */
 	struct task *left; /* the task that has just switched to the running one; null: what follows that is done */
 	uint32_t control;  /* floating-point control words of its own code, constant in a run */
-	/* the words with which a task may leave its stack without saving them: `control`, or CONTROL_NONE if `told` */
+	/*
+	 * the words with which a task may leave its stack without saving them: `control`; CONTROL_NONE if `told`, and while
+	 * there are calls
+	 */
 	uint32_t usual;
 	struct exceptions *exceptions; /* the thread's, constant in a run; empty unless its task has exceptions */
 	int *error;                    /* the thread's errno, constant in a run */

@@ -73,7 +73,7 @@ struct task_extra {
 	struct cleanup *cleanups;   /* see life/cleanup.h */
 	struct local *locals;       /* see life/local.c */
 	struct sley_child *child;   /* its child record in its scope, see sync/children.h; null: none */
-	struct sley_gen *generator; /* the generator whose body it runs, see sync/generator.c; null: none */
+	struct sley_gen *generator; /* the generator whose body it runs, see sync/generator.h; null: none */
 	int result;                 /* of a scope's child: the return value of its function */
 	bool destroying;            /* a destructor of its locals is running */
 	/* protected by the task's lock */

@@ -64,6 +64,7 @@ enum claim {
 };
 #define CLAIM_BITS   8
 #define CLAIM_WHO    ((uint64_t)0x0f)
+#define CLAIM_CALLED ((uint64_t)0x20) /* of a generator's body: its consumer's call is under way (sync/generator.h) */
 #define CLAIM_MASKED ((uint64_t)0x40)
 #define CLAIM_CANCEL ((uint64_t)0x80)
 
