@@ -287,8 +287,11 @@ figures: $(bench_programs) $(asynctop_program) $(example_programs)
 bench: $(bench_programs) $(asynctop_program) $(example_programs)
 	@SLEY_BUILD=$(build_path) $(BUILD)/bench $(ARGS)
 
+# What bench -s runs.
+traced := bench bench-load examples/echo examples/httpd
+
 bench-shared:
-	@$(MAKE) TRACE=1 BUILD=$(BUILD)/trace $(BUILD)/trace/bench
+	@$(MAKE) TRACE=1 BUILD=$(BUILD)/trace $(addprefix $(BUILD)/trace/,$(traced))
 	@$(BUILD)/trace/bench -s $(ARGS)
 
 # A change that lowers a count, or raises it for a reason, brings the new counts with it.
@@ -296,7 +299,7 @@ bench-check: $(bench_programs)
 	$(BUILD)/bench -c >$(BUILD)/counts
 	@awk -f tests/bench/counts.awk tests/bench/counts $(BUILD)/counts || \
 		{ echo "if this is meant: cp $(BUILD)/counts tests/bench/counts"; exit 1; }
-	@$(MAKE) TRACE=1 BUILD=$(BUILD)/trace $(BUILD)/trace/bench
+	@$(MAKE) TRACE=1 BUILD=$(BUILD)/trace $(addprefix $(BUILD)/trace/,$(traced))
 	$(BUILD)/trace/bench -s >$(BUILD)/shared
 	@awk -f tests/bench/bounds.awk tests/bench/bounds $(BUILD)/shared
 

@@ -252,7 +252,7 @@ static bool run_row_with_workers(const struct bench_row *row)
 	if (option.counts)
 		return counted ? count_row(row) : !option.rows;
 	if (option.shared)
-		return row->shared ? shared_row(row, option.where) : !option.rows;
+		return row->shared || row->server ? shared_row(row, option.where) : !option.rows;
 	if (row->kind == BENCH_NO_WORKERS)
 		return run_row(row, 1);
 	for (unsigned i = 0; i < option.worker_count; i++)

@@ -3,10 +3,13 @@
 #include "shared.h"
 
 #include "bench.h"
+#include "process.h"
 #include "trace.h"
 
+#include <fcntl.h>
 #include <math.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -20,7 +23,7 @@
 #define EPOCHS   5   /* at least, */
 #define PIECES   64  /* and until so many were made */
 #define RUNS     3
-#define EPOCH_NS 100000000
+#define REQUESTS 64000 /* of a server's row */
 
 bool shared_copies;
 
@@ -67,10 +70,10 @@ static void *control(void *arg)
 	trace_start(copies.where);
 	unsigned epochs = copies.where ? 1 : EPOCHS; /* the places take room in the tables */
 	for (unsigned i = 1; i < epochs || __atomic_load_n(&copies.pieces, __ATOMIC_RELAXED) < PIECES; i++) {
-		sleep_ns(EPOCH_NS);
+		sleep_ns(TRACE_EPOCH_NS);
 		trace_epoch();
 	}
-	sleep_ns(EPOCH_NS);
+	sleep_ns(TRACE_EPOCH_NS);
 	trace_stop();
 	__atomic_store_n(&copies.counting, 0, __ATOMIC_RELAXED);
 	__atomic_store_n(&copies.over, 1, __ATOMIC_RELAXED);
@@ -110,37 +113,82 @@ static void print_sums(const struct bench_row *row, const struct trace_sums *sum
 	print_sum(row, sums->all, "all");
 }
 
-static void print_places(double operations)
-{
-	printf("  by each worker to the same line, in an operation:\n");
-	trace_print_places(stdout, true, operations);
-	printf("  by others than the line's most frequent writer:\n");
-	trace_print_places(stdout, false, operations);
-}
+/* ---- in a child: a run of the row ---- */
 
-/* In a child. The row runs once more after its copies, alone: that tells how many operations a piece has. */
-static void trace_row(const struct bench_row *row, bool where, struct trace_sums *sums)
+/* The row runs once more after its copies, alone: that tells how many operations a piece has. */
+static double trace_copies(const struct bench_row *row, bool where, struct trace_sums *sums)
 {
 	const struct bench_run run = { .impl = row->impls[0], .workers = SHARED_WORKERS, .divisor = DIVISOR };
 	double values[BENCH_VALUES];
 	shared_copies = true;
 	copies.where = where;
-	setenv("SLEY_ASSIST", "off", 1);
 	bench_count_spans();
 	row->run(&run, values);
-	double operations = copies.pieces * BENCH_SPAN_NS / values[0];
 	trace_sum(SHARED_WORKERS, sums);
+	return copies.pieces * BENCH_SPAN_NS / values[0];
+}
+
+/* The server records by itself, from its start on. Returns the number of requests. */
+static double trace_server(const struct bench_row *row, bool where, struct trace_sums *sums, FILE **places)
+{
+	char name[] = "/tmp/bench-shared-XXXXXX", path[4096], requests[32], workers[16];
+	char *argv[] = { path, "0", "-w", workers, NULL };
+	struct process server;
+	struct load load = {
+		.connections = row->server->connections,
+		.cpus = SERVER_CPU | LOAD_CPU,
+		.http = row->server->http,
+		.rounds = REQUESTS / row->server->connections,
+	};
+	int fd = mkostemp(name, O_CLOEXEC);
+	if (fd < 0)
+		bench_fail("no file in /tmp");
+	snprintf(path, sizeof(path), "%s", process_build_path(row->server->program));
+	snprintf(workers, sizeof(workers), "%d", SHARED_WORKERS);
+	snprintf(requests, sizeof(requests), "%u", load.rounds * load.connections);
+	setenv(TRACE_FILE, name, 1);
+	if (where)
+		setenv(TRACE_PLACES, requests, 1);
+	process_start(&server, SERVER_CPU | LOAD_CPU, argv);
+	load.port = process_port(&server);
+	load.server = server.pid;
+	process_load(&load);
+	process_stop(&server, NULL);
+	*places = fdopen(fd, "re");
+	unlink(name);
+	if (!*places || fread(sums, sizeof(*sums), 1, *places) != 1)
+		bench_fail("%s: the server has recorded nothing", row->name);
+	return atof(requests);
+}
+
+static void print_server_places(FILE *places)
+{
+	char line[4096];
+	while (fgets(line, sizeof(line), places))
+		fputs(line, stdout);
+}
+
+static void trace_row(const struct bench_row *row, bool where, struct trace_sums *sums)
+{
+	FILE *places = NULL;
+	setenv("SLEY_ASSIST", "off", 1);
+	double operations = row->server ? trace_server(row, where, sums, &places) : trace_copies(row, where, sums);
 	if (sums->lost > 0)
 		fprintf(stderr, "bench: %s: %.0f stores had no place in the tables\n", row->name, sums->lost);
 	sums->stores /= operations;
 	sums->several /= operations;
 	sums->others /= operations;
 	sums->all /= operations;
-	if (where) {
-		print_sums(row, sums);
-		print_places(operations);
-	}
+	if (!where)
+		return;
+	print_sums(row, sums);
+	if (places)
+		print_server_places(places);
+	for (int all = 1; !places && all >= 0; all--)
+		trace_print_places(stdout, all, operations);
 }
+
+/* ---- all runs ---- */
 
 static bool trace_in_child(const struct bench_row *row, bool where, struct trace_sums *sums)
 {

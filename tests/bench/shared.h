@@ -7,10 +7,10 @@
  *   stores   all of workers
  *   several  those to lines that more than one thread writes
  *   others   of these, those of others than the line's most frequent writer: the line moves twice as often at most
- *   all      those to lines that each worker writes: they bound how far the row can go with the number of CPUs
+ *   all      those to lines that each busy worker writes: they bound how far the row can go with the number of CPUs
  *
  * The row runs as often as there are workers, side by side, each copy again and again with a small part of the work. Copies
- * share nothing but the runtime. Nothing is counted before each of them has begun, nor after one has ended. SLEY_ASSIST is
+ * share nothing but the runtime. A row of a server is run as in count.h, but with so many workers, and on all CPUs. Nothing is counted before each of them has begun, nor after one has ended. SLEY_ASSIST is
  * off: with more workers than CPUs, what finds blocks would find more of them than there are.
  *
  * Each sum is the least of some runs. Workers that wait for a CPU are robbed of their tasks, which then go round, so a busy

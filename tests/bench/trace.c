@@ -3,11 +3,15 @@
 /* Each thread has a table of its own, so that recording adds no line that threads share; they are merged at the end. */
 #include "trace.h"
 
-#include <math.h>
+#include "shared.h"
+
+#include <pthread.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 
 #define LINE    64
@@ -51,7 +55,7 @@ static struct table *table_new(void)
 	unsigned number = __atomic_fetch_add(&made, 1, __ATOMIC_RELAXED);
 	if (table == MAP_FAILED || number >= THREADS)
 		abort();
-	table->writer = region_worker_word ? region_worker_word - 1 : TRACE_WORKERS + number % (64 - TRACE_WORKERS);
+	table->writer = TRACE_WORKERS + number % (64 - TRACE_WORKERS);
 	tables[number] = table;
 	return table;
 }
@@ -81,6 +85,8 @@ static inline void record(const volatile void *address, uintptr_t pc)
 		}
 		*entry = (struct entry){ line, pc, now, 1 };
 		own->used++;
+		if (region_worker_word) /* its first stores come before it is a worker */
+			own->writer = region_worker_word - 1;
 		return;
 	}
 }
@@ -243,17 +249,17 @@ static struct place *place_of(const struct entry *entry)
 	return &places[i];
 }
 
-/* The stores to one line in one epoch. */
-static void add_line(const struct store *stores, size_t n, uint64_t workers, struct trace_sums *sums)
+/* The stores to one line in one epoch. `busy`: the bits of those who must have written to it; 0: too few were. */
+static void add_line(const struct store *stores, size_t n, uint64_t busy, struct trace_sums *sums)
 {
 	double by[64] = { 0 }, most = 0;
 	uint64_t writers = 0;
 	for (size_t i = 0; i < n; i++) {
 		writers |= (uint64_t)1 << stores[i].writer;
 		by[stores[i].writer] += stores[i].entry->count;
-		most = fmax(most, by[stores[i].writer]);
+		most = by[stores[i].writer] > most ? by[stores[i].writer] : most;
 	}
-	bool several = (writers & (writers - 1)) != 0, all = (writers & workers) == workers;
+	bool several = (writers & (writers - 1)) != 0, all = busy && (writers & busy) == busy;
 	for (size_t i = 0; i < n; i++) {
 		double count = stores[i].entry->count;
 		bool other = by[stores[i].writer] < most;
@@ -270,6 +276,35 @@ static void add_line(const struct store *stores, size_t n, uint64_t workers, str
 		place->all += all ? count : 0;
 		if (all || place->line == 0)
 			place->line = stores[i].entry->line;
+	}
+}
+
+/* The workers [0, workers) that were busy in an epoch, as bits; 0: less than half of them. */
+static uint64_t busy_in(const struct store *stores, size_t n, unsigned workers)
+{
+	double by[64] = { 0 }, sum = 0;
+	uint64_t busy = 0;
+	unsigned count = 0;
+	for (size_t i = 0; i < n; i++) {
+		by[stores[i].writer] += stores[i].entry->count;
+		sum += stores[i].entry->count;
+	}
+	for (unsigned w = 0; w < workers; w++) {
+		if (by[w] < sum / workers / 4)
+			continue;
+		busy |= (uint64_t)1 << w;
+		count++;
+	}
+	return 2 * count < workers ? 0 : busy;
+}
+
+static void add_epoch(const struct store *stores, size_t n, unsigned workers, struct trace_sums *sums)
+{
+	uint64_t busy = busy_in(stores, n, workers);
+	for (size_t begin = 0, end; begin < n; begin = end) {
+		for (end = begin; end < n && stores[begin].entry->line == stores[end].entry->line;)
+			end++;
+		add_line(&stores[begin], end - begin, busy, sums);
 	}
 }
 
@@ -291,9 +326,9 @@ void trace_sum(unsigned workers, struct trace_sums *sums)
 	}
 	qsort(stores, n, sizeof(*stores), compare);
 	for (size_t begin = 0, end; begin < n; begin = end) {
-		for (end = begin; end < n && compare(&stores[begin], &stores[end]) == 0;)
+		for (end = begin; end < n && stores[begin].entry->epoch == stores[end].entry->epoch;)
 			end++;
-		add_line(&stores[begin], end - begin, ((uint64_t)1 << workers) - 1, sums);
+		add_epoch(&stores[begin], end - begin, workers, sums);
 	}
 	free(stores);
 }
@@ -331,6 +366,9 @@ static void print_function(FILE *to, uintptr_t pc)
 void trace_print_places(FILE *to, bool all, double operations)
 {
 	by_all = all;
+	fputs(all ? "  by each busy worker to the same line, in an operation:\n"
+		  : "  by others than the line's most frequent writer:\n",
+	      to);
 	qsort(places, place_count, sizeof(*places), compare_places);
 	for (unsigned i = 0; i < place_count; i++) {
 		double count = (all ? places[i].all : places[i].others) / operations;
@@ -339,4 +377,48 @@ void trace_print_places(FILE *to, bool all, double operations)
 		fprintf(to, "  %7.2f  line %#lx ", count, (unsigned long)(places[i].line * LINE));
 		print_function(to, places[i].pc);
 	}
+}
+
+/* ---- a process of its own ---- */
+
+static void *by_time(void *arg)
+{
+	(void)arg;
+	for (;;) {
+		nanosleep(&(struct timespec){ .tv_nsec = TRACE_EPOCH_NS }, NULL);
+		trace_epoch();
+	}
+	return NULL;
+}
+
+static char *file_name, *operations;
+
+__attribute__((constructor)) static void begin(void)
+{
+	pthread_t thread;
+	sigset_t all, old;
+	file_name = getenv(TRACE_FILE);
+	operations = getenv(TRACE_PLACES);
+	if (!file_name)
+		return;
+	sigfillset(&all); /* they are for the program */
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	if (pthread_create(&thread, NULL, by_time, NULL))
+		abort();
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	trace_start(operations != NULL);
+}
+
+__attribute__((destructor)) static void end(void)
+{
+	struct trace_sums sums;
+	FILE *file = file_name ? fopen(file_name, "we") : NULL;
+	if (!file)
+		return;
+	trace_stop();
+	trace_sum(SHARED_WORKERS, &sums);
+	fwrite(&sums, sizeof(sums), 1, file);
+	for (int all = 1; operations && all >= 0; all--)
+		trace_print_places(file, all, atof(operations));
+	fclose(file);
 }

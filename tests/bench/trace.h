@@ -8,7 +8,10 @@
  * Time is cut into epochs, in which each worker runs some times, but few tasks move from a worker to another one. What all
  * workers write in an epoch is therefore a line that they share, and not one that went round with a task.
  *
- * Elsewhere the functions are missing, and their addresses null.
+ * A process with TRACE_FILE in its environment records its stores from its start on. At its end it writes the sums, a struct
+ * trace_sums, to the file of that name; and with TRACE_PLACES, which is the number of operations, the places.
+ *
+ * In other builds the functions are missing, and their addresses null.
  */
 #ifndef BENCH_TRACE_H
 #define BENCH_TRACE_H
@@ -16,13 +19,17 @@
 #include <stdbool.h>
 #include <stdio.h>
 
+#define TRACE_EPOCH_NS 100000000
+#define TRACE_FILE     "SLEY_TRACE_FILE"
+#define TRACE_PLACES   "SLEY_TRACE_PLACES"
+
 #define TRACE_WORKERS 48 /* the number of a worker is less */
 
 struct trace_sums {
 	double stores;  /* of workers */
 	double several; /* those to lines that more than one thread has written in the same epoch */
 	double others;  /* of these, what is not the line's most frequent writer's */
-	double all;     /* those to lines that each of the workers [0, workers) has */
+	double all;     /* those to lines that each worker has that was busy then, if at least half of `workers` were */
 	double lost;    /* that found no place in the tables */
 };
 
@@ -36,7 +43,10 @@ void trace_stop(void) TRACE_WEAK;
 /* After trace_stop(). */
 void trace_sum(unsigned workers, struct trace_sums *) TRACE_WEAK;
 
-/* If they were recorded: prints the places of the code whose stores are to such lines, those with the most first, each through `operations`. */
+/*
+ * If they were recorded: prints the places of the code whose stores are to such lines, those with the most first, each with its
+ * share of an operation.
+ */
 void trace_print_places(FILE *, bool all, double operations) TRACE_WEAK;
 
 #endif
