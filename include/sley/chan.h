@@ -23,10 +23,32 @@ SLEY_API int sley_chan_new(struct sley_chan **, size_t item, size_t capacity);
 
 /*
  * Frees a channel, also right after it was closed. Null is a no-op and returns 0. A call on the channel that has yet to
- * begin is not detected. Returns 0; -EBUSY: not freed, as a caller waits on it, or has yet to return from a select or
- * from a wait that ended early, and will access the channel again; -EFAULT. Any thread, also outside of sley_run().
+ * begin is not detected. Returns 0; -EBUSY: not freed, as it has users (sley_chan_ref()), or as a caller waits on it, or has yet
+ * to return from a select or from a wait that ended early, and will access the channel again; -EFAULT. Any thread, also outside of sley_run().
  */
 SLEY_API int sley_chan_free(struct sley_chan *);
+
+/*
+ * A channel that frees itself with its last user. sley_chan_ref() adds a user who sends (op SLEY_SEND) or who receives
+ * (SLEY_RECV), sley_chan_unref() ends one. The channel is closed when its last sender goes: the receivers get what is
+ * buffered, and then -EPIPE. It is closed too when its last receiver goes: senders get -EPIPE, also those that wait, and
+ * buffered items are dropped; if these own something, let the last receiver close the channel and receive them before it
+ * goes. With the last user of either kind the channel is freed.
+ *
+ *     sley_chan_new(&chan, sizeof(int), 8);
+ *     sley_chan_ref(chan, SLEY_SEND); // one for each user, before they begin: a side that nobody has joined yet
+ *     sley_chan_ref(chan, SLEY_RECV); // does not count as one whose last user has gone
+ *     sley_go(produce, chan);         // ends with sley_chan_unref(chan, SLEY_SEND)
+ *     sley_go(consume, chan);         // ends with sley_chan_unref(chan, SLEY_RECV)
+ *
+ * A task or thread makes its calls on the channel while it is a user, so it does not end one in another's name. A channel
+ * without users is that of sley_chan_new(), and is freed with sley_chan_free(). A closed channel stays closed for new users.
+ * Return 0; -EINVAL: null, another op, or unref without such a user; -EOVERFLOW: more than UINT32_MAX users; -EFAULT;
+ * -EBUSY: unref: a call that belongs to no user waits on the channel, which is closed, not freed, and named on stderr. Any
+ * thread, also outside of sley_run().
+ */
+SLEY_API int sley_chan_ref(struct sley_chan *, int op);
+SLEY_API int sley_chan_unref(struct sley_chan *, int op);
 
 /*
  * Sends a copy of the item. Senders are served in FIFO order. A null channel never becomes ready. Returns 0; -EPIPE:

@@ -109,13 +109,8 @@ int sley_chan_new(struct sley_chan **result, size_t item, size_t capacity)
 	return 0;
 }
 
-int sley_chan_free(struct sley_chan *chan)
+int chan_free(struct sley_chan *chan)
 {
-	if (!chan)
-		return 0;
-	int error = check_shared(chan, "sley_chan_free", "channel");
-	if (error)
-		return error;
 	/*
 	 * Outside of a run no task waits, and the lock is not taken: in a forked child it may be held for ever. Waits
 	 * that are still linked were abandoned with their run.
@@ -130,6 +125,14 @@ int sley_chan_free(struct sley_chan *chan)
 	}
 	free(chan);
 	return 0;
+}
+
+int sley_chan_free(struct sley_chan *chan)
+{
+	int error = chan ? check_shared(chan, "sley_chan_free", "channel") : 0;
+	if (!chan || error)
+		return error;
+	return load(&chan->users, relaxed) ? -EBUSY : chan_free(chan);
 }
 
 size_t sley_chan_length(struct sley_chan *chan)

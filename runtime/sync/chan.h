@@ -39,6 +39,7 @@ struct sley_chan {
 	 * a node is linked, the channel must not be freed.
 	 */
 	size_t inside;
+	uint64_t users; /* atomic: of sley_chan_ref(): senders << 32 | receivers */
 	char ring[];
 };
 
@@ -97,6 +98,9 @@ static inline void chan_search(const struct sley_chan *chan, const void *item, c
 	if (unlikely(stack_strict) && chan && item)
 		report_block(item, chan->item, call, "item");
 }
+
+/* Frees the channel, whatever users it has. Returns 0, or -EBUSY as sley_chan_free(). */
+int chan_free(struct sley_chan *chan);
 
 /*
  * Do the operation if it need not wait, with the lock held. `id`: of the task; 0: it is for a thread. Return 0 or -EPIPE: make *woken (may be null) ready after
