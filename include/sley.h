@@ -74,6 +74,7 @@
 
 #include <sley/base.h>
 #include <sley/blocking.h>
+#include <sley/broadcast.h>
 #include <sley/buffer.h>
 #include <sley/chan.h>
 #include <sley/file.h>
@@ -94,6 +95,7 @@
 #include <sley/sync.h>
 #include <sley/task.h>
 #include <sley/timer.h>
+#include <sley/watch.h>
 
 #ifdef __cplusplus
 extern "C" {

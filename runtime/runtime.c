@@ -70,7 +70,8 @@
  *                        addresses
  *   io/process.c         child processes; io/signal.c: signals as values; sigmask.c: blocked signals
  *   sync/                mutex, condition (cond.c), rwlock, semaphore (sem.c), once, group, barrier, event,
- *                          channel (chan.c, users.c), timer
+ *                          channel (chan.c, users.c), timer, broadcast,
+ *                          watch (watch.c)
  *   sync/select.c        the first of several channels; select_any.c: of things of any kind (select_kinds.c)
  *   sync/future.c        values that come later; completed by a task (async.c), by a holder of the promise (promise.c),
  *                          or by other futures (derivation.c): then.c, combine.c

@@ -198,6 +198,107 @@ static int for_each_call(sley_time deadline)
 	return sley_stream_for_each(stream, first_is_enough, NULL, deadline);
 }
 
+/* ---- watches and broadcasts ---- */
+
+static struct sley_watch *watch;
+static uint64_t seen;
+static struct sley_broadcast *broadcast;
+static struct sley_subscriber *subscriber;
+
+static void watch_open(void)
+{
+	uint64_t value = 7;
+	REQUIRE(sley_watch_new(&watch, sizeof(value), &value) == 0);
+	REQUIRE(sley_watch_get(watch, &value, &seen) == 0 && value == 7);
+}
+
+static void watch_end(void)
+{
+	REQUIRE(sley_watch_free(watch) == 0);
+}
+
+static void watch_ready(void)
+{
+	uint64_t value = 8;
+	REQUIRE(sley_watch_set(watch, &value) == 0);
+}
+
+static void watch_close(void)
+{
+	REQUIRE(sley_watch_close(watch) == 0);
+}
+
+static void watch_reopen(void)
+{
+	watch_end();
+	watch_open();
+}
+
+static int watch_call(sley_time deadline)
+{
+	uint64_t value = 0;
+	int error = sley_watch_next(watch, &value, &seen, deadline);
+	REQUIRE(value == (error ? 0 : 8));
+	return error;
+}
+
+static void broadcast_open(void)
+{
+	REQUIRE(sley_broadcast_new(&broadcast, sizeof(uint64_t), 2, SLEY_BROADCAST_WAIT) == 0);
+	REQUIRE(sley_subscribe(&subscriber, broadcast) == 0);
+}
+
+static void broadcast_open_full(void)
+{
+	broadcast_open();
+	for (uint64_t i = 0; i < 2; i++)
+		REQUIRE(sley_broadcast_send(broadcast, &i, SLEY_NEVER) == 0);
+}
+
+static void broadcast_close(void)
+{
+	REQUIRE(sley_broadcast_free(broadcast) == 0);
+	broadcast = NULL;
+}
+
+static void broadcast_end(void)
+{
+	REQUIRE(sley_subscriber_free(subscriber) == 0);
+	broadcast_close();
+}
+
+static void broadcast_reopen(void)
+{
+	REQUIRE(sley_subscriber_free(subscriber) == 0);
+	broadcast_open();
+}
+
+static void broadcast_give(void)
+{
+	uint64_t value = 7;
+	REQUIRE(sley_broadcast_send(broadcast, &value, SLEY_NEVER) == 0);
+}
+
+static void broadcast_take(void)
+{
+	uint64_t value;
+	REQUIRE(sley_subscriber_recv(subscriber, &value, SLEY_NEVER) == 0);
+}
+
+static int broadcast_send_call(sley_time deadline)
+{
+	uint64_t value = 9;
+	return sley_broadcast_send(broadcast, &value, deadline);
+}
+
+static int subscriber_recv_call(sley_time deadline)
+{
+	uint64_t value = 0;
+	int result = sley_subscriber_recv(subscriber, &value, deadline);
+	REQUIRE(value == (result ? 0 : 7));
+	return result;
+}
+
 const struct matrix_row matrix_rows_chan[] = {
 	{ "chan_recv", SLEY_WAIT_RECV, recv_open, chan_end, recv_call, recv_ready, NULL, chan_close, recv_reopen,
 	  .closed = -EPIPE },
@@ -219,5 +320,10 @@ const struct matrix_row matrix_rows_chan[] = {
 	  stream_reopen, .closed = SLEY_END },
 	{ "stream_for_each", SLEY_WAIT_RECV, stream_open, stream_end, for_each_call, recv_ready, NULL, chan_close,
 	  stream_reopen, .done = 42, .closed = 0 },
+	{ "watch_next", SLEY_WAIT_EVENT, watch_open, watch_end, watch_call, watch_ready, NULL, watch_close,
+	  watch_reopen, .closed = -EPIPE },
+	{ "subscriber_recv", SLEY_WAIT_EVENT, broadcast_open, broadcast_end, subscriber_recv_call, broadcast_give, NULL,
+	  broadcast_close, broadcast_reopen, .closed = -EPIPE },
+	{ "broadcast_send", SLEY_WAIT_EVENT, broadcast_open_full, broadcast_end, broadcast_send_call, broadcast_take },
 	{ NULL },
 };

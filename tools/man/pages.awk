@@ -23,6 +23,7 @@
 BEGIN {
 	concepts["base.h"] = "deadlines"
 	concepts["blocking.h"] = "blocking threads"
+	concepts["broadcast.h"] = "deadlines cancellation stacks"
 	concepts["buffer.h"] = "deadlines cancellation"
 	concepts["chan.h"] = "deadlines cancellation stacks"
 	concepts["file.h"] = "blocking deadlines"
@@ -45,6 +46,7 @@ BEGIN {
 	concepts["sync.h"] = "deadlines stacks threads"
 	concepts["task.h"] = "tasks stacks cancellation"
 	concepts["timer.h"] = "deadlines stacks"
+	concepts["watch.h"] = "deadlines cancellation stacks"
 }
 
 # ---- reading ----
