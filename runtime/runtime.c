@@ -54,6 +54,7 @@
  *   context/control.h      floating-point control words; exceptions.c: C++ exceptions: state of the thread, saved per
  *                          task
  *   reactor/reactor.c    descriptors that are waited for; own.c: taken over, held, closed; entry.c: their table;
+ *                          turn.c: acceptors in line;
  *                          registration.c: their registration with epoll
  *   io/operation.c       the common part of all calls on descriptors: try, wait, try again
  *   io/io.c                read, write; poll.c: poll; splice.c: sendfile, splice; descriptor.c: pipe, own, close

@@ -11,7 +11,7 @@
  * ready. sley_own() it. Regular files and other descriptors that cannot be polled are read and written as sley/file.h
  * says, at their position.
  *
- * One task may wait to read and another to write; one more gets -EBUSY. All calls are for tasks, else they return
+ * One task may wait to read and another to write; one more gets -EBUSY (acceptors line up). All calls are for tasks, else they return
  * -EDEADLK, unless their comment says "any thread". Descriptors made by sley are close-on-exec.
  *
  * No call raises SIGPIPE: a write to a pipe or socket without a reader returns -EPIPE. No call raises SIGXFSZ: a write

@@ -31,6 +31,7 @@ SLEY_API int sley_listen(const char *address, int backlog);
 
 /*
  * Accepts the next connection of a listener. Returns the descriptor. Connections that failed in the queue are skipped.
+ * Several tasks may accept from one listener: they wait in the order in which they came, and a close ends all their waits.
  * If no descriptor or memory is left (EMFILE, ENFILE, ENOBUFS, ENOMEM), connections stay queued and the call
  * retries, first after 1 ms, finally every 100 ms; a line on stderr says so once in a run. If this lasts until the
  * deadline, the call returns that error, not -ETIMEDOUT; if the deadline has passed already, it returns the error at

@@ -59,14 +59,14 @@
  * taken while one of them is held.
  *
  *   OBJECT     mutex, condition, rwlock, semaphore, once, group, barrier, event, generator, future, scope, monitor,
- *              entry of the reactor, pool of threads, submission, cache of names; a monitor: TASK
+ *              entry of the reactor, pool of threads, submission, cache of names; a monitor: TASK; an entry: LIST
  *   CHANNEL    channel; other channels, at higher addresses (sync/select.c)
  *   TASK       task in use: its end, joiner, watches and extra; GROWTH and MEMORY of blocks, for the extra
  *   GROWTH     table that grows and shrinks: slabs, the reactor's entries. Its holder may populate memory, because all
  *              threads that wait for this lock need that memory; slabs: MEMORY; the task table also LIST, for the
  *              global queue's memory
- *   LIST       global queue, inbox, starved tasks, idle workers, timers, waiting threads, submissions, spawn sites, and
- *              the debug library's notes of owned locks; none
+ *   LIST       global queue, inbox, starved tasks, idle workers, timers, waiting threads, submissions, spawn sites,
+ *              acceptors in line, and the debug library's notes of owned locks; none
  *   MEMORY     lists of slabs, slots without a tenant; the task table: FREE_TASK
  *   FREE_TASK  the lock of a task whose entry is free, or fresh: the lock of rank TASK again. A thread with a stale id
  *              may hold it with RANK_TASK: the thread finds that the id is not the entry's, and takes no other lock;

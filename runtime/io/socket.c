@@ -8,9 +8,11 @@
 
 #include "base/check.h"
 #include "base/clock.h"
+#include "base/race.h"
 #include "io/address.h"
 #include "io/operation.h"
 #include "io/system.h"
+#include "reactor/turn.h"
 #include "run/park.h"
 #include "run/worker.h"
 
@@ -163,6 +165,7 @@ struct accept {
 	struct operation op;
 	struct sockaddr *peer; /* the caller's, or null */
 	socklen_t *size;
+	struct turn turn;
 };
 
 /*
@@ -214,6 +217,7 @@ static ssize_t accept_now(struct operation *op, unsigned flags)
 	if (!(flags & FD_OWNED) && operation_unready(op)) /* it may be blocking */
 		return -EAGAIN;
 	int fd = (int)sys_accept4(op->fd, (struct sockaddr *)&peer, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	RACE_POINT(accept_tried);
 	if (is_gone(fd))
 		return flags & FD_OWNED ? -EINTR : -EAGAIN;
 	if (fd < 0)
@@ -250,16 +254,31 @@ static void complain_of(int error, int listener)
 			listener, strerror(-error), remedy);
 }
 
+/* Waits for its turn before each try: see reactor/turn.h. */
+static int accept_in_line(struct accept *a)
+{
+	for (bool busy = false;; busy = true) {
+		int error = 0;
+		if (unlikely(turn_is_wanted(busy)))
+			error = turn_wait(a->op.fd, &a->turn, busy, a->op.deadline, a->op.pc, &a->op.hold);
+		if (error)
+			return error;
+		int fd = (int)operation_run(&a->op, accept_now);
+		if (fd != -EBUSY)
+			return fd;
+	}
+}
+
 /*
  * Retries during a shortage. It ends when other code closes descriptors or frees memory, and no event tells of that.
  * The connection stays queued, and the listener ready. So a service that just repeats the call would burn its CPU, and
  * a service that takes the error for the end would stop.
  */
-static int run_accept(struct accept *a)
+static int accept_patiently(struct accept *a)
 {
 	sley_time deadline = a->op.deadline;
 	for (int64_t pause = PAUSE_LEAST;; pause = MIN(2 * pause, PAUSE_MOST)) {
-		int fd = (int)operation_run(&a->op, accept_now);
+		int fd = accept_in_line(a);
 		if (!is_shortage(fd) || wait_deadline(task_self(), deadline) <= clock_now())
 			return fd;
 		a->op.hold = (struct hold){ 0 };
@@ -268,6 +287,15 @@ static int run_accept(struct accept *a)
 		if (error)
 			return error == -ETIMEDOUT ? fd : error;
 	}
+}
+
+static int run_accept(struct accept *a)
+{
+	if (!task_self())
+		return outside_error();
+	int fd = accept_patiently(a);
+	turn_pass(a->op.fd, &a->turn);
+	return fd;
 }
 
 #define ACCEPT(...) \

@@ -20,6 +20,7 @@ struct entry {
 	uint8_t added;           /* epoll knows it, or knew it */
 	uint8_t closing;         /* closed; the last call that holds it is to call close(2) */
 	uint8_t tries[2];        /* the waiter makes a try when an event has ended its wait */
+	uint32_t turn; /* generation + 1 of the descriptor for which an acceptor has its turn: see turn.h; 0: none */
 	uint64_t life; /* atomic: generation << 32 | calls that hold it; the generation is written under lock */
 	struct task *waiter[2]; /* atomic: the watchdog reads it without the lock first */
 	int64_t since;          /* approximate begin of the older wait: the time of the last poll */

@@ -14,6 +14,7 @@
 #include "base/missing.h"
 #include "base/race.h"
 #include "reactor/registration.h"
+#include "reactor/turn.h"
 #include "run/idle.h"
 #include "run/park.h"
 #include "run/queue.h"
@@ -30,6 +31,7 @@ int reactor_open(void)
 	cursor = 0;
 	if (entries_open() != 0)
 		return -ENOMEM;
+	turns_open();
 	reactor.event = -1;
 	reactor.epoll = descriptor_lift(epoll_create1(EPOLL_CLOEXEC));
 	if (reactor.epoll >= 0)
@@ -333,6 +335,8 @@ static int directions_wait(int fd, const bool wants[2], bool tries, enum sley_wa
 	/* An event for one direction leaves the other one linked. A deadline or a cancellation leaves both linked. */
 	if ((who != CLAIM_EVENT && who != CLAIM_CLOSED) || (wants[READING] && wants[WRITING]))
 		unlink_waits(entry, task);
+	if (kind != SLEY_WAIT_ACCEPT) /* else at the end of the call */
+		turn_left(fd);
 	return who == CLAIM_EVENT ? entry_hold(entry, hold) : who == CLAIM_CLOSED ? -EBADF : wait_error(who);
 }
 
@@ -414,6 +418,7 @@ int reactor_link(int fd, enum direction direction, struct hold *seen)
 void reactor_unlink(int fd)
 {
 	unlink_waits(&entries.first[fd], task_self());
+	turn_left(fd);
 }
 
 bool reactor_is_same(int fd, const struct hold *seen)
