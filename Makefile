@@ -292,7 +292,7 @@ traced := bench bench-load examples/echo examples/httpd
 
 bench-shared:
 	@$(MAKE) TRACE=1 BUILD=$(BUILD)/trace $(addprefix $(BUILD)/trace/,$(traced))
-	@$(BUILD)/trace/bench -s $(ARGS)
+	@SLEY_BUILD=$(build_path)/trace $(BUILD)/trace/bench -s $(ARGS)
 
 # A change that lowers a count, or raises it for a reason, brings the new counts with it.
 bench-check: $(bench_programs)
@@ -300,7 +300,7 @@ bench-check: $(bench_programs)
 	@awk -f tests/bench/counts.awk tests/bench/counts $(BUILD)/counts || \
 		{ echo "if this is meant: cp $(BUILD)/counts tests/bench/counts"; exit 1; }
 	@$(MAKE) TRACE=1 BUILD=$(BUILD)/trace $(addprefix $(BUILD)/trace/,$(traced))
-	$(BUILD)/trace/bench -s >$(BUILD)/shared
+	SLEY_BUILD=$(build_path)/trace $(BUILD)/trace/bench -s >$(BUILD)/shared
 	@awk -f tests/bench/bounds.awk tests/bench/bounds $(BUILD)/shared
 
 # Half an hour on a quiet machine. What was measured before is kept until this is done.

@@ -157,7 +157,7 @@ static double trace_server(const struct bench_row *row, bool where, struct trace
 	*places = fdopen(fd, "re");
 	unlink(name);
 	if (!*places || fread(sums, sizeof(*sums), 1, *places) != 1)
-		bench_fail("%s: the server has recorded nothing", row->name);
+		bench_fail("%s: the server has recorded nothing: is SLEY_BUILD another build?", row->name);
 	return atof(requests);
 }
 

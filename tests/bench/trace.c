@@ -216,7 +216,9 @@ void trace_start(bool with_places)
 
 void trace_epoch(void)
 {
-	__atomic_fetch_add(&epoch, 1, __ATOMIC_RELAXED);
+	unsigned now = __atomic_load_n(&epoch, __ATOMIC_RELAXED);
+	if (now > 0) /* not stopped meanwhile */
+		__atomic_compare_exchange_n(&epoch, &now, now + 1, 0, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
 }
 
 void trace_stop(void)

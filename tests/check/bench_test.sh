@@ -102,7 +102,7 @@ counts() {
 shared() {
 	local row="$scratch/row"
 	make -s TRACE=1 BUILD="$scratch/trace" "$scratch"/trace/{bench,bench-load,examples/echo,examples/httpd}
-	"$scratch/trace/bench" -s >"$scratch/lines"
+	SLEY_BUILD=$scratch/trace "$scratch/trace/bench" -s >"$scratch/lines"
 	awk -f tests/bench/bounds.awk tests/bench/bounds "$scratch/lines" >"$scratch/differences" || fail "$(cat "$scratch/differences")"
 	"$scratch/trace/bench" -S -r chan_4x4 >"$row"
 	contains "$row" "lock_word_take"
