@@ -33,10 +33,8 @@ static ALWAYS_INLINE void ring_pop(struct sley_chan *chan, size_t size, void *it
 static ALWAYS_INLINE struct wait *pop(struct sley_chan *chan, struct sley_waiters *waiters, enum claim who)
 {
 	struct wait *wait;
-	while ((wait = waiters->head) && unlikely(!wait_pop_first(waiters, who))) {
-		if (!wait_is_apart(wait))
-			chan->inside++; /* give_up() comes */
-	}
+	while ((wait = waiters->head) && unlikely(!wait_pop_first(waiters, who)))
+		chan->inside++; /* its task comes */
 	return wait;
 }
 

@@ -34,9 +34,9 @@ struct sley_chan {
 	size_t head, tail;        /* of the ring: next item to receive, next free place */
 	struct sley_waiters senders, receivers;
 	/*
-	 * Number of waits that will access the channel again, and that its lists need not show: all waits of selects, and
-	 * the other waits that a deadline or a canceller has ended before an event popped the node. While it is not 0, or
-	 * a node is linked, the channel must not be freed.
+	 * Number of nodes in no list whose tasks will access the channel again, as they were popped when their waits had been
+	 * ended otherwise; and of calls of select_any() with it. While it is not 0, or a node is linked, the channel must
+	 * not be freed.
 	 */
 	size_t inside;
 	uint64_t users; /* atomic: of sley_chan_ref(): senders << 32 | receivers */
@@ -121,7 +121,8 @@ static inline bool chan_can_send(const struct sley_chan *chan)
 
 static inline bool chan_can_recv(const struct sley_chan *chan)
 {
-	return load(&chan->senders.head, relaxed) || load(&chan->count, relaxed) > 0 || load(&chan->closed, relaxed);
+	return ((uintptr_t)load(&chan->senders.head, relaxed) | load(&chan->count, relaxed) |
+		load(&chan->closed, relaxed)) != 0; /* one branch */
 }
 
 #endif

@@ -104,7 +104,10 @@ static int chan_unlink(struct any *any, unsigned i, enum claim who)
 	const struct sley_case *c = &any->cases[i];
 	struct wait *wait = node(any, i);
 	lock_take(&c->chan->lock);
-	wait_unlink(chan_waiters(c), wait);
+	if (wait_is_linked(wait))
+		wait_unlink(chan_waiters(c), wait);
+	else if (!wait_won(wait))
+		c->chan->inside--; /* it was popped in vain */
 	bool won = wait_won(wait);
 	lock_drop(&c->chan->lock);
 	if (won && c->op == SLEY_RECV && who == CLAIM_EVENT)

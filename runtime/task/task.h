@@ -274,11 +274,14 @@ static ALWAYS_INLINE bool wait_claim_linked(struct task *task, enum claim who)
 	return true;
 }
 
-/* The same by a node of a wait_apart, in which it notes who has won. */
+/* The same by a node of a wait_apart, in which it notes whether it has won. */
 static inline bool wait_claim_apart(struct wait *wait, enum claim who)
 {
-	bool won = wait_claim_linked(wait_owner(wait), who);
+	struct task *task = wait_owner(wait);
+	bool won = wait_claim_linked(task, who);
 	wait->prev = (struct wait *)((won ? (uintptr_t)wait : 0) | 1);
+	if (won)
+		task->wait.block = wait;
 	return won;
 }
 

@@ -46,28 +46,9 @@ static struct wait *before(const struct wait *wait)
 	return (struct wait *)((uintptr_t)wait->prev & ~APART);
 }
 
-/* Appends the node. Its mark is set. */
-static void link_last(struct sley_waiters *waiters, struct wait *wait)
-{
-	struct wait *last = waiters->head ? waiters->tail : NULL;
-	wait->next = NULL;
-	wait->prev = marked(wait, last);
-	if (last)
-		last->next = wait;
-	else
-		store(&waiters->head, wait, relaxed);
-	waiters->tail = wait;
-}
-
 void wait_link(struct sley_waiters *waiters, struct wait *wait)
 {
 	wait_link_here(waiters, wait);
-}
-
-void wait_link_apart(struct sley_waiters *waiters, struct wait_apart *apart)
-{
-	apart->wait.prev = (struct wait *)APART;
-	link_last(waiters, &apart->wait);
 }
 
 void wait_link_first(struct sley_waiters *waiters, struct wait *wait)

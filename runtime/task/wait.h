@@ -80,6 +80,10 @@ struct wait {
 	};
 };
 
+/*
+ * Whoever wins the claim by popping the node also stores its address in the owner's own node, as `block`. So the owner can
+ * see which one it was without the lock.
+ */
 struct wait_apart {
 	struct wait wait;
 	struct task *owner;
@@ -111,7 +115,6 @@ bool wait_is_cancelled(struct task *task);
  */
 void wait_link(struct sley_waiters *waiters, struct wait *wait);
 void wait_link_first(struct sley_waiters *waiters, struct wait *wait);
-void wait_link_apart(struct sley_waiters *waiters, struct wait_apart *apart);
 void wait_unlink(struct sley_waiters *waiters, struct wait *wait);
 
 /* Pops nodes until one's wait can be claimed with `who`. Returns that node, or null if none is left. */
@@ -129,19 +132,30 @@ static inline bool wait_is_linked(const struct wait *wait)
 	return wait->next != wait;
 }
 
-/* wait_link(), inline. */
-static ALWAYS_INLINE void wait_link_here(struct sley_waiters *waiters, struct wait *wait)
+/* `mark`: 1 for a node of a wait_apart, else 0. */
+static ALWAYS_INLINE void wait_link_marked(struct sley_waiters *waiters, struct wait *wait, uintptr_t mark)
 {
 	struct wait *last = waiters->tail;
 	wait->next = NULL;
 	if (likely(!waiters->head)) {
-		wait->prev = NULL;
+		wait->prev = (struct wait *)mark;
 		store(&waiters->head, wait, relaxed);
 	} else {
-		wait->prev = last;
+		wait->prev = (struct wait *)((uintptr_t)last | mark);
 		last->next = wait;
 	}
 	waiters->tail = wait;
+}
+
+/* wait_link(), inline. */
+static ALWAYS_INLINE void wait_link_here(struct sley_waiters *waiters, struct wait *wait)
+{
+	wait_link_marked(waiters, wait, 0);
+}
+
+static ALWAYS_INLINE void wait_link_apart(struct sley_waiters *waiters, struct wait_apart *apart)
+{
+	wait_link_marked(waiters, &apart->wait, 1);
 }
 
 /* Whether the node, linked or not, is part of a wait_apart. */

@@ -8,6 +8,8 @@
 #include <string.h>
 
 #include "base/atomic.h"
+#include "sync/chan.h"
+#include "tests/race.h"
 
 #define RECV(channel, place) \
 	{ \
@@ -301,3 +303,78 @@ TEST(answers)
 	assert_int_equal(sley_select(NULL, 0, 0), -ENOTCONN);
 	assert_int_equal(sley_try_select(NULL, 0), -ENOTCONN);
 }
+
+#if RACE_POINTS
+/* ---- races: what others do while a select links its nodes, or is about to unlink them ---- */
+
+static struct sley_chan *low, *high; /* in the order in which a select locks and links them */
+static uint64_t received;
+static int answer;
+
+static void select_both(void *unused)
+{
+	struct sley_case cases[] = { RECV(high, &received), RECV(low, &received) };
+	answer = sley_select(cases, 2, SOON);
+	REQUIRE(answer < 0 || cases[answer].error == 0);
+}
+
+static sley_task stop_select(const char *point)
+{
+	make(8, 0);
+	low = a < b ? a : b;
+	high = a < b ? b : a;
+	race_stop(point);
+	return sley_spawn(select_both, NULL);
+}
+
+/* The first channel's event claims the wait, and that channel is freed, before the second one is linked. */
+static void claimed_while_linking(void)
+{
+	uint64_t out = 5;
+	sley_task task = stop_select("select_goes_on_linking");
+	race_wait("select_goes_on_linking");
+	REQUIRE(sley_chan_try_send(low, &out) == 0);
+	REQUIRE(sley_chan_free(low) == 0);
+	race_go("select_goes_on_linking");
+	REQUIRE(sley_join(task, SOON) == 0 && answer == 1 && received == 5);
+	REQUIRE(sley_chan_free(high) == 0);
+}
+
+/*
+ * A wait is over, and its other node still linked: a send that meets it finds nobody. The channel whose event has won may be
+ * freed, the other one not before the select has been there.
+ */
+static void popped_in_vain(bool closed)
+{
+	uint64_t out = 6, late = 7;
+	sley_task task = stop_select("select_is_to_unlink");
+	while (!load(&low->receivers.head, relaxed) || !load(&high->receivers.head, relaxed))
+		sley_yield();
+	REQUIRE(sley_chan_try_send(high, &out) == 0);
+	race_wait("select_is_to_unlink");
+	REQUIRE(sley_chan_free(high) == 0);
+	REQUIRE(sley_chan_free(low) == -EBUSY); /* linked */
+	if (closed)
+		REQUIRE(sley_chan_close(low) == 0);
+	else
+		REQUIRE(sley_chan_try_send(low, &late) == -EAGAIN);
+	REQUIRE(!low->receivers.head && sley_chan_free(low) == -EBUSY); /* not linked any more */
+	race_go("select_is_to_unlink");
+	REQUIRE(sley_join(task, SOON) == 0 && answer == 0 && received == 6);
+	REQUIRE(sley_chan_free(low) == 0);
+}
+
+static int main_races(void *unused)
+{
+	claimed_while_linking();
+	popped_in_vain(false);
+	popped_in_vain(true);
+	return 0;
+}
+
+TEST(races)
+{
+	struct sley_options options = { .size = sizeof(options), .workers = 2 };
+	run_with(main_races, NULL, &options);
+}
+#endif
