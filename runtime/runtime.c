@@ -10,6 +10,7 @@
  *   run/replacement.c      which worker runs in the place of which, for tools
  *   run/worker.c           the loop of one worker: find a task, hold its slot, switch to it, land
  *   run/coroutine.c        a task that runs another one as a call, on the same worker
+ *   run/land.c             what is done for a task that has left its stack, by whoever runs then
  *   run/current.c          the current run, worker and task of the calling thread
  *   run/search.c           a worker's search for its next task
  *   run/queue.c            queues of ready tasks; steal.c: taking tasks from other workers

@@ -176,11 +176,8 @@ NOINLINE static void call_by_value(const struct start *start)
 /* The frames of task_main() and call_by_value() are live in every parked task: keep them small. */
 void task_main(void)
 {
-	struct worker *worker = worker_self();
-	struct task *task = worker->task;
-	if (unlikely(worker->told))
-		fiber_tell_enter(NULL, &worker->bounds);
-	for (;; task = worker_end()) {
+	worker_begin();
+	for (struct task *task = task_self();; task = worker_end()) {
 		*sley_errno_location() = 0;
 		if (task->start.n != SLEY_BY_POINTER) {
 			call_by_value(&task->start);
@@ -233,7 +230,7 @@ void task_end(struct worker *worker, struct task *task)
 		task_free(&worker->tasks,
 			  task); /* in two steps, as threads that wait for the lock may want the extra */
 	else if (joiner)
-		task_ready(joiner);
+		task_ready_last(joiner); /* whichever stack this is on */
 }
 
 int join_check(const struct task *target, sley_task id)

@@ -5,6 +5,7 @@
 #define RUN_LAND_H
 
 #include "run/queue.h"
+#include "run/starved.h"
 #include "run/worker.h"
 
 /*
@@ -23,12 +24,27 @@ static ALWAYS_INLINE struct task *leave_slot(struct slot *slot, struct task *tas
 	return unlikely(granted) ? task_of(granted) : NULL;
 }
 
+/* The end of a task is published when it has nothing to do with its stack any more: its entry may be in use again then. */
+static ALWAYS_INLINE void slot_ended(struct worker *worker, struct slot *slot, struct task *task)
+{
+	slot_put(&worker->stack, slot);
+	sched_hooks.task_end(worker, task);
+	starved_retry(slot);
+}
+
+/* land_partner() for a task that has ended. */
+void land_ended(struct worker *worker, struct task *task);
+
 /* Called by the task that came in, whose turn has just begun: does the rest for the task that switched to it directly. */
 static ALWAYS_INLINE void land_partner(struct worker *worker)
 {
 	struct task *task = worker->left;
 	enum after after = worker->after;
 	worker->left = NULL;
+	if (after == AFTER_END) {
+		land_ended(worker, task);
+		return;
+	}
 	struct task *granted = leave_slot(task->tenant.slot, task, after);
 	if (unlikely(granted != NULL))
 		queue_granted(worker, granted, false);

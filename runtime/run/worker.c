@@ -7,8 +7,7 @@
  *
  * search.c finds tasks. A waiter to which the slot just left is granted runs at once.
  *
- * A task that waits or yields while another one is ready here that has run before switches to that one directly:
- * find_partner(). The loop's stack is left out, so the task that comes back to it is another one than the loop has
+ * A task that waits or yields while another one is ready here switches to that one directly: find_partner(). The loop's stack is left out, so the task that comes back to it is another one than the loop has
  * switched to. Between the two tasks the worker holds both slots. It only tries to hold the second one, or that task
  * was granted it before, so nobody waits for it with a slot held. The task that comes in releases the slot that was
  * left, as the loop would have done: the stack is not in use any more then. All regular duties (search.c) need the loop,
@@ -22,7 +21,8 @@
  * in no queue in between, where no other worker could find it: the switch follows at once, or the task is made ready.
  *
  * When a task ends, the next one may be new, and the stack of the ended one be one that it could have got anyway: then it
- * takes over the stack as it is, without a switch (succeed()).
+ * takes over the stack as it is, without a switch (succeed()). A next one that has run before is switched to directly, and
+ * does the rest for the task that has ended, when that has left its stack (land_ended()).
  *
  * If AddressSanitizer is in the process, it is informed of every switch. A worker checks this once, so there are two
  * loops. With AddressSanitizer every task leaves its stack by leave_carrying(), like a task that has control words or
@@ -230,9 +230,7 @@ static ALWAYS_INLINE struct task *land(struct worker *worker, struct task *task,
 	if (after == AFTER_YIELD) {
 		queue_yielded(worker, task, region_times() ? worker_stamp() : 0);
 	} else if (after == AFTER_END) {
-		slot_put(&worker->stack, slot);
-		sched_hooks.task_end(worker, task);
-		starved_retry(slot);
+		slot_ended(worker, slot, task);
 	}
 	return granted;
 }
@@ -357,14 +355,29 @@ NOINLINE static void go_on(struct worker *worker, struct task *task)
 	begin_turn(worker, task, turn_since(worker), FROM_SAME);
 }
 
+/* Gives a task that has not run yet a slot, and holds that. False: the loop has to. */
+NOINLINE static bool enter_new(struct worker *worker, struct task *task)
+{
+	if (!find_slot(worker, task) || !slot_try(task->tenant.slot))
+		return false;
+	if (task_enter(worker, task) == 0)
+		return true;
+	task->flags |= TASK_GRANTED; /* it holds its slot already */
+	return false;
+}
+
 /*
  * Holds the slot of a task that was taken out of a queue, and begins its turn. Null: that is not possible here, and the task
  * is `chosen`.
  */
 static ALWAYS_INLINE struct task *take_in(struct worker *worker, struct task *next, int64_t since, enum from from)
 {
-	if (unlikely(!(next->flags & TASK_STARTED)))
-		goto chosen;
+	if (unlikely(!(next->flags & TASK_STARTED))) {
+		if (!enter_new(worker, next))
+			goto chosen;
+		begin_turn(worker, next, since, from);
+		return next;
+	}
 	if (next->flags & TASK_GRANTED)
 		next->flags &= (uint8_t)~TASK_GRANTED;
 	else if (unlikely(!slot_try(next->tenant.slot)))
@@ -443,6 +456,15 @@ NOINLINE static void land_apart(struct worker *worker)
 	land_partner(worker);
 }
 
+void worker_begin(void)
+{
+	struct worker *worker = this_worker;
+	if (unlikely(worker->told))
+		fiber_tell_enter(NULL, &worker->bounds);
+	else if (worker->left)
+		land_apart(worker);
+}
+
 /* land_partner() by a task that has waited: mostly for one that waits now, whose slot nobody else wants. */
 static ALWAYS_INLINE void land_waiting(struct worker *worker)
 {
@@ -495,7 +517,7 @@ NOINLINE static struct task *find_other(struct worker *worker, struct task *task
  * errno belongs to the task: it is saved on the task's own stack, like AddressSanitizer's state of that stack. Inlined
  * only into its forms, which are never inlined: all state of the thread is looked up after the switch. The frame of a
  * task that waits is copied with every stack, so whatever it needs only now and then is in functions of its own. `next`:
- * of take_partner(), or null.
+ * its turn has begun; null: another one, or the loop.
  */
 static ALWAYS_INLINE void leave_stack(struct worker *worker, struct task *task, const struct sley_region_task *record,
 				      struct task *next, enum after after, void **fake)
@@ -549,9 +571,9 @@ NOINLINE static void yield_plain(struct worker *worker)
 	leave_stack(worker, worker->task, task_record(worker->task), NULL, AFTER_YIELD, NULL);
 }
 
-NOINLINE static void end_plain(struct worker *worker)
+NOINLINE static void end_plain(struct worker *worker, struct task *task, struct task *next)
 {
-	leave_stack(worker, worker->task, task_record(worker->task), NULL, AFTER_END, NULL);
+	leave_stack(worker, task, task_record(task), next, AFTER_END, NULL);
 }
 
 NOINLINE static void leave_told(struct worker *worker, enum after after)
@@ -658,31 +680,15 @@ void worker_spend(const void *pc)
 /* Whether the stack of the task that ends may be that of `next`, which is new: see slot_pick(). */
 static bool may_succeed(const struct worker *worker, const struct task *task, const struct task *next)
 {
-	return !(next->flags & TASK_STARTED) && !next->tenant.slot &&
+	const struct slot *slot = task->tenant.slot;
+	return !SUCCEEDS_NOT && slot->kind == SLOT_EXCLUSIVE && !next->tenant.slot && !slot_has_waiters(slot) &&
 	       (next->site == task->site || worker->stack.free_count > 0);
 }
 
-/*
- * A new task takes over the stack of the one that ends, and begins its turn. Null: there is none, a duty is due, or the
- * stack is not one that it may have; a task that was taken out of a queue is `chosen`. The end is published when the ended
- * task has nothing to do with the stack any more: from then on its entry may be in use again.
- */
-static ALWAYS_INLINE struct task *succeed(struct worker *worker, struct task *task)
+/* A new task takes over the stack of the one that ends, and begins its turn. */
+static ALWAYS_INLINE void succeed(struct worker *worker, struct task *task, struct task *next)
 {
 	struct slot *slot = task->tenant.slot;
-	if (unlikely(region_times()))
-		worker_stamp(); /* may send it to the loop: see late.h */
-	if (unlikely(load(&worker->poll_due, relaxed)) || worker->direct <= 0 || SUCCEEDS_NOT ||
-	    slot->kind != SLOT_EXCLUSIVE || unlikely(slot_has_waiters(slot)))
-		return NULL;
-	struct task *next = queue_take(worker);
-	if (!next)
-		return NULL;
-	worker->direct--;
-	if (!may_succeed(worker, task, next)) {
-		worker->chosen = next;
-		return NULL;
-	}
 	lock_check_none("a task leaves its stack");
 	depth_ended(task, slot_live_now(slot));
 	libc_locks_check(task, true);
@@ -699,21 +705,50 @@ static ALWAYS_INLINE struct task *succeed(struct worker *worker, struct task *ta
 	sched_hooks.task_end(worker, task);
 	starved_retry(slot);
 	begin_turn(worker, next, turn_since(worker), FROM_LOOP);
-	return next;
+}
+
+/*
+ * What comes after a task that ends, without the loop; null: the loop does. A new task that `took` over its stack, and whose
+ * turn has begun; or a task to be switched to, with its slot held and its turn begun. A task that is watched ends in the
+ * loop: its watches are told there.
+ */
+static ALWAYS_INLINE struct task *find_heir(struct worker *worker, struct task *task, bool *took)
+{
+	*took = false;
+	if (unlikely(region_times()))
+		worker_stamp(); /* may send it to the loop: see late.h */
+	if (!may_switch(worker, task->tenant.slot))
+		return NULL;
+	struct task *next = queue_take(worker);
+	if (!next)
+		return NULL;
+	worker->direct--;
+	if (!(next->flags & TASK_STARTED) && likely(may_succeed(worker, task, next))) {
+		succeed(worker, task, next);
+		*took = true;
+		return next;
+	}
+	if (unlikely(task_extra(task) != NULL)) {
+		worker->chosen = next;
+		return NULL;
+	}
+	return take_in(worker, next, turn_since(worker), FROM_WAIT);
 }
 
 struct task *worker_end(void)
 {
 	struct worker *worker = worker_self();
 	DCHECK(!worker->call);
+	struct task *task = worker->task;
+	bool took;
 	if (carries(worker)) {
 		thread_put_down(worker);
 		if (worker->told)
 			leave_told(worker, AFTER_END); /* never returns */
 	}
-	struct task *next = succeed(worker, worker->task);
-	if (next)
+	struct task *next = find_heir(worker, task, &took);
+	if (took)
 		return next;
-	end_plain(worker);
+	end_plain(worker, task, next);
 	check_failed(__FILE__, __LINE__, "a task that ended runs");
 }

@@ -185,6 +185,9 @@ void worker_park(void);
 bool worker_park_to(struct task *next);
 void worker_yield(const void *pc);
 
+/* Called by a task at its very beginning. */
+void worker_begin(void);
+
 /* The calling task has ended. Returns if another one, whose turn has begun, takes over its stack: that task. */
 struct task *worker_end(void);
 

@@ -173,6 +173,50 @@ TASK_TEST(takes_over, 1)
 		REQUIRE(sley_now() < deadline);
 }
 
+static int direct_now(void)
+{
+	const struct worker *worker = worker_self();
+	return worker->direct_most - worker->direct;
+}
+
+/* A task that waits switches to a new one directly. Not always, as above. */
+TASK_TEST(begins_directly, 1)
+{
+	static struct ran ran;
+	sley_time deadline = SOON;
+	int before;
+	do {
+		sley_task task = sley_spawn(say_where, &ran);
+		REQUIRE(sley_now() < deadline);
+		before = direct_now();
+		REQUIRE(sley_join(task, SLEY_NEVER) == 0);
+		REQUIRE(ran.shown == (uint64_t)task && slot_of(ran.frame)->top == ran.top);
+	} while (ran.direct != before + 1 && !stack_strict);
+}
+
+static int direct_at_end;
+
+static void note_direct(void *unused)
+{
+	direct_at_end = direct_now();
+}
+
+/* A task that ends switches directly to one that has run before. It is joined, and its entry and stack serve the next one. */
+TASK_TEST(ends_directly, 1)
+{
+	sley_time deadline = SOON;
+	do {
+		sley_task task = sley_spawn(note_direct, NULL);
+		REQUIRE(sley_now() < deadline);
+		sley_yield();
+		REQUIRE(state_of(task) == SLEY_TASK_ENDED);
+		bool direct = direct_now() == direct_at_end + 1;
+		REQUIRE(sley_join(task, SLEY_NEVER) == 0);
+		if (direct)
+			return;
+	} while (!stack_strict);
+}
+
 #endif
 
 #if RACE_POINTS
@@ -236,6 +280,55 @@ TASK_TEST(taken_before_it_has_left, 2)
 	for (int i = 0; i < 4; i++)
 		REQUIRE(sley_join(task[i], SLEY_NEVER) == 0);
 	REQUIRE(sley_chan_free(tokens) == 0);
+}
+
+static sley_task ending;
+
+static bool ending_leaves(void)
+{
+	const struct worker *worker = worker_self();
+	return worker->after == AFTER_END && worker->left->id == (uint64_t)ending;
+}
+
+static void yield_and_end(void *unused)
+{
+	for (int i = 0; i < 4; i++)
+		sley_yield();
+}
+
+/*
+ *   worker 1                                   worker 2
+ *   A ends; holds the slot of B, begins its
+ *   turn
+ *                                              joins A, which has not left its stack: waits
+ *   switches to B, which releases A's slot:
+ *   A has ended
+ *                                              the join ends
+ */
+TASK_TEST(joined_before_it_has_left, 2)
+{
+	sley_task task[4];
+	sley_time deadline = SOON;
+	over = 0;
+	for (int i = 0; i < 4; i++)
+		task[i] = sley_spawn(yield_until_over, NULL);
+	ending = sley_spawn(yield_and_end, NULL);
+	race_stop_if("worker_partner_is_held", ending_leaves);
+	while (!race_reached("worker_partner_is_held")) {
+		REQUIRE(sley_now() < deadline);
+		if (state_of(ending) == SLEY_TASK_ENDED) {
+			REQUIRE(sley_join(ending, SLEY_NEVER) == 0);
+			ending = sley_spawn(yield_and_end, NULL);
+		}
+		sley_sleep(sley_in(SLEY_US(100)));
+	}
+	store(&over, 1, release);
+	REQUIRE(sley_join(ending, sley_in(SLEY_MS(1))) == -ETIMEDOUT);
+	REQUIRE(state_of(ending) == SLEY_TASK_RUNNING);
+	race_go("worker_partner_is_held");
+	REQUIRE(sley_join(ending, SOON) == 0);
+	for (int i = 0; i < 4; i++)
+		REQUIRE(sley_join(task[i], SLEY_NEVER) == 0);
 }
 
 #endif
