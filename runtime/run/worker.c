@@ -17,8 +17,9 @@
  * uses its slot (slot_is_single()), it keeps that in the queue, as if it was granted: so a yield neither releases a slot
  * nor holds one.
  *
- * A task that waits for another one, whose wait it has just ended, names that one: worker_park_to(). The next task is then
- * in no queue in between, where no other worker could find it: the switch follows at once, or the task is made ready.
+ * A task that waits for another one, whose wait it has just ended, names that one: worker_park_to(). So does one that is
+ * about to end: worker_end_to(). The next task is then in no queue in between, where no other worker could find it: the
+ * switch follows at once, or the task is made ready.
  *
  * When a task ends, the next one may be new, and the stack of the ended one be one that it could have got anyway: then it
  * takes over the stack as it is, without a switch (succeed()). A next one that has run before is switched to directly, and
@@ -315,6 +316,7 @@ void worker_run(struct worker *worker)
 	fiber_init_thread(&worker->fiber);
 	worker->control = control_get();
 	worker->told = sanitizer_knows_stacks();
+	worker->heap.none = worker->told; /* AddressSanitizer finds uses of freed memory */
 	worker->usual = worker->told ? CONTROL_NONE : worker->control;
 	worker->exceptions = exceptions_here();
 	worker->error = sley_errno_location();
@@ -707,6 +709,16 @@ static ALWAYS_INLINE void succeed(struct worker *worker, struct task *task, stru
 	begin_turn(worker, next, turn_since(worker), FROM_LOOP);
 }
 
+/* See worker_end_to(). False: `heir` has been made ready. */
+NOINLINE static bool take_heir(struct worker *worker, struct task *task, struct task *heir)
+{
+	worker->heir = NULL;
+	if (likely(!task_extra(task)) && likely(!worker->told) && take_partner(worker, task, heir))
+		return true;
+	task_ready(heir);
+	return false;
+}
+
 /*
  * What comes after a task that ends, without the loop; null: the loop does. A new task that `took` over its stack, and whose
  * turn has begun; or a task to be switched to, with its slot held and its turn begun. A task that is watched ends in the
@@ -715,6 +727,9 @@ static ALWAYS_INLINE void succeed(struct worker *worker, struct task *task, stru
 static ALWAYS_INLINE struct task *find_heir(struct worker *worker, struct task *task, bool *took)
 {
 	*took = false;
+	struct task *heir = worker->heir;
+	if (heir && take_heir(worker, task, heir))
+		return heir;
 	if (unlikely(region_times()))
 		worker_stamp(); /* may send it to the loop: see late.h */
 	if (!may_switch(worker, task->tenant.slot))
@@ -743,8 +758,11 @@ struct task *worker_end(void)
 	bool took;
 	if (carries(worker)) {
 		thread_put_down(worker);
-		if (worker->told)
+		if (worker->told) {
+			if (worker->heir)
+				take_heir(worker, task, worker->heir);
 			leave_told(worker, AFTER_END); /* never returns */
+		}
 	}
 	struct task *next = find_heir(worker, task, &took);
 	if (took)

@@ -11,6 +11,7 @@
 #include <pthread.h>
 
 #include "base/compiler.h"
+#include "base/heap.h"
 #include "base/list.h"
 #include "context/exceptions.h"
 #include "run/current.h"
@@ -42,6 +43,7 @@ struct worker {
 	struct task *chosen;    /* the task that its loop runs next; null: that of a search */
 	struct coroutine
 		*call;     /* the call under way of which the running task is the callee; null: it was not called */
+	struct task *heir; /* the task that runs when the running one has ended: see worker_end_to() */
 	struct task *left; /* the task that has just switched to the running one; null: what follows that is done */
 	uint32_t control;  /* floating-point control words of its own code, constant in a run */
 	/*
@@ -80,6 +82,7 @@ struct worker {
 	struct sley_region_block *block; /* its note: see run/blocked.h */
 	struct timers *timers;           /* the wheel that its tasks arm in, of scheduler.timers; constant */
 	struct task_cache tasks;
+	struct heap_cache heap;
 	struct stack_worker stack;
 	struct fiber fiber;
 	bool told;                  /* AddressSanitizer is informed of every switch; constant in a run */
@@ -141,6 +144,7 @@ static inline void worker_empty(struct worker *worker)
 	store(&worker->empty_due, 0, relaxed);
 	stack_worker_empty(&worker->stack);
 	task_cache_empty(&worker->tasks);
+	heap_cache_empty(&worker->heap);
 }
 
 static inline struct worker *worker_get(unsigned number)
@@ -187,6 +191,16 @@ void worker_yield(const void *pc);
 
 /* Called by a task at its very beginning. */
 void worker_begin(void);
+
+/*
+ * The calling task is about to end, and does nothing before that for which it or another thread could wait. It has claimed
+ * the wait of `next`, and has not made it ready: the worker switches to that one when the calling task has ended, or makes it
+ * ready. Not a plain thread.
+ */
+static inline void worker_end_to(struct worker *worker, struct task *next)
+{
+	worker->heir = next;
+}
 
 /* The calling task has ended. Returns if another one, whose turn has begun, takes over its stack: that task. */
 struct task *worker_end(void);

@@ -97,8 +97,10 @@ int workers_open(unsigned count, unsigned spares)
 
 void workers_close(void)
 {
-	for (unsigned i = 0; scheduler.workers && i < scheduler.most && worker_get(i)->line; i++)
+	for (unsigned i = 0; scheduler.workers && i < scheduler.most && worker_get(i)->line; i++) {
+		heap_cache_empty(&worker_get(i)->heap);
 		stack_worker_fini(&worker_get(i)->stack);
+	}
 	if (scheduler.workers)
 		munmap(scheduler.workers, sizeof(struct worker) * scheduler.most);
 	free(scheduler.timers);

@@ -5,77 +5,87 @@
 
 #include "life/cleanup.h"
 #include "life/spawn.h"
+#include "run/park.h"
 #include "sync/argument.h"
 #include "sync/future.h"
 
-/* The call of the task, in a block of its own, as the future may outlive the task by far. */
+#define KEPT_MOST \
+	((size_t)256) /* larger arguments go when the function has returned, as the future may outlive it by far */
+
+/* The call of the task; at future_more(). */
 struct async_job {
-	struct sley_future *future; /* the task is its producer */
 	int (*fn)(void *arg, void *result);
 	void *arg;
-	size_t size; /* of this block */
+	size_t apart; /* size of the block of its own that `arg` is; 0: none */
 	char block[] __attribute__((aligned(16)));
 };
 
-/* A separate function, so that its frame is not part of fn's live bytes. */
-NOINLINE static void job_end(struct async_job *job, int error)
+/* A separate function, so that its frame is not part of fn's live bytes. The task is the future's producer. */
+NOINLINE static void job_end(struct sley_future *future, int error)
 {
 	struct todo todo = { 0 };
-	struct sley_future *future = job->future;
+	struct task_list woken = { 0 };
+	const struct async_job *job = future_more(future);
 	cleanup_finish(); /* before the future is complete */
-	block_free(job, job->size);
-	future_end(future, future_result(error), &todo);
+	if (unlikely(job->apart > 0))
+		block_free(job->arg, job->apart);
+	future_end_to(future, future_result(error), &todo, &woken);
 	future_release(future, FUTURE_PRODUCER);
+	struct task *first = woken.first;
+	if (likely(first != NULL) && first == woken.last && likely(!(first->flags & TASK_THREAD)) &&
+	    likely(list_is_empty(&todo.links))) {
+		worker_end_to(worker_self(), first); /* after this it only returns */
+		return;
+	}
+	ready_woken(&woken);
 	todo_run(&todo);
 }
 
 static void job_main(void *arg)
 {
-	struct async_job *job = arg;
-	job_end(job, job->fn(job->arg, job->future->value));
+	struct sley_future *future = arg;
+	const struct async_job *job = future_more(future);
+	job_end(future, job->fn(job->arg, future->value));
 }
 
-static struct async_job *async_job_new(struct sley_future *future, int (*fn)(void *, void *), const void *arg, size_t n,
-				       int *error)
+/* Makes a future with its job. Returns null and *error on failure. */
+static struct sley_future *future_with_job(int (*fn)(void *, void *), const void *arg, size_t n, size_t size,
+					   int *error)
 {
-	size_t size;
+	size_t bytes = argument_size(n);
+	bool apart = unlikely(bytes > KEPT_MOST);
 	*error = -EOVERFLOW;
-	if (__builtin_add_overflow(sizeof(struct async_job), argument_size(n), &size))
+	if (unlikely(bytes > PTRDIFF_MAX))
 		return NULL;
-	*error = -ENOMEM;
-	struct async_job *job = block_alloc(size);
-	if (!job)
+	struct sley_future *future = future_new(size, sizeof(struct async_job) + (apart ? 0 : bytes), error);
+	if (!future)
 		return NULL;
-	*job = (struct async_job){ .future = future, .fn = fn, .size = size };
-	job->arg = argument_keep(job->block, arg, n, "sley_async");
-	return job;
-}
-
-/* Makes the future's task, not yet started. Returns null and *error on failure. */
-static struct task *task_new(struct sley_site *site, struct sley_future *future, int (*fn)(void *, void *),
-			     const void *arg, size_t n, int *error)
-{
-	static const struct sley_task_options detached = { .size = sizeof(detached), .detached = 1 };
-	struct task *task;
-	struct async_job *job = async_job_new(future, fn, arg, n, error);
-	if (!job)
+	struct async_job *job = future_more(future);
+	void *block = apart ? block_alloc(bytes) : job->block;
+	if (unlikely(!block)) {
+		future_release(future, FUTURE_HANDLE + FUTURE_PRODUCER);
+		*error = -ENOMEM;
 		return NULL;
-	*error = spawn_new(&task, site, &detached, job_main, job, SLEY_BY_POINTER);
-	if (*error == 0)
-		return task;
-	block_free(job, job->size);
-	return NULL;
+	}
+	*job = (struct async_job){ .fn = fn, .apart = apart ? bytes : 0 };
+	job->arg = argument_keep(block, arg, n, "sley_async");
+	return future;
 }
 
 int future_async(struct sley_site *site, struct sley_future **result, int (*fn)(void *, void *), const void *arg,
 		 size_t n, size_t size, bool stops)
 {
+	static const struct sley_task_options detached = { .size = sizeof(detached), .detached = 1 };
+	struct task *task;
 	int error;
-	struct sley_future *future = future_new(size, &error);
+	struct sley_future *future = future_with_job(fn, arg, n, size, &error);
 	if (!future)
 		return error;
-	struct task *task = task_new(site, future, fn, arg, n, &error);
-	if (!task) {
+	error = spawn_new(&task, site, &detached, job_main, future, SLEY_BY_POINTER);
+	if (unlikely(error)) {
+		const struct async_job *job = future_more(future);
+		if (job->apart > 0)
+			block_free(job->arg, job->apart);
 		future_release(future, FUTURE_HANDLE + FUTURE_PRODUCER);
 		return error;
 	}

@@ -47,7 +47,7 @@ static void cancelled(struct derivation *derivation, struct todo *todo)
 struct derivation *derivation_new(size_t size, size_t links, struct sley_future *const *sources, size_t count,
 				  size_t value, int *error)
 {
-	struct sley_future *future = future_new(value, error);
+	struct sley_future *future = future_new(value, 0, error);
 	if (!future)
 		return NULL;
 	struct derivation *derivation = block_alloc(size);

@@ -12,30 +12,52 @@
 
 /* ---- making and freeing ---- */
 
-struct sley_future *future_new(size_t size, int *error)
+NOINLINE static void *large_alloc(size_t bytes)
+{
+	int saved = errno;
+	void *memory = malloc(bytes);
+	errno = saved;
+	return memory;
+}
+
+struct sley_future *future_new(size_t size, size_t more, int *error)
 {
 	size_t bytes;
 	*error = -EOVERFLOW;
-	if (__builtin_add_overflow(sizeof(struct sley_future), size, &bytes) || bytes > PTRDIFF_MAX)
+	if (size > PTRDIFF_MAX || more > PTRDIFF_MAX ||
+	    __builtin_add_overflow(sizeof(struct sley_future) + ROUND_UP(size, 16), more, &bytes) ||
+	    bytes > PTRDIFF_MAX)
 		return NULL;
-	int saved = errno;
-	struct sley_future *future = calloc(1, bytes);
-	errno = saved;
+	struct worker *worker = this_worker;
+	bool small = likely(bytes <= HEAP_BLOCK);
+	struct sley_future *future = small ? heap_alloc(worker ? &worker->heap : NULL) : large_alloc(bytes);
 	*error = future ? 0 : -ENOMEM;
 	if (!future)
 		return NULL;
-	future->refs = FUTURE_HANDLE + FUTURE_PRODUCER;
-	future->run = scheduler.run;
-	future->which = -1;
-	future->size = size;
+	*future = (struct sley_future){
+		.small = small, .refs = FUTURE_HANDLE + FUTURE_PRODUCER, .run = scheduler.run, .which = -1, .size = size
+	};
+	memset(future->value, 0, size);
 	return future;
+}
+
+static void future_free(struct sley_future *future)
+{
+	struct worker *worker = worker_self();
+	if (likely(future->small))
+		heap_free(worker ? &worker->heap : NULL, future);
+	else
+		free(future);
 }
 
 void future_release(struct sley_future *future, uint64_t what)
 {
-	/* release: our use of the future; acquire: the use by all others */
-	if (fetch_sub(&future->refs, what, acq_rel) == what)
-		free(future);
+	/*
+	 * release: our use of the future; acquire: the use by all others. Who has the last references is alone: only who has
+	 * one can make another one.
+	 */
+	if (load(&future->refs, acquire) == what || fetch_sub(&future->refs, what, acq_rel) == what)
+		future_free(future);
 }
 
 void future_drop(struct sley_future *future, struct todo *todo)
@@ -62,7 +84,7 @@ static void future_drop_after_run(struct sley_future *future)
 	if (future->promised)
 		future_release(future, FUTURE_HANDLE);
 	else if (fetch_sub(&future->refs, FUTURE_HANDLE, acq_rel) / FUTURE_HANDLE == 1)
-		free(future);
+		future_free(future);
 }
 
 int future_enter(const struct sley_future *future, const char *call)
@@ -80,25 +102,56 @@ int future_enter(const struct sley_future *future, const char *call)
 
 /* ---- completing ---- */
 
+bool future_claim(struct sley_future *future)
+{
+	if (future_state(future) != FUTURE_PENDING)
+		return false;
+	lock_take(&future->lock);
+	bool pending = future_state(future) == FUTURE_PENDING;
+	if (pending)
+		store(&future->state, FUTURE_CLAIMED, relaxed); /* nobody reads anything because of it */
+	lock_drop(&future->lock);
+	return pending;
+}
+
+/* With the lock held. */
+static void publish_locked(struct sley_future *future, int error, struct todo *todo, struct task_list *woken)
+{
+	future->error = error;
+	store(&future->state, FUTURE_DONE, release); /* pairs with future_state() */
+	RACE_POINT(future_is_done_and_locked);
+	if (future->waiters.head)
+		wait_pop_all(&future->waiters, CLAIM_EVENT, woken);
+	list_append_all(&todo->links, &future->links);
+}
+
 void future_publish(struct sley_future *future, int error, struct todo *todo)
 {
 	struct task_list woken = { 0 };
 	lock_take(&future->lock);
-	future->error = error;
-	store(&future->state, FUTURE_DONE, release); /* pairs with future_state() */
-	RACE_POINT(future_is_done_and_locked);
-	wait_pop_all(&future->waiters, CLAIM_EVENT, &woken);
-	list_append_all(&todo->links, &future->links);
+	publish_locked(future, error, todo, &woken);
 	lock_drop(&future->lock);
 	ready_woken(&woken); /* may use run-next: the completing task usually ends or waits next */
 }
 
+bool future_end_to(struct sley_future *future, int error, struct todo *todo, struct task_list *woken)
+{
+	if (future_state(future) != FUTURE_PENDING)
+		return false;
+	lock_take(&future->lock);
+	bool pending = future_state(future) == FUTURE_PENDING;
+	if (pending)
+		publish_locked(future, error, todo, woken);
+	lock_drop(&future->lock);
+	return pending;
+}
+
 bool future_end(struct sley_future *future, int error, struct todo *todo)
 {
-	if (!future_claim(future))
-		return false;
-	future_publish(future, error, todo);
-	return true;
+	struct task_list woken = { 0 };
+	bool ended = future_end_to(future, error, todo, &woken);
+	ready_woken(&woken);
+	return ended;
 }
 
 bool future_cancel(struct sley_future *future, struct todo *todo)
@@ -142,54 +195,73 @@ int future_outcome(const struct sley_future *future, void *result)
 	return future->error;
 }
 
-/* Returns 0: the future is complete; or the error of the wait. */
-static int future_wait(struct task *task, struct sley_future *future, sley_time deadline, const void *pc)
-{
-	lock_take(&future->lock);
-	if (future_state(future) == FUTURE_DONE) {
-		lock_drop(&future->lock);
-		return 0;
-	}
-	return park_in(&future->waiters, task, &future->lock, SLEY_WAIT_FUTURE, (uint64_t)(uintptr_t)future, deadline,
-		       pc);
-}
-
 /* A separate function, so that its frame is not part of the live bytes. */
-NOINLINE static void handle_drop(struct sley_future *future)
+NOINLINE static void drop_stopping(struct sley_future *future)
 {
 	struct todo todo = { 0 };
 	future_drop(future, &todo);
 	todo_run(&todo);
 }
 
-/* Takes a handle for the wait, so that the owner may free its own. */
-static int await(struct task *task, void *object, int64_t result, sley_time deadline, const void *pc)
+static void handle_drop(struct sley_future *future)
 {
-	struct sley_future *future = object;
+	if (unlikely(future->stops))
+		drop_stopping(future);
+	else
+		future_release(future, FUTURE_HANDLE);
+}
+
+/* Takes a handle for the wait, so that the owner may free its own. `thread`: of a plain thread; constant. */
+static ALWAYS_INLINE int await(struct task *task, struct sley_future *future, void *result, sley_time deadline,
+			       const void *pc, bool thread)
+{
+	enum claim who = CLAIM_EVENT;
 	if (unlikely(future->run != scheduler.run))
 		return -ENOTCONN;
 	future_hold(future);
-	int error = future_wait(task, future, deadline, pc);
-	if (error == 0)
-		error = future_outcome(future, (void *)(intptr_t)result);
+	lock_take(&future->lock);
+	if (future_state(future) == FUTURE_DONE) {
+		lock_drop(&future->lock);
+	} else {
+		if (thread)
+			wait_begin_claim(task);
+		else
+			wait_begin_task(task, SLEY_WAIT_FUTURE, (uint64_t)(uintptr_t)future, pc);
+		wait_link(&future->waiters, &task->wait);
+		lock_drop(&future->lock);
+		who = thread ? wait_park(task, deadline) : wait_park_inline(task, deadline);
+	}
+	if (unlikely(who != CLAIM_EVENT)) {
+		lock_take(&future->lock);
+		wait_unlink(&future->waiters, &task->wait);
+		lock_drop(&future->lock);
+	}
+	int error = likely(who == CLAIM_EVENT) ? future_outcome(future, result) : wait_error(who);
 	handle_drop(future);
 	return error;
 }
 
+static int thread_await(struct task *task, void *future, int64_t result, sley_time deadline, const void *pc)
+{
+	return await(task, future, (void *)(intptr_t)result, deadline, pc, true);
+}
+
 int sley_await(struct sley_future *future, void *result, sley_time deadline)
 {
-	struct task *task = task_self();
+	struct worker *worker = this_worker; /* that of before the first wait */
+	struct task *task = worker ? worker->task : NULL;
 	int error = future ? check_shared(future, "sley_await", "future") : -EINVAL;
 	if (unlikely(error))
 		return error;
 	if (future_state(future) == FUTURE_DONE) {
+		error = future_outcome(future, result);
 		if (task)
-			worker_spend(__builtin_return_address(0));
-		return future_outcome(future, result);
+			worker_spend_of(worker, __builtin_return_address(0));
+		return error;
 	}
 	if (unlikely(!task))
-		return park_thread(await, future, (int64_t)(intptr_t)result, deadline);
-	return await(task, future, (int64_t)(intptr_t)result, deadline, __builtin_return_address(0));
+		return park_thread(thread_await, future, (int64_t)(intptr_t)result, deadline);
+	return await(task, future, result, deadline, __builtin_return_address(0), false);
 }
 
 /* ---- the other calls ---- */

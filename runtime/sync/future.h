@@ -4,10 +4,10 @@
  * Futures: declarations shared by the files that complete them.
  *
  * A future is PENDING first. It is CLAIMED by the thread that completes it, which writes value and error while no other
- * thread reads them. Then it is DONE and constant. The claim is a compare-and-swap: if several threads try to complete
- * a future (its task, a resolver, a canceller, the futures that it was made from), one succeeds, and the others learn
- * that they were late. A value may be large, so it is written without the lock. (A task writes its value before the
- * claim, as no other thread could resolve the future. If a canceller wins the claim, the value is not read.)
+ * thread reads them. Then it is DONE and constant. If several threads try to complete a future (its task, a resolver, a
+ * canceller, the futures that it was made from), one claims it, under the lock, and the others learn that they were late. A
+ * value may be large, so it is written without the lock. (A task writes its value before the claim, as no other thread
+ * could resolve the future: so it becomes DONE in one step. If a canceller is first, the value is not read.)
  *
  * Waiters are in two lists, both taken under the lock when the future becomes DONE: tasks and threads; and links, the
  * work to be done then for other futures (derivation.c). The thread that completed the future runs the links, without
@@ -19,7 +19,8 @@
  * dropped while it is pending, for two reasons: its value would be its only effect; and a race against a long-lived
  * future would stay linked to it for ever.
  *
- * Futures come from malloc(), as handles may be freed after the run. The other structures here are not needed then.
+ * Futures come from malloc() (base/heap.h), as handles may be freed after the run. The other structures here are not needed
+ * then, except the job of a task, which is in the future's block: one allocation for both.
  */
 #ifndef SYNC_FUTURE_H
 #define SYNC_FUTURE_H
@@ -36,8 +37,9 @@ enum future_state { FUTURE_PENDING, FUTURE_CLAIMED, FUTURE_DONE };
 #define FUTURE_PRODUCER ((uint64_t)1)
 
 struct sley_future {
-	struct object_lock lock; /* protects waiters, links and task */
+	struct object_lock lock; /* protects waiters, links, task and changes of state */
 	uint8_t state;           /* atomic: enum future_state */
+	bool small;              /* constant: its block has HEAP_BLOCK bytes */
 	bool stops;              /* constant, see above */
 	bool promised;           /* constant: the producers are promises, which outlive the run */
 	uint64_t refs;           /* atomic: handles in the upper half, producers in the lower half */
@@ -81,9 +83,16 @@ struct derivation {
 };
 
 /*
- * Makes a pending future with one handle and one producer. Returns null and *error = -ENOMEM or -EOVERFLOW on failure.
+ * Makes a pending future with one handle and one producer, and `more` bytes behind its value: future_more(). Returns null
+ * and *error = -ENOMEM or -EOVERFLOW on failure.
  */
-struct sley_future *future_new(size_t size, int *error);
+struct sley_future *future_new(size_t size, size_t more, int *error);
+
+/* 16-byte aligned. */
+static inline void *future_more(struct sley_future *future)
+{
+	return future->value + ROUND_UP(future->size, 16);
+}
 
 /*
  * Begins a call from any thread. Returns 0: the run does not end before thread_depart(); -EINVAL: null; -EFAULT;
@@ -97,11 +106,7 @@ static inline enum future_state future_state(const struct sley_future *future)
 }
 
 /* Returns true: only the caller may write value and error, and must publish them. */
-static inline bool future_claim(struct sley_future *future)
-{
-	uint8_t pending = FUTURE_PENDING;
-	return cas(&future->state, &pending, FUTURE_CLAIMED, acq_rel, relaxed);
-}
+bool future_claim(struct sley_future *future);
 
 /*
  * Makes the future DONE, wakes its waiters, and appends its links to `todo`. Called by the claimer, which needs a
@@ -109,8 +114,12 @@ static inline bool future_claim(struct sley_future *future)
  */
 void future_publish(struct sley_future *future, int error, struct todo *todo);
 
-/* Claims and publishes the future, whose value is written already. Returns false if it was complete. */
+/*
+ * Claims and publishes the future, whose value is written already. Returns false if it was complete. future_end_to() adds
+ * those that waited to a list, for ready_woken().
+ */
 bool future_end(struct sley_future *future, int error, struct todo *todo);
+bool future_end_to(struct sley_future *future, int error, struct todo *todo, struct task_list *woken);
 
 /* Rejects the future with -ECANCELED, and stops its producers. Returns false if it was complete. */
 bool future_cancel(struct sley_future *future, struct todo *todo);

@@ -18,7 +18,7 @@ int sley_promise_new(struct sley_promise **promise, struct sley_future **future,
 	int error = promise && future ? thread_visit() : -EINVAL;
 	if (error)
 		return error;
-	struct sley_future *made = future_new(size, &error);
+	struct sley_future *made = future_new(size, 0, &error);
 	if (made) {
 		made->promised = true;
 		*future = made;

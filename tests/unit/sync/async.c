@@ -11,6 +11,7 @@
 #include "base/block.h"
 #include "base/compiler.h"
 #include "sync/future.h"
+#include "tests/race.h"
 
 /* ---- results and arguments ---- */
 
@@ -115,8 +116,9 @@ static int main_bad(void *arg)
 	REQUIRE(sley_async(&future, positive, NULL, 0, SIZE_MAX) == -EOVERFLOW);
 	REQUIRE(sley_async(&future, positive, &future, SIZE_MAX - 1, 0) == -EOVERFLOW);
 	REQUIRE(sley_future_timeout(&future, NULL, SLEY_NEVER) == -EINVAL);
+	static const char large[1024]; /* is not kept in the future */
 	store(&block_test_fail, 1, relaxed);
-	REQUIRE(sley_async(&future, positive, NULL, 0, 0) == -ENOMEM);
+	REQUIRE(sley_async(&future, positive, large, sizeof(large), 0) == -ENOMEM);
 	store(&block_test_fail, 0, relaxed);
 	REQUIRE(!future);
 	sley_task task = sley_spawn(pass_own_stack, NULL);
@@ -327,3 +329,75 @@ TASK_TEST(timeout_dropped, EVERY_WAY)
 	REQUIRE(load(&future->refs, relaxed) == FUTURE_HANDLE + FUTURE_PRODUCER && !future->waiters.head);
 	REQUIRE(sley_promise_free(promise) == 0 && sley_future_free(future) == 0);
 }
+
+#if RACE_POINTS
+
+static unsigned may_return;
+
+static int return_when_told(void *arg, void *result)
+{
+	while (!load(&may_return, acquire))
+		;
+	*(int *)result = 7;
+	return 0;
+}
+
+static void *complete_and_go_on(void *future)
+{
+	race_wait("wait_is_linked");
+	store(&may_return, 1, release);
+	while (sley_future_ready(future) == 0)
+		;
+	while (live_tasks() > 1) /* the task has ended, too */
+		;
+	race_go("wait_is_linked");
+	return NULL;
+}
+
+/*
+ *   worker 1                                   worker 2
+ *   awaits the future: its node is linked
+ *                                              the function returns: claims the wait; its task ends, and
+ *                                              cannot switch to a task that has not left its stack: it is queued
+ *                                              takes it; its slot is held: it waits for that
+ *   leaves its stack, and is granted that
+ */
+TASK_TEST(completed_before_the_awaiter_has_left, 2)
+{
+	struct sley_future *future;
+	pthread_t thread;
+	int result = 0;
+	may_return = 0;
+	race_stop("wait_is_linked");
+	REQUIRE(sley_async(&future, return_when_told, NULL, 0, sizeof(result)) == 0);
+	REQUIRE(pthread_create(&thread, NULL, complete_and_go_on, future) == 0);
+	REQUIRE(sley_await(future, &result, SLEY_NEVER) == 0 && result == 7);
+	REQUIRE(sley_future_free(future) == 0);
+	pthread_join(thread, NULL);
+}
+
+static void *cancel_and_go_on(void *future)
+{
+	race_wait("wait_is_linked");
+	REQUIRE(sley_future_cancel(future) == 0);
+	store(&may_return, 1, release);
+	race_go("wait_is_linked");
+	return NULL;
+}
+
+/* The future is cancelled while its function runs: the awaiter is woken once, and the end of the task finds nobody. */
+TASK_TEST(cancelled_before_the_end, 2)
+{
+	struct sley_future *future;
+	pthread_t thread;
+	may_return = 0;
+	race_stop("wait_is_linked");
+	REQUIRE(sley_async(&future, return_when_told, NULL, 0, sizeof(int)) == 0);
+	REQUIRE(pthread_create(&thread, NULL, cancel_and_go_on, future) == 0);
+	REQUIRE(sley_await(future, NULL, SLEY_NEVER) == -ECANCELED);
+	REQUIRE(sley_future_free(future) == 0);
+	pthread_join(thread, NULL);
+	await_live(1);
+}
+
+#endif
