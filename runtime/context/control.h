@@ -13,21 +13,25 @@
 
 #include <stdint.h>
 
-/* control_get() never returns CONTROL_NONE. */
+/* control_get() never returns CONTROL_NONE. control_get_by(): the same, by way of a place in memory. */
 #if defined(__x86_64__)
 
 #define MXCSR_FLAGS  0x3fu
 #define X87_MASKED   0x3fu /* no exception traps */
 #define CONTROL_NONE 1u    /* one of the flags that control_get() clears */
 
-/* MXCSR without its flags in the lower half, the control word of the x87 in the upper one. */
-static inline uint32_t control_get(void)
-{
+/* The processor stores the words to memory alone. */
+struct control_place {
 	uint32_t mxcsr;
 	uint16_t x87;
-	__asm__ volatile("stmxcsr %0" : "=m"(mxcsr) : : "memory");
-	__asm__ volatile("fnstcw %0" : "=m"(x87) : : "memory");
-	return (mxcsr & ~MXCSR_FLAGS & 0xffff) | (uint32_t)x87 << 16;
+};
+
+/* MXCSR without its flags in the lower half, the control word of the x87 in the upper one. */
+static inline uint32_t control_get_by(struct control_place *place)
+{
+	__asm__ volatile("stmxcsr %0" : "=m"(place->mxcsr) : : "memory");
+	__asm__ volatile("fnstcw %0" : "=m"(place->x87) : : "memory");
+	return (place->mxcsr & ~MXCSR_FLAGS & 0xffff) | (uint32_t)place->x87 << 16;
 }
 
 /*
@@ -50,10 +54,15 @@ static inline void control_set(uint32_t control)
 
 #define CONTROL_NONE (1u << 31) /* reserved, 0 */
 
+struct control_place {
+	char none[0];
+};
+
 /* FPCR, whose upper half is reserved. */
-static inline uint32_t control_get(void)
+static inline uint32_t control_get_by(struct control_place *place)
 {
 	uint64_t fpcr;
+	(void)place;
 	__asm__ volatile("mrs %0, fpcr" : "=r"(fpcr) : : "memory");
 	return (uint32_t)fpcr;
 }
@@ -67,8 +76,13 @@ static inline void control_set(uint32_t control)
 
 #define CONTROL_NONE 1u
 
-static inline uint32_t control_get(void)
+struct control_place {
+	char none[0];
+};
+
+static inline uint32_t control_get_by(struct control_place *place)
 {
+	(void)place;
 	return 0;
 }
 
@@ -78,5 +92,12 @@ static inline void control_set(uint32_t control)
 }
 
 #endif
+
+/* With a place of its own, on the stack. Functions that park use one elsewhere: their frames are part of every image. */
+static inline uint32_t control_get(void)
+{
+	struct control_place place;
+	return control_get_by(&place);
+}
 
 #endif

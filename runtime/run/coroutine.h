@@ -52,13 +52,13 @@ static inline bool coroutine_may_be_called(const struct task *task)
 }
 
 /* Whether the running task may leave its stack without saving more than its context. */
-static ALWAYS_INLINE bool coroutine_carries_nothing(const struct worker *worker)
+static ALWAYS_INLINE bool coroutine_carries_nothing(struct worker *worker)
 {
-	return likely(control_get() == worker->control) && likely(exceptions_none(worker->exceptions));
+	return likely(control_get_by(&worker->place) == worker->control) && likely(exceptions_none(worker->exceptions));
 }
 
 /* Whether the running task may call. */
-static ALWAYS_INLINE bool coroutine_may_call(const struct worker *worker, const struct task *task)
+static ALWAYS_INLINE bool coroutine_may_call(struct worker *worker, const struct task *task)
 {
 	return likely(!region_times()) && likely(!worker->told) && likely(slot_is_single(task->tenant.slot)) &&
 	       coroutine_carries_nothing(worker);
@@ -68,7 +68,7 @@ static ALWAYS_INLINE bool coroutine_may_call(const struct worker *worker, const 
  * Whether the running task, which was called, may return. All else that matters was so when it was called, or does not
  * matter to a return.
  */
-static ALWAYS_INLINE bool coroutine_may_return(const struct worker *worker, const struct task *task)
+static ALWAYS_INLINE bool coroutine_may_return(struct worker *worker, const struct task *task)
 {
 	return likely(!block_site_seen(task->site)) && coroutine_carries_nothing(worker);
 }

@@ -126,6 +126,33 @@ enum claim wait_park(struct task *task, sley_time deadline)
 	return who;
 }
 
+/* ---- in the list of an object ---- */
+
+NOINLINE int park_in_any(struct sley_waiters *waiters, struct task *task, struct object_lock *lock,
+			 enum sley_wait_kind kind, uint64_t object, sley_time deadline, const void *pc)
+{
+	wait_begin(task, kind, object, pc);
+	enum claim who = park(task, lock, waiters, deadline);
+	if (who != CLAIM_EVENT)
+		lock_drop(lock);
+	return wait_error(who);
+}
+
+/* The wait was ended by `who`, not by an event. */
+NOINLINE static int park_lost(struct sley_waiters *waiters, struct object_lock *lock, enum claim who)
+{
+	lock_take(lock);
+	wait_unlink(waiters, &task_self()->wait);
+	lock_drop(lock);
+	return wait_error(who);
+}
+
+NOINLINE int park_linked(struct task *task, struct sley_waiters *waiters, struct object_lock *lock)
+{
+	enum claim who = wait_park_plain(task);
+	return likely(who == CLAIM_EVENT) ? 0 : park_lost(waiters, lock, who);
+}
+
 /* ---- calls that plain threads may make too ---- */
 
 /* In a function that is not inlined into park_call(), so that a thread's record does not add to a task's live bytes. */

@@ -86,7 +86,7 @@ static ALWAYS_INLINE enum claim wait_park_plain(struct task *task)
 	if (unlikely(load(&task->claim, relaxed) & CLAIM_CANCEL))
 		return wait_park(task, SLEY_NEVER);
 	RACE_POINT(wait_is_linked);
-	worker_park();
+	task = worker_park();
 	RACE_POINT(wait_is_over);
 	return (enum claim)(load(&task->claim, relaxed) & CLAIM_WHO);
 }
@@ -152,18 +152,26 @@ static inline enum claim park(struct task *task, struct object_lock *lock, struc
 	return who;
 }
 
+/* park_in() with a deadline, of a plain thread, or while times are wanted. */
+int park_in_any(struct sley_waiters *waiters, struct task *task, struct object_lock *lock, enum sley_wait_kind kind,
+		uint64_t object, sley_time deadline, const void *pc);
+
+/* The rest of park_in(), in whose frame there is nothing but what it needs after the wait. */
+int park_linked(struct task *task, struct sley_waiters *waiters, struct object_lock *lock);
+
 /*
  * A whole wait in the list, for objects that have nothing else to note about it. The object's lock is held, and is
- * dropped. Returns wait_error().
+ * dropped. Returns wait_error(). The usual case is a tail call: the frames of a parked task are most of its memory.
  */
-static inline int park_in(struct sley_waiters *waiters, struct task *task, struct object_lock *lock,
-			  enum sley_wait_kind kind, uint64_t object, sley_time deadline, const void *pc)
+static ALWAYS_INLINE int park_in(struct sley_waiters *waiters, struct task *task, struct object_lock *lock,
+				 enum sley_wait_kind kind, uint64_t object, sley_time deadline, const void *pc)
 {
-	wait_begin(task, kind, object, pc);
-	enum claim who = park(task, lock, waiters, deadline);
-	if (who != CLAIM_EVENT)
-		lock_drop(lock);
-	return wait_error(who);
+	if (unlikely(task->flags & TASK_THREAD) || !wait_is_plain(task, deadline))
+		return park_in_any(waiters, task, lock, kind, object, deadline, pc);
+	wait_link(waiters, &task->wait);
+	wait_begin_plain(task, kind, object, pc);
+	lock_drop(lock);
+	return park_linked(task, waiters, lock);
 }
 
 /*

@@ -590,9 +590,10 @@ NOINLINE static void leave_told(struct worker *worker, enum after after)
  * Whether the running task has changed state that it shares with the worker's own code, switches are told to
  * AddressSanitizer, or the task was called.
  */
-static ALWAYS_INLINE bool carries(const struct worker *worker)
+static ALWAYS_INLINE bool carries(struct worker *worker)
 {
-	return unlikely(control_get() != worker->usual) || unlikely(!exceptions_none(worker->exceptions));
+	return unlikely(control_get_by(&worker->place) != worker->usual) ||
+	       unlikely(!exceptions_none(worker->exceptions));
 }
 
 /* Sets the thread's control words and exceptions to those of the worker's own code, which a new task finds too. */
@@ -621,14 +622,16 @@ NOINLINE static void leave_carrying(struct worker *worker, enum after after)
 }
 
 /* With leave_stack() in it, as below. */
-NOINLINE void worker_park(void)
+NOINLINE struct task *worker_park(void)
 {
 	struct worker *worker = this_worker;
+	struct task *task = worker->task;
 	COUNT(worker, waits, 1);
 	if (carries(worker))
 		leave_carrying(worker, AFTER_WAIT);
 	else
-		leave_stack(worker, worker->task, task_record(worker->task), NULL, AFTER_WAIT, NULL);
+		leave_stack(worker, task, task_record(task), NULL, AFTER_WAIT, NULL);
+	return task;
 }
 
 /* Not inlined, like the other forms of leave_stack(). */

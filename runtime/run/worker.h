@@ -13,6 +13,7 @@
 #include "base/compiler.h"
 #include "base/heap.h"
 #include "base/list.h"
+#include "context/control.h"
 #include "context/exceptions.h"
 #include "run/current.h"
 #include "run/deque.h"
@@ -51,6 +52,7 @@ struct worker {
 	 * there are calls
 	 */
 	uint32_t usual;
+	struct control_place place;    /* for control_get_by() */
 	struct exceptions *exceptions; /* the thread's, constant in a run; empty unless its task has exceptions */
 	int *error;                    /* the thread's errno, constant in a run */
 	enum after after;
@@ -180,8 +182,11 @@ static inline struct worker *worker_awake_round(unsigned from)
 
 #define COUNT(worker, counter, n) bump(&(worker)->counters[SLEY_COUNTER_##counter], (uint64_t)(n))
 
-/* The calling task leaves its worker; see enum after. worker_yield() does nothing outside of a task. */
-void worker_park(void);
+/*
+ * The calling task leaves its worker; see enum after. worker_park() returns the task: its caller need not keep it in its
+ * frame. worker_yield() does nothing outside of a task.
+ */
+struct task *worker_park(void);
 /*
  * Parks the calling task like worker_park(), and runs `next` at once. The calling task has claimed the wait of `next`, and
  * has not made it ready. False: this is not possible, and nothing was done. The calling task holds no locks.

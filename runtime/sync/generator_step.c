@@ -349,7 +349,7 @@ NOINLINE static int next(struct task *task, void *object, int64_t place, sley_ti
 /* ---- the consumer's call of the body ---- */
 
 /* Whether the body seems to wait for a call of the task, and the task may wait without anybody who could end its wait. */
-static ALWAYS_INLINE bool may_call(const struct worker *worker, struct task *task, const struct sley_gen *gen,
+static ALWAYS_INLINE bool may_call(struct worker *worker, struct task *task, const struct sley_gen *gen,
 				   uint64_t waiting)
 {
 	const struct task_extra *extra = task_extra(task);
