@@ -94,16 +94,6 @@ static ALWAYS_INLINE struct task *entry_wake(struct entry *entry, int direction)
 	return waiter;
 }
 
-static void make_ready(struct task *const woken[2], unsigned *n)
-{
-	for (int d = READING; d <= WRITING; d++) {
-		if (woken[d]) {
-			task_ready(woken[d]);
-			++*n;
-		}
-	}
-}
-
 /* Any event of any descriptor. */
 NOINLINE static void deliver_any(struct entry *entry, const struct epoll_event *event, struct task *woken[2])
 {
@@ -116,13 +106,14 @@ NOINLINE static void deliver_any(struct entry *entry, const struct epoll_event *
 		entry_register((int)(uint32_t)event->data.u64, entry);
 }
 
-/* Adds the number of tasks that it makes ready. */
-static ALWAYS_INLINE void event_deliver(const struct epoll_event *event, unsigned *n)
+/* Returns the number of tasks that it makes ready. */
+static ALWAYS_INLINE unsigned event_deliver(struct worker *worker, const struct epoll_event *event)
 {
 	struct entry *entry = entry_find((int)(uint32_t)event->data.u64);
 	struct task *woken[2] = { NULL, NULL };
+	unsigned n = 0;
 	if (!entry)
-		return;
+		return 0;
 	lock_take(&entry->lock);
 	if (likely(entry_generation(entry) == (uint32_t)(event->data.u64 >> 32))) {
 		if (likely(!(event->events & ~(uint32_t)(EPOLLIN | EPOLLOUT))) && likely(entry->flags & FD_OWNED)) {
@@ -136,7 +127,13 @@ static ALWAYS_INLINE void event_deliver(const struct epoll_event *event, unsigne
 	}
 	lock_drop(&entry->lock);
 	RACE_POINT(event_taken);
-	make_ready(woken, n);
+	for (int d = READING; d <= WRITING; d++) {
+		if (woken[d]) {
+			queue_event(worker, woken[d]);
+			n++;
+		}
+	}
+	return n;
 }
 
 static int wait_events(struct epoll_event *events, int64_t timeout)
@@ -178,6 +175,7 @@ static void take_interrupt(const struct epoll_event *events, int n)
 unsigned reactor_poll(int64_t timeout)
 {
 	struct epoll_event events[POLL_EVENTS];
+	struct worker *worker = worker_self();
 	unsigned woken = 0;
 	int saved = errno;
 	int n = wait_events(events, timeout);
@@ -188,9 +186,15 @@ unsigned reactor_poll(int64_t timeout)
 		RACE_POINT(poller_has_left);
 	count_here(SLEY_COUNTER_polls, 1);
 	for (int i = 0; i < n; i++) {
-		if (events[i].data.u64 != WAKE_DATA)
-			event_deliver(&events[i], &woken);
+		if (events[i].data.u64 == WAKE_DATA)
+			continue;
+		unsigned before = woken;
+		woken += event_deliver(worker, &events[i]);
+		if (before < 2 && woken >= 2)
+			queue_events(worker); /* others may begin with them */
 	}
+	if (woken > 0)
+		queue_events(worker);
 	errno = saved;
 	if (n > 0)
 		count_here(SLEY_COUNTER_events, (uint64_t)n);

@@ -50,6 +50,17 @@ static ALWAYS_INLINE void queue_yielded(struct worker *worker, struct task *task
 	queue_push(worker, task, DEQUE_SIZE - 1);
 }
 
+/*
+ * For a worker that takes out events in a row, outside of a task: makes a task whose wait was claimed ready, behind those
+ * that are ready here. It calls queue_events() once there are several, and in the end.
+ */
+static ALWAYS_INLINE void queue_event(struct worker *worker, struct task *task)
+{
+	task_to_ready(task, worker->number);
+	if (unlikely(task->flags & TASK_PINNED) || unlikely(!deque_push(&worker->deque, task)))
+		queue_push_else(worker, task);
+}
+
 /* Before a task yields: see queue.c. */
 void queue_end_own_note(struct worker *worker);
 
@@ -141,6 +152,14 @@ void queue_ready(struct worker *worker, struct task *task);
 
 /* The rest of it, when there are other workers: wakes one of them if there is reason to. */
 void queue_announce(struct worker *worker);
+
+/* Publishes the tasks of queue_event(). */
+static inline void queue_events(struct worker *worker)
+{
+	queue_publish(worker);
+	if (load(&scheduler.started, relaxed) > 1)
+		queue_announce(worker);
+}
 
 /*
  * task_ready() by the running task of `worker`, inline for the usual case, in which run-next is empty. Thieves only ever
