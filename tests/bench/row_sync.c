@@ -361,6 +361,46 @@ static void run_future(const struct bench_run *run, double *values)
 	values[0] = w.ns / w.rounds;
 }
 
+/* ---- broadcast: an item for four subscribers, for which the sender waits if they are slow ---- */
+
+#define SUBSCRIBED 4
+
+static struct sley_broadcast *broadcast;
+
+static void subscriber_task(void *subscriber)
+{
+	int64_t item;
+	while (sley_subscriber_recv(subscriber, &item, SLEY_NEVER) == 0)
+		continue;
+	must(sley_subscriber_free(subscriber));
+}
+
+static int broadcast_main(void *arg)
+{
+	struct work *w = arg;
+	sley_task ids[SUBSCRIBED];
+	int64_t start = bench_now();
+	must(sley_broadcast_new(&broadcast, sizeof(int64_t), 128, SLEY_BROADCAST_WAIT));
+	for (unsigned i = 0; i < SUBSCRIBED; i++) {
+		struct sley_subscriber *subscriber = NULL;
+		must(sley_subscribe(&subscriber, broadcast));
+		ids[i] = sley_spawn(subscriber_task, subscriber);
+	}
+	for (int64_t i = 0; i < w->rounds; i++)
+		must(sley_broadcast_send(broadcast, &i, SLEY_NEVER));
+	must(sley_broadcast_free(broadcast));
+	finish(ids, SUBSCRIBED);
+	w->ns = (double)(bench_now() - start);
+	return 0;
+}
+
+static void run_broadcast(const struct bench_run *run, double *values)
+{
+	struct work w = { .rounds = bench_count(run, 1000000) };
+	bench_in_tasks(run, broadcast_main, &w);
+	values[0] = w.ns / w.rounds;
+}
+
 /* ---- generator: an item of a generator ---- */
 
 static int count(void *arg)
@@ -413,11 +453,12 @@ ROW(skynet, false, false, run_skynet, { "skynet", "ms" });
 ROW(mutex, true, true, run_mutex, { "mutex", "ns/op" });
 ROW(select, true, true, run_select, { "select", "ns/item" });
 ROW(select_any, true, true, run_select_any, { "select_any", "ns/item" });
+ROW(broadcast, true, true, run_broadcast, { "broadcast", "ns/item" });
 ROW(offload, false, true, run_offload, { "offload", "ns/call" });
 ROW(future, true, true, run_future, { "future", "ns/roundtrip" });
 ROW(generator, true, true, run_generator, { "generator", "ns/item" });
 
 const struct bench_row *const bench_sync_rows[] = {
-	&row_chan_pingpong, &row_chan_1x1,   &row_chan_many, &row_chan_4x1, &row_chan_4x4,  &row_skynet, &row_mutex,
-	&row_select,        &row_select_any, &row_offload,   &row_future,   &row_generator, NULL,
+	&row_chan_pingpong, &row_chan_1x1,   &row_chan_many, &row_chan_4x1, &row_chan_4x4, &row_skynet,    &row_mutex,
+	&row_select,        &row_select_any, &row_broadcast, &row_offload,  &row_future,   &row_generator, NULL,
 };

@@ -30,7 +30,7 @@ in_process() {
 
 # What tasks do together.
 together() {
-	local rows="chan_pingpong chan_1x1 chan_many chan_4x1 chan_4x4 skynet mutex select select_any offload future generator timers timer_cancel"
+	local rows="chan_pingpong chan_1x1 chan_many chan_4x1 chan_4x4 skynet mutex select select_any broadcast offload future generator timers timer_cancel"
 	lines -q -r "${rows// /,}"
 	has sley 1 $rows timers_cpu timers_rss
 	has sley 2 $rows timers_cpu timers_rss
