@@ -132,7 +132,7 @@ static void select_without_use(void *arg)
 {
 	uint64_t item;
 	struct sley_case cases[] = { { .chan = arg, .op = SLEY_RECV, .into = &item } };
-	answer = sley_select(cases, 1, SLEY_NEVER);
+	answer = sley_select_ordered(cases, 1, SLEY_NEVER);
 }
 
 static void on_copying_stack(void *arg)
@@ -155,7 +155,7 @@ TASK_TEST(answers, 1)
 	capture_begin();
 	sley_task task = sley_spawn(select_without_use, chan);
 	await_state(task, SLEY_TASK_WAITING, SLEY_WAIT_SELECT);
-	REQUIRE(sley_chan_unref(chan, SLEY_RECV) == -EBUSY); /* the select looks at it once more */
+	REQUIRE(sley_chan_unref(chan, SLEY_RECV) == -EBUSY); /* this select looks at it once more */
 	REQUIRE(sley_join(task, SOON) == 0 && answer == 0 && sley_chan_free(chan) == 0);
 	make(1, 1, 0);
 	task = sley_spawn(wait_without_use, chan);
