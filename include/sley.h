@@ -47,7 +47,7 @@
  * that the task makes. To share data with another task, put it on the heap, in a static, or on a private stack
  * (sley_task_options.private_stack; the main task has one), or pass it by value (sley_spawn_copy(), channels). A spawn
  * argument, or a pointer to a mutex, group or channel, that lies on a copying stack is always wrong: the call returns
- * -EFAULT, and once per spawn site a line on stderr names the task, the place and the remedy. SLEY_STACK_CHECK=strict
+ * -EFAULT, and once per spawn site a line on stderr names the task, the place and the remedy. SLEY_CHECK=strict
  * in the environment finds the other mistakes in tests: see SLEY_RUN_STRICT_STACKS. A task that blocks its thread by
  * other means than these calls keeps its stack, and the tasks that share the stack wait. If only a task can end such a
  * block (a raw read of a pipe that a task writes), the blocking task needs a private stack. A task that has kept its

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/arena.h"
+#include "base/atomic.h"
 #include "base/check.h"
 #include "base/cpus.h"
 #include "io/sigmask.h"
@@ -61,6 +62,36 @@ static bool flag_from_environment(const char *name, const char *on, unsigned fla
 	} else {
 		complain("%s=%s is unknown: remove it, or give %s or off", name, text, on);
 		return false;
+	}
+	return true;
+}
+
+/* The words of SLEY_CHECK, separated by commas. Returns false for any other. */
+static bool check_from_environment(unsigned *flags)
+{
+	static const struct {
+		const char *word;
+		unsigned flags;
+	} checks[] = {
+		{ "strict", SLEY_RUN_STRICT_STACKS },
+		{ "migrate", SLEY_RUN_MIGRATE },
+		{ "all", SLEY_RUN_STRICT_STACKS | SLEY_RUN_MIGRATE },
+	};
+	const unsigned count = sizeof(checks) / sizeof(checks[0]);
+	const char *text = getenv("SLEY_CHECK");
+	while (text && *text) {
+		size_t n = strcspn(text, ",");
+		unsigned i = 0;
+		while (i < count && (strlen(checks[i].word) != n || memcmp(text, checks[i].word, n) != 0))
+			i++;
+		if (i == count) {
+			complain(
+				"SLEY_CHECK: %.*s is unknown: give strict, migrate or all, or some of them with commas between",
+				(int)n, text);
+			return false;
+		}
+		*flags |= checks[i].flags;
+		text += n + (text[n] == ',');
 	}
 	return true;
 }
@@ -149,6 +180,17 @@ static int resolve_signals(const struct sley_options *given, struct sley_options
 	return signals_check(given->signals);
 }
 
+static void drop_migration(unsigned workers, unsigned *flags)
+{
+	static unsigned told; /* atomic */
+	if (workers > 1 || !(*flags & SLEY_RUN_MIGRATE))
+		return;
+	*flags &= ~SLEY_RUN_MIGRATE;
+	if (!exchange(&told, 1, relaxed))
+		complain(
+			"migration (SLEY_CHECK=migrate) has no effect on one worker: let it have more, as by SLEY_WORKERS=2");
+}
+
 int options_resolve(const struct sley_options *options, struct sley_options *result)
 {
 	struct sley_options given = { .size = sizeof(given) };
@@ -160,6 +202,7 @@ int options_resolve(const struct sley_options *options, struct sley_options *res
 	if (!from_environment("SLEY_WORKERS", &workers) || !from_environment("SLEY_MAX_TASKS", &tasks) ||
 	    !from_environment("SLEY_STACK_SLOTS", &slots) || !from_environment("SLEY_STACK_SIZE", &stack) ||
 	    !flag_from_environment("SLEY_STACK_CHECK", "strict", SLEY_RUN_STRICT_STACKS, &given.flags) ||
+	    !check_from_environment(&given.flags) ||
 	    !flag_from_environment("SLEY_POSIX", "private", SLEY_RUN_OWN_STACKS, &given.flags))
 		return -EINVAL;
 	const char *name = getenv("SLEY_NAME");
@@ -169,8 +212,9 @@ int options_resolve(const struct sley_options *options, struct sley_options *res
 	stack = stack ? stack : STACK_DEFAULT;
 	if (!within("workers", workers, 1, TARGET_MOST) || !within("max_tasks", tasks, 1, SLEY_TASK_INDEX_MASK - 1) ||
 	    !within("stack_slots", slots, 1, SLOTS_MOST) || !within("stack_size", stack, STACK_LEAST, STACK_MOST) ||
-	    given.flags & ~(SLEY_RUN_DUMP_ON_SIGQUIT | SLEY_RUN_STRICT_STACKS | SLEY_RUN_OWN_STACKS))
+	    given.flags & ~(SLEY_RUN_DUMP_ON_SIGQUIT | SLEY_RUN_STRICT_STACKS | SLEY_RUN_OWN_STACKS | SLEY_RUN_MIGRATE))
 		return -EINVAL;
+	drop_migration((unsigned)workers, &given.flags);
 	*result = (struct sley_options){
 		.size = sizeof(*result),
 		.name = name && *name ? name

@@ -390,6 +390,7 @@ static int open_and_run(const struct sley_options *options)
 	region.header->target = options->workers;
 	region.header->max_threads = options->max_threads;
 	store(&scheduler.stopping, 0, relaxed);
+	scheduler.migrates = options->flags & SLEY_RUN_MIGRATE;
 	scheduler.run++;
 	thread_files_open();
 	tick_open(options->assist != SLEY_ASSIST_OFF);

@@ -50,9 +50,10 @@ enum sley_assist {
  * Options of sley_run(). Zero means the default, so `{ .size = sizeof(struct sley_options) }` is complete. Environment
  * variables override the options: SLEY_WORKERS, SLEY_STACK_SIZE, SLEY_STACK_SLOTS, SLEY_MAX_TASKS, SLEY_NAME,
  * SLEY_OFFLOAD_THREADS, SLEY_COMPUTE_THREADS, SLEY_OFFLOAD_QUEUE, SLEY_NAME_THREADS, SLEY_MAX_THREADS,
- * SLEY_ASSIST (idle, bpf, tick or off), SLEY_STACK_CHECK (strict or off: SLEY_RUN_STRICT_STACKS), SLEY_POSIX (private or
- * off: SLEY_RUN_OWN_STACKS). Numbers may end in K, M or G. A value that is no number, or out of range, gives -EINVAL,
- * after a line on stderr.
+ * SLEY_ASSIST (idle, bpf, tick or off), SLEY_CHECK (strict: SLEY_RUN_STRICT_STACKS, migrate: SLEY_RUN_MIGRATE, all; or some of
+ * these words with commas between), SLEY_STACK_CHECK (strict: the same as there; off: none), SLEY_POSIX (private or off:
+ * SLEY_RUN_OWN_STACKS). Numbers may end in K, M or G. A value that is no number, out of range or not one of these words gives
+ * -EINVAL, after a line on stderr.
  */
 struct sley_options {
 	size_t size;      /* sizeof(struct sley_options), so that the struct can grow */
@@ -115,6 +116,16 @@ struct sley_options {
  * that it has touched, also while it is parked, and beyond stack_slots two mappings of the process.
  */
 #define SLEY_RUN_OWN_STACKS 4u
+
+/*
+ * Forced migration, for tests. After each wait and each yield a task continues on another worker, unless it is pinned
+ * (sley_task_options.pinned, sley_pin(), and the waits of sley/posix.h). Without it most tasks return where they waited, so code
+ * that keeps the address of a thread-local, or a lock of libc, over a wait seems to work; here it sees another thread's
+ * value at once. It needs two workers: with one a line on stderr says so, and the run goes on without. While a worker is
+ * blocked, and so has a spare in its place, tasks may stay where they are. Each wait costs a switch to the scheduler and
+ * often the waking of a thread.
+ */
+#define SLEY_RUN_MIGRATE 8u
 
 #define SLEY_EXIT_FORKED 70 /* exit code of a forked child that returns from a task's function */
 

@@ -60,8 +60,8 @@ static ALWAYS_INLINE bool coroutine_carries_nothing(struct worker *worker)
 /* Whether the running task may call. */
 static ALWAYS_INLINE bool coroutine_may_call(struct worker *worker, const struct task *task)
 {
-	return likely(!region_times()) && likely(!worker->told) && likely(slot_is_single(task->tenant.slot)) &&
-	       coroutine_carries_nothing(worker);
+	return likely(!region_times()) && likely(!worker->told) && likely(!scheduler.migrates) &&
+	       likely(slot_is_single(task->tenant.slot)) && coroutine_carries_nothing(worker);
 }
 
 /*

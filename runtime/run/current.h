@@ -63,6 +63,7 @@ struct scheduler {
 	struct timers *timers;  /* `target` wheels */
 	unsigned target;        /* number of workers that should run at the same time; these have the first records */
 	unsigned most;          /* limit of the number of workers, spares included */
+	bool migrates;          /* each wait continues on another worker: SLEY_RUN_MIGRATE */
 	/* atomic, written under the lock of the idle list */
 	unsigned made;     /* records [0, made) are or were in use */
 	unsigned started;  /* number of threads that are workers */

@@ -73,9 +73,18 @@ static void inbox_push(struct worker *worker, struct task *task)
 	store(&worker->inbox_length, worker->inbox_length + 1, relaxed);
 	if (region_times())
 		store(&worker->block->pinned_ns, worker->block->pinned_ns + (uint64_t)clock_now(), relaxed);
-	store(&worker->block->pinned, worker->inbox_length, relaxed);
+	store(&worker->block->pinned, worker->inbox_length - worker->inbox_moved, relaxed);
 	lock_drop(&worker->inbox_lock);
 	idle_notify_worker(worker);
+}
+
+/* With the lock: the task was taken out of the inbox. */
+static void inbox_took(struct worker *worker, const struct task *task)
+{
+	store(&worker->inbox_length, worker->inbox_length - 1, relaxed);
+	if (unlikely(!(task->flags & TASK_PINNED)))
+		store(&worker->inbox_moved, worker->inbox_moved - 1, relaxed);
+	store(&worker->block->pinned, worker->inbox_length - worker->inbox_moved, relaxed);
 }
 
 static struct task *inbox_take(struct worker *worker)
@@ -84,12 +93,58 @@ static struct task *inbox_take(struct worker *worker)
 		return NULL;
 	lock_take(&worker->inbox_lock);
 	struct task *task = task_list_take(&worker->inbox);
-	if (task) {
-		store(&worker->inbox_length, worker->inbox_length - 1, relaxed);
-		store(&worker->block->pinned, worker->inbox_length, relaxed);
-	}
+	if (task)
+		inbox_took(worker, task);
 	lock_drop(&worker->inbox_lock);
 	return task;
+}
+
+/* ---- forced migration ---- */
+
+struct worker *queue_other(const struct worker *worker)
+{
+	unsigned target = scheduler.target;
+	for (unsigned i = 1; i <= target; i++) {
+		struct worker *other = worker_get((worker->number + i) % target);
+		if (other != worker && !load(&other->block->note, relaxed))
+			return other;
+	}
+	return NULL;
+}
+
+/* A worker that does not come to the task is found by the watchdog: see is_needed() there, which pairs with this. */
+void queue_move(struct worker *worker, struct task *task)
+{
+	struct worker *other = queue_other(worker);
+	if (!other) {
+		queue_yielded(worker, task, region_times() ? worker_stamp() : 0);
+		return;
+	}
+	task_to_ready(task, other->number);
+	lock_take(&other->inbox_lock);
+	task_list_add(&other->inbox, task);
+	store(&other->inbox_length, other->inbox_length + 1, relaxed);
+	store(&other->inbox_moved, other->inbox_moved + 1, seq_cst);
+	lock_drop(&other->inbox_lock);
+	if (!load(&watchdog_promise.watched, seq_cst))
+		watchdog_watch();
+	idle_notify_worker(other);
+}
+
+void queue_give_moved(struct worker *worker)
+{
+	struct task_list pinned = { 0 }, moved = { 0 };
+	struct task *task;
+	lock_take(&worker->inbox_lock);
+	while ((task = task_list_take(&worker->inbox))) {
+		task_list_add(task->flags & TASK_PINNED ? &pinned : &moved, task);
+		store(&worker->inbox_length, worker->inbox_length - !(task->flags & TASK_PINNED), relaxed);
+	}
+	worker->inbox = pinned;
+	store(&worker->inbox_moved, 0, relaxed);
+	lock_drop(&worker->inbox_lock);
+	while ((task = task_list_take(&moved)))
+		global_put(&task, 1);
 }
 
 /* ---- tasks that become ready ---- */

@@ -61,6 +61,17 @@ static ALWAYS_INLINE void queue_event(struct worker *worker, struct task *task)
 		queue_push_else(worker, task);
 }
 
+/*
+ * For forced migration (SLEY_RUN_MIGRATE): the worker to which a task of this one moves next, or null. Spares and workers
+ * that are noted as blocked are left out, so there may be none for a while. queue_move() puts the task, which has left its
+ * stack, into its inbox; or behind the others here, if there is none any more.
+ */
+struct worker *queue_other(const struct worker *worker);
+void queue_move(struct worker *worker, struct task *task);
+
+/* By the watchdog: gives the tasks that were moved to a worker, which does not come to them, to the global queue. */
+void queue_give_moved(struct worker *worker);
+
 /* Before a task yields: see queue.c. */
 void queue_end_own_note(struct worker *worker);
 

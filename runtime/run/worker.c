@@ -58,6 +58,7 @@
 #define SUCCEEDS_NOT false
 #endif
 
+#define MOVES       3
 #define TASK_BUDGET 128 /* calls in a row without a wait: some 100 us of reads that are always ready */
 
 /* ---- running a task ---- */
@@ -230,6 +231,8 @@ static ALWAYS_INLINE struct task *land(struct worker *worker, struct task *task,
 		late_stack(worker, slot, granted);
 	if (after == AFTER_YIELD) {
 		queue_yielded(worker, task, region_times() ? worker_stamp() : 0);
+	} else if (unlikely(after == AFTER_MOVE)) {
+		queue_move(worker, task);
 	} else if (after == AFTER_END) {
 		slot_ended(worker, slot, task);
 	}
@@ -317,7 +320,7 @@ void worker_run(struct worker *worker)
 	worker->control = control_get();
 	worker->told = sanitizer_knows_stacks();
 	worker->heap.none = worker->told; /* AddressSanitizer finds uses of freed memory */
-	worker->usual = worker->told ? CONTROL_NONE : worker->control;
+	worker->usual = worker->told || scheduler.migrates ? CONTROL_NONE : worker->control;
 	worker->exceptions = exceptions_here();
 	worker->error = sley_errno_location();
 	struct exceptions callers = *worker->exceptions; /* sley_run() may be called in a catch block */
@@ -588,7 +591,7 @@ NOINLINE static void leave_told(struct worker *worker, enum after after)
 
 /*
  * Whether the running task has changed state that it shares with the worker's own code, switches are told to
- * AddressSanitizer, or the task was called.
+ * AddressSanitizer, the task was called, or it is to move.
  */
 static ALWAYS_INLINE bool carries(struct worker *worker)
 {
@@ -603,11 +606,36 @@ static void thread_put_down(struct worker *worker)
 	*worker->exceptions = (struct exceptions){ 0 };
 }
 
+NOINLINE static void move_plain(struct worker *worker)
+{
+	leave_stack(worker, worker->task, task_record(worker->task), NULL, AFTER_MOVE, NULL);
+}
+
+/*
+ * SLEY_RUN_MIGRATE: a task that continues on the worker where it has waited leaves it again, for another one. This is on the
+ * task's side, so it holds for every way in which a task comes to run: also when its slot is granted to it, or when another
+ * worker is blocked, and what was moved there comes back. It stays if it is pinned, or while there is no other worker, or if
+ * the others do not come to it: the watchdog has taken it out of another one's inbox MOVES times then.
+ */
+NOINLINE static void worker_migrate(unsigned from)
+{
+	for (int i = 0; i < MOVES; i++) {
+		struct worker *worker = worker_self();
+		if (worker->number != from || worker->task->flags & TASK_PINNED || !queue_other(worker))
+			return;
+		if (worker->told)
+			leave_told(worker, AFTER_MOVE);
+		else
+			move_plain(worker);
+	}
+}
+
 /* Saves the task's control words and exceptions, which are the thread's while it runs, on its own stack. Ends calls. */
 NOINLINE static void leave_carrying(struct worker *worker, enum after after)
 {
 	uint32_t control = control_get();
 	struct exceptions exceptions = *worker->exceptions;
+	unsigned from = worker->number;
 	if (worker->call)
 		coroutine_split(worker);
 	thread_put_down(worker);
@@ -617,6 +645,8 @@ NOINLINE static void leave_carrying(struct worker *worker, enum after after)
 		yield_plain(worker);
 	else
 		wait_plain(worker);
+	if (unlikely(scheduler.migrates))
+		worker_migrate(from);
 	control_set(control);
 	*worker_self()->exceptions = exceptions;
 }

@@ -24,6 +24,7 @@ enum after {
 	AFTER_WAIT,  /* no action: the claimant of its wait readies it */
 	AFTER_YIELD, /* it is made ready: only then can others take it */
 	AFTER_END,   /* its function has returned */
+	AFTER_MOVE,  /* it is made ready, for another worker: see worker_migrate() */
 };
 
 /* Who looks at threads: see assist/thread.h. */
@@ -118,10 +119,11 @@ struct worker {
 	uint64_t where; /* atomic: the last dispatch that armed a sentinel, and its CPU; see assist/sentinel.c */
 	struct deque deque;
 	struct task *batch[DEQUE_SIZE / 2 + 1]; /* owned by the worker: see overflow() */
-	/* tasks pinned to this worker; only this worker takes them out */
+	/* tasks pinned to this worker, which only this worker takes out; and those that were moved here */
 	struct list_lock inbox_lock; /* protects inbox */
 	struct task_list inbox;
 	unsigned inbox_length; /* atomic; written under inbox_lock */
+	unsigned inbox_moved;  /* the same: how many of them are not pinned */
 	/* protected by the lock of the idle list */
 	struct list_link idle_link;
 	bool idle;   /* it is in the list */

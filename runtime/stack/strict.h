@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the sley authors */
 /*
- * Strict mode (SLEY_STACK_CHECK=strict): every task has addresses of its own in the copying range. They are accessible
+ * Strict mode (SLEY_CHECK=strict): every task has addresses of its own in the copying range. They are accessible
  * only while the task runs. So a use of a pointer into the stack of a task that is parked, or has ended, ends the
  * process at once. Otherwise it would read another tenant's bytes, and only when the stack happens to be shared.
  *

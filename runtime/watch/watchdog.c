@@ -46,6 +46,7 @@
 #include "run/global.h"
 #include "run/idle.h"
 #include "run/late.h"
+#include "run/queue.h"
 #include "run/starved.h"
 #include "run/watchdog_wake.h"
 #include "run/worker.h"
@@ -119,6 +120,10 @@ static bool is_stuck(struct worker *worker, int64_t now)
 	worker->seen_tick = tick;
 	watchdog.away &= same;
 	stuck_look(worker, same, now);
+	if (same && unlikely(load(&worker->inbox_moved, relaxed) > 0)) {
+		queue_give_moved(worker);
+		return true;
+	}
 	if (!in_task || !idle_may_wake())
 		return false;
 	if (same)
@@ -226,6 +231,8 @@ static bool is_needed(void)
 		return true;
 	struct worker *worker;
 	workers_awake(worker) {
+		if (load(&worker->inbox_moved, seq_cst) > 0)
+			return true;
 		if (load(&worker->next, seq_cst))
 			return idle_may_wake();
 	}

@@ -6,7 +6,7 @@
 # alternate, the server on one CPU and the load on another; medians of 5 runs. Connections are busy all the time: each asks
 # for a key, waits for the answer, and asks again. Memory is resident memory with page tables, and kernel stacks beside it.
 #
-# usage: tests/ports/measure.sh [CONNECTIONS ...]   (default: 64 1000 10000); RUNS=5 SECONDS_EACH=2
+# usage, after make tests: tests/ports/measure.sh [CONNECTIONS ...]   (default: 64 1000 10000); RUNS=5 SECONDS_EACH=2
 set -eu
 cd "$(dirname "$0")/../.."
 
@@ -14,7 +14,6 @@ build=${SLEY_BUILD:-build}
 runs=${RUNS:-5} seconds=${SECONDS_EACH:-2}
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"; kill $(jobs -p) 2>/dev/null || :' EXIT
-make -s "$build/ports/keyd-threads" "$build/ports/keyd-tasks" "$build/ports/load"
 
 # measure KIND CONNECTIONS
 measure() {
