@@ -19,7 +19,8 @@
 
 #define CALLER __builtin_return_address(0)
 
-static int spawn_check(const struct sley_task_options *options, void (*fn)(void *), const void *arg, size_t n)
+static ALWAYS_INLINE int spawn_check(const struct sley_task_options *options, void (*fn)(void *), const void *arg,
+				     size_t n)
 {
 	if (!fn || (options && options->size != sizeof(*options)) || (!arg && n > 0 && n != SLEY_BY_POINTER))
 		return -EINVAL;
@@ -33,18 +34,22 @@ static int spawn_check(const struct sley_task_options *options, void (*fn)(void 
 	return 0;
 }
 
-/* Sets the function and argument of the new task. A block passed by value is copied off the spawner's stack here. */
-static int set_start(struct task *task, void (*fn)(void *), const void *arg, size_t n)
+/* Copies a block that is passed by value off the spawner's stack. */
+NOINLINE static int set_block(struct task *task, const void *arg, size_t n)
 {
-	task->start = (struct start){ .fn = fn, .arg = (void *)(uintptr_t)arg, .n = n };
-	if (n == SLEY_BY_POINTER || n == 0)
-		return 0;
 	task->start.arg = block_alloc(n);
 	if (!task->start.arg)
 		return -ENOMEM;
 	memcpy(task->start.arg, arg, n);
 	check_block(arg, n, "sley_spawn_copy", "block");
 	return 0;
+}
+
+/* Sets the function and argument of the new task. */
+static ALWAYS_INLINE int set_start(struct task *task, void (*fn)(void *), const void *arg, size_t n)
+{
+	task->start = (struct start){ .fn = fn, .arg = (void *)(uintptr_t)arg, .n = n };
+	return n == SLEY_BY_POINTER || n == 0 ? 0 : set_block(task, arg, n);
 }
 
 static int spawn_set_options(struct worker *worker, struct task *task, const struct sley_task_options *options)
