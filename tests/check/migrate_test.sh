@@ -5,11 +5,11 @@
 
 . tests/check/suite.sh
 
-# all_of LAYER: its programs pass.
+# all_of LAYER: its programs pass. Not generator_call, which counts calls in the place of waits: this mode makes none.
 all_of() {
 	local program n=0
 	for program in "$SLEY_BUILD/tests/unit/$1"/*; do
-		[[ -x $program && $program != *.planted ]] || continue
+		[[ -x $program && $program != *.planted && $program != */generator_call ]] || continue
 		SLEY_CHECK=migrate "$program" >"$scratch/said" 2>&1 || fail "$program: $(grep -v ' RUN \| OK ' "$scratch/said")"
 		n=$((n + 1))
 	done
