@@ -25,7 +25,7 @@ struct exceptions *exceptions_here(void);
 
 static inline bool exceptions_none(const struct exceptions *exceptions)
 {
-	return likely(!exceptions->caught && exceptions->uncaught == 0);
+	return likely(((uintptr_t)exceptions->caught | exceptions->uncaught) == 0);
 }
 
 #endif

@@ -298,11 +298,6 @@ void sley_set_name(const char *name)
 		task_set_name(task, name);
 }
 
-void sley_yield(void)
-{
-	worker_yield(CALLER);
-}
-
 int sley_sleep_at(sley_time until, const void *pc)
 {
 	struct task *task = task_self();

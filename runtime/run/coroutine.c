@@ -9,7 +9,7 @@
 
 NOINLINE void coroutine_land(struct worker *worker)
 {
-	land_partner(worker);
+	land_partner(worker, task_record(worker->task));
 }
 
 /* The caller begins its wait. It may run elsewhere as soon as its stack is released: `call` may be gone then. */

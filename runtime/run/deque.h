@@ -34,9 +34,9 @@
 struct task;
 
 struct deque {
-	unsigned head CACHE_ALIGNED;   /* atomic */
-	unsigned tail CACHE_ALIGNED;   /* atomic; written by the owner */
-	struct task *ring[DEQUE_SIZE]; /* atomic places */
+	struct task *ring[DEQUE_SIZE] CACHE_ALIGNED; /* atomic places; first: no offset is added to a position */
+	unsigned head CACHE_ALIGNED;                 /* atomic */
+	unsigned tail CACHE_ALIGNED;                 /* atomic; written by the owner */
 };
 
 /* Any thread. Exact for the owner if no thread steals. */

@@ -14,7 +14,7 @@
  */
 static ALWAYS_INLINE struct task *leave_slot(struct slot *slot, struct task *task, enum after after)
 {
-	if (after == AFTER_YIELD && likely(slot_is_single(slot))) {
+	if (after == AFTER_KEPT) {
 		DCHECK(!slot_has_waiters(slot));
 		task->flags |= TASK_GRANTED;
 		return NULL;
@@ -35,8 +35,11 @@ static ALWAYS_INLINE void slot_ended(struct worker *worker, struct slot *slot, s
 /* land_partner() for a task that has ended. */
 void land_ended(struct worker *worker, struct task *task);
 
-/* Called by the task that came in, whose turn has just begun: does the rest for the task that switched to it directly. */
-static ALWAYS_INLINE void land_partner(struct worker *worker)
+/*
+ * Called by the task that came in, whose turn has just begun: does the rest for the task that switched to it directly.
+ * `record`: its own.
+ */
+static ALWAYS_INLINE void land_partner(struct worker *worker, const struct sley_region_task *record)
 {
 	struct task *task = worker->left;
 	enum after after = worker->after;
@@ -48,8 +51,8 @@ static ALWAYS_INLINE void land_partner(struct worker *worker)
 	struct task *granted = leave_slot(task->tenant.slot, task, after);
 	if (unlikely(granted != NULL))
 		queue_granted(worker, granted, false);
-	if (after == AFTER_YIELD)
-		queue_yielded(worker, task, region_times() ? load(&task_record(worker->task)->since_ns, relaxed) : 0);
+	if (after == AFTER_YIELD || after == AFTER_KEPT)
+		queue_yielded(worker, task, load(&record->since_ns, relaxed));
 }
 
 #endif

@@ -46,7 +46,7 @@ static ALWAYS_INLINE void queue_push(struct worker *worker, struct task *task, u
  */
 static ALWAYS_INLINE void queue_yielded(struct worker *worker, struct task *task, int64_t since)
 {
-	task_to_ready_at(task, worker->number, since);
+	task_to_ready_again(task, since);
 	queue_push(worker, task, DEQUE_SIZE - 1);
 }
 
@@ -99,7 +99,7 @@ void queue_prefetch(struct worker *worker);
 /* The next task of run-next, the inbox or the deque; null: they are empty. */
 static inline struct task *queue_take(struct worker *worker)
 {
-	if (unlikely(load(&worker->next, relaxed) || load(&worker->inbox_length, relaxed) > 0))
+	if (unlikely((uintptr_t)load(&worker->next, relaxed) | load(&worker->inbox_length, relaxed)))
 		return queue_take_first(worker);
 	worker->next_streak = 0;
 	unsigned length;

@@ -38,6 +38,13 @@ static inline void task_to_ready(struct task *task, unsigned worker)
 	task_to_ready_at(task, worker, region_times() ? worker_stamp() : 0);
 }
 
+/* Of a task that has run on the worker until now, by that worker, whose number its record has. */
+static inline void task_to_ready_again(struct task *task, int64_t since)
+{
+	DCHECK(task->state == SLEY_TASK_RUNNING);
+	task_enter_state_at(task, task_record(task), SLEY_TASK_READY, since);
+}
+
 static inline void task_to_running(struct task *task, unsigned worker, int64_t since)
 {
 	/* WAITING: of worker_park_to() */

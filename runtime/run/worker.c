@@ -229,7 +229,7 @@ static ALWAYS_INLINE struct task *land(struct worker *worker, struct task *task,
 	struct task *granted = leave_slot(slot, task, after);
 	if (unlikely(granted) && region_times())
 		late_stack(worker, slot, granted);
-	if (after == AFTER_YIELD) {
+	if (after == AFTER_YIELD || after == AFTER_KEPT) {
 		queue_yielded(worker, task, region_times() ? worker_stamp() : 0);
 	} else if (unlikely(after == AFTER_MOVE)) {
 		queue_move(worker, task);
@@ -377,16 +377,17 @@ NOINLINE static bool enter_new(struct worker *worker, struct task *task)
  */
 static ALWAYS_INLINE struct task *take_in(struct worker *worker, struct task *next, int64_t since, enum from from)
 {
-	if (unlikely(!(next->flags & TASK_STARTED))) {
+	uint8_t flags = next->flags;
+	if (likely((flags & (TASK_STARTED | TASK_GRANTED)) == (TASK_STARTED | TASK_GRANTED))) {
+		next->flags = (uint8_t)(flags & ~TASK_GRANTED);
+	} else if (unlikely(!(flags & TASK_STARTED))) {
 		if (!enter_new(worker, next))
 			goto chosen;
 		begin_turn(worker, next, since, from);
 		return next;
-	}
-	if (next->flags & TASK_GRANTED)
-		next->flags &= (uint8_t)~TASK_GRANTED;
-	else if (unlikely(!slot_try(next->tenant.slot)))
+	} else if (unlikely(!slot_try(next->tenant.slot))) {
 		goto chosen;
+	}
 	if (likely(next->tenant.slot->resident == &next->tenant)) {
 		count_migration(worker, next);
 	} else if (unlikely(task_enter(worker, next) != 0)) {
@@ -407,18 +408,18 @@ chosen:
  */
 static ALWAYS_INLINE struct task *find_partner(struct worker *worker, struct task *task, enum after after)
 {
-	int64_t since = turn_since(worker);
+	int64_t since = after == AFTER_WAIT ? turn_since(worker) : worker->stamp; /* of worker_yield(): 0 or now */
 	if (!may_switch(worker, task->tenant.slot))
 		return NULL;
 	struct task *next = queue_take(worker);
-	if (!next && after != AFTER_YIELD)
+	if (!next && after == AFTER_WAIT)
 		return NULL;
 	worker->direct--;
 	if (unlikely(!next)) {
 		go_on(worker, task);
 		return task;
 	}
-	return take_in(worker, next, since, after == AFTER_YIELD ? FROM_SAME : FROM_WAIT);
+	return take_in(worker, next, since, after == AFTER_WAIT ? FROM_WAIT : FROM_SAME);
 }
 
 NOINLINE static int enter_from_afar(struct worker *worker, struct task *task)
@@ -458,7 +459,7 @@ static void count_site_wait(const struct task *task)
 /* land_partner() in a function of its own. */
 NOINLINE static void land_apart(struct worker *worker)
 {
-	land_partner(worker);
+	land_partner(worker, task_record(worker->task));
 }
 
 void worker_begin(void)
@@ -542,7 +543,8 @@ static ALWAYS_INLINE void leave_stack(struct worker *worker, struct task *task, 
 	worker->after = after;
 	if (!next && !fake && after == AFTER_WAIT)
 		next = find_other(worker, task);
-	if (!fake && after == AFTER_YIELD && (next = find_partner(worker, task, after)) == task)
+	if (!fake && (after == AFTER_YIELD || after == AFTER_KEPT) &&
+	    (next = find_partner(worker, task, after)) == task)
 		return;
 	if (next) {
 		worker->left = task;
@@ -559,8 +561,8 @@ static ALWAYS_INLINE void leave_stack(struct worker *worker, struct task *task, 
 	worker = worker_get(task->worker); /* the worker on which its turn has begun */
 	if (fake)
 		fiber_tell_enter(*fake, &worker->bounds);
-	else if (worker->left && after == AFTER_YIELD)
-		land_partner(worker);
+	else if (worker->left && after == AFTER_KEPT)
+		land_partner(worker, record);
 	else if (worker->left)
 		land_waiting(worker);
 	*worker->error = saved;
@@ -685,8 +687,8 @@ NOINLINE static void stamp_yield(struct worker *worker)
 	worker_stamp();
 }
 
-/* With leave_stack() in it: yield_plain() is only for tasks that carry state. */
-NOINLINE void worker_yield(const void *pc)
+/* With leave_stack() in it, for most tasks: yield_plain() is for those that carry state or share their stack. */
+static ALWAYS_INLINE void yield_at(const void *pc)
 {
 	struct worker *worker = this_worker;
 	struct task *task = worker ? worker->task : NULL;
@@ -703,8 +705,21 @@ NOINLINE void worker_yield(const void *pc)
 		queue_end_own_note(worker);
 	if (carries(worker))
 		leave_carrying(worker, AFTER_YIELD);
+	else if (likely(slot_is_single(task->tenant.slot)))
+		leave_stack(worker, task, record, NULL, AFTER_KEPT, NULL);
 	else
-		leave_stack(worker, task, record, NULL, AFTER_YIELD, NULL);
+		yield_plain(worker);
+}
+
+NOINLINE void worker_yield(const void *pc)
+{
+	yield_at(pc);
+}
+
+/* Here and not with the task's other calls: worker_yield() without a second call. */
+NOINLINE void sley_yield(void)
+{
+	yield_at(__builtin_return_address(0));
 }
 
 void worker_spend(const void *pc)

@@ -23,6 +23,7 @@
 enum after {
 	AFTER_WAIT,  /* no action: the claimant of its wait readies it */
 	AFTER_YIELD, /* it is made ready: only then can others take it */
+	AFTER_KEPT,  /* the same, and it keeps its slot: see slot_is_single() */
 	AFTER_END,   /* its function has returned */
 	AFTER_MOVE,  /* it is made ready, for another worker: see worker_migrate() */
 };

@@ -229,7 +229,8 @@ static inline uint32_t task_index(const struct task *task)
 
 static inline struct sley_region_task *task_record(const struct task *task)
 {
-	return &region.tasks[task_index(task)];
+	/* not by task_index(): the wrap of its type would keep the compiler from folding the 1 into the address */
+	return &region.tasks[(size_t)(task->id & SLEY_TASK_INDEX_MASK) - 1];
 }
 
 /* Debug builds check each change of the state. What tools see is in the record. */
