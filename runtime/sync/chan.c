@@ -344,7 +344,7 @@ int sley_chan_try_recv(struct sley_chan *chan, void *item)
 	return error;
 }
 
-/* ---- the usual calls: of a task, with items of a word ---- */
+/* ---- the usual calls: of a task, with items that fit a word ---- */
 
 /*
  * What needs no other task calls nothing, so it saves no registers; the rest are tail calls. The functions that are called
@@ -355,7 +355,7 @@ int sley_chan_try_recv(struct sley_chan *chan, void *item)
 static ALWAYS_INLINE bool begin_word(struct worker *worker, struct sley_chan *chan, const void *item)
 {
 	if (unlikely(!worker || !worker->task || !chan || !item || worker->budget == 0) ||
-	    unlikely(chan->item != sizeof(uint64_t)) || unlikely(!lock_take_at_once(&chan->lock)))
+	    unlikely(chan->item - 1 >= sizeof(uint64_t)) || unlikely(!lock_take_at_once(&chan->lock)))
 		return false;
 	worker->budget--;
 	return true;
@@ -365,7 +365,7 @@ static ALWAYS_INLINE bool begin_word(struct worker *worker, struct sley_chan *ch
 static ALWAYS_INLINE int wait_word(struct task *task, struct sley_chan *chan, void *item, sley_time deadline,
 				   bool sending, const void *pc)
 {
-	if (!wait_is_plain(task, deadline))
+	if (!wait_is_plain(task, deadline) || unlikely(chan->item != sizeof(uint64_t)))
 		return wait_in(task, chan, item, deadline, sending, NULL, pc);
 	if (sending)
 		memcpy(&task->wait.word, item, sizeof(uint64_t));
@@ -413,7 +413,7 @@ NOINLINE static int send_word_meeting(struct worker *worker, struct sley_chan *c
 	if (unlikely(!receiver))
 		return send_word_after_all(worker->task, chan, item, deadline, pc);
 	struct task *woken = wait_owner(receiver);
-	memcpy(&receiver->word, item, sizeof(uint64_t));
+	word_copy(chan->item, (char *)&receiver->word, item);
 	chan_note(chan, worker->task->id, true);
 	lock_drop(&chan->lock);
 	task_hand_over(worker, woken);
@@ -425,13 +425,28 @@ NOINLINE static int recv_word_meeting(struct worker *worker, struct sley_chan *c
 				      const void *pc)
 {
 	struct task *task = worker->task, *woken = NULL;
-	int error = recv_locked(chan, sizeof(uint64_t), task->id, item, &woken);
+	int error = recv_locked(chan, chan->item, task->id, item, &woken);
 	if (unlikely(error == -EAGAIN)) /* their waits were ended otherwise */
 		return recv_word_waiting(task, chan, item, deadline, pc);
 	lock_drop(&chan->lock);
 	if (likely(woken != NULL))
 		task_hand_over(worker, woken);
 	return error;
+}
+
+/* The ring, with items of fewer bytes. The lock is held, and dropped. */
+NOINLINE static int push_small(struct sley_chan *chan, const void *item)
+{
+	ring_push(chan, chan->item, item);
+	lock_drop(&chan->lock);
+	return 0;
+}
+
+NOINLINE static int pop_small(struct sley_chan *chan, void *item)
+{
+	ring_pop(chan, chan->item, item);
+	lock_drop(&chan->lock);
+	return 0;
 }
 
 int sley_chan_send(struct sley_chan *chan, const void *from, sley_time deadline)
@@ -450,6 +465,8 @@ int sley_chan_send(struct sley_chan *chan, const void *from, sley_time deadline)
 	}
 	if (chan->count == chan->capacity)
 		return send_word_waiting(worker->task, chan, item, deadline, __builtin_return_address(0));
+	if (unlikely(chan->item != sizeof(uint64_t)))
+		return push_small(chan, item);
 	ring_push(chan, sizeof(uint64_t), item);
 	lock_drop(&chan->lock);
 	return 0;
@@ -465,6 +482,8 @@ int sley_chan_recv(struct sley_chan *chan, void *item, sley_time deadline)
 	if (chan->senders.head)
 		return recv_word_meeting(worker, chan, item, deadline, __builtin_return_address(0));
 	if (chan->count > 0) {
+		if (unlikely(chan->item != sizeof(uint64_t)))
+			return pop_small(chan, item);
 		ring_pop(chan, sizeof(uint64_t), item);
 		lock_drop(&chan->lock);
 		return 0;

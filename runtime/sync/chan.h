@@ -73,10 +73,32 @@ static inline void *chan_held(const struct sley_chan *chan, struct wait *wait)
 	return chan_in_word(chan) ? &wait->word : wait->block;
 }
 
+/* Copies up to 8 bytes, at least 1, without a call: the two halves overlap. */
+static inline void word_copy(size_t item, char *to, const char *from)
+{
+	uint32_t low, high;
+	uint16_t first, last;
+	if (likely(item == sizeof(uint64_t))) {
+		memcpy(to, from, sizeof(uint64_t)); /* a load and a store */
+	} else if (item >= sizeof(low)) {
+		memcpy(&low, from, sizeof(low));
+		memcpy(&high, from + item - sizeof(high), sizeof(high));
+		memcpy(to, &low, sizeof(low));
+		memcpy(to + item - sizeof(high), &high, sizeof(high));
+	} else if (item >= sizeof(first)) {
+		memcpy(&first, from, sizeof(first));
+		memcpy(&last, from + item - sizeof(last), sizeof(last));
+		memcpy(to, &first, sizeof(first));
+		memcpy(to + item - sizeof(last), &last, sizeof(last));
+	} else {
+		*to = *from;
+	}
+}
+
 static inline void item_copy(size_t item, void *to, const void *from)
 {
 	if (likely(item == sizeof(uint64_t)))
-		memcpy(to, from, sizeof(uint64_t)); /* a load and a store */
+		memcpy(to, from, sizeof(uint64_t));
 	else if (item > 0)
 		memcpy(to, from, item);
 }
