@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/atomic.h"
+#include "base/race.h"
 
 #define ALTERNATE ((size_t)64 << 10)
 
@@ -62,14 +63,28 @@ static void fault_decode(struct fault *fault, const ucontext_t *context)
 #endif
 }
 
+/*
+ * Whether the thread's fault is its last one again, which was passed on: the watchdog may have put our handler back before
+ * the service's got it.
+ */
+static bool is_again(const struct fault *fault)
+{
+	static __thread struct fault last;
+	bool again = fault->address == last.address && fault->pc == last.pc && fault->sp == last.sp;
+	last = *fault;
+	return again;
+}
+
 static void on_fault(int signal, siginfo_t *info, void *context)
 {
 	if (info->si_code > 0) { /* from the kernel, so si_addr means something */
 		struct fault fault = { .address = info->si_addr };
 		fault_decode(&fault, context);
-		name_fault(&fault);
+		if (!is_again(&fault))
+			name_fault(&fault);
 	}
 	fault_pass_on(signal, info);
+	RACE_POINT(fault_is_passed_on);
 }
 
 /*

@@ -14,7 +14,11 @@
 #include <ucontext.h>
 #include <unistd.h>
 
+#include "base/atomic.h"
 #include "base/compiler.h"
+#include "base/race.h"
+#include "stack/overflow.h"
+#include "tests/race.h"
 
 /* Deeper and deeper, in small steps. */
 NOINLINE static int recurse(int n, volatile char *above)
@@ -77,6 +81,24 @@ static int scenario_chained(void)
 	sigaction(SIGSEGV, &action, NULL);
 	return run_overflow();
 }
+
+#if RACE_POINTS
+
+static unsigned rearmed; /* atomic */
+
+static void rearm_once(const char *point)
+{
+	if (strcmp(point, "fault_is_passed_on") == 0 && fetch_add(&rearmed, 1, relaxed) == 0)
+		overflow_rearm();
+}
+
+static int scenario_rearmed(void)
+{
+	store(&race_hook, rearm_once, release);
+	return scenario_chained();
+}
+
+#endif
 
 static int scenario_chained_old(void)
 {
@@ -368,6 +390,9 @@ static const struct scenario scenarios[] = {
 	{ "overflow", run_overflow },
 	{ "private", scenario_private },
 	{ "chained", scenario_chained },
+#if RACE_POINTS
+	{ "rearmed", scenario_rearmed },
+#endif
 	{ "chained_old", scenario_chained_old },
 	{ "other_fault", scenario_other_fault },
 	{ "sent", scenario_sent },
@@ -429,6 +454,26 @@ TEST(chained)
 	assert_true(WIFEXITED(status));
 	assert_int_equal(WEXITSTATUS(status), 43);
 }
+
+#if RACE_POINTS
+
+/*
+ *   the fault                              watchdog
+ *   names it, installs the service's action
+ *                                          the service has survived, it seems: installs ours
+ *   happens again: it is not named again, and the service gets it
+ */
+TEST(rearmed)
+{
+	char text[8192];
+	test_need_kernel("qemu-user drops MADV_GUARD_INSTALL");
+	int status = scenario_run("rearmed", text, sizeof(text));
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 42);
+	assert_said(text, "overflowed", 1);
+}
+
+#endif
 
 /* Any other fault says nothing of stacks and dies as ever. */
 TEST(other_fault)
