@@ -573,9 +573,9 @@ NOINLINE static void wait_plain(struct worker *worker)
 	leave_stack(worker, worker->task, task_record(worker->task), NULL, AFTER_WAIT, NULL);
 }
 
-NOINLINE static void yield_plain(struct worker *worker)
+NOINLINE static void yield_plain(struct worker *worker, enum after after)
 {
-	leave_stack(worker, worker->task, task_record(worker->task), NULL, AFTER_YIELD, NULL);
+	leave_stack(worker, worker->task, task_record(worker->task), NULL, after, NULL);
 }
 
 NOINLINE static void end_plain(struct worker *worker, struct task *task, struct task *next)
@@ -641,12 +641,14 @@ NOINLINE static void leave_carrying(struct worker *worker, enum after after)
 	if (worker->call)
 		coroutine_split(worker);
 	thread_put_down(worker);
+	if (after == AFTER_YIELD && slot_is_single(worker->task->tenant.slot))
+		after = AFTER_KEPT;
 	if (worker->told)
 		leave_told(worker, after);
-	else if (after == AFTER_YIELD)
-		yield_plain(worker);
-	else
+	else if (after == AFTER_WAIT)
 		wait_plain(worker);
+	else
+		yield_plain(worker, after);
 	if (unlikely(scheduler.migrates))
 		worker_migrate(from);
 	control_set(control);
@@ -708,7 +710,7 @@ static ALWAYS_INLINE void yield_at(const void *pc)
 	else if (likely(slot_is_single(task->tenant.slot)))
 		leave_stack(worker, task, record, NULL, AFTER_KEPT, NULL);
 	else
-		yield_plain(worker);
+		yield_plain(worker, AFTER_YIELD);
 }
 
 NOINLINE void worker_yield(const void *pc)
