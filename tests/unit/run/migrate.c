@@ -7,6 +7,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/atomic.h"
+#include "run/current.h"
+
 #define ROUNDS 200
 
 static __thread int kept; /* a library's state, as it is planted here */
@@ -17,7 +20,7 @@ static int run_flags(int (*main)(void *), unsigned workers, unsigned flags)
 {
 	struct sley_options options = { .size = sizeof(options), .workers = workers, .flags = flags };
 	int result = -1;
-	assert_int_equal(sley_run(main, NULL, &options, &result), 0);
+	assert_int_equal(sley_run(main, &workers, &options, &result), 0);
 	return result;
 }
 
@@ -28,9 +31,17 @@ __attribute__((noinline)) static int *own(void)
 	return &kept;
 }
 
-static int waits_in_vain(void *unused)
+/* Until so many workers run, a task that waits can go on nowhere else. */
+static void await_workers(unsigned n)
+{
+	while (load(&scheduler.started, acquire) < n)
+		sley_yield();
+}
+
+static int waits_in_vain(void *workers)
 {
 	int wrong = 0;
+	await_workers(*(unsigned *)workers);
 	for (int i = 1; i <= ROUNDS; i++) {
 		*own() = i;
 		REQUIRE(sley_sleep(sley_in(SLEY_US(10))) == 0);
@@ -46,9 +57,9 @@ TEST(keeper)
 	assert_int_equal(run_flags(waits_in_vain, 2, SLEY_RUN_MIGRATE), ROUNDS);
 }
 
-static int waits_pinned(void *unused)
+static int waits_pinned(void *workers)
 {
-	int old = sley_pin(1), wrong = waits_in_vain(NULL);
+	int old = sley_pin(1), wrong = waits_in_vain(workers);
 	sley_pin(old);
 	return wrong;
 }
@@ -181,7 +192,8 @@ static int run_checked(const char *check, int *result, char *text, size_t size)
 	struct sley_options o = { .size = sizeof(o), .workers = 2 };
 	setenv("SLEY_CHECK", check, 1);
 	capture_begin();
-	int error = sley_run(waits_in_vain, NULL, &o, result);
+	unsigned workers = 2;
+	int error = sley_run(waits_in_vain, &workers, &o, result);
 	capture_end(text, size);
 	unsetenv("SLEY_CHECK");
 	return error;

@@ -201,14 +201,22 @@ static void cancel_and_go(void *task)
 	store(&stage, 2, release);
 }
 
-/* The body is cancelled while it runs: its item comes, then its end. */
+/*
+ * The body is cancelled while it runs: its item comes, then its end. If the consumer does not call it, but waits, it may
+ * claim the body's wait before the body has seen that it was cancelled: one item more.
+ */
 TASK_TEST(body_cancelled_in_call, 2)
 {
 	uint64_t item;
 	begin(spin_third);
 	sley_task canceller = sley_spawn(cancel_and_go, &body);
 	expect(2);
-	REQUIRE(sley_gen_next(gen, &item, SLEY_NEVER) == -ENOLINK);
+	int error = sley_gen_next(gen, &item, SLEY_NEVER);
+	if (error == 0) {
+		REQUIRE(item == 3);
+		error = sley_gen_next(gen, &item, SLEY_NEVER);
+	}
+	REQUIRE(error == -ENOLINK);
 	REQUIRE(sley_join(canceller, SLEY_NEVER) == 0);
 	REQUIRE(sley_gen_free(gen, SLEY_NEVER) == 0);
 }
