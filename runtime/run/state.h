@@ -14,7 +14,7 @@
 static inline void task_enter_state_at(struct task *task, struct sley_region_task *record, enum sley_task_state state,
 				       int64_t since)
 {
-	task_note_state(task, state);
+	task->state = (uint8_t)state;
 	store(&record->state, (uint8_t)state, relaxed);
 	store(&record->since_ns, since, relaxed);
 }

@@ -337,7 +337,7 @@ void task_free(struct task_cache *cache, struct task *task)
 void task_free_locked(struct task_cache *cache, struct task *task)
 {
 	struct task_extra *extra = task->extra;
-	task_note_state(task, SLEY_TASK_FREE);
+	task->state = SLEY_TASK_FREE;
 	store(&task_record(task)->id, 0, release); /* a thread that sees it sees the task's effects */
 	store(&task->extra, NULL, relaxed);
 	task->fate = TASK_UNUSED;

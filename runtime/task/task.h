@@ -99,7 +99,7 @@ struct task {
 	/* the worker that ran it last, or to which it is pinned; owned by the worker that runs it */
 	uint16_t worker;
 	uint16_t taken; /* the queue out of which another worker took it, see run/taken.h; owned like the READY task */
-	uint8_t state;  /* enum sley_task_state, see above; in debug builds, where the transitions are checked */
+	uint8_t state;  /* enum sley_task_state, see above; a core without shared memory has this one alone */
 	uint8_t flags;  /* owned by whom the state says */
 	union {
 		struct start start; /* until the first run */
@@ -231,17 +231,6 @@ static inline struct sley_region_task *task_record(const struct task *task)
 {
 	/* not by task_index(): the wrap of its type would keep the compiler from folding the 1 into the address */
 	return &region.tasks[(size_t)(task->id & SLEY_TASK_INDEX_MASK) - 1];
-}
-
-/* Debug builds check each change of the state. What tools see is in the record. */
-static inline void task_note_state(struct task *task, enum sley_task_state state)
-{
-#ifdef SLEY_DEBUG
-	task->state = (uint8_t)state;
-#else
-	(void)task;
-	(void)state;
-#endif
 }
 
 void task_set_name(struct task *task, const char *name);
