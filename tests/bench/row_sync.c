@@ -365,8 +365,6 @@ static void run_future(const struct bench_run *run, double *values)
 
 #define SUBSCRIBED 4
 
-static struct sley_broadcast *broadcast;
-
 static void subscriber_task(void *subscriber)
 {
 	int64_t item;
@@ -378,6 +376,7 @@ static void subscriber_task(void *subscriber)
 static int broadcast_main(void *arg)
 {
 	struct work *w = arg;
+	struct sley_broadcast *broadcast;
 	sley_task ids[SUBSCRIBED];
 	int64_t start = bench_now();
 	must(sley_broadcast_new(&broadcast, sizeof(int64_t), 128, SLEY_BROADCAST_WAIT));
