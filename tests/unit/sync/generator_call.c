@@ -381,7 +381,7 @@ TASK_TEST(passed_on, 1, 2, 4)
 
 /* ---- two at the same moment ---- */
 
-#if RACE_POINTS
+#if RACE_POINTS && !defined(SLEY_ASAN) /* with it, the body is not called */
 
 static int other_answer;
 static uint64_t other_got;
