@@ -203,7 +203,7 @@ static void cancel_and_go(void *task)
 
 /*
  * The body is cancelled while it runs: its item comes, then its end. If the consumer does not call it, but waits, it may
- * claim the body's wait before the body has seen that it was cancelled: one item more.
+ * claim the body's wait before the body has seen that it was cancelled: then more items come.
  */
 TASK_TEST(body_cancelled_in_call, 2)
 {
@@ -211,10 +211,11 @@ TASK_TEST(body_cancelled_in_call, 2)
 	begin(spin_third);
 	sley_task canceller = sley_spawn(cancel_and_go, &body);
 	expect(2);
-	int error = sley_gen_next(gen, &item, SLEY_NEVER);
-	if (error == 0) {
-		REQUIRE(item == 3);
-		error = sley_gen_next(gen, &item, SLEY_NEVER);
+	uint64_t expected = 3;
+	int error;
+	while ((error = sley_gen_next(gen, &item, SLEY_NEVER)) == 0) {
+		REQUIRE(item == expected);
+		expected++;
 	}
 	REQUIRE(error == -ENOLINK);
 	REQUIRE(sley_join(canceller, SLEY_NEVER) == 0);
