@@ -53,7 +53,9 @@ SLEY_API int sley_gen_new_at(struct sley_site *site, struct sley_gen **gen, int 
 
 /*
  * Lets the generator run until it yields, and copies the yielded item to `item`. If a deadline or a cancellation ends
- * the wait, the generator continues to its next yield, and the next call gets that item: no item is lost. Returns 0;
+ * the wait, the generator continues to its next yield, and the next call gets that item: no item is lost. Without a
+ * deadline fn may run on the caller's thread in its place: then a cancellation that comes while fn computes ends the wait
+ * only when fn waits, and an item that fn yields before is returned. Returns 0;
  * SLEY_END: fn has returned 0; the error that fn returned; further calls return the same end; -ETIMEDOUT; -EBUSY:
  * another task is in this call; -EDEADLK: from within the generator; -EAGAIN, -ENOMEM: no task can be had to start it:
  * the call may be repeated; -EINVAL: null; -EFAULT; -ENOTCONN. Task, or any thread, which then blocks.

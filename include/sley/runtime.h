@@ -122,7 +122,8 @@ struct sley_options {
  * (sley_task_options.pinned, sley_pin(), and the waits of sley/posix.h). Without it most tasks return where they waited, so code
  * that keeps the address of a thread-local, or a lock of libc, over a wait seems to work; here it sees another thread's
  * value at once. It needs two workers: with one a line on stderr says so, and the run goes on without. While a worker is
- * blocked, and so has a spare in its place, tasks may stay where they are. Each wait costs a switch to the scheduler and
+ * blocked, and so has a spare in its place, tasks may stay where they are; so may one to which no other worker comes for
+ * some milliseconds, as on a busy machine, or before the second worker's thread has begun. Each wait costs a switch to the scheduler and
  * often the waking of a thread.
  */
 #define SLEY_RUN_MIGRATE 8u
